@@ -1,0 +1,151 @@
+//! Permits: the right to send one call, minted by a claim and by nothing else.
+//!
+//! A claim takes a job's tokens from its lane and hands them over as [`Permits`]. Whoever sends a call must
+//! [`Permits::take`] one first, so no call can leave that the limiter has not counted (law 2). Permits expire with the
+//! lease: a process that was stopped and comes back finds them void, since the queue has long given its tokens on.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// The calls that one run of a job may send.
+#[derive(Debug, Clone)]
+pub struct Permits {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    granted: u32,
+    used: AtomicU32,
+    lease: Lease,
+    remaining: AtomicU32,
+    daily_remaining: AtomicU32,
+}
+
+/// Not yet told by the server.
+const UNKNOWN: u32 = u32::MAX;
+
+/// Why a call may not be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PermitError {
+    /// The job wants more calls than its kind declares as cost: a mistake in the job.
+    #[error("the job has used all {granted} calls that its kind declares")]
+    Exhausted {
+        /// Calls that the claim took tokens for.
+        granted: u32,
+    },
+    /// The lease ran out while the job held it; another worker may have the job by now.
+    #[error("the lease on the job ran out before the call was sent")]
+    LeaseLost,
+}
+
+impl Permits {
+    /// Permits for `granted` calls, void once `lease` has run out. Called by a claim; public for tests of callers.
+    #[must_use]
+    pub fn new(granted: u32, lease: Lease) -> Self {
+        let shared = Shared {
+            granted,
+            used: AtomicU32::new(0),
+            lease,
+            remaining: AtomicU32::new(UNKNOWN),
+            daily_remaining: AtomicU32::new(UNKNOWN),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Takes the permit for one call, to be sent at once.
+    ///
+    /// # Errors
+    /// [`PermitError`] when all are used or the lease has run out.
+    pub fn take(&self) -> Result<(), PermitError> {
+        if self.shared.lease.is_over() {
+            return Err(PermitError::LeaseLost);
+        }
+        let granted = self.shared.granted;
+        self.shared
+            .used
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |used| (used < granted).then_some(used + 1))
+            .map(|_| ())
+            .map_err(|_| PermitError::Exhausted { granted })
+    }
+
+    /// Keeps what the server said of its own count; the lowest answer of the run counts (law 3).
+    pub fn observe(&self, remaining: Option<u32>, daily_remaining: Option<u32>) {
+        if let Some(left) = remaining {
+            self.shared.remaining.fetch_min(left, Ordering::SeqCst);
+        }
+        if let Some(left) = daily_remaining {
+            self.shared.daily_remaining.fetch_min(left, Ordering::SeqCst);
+        }
+    }
+
+    /// Calls sent so far.
+    #[must_use]
+    pub fn used(&self) -> u32 {
+        self.shared.used.load(Ordering::SeqCst)
+    }
+
+    /// Calls that the claim took tokens for.
+    #[must_use]
+    pub fn granted(&self) -> u32 {
+        self.shared.granted
+    }
+
+    /// The lowest count of calls left in the interval that the server told in this run.
+    #[must_use]
+    pub fn remaining(&self) -> Option<u32> {
+        known(&self.shared.remaining)
+    }
+
+    /// The lowest count of calls left in the day that the server told in this run.
+    #[must_use]
+    pub fn daily_remaining(&self) -> Option<u32> {
+        known(&self.shared.daily_remaining)
+    }
+}
+
+fn known(value: &AtomicU32) -> Option<u32> {
+    Some(value.load(Ordering::SeqCst)).filter(|told| *told != UNKNOWN)
+}
+
+/// How long this process may believe that it holds what it claimed, by its own monotonic clock.
+///
+/// Counted from *before* the claim or heartbeat was sent, so it ends before the queue's own count does, whatever the
+/// delay of the reply. A clone sees what another extends.
+#[derive(Debug, Clone)]
+pub struct Lease {
+    origin: Instant,
+    until_ms: Arc<AtomicU64>,
+}
+
+impl Lease {
+    /// A lease of `length` that began at `sent`, the instant before its claim was sent.
+    #[must_use]
+    pub fn begin(sent: Instant, length: Duration) -> Self {
+        Self { origin: sent, until_ms: Arc::new(AtomicU64::new(millis(length))) }
+    }
+
+    /// Extends to `length` after `sent`, the instant before the heartbeat was sent.
+    pub fn extend(&self, sent: Instant, length: Duration) {
+        let until = millis(sent.saturating_duration_since(self.origin) + length);
+        self.until_ms.fetch_max(until, Ordering::SeqCst);
+    }
+
+    /// Ends it now: the queue said that it is gone.
+    pub fn revoke(&self) {
+        self.until_ms.store(0, Ordering::SeqCst);
+    }
+
+    /// Whether it has run out.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        millis(self.origin.elapsed()) >= self.until_ms.load(Ordering::SeqCst)
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

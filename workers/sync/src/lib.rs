@@ -1,0 +1,6 @@
+//! The workers of clienty-sync: jobs, the GHL client, the records, and the mappings between them.
+
+#![warn(missing_docs)]
+
+pub mod clock;
+pub mod records;

@@ -1,0 +1,121 @@
+//! The records in Clienty's words: what producers send edits of and readers get.
+//!
+//! Serialised as camelCase JSON with RFC 3339 UTC times. A field is added here and in `mapping/`, which destructures
+//! these types without `..`, so the compiler names what a new field forgot.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// A person or company in the CRM. `id` is GHL's contact id.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Contact {
+    pub id: String,
+    pub name: Option<String>,
+    pub first_name: Option<String>,
+    pub last_name: Option<String>,
+    pub email: Option<String>,
+    /// E.164 where GHL could normalise it, else as it came.
+    pub phone: Option<String>,
+    pub company_name: Option<String>,
+    pub address1: Option<String>,
+    pub city: Option<String>,
+    pub state: Option<String>,
+    pub country: Option<String>,
+    pub postal_code: Option<String>,
+    pub website: Option<String>,
+    pub source: Option<String>,
+    pub assigned_to: Option<String>,
+    /// `YYYY-MM-DD`.
+    pub date_of_birth: Option<String>,
+    /// Do not disturb, over all channels.
+    pub dnd: Option<bool>,
+    pub timezone: Option<String>,
+    pub tags: Vec<String>,
+    pub custom_fields: Vec<CustomField>,
+    pub last_activity: Option<Timestamp>,
+    pub date_added: Option<Timestamp>,
+    pub date_updated: Option<Timestamp>,
+}
+
+/// One custom field of a contact: GHL's field id and whatever value the account keeps in it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CustomField {
+    pub id: String,
+    /// A string, number, array or object, as GHL sent it.
+    pub value: Value,
+}
+
+/// Something to do for a contact. At least one of the two ids is known.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Task {
+    /// GHL's id; none until the task has been created there.
+    pub task_id: Option<String>,
+    /// The producer's own id; none for a task that began in GHL.
+    pub clienty_task_id: Option<String>,
+    pub contact_id: String,
+    pub title: String,
+    pub body: Option<String>,
+    /// To the second: GHL refuses milliseconds on update.
+    pub due_date: Option<Timestamp>,
+    pub completed: bool,
+    /// A GHL user id.
+    pub assigned_to: Option<String>,
+}
+
+/// Whether a task still waits; never stored, since `Overdue` depends on when one asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TaskStatus {
+    Open,
+    Overdue,
+    Completed,
+}
+
+impl Task {
+    /// The status at `now`: completed, else overdue once the due date has passed, else open.
+    #[must_use]
+    pub fn status(&self, now: Timestamp) -> TaskStatus {
+        match (self.completed, self.due_date) {
+            (true, _) => TaskStatus::Completed,
+            (false, Some(due)) if due < now => TaskStatus::Overdue,
+            (false, _) => TaskStatus::Open,
+        }
+    }
+}
+
+/// A note on a contact.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Note {
+    /// GHL's id; none until the note has been created there.
+    pub note_id: Option<String>,
+    /// The producer's own id; none for a note that began in GHL.
+    pub clienty_note_id: Option<String>,
+    pub contact_id: String,
+    /// As written; GHL's editor writes HTML.
+    pub note_text: String,
+    /// The GHL user who wrote it.
+    pub user_id: Option<String>,
+    pub created_at: Option<Timestamp>,
+}
+
+/// A meeting with a contact. Read only: GHL's calendars own it.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Appointment {
+    pub appointment_id: String,
+    pub contact_id: String,
+    pub calendar_id: Option<String>,
+    pub title: Option<String>,
+    /// GHL's word: new, confirmed, cancelled, showed, noshow, invalid, or one of those replies also use.
+    pub status: Option<String>,
+    pub start_time: Option<Timestamp>,
+    pub end_time: Option<Timestamp>,
+    pub address: Option<String>,
+    pub notes: Option<String>,
+    pub assigned_user_id: Option<String>,
+}
