@@ -3,6 +3,8 @@
 //! Serialised as camelCase JSON with RFC 3339 UTC times. A field is added here and in `mapping/`, which destructures
 //! these types without `..`, so the compiler names what a new field forgot.
 
+#![expect(missing_docs, reason = "a field that says no more than its name has no more to say")]
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
