@@ -1,0 +1,57 @@
+//! The limits of a lane: how many calls may be sent, and how long they count.
+
+use std::time::Duration;
+
+use crate::job::Priority;
+
+/// A window lease (law 2): a token is taken before a call is sent and comes back one `interval` after its response, so no window of
+/// that length, fixed or sliding, can see more than `burst` arrivals, whatever the delays.
+///
+/// A plain bucket of 100 refilled at 10/s would let 198 calls through in 10 s.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    /// Calls allowed within one interval; 1 to 65,534.
+    pub burst: u16,
+    /// The length of the server's window.
+    pub interval: Duration,
+    /// How long a call may go on: the tokens of a crashed worker stay away for this and one interval more.
+    pub call_timeout: Duration,
+    /// Tokens that bulk jobs leave to others, so that a click never waits behind an import (law 4).
+    pub reserve: u16,
+}
+
+impl Limit {
+    /// The cost at which a job is claimed: no job may ask for more than its class can ever have free.
+    #[must_use]
+    pub fn clamp(&self, cost: u8, priority: Priority) -> u8 {
+        let kept = if priority == Priority::Bulk { self.reserve } else { 0 };
+        let most = self.burst.saturating_sub(kept).max(1);
+        cost.min(u8::try_from(most).unwrap_or(u8::MAX))
+    }
+}
+
+/// How a worker claims.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claiming {
+    /// How long a claim holds without a heartbeat. A dead worker's jobs run again after it.
+    pub lease: Duration,
+    /// The most jobs taken from one lane before the next has its turn.
+    pub turn: u16,
+    /// The most jobs claimed at once.
+    pub batch: usize,
+}
+
+impl Default for Claiming {
+    fn default() -> Self {
+        Self { lease: Duration::from_secs(12), turn: 4, batch: 32 }
+    }
+}
+
+/// What to think of quota when a queue without any state is met for the first time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FirstMeeting {
+    /// Nobody has sent a call lately: every lane starts with all its tokens.
+    Unspent,
+    /// Somebody may have: every lane starts used up. A queue that *loses* its state is always met so.
+    Spent,
+}

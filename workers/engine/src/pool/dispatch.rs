@@ -1,0 +1,62 @@
+//! Runs one claimed job and puts its verdict on the desk: the service that apalis calls.
+
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use apalis::prelude::Task;
+use futures_util::FutureExt;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tower::Service;
+
+use super::desk::{Desk, Held};
+use super::{Handler, MAX_CRASHES, Stop};
+use crate::verdict::Verdict;
+
+pub(super) struct Dispatch<H> {
+    handler: Arc<H>,
+    desk: Arc<Desk>,
+    stop: watch::Receiver<Stop>,
+}
+
+impl<H: Handler> Dispatch<H> {
+    pub(super) fn new(handler: Arc<H>, desk: Arc<Desk>, stop: watch::Receiver<Stop>) -> Self {
+        Self { handler, desk, stop }
+    }
+}
+
+impl<H: Handler> Service<Task<Held>> for Dispatch<H> {
+    type Response = ();
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<(), Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, task: Task<Held>) -> Self::Future {
+        let (handler, desk) = (Arc::clone(&self.handler), Arc::clone(&self.desk));
+        let mut stop = self.stop.clone();
+        Box::pin(async move {
+            let Held { job, permits } = task.args;
+            let began = Instant::now();
+            let run = async {
+                if job.crashes >= MAX_CRASHES {
+                    let reason = format!("it was running when {} workers died", job.crashes);
+                    return handler.bury(job.clone(), &reason).await;
+                }
+                handler.run(job.clone(), permits.clone()).await
+            };
+            let verdict = tokio::select! {
+                ended = AssertUnwindSafe(run).catch_unwind() => ended.unwrap_or_else(|_| handler.panicked(&job)),
+                Ok(_) = stop.wait_for(|stop| *stop == Stop::Now) => Verdict::Released,
+            };
+            handler.ended(&job, &verdict, began.elapsed());
+            desk.end(job, verdict, &permits);
+            Ok(())
+        })
+    }
+}

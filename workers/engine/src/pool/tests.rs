@@ -1,0 +1,178 @@
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+use tokio::sync::{Notify, Semaphore};
+
+use super::*;
+use crate::job::{Key, NewJob, Priority};
+use crate::limit::{Claiming, FirstMeeting, Limit};
+
+/// Plays a script: what the n-th run of a record comes to.
+#[derive(Default)]
+struct Actor {
+    script: HashMap<&'static str, Vec<Act>>,
+    runs: Mutex<HashMap<String, usize>>,
+    ended: Mutex<Vec<(String, &'static str)>>,
+    changed: Notify,
+    gate: Option<Semaphore>,
+}
+
+#[derive(Clone)]
+enum Act {
+    Panic,
+    WaitForGate,
+}
+
+impl Handler for Actor {
+    async fn run(&self, job: Job, _: Permits) -> Verdict {
+        let record = job.key.record.as_str();
+        let run = {
+            let mut runs = self.runs.lock().unwrap();
+            let count = runs.entry(record.to_owned()).or_default();
+            *count += 1;
+            *count - 1
+        };
+        self.changed.notify_one();
+        match self.script.get(record).and_then(|acts| acts.get(run)).cloned() {
+            None => Verdict::Done,
+            Some(Act::Panic) => panic!("as the script says"),
+            Some(Act::WaitForGate) => {
+                self.gate.as_ref().unwrap().acquire().await.unwrap().forget();
+                Verdict::Done
+            }
+        }
+    }
+
+    async fn bury(&self, _: Job, _: &str) -> Verdict {
+        Verdict::Dead
+    }
+
+    fn ended(&self, job: &Job, verdict: &Verdict, _: Duration) {
+        self.ended.lock().unwrap().push((job.key.record.clone(), verdict.as_str()));
+        self.changed.notify_one();
+    }
+
+    fn panicked(&self, _: &Job) -> Verdict {
+        Verdict::Retry { after: Duration::from_millis(1) }
+    }
+}
+
+impl Actor {
+    fn new(script: &[(&'static str, &[Act])]) -> Arc<Self> {
+        let script = script.iter().map(|(record, acts)| (*record, acts.to_vec())).collect();
+        Arc::new(Self { script, gate: Some(Semaphore::new(0)), ..Self::default() })
+    }
+
+    async fn until(&self, enough: impl Fn(&[(String, &'static str)]) -> bool) {
+        while !enough(&self.ended.lock().unwrap()) {
+            self.changed.notified().await;
+        }
+    }
+
+    async fn until_started(&self, record: &str) {
+        while !self.runs.lock().unwrap().contains_key(record) {
+            self.changed.notified().await;
+        }
+    }
+
+    fn verdicts(&self, record: &str) -> Vec<&'static str> {
+        let ended = self.ended.lock().unwrap();
+        ended.iter().filter(|(whose, _)| whose == record).map(|(_, verdict)| *verdict).collect()
+    }
+}
+
+fn queue(shards: usize) -> Queue {
+    let limit =
+        Limit { burst: 1000, interval: Duration::from_millis(50), call_timeout: Duration::from_millis(50), reserve: 2 };
+    Queue::memory(shards, limit, Claiming::default(), FirstMeeting::Unspent)
+}
+
+fn job(record: &str) -> NewJob {
+    let key = Key { lane: format!("lane of {record}"), kind: "kind".into(), record: record.into() };
+    NewJob::new(key, Priority::Realtime, 1)
+}
+
+fn config(concurrency: usize) -> PoolConfig {
+    PoolConfig { name: "test".into(), concurrency }
+}
+
+#[tokio::test]
+async fn every_job_runs_over_all_shards_with_few_slots() {
+    let (queue, actor) = (queue(3), Actor::new(&[]));
+    let jobs: Vec<_> = (0..500).map(|n| job(&n.to_string())).collect();
+    queue.push(&jobs).await.unwrap();
+    let pool = Pool::start(&queue, Arc::clone(&actor), &config(4));
+    actor.until(|ended| ended.len() == 500).await;
+    pool.stop().await;
+    assert!(actor.runs.lock().unwrap().values().all(|runs| *runs == 1));
+}
+
+#[tokio::test]
+async fn a_pushed_job_runs_while_the_pool_is_idle() {
+    let (queue, actor) = (queue(1), Actor::new(&[]));
+    let pool = Pool::start(&queue, Arc::clone(&actor), &config(4));
+    for n in 0..20 {
+        queue.push(&[job(&n.to_string())]).await.unwrap();
+        actor.until(|ended| ended.len() > n).await;
+    }
+    pool.stop().await;
+}
+
+#[tokio::test]
+async fn a_panic_is_a_failed_attempt_and_harms_no_other_job() {
+    let (queue, actor) = (queue(1), Actor::new(&[("bad", &[Act::Panic])]));
+    let pool = Pool::start(&queue, Arc::clone(&actor), &config(4));
+    queue.push(&[job("bad"), job("good")]).await.unwrap();
+    actor.until(|ended| ended.len() == 3).await;
+    pool.stop().await;
+    assert_eq!(actor.verdicts("bad"), ["retry", "done"]);
+    assert_eq!(actor.verdicts("good"), ["done"]);
+}
+
+#[tokio::test]
+async fn a_stop_finishes_what_runs_and_gives_back_the_rest() {
+    let (queue, actor) = (queue(1), Actor::new(&[("slow", &[Act::WaitForGate])]));
+    let pool = Pool::start(&queue, Arc::clone(&actor), &config(1));
+    queue.push(&[job("slow"), job("next")]).await.unwrap();
+    actor.until_started("slow").await;
+    let stopping = tokio::spawn(pool.stop());
+    actor.gate.as_ref().unwrap().add_permits(1);
+    stopping.await.unwrap();
+    assert_eq!(actor.verdicts("slow"), ["done"]);
+    assert!(actor.verdicts("next").is_empty());
+    let again = Pool::start(&queue, Arc::clone(&actor), &config(1));
+    actor.until(|ended| ended.iter().any(|(record, _)| record == "next")).await;
+    again.stop().await;
+}
+
+#[tokio::test]
+async fn a_hurried_stop_gives_back_what_runs() {
+    let (queue, actor) = (queue(1), Actor::new(&[("slow", &[Act::WaitForGate])]));
+    let pool = Pool::start(&queue, Arc::clone(&actor), &config(1));
+    queue.push(&[job("slow")]).await.unwrap();
+    actor.until_started("slow").await;
+    pool.hurry().now();
+    pool.stop().await;
+    assert_eq!(actor.verdicts("slow"), ["released"]);
+    let again = Pool::start(&queue, Arc::clone(&actor), &config(1));
+    actor.until(|ended| ended.len() == 2).await;
+    again.stop().await;
+    assert_eq!(actor.verdicts("slow"), ["released", "done"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_outlived_three_workers_is_buried() {
+    let (queue, actor) = (queue(1), Actor::new(&[]));
+    queue.push(&[job("poison")]).await.unwrap();
+    let lease = queue.claiming().lease;
+    for _ in 0..MAX_CRASHES {
+        let claim = crate::queue::Step { claim: 1, ..Default::default() };
+        assert_eq!(queue.step(0, &claim).await.unwrap().jobs.len(), 1);
+        tokio::time::sleep(lease).await;
+    }
+    let pool = Pool::start(&queue, Arc::clone(&actor), &config(1));
+    actor.until(|ended| !ended.is_empty()).await;
+    pool.stop().await;
+    assert_eq!(actor.verdicts("poison"), ["dead"]);
+    assert!(actor.runs.lock().unwrap().is_empty(), "it was not run again");
+}

@@ -1,0 +1,300 @@
+//! The queue: where jobs wait, who may claim them, and what they were worth.
+//!
+//! A queue has one or more shards; a lane lives on one of them, by the hash of its name. Two drivers keep the same
+//! promises and pass the same conformance suite: [`memory`], for everything in one process, and [`redis`], for any number of them.
+//! The queue is disposable (law 1): whoever pushes keeps the truth elsewhere and pushes again what was lost.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::envelope::EnvelopeError;
+use crate::job::{Job, NewJob};
+use crate::limit::{Claiming, FirstMeeting, Limit};
+use crate::verdict::Verdict;
+
+mod lane;
+mod memory;
+mod redis;
+
+pub use lane::{LaneState, LaneView};
+
+/// What became of a push.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pushed {
+    /// It waits, or is scheduled.
+    Queued,
+    /// A job with its key waits already and will serve this push too.
+    Coalesced,
+    /// A job with its key is running; it will run once more.
+    AfterRunning,
+}
+
+/// What a worker tells the queue of a run that ended.
+#[derive(Debug, Clone)]
+pub(crate) struct Settlement {
+    pub(crate) job: Job,
+    pub(crate) verdict: Verdict,
+    /// Calls it sent.
+    pub(crate) used: u32,
+    /// The server's own count of calls left, at its lowest.
+    pub(crate) remaining: Option<u32>,
+}
+
+/// One exchange with a shard: what ended, and how much more is wanted.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Step {
+    /// Epochs of batches of which every job has been settled.
+    pub(crate) finished: Vec<u64>,
+    pub(crate) settlements: Vec<Settlement>,
+    /// The most jobs to claim.
+    pub(crate) claim: usize,
+}
+
+/// The answer to a [`Step`].
+#[derive(Debug)]
+pub(crate) struct Stepped {
+    pub(crate) jobs: Vec<Job>,
+    /// Fences what `jobs` write; names their batch's lease.
+    pub(crate) epoch: u64,
+    pub(crate) wait: Wait,
+    /// Settlements, by position, that came after the lease had gone to another.
+    pub(crate) late: Vec<usize>,
+}
+
+/// When to ask again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// At once: more can be claimed.
+    More,
+    /// When something is due, or a push wakes.
+    For(Duration),
+    /// When a push wakes.
+    ForPush,
+}
+
+/// Why the queue did not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum QueueError {
+    /// Redis can't be reached or refused; what was asked may or may not have been done.
+    #[error("the queue's Redis did not do it: {0}")]
+    Redis(#[from] ::redis::RedisError),
+    /// Redis answered something that the scripts never answer.
+    #[error("the queue's Redis answered {0}")]
+    Reply(&'static str),
+    /// The job can't be written or the stored one not be read.
+    #[error(transparent)]
+    Envelope(#[from] EnvelopeError),
+}
+
+/// A queue of jobs. Clones share it.
+#[derive(Clone)]
+pub struct Queue {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    shards: Vec<Shard>,
+    limit: Limit,
+    claiming: Claiming,
+}
+
+struct Shard {
+    driver: Driver,
+    /// Names the life of the shard's state; another name means that the state was lost in between. 0: not met yet.
+    incarnation: AtomicU64,
+    losses: watch::Sender<u64>,
+}
+
+enum Driver {
+    Memory(Box<memory::MemoryShard>),
+    Redis(Box<redis::RedisShard>),
+}
+
+impl Queue {
+    /// A queue in this process, with as many shards as wanted, that forgets everything when it is dropped.
+    #[must_use]
+    pub fn memory(shards: usize, limit: Limit, claiming: Claiming, meeting: FirstMeeting) -> Self {
+        let drivers = (0..shards.max(1))
+            .map(|_| Driver::Memory(Box::new(memory::MemoryShard::new(limit, claiming, meeting))))
+            .collect();
+        Self::over(drivers, limit, claiming)
+    }
+
+    /// A queue in Redis. `prefix` starts the name of every key; queues with different prefixes know nothing of each other.
+    ///
+    /// # Errors
+    /// [`QueueError::Redis`] when `url` is no Redis URL or the server can't be reached.
+    pub async fn redis(
+        url: &str,
+        prefix: &str,
+        shards: usize,
+        limit: Limit,
+        claiming: Claiming,
+        meeting: FirstMeeting,
+    ) -> Result<Self, QueueError> {
+        let client = redis::connect(url).await?;
+        let mut drivers = Vec::new();
+        for number in 0..shards.max(1) {
+            let shard = redis::RedisShard::new(&client, prefix, number, limit, claiming, meeting).await?;
+            drivers.push(Driver::Redis(Box::new(shard)));
+        }
+        Ok(Self::over(drivers, limit, claiming))
+    }
+
+    fn over(drivers: Vec<Driver>, limit: Limit, claiming: Claiming) -> Self {
+        let shard = |driver| Shard { driver, incarnation: AtomicU64::new(0), losses: watch::Sender::new(0) };
+        Self { inner: Arc::new(Inner { shards: drivers.into_iter().map(shard).collect(), limit, claiming }) }
+    }
+
+    /// Pushes jobs; what became of each, in their order. Pushing the same again changes nothing.
+    ///
+    /// # Errors
+    /// [`QueueError::Envelope`] before anything is pushed when a job can't be written; [`QueueError::Redis`] when the server failed,
+    /// with any part of the jobs pushed.
+    pub async fn push(&self, jobs: &[NewJob]) -> Result<Vec<Pushed>, QueueError> {
+        let mut by_shard = vec![Vec::new(); self.inner.shards.len()];
+        for (position, job) in jobs.iter().enumerate() {
+            by_shard[self.shard_of(&job.key.lane)].push((position, job));
+        }
+        let mut answers = vec![Pushed::Queued; jobs.len()];
+        for (number, mine) in by_shard.into_iter().enumerate().filter(|(_, mine)| !mine.is_empty()) {
+            let shard = &self.inner.shards[number];
+            let (positions, mut clamped): (Vec<_>, Vec<_>) =
+                mine.into_iter().map(|(position, job)| (position, job.clone())).unzip();
+            for job in &mut clamped {
+                job.cost = self.inner.limit.clamp(job.cost, job.priority);
+            }
+            let (incarnation, pushed) = match &shard.driver {
+                Driver::Memory(memory) => memory.push(&clamped)?,
+                Driver::Redis(redis) => redis.push(&clamped).await?,
+            };
+            shard.met(incarnation);
+            for (position, answer) in positions.into_iter().zip(pushed) {
+                answers[position] = answer;
+            }
+        }
+        Ok(answers)
+    }
+
+    /// How a lane stands: its tokens, its backlog, why it does not run. None where the queue has never met it.
+    ///
+    /// # Errors
+    /// [`QueueError::Redis`] when the server failed.
+    pub async fn lane(&self, lane: &str) -> Result<Option<LaneView>, QueueError> {
+        match &self.inner.shards[self.shard_of(lane)].driver {
+            Driver::Memory(memory) => Ok(memory.lane(lane)),
+            Driver::Redis(redis) => redis.lane(lane).await,
+        }
+    }
+
+    /// All lanes that the queue has met, in no order. Reads them in small steps; for dashboards, not for decisions.
+    ///
+    /// # Errors
+    /// [`QueueError::Redis`] when the server failed.
+    pub async fn lanes(&self) -> Result<Vec<LaneView>, QueueError> {
+        let mut lanes = Vec::new();
+        for shard in &self.inner.shards {
+            match &shard.driver {
+                Driver::Memory(memory) => lanes.extend(memory.lanes()),
+                Driver::Redis(redis) => lanes.extend(redis.lanes().await?),
+            }
+        }
+        Ok(lanes)
+    }
+
+    /// Asks every shard whether it is there.
+    ///
+    /// # Errors
+    /// [`QueueError::Redis`] when one is not.
+    pub async fn ping(&self) -> Result<(), QueueError> {
+        for shard in &self.inner.shards {
+            if let Driver::Redis(redis) = &shard.driver {
+                redis.ping().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells of every loss of a shard's state, as by FLUSHALL or a failover to an empty server: time to push again what is open.
+    #[must_use]
+    pub fn losses(&self) -> Vec<watch::Receiver<u64>> {
+        self.inner.shards.iter().map(|shard| shard.losses.subscribe()).collect()
+    }
+
+    /// The limits of its lanes.
+    #[must_use]
+    pub fn limit(&self) -> Limit {
+        self.inner.limit
+    }
+
+    /// How its workers claim.
+    #[must_use]
+    pub fn claiming(&self) -> Claiming {
+        self.inner.claiming
+    }
+
+    /// Number of shards.
+    #[must_use]
+    pub fn shards(&self) -> usize {
+        self.inner.shards.len()
+    }
+
+    pub(crate) async fn step(&self, shard: usize, step: &Step) -> Result<Stepped, QueueError> {
+        let shard = &self.inner.shards[shard];
+        let (incarnation, stepped) = match &shard.driver {
+            Driver::Memory(memory) => memory.step(step),
+            Driver::Redis(redis) => redis.step(step).await?,
+        };
+        shard.met(incarnation);
+        Ok(stepped)
+    }
+
+    /// Extends leases; per epoch whether it was still there.
+    pub(crate) async fn heartbeat(&self, shard: usize, epochs: &[u64]) -> Result<Vec<bool>, QueueError> {
+        match &self.inner.shards[shard].driver {
+            Driver::Memory(memory) => Ok(memory.heartbeat(epochs)),
+            Driver::Redis(redis) => redis.heartbeat(epochs).await,
+        }
+    }
+
+    /// Returns when a push may have made work, or after `most`. May wake for nothing.
+    pub(crate) async fn work_arrived(&self, shard: usize, most: Duration) -> Result<(), QueueError> {
+        match &self.inner.shards[shard].driver {
+            Driver::Memory(memory) => {
+                memory.work_arrived(most).await;
+                Ok(())
+            }
+            Driver::Redis(redis) => redis.work_arrived(most).await,
+        }
+    }
+
+    /// FNV-1a: the same shard in every process and version.
+    fn shard_of(&self, lane: &str) -> usize {
+        let hash = lane
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+        usize::try_from(hash % self.inner.shards.len() as u64).unwrap_or(0)
+    }
+}
+
+impl Shard {
+    fn met(&self, incarnation: u64) {
+        let before = self.incarnation.swap(incarnation, Ordering::SeqCst);
+        if before != 0 && before != incarnation {
+            tracing::warn!("the queue lost its state; open work has to be pushed again");
+            self.losses.send_modify(|count| *count += 1);
+        }
+    }
+}
+
+impl std::fmt::Debug for Queue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Queue").field("shards", &self.inner.shards.len()).field("limit", &self.inner.limit).finish()
+    }
+}
+
+#[cfg(test)]
+mod conformance;

@@ -1,0 +1,33 @@
+//! How a lane stands, to look at.
+
+use std::time::Duration;
+
+/// Why a lane runs, or does not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LaneState {
+    /// Its jobs are claimed in turn.
+    Ready,
+    /// It waits for tokens to come back.
+    WaitsForTokens,
+    /// It is held: the server refused, or the queue had lost its state.
+    Held,
+}
+
+/// A lane at one instant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LaneView {
+    /// Its name.
+    pub lane: String,
+    /// Why it runs, or does not.
+    pub state: LaneState,
+    /// Waiting jobs, the most urgent class first. Entries that a more urgent one replaced still count until their turn.
+    pub waiting: [u32; 3],
+    /// Tokens that running jobs hold.
+    pub tokens_out: u16,
+    /// Tokens of calls that still count in the server's window.
+    pub tokens_cooling: u16,
+    /// Tokens that a claim could take now.
+    pub tokens_free: u16,
+    /// How long a held lane stays so.
+    pub held_for: Duration,
+}

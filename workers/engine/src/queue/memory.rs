@@ -1,0 +1,93 @@
+//! The queue in this process: the same rules as the Redis scripts, over maps behind one lock.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::{LaneView, Pushed, Step, Stepped};
+use crate::envelope::{self, EnvelopeError};
+use crate::job::NewJob;
+use crate::limit::{Claiming, FirstMeeting, Limit};
+
+mod bucket;
+mod state;
+
+use state::State;
+
+/// One shard in memory. Its clock is tokio's, which a test can pause.
+pub(crate) struct MemoryShard {
+    state: Mutex<State>,
+    arrived: Notify,
+    origin: Instant,
+    /// What [`MemoryShard::now`] adds to the time since `origin`: epochs must rise over restarts of the process.
+    origin_ms: u64,
+}
+
+impl MemoryShard {
+    pub(crate) fn new(limit: Limit, claiming: Claiming, meeting: FirstMeeting) -> Self {
+        let origin_ms = wall_ms();
+        let state = State::new(limit, claiming, meeting, origin_ms);
+        Self { state: Mutex::new(state), arrived: Notify::new(), origin: Instant::now(), origin_ms }
+    }
+
+    pub(crate) fn push(&self, jobs: &[NewJob]) -> Result<(u64, Vec<Pushed>), EnvelopeError> {
+        for job in jobs {
+            envelope::pack(&job.into())?;
+        }
+        let now = self.now();
+        let (answers, runnable) = self.with(|state| {
+            let answers = jobs.iter().map(|job| state.push(job, now)).collect();
+            (answers, state.is_runnable())
+        });
+        if runnable {
+            self.arrived.notify_one();
+        }
+        Ok((self.origin_ms, answers))
+    }
+
+    pub(crate) fn step(&self, step: &Step) -> (u64, Stepped) {
+        let now = self.now();
+        let (stepped, runnable) = self.with(|state| (state.step(step, now), state.is_runnable()));
+        if runnable {
+            self.arrived.notify_one();
+        }
+        (self.origin_ms, stepped)
+    }
+
+    pub(crate) fn heartbeat(&self, epochs: &[u64]) -> Vec<bool> {
+        let now = self.now();
+        self.with(|state| epochs.iter().map(|epoch| state.heartbeat(*epoch, now)).collect())
+    }
+
+    pub(crate) async fn work_arrived(&self, most: Duration) {
+        // A time-out is an answer like any other here.
+        let _ = tokio::time::timeout(most, self.arrived.notified()).await;
+    }
+
+    pub(crate) fn lane(&self, lane: &str) -> Option<LaneView> {
+        let now = self.now();
+        self.with(|state| state.view(lane, now))
+    }
+
+    pub(crate) fn lanes(&self) -> Vec<LaneView> {
+        let now = self.now();
+        self.with(|state| state.views(now))
+    }
+
+    fn now(&self) -> u64 {
+        self.origin_ms + u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
+        // A panic inside leaves no half-written state worth refusing: every method finishes or does nothing.
+        act(&mut self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "read once, so that epochs rise over restarts; queue time is monotonic")]
+fn wall_ms() -> u64 {
+    let since_1970 = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,173 @@
+-- What every script of a shard shares; `redis.rs` puts it before each of them.
+--
+-- KEYS[1] is the shard's prefix and ends in one hash tag, so all keys built from it live on one node of a cluster:
+--   <p>h          hash of everything that is looked up
+--                   L<lane>        the lane's meta, packed (see `META`)
+--                   R<lane>\0<key> a running job: epoch, count of returned tokens at its claim, stored envelope
+--                   X<lane>\0<key> the one more run of a running job: stored envelope
+--                   B<epoch>       the slots of a claimed batch, each "lane\0key", packed
+--                   epoch, born, hold
+--   <p>q<class>:<lane>   list of stored envelopes that wait, class 0 interactive, 1 realtime, 2 bulk
+--   <p>d:<lane>          hash key -> class it waits in, or "s<due ms>": which waiting or scheduled entry is the true one
+--   <p>c:<lane>          list of the bins in which tokens return, between the first and the last (those are in the meta)
+--   <p>ring:0 <p>ring:1  lists of runnable lanes: those with an interactive job, and all others
+--   <p>timer             zset by ms: L<lane> a parked lane, J<stored> a scheduled job, B<epoch> a lease, T<n>:<epoch>:<lane> tokens
+--   <p>wake              list that holds at most one marker; idle workers block on it
+--
+-- A stored envelope: ms of its push (double), class, cost, crashes, attempt (16 bits), lane, key, payload.
+-- Times are ms of the server's own clock (law 9). Numbers that pass through a string stay below 2^53.
+local P = KEYS[1]
+local H, TIMER, WAKE = P .. 'h', P .. 'timer', P .. 'wake'
+local RING = {[0] = P .. 'ring:0', [1] = P .. 'ring:1'}
+local call, pack, unpack_, sub = redis.call, struct.pack, struct.unpack, string.sub
+
+local clock = call('TIME')
+local now_us = tonumber(clock[1]) * 1000000 + tonumber(clock[2])
+local now = math.floor(now_us / 1000)
+
+-- ARGV[1]: limits, packed: burst, reserve, turn (16 bits each), interval, call time-out, lease, spent (32 bits each, ms).
+-- `spent` is how long a lane of a shard without state must be taken for used up (law 2: lost state starts full-used).
+local BURST, RESERVE, TURN, INTERVAL, TIMEOUT, LEASE, SPENT = unpack_('>HHHI4I4I4I4', ARGV[1])
+local BIN = math.max(1, math.floor(INTERVAL / 100))
+
+local NORMAL, TOKENS, STARVED, HELD = 0, 1, 2, 3
+local META = '>BBHHI4I4I4I4ddHdH'
+
+local function text(number) return string.format('%.0f', number) end
+
+local born_hold = call('HGET', H, 'hold')
+if not born_hold then
+  born_hold = now + SPENT
+  call('HSET', H, 'born', text(now_us), 'hold', text(born_hold))
+else
+  born_hold = tonumber(born_hold)
+end
+
+local lanes, touched = {}, {}
+
+-- The lane's state, read once a call and written back once by `save`.
+local function lane_of(name)
+  local m = lanes[name]
+  if m then return m end
+  local raw = call('HGET', H, 'L' .. name)
+  m = {name = name}
+  if raw then
+    m.state, m.rings, m.out, m.cooling, m.w0, m.w1, m.w2, m.returned, m.hold, m.first, m.first_n, m.last, m.last_n = unpack_(META, raw)
+  else
+    m.state, m.rings, m.out, m.cooling, m.w0, m.w1, m.w2, m.returned, m.hold, m.first, m.first_n, m.last, m.last_n =
+      NORMAL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
+    if born_hold > now then
+      m.state, m.hold = HELD, born_hold
+      call('ZADD', TIMER, born_hold, 'L' .. name)
+    end
+  end
+  lanes[name] = m
+  touched[#touched + 1] = m
+  return m
+end
+
+local function save()
+  local args = {}
+  for i = 1, #touched do
+    local m = touched[i]
+    args[#args + 1] = 'L' .. m.name
+    args[#args + 1] = pack(META, m.state, m.rings, m.out, m.cooling, m.w0, m.w1, m.w2, m.returned % 4294967296, m.hold,
+      m.first, m.first_n, m.last, m.last_n)
+  end
+  for i = 1, #args, 200 do
+    call('HSET', H, unpack(args, i, math.min(i + 199, #args)))
+  end
+end
+
+-- Puts `n` tokens aside until `at`. Bins are first in, first out, so one never returns before its predecessor.
+local function cool(m, n, at)
+  if n <= 0 then return end
+  at = math.ceil(at / BIN) * BIN
+  m.cooling = m.cooling + n
+  if m.first_n == 0 then m.first, m.first_n = at, n
+  elseif m.last_n == 0 then
+    if at <= m.first then m.first_n = m.first_n + n else m.last, m.last_n = at, n end
+  elseif at <= m.last then m.last_n = m.last_n + n
+  else
+    call('RPUSH', P .. 'c:' .. m.name, pack('>dH', m.last, m.last_n))
+    m.last, m.last_n = at, n
+  end
+end
+
+-- Takes back the tokens whose bins are over.
+local function thaw(m)
+  while m.first_n > 0 and m.first <= now do
+    m.cooling = m.cooling - m.first_n
+    m.returned = m.returned + m.first_n
+    local bin = call('LPOP', P .. 'c:' .. m.name)
+    if bin then m.first, m.first_n = unpack_('>dH', bin)
+    else
+      m.first, m.first_n = m.last, m.last_n
+      m.last_n = 0
+    end
+  end
+end
+
+local function free(m) return BURST - m.out - m.cooling end
+
+local runnable = false
+
+local function ring(m, hot)
+  local bit = hot and 1 or 2
+  runnable = true
+  if m.rings == 3 or m.rings == bit then return end
+  m.rings = m.rings + bit
+  call('RPUSH', RING[hot and 0 or 1], m.name)
+end
+
+-- Puts a lane that is not parked where a claim will find it.
+local function activate(m)
+  if m.state ~= NORMAL then return end
+  if m.w0 > 0 then ring(m, true) end
+  if m.w1 + m.w2 > 0 then ring(m, false) end
+end
+
+local function unpark(m)
+  m.state = NORMAL
+  activate(m)
+end
+
+-- Parks a lane that can't pay for its next job until tokens return. With all of them out nobody knows when that is:
+-- the lane is starved, and the next settlement parks it anew.
+local function park_for_tokens(m)
+  if m.first_n > 0 then
+    m.state = TOKENS
+    call('ZADD', TIMER, m.first, 'L' .. m.name)
+  else
+    m.state = STARVED
+  end
+end
+
+-- After tokens came back or a more urgent job came: lets the lane try again.
+local function reconsider(m)
+  if m.state == TOKENS or m.state == STARVED then
+    if free(m) > 0 then unpark(m)
+    elseif m.state == STARVED then park_for_tokens(m) end
+  end
+end
+
+local function head_of(stored) return unpack_('>BBBHBc0Bc0', stored, 9) end
+
+-- Lets a stored envelope wait: at the tail of its class, or at the head where it only lost its turn.
+local function enqueue(m, class, key, stored, at_head)
+  call(at_head and 'LPUSH' or 'RPUSH', P .. 'q' .. class .. ':' .. m.name, stored)
+  call('HSET', P .. 'd:' .. m.name, key, class)
+  m['w' .. class] = m['w' .. class] + 1
+  if class < 2 then reconsider(m) end
+  activate(m)
+end
+
+local function schedule(m, key, stored, due)
+  due = math.floor(due)
+  call('ZADD', TIMER, due, 'J' .. stored)
+  call('HSET', P .. 'd:' .. m.name, key, 's' .. text(due))
+end
+
+local function wake()
+  if runnable and call('EXISTS', WAKE) == 0 then call('LPUSH', WAKE, '1') end
+end

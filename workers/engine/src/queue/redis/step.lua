@@ -1,0 +1,239 @@
+-- One step of a worker: settles what it finished, fires what is due, claims what can run.
+--
+-- ARGV[2]: the most jobs to claim. ARGV[3]: count of finished batches, then their epochs. Then per settlement five values:
+-- "lane\0key", epoch, verdict, packed numbers (calls sent, remaining by the server or 65535, delay in ms), packed envelope
+-- to run again (empty: the one that ran).
+-- Verdicts: D done or dead, R run again after the delay, H back to the head of its lane, T the lane is held for the delay and the job
+-- goes back to its head.
+-- Returns: incarnation, now in ms, epoch of the claim, ms until something is due (-1: nothing known, 0: more is runnable), positions of settlements
+-- that came too late, then the claimed envelopes.
+-- Invariant: a job settles only with the epoch it was claimed with (law 5); tokens taken never exceed the burst within
+-- one interval of the last response (law 2).
+local LIMIT_DUE, LIMIT_LANES = 100, 200
+local late = {}
+
+local function put_aside_for_other_clients(m, remaining, returned_at_claim)
+  if remaining == 65535 then return end
+  -- The server counts every client of the quota. What it counted beyond ours was spent by another. Tokens that came back since the
+  -- claim were still out when the server counted, so they are not another's (law 3).
+  local ours = m.out + m.cooling + (m.returned - returned_at_claim)
+  local foreign = (BURST - remaining) - ours
+  if foreign > 0 then cool(m, math.min(foreign, math.max(0, free(m))), now + INTERVAL) end
+end
+
+-- After a 429 the free tokens come back in four steps, behind those that cool already, so the lane starts gently.
+local function hold(m, delay)
+  m.hold = math.max(m.hold, now + delay)
+  local start = math.max(m.hold, m.first_n > 0 and m.first or 0, m.last_n > 0 and m.last or 0)
+  local quarter = math.ceil(math.max(0, free(m)) / 4)
+  for step = 0, 3 do
+    cool(m, math.min(quarter, math.max(0, free(m))), start + step * INTERVAL / 4)
+  end
+  m.state = HELD
+  call('ZADD', TIMER, m.hold, 'L' .. m.name)
+end
+
+local function settle(position, slot, epoch, verdict, numbers, replacement)
+  local used, remaining, delay = unpack_('>HHI4', numbers)
+  local cut = string.find(slot, '\0', 1, true)
+  local lane, key = sub(slot, 1, cut - 1), sub(slot, cut + 1)
+  local m = lane_of(lane)
+  thaw(m)
+  local running = call('HGET', H, 'R' .. slot)
+  local claimed, returned, stored
+  if running then
+    claimed, returned = unpack_('>dI4', running)
+    stored = sub(running, 13)
+  end
+  if not running or text(claimed) ~= epoch then
+    -- Too late: the job is another's. The calls it sent are counted all the same.
+    cool(m, used, now + INTERVAL)
+    late[#late + 1] = position
+    return
+  end
+  local class, cost = head_of(stored)
+  call('HDEL', H, 'R' .. slot)
+  m.out = m.out - cost
+  cool(m, used, now + INTERVAL)
+  put_aside_for_other_clients(m, remaining, returned)
+  if verdict == 'T' then hold(m, delay) end
+
+  local extra = call('HGET', H, 'X' .. slot)
+  if extra then call('HDEL', H, 'X' .. slot) end
+  if verdict == 'D' then
+    if extra then enqueue(m, head_of(extra), key, extra, false) end
+  else
+    -- The run to come serves the extra push too; the more urgent of the two decides its class.
+    if replacement ~= '' then stored = sub(stored, 1, 8) .. replacement end
+    if extra and head_of(extra) < class then
+      class = head_of(extra)
+      stored = sub(stored, 1, 8) .. string.char(class) .. sub(stored, 10)
+    end
+    if verdict == 'R' and delay > 0 then schedule(m, key, stored, now + delay)
+    else enqueue(m, class, key, stored, verdict ~= 'R') end
+  end
+  -- A settlement that freed nothing changes nothing for a lane whose next return is known.
+  if cost > used or m.state == STARVED then reconsider(m) end
+end
+
+local function fire_lease(epoch)
+  local slots = call('HGET', H, 'B' .. epoch)
+  call('HDEL', H, 'B' .. epoch)
+  if not slots then return end
+  local at = 1
+  while at <= #slots do
+    local slot
+    slot, at = unpack_('>Hc0', slots, at)
+    local running = call('HGET', H, 'R' .. slot)
+    if running and text((unpack_('>d', running))) == epoch then
+      local stored = sub(running, 13)
+      local class, cost, crashes, attempt, lane, key = head_of(stored)
+      local m = lane_of(lane)
+      -- Nobody knows what it sent, or when the last call arrives: its tokens stay away for time-out and interval.
+      call('ZADD', TIMER, now + TIMEOUT + INTERVAL, 'T' .. cost .. ':' .. epoch .. ':' .. slot)
+      call('HDEL', H, 'R' .. slot, 'X' .. slot)
+      stored = sub(stored, 1, 10) .. string.char(math.min(255, crashes + 1)) .. sub(stored, 12)
+      enqueue(m, class, key, stored, true)
+    end
+  end
+end
+
+local function fire_scheduled(stored, score)
+  local class, cost, crashes, attempt, lane, key = head_of(stored)
+  local entry = call('HGET', P .. 'd:' .. lane, key)
+  if entry == 's' .. score then enqueue(lane_of(lane), class, key, stored, false) end
+end
+
+local function fire_lane(name)
+  local m = lane_of(name)
+  thaw(m)
+  if m.state == HELD and m.hold > now then
+    call('ZADD', TIMER, m.hold, 'L' .. name)
+  elseif m.state ~= NORMAL then
+    m.hold = 0
+    unpark(m)
+  end
+end
+
+local function fire_tokens(entry)
+  local cost, slot = string.match(entry, '^(%d+):%d+:(.*)$')
+  local m = lane_of(sub(slot, 1, string.find(slot, '\0', 1, true) - 1))
+  thaw(m)
+  m.out = m.out - tonumber(cost)
+  reconsider(m)
+end
+
+local function fire_due()
+  local due = call('ZRANGEBYSCORE', TIMER, '-inf', now, 'WITHSCORES', 'LIMIT', 0, LIMIT_DUE)
+  for i = 1, #due, 2 do
+    local kind, rest = sub(due[i], 1, 1), sub(due[i], 2)
+    call('ZREM', TIMER, due[i])
+    if kind == 'J' then fire_scheduled(rest, text(tonumber(due[i + 1])))
+    elseif kind == 'L' then fire_lane(rest)
+    elseif kind == 'B' then fire_lease(rest)
+    else fire_tokens(rest) end
+  end
+end
+
+local epoch = nil
+local claimed, slots, running_args = {}, {}, {}
+
+local function claim_epoch()
+  if epoch then return epoch end
+  -- Above every earlier epoch, also of an earlier life of this server: records are fenced by it.
+  epoch = math.max(now_us, tonumber(call('HGET', H, 'epoch') or '0') + 1)
+  call('HSET', H, 'epoch', text(epoch))
+  return epoch
+end
+
+-- Claims up to `most` jobs of a lane, the most urgent class first; `hottest` alone where only interactive ones are wanted.
+local function serve(m, most, hottest)
+  thaw(m)
+  local taken = 0
+  while taken < most do
+    local class = (m.w0 > 0 and 0) or (m.w1 > 0 and 1) or (m.w2 > 0 and 2)
+    if not class or (hottest and class > 0) then return end
+    local list, index = P .. 'q' .. class .. ':' .. m.name, P .. 'd:' .. m.name
+    local stored = call('LINDEX', list, 0)
+    if not stored then
+      m['w' .. class] = 0
+    else
+      local _, cost, crashes, attempt, lane, key = head_of(stored)
+      local entry = call('HGET', index, key)
+      if entry ~= text(class) then
+        -- Replaced by a more urgent entry of the same key.
+        call('LPOP', list)
+        m['w' .. class] = m['w' .. class] - 1
+      elseif cost > free(m) - (class == 2 and RESERVE or 0) then
+        park_for_tokens(m)
+        return
+      else
+        call('LPOP', list)
+        call('HDEL', index, key)
+        m['w' .. class] = m['w' .. class] - 1
+        m.out = m.out + cost
+        taken = taken + 1
+        local slot = m.name .. '\0' .. key
+        claimed[#claimed + 1] = stored
+        slots[#slots + 1] = pack('>Hc0', #slot, slot)
+        running_args[#running_args + 1] = 'R' .. slot
+        running_args[#running_args + 1] = pack('>dI4', claim_epoch(), m.returned % 4294967296) .. stored
+      end
+    end
+  end
+end
+
+local function claim(most)
+  for _ = 1, LIMIT_LANES do
+    if #claimed >= most then return end
+    local hot = true
+    local name = call('LPOP', RING[0])
+    if not name then
+      hot = false
+      name = call('LPOP', RING[1])
+    end
+    if not name then return end
+    local m = lane_of(name)
+    m.rings = m.rings - (hot and 1 or 2)
+    if m.state == NORMAL then
+      serve(m, math.min(TURN, most - #claimed), hot)
+      activate(m)
+    end
+  end
+end
+
+local position = 3 + tonumber(ARGV[3]) + 1
+for i = 4, position - 1 do
+  call('HDEL', H, 'B' .. ARGV[i])
+  call('ZREM', TIMER, 'B' .. ARGV[i])
+end
+for i = position, #ARGV, 5 do
+  settle((i - position) / 5, ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4])
+end
+fire_due()
+local most = tonumber(ARGV[2])
+if most > 0 then
+  claim(most)
+  if #claimed > 0 then
+    running_args[#running_args + 1] = 'B' .. text(epoch)
+    running_args[#running_args + 1] = table.concat(slots)
+    for i = 1, #running_args, 200 do
+      call('HSET', H, unpack(running_args, i, math.min(i + 199, #running_args)))
+    end
+    call('ZADD', TIMER, now + LEASE, 'B' .. text(epoch))
+  end
+end
+save()
+
+local wait = -1
+runnable = call('EXISTS', RING[0], RING[1]) > 0
+if runnable then
+  wait = 0
+  wake()
+else
+  local next_due = call('ZRANGE', TIMER, 0, 0, 'WITHSCORES')
+  if next_due[2] then wait = math.max(0, math.ceil(tonumber(next_due[2])) - now) end
+end
+local reply = {call('HGET', H, 'born'), text(now), text(epoch or 0), text(wait), table.concat(late, ',')}
+for i = 1, #claimed do reply[#reply + 1] = claimed[i] end
+return reply
