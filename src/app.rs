@@ -1,0 +1,166 @@
+//! The composition root: the only place that builds everything, from the settings.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use job_engine::{Backoff, Claiming, FirstMeeting, Hurry, Limit, Pool, PoolConfig, Queue};
+use secrecy::ExposeSecret;
+use sync_workers::clock::Clock;
+use sync_workers::ghl;
+use sync_workers::jobs::{Environment, Worker};
+use sync_workers::records::{self, Records};
+use sync_workers::sweeper;
+use sync_workers::vault::Vault;
+use tokio::task::JoinHandle;
+
+use crate::config::Config;
+use crate::gateway::Gateway;
+use crate::metrics::{Metrics, MetricsError};
+use crate::producer::Producer;
+
+/// Starts the name of every key in Redis.
+const QUEUE_PREFIX: &str = "clienty";
+/// Tokens of a location that imports leave to people.
+const RESERVE: u16 = 4;
+
+/// Everything that a process of clienty-sync is made of, open and ready.
+pub struct App {
+    pub config: Config,
+    pub clock: Clock,
+    pub records: Records,
+    pub queue: Queue,
+    pub metrics: Arc<Metrics>,
+}
+
+/// Why it can't be built.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    #[error("the database can't be opened: {0}")]
+    Records(#[from] records::RecordsError),
+    #[error("the queue can't be opened: {0}; is REDIS_URL right, and the server up?")]
+    Queue(#[from] job_engine::QueueError),
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
+    #[error(transparent)]
+    Client(#[from] ghl::BuildError),
+    #[error(
+        "no master key is set, so tokens can't be sealed or opened: set CLIENTY_MASTER_KEYS, for instance to \
+         \"k1:$(openssl rand -base64 32)\", and keep it safe"
+    )]
+    NoMasterKey,
+}
+
+impl App {
+    /// Opens the database, brings its schema up to date, and opens the queue.
+    ///
+    /// # Errors
+    /// [`AppError`], which names the setting to look at.
+    pub async fn open(config: Config) -> Result<Self, AppError> {
+        let clock = Clock::system();
+        let records = open_records(&config, &clock).await?;
+        let queue = open_queue(&config, &records, &clock).await?;
+        let metrics = Arc::new(Metrics::new(clock.clone())?);
+        Ok(Self { config, clock, records, queue, metrics })
+    }
+
+    /// Accepts work.
+    #[must_use]
+    pub fn producer(&self) -> Producer {
+        Producer::new(self.records.clone(), self.queue.clone())
+    }
+
+    /// The HTTP side.
+    #[must_use]
+    pub fn gateway(&self) -> Gateway {
+        Gateway { producer: self.producer(), metrics: Arc::clone(&self.metrics) }
+    }
+
+    /// Starts to claim and run jobs, and to sweep.
+    ///
+    /// # Errors
+    /// [`AppError::NoMasterKey`], or a GHL address that is none.
+    pub fn start_workers(&self) -> Result<Workers, AppError> {
+        let ghl = &self.config.ghl;
+        let client = ghl::ClientConfig { base_url: ghl.api_url.clone(), timeout: ghl.timeout };
+        let environment = Environment {
+            records: self.records.clone(),
+            ghl: ghl::Client::new(&client, self.metrics.ghl.clone())?,
+            vault: Arc::new(vault(&self.config)?),
+            clock: self.clock.clone(),
+            backoff: Backoff::default(),
+            interval: ghl.burst_interval,
+            call_timeout: ghl.timeout,
+            metrics: self.metrics.jobs.clone(),
+        };
+        let config = PoolConfig { name: "sync".to_owned(), concurrency: self.config.worker.concurrency };
+        let pool = Pool::start(&self.queue, Arc::new(Worker::new(environment)), &config);
+        let sweeping = sweeper::run(self.records.clone(), self.queue.clone(), self.clock.clone());
+        Ok(Workers { pool, sweeper: tokio::spawn(sweeping) })
+    }
+}
+
+/// A running pool with its sweeper.
+pub struct Workers {
+    pool: Pool,
+    sweeper: JoinHandle<()>,
+}
+
+impl Workers {
+    /// A handle that makes [`Workers::stop`] give back what runs.
+    #[must_use]
+    pub fn hurry(&self) -> Hurry {
+        self.pool.hurry()
+    }
+
+    /// Finishes what runs, or gives it back once hurried.
+    pub async fn stop(self) {
+        self.sweeper.abort();
+        self.pool.stop().await;
+    }
+}
+
+/// Opens the database and brings its schema up to date.
+///
+/// # Errors
+/// When it can't be reached or migrated.
+pub async fn open_records(config: &Config, clock: &Clock) -> Result<Records, records::RecordsError> {
+    let options = records::Options { clock: clock.clone(), ..records::Options::default() };
+    let records = Records::open(config.database_url().expose_secret(), options).await?;
+    records.migrate().await?;
+    Ok(records)
+}
+
+/// The vault over the master keys.
+///
+/// # Errors
+/// [`AppError::NoMasterKey`].
+pub fn vault(config: &Config) -> Result<Vault, AppError> {
+    Vault::new(&config.secrets.master_keys).ok_or(AppError::NoMasterKey)
+}
+
+async fn open_queue(config: &Config, records: &Records, clock: &Clock) -> Result<Queue, AppError> {
+    let ghl = &config.ghl;
+    let limit = Limit {
+        burst: u16::try_from(ghl.burst_limit).unwrap_or(u16::MAX - 1),
+        interval: ghl.burst_interval,
+        call_timeout: ghl.timeout,
+        reserve: RESERVE.min(u16::try_from(ghl.burst_limit / 10).unwrap_or(RESERVE)),
+    };
+    let claiming = Claiming::default();
+    // Whoever called GHL before this queue had any state may have spent the location's tokens (law 2).
+    let quiet = limit.interval + limit.call_timeout + claiming.lease;
+    let since = records.last_activity_ms().await?.map(|at| clock.now_ms().saturating_sub(at));
+    let recent = since.is_some_and(|since| since < i64::try_from(quiet.as_millis()).unwrap_or(i64::MAX));
+    let meeting = if recent { FirstMeeting::Spent } else { FirstMeeting::Unspent };
+    let shards = usize::from(config.redis.shards);
+    Ok(match &config.redis.url {
+        Some(url) => {
+            let url = url.expose_secret();
+            Queue::redis(url, QUEUE_PREFIX, shards, limit, claiming, meeting).await?
+        }
+        None => Queue::memory(shards, limit, claiming, meeting),
+    })
+}
+
+/// How long a process waits for what it runs before it gives it back at a shutdown.
+pub const PATIENCE: Duration = Duration::from_secs(30);

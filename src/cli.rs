@@ -1,0 +1,144 @@
+//! The command line. One file a subcommand; here is what they share: the settings, results, exit codes.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use serde::Serialize;
+
+use crate::config::Config;
+use crate::telemetry;
+
+mod config;
+mod connect;
+mod demo;
+mod doctor;
+mod gateway;
+mod jobs;
+mod keys;
+mod migrate;
+mod sandbox;
+mod serve;
+mod table;
+mod up;
+mod worker;
+
+/// Keeps the CRM Clienty and GoHighLevel (GHL) the same: contacts, tasks, notes, appointments.
+///
+/// Settings come from `clienty-sync.toml` and the environment, which wins; `clienty-sync config show` lists them all. Results go to
+/// standard output, logs to standard error.
+#[derive(Debug, Parser)]
+#[command(name = "clienty-sync", version)]
+struct Cli {
+    /// Settings file [default: clienty-sync.toml, where it exists]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print one JSON document instead of text
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Try it out: everything in one process, with a simulated GHL
+    Demo(demo::Args),
+    /// Gateway and workers in one process, for real GHL
+    Up,
+    /// The HTTP side alone; needs REDIS_URL
+    Gateway,
+    /// A pool of workers and its /metrics; needs REDIS_URL
+    Worker(worker::Args),
+    /// The simulated GHL alone
+    Sandbox(sandbox::Args),
+    /// Connect a GHL location by its Private Integration Token
+    Connect(connect::Args),
+    /// Look at jobs
+    #[command(subcommand)]
+    Jobs(jobs::Command),
+    /// API keys of those who send events and read records
+    #[command(subcommand)]
+    Keys(keys::Command),
+    /// Show or check the settings
+    #[command(subcommand)]
+    Config(config::Command),
+    /// Bring the database's schema up to date
+    Migrate,
+    /// Check settings, database, Redis and GHL, and say how to mend each
+    Doctor,
+}
+
+/// What a command needs to know of how it was called.
+struct Context {
+    config: Config,
+    output: Output,
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy)]
+struct Output {
+    json: bool,
+}
+
+impl Output {
+    /// Prints a result: as JSON where that was asked for, else as `text` tells it.
+    fn print<T: Serialize>(self, result: &T, text: impl FnOnce(&T) -> String) -> anyhow::Result<()> {
+        let line = if self.json { serde_json::to_string_pretty(result)? } else { text(result) };
+        use std::io::Write;
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "{line}")?;
+        Ok(out.flush()?)
+    }
+}
+
+/// How a command ended, where it did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    /// Exit code 0.
+    Done,
+    /// Exit code 1: it said what is wrong.
+    Failed,
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let config = match Config::from_process(cli.config.as_deref()) {
+        Ok(config) => config,
+        // `config check` prints mistakes as its result; for all others they are a wrong usage.
+        Err(errors) => return config::refuse(&errors, Output { json: cli.json }, &cli.command),
+    };
+    telemetry::init(&config.log);
+    let context = Context { config, output: Output { json: cli.json } };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error.into()),
+    };
+    match runtime.block_on(run(context, cli.command)) {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Failed) => ExitCode::from(1),
+        Err(error) => fail(&error),
+    }
+}
+
+async fn run(context: Context, command: Command) -> anyhow::Result<Outcome> {
+    match command {
+        Command::Demo(args) => demo::run(context, args).await,
+        Command::Up => up::run(context).await,
+        Command::Gateway => gateway::run(context).await,
+        Command::Worker(args) => worker::run(context, args).await,
+        Command::Sandbox(args) => sandbox::run(context, args).await,
+        Command::Connect(args) => connect::run(context, args).await,
+        Command::Jobs(command) => jobs::run(context, command).await,
+        Command::Keys(command) => keys::run(context, command).await,
+        Command::Config(command) => config::run(&context, &command),
+        Command::Migrate => migrate::run(context).await,
+        Command::Doctor => doctor::run(context).await,
+    }
+}
+
+fn fail(error: &anyhow::Error) -> ExitCode {
+    eprintln!("clienty-sync: {error:#}");
+    ExitCode::from(1)
+}

@@ -1,0 +1,67 @@
+//! `connect`: stores the Private Integration Token of a location, sealed.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail, ensure};
+use clap::Parser;
+use secrecy::SecretString;
+use serde_json::json;
+use sync_workers::clock::Clock;
+use sync_workers::records::ConnectionKind;
+
+use super::{Context, Outcome};
+use crate::app::{open_records, vault};
+
+#[derive(Debug, Parser)]
+pub(super) struct Args {
+    /// GHL's id of the location
+    #[arg(long, value_name = "ID")]
+    location: Option<String>,
+    /// File that holds the Private Integration Token; `-` reads standard input
+    #[arg(long, value_name = "FILE", requires = "location")]
+    pit_file: Option<PathBuf>,
+    /// Time zone of the location, as Europe/Berlin [default: asked of GHL]
+    #[arg(long, value_name = "NAME", requires = "pit_file")]
+    time_zone: Option<String>,
+}
+
+pub(super) async fn run(context: Context, args: Args) -> anyhow::Result<Outcome> {
+    let (Some(location), Some(file)) = (args.location, args.pit_file) else {
+        bail!(
+            "this version connects by Private Integration Token only: make one in GHL under Settings, Private Integrations, and run \
+             `clienty-sync connect --location ID --pit-file FILE`"
+        );
+    };
+    let zone = args.time_zone.as_deref();
+    if let Some(zone) = zone {
+        sync_workers::mapping::location::zone(zone).context("--time-zone")?;
+    }
+    let token = read_token(&file)?;
+    let vault = vault(&context.config)?;
+    let records = open_records(&context.config, &Clock::system()).await?;
+    let sealed = vault.seal(&token, &location)?;
+    records.save_connection(&location, ConnectionKind::Pit, &sealed, None).await?;
+    if let Some(zone) = zone {
+        records.set_time_zone(&location, zone).await?;
+    }
+    context.output.print(&json!({"locationId": location, "kind": "pit"}), |_| {
+        format!("{location} is connected; events of it are accepted from now on")
+    })?;
+    Ok(Outcome::Done)
+}
+
+fn read_token(file: &std::path::Path) -> anyhow::Result<SecretString> {
+    let text = if file.as_os_str() == "-" {
+        std::io::read_to_string(std::io::stdin()).context("can't read the token from standard input")?
+    } else {
+        std::fs::read_to_string(file).with_context(|| format!("can't read the token from {}", file.display()))?
+    };
+    let token = text.trim();
+    ensure!(!token.is_empty(), "{} holds no token", file.display());
+    ensure!(
+        token.bytes().all(|byte| byte.is_ascii_graphic()),
+        "{} holds more than one word; a token is one line without spaces",
+        file.display()
+    );
+    Ok(token.into())
+}

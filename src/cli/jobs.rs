@@ -1,0 +1,105 @@
+//! `jobs`: what is waiting, running, done and dead.
+
+use clap::{Subcommand, ValueEnum};
+use serde_json::{Value, json};
+use sync_workers::records::{JobFilter, JobState};
+
+use super::table::table;
+use super::{Context, Outcome};
+use crate::app::App;
+use crate::gateway::describe_job;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Count jobs by state
+    Stats,
+    /// List jobs, newest first
+    List {
+        /// Only those in this state
+        #[arg(long, value_enum)]
+        state: Option<State>,
+        /// Only those of this location
+        #[arg(long, value_name = "ID")]
+        location: Option<String>,
+        /// Only those of this kind, as pull_contact
+        #[arg(long)]
+        kind: Option<String>,
+        /// At most so many
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        limit: u32,
+    },
+    /// Show one job, with the reason why it is not running
+    Show {
+        /// From `jobs list` or the answer to an event
+        id: String,
+    },
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum State {
+    Waiting,
+    Scheduled,
+    Running,
+    Done,
+    Dead,
+}
+
+impl From<State> for JobState {
+    fn from(state: State) -> Self {
+        match state {
+            State::Waiting => Self::Waiting,
+            State::Scheduled => Self::Scheduled,
+            State::Running => Self::Running,
+            State::Done => Self::Done,
+            State::Dead => Self::Dead,
+        }
+    }
+}
+
+pub(super) async fn run(context: Context, command: Command) -> anyhow::Result<Outcome> {
+    let output = context.output;
+    let app = App::open(context.config).await?;
+    match command {
+        Command::Stats => {
+            let counts = app.records.job_counts().await?;
+            let by_state: serde_json::Map<String, Value> =
+                counts.iter().map(|(state, count)| (state.as_str().to_owned(), json!(count))).collect();
+            output.print(&by_state, |_| {
+                let rows: Vec<_> =
+                    counts.iter().map(|(state, count)| [state.as_str().to_owned(), count.to_string()]).collect();
+                table(["STATE", "JOBS"], &rows)
+            })?;
+        }
+        Command::List { state, location, kind, limit } => {
+            let filter = JobFilter { state: state.map(JobState::from), location_id: location, kind };
+            let jobs = app.records.list_jobs(&filter, i64::from(limit)).await?;
+            output.print(&json!({ "jobs": jobs }), |_| {
+                let rows: Vec<_> = jobs
+                    .iter()
+                    .map(|job| {
+                        let error = job.last_error.clone().unwrap_or_default();
+                        let (kind, location) = (job.key.kind.clone(), job.key.location_id.clone());
+                        [job.id.clone(), kind, location, job.state.as_str().to_owned(), job.attempts.to_string(), error]
+                    })
+                    .collect();
+                table(["ID", "KIND", "LOCATION", "STATE", "ATTEMPTS", "LAST ERROR"], &rows)
+            })?;
+        }
+        Command::Show { id } => {
+            let Some(job) = app.records.job(&id).await? else {
+                eprintln!("clienty-sync: no job {id}");
+                return Ok(Outcome::Failed);
+            };
+            let shown = describe_job(&job, &app.queue).await;
+            output.print(&shown, |shown| {
+                let fields = shown.as_object().into_iter().flatten();
+                let line = |(name, value): (&String, &Value)| {
+                    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                    format!("{name:<12} {text}")
+                };
+                fields.filter(|(_, value)| !value.is_null()).map(line).collect::<Vec<_>>().join("\n")
+            })?;
+        }
+    }
+    Ok(Outcome::Done)
+}

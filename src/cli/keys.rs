@@ -1,0 +1,73 @@
+//! `keys`: the API keys of producers and readers.
+
+use clap::Subcommand;
+use serde_json::json;
+use sync_workers::clock::Clock;
+
+use super::table::table;
+use super::{Context, Outcome};
+use crate::app::open_records;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Make a key; it is shown only now
+    Create {
+        /// Whose key it is, for people
+        #[arg(long)]
+        name: String,
+    },
+    /// List keys, without the keys themselves
+    List,
+    /// Replace a key by a new one of the same name; the old one ends at once
+    Rotate {
+        /// From `keys list`
+        id: String,
+    },
+    /// End a key
+    Revoke {
+        /// From `keys list`
+        id: String,
+    },
+}
+
+pub(super) async fn run(context: Context, command: Command) -> anyhow::Result<Outcome> {
+    let records = open_records(&context.config, &Clock::system()).await?;
+    let output = context.output;
+    match command {
+        Command::Create { name } => {
+            let (key, plain) = records.create_key(&name).await?;
+            let made = json!({"id": key.id, "name": key.name, "key": plain});
+            output.print(&made, |_| format!("{plain}\n\nThis is key {} of {name}. It is shown only now.", key.id))?;
+        }
+        Command::List => {
+            let keys = records.list_keys().await?;
+            output.print(&json!({ "keys": keys }), |_| {
+                let rows: Vec<_> = keys
+                    .iter()
+                    .map(|key| {
+                        let revoked = key.revoked_at.map_or("in force".to_owned(), |at| format!("revoked {at}"));
+                        [key.id.clone(), key.name.clone(), key.created_at.to_string(), revoked]
+                    })
+                    .collect();
+                table(["ID", "NAME", "CREATED", "STATE"], &rows)
+            })?;
+        }
+        Command::Rotate { id } => {
+            let Some((key, plain)) = records.rotate_key(&id).await? else { return Ok(unknown(&id)) };
+            let made = json!({"id": key.id, "name": key.name, "key": plain});
+            output.print(&made, |_| format!("{plain}\n\nThis is the new key {} of {}.", key.id, key.name))?;
+        }
+        Command::Revoke { id } => {
+            if !records.revoke_key(&id).await? {
+                return Ok(unknown(&id));
+            }
+            output.print(&json!({"id": id, "revoked": true}), |_| format!("key {id} is revoked"))?;
+        }
+    }
+    Ok(Outcome::Done)
+}
+
+fn unknown(id: &str) -> Outcome {
+    eprintln!("clienty-sync: no key {id} is in force; `clienty-sync keys list` shows them");
+    Outcome::Failed
+}

@@ -1,0 +1,58 @@
+//! What every long-running command does: serve until a signal, then shut down in order.
+
+use anyhow::Context as _;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::app::{PATIENCE, Workers};
+use crate::gateway::Server;
+
+/// SIGTERM and SIGINT.
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Begins to listen; from here on a signal no longer kills the process.
+    pub fn listen() -> anyhow::Result<Self> {
+        let terminate = signal(SignalKind::terminate()).context("can't listen for SIGTERM")?;
+        let interrupt = signal(SignalKind::interrupt()).context("can't listen for SIGINT")?;
+        Ok(Self { terminate, interrupt })
+    }
+
+    /// The next of either.
+    pub async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// Serves until the first signal, then takes nothing new and finishes what runs; a second signal gives it back at once.
+pub async fn until_stopped(mut signals: Signals, server: Server, workers: Option<Workers>) {
+    signals.next().await;
+    tracing::info!("stopping: finishing what runs; a second signal gives it back at once");
+    let hurry = workers.as_ref().map(Workers::hurry);
+    let stopping = async {
+        if let Some(workers) = workers {
+            workers.stop().await;
+        }
+        server.stop().await;
+    };
+    let impatient = async {
+        tokio::select! {
+            () = signals.next() => tracing::warn!("second signal: giving back what runs"),
+            () = tokio::time::sleep(PATIENCE) => tracing::warn!("still running after {PATIENCE:?}: giving it back"),
+        }
+        if let Some(hurry) = hurry {
+            hurry.now();
+        }
+        // What is left are requests of the HTTP server; a third signal ends those too.
+        signals.next().await;
+    };
+    tokio::select! {
+        () = stopping => {}
+        () = impatient => {}
+    }
+}

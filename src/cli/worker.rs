@@ -1,0 +1,33 @@
+//! `worker`: a pool of workers and its /metrics.
+
+use anyhow::ensure;
+use clap::Parser;
+use serde_json::json;
+
+use super::gateway::NEEDS_REDIS;
+use super::serve::{Signals, until_stopped};
+use super::{Context, Outcome};
+use crate::app::App;
+use crate::gateway::Server;
+
+#[derive(Debug, Parser)]
+pub(super) struct Args {
+    /// Jobs that run side by side [default: CLIENTY_WORKER_CONCURRENCY]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    concurrency: Option<u16>,
+}
+
+pub(super) async fn run(mut context: Context, args: Args) -> anyhow::Result<Outcome> {
+    ensure!(context.config.is_distributed(), NEEDS_REDIS);
+    if let Some(concurrency) = args.concurrency {
+        context.config.worker.concurrency = usize::from(concurrency);
+    }
+    let signals = Signals::listen()?;
+    let app = App::open(context.config).await?;
+    let workers = app.start_workers()?;
+    let server = Server::start(app.config.metrics.listen, app.gateway().worker_routes()).await?;
+    let started = json!({"metrics": format!("http://{}/metrics", server.address)});
+    context.output.print(&started, |_| format!("working; metrics at http://{}/metrics", server.address))?;
+    until_stopped(signals, server, Some(workers)).await;
+    Ok(Outcome::Done)
+}

@@ -1,0 +1,99 @@
+//! `POST /v1/events`: one event or an array of up to 1000; all or none.
+
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+
+use super::{BODY_LIMIT, Gateway, Problem};
+use crate::producer::SendError;
+use crate::triggers::{self, FieldError};
+
+/// The most events in one request.
+const MOST_EVENTS: usize = 1000;
+
+/// Checks every event completely, writes them to the ledger in one transaction, and answers 202.
+pub async fn accept(State(gateway): State<Gateway>, body: Body) -> Result<Response, Problem> {
+    let events = read(body).await?;
+    let mut accepted_triggers = Vec::with_capacity(events.list.len());
+    let mut problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "An event is wrong", "nothing was stored");
+    let mut wrong = false;
+    for (index, event) in events.list.iter().enumerate() {
+        match triggers::translate(event) {
+            Ok(trigger) => accepted_triggers.push(trigger),
+            Err(errors) => {
+                wrong = true;
+                let place = events.batch.then_some(index);
+                problem = errors.into_iter().fold(problem, |problem, error| problem.with(place, error));
+            }
+        }
+    }
+    if wrong {
+        return Err(problem);
+    }
+    let accepted = gateway.producer.send(&accepted_triggers).await.map_err(|error| match error {
+        SendError::Refused { index, field, message } => {
+            problem.with(events.batch.then_some(index), FieldError { field, message })
+        }
+        SendError::Records(error) => Problem::internal(&error),
+    })?;
+    for (accepted, trigger) in accepted.iter().zip(&accepted_triggers) {
+        if !accepted.duplicate {
+            gateway.metrics.event_accepted(&trigger.event.source, &trigger.event.event_type);
+        }
+    }
+    let accepted: Vec<_> = accepted
+        .into_iter()
+        .map(|accepted| json!({"id": accepted.event_id, "jobId": accepted.job_id, "duplicate": accepted.duplicate}))
+        .collect();
+    Ok((StatusCode::ACCEPTED, axum::Json(json!({ "accepted": accepted }))).into_response())
+}
+
+/// A route asked with the wrong method.
+pub async fn method_not_allowed() -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "Wrong method", "the README lists each route with its method")
+}
+
+struct Events {
+    list: Vec<Value>,
+    /// An array was sent: faults name the position.
+    batch: bool,
+}
+
+async fn read(body: Body) -> Result<Events, Problem> {
+    let bytes = whole(body).await?;
+    let parsed: Value = serde_json::from_slice(&bytes).map_err(|error| {
+        let detail = format!("line {}, column {}: {}", error.line(), error.column(), syntax(&error));
+        Problem::new(StatusCode::BAD_REQUEST, "The body is no JSON", detail)
+    })?;
+    match parsed {
+        Value::Array(list) if list.is_empty() => {
+            Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "No event", "the array is empty"))
+        }
+        Value::Array(list) if list.len() > MOST_EVENTS => {
+            let detail = format!("{} events were sent; at most {MOST_EVENTS} are taken at once", list.len());
+            Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "Too many events", detail))
+        }
+        Value::Array(list) => Ok(Events { list, batch: true }),
+        one => Ok(Events { list: vec![one], batch: false }),
+    }
+}
+
+async fn whole(body: Body) -> Result<Bytes, Problem> {
+    axum::body::to_bytes(body, BODY_LIMIT).await.map_err(|error| {
+        // A body that broke off is told apart from one that is too long only by what the error wraps.
+        let too_long = std::error::Error::source(&error).is_some_and(|cause| cause.to_string().contains("length limit"));
+        if too_long || error.to_string().contains("length limit") {
+            let detail = format!("at most {BODY_LIMIT} bytes are taken; send fewer events at once");
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "The body is too large", detail)
+        } else {
+            Problem::new(StatusCode::BAD_REQUEST, "The body broke off", "send it again")
+        }
+    })
+}
+
+/// What is wrong, without the words of serde that may quote the body.
+fn syntax(error: &serde_json::Error) -> &'static str {
+    if error.is_eof() { "it ends too early" } else { "this is not how JSON goes on" }
+}

@@ -1,0 +1,74 @@
+//! Errors as `application/problem+json` (RFC 9457), naming the field at fault.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::triggers::FieldError;
+
+/// An answer that says what was wrong, where, and what to do.
+#[derive(Debug, Serialize)]
+pub struct Problem {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    title: &'static str,
+    status: u16,
+    detail: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<Fault>,
+}
+
+/// One field at fault.
+#[derive(Debug, Serialize)]
+struct Fault {
+    /// Position in the batch; absent where a single event was sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    index: Option<usize>,
+    field: String,
+    message: String,
+}
+
+impl Problem {
+    /// A problem with a status of the 4xx or 5xx kind.
+    pub fn new(status: StatusCode, title: &'static str, detail: impl Into<String>) -> Self {
+        // RFC 9457: "about:blank" says that the title is all there is to the type.
+        Self { kind: "about:blank", title, status: status.as_u16(), detail: detail.into(), errors: Vec::new() }
+    }
+
+    /// 404.
+    pub fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "Not found", detail)
+    }
+
+    /// 400 for one parameter of the query or the path.
+    pub fn parameter(name: &str, message: impl Into<String>) -> Self {
+        let mut problem = Self::new(StatusCode::BAD_REQUEST, "A parameter is wrong", format!("see {name}"));
+        problem.errors.push(Fault { index: None, field: name.to_owned(), message: message.into() });
+        problem
+    }
+
+    /// 500 without a word on the inside: the log has it.
+    pub fn internal(error: &dyn std::error::Error) -> Self {
+        tracing::error!(error, "a request failed");
+        let detail = "it is logged under this answer's x-request-id; the request may be sent again";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Something failed here", detail)
+    }
+
+    /// Adds a field at fault.
+    #[must_use]
+    pub fn with(mut self, index: Option<usize>, error: FieldError) -> Self {
+        let FieldError { field, message } = error;
+        self.errors.push(Fault { index, field, message });
+        self
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, axum::Json(self)).into_response();
+        let kind = HeaderValue::from_static("application/problem+json");
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        response
+    }
+}

@@ -1,0 +1,9 @@
+//! From an outside event to ledger rows: pure translation, no I/O.
+//!
+//! Each source has its file; all end in [`sync_workers::records::Trigger`], which the ledger accepts.
+
+mod event;
+mod fields;
+
+pub use event::{SOURCE, translate};
+pub use fields::{FieldError, Fields, kind_of};

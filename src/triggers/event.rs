@@ -1,0 +1,210 @@
+//! Events that producers send: `{"id"?, "type", "locationId", "contactId"?, "data"?}`.
+
+use job_engine::Priority;
+use serde_json::{Map, Value};
+use sync_workers::records::{Change, JobKind, NewEvent, NoteChange, NotePatch, TaskChange, TaskPatch, Trigger};
+
+use super::fields::{FieldError, Fields, kind_of};
+
+/// The name of this source in the ledger and in metrics.
+pub const SOURCE: &str = "api";
+
+/// The event types that this version handles.
+const KNOWN: [&str; 9] = [
+    "contact.selected",
+    "contact.created",
+    "task.created",
+    "task.updated",
+    "task.completed",
+    "task.deleted",
+    "note.created",
+    "note.updated",
+    "note.deleted",
+];
+
+/// Types that are promised and not handled yet: refused by name, since an event that is accepted and then ignored would be lost.
+const NOT_YET: [&str; 3] = ["contact.updated", "contact.deleted", "contact.tagged"];
+
+/// Translates one event, or names every field that is wrong.
+///
+/// # Errors
+/// One [`FieldError`] a mistake.
+pub fn translate(event: &Value) -> Result<Trigger, Vec<FieldError>> {
+    let Some(object) = event.as_object() else {
+        let message = format!("an event is an object, not {}", kind_of(event));
+        return Err(vec![FieldError { field: String::new(), message }]);
+    };
+    let mut fields = Fields::new(object, "");
+    let id = fields.text("id");
+    let event_type = fields.required_text("type");
+    let location_id = fields.required_text("locationId");
+    let contact_id = fields.text("contactId");
+    let empty = Map::new();
+    let data = fields.object("data").unwrap_or(&empty);
+    let mut inner = Fields::new(data, "data.");
+    let work = work(&event_type, contact_id.as_deref(), &mut fields, &mut inner);
+    let mut errors = fields.finish();
+    // What else comes with a contact event is the producer's own; of tasks and notes every field is an edit.
+    if !event_type.starts_with("contact.") {
+        errors.extend(inner.finish());
+    }
+    match work {
+        Some((kind, priority, change)) if errors.is_empty() => {
+            let data = Value::Object(data.clone());
+            let event = NewEvent { id, source: SOURCE.to_owned(), event_type, location_id, contact_id, data };
+            Ok(Trigger { event, kind, priority, change })
+        }
+        _ => Err(errors),
+    }
+}
+
+/// What an event of this type asks for; nothing where its fields do not say.
+fn work(
+    event_type: &str,
+    contact_id: Option<&str>,
+    fields: &mut Fields<'_>,
+    data: &mut Fields<'_>,
+) -> Option<(JobKind, Priority, Change)> {
+    match event_type {
+        "contact.selected" => {
+            // Somebody looks at the contact now.
+            let record_id = required(contact_id, fields)?;
+            Some((JobKind::PullContact, Priority::Interactive, Change::None { record_id }))
+        }
+        "contact.created" => {
+            let Some(record_id) = contact_id else {
+                fields.refuse("contactId", "is missing; this version pulls contacts that GHL has, and creates none there");
+                return None;
+            };
+            Some((JobKind::PullContact, Priority::Realtime, Change::None { record_id: record_id.to_owned() }))
+        }
+        "task.created" | "task.updated" | "task.completed" | "task.deleted" => {
+            let change = task(event_type, contact_id, fields, data);
+            Some((JobKind::PushTask, Priority::Realtime, Change::Task(change)))
+        }
+        "note.created" | "note.updated" | "note.deleted" => {
+            let change = note(event_type, contact_id, fields, data);
+            Some((JobKind::PushNote, Priority::Realtime, Change::Note(change)))
+        }
+        "" => None,
+        later if NOT_YET.contains(&later) => {
+            fields.refuse("type", format!("{later} is not handled by this version; nothing was stored"));
+            None
+        }
+        _ => {
+            fields.refuse("type", format!("is not known; known are {}", KNOWN.join(", ")));
+            None
+        }
+    }
+}
+
+fn task(event_type: &str, contact_id: Option<&str>, fields: &mut Fields<'_>, data: &mut Fields<'_>) -> TaskChange {
+    let create = event_type == "task.created";
+    let clienty_task_id = data.text("clientyTaskId");
+    let task_id = data.text("taskId");
+    if create {
+        required(contact_id, fields);
+        if clienty_task_id.is_none() {
+            data.refuse("clientyTaskId", "is missing; without it a repeated event would create the task twice");
+        }
+    } else if clienty_task_id.is_none() && task_id.is_none() {
+        data.refuse("taskId", "is missing; send taskId or clientyTaskId");
+    }
+    let (title, due_date) = if create {
+        (Some(data.required_text("title")), Some(data.required_time("dueDate")))
+    } else {
+        (data.text("title"), data.time("dueDate"))
+    };
+    let patch = TaskPatch {
+        title,
+        body: cleared(data, "body"),
+        due_date,
+        completed: data.flag("completed").or((event_type == "task.completed").then_some(true)),
+        assigned_to: cleared(data, "assignedTo"),
+    };
+    let delete = event_type == "task.deleted";
+    TaskChange { clienty_task_id, task_id, contact_id: contact_id.map(str::to_owned), patch, create, delete }
+}
+
+fn note(event_type: &str, contact_id: Option<&str>, fields: &mut Fields<'_>, data: &mut Fields<'_>) -> NoteChange {
+    let create = event_type == "note.created";
+    let clienty_note_id = data.text("clientyNoteId");
+    let note_id = data.text("noteId");
+    if create {
+        required(contact_id, fields);
+        if clienty_note_id.is_none() {
+            data.refuse("clientyNoteId", "is missing; without it a repeated event would create the note twice");
+        }
+    } else if clienty_note_id.is_none() && note_id.is_none() {
+        data.refuse("noteId", "is missing; send noteId or clientyNoteId");
+    }
+    let note_text = if create { Some(data.required_text("noteText")) } else { data.text("noteText") };
+    let patch = NotePatch { note_text, user_id: cleared(data, "userId") };
+    let delete = event_type == "note.deleted";
+    NoteChange { clienty_note_id, note_id, contact_id: contact_id.map(str::to_owned), patch, create, delete }
+}
+
+/// A text that null clears and absence leaves alone.
+fn cleared(data: &mut Fields<'_>, name: &'static str) -> Option<Option<String>> {
+    let text = data.loose_text(name);
+    if data.is_null(name) { Some(None) } else { text.map(Some) }
+}
+
+fn required(contact_id: Option<&str>, fields: &mut Fields<'_>) -> Option<String> {
+    if contact_id.is_none() && !fields.has_mistake("contactId") {
+        fields.refuse("contactId", "is missing");
+    }
+    contact_id.map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn faults(event: Value) -> Vec<String> {
+        translate(&event).expect_err("refused").into_iter().map(|error| error.field).collect()
+    }
+
+    #[test]
+    fn a_selected_contact_is_pulled_at_once() {
+        let event = json!({"id": "e1", "type": "contact.selected", "locationId": "L", "contactId": "C"});
+        let trigger = translate(&event).unwrap();
+        assert_eq!((trigger.kind, trigger.priority), (JobKind::PullContact, Priority::Interactive));
+        assert!(matches!(trigger.change, Change::None { record_id } if record_id == "C"));
+    }
+
+    #[test]
+    fn every_mistake_is_named_at_once() {
+        let event = json!({"type": "task.created", "locationId": 7, "data": {"title": "", "dueDate": "soon", "titel": "x"}});
+        assert_eq!(
+            faults(event),
+            ["locationId", "contactId", "data.clientyTaskId", "data.title", "data.dueDate", "data.titel"]
+        );
+        assert_eq!(faults(json!({})), ["type", "locationId"]);
+        assert_eq!(faults(json!({"type": "contact.seen", "locationId": "L"})), ["type"]);
+        assert_eq!(faults(json!({"type": "contact.selected", "locationId": "L", "contactId": 5})), ["contactId"]);
+        assert_eq!(faults(json!([1])), [""]);
+    }
+
+    #[test]
+    fn a_completed_task_needs_no_data_but_its_id() {
+        let event = json!({"type": "task.completed", "locationId": "L", "data": {"taskId": "T"}});
+        let Change::Task(change) = translate(&event).unwrap().change else { panic!("a task") };
+        assert_eq!((change.patch.completed, change.patch.title), (Some(true), None));
+    }
+
+    #[test]
+    fn null_clears_a_field_and_absence_leaves_it() {
+        let event = json!({"type": "task.updated", "locationId": "L", "data": {"taskId": "T", "body": null}});
+        let Change::Task(change) = translate(&event).unwrap().change else { panic!("a task") };
+        assert_eq!((change.patch.body, change.patch.assigned_to), (Some(None), None));
+    }
+
+    #[test]
+    fn an_event_that_cannot_be_handled_yet_is_refused_and_not_lost() {
+        assert_eq!(faults(json!({"type": "contact.updated", "locationId": "L", "contactId": "C"})), ["type"]);
+        assert_eq!(faults(json!({"type": "contact.created", "locationId": "L"})), ["contactId"]);
+    }
+}

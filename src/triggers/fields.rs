@@ -1,0 +1,124 @@
+//! Reads the fields of a JSON object one by one, so that every mistake can name its field.
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+/// A field that is not as it should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldError {
+    /// The path of the field within the event, as `data.dueDate`.
+    pub field: String,
+    /// What is wrong and what would be right.
+    pub message: String,
+}
+
+/// An object under inspection. Each read takes note of the name, so that [`Fields::finish`] can tell what nobody asked for.
+pub struct Fields<'a> {
+    object: &'a Map<String, Value>,
+    path: &'static str,
+    asked: Vec<&'static str>,
+    errors: Vec<FieldError>,
+}
+
+impl<'a> Fields<'a> {
+    /// Reads `object`, whose place in the event is `path` (empty, or ending in a dot).
+    pub fn new(object: &'a Map<String, Value>, path: &'static str) -> Self {
+        Self { object, path, asked: Vec::new(), errors: Vec::new() }
+    }
+
+    /// Notes a mistake in the field `name`.
+    pub fn refuse(&mut self, name: &str, message: impl Into<String>) {
+        self.errors.push(FieldError { field: format!("{}{name}", self.path), message: message.into() });
+    }
+
+    /// A text that may be absent or null, but not empty.
+    pub fn text(&mut self, name: &'static str) -> Option<String> {
+        let read = self.loose_text(name)?;
+        if read.trim().is_empty() {
+            self.refuse(name, "must not be empty; leave it out instead");
+            return None;
+        }
+        Some(read)
+    }
+
+    /// A text that may be absent, null or empty.
+    pub fn loose_text(&mut self, name: &'static str) -> Option<String> {
+        self.read(name, "a string", |value| value.as_str().map(str::to_owned))
+    }
+
+    /// A text that has to be there.
+    pub fn required_text(&mut self, name: &'static str) -> String {
+        self.required(name, Self::text)
+    }
+
+    /// True or false, or absent.
+    pub fn flag(&mut self, name: &'static str) -> Option<bool> {
+        self.read(name, "true or false", Value::as_bool)
+    }
+
+    /// An instant in RFC 3339, or absent.
+    pub fn time(&mut self, name: &'static str) -> Option<Timestamp> {
+        let expected = "a time in RFC 3339, as 2026-03-01T09:00:00Z";
+        self.read(name, expected, |value| value.as_str().and_then(|text| text.parse().ok()))
+    }
+
+    /// An instant that has to be there.
+    pub fn required_time(&mut self, name: &'static str) -> Timestamp {
+        self.required(name, Self::time)
+    }
+
+    /// An object, or absent.
+    pub fn object(&mut self, name: &'static str) -> Option<&'a Map<String, Value>> {
+        self.read(name, "an object", Value::as_object)
+    }
+
+    /// Whether the field is there and null: the wish to clear it.
+    pub fn is_null(&self, name: &str) -> bool {
+        self.object.get(name).is_some_and(Value::is_null)
+    }
+
+    /// Whether a mistake in the field `name` has been noted.
+    pub fn has_mistake(&self, name: &str) -> bool {
+        self.errors.iter().any(|error| error.field == format!("{}{name}", self.path))
+    }
+
+    /// The mistakes, among them every field that nobody asked for.
+    pub fn finish(mut self) -> Vec<FieldError> {
+        let unknown: Vec<_> = self.object.keys().filter(|name| !self.asked.contains(&name.as_str())).cloned().collect();
+        for name in unknown {
+            let known = self.asked.join(", ");
+            self.refuse(&name, format!("is not known here; known are {known}"));
+        }
+        self.errors
+    }
+
+    fn required<T: Default>(&mut self, name: &'static str, read: fn(&mut Self, &'static str) -> Option<T>) -> T {
+        let value = read(self, name);
+        if value.is_none() && !self.has_mistake(name) {
+            self.refuse(name, "is missing");
+        }
+        value.unwrap_or_default()
+    }
+
+    fn read<T>(&mut self, name: &'static str, expected: &str, read: impl FnOnce(&'a Value) -> Option<T>) -> Option<T> {
+        self.asked.push(name);
+        let value = self.object.get(name).filter(|value| !value.is_null())?;
+        let read = read(value);
+        if read.is_none() {
+            self.refuse(name, format!("must be {expected}, not {}", kind_of(value)));
+        }
+        read
+    }
+}
+
+/// What a value is, without its content: it may be personal.
+pub fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a truth value",
+        Value::Number(_) => "a number",
+        Value::String(_) => "another string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}

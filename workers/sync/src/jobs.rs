@@ -1,0 +1,160 @@
+//! The jobs, one file a kind, and what is the same for all of them.
+//!
+//! A run goes: take every open ledger row of the key, do the kind's work, and close the rows in the same transaction that writes the
+//! records. Whatever fails ends in [`conclude`], which writes the ledger and tells the queue the same verdict, so the two never
+//! disagree for longer than one sweep.
+//!
+//! A new kind: a variant of [`JobKind`], a file here, a line in [`cost`] and one in [`Worker::work`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use job_engine::{Backoff, Handler, Job, Key, NewJob, Permits, Priority, Verdict};
+use secrecy::SecretString;
+
+use crate::clock::Clock;
+use crate::ghl;
+use crate::records::{Connection, JobKey, JobKind, Records, Run};
+use crate::vault::Vault;
+
+mod conclude;
+mod error;
+mod metrics;
+mod pull_contact;
+mod push_note;
+mod push_task;
+
+pub use error::JobError;
+pub use metrics::JobMetrics;
+
+/// What every job has at hand.
+#[derive(Clone)]
+pub struct Environment {
+    /// The ledger and the records.
+    pub records: Records,
+    /// The client of GHL's API.
+    pub ghl: ghl::Client,
+    /// Opens sealed tokens.
+    pub vault: Arc<Vault>,
+    /// The time of day.
+    pub clock: Clock,
+    /// How failed runs are repeated.
+    pub backoff: Backoff,
+    /// GHL's window: how long a lane rests after a 429 that names no time.
+    pub interval: Duration,
+    /// How long one call may take: before that has passed, a lost create may still arrive.
+    pub call_timeout: Duration,
+    /// What is counted.
+    pub metrics: JobMetrics,
+}
+
+/// Runs jobs for a pool.
+pub struct Worker {
+    environment: Environment,
+}
+
+/// One run: its place in the ledger, and the right to call GHL for its location.
+struct Task<'a> {
+    environment: &'a Environment,
+    run: Run,
+    connection: Connection,
+    token: SecretString,
+    permits: &'a Permits,
+}
+
+/// The most calls that one run of a kind sends.
+#[must_use]
+pub fn cost(kind: &str) -> u8 {
+    match JobKind::parse(kind) {
+        // The contact, its tasks, notes and appointments; and once a location its time zone.
+        Some(JobKind::PullContact) => 5,
+        // A look for a create whose answer was lost, then the call itself.
+        Some(JobKind::PushTask | JobKind::PushNote) => 2,
+        None => 0,
+    }
+}
+
+/// The queue's view of a ledger key that owes work.
+#[must_use]
+pub fn new_job(key: &JobKey, priority: Priority) -> NewJob {
+    let JobKey { kind, location_id, record_id } = key.clone();
+    let cost = cost(&kind);
+    NewJob::new(Key { lane: location_id, kind, record: record_id }, priority, cost)
+}
+
+/// The ledger's view of a job of the queue.
+fn ledger_key(key: &Key) -> JobKey {
+    let Key { lane, kind, record } = key.clone();
+    JobKey { kind, location_id: lane, record_id: record }
+}
+
+impl Worker {
+    /// A worker with all it needs.
+    #[must_use]
+    pub fn new(environment: Environment) -> Self {
+        Self { environment }
+    }
+
+    async fn work(&self, job: &Job, run: &Run, permits: &Permits) -> Result<(), JobError> {
+        let environment = &self.environment;
+        let Some(kind) = JobKind::parse(&job.key.kind) else {
+            return Err(JobError::UnknownKind { kind: job.key.kind.clone() });
+        };
+        let connection = environment.records.connection(&job.key.lane).await?.ok_or(JobError::NotConnected)?;
+        let token = environment.vault.open(&connection.token, &connection.location_id)?;
+        let task = Task { environment, run: run.clone(), connection, token, permits };
+        match kind {
+            JobKind::PullContact => pull_contact::run(&task).await,
+            JobKind::PushTask => push_task::run(&task).await,
+            JobKind::PushNote => push_note::run(&task).await,
+        }
+    }
+}
+
+impl Task<'_> {
+    fn ghl(&self) -> ghl::Run<'_> {
+        self.environment.ghl.for_run(&self.token, self.permits)
+    }
+
+    fn location(&self) -> &str {
+        &self.run.key.location_id
+    }
+
+    fn record(&self) -> &str {
+        &self.run.key.record_id
+    }
+}
+
+impl Handler for Worker {
+    async fn run(&self, job: Job, permits: Permits) -> Verdict {
+        let key = ledger_key(&job.key);
+        let epoch = i64::try_from(job.epoch).unwrap_or(i64::MAX);
+        let run = match self.environment.records.start_run(&key, epoch).await {
+            Ok(Some(run)) => run,
+            // Served by an earlier run: nothing is owed.
+            Ok(None) => return Verdict::Done,
+            Err(error) => return conclude::without_ledger(&job, &error),
+        };
+        let result = self.work(&job, &run, &permits).await;
+        conclude::conclude(&self.environment, &job, &run, result).await
+    }
+
+    async fn bury(&self, job: Job, reason: &str) -> Verdict {
+        let epoch = i64::try_from(job.epoch).unwrap_or(i64::MAX);
+        match self.environment.records.bury_key(&ledger_key(&job.key), epoch, reason).await {
+            Ok(_) => Verdict::Dead,
+            Err(error) => conclude::without_ledger(&job, &error),
+        }
+    }
+
+    fn ended(&self, job: &Job, verdict: &Verdict, took: Duration, permits: &Permits) {
+        self.environment.metrics.ended(job, verdict, took, permits.daily_remaining());
+    }
+
+    fn panicked(&self, job: &Job) -> Verdict {
+        tracing::error!(job.kind = job.key.kind, ghl.location = job.key.lane, "a job panicked");
+        // The ledger row stays open under this epoch; the next run takes it over.
+        let after = self.environment.backoff.delay(job.attempt.saturating_add(1));
+        Verdict::Retry { after: after.unwrap_or(self.environment.backoff.most) }
+    }
+}

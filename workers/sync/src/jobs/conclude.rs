@@ -1,0 +1,121 @@
+//! From the result of a run to its verdict: the one place that decides what a failure means.
+
+use std::time::Duration;
+
+use job_engine::{Job, PermitError, Verdict};
+
+use super::{Environment, JobError};
+use crate::ghl::{Class, GhlError};
+use crate::records::{RecordsError, Run};
+
+/// While the database does not answer. Short: the queue keeps the job, and nothing is lost in between.
+const DATABASE_PAUSE: Duration = Duration::from_secs(2);
+/// How long the lane of a location rests whose token GHL refuses, or that has none: 10,000 jobs must not become 10,000 dead letters
+/// (law 12), and a person has to act first.
+const BROKEN_HOLD: Duration = Duration::from_secs(60);
+
+/// What a failure asks for.
+enum Remedy {
+    /// Try again, with backoff, while attempts are left.
+    Retry,
+    /// Not yet; spends no attempt.
+    Snooze(Duration),
+    /// The whole lane waits; spends no attempt.
+    Hold(Duration),
+    /// Nothing will help.
+    Bury,
+    /// Another run has the job.
+    LetGo,
+}
+
+/// Writes what became of the run into the ledger and says it in the queue's words.
+pub(super) async fn conclude(
+    environment: &Environment,
+    job: &Job,
+    run: &Run,
+    result: Result<(), JobError>,
+) -> Verdict {
+    let Err(error) = result else { return Verdict::Done };
+    let reason = error.to_string();
+    let (verdict, written) = match remedy(environment, &error) {
+        Remedy::LetGo => return Verdict::Released,
+        Remedy::Retry => match environment.backoff.delay(attempts(run)) {
+            Some(after) => {
+                let due = environment.clock.now_ms() + millis(after);
+                (Verdict::Retry { after }, environment.records.retry_run(run, &reason, due).await)
+            }
+            None => {
+                let reason = format!("given up after {} attempts: {reason}", attempts(run));
+                (Verdict::Dead, environment.records.bury_run(run, &reason).await)
+            }
+        },
+        Remedy::Snooze(after) => {
+            let due = environment.clock.now_ms() + millis(after);
+            (Verdict::Snooze { after }, environment.records.release_run(run, Some(due), Some(&reason)).await)
+        }
+        Remedy::Hold(hold) => {
+            (Verdict::Throttled { hold }, environment.records.release_run(run, None, Some(&reason)).await)
+        }
+        Remedy::Bury => (Verdict::Dead, environment.records.bury_run(run, &reason).await),
+    };
+    tracing::warn!(
+        job.kind = job.key.kind,
+        job.id = run.job_ids.first(),
+        ghl.location = job.key.lane,
+        job.verdict = verdict.as_str(),
+        error = reason,
+        "a run did not finish"
+    );
+    match written {
+        Ok(()) => verdict,
+        Err(error) => without_ledger(job, &error),
+    }
+}
+
+/// The ledger could not be written or read. Its rows stay open, so the queue only has to come back to them.
+pub(super) fn without_ledger(job: &Job, error: &RecordsError) -> Verdict {
+    if matches!(error, RecordsError::LostRun(_)) {
+        return Verdict::Released;
+    }
+    tracing::error!(job.kind = job.key.kind, ghl.location = job.key.lane, %error, "the ledger did not answer");
+    Verdict::Snooze { after: DATABASE_PAUSE }
+}
+
+fn remedy(environment: &Environment, error: &JobError) -> Remedy {
+    match error {
+        JobError::Records(RecordsError::LostRun(_)) | JobError::Ghl(GhlError::Permit(PermitError::LeaseLost)) => {
+            Remedy::LetGo
+        }
+        JobError::Records(error) if error.is_passing() => Remedy::Retry,
+        // A push and a pull met over one record; the next run sees what the other wrote.
+        JobError::Records(RecordsError::Conflict { .. }) => Remedy::Retry,
+        JobError::Ghl(error) => match error.class() {
+            Class::Passing => Remedy::Retry,
+            Class::Throttling => Remedy::Hold(rest(environment, error)),
+            Class::Broken => Remedy::Hold(BROKEN_HOLD),
+            Class::Permanent => Remedy::Bury,
+        },
+        JobError::NotConnected | JobError::Vault(_) => Remedy::Hold(BROKEN_HOLD),
+        JobError::TooEarlyToLook { wait } => Remedy::Snooze(*wait),
+        JobError::Records(_) | JobError::Incomplete(_) | JobError::UnknownKind { .. } => Remedy::Bury,
+    }
+}
+
+/// How long GHL wants to be left alone: as long as it says, else until its window has passed.
+fn rest(environment: &Environment, error: &GhlError) -> Duration {
+    match error {
+        GhlError::Throttled { retry_after: Some(wait), .. } => *wait,
+        // The day's end is not told: look again now and then.
+        GhlError::Throttled { daily: true, .. } => environment.interval * 60,
+        _ => environment.interval,
+    }
+}
+
+/// Failed attempts, this one included.
+fn attempts(run: &Run) -> u16 {
+    u16::try_from(run.attempts + 1).unwrap_or(u16::MAX)
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,40 @@
+//! Why a run did not finish, as one type, and what that means.
+
+use std::time::Duration;
+
+use crate::ghl::GhlError;
+use crate::mapping::task::MissingField;
+use crate::records::RecordsError;
+use crate::vault::VaultError;
+
+/// Why a run did not finish.
+#[derive(Debug, thiserror::Error)]
+pub enum JobError {
+    /// GHL did not do it.
+    #[error(transparent)]
+    Ghl(#[from] GhlError),
+    /// The database did not do it, or the run is another's by now.
+    #[error(transparent)]
+    Records(#[from] RecordsError),
+    /// The location's token can't be opened.
+    #[error("the location's token can't be opened: {0}")]
+    Vault(#[from] VaultError),
+    /// A record lacks what GHL insists on.
+    #[error(transparent)]
+    Incomplete(#[from] MissingField),
+    /// Nobody connected the location, or it was disconnected.
+    #[error("the location is not connected: run `clienty-sync connect --location ID --pit-file FILE`")]
+    NotConnected,
+    /// The ledger row is of another version of this program.
+    #[error("the kind {kind} is not known to this version")]
+    UnknownKind {
+        /// As the ledger says.
+        kind: String,
+    },
+    /// A create of an earlier run may still arrive; looking for it now would prove nothing.
+    #[error("a create of an earlier run may still arrive")]
+    TooEarlyToLook {
+        /// Until it can't any more.
+        wait: Duration,
+    },
+}

@@ -1,0 +1,58 @@
+//! What is counted of jobs.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use job_engine::{Job, Verdict};
+use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry};
+
+/// Seconds; a job is a few calls of tens or hundreds of milliseconds.
+const DURATION_BUCKETS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
+/// Seconds; an import waits for hours.
+const WAIT_BUCKETS: [f64; 12] = [0.001, 0.005, 0.02, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 3600.0, 21_600.0];
+
+/// Counters and histograms of jobs. Clones share them.
+#[derive(Clone)]
+pub struct JobMetrics {
+    ended: IntCounterVec,
+    duration: HistogramVec,
+    wait: HistogramVec,
+    daily_remaining: IntGauge,
+    daily_by_location: Arc<Mutex<HashMap<String, u32>>>,
+}
+
+impl JobMetrics {
+    /// Registers them.
+    ///
+    /// # Errors
+    /// When another metric has one of the names.
+    pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let outcome = Opts::new("clienty_jobs_total", "Runs of jobs by outcome");
+        let duration = HistogramOpts::new("clienty_job_duration_seconds", "How long runs took");
+        let wait = HistogramOpts::new("clienty_job_wait_seconds", "From the push to the claim, in queue time");
+        let metrics = Self {
+            ended: IntCounterVec::new(outcome, &["kind", "outcome"])?,
+            duration: HistogramVec::new(duration.buckets(DURATION_BUCKETS.to_vec()), &["kind"])?,
+            wait: HistogramVec::new(wait.buckets(WAIT_BUCKETS.to_vec()), &["kind", "priority"])?,
+            daily_remaining: IntGauge::new("clienty_quota_daily_remaining", "Calls left today, by the neediest location")?,
+            daily_by_location: Arc::default(),
+        };
+        registry.register(Box::new(metrics.ended.clone()))?;
+        registry.register(Box::new(metrics.duration.clone()))?;
+        registry.register(Box::new(metrics.wait.clone()))?;
+        registry.register(Box::new(metrics.daily_remaining.clone()))?;
+        Ok(metrics)
+    }
+
+    pub(super) fn ended(&self, job: &Job, verdict: &Verdict, took: Duration, daily_remaining: Option<u32>) {
+        let kind = job.key.kind.as_str();
+        self.ended.with_label_values(&[kind, verdict.as_str()]).inc();
+        self.duration.with_label_values(&[kind]).observe(took.as_secs_f64());
+        self.wait.with_label_values(&[kind, job.priority.as_str()]).observe(job.waited.as_secs_f64());
+        let Some(left) = daily_remaining else { return };
+        let mut locations = self.daily_by_location.lock().unwrap_or_else(PoisonError::into_inner);
+        locations.insert(job.key.lane.clone(), left);
+        self.daily_remaining.set(locations.values().min().copied().map_or(0, i64::from));
+    }
+}

@@ -1,0 +1,92 @@
+//! Tells the queue again what the ledger still owes (law 1: the database is the truth, the queue is disposable).
+//!
+//! Pushing is idempotent by key, so sweeping too often costs time and changes nothing. A queue that lost its state is told at once;
+//! a single lost push waits for the next round.
+
+use std::time::Duration;
+
+use job_engine::Queue;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use crate::clock::Clock;
+use crate::jobs;
+use crate::records::{JobState, OpenJob, Records, RecordsError};
+
+/// Between two rounds.
+const ROUND: Duration = Duration::from_secs(30);
+/// Rows younger than this are on their way to the queue.
+const GRACE: Duration = Duration::from_secs(15);
+/// A run older than this is nobody's: its worker's lease ended long ago and the queue would have given the job on.
+const SILENT_RUN: Duration = Duration::from_secs(300);
+const PAGE: i64 = 500;
+
+/// Sweeps until it is aborted.
+pub async fn run(records: Records, queue: Queue, clock: Clock) {
+    let mut losses = JoinSet::new();
+    let lost = std::sync::Arc::new(tokio::sync::Notify::new());
+    for mut loss in queue.losses() {
+        let lost = std::sync::Arc::clone(&lost);
+        losses.spawn(async move {
+            while loss.changed().await.is_ok() {
+                lost.notify_one();
+            }
+        });
+    }
+    loop {
+        let everything = tokio::select! {
+            () = lost.notified() => true,
+            () = sleep(ROUND) => false,
+        };
+        let (grace, silent) = if everything { (Duration::ZERO, Duration::ZERO) } else { (GRACE, SILENT_RUN) };
+        if let Err(error) = sweep(&records, &queue, &clock, grace, silent).await {
+            tracing::warn!(error, "a sweep broke off; the next one begins anew");
+        }
+    }
+}
+
+/// One round: pushes every key that owes work, page by page. Returns how many.
+///
+/// # Errors
+/// What the database or the queue said, as text.
+pub async fn sweep(
+    records: &Records,
+    queue: &Queue,
+    clock: &Clock,
+    grace: Duration,
+    silent: Duration,
+) -> Result<usize, String> {
+    let mut after = None;
+    let mut count = 0;
+    loop {
+        let now = clock.now_ms();
+        let page = page(records, after.as_ref(), grace, now - millis(silent)).await.map_err(|error| error.to_string())?;
+        let Some(last) = page.last() else { return Ok(count) };
+        after = Some(last.key.clone());
+        let jobs: Vec<_> = page.iter().map(|open| job(open, now)).collect();
+        queue.push(&jobs).await.map_err(|error| error.to_string())?;
+        count += jobs.len();
+    }
+}
+
+async fn page(
+    records: &Records,
+    after: Option<&crate::records::JobKey>,
+    grace: Duration,
+    running_since: i64,
+) -> Result<Vec<OpenJob>, RecordsError> {
+    records.open_jobs(after, millis(grace), running_since, PAGE).await
+}
+
+fn job(open: &OpenJob, now: i64) -> job_engine::NewJob {
+    let mut job = jobs::new_job(&open.key, open.priority);
+    job.attempt = u16::try_from(open.attempts).unwrap_or(u16::MAX);
+    if open.state == JobState::Scheduled {
+        job.delay = Duration::from_millis(u64::try_from(open.due_at_ms - now).unwrap_or(0));
+    }
+    job
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
