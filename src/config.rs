@@ -141,11 +141,9 @@ impl Config {
     /// # Errors
     /// Every mistake in the file and the environment.
     pub fn from_process(file: Option<&Path>) -> Result<Self, ConfigErrors> {
-        let variables = env::vars_os().filter_map(|(name, value)| {
-            let name = name.into_string().ok()?;
-            // A value that is no text becomes one that no parser accepts, and so is reported with its name.
-            Some((name, value.to_string_lossy().into_owned()))
-        });
+        // A name that is not Unicode is none of ours, and is none of our business.
+        let variables = env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())));
         Self::load(file, variables)
     }
 
