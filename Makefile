@@ -1,0 +1,33 @@
+# `make run` tries it out, `make test` is what continuous integration runs.
+
+SHELL := /bin/bash
+CARGO ?= cargo
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check lint fmt servers cargo
+
+help: ## Tells what can be made
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 14
+
+# The dev profile: the demo is limited by GHL's pace, not by the processor, and a release build takes several times as long.
+run: cargo ## Builds the program and starts the demo: everything in one process, with a sandbox for GHL
+	$(CARGO) run --locked -- demo
+
+test: cargo servers lint ## Checks format and lints and runs all tests; installs redis-server and PostgreSQL if missing
+	$(CARGO) test --locked --workspace
+
+check: cargo ## Compiles everything without running it
+	$(CARGO) check --locked --workspace --all-targets
+
+lint: cargo
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- --deny warnings
+
+fmt: cargo ## Formats the code
+	$(CARGO) fmt --all
+
+servers:
+	@tests/install-servers
+
+cargo:
+	@command -v $(CARGO) >/dev/null || { echo 'Rust is missing: install it from https://rustup.rs' >&2; exit 1; }

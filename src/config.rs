@@ -1,0 +1,269 @@
+//! The settings: built-in defaults, then a file, then the environment, which wins.
+//!
+//! A bad setting is never the only one told: [`Config::load`] reads everything, and returns either a complete `Config` or
+//! every mistake with its place. To add a setting: a line in `config/default.toml`, a field below, and a line in
+//! [`Config::read`], the table of all settings.
+//!
+//! This is the only file that reads the process environment. Secrets are [`SecretString`]s, and what `Debug`,
+//! [`Config::show`] and an error print of them is `***`.
+
+mod error;
+mod file;
+mod parse;
+mod shown;
+mod source;
+mod spelling;
+
+#[cfg(test)]
+mod tests;
+
+use std::env;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretBox, SecretString};
+use serde_json::{Value, json};
+
+pub use self::error::{ConfigError, ConfigErrors};
+use self::file::ConfigFile;
+pub use self::shown::{Origin, Shown};
+use self::source::Sources;
+
+/// The defaults, as a commented settings file.
+pub const DEFAULTS: &str = include_str!("config/default.toml");
+
+/// The settings file that is read when none is named.
+const FILE_NAME: &str = "clienty-sync.toml";
+
+/// All settings, checked. What each means stands in `config/default.toml`.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub gateway: Gateway,
+    pub metrics: Metrics,
+    pub data: Data,
+    pub redis: Redis,
+    pub worker: Worker,
+    pub secrets: Secrets,
+    pub ghl: Ghl,
+    pub log: Log,
+    shown: Vec<Shown>,
+}
+
+/// `[gateway]`
+#[derive(Debug, Clone)]
+pub struct Gateway {
+    pub listen: SocketAddr,
+}
+
+/// `[metrics]`
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    pub listen: SocketAddr,
+}
+
+/// `[data]`
+#[derive(Debug, Clone)]
+pub struct Data {
+    pub dir: PathBuf,
+    /// As set; [`Config::database_url`] also knows the default.
+    pub database_url: Option<SecretString>,
+}
+
+/// `[redis]`
+#[derive(Debug, Clone)]
+pub struct Redis {
+    pub url: Option<SecretString>,
+    pub shards: u16,
+}
+
+/// `[worker]`
+#[derive(Debug, Clone)]
+pub struct Worker {
+    pub concurrency: usize,
+}
+
+/// `[secrets]`
+#[derive(Debug, Clone)]
+pub struct Secrets {
+    /// Newest first; empty where none is set.
+    pub master_keys: Vec<MasterKey>,
+}
+
+/// A key that seals tokens at rest, and the name under which the database remembers it.
+#[derive(Debug, Clone)]
+pub struct MasterKey {
+    pub id: String,
+    pub key: Arc<SecretBox<[u8; 32]>>,
+}
+
+/// `[ghl]`
+#[derive(Debug, Clone)]
+pub struct Ghl {
+    /// Without a slash at the end.
+    pub api_url: String,
+    /// Without a slash at the end.
+    pub marketplace_url: String,
+    pub client_id: Option<String>,
+    pub client_secret: Option<SecretString>,
+    pub redirect_uri: Option<String>,
+    pub scopes: Vec<String>,
+    pub webhook_rsa_key_file: Option<PathBuf>,
+    pub webhook_ed25519_key_file: Option<PathBuf>,
+    pub burst_limit: u32,
+    pub burst_interval: Duration,
+    pub daily_limit: u32,
+    pub timeout: Duration,
+}
+
+/// `[log]`
+#[derive(Debug, Clone)]
+pub struct Log {
+    /// Checked to be an `EnvFilter`.
+    pub filter: String,
+    pub format: LogFormat,
+    pub otlp_endpoint: Option<String>,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text where standard error is a terminal, else JSON.
+    Auto,
+    Text,
+    Json,
+}
+
+impl Config {
+    /// The settings of this process: [`Config::load`] with its environment.
+    ///
+    /// # Errors
+    /// Every mistake in the file and the environment.
+    pub fn from_process(file: Option<&Path>) -> Result<Self, ConfigErrors> {
+        // A name that is not Unicode is none of ours, and is none of our business.
+        let variables = env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())));
+        Self::load(file, variables)
+    }
+
+    /// Reads `file`, or `clienty-sync.toml` in the working directory where that exists, and then `environment`.
+    ///
+    /// # Errors
+    /// Every mistake in the two; a named file that cannot be read.
+    pub fn load(
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigErrors> {
+        let file = match file {
+            Some(named) => Some(ConfigFile::open(named)?),
+            None if Path::new(FILE_NAME).exists() => Some(ConfigFile::open(Path::new(FILE_NAME))?),
+            None => None,
+        };
+        Self::from_sources(file, environment)
+    }
+
+    fn from_sources(
+        file: Option<ConfigFile>,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigErrors> {
+        let mut sources = Sources::new(DEFAULTS, file, environment);
+        let mut config = Self::read(&mut sources);
+        config.shown = sources.finish()?;
+        Ok(config)
+    }
+
+    /// The table of all settings: key in the file, variable in the environment, what a value must be.
+    fn read(from: &mut Sources) -> Self {
+        use self::parse::*;
+
+        Self {
+            gateway: Gateway { listen: from.setting("gateway.listen", "CLIENTY_LISTEN").required(address) },
+            metrics: Metrics { listen: from.setting("metrics.listen", "CLIENTY_METRICS_LISTEN").required(address) },
+            data: Data {
+                dir: from.setting("data.dir", "CLIENTY_DATA_DIR").required(path),
+                database_url: from.setting("data.database_url", "DATABASE_URL").with_password().optional(database_url),
+            },
+            redis: Redis {
+                url: from.setting("redis.url", "REDIS_URL").with_password().optional(redis_url),
+                shards: from.setting("redis.shards", "CLIENTY_QUEUE_SHARDS").required(number(1, 256)),
+            },
+            worker: Worker {
+                concurrency: from
+                    .setting("worker.concurrency", "CLIENTY_WORKER_CONCURRENCY")
+                    .required(number(1, 10_000)),
+            },
+            secrets: Secrets {
+                master_keys: from.setting("secrets.master_keys", "CLIENTY_MASTER_KEYS").secret().list(master_key),
+            },
+            ghl: Ghl {
+                api_url: from.setting("ghl.api_url", "GHL_API_URL").required(http_url),
+                marketplace_url: from.setting("ghl.marketplace_url", "GHL_MARKETPLACE_URL").required(http_url),
+                client_id: from.setting("ghl.client_id", "GHL_CLIENT_ID").optional(word),
+                client_secret: from.setting("ghl.client_secret", "GHL_CLIENT_SECRET").secret().optional(secret),
+                redirect_uri: from.setting("ghl.redirect_uri", "GHL_REDIRECT_URI").optional(http_url),
+                scopes: from.setting("ghl.scopes", "GHL_SCOPES").list(word),
+                webhook_rsa_key_file: from
+                    .setting("ghl.webhook_rsa_key_file", "GHL_WEBHOOK_RSA_KEY_FILE")
+                    .optional(existing_file),
+                webhook_ed25519_key_file: from
+                    .setting("ghl.webhook_ed25519_key_file", "GHL_WEBHOOK_ED25519_KEY_FILE")
+                    .optional(existing_file),
+                burst_limit: from.setting("ghl.burst_limit", "GHL_BURST_LIMIT").required(number(1, 100_000)),
+                burst_interval: from
+                    .setting("ghl.burst_interval_ms", "GHL_BURST_INTERVAL_MS")
+                    .required(milliseconds(1, 3_600_000)),
+                daily_limit: from.setting("ghl.daily_limit", "GHL_DAILY_LIMIT").required(number(1, 1_000_000_000)),
+                timeout: from.setting("ghl.timeout_ms", "GHL_TIMEOUT_MS").required(milliseconds(1, 600_000)),
+            },
+            log: Log {
+                filter: from.setting("log.filter", "RUST_LOG").required(log_filter),
+                format: from.setting("log.format", "CLIENTY_LOG_FORMAT").required(log_format),
+                otlp_endpoint: from.setting("log.otlp_endpoint", "OTEL_EXPORTER_OTLP_ENDPOINT").optional(http_url),
+            },
+            shown: Vec::new(),
+        }
+    }
+
+    /// Where the records and the ledger are: as set, else SQLite in the data folder.
+    #[must_use]
+    pub fn database_url(&self) -> SecretString {
+        match &self.data.database_url {
+            Some(url) => url.clone(),
+            None => {
+                let file = self.data.dir.join("clienty.db");
+                format!("sqlite://{}", file.display()).into()
+            }
+        }
+    }
+
+    /// Whether the records are in a SQLite file, which only one machine can open.
+    #[must_use]
+    pub fn is_sqlite(&self) -> bool {
+        self.database_url().expose_secret().starts_with("sqlite:")
+    }
+
+    /// Whether the queue is in Redis, so that several processes can share it.
+    #[must_use]
+    pub fn is_distributed(&self) -> bool {
+        self.redis.url.is_some()
+    }
+
+    /// Each setting with its value, secrets masked, and where the value came from; in the order of the file.
+    #[must_use]
+    pub fn shown(&self) -> &[Shown] {
+        &self.shown
+    }
+
+    /// [`Config::shown`] as JSON: `{"settings":[{"key","variable","value","origin"}]}`.
+    #[must_use]
+    pub fn show(&self) -> Value {
+        json!({ "settings": self.shown })
+    }
+
+    /// [`Config::shown`] as a settings file, the origin of each value behind it.
+    #[must_use]
+    pub fn show_toml(&self) -> String {
+        shown::as_toml(&self.shown)
+    }
+}

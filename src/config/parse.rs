@@ -1,0 +1,113 @@
+//! What a value must be. A parser returns the value, or the words that come after "expected".
+//!
+//! Those words never repeat the value: it may be a secret.
+
+use std::fmt::Display;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use secrecy::{SecretBox, SecretString};
+use tracing_subscriber::EnvFilter;
+
+use super::{LogFormat, MasterKey};
+
+pub(super) type Parsed<T> = Result<T, String>;
+
+pub(super) fn address(text: &str) -> Parsed<SocketAddr> {
+    text.parse().map_err(|_| "an address and a port, such as 127.0.0.1:8080".to_owned())
+}
+
+pub(super) fn path(text: &str) -> Parsed<PathBuf> {
+    Ok(PathBuf::from(text))
+}
+
+/// A key file that is missing would only be noticed at the first webhook, hours later.
+pub(super) fn existing_file(text: &str) -> Parsed<PathBuf> {
+    let file = Path::new(text);
+    if file.is_file() { Ok(file.to_owned()) } else { Err("a file that exists and can be read".to_owned()) }
+}
+
+pub(super) fn number<N: FromStr + PartialOrd + Display + Copy>(least: N, most: N) -> impl Fn(&str) -> Parsed<N> {
+    move |text| {
+        text.parse()
+            .ok()
+            .filter(|number| (least..=most).contains(number))
+            .ok_or_else(|| format!("a whole number from {least} to {most}"))
+    }
+}
+
+pub(super) fn milliseconds(least: u64, most: u64) -> impl Fn(&str) -> Parsed<Duration> {
+    move |text| {
+        number(least, most)(text).map(Duration::from_millis).map_err(|expected| format!("{expected} (milliseconds)"))
+    }
+}
+
+/// Text without blanks, as ids and scopes are.
+pub(super) fn word(text: &str) -> Parsed<String> {
+    if text.contains(char::is_whitespace) {
+        return Err("one word without blanks".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+pub(super) fn secret(text: &str) -> Parsed<SecretString> {
+    word(text).map(SecretString::from)
+}
+
+/// Without the slashes at its end, so that a path can be put behind it.
+pub(super) fn http_url(text: &str) -> Parsed<String> {
+    if !is_url(text, &["http", "https"]) {
+        return Err("a URL that begins with https:// or http://".to_owned());
+    }
+    Ok(text.trim_end_matches('/').to_owned())
+}
+
+pub(super) fn redis_url(text: &str) -> Parsed<SecretString> {
+    if !is_url(text, &["redis", "rediss"]) {
+        return Err("a URL such as redis://localhost:6379/0".to_owned());
+    }
+    Ok(text.into())
+}
+
+pub(super) fn database_url(text: &str) -> Parsed<SecretString> {
+    let is_sqlite = text.strip_prefix("sqlite:").is_some_and(|file| !file.is_empty());
+    if !is_sqlite && !is_url(text, &["postgres", "postgresql"]) {
+        return Err("a URL that begins with postgres:// or sqlite:".to_owned());
+    }
+    Ok(text.into())
+}
+
+fn is_url(text: &str, schemes: &[&str]) -> bool {
+    text.split_once("://").is_some_and(|(scheme, rest)| {
+        schemes.contains(&scheme) && !rest.is_empty() && !rest.starts_with('/') && !rest.contains(char::is_whitespace)
+    })
+}
+
+pub(super) fn master_key(text: &str) -> Parsed<MasterKey> {
+    let expected = || "keys of the form id:base64(32 bytes), newest first, separated by commas".to_owned();
+    let (id, encoded) = text.split_once(':').filter(|(id, _)| !id.is_empty()).ok_or_else(expected)?;
+    let bytes = STANDARD.decode(encoded).map_err(|_| expected())?;
+    let key: [u8; 32] = bytes.try_into().map_err(|_| expected())?;
+    Ok(MasterKey { id: id.to_owned(), key: Arc::new(SecretBox::new(Box::new(key))) })
+}
+
+pub(super) fn log_filter(text: &str) -> Parsed<String> {
+    match EnvFilter::try_new(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => Err("a log filter such as info,sqlx=warn".to_owned()),
+    }
+}
+
+pub(super) fn log_format(text: &str) -> Parsed<LogFormat> {
+    match text {
+        "auto" => Ok(LogFormat::Auto),
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => Err("auto, text or json".to_owned()),
+    }
+}

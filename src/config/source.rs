@@ -1,0 +1,187 @@
+//! Looks a setting up in the environment, the file and the defaults, in this order, and collects what is wrong.
+//!
+//! A setting that cannot be read yields its default for the moment, so that reading goes on and finds the other mistakes;
+//! [`Sources::finish`] then refuses the whole.
+
+use std::collections::BTreeMap;
+
+use super::error::{ConfigError, ConfigErrors};
+use super::file::{ConfigFile, Entry, Given};
+use super::parse::Parsed;
+use super::shown::{Origin, Privacy, Shown};
+use super::spelling::nearest;
+
+/// Variables with this beginning are ours alone, so one that no setting has is a mistake.
+const OWN_VARIABLES: &str = "CLIENTY_";
+
+pub(super) struct Sources {
+    defaults: BTreeMap<String, Entry>,
+    file_name: String,
+    file: BTreeMap<String, Entry>,
+    environment: BTreeMap<String, String>,
+    shown: Vec<Shown>,
+    errors: Vec<ConfigError>,
+}
+
+impl Sources {
+    pub(super) fn new(
+        defaults: &str,
+        file: Option<ConfigFile>,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Self {
+        let defaults = ConfigFile::parse("default.toml", defaults).entries;
+        let ConfigFile { name, entries, errors } = file.unwrap_or_else(|| ConfigFile::parse("", ""));
+        // An empty variable is how compose files and shells write "not set".
+        let environment = environment.into_iter().filter(|(_, value)| !value.is_empty()).collect();
+        Self { defaults, file_name: name, file: entries, environment, shown: Vec::new(), errors }
+    }
+
+    /// The setting with this key in the file and this name in the environment.
+    pub(super) fn setting(&mut self, key: &'static str, variable: &'static str) -> Setting<'_> {
+        Setting { sources: self, key, variable, privacy: Privacy::Open }
+    }
+
+    /// All settings as people may see them, or all mistakes. To be called when every setting has been read: what is left
+    /// over in the sources is then unknown.
+    pub(super) fn finish(mut self) -> Result<Vec<Shown>, ConfigErrors> {
+        self.report_unknown_keys();
+        self.report_unknown_variables();
+        if self.errors.is_empty() { Ok(self.shown) } else { Err(ConfigErrors(self.errors)) }
+    }
+
+    fn report_unknown_keys(&mut self) {
+        let known: Vec<&str> = self.shown.iter().map(|setting| setting.key).collect();
+        for (key, entry) in self.file.iter().filter(|(key, _)| !known.contains(&key.as_str())) {
+            self.errors.push(ConfigError {
+                place: format!("{}:{}", self.file_name, entry.line),
+                key: key.clone(),
+                problem: unknown("key", key, known.iter().copied()),
+            });
+        }
+    }
+
+    fn report_unknown_variables(&mut self) {
+        let known: Vec<&str> = self.shown.iter().map(|setting| setting.variable).collect();
+        let ours = self.environment.keys().filter(|name| name.starts_with(OWN_VARIABLES));
+        for name in ours.filter(|name| !known.contains(&name.as_str())) {
+            self.errors.push(ConfigError {
+                place: "environment".to_owned(),
+                key: name.clone(),
+                problem: unknown("variable", name, known.iter().copied()),
+            });
+        }
+    }
+}
+
+fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> String {
+    match nearest(name, known) {
+        Some(meant) => format!("unknown {what}; did you mean {meant}?"),
+        None => format!("unknown {what}; `clienty-sync config show` lists the known ones"),
+    }
+}
+
+/// A setting about to be read.
+pub(super) struct Setting<'a> {
+    sources: &'a mut Sources,
+    key: &'static str,
+    variable: &'static str,
+    privacy: Privacy,
+}
+
+/// A value that was found, and where.
+struct Found {
+    given: Given,
+    origin: Origin,
+    place: String,
+    key: &'static str,
+}
+
+impl Setting<'_> {
+    /// People never see its value.
+    pub(super) fn secret(mut self) -> Self {
+        self.privacy = Privacy::Secret;
+        self
+    }
+
+    /// People see its value without the password.
+    pub(super) fn with_password(mut self) -> Self {
+        self.privacy = Privacy::Credentials;
+        self
+    }
+
+    /// A setting that has a default.
+    pub(super) fn required<T>(self, parse: impl Fn(&str) -> Parsed<T>) -> T {
+        let default = match self.sources.defaults.get(self.key) {
+            Some(Entry { given: Given::Word(text), .. }) => parse(text).ok(),
+            _ => None,
+        };
+        self.optional(parse).or(default).expect("default.toml has a good value for each required setting")
+    }
+
+    /// A setting that may be absent.
+    pub(super) fn optional<T>(self, parse: impl Fn(&str) -> Parsed<T>) -> Option<T> {
+        let privacy = self.privacy;
+        self.read(|given| match given {
+            Given::Word(text) => parse(text).map_err(|expected| refusal(privacy, text, &expected)),
+            Given::List(_) => Err("got an array, expected one value".to_owned()),
+            Given::Other(what) => Err(format!("got {what}, expected a string or a whole number")),
+        })
+    }
+
+    /// A setting with any number of values: an array in the file, or words with commas or blanks between them.
+    pub(super) fn list<T>(self, parse: impl Fn(&str) -> Parsed<T>) -> Vec<T> {
+        let privacy = self.privacy;
+        let each = |text: &str| parse(text).map_err(|expected| refusal(privacy, text, &expected));
+        self.read(|given| match given {
+            Given::Word(text) => words(text).map(each).collect(),
+            Given::List(items) => items.iter().map(String::as_str).map(each).collect(),
+            Given::Other(what) => Err(format!("got {what}, expected an array of strings")),
+        })
+        .unwrap_or_default()
+    }
+
+    fn read<T>(self, parse: impl FnOnce(&Given) -> Result<T, String>) -> Option<T> {
+        let Self { key, variable, privacy, .. } = self;
+        let found = self.find();
+        let value = found.as_ref().map(|found| match &found.given {
+            Given::Word(text) => privacy.mask(text),
+            Given::List(items) => items.iter().map(|item| privacy.mask(item)).collect::<Vec<_>>().join(","),
+            Given::Other(what) => (*what).to_owned(),
+        });
+        let origin = found.as_ref().map_or(Origin::Default, |found| found.origin);
+        self.sources.shown.push(Shown { key, variable, value, origin });
+
+        let found = found?;
+        parse(&found.given)
+            .map_err(|problem| {
+                let Found { place, key, .. } = found;
+                self.sources.errors.push(ConfigError { place, key: key.to_owned(), problem });
+            })
+            .ok()
+    }
+
+    fn find(&self) -> Option<Found> {
+        let Self { sources, key, variable, .. } = self;
+        if let Some(text) = sources.environment.get(*variable) {
+            let (given, place) = (Given::Word(text.clone()), "environment".to_owned());
+            return Some(Found { given, origin: Origin::Environment, place, key: variable });
+        }
+        if let Some(Entry { line, given }) = sources.file.get(*key) {
+            let place = format!("{}:{line}", sources.file_name);
+            return Some(Found { given: given.clone(), origin: Origin::File, place, key });
+        }
+        let Entry { line, given } = sources.defaults.get(*key)?;
+        Some(Found { given: given.clone(), origin: Origin::Default, place: format!("default.toml:{line}"), key })
+    }
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split([',', ' ', '\t', '\n']).filter(|word| !word.is_empty())
+}
+
+fn refusal(privacy: Privacy, got: &str, expected: &str) -> String {
+    match privacy {
+        Privacy::Open => format!("got {got:?}, expected {expected}"),
+        Privacy::Credentials | Privacy::Secret => format!("expected {expected}"),
+    }
+}

@@ -1,0 +1,8 @@
+//! Tests of the whole system, against a real redis-server and a real PostgreSQL that they start themselves.
+//!
+//! A missing server fails the run: a test that skips itself proves nothing. `make test` installs what is missing.
+
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+mod servers;
+mod support;

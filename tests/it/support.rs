@@ -1,0 +1,23 @@
+//! What tests stand on: servers and programs that live as long as the value that holds them.
+
+pub(crate) mod folder;
+pub(crate) mod leash;
+pub(crate) mod ports;
+pub(crate) mod postgres;
+pub(crate) mod program;
+pub(crate) mod redis;
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long a process may take to start or to end on a busy machine before that counts as never.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Asks until the answer is yes. It panics with what `describe` tells when the answer stays no.
+pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool, describe: impl FnOnce() -> String) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "waited {PATIENCE:?} in vain until {what}\n{}", describe());
+        thread::sleep(Duration::from_millis(10));
+    }
+}

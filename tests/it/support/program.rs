@@ -1,0 +1,134 @@
+//! A program under test: its settings, its output, its signals.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Command, ExitStatus, Output, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use super::leash::Leashed;
+use super::wait_until;
+
+/// `clienty-sync` with the arguments and only the given settings: nothing of the tester's own environment leaks in.
+pub(crate) fn clienty_sync(arguments: &[&str], settings: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_clienty-sync"));
+    command.args(arguments).env_clear().current_dir(env!("CARGO_TARGET_TMPDIR"));
+    command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command.envs(settings.iter().copied()).stdin(Stdio::null());
+    command
+}
+
+/// Runs a command to its end.
+pub(crate) fn run(mut command: Command) -> Output {
+    command.output().unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"))
+}
+
+/// A running program; killed with the value.
+#[derive(Debug)]
+pub(crate) struct Program {
+    process: Leashed,
+    lines: Arc<Mutex<Vec<String>>>,
+    readers: [JoinHandle<()>; 2],
+}
+
+impl Program {
+    pub(crate) fn start(mut command: Command) -> Self {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut process = Leashed::start(command, "KILL");
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let readers = [
+            collect(process.stdout().expect("it is piped"), &lines),
+            collect(process.stderr().expect("it is piped"), &lines),
+        ];
+        Self { process, lines, readers }
+    }
+
+    /// All that it has printed so far, results and logs.
+    pub(crate) fn output(&self) -> String {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).join("\n")
+    }
+
+    /// Waits for a line with `part` in it, and returns the line.
+    pub(crate) fn wait_for_line(&mut self, part: &str) -> String {
+        let mut found = None;
+        let (process, lines, readers) = (&mut self.process, &self.lines, &self.readers);
+        let output = || lines.lock().unwrap_or_else(PoisonError::into_inner).join("\n");
+        wait_until(
+            &format!("the program prints {part:?}"),
+            || {
+                // Asked before looking, so that nothing can be added between the look and the verdict.
+                let is_over = process.has_ended().is_some() && readers.iter().all(JoinHandle::is_finished);
+                found = output().lines().find(|line| line.contains(part)).map(str::to_owned);
+                assert!(found.is_some() || !is_over, "it ended without {part:?}:\n{}", output());
+                found.is_some()
+            },
+            output,
+        );
+        found.expect("wait_until has seen it")
+    }
+
+    /// Waits until `GET /readyz` at the address answers 200.
+    pub(crate) fn wait_ready(&mut self, address: SocketAddr) {
+        let (process, lines) = (&mut self.process, &self.lines);
+        let output = || lines.lock().unwrap_or_else(PoisonError::into_inner).join("\n");
+        wait_until(
+            "/readyz answers 200",
+            || {
+                let ended = process.has_ended();
+                assert!(ended.is_none(), "it ended ({ended:?}) before it was ready:\n{}", output());
+                status_of(address, "/readyz") == Some(200)
+            },
+            output,
+        );
+    }
+
+    /// `kill -9`, and waits until it is gone.
+    pub(crate) fn kill(&mut self) {
+        self.process.end("KILL");
+    }
+
+    /// Asks it to end (SIGTERM).
+    pub(crate) fn terminate(&self) {
+        self.process.signal("TERM");
+    }
+
+    /// Waits until it has ended.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        self.process.wait()
+    }
+
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.process.has_ended().is_none()
+    }
+
+    /// Holds it still (SIGSTOP), as a paused machine does: its connections stay open, its leases run out.
+    pub(crate) fn suspend(&self) {
+        self.process.signal("STOP");
+    }
+
+    /// Lets it go on (SIGCONT).
+    pub(crate) fn resume(&self) {
+        self.process.signal("CONT");
+    }
+}
+
+fn collect(stream: impl Read + Send + 'static, lines: &Arc<Mutex<Vec<String>>>) -> JoinHandle<()> {
+    let lines = Arc::clone(lines);
+    thread::spawn(move || {
+        for line in BufReader::new(stream).lines().map_while(Result::ok) {
+            lines.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+        }
+    })
+}
+
+/// The status of a bare GET, or `None` where nobody answers.
+fn status_of(address: SocketAddr, path: &str) -> Option<u16> {
+    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(1)).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).ok()?;
+    let mut head = String::new();
+    BufReader::new(stream).read_line(&mut head).ok()?;
+    head.split(' ').nth(1)?.parse().ok()
+}

@@ -1,0 +1,94 @@
+//! A redis-server of the test's own.
+
+use std::fs::File;
+use std::process::{Command, Stdio};
+
+use super::folder::Folder;
+use super::leash::Leashed;
+use super::ports::free_port;
+use super::wait_until;
+
+/// A redis-server on a free port with an empty folder, killed with the value.
+#[derive(Debug)]
+pub(crate) struct RedisServer {
+    process: Leashed,
+    port: u16,
+    options: Vec<String>,
+    folder: Folder,
+}
+
+impl RedisServer {
+    /// Without persistence: a restart forgets everything.
+    pub(crate) fn start() -> Self {
+        Self::start_with(&["--save", "", "--appendonly", "no"])
+    }
+
+    /// With redis-server's own options, such as `["--appendonly", "yes"]`.
+    pub(crate) fn start_with(options: &[&str]) -> Self {
+        let folder = Folder::new("redis");
+        let port = free_port();
+        let options: Vec<String> = options.iter().map(|option| (*option).to_owned()).collect();
+        let process = launch(port, &folder, &options);
+        let mut server = Self { process, port, options, folder };
+        server.wait_ready();
+        server
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}/0", self.port)
+    }
+
+    /// A connection that blocks the calling thread.
+    pub(crate) fn connection(&self) -> redis::Connection {
+        self.try_connect().expect("a started redis-server takes connections")
+    }
+
+    /// Forgets all keys and all scripts, as a lost server does.
+    pub(crate) fn flush_all(&self) {
+        let mut connection = self.connection();
+        let () = redis::cmd("FLUSHALL").query(&mut connection).unwrap();
+        let () = redis::cmd("SCRIPT").arg("FLUSH").query(&mut connection).unwrap();
+    }
+
+    /// `kill -9`: what it has not written is lost.
+    pub(crate) fn kill(&mut self) {
+        self.process.end("KILL");
+    }
+
+    /// Starts it again on the same port and folder, after [`RedisServer::kill`] or on top of a running one.
+    pub(crate) fn restart(&mut self) {
+        self.kill();
+        self.process = launch(self.port, &self.folder, &self.options);
+        self.wait_ready();
+    }
+
+    fn try_connect(&self) -> redis::RedisResult<redis::Connection> {
+        redis::Client::open(self.url())?.get_connection()
+    }
+
+    fn wait_ready(&mut self) {
+        let log = self.folder.path().join("log");
+        let told = || std::fs::read_to_string(&log).unwrap_or_default();
+        wait_until(
+            "redis-server answers PING",
+            || {
+                let ended = self.process.has_ended();
+                assert!(ended.is_none(), "redis-server ended at once ({ended:?}):\n{}", told());
+                // A server that still loads its file takes connections and answers LOADING.
+                let connection = self.try_connect();
+                connection.and_then(|mut connection| redis::cmd("PING").query::<String>(&mut connection)).is_ok()
+            },
+            told,
+        );
+    }
+}
+
+fn launch(port: u16, folder: &Folder, options: &[String]) -> Leashed {
+    let is_there = Command::new("redis-server").arg("--version").stdout(Stdio::null()).status().is_ok();
+    assert!(is_there, "redis-server is not installed; `make test` installs what the tests need");
+    let log = File::create(folder.path().join("log")).unwrap();
+    let mut command = Command::new("redis-server");
+    command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--daemonize", "no", "--dir"]);
+    command.arg(folder.path()).args(options).stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
+    Leashed::start(command, "KILL")
+}
