@@ -106,8 +106,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let config = match Config::from_process(cli.config.as_deref()) {
         Ok(config) => config,
-        // `config check` prints mistakes as its result; for all others they are a wrong usage.
-        Err(errors) => return config::refuse(&errors, Output { json: cli.json }, &cli.command),
+        Err(errors) => return config::refuse(&errors, Output { json: cli.json }),
     };
     telemetry::init(&config.log);
     let context = Context { config, output: Output { json: cli.json } };

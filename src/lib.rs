@@ -1,4 +1,15 @@
-//! `clienty-sync`: where work comes from (the gateway, triggers, commands) and where people look in.
+//! clienty-sync keeps the CRM Clienty and GoHighLevel (GHL) the same.
+//!
+//! This library is where work comes from ([`gateway`], [`triggers`], [`producer`]) and where people look in ([`cli`], [`metrics`]); the work itself
+//! is done in `sync-workers`, on the queue of `job-engine`. Rust services that want to send events without HTTP use [`producer::Producer`].
 
+pub mod app;
+pub mod cli;
+pub mod compare;
 pub mod config;
-pub mod telemetry;
+pub mod gateway;
+pub mod metrics;
+pub mod producer;
+pub mod sandbox;
+mod telemetry;
+pub mod triggers;

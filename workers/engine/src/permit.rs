@@ -131,12 +131,14 @@ impl Lease {
     /// Extends to `length` after `sent`, the instant before the heartbeat was sent.
     pub fn extend(&self, sent: Instant, length: Duration) {
         let until = millis(sent.saturating_duration_since(self.origin) + length);
-        self.until_ms.fetch_max(until, Ordering::SeqCst);
+        let longer = |before: u64| (before != REVOKED && before < until).then_some(until);
+        // Nothing to extend is no error: it was revoked, or a later heartbeat was faster.
+        let _ = self.until_ms.fetch_update(Ordering::SeqCst, Ordering::SeqCst, longer);
     }
 
     /// Ends it now: the queue said that it is gone.
     pub fn revoke(&self) {
-        self.until_ms.store(0, Ordering::SeqCst);
+        self.until_ms.store(REVOKED, Ordering::SeqCst);
     }
 
     /// Whether it has run out.
@@ -146,6 +148,53 @@ impl Lease {
     }
 }
 
+/// An end that no heartbeat moves.
+const REVOKED: u64 = 0;
+
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEASE: Duration = Duration::from_secs(10);
+
+    #[tokio::test(start_paused = true)]
+    async fn each_call_needs_a_permit_of_its_own() {
+        let permits = Permits::new(2, Lease::begin(Instant::now(), LEASE));
+        assert_eq!((permits.take(), permits.take()), (Ok(()), Ok(())));
+        assert_eq!(permits.take(), Err(PermitError::Exhausted { granted: 2 }));
+        assert_eq!(permits.used(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn permits_are_void_once_the_lease_is_over() {
+        let lease = Lease::begin(Instant::now(), LEASE);
+        let permits = Permits::new(5, lease.clone());
+        tokio::time::advance(LEASE / 2).await;
+        lease.extend(Instant::now(), LEASE);
+        tokio::time::advance(LEASE / 2 + LEASE / 4).await;
+        assert_eq!(permits.take(), Ok(()), "the heartbeat extended it");
+        tokio::time::advance(LEASE / 4).await;
+        assert_eq!(permits.take(), Err(PermitError::LeaseLost));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_revoked_lease_cannot_be_extended() {
+        let lease = Lease::begin(Instant::now(), LEASE);
+        lease.revoke();
+        lease.extend(Instant::now(), LEASE);
+        assert!(lease.is_over());
+    }
+
+    #[test]
+    fn the_lowest_answer_of_the_server_counts() {
+        let permits = Permits::new(1, Lease { origin: Instant::now(), until_ms: Arc::default() });
+        assert_eq!((permits.remaining(), permits.daily_remaining()), (None, None));
+        permits.observe(Some(7), Some(70));
+        permits.observe(Some(9), None);
+        assert_eq!((permits.remaining(), permits.daily_remaining()), (Some(7), Some(70)));
+    }
 }

@@ -38,8 +38,8 @@ pub trait Handler: Send + Sync + 'static {
     /// Puts a poisonous job away with the reason: [`Verdict::Dead`] once that is kept, else [`Verdict::Retry`].
     fn bury(&self, job: Job, reason: &str) -> impl Future<Output = Verdict> + Send;
 
-    /// Is told of every run that ended, before the queue is.
-    fn ended(&self, job: &Job, verdict: &Verdict, took: Duration);
+    /// Is told of every run that ended, before the queue is; `permits` know what it sent and what the server said.
+    fn ended(&self, job: &Job, verdict: &Verdict, took: Duration, permits: &Permits);
 
     /// What a run that panicked comes to.
     fn panicked(&self, job: &Job) -> Verdict;

@@ -54,7 +54,7 @@ impl<H: Handler> Service<Task<Held>> for Dispatch<H> {
                 ended = AssertUnwindSafe(run).catch_unwind() => ended.unwrap_or_else(|_| handler.panicked(&job)),
                 Ok(_) = stop.wait_for(|stop| *stop == Stop::Now) => Verdict::Released,
             };
-            handler.ended(&job, &verdict, began.elapsed());
+            handler.ended(&job, &verdict, began.elapsed(), &permits);
             desk.end(job, verdict, &permits);
             Ok(())
         })

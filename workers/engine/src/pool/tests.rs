@@ -47,7 +47,7 @@ impl Handler for Actor {
         Verdict::Dead
     }
 
-    fn ended(&self, job: &Job, verdict: &Verdict, _: Duration) {
+    fn ended(&self, job: &Job, verdict: &Verdict, _: Duration, _: &Permits) {
         self.ended.lock().unwrap().push((job.key.record.clone(), verdict.as_str()));
         self.changed.notify_one();
     }

@@ -1,0 +1,44 @@
+//! `config`: the settings and where each came from.
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use serde_json::json;
+
+use super::{Context, Outcome, Output};
+use crate::config::{ConfigErrors, DEFAULTS};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Print every setting with its value, secrets masked, and its origin
+    Show {
+        /// Print the defaults instead, as a settings file to start from
+        #[arg(long)]
+        defaults: bool,
+    },
+    /// Check file and environment; every mistake is told at once
+    Check,
+}
+
+pub(super) fn run(context: &Context, command: &Command) -> anyhow::Result<Outcome> {
+    match command {
+        Command::Show { defaults: true } => {
+            context.output.print(&json!({"file": DEFAULTS}), |_| DEFAULTS.trim_end().to_owned())?;
+        }
+        Command::Show { defaults: false } => {
+            context.output.print(&context.config.show(), |_| context.config.show_toml().trim_end().to_owned())?;
+        }
+        Command::Check => context.output.print(&json!({"ok": true, "errors": []}), |_| "the settings are fine".to_owned())?,
+    }
+    Ok(Outcome::Done)
+}
+
+/// Tells what is wrong with the settings. Exit code 2, as for any wrong usage.
+pub(super) fn refuse(errors: &ConfigErrors, output: Output) -> ExitCode {
+    if output.json {
+        // Nothing is left to do where not even this can be printed.
+        let _ = output.print(&json!({"ok": false, "errors": errors.0}), |_| String::new());
+    }
+    eprintln!("clienty-sync: the settings are wrong:\n{errors}");
+    ExitCode::from(2)
+}

@@ -1,0 +1,264 @@
+//! `demo`: everything in one process, with a simulated GHL.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use clap::Parser;
+use jiff::tz::TimeZone;
+use secrecy::SecretString;
+use serde::Serialize;
+use serde_json::json;
+use sync_workers::records::{ConnectionKind, JobFilter, JobState};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::serve::{Signals, until_stopped};
+use super::{Context, Outcome, Output};
+use crate::app::{App, Workers, vault};
+use crate::compare::{self, Mismatch};
+use crate::config::{Config, MasterKey};
+use crate::gateway::Server;
+use crate::sandbox::{Sandbox, SandboxConfig};
+use crate::triggers;
+
+#[derive(Debug, Parser)]
+pub(super) struct Args {
+    /// Run the main job over every contact, compare the records with the sandbox, and end
+    #[arg(long)]
+    once: bool,
+    /// Locations of the sandbox
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    locations: u16,
+    /// Contacts of each location
+    #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    contacts: u32,
+    /// The same seed makes the same data
+    #[arg(long, default_value_t = 42)]
+    seed: u64,
+}
+
+/// What `demo --once` prints.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Summary {
+    contacts: usize,
+    tasks: usize,
+    notes: usize,
+    appointments: usize,
+    ghl_calls: u64,
+    throttled: u64,
+    mismatches: usize,
+    seconds: f64,
+    /// The first few, to look at.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    examples: Vec<Mismatch>,
+}
+
+/// The parts of a demo that has been started.
+struct Demo {
+    sandbox: Sandbox,
+    app: App,
+    server: Server,
+    workers: Workers,
+    /// Removed with the value.
+    _folder: Folder,
+}
+
+pub(super) async fn run(context: Context, args: Args) -> anyhow::Result<Outcome> {
+    let signals = Signals::listen()?;
+    let once = args.once;
+    let demo = Demo::start(context.config, args).await?;
+    if once {
+        return demo.once(context.output).await;
+    }
+    demo.introduce(context.output).await?;
+    until_stopped(signals, demo.server, Some(demo.workers)).await;
+    demo.sandbox.stop().await;
+    Ok(Outcome::Done)
+}
+
+impl Demo {
+    async fn start(mut config: Config, args: Args) -> anyhow::Result<Self> {
+        let Args { once, locations, contacts, seed } = args;
+        let sandbox = Sandbox::start(SandboxConfig {
+            locations: usize::from(locations),
+            contacts: usize::try_from(contacts)?,
+            seed,
+            ..SandboxConfig::default()
+        })
+        .await?;
+        let folder = Folder::new()?;
+        // The demo stands on its own parts, whatever the settings say: it must not touch a real GHL or database.
+        config.data.dir = folder.0.clone();
+        config.data.database_url = None;
+        config.redis.url = None;
+        config.ghl.api_url = sandbox.url();
+        config.secrets.master_keys = vec![MasterKey::random("demo")?];
+        if once {
+            config.gateway.listen.set_port(0);
+        }
+        let app = App::open(config).await?;
+        let vault = vault(&app.config)?;
+        for location in sandbox.locations() {
+            let sealed = vault.seal(&SecretString::from(location.token), &location.id)?;
+            app.records.save_connection(&location.id, ConnectionKind::Pit, &sealed, Some(&location.name)).await?;
+        }
+        let listen = app.config.gateway.listen;
+        let server = Server::start(listen, app.gateway().routes())
+            .await
+            .with_context(|| format!("can't listen at {listen}; CLIENTY_LISTEN=127.0.0.1:0 takes a free port"))?;
+        let workers = app.start_workers()?;
+        Ok(Self { sandbox, app, server, workers, _folder: folder })
+    }
+
+    /// Tells how to use it.
+    async fn introduce(&self, output: Output) -> anyhow::Result<()> {
+        let (_, key) = self.app.records.create_key("demo").await?;
+        let url = format!("http://{}", self.server.address);
+        let location = self.sandbox.locations().into_iter().next().context("the sandbox has a location")?;
+        let contact = self.contacts(&location.id).into_iter().next().context("the sandbox has a contact")?;
+        let id = &location.id;
+        let select = format!(
+            "curl -s {url}/v1/events -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \
+             -d '{{\"type\":\"contact.selected\",\"locationId\":\"{id}\",\"contactId\":\"{contact}\"}}'"
+        );
+        let show = format!("curl -s {url}/v1/locations/{id}/contacts/{contact} -H 'Authorization: Bearer {key}'");
+        let started = json!({
+            "url": url, "apiKey": key, "locationId": id, "contactId": contact, "sandbox": self.sandbox.url(),
+            "select": select, "show": show,
+        });
+        output.print(&started, |_| {
+            format!(
+                "clienty-sync demo is up at {url}, with a simulated GHL at {sandbox}\nAPI key: {key}\n\n\
+                 Select a contact, so that it is fetched from GHL:\n\n  {select}\n\n\
+                 See it, with its tasks, notes and appointments:\n\n  {show}\n\nCtrl-C ends the demo and forgets everything.",
+                sandbox = self.sandbox.url(),
+            )
+        })
+    }
+
+    /// Pulls every contact of the sandbox and compares what is stored with what is there.
+    async fn once(self, output: Output) -> anyhow::Result<Outcome> {
+        let began = Instant::now();
+        self.select_everything().await?;
+        self.until_idle().await?;
+        let seconds = began.elapsed().as_secs_f64();
+        let mut summary = self.compare().await?;
+        summary.seconds = (seconds * 1000.0).round() / 1000.0;
+        self.workers.stop().await;
+        self.server.stop().await;
+        self.sandbox.stop().await;
+        output.print(&summary, Summary::tell)?;
+        Ok(if summary.mismatches == 0 { Outcome::Done } else { Outcome::Failed })
+    }
+
+    async fn select_everything(&self) -> anyhow::Result<()> {
+        let producer = self.app.producer();
+        for location in self.sandbox.locations() {
+            let events = self.contacts(&location.id).into_iter().map(|contact| {
+                let event = json!({"type": "contact.selected", "locationId": location.id, "contactId": contact});
+                triggers::translate(&event)
+            });
+            let events: Vec<_> = events.collect::<Result<_, _>>().map_err(|faults| anyhow::anyhow!("{faults:?}"))?;
+            for chunk in events.chunks(1000) {
+                producer.send(chunk).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until no job is open; a dead one ends the wait with its reason.
+    async fn until_idle(&self) -> anyhow::Result<()> {
+        loop {
+            let counts = self.app.records.job_counts().await?;
+            let of = |wanted: &[JobState]| -> i64 {
+                counts.iter().filter(|(state, _)| wanted.contains(state)).map(|(_, count)| count).sum()
+            };
+            if of(&[JobState::Dead]) > 0 {
+                let filter = JobFilter { state: Some(JobState::Dead), ..JobFilter::default() };
+                let dead = self.app.records.list_jobs(&filter, 1).await?;
+                let reason = dead.first().and_then(|job| job.last_error.clone()).unwrap_or_default();
+                ensure!(false, "a job is dead: {reason}");
+            }
+            if of(&[JobState::Waiting, JobState::Scheduled, JobState::Running]) == 0 {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    async fn compare(&self) -> anyhow::Result<Summary> {
+        let (mut contacts, mut tasks, mut notes, mut appointments) = (0, 0, 0, 0);
+        let mut mismatches = Vec::new();
+        for location in self.sandbox.locations() {
+            let state = self.sandbox.state(&location.id).context("the sandbox knows its own location")?;
+            let zone = TimeZone::get(&location.time_zone)?;
+            for contact in self.contacts(&location.id) {
+                let view = self.app.records.contact_view(&location.id, &contact).await?;
+                let view = view.map(serde_json::to_value).transpose()?;
+                let count = |list: &str| view.as_ref().and_then(|view| view[list].as_array()).map_or(0, Vec::len);
+                contacts += usize::from(view.is_some());
+                tasks += count("tasks");
+                notes += count("notes");
+                appointments += count("appointments");
+                mismatches.extend(compare::contact(&state, &contact, &zone, view.as_ref()));
+            }
+        }
+        let stats = self.sandbox.stats();
+        Ok(Summary {
+            contacts,
+            tasks,
+            notes,
+            appointments,
+            ghl_calls: stats.locations.iter().map(|location| location.calls).sum(),
+            throttled: stats.locations.iter().map(|location| location.throttled).sum(),
+            mismatches: mismatches.len(),
+            seconds: 0.0,
+            examples: mismatches.into_iter().take(10).collect(),
+        })
+    }
+
+    fn contacts(&self, location: &str) -> Vec<String> {
+        let state = self.sandbox.state(location).unwrap_or_default();
+        let ids = state["contacts"].as_array().into_iter().flatten();
+        ids.filter_map(|contact| contact["id"].as_str().map(str::to_owned)).collect()
+    }
+}
+
+impl Summary {
+    fn tell(&self) -> String {
+        let Self { contacts, tasks, notes, appointments, ghl_calls, throttled, mismatches, seconds, examples } = self;
+        let mut lines = vec![
+            format!("{contacts} contacts, {tasks} tasks, {notes} notes and {appointments} appointments in {seconds} s"),
+            format!("{ghl_calls} calls to GHL, {throttled} of them refused for the rate limit"),
+            match mismatches {
+                0 => "the records equal the sandbox in every field".to_owned(),
+                _ => format!("{mismatches} MISMATCHES between the records and the sandbox"),
+            },
+        ];
+        let kinds: BTreeSet<_> = examples.iter().map(|found| (found.record, found.field)).collect();
+        lines.extend(kinds.iter().map(|(record, field)| format!("  {record}.{field}")));
+        lines.join("\n")
+    }
+}
+
+/// A folder of its own, removed when the demo ends.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> anyhow::Result<Self> {
+        let path = std::env::temp_dir().join(format!("clienty-sync-demo-{}", Uuid::now_v7()));
+        std::fs::create_dir_all(&path).with_context(|| format!("can't make {}", path.display()))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What can't be removed is the system's temporary folder's to clean.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

@@ -1,0 +1,185 @@
+//! `doctor`: checks what a deployment stands on, and says how to mend what is wrong.
+
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+use serde::Serialize;
+use sync_workers::clock::Clock;
+use sync_workers::records::{Options, Records};
+
+use super::table::table;
+use super::{Context, Outcome};
+use crate::app::vault;
+use crate::config::Config;
+
+/// One thing that was looked at.
+#[derive(Debug, Serialize)]
+struct Check {
+    name: &'static str,
+    state: State,
+    found: String,
+    /// What to do, where something is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remedy: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum State {
+    Ok,
+    /// Works, but not as it should in production.
+    Warning,
+    Failed,
+}
+
+impl Check {
+    fn ok(name: &'static str, found: impl Into<String>) -> Self {
+        Self { name, state: State::Ok, found: found.into(), remedy: None }
+    }
+
+    fn warning(name: &'static str, found: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { name, state: State::Warning, found: found.into(), remedy: Some(remedy.into()) }
+    }
+
+    fn failed(name: &'static str, found: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { name, state: State::Failed, found: found.into(), remedy: Some(remedy.into()) }
+    }
+}
+
+pub(super) async fn run(context: Context) -> anyhow::Result<Outcome> {
+    let config = &context.config;
+    // Settings that can't be read have ended the program before this.
+    let mut checks = vec![Check::ok("settings", "all can be read")];
+    checks.push(match vault(config) {
+        Ok(_) => Check::ok("master keys", format!("{} set", config.secrets.master_keys.len())),
+        Err(error) => Check::failed("master keys", "none set", error.to_string()),
+    });
+    checks.extend(database(config).await);
+    checks.extend(redis(config).await);
+    checks.push(ghl(config).await);
+    let failed = checks.iter().any(|check| check.state == State::Failed);
+    context.output.print(&serde_json::json!({"ok": !failed, "checks": checks}), |_| {
+        let rows: Vec<_> = checks
+            .iter()
+            .map(|check| {
+                let state = match check.state {
+                    State::Ok => "ok",
+                    State::Warning => "warning",
+                    State::Failed => "FAILED",
+                };
+                [check.name.to_owned(), state.to_owned(), check.found.clone(), check.remedy.clone().unwrap_or_default()]
+            })
+            .collect();
+        table(["CHECK", "STATE", "FOUND", "REMEDY"], &rows)
+    })?;
+    Ok(if failed { Outcome::Failed } else { Outcome::Done })
+}
+
+async fn database(config: &Config) -> Vec<Check> {
+    let kind = if config.is_sqlite() { "SQLite" } else { "PostgreSQL" };
+    let options = Options { acquire_timeout: Duration::from_secs(5), ..Options::default() };
+    let records = match Records::open(config.database_url().expose_secret(), options).await {
+        Ok(records) => records,
+        Err(error) => return vec![Check::failed("database", error.to_string(), "check DATABASE_URL and that the server runs")],
+    };
+    let mut checks = vec![match records.ping().await {
+        Ok(()) => Check::ok("database", format!("{kind} answers")),
+        Err(error) => Check::failed("database", error.to_string(), "check DATABASE_URL and that the server runs"),
+    }];
+    checks.push(match records.pending_migrations().await {
+        Ok(pending) if pending.is_empty() => Check::ok("schema", "up to date"),
+        Ok(pending) => {
+            Check::warning("schema", format!("{} migrations are pending", pending.len()), "run `clienty-sync migrate`")
+        }
+        Err(error) => Check::failed("schema", error.to_string(), "run `clienty-sync migrate`; if it fails, see the runbook"),
+    });
+    checks
+}
+
+async fn redis(config: &Config) -> Vec<Check> {
+    let Some(url) = &config.redis.url else {
+        let remedy = "fine for `up` and `demo`; set REDIS_URL to run gateway and workers apart";
+        return vec![Check::warning("redis", "not set: the queue is in memory", remedy)];
+    };
+    match RedisFacts::ask(url.expose_secret()).await {
+        Ok(facts) => facts.checks(),
+        Err(error) => vec![Check::failed("redis", error.to_string(), "check REDIS_URL and that the server runs")],
+    }
+}
+
+struct RedisFacts {
+    version: String,
+    eviction: Option<String>,
+    appendonly: Option<String>,
+    ahead_ms: i64,
+}
+
+impl RedisFacts {
+    async fn ask(url: &str) -> redis::RedisResult<Self> {
+        let client = redis::Client::open(url)?;
+        let config = redis::AsyncConnectionConfig::new().set_connection_timeout(Some(Duration::from_secs(5)));
+        let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
+        let info: String = redis::cmd("INFO").arg("server").query_async(&mut connection).await?;
+        let version = info.lines().find_map(|line| line.strip_prefix("redis_version:")).unwrap_or("unknown").to_owned();
+        // A hosted server may forbid CONFIG; what it can't tell is reported as unknown.
+        let mut setting = async |name: &str| {
+            let answer: Option<(String, String)> =
+                redis::cmd("CONFIG").arg("GET").arg(name).query_async(&mut connection).await.ok();
+            answer.map(|(_, value)| value)
+        };
+        let (eviction, appendonly) = (setting("maxmemory-policy").await, setting("appendonly").await);
+        let (seconds, micros): (i64, i64) = redis::cmd("TIME").query_async(&mut connection).await?;
+        let ahead_ms = seconds * 1000 + micros / 1000 - Clock::system().now_ms();
+        Ok(Self { version, eviction, appendonly, ahead_ms })
+    }
+
+    fn checks(&self) -> Vec<Check> {
+        let major = self.version.split('.').next().and_then(|major| major.parse::<u32>().ok());
+        let version = match major {
+            Some(7..) => Check::ok("redis version", &*self.version),
+            Some(_) => Check::failed("redis version", &*self.version, "use Redis 7 or newer"),
+            None => Check::warning("redis version", "unknown", "make sure that it is Redis 7 or newer"),
+        };
+        let eviction = match self.eviction.as_deref() {
+            Some("noeviction") => Check::ok("redis eviction", "noeviction"),
+            Some(other) => Check::failed("redis eviction", other, "set `maxmemory-policy noeviction`: Redis would drop jobs"),
+            None => Check::warning("redis eviction", "unknown", "make sure of `maxmemory-policy noeviction`"),
+        };
+        let appendonly = match self.appendonly.as_deref() {
+            Some("yes") => Check::ok("redis persistence", "append-only file"),
+            Some(_) => Check::warning(
+                "redis persistence",
+                "no append-only file",
+                "set `appendonly yes`: nothing accepted is lost without it, but a restart pauses every location",
+            ),
+            None => Check::warning("redis persistence", "unknown", "make sure of `appendonly yes`"),
+        };
+        let apart = format!("{} ms apart from this machine", self.ahead_ms.abs());
+        let clock = if self.ahead_ms.abs() < 2000 {
+            Check::ok("redis clock", apart)
+        } else {
+            Check::warning("redis clock", apart, "run NTP on both: retries are due at the wrong time")
+        };
+        vec![version, eviction, appendonly, clock]
+    }
+}
+
+async fn ghl(config: &Config) -> Check {
+    let url = &config.ghl.api_url;
+    let reached = reachable(url).await;
+    match reached {
+        Ok(()) => Check::ok("ghl", format!("{url} takes connections")),
+        Err(error) => Check::failed("ghl", format!("{url}: {error}"), "check GHL_API_URL, DNS and the firewall"),
+    }
+}
+
+/// Opens a connection and sends nothing: a request would spend a call of somebody's limit.
+async fn reachable(url: &str) -> std::io::Result<()> {
+    let bad = || std::io::Error::new(std::io::ErrorKind::InvalidInput, "the address has no host");
+    let parsed: axum::http::Uri = url.parse().map_err(|_| bad())?;
+    let host = parsed.host().ok_or_else(bad)?;
+    let port = parsed.port_u16().unwrap_or(if parsed.scheme_str() == Some("http") { 80 } else { 443 });
+    let connect = tokio::net::TcpStream::connect((host.trim_matches(['[', ']']), port));
+    tokio::time::timeout(Duration::from_secs(5), connect).await.map_err(std::io::Error::from)??;
+    Ok(())
+}
