@@ -1,7 +1,5 @@
 //! The one door: every request to GHL goes through [`Run::call`].
 
-use std::error::Error as _;
-
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue};
 use reqwest::{Request, Response};
 use secrecy::ExposeSecret as _;

@@ -59,7 +59,7 @@ impl WireTime {
     #[must_use]
     pub fn date(self) -> civil::Date {
         match self {
-            Self::Instant(at) => at.to_zoned(TimeZone::UTC).date(),
+            Self::Instant(at) => TimeZone::UTC.to_datetime(at).date(),
             Self::Local(wall) => wall.date(),
         }
     }
