@@ -1,5 +1,7 @@
 //! The one door: every request to GHL goes through [`Run::call`].
 
+use std::borrow::Cow;
+
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue};
 use reqwest::{Request, Response};
 use secrecy::ExposeSecret as _;
@@ -49,14 +51,15 @@ impl Run<'_> {
         let took = started.elapsed();
 
         let status = match &reply {
-            Ok(reply) => reply.status.as_str(),
-            Err(GhlError::Timeout) => "timeout",
-            Err(_) => "network",
+            Ok(reply) => Cow::Borrowed(reply.status.as_str()),
+            Err(GhlError::Undecodable { status, .. }) => Cow::Owned(status.to_string()),
+            Err(GhlError::Timeout) => Cow::Borrowed("timeout"),
+            Err(_) => Cow::Borrowed("network"),
         };
-        self.client.shared.metrics.sent(endpoint.operation, status, took);
+        self.client.shared.metrics.sent(endpoint.operation, &status, took);
         tracing::debug!(
             ghl.operation = endpoint.operation,
-            http.status = status,
+            http.status = %status,
             ghl.duration_ms = took.as_millis(),
             ghl.permits_left = self.permits.granted().saturating_sub(self.permits.used()),
             "called GHL"

@@ -25,7 +25,7 @@ const IDLE_CONNECTIONS: usize = 64;
 pub struct ClientConfig {
     /// `https://services.leadconnectorhq.com`, or a sandbox.
     pub base_url: String,
-    /// From the first byte sent to the last byte of the reply.
+    /// From connecting to the last byte of the reply.
     pub timeout: Duration,
 }
 

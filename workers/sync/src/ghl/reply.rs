@@ -54,6 +54,9 @@ impl Reply {
 
     /// Nothing but that it was done. An empty body says so too; a body that denies it is a refusal.
     pub(super) fn done(&self) -> Result<(), GhlError> {
+        if self.is_page() {
+            return Err(self.undecodable("it is a page for people".to_owned()));
+        }
         let Ok(body) = self.json() else { return Ok(()) };
         match DONE_WORDS.into_iter().find(|word| body[word] == Value::Bool(false)) {
             None => Ok(()),
@@ -134,6 +137,12 @@ mod tests {
         assert_eq!(reply(r#"{"succeded":true}"#).done(), Ok(()));
         assert_eq!(reply("").done(), Ok(()));
         assert!(matches!(reply(r#"{"succeded":false}"#).done(), Err(GhlError::Invalid { status: 200, .. })));
+    }
+
+    #[test]
+    fn a_page_does_not_say_that_it_was_done() {
+        let page = Reply::canned(200, "text/html", b"<html>log in</html>");
+        assert!(matches!(page.done(), Err(GhlError::Undecodable { .. })));
     }
 
     #[test]

@@ -31,7 +31,7 @@ impl Bench {
     async fn with(answers: impl IntoIterator<Item = Answer>) -> Self {
         let answers: Vec<Answer> = answers.into_iter().collect();
         let silent = answers.iter().any(|answer| matches!(answer, Answer::Silence));
-        let timeout = if silent { Duration::from_millis(100) } else { Duration::from_secs(60) };
+        let timeout = if silent { Duration::from_secs(1) } else { Duration::from_secs(60) };
         let server = Server::start(answers).await;
         let registry = Registry::new();
         let metrics = GhlMetrics::register(&registry).unwrap();
