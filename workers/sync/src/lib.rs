@@ -3,4 +3,7 @@
 #![warn(missing_docs)]
 
 pub mod clock;
+pub mod decide;
+pub mod ghl;
+pub mod mapping;
 pub mod records;

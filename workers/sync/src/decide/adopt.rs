@@ -1,0 +1,219 @@
+//! Which record in GHL is the create whose reply was lost (law 7).
+//!
+//! GHL has no idempotency key, so the record is known by what was sent: its [`TaskFingerprint`] or [`NoteFingerprint`],
+//! kept with the intent. The two mistakes are not alike: to miss the record makes a duplicate, to take an equal one that
+//! no row has is harmless. So the comparison forgives what GHL may change on the way (white space at the ends, an
+//! assignee of its own, HTML around a text), and a record that a row already has is never taken.
+
+use std::collections::HashSet;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::records::model::{Note, Task};
+
+/// What the create of a task sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TaskFingerprint {
+    /// Its title.
+    pub title: String,
+    /// Its body.
+    pub body: Option<String>,
+    /// When it is due.
+    pub due_date: Option<Timestamp>,
+    /// The GHL user who has it; where none was sent, GHL may have put one.
+    pub assigned_to: Option<String>,
+}
+
+/// What the create of a note sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NoteFingerprint {
+    /// Its text.
+    pub note_text: String,
+}
+
+impl TaskFingerprint {
+    /// The fingerprint of the create of `task`. Whether it is completed is no part: that can change meanwhile.
+    #[must_use]
+    pub fn of(task: &Task) -> Self {
+        let Task { task_id: _, clienty_task_id: _, contact_id: _, title, body, due_date, completed: _, assigned_to } =
+            task;
+        Self { title: title.clone(), body: body.clone(), due_date: *due_date, assigned_to: assigned_to.clone() }
+    }
+
+    /// Whether `remote` is what this create made.
+    #[must_use]
+    pub fn fits(&self, remote: &Task) -> bool {
+        let Self { title, body, due_date, assigned_to } = self;
+        same_text(title, &remote.title)
+            && same_text(body.as_deref().unwrap_or_default(), remote.body.as_deref().unwrap_or_default())
+            && due_date.map(Timestamp::as_second) == remote.due_date.map(Timestamp::as_second)
+            && (assigned_to.is_none() || *assigned_to == remote.assigned_to)
+    }
+}
+
+impl NoteFingerprint {
+    /// The fingerprint of the create of `note`.
+    #[must_use]
+    pub fn of(note: &Note) -> Self {
+        let Note { note_id: _, clienty_note_id: _, contact_id: _, note_text, user_id: _, created_at: _ } = note;
+        Self { note_text: note_text.clone() }
+    }
+
+    /// Whether `remote` is what this create made.
+    #[must_use]
+    pub fn fits(&self, remote: &Note) -> bool {
+        same_text(&self.note_text, &remote.note_text)
+    }
+}
+
+/// The GHL id of the lost task among `remote`, the tasks of its contact; `linked` are the ids that rows already have.
+/// Of equal ones the first: any will do.
+#[must_use]
+pub fn lost_task<'a>(lost: &TaskFingerprint, remote: &'a [Task], linked: &HashSet<String>) -> Option<&'a str> {
+    remote.iter().filter(|task| lost.fits(task)).find_map(|task| unlinked(task.task_id.as_deref(), linked))
+}
+
+/// The GHL id of the lost note among `remote`, the notes of its contact; `linked` are the ids that rows already have.
+/// Of equal ones the newest: the lost one was written last.
+#[must_use]
+pub fn lost_note<'a>(lost: &NoteFingerprint, remote: &'a [Note], linked: &HashSet<String>) -> Option<&'a str> {
+    remote
+        .iter()
+        .filter(|note| lost.fits(note))
+        .filter_map(|note| Some((note.created_at, unlinked(note.note_id.as_deref(), linked)?)))
+        .max_by_key(|(created_at, _)| *created_at)
+        .map(|(_, id)| id)
+}
+
+fn unlinked<'a>(id: Option<&'a str>, linked: &HashSet<String>) -> Option<&'a str> {
+    id.filter(|id| !linked.contains(*id))
+}
+
+fn same_text(sent: &str, kept: &str) -> bool {
+    let (sent, kept) = (sent.trim(), kept.trim());
+    if sent == kept {
+        return true;
+    }
+    let (sent, kept) = (without_tags(sent), without_tags(kept));
+    let mut words = sent.split_whitespace().peekable();
+    words.peek().is_some() && words.eq(kept.split_whitespace())
+}
+
+/// What a reader of HTML sees, roughly: enough to tell that `<p>Hi</p>` was `Hi`.
+fn without_tags(html: &str) -> String {
+    let mut text = String::with_capacity(html.len());
+    let mut rest = html;
+    while let Some(open) = rest.find('<') {
+        text.push_str(&rest[..open]);
+        let is_tag = rest[open + 1..].starts_with(|c: char| c.is_ascii_alphabetic() || c == '/' || c == '!');
+        match rest[open..].find('>').filter(|_| is_tag) {
+            Some(close) => {
+                text.push(' ');
+                rest = &rest[open + close + 1..];
+            }
+            None => {
+                text.push('<');
+                rest = &rest[open + 1..];
+            }
+        }
+    }
+    text.push_str(rest);
+    // `&amp;` last, or `&amp;lt;` would be unescaped twice.
+    [("&nbsp;", " "), ("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&amp;", "&")]
+        .into_iter()
+        .fold(text, |text, (escaped, plain)| text.replace(escaped, plain))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn task(id: &str) -> Task {
+        Task {
+            task_id: Some(id.to_owned()),
+            contact_id: "c1".to_owned(),
+            title: "Call".to_owned(),
+            body: Some("About the offer".to_owned()),
+            due_date: Some("2026-03-01T09:00:00Z".parse().unwrap()),
+            assigned_to: Some("u1".to_owned()),
+            ..Task::default()
+        }
+    }
+
+    fn note(id: &str, text: &str, created_at: &str) -> Note {
+        Note {
+            note_id: Some(id.to_owned()),
+            contact_id: "c1".to_owned(),
+            note_text: text.to_owned(),
+            created_at: Some(created_at.parse().unwrap()),
+            ..Note::default()
+        }
+    }
+
+    fn linked(ids: &[&str]) -> HashSet<String> {
+        ids.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn the_task_that_was_sent_is_found_though_completed_since() {
+        let sent = Task { task_id: None, due_date: Some("2026-03-01T09:00:00.500Z".parse().unwrap()), ..task("") };
+        let remote = [Task { title: "Other".to_owned(), ..task("t1") }, Task { completed: true, ..task("t2") }];
+        assert_eq!(lost_task(&TaskFingerprint::of(&sent), &remote, &linked(&[])), Some("t2"));
+    }
+
+    #[test]
+    fn a_task_that_differs_in_anything_sent_is_not_taken() {
+        let lost = TaskFingerprint::of(&task(""));
+        for other in [
+            Task { title: "Mail".to_owned(), ..task("t1") },
+            Task { body: None, ..task("t1") },
+            Task { due_date: Some("2026-03-01T09:00:01Z".parse().unwrap()), ..task("t1") },
+            Task { assigned_to: Some("u2".to_owned()), ..task("t1") },
+        ] {
+            assert_eq!(lost_task(&lost, std::slice::from_ref(&other), &linked(&[])), None, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_task_that_a_row_has_is_not_taken_again() {
+        let lost = TaskFingerprint::of(&task(""));
+        let remote = [task("t1"), task("t2")];
+        assert_eq!(lost_task(&lost, &remote, &linked(&["t1"])), Some("t2"));
+        assert_eq!(lost_task(&lost, &remote, &linked(&["t1", "t2"])), None);
+    }
+
+    #[test]
+    fn an_assignee_that_ghl_put_is_forgiven() {
+        let lost = TaskFingerprint::of(&Task { assigned_to: None, ..task("") });
+        assert_eq!(lost_task(&lost, &[task("t1")], &linked(&[])), Some("t1"));
+    }
+
+    #[test]
+    fn a_note_that_ghl_wrapped_in_html_is_found() {
+        let lost = NoteFingerprint { note_text: "Tea & cake\nat 5 < 6".to_owned() };
+        let remote = [note("n1", "<p>Tea &amp; cake</p><p>at 5 &lt; 6</p>", "2026-03-01T09:00:00Z")];
+        assert_eq!(lost_note(&lost, &remote, &linked(&[])), Some("n1"));
+    }
+
+    #[test]
+    fn of_equal_notes_the_newest_without_a_row_is_taken() {
+        let lost = NoteFingerprint { note_text: "Tea".to_owned() };
+        let remote = [
+            note("n1", "Tea", "2026-03-01T09:00:00Z"),
+            note("n2", "Tea", "2026-03-03T09:00:00Z"),
+            note("n3", "Tea", "2026-03-02T09:00:00Z"),
+            note("n4", "Cake", "2026-03-09T09:00:00Z"),
+        ];
+        assert_eq!(lost_note(&lost, &remote, &linked(&[])), Some("n2"));
+        assert_eq!(lost_note(&lost, &remote, &linked(&["n2"])), Some("n3"));
+    }
+
+    #[test]
+    fn markup_alone_does_not_make_notes_equal() {
+        let lost = NoteFingerprint { note_text: "<br>".to_owned() };
+        assert_eq!(lost_note(&lost, &[note("n1", "", "2026-03-01T09:00:00Z")], &linked(&[])), None);
+    }
+}

@@ -1,0 +1,42 @@
+//! The client of GHL's API.
+//!
+//! An operation is data ([`endpoints`]), a typed method names its arguments and its reply (`operations/`), and one door
+//! (`call`) does all the rest: permit, headers, limits, metrics, errors. Whatever must hold for every call is therefore
+//! written once.
+//!
+//! ```no_run
+//! # async fn example(ghl: &sync_workers::ghl::Client, token: &secrecy::SecretString, permits: &job_engine::Permits)
+//! # -> Result<(), sync_workers::ghl::GhlError> {
+//! let ghl = ghl.for_run(token, permits);
+//! let contact = ghl.get_contact("seD4PfOuKoVMLkEZqohJ").await?;
+//! let tasks = ghl.list_tasks(&contact.id).await?;
+//! # let _ = tasks;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The trap: nothing in here may send a request twice. The limiter counts permits, so a second request behind one permit
+//! breaks the limit, and a create that is sent again is a duplicate. Retries belong to the queue.
+
+mod call;
+mod client;
+mod dates;
+mod endpoint;
+pub mod endpoints;
+mod error;
+mod lenient;
+mod metrics;
+pub mod model;
+mod operations;
+mod refusal;
+mod reply;
+mod scrub;
+#[cfg(test)]
+mod tests;
+mod throttle;
+
+pub use client::{BuildError, Client, ClientConfig, Run};
+pub use dates::{WireSecond, WireTime};
+pub use endpoint::{Endpoint, Replay};
+pub use error::{Class, GhlError, Subject, UnauthorizedKind};
+pub use metrics::GhlMetrics;

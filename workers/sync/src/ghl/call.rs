@@ -1,0 +1,135 @@
+//! The one door: every request to GHL goes through [`Run::call`].
+
+use std::borrow::Cow;
+
+use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue};
+use reqwest::{Request, Response};
+use secrecy::ExposeSecret as _;
+use serde::Serialize;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::client::Run;
+use super::endpoint::Endpoint;
+use super::error::{GhlError, UnauthorizedKind};
+use super::refusal::refusal;
+use super::reply::Reply;
+use super::throttle;
+
+/// More than any reply of GHL holds; a larger one is a fault that must not take the process's memory.
+const BODY_CAP: usize = 8 * 1024 * 1024;
+
+impl Run<'_> {
+    /// A call without a body.
+    pub(super) async fn call(&self, endpoint: &'static Endpoint, ids: &[&str]) -> Result<Reply, GhlError> {
+        self.send(endpoint, ids, None).await
+    }
+
+    /// A call that carries `body`.
+    pub(super) async fn call_with<B>(
+        &self,
+        endpoint: &'static Endpoint,
+        ids: &[&str],
+        body: &B,
+    ) -> Result<Reply, GhlError>
+    where
+        B: Serialize + Sync,
+    {
+        let unsendable =
+            |_| GhlError::Unsendable { operation: endpoint.operation, reason: "body is no JSON".to_owned() };
+        let body = serde_json::to_value(body).map_err(unsendable)?;
+        self.send(endpoint, ids, Some(body)).await
+    }
+
+    async fn send(&self, endpoint: &'static Endpoint, ids: &[&str], body: Option<Value>) -> Result<Reply, GhlError> {
+        let request = self.request(endpoint, ids, body.as_ref())?;
+        // Last before sending: a call that can't be built spends no permit.
+        self.permits.take()?;
+
+        let started = Instant::now();
+        let reply = self.exchange(request).await;
+        let took = started.elapsed();
+
+        let status = match &reply {
+            Ok(reply) => Cow::Borrowed(reply.status.as_str()),
+            Err(GhlError::Undecodable { status, .. }) => Cow::Owned(status.to_string()),
+            Err(GhlError::Timeout) => Cow::Borrowed("timeout"),
+            Err(_) => Cow::Borrowed("network"),
+        };
+        self.client.shared.metrics.sent(endpoint.operation, &status, took);
+        tracing::debug!(
+            ghl.operation = endpoint.operation,
+            http.status = %status,
+            ghl.duration_ms = took.as_millis(),
+            ghl.permits_left = self.permits.granted().saturating_sub(self.permits.used()),
+            "called GHL"
+        );
+
+        let reply = reply?;
+        if reply.status.is_success() { Ok(reply) } else { Err(refusal(&reply, body.as_ref())) }
+    }
+
+    fn request(&self, endpoint: &Endpoint, ids: &[&str], body: Option<&Value>) -> Result<Request, GhlError> {
+        let url = endpoint.url(&self.client.shared.base_url, ids)?;
+        let mut request = Request::new(endpoint.method.clone(), url);
+        let headers = request.headers_mut();
+        headers.insert(AUTHORIZATION, self.bearer()?);
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        headers.insert("version", HeaderValue::from_static(endpoint.version));
+        if let Some(body) = body {
+            headers.insert(reqwest::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            *request.body_mut() = Some(body.to_string().into());
+        }
+        Ok(request)
+    }
+
+    fn bearer(&self) -> Result<HeaderValue, GhlError> {
+        let header = format!("Bearer {}", self.token.expose_secret());
+        let mut header = HeaderValue::try_from(header).map_err(|_| GhlError::Unauthorized {
+            kind: UnauthorizedKind::TokenRejected,
+            message: "the stored token holds characters that no header may".to_owned(),
+        })?;
+        header.set_sensitive(true);
+        Ok(header)
+    }
+
+    /// Sends, tells the permits what GHL says of the limits, and reads the reply to its end.
+    async fn exchange(&self, request: Request) -> Result<Reply, GhlError> {
+        let response = self.client.shared.http.execute(request).await.map_err(unanswered)?;
+        let left = throttle::left(response.headers());
+        // Before the body: the counts hold even where the body never ends.
+        self.permits.observe(left.interval, left.day);
+        whole(response).await
+    }
+}
+
+async fn whole(mut response: Response) -> Result<Reply, GhlError> {
+    let mut reply = Reply { status: response.status(), headers: response.headers().clone(), body: Vec::new() };
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if reply.body.len() + chunk.len() > BODY_CAP => {
+                return Err(reply.undecodable(format!("it is longer than {BODY_CAP} bytes")));
+            }
+            Ok(Some(chunk)) => reply.body.extend_from_slice(&chunk),
+            Ok(None) => return Ok(reply),
+            // A 429 or 5xx has said all that matters before its body.
+            Err(_) if reply.status.as_u16() == 429 || reply.status.is_server_error() => return Ok(reply),
+            Err(error) => return Err(unanswered(error)),
+        }
+    }
+}
+
+/// The error of a request without a whole reply.
+fn unanswered(error: reqwest::Error) -> GhlError {
+    if error.is_timeout() && !error.is_connect() {
+        return GhlError::Timeout;
+    }
+    let sent = !(error.is_connect() || error.is_builder());
+    // The innermost cause says it best ("connection refused"), and names no address.
+    let error = error.without_url();
+    let mut cause: &dyn std::error::Error = &error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    GhlError::Network { sent, reason: cause.to_string() }
+}

@@ -1,0 +1,112 @@
+//! The client: one connection pool a process, and the right to call for one run of a job.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use job_engine::Permits;
+use reqwest::Url;
+use secrecy::SecretString;
+
+use super::metrics::GhlMetrics;
+
+/// A connection is given this long, however long a whole call may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// An idle connection is let go before the far side's balancer is likely to: writing into a connection that was just
+/// closed loses the reply, and a create whose reply is lost costs a look before it may be sent again.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Idle connections kept: one for each job that a process runs at once by default.
+const IDLE_CONNECTIONS: usize = 64;
+
+/// Where GHL is, and how long one call may take.
+#[derive(Debug, Clone)]
+pub struct ClientConfig {
+    /// `https://services.leadconnectorhq.com`, or a sandbox.
+    pub base_url: String,
+    /// From connecting to the last byte of the reply.
+    pub timeout: Duration,
+}
+
+/// Why no client could be built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The address is none that paths can be added to.
+    #[error("GHL_API_URL `{url}` is not an http(s) address: {reason}")]
+    BaseUrl {
+        /// As configured.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// TLS or the resolver could not be set up.
+    #[error("the HTTP client could not be set up")]
+    Transport(#[source] reqwest::Error),
+}
+
+/// Calls GHL. Cheap to clone: clones share the connections and the metrics.
+#[derive(Clone)]
+pub struct Client {
+    pub(super) shared: Arc<Shared>,
+}
+
+pub(super) struct Shared {
+    pub(super) http: reqwest::Client,
+    pub(super) base_url: Url,
+    pub(super) metrics: GhlMetrics,
+}
+
+impl Client {
+    /// A client of the API at `config.base_url`.
+    ///
+    /// # Errors
+    /// [`BuildError`] where the address is unusable or TLS can't be set up.
+    pub fn new(config: &ClientConfig, metrics: GhlMetrics) -> Result<Self, BuildError> {
+        let base_url = base_url(&config.base_url)?;
+        let http = reqwest::Client::builder()
+            // Without this, reqwest repeats what HTTP/2 refused, behind the limiter's back. The pool below it still moves
+            // a request of which no byte was written to another connection; that one arrives once.
+            .retry(reqwest::retry::never())
+            // A followed redirect is a second request too, and would take the token to another host.
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
+            .user_agent(concat!("clienty-sync/", env!("CARGO_PKG_VERSION")))
+            .timeout(config.timeout)
+            .connect_timeout(CONNECT_TIMEOUT.min(config.timeout))
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .pool_max_idle_per_host(IDLE_CONNECTIONS)
+            .build()
+            .map_err(BuildError::Transport)?;
+        Ok(Self { shared: Arc::new(Shared { http, base_url, metrics }) })
+    }
+
+    /// The right to call as the owner of `token`, as often as `permits` grant.
+    #[must_use]
+    pub fn for_run<'a>(&'a self, token: &'a SecretString, permits: &'a Permits) -> Run<'a> {
+        Run { client: self, token, permits }
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("base_url", &self.shared.base_url.as_str()).finish_non_exhaustive()
+    }
+}
+
+/// GHL as one run of a job sees it: one location's token, and the permits of the job's claim.
+#[derive(Clone, Copy)]
+pub struct Run<'a> {
+    pub(super) client: &'a Client,
+    pub(super) token: &'a SecretString,
+    pub(super) permits: &'a Permits,
+}
+
+fn base_url(configured: &str) -> Result<Url, BuildError> {
+    let refuse = |reason: String| BuildError::BaseUrl { url: configured.to_owned(), reason };
+    let url = Url::parse(configured).map_err(|error| refuse(error.to_string()))?;
+    match url.scheme() {
+        "http" | "https" => Ok(url),
+        other => Err(refuse(format!("its scheme is `{other}`"))),
+    }
+}

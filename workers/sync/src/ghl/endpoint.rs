@@ -1,0 +1,108 @@
+//! An operation of the API as data, and the address of one call of it.
+
+use reqwest::{Method, Url};
+
+use super::error::GhlError;
+
+/// One operation of the API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// GHL's own operation id; the label in metrics and logs.
+    pub operation: &'static str,
+    /// The HTTP method.
+    pub method: Method,
+    /// The path, with `{name}` where an id goes.
+    pub path: &'static str,
+    /// Value of the `Version` header: GHL answers 401 without it.
+    pub version: &'static str,
+    /// Scopes that the token needs.
+    pub scopes: &'static [&'static str],
+    /// Whether it may be sent again after its reply was lost.
+    pub replay: Replay,
+}
+
+/// What sending a call again does, once it may have been carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replay {
+    /// It only reads.
+    Safe,
+    /// It writes, and twice is the same as once: a PUT of values, a DELETE.
+    ReplaySafe,
+    /// Twice is a duplicate; an intent row is written first, and the retry looks before it sends.
+    Guarded,
+    /// Twice is harm that no look can prevent: a message sent, a charge.
+    Never,
+}
+
+impl Endpoint {
+    /// The address of a call, `ids` taking the places in the path from left to right.
+    ///
+    /// An id that would change the *shape* of the path is refused: an empty one turns `GET /contacts/{id}` into the list
+    /// of all contacts, and `..` climbs out of it. Everything else is percent-encoded.
+    pub(super) fn url(&self, base: &Url, ids: &[&str]) -> Result<Url, GhlError> {
+        let refuse = |reason: String| GhlError::Unsendable { operation: self.operation, reason };
+        let mut url = base.clone();
+        let mut ids = ids.iter();
+        {
+            let mut segments = url.path_segments_mut().map_err(|()| refuse("the base URL has no path".to_owned()))?;
+            segments.pop_if_empty();
+            for segment in self.path.trim_start_matches('/').split('/') {
+                let Some(place) = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) else {
+                    segments.push(segment);
+                    continue;
+                };
+                match ids.next() {
+                    None => return Err(refuse(format!("no value for `{place}`"))),
+                    Some(&("" | "." | "..")) => return Err(refuse(format!("`{place}` is empty or a dot"))),
+                    Some(id) => segments.push(id),
+                };
+            }
+        }
+        match ids.next() {
+            None => Ok(url),
+            Some(_) => Err(refuse(format!("more ids than `{}` has places", self.path))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::endpoints;
+    use super::*;
+
+    fn url(base: &str, ids: &[&str]) -> Result<String, GhlError> {
+        endpoints::GET_TASK.url(&base.parse().unwrap(), ids).map(String::from)
+    }
+
+    #[test]
+    fn ids_take_the_places_in_the_path() {
+        assert_eq!(url("https://ghl.test", &["c1", "t1"]).unwrap(), "https://ghl.test/contacts/c1/tasks/t1");
+    }
+
+    #[test]
+    fn a_base_url_keeps_its_own_path() {
+        assert_eq!(
+            url("https://proxy.test/ghl/", &["c1", "t1"]).unwrap(),
+            "https://proxy.test/ghl/contacts/c1/tasks/t1"
+        );
+    }
+
+    #[test]
+    fn an_id_cannot_leave_its_segment() {
+        let sent = url("https://ghl.test", &["a/../b?x=1#y", "t 1%2F"]).unwrap();
+        assert_eq!(sent, "https://ghl.test/contacts/a%2F..%2Fb%3Fx=1%23y/tasks/t%201%252F");
+    }
+
+    #[test]
+    fn an_empty_or_dotted_id_is_refused() {
+        for id in ["", ".", ".."] {
+            assert!(matches!(url("https://ghl.test", &[id, "t1"]), Err(GhlError::Unsendable { .. })), "{id:?}");
+        }
+    }
+
+    #[test]
+    fn too_few_and_too_many_ids_are_refused() {
+        assert!(url("https://ghl.test", &["c1"]).is_err());
+        assert!(url("https://ghl.test", &["c1", "t1", "x1"]).is_err());
+    }
+}

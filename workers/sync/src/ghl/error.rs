@@ -1,0 +1,207 @@
+//! What can go wrong with a call, and what that means for the job and its lane.
+//!
+//! Errors are plain data without the record they are about: what they print goes to logs, dead letters and people.
+
+use std::time::Duration;
+
+use job_engine::PermitError;
+
+/// Why a call gave no usable reply.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GhlError {
+    /// There was no permit; nothing was sent.
+    #[error("not sent: {0}")]
+    Permit(#[from] PermitError),
+
+    /// The call can't be put into a request; nothing was sent.
+    #[error("{operation} was not sent: {reason}")]
+    Unsendable {
+        /// The operation.
+        operation: &'static str,
+        /// Which part is unusable.
+        reason: String,
+    },
+
+    /// 429: the location has used up its calls.
+    #[error("GHL throttles the location{}", throttled_text(.retry_after, *.daily))]
+    Throttled {
+        /// How long GHL asks to wait; `None` means until the interval ends.
+        retry_after: Option<Duration>,
+        /// The day's calls are used up, not just the interval's.
+        daily: bool,
+    },
+
+    /// 401 or 403.
+    #[error("GHL refuses the token ({kind}): {message}")]
+    Unauthorized {
+        /// What it objects to.
+        kind: UnauthorizedKind,
+        /// GHL's words, without values.
+        message: String,
+    },
+
+    /// What the call is about does not exist (any more).
+    #[error("GHL has no such {what}")]
+    Gone {
+        /// What is missing, as far as GHL says.
+        what: Subject,
+    },
+
+    /// GHL understood the call and refuses it.
+    #[error("GHL refuses the call with {status}: {}", .messages.join("; "))]
+    Invalid {
+        /// The HTTP status; 2xx where the reply itself says that nothing was done.
+        status: u16,
+        /// GHL's words, without values.
+        messages: Vec<String>,
+    },
+
+    /// 5xx, a redirect, or a page of something that stands before GHL: the API itself did not answer.
+    #[error("GHL is out of order: {status}")]
+    Server {
+        /// The HTTP status.
+        status: u16,
+    },
+
+    /// No whole reply in time.
+    #[error("GHL did not answer in time")]
+    Timeout,
+
+    /// No connection, or it broke.
+    #[error("{}: {reason}", if *.sent { "the connection broke before the reply was complete" } else { "no connection to GHL" })]
+    Network {
+        /// Whether GHL may have seen the request.
+        sent: bool,
+        /// What the operating system or TLS said.
+        reason: String,
+    },
+
+    /// A success that can't be read.
+    #[error("the reply ({status}, {content_type}, {length} bytes) can't be read: {reason}")]
+    Undecodable {
+        /// The HTTP status.
+        status: u16,
+        /// The media type it claims, or `no content type`.
+        content_type: String,
+        /// Bytes read.
+        length: usize,
+        /// The place of the fault, without what stands there.
+        reason: String,
+    },
+}
+
+/// What a 401 or 403 objects to. Only the first may start a token refresh: the others would come back for ever, and
+/// each refresh spends the customer's login.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnauthorizedKind {
+    /// The token has run out or was revoked.
+    TokenRejected,
+    /// The `Version` header is missing or unknown: a fault in the table of endpoints.
+    VersionHeader,
+    /// The token lacks the scope of this operation; others of the location still work.
+    MissingScope,
+    /// The token is not one of this location.
+    LocationAccess,
+}
+
+/// What GHL says it could not find.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subject {
+    /// The contact: with it, all that hangs on it.
+    Contact,
+    /// The task alone.
+    Task,
+    /// The note alone.
+    Note,
+    /// The appointment alone.
+    Appointment,
+    /// The location.
+    Location,
+    /// A 404 that names nothing.
+    Unsaid,
+}
+
+/// What an error means for those who handle it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// Later may be better: retry with backoff.
+    Passing,
+    /// The location must wait; the job has not failed.
+    Throttling,
+    /// The same call will fail the same way.
+    Permanent,
+    /// The location's token is bad: a matter of the lane, not of the job.
+    Broken,
+}
+
+impl GhlError {
+    /// What it means for those who handle it.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Throttled { .. } => Class::Throttling,
+            Self::Permit(PermitError::LeaseLost)
+            | Self::Server { .. }
+            | Self::Timeout
+            | Self::Network { .. }
+            | Self::Undecodable { .. } => Class::Passing,
+            Self::Permit(PermitError::Exhausted { .. })
+            | Self::Unsendable { .. }
+            | Self::Gone { .. }
+            | Self::Invalid { .. } => Class::Permanent,
+            Self::Unauthorized { kind, .. } => match kind {
+                UnauthorizedKind::TokenRejected | UnauthorizedKind::LocationAccess => Class::Broken,
+                // One write without its scope must not stop the reads of a location that was connected read-only.
+                UnauthorizedKind::VersionHeader | UnauthorizedKind::MissingScope => Class::Permanent,
+            },
+        }
+    }
+
+    /// Whether a *write* that ended so may have been carried out. A read has no outcome to lose.
+    #[must_use]
+    pub fn outcome_unknown(&self) -> bool {
+        match self {
+            Self::Timeout | Self::Undecodable { .. } => true,
+            Self::Network { sent, .. } => *sent,
+            Self::Server { status } => *status >= 500,
+            Self::Permit(_)
+            | Self::Unsendable { .. }
+            | Self::Throttled { .. }
+            | Self::Unauthorized { .. }
+            | Self::Gone { .. }
+            | Self::Invalid { .. } => false,
+        }
+    }
+}
+
+impl std::fmt::Display for UnauthorizedKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::TokenRejected => "expired or revoked: connect the location again if it persists",
+            Self::VersionHeader => "unknown Version header",
+            Self::MissingScope => "missing scope: add it to GHL_SCOPES and connect the location again",
+            Self::LocationAccess => "not a token of this location",
+        })
+    }
+}
+
+impl std::fmt::Display for Subject {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Contact => "contact",
+            Self::Task => "task",
+            Self::Note => "note",
+            Self::Appointment => "appointment",
+            Self::Location => "location",
+            Self::Unsaid => "record",
+        })
+    }
+}
+
+fn throttled_text(retry_after: &Option<Duration>, daily: bool) -> String {
+    let day = if daily { " for the day" } else { "" };
+    match retry_after {
+        Some(wait) => format!("{day}: wait {} s", wait.as_secs_f64().ceil()),
+        None => day.to_owned(),
+    }
+}

@@ -1,0 +1,55 @@
+//! Tasks of a contact.
+
+use super::super::model::{CompleteTask, NewTask, Task, UpdateTask};
+use super::super::{GhlError, Run, endpoints};
+
+impl Run<'_> {
+    /// All tasks of a contact.
+    ///
+    /// # Errors
+    /// [`GhlError::Gone`] where the contact does not exist; any other as documented there.
+    pub async fn list_tasks(&self, contact_id: &str) -> Result<Vec<Task>, GhlError> {
+        self.call(&endpoints::LIST_TASKS, &[contact_id]).await?.records("tasks")
+    }
+
+    /// One task.
+    ///
+    /// # Errors
+    /// [`GhlError::Gone`] where it or its contact does not exist; any other as documented there.
+    pub async fn get_task(&self, contact_id: &str, task_id: &str) -> Result<Task, GhlError> {
+        self.call(&endpoints::GET_TASK, &[contact_id, task_id]).await?.record("task")
+    }
+
+    /// Creates a task. Not to be sent again where [`GhlError::outcome_unknown`]: look for it first.
+    ///
+    /// # Errors
+    /// As documented at [`GhlError`].
+    pub async fn create_task(&self, contact_id: &str, task: &NewTask) -> Result<Task, GhlError> {
+        self.call_with(&endpoints::CREATE_TASK, &[contact_id], task).await?.record("task")
+    }
+
+    /// Changes a task, and returns what GHL made of it.
+    ///
+    /// # Errors
+    /// [`GhlError::Gone`] where it does not exist; any other as documented there.
+    pub async fn update_task(&self, contact_id: &str, task_id: &str, changes: &UpdateTask) -> Result<Task, GhlError> {
+        self.call_with(&endpoints::UPDATE_TASK, &[contact_id, task_id], changes).await?.record("task")
+    }
+
+    /// Completes a task, or reopens it with `completed` false.
+    ///
+    /// # Errors
+    /// [`GhlError::Gone`] where it does not exist; any other as documented there.
+    pub async fn complete_task(&self, contact_id: &str, task_id: &str, completed: bool) -> Result<Task, GhlError> {
+        let body = CompleteTask { completed };
+        self.call_with(&endpoints::COMPLETE_TASK, &[contact_id, task_id], &body).await?.record("task")
+    }
+
+    /// Deletes a task.
+    ///
+    /// # Errors
+    /// [`GhlError::Gone`] where it was not there; any other as documented there.
+    pub async fn delete_task(&self, contact_id: &str, task_id: &str) -> Result<(), GhlError> {
+        self.call(&endpoints::DELETE_TASK, &[contact_id, task_id]).await?.done()
+    }
+}

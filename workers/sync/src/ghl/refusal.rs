@@ -1,0 +1,189 @@
+//! Reads a reply that is no success: which error it is.
+//!
+//! The status alone does not say. A 401 may be about the token, the version header or the scope; a missing contact is a
+//! 400 with the right words, or a 404; and a page of HTML comes from something that stands before GHL and knows nothing
+//! of contacts, so a misrouted request must not be taken for a deleted record.
+
+use reqwest::StatusCode;
+use serde_json::Value;
+
+use super::error::{GhlError, Subject, UnauthorizedKind};
+use super::reply::Reply;
+use super::scrub::scrub;
+use super::throttle;
+
+/// The error that `reply` is. `sent` is the body of the request, whose values its messages may quote.
+pub(super) fn refusal(reply: &Reply, sent: Option<&Value>) -> GhlError {
+    let status = reply.status.as_u16();
+    if reply.status == StatusCode::TOO_MANY_REQUESTS {
+        return throttle::throttled(&reply.headers);
+    }
+    if !reply.status.is_client_error() || reply.status == StatusCode::REQUEST_TIMEOUT || reply.is_page() {
+        return GhlError::Server { status };
+    }
+    let messages = messages(&reply.body);
+    let gone = messages.iter().find_map(|message| missing_subject(message));
+    let kind = unauthorized_kind(status, &messages);
+    match (status, gone, kind) {
+        (_, _, Some(kind)) => GhlError::Unauthorized { kind, message: scrub(&messages.join("; "), sent) },
+        (400 | 404, Some(what), _) => GhlError::Gone { what },
+        (404, None, _) if !is_missing_route(&messages) => GhlError::Gone { what: Subject::Unsaid },
+        _ => {
+            let messages = messages.iter().map(|message| scrub(message, sent)).collect();
+            GhlError::Invalid { status, messages }
+        }
+    }
+}
+
+/// The messages of an error body: `{message: "…" | ["…"]}` of v2, `{error: {message}}` of v3, `{error, error_description}`
+/// of OAuth.
+fn messages(body: &[u8]) -> Vec<String> {
+    let Ok(body) = serde_json::from_slice::<Value>(body) else { return Vec::new() };
+    let places =
+        [&body["message"], &body["error"]["message"], &body["msg"], &body["error_description"], &body["error"]];
+    places.into_iter().map(texts).find(|texts| !texts.is_empty()).unwrap_or_default()
+}
+
+fn texts(value: &Value) -> Vec<String> {
+    match value {
+        Value::String(text) if !text.is_empty() => vec![text.clone()],
+        Value::Array(values) => values.iter().flat_map(texts).collect(),
+        Value::Object(fields) => fields.get("message").map(texts).unwrap_or_default(),
+        Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => Vec::new(),
+    }
+}
+
+fn unauthorized_kind(status: u16, messages: &[String]) -> Option<UnauthorizedKind> {
+    let says = |words: &str| messages.iter().any(|message| message.to_lowercase().contains(words));
+    let told = if says("version header") {
+        Some(UnauthorizedKind::VersionHeader)
+    } else if says("scope") {
+        Some(UnauthorizedKind::MissingScope)
+    } else if says("access to this location") || says("location is not") {
+        Some(UnauthorizedKind::LocationAccess)
+    } else {
+        None
+    };
+    match status {
+        401 => Some(told.unwrap_or(UnauthorizedKind::TokenRejected)),
+        403 => told,
+        _ => None,
+    }
+}
+
+/// What "… not found" says is missing: the first thing it names, so that a missing assignee is no missing task.
+fn missing_subject(message: &str) -> Option<Subject> {
+    let message = message.to_lowercase();
+    let before = &message[..message.find("not found")?];
+    before.split(|c: char| !c.is_alphanumeric()).find_map(|word| match word {
+        "contact" => Some(Some(Subject::Contact)),
+        "task" => Some(Some(Subject::Task)),
+        "note" => Some(Some(Subject::Note)),
+        "appointment" | "event" => Some(Some(Subject::Appointment)),
+        "location" => Some(Some(Subject::Location)),
+        "user" | "assignee" | "assigned" | "owner" | "calendar" | "field" => Some(None),
+        _ => None,
+    })?
+}
+
+/// `Cannot GET /contact/x`: the address is wrong, which says nothing of the record.
+fn is_missing_route(messages: &[String]) -> bool {
+    messages.iter().any(|message| message.starts_with("Cannot "))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::error::Class;
+    use super::*;
+
+    fn of(status: u16, body: &Value) -> GhlError {
+        refusal(&Reply::canned(status, "application/json", body.to_string().as_bytes()), None)
+    }
+
+    fn said(status: u16, message: &str) -> GhlError {
+        of(status, &json!({"statusCode": status, "message": message}))
+    }
+
+    #[test]
+    fn each_401_says_what_it_objects_to_and_only_a_bad_token_breaks_the_lane() {
+        let cases = [
+            ("Invalid token: access token is invalid", UnauthorizedKind::TokenRejected, Class::Broken),
+            ("Invalid JWT", UnauthorizedKind::TokenRejected, Class::Broken),
+            ("version header was not found.", UnauthorizedKind::VersionHeader, Class::Permanent),
+            ("version header is invalid", UnauthorizedKind::VersionHeader, Class::Permanent),
+            ("The token is not authorized for this scope.", UnauthorizedKind::MissingScope, Class::Permanent),
+            ("The token does not have access to this location.", UnauthorizedKind::LocationAccess, Class::Broken),
+        ];
+        for (message, expected, class) in cases {
+            let error = said(401, message);
+            assert!(matches!(&error, GhlError::Unauthorized { kind, .. } if *kind == expected), "{message}: {error:?}");
+            assert_eq!(error.class(), class, "{message}");
+        }
+    }
+
+    #[test]
+    fn a_403_about_the_location_is_the_lanes_matter_and_any_other_the_calls() {
+        assert_eq!(said(403, "The token does not have access to this location.").class(), Class::Broken);
+        assert!(matches!(said(403, "Forbidden resource"), GhlError::Invalid { status: 403, .. }));
+    }
+
+    #[test]
+    fn a_missing_record_is_gone_whether_400_or_404() {
+        assert_eq!(said(400, "Contact with id abc not found"), GhlError::Gone { what: Subject::Contact });
+        assert_eq!(said(404, "Task not found"), GhlError::Gone { what: Subject::Task });
+        assert_eq!(said(400, "Note with id n1 not found"), GhlError::Gone { what: Subject::Note });
+        assert_eq!(said(404, "Not Found"), GhlError::Gone { what: Subject::Unsaid });
+        let plain = refusal(&Reply::canned(404, "text/plain", b"Not Found"), None);
+        assert_eq!(plain, GhlError::Gone { what: Subject::Unsaid });
+    }
+
+    #[test]
+    fn another_400_is_not_gone() {
+        for message in ["User with id u1 not found", "Assigned user of the task not found", "Bad Request"] {
+            assert!(matches!(said(400, message), GhlError::Invalid { status: 400, .. }), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_address_does_not_delete_records() {
+        assert!(matches!(said(404, "Cannot GET /v9/contacts/abc"), GhlError::Invalid { status: 404, .. }));
+        let page = refusal(&Reply::canned(404, "text/html", b"<html>nothing here</html>"), None);
+        assert_eq!(page, GhlError::Server { status: 404 });
+    }
+
+    #[test]
+    fn a_page_before_ghl_is_passing_whatever_its_status() {
+        for status in [301, 401, 403, 502] {
+            let error = refusal(&Reply::canned(status, "text/html", b"<!doctype html>blocked"), None);
+            assert_eq!(error.class(), Class::Passing, "{status}");
+        }
+    }
+
+    #[test]
+    fn all_forms_of_messages_are_read() {
+        let invalid = |messages: &[&str]| GhlError::Invalid {
+            status: 422,
+            messages: messages.iter().map(ToString::to_string).collect(),
+        };
+        assert_eq!(
+            of(422, &json!({"message": ["property x should not exist", "no y"]})),
+            invalid(&["property x should not exist", "no y"])
+        );
+        assert_eq!(of(422, &json!({"error": {"code": "E1", "message": "no"}})), invalid(&["no"]));
+        assert_eq!(
+            of(422, &json!({"error": "invalid_request", "error_description": "no code"})),
+            invalid(&["no code"])
+        );
+        assert_eq!(of(422, &json!([1, null])), invalid(&[]));
+    }
+
+    #[test]
+    fn a_refusal_prints_nothing_that_was_sent() {
+        let sent = json!({"body": "Jane owes 500"});
+        let body = json!({"message": "body 'Jane owes 500' is not allowed"}).to_string();
+        let error = refusal(&Reply::canned(422, "application/json", body.as_bytes()), Some(&sent));
+        assert!(!format!("{error} {error:?}").contains("Jane"), "{error}");
+    }
+}

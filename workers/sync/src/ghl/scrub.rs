@@ -1,0 +1,67 @@
+//! Takes values out of GHL's messages, so that what remains may be logged and shown.
+//!
+//! A refusal may quote what it refuses: an e-mail address, a phone number, a title. Dropped are every text that the
+//! request itself carried, and words that look like an address, a number to dial or a token.
+
+use serde_json::Value;
+
+const GAP: &str = "…";
+/// Shorter texts of the request (a color, a yes) are in every sentence by chance.
+const SHORTEST_ECHO: usize = 3;
+const LONGEST_WORD: usize = 48;
+const LONGEST_MESSAGE: usize = 300;
+
+/// `message` without the values that `sent` holds and without what looks personal or secret.
+pub(super) fn scrub(message: &str, sent: Option<&Value>) -> String {
+    let mut text = message.to_owned();
+    if let Some(sent) = sent {
+        drop_echoes(&mut text, sent);
+    }
+    let words: Vec<&str> = text.split_whitespace().map(|word| if is_private(word) { GAP } else { word }).collect();
+    words.join(" ").chars().take(LONGEST_MESSAGE).collect()
+}
+
+fn drop_echoes(text: &mut String, sent: &Value) {
+    match sent {
+        Value::String(value) if value.trim().chars().count() >= SHORTEST_ECHO => {
+            *text = text.replace(value.trim(), GAP)
+        }
+        Value::Array(values) => values.iter().for_each(|value| drop_echoes(text, value)),
+        Value::Object(fields) => fields.values().for_each(|value| drop_echoes(text, value)),
+        Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+fn is_private(word: &str) -> bool {
+    let digits = word.chars().filter(char::is_ascii_digit).count();
+    let letters = word.chars().filter(|c| c.is_alphabetic()).count();
+    word.contains('@') || (digits >= 6 && letters == 0) || word.chars().count() > LONGEST_WORD
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_the_request_carried_is_dropped() {
+        let sent = json!({"title": "Call Jane", "completed": true, "dueDate": "2020-10-25T11:00:00Z"});
+        assert_eq!(scrub("title \"Call Jane\" is taken", Some(&sent)), "title \"…\" is taken");
+    }
+
+    #[test]
+    fn addresses_numbers_and_tokens_are_dropped() {
+        let token = "x".repeat(60);
+        let message = format!("contact jane@example.com, phone +18832327657, token {token} refused");
+        assert_eq!(scrub(&message, None), "contact … phone … token … refused");
+    }
+
+    #[test]
+    fn names_of_fields_and_ids_stay() {
+        assert_eq!(
+            scrub("property dueDate of 9GHKSVtWNzGgo8f6D should not exist", None),
+            "property dueDate of 9GHKSVtWNzGgo8f6D should not exist"
+        );
+    }
+}

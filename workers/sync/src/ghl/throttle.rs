@@ -1,0 +1,121 @@
+//! What a reply's headers say of the limits.
+//!
+//! Documented are the `X-RateLimit-*` counts. `Retry-After` and `X-RateLimit-Daily-Reset` are not, and are honoured where
+//! they come. Times in them are measured from the reply's own `Date`, so that no clock of this machine plays a part.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use reqwest::header::HeaderMap;
+
+use super::error::GhlError;
+
+/// Calls that GHL says are left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Left {
+    pub(super) interval: Option<u32>,
+    pub(super) day: Option<u32>,
+}
+
+/// Reads the counts; what is no number is as good as absent.
+pub(super) fn left(headers: &HeaderMap) -> Left {
+    Left { interval: count(headers, "x-ratelimit-remaining"), day: count(headers, "x-ratelimit-daily-remaining") }
+}
+
+/// The error that a 429 is.
+pub(super) fn throttled(headers: &HeaderMap) -> GhlError {
+    let daily = left(headers).day == Some(0);
+    let asked = wait(headers, "retry-after");
+    let reset = wait(headers, "x-ratelimit-daily-reset").filter(|_| daily);
+    GhlError::Throttled { retry_after: asked.max(reset), daily }
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok().map(str::trim)
+}
+
+fn count(headers: &HeaderMap, name: &str) -> Option<u32> {
+    // A server that has let one call too many through counts below zero: none are left.
+    let number: i64 = text(headers, name)?.parse().ok()?;
+    Some(u32::try_from(number.max(0)).unwrap_or(u32::MAX))
+}
+
+/// How long to wait: seconds, a time since 1970 in seconds or milliseconds, an HTTP date, or RFC 3339.
+fn wait(headers: &HeaderMap, name: &str) -> Option<Duration> {
+    let value = text(headers, name)?;
+    let until = match value.parse::<f64>() {
+        Ok(seconds) if seconds < 1e8 => return Duration::try_from_secs_f64(seconds.max(0.0)).ok(),
+        Ok(seconds) if seconds < 1e11 => Timestamp::from_second(seconds as i64).ok()?,
+        Ok(millis) => Timestamp::from_millisecond(millis as i64).ok()?,
+        Err(_) => http_date(value).or_else(|| value.parse().ok())?,
+    };
+    let answered = http_date(text(headers, "date")?)?;
+    Some(Duration::try_from(until.duration_since(answered)).unwrap_or_default())
+}
+
+fn http_date(value: &str) -> Option<Timestamp> {
+    jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(value).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::header::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
+    }
+
+    fn retry_after(pairs: &[(&'static str, &'static str)]) -> Option<Duration> {
+        match throttled(&headers(pairs)) {
+            GhlError::Throttled { retry_after, .. } => retry_after,
+            other => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn counts_below_zero_leave_none_and_nonsense_leaves_it_open() {
+        let told = left(&headers(&[("x-ratelimit-remaining", "-1"), ("x-ratelimit-daily-remaining", "many")]));
+        assert_eq!(told, Left { interval: Some(0), day: None });
+    }
+
+    #[test]
+    fn retry_after_may_be_seconds() {
+        assert_eq!(retry_after(&[("retry-after", "7")]), Some(Duration::from_secs(7)));
+    }
+
+    #[test]
+    fn retry_after_may_be_a_date_counted_from_the_replys_own() {
+        let date = ("date", "Wed, 21 Oct 2026 07:28:00 GMT");
+        assert_eq!(
+            retry_after(&[("retry-after", "Wed, 21 Oct 2026 07:28:30 GMT"), date]),
+            Some(Duration::from_secs(30))
+        );
+        assert_eq!(retry_after(&[("retry-after", "Wed, 21 Oct 2026 07:27:00 GMT"), date]), Some(Duration::ZERO));
+        assert_eq!(retry_after(&[("retry-after", "Wed, 21 Oct 2026 07:28:30 GMT")]), None);
+    }
+
+    #[test]
+    fn absent_or_broken_retry_after_is_none() {
+        assert_eq!(retry_after(&[]), None);
+        assert_eq!(retry_after(&[("retry-after", "soon")]), None);
+        assert_eq!(retry_after(&[("retry-after", "NaN")]), None);
+    }
+
+    #[test]
+    fn a_used_up_day_waits_for_its_reset() {
+        let told = throttled(&headers(&[
+            ("x-ratelimit-daily-remaining", "0"),
+            ("x-ratelimit-daily-reset", "3600"),
+            ("retry-after", "10"),
+        ]));
+        assert_eq!(told, GhlError::Throttled { retry_after: Some(Duration::from_secs(3600)), daily: true });
+    }
+
+    #[test]
+    fn the_days_reset_does_not_count_while_the_day_has_calls_left() {
+        let told = [("x-ratelimit-daily-remaining", "500"), ("x-ratelimit-daily-reset", "3600"), ("retry-after", "10")];
+        assert_eq!(retry_after(&told), Some(Duration::from_secs(10)));
+    }
+}

@@ -1,0 +1,188 @@
+//! A contact, read only: GHL owns it.
+//!
+//! The trap is the name. A contact that is read by id often has no `name`, and lists lower-case the names they give,
+//! with the typed spelling in `firstNameRaw` and `lastNameRaw`.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::ghl::{WireTime, model as ghl};
+use crate::records::model::{Contact, CustomField};
+
+/// The contact in Clienty's words.
+#[must_use]
+pub fn from_ghl(contact: ghl::Contact) -> Contact {
+    let ghl::Contact {
+        id,
+        name,
+        contact_name,
+        first_name,
+        last_name,
+        first_name_raw,
+        last_name_raw,
+        email,
+        phone,
+        company_name,
+        address1,
+        city,
+        state,
+        country,
+        postal_code,
+        website,
+        source,
+        assigned_to,
+        date_of_birth,
+        dnd,
+        timezone,
+        tags,
+        custom_fields,
+        last_activity,
+        date_added,
+        date_updated,
+    } = contact;
+
+    let as_typed = first_name_raw.is_some() || last_name_raw.is_some();
+    let first_name = first_name_raw.or(first_name);
+    let last_name = last_name_raw.or(last_name);
+    let joined = joined(first_name.as_deref(), last_name.as_deref());
+    let name = match (name.or(contact_name), joined) {
+        (Some(given), Some(joined)) if as_typed && given.to_lowercase() == joined.to_lowercase() => Some(joined),
+        (given, joined) => given.or(joined),
+    };
+
+    Contact {
+        id,
+        name,
+        first_name,
+        last_name,
+        email,
+        phone,
+        company_name,
+        address1,
+        city,
+        state,
+        country,
+        postal_code,
+        website,
+        source,
+        assigned_to,
+        date_of_birth: date_of_birth.map(|born| born.date().to_string()),
+        dnd,
+        timezone,
+        tags,
+        custom_fields: custom_fields.into_iter().map(custom_field).collect(),
+        last_activity: last_activity.and_then(instant),
+        date_added: date_added.and_then(instant),
+        date_updated: date_updated.and_then(instant),
+    }
+}
+
+fn custom_field(field: ghl::CustomField) -> CustomField {
+    let ghl::CustomField { id, value } = field;
+    CustomField { id, value }
+}
+
+fn joined(first: Option<&str>, last: Option<&str>) -> Option<String> {
+    match (first, last) {
+        (Some(first), Some(last)) => Some(format!("{first} {last}")),
+        (one, other) => one.or(other).map(str::to_owned),
+    }
+}
+
+/// The dates of a contact are GHL's own, and UTC where no offset is told.
+fn instant(time: WireTime) -> Option<Timestamp> {
+    time.instant_in(&TimeZone::UTC)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn mapped(contact: Value) -> Contact {
+        from_ghl(serde_json::from_value(contact).unwrap())
+    }
+
+    #[test]
+    fn a_whole_contact_is_mapped() {
+        let contact = mapped(json!({
+            "id": "c1", "name": "Rubika Deo", "firstName": "Rubika", "lastName": "Deo", "email": "rubika@deos.com",
+            "phone": "+18832327657", "companyName": "DGS", "address1": "1st St", "city": "Dolomite", "state": "AL",
+            "country": "US", "postalCode": 35061, "website": "https://example.com", "source": "public api",
+            "assignedTo": "u1", "dateOfBirth": "1990-01-31", "dnd": true, "timezone": "Asia/Calcutta",
+            "tags": ["vip", null], "customFields": [{"id": "f1", "value": ["a", 1]}, {"value": "no id"}],
+            "lastActivity": 1626435570564_i64, "dateAdded": "2021-07-02T05:18:26.704Z",
+            "dateUpdated": "2021-07-02T05:18:26.704Z", "ssn": "000-00-0000", "somethingNew": {},
+        }));
+        let expected = Contact {
+            id: "c1".to_owned(),
+            name: Some("Rubika Deo".to_owned()),
+            first_name: Some("Rubika".to_owned()),
+            last_name: Some("Deo".to_owned()),
+            email: Some("rubika@deos.com".to_owned()),
+            phone: Some("+18832327657".to_owned()),
+            company_name: Some("DGS".to_owned()),
+            address1: Some("1st St".to_owned()),
+            city: Some("Dolomite".to_owned()),
+            state: Some("AL".to_owned()),
+            country: Some("US".to_owned()),
+            postal_code: Some("35061".to_owned()),
+            website: Some("https://example.com".to_owned()),
+            source: Some("public api".to_owned()),
+            assigned_to: Some("u1".to_owned()),
+            date_of_birth: Some("1990-01-31".to_owned()),
+            dnd: Some(true),
+            timezone: Some("Asia/Calcutta".to_owned()),
+            tags: vec!["vip".to_owned()],
+            custom_fields: vec![CustomField { id: "f1".to_owned(), value: json!(["a", 1]) }],
+            last_activity: Some("2021-07-16T11:39:30.564Z".parse().unwrap()),
+            date_added: Some("2021-07-02T05:18:26.704Z".parse().unwrap()),
+            date_updated: Some("2021-07-02T05:18:26.704Z".parse().unwrap()),
+        };
+        assert_eq!(contact, expected);
+    }
+
+    #[test]
+    fn nulls_absent_fields_and_empty_strings_are_none() {
+        let bare = Contact { id: "c1".to_owned(), ..Contact::default() };
+        assert_eq!(mapped(json!({"id": "c1"})), bare);
+        assert_eq!(
+            mapped(json!({"id": "c1", "name": "", "phone": " ", "tags": null, "customFields": null, "dnd": null})),
+            bare
+        );
+        assert_eq!(mapped(json!({"id": "c1", "lastActivity": "", "dateOfBirth": "unknown", "email": {}})), bare);
+    }
+
+    #[test]
+    fn a_contact_without_a_name_is_called_by_its_parts() {
+        let name = |contact| mapped(contact).name;
+        assert_eq!(name(json!({"id": "c", "firstName": "Jane", "lastName": "Doe"})).unwrap(), "Jane Doe");
+        assert_eq!(name(json!({"id": "c", "lastName": "Doe"})).unwrap(), "Doe");
+        assert_eq!(name(json!({"id": "c", "contactName": "Jane Doe"})).unwrap(), "Jane Doe");
+    }
+
+    #[test]
+    fn a_lower_cased_name_is_spelt_as_typed() {
+        let contact = mapped(json!({
+            "id": "c", "contactName": "jane mcdoe", "firstName": "jane", "lastName": "mcdoe",
+            "firstNameRaw": "Jane", "lastNameRaw": "McDoe",
+        }));
+        assert_eq!(contact.name.unwrap(), "Jane McDoe");
+        assert_eq!((contact.first_name.unwrap(), contact.last_name.unwrap()), ("Jane".to_owned(), "McDoe".to_owned()));
+    }
+
+    #[test]
+    fn a_name_that_says_more_than_its_parts_stays() {
+        let contact = mapped(json!({"id": "c", "name": "Dr. Jane Doe", "firstNameRaw": "Jane", "lastNameRaw": "Doe"}));
+        assert_eq!(contact.name.unwrap(), "Dr. Jane Doe");
+    }
+
+    #[test]
+    fn a_birthday_is_a_day_in_every_form() {
+        let born = |value| mapped(json!({"id": "c", "dateOfBirth": value})).date_of_birth;
+        for value in [json!("1969-07-20"), json!("1969-07-20T00:00:00.000Z"), json!(-14_256_000_000_i64)] {
+            assert_eq!(born(value).unwrap(), "1969-07-20");
+        }
+    }
+}

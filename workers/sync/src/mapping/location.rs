@@ -1,0 +1,58 @@
+//! The time zone of a location, which its appointments are told in.
+
+use jiff::tz::TimeZone;
+
+use crate::ghl::model as ghl;
+
+/// A location whose time zone is not usable; reading its appointments as UTC would move them by hours.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ZoneError {
+    /// The location has none.
+    #[error("the location has no time zone: set one in its business profile in GHL")]
+    Missing,
+    /// It is not in the time zone database.
+    #[error("the location's time zone `{name}` is unknown")]
+    Unknown {
+        /// As GHL names it.
+        name: String,
+    },
+}
+
+/// The zone of `location`.
+///
+/// # Errors
+/// [`ZoneError`] where it names none that is known.
+pub fn time_zone(location: &ghl::Location) -> Result<TimeZone, ZoneError> {
+    let name = location.timezone.as_deref().ok_or(ZoneError::Missing)?;
+    zone(name)
+}
+
+/// The zone of an IANA name, as kept from [`time_zone`].
+///
+/// # Errors
+/// [`ZoneError::Unknown`] where the database has none of that name.
+pub fn zone(name: &str) -> Result<TimeZone, ZoneError> {
+    TimeZone::get(name.trim()).map_err(|_| ZoneError::Unknown { name: name.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn location(timezone: Option<&str>) -> ghl::Location {
+        ghl::Location { id: "l1".to_owned(), name: None, timezone: timezone.map(str::to_owned) }
+    }
+
+    #[test]
+    fn a_location_has_its_zone() {
+        let zone = time_zone(&location(Some("America/Chicago"))).unwrap();
+        assert_eq!(zone.iana_name(), Some("America/Chicago"));
+    }
+
+    #[test]
+    fn no_zone_and_an_unknown_zone_are_errors() {
+        assert_eq!(time_zone(&location(None)), Err(ZoneError::Missing));
+        let unknown = ZoneError::Unknown { name: "Moon/Base".to_owned() };
+        assert_eq!(time_zone(&location(Some("Moon/Base"))), Err(unknown));
+    }
+}
