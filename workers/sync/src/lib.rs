@@ -4,3 +4,4 @@
 
 pub mod clock;
 pub mod records;
+pub mod vault;
