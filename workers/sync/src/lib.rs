@@ -7,3 +7,4 @@ pub mod decide;
 pub mod ghl;
 pub mod mapping;
 pub mod records;
+pub mod vault;

@@ -1,3 +1,222 @@
 //! What is kept: the ledger of accepted events and the records they changed, on SQLite or PostgreSQL.
+//!
+//! The database is the truth and the queue is disposable: an event is accepted once its ledger row is committed, and
+//! its work is owed until a run closes the row in the same transaction that writes the records.
+//!
+//! One SQL text serves both databases, by way of sqlx's `Any` driver: columns are text or bigint, times are
+//! milliseconds since 1970. The trap is SQLite's single writer: a transaction that reads first and writes later fails
+//! at once when another wrote in between, whatever its busy timeout. So every writer of this process waits at one gate
+//! and begins with `begin immediate`.
 
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::migrate::{Migrate, Migration, MigrationType, Migrator};
+use sqlx::{AnyConnection, AnyPool, SqlSafeStr};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::clock::Clock;
+
+pub use self::accept::{AcceptError, Accepted, NewEvent, Refusal, Trigger};
+pub use self::api_keys::ApiKey;
+pub use self::change::{Act, Change, EntryChange, NoteChange, NotePatch, TaskChange, TaskPatch};
+pub use self::connections::{Connection, ConnectionKind};
+pub use self::entries::{Entry, EntryRow, NoteRow, TaskRow};
+pub use self::error::RecordsError;
+pub use self::feed::{ChangeItem, ChangeOp};
+pub use self::ledger::{Job, JobFilter, JobKey, JobKind, JobState, OpenJob, Priority};
+pub use self::pull::{Pulled, Snapshot};
+pub use self::runs::{FollowUp, Run, Tx};
+pub use self::views::{ContactView, ListQuery, Page, TaskView};
+
+mod accept;
+mod api_keys;
+mod change;
+mod connections;
+mod entries;
+mod error;
+mod feed;
+mod ledger;
 pub mod model;
+mod pull;
+mod runs;
+mod sql;
+mod views;
+
+/// How long one connection waits for SQLite's lock while another *process* writes.
+const SQLITE_SETTINGS: &str = "
+    pragma busy_timeout = 10000;
+    pragma journal_mode = wal;
+    pragma synchronous = normal;
+    pragma foreign_keys = on;
+";
+
+/// How the database is used.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Connections of this process at most.
+    pub max_connections: u32,
+    /// How long a caller waits for one of them.
+    pub acquire_timeout: Duration,
+    /// Tells the time that is written into rows.
+    pub clock: Clock,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { max_connections: 16, acquire_timeout: Duration::from_secs(30), clock: Clock::system() }
+    }
+}
+
+/// The records database. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Records {
+    pool: AnyPool,
+    sqlite: bool,
+    gate: Arc<Semaphore>,
+    clock: Clock,
+}
+
+impl Records {
+    /// Opens `sqlite://path` (made if missing, with its folder) or `postgres://…`. Does not migrate.
+    ///
+    /// # Errors
+    /// [`RecordsError::Url`] for any other URL, [`RecordsError::Database`] when there is no connection to be had.
+    pub async fn open(url: &str, options: Options) -> Result<Self, RecordsError> {
+        sqlx::any::install_default_drivers();
+        let sqlite = url.starts_with("sqlite:");
+        let url = if sqlite { sqlite_url(url)? } else { url.to_owned() };
+        if !sqlite && !url.starts_with("postgres:") && !url.starts_with("postgresql:") {
+            return Err(RecordsError::Url("it begins with neither sqlite: nor postgres:"));
+        }
+        let connect: AnyConnectOptions = url.parse().map_err(|_| RecordsError::Url("it is not a URL"))?;
+        let pool = AnyPoolOptions::new()
+            .max_connections(options.max_connections)
+            .acquire_timeout(options.acquire_timeout)
+            .after_connect(move |connection, _| {
+                Box::pin(async move {
+                    if sqlite {
+                        sqlx::raw_sql(SQLITE_SETTINGS).execute(connection).await?;
+                    }
+                    Ok(())
+                })
+            })
+            .connect_with(connect)
+            .await?;
+        Ok(Self { pool, sqlite, gate: Arc::new(Semaphore::new(1)), clock: options.clock })
+    }
+
+    /// Brings the tables up to date. Processes that do so at once wait for each other.
+    ///
+    /// # Errors
+    /// [`RecordsError::Migration`], also when the database is newer than this program or a released migration was
+    /// edited.
+    pub async fn migrate(&self) -> Result<(), RecordsError> {
+        let _gate = self.gate().await;
+        let mut connection = self.pool.acquire().await?;
+        Ok(migrator().run_direct(None, &mut *connection, false).await?)
+    }
+
+    /// The names of migrations that [`Records::migrate`] would run.
+    ///
+    /// # Errors
+    /// [`RecordsError::Migration`].
+    pub async fn pending_migrations(&self) -> Result<Vec<String>, RecordsError> {
+        let migrator = migrator();
+        let mut connection = self.pool.acquire().await?;
+        connection.ensure_migrations_table(&migrator.table_name).await?;
+        let applied = connection.list_applied_migrations(&migrator.table_name).await?;
+        let applied: HashSet<i64> = applied.into_iter().map(|migration| migration.version).collect();
+        let pending = migrator.iter().filter(|migration| !applied.contains(&migration.version));
+        Ok(pending.map(|migration| migration.description.to_string()).collect())
+    }
+
+    /// Asks the database for a sign of life.
+    ///
+    /// # Errors
+    /// [`RecordsError::Database`].
+    pub async fn ping(&self) -> Result<(), RecordsError> {
+        sqlx::query("select 1").execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// Whether the records are a file that only the processes of one machine can share.
+    #[must_use]
+    pub fn is_sqlite(&self) -> bool {
+        self.sqlite
+    }
+
+    /// Waits for running statements and closes all connections.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    /// Begins a transaction that writes.
+    async fn write(&self) -> Result<Write, RecordsError> {
+        let gate = self.gate().await;
+        let begin = if self.sqlite { "begin immediate" } else { "begin" };
+        let tx = self.pool.begin_with(begin).await?;
+        Ok(Write { tx, changed: Vec::new(), now_ms: self.clock.now_ms(), _gate: gate })
+    }
+
+    /// The turn of one writer; PostgreSQL has its own and better ones.
+    async fn gate(&self) -> Option<OwnedSemaphorePermit> {
+        if !self.sqlite {
+            return None;
+        }
+        // The semaphore is never closed, so there is always a permit.
+        self.gate.clone().acquire_owned().await.ok()
+    }
+}
+
+/// A transaction that writes, and what it will tell the change feed. Dropped without a commit, it rolls back.
+struct Write {
+    tx: sqlx::Transaction<'static, sqlx::Any>,
+    changed: Vec<feed::Changed>,
+    now_ms: i64,
+    // Declared last, so dropped last: the next writer begins after this transaction is on its way out.
+    _gate: Option<OwnedSemaphorePermit>,
+}
+
+impl Write {
+    fn conn(&mut self) -> &mut AnyConnection {
+        &mut self.tx
+    }
+
+    async fn commit(mut self) -> Result<(), RecordsError> {
+        feed::append(&mut self).await?;
+        Ok(self.tx.commit().await?)
+    }
+}
+
+/// The URL with the mode that makes a missing file, after its folder was made.
+fn sqlite_url(url: &str) -> Result<String, RecordsError> {
+    let rest = url.trim_start_matches("sqlite:").trim_start_matches("//");
+    let path = rest.split('?').next().unwrap_or_default();
+    if path.is_empty() || path == ":memory:" || rest.contains("mode=memory") {
+        return Err(RecordsError::Url("SQLite needs a file: in memory, each connection would see a database of its own"));
+    }
+    if let Some(folder) = Path::new(path).parent() {
+        std::fs::create_dir_all(folder).map_err(RecordsError::Folder)?;
+    }
+    Ok(match rest.contains('?') {
+        true => url.to_owned(),
+        false => format!("{url}?mode=rwc"),
+    })
+}
+
+/// The migrations, in order. A new one is a new file and a line here.
+fn migrator() -> Migrator {
+    let files = [
+        (1, "ledger", include_str!("../migrations/0001_ledger.sql")),
+        (2, "records", include_str!("../migrations/0002_records.sql")),
+        (3, "access", include_str!("../migrations/0003_access.sql")),
+    ];
+    let migration = |(version, name, text): (i64, &'static str, &'static str)| {
+        Migration::new(version, name.into(), MigrationType::Simple, text.into_sql_str(), false)
+    };
+    Migrator::with_migrations(files.into_iter().map(migration).collect())
+}

@@ -1,0 +1,267 @@
+//! Accepting events: all of a batch or none, in one transaction, each event once.
+//!
+//! The edits that events carry are applied in the same transaction, in the order of the batch. Two transactions may
+//! meet the same event or the same row: the unique indexes and the revisions let one of them win, and the other begins
+//! anew and sees what the winner wrote.
+
+use std::collections::{HashMap, HashSet};
+
+use serde_json::Value;
+use sqlx::{AnyConnection, Row};
+use uuid::Uuid;
+
+use super::change::{self, Change, Unapplied};
+use super::ledger::{JobKey, JobKind, Priority, key_of};
+use super::sql::{CHUNK, sql, with_list, with_rows};
+use super::{Records, RecordsError};
+
+/// How often a transaction that lost a race begins anew. Each loss means that another made progress.
+const MAX_RACES: u32 = 8;
+
+/// An event as it came in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewEvent {
+    /// The id that its source gave it, by which a repetition is known.
+    pub id: Option<String>,
+    /// Who sent it: `api`, `webhook`, `cli`, …
+    pub source: String,
+    /// Its type, as in `contact.selected`.
+    pub event_type: String,
+    /// GHL's location id.
+    pub location_id: String,
+    /// The contact it is about.
+    pub contact_id: Option<String>,
+    /// The rest, kept as it came.
+    pub data: Value,
+}
+
+/// An event, the job it leads to and the edit it carries.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trigger {
+    /// The event.
+    pub event: NewEvent,
+    /// The job's kind.
+    pub kind: JobKind,
+    /// Who goes first.
+    pub priority: Priority,
+    /// What it changes here, which tells the record that the job is about.
+    pub change: Change,
+}
+
+/// An accepted event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// The event's own id, where its source gave one.
+    pub event_id: Option<String>,
+    /// The ledger row; of the first one where the event was a repetition.
+    pub job_id: String,
+    /// Whether it had been accepted before, or earlier in the batch.
+    pub duplicate: bool,
+    /// What to enqueue.
+    pub key: JobKey,
+    /// Who goes first.
+    pub priority: Priority,
+}
+
+/// An event that cannot be accepted, and with it its batch.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("event {index}: {field}: {message}")]
+pub struct Refusal {
+    /// The event's place in the batch, from 0.
+    pub index: usize,
+    /// The field at fault, as the producer spells it.
+    pub field: &'static str,
+    /// What is wrong with it.
+    pub message: String,
+}
+
+/// Why a batch was not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum AcceptError {
+    /// The producer's to mend.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// Ours.
+    #[error(transparent)]
+    Records(#[from] RecordsError),
+}
+
+impl From<sqlx::Error> for AcceptError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Records(error.into())
+    }
+}
+
+impl Records {
+    /// Writes the events to the ledger and applies their edits: all or none. Once this returns, no crash of a process
+    /// loses them.
+    ///
+    /// # Errors
+    /// [`AcceptError::Refused`] names the first event and field at fault.
+    pub async fn accept(&self, triggers: &[Trigger]) -> Result<Vec<Accepted>, AcceptError> {
+        let mut races = 0;
+        loop {
+            match self.try_accept(triggers).await {
+                Err(AcceptError::Records(error)) if error.is_write_race() && races < MAX_RACES => races += 1,
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn try_accept(&self, triggers: &[Trigger]) -> Result<Vec<Accepted>, AcceptError> {
+        check_texts(triggers)?;
+        let mut write = self.write().await?;
+        check_locations(write.conn(), triggers).await?;
+        let mut seen = earlier_jobs(write.conn(), triggers).await?;
+        let mut accepted = Vec::with_capacity(triggers.len());
+        let mut rows = Vec::new();
+        for (index, Trigger { event, kind, priority, change }) in triggers.iter().enumerate() {
+            let identity = event.id.clone().map(|id| (event.source.clone(), id));
+            let (event_id, priority) = (event.id.clone(), *priority);
+            if let Some((job_id, key)) = identity.as_ref().and_then(|identity| seen.get(identity)).cloned() {
+                accepted.push(Accepted { event_id, job_id, duplicate: true, key, priority });
+                continue;
+            }
+            let location_id = &event.location_id;
+            let record_id = match change {
+                Change::None { record_id } => Ok(record_id.clone()),
+                Change::Task(change) => change::apply(&mut write, location_id, change).await,
+                Change::Note(change) => change::apply(&mut write, location_id, change).await,
+            };
+            let record_id = record_id.map_err(|unapplied| match unapplied {
+                Unapplied::Refused { field, message } => AcceptError::Refused(Refusal { index, field, message }),
+                Unapplied::Failed(error) => AcceptError::Records(error),
+            })?;
+            let key = JobKey::new(*kind, location_id, record_id);
+            let job_id = Uuid::now_v7().to_string();
+            if let Some(identity) = identity {
+                seen.insert(identity, (job_id.clone(), key.clone()));
+            }
+            rows.push(NewRow {
+                id: job_id.clone(),
+                source: event.source.clone(),
+                event_id: event_id.clone(),
+                event_type: event.event_type.clone(),
+                key: key.clone(),
+                priority,
+                data: event.data.to_string(),
+                created_at_ms: write.now_ms,
+            });
+            accepted.push(Accepted { event_id, job_id, duplicate: false, key, priority });
+        }
+        insert_rows(write.conn(), rows).await?;
+        write.commit().await?;
+        Ok(accepted)
+    }
+
+    /// Those of `location_ids` that are connected.
+    ///
+    /// # Errors
+    /// [`RecordsError::Database`].
+    pub async fn known_locations(&self, location_ids: &[String]) -> Result<HashSet<String>, RecordsError> {
+        let mut connection = self.pool.acquire().await?;
+        let distinct = location_ids.iter().map(String::as_str).collect();
+        known_locations(&mut connection, distinct).await
+    }
+}
+
+/// PostgreSQL keeps no NUL in a text; better told by name than by a failed transaction.
+fn check_texts(triggers: &[Trigger]) -> Result<(), Refusal> {
+    for (index, Trigger { event, .. }) in triggers.iter().enumerate() {
+        let texts = [
+            ("id", event.id.as_deref()),
+            ("type", Some(event.event_type.as_str())),
+            ("locationId", Some(event.location_id.as_str())),
+            ("contactId", event.contact_id.as_deref()),
+        ];
+        let has_nul = |text: &Option<&str>| text.is_some_and(|text| text.contains('\0'));
+        if let Some((field, _)) = texts.into_iter().find(|(_, text)| has_nul(text)) {
+            return Err(Refusal { index, field, message: "it holds a NUL character".to_owned() });
+        }
+    }
+    Ok(())
+}
+
+async fn check_locations(connection: &mut AnyConnection, triggers: &[Trigger]) -> Result<(), AcceptError> {
+    let distinct = triggers.iter().map(|trigger| trigger.event.location_id.as_str()).collect();
+    let known = known_locations(connection, distinct).await?;
+    match triggers.iter().position(|trigger| !known.contains(&trigger.event.location_id)) {
+        None => Ok(()),
+        Some(index) => {
+            let message = "no such location is connected".to_owned();
+            Err(Refusal { index, field: "locationId", message }.into())
+        }
+    }
+}
+
+async fn known_locations(
+    connection: &mut AnyConnection,
+    distinct: HashSet<&str>,
+) -> Result<HashSet<String>, RecordsError> {
+    let distinct: Vec<&str> = distinct.into_iter().collect();
+    let mut known = HashSet::new();
+    for chunk in distinct.chunks(CHUNK) {
+        let mut query = sqlx::query_scalar(with_list(sql!("known_locations"), chunk.len())).persistent(false);
+        for location_id in chunk {
+            query = query.bind(*location_id);
+        }
+        known.extend(query.fetch_all(&mut *connection).await?);
+    }
+    Ok(known)
+}
+
+/// The jobs of those events of the batch that were accepted before, by source and event id.
+async fn earlier_jobs(
+    connection: &mut AnyConnection,
+    triggers: &[Trigger],
+) -> Result<HashMap<(String, String), (String, JobKey)>, RecordsError> {
+    let ids: Vec<&str> = triggers.iter().filter_map(|trigger| trigger.event.id.as_deref()).collect();
+    let mut earlier = HashMap::new();
+    for chunk in ids.chunks(CHUNK) {
+        let mut query = sqlx::query(with_list(sql!("find_events"), chunk.len())).persistent(false);
+        for id in chunk {
+            query = query.bind(*id);
+        }
+        for row in query.fetch_all(&mut *connection).await? {
+            let identity = (row.try_get("source")?, row.try_get("event_id")?);
+            earlier.insert(identity, (row.try_get("id")?, key_of(&row)?));
+        }
+    }
+    Ok(earlier)
+}
+
+/// A ledger row to insert.
+pub(super) struct NewRow {
+    pub(super) id: String,
+    pub(super) source: String,
+    pub(super) event_id: Option<String>,
+    pub(super) event_type: String,
+    pub(super) key: JobKey,
+    pub(super) priority: Priority,
+    pub(super) data: String,
+    pub(super) created_at_ms: i64,
+}
+
+pub(super) async fn insert_rows(connection: &mut AnyConnection, rows: Vec<NewRow>) -> Result<(), RecordsError> {
+    let mut rows = rows.into_iter().peekable();
+    while rows.peek().is_some() {
+        let chunk: Vec<NewRow> = rows.by_ref().take(CHUNK).collect();
+        let mut insert = sqlx::query(with_rows(sql!("accept_events"), chunk.len(), 10)).persistent(chunk.len() == 1);
+        for NewRow { id, source, event_id, event_type, key, priority, data, created_at_ms } in chunk {
+            let JobKey { kind, location_id, record_id } = key;
+            insert = insert
+                .bind(id)
+                .bind(source)
+                .bind(event_id)
+                .bind(event_type)
+                .bind(kind)
+                .bind(location_id)
+                .bind(record_id)
+                .bind(priority.as_i64())
+                .bind(data)
+                .bind(created_at_ms);
+        }
+        insert.execute(&mut *connection).await?;
+    }
+    Ok(())
+}

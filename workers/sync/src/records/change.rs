@@ -1,0 +1,246 @@
+//! Edits of tasks and notes that producers send with their events, and how they meet the stored row.
+//!
+//! Pure but for the row's reading and writing: which row an edit means, whether it may touch it, and what the document
+//! reads afterwards. An edit that cannot be meant is refused with the field at fault.
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::entries::{Entry, EntryRow, find_by_clienty_id, find_by_ghl_id, text_of};
+use super::feed::ChangeOp;
+use super::model::{Note, Task};
+use super::sql::sql;
+use super::{RecordsError, Write};
+
+/// What an event changes here before its job runs.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    /// Nothing; the job is about the record of that id.
+    None {
+        /// A contact id, or the location's id for a job over all of it.
+        record_id: String,
+    },
+    /// A task.
+    Task(TaskChange),
+    /// A note.
+    Note(NoteChange),
+}
+
+/// What to do with a task or note.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Act {
+    /// Make it; where Clienty's id is known already, edit it.
+    Create,
+    /// Edit it.
+    Edit,
+    /// Delete it; twice is once.
+    Delete,
+}
+
+/// One edit, naming its task or note by Clienty's id, GHL's id, or both.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EntryChange<E: Entry> {
+    /// What to do.
+    pub act: Act,
+    /// The producer's own id.
+    pub clienty_id: Option<String>,
+    /// GHL's id.
+    pub ghl_id: Option<String>,
+    /// The contact; needed to create, else checked where given.
+    pub contact_id: Option<String>,
+    /// The fields to set.
+    pub patch: E::Patch,
+}
+
+/// An edit of a task.
+pub type TaskChange = EntryChange<Task>;
+/// An edit of a note.
+pub type NoteChange = EntryChange<Note>;
+
+/// Fields of a task to set; none leaves the field alone, `Some(None)` clears it.
+#[derive(Debug, Clone, PartialEq, Default)]
+#[expect(missing_docs, reason = "the fields of the task")]
+pub struct TaskPatch {
+    pub title: Option<String>,
+    pub body: Option<Option<String>>,
+    pub due_date: Option<Option<Timestamp>>,
+    pub completed: Option<bool>,
+    pub assigned_to: Option<Option<String>>,
+}
+
+/// Fields of a note to set; none leaves the field alone, `Some(None)` clears it.
+#[derive(Debug, Clone, PartialEq, Default)]
+#[expect(missing_docs, reason = "the fields of the note")]
+pub struct NotePatch {
+    pub note_text: Option<String>,
+    pub user_id: Option<Option<String>>,
+}
+
+impl TaskPatch {
+    pub(super) fn apply(&self, task: &mut Task) {
+        let Self { title, body, due_date, completed, assigned_to } = self.clone();
+        set(&mut task.title, title);
+        set(&mut task.body, body);
+        set(&mut task.due_date, due_date);
+        set(&mut task.completed, completed);
+        set(&mut task.assigned_to, assigned_to);
+    }
+}
+
+impl NotePatch {
+    pub(super) fn apply(&self, note: &mut Note) {
+        let Self { note_text, user_id } = self.clone();
+        set(&mut note.note_text, note_text);
+        set(&mut note.user_id, user_id);
+    }
+}
+
+fn set<T>(field: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *field = value;
+    }
+}
+
+/// Why an edit was not applied.
+pub(super) enum Unapplied {
+    /// The producer's to mend.
+    Refused { field: &'static str, message: String },
+    /// Ours.
+    Failed(RecordsError),
+}
+
+impl<T: Into<RecordsError>> From<T> for Unapplied {
+    fn from(error: T) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+fn refuse<T>(field: &'static str, message: impl Into<String>) -> Result<T, Unapplied> {
+    Err(Unapplied::Refused { field, message: message.into() })
+}
+
+/// Applies one edit and returns the row id of the task or note.
+pub(super) async fn apply<E: Entry>(
+    write: &mut Write,
+    location_id: &str,
+    change: &EntryChange<E>,
+) -> Result<String, Unapplied> {
+    match find(write, location_id, change).await? {
+        Some(row) => edit(write, row, change).await,
+        None if change.act == Act::Create => create(write, location_id, change).await,
+        None => match (&change.clienty_id, &change.ghl_id) {
+            (_, Some(_)) => refuse(E::GHL_ID_FIELD, format!("no {} of that id is known", E::KIND)),
+            (Some(_), None) => refuse(E::CLIENTY_ID_FIELD, format!("no {} of that id is known", E::KIND)),
+            (None, None) => refuse(E::CLIENTY_ID_FIELD, format!("an id is needed to tell which {} is meant", E::KIND)),
+        },
+    }
+}
+
+/// The row that an edit means, by Clienty's id first: it is the producer's own.
+async fn find<E: Entry>(
+    write: &mut Write,
+    location_id: &str,
+    change: &EntryChange<E>,
+) -> Result<Option<EntryRow<E>>, Unapplied> {
+    if let Some(clienty_id) = &change.clienty_id
+        && let Some(row) = find_by_clienty_id::<E>(write.conn(), location_id, clienty_id).await?
+    {
+        let contradicts = |ghl_id: &String| row.ghl_id.as_ref() != Some(ghl_id);
+        return match change.ghl_id.as_ref().is_some_and(contradicts) {
+            true => refuse(E::GHL_ID_FIELD, format!("the two ids name different {}s", E::KIND)),
+            false => Ok(Some(row)),
+        };
+    }
+    let Some(ghl_id) = &change.ghl_id else {
+        return Ok(None);
+    };
+    let row = find_by_ghl_id::<E>(write.conn(), location_id, ghl_id).await?;
+    match &row {
+        Some(EntryRow { clienty_id: Some(_), .. }) if change.clienty_id.is_some() => {
+            refuse(E::CLIENTY_ID_FIELD, format!("the {} has another id of Clienty's already", E::KIND))
+        }
+        _ => Ok(row),
+    }
+}
+
+async fn edit<E: Entry>(
+    write: &mut Write,
+    row: EntryRow<E>,
+    change: &EntryChange<E>,
+) -> Result<String, Unapplied> {
+    if change.contact_id.as_ref().is_some_and(|contact_id| *contact_id != row.contact_id) {
+        return refuse("contactId", format!("the {} belongs to another contact", E::KIND));
+    }
+    let deletes = change.act == Act::Delete;
+    if row.deleted {
+        let field = if change.clienty_id.is_some() { E::CLIENTY_ID_FIELD } else { E::GHL_ID_FIELD };
+        return match deletes {
+            true => Ok(row.row_id),
+            false => refuse(field, format!("the {} was deleted; a new one needs an id of its own", E::KIND)),
+        };
+    }
+    let mut doc = row.doc.clone();
+    E::apply(&mut doc, &change.patch);
+    let clienty_id = row.clienty_id.as_ref().or(change.clienty_id.as_ref());
+    let now_ms = write.now_ms;
+    let edited = sqlx::query(sql!("edit_entry"))
+        .bind(text_of(&doc))
+        .bind(clienty_id)
+        .bind(i64::from(deletes))
+        .bind(now_ms)
+        .bind(&row.row_id)
+        .bind(row.revision)
+        .execute(write.conn())
+        .await?;
+    if edited.rows_affected() == 0 {
+        return Err(Unapplied::Failed(RecordsError::Raced));
+    }
+    write.changed.push(row.changed(if deletes { ChangeOp::Deleted } else { ChangeOp::Stored }));
+    Ok(row.row_id)
+}
+
+async fn create<E: Entry>(
+    write: &mut Write,
+    location_id: &str,
+    change: &EntryChange<E>,
+) -> Result<String, Unapplied> {
+    if change.ghl_id.is_some() {
+        return refuse(E::GHL_ID_FIELD, format!("no {} of that id is known; GHL gives a new one its id", E::KIND));
+    }
+    let Some(contact_id) = &change.contact_id else {
+        return refuse("contactId", format!("a new {} needs the contact it belongs to", E::KIND));
+    };
+    let row_id = Uuid::now_v7().to_string();
+    let clienty_id = change.clienty_id.clone();
+    let mut doc = E::default();
+    E::apply(&mut doc, &change.patch);
+    if doc.wording().trim().is_empty() {
+        return refuse(E::WORDING_FIELD, format!("a new {} needs it", E::KIND));
+    }
+    let now_ms = write.now_ms;
+    sqlx::query(sql!("create_entry"))
+        .bind(&row_id)
+        .bind(E::KIND)
+        .bind(location_id)
+        .bind(contact_id)
+        .bind(&clienty_id)
+        .bind(text_of(&doc))
+        .bind(now_ms)
+        .execute(write.conn())
+        .await?;
+    let row = EntryRow {
+        row_id: row_id.clone(),
+        location_id: location_id.to_owned(),
+        contact_id: contact_id.clone(),
+        ghl_id: None,
+        clienty_id,
+        doc,
+        base: None,
+        deleted: false,
+        intent: None,
+        intent_at_ms: None,
+        revision: 1,
+    };
+    write.changed.push(row.changed(ChangeOp::Stored));
+    Ok(row_id)
+}

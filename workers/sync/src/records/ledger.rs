@@ -1,0 +1,394 @@
+//! The ledger's words, and the questions that people and the sweeper ask it.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sqlx::Row;
+use sqlx::any::AnyRow;
+
+use super::sql::sql;
+use super::{Records, RecordsError};
+
+/// The kinds of jobs that events lead to. The ledger keeps any name; this is the list of those we write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobKind {
+    /// Fetch a contact with its tasks, notes and appointments.
+    PullContact,
+    /// Make GHL's task equal to ours.
+    PushTask,
+    /// Make GHL's note equal to ours.
+    PushNote,
+    /// Fetch all contacts of a location.
+    PullLocation,
+}
+
+impl JobKind {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::PullContact, Self::PushTask, Self::PushNote, Self::PullLocation];
+
+    /// The name in the ledger and in the queue.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::PullContact => "pull_contact",
+            Self::PushTask => "push_task",
+            Self::PushNote => "push_note",
+            Self::PullLocation => "pull_location",
+        }
+    }
+
+    /// The kind of that name; none for one that another version wrote.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+}
+
+/// Who goes first in a location.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Priority {
+    /// A person waits.
+    Interactive,
+    /// Something happened.
+    Realtime,
+    /// Imports and sweeps.
+    Bulk,
+}
+
+impl Priority {
+    /// The number in the ledger: lower goes first.
+    pub(super) fn as_i64(self) -> i64 {
+        match self {
+            Self::Interactive => 0,
+            Self::Realtime => 1,
+            Self::Bulk => 2,
+        }
+    }
+
+    fn from_i64(number: i64) -> Self {
+        match number {
+            0 => Self::Interactive,
+            1 => Self::Realtime,
+            _ => Self::Bulk,
+        }
+    }
+}
+
+/// Where a ledger row stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum JobState {
+    /// Runnable.
+    Waiting,
+    /// To be tried at its due time.
+    Scheduled,
+    /// A run holds it, or held it when its process died.
+    Running,
+    /// The work is done.
+    Done,
+    /// Given up, until a person decides.
+    Dead,
+}
+
+impl JobState {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Waiting, Self::Scheduled, Self::Running, Self::Done, Self::Dead];
+
+    /// The word in the ledger and in the API.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Scheduled => "scheduled",
+            Self::Running => "running",
+            Self::Done => "done",
+            Self::Dead => "dead",
+        }
+    }
+
+    /// The state of that name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == name)
+    }
+}
+
+/// What a job is about: one run at a time holds a key, and serves every open row of it.
+///
+/// The kind is text, so that rows of a kind that this version does not know can still be listed and buried.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JobKey {
+    /// [`JobKind::as_str`], or another version's word.
+    pub kind: String,
+    /// GHL's location id.
+    pub location_id: String,
+    /// A contact id, or the row id of a task or note.
+    pub record_id: String,
+}
+
+impl JobKey {
+    /// The key of `kind` for one record.
+    #[must_use]
+    pub fn new(kind: JobKind, location_id: impl Into<String>, record_id: impl Into<String>) -> Self {
+        Self { kind: kind.as_str().to_owned(), location_id: location_id.into(), record_id: record_id.into() }
+    }
+}
+
+impl fmt::Display for JobKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}/{}", self.kind, self.location_id, self.record_id)
+    }
+}
+
+/// One ledger row, as people look at it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Job {
+    /// UUID v7.
+    pub id: String,
+    /// The event's own id, where its source gave one.
+    pub event_id: Option<String>,
+    /// Who sent the event: `api`, `webhook`, `cli`, …
+    pub source: String,
+    /// The event's type, as in `contact.selected`.
+    pub event_type: String,
+    /// What the job is about.
+    #[serde(flatten)]
+    pub key: JobKey,
+    /// Who goes first.
+    pub priority: Priority,
+    /// Where it stands.
+    pub state: JobState,
+    /// The run that holds the row, or held it last; 0 for none yet.
+    pub epoch: i64,
+    /// Attempts spent.
+    pub attempts: i64,
+    /// What the last failed attempt said.
+    pub last_error: Option<String>,
+    /// The event's data; not part of the answer to people, as it holds what the event told about them.
+    #[serde(skip)]
+    pub data: Value,
+    /// When the event was accepted.
+    pub created_at: Timestamp,
+    /// When a scheduled row is to be tried again.
+    pub due_at: Option<Timestamp>,
+    /// When a run took it last.
+    pub started_at: Option<Timestamp>,
+    /// When it became done or dead.
+    pub finished_at: Option<Timestamp>,
+}
+
+/// A key with open rows, as the sweeper finds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenJob {
+    /// What to enqueue; the cursor of the next page as well.
+    pub key: JobKey,
+    /// The most urgent of its rows.
+    pub priority: Priority,
+    /// The most attempts that one of its rows has spent.
+    pub attempts: i64,
+    /// When the first of its rows is due, in ms since 1970; the past when one of them is waiting.
+    pub due_at_ms: i64,
+    /// Running when a run that has gone silent holds it, else waiting, else scheduled.
+    pub state: JobState,
+}
+
+/// Which rows to list; a field that is none takes them all.
+#[derive(Debug, Clone, Default)]
+pub struct JobFilter {
+    /// In that state.
+    pub state: Option<JobState>,
+    /// Of that location.
+    pub location_id: Option<String>,
+    /// Of that kind.
+    pub kind: Option<String>,
+}
+
+impl Records {
+    /// The ledger row `id`.
+    ///
+    /// # Errors
+    /// [`RecordsError::Database`] or [`RecordsError::Corrupt`], as for all questions below.
+    pub async fn job(&self, id: &str) -> Result<Option<Job>, RecordsError> {
+        let row = sqlx::query(sql!("job")).bind(id).fetch_optional(&self.pool).await?;
+        row.as_ref().map(job_of).transpose()
+    }
+
+    /// Ledger rows, newest first.
+    ///
+    /// # Errors
+    /// See [`Records::job`].
+    pub async fn list_jobs(&self, filter: &JobFilter, limit: i64) -> Result<Vec<Job>, RecordsError> {
+        let JobFilter { state, location_id, kind } = filter;
+        let rows = sqlx::query(sql!("list_jobs"))
+            .bind(state.map(JobState::as_str))
+            .bind(location_id.as_deref())
+            .bind(kind.as_deref())
+            .bind(limit)
+            .fetch_all(&self.pool)
+            .await?;
+        rows.iter().map(job_of).collect()
+    }
+
+    /// How many rows are in each state. Counts the whole index: for a person or a slow gauge, not for each request.
+    ///
+    /// # Errors
+    /// See [`Records::job`].
+    pub async fn job_counts(&self) -> Result<Vec<(JobState, i64)>, RecordsError> {
+        let rows: Vec<(String, i64)> = sqlx::query_as(sql!("count_jobs")).fetch_all(&self.pool).await?;
+        let count = |state: JobState| rows.iter().find(|(name, _)| name == state.as_str()).map_or(0, |(_, n)| *n);
+        Ok(JobState::ALL.into_iter().map(|state| (state, count(state))).collect())
+    }
+
+    /// When the oldest open row was accepted, in ms since 1970.
+    ///
+    /// # Errors
+    /// See [`Records::job`].
+    pub async fn oldest_open_ms(&self) -> Result<Option<i64>, RecordsError> {
+        Ok(sqlx::query_scalar(sql!("oldest_open")).fetch_one(&self.pool).await?)
+    }
+
+    /// When the last run began, in ms since 1970: no quota was spent by a job after that.
+    ///
+    /// # Errors
+    /// See [`Records::job`].
+    pub async fn last_activity_ms(&self) -> Result<Option<i64>, RecordsError> {
+        Ok(sqlx::query_scalar(sql!("last_activity")).fetch_one(&self.pool).await?)
+    }
+
+    /// The highest epoch that an open row carries; 0 when none does. A queue that lost its state must hand out higher
+    /// ones, or [`Records::start_run`] takes its runs for zombies.
+    ///
+    /// # Errors
+    /// See [`Records::job`].
+    pub async fn max_epoch(&self) -> Result<i64, RecordsError> {
+        let max: Option<i64> = sqlx::query_scalar(sql!("max_epoch")).fetch_one(&self.pool).await?;
+        Ok(max.unwrap_or(0))
+    }
+
+    /// Keys that owe work, in key order after `after`: accepted at least `older_than_ms` ago, and not held by a run
+    /// that started after `running_since_ms`.
+    ///
+    /// # Errors
+    /// See [`Records::job`].
+    pub async fn open_jobs(
+        &self,
+        after: Option<&JobKey>,
+        older_than_ms: i64,
+        running_since_ms: i64,
+        limit: i64,
+    ) -> Result<Vec<OpenJob>, RecordsError> {
+        let rows = sqlx::query(sql!("open_jobs"))
+            .bind(after.map_or("", |key| &key.kind))
+            .bind(after.map_or("", |key| &key.location_id))
+            .bind(after.map_or("", |key| &key.record_id))
+            .bind(self.clock.now_ms().saturating_sub(older_than_ms))
+            .bind(running_since_ms)
+            .bind(limit)
+            .fetch_all(&self.pool)
+            .await?;
+        rows.iter().map(open_job_of).collect()
+    }
+
+    /// Makes dead rows owe their work again; returns the keys to enqueue. Rows that are not dead are left alone.
+    ///
+    /// # Errors
+    /// See [`Records::job`].
+    pub async fn revive_jobs(&self, ids: &[String]) -> Result<Vec<JobKey>, RecordsError> {
+        let mut write = self.write().await?;
+        let mut keys = Vec::new();
+        for id in ids {
+            let revived = sqlx::query(sql!("revive_job")).bind(id).execute(write.conn()).await?;
+            if revived.rows_affected() == 1 {
+                let row = sqlx::query(sql!("job")).bind(id).fetch_one(write.conn()).await?;
+                keys.push(key_of(&row)?);
+            }
+        }
+        write.commit().await?;
+        Ok(keys)
+    }
+
+    /// Closes dead rows for good: they count as done and keep their last error. Returns how many.
+    ///
+    /// # Errors
+    /// See [`Records::job`].
+    pub async fn discard_jobs(&self, ids: &[String]) -> Result<u64, RecordsError> {
+        let mut write = self.write().await?;
+        let mut discarded = 0;
+        for id in ids {
+            discarded += sqlx::query(sql!("discard_job")).bind(id).execute(write.conn()).await?.rows_affected();
+        }
+        write.commit().await?;
+        Ok(discarded)
+    }
+
+    /// Deletes up to `limit` rows that were done before `before_ms`; returns how many. Their event ids are forgotten
+    /// with them, so `before_ms` lies further back than any source repeats an event.
+    ///
+    /// # Errors
+    /// See [`Records::job`].
+    pub async fn forget_jobs(&self, before_ms: i64, limit: i64) -> Result<u64, RecordsError> {
+        let _gate = self.gate().await;
+        let deleted = sqlx::query(sql!("forget_jobs")).bind(before_ms).bind(limit).execute(&self.pool).await?;
+        Ok(deleted.rows_affected())
+    }
+}
+
+/// The time of `ms` since 1970.
+pub(super) fn timestamp(ms: i64) -> Timestamp {
+    Timestamp::from_millisecond(ms).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+pub(super) fn key_of(row: &AnyRow) -> Result<JobKey, RecordsError> {
+    Ok(JobKey {
+        kind: row.try_get("kind")?,
+        location_id: row.try_get("location_id")?,
+        record_id: row.try_get("record_id")?,
+    })
+}
+
+fn open_job_of(row: &AnyRow) -> Result<OpenJob, RecordsError> {
+    let state = match row.try_get::<i64, _>("state_rank")? {
+        0 => JobState::Running,
+        1 => JobState::Waiting,
+        _ => JobState::Scheduled,
+    };
+    Ok(OpenJob {
+        key: key_of(row)?,
+        priority: Priority::from_i64(row.try_get("priority")?),
+        attempts: row.try_get("attempts")?,
+        due_at_ms: row.try_get("due_at")?,
+        state,
+    })
+}
+
+fn job_of(row: &AnyRow) -> Result<Job, RecordsError> {
+    let id: String = row.try_get("id")?;
+    let state: String = row.try_get("state")?;
+    let data: String = row.try_get("data")?;
+    let Some(state) = JobState::parse(&state) else {
+        return Err(RecordsError::Corrupt { table: "jobs", row: id, reason: "its state is not one of ours".to_owned() });
+    };
+    Ok(Job {
+        event_id: row.try_get("event_id")?,
+        source: row.try_get("source")?,
+        event_type: row.try_get("event_type")?,
+        key: key_of(row)?,
+        priority: Priority::from_i64(row.try_get("priority")?),
+        state,
+        epoch: row.try_get("epoch")?,
+        attempts: row.try_get("attempts")?,
+        last_error: row.try_get("last_error")?,
+        data: serde_json::from_str(&data).map_err(|error| RecordsError::corrupt("jobs", &id, &error))?,
+        created_at: timestamp(row.try_get("created_at")?),
+        due_at: row.try_get::<Option<i64>, _>("due_at")?.map(timestamp),
+        started_at: row.try_get::<Option<i64>, _>("started_at")?.map(timestamp),
+        finished_at: row.try_get::<Option<i64>, _>("finished_at")?.map(timestamp),
+        id,
+    })
+}

@@ -1,0 +1,269 @@
+//! Storing what a pull brought, without losing what happened here while it was on its way.
+//!
+//! A pull's answer is as old as the call that fetched it. So a [`Snapshot`] of the revisions is taken *before* the
+//! first call, and whatever moved since is left alone: an edit by a producer, a finished push, a newer pull. What did
+//! not move follows GHL, unless it has an edit that GHL has not seen; then only the base follows.
+
+use std::collections::{HashMap, HashSet};
+
+use uuid::Uuid;
+
+use super::entries::{self, Entry, EntryRow, text_of};
+use super::feed::{ChangeOp, Changed};
+use super::model::{Appointment, Contact, Note, Task};
+use super::runs::Tx;
+use super::sql::sql;
+use super::{Records, RecordsError};
+
+/// The revisions of a contact and of its tasks and notes, as they were before a pull's first call.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Snapshot {
+    /// 0 for a contact that was not there.
+    contact: i64,
+    entries: HashMap<String, i64>,
+}
+
+impl Snapshot {
+    fn still_holds<E>(&self, row: &EntryRow<E>) -> bool {
+        self.entries.get(&row.row_id) == Some(&row.revision)
+    }
+}
+
+/// All that GHL has of one contact.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(missing_docs, reason = "the fields of the view")]
+pub struct Pulled {
+    pub contact: Contact,
+    pub tasks: Vec<Task>,
+    pub notes: Vec<Note>,
+    pub appointments: Vec<Appointment>,
+}
+
+impl Records {
+    /// Takes a snapshot; to be called before the first call of a pull.
+    ///
+    /// # Errors
+    /// [`RecordsError::Database`].
+    pub async fn snapshot(&self, location_id: &str, contact_id: &str) -> Result<Snapshot, RecordsError> {
+        let contact: Option<i64> = sqlx::query_scalar(sql!("snapshot_contact"))
+            .bind(location_id)
+            .bind(contact_id)
+            .fetch_optional(&self.pool)
+            .await?;
+        let entries: Vec<(String, i64)> = sqlx::query_as(sql!("snapshot_entries"))
+            .bind(location_id)
+            .bind(contact_id)
+            .fetch_all(&self.pool)
+            .await?;
+        Ok(Snapshot { contact: contact.unwrap_or(0), entries: entries.into_iter().collect() })
+    }
+}
+
+impl Tx {
+    /// Stores a contact of the run's location with its tasks, notes and appointments.
+    ///
+    /// # Errors
+    /// [`RecordsError::Database`] or [`RecordsError::Corrupt`].
+    pub async fn store_pull(&mut self, pulled: &Pulled, snapshot: &Snapshot) -> Result<(), RecordsError> {
+        let Pulled { contact, tasks, notes, appointments } = pulled;
+        // A contact that moved since was stored by a newer pull, and its appointments with it.
+        if self.store_contact(contact, snapshot).await? {
+            self.store_appointments(&contact.id, appointments).await?;
+        }
+        self.store_entries(&contact.id, tasks, snapshot).await?;
+        self.store_entries(&contact.id, notes, snapshot).await
+    }
+
+    /// GHL no longer has the contact: readers do not see it either, nor anything that belongs to it.
+    ///
+    /// # Errors
+    /// [`RecordsError::Database`].
+    pub async fn mark_contact_gone(&mut self, contact_id: &str) -> Result<(), RecordsError> {
+        let now_ms = self.write.now_ms;
+        let location_id = self.run.key.location_id.clone();
+        let marked = sqlx::query(sql!("mark_contact_gone"))
+            .bind(now_ms)
+            .bind(&location_id)
+            .bind(contact_id)
+            .execute(self.write.conn())
+            .await?;
+        sqlx::query(sql!("remove_entries_of_contact"))
+            .bind(now_ms)
+            .bind(&location_id)
+            .bind(contact_id)
+            .execute(self.write.conn())
+            .await?;
+        sqlx::query(sql!("delete_appointments_of_contact"))
+            .bind(&location_id)
+            .bind(contact_id)
+            .execute(self.write.conn())
+            .await?;
+        if marked.rows_affected() > 0 {
+            self.note_change(contact_id, "contact", contact_id, ChangeOp::Deleted);
+        }
+        Ok(())
+    }
+
+    /// Whether the contact was stored; not when it moved since the snapshot.
+    async fn store_contact(&mut self, contact: &Contact, snapshot: &Snapshot) -> Result<bool, RecordsError> {
+        let now_ms = self.write.now_ms;
+        let updated = contact.date_updated.or(contact.date_added).map_or(now_ms, |at| at.as_millisecond());
+        let revision: Option<i64> = sqlx::query_scalar(sql!("store_contact"))
+            .bind(&self.run.key.location_id)
+            .bind(&contact.id)
+            .bind(document(contact))
+            .bind(search_text(contact))
+            .bind(updated)
+            .bind(now_ms)
+            .bind(now_ms)
+            .bind(snapshot.contact)
+            .fetch_optional(self.write.conn())
+            .await?;
+        if revision.is_some_and(|revision| revision != snapshot.contact) {
+            self.note_change(&contact.id, "contact", &contact.id, ChangeOp::Stored);
+        }
+        Ok(revision.is_some())
+    }
+
+    async fn store_appointments(&mut self, contact_id: &str, pulled: &[Appointment]) -> Result<(), RecordsError> {
+        let location_id = self.run.key.location_id.clone();
+        let stored: Vec<(String, String)> = sqlx::query_as(sql!("appointments_of_contact"))
+            .bind(&location_id)
+            .bind(contact_id)
+            .fetch_all(self.write.conn())
+            .await?;
+        let mut stored: HashMap<String, String> = stored.into_iter().collect();
+        for appointment in pulled {
+            let doc = document(appointment);
+            if stored.remove(&appointment.appointment_id).as_ref() == Some(&doc) {
+                continue;
+            }
+            sqlx::query(sql!("store_appointment"))
+                .bind(&location_id)
+                .bind(&appointment.appointment_id)
+                .bind(contact_id)
+                .bind(doc)
+                .execute(self.write.conn())
+                .await?;
+            self.note_change(contact_id, "appointment", &appointment.appointment_id, ChangeOp::Stored);
+        }
+        for appointment_id in stored.into_keys() {
+            sqlx::query(sql!("delete_appointment"))
+                .bind(&location_id)
+                .bind(contact_id)
+                .bind(&appointment_id)
+                .execute(self.write.conn())
+                .await?;
+            self.note_change(contact_id, "appointment", &appointment_id, ChangeOp::Deleted);
+        }
+        Ok(())
+    }
+
+    async fn store_entries<E: Entry>(
+        &mut self,
+        contact_id: &str,
+        pulled: &[E],
+        snapshot: &Snapshot,
+    ) -> Result<(), RecordsError> {
+        let location_id = self.run.key.location_id.clone();
+        let rows: Vec<EntryRow<E>> = entries::of_contact(self.write.conn(), &location_id, contact_id).await?;
+        let linked: HashMap<&str, &EntryRow<E>> =
+            rows.iter().filter_map(|row| Some((row.ghl_id.as_deref()?, row))).collect();
+        let awaited: HashSet<&str> = rows
+            .iter()
+            .filter(|row| row.ghl_id.is_none())
+            .filter_map(|row| Some(row.intent.as_ref()?.wording().trim()))
+            .collect();
+        let mut there = HashSet::new();
+        for theirs in pulled {
+            let Some(ghl_id) = theirs.ghl_id() else { continue };
+            there.insert(ghl_id);
+            match linked.get(ghl_id) {
+                Some(row) if snapshot.still_holds(row) => self.follow(row, theirs).await?,
+                Some(_) => {}
+                // It may be what a create with an unknown outcome made; the push will look and adopt it.
+                None if awaited.contains(theirs.wording().trim()) => {}
+                None => self.insert_entry(&location_id, contact_id, ghl_id, theirs).await?,
+            }
+        }
+        for row in &rows {
+            let absent = row.ghl_id.as_deref().is_some_and(|ghl_id| !there.contains(ghl_id));
+            // An edit that GHL has not seen is the push's to decide: it will be told that the entry is gone.
+            if absent && !row.deleted && snapshot.still_holds(row) && row.is_settled() {
+                self.removed(row).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a row that did not move since the snapshot follow GHL.
+    async fn follow<E: Entry>(&mut self, row: &EntryRow<E>, theirs: &E) -> Result<(), RecordsError> {
+        let theirs = row.with_ids_of(theirs);
+        if row.base.as_ref() == Some(&theirs) {
+            return Ok(());
+        }
+        let settled = row.is_settled();
+        let doc = if settled { &theirs } else { &row.doc };
+        let now_ms = self.write.now_ms;
+        let refreshed = sqlx::query(sql!("refresh_entry"))
+            .bind(text_of(doc))
+            .bind(text_of(&theirs))
+            .bind(i64::from(row.deleted && !settled))
+            .bind(i64::from(settled))
+            .bind(now_ms)
+            .bind(&row.row_id)
+            .bind(row.revision)
+            .execute(self.write.conn())
+            .await?;
+        if settled && refreshed.rows_affected() > 0 {
+            self.write.changed.push(row.changed(ChangeOp::Stored));
+        }
+        Ok(())
+    }
+
+    async fn insert_entry<E: Entry>(
+        &mut self,
+        location_id: &str,
+        contact_id: &str,
+        ghl_id: &str,
+        theirs: &E,
+    ) -> Result<(), RecordsError> {
+        let now_ms = self.write.now_ms;
+        let inserted = sqlx::query(sql!("insert_pulled_entry"))
+            .bind(Uuid::now_v7().to_string())
+            .bind(E::KIND)
+            .bind(location_id)
+            .bind(contact_id)
+            .bind(ghl_id)
+            .bind(text_of(theirs))
+            .bind(now_ms)
+            .execute(self.write.conn())
+            .await?;
+        if inserted.rows_affected() > 0 {
+            self.note_change(contact_id, E::KIND, ghl_id, ChangeOp::Stored);
+        }
+        Ok(())
+    }
+
+    fn note_change(&mut self, contact_id: &str, record: &'static str, record_id: &str, op: ChangeOp) {
+        self.write.changed.push(Changed {
+            location_id: self.run.key.location_id.clone(),
+            contact_id: contact_id.to_owned(),
+            record,
+            record_id: record_id.to_owned(),
+            op,
+        });
+    }
+}
+
+fn document<T: serde::Serialize>(record: &T) -> String {
+    // Structs of texts, numbers and times have no way to fail.
+    serde_json::to_string(record).unwrap_or_default()
+}
+
+/// What a query is looked for in. PostgreSQL keeps no NUL in a text.
+fn search_text(contact: &Contact) -> String {
+    let parts = [&contact.name, &contact.email, &contact.phone];
+    let parts: Vec<&str> = parts.into_iter().flatten().map(String::as_str).collect();
+    parts.join(" ").to_lowercase().replace('\0', "")
+}

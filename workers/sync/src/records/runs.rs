@@ -1,0 +1,221 @@
+//! Runs: how a worker takes the open rows of a key, and how it ends them.
+//!
+//! A run serves every open row of its key, so ten events that arrive while a contact waits cost one fetch; a row that
+//! is accepted while the run is under way has no epoch yet, stays open and gets the next run.
+//!
+//! Every ending is fenced by the epoch: it must find all rows that the start took, still in the run's hands. A zombie,
+//! whose rows a newer run took, finds none and gets [`RecordsError::LostRun`]. What a run writes goes through its
+//! [`Tx`], which commits only by closing the run, so a zombie's records are rolled back with its verdict.
+
+use sqlx::Row;
+use sqlx::query::Query;
+use uuid::Uuid;
+
+use super::accept::insert_rows;
+use super::ledger::{JobKey, JobKind, JobState, Priority};
+use super::sql::sql;
+use super::{Records, RecordsError, Write};
+
+/// A run that has begun: the open rows of a key, held under an epoch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    /// What it is about.
+    pub key: JobKey,
+    /// Its fence: rows taken by a run of a higher epoch are lost to it.
+    pub epoch: i64,
+    /// The ledger rows it serves, at least one.
+    pub ids: Vec<String>,
+    /// The most attempts that one of them has spent before.
+    pub attempts: i64,
+    /// When the oldest of them was accepted, in ms since 1970.
+    pub created_at_ms: i64,
+}
+
+/// A job that a run leads to; becomes a ledger row as the run is closed, so neither is without the other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FollowUp {
+    /// The kind.
+    pub kind: JobKind,
+    /// GHL's location id.
+    pub location_id: String,
+    /// A contact id, or the row id of a task or note.
+    pub record_id: String,
+    /// Who goes first.
+    pub priority: Priority,
+}
+
+/// The transaction of a run. Dropped without [`Tx::close_run`], it rolls back.
+pub struct Tx {
+    pub(super) write: Write,
+    pub(super) run: Run,
+}
+
+impl Tx {
+    /// Closes the run as done, adds the rows of `follow_ups` and commits everything written through this transaction.
+    ///
+    /// # Errors
+    /// [`RecordsError::LostRun`] when another run has taken over, [`RecordsError::Database`]; nothing is kept then.
+    pub async fn close_run(self, follow_ups: &[FollowUp]) -> Result<(), RecordsError> {
+        let Self { mut write, run } = self;
+        finish(&mut write, &run, JobState::Done, None).await?;
+        let rows = follow_ups.iter().map(|follow_up| follow_up.row(write.now_ms)).collect();
+        insert_rows(write.conn(), rows).await?;
+        write.commit().await
+    }
+}
+
+impl FollowUp {
+    /// What to enqueue once the run is closed.
+    #[must_use]
+    pub fn key(&self) -> JobKey {
+        JobKey::new(self.kind, self.location_id.clone(), self.record_id.clone())
+    }
+
+    fn row(&self, now_ms: i64) -> super::accept::NewRow {
+        super::accept::NewRow {
+            id: Uuid::now_v7().to_string(),
+            source: "job".to_owned(),
+            event_id: None,
+            event_type: "follow_up".to_owned(),
+            key: self.key(),
+            priority: self.priority,
+            data: "{}".to_owned(),
+            created_at_ms: now_ms,
+        }
+    }
+}
+
+impl Records {
+    /// Takes every open row of `key` for a run of `epoch`; none when nothing is owed.
+    ///
+    /// # Errors
+    /// [`RecordsError::LostRun`] when the open rows are held by a run of the same or a higher epoch;
+    /// [`RecordsError::Database`].
+    pub async fn start_run(&self, key: &JobKey, epoch: i64) -> Result<Option<Run>, RecordsError> {
+        let JobKey { kind, location_id, record_id } = key;
+        let rows = {
+            let _gate = self.gate().await;
+            sqlx::query(sql!("start_run"))
+                .bind(epoch)
+                .bind(self.clock.now_ms())
+                .bind(kind)
+                .bind(location_id)
+                .bind(record_id)
+                .fetch_all(&self.pool)
+                .await?
+        };
+        if rows.is_empty() {
+            let open: i64 = sqlx::query_scalar(sql!("count_open"))
+                .bind(kind)
+                .bind(location_id)
+                .bind(record_id)
+                .fetch_one(&self.pool)
+                .await?;
+            return if open == 0 { Ok(None) } else { Err(RecordsError::LostRun(key.clone())) };
+        }
+        let mut run = Run { key: key.clone(), epoch, ids: Vec::new(), attempts: 0, created_at_ms: i64::MAX };
+        for row in &rows {
+            run.ids.push(row.try_get("id")?);
+            run.attempts = run.attempts.max(row.try_get("attempts")?);
+            run.created_at_ms = run.created_at_ms.min(row.try_get("created_at")?);
+        }
+        Ok(Some(run))
+    }
+
+    /// Begins the transaction in which `run` writes its records and is closed. On SQLite it holds the one turn to
+    /// write: GHL is called before, not meanwhile.
+    ///
+    /// # Errors
+    /// [`RecordsError::Database`].
+    pub async fn begin(&self, run: &Run) -> Result<Tx, RecordsError> {
+        Ok(Tx { write: self.write().await?, run: run.clone() })
+    }
+
+    /// The attempt failed: its rows are scheduled for `due_at_ms`.
+    ///
+    /// # Errors
+    /// [`RecordsError::LostRun`] or [`RecordsError::Database`], as for all endings.
+    pub async fn retry_run(&self, run: &Run, error: &str, due_at_ms: i64) -> Result<(), RecordsError> {
+        self.reopen(run, Some(due_at_ms), Some(error)).await
+    }
+
+    /// Gives the rows back without an attempt spent: scheduled for `due_at_ms`, or waiting.
+    ///
+    /// # Errors
+    /// See [`Records::retry_run`].
+    pub async fn release_run(&self, run: &Run, due_at_ms: Option<i64>) -> Result<(), RecordsError> {
+        self.reopen(run, due_at_ms, None).await
+    }
+
+    /// Gives the rows up, with the reason for the person who will look.
+    ///
+    /// # Errors
+    /// See [`Records::retry_run`].
+    pub async fn bury_run(&self, run: &Run, reason: &str) -> Result<(), RecordsError> {
+        let mut write = self.write().await?;
+        finish(&mut write, run, JobState::Dead, Some(reason)).await?;
+        write.commit().await
+    }
+
+    /// Gives up the open rows of a key that cannot even begin a run: poison. Rows that a run of an epoch above `epoch`
+    /// holds are left alone. Returns how many were buried.
+    ///
+    /// # Errors
+    /// [`RecordsError::Database`].
+    pub async fn bury_key(&self, key: &JobKey, epoch: i64, reason: &str) -> Result<u64, RecordsError> {
+        let JobKey { kind, location_id, record_id } = key;
+        let _gate = self.gate().await;
+        let buried = sqlx::query(sql!("bury_key"))
+            .bind(self.clock.now_ms())
+            .bind(reason)
+            .bind(kind)
+            .bind(location_id)
+            .bind(record_id)
+            .bind(epoch)
+            .execute(&self.pool)
+            .await?;
+        Ok(buried.rows_affected())
+    }
+
+    /// Opens the rows of `run` again; an error means that an attempt was spent.
+    async fn reopen(&self, run: &Run, due_at_ms: Option<i64>, error: Option<&str>) -> Result<(), RecordsError> {
+        let state = if due_at_ms.is_some() { JobState::Scheduled } else { JobState::Waiting };
+        let mut write = self.write().await?;
+        let reopened = fenced(sql!("reopen_run"), run)
+            .bind(state.as_str())
+            .bind(due_at_ms)
+            .bind(i64::from(error.is_some()))
+            .bind(error)
+            .execute(write.conn())
+            .await?;
+        run.held_all(reopened.rows_affected())?;
+        write.commit().await
+    }
+}
+
+impl Run {
+    /// Whether an ending found all rows that the start took.
+    fn held_all(&self, found: u64) -> Result<(), RecordsError> {
+        match u64::try_from(self.ids.len()) == Ok(found) {
+            true => Ok(()),
+            false => Err(RecordsError::LostRun(self.key.clone())),
+        }
+    }
+}
+
+async fn finish(write: &mut Write, run: &Run, state: JobState, reason: Option<&str>) -> Result<(), RecordsError> {
+    let now_ms = write.now_ms;
+    let finished = fenced(sql!("finish_run"), run)
+        .bind(state.as_str())
+        .bind(now_ms)
+        .bind(reason)
+        .execute(write.conn())
+        .await?;
+    run.held_all(finished.rows_affected())
+}
+
+/// A statement whose first four placeholders are the run's fence.
+fn fenced<'q>(text: &'static str, run: &'q Run) -> Query<'q, sqlx::Any, sqlx::any::AnyArguments> {
+    let Run { key: JobKey { kind, location_id, record_id }, epoch, .. } = run;
+    sqlx::query(text).bind(kind).bind(location_id).bind(record_id).bind(*epoch)
+}

@@ -1,0 +1,41 @@
+//! The statements' texts, each a file in `sql/` named after its verb, and the few that grow with their input.
+
+/// The text of one statement.
+macro_rules! sql {
+    ($name:literal) => {
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/records/sql/", $name, ".sql"))
+    };
+}
+
+pub(super) use sql;
+use sqlx::AssertSqlSafe;
+
+/// Rows of one statement at most: SQLite takes 32,766 placeholders, and no row here needs more than 32.
+pub(super) const CHUNK: usize = 500;
+
+/// `head` followed by `rows` groups of `columns` placeholders: `head ($1, $2), ($3, $4)`.
+pub(super) fn with_rows(head: &'static str, rows: usize, columns: usize) -> AssertSqlSafe<String> {
+    let groups: Vec<String> = (0..rows).map(|row| group(row * columns, columns)).collect();
+    AssertSqlSafe(format!("{head}{}", groups.join(", ")))
+}
+
+/// `head` followed by one group of `count` placeholders: `head ($1, $2, $3)`.
+pub(super) fn with_list(head: &'static str, count: usize) -> AssertSqlSafe<String> {
+    AssertSqlSafe(format!("{head}{}", group(0, count)))
+}
+
+fn group(before: usize, count: usize) -> String {
+    let marks: Vec<String> = (before + 1..=before + count).map(|number| format!("${number}")).collect();
+    format!("({})", marks.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn placeholders_count_on_from_row_to_row() {
+        assert_eq!(with_rows("values ", 2, 2).0, "values ($1, $2), ($3, $4)");
+        assert_eq!(with_list("in ", 3).0, "in ($1, $2, $3)");
+    }
+}

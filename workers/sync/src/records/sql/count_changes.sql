@@ -1,0 +1,1 @@
+update change_counter set last = last + $1 returning last

@@ -1,0 +1,1 @@
+select state, count(*) from jobs group by state

@@ -1,0 +1,1 @@
+delete from entries where row_id = $1

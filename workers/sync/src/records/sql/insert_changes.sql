@@ -1,0 +1,3 @@
+-- The rows to insert are appended.
+insert into changes (seq, location_id, contact_id, record, record_id, op, changed_at)
+values

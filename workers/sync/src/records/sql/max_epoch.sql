@@ -1,0 +1,1 @@
+select max(epoch) from jobs where finished_at is null

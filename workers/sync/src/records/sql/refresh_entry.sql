@@ -1,0 +1,8 @@
+-- $4 is 1 when readers see a difference, else 0. No row where an edit was faster.
+update entries
+set doc = $1,
+    base = $2,
+    deleted = $3,
+    revision = revision + $4,
+    changed_at = case when $4 = 1 then $5 else changed_at end
+where row_id = $6 and revision = $7

@@ -1,0 +1,6 @@
+-- Gives back the rows that the run still holds. $7 is 1 when an attempt was spent, else 0.
+update jobs
+set state = $5, due_at = $6, attempts = attempts + $7, last_error = coalesce($8, last_error)
+where finished_at is null
+  and kind = $1 and location_id = $2 and record_id = $3
+  and epoch = $4 and state = 'running'

@@ -1,0 +1,152 @@
+//! What readers get: one contact with everything that belongs to it, or a page of contacts.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::entries::{self, Entry};
+use super::ledger::timestamp;
+use super::model::{Appointment, Contact, Note, Task, TaskStatus};
+use super::sql::sql;
+use super::{Records, RecordsError};
+
+/// A contact with its tasks, notes and appointments.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ContactView {
+    /// The contact.
+    pub contact: Contact,
+    /// In the order in which they became known here.
+    pub tasks: Vec<TaskView>,
+    /// In the order in which they became known here.
+    pub notes: Vec<Note>,
+    /// By start time.
+    pub appointments: Vec<Appointment>,
+    /// When GHL's answer was last stored.
+    pub synced_at: Timestamp,
+}
+
+/// A task and whether it still waits.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TaskView {
+    /// The task.
+    #[serde(flatten)]
+    pub task: Task,
+    /// As of the moment of reading.
+    pub status: TaskStatus,
+}
+
+/// Which contacts to list.
+#[derive(Debug, Clone, Default)]
+pub struct ListQuery {
+    /// Contacts of one page at most; at least 1.
+    pub limit: u32,
+    /// Where the page before ended.
+    pub cursor: Option<String>,
+    /// Looked for in name, e-mail and phone, ignoring case.
+    pub query: Option<String>,
+    /// Only those whose `dateUpdated` is not before.
+    pub updated_since: Option<Timestamp>,
+}
+
+/// A page, and where the next one begins.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Page<T> {
+    /// What it holds.
+    pub items: Vec<T>,
+    /// None after the last page.
+    pub next_cursor: Option<String>,
+}
+
+impl Records {
+    /// The unified view of a contact; none where it is unknown or gone.
+    ///
+    /// # Errors
+    /// [`RecordsError::Database`] or [`RecordsError::Corrupt`].
+    pub async fn contact_view(&self, location_id: &str, contact_id: &str) -> Result<Option<ContactView>, RecordsError> {
+        let mut connection = self.pool.acquire().await?;
+        let contact: Option<(String, i64)> = sqlx::query_as(sql!("contact"))
+            .bind(location_id)
+            .bind(contact_id)
+            .fetch_optional(&mut *connection)
+            .await?;
+        let Some((doc, synced_at)) = contact else {
+            return Ok(None);
+        };
+        let tasks: Vec<Task> = visible(entries::of_contact(&mut connection, location_id, contact_id).await?);
+        let notes = visible(entries::of_contact(&mut connection, location_id, contact_id).await?);
+        let rows: Vec<(String, String)> = sqlx::query_as(sql!("appointments_of_contact"))
+            .bind(location_id)
+            .bind(contact_id)
+            .fetch_all(&mut *connection)
+            .await?;
+        let appointments: Result<Vec<Appointment>, _> =
+            rows.iter().map(|(id, doc)| parse("appointments", id, doc)).collect();
+        let mut appointments = appointments?;
+        appointments.sort_by(|a, b| (a.start_time, &a.appointment_id).cmp(&(b.start_time, &b.appointment_id)));
+        let now = self.clock.now();
+        Ok(Some(ContactView {
+            contact: parse("contacts", contact_id, &doc)?,
+            tasks: tasks.into_iter().map(|task| TaskView { status: task.status(now), task }).collect(),
+            notes,
+            appointments,
+            synced_at: timestamp(synced_at),
+        }))
+    }
+
+    /// The contacts of a location, by id. The id never changes, so a contact that was there all along is on exactly one
+    /// page, whatever is written between two of them.
+    ///
+    /// # Errors
+    /// [`RecordsError::Cursor`], [`RecordsError::Database`] or [`RecordsError::Corrupt`].
+    pub async fn list_contacts(&self, location_id: &str, query: &ListQuery) -> Result<Page<Contact>, RecordsError> {
+        let ListQuery { limit, cursor, query, updated_since } = query;
+        let limit = usize::try_from((*limit).max(1)).unwrap_or(usize::MAX);
+        let after = cursor.as_deref().map(decode_cursor).transpose()?.unwrap_or_default();
+        let mut rows: Vec<(String, String)> = sqlx::query_as(sql!("list_contacts"))
+            .bind(location_id)
+            .bind(after)
+            .bind(query.as_deref().map(pattern))
+            .bind(updated_since.map(Timestamp::as_millisecond))
+            // One more than asked for tells whether there is a next page.
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX - 1) + 1)
+            .fetch_all(&self.pool)
+            .await?;
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let next_cursor = rows.last().filter(|_| more).map(|(id, _)| URL_SAFE_NO_PAD.encode(id));
+        let items: Result<Vec<Contact>, _> = rows.iter().map(|(id, doc)| parse("contacts", id, doc)).collect();
+        Ok(Page { items: items?, next_cursor })
+    }
+}
+
+fn visible<E: Entry>(rows: Vec<entries::EntryRow<E>>) -> Vec<E> {
+    rows.into_iter().filter(|row| !row.deleted).map(|row| row.doc).collect()
+}
+
+fn decode_cursor(cursor: &str) -> Result<String, RecordsError> {
+    let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| RecordsError::Cursor)?;
+    let id = String::from_utf8(bytes).map_err(|_| RecordsError::Cursor)?;
+    if id.contains('\0') { Err(RecordsError::Cursor) } else { Ok(id) }
+}
+
+/// The `like` pattern for a text that occurs anywhere; what `like` would read as a wildcard is escaped.
+fn pattern(query: &str) -> String {
+    let mut pattern = String::from("%");
+    for letter in query.trim().to_lowercase().chars().filter(|letter| *letter != '\0') {
+        if matches!(letter, '%' | '_' | '!') {
+            pattern.push('!');
+        }
+        pattern.push(letter);
+    }
+    pattern.push('%');
+    pattern
+}
+
+fn parse<T: DeserializeOwned>(table: &'static str, row: &str, doc: &str) -> Result<T, RecordsError> {
+    serde_json::from_str(doc).map_err(|error| RecordsError::corrupt(table, row, &error))
+}
