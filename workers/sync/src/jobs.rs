@@ -14,6 +14,7 @@ use secrecy::SecretString;
 
 use crate::clock::Clock;
 use crate::ghl;
+use crate::records::model::{Note, Task as TaskRecord};
 use crate::records::{Connection, JobKey, JobKind, Records, Run};
 use crate::vault::Vault;
 
@@ -21,6 +22,7 @@ mod conclude;
 mod error;
 mod metrics;
 mod pull_contact;
+mod push;
 mod push_note;
 mod push_task;
 
@@ -105,8 +107,8 @@ impl Worker {
         let task = Task { environment, run: run.clone(), connection, token, permits };
         match kind {
             JobKind::PullContact => pull_contact::run(&task).await,
-            JobKind::PushTask => push_task::run(&task).await,
-            JobKind::PushNote => push_note::run(&task).await,
+            JobKind::PushTask => push::run::<TaskRecord>(&task).await,
+            JobKind::PushNote => push::run::<Note>(&task).await,
         }
     }
 }

@@ -5,6 +5,8 @@
 pub mod clock;
 pub mod decide;
 pub mod ghl;
+pub mod jobs;
 pub mod mapping;
 pub mod records;
+pub mod sweeper;
 pub mod vault;

@@ -60,7 +60,8 @@ pub async fn sweep(
     let mut count = 0;
     loop {
         let now = clock.now_ms();
-        let page = page(records, after.as_ref(), grace, now - millis(silent)).await.map_err(|error| error.to_string())?;
+        let page =
+            page(records, after.as_ref(), grace, now - millis(silent)).await.map_err(|error| error.to_string())?;
         let Some(last) = page.last() else { return Ok(count) };
         after = Some(last.key.clone());
         let jobs: Vec<_> = page.iter().map(|open| job(open, now)).collect();

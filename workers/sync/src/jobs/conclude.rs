@@ -29,12 +29,7 @@ enum Remedy {
 }
 
 /// Writes what became of the run into the ledger and says it in the queue's words.
-pub(super) async fn conclude(
-    environment: &Environment,
-    job: &Job,
-    run: &Run,
-    result: Result<(), JobError>,
-) -> Verdict {
+pub(super) async fn conclude(environment: &Environment, job: &Job, run: &Run, result: Result<(), JobError>) -> Verdict {
     let Err(error) = result else { return Verdict::Done };
     let reason = error.to_string();
     let (verdict, written) = match remedy(environment, &error) {
@@ -60,7 +55,7 @@ pub(super) async fn conclude(
     };
     tracing::warn!(
         job.kind = job.key.kind,
-        job.id = run.job_ids.first(),
+        job.id = run.ids.first(),
         ghl.location = job.key.lane,
         job.verdict = verdict.as_str(),
         error = reason,
@@ -88,7 +83,7 @@ fn remedy(environment: &Environment, error: &JobError) -> Remedy {
         }
         JobError::Records(error) if error.is_passing() => Remedy::Retry,
         // A push and a pull met over one record; the next run sees what the other wrote.
-        JobError::Records(RecordsError::Conflict { .. }) => Remedy::Retry,
+        JobError::Records(RecordsError::Conflict { .. }) | JobError::NoId => Remedy::Retry,
         JobError::Ghl(error) => match error.class() {
             Class::Passing => Remedy::Retry,
             Class::Throttling => Remedy::Hold(rest(environment, error)),

@@ -31,6 +31,9 @@ pub enum JobError {
         /// As the ledger says.
         kind: String,
     },
+    /// GHL created something and did not say what; the next run looks for it.
+    #[error("GHL's answer to a create holds no id")]
+    NoId,
     /// A create of an earlier run may still arrive; looking for it now would prove nothing.
     #[error("a create of an earlier run may still arrive")]
     TooEarlyToLook {

@@ -35,7 +35,10 @@ impl JobMetrics {
             ended: IntCounterVec::new(outcome, &["kind", "outcome"])?,
             duration: HistogramVec::new(duration.buckets(DURATION_BUCKETS.to_vec()), &["kind"])?,
             wait: HistogramVec::new(wait.buckets(WAIT_BUCKETS.to_vec()), &["kind", "priority"])?,
-            daily_remaining: IntGauge::new("clienty_quota_daily_remaining", "Calls left today, by the neediest location")?,
+            daily_remaining: IntGauge::new(
+                "clienty_quota_daily_remaining",
+                "Calls left today, by the neediest location",
+            )?,
             daily_by_location: Arc::default(),
         };
         registry.register(Box::new(metrics.ended.clone()))?;

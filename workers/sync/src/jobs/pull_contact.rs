@@ -21,9 +21,9 @@ pub(super) async fn run(task: &Task<'_>) -> Result<(), JobError> {
         ghl.list_notes(contact_id),
         ghl.list_appointments(contact_id),
     );
-    let mut tx = records.begin().await?;
+    let mut tx = records.begin(&task.run).await?;
     match contact {
-        Err(GhlError::Gone { .. }) => tx.mark_contact_gone(location, contact_id).await?,
+        Err(GhlError::Gone { .. }) => tx.mark_contact_gone(contact_id).await?,
         contact => {
             let zone = zone?;
             let pulled = Pulled {
@@ -35,11 +35,10 @@ pub(super) async fn run(task: &Task<'_>) -> Result<(), JobError> {
                     .map(|appointment| mapping::appointment::from_ghl(appointment, contact_id, &zone))
                     .collect(),
             };
-            tx.store_pull(location, &pulled, &snapshot).await?;
+            tx.store_pull(&pulled, &snapshot).await?;
         }
     }
-    tx.close_run(&task.run, &[]).await?;
-    tx.commit().await?;
+    tx.close_run(&[]).await?;
     Ok(())
 }
 

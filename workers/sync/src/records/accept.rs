@@ -10,8 +10,10 @@ use serde_json::Value;
 use sqlx::{AnyConnection, Row};
 use uuid::Uuid;
 
+use job_engine::Priority;
+
 use super::change::{self, Change, Unapplied};
-use super::ledger::{JobKey, JobKind, Priority, key_of};
+use super::ledger::{JobKey, JobKind, key_of};
 use super::sql::{CHUNK, sql, with_list, with_rows};
 use super::{Records, RecordsError};
 
@@ -257,7 +259,7 @@ pub(super) async fn insert_rows(connection: &mut AnyConnection, rows: Vec<NewRow
                 .bind(kind)
                 .bind(location_id)
                 .bind(record_id)
-                .bind(priority.as_i64())
+                .bind(i64::from(priority as u8))
                 .bind(data)
                 .bind(created_at_ms);
         }

@@ -165,16 +165,17 @@ impl Records {
         row.as_ref().map(row_of).transpose()
     }
 
-    /// Keeps what a create is about to send, while `run` still holds its ledger rows.
+    /// Keeps what a create is about to send, or forgets it (none) once it is known not to have arrived, while `run` still
+    /// holds its ledger rows.
     ///
     /// # Errors
     /// [`RecordsError::LostRun`] when it does not, or the row is gone: nothing may be sent then.
-    pub async fn set_intent<E: Entry>(&self, run: &Run, row_id: &str, sent: &E) -> Result<(), RecordsError> {
+    pub async fn set_intent<E: Entry>(&self, run: &Run, row_id: &str, sent: Option<&E>) -> Result<(), RecordsError> {
         let JobKey { kind, location_id, record_id } = &run.key;
         let _gate = self.gate().await;
         let kept = sqlx::query(sql!("set_intent"))
-            .bind(text_of(sent))
-            .bind(self.clock.now_ms())
+            .bind(sent.map(text_of))
+            .bind(sent.map(|_| self.clock.now_ms()))
             .bind(row_id)
             .bind(kind)
             .bind(location_id)

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use jiff::Timestamp;
+use job_engine::Priority;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::Row;
@@ -21,13 +22,11 @@ pub enum JobKind {
     PushTask,
     /// Make GHL's note equal to ours.
     PushNote,
-    /// Fetch all contacts of a location.
-    PullLocation,
 }
 
 impl JobKind {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::PullContact, Self::PushTask, Self::PushNote, Self::PullLocation];
+    pub const ALL: [Self; 3] = [Self::PullContact, Self::PushTask, Self::PushNote];
 
     /// The name in the ledger and in the queue.
     #[must_use]
@@ -36,7 +35,6 @@ impl JobKind {
             Self::PullContact => "pull_contact",
             Self::PushTask => "push_task",
             Self::PushNote => "push_note",
-            Self::PullLocation => "pull_location",
         }
     }
 
@@ -44,37 +42,6 @@ impl JobKind {
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == name)
-    }
-}
-
-/// Who goes first in a location.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Priority {
-    /// A person waits.
-    Interactive,
-    /// Something happened.
-    Realtime,
-    /// Imports and sweeps.
-    Bulk,
-}
-
-impl Priority {
-    /// The number in the ledger: lower goes first.
-    pub(super) fn as_i64(self) -> i64 {
-        match self {
-            Self::Interactive => 0,
-            Self::Realtime => 1,
-            Self::Bulk => 2,
-        }
-    }
-
-    fn from_i64(number: i64) -> Self {
-        match number {
-            0 => Self::Interactive,
-            1 => Self::Realtime,
-            _ => Self::Bulk,
-        }
     }
 }
 
@@ -161,6 +128,7 @@ pub struct Job {
     #[serde(flatten)]
     pub key: JobKey,
     /// Who goes first.
+    #[serde(serialize_with = "word")]
     pub priority: Priority,
     /// Where it stands.
     pub state: JobState,
@@ -352,6 +320,15 @@ pub(super) fn key_of(row: &AnyRow) -> Result<JobKey, RecordsError> {
     })
 }
 
+fn priority_of(row: &AnyRow) -> Result<Priority, RecordsError> {
+    let number: i64 = row.try_get("priority")?;
+    Ok(u8::try_from(number).ok().and_then(Priority::from_number).unwrap_or(Priority::Bulk))
+}
+
+fn word<S: serde::Serializer>(priority: &Priority, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(priority.as_str())
+}
+
 fn open_job_of(row: &AnyRow) -> Result<OpenJob, RecordsError> {
     let state = match row.try_get::<i64, _>("state_rank")? {
         0 => JobState::Running,
@@ -360,7 +337,7 @@ fn open_job_of(row: &AnyRow) -> Result<OpenJob, RecordsError> {
     };
     Ok(OpenJob {
         key: key_of(row)?,
-        priority: Priority::from_i64(row.try_get("priority")?),
+        priority: priority_of(row)?,
         attempts: row.try_get("attempts")?,
         due_at_ms: row.try_get("due_at")?,
         state,
@@ -372,14 +349,18 @@ fn job_of(row: &AnyRow) -> Result<Job, RecordsError> {
     let state: String = row.try_get("state")?;
     let data: String = row.try_get("data")?;
     let Some(state) = JobState::parse(&state) else {
-        return Err(RecordsError::Corrupt { table: "jobs", row: id, reason: "its state is not one of ours".to_owned() });
+        return Err(RecordsError::Corrupt {
+            table: "jobs",
+            row: id,
+            reason: "its state is not one of ours".to_owned(),
+        });
     };
     Ok(Job {
         event_id: row.try_get("event_id")?,
         source: row.try_get("source")?,
         event_type: row.try_get("event_type")?,
         key: key_of(row)?,
-        priority: Priority::from_i64(row.try_get("priority")?),
+        priority: priority_of(row)?,
         state,
         epoch: row.try_get("epoch")?,
         attempts: row.try_get("attempts")?,

@@ -11,8 +11,10 @@ use sqlx::Row;
 use sqlx::query::Query;
 use uuid::Uuid;
 
+use job_engine::Priority;
+
 use super::accept::insert_rows;
-use super::ledger::{JobKey, JobKind, JobState, Priority};
+use super::ledger::{JobKey, JobKind, JobState};
 use super::sql::sql;
 use super::{Records, RecordsError, Write};
 
@@ -136,15 +138,20 @@ impl Records {
     /// # Errors
     /// [`RecordsError::LostRun`] or [`RecordsError::Database`], as for all endings.
     pub async fn retry_run(&self, run: &Run, error: &str, due_at_ms: i64) -> Result<(), RecordsError> {
-        self.reopen(run, Some(due_at_ms), Some(error)).await
+        self.reopen(run, Some(due_at_ms), 1, Some(error)).await
     }
 
-    /// Gives the rows back without an attempt spent: scheduled for `due_at_ms`, or waiting.
+    /// Gives the rows back without an attempt spent: scheduled for `due_at_ms`, or waiting. `reason` is for people.
     ///
     /// # Errors
     /// See [`Records::retry_run`].
-    pub async fn release_run(&self, run: &Run, due_at_ms: Option<i64>) -> Result<(), RecordsError> {
-        self.reopen(run, due_at_ms, None).await
+    pub async fn release_run(
+        &self,
+        run: &Run,
+        due_at_ms: Option<i64>,
+        reason: Option<&str>,
+    ) -> Result<(), RecordsError> {
+        self.reopen(run, due_at_ms, 0, reason).await
     }
 
     /// Gives the rows up, with the reason for the person who will look.
@@ -177,15 +184,21 @@ impl Records {
         Ok(buried.rows_affected())
     }
 
-    /// Opens the rows of `run` again; an error means that an attempt was spent.
-    async fn reopen(&self, run: &Run, due_at_ms: Option<i64>, error: Option<&str>) -> Result<(), RecordsError> {
+    /// Opens the rows of `run` again.
+    async fn reopen(
+        &self,
+        run: &Run,
+        due_at_ms: Option<i64>,
+        attempts_spent: i64,
+        reason: Option<&str>,
+    ) -> Result<(), RecordsError> {
         let state = if due_at_ms.is_some() { JobState::Scheduled } else { JobState::Waiting };
         let mut write = self.write().await?;
         let reopened = fenced(sql!("reopen_run"), run)
             .bind(state.as_str())
             .bind(due_at_ms)
-            .bind(i64::from(error.is_some()))
-            .bind(error)
+            .bind(attempts_spent)
+            .bind(reason)
             .execute(write.conn())
             .await?;
         run.held_all(reopened.rows_affected())?;
@@ -205,12 +218,8 @@ impl Run {
 
 async fn finish(write: &mut Write, run: &Run, state: JobState, reason: Option<&str>) -> Result<(), RecordsError> {
     let now_ms = write.now_ms;
-    let finished = fenced(sql!("finish_run"), run)
-        .bind(state.as_str())
-        .bind(now_ms)
-        .bind(reason)
-        .execute(write.conn())
-        .await?;
+    let finished =
+        fenced(sql!("finish_run"), run).bind(state.as_str()).bind(now_ms).bind(reason).execute(write.conn()).await?;
     run.held_all(finished.rows_affected())
 }
 

@@ -1,4 +1,4 @@
--- Gives back the rows that the run still holds. $7 is 1 when an attempt was spent, else 0.
+-- Gives back the rows that the run still holds. $7: attempts spent, 0 or 1.
 update jobs
 set state = $5, due_at = $6, attempts = attempts + $7, last_error = coalesce($8, last_error)
 where finished_at is null

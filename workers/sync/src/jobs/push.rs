@@ -1,0 +1,145 @@
+//! What pushing a task and pushing a note have in common: GHL is made equal to our record, from its present state and with the fewest
+//! calls.
+//!
+//! GHL has no idempotency key, so a create is announced in the record before it is sent (law 7). A run that finds such an announcement knows
+//! that a create got lost on its way; it looks whether GHL has the entry, and adopts it instead of creating it again.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use super::{JobError, Task};
+use crate::ghl::{self, GhlError, Subject};
+use crate::records::{Entry, EntryRow};
+
+/// The calls of one kind of entry.
+pub(super) trait Push: Entry {
+    /// All entries of the contact in GHL.
+    async fn list(ghl: ghl::Run<'_>, contact: &str) -> Result<Vec<Self>, GhlError>;
+
+    /// The one among `remote` that is the announced create.
+    fn lost<'a>(announced: &Self, remote: &'a [Self], linked: &HashSet<String>) -> Option<&'a str>;
+
+    /// Whether GHL would take it at all; asked before anything is announced.
+    fn check(&self) -> Result<(), JobError>;
+
+    /// Creates it; the entry as GHL holds it then.
+    async fn create(&self, ghl: ghl::Run<'_>, contact: &str) -> Result<Self, JobError>;
+
+    /// Changes what differs from `base`; none where nothing does.
+    async fn change(&self, ghl: ghl::Run<'_>, contact: &str, id: &str, base: &Self) -> Result<Option<Self>, GhlError>;
+
+    /// Deletes it.
+    async fn delete(ghl: ghl::Run<'_>, contact: &str, id: &str) -> Result<(), GhlError>;
+}
+
+/// What GHL holds after the calls.
+enum Outcome<E> {
+    /// The entry, as it is there now.
+    Holds { id: String, entry: E },
+    /// What it held before.
+    Unchanged,
+    /// No such entry.
+    Nothing,
+    /// Not even the contact.
+    ContactGone,
+}
+
+pub(super) async fn run<E: Push>(task: &Task<'_>) -> Result<(), JobError> {
+    let records = &task.environment.records;
+    let pushed = match records.entry::<E>(task.record()).await? {
+        // A pull found it gone from GHL, and nothing of it is left.
+        None => None,
+        Some(row) => Some((push(task, &row).await?, row)),
+    };
+    let mut tx = records.begin(&task.run).await?;
+    match pushed {
+        None | Some((Outcome::Unchanged, _)) => {}
+        Some((Outcome::Holds { id, entry }, row)) => tx.pushed(&row, &id, &entry).await?,
+        Some((Outcome::Nothing, row)) => tx.removed(&row).await?,
+        Some((Outcome::ContactGone, row)) => tx.mark_contact_gone(&row.contact_id).await?,
+    }
+    tx.close_run(&[]).await?;
+    Ok(())
+}
+
+async fn push<E: Push>(task: &Task<'_>, row: &EntryRow<E>) -> Result<Outcome<E>, JobError> {
+    let contact = row.contact_id.as_str();
+    // What GHL holds: as agreed before, or what a lost create turns out to have made.
+    let (id, base, adopted) = match (&row.ghl_id, &row.base, &row.intent) {
+        (Some(id), Some(base), _) => (id.clone(), base.clone(), false),
+        (None, _, Some(announced)) => match find_lost(task, row, announced).await? {
+            Some((id, found)) => (id, found, true),
+            None => return create(task, row).await,
+        },
+        _ => return create(task, row).await,
+    };
+    if row.deleted {
+        return match E::delete(task.ghl(), contact, &id).await {
+            Ok(()) | Err(GhlError::Gone { .. }) => Ok(Outcome::Nothing),
+            Err(error) => Err(error.into()),
+        };
+    }
+    match row.doc.change(task.ghl(), contact, &id, &base).await {
+        Ok(Some(entry)) => Ok(Outcome::Holds { id, entry }),
+        Ok(None) if adopted => Ok(Outcome::Holds { id, entry: base }),
+        Ok(None) => Ok(Outcome::Unchanged),
+        // Deleted in GHL while it was edited here: the deletion stands.
+        Err(GhlError::Gone { what: Subject::Contact }) => Ok(Outcome::ContactGone),
+        Err(GhlError::Gone { .. }) => Ok(Outcome::Nothing),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn create<E: Push>(task: &Task<'_>, row: &EntryRow<E>) -> Result<Outcome<E>, JobError> {
+    if row.deleted {
+        return Ok(Outcome::Nothing);
+    }
+    row.doc.check()?;
+    let records = &task.environment.records;
+    records.set_intent(&task.run, &row.row_id, Some(&row.doc)).await?;
+    match row.doc.create(task.ghl(), &row.contact_id).await {
+        Ok(entry) => match entry.ghl_id().map(str::to_owned) {
+            Some(id) => Ok(Outcome::Holds { id, entry }),
+            // The announcement stays: the next run looks for what was created.
+            None => Err(JobError::NoId),
+        },
+        Err(JobError::Ghl(error)) if !error.outcome_unknown() => {
+            records.set_intent::<E>(&task.run, &row.row_id, None).await?;
+            match error {
+                GhlError::Gone { .. } => Ok(Outcome::ContactGone),
+                error => Err(error.into()),
+            }
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The entry that an earlier run announced, with its id, where GHL has it.
+async fn find_lost<E: Push>(
+    task: &Task<'_>,
+    row: &EntryRow<E>,
+    announced: &E,
+) -> Result<Option<(String, E)>, JobError> {
+    let wait = until_it_cannot_arrive(task, row.intent_at_ms);
+    if !wait.is_zero() {
+        return Err(JobError::TooEarlyToLook { wait });
+    }
+    let remote = match E::list(task.ghl(), &row.contact_id).await {
+        Ok(remote) => remote,
+        Err(GhlError::Gone { .. }) => Vec::new(),
+        Err(error) => return Err(error.into()),
+    };
+    let linked = task.environment.records.linked_ids::<E>(&row.location_id, &row.contact_id).await?;
+    let found = E::lost(announced, &remote, &linked).map(str::to_owned);
+    Ok(found.and_then(|id| {
+        let entry = remote.into_iter().find(|entry| entry.ghl_id() == Some(&id))?;
+        Some((id, entry))
+    }))
+}
+
+/// How long a create that was announced at `intent_at_ms` may still be under way: a look before that proves nothing.
+fn until_it_cannot_arrive(task: &Task<'_>, intent_at_ms: Option<i64>) -> Duration {
+    let Some(announced) = intent_at_ms else { return Duration::ZERO };
+    let gone_by = u64::try_from(task.environment.clock.now_ms().saturating_sub(announced)).unwrap_or(0);
+    task.environment.call_timeout.saturating_sub(Duration::from_millis(gone_by))
+}

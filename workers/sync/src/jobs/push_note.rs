@@ -1,0 +1,39 @@
+//! `push_note`: creates, updates or deletes a note in GHL.
+
+use std::collections::HashSet;
+
+use super::JobError;
+use super::push::Push;
+use crate::decide::adopt::{self, NoteFingerprint};
+use crate::decide::push_note::{NotePlan, plan};
+use crate::ghl::{self, GhlError};
+use crate::mapping::note;
+use crate::records::model::Note;
+
+impl Push for Note {
+    async fn list(ghl: ghl::Run<'_>, contact: &str) -> Result<Vec<Self>, GhlError> {
+        let remote = ghl.list_notes(contact).await?;
+        Ok(remote.into_iter().map(|held| note::from_ghl(held, contact)).collect())
+    }
+
+    fn lost<'a>(announced: &Self, remote: &'a [Self], linked: &HashSet<String>) -> Option<&'a str> {
+        adopt::lost_note(&NoteFingerprint::of(announced), remote, linked)
+    }
+
+    fn check(&self) -> Result<(), JobError> {
+        Ok(())
+    }
+
+    async fn create(&self, ghl: ghl::Run<'_>, contact: &str) -> Result<Self, JobError> {
+        Ok(note::from_ghl(ghl.create_note(contact, &note::to_new(self)).await?, contact))
+    }
+
+    async fn change(&self, ghl: ghl::Run<'_>, contact: &str, id: &str, base: &Self) -> Result<Option<Self>, GhlError> {
+        let NotePlan::Update(changes) = plan(self, Some(base), false) else { return Ok(None) };
+        Ok(Some(note::from_ghl(ghl.update_note(contact, id, &note::to_update(changes)).await?, contact)))
+    }
+
+    async fn delete(ghl: ghl::Run<'_>, contact: &str, id: &str) -> Result<(), GhlError> {
+        ghl.delete_note(contact, id).await
+    }
+}
