@@ -197,7 +197,9 @@ fn sqlite_url(url: &str) -> Result<String, RecordsError> {
     let rest = url.trim_start_matches("sqlite:").trim_start_matches("//");
     let path = rest.split('?').next().unwrap_or_default();
     if path.is_empty() || path == ":memory:" || rest.contains("mode=memory") {
-        return Err(RecordsError::Url("SQLite needs a file: in memory, each connection would see a database of its own"));
+        return Err(RecordsError::Url(
+            "SQLite needs a file: in memory, each connection would see a database of its own",
+        ));
     }
     if let Some(folder) = Path::new(path).parent() {
         std::fs::create_dir_all(folder).map_err(RecordsError::Folder)?;

@@ -182,9 +182,8 @@ impl Vault {
         let (nonce, ciphertext) = bytes.split_at_checked(NONCE_LEN).ok_or_else(not_opened)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| not_opened())?;
         let mut buffer = ciphertext.to_vec();
-        let opened = key
-            .open_in_place(nonce, Aad::from(associated.as_bytes()), &mut buffer)
-            .map_err(|_| not_opened())?;
+        let opened =
+            key.open_in_place(nonce, Aad::from(associated.as_bytes()), &mut buffer).map_err(|_| not_opened())?;
         let secret = std::str::from_utf8(opened).map_err(|_| not_opened())?;
         Ok(SecretString::from(secret))
     }

@@ -93,11 +93,8 @@ impl Records {
     pub async fn rotate_key(&self, id: &str) -> Result<Option<SecretString>, RecordsError> {
         let secret = new_secret()?;
         let _gate = self.gate().await;
-        let rotated = sqlx::query(sql!("rotate_key"))
-            .bind(hash_of(secret.expose_secret()))
-            .bind(id)
-            .execute(&self.pool)
-            .await?;
+        let rotated =
+            sqlx::query(sql!("rotate_key")).bind(hash_of(secret.expose_secret())).bind(id).execute(&self.pool).await?;
         Ok((rotated.rows_affected() == 1).then(|| text_of(id, &secret)))
     }
 
@@ -107,8 +104,7 @@ impl Records {
     /// See [`Records::create_key`].
     pub async fn revoke_key(&self, id: &str) -> Result<bool, RecordsError> {
         let _gate = self.gate().await;
-        let revoked =
-            sqlx::query(sql!("revoke_key")).bind(self.clock.now_ms()).bind(id).execute(&self.pool).await?;
+        let revoked = sqlx::query(sql!("revoke_key")).bind(self.clock.now_ms()).bind(id).execute(&self.pool).await?;
         Ok(revoked.rows_affected() == 1)
     }
 }

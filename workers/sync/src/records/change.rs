@@ -163,11 +163,7 @@ async fn find<E: Entry>(
     }
 }
 
-async fn edit<E: Entry>(
-    write: &mut Write,
-    row: EntryRow<E>,
-    change: &EntryChange<E>,
-) -> Result<String, Unapplied> {
+async fn edit<E: Entry>(write: &mut Write, row: EntryRow<E>, change: &EntryChange<E>) -> Result<String, Unapplied> {
     if change.contact_id.as_ref().is_some_and(|contact_id| *contact_id != row.contact_id) {
         return refuse("contactId", format!("the {} belongs to another contact", E::KIND));
     }
@@ -199,11 +195,7 @@ async fn edit<E: Entry>(
     Ok(row.row_id)
 }
 
-async fn create<E: Entry>(
-    write: &mut Write,
-    location_id: &str,
-    change: &EntryChange<E>,
-) -> Result<String, Unapplied> {
+async fn create<E: Entry>(write: &mut Write, location_id: &str, change: &EntryChange<E>) -> Result<String, Unapplied> {
     if change.ghl_id.is_some() {
         return refuse(E::GHL_ID_FIELD, format!("no {} of that id is known; GHL gives a new one its id", E::KIND));
     }

@@ -63,7 +63,8 @@ pub(super) async fn append(write: &mut Write) -> Result<(), RecordsError> {
         let mut insert = sqlx::query(with_rows(sql!("insert_changes"), chunk.len(), 7)).persistent(false);
         for (seq, Changed { location_id, contact_id, record, record_id, op }) in chunk {
             let op = if op == ChangeOp::Stored { "stored" } else { "deleted" };
-            insert = insert.bind(seq).bind(location_id).bind(contact_id).bind(record).bind(record_id).bind(op).bind(now_ms);
+            insert =
+                insert.bind(seq).bind(location_id).bind(contact_id).bind(record).bind(record_id).bind(op).bind(now_ms);
         }
         insert.execute(write.conn()).await?;
     }
@@ -82,10 +83,11 @@ impl Records {
         };
         let rows: Vec<(i64, String, String, String, String, String, i64)> =
             sqlx::query_as(sql!("list_changes")).bind(after).bind(limit).fetch_all(&self.pool).await?;
-        let item = |(seq, location_id, contact_id, record, record_id, op, changed_at): (i64, _, _, _, _, String, i64)| {
-            let op = if op == "stored" { ChangeOp::Stored } else { ChangeOp::Deleted };
-            ChangeItem { seq, location_id, contact_id, record, record_id, op, changed_at: timestamp(changed_at) }
-        };
+        let item =
+            |(seq, location_id, contact_id, record, record_id, op, changed_at): (i64, _, _, _, _, String, i64)| {
+                let op = if op == "stored" { ChangeOp::Stored } else { ChangeOp::Deleted };
+                ChangeItem { seq, location_id, contact_id, record, record_id, op, changed_at: timestamp(changed_at) }
+            };
         let items: Vec<ChangeItem> = rows.into_iter().map(item).collect();
         let last = items.last().map_or(after, |item| item.seq);
         Ok(Page { items, next_cursor: Some(last.to_string()) })

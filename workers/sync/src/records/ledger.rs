@@ -372,7 +372,11 @@ fn job_of(row: &AnyRow) -> Result<Job, RecordsError> {
     let state: String = row.try_get("state")?;
     let data: String = row.try_get("data")?;
     let Some(state) = JobState::parse(&state) else {
-        return Err(RecordsError::Corrupt { table: "jobs", row: id, reason: "its state is not one of ours".to_owned() });
+        return Err(RecordsError::Corrupt {
+            table: "jobs",
+            row: id,
+            reason: "its state is not one of ours".to_owned(),
+        });
     };
     Ok(Job {
         event_id: row.try_get("event_id")?,

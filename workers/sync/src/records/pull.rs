@@ -50,11 +50,8 @@ impl Records {
             .bind(contact_id)
             .fetch_optional(&self.pool)
             .await?;
-        let entries: Vec<(String, i64)> = sqlx::query_as(sql!("snapshot_entries"))
-            .bind(location_id)
-            .bind(contact_id)
-            .fetch_all(&self.pool)
-            .await?;
+        let entries: Vec<(String, i64)> =
+            sqlx::query_as(sql!("snapshot_entries")).bind(location_id).bind(contact_id).fetch_all(&self.pool).await?;
         Ok(Snapshot { contact: contact.unwrap_or(0), entries: entries.into_iter().collect() })
     }
 }

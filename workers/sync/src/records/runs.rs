@@ -205,12 +205,8 @@ impl Run {
 
 async fn finish(write: &mut Write, run: &Run, state: JobState, reason: Option<&str>) -> Result<(), RecordsError> {
     let now_ms = write.now_ms;
-    let finished = fenced(sql!("finish_run"), run)
-        .bind(state.as_str())
-        .bind(now_ms)
-        .bind(reason)
-        .execute(write.conn())
-        .await?;
+    let finished =
+        fenced(sql!("finish_run"), run).bind(state.as_str()).bind(now_ms).bind(reason).execute(write.conn()).await?;
     run.held_all(finished.rows_affected())
 }
 

@@ -69,11 +69,8 @@ impl Records {
     /// [`RecordsError::Database`] or [`RecordsError::Corrupt`].
     pub async fn contact_view(&self, location_id: &str, contact_id: &str) -> Result<Option<ContactView>, RecordsError> {
         let mut connection = self.pool.acquire().await?;
-        let contact: Option<(String, i64)> = sqlx::query_as(sql!("contact"))
-            .bind(location_id)
-            .bind(contact_id)
-            .fetch_optional(&mut *connection)
-            .await?;
+        let contact: Option<(String, i64)> =
+            sqlx::query_as(sql!("contact")).bind(location_id).bind(contact_id).fetch_optional(&mut *connection).await?;
         let Some((doc, synced_at)) = contact else {
             return Ok(None);
         };
