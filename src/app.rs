@@ -7,10 +7,10 @@ use job_engine::{Backoff, Claiming, FirstMeeting, Hurry, Limit, Pool, PoolConfig
 use secrecy::ExposeSecret;
 use sync_workers::clock::Clock;
 use sync_workers::ghl;
-use sync_workers::jobs::{Environment, Worker};
+use sync_workers::jobs::{Environment, Worker, Zones};
 use sync_workers::records::{self, Records};
 use sync_workers::sweeper;
-use sync_workers::vault::Vault;
+use sync_workers::vault::{MasterKeys, Vault};
 use tokio::task::JoinHandle;
 
 use crate::config::Config;
@@ -44,7 +44,7 @@ pub enum AppError {
     #[error(transparent)]
     Client(#[from] ghl::BuildError),
     #[error(
-        "no master key is set, so tokens can't be sealed or opened: set CLIENTY_MASTER_KEYS, for instance to \
+        "no master key is set (or two have the same id), so tokens can't be sealed or opened: set CLIENTY_MASTER_KEYS, for instance to \
          \"k1:$(openssl rand -base64 32)\", and keep it safe"
     )]
     NoMasterKey,
@@ -90,6 +90,7 @@ impl App {
             backoff: Backoff::default(),
             interval: ghl.burst_interval,
             call_timeout: ghl.timeout,
+            zones: Zones::default(),
             metrics: self.metrics.jobs.clone(),
         };
         let config = PoolConfig { name: "sync".to_owned(), concurrency: self.config.worker.concurrency };
@@ -135,7 +136,8 @@ pub async fn open_records(config: &Config, clock: &Clock) -> Result<Records, rec
 /// # Errors
 /// [`AppError::NoMasterKey`].
 pub fn vault(config: &Config) -> Result<Vault, AppError> {
-    Vault::new(&config.secrets.master_keys).ok_or(AppError::NoMasterKey)
+    let keys = config.secrets.master_keys.iter().map(|key| (key.id.clone(), key.key.expose_secret()));
+    MasterKeys::new(keys).map(Vault::new).ok_or(AppError::NoMasterKey)
 }
 
 async fn open_queue(config: &Config, records: &Records, clock: &Clock) -> Result<Queue, AppError> {

@@ -160,7 +160,7 @@ fn instant(value: &Value) -> Option<Timestamp> {
 
 fn local(value: &Value, zone: &TimeZone) -> Option<Timestamp> {
     let wall: DateTime = value.as_str()?.parse().ok()?;
-    Some(wall.to_zoned(zone.clone()).ok()?.timestamp())
+    zone.to_ambiguous_timestamp(wall).compatible().ok()
 }
 
 /// The name that a reader expects: GHL's own, else first and last name.

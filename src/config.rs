@@ -98,6 +98,14 @@ pub struct MasterKey {
     pub key: Arc<SecretBox<[u8; 32]>>,
 }
 
+impl MasterKey {
+    /// A fresh key, for what need not outlive the process.
+    #[must_use]
+    pub fn random(id: &str) -> Self {
+        Self { id: id.to_owned(), key: Arc::new(SecretBox::new(Box::new(rand::random()))) }
+    }
+}
+
 /// `[ghl]`
 #[derive(Debug, Clone)]
 pub struct Ghl {

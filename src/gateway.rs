@@ -21,6 +21,7 @@ mod parameters;
 mod problem;
 mod request_id;
 
+pub use jobs::describe as describe_job;
 pub use problem::Problem;
 
 /// The largest body that is read.

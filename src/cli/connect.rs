@@ -40,10 +40,7 @@ pub(super) async fn run(context: Context, args: Args) -> anyhow::Result<Outcome>
     let vault = vault(&context.config)?;
     let records = open_records(&context.config, &Clock::system()).await?;
     let sealed = vault.seal(&token, &location)?;
-    records.save_connection(&location, ConnectionKind::Pit, &sealed, None).await?;
-    if let Some(zone) = zone {
-        records.set_time_zone(&location, zone).await?;
-    }
+    records.save_connection(&location, ConnectionKind::Pit, &sealed, None, zone).await?;
     context.output.print(&json!({"locationId": location, "kind": "pit"}), |_| {
         format!("{location} is connected; events of it are accepted from now on")
     })?;

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use clap::Parser;
 use jiff::tz::TimeZone;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::json;
 use sync_workers::records::{ConnectionKind, JobFilter, JobState};
@@ -96,7 +95,7 @@ impl Demo {
         config.data.database_url = None;
         config.redis.url = None;
         config.ghl.api_url = sandbox.url();
-        config.secrets.master_keys = vec![MasterKey::random("demo")?];
+        config.secrets.master_keys = vec![MasterKey::random("demo")];
         if once {
             config.gateway.listen.set_port(0);
         }
@@ -104,7 +103,7 @@ impl Demo {
         let vault = vault(&app.config)?;
         for location in sandbox.locations() {
             let sealed = vault.seal(&SecretString::from(location.token), &location.id)?;
-            app.records.save_connection(&location.id, ConnectionKind::Pit, &sealed, Some(&location.name)).await?;
+            app.records.save_connection(&location.id, ConnectionKind::Pit, &sealed, Some(&location.name), None).await?;
         }
         let listen = app.config.gateway.listen;
         let server = Server::start(listen, app.gateway().routes())
@@ -117,6 +116,7 @@ impl Demo {
     /// Tells how to use it.
     async fn introduce(&self, output: Output) -> anyhow::Result<()> {
         let (_, key) = self.app.records.create_key("demo").await?;
+        let key = key.expose_secret();
         let url = format!("http://{}", self.server.address);
         let location = self.sandbox.locations().into_iter().next().context("the sandbox has a location")?;
         let contact = self.contacts(&location.id).into_iter().next().context("the sandbox has a contact")?;
@@ -213,8 +213,8 @@ impl Demo {
             tasks,
             notes,
             appointments,
-            ghl_calls: stats.locations.iter().map(|location| location.calls).sum(),
-            throttled: stats.locations.iter().map(|location| location.throttled).sum(),
+            ghl_calls: stats.locations.values().map(|location| location.calls).sum(),
+            throttled: stats.locations.values().map(|location| location.throttled).sum(),
             mismatches: mismatches.len(),
             seconds: 0.0,
             examples: mismatches.into_iter().take(10).collect(),

@@ -1,6 +1,7 @@
 //! `keys`: the API keys of producers and readers.
 
 use clap::Subcommand;
+use secrecy::ExposeSecret;
 use serde_json::json;
 use sync_workers::clock::Clock;
 
@@ -18,7 +19,7 @@ pub(super) enum Command {
     },
     /// List keys, without the keys themselves
     List,
-    /// Replace a key by a new one of the same name; the old one ends at once
+    /// Replace the secret of a key; the old one ends at once
     Rotate {
         /// From `keys list`
         id: String,
@@ -36,6 +37,7 @@ pub(super) async fn run(context: Context, command: Command) -> anyhow::Result<Ou
     match command {
         Command::Create { name } => {
             let (key, plain) = records.create_key(&name).await?;
+            let plain = plain.expose_secret();
             let made = json!({"id": key.id, "name": key.name, "key": plain});
             output.print(&made, |_| format!("{plain}\n\nThis is key {} of {name}. It is shown only now.", key.id))?;
         }
@@ -53,9 +55,10 @@ pub(super) async fn run(context: Context, command: Command) -> anyhow::Result<Ou
             })?;
         }
         Command::Rotate { id } => {
-            let Some((key, plain)) = records.rotate_key(&id).await? else { return Ok(unknown(&id)) };
-            let made = json!({"id": key.id, "name": key.name, "key": plain});
-            output.print(&made, |_| format!("{plain}\n\nThis is the new key {} of {}.", key.id, key.name))?;
+            let Some(plain) = records.rotate_key(&id).await? else { return Ok(unknown(&id)) };
+            let plain = plain.expose_secret();
+            let made = json!({"id": id, "key": plain});
+            output.print(&made, |_| format!("{plain}\n\nThis is key {id} from now on. It is shown only now."))?;
         }
         Command::Revoke { id } => {
             if !records.revoke_key(&id).await? {

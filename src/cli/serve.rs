@@ -7,21 +7,21 @@ use crate::app::{PATIENCE, Workers};
 use crate::gateway::Server;
 
 /// SIGTERM and SIGINT.
-pub struct Signals {
+pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Signals {
     /// Begins to listen; from here on a signal no longer kills the process.
-    pub fn listen() -> anyhow::Result<Self> {
+    pub(super) fn listen() -> anyhow::Result<Self> {
         let terminate = signal(SignalKind::terminate()).context("can't listen for SIGTERM")?;
         let interrupt = signal(SignalKind::interrupt()).context("can't listen for SIGINT")?;
         Ok(Self { terminate, interrupt })
     }
 
     /// The next of either.
-    pub async fn next(&mut self) {
+    pub(super) async fn next(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
@@ -30,7 +30,7 @@ impl Signals {
 }
 
 /// Serves until the first signal, then takes nothing new and finishes what runs; a second signal gives it back at once.
-pub async fn until_stopped(mut signals: Signals, server: Server, workers: Option<Workers>) {
+pub(super) async fn until_stopped(mut signals: Signals, server: Server, workers: Option<Workers>) {
     signals.next().await;
     tracing::info!("stopping: finishing what runs; a second signal gives it back at once");
     let hurry = workers.as_ref().map(Workers::hurry);

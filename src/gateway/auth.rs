@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use super::{Gateway, Problem};
 
 /// Lets a request pass that carries a key in force.
-pub async fn require_key(State(gateway): State<Gateway>, request: Request, next: Next) -> Response {
+pub(super) async fn require_key(State(gateway): State<Gateway>, request: Request, next: Next) -> Response {
     let Some(key) = bearer(&request) else {
         return unauthorized("send `Authorization: Bearer <API key>`; `clienty-sync keys create` makes one");
     };

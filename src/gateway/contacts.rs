@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::{Path, Query, State};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use sync_workers::records::{ContactView, ListQuery};
+use sync_workers::records::{ContactView, ListQuery, RecordsError};
 
 use super::parameters::Parameters;
 use super::{Gateway, Problem};
@@ -15,7 +15,7 @@ const DEFAULT_LIMIT: u32 = 50;
 const MOST: u32 = 500;
 
 /// `GET /v1/locations/{locationId}/contacts/{contactId}`: the contact with its tasks, notes and appointments.
-pub async fn show(
+pub(super) async fn show(
     State(gateway): State<Gateway>,
     Path((location, contact)): Path<(String, String)>,
 ) -> Result<Json<ContactView>, Problem> {
@@ -25,7 +25,7 @@ pub async fn show(
 }
 
 /// `GET /v1/locations/{locationId}/contacts?limit&cursor&query&updatedSince`.
-pub async fn list(
+pub(super) async fn list(
     State(gateway): State<Gateway>,
     Path(location): Path<String>,
     query: Query<HashMap<String, String>>,
@@ -39,6 +39,9 @@ pub async fn list(
         parameters.parse("updatedSince", "a time in RFC 3339, as 2026-03-01T09:00:00Z")?;
     let query = ListQuery { limit, cursor: parameters.text("cursor"), query: parameters.text("query"), updated_since };
     let page = gateway.producer.records().list_contacts(&location, &query).await;
-    let page = page.map_err(|error| Problem::internal(&error))?;
+    let page = page.map_err(|error| match error {
+        RecordsError::Cursor => Problem::parameter("cursor", "must be the nextCursor of an earlier page"),
+        error => Problem::internal(&error),
+    })?;
     Ok(Json(json!({ "contacts": page.items, "nextCursor": page.next_cursor })))
 }

@@ -5,16 +5,16 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
+use sync_workers::records::{AcceptError, Refusal};
 
 use super::{BODY_LIMIT, Gateway, Problem};
-use crate::producer::SendError;
 use crate::triggers::{self, FieldError};
 
 /// The most events in one request.
 const MOST_EVENTS: usize = 1000;
 
 /// Checks every event completely, writes them to the ledger in one transaction, and answers 202.
-pub async fn accept(State(gateway): State<Gateway>, body: Body) -> Result<Response, Problem> {
+pub(super) async fn accept(State(gateway): State<Gateway>, body: Body) -> Result<Response, Problem> {
     let events = read(body).await?;
     let mut accepted_triggers = Vec::with_capacity(events.list.len());
     let mut problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "An event is wrong", "nothing was stored");
@@ -33,10 +33,10 @@ pub async fn accept(State(gateway): State<Gateway>, body: Body) -> Result<Respon
         return Err(problem);
     }
     let accepted = gateway.producer.send(&accepted_triggers).await.map_err(|error| match error {
-        SendError::Refused { index, field, message } => {
-            problem.with(events.batch.then_some(index), FieldError { field, message })
+        AcceptError::Refused(Refusal { index, field, message }) => {
+            problem.with(events.batch.then_some(index), FieldError { field: field.to_owned(), message })
         }
-        SendError::Records(error) => Problem::internal(&error),
+        AcceptError::Records(error) => Problem::internal(&error),
     })?;
     for (accepted, trigger) in accepted.iter().zip(&accepted_triggers) {
         if !accepted.duplicate {
@@ -51,7 +51,7 @@ pub async fn accept(State(gateway): State<Gateway>, body: Body) -> Result<Respon
 }
 
 /// A route asked with the wrong method.
-pub async fn method_not_allowed() -> Problem {
+pub(super) async fn method_not_allowed() -> Problem {
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "Wrong method", "the README lists each route with its method")
 }
 

@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 use super::{Gateway, Problem};
 
 /// `GET /healthz`: the process answers.
-pub async fn alive() -> Json<Value> {
+pub(super) async fn alive() -> Json<Value> {
     Json(json!({"status": "ok"}))
 }
 
 /// `GET /readyz`: the database and the queue answer, and the schema is this program's.
-pub async fn ready(State(gateway): State<Gateway>) -> Response {
+pub(super) async fn ready(State(gateway): State<Gateway>) -> Response {
     let (records, queue) = (gateway.producer.records(), gateway.producer.queue());
     let (database, migrations, reached) = tokio::join!(records.ping(), records.pending_migrations(), queue.ping());
     let schema = match &migrations {
@@ -35,7 +35,7 @@ pub async fn ready(State(gateway): State<Gateway>) -> Response {
 }
 
 /// `GET /metrics`: Prometheus' text format.
-pub async fn metrics(State(gateway): State<Gateway>) -> Result<Response, Problem> {
+pub(super) async fn metrics(State(gateway): State<Gateway>) -> Result<Response, Problem> {
     let (records, queue) = (gateway.producer.records(), gateway.producer.queue());
     let text = gateway.metrics.render(records, queue).await.map_err(|error| Problem::internal(&error))?;
     Ok(([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response())

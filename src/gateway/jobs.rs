@@ -9,7 +9,7 @@ use sync_workers::records::{Job, JobState};
 use super::{Gateway, Problem};
 
 /// One job.
-pub async fn show(State(gateway): State<Gateway>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
+pub(super) async fn show(State(gateway): State<Gateway>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
     let job = gateway.producer.records().job(&id).await.map_err(|error| Problem::internal(&error))?;
     let job = job.ok_or_else(|| Problem::not_found("no such job; ids are in the answer to POST /v1/events"))?;
     Ok(Json(describe(&job, gateway.producer.queue()).await))
@@ -23,7 +23,7 @@ pub async fn describe(job: &Job, queue: &Queue) -> Value {
         "locationId": job.key.location_id,
         "recordId": job.key.record_id,
         "eventType": job.event_type,
-        "priority": job.priority,
+        "priority": job.priority.as_str(),
         "state": job.state,
         "attempts": job.attempts,
         "lastError": job.last_error,

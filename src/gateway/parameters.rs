@@ -9,11 +9,11 @@ use axum::extract::Query;
 use super::Problem;
 
 /// The query of a request.
-pub struct Parameters(HashMap<String, String>);
+pub(super) struct Parameters(HashMap<String, String>);
 
 impl Parameters {
     /// Takes the query apart; a parameter not in `known` is refused, since ignoring it would answer another question.
-    pub fn new(Query(query): Query<HashMap<String, String>>, known: &[&str]) -> Result<Self, Problem> {
+    pub(super) fn new(Query(query): Query<HashMap<String, String>>, known: &[&str]) -> Result<Self, Problem> {
         match query.keys().find(|name| !known.contains(&name.as_str())) {
             Some(unknown) => Err(Problem::parameter(unknown, format!("is not known; known are {}", known.join(", ")))),
             None => Ok(Self(query)),
@@ -21,12 +21,12 @@ impl Parameters {
     }
 
     /// A text; empty counts as absent.
-    pub fn text(&self, name: &str) -> Option<String> {
+    pub(super) fn text(&self, name: &str) -> Option<String> {
         self.0.get(name).filter(|text| !text.is_empty()).cloned()
     }
 
     /// Anything that is written as one word.
-    pub fn parse<T: FromStr>(&self, name: &str, expected: impl Display) -> Result<Option<T>, Problem> {
+    pub(super) fn parse<T: FromStr>(&self, name: &str, expected: impl Display) -> Result<Option<T>, Problem> {
         let read = |text: String| text.parse().map_err(|_| Problem::parameter(name, format!("must be {expected}")));
         self.text(name).map(read).transpose()
     }

@@ -48,7 +48,7 @@ impl Problem {
     }
 
     /// 500 without a word on the inside: the log has it.
-    pub fn internal(error: &dyn std::error::Error) -> Self {
+    pub fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
         tracing::error!(error, "a request failed");
         let detail = "it is logged under this answer's x-request-id; the request may be sent again";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Something failed here", detail)

@@ -11,7 +11,7 @@ use uuid::Uuid;
 const NAME: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Names the request, and logs how it ended.
-pub async fn give(request: Request, next: Next) -> Response {
+pub(super) async fn give(request: Request, next: Next) -> Response {
     let id = given(&request).unwrap_or_else(|| Uuid::now_v7().to_string());
     let span = tracing::info_span!("request", request.id = id, http.method = %request.method());
     let (began, path) = (Instant::now(), request.uri().path().to_owned());

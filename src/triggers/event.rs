@@ -2,7 +2,7 @@
 
 use job_engine::Priority;
 use serde_json::{Map, Value};
-use sync_workers::records::{Change, JobKind, NewEvent, NoteChange, NotePatch, TaskChange, TaskPatch, Trigger};
+use sync_workers::records::{Act, Change, JobKind, NewEvent, NoteChange, NotePatch, TaskChange, TaskPatch, Trigger};
 
 use super::fields::{FieldError, Fields, kind_of};
 
@@ -99,15 +99,16 @@ fn work(
 }
 
 fn task(event_type: &str, contact_id: Option<&str>, fields: &mut Fields<'_>, data: &mut Fields<'_>) -> TaskChange {
-    let create = event_type == "task.created";
-    let clienty_task_id = data.text("clientyTaskId");
-    let task_id = data.text("taskId");
+    let act = act(event_type);
+    let create = act == Act::Create;
+    let clienty_id = data.text("clientyTaskId");
+    let ghl_id = data.text("taskId");
     if create {
         required(contact_id, fields);
-        if clienty_task_id.is_none() {
+        if clienty_id.is_none() {
             data.refuse("clientyTaskId", "is missing; without it a repeated event would create the task twice");
         }
-    } else if clienty_task_id.is_none() && task_id.is_none() {
+    } else if clienty_id.is_none() && ghl_id.is_none() {
         data.refuse("taskId", "is missing; send taskId or clientyTaskId");
     }
     let (title, due_date) = if create {
@@ -118,30 +119,37 @@ fn task(event_type: &str, contact_id: Option<&str>, fields: &mut Fields<'_>, dat
     let patch = TaskPatch {
         title,
         body: cleared(data, "body"),
-        due_date,
+        due_date: due_date.map(Some),
         completed: data.flag("completed").or((event_type == "task.completed").then_some(true)),
         assigned_to: cleared(data, "assignedTo"),
     };
-    let delete = event_type == "task.deleted";
-    TaskChange { clienty_task_id, task_id, contact_id: contact_id.map(str::to_owned), patch, create, delete }
+    TaskChange { act, clienty_id, ghl_id, contact_id: contact_id.map(str::to_owned), patch }
 }
 
 fn note(event_type: &str, contact_id: Option<&str>, fields: &mut Fields<'_>, data: &mut Fields<'_>) -> NoteChange {
-    let create = event_type == "note.created";
-    let clienty_note_id = data.text("clientyNoteId");
-    let note_id = data.text("noteId");
+    let act = act(event_type);
+    let create = act == Act::Create;
+    let clienty_id = data.text("clientyNoteId");
+    let ghl_id = data.text("noteId");
     if create {
         required(contact_id, fields);
-        if clienty_note_id.is_none() {
+        if clienty_id.is_none() {
             data.refuse("clientyNoteId", "is missing; without it a repeated event would create the note twice");
         }
-    } else if clienty_note_id.is_none() && note_id.is_none() {
+    } else if clienty_id.is_none() && ghl_id.is_none() {
         data.refuse("noteId", "is missing; send noteId or clientyNoteId");
     }
     let note_text = if create { Some(data.required_text("noteText")) } else { data.text("noteText") };
     let patch = NotePatch { note_text, user_id: cleared(data, "userId") };
-    let delete = event_type == "note.deleted";
-    NoteChange { clienty_note_id, note_id, contact_id: contact_id.map(str::to_owned), patch, create, delete }
+    NoteChange { act, clienty_id, ghl_id, contact_id: contact_id.map(str::to_owned), patch }
+}
+
+fn act(event_type: &str) -> Act {
+    match event_type.rsplit('.').next() {
+        Some("created") => Act::Create,
+        Some("deleted") => Act::Delete,
+        _ => Act::Edit,
+    }
 }
 
 /// A text that null clears and absence leaves alone.

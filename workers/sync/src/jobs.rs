@@ -25,9 +25,11 @@ mod pull_contact;
 mod push;
 mod push_note;
 mod push_task;
+mod zones;
 
 pub use error::JobError;
 pub use metrics::JobMetrics;
+pub use zones::Zones;
 
 /// What every job has at hand.
 #[derive(Clone)]
@@ -46,6 +48,8 @@ pub struct Environment {
     pub interval: Duration,
     /// How long one call may take: before that has passed, a lost create may still arrive.
     pub call_timeout: Duration,
+    /// The time zones of locations.
+    pub zones: Zones,
     /// What is counted.
     pub metrics: JobMetrics,
 }

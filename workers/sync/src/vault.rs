@@ -9,86 +9,28 @@ use std::fmt;
 use std::sync::Arc;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret, SecretString};
 
 /// Bytes of a master key.
-const KEY_LEN: usize = 32;
+pub const KEY_LEN: usize = 32;
 
 /// The master keys, newest first; at least one.
 pub struct MasterKeys(Vec<(String, RandomizedNonceKey)>);
 
-/// What is wrong with the list of master keys. Positions count from 1; no message holds key material.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum MasterKeysError {
-    /// Nothing but white space.
-    #[error("no master key given; expected `id:base64(32 bytes)`, comma separated, newest first")]
-    Empty,
-    /// Without a colon there is no telling which part is secret, so the entry is named by its place alone.
-    #[error("master key entry {position} is not of the form `id:base64(32 bytes)`")]
-    Malformed {
-        /// Place in the list.
-        position: usize,
-    },
-    /// Not base64 of the standard alphabet with padding.
-    #[error("master key entry {position} (`{id}`) is not valid base64")]
-    NotBase64 {
-        /// Place in the list.
-        position: usize,
-        /// The key's id.
-        id: String,
-    },
-    /// Too short or too long.
-    #[error("master key entry {position} (`{id}`) has {length} bytes; {KEY_LEN} are needed")]
-    WrongLength {
-        /// Place in the list.
-        position: usize,
-        /// The key's id.
-        id: String,
-        /// Bytes after decoding.
-        length: usize,
-    },
-    /// Two entries with one id: it would be left to chance which one opens.
-    #[error("master key entry {position} repeats the id `{id}`")]
-    Repeated {
-        /// Place in the list.
-        position: usize,
-        /// The key's id.
-        id: String,
-    },
-}
-
 impl MasterKeys {
-    /// Reads `id:base64(32 bytes)` entries, comma separated, newest first.
-    ///
-    /// # Errors
-    /// [`MasterKeysError`] names the first entry at fault.
-    pub fn parse(text: &str) -> Result<Self, MasterKeysError> {
-        let mut keys = Vec::new();
+    /// Keys with their ids, newest first; none where there are none, or an id is there twice: it would be left to chance
+    /// which one opens.
+    #[must_use]
+    pub fn new<'a>(keys: impl IntoIterator<Item = (String, &'a [u8; KEY_LEN])>) -> Option<Self> {
         let mut ids = HashSet::new();
-        if text.trim().is_empty() {
-            return Err(MasterKeysError::Empty);
-        }
-        for (index, entry) in text.split(',').enumerate() {
-            let position = index + 1;
-            let (id, encoded) = entry.trim().split_once(':').ok_or(MasterKeysError::Malformed { position })?;
-            if id.is_empty() {
-                return Err(MasterKeysError::Malformed { position });
-            }
-            let id = id.to_owned();
-            let Ok(bytes) = STANDARD.decode(encoded) else {
-                return Err(MasterKeysError::NotBase64 { position, id });
-            };
-            let Ok(key) = RandomizedNonceKey::new(&AES_256_GCM, &bytes) else {
-                return Err(MasterKeysError::WrongLength { position, id, length: bytes.len() });
-            };
+        let mut usable = Vec::new();
+        for (id, bytes) in keys {
             if !ids.insert(id.clone()) {
-                return Err(MasterKeysError::Repeated { position, id });
+                return None;
             }
-            keys.push((id, key));
+            usable.push((id, RandomizedNonceKey::new(&AES_256_GCM, bytes).ok()?));
         }
-        Ok(Self(keys))
+        (!usable.is_empty()).then_some(Self(usable))
     }
 }
 
@@ -189,7 +131,7 @@ impl Vault {
     }
 
     fn newest(&self) -> &(String, RandomizedNonceKey) {
-        // `MasterKeys::parse` returns at least one.
+        // `MasterKeys::new` returns at least one.
         &self.keys.0[0]
     }
 }
@@ -198,17 +140,14 @@ impl Vault {
 mod tests {
     use super::*;
 
-    fn entry(id: &str, byte: u8) -> String {
-        format!("{id}:{}", STANDARD.encode([byte; KEY_LEN]))
-    }
-
-    fn vault(text: &str) -> Vault {
-        Vault::new(MasterKeys::parse(text).unwrap())
+    fn vault(keys: &[(&str, u8)]) -> Vault {
+        let keys: Vec<_> = keys.iter().map(|(id, byte)| ((*id).to_owned(), [*byte; KEY_LEN])).collect();
+        Vault::new(MasterKeys::new(keys.iter().map(|(id, key)| (id.clone(), key))).unwrap())
     }
 
     #[test]
     fn a_sealed_secret_opens_for_its_owner_only() {
-        let vault = vault(&entry("k1", 1));
+        let vault = vault(&[("k1", 1)]);
         let sealed = vault.seal(&SecretString::from("pit-token"), "connection:loc1").unwrap();
         assert_eq!(vault.open(&sealed, "connection:loc1").unwrap().expose_secret(), "pit-token");
         let elsewhere = vault.open(&sealed, "connection:loc2").unwrap_err();
@@ -217,14 +156,14 @@ mod tests {
 
     #[test]
     fn another_key_under_the_same_id_does_not_open() {
-        let sealed = vault(&entry("k1", 1)).seal(&SecretString::from("pit-token"), "a").unwrap();
-        let refused = vault(&entry("k1", 2)).open(&sealed, "a").unwrap_err();
+        let sealed = vault(&[("k1", 1)]).seal(&SecretString::from("pit-token"), "a").unwrap();
+        let refused = vault(&[("k1", 2)]).open(&sealed, "a").unwrap_err();
         assert_eq!(refused, VaultError::NotOpened { key_id: "k1".to_owned() });
     }
 
     #[test]
     fn an_altered_or_cut_secret_does_not_open() {
-        let vault = vault(&entry("k1", 1));
+        let vault = vault(&[("k1", 1)]);
         let sealed = vault.seal(&SecretString::from("pit-token"), "a").unwrap();
         for at in 0..sealed.bytes.len() {
             let mut altered = sealed.clone();
@@ -237,38 +176,23 @@ mod tests {
 
     #[test]
     fn the_newest_key_seals_and_older_ones_still_open() {
-        let old = vault(&entry("k1", 1)).seal(&SecretString::from("pit-token"), "a").unwrap();
-        let both = vault(&format!("{}, {}", entry("k2", 2), entry("k1", 1)));
+        let old = vault(&[("k1", 1)]).seal(&SecretString::from("pit-token"), "a").unwrap();
+        let both = vault(&[("k2", 2), ("k1", 1)]);
         assert_eq!(both.open(&old, "a").unwrap().expose_secret(), "pit-token");
         assert_eq!(both.seal(&SecretString::from("x"), "a").unwrap().key_id, "k2");
-        let forgotten = vault(&entry("k2", 2)).open(&old, "a").unwrap_err();
+        let forgotten = vault(&[("k2", 2)]).open(&old, "a").unwrap_err();
         assert_eq!(forgotten, VaultError::UnknownKey { key_id: "k1".to_owned() });
     }
 
     #[test]
-    fn a_bad_list_names_its_entry_and_shows_no_key() {
-        let short = STANDARD.encode([7; 16]);
-        let cases = [
-            (" ".to_owned(), MasterKeysError::Empty),
-            (format!("{},{short}", entry("k1", 1)), MasterKeysError::Malformed { position: 2 }),
-            ("k1:?".to_owned(), MasterKeysError::NotBase64 { position: 1, id: "k1".to_owned() }),
-            (format!("k1:{short}"), MasterKeysError::WrongLength { position: 1, id: "k1".to_owned(), length: 16 }),
-            (
-                format!("{},{}", entry("k1", 1), entry("k1", 2)),
-                MasterKeysError::Repeated { position: 2, id: "k1".to_owned() },
-            ),
-        ];
-        for (text, expected) in cases {
-            let refused = MasterKeys::parse(&text).unwrap_err();
-            assert_eq!(refused, expected);
-            assert!(!refused.to_string().contains(&short));
-        }
+    fn no_key_and_a_repeated_id_are_refused() {
+        assert!(MasterKeys::new([]).is_none());
+        assert!(MasterKeys::new([("k1".to_owned(), &[1; KEY_LEN]), ("k1".to_owned(), &[2; KEY_LEN])]).is_none());
     }
 
     #[test]
     fn debug_shows_ids_only() {
-        let text = entry("k1", 1);
-        let vault = vault(&text);
+        let vault = vault(&[("k1", 1)]);
         let sealed = vault.seal(&SecretString::from("pit-token"), "a").unwrap();
         let shown = format!("{vault:?} {sealed:?}");
         assert_eq!(shown, "Vault { keys: [\"k1\"] } Sealed(k1, 37 bytes)");

@@ -154,7 +154,7 @@ impl Drop for Db {
 }
 
 fn vault() -> Vault {
-    Vault::new(MasterKeys::parse("k1:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=").unwrap())
+    Vault::new(MasterKeys::new([("k1".to_owned(), &[1; 32])]).unwrap())
 }
 
 fn event(id: Option<&str>, event_type: &str, contact_id: Option<&str>) -> NewEvent {
@@ -741,7 +741,7 @@ async fn a_connection_keeps_its_token_sealed(db: Db) {
     let records = &db.records;
     let connection = records.connection(LOC).await.unwrap().unwrap();
     assert_eq!(vault().open(&connection.token, LOC).unwrap().expose_secret(), "pit-token");
-    let other = Vault::new(MasterKeys::parse("k1:AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=").unwrap());
+    let other = Vault::new(MasterKeys::new([("k1".to_owned(), &[2; 32])]).unwrap());
     let refused = other.open(&connection.token, LOC).unwrap_err();
     assert_eq!(refused, VaultError::NotOpened { key_id: "k1".to_owned() });
 

@@ -9,14 +9,14 @@ use serde_json::Value;
 
 use super::dates::WireTime;
 
-/// A text; numbers and booleans are written out, white space alone is nothing.
+/// A text; numbers and booleans are written out, the empty one is nothing.
 pub(super) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     Ok(as_text(&Value::deserialize(deserializer)?))
 }
 
 /// An id: a text that must be there.
 pub(super) fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    text(deserializer)?.ok_or_else(|| D::Error::custom("no id"))
+    text(deserializer)?.filter(|id| !id.trim().is_empty()).ok_or_else(|| D::Error::custom("no id"))
 }
 
 /// A yes or no, also as word or number.
@@ -57,7 +57,7 @@ where
 
 fn as_text(value: &Value) -> Option<String> {
     match value {
-        Value::String(text) if text.trim().is_empty() => None,
+        Value::String(text) if text.is_empty() => None,
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
         Value::Bool(flag) => Some(flag.to_string()),

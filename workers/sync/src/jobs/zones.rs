@@ -1,0 +1,61 @@
+//! The time zones of locations: GHL tells the times of appointments in them, without offset.
+//!
+//! A zone is asked of GHL once and kept with the connection. Many pulls of a new location begin at once; one of them asks, and the
+//! others wait for it, so that a call is not spent on each.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::tz::TimeZone;
+use tokio::sync::OnceCell;
+
+use super::{JobError, Task};
+use crate::ghl::{GhlError, UnauthorizedKind};
+use crate::mapping;
+
+/// The zones that this process has met. Clones share them.
+#[derive(Clone, Default)]
+pub struct Zones {
+    by_location: Arc<Mutex<HashMap<String, Arc<OnceCell<TimeZone>>>>>,
+}
+
+impl Zones {
+    /// The zone of the task's location.
+    pub(super) async fn of(&self, task: &Task<'_>) -> Result<TimeZone, JobError> {
+        if let Some(name) = &task.connection.time_zone {
+            return Ok(mapping::location::zone(name).unwrap_or_else(|error| {
+                tracing::warn!(ghl.location = task.location(), %error, "the stored time zone is not known; taking UTC");
+                TimeZone::UTC
+            }));
+        }
+        let cell = {
+            let mut zones = self.by_location.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(zones.entry(task.location().to_owned()).or_default())
+        };
+        cell.get_or_try_init(|| ask(task)).await.cloned()
+    }
+}
+
+async fn ask(task: &Task<'_>) -> Result<TimeZone, JobError> {
+    let location = task.location();
+    let (zone, name) = match task.ghl().get_location(location).await {
+        Ok(found) => match mapping::location::time_zone(&found) {
+            Ok(zone) => (zone, found.timezone.unwrap_or_default()),
+            Err(error) => {
+                tracing::warn!(ghl.location = location, %error, "GHL tells no time zone of the location; taking UTC");
+                (TimeZone::UTC, "UTC".to_owned())
+            }
+        },
+        Err(GhlError::Unauthorized { kind: UnauthorizedKind::MissingScope, .. }) => {
+            tracing::warn!(
+                ghl.location = location,
+                "the token lacks the scope locations.readonly, so the time zone of appointments is unknown: taking UTC; \
+                 `connect --time-zone` sets it"
+            );
+            (TimeZone::UTC, "UTC".to_owned())
+        }
+        Err(error) => return Err(error.into()),
+    };
+    task.environment.records.set_time_zone(location, &name).await?;
+    Ok(zone)
+}
