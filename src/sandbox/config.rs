@@ -1,0 +1,67 @@
+//! What a sandbox is started with.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::Range;
+use std::time::Duration;
+
+use super::Faults;
+
+/// What the sandbox serves, and how unkindly.
+#[derive(Clone, Debug)]
+pub struct SandboxConfig {
+    /// Where to listen; port 0 takes a free one.
+    pub listen: SocketAddr,
+    pub locations: usize,
+    /// Contacts of each location.
+    pub contacts: usize,
+    /// The same seed gives the same ids, tokens, records and throws of the dice.
+    pub seed: u64,
+    pub limits: Limits,
+    /// How long a call waits before it is worked on, after it was counted; drawn evenly. An empty range is its start.
+    pub latency: Range<Duration>,
+    pub faults: Faults,
+}
+
+impl Default for SandboxConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            locations: 1,
+            contacts: 25,
+            seed: 42,
+            limits: Limits::default(),
+            latency: Duration::ZERO..Duration::ZERO,
+            faults: Faults::default(),
+        }
+    }
+}
+
+/// The rate limit of each location.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Calls in one interval.
+    pub burst: u32,
+    pub interval: Duration,
+    /// Calls in one day; days are counted from the sandbox's start.
+    pub daily: u32,
+    pub window: Window,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { burst: 100, interval: Duration::from_secs(10), daily: 200_000, window: Window::Both }
+    }
+}
+
+/// Which reading of "100 in 10 seconds" answers 429; GHL does not publish its own.
+///
+/// [`LocationStats`](super::LocationStats) counts violations of both readings, whichever is chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Window {
+    /// Windows that begin at the sandbox's start and follow one another.
+    Fixed,
+    /// Any stretch of time as long as the interval.
+    Sliding,
+    /// Whichever is stricter at the moment.
+    Both,
+}

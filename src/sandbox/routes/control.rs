@@ -1,0 +1,40 @@
+//! `/_sandbox/…`: what tests and people ask of the sandbox itself. No token, no limit, no faults.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::sandbox::faults::Faults;
+use crate::sandbox::stats::Stats;
+use crate::sandbox::world::World;
+
+pub(super) async fn locations(State(world): State<Arc<World>>) -> Json<Value> {
+    let shown = world.locations().iter().map(|location| {
+        let mut shown = json!(location.public());
+        shown["contacts"] = location.store().contacts.keys().cloned().collect();
+        shown
+    });
+    Json(shown.collect())
+}
+
+pub(super) async fn state(State(world): State<Arc<World>>, Path(id): Path<String>) -> Result<Json<Value>, StatusCode> {
+    let location = world.location(&id).ok_or(StatusCode::NOT_FOUND)?;
+    Ok(Json(location.store().state()))
+}
+
+pub(super) async fn stats(State(world): State<Arc<World>>) -> Json<Stats> {
+    Json(world.stats())
+}
+
+pub(super) async fn reset_stats(State(world): State<Arc<World>>) -> StatusCode {
+    world.reset_stats();
+    StatusCode::NO_CONTENT
+}
+
+pub(super) async fn set_faults(State(world): State<Arc<World>>, Json(faults): Json<Faults>) -> StatusCode {
+    world.set_faults(faults);
+    StatusCode::NO_CONTENT
+}

@@ -1,0 +1,80 @@
+//! The deprecated list of contacts, and the look for a duplicate.
+
+use axum::extract::Query;
+use axum::{Extension, Json};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::contacts;
+use super::{Reply, named};
+use crate::sandbox::contact::{as_listed, date_ms, text};
+use crate::sandbox::phone;
+use crate::sandbox::refusal::Refusal;
+use crate::sandbox::world::Caller;
+
+const MOST: usize = 100;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ListQuery {
+    location_id: Option<String>,
+    start_after_id: Option<String>,
+    query: Option<String>,
+    limit: Option<usize>,
+}
+
+/// Newest first. The place to go on from is an id; once that contact is gone, the list begins anew.
+pub(super) async fn list(Extension(caller): Extension<Caller>, Query(asked): Query<ListQuery>) -> Reply {
+    expect_location(&caller, asked.location_id.as_deref())?;
+    let limit = asked.limit.unwrap_or(20);
+    if limit > MOST {
+        return Err(Refusal::unprocessable(vec![format!("limit must not be greater than {MOST}")]));
+    }
+    let wanted = asked.query.unwrap_or_default().to_lowercase();
+    let store = caller.store();
+    let mut found: Vec<&Value> = store
+        .contacts
+        .values()
+        .filter(|contact| {
+            ["fullNameLowerCase", "emailLowerCase", "phone"].iter().any(|field| text(contact, field).contains(&wanted))
+        })
+        .collect();
+    found.sort_by_key(|contact| (std::cmp::Reverse(date_ms(contact, "dateAdded")), text(contact, "id")));
+    let start = asked
+        .start_after_id
+        .and_then(|id| found.iter().position(|contact| contact["id"] == id.as_str()))
+        .map_or(0, |place| place + 1);
+    let page: Vec<&Value> = found.iter().skip(start).take(limit).copied().collect();
+    let last = page.last().filter(|_| start + page.len() < found.len());
+    Ok(Json(json!({
+        "contacts": page.iter().map(|contact| as_listed(contact)).collect::<Vec<_>>(),
+        "count": found.len(),
+        "meta": {
+            "total": found.len(),
+            "startAfterId": last.map(|contact| &contact["id"]),
+            "startAfter": last.map(|contact| date_ms(contact, "dateAdded")),
+        },
+    })))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct DuplicateQuery {
+    location_id: Option<String>,
+    email: Option<String>,
+    number: Option<String>,
+}
+
+/// The contact, or null.
+pub(super) async fn find_duplicate(Extension(caller): Extension<Caller>, Query(asked): Query<DuplicateQuery>) -> Reply {
+    expect_location(&caller, asked.location_id.as_deref())?;
+    let number = asked.number.and_then(|raw| phone::e164(&raw, caller.location.country)).unwrap_or_default();
+    let store = caller.store();
+    let found = contacts::find_duplicate(&store, None, &asked.email.unwrap_or_default(), &number);
+    Ok(named("contact", json!(found.map(|(contact, _)| contact))))
+}
+
+fn expect_location(caller: &Caller, id: Option<&str>) -> Result<(), Refusal> {
+    let id = id.ok_or_else(|| Refusal::unprocessable(vec!["locationId should not be empty".to_owned()]))?;
+    caller.expect_location(id)
+}

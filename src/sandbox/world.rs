@@ -1,0 +1,173 @@
+//! The whole sandbox behind its routes: locations, their records, meters and the dice.
+//!
+//! Each location has its own locks, and no one holds two at a time.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::http::Method;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::sync::watch;
+
+use super::config::SandboxConfig;
+use super::faults::{Dice, Fault, Faults};
+use super::meter::{Meter, Verdict};
+use super::refusal::Refusal;
+use super::seed;
+use super::stats::Stats;
+use super::store::Store;
+
+/// A location as its owner knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SandboxLocation {
+    pub id: String,
+    /// The Private Integration Token: a bearer that opens this location only. It is made up and guards nothing.
+    pub token: String,
+    pub name: String,
+    /// IANA name.
+    pub time_zone: String,
+}
+
+/// A location with everything in it.
+pub(super) struct Location {
+    pub(super) facts: SandboxLocation,
+    /// ISO 3166 code; decides how phones are normalised.
+    pub(super) country: &'static str,
+    /// Definitions of the custom fields, as GHL lists them.
+    pub(super) custom_fields: Vec<Value>,
+    /// Ids of those who work here; only they can have written a note.
+    pub(super) users: Vec<String>,
+    pub(super) store: Mutex<Store>,
+    pub(super) meter: Mutex<Meter>,
+}
+
+impl Location {
+    pub(super) fn public(&self) -> SandboxLocation {
+        self.facts.clone()
+    }
+
+    pub(super) fn store(&self) -> MutexGuard<'_, Store> {
+        lock(&self.store)
+    }
+
+    pub(super) fn meter(&self) -> MutexGuard<'_, Meter> {
+        lock(&self.meter)
+    }
+}
+
+pub(super) struct World {
+    started: Instant,
+    latency: Range<Duration>,
+    locations: Vec<Arc<Location>>,
+    dice: Mutex<Dice>,
+    strangers: AtomicU64,
+    stopping: watch::Receiver<bool>,
+}
+
+impl World {
+    pub(super) fn new(config: &SandboxConfig, stopping: watch::Receiver<bool>) -> Result<Self, jiff::Error> {
+        Ok(Self {
+            started: Instant::now(),
+            latency: config.latency.clone(),
+            locations: (0..config.locations)
+                .map(|index| seed::location(config, index).map(Arc::new))
+                .collect::<Result<_, _>>()?,
+            dice: Mutex::new(Dice::new(config.seed, config.faults.clone())),
+            strangers: AtomicU64::new(0),
+            stopping,
+        })
+    }
+
+    pub(super) fn locations(&self) -> &[Arc<Location>] {
+        &self.locations
+    }
+
+    pub(super) fn location(&self, id: &str) -> Option<&Arc<Location>> {
+        self.locations.iter().find(|location| location.facts.id == id)
+    }
+
+    /// The location that a bearer token opens.
+    pub(super) fn by_token(&self, token: &str) -> Option<&Arc<Location>> {
+        self.locations.iter().find(|location| location.facts.token == token)
+    }
+
+    pub(super) fn count_stranger(&self) {
+        self.strangers.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts an arrival. The instant is taken under the meter's lock, so that arrivals are in order.
+    pub(super) fn arrive(&self, location: &Location, operation: String) -> Verdict {
+        let mut meter = location.meter();
+        let at_us = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        meter.arrive(at_us, operation)
+    }
+
+    /// Throws the dice for one call.
+    pub(super) fn weather(&self, method: &Method) -> (Duration, Option<Fault>) {
+        let mut dice = lock(&self.dice);
+        (dice.latency(&self.latency), dice.fault(method))
+    }
+
+    pub(super) fn set_faults(&self, faults: Faults) {
+        lock(&self.dice).set_faults(faults);
+    }
+
+    /// Ends when the sandbox stops.
+    pub(super) async fn stopped(&self) {
+        super::stopped(self.stopping.clone()).await;
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        Stats {
+            locations: self.locations.iter().map(|place| (place.facts.id.clone(), place.meter().stats())).collect(),
+            strangers: self.strangers.load(Ordering::Relaxed),
+            faults: lock(&self.dice).struck(),
+        }
+    }
+
+    pub(super) fn reset_stats(&self) {
+        self.strangers.store(0, Ordering::Relaxed);
+        lock(&self.dice).forget_struck();
+        for location in &self.locations {
+            location.meter().reset_stats();
+        }
+    }
+}
+
+/// Who calls: the location whose token was sent, within its world.
+#[derive(Clone)]
+pub(super) struct Caller {
+    pub(super) world: Arc<World>,
+    pub(super) location: Arc<Location>,
+}
+
+impl Caller {
+    pub(super) fn store(&self) -> MutexGuard<'_, Store> {
+        self.location.store()
+    }
+
+    /// The store, if it holds the contact; else the refusal that tells whether another location does.
+    pub(super) fn store_holding(&self, contact: &str) -> Result<MutexGuard<'_, Store>, Refusal> {
+        let store = self.store();
+        if store.contacts.contains_key(contact) {
+            return Ok(store);
+        }
+        drop(store);
+        let elsewhere = self.world.locations.iter().any(|place| place.store().contacts.contains_key(contact));
+        Err(if elsewhere { Refusal::foreign_location() } else { Refusal::no_contact(contact) })
+    }
+
+    /// Refuses a location other than the token's.
+    pub(super) fn expect_location(&self, id: &str) -> Result<(), Refusal> {
+        if id == self.location.facts.id { Ok(()) } else { Err(Refusal::foreign_location()) }
+    }
+}
+
+/// A lock whose holder panicked still guards whole records: each change is one assignment.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
