@@ -11,7 +11,8 @@ use sqlx::{AnyConnection, Row};
 use uuid::Uuid;
 
 use super::change::{self, Change, Unapplied};
-use super::ledger::{JobKey, JobKind, Priority, key_of};
+use super::job::{JobKey, JobKind, Priority};
+use super::ledger::key_of;
 use super::sql::{CHUNK, sql, with_list, with_rows};
 use super::{Records, RecordsError};
 

@@ -12,7 +12,7 @@ use sqlx::query::Query;
 use uuid::Uuid;
 
 use super::accept::insert_rows;
-use super::ledger::{JobKey, JobKind, JobState, Priority};
+use super::job::{JobKey, JobKind, JobState, Priority};
 use super::sql::sql;
 use super::{Records, RecordsError, Write};
 
