@@ -90,13 +90,12 @@ impl Records {
     /// See [`Records::job`].
     pub async fn list_jobs(&self, filter: &JobFilter, limit: i64) -> Result<Vec<Job>, RecordsError> {
         let JobFilter { state, location_id, kind } = filter;
-        let rows = sqlx::query(sql!("list_jobs"))
-            .bind(state.map(JobState::as_str))
-            .bind(location_id.as_deref())
-            .bind(kind.as_deref())
-            .bind(limit)
-            .fetch_all(&self.pool)
-            .await?;
+        // A text of its own, so that the few dead rows are found by index among the many that are done.
+        let query = match state {
+            Some(state) => sqlx::query(sql!("list_jobs_in_state")).bind(state.as_str()),
+            None => sqlx::query(sql!("list_jobs")),
+        };
+        let rows = query.bind(location_id.as_deref()).bind(kind.as_deref()).bind(limit).fetch_all(&self.pool).await?;
         rows.iter().map(job_of).collect()
     }
 

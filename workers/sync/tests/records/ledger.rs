@@ -212,6 +212,13 @@ async fn finished_rows_are_forgotten_and_open_ones_kept(db: Db) {
     let open = db.records.accept(&[selected(None, "c1")]).await.unwrap().remove(0);
     assert_eq!(db.records.forget_jobs(now, 10).await.unwrap(), 0);
     assert_eq!(db.records.forget_jobs(now + 1, 10).await.unwrap(), 1);
-    let left = db.records.list_jobs(&JobFilter::default(), 10).await.unwrap();
+    let here = JobFilter { location_id: Some(LOC.to_owned()), kind: Some("pull_contact".to_owned()), state: None };
+    let left = db.records.list_jobs(&here, 10).await.unwrap();
+    for (state, found) in [(JobState::Waiting, 1), (JobState::Done, 0)] {
+        let in_state = JobFilter { state: Some(state), ..here.clone() };
+        assert_eq!(db.records.list_jobs(&in_state, 10).await.unwrap().len(), found);
+    }
+    let elsewhere = JobFilter { location_id: Some("nowhere".to_owned()), ..here };
+    assert_eq!(db.records.list_jobs(&elsewhere, 10).await.unwrap(), []);
     assert_eq!(left.iter().map(|job| job.id.as_str()).collect::<Vec<_>>(), [open.job_id]);
 }
