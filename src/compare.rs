@@ -124,9 +124,17 @@ fn missing(record: &'static str, id: &str) -> Mismatch {
     Mismatch { record, id: id.to_owned(), field: "" }
 }
 
-fn fields(record: &'static str, id: &str, table: &[Field], theirs: &Value, ours: &Value, zone: &TimeZone) -> Vec<Mismatch> {
+fn fields(
+    record: &'static str,
+    id: &str,
+    table: &[Field],
+    theirs: &Value,
+    ours: &Value,
+    zone: &TimeZone,
+) -> Vec<Mismatch> {
     let differs = |(our_name, their_names, form): &&Field| {
-        let their = their_names.iter().map(|name| &theirs[*name]).find(|value| !is_blank(value)).unwrap_or(&Value::Null);
+        let their =
+            their_names.iter().map(|name| &theirs[*name]).find(|value| !is_blank(value)).unwrap_or(&Value::Null);
         !same(*form, their, &ours[*our_name], zone)
     };
     table.iter().filter(differs).map(|(field, ..)| Mismatch { record, id: id.to_owned(), field }).collect()

@@ -83,7 +83,8 @@ impl Metrics {
         match queue.lanes().await {
             Ok(lanes) => {
                 // The breaker and pauses of lanes are states of their own; nothing sets them yet.
-                let named = [("ready", LaneState::Ready), ("parked", LaneState::WaitsForTokens), ("held", LaneState::Held)];
+                let named =
+                    [("ready", LaneState::Ready), ("parked", LaneState::WaitsForTokens), ("held", LaneState::Held)];
                 for (name, state) in named {
                     let count = lanes.iter().filter(|lane| lane.state == state).count();
                     self.lanes.with_label_values(&[name]).set(i64::try_from(count).unwrap_or(i64::MAX));

@@ -28,7 +28,9 @@ pub(super) fn run(context: &Context, command: &Command) -> anyhow::Result<Outcom
         Command::Show { defaults: false } => {
             context.output.print(&context.config.show(), |_| context.config.show_toml().trim_end().to_owned())?;
         }
-        Command::Check => context.output.print(&json!({"ok": true, "errors": []}), |_| "the settings are fine".to_owned())?,
+        Command::Check => {
+            context.output.print(&json!({"ok": true, "errors": []}), |_| "the settings are fine".to_owned())?
+        }
     }
     Ok(Outcome::Done)
 }

@@ -80,7 +80,9 @@ async fn database(config: &Config) -> Vec<Check> {
     let options = Options { acquire_timeout: Duration::from_secs(5), ..Options::default() };
     let records = match Records::open(config.database_url().expose_secret(), options).await {
         Ok(records) => records,
-        Err(error) => return vec![Check::failed("database", error.to_string(), "check DATABASE_URL and that the server runs")],
+        Err(error) => {
+            return vec![Check::failed("database", error.to_string(), "check DATABASE_URL and that the server runs")];
+        }
     };
     let mut checks = vec![match records.ping().await {
         Ok(()) => Check::ok("database", format!("{kind} answers")),
@@ -91,7 +93,9 @@ async fn database(config: &Config) -> Vec<Check> {
         Ok(pending) => {
             Check::warning("schema", format!("{} migrations are pending", pending.len()), "run `clienty-sync migrate`")
         }
-        Err(error) => Check::failed("schema", error.to_string(), "run `clienty-sync migrate`; if it fails, see the runbook"),
+        Err(error) => {
+            Check::failed("schema", error.to_string(), "run `clienty-sync migrate`; if it fails, see the runbook")
+        }
     });
     checks
 }
@@ -142,7 +146,9 @@ impl RedisFacts {
         };
         let eviction = match self.eviction.as_deref() {
             Some("noeviction") => Check::ok("redis eviction", "noeviction"),
-            Some(other) => Check::failed("redis eviction", other, "set `maxmemory-policy noeviction`: Redis would drop jobs"),
+            Some(other) => {
+                Check::failed("redis eviction", other, "set `maxmemory-policy noeviction`: Redis would drop jobs")
+            }
             None => Check::warning("redis eviction", "unknown", "make sure of `maxmemory-policy noeviction`"),
         };
         let appendonly = match self.appendonly.as_deref() {

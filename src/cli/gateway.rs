@@ -9,8 +9,7 @@ use crate::app::App;
 use crate::gateway::Server;
 
 /// Why one process with a queue in memory is not enough.
-pub(super) const NEEDS_REDIS: &str =
-    "REDIS_URL is not set: without it the queue is in this process's memory, and no other can share it. Set it, or use `clienty-sync up`";
+pub(super) const NEEDS_REDIS: &str = "REDIS_URL is not set: without it the queue is in this process's memory, and no other can share it. Set it, or use `clienty-sync up`";
 
 pub(super) async fn run(context: Context) -> anyhow::Result<Outcome> {
     ensure!(context.config.is_distributed(), NEEDS_REDIS);

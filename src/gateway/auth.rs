@@ -14,7 +14,9 @@ pub(super) async fn require_key(State(gateway): State<Gateway>, request: Request
     };
     match gateway.producer.records().authenticate(key).await {
         Ok(Some(_)) => next.run(request).await,
-        Ok(None) => unauthorized("this API key is not known or was revoked; `clienty-sync keys list` shows those in force"),
+        Ok(None) => {
+            unauthorized("this API key is not known or was revoked; `clienty-sync keys list` shows those in force")
+        }
         Err(error) => Problem::internal(&error).into_response(),
     }
 }

@@ -83,7 +83,8 @@ async fn read(body: Body) -> Result<Events, Problem> {
 async fn whole(body: Body) -> Result<Bytes, Problem> {
     axum::body::to_bytes(body, BODY_LIMIT).await.map_err(|error| {
         // A body that broke off is told apart from one that is too long only by what the error wraps.
-        let too_long = std::error::Error::source(&error).is_some_and(|cause| cause.to_string().contains("length limit"));
+        let too_long =
+            std::error::Error::source(&error).is_some_and(|cause| cause.to_string().contains("length limit"));
         if too_long || error.to_string().contains("length limit") {
             let detail = format!("at most {BODY_LIMIT} bytes are taken; send fewer events at once");
             Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "The body is too large", detail)

@@ -48,12 +48,16 @@ async fn why(job: &Job, queue: &Queue) -> Option<String> {
             Err(error) => format!("the queue does not answer ({error}); the job is kept and will run"),
             Ok(None) => "the queue has not heard of it yet; the sweeper tells it".to_owned(),
             Ok(Some(lane)) => match lane.state {
-                LaneState::Held => format!("its location is held for {} ms more: GHL refused", lane.held_for.as_millis()),
+                LaneState::Held => {
+                    format!("its location is held for {} ms more: GHL refused", lane.held_for.as_millis())
+                }
                 LaneState::WaitsForTokens => format!(
                     "its location has used its calls: {} under way, {} still count in GHL's window",
                     lane.tokens_out, lane.tokens_cooling
                 ),
-                LaneState::Ready => format!("{} jobs of its location wait for a worker", lane.waiting.iter().sum::<u32>()),
+                LaneState::Ready => {
+                    format!("{} jobs of its location wait for a worker", lane.waiting.iter().sum::<u32>())
+                }
             },
         }),
     }

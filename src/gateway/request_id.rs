@@ -32,6 +32,7 @@ pub(super) async fn give(request: Request, next: Next) -> Response {
 /// The caller's own, if it can't break a log line.
 fn given(request: &Request) -> Option<String> {
     let id = request.headers().get(NAME)?.to_str().ok()?;
-    let decent = (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    let decent =
+        (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
     decent.then(|| id.to_owned())
 }

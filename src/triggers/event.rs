@@ -73,7 +73,10 @@ fn work(
         }
         "contact.created" => {
             let Some(record_id) = contact_id else {
-                fields.refuse("contactId", "is missing; this version pulls contacts that GHL has, and creates none there");
+                fields.refuse(
+                    "contactId",
+                    "is missing; this version pulls contacts that GHL has, and creates none there",
+                );
                 return None;
             };
             Some((JobKind::PullContact, Priority::Realtime, Change::None { record_id: record_id.to_owned() }))
@@ -185,7 +188,8 @@ mod tests {
 
     #[test]
     fn every_mistake_is_named_at_once() {
-        let event = json!({"type": "task.created", "locationId": 7, "data": {"title": "", "dueDate": "soon", "titel": "x"}});
+        let event =
+            json!({"type": "task.created", "locationId": 7, "data": {"title": "", "dueDate": "soon", "titel": "x"}});
         assert_eq!(
             faults(event),
             ["locationId", "contactId", "data.clientyTaskId", "data.title", "data.dueDate", "data.titel"]

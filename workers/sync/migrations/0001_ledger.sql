@@ -33,4 +33,4 @@ create index jobs_open on jobs (kind, location_id, record_id) where finished_at 
 
 create index jobs_state on jobs (state, id);
 create index jobs_started on jobs (started_at);
-create index jobs_finished on jobs (finished_at) where state = 'done';
+create index jobs_finished on jobs (state, finished_at);

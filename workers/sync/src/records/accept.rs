@@ -6,14 +6,14 @@
 
 use std::collections::{HashMap, HashSet};
 
+use job_engine::Priority;
 use serde_json::Value;
 use sqlx::{AnyConnection, Row};
 use uuid::Uuid;
 
-use job_engine::Priority;
-
 use super::change::{self, Change, Unapplied};
-use super::ledger::{JobKey, JobKind, key_of};
+use super::job::{JobKey, JobKind};
+use super::ledger::key_of;
 use super::sql::{CHUNK, sql, with_list, with_rows};
 use super::{Records, RecordsError};
 

@@ -16,7 +16,7 @@ use sqlx::{AnyConnection, Row};
 
 use super::change::{NotePatch, TaskPatch};
 use super::feed::{ChangeOp, Changed};
-use super::ledger::JobKey;
+use super::job::JobKey;
 use super::model::{Note, Task};
 use super::runs::Tx;
 use super::sql::sql;

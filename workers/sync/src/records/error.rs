@@ -1,6 +1,6 @@
 //! What can go wrong with the records, and whether trying again helps.
 
-use super::ledger::JobKey;
+use super::job::JobKey;
 
 /// A failure of the records.
 #[derive(Debug, thiserror::Error)]

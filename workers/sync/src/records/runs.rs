@@ -7,14 +7,13 @@
 //! whose rows a newer run took, finds none and gets [`RecordsError::LostRun`]. What a run writes goes through its
 //! [`Tx`], which commits only by closing the run, so a zombie's records are rolled back with its verdict.
 
+use job_engine::Priority;
 use sqlx::Row;
 use sqlx::query::Query;
 use uuid::Uuid;
 
-use job_engine::Priority;
-
 use super::accept::insert_rows;
-use super::ledger::{JobKey, JobKind, JobState};
+use super::job::{JobKey, JobKind, JobState};
 use super::sql::sql;
 use super::{Records, RecordsError, Write};
 

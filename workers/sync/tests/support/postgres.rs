@@ -58,9 +58,13 @@ fn start() -> Server {
     });
     let told = told.join("\n");
     assert!(ready, "PostgreSQL did not start; these tests need `initdb` and `postgres` on the PATH:\n{told}");
+    let lives_as_long_as = shell.stdin.take().expect("stdin is piped");
     // What the server says later is not needed, but it must be read, or the pipe fills up.
-    std::thread::spawn(move || lines.for_each(drop));
-    Server { port, _lives_as_long_as: shell.stdin.take().expect("stdin is piped") }
+    std::thread::spawn(move || {
+        lines.for_each(drop);
+        shell.wait()
+    });
+    Server { port, _lives_as_long_as: lives_as_long_as }
 }
 
 fn shell(folder: &Path) -> Command {

@@ -2,8 +2,7 @@ select
     id, source, event_id, event_type, kind, location_id, record_id, priority, state, epoch, attempts, last_error, data,
     created_at, due_at, started_at, finished_at
 from jobs
-where ($1 is null or state = $1)
-  and ($2 is null or location_id = $2)
-  and ($3 is null or kind = $3)
+where ($1 is null or location_id = $1)
+  and ($2 is null or kind = $2)
 order by id desc
-limit $4
+limit $3

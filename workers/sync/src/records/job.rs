@@ -1,0 +1,105 @@
+//! The words for jobs: what kind, about what, and where they stand.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The kinds of jobs that events lead to. The ledger keeps any name; this is the list of those we write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobKind {
+    /// Fetch a contact with its tasks, notes and appointments.
+    PullContact,
+    /// Make GHL's task equal to ours.
+    PushTask,
+    /// Make GHL's note equal to ours.
+    PushNote,
+}
+
+impl JobKind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::PullContact, Self::PushTask, Self::PushNote];
+
+    /// The name in the ledger and in the queue.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::PullContact => "pull_contact",
+            Self::PushTask => "push_task",
+            Self::PushNote => "push_note",
+        }
+    }
+
+    /// The kind of that name; none for one that another version wrote.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+}
+
+/// Where a ledger row stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum JobState {
+    /// Runnable.
+    Waiting,
+    /// To be tried at its due time.
+    Scheduled,
+    /// A run holds it, or held it when its process died.
+    Running,
+    /// The work is done.
+    Done,
+    /// Given up, until a person decides.
+    Dead,
+}
+
+impl JobState {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Waiting, Self::Scheduled, Self::Running, Self::Done, Self::Dead];
+
+    /// The word in the ledger and in the API.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Scheduled => "scheduled",
+            Self::Running => "running",
+            Self::Done => "done",
+            Self::Dead => "dead",
+        }
+    }
+
+    /// The state of that name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == name)
+    }
+}
+
+/// What a job is about: one run at a time holds a key, and serves every open row of it.
+///
+/// The kind is text, so that rows of a kind that this version does not know can still be listed and buried.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JobKey {
+    /// [`JobKind::as_str`], or another version's word.
+    pub kind: String,
+    /// GHL's location id.
+    pub location_id: String,
+    /// A contact id, or the row id of a task or note.
+    pub record_id: String,
+}
+
+impl JobKey {
+    /// The key of `kind` for one record.
+    #[must_use]
+    pub fn new(kind: JobKind, location_id: impl Into<String>, record_id: impl Into<String>) -> Self {
+        Self { kind: kind.as_str().to_owned(), location_id: location_id.into(), record_id: record_id.into() }
+    }
+}
+
+impl fmt::Display for JobKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}/{}", self.kind, self.location_id, self.record_id)
+    }
+}

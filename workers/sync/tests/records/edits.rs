@@ -1,0 +1,91 @@
+//! Edits that events carry.
+
+use sync_workers::records::model::{Note, Task};
+use sync_workers::records::*;
+
+use crate::support::*;
+
+promises! {
+    edits_meet_the_row_they_mean,
+    an_edit_that_means_nothing_names_its_field,
+    concurrent_edits_of_one_task_all_count,
+}
+
+async fn edits_meet_the_row_they_mean(db: Db) {
+    db.pull(1, &pulled("c1", &[("g1", "From GHL")])).await;
+    let row_id = db.edit(new_task("t1", "c1", "Call")).await;
+    let again = TaskPatch { completed: Some(true), ..TaskPatch::default() };
+    assert_eq!(db.edit(TaskChange { patch: again, ..new_task("t1", "c1", "") }).await, row_id);
+    let row = db.task(&row_id).await;
+    assert_eq!((row.doc.title.as_str(), row.doc.completed, row.revision), ("Call", true, 2));
+    assert_eq!(row.doc.clienty_task_id.as_deref(), Some("t1"));
+    assert!(!row.is_settled());
+
+    let body = TaskPatch { body: Some(Some("By phone".to_owned())), ..TaskPatch::default() };
+    let linked = TaskChange { clienty_id: Some("t2".to_owned()), patch: body, ..edit_by_ghl_id("g1", "") };
+    let row = db.task(&db.edit(linked).await).await;
+    assert_eq!((row.ghl_id.as_deref(), row.clienty_id.as_deref()), (Some("g1"), Some("t2")));
+    let cleared = TaskPatch { body: Some(None), ..TaskPatch::default() };
+    let by_clienty_id = TaskChange { act: Act::Edit, patch: cleared, ..new_task("t2", "c1", "") };
+    assert_eq!(db.edit(by_clienty_id).await, row.row_id);
+    let row = db.task(&row.row_id).await;
+    assert_eq!(row.doc.body, None);
+    assert!(row.is_settled(), "it reads as GHL has it again");
+
+    let note = NoteChange {
+        act: Act::Create,
+        clienty_id: Some("t1".to_owned()),
+        ghl_id: None,
+        contact_id: Some("c1".to_owned()),
+        patch: NotePatch { note_text: Some("Met at the fair".to_owned()), user_id: None },
+    };
+    let note = Trigger { kind: JobKind::PushNote, change: Change::Note(note), ..edited(new_task("t1", "c1", "")) };
+    let key = db.records.accept(&[note]).await.unwrap().remove(0).key;
+    let row = db.records.entry::<Note>(&key.record_id).await.unwrap().unwrap();
+    assert_eq!(row.doc.note_text, "Met at the fair");
+    assert_eq!(db.records.entry::<Task>(&key.record_id).await.unwrap(), None, "a note is no task");
+}
+
+async fn an_edit_that_means_nothing_names_its_field(db: Db) {
+    db.pull(1, &pulled("c1", &[("g1", "From GHL")])).await;
+    db.edit(new_task("t1", "c1", "Call")).await;
+    let refused = [
+        (edit_by_ghl_id("g9", "x"), "data.taskId"),
+        (TaskChange { act: Act::Edit, ..new_task("t9", "c1", "x") }, "data.clientyTaskId"),
+        (TaskChange { clienty_id: None, act: Act::Edit, ..new_task("", "c1", "x") }, "data.clientyTaskId"),
+        (TaskChange { contact_id: None, ..new_task("t9", "c1", "x") }, "contactId"),
+        (TaskChange { contact_id: Some("c2".to_owned()), ..edit_by_ghl_id("g1", "x") }, "contactId"),
+        (new_task("t9", "c1", " "), "data.title"),
+        (TaskChange { ghl_id: Some("g9".to_owned()), ..new_task("t9", "c1", "x") }, "data.taskId"),
+        (TaskChange { ghl_id: Some("g1".to_owned()), ..new_task("t1", "c1", "x") }, "data.taskId"),
+    ];
+    for (change, field) in refused {
+        let shown = format!("{change:?}");
+        assert_eq!(db.refusal(change).await.field, field, "{shown}");
+    }
+    db.edit(delete_by_clienty_id("t1")).await;
+    db.edit(delete_by_clienty_id("t1")).await;
+    assert_eq!(db.refusal(new_task("t1", "c1", "x")).await.field, "data.clientyTaskId");
+}
+
+async fn concurrent_edits_of_one_task_all_count(db: Db) {
+    let row_id = db.edit(new_task("t1", "c1", "Call")).await;
+    let patches = [
+        TaskPatch { body: Some(Some("By phone".to_owned())), ..TaskPatch::default() },
+        TaskPatch { completed: Some(true), ..TaskPatch::default() },
+        TaskPatch { assigned_to: Some(Some("u1".to_owned())), ..TaskPatch::default() },
+    ];
+    let edits: Vec<_> = patches
+        .into_iter()
+        .map(|patch| {
+            let records = db.records.clone();
+            let change = TaskChange { act: Act::Edit, patch, ..new_task("t1", "c1", "") };
+            tokio::spawn(async move { records.accept(&[edited(change)]).await.unwrap() })
+        })
+        .collect();
+    for edit in edits {
+        edit.await.unwrap();
+    }
+    let Task { body, completed, assigned_to, .. } = db.task(&row_id).await.doc;
+    assert_eq!((body.as_deref(), completed, assigned_to.as_deref()), (Some("By phone"), true, Some("u1")));
+}

@@ -1,0 +1,225 @@
+//! Accepting events, running their jobs, and looking at them.
+
+use job_engine::Priority;
+use std::collections::HashSet;
+
+use jiff::Timestamp;
+use sync_workers::records::*;
+
+use crate::support::*;
+
+promises! {
+    an_event_sent_twice_is_accepted_once,
+    an_event_repeated_within_its_batch_is_accepted_once,
+    the_same_event_from_two_callers_at_once_is_accepted_once,
+    a_batch_is_accepted_as_a_whole_or_not_at_all,
+    a_thousand_events_fit_one_batch,
+    a_run_serves_all_open_rows_and_leaves_later_ones_open,
+    a_zombie_can_neither_close_nor_write,
+    a_claim_that_was_overtaken_cannot_start,
+    a_failed_attempt_is_scheduled_and_a_released_one_is_free,
+    poison_is_buried_and_can_be_revived_or_discarded,
+    follow_ups_come_with_the_close_or_not_at_all,
+    the_sweeper_finds_each_key_once_and_no_live_run,
+    finished_rows_are_forgotten_and_open_ones_kept,
+}
+
+async fn an_event_sent_twice_is_accepted_once(db: Db) {
+    let first = db.records.accept(&[selected(Some("e1"), "c1")]).await.unwrap().remove(0);
+    let again = db.records.accept(&[selected(Some("e1"), "c1")]).await.unwrap().remove(0);
+    assert!(!first.duplicate);
+    assert_eq!(again, Accepted { duplicate: true, ..first });
+    assert_eq!(db.records.list_jobs(&JobFilter::default(), 10).await.unwrap().len(), 1);
+
+    let mut elsewhere = selected(Some("e1"), "c1");
+    elsewhere.event.source = "webhook".to_owned();
+    assert!(!db.records.accept(&[elsewhere]).await.unwrap()[0].duplicate, "ids of two sources are two ids");
+}
+
+async fn an_event_repeated_within_its_batch_is_accepted_once(db: Db) {
+    let mut create = edited(new_task("t1", "c1", "Call"));
+    create.event.id = Some("e1".to_owned());
+    let mut repeated = edited(TaskChange {
+        patch: TaskPatch { title: Some("Not applied".to_owned()), ..TaskPatch::default() },
+        ..new_task("t1", "c1", "Call")
+    });
+    repeated.event.id = Some("e1".to_owned());
+    let accepted = db.records.accept(&[create, repeated]).await.unwrap();
+    assert_eq!(accepted.iter().map(|one| one.duplicate).collect::<Vec<_>>(), [false, true]);
+    assert_eq!(accepted[0].job_id, accepted[1].job_id);
+    assert_eq!(db.task(&accepted[0].key.record_id).await.doc.title, "Call");
+}
+
+async fn the_same_event_from_two_callers_at_once_is_accepted_once(db: Db) {
+    let mut create = edited(new_task("t1", "c1", "Call"));
+    create.event.id = Some("e1".to_owned());
+    let callers = (0..8).map(|_| {
+        let (records, batch) = (db.records.clone(), [create.clone()]);
+        tokio::spawn(async move { records.accept(&batch).await.unwrap().remove(0) })
+    });
+    let mut accepted = Vec::new();
+    for caller in callers.collect::<Vec<_>>() {
+        accepted.push(caller.await.unwrap());
+    }
+    assert_eq!(accepted.iter().filter(|one| !one.duplicate).count(), 1);
+    let jobs: HashSet<&str> = accepted.iter().map(|one| one.job_id.as_str()).collect();
+    assert_eq!(jobs.len(), 1);
+    assert_eq!(db.task(&accepted[0].key.record_id).await.revision, 1, "the edit was applied once");
+}
+
+async fn a_batch_is_accepted_as_a_whole_or_not_at_all(db: Db) {
+    let mut stray = selected(None, "c2");
+    stray.event.location_id = "nowhere".to_owned();
+    let batches = [
+        (vec![edited(new_task("t1", "c1", "Call")), selected(None, "c1"), stray], 2, "locationId"),
+        (vec![edited(new_task("t1", "c1", "Call")), edited(edit_by_ghl_id("g9", "x"))], 1, "data.taskId"),
+    ];
+    for (batch, index, field) in batches {
+        let Err(AcceptError::Refused(refusal)) = db.records.accept(&batch).await else {
+            panic!("a batch with a bad event was accepted");
+        };
+        assert_eq!((refusal.index, refusal.field), (index, field));
+        assert!(db.records.list_jobs(&JobFilter::default(), 10).await.unwrap().is_empty());
+    }
+    let edit = TaskChange { act: Act::Edit, ..new_task("t1", "c1", "x") };
+    assert_eq!(db.refusal(edit).await.field, "data.clientyTaskId", "the refused batches made no task");
+}
+
+async fn a_thousand_events_fit_one_batch(db: Db) {
+    let ids: Vec<String> = (0..1000).map(|number| format!("e{number}")).collect();
+    let batch: Vec<Trigger> = ids.iter().map(|id| selected(Some(id), id)).collect();
+    let accepted = db.records.accept(&batch).await.unwrap();
+    assert!(accepted.iter().all(|one| !one.duplicate));
+    assert!(accepted.iter().map(|one| one.event_id.clone().unwrap()).eq(ids));
+    assert!(db.records.accept(&batch).await.unwrap().iter().all(|one| one.duplicate));
+    let counts = db.records.job_counts().await.unwrap();
+    assert_eq!(counts[0], (JobState::Waiting, 1000));
+}
+
+async fn a_run_serves_all_open_rows_and_leaves_later_ones_open(db: Db) {
+    let before = db.records.accept(&[selected(None, "c1"), selected(None, "c1")]).await.unwrap();
+    let run = db.records.start_run(&pull_key("c1"), 1).await.unwrap().unwrap();
+    assert_eq!(run.ids.iter().collect::<HashSet<_>>(), before.iter().map(|one| &one.job_id).collect());
+    let during = db.records.accept(&[selected(None, "c1")]).await.unwrap().remove(0);
+    db.records.begin(&run).await.unwrap().close_run(&[]).await.unwrap();
+
+    let closed = db.records.job(&before[0].job_id).await.unwrap().unwrap();
+    assert_eq!((closed.state, closed.attempts, closed.finished_at), (JobState::Done, 1, Some(db.clock.now())));
+    assert_eq!(db.records.job(&during.job_id).await.unwrap().unwrap().state, JobState::Waiting);
+    let next = db.records.start_run(&pull_key("c1"), 2).await.unwrap().unwrap();
+    assert_eq!(next.ids, [during.job_id]);
+    db.records.begin(&next).await.unwrap().close_run(&[]).await.unwrap();
+    assert_eq!(db.records.start_run(&pull_key("c1"), 3).await.unwrap(), None, "nothing is owed");
+}
+
+async fn a_zombie_can_neither_close_nor_write(db: Db) {
+    let zombie = db.pull_run("c1", 1).await;
+    let snapshot = db.records.snapshot(LOC, "c1").await.unwrap();
+    let live = db.records.start_run(&pull_key("c1"), 2).await.unwrap().unwrap();
+    assert_eq!(zombie.ids, live.ids);
+
+    let mut tx = db.records.begin(&zombie).await.unwrap();
+    tx.store_pull(&pulled("c1", &[("g1", "From the dead")]), &snapshot).await.unwrap();
+    assert!(is_lost(tx.close_run(&[]).await));
+    assert!(is_lost(db.records.retry_run(&zombie, "late", 0).await));
+    assert!(is_lost(db.records.release_run(&zombie, None, None).await));
+    assert!(is_lost(db.records.bury_run(&zombie, "late").await));
+    assert_eq!(db.records.contact_view(LOC, "c1").await.unwrap(), None);
+
+    db.store(&live, &pulled("c1", &[("g1", "Alive")]), &snapshot).await;
+    assert_eq!(db.titles("c1").await, ["Alive"]);
+}
+
+async fn a_claim_that_was_overtaken_cannot_start(db: Db) {
+    db.pull_run("c1", 5).await;
+    assert!(is_lost(db.records.start_run(&pull_key("c1"), 4).await));
+    assert_eq!(db.records.max_epoch().await.unwrap(), 5);
+}
+
+async fn a_failed_attempt_is_scheduled_and_a_released_one_is_free(db: Db) {
+    let run = db.pull_run("c1", 1).await;
+    db.records.retry_run(&run, "GHL said 503", 4102).await.unwrap();
+    let job = db.records.job(&run.ids[0]).await.unwrap().unwrap();
+    assert_eq!((job.state, job.attempts, job.last_error.as_deref()), (JobState::Scheduled, 1, Some("GHL said 503")));
+    assert_eq!(job.due_at, Some(Timestamp::from_millisecond(4102).unwrap()));
+    assert!(is_lost(db.records.retry_run(&run, "twice", 0).await));
+
+    let run = db.records.start_run(&pull_key("c1"), 2).await.unwrap().unwrap();
+    assert_eq!(run.attempts, 1);
+    db.records.release_run(&run, None, None).await.unwrap();
+    let job = db.records.job(&run.ids[0]).await.unwrap().unwrap();
+    assert_eq!((job.state, job.attempts, job.due_at), (JobState::Waiting, 1, None));
+}
+
+async fn poison_is_buried_and_can_be_revived_or_discarded(db: Db) {
+    let newer = db.pull_run("c1", 7).await;
+    assert_eq!(db.records.bury_key(&pull_key("c1"), 6, "an older claim").await.unwrap(), 0);
+    assert_eq!(db.records.bury_key(&pull_key("c1"), 7, "killed its worker").await.unwrap(), 1);
+    let job = db.records.job(&newer.ids[0]).await.unwrap().unwrap();
+    assert_eq!((job.state, job.last_error.as_deref()), (JobState::Dead, Some("killed its worker")));
+
+    assert_eq!(db.records.revive_jobs(&newer.ids).await.unwrap(), [pull_key("c1")]);
+    assert_eq!(db.records.revive_jobs(&newer.ids).await.unwrap(), [], "it is not dead any more");
+    let run = db.records.start_run(&pull_key("c1"), 8).await.unwrap().unwrap();
+    assert_eq!(run.attempts, 0);
+    db.records.bury_run(&run, "again").await.unwrap();
+    assert_eq!(db.records.discard_jobs(&run.ids).await.unwrap(), 1);
+    assert_eq!(db.records.job(&run.ids[0]).await.unwrap().unwrap().state, JobState::Done);
+}
+
+async fn follow_ups_come_with_the_close_or_not_at_all(db: Db) {
+    let zombie = db.pull_run("c1", 1).await;
+    let live = db.records.start_run(&pull_key("c1"), 2).await.unwrap().unwrap();
+    let follow_up = FollowUp {
+        kind: JobKind::PullContact,
+        location_id: LOC.to_owned(),
+        record_id: "c2".to_owned(),
+        priority: Priority::Bulk,
+    };
+    let follow_ups = [follow_up.clone()];
+    assert!(is_lost(db.records.begin(&zombie).await.unwrap().close_run(&follow_ups).await));
+    assert_eq!(db.records.start_run(&follow_up.key(), 1).await.unwrap(), None);
+    db.records.begin(&live).await.unwrap().close_run(&follow_ups).await.unwrap();
+    assert!(db.records.start_run(&follow_up.key(), 1).await.unwrap().is_some());
+}
+
+async fn the_sweeper_finds_each_key_once_and_no_live_run(db: Db) {
+    let now = db.clock.now_ms();
+    let batch = ["c1", "c1", "c2", "c3"].map(|contact_id| selected(None, contact_id));
+    db.records.accept(&batch).await.unwrap();
+    assert_eq!(db.records.last_activity_ms().await.unwrap(), None);
+    let live = db.records.start_run(&pull_key("c2"), 1).await.unwrap().unwrap();
+    let failed = db.records.start_run(&pull_key("c3"), 1).await.unwrap().unwrap();
+    db.records.retry_run(&failed, "GHL said 503", now + 60_000).await.unwrap();
+    assert_eq!(db.records.last_activity_ms().await.unwrap(), Some(now));
+
+    assert_eq!(db.records.open_jobs(None, 1, now - 1, 10).await.unwrap(), [], "all were accepted just now");
+    let first = db.records.open_jobs(None, 0, now - 1, 1).await.unwrap().remove(0);
+    assert_eq!((first.key.clone(), first.state, first.due_at_ms), (pull_key("c1"), JobState::Waiting, now));
+    let rest = db.records.open_jobs(Some(&first.key), 0, now - 1, 10).await.unwrap();
+    assert_eq!(rest.len(), 1, "the live run is left alone");
+    assert_eq!((rest[0].key.clone(), rest[0].state, rest[0].attempts), (pull_key("c3"), JobState::Scheduled, 1));
+    assert_eq!(rest[0].due_at_ms, now + 60_000);
+
+    let silent = db.records.open_jobs(None, 0, now, 10).await.unwrap();
+    let found: Vec<_> = silent.iter().map(|open| (open.key.clone(), open.state)).collect();
+    assert_eq!(found[1], (live.key, JobState::Running));
+    assert_eq!(db.records.oldest_open_ms().await.unwrap(), Some(now));
+}
+
+async fn finished_rows_are_forgotten_and_open_ones_kept(db: Db) {
+    let now = db.clock.now_ms();
+    db.pull(1, &pulled("c1", &[])).await;
+    let open = db.records.accept(&[selected(None, "c1")]).await.unwrap().remove(0);
+    assert_eq!(db.records.forget_jobs(now, 10).await.unwrap(), 0);
+    assert_eq!(db.records.forget_jobs(now + 1, 10).await.unwrap(), 1);
+    let here = JobFilter { location_id: Some(LOC.to_owned()), kind: Some("pull_contact".to_owned()), state: None };
+    let left = db.records.list_jobs(&here, 10).await.unwrap();
+    for (state, found) in [(JobState::Waiting, 1), (JobState::Done, 0)] {
+        let in_state = JobFilter { state: Some(state), ..here.clone() };
+        assert_eq!(db.records.list_jobs(&in_state, 10).await.unwrap().len(), found);
+    }
+    let elsewhere = JobFilter { location_id: Some("nowhere".to_owned()), ..here };
+    assert_eq!(db.records.list_jobs(&elsewhere, 10).await.unwrap(), []);
+    assert_eq!(left.iter().map(|job| job.id.as_str()).collect::<Vec<_>>(), [open.job_id]);
+}

@@ -1,0 +1,98 @@
+//! What readers get.
+
+use sync_workers::records::model::{Contact, Task, TaskStatus};
+use sync_workers::records::*;
+
+use crate::support::*;
+
+promises! {
+    a_view_tells_the_status_of_its_tasks,
+    the_cursor_of_a_list_is_stable,
+    a_list_is_searched_as_text_and_by_date,
+    the_feed_tells_changes_in_order_and_nothing_unchanged,
+}
+
+async fn a_view_tells_the_status_of_its_tasks(db: Db) {
+    let due = |ghl_id: &str, due: &str| Task { due_date: Some(due.parse().unwrap()), ..task(ghl_id, "Call") };
+    let tasks = vec![
+        due("g1", "2026-06-01T11:00:00Z"),
+        due("g2", "2026-06-01T13:00:00Z"),
+        Task { completed: true, ..due("g3", "2026-06-01T11:00:00Z") },
+    ];
+    db.pull(1, &Pulled { tasks, ..pulled("c1", &[]) }).await;
+    let view = db.records.contact_view(LOC, "c1").await.unwrap().unwrap();
+    let statuses: Vec<TaskStatus> = view.tasks.iter().map(|view| view.status).collect();
+    assert_eq!(statuses, [TaskStatus::Overdue, TaskStatus::Open, TaskStatus::Completed]);
+    let json = serde_json::to_value(&view).unwrap();
+    assert_eq!(json["syncedAt"], NOW);
+    assert_eq!(json["tasks"][0]["taskId"], "g1");
+    assert_eq!(json["tasks"][0]["contactId"], "c1");
+    assert_eq!(json["tasks"][0]["status"], "overdue");
+    assert_eq!(json["tasks"][0]["dueDate"], "2026-06-01T11:00:00Z");
+    assert_eq!(db.records.contact_view("elsewhere", "c1").await.unwrap(), None);
+}
+
+async fn the_cursor_of_a_list_is_stable(db: Db) {
+    for id in ["c1", "c3", "c5", "c7"] {
+        db.pull(1, &pulled(id, &[])).await;
+    }
+    let query = ListQuery { limit: 2, ..ListQuery::default() };
+    let first = db.records.list_contacts(LOC, &query).await.unwrap();
+    let ids = |page: &Page<Contact>| page.items.iter().map(|contact| contact.id.clone()).collect::<Vec<_>>();
+    assert_eq!(ids(&first), ["c1", "c3"]);
+    db.pull(1, &pulled("c2", &[])).await;
+    db.pull(1, &pulled("c6", &[])).await;
+    db.pull(2, &Pulled { contact: contact("c1", "Ada King"), ..pulled("c1", &[]) }).await;
+    let second = ListQuery { cursor: first.next_cursor, ..query.clone() };
+    let second = db.records.list_contacts(LOC, &second).await.unwrap();
+    assert_eq!(ids(&second), ["c5", "c6"]);
+    let third = db.records.list_contacts(LOC, &ListQuery { cursor: second.next_cursor, ..query }).await.unwrap();
+    assert_eq!((ids(&third), third.next_cursor), (vec!["c7".to_owned()], None));
+
+    let stray = ListQuery { limit: 2, cursor: Some("?".to_owned()), ..ListQuery::default() };
+    assert!(matches!(db.records.list_contacts(LOC, &stray).await, Err(RecordsError::Cursor)));
+}
+
+async fn a_list_is_searched_as_text_and_by_date(db: Db) {
+    let updated = |at: &str| Some(at.parse().unwrap());
+    let people = [
+        Contact { date_updated: updated("2026-05-01T00:00:00Z"), ..contact("c1", "Ada Lovelace") },
+        Contact { email: Some("50%_off@example.com".to_owned()), ..contact("c2", "Édith") },
+        Contact { date_updated: updated("2026-05-03T00:00:00Z"), ..contact("c3", "Grace Hopper!") },
+    ];
+    for contact in people {
+        db.pull(1, &Pulled { contact: contact.clone(), ..pulled(&contact.id, &[]) }).await;
+    }
+    let cases = [("LOVE", "c1"), ("%_OFF", "c2"), ("édith", "c2"), ("!", "c3")];
+    for (text, expected) in cases {
+        let query = ListQuery { limit: 10, query: Some(text.to_owned()), ..ListQuery::default() };
+        let page = db.records.list_contacts(LOC, &query).await.unwrap();
+        assert_eq!(page.items.iter().map(|contact| contact.id.as_str()).collect::<Vec<_>>(), [expected], "{text}");
+    }
+    let since = ListQuery { limit: 10, updated_since: updated("2026-05-02T00:00:00Z"), ..ListQuery::default() };
+    assert_eq!(db.records.list_contacts(LOC, &since).await.unwrap().items.len(), 2);
+}
+
+async fn the_feed_tells_changes_in_order_and_nothing_unchanged(db: Db) {
+    db.pull(1, &pulled("c1", &[("g1", "Call")])).await;
+    let told = db.records.list_changes(None, 10).await.unwrap();
+    let seen: Vec<_> = told.items.iter().map(|item| (item.seq, item.record.as_str(), item.op)).collect();
+    assert_eq!(seen, [(1, "contact", ChangeOp::Stored), (2, "task", ChangeOp::Stored)]);
+
+    db.pull(2, &pulled("c1", &[("g1", "Call")])).await;
+    let nothing = db.records.list_changes(told.next_cursor.as_deref(), 10).await.unwrap();
+    assert_eq!((nothing.items, nothing.next_cursor), (vec![], told.next_cursor.clone()));
+
+    let writers: Vec<_> = (0..8)
+        .map(|number| {
+            let records = db.records.clone();
+            let change = new_task(&format!("t{number}"), "c1", "Call");
+            tokio::spawn(async move { records.accept(&[edited(change)]).await.unwrap() })
+        })
+        .collect();
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    let later = db.records.list_changes(told.next_cursor.as_deref(), 10).await.unwrap();
+    assert_eq!(later.items.iter().map(|item| item.seq).collect::<Vec<_>>(), (3..11).collect::<Vec<_>>());
+}
