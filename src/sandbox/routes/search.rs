@@ -39,19 +39,19 @@ pub(super) async fn search(Extension(caller): Extension<Caller>, Payload(body): 
     let mut found = Vec::new();
     for contact in store.contacts.values() {
         if asked.names(contact) && all_match(contact, asked.filters)? {
-            found.push(contact);
+            found.push((key(contact, asked.sorted_by), contact));
         }
     }
-    found.sort_by(|a, b| asked.order(key(a, asked.sorted_by), key(b, asked.sorted_by)));
+    found.sort_by(|(a, _), (b, _)| asked.order(*a, *b));
     let total = found.len();
     let page = found
         .into_iter()
-        .filter(|contact| asked.after.is_none_or(|after| asked.order(key(contact, asked.sorted_by), after).is_gt()))
+        .filter(|(key, _)| asked.after.is_none_or(|after| asked.order(*key, after).is_gt()))
         .skip(asked.skip)
         .take(asked.limit)
-        .map(|contact| {
+        .map(|(key, contact)| {
             let mut item = as_listed(contact);
-            item["searchAfter"] = json!(key(contact, asked.sorted_by));
+            item["searchAfter"] = json!(key);
             item
         });
     let contacts: Vec<Value> = page.collect();
