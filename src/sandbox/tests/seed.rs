@@ -1,6 +1,6 @@
 //! The data at the start, and the routes that show and steer the sandbox.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Bench, answer};
 use crate::sandbox::{Sandbox, SandboxConfig};
