@@ -1,0 +1,126 @@
+//! The whole system over a real Redis and PostgreSQL: one gateway, several workers, and what happens to them.
+
+use std::time::Duration;
+
+use clienty_sync::sandbox::{Limits, SandboxConfig};
+use serde_json::{Value, json};
+use sync_workers::records::JobState;
+use tokio::time::{Instant, sleep};
+
+use crate::support::cluster::Cluster;
+
+/// A tenth of GHL's interval, so that a test needs a tenth of the time.
+fn quick(locations: usize, contacts: usize) -> SandboxConfig {
+    SandboxConfig {
+        locations,
+        contacts,
+        limits: Limits { interval: Duration::from_secs(1), ..Limits::default() },
+        latency: Duration::from_millis(20)..Duration::from_millis(80),
+        ..SandboxConfig::default()
+    }
+}
+
+/// Two tasks and two notes for each seeded contact.
+fn creations(cluster: &Cluster) -> Vec<Value> {
+    let mut events = Vec::new();
+    for location in cluster.sandbox.locations() {
+        for contact in cluster.contacts(&location.id) {
+            for n in 0..2 {
+                let (location, own_id) = (&location.id, format!("{contact}-{n}"));
+                let due = "2026-03-01T09:00:00Z";
+                events.push(json!({
+                    "id": format!("task-{own_id}"), "type": "task.created", "locationId": location, "contactId": contact,
+                    "data": {"clientyTaskId": own_id, "title": format!("Call number {n}"), "dueDate": due},
+                }));
+                events.push(json!({
+                    "id": format!("note-{own_id}"), "type": "note.created", "locationId": location, "contactId": contact,
+                    "data": {"clientyNoteId": own_id, "noteText": format!("Note number {n}")},
+                }));
+            }
+        }
+    }
+    events
+}
+
+/// 2,000 events for 4 locations at GHL's own pace: 800 calls a location in at best 70 s.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_workers_share_the_work_use_the_limit_and_never_exceed_it() {
+    let sandbox = SandboxConfig {
+        locations: 4,
+        contacts: 100,
+        latency: Duration::from_millis(20)..Duration::from_millis(80),
+        ..SandboxConfig::default()
+    };
+    let mut cluster = Cluster::start(sandbox, &[]).await;
+    let mut events = cluster.selections();
+    events.extend(creations(&cluster));
+    assert_eq!(events.len(), 2000);
+    cluster.send(&events).await;
+    for _ in 0..3 {
+        cluster.start_worker();
+    }
+    cluster.until_done(2000).await;
+
+    cluster.assert_never_over_the_limit();
+    let limits = Limits::default();
+    for (location, stats) in cluster.sandbox.stats().locations {
+        // After the first burst, which is free, the pace of the calls while there is a backlog: all windows but the last one.
+        let burst = usize::try_from(limits.burst).unwrap();
+        let full = stats.arrivals_micros.len() / burst * burst;
+        let first = stats.arrivals_micros[0];
+        let last = stats.arrivals_micros[full - 1];
+        let took = Duration::from_micros(last - first).as_secs_f64();
+        let allowed = (full - burst) as f64 * limits.interval.as_secs_f64() / f64::from(limits.burst);
+        let used = allowed / took;
+        assert!(used >= 0.95, "{location} used {:.1} % of the allowed calls", used * 100.0);
+    }
+    assert_eq!(cluster.mismatches().await, []);
+    // What was sent again is known, and changes nothing.
+    cluster.send(&events[events.len() - 1500..]).await;
+    assert_eq!(cluster.count(JobState::Done).await, 2000);
+    assert_eq!(cluster.count(JobState::Waiting).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_jobs_of_a_killed_worker_finish_within_half_a_minute() {
+    let mut cluster = Cluster::start(quick(4, 60), &[]).await;
+    let mut events = cluster.selections();
+    events.extend(creations(&cluster));
+    cluster.send(&events).await;
+    cluster.start_worker();
+    cluster.start_worker();
+    cluster.until_done(200).await;
+    // Held still first, so that what it holds at its death is known.
+    cluster.workers[0].suspend();
+    cluster.workers[1].suspend();
+    let held: Vec<String> = cluster.jobs(JobState::Running).await.into_iter().map(|job| job.id).collect();
+    cluster.workers[1].resume();
+    cluster.workers[0].kill();
+    let killed = Instant::now();
+    assert!(!held.is_empty(), "the workers were in the midst of it");
+    for id in &held {
+        while cluster.records.job(id).await.unwrap().unwrap().state != JobState::Done {
+            assert!(killed.elapsed() < Duration::from_secs(30), "{id} is not done\n{}", cluster.output());
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+    cluster.until_done(i64::try_from(events.len()).unwrap()).await;
+    cluster.assert_never_over_the_limit();
+    assert_eq!(cluster.mismatches().await, [], "nothing was created twice, nothing is missing");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_loses_everything_loses_no_accepted_event() {
+    // A short time-out, since a location rests for lease, time-out and interval after the loss: nobody knows what was under way.
+    let mut cluster = Cluster::start(quick(4, 40), &[("GHL_TIMEOUT_MS", "2000")]).await;
+    let mut events = cluster.selections();
+    events.extend(creations(&cluster));
+    cluster.send(&events).await;
+    cluster.start_worker();
+    cluster.start_worker();
+    cluster.until_done(150).await;
+    cluster.redis.flush_all();
+    cluster.until_done(i64::try_from(events.len()).unwrap()).await;
+    cluster.assert_never_over_the_limit();
+    assert_eq!(cluster.mismatches().await, []);
+}
