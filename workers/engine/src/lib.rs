@@ -25,7 +25,7 @@ pub use backoff::Backoff;
 pub use envelope::EnvelopeError;
 pub use job::{Job, Key, NewJob, Priority};
 pub use limit::{Claiming, FirstMeeting, Limit};
-pub use permit::{Lease, PermitError, Permits};
+pub use permit::{Lease, Permit, PermitError, Permits};
 pub use pool::{Handler, Hurry, MAX_CRASHES, Pool, PoolConfig};
 pub use queue::{LaneState, LaneView, Pushed, Queue, QueueError};
 pub use verdict::Verdict;

@@ -21,6 +21,9 @@ struct Shared {
     granted: u32,
     used: AtomicU32,
     lease: Lease,
+    /// When the last call ended, in ms since `began`.
+    last_end: AtomicU64,
+    began: Instant,
     remaining: AtomicU32,
     daily_remaining: AtomicU32,
 }
@@ -50,17 +53,20 @@ impl Permits {
             granted,
             used: AtomicU32::new(0),
             lease,
+            last_end: AtomicU64::new(0),
+            began: Instant::now(),
             remaining: AtomicU32::new(UNKNOWN),
             daily_remaining: AtomicU32::new(UNKNOWN),
         };
         Self { shared: Arc::new(shared) }
     }
 
-    /// Takes the permit for one call, to be sent at once.
+    /// Takes the permit for one call, to be sent at once. To be dropped when the call has ended, with or without a response: from
+    /// then on its token cools down.
     ///
     /// # Errors
     /// [`PermitError`] when all are used or the lease has run out.
-    pub fn take(&self) -> Result<(), PermitError> {
+    pub fn take(&self) -> Result<Permit, PermitError> {
         if self.shared.lease.is_over() {
             return Err(PermitError::LeaseLost);
         }
@@ -68,7 +74,7 @@ impl Permits {
         self.shared
             .used
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |used| (used < granted).then_some(used + 1))
-            .map(|_| ())
+            .map(|_| Permit { shared: Arc::clone(&self.shared) })
             .map_err(|_| PermitError::Exhausted { granted })
     }
 
@@ -88,6 +94,21 @@ impl Permits {
         self.shared.used.load(Ordering::SeqCst)
     }
 
+    /// Calls that may still be sent.
+    #[must_use]
+    pub fn left(&self) -> u32 {
+        self.shared.granted.saturating_sub(self.used())
+    }
+
+    /// How long ago the last call ended: so much of its tokens' cooling is over already. Zero where none was sent.
+    #[must_use]
+    pub(crate) fn since_last_call(&self) -> Duration {
+        if self.used() == 0 {
+            return Duration::ZERO;
+        }
+        self.shared.began.elapsed().saturating_sub(Duration::from_millis(self.shared.last_end.load(Ordering::SeqCst)))
+    }
+
     /// Calls that the claim took tokens for.
     #[must_use]
     pub fn granted(&self) -> u32 {
@@ -104,6 +125,21 @@ impl Permits {
     #[must_use]
     pub fn daily_remaining(&self) -> Option<u32> {
         known(&self.shared.daily_remaining)
+    }
+}
+
+/// The permit of one call that is under way.
+#[derive(Debug)]
+#[must_use = "a permit is kept until the call has ended"]
+pub struct Permit {
+    shared: Arc<Shared>,
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        // Rounded up: a token that came back too early would break the limit.
+        let ended = millis(self.shared.began.elapsed()).saturating_add(1);
+        self.shared.last_end.fetch_max(ended, Ordering::SeqCst);
     }
 }
 
@@ -164,9 +200,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn each_call_needs_a_permit_of_its_own() {
         let permits = Permits::new(2, Lease::begin(Instant::now(), LEASE));
-        assert_eq!((permits.take(), permits.take()), (Ok(()), Ok(())));
-        assert_eq!(permits.take(), Err(PermitError::Exhausted { granted: 2 }));
-        assert_eq!(permits.used(), 2);
+        let (_first, _second) = (permits.take().unwrap(), permits.take().unwrap());
+        assert_eq!(permits.take().unwrap_err(), PermitError::Exhausted { granted: 2 });
+        assert_eq!((permits.used(), permits.left()), (2, 0));
     }
 
     #[tokio::test(start_paused = true)]
@@ -176,9 +212,9 @@ mod tests {
         tokio::time::advance(LEASE / 2).await;
         lease.extend(Instant::now(), LEASE);
         tokio::time::advance(LEASE / 2 + LEASE / 4).await;
-        assert_eq!(permits.take(), Ok(()), "the heartbeat extended it");
+        assert!(permits.take().is_ok(), "the heartbeat extended it");
         tokio::time::advance(LEASE / 4).await;
-        assert_eq!(permits.take(), Err(PermitError::LeaseLost));
+        assert_eq!(permits.take().unwrap_err(), PermitError::LeaseLost);
     }
 
     #[tokio::test(start_paused = true)]
@@ -187,6 +223,19 @@ mod tests {
         lease.revoke();
         lease.extend(Instant::now(), LEASE);
         assert!(lease.is_over());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn cooling_begins_when_the_last_call_has_ended() {
+        let permits = Permits::new(2, Lease::begin(Instant::now(), LEASE));
+        assert_eq!(permits.since_last_call(), Duration::ZERO);
+        let (first, second) = (permits.take().unwrap(), permits.take().unwrap());
+        drop(first);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        drop(second);
+        tokio::time::advance(Duration::from_secs(2)).await;
+        let since = permits.since_last_call();
+        assert!(since <= Duration::from_secs(2) && since > Duration::from_millis(1990), "{since:?}");
     }
 
     #[test]

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use crate::envelope::EnvelopeError;
 use crate::job::{Job, NewJob};
 use crate::limit::{Claiming, FirstMeeting, Limit};
+use crate::permit::Permits;
 use crate::verdict::Verdict;
 
 mod lane;
@@ -37,10 +38,8 @@ pub enum Pushed {
 pub(crate) struct Settlement {
     pub(crate) job: Job,
     pub(crate) verdict: Verdict,
-    /// Calls it sent.
-    pub(crate) used: u32,
-    /// The server's own count of calls left, at its lowest.
-    pub(crate) remaining: Option<u32>,
+    /// What it sent, and what the server said of its own count.
+    pub(crate) permits: Permits,
 }
 
 /// One exchange with a shard: what ended, and how much more is wanted.

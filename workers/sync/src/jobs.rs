@@ -68,14 +68,14 @@ struct Task<'a> {
     permits: &'a Permits,
 }
 
-/// The most calls that one run of a kind sends.
+/// The most calls that one run of a kind sends. A run that needs one more, as few do, goes back to the queue for it
+/// ([`JobError::OneMoreRun`]): tokens that most runs would not use would lie idle while they run.
 #[must_use]
 pub fn cost(kind: &str) -> u8 {
     match JobKind::parse(kind) {
-        // The contact, its tasks, notes and appointments; and once a location its time zone.
-        Some(JobKind::PullContact) => 5,
-        // A look for a create whose answer was lost, then the call itself.
-        Some(JobKind::PushTask | JobKind::PushNote) => 2,
+        // The contact, its tasks, notes and appointments.
+        Some(JobKind::PullContact) => 4,
+        Some(JobKind::PushTask | JobKind::PushNote) => 1,
         None => 0,
     }
 }

@@ -164,7 +164,7 @@ fn give_back(state: &mut State) {
 }
 
 fn settlement(job: Job, verdict: Verdict, permits: &Permits) -> Settlement {
-    Settlement { job, verdict, used: permits.used(), remaining: permits.remaining() }
+    Settlement { job, verdict, permits: permits.clone() }
 }
 
 fn wake(state: &mut State) {

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::{LaneState, Pushed, Queue, Settlement, Step, Stepped, Wait};
 use crate::job::{Job, Key, NewJob, Priority};
 use crate::limit::{Claiming, FirstMeeting, Limit};
+use crate::permit::{Lease, Permits};
 use crate::verdict::Verdict;
 
 mod arrivals;
@@ -93,10 +96,21 @@ impl Bench {
     }
 
     async fn settle_told(&self, job: &Job, verdict: Verdict, used: u32, remaining: Option<u32>) -> bool {
-        let settlement = Settlement { job: job.clone(), verdict, used, remaining };
+        let permits = permits(job, used);
+        permits.observe(remaining, None);
+        let settlement = Settlement { job: job.clone(), verdict, permits };
         let step = Step { settlements: vec![settlement], ..Step::default() };
         self.step(self.queue.shard_of(&job.key.lane), step).await.late.is_empty()
     }
+}
+
+/// The permits of a job whose calls have just ended.
+fn permits(job: &Job, used: u32) -> Permits {
+    let permits = Permits::new(u32::from(job.cost), Lease::begin(Instant::now(), LEASE));
+    for _ in 0..used {
+        drop(permits.take().unwrap());
+    }
+    permits
 }
 
 fn job(lane: &str, record: &str, priority: Priority) -> NewJob {
@@ -143,6 +157,7 @@ promises! {
     a_released_job_goes_back_to_the_head,
     a_push_wakes_a_waiting_worker,
     a_key_of_one_lane_is_not_the_same_key_of_another,
+    tokens_cool_from_the_response_and_not_from_the_settlement,
     never_over_the_limit_whatever_the_delays,
 }
 
@@ -257,18 +272,37 @@ async fn unused_tokens_are_free_at_once_and_used_ones_after_the_interval(over: O
     assert!(bench.settle(&first, Verdict::Done, 0).await);
     let second = bench.claim_now(1).await;
     assert_eq!(second.len(), 1, "nothing was sent, so nothing cools down");
-    let settled = tokio::time::Instant::now();
+    let settled = Instant::now();
     assert!(bench.settle(&second[0], Verdict::Done, 1).await);
     assert!(bench.claim_now(1).await.is_empty());
     assert_eq!(bench.claim(1).await.len(), 1);
     assert!(settled.elapsed() >= INTERVAL, "came back after {:?}", settled.elapsed());
 }
 
+async fn tokens_cool_from_the_response_and_not_from_the_settlement(over: Over) {
+    let bench = Bench::new(over, 1).await;
+    for record in ["a", "b"] {
+        bench.push(job("lane", record, Priority::Realtime)).await;
+    }
+    let first = bench.claim(1).await.remove(0);
+    assert!(bench.claim_now(1).await.is_empty(), "the only token is out");
+    let permits = permits(&first, 1);
+    tokio::time::sleep(INTERVAL / 2).await;
+    let settled = Instant::now();
+    let settlement = Settlement { job: first, verdict: Verdict::Done, permits };
+    let step = Step { settlements: vec![settlement], ..Step::default() };
+    let wait = bench.step(bench.queue.shard_of("lane"), step).await.wait;
+    let Wait::For(wait) = wait else { panic!("{wait:?}") };
+    assert!(wait <= INTERVAL - INTERVAL / 2 + INTERVAL / 50, "half of the interval is over: {wait:?}");
+    bench.claim(1).await;
+    assert!(settled.elapsed() + INTERVAL / 2 + Duration::from_millis(5) >= INTERVAL);
+}
+
 async fn a_retry_waits_for_its_delay_and_counts_its_attempt(over: Over) {
     let bench = Bench::new(over, 10).await;
     bench.push(job("lane", "a", Priority::Bulk)).await;
     let failed = bench.claim(1).await.remove(0);
-    let began = tokio::time::Instant::now();
+    let began = Instant::now();
     let after = Duration::from_millis(150);
     assert!(bench.settle(&failed, Verdict::Retry { after }, 1).await);
     assert!(bench.claim_now(1).await.is_empty());
@@ -291,7 +325,7 @@ async fn a_throttled_lane_is_held_whole_and_starts_gently(over: Over) {
         bench.push(job("lane", &n.to_string(), Priority::Realtime)).await;
     }
     let refused = bench.claim(1).await.remove(0);
-    let (began, hold) = (tokio::time::Instant::now(), Duration::from_millis(200));
+    let (began, hold) = (Instant::now(), Duration::from_millis(200));
     assert!(bench.settle(&refused, Verdict::Throttled { hold }, 1).await);
     assert!(bench.claim_now(10).await.is_empty(), "no other job of the lane runs either");
     bench.push(job("lane", "click", Priority::Interactive)).await;
@@ -327,7 +361,7 @@ async fn a_dead_workers_jobs_run_again_at_the_head_and_count_the_crash(over: Ove
         bench.push(job("lane", &n.to_string(), Priority::Realtime)).await;
     }
     let lost = bench.claim(1).await.remove(0);
-    let began = tokio::time::Instant::now();
+    let began = Instant::now();
     let mut rest = bench.claim_now(5).await;
     while !records(&rest).contains(&lost.key.record.as_str()) {
         rest = bench.claim(5).await;
@@ -343,7 +377,7 @@ async fn a_heartbeat_keeps_the_lease(over: Over) {
     bench.push(job("lane", "a", Priority::Realtime)).await;
     let held = bench.claim(1).await.remove(0);
     let shard = bench.queue.shard_of("lane");
-    let began = tokio::time::Instant::now();
+    let began = Instant::now();
     while began.elapsed() < LEASE * 3 {
         assert_eq!(bench.queue.heartbeat(shard, &[held.epoch]).await.unwrap(), [true]);
         assert!(bench.claim_now(1).await.is_empty());
@@ -385,7 +419,7 @@ async fn epochs_only_rise(over: Over) {
 async fn a_crashed_workers_tokens_come_back_late(over: Over) {
     let bench = Bench::new(over, 1).await;
     bench.push(job("lane", "a", Priority::Realtime)).await;
-    let began = tokio::time::Instant::now();
+    let began = Instant::now();
     bench.claim(1).await;
     let again = bench.claim(1).await;
     assert_eq!(again[0].crashes, 1);
@@ -396,7 +430,7 @@ async fn a_crashed_workers_tokens_come_back_late(over: Over) {
 async fn a_lost_state_counts_as_spent(over: Over) {
     let mut bench = Bench::met(over, 10, FirstMeeting::Spent).await;
     let spent = INTERVAL + TIMEOUT + LEASE;
-    let began = tokio::time::Instant::now();
+    let began = Instant::now();
     bench.push(job("lane", "a", Priority::Interactive)).await;
     assert!(bench.claim_now(1).await.is_empty());
     bench.claim(1).await;
@@ -404,7 +438,7 @@ async fn a_lost_state_counts_as_spent(over: Over) {
     let Some(redis) = &mut bench.redis else { return };
     let losses = bench.queue.losses();
     redis.flush_all();
-    let began = tokio::time::Instant::now();
+    let began = Instant::now();
     bench.push(job("lane", "b", Priority::Interactive)).await;
     assert!(losses.iter().any(|loss| loss.has_changed().unwrap()), "the loss is told");
     bench.claim(1).await;

@@ -130,7 +130,7 @@ impl RedisShard {
     }
 
     fn settlement(&self, settlement: &Settlement) -> Result<[Vec<u8>; 5], QueueError> {
-        let Settlement { job, verdict, used, remaining } = settlement;
+        let Settlement { job, verdict, permits } = settlement;
         let (letter, delay, attempt) = match verdict {
             Verdict::Done | Verdict::Dead => (b'D', Duration::ZERO, job.attempt),
             Verdict::Retry { after } => (b'R', *after, job.attempt.saturating_add(1)),
@@ -139,11 +139,13 @@ impl RedisShard {
             Verdict::Released => (b'H', Duration::ZERO, job.attempt),
         };
         let replacement = if attempt == job.attempt { Vec::new() } else { repack(job, attempt)? };
-        let mut numbers = Vec::with_capacity(8);
-        numbers.extend(u16::try_from(*used).unwrap_or(u16::MAX).to_be_bytes());
-        let told = remaining.map_or(u16::MAX, |left| u16::try_from(left).unwrap_or(u16::MAX - 1));
+        let mut numbers = Vec::with_capacity(12);
+        numbers.extend(u16::try_from(permits.used()).unwrap_or(u16::MAX).to_be_bytes());
+        let told = permits.remaining().map_or(u16::MAX, |left| u16::try_from(left).unwrap_or(u16::MAX - 1));
         numbers.extend(told.to_be_bytes());
-        numbers.extend(u32::try_from(delay.as_millis()).unwrap_or(u32::MAX).to_be_bytes());
+        for duration in [delay, permits.since_last_call()] {
+            numbers.extend(u32::try_from(duration.as_millis()).unwrap_or(u32::MAX).to_be_bytes());
+        }
         let Key { lane, kind, record } = &job.key;
         let slot = format!("{lane}\0{kind}/{record}").into_bytes();
         Ok([slot, decimal(job.epoch), vec![letter], numbers, replacement])

@@ -44,10 +44,11 @@ impl Run<'_> {
     async fn send(&self, endpoint: &'static Endpoint, ids: &[&str], body: Option<Value>) -> Result<Reply, GhlError> {
         let request = self.request(endpoint, ids, body.as_ref())?;
         // Last before sending: a call that can't be built spends no permit.
-        self.permits.take()?;
+        let permit = self.permits.take()?;
 
         let started = Instant::now();
         let reply = self.exchange(request).await;
+        drop(permit);
         let took = started.elapsed();
 
         let status = match &reply {

@@ -20,6 +20,8 @@ enum Remedy {
     Retry,
     /// Not yet; spends no attempt.
     Snooze(Duration),
+    /// At once, with new permits.
+    GoOn,
     /// The whole lane waits; spends no attempt.
     Hold(Duration),
     /// Nothing will help.
@@ -34,6 +36,12 @@ pub(super) async fn conclude(environment: &Environment, job: &Job, run: &Run, re
     let reason = error.to_string();
     let (verdict, written) = match remedy(environment, &error) {
         Remedy::LetGo => return Verdict::Released,
+        Remedy::GoOn => {
+            return match environment.records.release_run(run, None, None).await {
+                Ok(()) => Verdict::Snooze { after: Duration::ZERO },
+                Err(error) => without_ledger(job, &error),
+            };
+        }
         Remedy::Retry => match environment.backoff.delay(attempts(run)) {
             Some(after) => {
                 let due = environment.clock.now_ms() + millis(after);
@@ -92,6 +100,7 @@ fn remedy(environment: &Environment, error: &JobError) -> Remedy {
         },
         JobError::NotConnected | JobError::Vault(_) => Remedy::Hold(BROKEN_HOLD),
         JobError::TooEarlyToLook { wait } => Remedy::Snooze(*wait),
+        JobError::OneMoreRun => Remedy::GoOn,
         JobError::Records(_) | JobError::Incomplete(_) | JobError::UnknownKind { .. } => Remedy::Bury,
     }
 }

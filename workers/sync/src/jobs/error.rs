@@ -34,6 +34,9 @@ pub enum JobError {
     /// GHL created something and did not say what; the next run looks for it.
     #[error("GHL's answer to a create holds no id")]
     NoId,
+    /// The run has got on and needs the permits of another one for the rest.
+    #[error("more calls are needed than one run has permits for")]
+    OneMoreRun,
     /// A create of an earlier run may still arrive; looking for it now would prove nothing.
     #[error("a create of an earlier run may still arrive")]
     TooEarlyToLook {

@@ -7,13 +7,19 @@ use crate::ghl::GhlError;
 use crate::mapping;
 use crate::records::Pulled;
 
+/// Sent side by side.
+const CALLS: u32 = 4;
+
 pub(super) async fn run(task: &Task<'_>) -> Result<(), JobError> {
     let (location, contact_id) = (task.location(), task.record());
     let records = &task.environment.records;
     let ghl = task.ghl();
+    let zone = task.environment.zones.of(task).await?;
+    if task.permits.left() < CALLS {
+        return Err(JobError::OneMoreRun);
+    }
     let snapshot = records.snapshot(location, contact_id).await?;
-    let (zone, contact, tasks, notes, appointments) = tokio::join!(
-        task.environment.zones.of(task),
+    let (contact, tasks, notes, appointments) = tokio::join!(
         ghl.get_contact(contact_id),
         ghl.list_tasks(contact_id),
         ghl.list_notes(contact_id),
@@ -23,7 +29,6 @@ pub(super) async fn run(task: &Task<'_>) -> Result<(), JobError> {
     match contact {
         Err(GhlError::Gone { .. }) => tx.mark_contact_gone(contact_id).await?,
         contact => {
-            let zone = zone?;
             let pulled = Pulled {
                 contact: mapping::contact::from_ghl(contact?),
                 tasks: tasks?.into_iter().map(|task| mapping::task::from_ghl(task, contact_id)).collect(),

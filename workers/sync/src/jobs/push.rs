@@ -63,25 +63,24 @@ pub(super) async fn run<E: Push>(task: &Task<'_>) -> Result<(), JobError> {
 }
 
 async fn push<E: Push>(task: &Task<'_>, row: &EntryRow<E>) -> Result<Outcome<E>, JobError> {
-    let contact = row.contact_id.as_str();
-    // What GHL holds: as agreed before, or what a lost create turns out to have made.
-    let (id, base, adopted) = match (&row.ghl_id, &row.base, &row.intent) {
-        (Some(id), Some(base), _) => (id.clone(), base.clone(), false),
-        (None, _, Some(announced)) => match find_lost(task, row, announced).await? {
-            Some((id, found)) => (id, found, true),
-            None => return create(task, row).await,
-        },
-        _ => return create(task, row).await,
+    let (Some(id), Some(base)) = (&row.ghl_id, &row.base) else {
+        return match &row.intent {
+            Some(announced) => {
+                settle_announcement(task, row, announced).await?;
+                Err(JobError::OneMoreRun)
+            }
+            None => create(task, row).await,
+        };
     };
+    let contact = row.contact_id.as_str();
     if row.deleted {
-        return match E::delete(task.ghl(), contact, &id).await {
+        return match E::delete(task.ghl(), contact, id).await {
             Ok(()) | Err(GhlError::Gone { .. }) => Ok(Outcome::Nothing),
             Err(error) => Err(error.into()),
         };
     }
-    match row.doc.change(task.ghl(), contact, &id, &base).await {
-        Ok(Some(entry)) => Ok(Outcome::Holds { id, entry }),
-        Ok(None) if adopted => Ok(Outcome::Holds { id, entry: base }),
+    match row.doc.change(task.ghl(), contact, id, base).await {
+        Ok(Some(entry)) => Ok(Outcome::Holds { id: id.clone(), entry }),
         Ok(None) => Ok(Outcome::Unchanged),
         // Deleted in GHL while it was edited here: the deletion stands.
         Err(GhlError::Gone { what: Subject::Contact }) => Ok(Outcome::ContactGone),
@@ -114,27 +113,30 @@ async fn create<E: Push>(task: &Task<'_>, row: &EntryRow<E>) -> Result<Outcome<E
     }
 }
 
-/// The entry that an earlier run announced, with its id, where GHL has it.
-async fn find_lost<E: Push>(
-    task: &Task<'_>,
-    row: &EntryRow<E>,
-    announced: &E,
-) -> Result<Option<(String, E)>, JobError> {
+/// Finds out what became of the create that an earlier run announced: adopts the entry where GHL has it, and takes the announcement back
+/// where it has not. Either way the rest, if any, is the next run's.
+async fn settle_announcement<E: Push>(task: &Task<'_>, row: &EntryRow<E>, announced: &E) -> Result<(), JobError> {
     let wait = until_it_cannot_arrive(task, row.intent_at_ms);
     if !wait.is_zero() {
         return Err(JobError::TooEarlyToLook { wait });
     }
+    let records = &task.environment.records;
     let remote = match E::list(task.ghl(), &row.contact_id).await {
         Ok(remote) => remote,
         Err(GhlError::Gone { .. }) => Vec::new(),
         Err(error) => return Err(error.into()),
     };
-    let linked = task.environment.records.linked_ids::<E>(&row.location_id, &row.contact_id).await?;
-    let found = E::lost(announced, &remote, &linked).map(str::to_owned);
-    Ok(found.and_then(|id| {
-        let entry = remote.into_iter().find(|entry| entry.ghl_id() == Some(&id))?;
-        Some((id, entry))
-    }))
+    let linked = records.linked_ids::<E>(&row.location_id, &row.contact_id).await?;
+    let found = E::lost(announced, &remote, &linked);
+    match found.and_then(|id| remote.iter().find(|entry| entry.ghl_id() == Some(id)).map(|entry| (id, entry))) {
+        Some((id, entry)) => {
+            let mut tx = records.begin(&task.run).await?;
+            tx.adopted(row, id, entry).await?;
+            tx.keep_open().await?;
+        }
+        None => records.set_intent::<E>(&task.run, &row.row_id, None).await?,
+    }
+    Ok(())
 }
 
 /// How long a create that was announced at `intent_at_ms` may still be under way: a look before that proves nothing.

@@ -218,6 +218,26 @@ impl Tx {
     /// # Errors
     /// [`RecordsError::Conflict`] when a producer already gave that other row an id; [`RecordsError::Database`].
     pub async fn pushed<E: Entry>(&mut self, row: &EntryRow<E>, ghl_id: &str, base: &E) -> Result<(), RecordsError> {
+        self.link(row, ghl_id, base, row.revision).await
+    }
+
+    /// GHL has `row` under `ghl_id` since an earlier run, which never heard so. What readers see stays: where it differs from
+    /// `base`, a push is owed. Closes the intent.
+    ///
+    /// # Errors
+    /// See [`Tx::pushed`].
+    pub async fn adopted<E: Entry>(&mut self, row: &EntryRow<E>, ghl_id: &str, base: &E) -> Result<(), RecordsError> {
+        self.link(row, ghl_id, base, NO_REVISION).await
+    }
+
+    /// Readers see `base` if the row still has the revision `follows`.
+    async fn link<E: Entry>(
+        &mut self,
+        row: &EntryRow<E>,
+        ghl_id: &str,
+        base: &E,
+        follows: i64,
+    ) -> Result<(), RecordsError> {
         let other = find_by_ghl_id::<E>(self.write.conn(), &row.location_id, ghl_id).await?;
         if let Some(other) = other.filter(|other| other.row_id != row.row_id) {
             if other.clienty_id.is_some() {
@@ -234,7 +254,7 @@ impl Tx {
             .bind(ghl_id)
             .bind(text_of(base))
             .bind(&row.row_id)
-            .bind(row.revision)
+            .bind(follows)
             .bind(now_ms)
             .execute(self.write.conn())
             .await?;
@@ -256,6 +276,9 @@ impl Tx {
         Ok(())
     }
 }
+
+/// Revisions count from 1.
+const NO_REVISION: i64 = 0;
 
 /// The document as it is stored: without what the columns hold.
 pub(super) fn text_of<E: Entry>(doc: &E) -> String {

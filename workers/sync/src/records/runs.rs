@@ -5,7 +5,7 @@
 //!
 //! Every ending is fenced by the epoch: it must find all rows that the start took, still in the run's hands. A zombie,
 //! whose rows a newer run took, finds none and gets [`RecordsError::LostRun`]. What a run writes goes through its
-//! [`Tx`], which commits only by closing the run, so a zombie's records are rolled back with its verdict.
+//! [`Tx`], which commits only while the run holds its rows, so a zombie's records are rolled back with its verdict.
 
 use job_engine::Priority;
 use sqlx::Row;
@@ -61,6 +61,20 @@ impl Tx {
         finish(&mut write, &run, JobState::Done, None).await?;
         let rows = follow_ups.iter().map(|follow_up| follow_up.row(write.now_ms)).collect();
         insert_rows(write.conn(), rows).await?;
+        write.commit().await
+    }
+}
+
+impl Tx {
+    /// Commits what was written through this transaction and leaves the run open: progress that must not be lost with what the
+    /// run does next.
+    ///
+    /// # Errors
+    /// See [`Tx::close_run`].
+    pub async fn keep_open(self) -> Result<(), RecordsError> {
+        let Self { mut write, run } = self;
+        let held = fenced(sql!("hold_run"), &run).execute(write.conn()).await?;
+        run.held_all(held.rows_affected())?;
         write.commit().await
     }
 }

@@ -9,7 +9,8 @@ use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-use super::{Bench, INTERVAL, Priority, TIMEOUT, job};
+use super::{Bench, INTERVAL, LEASE, Priority, TIMEOUT, job};
+use crate::permit::{Lease, Permits};
 use crate::queue::{Settlement, Step, Wait};
 use crate::verdict::Verdict;
 
@@ -38,8 +39,12 @@ pub(super) async fn check(bench: &Bench, burst: usize) {
             // Up to the time-out before it arrives, the rest before the answer.
             let delays: Vec<_> = (0..calls).map(|_| TIMEOUT.mul_f64(dice.random::<f64>())).collect();
             let crashes = dice.random_bool(0.05);
+            let permits = Permits::new(u32::from(job.cost), Lease::begin(Instant::now(), LEASE));
+            // As writing to the database takes its time.
+            let lingers = TIMEOUT.mul_f64(dice.random::<f64>() / 4.0);
             running.spawn(async move {
                 for delay in delays {
+                    let Ok(permit) = permits.take() else { break };
                     let arrives = delay / 2;
                     sleep(arrives).await;
                     arrivals.lock().await.push(Instant::now());
@@ -47,8 +52,10 @@ pub(super) async fn check(bench: &Bench, burst: usize) {
                         return;
                     }
                     sleep(delay - arrives).await;
+                    drop(permit);
                 }
-                let settlement = Settlement { job, verdict: Verdict::Done, used: calls, remaining: None };
+                sleep(lingers).await;
+                let settlement = Settlement { job, verdict: Verdict::Done, permits };
                 queue.step(shard, &Step { settlements: vec![settlement], ..Step::default() }).await.unwrap();
             });
         }

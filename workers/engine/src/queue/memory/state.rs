@@ -243,26 +243,29 @@ impl State {
 
     /// Whether the settlement came in time.
     fn settle(&mut self, settlement: &Settlement, now: u64) -> bool {
-        let Settlement { job, verdict, used, remaining } = settlement;
-        let back = now + millis(self.limit.interval);
+        let Settlement { job, verdict, permits } = settlement;
+        let used = permits.used();
+        let until = now + millis(self.limit.interval);
+        // Tokens come back one interval after the response, not after the settlement.
+        let back = until.saturating_sub(millis(permits.since_last_call()));
         let limit = self.limit;
         self.lane(&job.key.lane, now).bucket.thaw(now);
         let Some(running) = self.running.remove(&job.key) else {
-            self.lane(&job.key.lane, now).bucket.cool(*used, back);
+            self.lane(&job.key.lane, now).bucket.cool(used, back);
             return false;
         };
         if running.epoch != job.epoch {
             // Too late: the job is another's. The calls it sent are counted all the same.
             self.running.insert(job.key.clone(), running);
-            self.lane(&job.key.lane, now).bucket.cool(*used, back);
+            self.lane(&job.key.lane, now).bucket.cool(used, back);
             return false;
         }
         let Running { epoch: _, returned_at_claim, mut entry, extra } = running;
         let lane = self.lane(&job.key.lane, now);
         lane.bucket.out -= u32::from(entry.cost);
-        lane.bucket.cool(*used, back);
-        if let Some(remaining) = remaining {
-            lane.bucket.put_aside_for_others(&limit, *remaining, returned_at_claim, back);
+        lane.bucket.cool(used, back);
+        if let Some(remaining) = permits.remaining() {
+            lane.bucket.put_aside_for_others(&limit, remaining, returned_at_claim, until);
         }
         if let Verdict::Throttled { hold } = verdict {
             self.hold(&job.key.lane, now + millis(*hold));

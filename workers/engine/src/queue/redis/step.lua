@@ -1,7 +1,8 @@
 -- One step of a worker: settles what it finished, fires what is due, claims what can run.
 --
 -- ARGV[2]: the most jobs to claim. ARGV[3]: count of finished batches, then their epochs. Then per settlement five values:
--- "lane\0key", epoch, verdict, packed numbers (calls sent, remaining by the server or 65535, delay in ms), packed envelope
+-- "lane\0key", epoch, verdict, packed numbers (calls sent, remaining by the server or 65535, delay in ms,
+-- ms since the last call ended), packed envelope
 -- to run again (empty: the one that ran).
 -- Verdicts: D done or dead, R run again after the delay, H back to the head of its lane, T the lane is held for the delay and the job
 -- goes back to its head.
@@ -34,7 +35,9 @@ local function hold(m, delay)
 end
 
 local function settle(position, slot, epoch, verdict, numbers, replacement)
-  local used, remaining, delay = unpack_('>HHI4', numbers)
+  local used, remaining, delay, since = unpack_('>HHI4I4', numbers)
+  -- Tokens come back one interval after the response, not after the settlement.
+  local back = now - since + INTERVAL
   local cut = string.find(slot, '\0', 1, true)
   local lane, key = sub(slot, 1, cut - 1), sub(slot, cut + 1)
   local m = lane_of(lane)
@@ -47,14 +50,14 @@ local function settle(position, slot, epoch, verdict, numbers, replacement)
   end
   if not running or text(claimed) ~= epoch then
     -- Too late: the job is another's. The calls it sent are counted all the same.
-    cool(m, used, now + INTERVAL)
+    cool(m, used, back)
     late[#late + 1] = position
     return
   end
   local class, cost = head_of(stored)
   call('HDEL', H, 'R' .. slot)
   m.out = m.out - cost
-  cool(m, used, now + INTERVAL)
+  cool(m, used, back)
   put_aside_for_other_clients(m, remaining, returned)
   if verdict == 'T' then hold(m, delay) end
 
