@@ -99,7 +99,7 @@ fn remedy(environment: &Environment, error: &JobError) -> Remedy {
             Class::Permanent => Remedy::Bury,
         },
         JobError::NotConnected | JobError::Vault(_) => Remedy::Hold(BROKEN_HOLD),
-        JobError::TooEarlyToLook { wait } => Remedy::Snooze(*wait),
+        JobError::MayStillArrive { wait } => Remedy::Snooze(*wait),
         JobError::OneMoreRun => Remedy::GoOn,
         JobError::Records(_) | JobError::Incomplete(_) | JobError::UnknownKind { .. } => Remedy::Bury,
     }

@@ -37,9 +37,9 @@ pub enum JobError {
     /// The run has got on and needs the permits of another one for the rest.
     #[error("more calls are needed than one run has permits for")]
     OneMoreRun,
-    /// A create of an earlier run may still arrive; looking for it now would prove nothing.
+    /// GHL does not have what an earlier run created, but may have it in a moment; creating it now could make it twice.
     #[error("a create of an earlier run may still arrive")]
-    TooEarlyToLook {
+    MayStillArrive {
         /// Until it can't any more.
         wait: Duration,
     },

@@ -116,10 +116,6 @@ async fn create<E: Push>(task: &Task<'_>, row: &EntryRow<E>) -> Result<Outcome<E
 /// Finds out what became of the create that an earlier run announced: adopts the entry where GHL has it, and takes the announcement back
 /// where it has not. Either way the rest, if any, is the next run's.
 async fn settle_announcement<E: Push>(task: &Task<'_>, row: &EntryRow<E>, announced: &E) -> Result<(), JobError> {
-    let wait = until_it_cannot_arrive(task, row.intent_at_ms);
-    if !wait.is_zero() {
-        return Err(JobError::TooEarlyToLook { wait });
-    }
     let records = &task.environment.records;
     let remote = match E::list(task.ghl(), &row.contact_id).await {
         Ok(remote) => remote,
@@ -134,14 +130,24 @@ async fn settle_announcement<E: Push>(task: &Task<'_>, row: &EntryRow<E>, announ
             tx.adopted(row, id, entry).await?;
             tx.keep_open().await?;
         }
-        None => records.set_intent::<E>(&task.run, &row.row_id, None).await?,
+        None => {
+            let wait = until_it_cannot_arrive(task, row.intent_at_ms);
+            if !wait.is_zero() {
+                return Err(JobError::MayStillArrive { wait });
+            }
+            records.set_intent::<E>(&task.run, &row.row_id, None).await?;
+        }
     }
     Ok(())
 }
 
-/// How long a create that was announced at `intent_at_ms` may still be under way: a look before that proves nothing.
+/// How long after its announcement a create may still take effect, where nobody waits for its answer any more. GHL answers within seconds;
+/// and the jobs of a dead worker, whose lease lasts 12 s, are to be done within 30.
+const STRAGGLER: Duration = Duration::from_secs(20);
+
+/// How long a create that was announced at `intent_at_ms` may still take effect: that it is not there before proves nothing.
 fn until_it_cannot_arrive(task: &Task<'_>, intent_at_ms: Option<i64>) -> Duration {
     let Some(announced) = intent_at_ms else { return Duration::ZERO };
     let gone_by = u64::try_from(task.environment.clock.now_ms().saturating_sub(announced)).unwrap_or(0);
-    task.environment.call_timeout.saturating_sub(Duration::from_millis(gone_by))
+    task.environment.call_timeout.min(STRAGGLER).saturating_sub(Duration::from_millis(gone_by))
 }
