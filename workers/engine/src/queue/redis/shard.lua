@@ -33,7 +33,9 @@ local BIN = math.max(1, math.floor(INTERVAL / 100))
 local NORMAL, TOKENS, STARVED, HELD = 0, 1, 2, 3
 local META = '>BBHHI4I4I4I4ddHdH'
 
+-- Formatting is dear: numbers that are compared stay numbers, and classes have their texts here.
 local function text(number) return string.format('%.0f', number) end
+local CLASS = {[0] = '0', [1] = '1', [2] = '2'}
 
 local born_hold = call('HGET', H, 'hold')
 if not born_hold then
@@ -43,14 +45,48 @@ else
   born_hold = tonumber(born_hold)
 end
 
+-- Redis' commands dominate the cost of a script, so state is read in bulk before it is used and written in bulk after.
+
+-- `command key v1 v2 …` in chunks: a call takes some 8,000 arguments, and law 10 wants less.
+local CHUNK = 200
+local function variadic(command, key, values)
+  for i = 1, #values, CHUNK do
+    call(command, key, unpack(values, i, math.min(i + CHUNK - 1, #values)))
+  end
+end
+
+-- The values of many fields of one hash, false where there is none.
+local function fetch(key, fields)
+  local values = {}
+  for i = 1, #fields, CHUNK do
+    local part = call('HMGET', key, unpack(fields, i, math.min(i + CHUNK - 1, #fields)))
+    for j = 1, #part do values[i + j - 1] = part[j] end
+  end
+  return values
+end
+
+-- What is to be appended to lists and set in hashes, by their keys, until `flush`.
+local appends, sets = {}, {}
+
+local function later(box, key, ...)
+  local values = box[key]
+  if not values then
+    values = {}
+    box[key] = values
+  end
+  for i = 1, select('#', ...) do values[#values + 1] = (select(i, ...)) end
+end
+
+local function flush()
+  for key, values in pairs(appends) do variadic('RPUSH', key, values) end
+  for key, values in pairs(sets) do variadic('HSET', key, values) end
+  appends, sets = {}, {}
+end
+
 local lanes, touched = {}, {}
 
--- The lane's state, read once a call and written back once by `save`.
-local function lane_of(name)
-  local m = lanes[name]
-  if m then return m end
-  local raw = call('HGET', H, 'L' .. name)
-  m = {name = name}
+local function read_lane(name, raw)
+  local m = {name = name, entries = {}}
   if raw then
     m.state, m.rings, m.out, m.cooling, m.w0, m.w1, m.w2, m.returned, m.hold, m.first, m.first_n, m.last, m.last_n = unpack_(META, raw)
   else
@@ -66,17 +102,45 @@ local function lane_of(name)
   return m
 end
 
+-- Reads the lanes among `names` that have not been read yet, in one command.
+local function preload(names)
+  local missing, fields = {}, {}
+  for i = 1, #names do
+    local name = names[i]
+    if lanes[name] == nil then
+      lanes[name] = false
+      missing[#missing + 1] = name
+      fields[#fields + 1] = 'L' .. name
+    end
+  end
+  local raws = fetch(H, fields)
+  for i = 1, #missing do read_lane(missing[i], raws[i]) end
+end
+
+-- The lane's state, read once a call and written back once by `save`.
+local function lane_of(name)
+  return lanes[name] or read_lane(name, call('HGET', H, 'L' .. name))
+end
+
 local function save()
-  local args = {}
   for i = 1, #touched do
     local m = touched[i]
-    args[#args + 1] = 'L' .. m.name
-    args[#args + 1] = pack(META, m.state, m.rings, m.out, m.cooling, m.w0, m.w1, m.w2, m.returned % 4294967296, m.hold,
-      m.first, m.first_n, m.last, m.last_n)
+    later(sets, H, 'L' .. m.name, pack(META, m.state, m.rings, m.out, m.cooling, m.w0, m.w1, m.w2,
+      m.returned % 4294967296, m.hold, m.first, m.first_n, m.last, m.last_n))
   end
-  for i = 1, #args, 200 do
-    call('HSET', H, unpack(args, i, math.min(i + 199, #args)))
-  end
+  flush()
+end
+
+-- Where a key of the lane waits or is scheduled, as the index says, with what this call has changed; nil where nowhere.
+local function entry_of(m, key)
+  local entry = m.entries[key]
+  if entry == nil then entry = call('HGET', P .. 'd:' .. m.name, key) end
+  return entry or nil
+end
+
+local function set_entry(m, key, entry)
+  m.entries[key] = entry
+  later(sets, P .. 'd:' .. m.name, key, entry)
 end
 
 -- Puts `n` tokens aside until `at`. Bins are first in, first out, so one never returns before its predecessor.
@@ -117,7 +181,7 @@ local function ring(m, hot)
   runnable = true
   if m.rings == 3 or m.rings == bit then return end
   m.rings = m.rings + bit
-  call('RPUSH', RING[hot and 0 or 1], m.name)
+  later(appends, RING[hot and 0 or 1], m.name)
 end
 
 -- Puts a lane that is not parked where a claim will find it.
@@ -151,12 +215,14 @@ local function reconsider(m)
   end
 end
 
+-- Class, cost, crashes, attempt, lane and key of a stored envelope.
 local function head_of(stored) return unpack_('>BBBHBc0Bc0', stored, 9) end
 
 -- Lets a stored envelope wait: at the tail of its class, or at the head where it only lost its turn.
 local function enqueue(m, class, key, stored, at_head)
-  call(at_head and 'LPUSH' or 'RPUSH', P .. 'q' .. class .. ':' .. m.name, stored)
-  call('HSET', P .. 'd:' .. m.name, key, class)
+  local list = P .. 'q' .. CLASS[class] .. ':' .. m.name
+  if at_head then call('LPUSH', list, stored) else later(appends, list, stored) end
+  set_entry(m, key, CLASS[class])
   m['w' .. class] = m['w' .. class] + 1
   if class < 2 then reconsider(m) end
   activate(m)
@@ -165,7 +231,7 @@ end
 local function schedule(m, key, stored, due)
   due = math.floor(due)
   call('ZADD', TIMER, due, 'J' .. stored)
-  call('HSET', P .. 'd:' .. m.name, key, 's' .. text(due))
+  set_entry(m, key, 's' .. text(due))
 end
 
 local function wake()

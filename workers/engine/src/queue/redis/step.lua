@@ -34,35 +34,34 @@ local function hold(m, delay)
   call('ZADD', TIMER, m.hold, 'L' .. m.name)
 end
 
-local function settle(position, slot, epoch, verdict, numbers, replacement)
+-- Fields of the hash that settlements end.
+local ended = {}
+
+local function settle(position, lane, key, slot, running, extra, epoch, verdict, numbers, replacement)
   local used, remaining, delay, since = unpack_('>HHI4I4', numbers)
   -- Tokens come back one interval after the response, not after the settlement.
   local back = now - since + INTERVAL
-  local cut = string.find(slot, '\0', 1, true)
-  local lane, key = sub(slot, 1, cut - 1), sub(slot, cut + 1)
-  local m = lane_of(lane)
+  local m = lanes[lane]
   thaw(m)
-  local running = call('HGET', H, 'R' .. slot)
   local claimed, returned, stored
   if running then
     claimed, returned = unpack_('>dI4', running)
     stored = sub(running, 13)
   end
-  if not running or text(claimed) ~= epoch then
+  if not running or claimed ~= tonumber(epoch) then
     -- Too late: the job is another's. The calls it sent are counted all the same.
     cool(m, used, back)
     late[#late + 1] = position
     return
   end
   local class, cost = head_of(stored)
-  call('HDEL', H, 'R' .. slot)
+  ended[#ended + 1] = 'R' .. slot
   m.out = m.out - cost
   cool(m, used, back)
   put_aside_for_other_clients(m, remaining, returned)
   if verdict == 'T' then hold(m, delay) end
 
-  local extra = call('HGET', H, 'X' .. slot)
-  if extra then call('HDEL', H, 'X' .. slot) end
+  if extra then ended[#ended + 1] = 'X' .. slot end
   if verdict == 'D' then
     if extra then enqueue(m, head_of(extra), key, extra, false) end
   else
@@ -79,6 +78,30 @@ local function settle(position, slot, epoch, verdict, numbers, replacement)
   if cost > used or m.state == STARVED then reconsider(m) end
 end
 
+-- Settles what ARGV tells from `first` on: reads everything in bulk, then goes through it.
+local function settle_all(first)
+  local names, fields, all = {}, {}, {}
+  for i = first, #ARGV, 5 do
+    local slot = ARGV[i]
+    local cut = string.find(slot, '\0', 1, true)
+    local lane = sub(slot, 1, cut - 1)
+    all[#all + 1] = {lane, sub(slot, cut + 1), slot}
+    names[#names + 1] = lane
+    fields[#fields + 1] = 'R' .. slot
+    fields[#fields + 1] = 'X' .. slot
+  end
+  if #all == 0 then return end
+  preload(names)
+  local values = fetch(H, fields)
+  for n = 1, #all do
+    local lane, key, slot = unpack(all[n])
+    local i = first + (n - 1) * 5
+    settle(n - 1, lane, key, slot, values[n * 2 - 1], values[n * 2], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4])
+  end
+  variadic('HDEL', H, ended)
+  flush()
+end
+
 local function fire_lease(epoch)
   local slots = call('HGET', H, 'B' .. epoch)
   call('HDEL', H, 'B' .. epoch)
@@ -88,7 +111,7 @@ local function fire_lease(epoch)
     local slot
     slot, at = unpack_('>Hc0', slots, at)
     local running = call('HGET', H, 'R' .. slot)
-    if running and text((unpack_('>d', running))) == epoch then
+    if running and (unpack_('>d', running)) == tonumber(epoch) then
       local stored = sub(running, 13)
       local class, cost, crashes, attempt, lane, key = head_of(stored)
       local m = lane_of(lane)
@@ -103,8 +126,8 @@ end
 
 local function fire_scheduled(stored, score)
   local class, cost, crashes, attempt, lane, key = head_of(stored)
-  local entry = call('HGET', P .. 'd:' .. lane, key)
-  if entry == 's' .. score then enqueue(lane_of(lane), class, key, stored, false) end
+  local m = lane_of(lane)
+  if entry_of(m, key) == 's' .. score then enqueue(m, class, key, stored, false) end
 end
 
 local function fire_lane(name)
@@ -139,7 +162,7 @@ local function fire_due()
 end
 
 local epoch = nil
-local claimed, slots, running_args = {}, {}, {}
+local claimed, slots = {}, {}
 
 local function claim_epoch()
   if epoch then return epoch end
@@ -149,59 +172,86 @@ local function claim_epoch()
   return epoch
 end
 
+local function take(m, key, stored, cost)
+  m.out = m.out + cost
+  local slot = m.name .. '\0' .. key
+  claimed[#claimed + 1] = stored
+  slots[#slots + 1] = pack('>Hc0', #slot, slot)
+  later(sets, H, 'R' .. slot, pack('>dI4', claim_epoch(), m.returned % 4294967296) .. stored)
+end
+
+-- Claims up to `most` jobs of one class of a lane; how many, and whether the next one can't be paid for.
+local function serve_class(m, class, most)
+  local list, index = P .. 'q' .. CLASS[class] .. ':' .. m.name, P .. 'd:' .. m.name
+  local heads = call('LRANGE', list, 0, most - 1)
+  local keys, costs = {}, {}
+  for i = 1, #heads do
+    local _, cost, _, _, _, key = head_of(heads[i])
+    keys[i], costs[i] = key, cost
+  end
+  local entries = fetch(index, keys)
+  local kept = class == 2 and RESERVE or 0
+  local taken, gone, broke = {}, 0, false
+  for i = 1, #heads do
+    if entries[i] == CLASS[class] then
+      if costs[i] > free(m) - kept then
+        broke = true
+        break
+      end
+      take(m, keys[i], heads[i], costs[i])
+      taken[#taken + 1] = keys[i]
+    end
+    -- Else it was replaced by a more urgent entry of the same key, or is its own second entry.
+    for j = i + 1, #heads do
+      if keys[j] == keys[i] then entries[j] = false end
+    end
+    gone = i
+  end
+  if gone > 0 then call('LPOP', list, gone) end
+  if #taken > 0 then variadic('HDEL', index, taken) end
+  -- An empty list is not there: the count can't drift.
+  m['w' .. class] = #heads == 0 and 0 or m['w' .. class] - gone
+  return #taken, broke
+end
+
 -- Claims up to `most` jobs of a lane, the most urgent class first; `hottest` alone where only interactive ones are wanted.
 local function serve(m, most, hottest)
   thaw(m)
-  local taken = 0
-  while taken < most do
+  while most > 0 do
     local class = (m.w0 > 0 and 0) or (m.w1 > 0 and 1) or (m.w2 > 0 and 2)
     if not class or (hottest and class > 0) then return end
-    local list, index = P .. 'q' .. class .. ':' .. m.name, P .. 'd:' .. m.name
-    local stored = call('LINDEX', list, 0)
-    if not stored then
-      m['w' .. class] = 0
-    else
-      local _, cost, crashes, attempt, lane, key = head_of(stored)
-      local entry = call('HGET', index, key)
-      if entry ~= text(class) then
-        -- Replaced by a more urgent entry of the same key.
-        call('LPOP', list)
-        m['w' .. class] = m['w' .. class] - 1
-      elseif cost > free(m) - (class == 2 and RESERVE or 0) then
-        park_for_tokens(m)
-        return
-      else
-        call('LPOP', list)
-        call('HDEL', index, key)
-        m['w' .. class] = m['w' .. class] - 1
-        m.out = m.out + cost
-        taken = taken + 1
-        local slot = m.name .. '\0' .. key
-        claimed[#claimed + 1] = stored
-        slots[#slots + 1] = pack('>Hc0', #slot, slot)
-        running_args[#running_args + 1] = 'R' .. slot
-        running_args[#running_args + 1] = pack('>dI4', claim_epoch(), m.returned % 4294967296) .. stored
-      end
+    local taken, broke = serve_class(m, class, most)
+    if broke then
+      park_for_tokens(m)
+      return
     end
+    most = most - taken
   end
 end
 
 local function claim(most)
-  for _ = 1, LIMIT_LANES do
-    if #claimed >= most then return end
+  local visited = 0
+  while #claimed < most and visited < LIMIT_LANES do
+    -- No more lanes than are needed if each gives a full turn: what is popped is visited.
+    local wanted = math.ceil((most - #claimed) / TURN)
     local hot = true
-    local name = call('LPOP', RING[0])
-    if not name then
+    local names = call('LPOP', RING[0], wanted)
+    if not names then
       hot = false
-      name = call('LPOP', RING[1])
+      names = call('LPOP', RING[1], wanted)
     end
-    if not name then return end
-    local m = lane_of(name)
-    m.rings = m.rings - (hot and 1 or 2)
-    if m.state == NORMAL then
-      serve(m, math.min(TURN, most - #claimed), hot)
-      activate(m)
+    if not names then return end
+    preload(names)
+    for i = 1, #names do
+      local m = lanes[names[i]]
+      m.rings = m.rings - (hot and 1 or 2)
+      if m.state == NORMAL then
+        serve(m, math.min(TURN, most - #claimed), hot)
+        activate(m)
+      end
     end
+    visited = visited + #names
+    flush()
   end
 end
 
@@ -210,19 +260,14 @@ for i = 4, position - 1 do
   call('HDEL', H, 'B' .. ARGV[i])
   call('ZREM', TIMER, 'B' .. ARGV[i])
 end
-for i = position, #ARGV, 5 do
-  settle((i - position) / 5, ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4])
-end
+settle_all(position)
 fire_due()
+flush()
 local most = tonumber(ARGV[2])
 if most > 0 then
   claim(most)
   if #claimed > 0 then
-    running_args[#running_args + 1] = 'B' .. text(epoch)
-    running_args[#running_args + 1] = table.concat(slots)
-    for i = 1, #running_args, 200 do
-      call('HSET', H, unpack(running_args, i, math.min(i + 199, #running_args)))
-    end
+    later(sets, H, 'B' .. text(epoch), table.concat(slots))
     call('ZADD', TIMER, now + LEASE, 'B' .. text(epoch))
   end
 end
