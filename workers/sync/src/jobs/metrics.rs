@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use job_engine::{Job, Verdict};
-use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry};
 
 /// Seconds; a job is a few calls of tens or hundreds of milliseconds.
 const DURATION_BUCKETS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
@@ -18,7 +18,8 @@ pub struct JobMetrics {
     ended: IntCounterVec,
     duration: HistogramVec,
     wait: HistogramVec,
-    daily_remaining: IntGauge,
+    /// Without labels; a vector, so that it is absent until GHL has told.
+    daily_remaining: IntGaugeVec,
     daily_by_location: Arc<Mutex<HashMap<String, u32>>>,
 }
 
@@ -30,15 +31,14 @@ impl JobMetrics {
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
         let outcome = Opts::new("clienty_jobs_total", "Runs of jobs by outcome");
         let duration = HistogramOpts::new("clienty_job_duration_seconds", "How long runs took");
-        let wait = HistogramOpts::new("clienty_job_wait_seconds", "From the push to the claim, in queue time");
+        let wait = HistogramOpts::new("clienty_job_wait_seconds", "From the first push to the claim, in queue time");
+        let daily =
+            Opts::new("clienty_quota_daily_remaining", "Calls left today, as GHL tells, of the neediest location");
         let metrics = Self {
             ended: IntCounterVec::new(outcome, &["kind", "outcome"])?,
             duration: HistogramVec::new(duration.buckets(DURATION_BUCKETS.to_vec()), &["kind"])?,
             wait: HistogramVec::new(wait.buckets(WAIT_BUCKETS.to_vec()), &["kind", "priority"])?,
-            daily_remaining: IntGauge::new(
-                "clienty_quota_daily_remaining",
-                "Calls left today, by the neediest location",
-            )?,
+            daily_remaining: IntGaugeVec::new(daily, &[])?,
             daily_by_location: Arc::default(),
         };
         registry.register(Box::new(metrics.ended.clone()))?;
@@ -56,6 +56,7 @@ impl JobMetrics {
         let Some(left) = daily_remaining else { return };
         let mut locations = self.daily_by_location.lock().unwrap_or_else(PoisonError::into_inner);
         locations.insert(job.key.lane.clone(), left);
-        self.daily_remaining.set(locations.values().min().copied().map_or(0, i64::from));
+        let least = locations.values().min().copied().map_or(0, i64::from);
+        self.daily_remaining.with_label_values::<&str>(&[]).set(least);
     }
 }

@@ -111,12 +111,12 @@ impl Records {
         Ok(JobState::ALL.into_iter().map(|state| (state, count(state))).collect())
     }
 
-    /// When the oldest open row was accepted, in ms since 1970.
+    /// Since when the open row that waits longest could have run, in ms since 1970.
     ///
     /// # Errors
     /// See [`Records::job`].
     pub async fn oldest_open_ms(&self) -> Result<Option<i64>, RecordsError> {
-        Ok(sqlx::query_scalar(sql!("oldest_open")).fetch_one(&self.pool).await?)
+        Ok(sqlx::query_scalar(sql!("oldest_open")).bind(self.clock.now_ms()).fetch_one(&self.pool).await?)
     }
 
     /// When the last run began, in ms since 1970: no quota was spent by a job after that.
