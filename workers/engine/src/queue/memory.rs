@@ -13,6 +13,7 @@ use crate::limit::{Claiming, FirstMeeting, Limit};
 
 mod bucket;
 mod state;
+mod timer;
 
 use state::State;
 

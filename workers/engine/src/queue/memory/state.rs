@@ -1,11 +1,12 @@
 //! The state of a shard in memory, and the rules of `push`, `step` and `heartbeat`: what the Lua scripts say, in Rust.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::bucket::Bucket;
+use super::timer::{Due, Timer};
 use crate::job::{Job, Key, NewJob, Priority};
 use crate::limit::{Claiming, FirstMeeting, Limit};
 use crate::queue::{LaneState, LaneView, Pushed, Settlement, Step, Stepped, Wait};
@@ -54,7 +55,7 @@ enum Place {
 }
 
 #[derive(Clone)]
-struct Entry {
+pub(super) struct Entry {
     key: Key,
     priority: Priority,
     cost: u8,
@@ -69,59 +70,6 @@ struct Running {
     returned_at_claim: u64,
     entry: Entry,
     extra: Option<Entry>,
-}
-
-/// What is due when; the key makes entries of one instant fire in the order they were made.
-#[derive(Default)]
-struct Timer {
-    due: BTreeMap<(u64, u64), Due>,
-    lanes: HashMap<String, (u64, u64)>,
-    leases: HashMap<u64, (u64, u64)>,
-    made: u64,
-}
-
-enum Due {
-    Lane(String),
-    Scheduled(Box<Entry>),
-    Lease(u64),
-    Tokens { lane: String, cost: u8 },
-}
-
-impl Timer {
-    fn add(&mut self, at: u64, due: Due) -> (u64, u64) {
-        self.made += 1;
-        self.due.insert((at, self.made), due);
-        (at, self.made)
-    }
-
-    fn wake_lane(&mut self, lane: &str, at: u64) {
-        let made = self.add(at, Due::Lane(lane.to_owned()));
-        if let Some(before) = self.lanes.insert(lane.to_owned(), made) {
-            self.due.remove(&before);
-        }
-    }
-
-    fn lease(&mut self, epoch: u64, until: u64) {
-        self.end_lease(epoch);
-        let made = self.add(until, Due::Lease(epoch));
-        self.leases.insert(epoch, made);
-    }
-
-    fn end_lease(&mut self, epoch: u64) {
-        if let Some(made) = self.leases.remove(&epoch) {
-            self.due.remove(&made);
-        }
-    }
-
-    fn pop(&mut self, now: u64) -> Option<(u64, Due)> {
-        let first = self.due.first_entry().filter(|first| first.key().0 <= now)?;
-        let ((at, _), due) = first.remove_entry();
-        Some((at, due))
-    }
-
-    fn next(&self) -> Option<u64> {
-        self.due.first_key_value().map(|((at, _), _)| *at)
-    }
 }
 
 impl State {
@@ -300,7 +248,6 @@ impl State {
     fn fire(&mut self, at: u64, due: Due, now: u64) {
         match due {
             Due::Lane(name) => {
-                self.timer.lanes.remove(&name);
                 let lane = self.lane(&name, now);
                 lane.bucket.thaw(now);
                 match lane.park {
@@ -326,7 +273,6 @@ impl State {
 
     /// Gives the jobs of a dead worker to others.
     fn expire(&mut self, epoch: u64, now: u64) {
-        self.timer.leases.remove(&epoch);
         for key in self.batches.remove(&epoch).unwrap_or_default() {
             let Some(running) = self.running.remove(&key) else { continue };
             if running.epoch != epoch {
