@@ -24,7 +24,7 @@ mod verdict;
 pub use backoff::Backoff;
 pub use envelope::EnvelopeError;
 pub use job::{Job, Key, NewJob, Priority};
-pub use limit::{Claiming, FirstMeeting, Limit};
+pub use limit::{Breaker, Claiming, FirstMeeting, Limit};
 pub use permit::{Lease, Permit, PermitError, Permits};
 pub use pool::{Handler, Hurry, MAX_CRASHES, Pool, PoolConfig};
 pub use queue::{LaneState, LaneView, Pushed, Queue, QueueError};

@@ -39,11 +39,28 @@ pub struct Claiming {
     pub turn: u16,
     /// The most jobs claimed at once.
     pub batch: usize,
+    /// When a lane is broken off.
+    pub breaker: Breaker,
 }
 
 impl Default for Claiming {
     fn default() -> Self {
-        Self { lease: Duration::from_secs(12), turn: 4, batch: 32 }
+        Self { lease: Duration::from_secs(12), turn: 4, batch: 32, breaker: Breaker::default() }
+    }
+}
+
+/// When a lane counts as broken by its failures alone (law 12), so that a storm of them does not bury its jobs one by one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Breaker {
+    /// So many failed runs of a lane in a row, without one that succeeded, open it; 1 to 255.
+    pub failures: u8,
+    /// How long until one job probes whether things are well again.
+    pub probe_after: Duration,
+}
+
+impl Default for Breaker {
+    fn default() -> Self {
+        Self { failures: 20, probe_after: Duration::from_secs(30) }
     }
 }
 

@@ -204,6 +204,32 @@ impl Queue {
         Ok(lanes)
     }
 
+    /// Lets no job of the lane be claimed until it is resumed. What runs goes on.
+    ///
+    /// # Errors
+    /// [`QueueError::Redis`] when the server failed.
+    pub async fn pause(&self, lane: &str) -> Result<(), QueueError> {
+        self.steer(lane, true).await
+    }
+
+    /// Ends a pause, and lets a held or broken lane try again at once.
+    ///
+    /// # Errors
+    /// [`QueueError::Redis`] when the server failed.
+    pub async fn resume(&self, lane: &str) -> Result<(), QueueError> {
+        self.steer(lane, false).await
+    }
+
+    async fn steer(&self, lane: &str, pause: bool) -> Result<(), QueueError> {
+        match &self.inner.shards[self.shard_of(lane)].driver {
+            Driver::Memory(memory) => {
+                memory.steer(lane, pause);
+                Ok(())
+            }
+            Driver::Redis(redis) => redis.steer(lane, pause).await,
+        }
+    }
+
     /// Asks every shard whether it is there.
     ///
     /// # Errors

@@ -23,6 +23,12 @@ pub enum Verdict {
         /// How long the lane is held.
         hold: Duration,
     },
+    /// The lane is of no use as it is, as with a revoked token (law 12): its breaker opens, the job goes back to its head, and no
+    /// attempt is spent. After the time one job probes whether things are well again.
+    Broken {
+        /// How long until the probe.
+        probe_after: Duration,
+    },
     /// Given back unfinished, as at a shutdown. No attempt is spent.
     Released,
     /// Will never succeed. The handler has kept the reason.
@@ -38,6 +44,7 @@ impl Verdict {
             Self::Retry { .. } => "retry",
             Self::Snooze { .. } => "snoozed",
             Self::Throttled { .. } => "throttled",
+            Self::Broken { .. } => "broken",
             Self::Released => "released",
             Self::Dead => "dead",
         }

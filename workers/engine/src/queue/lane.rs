@@ -11,6 +11,10 @@ pub enum LaneState {
     WaitsForTokens,
     /// It is held: the server refused, or the queue had lost its state.
     Held,
+    /// Its breaker is open: one job probes it now and then.
+    Broken,
+    /// A person paused it.
+    Paused,
 }
 
 /// A lane at one instant.
@@ -28,6 +32,6 @@ pub struct LaneView {
     pub tokens_cooling: u16,
     /// Tokens that a claim could take now.
     pub tokens_free: u16,
-    /// How long a held lane stays so.
+    /// How long a held lane stays so, or until a broken one is probed.
     pub held_for: Duration,
 }

@@ -62,6 +62,17 @@ impl MemoryShard {
         self.with(|state| epochs.iter().map(|epoch| state.heartbeat(*epoch, now)).collect())
     }
 
+    pub(crate) fn steer(&self, lane: &str, pause: bool) {
+        let now = self.now();
+        let runnable = self.with(|state| {
+            state.steer(lane, pause, now);
+            state.is_runnable()
+        });
+        if runnable {
+            self.arrived.notify_one();
+        }
+    }
+
     pub(crate) async fn work_arrived(&self, most: Duration) {
         // A time-out is an answer like any other here.
         let _ = tokio::time::timeout(most, self.arrived.notified()).await;

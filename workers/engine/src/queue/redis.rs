@@ -13,7 +13,7 @@ use tokio::sync::Mutex;
 use super::{LaneView, Pushed, QueueError, Settlement, Step, Stepped, Wait};
 use crate::envelope::{self, Envelope};
 use crate::job::{Job, Key, NewJob};
-use crate::limit::{Claiming, FirstMeeting, Limit};
+use crate::limit::{Breaker, Claiming, FirstMeeting, Limit};
 use crate::verdict::Verdict;
 
 mod meta;
@@ -39,6 +39,7 @@ pub(crate) struct RedisShard {
     push: Script,
     step: Script,
     heartbeat: Script,
+    steer: Script,
 }
 
 /// Opens the client and makes sure that somebody answers.
@@ -74,6 +75,7 @@ impl RedisShard {
             push: Script::new(include_str!("redis/push.lua")),
             step: Script::new(include_str!("redis/step.lua")),
             heartbeat: Script::new(include_str!("redis/heartbeat.lua")),
+            steer: Script::new(include_str!("redis/steer.lua")),
         })
     }
 
@@ -136,6 +138,7 @@ impl RedisShard {
             Verdict::Retry { after } => (b'R', *after, job.attempt.saturating_add(1)),
             Verdict::Snooze { after } => (b'R', *after, job.attempt),
             Verdict::Throttled { hold } => (b'T', *hold, job.attempt),
+            Verdict::Broken { probe_after } => (b'B', *probe_after, job.attempt),
             Verdict::Released => (b'H', Duration::ZERO, job.attempt),
         };
         let replacement = if attempt == job.attempt { Vec::new() } else { repack(job, attempt)? };
@@ -153,6 +156,11 @@ impl RedisShard {
 
     pub(crate) async fn heartbeat(&self, epochs: &[u64]) -> Result<Vec<bool>, QueueError> {
         self.call(&self.heartbeat, epochs.iter().map(|epoch| decimal(*epoch)).collect()).await
+    }
+
+    pub(crate) async fn steer(&self, lane: &str, pause: bool) -> Result<(), QueueError> {
+        let verb: &[u8] = if pause { b"pause" } else { b"resume" };
+        self.call(&self.steer, vec![lane.as_bytes().to_vec(), verb.to_vec()]).await
     }
 
     pub(crate) async fn work_arrived(&self, most: Duration) -> Result<(), QueueError> {
@@ -233,14 +241,16 @@ impl RedisShard {
 
     fn limits(&self, unspent: bool) -> Vec<u8> {
         let Limit { burst, interval, call_timeout, reserve } = self.limit;
-        let Claiming { lease, turn, batch: _ } = self.claiming;
+        let Claiming { lease, turn, batch: _, breaker: Breaker { failures, probe_after } } = self.claiming;
         let spent = if unspent { Duration::ZERO } else { interval + call_timeout + lease };
         let short = |duration: Duration| u32::try_from(duration.as_millis()).unwrap_or(u32::MAX).to_be_bytes();
-        let mut packed = Vec::with_capacity(22);
+        let mut packed = Vec::with_capacity(27);
         packed.extend(burst.to_be_bytes());
         packed.extend(reserve.to_be_bytes());
         packed.extend(turn.to_be_bytes());
         packed.extend([short(interval), short(call_timeout), short(lease), short(spent)].concat());
+        packed.push(failures);
+        packed.extend(short(probe_after));
         packed
     }
 }

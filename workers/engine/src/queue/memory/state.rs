@@ -28,6 +28,10 @@ pub(super) struct State {
 #[derive(Default)]
 struct Lane {
     park: Park,
+    /// By a person.
+    paused: bool,
+    /// Failed runs in a row.
+    failures: u8,
     in_ring: [bool; 2],
     bucket: Bucket,
     queues: [VecDeque<Entry>; 3],
@@ -35,7 +39,7 @@ struct Lane {
     index: HashMap<Key, Place>,
 }
 
-/// Why a lane is in no ring.
+/// Why a lane is in no ring, or in one for a single job.
 #[derive(Default, Clone, Copy, PartialEq, Eq)]
 enum Park {
     #[default]
@@ -46,6 +50,12 @@ enum Park {
     Starved,
     /// Until then, whatever happens.
     Held(u64),
+    /// Its breaker is open until then.
+    Broken(u64),
+    /// One job may probe it.
+    Probe,
+    /// That job runs.
+    Probing,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -169,6 +179,10 @@ impl State {
     pub(super) fn view(&self, name: &str, now: u64) -> Option<LaneView> {
         let lane = self.lanes.get(name)?;
         let (state, held_until) = match lane.park {
+            Park::Held(until) | Park::Broken(until) if lane.paused => (LaneState::Paused, until),
+            _ if lane.paused => (LaneState::Paused, now),
+            Park::Broken(until) => (LaneState::Broken, until),
+            Park::Probe | Park::Probing => (LaneState::Broken, now),
             Park::No => (LaneState::Ready, now),
             Park::Tokens | Park::Starved => (LaneState::WaitsForTokens, now),
             Park::Held(until) => (LaneState::Held, until),
@@ -215,9 +229,7 @@ impl State {
         if let Some(remaining) = permits.remaining() {
             lane.bucket.put_aside_for_others(&limit, remaining, returned_at_claim, until);
         }
-        if let Verdict::Throttled { hold } = verdict {
-            self.hold(&job.key.lane, now + millis(*hold));
-        }
+        self.judge(&job.key.lane, verdict, now);
         // The run to come serves the extra push too; the more urgent of the two decides its class.
         let urgent = extra.as_ref().map_or(entry.priority, |extra| extra.priority.min(entry.priority));
         entry.priority = urgent;
@@ -232,10 +244,56 @@ impl State {
                 self.schedule_or_enqueue(entry, *after, now);
             }
             Verdict::Snooze { after } => self.schedule_or_enqueue(entry, *after, now),
-            Verdict::Throttled { .. } | Verdict::Released => self.enqueue(entry, true, now),
+            Verdict::Throttled { .. } | Verdict::Broken { .. } | Verdict::Released => self.enqueue(entry, true, now),
         }
         self.reconsider(&job.key.lane);
         true
+    }
+
+    /// What the verdict says of the lane as a whole.
+    fn judge(&mut self, name: &str, verdict: &Verdict, now: u64) {
+        let breaker = self.claiming.breaker;
+        let lane = self.lane(name, now);
+        let probing = lane.park == Park::Probing;
+        match verdict {
+            Verdict::Throttled { hold } => self.hold(name, now + millis(*hold)),
+            Verdict::Broken { probe_after } => self.break_off(name, now + millis(*probe_after)),
+            Verdict::Retry { .. } => {
+                lane.failures = lane.failures.saturating_add(1);
+                if probing || lane.failures >= breaker.failures {
+                    self.break_off(name, now + millis(breaker.probe_after));
+                }
+            }
+            Verdict::Done | Verdict::Dead => {
+                lane.failures = 0;
+                if probing {
+                    self.unpark(name);
+                }
+            }
+            // Given back or put off: nothing is known yet.
+            Verdict::Snooze { .. } | Verdict::Released if probing => lane.park = Park::Probe,
+            Verdict::Snooze { .. } | Verdict::Released => {}
+        }
+    }
+
+    /// Opens the lane's breaker.
+    fn break_off(&mut self, name: &str, until: u64) {
+        let Some(lane) = self.lanes.get_mut(name) else { return };
+        (lane.park, lane.failures) = (Park::Broken(until), 0);
+        self.timer.wake_lane(name, until);
+    }
+
+    pub(super) fn steer(&mut self, name: &str, pause: bool, now: u64) {
+        let lane = self.lane(name, now);
+        lane.bucket.thaw(now);
+        lane.paused = pause;
+        if !pause {
+            lane.failures = 0;
+            if matches!(lane.park, Park::Held(_) | Park::Broken(_)) {
+                lane.park = Park::No;
+            }
+            self.activate(name);
+        }
     }
 
     fn schedule_or_enqueue(&mut self, entry: Entry, after: Duration, now: u64) {
@@ -251,8 +309,13 @@ impl State {
                 let lane = self.lane(&name, now);
                 lane.bucket.thaw(now);
                 match lane.park {
-                    Park::Held(until) if until > now => self.timer.wake_lane(&name, until),
-                    _ => self.unpark(&name),
+                    Park::Held(until) | Park::Broken(until) if until > now => self.timer.wake_lane(&name, until),
+                    Park::Broken(_) => {
+                        lane.park = Park::Probe;
+                        self.activate(&name);
+                    }
+                    Park::Held(_) | Park::Tokens | Park::Starved => self.unpark(&name),
+                    Park::No | Park::Probe | Park::Probing => {}
                 }
             }
             Due::Scheduled(entry) => {
@@ -284,12 +347,18 @@ impl State {
             let back = now + millis(self.limit.call_timeout + self.limit.interval);
             self.timer.add(back, Due::Tokens { lane: key.lane, cost: lost.cost });
             lost.crashes = lost.crashes.saturating_add(1);
+            let name = lost.key.lane.clone();
             self.enqueue(lost, true, now);
+            let lane = self.lane(&name, now);
+            if lane.park == Park::Probing {
+                lane.park = Park::Probe;
+                self.activate(&name);
+            }
         }
     }
 
     fn claim(&mut self, most: usize, now: u64) -> (u64, Vec<Job>) {
-        let mut jobs = Vec::new();
+        let (mut jobs, full_turn) = (Vec::new(), usize::from(self.claiming.turn));
         // Above every earlier epoch, also of an earlier life of this process: records are fenced by it.
         let epoch = (now * 1000).max(self.epoch + 1);
         while jobs.len() < most {
@@ -297,11 +366,22 @@ impl State {
             let Some(name) = self.rings[usize::from(!hot)].pop_front() else { break };
             let lane = self.lane(&name, now);
             lane.in_ring[usize::from(!hot)] = false;
-            if lane.park == Park::No {
-                let turn = (most - jobs.len()).min(usize::from(self.claiming.turn));
-                self.serve(&name, turn, hot, epoch, now, &mut jobs);
-                self.activate(&name);
+            let turn = match lane.park {
+                _ if lane.paused => continue,
+                Park::No => (most - jobs.len()).min(full_turn),
+                Park::Probe => 1,
+                _ => continue,
+            };
+            let (probe, before) = (lane.park == Park::Probe, jobs.len());
+            self.serve(&name, turn, hot, epoch, now, &mut jobs);
+            let lane = self.lane(&name, now);
+            match lane.park {
+                Park::Probe if jobs.len() > before => lane.park = Park::Probing,
+                // It could not be paid for.
+                Park::Tokens | Park::Starved if probe => self.break_off(&name, now + millis(self.limit.interval)),
+                _ => {}
             }
+            self.activate(&name);
         }
         if !jobs.is_empty() {
             self.epoch = epoch;
@@ -383,7 +463,8 @@ impl State {
 
     /// Puts a lane that is not parked where a claim will find it.
     fn activate(&mut self, name: &str) {
-        let Some(lane) = self.lanes.get_mut(name).filter(|lane| lane.park == Park::No) else { return };
+        let open = |lane: &&mut Lane| !lane.paused && matches!(lane.park, Park::No | Park::Probe);
+        let Some(lane) = self.lanes.get_mut(name).filter(open) else { return };
         let [interactive, others @ ..] = &lane.queues;
         let wanted = [!interactive.is_empty(), others.iter().any(|queue| !queue.is_empty())];
         for ring in [0, 1] {

@@ -5,17 +5,20 @@ use std::time::Duration;
 use crate::limit::Limit;
 use crate::queue::{LaneState, LaneView, QueueError};
 
-/// state, rings (8 bits each), tokens out, tokens cooling (16 each), waiting by class, count of returned tokens (32 each), hold (f64, ms), …
+/// state, flags (8 bits each), tokens out, tokens cooling (16 each), waiting by class, count of returned tokens (32 each), hold (f64, ms), …
 pub(super) fn view(lane: &str, packed: &[u8], limit: &Limit, now: u64) -> Result<LaneView, QueueError> {
     let damaged = || QueueError::Reply("a lane's meta that is cut");
     let short = |at: usize| Some(u16::from_be_bytes(packed.get(at..at + 2)?.try_into().ok()?));
     let long = |at: usize| Some(u32::from_be_bytes(packed.get(at..at + 4)?.try_into().ok()?));
     let double = |at: usize| Some(f64::from_be_bytes(packed.get(at..at + 8)?.try_into().ok()?));
     let read = || {
+        const PAUSED: u8 = 4;
         let state = match packed.first()? {
+            _ if packed.get(1)? & PAUSED != 0 => LaneState::Paused,
             0 => LaneState::Ready,
             1 | 2 => LaneState::WaitsForTokens,
-            _ => LaneState::Held,
+            3 => LaneState::Held,
+            _ => LaneState::Broken,
         };
         let (tokens_out, tokens_cooling) = (short(2)?, short(4)?);
         Some(LaneView {

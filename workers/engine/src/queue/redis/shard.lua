@@ -26,12 +26,17 @@ local now_us = tonumber(clock[1]) * 1000000 + tonumber(clock[2])
 local now = math.floor(now_us / 1000)
 
 -- ARGV[1]: limits, packed: burst, reserve, turn (16 bits each), interval, call time-out, lease, spent (32 bits each, ms).
--- `spent` is how long a lane of a shard without state must be taken for used up (law 2: lost state starts full-used).
-local BURST, RESERVE, TURN, INTERVAL, TIMEOUT, LEASE, SPENT = unpack_('>HHHI4I4I4I4', ARGV[1])
+-- `spent` is how long a lane of a shard without state must be taken for used up (law 2: lost state starts full-used). Then the
+-- breaker's: failures in a row (8 bits), ms until the probe (32).
+local BURST, RESERVE, TURN, INTERVAL, TIMEOUT, LEASE, SPENT, FAILURES, PROBE_AFTER = unpack_('>HHHI4I4I4I4BI4', ARGV[1])
 local BIN = math.max(1, math.floor(INTERVAL / 100))
 
-local NORMAL, TOKENS, STARVED, HELD = 0, 1, 2, 3
-local META = '>BBHHI4I4I4I4ddHdH'
+-- A lane is normal; parked until tokens come back, at a known time or not (starved); held until a time; broken until a time, then ready for
+-- one job that probes it, then probing while that one runs.
+local NORMAL, TOKENS, STARVED, HELD, BROKEN, PROBE, PROBING = 0, 1, 2, 3, 4, 5, 6
+-- Flags: in which rings it is (1, 2), paused by a person (4).
+local PAUSED = 4
+local META = '>BBHHI4I4I4I4ddHdHB'
 
 -- Formatting is dear: numbers that are compared stay numbers, and classes have their texts here.
 local function text(number) return string.format('%.0f', number) end
@@ -88,10 +93,14 @@ local lanes, touched = {}, {}
 local function read_lane(name, raw)
   local m = {name = name, entries = {}}
   if raw then
-    m.state, m.rings, m.out, m.cooling, m.w0, m.w1, m.w2, m.returned, m.hold, m.first, m.first_n, m.last, m.last_n = unpack_(META, raw)
+    local flags
+    m.state, flags, m.out, m.cooling, m.w0, m.w1, m.w2, m.returned, m.hold, m.first, m.first_n, m.last, m.last_n, m.failures =
+      unpack_(META, raw)
+    m.rings, m.paused = flags % PAUSED, flags >= PAUSED
   else
-    m.state, m.rings, m.out, m.cooling, m.w0, m.w1, m.w2, m.returned, m.hold, m.first, m.first_n, m.last, m.last_n =
-      NORMAL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
+    m.state, m.rings, m.out, m.cooling, m.w0, m.w1, m.w2, m.returned, m.hold, m.first, m.first_n, m.last, m.last_n, m.failures =
+      NORMAL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
+    m.paused = false
     if born_hold > now then
       m.state, m.hold = HELD, born_hold
       call('ZADD', TIMER, born_hold, 'L' .. name)
@@ -125,8 +134,8 @@ end
 local function save()
   for i = 1, #touched do
     local m = touched[i]
-    later(sets, H, 'L' .. m.name, pack(META, m.state, m.rings, m.out, m.cooling, m.w0, m.w1, m.w2,
-      m.returned % 4294967296, m.hold, m.first, m.first_n, m.last, m.last_n))
+    later(sets, H, 'L' .. m.name, pack(META, m.state, m.rings + (m.paused and PAUSED or 0), m.out, m.cooling, m.w0, m.w1, m.w2,
+      m.returned % 4294967296, m.hold, m.first, m.first_n, m.last, m.last_n, m.failures))
   end
   flush()
 end
@@ -186,7 +195,7 @@ end
 
 -- Puts a lane that is not parked where a claim will find it.
 local function activate(m)
-  if m.state ~= NORMAL then return end
+  if m.paused or (m.state ~= NORMAL and m.state ~= PROBE) then return end
   if m.w0 > 0 then ring(m, true) end
   if m.w1 + m.w2 > 0 then ring(m, false) end
 end

@@ -4,8 +4,8 @@
 -- "lane\0key", epoch, verdict, packed numbers (calls sent, remaining by the server or 65535, delay in ms,
 -- ms since the last call ended), packed envelope
 -- to run again (empty: the one that ran).
--- Verdicts: D done or dead, R run again after the delay, H back to the head of its lane, T the lane is held for the delay and the job
--- goes back to its head.
+-- Verdicts: D done or dead, R run again after the delay, H back to the head of its lane; T the lane is held for the delay, B it is broken and
+-- probed after the delay, and the job goes back to its head.
 -- Returns: incarnation, now in ms, epoch of the claim, ms until something is due (-1: nothing known, 0: more is runnable), positions of settlements
 -- that came too late, then the claimed envelopes.
 -- Invariant: a job settles only with the epoch it was claimed with (law 5); tokens taken never exceed the burst within
@@ -34,6 +34,29 @@ local function hold(m, delay)
   call('ZADD', TIMER, m.hold, 'L' .. m.name)
 end
 
+-- Opens the lane's breaker.
+local function break_off(m, delay)
+  m.state, m.failures = BROKEN, 0
+  m.hold = now + delay
+  call('ZADD', TIMER, m.hold, 'L' .. m.name)
+end
+
+-- What the verdict says of the lane as a whole.
+local function judge(m, verdict, failed, delay)
+  if verdict == 'T' then hold(m, delay)
+  elseif verdict == 'B' then break_off(m, delay)
+  elseif failed then
+    m.failures = math.min(255, m.failures + 1)
+    if m.failures >= FAILURES or m.state == PROBING then break_off(m, PROBE_AFTER) end
+  elseif verdict == 'D' then
+    m.failures = 0
+    if m.state == PROBING then unpark(m) end
+  elseif m.state == PROBING then
+    -- Given back or put off: nothing is known yet.
+    m.state = PROBE
+  end
+end
+
 -- Fields of the hash that settlements end.
 local ended = {}
 
@@ -59,7 +82,8 @@ local function settle(position, lane, key, slot, running, extra, epoch, verdict,
   m.out = m.out - cost
   cool(m, used, back)
   put_aside_for_other_clients(m, remaining, returned)
-  if verdict == 'T' then hold(m, delay) end
+  -- Only a failed run comes with an envelope that counts it.
+  judge(m, verdict, verdict == 'R' and replacement ~= '', delay)
 
   if extra then ended[#ended + 1] = 'X' .. slot end
   if verdict == 'D' then
@@ -120,6 +144,10 @@ local function fire_lease(epoch)
       call('HDEL', H, 'R' .. slot, 'X' .. slot)
       stored = sub(stored, 1, 10) .. string.char(math.min(255, crashes + 1)) .. sub(stored, 12)
       enqueue(m, class, key, stored, true)
+      if m.state == PROBING then
+        m.state = PROBE
+        activate(m)
+      end
     end
   end
 end
@@ -133,9 +161,12 @@ end
 local function fire_lane(name)
   local m = lane_of(name)
   thaw(m)
-  if m.state == HELD and m.hold > now then
+  if (m.state == HELD or m.state == BROKEN) and m.hold > now then
     call('ZADD', TIMER, m.hold, 'L' .. name)
-  elseif m.state ~= NORMAL then
+  elseif m.state == BROKEN then
+    m.hold, m.state = 0, PROBE
+    activate(m)
+  elseif m.state == HELD or m.state == TOKENS or m.state == STARVED then
     m.hold = 0
     unpark(m)
   end
@@ -245,9 +276,15 @@ local function claim(most)
     for i = 1, #names do
       local m = lanes[names[i]]
       m.rings = m.rings - (hot and 1 or 2)
-      if m.state == NORMAL then
+      if not m.paused and m.state == NORMAL then
         serve(m, math.min(TURN, most - #claimed), hot)
         activate(m)
+      elseif not m.paused and m.state == PROBE then
+        local before = #claimed
+        serve(m, 1, hot)
+        if #claimed > before then m.state = PROBING
+        elseif m.state ~= PROBE then break_off(m, INTERVAL)
+        else activate(m) end
       end
     end
     visited = visited + #names
