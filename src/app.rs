@@ -146,6 +146,7 @@ async fn open_queue(config: &Config, records: &Records, clock: &Clock) -> Result
         burst: u16::try_from(ghl.burst_limit).unwrap_or(u16::MAX - 1),
         interval: ghl.burst_interval,
         call_timeout: ghl.timeout,
+        daily: ghl.daily_limit,
         reserve: RESERVE.min(u16::try_from(ghl.burst_limit / 10).unwrap_or(RESERVE)),
     };
     let claiming = Claiming::default();

@@ -47,7 +47,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let jobs: usize = arguments.next().map_or(Ok(100_000), |count| count.parse())?;
     let lanes: usize = arguments.next().map_or(Ok(1000), |count| count.parse())?;
     let interval = Duration::from_secs(1);
-    let limit = Limit { burst: 60_000, interval, call_timeout: interval, reserve: 4 };
+    let limit = Limit { burst: 60_000, interval, call_timeout: interval, reserve: 4, daily: u32::MAX };
     let queue = Queue::redis(&url, "drain", 1, limit, Claiming::default(), FirstMeeting::Unspent).await?;
 
     let began = Instant::now();

@@ -18,9 +18,21 @@ pub struct Limit {
     pub call_timeout: Duration,
     /// Tokens that bulk jobs leave to others, so that a click never waits behind an import (law 4).
     pub reserve: u16,
+    /// Calls allowed within 24 h. When the server's day turns is not asked: any 24 h count. Bulk jobs leave a fifth of them to others.
+    pub daily: u32,
 }
 
+/// Calls are counted in bins of a quarter of an hour, and a bin counts until 24 h after its end.
+pub(crate) const DAY_BIN: Duration = Duration::from_secs(900);
+/// Bins after which one no longer counts.
+pub(crate) const DAY_BINS: u64 = 97;
+
 impl Limit {
+    /// Calls of a day that bulk jobs leave to others.
+    pub(crate) fn daily_reserve(&self) -> u32 {
+        self.daily / 5
+    }
+
     /// The cost at which a job is claimed: no job may ask for more than its class can ever have free.
     #[must_use]
     pub fn clamp(&self, cost: u8, priority: Priority) -> u8 {

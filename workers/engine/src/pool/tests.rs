@@ -82,8 +82,13 @@ impl Actor {
 }
 
 fn queue(shards: usize) -> Queue {
-    let limit =
-        Limit { burst: 1000, interval: Duration::from_millis(50), call_timeout: Duration::from_millis(50), reserve: 2 };
+    let limit = Limit {
+        burst: 1000,
+        interval: Duration::from_millis(50),
+        call_timeout: Duration::from_millis(50),
+        reserve: 2,
+        daily: 1_000_000,
+    };
     Queue::memory(shards, limit, Claiming::default(), FirstMeeting::Unspent)
 }
 

@@ -18,10 +18,11 @@ use redis_server::RedisServer;
 const INTERVAL: Duration = Duration::from_millis(400);
 const LEASE: Duration = Duration::from_millis(300);
 const TIMEOUT: Duration = Duration::from_millis(200);
+const DAILY: u32 = 1000;
 const PROBE_AFTER: Duration = Duration::from_millis(150);
 
 fn limit(burst: u16) -> Limit {
-    Limit { burst, interval: INTERVAL, call_timeout: TIMEOUT, reserve: 2 }
+    Limit { burst, interval: INTERVAL, call_timeout: TIMEOUT, reserve: 2, daily: DAILY }
 }
 
 fn claiming() -> Claiming {
@@ -163,6 +164,8 @@ promises! {
     a_broken_lane_is_probed_by_one_job_and_opens_when_that_succeeds,
     a_storm_of_failures_breaks_the_lane_off,
     a_probe_whose_worker_dies_is_followed_by_another,
+    the_days_calls_are_a_limit_of_their_own,
+    bulk_leaves_a_fifth_of_the_day_to_others,
     never_over_the_limit_whatever_the_delays,
 }
 
@@ -565,6 +568,46 @@ async fn a_probe_whose_worker_dies_is_followed_by_another(over: Over) {
     assert_eq!((next.len(), next[0].crashes), (1, 1));
     assert!(bench.settle(&next[0], Verdict::Done, 1).await);
     assert_eq!(bench.claim_now(9).await.len(), 2);
+}
+
+/// Spends all but `left` calls of the lane's day, by the server's word.
+async fn spend_the_day(bench: &Bench, lane: &str, left: u32) {
+    bench.push(job(lane, "spends", Priority::Interactive)).await;
+    let spender = bench.claim(1).await.remove(0);
+    let permits = permits(&spender, 1);
+    permits.observe(None, Some(left));
+    let settlement = Settlement { job: spender, verdict: Verdict::Done, permits };
+    let step = Step { settlements: vec![settlement], ..Step::default() };
+    assert!(bench.step(bench.queue.shard_of(lane), step).await.late.is_empty());
+}
+
+async fn the_days_calls_are_a_limit_of_their_own(over: Over) {
+    let bench = Bench::new(over, 50).await;
+    spend_the_day(&bench, "lane", 2).await;
+    for n in 0..5 {
+        bench.push(job("lane", &n.to_string(), Priority::Interactive)).await;
+    }
+    let claimed = bench.claim_now(9).await;
+    assert_eq!(claimed.len(), 2, "what is granted counts too");
+    assert!(bench.settle(&claimed[0], Verdict::Done, 1).await);
+    assert!(bench.claim_now(9).await.is_empty());
+    let lane = bench.queue.lane("lane").await.unwrap().unwrap();
+    assert_eq!((lane.state, lane.day_used), (LaneState::DaySpent, DAILY - 1));
+    assert!(lane.held_for > Duration::from_secs(23 * 3600), "until the calls no longer count: {:?}", lane.held_for);
+    assert!(bench.settle(&claimed[1], Verdict::Done, 0).await, "it needed none");
+    assert_eq!(bench.claim_now(9).await.len(), 1, "so another may");
+}
+
+async fn bulk_leaves_a_fifth_of_the_day_to_others(over: Over) {
+    let bench = Bench::new(over, 50).await;
+    spend_the_day(&bench, "lane", DAILY / 5 + 1).await;
+    for n in 0..5 {
+        bench.push(job("lane", &n.to_string(), Priority::Bulk)).await;
+    }
+    assert_eq!(bench.claim_now(9).await.len(), 1);
+    assert_eq!(state(&bench, "lane").await, LaneState::DaySpent);
+    bench.push(job("lane", "click", Priority::Interactive)).await;
+    assert_eq!(records(&bench.claim_now(9).await), ["click"]);
 }
 
 async fn never_over_the_limit_whatever_the_delays(over: Over) {

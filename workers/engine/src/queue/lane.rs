@@ -9,6 +9,8 @@ pub enum LaneState {
     Ready,
     /// It waits for tokens to come back.
     WaitsForTokens,
+    /// It has used up the calls of a day, or bulk jobs have used up their share.
+    DaySpent,
     /// It is held: the server refused, or the queue had lost its state.
     Held,
     /// Its breaker is open: one job probes it now and then.
@@ -32,6 +34,8 @@ pub struct LaneView {
     pub tokens_cooling: u16,
     /// Tokens that a claim could take now.
     pub tokens_free: u16,
+    /// Calls of the last 24 h, as far as they are known here.
+    pub day_used: u32,
     /// How long a held lane stays so, or until a broken one is probed.
     pub held_for: Duration,
 }

@@ -12,6 +12,7 @@ use crate::job::NewJob;
 use crate::limit::{Claiming, FirstMeeting, Limit};
 
 mod bucket;
+mod day;
 mod state;
 mod timer;
 

@@ -13,7 +13,7 @@ use tokio::sync::Mutex;
 use super::{LaneView, Pushed, QueueError, Settlement, Step, Stepped, Wait};
 use crate::envelope::{self, Envelope};
 use crate::job::{Job, Key, NewJob};
-use crate::limit::{Breaker, Claiming, FirstMeeting, Limit};
+use crate::limit::{Breaker, Claiming, DAY_BIN, FirstMeeting, Limit};
 use crate::verdict::Verdict;
 
 mod meta;
@@ -142,13 +142,14 @@ impl RedisShard {
             Verdict::Released => (b'H', Duration::ZERO, job.attempt),
         };
         let replacement = if attempt == job.attempt { Vec::new() } else { repack(job, attempt)? };
-        let mut numbers = Vec::with_capacity(12);
+        let mut numbers = Vec::with_capacity(16);
         numbers.extend(u16::try_from(permits.used()).unwrap_or(u16::MAX).to_be_bytes());
         let told = permits.remaining().map_or(u16::MAX, |left| u16::try_from(left).unwrap_or(u16::MAX - 1));
         numbers.extend(told.to_be_bytes());
         for duration in [delay, permits.since_last_call()] {
             numbers.extend(u32::try_from(duration.as_millis()).unwrap_or(u32::MAX).to_be_bytes());
         }
+        numbers.extend(permits.daily_remaining().unwrap_or(u32::MAX).to_be_bytes());
         let Key { lane, kind, record } = &job.key;
         let slot = format!("{lane}\0{kind}/{record}").into_bytes();
         Ok([slot, decimal(job.epoch), vec![letter], numbers, replacement])
@@ -240,17 +241,18 @@ impl RedisShard {
     }
 
     fn limits(&self, unspent: bool) -> Vec<u8> {
-        let Limit { burst, interval, call_timeout, reserve } = self.limit;
+        let Limit { burst, interval, call_timeout, reserve, daily } = self.limit;
         let Claiming { lease, turn, batch: _, breaker: Breaker { failures, probe_after } } = self.claiming;
         let spent = if unspent { Duration::ZERO } else { interval + call_timeout + lease };
         let short = |duration: Duration| u32::try_from(duration.as_millis()).unwrap_or(u32::MAX).to_be_bytes();
-        let mut packed = Vec::with_capacity(27);
+        let mut packed = Vec::with_capacity(39);
         packed.extend(burst.to_be_bytes());
         packed.extend(reserve.to_be_bytes());
         packed.extend(turn.to_be_bytes());
         packed.extend([short(interval), short(call_timeout), short(lease), short(spent)].concat());
         packed.push(failures);
         packed.extend(short(probe_after));
+        packed.extend([daily.to_be_bytes(), self.limit.daily_reserve().to_be_bytes(), short(DAY_BIN)].concat());
         packed
     }
 }

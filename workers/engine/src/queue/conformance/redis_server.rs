@@ -1,6 +1,6 @@
 //! A real redis-server on a free port, ended when it is dropped.
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -12,17 +12,23 @@ pub(super) struct RedisServer {
 
 impl RedisServer {
     pub(super) fn start() -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let process = Command::new("redis-server")
-            .args(["--port", &port.to_string(), "--save", "", "--appendonly", "no"])
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("redis-server is not on PATH: `make test` installs it");
-        let server = Self { process, port };
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            std::thread::sleep(Duration::from_millis(5));
+        loop {
+            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            let process = Command::new("redis-server")
+                .args(["--port", &port.to_string(), "--save", "", "--appendonly", "no"])
+                .stdout(Stdio::null())
+                .spawn()
+                .expect("redis-server is not on PATH: `make test` installs it");
+            let mut server = Self { process, port };
+            // Another test may have taken the port in between; then this server ends, or the other one answers.
+            while server.process.try_wait().unwrap().is_none() {
+                match server.process_id() {
+                    Some(id) if id == server.process.id() => return server,
+                    Some(_) => break,
+                    None => std::thread::sleep(Duration::from_millis(5)),
+                }
+            }
         }
-        server
     }
 
     pub(super) fn url(&self) -> String {
@@ -33,8 +39,16 @@ impl RedisServer {
         let mut connection = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
         connection.write_all(b"FLUSHALL\r\n").unwrap();
         let mut answer = [0; 5];
-        std::io::Read::read_exact(&mut connection, &mut answer).unwrap();
+        connection.read_exact(&mut answer).unwrap();
         assert_eq!(&answer, b"+OK\r\n");
+    }
+
+    /// Whose server answers on the port.
+    fn process_id(&self) -> Option<u32> {
+        let mut connection = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
+        connection.write_all(b"INFO server\r\n").ok()?;
+        let lines = BufReader::new(connection).lines().map_while(Result::ok);
+        lines.into_iter().find_map(|line| line.strip_prefix("process_id:").map(str::to_owned))?.parse().ok()
     }
 }
 

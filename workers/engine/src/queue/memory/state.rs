@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::bucket::Bucket;
+use super::day::Day;
 use super::timer::{Due, Timer};
 use crate::job::{Job, Key, NewJob, Priority};
 use crate::limit::{Claiming, FirstMeeting, Limit};
@@ -34,6 +35,7 @@ struct Lane {
     failures: u8,
     in_ring: [bool; 2],
     bucket: Bucket,
+    day: Day,
     queues: [VecDeque<Entry>; 3],
     /// Which waiting or scheduled entry of a key is the true one.
     index: HashMap<Key, Place>,
@@ -48,6 +50,8 @@ enum Park {
     Tokens,
     /// All tokens are out: the next settlement knows more.
     Starved,
+    /// The calls of its day are spent, or bulk's share of them, until then.
+    DaySpent(u64),
     /// Until then, whatever happens.
     Held(u64),
     /// Its breaker is open until then.
@@ -183,6 +187,7 @@ impl State {
             _ if lane.paused => (LaneState::Paused, now),
             Park::Broken(until) => (LaneState::Broken, until),
             Park::Probe | Park::Probing => (LaneState::Broken, now),
+            Park::DaySpent(until) => (LaneState::DaySpent, until),
             Park::No => (LaneState::Ready, now),
             Park::Tokens | Park::Starved => (LaneState::WaitsForTokens, now),
             Park::Held(until) => (LaneState::Held, until),
@@ -195,6 +200,7 @@ impl State {
             tokens_out: small(lane.bucket.out),
             tokens_cooling: small(lane.bucket.cooling()),
             tokens_free: small(lane.bucket.free(&self.limit)),
+            day_used: lane.day.used(),
             held_for: Duration::from_millis(held_until.saturating_sub(now)),
         })
     }
@@ -211,7 +217,9 @@ impl State {
         // Tokens come back one interval after the response, not after the settlement.
         let back = until.saturating_sub(millis(permits.since_last_call()));
         let limit = self.limit;
-        self.lane(&job.key.lane, now).bucket.thaw(now);
+        let lane = self.lane(&job.key.lane, now);
+        lane.bucket.thaw(now);
+        lane.day.spend(used, permits.daily_remaining(), &limit, now);
         let Some(running) = self.running.remove(&job.key) else {
             self.lane(&job.key.lane, now).bucket.cool(used, back);
             return false;
@@ -289,7 +297,7 @@ impl State {
         lane.paused = pause;
         if !pause {
             lane.failures = 0;
-            if matches!(lane.park, Park::Held(_) | Park::Broken(_)) {
+            if matches!(lane.park, Park::Held(_) | Park::Broken(_) | Park::DaySpent(_)) {
                 lane.park = Park::No;
             }
             self.activate(name);
@@ -314,7 +322,7 @@ impl State {
                         lane.park = Park::Probe;
                         self.activate(&name);
                     }
-                    Park::Held(_) | Park::Tokens | Park::Starved => self.unpark(&name),
+                    Park::Held(_) | Park::DaySpent(_) | Park::Tokens | Park::Starved => self.unpark(&name),
                     Park::No | Park::Probe | Park::Probing => {}
                 }
             }
@@ -378,7 +386,9 @@ impl State {
             match lane.park {
                 Park::Probe if jobs.len() > before => lane.park = Park::Probing,
                 // It could not be paid for.
-                Park::Tokens | Park::Starved if probe => self.break_off(&name, now + millis(self.limit.interval)),
+                Park::Tokens | Park::Starved | Park::DaySpent(_) if probe => {
+                    self.break_off(&name, now + millis(self.limit.interval))
+                }
                 _ => {}
             }
             self.activate(&name);
@@ -395,7 +405,9 @@ impl State {
     fn serve(&mut self, name: &str, most: usize, hottest: bool, epoch: u64, now: u64, jobs: &mut Vec<Job>) {
         let limit = self.limit;
         let enough = jobs.len() + most;
-        self.lane(name, now).bucket.thaw(now);
+        let lane = self.lane(name, now);
+        lane.bucket.thaw(now);
+        lane.day.turn(now);
         while jobs.len() < enough {
             let lane = self.lane(name, now);
             let Some(class) = Priority::ALL.into_iter().find(|class| !lane.queues[*class as usize].is_empty()) else {
@@ -404,14 +416,24 @@ impl State {
             if hottest && class != Priority::Interactive {
                 return;
             }
-            let reserve = if class == Priority::Bulk { u32::from(limit.reserve) } else { 0 };
-            let affordable = lane.bucket.free(&limit).saturating_sub(reserve);
+            let (kept, kept_today) = match class {
+                Priority::Bulk => (u32::from(limit.reserve), limit.daily_reserve()),
+                Priority::Interactive | Priority::Realtime => (0, 0),
+            };
+            let affordable = lane.bucket.free(&limit).saturating_sub(kept);
+            let affordable_today = lane.day.left(&limit, lane.bucket.out).saturating_sub(kept_today);
             let queue = &mut lane.queues[class as usize];
             let Some(head) = queue.front() else { return };
             if lane.index.get(&head.key) != Some(&Place::Waiting(class)) {
                 // Replaced by a more urgent entry of the same key.
                 queue.pop_front();
                 continue;
+            }
+            if u32::from(head.cost) > affordable_today {
+                let until = lane.day.next_return(now);
+                lane.park = Park::DaySpent(until);
+                self.timer.wake_lane(name, until);
+                return;
             }
             if u32::from(head.cost) > affordable {
                 self.park_for_tokens(name);
@@ -509,6 +531,7 @@ impl State {
     fn reconsider(&mut self, name: &str) {
         let Some(lane) = self.lanes.get(name) else { return };
         match lane.park {
+            Park::DaySpent(_) if lane.day.left(&self.limit, lane.bucket.out) > 0 => self.unpark(name),
             Park::Tokens | Park::Starved if lane.bucket.free(&self.limit) > 0 => self.unpark(name),
             Park::Starved => self.park_for_tokens(name),
             _ => {}

@@ -18,6 +18,7 @@ pub(super) fn view(lane: &str, packed: &[u8], limit: &Limit, now: u64) -> Result
             0 => LaneState::Ready,
             1 | 2 => LaneState::WaitsForTokens,
             3 => LaneState::Held,
+            7 => LaneState::DaySpent,
             _ => LaneState::Broken,
         };
         let (tokens_out, tokens_cooling) = (short(2)?, short(4)?);
@@ -27,6 +28,7 @@ pub(super) fn view(lane: &str, packed: &[u8], limit: &Limit, now: u64) -> Result
             waiting: [long(6)?, long(10)?, long(14)?],
             tokens_out,
             tokens_cooling,
+            day_used: long(55)?.saturating_add(long(59)?),
             tokens_free: limit.burst.saturating_sub(tokens_out).saturating_sub(tokens_cooling),
             held_for: Duration::try_from_secs_f64((double(22)? - now as f64) / 1000.0).unwrap_or_default(),
         })

@@ -10,6 +10,7 @@
 --   <p>q<class>:<lane>   list of stored envelopes that wait, class 0 interactive, 1 realtime, 2 bulk
 --   <p>d:<lane>          hash key -> class it waits in, or "s<due ms>": which waiting or scheduled entry is the true one
 --   <p>c:<lane>          list of the bins in which tokens return, between the first and the last (those are in the meta)
+--   <p>y:<lane>          list of the day's bins of calls before the present one (that is in the meta)
 --   <p>ring:0 <p>ring:1  lists of runnable lanes: those with an interactive job, and all others
 --   <p>timer             zset by ms: L<lane> a parked lane, J<stored> a scheduled job, B<epoch> a lease, T<n>:<epoch>:<lane> tokens
 --   <p>wake              list that holds at most one marker; idle workers block on it
@@ -27,16 +28,18 @@ local now = math.floor(now_us / 1000)
 
 -- ARGV[1]: limits, packed: burst, reserve, turn (16 bits each), interval, call time-out, lease, spent (32 bits each, ms).
 -- `spent` is how long a lane of a shard without state must be taken for used up (law 2: lost state starts full-used). Then the
--- breaker's: failures in a row (8 bits), ms until the probe (32).
-local BURST, RESERVE, TURN, INTERVAL, TIMEOUT, LEASE, SPENT, FAILURES, PROBE_AFTER = unpack_('>HHHI4I4I4I4BI4', ARGV[1])
+-- breaker's: failures in a row (8 bits), ms until the probe (32). Then the day's: calls, those that bulk leaves to others, ms of a bin (32 each).
+local BURST, RESERVE, TURN, INTERVAL, TIMEOUT, LEASE, SPENT, FAILURES, PROBE_AFTER, DAILY, DAILY_RESERVE, DAY_BIN =
+  unpack_('>HHHI4I4I4I4BI4I4I4I4', ARGV[1])
+local DAY_BINS = 97
 local BIN = math.max(1, math.floor(INTERVAL / 100))
 
 -- A lane is normal; parked until tokens come back, at a known time or not (starved); held until a time; broken until a time, then ready for
--- one job that probes it, then probing while that one runs.
-local NORMAL, TOKENS, STARVED, HELD, BROKEN, PROBE, PROBING = 0, 1, 2, 3, 4, 5, 6
+-- one job that probes it, then probing while that one runs. Or the calls of its day are spent.
+local NORMAL, TOKENS, STARVED, HELD, BROKEN, PROBE, PROBING, DAY_SPENT = 0, 1, 2, 3, 4, 5, 6, 7
 -- Flags: in which rings it is (1, 2), paused by a person (4).
 local PAUSED = 4
-local META = '>BBHHI4I4I4I4ddHdHB'
+local META = '>BBHHI4I4I4I4ddHdHBI4I4I4'
 
 -- Formatting is dear: numbers that are compared stay numbers, and classes have their texts here.
 local function text(number) return string.format('%.0f', number) end
@@ -94,12 +97,12 @@ local function read_lane(name, raw)
   local m = {name = name, entries = {}}
   if raw then
     local flags
-    m.state, flags, m.out, m.cooling, m.w0, m.w1, m.w2, m.returned, m.hold, m.first, m.first_n, m.last, m.last_n, m.failures =
-      unpack_(META, raw)
+    m.state, flags, m.out, m.cooling, m.w0, m.w1, m.w2, m.returned, m.hold, m.first, m.first_n, m.last, m.last_n, m.failures,
+      m.day_bin, m.bin_used, m.day_used = unpack_(META, raw)
     m.rings, m.paused = flags % PAUSED, flags >= PAUSED
   else
-    m.state, m.rings, m.out, m.cooling, m.w0, m.w1, m.w2, m.returned, m.hold, m.first, m.first_n, m.last, m.last_n, m.failures =
-      NORMAL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
+    m.state, m.rings, m.out, m.cooling, m.w0, m.w1, m.w2, m.returned, m.hold, m.first, m.first_n, m.last, m.last_n, m.failures,
+      m.day_bin, m.bin_used, m.day_used = NORMAL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
     m.paused = false
     if born_hold > now then
       m.state, m.hold = HELD, born_hold
@@ -135,7 +138,7 @@ local function save()
   for i = 1, #touched do
     local m = touched[i]
     later(sets, H, 'L' .. m.name, pack(META, m.state, m.rings + (m.paused and PAUSED or 0), m.out, m.cooling, m.w0, m.w1, m.w2,
-      m.returned % 4294967296, m.hold, m.first, m.first_n, m.last, m.last_n, m.failures))
+      m.returned % 4294967296, m.hold, m.first, m.first_n, m.last, m.last_n, m.failures, m.day_bin, m.bin_used, m.day_used))
   end
   flush()
 end
@@ -181,6 +184,37 @@ local function thaw(m)
   end
 end
 
+-- Closes the day's bin when its time is over, and forgets those that are 24 h old.
+local function turn_day(m)
+  local bin = math.floor(now / DAY_BIN)
+  if m.day_bin == bin then return end
+  local list = P .. 'y:' .. m.name
+  if m.bin_used > 0 then
+    call('RPUSH', list, pack('>I4I4', m.day_bin, m.bin_used))
+    m.day_used = m.day_used + m.bin_used
+  end
+  m.day_bin, m.bin_used = bin, 0
+  local oldest = call('LINDEX', list, 0)
+  while oldest do
+    local then_, used = unpack_('>I4I4', oldest)
+    if then_ + DAY_BINS > bin then return end
+    m.day_used = m.day_used - used
+    call('LPOP', list)
+    oldest = call('LINDEX', list, 0)
+  end
+end
+
+local function day_left(m) return DAILY - m.day_used - m.bin_used - m.out end
+
+-- Counts calls that were sent. The server, which counts every client, may know of more (law 3).
+local function spend_day(m, used, remaining)
+  turn_day(m)
+  m.bin_used = m.bin_used + used
+  if remaining ~= 4294967295 then
+    m.bin_used = m.bin_used + math.max(0, (DAILY - remaining) - (m.day_used + m.bin_used))
+  end
+end
+
 local function free(m) return BURST - m.out - m.cooling end
 
 local runnable = false
@@ -216,9 +250,20 @@ local function park_for_tokens(m)
   end
 end
 
+-- Parks a lane that may send no more today until the oldest of its calls no longer count.
+local function park_for_day(m)
+  local oldest = call('LINDEX', P .. 'y:' .. m.name, 0)
+  local bin = oldest and unpack_('>I4', oldest) or m.day_bin
+  m.state, m.hold = DAY_SPENT, (bin + DAY_BINS) * DAY_BIN
+  call('ZADD', TIMER, m.hold, 'L' .. m.name)
+end
+
 -- After tokens came back or a more urgent job came: lets the lane try again.
 local function reconsider(m)
-  if m.state == TOKENS or m.state == STARVED then
+  if m.state == DAY_SPENT and day_left(m) > 0 then
+    m.hold = 0
+    unpark(m)
+  elseif m.state == TOKENS or m.state == STARVED then
     if free(m) > 0 then unpark(m)
     elseif m.state == STARVED then park_for_tokens(m) end
   end

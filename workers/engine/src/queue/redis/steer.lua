@@ -8,7 +8,7 @@ if ARGV[3] == 'pause' then
   m.paused = true
 else
   m.paused, m.hold, m.failures = false, 0, 0
-  if m.state == HELD or m.state == BROKEN then m.state = NORMAL end
+  if m.state == HELD or m.state == BROKEN or m.state == DAY_SPENT then m.state = NORMAL end
   activate(m)
 end
 save()

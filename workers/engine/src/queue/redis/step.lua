@@ -2,7 +2,7 @@
 --
 -- ARGV[2]: the most jobs to claim. ARGV[3]: count of finished batches, then their epochs. Then per settlement five values:
 -- "lane\0key", epoch, verdict, packed numbers (calls sent, remaining by the server or 65535, delay in ms,
--- ms since the last call ended), packed envelope
+-- ms since the last call ended, remaining of the day by the server or 2^32 - 1), packed envelope
 -- to run again (empty: the one that ran).
 -- Verdicts: D done or dead, R run again after the delay, H back to the head of its lane; T the lane is held for the delay, B it is broken and
 -- probed after the delay, and the job goes back to its head.
@@ -61,11 +61,12 @@ end
 local ended = {}
 
 local function settle(position, lane, key, slot, running, extra, epoch, verdict, numbers, replacement)
-  local used, remaining, delay, since = unpack_('>HHI4I4', numbers)
+  local used, remaining, delay, since, daily_remaining = unpack_('>HHI4I4I4', numbers)
   -- Tokens come back one interval after the response, not after the settlement.
   local back = now - since + INTERVAL
   local m = lanes[lane]
   thaw(m)
+  spend_day(m, used, daily_remaining)
   local claimed, returned, stored
   if running then
     claimed, returned = unpack_('>dI4', running)
@@ -166,7 +167,7 @@ local function fire_lane(name)
   elseif m.state == BROKEN then
     m.hold, m.state = 0, PROBE
     activate(m)
-  elseif m.state == HELD or m.state == TOKENS or m.state == STARVED then
+  elseif m.state == HELD or m.state == TOKENS or m.state == STARVED or m.state == DAY_SPENT then
     m.hold = 0
     unpark(m)
   end
@@ -211,7 +212,7 @@ local function take(m, key, stored, cost)
   later(sets, H, 'R' .. slot, pack('>dI4', claim_epoch(), m.returned % 4294967296) .. stored)
 end
 
--- Claims up to `most` jobs of one class of a lane; how many, and whether the next one can't be paid for.
+-- Claims up to `most` jobs of one class of a lane; how many, and how to park the lane where the next one can't be paid for.
 local function serve_class(m, class, most)
   local list, index = P .. 'q' .. CLASS[class] .. ':' .. m.name, P .. 'd:' .. m.name
   local heads = call('LRANGE', list, 0, most - 1)
@@ -221,12 +222,16 @@ local function serve_class(m, class, most)
     keys[i], costs[i] = key, cost
   end
   local entries = fetch(index, keys)
-  local kept = class == 2 and RESERVE or 0
-  local taken, gone, broke = {}, 0, false
+  local kept, kept_today = 0, 0
+  if class == 2 then kept, kept_today = RESERVE, DAILY_RESERVE end
+  local taken, gone, broke = {}, 0, nil
   for i = 1, #heads do
     if entries[i] == CLASS[class] then
-      if costs[i] > free(m) - kept then
-        broke = true
+      if costs[i] > day_left(m) - kept_today then
+        broke = park_for_day
+        break
+      elseif costs[i] > free(m) - kept then
+        broke = park_for_tokens
         break
       end
       take(m, keys[i], heads[i], costs[i])
@@ -248,12 +253,13 @@ end
 -- Claims up to `most` jobs of a lane, the most urgent class first; `hottest` alone where only interactive ones are wanted.
 local function serve(m, most, hottest)
   thaw(m)
+  turn_day(m)
   while most > 0 do
     local class = (m.w0 > 0 and 0) or (m.w1 > 0 and 1) or (m.w2 > 0 and 2)
     if not class or (hottest and class > 0) then return end
     local taken, broke = serve_class(m, class, most)
     if broke then
-      park_for_tokens(m)
+      broke(m)
       return
     end
     most = most - taken
