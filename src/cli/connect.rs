@@ -21,7 +21,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE", requires = "location")]
     pit_file: Option<PathBuf>,
     /// Time zone of the location, as Europe/Berlin [default: asked of GHL]
-    #[arg(long, value_name = "NAME", requires = "pit_file")]
+    #[arg(long, value_name = "NAME", requires = "pit_file", value_parser = zone_name)]
     time_zone: Option<String>,
 }
 
@@ -32,19 +32,20 @@ pub(super) async fn run(context: Context, args: Args) -> anyhow::Result<Outcome>
              `clienty-sync connect --location ID --pit-file FILE`"
         );
     };
-    let zone = args.time_zone.as_deref();
-    if let Some(zone) = zone {
-        sync_workers::mapping::location::zone(zone).context("--time-zone")?;
-    }
     let token = read_token(&file)?;
     let vault = vault(&context.config)?;
     let records = open_records(&context.config, &Clock::system()).await?;
     let sealed = vault.seal(&token, &location)?;
-    records.save_connection(&location, ConnectionKind::Pit, &sealed, None, zone).await?;
+    records.save_connection(&location, ConnectionKind::Pit, &sealed, None, args.time_zone.as_deref()).await?;
     context.output.print(&json!({"locationId": location, "kind": "pit"}), |_| {
         format!("{location} is connected; events of it are accepted from now on")
     })?;
     Ok(Outcome::Done)
+}
+
+/// The name, if there is such a zone: a wrong one would shift every appointment.
+fn zone_name(name: &str) -> Result<String, String> {
+    sync_workers::mapping::location::zone(name).map(|_| name.trim().to_owned()).map_err(|error| error.to_string())
 }
 
 fn read_token(file: &std::path::Path) -> anyhow::Result<SecretString> {

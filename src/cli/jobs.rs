@@ -1,12 +1,14 @@
 //! `jobs`: what is waiting, running, done and dead.
 
+use anyhow::Context as _;
 use clap::{Subcommand, ValueEnum};
 use serde_json::{Value, json};
+use sync_workers::clock::Clock;
 use sync_workers::records::{JobFilter, JobState};
 
 use super::table::table;
 use super::{Context, Outcome};
-use crate::app::App;
+use crate::app::{App, open_records};
 use crate::gateway::describe_job;
 
 #[derive(Debug, Subcommand)]
@@ -21,11 +23,11 @@ pub(super) enum Command {
         /// Only those of this location
         #[arg(long, value_name = "ID")]
         location: Option<String>,
-        /// Only those of this kind, as pull_contact
+        /// Only those of this kind: pull_contact, push_task or push_note
         #[arg(long)]
         kind: Option<String>,
         /// At most so many
-        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
         limit: u32,
     },
     /// Show one job, with the reason why it is not running
@@ -58,10 +60,9 @@ impl From<State> for JobState {
 
 pub(super) async fn run(context: Context, command: Command) -> anyhow::Result<Outcome> {
     let output = context.output;
-    let app = App::open(context.config).await?;
     match command {
         Command::Stats => {
-            let counts = app.records.job_counts().await?;
+            let counts = open_records(&context.config, &Clock::system()).await?.job_counts().await?;
             let by_state: serde_json::Map<String, Value> =
                 counts.iter().map(|(state, count)| (state.as_str().to_owned(), json!(count))).collect();
             output.print(&by_state, |_| {
@@ -72,7 +73,8 @@ pub(super) async fn run(context: Context, command: Command) -> anyhow::Result<Ou
         }
         Command::List { state, location, kind, limit } => {
             let filter = JobFilter { state: state.map(JobState::from), location_id: location, kind };
-            let jobs = app.records.list_jobs(&filter, i64::from(limit)).await?;
+            let records = open_records(&context.config, &Clock::system()).await?;
+            let jobs = records.list_jobs(&filter, i64::from(limit)).await?;
             output.print(&json!({ "jobs": jobs }), |_| {
                 let rows: Vec<_> = jobs
                     .iter()
@@ -86,10 +88,9 @@ pub(super) async fn run(context: Context, command: Command) -> anyhow::Result<Ou
             })?;
         }
         Command::Show { id } => {
-            let Some(job) = app.records.job(&id).await? else {
-                eprintln!("clienty-sync: no job {id}");
-                return Ok(Outcome::Failed);
-            };
+            let app = App::open(context.config).await?;
+            let unknown = || format!("no job {id}; `clienty-sync jobs list` shows all");
+            let job = app.records.job(&id).await?.with_context(unknown)?;
             let shown = describe_job(&job, &app.queue).await;
             output.print(&shown, |shown| {
                 let fields = shown.as_object().into_iter().flatten();

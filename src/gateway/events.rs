@@ -36,7 +36,7 @@ pub(super) async fn accept(State(gateway): State<Gateway>, body: Body) -> Result
         AcceptError::Refused(Refusal { index, field, message }) => {
             problem.with(events.batch.then_some(index), FieldError { field: field.to_owned(), message })
         }
-        AcceptError::Records(error) => Problem::internal(&error),
+        AcceptError::Records(error) => Problem::records(&error),
     })?;
     for (accepted, trigger) in accepted.iter().zip(&accepted_triggers) {
         if !accepted.duplicate {
@@ -48,11 +48,6 @@ pub(super) async fn accept(State(gateway): State<Gateway>, body: Body) -> Result
         .map(|accepted| json!({"id": accepted.event_id, "jobId": accepted.job_id, "duplicate": accepted.duplicate}))
         .collect();
     Ok((StatusCode::ACCEPTED, axum::Json(json!({ "accepted": accepted }))).into_response())
-}
-
-/// A route asked with the wrong method.
-pub(super) async fn method_not_allowed() -> Problem {
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "Wrong method", "the README lists each route with its method")
 }
 
 struct Events {

@@ -1,16 +1,17 @@
 //! `GET /v1/jobs/{jobId}`: how an accepted event stands, and why it is not running.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use job_engine::{LaneState, Queue};
 use serde_json::{Value, json};
 use sync_workers::records::{Job, JobState};
 
+use super::path::Ids;
 use super::{Gateway, Problem};
 
 /// One job.
-pub(super) async fn show(State(gateway): State<Gateway>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
-    let job = gateway.producer.records().job(&id).await.map_err(|error| Problem::internal(&error))?;
+pub(super) async fn show(State(gateway): State<Gateway>, Ids(id): Ids<String>) -> Result<Json<Value>, Problem> {
+    let job = gateway.producer.records().job(&id).await.map_err(|error| Problem::records(&error))?;
     let job = job.ok_or_else(|| Problem::not_found("no such job; ids are in the answer to POST /v1/events"))?;
     Ok(Json(describe(&job, gateway.producer.queue()).await))
 }

@@ -4,5 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
+mod cli;
+mod http;
 mod servers;
 mod support;
