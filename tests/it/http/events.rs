@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::support::api::Api;
 use crate::support::installation::Installation;
 
 #[tokio::test]
@@ -30,7 +31,7 @@ async fn the_same_id_is_accepted_once_also_within_one_batch() {
 
 #[tokio::test]
 async fn a_job_is_told_in_the_promised_shape_and_says_why_it_is_not_running() {
-    let installation = Installation::new(&[("GHL_TIMEOUT_MS", "60000")]).await;
+    let installation = Installation::new(&[]).await;
     let (_program, api) = installation.serve("up");
     let event =
         json!({"type": "contact.selected", "locationId": installation.location, "contactId": installation.contacts[0]});
@@ -54,8 +55,8 @@ async fn a_job_is_told_in_the_promised_shape_and_says_why_it_is_not_running() {
     assert!(gone["finishedAt"].is_string(), "{gone}");
 
     // A wall of errors: the job is put off, and says until when.
-    let faults = json!({"serverError": 1.0}).to_string();
-    let set = crate::support::api::Api::new(&installation.ghl, "")
+    let faults = json!({"serverError": 1000}).to_string();
+    let set = Api::new(&installation.ghl, "")
         .request("POST", "/_sandbox/faults", |request| request.header("content-type", "application/json").body(faults))
         .await;
     assert_eq!(set.status, 204, "{}", set.text);

@@ -143,7 +143,8 @@ async fn what_is_not_there_is_a_problem_and_so_is_a_wrong_method() {
     for path in unknown {
         api.get(path).await.problem(404);
     }
-    for (method, path, allowed) in [("GET", "/v1/events", "POST"), ("POST", "/v1/jobs/x", "GET"), ("PUT", "/healthz", "GET")]
+    for (method, path, allowed) in
+        [("GET", "/v1/events", "POST"), ("POST", "/v1/jobs/x", "GET"), ("PUT", "/healthz", "GET")]
     {
         let answer = api.request(method, path, |request| request.bearer_auth(&api.key)).await;
         answer.problem(405);

@@ -7,18 +7,22 @@ use serde_json::json;
 
 use crate::support::api::Api;
 use crate::support::installation::Installation;
+use crate::support::wait_until_async;
+
+fn address(api: &Api) -> &str {
+    api.url.strip_prefix("http://").unwrap()
+}
+
+async fn until_nobody_listens(api: &Api) {
+    wait_until_async("nobody listens", async || TcpStream::connect(address(api)).is_err()).await;
+}
 
 #[tokio::test]
 async fn a_job_under_way_is_finished_before_the_program_ends() {
     let installation = Installation::new(&[]).await;
     let (mut program, api) = installation.serve("up");
-    // Each call takes long enough for the signal to arrive while the job runs.
-    let sandbox = Api::new(&installation.ghl, "");
-    let slow = json!({"slow": 1.0, "slowMs": 500}).to_string();
-    let set = sandbox
-        .request("POST", "/_sandbox/faults", |request| request.header("content-type", "application/json").body(slow))
-        .await;
-    assert_eq!(set.status, 204, "{}", set.text);
+    // A GHL that holds still holds the job.
+    installation.sandbox.suspend();
     let event =
         json!({"type": "contact.selected", "locationId": installation.location, "contactId": installation.contacts[0]});
     let accepted = api.accepted(&event).await;
@@ -26,6 +30,9 @@ async fn a_job_under_way_is_finished_before_the_program_ends() {
     api.job_in_state(id, "running").await;
 
     program.terminate();
+    until_nobody_listens(&api).await;
+    assert!(program.is_running(), "{}", program.output());
+    installation.sandbox.resume();
     assert_eq!(program.wait().code(), Some(0));
     assert_eq!(installation.json(&["jobs", "show", id])["state"], "done");
 }
@@ -38,7 +45,7 @@ async fn a_request_under_way_is_answered_before_the_program_ends() {
         "contactId": installation.contacts[0]})
     .to_string();
     let (first, rest) = body.split_at(10);
-    let mut stream = TcpStream::connect(api.url.strip_prefix("http://").unwrap()).unwrap();
+    let mut stream = TcpStream::connect(address(&api)).unwrap();
     let head = format!(
         "POST /v1/events HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\nexpect: 100-continue\r\ncontent-length: {}\r\n\r\n",
         api.key,
@@ -52,8 +59,7 @@ async fn a_request_under_way_is_answered_before_the_program_ends() {
     stream.write_all(first.as_bytes()).unwrap();
 
     program.terminate();
-    crate::support::wait_until_async("nobody listens", async || TcpStream::connect(api.url.strip_prefix("http://").unwrap()).is_err())
-        .await;
+    until_nobody_listens(&api).await;
     assert!(program.is_running());
     stream.write_all(rest.as_bytes()).unwrap();
     let mut answer = String::new();
@@ -67,9 +73,8 @@ async fn a_request_under_way_is_answered_before_the_program_ends() {
 async fn a_connection_that_says_nothing_does_not_hold_the_program() {
     let installation = Installation::new(&[]).await;
     let (mut program, api) = installation.serve("up");
-    let address = api.url.strip_prefix("http://").unwrap();
-    let _silent = TcpStream::connect(address).unwrap();
-    let mut idle = TcpStream::connect(address).unwrap();
+    let _silent = TcpStream::connect(address(&api)).unwrap();
+    let mut idle = TcpStream::connect(address(&api)).unwrap();
     idle.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
     let mut begin = [0; 15];
     idle.read_exact(&mut begin).unwrap();
