@@ -140,10 +140,20 @@ async fn run(context: Context, command: Command) -> anyhow::Result<Outcome> {
 
 /// Tells why a command failed, in the JSON document too.
 fn fail(error: &anyhow::Error, output: Output) -> ExitCode {
+    let reason = reason(error);
     if output.json {
         // Nothing is left to do where not even this can be printed.
-        let _ = output.print(&json!({"error": format!("{error:#}")}), |_| String::new());
+        let _ = output.print(&json!({"error": reason}), |_| String::new());
     }
-    eprintln!("clienty-sync: {error:#}");
+    eprintln!("clienty-sync: {reason}");
     ExitCode::from(1)
+}
+
+/// The error with its causes, each told once: most errors of the libraries repeat their cause in their own text.
+fn reason(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |told, cause| match told.as_str() {
+        "" => cause,
+        said if said.contains(&cause) => told,
+        said => format!("{said}: {cause}"),
+    })
 }

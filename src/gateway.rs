@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::middleware;
 use axum::routing::{get, post};
@@ -26,9 +25,6 @@ mod request_id;
 pub use jobs::describe as describe_job;
 pub use problem::Problem;
 
-/// The largest body that is read.
-const BODY_LIMIT: usize = 1024 * 1024;
-
 /// What the routes need.
 #[derive(Clone)]
 pub struct Gateway {
@@ -45,11 +41,7 @@ impl Gateway {
             .route("/v1/locations/{location}/contacts/{contact}", get(contacts::show))
             .route("/v1/jobs/{job}", get(jobs::show))
             .route_layer(middleware::from_fn_with_state(self.clone(), auth::require_key));
-        let routes = Router::new()
-            .merge(api)
-            .merge(health_routes())
-            // `events` reads its body itself, to answer a larger one as a problem.
-            .layer(DefaultBodyLimit::max(BODY_LIMIT));
+        let routes = Router::new().merge(api).merge(health_routes());
         finished(routes).with_state(self)
     }
 

@@ -1,6 +1,6 @@
 //! `connect`: stores the Private Integration Token of a location, sealed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
 use clap::Parser;
@@ -48,18 +48,17 @@ fn zone_name(name: &str) -> Result<String, String> {
     sync_workers::mapping::location::zone(name).map(|_| name.trim().to_owned()).map_err(|error| error.to_string())
 }
 
-fn read_token(file: &std::path::Path) -> anyhow::Result<SecretString> {
-    let text = if file.as_os_str() == "-" {
-        std::io::read_to_string(std::io::stdin()).context("can't read the token from standard input")?
-    } else {
-        std::fs::read_to_string(file).with_context(|| format!("can't read the token from {}", file.display()))?
+fn read_token(file: &Path) -> anyhow::Result<SecretString> {
+    let (text, place) = match file.to_str() {
+        Some("-") => (std::io::read_to_string(std::io::stdin()), "standard input".to_owned()),
+        _ => (std::fs::read_to_string(file), file.display().to_string()),
     };
+    let text = text.with_context(|| format!("can't read the token from {place}"))?;
     let token = text.trim();
-    ensure!(!token.is_empty(), "{} holds no token", file.display());
+    ensure!(!token.is_empty(), "{place} holds no token");
     ensure!(
         token.bytes().all(|byte| byte.is_ascii_graphic()),
-        "{} holds more than one word; a token is one line without spaces",
-        file.display()
+        "{place} does not hold a token, which is one line of letters, digits and signs without spaces"
     );
     Ok(token.into())
 }

@@ -41,8 +41,7 @@ fn a_token_is_taken_from_a_file_and_from_standard_input() {
 fn what_is_no_token_is_refused_with_the_file_named() {
     let folder = Folder::new("connect");
     let settings = [("CLIENTY_MASTER_KEYS", MASTER_KEY)];
-    for (content, reason) in
-        [("", "holds no token"), (" \n", "holds no token"), ("two words\n", "one line without spaces")]
+    for (content, reason) in [("", "holds no token"), (" \n", "holds no token"), ("two words\n", "one line of letters")]
     {
         let ended = connect(&folder, content, &[], &settings);
         assert_eq!(ended.status.code(), Some(1), "{ended:?}");

@@ -70,3 +70,18 @@ fn apart_they_need_a_redis_and_say_so() {
         assert!(told.contains("REDIS_URL is not set") && told.contains("clienty-sync up"), "{told}");
     }
 }
+
+#[test]
+fn a_redis_that_is_down_is_told_once_with_its_setting() {
+    let folder = Folder::new("serving");
+    let settings = [
+        ("CLIENTY_DATA_DIR", folder.path().to_str().unwrap()),
+        ("CLIENTY_LISTEN", "127.0.0.1:0"),
+        ("REDIS_URL", "redis://:hunter2@127.0.0.1:1"),
+    ];
+    let ended = run(clienty_sync(&["gateway"], &settings));
+    assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+    let told = String::from_utf8(ended.stderr).unwrap();
+    assert!(told.contains("REDIS_URL") && !told.contains("hunter2"), "{told}");
+    assert_eq!(told.matches("Connection refused").count(), 1, "{told}");
+}

@@ -38,6 +38,27 @@ async fn a_job_under_way_is_finished_before_the_program_ends() {
 }
 
 #[tokio::test]
+async fn a_second_signal_gives_the_job_back_and_it_is_not_lost() {
+    let installation = Installation::new(&[]).await;
+    let (mut program, api) = installation.serve("up");
+    installation.sandbox.suspend();
+    let event =
+        json!({"type": "contact.selected", "locationId": installation.location, "contactId": installation.contacts[0]});
+    let accepted = api.accepted(&event).await;
+    let id = accepted[0]["jobId"].as_str().unwrap();
+    api.job_in_state(id, "running").await;
+
+    program.terminate();
+    until_nobody_listens(&api).await;
+    program.terminate();
+    assert_eq!(program.wait().code(), Some(0));
+    installation.sandbox.resume();
+
+    let (_program, api) = installation.serve("up");
+    api.job_in_state(id, "done").await;
+}
+
+#[tokio::test]
 async fn a_request_under_way_is_answered_before_the_program_ends() {
     let installation = Installation::new(&[]).await;
     let (mut program, api) = installation.serve("up");

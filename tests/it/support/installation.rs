@@ -89,11 +89,6 @@ impl Installation {
     pub(crate) fn job_count(&self) -> i64 {
         self.json(&["jobs", "stats"]).as_object().unwrap().values().map(|count| count.as_i64().unwrap()).sum()
     }
-
-    /// All that the sandbox holds of the location.
-    pub(crate) async fn in_ghl(&self) -> Value {
-        Api::new(&self.ghl, "").get(&format!("/_sandbox/locations/{}/state", self.location)).await.json()
-    }
 }
 
 /// Starts a command with `--json` that keeps running, and waits for its document. Only standard output is listened to: what else
