@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use serde::Serialize;
+use serde_json::json;
 
 use crate::config::Config;
 use crate::telemetry;
@@ -33,7 +34,7 @@ struct Cli {
     /// Settings file [default: clienty-sync.toml, where it exists]
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Print one JSON document instead of text
+    /// Print one JSON document instead of text; `{"error": …}` where the command fails
     #[arg(long, global = true)]
     json: bool,
     #[command(subcommand)]
@@ -112,12 +113,12 @@ pub fn main() -> ExitCode {
     let context = Context { config, output: Output { json: cli.json } };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return fail(&error.into()),
+        Err(error) => return fail(&error.into(), Output { json: cli.json }),
     };
     match runtime.block_on(run(context, cli.command)) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Failed) => ExitCode::from(1),
-        Err(error) => fail(&error),
+        Err(error) => fail(&error, Output { json: cli.json }),
     }
 }
 
@@ -137,7 +138,22 @@ async fn run(context: Context, command: Command) -> anyhow::Result<Outcome> {
     }
 }
 
-fn fail(error: &anyhow::Error) -> ExitCode {
-    eprintln!("clienty-sync: {error:#}");
+/// Tells why a command failed, in the JSON document too.
+fn fail(error: &anyhow::Error, output: Output) -> ExitCode {
+    let reason = reason(error);
+    if output.json {
+        // Nothing is left to do where not even this can be printed.
+        let _ = output.print(&json!({"error": reason}), |_| String::new());
+    }
+    eprintln!("clienty-sync: {reason}");
     ExitCode::from(1)
+}
+
+/// The error with its causes, each told once: most errors of the libraries repeat their cause in their own text.
+fn reason(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |told, cause| match told.as_str() {
+        "" => cause,
+        said if said.contains(&cause) => told,
+        said => format!("{said}: {cause}"),
+    })
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::http::StatusCode;
 use axum::middleware;
 use axum::routing::{get, post};
 use tokio::net::TcpListener;
@@ -18,14 +18,11 @@ mod events;
 mod health;
 mod jobs;
 mod parameters;
+mod path;
 mod problem;
 mod request_id;
 
-pub use jobs::describe as describe_job;
 pub use problem::Problem;
-
-/// The largest body that is read.
-const BODY_LIMIT: usize = 1024 * 1024;
 
 /// What the routes need.
 #[derive(Clone)]
@@ -43,20 +40,13 @@ impl Gateway {
             .route("/v1/locations/{location}/contacts/{contact}", get(contacts::show))
             .route("/v1/jobs/{job}", get(jobs::show))
             .route_layer(middleware::from_fn_with_state(self.clone(), auth::require_key));
-        Router::new()
-            .merge(api)
-            .merge(health_routes())
-            .fallback(async || Problem::not_found("there is no such route; the README lists them"))
-            .method_not_allowed_fallback(events::method_not_allowed)
-            // `events` reads its body itself, to answer a larger one as a problem.
-            .layer(DefaultBodyLimit::max(BODY_LIMIT))
-            .layer(middleware::from_fn(request_id::give))
-            .with_state(self)
+        let routes = Router::new().merge(api).merge(health_routes());
+        finished(routes).with_state(self)
     }
 
     /// The routes of a process that only works: health and metrics.
     pub fn worker_routes(self) -> Router {
-        health_routes().with_state(self)
+        finished(health_routes()).with_state(self)
     }
 }
 
@@ -67,6 +57,36 @@ fn health_routes() -> Router<Gateway> {
         .route("/metrics", get(health::metrics))
 }
 
+/// What every set of routes ends with: problems for what is no route, and a name for each request.
+fn finished(routes: Router<Gateway>) -> Router<Gateway> {
+    routes
+        .fallback(async || Problem::not_found("there is no such route; the README lists them"))
+        .method_not_allowed_fallback(async || {
+            let detail = "the route is there, but not with this method; the Allow header lists those it has";
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "Wrong method", detail)
+        })
+        .layer(middleware::from_fn(request_id::give))
+}
+
+/// An address that can't be had.
+#[derive(Debug, thiserror::Error)]
+#[error("can't listen at {address} ({setting}): {source}")]
+pub struct ListenError {
+    address: SocketAddr,
+    /// The setting or argument to change.
+    setting: &'static str,
+    source: std::io::Error,
+}
+
+/// Takes the address (port 0: any free one) that `setting` names. Apart from [`Server::start`], so that a process whose address is
+/// taken ends before it claims a job.
+///
+/// # Errors
+/// When the address can't be had.
+pub async fn listen(address: SocketAddr, setting: &'static str) -> Result<TcpListener, ListenError> {
+    TcpListener::bind(address).await.map_err(|source| ListenError { address, setting, source })
+}
+
 /// A server that is listening.
 pub struct Server {
     pub address: SocketAddr,
@@ -75,12 +95,11 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens at `address` (port 0: any free one) and serves `routes`.
+    /// Serves `routes`.
     ///
     /// # Errors
-    /// When the address can't be had.
-    pub async fn start(address: SocketAddr, routes: Router) -> std::io::Result<Self> {
-        let listener = TcpListener::bind(address).await?;
+    /// When the listener can't tell its address.
+    pub fn start(listener: TcpListener, routes: Router) -> std::io::Result<Self> {
         let address = listener.local_addr()?;
         let (stop, stopped) = tokio::sync::oneshot::channel();
         let serving = axum::serve(listener, routes).with_graceful_shutdown(async {

@@ -7,6 +7,7 @@ pub mod app;
 pub mod cli;
 pub mod compare;
 pub mod config;
+pub mod explain;
 pub mod gateway;
 pub mod metrics;
 pub mod producer;

@@ -52,7 +52,10 @@ impl Metrics {
         };
         let events = counters("clienty_events_accepted_total", "Events written to the ledger", &["source", "type"])?;
         let queue_jobs = gauges("clienty_queue_jobs", "Ledger rows by state; done ones are not counted here")?;
-        let lanes = gauges("clienty_lanes", "Locations that the queue knows, by what they wait for")?;
+        let lanes = gauges(
+            "clienty_lanes",
+            "Locations that the queue knows: ready, parked (for tokens, the day, or a refusal), paused by a person, broken off",
+        )?;
         let oldest = Gauge::new("clienty_queue_oldest_seconds", "Age of the oldest open ledger row")?;
         let dead = IntGauge::new("clienty_dead_jobs", "Dead letters that a person has to look at")?;
         registry.register(Box::new(oldest.clone()))?;
@@ -82,16 +85,25 @@ impl Metrics {
         self.oldest.set(age_ms as f64 / 1000.0);
         match queue.lanes().await {
             Ok(lanes) => {
-                // The breaker and pauses of lanes are states of their own; nothing sets them yet.
-                let named =
-                    [("ready", LaneState::Ready), ("parked", LaneState::WaitsForTokens), ("held", LaneState::Held)];
-                for (name, state) in named {
-                    let count = lanes.iter().filter(|lane| lane.state == state).count();
+                for name in LANE_STATES {
+                    let count = lanes.iter().filter(|lane| lane_state(lane.state) == name).count();
                     self.lanes.with_label_values(&[name]).set(i64::try_from(count).unwrap_or(i64::MAX));
                 }
             }
             Err(error) => tracing::warn!(%error, "the queue could not tell of its lanes"),
         }
         Ok(TextEncoder::new().encode_to_string(&self.registry.gather())?)
+    }
+}
+
+/// The values of the label `state` of `clienty_lanes`.
+const LANE_STATES: [&str; 4] = ["ready", "parked", "paused", "broken"];
+
+fn lane_state(state: LaneState) -> &'static str {
+    match state {
+        LaneState::Ready => "ready",
+        LaneState::WaitsForTokens | LaneState::DaySpent | LaneState::Held => "parked",
+        LaneState::Paused => "paused",
+        LaneState::Broken => "broken",
     }
 }

@@ -1,6 +1,6 @@
 //! `connect`: stores the Private Integration Token of a location, sealed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
 use clap::Parser;
@@ -21,7 +21,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE", requires = "location")]
     pit_file: Option<PathBuf>,
     /// Time zone of the location, as Europe/Berlin [default: asked of GHL]
-    #[arg(long, value_name = "NAME", requires = "pit_file")]
+    #[arg(long, value_name = "NAME", requires = "pit_file", value_parser = zone_name)]
     time_zone: Option<String>,
 }
 
@@ -32,33 +32,33 @@ pub(super) async fn run(context: Context, args: Args) -> anyhow::Result<Outcome>
              `clienty-sync connect --location ID --pit-file FILE`"
         );
     };
-    let zone = args.time_zone.as_deref();
-    if let Some(zone) = zone {
-        sync_workers::mapping::location::zone(zone).context("--time-zone")?;
-    }
     let token = read_token(&file)?;
     let vault = vault(&context.config)?;
     let records = open_records(&context.config, &Clock::system()).await?;
     let sealed = vault.seal(&token, &location)?;
-    records.save_connection(&location, ConnectionKind::Pit, &sealed, None, zone).await?;
+    records.save_connection(&location, ConnectionKind::Pit, &sealed, None, args.time_zone.as_deref()).await?;
     context.output.print(&json!({"locationId": location, "kind": "pit"}), |_| {
         format!("{location} is connected; events of it are accepted from now on")
     })?;
     Ok(Outcome::Done)
 }
 
-fn read_token(file: &std::path::Path) -> anyhow::Result<SecretString> {
-    let text = if file.as_os_str() == "-" {
-        std::io::read_to_string(std::io::stdin()).context("can't read the token from standard input")?
-    } else {
-        std::fs::read_to_string(file).with_context(|| format!("can't read the token from {}", file.display()))?
+/// The name, if there is such a zone: a wrong one would shift every appointment.
+fn zone_name(name: &str) -> Result<String, String> {
+    sync_workers::mapping::location::zone(name).map(|_| name.trim().to_owned()).map_err(|error| error.to_string())
+}
+
+fn read_token(file: &Path) -> anyhow::Result<SecretString> {
+    let (text, place) = match file.to_str() {
+        Some("-") => (std::io::read_to_string(std::io::stdin()), "standard input".to_owned()),
+        _ => (std::fs::read_to_string(file), file.display().to_string()),
     };
+    let text = text.with_context(|| format!("can't read the token from {place}"))?;
     let token = text.trim();
-    ensure!(!token.is_empty(), "{} holds no token", file.display());
+    ensure!(!token.is_empty(), "{place} holds no token");
     ensure!(
         token.bytes().all(|byte| byte.is_ascii_graphic()),
-        "{} holds more than one word; a token is one line without spaces",
-        file.display()
+        "{place} does not hold a token, which is one line of letters, digits and signs without spaces"
     );
     Ok(token.into())
 }

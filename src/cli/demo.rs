@@ -19,7 +19,7 @@ use super::{Context, Outcome, Output};
 use crate::app::{App, Workers, vault};
 use crate::compare::{self, Mismatch};
 use crate::config::{Config, MasterKey};
-use crate::gateway::Server;
+use crate::gateway::{Server, listen};
 use crate::sandbox::{Sandbox, SandboxConfig};
 use crate::triggers;
 
@@ -29,13 +29,13 @@ pub(super) struct Args {
     #[arg(long)]
     once: bool,
     /// Locations of the sandbox
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
     locations: u16,
     /// Contacts of each location
-    #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "N", default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     contacts: u32,
     /// The same seed makes the same data
-    #[arg(long, default_value_t = 42)]
+    #[arg(long, value_name = "N", default_value_t = 42)]
     seed: u64,
 }
 
@@ -99,16 +99,15 @@ impl Demo {
         if once {
             config.gateway.listen.set_port(0);
         }
+        let listener = listen(config.gateway.listen, "CLIENTY_LISTEN").await;
+        let listener = listener.context("the demo needs an address; CLIENTY_LISTEN=127.0.0.1:0 takes a free port")?;
         let app = App::open(config).await?;
         let vault = vault(&app.config)?;
         for location in sandbox.locations() {
             let sealed = vault.seal(&SecretString::from(location.token), &location.id)?;
             app.records.save_connection(&location.id, ConnectionKind::Pit, &sealed, Some(&location.name), None).await?;
         }
-        let listen = app.config.gateway.listen;
-        let server = Server::start(listen, app.gateway().routes())
-            .await
-            .with_context(|| format!("can't listen at {listen}; CLIENTY_LISTEN=127.0.0.1:0 takes a free port"))?;
+        let server = Server::start(listener, app.gateway().routes())?;
         let workers = app.start_workers()?;
         Ok(Self { sandbox, app, server, workers, _folder: folder })
     }

@@ -7,7 +7,6 @@ use serde::Serialize;
 use sync_workers::clock::Clock;
 use sync_workers::records::{Options, Records};
 
-use super::table::table;
 use super::{Context, Outcome};
 use crate::app::vault;
 use crate::config::Config;
@@ -44,6 +43,18 @@ impl Check {
     fn failed(name: &'static str, found: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self { name, state: State::Failed, found: found.into(), remedy: Some(remedy.into()) }
     }
+
+    /// A line for what was found, and one below it for the remedy: side by side they would be wider than a screen.
+    fn tell(&self) -> String {
+        let Self { name, state, found, remedy } = self;
+        let state = match state {
+            State::Ok => "ok",
+            State::Warning => "warning",
+            State::Failed => "FAILED",
+        };
+        let remedy = remedy.as_ref().map(|remedy| format!("\n{:9}-> {remedy}", "")).unwrap_or_default();
+        format!("{state:<8} {name}: {found}{remedy}")
+    }
 }
 
 pub(super) async fn run(context: Context) -> anyhow::Result<Outcome> {
@@ -52,25 +63,23 @@ pub(super) async fn run(context: Context) -> anyhow::Result<Outcome> {
     let mut checks = vec![Check::ok("settings", "all can be read")];
     checks.push(match vault(config) {
         Ok(_) => Check::ok("master keys", format!("{} set", config.secrets.master_keys.len())),
-        Err(error) => Check::failed("master keys", "none set", error.to_string()),
+        Err(_) if config.secrets.master_keys.is_empty() => Check::failed(
+            "master keys",
+            "none is set, so no token can be sealed or opened",
+            "set CLIENTY_MASTER_KEYS, for instance to \"k1:$(openssl rand -base64 32)\", and keep it safe",
+        ),
+        Err(_) => Check::failed(
+            "master keys",
+            "two have the same id, so nobody can tell which one opens a token",
+            "give each key in CLIENTY_MASTER_KEYS an id of its own",
+        ),
     });
     checks.extend(database(config).await);
     checks.extend(redis(config).await);
     checks.push(ghl(config).await);
     let failed = checks.iter().any(|check| check.state == State::Failed);
     context.output.print(&serde_json::json!({"ok": !failed, "checks": checks}), |_| {
-        let rows: Vec<_> = checks
-            .iter()
-            .map(|check| {
-                let state = match check.state {
-                    State::Ok => "ok",
-                    State::Warning => "warning",
-                    State::Failed => "FAILED",
-                };
-                [check.name.to_owned(), state.to_owned(), check.found.clone(), check.remedy.clone().unwrap_or_default()]
-            })
-            .collect();
-        table(["CHECK", "STATE", "FOUND", "REMEDY"], &rows)
+        checks.iter().map(Check::tell).collect::<Vec<_>>().join("\n")
     })?;
     Ok(if failed { Outcome::Failed } else { Outcome::Done })
 }
@@ -97,7 +106,29 @@ async fn database(config: &Config) -> Vec<Check> {
             Check::failed("schema", error.to_string(), "run `clienty-sync migrate`; if it fails, see the runbook")
         }
     });
+    checks.extend(tokens(config, &records).await);
     checks
+}
+
+/// Whether the stored tokens can be opened. Silent where the schema or the keys are missing, which other checks have told.
+async fn tokens(config: &Config, records: &Records) -> Option<Check> {
+    let vault = vault(config).ok()?;
+    let connections = records.list_connections().await.ok()?;
+    let sealed =
+        connections.iter().filter(|connection| vault.open(&connection.token, &connection.location_id).is_err());
+    Some(match (connections.len(), sealed.count()) {
+        (0, _) => Check::warning(
+            "tokens",
+            "no location is connected",
+            "run `clienty-sync connect --location ID --pit-file FILE`; events of other locations are refused",
+        ),
+        (all, 0) => Check::ok("tokens", format!("{all} of {all} can be opened")),
+        (all, sealed) => Check::failed(
+            "tokens",
+            format!("{sealed} of {all} can't be opened with these master keys"),
+            "add the key that sealed them to CLIENTY_MASTER_KEYS, or connect the locations again",
+        ),
+    })
 }
 
 async fn redis(config: &Config) -> Vec<Check> {

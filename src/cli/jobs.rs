@@ -1,13 +1,18 @@
-//! `jobs`: what is waiting, running, done and dead.
+//! `jobs`: what is waiting, running, done and dead; and how to steer it.
 
+use anyhow::Context as _;
 use clap::{Subcommand, ValueEnum};
 use serde_json::{Value, json};
+use sync_workers::clock::Clock;
 use sync_workers::records::{JobFilter, JobState};
 
 use super::table::table;
 use super::{Context, Outcome};
-use crate::app::App;
-use crate::gateway::describe_job;
+use crate::app::{App, open_records};
+use crate::explain;
+
+mod dead;
+mod lanes;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -21,17 +26,32 @@ pub(super) enum Command {
         /// Only those of this location
         #[arg(long, value_name = "ID")]
         location: Option<String>,
-        /// Only those of this kind, as pull_contact
+        /// Only those of this kind: pull_contact, push_task or push_note
         #[arg(long)]
         kind: Option<String>,
         /// At most so many
-        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
         limit: u32,
     },
     /// Show one job, with the reason why it is not running
+    #[command(alias = "explain")]
     Show {
         /// From `jobs list` or the answer to an event
         id: String,
+    },
+    /// Try dead jobs again, behind everything else of their locations
+    Retry(dead::Selection),
+    /// Close dead jobs for good
+    Discard(dead::Selection),
+    /// Let no job of a location run until it is resumed
+    Pause {
+        /// GHL's id of the location
+        location: String,
+    },
+    /// End a pause; a location that is held or broken off tries again at once
+    Resume {
+        /// GHL's id of the location
+        location: String,
     },
 }
 
@@ -58,10 +78,13 @@ impl From<State> for JobState {
 
 pub(super) async fn run(context: Context, command: Command) -> anyhow::Result<Outcome> {
     let output = context.output;
-    let app = App::open(context.config).await?;
     match command {
+        Command::Retry(selection) => return dead::run(context, selection, dead::Act::Retry).await,
+        Command::Discard(selection) => return dead::run(context, selection, dead::Act::Discard).await,
+        Command::Pause { location } => return lanes::run(context, &location, true).await,
+        Command::Resume { location } => return lanes::run(context, &location, false).await,
         Command::Stats => {
-            let counts = app.records.job_counts().await?;
+            let counts = open_records(&context.config, &Clock::system()).await?.job_counts().await?;
             let by_state: serde_json::Map<String, Value> =
                 counts.iter().map(|(state, count)| (state.as_str().to_owned(), json!(count))).collect();
             output.print(&by_state, |_| {
@@ -72,7 +95,8 @@ pub(super) async fn run(context: Context, command: Command) -> anyhow::Result<Ou
         }
         Command::List { state, location, kind, limit } => {
             let filter = JobFilter { state: state.map(JobState::from), location_id: location, kind };
-            let jobs = app.records.list_jobs(&filter, i64::from(limit)).await?;
+            let records = open_records(&context.config, &Clock::system()).await?;
+            let jobs = records.list_jobs(&filter, i64::from(limit)).await?;
             output.print(&json!({ "jobs": jobs }), |_| {
                 let rows: Vec<_> = jobs
                     .iter()
@@ -86,11 +110,12 @@ pub(super) async fn run(context: Context, command: Command) -> anyhow::Result<Ou
             })?;
         }
         Command::Show { id } => {
-            let Some(job) = app.records.job(&id).await? else {
-                eprintln!("clienty-sync: no job {id}");
-                return Ok(Outcome::Failed);
-            };
-            let shown = describe_job(&job, &app.queue).await;
+            let app = App::open(context.config).await?;
+            let unknown = || format!("no job {id}; `clienty-sync jobs list` shows all");
+            let job = app.records.job(&id).await?.with_context(unknown)?;
+            // A queue in memory is another process's: this one's knows nothing.
+            let queue = app.config.is_distributed().then_some(&app.queue);
+            let shown = explain::describe(&job, queue).await;
             output.print(&shown, |shown| {
                 let fields = shown.as_object().into_iter().flatten();
                 let line = |(name, value): (&String, &Value)| {

@@ -1,5 +1,6 @@
 //! `keys`: the API keys of producers and readers.
 
+use anyhow::{Context as _, ensure};
 use clap::Subcommand;
 use secrecy::ExposeSecret;
 use serde_json::json;
@@ -14,7 +15,7 @@ pub(super) enum Command {
     /// Make a key; it is shown only now
     Create {
         /// Whose key it is, for people
-        #[arg(long)]
+        #[arg(long, value_parser = clap::builder::NonEmptyStringValueParser::new())]
         name: String,
     },
     /// List keys, without the keys themselves
@@ -55,22 +56,19 @@ pub(super) async fn run(context: Context, command: Command) -> anyhow::Result<Ou
             })?;
         }
         Command::Rotate { id } => {
-            let Some(plain) = records.rotate_key(&id).await? else { return Ok(unknown(&id)) };
+            let plain = records.rotate_key(&id).await?.with_context(|| unknown(&id))?;
             let plain = plain.expose_secret();
             let made = json!({"id": id, "key": plain});
             output.print(&made, |_| format!("{plain}\n\nThis is key {id} from now on. It is shown only now."))?;
         }
         Command::Revoke { id } => {
-            if !records.revoke_key(&id).await? {
-                return Ok(unknown(&id));
-            }
+            ensure!(records.revoke_key(&id).await?, unknown(&id));
             output.print(&json!({"id": id, "revoked": true}), |_| format!("key {id} is revoked"))?;
         }
     }
     Ok(Outcome::Done)
 }
 
-fn unknown(id: &str) -> Outcome {
-    eprintln!("clienty-sync: no key {id} is in force; `clienty-sync keys list` shows them");
-    Outcome::Failed
+fn unknown(id: &str) -> String {
+    format!("no key {id} is in force; `clienty-sync keys list` shows all")
 }

@@ -1,10 +1,15 @@
 //! What every long-running command does: serve until a signal, then shut down in order.
 
+use std::time::Duration;
+
 use anyhow::Context as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::app::{PATIENCE, Workers};
 use crate::gateway::Server;
+
+/// How long giving back may take before the process ends without it: leases run out by themselves.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// SIGTERM and SIGINT.
 pub(super) struct Signals {
@@ -34,12 +39,13 @@ pub(super) async fn until_stopped(mut signals: Signals, server: Server, workers:
     signals.next().await;
     tracing::info!("stopping: finishing what runs; a second signal gives it back at once");
     let hurry = workers.as_ref().map(Workers::hurry);
-    let stopping = async {
+    let working = async {
         if let Some(workers) = workers {
             workers.stop().await;
         }
-        server.stop().await;
     };
+    // At once: a server that goes on while jobs end would take requests until the last of them.
+    let stopping = async { tokio::join!(working, server.stop()) };
     let impatient = async {
         tokio::select! {
             () = signals.next() => tracing::warn!("second signal: giving back what runs"),
@@ -48,11 +54,12 @@ pub(super) async fn until_stopped(mut signals: Signals, server: Server, workers:
         if let Some(hurry) = hurry {
             hurry.now();
         }
-        // What is left are requests of the HTTP server; a third signal ends those too.
-        signals.next().await;
+        // What is left is a client that does not send its request to the end, or a job that does not hear.
+        tokio::time::sleep(GRACE).await;
+        tracing::warn!("ending with requests or jobs open");
     };
     tokio::select! {
-        () = stopping => {}
+        ((), ()) = stopping => {}
         () = impatient => {}
     }
 }

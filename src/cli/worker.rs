@@ -8,7 +8,7 @@ use super::gateway::NEEDS_REDIS;
 use super::serve::{Signals, until_stopped};
 use super::{Context, Outcome};
 use crate::app::App;
-use crate::gateway::Server;
+use crate::gateway::{Server, listen};
 
 #[derive(Debug, Parser)]
 pub(super) struct Args {
@@ -23,9 +23,10 @@ pub(super) async fn run(mut context: Context, args: Args) -> anyhow::Result<Outc
         context.config.worker.concurrency = usize::from(concurrency);
     }
     let signals = Signals::listen()?;
+    let listener = listen(context.config.metrics.listen, "CLIENTY_METRICS_LISTEN").await?;
     let app = App::open(context.config).await?;
     let workers = app.start_workers()?;
-    let server = Server::start(app.config.metrics.listen, app.gateway().worker_routes()).await?;
+    let server = Server::start(listener, app.gateway().worker_routes())?;
     let started = json!({"metrics": format!("http://{}/metrics", server.address)});
     context.output.print(&started, |_| format!("working; metrics at http://{}/metrics", server.address))?;
     until_stopped(signals, server, Some(workers)).await;

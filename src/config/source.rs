@@ -11,7 +11,8 @@ use super::parse::Parsed;
 use super::shown::{Origin, Privacy, Shown};
 use super::spelling::nearest;
 
-/// Variables with this beginning are ours alone, so one that no setting has is a mistake.
+/// Variables with this beginning that are almost a setting's name are slips. Others are somebody's own, as the CLIENTY_API_KEY that a
+/// person exports for curl.
 const OWN_VARIABLES: &str = "CLIENTY_";
 
 pub(super) struct Sources {
@@ -55,7 +56,10 @@ impl Sources {
             self.errors.push(ConfigError {
                 place: format!("{}:{}", self.file_name, entry.line),
                 key: key.clone(),
-                problem: unknown("key", key, known.iter().copied()),
+                problem: match nearest(key, known.iter().copied()) {
+                    Some(meant) => format!("unknown key; did you mean {meant}?"),
+                    None => "unknown key; `clienty-sync config show --defaults` lists all".to_owned(),
+                },
             });
         }
     }
@@ -64,19 +68,13 @@ impl Sources {
         let known: Vec<&str> = self.shown.iter().map(|setting| setting.variable).collect();
         let ours = self.environment.keys().filter(|name| name.starts_with(OWN_VARIABLES));
         for name in ours.filter(|name| !known.contains(&name.as_str())) {
+            let Some(meant) = nearest(name, known.iter().copied()) else { continue };
             self.errors.push(ConfigError {
                 place: "environment".to_owned(),
                 key: name.clone(),
-                problem: unknown("variable", name, known.iter().copied()),
+                problem: format!("unknown variable; did you mean {meant}?"),
             });
         }
-    }
-}
-
-fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> String {
-    match nearest(name, known) {
-        Some(meant) => format!("unknown {what}; did you mean {meant}?"),
-        None => format!("unknown {what}; `clienty-sync config show` lists the known ones"),
     }
 }
 

@@ -98,14 +98,14 @@ burst_limit = [\"100\"]
 }
 
 #[test]
-fn unknown_names_are_mistakes_with_the_nearest_known_one() {
+fn unknown_keys_and_misspelt_variables_are_mistakes_and_a_persons_own_variable_is_not() {
     let file = "[worker]\nconcurency = 8\n[mail]\nhost = \"x\"\n";
-    let errors = load(file, &[("CLIENTY_LISTENS", "x"), ("GHL_PROXY", "x"), ("OTHER", "x")]).unwrap_err();
+    let errors = load(file, &[("CLIENTY_LISTENS", "x"), ("CLIENTY_API_KEY", "x"), ("GHL_PROXY", "x")]).unwrap_err();
     let told: Vec<String> = errors.to_string().lines().map(str::to_owned).collect();
     assert_eq!(
         told,
         [
-            "clienty-sync.toml:4 mail.host: unknown key; `clienty-sync config show` lists the known ones",
+            "clienty-sync.toml:4 mail.host: unknown key; `clienty-sync config show --defaults` lists all",
             "clienty-sync.toml:2 worker.concurency: unknown key; did you mean worker.concurrency?",
             "environment CLIENTY_LISTENS: unknown variable; did you mean CLIENTY_LISTEN?",
         ]

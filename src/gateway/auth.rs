@@ -17,7 +17,7 @@ pub(super) async fn require_key(State(gateway): State<Gateway>, request: Request
         Ok(None) => {
             unauthorized("this API key is not known or was revoked; `clienty-sync keys list` shows those in force")
         }
-        Err(error) => Problem::internal(&error).into_response(),
+        Err(error) => Problem::records(&error).into_response(),
     }
 }
 

@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use sync_workers::records::{ContactView, ListQuery, RecordsError};
 
 use super::parameters::Parameters;
+use super::path::Ids;
 use super::{Gateway, Problem};
 
 const DEFAULT_LIMIT: u32 = 50;
@@ -17,17 +18,17 @@ const MOST: u32 = 500;
 /// `GET /v1/locations/{locationId}/contacts/{contactId}`: the contact with its tasks, notes and appointments.
 pub(super) async fn show(
     State(gateway): State<Gateway>,
-    Path((location, contact)): Path<(String, String)>,
+    Ids((location, contact)): Ids<(String, String)>,
 ) -> Result<Json<ContactView>, Problem> {
     let view = gateway.producer.records().contact_view(&location, &contact).await;
     let missing = "no such contact here, or it was deleted; a `contact.selected` event fetches one from GHL";
-    view.map_err(|error| Problem::internal(&error))?.map(Json).ok_or_else(|| Problem::not_found(missing))
+    view.map_err(|error| Problem::records(&error))?.map(Json).ok_or_else(|| Problem::not_found(missing))
 }
 
 /// `GET /v1/locations/{locationId}/contacts?limit&cursor&query&updatedSince`.
 pub(super) async fn list(
     State(gateway): State<Gateway>,
-    Path(location): Path<String>,
+    Ids(location): Ids<String>,
     query: Query<HashMap<String, String>>,
 ) -> Result<Json<Value>, Problem> {
     let parameters = Parameters::new(query, &["limit", "cursor", "query", "updatedSince"])?;
@@ -41,7 +42,7 @@ pub(super) async fn list(
     let page = gateway.producer.records().list_contacts(&location, &query).await;
     let page = page.map_err(|error| match error {
         RecordsError::Cursor => Problem::parameter("cursor", "must be the nextCursor of an earlier page"),
-        error => Problem::internal(&error),
+        error => Problem::records(&error),
     })?;
     Ok(Json(json!({ "contacts": page.items, "nextCursor": page.next_cursor })))
 }

@@ -1,15 +1,20 @@
 //! `POST /v1/events`: one event or an array of up to 1000; all or none.
 
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt;
 use serde_json::{Value, json};
 use sync_workers::records::{AcceptError, Refusal};
 
-use super::{BODY_LIMIT, Gateway, Problem};
+use super::{Gateway, Problem};
 use crate::triggers::{self, FieldError};
 
+/// The largest body that is taken, in bytes.
+const BODY_LIMIT: usize = 1024 * 1024;
+/// The largest body that is read to its end, in bytes.
+const DRAIN_LIMIT: usize = 16 * BODY_LIMIT;
 /// The most events in one request.
 const MOST_EVENTS: usize = 1000;
 
@@ -36,7 +41,7 @@ pub(super) async fn accept(State(gateway): State<Gateway>, body: Body) -> Result
         AcceptError::Refused(Refusal { index, field, message }) => {
             problem.with(events.batch.then_some(index), FieldError { field: field.to_owned(), message })
         }
-        AcceptError::Records(error) => Problem::internal(&error),
+        AcceptError::Records(error) => Problem::records(&error),
     })?;
     for (accepted, trigger) in accepted.iter().zip(&accepted_triggers) {
         if !accepted.duplicate {
@@ -48,11 +53,6 @@ pub(super) async fn accept(State(gateway): State<Gateway>, body: Body) -> Result
         .map(|accepted| json!({"id": accepted.event_id, "jobId": accepted.job_id, "duplicate": accepted.duplicate}))
         .collect();
     Ok((StatusCode::ACCEPTED, axum::Json(json!({ "accepted": accepted }))).into_response())
-}
-
-/// A route asked with the wrong method.
-pub(super) async fn method_not_allowed() -> Problem {
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "Wrong method", "the README lists each route with its method")
 }
 
 struct Events {
@@ -80,18 +80,25 @@ async fn read(body: Body) -> Result<Events, Problem> {
     }
 }
 
-async fn whole(body: Body) -> Result<Bytes, Problem> {
-    axum::body::to_bytes(body, BODY_LIMIT).await.map_err(|error| {
-        // A body that broke off is told apart from one that is too long only by what the error wraps.
-        let too_long =
-            std::error::Error::source(&error).is_some_and(|cause| cause.to_string().contains("length limit"));
-        if too_long || error.to_string().contains("length limit") {
-            let detail = format!("at most {BODY_LIMIT} bytes are taken; send fewer events at once");
-            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "The body is too large", detail)
-        } else {
-            Problem::new(StatusCode::BAD_REQUEST, "The body broke off", "send it again")
+/// Reads the body. One that is too large is read on to its end and forgotten, within reason: a client that is still sending when the
+/// connection closes sees a broken pipe and never the answer.
+async fn whole(body: Body) -> Result<Vec<u8>, Problem> {
+    let (mut bytes, mut length) = (Vec::new(), 0);
+    let mut stream = body.into_data_stream();
+    while let Some(chunk) = stream.next().await {
+        let chunk = chunk.map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "The body broke off", "send it again"))?;
+        length += chunk.len();
+        if length <= BODY_LIMIT {
+            bytes.extend_from_slice(&chunk);
+        } else if length > DRAIN_LIMIT {
+            break;
         }
-    })
+    }
+    if length > BODY_LIMIT {
+        let detail = format!("at most {BODY_LIMIT} bytes are taken; send fewer events at once");
+        return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "The body is too large", detail));
+    }
+    Ok(bytes)
 }
 
 /// What is wrong, without the words of serde that may quote the body.

@@ -3,6 +3,7 @@
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use sync_workers::records::RecordsError;
 
 use crate::triggers::FieldError;
 
@@ -52,6 +53,16 @@ impl Problem {
         tracing::error!(error, "a request failed");
         let detail = "it is logged under this answer's x-request-id; the request may be sent again";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Something failed here", detail)
+    }
+
+    /// 503 where sending the request again can help, else 500.
+    pub fn records(error: &RecordsError) -> Self {
+        if !error.is_passing() {
+            return Self::internal(error);
+        }
+        tracing::error!(error = error as &dyn std::error::Error, "a request failed");
+        let detail = "the database does not answer; nothing was stored, and the request may be sent again";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "Not available now", detail)
     }
 
     /// Adds a field at fault.

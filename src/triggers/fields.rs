@@ -115,7 +115,7 @@ impl<'a> Fields<'a> {
 pub fn kind_of(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
-        Value::Bool(_) => "a truth value",
+        Value::Bool(_) => "a boolean",
         Value::Number(_) => "a number",
         Value::String(_) => "another string",
         Value::Array(_) => "an array",

@@ -1,7 +1,9 @@
 //! What tests stand on: servers and programs that live as long as the value that holds them.
 
+pub(crate) mod api;
 pub(crate) mod cluster;
 pub(crate) mod folder;
+pub(crate) mod installation;
 pub(crate) mod leash;
 pub(crate) mod ports;
 pub(crate) mod postgres;
@@ -20,5 +22,14 @@ pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool, describe: 
     while !is_so() {
         assert!(Instant::now() < deadline, "waited {PATIENCE:?} in vain until {what}\n{}", describe());
         thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// [`wait_until`] for what is asked over HTTP.
+pub(crate) async fn wait_until_async(what: &str, is_so: impl AsyncFn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so().await {
+        assert!(Instant::now() < deadline, "waited {PATIENCE:?} in vain until {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

@@ -1,0 +1,95 @@
+//! Dead letters: tried again, or closed for good.
+
+use anyhow::ensure;
+use clap::Args;
+use job_engine::Priority;
+use serde_json::json;
+use sync_workers::jobs::new_job;
+use sync_workers::records::{Job, JobFilter, JobState, Records};
+
+use super::super::{Context, Outcome};
+use crate::app::App;
+
+/// At most so many at once: a mistake is seen before it is large.
+const MOST: i64 = 10_000;
+
+/// Which dead jobs are meant.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Selection {
+    /// Their ids, from `jobs list --state dead`
+    ids: Vec<String>,
+    /// All of this location
+    #[arg(long, value_name = "ID")]
+    location: Option<String>,
+    /// All of this kind: pull_contact, push_task or push_note
+    #[arg(long)]
+    kind: Option<String>,
+    /// All whose last error contains this text
+    #[arg(long, value_name = "TEXT")]
+    error: Option<String>,
+    /// All
+    #[arg(long)]
+    all: bool,
+    /// Only tell which would be meant
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// What is done to them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Act {
+    Retry,
+    Discard,
+}
+
+pub(super) async fn run(context: Context, selection: Selection, act: Act) -> anyhow::Result<Outcome> {
+    let app = App::open(context.config).await?;
+    let ids: Vec<_> = selection.find(&app.records).await?.into_iter().map(|job| job.id).collect();
+    if !selection.dry_run {
+        match act {
+            Act::Retry => retry(&app, &ids).await?,
+            Act::Discard => drop(app.records.discard_jobs(&ids).await?),
+        }
+    }
+    let done = match (selection.dry_run, act) {
+        (true, _) => "would be meant",
+        (false, Act::Retry) => "are tried again",
+        (false, Act::Discard) => "are closed for good",
+    };
+    context.output.print(&json!({"dryRun": selection.dry_run, "jobs": ids}), |_| {
+        let count = format!("{} dead jobs {done}", ids.len());
+        ids.iter().cloned().chain([count]).collect::<Vec<_>>().join("\n")
+    })?;
+    Ok(Outcome::Done)
+}
+
+/// They owe their work again, and wait behind everything else of their locations.
+async fn retry(app: &App, ids: &[String]) -> anyhow::Result<()> {
+    let keys = app.records.revive_jobs(ids).await?;
+    let jobs: Vec<_> = keys.iter().map(|key| new_job(key, Priority::Bulk)).collect();
+    // The ledger has them: a queue that does not answer hears of them from the next sweep.
+    if let Err(error) = app.queue.push(&jobs).await {
+        tracing::warn!(%error, "the queue was not told; the sweeper will");
+    }
+    Ok(())
+}
+
+impl Selection {
+    async fn find(&self, records: &Records) -> anyhow::Result<Vec<Job>> {
+        let Self { ids, location, kind, error, all, dry_run: _ } = self;
+        let filtered = location.is_some() || kind.is_some() || error.is_some();
+        ensure!(
+            *all || filtered || !ids.is_empty(),
+            "name jobs by their ids, by --location, --kind or --error, or take --all"
+        );
+        let filter = JobFilter { state: Some(JobState::Dead), location_id: location.clone(), kind: kind.clone() };
+        let mut dead = records.list_jobs(&filter, MOST).await?;
+        if let Some(text) = error {
+            dead.retain(|job| job.last_error.as_ref().is_some_and(|error| error.contains(text)));
+        }
+        if !ids.is_empty() {
+            dead.retain(|job| ids.contains(&job.id));
+        }
+        Ok(dead)
+    }
+}

@@ -1,0 +1,9 @@
+//! What the command line promises, asked of the real program.
+
+mod connecting;
+mod demo;
+mod doctor;
+mod keys_and_jobs;
+mod serving;
+mod settings;
+mod usage;

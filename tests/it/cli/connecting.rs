@@ -1,0 +1,75 @@
+//! `connect`: how a location's token gets in.
+
+use std::process::Output;
+
+use serde_json::json;
+
+use crate::support::folder::Folder;
+use crate::support::installation::{MASTER_KEY, document};
+use crate::support::program::{clienty_sync, run};
+
+const TOKEN: &str = "pit-0f1e2d3c";
+
+fn connect(folder: &Folder, token: &str, more: &[&str], settings: &[(&str, &str)]) -> Output {
+    let file = folder.path().join("token");
+    std::fs::write(&file, token).unwrap();
+    let arguments = [&["connect", "--location", "L1", "--pit-file", file.to_str().unwrap()], more].concat();
+    let data = [("CLIENTY_DATA_DIR", folder.path().to_str().unwrap())];
+    run(clienty_sync(&arguments, &[&data, settings].concat()))
+}
+
+#[test]
+fn a_token_is_taken_from_a_file_and_from_standard_input() {
+    let folder = Folder::new("connect");
+    let settings = [("CLIENTY_MASTER_KEYS", MASTER_KEY)];
+    for more in [&["--json"][..], &["--json", "--time-zone", "Europe/Berlin"]] {
+        let ended = connect(&folder, &format!("{TOKEN}\n"), more, &settings);
+        assert_eq!(ended.status.code(), Some(0), "{ended:?}");
+        assert_eq!(document(&ended), json!({"locationId": "L1", "kind": "pit"}));
+    }
+
+    let token = std::fs::File::open(folder.path().join("token")).unwrap();
+    let data = [("CLIENTY_DATA_DIR", folder.path().to_str().unwrap()), settings[0]];
+    let mut command = clienty_sync(&["connect", "--location", "L2", "--pit-file", "-"], &data);
+    command.stdin(token);
+    let ended = run(command);
+    assert_eq!(ended.status.code(), Some(0), "{ended:?}");
+    assert!(String::from_utf8(ended.stdout).unwrap().contains("L2 is connected"));
+}
+
+#[test]
+fn what_is_no_token_is_refused_with_the_file_named() {
+    let folder = Folder::new("connect");
+    let settings = [("CLIENTY_MASTER_KEYS", MASTER_KEY)];
+    for (content, reason) in [("", "holds no token"), (" \n", "holds no token"), ("two words\n", "one line of letters")]
+    {
+        let ended = connect(&folder, content, &[], &settings);
+        assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+        let told = String::from_utf8(ended.stderr).unwrap();
+        assert!(told.contains(reason) && told.contains("/token"), "{told}");
+    }
+    let empty = run(clienty_sync(&["connect", "--location", "L", "--pit-file", "-"], &settings));
+    assert_eq!(empty.status.code(), Some(1), "{empty:?}");
+    assert!(String::from_utf8(empty.stderr).unwrap().contains("standard input"));
+    let missing = run(clienty_sync(&["connect", "--location", "L", "--pit-file", "/nowhere/t"], &settings));
+    assert_eq!(missing.status.code(), Some(1), "{missing:?}");
+    assert!(String::from_utf8(missing.stderr).unwrap().contains("/nowhere/t"));
+}
+
+#[test]
+fn without_a_master_key_nothing_is_stored_and_the_remedy_is_told() {
+    let folder = Folder::new("connect");
+    let ended = connect(&folder, TOKEN, &[], &[]);
+    assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+    let told = String::from_utf8(ended.stderr).unwrap();
+    assert!(told.contains("CLIENTY_MASTER_KEYS") && told.contains("openssl rand"), "{told}");
+    assert!(!told.contains(TOKEN));
+    assert!(!folder.path().join("clienty.db").exists());
+}
+
+#[test]
+fn without_a_file_it_says_what_this_version_can_do() {
+    let ended = run(clienty_sync(&["connect"], &[]));
+    assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+    assert!(String::from_utf8(ended.stderr).unwrap().contains("--location ID --pit-file FILE"));
+}

@@ -1,0 +1,85 @@
+//! `keys` and `jobs`.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::support::installation::Installation;
+
+#[tokio::test]
+async fn a_key_is_made_listed_rotated_and_revoked() {
+    let installation = Installation::new(&[]).await;
+    let (_program, api) = installation.serve("up");
+    let opens = async |key: &Value| {
+        let answer = api.with_key(key.as_str().unwrap()).get("/v1/jobs/none").await;
+        assert!([401, 404].contains(&answer.status), "{}", answer.text);
+        answer.status == 404
+    };
+
+    let made = installation.json(&["keys", "create", "--name", "crm"]);
+    assert_eq!(
+        made.as_object().unwrap().keys().collect::<BTreeSet<_>>(),
+        ["id", "key", "name"].map(str::to_owned).iter().collect()
+    );
+    assert_eq!(made["name"], "crm");
+    assert!(opens(&made["key"]).await);
+
+    let id = made["id"].as_str().unwrap();
+    let rotated = installation.json(&["keys", "rotate", id]);
+    assert_eq!(rotated["id"], id);
+    assert!(!opens(&made["key"]).await, "the old secret still opens");
+    assert!(opens(&rotated["key"]).await);
+
+    let listed = || {
+        let list = installation.json(&["keys", "list"]);
+        let text = list.to_string();
+        assert!(![&made["key"], &rotated["key"]].iter().any(|key| text.contains(key.as_str().unwrap())), "{text}");
+        let all = list["keys"].as_array().unwrap().clone();
+        all.into_iter().find(|key| key["id"] == id).unwrap()
+    };
+    assert_eq!((&listed()["name"], &listed()["revokedAt"]), (&json!("crm"), &json!(null)));
+    assert_eq!(installation.json(&["keys", "revoke", id]), json!({"id": id, "revoked": true}));
+    assert!(!opens(&rotated["key"]).await);
+    assert!(listed()["revokedAt"].is_string());
+    for again in ["rotate", "revoke"] {
+        assert_eq!(installation.run(&["keys", again, id]).status.code(), Some(1), "{again} of a revoked key");
+    }
+}
+
+#[tokio::test]
+async fn jobs_are_counted_listed_and_shown() {
+    let installation = Installation::new(&[]).await;
+    let (_program, api) = installation.serve("up");
+    let event = json!({"type": "contact.selected", "locationId": installation.location,
+        "contactId": installation.contacts[0]});
+    let id = api.done(&event).await["id"].as_str().unwrap().to_owned();
+
+    let stats = installation.json(&["jobs", "stats"]);
+    assert_eq!(stats, json!({"waiting": 0, "scheduled": 0, "running": 0, "done": 1, "dead": 0}));
+
+    let ids = |arguments: &[&str]| {
+        let list = installation.json(&[&["jobs", "list"], arguments].concat());
+        let jobs = list["jobs"].as_array().unwrap().iter();
+        jobs.map(|job| job["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let mine: [&[&str]; 4] = [
+        &[],
+        &["--state", "done"],
+        &["--kind", "pull_contact", "--limit", "1"],
+        &["--location", &installation.location],
+    ];
+    for filter in mine {
+        assert_eq!(ids(filter), [id.as_str()], "{filter:?}");
+    }
+    let others: [&[&str]; 3] = [&["--state", "dead"], &["--kind", "push_task"], &["--location", "elsewhere"]];
+    for filter in others {
+        assert!(ids(filter).is_empty(), "{filter:?}");
+    }
+
+    let shown = installation.json(&["jobs", "show", &id]);
+    let over_http = api.get(&format!("/v1/jobs/{id}")).await.json();
+    assert_eq!(shown, over_http);
+    let plain = installation.run(&["jobs", "show", &id]);
+    let text = String::from_utf8(plain.stdout).unwrap();
+    assert!(text.contains(&format!("id           {id}\n")) && text.contains("state        done"), "{text}");
+}

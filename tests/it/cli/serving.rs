@@ -1,0 +1,87 @@
+//! Commands that listen: addresses that are taken, and ends that are orderly.
+
+use std::net::TcpListener;
+
+use crate::support::api::Api;
+use crate::support::folder::Folder;
+use crate::support::installation::{Installation, started};
+use crate::support::program::{clienty_sync, run};
+use crate::support::redis::RedisServer;
+
+#[tokio::test]
+async fn an_address_that_is_taken_is_named_with_the_setting_to_change() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let redis = RedisServer::start();
+    let settings =
+        [("REDIS_URL", redis.url()), ("CLIENTY_LISTEN", address.clone()), ("CLIENTY_METRICS_LISTEN", address.clone())];
+    let settings = settings.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let installation = Installation::new(&settings).await;
+    let commands: [(&[&str], &str); 5] = [
+        (&["up"], "CLIENTY_LISTEN"),
+        (&["gateway"], "CLIENTY_LISTEN"),
+        (&["demo"], "CLIENTY_LISTEN"),
+        (&["worker"], "CLIENTY_METRICS_LISTEN"),
+        (&["sandbox", "--port", &port], "--port"),
+    ];
+    for (command, setting) in commands {
+        let ended = installation.run(command);
+        assert_eq!(ended.status.code(), Some(1), "{command:?}: {ended:?}");
+        let told = String::from_utf8(ended.stderr).unwrap();
+        let reason = told.lines().find(|line| line.starts_with("clienty-sync: ")).unwrap();
+        assert!(
+            reason.contains(setting) && reason.contains("in use") && reason.contains(&port),
+            "{command:?}: {reason}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_sandbox_takes_a_free_port_and_tells_its_tokens() {
+    let folder = Folder::new("sandbox");
+    let (mut program, told) = started(&["sandbox", "--port", "0", "--locations", "2", "--contacts", "3"], &[], &folder);
+    let locations = told["locations"].as_array().unwrap();
+    assert_eq!(locations.len(), 2);
+    assert!(locations.iter().all(|location| location["id"].is_string() && location["token"].is_string()), "{told}");
+    let known = Api::new(told["url"].as_str().unwrap(), "").get("/_sandbox/locations").await.json();
+    assert_eq!(known[1]["contacts"].as_array().unwrap().len(), 3);
+    program.terminate();
+    assert_eq!(program.wait().code(), Some(0));
+}
+
+#[tokio::test]
+async fn gateway_and_worker_end_well_when_asked() {
+    let redis = RedisServer::start();
+    let installation = Installation::new(&[("REDIS_URL", &redis.url())]).await;
+    for command in ["gateway", "worker"] {
+        let (mut program, _) = installation.start(&[command]);
+        program.terminate();
+        assert_eq!(program.wait().code(), Some(0), "{command}");
+    }
+}
+
+#[test]
+fn apart_they_need_a_redis_and_say_so() {
+    for command in ["gateway", "worker"] {
+        let ended = run(clienty_sync(&[command], &[]));
+        assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+        let told = String::from_utf8(ended.stderr).unwrap();
+        assert!(told.contains("REDIS_URL is not set") && told.contains("clienty-sync up"), "{told}");
+    }
+}
+
+#[test]
+fn a_redis_that_is_down_is_told_once_with_its_setting() {
+    let folder = Folder::new("serving");
+    let settings = [
+        ("CLIENTY_DATA_DIR", folder.path().to_str().unwrap()),
+        ("CLIENTY_LISTEN", "127.0.0.1:0"),
+        ("REDIS_URL", "redis://:hunter2@127.0.0.1:1"),
+    ];
+    let ended = run(clienty_sync(&["gateway"], &settings));
+    assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+    let told = String::from_utf8(ended.stderr).unwrap();
+    assert!(told.contains("REDIS_URL") && !told.contains("hunter2"), "{told}");
+    assert_eq!(told.matches("Connection refused").count(), 1, "{told}");
+}
