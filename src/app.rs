@@ -35,7 +35,7 @@ pub struct App {
 /// Why it can't be built.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
-    #[error("the database can't be opened: {0}; see DATABASE_URL and CLIENTY_DATA_DIR, and whether the server is up")]
+    #[error("the database can't be opened: {0}")]
     Records(#[from] records::RecordsError),
     #[error("the queue can't be opened: {0}; is REDIS_URL right, and the server up?")]
     Queue(#[from] job_engine::QueueError),
@@ -123,8 +123,8 @@ impl Workers {
 /// Opens the database and brings its schema up to date.
 ///
 /// # Errors
-/// [`AppError::Records`] when it can't be reached or migrated.
-pub async fn open_records(config: &Config, clock: &Clock) -> Result<Records, AppError> {
+/// When it can't be reached or migrated.
+pub async fn open_records(config: &Config, clock: &Clock) -> Result<Records, records::RecordsError> {
     let options = records::Options { clock: clock.clone(), ..records::Options::default() };
     let records = Records::open(config.database_url().expose_secret(), options).await?;
     records.migrate().await?;

@@ -3,10 +3,14 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use serde::Serialize;
 use serde_json::json;
+use sync_workers::clock::Clock;
+use sync_workers::records::Records;
 
+use crate::app;
 use crate::config::Config;
 use crate::telemetry;
 
@@ -120,6 +124,12 @@ pub fn main() -> ExitCode {
         Ok(Outcome::Failed) => ExitCode::from(1),
         Err(error) => fail(&error, Output { json: cli.json }),
     }
+}
+
+/// Opens the database, with the remedy where it can't be.
+async fn open_records(config: &Config) -> anyhow::Result<Records> {
+    let records = app::open_records(config, &Clock::system()).await;
+    records.context("can't open the database; see DATABASE_URL and CLIENTY_DATA_DIR, and whether the server is up")
 }
 
 async fn run(context: Context, command: Command) -> anyhow::Result<Outcome> {

@@ -6,11 +6,10 @@ use anyhow::{Context as _, bail, ensure};
 use clap::Parser;
 use secrecy::SecretString;
 use serde_json::json;
-use sync_workers::clock::Clock;
 use sync_workers::records::ConnectionKind;
 
-use super::{Context, Outcome};
-use crate::app::{open_records, vault};
+use super::{Context, Outcome, open_records};
+use crate::app::vault;
 
 #[derive(Debug, Parser)]
 pub(super) struct Args {
@@ -34,7 +33,7 @@ pub(super) async fn run(context: Context, args: Args) -> anyhow::Result<Outcome>
     };
     let token = read_token(&file)?;
     let vault = vault(&context.config)?;
-    let records = open_records(&context.config, &Clock::system()).await?;
+    let records = open_records(&context.config).await?;
     let sealed = vault.seal(&token, &location)?;
     records.save_connection(&location, ConnectionKind::Pit, &sealed, None, args.time_zone.as_deref()).await?;
     context.output.print(&json!({"locationId": location, "kind": "pit"}), |_| {

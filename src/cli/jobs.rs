@@ -3,12 +3,11 @@
 use anyhow::Context as _;
 use clap::{Subcommand, ValueEnum};
 use serde_json::{Value, json};
-use sync_workers::clock::Clock;
 use sync_workers::records::{JobFilter, JobState};
 
 use super::table::table;
-use super::{Context, Outcome};
-use crate::app::{App, open_records};
+use super::{Context, Outcome, open_records};
+use crate::app::App;
 use crate::explain;
 
 mod dead;
@@ -84,7 +83,7 @@ pub(super) async fn run(context: Context, command: Command) -> anyhow::Result<Ou
         Command::Pause { location } => return lanes::run(context, &location, true).await,
         Command::Resume { location } => return lanes::run(context, &location, false).await,
         Command::Stats => {
-            let counts = open_records(&context.config, &Clock::system()).await?.job_counts().await?;
+            let counts = open_records(&context.config).await?.job_counts().await?;
             let by_state: serde_json::Map<String, Value> =
                 counts.iter().map(|(state, count)| (state.as_str().to_owned(), json!(count))).collect();
             output.print(&by_state, |_| {
@@ -95,7 +94,7 @@ pub(super) async fn run(context: Context, command: Command) -> anyhow::Result<Ou
         }
         Command::List { state, location, kind, limit } => {
             let filter = JobFilter { state: state.map(JobState::from), location_id: location, kind };
-            let records = open_records(&context.config, &Clock::system()).await?;
+            let records = open_records(&context.config).await?;
             let jobs = records.list_jobs(&filter, i64::from(limit)).await?;
             output.print(&json!({ "jobs": jobs }), |_| {
                 let rows: Vec<_> = jobs

@@ -4,11 +4,9 @@ use anyhow::{Context as _, ensure};
 use clap::Subcommand;
 use secrecy::ExposeSecret;
 use serde_json::json;
-use sync_workers::clock::Clock;
 
 use super::table::table;
-use super::{Context, Outcome};
-use crate::app::open_records;
+use super::{Context, Outcome, open_records};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -33,7 +31,7 @@ pub(super) enum Command {
 }
 
 pub(super) async fn run(context: Context, command: Command) -> anyhow::Result<Outcome> {
-    let records = open_records(&context.config, &Clock::system()).await?;
+    let records = open_records(&context.config).await?;
     let output = context.output;
     match command {
         Command::Create { name } => {

@@ -1,6 +1,10 @@
 //! `up`: gateway and workers in one process.
 
+use std::time::Duration;
+
+use anyhow::Context as _;
 use serde_json::json;
+use sync_workers::sweeper;
 
 use super::serve::{Signals, until_stopped};
 use super::{Context, Outcome};
@@ -9,9 +13,16 @@ use crate::gateway::{Server, listen};
 
 pub(super) async fn run(context: Context) -> anyhow::Result<Outcome> {
     let signals = Signals::listen()?;
+    let distributed = context.config.is_distributed();
     let listener = listen(context.config.gateway.listen, "CLIENTY_LISTEN").await?;
     let app = App::open(context.config).await?;
     let workers = app.start_workers()?;
+    if !distributed {
+        // A queue in memory begins empty, and no other process shares it: what the ledger owes is told at once, and what it says is
+        // running is nobody's any more.
+        let told = sweeper::sweep(&app.records, &app.queue, &app.clock, Duration::ZERO, Duration::ZERO).await;
+        told.map_err(anyhow::Error::msg).context("the queue can't be told of the open jobs")?;
+    }
     let server = Server::start(listener, app.gateway().routes())?;
     let started = json!({"url": format!("http://{}", server.address)});
     context.output.print(&started, |_| format!("clienty-sync is up at http://{}", server.address))?;

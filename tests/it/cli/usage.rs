@@ -94,6 +94,16 @@ fn a_command_that_fails_says_so_in_its_document_too() {
 }
 
 #[test]
+fn a_database_that_cannot_be_opened_is_told_with_its_settings() {
+    for command in [&["keys", "list"][..], &["jobs", "stats"], &["jobs", "list"]] {
+        let ended = run(clienty_sync(command, &[("DATABASE_URL", "sqlite:///dev/null/none.db")]));
+        assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+        let told = String::from_utf8(ended.stderr).unwrap();
+        assert!(told.contains("DATABASE_URL") && told.contains("CLIENTY_DATA_DIR"), "{told}");
+    }
+}
+
+#[test]
 fn logs_go_to_standard_error_and_the_result_alone_to_standard_output() {
     let folder = Folder::new("usage");
     let settings = [("CLIENTY_DATA_DIR", folder.path().to_str().unwrap()), ("RUST_LOG", "trace")];

@@ -39,7 +39,7 @@ async fn a_job_under_way_is_finished_before_the_program_ends() {
 
 #[tokio::test]
 async fn a_second_signal_gives_the_job_back_and_it_is_not_lost() {
-    let installation = Installation::new(&[]).await;
+    let mut installation = Installation::new(&[]).await;
     let (mut program, api) = installation.serve("up");
     installation.sandbox.suspend();
     let event =
@@ -54,6 +54,28 @@ async fn a_second_signal_gives_the_job_back_and_it_is_not_lost() {
     assert_eq!(program.wait().code(), Some(0));
     installation.sandbox.resume();
 
+    // What the first process sent may still count in GHL's window: so long the second one calls nothing.
+    installation.set("GHL_TIMEOUT_MS", "1000");
+    installation.set("GHL_BURST_INTERVAL_MS", "100");
+    let (_program, api) = installation.serve("up");
+    api.job_in_state(id, "done").await;
+}
+
+#[tokio::test]
+async fn a_job_of_a_killed_process_is_run_by_the_next_one() {
+    let mut installation = Installation::new(&[]).await;
+    let (mut program, api) = installation.serve("up");
+    installation.sandbox.suspend();
+    let event =
+        json!({"type": "contact.selected", "locationId": installation.location, "contactId": installation.contacts[0]});
+    let accepted = api.accepted(&event).await;
+    let id = accepted[0]["jobId"].as_str().unwrap();
+    api.job_in_state(id, "running").await;
+    program.kill();
+    installation.sandbox.resume();
+
+    installation.set("GHL_TIMEOUT_MS", "1000");
+    installation.set("GHL_BURST_INTERVAL_MS", "100");
     let (_program, api) = installation.serve("up");
     api.job_in_state(id, "done").await;
 }

@@ -62,6 +62,11 @@ impl Installation {
         self.settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
     }
 
+    /// Changes a setting, for what is started from now on.
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        self.settings.push((name.to_owned(), value.to_owned()));
+    }
+
     /// Runs a command to its end.
     pub(crate) fn run(&self, arguments: &[&str]) -> Output {
         run(clienty_sync(arguments, &self.settings()))
