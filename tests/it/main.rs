@@ -4,5 +4,6 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
+mod jobs;
 mod servers;
 mod support;

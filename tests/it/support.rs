@@ -1,11 +1,13 @@
 //! What tests stand on: servers and programs that live as long as the value that holds them.
 
 pub(crate) mod folder;
+pub(crate) mod gate;
 pub(crate) mod leash;
 pub(crate) mod ports;
 pub(crate) mod postgres;
 pub(crate) mod program;
 pub(crate) mod redis;
+pub(crate) mod test_app;
 
 use std::thread;
 use std::time::{Duration, Instant};

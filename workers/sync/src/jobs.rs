@@ -31,6 +31,9 @@ pub use error::JobError;
 pub use metrics::JobMetrics;
 pub use zones::Zones;
 
+/// How long the lane of a broken location rests: 10,000 jobs must not become 10,000 dead letters (law 12), and a person has to act first.
+pub const BROKEN_HOLD: Duration = Duration::from_secs(60);
+
 /// What every job has at hand.
 #[derive(Clone)]
 pub struct Environment {
@@ -44,6 +47,8 @@ pub struct Environment {
     pub clock: Clock,
     /// How failed runs are repeated.
     pub backoff: Backoff,
+    /// How long the lane of a location rests whose token GHL refuses, or that has none; usually [`BROKEN_HOLD`].
+    pub broken_hold: Duration,
     /// GHL's window: how long a lane rests after a 429 that names no time.
     pub interval: Duration,
     /// How long one call may take: before that has passed, a lost create may still arrive.

@@ -10,9 +10,6 @@ use crate::records::{RecordsError, Run};
 
 /// While the database does not answer. Short: the queue keeps the job, and nothing is lost in between.
 const DATABASE_PAUSE: Duration = Duration::from_secs(2);
-/// How long the lane of a location rests whose token GHL refuses, or that has none: 10,000 jobs must not become 10,000 dead letters
-/// (law 12), and a person has to act first.
-const BROKEN_HOLD: Duration = Duration::from_secs(60);
 
 /// What a failure asks for.
 enum Remedy {
@@ -87,10 +84,10 @@ fn remedy(environment: &Environment, error: &JobError) -> Remedy {
         JobError::Ghl(error) => match error.class() {
             Class::Passing => Remedy::Retry,
             Class::Throttling => Remedy::Hold(rest(environment, error)),
-            Class::Broken => Remedy::Hold(BROKEN_HOLD),
+            Class::Broken => Remedy::Hold(environment.broken_hold),
             Class::Permanent => Remedy::Bury,
         },
-        JobError::NotConnected | JobError::Vault(_) => Remedy::Hold(BROKEN_HOLD),
+        JobError::NotConnected | JobError::Vault(_) => Remedy::Hold(environment.broken_hold),
         JobError::TooEarlyToLook { wait } => Remedy::Snooze(*wait),
         JobError::Records(_) | JobError::Incomplete(_) | JobError::UnknownKind { .. } => Remedy::Bury,
     }
