@@ -132,6 +132,45 @@ async fn a_rejected_token_rests_the_lane_and_buries_nothing_until_the_right_one_
 }
 
 #[tokio::test]
+async fn an_event_that_names_a_contact_of_another_location_is_buried_and_holds_up_nobody() {
+    let mut app = TestApp::idle(Setup { locations: 2, ..Setup::default() }).await;
+    let location = app.location();
+    let foreign = app.contacts(&app.sandbox.locations()[1].id).remove(0);
+    let contacts = app.contacts(&location.id);
+    let pull = app.tell("contact.selected", &foreign, json!({})).await;
+    let task = json!({"clientyTaskId": "k1", "title": "Call", "dueDate": "2026-03-01T09:00:00Z"});
+    let push = app.tell("task.created", &foreign, task).await;
+    let events: Vec<_> = contacts.iter().map(|contact| selected(&location.id, contact)).collect();
+    app.send_all(&events).await;
+    app.work();
+    for job in [pull, push] {
+        let job = app.ended(&job).await;
+        assert_eq!((job.state, job.attempts), (JobState::Dead, 1), "{job:?}");
+        let reason = job.last_error.unwrap();
+        assert!(reason.contains("another location"), "{reason}");
+    }
+    app.settle().await;
+    assert_eq!(app.mismatches(&location, &contacts).await, []);
+    app.finish_with_dead(2).await;
+}
+
+#[tokio::test]
+async fn a_token_of_another_location_rests_the_lane_and_buries_nothing() {
+    let mut app = TestApp::idle(Setup { locations: 2, ..Setup::default() }).await;
+    let (location, other) = (app.location(), app.sandbox.locations().remove(1));
+    app.connect(&location.id, &other.token).await;
+    let contacts = app.contacts(&location.id);
+    let events: Vec<_> = contacts.iter().map(|contact| selected(&location.id, contact)).collect();
+    app.send_all(&events).await;
+    app.work();
+    app.wait_until("the lane rests", async || is_held(&app, &location.id).await).await;
+    app.connect(&location.id, &location.token).await;
+    app.settle().await;
+    assert_eq!(app.mismatches(&location, &contacts).await, []);
+    app.finish().await;
+}
+
+#[tokio::test]
 async fn a_job_of_an_unknown_kind_is_buried_with_the_reason() {
     let mut app = TestApp::idle(Setup::default()).await;
     let contact = app.contacts(&app.location().id).remove(0);
