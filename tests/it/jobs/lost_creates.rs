@@ -66,9 +66,10 @@ async fn a_task_is_created_once_whatever_happens_to_the_create() {
     let (app, contact) = start().await;
     for (number, (name, faults)) in every_fault().into_iter().enumerate() {
         app.sandbox.set_faults(faults);
-        app.tell("task.created", &contact, new_task(&format!("k{number}"), name)).await;
-        app.settle().await;
-        assert_eq!(count(&app, "tasks", &contact, "title", name), 1, "{name}");
+        let job = app.tell("task.created", &contact, new_task(&format!("k{number}"), name)).await;
+        let job = app.ended(&job).await;
+        assert_eq!(job.state, JobState::Done, "{name}: {job:?}");
+        assert_eq!(count(&app, "tasks", &contact, "title", name), 1, "{name}: {job:?}");
     }
     assert_eq!(app.sandbox.stats().faults.len(), every_fault().len(), "each fault has struck");
     app.assert_equal(&contact).await;
@@ -80,9 +81,10 @@ async fn a_note_is_created_once_whatever_happens_to_the_create() {
     let (app, contact) = start().await;
     for (number, (name, faults)) in every_fault().into_iter().enumerate() {
         app.sandbox.set_faults(faults);
-        app.tell("note.created", &contact, new_note(&format!("k{number}"), name)).await;
-        app.settle().await;
-        assert_eq!(count(&app, "notes", &contact, "body", name), 1, "{name}");
+        let job = app.tell("note.created", &contact, new_note(&format!("k{number}"), name)).await;
+        let job = app.ended(&job).await;
+        assert_eq!(job.state, JobState::Done, "{name}: {job:?}");
+        assert_eq!(count(&app, "notes", &contact, "body", name), 1, "{name}: {job:?}");
     }
     assert_eq!(app.sandbox.stats().faults.len(), every_fault().len(), "each fault has struck");
     app.assert_equal(&contact).await;

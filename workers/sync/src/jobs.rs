@@ -13,7 +13,7 @@ use job_engine::{Backoff, Handler, Job, Key, NewJob, Permits, Priority, Verdict}
 use secrecy::SecretString;
 
 use crate::clock::Clock;
-use crate::ghl;
+use crate::ghl::{self, GhlError, UnauthorizedKind};
 use crate::records::model::{Note, Task as TaskRecord};
 use crate::records::{Connection, JobKey, JobKind, Records, Run};
 use crate::vault::Vault;
@@ -73,14 +73,17 @@ struct Task<'a> {
     permits: &'a Permits,
 }
 
+/// The call that tells whether the token or the record is to blame for a refused access; see [`blame`].
+const BLAME: u8 = 1;
+
 /// The most calls that one run of a kind sends.
 #[must_use]
 pub fn cost(kind: &str) -> u8 {
     match JobKind::parse(kind) {
         // The contact, its tasks, notes and appointments; and once a location its time zone.
-        Some(JobKind::PullContact) => 5,
+        Some(JobKind::PullContact) => 5 + BLAME,
         // A look for a create whose answer was lost, then the call itself.
-        Some(JobKind::PushTask | JobKind::PushNote) => 2,
+        Some(JobKind::PushTask | JobKind::PushNote) => 2 + BLAME,
         None => 0,
     }
 }
@@ -114,11 +117,28 @@ impl Worker {
         let connection = environment.records.connection(&job.key.lane).await?.ok_or(JobError::NotConnected)?;
         let token = environment.vault.open(&connection.token, &connection.location_id)?;
         let task = Task { environment, run: run.clone(), connection, token, permits };
-        match kind {
+        let result = match kind {
             JobKind::PullContact => pull_contact::run(&task).await,
             JobKind::PushTask => push::run::<TaskRecord>(&task).await,
             JobKind::PushNote => push::run::<Note>(&task).await,
+        };
+        match result {
+            Err(JobError::Ghl(error @ GhlError::Unauthorized { kind: UnauthorizedKind::LocationAccess, .. })) => {
+                Err(blame(&task, error).await)
+            }
+            result => result,
         }
+    }
+}
+
+/// GHL refuses a token of another location and a record of another location in the same words. The first is the lane's matter; the
+/// second is one event's mistake, for which the lane must not rest. A look at the location itself tells them apart.
+async fn blame(task: &Task<'_>, refused: GhlError) -> JobError {
+    match task.ghl().get_location(task.location()).await {
+        // Without the scope to see the location, the token is still one of it.
+        Ok(_) | Err(GhlError::Unauthorized { kind: UnauthorizedKind::MissingScope, .. }) => JobError::ForeignRecord,
+        Err(GhlError::Unauthorized { .. }) => refused.into(),
+        Err(error) => error.into(),
     }
 }
 

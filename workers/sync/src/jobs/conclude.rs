@@ -89,7 +89,9 @@ fn remedy(environment: &Environment, error: &JobError) -> Remedy {
         },
         JobError::NotConnected | JobError::Vault(_) => Remedy::Hold(environment.broken_hold),
         JobError::TooEarlyToLook { wait } => Remedy::Snooze(*wait),
-        JobError::Records(_) | JobError::Incomplete(_) | JobError::UnknownKind { .. } => Remedy::Bury,
+        JobError::Records(_) | JobError::Incomplete(_) | JobError::ForeignRecord | JobError::UnknownKind { .. } => {
+            Remedy::Bury
+        }
     }
 }
 
