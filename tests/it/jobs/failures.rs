@@ -107,8 +107,7 @@ async fn now_and_then_a_429_costs_time_and_nothing_else() {
 
 #[tokio::test]
 async fn a_rejected_token_rests_the_lane_and_buries_nothing_until_the_right_one_comes() {
-    let app = TestApp::idle(Setup::default()).await;
-    let mut app = app;
+    let mut app = TestApp::idle(Setup::default()).await;
     let location = app.location();
     app.connect(&location.id, "pit-of-somebody-else").await;
     let contacts = app.contacts(&location.id);

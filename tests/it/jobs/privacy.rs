@@ -71,8 +71,7 @@ async fn no_token_name_address_number_or_text_is_logged() {
         .finish();
     let _guard = subscriber.set_default();
 
-    let app = TestApp::idle(Setup { contacts: 25, ..Setup::impatient() }).await;
-    let mut app = app;
+    let mut app = TestApp::idle(Setup { contacts: 25, ..Setup::impatient() }).await;
     let location = app.location();
     let contacts = app.contacts(&location.id);
     let wrong = "pit-of-somebody-else-entirely";

@@ -49,8 +49,7 @@ impl Synced {
     /// Our record as readers see it.
     async fn ours(&self, list: &str, id: &str) -> Option<Value> {
         let view = self.app.view(&self.contact).await.unwrap();
-        let records = view[list].as_array().unwrap().iter();
-        records.filter(|record| record[id] == "k1").cloned().next()
+        view[list].as_array().unwrap().iter().find(|record| record[id] == "k1").cloned()
     }
 
     /// The same record as GHL has it.
