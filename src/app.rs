@@ -7,7 +7,7 @@ use job_engine::{Backoff, Claiming, FirstMeeting, Hurry, Limit, Pool, PoolConfig
 use secrecy::ExposeSecret;
 use sync_workers::clock::Clock;
 use sync_workers::ghl;
-use sync_workers::jobs::{Environment, Worker, Zones};
+use sync_workers::jobs::{self, Environment, Worker, Zones};
 use sync_workers::records::{self, Records};
 use sync_workers::sweeper;
 use sync_workers::vault::{MasterKeys, Vault};
@@ -30,6 +30,10 @@ pub struct App {
     pub records: Records,
     pub queue: Queue,
     pub metrics: Arc<Metrics>,
+    /// How failed runs are repeated; like the next, of use before the workers start.
+    pub backoff: Backoff,
+    /// How long a location rests whose token GHL refuses.
+    pub broken_hold: Duration,
 }
 
 /// Why it can't be built.
@@ -60,7 +64,7 @@ impl App {
         let records = open_records(&config, &clock).await?;
         let queue = open_queue(&config, &records, &clock).await?;
         let metrics = Arc::new(Metrics::new(clock.clone())?);
-        Ok(Self { config, clock, records, queue, metrics })
+        Ok(Self { config, clock, records, queue, metrics, backoff: Backoff::default(), broken_hold: jobs::BROKEN_HOLD })
     }
 
     /// Accepts work.
@@ -87,7 +91,8 @@ impl App {
             ghl: ghl::Client::new(&client, self.metrics.ghl.clone())?,
             vault: Arc::new(vault(&self.config)?),
             clock: self.clock.clone(),
-            backoff: Backoff::default(),
+            backoff: self.backoff,
+            broken_hold: self.broken_hold,
             interval: ghl.burst_interval,
             call_timeout: ghl.timeout,
             zones: Zones::default(),
@@ -143,7 +148,7 @@ pub fn vault(config: &Config) -> Result<Vault, AppError> {
 async fn open_queue(config: &Config, records: &Records, clock: &Clock) -> Result<Queue, AppError> {
     let ghl = &config.ghl;
     let limit = Limit {
-        burst: u16::try_from(ghl.burst_limit).unwrap_or(u16::MAX - 1),
+        burst: u16::try_from(ghl.burst_limit).unwrap_or(60_000),
         interval: ghl.burst_interval,
         call_timeout: ghl.timeout,
         daily: ghl.daily_limit,

@@ -217,7 +217,7 @@ impl Config {
                 webhook_ed25519_key_file: from
                     .setting("ghl.webhook_ed25519_key_file", "GHL_WEBHOOK_ED25519_KEY_FILE")
                     .optional(existing_file),
-                burst_limit: from.setting("ghl.burst_limit", "GHL_BURST_LIMIT").required(number(1, 100_000)),
+                burst_limit: from.setting("ghl.burst_limit", "GHL_BURST_LIMIT").required(number(10, 60_000)),
                 burst_interval: from
                     .setting("ghl.burst_interval_ms", "GHL_BURST_INTERVAL_MS")
                     .required(milliseconds(1, 3_600_000)),

@@ -6,6 +6,7 @@
 
 mod cli;
 mod http;
+mod jobs;
 mod servers;
 mod support;
 mod system;

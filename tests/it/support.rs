@@ -3,12 +3,14 @@
 pub(crate) mod api;
 pub(crate) mod cluster;
 pub(crate) mod folder;
+pub(crate) mod gate;
 pub(crate) mod installation;
 pub(crate) mod leash;
 pub(crate) mod ports;
 pub(crate) mod postgres;
 pub(crate) mod program;
 pub(crate) mod redis;
+pub(crate) mod test_app;
 
 use std::thread;
 use std::time::{Duration, Instant};

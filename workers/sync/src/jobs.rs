@@ -13,7 +13,7 @@ use job_engine::{Backoff, Handler, Job, Key, NewJob, Permits, Priority, Verdict}
 use secrecy::SecretString;
 
 use crate::clock::Clock;
-use crate::ghl;
+use crate::ghl::{self, GhlError, UnauthorizedKind};
 use crate::records::model::{Note, Task as TaskRecord};
 use crate::records::{Connection, JobKey, JobKind, Records, Run};
 use crate::vault::Vault;
@@ -31,6 +31,9 @@ pub use error::JobError;
 pub use metrics::JobMetrics;
 pub use zones::Zones;
 
+/// How long the lane of a broken location rests: 10,000 jobs must not become 10,000 dead letters (law 12), and a person has to act first.
+pub const BROKEN_HOLD: Duration = Duration::from_secs(60);
+
 /// What every job has at hand.
 #[derive(Clone)]
 pub struct Environment {
@@ -44,6 +47,8 @@ pub struct Environment {
     pub clock: Clock,
     /// How failed runs are repeated.
     pub backoff: Backoff,
+    /// How long the lane of a location rests whose token GHL refuses, or that has none; usually [`BROKEN_HOLD`].
+    pub broken_hold: Duration,
     /// GHL's window: how long a lane rests after a 429 that names no time.
     pub interval: Duration,
     /// How long one call may take: before that has passed, a lost create may still arrive.
@@ -68,14 +73,18 @@ struct Task<'a> {
     permits: &'a Permits,
 }
 
-/// The most calls that one run of a kind sends. A run that needs one more, as few do, goes back to the queue for it
+/// One call beyond the ordinary ones: for the time zone of a new location, for a look after a create whose answer was lost, or for telling
+/// whether the token or the record is to blame for a refused access ([`blame`]).
+const SPARE: u8 = 1;
+
+/// The most calls that one run of a kind sends. A run that needs yet more, as few do, goes back to the queue for it
 /// ([`JobError::OneMoreRun`]): tokens that most runs would not use would lie idle while they run.
 #[must_use]
 pub fn cost(kind: &str) -> u8 {
     match JobKind::parse(kind) {
         // The contact, its tasks, notes and appointments.
-        Some(JobKind::PullContact) => 4,
-        Some(JobKind::PushTask | JobKind::PushNote) => 1,
+        Some(JobKind::PullContact) => 4 + SPARE,
+        Some(JobKind::PushTask | JobKind::PushNote) => 1 + SPARE,
         None => 0,
     }
 }
@@ -109,11 +118,32 @@ impl Worker {
         let connection = environment.records.connection(&job.key.lane).await?.ok_or(JobError::NotConnected)?;
         let token = environment.vault.open(&connection.token, &connection.location_id)?;
         let task = Task { environment, run: run.clone(), connection, token, permits };
-        match kind {
+        let result = match kind {
             JobKind::PullContact => pull_contact::run(&task).await,
             JobKind::PushTask => push::run::<TaskRecord>(&task).await,
             JobKind::PushNote => push::run::<Note>(&task).await,
+        };
+        match result {
+            Err(JobError::Ghl(error @ GhlError::Unauthorized { kind: UnauthorizedKind::LocationAccess, .. })) => {
+                Err(blame(&task, error).await)
+            }
+            result => result,
         }
+    }
+}
+
+/// GHL refuses a token of another location and a record of another location in the same words. The first is the lane's matter; the
+/// second is one event's mistake, for which the lane must not rest. A look at the location itself tells them apart.
+async fn blame(task: &Task<'_>, refused: GhlError) -> JobError {
+    if task.permits.left() == 0 {
+        // The spare call went to something else; the next run of the job has it again.
+        return refused.into();
+    }
+    match task.ghl().get_location(task.location()).await {
+        // Without the scope to see the location, the token is still one of it.
+        Ok(_) | Err(GhlError::Unauthorized { kind: UnauthorizedKind::MissingScope, .. }) => JobError::ForeignRecord,
+        Err(GhlError::Unauthorized { .. }) => refused.into(),
+        Err(error) => error.into(),
     }
 }
 

@@ -94,16 +94,15 @@ impl Claimer {
             self.desk.changed.notified().await;
             return false;
         };
-        let waiting = async {
+        let heard = async {
             let _only_one = self.idle.lock().await;
             self.listen.notify_one();
-            tokio::select! {
-                () = self.arrived.notified() => {}
-                () = sleep_until(until) => {}
-            }
+            self.arrived.notified().await;
         };
         tokio::select! {
-            () = waiting => true,
+            () = heard => true,
+            // Outside the lock: the other claimer may know of nothing that is due so soon.
+            () = sleep_until(until) => true,
             () = self.desk.changed.notified() => false,
         }
     }

@@ -10,9 +10,6 @@ use crate::records::{RecordsError, Run};
 
 /// While the database does not answer. Short: the queue keeps the job, and nothing is lost in between.
 const DATABASE_PAUSE: Duration = Duration::from_secs(2);
-/// How long the lane of a location rests whose token GHL refuses, or that has none: 10,000 jobs must not become 10,000 dead letters
-/// (law 12), and a person has to act first.
-const BROKEN_HOLD: Duration = Duration::from_secs(60);
 
 /// What a failure asks for.
 enum Remedy {
@@ -24,6 +21,8 @@ enum Remedy {
     GoOn,
     /// The whole lane waits; spends no attempt.
     Hold(Duration),
+    /// The lane is broken off, and one job probes it after the time; spends no attempt.
+    Break(Duration),
     /// Nothing will help.
     Bury,
     /// Another run has the job.
@@ -58,6 +57,9 @@ pub(super) async fn conclude(environment: &Environment, job: &Job, run: &Run, re
         }
         Remedy::Hold(hold) => {
             (Verdict::Throttled { hold }, environment.records.release_run(run, None, Some(&reason)).await)
+        }
+        Remedy::Break(probe_after) => {
+            (Verdict::Broken { probe_after }, environment.records.release_run(run, None, Some(&reason)).await)
         }
         Remedy::Bury => (Verdict::Dead, environment.records.bury_run(run, &reason).await),
     };
@@ -95,13 +97,15 @@ fn remedy(environment: &Environment, error: &JobError) -> Remedy {
         JobError::Ghl(error) => match error.class() {
             Class::Passing => Remedy::Retry,
             Class::Throttling => Remedy::Hold(rest(environment, error)),
-            Class::Broken => Remedy::Hold(BROKEN_HOLD),
+            Class::Broken => Remedy::Break(environment.broken_hold),
             Class::Permanent => Remedy::Bury,
         },
-        JobError::NotConnected | JobError::Vault(_) => Remedy::Hold(BROKEN_HOLD),
+        JobError::NotConnected | JobError::Vault(_) => Remedy::Break(environment.broken_hold),
         JobError::MayStillArrive { wait } => Remedy::Snooze(*wait),
         JobError::OneMoreRun => Remedy::GoOn,
-        JobError::Records(_) | JobError::Incomplete(_) | JobError::UnknownKind { .. } => Remedy::Bury,
+        JobError::Records(_) | JobError::Incomplete(_) | JobError::ForeignRecord | JobError::UnknownKind { .. } => {
+            Remedy::Bury
+        }
     }
 }
 

@@ -25,6 +25,9 @@ pub enum JobError {
     /// Nobody connected the location, or it was disconnected.
     #[error("the location is not connected: run `clienty-sync connect --location ID --pit-file FILE`")]
     NotConnected,
+    /// The event names a contact that is not of its location.
+    #[error("the contact belongs to another location than the event says")]
+    ForeignRecord,
     /// The ledger row is of another version of this program.
     #[error("the kind {kind} is not known to this version")]
     UnknownKind {

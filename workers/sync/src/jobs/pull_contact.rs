@@ -3,7 +3,7 @@
 //! A pull never overwrites what changed here while it ran: it remembers the revisions of before its calls.
 
 use super::{JobError, Task};
-use crate::ghl::GhlError;
+use crate::ghl::{Class, GhlError};
 use crate::mapping;
 use crate::records::Pulled;
 
@@ -25,6 +25,10 @@ pub(super) async fn run(task: &Task<'_>) -> Result<(), JobError> {
         ghl.list_notes(contact_id),
         ghl.list_appointments(contact_id),
     );
+    let failed = [contact.as_ref().err(), tasks.as_ref().err(), notes.as_ref().err(), appointments.as_ref().err()];
+    if let Some(error) = failed.into_iter().flatten().find(|error| concerns_lane(error)) {
+        return Err(error.clone().into());
+    }
     let mut tx = records.begin(&task.run).await?;
     match contact {
         Err(GhlError::Gone { .. }) => tx.mark_contact_gone(contact_id).await?,
@@ -43,4 +47,12 @@ pub(super) async fn run(task: &Task<'_>) -> Result<(), JobError> {
     }
     tx.close_run(&[]).await?;
     Ok(())
+}
+
+/// Whether the lane has to rest. Such an answer counts before all others of the run: a 429 beside a 502 is still a 429 (law 3).
+fn concerns_lane(error: &GhlError) -> bool {
+    match error.class() {
+        Class::Throttling | Class::Broken => true,
+        Class::Passing | Class::Permanent => false,
+    }
 }

@@ -1,0 +1,8 @@
+//! What the jobs promise, shown on real parts in one process against the sandbox.
+
+mod failures;
+mod lost_creates;
+mod on_postgres;
+mod privacy;
+mod pulls;
+mod pushes;

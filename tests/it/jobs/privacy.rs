@@ -1,0 +1,189 @@
+//! No personal data and no secret leaves the records: not into logs, not into the queue.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use clienty_sync::sandbox::Faults;
+use redis::Value as Reply;
+use serde_json::{Value, json};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::support::redis::RedisServer;
+use crate::support::test_app::{Setup, TestApp};
+
+const DUE: &str = "2026-03-01T09:00:00Z";
+/// Shorter words are in ids by chance.
+const TELLING: usize = 4;
+
+/// Collects what is logged on this thread, which runs everything of a test.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+/// Everything of the sandbox that no log may hold.
+fn secrets(app: &TestApp) -> BTreeSet<String> {
+    let mut secrets = BTreeSet::new();
+    for location in app.sandbox.locations() {
+        let state = app.state(&location.id);
+        secrets.insert(location.token);
+        for (list, fields) in [
+            ("contacts", &["name", "firstName", "lastName", "email", "phone", "address1"][..]),
+            ("tasks", &["title", "body"][..]),
+            ("notes", &["body"][..]),
+            ("appointments", &["title", "notes"][..]),
+        ] {
+            let records = state[list].as_array().unwrap().iter();
+            let texts = records.flat_map(|record| fields.iter().filter_map(|field| record[*field].as_str()));
+            secrets.extend(texts.map(|text| text.trim().to_owned()));
+        }
+    }
+    // Names that are ordinary words of a log as well, and would prove nothing.
+    secrets.retain(|text| text.chars().count() >= TELLING && !["null", "undefined", "Demo"].contains(&text.as_str()));
+    secrets
+}
+
+#[tokio::test]
+async fn no_token_name_address_number_or_text_is_logged() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new("debug"))
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _guard = subscriber.set_default();
+
+    let mut app = TestApp::idle(Setup { contacts: 25, ..Setup::impatient() }).await;
+    let location = app.location();
+    let contacts = app.contacts(&location.id);
+    let wrong = "pit-of-somebody-else-entirely";
+    app.connect(&location.id, wrong).await;
+    let events = contacts
+        .iter()
+        .map(|contact| json!({"type": "contact.selected", "locationId": location.id, "contactId": contact}));
+    app.send_all(&events.collect::<Vec<Value>>()).await;
+    app.work();
+    app.wait_until("the wrong token is refused", async || app.sandbox.stats().strangers > 0).await;
+    app.connect(&location.id, &location.token).await;
+    app.settle().await;
+    app.sandbox.set_faults(Faults {
+        cut_after: 100,
+        server_error_after: 100,
+        truncate: 100,
+        html: 100,
+        throttle: 30,
+        at_most: Some(60),
+        ..Faults::default()
+    });
+    for (number, contact) in contacts.iter().take(10).enumerate() {
+        let id = format!("k{number}");
+        let task = json!({"clientyTaskId": id, "title": "Call Grandmother", "body": "Owes me 500", "dueDate": DUE});
+        app.tell("task.created", contact, task).await;
+        app.tell("note.created", contact, json!({"clientyNoteId": id, "noteText": "Divorced since May"})).await;
+        app.tell("contact.selected", contact, json!({})).await;
+    }
+    // Refused by GHL, which may quote what it refuses.
+    let refused = json!({"clientyNoteId": "refused", "noteText": "Quoted by GHL", "userId": "jane.doe@example.com"});
+    app.tell("note.created", &contacts[0], refused).await;
+    app.settle().await;
+
+    let mut secrets = secrets(&app);
+    assert!(secrets.len() > 50, "{secrets:?}");
+    let ours =
+        ["Call Grandmother", "Owes me 500", "Divorced since May", "Quoted by GHL", "jane.doe@example.com", wrong];
+    secrets.extend(ours.map(str::to_owned));
+    app.finish_with_dead(1).await;
+    let text = log.text();
+    assert!(text.contains("called GHL") && text.contains("a run did not finish"), "the log was heard");
+    for line in text.lines() {
+        let told: Vec<_> = secrets.iter().filter(|secret| line.contains(secret.as_str())).collect();
+        assert!(told.is_empty(), "{told:?} in {line}");
+    }
+}
+
+#[tokio::test]
+async fn the_queue_is_told_ids_and_nothing_personal() {
+    let redis = RedisServer::start();
+    let mut app = TestApp::idle(Setup { redis_url: Some(redis.url()), ..Setup::default() }).await;
+    let contact = app.contacts(&app.location().id).remove(0);
+    let task = json!({"clientyTaskId": "k1", "title": "Call Grandmother", "body": "Owes me 500", "dueDate": DUE});
+    app.tell("task.created", &contact, task).await;
+    app.tell("task.updated", &contact, json!({"clientyTaskId": "k1", "title": "Visit Grandmother"})).await;
+    app.tell("note.created", &contact, json!({"clientyNoteId": "k1", "noteText": "Divorced since May"})).await;
+    app.tell("contact.selected", &contact, json!({"name": "Grandmother", "email": "grandma@example.com"})).await;
+
+    let told = String::from_utf8_lossy(&everything_in(&redis)).into_owned();
+    assert!(told.contains("push_task") && told.contains(&contact), "the jobs are in the queue: {told}");
+    for secret in ["Grandmother", "Owes me", "Divorced", "grandma", "k1", &app.location().token] {
+        assert!(!told.contains(secret), "{secret} in {told}");
+    }
+    app.work();
+    app.settle().await;
+    let told = String::from_utf8_lossy(&everything_in(&redis)).into_owned();
+    for secret in ["Grandmother", "Owes me", "Divorced", "grandma", &app.location().token] {
+        assert!(!told.contains(secret), "{secret} in {told}");
+    }
+    app.finish().await;
+}
+
+/// The names and values of all keys of a Redis, one after the other.
+fn everything_in(redis: &RedisServer) -> Vec<u8> {
+    let mut connection = redis.connection();
+    let keys: Vec<Vec<u8>> = redis::cmd("KEYS").arg("*").query(&mut connection).unwrap();
+    assert!(!keys.is_empty());
+    let mut everything = Vec::new();
+    for key in keys {
+        let kind: String = redis::cmd("TYPE").arg(&key).query(&mut connection).unwrap();
+        let mut read = match kind.as_str() {
+            "string" => redis::cmd("GET"),
+            "hash" => redis::cmd("HGETALL"),
+            "list" => redis::cmd("LRANGE"),
+            "set" => redis::cmd("SMEMBERS"),
+            "zset" => redis::cmd("ZRANGE"),
+            "stream" => redis::cmd("XRANGE"),
+            other => panic!("a key of type {other}"),
+        };
+        read.arg(&key);
+        match kind.as_str() {
+            "list" | "zset" => read.arg(0).arg(-1),
+            "stream" => read.arg("-").arg("+"),
+            _ => &mut read,
+        };
+        let value: Reply = read.query(&mut connection).unwrap();
+        everything.extend_from_slice(&key);
+        gather(&value, &mut everything);
+    }
+    everything
+}
+
+fn gather(reply: &Reply, everything: &mut Vec<u8>) {
+    everything.push(b'\n');
+    match reply {
+        Reply::BulkString(bytes) => everything.extend_from_slice(bytes),
+        Reply::SimpleString(text) => everything.extend_from_slice(text.as_bytes()),
+        Reply::Array(parts) | Reply::Set(parts) => parts.iter().for_each(|part| gather(part, everything)),
+        Reply::Map(pairs) => pairs.iter().for_each(|(name, value)| {
+            gather(name, everything);
+            gather(value, everything);
+        }),
+        other => everything.extend_from_slice(format!("{other:?}").as_bytes()),
+    }
+}

@@ -1,0 +1,316 @@
+//! The whole of clienty-sync in the test's own process: a sandbox, a database, a queue, and workers once a test asks for them.
+//!
+//! Every test ends with [`TestApp::finish`], which asserts what holds for all of them: no job is left open, and no call arrived over
+//! GHL's limit. Nothing is waited for by a fixed sleep; states are asked for until they are as expected.
+
+use std::time::Duration;
+
+use clienty_sync::app::{App, Workers, vault};
+use clienty_sync::compare::{self, Mismatch};
+use clienty_sync::config::Config;
+use clienty_sync::sandbox::{Limits, Sandbox, SandboxConfig, SandboxLocation};
+use clienty_sync::triggers;
+use jiff::tz::TimeZone;
+use job_engine::Backoff;
+use reqwest::Method;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+use sqlx::{Connection, SqliteConnection};
+use sync_workers::records::{Accepted, ConnectionKind, Job, JobFilter, JobState};
+use tokio::time::{Instant, sleep};
+
+use super::folder::Folder;
+use super::gate::Gate;
+
+/// How long anything may take on a busy machine before that counts as never.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Calls of the simulated GHL, by the names under which it counts them.
+pub(crate) mod call {
+    pub(crate) const GET_CONTACT: &str = "GET /contacts/{contactId}";
+    pub(crate) const LIST_TASKS: &str = "GET /contacts/{contactId}/tasks";
+    pub(crate) const CREATE_TASK: &str = "POST /contacts/{contactId}/tasks";
+    pub(crate) const UPDATE_TASK: &str = "PUT /contacts/{contactId}/tasks/{taskId}";
+    pub(crate) const COMPLETE_TASK: &str = "PUT /contacts/{contactId}/tasks/{taskId}/completed";
+    pub(crate) const DELETE_TASK: &str = "DELETE /contacts/{contactId}/tasks/{taskId}";
+    pub(crate) const CREATE_NOTE: &str = "POST /contacts/{contactId}/notes";
+    pub(crate) const UPDATE_NOTE: &str = "PUT /contacts/{contactId}/notes/{id}";
+    pub(crate) const DELETE_NOTE: &str = "DELETE /contacts/{contactId}/notes/{id}";
+}
+
+/// What a test wants otherwise than most do.
+pub(crate) struct Setup {
+    pub(crate) locations: usize,
+    pub(crate) contacts: usize,
+    /// How long one call may take. Generous, so that a slow machine alone makes no call fail.
+    pub(crate) timeout: Duration,
+    /// GHL's window.
+    pub(crate) interval: Duration,
+    pub(crate) backoff: Backoff,
+    pub(crate) broken_hold: Duration,
+    /// Instead of SQLite.
+    pub(crate) database_url: Option<String>,
+    /// Instead of the queue in memory.
+    pub(crate) redis_url: Option<String>,
+    /// Whether a [`Gate`] stands before the sandbox.
+    pub(crate) gate: bool,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            locations: 1,
+            contacts: 8,
+            timeout: Duration::from_secs(20),
+            interval: Duration::from_secs(1),
+            backoff: Backoff { first: Duration::from_millis(20), most: Duration::from_millis(200), attempts: 30 },
+            broken_hold: Duration::from_secs(1),
+            database_url: None,
+            redis_url: None,
+            gate: false,
+        }
+    }
+}
+
+impl Setup {
+    /// For lost answers: what may still arrive is waited for only briefly.
+    pub(crate) fn impatient() -> Self {
+        Self { timeout: Duration::from_millis(500), ..Self::default() }
+    }
+}
+
+/// A running system.
+pub(crate) struct TestApp {
+    pub(crate) sandbox: Sandbox,
+    pub(crate) app: App,
+    gate: Option<Gate>,
+    workers: Option<Workers>,
+    http: reqwest::Client,
+    is_finished: bool,
+    // Last, so that the database is closed before its folder goes.
+    _folder: Folder,
+}
+
+impl TestApp {
+    /// Everything is up and every location connected; nothing works yet.
+    pub(crate) async fn idle(setup: Setup) -> Self {
+        let Setup { locations, contacts, timeout, interval, backoff, broken_hold, database_url, redis_url, gate } =
+            setup;
+        let limits = Limits { interval, ..Limits::default() };
+        let sandbox =
+            Sandbox::start(SandboxConfig { locations, contacts, limits, ..SandboxConfig::default() }).await.unwrap();
+        let gate = if gate { Some(Gate::before(sandbox.url()).await) } else { None };
+        let folder = Folder::new("jobs");
+        let mut settings = vec![
+            ("CLIENTY_DATA_DIR", folder.path().display().to_string()),
+            ("CLIENTY_MASTER_KEYS", "k1:c2l4dGVlbiBieXRlcyB0d2ljZSBpcyAzMiBieXRlcyE=".to_owned()),
+            ("GHL_API_URL", gate.as_ref().map_or_else(|| sandbox.url(), Gate::url)),
+            ("GHL_BURST_INTERVAL_MS", interval.as_millis().to_string()),
+            ("GHL_TIMEOUT_MS", timeout.as_millis().to_string()),
+        ];
+        settings.extend(database_url.map(|url| ("DATABASE_URL", url)));
+        settings.extend(redis_url.map(|url| ("REDIS_URL", url)));
+        let settings = settings.into_iter().map(|(name, value)| (name.to_owned(), value));
+        let mut app = App::open(Config::load(None, settings).unwrap()).await.unwrap();
+        (app.backoff, app.broken_hold) = (backoff, broken_hold);
+        let http = reqwest::Client::new();
+        let this = Self { sandbox, app, gate, workers: None, http, is_finished: false, _folder: folder };
+        for location in this.sandbox.locations() {
+            this.connect(&location.id, &location.token).await;
+        }
+        this
+    }
+
+    /// Everything is up and works.
+    pub(crate) async fn working(setup: Setup) -> Self {
+        let mut app = Self::idle(setup).await;
+        app.work();
+        app
+    }
+
+    /// Starts the workers.
+    pub(crate) fn work(&mut self) {
+        assert!(self.workers.is_none(), "they work already");
+        self.workers = Some(self.app.start_workers().unwrap());
+    }
+
+    /// Lets the workers finish what they run, and no more.
+    pub(crate) async fn rest(&mut self) {
+        self.workers.take().expect("they work").stop().await;
+    }
+
+    /// Stores a Private Integration Token for a location.
+    pub(crate) async fn connect(&self, location_id: &str, token: &str) {
+        let sealed = vault(&self.app.config).unwrap().seal(&SecretString::from(token), location_id).unwrap();
+        self.app.records.save_connection(location_id, ConnectionKind::Pit, &sealed, None, None).await.unwrap();
+    }
+
+    pub(crate) fn gate(&self) -> &Gate {
+        self.gate.as_ref().expect("the setup asked for a gate")
+    }
+
+    /// The first location.
+    pub(crate) fn location(&self) -> SandboxLocation {
+        self.sandbox.locations().remove(0)
+    }
+
+    pub(crate) fn state(&self, location_id: &str) -> Value {
+        self.sandbox.state(location_id).unwrap()
+    }
+
+    /// The ids of a location's contacts in the sandbox.
+    pub(crate) fn contacts(&self, location_id: &str) -> Vec<String> {
+        let state = self.state(location_id);
+        let contacts = state["contacts"].as_array().unwrap().iter();
+        contacts.map(|contact| contact["id"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// What the sandbox holds of a contact: `tasks` or `notes`.
+    pub(crate) fn held(&self, list: &str, contact_id: &str) -> Vec<Value> {
+        let state = self.state(&self.location().id);
+        let records = state[list].as_array().unwrap().iter();
+        records.filter(|record| record["contactId"] == contact_id).cloned().collect()
+    }
+
+    /// How often a location was called so.
+    pub(crate) fn calls(&self, location_id: &str, operation: &str) -> u64 {
+        self.sandbox.stats().locations[location_id].operations.get(operation).copied().unwrap_or(0)
+    }
+
+    /// How often a location was called at all.
+    pub(crate) fn all_calls(&self, location_id: &str) -> u64 {
+        self.sandbox.stats().locations[location_id].calls
+    }
+
+    /// Sends events as a producer does: all or none.
+    pub(crate) async fn send_all(&self, events: &[Value]) -> Vec<Accepted> {
+        let triggers: Vec<_> = events.iter().map(|event| triggers::translate(event).unwrap()).collect();
+        self.app.producer().send(&triggers).await.unwrap()
+    }
+
+    /// Sends one event and returns the id of its job.
+    pub(crate) async fn send(&self, event: Value) -> String {
+        self.send_all(&[event]).await.remove(0).job_id
+    }
+
+    /// Sends an event about a contact of the first location.
+    pub(crate) async fn tell(&self, event_type: &str, contact_id: &str, data: Value) -> String {
+        let location = self.location().id;
+        self.send(json!({"type": event_type, "locationId": location, "contactId": contact_id, "data": data})).await
+    }
+
+    /// Calls the sandbox as a person who works in GHL.
+    pub(crate) async fn by_hand(&self, method: Method, path: &str, body: Value) -> Value {
+        let request = self.http.request(method, format!("{}{path}", self.sandbox.url()));
+        let request = request.bearer_auth(self.location().token).header("version", "2021-07-28");
+        let reply = request.json(&body).send().await.unwrap();
+        assert!(reply.status().is_success(), "{path}: {}", reply.status());
+        reply.json().await.unwrap()
+    }
+
+    /// The unified view of a contact of the first location.
+    pub(crate) async fn view(&self, contact_id: &str) -> Option<Value> {
+        let view = self.app.records.contact_view(&self.location().id, contact_id).await.unwrap();
+        view.map(|view| serde_json::to_value(view).unwrap())
+    }
+
+    /// Where records and sandbox differ, over those of the contacts.
+    pub(crate) async fn mismatches(&self, location: &SandboxLocation, contacts: &[String]) -> Vec<Mismatch> {
+        let state = self.state(&location.id);
+        let zone = TimeZone::get(&location.time_zone).unwrap();
+        let mut found = Vec::new();
+        for contact in contacts {
+            let view = self.app.records.contact_view(&location.id, contact).await.unwrap();
+            let view = view.map(|view| serde_json::to_value(view).unwrap());
+            found.extend(compare::contact(&state, contact, &zone, view.as_ref()));
+        }
+        found
+    }
+
+    /// Asserts that the records of a contact of the first location equal the sandbox.
+    pub(crate) async fn assert_equal(&self, contact_id: &str) {
+        assert_eq!(self.mismatches(&self.location(), &[contact_id.to_owned()]).await, []);
+    }
+
+    pub(crate) async fn job(&self, id: &str) -> Job {
+        self.app.records.job(id).await.unwrap().unwrap()
+    }
+
+    pub(crate) async fn jobs_in(&self, state: JobState) -> Vec<Job> {
+        let filter = JobFilter { state: Some(state), ..JobFilter::default() };
+        self.app.records.list_jobs(&filter, 1000).await.unwrap()
+    }
+
+    /// Does to the database what no code of ours does.
+    pub(crate) async fn sql(&self, statement: &'static str) {
+        let url = self.app.config.database_url();
+        let mut connection = SqliteConnection::connect(url.expose_secret()).await.unwrap();
+        sqlx::query(statement).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+    }
+
+    async fn open_jobs(&self) -> Vec<Job> {
+        let mut open = self.jobs_in(JobState::Waiting).await;
+        open.extend(self.jobs_in(JobState::Scheduled).await);
+        open.extend(self.jobs_in(JobState::Running).await);
+        open
+    }
+
+    /// Asks until the answer is yes.
+    pub(crate) async fn wait_until(&self, what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !is_so().await {
+            if Instant::now() > deadline {
+                let (open, faults) = (self.open_jobs().await, self.sandbox.stats().faults);
+                panic!("waited {PATIENCE:?} in vain until {what}; faults {faults:?}; open {open:#?}");
+            }
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Waits until no job is open.
+    pub(crate) async fn settle(&self) {
+        // One question: of several, each about one state, a job on its way from one to the next could escape all.
+        let open = [JobState::Waiting, JobState::Scheduled, JobState::Running];
+        self.wait_until("no job is open", async || {
+            let counts = self.app.records.job_counts().await.unwrap();
+            counts.iter().all(|(state, count)| *count == 0 || !open.contains(state))
+        })
+        .await;
+    }
+
+    /// Waits until a job is no longer open, and returns it.
+    pub(crate) async fn ended(&self, id: &str) -> Job {
+        self.wait_until("the job ends", async || self.job(id).await.finished_at.is_some()).await;
+        self.job(id).await
+    }
+
+    /// Ends a test in which every job was done.
+    pub(crate) async fn finish(self) {
+        self.finish_with_dead(0).await;
+    }
+
+    /// Ends a test in which so many jobs died.
+    pub(crate) async fn finish_with_dead(mut self, dead: usize) {
+        self.settle().await;
+        let buried = self.jobs_in(JobState::Dead).await;
+        assert_eq!(buried.len(), dead, "{buried:#?}");
+        if let Some(workers) = self.workers.take() {
+            workers.stop().await;
+        }
+        for (location, stats) in self.sandbox.stats().locations {
+            assert_eq!((stats.over_fixed, stats.over_sliding, stats.throttled), (0, 0, 0), "{location} over its limit");
+        }
+        self.app.records.close().await;
+        self.is_finished = true;
+    }
+}
+
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        assert!(
+            self.is_finished || std::thread::panicking(),
+            "a test ends with `finish`, which checks what all promise"
+        );
+    }
+}
