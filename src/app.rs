@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use job_engine::{Backoff, Claiming, FirstMeeting, Hurry, Limit, Pool, PoolConfig, Queue};
+use job_engine::{Backoff, Breaker, Claiming, FirstMeeting, Hurry, Limit, Pool, PoolConfig, Queue};
 use secrecy::ExposeSecret;
 use sync_workers::clock::Clock;
 use sync_workers::ghl;
@@ -30,10 +30,24 @@ pub struct App {
     pub records: Records,
     pub queue: Queue,
     pub metrics: Arc<Metrics>,
-    /// How failed runs are repeated; like the next, of use before the workers start.
+    tuning: Tuning,
+}
+
+/// How patient the workers are. The defaults are for GHL; tests have less time.
+#[derive(Debug, Clone, Copy)]
+pub struct Tuning {
+    /// How failed runs are repeated.
     pub backoff: Backoff,
+    /// When a location counts as broken by its failures.
+    pub breaker: Breaker,
     /// How long a location rests whose token GHL refuses.
     pub broken_hold: Duration,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Self { backoff: Backoff::default(), breaker: Breaker::default(), broken_hold: jobs::BROKEN_HOLD }
+    }
 }
 
 /// Why it can't be built.
@@ -60,11 +74,19 @@ impl App {
     /// # Errors
     /// [`AppError`], which names the setting to look at.
     pub async fn open(config: Config) -> Result<Self, AppError> {
+        Self::open_tuned(config, Tuning::default()).await
+    }
+
+    /// [`App::open`] with another patience.
+    ///
+    /// # Errors
+    /// See [`App::open`].
+    pub async fn open_tuned(config: Config, tuning: Tuning) -> Result<Self, AppError> {
         let clock = Clock::system();
         let records = open_records(&config, &clock).await?;
-        let queue = open_queue(&config, &records, &clock).await?;
+        let queue = open_queue(&config, tuning.breaker, &records, &clock).await?;
         let metrics = Arc::new(Metrics::new(clock.clone())?);
-        Ok(Self { config, clock, records, queue, metrics, backoff: Backoff::default(), broken_hold: jobs::BROKEN_HOLD })
+        Ok(Self { config, clock, records, queue, metrics, tuning })
     }
 
     /// Accepts work.
@@ -91,8 +113,8 @@ impl App {
             ghl: ghl::Client::new(&client, self.metrics.ghl.clone())?,
             vault: Arc::new(vault(&self.config)?),
             clock: self.clock.clone(),
-            backoff: self.backoff,
-            broken_hold: self.broken_hold,
+            backoff: self.tuning.backoff,
+            broken_hold: self.tuning.broken_hold,
             interval: ghl.burst_interval,
             call_timeout: ghl.timeout,
             zones: Zones::default(),
@@ -145,7 +167,7 @@ pub fn vault(config: &Config) -> Result<Vault, AppError> {
     MasterKeys::new(keys).map(Vault::new).ok_or(AppError::NoMasterKey)
 }
 
-async fn open_queue(config: &Config, records: &Records, clock: &Clock) -> Result<Queue, AppError> {
+async fn open_queue(config: &Config, breaker: Breaker, records: &Records, clock: &Clock) -> Result<Queue, AppError> {
     let ghl = &config.ghl;
     let limit = Limit {
         burst: u16::try_from(ghl.burst_limit).unwrap_or(60_000),
@@ -154,7 +176,7 @@ async fn open_queue(config: &Config, records: &Records, clock: &Clock) -> Result
         daily: ghl.daily_limit,
         reserve: RESERVE.min(u16::try_from(ghl.burst_limit / 10).unwrap_or(RESERVE)),
     };
-    let claiming = Claiming::default();
+    let claiming = Claiming { breaker, ..Claiming::default() };
     // Whoever called GHL before this queue had any state may have spent the location's tokens (law 2).
     let quiet = limit.interval + limit.call_timeout + claiming.lease;
     let since = records.last_activity_ms().await?.map(|at| clock.now_ms().saturating_sub(at));

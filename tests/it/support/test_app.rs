@@ -5,13 +5,13 @@
 
 use std::time::Duration;
 
-use clienty_sync::app::{App, Workers, vault};
+use clienty_sync::app::{App, Tuning, Workers, vault};
 use clienty_sync::compare::{self, Mismatch};
 use clienty_sync::config::Config;
 use clienty_sync::sandbox::{Limits, Sandbox, SandboxConfig, SandboxLocation};
 use clienty_sync::triggers;
 use jiff::tz::TimeZone;
-use job_engine::Backoff;
+use job_engine::{Backoff, Breaker};
 use reqwest::Method;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
@@ -111,8 +111,9 @@ impl TestApp {
         settings.extend(database_url.map(|url| ("DATABASE_URL", url)));
         settings.extend(redis_url.map(|url| ("REDIS_URL", url)));
         let settings = settings.into_iter().map(|(name, value)| (name.to_owned(), value));
-        let mut app = App::open(Config::load(None, settings).unwrap()).await.unwrap();
-        (app.backoff, app.broken_hold) = (backoff, broken_hold);
+        let breaker = Breaker { probe_after: Duration::from_millis(200), ..Breaker::default() };
+        let tuning = Tuning { backoff, breaker, broken_hold };
+        let app = App::open_tuned(Config::load(None, settings).unwrap(), tuning).await.unwrap();
         let http = reqwest::Client::new();
         let this = Self { sandbox, app, gate, workers: None, http, is_finished: false, _folder: folder };
         for location in this.sandbox.locations() {

@@ -136,8 +136,8 @@ impl Worker {
 /// second is one event's mistake, for which the lane must not rest. A look at the location itself tells them apart.
 async fn blame(task: &Task<'_>, refused: GhlError) -> JobError {
     if task.permits.left() == 0 {
-        // The spare call went to something else; the next run of the job has it again.
-        return refused.into();
+        // The spare call went to the time zone; the next run of the job has it again.
+        return JobError::OneMoreRun;
     }
     match task.ghl().get_location(task.location()).await {
         // Without the scope to see the location, the token is still one of it.
