@@ -4,6 +4,8 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
+mod chaos;
+mod leases;
 mod servers;
 mod support;
 mod system;

@@ -1,6 +1,7 @@
 //! What tests stand on: servers and programs that live as long as the value that holds them.
 
 pub(crate) mod cluster;
+pub(crate) mod entries;
 pub(crate) mod folder;
 pub(crate) mod leash;
 pub(crate) mod ports;
