@@ -185,7 +185,7 @@ impl Storm {
         let cluster = &mut self.cluster;
         cluster.until_nothing_is_open().await;
         let dead = cluster.jobs(JobState::Dead).await;
-        println!("{} blows, {} dead, faults {:?}", self.blows.len(), dead.len(), cluster.sandbox.stats().faults);
+        println!("{} blows, {} dead; faults {:?}", self.blows.len(), dead.len(), cluster.sandbox.stats().faults);
         let [done, all] = [cluster.count(JobState::Done).await, i64::try_from(events.len()).unwrap()];
         assert_eq!(done + i64::try_from(dead.len()).unwrap(), all, "accepted is done or dead, after {:?}", self.blows);
         assert!(dead.iter().all(|job| job.last_error.is_some()), "{dead:?}");
