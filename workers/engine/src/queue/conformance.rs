@@ -134,6 +134,8 @@ macro_rules! promises {
     };
 }
 
+mod scale;
+
 promises! {
     a_pushed_job_is_claimed_as_it_was_pushed,
     equal_pushes_become_one_run,
