@@ -5,6 +5,7 @@ use std::time::Duration;
 use clienty_sync::sandbox::{Limits, SandboxConfig};
 use serde_json::Value;
 use sync_workers::records::JobState;
+use tokio::time::sleep;
 
 use crate::support::cluster::Cluster;
 use crate::support::entries::{assert_created_once, creations};
@@ -30,6 +31,19 @@ fn all_events(cluster: &Cluster) -> Vec<Value> {
     events
 }
 
+/// Suspends the first worker at a moment when it has begun runs and not ended them.
+async fn hold_still_in_the_midst_of_it(cluster: &Cluster) {
+    loop {
+        cluster.workers[0].suspend();
+        if !cluster.jobs(JobState::Running).await.is_empty() {
+            return;
+        }
+        assert!(cluster.open().await > 0, "all was done before it could be caught in the midst of it");
+        cluster.workers[0].resume();
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
 /// Waits until all is done, and looks at what came of it.
 async fn until_all_is_right(cluster: &Cluster, events: &[Value]) {
     cluster.until_done(i64::try_from(events.len()).unwrap()).await;
@@ -45,8 +59,7 @@ async fn a_worker_that_stood_still_for_longer_than_its_lease_neither_settles_nor
     cluster.send(&events).await;
     cluster.start_worker();
     cluster.until_done(50).await;
-    cluster.workers[0].suspend();
-    assert_ne!(cluster.jobs(JobState::Running).await, [], "it was in the midst of it");
+    hold_still_in_the_midst_of_it(&cluster).await;
     cluster.start_worker();
     until_all_is_right(&cluster, &events).await;
 
@@ -84,6 +97,20 @@ async fn a_redis_that_restarts_empty_loses_no_accepted_event() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_redis_that_restarts_from_its_log_loses_no_accepted_event() {
     redis_restarts_under_work(RedisServer::start_with(&["--appendonly", "yes", "--appendfsync", "everysec"])).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_every_worker_and_redis_lost_in_one_moment_is_found_in_the_ledger() {
+    let mut cluster = Cluster::start(quick(2, 40), &[TIMEOUT]).await;
+    let events = all_events(&cluster);
+    cluster.send(&events).await;
+    cluster.start_worker();
+    cluster.until_done(50).await;
+    hold_still_in_the_midst_of_it(&cluster).await;
+    cluster.workers[0].kill();
+    cluster.redis.flush_all();
+    cluster.start_worker();
+    until_all_is_right(&cluster, &events).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
