@@ -447,6 +447,17 @@ async fn a_lost_state_counts_as_spent(over: Over) {
     assert!(began.elapsed() + Duration::from_millis(50) >= spent);
 }
 
+#[tokio::test]
+async fn a_state_lost_before_the_first_push_counts_as_spent() {
+    let mut bench = Bench::new(Over::Redis { shards: 1 }, 10).await;
+    // As of a gateway that saw no event yet, while workers spent the quota.
+    bench.redis.as_mut().unwrap().flush_all();
+    bench.push(job("lane", "a", Priority::Interactive)).await;
+    let lane = bench.queue.lane("lane").await.unwrap().unwrap();
+    assert_eq!(lane.state, LaneState::Held);
+    assert!(bench.claim_now(1).await.is_empty());
+}
+
 async fn a_released_job_goes_back_to_the_head(over: Over) {
     let bench = Bench::new(over, 10).await;
     for record in ["a", "b"] {
