@@ -4,7 +4,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint fmt servers cargo
+.PHONY: help run test chaos check lint fmt servers cargo
 
 help: ## Tells what can be made
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 14
@@ -15,6 +15,10 @@ run: cargo ## Builds the program and starts the demo: everything in one process,
 
 test: cargo servers lint ## Checks format and lints and runs all tests; installs redis-server and PostgreSQL if missing
 	$(CARGO) test --locked --workspace
+
+# CHAOS_SEED=N repeats one storm, CHAOS_MINUTES=N brews new ones for longer.
+chaos: cargo servers ## Kills, stops, restarts and breaks everything for minutes, and looks what is left
+	CHAOS_MINUTES=$(or $(CHAOS_MINUTES),5) $(CARGO) test --locked --test it chaos -- --nocapture
 
 check: cargo ## Compiles everything without running it
 	$(CARGO) check --locked --workspace --all-targets

@@ -4,9 +4,11 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
+mod chaos;
 mod cli;
 mod http;
 mod jobs;
+mod leases;
 mod servers;
 mod support;
 mod system;

@@ -29,16 +29,21 @@ pub(crate) struct Cluster {
     key: String,
     settings: Vec<(String, String)>,
     http: reqwest::Client,
-    _postgres: PostgresServer,
+    pub(crate) postgres: PostgresServer,
     _folder: Folder,
 }
 
 impl Cluster {
     /// Starts the servers, connects every location of the sandbox, and starts the gateway. `extra` settings are for all programs.
     pub(crate) async fn start(sandbox: SandboxConfig, extra: &[(&str, &str)]) -> Self {
+        Self::start_over(RedisServer::start(), sandbox, extra).await
+    }
+
+    /// As [`Cluster::start`], over a Redis with options of its own.
+    pub(crate) async fn start_over(redis: RedisServer, sandbox: SandboxConfig, extra: &[(&str, &str)]) -> Self {
         let interval = sandbox.limits.interval.as_millis().to_string();
         let sandbox = Sandbox::start(sandbox).await.unwrap();
-        let (redis, postgres, folder) = (RedisServer::start(), PostgresServer::start(), Folder::new("cluster"));
+        let (postgres, folder) = (PostgresServer::start(), Folder::new("cluster"));
         let mut settings: Vec<(String, String)> = [
             ("REDIS_URL", redis.url()),
             ("DATABASE_URL", postgres.url()),
@@ -62,7 +67,7 @@ impl Cluster {
             key: String::new(),
             settings,
             http: reqwest::Client::new(),
-            _postgres: postgres,
+            postgres,
             _folder: folder,
         };
         cluster.connect_locations();
@@ -80,11 +85,19 @@ impl Cluster {
         }
     }
 
-    fn start_gateway(&mut self) {
+    /// Starts the gateway, or another one in place of a killed one, at another address.
+    pub(crate) fn start_gateway(&mut self) {
         let mut gateway = Program::start(clienty_sync(&["gateway"], &self.settings()));
         let line = gateway.wait_for_line("the gateway is up at http://");
         self.address = Some(line.rsplit('/').next().unwrap().parse().unwrap());
         self.gateway = Some(gateway);
+    }
+
+    /// `kill -9` of the gateway, whatever it is about to answer.
+    pub(crate) fn kill_gateway(&mut self) {
+        if let Some(mut gateway) = self.gateway.take() {
+            gateway.kill();
+        }
     }
 
     pub(crate) fn start_worker(&mut self) {
@@ -113,6 +126,16 @@ impl Cluster {
             let (status, body) = (answer.status(), answer.text().await.unwrap());
             assert_eq!(status.as_u16(), 202, "{body}");
         }
+    }
+
+    /// Sends events, and tells whether they were accepted. If not, nobody knows what became of them: nobody answered, or a failure was told.
+    pub(crate) async fn try_send(&self, events: &[Value]) -> bool {
+        let url = format!("http://{}/v1/events", self.address.unwrap());
+        let answer = self.http.post(url).bearer_auth(&self.key).json(events).send().await;
+        let Ok(answer) = answer else { return false };
+        let status = answer.status();
+        assert!(!status.is_client_error(), "{status}: {:?}", answer.text().await);
+        status.as_u16() == 202
     }
 
     /// The ids of a location's seeded contacts.
@@ -151,6 +174,23 @@ impl Cluster {
         while self.count(JobState::Done).await < count {
             let dead = self.jobs(JobState::Dead).await;
             assert!(dead.is_empty(), "{} are dead: {:?}", dead.len(), dead[0].last_error);
+            if Instant::now() > deadline {
+                panic!("{:?}\n{}", self.records.job_counts().await, self.output());
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Rows of the ledger that still owe work.
+    pub(crate) async fn open(&self) -> i64 {
+        let counts = self.records.job_counts().await.unwrap();
+        counts.into_iter().filter(|(state, _)| !matches!(state, JobState::Done | JobState::Dead)).map(|(_, n)| n).sum()
+    }
+
+    /// Waits until every accepted event is done or dead.
+    pub(crate) async fn until_nothing_is_open(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.open().await > 0 {
             if Instant::now() > deadline {
                 panic!("{:?}\n{}", self.records.job_counts().await, self.output());
             }

@@ -18,9 +18,10 @@ use super::wait_until;
 pub(crate) struct PostgresServer {
     port: u16,
     binaries: PathBuf,
+    user: Unprivileged,
     // Declared before the folder, so it ends before its data goes.
-    _process: Leashed,
-    _folder: Folder,
+    process: Leashed,
+    folder: Folder,
 }
 
 impl PostgresServer {
@@ -42,26 +43,29 @@ impl PostgresServer {
         assert!(made.status.success(), "initdb failed: {}", String::from_utf8_lossy(&made.stderr));
 
         let port = free_port();
-        let log_file = folder.path().join("log");
-        let log = File::create(&log_file).unwrap();
-        let mut command = user.command(&binaries.join("postgres"));
-        command.arg("-D").arg(&data).arg("-k").arg(folder.path()).args(["-p", &port.to_string()]);
-        for option in ["listen_addresses=127.0.0.1", "fsync=off", "full_page_writes=off", "max_connections=300"] {
-            command.args(["-c", option]);
-        }
-        command.current_dir(folder.path()).stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
-        // QUIT is its immediate shutdown, which leaves no shared memory behind, as KILL would.
-        let mut process = Leashed::start(command, "QUIT");
+        let process = launch(&user, &binaries, &folder, port);
+        let mut server = Self { port, binaries, user, process, folder };
+        server.wait_ready();
+        server
+    }
 
-        let told = || fs::read_to_string(&log_file).unwrap_or_default();
+    /// Ends it at once, with every connection broken off, and starts it again on the same port and data.
+    pub(crate) fn restart(&mut self) {
+        self.process.end(IMMEDIATELY);
+        self.process = launch(&self.user, &self.binaries, &self.folder, self.port);
+        self.wait_ready();
+    }
+
+    fn wait_ready(&mut self) {
+        let log = self.folder.path().join("log");
+        let told = || fs::read_to_string(&log).unwrap_or_default();
         let is_ready = || {
-            let ended = process.has_ended();
+            let ended = self.process.has_ended();
             assert!(ended.is_none(), "postgres ended at once ({ended:?}):\n{}", told());
-            let mut asked = Command::new(binaries.join("pg_isready"));
-            asked.args(["-q", "-h", "127.0.0.1", "-p", &port.to_string()]).status().unwrap().success()
+            let mut asked = Command::new(self.binaries.join("pg_isready"));
+            asked.args(["-q", "-h", "127.0.0.1", "-p", &self.port.to_string()]).status().unwrap().success()
         };
         wait_until("PostgreSQL takes connections", is_ready, told);
-        Self { port, binaries, _process: process, _folder: folder }
     }
 
     /// The URL of the database that every cluster has.
@@ -84,6 +88,20 @@ impl PostgresServer {
     }
 }
 
+/// QUIT is its immediate shutdown, which leaves no shared memory behind, as KILL would.
+const IMMEDIATELY: &str = "QUIT";
+
+fn launch(user: &Unprivileged, binaries: &Path, folder: &Folder, port: u16) -> Leashed {
+    let log = File::create(folder.path().join("log")).unwrap();
+    let mut command = user.command(&binaries.join("postgres"));
+    command.arg("-D").arg(folder.path().join("data")).arg("-k").arg(folder.path()).args(["-p", &port.to_string()]);
+    for option in ["listen_addresses=127.0.0.1", "fsync=off", "full_page_writes=off", "max_connections=300"] {
+        command.args(["-c", option]);
+    }
+    command.current_dir(folder.path()).stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
+    Leashed::start(command, IMMEDIATELY)
+}
+
 /// Where PostgreSQL's programs are. Debian keeps them off the PATH, in a folder for each version.
 fn binaries() -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -103,6 +121,7 @@ fn binaries() -> PathBuf {
 }
 
 /// Who PostgreSQL runs as: `None` for whoever runs the tests, else a user and a group by number.
+#[derive(Debug)]
 struct Unprivileged(Option<(String, String)>);
 
 impl Unprivileged {

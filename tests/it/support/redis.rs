@@ -50,6 +50,11 @@ impl RedisServer {
         let () = redis::cmd("SCRIPT").arg("FLUSH").query(&mut connection).unwrap();
     }
 
+    /// Breaks off every connection, as a network does.
+    pub(crate) fn drop_connections(&self) {
+        let () = redis::cmd("CLIENT").arg("KILL").arg("TYPE").arg("normal").exec(&mut self.connection()).unwrap();
+    }
+
     /// `kill -9`: what it has not written is lost.
     pub(crate) fn kill(&mut self) {
         self.process.end("KILL");

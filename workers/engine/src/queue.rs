@@ -138,6 +138,8 @@ impl Queue {
         let mut drivers = Vec::new();
         for number in 0..shards.max(1) {
             let shard = redis::RedisShard::new(&client, prefix, number, limit, claiming, meeting).await?;
+            // Met now: state that is lost later was there, also for a process that asks for nothing until then.
+            shard.heartbeat(&[]).await?;
             drivers.push(Driver::Redis(Box::new(shard)));
         }
         Ok(Self::over(drivers, limit, claiming))

@@ -56,6 +56,10 @@ const SQLITE_SETTINGS: &str = "
     pragma foreign_keys = on;
 ";
 
+/// A process that stands still in the midst of a transaction keeps its locks, and all others wait for them. PostgreSQL ends that
+/// transaction long before the process' lease is over; between two statements lies no work of ours that takes so long.
+const POSTGRES_SETTINGS: &str = "set idle_in_transaction_session_timeout = '5s'";
+
 /// How the database is used.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -100,9 +104,8 @@ impl Records {
             .acquire_timeout(options.acquire_timeout)
             .after_connect(move |connection, _| {
                 Box::pin(async move {
-                    if sqlite {
-                        sqlx::raw_sql(SQLITE_SETTINGS).execute(connection).await?;
-                    }
+                    let settings = if sqlite { SQLITE_SETTINGS } else { POSTGRES_SETTINGS };
+                    sqlx::raw_sql(settings).execute(connection).await?;
                     Ok(())
                 })
             })

@@ -17,8 +17,11 @@ use crate::records::{JobState, OpenJob, Records, RecordsError};
 const ROUND: Duration = Duration::from_secs(30);
 /// Rows younger than this are on their way to the queue.
 const GRACE: Duration = Duration::from_secs(15);
-/// A run older than this is nobody's: its worker's lease ended long ago and the queue would have given the job on.
-const SILENT_RUN: Duration = Duration::from_secs(300);
+/// A run older than this may be nobody's: a queue that lost its state while no worker was there to see it knows nothing of the run. Where
+/// the queue does know of it, the push leads to one more run, which finds nothing owed and calls nobody.
+const SILENT_RUN: Duration = Duration::from_secs(30);
+/// Until a sweep after a loss is tried again that broke off.
+const AGAIN: Duration = Duration::from_secs(2);
 const PAGE: i64 = 500;
 
 /// Sweeps until it is aborted.
@@ -33,14 +36,16 @@ pub async fn run(records: Records, queue: Queue, clock: Clock) {
             }
         });
     }
+    let mut everything = false;
     loop {
-        let everything = tokio::select! {
-            () = lost.notified() => true,
-            () = sleep(ROUND) => false,
-        };
+        tokio::select! {
+            () = lost.notified() => everything = true,
+            () = sleep(if everything { AGAIN } else { ROUND }) => {}
+        }
         let (grace, silent) = if everything { (Duration::ZERO, Duration::ZERO) } else { (GRACE, SILENT_RUN) };
-        if let Err(error) = sweep(&records, &queue, &clock, grace, silent).await {
-            tracing::warn!(error, "a sweep broke off; the next one begins anew");
+        match sweep(&records, &queue, &clock, grace, silent).await {
+            Ok(_) => everything = false,
+            Err(error) => tracing::warn!(error, "a sweep broke off; the next one begins anew"),
         }
     }
 }

@@ -136,6 +136,8 @@ macro_rules! promises {
     };
 }
 
+mod scale;
+
 promises! {
     a_pushed_job_is_claimed_as_it_was_pushed,
     equal_pushes_become_one_run,
@@ -451,6 +453,17 @@ async fn a_lost_state_counts_as_spent(over: Over) {
     assert!(losses.iter().any(|loss| loss.has_changed().unwrap()), "the loss is told");
     bench.claim(1).await;
     assert!(began.elapsed() + Duration::from_millis(50) >= spent);
+}
+
+#[tokio::test]
+async fn a_state_lost_before_the_first_push_counts_as_spent() {
+    let mut bench = Bench::new(Over::Redis { shards: 1 }, 10).await;
+    // As of a gateway that saw no event yet, while workers spent the quota.
+    bench.redis.as_mut().unwrap().flush_all();
+    bench.push(job("lane", "a", Priority::Interactive)).await;
+    let lane = bench.queue.lane("lane").await.unwrap().unwrap();
+    assert_eq!(lane.state, LaneState::Held);
+    assert!(bench.claim_now(1).await.is_empty());
 }
 
 async fn a_released_job_goes_back_to_the_head(over: Over) {

@@ -81,7 +81,10 @@ async fn push<E: Push>(task: &Task<'_>, row: &EntryRow<E>) -> Result<Outcome<E>,
     }
     match row.doc.change(task.ghl(), contact, id, base).await {
         Ok(Some(entry)) => Ok(Outcome::Holds { id: id.clone(), entry }),
-        Ok(None) => Ok(Outcome::Unchanged),
+        Ok(None) if row.doc == *base => Ok(Outcome::Unchanged),
+        // What is left to differ is GHL's to say, such as when an adopted entry was created. A row that stayed different would count as
+        // edited for ever, and no pull would change it again.
+        Ok(None) => Ok(Outcome::Holds { id: id.clone(), entry: base.clone() }),
         // Deleted in GHL while it was edited here: the deletion stands.
         Err(GhlError::Gone { what: Subject::Contact }) => Ok(Outcome::ContactGone),
         Err(GhlError::Gone { .. }) => Ok(Outcome::Nothing),

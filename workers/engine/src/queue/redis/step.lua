@@ -10,7 +10,7 @@
 -- that came too late, then the claimed envelopes.
 -- Invariant: a job settles only with the epoch it was claimed with (law 5); tokens taken never exceed the burst within
 -- one interval of the last response (law 2).
-local LIMIT_DUE, LIMIT_LANES = 100, 200
+local LIMIT_DUE, LIMIT_LANES, LIMIT_REPLACED = 100, 200, 100
 local late = {}
 
 local function put_aside_for_other_clients(m, remaining, returned_at_claim)
@@ -127,13 +127,15 @@ local function settle_all(first)
   flush()
 end
 
+-- Returns how many jobs the lease was for.
 local function fire_lease(epoch)
   local slots = call('HGET', H, 'B' .. epoch)
   call('HDEL', H, 'B' .. epoch)
-  if not slots then return end
-  local at = 1
+  if not slots then return 0 end
+  local at, jobs = 1, 0
   while at <= #slots do
     local slot
+    jobs = jobs + 1
     slot, at = unpack_('>Hc0', slots, at)
     local running = call('HGET', H, 'R' .. slot)
     if running and (unpack_('>d', running)) == tonumber(epoch) then
@@ -151,6 +153,7 @@ local function fire_lease(epoch)
       end
     end
   end
+  return jobs
 end
 
 local function fire_scheduled(stored, score)
@@ -183,18 +186,24 @@ end
 
 local function fire_due()
   local due = call('ZRANGEBYSCORE', TIMER, '-inf', now, 'WITHSCORES', 'LIMIT', 0, LIMIT_DUE)
+  local fired = 0
   for i = 1, #due, 2 do
+    -- A lease is worth its jobs: many workers can die in one moment.
+    if fired >= LIMIT_DUE then return end
+    fired = fired + 1
     local kind, rest = sub(due[i], 1, 1), sub(due[i], 2)
     call('ZREM', TIMER, due[i])
     if kind == 'J' then fire_scheduled(rest, text(tonumber(due[i + 1])))
     elseif kind == 'L' then fire_lane(rest)
-    elseif kind == 'B' then fire_lease(rest)
+    elseif kind == 'B' then fired = fired + fire_lease(rest)
     else fire_tokens(rest) end
   end
 end
 
 local epoch = nil
 local claimed, slots = {}, {}
+-- Entries passed over, since a more urgent one of their key ran in their place.
+local replaced = 0
 
 local function claim_epoch()
   if epoch then return epoch end
@@ -243,6 +252,7 @@ local function serve_class(m, class, most)
     end
     gone = i
   end
+  replaced = replaced + gone - #taken
   if gone > 0 then call('LPOP', list, gone) end
   if #taken > 0 then variadic('HDEL', index, taken) end
   -- An empty list is not there: the count can't drift.
@@ -254,7 +264,7 @@ end
 local function serve(m, most, hottest)
   thaw(m)
   turn_day(m)
-  while most > 0 do
+  while most > 0 and replaced < LIMIT_REPLACED do
     local class = (m.w0 > 0 and 0) or (m.w1 > 0 and 1) or (m.w2 > 0 and 2)
     if not class or (hottest and class > 0) then return end
     local taken, broke = serve_class(m, class, most)
@@ -268,7 +278,7 @@ end
 
 local function claim(most)
   local visited = 0
-  while #claimed < most and visited < LIMIT_LANES do
+  while #claimed < most and visited < LIMIT_LANES and replaced < LIMIT_REPLACED do
     -- No more lanes than are needed if each gives a full turn: what is popped is visited.
     local wanted = math.ceil((most - #claimed) / TURN)
     local hot = true

@@ -1,0 +1,140 @@
+//! What many jobs may cost: no step touches more than a fixed number of entries (law 10), and all of them run all the same.
+//!
+//! Entries are counted, not milliseconds: a count is the same on every machine.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use super::redis_server::RedisServer;
+use super::{Bench, INTERVAL, Over, Priority, Step, Wait, claiming, job, limit, permits};
+use crate::job::{Job, NewJob};
+use crate::limit::{Claiming, FirstMeeting};
+use crate::queue::{Queue, Settlement};
+use crate::verdict::Verdict;
+
+promises! {
+    a_step_claims_at_most_its_batch_however_many_wait,
+    scheduled_jobs_that_are_due_at_once_all_run,
+}
+
+const BATCH: usize = 32;
+/// Entries that one step fires or passes over, by `step.lua`.
+const MOST: u32 = 100;
+/// More than any test here spends.
+const BURST: u16 = 60_000;
+
+async fn a_step_claims_at_most_its_batch_however_many_wait(over: Over) {
+    let bench = Bench::new(over, BURST).await;
+    let crowd: Vec<_> = (0..5000).map(|n| job(&lane(n), &n.to_string(), Priority::Realtime)).collect();
+    bench.queue.push(&crowd).await.unwrap();
+    for shard in 0..bench.queue.shards() {
+        let stepped = bench.step(shard, Step { claim: BATCH, ..Step::default() }).await;
+        assert_eq!(stepped.jobs.len(), BATCH);
+        assert_eq!(stepped.wait, Wait::More);
+    }
+}
+
+async fn scheduled_jobs_that_are_due_at_once_all_run(over: Over) {
+    const JOBS: usize = 20_000;
+    let bench = Bench::new(over, BURST).await;
+    bench.queue.push(&(0..JOBS).map(scheduled).collect::<Vec<_>>()).await.unwrap();
+    let mut ran = HashSet::new();
+    while ran.len() < JOBS {
+        // It panics when nothing will ever become runnable.
+        let claimed = bench.claim(200).await;
+        let records: Vec<_> = claimed.iter().map(|job| job.key.record.clone()).collect();
+        let shard = bench.queue.shard_of(&claimed[0].key.lane);
+        let settlements = claimed.into_iter().map(done).collect();
+        let late = bench.step(shard, Step { settlements, ..Step::default() }).await.late;
+        for (position, record) in records.into_iter().enumerate() {
+            // What came too late on a busy machine runs again.
+            assert!(late.contains(&position) || ran.insert(record), "nothing is done twice");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_step_fires_a_bounded_number_of_due_jobs() {
+    let bench = Bench::new(Over::Redis { shards: 1 }, BURST).await;
+    let crowd: Vec<_> =
+        (0..1000).map(|n| NewJob { delay: DELAY, ..job("lane", &n.to_string(), Priority::Bulk) }).collect();
+    bench.queue.push(&crowd).await.unwrap();
+    tokio::time::sleep(DELAY * 2).await;
+    let mut before = waiting(&bench).await;
+    while before < 1000 {
+        let stepped = bench.step(0, Step::default()).await;
+        let now = waiting(&bench).await;
+        assert!(now > before && now - before <= MOST, "a step fired {} of them", now - before);
+        assert_eq!(stepped.wait, Wait::More);
+        before = now;
+    }
+}
+
+#[tokio::test]
+async fn the_jobs_of_many_dead_workers_come_back_in_small_steps() {
+    const WORKERS: u32 = 20;
+    // Long enough that no lease ends before the last claim, on a slow machine too.
+    let lease = Duration::from_secs(2);
+    let redis = RedisServer::start();
+    let claiming = Claiming { lease, ..claiming() };
+    let queue = Queue::redis(&redis.url(), "test", 1, limit(BURST), claiming, FirstMeeting::Unspent).await.unwrap();
+    let bench = Bench { queue, redis: Some(redis) };
+    let all = WORKERS * u32::try_from(BATCH).unwrap();
+    let crowd: Vec<_> = (0..all).map(|n| job("lane", &n.to_string(), Priority::Realtime)).collect();
+    bench.queue.push(&crowd).await.unwrap();
+    for _ in 0..WORKERS {
+        assert_eq!(bench.step(0, Step { claim: BATCH, ..Step::default() }).await.jobs.len(), BATCH);
+    }
+    tokio::time::sleep(lease + Duration::from_millis(1)).await;
+    let mut before = 0;
+    while before < all {
+        bench.step(0, Step::default()).await;
+        let now = waiting(&bench).await;
+        // A lease is not split.
+        assert!(now > before && now - before < MOST + u32::try_from(BATCH).unwrap(), "{} came back", now - before);
+        before = now;
+    }
+}
+
+#[tokio::test]
+async fn replaced_entries_are_passed_over_in_small_steps() {
+    const JOBS: u32 = 2000;
+    let bench = Bench::new(Over::Redis { shards: 1 }, BURST).await;
+    for priority in [Priority::Bulk, Priority::Interactive] {
+        let crowd: Vec<_> = (0..JOBS).map(|n| job("lane", &n.to_string(), priority)).collect();
+        bench.queue.push(&crowd).await.unwrap();
+    }
+    let (mut before, mut claimed) = (waiting(&bench).await, 0);
+    assert_eq!(before, 2 * JOBS, "the bulk entries are still there, and count for nothing");
+    let mut ended = Vec::new();
+    while before > 0 {
+        let settlements = ended.drain(..).map(done).collect();
+        let stepped = bench.step(0, Step { settlements, claim: BATCH, ..Step::default() }).await;
+        claimed += stepped.jobs.len();
+        ended = stepped.jobs;
+        let now = waiting(&bench).await;
+        let passed = before - now - u32::try_from(ended.len()).unwrap();
+        assert!(passed <= MOST + 4, "a step passed over {passed}");
+        before = now;
+    }
+    assert_eq!(claimed, usize::try_from(JOBS).unwrap());
+}
+
+const DELAY: Duration = INTERVAL.checked_div(8).expect("8 is not 0");
+
+fn lane(n: usize) -> String {
+    format!("lane {}", n % 100)
+}
+
+fn scheduled(n: usize) -> NewJob {
+    NewJob { delay: DELAY, ..job(&lane(n), &n.to_string(), Priority::Realtime) }
+}
+
+fn done(job: Job) -> Settlement {
+    let permits = permits(&job, 0);
+    Settlement { job, verdict: Verdict::Done, permits }
+}
+
+async fn waiting(bench: &Bench) -> u32 {
+    bench.queue.lane("lane").await.unwrap().unwrap().waiting.iter().sum()
+}
