@@ -58,11 +58,11 @@ def rust(name, *words):
 
 
 PEERS = [
-    Contestant("apalis-redis", rust("apalis", "safe"), "batches of 100", version=crate("apalis-redis")),
+    Contestant("apalis-redis", rust("apalis", "safe"), "batches of 100, polled each ms", version=crate("apalis-redis")),
     Contestant(
         "apalis-redis, bare",
         rust("apalis", "bare"),
-        "batches of 100; locks, results and events off: no guarantees",
+        "batches of 100, polled each ms; locks, results and events off: no guarantees",
         version=crate("apalis-redis"),
     ),
     Contestant(

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 
 from server import Server
@@ -50,7 +51,9 @@ class Workers:
 
     def signal(self, number):
         for process in self.processes:
-            os.killpg(process.pid, number)
+            # One that ended by itself is told of where it is waited for.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, number)
 
     def wait_for(self, enough, seconds):
         """Listens until `enough()`, for so many seconds at most. Returns when the last word came, None where none did."""
@@ -63,10 +66,11 @@ class Workers:
                 if dead:
                     raise RuntimeError(f"a worker ended with {dead}")
                 return heard
-            if words[0] == "done":
-                self.done[number] = int(words[1])
-            elif words[0] == "late":
-                self.late.append(int(words[1]) / 1e6)
+            match words:
+                case ["done", jobs]:
+                    self.done[number] = int(jobs)
+                case ["late", nanoseconds]:
+                    self.late.append(int(nanoseconds) / 1e6)
         return heard
 
     def cpu(self):

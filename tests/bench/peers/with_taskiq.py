@@ -13,7 +13,7 @@ AT_ONCE = 100
 counter = contest.Counter()
 url, pushing = contest.role()
 # The stream is created by whoever comes first, and read from its start.
-broker = RedisStreamBroker(url, consumer_id="0", xread_block=1000)
+broker = RedisStreamBroker(url, consumer_id="0", xread_block=1000, socket_timeout=30)
 
 
 @broker.task(task_name="nothing")

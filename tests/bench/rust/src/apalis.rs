@@ -1,8 +1,12 @@
 //! apalis-redis. The first word is `safe` (as it comes, in batches of 100) or `bare` (its locks, results and events off as well).
 
+use std::task::Poll;
+use std::time::Duration;
+
 use apalis::prelude::*;
 use apalis_redis::{Config, RedisStorage};
 use bench::{Result, Role, Work};
+use futures_util::Stream;
 
 #[tokio::main]
 async fn main() -> Result {
@@ -14,6 +18,7 @@ async fn main() -> Result {
     match role {
         Role::Work => {
             let name = format!("bench-{}", std::process::id());
+            let storage = storage.poll_with_stream(each_millisecond());
             WorkerBuilder::new(name).backend(storage).build(run).run().await?;
             Ok(())
         }
@@ -25,6 +30,17 @@ async fn main() -> Result {
             .await
         }
     }
+}
+
+/// Wakes the worker, which else looks for jobs once a heartbeat. Its own `poll_with_interval` stalls when the interval ends while it
+/// fetches: it takes the tick and asks for no other. So this asks until there is none to take.
+fn each_millisecond() -> impl Stream<Item = ()> + Unpin + Send {
+    let mut ticks = tokio::time::interval(Duration::from_millis(1));
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    futures_util::stream::poll_fn(move |context| {
+        while ticks.poll_tick(context).is_ready() {}
+        Poll::Pending
+    })
 }
 
 async fn run(work: Work) -> std::result::Result<(), BoxDynError> {
