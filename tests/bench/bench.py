@@ -21,7 +21,7 @@ from measure import Size, floor, measure
 RESULTS = Path(os.environ.get("BENCH_RESULTS", Path(__file__).parent / "results"))
 QUICK = bool(os.environ.get("QUICK"))
 REPETITIONS = 1 if QUICK else 3
-SIZE = Size(20_000, 50, 0.5, 1) if QUICK else Size(100_000, 150, 2, 3)
+SIZE = Size(20_000, 50, 0.5, 1) if QUICK else Size(100_000, 150, 1.5, 2.5)
 
 
 def main(words):
@@ -36,7 +36,7 @@ def main(words):
             try:
                 measured[one.name].append(measure(one, SIZE))
             except (RuntimeError, subprocess.TimeoutExpired) as error:
-                print(f"    failed: {error}", file=sys.stderr)
+                print(f"  failed: {error}", file=sys.stderr)
                 missing[one.name] = f"failed in repetition {repetition + 1}: {error}"
     result = {
         "machine": machine(),

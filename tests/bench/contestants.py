@@ -20,6 +20,7 @@ class Contestant:
     lanes: int = 100
     aof: bool = False
     version: str = ""
+    most: int = 1_000_000  # Waiting jobs that it can bear.
     ours: bool = False
 
     def missing(self):
@@ -46,7 +47,7 @@ def pypi(name):
 def ours(lanes, aof=False):
     name = f"this engine, {lanes:,} lane{'s' if lanes > 1 else ''}{', AOF' if aof else ''}"
     note = "limiter, leases, fairness, coalescing; batches of 32, a lane's turn of 4, 256 at once"
-    return Contestant(name, (str(BINARIES / "engine"),), note, lanes, aof, crate("job-engine"), True)
+    return Contestant(name, (str(BINARIES / "engine"),), note, lanes, aof, crate("job-engine"), ours=True)
 
 
 def python(module):
@@ -57,14 +58,13 @@ def rust(name, *words):
     return str(BINARIES / name), *words
 
 
+def apalis(name, mode, note):
+    return Contestant(name, rust("apalis", mode), note, version=crate("apalis-redis"), most=7_000)
+
+
 PEERS = [
-    Contestant("apalis-redis", rust("apalis", "safe"), "batches of 100, polled each ms", version=crate("apalis-redis")),
-    Contestant(
-        "apalis-redis, bare",
-        rust("apalis", "bare"),
-        "batches of 100, polled each ms; locks, results and events off: no guarantees",
-        version=crate("apalis-redis"),
-    ),
+    apalis("apalis-redis", "safe", "batches of 100, polled each ms; 7,000 jobs, since it jams for good above 8,000"),
+    apalis("apalis-redis, bare", "bare", "the same with locks, results and events off: no guarantees"),
     Contestant(
         "rusty-sidekiq", rust("sidekiq"), "64 workers; loses what a dead process held", version=crate("rusty-sidekiq")
     ),

@@ -133,14 +133,15 @@ class Run:
     def fill(self):
         """Fills the queue while the workers are stopped, one by one and in batches."""
         self.workers.signal(signal.SIGSTOP)
-        before = self.memory()
-        single, seconds = self.push("single", self.size.jobs // 5, self.size.push_seconds / 2)
-        figures = {"enqueue": single / seconds}
-        batched, seconds = self.push("batch", self.size.jobs - single, self.size.push_seconds)
-        figures["enqueue_batched"] = batched / seconds
-        figures["waiting_bytes"] = (self.memory() - before) / (single + batched)
-        self.empty_memory = before
-        return figures
+        self.empty_memory = self.memory()
+        jobs = min(self.size.jobs, self.contestant.most)
+        single, single_seconds = self.push("single", jobs // 5, self.size.push_seconds / 2)
+        batched, batched_seconds = self.push("batch", jobs - single, self.size.push_seconds)
+        return {
+            "enqueue": single / single_seconds,
+            "enqueue_batched": batched / batched_seconds,
+            "waiting_bytes": (self.memory() - self.empty_memory) / (single + batched),
+        }
 
     def drain(self):
         """Lets the workers go on; timed to the last job, or to where the time was up."""
@@ -181,11 +182,10 @@ def measure(contestant, size):
             run.warm_up()
             if processes == 1:
                 picks = run.pick_up()
-            filled, drained = run.fill(), run.drain()
-            if processes == 1:
-                figures = filled | drained
+                figures = run.fill() | run.drain()
             else:
-                figures["drain_two"] = drained["drain"]
+                run.fill()
+                figures["drain_two"] = run.drain()["drain"]
     return figures, picks
 
 
