@@ -7,7 +7,7 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
 BINARIES = Path(os.environ.get("BENCH_BINARIES", HERE / "rust/target/release"))
 PYTHON = str(HERE / ".venv/bin/python")
 

@@ -105,7 +105,10 @@ class Run:
         """Pushes, and returns the jobs and the seconds."""
         plan = [how, self.pushed, jobs, self.contestant.lanes, seconds]
         process = start([*self.contestant.command, self.server.url, "push", *map(str, plan)])
-        said = process.communicate(timeout=seconds + PATIENCE)[0].split()
+        try:
+            said = process.communicate(timeout=seconds + PATIENCE)[0].split()
+        finally:
+            process.kill()
         if process.returncode or said[0] != "pushed":
             raise RuntimeError(f"the push ended with {process.returncode}")
         self.pushed += int(said[1])
