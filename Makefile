@@ -27,14 +27,16 @@ fmt: cargo ## Formats the code
 	$(CARGO) fmt --all
 
 BENCH := tests/bench
+# Not --locked: the engine's dependencies change without this workspace, which then adds what it lacks.
+BENCH_BUILD := $(CARGO) build --release --manifest-path $(BENCH)/rust/Cargo.toml --target-dir $(BENCH)/rust/target
 
 bench: cargo servers ## Measures the engine beside other job queues; QUICK=1 takes a look in two minutes
-	$(CARGO) build --locked --release --manifest-path $(BENCH)/rust/Cargo.toml --target-dir $(BENCH)/rust/target --bin engine
+	$(BENCH_BUILD) --bin engine
 	$(BENCH)/bench.py
 
 # What can't be installed is named in the table as missing, so no failure ends this.
 bench-peers: cargo ## Installs the job queues that `make bench` measures the engine beside
-	-$(CARGO) build --locked --release --manifest-path $(BENCH)/rust/Cargo.toml --target-dir $(BENCH)/rust/target --features peers
+	-$(BENCH_BUILD) --features peers
 	-npm ci --prefix $(BENCH) --no-audit --no-fund
 	-python3 -m venv $(BENCH)/.venv && $(BENCH)/.venv/bin/pip install --quiet --requirement $(BENCH)/requirements.txt
 

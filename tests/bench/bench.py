@@ -3,6 +3,8 @@
 
     bench.py [NAME...]      only the contestants whose name contains one of these words
     QUICK=1 bench.py        a look in two minutes: one repetition, fewer jobs
+
+BENCH_NOTE is a sentence to print beside the machine; BENCH_RESULTS a folder to write into instead of ./results.
 """
 
 import datetime
@@ -29,6 +31,7 @@ def main(words):
     missing = {one.name: why for one in chosen if (why := one.missing())}
     running = [one for one in chosen if one.name not in missing]
     measured = {one.name: [] for one in running}
+    before = machine()
     # One after the other in each repetition, so that a slow minute of the machine meets all of them.
     for repetition in range(REPETITIONS):
         for one in running:
@@ -39,7 +42,7 @@ def main(words):
                 print(f"  failed: {error}", file=sys.stderr)
                 missing[one.name] = f"failed in repetition {repetition + 1}: {error}"
     result = {
-        "machine": machine(),
+        "machine": before | {"load_after": os.getloadavg()[0]},
         "jobs": SIZE.jobs,
         "repetitions": REPETITIONS,
         "reference": REFERENCE,

@@ -1,14 +1,13 @@
 """Who is measured, in which client, with which settings."""
 
 import json
-import os
 import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-BINARIES = Path(os.environ.get("BENCH_BINARIES", HERE / "rust/target/release"))
+BINARIES = HERE / "rust/target/release"
 PYTHON = str(HERE / ".venv/bin/python")
 
 

@@ -26,7 +26,8 @@ def markdown(result, plot):
         "# Side by side",
         "",
         f"{machine['when']}, {machine['processors']} × {machine['model']}, Redis {machine['redis']}, load "
-        f"{machine['load_before']:.1f} before. {machine['note']}".rstrip(),
+        f"{machine['load_before']:.1f} before and {machine['load_after']:.1f} after. {machine['note']}".rstrip(),
+        "",
         f"Up to {result['jobs']:,} no-op jobs, medians of {result['repetitions']}. [What is measured](../README.md)",
         "",
         f"![]({plot})",

@@ -7,7 +7,7 @@ from celery import Celery
 import contest
 
 counter = contest.Counter()
-app = Celery("bench", broker=os.environ.get("BENCH_URL"))
+app = Celery("bench")
 app.conf.update(
     task_acks_late=True,
     task_ignore_result=True,
