@@ -11,6 +11,7 @@ import datetime
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -94,4 +95,6 @@ def write(result):
 
 
 if __name__ == "__main__":
+    # So that servers and workers, which are in sessions of their own, end with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     main(sys.argv[1:])
