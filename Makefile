@@ -4,10 +4,10 @@ SHELL := /bin/bash
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help run test chaos check lint fmt servers cargo
+.PHONY: help run test chaos check lint fmt bench bench-peers servers cargo
 
 help: ## Tells what can be made
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 14
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 18
 
 # The dev profile: the demo is limited by GHL's pace, not by the processor, and a release build takes several times as long.
 run: cargo ## Builds the program and starts the demo: everything in one process, with a sandbox for GHL
@@ -29,6 +29,20 @@ lint: cargo
 
 fmt: cargo ## Formats the code
 	$(CARGO) fmt --all
+
+BENCH := tests/bench
+# Not --locked: the engine's dependencies change without this workspace, which then adds what it lacks.
+BENCH_BUILD := $(CARGO) build --release --manifest-path $(BENCH)/rust/Cargo.toml --target-dir $(BENCH)/rust/target
+
+bench: cargo servers ## Measures the engine beside other job queues; QUICK=1 takes a look in two minutes
+	$(BENCH_BUILD) --bin engine
+	$(BENCH)/bench.py
+
+# What can't be installed is named in the table as missing, so no failure ends this.
+bench-peers: cargo ## Installs the job queues that `make bench` measures the engine beside
+	-$(BENCH_BUILD) --features peers
+	-npm ci --prefix $(BENCH) --no-audit --no-fund
+	-python3 -m venv $(BENCH)/.venv && $(BENCH)/.venv/bin/pip install --quiet --requirement $(BENCH)/requirements.txt
 
 servers:
 	@tests/install-servers

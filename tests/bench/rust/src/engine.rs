@@ -1,0 +1,64 @@
+//! This repository's engine with everything on: each job takes a token and spends its permit, under a lease, lane by lane.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bench::{Result, Role, Work};
+use job_engine::{
+    Claiming, FirstMeeting, Handler, Job, Key, Limit, NewJob, Permits, Pool, PoolConfig, Priority, Queue, Verdict,
+};
+
+struct Nothing;
+
+impl Handler for Nothing {
+    async fn run(&self, job: Job, permits: Permits) -> Verdict {
+        let sent = <[u8; 8]>::try_from(&job.payload[..]).map_or(0, u64::from_be_bytes);
+        let call = permits.take();
+        Work { lane: job.key.lane, record: job.key.record, sent }.run();
+        drop(call);
+        Verdict::Done
+    }
+
+    async fn bury(&self, _: Job, _: &str) -> Verdict {
+        Verdict::Dead
+    }
+
+    fn ended(&self, _: &Job, _: &Verdict, _: Duration, _: &Permits) {}
+
+    fn panicked(&self, _: &Job) -> Verdict {
+        Verdict::Dead
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result {
+    let (url, role) = bench::arguments(0)?;
+    // So high that one lane alone is not held back: what is measured is the limiter's price, not its purpose.
+    let limit =
+        Limit { burst: 60_000, interval: Duration::from_millis(100), call_timeout: Duration::from_secs(1), reserve: 4, daily: u32::MAX };
+    let queue = Queue::redis(&url, "bench", 1, limit, Claiming::default(), FirstMeeting::Unspent).await?;
+    match role {
+        Role::Work => {
+            let config = PoolConfig { name: "bench".to_owned(), concurrency: 256 };
+            let _pool = Pool::start(&queue, Arc::new(Nothing), &config);
+            std::future::pending().await
+        }
+        Role::Push(plan) => {
+            bench::push(&plan, async |works| {
+                let jobs: Vec<_> = works.into_iter().map(job).collect();
+                queue.push(&jobs).await?;
+                Ok(())
+            })
+            .await
+        }
+    }
+}
+
+fn job(work: Work) -> NewJob {
+    let key = Key { lane: work.lane, kind: "nothing".to_owned(), record: work.record };
+    let mut job = NewJob::new(key, Priority::Realtime, 1);
+    if work.sent > 0 {
+        job.payload = work.sent.to_be_bytes().to_vec().into();
+    }
+    job
+}
