@@ -34,8 +34,13 @@ impl Handler for Nothing {
 async fn main() -> Result {
     let (url, role) = bench::arguments(0)?;
     // So high that one lane alone is not held back: what is measured is the limiter's price, not its purpose.
-    let limit =
-        Limit { burst: 60_000, interval: Duration::from_millis(100), call_timeout: Duration::from_secs(1), reserve: 4, daily: u32::MAX };
+    let limit = Limit {
+        burst: 60_000,
+        interval: Duration::from_millis(100),
+        call_timeout: Duration::from_secs(1),
+        reserve: 4,
+        daily: u32::MAX,
+    };
     let queue = Queue::redis(&url, "bench", 1, limit, Claiming::default(), FirstMeeting::Unspent).await?;
     match role {
         Role::Work => {
