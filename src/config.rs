@@ -257,6 +257,12 @@ impl Config {
         self.redis.url.is_some()
     }
 
+    /// Whether the setting `key` (`section.name`) was left at its default.
+    #[must_use]
+    pub fn is_default(&self, key: &str) -> bool {
+        self.shown.iter().any(|setting| setting.key == key && setting.origin == Origin::Default)
+    }
+
     /// Each setting with its value, secrets masked, and where the value came from; in the order of the file.
     #[must_use]
     pub fn shown(&self) -> &[Shown] {

@@ -78,6 +78,14 @@ pub struct ListenError {
     source: std::io::Error,
 }
 
+impl ListenError {
+    /// Whether another program has the address.
+    #[must_use]
+    pub fn is_taken(&self) -> bool {
+        self.source.kind() == std::io::ErrorKind::AddrInUse
+    }
+}
+
 /// Takes the address (port 0: any free one) that `setting` names. Apart from [`Server::start`], so that a process whose address is
 /// taken ends before it claims a job.
 ///

@@ -1,14 +1,18 @@
 //! `worker`: a pool of workers and its /metrics.
 
+use std::net::SocketAddr;
+
 use anyhow::ensure;
 use clap::Parser;
 use serde_json::json;
+use tokio::net::TcpListener;
 
 use super::gateway::NEEDS_REDIS;
 use super::serve::{Signals, until_stopped};
 use super::{Context, Outcome};
 use crate::app::App;
-use crate::gateway::{Server, listen};
+use crate::config::Config;
+use crate::gateway::{ListenError, Server, listen};
 
 #[derive(Debug, Parser)]
 pub(super) struct Args {
@@ -23,7 +27,7 @@ pub(super) async fn run(mut context: Context, args: Args) -> anyhow::Result<Outc
         context.config.worker.concurrency = usize::from(concurrency);
     }
     let signals = Signals::listen()?;
-    let listener = listen(context.config.metrics.listen, "CLIENTY_METRICS_LISTEN").await?;
+    let listener = metrics_listener(&context.config).await?;
     let app = App::open(context.config).await?;
     let workers = app.start_workers()?;
     let server = Server::start(listener, app.gateway().worker_routes())?;
@@ -31,4 +35,17 @@ pub(super) async fn run(mut context: Context, args: Args) -> anyhow::Result<Outc
     context.output.print(&started, |_| format!("working; metrics at http://{}/metrics", server.address))?;
     until_stopped(signals, server, Some(workers)).await;
     Ok(Outcome::Done)
+}
+
+/// Several workers on one machine need no settings: where nobody chose the address and another has it, any free port will do.
+async fn metrics_listener(config: &Config) -> Result<TcpListener, ListenError> {
+    const SETTING: &str = "CLIENTY_METRICS_LISTEN";
+    let wanted = config.metrics.listen;
+    match listen(wanted, SETTING).await {
+        Err(error) if error.is_taken() && config.is_default("metrics.listen") => {
+            tracing::info!(metrics.wanted = %wanted, "another process has the default address for metrics; taking a free port");
+            listen(SocketAddr::new(wanted.ip(), 0), SETTING).await
+        }
+        listener => listener,
+    }
 }

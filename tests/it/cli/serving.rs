@@ -51,6 +51,17 @@ async fn the_sandbox_takes_a_free_port_and_tells_its_tokens() {
 }
 
 #[tokio::test]
+async fn a_second_worker_on_one_machine_needs_no_settings() {
+    // Where this fails another program has the address, which serves as well.
+    let _first = TcpListener::bind("127.0.0.1:9464");
+    let redis = RedisServer::start();
+    let installation = Installation::new(&[("REDIS_URL", &redis.url()), ("CLIENTY_METRICS_LISTEN", "")]).await;
+    let (_worker, told) = installation.start(&["worker"]);
+    let metrics = told["metrics"].as_str().unwrap();
+    assert!(metrics.starts_with("http://127.0.0.1:") && !metrics.contains(":9464/"), "{metrics}");
+}
+
+#[tokio::test]
 async fn gateway_and_worker_end_well_when_asked() {
     let redis = RedisServer::start();
     let installation = Installation::new(&[("REDIS_URL", &redis.url())]).await;
