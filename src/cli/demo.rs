@@ -118,7 +118,7 @@ impl Demo {
         let key = key.expose_secret();
         let url = format!("http://{}", self.server.address);
         let location = self.sandbox.locations().into_iter().next().context("the sandbox has a location")?;
-        let contact = self.contacts(&location.id).into_iter().next().context("the sandbox has a contact")?;
+        let contact = self.telling_contact(&location.id).context("the sandbox has a contact")?;
         let id = &location.id;
         let select = format!(
             "curl -s {url}/v1/events -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \
@@ -218,6 +218,18 @@ impl Demo {
             seconds: 0.0,
             examples: mismatches.into_iter().take(10).collect(),
         })
+    }
+
+    /// The contact that has most to show.
+    fn telling_contact(&self, location: &str) -> Option<String> {
+        let state = self.sandbox.state(location)?;
+        let has = |list: &str, contact: &str| {
+            let rows = state[list].as_array().into_iter().flatten();
+            rows.filter(|row| row["contactId"] == contact).count()
+        };
+        let wealth =
+            |contact: &String| ["appointments", "notes", "tasks"].map(|list| has(list, contact)).into_iter().min();
+        self.contacts(location).into_iter().max_by_key(wealth)
     }
 
     fn contacts(&self, location: &str) -> Vec<String> {
