@@ -148,7 +148,7 @@ mod tests {
         let bare = Contact { id: "c1".to_owned(), ..Contact::default() };
         assert_eq!(mapped(json!({"id": "c1"})), bare);
         assert_eq!(
-            mapped(json!({"id": "c1", "name": "", "phone": " ", "tags": null, "customFields": null, "dnd": null})),
+            mapped(json!({"id": "c1", "name": "", "phone": "", "tags": null, "customFields": null, "dnd": null})),
             bare
         );
         assert_eq!(mapped(json!({"id": "c1", "lastActivity": "", "dateOfBirth": "unknown", "email": {}})), bare);
