@@ -2,27 +2,16 @@
 
 use std::time::Duration;
 
-use clienty_sync::sandbox::{Limits, SandboxConfig};
 use serde_json::Value;
 use sync_workers::records::JobState;
 use tokio::time::sleep;
 
-use crate::support::cluster::Cluster;
+use crate::support::cluster::{Cluster, quick};
 use crate::support::entries::{assert_created_once, creations};
 use crate::support::redis::RedisServer;
 
 /// A lane whose state was lost rests for lease, time-out and interval: with these two, 15 s.
 const TIMEOUT: (&str, &str) = ("GHL_TIMEOUT_MS", "2000");
-
-fn quick(locations: usize, contacts: usize) -> SandboxConfig {
-    SandboxConfig {
-        locations,
-        contacts,
-        limits: Limits { interval: Duration::from_secs(1), ..Limits::default() },
-        latency: Duration::from_millis(20)..Duration::from_millis(80),
-        ..SandboxConfig::default()
-    }
-}
 
 /// Every contact is selected, and gets two tasks and two notes.
 fn all_events(cluster: &Cluster) -> Vec<Value> {

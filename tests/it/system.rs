@@ -3,44 +3,11 @@
 use std::time::Duration;
 
 use clienty_sync::sandbox::{Limits, SandboxConfig};
-use serde_json::{Value, json};
 use sync_workers::records::JobState;
 use tokio::time::{Instant, sleep};
 
-use crate::support::cluster::Cluster;
-
-/// A tenth of GHL's interval, so that a test needs a tenth of the time.
-fn quick(locations: usize, contacts: usize) -> SandboxConfig {
-    SandboxConfig {
-        locations,
-        contacts,
-        limits: Limits { interval: Duration::from_secs(1), ..Limits::default() },
-        latency: Duration::from_millis(20)..Duration::from_millis(80),
-        ..SandboxConfig::default()
-    }
-}
-
-/// Two tasks and two notes for each seeded contact.
-fn creations(cluster: &Cluster) -> Vec<Value> {
-    let mut events = Vec::new();
-    for location in cluster.sandbox.locations() {
-        for contact in cluster.contacts(&location.id) {
-            for n in 0..2 {
-                let (location, own_id) = (&location.id, format!("{contact}-{n}"));
-                let due = "2026-03-01T09:00:00Z";
-                events.push(json!({
-                    "id": format!("task-{own_id}"), "type": "task.created", "locationId": location, "contactId": contact,
-                    "data": {"clientyTaskId": own_id, "title": format!("Call number {n}"), "dueDate": due},
-                }));
-                events.push(json!({
-                    "id": format!("note-{own_id}"), "type": "note.created", "locationId": location, "contactId": contact,
-                    "data": {"clientyNoteId": own_id, "noteText": format!("Note number {n}")},
-                }));
-            }
-        }
-    }
-    events
-}
+use crate::support::cluster::{Cluster, quick};
+use crate::support::entries::{assert_created_once, creations};
 
 /// 2,000 events for 4 locations at GHL's own pace: 800 calls a location in at best 70 s.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -53,7 +20,7 @@ async fn three_workers_share_the_work_use_the_limit_and_never_exceed_it() {
     };
     let mut cluster = Cluster::start(sandbox, &[]).await;
     let mut events = cluster.selections();
-    events.extend(creations(&cluster));
+    events.extend(creations(&cluster, 2));
     assert_eq!(events.len(), 2000);
     cluster.send(&events).await;
     for _ in 0..3 {
@@ -81,7 +48,7 @@ async fn three_workers_share_the_work_use_the_limit_and_never_exceed_it() {
 async fn the_jobs_of_a_killed_worker_finish_within_half_a_minute() {
     let mut cluster = Cluster::start(quick(4, 60), &[]).await;
     let mut events = cluster.selections();
-    events.extend(creations(&cluster));
+    events.extend(creations(&cluster, 2));
     cluster.send(&events).await;
     cluster.start_worker();
     cluster.start_worker();
@@ -102,7 +69,8 @@ async fn the_jobs_of_a_killed_worker_finish_within_half_a_minute() {
     }
     cluster.until_done(i64::try_from(events.len()).unwrap()).await;
     cluster.assert_never_over_the_limit();
-    assert_eq!(cluster.mismatches().await, [], "nothing was created twice, nothing is missing");
+    assert_eq!(cluster.mismatches().await, []);
+    assert_created_once(&cluster, &events);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -110,7 +78,7 @@ async fn a_redis_that_loses_everything_loses_no_accepted_event() {
     // A short time-out, since a location rests for lease, time-out and interval after the loss: nobody knows what was under way.
     let mut cluster = Cluster::start(quick(4, 40), &[("GHL_TIMEOUT_MS", "2000")]).await;
     let mut events = cluster.selections();
-    events.extend(creations(&cluster));
+    events.extend(creations(&cluster, 2));
     cluster.send(&events).await;
     cluster.start_worker();
     cluster.start_worker();

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use clienty_sync::compare::{self, Mismatch};
-use clienty_sync::sandbox::{Sandbox, SandboxConfig};
+use clienty_sync::sandbox::{Limits, Sandbox, SandboxConfig};
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 use sync_workers::records::{Job, JobFilter, JobState, Options, Records};
@@ -18,6 +18,17 @@ use super::redis::RedisServer;
 
 /// How long a test waits for work to be done before it counts as lost.
 const PATIENCE: Duration = Duration::from_secs(240);
+
+/// A tenth of GHL's interval, so that a test needs a tenth of the time.
+pub(crate) fn quick(locations: usize, contacts: usize) -> SandboxConfig {
+    SandboxConfig {
+        locations,
+        contacts,
+        limits: Limits { interval: Duration::from_secs(1), ..Limits::default() },
+        latency: Duration::from_millis(20)..Duration::from_millis(80),
+        ..SandboxConfig::default()
+    }
+}
 
 pub(crate) struct Cluster {
     pub(crate) sandbox: Sandbox,
