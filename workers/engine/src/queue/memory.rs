@@ -12,7 +12,11 @@ use crate::job::NewJob;
 use crate::limit::{Claiming, FirstMeeting, Limit};
 
 mod bucket;
+mod claim;
 mod day;
+mod due;
+mod lane;
+mod settle;
 mod state;
 mod timer;
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::state::Entry;
+use super::lane::Entry;
 
 /// What is due when; the key makes entries of one instant fire in the order they were made.
 #[derive(Default)]

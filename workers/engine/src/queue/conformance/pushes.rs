@@ -1,0 +1,88 @@
+//! What becomes of a push: one run at a time per key, newest last (law 6).
+
+use std::time::Duration;
+
+use super::{Bench, Over, job, records};
+use crate::job::{Job, Priority};
+use crate::queue::Pushed;
+use crate::verdict::Verdict;
+
+promises! {
+    a_pushed_job_is_claimed_as_it_was_pushed,
+    equal_pushes_become_one_run,
+    any_number_of_pushes_during_a_run_leave_one_more_run,
+    a_more_urgent_push_takes_its_waiting_equal_along,
+    a_key_of_one_lane_is_not_the_same_key_of_another,
+    a_push_wakes_a_waiting_worker,
+}
+
+async fn a_pushed_job_is_claimed_as_it_was_pushed(over: Over) {
+    let bench = Bench::new(over, 10).await;
+    let mut pushed = job("lane", "record/with/slashes", Priority::Realtime);
+    (pushed.attempt, pushed.cost, pushed.payload) = (7, 3, "pay\0load".into());
+    assert_eq!(bench.push(pushed.clone()).await, Pushed::Queued);
+    let claimed = bench.claim(1).await.remove(0);
+    let Job { key, priority, cost, crashes, attempt, waited: _, payload, epoch } = claimed;
+    assert_eq!((key, priority, cost, attempt, payload), (pushed.key, pushed.priority, 3, 7, pushed.payload));
+    assert_eq!(crashes, 0);
+    assert!(epoch > 0);
+}
+
+async fn equal_pushes_become_one_run(over: Over) {
+    let bench = Bench::new(over, 10).await;
+    assert_eq!(bench.push(job("lane", "a", Priority::Bulk)).await, Pushed::Queued);
+    assert_eq!(bench.push(job("lane", "a", Priority::Bulk)).await, Pushed::Coalesced);
+    assert_eq!(bench.claim_now(10).await.len(), 1);
+    assert!(bench.claim_now(10).await.is_empty());
+}
+
+async fn any_number_of_pushes_during_a_run_leave_one_more_run(over: Over) {
+    let bench = Bench::new(over, 10).await;
+    bench.push(job("lane", "a", Priority::Bulk)).await;
+    let running = bench.claim(1).await.remove(0);
+    assert_eq!(bench.push(job("lane", "a", Priority::Bulk)).await, Pushed::AfterRunning);
+    for _ in 0..5 {
+        assert_eq!(bench.push(job("lane", "a", Priority::Realtime)).await, Pushed::Coalesced);
+    }
+    assert!(bench.claim_now(10).await.is_empty(), "one run at a time per key");
+    assert!(bench.settle(&running, Verdict::Done, 1).await);
+    let again = bench.claim(10).await;
+    assert_eq!(again.len(), 1);
+    assert_eq!(again[0].priority, Priority::Realtime, "the most urgent push decides");
+    assert!(bench.settle(&again[0], Verdict::Done, 1).await);
+    assert!(bench.claim_now(10).await.is_empty());
+}
+
+async fn a_more_urgent_push_takes_its_waiting_equal_along(over: Over) {
+    let bench = Bench::new(over, 10).await;
+    for record in ["a", "b", "c"] {
+        bench.push(job("lane", record, Priority::Bulk)).await;
+    }
+    assert_eq!(bench.push(job("lane", "c", Priority::Interactive)).await, Pushed::Coalesced);
+    assert_eq!(records(&bench.claim(1).await), ["c"]);
+    let mut rest = bench.claim(10).await;
+    while rest.len() < 2 {
+        rest.extend(bench.claim(10).await);
+    }
+    assert_eq!(records(&rest), ["a", "b"], "the replaced entry does not run a second time");
+    assert!(bench.claim_now(10).await.is_empty());
+}
+
+async fn a_key_of_one_lane_is_not_the_same_key_of_another(over: Over) {
+    let bench = Bench::new(over, 10).await;
+    assert_eq!(bench.push(job("one", "a", Priority::Realtime)).await, Pushed::Queued);
+    assert_eq!(bench.push(job("two", "a", Priority::Realtime)).await, Pushed::Queued);
+    let mut claimed = bench.claim_now(10).await;
+    claimed.extend(bench.claim_now(10).await);
+    assert_eq!(claimed.len(), 2);
+}
+
+async fn a_push_wakes_a_waiting_worker(over: Over) {
+    let bench = Bench::new(over, 10).await;
+    let shard = bench.queue.shard_of("lane");
+    let queue = bench.queue.clone();
+    let waiting = tokio::spawn(async move { queue.work_arrived(shard, Duration::from_secs(60)).await });
+    bench.push(job("lane", "a", Priority::Realtime)).await;
+    let woken = tokio::time::timeout(Duration::from_secs(20), waiting).await;
+    woken.expect("woken long before its own limit").unwrap().unwrap();
+}

@@ -1,0 +1,90 @@
+//! What a claim takes: the lane first, then the job (law 4).
+
+use super::lane::{Park, Place, Running};
+use super::state::{State, millis};
+use crate::job::{Job, Priority};
+
+impl State {
+    pub(super) fn claim(&mut self, most: usize, now: u64) -> (u64, Vec<Job>) {
+        let (mut jobs, full_turn) = (Vec::new(), usize::from(self.claiming.turn));
+        // Above every earlier epoch, also of an earlier life of this process: records are fenced by it.
+        let epoch = (now * 1000).max(self.epoch + 1);
+        while jobs.len() < most {
+            let hot = !self.rings[0].is_empty();
+            let Some(name) = self.rings[usize::from(!hot)].pop_front() else { break };
+            let lane = self.lane(&name, now);
+            lane.in_ring[usize::from(!hot)] = false;
+            let turn = match lane.park {
+                _ if lane.paused => continue,
+                Park::No => (most - jobs.len()).min(full_turn),
+                Park::Probe => 1,
+                _ => continue,
+            };
+            let (probe, before) = (lane.park == Park::Probe, jobs.len());
+            self.serve(&name, turn, hot, epoch, now, &mut jobs);
+            let lane = self.lane(&name, now);
+            match lane.park {
+                Park::Probe if jobs.len() > before => lane.park = Park::Probing,
+                // It could not be paid for.
+                Park::Tokens | Park::Starved | Park::DaySpent(_) if probe => {
+                    self.break_off(&name, now + millis(self.limit.interval))
+                }
+                _ => {}
+            }
+            self.activate(&name);
+        }
+        if !jobs.is_empty() {
+            self.epoch = epoch;
+            self.batches.insert(epoch, jobs.iter().map(|job| job.key.clone()).collect());
+            self.timer.lease(epoch, now + millis(self.claiming.lease));
+        }
+        (epoch, jobs)
+    }
+
+    /// Claims up to `most` jobs of a lane, the most urgent class first; interactive ones alone where `hottest`.
+    fn serve(&mut self, name: &str, most: usize, hottest: bool, epoch: u64, now: u64, jobs: &mut Vec<Job>) {
+        let limit = self.limit;
+        let enough = jobs.len() + most;
+        let lane = self.lane(name, now);
+        lane.bucket.thaw(now);
+        lane.day.turn(now);
+        while jobs.len() < enough {
+            let lane = self.lane(name, now);
+            let Some(class) = Priority::ALL.into_iter().find(|class| !lane.queues[*class as usize].is_empty()) else {
+                return;
+            };
+            if hottest && class != Priority::Interactive {
+                return;
+            }
+            let (kept, kept_today) = match class {
+                Priority::Bulk => (u32::from(limit.reserve), limit.daily_reserve()),
+                Priority::Interactive | Priority::Realtime => (0, 0),
+            };
+            let affordable = lane.bucket.free(&limit).saturating_sub(kept);
+            let affordable_today = lane.day.left(&limit, lane.bucket.out).saturating_sub(kept_today);
+            let queue = &mut lane.queues[class as usize];
+            let Some(head) = queue.front() else { return };
+            if lane.index.get(&head.key) != Some(&Place::Waiting(class)) {
+                // Replaced by a more urgent entry of the same key.
+                queue.pop_front();
+                continue;
+            }
+            if u32::from(head.cost) > affordable_today {
+                let until = lane.day.next_return(now);
+                lane.park = Park::DaySpent(until);
+                self.timer.wake_lane(name, until);
+                return;
+            }
+            if u32::from(head.cost) > affordable {
+                self.park_for_tokens(name);
+                return;
+            }
+            let Some(entry) = queue.pop_front() else { return };
+            lane.index.remove(&entry.key);
+            lane.bucket.out += u32::from(entry.cost);
+            let returned_at_claim = lane.bucket.returned;
+            jobs.push(entry.claimed(epoch, now));
+            self.running.insert(entry.key.clone(), Running { epoch, returned_at_claim, entry, extra: None });
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! What is due: lanes that were parked, scheduled jobs, leases of dead workers and their tokens.
+
+use super::lane::{Park, Place, Running};
+use super::state::{State, millis};
+use super::timer::Due;
+
+impl State {
+    pub(super) fn fire(&mut self, at: u64, due: Due, now: u64) {
+        match due {
+            Due::Lane(name) => {
+                let lane = self.lane(&name, now);
+                lane.bucket.thaw(now);
+                match lane.park {
+                    Park::Held(until) | Park::Broken(until) if until > now => self.timer.wake_lane(&name, until),
+                    Park::Broken(_) => {
+                        lane.park = Park::Probe;
+                        self.activate(&name);
+                    }
+                    Park::Held(_) | Park::DaySpent(_) | Park::Tokens | Park::Starved => self.unpark(&name),
+                    Park::No | Park::Probe | Park::Probing => {}
+                }
+            }
+            Due::Scheduled(entry) => {
+                let place = self.lane(&entry.key.lane, now).index.get(&entry.key).copied();
+                if place == Some(Place::Scheduled(at)) {
+                    self.enqueue(*entry, false, now);
+                }
+            }
+            Due::Lease(epoch) => self.expire(epoch, now),
+            Due::Tokens { lane, cost } => {
+                let bucket = &mut self.lane(&lane, now).bucket;
+                bucket.thaw(now);
+                bucket.out -= u32::from(cost);
+                self.reconsider(&lane);
+            }
+        }
+    }
+
+    /// Gives the jobs of a dead worker to others.
+    fn expire(&mut self, epoch: u64, now: u64) {
+        for key in self.batches.remove(&epoch).unwrap_or_default() {
+            let Some(running) = self.running.remove(&key) else { continue };
+            if running.epoch != epoch {
+                self.running.insert(key, running);
+                continue;
+            }
+            let Running { entry: mut lost, .. } = running;
+            // Nobody knows what it sent, or when the last call arrives: its tokens stay away for time-out and interval.
+            let back = now + millis(self.limit.call_timeout + self.limit.interval);
+            self.timer.add(back, Due::Tokens { lane: key.lane, cost: lost.cost });
+            lost.crashes = lost.crashes.saturating_add(1);
+            let name = lost.key.lane.clone();
+            self.enqueue(lost, true, now);
+            let lane = self.lane(&name, now);
+            if lane.park == Park::Probing {
+                lane.park = Park::Probe;
+                self.activate(&name);
+            }
+        }
+    }
+}
