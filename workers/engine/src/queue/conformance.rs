@@ -68,11 +68,15 @@ impl Bench {
     }
 
     async fn met(over: Over, burst: u16, meeting: FirstMeeting) -> Self {
+        Self::with(over, limit(burst), claiming(), meeting).await
+    }
+
+    async fn with(over: Over, limit: Limit, claiming: Claiming, meeting: FirstMeeting) -> Self {
         match over {
-            Over::Memory => Self { queue: Queue::memory(1, limit(burst), claiming(), meeting), redis: None },
+            Over::Memory => Self { queue: Queue::memory(1, limit, claiming, meeting), redis: None },
             Over::Redis { shards } => {
                 let redis = RedisServer::start();
-                let queue = Queue::redis(&redis.url(), "test", shards, limit(burst), claiming(), meeting).await;
+                let queue = Queue::redis(&redis.url(), "test", shards, limit, claiming, meeting).await;
                 Self { queue: queue.unwrap(), redis: Some(redis) }
             }
         }

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::{Bench, INTERVAL, LEASE, Over, TIMEOUT, job, records};
 use crate::job::Priority;
-use crate::queue::Step;
+use crate::queue::{Pushed, Step};
 use crate::verdict::Verdict;
 
 promises! {
@@ -15,6 +15,7 @@ promises! {
     a_zombie_cannot_settle,
     epochs_only_rise,
     a_crashed_workers_tokens_come_back_late,
+    a_push_during_a_run_that_is_lost_keeps_its_urgency,
 }
 
 async fn a_dead_workers_jobs_run_again_at_the_head_and_count_the_crash(over: Over) {
@@ -87,4 +88,15 @@ async fn a_crashed_workers_tokens_come_back_late(over: Over) {
     assert_eq!(again[0].crashes, 1);
     let least = LEASE + TIMEOUT + INTERVAL;
     assert!(began.elapsed() + Duration::from_millis(50) >= least, "its call may still arrive: {:?}", began.elapsed());
+}
+
+async fn a_push_during_a_run_that_is_lost_keeps_its_urgency(over: Over) {
+    let bench = Bench::new(over, 10).await;
+    bench.push(job("lane", "a", Priority::Bulk)).await;
+    bench.claim(1).await;
+    assert_eq!(bench.push(job("lane", "a", Priority::Interactive)).await, Pushed::AfterRunning);
+    let again = bench.claim(1).await.remove(0);
+    assert_eq!((again.priority, again.crashes), (Priority::Interactive, 1), "one run serves the lost one and the push");
+    assert!(bench.settle(&again, Verdict::Done, 0).await);
+    assert!(bench.claim_now(1).await.is_empty());
 }

@@ -5,16 +5,18 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::redis_server::RedisServer;
 use super::{Bench, INTERVAL, Over, Priority, Step, Wait, claiming, job, limit, permits};
 use crate::job::{Job, NewJob};
 use crate::limit::{Claiming, FirstMeeting};
-use crate::queue::{Queue, Settlement};
+use crate::queue::Settlement;
 use crate::verdict::Verdict;
 
 promises! {
     a_step_claims_at_most_its_batch_however_many_wait,
     scheduled_jobs_that_are_due_at_once_all_run,
+    a_step_fires_a_bounded_number_of_due_jobs,
+    the_jobs_of_many_dead_workers_come_back_in_small_steps,
+    replaced_entries_are_passed_over_in_small_steps,
 }
 
 const BATCH: usize = 32;
@@ -53,16 +55,15 @@ async fn scheduled_jobs_that_are_due_at_once_all_run(over: Over) {
     }
 }
 
-#[tokio::test]
-async fn a_step_fires_a_bounded_number_of_due_jobs() {
-    let bench = Bench::new(Over::Redis { shards: 1 }, BURST).await;
+async fn a_step_fires_a_bounded_number_of_due_jobs(over: Over) {
+    let bench = Bench::new(over, BURST).await;
     let crowd: Vec<_> =
         (0..1000).map(|n| NewJob { delay: DELAY, ..job("lane", &n.to_string(), Priority::Bulk) }).collect();
     bench.queue.push(&crowd).await.unwrap();
     tokio::time::sleep(DELAY * 2).await;
     let mut before = waiting(&bench).await;
     while before < 1000 {
-        let stepped = bench.step(0, Step::default()).await;
+        let stepped = bench.step(bench.queue.shard_of("lane"), Step::default()).await;
         let now = waiting(&bench).await;
         assert!(now > before && now - before <= MOST, "a step fired {} of them", now - before);
         assert_eq!(stepped.wait, Wait::More);
@@ -70,25 +71,25 @@ async fn a_step_fires_a_bounded_number_of_due_jobs() {
     }
 }
 
-#[tokio::test]
-async fn the_jobs_of_many_dead_workers_come_back_in_small_steps() {
+async fn the_jobs_of_many_dead_workers_come_back_in_small_steps(over: Over) {
     const WORKERS: u32 = 20;
     // Long enough that no lease ends before the last claim, on a slow machine too.
     let lease = Duration::from_secs(2);
-    let redis = RedisServer::start();
     let claiming = Claiming { lease, ..claiming() };
-    let queue = Queue::redis(&redis.url(), "test", 1, limit(BURST), claiming, FirstMeeting::Unspent).await.unwrap();
-    let bench = Bench { queue, redis: Some(redis) };
+    let bench = Bench::with(over, limit(BURST), claiming, FirstMeeting::Unspent).await;
     let all = WORKERS * u32::try_from(BATCH).unwrap();
     let crowd: Vec<_> = (0..all).map(|n| job("lane", &n.to_string(), Priority::Realtime)).collect();
     bench.queue.push(&crowd).await.unwrap();
     for _ in 0..WORKERS {
-        assert_eq!(bench.step(0, Step { claim: BATCH, ..Step::default() }).await.jobs.len(), BATCH);
+        assert_eq!(
+            bench.step(bench.queue.shard_of("lane"), Step { claim: BATCH, ..Step::default() }).await.jobs.len(),
+            BATCH
+        );
     }
     tokio::time::sleep(lease + Duration::from_millis(1)).await;
     let mut before = 0;
     while before < all {
-        bench.step(0, Step::default()).await;
+        bench.step(bench.queue.shard_of("lane"), Step::default()).await;
         let now = waiting(&bench).await;
         // A lease is not split.
         assert!(now > before && now - before < MOST + u32::try_from(BATCH).unwrap(), "{} came back", now - before);
@@ -96,10 +97,9 @@ async fn the_jobs_of_many_dead_workers_come_back_in_small_steps() {
     }
 }
 
-#[tokio::test]
-async fn replaced_entries_are_passed_over_in_small_steps() {
+async fn replaced_entries_are_passed_over_in_small_steps(over: Over) {
     const JOBS: u32 = 2000;
-    let bench = Bench::new(Over::Redis { shards: 1 }, BURST).await;
+    let bench = Bench::new(over, BURST).await;
     for priority in [Priority::Bulk, Priority::Interactive] {
         let crowd: Vec<_> = (0..JOBS).map(|n| job("lane", &n.to_string(), priority)).collect();
         bench.queue.push(&crowd).await.unwrap();
@@ -109,7 +109,8 @@ async fn replaced_entries_are_passed_over_in_small_steps() {
     let mut ended = Vec::new();
     while before > 0 {
         let settlements = ended.drain(..).map(done).collect();
-        let stepped = bench.step(0, Step { settlements, claim: BATCH, ..Step::default() }).await;
+        let stepped =
+            bench.step(bench.queue.shard_of("lane"), Step { settlements, claim: BATCH, ..Step::default() }).await;
         claimed += stepped.jobs.len();
         ended = stepped.jobs;
         let now = waiting(&bench).await;

@@ -1,11 +1,25 @@
 //! What is due: lanes that were parked, scheduled jobs, leases of dead workers and their tokens.
 
-use super::lane::{Park, Place, Running};
+use super::lane::{Park, Place};
 use super::state::{State, millis};
 use super::timer::Due;
 
+/// What one step fires at most (law 10); a lease is worth its jobs.
+const MOST: usize = 100;
+
 impl State {
-    pub(super) fn fire(&mut self, at: u64, due: Due, now: u64) {
+    /// Fires what is due, or as much of it as one step may; the rest is the next one's.
+    pub(super) fn fire_due(&mut self, now: u64) {
+        let mut fired = 0;
+        while fired < MOST
+            && let Some((at, due)) = self.timer.pop(now)
+        {
+            fired += 1 + self.fire(at, due, now);
+        }
+    }
+
+    /// How many jobs more than one it was worth.
+    fn fire(&mut self, at: u64, due: Due, now: u64) -> usize {
         match due {
             Due::Lane(name) => {
                 let lane = self.lane(&name, now);
@@ -26,7 +40,7 @@ impl State {
                     self.enqueue(*entry, false, now);
                 }
             }
-            Due::Lease(epoch) => self.expire(epoch, now),
+            Due::Lease(epoch) => return self.expire(epoch, now),
             Due::Tokens { lane, cost } => {
                 let bucket = &mut self.lane(&lane, now).bucket;
                 bucket.thaw(now);
@@ -34,17 +48,20 @@ impl State {
                 self.reconsider(&lane);
             }
         }
+        0
     }
 
-    /// Gives the jobs of a dead worker to others.
-    fn expire(&mut self, epoch: u64, now: u64) {
-        for key in self.batches.remove(&epoch).unwrap_or_default() {
+    /// Gives the jobs of a dead worker to others; how many its lease was for.
+    fn expire(&mut self, epoch: u64, now: u64) -> usize {
+        let keys = self.batches.remove(&epoch).unwrap_or_default();
+        let jobs = keys.len();
+        for key in keys {
             let Some(running) = self.running.remove(&key) else { continue };
             if running.epoch != epoch {
                 self.running.insert(key, running);
                 continue;
             }
-            let Running { entry: mut lost, .. } = running;
+            let mut lost = running.served_again();
             // Nobody knows what it sent, or when the last call arrives: its tokens stay away for time-out and interval.
             let back = now + millis(self.limit.call_timeout + self.limit.interval);
             self.timer.add(back, Due::Tokens { lane: key.lane, cost: lost.cost });
@@ -57,5 +74,6 @@ impl State {
                 self.activate(&name);
             }
         }
+        jobs
     }
 }

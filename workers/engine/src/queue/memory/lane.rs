@@ -97,6 +97,17 @@ impl Lane {
     }
 }
 
+impl Running {
+    /// The entry to run once more. It serves the push that came meanwhile too; the more urgent of the two decides its class.
+    pub(super) fn served_again(self) -> Entry {
+        let Self { epoch: _, returned_at_claim: _, mut entry, extra } = self;
+        if let Some(extra) = extra {
+            entry.priority = entry.priority.min(extra.priority);
+        }
+        entry
+    }
+}
+
 impl Entry {
     pub(super) fn claimed(&self, epoch: u64, now: u64) -> Job {
         let Self { key, priority, cost, crashes, attempt, pushed, payload } = self.clone();

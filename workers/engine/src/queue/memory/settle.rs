@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::lane::{Entry, Park, Running};
+use super::lane::{Entry, Park};
 use super::state::{State, millis};
 use crate::queue::Settlement;
 use crate::verdict::Verdict;
@@ -29,29 +29,29 @@ impl State {
             self.lane(&job.key.lane, now).bucket.cool(used, back);
             return false;
         }
-        let Running { epoch: _, returned_at_claim, mut entry, extra } = running;
+        let returned_at_claim = running.returned_at_claim;
         let lane = self.lane(&job.key.lane, now);
-        lane.bucket.out -= u32::from(entry.cost);
+        lane.bucket.out -= u32::from(running.entry.cost);
         lane.bucket.cool(used, back);
         if let Some(remaining) = permits.remaining() {
             lane.bucket.put_aside_for_others(&limit, remaining, returned_at_claim, until);
         }
         self.judge(&job.key.lane, verdict, now);
-        // The run to come serves the extra push too; the more urgent of the two decides its class.
-        let urgent = extra.as_ref().map_or(entry.priority, |extra| extra.priority.min(entry.priority));
-        entry.priority = urgent;
         match verdict {
             Verdict::Done | Verdict::Dead => {
-                if let Some(extra) = extra {
+                if let Some(extra) = running.extra {
                     self.enqueue(extra, false, now);
                 }
             }
             Verdict::Retry { after } => {
+                let mut entry = running.served_again();
                 entry.attempt = entry.attempt.saturating_add(1);
                 self.schedule_or_enqueue(entry, *after, now);
             }
-            Verdict::Snooze { after } => self.schedule_or_enqueue(entry, *after, now),
-            Verdict::Throttled { .. } | Verdict::Broken { .. } | Verdict::Released => self.enqueue(entry, true, now),
+            Verdict::Snooze { after } => self.schedule_or_enqueue(running.served_again(), *after, now),
+            Verdict::Throttled { .. } | Verdict::Broken { .. } | Verdict::Released => {
+                self.enqueue(running.served_again(), true, now)
+            }
         }
         self.reconsider(&job.key.lane);
         true

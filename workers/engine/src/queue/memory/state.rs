@@ -96,12 +96,11 @@ impl State {
         let settled = step.settlements.iter().enumerate();
         let late =
             settled.filter(|(_, settlement)| !self.settle(settlement, now)).map(|(position, _)| position).collect();
-        while let Some((at, due)) = self.timer.pop(now) {
-            self.fire(at, due, now);
-        }
+        self.fire_due(now);
         let (epoch, jobs) = self.claim(step.claim, now);
         let wait = match self.timer.next() {
             _ if self.is_runnable() => Wait::More,
+            Some(at) if at <= now => Wait::More,
             Some(at) => Wait::For(Duration::from_millis(at.saturating_sub(now))),
             None => Wait::ForPush,
         };

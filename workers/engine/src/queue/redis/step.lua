@@ -57,6 +57,13 @@ local function judge(m, verdict, failed, delay)
   end
 end
 
+-- A job that runs once more serves the push that came meanwhile too; the more urgent of the two decides its class.
+local function serving_both(stored, class, extra)
+  if not extra or head_of(extra) >= class then return stored, class end
+  class = head_of(extra)
+  return sub(stored, 1, 8) .. string.char(class) .. sub(stored, 10), class
+end
+
 -- Fields of the hash that settlements end.
 local ended = {}
 
@@ -90,12 +97,8 @@ local function settle(position, lane, key, slot, running, extra, epoch, verdict,
   if verdict == 'D' then
     if extra then enqueue(m, head_of(extra), key, extra, false) end
   else
-    -- The run to come serves the extra push too; the more urgent of the two decides its class.
     if replacement ~= '' then stored = sub(stored, 1, 8) .. replacement end
-    if extra and head_of(extra) < class then
-      class = head_of(extra)
-      stored = sub(stored, 1, 8) .. string.char(class) .. sub(stored, 10)
-    end
+    stored, class = serving_both(stored, class, extra)
     if verdict == 'R' and delay > 0 then schedule(m, key, stored, now + delay)
     else enqueue(m, class, key, stored, verdict ~= 'R') end
   end
@@ -144,8 +147,9 @@ local function fire_lease(epoch)
       local m = lane_of(lane)
       -- Nobody knows what it sent, or when the last call arrives: its tokens stay away for time-out and interval.
       call('ZADD', TIMER, now + TIMEOUT + INTERVAL, 'T' .. cost .. ':' .. epoch .. ':' .. slot)
-      call('HDEL', H, 'R' .. slot, 'X' .. slot)
       stored = sub(stored, 1, 10) .. string.char(math.min(255, crashes + 1)) .. sub(stored, 12)
+      stored, class = serving_both(stored, class, call('HGET', H, 'X' .. slot))
+      call('HDEL', H, 'R' .. slot, 'X' .. slot)
       enqueue(m, class, key, stored, true)
       if m.state == PROBING then
         m.state = PROBE
