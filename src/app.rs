@@ -14,7 +14,7 @@ use sync_workers::vault::{MasterKeys, Vault};
 use tokio::task::JoinHandle;
 
 use crate::config::Config;
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, Intake, Webhooks};
 use crate::metrics::{Metrics, MetricsError};
 use crate::producer::Producer;
 
@@ -98,7 +98,12 @@ impl App {
     /// The HTTP side.
     #[must_use]
     pub fn gateway(&self) -> Gateway {
-        Gateway { producer: self.producer(), metrics: Arc::clone(&self.metrics) }
+        let webhooks = Webhooks {
+            keys: Arc::new(self.config.ghl.webhook_keys.clone()),
+            clock: self.clock.clone(),
+            intake: Intake::start(self.producer()),
+        };
+        Gateway { producer: self.producer(), metrics: Arc::clone(&self.metrics), webhooks }
     }
 
     /// Starts to claim and run jobs, and to sweep.

@@ -30,6 +30,7 @@ pub use self::error::{ConfigError, ConfigErrors};
 use self::file::ConfigFile;
 pub use self::shown::{Origin, Shown};
 use self::source::Sources;
+use crate::signature::{Algorithm, PublicKeys, WebhookKeys};
 
 /// The defaults, as a commented settings file.
 pub const DEFAULTS: &str = include_str!("config/default.toml");
@@ -117,8 +118,8 @@ pub struct Ghl {
     pub client_secret: Option<SecretString>,
     pub redirect_uri: Option<String>,
     pub scopes: Vec<String>,
-    pub webhook_rsa_key_file: Option<PathBuf>,
-    pub webhook_ed25519_key_file: Option<PathBuf>,
+    /// Where no file is set, the keys that GHL publishes.
+    pub webhook_keys: WebhookKeys,
     pub burst_limit: u32,
     pub burst_interval: Duration,
     pub daily_limit: u32,
@@ -211,12 +212,16 @@ impl Config {
                 client_secret: from.setting("ghl.client_secret", "GHL_CLIENT_SECRET").secret().optional(secret),
                 redirect_uri: from.setting("ghl.redirect_uri", "GHL_REDIRECT_URI").optional(http_url),
                 scopes: from.setting("ghl.scopes", "GHL_SCOPES").list(word),
-                webhook_rsa_key_file: from
-                    .setting("ghl.webhook_rsa_key_file", "GHL_WEBHOOK_RSA_KEY_FILE")
-                    .optional(existing_file),
-                webhook_ed25519_key_file: from
-                    .setting("ghl.webhook_ed25519_key_file", "GHL_WEBHOOK_ED25519_KEY_FILE")
-                    .optional(existing_file),
+                webhook_keys: WebhookKeys {
+                    rsa: from
+                        .setting("ghl.webhook_rsa_key_file", "GHL_WEBHOOK_RSA_KEY_FILE")
+                        .optional(key_file(Algorithm::Rsa))
+                        .unwrap_or_else(|| PublicKeys::published(Algorithm::Rsa)),
+                    ed25519: from
+                        .setting("ghl.webhook_ed25519_key_file", "GHL_WEBHOOK_ED25519_KEY_FILE")
+                        .optional(key_file(Algorithm::Ed25519))
+                        .unwrap_or_else(|| PublicKeys::published(Algorithm::Ed25519)),
+                },
                 burst_limit: from.setting("ghl.burst_limit", "GHL_BURST_LIMIT").required(number(10, 60_000)),
                 burst_interval: from
                     .setting("ghl.burst_interval_ms", "GHL_BURST_INTERVAL_MS")

@@ -7,12 +7,15 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::middleware;
 use axum::routing::{get, post};
+use sync_workers::clock::Clock;
 use tokio::net::TcpListener;
 
 use crate::metrics::Metrics;
 use crate::producer::Producer;
+use crate::signature::WebhookKeys;
 
 mod auth;
+mod body;
 mod contacts;
 mod events;
 mod health;
@@ -21,14 +24,25 @@ mod parameters;
 mod path;
 mod problem;
 mod request_id;
+mod webhooks;
 
 pub use problem::Problem;
+pub use webhooks::Intake;
 
 /// What the routes need.
 #[derive(Clone)]
 pub struct Gateway {
     pub producer: Producer,
     pub metrics: Arc<Metrics>,
+    pub webhooks: Webhooks,
+}
+
+/// What the route for webhooks needs.
+#[derive(Clone)]
+pub struct Webhooks {
+    pub keys: Arc<WebhookKeys>,
+    pub clock: Clock,
+    pub intake: Intake,
 }
 
 impl Gateway {
@@ -40,7 +54,7 @@ impl Gateway {
             .route("/v1/locations/{location}/contacts/{contact}", get(contacts::show))
             .route("/v1/jobs/{job}", get(jobs::show))
             .route_layer(middleware::from_fn_with_state(self.clone(), auth::require_key));
-        let routes = Router::new().merge(api).merge(health_routes());
+        let routes = Router::new().merge(api).merge(health_routes()).route("/webhooks/ghl", post(webhooks::receive));
         finished(routes).with_state(self)
     }
 

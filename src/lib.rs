@@ -12,5 +12,6 @@ pub mod gateway;
 pub mod metrics;
 pub mod producer;
 pub mod sandbox;
+pub mod signature;
 mod telemetry;
 pub mod triggers;

@@ -16,6 +16,7 @@ pub struct Metrics {
     pub ghl: GhlMetrics,
     pub jobs: JobMetrics,
     events: IntCounterVec,
+    webhooks: IntCounterVec,
     queue_jobs: IntGaugeVec,
     oldest: Gauge,
     lanes: IntGaugeVec,
@@ -51,6 +52,7 @@ impl Metrics {
             Ok::<_, prometheus::Error>(made)
         };
         let events = counters("clienty_events_accepted_total", "Events written to the ledger", &["source", "type"])?;
+        let webhooks = counters("clienty_webhooks_total", "Webhooks by what became of them", &["type", "result"])?;
         let queue_jobs = gauges("clienty_queue_jobs", "Ledger rows by state; done ones are not counted here")?;
         let lanes = gauges(
             "clienty_lanes",
@@ -61,12 +63,17 @@ impl Metrics {
         registry.register(Box::new(oldest.clone()))?;
         registry.register(Box::new(dead.clone()))?;
         let (ghl, jobs) = (GhlMetrics::register(&registry)?, JobMetrics::register(&registry)?);
-        Ok(Self { registry, clock, ghl, jobs, events, queue_jobs, oldest, lanes, dead })
+        Ok(Self { registry, clock, ghl, jobs, events, webhooks, queue_jobs, oldest, lanes, dead })
     }
 
     /// An event was accepted for the first time.
     pub fn event_accepted(&self, source: &str, event_type: &str) {
         self.events.with_label_values(&[source, event_type]).inc();
+    }
+
+    /// A webhook came in. `event` is a name of ours, never the sender's word.
+    pub fn webhook(&self, event: &'static str, result: &str) {
+        self.webhooks.with_label_values(&[event, result]).inc();
     }
 
     /// Everything in Prometheus' text format, with the state of things at this moment.

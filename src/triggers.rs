@@ -4,6 +4,7 @@
 
 mod event;
 mod fields;
+pub mod webhook;
 
 pub use event::{SOURCE, translate};
 pub use fields::{FieldError, Fields, kind_of};

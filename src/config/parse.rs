@@ -3,8 +3,9 @@
 //! Those words never repeat the value: it may be a secret.
 
 use std::fmt::Display;
+use std::fs;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use secrecy::{SecretBox, SecretString};
 use tracing_subscriber::EnvFilter;
 
 use super::{LogFormat, MasterKey};
+use crate::signature::{Algorithm, PublicKeys};
 
 pub(super) type Parsed<T> = Result<T, String>;
 
@@ -26,10 +28,17 @@ pub(super) fn path(text: &str) -> Parsed<PathBuf> {
     Ok(PathBuf::from(text))
 }
 
-/// A key file that is missing would only be noticed at the first webhook, hours later.
-pub(super) fn existing_file(text: &str) -> Parsed<PathBuf> {
-    let file = Path::new(text);
-    if file.is_file() { Ok(file.to_owned()) } else { Err("a file that exists and can be read".to_owned()) }
+/// A key file that is missing or damaged would only be noticed at the first webhook, hours later, which would be lost.
+pub(super) fn key_file(algorithm: Algorithm) -> impl Fn(&str) -> Parsed<PublicKeys> {
+    move |file| {
+        let pem = fs::read_to_string(file).map_err(|_| "a file that exists and can be read".to_owned())?;
+        let kind = match algorithm {
+            Algorithm::Ed25519 => "Ed25519",
+            Algorithm::Rsa => "RSA",
+        };
+        PublicKeys::from_pem(algorithm, &pem)
+            .map_err(|error| format!("a file of public {kind} keys in PEM, one after the other, but {error}"))
+    }
 }
 
 pub(super) fn number<N: FromStr + PartialOrd + Display + Copy>(least: N, most: N) -> impl Fn(&str) -> Parsed<N> {

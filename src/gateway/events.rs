@@ -4,17 +4,15 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use futures_util::StreamExt;
 use serde_json::{Value, json};
 use sync_workers::records::{AcceptError, Refusal};
 
+use super::body::{Unread, whole};
 use super::{Gateway, Problem};
 use crate::triggers::{self, FieldError};
 
 /// The largest body that is taken, in bytes.
 const BODY_LIMIT: usize = 1024 * 1024;
-/// The largest body that is read to its end, in bytes.
-const DRAIN_LIMIT: usize = 16 * BODY_LIMIT;
 /// The most events in one request.
 const MOST_EVENTS: usize = 1000;
 
@@ -62,7 +60,13 @@ struct Events {
 }
 
 async fn read(body: Body) -> Result<Events, Problem> {
-    let bytes = whole(body).await?;
+    let bytes = whole(body, BODY_LIMIT).await.map_err(|unread| match unread {
+        Unread::BrokenOff => Problem::new(StatusCode::BAD_REQUEST, "The body broke off", "send it again"),
+        Unread::TooLarge => {
+            let detail = format!("at most {BODY_LIMIT} bytes are taken; send fewer events at once");
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "The body is too large", detail)
+        }
+    })?;
     let parsed: Value = serde_json::from_slice(&bytes).map_err(|error| {
         let detail = format!("line {}, column {}: {}", error.line(), error.column(), syntax(&error));
         Problem::new(StatusCode::BAD_REQUEST, "The body is no JSON", detail)
@@ -78,27 +82,6 @@ async fn read(body: Body) -> Result<Events, Problem> {
         Value::Array(list) => Ok(Events { list, batch: true }),
         one => Ok(Events { list: vec![one], batch: false }),
     }
-}
-
-/// Reads the body. One that is too large is read on to its end and forgotten, within reason: a client that is still sending when the
-/// connection closes sees a broken pipe and never the answer.
-async fn whole(body: Body) -> Result<Vec<u8>, Problem> {
-    let (mut bytes, mut length) = (Vec::new(), 0);
-    let mut stream = body.into_data_stream();
-    while let Some(chunk) = stream.next().await {
-        let chunk = chunk.map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "The body broke off", "send it again"))?;
-        length += chunk.len();
-        if length <= BODY_LIMIT {
-            bytes.extend_from_slice(&chunk);
-        } else if length > DRAIN_LIMIT {
-            break;
-        }
-    }
-    if length > BODY_LIMIT {
-        let detail = format!("at most {BODY_LIMIT} bytes are taken; send fewer events at once");
-        return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "The body is too large", detail));
-    }
-    Ok(bytes)
 }
 
 /// What is wrong, without the words of serde that may quote the body.

@@ -5,3 +5,4 @@ mod health;
 mod reading;
 mod refusals;
 mod shutdown;
+mod webhooks;

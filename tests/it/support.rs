@@ -5,6 +5,7 @@ pub(crate) mod cluster;
 pub(crate) mod entries;
 pub(crate) mod folder;
 pub(crate) mod gate;
+pub(crate) mod ghl_signer;
 pub(crate) mod installation;
 pub(crate) mod leash;
 pub(crate) mod ports;

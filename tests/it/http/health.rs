@@ -8,7 +8,7 @@ use crate::support::postgres::PostgresServer;
 use crate::support::redis::RedisServer;
 use crate::support::wait_until_async;
 
-/// Those of the promised metrics that this version counts. OAuth and webhooks bring the others.
+/// Those of the promised metrics that one event is enough for; `webhooks` looks at its own.
 const METRICS: [&str; 12] = [
     "clienty_events_accepted_total",
     "clienty_queue_jobs",

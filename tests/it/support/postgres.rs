@@ -51,9 +51,14 @@ impl PostgresServer {
 
     /// Ends it at once, with every connection broken off, and starts it again on the same port and data.
     pub(crate) fn restart(&mut self) {
-        self.process.end(IMMEDIATELY);
+        self.stop();
         self.process = launch(&self.user, &self.binaries, &self.folder, self.port);
         self.wait_ready();
+    }
+
+    /// Ends it at once; twice is once.
+    pub(crate) fn stop(&mut self) {
+        self.process.end(IMMEDIATELY);
     }
 
     fn wait_ready(&mut self) {

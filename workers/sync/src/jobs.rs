@@ -25,6 +25,7 @@ mod pull_contact;
 mod push;
 mod push_note;
 mod push_task;
+mod refresh_location;
 mod zones;
 
 pub use error::JobError;
@@ -85,6 +86,7 @@ pub fn cost(kind: &str) -> u8 {
         // The contact, its tasks, notes and appointments.
         Some(JobKind::PullContact) => 4 + SPARE,
         Some(JobKind::PushTask | JobKind::PushNote) => 1 + SPARE,
+        Some(JobKind::RefreshLocation) => 1,
         None => 0,
     }
 }
@@ -122,6 +124,7 @@ impl Worker {
             JobKind::PullContact => pull_contact::run(&task).await,
             JobKind::PushTask => push::run::<TaskRecord>(&task).await,
             JobKind::PushNote => push::run::<Note>(&task).await,
+            JobKind::RefreshLocation => refresh_location::run(&task).await,
         };
         match result {
             Err(JobError::Ghl(error @ GhlError::Unauthorized { kind: UnauthorizedKind::LocationAccess, .. })) => {

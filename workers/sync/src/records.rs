@@ -32,6 +32,7 @@ pub use self::ledger::{Job, JobFilter, OpenJob};
 pub use self::pull::{Pulled, Snapshot};
 pub use self::runs::{FollowUp, Run, Tx};
 pub use self::views::{ContactView, ListQuery, Page, TaskView};
+pub use self::webhooks::{NewWebhook, StoredWebhook, WEBHOOK_SOURCE, WebhookOutcome, WebhookResult, WebhookWork};
 
 mod accept;
 mod api_keys;
@@ -47,6 +48,7 @@ mod pull;
 mod runs;
 mod sql;
 mod views;
+mod webhooks;
 
 /// How long one connection waits for SQLite's lock while another *process* writes.
 const SQLITE_SETTINGS: &str = "
@@ -221,6 +223,7 @@ fn migrator() -> Migrator {
         (1, "ledger", include_str!("../migrations/0001_ledger.sql")),
         (2, "records", include_str!("../migrations/0002_records.sql")),
         (3, "access", include_str!("../migrations/0003_access.sql")),
+        (5, "webhooks", include_str!("../migrations/0005_webhooks.sql")),
     ];
     let migration = |(version, name, text): (i64, &'static str, &'static str)| {
         Migration::new(version, name.into(), MigrationType::Simple, text.into_sql_str(), false)

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use job_engine::Queue;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{interval, sleep};
 
 use crate::clock::Clock;
 use crate::jobs;
@@ -23,6 +23,10 @@ const SILENT_RUN: Duration = Duration::from_secs(30);
 /// Until a sweep after a loss is tried again that broke off.
 const AGAIN: Duration = Duration::from_secs(2);
 const PAGE: i64 = 500;
+/// Within it a webhook is known when it comes again. GHL repeats a delivery for an hour; some of its repetitions took days.
+const WEBHOOKS_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// Between two looks for webhooks that are older.
+const FORGET_ROUND: Duration = Duration::from_secs(10 * 60);
 
 /// Sweeps until it is aborted.
 pub async fn run(records: Records, queue: Queue, clock: Clock) {
@@ -37,9 +41,14 @@ pub async fn run(records: Records, queue: Queue, clock: Clock) {
         });
     }
     let mut everything = false;
+    let mut forgetting = interval(FORGET_ROUND);
     loop {
         tokio::select! {
             () = lost.notified() => everything = true,
+            _ = forgetting.tick() => {
+                forget(&records, &clock).await;
+                continue;
+            }
             () = sleep(if everything { AGAIN } else { ROUND }) => {}
         }
         let (grace, silent) = if everything { (Duration::ZERO, Duration::ZERO) } else { (GRACE, SILENT_RUN) };
@@ -72,6 +81,15 @@ pub async fn sweep(
         let jobs: Vec<_> = page.iter().map(|open| job(open, now)).collect();
         queue.push(&jobs).await.map_err(|error| error.to_string())?;
         count += jobs.len();
+    }
+}
+
+/// Forgets the webhooks that GHL will not send again.
+pub async fn forget(records: &Records, clock: &Clock) {
+    match records.forget_webhooks(clock.now_ms() - millis(WEBHOOKS_KEPT)).await {
+        Ok(0) => {}
+        Ok(webhooks) => tracing::info!(webhooks, "webhooks older than {WEBHOOKS_KEPT:?} are forgotten"),
+        Err(error) => tracing::warn!(error = %error, "old webhooks were not forgotten; the next round tries again"),
     }
 }
 

@@ -30,3 +30,5 @@ mod pushes;
 mod readers;
 #[path = "records/support.rs"]
 mod support;
+#[path = "records/webhooks.rs"]
+mod webhooks;

@@ -36,7 +36,8 @@ impl Zones {
     }
 }
 
-async fn ask(task: &Task<'_>) -> Result<TimeZone, JobError> {
+/// Asks GHL and keeps the answer with the connection.
+pub(super) async fn ask(task: &Task<'_>) -> Result<TimeZone, JobError> {
     let location = task.location();
     let (zone, name) = match task.ghl().get_location(location).await {
         Ok(found) => match mapping::location::time_zone(&found) {

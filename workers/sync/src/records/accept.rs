@@ -196,7 +196,7 @@ async fn check_locations(connection: &mut AnyConnection, triggers: &[Trigger]) -
     }
 }
 
-async fn known_locations(
+pub(super) async fn known_locations(
     connection: &mut AnyConnection,
     distinct: HashSet<&str>,
 ) -> Result<HashSet<String>, RecordsError> {

@@ -14,11 +14,13 @@ pub enum JobKind {
     PushTask,
     /// Make GHL's note equal to ours.
     PushNote,
+    /// Ask GHL for the time zone of a location again; the record is the location itself.
+    RefreshLocation,
 }
 
 impl JobKind {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::PullContact, Self::PushTask, Self::PushNote];
+    pub const ALL: [Self; 4] = [Self::PullContact, Self::PushTask, Self::PushNote, Self::RefreshLocation];
 
     /// The name in the ledger and in the queue.
     #[must_use]
@@ -27,6 +29,7 @@ impl JobKind {
             Self::PullContact => "pull_contact",
             Self::PushTask => "push_task",
             Self::PushNote => "push_note",
+            Self::RefreshLocation => "refresh_location",
         }
     }
 

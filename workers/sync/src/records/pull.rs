@@ -13,7 +13,7 @@ use super::feed::{ChangeOp, Changed};
 use super::model::{Appointment, Contact, Note, Task};
 use super::runs::Tx;
 use super::sql::sql;
-use super::{Records, RecordsError};
+use super::{Records, RecordsError, Write};
 
 /// The revisions of a contact and of its tasks and notes, as they were before a pull's first call.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -76,29 +76,8 @@ impl Tx {
     /// # Errors
     /// [`RecordsError::Database`].
     pub async fn mark_contact_gone(&mut self, contact_id: &str) -> Result<(), RecordsError> {
-        let now_ms = self.write.now_ms;
         let location_id = self.run.key.location_id.clone();
-        let marked = sqlx::query(sql!("mark_contact_gone"))
-            .bind(now_ms)
-            .bind(&location_id)
-            .bind(contact_id)
-            .execute(self.write.conn())
-            .await?;
-        sqlx::query(sql!("remove_entries_of_contact"))
-            .bind(now_ms)
-            .bind(&location_id)
-            .bind(contact_id)
-            .execute(self.write.conn())
-            .await?;
-        sqlx::query(sql!("delete_appointments_of_contact"))
-            .bind(&location_id)
-            .bind(contact_id)
-            .execute(self.write.conn())
-            .await?;
-        if marked.rows_affected() > 0 {
-            self.note_change(contact_id, "contact", contact_id, ChangeOp::Deleted);
-        }
-        Ok(())
+        mark_gone(&mut self.write, &location_id, contact_id).await
     }
 
     /// Whether the contact was stored; not when it moved since the snapshot.
@@ -251,6 +230,38 @@ impl Tx {
             op,
         });
     }
+}
+
+/// See [`Tx::mark_contact_gone`].
+pub(super) async fn mark_gone(write: &mut Write, location_id: &str, contact_id: &str) -> Result<(), RecordsError> {
+    let now_ms = write.now_ms;
+    let marked = sqlx::query(sql!("mark_contact_gone"))
+        .bind(now_ms)
+        .bind(location_id)
+        .bind(contact_id)
+        .execute(write.conn())
+        .await?;
+    sqlx::query(sql!("remove_entries_of_contact"))
+        .bind(now_ms)
+        .bind(location_id)
+        .bind(contact_id)
+        .execute(write.conn())
+        .await?;
+    sqlx::query(sql!("delete_appointments_of_contact"))
+        .bind(location_id)
+        .bind(contact_id)
+        .execute(write.conn())
+        .await?;
+    if marked.rows_affected() > 0 {
+        write.changed.push(Changed {
+            location_id: location_id.to_owned(),
+            contact_id: contact_id.to_owned(),
+            record: "contact",
+            record_id: contact_id.to_owned(),
+            op: ChangeOp::Deleted,
+        });
+    }
+    Ok(())
 }
 
 fn document<T: serde::Serialize>(record: &T) -> String {

@@ -19,6 +19,16 @@ pub(super) fn with_rows(head: &'static str, rows: usize, columns: usize) -> Asse
     AssertSqlSafe(format!("{head}{}", groups.join(", ")))
 }
 
+/// [`with_rows`] with a `tail` behind them.
+pub(super) fn with_rows_then(
+    head: &'static str,
+    rows: usize,
+    columns: usize,
+    tail: &'static str,
+) -> AssertSqlSafe<String> {
+    AssertSqlSafe(format!("{} {tail}", with_rows(head, rows, columns).0))
+}
+
 /// `head` followed by one group of `count` placeholders: `head ($1, $2, $3)`.
 pub(super) fn with_list(head: &'static str, count: usize) -> AssertSqlSafe<String> {
     AssertSqlSafe(format!("{head}{}", group(0, count)))

@@ -1,0 +1,119 @@
+//! Stores webhooks together that come in together: a commit costs the same for one as for a hundred.
+//!
+//! One task takes all that wait, writes them in one transaction and only then answers each. While it writes the next ones gather,
+//! so the batches grow with the load and a single webhook waits for nobody. What waits is bounded: beyond that, and beyond
+//! [`PATIENCE`], the sender is told to come again, which costs less than to keep it.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use job_engine::{NewJob, Priority};
+use sync_workers::jobs;
+use sync_workers::records::{JobKey, NewWebhook, RecordsError, WebhookOutcome, WebhookResult};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+use crate::producer::Producer;
+
+/// Webhooks of one transaction at most.
+const BATCH: usize = 256;
+/// Webhooks that wait for one.
+const WAITING: usize = 1024;
+/// How long a sender is kept waiting.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a contact's job waits for more webhooks of the same burst: GHL sends several for one edit.
+const GATHERING: Duration = Duration::from_millis(500);
+/// Batches whose jobs the queue was not told of yet. Where there are more, the sweeper tells it.
+const UNTOLD: usize = 64;
+
+/// Where webhooks are handed in. Clones share the task behind it, which ends with the last of them.
+#[derive(Debug, Clone)]
+pub struct Intake {
+    waiting: mpsc::Sender<Waiting>,
+}
+
+/// A webhook whose sender waits for the answer.
+struct Waiting {
+    webhook: NewWebhook,
+    answer: oneshot::Sender<WebhookResult>,
+}
+
+impl Intake {
+    /// Starts the task that stores.
+    #[must_use]
+    pub fn start(producer: Producer) -> Self {
+        let (waiting, taken) = mpsc::channel(WAITING);
+        let (untold, tell) = mpsc::channel(UNTOLD);
+        tokio::spawn(store(producer.clone(), taken, untold));
+        tokio::spawn(enqueue(producer, tell));
+        Self { waiting }
+    }
+
+    /// Stores a webhook; none where that is not possible now. It may have been stored all the same, and then is a duplicate when it
+    /// comes again.
+    pub(super) async fn take(&self, webhook: NewWebhook) -> Option<WebhookResult> {
+        let (answer, told) = oneshot::channel();
+        self.waiting.try_send(Waiting { webhook, answer }).ok()?;
+        timeout(PATIENCE, told).await.ok()?.ok()
+    }
+}
+
+async fn store(producer: Producer, mut taken: mpsc::Receiver<Waiting>, untold: mpsc::Sender<Vec<NewJob>>) {
+    let mut batch = Vec::with_capacity(BATCH);
+    while taken.recv_many(&mut batch, BATCH).await > 0 {
+        // Those that were told to come again would be stored for nobody.
+        batch.retain(|waiting: &Waiting| !waiting.answer.is_closed());
+        let (webhooks, answers): (Vec<_>, Vec<_>) =
+            batch.drain(..).map(|Waiting { webhook, answer }| (webhook, answer)).unzip();
+        let outcomes = accept(&producer, &webhooks).await;
+        let mut keys = HashMap::new();
+        for (outcome, answer) in outcomes.into_iter().zip(answers) {
+            // Without an outcome the answer is dropped, and with it the sender told.
+            let Some(WebhookOutcome { result, job }) = outcome else { continue };
+            keys.extend(job.map(|key| (key, ())));
+            // A sender that no longer listens comes again, and is told that it is a duplicate.
+            let _ = answer.send(result);
+        }
+        let jobs: Vec<_> = keys.into_keys().map(|key| job(&key)).collect();
+        if !jobs.is_empty() && untold.try_send(jobs).is_err() {
+            tracing::warn!("webhooks were accepted, but the queue is not told of their jobs; the sweeper will");
+        }
+    }
+}
+
+/// What became of each; none of those that could not be stored. One that the database can't hold must not take the others with it.
+async fn accept(producer: &Producer, webhooks: &[NewWebhook]) -> Vec<Option<WebhookOutcome>> {
+    let records = producer.records();
+    let failed = |error: &RecordsError| {
+        tracing::error!(error = error as &dyn std::error::Error, webhooks = webhooks.len(), "webhooks can't be stored");
+    };
+    match records.accept_webhooks(webhooks).await {
+        Ok(outcomes) => outcomes.into_iter().map(Some).collect(),
+        Err(error) if error.is_passing() || webhooks.len() == 1 => {
+            failed(&error);
+            webhooks.iter().map(|_| None).collect()
+        }
+        Err(error) => {
+            failed(&error);
+            let mut outcomes = Vec::with_capacity(webhooks.len());
+            for webhook in webhooks {
+                let one = records.accept_webhooks(std::slice::from_ref(webhook)).await;
+                outcomes.push(one.ok().and_then(|mut outcomes| outcomes.pop()));
+            }
+            outcomes
+        }
+    }
+}
+
+/// Tells the queue, apart from the storing: a queue that does not answer must not hold up GHL.
+async fn enqueue(producer: Producer, mut tell: mpsc::Receiver<Vec<NewJob>>) {
+    while let Some(jobs) = tell.recv().await {
+        if let Err(error) = producer.queue().push(&jobs).await {
+            tracing::warn!(%error, jobs = jobs.len(), "accepted, but the queue was not told; the sweeper will");
+        }
+    }
+}
+
+fn job(key: &JobKey) -> NewJob {
+    NewJob { delay: GATHERING, ..jobs::new_job(key, Priority::Realtime) }
+}

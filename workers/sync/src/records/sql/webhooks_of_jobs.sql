@@ -1,0 +1,4 @@
+-- The list of ledger rows is appended.
+select id, type, body, received_at
+from webhooks
+where job_id in

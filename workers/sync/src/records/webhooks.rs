@@ -1,0 +1,319 @@
+//! Webhooks: each taken once, kept for as long as it may come again, with the ledger rows of the jobs it leads to.
+//!
+//! Many are taken in one transaction, since a commit costs the same for one as for a hundred. Which of them are new is
+//! for the database to say: the insert returns those that were not there, whichever process was first.
+//!
+//! The trap is the order: GHL promises none. A deletion may arrive after the contact was fetched again, so it is believed
+//! without a call only where nothing newer was heard.
+
+use std::collections::HashSet;
+
+use jiff::Timestamp;
+use job_engine::Priority;
+use sqlx::{AnyConnection, Row};
+use uuid::Uuid;
+
+use super::accept::{NewRow, insert_rows, known_locations};
+use super::job::{JobKey, JobKind};
+use super::ledger::timestamp;
+use super::pull::mark_gone;
+use super::sql::{CHUNK, sql, with_list, with_rows_then};
+use super::{Records, RecordsError, Write};
+
+/// The source of their ledger rows.
+pub const WEBHOOK_SOURCE: &str = "webhook";
+/// How often a transaction that lost a race begins anew.
+const MAX_RACES: u32 = 8;
+/// Rows of one deletion, so that no other writer waits long for it.
+const PRUNED_AT_ONCE: i64 = 1000;
+
+/// A webhook whose signature was checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewWebhook {
+    /// By which a repetition is known.
+    pub id: String,
+    /// What GHL calls it, as far as that is known.
+    pub event_type: &'static str,
+    /// GHL's location id.
+    pub location_id: Option<String>,
+    /// Whether it means anything only for a location that is connected.
+    pub needs_connection: bool,
+    /// Outside the window in which it is acted on.
+    pub is_stale: bool,
+    /// As GHL sent it.
+    pub body: String,
+    /// What it asks for.
+    pub work: WebhookWork,
+}
+
+/// What a webhook asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WebhookWork {
+    /// Nothing here.
+    Nothing,
+    /// The contact has to be fetched.
+    Pull {
+        /// GHL's contact id.
+        contact_id: String,
+    },
+    /// The contact of this task or note has to be fetched; the webhook does not say which that is.
+    PullOwner {
+        /// `task` or `note`.
+        record: &'static str,
+        /// GHL's id of the task or note.
+        ghl_id: String,
+    },
+    /// GHL deleted the contact.
+    ContactGone {
+        /// GHL's contact id.
+        contact_id: String,
+        /// When, where it says.
+        at: Option<Timestamp>,
+    },
+    /// The location has to be looked at again.
+    RefreshLocation,
+}
+
+/// What became of a webhook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum WebhookResult {
+    /// Kept, and acted on where it asks for something.
+    Accepted,
+    /// Taken before.
+    Duplicate,
+    /// Kept; too old or too far in the future to be acted on.
+    Stale,
+    /// Kept; its location is not connected.
+    Refused,
+}
+
+impl WebhookResult {
+    /// The word in the table and in metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Duplicate => "duplicate",
+            Self::Stale => "stale",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// What became of a webhook, and the job it led to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebhookOutcome {
+    /// What became of it.
+    pub result: WebhookResult,
+    /// What to enqueue.
+    pub job: Option<JobKey>,
+}
+
+/// A webhook as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredWebhook {
+    /// By which a repetition is known.
+    pub id: String,
+    /// What GHL calls it.
+    pub event_type: String,
+    /// As GHL sent it.
+    pub body: String,
+    /// When it was taken.
+    pub received_at: Timestamp,
+}
+
+/// What is done about a webhook if it is new.
+enum Deed {
+    Nothing,
+    Enqueue(JobKey),
+    MarkGone { location_id: String, contact_id: String },
+}
+
+/// One row of the batch: its place there, and what it will lead to.
+struct Judged<'a> {
+    index: usize,
+    webhook: &'a NewWebhook,
+    result: WebhookResult,
+    deed: Deed,
+    job_id: Option<String>,
+}
+
+impl Records {
+    /// Keeps webhooks and writes the ledger rows of their jobs: all or none. Once this returns, no crash loses them.
+    ///
+    /// # Errors
+    /// [`RecordsError::Database`]; nothing was kept then.
+    pub async fn accept_webhooks(&self, webhooks: &[NewWebhook]) -> Result<Vec<WebhookOutcome>, RecordsError> {
+        let mut races = 0;
+        loop {
+            match self.try_accept_webhooks(webhooks).await {
+                Err(error) if error.is_write_race() && races < MAX_RACES => races += 1,
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn try_accept_webhooks(&self, webhooks: &[NewWebhook]) -> Result<Vec<WebhookOutcome>, RecordsError> {
+        let mut write = self.write().await?;
+        let mut judged = judge_all(&mut write, webhooks).await?;
+        // Two processes that insert the same ids in different orders would wait for each other.
+        judged.sort_by(|one, other| one.webhook.id.cmp(&other.webhook.id));
+        let now_ms = write.now_ms;
+        let new = insert(write.conn(), &judged, now_ms).await?;
+        let taken_before = WebhookOutcome { result: WebhookResult::Duplicate, job: None };
+        let mut outcomes = vec![taken_before; webhooks.len()];
+        let mut rows = Vec::new();
+        for Judged { index, webhook, result, deed, job_id } in judged {
+            if !new.contains(&webhook.id) {
+                continue;
+            }
+            let job = match (deed, job_id) {
+                (Deed::Enqueue(key), Some(id)) => {
+                    rows.push(row(id, webhook, key.clone(), now_ms));
+                    Some(key)
+                }
+                (Deed::MarkGone { location_id, contact_id }, _) => {
+                    mark_gone(&mut write, &location_id, &contact_id).await?;
+                    None
+                }
+                (Deed::Nothing | Deed::Enqueue(_), _) => None,
+            };
+            outcomes[index] = WebhookOutcome { result, job };
+        }
+        insert_rows(write.conn(), rows).await?;
+        write.commit().await?;
+        Ok(outcomes)
+    }
+
+    /// The webhooks that led to these ledger rows, oldest first: what they say may spare a run its calls.
+    ///
+    /// # Errors
+    /// [`RecordsError::Database`].
+    pub async fn webhooks_of(&self, job_ids: &[String]) -> Result<Vec<StoredWebhook>, RecordsError> {
+        let mut connection = self.pool.acquire().await?;
+        let mut found = Vec::new();
+        for chunk in job_ids.chunks(CHUNK) {
+            let mut query = sqlx::query(with_list(sql!("webhooks_of_jobs"), chunk.len())).persistent(false);
+            for id in chunk {
+                query = query.bind(id);
+            }
+            for row in query.fetch_all(&mut *connection).await? {
+                found.push(StoredWebhook {
+                    id: row.try_get("id")?,
+                    event_type: row.try_get("type")?,
+                    body: row.try_get("body")?,
+                    received_at: timestamp(row.try_get("received_at")?),
+                });
+            }
+        }
+        found.sort_by_key(|webhook| webhook.received_at);
+        Ok(found)
+    }
+
+    /// Forgets webhooks that were taken before `before_ms`, a few at a time. Returns how many.
+    ///
+    /// # Errors
+    /// [`RecordsError::Database`].
+    pub async fn forget_webhooks(&self, before_ms: i64) -> Result<u64, RecordsError> {
+        let mut forgotten = 0;
+        loop {
+            let _gate = self.gate().await;
+            let query = sqlx::query(sql!("forget_webhooks")).bind(before_ms).bind(PRUNED_AT_ONCE);
+            let gone = query.execute(&self.pool).await?.rows_affected();
+            forgotten += gone;
+            if gone == 0 {
+                return Ok(forgotten);
+            }
+        }
+    }
+}
+
+/// Each webhook of the batch once, with what is done about it if it is new.
+async fn judge_all<'a>(write: &mut Write, webhooks: &'a [NewWebhook]) -> Result<Vec<Judged<'a>>, RecordsError> {
+    let needed = webhooks.iter().filter(|webhook| webhook.needs_connection);
+    let locations = needed.filter_map(|webhook| webhook.location_id.as_deref()).collect();
+    let known = known_locations(write.conn(), locations).await?;
+    let mut seen = HashSet::new();
+    let mut judged = Vec::with_capacity(webhooks.len());
+    for (index, webhook) in webhooks.iter().enumerate() {
+        if !seen.insert(webhook.id.as_str()) {
+            continue;
+        }
+        let location = webhook.location_id.as_ref();
+        let is_foreign = webhook.needs_connection && location.is_some_and(|location| !known.contains(location));
+        let (result, deed) = match location {
+            _ if webhook.is_stale => (WebhookResult::Stale, Deed::Nothing),
+            _ if is_foreign => (WebhookResult::Refused, Deed::Nothing),
+            Some(location) => (WebhookResult::Accepted, deed(write.conn(), location, &webhook.work).await?),
+            None => (WebhookResult::Accepted, Deed::Nothing),
+        };
+        let job_id = matches!(deed, Deed::Enqueue(_)).then(|| Uuid::now_v7().to_string());
+        judged.push(Judged { index, webhook, result, deed, job_id });
+    }
+    Ok(judged)
+}
+
+async fn deed(connection: &mut AnyConnection, location: &str, work: &WebhookWork) -> Result<Deed, RecordsError> {
+    let pull = |contact: &str| Deed::Enqueue(JobKey::new(JobKind::PullContact, location, contact));
+    Ok(match work {
+        WebhookWork::Nothing => Deed::Nothing,
+        WebhookWork::Pull { contact_id } => pull(contact_id),
+        WebhookWork::PullOwner { record, ghl_id } => {
+            let owner = sqlx::query_scalar(sql!("contact_of_entry")).bind(*record).bind(location).bind(ghl_id);
+            let owner: Option<String> = owner.fetch_optional(connection).await?;
+            owner.map_or(Deed::Nothing, |contact| pull(&contact))
+        }
+        WebhookWork::ContactGone { contact_id, at } => {
+            let known = sqlx::query_as(sql!("contact_sync")).bind(location).bind(contact_id);
+            let known: Option<(i64, Option<i64>)> = known.fetch_optional(connection).await?;
+            match (known, at) {
+                (Some((_, Some(_))), _) => Deed::Nothing,
+                (Some((synced_at, None)), Some(at)) if synced_at <= at.as_millisecond() => {
+                    Deed::MarkGone { location_id: location.to_owned(), contact_id: contact_id.clone() }
+                }
+                // A pull may have it in its hands, or it came back since: GHL knows.
+                (None | Some((_, None)), _) => pull(contact_id),
+            }
+        }
+        WebhookWork::RefreshLocation => Deed::Enqueue(JobKey::new(JobKind::RefreshLocation, location, location)),
+    })
+}
+
+/// Inserts those that are new, and returns their ids.
+async fn insert(
+    connection: &mut AnyConnection,
+    judged: &[Judged<'_>],
+    now_ms: i64,
+) -> Result<HashSet<String>, RecordsError> {
+    let mut new = HashSet::new();
+    for chunk in judged.chunks(CHUNK) {
+        let text = with_rows_then(sql!("insert_webhooks"), chunk.len(), 7, "on conflict (id) do nothing returning id");
+        let mut query = sqlx::query_scalar(text).persistent(chunk.len() == 1);
+        for Judged { webhook, result, job_id, .. } in chunk {
+            query = query
+                .bind(&webhook.id)
+                .bind(webhook.event_type)
+                .bind(webhook.location_id.as_deref())
+                .bind(result.as_str())
+                .bind(&webhook.body)
+                .bind(job_id.as_deref())
+                .bind(now_ms);
+        }
+        new.extend(query.fetch_all(&mut *connection).await?);
+    }
+    Ok(new)
+}
+
+fn row(id: String, webhook: &NewWebhook, key: JobKey, now_ms: i64) -> NewRow {
+    NewRow {
+        id,
+        source: WEBHOOK_SOURCE.to_owned(),
+        // GHL's id stands in the table of webhooks, which forgets it after a time; the ledger never does.
+        event_id: None,
+        event_type: webhook.event_type.to_owned(),
+        key,
+        priority: Priority::Realtime,
+        data: "{}".to_owned(),
+        created_at_ms: now_ms,
+    }
+}

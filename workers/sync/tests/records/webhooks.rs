@@ -1,0 +1,137 @@
+//! Webhooks: each taken once, and what it leads to.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use sync_workers::records::*;
+use sync_workers::sweeper;
+
+use crate::support::*;
+
+promises! {
+    a_webhook_is_taken_once_and_its_job_is_in_the_ledger_with_it,
+    two_processes_that_take_the_same_webhooks_take_each_once,
+    a_stale_webhook_and_one_of_a_foreign_location_are_kept_and_lead_to_nothing,
+    a_run_is_told_the_webhooks_that_brought_it_about,
+    a_deletion_is_believed_unless_something_newer_was_heard,
+    a_task_that_is_known_leads_to_its_contact,
+    a_webhook_is_forgotten_after_seven_days_and_not_before,
+}
+
+fn webhook(id: &str, work: WebhookWork) -> NewWebhook {
+    NewWebhook {
+        id: id.to_owned(),
+        event_type: "ContactUpdate",
+        location_id: Some(LOC.to_owned()),
+        needs_connection: true,
+        is_stale: false,
+        body: format!(r#"{{"webhookId":"{id}"}}"#),
+        work,
+    }
+}
+
+fn pull(id: &str, contact_id: &str) -> NewWebhook {
+    webhook(id, WebhookWork::Pull { contact_id: contact_id.to_owned() })
+}
+
+fn gone(id: &str, contact_id: &str, at: Option<Timestamp>) -> NewWebhook {
+    webhook(id, WebhookWork::ContactGone { contact_id: contact_id.to_owned(), at })
+}
+
+fn results(outcomes: &[WebhookOutcome]) -> Vec<WebhookResult> {
+    outcomes.iter().map(|outcome| outcome.result).collect()
+}
+
+async fn open_jobs(db: &Db) -> usize {
+    let filter = JobFilter { state: Some(JobState::Waiting), ..JobFilter::default() };
+    db.records.list_jobs(&filter, 1000).await.unwrap().len()
+}
+
+async fn one(db: &Db, webhook: NewWebhook) -> WebhookOutcome {
+    db.records.accept_webhooks(&[webhook]).await.unwrap().remove(0)
+}
+
+async fn a_webhook_is_taken_once_and_its_job_is_in_the_ledger_with_it(db: Db) {
+    let batch = [pull("w2", "c1"), pull("w1", "c2"), pull("w2", "c1")];
+    let outcomes = db.records.accept_webhooks(&batch).await.unwrap();
+    assert_eq!(results(&outcomes), [WebhookResult::Accepted, WebhookResult::Accepted, WebhookResult::Duplicate]);
+    assert_eq!(outcomes[0].job, Some(pull_key("c1")));
+    assert_eq!(outcomes[2].job, None);
+    let again = db.records.accept_webhooks(&batch).await.unwrap();
+    assert_eq!(results(&again), [WebhookResult::Duplicate; 3]);
+    assert_eq!(open_jobs(&db).await, 2);
+    let run = db.records.start_run(&pull_key("c1"), 1).await.unwrap().unwrap();
+    let job = db.records.job(&run.ids[0]).await.unwrap().unwrap();
+    assert_eq!((job.source.as_str(), job.event_type.as_str()), ("webhook", "ContactUpdate"));
+}
+
+async fn two_processes_that_take_the_same_webhooks_take_each_once(db: Db) {
+    let forward: Vec<_> = (0..60).map(|number| pull(&format!("w{number}"), &format!("c{number}"))).collect();
+    let backward: Vec<_> = forward.iter().rev().cloned().collect();
+    let (one, other) = tokio::join!(db.records.accept_webhooks(&forward), db.records.accept_webhooks(&backward));
+    let taken = [one.unwrap(), other.unwrap()].concat();
+    assert_eq!(taken.iter().filter(|outcome| outcome.result == WebhookResult::Accepted).count(), 60);
+    assert_eq!(open_jobs(&db).await, 60);
+}
+
+async fn a_stale_webhook_and_one_of_a_foreign_location_are_kept_and_lead_to_nothing(db: Db) {
+    let stale = NewWebhook { is_stale: true, ..pull("w1", "c1") };
+    let foreign = NewWebhook { location_id: Some("elsewhere".to_owned()), ..pull("w2", "c1") };
+    let install = NewWebhook { needs_connection: false, work: WebhookWork::Nothing, ..foreign.clone() };
+    let install = NewWebhook { id: "w3".to_owned(), ..install };
+    let nowhere = NewWebhook { location_id: None, ..pull("w4", "c1") };
+    let batch = [stale, foreign, install, nowhere];
+    let outcomes = db.records.accept_webhooks(&batch).await.unwrap();
+    let expected = [WebhookResult::Stale, WebhookResult::Refused, WebhookResult::Accepted, WebhookResult::Accepted];
+    assert_eq!(results(&outcomes), expected);
+    assert_eq!(open_jobs(&db).await, 0);
+    let again = db.records.accept_webhooks(&batch).await.unwrap();
+    assert_eq!(results(&again), [WebhookResult::Duplicate; 4], "kept, so known");
+}
+
+async fn a_run_is_told_the_webhooks_that_brought_it_about(db: Db) {
+    one(&db, pull("w1", "c1")).await;
+    one(&db, pull("w2", "c2")).await;
+    db.clock.set("2026-06-01T12:00:01Z".parse().unwrap());
+    one(&db, pull("w3", "c1")).await;
+    let run = db.records.start_run(&pull_key("c1"), 1).await.unwrap().unwrap();
+    let told = db.records.webhooks_of(&run.ids).await.unwrap();
+    let ids: Vec<_> = told.iter().map(|webhook| webhook.id.as_str()).collect();
+    assert_eq!(ids, ["w1", "w3"]);
+    assert_eq!(told[0].body, r#"{"webhookId":"w1"}"#);
+}
+
+async fn a_deletion_is_believed_unless_something_newer_was_heard(db: Db) {
+    let (before, now): (Timestamp, Timestamp) = ("2026-06-01T11:59:59Z".parse().unwrap(), NOW.parse().unwrap());
+    db.pull(1, &pulled("c1", &[("g1", "Call")])).await;
+    // It was fetched after this deletion, and was there: GHL has to be asked.
+    assert_eq!(one(&db, gone("w1", "c1", Some(before))).await.job, Some(pull_key("c1")));
+    assert_eq!(one(&db, gone("w2", "c1", None)).await.job, Some(pull_key("c1")));
+    assert!(db.records.contact_view(LOC, "c1").await.unwrap().is_some());
+    // A pull that brings it may be under way.
+    assert_eq!(one(&db, gone("w3", "unheard", Some(now))).await.job, Some(pull_key("unheard")));
+
+    let outcome = one(&db, gone("w4", "c1", Some(now))).await;
+    assert_eq!(outcome, WebhookOutcome { result: WebhookResult::Accepted, job: None });
+    assert!(db.records.contact_view(LOC, "c1").await.unwrap().is_none());
+    assert_eq!(one(&db, gone("w5", "c1", Some(now))).await.job, None);
+}
+
+async fn a_task_that_is_known_leads_to_its_contact(db: Db) {
+    db.pull(1, &pulled("c1", &[("g1", "Call")])).await;
+    let owner = |ghl_id: &str| WebhookWork::PullOwner { record: "task", ghl_id: ghl_id.to_owned() };
+    assert_eq!(one(&db, webhook("w1", owner("g1"))).await.job, Some(pull_key("c1")));
+    assert_eq!(one(&db, webhook("w2", owner("unheard"))).await.job, None);
+}
+
+async fn a_webhook_is_forgotten_after_seven_days_and_not_before(db: Db) {
+    one(&db, pull("w1", "c1")).await;
+    let start: Timestamp = NOW.parse().unwrap();
+    let week = Duration::from_secs(7 * 24 * 60 * 60);
+    db.clock.set(start + week);
+    sweeper::forget(&db.records, &db.clock).await;
+    assert_eq!(one(&db, pull("w1", "c1")).await.result, WebhookResult::Duplicate);
+    db.clock.set(start + week + Duration::from_millis(1));
+    sweeper::forget(&db.records, &db.clock).await;
+    assert_eq!(one(&db, pull("w1", "c1")).await.result, WebhookResult::Accepted);
+}
