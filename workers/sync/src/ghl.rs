@@ -18,6 +18,7 @@
 //! The trap: nothing in here may send a request twice. The limiter counts permits, so a second request behind one permit
 //! breaks the limit, and a create that is sent again is a duplicate. Retries belong to the queue.
 
+mod api;
 mod call;
 mod client;
 mod dates;
@@ -30,13 +31,16 @@ pub mod model;
 mod operations;
 mod refusal;
 mod reply;
+mod scopes;
 mod scrub;
 #[cfg(test)]
 mod tests;
 mod throttle;
 
+pub use api::ApiVersion;
 pub use client::{BuildError, Client, ClientConfig, Run};
 pub use dates::{WireSecond, WireTime};
-pub use endpoint::{Endpoint, Replay};
+pub use endpoint::{Endpoint, InV3, Replay};
 pub use error::{Class, GhlError, Subject, UnauthorizedKind};
 pub use metrics::GhlMetrics;
+pub use scopes::Scopes;

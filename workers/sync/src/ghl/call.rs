@@ -19,10 +19,23 @@ use super::throttle;
 /// More than any reply of GHL holds; a larger one is a fault that must not take the process's memory.
 const BODY_CAP: usize = 8 * 1024 * 1024;
 
+/// Parts of the query; those without a value are left out.
+pub(super) type Query<'q> = &'q [(&'static str, Option<&'q str>)];
+
 impl Run<'_> {
     /// A call without a body.
     pub(super) async fn call(&self, endpoint: &'static Endpoint, ids: &[&str]) -> Result<Reply, GhlError> {
-        self.send(endpoint, ids, None).await
+        self.send(endpoint, ids, &[], None).await
+    }
+
+    /// A call with a query.
+    pub(super) async fn call_where(
+        &self,
+        endpoint: &'static Endpoint,
+        ids: &[&str],
+        query: Query<'_>,
+    ) -> Result<Reply, GhlError> {
+        self.send(endpoint, ids, query, None).await
     }
 
     /// A call that carries `body`.
@@ -37,17 +50,28 @@ impl Run<'_> {
     {
         let unsendable =
             |_| GhlError::Unsendable { operation: endpoint.operation, reason: "body is no JSON".to_owned() };
-        let body = serde_json::to_value(body).map_err(unsendable)?;
-        self.send(endpoint, ids, Some(body)).await
+        let mut body = serde_json::to_value(body).map_err(unsendable)?;
+        self.api.word(&mut body);
+        self.send(endpoint, ids, &[], Some(body)).await
     }
 
-    async fn send(&self, endpoint: &'static Endpoint, ids: &[&str], body: Option<Value>) -> Result<Reply, GhlError> {
-        let request = self.request(endpoint, ids, body.as_ref())?;
+    async fn send(
+        &self,
+        endpoint: &'static Endpoint,
+        ids: &[&str],
+        query: Query<'_>,
+        body: Option<Value>,
+    ) -> Result<Reply, GhlError> {
+        if let Some(scope) = self.scopes.and_then(|granted| granted.lack(endpoint.scopes)) {
+            let message = format!("{} was not sent, for it needs the scope {scope}", endpoint.operation);
+            return Err(GhlError::Unauthorized { kind: UnauthorizedKind::MissingScope, message });
+        }
+        let request = self.request(endpoint, ids, query, body.as_ref())?;
         // Last before sending: a call that can't be built spends no permit.
         let permit = self.permits.take()?;
 
         let started = Instant::now();
-        let reply = self.exchange(request).await;
+        let reply = self.exchange(endpoint, request).await;
         drop(permit);
         let took = started.elapsed();
 
@@ -62,21 +86,35 @@ impl Run<'_> {
             ghl.operation = endpoint.operation,
             http.status = %status,
             ghl.duration_ms = took.as_millis(),
-            ghl.permits_left = self.permits.granted().saturating_sub(self.permits.used()),
+            ghl.permits_left = self.permits.left(),
             "called GHL"
         );
 
         let reply = reply?;
-        if reply.status.is_success() { Ok(reply) } else { Err(refusal(&reply, body.as_ref())) }
+        if reply.status.is_success() {
+            return Ok(reply);
+        }
+        let sent = body.unwrap_or_else(|| query.iter().filter_map(|(_, value)| *value).collect());
+        Err(refusal(&reply, Some(&sent)))
     }
 
-    fn request(&self, endpoint: &Endpoint, ids: &[&str], body: Option<&Value>) -> Result<Request, GhlError> {
-        let url = endpoint.url(&self.client.shared.base_url, ids)?;
+    fn request(
+        &self,
+        endpoint: &Endpoint,
+        ids: &[&str],
+        query: Query<'_>,
+        body: Option<&Value>,
+    ) -> Result<Request, GhlError> {
+        let mut url = endpoint.url(&self.client.shared.base_url, self.api, ids)?;
+        let told: Vec<_> = query.iter().filter_map(|(name, value)| Some((name, (*value)?))).collect();
+        if !told.is_empty() {
+            url.query_pairs_mut().extend_pairs(told);
+        }
         let mut request = Request::new(endpoint.method.clone(), url);
         let headers = request.headers_mut();
         headers.insert(AUTHORIZATION, self.bearer()?);
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        headers.insert("version", HeaderValue::from_static(endpoint.version));
+        headers.insert("version", HeaderValue::from_static(endpoint.version_in(self.api)));
         if let Some(body) = body {
             headers.insert(reqwest::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
             *request.body_mut() = Some(body.to_string().into());
@@ -95,21 +133,26 @@ impl Run<'_> {
     }
 
     /// Sends, tells the permits what GHL says of the limits, and reads the reply to its end.
-    async fn exchange(&self, request: Request) -> Result<Reply, GhlError> {
+    async fn exchange(&self, endpoint: &'static Endpoint, request: Request) -> Result<Reply, GhlError> {
         let response = self.client.shared.http.execute(request).await.map_err(unanswered)?;
         let left = throttle::left(response.headers());
         // Before the body: the counts hold even where the body never ends.
         self.permits.observe(left.interval, left.day);
-        whole(response).await
+        whole(endpoint, response).await
     }
 }
 
-async fn whole(mut response: Response) -> Result<Reply, GhlError> {
-    let mut reply = Reply { status: response.status(), headers: response.headers().clone(), body: Vec::new() };
+async fn whole(endpoint: &'static Endpoint, mut response: Response) -> Result<Reply, GhlError> {
+    let mut reply = Reply {
+        operation: endpoint.operation,
+        status: response.status(),
+        headers: response.headers().clone(),
+        body: Vec::new(),
+    };
     loop {
         match response.chunk().await {
             Ok(Some(chunk)) if reply.body.len() + chunk.len() > BODY_CAP => {
-                return Err(reply.undecodable(format!("it is longer than {BODY_CAP} bytes")));
+                return Err(reply.undecodable("body", format!("it is longer than {BODY_CAP} bytes")));
             }
             Ok(Some(chunk)) => reply.body.extend_from_slice(&chunk),
             Ok(None) => return Ok(reply),

@@ -8,7 +8,9 @@ use job_engine::Permits;
 use reqwest::Url;
 use secrecy::SecretString;
 
+use super::api::ApiVersion;
 use super::metrics::GhlMetrics;
+use super::scopes::Scopes;
 
 /// A connection is given this long, however long a whole call may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -84,7 +86,7 @@ impl Client {
     /// The right to call as the owner of `token`, as often as `permits` grant.
     #[must_use]
     pub fn for_run<'a>(&'a self, token: &'a SecretString, permits: &'a Permits) -> Run<'a> {
-        Run { client: self, token, permits }
+        Run { client: self, token, permits, scopes: None, api: ApiVersion::default() }
     }
 }
 
@@ -100,6 +102,22 @@ pub struct Run<'a> {
     pub(super) client: &'a Client,
     pub(super) token: &'a SecretString,
     pub(super) permits: &'a Permits,
+    pub(super) scopes: Option<&'a Scopes>,
+    pub(super) api: ApiVersion,
+}
+
+impl<'a> Run<'a> {
+    /// The run, with the scopes that its token was granted: a call that needs another is refused before it is sent.
+    #[must_use]
+    pub fn with_scopes(self, scopes: &'a Scopes) -> Self {
+        Self { scopes: Some(scopes), ..self }
+    }
+
+    /// The run, calling this generation of the API.
+    #[must_use]
+    pub fn with_api(self, api: ApiVersion) -> Self {
+        Self { api, ..self }
+    }
 }
 
 fn base_url(configured: &str) -> Result<Url, BuildError> {

@@ -2,6 +2,7 @@
 
 use reqwest::{Method, Url};
 
+use super::api::ApiVersion;
 use super::error::GhlError;
 
 /// One operation of the API.
@@ -15,10 +16,25 @@ pub struct Endpoint {
     pub path: &'static str,
     /// Value of the `Version` header: GHL answers 401 without it.
     pub version: &'static str,
-    /// Scopes that the token needs.
+    /// What `v3` made of it.
+    pub v3: InV3,
+    /// Scopes that the token needs, all of them.
     pub scopes: &'static [&'static str],
+    /// Permits that a call takes: one, since a call is one request.
+    pub cost: u32,
     /// Whether it may be sent again after its reply was lost.
     pub replay: Replay,
+}
+
+/// How an operation differs in `v3` of the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InV3 {
+    /// Not at all.
+    Same,
+    /// It has this path.
+    Renamed(&'static str),
+    /// It is gone.
+    Absent,
 }
 
 /// What sending a call again does, once it may have been carried out.
@@ -35,18 +51,40 @@ pub enum Replay {
 }
 
 impl Endpoint {
+    /// Its path in this generation of the API; `None` where it has no such operation.
+    #[must_use]
+    pub fn path_in(&self, api: ApiVersion) -> Option<&'static str> {
+        match (api, self.v3) {
+            (ApiVersion::V3, InV3::Renamed(path)) => Some(path),
+            (ApiVersion::V3, InV3::Absent) => None,
+            (ApiVersion::V3, InV3::Same) | (ApiVersion::Dated, _) => Some(self.path),
+        }
+    }
+
+    /// Value of the `Version` header in this generation of the API.
+    #[must_use]
+    pub fn version_in(&self, api: ApiVersion) -> &'static str {
+        match api {
+            ApiVersion::Dated => self.version,
+            ApiVersion::V3 => "v3",
+        }
+    }
+
     /// The address of a call, `ids` taking the places in the path from left to right.
     ///
     /// An id that would change the *shape* of the path is refused: an empty one turns `GET /contacts/{id}` into the list
     /// of all contacts, and `..` climbs out of it. Everything else is percent-encoded.
-    pub(super) fn url(&self, base: &Url, ids: &[&str]) -> Result<Url, GhlError> {
+    pub(super) fn url(&self, base: &Url, api: ApiVersion, ids: &[&str]) -> Result<Url, GhlError> {
         let refuse = |reason: String| GhlError::Unsendable { operation: self.operation, reason };
+        let Some(path) = self.path_in(api) else {
+            return Err(refuse(format!("the API {} does not have it", api.name())));
+        };
         let mut url = base.clone();
         let mut ids = ids.iter();
         {
             let mut segments = url.path_segments_mut().map_err(|()| refuse("the base URL has no path".to_owned()))?;
             segments.pop_if_empty();
-            for segment in self.path.trim_start_matches('/').split('/') {
+            for segment in path.trim_start_matches('/').split('/') {
                 let Some(place) = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) else {
                     segments.push(segment);
                     continue;
@@ -60,7 +98,7 @@ impl Endpoint {
         }
         match ids.next() {
             None => Ok(url),
-            Some(_) => Err(refuse(format!("more ids than `{}` has places", self.path))),
+            Some(_) => Err(refuse(format!("more ids than `{path}` has places"))),
         }
     }
 }
@@ -71,7 +109,29 @@ mod tests {
     use super::*;
 
     fn url(base: &str, ids: &[&str]) -> Result<String, GhlError> {
-        endpoints::GET_TASK.url(&base.parse().unwrap(), ids).map(String::from)
+        endpoints::GET_TASK.url(&base.parse().unwrap(), ApiVersion::Dated, ids).map(String::from)
+    }
+
+    #[test]
+    fn a_path_and_a_version_are_those_of_the_generation() {
+        let base = "https://ghl.test".parse().unwrap();
+        let url = |endpoint: &Endpoint, api| endpoint.url(&base, api, &["c1"]).map(String::from);
+        let remove = &endpoints::REMOVE_FROM_ALL_CAMPAIGNS;
+        assert_eq!(url(remove, ApiVersion::Dated).unwrap(), "https://ghl.test/contacts/c1/campaigns/removeAll");
+        assert_eq!(url(remove, ApiVersion::V3).unwrap(), "https://ghl.test/contacts/c1/campaigns/remove-all");
+        assert_eq!(url(&endpoints::GET_CONTACT, ApiVersion::V3).unwrap(), "https://ghl.test/contacts/c1");
+        assert_eq!(endpoints::GET_APPOINTMENT.version_in(ApiVersion::Dated), "2021-04-15");
+        assert_eq!(endpoints::GET_APPOINTMENT.version_in(ApiVersion::V3), "v3");
+
+        let gone = endpoints::LIST_CONTACTS.url(&base, ApiVersion::V3, &[]).unwrap_err();
+        assert!(matches!(&gone, GhlError::Unsendable { reason, .. } if reason.contains("v3")), "{gone:?}");
+    }
+
+    #[test]
+    fn a_path_keeps_the_slash_at_its_end() {
+        let base = "https://ghl.test".parse().unwrap();
+        let url = endpoints::CREATE_CONTACT.url(&base, ApiVersion::Dated, &[]).unwrap();
+        assert_eq!(url.as_str(), "https://ghl.test/contacts/");
     }
 
     #[test]

@@ -47,6 +47,15 @@ pub enum GhlError {
         what: Subject,
     },
 
+    /// A create, in a location that allows no two contacts with one e-mail or phone.
+    #[error("GHL already has such a contact{}", .matching_field.as_ref().map(|field| format!(" (same {field})")).unwrap_or_default())]
+    Duplicate {
+        /// The contact that is there; where GHL does not tell, `find_duplicate_contact` does.
+        contact_id: Option<String>,
+        /// The field that is the same, such as `email`.
+        matching_field: Option<String>,
+    },
+
     /// GHL understood the call and refuses it.
     #[error("GHL refuses the call with {status}: {}", .messages.join("; "))]
     Invalid {
@@ -77,15 +86,19 @@ pub enum GhlError {
     },
 
     /// A success that can't be read.
-    #[error("the reply ({status}, {content_type}, {length} bytes) can't be read: {reason}")]
+    #[error("the reply to {operation} ({status}, {content_type}, {length} bytes) can't be read: {field}: {reason}")]
     Undecodable {
+        /// The operation.
+        operation: &'static str,
+        /// The path of the field at fault, such as `contacts[3].id`; `body` where it is no JSON at all.
+        field: String,
         /// The HTTP status.
         status: u16,
         /// The media type it claims, or `no content type`.
         content_type: String,
         /// Bytes read.
         length: usize,
-        /// The place of the fault, without what stands there.
+        /// What is wrong with it, without what stands there.
         reason: String,
     },
 }
@@ -148,6 +161,7 @@ impl GhlError {
             Self::Permit(PermitError::Exhausted { .. })
             | Self::Unsendable { .. }
             | Self::Gone { .. }
+            | Self::Duplicate { .. }
             | Self::Invalid { .. } => Class::Permanent,
             Self::Unauthorized { kind, .. } => match kind {
                 UnauthorizedKind::TokenRejected | UnauthorizedKind::LocationAccess => Class::Broken,
@@ -169,8 +183,16 @@ impl GhlError {
             | Self::Throttled { .. }
             | Self::Unauthorized { .. }
             | Self::Gone { .. }
+            | Self::Duplicate { .. }
             | Self::Invalid { .. } => false,
         }
+    }
+
+    /// Whether a *create* that ended so may have made its record: also where GHL refused it with 422, which it has been seen
+    /// to do after it created. So look before taking such a create for undone.
+    #[must_use]
+    pub fn may_have_created(&self) -> bool {
+        self.outcome_unknown() || matches!(self, Self::Invalid { status: 422, .. })
     }
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::dates::WireTime;
+use super::model::SearchAfter;
 
 /// A text; numbers and booleans are written out, the empty one is nothing.
 pub(super) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
@@ -16,7 +17,7 @@ pub(super) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
 
 /// An id: a text that must be there.
 pub(super) fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    text(deserializer)?.filter(|id| !id.trim().is_empty()).ok_or_else(|| D::Error::custom("no id"))
+    text(deserializer)?.filter(|id| !id.trim().is_empty()).ok_or_else(|| D::Error::missing_field("id"))
 }
 
 /// A yes or no, also as word or number.
@@ -26,6 +27,15 @@ pub(super) fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
         Value::Number(number) => number.as_f64().map(|number| number != 0.0),
         Value::String(word) if word.eq_ignore_ascii_case("true") => Some(true),
         Value::String(word) if word.eq_ignore_ascii_case("false") => Some(false),
+        _ => None,
+    })
+}
+
+/// A whole number, also as digits.
+pub(super) fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    Ok(match Value::deserialize(deserializer)? {
+        Value::Number(number) => number.as_u64(),
+        Value::String(digits) => digits.parse().ok(),
         _ => None,
     })
 }
@@ -53,6 +63,20 @@ where
         Value::Array(values) => values.into_iter().filter_map(|value| T::deserialize(value).ok()).collect(),
         _ => Vec::new(),
     })
+}
+
+/// A record, or nothing where it can't be read.
+pub(super) fn object<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: serde::de::DeserializeOwned,
+{
+    Ok(T::deserialize(Value::deserialize(deserializer)?).ok())
+}
+
+/// The cursor of a search.
+pub(super) fn cursor<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SearchAfter>, D::Error> {
+    Ok(SearchAfter::read(Value::deserialize(deserializer)?))
 }
 
 fn as_text(value: &Value) -> Option<String> {

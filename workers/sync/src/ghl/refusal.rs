@@ -21,11 +21,13 @@ pub(super) fn refusal(reply: &Reply, sent: Option<&Value>) -> GhlError {
     if !reply.status.is_client_error() || reply.status == StatusCode::REQUEST_TIMEOUT || reply.is_page() {
         return GhlError::Server { status };
     }
-    let messages = messages(&reply.body);
-    let gone = messages.iter().find_map(|message| missing_subject(message));
+    let body = serde_json::from_slice(&reply.body).unwrap_or_default();
+    let messages = messages(&body);
+    let gone = missing_resource(&body).or_else(|| messages.iter().find_map(|message| missing_subject(message)));
     let kind = unauthorized_kind(status, &messages);
     match (status, gone, kind) {
         (_, _, Some(kind)) => GhlError::Unauthorized { kind, message: scrub(&messages.join("; "), sent) },
+        (400 | 409 | 422, ..) if is_duplicate(&messages) => duplicate(&body),
         (400 | 404, Some(what), _) => GhlError::Gone { what },
         (404, None, _) if !is_missing_route(&messages) => GhlError::Gone { what: Subject::Unsaid },
         _ => {
@@ -37,8 +39,7 @@ pub(super) fn refusal(reply: &Reply, sent: Option<&Value>) -> GhlError {
 
 /// The messages of an error body: `{message: "…" | ["…"]}` of v2, `{error: {message}}` of v3, `{error, error_description}`
 /// of OAuth.
-fn messages(body: &[u8]) -> Vec<String> {
-    let Ok(body) = serde_json::from_slice::<Value>(body) else { return Vec::new() };
+fn messages(body: &Value) -> Vec<String> {
     let places =
         [&body["message"], &body["error"]["message"], &body["msg"], &body["error_description"], &body["error"]];
     places.into_iter().map(texts).find(|texts| !texts.is_empty()).unwrap_or_default()
@@ -51,6 +52,39 @@ fn texts(value: &Value) -> Vec<String> {
         Value::Object(fields) => fields.get("message").map(texts).unwrap_or_default(),
         Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => Vec::new(),
     }
+}
+
+fn is_duplicate(messages: &[String]) -> bool {
+    messages.iter().any(|message| message.to_lowercase().contains("duplicated contacts"))
+}
+
+/// Which contact is there already, where GHL tells: `meta` of v2, `error.details` of v3. Its name is left out.
+fn duplicate(body: &Value) -> GhlError {
+    let told = |name: &str| {
+        let places = [&body["meta"][name], &body["error"]["details"][name], &body["error"]["meta"][name]];
+        places.into_iter().find_map(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned)
+    };
+    // An e-mail in the place of a field's name is not repeated.
+    let is_name = |field: &String| field.len() < 40 && field.chars().all(|c| c.is_ascii_alphabetic() || c == '_');
+    GhlError::Duplicate { contact_id: told("contactId"), matching_field: told("matchingField").filter(is_name) }
+}
+
+/// What v3 says is missing, in words made for programs.
+fn missing_resource(body: &Value) -> Option<Subject> {
+    let error = &body["error"];
+    if error["code"] != "RESOURCE_NOT_FOUND" {
+        return None;
+    }
+    Some(match error["details"]["resource"].as_str().unwrap_or_default().to_lowercase().as_str() {
+        "contact" => Subject::Contact,
+        "task" => Subject::Task,
+        "note" => Subject::Note,
+        "appointment" | "event" => Subject::Appointment,
+        "location" => Subject::Location,
+        "" => Subject::Unsaid,
+        // A missing user or calendar is the caller's mistake, not a deleted record.
+        _ => return None,
+    })
 }
 
 fn unauthorized_kind(status: u16, messages: &[String]) -> Option<UnauthorizedKind> {
@@ -144,6 +178,43 @@ mod tests {
         for message in ["User with id u1 not found", "Assigned user of the task not found", "Bad Request"] {
             assert!(matches!(said(400, message), GhlError::Invalid { status: 400, .. }), "{message}");
         }
+    }
+
+    #[test]
+    fn a_duplicate_names_the_contact_that_is_there_where_ghl_does() {
+        let told = "This location does not allow duplicated contacts.";
+        let meta = json!({"contactId": "c1", "contactName": "Jane", "matchingField": "email"});
+        let found = GhlError::Duplicate { contact_id: Some("c1".to_owned()), matching_field: Some("email".to_owned()) };
+        let v2 = of(400, &json!({"statusCode": 400, "message": told, "meta": meta}));
+        assert_eq!(v2, found);
+        assert!(!format!("{v2} {v2:?}").contains("Jane"));
+        assert_eq!((v2.class(), v2.may_have_created()), (Class::Permanent, false));
+        let v3 = of(400, &json!({"error": {"code": "DUPLICATE", "message": told, "details": meta, "resolution": "-"}}));
+        assert_eq!(v3, found);
+
+        let silent = GhlError::Duplicate { contact_id: None, matching_field: None };
+        assert_eq!(said(400, told), silent);
+        let odd = json!({"contactId": 7, "matchingField": "jane@example.com"});
+        assert_eq!(of(400, &json!({"message": told, "meta": odd})), silent);
+    }
+
+    #[test]
+    fn v3_says_in_a_code_what_is_missing() {
+        let missing = |resource: &str| {
+            let error = json!({"code": "RESOURCE_NOT_FOUND", "message": "The requested thing was not found.",
+                "details": {"resource": resource}, "resolution": "Verify that it exists."});
+            of(404, &json!({"error": error}))
+        };
+        assert_eq!(missing("Contact"), GhlError::Gone { what: Subject::Contact });
+        assert_eq!(missing("Task"), GhlError::Gone { what: Subject::Task });
+        assert_eq!(missing(""), GhlError::Gone { what: Subject::Unsaid });
+    }
+
+    #[test]
+    fn a_create_refused_with_422_may_have_created() {
+        assert!(said(422, "phone is odd").may_have_created());
+        assert!(!said(400, "phone is odd").may_have_created());
+        assert!(!said(422, "phone is odd").outcome_unknown());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use serde::Deserialize as _;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -12,20 +13,32 @@ const DONE_WORDS: [&str; 3] = ["succeded", "succeeded", "success"];
 
 /// Status, headers and the whole body.
 pub(super) struct Reply {
+    pub(super) operation: &'static str,
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Vec<u8>,
 }
 
 impl Reply {
-    /// The record under `key`, or the body itself where GHL leaves the wrapper out.
+    /// The record under `key`, or the body itself where GHL leaves the wrapper out. A body that denies success is a refusal.
     pub(super) fn record<T: DeserializeOwned>(&self, key: &str) -> Result<T, GhlError> {
         let mut body = self.json()?;
+        self.denied(&body)?;
         let record = match body.get_mut(key) {
             Some(wrapped) if wrapped.is_object() => wrapped.take(),
             _ => body,
         };
-        T::deserialize(record).map_err(|_| self.undecodable(format!("no `{key}` of the expected shape")))
+        self.shaped(record, key)
+    }
+
+    /// The record under `key`, none where GHL says null. An absent key is an error: what did not come is not known to be
+    /// missing.
+    pub(super) fn record_or_none<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, GhlError> {
+        match self.json()?.get_mut(key).map(Value::take) {
+            Some(Value::Null) => Ok(None),
+            Some(record) => self.shaped(record, key).map(Some),
+            None => Err(self.undecodable(key, "it is missing")),
+        }
     }
 
     /// The records under `key`, or the body itself where it is a list.
@@ -40,25 +53,42 @@ impl Reply {
         };
         match list {
             Value::Null if !self.body.trim_ascii().eq(b"null") => Ok(Vec::new()),
-            Value::Array(items) => items
-                .into_iter()
-                .enumerate()
-                .map(|(at, item)| {
-                    T::deserialize(item)
-                        .map_err(|_| self.undecodable(format!("`{key}[{at}]` is not of the expected shape")))
-                })
-                .collect(),
-            _ => Err(self.undecodable(format!("no list `{key}`"))),
+            Value::Array(items) => {
+                items.into_iter().enumerate().map(|(at, item)| self.shaped(item, &format!("{key}[{at}]"))).collect()
+            }
+            _ => Err(self.undecodable(key, "it is missing or no list")),
         }
+    }
+
+    /// The list of texts under `key`; null is an empty one.
+    pub(super) fn texts(&self, key: &str) -> Result<Vec<String>, GhlError> {
+        let mut body = self.json()?;
+        self.denied(&body)?;
+        let list = body.get_mut(key).map(Value::take).ok_or_else(|| self.undecodable(key, "it is missing"))?;
+        match list {
+            Value::Null => Ok(Vec::new()),
+            list => Vec::deserialize(list).map_err(|_| self.undecodable(key, "it is no list of texts")),
+        }
+    }
+
+    /// The whole body, as what all of it says together.
+    pub(super) fn whole<T: DeserializeOwned>(&self) -> Result<T, GhlError> {
+        let body = self.json()?;
+        self.denied(&body)?;
+        self.shaped(body, "body")
     }
 
     /// Nothing but that it was done. An empty body says so too; a body that denies it is a refusal.
     pub(super) fn done(&self) -> Result<(), GhlError> {
         if self.is_page() {
-            return Err(self.undecodable("it is a page for people".to_owned()));
+            return Err(self.undecodable("body", "it is a page for people"));
         }
-        let Ok(body) = self.json() else { return Ok(()) };
-        match DONE_WORDS.into_iter().find(|word| body[word] == Value::Bool(false)) {
+        self.json().map_or(Ok(()), |body| self.denied(&body))
+    }
+
+    /// The refusal of a success that denies itself.
+    fn denied(&self, body: &Value) -> Result<(), GhlError> {
+        match DONE_WORDS.into_iter().find(|word| body.get(word) == Some(&Value::Bool(false))) {
             None => Ok(()),
             Some(word) => {
                 let messages = vec![format!("`{word}` is false")];
@@ -67,25 +97,45 @@ impl Reply {
         }
     }
 
+    /// `value` as a record of ours. `place` is where it stands in the reply.
+    fn shaped<T: DeserializeOwned>(&self, mut value: Value, place: &str) -> Result<T, GhlError> {
+        let Some(fields) = value.as_object_mut() else {
+            return Err(self.undecodable(place, "it is no object"));
+        };
+        // The search of tasks gives the database's own name to the id.
+        if !fields.contains_key("id")
+            && let Some(id) = fields.remove("_id")
+        {
+            fields.insert("id".to_owned(), id);
+        }
+        T::deserialize(value).map_err(|error| match missing_field(&error) {
+            Some(field) if place == "body" => self.undecodable(field, "it is missing or empty"),
+            Some(field) => self.undecodable(format!("{place}.{field}"), "it is missing or empty"),
+            None => self.undecodable(place, "it is not of the expected shape"),
+        })
+    }
+
     /// Whether this is a page for people: not from the API.
     pub(super) fn is_page(&self) -> bool {
         self.content_type().contains("html") || self.body.trim_ascii_start().starts_with(b"<")
     }
 
-    /// The error of a success that can't be read. `reason` names the place, never what stands there.
-    pub(super) fn undecodable(&self, reason: String) -> GhlError {
+    /// The error of a success that can't be read. `reason` says what is wrong with the field, never what stands there.
+    pub(super) fn undecodable(&self, field: impl Into<String>, reason: impl Into<String>) -> GhlError {
         GhlError::Undecodable {
+            operation: self.operation,
+            field: field.into(),
             status: self.status.as_u16(),
             content_type: self.content_type().to_owned(),
             length: self.body.len(),
-            reason,
+            reason: reason.into(),
         }
     }
 
     fn json(&self) -> Result<Value, GhlError> {
         serde_json::from_slice(&self.body).map_err(|error| {
             let reason = format!("{:?} error at line {} column {}", error.classify(), error.line(), error.column());
-            self.undecodable(reason)
+            self.undecodable("body", reason)
         })
     }
 
@@ -96,8 +146,15 @@ impl Reply {
     #[cfg(test)]
     pub(super) fn canned(status: u16, content_type: &'static str, body: &[u8]) -> Self {
         let headers = [(CONTENT_TYPE, reqwest::header::HeaderValue::from_static(content_type))].into_iter().collect();
-        Self { status: StatusCode::from_u16(status).unwrap(), headers, body: body.to_vec() }
+        Self { operation: "canned", status: StatusCode::from_u16(status).unwrap(), headers, body: body.to_vec() }
     }
+}
+
+/// The field that serde misses. Its other messages may quote values.
+fn missing_field(error: &serde_json::Error) -> Option<String> {
+    let message = error.to_string();
+    let (field, _) = message.strip_prefix("missing field `")?.split_once('`')?;
+    Some(field.to_owned())
 }
 
 #[cfg(test)]
@@ -124,6 +181,33 @@ mod tests {
     }
 
     #[test]
+    fn an_id_may_bear_the_databases_name() {
+        let tasks: Vec<Task> = reply(r#"{"tasks":[{"_id":"t1"},{"_id":"x","id":"t2"}]}"#).records("tasks").unwrap();
+        assert_eq!(tasks.iter().map(|task| task.id.as_str()).collect::<Vec<_>>(), ["t1", "t2"]);
+    }
+
+    #[test]
+    fn a_record_that_may_be_missing_is_null_and_not_absent() {
+        assert_eq!(reply(r#"{"task":null}"#).record_or_none::<Task>("task").unwrap(), None);
+        assert!(reply(r#"{"task":{"id":"t1"}}"#).record_or_none::<Task>("task").unwrap().is_some());
+        for body in ["{}", "[]", "null", r#"{"task":{}}"#, r#"{"task":[]}"#] {
+            assert!(matches!(reply(body).record_or_none::<Task>("task"), Err(GhlError::Undecodable { .. })), "{body}");
+        }
+    }
+
+    #[test]
+    fn an_unreadable_record_names_operation_and_field() {
+        let named = |body: &str| match reply(body).records::<Task>("tasks") {
+            Err(GhlError::Undecodable { operation: "canned", field, .. }) => field,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(named(r#"{"tasks":[{"id":"a"},{"id":""}]}"#), "tasks[1].id");
+        assert_eq!(named(r#"{"tasks":[7]}"#), "tasks[0]");
+        assert_eq!(named("{}"), "tasks");
+        assert_eq!(named("{"), "body");
+    }
+
+    #[test]
     fn a_null_list_is_empty_and_an_absent_one_an_error() {
         assert_eq!(reply(r#"{"tasks":null}"#).records::<Task>("tasks").unwrap(), Vec::new());
         assert_eq!(reply("[]").records::<Task>("tasks").unwrap(), Vec::new());
@@ -136,7 +220,11 @@ mod tests {
     fn a_denied_success_is_a_refusal() {
         assert_eq!(reply(r#"{"succeded":true}"#).done(), Ok(()));
         assert_eq!(reply("").done(), Ok(()));
-        assert!(matches!(reply(r#"{"succeded":false}"#).done(), Err(GhlError::Invalid { status: 200, .. })));
+        for word in DONE_WORDS {
+            let denied = reply(&format!(r#"{{"{word}":false,"task":{{"id":"t1"}}}}"#));
+            assert!(matches!(denied.done(), Err(GhlError::Invalid { status: 200, .. })), "{word}");
+            assert!(matches!(denied.record::<Task>("task"), Err(GhlError::Invalid { status: 200, .. })), "{word}");
+        }
     }
 
     #[test]

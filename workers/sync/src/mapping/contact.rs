@@ -33,6 +33,8 @@ pub fn from_ghl(contact: ghl::Contact) -> Contact {
         assigned_to,
         date_of_birth,
         dnd,
+        // Read for writes alone, which lift nothing permanent.
+        dnd_settings: _,
         timezone,
         tags,
         custom_fields,

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::super::dates::WireTime;
 use super::super::lenient;
+use super::dnd::DndSettings;
 
 /// A contact.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -55,6 +56,8 @@ pub struct Contact {
     pub date_of_birth: Option<WireTime>,
     #[serde(default, deserialize_with = "lenient::flag")]
     pub dnd: Option<bool>,
+    #[serde(default)]
+    pub dnd_settings: DndSettings,
     #[serde(default, deserialize_with = "lenient::text")]
     pub timezone: Option<String>,
     #[serde(default, deserialize_with = "lenient::texts")]
@@ -72,10 +75,46 @@ pub struct Contact {
 
 /// One custom field: the id of its definition, and a value of any kind.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(from = "WireCustomField")]
 pub struct CustomField {
-    #[serde(deserialize_with = "lenient::id")]
     pub id: String,
-    /// v3 says `fieldValue`.
-    #[serde(default, alias = "fieldValue", alias = "field_value")]
     pub value: Value,
+}
+
+/// A custom field under each name that its value has had; v3 sends two of them at once.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireCustomField {
+    #[serde(deserialize_with = "lenient::id")]
+    id: String,
+    #[serde(default)]
+    value: Value,
+    #[serde(default)]
+    field_value: Value,
+    #[serde(default, rename = "field_value")]
+    old_field_value: Value,
+}
+
+impl From<WireCustomField> for CustomField {
+    fn from(wire: WireCustomField) -> Self {
+        let WireCustomField { id, value, field_value, old_field_value } = wire;
+        let told = [value, field_value, old_field_value].into_iter().find(|value| !value.is_null());
+        Self { id, value: told.unwrap_or_default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_custom_field_is_read_under_each_name_and_under_two_at_once() {
+        let read = |field: Value| serde_json::from_value::<CustomField>(field).unwrap().value;
+        assert_eq!(read(json!({"id": "f", "value": 0})), json!(0));
+        assert_eq!(read(json!({"id": "f", "field_value": ["a"], "fieldValue": ["a"]})), json!(["a"]));
+        assert_eq!(read(json!({"id": "f", "value": null, "fieldValue": {"a": 1}})), json!({"a": 1}));
+        assert_eq!(read(json!({"id": "f"})), json!(null));
+    }
 }

@@ -12,6 +12,14 @@ impl Run<'_> {
         self.call(&endpoints::LIST_NOTES, &[contact_id]).await?.records("notes")
     }
 
+    /// One note.
+    ///
+    /// # Errors
+    /// [`GhlError::Gone`] where it or its contact does not exist; any other as documented there.
+    pub async fn get_note(&self, contact_id: &str, note_id: &str) -> Result<Note, GhlError> {
+        self.call(&endpoints::GET_NOTE, &[contact_id, note_id]).await?.record("note")
+    }
+
     /// Creates a note. Not to be sent again where [`GhlError::outcome_unknown`]: look for it first.
     ///
     /// # Errors

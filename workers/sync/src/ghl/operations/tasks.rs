@@ -1,6 +1,6 @@
 //! Tasks of a contact.
 
-use super::super::model::{CompleteTask, NewTask, Task, UpdateTask};
+use super::super::model::{CompleteTask, NewTask, SearchTasks, Task, TaskPage, UpdateTask};
 use super::super::{GhlError, Run, endpoints};
 
 impl Run<'_> {
@@ -10,6 +10,19 @@ impl Run<'_> {
     /// [`GhlError::Gone`] where the contact does not exist; any other as documented there.
     pub async fn list_tasks(&self, contact_id: &str) -> Result<Vec<Task>, GhlError> {
         self.call(&endpoints::LIST_TASKS, &[contact_id]).await?.records("tasks")
+    }
+
+    /// One page of the tasks of a whole location; [`Run::task_pages`] walks over all of them.
+    ///
+    /// How many GHL gives at most is not documented, so a page that is not full need not be the last: an empty one is.
+    ///
+    /// # Errors
+    /// As documented at [`GhlError`].
+    pub async fn search_tasks(&self, location_id: &str, search: &SearchTasks) -> Result<TaskPage, GhlError> {
+        let reply = self.call_with(&endpoints::SEARCH_TASKS, &[location_id], search).await?;
+        let tasks: Vec<Task> = reply.records("tasks")?;
+        let given = u32::try_from(tasks.len()).unwrap_or(u32::MAX);
+        Ok(TaskPage { tasks, next: (given > 0).then(|| search.skip.saturating_add(given)) })
     }
 
     /// One task.

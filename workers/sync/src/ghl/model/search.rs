@@ -1,0 +1,209 @@
+//! Lists by pages: what is asked, a page of the answer, and where to go on.
+
+#![expect(missing_docs, reason = "a field that says no more than its name has no more to say")]
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::super::lenient;
+use super::contact::Contact;
+use super::task::Task;
+
+/// A search of contacts. The index lags behind writes by seconds.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SearchContacts {
+    pub location_id: String,
+    /// Contacts a page, 1 to 500.
+    pub page_limit: u16,
+    /// Where an earlier page ended. With another order or other filters it means nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub search_after: Option<SearchAfter>,
+    /// All must hold.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub filters: Vec<Filter>,
+    /// At most two.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sort: Vec<Sort>,
+    /// Words to look for, at most 75 characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub query: Option<String>,
+}
+
+impl SearchContacts {
+    /// The most contacts that a page holds.
+    pub const LONGEST_PAGE: u16 = 500;
+    /// The longest query, in characters.
+    pub const LONGEST_QUERY: usize = 75;
+    /// The most orders at once.
+    pub const MOST_SORTS: usize = 2;
+
+    /// All contacts of a location, by the longest pages.
+    #[must_use]
+    pub fn all(location_id: impl Into<String>) -> Self {
+        Self {
+            location_id: location_id.into(),
+            page_limit: Self::LONGEST_PAGE,
+            search_after: None,
+            filters: Vec::new(),
+            sort: Vec::new(),
+            query: None,
+        }
+    }
+
+    /// Those that changed in a span of time, both ends of it included, the oldest change first: to continue after any page
+    /// then loses nothing, since what changes meanwhile moves to the end.
+    #[must_use]
+    pub fn changed(location_id: impl Into<String>, from: Timestamp, to: Option<Timestamp>) -> Self {
+        Self {
+            filters: vec![Filter::changed(from, to)],
+            sort: vec![Sort { field: "dateUpdated".to_owned(), direction: Direction::Asc }],
+            ..Self::all(location_id)
+        }
+    }
+}
+
+/// A condition on contacts.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Filter {
+    pub field: String,
+    /// `eq`, `not_eq`, `contains`, `exists`, `range`, …
+    pub operator: String,
+    #[serde(skip_serializing_if = "Value::is_null")]
+    pub value: Value,
+}
+
+impl Filter {
+    /// Contacts that changed in a span of time, both ends of it included.
+    #[must_use]
+    pub fn changed(from: Timestamp, to: Option<Timestamp>) -> Self {
+        let mut value = json!({"gte": from});
+        if let Some(to) = to {
+            value["lte"] = json!(to);
+        }
+        Self { field: "dateUpdated".to_owned(), operator: "range".to_owned(), value }
+    }
+}
+
+/// An order of contacts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Sort {
+    pub field: String,
+    pub direction: Direction,
+}
+
+/// Upwards or downwards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    Asc,
+    Desc,
+}
+
+/// Where a page of contacts ended: GHL's own words, to be kept as JSON and given back as they are.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SearchAfter(Vec<Value>);
+
+/// A contact of a search, with its place in the order.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct FoundContact {
+    #[serde(flatten)]
+    pub contact: Contact,
+    /// Absent where the reply is not of the search.
+    #[serde(default, rename = "searchAfter", deserialize_with = "lenient::cursor")]
+    pub search_after: Option<SearchAfter>,
+}
+
+impl SearchAfter {
+    /// The cursor that this value is: a list that holds something.
+    pub(in super::super) fn read(value: Value) -> Option<Self> {
+        match value {
+            Value::Array(parts) if !parts.is_empty() => Some(Self(parts)),
+            _ => None,
+        }
+    }
+}
+
+/// A page of a search.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ContactPage {
+    pub contacts: Vec<FoundContact>,
+    /// How many the whole search finds, where GHL tells.
+    pub total: Option<u64>,
+    /// Where the next page begins; `None` after the last.
+    pub next: Option<SearchAfter>,
+}
+
+/// Where a page of `GET /contacts/` ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListCursor {
+    pub start_after_id: String,
+    /// Milliseconds since 1970.
+    pub start_after: u64,
+}
+
+/// A page of `GET /contacts/`, or of the contacts of a business.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ListPage {
+    pub contacts: Vec<Contact>,
+    /// How many there are in all, where GHL tells.
+    pub total: Option<u64>,
+    /// Where the next page begins; `None` after the last, and always for a business, which counts instead.
+    pub next: Option<ListCursor>,
+}
+
+/// A search of the tasks of a whole location.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SearchTasks {
+    /// Of these contacts; of all where empty.
+    #[serde(rename = "contactId", skip_serializing_if = "Vec::is_empty")]
+    pub contact_ids: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub completed: Option<bool>,
+    /// Of these users; of all where empty.
+    #[serde(rename = "assignedTo", skip_serializing_if = "Vec::is_empty")]
+    pub assigned_to: Vec<String>,
+    /// Words of the title.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub query: Option<String>,
+    /// Tasks a page; GHL may give fewer.
+    pub limit: u32,
+    /// Tasks before the page.
+    pub skip: u32,
+}
+
+/// A page of tasks.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TaskPage {
+    pub tasks: Vec<Task>,
+    /// The `skip` of the next page; `None` after the last.
+    pub next: Option<u32>,
+}
+
+/// The counts and cursors beside a list.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(in super::super) struct ListNews {
+    #[serde(deserialize_with = "lenient::count")]
+    pub(in super::super) total: Option<u64>,
+    #[serde(deserialize_with = "lenient::count")]
+    pub(in super::super) count: Option<u64>,
+    #[serde(deserialize_with = "lenient::object")]
+    pub(in super::super) meta: Option<ListMeta>,
+}
+
+/// The `meta` of `GET /contacts/`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(in super::super) struct ListMeta {
+    #[serde(deserialize_with = "lenient::count")]
+    pub(in super::super) total: Option<u64>,
+    #[serde(deserialize_with = "lenient::text")]
+    pub(in super::super) start_after_id: Option<String>,
+    #[serde(deserialize_with = "lenient::count")]
+    pub(in super::super) start_after: Option<u64>,
+}

@@ -1,0 +1,59 @@
+//! Walks over all pages of a list, as streams.
+//!
+//! Each page is one call and so one permit. A walk ends quietly where the run has no permit left: the last page's `next`
+//! then says where another run goes on, and it is `None` only where the walk is complete. Without a permit for even the
+//! first page it is an error, so that no answer never reads as an empty list.
+
+use futures_util::stream::{self, Stream};
+
+use super::super::model::{ContactPage, SearchContacts, SearchTasks, TaskPage};
+use super::super::{GhlError, Run};
+
+impl<'a> Run<'a> {
+    /// The pages of a search, from its own `search_after` on. After an error it ends; the last page's `next` is still good.
+    pub fn contact_pages(self, search: SearchContacts) -> impl Stream<Item = Result<ContactPage, GhlError>> + 'a {
+        stream::try_unfold(Walk::Begin(search), move |walk| async move {
+            let Some(mut search) = self.step(walk) else { return Ok(None) };
+            let page = self.search_contacts(&search).await?;
+            search.search_after.clone_from(&page.next);
+            let walk = if page.next.is_some() { Walk::Go(search) } else { Walk::End };
+            Ok(Some((page, walk)))
+        })
+    }
+
+    /// The pages of a search of tasks, from its own `skip` on. A task that is deleted before its page comes moves the later
+    /// ones up, so a walk that must miss none is repeated.
+    pub fn task_pages(
+        self,
+        location_id: &'a str,
+        search: SearchTasks,
+    ) -> impl Stream<Item = Result<TaskPage, GhlError>> + 'a {
+        stream::try_unfold(Walk::Begin(search), move |walk| async move {
+            let Some(mut search) = self.step(walk) else { return Ok(None) };
+            let page = self.search_tasks(location_id, &search).await?;
+            let walk = match page.next {
+                Some(skip) => {
+                    search.skip = skip;
+                    Walk::Go(search)
+                }
+                None => Walk::End,
+            };
+            Ok(Some((page, walk)))
+        })
+    }
+
+    /// What to ask for next; `None` where the walk is over or has no permit.
+    fn step<S>(&self, walk: Walk<S>) -> Option<S> {
+        match walk {
+            Walk::Begin(search) => Some(search),
+            Walk::Go(search) if self.permits.left() > 0 => Some(search),
+            Walk::Go(_) | Walk::End => None,
+        }
+    }
+}
+
+enum Walk<S> {
+    Begin(S),
+    Go(S),
+    End,
+}
