@@ -7,9 +7,11 @@
 //! It shares no type with the GHL client: a mistake in a shared type would be made on both sides, and no test would
 //! see it. What a contact looks like is therefore written a second time here, as JSON.
 //!
-//! Trap: the search index of GHL lags by seconds; here it does not, so that tests need no sleep.
+//! Trap: the search index of GHL lags by seconds; here it does so only where a lag is set, so that tests need no sleep.
 
+mod appointment;
 mod body;
+mod changes;
 mod config;
 mod connection;
 mod contact;
@@ -33,9 +35,11 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use tokio::net::TcpListener;
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+pub use changes::Changed;
 pub use config::{Limits, SandboxConfig, Window};
 pub use faults::Faults;
 pub use stats::{LocationStats, Stats};
@@ -93,10 +97,17 @@ impl Sandbox {
         self.world.set_faults(faults);
     }
 
+    /// Everything that changes from now on, in the order in which it does. Listen, and the change is there when the
+    /// reply to its call is.
+    #[must_use]
+    pub fn changes(&self) -> UnboundedReceiver<Changed> {
+        self.world.listen()
+    }
+
     /// All a location holds, as `GET /_sandbox/locations/{id}/state` tells it; `None` for an unknown location.
     #[must_use]
     pub fn state(&self, location_id: &str) -> Option<Value> {
-        Some(self.world.location(location_id)?.store().state())
+        Some(self.world.location(location_id)?.state())
     }
 
     /// Stops listening, ends calls that hang, and waits for the server to end.

@@ -19,6 +19,8 @@ pub struct SandboxConfig {
     pub limits: Limits,
     /// How long a call waits before it is worked on, after it was counted; drawn evenly. An empty range is its start.
     pub latency: Range<Duration>,
+    /// How much later than a read by id the search sees a change.
+    pub search_lag: Duration,
     pub faults: Faults,
 }
 
@@ -31,6 +33,7 @@ impl Default for SandboxConfig {
             seed: 42,
             limits: Limits::default(),
             latency: Duration::ZERO..Duration::ZERO,
+            search_lag: Duration::ZERO,
             faults: Faults::default(),
         }
     }

@@ -157,3 +157,8 @@ pub(super) fn text<'a>(contact: &'a Value, field: &str) -> &'a str {
 pub(super) fn date_ms(contact: &Value, field: &str) -> i64 {
     dates::parse(text(contact, field)).map_or(0, |at| at.as_millisecond())
 }
+
+/// Whether a search for this text, in lower case, finds the contact.
+pub(super) fn is_named(contact: &Value, wanted: &str) -> bool {
+    ["fullNameLowerCase", "emailLowerCase", "phone"].iter().any(|field| text(contact, field).contains(wanted))
+}

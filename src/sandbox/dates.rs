@@ -20,6 +20,11 @@ pub(super) fn wall(at: Timestamp, zone: &TimeZone) -> String {
     zone.to_datetime(at).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
+/// `2021-07-16T11:00:00+05:30`
+pub(super) fn with_offset(at: Timestamp, zone: &TimeZone) -> String {
+    at.to_zoned_datetime(zone.clone()).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
+}
+
 /// Reads an ISO 8601 moment, or a day; without an offset it is in UTC.
 pub(super) fn parse(text: &str) -> Option<Timestamp> {
     let civil = || {

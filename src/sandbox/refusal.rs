@@ -53,8 +53,9 @@ impl Refusal {
         Self::new(StatusCode::TOO_MANY_REQUESTS, "Too Many Requests")
     }
 
-    pub(super) fn duplicate_contact(id: &str, name: &str, matching_field: &str) -> Self {
-        let meta = json!({ "contactId": id, "contactName": name, "matchingField": matching_field });
+    pub(super) fn duplicate_contact(contact: &Value, matching_field: &str) -> Self {
+        let meta =
+            json!({ "contactId": contact["id"], "contactName": contact["name"], "matchingField": matching_field });
         Self { meta: Some(meta), ..Self::bad_request("This location does not allow duplicated contacts.") }
     }
 }

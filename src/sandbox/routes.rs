@@ -3,6 +3,7 @@
 mod appointments;
 mod contacts;
 mod control;
+mod kept;
 mod listing;
 mod locations;
 mod notes;
@@ -19,6 +20,7 @@ use uuid::Uuid;
 
 use super::door;
 use super::refusal::Refusal;
+use super::store::Kind;
 use super::world::World;
 
 type Reply = Result<Json<Value>, Refusal>;
@@ -30,11 +32,21 @@ pub(super) fn router(world: Arc<World>) -> Router {
         .route("/contacts/search/duplicate", get(listing::find_duplicate))
         .route("/contacts/{contactId}", get(contacts::get).put(contacts::update).delete(contacts::delete))
         .route("/contacts/{contactId}/tags", post(tags::add).delete(tags::remove))
-        .route("/contacts/{contactId}/tasks", get(tasks::list).post(tasks::create))
-        .route("/contacts/{contactId}/tasks/{taskId}", get(tasks::get).put(tasks::update).delete(tasks::delete))
+        .route("/contacts/{contactId}/tasks", get(|caller, at| kept::list(Kind::Task, caller, at)).post(tasks::create))
+        .route(
+            "/contacts/{contactId}/tasks/{taskId}",
+            get(|caller, at| kept::get(Kind::Task, caller, at))
+                .put(tasks::update)
+                .delete(|caller, at| kept::delete(Kind::Task, caller, at)),
+        )
         .route("/contacts/{contactId}/tasks/{taskId}/completed", put(tasks::complete))
-        .route("/contacts/{contactId}/notes", get(notes::list).post(notes::create))
-        .route("/contacts/{contactId}/notes/{id}", get(notes::get).put(notes::update).delete(notes::delete))
+        .route("/contacts/{contactId}/notes", get(|caller, at| kept::list(Kind::Note, caller, at)).post(notes::create))
+        .route(
+            "/contacts/{contactId}/notes/{id}",
+            get(|caller, at| kept::get(Kind::Note, caller, at))
+                .put(notes::update)
+                .delete(|caller, at| kept::delete(Kind::Note, caller, at)),
+        )
         .route("/contacts/{contactId}/appointments", get(appointments::list))
         .route("/locations/{locationId}", get(locations::get))
         .route("/locations/{locationId}/customFields", get(locations::custom_fields))

@@ -19,9 +19,11 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, RngExt, SeedableRng};
 use serde_json::Value;
 
+use super::changes::Changes;
 use super::config::SandboxConfig;
+use super::contact::text;
 use super::meter::Meter;
-use super::store::Store;
+use super::store::{Kind, Store};
 use super::world::{Location, SandboxLocation};
 
 /// Where locations are: time zone, country, name. Half hours, no summer time, and a summer time of half an hour included.
@@ -43,7 +45,7 @@ const PLACES: [(&str, &str, &str); 12] = [
 const USERS: usize = 3;
 
 /// The `index`-th location with all its records.
-pub(super) fn location(config: &SandboxConfig, index: usize) -> Result<Location, jiff::Error> {
+pub(super) fn location(config: &SandboxConfig, index: usize, changes: &Changes) -> Result<Location, jiff::Error> {
     let (time_zone, country, name) = PLACES[index % PLACES.len()];
     let zone = TimeZone::get(time_zone)?;
     let mut rng = stream(config.seed, index, usize::MAX);
@@ -56,26 +58,29 @@ pub(super) fn location(config: &SandboxConfig, index: usize) -> Result<Location,
     let users: Vec<String> = (0..USERS).map(|_| ids::record(&mut rng)).collect();
     let custom_fields = custom_fields::definitions(&mut rng, &facts.id);
     let calendar = ids::record(&mut rng);
-    let mut store = Store::new(rng);
+    let mut store = Store::new(&facts.id, changes.clone(), rng);
     for number in 0..config.contacts {
         let mut rng = stream(config.seed, index, number);
         let place =
             Place { number, index, location: &facts.id, country, zone: &zone, users: &users, calendar: &calendar };
         let contact = contacts::contact(&mut rng, &place, &custom_fields);
-        let id = contact["id"].as_str().unwrap_or_default().to_owned();
+        let id = text(&contact, "id").to_owned();
         for _ in 0..rng.random_range(0..=5) {
-            store.tasks.add(&id, tasks::task(&mut rng, &place, &id));
+            store.put(Kind::Task, &tasks::task(&mut rng, &place, &id));
         }
         for _ in 0..rng.random_range(0..=4) {
-            store.notes.add(&id, notes::note(&mut rng, &place, &id));
+            store.put(Kind::Note, &notes::note(&mut rng, &place, &id));
         }
         for _ in 0..rng.random_range(0..=3) {
-            store.appointments.add(&id, appointments::appointment(&mut rng, &place, &id));
+            store.put(Kind::Appointment, &appointments::appointment(&mut rng, &place, &id));
         }
-        store.contacts.insert(id, contact);
+        store.put_contact(&contact);
     }
+    // Only now: what was there from the start is found from the start.
+    store.contacts.set_search_lag(config.search_lag);
     Ok(Location {
         facts,
+        zone,
         country,
         custom_fields,
         users,

@@ -1,30 +1,81 @@
-//! What one location holds. Records are kept in the form in which GHL shows them.
+//! What one location holds. Records are kept in the form in which GHL shows them by id, and every change is told.
 
-use std::collections::BTreeMap;
+mod contacts;
+mod packed;
+mod search_index;
+mod shelf;
+
+pub(super) use contacts::Contacts;
+pub(super) use search_index::Date;
+pub(super) use shelf::Shelf;
 
 use rand::rngs::StdRng;
 use serde_json::{Value, json};
 
+use super::appointment;
+use super::changes::{Changed, Changes};
+use super::contact::text;
 use super::seed::ids;
+
+/// A kind of record that belongs to a contact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Task,
+    Note,
+    Appointment,
+}
+
+impl Kind {
+    pub(super) const ALL: [Self; 3] = [Self::Task, Self::Note, Self::Appointment];
+
+    fn added(self) -> &'static str {
+        match self {
+            Self::Task => "TaskCreate",
+            Self::Note => "NoteCreate",
+            Self::Appointment => "AppointmentCreate",
+        }
+    }
+
+    fn changed(self, before: &Value, after: &Value) -> &'static str {
+        match self {
+            Self::Task if before["completed"] != true && after["completed"] == true => "TaskComplete",
+            Self::Task => "TaskUpdate",
+            Self::Note => "NoteUpdate",
+            Self::Appointment => "AppointmentUpdate",
+        }
+    }
+
+    fn removed(self) -> &'static str {
+        match self {
+            Self::Task => "TaskDelete",
+            Self::Note => "NoteDelete",
+            Self::Appointment => "AppointmentDelete",
+        }
+    }
+}
 
 /// The records of one location.
 pub(super) struct Store {
-    /// By id, each as `GET /contacts/{contactId}` shows it.
-    pub(super) contacts: BTreeMap<String, Value>,
+    location: String,
+    pub(super) contacts: Contacts,
     pub(super) tasks: Shelf,
     pub(super) notes: Shelf,
+    /// Their times are in UTC here; each route says them in its own way.
     pub(super) appointments: Shelf,
+    changes: Changes,
     /// Source of the ids of records that callers create.
-    pub(super) rng: StdRng,
+    rng: StdRng,
 }
 
 impl Store {
-    pub(super) fn new(rng: StdRng) -> Self {
+    pub(super) fn new(location: &str, changes: Changes, rng: StdRng) -> Self {
         Self {
-            contacts: BTreeMap::new(),
+            location: location.to_owned(),
+            contacts: Contacts::default(),
             tasks: Shelf::default(),
             notes: Shelf::default(),
             appointments: Shelf::default(),
+            changes,
             rng,
         }
     }
@@ -33,51 +84,103 @@ impl Store {
         ids::record(&mut self.rng)
     }
 
-    /// Removes a contact with all that hangs on it.
-    pub(super) fn remove_contact(&mut self, id: &str) {
-        self.contacts.remove(id);
-        for shelf in [&mut self.tasks, &mut self.notes, &mut self.appointments] {
-            shelf.0.remove(id);
+    pub(super) fn shelf(&self, kind: Kind) -> &Shelf {
+        match kind {
+            Kind::Task => &self.tasks,
+            Kind::Note => &self.notes,
+            Kind::Appointment => &self.appointments,
         }
     }
 
+    fn shelf_mut(&mut self, kind: Kind) -> &mut Shelf {
+        match kind {
+            Kind::Task => &mut self.tasks,
+            Kind::Note => &mut self.notes,
+            Kind::Appointment => &mut self.appointments,
+        }
+    }
+
+    /// Keeps a contact, new or changed. One write can be several events.
+    pub(super) fn put_contact(&mut self, contact: &Value) {
+        let before = self.contacts.put(contact);
+        for event in contact_events(before.as_ref(), contact) {
+            self.tell(event, text(contact, "id"), contact);
+        }
+    }
+
+    /// Removes a contact with all that hangs on it; of what hung on it, GHL tells nothing.
+    pub(super) fn remove_contact(&mut self, id: &str) -> bool {
+        let Some(contact) = self.contacts.take(id) else { return false };
+        for kind in Kind::ALL {
+            self.shelf_mut(kind).clear(id);
+        }
+        self.tell("ContactDelete", id, &contact);
+        true
+    }
+
+    #[expect(dead_code, reason = "for the calendar and control routes that follow")]
+    /// Gives all that hangs on one contact to another and removes it; `into` is what the other is from then on.
+    pub(super) fn merge_contact(&mut self, gone: &str, into: &Value) -> bool {
+        let Some(contact) = self.contacts.take(gone) else { return false };
+        self.contacts.put(into);
+        let heir = text(into, "id");
+        for kind in Kind::ALL {
+            for mut record in self.shelf_mut(kind).clear(gone) {
+                record["contactId"] = heir.into();
+                self.shelf_mut(kind).put(heir, &record);
+            }
+        }
+        self.tell("ContactMerge", heir, &contact);
+        true
+    }
+
+    /// Keeps a record of a contact, new or changed.
+    pub(super) fn put(&mut self, kind: Kind, record: &Value) {
+        let contact = text(record, "contactId");
+        let before = self.shelf_mut(kind).put(contact, record);
+        self.tell(before.map_or(kind.added(), |before| kind.changed(&before, record)), contact, record);
+    }
+
+    /// Whether there was such a record.
+    pub(super) fn remove(&mut self, kind: Kind, contact: &str, id: &str) -> bool {
+        let Some(record) = self.shelf_mut(kind).take(contact, id) else { return false };
+        self.tell(kind.removed(), contact, &record);
+        true
+    }
+
+    fn tell(&self, event: &'static str, contact: &str, record: &Value) {
+        self.changes.tell(|| Changed {
+            event,
+            location: self.location.clone(),
+            contact: contact.to_owned(),
+            id: text(record, "id").to_owned(),
+            record: record.clone(),
+        });
+    }
+
     /// Everything, for the control routes.
-    pub(super) fn state(&self) -> Value {
+    pub(super) fn state(&self, zone: &jiff::tz::TimeZone) -> Value {
         json!({
-            "contacts": self.contacts.values().collect::<Vec<_>>(),
+            "contacts": self.contacts.all().collect::<Vec<_>>(),
             "tasks": self.tasks.all().collect::<Vec<_>>(),
             "notes": self.notes.all().collect::<Vec<_>>(),
-            "appointments": self.appointments.all().collect::<Vec<_>>(),
+            "appointments": self.appointments.all().map(|event| appointment::on_the_wall(event, zone)).collect::<Vec<_>>(),
         })
     }
 }
 
-/// Records of one kind, by the contact they belong to, in the order in which they came.
-#[derive(Default)]
-pub(super) struct Shelf(BTreeMap<String, Vec<Value>>);
-
-impl Shelf {
-    pub(super) fn all(&self) -> impl Iterator<Item = &Value> {
-        self.0.values().flatten()
+/// What GHL tells of a write: tags and do-not-disturb have events of their own.
+fn contact_events(before: Option<&Value>, after: &Value) -> Vec<&'static str> {
+    let Some(before) = before else { return vec!["ContactCreate"] };
+    let own = [("ContactTagUpdate", ["tags"].as_slice()), ("ContactDndUpdate", &["dnd", "dndSettings"])];
+    let differs = |field: &str| before[field] != after[field];
+    let mut events: Vec<_> =
+        own.iter().filter(|(_, fields)| fields.iter().any(|field| differs(field))).map(|(event, _)| *event).collect();
+    let mut fields = after.as_object().into_iter().chain(before.as_object()).flat_map(|record| record.keys());
+    let silent = ["tags", "dnd", "dndSettings", "dateUpdated"];
+    // A write of what is there already is an update all the same.
+    if events.is_empty() || fields.any(|field| !silent.contains(&field.as_str()) && differs(field)) {
+        events.push("ContactUpdate");
     }
-
-    pub(super) fn of(&self, contact: &str) -> &[Value] {
-        self.0.get(contact).map_or(&[], Vec::as_slice)
-    }
-
-    pub(super) fn add(&mut self, contact: &str, record: Value) {
-        self.0.entry(contact.to_owned()).or_default().push(record);
-    }
-
-    pub(super) fn find(&mut self, contact: &str, id: &str) -> Option<&mut Value> {
-        self.0.get_mut(contact)?.iter_mut().find(|record| record["id"] == id)
-    }
-
-    /// Whether there was such a record.
-    pub(super) fn remove(&mut self, contact: &str, id: &str) -> bool {
-        let Some(records) = self.0.get_mut(contact) else { return false };
-        let before = records.len();
-        records.retain(|record| record["id"] != id);
-        records.len() < before
-    }
+    events
 }

@@ -1,5 +1,6 @@
 //! The sandbox over its port, as a client meets it.
 
+mod changes;
 mod contacts;
 mod door;
 mod faults;

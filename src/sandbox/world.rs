@@ -8,10 +8,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::http::Method;
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::watch;
 
+use super::changes::{Changed, Changes};
 use super::config::SandboxConfig;
 use super::faults::{Dice, Fault, Faults};
 use super::meter::{Meter, Verdict};
@@ -35,6 +38,7 @@ pub struct SandboxLocation {
 /// A location with everything in it.
 pub(super) struct Location {
     pub(super) facts: SandboxLocation,
+    pub(super) zone: TimeZone,
     /// ISO 3166 code; decides how phones are normalised.
     pub(super) country: &'static str,
     /// Definitions of the custom fields, as GHL lists them.
@@ -54,6 +58,10 @@ impl Location {
         lock(&self.store)
     }
 
+    pub(super) fn state(&self) -> Value {
+        self.store().state(&self.zone)
+    }
+
     pub(super) fn meter(&self) -> MutexGuard<'_, Meter> {
         lock(&self.meter)
     }
@@ -63,6 +71,7 @@ pub(super) struct World {
     started: Instant,
     latency: Range<Duration>,
     locations: Vec<Arc<Location>>,
+    changes: Changes,
     dice: Mutex<Dice>,
     strangers: AtomicU64,
     stopping: watch::Receiver<bool>,
@@ -70,12 +79,14 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new(config: &SandboxConfig, stopping: watch::Receiver<bool>) -> Result<Self, jiff::Error> {
+        let changes = Changes::default();
         Ok(Self {
             started: Instant::now(),
             latency: config.latency.clone(),
             locations: (0..config.locations)
-                .map(|index| seed::location(config, index).map(Arc::new))
+                .map(|index| seed::location(config, index, &changes).map(Arc::new))
                 .collect::<Result<_, _>>()?,
+            changes,
             dice: Mutex::new(Dice::new(config.seed, config.faults.clone())),
             strangers: AtomicU64::new(0),
             stopping,
@@ -88,6 +99,11 @@ impl World {
 
     pub(super) fn location(&self, id: &str) -> Option<&Arc<Location>> {
         self.locations.iter().find(|location| location.facts.id == id)
+    }
+
+    /// Everything that changes in any location from now on.
+    pub(super) fn listen(&self) -> UnboundedReceiver<Changed> {
+        self.changes.listen()
     }
 
     /// The location that a bearer token opens.
@@ -153,11 +169,11 @@ impl Caller {
     /// The store, if it holds the contact; else the refusal that tells whether another location does.
     pub(super) fn store_holding(&self, contact: &str) -> Result<MutexGuard<'_, Store>, Refusal> {
         let store = self.store();
-        if store.contacts.contains_key(contact) {
+        if store.contacts.has(contact) {
             return Ok(store);
         }
         drop(store);
-        let elsewhere = self.world.locations.iter().any(|place| place.store().contacts.contains_key(contact));
+        let elsewhere = self.world.locations.iter().any(|place| place.store().contacts.has(contact));
         Err(if elsewhere { Refusal::foreign_location() } else { Refusal::no_contact(contact) })
     }
 

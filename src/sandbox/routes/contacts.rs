@@ -12,7 +12,6 @@ use crate::sandbox::contact;
 use crate::sandbox::dates;
 use crate::sandbox::phone;
 use crate::sandbox::refusal::Refusal;
-use crate::sandbox::store::Store;
 use crate::sandbox::world::Caller;
 
 /// What an update takes; a create takes three more.
@@ -43,7 +42,7 @@ const ONLY_CREATE: [Field; 3] = [must("locationId", Filled), may("gender", Text)
 
 pub(super) async fn get(Extension(caller): Extension<Caller>, Path(id): Path<String>) -> Reply {
     let store = caller.store_holding(&id)?;
-    Ok(named("contact", store.contacts[&id].clone()))
+    Ok(named("contact", store.contacts.get(&id)))
 }
 
 pub(super) async fn create(
@@ -55,8 +54,8 @@ pub(super) async fn create(
     let mut store = caller.store();
     let email = body.get("email").and_then(Value::as_str).unwrap_or_default();
     let number = body.get("phone").and_then(Value::as_str).and_then(|raw| phone::e164(raw, caller.location.country));
-    if let Some((found, field)) = find_duplicate(&store, None, email, number.as_deref().unwrap_or_default()) {
-        return Err(Refusal::duplicate_contact(contact::text(found, "id"), contact::text(found, "name"), field));
+    if let Some((found, field)) = store.contacts.duplicate(None, email, number.as_deref().unwrap_or_default()) {
+        return Err(Refusal::duplicate_contact(&found, field));
     }
     let id = store.new_id();
     let now = dates::iso(dates::now());
@@ -73,9 +72,8 @@ pub(super) async fn create(
         "dateUpdated": now,
     });
     contact::apply(&mut created, &body, &caller.location);
-    let shown = contact::as_created(&created);
-    store.contacts.insert(id, created);
-    Ok((StatusCode::CREATED, named("contact", shown)))
+    store.put_contact(&created);
+    Ok((StatusCode::CREATED, named("contact", contact::as_created(&created))))
 }
 
 pub(super) async fn update(
@@ -85,38 +83,18 @@ pub(super) async fn update(
 ) -> Reply {
     let mut store = caller.store_holding(&id)?;
     check(&body, &UPDATE)?;
-    let mut updated = store.contacts[&id].clone();
+    let mut updated = store.contacts.get(&id).ok_or_else(|| Refusal::no_contact(&id))?;
     contact::apply(&mut updated, &body, &caller.location);
     let written = |field| if body.contains_key(field) { contact::text(&updated, field) } else { "" };
-    if let Some((found, field)) = find_duplicate(&store, Some(&id), written("email"), written("phone")) {
-        return Err(Refusal::duplicate_contact(contact::text(found, "id"), contact::text(found, "name"), field));
+    if let Some((found, field)) = store.contacts.duplicate(Some(&id), written("email"), written("phone")) {
+        return Err(Refusal::duplicate_contact(&found, field));
     }
     updated["dateUpdated"] = dates::iso(dates::now()).into();
-    store.contacts.insert(id, updated.clone());
+    store.put_contact(&updated);
     Ok(Json(json!({ "succeded": true, "contact": updated })))
 }
 
 pub(super) async fn delete(Extension(caller): Extension<Caller>, Path(id): Path<String>) -> Reply {
     caller.store_holding(&id)?.remove_contact(&id);
     Ok(succeded())
-}
-
-/// The contact other than `except` with this e-mail or else this phone (E.164), and the name of the field that
-/// matched. Empty matches nothing.
-pub(super) fn find_duplicate<'a>(
-    store: &'a Store,
-    except: Option<&str>,
-    email: &str,
-    phone: &str,
-) -> Option<(&'a Value, &'static str)> {
-    let with = |field: &'static str, wanted: &str| {
-        let wanted = wanted.to_lowercase();
-        store
-            .contacts
-            .values()
-            .filter(|kept| !wanted.is_empty() && except.is_none_or(|id| kept["id"] != id))
-            .find(|kept| contact::text(kept, field).to_lowercase() == wanted)
-            .map(|kept| (kept, field))
-    };
-    with("email", email).or_else(|| with("phone", phone))
 }

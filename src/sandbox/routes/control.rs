@@ -14,7 +14,7 @@ use crate::sandbox::world::World;
 pub(super) async fn locations(State(world): State<Arc<World>>) -> Json<Value> {
     let shown = world.locations().iter().map(|location| {
         let mut shown = json!(location.public());
-        shown["contacts"] = location.store().contacts.keys().cloned().collect();
+        shown["contacts"] = location.store().contacts.ids().collect::<Vec<_>>().into();
         shown
     });
     Json(shown.collect())
@@ -22,7 +22,7 @@ pub(super) async fn locations(State(world): State<Arc<World>>) -> Json<Value> {
 
 pub(super) async fn state(State(world): State<Arc<World>>, Path(id): Path<String>) -> Result<Json<Value>, StatusCode> {
     let location = world.location(&id).ok_or(StatusCode::NOT_FOUND)?;
-    Ok(Json(location.store().state()))
+    Ok(Json(location.state()))
 }
 
 pub(super) async fn stats(State(world): State<Arc<World>>) -> Json<Stats> {

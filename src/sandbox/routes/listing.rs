@@ -5,11 +5,11 @@ use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::contacts;
 use super::{Reply, named};
-use crate::sandbox::contact::{as_listed, date_ms, text};
+use crate::sandbox::contact::{as_listed, date_ms, is_named};
 use crate::sandbox::phone;
 use crate::sandbox::refusal::Refusal;
+use crate::sandbox::store::Date;
 use crate::sandbox::world::Caller;
 
 const MOST: usize = 100;
@@ -31,23 +31,22 @@ pub(super) async fn list(Extension(caller): Extension<Caller>, Query(asked): Que
         return Err(Refusal::unprocessable(vec![format!("limit must not be greater than {MOST}")]));
     }
     let wanted = asked.query.unwrap_or_default().to_lowercase();
-    let store = caller.store();
-    let mut found: Vec<&Value> = store
-        .contacts
-        .values()
-        .filter(|contact| {
-            ["fullNameLowerCase", "emailLowerCase", "phone"].iter().any(|field| text(contact, field).contains(&wanted))
-        })
+    let mut store = caller.store();
+    store.contacts.search_due();
+    let contacts = &store.contacts;
+    let found: Vec<(i64, &str)> = contacts
+        .dated(Date::Added, i64::MIN..=i64::MAX)
+        .rev()
+        .filter(|(_, id)| wanted.is_empty() || contacts.shown(id).is_some_and(|contact| is_named(&contact, &wanted)))
         .collect();
-    found.sort_by_key(|contact| (std::cmp::Reverse(date_ms(contact, "dateAdded")), text(contact, "id")));
     let start = asked
         .start_after_id
-        .and_then(|id| found.iter().position(|contact| contact["id"] == id.as_str()))
+        .and_then(|after| found.iter().position(|(_, id)| *id == after))
         .map_or(0, |place| place + 1);
-    let page: Vec<&Value> = found.iter().skip(start).take(limit).copied().collect();
+    let page: Vec<Value> = found.iter().skip(start).take(limit).filter_map(|(_, id)| contacts.shown(id)).collect();
     let last = page.last().filter(|_| start + page.len() < found.len());
     Ok(Json(json!({
-        "contacts": page.iter().map(|contact| as_listed(contact)).collect::<Vec<_>>(),
+        "contacts": page.iter().map(as_listed).collect::<Vec<_>>(),
         "count": found.len(),
         "meta": {
             "total": found.len(),
@@ -69,9 +68,8 @@ pub(super) struct DuplicateQuery {
 pub(super) async fn find_duplicate(Extension(caller): Extension<Caller>, Query(asked): Query<DuplicateQuery>) -> Reply {
     expect_location(&caller, asked.location_id.as_deref())?;
     let number = asked.number.and_then(|raw| phone::e164(&raw, caller.location.country)).unwrap_or_default();
-    let store = caller.store();
-    let found = contacts::find_duplicate(&store, None, &asked.email.unwrap_or_default(), &number);
-    Ok(named("contact", json!(found.map(|(contact, _)| contact))))
+    let found = caller.store().contacts.duplicate(None, &asked.email.unwrap_or_default(), &number);
+    Ok(named("contact", found.map(|(contact, _)| contact)))
 }
 
 fn expect_location(caller: &Caller, id: Option<&str>) -> Result<(), Refusal> {

@@ -5,11 +5,12 @@ use axum::http::StatusCode;
 use axum::{Extension, Json};
 use serde_json::{Map, Value, json};
 
-use super::{Reply, named, succeded};
+use super::{Reply, named};
 use crate::sandbox::body::Shape::{Filled, Flag, Text};
 use crate::sandbox::body::{Field, Payload, check, may, must};
 use crate::sandbox::dates;
 use crate::sandbox::refusal::Refusal;
+use crate::sandbox::store::Kind;
 use crate::sandbox::world::Caller;
 
 const CREATE: [Field; 5] =
@@ -17,11 +18,6 @@ const CREATE: [Field; 5] =
 
 const UPDATE: [Field; 5] =
     [may("userId", Text), may("body", Filled), may("title", Text), may("color", Text), may("pinned", Flag)];
-
-pub(super) async fn list(Extension(caller): Extension<Caller>, Path(contact): Path<String>) -> Reply {
-    let store = caller.store_holding(&contact)?;
-    Ok(named("notes", store.notes.of(&contact)))
-}
 
 pub(super) async fn create(
     Extension(caller): Extension<Caller>,
@@ -38,14 +34,8 @@ pub(super) async fn create(
         "dateAdded": dates::iso(dates::now()),
     });
     apply(&mut note, &body);
-    store.notes.add(&contact, note.clone());
+    store.put(Kind::Note, &note);
     Ok((StatusCode::CREATED, named("note", note)))
-}
-
-pub(super) async fn get(Extension(caller): Extension<Caller>, Path((contact, id)): Path<(String, String)>) -> Reply {
-    let mut store = caller.store_holding(&contact)?;
-    let note = store.notes.find(&contact, &id).ok_or_else(|| missing(&id))?;
-    Ok(named("note", note.clone()))
 }
 
 pub(super) async fn update(
@@ -56,14 +46,10 @@ pub(super) async fn update(
     let mut store = caller.store_holding(&contact)?;
     check(&body, &UPDATE)?;
     expect_user(&caller, &body)?;
-    let note = store.notes.find(&contact, &id).ok_or_else(|| missing(&id))?;
-    apply(note, &body);
-    Ok(named("note", note.clone()))
-}
-
-pub(super) async fn delete(Extension(caller): Extension<Caller>, Path((contact, id)): Path<(String, String)>) -> Reply {
-    let mut store = caller.store_holding(&contact)?;
-    if store.notes.remove(&contact, &id) { Ok(succeded()) } else { Err(missing(&id)) }
+    let mut note = Kind::Note.find(&store, &contact, &id)?;
+    apply(&mut note, &body);
+    store.put(Kind::Note, &note);
+    Ok(named("note", note))
 }
 
 fn apply(note: &mut Value, body: &Map<String, Value>) {
@@ -80,8 +66,4 @@ fn expect_user(caller: &Caller, body: &Map<String, Value>) -> Result<(), Refusal
         }
         _ => Ok(()),
     }
-}
-
-fn missing(id: &str) -> Refusal {
-    Refusal::not_found(format!("Note with id {id} not found"))
 }

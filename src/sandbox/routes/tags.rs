@@ -49,9 +49,10 @@ pub(super) async fn remove(
 
 fn change(caller: &Caller, id: &str, change: impl FnOnce(Vec<String>) -> Vec<String>) -> Result<Vec<String>, Refusal> {
     let mut store = caller.store_holding(id)?;
-    let Some(kept) = store.contacts.get_mut(id) else { return Err(Refusal::no_contact(id)) };
+    let mut kept = store.contacts.get(id).ok_or_else(|| Refusal::no_contact(id))?;
     let tags = change(contact::tags(&kept["tags"]));
     kept["tags"] = json!(tags);
     kept["dateUpdated"] = dates::iso(dates::now()).into();
+    store.put_contact(&kept);
     Ok(tags)
 }

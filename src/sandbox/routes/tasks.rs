@@ -5,12 +5,13 @@ use axum::http::StatusCode;
 use axum::{Extension, Json};
 use serde_json::{Map, Value, json};
 
-use super::{Reply, named, succeded};
+use super::{Reply, named};
 use crate::sandbox::body::Shape::{Filled, Flag, Moment, Number, Text, Texts, WholeSecond};
 use crate::sandbox::body::{Field, Payload, check, may, must};
 use crate::sandbox::contact::text;
 use crate::sandbox::dates;
 use crate::sandbox::refusal::Refusal;
+use crate::sandbox::store::Kind;
 use crate::sandbox::world::Caller;
 
 const CREATE: [Field; 5] = [
@@ -42,11 +43,6 @@ const SEARCH: [Field; 7] = [
     may("businessId", Text),
 ];
 
-pub(super) async fn list(Extension(caller): Extension<Caller>, Path(contact): Path<String>) -> Reply {
-    let store = caller.store_holding(&contact)?;
-    Ok(named("tasks", store.tasks.of(&contact)))
-}
-
 pub(super) async fn create(
     Extension(caller): Extension<Caller>,
     Path(contact): Path<String>,
@@ -56,14 +52,8 @@ pub(super) async fn create(
     check(&body, &CREATE)?;
     let mut task = json!({ "id": store.new_id(), "body": null, "assignedTo": null, "contactId": contact });
     apply(&mut task, &body);
-    store.tasks.add(&contact, task.clone());
+    store.put(Kind::Task, &task);
     Ok((StatusCode::CREATED, named("task", task)))
-}
-
-pub(super) async fn get(Extension(caller): Extension<Caller>, Path((contact, id)): Path<(String, String)>) -> Reply {
-    let mut store = caller.store_holding(&contact)?;
-    let task = store.tasks.find(&contact, &id).ok_or_else(|| missing(&id))?;
-    Ok(named("task", task.clone()))
 }
 
 pub(super) async fn update(
@@ -82,11 +72,6 @@ pub(super) async fn complete(
     change(&caller, &contact, &id, &body, &COMPLETE)
 }
 
-pub(super) async fn delete(Extension(caller): Extension<Caller>, Path((contact, id)): Path<(String, String)>) -> Reply {
-    let mut store = caller.store_holding(&contact)?;
-    if store.tasks.remove(&contact, &id) { Ok(succeded()) } else { Err(missing(&id)) }
-}
-
 pub(super) async fn search(
     Extension(caller): Extension<Caller>,
     Path(location): Path<String>,
@@ -100,7 +85,7 @@ pub(super) async fn search(
         body.get(field).and_then(Value::as_array).is_none_or(|list| list.is_empty() || list.contains(value))
     };
     let store = caller.store();
-    let found: Vec<&Value> = store
+    let found: Vec<Value> = store
         .tasks
         .all()
         .filter(|task| among("contactId", &task["contactId"]) && among("assignedTo", &task["assignedTo"]))
@@ -115,9 +100,10 @@ pub(super) async fn search(
 fn change(caller: &Caller, contact: &str, id: &str, body: &Map<String, Value>, fields: &[Field]) -> Reply {
     let mut store = caller.store_holding(contact)?;
     check(body, fields)?;
-    let task = store.tasks.find(contact, id).ok_or_else(|| missing(id))?;
-    apply(task, body);
-    Ok(named("task", task.clone()))
+    let mut task = Kind::Task.find(&store, contact, id)?;
+    apply(&mut task, body);
+    store.put(Kind::Task, &task);
+    Ok(named("task", task))
 }
 
 fn apply(task: &mut Value, body: &Map<String, Value>) {
@@ -127,8 +113,4 @@ fn apply(task: &mut Value, body: &Map<String, Value>) {
             _ => value.clone(),
         };
     }
-}
-
-fn missing(id: &str) -> Refusal {
-    Refusal::not_found(format!("Task with id {id} not found"))
 }
