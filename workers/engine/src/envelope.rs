@@ -1,25 +1,18 @@
 //! The packed form of a job: a fixed head that the Lua scripts read, then bytes that they never look at.
 //!
-//! Big-endian: class (8 bits), cost (8), crashes (8), attempt (16), length and text of the lane (8 + n), length and text of the key
-//! `kind/record` (8 + n), payload. The queue stores the time of the push (f64, ms) before it.
+//! Big-endian: class (8 bits), cost (8), crashes (8), attempt (16), length and text of the key `kind/record` (8 + n), payload. The queue
+//! keeps it with its lane, and stores the time of the push (f64, ms) before it.
+
+use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::job::{Key, NewJob, Priority};
+use crate::job::{Job, Key, NewJob, Priority};
 
-/// Bytes before the lane's text.
-const HEAD: usize = 6;
-
-/// A job without its time and epoch: what [`pack`] writes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Envelope {
-    pub(crate) key: Key,
-    pub(crate) priority: Priority,
-    pub(crate) cost: u8,
-    pub(crate) crashes: u8,
-    pub(crate) attempt: u16,
-    pub(crate) payload: Bytes,
-}
+/// Bytes of the time of the push.
+const STAMP: usize = 8;
+/// Bytes between it and the length of the key.
+const HEAD: usize = 5;
 
 /// Why a job can't be packed or an envelope not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -50,107 +43,120 @@ pub enum EnvelopeError {
     },
 }
 
-impl From<&NewJob> for Envelope {
-    fn from(job: &NewJob) -> Self {
-        let NewJob { key, priority, cost, attempt, delay: _, payload } = job;
-        Self {
-            key: key.clone(),
-            priority: *priority,
-            cost: *cost,
-            crashes: 0,
-            attempt: *attempt,
-            payload: payload.clone(),
-        }
-    }
+/// Whether the queue can keep jobs with this key.
+pub(crate) fn check(Key { lane, kind, record }: &Key) -> Result<(), EnvelopeError> {
+    part("lane", lane, '\0')?;
+    part("kind", kind, '/')?;
+    part("record", record, '\0')?;
+    length("lane", lane.len())?;
+    length("kind and record", key_length(kind, record))?;
+    Ok(())
 }
 
-/// Writes the head and the payload.
-pub(crate) fn pack(envelope: &Envelope) -> Result<Vec<u8>, EnvelopeError> {
-    let Envelope { key: Key { lane, kind, record }, priority, cost, crashes, attempt, payload } = envelope;
-    check("lane", lane, '\0')?;
-    check("kind", kind, '/')?;
-    check("record", record, '\0')?;
-    let lane_length = length("lane", lane.len())?;
-    let key_length = length("kind and record", kind.len() + 1 + record.len())?;
-    let mut bytes = Vec::with_capacity(HEAD + lane.len() + 2 + kind.len() + record.len() + payload.len());
-    bytes.extend([*priority as u8, *cost, *crashes]);
+/// Writes a job as the scripts take it, without the time of its push.
+pub(crate) fn pack(job: &NewJob) -> Result<Vec<u8>, EnvelopeError> {
+    check(&job.key)?;
+    let NewJob { key: Key { lane: _, kind, record }, priority, cost, attempt, delay: _, payload } = job;
+    let key_length = key_length(kind, record);
+    let mut bytes = Vec::with_capacity(HEAD + 1 + key_length + payload.len());
+    bytes.extend([*priority as u8, *cost, 0]);
     bytes.extend(attempt.to_be_bytes());
-    bytes.push(lane_length);
-    bytes.extend(lane.as_bytes());
-    bytes.push(key_length);
-    bytes.extend(kind.as_bytes());
-    bytes.push(b'/');
-    bytes.extend(record.as_bytes());
+    bytes.push(length("kind and record", key_length)?);
+    push_key(&mut bytes, kind, record);
     bytes.extend(payload);
     Ok(bytes)
 }
 
-fn check(part: &'static str, text: &str, forbidden: char) -> Result<(), EnvelopeError> {
+/// Names a job among all of a shard, also in the index of the scripts.
+pub(crate) fn slot(Key { lane, kind, record }: &Key) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(lane.len() + 1 + key_length(kind, record));
+    bytes.extend(lane.as_bytes());
+    bytes.push(0);
+    push_key(&mut bytes, kind, record);
+    bytes
+}
+
+/// Reads a stored job of `lane` that was claimed at `now`, in ms of the queue's clock.
+pub(crate) fn unpack(lane: &str, stored: &Bytes, now: u64, epoch: u64) -> Result<Job, EnvelopeError> {
+    let damaged = |at| EnvelopeError::Damaged { at };
+    let (pushed, packed) = stored.split_first_chunk::<STAMP>().ok_or_else(|| damaged(0))?;
+    let [class, cost, crashes, attempt_high, attempt_low, length, rest @ ..] = packed else {
+        return Err(damaged(STAMP));
+    };
+    let key_at = STAMP + HEAD + 1;
+    let key = rest.get(..usize::from(*length)).and_then(|bytes| std::str::from_utf8(bytes).ok());
+    let (kind, record) = key.and_then(|key| key.split_once('/')).ok_or_else(|| damaged(key_at))?;
+    let waited = (now as f64 - f64::from_be_bytes(*pushed)) / 1000.0;
+    Ok(Job {
+        key: Key { lane: lane.to_owned(), kind: kind.to_owned(), record: record.to_owned() },
+        priority: Priority::from_number(*class).ok_or_else(|| damaged(STAMP))?,
+        cost: *cost,
+        crashes: *crashes,
+        attempt: u16::from_be_bytes([*attempt_high, *attempt_low]),
+        waited: Duration::try_from_secs_f64(waited).unwrap_or_default(),
+        payload: stored.slice(key_at + usize::from(*length)..),
+        epoch,
+    })
+}
+
+fn part(part: &'static str, text: &str, forbidden: char) -> Result<(), EnvelopeError> {
     if text.is_empty() || text.contains(forbidden) || text.contains('\0') {
         return Err(EnvelopeError::Malformed { part, forbidden });
     }
     Ok(())
 }
 
+fn key_length(kind: &str, record: &str) -> usize {
+    kind.len() + 1 + record.len()
+}
+
+fn push_key(bytes: &mut Vec<u8>, kind: &str, record: &str) {
+    bytes.extend(kind.as_bytes());
+    bytes.push(b'/');
+    bytes.extend(record.as_bytes());
+}
+
 fn length(part: &'static str, length: usize) -> Result<u8, EnvelopeError> {
     u8::try_from(length).map_err(|_| EnvelopeError::TooLong { part, length, most: usize::from(u8::MAX) })
-}
-
-/// Reads what [`pack`] wrote.
-pub(crate) fn unpack(bytes: &Bytes) -> Result<Envelope, EnvelopeError> {
-    let damaged = |at| EnvelopeError::Damaged { at };
-    let [class, cost, crashes, attempt_high, attempt_low, ..] = bytes[..] else { return Err(damaged(0)) };
-    let (lane, key_at) = text_at(bytes, HEAD - 1)?;
-    let (key, payload_at) = text_at(bytes, key_at)?;
-    let (kind, record) = key.split_once('/').ok_or_else(|| damaged(key_at))?;
-    Ok(Envelope {
-        key: Key { lane: lane.to_owned(), kind: kind.to_owned(), record: record.to_owned() },
-        priority: Priority::from_number(class).ok_or_else(|| damaged(0))?,
-        cost,
-        crashes,
-        attempt: u16::from_be_bytes([attempt_high, attempt_low]),
-        payload: bytes.slice(payload_at..),
-    })
-}
-
-fn text_at(bytes: &Bytes, at: usize) -> Result<(&str, usize), EnvelopeError> {
-    let damaged = EnvelopeError::Damaged { at };
-    let length = *bytes.get(at).ok_or_else(|| damaged.clone())?;
-    let end = at + 1 + usize::from(length);
-    let text = bytes.get(at + 1..end).and_then(|text| std::str::from_utf8(text).ok()).ok_or(damaged)?;
-    Ok((text, end))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn envelope() -> Envelope {
+    fn job() -> NewJob {
         let key = Key { lane: "lane".into(), kind: "pull".into(), record: "a/b".into() };
         let payload = Bytes::from_static(b"\0opaque");
-        Envelope { key, priority: Priority::Bulk, cost: 4, crashes: 2, attempt: 300, payload }
+        NewJob { payload, attempt: 300, ..NewJob::new(key, Priority::Bulk, 4) }
+    }
+
+    fn stored() -> Bytes {
+        Bytes::from([5000_f64.to_be_bytes().to_vec(), pack(&job()).unwrap()].concat())
     }
 
     #[test]
     fn what_is_packed_is_unpacked() {
-        let packed = Bytes::from(pack(&envelope()).unwrap());
-        assert_eq!(unpack(&packed).unwrap(), envelope());
+        let NewJob { key, priority, cost, attempt, delay: _, payload } = job();
+        let waited = Duration::from_secs(2);
+        let claimed = Job { key, priority, cost, crashes: 0, attempt, waited, payload, epoch: 9 };
+        assert_eq!(unpack("lane", &stored(), 7000, 9).unwrap(), claimed);
     }
 
     #[test]
     fn a_cut_envelope_is_damaged_and_says_where() {
-        let packed = Bytes::from(pack(&envelope()).unwrap());
-        for end in 0..packed.len() - envelope().payload.len() {
-            assert!(matches!(unpack(&packed.slice(..end)), Err(EnvelopeError::Damaged { .. })), "cut at {end}");
+        let stored = stored();
+        for end in 0..stored.len() - job().payload.len() {
+            let cut = unpack("lane", &stored.slice(..end), 0, 0);
+            assert!(matches!(cut, Err(EnvelopeError::Damaged { .. })), "cut at {end}");
         }
     }
 
     #[test]
     fn a_key_that_could_be_mistaken_for_another_is_refused() {
-        let mut slash = envelope();
+        let mut slash = job();
         slash.key.kind = "pull/x".into();
         assert!(matches!(pack(&slash), Err(EnvelopeError::Malformed { part: "kind", .. })));
-        let mut long = envelope();
+        let mut long = job();
         long.key.record = "x".repeat(300);
         assert!(matches!(pack(&long), Err(EnvelopeError::TooLong { .. })));
     }

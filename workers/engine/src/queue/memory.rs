@@ -40,7 +40,7 @@ impl MemoryShard {
 
     pub(crate) fn push(&self, jobs: &[NewJob]) -> Result<(u64, Vec<Pushed>), EnvelopeError> {
         for job in jobs {
-            envelope::pack(&job.into())?;
+            envelope::check(&job.key)?;
         }
         let now = self.now();
         let (answers, runnable) = self.with(|state| {

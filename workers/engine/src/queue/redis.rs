@@ -3,17 +3,19 @@
 //! Scripts are lost when the server restarts, so a NOSCRIPT answer loads them again. Waiting for work blocks a connection of its own:
 //! a blocking command would stall everything else on a shared one.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ::redis::aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection};
-use ::redis::{AsyncConnectionConfig, Client, ErrorKind, RedisError, ServerErrorKind, Value};
+use ::redis::{AsyncConnectionConfig, Client, Cmd, ErrorKind, RedisError, ServerErrorKind, Value};
 use bytes::Bytes;
 use tokio::sync::Mutex;
 
 use super::{LaneView, Pushed, QueueError, Settlement, Step, Stepped, Wait};
-use crate::envelope::{self, Envelope};
-use crate::job::{Job, Key, NewJob};
+use crate::envelope;
+use crate::job::{Job, NewJob};
 use crate::limit::{Breaker, Claiming, DAY_BIN, FirstMeeting, Limit};
+use crate::permit::Permits;
 use crate::verdict::Verdict;
 
 mod meta;
@@ -23,6 +25,8 @@ use script::Script;
 
 /// Far above any script's time; the client's own default of 500 ms gives up on a busy machine.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Names how the keys are laid out: another version's state is none of ours, and the queue is disposable (law 1).
+const LAYOUT: &str = "2";
 /// Jobs a push script touches (law 10).
 const PUSH_CHUNK: usize = 100;
 
@@ -35,7 +39,7 @@ pub(crate) struct RedisShard {
     limit: Limit,
     claiming: Claiming,
     /// Cleared once the shard has answered: from then on lost state is spent state.
-    first_meeting: std::sync::atomic::AtomicBool,
+    first_meeting: AtomicBool,
     push: Script,
     step: Script,
     heartbeat: Script,
@@ -68,7 +72,7 @@ impl RedisShard {
             connection: client.get_connection_manager_with_config(config).await?,
             client: client.clone(),
             blocking: Mutex::new(None),
-            prefix: format!("{prefix}:{{{number}}}:"),
+            prefix: format!("{prefix}:{LAYOUT}:{{{number}}}:"),
             limit,
             claiming,
             first_meeting: (meeting == FirstMeeting::Unspent).into(),
@@ -80,46 +84,42 @@ impl RedisShard {
     }
 
     pub(crate) async fn push(&self, jobs: &[NewJob]) -> Result<(u64, Vec<Pushed>), QueueError> {
-        let mut packed = Vec::with_capacity(jobs.len());
-        for job in jobs {
-            packed.push((job.delay, envelope::pack(&job.into())?));
-        }
+        let packed = jobs.iter().map(envelope::pack).collect::<Result<Vec<_>, _>>()?;
         let mut incarnation = 0;
-        let mut answers = Vec::with_capacity(jobs.len());
-        for chunk in packed.chunks(PUSH_CHUNK) {
-            let arguments = chunk.iter().flat_map(|(delay, bytes)| [decimal(millis(*delay)), bytes.clone()]);
-            let (born, pushed): (String, Vec<u8>) = {
-                let reply: Vec<Value> = self.call(&self.push, arguments.collect()).await?;
-                let mut reply = reply.into_iter();
-                let born =
-                    ::redis::from_redis_value(reply.next().ok_or(QueueError::Reply("a push without incarnation"))?)
-                        .map_err(RedisError::from)?;
-                let pushed: Result<Vec<u8>, _> = reply.map(::redis::from_redis_value).collect();
-                (born, pushed.map_err(RedisError::from)?)
-            };
-            incarnation = born.parse().map_err(|_| QueueError::Reply("an incarnation that is no number"))?;
-            answers.extend(pushed.into_iter().map(|answer| match answer {
-                0 => Pushed::Queued,
-                1 => Pushed::Coalesced,
-                _ => Pushed::AfterRunning,
-            }));
+        let mut answers = vec![Pushed::Queued; jobs.len()];
+        // Jobs of one lane are told together, in their order: each lane is then looked up once.
+        let mut order: Vec<_> = (0..jobs.len()).collect();
+        order.sort_by_key(|&position| &jobs[position].key.lane);
+        for chunk in order.chunks(PUSH_CHUNK) {
+            let mut call = self.call(&self.push);
+            for lane in chunk.chunk_by(|&one, &next| jobs[one].key.lane == jobs[next].key.lane) {
+                call.arg(&jobs[lane[0]].key.lane).arg(lane.len());
+                for &position in lane {
+                    let NewJob { key, delay, .. } = &jobs[position];
+                    call.arg(millis(*delay)).arg(envelope::slot(key)).arg(&packed[position]);
+                }
+            }
+            let (born, pushed) = self.run::<Vec<Value>>(&self.push, &call).await.and_then(pushed)?;
+            incarnation = born;
+            for (&position, answer) in chunk.iter().zip(pushed) {
+                answers[position] = answer;
+            }
         }
         Ok((incarnation, answers))
     }
 
     pub(crate) async fn step(&self, step: &Step) -> Result<(u64, Stepped), QueueError> {
         let Step { finished, settlements, claim } = step;
-        let mut arguments = vec![decimal(*claim as u64), decimal(finished.len() as u64)];
-        arguments.extend(finished.iter().map(|epoch| decimal(*epoch)));
-        for settlement in settlements {
-            arguments.extend(self.settlement(settlement)?);
+        let mut call = self.call(&self.step);
+        call.arg(*claim).arg(finished.len()).arg(finished);
+        for Settlement { job, verdict, permits } in settlements {
+            call.arg(envelope::slot(&job.key)).arg(&settled(job.epoch, verdict, permits)[..]);
         }
-        let reply: Vec<Bytes> = self.call(&self.step, arguments).await?;
+        let reply: Vec<Bytes> = self.run(&self.step, &call).await?;
         let [incarnation, now, epoch, wait, late, claimed @ ..] = &reply[..] else {
             return Err(QueueError::Reply("a step without its head"));
         };
         let (now, epoch) = (number(now)?, number(epoch)?);
-        let jobs = claimed.iter().map(|stored| job(stored, now, epoch)).collect::<Result<_, _>>()?;
         let wait = match &wait[..] {
             b"-1" => Wait::ForPush,
             b"0" => Wait::More,
@@ -128,40 +128,19 @@ impl RedisShard {
         let late = late.split(|byte| *byte == b',').filter(|text| !text.is_empty());
         let late = late.map(|text| Ok(usize::try_from(number(text)?).unwrap_or(usize::MAX)));
         let late = late.collect::<Result<_, QueueError>>()?;
-        Ok((number(incarnation)?, Stepped { jobs, epoch, wait, late }))
-    }
-
-    fn settlement(&self, settlement: &Settlement) -> Result<[Vec<u8>; 5], QueueError> {
-        let Settlement { job, verdict, permits } = settlement;
-        let (letter, delay, attempt) = match verdict {
-            Verdict::Done | Verdict::Dead => (b'D', Duration::ZERO, job.attempt),
-            Verdict::Retry { after } => (b'R', *after, job.attempt.saturating_add(1)),
-            Verdict::Snooze { after } => (b'R', *after, job.attempt),
-            Verdict::Throttled { hold } => (b'T', *hold, job.attempt),
-            Verdict::Broken { probe_after } => (b'B', *probe_after, job.attempt),
-            Verdict::Released => (b'H', Duration::ZERO, job.attempt),
-        };
-        let replacement = if attempt == job.attempt { Vec::new() } else { repack(job, attempt)? };
-        let mut numbers = Vec::with_capacity(16);
-        numbers.extend(u16::try_from(permits.used()).unwrap_or(u16::MAX).to_be_bytes());
-        let told = permits.remaining().map_or(u16::MAX, |left| u16::try_from(left).unwrap_or(u16::MAX - 1));
-        numbers.extend(told.to_be_bytes());
-        for duration in [delay, permits.since_last_call()] {
-            numbers.extend(u32::try_from(duration.as_millis()).unwrap_or(u32::MAX).to_be_bytes());
-        }
-        numbers.extend(permits.daily_remaining().unwrap_or(u32::MAX).to_be_bytes());
-        let Key { lane, kind, record } = &job.key;
-        let slot = format!("{lane}\0{kind}/{record}").into_bytes();
-        Ok([slot, decimal(job.epoch), vec![letter], numbers, replacement])
+        Ok((number(incarnation)?, Stepped { jobs: jobs(claimed, now, epoch)?, epoch, wait, late }))
     }
 
     pub(crate) async fn heartbeat(&self, epochs: &[u64]) -> Result<Vec<bool>, QueueError> {
-        self.call(&self.heartbeat, epochs.iter().map(|epoch| decimal(*epoch)).collect()).await
+        let mut call = self.call(&self.heartbeat);
+        call.arg(epochs);
+        self.run(&self.heartbeat, &call).await
     }
 
     pub(crate) async fn steer(&self, lane: &str, pause: bool) -> Result<(), QueueError> {
-        let verb: &[u8] = if pause { b"pause" } else { b"resume" };
-        self.call(&self.steer, vec![lane.as_bytes().to_vec(), verb.to_vec()]).await
+        let mut call = self.call(&self.steer);
+        call.arg(lane).arg(if pause { "pause" } else { "resume" });
+        self.run(&self.steer, &call).await
     }
 
     pub(crate) async fn work_arrived(&self, most: Duration) -> Result<(), QueueError> {
@@ -228,14 +207,12 @@ impl RedisShard {
         }
     }
 
-    async fn call<T: ::redis::FromRedisValue>(
-        &self,
-        script: &Script,
-        arguments: Vec<Vec<u8>>,
-    ) -> Result<T, QueueError> {
-        use std::sync::atomic::Ordering;
-        let unspent = self.first_meeting.load(Ordering::SeqCst);
-        let reply = script.call(&mut self.connection.clone(), &self.prefix, self.limits(unspent), arguments).await?;
+    fn call(&self, script: &Script) -> Cmd {
+        script.call(&self.prefix, &self.limits(self.first_meeting.load(Ordering::SeqCst)))
+    }
+
+    async fn run<T: ::redis::FromRedisValue>(&self, script: &Script, call: &Cmd) -> Result<T, QueueError> {
+        let reply = script.run(&mut self.connection.clone(), call).await?;
         self.first_meeting.store(false, Ordering::SeqCst);
         Ok(reply)
     }
@@ -257,23 +234,56 @@ impl RedisShard {
     }
 }
 
-/// A claimed job from its stored envelope: the time of its push (f64, ms), then the packed one.
-fn job(stored: &Bytes, now: u64, epoch: u64) -> Result<Job, QueueError> {
-    let Some((pushed, _)) = stored.split_first_chunk::<8>() else {
-        return Err(QueueError::Reply("a claim without time"));
+/// A settlement as the step reads it.
+fn settled(epoch: u64, verdict: &Verdict, permits: &Permits) -> Vec<u8> {
+    let (letter, delay) = match verdict {
+        Verdict::Done | Verdict::Dead => (b'D', Duration::ZERO),
+        Verdict::Retry { after } => (b'F', *after),
+        Verdict::Snooze { after } => (b'R', *after),
+        Verdict::Throttled { hold } => (b'T', *hold),
+        Verdict::Broken { probe_after } => (b'B', *probe_after),
+        Verdict::Released => (b'H', Duration::ZERO),
     };
-    let waited = Duration::try_from_secs_f64((now as f64 - f64::from_be_bytes(*pushed)) / 1000.0).unwrap_or_default();
-    let Envelope { key, priority, cost, crashes, attempt, payload } = envelope::unpack(&stored.slice(8..))?;
-    Ok(Job { key, priority, cost, crashes, attempt, waited, payload, epoch })
+    let mut packed = Vec::with_capacity(25);
+    packed.push(letter);
+    // Microseconds since 1970: exact in a double, the one number that Lua has.
+    packed.extend((epoch as f64).to_be_bytes());
+    packed.extend(u16::try_from(permits.used()).unwrap_or(u16::MAX).to_be_bytes());
+    let told = permits.remaining().map_or(u16::MAX, |left| u16::try_from(left).unwrap_or(u16::MAX - 1));
+    packed.extend(told.to_be_bytes());
+    for duration in [delay, permits.since_last_call()] {
+        packed.extend(u32::try_from(duration.as_millis()).unwrap_or(u32::MAX).to_be_bytes());
+    }
+    packed.extend(permits.daily_remaining().unwrap_or(u32::MAX).to_be_bytes());
+    packed
 }
 
-fn repack(job: &Job, attempt: u16) -> Result<Vec<u8>, QueueError> {
-    let Job { key, priority, cost, crashes, attempt: _, waited: _, payload, epoch: _ } = job.clone();
-    Ok(envelope::pack(&Envelope { key, priority, cost, crashes, attempt, payload })?)
+/// What a push answered: the shard's incarnation, and what became of each job.
+fn pushed(reply: Vec<Value>) -> Result<(u64, Vec<Pushed>), QueueError> {
+    let mut reply = reply.into_iter();
+    let born = reply.next().ok_or(QueueError::Reply("a push without incarnation"))?;
+    let born: Bytes = ::redis::from_redis_value(born).map_err(RedisError::from)?;
+    let answer = |value| match ::redis::from_redis_value::<u8>(value).map_err(RedisError::from)? {
+        0 => Ok(Pushed::Queued),
+        1 => Ok(Pushed::Coalesced),
+        _ => Ok(Pushed::AfterRunning),
+    };
+    Ok((number(&born)?, reply.map(answer).collect::<Result<_, QueueError>>()?))
 }
 
-fn decimal(number: u64) -> Vec<u8> {
-    number.to_string().into_bytes()
+/// The claimed jobs, told lane by lane: its name, the count of its jobs, their stored envelopes.
+fn jobs(mut claimed: &[Bytes], now: u64, epoch: u64) -> Result<Vec<Job>, QueueError> {
+    let mut jobs = Vec::new();
+    while let [lane, count, rest @ ..] = claimed {
+        let lane = std::str::from_utf8(lane).map_err(|_| QueueError::Reply("a lane that is no text"))?;
+        let count = usize::try_from(number(count)?).unwrap_or(usize::MAX);
+        let stored = rest.get(..count).ok_or(QueueError::Reply("a lane with fewer jobs than it says"))?;
+        for stored in stored {
+            jobs.push(envelope::unpack(lane, stored, now, epoch)?);
+        }
+        claimed = &rest[count..];
+    }
+    Ok(jobs)
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -1,51 +1,55 @@
 -- Lets jobs wait, each at once or after a delay, unless an entry with its key already does (law 6).
 --
--- ARGV[2..]: for each job its delay in ms, then its packed envelope (a stored one without the time of its push).
+-- ARGV[2..]: lane by lane its name, the count of its jobs, then for each job its delay in ms, slot, and packed envelope (a stored one
+-- without the time of its push).
 -- Returns the incarnation of the shard, then per job: 0 waits, 1 an equal entry waits already, 2 runs once more after the
 -- run that is going on.
 -- Invariant: a key has at most one true entry among waiting and scheduled ones, and at most one extra run while running.
-local jobs, names, fields, keys_by_lane = {}, {}, {}, {}
-local stamp = pack('>d', now)
-for i = 2, #ARGV, 2 do
-  local stored = stamp .. ARGV[i + 1]
-  local class, _, _, _, lane, key = head_of(stored)
-  jobs[#jobs + 1] = {delay = tonumber(ARGV[i]), stored = stored, class = class, lane = lane, key = key}
-  names[#names + 1] = lane
-  fields[#fields + 1] = 'R' .. lane .. '\0' .. key
-  later(keys_by_lane, lane, key)
-end
-preload(names)
-local running = fetch(H, fields)
-for lane, keys in pairs(keys_by_lane) do
-  local entries = fetch(P .. 'd:' .. lane, keys)
-  for i = 1, #keys do lanes[lane].entries[keys[i]] = entries[i] end
-end
-
-local function push(job, is_running)
-  local m, slot = lanes[job.lane], job.lane .. '\0' .. job.key
-  if is_running then
-    local extra = call('HGET', H, 'X' .. slot)
-    if not extra or job.class < head_of(extra) then call('HSET', H, 'X' .. slot, job.stored) end
-    return extra and 1 or 2
-  end
-  local entry = entry_of(m, job.key)
+local function push(m, delay, slot, stored)
+  local class = byte(stored, CLASS_AT)
+  local entry = entry_of(slot)
   if not entry then
-    if job.delay > 0 then schedule(m, job.key, job.stored, now + job.delay)
-    else enqueue(m, job.class, job.key, job.stored, false) end
+    if delay > 0 then schedule(m, slot, stored, now + delay) else enqueue(m, class, slot, stored, false) end
     return 0
   end
-  if sub(entry, 1, 1) == 's' then
+  local kind = byte(entry)
+  if kind == RUNS then
+    set_entry(slot, 'x' .. sub(entry, 2))
+    call('HSET', H, 'X' .. slot, stored)
+    return 2
+  elseif kind == RUNS_AGAIN then
+    if class < byte(call('HGET', H, 'X' .. slot), CLASS_AT) then call('HSET', H, 'X' .. slot, stored) end
+  elseif kind == SCHEDULED then
     -- The earlier time wins; the entry it replaces no longer matches and is dropped when its time comes.
-    if job.delay <= 0 then enqueue(m, job.class, job.key, job.stored, false)
-    elseif now + job.delay < tonumber(sub(entry, 2)) then schedule(m, job.key, job.stored, now + job.delay) end
-  elseif job.delay <= 0 and job.class < tonumber(entry) then
-    enqueue(m, job.class, job.key, job.stored, false)
+    if delay <= 0 then enqueue(m, class, slot, stored, false)
+    elseif now + delay < tonumber(sub(entry, 2)) then schedule(m, slot, stored, now + delay) end
+  elseif delay <= 0 and class < tonumber(entry) then
+    enqueue(m, class, slot, stored, false)
   end
   return 1
 end
 
-local answers = {call('HGET', H, 'born')}
-for i = 1, #jobs do answers[i + 1] = push(jobs[i], running[i]) end
+local names, slots = {}, {}
+local at = 2
+while at <= #ARGV do
+  names[#names + 1] = ARGV[at]
+  local next_lane = at + 2 + 3 * ARGV[at + 1]
+  for i = at + 3, next_lane - 1, 3 do slots[#slots + 1] = ARGV[i] end
+  at = next_lane
+end
+preload(names)
+read_entries(slots)
+
+local answers = {born}
+local stamp = pack('>d', now)
+at = 2
+while at <= #ARGV do
+  local m, next_lane = lanes[ARGV[at]], at + 2 + 3 * ARGV[at + 1]
+  for i = at + 2, next_lane - 1, 3 do
+    answers[#answers + 1] = push(m, tonumber(ARGV[i]), ARGV[i + 1], stamp .. ARGV[i + 2])
+  end
+  at = next_lane
+end
 save()
 wake()
 return answers

@@ -1,7 +1,7 @@
 //! One Lua script, called by its hash and loaded where the server does not know it.
 
-use redis::FromRedisValue;
 use redis::aio::ConnectionManager;
+use redis::{Cmd, FromRedisValue};
 
 use super::is_missing_script;
 use crate::queue::QueueError;
@@ -21,16 +21,18 @@ impl Script {
         Self { code, hash }
     }
 
-    /// Runs it over the shard with this key prefix.
-    pub(super) async fn call<T: FromRedisValue>(
+    /// A call over the shard with this key prefix, to be given further arguments.
+    pub(super) fn call(&self, prefix: &str, limits: &[u8]) -> Cmd {
+        let mut call = redis::cmd("EVALSHA");
+        call.arg(&self.hash).arg(1).arg(prefix).arg(limits);
+        call
+    }
+
+    pub(super) async fn run<T: FromRedisValue>(
         &self,
         connection: &mut ConnectionManager,
-        prefix: &str,
-        limits: Vec<u8>,
-        arguments: Vec<Vec<u8>>,
+        call: &Cmd,
     ) -> Result<T, QueueError> {
-        let mut call = redis::cmd("EVALSHA");
-        call.arg(&self.hash).arg(1).arg(prefix).arg(limits).arg(arguments);
         match call.query_async(connection).await {
             Err(error) if is_missing_script(&error) => {
                 redis::cmd("SCRIPT").arg("LOAD").arg(&self.code).query_async::<()>(connection).await?;

@@ -3,24 +3,28 @@
 -- KEYS[1] is the shard's prefix and ends in one hash tag, so all keys built from it live on one node of a cluster:
 --   <p>h          hash of everything that is looked up
 --                   L<lane>        the lane's meta, packed (see `META`)
---                   R<lane>\0<key> a running job: epoch, count of returned tokens at its claim, stored envelope
---                   X<lane>\0<key> the one more run of a running job: stored envelope
---                   B<epoch>       the slots of a claimed batch, each "lane\0key", packed
+--                   X<slot>        the one more run of a running job: stored envelope
+--                   B<epoch>       the slots of a claimed batch, with two zero bytes between them
 --                   epoch, born, hold
+--   <p>i          hash of every job by its slot, "lane\0key": the class in which it waits, or "s<due ms>", or as `RUNNING` says
 --   <p>q<class>:<lane>   list of stored envelopes that wait, class 0 interactive, 1 realtime, 2 bulk
---   <p>d:<lane>          hash key -> class it waits in, or "s<due ms>": which waiting or scheduled entry is the true one
 --   <p>c:<lane>          list of the bins in which tokens return, between the first and the last (those are in the meta)
 --   <p>y:<lane>          list of the day's bins of calls before the present one (that is in the meta)
 --   <p>ring:0 <p>ring:1  lists of runnable lanes: those with an interactive job, and all others
---   <p>timer             zset by ms: L<lane> a parked lane, J<stored> a scheduled job, B<epoch> a lease, T<n>:<epoch>:<lane> tokens
+--   <p>timer             zset by ms: L<lane> a parked lane, J<lane, stored> a scheduled job, B<epoch> a lease, T<n>:<epoch>:<slot> tokens
 --   <p>wake              list that holds at most one marker; idle workers block on it
 --
--- A stored envelope: ms of its push (double), class, cost, crashes, attempt (16 bits), lane, key, payload.
+-- A stored envelope: ms of its push (double), class, cost, crashes, attempt (16 bits), key, payload. Where a list and the index
+-- disagree the index is right: a more urgent push has replaced the listed envelope.
 -- Times are ms of the server's own clock (law 9). Numbers that pass through a string stay below 2^53.
+--
+-- What a job costs here is the strings and tables that Lua makes for it, and each `call`. So state is read in bulk before it is
+-- used and written in bulk after, and what a job only passes through stays one string.
 local P = KEYS[1]
+local INDEX = P .. 'i'
 local H, TIMER, WAKE = P .. 'h', P .. 'timer', P .. 'wake'
 local RING = {[0] = P .. 'ring:0', [1] = P .. 'ring:1'}
-local call, pack, unpack_, sub = redis.call, struct.pack, struct.unpack, string.sub
+local call, pack, unpack_, sub, byte, find = redis.call, struct.pack, struct.unpack, string.sub, string.byte, string.find
 
 local clock = call('TIME')
 local now_us = tonumber(clock[1]) * 1000000 + tonumber(clock[2])
@@ -41,19 +45,22 @@ local NORMAL, TOKENS, STARVED, HELD, BROKEN, PROBE, PROBING, DAY_SPENT = 0, 1, 2
 local PAUSED = 4
 local META = '>BBHHI4I4I4I4ddHdHBI4I4I4'
 
+-- The index entry of a running job: RUNS, or RUNS_AGAIN where there is one more run to come; epoch of its claim, count of the lane's
+-- returned tokens then, and from STORED_AT on the stored envelope.
+local RUNNING, STORED_AT = '>BdI4', 14
+local RUNS, RUNS_AGAIN, SCHEDULED = byte('r'), byte('x'), byte('s')
+
 -- Formatting is dear: numbers that are compared stay numbers, and classes have their texts here.
 local function text(number) return string.format('%.0f', number) end
 local CLASS = {[0] = '0', [1] = '1', [2] = '2'}
 
-local born_hold = call('HGET', H, 'hold')
-if not born_hold then
-  born_hold = now + SPENT
-  call('HSET', H, 'born', text(now_us), 'hold', text(born_hold))
+local born, born_hold, last_epoch = unpack(call('HMGET', H, 'born', 'hold', 'epoch'))
+if not born then
+  born, born_hold = text(now_us), now + SPENT
+  call('HSET', H, 'born', born, 'hold', text(born_hold))
 else
   born_hold = tonumber(born_hold)
 end
-
--- Redis' commands dominate the cost of a script, so state is read in bulk before it is used and written in bulk after.
 
 -- `command key v1 v2 …` in chunks: a call takes some 8,000 arguments, and law 10 wants less.
 local CHUNK = 200
@@ -63,47 +70,50 @@ local function variadic(command, key, values)
   end
 end
 
--- The values of many fields of one hash, false where there is none.
-local function fetch(key, fields)
+-- The values of fields of one hash, from the first wanted one on, at the positions of their fields; false where there is none.
+local function fetch(key, fields, first)
   local values = {}
-  for i = 1, #fields, CHUNK do
+  for i = first or 1, #fields, CHUNK do
     local part = call('HMGET', key, unpack(fields, i, math.min(i + CHUNK - 1, #fields)))
     for j = 1, #part do values[i + j - 1] = part[j] end
   end
   return values
 end
 
--- What is to be appended to lists and set in hashes, by their keys, until `flush`.
-local appends, sets = {}, {}
+-- What is to be appended to lists by their keys, set in the index and set in the hash, until `flush`.
+local appends, index_sets, hash_sets = {}, {}, {}
 
-local function later(box, key, ...)
-  local values = box[key]
-  if not values then
-    values = {}
-    box[key] = values
-  end
-  for i = 1, select('#', ...) do values[#values + 1] = (select(i, ...)) end
+local function append(list, value)
+  local values = appends[list]
+  if values then values[#values + 1] = value else appends[list] = {value} end
+end
+
+local function set_hash(field, value)
+  local n = #hash_sets
+  hash_sets[n + 1], hash_sets[n + 2] = field, value
 end
 
 local function flush()
-  for key, values in pairs(appends) do variadic('RPUSH', key, values) end
-  for key, values in pairs(sets) do variadic('HSET', key, values) end
-  appends, sets = {}, {}
+  for list, values in pairs(appends) do variadic('RPUSH', list, values) end
+  variadic('HSET', INDEX, index_sets)
+  variadic('HSET', H, hash_sets)
+  appends, index_sets, hash_sets = {}, {}, {}
 end
 
 local lanes, touched = {}, {}
 
 local function read_lane(name, raw)
-  local m = {name = name, entries = {}}
+  local m
   if raw then
-    local flags
-    m.state, flags, m.out, m.cooling, m.w0, m.w1, m.w2, m.returned, m.hold, m.first, m.first_n, m.last, m.last_n, m.failures,
-      m.day_bin, m.bin_used, m.day_used = unpack_(META, raw)
-    m.rings, m.paused = flags % PAUSED, flags >= PAUSED
+    local state, flags, out, cooling, w0, w1, w2, returned, hold, first, first_n, last, last_n, failures, day_bin, bin_used, day_used =
+      unpack_(META, raw)
+    -- One constructor with all fields: a table that grows is built anew at each power of two.
+    m = {name = name, state = state, rings = flags % PAUSED, paused = flags >= PAUSED, out = out, cooling = cooling,
+      w0 = w0, w1 = w1, w2 = w2, returned = returned, hold = hold, first = first, first_n = first_n, last = last, last_n = last_n,
+      failures = failures, day_bin = day_bin, bin_used = bin_used, day_used = day_used}
   else
-    m.state, m.rings, m.out, m.cooling, m.w0, m.w1, m.w2, m.returned, m.hold, m.first, m.first_n, m.last, m.last_n, m.failures,
-      m.day_bin, m.bin_used, m.day_used = NORMAL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
-    m.paused = false
+    m = {name = name, state = NORMAL, rings = 0, paused = false, out = 0, cooling = 0, w0 = 0, w1 = 0, w2 = 0, returned = 0,
+      hold = 0, first = 0, first_n = 0, last = 0, last_n = 0, failures = 0, day_bin = 0, bin_used = 0, day_used = 0}
     if born_hold > now then
       m.state, m.hold = HELD, born_hold
       call('ZADD', TIMER, born_hold, 'L' .. name)
@@ -137,23 +147,36 @@ end
 local function save()
   for i = 1, #touched do
     local m = touched[i]
-    later(sets, H, 'L' .. m.name, pack(META, m.state, m.rings + (m.paused and PAUSED or 0), m.out, m.cooling, m.w0, m.w1, m.w2,
+    set_hash('L' .. m.name, pack(META, m.state, m.rings + (m.paused and PAUSED or 0), m.out, m.cooling, m.w0, m.w1, m.w2,
       m.returned % 4294967296, m.hold, m.first, m.first_n, m.last, m.last_n, m.failures, m.day_bin, m.bin_used, m.day_used))
   end
   flush()
 end
 
--- Where a key of the lane waits or is scheduled, as the index says, with what this call has changed; nil where nowhere.
-local function entry_of(m, key)
-  local entry = m.entries[key]
-  if entry == nil then entry = call('HGET', P .. 'd:' .. m.name, key) end
-  return entry or nil
+-- The index entries that this call has read or set; false where there is none.
+local entries = {}
+
+local function read_entries(slots, first)
+  local values = fetch(INDEX, slots, first)
+  for i = first or 1, #slots do entries[slots[i]] = values[i] end
 end
 
-local function set_entry(m, key, entry)
-  m.entries[key] = entry
-  later(sets, P .. 'd:' .. m.name, key, entry)
+local function entry_of(slot)
+  local entry = entries[slot]
+  if entry == nil then
+    entry = call('HGET', INDEX, slot)
+    entries[slot] = entry
+  end
+  return entry
 end
+
+local function set_entry(slot, entry)
+  entries[slot] = entry
+  local n = #index_sets
+  index_sets[n + 1], index_sets[n + 2] = slot, entry
+end
+
+local function lane_in(slot) return sub(slot, 1, find(slot, '\0', 1, true) - 1) end
 
 -- Puts `n` tokens aside until `at`. Bins are first in, first out, so one never returns before its predecessor.
 local function cool(m, n, at)
@@ -224,7 +247,7 @@ local function ring(m, hot)
   runnable = true
   if m.rings == 3 or m.rings == bit then return end
   m.rings = m.rings + bit
-  later(appends, RING[hot and 0 or 1], m.name)
+  append(RING[hot and 0 or 1], m.name)
 end
 
 -- Puts a lane that is not parked where a claim will find it.
@@ -269,23 +292,24 @@ local function reconsider(m)
   end
 end
 
--- Class, cost, crashes, attempt, lane and key of a stored envelope.
-local function head_of(stored) return unpack_('>BBBHBc0Bc0', stored, 9) end
+-- Class, cost, crashes, attempt and key of a stored envelope, and each of the first four where it lies.
+local HEAD, HEAD_AT = '>BBBHBc0', 9
+local CLASS_AT, COST_AT, CRASHES_AT, ATTEMPT_AT = 9, 10, 11, 12
 
 -- Lets a stored envelope wait: at the tail of its class, or at the head where it only lost its turn.
-local function enqueue(m, class, key, stored, at_head)
+local function enqueue(m, class, slot, stored, at_head)
   local list = P .. 'q' .. CLASS[class] .. ':' .. m.name
-  if at_head then call('LPUSH', list, stored) else later(appends, list, stored) end
-  set_entry(m, key, CLASS[class])
-  m['w' .. class] = m['w' .. class] + 1
+  if at_head then call('LPUSH', list, stored) else append(list, stored) end
+  set_entry(slot, CLASS[class])
+  if class == 0 then m.w0 = m.w0 + 1 elseif class == 1 then m.w1 = m.w1 + 1 else m.w2 = m.w2 + 1 end
   if class < 2 then reconsider(m) end
   activate(m)
 end
 
-local function schedule(m, key, stored, due)
+local function schedule(m, slot, stored, due)
   due = math.floor(due)
-  call('ZADD', TIMER, due, 'J' .. stored)
-  set_entry(m, key, 's' .. text(due))
+  call('ZADD', TIMER, due, pack('>BBc0', 74, #m.name, m.name) .. stored)
+  set_entry(slot, 's' .. text(due))
 end
 
 local function wake()

@@ -1,15 +1,16 @@
 -- One step of a worker: settles what it finished, fires what is due, claims what can run.
 --
--- ARGV[2]: the most jobs to claim. ARGV[3]: count of finished batches, then their epochs. Then per settlement five values:
--- "lane\0key", epoch, verdict, packed numbers (calls sent, remaining by the server or 65535, delay in ms,
--- ms since the last call ended, remaining of the day by the server or 2^32 - 1), packed envelope
--- to run again (empty: the one that ran).
--- Verdicts: D done or dead, R run again after the delay, H back to the head of its lane; T the lane is held for the delay, B it is broken and
--- probed after the delay, and the job goes back to its head.
+-- ARGV[2]: the most jobs to claim. ARGV[3]: count of finished batches, then their epochs. Then per settlement two values: its slot, and
+-- packed as `VERDICT` says: the verdict, epoch, calls sent, remaining by the server or 65535, delay in ms, ms since the last call
+-- ended, remaining of the day by the server or 2^32 - 1.
+-- Verdicts: D done or dead, R run again after the delay, F the same and it failed, H back to the head of its lane; T the lane is held for
+-- the delay, B it is broken and probed after the delay, and the job goes back to its head.
 -- Returns: incarnation, now in ms, epoch of the claim, ms until something is due (-1: nothing known, 0: more is runnable), positions of settlements
--- that came too late, then the claimed envelopes.
+-- that came too late, then what was claimed, lane by lane: its name, the count of its jobs, their envelopes.
 -- Invariant: a job settles only with the epoch it was claimed with (law 5); tokens taken never exceed the burst within
 -- one interval of the last response (law 2).
+local VERDICT = '>BdHHI4I4I4'
+local DONE, AGAIN, FAILED, THROTTLED, BROKEN_OFF = byte('DRFTB', 1, 5)
 local LIMIT_DUE, LIMIT_LANES, LIMIT_REPLACED = 100, 200, 100
 local late = {}
 
@@ -42,115 +43,121 @@ local function break_off(m, delay)
 end
 
 -- What the verdict says of the lane as a whole.
-local function judge(m, verdict, failed, delay)
-  if verdict == 'T' then hold(m, delay)
-  elseif verdict == 'B' then break_off(m, delay)
-  elseif failed then
-    m.failures = math.min(255, m.failures + 1)
-    if m.failures >= FAILURES or m.state == PROBING then break_off(m, PROBE_AFTER) end
-  elseif verdict == 'D' then
+local function judge(m, verdict, delay)
+  if verdict == DONE then
     m.failures = 0
     if m.state == PROBING then unpark(m) end
+  elseif verdict == THROTTLED then hold(m, delay)
+  elseif verdict == BROKEN_OFF then break_off(m, delay)
+  elseif verdict == FAILED then
+    m.failures = math.min(255, m.failures + 1)
+    if m.failures >= FAILURES or m.state == PROBING then break_off(m, PROBE_AFTER) end
   elseif m.state == PROBING then
     -- Given back or put off: nothing is known yet.
     m.state = PROBE
   end
 end
 
--- A job that runs once more serves the push that came meanwhile too; the more urgent of the two decides its class.
-local function serving_both(stored, class, extra)
-  if not extra or head_of(extra) >= class then return stored, class end
-  class = head_of(extra)
-  return sub(stored, 1, 8) .. string.char(class) .. sub(stored, 10), class
+-- The envelope with another byte at `at`.
+local function with(stored, at, value) return sub(stored, 1, at - 1) .. string.char(value) .. sub(stored, at + 1) end
+
+local function is_running(entry)
+  local state = entry and byte(entry)
+  return state == RUNS or state == RUNS_AGAIN
 end
 
--- Fields of the hash that settlements end.
+-- The envelope of a running job's entry; where there is one more run to come, this one serves it too, and the more urgent of the two
+-- pushes decides the class.
+local function to_run_again(slot, entry)
+  local stored = sub(entry, STORED_AT)
+  if byte(entry) == RUNS_AGAIN then
+    local class = byte(call('HGET', H, 'X' .. slot), CLASS_AT)
+    call('HDEL', H, 'X' .. slot)
+    if class < byte(stored, CLASS_AT) then return with(stored, CLASS_AT, class) end
+  end
+  return stored
+end
+
+-- Slots that leave the index.
 local ended = {}
 
-local function settle(position, lane, key, slot, running, extra, epoch, verdict, numbers, replacement)
-  local used, remaining, delay, since, daily_remaining = unpack_('>HHI4I4I4', numbers)
+local function settle(position, slot, packed)
+  local verdict, epoch, used, remaining, delay, since, daily_remaining = unpack_(VERDICT, packed)
   -- Tokens come back one interval after the response, not after the settlement.
   local back = now - since + INTERVAL
-  local m = lanes[lane]
+  local m = lanes[lane_in(slot)]
   thaw(m)
   spend_day(m, used, daily_remaining)
-  local claimed, returned, stored
-  if running then
-    claimed, returned = unpack_('>dI4', running)
-    stored = sub(running, 13)
-  end
-  if not running or claimed ~= tonumber(epoch) then
+  local entry = entry_of(slot)
+  local state, claimed, returned
+  if is_running(entry) then state, claimed, returned = unpack_(RUNNING, entry) end
+  if claimed ~= epoch then
     -- Too late: the job is another's. The calls it sent are counted all the same.
     cool(m, used, back)
     late[#late + 1] = position
     return
   end
-  local class, cost = head_of(stored)
-  ended[#ended + 1] = 'R' .. slot
+  local cost = byte(entry, STORED_AT + COST_AT - 1)
   m.out = m.out - cost
   cool(m, used, back)
   put_aside_for_other_clients(m, remaining, returned)
-  -- Only a failed run comes with an envelope that counts it.
-  judge(m, verdict, verdict == 'R' and replacement ~= '', delay)
+  judge(m, verdict, delay)
 
-  if extra then ended[#ended + 1] = 'X' .. slot end
-  if verdict == 'D' then
-    if extra then enqueue(m, head_of(extra), key, extra, false) end
+  if verdict ~= DONE then
+    local stored = to_run_again(slot, entry)
+    local class, _, _, attempt = unpack_(HEAD, stored, HEAD_AT)
+    if verdict == FAILED then
+      stored = sub(stored, 1, ATTEMPT_AT - 1) .. pack('>H', math.min(65535, attempt + 1)) .. sub(stored, ATTEMPT_AT + 2)
+    end
+    local put_off = verdict == AGAIN or verdict == FAILED
+    if put_off and delay > 0 then schedule(m, slot, stored, now + delay)
+    else enqueue(m, class, slot, stored, not put_off) end
+  elseif state == RUNS_AGAIN then
+    local extra = call('HGET', H, 'X' .. slot)
+    call('HDEL', H, 'X' .. slot)
+    enqueue(m, byte(extra, CLASS_AT), slot, extra, false)
   else
-    if replacement ~= '' then stored = sub(stored, 1, 8) .. replacement end
-    stored, class = serving_both(stored, class, extra)
-    if verdict == 'R' and delay > 0 then schedule(m, key, stored, now + delay)
-    else enqueue(m, class, key, stored, verdict ~= 'R') end
+    entries[slot] = false
+    ended[#ended + 1] = slot
   end
   -- A settlement that freed nothing changes nothing for a lane whose next return is known.
   if cost > used or m.state == STARVED then reconsider(m) end
 end
 
--- Settles what ARGV tells from `first` on: reads everything in bulk, then goes through it.
+-- Settles what ARGV tells from `first` on.
 local function settle_all(first)
-  local names, fields, all = {}, {}, {}
-  for i = first, #ARGV, 5 do
-    local slot = ARGV[i]
-    local cut = string.find(slot, '\0', 1, true)
-    local lane = sub(slot, 1, cut - 1)
-    all[#all + 1] = {lane, sub(slot, cut + 1), slot}
-    names[#names + 1] = lane
-    fields[#fields + 1] = 'R' .. slot
-    fields[#fields + 1] = 'X' .. slot
+  if first > #ARGV then return end
+  local names, slots = {}, {}
+  for i = first, #ARGV, 2 do
+    local n = #slots + 1
+    slots[n] = ARGV[i]
+    names[n] = lane_in(ARGV[i])
   end
-  if #all == 0 then return end
   preload(names)
-  local values = fetch(H, fields)
-  for n = 1, #all do
-    local lane, key, slot = unpack(all[n])
-    local i = first + (n - 1) * 5
-    settle(n - 1, lane, key, slot, values[n * 2 - 1], values[n * 2], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4])
-  end
-  variadic('HDEL', H, ended)
-  flush()
+  read_entries(slots)
+  for n = 1, #slots do settle(n - 1, slots[n], ARGV[first + n * 2 - 1]) end
+  -- Before what comes after it may set an entry of the same slot again.
+  variadic('HDEL', INDEX, ended)
 end
 
 -- Returns how many jobs the lease was for.
 local function fire_lease(epoch)
-  local slots = call('HGET', H, 'B' .. epoch)
+  local batch = call('HGET', H, 'B' .. epoch)
   call('HDEL', H, 'B' .. epoch)
-  if not slots then return 0 end
+  if not batch then return 0 end
   local at, jobs = 1, 0
-  while at <= #slots do
-    local slot
-    jobs = jobs + 1
-    slot, at = unpack_('>Hc0', slots, at)
-    local running = call('HGET', H, 'R' .. slot)
-    if running and (unpack_('>d', running)) == tonumber(epoch) then
-      local stored = sub(running, 13)
-      local class, cost, crashes, attempt, lane, key = head_of(stored)
-      local m = lane_of(lane)
+  while at <= #batch do
+    local stop = find(batch, '\0\0', at, true) or #batch + 1
+    local slot = sub(batch, at, stop - 1)
+    at, jobs = stop + 2, jobs + 1
+    local entry = entry_of(slot)
+    if is_running(entry) and select(2, unpack_(RUNNING, entry)) == tonumber(epoch) then
+      local stored = to_run_again(slot, entry)
+      local class, cost, crashes = unpack_(HEAD, stored, HEAD_AT)
+      local m = lane_of(lane_in(slot))
       -- Nobody knows what it sent, or when the last call arrives: its tokens stay away for time-out and interval.
       call('ZADD', TIMER, now + TIMEOUT + INTERVAL, 'T' .. cost .. ':' .. epoch .. ':' .. slot)
-      stored = sub(stored, 1, 10) .. string.char(math.min(255, crashes + 1)) .. sub(stored, 12)
-      stored, class = serving_both(stored, class, call('HGET', H, 'X' .. slot))
-      call('HDEL', H, 'R' .. slot, 'X' .. slot)
-      enqueue(m, class, key, stored, true)
+      enqueue(m, class, slot, with(stored, CRASHES_AT, math.min(255, crashes + 1)), true)
       if m.state == PROBING then
         m.state = PROBE
         activate(m)
@@ -160,10 +167,12 @@ local function fire_lease(epoch)
   return jobs
 end
 
-local function fire_scheduled(stored, score)
-  local class, cost, crashes, attempt, lane, key = head_of(stored)
-  local m = lane_of(lane)
-  if entry_of(m, key) == 's' .. score then enqueue(m, class, key, stored, false) end
+local function fire_scheduled(rest, due)
+  local lane, next_ = unpack_('>Bc0', rest)
+  local stored = sub(rest, next_)
+  local class, _, _, _, key = unpack_(HEAD, stored, HEAD_AT)
+  local slot = lane .. '\0' .. key
+  if entry_of(slot) == 's' .. due then enqueue(lane_of(lane), class, slot, stored, false) end
 end
 
 local function fire_lane(name)
@@ -182,7 +191,7 @@ end
 
 local function fire_tokens(entry)
   local cost, slot = string.match(entry, '^(%d+):%d+:(.*)$')
-  local m = lane_of(sub(slot, 1, string.find(slot, '\0', 1, true) - 1))
+  local m = lane_of(lane_in(slot))
   thaw(m)
   m.out = m.out - tonumber(cost)
   reconsider(m)
@@ -204,127 +213,144 @@ local function fire_due()
   end
 end
 
-local epoch = nil
-local claimed, slots = {}, {}
+-- The claimed jobs: their slots, and what is returned of them.
+local slots, reply = {}, {}
 -- Entries passed over, since a more urgent one of their key ran in their place.
 local replaced = 0
+-- Above every earlier epoch, also of an earlier life of this server: records are fenced by it.
+local epoch = math.max(now_us, tonumber(last_epoch or '0') + 1)
 
-local function claim_epoch()
-  if epoch then return epoch end
-  -- Above every earlier epoch, also of an earlier life of this server: records are fenced by it.
-  epoch = math.max(now_us, tonumber(call('HGET', H, 'epoch') or '0') + 1)
-  call('HSET', H, 'epoch', text(epoch))
-  return epoch
+-- Heads of lists, by position: what `look_for` took off and `serve` takes or puts back.
+local head_class, head_cost, head_slot, head_stored = {}, {}, {}, {}
+
+local function list_of(m, class) return P .. 'q' .. CLASS[class] .. ':' .. m.name end
+
+local function set_waiting(m, class, count)
+  if class == 0 then m.w0 = count elseif class == 1 then m.w1 = count else m.w2 = count end
 end
 
-local function take(m, key, stored, cost)
-  m.out = m.out + cost
-  local slot = m.name .. '\0' .. key
-  claimed[#claimed + 1] = stored
-  slots[#slots + 1] = pack('>Hc0', #slot, slot)
-  later(sets, H, 'R' .. slot, pack('>dI4', claim_epoch(), m.returned % 4294967296) .. stored)
-end
-
--- Claims up to `most` jobs of one class of a lane; how many, and how to park the lane where the next one can't be paid for.
-local function serve_class(m, class, most)
-  local list, index = P .. 'q' .. CLASS[class] .. ':' .. m.name, P .. 'd:' .. m.name
-  local heads = call('LRANGE', list, 0, most - 1)
-  local keys, costs = {}, {}
-  for i = 1, #heads do
-    local _, cost, _, _, _, key = head_of(heads[i])
-    keys[i], costs[i] = key, cost
+-- Takes off at most `most` heads of a lane's lists, the most urgent class first; interactive ones alone where it is `hot`.
+local function take_heads(m, most, hot)
+  local n = #head_slot
+  local last = n + most
+  for class = 0, hot and 0 or 2 do
+    local waiting = class == 0 and m.w0 or class == 1 and m.w1 or m.w2
+    local wanted = math.min(last - n, waiting)
+    if wanted > 0 then
+      local popped = call('LPOP', list_of(m, class), wanted) or {}
+      for i = 1, #popped do
+        local stored = popped[i]
+        local _, cost, _, _, key = unpack_(HEAD, stored, HEAD_AT)
+        n = n + 1
+        head_class[n], head_cost[n], head_slot[n], head_stored[n] = class, cost, m.name .. '\0' .. key, stored
+      end
+      -- An empty list is not there: the count can't drift.
+      set_waiting(m, class, #popped < wanted and 0 or waiting - #popped)
+    end
   end
-  local entries = fetch(index, keys)
-  local kept, kept_today = 0, 0
-  if class == 2 then kept, kept_today = RESERVE, DAILY_RESERVE end
-  local taken, gone, broke = {}, 0, nil
-  for i = 1, #heads do
-    if entries[i] == CLASS[class] then
-      if costs[i] > day_left(m) - kept_today then
-        broke = park_for_day
-        break
-      elseif costs[i] > free(m) - kept then
-        broke = park_for_tokens
+end
+
+-- Puts heads back where they came from.
+local function put_back(m, first, last)
+  for i = last, first, -1 do
+    local class = head_class[i]
+    call('LPUSH', list_of(m, class), head_stored[i])
+    set_waiting(m, class, (class == 0 and m.w0 or class == 1 and m.w1 or m.w2) + 1)
+  end
+end
+
+-- Claims of a lane's heads what it can pay for, and parks it where the next one is too dear. Whether it claimed any.
+local function serve(m, first, last)
+  local count_at, before = #reply + 2, #slots
+  for i = first, last do
+    local class, cost, slot = head_class[i], head_cost[i], head_slot[i]
+    -- Else it was replaced by a more urgent entry of the same key, or is its own second entry.
+    if entries[slot] == CLASS[class] then
+      local kept, kept_today = 0, 0
+      if class == 2 then kept, kept_today = RESERVE, DAILY_RESERVE end
+      local park
+      if cost > day_left(m) - kept_today then park = park_for_day
+      elseif cost > free(m) - kept then park = park_for_tokens end
+      if park then
+        put_back(m, i, last)
+        park(m)
         break
       end
-      take(m, keys[i], heads[i], costs[i])
-      taken[#taken + 1] = keys[i]
+      m.out = m.out + cost
+      set_entry(slot, pack(RUNNING, RUNS, epoch, m.returned % 4294967296) .. head_stored[i])
+      slots[#slots + 1] = slot
+      reply[count_at + #slots - before] = head_stored[i]
+    else
+      replaced = replaced + 1
     end
-    -- Else it was replaced by a more urgent entry of the same key, or is its own second entry.
-    for j = i + 1, #heads do
-      if keys[j] == keys[i] then entries[j] = false end
-    end
-    gone = i
   end
-  replaced = replaced + gone - #taken
-  if gone > 0 then call('LPOP', list, gone) end
-  if #taken > 0 then variadic('HDEL', index, taken) end
-  -- An empty list is not there: the count can't drift.
-  m['w' .. class] = #heads == 0 and 0 or m['w' .. class] - gone
-  return #taken, broke
+  local taken = #slots - before
+  if taken > 0 then reply[count_at - 1], reply[count_at] = m.name, text(taken) end
+  return taken > 0
 end
 
--- Claims up to `most` jobs of a lane, the most urgent class first; `hottest` alone where only interactive ones are wanted.
-local function serve(m, most, hottest)
-  thaw(m)
-  turn_day(m)
-  while most > 0 and replaced < LIMIT_REPLACED do
-    local class = (m.w0 > 0 and 0) or (m.w1 > 0 and 1) or (m.w2 > 0 and 2)
-    if not class or (hottest and class > 0) then return end
-    local taken, broke = serve_class(m, class, most)
-    if broke then
-      broke(m)
-      return
-    end
-    most = most - taken
+-- Takes lanes off a ring, and off their lists what they may run; reads the index of all of it at once. The lanes, and for each of
+-- them the positions of its heads; nothing where no lane is left.
+local function look_for(most)
+  -- No more lanes than are needed if each gives a full turn: what is popped is visited.
+  local wanted = math.ceil(most / TURN)
+  local hot = true
+  local names = call('LPOP', RING[0], wanted)
+  if not names then
+    hot = false
+    names = call('LPOP', RING[1], wanted)
   end
+  if not names then return nil end
+  preload(names)
+  local before, stops = #head_slot, {}
+  for i = 1, #names do
+    local m = lanes[names[i]]
+    m.rings = m.rings - (hot and 1 or 2)
+    if not m.paused and (m.state == NORMAL or m.state == PROBE) then
+      thaw(m)
+      turn_day(m)
+      take_heads(m, m.state == PROBE and 1 or math.min(TURN, before + most - #head_slot), hot)
+    end
+    stops[i] = #head_slot
+  end
+  read_entries(head_slot, before + 1)
+  return names, before, stops
 end
 
 local function claim(most)
   local visited = 0
-  while #claimed < most and visited < LIMIT_LANES and replaced < LIMIT_REPLACED do
-    -- No more lanes than are needed if each gives a full turn: what is popped is visited.
-    local wanted = math.ceil((most - #claimed) / TURN)
-    local hot = true
-    local names = call('LPOP', RING[0], wanted)
-    if not names then
-      hot = false
-      names = call('LPOP', RING[1], wanted)
-    end
+  while #slots < most and visited < LIMIT_LANES and replaced < LIMIT_REPLACED do
+    local names, start, stops = look_for(most - #slots)
     if not names then return end
-    preload(names)
+    visited = visited + #names
     for i = 1, #names do
       local m = lanes[names[i]]
-      m.rings = m.rings - (hot and 1 or 2)
-      if not m.paused and m.state == NORMAL then
-        serve(m, math.min(TURN, most - #claimed), hot)
-        activate(m)
-      elseif not m.paused and m.state == PROBE then
-        local before = #claimed
-        serve(m, 1, hot)
-        if #claimed > before then m.state = PROBING
-        elseif m.state ~= PROBE then break_off(m, INTERVAL)
-        else activate(m) end
-      end
+      local probing = m.state == PROBE
+      local any = serve(m, start + 1, stops[i])
+      start = stops[i]
+      if probing and any then m.state = PROBING
+      elseif probing and m.state ~= PROBE then break_off(m, INTERVAL)
+      else activate(m) end
     end
-    visited = visited + #names
+    -- So that a lane which is visited again is found on its ring.
     flush()
   end
 end
 
-local position = 3 + tonumber(ARGV[3]) + 1
-for i = 4, position - 1 do
+local first = 3 + tonumber(ARGV[3]) + 1
+for i = 4, first - 1 do
   call('HDEL', H, 'B' .. ARGV[i])
   call('ZREM', TIMER, 'B' .. ARGV[i])
 end
-settle_all(position)
+settle_all(first)
 fire_due()
 flush()
 local most = tonumber(ARGV[2])
 if most > 0 then
   claim(most)
-  if #claimed > 0 then
-    later(sets, H, 'B' .. text(epoch), table.concat(slots))
+  if #slots > 0 then
+    set_hash('epoch', text(epoch))
+    set_hash('B' .. text(epoch), table.concat(slots, '\0\0'))
     call('ZADD', TIMER, now + LEASE, 'B' .. text(epoch))
   end
 end
@@ -339,6 +365,4 @@ else
   local next_due = call('ZRANGE', TIMER, 0, 0, 'WITHSCORES')
   if next_due[2] then wait = math.max(0, math.ceil(tonumber(next_due[2])) - now) end
 end
-local reply = {call('HGET', H, 'born'), text(now), text(epoch or 0), text(wait), table.concat(late, ',')}
-for i = 1, #claimed do reply[#reply + 1] = claimed[i] end
-return reply
+return {born, text(now), #slots > 0 and text(epoch) or '0', text(wait), table.concat(late, ','), unpack(reply)}
