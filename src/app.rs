@@ -7,11 +7,12 @@ use job_engine::{Backoff, Breaker, Claiming, FirstMeeting, Hurry, Limit, Pool, P
 use secrecy::ExposeSecret;
 use sync_workers::clock::Clock;
 use sync_workers::ghl;
+use sync_workers::housekeeper;
 use sync_workers::jobs::{self, Environment, Worker, Zones};
 use sync_workers::records::{self, Records};
 use sync_workers::sweeper;
 use sync_workers::vault::{MasterKeys, Vault};
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 
 use crate::config::Config;
 use crate::gateway::{Gateway, Intake, Webhooks};
@@ -103,7 +104,7 @@ impl App {
             clock: self.clock.clone(),
             intake: Intake::start(self.producer()),
         };
-        Gateway { producer: self.producer(), metrics: Arc::clone(&self.metrics), webhooks }
+        Gateway { producer: self.producer(), metrics: Arc::clone(&self.metrics), webhooks, tail: Arc::default() }
     }
 
     /// Starts to claim and run jobs, and to sweep.
@@ -127,15 +128,17 @@ impl App {
         };
         let config = PoolConfig { name: "sync".to_owned(), concurrency: self.config.worker.concurrency };
         let pool = Pool::start(&self.queue, Arc::new(Worker::new(environment)), &config);
-        let sweeping = sweeper::run(self.records.clone(), self.queue.clone(), self.clock.clone());
-        Ok(Workers { pool, sweeper: tokio::spawn(sweeping) })
+        let mut chores = JoinSet::new();
+        chores.spawn(sweeper::run(self.records.clone(), self.queue.clone(), self.clock.clone()));
+        chores.spawn(housekeeper::run(self.records.clone(), self.clock.clone(), self.config.keeping));
+        Ok(Workers { pool, chores })
     }
 }
 
-/// A running pool with its sweeper.
+/// A running pool, and what goes on beside it.
 pub struct Workers {
     pool: Pool,
-    sweeper: JoinHandle<()>,
+    chores: JoinSet<()>,
 }
 
 impl Workers {
@@ -146,8 +149,8 @@ impl Workers {
     }
 
     /// Finishes what runs, or gives it back once hurried.
-    pub async fn stop(self) {
-        self.sweeper.abort();
+    pub async fn stop(mut self) {
+        self.chores.abort_all();
         self.pool.stop().await;
     }
 }

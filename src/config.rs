@@ -25,6 +25,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretBox, SecretString};
 use serde_json::{Value, json};
+use sync_workers::housekeeper::Keeping;
 
 pub use self::error::{ConfigError, ConfigErrors};
 use self::file::ConfigFile;
@@ -44,6 +45,8 @@ pub struct Config {
     pub gateway: Gateway,
     pub metrics: Metrics,
     pub data: Data,
+    /// `[records]`
+    pub keeping: Keeping,
     pub redis: Redis,
     pub worker: Worker,
     pub secrets: Secrets,
@@ -192,6 +195,10 @@ impl Config {
             data: Data {
                 dir: from.setting("data.dir", "CLIENTY_DATA_DIR").required(path),
                 database_url: from.setting("data.database_url", "DATABASE_URL").with_password().optional(database_url),
+            },
+            keeping: Keeping {
+                changes: from.setting("records.keep_changes_days", "CLIENTY_KEEP_CHANGES_DAYS").required(days(1, 3650)),
+                deleted: from.setting("records.keep_deleted_days", "CLIENTY_KEEP_DELETED_DAYS").required(days(1, 3650)),
             },
             redis: Redis {
                 url: from.setting("redis.url", "REDIS_URL").with_password().optional(redis_url),

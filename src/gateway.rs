@@ -3,12 +3,13 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::http::StatusCode;
 use axum::middleware;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
+use axum::{Extension, Router};
 use sync_workers::clock::Clock;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 use crate::metrics::Metrics;
 use crate::producer::Producer;
@@ -16,7 +17,9 @@ use crate::signature::WebhookKeys;
 
 mod auth;
 mod body;
+mod changes;
 mod contacts;
+mod erase;
 mod events;
 mod health;
 mod jobs;
@@ -26,6 +29,7 @@ mod problem;
 mod request_id;
 mod webhooks;
 
+pub use changes::Tail;
 pub use problem::Problem;
 pub use webhooks::Intake;
 
@@ -35,6 +39,8 @@ pub struct Gateway {
     pub producer: Producer,
     pub metrics: Arc<Metrics>,
     pub webhooks: Webhooks,
+    /// Where requests wait for the end of the change feed to move.
+    pub tail: Arc<Tail>,
 }
 
 /// What the route for webhooks needs.
@@ -52,6 +58,8 @@ impl Gateway {
             .route("/v1/events", post(events::accept))
             .route("/v1/locations/{location}/contacts", get(contacts::list))
             .route("/v1/locations/{location}/contacts/{contact}", get(contacts::show))
+            .route("/v1/locations/{location}/contacts/{contact}/data", delete(erase::erase))
+            .route("/v1/changes", get(changes::list))
             .route("/v1/jobs/{job}", get(jobs::show))
             .route_layer(middleware::from_fn_with_state(self.clone(), auth::require_key));
         let routes = Router::new().merge(api).merge(health_routes()).route("/webhooks/ghl", post(webhooks::receive));
@@ -109,10 +117,21 @@ pub async fn listen(address: SocketAddr, setting: &'static str) -> Result<TcpLis
     TcpListener::bind(address).await.map_err(|source| ListenError { address, setting, source })
 }
 
+/// Tells a request that would wait for something that the server is about to stop.
+#[derive(Clone)]
+struct Stopping(watch::Receiver<bool>);
+
+impl Stopping {
+    async fn wait(mut self) {
+        // A dropped sender means that nobody will ever ask: that, too, is the end.
+        let _ = self.0.wait_for(|stops| *stops).await;
+    }
+}
+
 /// A server that is listening.
 pub struct Server {
     pub address: SocketAddr,
-    stop: tokio::sync::oneshot::Sender<()>,
+    stop: watch::Sender<bool>,
     task: tokio::task::JoinHandle<std::io::Result<()>>,
 }
 
@@ -123,18 +142,15 @@ impl Server {
     /// When the listener can't tell its address.
     pub fn start(listener: TcpListener, routes: Router) -> std::io::Result<Self> {
         let address = listener.local_addr()?;
-        let (stop, stopped) = tokio::sync::oneshot::channel();
-        let serving = axum::serve(listener, routes).with_graceful_shutdown(async {
-            // A dropped sender means that nobody will ever ask: that, too, is the end.
-            let _ = stopped.await;
-        });
+        let (stop, stopping) = watch::channel(false);
+        let routes = routes.layer(Extension(Stopping(stopping.clone())));
+        let serving = axum::serve(listener, routes).with_graceful_shutdown(Stopping(stopping).wait());
         Ok(Self { address, stop, task: tokio::spawn(serving.into_future()) })
     }
 
     /// Takes no new request and waits for those under way.
     pub async fn stop(self) {
-        // Nobody to tell means that it ended by itself.
-        let _ = self.stop.send(());
+        self.stop.send_replace(true);
         match self.task.await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::error!(%error, "the HTTP server ended early"),

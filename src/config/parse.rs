@@ -56,6 +56,13 @@ pub(super) fn milliseconds(least: u64, most: u64) -> impl Fn(&str) -> Parsed<Dur
     }
 }
 
+pub(super) fn days(least: u64, most: u64) -> impl Fn(&str) -> Parsed<Duration> {
+    move |text| {
+        let days = number(least, most)(text).map_err(|expected| format!("{expected} (days)"))?;
+        Ok(Duration::from_secs(days * 24 * 60 * 60))
+    }
+}
+
 /// Text without blanks, as ids and scopes are.
 pub(super) fn word(text: &str) -> Parsed<String> {
     if text.contains(char::is_whitespace) {

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::{Query, State};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use sync_workers::records::{ContactView, ListQuery, RecordsError};
+use sync_workers::records::{ContactView, ListQuery, Receipt, RecordsError};
 
 use super::parameters::Parameters;
 use super::path::Ids;
@@ -15,30 +15,49 @@ use super::{Gateway, Problem};
 const DEFAULT_LIMIT: u32 = 50;
 const MOST: u32 = 500;
 
-/// `GET /v1/locations/{locationId}/contacts/{contactId}`: the contact with its tasks, notes and appointments.
+/// `GET /v1/locations/{locationId}/contacts/{contactId}?includeDeleted`: the contact with its tasks, notes and appointments.
 pub(super) async fn show(
     State(gateway): State<Gateway>,
     Ids((location, contact)): Ids<(String, String)>,
+    query: Query<HashMap<String, String>>,
 ) -> Result<Json<ContactView>, Problem> {
-    let view = gateway.producer.records().contact_view(&location, &contact).await;
-    let missing = "no such contact here, or it was deleted; a `contact.selected` event fetches one from GHL";
-    view.map_err(|error| Problem::records(&error))?.map(Json).ok_or_else(|| Problem::not_found(missing))
+    let parameters = Parameters::new(query, &["includeDeleted"])?;
+    let records = gateway.producer.records();
+    let view = match parameters.flag("includeDeleted")? {
+        true => records.view_with_deleted(&location, &contact).await,
+        false => records.contact_view(&location, &contact).await,
+    };
+    if let Some(view) = view.map_err(|error| Problem::records(&error))? {
+        return Ok(Json(view));
+    }
+    let erasure = records.erasure(&location, &contact).await.map_err(|error| Problem::records(&error))?;
+    Err(Problem::not_found(match erasure {
+        None => "no such contact here, or it was deleted; a `contact.selected` event fetches one from GHL".to_owned(),
+        Some(Receipt { id, erased_at, .. }) => {
+            format!(
+                "the contact's data was erased at {erased_at}, receipt {id}; a `contact.selected` event fetches it anew"
+            )
+        }
+    }))
 }
 
-/// `GET /v1/locations/{locationId}/contacts?limit&cursor&query&updatedSince`.
+/// `GET /v1/locations/{locationId}/contacts?limit&cursor&query&updatedSince&includeDeleted`.
 pub(super) async fn list(
     State(gateway): State<Gateway>,
     Ids(location): Ids<String>,
     query: Query<HashMap<String, String>>,
 ) -> Result<Json<Value>, Problem> {
-    let parameters = Parameters::new(query, &["limit", "cursor", "query", "updatedSince"])?;
-    let limit = parameters.parse("limit", format!("a number from 1 to {MOST}"))?.unwrap_or(DEFAULT_LIMIT);
-    if !(1..=MOST).contains(&limit) {
-        return Err(Problem::parameter("limit", format!("must be a number from 1 to {MOST}")));
-    }
+    let parameters = Parameters::new(query, &["limit", "cursor", "query", "updatedSince", "includeDeleted"])?;
+    let limit = parameters.number("limit", 1, MOST)?.unwrap_or(DEFAULT_LIMIT);
     let updated_since: Option<Timestamp> =
         parameters.parse("updatedSince", "a time in RFC 3339, as 2026-03-01T09:00:00Z")?;
-    let query = ListQuery { limit, cursor: parameters.text("cursor"), query: parameters.text("query"), updated_since };
+    let query = ListQuery {
+        limit,
+        cursor: parameters.text("cursor"),
+        query: parameters.text("query"),
+        updated_since,
+        include_deleted: parameters.flag("includeDeleted")?,
+    };
     let page = gateway.producer.records().list_contacts(&location, &query).await;
     let page = page.map_err(|error| match error {
         RecordsError::Cursor => Problem::parameter("cursor", "must be the nextCursor of an earlier page"),

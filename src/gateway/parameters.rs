@@ -30,4 +30,20 @@ impl Parameters {
         let read = |text: String| text.parse().map_err(|_| Problem::parameter(name, format!("must be {expected}")));
         self.text(name).map(read).transpose()
     }
+
+    /// A whole number between the two.
+    pub(super) fn number(&self, name: &str, least: u32, most: u32) -> Result<Option<u32>, Problem> {
+        let expected = format!("a number from {least} to {most}");
+        match self.parse(name, &expected)? {
+            Some(number) if !(least..=most).contains(&number) => {
+                Err(Problem::parameter(name, format!("must be {expected}")))
+            }
+            number => Ok(number),
+        }
+    }
+
+    /// `true` or `false`; absent is false.
+    pub(super) fn flag(&self, name: &str) -> Result<bool, Problem> {
+        Ok(self.parse(name, "true or false")?.unwrap_or(false))
+    }
 }

@@ -1,5 +1,7 @@
 //! What the HTTP side promises, asked of the real program.
 
+mod changes;
+mod erasing;
 mod events;
 mod health;
 mod reading;

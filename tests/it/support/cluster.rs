@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use sync_workers::records::{Job, JobFilter, JobState, Options, Records};
 use tokio::time::{Instant, sleep};
 
+use super::api::Api;
 use super::folder::Folder;
 use super::postgres::PostgresServer;
 use super::program::{Program, clienty_sync, run};
@@ -127,6 +128,11 @@ impl Cluster {
 
     fn settings(&self) -> Vec<(&str, &str)> {
         self.settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+    }
+
+    /// The gateway, as a producer and reader sees it.
+    pub(crate) fn api(&self) -> Api {
+        Api::new(&format!("http://{}", self.address.unwrap()), &self.key)
     }
 
     /// Sends events, 500 at once; all must be accepted.

@@ -67,6 +67,16 @@ impl Installation {
         self.settings.push((name.to_owned(), value.to_owned()));
     }
 
+    /// Where the embedded database is.
+    pub(crate) fn data_folder(&self) -> std::path::PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// The embedded database, for what no program of ours does to it.
+    pub(crate) fn database_url(&self) -> String {
+        format!("sqlite://{}", self.data_folder().join("clienty.db").display())
+    }
+
     /// Runs a command to its end.
     pub(crate) fn run(&self, arguments: &[&str]) -> Output {
         run(clienty_sync(arguments, &self.settings()))

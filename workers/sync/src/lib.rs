@@ -5,6 +5,7 @@
 pub mod clock;
 pub mod decide;
 pub mod ghl;
+pub mod housekeeper;
 pub mod jobs;
 pub mod mapping;
 pub mod records;

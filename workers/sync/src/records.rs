@@ -25,13 +25,14 @@ pub use self::api_keys::ApiKey;
 pub use self::change::{Act, Change, EntryChange, NoteChange, NotePatch, TaskChange, TaskPatch};
 pub use self::connections::{Connection, ConnectionKind};
 pub use self::entries::{Entry, EntryRow, NoteRow, TaskRow};
+pub use self::erase::Receipt;
 pub use self::error::RecordsError;
-pub use self::feed::{ChangeItem, ChangeOp};
+pub use self::feed::{ChangeItem, ChangeOp, LATEST};
 pub use self::job::{JobKey, JobKind, JobState};
 pub use self::ledger::{Job, JobFilter, OpenJob};
 pub use self::pull::{Pulled, Snapshot};
 pub use self::runs::{FollowUp, Run, Tx};
-pub use self::views::{ContactView, ListQuery, Page, TaskView};
+pub use self::views::{ContactView, ListQuery, Page, Shown, TaskView};
 pub use self::webhooks::{NewWebhook, StoredWebhook, WEBHOOK_SOURCE, WebhookOutcome, WebhookResult, WebhookWork};
 
 mod accept;
@@ -39,8 +40,10 @@ mod api_keys;
 mod change;
 mod connections;
 mod entries;
+mod erase;
 mod error;
 mod feed;
+mod forget;
 mod job;
 mod ledger;
 pub mod model;
@@ -56,6 +59,7 @@ const SQLITE_SETTINGS: &str = "
     pragma journal_mode = wal;
     pragma synchronous = normal;
     pragma foreign_keys = on;
+    pragma secure_delete = on;
 ";
 
 /// A process that stands still in the midst of a transaction keeps its locks, and all others wait for them. PostgreSQL ends that
@@ -224,6 +228,7 @@ fn migrator() -> Migrator {
         (2, "records", include_str!("../migrations/0002_records.sql")),
         (3, "access", include_str!("../migrations/0003_access.sql")),
         (5, "webhooks", include_str!("../migrations/0005_webhooks.sql")),
+        (9, "reading", include_str!("../migrations/0009_reading.sql")),
     ];
     let migration = |(version, name, text): (i64, &'static str, &'static str)| {
         Migration::new(version, name.into(), MigrationType::Simple, text.into_sql_str(), false)

@@ -18,6 +18,8 @@ macro_rules! promises {
 mod access;
 #[path = "records/edits.rs"]
 mod edits;
+#[path = "records/erasures.rs"]
+mod erasures;
 #[path = "records/ledger.rs"]
 mod ledger;
 #[path = "support/postgres.rs"]

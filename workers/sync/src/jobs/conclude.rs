@@ -92,8 +92,10 @@ fn remedy(environment: &Environment, error: &JobError) -> Remedy {
             Remedy::LetGo
         }
         JobError::Records(error) if error.is_passing() => Remedy::Retry,
-        // A push and a pull met over one record; the next run sees what the other wrote.
-        JobError::Records(RecordsError::Conflict { .. }) | JobError::NoId => Remedy::Retry,
+        // A push and a pull met over one record, or either met an erasure; the next run sees what the other wrote.
+        JobError::Records(RecordsError::Conflict { .. } | RecordsError::Erased { .. }) | JobError::NoId => {
+            Remedy::Retry
+        }
         JobError::Ghl(error) => match error.class() {
             Class::Passing => Remedy::Retry,
             Class::Throttling => Remedy::Hold(rest(environment, error)),

@@ -1,6 +1,7 @@
 //! `pull_contact`: a contact with its tasks, notes and appointments, stored in one transaction.
 //!
-//! A pull never overwrites what changed here while it ran: it remembers the revisions of before its calls.
+//! A pull never overwrites what changed here while it ran: it remembers the revisions of before its calls. Of a contact whose data was
+//! erased it fetches nothing.
 
 use super::{JobError, Task};
 use crate::ghl::{Class, GhlError};
@@ -13,6 +14,9 @@ const CALLS: u32 = 4;
 pub(super) async fn run(task: &Task<'_>) -> Result<(), JobError> {
     let (location, contact_id) = (task.location(), task.record());
     let records = &task.environment.records;
+    if records.erasure(location, contact_id).await?.is_some() {
+        return Ok(records.begin(&task.run).await?.close_run(&[]).await?);
+    }
     let ghl = task.ghl();
     let zone = task.environment.zones.of(task).await?;
     if task.permits.left() < CALLS {

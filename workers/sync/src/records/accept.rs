@@ -15,7 +15,10 @@ use super::change::{self, Change, Unapplied};
 use super::job::{JobKey, JobKind};
 use super::ledger::key_of;
 use super::sql::{CHUNK, sql, with_list, with_rows};
-use super::{Records, RecordsError};
+use super::{Records, RecordsError, Write, erase};
+
+/// The source of what producers send on purpose.
+const PRODUCERS: &str = "api";
 
 /// How often a transaction that lost a race begins anew. Each loss means that another made progress.
 const MAX_RACES: u32 = 8;
@@ -114,6 +117,7 @@ impl Records {
         check_texts(triggers)?;
         let mut write = self.write().await?;
         check_locations(write.conn(), triggers).await?;
+        let erased = settle_erased(&mut write, triggers).await?;
         let mut seen = earlier_jobs(write.conn(), triggers).await?;
         let mut accepted = Vec::with_capacity(triggers.len());
         let mut rows = Vec::new();
@@ -146,7 +150,14 @@ impl Records {
                 event_type: event.event_type.clone(),
                 key: key.clone(),
                 priority,
-                data: event.data.to_string(),
+                data: match event
+                    .contact_id
+                    .as_ref()
+                    .is_some_and(|id| erased.contains(&(location_id.clone(), id.clone())))
+                {
+                    true => "{}".to_owned(),
+                    false => event.data.to_string(),
+                },
                 created_at_ms: write.now_ms,
             });
             accepted.push(Accepted { event_id, job_id, duplicate: false, key, priority });
@@ -182,6 +193,30 @@ fn check_texts(triggers: &[Trigger]) -> Result<(), Refusal> {
         }
     }
     Ok(())
+}
+
+/// The contacts of the batch whose data was erased, by location. A producer who asks for one gets it again; its other events about one
+/// are refused, and what others tell of one is accepted without what it tells.
+async fn settle_erased(write: &mut Write, triggers: &[Trigger]) -> Result<HashSet<(String, String)>, AcceptError> {
+    let about = |trigger: &Trigger| Some((trigger.event.location_id.clone(), trigger.event.contact_id.clone()?));
+    let contacts: Vec<(String, String)> = triggers.iter().filter_map(about).collect();
+    let pairs: Vec<(&str, &str)> = contacts.iter().map(|(l, c)| (l.as_str(), c.as_str())).collect();
+    let mut erased = erase::erased_among(write.conn(), &pairs).await?;
+    if erased.is_empty() {
+        return Ok(erased);
+    }
+    let now_ms = write.now_ms;
+    for (index, trigger) in triggers.iter().enumerate().filter(|(_, trigger)| trigger.event.source == PRODUCERS) {
+        let Some(contact) = about(trigger).filter(|contact| erased.contains(contact)) else { continue };
+        if trigger.kind != JobKind::PullContact {
+            let message = "its data was erased on request; `contact.selected` fetches it anew".to_owned();
+            return Err(Refusal { index, field: "contactId", message }.into());
+        }
+        let (location_id, contact_id) = &contact;
+        sqlx::query(sql!("lift_erasure")).bind(now_ms).bind(location_id).bind(contact_id).execute(write.conn()).await?;
+        erased.remove(&contact);
+    }
+    Ok(erased)
 }
 
 async fn check_locations(connection: &mut AnyConnection, triggers: &[Trigger]) -> Result<(), AcceptError> {

@@ -46,6 +46,18 @@ pub enum RecordsError {
     /// A cursor that no page handed out.
     #[error("the cursor was not handed out by a page")]
     Cursor,
+    /// A cursor of the change feed that is older than what is kept of it.
+    #[error("the feed no longer holds what follows the cursor")]
+    Pruned,
+    /// Nothing is stored of a contact whose data was erased, until a producer asks for it again.
+    #[error("the data of contact {contact_id} was erased")]
+    Erased {
+        /// GHL's id of the contact.
+        contact_id: String,
+    },
+    /// The rows are gone, but others were reading while their old copies were to be wiped.
+    #[error("the database's log still holds what was erased")]
+    Unwiped,
     /// The system gave no random numbers.
     #[error("the system gave no random numbers")]
     Random,
@@ -68,7 +80,7 @@ impl RecordsError {
                 }
                 _ => false,
             },
-            Self::Raced => true,
+            Self::Raced | Self::Unwiped => true,
             Self::Migration(_)
             | Self::Url(_)
             | Self::Folder(_)
@@ -76,6 +88,8 @@ impl RecordsError {
             | Self::Conflict { .. }
             | Self::Corrupt { .. }
             | Self::Cursor
+            | Self::Pruned
+            | Self::Erased { .. }
             | Self::Random => false,
         }
     }
@@ -83,7 +97,7 @@ impl RecordsError {
     /// Whether another transaction got in between, so that the same one, begun anew, sees what that one did.
     pub(super) fn is_write_race(&self) -> bool {
         match self {
-            Self::Raced => true,
+            Self::Raced | Self::Erased { .. } => true,
             Self::Database(sqlx::Error::Database(refusal)) => {
                 // PostgreSQL: serialization failure, deadlock.
                 refusal.is_unique_violation() || matches!(refusal.code().as_deref(), Some("40001" | "40P01"))

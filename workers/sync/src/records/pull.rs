@@ -102,6 +102,7 @@ impl Tx {
     }
 
     async fn store_appointments(&mut self, contact_id: &str, pulled: &[Appointment]) -> Result<(), RecordsError> {
+        let now_ms = self.write.now_ms;
         let location_id = self.run.key.location_id.clone();
         let stored: Vec<(String, String)> = sqlx::query_as(sql!("appointments_of_contact"))
             .bind(&location_id)
@@ -128,6 +129,7 @@ impl Tx {
                 .bind(&location_id)
                 .bind(contact_id)
                 .bind(&appointment_id)
+                .bind(now_ms)
                 .execute(self.write.conn())
                 .await?;
             self.note_change(contact_id, "appointment", &appointment_id, ChangeOp::Deleted);
@@ -250,6 +252,7 @@ pub(super) async fn mark_gone(write: &mut Write, location_id: &str, contact_id: 
     sqlx::query(sql!("delete_appointments_of_contact"))
         .bind(location_id)
         .bind(contact_id)
+        .bind(now_ms)
         .execute(write.conn())
         .await?;
     if marked.rows_affected() > 0 {

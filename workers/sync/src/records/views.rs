@@ -1,5 +1,7 @@
 //! What readers get: one contact with everything that belongs to it, or a page of contacts.
 
+use std::collections::HashMap;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
@@ -12,18 +14,30 @@ use super::model::{Appointment, Contact, Note, Task, TaskStatus};
 use super::sql::sql;
 use super::{Records, RecordsError};
 
+/// A record as readers get it. A deleted one, which they get only where they ask for it, reads as it last did.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Shown<T> {
+    /// The record.
+    #[serde(flatten)]
+    pub record: T,
+    /// When it was deleted, on either side.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deleted_at: Option<Timestamp>,
+}
+
 /// A contact with its tasks, notes and appointments.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ContactView {
     /// The contact.
-    pub contact: Contact,
+    pub contact: Shown<Contact>,
     /// In the order in which they became known here.
-    pub tasks: Vec<TaskView>,
+    pub tasks: Vec<Shown<TaskView>>,
     /// In the order in which they became known here.
-    pub notes: Vec<Note>,
+    pub notes: Vec<Shown<Note>>,
     /// By start time.
-    pub appointments: Vec<Appointment>,
+    pub appointments: Vec<Shown<Appointment>>,
     /// When GHL's answer was last stored.
     pub synced_at: Timestamp,
 }
@@ -50,6 +64,8 @@ pub struct ListQuery {
     pub query: Option<String>,
     /// Only those whose `dateUpdated` is not before.
     pub updated_since: Option<Timestamp>,
+    /// Deleted ones as well.
+    pub include_deleted: bool,
 }
 
 /// A page, and where the next one begins.
@@ -68,27 +84,69 @@ impl Records {
     /// # Errors
     /// [`RecordsError::Database`] or [`RecordsError::Corrupt`].
     pub async fn contact_view(&self, location_id: &str, contact_id: &str) -> Result<Option<ContactView>, RecordsError> {
+        self.view(location_id, contact_id, false).await
+    }
+
+    /// As [`Records::contact_view`], with what was deleted; none where the contact is unknown.
+    ///
+    /// # Errors
+    /// See [`Records::contact_view`].
+    pub async fn view_with_deleted(
+        &self,
+        location_id: &str,
+        contact_id: &str,
+    ) -> Result<Option<ContactView>, RecordsError> {
+        self.view(location_id, contact_id, true).await
+    }
+
+    async fn view(
+        &self,
+        location_id: &str,
+        contact_id: &str,
+        deleted: bool,
+    ) -> Result<Option<ContactView>, RecordsError> {
         let mut connection = self.pool.acquire().await?;
-        let contact: Option<(String, i64)> =
-            sqlx::query_as(sql!("contact")).bind(location_id).bind(contact_id).fetch_optional(&mut *connection).await?;
-        let Some((doc, synced_at)) = contact else {
-            return Ok(None);
-        };
-        let tasks: Vec<Task> = visible(entries::of_contact(&mut connection, location_id, contact_id).await?);
-        let notes = visible(entries::of_contact(&mut connection, location_id, contact_id).await?);
-        let rows: Vec<(String, String)> = sqlx::query_as(sql!("appointments_of_contact"))
+        let contact: Option<(String, i64, Option<i64>)> = sqlx::query_as(sql!("contact"))
             .bind(location_id)
             .bind(contact_id)
+            .bind(i64::from(deleted))
+            .fetch_optional(&mut *connection)
+            .await?;
+        let Some((doc, synced_at, deleted_at)) = contact else {
+            return Ok(None);
+        };
+        let mut gone: HashMap<String, i64> = HashMap::new();
+        if deleted {
+            let rows: Vec<(String, i64)> = sqlx::query_as(sql!("deleted_entries"))
+                .bind(location_id)
+                .bind(contact_id)
+                .fetch_all(&mut *connection)
+                .await?;
+            gone.extend(rows);
+        }
+        let tasks: Vec<Shown<Task>> =
+            shown_entries(entries::of_contact(&mut connection, location_id, contact_id).await?, &gone);
+        let notes = shown_entries(entries::of_contact(&mut connection, location_id, contact_id).await?, &gone);
+        let rows: Vec<(String, String, Option<i64>)> = sqlx::query_as(sql!("shown_appointments"))
+            .bind(location_id)
+            .bind(contact_id)
+            .bind(i64::from(deleted))
             .fetch_all(&mut *connection)
             .await?;
-        let appointments: Result<Vec<Appointment>, _> =
-            rows.iter().map(|(id, doc)| parse("appointments", id, doc)).collect();
+        let appointments: Result<Vec<Shown<Appointment>>, _> =
+            rows.iter().map(|(id, doc, deleted_at)| read("appointments", id, doc, *deleted_at)).collect();
         let mut appointments = appointments?;
-        appointments.sort_by(|a, b| (a.start_time, &a.appointment_id).cmp(&(b.start_time, &b.appointment_id)));
+        appointments.sort_by(|Shown { record: a, .. }, Shown { record: b, .. }| {
+            (a.start_time, &a.appointment_id).cmp(&(b.start_time, &b.appointment_id))
+        });
         let now = self.clock.now();
+        let with_status = |Shown { record: task, deleted_at }: Shown<Task>| Shown {
+            record: TaskView { status: task.status(now), task },
+            deleted_at,
+        };
         Ok(Some(ContactView {
-            contact: parse("contacts", contact_id, &doc)?,
-            tasks: tasks.into_iter().map(|task| TaskView { status: task.status(now), task }).collect(),
+            contact: read("contacts", contact_id, &doc, deleted_at)?,
+            tasks: tasks.into_iter().map(with_status).collect(),
             notes,
             appointments,
             synced_at: timestamp(synced_at),
@@ -100,29 +158,44 @@ impl Records {
     ///
     /// # Errors
     /// [`RecordsError::Cursor`], [`RecordsError::Database`] or [`RecordsError::Corrupt`].
-    pub async fn list_contacts(&self, location_id: &str, query: &ListQuery) -> Result<Page<Contact>, RecordsError> {
-        let ListQuery { limit, cursor, query, updated_since } = query;
+    pub async fn list_contacts(
+        &self,
+        location_id: &str,
+        query: &ListQuery,
+    ) -> Result<Page<Shown<Contact>>, RecordsError> {
+        let ListQuery { limit, cursor, query, updated_since, include_deleted } = query;
         let limit = usize::try_from((*limit).max(1)).unwrap_or(usize::MAX);
         let after = cursor.as_deref().map(decode_cursor).transpose()?.unwrap_or_default();
-        let mut rows: Vec<(String, String)> = sqlx::query_as(sql!("list_contacts"))
+        let mut rows: Vec<(String, String, Option<i64>)> = sqlx::query_as(sql!("list_contacts"))
             .bind(location_id)
             .bind(after)
             .bind(query.as_deref().map(pattern))
             .bind(updated_since.map(Timestamp::as_millisecond))
             // One more than asked for tells whether there is a next page.
             .bind(i64::try_from(limit).unwrap_or(i64::MAX - 1) + 1)
+            .bind(i64::from(*include_deleted))
             .fetch_all(&self.pool)
             .await?;
         let more = rows.len() > limit;
         rows.truncate(limit);
-        let next_cursor = rows.last().filter(|_| more).map(|(id, _)| URL_SAFE_NO_PAD.encode(id));
-        let items: Result<Vec<Contact>, _> = rows.iter().map(|(id, doc)| parse("contacts", id, doc)).collect();
+        let next_cursor = rows.last().filter(|_| more).map(|(id, ..)| URL_SAFE_NO_PAD.encode(id));
+        let items: Result<Vec<Shown<Contact>>, _> =
+            rows.iter().map(|(id, doc, deleted_at)| read("contacts", id, doc, *deleted_at)).collect();
         Ok(Page { items: items?, next_cursor })
     }
 }
 
-fn visible<E: Entry>(rows: Vec<entries::EntryRow<E>>) -> Vec<E> {
-    rows.into_iter().filter(|row| !row.deleted).map(|row| row.doc).collect()
+fn shown<T>(record: T, deleted_at: Option<i64>) -> Shown<T> {
+    Shown { record, deleted_at: deleted_at.map(timestamp) }
+}
+
+/// The entries that are there, and those that went at one of the times in `gone`, by row id.
+fn shown_entries<E: Entry>(rows: Vec<entries::EntryRow<E>>, gone: &HashMap<String, i64>) -> Vec<Shown<E>> {
+    let of_row = |row: entries::EntryRow<E>| match row.deleted {
+        false => Some(shown(row.doc, None)),
+        true => gone.get(&row.row_id).map(|at| shown(row.doc, Some(*at))),
+    };
+    rows.into_iter().filter_map(of_row).collect()
 }
 
 fn decode_cursor(cursor: &str) -> Result<String, RecordsError> {
@@ -144,6 +217,12 @@ fn pattern(query: &str) -> String {
     pattern
 }
 
-fn parse<T: DeserializeOwned>(table: &'static str, row: &str, doc: &str) -> Result<T, RecordsError> {
-    serde_json::from_str(doc).map_err(|error| RecordsError::corrupt(table, row, &error))
+fn read<T: DeserializeOwned>(
+    table: &'static str,
+    row: &str,
+    doc: &str,
+    deleted_at: Option<i64>,
+) -> Result<Shown<T>, RecordsError> {
+    let record = serde_json::from_str(doc).map_err(|error| RecordsError::corrupt(table, row, &error))?;
+    Ok(shown(record, deleted_at))
 }

@@ -18,7 +18,7 @@ use super::job::{JobKey, JobKind};
 use super::ledger::timestamp;
 use super::pull::mark_gone;
 use super::sql::{CHUNK, sql, with_list, with_rows_then};
-use super::{Records, RecordsError, Write};
+use super::{Records, RecordsError, Write, erase};
 
 /// The source of their ledger rows.
 pub const WEBHOOK_SOURCE: &str = "webhook";
@@ -135,6 +135,8 @@ struct Judged<'a> {
     webhook: &'a NewWebhook,
     result: WebhookResult,
     deed: Deed,
+    /// What is kept of its body: nothing of a person whose data was erased, nor of one whom nobody here knows.
+    body: &'a str,
     job_id: Option<String>,
 }
 
@@ -163,7 +165,7 @@ impl Records {
         let taken_before = WebhookOutcome { result: WebhookResult::Duplicate, job: None };
         let mut outcomes = vec![taken_before; webhooks.len()];
         let mut rows = Vec::new();
-        for Judged { index, webhook, result, deed, job_id } in judged {
+        for Judged { index, webhook, result, deed, body: _, job_id } in judged {
             if !new.contains(&webhook.id) {
                 continue;
             }
@@ -233,6 +235,7 @@ async fn judge_all<'a>(write: &mut Write, webhooks: &'a [NewWebhook]) -> Result<
     let needed = webhooks.iter().filter(|webhook| webhook.needs_connection);
     let locations = needed.filter_map(|webhook| webhook.location_id.as_deref()).collect();
     let known = known_locations(write.conn(), locations).await?;
+    let erased = erased_among(write.conn(), webhooks).await?;
     let mut seen = HashSet::new();
     let mut judged = Vec::with_capacity(webhooks.len());
     for (index, webhook) in webhooks.iter().enumerate() {
@@ -244,13 +247,32 @@ async fn judge_all<'a>(write: &mut Write, webhooks: &'a [NewWebhook]) -> Result<
         let (result, deed) = match location {
             _ if webhook.is_stale => (WebhookResult::Stale, Deed::Nothing),
             _ if is_foreign => (WebhookResult::Refused, Deed::Nothing),
+            _ if erased.contains(&index) => (WebhookResult::Accepted, Deed::Nothing),
             Some(location) => (WebhookResult::Accepted, deed(write.conn(), location, &webhook.work).await?),
             None => (WebhookResult::Accepted, Deed::Nothing),
         };
         let job_id = matches!(deed, Deed::Enqueue(_)).then(|| Uuid::now_v7().to_string());
-        judged.push(Judged { index, webhook, result, deed, job_id });
+        let is_unknown = matches!((&webhook.work, &deed), (WebhookWork::PullOwner { .. }, Deed::Nothing));
+        let body = if is_unknown || erased.contains(&index) { "{}" } else { webhook.body.as_str() };
+        judged.push(Judged { index, webhook, result, deed, body, job_id });
     }
     Ok(judged)
+}
+
+/// The places of those that tell of a contact whose data was erased.
+async fn erased_among(connection: &mut AnyConnection, webhooks: &[NewWebhook]) -> Result<HashSet<usize>, RecordsError> {
+    let about = |webhook: &NewWebhook| match &webhook.work {
+        WebhookWork::Pull { contact_id } | WebhookWork::ContactGone { contact_id, .. } => {
+            Some((webhook.location_id.clone()?, contact_id.clone()))
+        }
+        WebhookWork::Nothing | WebhookWork::PullOwner { .. } | WebhookWork::RefreshLocation => None,
+    };
+    let contacts: Vec<_> = webhooks.iter().map(about).collect();
+    let pairs: Vec<_> = contacts.iter().flatten().map(|(l, c)| (l.as_str(), c.as_str())).collect();
+    let erased = erase::erased_among(connection, &pairs).await?;
+    let is_erased =
+        |contact: &Option<(String, String)>| contact.as_ref().is_some_and(|contact| erased.contains(contact));
+    Ok(contacts.iter().enumerate().filter(|(_, contact)| is_erased(contact)).map(|(index, _)| index).collect())
 }
 
 async fn deed(connection: &mut AnyConnection, location: &str, work: &WebhookWork) -> Result<Deed, RecordsError> {
@@ -289,13 +311,13 @@ async fn insert(
     for chunk in judged.chunks(CHUNK) {
         let text = with_rows_then(sql!("insert_webhooks"), chunk.len(), 7, "on conflict (id) do nothing returning id");
         let mut query = sqlx::query_scalar(text).persistent(chunk.len() == 1);
-        for Judged { webhook, result, job_id, .. } in chunk {
+        for Judged { webhook, result, body, job_id, .. } in chunk {
             query = query
                 .bind(&webhook.id)
                 .bind(webhook.event_type)
                 .bind(webhook.location_id.as_deref())
                 .bind(result.as_str())
-                .bind(&webhook.body)
+                .bind(*body)
                 .bind(job_id.as_deref())
                 .bind(now_ms);
         }

@@ -54,10 +54,10 @@ async fn a_pull_removes_what_ghl_no_longer_has(db: Db) {
     db.pull(2, &Pulled { appointments: vec![appointment("a2")], ..pulled("c1", &[]) }).await;
 
     let view = db.records.contact_view(LOC, "c1").await.unwrap().unwrap();
-    let titles: Vec<&str> = view.tasks.iter().map(|view| view.task.title.as_str()).collect();
+    let titles: Vec<&str> = view.tasks.iter().map(|shown| shown.record.task.title.as_str()).collect();
     assert_eq!(titles, ["Write today", "Only here"], "an edit that GHL has not seen is the push's to decide");
     assert_eq!(view.notes, []);
-    assert_eq!(view.appointments, [appointment("a2")]);
+    assert_eq!(view.appointments, [Shown { record: appointment("a2"), deleted_at: None }]);
     assert!(!db.task(&local).await.deleted);
 
     db.pull(3, &first).await;

@@ -1,6 +1,9 @@
 //! What readers get.
 
-use sync_workers::records::model::{Contact, Task, TaskStatus};
+use jiff::SignedDuration;
+
+use serde_json::json;
+use sync_workers::records::model::{Appointment, Contact, Task, TaskStatus};
 use sync_workers::records::*;
 
 use crate::support::*;
@@ -10,6 +13,8 @@ promises! {
     the_cursor_of_a_list_is_stable,
     a_list_is_searched_as_text_and_by_date,
     the_feed_tells_changes_in_order_and_nothing_unchanged,
+    a_reader_that_was_away_for_too_long_is_told_so,
+    what_was_deleted_is_shown_to_those_who_ask_until_it_is_forgotten,
 }
 
 async fn a_view_tells_the_status_of_its_tasks(db: Db) {
@@ -21,7 +26,7 @@ async fn a_view_tells_the_status_of_its_tasks(db: Db) {
     ];
     db.pull(1, &Pulled { tasks, ..pulled("c1", &[]) }).await;
     let view = db.records.contact_view(LOC, "c1").await.unwrap().unwrap();
-    let statuses: Vec<TaskStatus> = view.tasks.iter().map(|view| view.status).collect();
+    let statuses: Vec<TaskStatus> = view.tasks.iter().map(|shown| shown.record.status).collect();
     assert_eq!(statuses, [TaskStatus::Overdue, TaskStatus::Open, TaskStatus::Completed]);
     let json = serde_json::to_value(&view).unwrap();
     assert_eq!(json["syncedAt"], NOW);
@@ -38,7 +43,7 @@ async fn the_cursor_of_a_list_is_stable(db: Db) {
     }
     let query = ListQuery { limit: 2, ..ListQuery::default() };
     let first = db.records.list_contacts(LOC, &query).await.unwrap();
-    let ids = |page: &Page<Contact>| page.items.iter().map(|contact| contact.id.clone()).collect::<Vec<_>>();
+    let ids = |page: &Page<Shown<Contact>>| page.items.iter().map(|shown| shown.record.id.clone()).collect::<Vec<_>>();
     assert_eq!(ids(&first), ["c1", "c3"]);
     db.pull(1, &pulled("c2", &[])).await;
     db.pull(1, &pulled("c6", &[])).await;
@@ -67,7 +72,7 @@ async fn a_list_is_searched_as_text_and_by_date(db: Db) {
     for (text, expected) in cases {
         let query = ListQuery { limit: 10, query: Some(text.to_owned()), ..ListQuery::default() };
         let page = db.records.list_contacts(LOC, &query).await.unwrap();
-        assert_eq!(page.items.iter().map(|contact| contact.id.as_str()).collect::<Vec<_>>(), [expected], "{text}");
+        assert_eq!(page.items.iter().map(|shown| shown.record.id.as_str()).collect::<Vec<_>>(), [expected], "{text}");
     }
     let since = ListQuery { limit: 10, updated_since: updated("2026-05-02T00:00:00Z"), ..ListQuery::default() };
     assert_eq!(db.records.list_contacts(LOC, &since).await.unwrap().items.len(), 2);
@@ -95,4 +100,69 @@ async fn the_feed_tells_changes_in_order_and_nothing_unchanged(db: Db) {
     }
     let later = db.records.list_changes(told.next_cursor.as_deref(), 10).await.unwrap();
     assert_eq!(later.items.iter().map(|item| item.seq).collect::<Vec<_>>(), (3..11).collect::<Vec<_>>());
+}
+
+async fn a_reader_that_was_away_for_too_long_is_told_so(db: Db) {
+    db.pull(1, &pulled("c1", &[("g1", "Call"), ("g2", "Write")])).await;
+    let first = db.records.list_changes(None, 1).await.unwrap().next_cursor;
+    db.clock.set(db.clock.now() + SignedDuration::from_secs(60));
+    let between = db.clock.now_ms();
+    db.pull(2, &pulled("c2", &[])).await;
+
+    assert_eq!(db.records.prune_changes(between, 2).await.unwrap(), 2, "no more at once than asked for");
+    assert_eq!(db.records.prune_changes(between, 2).await.unwrap(), 1);
+    assert_eq!(db.records.prune_changes(between, 2).await.unwrap(), 0);
+    for cursor in ["0", first.as_deref().unwrap(), "2"] {
+        let answer = db.records.list_changes(Some(cursor), 10).await;
+        assert!(matches!(answer, Err(RecordsError::Pruned)), "{cursor}: {answer:?}");
+    }
+    for cursor in [None, Some("3")] {
+        let kept = db.records.list_changes(cursor, 10).await.unwrap();
+        assert_eq!(kept.items.iter().map(|item| (item.seq, item.record_id.as_str())).collect::<Vec<_>>(), [(4, "c2")]);
+    }
+    for stray in ["5", "-1", "", "x", "99999999999999999999"] {
+        assert!(matches!(db.records.list_changes(Some(stray), 10).await, Err(RecordsError::Cursor)), "{stray}");
+    }
+    let end = db.records.list_changes(Some(LATEST), 10).await.unwrap();
+    assert_eq!((end.items, end.next_cursor.as_deref()), (vec![], Some("4")));
+
+    // Even where nothing is left, the next change has the next number.
+    db.clock.set(db.clock.now() + SignedDuration::from_secs(60));
+    assert_eq!(db.records.prune_changes(db.clock.now_ms(), 10).await.unwrap(), 1);
+    db.pull(3, &pulled("c3", &[])).await;
+    assert_eq!(db.records.list_changes(Some("4"), 10).await.unwrap().items[0].seq, 5);
+}
+
+async fn what_was_deleted_is_shown_to_those_who_ask_until_it_is_forgotten(db: Db) {
+    let meeting =
+        Appointment { appointment_id: "a1".to_owned(), contact_id: "c1".to_owned(), ..Appointment::default() };
+    db.pull(1, &Pulled { appointments: vec![meeting], ..pulled("c1", &[("g1", "Call"), ("g2", "Write")]) }).await;
+    db.pull(2, &pulled("c1", &[("g1", "Call")])).await;
+    db.pull(1, &pulled("c2", &[])).await;
+    let view = async || serde_json::to_value(db.records.view_with_deleted(LOC, "c1").await.unwrap()).unwrap();
+    let shown = view().await;
+    assert_eq!(shown["contact"]["deletedAt"], json!(null));
+    let deleted =
+        |list: &str| shown[list].as_array().unwrap().iter().map(|one| one["deletedAt"].clone()).collect::<Vec<_>>();
+    assert_eq!((deleted("tasks"), deleted("appointments")), (vec![json!(null), json!(NOW)], vec![json!(NOW)]));
+    assert_eq!(shown["tasks"][1]["title"], "Write");
+    let plain = db.records.contact_view(LOC, "c1").await.unwrap().unwrap();
+    assert_eq!((plain.tasks.len(), plain.appointments.len()), (1, 0));
+
+    let run = db.pull_run("c1", 3).await;
+    let mut tx = db.records.begin(&run).await.unwrap();
+    tx.mark_contact_gone("c1").await.unwrap();
+    tx.close_run(&[]).await.unwrap();
+    assert_eq!(db.records.contact_view(LOC, "c1").await.unwrap(), None);
+    assert_eq!(view().await["contact"]["deletedAt"], NOW);
+    let query = ListQuery { limit: 1, include_deleted: true, ..ListQuery::default() };
+    let page = db.records.list_contacts(LOC, &query).await.unwrap();
+    assert_eq!((page.items[0].record.id.as_str(), page.items[0].deleted_at.is_some()), ("c1", true));
+    let page = db.records.list_contacts(LOC, &ListQuery { cursor: page.next_cursor, ..query }).await.unwrap();
+    assert_eq!((page.items[0].record.id.as_str(), page.items[0].deleted_at), ("c2", None));
+
+    assert_eq!(db.records.forget_deleted(db.clock.now_ms(), 10).await.unwrap(), 0);
+    assert_eq!(db.records.forget_deleted(db.clock.now_ms() + 1, 10).await.unwrap(), 4);
+    assert_eq!(view().await, json!(null));
+    assert!(db.records.contact_view(LOC, "c2").await.unwrap().is_some());
 }

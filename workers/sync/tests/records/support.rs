@@ -85,7 +85,7 @@ impl Db {
 
     pub(crate) async fn titles(&self, contact_id: &str) -> Vec<String> {
         let view = self.records.contact_view(LOC, contact_id).await.unwrap().unwrap();
-        view.tasks.into_iter().map(|view| view.task.title).collect()
+        view.tasks.into_iter().map(|shown| shown.record.task.title).collect()
     }
 
     pub(crate) async fn refusal(&self, change: TaskChange) -> Refusal {

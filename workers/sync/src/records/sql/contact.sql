@@ -1,3 +1,4 @@
-select doc, synced_at
+-- $3 is 1 to see it although it was deleted.
+select doc, synced_at, deleted_at
 from contacts
-where location_id = $1 and contact_id = $2 and deleted_at is null
+where location_id = $1 and contact_id = $2 and (deleted_at is null or $3 = 1)

@@ -1,1 +1,1 @@
-update change_counter set last = last + $1 returning last
+update change_counter set last = last + $1 returning last, erasures

@@ -1,8 +1,9 @@
-select contact_id, doc
+-- $6 is 1 to see deleted ones as well.
+select contact_id, doc, deleted_at
 from contacts
 where location_id = $1
   and contact_id > $2
-  and deleted_at is null
+  and (deleted_at is null or $6 = 1)
   and ($3 is null or search like $3 escape '!')
   and ($4 is null or date_updated >= $4)
 order by contact_id

@@ -1,0 +1,25 @@
+//! `DELETE /v1/locations/{locationId}/contacts/{contactId}/data`: erases one person's data, and gives a receipt.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use sync_workers::records::{Receipt, RecordsError};
+
+use super::path::Ids;
+use super::{Gateway, Problem};
+
+/// Asked for again, it gives the same receipt.
+pub(super) async fn erase(
+    State(gateway): State<Gateway>,
+    Ids((location, contact)): Ids<(String, String)>,
+) -> Result<Json<Receipt>, Problem> {
+    let erased = gateway.producer.records().erase(&location, &contact).await.map_err(|error| match error {
+        RecordsError::Unwiped => {
+            let detail = "the records are gone, but others were reading while their traces in the database's log were to be wiped; \
+                          send the request again for the receipt";
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "Not wiped yet", detail)
+        }
+        error => Problem::records(&error),
+    })?;
+    erased.map(Json).ok_or_else(|| Problem::not_found("no such location is connected, and nothing of it is stored"))
+}

@@ -1,0 +1,1 @@
+select row_id, changed_at from entries where location_id = $1 and contact_id = $2 and deleted = 1

@@ -1,0 +1,16 @@
+-- As for jobs; and those that led to a job about the contact, or about one of its tasks and notes. Ids stay, to know a repetition by.
+update webhooks
+set body = '{}'
+where location_id = $1
+  and body <> '{}'
+  and (
+    replace(body, $2, '') <> body
+    or job_id in (
+        select id from jobs
+        where location_id = $1
+          and (
+            record_id = $2
+            or record_id in (select row_id from entries where location_id = $1 and contact_id = $2)
+          )
+    )
+  )

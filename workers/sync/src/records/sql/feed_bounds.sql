@@ -1,0 +1,1 @@
+select last, pruned from change_counter

@@ -1,0 +1,1 @@
+update change_counter set pruned = $1 where pruned < $1
