@@ -27,6 +27,7 @@ mod stats;
 mod store;
 #[cfg(test)]
 mod tests;
+mod webhooks;
 mod world;
 
 use std::io;
@@ -43,6 +44,7 @@ pub use changes::Changed;
 pub use config::{Limits, SandboxConfig, Window};
 pub use faults::Faults;
 pub use stats::{LocationStats, Stats};
+pub use webhooks::{SigningKey, WebhookConfig, WebhookFaults, WebhookStats, Webhooks};
 pub use world::SandboxLocation;
 
 use connection::{CutSwitch, CuttableListener};

@@ -1,6 +1,7 @@
 //! `demo`: everything in one process, with a simulated GHL.
 
 use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -20,7 +21,8 @@ use crate::app::{App, Workers, vault};
 use crate::compare::{self, Mismatch};
 use crate::config::{Config, MasterKey};
 use crate::gateway::{Server, listen};
-use crate::sandbox::{Sandbox, SandboxConfig};
+use crate::sandbox::{Sandbox, SandboxConfig, SigningKey, WebhookConfig, Webhooks};
+use crate::signature::{Algorithm, PublicKeys};
 use crate::triggers;
 
 #[derive(Debug, Parser)]
@@ -62,6 +64,8 @@ struct Demo {
     app: App,
     server: Server,
     workers: Workers,
+    /// What the sandbox tells of its changes.
+    _webhooks: Webhooks,
     /// Removed with the value.
     _folder: Folder,
 }
@@ -95,6 +99,8 @@ impl Demo {
         config.data.database_url = None;
         config.redis.url = None;
         config.ghl.api_url = sandbox.url();
+        config.ghl.webhook_keys.ed25519 =
+            PublicKeys::from_pem(Algorithm::Ed25519, &SigningKey::from_seed(seed).public_pem())?;
         config.secrets.master_keys = vec![MasterKey::random("demo")];
         if once {
             config.gateway.listen.set_port(0);
@@ -109,7 +115,9 @@ impl Demo {
         }
         let server = Server::start(listener, app.gateway().routes())?;
         let workers = app.start_workers()?;
-        Ok(Self { sandbox, app, server, workers, _folder: folder })
+        let url = format!("http://{}/webhooks/ghl", reachable(server.address));
+        let webhooks = Webhooks::send(WebhookConfig::new(url, seed), &sandbox)?;
+        Ok(Self { sandbox, app, server, workers, _webhooks: webhooks, _folder: folder })
     }
 
     /// Tells how to use it.
@@ -125,15 +133,22 @@ impl Demo {
              -d '{{\"type\":\"contact.selected\",\"locationId\":\"{id}\",\"contactId\":\"{contact}\"}}'"
         );
         let show = format!("curl -s {url}/v1/locations/{id}/contacts/{contact} -H 'Authorization: Bearer {key}'");
+        let edit = format!(
+            "curl -s -X PUT {sandbox}/contacts/{contact} -H 'Authorization: Bearer {token}' -H 'Version: 2021-07-28' \
+             -H 'Content-Type: application/json' -d '{{\"city\":\"Paderborn\"}}'",
+            sandbox = self.sandbox.url(),
+            token = location.token,
+        );
         let started = json!({
             "url": url, "apiKey": key, "locationId": id, "contactId": contact, "sandbox": self.sandbox.url(),
-            "select": select, "show": show,
+            "select": select, "show": show, "edit": edit,
         });
         output.print(&started, |_| {
             format!(
                 "clienty-sync demo is up at {url}, with a simulated GHL at {sandbox}\nAPI key: {key}\n\n\
                  Select a contact, so that it is fetched from GHL:\n\n  {select}\n\n\
-                 See it, with its tasks, notes and appointments:\n\n  {show}\n\nCtrl-C ends the demo and forgets everything.",
+                 See it, with its tasks, notes and appointments:\n\n  {show}\n\n\
+                 Edit it in GHL, whose webhook brings the change here by itself:\n\n  {edit}\n\nCtrl-C ends the demo and forgets everything.",
                 sandbox = self.sandbox.url(),
             )
         })
@@ -253,6 +268,15 @@ impl Summary {
         let kinds: BTreeSet<_> = examples.iter().map(|found| (found.record, found.field)).collect();
         lines.extend(kinds.iter().map(|(record, field)| format!("  {record}.{field}")));
         lines.join("\n")
+    }
+}
+
+/// Where this machine finds a server that listens at `address`, which may stand for all of its addresses.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => (Ipv4Addr::LOCALHOST, address.port()).into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => (Ipv6Addr::LOCALHOST, address.port()).into(),
+        _ => address,
     }
 }
 

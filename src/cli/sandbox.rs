@@ -1,6 +1,8 @@
 //! `sandbox`: the simulated GHL alone.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Parser;
@@ -8,7 +10,7 @@ use serde_json::json;
 
 use super::serve::Signals;
 use super::{Context, Outcome};
-use crate::sandbox::{Sandbox, SandboxConfig};
+use crate::sandbox::{Sandbox, SandboxConfig, SigningKey, WebhookConfig, WebhookFaults, Webhooks};
 
 #[derive(Debug, Parser)]
 pub(super) struct Args {
@@ -24,10 +26,27 @@ pub(super) struct Args {
     /// The same seed makes the same data
     #[arg(long, value_name = "N", default_value_t = 42)]
     seed: u64,
+    /// Send a signed webhook here for every change
+    #[arg(long, value_name = "URL")]
+    webhook_url: Option<String>,
+    /// Write the public key of the webhooks there, for GHL_WEBHOOK_ED25519_KEY_FILE; the same seed makes the same key
+    #[arg(long, value_name = "FILE")]
+    webhook_key_file: Option<PathBuf>,
+    /// What goes wrong with webhooks, per mille, as {"lose":10,"duplicate":50,"delay":100,"badSignature":5,"bareTask":20,"delayMs":1000}
+    #[arg(long, value_name = "JSON", value_parser = webhook_faults, requires = "webhook_url")]
+    webhook_faults: Option<WebhookFaults>,
+    /// Between two deliveries of a webhook that was answered 429
+    #[arg(long, value_name = "MS", default_value_t = 600_000, value_parser = clap::value_parser!(u64).range(1..))]
+    webhook_retry_ms: u64,
+}
+
+fn webhook_faults(text: &str) -> Result<WebhookFaults, serde_json::Error> {
+    serde_json::from_str(text)
 }
 
 pub(super) async fn run(context: Context, args: Args) -> anyhow::Result<Outcome> {
-    let Args { port, locations, contacts, seed } = args;
+    let Args { port, locations, contacts, seed, webhook_url, webhook_key_file, webhook_faults, webhook_retry_ms } =
+        args;
     let mut signals = Signals::listen()?;
     let config = SandboxConfig {
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
@@ -38,6 +57,16 @@ pub(super) async fn run(context: Context, args: Args) -> anyhow::Result<Outcome>
     };
     let sandbox = Sandbox::start(config).await;
     let sandbox = sandbox.with_context(|| format!("can't start at port {port} (--port; 0 takes a free one)"))?;
+    if let Some(file) = webhook_key_file {
+        let written = std::fs::write(&file, SigningKey::from_seed(seed).public_pem());
+        written.with_context(|| format!("can't write {} (--webhook-key-file)", file.display()))?;
+    }
+    let webhooks = webhook_url.map(|url| {
+        let faults = webhook_faults.unwrap_or_default();
+        let retry_interval = Duration::from_millis(webhook_retry_ms);
+        Webhooks::send(WebhookConfig { faults, retry_interval, ..WebhookConfig::new(url, seed) }, &sandbox)
+    });
+    let _webhooks = webhooks.transpose().context("can't send webhooks")?;
     let tokens: Vec<_> =
         sandbox.locations().iter().map(|location| json!({"id": location.id, "token": location.token})).collect();
     context.output.print(&json!({"url": sandbox.url(), "locations": tokens}), |_| {

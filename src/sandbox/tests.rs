@@ -6,6 +6,7 @@ mod door;
 mod faults;
 mod seed;
 mod tasks_and_notes;
+mod webhooks;
 
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::Value;

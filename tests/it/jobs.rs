@@ -6,3 +6,4 @@ mod on_postgres;
 mod privacy;
 mod pulls;
 mod pushes;
+mod webhooks;

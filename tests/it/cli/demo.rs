@@ -40,21 +40,28 @@ impl Demo {
         assert!(output.status.success(), "{output:?}");
         let text = String::from_utf8(output.stdout).unwrap();
         let mut words = text.split_terminator('\0');
-        let (mut path, mut headers, mut body) = (None, Vec::new(), None);
+        let sandbox = Api::new(self.about["sandbox"].as_str().unwrap(), "");
+        let (mut target, mut method, mut headers, mut body) = (None, None, Vec::new(), None);
         while let Some(word) = words.next() {
             match word {
                 "-s" => {}
+                "-X" => method = words.next(),
                 "-H" => headers.push(words.next().unwrap().split_once(": ").unwrap()),
                 "-d" => body = words.next(),
-                url => path = Some(url.strip_prefix(&self.api.url).unwrap()),
+                url => {
+                    let apis = [&self.api, &sandbox].into_iter();
+                    let mut paths = apis.filter_map(|api| Some((api, url.strip_prefix(&api.url)?)));
+                    target = paths.next();
+                }
             }
         }
-        let method = if body.is_some() { "POST" } else { "GET" };
+        let (api, path) = target.unwrap();
+        let method = method.unwrap_or(if body.is_some() { "POST" } else { "GET" });
         let shape = |request: reqwest::RequestBuilder| {
             let request = request.body(body.unwrap_or_default().to_owned());
             headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))
         };
-        let answer = self.api.request(method, path.unwrap(), shape).await;
+        let answer = api.request(method, path, shape).await;
         assert!([200, 202].contains(&answer.status), "{line}: {}", answer.text);
         answer.json()
     }
@@ -80,6 +87,20 @@ async fn the_printed_lines_select_a_contact_and_show_it() {
 
     demo.program.terminate();
     assert_eq!(demo.program.wait().code(), Some(0));
+}
+
+#[tokio::test]
+async fn an_edit_in_ghl_arrives_in_the_records_without_any_event_of_clientys() {
+    let demo = Demo::start();
+    demo.curl(demo.about["edit"].as_str().unwrap()).await;
+    let path = format!("/v1/locations/{}/contacts/{}", demo.location, demo.contact);
+    wait_until_async("the edit is in the records", async || {
+        let answer = demo.api.get(&path).await;
+        answer.status == 200 && answer.json()["contact"]["city"] == "Paderborn"
+    })
+    .await;
+    let metrics = demo.api.get("/metrics").await.text;
+    assert!(!metrics.contains("source=\"api\""), "{metrics}");
 }
 
 #[tokio::test]

@@ -8,7 +8,11 @@ use std::time::Duration;
 use clienty_sync::app::{App, Tuning, Workers, vault};
 use clienty_sync::compare::{self, Mismatch};
 use clienty_sync::config::Config;
-use clienty_sync::sandbox::{Limits, Sandbox, SandboxConfig, SandboxLocation};
+use clienty_sync::gateway::{Server, listen};
+use clienty_sync::sandbox::{
+    Limits, Sandbox, SandboxConfig, SandboxLocation, SigningKey, WebhookConfig, WebhookFaults, Webhooks,
+};
+use clienty_sync::signature::{Algorithm, PublicKeys};
 use clienty_sync::triggers;
 use jiff::tz::TimeZone;
 use job_engine::{Backoff, Breaker};
@@ -24,6 +28,9 @@ use super::gate::Gate;
 
 /// How long anything may take on a busy machine before that counts as never.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Of the sandbox's webhooks.
+const SEED: u64 = 42;
 
 /// Calls of the simulated GHL, by the names under which it counts them.
 pub(crate) mod call {
@@ -113,7 +120,10 @@ impl TestApp {
         let settings = settings.into_iter().map(|(name, value)| (name.to_owned(), value));
         let breaker = Breaker { probe_after: Duration::from_millis(200), ..Breaker::default() };
         let tuning = Tuning { backoff, breaker, broken_hold };
-        let app = App::open_tuned(Config::load(None, settings).unwrap(), tuning).await.unwrap();
+        let mut config = Config::load(None, settings).unwrap();
+        let key = SigningKey::from_seed(SEED).public_pem();
+        config.ghl.webhook_keys.ed25519 = PublicKeys::from_pem(Algorithm::Ed25519, &key).unwrap();
+        let app = App::open_tuned(config, tuning).await.unwrap();
         let http = reqwest::Client::new();
         let this = Self { sandbox, app, gate, workers: None, http, is_finished: false, _folder: folder };
         for location in this.sandbox.locations() {
@@ -138,6 +148,16 @@ impl TestApp {
     /// Lets the workers finish what they run, and no more.
     pub(crate) async fn rest(&mut self) {
         self.workers.take().expect("they work").stop().await;
+    }
+
+    /// Lets the sandbox tell of its changes, over HTTP and to a gateway that is this application's.
+    pub(crate) async fn with_webhooks(&self, faults: WebhookFaults) -> (Server, Webhooks) {
+        let listener = listen("127.0.0.1:0".parse().unwrap(), "none").await.unwrap();
+        let server = Server::start(listener, self.app.gateway().routes()).unwrap();
+        let url = format!("http://{}/webhooks/ghl", server.address);
+        let retry_interval = Duration::from_millis(100);
+        let config = WebhookConfig { faults, retry_interval, ..WebhookConfig::new(url, SEED) };
+        (server, Webhooks::send(config, &self.sandbox).unwrap())
     }
 
     /// Stores a Private Integration Token for a location.

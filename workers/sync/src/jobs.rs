@@ -85,8 +85,7 @@ pub fn cost(kind: &str) -> u8 {
     match JobKind::parse(kind) {
         // The contact, its tasks, notes and appointments.
         Some(JobKind::PullContact) => 4 + SPARE,
-        Some(JobKind::PushTask | JobKind::PushNote) => 1 + SPARE,
-        Some(JobKind::RefreshLocation) => 1,
+        Some(JobKind::PushTask | JobKind::PushNote | JobKind::RefreshLocation) => 1 + SPARE,
         None => 0,
     }
 }
