@@ -1,7 +1,11 @@
 //! The client against a real socket: what leaves it, and what it makes of each reply.
 
+mod documents;
 mod errors;
+mod every;
+mod fuzz;
 mod limits;
+mod pages;
 mod requests;
 mod server;
 

@@ -17,6 +17,9 @@ pub(super) struct Left {
     pub(super) day: Option<u32>,
 }
 
+/// No limit of GHL's lasts longer: a header that asks for more is broken, and must not park the location for years.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Reads the counts; what is no number is as good as absent.
 pub(super) fn left(headers: &HeaderMap) -> Left {
     Left { interval: count(headers, "x-ratelimit-remaining"), day: count(headers, "x-ratelimit-daily-remaining") }
@@ -27,7 +30,7 @@ pub(super) fn throttled(headers: &HeaderMap) -> GhlError {
     let daily = left(headers).day == Some(0);
     let asked = wait(headers, "retry-after");
     let reset = wait(headers, "x-ratelimit-daily-reset").filter(|_| daily);
-    GhlError::Throttled { retry_after: asked.max(reset), daily }
+    GhlError::Throttled { retry_after: asked.max(reset).map(|wait| wait.min(LONGEST_WAIT)), daily }
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
@@ -44,6 +47,7 @@ fn count(headers: &HeaderMap, name: &str) -> Option<u32> {
 fn wait(headers: &HeaderMap, name: &str) -> Option<Duration> {
     let value = text(headers, name)?;
     let until = match value.parse::<f64>() {
+        Ok(seconds) if !seconds.is_finite() => return None,
         Ok(seconds) if seconds < 1e8 => return Duration::try_from_secs_f64(seconds.max(0.0)).ok(),
         Ok(seconds) if seconds < 1e11 => Timestamp::from_second(seconds as i64).ok()?,
         Ok(millis) => Timestamp::from_millisecond(millis as i64).ok()?,
@@ -100,7 +104,9 @@ mod tests {
     fn absent_or_broken_retry_after_is_none() {
         assert_eq!(retry_after(&[]), None);
         assert_eq!(retry_after(&[("retry-after", "soon")]), None);
-        assert_eq!(retry_after(&[("retry-after", "NaN")]), None);
+        let date = ("date", "Wed, 21 Oct 2026 07:28:00 GMT");
+        assert_eq!(retry_after(&[("retry-after", "NaN"), date]), None);
+        assert_eq!(retry_after(&[("retry-after", "9999999")]), Some(LONGEST_WAIT));
     }
 
     #[test]

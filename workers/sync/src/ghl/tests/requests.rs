@@ -1,13 +1,13 @@
 //! What leaves the client.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::super::WireSecond;
-use super::super::model::{NewNote, NewTask, UpdateNote, UpdateTask};
+use super::super::{ApiVersion, Class, GhlError, InV3, Scopes, UnauthorizedKind, endpoints};
+use super::every::{Case, every};
 use super::*;
 
 /// Method and path, and the body where there is one.
-fn sent(request: &str) -> (String, Option<Value>) {
+pub(super) fn sent(request: &str) -> (String, Option<Value>) {
     let (head, body) = request.split_once("\r\n\r\n").unwrap();
     let line = head.lines().next().unwrap().trim_end_matches(" HTTP/1.1").to_owned();
     (line, (!body.is_empty()).then(|| serde_json::from_str(body).unwrap()))
@@ -28,70 +28,84 @@ async fn a_call_carries_token_version_and_accept() {
     }
 }
 
+/// What an operation makes of an answer that says nothing.
+const NOTHING: GhlError = GhlError::Server { status: 503 };
+
+/// Calls an operation that gets no answer worth reading: the error, and what was sent, if it was.
+async fn ask(bench: &Bench, case: &Case, api: ApiVersion, scopes: Option<&Scopes>) -> (GhlError, Option<String>) {
+    let before = bench.server.requests().len();
+    let permits = permits(1);
+    let run = bench.ghl.for_run(&bench.token, &permits).with_api(api);
+    let run = scopes.map_or(run, |scopes| run.with_scopes(scopes));
+    let error = (case.call)(run).await.unwrap_err();
+    let request = bench.server.requests().split_off(before).pop();
+    let operation = case.endpoint.operation;
+    assert_eq!(permits.used(), if request.is_some() { case.endpoint.cost } else { 0 }, "{operation}");
+    (error, request)
+}
+
 #[tokio::test]
 async fn each_operation_goes_where_the_documents_say() {
-    let task = || Answer::json(200, r#"{"task":{"id":"t1"}}"#);
-    let note = || Answer::json(201, r#"{"note":{"id":"n1"}}"#);
-    let done = || Answer::json(200, r#"{"succeded":true}"#);
-    let bench = Bench::with([
-        Answer::json(200, r#"{"location":{"id":"l1","timezone":"America/Chicago"}}"#),
-        Answer::json(200, r#"{"tasks":[{"id":"t1"}]}"#),
-        task(),
-        task(),
-        task(),
-        task(),
-        done(),
-        Answer::json(200, r#"{"notes":[{"id":"n1"}]}"#),
-        note(),
-        note(),
-        done(),
-        Answer::json(200, r#"{"events":[{"id":"a1"}]}"#),
-    ])
-    .await;
-    let permits = permits(12);
-    let ghl = bench.ghl.for_run(&bench.token, &permits);
+    let bench = Bench::with(every().iter().map(|_| Answer::json(503, ""))).await;
+    for case in every() {
+        let operation = case.endpoint.operation;
+        let (error, request) = ask(&bench, &case, ApiVersion::Dated, None).await;
+        assert_eq!(error, NOTHING, "{operation}");
+        let request = request.unwrap();
+        let version = format!("version: {}", case.endpoint.version);
+        assert!(request.lines().any(|line| line == version), "{operation}");
+        assert_eq!(sent(&request), (case.line.to_owned(), case.body), "{operation}");
+    }
+}
 
-    assert_eq!(ghl.get_location("l1").await.unwrap().timezone.unwrap(), "America/Chicago");
-    assert_eq!(ghl.list_tasks("c1").await.unwrap().len(), 1);
-    assert_eq!(ghl.get_task("c1", "t1").await.unwrap().id, "t1");
-    let due: jiff::Timestamp = "2020-10-25T11:00:00.5Z".parse().unwrap();
-    let new_task = NewTask {
-        title: "Call".to_owned(),
-        body: None,
-        due_date: WireSecond::from(due),
-        completed: false,
-        assigned_to: None,
-    };
-    ghl.create_task("c1", &new_task).await.unwrap();
-    let update = UpdateTask { due_date: Some(WireSecond::from(due)), ..UpdateTask::default() };
-    ghl.update_task("c1", "t1", &update).await.unwrap();
-    ghl.complete_task("c1", "t1", true).await.unwrap();
-    ghl.delete_task("c1", "t1").await.unwrap();
-    assert_eq!(ghl.list_notes("c1").await.unwrap().len(), 1);
-    ghl.create_note("c1", &NewNote { body: "Hi".to_owned(), user_id: None }).await.unwrap();
-    ghl.update_note("c1", "n1", &UpdateNote { body: Some("Ho".to_owned()), user_id: None }).await.unwrap();
-    ghl.delete_note("c1", "n1").await.unwrap();
-    assert_eq!(ghl.list_appointments("c1").await.unwrap().len(), 1);
+#[tokio::test]
+async fn a_location_on_v3_is_called_in_v3s_words() {
+    let bench = Bench::with(every().iter().map(|_| Answer::json(503, ""))).await;
+    for case in every() {
+        let operation = case.endpoint.operation;
+        let (error, request) = ask(&bench, &case, ApiVersion::V3, None).await;
+        if case.endpoint.v3 == InV3::Absent {
+            assert!(matches!(error, GhlError::Unsendable { .. }), "{operation}: {error:?}");
+            assert_eq!(request, None, "{operation}");
+            continue;
+        }
+        let request = request.unwrap();
+        assert!(request.lines().any(|line| line == "version: v3"), "{operation}");
+        let (line, body) = sent(&request);
+        assert_eq!(line, case.line.replace("removeAll", "remove-all"), "{operation}");
+        let body = body.map(|body| body.to_string()).unwrap_or_default();
+        assert!(!body.contains("field_value") && !body.contains("SMS"), "{operation}: {body}");
+    }
+}
 
-    let expected = [
-        ("GET /locations/l1", None),
-        ("GET /contacts/c1/tasks", None),
-        ("GET /contacts/c1/tasks/t1", None),
-        (
-            "POST /contacts/c1/tasks",
-            Some(json!({"title": "Call", "dueDate": "2020-10-25T11:00:00Z", "completed": false})),
-        ),
-        ("PUT /contacts/c1/tasks/t1", Some(json!({"dueDate": "2020-10-25T11:00:00Z"}))),
-        ("PUT /contacts/c1/tasks/t1/completed", Some(json!({"completed": true}))),
-        ("DELETE /contacts/c1/tasks/t1", None),
-        ("GET /contacts/c1/notes", None),
-        ("POST /contacts/c1/notes", Some(json!({"body": "Hi"}))),
-        ("PUT /contacts/c1/notes/n1", Some(json!({"body": "Ho"}))),
-        ("DELETE /contacts/c1/notes/n1", None),
-        ("GET /contacts/c1/appointments", None),
-    ];
-    let arrived: Vec<_> = bench.server.requests().iter().map(|request| sent(request)).collect();
-    assert_eq!(arrived, expected.map(|(line, body)| (line.to_owned(), body)));
+#[tokio::test]
+async fn a_missing_scope_is_refused_by_its_name_before_the_call() {
+    let bench = Bench::with(every().iter().map(|_| Answer::json(503, ""))).await;
+    for case in every() {
+        let (operation, scope) = (case.endpoint.operation, case.endpoint.scopes[0]);
+        // All but the one that it needs.
+        let others: Vec<_> = endpoints::ALL.iter().flat_map(|endpoint| endpoint.scopes).copied().collect();
+        let others: Vec<_> = others.into_iter().filter(|other| *other != scope).collect();
+        let granted = Scopes::parse(&others.join(" "));
+        let (error, request) = ask(&bench, &case, ApiVersion::Dated, Some(&granted)).await;
+        assert!(matches!(error, GhlError::Unauthorized { kind: UnauthorizedKind::MissingScope, .. }), "{error:?}");
+        assert!(error.to_string().contains(scope) && error.to_string().contains(operation), "{error}");
+        assert_eq!((error.class(), request), (Class::Permanent, None), "{operation}");
+
+        let granted = Scopes::parse(&case.endpoint.scopes.join(" "));
+        let (error, request) = ask(&bench, &case, ApiVersion::Dated, Some(&granted)).await;
+        assert_eq!((error, request.is_some()), (NOTHING, true), "{operation}");
+    }
+}
+
+#[tokio::test]
+async fn the_word_for_all_campaigns_is_no_campaign() {
+    let bench = Bench::with([]).await;
+    for word in ["removeAll", "remove-all"] {
+        let error = bench.run().remove_from_campaign("c1", word).await.unwrap_err();
+        assert!(matches!(error, GhlError::Unsendable { .. }), "{error:?}");
+    }
+    assert_eq!(bench.server.requests().len(), 0);
 }
 
 #[tokio::test]
@@ -107,7 +121,7 @@ async fn a_token_that_no_header_can_hold_is_refused_unseen() {
     let bench = Bench::with([]).await;
     let token = SecretString::from("two\nlines");
     let error = bench.ghl.for_run(&token, &bench.permits).get_contact("c1").await.unwrap_err();
-    assert_eq!(error.class(), super::super::Class::Broken);
+    assert_eq!(error.class(), Class::Broken);
     assert!(!format!("{error:?}").contains("lines"), "{error:?}");
     assert_eq!((bench.server.requests().len(), bench.permits.used()), (0, 0));
 }

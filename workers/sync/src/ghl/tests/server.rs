@@ -46,6 +46,7 @@ pub(super) fn reply(status: u16, content_type: &str, headers: &[(&str, &str)], b
 pub(super) struct Server {
     address: SocketAddr,
     requests: Arc<Mutex<Vec<String>>>,
+    answers: Arc<Mutex<VecDeque<Answer>>>,
 }
 
 impl Server {
@@ -54,17 +55,22 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let requests = Arc::new(Mutex::new(Vec::new()));
         let answers = Arc::new(Mutex::new(VecDeque::from(answers)));
-        let kept = requests.clone();
+        let (told, kept) = (answers.clone(), requests.clone());
         tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
-                tokio::spawn(serve(socket, answers.clone(), kept.clone()));
+                tokio::spawn(serve(socket, told.clone(), kept.clone()));
             }
         });
-        Self { address, requests }
+        Self { address, requests, answers }
     }
 
     pub(super) fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// One answer more.
+    pub(super) fn will(&self, answer: Answer) {
+        self.answers.lock().unwrap().push_back(answer);
     }
 
     /// All requests that arrived, head and body, header names in lower case.

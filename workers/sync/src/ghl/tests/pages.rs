@@ -1,0 +1,140 @@
+//! Walks over pages, and the limits of a search.
+
+use std::pin::pin;
+
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use serde_json::{Value, json};
+
+use super::super::model::{ContactPage, Filter, SearchContacts, SearchTasks, TaskPage};
+use super::super::{Class, GhlError};
+use super::requests::sent;
+use super::*;
+
+fn search() -> SearchContacts {
+    SearchContacts { page_limit: 2, ..SearchContacts::all("l1") }
+}
+
+fn page(contacts: Value) -> Answer {
+    Answer::json(200, &json!({"contacts": contacts, "total": 3}).to_string())
+}
+
+fn full() -> Answer {
+    page(json!([{"id": "c1", "searchAfter": [1, "c1"]}, {"id": "c2", "searchAfter": [2, "c2"]}]))
+}
+
+fn ids(page: &ContactPage) -> Vec<&str> {
+    page.contacts.iter().map(|found| found.contact.id.as_str()).collect()
+}
+
+fn bodies(bench: &Bench) -> Vec<Value> {
+    bench.server.requests().iter().map(|request| sent(request).1.unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_walk_hands_the_end_of_each_page_to_the_next_and_ends_after_the_last() {
+    let bench = Bench::with([full(), page(json!([{"id": "c3", "searchAfter": [3, "c3"]}]))]).await;
+    let pages: Vec<_> = bench.run().contact_pages(search()).try_collect().await.unwrap();
+    assert_eq!(pages.iter().flat_map(ids).collect::<Vec<_>>(), ["c1", "c2", "c3"]);
+    assert_eq!((pages[0].total, &pages[1].next), (Some(3), &None));
+    let asked = bodies(&bench);
+    assert_eq!(asked[0], json!({"locationId": "l1", "pageLimit": 2}));
+    assert_eq!(asked[1], json!({"locationId": "l1", "pageLimit": 2, "searchAfter": [2, "c2"]}));
+    assert_eq!((asked.len(), bench.permits.used()), (2, 2));
+}
+
+#[tokio::test]
+async fn a_walk_without_a_permit_left_ends_and_says_where_another_run_goes_on() {
+    let bench = Bench::with([full(), page(json!([{"id": "c3"}]))]).await;
+    let (first, second) = (permits(1), permits(1));
+    let walk = |permits| bench.ghl.for_run(&bench.token, permits);
+    let pages: Vec<ContactPage> = walk(&first).contact_pages(search()).try_collect().await.unwrap();
+    assert_eq!(pages.len(), 1);
+
+    // What is kept between the runs is text.
+    let kept = serde_json::to_string(&pages[0].next).unwrap();
+    let resumed = SearchContacts { search_after: serde_json::from_str(&kept).unwrap(), ..search() };
+    let pages: Vec<_> = walk(&second).contact_pages(resumed).try_collect().await.unwrap();
+    assert_eq!((ids(&pages[0]), &pages[0].next), (vec!["c3"], &None));
+    assert_eq!(bodies(&bench)[1]["searchAfter"], json!([2, "c2"]));
+}
+
+#[tokio::test]
+async fn no_permit_at_all_is_no_empty_list() {
+    let bench = Bench::with([]).await;
+    let none = permits(0);
+    let run = bench.ghl.for_run(&bench.token, &none);
+    assert!(matches!(pin!(run.contact_pages(search())).next().await, Some(Err(GhlError::Permit(_)))));
+    let tasks = run.task_pages("l1", SearchTasks { limit: 2, ..SearchTasks::default() });
+    assert!(matches!(pin!(tasks).next().await, Some(Err(GhlError::Permit(_)))));
+}
+
+#[tokio::test]
+async fn an_error_ends_the_walk_and_the_last_page_still_says_where_to_go_on() {
+    let bench = Bench::with([full(), Answer::json(500, "")]).await;
+    let run = bench.run();
+    let mut pages = pin!(run.contact_pages(search()));
+    let first = pages.next().await.unwrap().unwrap();
+    assert!(first.next.is_some());
+    assert_eq!(pages.next().await.unwrap().unwrap_err().class(), Class::Passing);
+    assert!(pages.next().await.is_none());
+}
+
+#[tokio::test]
+async fn a_full_page_whose_end_is_missing_or_stands_still_is_an_error_that_names_the_place() {
+    let no_end = page(json!([{"id": "c1", "searchAfter": [1]}, {"id": "c2", "searchAfter": []}]));
+    for answers in [vec![no_end], vec![full(), full()]] {
+        let bench = Bench::with(answers).await;
+        let error = bench.run().contact_pages(search()).try_collect::<Vec<_>>().await.unwrap_err();
+        assert!(
+            matches!(&error, GhlError::Undecodable { operation: "search-contacts-advanced", field, .. }
+                if field == "contacts[1].searchAfter"),
+            "{error:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_search_past_the_limits_names_the_limit_and_is_not_sent() {
+    let bench = Bench::with([]).await;
+    let order = SearchContacts::changed("l1", jiff::Timestamp::UNIX_EPOCH, None).sort;
+    let three = [order.clone(), order.clone(), order].concat();
+    for (search, named) in [
+        (SearchContacts { page_limit: 0, ..search() }, "pageLimit"),
+        (SearchContacts { page_limit: 501, ..search() }, "pageLimit"),
+        (SearchContacts { query: Some("é".repeat(76)), ..search() }, "query"),
+        (SearchContacts { sort: three, ..search() }, "sort"),
+    ] {
+        let error = bench.run().search_contacts(&search).await.unwrap_err();
+        assert!(matches!(&error, GhlError::Unsendable { reason, .. } if reason.contains(named)), "{error:?}");
+    }
+    let ids = vec!["c1".to_owned(); 51];
+    let error = bench.run().set_business("l1", &ids, None).await.unwrap_err();
+    assert!(error.to_string().contains("ids has 51"), "{error}");
+    let error = bench.run().find_duplicate_contact("l1", None, None).await.unwrap_err();
+    assert!(matches!(error, GhlError::Unsendable { .. }), "{error:?}");
+    assert_eq!((bench.server.requests().len(), bench.permits.used()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_walk_over_tasks_counts_what_it_was_given_until_nothing_comes() {
+    let tasks = |ids: &[&str]| {
+        let tasks: Vec<_> = ids.iter().map(|id| json!({"_id": id, "contactId": "c1"})).collect();
+        Answer::json(200, &json!({"tasks": tasks}).to_string())
+    };
+    let bench = Bench::with([tasks(&["t1", "t2"]), tasks(&["t3"]), tasks(&[])]).await;
+    // GHL may give fewer than it is asked for.
+    let search = SearchTasks { limit: 100, completed: Some(false), ..SearchTasks::default() };
+    let pages: Vec<TaskPage> = bench.run().task_pages("l1", search).try_collect().await.unwrap();
+    let found: Vec<_> = pages.iter().flat_map(|page| &page.tasks).map(|task| task.id.as_str()).collect();
+    assert_eq!(found, ["t1", "t2", "t3"]);
+    assert_eq!(pages.iter().map(|page| page.next).collect::<Vec<_>>(), [Some(2), Some(3), None]);
+    let skips: Vec<_> = bodies(&bench).iter().map(|body| body["skip"].clone()).collect();
+    assert_eq!(skips, [json!(0), json!(2), json!(3)]);
+}
+
+#[test]
+fn an_open_span_of_change_has_no_end() {
+    let filter = Filter::changed("2026-01-01T00:00:00.25Z".parse().unwrap(), None);
+    let expected = json!({"field": "dateUpdated", "operator": "range", "value": {"gte": "2026-01-01T00:00:00.25Z"}});
+    assert_eq!(json!(filter), expected);
+}
