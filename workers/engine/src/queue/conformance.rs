@@ -24,13 +24,16 @@ macro_rules! promises {
 
 mod arrivals;
 mod breaker;
+mod coalescing;
 mod day;
 mod fairness;
 mod leases;
+mod limiter;
 mod losses;
 mod pushes;
 mod redis_server;
 mod scale;
+mod simulated;
 mod tokens;
 mod verdicts;
 

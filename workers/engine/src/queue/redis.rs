@@ -20,6 +20,8 @@ use crate::verdict::Verdict;
 
 mod meta;
 mod script;
+#[cfg(test)]
+mod simulated;
 
 use script::Script;
 
@@ -220,7 +222,8 @@ impl RedisShard {
     fn limits(&self, unspent: bool) -> Vec<u8> {
         let Limit { burst, interval, call_timeout, reserve, daily } = self.limit;
         let Claiming { lease, turn, batch: _, breaker: Breaker { failures, probe_after } } = self.claiming;
-        let spent = if unspent { Duration::ZERO } else { interval + call_timeout + lease };
+        // A ms that began counts as a whole.
+        let spent = if unspent { Duration::ZERO } else { interval + call_timeout + lease + Duration::from_millis(1) };
         let short = |duration: Duration| u32::try_from(duration.as_millis()).unwrap_or(u32::MAX).to_be_bytes();
         let mut packed = Vec::with_capacity(39);
         packed.extend(burst.to_be_bytes());

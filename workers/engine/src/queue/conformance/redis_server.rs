@@ -1,6 +1,6 @@
 //! A real redis-server on a free port, ended when it is dropped.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -35,12 +35,21 @@ impl RedisServer {
         format!("redis://127.0.0.1:{}/", self.port)
     }
 
-    pub(super) fn flush_all(&mut self) {
-        let mut connection = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
-        connection.write_all(b"FLUSHALL\r\n").unwrap();
-        let mut answer = [0; 5];
-        connection.read_exact(&mut answer).unwrap();
-        assert_eq!(&answer, b"+OK\r\n");
+    pub(super) fn flush_all(&self) {
+        assert_eq!(self.command("FLUSHALL"), "+OK");
+    }
+
+    /// Sends one inline command; the first line of the answer.
+    pub(super) fn command(&self, command: &str) -> String {
+        let mut connection = self.connect();
+        connection.write_all(format!("{command}\r\n").as_bytes()).unwrap();
+        let mut answer = String::new();
+        BufReader::new(connection).read_line(&mut answer).unwrap();
+        answer.trim_end().to_owned()
+    }
+
+    fn connect(&self) -> TcpStream {
+        TcpStream::connect(("127.0.0.1", self.port)).unwrap()
     }
 
     /// Whose server answers on the port.

@@ -36,16 +36,19 @@ impl State {
             }
             Due::Scheduled(entry) => {
                 let place = self.lane(&entry.key.lane, now).index.get(&entry.key).copied();
-                if place == Some(Place::Scheduled(at)) {
+                if place == Some(Place::Scheduled { due: at, class: entry.priority }) {
                     self.enqueue(*entry, false, now);
                 }
             }
             Due::Lease(epoch) => return self.expire(epoch, now),
             Due::Tokens { lane, cost } => {
-                let bucket = &mut self.lane(&lane, now).bucket;
-                bucket.thaw(now);
-                bucket.out -= u32::from(cost);
-                self.reconsider(&lane);
+                let (limit, name, cost) = (self.limit, lane, u32::from(cost));
+                let lane = self.lane(&name, now);
+                lane.bucket.thaw(now);
+                lane.bucket.out -= cost;
+                // It may have sent them all.
+                lane.day.spend(cost, None, &limit, now);
+                self.reconsider(&name);
             }
         }
         0
@@ -63,7 +66,7 @@ impl State {
             }
             let mut lost = running.served_again();
             // Nobody knows what it sent, or when the last call arrives: its tokens stay away for time-out and interval.
-            let back = now + millis(self.limit.call_timeout + self.limit.interval);
+            let back = now + millis(self.limit.call_timeout + self.limit.interval) + 1;
             self.timer.add(back, Due::Tokens { lane: key.lane, cost: lost.cost });
             lost.crashes = lost.crashes.saturating_add(1);
             let name = lost.key.lane.clone();

@@ -50,7 +50,7 @@ pub(super) enum Park {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
     Waiting(Priority),
-    Scheduled(u64),
+    Scheduled { due: u64, class: Priority },
 }
 
 #[derive(Clone)]

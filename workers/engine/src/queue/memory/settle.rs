@@ -12,7 +12,8 @@ impl State {
     pub(super) fn settle(&mut self, settlement: &Settlement, now: u64) -> bool {
         let Settlement { job, verdict, permits } = settlement;
         let used = permits.used();
-        let until = now + millis(self.limit.interval);
+        // Times are whole ms, and one that began counts as a whole: a token that came back too early would break the limit.
+        let until = now + millis(self.limit.interval) + 1;
         // Tokens come back one interval after the response, not after the settlement.
         let back = until.saturating_sub(millis(permits.since_last_call()));
         let limit = self.limit;

@@ -26,7 +26,7 @@ impl State {
     pub(super) fn new(limit: Limit, claiming: Claiming, meeting: FirstMeeting, now: u64) -> Self {
         let spent = match meeting {
             FirstMeeting::Unspent => 0,
-            FirstMeeting::Spent => millis(limit.interval + limit.call_timeout + claiming.lease),
+            FirstMeeting::Spent => millis(limit.interval + limit.call_timeout + claiming.lease) + 1,
         };
         Self {
             limit,
@@ -67,14 +67,14 @@ impl State {
         match (self.lane(&key.lane, now).index.get(key).copied(), due) {
             (None, Some(due)) => self.schedule(entry, due, now),
             (None, None) => self.enqueue(entry, false, now),
-            // The earlier time wins; the entry it replaces no longer matches and is dropped when its time comes.
-            (Some(Place::Scheduled(_)), None) => {
-                self.enqueue(entry, false, now);
-                return Pushed::Coalesced;
-            }
-            (Some(Place::Scheduled(planned)), Some(due)) => {
-                if due < planned {
-                    self.schedule(entry, due, now);
+            // The earlier time and the more urgent class win; the entry it replaces no longer matches and is dropped when its time comes.
+            (Some(Place::Scheduled { due: planned, class }), due) => {
+                let priority = class.min(*priority);
+                let entry = Entry { priority, ..entry };
+                match due {
+                    None => self.enqueue(entry, false, now),
+                    Some(due) if due < planned || priority < class => self.schedule(entry, due.min(planned), now),
+                    Some(_) => {}
                 }
                 return Pushed::Coalesced;
             }
@@ -167,7 +167,9 @@ impl State {
     }
 
     pub(super) fn schedule(&mut self, entry: Entry, due: u64, now: u64) {
-        self.lane(&entry.key.lane, now).index.insert(entry.key.clone(), Place::Scheduled(due));
+        self.lane(&entry.key.lane, now)
+            .index
+            .insert(entry.key.clone(), Place::Scheduled { due, class: entry.priority });
         self.timer.add(due, Due::Scheduled(Box::new(entry)));
     }
 

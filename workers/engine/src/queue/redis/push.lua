@@ -20,9 +20,11 @@ local function push(m, delay, slot, stored)
   elseif kind == RUNS_AGAIN then
     if class < byte(call('HGET', H, 'X' .. slot), CLASS_AT) then call('HSET', H, 'X' .. slot, stored) end
   elseif kind == SCHEDULED then
-    -- The earlier time wins; the entry it replaces no longer matches and is dropped when its time comes.
-    if delay <= 0 then enqueue(m, class, slot, stored, false)
-    elseif now + delay < tonumber(sub(entry, 2)) then schedule(m, slot, stored, now + delay) end
+    -- The earlier time and the more urgent class win; the entry it replaces no longer matches and is dropped when its time comes.
+    local planned_class, planned = tonumber(sub(entry, 2, 2)), tonumber(sub(entry, 3))
+    if planned_class < class then stored = with(stored, CLASS_AT, planned_class) end
+    if delay <= 0 then enqueue(m, math.min(class, planned_class), slot, stored, false)
+    elseif class < planned_class or now + delay < planned then schedule(m, slot, stored, math.min(now + delay, planned)) end
   elseif delay <= 0 and class < tonumber(entry) then
     enqueue(m, class, slot, stored, false)
   end

@@ -21,6 +21,13 @@ impl Script {
         Self { code, hash }
     }
 
+    #[cfg(test)]
+    pub(super) fn replace(&mut self, from: &str, to: &str) {
+        let code = self.code.replace(from, to);
+        assert_ne!(code, self.code, "the script has no {from}");
+        *self = Self { hash: redis::Script::new(&code).get_hash().to_owned(), code };
+    }
+
     /// A call over the shard with this key prefix, to be given further arguments.
     pub(super) fn call(&self, prefix: &str, limits: &[u8]) -> Cmd {
         let mut call = redis::cmd("EVALSHA");

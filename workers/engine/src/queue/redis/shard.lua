@@ -6,7 +6,7 @@
 --                   X<slot>        the one more run of a running job: stored envelope
 --                   B<epoch>       the slots of a claimed batch, with two zero bytes between them
 --                   epoch, born, hold
---   <p>i          hash of every job by its slot, "lane\0key": the class in which it waits, or "s<due ms>", or as `RUNNING` says
+--   <p>i          hash of every job by its slot, "lane\0key": the class in which it waits, or "s<class><due ms>", or as `RUNNING` says
 --   <p>q<class>:<lane>   list of stored envelopes that wait, class 0 interactive, 1 realtime, 2 bulk
 --   <p>c:<lane>          list of the bins in which tokens return, between the first and the last (those are in the meta)
 --   <p>y:<lane>          list of the day's bins of calls before the present one (that is in the meta)
@@ -306,10 +306,15 @@ local function enqueue(m, class, slot, stored, at_head)
   activate(m)
 end
 
+-- The envelope with another byte at `at`.
+local function with(stored, at, value) return sub(stored, 1, at - 1) .. string.char(value) .. sub(stored, at + 1) end
+
+local function scheduled_entry(class, due) return 's' .. CLASS[class] .. text(due) end
+
 local function schedule(m, slot, stored, due)
   due = math.floor(due)
   call('ZADD', TIMER, due, pack('>BBc0', 74, #m.name, m.name) .. stored)
-  set_entry(slot, 's' .. text(due))
+  set_entry(slot, scheduled_entry(byte(stored, CLASS_AT), due))
 end
 
 local function wake()

@@ -58,9 +58,6 @@ local function judge(m, verdict, delay)
   end
 end
 
--- The envelope with another byte at `at`.
-local function with(stored, at, value) return sub(stored, 1, at - 1) .. string.char(value) .. sub(stored, at + 1) end
-
 local function is_running(entry)
   local state = entry and byte(entry)
   return state == RUNS or state == RUNS_AGAIN
@@ -83,8 +80,8 @@ local ended = {}
 
 local function settle(position, slot, packed)
   local verdict, epoch, used, remaining, delay, since, daily_remaining = unpack_(VERDICT, packed)
-  -- Tokens come back one interval after the response, not after the settlement.
-  local back = now - since + INTERVAL
+  -- Tokens come back one interval after the response, not after the settlement. A ms that began counts as a whole.
+  local back = now + 1 - since + INTERVAL
   local m = lanes[lane_in(slot)]
   thaw(m)
   spend_day(m, used, daily_remaining)
@@ -156,7 +153,7 @@ local function fire_lease(epoch)
       local class, cost, crashes = unpack_(HEAD, stored, HEAD_AT)
       local m = lane_of(lane_in(slot))
       -- Nobody knows what it sent, or when the last call arrives: its tokens stay away for time-out and interval.
-      call('ZADD', TIMER, now + TIMEOUT + INTERVAL, 'T' .. cost .. ':' .. epoch .. ':' .. slot)
+      call('ZADD', TIMER, now + 1 + TIMEOUT + INTERVAL, 'T' .. cost .. ':' .. epoch .. ':' .. slot)
       enqueue(m, class, slot, with(stored, CRASHES_AT, math.min(255, crashes + 1)), true)
       if m.state == PROBING then
         m.state = PROBE
@@ -172,7 +169,7 @@ local function fire_scheduled(rest, due)
   local stored = sub(rest, next_)
   local class, _, _, _, key = unpack_(HEAD, stored, HEAD_AT)
   local slot = lane .. '\0' .. key
-  if entry_of(slot) == 's' .. due then enqueue(lane_of(lane), class, slot, stored, false) end
+  if entry_of(slot) == scheduled_entry(class, due) then enqueue(lane_of(lane), class, slot, stored, false) end
 end
 
 local function fire_lane(name)
@@ -194,6 +191,8 @@ local function fire_tokens(entry)
   local m = lane_of(lane_in(slot))
   thaw(m)
   m.out = m.out - tonumber(cost)
+  -- It may have sent them all.
+  spend_day(m, tonumber(cost), 4294967295)
   reconsider(m)
 end
 
@@ -206,7 +205,7 @@ local function fire_due()
     fired = fired + 1
     local kind, rest = sub(due[i], 1, 1), sub(due[i], 2)
     call('ZREM', TIMER, due[i])
-    if kind == 'J' then fire_scheduled(rest, text(tonumber(due[i + 1])))
+    if kind == 'J' then fire_scheduled(rest, tonumber(due[i + 1]))
     elseif kind == 'L' then fire_lane(rest)
     elseif kind == 'B' then fired = fired + fire_lease(rest)
     else fire_tokens(rest) end
