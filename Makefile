@@ -4,7 +4,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help run test chaos check lint fmt bench bench-peers servers cargo
+.PHONY: help run test chaos check lint fmt bench bench-peers bench-webhooks servers cargo
 
 help: ## Tells what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 18
@@ -37,6 +37,9 @@ BENCH_BUILD := $(CARGO) build --release --manifest-path $(BENCH)/rust/Cargo.toml
 bench: cargo servers ## Measures the engine beside other job queues; QUICK=1 takes a look in two minutes
 	$(BENCH_BUILD) --bin engine
 	$(BENCH)/bench.py
+
+bench-webhooks: cargo servers ## Measures how fast the gateway takes signed webhooks, over SQLite and PostgreSQL
+	$(CARGO) bench --locked --bench webhooks
 
 # What can't be installed is named in the table as missing, so no failure ends this.
 bench-peers: cargo ## Installs the job queues that `make bench` measures the engine beside

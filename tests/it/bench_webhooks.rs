@@ -1,0 +1,155 @@
+//! `make bench-webhooks`: how fast the real gateway takes signed webhooks, over SQLite and over PostgreSQL.
+//!
+//! Each webhook has its own id and contact, so each is verified, stored and leads to a job: nothing is saved by repetition. They
+//! are sent at a fixed rate, and a latency counts from the moment at which the webhook was *due*: a gateway that falls behind can't
+//! slow its measurement down with it. Sender and gateway share the machine.
+
+#![expect(clippy::unwrap_used, reason = "in a benchmark a panic is the report")]
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::encoding::AsDer;
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::Mutex;
+use tokio::time::{Instant, sleep_until};
+
+#[expect(dead_code, reason = "shared with the tests, which need more of it")]
+mod support;
+
+use support::installation::Installation;
+use support::postgres::PostgresServer;
+
+/// Webhooks a second.
+const RATE: u32 = 2000;
+/// How long each measurement lasts.
+const LASTS: Duration = Duration::from_secs(8);
+/// Connections that stay open.
+const CONNECTIONS: usize = 64;
+
+fn main() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        println!("{} webhooks, {RATE} a second, over {CONNECTIONS} connections", RATE * LASTS.as_secs() as u32);
+        println!("load before: {}", load());
+        println!("{:<12} {:>10} {:>8} {:>8} {:>8} {:>6}", "records", "taken/s", "p50 ms", "p99 ms", "max ms", "429");
+        measure("SQLite", &[]).await;
+        let server = PostgresServer::start();
+        measure("PostgreSQL", &[("DATABASE_URL", &server.url())]).await;
+        println!("load after: {}", load());
+    });
+}
+
+fn load() -> String {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').take(3).collect::<Vec<_>>().join(" ")
+}
+
+async fn measure(name: &str, extra: &[(&str, &str)]) {
+    let key = Ed25519KeyPair::generate().unwrap();
+    let der = key.public_key().as_der().unwrap();
+    let pem = format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", STANDARD.encode(der.as_ref()));
+    let file = std::env::temp_dir().join(format!("clienty-bench-{}.pem", std::process::id()));
+    std::fs::write(&file, pem).unwrap();
+    let file_name = file.display().to_string();
+    let settings = [&[("GHL_WEBHOOK_ED25519_KEY_FILE", file_name.as_str()), ("RUST_LOG", "error")], extra].concat();
+    let installation = Installation::new(&settings).await;
+    // GHL stands still, so that it is the taking that is measured and not the pulling.
+    installation.sandbox.suspend();
+    let (_program, api) = installation.serve("up");
+    let address = api.url.strip_prefix("http://").unwrap().to_owned();
+
+    let count = RATE * LASTS.as_secs() as u32;
+    let requests: Arc<Vec<Vec<u8>>> =
+        Arc::new((0..count).map(|number| request(&key, &installation.location, number)).collect());
+    let answers = Arc::new(Mutex::new(Vec::with_capacity(requests.len())));
+    let mut streams = Vec::new();
+    for _ in 0..CONNECTIONS {
+        let stream = TcpStream::connect(&address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        streams.push(stream);
+    }
+    let start = Instant::now() + Duration::from_millis(200);
+    let senders = streams
+        .into_iter()
+        .enumerate()
+        .map(|(first, stream)| tokio::spawn(send(stream, Arc::clone(&requests), first, start, Arc::clone(&answers))));
+    for sender in senders.collect::<Vec<_>>() {
+        sender.await.unwrap();
+    }
+    let took = start.elapsed();
+    let answers = answers.lock().await;
+    let mut latencies: Vec<_> = answers.iter().map(|(_, latency)| *latency).collect();
+    latencies.sort_unstable();
+    let at = |part: f64| latencies[((latencies.len() - 1) as f64 * part) as usize].as_secs_f64() * 1000.0;
+    let with = |wanted: u16| answers.iter().filter(|(status, _)| *status == wanted).count();
+    let (taken, deferred) = (with(200), with(429));
+    assert_eq!(taken + deferred, requests.len(), "other answers than 200 and 429");
+    let rate = taken as f64 / took.as_secs_f64();
+    println!("{name:<12} {rate:>10.0} {:>8.1} {:>8.1} {:>8.1} {deferred:>6}", at(0.5), at(0.99), at(1.0));
+    installation.sandbox.resume();
+    let _ = std::fs::remove_file(file);
+}
+
+/// A contact event as GHL's samples look, signed.
+fn request(key: &Ed25519KeyPair, location: &str, number: u32) -> Vec<u8> {
+    let body = json!({
+        "type": "ContactUpdate", "locationId": location, "id": format!("benchContact{number:08}"),
+        "webhookId": format!("bench-{number}"), "timestamp": sync_workers::clock::Clock::system().now().to_string(),
+        "address1": "3535 1st St N", "city": "Dolomite", "state": "AL", "companyName": "Loram ipsum", "country": "DE",
+        "source": "form", "dateAdded": "2021-11-26T12:41:02.193Z", "dnd": true, "email": "jane@example.com",
+        "name": "Jane Deo", "firstName": "Jane", "lastName": "Deo", "phone": "+919509597501", "postalCode": "35061",
+        "tags": ["id magna sed Lorem", "Duis dolor commodo aliqua"], "website": "https://www.example.com/",
+        "customFields": [{"id": "BcdmQEsNgz6AVpgLVUJ0", "value": "Lorem ipsum dolor sit amet"}],
+    })
+    .to_string();
+    let mut head = String::from("POST /webhooks/ghl HTTP/1.1\r\nhost: bench\r\n");
+    let signature = STANDARD.encode(key.sign(body.as_bytes()));
+    write!(head, "x-ghl-signature: {signature}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).unwrap();
+    head.into_bytes()
+}
+
+/// Sends every 64th request when it is due, or as soon after as the answer before it is there.
+async fn send(
+    mut stream: TcpStream,
+    requests: Arc<Vec<Vec<u8>>>,
+    first: usize,
+    start: Instant,
+    answers: Arc<Mutex<Vec<(u16, Duration)>>>,
+) {
+    let mut own = Vec::new();
+    let mut buffer = [0; 4096];
+    for index in (first..requests.len()).step_by(CONNECTIONS) {
+        let due = start + Duration::from_secs_f64(index as f64 / f64::from(RATE));
+        sleep_until(due).await;
+        stream.write_all(&requests[index]).await.unwrap();
+        let mut read = 0;
+        let status = loop {
+            let got = stream.read(&mut buffer[read..]).await.unwrap();
+            assert!(got > 0, "the gateway closed a connection");
+            read += got;
+            if let Some(status) = whole(&buffer[..read]) {
+                break status;
+            }
+        };
+        own.push((status, due.elapsed()));
+    }
+    answers.lock().await.extend(own);
+}
+
+/// The status of an answer that is there to its end.
+fn whole(bytes: &[u8]) -> Option<u16> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    let (head, body) = text.split_once("\r\n\r\n")?;
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "))?;
+    if body.len() < length.parse().ok()? {
+        return None;
+    }
+    head.split(' ').nth(1)?.parse().ok()
+}
