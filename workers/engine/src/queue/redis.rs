@@ -3,6 +3,7 @@
 //! Scripts are lost when the server restarts, so a NOSCRIPT answer loads them again. Waiting for work blocks a connection of its own:
 //! a blocking command would stall everything else on a shared one.
 
+use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use ::redis::aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnec
 use ::redis::{AsyncConnectionConfig, Client, Cmd, ErrorKind, RedisError, ServerErrorKind, Value};
 use bytes::Bytes;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use super::{LaneView, Pushed, QueueError, Settlement, Step, Stepped, Wait};
 use crate::envelope;
@@ -44,6 +46,9 @@ pub(crate) struct RedisShard {
     first_meeting: AtomicBool,
     push: Script,
     step: Script,
+    meet: Script,
+    /// When the server was last looked at; none where the connection is new, or may be.
+    met: std::sync::Mutex<Option<Instant>>,
     heartbeat: Script,
     steer: Script,
 }
@@ -80,6 +85,8 @@ impl RedisShard {
             first_meeting: (meeting == FirstMeeting::Unspent).into(),
             push: Script::new(include_str!("redis/push.lua")),
             step: Script::new(include_str!("redis/step.lua")),
+            meet: Script::new(include_str!("redis/meet.lua")),
+            met: std::sync::Mutex::new(None),
             heartbeat: Script::new(include_str!("redis/heartbeat.lua")),
             steer: Script::new(include_str!("redis/steer.lua")),
         })
@@ -214,16 +221,47 @@ impl RedisShard {
     }
 
     async fn run<T: ::redis::FromRedisValue>(&self, script: &Script, call: &Cmd) -> Result<T, QueueError> {
-        let reply = script.run(&mut self.connection.clone(), call).await?;
-        self.first_meeting.store(false, Ordering::SeqCst);
-        Ok(reply)
+        let reply = self.run_met(script, call).await;
+        match &reply {
+            Ok(_) => self.first_meeting.store(false, Ordering::SeqCst),
+            // It may be another server that answers next.
+            Err(_) => self.set_met(None),
+        }
+        reply
+    }
+
+    async fn run_met<T: ::redis::FromRedisValue>(&self, script: &Script, call: &Cmd) -> Result<T, QueueError> {
+        let mut connection = self.connection.clone();
+        // Now and then on a good connection too: a master takes a new id when its first replica comes.
+        let met = *self.met.lock().unwrap_or_else(PoisonError::into_inner);
+        if met.is_none_or(|met| met.elapsed() >= self.claiming.lease / 4) {
+            let asked = Instant::now();
+            let mut meet = self.call(&self.meet);
+            meet.arg(millis(self.spent()));
+            if self.meet.run::<u8>(&mut connection, &meet).await? == 1 {
+                tracing::warn!(
+                    "the queue's Redis is a replica that was promoted; its shard rests, as last writes may be lost"
+                );
+            }
+            self.set_met(Some(asked));
+        }
+        script.run(&mut connection, call).await
+    }
+
+    fn set_met(&self, met: Option<Instant>) {
+        *self.met.lock().unwrap_or_else(PoisonError::into_inner) = met;
+    }
+
+    /// How long calls that nobody knows of may count: a ms that began counts as a whole.
+    fn spent(&self) -> Duration {
+        let Limit { interval, call_timeout, .. } = self.limit;
+        interval + call_timeout + self.claiming.lease + Duration::from_millis(1)
     }
 
     fn limits(&self, unspent: bool) -> Vec<u8> {
         let Limit { burst, interval, call_timeout, reserve, daily } = self.limit;
         let Claiming { lease, turn, batch: _, breaker: Breaker { failures, probe_after } } = self.claiming;
-        // A ms that began counts as a whole.
-        let spent = if unspent { Duration::ZERO } else { interval + call_timeout + lease + Duration::from_millis(1) };
+        let spent = if unspent { Duration::ZERO } else { self.spent() };
         let short = |duration: Duration| u32::try_from(duration.as_millis()).unwrap_or(u32::MAX).to_be_bytes();
         let mut packed = Vec::with_capacity(39);
         packed.extend(burst.to_be_bytes());

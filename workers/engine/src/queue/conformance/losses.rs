@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::redis_server::RedisServer;
 use super::{Bench, INTERVAL, LEASE, Over, TIMEOUT, job};
 use crate::job::Priority;
 use crate::limit::FirstMeeting;
-use crate::queue::LaneState;
+use crate::queue::{LaneState, Step};
 
 promises! {
     a_lost_state_counts_as_spent,
@@ -40,4 +41,35 @@ async fn a_state_lost_before_the_first_push_counts_as_spent() {
     let lane = bench.queue.lane("lane").await.unwrap().unwrap();
     assert_eq!(lane.state, LaneState::Held);
     assert!(bench.claim_now(1).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_promoted_replica_that_missed_the_last_writes_counts_as_spent() {
+    let bench = Bench::new(Over::Redis { shards: 1 }, 10).await;
+    let (master, replica) = (bench.redis.as_ref().unwrap(), RedisServer::start());
+    bench.push(job("lane", "a", Priority::Interactive)).await;
+    replica.command(&format!("REPLICAOF 127.0.0.1 {}", master.port()));
+    while master.command("WAIT 1 100") != ":1" {}
+    // Its first replica gives a master a new id; the shard hears of it within a lease and tells the replica.
+    tokio::time::sleep(LEASE).await;
+    bench.step(0, Step::default()).await;
+    while master.command("WAIT 1 100") != ":1" {}
+    replica.command("REPLICAOF NO ONE");
+    // What the replica never hears of: a claim, and so a token that is out.
+    assert_eq!(bench.claim_now(1).await.len(), 1);
+    let losses = bench.queue.losses();
+    let port = master.port();
+    master.command("SHUTDOWN NOSAVE");
+    while !replica.command(&format!("CONFIG SET port {port}")).starts_with("+OK") {}
+    let began = Instant::now();
+    let stepped = loop {
+        match bench.queue.step(0, &Step { claim: 1, ..Step::default() }).await {
+            Ok(stepped) => break stepped,
+            Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+        }
+    };
+    assert!(stepped.jobs.is_empty(), "the job waits there still, but its call may be under way");
+    assert!(losses[0].has_changed().unwrap(), "the loss is told");
+    assert_eq!(bench.claim(1).await[0].key.record, "a");
+    assert!(began.elapsed() + Duration::from_millis(50) >= INTERVAL + TIMEOUT + LEASE);
 }

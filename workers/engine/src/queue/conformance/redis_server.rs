@@ -35,6 +35,10 @@ impl RedisServer {
         format!("redis://127.0.0.1:{}/", self.port)
     }
 
+    pub(super) fn port(&self) -> u16 {
+        self.port
+    }
+
     pub(super) fn flush_all(&self) {
         assert_eq!(self.command("FLUSHALL"), "+OK");
     }

@@ -5,7 +5,7 @@
 --                   L<lane>        the lane's meta, packed (see `META`)
 --                   X<slot>        the one more run of a running job: stored envelope
 --                   B<epoch>       the slots of a claimed batch, with two zero bytes between them
---                   epoch, born, hold
+--                   epoch, born, hold, rest, replication (see `meet.lua`)
 --   <p>i          hash of every job by its slot, "lane\0key": the class in which it waits, or "s<class><due ms>", or as `RUNNING` says
 --   <p>q<class>:<lane>   list of stored envelopes that wait, class 0 interactive, 1 realtime, 2 bulk
 --   <p>c:<lane>          list of the bins in which tokens return, between the first and the last (those are in the meta)
@@ -54,7 +54,8 @@ local RUNS, RUNS_AGAIN, SCHEDULED = byte('r'), byte('x'), byte('s')
 local function text(number) return string.format('%.0f', number) end
 local CLASS = {[0] = '0', [1] = '1', [2] = '2'}
 
-local born, born_hold, last_epoch = unpack(call('HMGET', H, 'born', 'hold', 'epoch'))
+local born, born_hold, last_epoch, rest = unpack(call('HMGET', H, 'born', 'hold', 'epoch', 'rest'))
+local resting = math.max(0, tonumber(rest or '0') - now)
 if not born then
   born, born_hold = text(now_us), now + SPENT
   call('HSET', H, 'born', born, 'hold', text(born_hold))

@@ -345,7 +345,7 @@ settle_all(first)
 fire_due()
 flush()
 local most = tonumber(ARGV[2])
-if most > 0 then
+if most > 0 and resting == 0 then
   claim(most)
   if #slots > 0 then
     set_hash('epoch', text(epoch))
@@ -357,7 +357,8 @@ save()
 
 local wait = -1
 runnable = call('EXISTS', RING[0], RING[1]) > 0
-if runnable then
+if resting > 0 then wait = resting
+elseif runnable then
   wait = 0
   wake()
 else

@@ -1,0 +1,13 @@
+-- Looks whether this server is the one that the shard's state was written to, after a connection was made.
+--
+-- ARGV[2]: ms that a shard rests whose last writes may be lost. Returns 1 where they may be, else 0.
+-- A replica that was promoted keeps the replication id of its old master as the second one. What that master wrote last may be missing here,
+-- and with it tokens that were taken: the state counts as lost (law 2), under a new incarnation, and nothing is claimed until every call
+-- that was under way counts no more. A restart keeps or forgets its id, and tells no second one.
+local info = call('INFO', 'replication')
+local id, before = string.match(info, 'master_replid:(%x+)'), string.match(info, 'master_replid2:(%x+)')
+local known = call('HGET', H, 'replication')
+local promoted = known and known ~= id and known == before
+if known ~= id then call('HSET', H, 'replication', id) end
+if promoted then call('HSET', H, 'born', text(now_us), 'rest', text(now + tonumber(ARGV[2]))) end
+return promoted and 1 or 0
