@@ -2,6 +2,7 @@
 
 #![warn(missing_docs)]
 
+pub mod catalog;
 pub mod clock;
 pub mod decide;
 pub mod ghl;

@@ -50,6 +50,33 @@ pub enum Replay {
     Never,
 }
 
+impl Replay {
+    const ALL: [Self; 4] = [Self::Safe, Self::ReplaySafe, Self::Guarded, Self::Never];
+
+    /// The word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Safe => "safe",
+            Self::ReplaySafe => "replay-safe",
+            Self::Guarded => "guarded",
+            Self::Never => "never",
+        }
+    }
+
+    /// The class of that word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|class| class.as_str() == word)
+    }
+
+    /// Whether a call whose reply was lost may simply be sent again.
+    #[must_use]
+    pub fn may_repeat(self) -> bool {
+        matches!(self, Self::Safe | Self::ReplaySafe)
+    }
+}
+
 impl Endpoint {
     /// Its path in this generation of the API; `None` where it has no such operation.
     #[must_use]
