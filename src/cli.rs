@@ -14,6 +14,7 @@ use crate::app;
 use crate::config::Config;
 use crate::telemetry;
 
+mod catalog;
 mod config;
 mod connect;
 mod demo;
@@ -62,6 +63,9 @@ enum Command {
     /// Look at jobs
     #[command(subcommand)]
     Jobs(jobs::Command),
+    /// Every action and trigger of GHL: look them up, or call one
+    #[command(subcommand)]
+    Catalog(catalog::Command),
     /// API keys of those who send events and read records
     #[command(subcommand)]
     Keys(keys::Command),
@@ -104,6 +108,8 @@ enum Outcome {
     Done,
     /// Exit code 1: it said what is wrong.
     Failed,
+    /// Exit code 2: it said what is wrong with how it was called.
+    WrongUsage,
 }
 
 /// Runs the program.
@@ -122,6 +128,7 @@ pub fn main() -> ExitCode {
     match runtime.block_on(run(context, cli.command)) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Failed) => ExitCode::from(1),
+        Ok(Outcome::WrongUsage) => ExitCode::from(2),
         Err(error) => fail(&error, Output { json: cli.json }),
     }
 }
@@ -140,6 +147,7 @@ async fn run(context: Context, command: Command) -> anyhow::Result<Outcome> {
         Command::Worker(args) => worker::run(context, args).await,
         Command::Sandbox(args) => sandbox::run(context, args).await,
         Command::Connect(args) => connect::run(context, args).await,
+        Command::Catalog(command) => catalog::run(context, command).await,
         Command::Jobs(command) => jobs::run(context, command).await,
         Command::Keys(command) => keys::run(context, command).await,
         Command::Config(command) => config::run(&context, &command),

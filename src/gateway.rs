@@ -23,6 +23,7 @@ mod erase;
 mod events;
 mod health;
 mod jobs;
+mod operations;
 mod parameters;
 mod path;
 mod problem;
@@ -61,6 +62,8 @@ impl Gateway {
             .route("/v1/locations/{location}/contacts/{contact}/data", delete(erase::erase))
             .route("/v1/changes", get(changes::list))
             .route("/v1/jobs/{job}", get(jobs::show))
+            .route("/v1/jobs/{job}/reply", get(operations::reply))
+            .route("/v1/operations/{operation}", post(operations::call))
             .route_layer(middleware::from_fn_with_state(self.clone(), auth::require_key));
         let routes = Router::new().merge(api).merge(health_routes()).route("/webhooks/ghl", post(webhooks::receive));
         finished(routes).with_state(self)

@@ -4,6 +4,7 @@
 
 mod event;
 mod fields;
+pub mod operation;
 pub mod webhook;
 
 pub use event::{SOURCE, translate};

@@ -25,7 +25,7 @@ pub(super) enum Command {
         /// Only those of this location
         #[arg(long, value_name = "ID")]
         location: Option<String>,
-        /// Only those of this kind: pull_contact, push_task or push_note
+        /// Only those of this kind: pull_contact, push_task, push_note, call_operation, …
         #[arg(long)]
         kind: Option<String>,
         /// At most so many

@@ -59,19 +59,23 @@ struct Events {
     batch: bool,
 }
 
-async fn read(body: Body) -> Result<Events, Problem> {
+/// The body of a producer's request, which is JSON.
+pub(super) async fn json_of(body: Body) -> Result<Value, Problem> {
     let bytes = whole(body, BODY_LIMIT).await.map_err(|unread| match unread {
         Unread::BrokenOff => Problem::new(StatusCode::BAD_REQUEST, "The body broke off", "send it again"),
         Unread::TooLarge => {
-            let detail = format!("at most {BODY_LIMIT} bytes are taken; send fewer events at once");
+            let detail = format!("at most {BODY_LIMIT} bytes are taken; send less at once");
             Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "The body is too large", detail)
         }
     })?;
-    let parsed: Value = serde_json::from_slice(&bytes).map_err(|error| {
+    serde_json::from_slice(&bytes).map_err(|error| {
         let detail = format!("line {}, column {}: {}", error.line(), error.column(), syntax(&error));
         Problem::new(StatusCode::BAD_REQUEST, "The body is no JSON", detail)
-    })?;
-    match parsed {
+    })
+}
+
+async fn read(body: Body) -> Result<Events, Problem> {
+    match json_of(body).await? {
         Value::Array(list) if list.is_empty() => {
             Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "No event", "the array is empty"))
         }

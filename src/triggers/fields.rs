@@ -72,6 +72,11 @@ impl<'a> Fields<'a> {
         self.read(name, "an object", Value::as_object)
     }
 
+    /// Any value but null, or absent.
+    pub fn any(&mut self, name: &'static str) -> Option<&'a Value> {
+        self.read(name, "anything", Some)
+    }
+
     /// Whether the field is there and null: the wish to clear it.
     pub fn is_null(&self, name: &str) -> bool {
         self.object.get(name).is_some_and(Value::is_null)

@@ -21,7 +21,7 @@ pub(in crate::cli) struct Selection {
     /// All of this location
     #[arg(long, value_name = "ID")]
     location: Option<String>,
-    /// All of this kind: pull_contact, push_task or push_note
+    /// All of this kind: pull_contact, push_task, push_note, call_operation, …
     #[arg(long)]
     kind: Option<String>,
     /// All whose last error contains this text

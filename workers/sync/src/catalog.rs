@@ -15,7 +15,7 @@ use std::sync::LazyLock;
 use reqwest::Method;
 use serde::Serialize;
 
-use crate::ghl::Replay;
+use crate::ghl::{Endpoint, InV3, Replay};
 
 mod call;
 mod files;
@@ -269,6 +269,17 @@ impl Operation {
     pub fn mentions(&self, text: &str) -> bool {
         let texts = [self.name, &self.does].into_iter().chain(self.versions.iter().map(|form| form.path));
         contains(texts, text)
+    }
+}
+
+impl Form {
+    /// What the client sends.
+    #[must_use]
+    pub fn endpoint(&'static self, operation: &Operation) -> Endpoint {
+        let Self { version, method, path, scopes, .. } = self;
+        let &Operation { name, cost, replay, .. } = operation;
+        let (method, cost) = (method.clone(), u32::from(cost));
+        Endpoint { operation: name, method, path, version, v3: InV3::Same, scopes, cost, replay }
     }
 }
 

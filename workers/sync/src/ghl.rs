@@ -43,4 +43,5 @@ pub use dates::{WireSecond, WireTime};
 pub use endpoint::{Endpoint, InV3, Replay};
 pub use error::{Class, GhlError, Subject, UnauthorizedKind};
 pub use metrics::GhlMetrics;
+pub use operations::Answer;
 pub use scopes::Scopes;

@@ -18,6 +18,7 @@ use crate::records::model::{Note, Task as TaskRecord};
 use crate::records::{Connection, JobKey, JobKind, Records, Run};
 use crate::vault::Vault;
 
+mod call_operation;
 mod conclude;
 mod error;
 mod metrics;
@@ -85,7 +86,7 @@ pub fn cost(kind: &str) -> u8 {
     match JobKind::parse(kind) {
         // The contact, its tasks, notes and appointments.
         Some(JobKind::PullContact) => 4 + SPARE,
-        Some(JobKind::PushTask | JobKind::PushNote | JobKind::RefreshLocation) => 1 + SPARE,
+        Some(JobKind::PushTask | JobKind::PushNote | JobKind::RefreshLocation | JobKind::CallOperation) => 1 + SPARE,
         None => 0,
     }
 }
@@ -124,6 +125,7 @@ impl Worker {
             JobKind::PushTask => push::run::<TaskRecord>(&task).await,
             JobKind::PushNote => push::run::<Note>(&task).await,
             JobKind::RefreshLocation => refresh_location::run(&task).await,
+            JobKind::CallOperation => call_operation::run(&task).await,
         };
         match result {
             Err(JobError::Ghl(error @ GhlError::Unauthorized { kind: UnauthorizedKind::LocationAccess, .. })) => {

@@ -22,6 +22,7 @@ use crate::clock::Clock;
 
 pub use self::accept::{AcceptError, Accepted, NewEvent, Refusal, Trigger};
 pub use self::api_keys::ApiKey;
+pub use self::calls::Called;
 pub use self::change::{Act, Change, EntryChange, NoteChange, NotePatch, TaskChange, TaskPatch};
 pub use self::connections::{Connection, ConnectionKind};
 pub use self::entries::{Entry, EntryRow, NoteRow, TaskRow};
@@ -37,6 +38,7 @@ pub use self::webhooks::{NewWebhook, StoredWebhook, WEBHOOK_SOURCE, WebhookOutco
 
 mod accept;
 mod api_keys;
+mod calls;
 mod change;
 mod connections;
 mod entries;
@@ -228,6 +230,7 @@ fn migrator() -> Migrator {
         (2, "records", include_str!("../migrations/0002_records.sql")),
         (3, "access", include_str!("../migrations/0003_access.sql")),
         (5, "webhooks", include_str!("../migrations/0005_webhooks.sql")),
+        (6, "operations", include_str!("../migrations/0006_operations.sql")),
         (9, "reading", include_str!("../migrations/0009_reading.sql")),
     ];
     let migration = |(version, name, text): (i64, &'static str, &'static str)| {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::{Body, Field, Form, Found, Operation, Place, Shape, catalog, files};
-use crate::ghl::{Replay, endpoints};
+use crate::ghl::{ApiVersion, Replay, endpoints};
 
 /// The areas that are about contacts.
 const CONTACT_CENTRED: [&str; 10] = [
@@ -91,6 +91,9 @@ fn the_typed_endpoints_agree_with_the_catalogue() {
         assert_eq!(operation.documented_as.unwrap_or(operation.name), endpoint.operation);
         assert_eq!((form.version, operation.replay), (endpoint.version, endpoint.replay), "{}", endpoint.operation);
         assert_eq!(form.scopes, endpoint.scopes, "{}", endpoint.operation);
+        assert_eq!(u32::from(operation.cost), endpoint.cost, "{}", endpoint.operation);
+        let v3 = operation.form(Some("v3")).map(|form| form.path);
+        assert_eq!(v3, endpoint.path_in(ApiVersion::V3), "{}", endpoint.operation);
     }
 }
 

@@ -20,7 +20,7 @@ use super::throttle;
 const BODY_CAP: usize = 8 * 1024 * 1024;
 
 /// Parts of the query; those without a value are left out.
-pub(super) type Query<'q> = &'q [(&'static str, Option<&'q str>)];
+pub(super) type Query<'q> = &'q [(&'q str, Option<&'q str>)];
 
 impl Run<'_> {
     /// A call without a body.
@@ -55,9 +55,9 @@ impl Run<'_> {
         self.send(endpoint, ids, &[], Some(body)).await
     }
 
-    async fn send(
+    pub(super) async fn send(
         &self,
-        endpoint: &'static Endpoint,
+        endpoint: &Endpoint,
         ids: &[&str],
         query: Query<'_>,
         body: Option<Value>,
@@ -133,7 +133,7 @@ impl Run<'_> {
     }
 
     /// Sends, tells the permits what GHL says of the limits, and reads the reply to its end.
-    async fn exchange(&self, endpoint: &'static Endpoint, request: Request) -> Result<Reply, GhlError> {
+    async fn exchange(&self, endpoint: &Endpoint, request: Request) -> Result<Reply, GhlError> {
         let response = self.client.shared.http.execute(request).await.map_err(unanswered)?;
         let left = throttle::left(response.headers());
         // Before the body: the counts hold even where the body never ends.
@@ -142,7 +142,7 @@ impl Run<'_> {
     }
 }
 
-async fn whole(endpoint: &'static Endpoint, mut response: Response) -> Result<Reply, GhlError> {
+async fn whole(endpoint: &Endpoint, mut response: Response) -> Result<Reply, GhlError> {
     let mut reply = Reply {
         operation: endpoint.operation,
         status: response.status(),

@@ -1,5 +1,6 @@
 //! The typed methods: each names its arguments and its reply, and leaves the rest to the one door.
 
+mod any;
 mod appointments;
 mod bulk;
 mod calendars;
@@ -13,3 +14,5 @@ mod pages;
 mod tags;
 mod tasks;
 mod workflows;
+
+pub use any::Answer;

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::error::GhlError;
+use super::operations::Answer;
 
 /// GHL's words for "it is done", one a family of endpoints and one of them misspelt.
 const DONE_WORDS: [&str; 3] = ["succeded", "succeeded", "success"];
@@ -113,6 +114,24 @@ impl Reply {
             Some(field) => self.undecodable(format!("{place}.{field}"), "it is missing or empty"),
             None => self.undecodable(place, "it is not of the expected shape"),
         })
+    }
+
+    /// The reply as it is, whatever it holds. A body that denies success is a refusal.
+    pub(super) fn answer(&self) -> Result<Answer, GhlError> {
+        let status = self.status.as_u16();
+        if self.is_page() {
+            return Err(self.undecodable("body", "it is a page for people"));
+        }
+        if self.body.trim_ascii().is_empty() {
+            return Ok(Answer { status, body: Value::Null });
+        }
+        let body = match self.json() {
+            Ok(body) => body,
+            Err(error) if self.content_type().contains("json") => return Err(error),
+            Err(_) => str::from_utf8(&self.body).map_or(Value::Null, Value::from),
+        };
+        self.denied(&body)?;
+        Ok(Answer { status, body })
     }
 
     /// Whether this is a page for people: not from the API.

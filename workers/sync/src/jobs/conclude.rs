@@ -105,9 +105,12 @@ fn remedy(environment: &Environment, error: &JobError) -> Remedy {
         JobError::NotConnected | JobError::Vault(_) => Remedy::Break(environment.broken_hold),
         JobError::MayStillArrive { wait } => Remedy::Snooze(*wait),
         JobError::OneMoreRun => Remedy::GoOn,
-        JobError::Records(_) | JobError::Incomplete(_) | JobError::ForeignRecord | JobError::UnknownKind { .. } => {
-            Remedy::Bury
-        }
+        JobError::Records(_)
+        | JobError::Incomplete(_)
+        | JobError::ForeignRecord
+        | JobError::UnknownKind { .. }
+        | JobError::UnknownOperation
+        | JobError::OutcomeUnknown { .. } => Remedy::Bury,
     }
 }
 

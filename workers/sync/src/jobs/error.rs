@@ -34,6 +34,20 @@ pub enum JobError {
         /// As the ledger says.
         kind: String,
     },
+    /// A call by name that this version's catalogue does not have.
+    #[error("the operation that is to be called is not in this version's catalogue")]
+    UnknownOperation,
+    /// A call that must not be sent twice was sent, and what became of it is not known.
+    #[error(
+        "it is not known whether GHL carried {operation} out ({reason}), so it is not sent again: look in GHL, and call it anew if it \
+         was not"
+    )]
+    OutcomeUnknown {
+        /// The operation.
+        operation: &'static str,
+        /// How the answer was lost.
+        reason: String,
+    },
     /// GHL created something and did not say what; the next run looks for it.
     #[error("GHL's answer to a create holds no id")]
     NoId,

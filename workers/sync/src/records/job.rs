@@ -16,11 +16,14 @@ pub enum JobKind {
     PushNote,
     /// Ask GHL for the time zone of a location again; the record is the location itself.
     RefreshLocation,
+    /// Call any operation of the catalogue; the record is the call, so each is a job of its own.
+    CallOperation,
 }
 
 impl JobKind {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::PullContact, Self::PushTask, Self::PushNote, Self::RefreshLocation];
+    pub const ALL: [Self; 5] =
+        [Self::PullContact, Self::PushTask, Self::PushNote, Self::RefreshLocation, Self::CallOperation];
 
     /// The name in the ledger and in the queue.
     #[must_use]
@@ -30,6 +33,7 @@ impl JobKind {
             Self::PushTask => "push_task",
             Self::PushNote => "push_note",
             Self::RefreshLocation => "refresh_location",
+            Self::CallOperation => "call_operation",
         }
     }
 

@@ -221,7 +221,7 @@ impl Records {
 
 impl Run {
     /// Whether an ending found all rows that the start took.
-    fn held_all(&self, found: u64) -> Result<(), RecordsError> {
+    pub(super) fn held_all(&self, found: u64) -> Result<(), RecordsError> {
         match u64::try_from(self.ids.len()) == Ok(found) {
             true => Ok(()),
             false => Err(RecordsError::LostRun(self.key.clone())),
@@ -237,7 +237,7 @@ async fn finish(write: &mut Write, run: &Run, state: JobState, reason: Option<&s
 }
 
 /// A statement whose first four placeholders are the run's fence.
-fn fenced<'q>(text: &'static str, run: &'q Run) -> Query<'q, sqlx::Any, sqlx::any::AnyArguments> {
+pub(super) fn fenced<'q>(text: &'static str, run: &'q Run) -> Query<'q, sqlx::Any, sqlx::any::AnyArguments> {
     let Run { key: JobKey { kind, location_id, record_id }, epoch, .. } = run;
     sqlx::query(text).bind(kind).bind(location_id).bind(record_id).bind(*epoch)
 }

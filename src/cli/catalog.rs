@@ -1,0 +1,173 @@
+//! `catalog`: every action and trigger of GHL, to look up and to call.
+
+use anyhow::bail;
+use clap::{Args, Subcommand};
+use serde::Serialize;
+use serde_json::{Value, json};
+use sync_workers::catalog::{Form, Operation, Place, Trigger, catalog, page};
+
+use super::table::table;
+use super::{Context, Outcome};
+use crate::triggers::operation::unknown;
+
+mod call;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// List actions and triggers
+    List(Filter),
+    /// Show one: its parameters and body, versions, scopes, and whether it may be sent again
+    Show {
+        /// From `catalog list`
+        name: String,
+    },
+    /// Run an action as a job, under the location's limit, and print GHL's answer
+    Call(call::Arguments),
+    /// Print the whole catalogue as a Markdown page
+    Page,
+}
+
+/// Which are listed.
+#[derive(Debug, Args)]
+pub(super) struct Filter {
+    /// Only those of this area, such as contacts
+    #[arg(long)]
+    area: Option<String>,
+    /// Only actions
+    #[arg(long, conflicts_with = "triggers")]
+    actions: bool,
+    /// Only triggers
+    #[arg(long)]
+    triggers: bool,
+    /// Only those in whose name, description or path this stands
+    #[arg(long, value_name = "TEXT")]
+    search: Option<String>,
+}
+
+pub(super) async fn run(context: Context, command: Command) -> anyhow::Result<Outcome> {
+    match command {
+        Command::List(filter) => list(&context, &filter)?,
+        Command::Show { name } => show(&context, &name)?,
+        Command::Call(arguments) => return call::run(context, arguments).await,
+        Command::Page => {
+            let page = page(catalog());
+            context.output.print(&json!({ "page": page }), |_| page.trim_end().to_owned())?;
+        }
+    }
+    Ok(Outcome::Done)
+}
+
+fn list(context: &Context, filter: &Filter) -> anyhow::Result<()> {
+    let Filter { area, actions, triggers, search } = filter;
+    if let Some(area) = area.as_deref().filter(|area| !catalog().areas().contains(area)) {
+        bail!("there is no area {area}; there are {}", catalog().areas().join(", "));
+    }
+    let in_area = |of: &str| area.as_deref().is_none_or(|area| area == of);
+    let search = search.as_deref().unwrap_or_default();
+    let operations: Vec<_> = catalog().operations().iter().filter(|_| !triggers).collect();
+    let operations: Vec<_> =
+        operations.into_iter().filter(|operation| in_area(operation.area) && operation.mentions(search)).collect();
+    let found: Vec<_> = catalog().triggers().iter().filter(|_| !actions).collect();
+    let found: Vec<_> = found.into_iter().filter(|trigger| in_area(trigger.area) && trigger.mentions(search)).collect();
+
+    let document = json!({
+        "actions": operations.iter().map(|operation| summary(operation)).collect::<Vec<_>>(),
+        "triggers": found.iter().map(|t| json!({"name": t.name, "area": t.area, "does": t.does, "found": t.found})).collect::<Vec<_>>(),
+    });
+    context.output.print(&document, |_| {
+        let mut rows: Vec<_> = operations
+            .iter()
+            .map(|operation| {
+                [operation.name, operation.area, operation.replay.as_str(), &operation.does].map(str::to_owned)
+            })
+            .collect();
+        rows.extend(
+            found.iter().map(|trigger| [trigger.name, trigger.area, "trigger", &trigger.does].map(str::to_owned)),
+        );
+        let count = format!("{} actions, {} triggers", operations.len(), found.len());
+        format!("{}\n\n{count}", table(["NAME", "AREA", "AGAIN", "DOES"], &rows))
+    })
+}
+
+fn summary(operation: &Operation) -> Value {
+    let versions: Vec<_> = operation.versions.iter().map(|form| form.version).collect();
+    let first = operation.form(None);
+    json!({
+        "name": operation.name,
+        "area": operation.area,
+        "does": operation.does,
+        "method": first.map(|form| form.method.as_str()),
+        "path": first.map(|form| form.path),
+        "versions": versions,
+        "scopes": first.map(|form| &form.scopes),
+        "cost": operation.cost,
+        "replay": operation.replay.as_str(),
+        "deprecated": operation.deprecated,
+    })
+}
+
+fn show(context: &Context, name: &str) -> anyhow::Result<()> {
+    match (catalog().operation(name), catalog().trigger(name)) {
+        (Some(operation), _) => context.output.print(&of_kind("action", operation)?, |_| tell_operation(operation)),
+        (None, Some(trigger)) => context.output.print(&of_kind("trigger", trigger)?, |_| tell_trigger(trigger)),
+        (None, None) => bail!("{name} {}", unknown(name)),
+    }
+}
+
+fn of_kind(kind: &str, shown: &impl Serialize) -> anyhow::Result<Value> {
+    let mut document = serde_json::to_value(shown)?;
+    document["kind"] = kind.into();
+    Ok(document)
+}
+
+fn tell_operation(operation: &Operation) -> String {
+    let Operation { name, documented_as: _, area, does, cost, replay, deprecated, corrections, versions } = operation;
+    let mut lines = vec![format!("{name}: {does}"), String::new()];
+    lines.push(format!("area     {area}"));
+    lines.push(format!("cost     {cost} request of the location's limit"));
+    lines.push(format!("again    {}", replay.as_str()));
+    if *deprecated {
+        lines.push("GHL advises against it".to_owned());
+    }
+    lines.extend(corrections.iter().map(|(field, reason)| format!("not as documented: {field}, for {reason}")));
+    lines.extend(versions.iter().map(tell_form));
+    lines.join("\n")
+}
+
+fn tell_form(form: &Form) -> String {
+    let Form { version, method, path, scopes, tokens: _, parameters, body } = form;
+    let mut lines = vec![String::new(), format!("{version}  {method} {path}")];
+    if !scopes.is_empty() {
+        lines.push(format!("  scopes   {}", scopes.join(", ")));
+    }
+    for parameter in parameters {
+        let place = match parameter.place {
+            Place::Path => "path",
+            Place::Query => "query",
+        };
+        let need = if parameter.field.required { "needed" } else { "" };
+        let shape = parameter.field.shape.to_value();
+        let shape = shape.as_str().map_or_else(|| shape.to_string(), str::to_owned);
+        lines.push(format!("  {place:<6} {:<28} {need:<7} {shape}", parameter.field.name));
+    }
+    if let Some(body) = body {
+        let shape = serde_json::to_string_pretty(&body.shape).unwrap_or_default();
+        lines.push(format!("  body{}", if body.required { ", needed" } else { "" }));
+        lines.extend(shape.lines().map(|line| format!("    {line}")));
+    }
+    lines.join("\n")
+}
+
+fn tell_trigger(trigger: &Trigger) -> String {
+    let Trigger { name, area, does, found: _, by, payload } = trigger;
+    let mut lines = vec![format!("{name}: {does}"), String::new(), format!("area     {area}")];
+    match payload {
+        Some(payload) => {
+            lines.push("found    GHL sends a webhook:".to_owned());
+            let shape = serde_json::to_string_pretty(payload).unwrap_or_default();
+            lines.extend(shape.lines().map(|line| format!("    {line}")));
+        }
+        None => lines.push(format!("found    by reading ({}) and comparing with the records", by.join(", "))),
+    }
+    lines.join("\n")
+}

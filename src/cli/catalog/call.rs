@@ -1,0 +1,174 @@
+//! `catalog call`: an operation as a job, and GHL's answer.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use clap::Parser;
+use serde_json::{Map, Value, json};
+use sync_workers::catalog::Wish;
+use sync_workers::records::{AcceptError, Job, JobState, Refusal};
+use tokio::time::{Instant, sleep};
+
+use super::super::{Context, Outcome, Output};
+use crate::app::App;
+use crate::explain;
+use crate::triggers::{FieldError, operation};
+
+/// The name of this source in the ledger.
+const SOURCE: &str = "cli";
+/// Between two looks at the job.
+const LOOK: Duration = Duration::from_millis(100);
+
+#[derive(Debug, Parser)]
+pub(in crate::cli) struct Arguments {
+    /// From `catalog list`
+    name: String,
+    /// GHL's id of the location for which it is called
+    #[arg(long, value_name = "ID")]
+    location: String,
+    /// A parameter of path or query; again for each, and for each item of a list
+    #[arg(long = "param", value_name = "NAME=VALUE", value_parser = parameter)]
+    parameters: Vec<(String, String)>,
+    /// The body as JSON; `@FILE` reads a file, `-` standard input
+    #[arg(long, value_name = "JSON")]
+    body: Option<String>,
+    /// Version of the API [default: the operation's first]
+    #[arg(long = "api-version", value_name = "VERSION")]
+    api_version: Option<String>,
+    /// Call it though a second call could not be taken back: a message, a payment, a post
+    #[arg(long, visible_alias = "yes")]
+    confirm: bool,
+    /// Wait for the answer; this is the default
+    #[arg(long, overrides_with = "no_wait")]
+    wait: bool,
+    /// Print the job's id and don't wait
+    #[arg(long)]
+    no_wait: bool,
+    /// How long to wait, in seconds; the job goes on
+    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    timeout: u64,
+}
+
+pub(in crate::cli) async fn run(context: Context, arguments: Arguments) -> anyhow::Result<Outcome> {
+    let Arguments { name, location, parameters, body, api_version, confirm, wait: _, no_wait, timeout } = arguments;
+    let body = body.as_deref().map(read_body).transpose()?;
+    let wish = Wish {
+        location_id: location,
+        version: api_version,
+        parameters: gathered(parameters),
+        body,
+        confirmed: confirm,
+    };
+    let output = context.output;
+    let trigger = match operation::call(&name, wish, SOURCE, None) {
+        Ok(trigger) => trigger,
+        Err(mistakes) => return refuse(output, &name, &mistakes),
+    };
+    let app = App::open(context.config).await?;
+    let accepted = match app.producer().send(&[trigger]).await {
+        Ok(accepted) => accepted,
+        Err(AcceptError::Refused(Refusal { field: "locationId", .. })) => {
+            bail!("no such location is connected: run `clienty-sync connect --location ID --pit-file FILE`")
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let id = accepted.into_iter().next().context("the ledger took the call and named no job")?.job_id;
+    if no_wait {
+        output.print(&json!({ "jobId": id }), |_| {
+            format!("job {id}; `clienty-sync jobs show {id}` tells how it stands")
+        })?;
+        return Ok(Outcome::Done);
+    }
+    if !app.config.is_distributed() {
+        eprintln!(
+            "the queue is in the memory of `clienty-sync up`, which finds job {id} at its next sweep, within a minute"
+        );
+    }
+    let job = ended(&app, &id, Duration::from_secs(timeout)).await?;
+    tell(&app, output, &job).await
+}
+
+/// The job once it is done or dead.
+async fn ended(app: &App, id: &str, patience: Duration) -> anyhow::Result<Job> {
+    let deadline = Instant::now() + patience;
+    loop {
+        let job = app.records.job(id).await?.context("the job was deleted")?;
+        if matches!(job.state, JobState::Done | JobState::Dead) {
+            return Ok(job);
+        }
+        if Instant::now() >= deadline {
+            let queue = app.config.is_distributed().then_some(&app.queue);
+            let why = explain::describe(&job, queue).await["why"].as_str().unwrap_or("a worker runs it").to_owned();
+            bail!(
+                "job {id} has not ended within {} s: {why}. It goes on; `clienty-sync jobs show {id}` tells how",
+                patience.as_secs()
+            );
+        }
+        sleep(LOOK).await;
+    }
+}
+
+async fn tell(app: &App, output: Output, job: &Job) -> anyhow::Result<Outcome> {
+    if job.state == JobState::Dead {
+        let reason = job.last_error.as_deref().unwrap_or("no reason was kept");
+        output.print(&json!({"jobId": job.id, "state": job.state, "error": reason}), |_| String::new())?;
+        eprintln!("clienty-sync: job {} was given up: {reason}", job.id);
+        return Ok(Outcome::Failed);
+    }
+    let reply = app.records.reply(&job.id).await?.unwrap_or(Value::Null);
+    output.print(&json!({"jobId": job.id, "state": job.state, "reply": reply}), |_| {
+        serde_json::to_string_pretty(&reply["body"]).unwrap_or_default()
+    })?;
+    Ok(Outcome::Done)
+}
+
+fn refuse(output: Output, name: &str, mistakes: &[FieldError]) -> anyhow::Result<Outcome> {
+    let each = |mistake: &FieldError| json!({"field": mistake.field, "message": mistake.message});
+    let told = format!("{name} was not called: {} wrong", mistakes.len());
+    if output.json {
+        let list: Vec<_> = mistakes.iter().map(each).collect();
+        output.print(&json!({"error": told, "mistakes": list}), |_| String::new())?;
+    }
+    eprintln!("clienty-sync: {told}");
+    for FieldError { field, message } in mistakes {
+        let field = if field == "operation" { name } else { field };
+        eprintln!("  {field} {message}");
+    }
+    Ok(Outcome::WrongUsage)
+}
+
+fn parameter(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("a parameter is NAME=VALUE".to_owned()),
+    }
+}
+
+/// What is given once is a text, what is given again a list.
+fn gathered(parameters: Vec<(String, String)>) -> Map<String, Value> {
+    let mut gathered = Map::new();
+    for (name, value) in parameters {
+        let value = Value::from(value);
+        match gathered.get_mut(&name) {
+            None => drop(gathered.insert(name, value)),
+            Some(Value::Array(values)) => values.push(value),
+            Some(first) => *first = json!([first.take(), value]),
+        }
+    }
+    gathered
+}
+
+fn read_body(argument: &str) -> anyhow::Result<Value> {
+    let (text, place) = match (argument, argument.strip_prefix('@')) {
+        ("-", _) => (std::io::read_to_string(std::io::stdin()).context("can't read standard input")?, "standard input"),
+        (_, Some(file)) => {
+            let text = std::fs::read_to_string(Path::new(file));
+            (text.with_context(|| format!("can't read the body from {file}"))?, file)
+        }
+        (text, None) => (text.to_owned(), "--body"),
+    };
+    // The words of serde may quote what stands there.
+    serde_json::from_str(&text)
+        .map_err(|error| anyhow::anyhow!("{place} is no JSON: line {}, column {}", error.line(), error.column()))
+}

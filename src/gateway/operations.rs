@@ -1,0 +1,73 @@
+//! `POST /v1/operations/{name}`: calls any operation of the catalogue as a job; `GET /v1/jobs/{jobId}/reply`: what GHL answered.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+use sync_workers::catalog::Wish;
+use sync_workers::records::{AcceptError, JobState, Refusal};
+
+use super::events::json_of;
+use super::path::Ids;
+use super::{Gateway, Problem};
+use crate::triggers::{self, FieldError, Fields, kind_of, operation};
+
+/// Checks the call completely, writes it to the ledger, and answers 202.
+pub(super) async fn call(
+    State(gateway): State<Gateway>,
+    Ids(name): Ids<String>,
+    body: Body,
+) -> Result<(StatusCode, Json<Value>), Problem> {
+    let wrong = || Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "The call is wrong", "nothing was stored");
+    let refuse = |errors: Vec<FieldError>| errors.into_iter().fold(wrong(), |problem, error| problem.with(None, error));
+    let (id, wish) = read(&json_of(body).await?).map_err(refuse)?;
+    let trigger = operation::call(&name, wish, triggers::SOURCE, id).map_err(refuse)?;
+    let accepted = gateway.producer.send(std::slice::from_ref(&trigger)).await.map_err(|error| match error {
+        AcceptError::Refused(Refusal { field, message, .. }) => {
+            refuse(vec![FieldError { field: field.to_owned(), message }])
+        }
+        AcceptError::Records(error) => Problem::records(&error),
+    })?;
+    // One trigger, one answer.
+    let Some(accepted) = accepted.into_iter().next() else { return Err(wrong()) };
+    if !accepted.duplicate {
+        gateway.metrics.event_accepted(&trigger.event.source, &trigger.event.event_type);
+    }
+    Ok((StatusCode::ACCEPTED, Json(json!({"jobId": accepted.job_id, "duplicate": accepted.duplicate}))))
+}
+
+fn read(body: &Value) -> Result<(Option<String>, Wish), Vec<FieldError>> {
+    let Some(object) = body.as_object() else {
+        let message = format!("a call is an object, not {}", kind_of(body));
+        return Err(vec![FieldError { field: String::new(), message }]);
+    };
+    let mut fields = Fields::new(object, "");
+    let id = fields.text("id");
+    let wish = Wish {
+        location_id: fields.required_text("locationId"),
+        version: fields.text("version"),
+        parameters: fields.object("parameters").cloned().unwrap_or_default(),
+        body: fields.any("body").cloned(),
+        confirmed: fields.flag("confirm").unwrap_or(false),
+    };
+    let errors = fields.finish();
+    if errors.is_empty() { Ok((id, wish)) } else { Err(errors) }
+}
+
+/// GHL's answer to the call of a job that is done.
+pub(super) async fn reply(State(gateway): State<Gateway>, Ids(id): Ids<String>) -> Result<Json<Value>, Problem> {
+    let records = gateway.producer.records();
+    let job = records.job(&id).await.map_err(|error| Problem::records(&error))?;
+    let job =
+        job.ok_or_else(|| Problem::not_found("no such job; ids are in the answer to POST /v1/operations/{name}"))?;
+    let reply = records.reply(&id).await.map_err(|error| Problem::records(&error))?;
+    reply.map(Json).ok_or_else(|| {
+        let why = match job.state {
+            JobState::Done => "the job is done and calls no operation",
+            JobState::Dead => "the job was given up; GET /v1/jobs/{jobId} tells why",
+            JobState::Waiting | JobState::Scheduled | JobState::Running => "the job is not done yet; ask again",
+        };
+        Problem::not_found(why)
+    })
+}

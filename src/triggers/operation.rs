@@ -1,0 +1,77 @@
+//! A call of any operation of the catalogue, as a trigger like any other.
+
+use job_engine::Priority;
+use serde_json::json;
+use sync_workers::catalog::{Wish, catalog};
+use sync_workers::records::{Change, JobKind, NewEvent, Trigger};
+use uuid::Uuid;
+
+use super::FieldError;
+
+/// The type of such an event in the ledger and in metrics.
+pub const EVENT_TYPE: &str = "operation.called";
+
+/// The trigger that calls `name` as wished. `source` is who asks; by `id` a repetition is known.
+///
+/// # Errors
+/// One [`FieldError`] a mistake, all at once.
+pub fn call(name: &str, wish: Wish, source: &str, id: Option<String>) -> Result<Trigger, Vec<FieldError>> {
+    let Some(operation) = catalog().operation(name) else {
+        return Err(vec![FieldError { field: "operation".to_owned(), message: unknown(name) }]);
+    };
+    let location_id = wish.location_id.clone();
+    let call = operation.call(wish).map_err(|mistakes| {
+        let faults = mistakes.into_iter();
+        faults.map(|mistake| FieldError { field: mistake.field, message: mistake.message }).collect::<Vec<_>>()
+    })?;
+    let event = NewEvent {
+        id,
+        source: source.to_owned(),
+        event_type: EVENT_TYPE.to_owned(),
+        location_id,
+        contact_id: None,
+        data: json!(call),
+    };
+    // A record of its own, so that no call is served by another's run.
+    let change = Change::None { record_id: Uuid::now_v7().to_string() };
+    Ok(Trigger { event, kind: JobKind::CallOperation, priority: Priority::Interactive, change })
+}
+
+/// What to say of a name that is not in the catalogue.
+#[must_use]
+pub fn unknown(name: &str) -> String {
+    let similar = catalog().similar(name);
+    let hint = match similar.as_slice() {
+        [] => "`clienty-sync catalog list` shows all".to_owned(),
+        names => format!("did you mean {}? `clienty-sync catalog list` shows all", names.join(" or ")),
+    };
+    format!("is not in the catalogue; {hint}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wish() -> Wish {
+        let parameters = json!({"contactId": "C"}).as_object().unwrap().clone();
+        Wish { location_id: "L".to_owned(), parameters, ..Wish::default() }
+    }
+
+    #[test]
+    fn an_unknown_operation_is_refused_with_those_like_it() {
+        let faults = |name| call(name, wish(), "api", None).expect_err("refused");
+        let found = faults("get_contact");
+        assert_eq!(found[0].field, "operation");
+        assert!(found[0].message.contains("get-contact"), "{}", found[0].message);
+        assert!(faults("xyzzy")[0].message.contains("catalog list"));
+    }
+
+    #[test]
+    fn two_calls_are_two_jobs() {
+        let record = || match call("get-contact", wish(), "cli", None).unwrap().change {
+            Change::None { record_id } => record_id,
+            other => panic!("{other:?}"),
+        };
+        assert_ne!(record(), record());
+    }
+}

@@ -1,0 +1,41 @@
+//! `call_operation`: any operation of the catalogue, once.
+//!
+//! The trap is law 7. What a second call would duplicate or do harm with is marked as sent before it is sent. A run that finds the mark
+//! does not know whether GHL has carried the call out, and nothing here can look, as a job for tasks or notes can: so it is not sent
+//! again, also not where a person retries the dead job; who has looked calls anew.
+
+use serde_json::json;
+
+use super::{JobError, Task};
+use crate::catalog::{Call, catalog};
+
+pub(super) async fn run(task: &Task<'_>) -> Result<(), JobError> {
+    let records = &task.environment.records;
+    let called = records.called(&task.run).await?;
+    let call: Call = serde_json::from_value(called.data).map_err(|_| JobError::UnknownOperation)?;
+    let operation = catalog().operation(&call.operation).ok_or(JobError::UnknownOperation)?;
+    let form = operation.form(Some(&call.version)).ok_or(JobError::UnknownOperation)?;
+    let only_once = !operation.replay.may_repeat();
+    let unknown = |reason: String| JobError::OutcomeUnknown { operation: operation.name, reason };
+    if only_once {
+        if called.sent {
+            return Err(unknown("an earlier run sent it and did not live to see the answer, or lost it".to_owned()));
+        }
+        records.mark_sent(&task.run, true).await?;
+    }
+    match task.ghl().carry_out(&form.endpoint(operation), &call.ids, &call.query, call.body).await {
+        Ok(answer) => {
+            let mut tx = records.begin(&task.run).await?;
+            tx.store_reply(&json!({"status": answer.status, "body": answer.body})).await?;
+            tx.close_run(&[]).await?;
+            Ok(())
+        }
+        Err(error) if only_once && error.outcome_unknown() => Err(unknown(error.to_string())),
+        Err(error) => {
+            if only_once {
+                records.mark_sent(&task.run, false).await?;
+            }
+            Err(error.into())
+        }
+    }
+}

@@ -1,0 +1,3 @@
+select data, sent_at
+from jobs
+where id = $1

@@ -1,0 +1,3 @@
+select reply
+from jobs
+where id = $1
