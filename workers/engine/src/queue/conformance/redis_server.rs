@@ -2,24 +2,31 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 pub(super) struct RedisServer {
     process: Child,
     port: u16,
+    folder: PathBuf,
 }
 
 impl RedisServer {
     pub(super) fn start() -> Self {
         loop {
             let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            // A replica keeps what its master sent in a file, and a server reads the file that it finds: each has a folder of its own.
+            let folder = std::env::temp_dir().join(format!("job-engine-{}-{port}", std::process::id()));
+            std::fs::create_dir_all(&folder).unwrap();
             let process = Command::new("redis-server")
                 .args(["--port", &port.to_string(), "--save", "", "--appendonly", "no"])
+                .arg("--dir")
+                .arg(&folder)
                 .stdout(Stdio::null())
                 .spawn()
                 .expect("redis-server is not on PATH: `make test` installs it");
-            let mut server = Self { process, port };
+            let mut server = Self { process, port, folder };
             // Another test may have taken the port in between; then this server ends, or the other one answers.
             while server.process.try_wait().unwrap().is_none() {
                 match server.process_id() {
@@ -70,5 +77,6 @@ impl Drop for RedisServer {
         // It may have died already; there is nothing left to end then.
         let _ = self.process.kill();
         let _ = self.process.wait();
+        let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
