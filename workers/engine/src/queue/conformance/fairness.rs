@@ -2,11 +2,15 @@
 
 use super::{Bench, Over, job, records};
 use crate::job::Priority;
+use crate::queue::Step;
+use crate::verdict::Verdict;
 
 promises! {
     the_more_urgent_class_goes_first,
     a_lane_with_a_backlog_delays_no_other,
     bulk_never_takes_the_last_tokens,
+    a_click_is_the_next_claim_whatever_waits_elsewhere,
+    a_click_takes_the_next_free_token_of_its_lane,
 }
 
 async fn the_more_urgent_class_goes_first(over: Over) {
@@ -42,4 +46,26 @@ async fn bulk_never_takes_the_last_tokens(over: Over) {
     assert!(bench.claim_now(9).await.is_empty());
     bench.push(job("lane", "click", Priority::Interactive)).await;
     assert_eq!(records(&bench.claim_now(9).await), ["click"], "a click takes from the reserve at once");
+}
+
+async fn a_click_is_the_next_claim_whatever_waits_elsewhere(over: Over) {
+    let bench = Bench::new(over, 1000).await;
+    let crowd: Vec<_> = (0..100_000).map(|n| job("crowded", &n.to_string(), Priority::Bulk)).collect();
+    bench.queue.push(&crowd).await.unwrap();
+    bench.push(job("other", "click", Priority::Interactive)).await;
+    let claim = Step { claim: 1, ..Step::default() };
+    assert_eq!(records(&bench.step(bench.queue.shard_of("other"), claim).await.jobs), ["click"]);
+}
+
+async fn a_click_takes_the_next_free_token_of_its_lane(over: Over) {
+    let bench = Bench::new(over, 4).await;
+    for n in 0..10 {
+        bench.push(job("lane", &n.to_string(), Priority::Realtime)).await;
+    }
+    let running = bench.claim_now(9).await;
+    assert_eq!(running.len(), 4);
+    bench.push(job("lane", "click", Priority::Interactive)).await;
+    assert!(bench.claim_now(9).await.is_empty(), "no token is free");
+    assert!(bench.settle(&running[0], Verdict::Done, 0).await);
+    assert_eq!(records(&bench.claim_now(9).await), ["click"]);
 }
