@@ -1,5 +1,11 @@
 //! What to do, decided from values alone: no call, no database, no clock.
 
 pub mod adopt;
+pub mod echo;
+pub mod fields;
+pub mod merge;
+pub mod push_contact;
 pub mod push_note;
 pub mod push_task;
+pub mod same;
+pub mod verify;

@@ -24,6 +24,7 @@ mod error;
 mod metrics;
 mod pull_contact;
 mod push;
+mod push_contact;
 mod push_note;
 mod push_task;
 mod refresh_location;
@@ -87,6 +88,8 @@ pub fn cost(kind: &str) -> u8 {
         // The contact, its tasks, notes and appointments.
         Some(JobKind::PullContact) => 4 + SPARE,
         Some(JobKind::PushTask | JobKind::PushNote | JobKind::RefreshLocation | JobKind::CallOperation) => 1 + SPARE,
+        // One change, or two, and a look before a change that needs one.
+        Some(JobKind::PushContact) => 2 + SPARE,
         None => 0,
     }
 }
@@ -126,6 +129,7 @@ impl Worker {
             JobKind::PushNote => push::run::<Note>(&task).await,
             JobKind::RefreshLocation => refresh_location::run(&task).await,
             JobKind::CallOperation => call_operation::run(&task).await,
+            JobKind::PushContact => push_contact::run(&task).await,
         };
         match result {
             Err(JobError::Ghl(error @ GhlError::Unauthorized { kind: UnauthorizedKind::LocationAccess, .. })) => {

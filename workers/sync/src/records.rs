@@ -19,18 +19,24 @@ use sqlx::{AnyConnection, AnyPool, SqlSafeStr};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::clock::Clock;
+use crate::decide::merge::Policies;
 
 pub use self::accept::{AcceptError, Accepted, NewEvent, Refusal, Trigger};
 pub use self::api_keys::ApiKey;
 pub use self::calls::Called;
-pub use self::change::{Act, Change, EntryChange, NoteChange, NotePatch, TaskChange, TaskPatch};
+pub use self::change::{
+    Act, Change, ContactChange, ContactPatch, EntryChange, NoteChange, NotePatch, TaskChange, TaskPatch,
+};
+pub use self::conflicts::KeptConflict;
 pub use self::connections::{Connection, ConnectionKind};
+pub use self::contacts::{ContactReply, ContactRow};
 pub use self::entries::{Entry, EntryRow, NoteRow, TaskRow};
 pub use self::erase::Receipt;
 pub use self::error::RecordsError;
 pub use self::feed::{ChangeItem, ChangeOp, LATEST};
 pub use self::job::{JobKey, JobKind, JobState};
 pub use self::ledger::{Job, JobFilter, OpenJob};
+pub use self::merging::Edits;
 pub use self::pull::{Pulled, Snapshot};
 pub use self::runs::{FollowUp, Run, Tx};
 pub use self::views::{ContactView, ListQuery, Page, Shown, TaskView};
@@ -40,7 +46,9 @@ mod accept;
 mod api_keys;
 mod calls;
 mod change;
+mod conflicts;
 mod connections;
+mod contacts;
 mod entries;
 mod erase;
 mod error;
@@ -48,6 +56,7 @@ mod feed;
 mod forget;
 mod job;
 mod ledger;
+mod merging;
 pub mod model;
 mod pull;
 mod runs;
@@ -77,11 +86,18 @@ pub struct Options {
     pub acquire_timeout: Duration,
     /// Tells the time that is written into rows.
     pub clock: Clock,
+    /// Who wins where both sides edited a field.
+    pub policies: Policies,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { max_connections: 16, acquire_timeout: Duration::from_secs(30), clock: Clock::system() }
+        Self {
+            max_connections: 16,
+            acquire_timeout: Duration::from_secs(30),
+            clock: Clock::system(),
+            policies: Policies::default(),
+        }
     }
 }
 
@@ -92,6 +108,7 @@ pub struct Records {
     sqlite: bool,
     gate: Arc<Semaphore>,
     clock: Clock,
+    policies: Arc<Policies>,
 }
 
 impl Records {
@@ -119,7 +136,13 @@ impl Records {
             })
             .connect_with(connect)
             .await?;
-        Ok(Self { pool, sqlite, gate: Arc::new(Semaphore::new(1)), clock: options.clock })
+        Ok(Self {
+            pool,
+            sqlite,
+            gate: Arc::new(Semaphore::new(1)),
+            clock: options.clock,
+            policies: Arc::new(options.policies),
+        })
     }
 
     /// Brings the tables up to date. Processes that do so at once wait for each other.
@@ -172,7 +195,13 @@ impl Records {
         let gate = self.gate().await;
         let begin = if self.sqlite { "begin immediate" } else { "begin" };
         let tx = self.pool.begin_with(begin).await?;
-        Ok(Write { tx, changed: Vec::new(), now_ms: self.clock.now_ms(), _gate: gate })
+        Ok(Write {
+            tx,
+            changed: Vec::new(),
+            now_ms: self.clock.now_ms(),
+            policies: Arc::clone(&self.policies),
+            _gate: gate,
+        })
     }
 
     /// The turn of one writer; PostgreSQL has its own and better ones.
@@ -190,6 +219,7 @@ struct Write {
     tx: sqlx::Transaction<'static, sqlx::Any>,
     changed: Vec<feed::Changed>,
     now_ms: i64,
+    policies: Arc<Policies>,
     // Declared last, so dropped last: the next writer begins after this transaction is on its way out.
     _gate: Option<OwnedSemaphorePermit>,
 }
@@ -231,6 +261,7 @@ fn migrator() -> Migrator {
         (3, "access", include_str!("../migrations/0003_access.sql")),
         (5, "webhooks", include_str!("../migrations/0005_webhooks.sql")),
         (6, "operations", include_str!("../migrations/0006_operations.sql")),
+        (7, "merging", include_str!("../migrations/0007_merging.sql")),
         (9, "reading", include_str!("../migrations/0009_reading.sql")),
     ];
     let migration = |(version, name, text): (i64, &'static str, &'static str)| {

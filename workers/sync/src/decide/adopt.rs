@@ -10,6 +10,7 @@ use std::collections::HashSet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::same::same_text;
 use crate::records::model::{Note, Task};
 
 /// What the create of a task sent.
@@ -90,41 +91,6 @@ pub fn lost_note<'a>(lost: &NoteFingerprint, remote: &'a [Note], linked: &HashSe
 
 fn unlinked<'a>(id: Option<&'a str>, linked: &HashSet<String>) -> Option<&'a str> {
     id.filter(|id| !linked.contains(*id))
-}
-
-fn same_text(sent: &str, kept: &str) -> bool {
-    let (sent, kept) = (sent.trim(), kept.trim());
-    if sent == kept {
-        return true;
-    }
-    let (sent, kept) = (without_tags(sent), without_tags(kept));
-    let mut words = sent.split_whitespace().peekable();
-    words.peek().is_some() && words.eq(kept.split_whitespace())
-}
-
-/// What a reader of HTML sees, roughly: enough to tell that `<p>Hi</p>` was `Hi`.
-fn without_tags(html: &str) -> String {
-    let mut text = String::with_capacity(html.len());
-    let mut rest = html;
-    while let Some(open) = rest.find('<') {
-        text.push_str(&rest[..open]);
-        let is_tag = rest[open + 1..].starts_with(|c: char| c.is_ascii_alphabetic() || c == '/' || c == '!');
-        match rest[open..].find('>').filter(|_| is_tag) {
-            Some(close) => {
-                text.push(' ');
-                rest = &rest[open + close + 1..];
-            }
-            None => {
-                text.push('<');
-                rest = &rest[open + 1..];
-            }
-        }
-    }
-    text.push_str(rest);
-    // `&amp;` last, or `&amp;lt;` would be unescaped twice.
-    [("&nbsp;", " "), ("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&amp;", "&")]
-        .into_iter()
-        .fold(text, |text, (escaped, plain)| text.replace(escaped, plain))
 }
 
 #[cfg(test)]

@@ -54,6 +54,7 @@ pub fn from_ghl(contact: ghl::Contact) -> Contact {
 
     Contact {
         id,
+        clienty_contact_id: None,
         name,
         first_name,
         last_name,
@@ -119,6 +120,7 @@ mod tests {
         }));
         let expected = Contact {
             id: "c1".to_owned(),
+            clienty_contact_id: None,
             name: Some("Rubika Deo".to_owned()),
             first_name: Some("Rubika".to_owned()),
             last_name: Some("Deo".to_owned()),

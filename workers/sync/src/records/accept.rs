@@ -15,7 +15,7 @@ use super::change::{self, Change, Unapplied};
 use super::job::{JobKey, JobKind};
 use super::ledger::key_of;
 use super::sql::{CHUNK, sql, with_list, with_rows};
-use super::{Records, RecordsError, Write, erase};
+use super::{Records, RecordsError, Write, conflicts, contacts, erase};
 
 /// The source of what producers send on purpose.
 const PRODUCERS: &str = "api";
@@ -130,9 +130,14 @@ impl Records {
             }
             let location_id = &event.location_id;
             let record_id = match change {
+                Change::None { record_id } if *kind == JobKind::PullContact => {
+                    contacts::resolve(write.conn(), location_id, record_id).await.map_err(Unapplied::Failed)
+                }
                 Change::None { record_id } => Ok(record_id.clone()),
                 Change::Task(change) => change::apply(&mut write, location_id, change).await,
                 Change::Note(change) => change::apply(&mut write, location_id, change).await,
+                Change::Contact(change) => change::contact::apply(&mut write, location_id, change).await,
+                Change::Undo { conflict_id } => conflicts::undo(&mut write, location_id, conflict_id).await,
             };
             let record_id = record_id.map_err(|unapplied| match unapplied {
                 Unapplied::Refused { field, message } => AcceptError::Refused(Refusal { index, field, message }),

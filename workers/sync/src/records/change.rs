@@ -6,11 +6,18 @@
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::entries::{Entry, EntryRow, find_by_clienty_id, find_by_ghl_id, text_of};
+use super::contacts;
+use super::entries::{Entry, EntryRow, find_by_clienty_id, find_by_ghl_id, save_edit, text_of};
 use super::feed::ChangeOp;
+use super::merging::Edits;
 use super::model::{Note, Task};
 use super::sql::sql;
 use super::{RecordsError, Write};
+use crate::decide::echo::Prints;
+
+pub use contact::{ContactChange, ContactPatch};
+
+pub(super) mod contact;
 
 /// What an event changes here before its job runs.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,6 +31,13 @@ pub enum Change {
     Task(TaskChange),
     /// A note.
     Note(NoteChange),
+    /// A contact.
+    Contact(ContactChange),
+    /// The conflict of that id is taken back.
+    Undo {
+        /// [`super::KeptConflict::id`].
+        conflict_id: String,
+    },
 }
 
 /// What to do with a task or note.
@@ -115,7 +129,7 @@ impl<T: Into<RecordsError>> From<T> for Unapplied {
     }
 }
 
-fn refuse<T>(field: &'static str, message: impl Into<String>) -> Result<T, Unapplied> {
+pub(super) fn refuse<T>(field: &'static str, message: impl Into<String>) -> Result<T, Unapplied> {
     Err(Unapplied::Refused { field, message: message.into() })
 }
 
@@ -164,7 +178,9 @@ async fn find<E: Entry>(
 }
 
 async fn edit<E: Entry>(write: &mut Write, row: EntryRow<E>, change: &EntryChange<E>) -> Result<String, Unapplied> {
-    if change.contact_id.as_ref().is_some_and(|contact_id| *contact_id != row.contact_id) {
+    if let Some(contact_id) = &change.contact_id
+        && contacts::resolve(write.conn(), &row.location_id, contact_id).await? != row.contact_id
+    {
         return refuse("contactId", format!("the {} belongs to another contact", E::KIND));
     }
     let deletes = change.act == Act::Delete;
@@ -178,19 +194,7 @@ async fn edit<E: Entry>(write: &mut Write, row: EntryRow<E>, change: &EntryChang
     let mut doc = row.doc.clone();
     E::apply(&mut doc, &change.patch);
     let clienty_id = row.clienty_id.as_ref().or(change.clienty_id.as_ref());
-    let now_ms = write.now_ms;
-    let edited = sqlx::query(sql!("edit_entry"))
-        .bind(text_of(&doc))
-        .bind(clienty_id)
-        .bind(i64::from(deletes))
-        .bind(now_ms)
-        .bind(&row.row_id)
-        .bind(row.revision)
-        .execute(write.conn())
-        .await?;
-    if edited.rows_affected() == 0 {
-        return Err(Unapplied::Failed(RecordsError::Raced));
-    }
+    save_edit(write, &row, &doc, clienty_id.map(String::as_str), deletes).await?;
     write.changed.push(row.changed(if deletes { ChangeOp::Deleted } else { ChangeOp::Stored }));
     Ok(row.row_id)
 }
@@ -202,6 +206,7 @@ async fn create<E: Entry>(write: &mut Write, location_id: &str, change: &EntryCh
     let Some(contact_id) = &change.contact_id else {
         return refuse("contactId", format!("a new {} needs the contact it belongs to", E::KIND));
     };
+    let contact_id = &contacts::resolve(write.conn(), location_id, contact_id).await?;
     let row_id = Uuid::now_v7().to_string();
     let clienty_id = change.clienty_id.clone();
     let mut doc = E::default();
@@ -229,6 +234,9 @@ async fn create<E: Entry>(write: &mut Write, location_id: &str, change: &EntryCh
         doc,
         base: None,
         deleted: false,
+        edits: Edits::new(),
+        prints: Prints::default(),
+        sync: None,
         intent: None,
         intent_at_ms: None,
         revision: 1,

@@ -1,7 +1,7 @@
 //! Tasks and notes: rows that both sides may edit.
 //!
 //! `doc` is what readers see, `base` the last state agreed with GHL. A row is settled when they are equal; else a push
-//! is owed. The ids and the contact live in columns and are put into the documents on the way out, so that a document
+//! is owed. What GHL holds meets what was edited here in a three-way merge, field by field. The ids and the contact live in columns and are put into the documents on the way out, so that a document
 //! that gained an id does not look edited.
 //!
 //! Before a create is sent, what it sends is kept as the row's intent. As long as the intent is open, the outcome is
@@ -9,21 +9,25 @@
 
 use std::collections::HashSet;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use sqlx::any::AnyRow;
+use sqlx::any::{AnyQueryResult, AnyRow};
 use sqlx::{AnyConnection, Row};
 
 use super::change::{NotePatch, TaskPatch};
+use super::conflicts;
 use super::feed::{ChangeOp, Changed};
 use super::job::JobKey;
+use super::ledger::timestamp;
+use super::merging::{self, Edits, Taken, Written, column};
 use super::model::{Note, Task};
 use super::runs::Tx;
 use super::sql::sql;
-use super::{Records, RecordsError, Run};
+use super::{Records, RecordsError, Run, Write};
+use crate::decide::echo::Prints;
+use crate::decide::fields::{Fields, Record, difference, fields};
+use crate::decide::verify::SyncState;
 
 /// What tasks and notes have in common.
-pub trait Entry: Serialize + DeserializeOwned + Clone + PartialEq + Default + Send + Sync + Unpin + 'static {
+pub trait Entry: Record + PartialEq + Default + Send + Sync + Unpin + 'static {
     /// The word for it in rows and messages.
     const KIND: &'static str;
     /// Where an event holds GHL's id of it.
@@ -112,11 +116,17 @@ pub struct EntryRow<E> {
     pub base: Option<E>,
     /// Whether readers no longer see it.
     pub deleted: bool,
+    /// When each field that GHL does not have yet was edited here.
+    pub edits: Edits,
+    /// What was written to GHL.
+    pub prints: Prints,
+    /// How the last write ended.
+    pub sync: Option<SyncState>,
     /// What a create is about to send, or sent with an unknown outcome.
     pub intent: Option<E>,
     /// When that was written, in ms since 1970.
     pub intent_at_ms: Option<i64>,
-    /// Counts the changes of what readers see, and the pushes.
+    /// Counts its changes.
     pub revision: i64,
 }
 
@@ -172,21 +182,52 @@ impl Records {
     /// [`RecordsError::LostRun`] when it does not, or the row is gone: nothing may be sent then.
     pub async fn set_intent<E: Entry>(&self, run: &Run, row_id: &str, sent: Option<&E>) -> Result<(), RecordsError> {
         let JobKey { kind, location_id, record_id } = &run.key;
-        let _gate = self.gate().await;
-        let kept = sqlx::query(sql!("set_intent"))
-            .bind(sent.map(text_of))
-            .bind(sent.map(|_| self.clock.now_ms()))
-            .bind(row_id)
-            .bind(kind)
-            .bind(location_id)
-            .bind(record_id)
-            .bind(run.epoch)
-            .execute(&self.pool)
-            .await?;
-        match kept.rows_affected() {
-            0 => Err(RecordsError::LostRun(run.key.clone())),
-            _ => Ok(()),
+        let intent = sent.map(text_of);
+        self.announce(run, async |connection, at_ms| {
+            sqlx::query(sql!("set_intent"))
+                .bind(intent.clone())
+                .bind(intent.as_ref().map(|_| at_ms))
+                .bind(row_id)
+                .bind(kind)
+                .bind(location_id)
+                .bind(record_id)
+                .bind(run.epoch)
+                .execute(connection)
+                .await
+        })
+        .await
+    }
+
+    /// Writes an intent by `set`, which is told the time. A create whose announcement is older than it looks would be given up for not
+    /// arrived while it still can: so the time is read with the connection in hand, and one that was long in writing is
+    /// written anew.
+    pub(super) async fn announce(
+        &self,
+        run: &Run,
+        set: impl AsyncFn(&mut AnyConnection, i64) -> Result<AnyQueryResult, sqlx::Error>,
+    ) -> Result<(), RecordsError> {
+        loop {
+            let _gate = self.gate().await;
+            let mut connection = self.pool.acquire().await?;
+            let at_ms = self.clock.now_ms();
+            if set(&mut connection, at_ms).await?.rows_affected() == 0 {
+                return Err(RecordsError::LostRun(run.key.clone()));
+            }
+            if self.clock.now_ms().saturating_sub(at_ms) <= FRESH_MS {
+                return Ok(());
+            }
         }
+    }
+
+    /// Keeps with the row that GHL refused to write it, and why.
+    ///
+    /// # Errors
+    /// [`RecordsError::Database`].
+    pub async fn refuse_entry(&self, row_id: &str, state: &SyncState) -> Result<(), RecordsError> {
+        let _gate = self.gate().await;
+        let text = serde_json::to_string(state).ok();
+        sqlx::query(sql!("refuse_entry")).bind(text).bind(row_id).execute(&self.pool).await?;
+        Ok(())
     }
 
     /// GHL's ids of the contact's tasks or notes that have a row here: what a retry that looks for its own must not
@@ -210,34 +251,47 @@ impl Records {
 }
 
 impl Tx {
-    /// GHL has `row` under `ghl_id` and answered with `base`. Readers see the answer, unless the row was edited since
+    /// GHL has `row` under `ghl_id` and answered with `base` to what was sent. Readers see the answer, unless the row was edited since
     /// it was read: then the edit stays and its own job will push it. Closes the intent.
     ///
     /// A pull may have met the new entry first and made a row of its own; that one is removed.
     ///
     /// # Errors
     /// [`RecordsError::Conflict`] when a producer already gave that other row an id; [`RecordsError::Database`].
-    pub async fn pushed<E: Entry>(&mut self, row: &EntryRow<E>, ghl_id: &str, base: &E) -> Result<(), RecordsError> {
-        self.link(row, ghl_id, base, row.revision).await
+    pub async fn pushed<E: Entry>(
+        &mut self,
+        row: &EntryRow<E>,
+        ghl_id: &str,
+        base: &E,
+    ) -> Result<SyncState, RecordsError> {
+        let asked = difference(&row.base.as_ref().map(fields).unwrap_or_default(), &fields(&row.doc));
+        self.link(row, ghl_id, base, row.base.as_ref(), &asked).await
     }
 
-    /// GHL has `row` under `ghl_id` since an earlier run, which never heard so. What readers see stays: where it differs from
-    /// `base`, a push is owed. Closes the intent.
+    /// GHL has `row` under `ghl_id` since an earlier run, which never heard so: its create sent the row's intent. Where readers see
+    /// something else by now, a push is owed. Closes the intent.
     ///
     /// # Errors
     /// See [`Tx::pushed`].
-    pub async fn adopted<E: Entry>(&mut self, row: &EntryRow<E>, ghl_id: &str, base: &E) -> Result<(), RecordsError> {
-        self.link(row, ghl_id, base, NO_REVISION).await
+    pub async fn adopted<E: Entry>(
+        &mut self,
+        row: &EntryRow<E>,
+        ghl_id: &str,
+        base: &E,
+    ) -> Result<SyncState, RecordsError> {
+        // Nothing was asked by this run; what GHL holds otherwise than the intent was edited there since.
+        self.link(row, ghl_id, base, row.intent.as_ref(), &Fields::new()).await
     }
 
-    /// Readers see `base` if the row still has the revision `follows`.
+    /// `asked` was written where GHL held `before`, and it holds `base` now.
     async fn link<E: Entry>(
         &mut self,
         row: &EntryRow<E>,
         ghl_id: &str,
         base: &E,
-        follows: i64,
-    ) -> Result<(), RecordsError> {
+        before: Option<&E>,
+        asked: &Fields,
+    ) -> Result<SyncState, RecordsError> {
         let other = find_by_ghl_id::<E>(self.write.conn(), &row.location_id, ghl_id).await?;
         if let Some(other) = other.filter(|other| other.row_id != row.row_id) {
             if other.clienty_id.is_some() {
@@ -249,18 +303,28 @@ impl Tx {
             }
             sqlx::query(sql!("delete_entry")).bind(other.row_id).execute(self.write.conn()).await?;
         }
+        let Written { agreed, unapplied, got } = merging::written(before, asked, base);
         let now_ms = self.write.now_ms;
+        let state = SyncState::written(unapplied, timestamp(now_ms));
+        let Some(mut now) = take::<E>(&mut self.write, &row.row_id).await? else { return Ok(state) };
+        let policies = self.write.policies.clone();
+        let Taken { doc, edits, conflicts } = merging::take_in(&policies, &agreed, &now.doc, base, &now.edits, None);
+        conflicts::keep(&mut self.write, &now.location_id, &now.contact_id, E::KIND, &now.row_id, &conflicts).await?;
+        now.prints.remember(asked, &got);
         sqlx::query(sql!("entry_pushed"))
             .bind(ghl_id)
             .bind(text_of(base))
             .bind(&row.row_id)
-            .bind(follows)
+            .bind(text_of(&doc))
             .bind(now_ms)
+            .bind(column(&edits))
+            .bind(column(&now.prints))
+            .bind(serde_json::to_string(&state).ok())
             .execute(self.write.conn())
             .await?;
-        let linked = EntryRow { ghl_id: Some(ghl_id.to_owned()), ..row.clone() };
-        self.write.changed.push(linked.changed(if row.deleted { ChangeOp::Deleted } else { ChangeOp::Stored }));
-        Ok(())
+        let linked = EntryRow { ghl_id: Some(ghl_id.to_owned()), ..now };
+        self.write.changed.push(linked.changed(if linked.deleted { ChangeOp::Deleted } else { ChangeOp::Stored }));
+        Ok(state)
     }
 
     /// GHL no longer has `row`: readers do not see it either, and nothing is owed.
@@ -277,8 +341,8 @@ impl Tx {
     }
 }
 
-/// Revisions count from 1.
-const NO_REVISION: i64 = 0;
+/// How much older than the sending of a create its announcement may be, in ms.
+const FRESH_MS: i64 = 2_000;
 
 /// The document as it is stored: without what the columns hold.
 pub(super) fn text_of<E: Entry>(doc: &E) -> String {
@@ -302,6 +366,34 @@ pub(super) async fn find_by_ghl_id<E: Entry>(
     ghl_id: &str,
 ) -> Result<Option<EntryRow<E>>, RecordsError> {
     find(connection, sql!("find_entry_by_ghl_id"), location_id, ghl_id).await
+}
+
+/// Reads a row and keeps it from others until the commit.
+pub(super) async fn take<E: Entry>(write: &mut Write, row_id: &str) -> Result<Option<EntryRow<E>>, RecordsError> {
+    let row = sqlx::query(sql!("take_entry")).bind(E::KIND).bind(row_id).fetch_optional(write.conn()).await?;
+    row.as_ref().map(row_of).transpose()
+}
+
+/// Gives a row the document that an edit made.
+pub(super) async fn save_edit<E: Entry>(
+    write: &mut Write,
+    row: &EntryRow<E>,
+    doc: &E,
+    clienty_id: Option<&str>,
+    deletes: bool,
+) -> Result<(), RecordsError> {
+    let now_ms = write.now_ms;
+    let edited = sqlx::query(sql!("edit_entry"))
+        .bind(text_of(doc))
+        .bind(clienty_id)
+        .bind(i64::from(deletes))
+        .bind(now_ms)
+        .bind(&row.row_id)
+        .bind(row.revision)
+        .bind(column(&merging::edited(&row.edits, &row.doc, doc, now_ms)))
+        .execute(write.conn())
+        .await?;
+    if edited.rows_affected() == 0 { Err(RecordsError::Raced) } else { Ok(()) }
 }
 
 async fn find<E: Entry>(
@@ -346,6 +438,9 @@ fn row_of<E: Entry>(row: &AnyRow) -> Result<EntryRow<E>, RecordsError> {
         base: row.try_get::<Option<String>, _>("base")?.map(&parse).transpose()?,
         intent: row.try_get::<Option<String>, _>("intent")?.map(&parse).transpose()?,
         intent_at_ms: row.try_get("intent_at")?,
+        edits: merging::read("entries", &row_id, row.try_get("edits")?)?,
+        prints: merging::read("entries", &row_id, row.try_get("prints")?)?,
+        sync: merging::read("entries", &row_id, row.try_get("sync")?)?,
         deleted: row.try_get::<i64, _>("deleted")? != 0,
         revision: row.try_get("revision")?,
         row_id,

@@ -18,12 +18,14 @@ pub enum JobKind {
     RefreshLocation,
     /// Call any operation of the catalogue; the record is the call, so each is a job of its own.
     CallOperation,
+    /// Make GHL's contact equal to ours.
+    PushContact,
 }
 
 impl JobKind {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::PullContact, Self::PushTask, Self::PushNote, Self::RefreshLocation, Self::CallOperation];
+    pub const ALL: [Self; 6] =
+        [Self::PullContact, Self::PushTask, Self::PushNote, Self::PushContact, Self::RefreshLocation, Self::CallOperation];
 
     /// The name in the ledger and in the queue.
     #[must_use]
@@ -34,6 +36,7 @@ impl JobKind {
             Self::PushNote => "push_note",
             Self::RefreshLocation => "refresh_location",
             Self::CallOperation => "call_operation",
+            Self::PushContact => "push_contact",
         }
     }
 
@@ -62,7 +65,7 @@ pub enum JobState {
 
 impl JobState {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Waiting, Self::Scheduled, Self::Running, Self::Done, Self::Dead];
+    pub const ALL: [Self; 6] = [Self::Waiting, Self::Scheduled, Self::Running, Self::Done, Self::Dead];
 
     /// The word in the ledger and in the API.
     #[must_use]
@@ -93,7 +96,7 @@ pub struct JobKey {
     pub kind: String,
     /// GHL's location id.
     pub location_id: String,
-    /// A contact id, or the row id of a task or note.
+    /// A contact id, or the row id of a contact, task or note that is pushed.
     pub record_id: String,
 }
 

@@ -9,11 +9,14 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// A person or company in the CRM. `id` is GHL's contact id.
+/// A person or company in the CRM. `id` is GHL's contact id; until GHL has the contact, it is the producer's own.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Contact {
     pub id: String,
+    /// The producer's own id; none for a contact that began in GHL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clienty_contact_id: Option<String>,
     pub name: Option<String>,
     pub first_name: Option<String>,
     pub last_name: Option<String>,

@@ -2,7 +2,7 @@
 //!
 //! A pull's answer is as old as the call that fetched it. So a [`Snapshot`] of the revisions is taken *before* the
 //! first call, and whatever moved since is left alone: an edit by a producer, a finished push, a newer pull. What did
-//! not move follows GHL, unless it has an edit that GHL has not seen; then only the base follows.
+//! not move takes in what GHL holds, field by field; an edit that GHL has not seen stays, or wins or loses as its policy says.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,10 +10,12 @@ use uuid::Uuid;
 
 use super::entries::{self, Entry, EntryRow, text_of};
 use super::feed::{ChangeOp, Changed};
+use super::merging::{self, Taken, column};
 use super::model::{Appointment, Contact, Note, Task};
 use super::runs::Tx;
 use super::sql::sql;
-use super::{Records, RecordsError, Write};
+use super::{Records, RecordsError, Write, conflicts, contacts};
+use crate::decide::fields::fields;
 
 /// The revisions of a contact and of its tasks and notes, as they were before a pull's first call.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -64,7 +66,8 @@ impl Tx {
     pub async fn store_pull(&mut self, pulled: &Pulled, snapshot: &Snapshot) -> Result<(), RecordsError> {
         let Pulled { contact, tasks, notes, appointments } = pulled;
         // A contact that moved since was stored by a newer pull, and its appointments with it.
-        if self.store_contact(contact, snapshot).await? {
+        let location_id = self.run.key.location_id.clone();
+        if contacts::store(&mut self.write, &location_id, contact, snapshot.contact).await? {
             self.store_appointments(&contact.id, appointments).await?;
         }
         self.store_entries(&contact.id, tasks, snapshot).await?;
@@ -78,27 +81,6 @@ impl Tx {
     pub async fn mark_contact_gone(&mut self, contact_id: &str) -> Result<(), RecordsError> {
         let location_id = self.run.key.location_id.clone();
         mark_gone(&mut self.write, &location_id, contact_id).await
-    }
-
-    /// Whether the contact was stored; not when it moved since the snapshot.
-    async fn store_contact(&mut self, contact: &Contact, snapshot: &Snapshot) -> Result<bool, RecordsError> {
-        let now_ms = self.write.now_ms;
-        let updated = contact.date_updated.or(contact.date_added).map_or(now_ms, |at| at.as_millisecond());
-        let revision: Option<i64> = sqlx::query_scalar(sql!("store_contact"))
-            .bind(&self.run.key.location_id)
-            .bind(&contact.id)
-            .bind(document(contact))
-            .bind(search_text(contact))
-            .bind(updated)
-            .bind(now_ms)
-            .bind(now_ms)
-            .bind(snapshot.contact)
-            .fetch_optional(self.write.conn())
-            .await?;
-        if revision.is_some_and(|revision| revision != snapshot.contact) {
-            self.note_change(&contact.id, "contact", &contact.id, ChangeOp::Stored);
-        }
-        Ok(revision.is_some())
     }
 
     async fn store_appointments(&mut self, contact_id: &str, pulled: &[Appointment]) -> Result<(), RecordsError> {
@@ -180,21 +162,36 @@ impl Tx {
         if row.base.as_ref() == Some(&theirs) {
             return Ok(());
         }
-        let settled = row.is_settled();
-        let doc = if settled { &theirs } else { &row.doc };
+        let Taken { doc, edits, conflicts } = match (&row.base, row.deleted) {
+            // Deleted here, and GHL does not know yet.
+            (Some(_), true) => Taken { doc: row.doc.clone(), edits: row.edits.clone(), conflicts: Vec::new() },
+            // It was gone from GHL and is back.
+            (None, true) => Taken { doc: theirs.clone(), edits: merging::Edits::new(), conflicts: Vec::new() },
+            (base, false) => {
+                let base = base.as_ref().map(fields).unwrap_or_default();
+                merging::take_in(&self.write.policies, &base, &row.doc, &theirs, &row.edits, None)
+            }
+        };
+        let deleted = row.deleted && row.base.is_some();
+        let shows = doc != row.doc || deleted != row.deleted;
         let now_ms = self.write.now_ms;
         let refreshed = sqlx::query(sql!("refresh_entry"))
-            .bind(text_of(doc))
+            .bind(text_of(&doc))
             .bind(text_of(&theirs))
-            .bind(i64::from(row.deleted && !settled))
-            .bind(i64::from(settled))
+            .bind(i64::from(deleted))
+            .bind(i64::from(shows))
             .bind(now_ms)
             .bind(&row.row_id)
             .bind(row.revision)
+            .bind(column(&edits))
             .execute(self.write.conn())
             .await?;
-        if settled && refreshed.rows_affected() > 0 {
-            self.write.changed.push(row.changed(ChangeOp::Stored));
+        if refreshed.rows_affected() > 0 {
+            conflicts::keep(&mut self.write, &row.location_id, &row.contact_id, E::KIND, &row.row_id, &conflicts)
+                .await?;
+            if shows {
+                self.write.changed.push(row.changed(ChangeOp::Stored));
+            }
         }
         Ok(())
     }
@@ -237,6 +234,7 @@ impl Tx {
 /// See [`Tx::mark_contact_gone`].
 pub(super) async fn mark_gone(write: &mut Write, location_id: &str, contact_id: &str) -> Result<(), RecordsError> {
     let now_ms = write.now_ms;
+    let was_shown = contacts::find(write.conn(), location_id, contact_id).await?.is_some_and(|row| row.is_shown());
     let marked = sqlx::query(sql!("mark_contact_gone"))
         .bind(now_ms)
         .bind(location_id)
@@ -255,7 +253,7 @@ pub(super) async fn mark_gone(write: &mut Write, location_id: &str, contact_id: 
         .bind(now_ms)
         .execute(write.conn())
         .await?;
-    if marked.rows_affected() > 0 {
+    if was_shown && marked.rows_affected() > 0 {
         write.changed.push(Changed {
             location_id: location_id.to_owned(),
             contact_id: contact_id.to_owned(),
@@ -270,11 +268,4 @@ pub(super) async fn mark_gone(write: &mut Write, location_id: &str, contact_id: 
 fn document<T: serde::Serialize>(record: &T) -> String {
     // Structs of texts, numbers and times have no way to fail.
     serde_json::to_string(record).unwrap_or_default()
-}
-
-/// What a query is looked for in. PostgreSQL keeps no NUL in a text.
-fn search_text(contact: &Contact) -> String {
-    let parts = [&contact.name, &contact.email, &contact.phone];
-    let parts: Vec<&str> = parts.into_iter().flatten().map(String::as_str).collect();
-    parts.join(" ").to_lowercase().replace('\0', "")
 }

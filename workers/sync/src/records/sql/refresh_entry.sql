@@ -3,6 +3,7 @@ update entries
 set doc = $1,
     base = $2,
     deleted = $3,
-    revision = revision + $4,
-    changed_at = case when $4 = 1 then $5 else changed_at end
+    revision = revision + 1,
+    changed_at = case when $4 = 1 then $5 else changed_at end,
+    edits = $8
 where row_id = $6 and revision = $7

@@ -1,0 +1,181 @@
+//! Whether an event of GHL's tells anything new (law 8).
+//!
+//! No event says who caused it, and events come late, twice and out of order. So an own write is known by its values: what we wrote and
+//! what GHL answered leave a [`Prints`] of each field. Time windows are no part of it: they swallow what a person edits in the
+//! same second, and let through what comes a minute late.
+//!
+//! The event's time is looked at for one thing only: an event that happened before the state that we hold was read is part of it.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use aws_lc_rs::digest::{SHA256, digest};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::fields::{self, Fields};
+use super::same::same;
+
+/// Values that are remembered of one field.
+const MEMORY: usize = 8;
+
+/// Hashes of what we wrote to each field and of what GHL answered, oldest first.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Prints(BTreeMap<String, VecDeque<String>>);
+
+impl Prints {
+    /// Remembers a write: what was asked (null: taken away), and what GHL answered.
+    pub fn remember(&mut self, asked: &Fields, got: &Fields) {
+        for (name, sent) in asked {
+            let prints = self.0.entry(name.clone()).or_default();
+            for print in [print(sent), print(&fields::value(got, name))] {
+                prints.retain(|kept| *kept != print);
+                prints.push_back(print);
+            }
+            while prints.len() > MEMORY {
+                prints.pop_front();
+            }
+        }
+    }
+
+    fn knows(&self, name: &str, value: &Value) -> bool {
+        let print = print(value);
+        self.0.get(name).is_some_and(|prints| prints.contains(&print))
+    }
+}
+
+fn print(value: &Value) -> String {
+    let value = if fields::is_nothing(value) { &Value::Null } else { value };
+    let hash = digest(&SHA256, value.to_string().as_bytes());
+    hash.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What we hold of the record that an event is about.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<'a> {
+    /// As readers see it.
+    pub ours: &'a Fields,
+    /// The last state agreed with GHL; none while GHL is not known to have it.
+    pub base: Option<&'a Fields>,
+    /// When that state was the newest in GHL, as GHL said.
+    pub base_at: Option<Timestamp>,
+    /// What we wrote.
+    pub prints: &'a Prints,
+}
+
+/// What an event says: its own fields, all that it has, and when it happened.
+#[derive(Debug, Clone, Copy)]
+pub struct Told<'a> {
+    /// Null where it says that there is nothing.
+    pub fields: &'a Fields,
+    /// GHL's time of the event.
+    pub at: Option<Timestamp>,
+}
+
+/// What to do about an event.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verdict {
+    /// Nothing: it is our own write, or known otherwise.
+    Echo,
+    /// Its own fields suffice: GHL holds these values now, and the rest as before.
+    Apply(Fields),
+    /// Only GHL can tell what it holds now.
+    Pull,
+}
+
+/// What to do about an event that tells `told` of a record of which `known` is held.
+#[must_use]
+pub fn judge(told: &Told<'_>, known: &Known<'_>) -> Verdict {
+    let Some(base) = known.base else { return Verdict::Pull };
+    let news: Fields = told
+        .fields
+        .iter()
+        .filter(|(name, value)| !same(name, value, &fields::value(base, name)))
+        // It says what a write of ours, whose reply is on its way, asks for.
+        .filter(|(name, value)| {
+            let ours = fields::value(known.ours, name);
+            !same(name, value, &ours)
+        })
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    let Some(at) = told.at.filter(|_| !news.is_empty()) else {
+        return if news.is_empty() { Verdict::Echo } else { Verdict::Pull };
+    };
+    match known.base_at {
+        Some(base_at) if at < base_at => Verdict::Echo,
+        // A value that we wrote once: a late event of that write, or a person who went back to it. The values can't tell.
+        Some(_) if news.iter().any(|(name, value)| known.prints.knows(name, value)) => Verdict::Pull,
+        Some(_) => Verdict::Apply(news),
+        None => Verdict::Pull,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn of(fields: Value) -> Fields {
+        serde_json::from_value(fields).unwrap()
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    /// A record whose e-mail we wrote as `a@x.de` and then as `b@x.de`, the last time at second 100.
+    fn judged(told: Value, told_at: i64) -> Verdict {
+        let base = of(json!({"email": "b@x.de", "phone": "+491512345678", "city": "Berlin"}));
+        let mut prints = Prints::default();
+        prints.remember(&of(json!({"email": "A@x.de"})), &of(json!({"email": "a@x.de"})));
+        prints.remember(&of(json!({"email": "b@x.de"})), &base);
+        let known = Known { ours: &base, base: Some(&base), base_at: Some(at(100)), prints: &prints };
+        judge(&Told { fields: &of(told), at: Some(at(told_at)) }, &known)
+    }
+
+    #[test]
+    fn our_own_write_in_ghls_form_is_an_echo_however_late() {
+        for late in [100, 101, 9_999_999] {
+            assert_eq!(
+                judged(json!({"email": "b@x.de", "phone": "0151 2345678", "city": "Berlin"}), late),
+                Verdict::Echo
+            );
+        }
+    }
+
+    #[test]
+    fn another_field_edited_in_the_same_second_is_not_swallowed() {
+        let told = json!({"email": "b@x.de", "phone": "+491512345678", "city": "Bonn"});
+        assert_eq!(judged(told, 100), Verdict::Apply(of(json!({"city": "Bonn"}))));
+    }
+
+    #[test]
+    fn a_late_event_of_an_earlier_write_of_ours_changes_nothing() {
+        assert_eq!(judged(json!({"email": "a@x.de"}), 99), Verdict::Echo);
+    }
+
+    #[test]
+    fn a_value_of_ours_that_comes_back_later_is_asked_for() {
+        // Perhaps a person went back to it.
+        assert_eq!(judged(json!({"email": "a@x.de"}), 100), Verdict::Pull);
+    }
+
+    #[test]
+    fn a_write_whose_reply_is_on_its_way_is_known_by_what_it_asked_for() {
+        let (base, ours) = (of(json!({"email": "a@x.de"})), of(json!({"email": "B@x.de"})));
+        let prints = Prints::default();
+        let known = Known { ours: &ours, base: Some(&base), base_at: Some(at(1)), prints: &prints };
+        let told = of(json!({"email": "b@x.de"}));
+        assert_eq!(judge(&Told { fields: &told, at: Some(at(2)) }, &known), Verdict::Echo);
+    }
+
+    #[test]
+    fn an_event_without_a_time_or_of_an_unknown_record_is_asked_for() {
+        let (base, told, prints) = (of(json!({"city": "Bonn"})), of(json!({"city": "Berlin"})), Prints::default());
+        let known = Known { ours: &base, base: Some(&base), base_at: Some(at(1)), prints: &prints };
+        assert_eq!(judge(&Told { fields: &told, at: None }, &known), Verdict::Pull);
+        assert_eq!(judge(&Told { fields: &told, at: Some(at(2)) }, &Known { base: None, ..known }), Verdict::Pull);
+    }
+}

@@ -1,0 +1,249 @@
+//! A record as named values: the form in which merging, verifying and telling echoes look at it.
+//!
+//! One name is one thing that a person can edit on its own: `email`, but also `tags.vip` and `customFields.f1`, so that two people who
+//! each add a tag disagree about nothing. What GHL alone decides (ids, its dates, a name that follows from its parts) has no name
+//! here: it follows GHL without asking.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+
+use crate::records::model::{Contact, Note, Task};
+
+/// A record's values by name. What is null or an empty text has no entry: GHL tells the two and absence apart at random.
+pub type Fields = BTreeMap<String, Value>;
+
+/// A record that both sides edit.
+pub trait Record: Serialize + DeserializeOwned + Clone {
+    /// `contact`, `task` or `note`: the first part of a field's full name, as `contact.email`.
+    const NAME: &'static str;
+    /// Fields that are no one's to edit: ids, and what GHL decides.
+    const FIXED: &'static [&'static str];
+    /// Lists of texts whose order means nothing.
+    const SETS: &'static [&'static str] = &[];
+    /// Lists of `{id, value}`.
+    const KEYED: &'static [&'static str] = &[];
+
+    /// What a field reads when it is empty.
+    fn empty(name: &str) -> Value;
+
+    /// Brings up to date what follows from other fields, after they were set.
+    fn derive(&mut self, before: &Self);
+}
+
+impl Record for Contact {
+    const NAME: &'static str = "contact";
+    const FIXED: &'static [&'static str] =
+        &["id", "clientyContactId", "name", "lastActivity", "dateAdded", "dateUpdated"];
+    const SETS: &'static [&'static str] = &["tags"];
+    const KEYED: &'static [&'static str] = &["customFields"];
+
+    fn empty(_: &str) -> Value {
+        Value::Null
+    }
+
+    fn derive(&mut self, before: &Self) {
+        if (&self.first_name, &self.last_name) != (&before.first_name, &before.last_name) {
+            let parts = [&self.first_name, &self.last_name];
+            let parts: Vec<&str> = parts.into_iter().flatten().map(String::as_str).collect();
+            self.name = (!parts.is_empty()).then(|| parts.join(" "));
+        }
+    }
+}
+
+impl Record for Task {
+    const NAME: &'static str = "task";
+    const FIXED: &'static [&'static str] = &["taskId", "clientyTaskId", "contactId"];
+
+    fn empty(name: &str) -> Value {
+        match name {
+            "title" => json!(""),
+            "completed" => json!(false),
+            _ => Value::Null,
+        }
+    }
+
+    fn derive(&mut self, _: &Self) {}
+}
+
+impl Record for Note {
+    const NAME: &'static str = "note";
+    const FIXED: &'static [&'static str] = &["noteId", "clientyNoteId", "contactId", "createdAt"];
+
+    fn empty(name: &str) -> Value {
+        if name == "noteText" { json!("") } else { Value::Null }
+    }
+
+    fn derive(&mut self, _: &Self) {}
+}
+
+/// The values of `record`.
+#[must_use]
+pub fn fields<R: Record>(record: &R) -> Fields {
+    let mut fields = Fields::new();
+    for (name, value) in object(record) {
+        let name_is = |list: &[&str]| list.contains(&name.as_str());
+        if name_is(R::FIXED) {
+            continue;
+        }
+        match value {
+            Value::Array(items) if name_is(R::SETS) => {
+                let texts = items.iter().filter_map(Value::as_str);
+                fields.extend(texts.map(|text| (format!("{name}.{text}"), Value::Bool(true))));
+            }
+            Value::Array(items) if name_is(R::KEYED) => {
+                let entries = items
+                    .into_iter()
+                    .filter_map(|mut item| Some((item["id"].as_str()?.to_owned(), item["value"].take())));
+                fields.extend(entries.map(|(id, value)| (format!("{name}.{id}"), value)));
+            }
+            value => {
+                fields.insert(name, value);
+            }
+        }
+    }
+    fields.retain(|_, value| !is_nothing(value));
+    fields
+}
+
+/// `like` with the values of `wanted` instead of its own. Lists keep the order that `like` has them in, and what is new comes last.
+#[must_use]
+pub fn with_fields<R: Record>(like: &R, wanted: &Fields) -> R {
+    let mut object = object(like);
+    for (name, value) in &mut object {
+        let name_is = |list: &[&str]| list.contains(&name.as_str());
+        if name_is(R::FIXED) {
+            continue;
+        }
+        let entries = || {
+            wanted
+                .iter()
+                .filter_map(|(field, value)| Some((field.strip_prefix(name.as_str())?.strip_prefix('.')?, value)))
+        };
+        if name_is(R::SETS) {
+            let texts = entries().map(|(text, _)| text).collect();
+            *value = Value::Array(
+                in_order(value, texts, |item| item.as_str()).into_iter().map(|text| json!(text)).collect(),
+            );
+        } else if name_is(R::KEYED) {
+            let ids = in_order(value, entries().map(|(id, _)| id).collect(), |item| item["id"].as_str());
+            let item = |id: String| json!({"value": wanted.get(&format!("{name}.{id}")), "id": id});
+            *value = Value::Array(ids.into_iter().map(item).collect());
+        } else {
+            *value = wanted.get(name).cloned().unwrap_or_else(|| R::empty(name));
+        }
+    }
+    // Every value was read from a record of this type, so it fits one.
+    let mut record = serde_json::from_value(Value::Object(object)).unwrap_or_else(|_| like.clone());
+    R::derive(&mut record, like);
+    record
+}
+
+/// The values that `changed` has otherwise than `from`; null for one that it lacks.
+#[must_use]
+pub fn difference(from: &Fields, changed: &Fields) -> Fields {
+    let gone = from.keys().filter(|name| !changed.contains_key(*name)).map(|name| (name.clone(), Value::Null));
+    let set = changed.iter().filter(|(name, value)| from.get(*name) != Some(*value));
+    gone.chain(set.map(|(name, value)| (name.clone(), value.clone()))).collect()
+}
+
+/// The value of a field; null where there is none.
+#[must_use]
+pub fn value(fields: &Fields, name: &str) -> Value {
+    fields.get(name).cloned().unwrap_or_default()
+}
+
+/// Sets a field; nothing takes it away.
+pub fn set(fields: &mut Fields, name: &str, value: Value) {
+    if is_nothing(&value) {
+        fields.remove(name);
+    } else {
+        fields.insert(name.to_owned(), value);
+    }
+}
+
+/// Null and the empty text.
+#[must_use]
+pub fn is_nothing(value: &Value) -> bool {
+    value.is_null() || value.as_str() == Some("")
+}
+
+fn object<R: Record>(record: &R) -> Map<String, Value> {
+    // Structs of texts, numbers and times have no way to fail.
+    match serde_json::to_value(record) {
+        Ok(Value::Object(object)) => object,
+        _ => Map::new(),
+    }
+}
+
+fn in_order(list: &Value, wanted: Vec<&str>, id: fn(&Value) -> Option<&str>) -> Vec<String> {
+    let before: Vec<&str> = list.as_array().into_iter().flatten().filter_map(id).collect();
+    let kept = before.iter().filter(|id| wanted.contains(id));
+    let new = wanted.iter().filter(|id| !before.contains(id));
+    kept.chain(new).map(|id| (*id).to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::records::model::CustomField;
+
+    fn contact() -> Contact {
+        Contact {
+            id: "c1".to_owned(),
+            name: Some("Jane Doe".to_owned()),
+            first_name: Some("Jane".to_owned()),
+            last_name: Some("Doe".to_owned()),
+            city: Some(String::new()),
+            tags: vec!["vip".to_owned(), "new".to_owned()],
+            custom_fields: vec![CustomField { id: "f1".to_owned(), value: json!(["a"]) }],
+            ..Contact::default()
+        }
+    }
+
+    #[test]
+    fn each_tag_and_custom_field_has_a_name_and_ids_have_none() {
+        let expected = json!({
+            "firstName": "Jane", "lastName": "Doe", "tags.vip": true, "tags.new": true, "customFields.f1": ["a"],
+        });
+        assert_eq!(json!(fields(&contact())), expected);
+    }
+
+    #[test]
+    fn a_record_comes_back_with_other_values_and_the_order_it_had() {
+        let mut wanted = fields(&contact());
+        set(&mut wanted, "lastName", json!("Roe"));
+        set(&mut wanted, "firstName", Value::Null);
+        set(&mut wanted, "tags.cold", json!(true));
+        set(&mut wanted, "customFields.f0", json!(7));
+        let expected = Contact {
+            name: Some("Roe".to_owned()),
+            first_name: None,
+            last_name: Some("Roe".to_owned()),
+            city: None,
+            tags: ["vip", "new", "cold"].map(str::to_owned).into(),
+            custom_fields: [("f1", json!(["a"])), ("f0", json!(7))]
+                .map(|(id, value)| CustomField { id: id.to_owned(), value })
+                .into(),
+            ..contact()
+        };
+        assert_eq!(with_fields(&contact(), &wanted), expected);
+    }
+
+    #[test]
+    fn a_field_that_was_taken_away_is_empty_in_the_way_of_its_record() {
+        let task = Task { title: "Call".to_owned(), completed: true, body: Some("x".to_owned()), ..Task::default() };
+        assert_eq!(with_fields(&task, &Fields::new()), Task::default());
+        let note = Note { note_text: "Hi".to_owned(), user_id: Some("u".to_owned()), ..Note::default() };
+        assert_eq!(with_fields(&note, &Fields::new()), Note::default());
+    }
+
+    #[test]
+    fn a_difference_names_what_is_gone_too() {
+        let of = |value: Value| -> Fields { serde_json::from_value(value).unwrap() };
+        let change = difference(&of(json!({"a": 1, "b": 2, "c": 3})), &of(json!({"a": 1, "b": 4, "d": 5})));
+        assert_eq!(change, of(json!({"b": 4, "c": null, "d": 5})));
+    }
+}

@@ -1,0 +1,100 @@
+//! How a contact of a producer gets into GHL, with the fewest calls.
+//!
+//! `base` is what GHL is known to hold, and only what differs from it is sent, so an edit made in GHL to another field survives. Tags go
+//! by routes of their own: in an update they would replace all, and with them a tag that someone just added.
+
+use serde_json::Value;
+
+use super::fields::{Fields, difference};
+use super::same::same;
+
+/// GHL takes it with a create, and with no update.
+const ONLY_CREATED: &str = "companyName";
+
+/// What to send.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ContactPlan {
+    /// To change in one call; null takes away.
+    pub update: Fields,
+    /// Tags to add, in one call.
+    pub add_tags: Vec<String>,
+    /// Tags to take away, in one call.
+    pub remove_tags: Vec<String>,
+    /// What no call can change.
+    pub unsendable: Fields,
+}
+
+impl ContactPlan {
+    /// Calls that it takes.
+    #[must_use]
+    pub fn calls(&self) -> u32 {
+        u32::from(!self.update.is_empty())
+            + u32::from(!self.add_tags.is_empty())
+            + u32::from(!self.remove_tags.is_empty())
+    }
+
+    /// All that it asks for, in the words of [`Fields`].
+    #[must_use]
+    pub fn asked(&self) -> Fields {
+        let added = self.add_tags.iter().map(|tag| (format!("tags.{tag}"), Value::Bool(true)));
+        let removed = self.remove_tags.iter().map(|tag| (format!("tags.{tag}"), Value::Null));
+        let own = self.update.iter().chain(&self.unsendable).map(|(name, value)| (name.clone(), value.clone()));
+        own.chain(added).chain(removed).collect()
+    }
+}
+
+/// The calls that make GHL, which holds `base`, hold `wanted`.
+#[must_use]
+pub fn plan(wanted: &Fields, base: &Fields) -> ContactPlan {
+    let mut plan = ContactPlan::default();
+    for (name, value) in difference(base, wanted) {
+        if let Some(tag) = name.strip_prefix("tags.") {
+            let list = if value.is_null() { &mut plan.remove_tags } else { &mut plan.add_tags };
+            list.push(tag.to_owned());
+        } else if name == ONLY_CREATED {
+            plan.unsendable.insert(name, value);
+        } else if !same(&name, &value, base.get(&name).unwrap_or(&Value::Null)) {
+            plan.update.insert(name, value);
+        }
+    }
+    plan
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn of(fields: Value) -> Fields {
+        serde_json::from_value(fields).unwrap()
+    }
+
+    #[test]
+    fn only_what_differs_is_sent_and_tags_by_their_own_calls() {
+        let base =
+            of(json!({"email": "a@x.de", "city": "Berlin", "phone": "+491512345678", "tags.a": true, "tags.b": true}));
+        let wanted = of(
+            json!({"email": "b@x.de", "phone": "0151 2345678", "tags.b": true, "tags.c": true, "companyName": "Deo"}),
+        );
+        let plan = plan(&wanted, &base);
+        let expected = ContactPlan {
+            update: of(json!({"email": "b@x.de", "city": null})),
+            add_tags: vec!["c".to_owned()],
+            remove_tags: vec!["a".to_owned()],
+            unsendable: of(json!({"companyName": "Deo"})),
+        };
+        assert_eq!((plan.calls(), &plan), (3, &expected));
+        assert_eq!(
+            plan.asked(),
+            of(json!({"email": "b@x.de", "city": null, "tags.c": true, "tags.a": null, "companyName": "Deo"}))
+        );
+    }
+
+    #[test]
+    fn what_ghl_has_so_costs_no_call() {
+        let base = of(json!({"email": "a@x.de", "phone": "+491512345678"}));
+        assert_eq!(plan(&base, &base), ContactPlan::default());
+        assert_eq!(plan(&of(json!({"email": "A@x.de", "phone": "+491512345678"})), &base).calls(), 0);
+    }
+}

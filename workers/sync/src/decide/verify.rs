@@ -1,0 +1,119 @@
+//! What became of a write: GHL's reply compared with what was asked.
+//!
+//! GHL answers 200 and drops a field, or keeps another value. Our record then follows the reply, since writing the same again would end
+//! the same; and what was not applied is kept with the record, for a person to see.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::fields::{self, Fields};
+use super::same::same;
+
+/// How the last write of a record ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Outcome {
+    /// GHL holds what was asked, in its own form.
+    Applied,
+    /// It did what it was asked but for some fields.
+    PartlyApplied,
+    /// It did nothing.
+    Refused,
+}
+
+impl Outcome {
+    /// The label in metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::PartlyApplied => "partly_applied",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// A field that is not what was asked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Unapplied {
+    /// Its name within the record.
+    pub field: String,
+    /// What was asked; null to take it away.
+    pub sent: Value,
+    /// What GHL holds.
+    pub got: Value,
+}
+
+/// How the last write of a record ended, as it is kept with the record.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SyncState {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What was not applied.
+    #[serde(default)]
+    pub fields: Vec<Unapplied>,
+    /// GHL's words where it refused, without values.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl SyncState {
+    /// After a reply in which `unapplied` are not as asked.
+    #[must_use]
+    pub fn written(unapplied: Vec<Unapplied>, at: Timestamp) -> Self {
+        let outcome = if unapplied.is_empty() { Outcome::Applied } else { Outcome::PartlyApplied };
+        Self { outcome, fields: unapplied, reason: None, at }
+    }
+
+    /// After a refusal in these words.
+    #[must_use]
+    pub fn refused(reason: String, at: Timestamp) -> Self {
+        Self { outcome: Outcome::Refused, fields: Vec::new(), reason: Some(reason), at }
+    }
+}
+
+/// The fields of `asked` (null: taken away) that GHL, which answered with `got`, does not hold so.
+#[must_use]
+pub fn unapplied(asked: &Fields, got: &Fields) -> Vec<Unapplied> {
+    let differs = |(name, sent): &(&String, &Value)| !same(name, sent, &fields::value(got, name));
+    let told = |(name, sent): (&String, &Value)| Unapplied {
+        field: name.clone(),
+        sent: sent.clone(),
+        got: fields::value(got, name),
+    };
+    asked.iter().filter(differs).map(told).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn of(fields: Value) -> Fields {
+        serde_json::from_value(fields).unwrap()
+    }
+
+    #[test]
+    fn a_reply_in_ghls_own_form_is_applied() {
+        let asked = of(json!({"phone": "0151 2345678", "email": "A@B.de", "city": null}));
+        assert_eq!(unapplied(&asked, &of(json!({"phone": "+491512345678", "email": "a@b.de", "state": "BE"}))), []);
+    }
+
+    #[test]
+    fn what_was_dropped_or_kept_otherwise_is_told_by_field() {
+        let asked = of(json!({"companyName": "Deo", "city": null, "tags.vip": true}));
+        let got = of(json!({"city": "Berlin", "tags.vip": true}));
+        let told = |field: &str, sent, got| Unapplied { field: field.to_owned(), sent, got };
+        assert_eq!(
+            unapplied(&asked, &got),
+            [told("city", Value::Null, json!("Berlin")), told("companyName", json!("Deo"), Value::Null)]
+        );
+        assert_eq!(SyncState::written(unapplied(&asked, &got), Timestamp::UNIX_EPOCH).outcome, Outcome::PartlyApplied);
+    }
+}

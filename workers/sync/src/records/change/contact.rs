@@ -1,0 +1,157 @@
+//! Edits of contacts that producers send with their events.
+
+use super::super::contacts::{self, ContactRow, bare};
+use super::super::feed::ChangeOp;
+use super::super::merging;
+use super::super::model::Contact;
+use super::super::{RecordsError, Write};
+use super::{Act, Unapplied, refuse};
+use crate::decide::fields::{self, Fields, fields, with_fields};
+
+/// Where an event holds Clienty's id of the contact.
+const CLIENTY_ID: &str = "data.clientyContactId";
+
+/// One edit, naming its contact by GHL's id, Clienty's id, or both.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ContactChange {
+    /// What to do.
+    pub act: Act,
+    /// GHL's id; the producer's own does as well, once it is known.
+    pub contact_id: Option<String>,
+    /// The producer's own id.
+    pub clienty_id: Option<String>,
+    /// What to set.
+    pub patch: ContactPatch,
+}
+
+/// Fields of a contact to set.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ContactPatch {
+    /// By name, tags and custom fields among them; null takes one away.
+    pub fields: Fields,
+    /// All tags, where they are sent as a whole: others go.
+    pub tags: Option<Vec<String>>,
+}
+
+impl ContactPatch {
+    fn apply(&self, contact: &Contact) -> Contact {
+        let mut now = fields(contact);
+        if let Some(tags) = &self.tags {
+            now.retain(|name, _| !name.starts_with("tags."));
+            now.extend(tags.iter().map(|tag| (format!("tags.{tag}"), true.into())));
+        }
+        for (name, value) in &self.fields {
+            fields::set(&mut now, name, value.clone());
+        }
+        with_fields(contact, &now)
+    }
+}
+
+/// Applies one edit and returns the row id of the contact.
+pub(in super::super) async fn apply(
+    write: &mut Write,
+    location_id: &str,
+    change: &ContactChange,
+) -> Result<String, Unapplied> {
+    match (find(write, location_id, change).await?, &change.contact_id, &change.clienty_id) {
+        (Some(row), _, _) => edit(write, row, change).await,
+        // GHL may have it though nobody looked at it yet.
+        (None, Some(contact_id), clienty_id) => meet(write, location_id, contact_id, clienty_id.as_ref(), change).await,
+        (None, None, Some(clienty_id)) if change.act == Act::Create => {
+            create(write, location_id, clienty_id, change).await
+        }
+        (None, None, Some(_)) => refuse(CLIENTY_ID, "no contact of that id is known"),
+        (None, None, None) => refuse("contactId", "an id is needed to tell which contact is meant"),
+    }
+}
+
+async fn find(write: &mut Write, location_id: &str, change: &ContactChange) -> Result<Option<ContactRow>, Unapplied> {
+    let mut found: Option<ContactRow> = None;
+    for id in [&change.contact_id, &change.clienty_id].into_iter().flatten() {
+        let id = contacts::resolve(write.conn(), location_id, id).await?;
+        let Some(row) = contacts::find(write.conn(), location_id, &id).await? else { continue };
+        if found.as_ref().is_some_and(|found| found.row_id != row.row_id) {
+            return refuse(CLIENTY_ID, "the two ids name different contacts");
+        }
+        found = Some(row);
+    }
+    Ok(found)
+}
+
+async fn edit(write: &mut Write, mut row: ContactRow, change: &ContactChange) -> Result<String, Unapplied> {
+    let deletes = change.act == Act::Delete;
+    if !row.is_shown() {
+        let field = if change.contact_id.is_some() { "contactId" } else { CLIENTY_ID };
+        return match deletes {
+            true => Ok(row.row_id),
+            false => refuse(field, "the contact was deleted; a new one needs an id of its own"),
+        };
+    }
+    let now_ms = write.now_ms;
+    if let Some(clienty_id) = &change.clienty_id
+        && row.clienty_id.is_none()
+    {
+        contacts::save_alias(write, &row.location_id, clienty_id, &row.contact_id).await?;
+        row.clienty_id = Some(clienty_id.clone());
+    }
+    let doc = change.patch.apply(&row.doc);
+    row.edits = merging::edited(&row.edits, &row.doc, &doc, now_ms);
+    if row.is_unread() {
+        // What is taken away from a contact that was never read leaves no difference; that it was asked for must.
+        row.edits.extend(change.patch.fields.keys().map(|name| (name.clone(), now_ms)));
+    }
+    row.doc = Contact { clienty_contact_id: row.clienty_id.clone(), ..doc };
+    if deletes {
+        row.deleted_at_ms = Some(now_ms);
+    }
+    contacts::save(write, &row, true).await?;
+    write.changed.push(row.changed(if deletes { ChangeOp::Deleted } else { ChangeOp::Stored }));
+    Ok(row.row_id)
+}
+
+/// A row for a contact of GHL's that nobody looked at yet: its base is empty, and it was never synced.
+async fn meet(
+    write: &mut Write,
+    location_id: &str,
+    contact_id: &str,
+    clienty_id: Option<&String>,
+    change: &ContactChange,
+) -> Result<String, Unapplied> {
+    let mut row = bare(location_id, contact_id);
+    row.clienty_id = clienty_id.cloned();
+    row.doc.clienty_contact_id = clienty_id.cloned();
+    row.base = Some(row.doc.clone());
+    row.doc = change.patch.apply(&row.doc);
+    row.edits = change.patch.fields.keys().map(|name| (name.clone(), write.now_ms)).collect();
+    row.deleted_at_ms = (change.act == Act::Delete).then_some(write.now_ms);
+    add(write, row).await
+}
+
+async fn create(
+    write: &mut Write,
+    location_id: &str,
+    clienty_id: &String,
+    change: &ContactChange,
+) -> Result<String, Unapplied> {
+    let mut row = bare(location_id, clienty_id);
+    row.clienty_id = Some(clienty_id.clone());
+    let nobody = Contact { clienty_contact_id: Some(clienty_id.clone()), ..row.doc };
+    row.doc = change.patch.apply(&nobody);
+    let Contact { first_name, last_name, email, phone, company_name, .. } = &row.doc;
+    if [first_name, last_name, email, phone, company_name].into_iter().all(Option::is_none) {
+        return refuse("data.email", "a new contact needs a name, an e-mail, a phone or a company");
+    }
+    row.edits = merging::edited(&row.edits, &nobody, &row.doc, write.now_ms);
+    add(write, row).await
+}
+
+async fn add(write: &mut Write, row: ContactRow) -> Result<String, Unapplied> {
+    if !contacts::insert(write, &row).await? {
+        return Err(Unapplied::Failed(RecordsError::Raced));
+    }
+    if let Some(clienty_id) = &row.clienty_id {
+        contacts::save_alias(write, &row.location_id, clienty_id, &row.contact_id).await?;
+    }
+    write.changed.push(row.changed(if row.is_shown() { ChangeOp::Stored } else { ChangeOp::Deleted }));
+    Ok(row.row_id)
+}

@@ -1,0 +1,193 @@
+//! Fields that both sides edited: kept to look at, and to undo.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+use sqlx::Row;
+use sqlx::any::AnyRow;
+use uuid::Uuid;
+
+use super::change::{Unapplied, refuse};
+use super::contacts::{self, ContactRow};
+use super::entries::{self, Entry};
+use super::feed::ChangeOp;
+use super::ledger::timestamp;
+use super::merging::{self, json};
+use super::model::{Note, Task};
+use super::sql::sql;
+use super::{Page, Records, RecordsError, Write};
+use crate::decide::fields::{self, Record, fields, with_fields};
+use crate::decide::merge;
+
+/// A conflict as people look at it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KeptConflict {
+    /// UUID v7.
+    pub id: String,
+    /// GHL's location id.
+    pub location_id: String,
+    /// The contact it belongs to.
+    pub contact_id: String,
+    /// `contact`, `task` or `note`.
+    pub record: String,
+    /// Of the record; the record id of its push jobs.
+    #[serde(skip)]
+    pub row_id: String,
+    /// The field's name within the record.
+    pub field: String,
+    /// What both agreed on last; null for nothing.
+    pub base: Value,
+    /// What Clienty made of it.
+    pub ours: Value,
+    /// What GHL made of it.
+    pub theirs: Value,
+    /// `clienty` or `ghl`: whose value the record got.
+    pub winner: String,
+    /// When it was found.
+    pub found_at: Timestamp,
+    /// When a person took it back.
+    pub undone_at: Option<Timestamp>,
+}
+
+impl Records {
+    /// The conflicts of a location, newest first; of one contact where it is named.
+    ///
+    /// # Errors
+    /// [`RecordsError::Cursor`], [`RecordsError::Database`] or [`RecordsError::Corrupt`].
+    pub async fn list_conflicts(
+        &self,
+        location_id: &str,
+        contact_id: Option<&str>,
+        cursor: Option<&str>,
+        limit: i64,
+    ) -> Result<Page<KeptConflict>, RecordsError> {
+        if cursor.is_some_and(|cursor| Uuid::parse_str(cursor).is_err()) {
+            return Err(RecordsError::Cursor);
+        }
+        let mut rows = sqlx::query(sql!("list_conflicts"))
+            .bind(location_id)
+            .bind(cursor)
+            .bind(contact_id)
+            .bind(limit.saturating_add(1))
+            .fetch_all(&self.pool)
+            .await?;
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let items = rows.iter().map(conflict_of).collect::<Result<Vec<_>, _>>()?;
+        let next_cursor = items.last().filter(|_| more).map(|conflict| conflict.id.clone());
+        Ok(Page { items, next_cursor })
+    }
+
+    /// One conflict of a location.
+    ///
+    /// # Errors
+    /// [`RecordsError::Database`] or [`RecordsError::Corrupt`].
+    pub async fn conflict(&self, location_id: &str, id: &str) -> Result<Option<KeptConflict>, RecordsError> {
+        let row = sqlx::query(sql!("conflict")).bind(location_id).bind(id).fetch_optional(&self.pool).await?;
+        row.as_ref().map(conflict_of).transpose()
+    }
+}
+
+/// Keeps what a merge of the record of `row_id` had to decide.
+pub(super) async fn keep(
+    write: &mut Write,
+    location_id: &str,
+    contact_id: &str,
+    record: &str,
+    row_id: &str,
+    conflicts: &[merge::Conflict],
+) -> Result<(), RecordsError> {
+    let now_ms = write.now_ms;
+    for merge::Conflict { field, base, ours, theirs, winner } in conflicts {
+        sqlx::query(sql!("insert_conflict"))
+            .bind(Uuid::now_v7().to_string())
+            .bind(location_id)
+            .bind(contact_id)
+            .bind(record)
+            .bind(row_id)
+            .bind(field)
+            .bind(json(base))
+            .bind(json(ours))
+            .bind(json(theirs))
+            .bind(winner.as_str())
+            .bind(now_ms)
+            .execute(write.conn())
+            .await?;
+    }
+    Ok(())
+}
+
+/// Gives the record the value that lost, as an edit of now, and returns its row id: the record of the push that is owed.
+pub(super) async fn undo(write: &mut Write, location_id: &str, id: &str) -> Result<String, Unapplied> {
+    let row = sqlx::query(sql!("conflict")).bind(location_id).bind(id).fetch_optional(write.conn()).await?;
+    let Some(conflict) = row.as_ref().map(conflict_of).transpose()? else {
+        return refuse("id", "no conflict of that id is known");
+    };
+    let marked = sqlx::query(sql!("undo_conflict")).bind(write.now_ms).bind(id).execute(write.conn()).await?;
+    if marked.rows_affected() == 0 {
+        return refuse("id", "the conflict was undone before");
+    }
+    match conflict.record.as_str() {
+        Task::NAME => undo_entry::<Task>(write, &conflict).await?,
+        Note::NAME => undo_entry::<Note>(write, &conflict).await?,
+        _ => undo_contact(write, &conflict).await?,
+    }
+    Ok(conflict.row_id)
+}
+
+impl KeptConflict {
+    /// `record` with the value that lost, unless the one that won has been edited since.
+    fn taken_back<R: Record>(&self, record: &R) -> Result<R, Unapplied> {
+        let (won, lost) = if self.winner == "ghl" { (&self.theirs, &self.ours) } else { (&self.ours, &self.theirs) };
+        let mut now = fields(record);
+        if fields::value(&now, &self.field) != *won {
+            return refuse("id", "the field was edited since; edit it again instead");
+        }
+        fields::set(&mut now, &self.field, lost.clone());
+        Ok(with_fields(record, &now))
+    }
+}
+
+async fn undo_entry<E: Entry>(write: &mut Write, conflict: &KeptConflict) -> Result<(), Unapplied> {
+    let Some(row) = entries::take::<E>(write, &conflict.row_id).await?.filter(|row| !row.deleted) else {
+        return refuse("id", format!("the {} is gone", E::KIND));
+    };
+    let doc = conflict.taken_back(&row.doc)?;
+    entries::save_edit(write, &row, &doc, row.clienty_id.as_deref(), false).await?;
+    write.changed.push(row.changed(ChangeOp::Stored));
+    Ok(())
+}
+
+async fn undo_contact(write: &mut Write, conflict: &KeptConflict) -> Result<(), Unapplied> {
+    let row = contacts::take(write, &conflict.location_id, &conflict.row_id).await?;
+    let Some(mut row) = row.filter(ContactRow::is_shown) else { return refuse("id", "the contact is gone") };
+    let doc = conflict.taken_back(&row.doc)?;
+    row.edits = merging::edited(&row.edits, &row.doc, &doc, write.now_ms);
+    row.doc = doc;
+    contacts::save(write, &row, true).await?;
+    write.changed.push(row.changed(ChangeOp::Stored));
+    Ok(())
+}
+
+fn conflict_of(row: &AnyRow) -> Result<KeptConflict, RecordsError> {
+    let id: String = row.try_get("id")?;
+    let value = |column: &str| -> Result<Value, RecordsError> {
+        merging::read("conflicts", &id, Some(row.try_get::<String, _>(column)?))
+    };
+    Ok(KeptConflict {
+        location_id: row.try_get("location_id")?,
+        contact_id: row.try_get("contact_id")?,
+        record: row.try_get("record")?,
+        row_id: row.try_get("row_id")?,
+        field: row.try_get("field")?,
+        base: value("base")?,
+        ours: value("ours")?,
+        theirs: value("theirs")?,
+        winner: row.try_get("winner")?,
+        found_at: timestamp(row.try_get("found_at")?),
+        undone_at: row.try_get::<Option<i64>, _>("undone_at")?.map(timestamp),
+        id,
+    })
+}

@@ -1,0 +1,91 @@
+//! How a stored record takes in what GHL holds: the three-way merge of `decide::merge`, put to rows.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::RecordsError;
+use crate::decide::fields::{self, Fields, Record, fields, with_fields};
+use crate::decide::merge::{Conflict, Policies, Times, merge};
+use crate::decide::verify::{self, Unapplied};
+
+/// When each field that GHL does not have yet was edited here, in ms since 1970.
+pub type Edits = BTreeMap<String, i64>;
+
+/// A record after it took in another state.
+pub(super) struct Taken<R> {
+    pub(super) doc: R,
+    pub(super) edits: Edits,
+    pub(super) conflicts: Vec<Conflict>,
+}
+
+/// `ours`, which was made of `base`, together with `theirs`, GHL's state of the time `at` where that is known. What GHL alone decides is as
+/// in `theirs`.
+pub(super) fn take_in<R: Record>(
+    policies: &Policies,
+    base: &Fields,
+    ours: &R,
+    theirs: &R,
+    edits: &Edits,
+    at: Option<Timestamp>,
+) -> Taken<R> {
+    let (our_fields, their_fields) = (fields(ours), fields(theirs));
+    let times = Times { ours: Some(edits), theirs: at };
+    let merged = merge(R::NAME, base, &our_fields, &their_fields, &times, policies);
+    let owed = |name: &String| fields::value(&merged.fields, name) != fields::value(&their_fields, name);
+    let edits = edits.iter().filter(|(name, _)| owed(name)).map(|(name, at)| (name.clone(), *at)).collect();
+    Taken { doc: with_fields(theirs, &merged.fields), edits, conflicts: merged.conflicts }
+}
+
+/// A write, and what it came to.
+pub(super) struct Written {
+    /// What both sides agree on now, as far as the write goes: what was not applied counts as agreed too, so that our record follows GHL
+    /// there, and an edit of the meantime stays.
+    pub(super) agreed: Fields,
+    pub(super) unapplied: Vec<Unapplied>,
+    pub(super) got: Fields,
+}
+
+/// `asked` (null: taken away) was written to a record that GHL held as `base`, and it answered with `reply`.
+pub(super) fn written<R: Record>(base: Option<&R>, asked: &Fields, reply: &R) -> Written {
+    let mut agreed = base.map(fields).unwrap_or_default();
+    let got = fields(reply);
+    let unapplied = verify::unapplied(asked, &got);
+    for name in asked.keys() {
+        fields::set(&mut agreed, name, fields::value(&got, name));
+    }
+    for Unapplied { field, sent, got: _ } in &unapplied {
+        fields::set(&mut agreed, field, sent.clone());
+    }
+    Written { agreed, unapplied, got }
+}
+
+/// The edits after one that made `after` of `before`.
+pub(super) fn edited<R: Record>(edits: &Edits, before: &R, after: &R, now_ms: i64) -> Edits {
+    let mut edits = edits.clone();
+    edits.extend(fields::difference(&fields(before), &fields(after)).into_keys().map(|name| (name, now_ms)));
+    edits
+}
+
+/// A JSON column: none for what is empty.
+pub(super) fn column<T: Serialize + Default + PartialEq>(value: &T) -> Option<String> {
+    if *value == T::default() { None } else { serde_json::to_string(value).ok() }
+}
+
+/// The value of a JSON column.
+pub(super) fn read<T: DeserializeOwned + Default>(
+    table: &'static str,
+    row: &str,
+    text: Option<String>,
+) -> Result<T, RecordsError> {
+    let parse = |text: String| serde_json::from_str(&text).map_err(|error| RecordsError::corrupt(table, row, &error));
+    text.map_or_else(|| Ok(T::default()), parse)
+}
+
+/// A value as it is kept in a conflict.
+pub(super) fn json(value: &Value) -> String {
+    value.to_string()
+}

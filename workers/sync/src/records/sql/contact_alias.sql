@@ -1,0 +1,1 @@
+select contact_id from contact_aliases where location_id = $1 and alias = $2

@@ -1,0 +1,1 @@
+delete from contacts where location_id = $1 and row_id = $2

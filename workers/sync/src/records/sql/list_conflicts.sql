@@ -1,0 +1,8 @@
+-- Newest first, before the id $2.
+select id, location_id, contact_id, record, row_id, field, base, ours, theirs, winner, found_at, undone_at
+from conflicts
+where location_id = $1
+  and ($2 is null or id < $2)
+  and ($3 is null or contact_id = $3)
+order by id desc
+limit $4

@@ -1,0 +1,4 @@
+-- A contact that GHL does not have yet.
+select row_id
+from contacts
+where location_id = $1 and contact_id = $2 and base is null and deleted_at is null

@@ -1,0 +1,1 @@
+update contacts set sync = $1 where location_id = $2 and row_id = $3

@@ -1,0 +1,1 @@
+update entries set sync = $1 where row_id = $2
