@@ -8,7 +8,7 @@ use secrecy::ExposeSecret;
 use sync_workers::clock::Clock;
 use sync_workers::ghl;
 use sync_workers::housekeeper;
-use sync_workers::jobs::{self, Environment, Worker, Zones};
+use sync_workers::jobs::{self, CustomFields, Environment, Worker, Zones};
 use sync_workers::records::{self, Records};
 use sync_workers::sweeper;
 use sync_workers::vault::{MasterKeys, Vault};
@@ -124,6 +124,7 @@ impl App {
             interval: ghl.burst_interval,
             call_timeout: ghl.timeout,
             zones: Zones::default(),
+            fields: CustomFields::default(),
             metrics: self.metrics.jobs.clone(),
         };
         let config = PoolConfig { name: "sync".to_owned(), concurrency: self.config.worker.concurrency };

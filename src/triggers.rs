@@ -2,6 +2,7 @@
 //!
 //! Each source has its file; all end in [`sync_workers::records::Trigger`], which the ledger accepts.
 
+mod contact;
 mod event;
 mod fields;
 pub mod operation;

@@ -2,17 +2,24 @@
 
 use job_engine::Priority;
 use serde_json::{Map, Value};
-use sync_workers::records::{Act, Change, JobKind, NewEvent, NoteChange, NotePatch, TaskChange, TaskPatch, Trigger};
+use sync_workers::records::{
+    Act, Change, ContactChange, ContactPatch, JobKind, NewEvent, NoteChange, NotePatch, TaskChange, TaskPatch, Trigger,
+};
+use uuid::Uuid;
 
+use super::contact;
 use super::fields::{FieldError, Fields, kind_of};
 
 /// The name of this source in the ledger and in metrics.
 pub const SOURCE: &str = "api";
 
 /// The event types that this version handles.
-const KNOWN: [&str; 9] = [
+const KNOWN: [&str; 12] = [
     "contact.selected",
     "contact.created",
+    "contact.updated",
+    "contact.deleted",
+    "contact.tagged",
     "task.created",
     "task.updated",
     "task.completed",
@@ -21,9 +28,6 @@ const KNOWN: [&str; 9] = [
     "note.updated",
     "note.deleted",
 ];
-
-/// Types that are promised and not handled yet: refused by name, since an event that is accepted and then ignored would be lost.
-const NOT_YET: [&str; 3] = ["contact.updated", "contact.deleted", "contact.tagged"];
 
 /// Translates one event, or names every field that is wrong.
 ///
@@ -42,10 +46,11 @@ pub fn translate(event: &Value) -> Result<Trigger, Vec<FieldError>> {
     let empty = Map::new();
     let data = fields.object("data").unwrap_or(&empty);
     let mut inner = Fields::new(data, "data.");
-    let work = work(&event_type, contact_id.as_deref(), &mut fields, &mut inner);
+    let work = work(&event_type, id.as_deref(), contact_id.as_deref(), &mut fields, &mut inner);
     let mut errors = fields.finish();
-    // What else comes with a contact event is the producer's own; of tasks and notes every field is an edit.
-    if !event_type.starts_with("contact.") {
+    // What comes with an event that fetches is the producer's own; otherwise every field is an edit.
+    let fetches = matches!(work, Some((JobKind::PullContact, ..)) | None) && event_type.starts_with("contact.");
+    if !fetches || inner.has_mistakes() {
         errors.extend(inner.finish());
     }
     match work {
@@ -61,6 +66,7 @@ pub fn translate(event: &Value) -> Result<Trigger, Vec<FieldError>> {
 /// What an event of this type asks for; nothing where its fields do not say.
 fn work(
     event_type: &str,
+    event_id: Option<&str>,
     contact_id: Option<&str>,
     fields: &mut Fields<'_>,
     data: &mut Fields<'_>,
@@ -71,15 +77,13 @@ fn work(
             let record_id = required(contact_id, fields)?;
             Some((JobKind::PullContact, Priority::Interactive, Change::None { record_id }))
         }
-        "contact.created" => {
-            let Some(record_id) = contact_id else {
-                fields.refuse(
-                    "contactId",
-                    "is missing; this version pulls contacts that GHL has, and creates none there",
-                );
-                return None;
-            };
-            Some((JobKind::PullContact, Priority::Realtime, Change::None { record_id: record_id.to_owned() }))
+        "contact.created" if contact_id.is_some() => {
+            let record_id = required(contact_id, fields)?;
+            Some((JobKind::PullContact, Priority::Realtime, Change::None { record_id }))
+        }
+        "contact.created" | "contact.updated" | "contact.deleted" | "contact.tagged" => {
+            let change = contact(event_type, event_id, contact_id, fields, data);
+            Some((JobKind::PushContact, Priority::Realtime, Change::Contact(change)))
         }
         "task.created" | "task.updated" | "task.completed" | "task.deleted" => {
             let change = task(event_type, contact_id, fields, data);
@@ -90,15 +94,34 @@ fn work(
             Some((JobKind::PushNote, Priority::Realtime, Change::Note(change)))
         }
         "" => None,
-        later if NOT_YET.contains(&later) => {
-            fields.refuse("type", format!("{later} is not handled by this version; nothing was stored"));
-            None
-        }
         _ => {
             fields.refuse("type", format!("is not known; known are {}", KNOWN.join(", ")));
             None
         }
     }
+}
+
+fn contact(
+    event_type: &str,
+    event_id: Option<&str>,
+    contact_id: Option<&str>,
+    fields: &mut Fields<'_>,
+    data: &mut Fields<'_>,
+) -> ContactChange {
+    let act = act(event_type);
+    let mut clienty_id = data.text("clientyContactId");
+    if act == Act::Create && clienty_id.is_none() {
+        // The event's own id keeps a repetition from making a second one as well.
+        clienty_id = Some(event_id.map_or_else(|| Uuid::new_v4().to_string(), str::to_owned));
+    } else if act != Act::Create && contact_id.is_none() && clienty_id.is_none() && !fields.has_mistake("contactId") {
+        fields.refuse("contactId", "is missing; send it or data.clientyContactId");
+    }
+    let patch = match act {
+        Act::Delete => ContactPatch::default(),
+        Act::Edit if event_type == "contact.tagged" => contact::tagged(data),
+        Act::Create | Act::Edit => contact::patch(data),
+    };
+    ContactChange { act, contact_id: contact_id.map(str::to_owned), clienty_id, patch }
 }
 
 fn task(event_type: &str, contact_id: Option<&str>, fields: &mut Fields<'_>, data: &mut Fields<'_>) -> TaskChange {
@@ -215,8 +238,37 @@ mod tests {
     }
 
     #[test]
-    fn an_event_that_cannot_be_handled_yet_is_refused_and_not_lost() {
-        assert_eq!(faults(json!({"type": "contact.updated", "locationId": "L", "contactId": "C"})), ["type"]);
-        assert_eq!(faults(json!({"type": "contact.created", "locationId": "L"})), ["contactId"]);
+    fn edits_of_a_contact_are_pushed() {
+        let event = json!({"type": "contact.updated", "locationId": "L", "contactId": "C", "data": {"city": null}});
+        let trigger = translate(&event).unwrap();
+        assert_eq!(trigger.kind, JobKind::PushContact);
+        let Change::Contact(change) = trigger.change else { panic!("a contact") };
+        assert_eq!((change.act, json!(change.patch.fields)), (Act::Edit, json!({"city": null})));
+
+        let tagged = json!({"type": "contact.tagged", "locationId": "L", "contactId": "C", "data": {"tags": ["VIP"], "removeTags": ["New"]}});
+        let Change::Contact(change) = translate(&tagged).unwrap().change else { panic!("a contact") };
+        assert_eq!(json!(change.patch.fields), json!({"tags.vip": true, "tags.new": null}));
+    }
+
+    #[test]
+    fn a_contact_that_ghl_lacks_is_created_under_an_id_of_its_own() {
+        let created = |id: Value, data: Value| {
+            let event = json!({"id": id, "type": "contact.created", "locationId": "L", "data": data});
+            let Change::Contact(change) = translate(&event).unwrap().change else { panic!("a contact") };
+            (change.act, change.clienty_id.unwrap())
+        };
+        let named = json!({"clientyContactId": "k1", "email": "a@x.de"});
+        assert_eq!(created(json!("e1"), named), (Act::Create, "k1".to_owned()));
+        assert_eq!(created(json!("e1"), json!({"email": "a@x.de"})).1, "e1", "else the event's");
+    }
+
+    #[test]
+    fn an_edit_of_no_contact_or_of_a_field_that_none_has_is_refused() {
+        let faults_of =
+            |event_type: &str, data: Value| faults(json!({"type": event_type, "locationId": "L", "data": data}));
+        assert_eq!(faults_of("contact.deleted", json!({})), ["contactId"]);
+        assert_eq!(faults_of("contact.updated", json!({"nick": "x"})), ["contactId", "data.nick"]);
+        assert_eq!(faults_of("contact.tagged", json!({"clientyContactId": "k1"})), ["data.tags"]);
+        assert_eq!(faults_of("contact.created", json!({"email": 5})), ["data.email"]);
     }
 }

@@ -82,9 +82,19 @@ impl<'a> Fields<'a> {
         self.object.get(name).is_some_and(Value::is_null)
     }
 
+    /// Whether the field is there, null or not.
+    pub fn has(&self, name: &str) -> bool {
+        self.object.contains_key(name)
+    }
+
     /// Whether a mistake in the field `name` has been noted.
     pub fn has_mistake(&self, name: &str) -> bool {
         self.errors.iter().any(|error| error.field == format!("{}{name}", self.path))
+    }
+
+    /// Whether any mistake has been noted.
+    pub fn has_mistakes(&self) -> bool {
+        !self.errors.is_empty()
     }
 
     /// The mistakes, among them every field that nobody asked for.
@@ -105,7 +115,13 @@ impl<'a> Fields<'a> {
         value.unwrap_or_default()
     }
 
-    fn read<T>(&mut self, name: &'static str, expected: &str, read: impl FnOnce(&'a Value) -> Option<T>) -> Option<T> {
+    /// What `read` makes of the field, which may be absent or null.
+    pub(super) fn read<T>(
+        &mut self,
+        name: &'static str,
+        expected: &str,
+        read: impl FnOnce(&'a Value) -> Option<T>,
+    ) -> Option<T> {
         self.asked.push(name);
         let value = self.object.get(name).filter(|value| !value.is_null())?;
         let read = read(value);

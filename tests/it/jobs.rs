@@ -1,5 +1,6 @@
 //! What the jobs promise, shown on real parts in one process against the sandbox.
 
+mod contacts;
 mod failures;
 mod lost_creates;
 mod on_postgres;

@@ -35,6 +35,10 @@ const SEED: u64 = 42;
 /// Calls of the simulated GHL, by the names under which it counts them.
 pub(crate) mod call {
     pub(crate) const GET_CONTACT: &str = "GET /contacts/{contactId}";
+    pub(crate) const UPDATE_CONTACT: &str = "PUT /contacts/{contactId}";
+    pub(crate) const DELETE_CONTACT: &str = "DELETE /contacts/{contactId}";
+    pub(crate) const ADD_TAGS: &str = "POST /contacts/{contactId}/tags";
+    pub(crate) const REMOVE_TAGS: &str = "DELETE /contacts/{contactId}/tags";
     pub(crate) const LIST_TASKS: &str = "GET /contacts/{contactId}/tasks";
     pub(crate) const CREATE_TASK: &str = "POST /contacts/{contactId}/tasks";
     pub(crate) const UPDATE_TASK: &str = "PUT /contacts/{contactId}/tasks/{taskId}";

@@ -20,6 +20,7 @@ use crate::vault::Vault;
 
 mod call_operation;
 mod conclude;
+mod custom_fields;
 mod error;
 mod metrics;
 mod pull_contact;
@@ -30,6 +31,7 @@ mod push_task;
 mod refresh_location;
 mod zones;
 
+pub use custom_fields::CustomFields;
 pub use error::JobError;
 pub use metrics::JobMetrics;
 pub use zones::Zones;
@@ -58,6 +60,8 @@ pub struct Environment {
     pub call_timeout: Duration,
     /// The time zones of locations.
     pub zones: Zones,
+    /// The custom fields of locations.
+    pub fields: CustomFields,
     /// What is counted.
     pub metrics: JobMetrics,
 }

@@ -179,6 +179,12 @@ impl Records {
         Ok(())
     }
 
+    /// Who wins where both sides edited a field.
+    #[must_use]
+    pub fn policies(&self) -> &Policies {
+        &self.policies
+    }
+
     /// Whether the records are a file that only the processes of one machine can share.
     #[must_use]
     pub fn is_sqlite(&self) -> bool {

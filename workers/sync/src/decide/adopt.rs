@@ -9,9 +9,11 @@ use std::collections::HashSet;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use super::same::same_text;
-use crate::records::model::{Note, Task};
+use super::fields::{self, fields};
+use super::same::{same, same_text};
+use crate::records::model::{Contact, Note, Task};
 
 /// What the create of a task sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,6 +70,20 @@ impl NoteFingerprint {
     pub fn fits(&self, remote: &Note) -> bool {
         same_text(&self.note_text, &remote.note_text)
     }
+}
+
+/// Whether `remote` holds all that the create of `sent` sent. It may hold more: GHL adds a country, and a person whatever they like.
+#[must_use]
+pub fn fits_contact(sent: &Contact, remote: &Contact) -> bool {
+    let held = fields(remote);
+    fields(sent).iter().all(|(name, value)| {
+        // Lists of contacts show no time zone, and no name as it was typed.
+        name == "timezone" || same(name, &lower(value), &lower(&fields::value(&held, name)))
+    })
+}
+
+fn lower(value: &Value) -> Value {
+    value.as_str().map_or_else(|| value.clone(), |text| text.to_lowercase().into())
 }
 
 /// The GHL id of the lost task among `remote`, the tasks of its contact; `linked` are the ids that rows already have.
@@ -175,6 +191,27 @@ mod tests {
         ];
         assert_eq!(lost_note(&lost, &remote, &linked(&[])), Some("n2"));
         assert_eq!(lost_note(&lost, &remote, &linked(&["n2"])), Some("n3"));
+    }
+
+    #[test]
+    fn a_contact_is_known_by_all_that_was_sent_whatever_else_it_has() {
+        let sent = Contact {
+            first_name: Some("Jane".to_owned()),
+            phone: Some("0151 2345678".to_owned()),
+            tags: vec!["vip".to_owned()],
+            ..Contact::default()
+        };
+        let remote = Contact {
+            id: "c1".to_owned(),
+            first_name: Some("jane".to_owned()),
+            phone: Some("+491512345678".to_owned()),
+            country: Some("DE".to_owned()),
+            tags: vec!["vip".to_owned(), "new".to_owned()],
+            ..Contact::default()
+        };
+        assert!(fits_contact(&sent, &remote));
+        assert!(!fits_contact(&sent, &Contact { tags: vec![], ..remote.clone() }));
+        assert!(!fits_contact(&sent, &Contact { first_name: None, ..remote }));
     }
 
     #[test]

@@ -128,8 +128,11 @@ pub fn with_fields<R: Record>(like: &R, wanted: &Fields) -> R {
                 in_order(value, texts, |item| item.as_str()).into_iter().map(|text| json!(text)).collect(),
             );
         } else if name_is(R::KEYED) {
-            let ids = in_order(value, entries().map(|(id, _)| id).collect(), |item| item["id"].as_str());
-            let item = |id: String| json!({"value": wanted.get(&format!("{name}.{id}")), "id": id});
+            // One without a value is there, though nothing can be said of it.
+            let empty = value.as_array().into_iter().flatten().filter(|item| is_nothing(&item["value"]));
+            let ids = entries().map(|(id, _)| id).chain(empty.filter_map(|item| item["id"].as_str())).collect();
+            let ids = in_order(value, ids, |item| item["id"].as_str());
+            let item = |id: String| json!({"value": self::value(wanted, &format!("{name}.{id}")), "id": id});
             *value = Value::Array(ids.into_iter().map(item).collect());
         } else {
             *value = wanted.get(name).cloned().unwrap_or_else(|| R::empty(name));

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::fields::{Fields, difference};
 use super::same::same;
+use crate::records::model::is_key;
 
 /// GHL takes it with a create, and with no update.
 const ONLY_CREATED: &str = "companyName";
@@ -20,7 +21,7 @@ pub struct ContactPlan {
     pub add_tags: Vec<String>,
     /// Tags to take away, in one call.
     pub remove_tags: Vec<String>,
-    /// What no call can change.
+    /// What no call can change: a company, a custom field that the location does not have.
     pub unsendable: Fields,
 }
 
@@ -51,7 +52,7 @@ pub fn plan(wanted: &Fields, base: &Fields) -> ContactPlan {
         if let Some(tag) = name.strip_prefix("tags.") {
             let list = if value.is_null() { &mut plan.remove_tags } else { &mut plan.add_tags };
             list.push(tag.to_owned());
-        } else if name == ONLY_CREATED {
+        } else if name == ONLY_CREATED || name.strip_prefix("customFields.").is_some_and(is_key) {
             plan.unsendable.insert(name, value);
         } else if !same(&name, &value, base.get(&name).unwrap_or(&Value::Null)) {
             plan.update.insert(name, value);

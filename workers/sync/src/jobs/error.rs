@@ -54,6 +54,12 @@ pub enum JobError {
     /// The run has got on and needs the permits of another one for the rest.
     #[error("more calls are needed than one run has permits for")]
     OneMoreRun,
+    /// A task or note of a contact that GHL is yet to get.
+    #[error("its contact is not in GHL yet: it waits for the contact's own job")]
+    AwaitsContact {
+        /// Until it is worth another look.
+        wait: Duration,
+    },
     /// GHL does not have what an earlier run created, but may have it in a moment; creating it now could make it twice.
     #[error("a create of an earlier run may still arrive")]
     MayStillArrive {

@@ -7,6 +7,8 @@ use std::time::Duration;
 use job_engine::{Job, Verdict};
 use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry};
 
+use crate::decide::verify::Outcome;
+
 /// Seconds; a job is a few calls of tens or hundreds of milliseconds.
 const DURATION_BUCKETS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
 /// Seconds; an import waits for hours.
@@ -18,6 +20,7 @@ pub struct JobMetrics {
     ended: IntCounterVec,
     duration: HistogramVec,
     wait: HistogramVec,
+    writes: IntCounterVec,
     /// Without labels; a vector, so that it is absent until GHL has told.
     daily_remaining: IntGaugeVec,
     daily_by_location: Arc<Mutex<HashMap<String, u32>>>,
@@ -32,20 +35,28 @@ impl JobMetrics {
         let outcome = Opts::new("clienty_jobs_total", "Runs of jobs by outcome");
         let duration = HistogramOpts::new("clienty_job_duration_seconds", "How long runs took");
         let wait = HistogramOpts::new("clienty_job_wait_seconds", "From the first push to the claim, in queue time");
+        let writes =
+            Opts::new("clienty_writes_total", "Writes to GHL by what its reply, compared with what was asked, says");
         let daily =
             Opts::new("clienty_quota_daily_remaining", "Calls left today, as GHL tells, of the neediest location");
         let metrics = Self {
             ended: IntCounterVec::new(outcome, &["kind", "outcome"])?,
             duration: HistogramVec::new(duration.buckets(DURATION_BUCKETS.to_vec()), &["kind"])?,
             wait: HistogramVec::new(wait.buckets(WAIT_BUCKETS.to_vec()), &["kind", "priority"])?,
+            writes: IntCounterVec::new(writes, &["record", "outcome"])?,
             daily_remaining: IntGaugeVec::new(daily, &[])?,
             daily_by_location: Arc::default(),
         };
         registry.register(Box::new(metrics.ended.clone()))?;
         registry.register(Box::new(metrics.duration.clone()))?;
         registry.register(Box::new(metrics.wait.clone()))?;
+        registry.register(Box::new(metrics.writes.clone()))?;
         registry.register(Box::new(metrics.daily_remaining.clone()))?;
         Ok(metrics)
+    }
+
+    pub(super) fn written(&self, record: &str, outcome: Outcome) {
+        self.writes.with_label_values(&[record, outcome.as_str()]).inc();
     }
 
     pub(super) fn ended(&self, job: &Job, verdict: &Verdict, took: Duration, daily_remaining: Option<u32>) {

@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use super::{JobError, Task};
+use crate::decide::verify::SyncState;
 use crate::ghl::{self, GhlError, Subject};
 use crate::records::{Entry, EntryRow};
 
@@ -49,17 +50,40 @@ pub(super) async fn run<E: Push>(task: &Task<'_>) -> Result<(), JobError> {
     let pushed = match records.entry::<E>(task.record()).await? {
         // A pull found it gone from GHL, and nothing of it is left.
         None => None,
-        Some(row) => Some((push(task, &row).await?, row)),
+        Some(row) => match push(task, &row).await {
+            Ok(outcome) => Some((outcome, row)),
+            Err(error) => return Err(kept::<E>(task, &row.row_id, error).await),
+        },
     };
     let mut tx = records.begin(&task.run).await?;
     match pushed {
         None | Some((Outcome::Unchanged, _)) => {}
-        Some((Outcome::Holds { id, entry }, row)) => tx.pushed(&row, &id, &entry).await?,
+        Some((Outcome::Holds { id, entry }, row)) => {
+            let (state, settled) = tx.pushed(&row, &id, &entry).await?;
+            task.environment.metrics.written(E::KIND, state.outcome);
+            if !settled {
+                // A pull or a producer changed it during the call.
+                tx.keep_open().await?;
+                return Err(JobError::OneMoreRun);
+            }
+        }
         Some((Outcome::Nothing, row)) => tx.removed(&row).await?,
         Some((Outcome::ContactGone, row)) => tx.mark_contact_gone(&row.contact_id).await?,
     }
     tx.close_run(&[]).await?;
     Ok(())
+}
+
+/// The error, after what GHL refuses for good was kept with the row, for whoever looks at it.
+async fn kept<E: Push>(task: &Task<'_>, row_id: &str, error: JobError) -> JobError {
+    if let JobError::Ghl(GhlError::Invalid { .. }) = error {
+        let state = SyncState::refused(error.to_string(), task.environment.clock.now());
+        task.environment.metrics.written(E::KIND, state.outcome);
+        if let Err(error) = task.environment.records.refuse_entry(row_id, &state).await {
+            return error.into();
+        }
+    }
+    error
 }
 
 async fn push<E: Push>(task: &Task<'_>, row: &EntryRow<E>) -> Result<Outcome<E>, JobError> {
@@ -98,6 +122,9 @@ async fn create<E: Push>(task: &Task<'_>, row: &EntryRow<E>) -> Result<Outcome<E
     }
     row.doc.check()?;
     let records = &task.environment.records;
+    if records.is_pending(&row.location_id, &row.contact_id).await? {
+        return Err(JobError::AwaitsContact { wait: until_its_contact_is_worth_a_look(task) });
+    }
     records.set_intent(&task.run, &row.row_id, Some(&row.doc)).await?;
     match row.doc.create(task.ghl(), &row.contact_id).await {
         Ok(entry) => match entry.ghl_id().map(str::to_owned) {
@@ -144,12 +171,21 @@ async fn settle_announcement<E: Push>(task: &Task<'_>, row: &EntryRow<E>, announ
     Ok(())
 }
 
+/// The longer it has waited, the longer it goes on to: the contact may be one that GHL refuses, until a person sees to it.
+fn until_its_contact_is_worth_a_look(task: &Task<'_>) -> Duration {
+    let waited = task.environment.clock.now_ms().saturating_sub(task.run.created_at_ms);
+    Duration::from_millis(u64::try_from(waited).unwrap_or(0) / 2).clamp(SOON, LATER)
+}
+
+const SOON: Duration = Duration::from_millis(500);
+const LATER: Duration = Duration::from_secs(60);
+
 /// How long after its announcement a create may still take effect, where nobody waits for its answer any more. GHL answers within seconds;
 /// and the jobs of a dead worker, whose lease lasts 12 s, are to be done within 30.
 const STRAGGLER: Duration = Duration::from_secs(20);
 
 /// How long a create that was announced at `intent_at_ms` may still take effect: that it is not there before proves nothing.
-fn until_it_cannot_arrive(task: &Task<'_>, intent_at_ms: Option<i64>) -> Duration {
+pub(super) fn until_it_cannot_arrive(task: &Task<'_>, intent_at_ms: Option<i64>) -> Duration {
     let Some(announced) = intent_at_ms else { return Duration::ZERO };
     let gone_by = u64::try_from(task.environment.clock.now_ms().saturating_sub(announced)).unwrap_or(0);
     task.environment.call_timeout.min(STRAGGLER).saturating_sub(Duration::from_millis(gone_by))

@@ -6,16 +6,15 @@
 //!
 //! A contact that a producer edits before it was ever pulled has an empty base and was never synced: the push reads it first.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
 use super::conflicts;
 use super::feed::{ChangeOp, Changed};
-use super::job::JobKey;
 use super::merging::{self, Edits, Taken, Written, column};
-use super::model::Contact;
+use super::model::{Contact, CustomField, is_key};
 use super::runs::Tx;
 use super::sql::sql;
 use super::{Records, RecordsError, Run, Write};
@@ -91,6 +90,12 @@ impl ContactRow {
             Some(base) => self.is_shown() && !self.is_unread() && fields(base) == fields(&self.doc),
             None => !self.is_shown() && self.intent.is_none(),
         }
+    }
+
+    /// The keys of custom fields whose ids are not known yet.
+    #[must_use]
+    pub fn unresolved(&self) -> Vec<&str> {
+        self.doc.custom_fields.iter().map(|field| field.id.as_str()).filter(|id| is_key(id)).collect()
     }
 
     pub(super) fn changed(&self, op: ChangeOp) -> Changed {
@@ -172,21 +177,7 @@ impl Records {
     /// # Errors
     /// [`RecordsError::LostRun`] when it does not, or the row is gone: nothing may be sent then.
     pub async fn set_contact_intent(&self, run: &Run, sent: Option<&Contact>) -> Result<(), RecordsError> {
-        let JobKey { kind, location_id, record_id } = &run.key;
-        let intent = sent.map(document);
-        self.announce(run, async |connection, at_ms| {
-            sqlx::query(sql!("set_contact_intent"))
-                .bind(intent.clone())
-                .bind(intent.as_ref().map(|_| at_ms))
-                .bind(record_id)
-                .bind(kind)
-                .bind(location_id)
-                .bind(record_id)
-                .bind(run.epoch)
-                .execute(connection)
-                .await
-        })
-        .await
+        self.announce(sql!("set_contact_intent"), run, &run.key.record_id, sent.map(document)).await
     }
 
     /// Keeps with the contact that GHL refused to write it, and why.
@@ -203,7 +194,7 @@ impl Records {
 
 impl Tx {
     /// GHL did what `reply` says. Readers see GHL's form of it, unless they edited it since: then the edit stays and its own job will push it.
-    /// What became of the write, where the contact is still there.
+    /// How the write ended and whether nothing more is owed, where the contact is still there.
     ///
     /// # Errors
     /// [`RecordsError::Database`] or [`RecordsError::Corrupt`].
@@ -211,7 +202,7 @@ impl Tx {
         &mut self,
         row_id: &str,
         reply: &ContactReply,
-    ) -> Result<Option<SyncState>, RecordsError> {
+    ) -> Result<Option<(SyncState, bool)>, RecordsError> {
         let location_id = self.run.key.location_id.clone();
         let Some(row) = take(&mut self.write, &location_id, row_id).await? else { return Ok(None) };
         let state = self.write_down(row, reply).await?;
@@ -298,6 +289,33 @@ impl Tx {
         Ok(Some(row_id))
     }
 
+    /// Names custom fields by the ids of their definitions, which are told by key.
+    ///
+    /// # Errors
+    /// [`RecordsError::Database`] or [`RecordsError::Corrupt`].
+    pub async fn name_custom_fields(
+        &mut self,
+        row_id: &str,
+        ids: &HashMap<String, String>,
+    ) -> Result<(), RecordsError> {
+        let location_id = self.run.key.location_id.clone();
+        let Some(mut row) = take(&mut self.write, &location_id, row_id).await? else { return Ok(()) };
+        let (keyed, mut kept): (Vec<_>, Vec<_>) =
+            row.doc.custom_fields.into_iter().partition(|field| ids.contains_key(&field.id));
+        for CustomField { id: key, value } in keyed {
+            let Some(id) = ids.get(&key) else { continue };
+            if let Some(at) = row.edits.remove(&format!("customFields.{key}")) {
+                row.edits.insert(format!("customFields.{id}"), at);
+            }
+            match kept.iter_mut().find(|field| field.id == *id) {
+                Some(field) => field.value = value,
+                None => kept.push(CustomField { id: id.clone(), value }),
+            }
+        }
+        row.doc.custom_fields = kept;
+        save(&mut self.write, &row, false).await
+    }
+
     async fn move_to(&mut self, location_id: &str, old_id: &str, new_id: &str) -> Result<(), RecordsError> {
         for text in [sql!("move_aliases"), sql!("move_entries"), sql!("move_conflicts")] {
             sqlx::query(text).bind(new_id).bind(location_id).bind(old_id).execute(self.write.conn()).await?;
@@ -305,7 +323,11 @@ impl Tx {
         save_alias(&mut self.write, location_id, old_id, new_id).await
     }
 
-    async fn write_down(&mut self, mut row: ContactRow, reply: &ContactReply) -> Result<SyncState, RecordsError> {
+    async fn write_down(
+        &mut self,
+        mut row: ContactRow,
+        reply: &ContactReply,
+    ) -> Result<(SyncState, bool), RecordsError> {
         let ContactReply { asked, contact } = reply;
         let theirs = row.with_ids_of(contact);
         let Written { agreed, unapplied, got } = merging::written(row.base.as_ref(), asked, &theirs);
@@ -321,7 +343,7 @@ impl Tx {
         row.synced_at_ms = self.write.now_ms;
         save(&mut self.write, &row, true).await?;
         self.write.changed.push(row.changed(if row.is_shown() { ChangeOp::Stored } else { ChangeOp::Deleted }));
-        Ok(state)
+        Ok((state, row.is_settled()))
     }
 }
 

@@ -9,7 +9,7 @@
 
 use std::collections::HashSet;
 
-use sqlx::any::{AnyQueryResult, AnyRow};
+use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
 use super::change::{NotePatch, TaskPatch};
@@ -181,36 +181,34 @@ impl Records {
     /// # Errors
     /// [`RecordsError::LostRun`] when it does not, or the row is gone: nothing may be sent then.
     pub async fn set_intent<E: Entry>(&self, run: &Run, row_id: &str, sent: Option<&E>) -> Result<(), RecordsError> {
+        self.announce(sql!("set_intent"), run, row_id, sent.map(text_of)).await
+    }
+
+    /// Writes an intent by the statement `text`. A create whose announcement is older than it looks would be given up for not arrived while it
+    /// still can: so the time is read with the connection in hand, and one that was long in writing is written anew.
+    pub(super) async fn announce(
+        &self,
+        text: &'static str,
+        run: &Run,
+        row_id: &str,
+        intent: Option<String>,
+    ) -> Result<(), RecordsError> {
         let JobKey { kind, location_id, record_id } = &run.key;
-        let intent = sent.map(text_of);
-        self.announce(run, async |connection, at_ms| {
-            sqlx::query(sql!("set_intent"))
-                .bind(intent.clone())
+        loop {
+            let _gate = self.gate().await;
+            let mut connection = self.pool.acquire().await?;
+            let at_ms = self.clock.now_ms();
+            let kept = sqlx::query(text)
+                .bind(intent.as_deref())
                 .bind(intent.as_ref().map(|_| at_ms))
                 .bind(row_id)
                 .bind(kind)
                 .bind(location_id)
                 .bind(record_id)
                 .bind(run.epoch)
-                .execute(connection)
-                .await
-        })
-        .await
-    }
-
-    /// Writes an intent by `set`, which is told the time. A create whose announcement is older than it looks would be given up for not
-    /// arrived while it still can: so the time is read with the connection in hand, and one that was long in writing is
-    /// written anew.
-    pub(super) async fn announce(
-        &self,
-        run: &Run,
-        set: impl AsyncFn(&mut AnyConnection, i64) -> Result<AnyQueryResult, sqlx::Error>,
-    ) -> Result<(), RecordsError> {
-        loop {
-            let _gate = self.gate().await;
-            let mut connection = self.pool.acquire().await?;
-            let at_ms = self.clock.now_ms();
-            if set(&mut connection, at_ms).await?.rows_affected() == 0 {
+                .execute(&mut *connection)
+                .await?;
+            if kept.rows_affected() == 0 {
                 return Err(RecordsError::LostRun(run.key.clone()));
             }
             if self.clock.now_ms().saturating_sub(at_ms) <= FRESH_MS {
@@ -254,6 +252,8 @@ impl Tx {
     /// GHL has `row` under `ghl_id` and answered with `base` to what was sent. Readers see the answer, unless the row was edited since
     /// it was read: then the edit stays and its own job will push it. Closes the intent.
     ///
+    /// How it ended, and whether nothing more is owed.
+    ///
     /// A pull may have met the new entry first and made a row of its own; that one is removed.
     ///
     /// # Errors
@@ -263,7 +263,7 @@ impl Tx {
         row: &EntryRow<E>,
         ghl_id: &str,
         base: &E,
-    ) -> Result<SyncState, RecordsError> {
+    ) -> Result<(SyncState, bool), RecordsError> {
         let asked = difference(&row.base.as_ref().map(fields).unwrap_or_default(), &fields(&row.doc));
         self.link(row, ghl_id, base, row.base.as_ref(), &asked).await
     }
@@ -278,7 +278,7 @@ impl Tx {
         row: &EntryRow<E>,
         ghl_id: &str,
         base: &E,
-    ) -> Result<SyncState, RecordsError> {
+    ) -> Result<(SyncState, bool), RecordsError> {
         // Nothing was asked by this run; what GHL holds otherwise than the intent was edited there since.
         self.link(row, ghl_id, base, row.intent.as_ref(), &Fields::new()).await
     }
@@ -291,7 +291,7 @@ impl Tx {
         base: &E,
         before: Option<&E>,
         asked: &Fields,
-    ) -> Result<SyncState, RecordsError> {
+    ) -> Result<(SyncState, bool), RecordsError> {
         let other = find_by_ghl_id::<E>(self.write.conn(), &row.location_id, ghl_id).await?;
         if let Some(other) = other.filter(|other| other.row_id != row.row_id) {
             if other.clienty_id.is_some() {
@@ -306,7 +306,7 @@ impl Tx {
         let Written { agreed, unapplied, got } = merging::written(before, asked, base);
         let now_ms = self.write.now_ms;
         let state = SyncState::written(unapplied, timestamp(now_ms));
-        let Some(mut now) = take::<E>(&mut self.write, &row.row_id).await? else { return Ok(state) };
+        let Some(mut now) = take::<E>(&mut self.write, &row.row_id).await? else { return Ok((state, true)) };
         let policies = self.write.policies.clone();
         let Taken { doc, edits, conflicts } = merging::take_in(&policies, &agreed, &now.doc, base, &now.edits, None);
         conflicts::keep(&mut self.write, &now.location_id, &now.contact_id, E::KIND, &now.row_id, &conflicts).await?;
@@ -322,9 +322,11 @@ impl Tx {
             .bind(serde_json::to_string(&state).ok())
             .execute(self.write.conn())
             .await?;
-        let linked = EntryRow { ghl_id: Some(ghl_id.to_owned()), ..now };
+        let mut linked = EntryRow { ghl_id: Some(ghl_id.to_owned()), doc, ..now };
+        linked.base = Some(linked.with_ids_of(base));
+        linked.doc = linked.with_ids_of(&linked.doc);
         self.write.changed.push(linked.changed(if linked.deleted { ChangeOp::Deleted } else { ChangeOp::Stored }));
-        Ok(state)
+        Ok((state, linked.is_settled()))
     }
 
     /// GHL no longer has `row`: readers do not see it either, and nothing is owed.

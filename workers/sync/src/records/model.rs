@@ -44,13 +44,19 @@ pub struct Contact {
     pub date_updated: Option<Timestamp>,
 }
 
-/// One custom field of a contact: GHL's field id and whatever value the account keeps in it.
+/// One custom field of a contact: GHL's field id (its key, until a push has looked up the id) and whatever value the account keeps in it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CustomField {
     pub id: String,
     /// A string, number, array or object, as GHL sent it.
     pub value: Value,
+}
+
+/// Whether a custom field is named by its key (`contact.pincode`), as producers do, and not by the id of its definition.
+#[must_use]
+pub fn is_key(id: &str) -> bool {
+    id.starts_with("contact.")
 }
 
 /// Something to do for a contact. At least one of the two ids is known.

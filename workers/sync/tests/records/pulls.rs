@@ -37,7 +37,11 @@ async fn a_pull_follows_what_is_settled_and_only_rebases_what_is_not(db: Db) {
     db.pull(2, &pulled("c1", &[("g1", "Call, says GHL"), ("g2", "Write, says GHL")])).await;
     assert_eq!(db.titles("c1").await, ["Call, says GHL", "Write today"]);
     let row = db.task(&edited).await;
-    assert_eq!((row.base.unwrap().title.as_str(), row.revision), ("Write, says GHL", 2));
+    assert_eq!((row.base.unwrap().title.as_str(), row.revision), ("Write, says GHL", 3));
+    assert_eq!(row.edits.keys().collect::<Vec<_>>(), ["title"]);
+    let conflict = db.records.list_conflicts(LOC, None, None, 10).await.unwrap().items.remove(0);
+    let values = [&conflict.base, &conflict.ours, &conflict.theirs].map(|value| value.as_str().unwrap());
+    assert_eq!((values, conflict.winner.as_str()), (["Write", "Write today", "Write, says GHL"], "clienty"));
 }
 
 async fn a_pull_removes_what_ghl_no_longer_has(db: Db) {

@@ -130,12 +130,12 @@ async fn meet(
 async fn create(
     write: &mut Write,
     location_id: &str,
-    clienty_id: &String,
+    clienty_id: &str,
     change: &ContactChange,
 ) -> Result<String, Unapplied> {
     let mut row = bare(location_id, clienty_id);
-    row.clienty_id = Some(clienty_id.clone());
-    let nobody = Contact { clienty_contact_id: Some(clienty_id.clone()), ..row.doc };
+    row.clienty_id = Some(clienty_id.to_owned());
+    let nobody = Contact { clienty_contact_id: Some(clienty_id.to_owned()), ..row.doc };
     row.doc = change.patch.apply(&nobody);
     let Contact { first_name, last_name, email, phone, company_name, .. } = &row.doc;
     if [first_name, last_name, email, phone, company_name].into_iter().all(Option::is_none) {

@@ -1,0 +1,270 @@
+//! Contacts of a producer get into GHL, with the fewest calls, and each once.
+
+use clienty_sync::sandbox::Faults;
+use reqwest::Method;
+use serde_json::{Value, json};
+use sync_workers::records::JobState;
+
+use crate::support::test_app::{Setup, TestApp, call};
+
+/// An app that knows its first contact.
+pub(super) async fn start() -> (TestApp, String) {
+    let app = TestApp::working(Setup::impatient()).await;
+    let contact = app.contacts(&app.location().id).remove(0);
+    app.tell("contact.selected", &contact, json!({})).await;
+    app.settle().await;
+    (app, contact)
+}
+
+/// Calls that `events` about a contact take, when they wait for a worker together.
+async fn calls_of(app: &mut TestApp, contact: &str, events: &[(&str, Value)]) -> Vec<(String, u64)> {
+    app.rest().await;
+    let location = app.location().id;
+    let before = app.sandbox.stats().locations[&location].operations.clone();
+    for (event_type, data) in events {
+        app.tell(event_type, contact, data.clone()).await;
+    }
+    app.work();
+    app.settle().await;
+    let after = app.sandbox.stats().locations[&location].operations.clone();
+    let more = |(name, count): (String, u64)| {
+        let more = count - before.get(&name).copied().unwrap_or(0);
+        (more > 0).then_some((name, more))
+    };
+    after.into_iter().filter_map(more).collect()
+}
+
+fn theirs(app: &TestApp, contact: &str) -> Value {
+    let state = app.state(&app.location().id);
+    let contacts = state["contacts"].as_array().unwrap();
+    contacts.iter().find(|held| held["id"] == contact).cloned().unwrap_or_default()
+}
+
+fn those_with(app: &TestApp, field: &str, value: &str) -> Vec<Value> {
+    let state = app.state(&app.location().id);
+    state["contacts"].as_array().unwrap().iter().filter(|held| held[field] == value).cloned().collect()
+}
+
+async fn create(app: &TestApp, id: &str, mut data: Value) -> String {
+    data["clientyContactId"] = json!(id);
+    app.send(json!({"type": "contact.created", "locationId": app.location().id, "data": data})).await
+}
+
+#[tokio::test]
+async fn ten_edits_of_a_contact_are_one_call_with_what_changed_alone() {
+    let (mut app, contact) = start().await;
+    // A person edits another field, and nothing tells us.
+    app.by_hand(Method::PUT, &format!("/contacts/{contact}"), json!({"city": "Bonn"})).await;
+    let edits: Vec<_> = (0..10)
+        .map(|n| ("contact.updated", json!({"email": format!("new{n}@example.com"), "address1": "Here 1"})))
+        .collect();
+    assert_eq!(calls_of(&mut app, &contact, &edits).await, [(call::UPDATE_CONTACT.to_owned(), 1)]);
+    let held = theirs(&app, &contact);
+    assert_eq!(
+        (&held["email"], &held["address1"], &held["city"]),
+        (&json!("new9@example.com"), &json!("Here 1"), &json!("Bonn"))
+    );
+    app.assert_equal(&contact).await;
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn tags_come_and_go_one_by_one_and_those_of_others_stay() {
+    let (mut app, contact) = start().await;
+    app.by_hand(Method::POST, &format!("/contacts/{contact}/tags"), json!({"tags": ["theirs"]})).await;
+    let calls = calls_of(&mut app, &contact, &[("contact.tagged", json!({"tags": ["VIP", "Ours"]}))]).await;
+    assert_eq!(calls, [(call::ADD_TAGS.to_owned(), 1)]);
+    let calls = calls_of(&mut app, &contact, &[("contact.tagged", json!({"removeTags": ["Ours"]}))]).await;
+    assert_eq!(calls, [(call::REMOVE_TAGS.to_owned(), 1)]);
+    let tags = theirs(&app, &contact)["tags"].clone();
+    let has = |tag: &str| tags.as_array().unwrap().contains(&json!(tag));
+    assert!(has("vip") && has("theirs") && !has("ours"), "{tags}");
+    app.tell("contact.selected", &contact, json!({})).await;
+    app.settle().await;
+    app.assert_equal(&contact).await;
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_deleted_contact_is_deleted_in_ghl_once_and_its_readers_see_it_no_more() {
+    let (mut app, contact) = start().await;
+    let calls = calls_of(&mut app, &contact, &[("contact.deleted", json!({})), ("contact.deleted", json!({}))]).await;
+    assert_eq!(calls, [(call::DELETE_CONTACT.to_owned(), 1)]);
+    assert_eq!((theirs(&app, &contact), app.view(&contact).await), (Value::Null, None));
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_contact_that_nobody_looked_at_can_be_edited() {
+    let (mut app, _) = start().await;
+    let contact = app.contacts(&app.location().id).remove(1);
+    let tag = theirs(&app, &contact)["tags"].get(0).cloned();
+    let removed: Vec<_> = tag.into_iter().collect();
+    let edit = json!({"email": "blind@example.com", "removeTags": removed});
+    calls_of(&mut app, &contact, &[("contact.updated", edit)]).await;
+    let held = theirs(&app, &contact);
+    assert_eq!(held["email"], "blind@example.com");
+    assert!(removed.iter().all(|tag| !held["tags"].as_array().unwrap().contains(tag)), "{held}");
+    app.tell("contact.selected", &contact, json!({})).await;
+    app.settle().await;
+    app.assert_equal(&contact).await;
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn what_ghl_did_not_apply_is_told_with_the_contact() {
+    let (app, contact) = start().await;
+    app.tell(
+        "contact.updated",
+        &contact,
+        json!({"companyName": "Deo & Sons", "city": "Bonn", "customFields": {"no_such": 1}}),
+    )
+    .await;
+    app.settle().await;
+    let row = app.app.records.find_contact(&app.location().id, &contact).await.unwrap().unwrap();
+    let sync = serde_json::to_value(row.sync.unwrap()).unwrap();
+    assert_eq!(sync["outcome"], "partlyApplied", "{sync}");
+    let told: Vec<_> = sync["fields"].as_array().unwrap().iter().map(|one| (&one["field"], &one["sent"])).collect();
+    let expected = [(&json!("companyName"), &json!("Deo & Sons")), (&json!("customFields.contact.no_such"), &json!(1))];
+    assert_eq!(told, expected);
+    app.assert_equal(&contact).await;
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn custom_fields_are_written_by_key() {
+    let (app, contact) = start().await;
+    let location = app.location().id;
+    let fields = app.by_hand(Method::GET, &format!("/locations/{location}/customFields"), json!({})).await;
+    let text =
+        fields["customFields"].as_array().unwrap().iter().find(|field| field["dataType"] == "TEXT").unwrap().clone();
+    app.tell("contact.updated", &contact, json!({"customFields": {text["fieldKey"].as_str().unwrap(): "Seven"}})).await;
+    app.settle().await;
+    let held = theirs(&app, &contact)["customFields"].clone();
+    assert!(held.as_array().unwrap().contains(&json!({"id": text["id"], "value": "Seven"})), "{held}");
+    app.assert_equal(&contact).await;
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_created_contact_is_found_under_both_ids_with_all_that_waited_for_it() {
+    let (mut app, _) = start().await;
+    app.rest().await;
+    create(&app, "k1", json!({"firstName": "Nora", "phone": "+1 415 555 0123", "tags": ["Lead"]})).await;
+    let due = "2026-03-01T09:00:00Z";
+    app.tell("task.created", "k1", json!({"clientyTaskId": "t1", "title": "Call Nora", "dueDate": due})).await;
+    app.tell("note.created", "k1", json!({"clientyNoteId": "n1", "noteText": "Likes tea"})).await;
+    let before = app.view("k1").await.unwrap();
+    assert_eq!((&before["contact"]["id"], &before["tasks"][0]["title"]), (&json!("k1"), &json!("Call Nora")));
+    app.work();
+    app.settle().await;
+    let held = those_with(&app, "firstName", "Nora");
+    assert_eq!(held.len(), 1);
+    let id = held[0]["id"].as_str().unwrap();
+    for known_as in ["k1", id] {
+        let view = app.view(known_as).await.unwrap();
+        assert_eq!((&view["contact"]["id"], &view["contact"]["clientyContactId"]), (&json!(id), &json!("k1")));
+    }
+    assert_eq!((app.held("tasks", id).len(), app.held("notes", id).len()), (1, 1));
+    app.assert_equal(id).await;
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_contact_that_ghl_has_already_is_adopted_and_not_made_twice() {
+    let (app, contact) = start().await;
+    let email = theirs(&app, &contact)["email"].clone();
+    let job = create(&app, "k1", json!({"email": email, "address1": "Adopted 1"})).await;
+    assert_eq!(app.ended(&job).await.state, JobState::Done);
+    app.settle().await;
+    assert_eq!(those_with(&app, "email", email.as_str().unwrap()).len(), 1);
+    assert_eq!(theirs(&app, &contact)["address1"], "Adopted 1");
+    assert_eq!(app.view("k1").await.unwrap()["contact"]["id"], json!(contact));
+    app.assert_equal(&contact).await;
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_contact_is_created_once_whatever_happens_to_the_create() {
+    let (app, _) = start().await;
+    let once = Faults { writes_only: true, at_most: Some(1), hang_ms: 2_000, ..Faults::default() };
+    let faults = [
+        ("Cut After", Faults { cut_after: 1000, ..once.clone() }),
+        ("Hang After", Faults { hang_after: 1000, ..once.clone() }),
+        ("Error After", Faults { server_error_after: 1000, ..once.clone() }),
+        ("Truncated", Faults { truncate: 1000, ..once.clone() }),
+        ("Cut Before", Faults { cut: 1000, ..once.clone() }),
+        ("Error Before", Faults { server_error: 1000, ..once }),
+    ];
+    for (n, (name, faults)) in faults.into_iter().enumerate() {
+        // Some have what GHL keeps unique, and some have a name alone.
+        for with_email in [true, false] {
+            app.sandbox.set_faults(faults.clone());
+            let first = name.split(' ').next().unwrap();
+            let data = match with_email {
+                true => json!({"firstName": first, "lastName": "Mail", "email": format!("lost{n}@example.com")}),
+                false => json!({"firstName": format!("{name} only")}),
+            };
+            let job = create(&app, &format!("k{n}{with_email}"), data).await;
+            let job = app.ended(&job).await;
+            assert_eq!(job.state, JobState::Done, "{name}: {job:?}");
+            let made = match with_email {
+                true => those_with(&app, "email", &format!("lost{n}@example.com")),
+                false => those_with(&app, "firstName", &format!("{name} only")),
+            };
+            assert_eq!(made.len(), 1, "{name}, {with_email}: {job:?}");
+            app.assert_equal(made[0]["id"].as_str().unwrap()).await;
+        }
+    }
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn edits_of_both_sides_at_once_end_equal_and_what_one_side_edited_alone_stays() {
+    let (mut app, contact) = start().await;
+    app.rest().await;
+    app.by_hand(Method::PUT, &format!("/contacts/{contact}"), json!({"city": "Bonn", "state": "NW"})).await;
+    app.tell("contact.selected", &contact, json!({})).await;
+    app.work();
+    app.settle().await;
+    app.rest().await;
+    // Both sides edit the city, ours first; only ours edits the address.
+    app.tell("contact.updated", &contact, json!({"city": "Berlin", "address1": "Ours 1"})).await;
+    app.by_hand(Method::PUT, &format!("/contacts/{contact}"), json!({"city": "Hamburg"})).await;
+    // The pull goes first, as a click does.
+    app.tell("contact.selected", &contact, json!({})).await;
+    app.work();
+    app.settle().await;
+    let held = theirs(&app, &contact);
+    let location = app.location().id;
+    let conflicts = app.app.records.list_conflicts(&location, Some(&contact), None, 10).await.unwrap().items;
+    match conflicts.as_slice() {
+        // The push went first, and nothing told of the edit in GHL.
+        [] => assert_eq!(held["city"], "Berlin"),
+        [conflict, ..] => {
+            assert_eq!(
+                (&conflict.ours, &conflict.theirs, conflict.winner.as_str()),
+                (&json!("Berlin"), &json!("Hamburg"), "ghl")
+            );
+            assert_eq!(held["city"], "Hamburg", "the newer one wins");
+        }
+    }
+    assert_eq!(held["address1"], "Ours 1");
+    app.assert_equal(&contact).await;
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_pull_that_shows_our_own_write_changes_nothing() {
+    let (app, contact) = start().await;
+    app.tell("contact.updated", &contact, json!({"city": "Bonn"})).await;
+    app.tell("contact.tagged", &contact, json!({"tags": ["ours"]})).await;
+    app.settle().await;
+    let location = app.location().id;
+    let feed = async || app.app.records.list_changes(None, 1000).await.unwrap().items.len();
+    let (changes, writes) = (feed().await, app.calls(&location, call::UPDATE_CONTACT));
+    app.tell("contact.selected", &contact, json!({})).await;
+    app.settle().await;
+    assert_eq!((feed().await, app.calls(&location, call::UPDATE_CONTACT)), (changes, writes));
+    app.finish().await;
+}
