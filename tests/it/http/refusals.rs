@@ -38,7 +38,7 @@ async fn one_wrong_event_refuses_the_batch_by_position_and_field_and_stores_none
     };
     let cases = [
         (json!({"type": "contact.seen", "locationId": location, "contactId": contact}), "type"),
-        (json!({"type": "contact.tagged", "locationId": location, "contactId": contact}), "type"),
+        (json!({"type": "contact.tagged", "locationId": location, "contactId": contact}), "data.tags"),
         (json!({"type": 7, "locationId": location, "contactId": contact}), "type"),
         (json!({"locationId": location, "contactId": contact}), "type"),
         (json!({"type": "contact.selected", "contactId": contact}), "locationId"),

@@ -12,7 +12,8 @@ use super::entries::{self, Entry};
 use super::ledger::timestamp;
 use super::model::{Appointment, Contact, Note, Task, TaskStatus};
 use super::sql::sql;
-use super::{Records, RecordsError};
+use super::{Records, RecordsError, contacts, merging};
+use crate::decide::verify::SyncState;
 
 /// A record as readers get it. A deleted one, which they get only where they ask for it, reads as it last did.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -24,6 +25,9 @@ pub struct Shown<T> {
     /// When it was deleted, on either side.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deleted_at: Option<Timestamp>,
+    /// How its last write to GHL ended; none for one that was only read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sync: Option<SyncState>,
 }
 
 /// A contact with its tasks, notes and appointments.
@@ -38,8 +42,8 @@ pub struct ContactView {
     pub notes: Vec<Shown<Note>>,
     /// By start time.
     pub appointments: Vec<Shown<Appointment>>,
-    /// When GHL's answer was last stored.
-    pub synced_at: Timestamp,
+    /// When GHL's answer was last stored; none where GHL has yet to get the contact.
+    pub synced_at: Option<Timestamp>,
 }
 
 /// A task and whether it still waits.
@@ -106,13 +110,14 @@ impl Records {
         deleted: bool,
     ) -> Result<Option<ContactView>, RecordsError> {
         let mut connection = self.pool.acquire().await?;
-        let contact: Option<(String, i64, Option<i64>)> = sqlx::query_as(sql!("contact"))
+        let contact_id = &contacts::resolve(&mut connection, location_id, contact_id).await?;
+        let contact: Option<(String, i64, Option<i64>, Option<String>)> = sqlx::query_as(sql!("contact"))
             .bind(location_id)
             .bind(contact_id)
             .bind(i64::from(deleted))
             .fetch_optional(&mut *connection)
             .await?;
-        let Some((doc, synced_at, deleted_at)) = contact else {
+        let Some((doc, synced_at, deleted_at, sync)) = contact else {
             return Ok(None);
         };
         let mut gone: HashMap<String, i64> = HashMap::new();
@@ -140,16 +145,20 @@ impl Records {
             (a.start_time, &a.appointment_id).cmp(&(b.start_time, &b.appointment_id))
         });
         let now = self.clock.now();
-        let with_status = |Shown { record: task, deleted_at }: Shown<Task>| Shown {
+        let with_status = |Shown { record: task, deleted_at, sync }: Shown<Task>| Shown {
             record: TaskView { status: task.status(now), task },
             deleted_at,
+            sync,
         };
         Ok(Some(ContactView {
-            contact: read("contacts", contact_id, &doc, deleted_at)?,
+            contact: Shown {
+                sync: merging::read("contacts", contact_id, sync)?,
+                ..read("contacts", contact_id, &doc, deleted_at)?
+            },
             tasks: tasks.into_iter().map(with_status).collect(),
             notes,
             appointments,
-            synced_at: timestamp(synced_at),
+            synced_at: (synced_at > 0).then(|| timestamp(synced_at)),
         }))
     }
 
@@ -186,14 +195,14 @@ impl Records {
 }
 
 fn shown<T>(record: T, deleted_at: Option<i64>) -> Shown<T> {
-    Shown { record, deleted_at: deleted_at.map(timestamp) }
+    Shown { record, deleted_at: deleted_at.map(timestamp), sync: None }
 }
 
 /// The entries that are there, and those that went at one of the times in `gone`, by row id.
 fn shown_entries<E: Entry>(rows: Vec<entries::EntryRow<E>>, gone: &HashMap<String, i64>) -> Vec<Shown<E>> {
     let of_row = |row: entries::EntryRow<E>| match row.deleted {
-        false => Some(shown(row.doc, None)),
-        true => gone.get(&row.row_id).map(|at| shown(row.doc, Some(*at))),
+        false => Some(Shown { sync: row.sync, ..shown(row.doc, None) }),
+        true => gone.get(&row.row_id).map(|at| Shown { sync: row.sync, ..shown(row.doc, Some(*at)) }),
     };
     rows.into_iter().filter_map(of_row).collect()
 }

@@ -61,7 +61,7 @@ async fn a_pull_removes_what_ghl_no_longer_has(db: Db) {
     let titles: Vec<&str> = view.tasks.iter().map(|shown| shown.record.task.title.as_str()).collect();
     assert_eq!(titles, ["Write today", "Only here"], "an edit that GHL has not seen is the push's to decide");
     assert_eq!(view.notes, []);
-    assert_eq!(view.appointments, [Shown { record: appointment("a2"), deleted_at: None }]);
+    assert_eq!(view.appointments, [Shown { record: appointment("a2"), deleted_at: None, sync: None }]);
     assert!(!db.task(&local).await.deleted);
 
     db.pull(3, &first).await;

@@ -8,4 +8,5 @@ where location_id = $1
     record_id = $2
     or replace(data, $2, '') <> data
     or record_id in (select row_id from entries where location_id = $1 and contact_id = $2)
+    or record_id in (select row_id from contacts where location_id = $1 and contact_id = $2)
   )

@@ -11,6 +11,7 @@ where location_id = $1
           and (
             record_id = $2
             or record_id in (select row_id from entries where location_id = $1 and contact_id = $2)
+            or record_id in (select row_id from contacts where location_id = $1 and contact_id = $2)
           )
     )
   )

@@ -1,0 +1,1 @@
+delete from contact_aliases where location_id = $1 and contact_id = $2
