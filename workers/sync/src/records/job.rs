@@ -24,8 +24,14 @@ pub enum JobKind {
 
 impl JobKind {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::PullContact, Self::PushTask, Self::PushNote, Self::PushContact, Self::RefreshLocation, Self::CallOperation];
+    pub const ALL: [Self; 6] = [
+        Self::PullContact,
+        Self::PushTask,
+        Self::PushNote,
+        Self::PushContact,
+        Self::RefreshLocation,
+        Self::CallOperation,
+    ];
 
     /// The name in the ledger and in the queue.
     #[must_use]
@@ -65,7 +71,7 @@ pub enum JobState {
 
 impl JobState {
     /// All of them.
-    pub const ALL: [Self; 6] = [Self::Waiting, Self::Scheduled, Self::Running, Self::Done, Self::Dead];
+    pub const ALL: [Self; 5] = [Self::Waiting, Self::Scheduled, Self::Running, Self::Done, Self::Dead];
 
     /// The word in the ledger and in the API.
     #[must_use]
