@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::{LaneView, Pushed, QueueError, Settlement, Step, Stepped, Wait};
 use crate::envelope;
-use crate::job::{Job, NewJob};
+use crate::job::{Job, NewJob, Priority};
 use crate::limit::{Breaker, Claiming, DAY_BIN, FirstMeeting, Limit};
 use crate::permit::Permits;
 use crate::verdict::Verdict;
@@ -108,7 +108,7 @@ impl RedisShard {
                     call.arg(millis(*delay)).arg(envelope::slot(key)).arg(&packed[position]);
                 }
             }
-            let (born, pushed) = self.run::<Vec<Value>>(&self.push, &call).await.and_then(pushed)?;
+            let (born, pushed) = self.run(&self.push, &call).await.and_then(pushed)?;
             incarnation = born;
             for (&position, answer) in chunk.iter().zip(pushed) {
                 answers[position] = answer;
@@ -121,8 +121,11 @@ impl RedisShard {
         let Step { finished, settlements, claim } = step;
         let mut call = self.call(&self.step);
         call.arg(*claim).arg(finished.len()).arg(finished);
-        for Settlement { job, verdict, permits } in settlements {
-            call.arg(envelope::slot(&job.key)).arg(&settled(job.epoch, verdict, permits)[..]);
+        for lane in settlements.chunk_by(|one, next| one.job.key.lane == next.job.key.lane) {
+            call.arg(&lane[0].job.key.lane).arg(lane.len());
+            for Settlement { job, verdict, permits } in lane {
+                call.arg(envelope::slot(&job.key)).arg(&settled(job.epoch, verdict, permits)[..]);
+            }
         }
         let reply: Vec<Bytes> = self.run(&self.step, &call).await?;
         let [incarnation, now, epoch, wait, late, claimed @ ..] = &reply[..] else {
@@ -177,43 +180,49 @@ impl RedisShard {
     }
 
     pub(crate) async fn lane(&self, lane: &str) -> Result<Option<LaneView>, QueueError> {
+        let key = format!("{}l", self.prefix);
         let mut connection = self.connection.clone();
-        let key = format!("{}h", self.prefix);
-        let (time, packed): ((u64, u64), Option<Bytes>) = ::redis::pipe()
-            .cmd("TIME")
-            .cmd("HGET")
-            .arg(key)
-            .arg(format!("L{lane}"))
-            .query_async(&mut connection)
-            .await?;
-        let view = |packed: Bytes| meta::view(lane, &packed, &self.limit, time.0 * 1000 + time.1 / 1000);
-        packed.map(view).transpose()
+        let packed: Option<Bytes> = ::redis::cmd("HGET").arg(key).arg(lane).query_async(&mut connection).await?;
+        let Some(packed) = packed else { return Ok(None) };
+        Ok(self.views(vec![(lane.to_owned(), packed)]).await?.pop())
     }
 
     pub(crate) async fn lanes(&self) -> Result<Vec<LaneView>, QueueError> {
         let mut connection = self.connection.clone();
-        let (seconds, micros): (u64, u64) = ::redis::cmd("TIME").query_async(&mut connection).await?;
-        let now = seconds * 1000 + micros / 1000;
         let mut lanes = Vec::new();
         let mut cursor = 0_u64;
         loop {
-            let (next, fields): (u64, Vec<(Bytes, Bytes)>) = ::redis::cmd("HSCAN")
-                .arg(format!("{}h", self.prefix))
-                .arg(cursor)
-                .arg("MATCH")
-                .arg("L*")
-                .arg("COUNT")
-                .arg(500)
-                .query_async(&mut connection)
-                .await?;
-            for (field, packed) in fields {
-                lanes.push(meta::view(&String::from_utf8_lossy(&field[1..]), &packed, &self.limit, now)?);
-            }
+            let mut scan = ::redis::cmd("HSCAN");
+            scan.arg(format!("{}l", self.prefix)).arg(cursor).arg("COUNT").arg(200);
+            let (next, packed) = scan.query_async::<(u64, Vec<(String, Bytes)>)>(&mut connection).await?;
+            lanes.extend(self.views(packed).await?);
             if next == 0 {
                 return Ok(lanes);
             }
             cursor = next;
         }
+    }
+
+    /// Reads packed lanes, and how long their lists are.
+    async fn views(&self, packed: Vec<(String, Bytes)>) -> Result<Vec<LaneView>, QueueError> {
+        let mut asked = ::redis::pipe();
+        asked.cmd("TIME");
+        for (lane, _) in &packed {
+            for class in Priority::ALL {
+                asked.cmd("LLEN").arg(format!("{}q{}:{lane}", self.prefix, class as u8));
+            }
+        }
+        let mut answers: Vec<Value> = asked.query_async(&mut self.connection.clone()).await?;
+        let lengths = answers.split_off(1);
+        let (seconds, micros): (u64, u64) =
+            ::redis::from_redis_value(answers.swap_remove(0)).map_err(RedisError::from)?;
+        let lengths: Vec<u32> =
+            lengths.into_iter().map(::redis::from_redis_value).collect::<Result<_, _>>().map_err(RedisError::from)?;
+        let (waiting, _) = lengths.as_chunks::<{ Priority::ALL.len() }>();
+        let view = |((lane, packed), waiting): ((String, Bytes), &[u32; 3])| {
+            meta::view(lane, &packed, *waiting, &self.limit, seconds * 1000 + micros / 1000)
+        };
+        packed.into_iter().zip(waiting).map(view).collect()
     }
 
     fn call(&self, script: &Script) -> Cmd {
@@ -299,17 +308,14 @@ fn settled(epoch: u64, verdict: &Verdict, permits: &Permits) -> Vec<u8> {
     packed
 }
 
-/// What a push answered: the shard's incarnation, and what became of each job.
-fn pushed(reply: Vec<Value>) -> Result<(u64, Vec<Pushed>), QueueError> {
-    let mut reply = reply.into_iter();
-    let born = reply.next().ok_or(QueueError::Reply("a push without incarnation"))?;
-    let born: Bytes = ::redis::from_redis_value(born).map_err(RedisError::from)?;
-    let answer = |value| match ::redis::from_redis_value::<u8>(value).map_err(RedisError::from)? {
-        0 => Ok(Pushed::Queued),
-        1 => Ok(Pushed::Coalesced),
-        _ => Ok(Pushed::AfterRunning),
+/// What a push answered: the shard's incarnation, and a digit for each job.
+fn pushed((born, answers): (Bytes, Bytes)) -> Result<(u64, Vec<Pushed>), QueueError> {
+    let answer = |digit: &u8| match digit {
+        b'0' => Pushed::Queued,
+        b'1' => Pushed::Coalesced,
+        _ => Pushed::AfterRunning,
     };
-    Ok((number(&born)?, reply.map(answer).collect::<Result<_, QueueError>>()?))
+    Ok((number(&born)?, answers.iter().map(answer).collect()))
 }
 
 /// The claimed jobs, told lane by lane: its name, the count of its jobs, their stored envelopes.

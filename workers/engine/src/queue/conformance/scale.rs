@@ -115,7 +115,8 @@ async fn replaced_entries_are_passed_over_in_small_steps(over: Over) {
         ended = stepped.jobs;
         let now = waiting(&bench).await;
         let passed = before - now - u32::try_from(ended.len()).unwrap();
-        assert!(passed <= MOST + 4, "a step passed over {passed}");
+        // One turn of a lane that is alone is a whole batch.
+        assert!(passed <= MOST + u32::try_from(BATCH).unwrap(), "a step passed over {passed}");
         before = now;
     }
     assert_eq!(claimed, usize::try_from(JOBS).unwrap());

@@ -2,7 +2,7 @@
 --
 -- ARGV[2..]: lane by lane its name, the count of its jobs, then for each job its delay in ms, slot, and packed envelope (a stored one
 -- without the time of its push).
--- Returns the incarnation of the shard, then per job: 0 waits, 1 an equal entry waits already, 2 runs once more after the
+-- Returns the incarnation of the shard, and per job a digit: 0 waits, 1 an equal entry waits already, 2 runs once more after the
 -- run that is going on.
 -- Invariant: a key has at most one true entry among waiting and scheduled ones, and at most one extra run while running.
 local function push(m, delay, slot, stored)
@@ -31,6 +31,15 @@ local function push(m, delay, slot, stored)
   return 1
 end
 
+-- Whether nothing has to be told to a lane that gets another job of a class: it is on its ring already, and known to have such jobs.
+local function is_served(raw, class)
+  if not raw then return false end
+  local state, flags = byte(raw, 1, 2)
+  if state ~= NORMAL or flags % 8 >= 4 then return false end
+  if class == 0 then return flags % 2 == 1 and flags % 16 >= 8 end
+  return flags % 4 >= 2 and (class == 1 and flags % 32 >= 16 or class == 2 and flags >= 32)
+end
+
 local names, slots = {}, {}
 local at = 2
 while at <= #ARGV do
@@ -42,16 +51,25 @@ end
 preload(names)
 read_entries(slots)
 
-local answers = {born}
+local answers = {}
 local stamp = pack('>d', now)
 at = 2
 while at <= #ARGV do
-  local m, next_lane = lanes[ARGV[at]], at + 2 + 3 * ARGV[at + 1]
+  local name, next_lane = ARGV[at], at + 2 + 3 * ARGV[at + 1]
   for i = at + 2, next_lane - 1, 3 do
-    answers[#answers + 1] = push(m, tonumber(ARGV[i]), ARGV[i + 1], stamp .. ARGV[i + 2])
+    local delay, slot, stored = ARGV[i], ARGV[i + 1], stamp .. ARGV[i + 2]
+    local class = byte(stored, CLASS_AT)
+    if delay == '0' and not entries[slot] and not lanes[name] and is_served(raws[name], class) then
+      append(QUEUE[class] .. name, stored)
+      set_entry(slot, CLASS[class])
+      runnable = true
+      answers[#answers + 1] = 0
+    else
+      answers[#answers + 1] = push(lane_of(name), tonumber(delay), slot, stored)
+    end
   end
   at = next_lane
 end
 save()
 wake()
-return answers
+return {born, table.concat(answers)}

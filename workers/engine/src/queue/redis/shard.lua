@@ -1,8 +1,8 @@
 -- What every script of a shard shares; `redis.rs` puts it before each of them.
 --
 -- KEYS[1] is the shard's prefix and ends in one hash tag, so all keys built from it live on one node of a cluster:
---   <p>h          hash of everything that is looked up
---                   L<lane>        the lane's meta, packed (see `META`)
+--   <p>l          hash of the lanes' meta by lane, packed (see `META`)
+--   <p>h          hash of what else is looked up
 --                   X<slot>        the one more run of a running job: stored envelope
 --                   B<epoch>       the slots of a claimed batch, with two zero bytes between them
 --                   epoch, born, hold, rest, replication (see `meet.lua`)
@@ -21,9 +21,10 @@
 -- What a job costs here is the strings and tables that Lua makes for it, and each `call`. So state is read in bulk before it is
 -- used and written in bulk after, and what a job only passes through stays one string.
 local P = KEYS[1]
-local INDEX = P .. 'i'
+local INDEX, LANES = P .. 'i', P .. 'l'
 local H, TIMER, WAKE = P .. 'h', P .. 'timer', P .. 'wake'
 local RING = {[0] = P .. 'ring:0', [1] = P .. 'ring:1'}
+local QUEUE = {[0] = P .. 'q0:', [1] = P .. 'q1:', [2] = P .. 'q2:'}
 local call, pack, unpack_, sub, byte, find = redis.call, struct.pack, struct.unpack, string.sub, string.byte, string.find
 
 local clock = call('TIME')
@@ -41,9 +42,8 @@ local BIN = math.max(1, math.floor(INTERVAL / 100))
 -- A lane is normal; parked until tokens come back, at a known time or not (starved); held until a time; broken until a time, then ready for
 -- one job that probes it, then probing while that one runs. Or the calls of its day are spent.
 local NORMAL, TOKENS, STARVED, HELD, BROKEN, PROBE, PROBING, DAY_SPENT = 0, 1, 2, 3, 4, 5, 6, 7
--- Flags: in which rings it is (1, 2), paused by a person (4).
-local PAUSED = 4
-local META = '>BBHHI4I4I4I4ddHdHBI4I4I4'
+-- Flags: in which rings it is (1, 2), paused by a person (4), jobs of a class wait (8, 16, 32).
+local META = '>BBHHI4ddHdHBI4I4I4'
 
 -- The index entry of a running job: RUNS, or RUNS_AGAIN where there is one more run to come; epoch of its claim, count of the lane's
 -- returned tokens then, and from STORED_AT on the stored envelope.
@@ -81,39 +81,42 @@ local function fetch(key, fields, first)
   return values
 end
 
--- What is to be appended to lists by their keys, set in the index and set in the hash, until `flush`.
-local appends, index_sets, hash_sets = {}, {}, {}
+-- What is to be appended to lists by their keys, and set in hashes, until `flush`.
+local appends, index_sets, lane_sets = {}, {}, {}
 
 local function append(list, value)
   local values = appends[list]
   if values then values[#values + 1] = value else appends[list] = {value} end
 end
 
-local function set_hash(field, value)
-  local n = #hash_sets
-  hash_sets[n + 1], hash_sets[n + 2] = field, value
-end
-
 local function flush()
   for list, values in pairs(appends) do variadic('RPUSH', list, values) end
   variadic('HSET', INDEX, index_sets)
-  variadic('HSET', H, hash_sets)
-  appends, index_sets, hash_sets = {}, {}, {}
+  variadic('HSET', LANES, lane_sets)
+  appends, index_sets, lane_sets = {}, {}, {}
 end
 
-local lanes, touched = {}, {}
+-- Lanes by name: as they were read, and opened.
+local raws, lanes, opened = {}, {}, {}
 
-local function read_lane(name, raw)
+-- Reads lanes in one command.
+local function preload(names)
+  local metas = fetch(LANES, names)
+  for i = 1, #names do
+    if raws[names[i]] == nil then raws[names[i]] = metas[i] end
+  end
+end
+
+local function open(name, raw)
   local m
   if raw then
-    local state, flags, out, cooling, w0, w1, w2, returned, hold, first, first_n, last, last_n, failures, day_bin, bin_used, day_used =
-      unpack_(META, raw)
+    local state, flags, out, cooling, returned, hold, first, first_n, last, last_n, failures, day_bin, bin_used, day_used = unpack_(META, raw)
     -- One constructor with all fields: a table that grows is built anew at each power of two.
-    m = {name = name, state = state, rings = flags % PAUSED, paused = flags >= PAUSED, out = out, cooling = cooling,
-      w0 = w0, w1 = w1, w2 = w2, returned = returned, hold = hold, first = first, first_n = first_n, last = last, last_n = last_n,
+    m = {name = name, state = state, rings = flags % 4, paused = flags % 8 >= 4, w0 = flags % 16 >= 8, w1 = flags % 32 >= 16, w2 = flags >= 32,
+      out = out, cooling = cooling, returned = returned, hold = hold, first = first, first_n = first_n, last = last, last_n = last_n,
       failures = failures, day_bin = day_bin, bin_used = bin_used, day_used = day_used}
   else
-    m = {name = name, state = NORMAL, rings = 0, paused = false, out = 0, cooling = 0, w0 = 0, w1 = 0, w2 = 0, returned = 0,
+    m = {name = name, state = NORMAL, rings = 0, paused = false, w0 = false, w1 = false, w2 = false, out = 0, cooling = 0, returned = 0,
       hold = 0, first = 0, first_n = 0, last = 0, last_n = 0, failures = 0, day_bin = 0, bin_used = 0, day_used = 0}
     if born_hold > now then
       m.state, m.hold = HELD, born_hold
@@ -121,35 +124,25 @@ local function read_lane(name, raw)
     end
   end
   lanes[name] = m
-  touched[#touched + 1] = m
+  opened[#opened + 1] = m
   return m
-end
-
--- Reads the lanes among `names` that have not been read yet, in one command.
-local function preload(names)
-  local missing, fields = {}, {}
-  for i = 1, #names do
-    local name = names[i]
-    if lanes[name] == nil then
-      lanes[name] = false
-      missing[#missing + 1] = name
-      fields[#fields + 1] = 'L' .. name
-    end
-  end
-  local raws = fetch(H, fields)
-  for i = 1, #missing do read_lane(missing[i], raws[i]) end
 end
 
 -- The lane's state, read once a call and written back once by `save`.
 local function lane_of(name)
-  return lanes[name] or read_lane(name, call('HGET', H, 'L' .. name))
+  local m = lanes[name]
+  if m then return m end
+  local raw = raws[name]
+  if raw == nil then raw = call('HGET', LANES, name) end
+  return open(name, raw)
 end
 
 local function save()
-  for i = 1, #touched do
-    local m = touched[i]
-    set_hash('L' .. m.name, pack(META, m.state, m.rings + (m.paused and PAUSED or 0), m.out, m.cooling, m.w0, m.w1, m.w2,
-      m.returned % 4294967296, m.hold, m.first, m.first_n, m.last, m.last_n, m.failures, m.day_bin, m.bin_used, m.day_used))
+  for i = 1, #opened do
+    local m = opened[i]
+    local flags = m.rings + (m.paused and 4 or 0) + (m.w0 and 8 or 0) + (m.w1 and 16 or 0) + (m.w2 and 32 or 0)
+    lane_sets[i * 2 - 1], lane_sets[i * 2] = m.name, pack(META, m.state, flags, m.out, m.cooling, m.returned % 4294967296, m.hold,
+      m.first, m.first_n, m.last, m.last_n, m.failures, m.day_bin, m.bin_used, m.day_used)
   end
   flush()
 end
@@ -254,8 +247,8 @@ end
 -- Puts a lane that is not parked where a claim will find it.
 local function activate(m)
   if m.paused or (m.state ~= NORMAL and m.state ~= PROBE) then return end
-  if m.w0 > 0 then ring(m, true) end
-  if m.w1 + m.w2 > 0 then ring(m, false) end
+  if m.w0 then ring(m, true) end
+  if m.w1 or m.w2 then ring(m, false) end
 end
 
 local function unpark(m)
@@ -297,14 +290,19 @@ end
 local HEAD, HEAD_AT = '>BBBHBc0', 9
 local CLASS_AT, COST_AT, CRASHES_AT, ATTEMPT_AT = 9, 10, 11, 12
 
--- Lets a stored envelope wait: at the tail of its class, or at the head where it only lost its turn.
-local function enqueue(m, class, slot, stored, at_head)
-  local list = P .. 'q' .. CLASS[class] .. ':' .. m.name
-  if at_head then call('LPUSH', list, stored) else append(list, stored) end
-  set_entry(slot, CLASS[class])
-  if class == 0 then m.w0 = m.w0 + 1 elseif class == 1 then m.w1 = m.w1 + 1 else m.w2 = m.w2 + 1 end
+-- Lets a lane run that has a new job of a class.
+local function arrived(m, class)
+  if class == 0 then m.w0 = true elseif class == 1 then m.w1 = true else m.w2 = true end
   if class < 2 then reconsider(m) end
   activate(m)
+end
+
+-- Lets a stored envelope wait: at the tail of its class, or at the head where it only lost its turn.
+local function enqueue(m, class, slot, stored, at_head)
+  local list = QUEUE[class] .. m.name
+  if at_head then call('LPUSH', list, stored) else append(list, stored) end
+  set_entry(slot, CLASS[class])
+  arrived(m, class)
 end
 
 -- The envelope with another byte at `at`.

@@ -1,7 +1,7 @@
 -- One step of a worker: settles what it finished, fires what is due, claims what can run.
 --
--- ARGV[2]: the most jobs to claim. ARGV[3]: count of finished batches, then their epochs. Then per settlement two values: its slot, and
--- packed as `VERDICT` says: the verdict, epoch, calls sent, remaining by the server or 65535, delay in ms, ms since the last call
+-- ARGV[2]: the most jobs to claim. ARGV[3]: count of finished batches, then their epochs. Then the settlements, lane by lane: its name,
+-- their count, and for each its slot and, packed as `VERDICT` says, the verdict, epoch, calls sent, remaining by the server or 65535, delay in ms, ms since the last call
 -- ended, remaining of the day by the server or 2^32 - 1.
 -- Verdicts: D done or dead, R run again after the delay, F the same and it failed, H back to the head of its lane; T the lane is held for
 -- the delay, B it is broken and probed after the delay, and the job goes back to its head.
@@ -78,14 +78,12 @@ end
 -- Slots that leave the index.
 local ended = {}
 
-local function settle(position, slot, packed)
+local function settle(m, position, slot, packed)
   local verdict, epoch, used, remaining, delay, since, daily_remaining = unpack_(VERDICT, packed)
   -- Tokens come back one interval after the response, not after the settlement. A ms that began counts as a whole.
   local back = now + 1 - since + INTERVAL
-  local m = lanes[lane_in(slot)]
-  thaw(m)
   spend_day(m, used, daily_remaining)
-  local entry = entry_of(slot)
+  local entry = entries[slot]
   local state, claimed, returned
   if is_running(entry) then state, claimed, returned = unpack_(RUNNING, entry) end
   if claimed ~= epoch then
@@ -125,14 +123,27 @@ end
 local function settle_all(first)
   if first > #ARGV then return end
   local names, slots = {}, {}
-  for i = first, #ARGV, 2 do
-    local n = #slots + 1
-    slots[n] = ARGV[i]
-    names[n] = lane_in(ARGV[i])
+  local at = first
+  while at <= #ARGV do
+    names[#names + 1] = ARGV[at]
+    local next_lane = at + 2 + 2 * ARGV[at + 1]
+    for i = at + 2, next_lane - 1, 2 do slots[#slots + 1] = ARGV[i] end
+    at = next_lane
   end
   preload(names)
   read_entries(slots)
-  for n = 1, #slots do settle(n - 1, slots[n], ARGV[first + n * 2 - 1]) end
+  local position = 0
+  at = first
+  while at <= #ARGV do
+    local m, next_lane = lane_of(ARGV[at]), at + 2 + 2 * ARGV[at + 1]
+    thaw(m)
+    turn_day(m)
+    for i = at + 2, next_lane - 1, 2 do
+      settle(m, position, ARGV[i], ARGV[i + 1])
+      position = position + 1
+    end
+    at = next_lane
+  end
   -- Before what comes after it may set an entry of the same slot again.
   variadic('HDEL', INDEX, ended)
 end
@@ -222,29 +233,24 @@ local epoch = math.max(now_us, tonumber(last_epoch or '0') + 1)
 -- Heads of lists, by position: what `look_for` took off and `serve` takes or puts back.
 local head_class, head_cost, head_slot, head_stored = {}, {}, {}, {}
 
-local function list_of(m, class) return P .. 'q' .. CLASS[class] .. ':' .. m.name end
-
-local function set_waiting(m, class, count)
-  if class == 0 then m.w0 = count elseif class == 1 then m.w1 = count else m.w2 = count end
-end
-
 -- Takes off at most `most` heads of a lane's lists, the most urgent class first; interactive ones alone where it is `hot`.
 local function take_heads(m, most, hot)
   local n = #head_slot
-  local last = n + most
+  local last, name = n + most, m.name
   for class = 0, hot and 0 or 2 do
-    local waiting = class == 0 and m.w0 or class == 1 and m.w1 or m.w2
-    local wanted = math.min(last - n, waiting)
-    if wanted > 0 then
-      local popped = call('LPOP', list_of(m, class), wanted) or {}
+    local waits
+    if class == 0 then waits = m.w0 elseif class == 1 then waits = m.w1 else waits = m.w2 end
+    if waits and n < last then
+      local popped = call('LPOP', QUEUE[class] .. name, last - n) or {}
       for i = 1, #popped do
         local stored = popped[i]
         local _, cost, _, _, key = unpack_(HEAD, stored, HEAD_AT)
         n = n + 1
-        head_class[n], head_cost[n], head_slot[n], head_stored[n] = class, cost, m.name .. '\0' .. key, stored
+        head_class[n], head_cost[n], head_slot[n], head_stored[n] = class, cost, name .. '\0' .. key, stored
       end
-      -- An empty list is not there: the count can't drift.
-      set_waiting(m, class, #popped < wanted and 0 or waiting - #popped)
+      if n < last then
+        if class == 0 then m.w0 = false elseif class == 1 then m.w1 = false else m.w2 = false end
+      end
     end
   end
 end
@@ -253,8 +259,8 @@ end
 local function put_back(m, first, last)
   for i = last, first, -1 do
     local class = head_class[i]
-    call('LPUSH', list_of(m, class), head_stored[i])
-    set_waiting(m, class, (class == 0 and m.w0 or class == 1 and m.w1 or m.w2) + 1)
+    call('LPUSH', QUEUE[class] .. m.name, head_stored[i])
+    if class == 0 then m.w0 = true elseif class == 1 then m.w1 = true else m.w2 = true end
   end
 end
 
@@ -301,14 +307,16 @@ local function look_for(most)
   end
   if not names then return nil end
   preload(names)
+  -- Where fewer lanes are runnable than could be served, each has a longer turn.
+  local turn = math.max(TURN, math.ceil(most / #names))
   local before, stops = #head_slot, {}
   for i = 1, #names do
-    local m = lanes[names[i]]
+    local m = lane_of(names[i])
     m.rings = m.rings - (hot and 1 or 2)
     if not m.paused and (m.state == NORMAL or m.state == PROBE) then
       thaw(m)
       turn_day(m)
-      take_heads(m, m.state == PROBE and 1 or math.min(TURN, before + most - #head_slot), hot)
+      take_heads(m, m.state == PROBE and 1 or math.min(turn, before + most - #head_slot), hot)
     end
     stops[i] = #head_slot
   end
@@ -348,8 +356,7 @@ local most = tonumber(ARGV[2])
 if most > 0 and resting == 0 then
   claim(most)
   if #slots > 0 then
-    set_hash('epoch', text(epoch))
-    set_hash('B' .. text(epoch), table.concat(slots, '\0\0'))
+    call('HSET', H, 'epoch', text(epoch), 'B' .. text(epoch), table.concat(slots, '\0\0'))
     call('ZADD', TIMER, now + LEASE, 'B' .. text(epoch))
   end
 end
