@@ -6,7 +6,8 @@ use anyhow::{Context as _, bail, ensure};
 use clap::Parser;
 use secrecy::SecretString;
 use serde_json::json;
-use sync_workers::records::ConnectionKind;
+use sync_workers::ghl::ApiVersion;
+use sync_workers::records::{ConnectionKind, Records};
 
 use super::{Context, Outcome, open_records};
 use crate::app::vault;
@@ -22,9 +23,16 @@ pub(super) struct Args {
     /// Time zone of the location, as Europe/Berlin [default: asked of GHL]
     #[arg(long, value_name = "NAME", requires = "pit_file", value_parser = zone_name)]
     time_zone: Option<String>,
+    /// Generation of GHL's API that the location is called with: v2 or v3; alone with --location, moves a connected one
+    #[arg(long, value_name = "VERSION", requires = "location", value_parser = api_version)]
+    api: Option<ApiVersion>,
 }
 
 pub(super) async fn run(context: Context, args: Args) -> anyhow::Result<Outcome> {
+    if let (Some(location), None, Some(api)) = (&args.location, &args.pit_file, args.api) {
+        let records = open_records(&context.config).await?;
+        return move_to(&context, &records, location, api).await;
+    }
     let (Some(location), Some(file)) = (args.location, args.pit_file) else {
         bail!(
             "this version connects by Private Integration Token only: make one in GHL under Settings, Private Integrations, and run \
@@ -36,10 +44,26 @@ pub(super) async fn run(context: Context, args: Args) -> anyhow::Result<Outcome>
     let records = open_records(&context.config).await?;
     let sealed = vault.seal(&token, &location)?;
     records.save_connection(&location, ConnectionKind::Pit, &sealed, None, args.time_zone.as_deref()).await?;
+    if let Some(api) = args.api {
+        records.set_api(&location, api.name()).await?;
+    }
     context.output.print(&json!({"locationId": location, "kind": "pit"}), |_| {
         format!("{location} is connected; events of it are accepted from now on")
     })?;
     Ok(Outcome::Done)
+}
+
+/// Moves a connected location to another generation of the API.
+async fn move_to(context: &Context, records: &Records, location: &str, api: ApiVersion) -> anyhow::Result<Outcome> {
+    ensure!(records.set_api(location, api.name()).await?, "{location} is not connected");
+    context.output.print(&json!({"locationId": location, "api": api.name()}), |_| {
+        format!("{location} is called with {} of the API from its next job on", api.name())
+    })?;
+    Ok(Outcome::Done)
+}
+
+fn api_version(name: &str) -> Result<ApiVersion, String> {
+    ApiVersion::named(name).ok_or_else(|| "it is v2 or v3".to_owned())
 }
 
 /// The name, if there is such a zone: a wrong one would shift every appointment.

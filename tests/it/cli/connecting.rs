@@ -38,6 +38,22 @@ fn a_token_is_taken_from_a_file_and_from_standard_input() {
 }
 
 #[test]
+fn a_connected_location_is_moved_to_another_version_of_the_api() {
+    let folder = Folder::new("connect");
+    let data = [("CLIENTY_DATA_DIR", folder.path().to_str().unwrap())];
+    let moved = |api| run(clienty_sync(&["connect", "--location", "L1", "--api", api, "--json"], &data));
+    let nobody = moved("v3");
+    assert_eq!(nobody.status.code(), Some(1), "{nobody:?}");
+    assert!(String::from_utf8(nobody.stderr).unwrap().contains("L1 is not connected"));
+
+    let ended = connect(&folder, TOKEN, &["--api", "v3"], &[("CLIENTY_MASTER_KEYS", MASTER_KEY)]);
+    assert_eq!(ended.status.code(), Some(0), "{ended:?}");
+    assert_eq!(document(&moved("v2")), json!({"locationId": "L1", "api": "v2"}));
+    let unknown = moved("v9");
+    assert_eq!(unknown.status.code(), Some(2), "{unknown:?}");
+}
+
+#[test]
 fn what_is_no_token_is_refused_with_the_file_named() {
     let folder = Folder::new("connect");
     let settings = [("CLIENTY_MASTER_KEYS", MASTER_KEY)];

@@ -161,7 +161,8 @@ async fn blame(task: &Task<'_>, refused: GhlError) -> JobError {
 
 impl Task<'_> {
     fn ghl(&self) -> ghl::Run<'_> {
-        self.environment.ghl.for_run(&self.token, self.permits)
+        let api = self.connection.api.as_deref().and_then(ghl::ApiVersion::named).unwrap_or_default();
+        self.environment.ghl.for_run(&self.token, self.permits).with_api(api)
     }
 
     fn location(&self) -> &str {

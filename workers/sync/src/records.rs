@@ -44,6 +44,7 @@ pub use self::webhooks::{NewWebhook, StoredWebhook, WEBHOOK_SOURCE, WebhookOutco
 
 mod accept;
 mod api_keys;
+mod api_version;
 mod calls;
 mod change;
 mod conflicts;
@@ -269,6 +270,7 @@ fn migrator() -> Migrator {
         (6, "operations", include_str!("../migrations/0006_operations.sql")),
         (7, "merging", include_str!("../migrations/0007_merging.sql")),
         (9, "reading", include_str!("../migrations/0009_reading.sql")),
+        (10, "api version", include_str!("../migrations/0010_api_version.sql")),
     ];
     let migration = |(version, name, text): (i64, &'static str, &'static str)| {
         Migration::new(version, name.into(), MigrationType::Simple, text.into_sql_str(), false)

@@ -35,6 +35,8 @@ pub struct Connection {
     pub name: Option<String>,
     /// IANA name; GHL's calendar times without an offset are read in it.
     pub time_zone: Option<String>,
+    /// The generation of the API that it is called with, by the client's name for it; `None` is the client's default.
+    pub api: Option<String>,
     /// The caller's word for its health, such as `active` or `revoked`.
     pub state: String,
     /// When it was first saved.
@@ -149,6 +151,7 @@ fn connection_of(row: &AnyRow) -> Result<Connection, RecordsError> {
         token: Sealed { key_id: row.try_get("key_id")?, bytes },
         name: row.try_get("name")?,
         time_zone: row.try_get("time_zone")?,
+        api: row.try_get("api")?,
         state: row.try_get("state")?,
         created_at: timestamp(row.try_get("created_at")?),
         updated_at: timestamp(row.try_get("updated_at")?),

@@ -10,6 +10,7 @@ use crate::support::*;
 
 promises! {
     a_connection_keeps_its_token_sealed,
+    a_location_moves_to_another_version_of_the_api_and_stays_there,
     a_revoked_or_rotated_key_is_refused,
     migrating_twice_changes_nothing,
 }
@@ -34,6 +35,18 @@ async fn a_connection_keeps_its_token_sealed(db: Db) {
     assert_eq!((connection.time_zone.as_deref(), connection.state.as_str()), (Some("Europe/Vienna"), "active"));
     let asked = [LOC.to_owned(), "nowhere".to_owned()];
     assert_eq!(records.known_locations(&asked).await.unwrap(), HashSet::from([LOC.to_owned()]));
+}
+
+async fn a_location_moves_to_another_version_of_the_api_and_stays_there(db: Db) {
+    let records = &db.records;
+    let api = async || records.connection(LOC).await.unwrap().unwrap().api;
+    assert_eq!(api().await, None);
+    assert!(records.set_api(LOC, "v3").await.unwrap());
+    assert!(!records.set_api("nowhere", "v3").await.unwrap());
+    let token = vault().seal(&SecretString::from("second"), LOC).unwrap();
+    records.save_connection(LOC, ConnectionKind::Pit, &token, None, None).await.unwrap();
+    assert_eq!(api().await.as_deref(), Some("v3"));
+    assert_eq!(records.list_connections().await.unwrap()[0].api.as_deref(), Some("v3"));
 }
 
 async fn a_revoked_or_rotated_key_is_refused(db: Db) {
