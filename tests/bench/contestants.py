@@ -45,7 +45,7 @@ def pypi(name):
 
 def ours(lanes, aof=False):
     name = f"this engine, {lanes:,} lane{'s' if lanes > 1 else ''}{', AOF' if aof else ''}"
-    note = "limiter, leases, fairness, coalescing; batches of 32, a lane's turn of 4, 256 at once"
+    note = "limiter, leases, fairness, coalescing; batches of 64, a lane's turn of 4, 256 at once"
     return Contestant(name, (str(BINARIES / "engine"),), note, lanes, aof, crate("job-engine"), ours=True)
 
 

@@ -57,7 +57,7 @@ pub struct Claiming {
 
 impl Default for Claiming {
     fn default() -> Self {
-        Self { lease: Duration::from_secs(12), turn: 4, batch: 32, breaker: Breaker::default() }
+        Self { lease: Duration::from_secs(12), turn: 4, batch: 64, breaker: Breaker::default() }
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use ::redis::aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection};
 use ::redis::{AsyncConnectionConfig, Client, Cmd, ErrorKind, RedisError, ServerErrorKind, Value};
 use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -33,6 +34,8 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 const LAYOUT: &str = "2";
 /// Jobs a push script touches (law 10).
 const PUSH_CHUNK: usize = 100;
+/// Push scripts under way at once: the next one is written while the server runs this one.
+const PUSHES_UNDER_WAY: usize = 3;
 
 /// One shard in Redis.
 pub(crate) struct RedisShard {
@@ -94,12 +97,10 @@ impl RedisShard {
 
     pub(crate) async fn push(&self, jobs: &[NewJob]) -> Result<(u64, Vec<Pushed>), QueueError> {
         let packed = jobs.iter().map(envelope::pack).collect::<Result<Vec<_>, _>>()?;
-        let mut incarnation = 0;
-        let mut answers = vec![Pushed::Queued; jobs.len()];
         // Jobs of one lane are told together, in their order: each lane is then looked up once.
         let mut order: Vec<_> = (0..jobs.len()).collect();
         order.sort_by_key(|&position| &jobs[position].key.lane);
-        for chunk in order.chunks(PUSH_CHUNK) {
+        let calls = order.chunks(PUSH_CHUNK).map(|chunk| {
             let mut call = self.call(&self.push);
             for lane in chunk.chunk_by(|&one, &next| jobs[one].key.lane == jobs[next].key.lane) {
                 call.arg(&jobs[lane[0]].key.lane).arg(lane.len());
@@ -108,11 +109,17 @@ impl RedisShard {
                     call.arg(millis(*delay)).arg(envelope::slot(key)).arg(&packed[position]);
                 }
             }
-            let (born, pushed) = self.run(&self.push, &call).await.and_then(pushed)?;
+            async move { self.run(&self.push, &call).await.and_then(pushed) }
+        });
+        let mut replies = stream::iter(calls).buffered(PUSHES_UNDER_WAY);
+        let (mut incarnation, mut told) = (0, Vec::with_capacity(jobs.len()));
+        while let Some((born, pushed)) = replies.try_next().await? {
             incarnation = born;
-            for (&position, answer) in chunk.iter().zip(pushed) {
-                answers[position] = answer;
-            }
+            told.extend(pushed);
+        }
+        let mut answers = vec![Pushed::Queued; jobs.len()];
+        for (&position, answer) in order.iter().zip(told) {
+            answers[position] = answer;
         }
         Ok((incarnation, answers))
     }
