@@ -25,6 +25,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretBox, SecretString};
 use serde_json::{Value, json};
+use sync_workers::decide::merge::Policies;
 use sync_workers::housekeeper::Keeping;
 
 pub use self::error::{ConfigError, ConfigErrors};
@@ -47,6 +48,7 @@ pub struct Config {
     pub data: Data,
     /// `[records]`
     pub keeping: Keeping,
+    pub merge: Policies,
     pub redis: Redis,
     pub worker: Worker,
     pub secrets: Secrets,
@@ -199,6 +201,10 @@ impl Config {
             keeping: Keeping {
                 changes: from.setting("records.keep_changes_days", "CLIENTY_KEEP_CHANGES_DAYS").required(days(1, 3650)),
                 deleted: from.setting("records.keep_deleted_days", "CLIENTY_KEEP_DELETED_DAYS").required(days(1, 3650)),
+            },
+            merge: Policies {
+                default: from.setting("merge.policy", "CLIENTY_MERGE_POLICY").required(policy),
+                fields: from.setting("merge.fields", "CLIENTY_MERGE_FIELDS").list(field_policy).into_iter().collect(),
             },
             redis: Redis {
                 url: from.setting("redis.url", "REDIS_URL").with_password().optional(redis_url),

@@ -18,6 +18,7 @@ use crate::signature::WebhookKeys;
 mod auth;
 mod body;
 mod changes;
+mod conflicts;
 mod contacts;
 mod erase;
 mod events;
@@ -57,6 +58,8 @@ impl Gateway {
     pub fn routes(self) -> Router {
         let api = Router::new()
             .route("/v1/events", post(events::accept))
+            .route("/v1/locations/{location}/conflicts", get(conflicts::list))
+            .route("/v1/locations/{location}/conflicts/{conflict}/undo", post(conflicts::undo))
             .route("/v1/locations/{location}/contacts", get(contacts::list))
             .route("/v1/locations/{location}/contacts/{contact}", get(contacts::show))
             .route("/v1/locations/{location}/contacts/{contact}/data", delete(erase::erase))

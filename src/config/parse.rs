@@ -13,6 +13,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::{SecretBox, SecretString};
+use sync_workers::decide::merge::Policy;
 use tracing_subscriber::EnvFilter;
 
 use super::{LogFormat, MasterKey};
@@ -22,6 +23,21 @@ pub(super) type Parsed<T> = Result<T, String>;
 
 pub(super) fn address(text: &str) -> Parsed<SocketAddr> {
     text.parse().map_err(|_| "an address and a port, such as 127.0.0.1:8080".to_owned())
+}
+
+pub(super) fn policy(text: &str) -> Parsed<Policy> {
+    text.parse().map_err(|_| "newest, ghl or clienty".to_owned())
+}
+
+/// A misspelled field would be a policy that never applies, so the record before the dot is checked at least.
+pub(super) fn field_policy(text: &str) -> Parsed<(String, Policy)> {
+    let expected = || "fields with their policy, such as contact.email=ghl or task=clienty".to_owned();
+    let (name, winner) = text.split_once('=').ok_or_else(expected)?;
+    let record = name.split('.').next().unwrap_or_default();
+    match (["contact", "task", "note"].contains(&record), winner.parse()) {
+        (true, Ok(winner)) => Ok((name.to_owned(), winner)),
+        _ => Err(expected()),
+    }
 }
 
 pub(super) fn path(text: &str) -> Parsed<PathBuf> {

@@ -1,6 +1,7 @@
 //! What the jobs promise, shown on real parts in one process against the sandbox.
 
 mod contacts;
+mod echoes;
 mod failures;
 mod lost_creates;
 mod on_postgres;

@@ -21,6 +21,7 @@ use crate::vault::Vault;
 mod call_operation;
 mod conclude;
 mod custom_fields;
+mod echo;
 mod error;
 mod metrics;
 mod pull_contact;

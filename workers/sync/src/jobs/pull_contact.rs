@@ -1,9 +1,9 @@
 //! `pull_contact`: a contact with its tasks, notes and appointments, stored in one transaction.
 //!
 //! A pull never overwrites what changed here while it ran: it remembers the revisions of before its calls. Of a contact whose data was
-//! erased it fetches nothing.
+//! erased it fetches nothing, nor of one that GHL has yet to get; and where webhooks asked for it, what they say may do.
 
-use super::{JobError, Task};
+use super::{JobError, Task, echo};
 use crate::ghl::{Class, GhlError};
 use crate::mapping;
 use crate::records::Pulled;
@@ -15,6 +15,9 @@ pub(super) async fn run(task: &Task<'_>) -> Result<(), JobError> {
     let (location, contact_id) = (task.location(), task.record());
     let records = &task.environment.records;
     if records.erasure(location, contact_id).await?.is_some() {
+        return Ok(records.begin(&task.run).await?.close_run(&[]).await?);
+    }
+    if records.is_pending(location, contact_id).await? || echo::suffices(task).await? {
         return Ok(records.begin(&task.run).await?.close_run(&[]).await?);
     }
     let ghl = task.ghl();

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
-use crate::decide::fields::{Fields, fields};
+use crate::decide::fields::{Fields, fields, value};
 use crate::ghl::{WireTime, model as ghl};
 use crate::records::model::{Contact, CustomField, is_key};
 
@@ -80,6 +80,22 @@ pub fn from_ghl(contact: ghl::Contact) -> Contact {
         date_added: date_added.and_then(instant),
         date_updated: date_updated.and_then(instant),
     }
+}
+
+/// What a webhook about a contact says of it: all fields but the time zone, which none holds. Nothing where it leaves out what `base` has: it
+/// may be gone, or just not told.
+#[must_use]
+pub fn told(webhook: &Value, base: &Fields) -> Option<Fields> {
+    let contact: ghl::Contact = serde_json::from_value(webhook.clone()).ok()?;
+    let said = fields(&from_ghl(contact));
+    let mut told = Fields::new();
+    for name in base.keys().chain(said.keys()).filter(|name| *name != "timezone") {
+        let top = name.split('.').next().unwrap_or_default();
+        webhook.get(top)?;
+        let is_listed = top != "customFields" || said.contains_key(name);
+        told.insert(name.clone(), is_listed.then(|| value(&said, name))?);
+    }
+    Some(told)
 }
 
 /// The body that creates `contact`, whose custom fields are named by id.

@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use jiff::Timestamp;
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
@@ -19,7 +20,7 @@ use super::runs::Tx;
 use super::sql::sql;
 use super::{Records, RecordsError, Run, Write};
 use crate::decide::echo::Prints;
-use crate::decide::fields::{Fields, Record as _, fields};
+use crate::decide::fields::{Fields, Record as _, fields, set, with_fields};
 use crate::decide::verify::SyncState;
 
 /// A contact as it is kept.
@@ -219,6 +220,22 @@ impl Tx {
             Some(row) => follow(&mut self.write, row, theirs).await,
             None => Ok(()),
         }
+    }
+
+    /// GHL holds `news` of a contact since `at`, and the rest as before: its row takes that in.
+    ///
+    /// # Errors
+    /// [`RecordsError::Database`] or [`RecordsError::Corrupt`].
+    pub async fn contact_told(&mut self, row_id: &str, news: &Fields, at: Timestamp) -> Result<(), RecordsError> {
+        let location_id = self.run.key.location_id.clone();
+        let Some(row) = take(&mut self.write, &location_id, row_id).await? else { return Ok(()) };
+        let Some(base) = &row.base else { return Ok(()) };
+        let mut held = fields(base);
+        for (name, value) in news {
+            set(&mut held, name, value.clone());
+        }
+        let theirs = Contact { date_updated: Some(at), ..with_fields(base, &held) };
+        follow(&mut self.write, row, &theirs).await
     }
 
     /// GHL has the pending contact under its own id: as a create of ours made it, where `asked` tells what that sent; else as it was there

@@ -89,3 +89,6 @@ pub(super) fn read<T: DeserializeOwned + Default>(
 pub(super) fn json(value: &Value) -> String {
     value.to_string()
 }
+
+#[cfg(test)]
+mod simulation;

@@ -9,6 +9,7 @@ promises! {
     edits_meet_the_row_they_mean,
     an_edit_that_means_nothing_names_its_field,
     concurrent_edits_of_one_task_all_count,
+    a_conflict_is_taken_back_once_and_not_over_a_later_edit,
 }
 
 async fn edits_meet_the_row_they_mean(db: Db) {
@@ -88,4 +89,31 @@ async fn concurrent_edits_of_one_task_all_count(db: Db) {
     }
     let Task { body, completed, assigned_to, .. } = db.task(&row_id).await.doc;
     assert_eq!((body.as_deref(), completed, assigned_to.as_deref()), (Some("By phone"), true, Some("u1")));
+}
+
+async fn a_conflict_is_taken_back_once_and_not_over_a_later_edit(db: Db) {
+    db.pull(1, &pulled("c1", &[("g1", "Call")])).await;
+    let row_id = db.edit(edit_by_ghl_id("g1", "Call, say we")).await;
+    db.pull(2, &pulled("c1", &[("g1", "Call, says GHL")])).await;
+    let conflicts = async || db.records.list_conflicts(LOC, Some("c1"), None, 10).await.unwrap().items;
+    let conflict = conflicts().await.remove(0);
+    assert_eq!((conflict.field.as_str(), conflict.winner.as_str()), ("title", "clienty"));
+
+    let undo = || {
+        let change = Change::Undo { conflict_id: conflict.id.clone() };
+        Trigger { change, kind: JobKind::PushTask, ..selected(None, "c1") }
+    };
+    let accepted = db.records.accept(&[undo()]).await.unwrap().remove(0);
+    assert_eq!((accepted.key, db.titles("c1").await), (push_key(&row_id), vec!["Call, says GHL".to_owned()]));
+    assert!(conflicts().await[0].undone_at.is_some());
+    assert!(matches!(db.records.accept(&[undo()]).await, Err(AcceptError::Refused(_))));
+
+    db.edit(edit_by_ghl_id("g1", "Call at one")).await;
+    db.pull(3, &pulled("c1", &[("g1", "Call at two")])).await;
+    let newest = conflicts().await.remove(0);
+    db.edit(edit_by_ghl_id("g1", "Call at three")).await;
+    let change = Change::Undo { conflict_id: newest.id.clone() };
+    let late = Trigger { change, kind: JobKind::PushTask, ..selected(None, "c1") };
+    assert!(matches!(db.records.accept(&[late]).await, Err(AcceptError::Refused(_))));
+    assert_eq!((db.titles("c1").await, conflicts().await[0].undone_at), (vec!["Call at three".to_owned()], None));
 }

@@ -1,0 +1,71 @@
+//! Fields that both sides edited: `GET /v1/locations/{locationId}/conflicts`, and a `POST` that takes one back.
+
+use std::collections::HashMap;
+
+use axum::Json;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use job_engine::Priority;
+use serde_json::{Value, json};
+use sync_workers::records::{AcceptError, Change, JobKind, KeptConflict, NewEvent, RecordsError, Trigger};
+
+use super::parameters::Parameters;
+use super::path::Ids;
+use super::{Gateway, Problem};
+use crate::triggers;
+
+const DEFAULT_LIMIT: i64 = 50;
+const MOST: i64 = 500;
+
+/// `?contactId&limit&cursor`: newest first.
+pub(super) async fn list(
+    State(gateway): State<Gateway>,
+    Ids(location): Ids<String>,
+    query: Query<HashMap<String, String>>,
+) -> Result<Json<Value>, Problem> {
+    let parameters = Parameters::new(query, &["contactId", "limit", "cursor"])?;
+    let limit = parameters.parse("limit", format!("a number from 1 to {MOST}"))?.unwrap_or(DEFAULT_LIMIT);
+    if !(1..=MOST).contains(&limit) {
+        return Err(Problem::parameter("limit", format!("must be a number from 1 to {MOST}")));
+    }
+    let (contact, cursor) = (parameters.text("contactId"), parameters.text("cursor"));
+    let records = gateway.producer.records();
+    let page = records.list_conflicts(&location, contact.as_deref(), cursor.as_deref(), limit).await;
+    let page = page.map_err(|error| match error {
+        RecordsError::Cursor => Problem::parameter("cursor", "must be the nextCursor of an earlier page"),
+        error => Problem::records(&error),
+    })?;
+    Ok(Json(json!({ "conflicts": page.items, "nextCursor": page.next_cursor })))
+}
+
+/// Gives the field the value that lost, as an edit of now. 202 with the job that writes it to GHL; 409 where that makes no sense any more.
+pub(super) async fn undo(
+    State(gateway): State<Gateway>,
+    Ids((location, id)): Ids<(String, String)>,
+) -> Result<(StatusCode, Json<Value>), Problem> {
+    let found = gateway.producer.records().conflict(&location, &id).await.map_err(|error| Problem::records(&error))?;
+    let conflict = found.ok_or_else(|| Problem::not_found("no conflict of that id is known here"))?;
+    let accepted = gateway.producer.send(&[trigger(&conflict)]).await.map_err(|error| match error {
+        AcceptError::Refused(refusal) => Problem::new(StatusCode::CONFLICT, "It can't be undone", refusal.message),
+        AcceptError::Records(error) => Problem::records(&error),
+    })?;
+    let job = accepted.first().map(|accepted| &accepted.job_id);
+    Ok((StatusCode::ACCEPTED, Json(json!({ "jobId": job }))))
+}
+
+fn trigger(conflict: &KeptConflict) -> Trigger {
+    let kind = match conflict.record.as_str() {
+        "task" => JobKind::PushTask,
+        "note" => JobKind::PushNote,
+        _ => JobKind::PushContact,
+    };
+    let event = NewEvent {
+        id: None,
+        source: triggers::SOURCE.to_owned(),
+        event_type: "conflict.undone".to_owned(),
+        location_id: conflict.location_id.clone(),
+        contact_id: Some(conflict.contact_id.clone()),
+        data: json!({}),
+    };
+    Trigger { event, kind, priority: Priority::Realtime, change: Change::Undo { conflict_id: conflict.id.clone() } }
+}
