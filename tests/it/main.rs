@@ -6,6 +6,7 @@
 
 mod chaos;
 mod cli;
+mod creates;
 mod http;
 mod jobs;
 mod leases;

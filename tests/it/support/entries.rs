@@ -27,14 +27,14 @@ pub(crate) fn creations(cluster: &Cluster, each: usize) -> Vec<Value> {
     events
 }
 
-/// Each task and note that `events` create is in the sandbox exactly once.
+/// Each task, note and contact that `events` create is in the sandbox exactly once.
 pub(crate) fn assert_created_once(cluster: &Cluster, events: &[Value]) {
     let mut held: BTreeMap<(String, String), usize> = BTreeMap::new();
     for location in cluster.sandbox.locations() {
         let state = cluster.sandbox.state(&location.id).unwrap();
-        for (list, field) in [("tasks", "title"), ("notes", "body")] {
+        for (list, field) in [("tasks", "title"), ("notes", "body"), ("contacts", "firstName")] {
             for entry in state[list].as_array().unwrap() {
-                let text = entry[field].as_str().unwrap().to_owned();
+                let text = entry[field].as_str().unwrap_or_default().to_owned();
                 *held.entry((location.id.clone(), text)).or_default() += 1;
             }
         }
@@ -42,7 +42,7 @@ pub(crate) fn assert_created_once(cluster: &Cluster, events: &[Value]) {
     let wrong: Vec<_> = events
         .iter()
         .filter_map(|event| {
-            let text = event["data"].get("title").or_else(|| event["data"].get("noteText"))?.as_str()?;
+            let text = ["title", "noteText", "firstName"].into_iter().find_map(|name| event["data"][name].as_str())?;
             let location = event["locationId"].as_str()?.to_owned();
             let count = held.get(&(location, text.to_owned())).copied().unwrap_or(0);
             (count != 1).then(|| format!("{text}: {count} times"))
