@@ -10,7 +10,7 @@ use std::time::Duration;
 use ::redis::aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection};
 use ::redis::{AsyncConnectionConfig, Client, Cmd, ErrorKind, RedisError, ServerErrorKind, Value};
 use bytes::Bytes;
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::future::try_join_all;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -100,28 +100,37 @@ impl RedisShard {
         // Jobs of one lane are told together, in their order: each lane is then looked up once.
         let mut order: Vec<_> = (0..jobs.len()).collect();
         order.sort_by_key(|&position| &jobs[position].key.lane);
-        let calls = order.chunks(PUSH_CHUNK).map(|chunk| {
-            let mut call = self.call(&self.push);
-            for lane in chunk.chunk_by(|&one, &next| jobs[one].key.lane == jobs[next].key.lane) {
-                call.arg(&jobs[lane[0]].key.lane).arg(lane.len());
-                for &position in lane {
-                    let NewJob { key, delay, .. } = &jobs[position];
-                    call.arg(millis(*delay)).arg(envelope::slot(key)).arg(&packed[position]);
-                }
-            }
-            async move { self.run(&self.push, &call).await.and_then(pushed) }
-        });
-        let mut replies = stream::iter(calls).buffered(PUSHES_UNDER_WAY);
         let (mut incarnation, mut told) = (0, Vec::with_capacity(jobs.len()));
-        while let Some((born, pushed)) = replies.try_next().await? {
-            incarnation = born;
-            told.extend(pushed);
+        for chunks in order.chunks(PUSH_CHUNK * PUSHES_UNDER_WAY) {
+            let under_way = chunks.chunks(PUSH_CHUNK).map(|chunk| self.push_chunk(jobs, &packed, chunk));
+            for (born, pushed) in try_join_all(under_way.collect::<Vec<_>>()).await? {
+                incarnation = born;
+                told.extend(pushed);
+            }
         }
         let mut answers = vec![Pushed::Queued; jobs.len()];
         for (&position, answer) in order.iter().zip(told) {
             answers[position] = answer;
         }
         Ok((incarnation, answers))
+    }
+
+    /// Pushes the jobs at these positions, those of one lane side by side.
+    async fn push_chunk(
+        &self,
+        jobs: &[NewJob],
+        packed: &[Vec<u8>],
+        positions: &[usize],
+    ) -> Result<(u64, Vec<Pushed>), QueueError> {
+        let mut call = self.call(&self.push);
+        for lane in positions.chunk_by(|&one, &next| jobs[one].key.lane == jobs[next].key.lane) {
+            call.arg(&jobs[lane[0]].key.lane).arg(lane.len());
+            for &position in lane {
+                let NewJob { key, delay, .. } = &jobs[position];
+                call.arg(millis(*delay)).arg(envelope::slot(key)).arg(&packed[position]);
+            }
+        }
+        self.run(&self.push, &call).await.and_then(pushed)
     }
 
     pub(crate) async fn step(&self, step: &Step) -> Result<(u64, Stepped), QueueError> {
