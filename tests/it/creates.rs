@@ -78,7 +78,7 @@ fn events(cluster: &Cluster, count: usize) -> Vec<Value> {
             ),
             _ => {
                 let mut data = json!({"clientyContactId": format!("c{n}"), "firstName": format!("Person{n}")});
-                if n % 2 == 0 {
+                if n.is_multiple_of(2) {
                     data["email"] = json!(format!("person{n}@example.com"));
                 }
                 ("contact.created", None, data)

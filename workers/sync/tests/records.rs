@@ -16,6 +16,8 @@ macro_rules! promises {
 
 #[path = "records/access.rs"]
 mod access;
+#[path = "records/contacts.rs"]
+mod contacts;
 #[path = "records/edits.rs"]
 mod edits;
 #[path = "records/erasures.rs"]

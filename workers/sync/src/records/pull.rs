@@ -14,7 +14,7 @@ use super::merging::{self, Taken, column};
 use super::model::{Appointment, Contact, Note, Task};
 use super::runs::Tx;
 use super::sql::sql;
-use super::{Records, RecordsError, Write, conflicts, contacts};
+use super::{ContactRow, Records, RecordsError, Write, conflicts, contacts};
 use crate::decide::fields::fields;
 
 /// The revisions of a contact and of its tasks and notes, as they were before a pull's first call.
@@ -234,7 +234,12 @@ impl Tx {
 /// See [`Tx::mark_contact_gone`].
 pub(super) async fn mark_gone(write: &mut Write, location_id: &str, contact_id: &str) -> Result<(), RecordsError> {
     let now_ms = write.now_ms;
-    let was_shown = contacts::find(write.conn(), location_id, contact_id).await?.is_some_and(|row| row.is_shown());
+    let row = contacts::find(write.conn(), location_id, contact_id).await?;
+    if row.as_ref().is_some_and(ContactRow::is_pending) {
+        // GHL can't have lost what it is yet to get.
+        return Ok(());
+    }
+    let was_shown = row.is_some_and(|row| row.is_shown());
     let marked = sqlx::query(sql!("mark_contact_gone"))
         .bind(now_ms)
         .bind(location_id)

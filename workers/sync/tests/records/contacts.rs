@@ -1,0 +1,177 @@
+//! Contacts that both sides edit: before GHL has them, while they are written, and afterwards.
+
+use serde_json::{Value, json};
+use sync_workers::decide::fields::Fields;
+use sync_workers::records::model::Contact;
+use sync_workers::records::*;
+
+use crate::support::*;
+
+promises! {
+    a_new_contact_moves_to_ghls_id_with_all_that_hangs_on_it,
+    two_contacts_of_a_producer_that_are_one_in_ghl_become_one_here,
+    a_contact_that_a_pull_met_first_is_one_contact,
+    an_edit_during_a_write_stays_owed_and_what_was_not_applied_is_told,
+    a_blind_edit_wins_over_what_is_read_and_everything_else_follows_ghl,
+    a_deletion_is_owed_until_ghl_has_it,
+    a_pull_neither_removes_nor_overwrites_a_contact_that_ghl_lacks,
+}
+
+fn fields(value: Value) -> Fields {
+    serde_json::from_value(value).unwrap()
+}
+
+fn change(act: Act, id: Option<&str>, clienty_id: Option<&str>, set: Value) -> Trigger {
+    let change = ContactChange {
+        act,
+        contact_id: id.map(str::to_owned),
+        clienty_id: clienty_id.map(str::to_owned),
+        patch: ContactPatch { fields: fields(set), tags: None },
+    };
+    Trigger {
+        event: event(None, "contact.updated", id),
+        kind: JobKind::PushContact,
+        priority: job_engine::Priority::Realtime,
+        change: Change::Contact(change),
+    }
+}
+
+fn remote(id: &str, set: Value) -> Contact {
+    let mut contact = set;
+    contact["id"] = json!(id);
+    serde_json::from_value(contact).unwrap()
+}
+
+async fn accept(db: &Db, trigger: Trigger) -> String {
+    db.records.accept(&[trigger]).await.unwrap().remove(0).key.record_id
+}
+
+async fn row(db: &Db, row_id: &str) -> ContactRow {
+    db.records.contact_row(LOC, row_id).await.unwrap().unwrap()
+}
+
+async fn begin(db: &Db, row_id: &str, epoch: i64) -> Tx {
+    let run = db.records.start_run(&JobKey::new(JobKind::PushContact, LOC, row_id), epoch).await.unwrap().unwrap();
+    db.records.begin(&run).await.unwrap()
+}
+
+/// Creates the contact in GHL as `theirs`.
+async fn link(db: &Db, row_id: &str, theirs: &Contact) -> Option<String> {
+    let row = row(db, row_id).await;
+    let mut tx = begin(db, row_id, 1).await;
+    let asked = sync_workers::decide::fields::fields(&row.doc);
+    let owing = tx.contact_linked(&row, theirs, Some(&asked)).await.unwrap();
+    tx.close_run(&[]).await.unwrap();
+    owing
+}
+
+async fn shown(db: &Db, id: &str) -> Option<ContactView> {
+    db.records.contact_view(LOC, id).await.unwrap()
+}
+
+async fn a_new_contact_moves_to_ghls_id_with_all_that_hangs_on_it(db: Db) {
+    let row_id = accept(&db, change(Act::Create, None, Some("k1"), json!({"firstName": "Ada"}))).await;
+    assert_eq!(accept(&db, change(Act::Create, None, Some("k1"), json!({"city": "London"}))).await, row_id);
+    db.edit(new_task("t1", "k1", "Call")).await;
+    let view = shown(&db, "k1").await.unwrap();
+    assert_eq!((view.contact.record.id.as_str(), view.synced_at), ("k1", None));
+    assert!(db.records.is_pending(LOC, "k1").await.unwrap());
+
+    link(&db, &row_id, &remote("g1", json!({"firstName": "Ada", "city": "London", "country": "GB"}))).await;
+    for id in ["k1", "g1"] {
+        let view = shown(&db, id).await.unwrap();
+        let contact = view.contact.record;
+        assert_eq!((contact.id.as_str(), contact.clienty_contact_id.as_deref()), ("g1", Some("k1")));
+        assert_eq!((contact.country.as_deref(), db.titles(id).await), (Some("GB"), vec!["Call".to_owned()]));
+    }
+    assert!(row(&db, &row_id).await.is_settled());
+    assert_eq!(
+        accept(&db, change(Act::Edit, Some("g1"), None, json!({"city": "Paris"}))).await,
+        row_id,
+        "one key for ever"
+    );
+    db.edit(new_task("t2", "k1", "Write")).await;
+    assert_eq!(db.titles("g1").await, ["Call", "Write"]);
+}
+
+async fn two_contacts_of_a_producer_that_are_one_in_ghl_become_one_here(db: Db) {
+    let first = accept(&db, change(Act::Create, None, Some("k1"), json!({"email": "a@x.de"}))).await;
+    let second = accept(&db, change(Act::Create, None, Some("k2"), json!({"email": "a@x.de", "city": "Bonn"}))).await;
+    link(&db, &first, &remote("g1", json!({"email": "a@x.de"}))).await;
+    assert_eq!(link(&db, &second, &remote("g1", json!({"email": "a@x.de"}))).await.as_ref(), Some(&first));
+    for id in ["k1", "k2", "g1"] {
+        assert_eq!(shown(&db, id).await.unwrap().contact.record.city.as_deref(), Some("Bonn"), "{id}");
+    }
+    assert!(!row(&db, &first).await.is_settled(), "the city is owed");
+}
+
+async fn a_contact_that_a_pull_met_first_is_one_contact(db: Db) {
+    let row_id = accept(&db, change(Act::Create, None, Some("k1"), json!({"firstName": "Ada"}))).await;
+    db.pull(1, &pulled("g1", &[("t1", "Theirs")])).await;
+    link(&db, &row_id, &remote("g1", json!({"firstName": "Ada"}))).await;
+    let page = db.records.list_contacts(LOC, &ListQuery { limit: 10, ..ListQuery::default() }).await.unwrap();
+    assert_eq!((page.items.len(), db.titles("k1").await), (1, vec!["Theirs".to_owned()]));
+    db.pull(2, &pulled("g1", &[("t1", "Theirs")])).await;
+    assert_eq!(shown(&db, "k1").await.unwrap().contact.record.clienty_contact_id.as_deref(), Some("k1"));
+}
+
+async fn an_edit_during_a_write_stays_owed_and_what_was_not_applied_is_told(db: Db) {
+    db.pull(1, &pulled("g1", &[])).await;
+    let row_id = accept(&db, change(Act::Edit, Some("g1"), None, json!({"city": "Bonn", "companyName": "Deo"}))).await;
+    let mut tx_fields = fields(json!({"city": "Bonn", "companyName": "Deo"}));
+    let run = db.records.start_run(&JobKey::new(JobKind::PushContact, LOC, &*row_id), 1).await.unwrap().unwrap();
+    accept(&db, change(Act::Edit, Some("g1"), None, json!({"city": "Köln"}))).await;
+    let mut tx = db.records.begin(&run).await.unwrap();
+    let contact = remote("g1", json!({"name": "Ada Lovelace", "city": "Bonn", "state": "NW"}));
+    let reply = ContactReply { asked: std::mem::take(&mut tx_fields), contact };
+    let (state, settled) = tx.contact_written(&row_id, &reply).await.unwrap().unwrap();
+    tx.close_run(&[]).await.unwrap();
+    assert_eq!((state.fields.len(), state.fields[0].field.as_str(), settled), (1, "companyName", false));
+    let row = row(&db, &row_id).await;
+    assert_eq!(
+        (row.doc.city.as_deref(), row.doc.state.as_deref(), row.doc.company_name),
+        (Some("Köln"), Some("NW"), None)
+    );
+    assert_eq!(row.edits.keys().collect::<Vec<_>>(), ["city"]);
+    assert_eq!(shown(&db, "g1").await.unwrap().contact.sync, Some(state));
+    assert_eq!(db.records.list_conflicts(LOC, None, None, 10).await.unwrap().items, []);
+}
+
+async fn a_blind_edit_wins_over_what_is_read_and_everything_else_follows_ghl(db: Db) {
+    let row_id = accept(&db, change(Act::Edit, Some("g1"), None, json!({"city": "Bonn", "tags.old": null}))).await;
+    assert!(row(&db, &row_id).await.is_unread());
+    let mut tx = begin(&db, &row_id, 1).await;
+    let theirs = remote("g1", json!({"city": "Berlin", "state": "BE", "tags": ["old", "vip"]}));
+    tx.contact_read(&row_id, &theirs).await.unwrap();
+    tx.keep_open().await.unwrap();
+    let row = row(&db, &row_id).await;
+    assert_eq!(
+        (row.doc.city.as_deref(), row.doc.state.as_deref(), &row.doc.tags[..]),
+        (Some("Bonn"), Some("BE"), &["vip".to_owned()][..])
+    );
+    assert!(!row.is_unread() && !row.is_settled());
+}
+
+async fn a_deletion_is_owed_until_ghl_has_it(db: Db) {
+    db.pull(1, &pulled("g1", &[("t1", "Call")])).await;
+    let row_id = accept(&db, change(Act::Delete, Some("g1"), None, json!({}))).await;
+    assert_eq!(shown(&db, "g1").await, None);
+    db.pull(2, &pulled("g1", &[("t1", "Call")])).await;
+    assert_eq!(shown(&db, "g1").await, None, "a pull does not bring it back");
+    assert!(!row(&db, &row_id).await.is_settled());
+    let mut tx = begin(&db, &row_id, 1).await;
+    tx.mark_contact_gone("g1").await.unwrap();
+    tx.close_run(&[]).await.unwrap();
+    assert!(row(&db, &row_id).await.is_settled());
+}
+
+async fn a_pull_neither_removes_nor_overwrites_a_contact_that_ghl_lacks(db: Db) {
+    let row_id = accept(&db, change(Act::Create, None, Some("k1"), json!({"firstName": "Ada"}))).await;
+    db.edit(new_task("t1", "k1", "Call")).await;
+    let run = db.pull_run("k1", 1).await;
+    let mut tx = db.records.begin(&run).await.unwrap();
+    tx.mark_contact_gone("k1").await.unwrap();
+    tx.close_run(&[]).await.unwrap();
+    assert!(row(&db, &row_id).await.is_pending());
+    assert_eq!(db.titles("k1").await, ["Call"]);
+}
