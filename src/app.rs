@@ -12,6 +12,7 @@ use sync_workers::jobs::{self, CustomFields, Environment, Worker, Zones};
 use sync_workers::records::{self, Records};
 use sync_workers::sweeper;
 use sync_workers::vault::{MasterKeys, Vault};
+use sync_workers::walker;
 use tokio::task::JoinSet;
 
 use crate::config::Config;
@@ -125,6 +126,7 @@ impl App {
             call_timeout: ghl.timeout,
             zones: Zones::default(),
             fields: CustomFields::default(),
+            queue: self.queue.clone(),
             metrics: self.metrics.jobs.clone(),
         };
         let config = PoolConfig { name: "sync".to_owned(), concurrency: self.config.worker.concurrency };
@@ -132,6 +134,7 @@ impl App {
         let mut chores = JoinSet::new();
         chores.spawn(sweeper::run(self.records.clone(), self.queue.clone(), self.clock.clone()));
         chores.spawn(housekeeper::run(self.records.clone(), self.clock.clone(), self.config.keeping));
+        chores.spawn(walker::run(self.records.clone(), self.queue.clone(), self.clock.clone(), self.config.sweeps));
         Ok(Workers { pool, chores })
     }
 }

@@ -20,6 +20,7 @@ mod connect;
 mod demo;
 mod doctor;
 mod gateway;
+mod import;
 mod jobs;
 mod keys;
 mod migrate;
@@ -27,6 +28,8 @@ mod sandbox;
 mod serve;
 mod table;
 mod up;
+mod verify;
+mod walking;
 mod worker;
 
 /// Keeps the CRM Clienty and GoHighLevel (GHL) the same: contacts, tasks, notes, appointments.
@@ -60,6 +63,10 @@ enum Command {
     Sandbox(sandbox::Args),
     /// Connect a GHL location by its Private Integration Token
     Connect(connect::Args),
+    /// First import of a location: all contacts, tasks, notes and appointments
+    Import(import::Args),
+    /// Compare the records with GHL, field by field; exit code 3 where they differ
+    Verify(verify::Args),
     /// Look at jobs
     #[command(subcommand)]
     Jobs(jobs::Command),
@@ -110,6 +117,8 @@ enum Outcome {
     Failed,
     /// Exit code 2: it said what is wrong with how it was called.
     WrongUsage,
+    /// Exit code 3: it said where the two sides differ.
+    Differs,
 }
 
 /// Runs the program.
@@ -129,6 +138,7 @@ pub fn main() -> ExitCode {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Failed) => ExitCode::from(1),
         Ok(Outcome::WrongUsage) => ExitCode::from(2),
+        Ok(Outcome::Differs) => ExitCode::from(3),
         Err(error) => fail(&error, Output { json: cli.json }),
     }
 }
@@ -148,6 +158,8 @@ async fn run(context: Context, command: Command) -> anyhow::Result<Outcome> {
         Command::Sandbox(args) => sandbox::run(context, args).await,
         Command::Connect(args) => connect::run(context, args).await,
         Command::Catalog(command) => catalog::run(context, command).await,
+        Command::Import(args) => import::run(context, args).await,
+        Command::Verify(args) => verify::run(context, args).await,
         Command::Jobs(command) => jobs::run(context, command).await,
         Command::Keys(command) => keys::run(context, command).await,
         Command::Config(command) => config::run(&context, &command),

@@ -27,6 +27,7 @@ use secrecy::{ExposeSecret, SecretBox, SecretString};
 use serde_json::{Value, json};
 use sync_workers::decide::merge::Policies;
 use sync_workers::housekeeper::Keeping;
+use sync_workers::walker::Periods;
 
 pub use self::error::{ConfigError, ConfigErrors};
 use self::file::ConfigFile;
@@ -49,6 +50,8 @@ pub struct Config {
     /// `[records]`
     pub keeping: Keeping,
     pub merge: Policies,
+    /// `[sweep]`
+    pub sweeps: Periods,
     pub redis: Redis,
     pub worker: Worker,
     pub secrets: Secrets,
@@ -205,6 +208,10 @@ impl Config {
             merge: Policies {
                 default: from.setting("merge.policy", "CLIENTY_MERGE_POLICY").required(policy),
                 fields: from.setting("merge.fields", "CLIENTY_MERGE_FIELDS").list(field_policy).into_iter().collect(),
+            },
+            sweeps: Periods {
+                sweep: from.setting("sweep.every_minutes", "CLIENTY_SWEEP_EVERY_MINUTES").required(period(60)),
+                details: from.setting("sweep.details_hours", "CLIENTY_SWEEP_DETAILS_HOURS").required(period(3600)),
             },
             redis: Redis {
                 url: from.setting("redis.url", "REDIS_URL").with_password().optional(redis_url),

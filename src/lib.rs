@@ -13,5 +13,6 @@ pub mod metrics;
 pub mod producer;
 pub mod sandbox;
 pub mod signature;
+mod sole;
 mod telemetry;
 pub mod triggers;

@@ -10,11 +10,18 @@ use super::serve::{Signals, until_stopped};
 use super::{Context, Outcome};
 use crate::app::App;
 use crate::gateway::{Server, listen};
+use crate::sole::Sole;
 
 pub(super) async fn run(context: Context) -> anyhow::Result<Outcome> {
     let signals = Signals::listen()?;
     let distributed = context.config.is_distributed();
     let listener = listen(context.config.gateway.listen, "CLIENTY_LISTEN").await?;
+    let sole = if distributed { None } else { Sole::take(&context.config.data.dir)? };
+    if !distributed && sole.is_none() {
+        tracing::warn!(
+            "another process works over this data folder with a queue of its own; together they may call GHL too often"
+        );
+    }
     let app = App::open(context.config).await?;
     let workers = app.start_workers()?;
     if !distributed {

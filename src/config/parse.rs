@@ -79,6 +79,14 @@ pub(super) fn days(least: u64, most: u64) -> impl Fn(&str) -> Parsed<Duration> {
     }
 }
 
+/// So many units of seconds; 0 for never.
+pub(super) fn period(unit_secs: u64) -> impl Fn(&str) -> Parsed<Option<Duration>> {
+    move |text| {
+        let count = number(0, 100_000)(text).map_err(|expected| format!("{expected}, 0 for never"))?;
+        Ok((count > 0).then(|| Duration::from_secs(count * unit_secs)))
+    }
+}
+
 /// Text without blanks, as ids and scopes are.
 pub(super) fn word(text: &str) -> Parsed<String> {
     if text.contains(char::is_whitespace) {

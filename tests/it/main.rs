@@ -13,3 +13,4 @@ mod leases;
 mod servers;
 mod support;
 mod system;
+mod walks;

@@ -57,6 +57,8 @@ pub(crate) struct Setup {
     pub(crate) timeout: Duration,
     /// GHL's window.
     pub(crate) interval: Duration,
+    /// Calls in one window.
+    pub(crate) burst: u32,
     pub(crate) backoff: Backoff,
     pub(crate) broken_hold: Duration,
     /// Instead of SQLite.
@@ -74,6 +76,7 @@ impl Default for Setup {
             contacts: 8,
             timeout: Duration::from_secs(20),
             interval: Duration::from_secs(1),
+            burst: 100,
             backoff: Backoff { first: Duration::from_millis(20), most: Duration::from_millis(200), attempts: 30 },
             broken_hold: Duration::from_secs(1),
             database_url: None,
@@ -105,9 +108,19 @@ pub(crate) struct TestApp {
 impl TestApp {
     /// Everything is up and every location connected; nothing works yet.
     pub(crate) async fn idle(setup: Setup) -> Self {
-        let Setup { locations, contacts, timeout, interval, backoff, broken_hold, database_url, redis_url, gate } =
-            setup;
-        let limits = Limits { interval, ..Limits::default() };
+        let Setup {
+            locations,
+            contacts,
+            timeout,
+            interval,
+            burst,
+            backoff,
+            broken_hold,
+            database_url,
+            redis_url,
+            gate,
+        } = setup;
+        let limits = Limits { interval, burst, ..Limits::default() };
         let sandbox =
             Sandbox::start(SandboxConfig { locations, contacts, limits, ..SandboxConfig::default() }).await.unwrap();
         let gate = if gate { Some(Gate::before(sandbox.url()).await) } else { None };
@@ -117,6 +130,7 @@ impl TestApp {
             ("CLIENTY_MASTER_KEYS", "k1:c2l4dGVlbiBieXRlcyB0d2ljZSBpcyAzMiBieXRlcyE=".to_owned()),
             ("GHL_API_URL", gate.as_ref().map_or_else(|| sandbox.url(), Gate::url)),
             ("GHL_BURST_INTERVAL_MS", interval.as_millis().to_string()),
+            ("GHL_BURST_LIMIT", burst.to_string()),
             ("GHL_TIMEOUT_MS", timeout.as_millis().to_string()),
         ];
         settings.extend(database_url.map(|url| ("DATABASE_URL", url)));

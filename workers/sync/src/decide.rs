@@ -1,6 +1,7 @@
 //! What to do, decided from values alone: no call, no database, no clock.
 
 pub mod adopt;
+pub mod compare;
 pub mod echo;
 pub mod fields;
 pub mod merge;

@@ -9,11 +9,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use job_engine::{Backoff, Handler, Job, Key, NewJob, Permits, Priority, Verdict};
+use job_engine::{Backoff, Handler, Job, Key, NewJob, Permits, Priority, Queue, Verdict};
 use secrecy::SecretString;
 
 use crate::clock::Clock;
-use crate::ghl::{self, GhlError, UnauthorizedKind};
+use crate::ghl::{self, Class, GhlError, UnauthorizedKind};
 use crate::records::model::{Note, Task as TaskRecord};
 use crate::records::{Connection, JobKey, JobKind, Records, Run};
 use crate::vault::Vault;
@@ -30,6 +30,7 @@ mod push_contact;
 mod push_note;
 mod push_task;
 mod refresh_location;
+mod walk;
 mod zones;
 
 pub use custom_fields::CustomFields;
@@ -63,6 +64,8 @@ pub struct Environment {
     pub zones: Zones,
     /// The custom fields of locations.
     pub fields: CustomFields,
+    /// Told at once of the jobs that a run leads to.
+    pub queue: Queue,
     /// What is counted.
     pub metrics: JobMetrics,
 }
@@ -95,6 +98,9 @@ pub fn cost(kind: &str) -> u8 {
         Some(JobKind::PushTask | JobKind::PushNote | JobKind::RefreshLocation | JobKind::CallOperation) => 1 + SPARE,
         // One change, or two, and a look before a change that needs one.
         Some(JobKind::PushContact) => 2 + SPARE,
+        // A page of contacts and the pages of their tasks.
+        Some(JobKind::WalkContacts) => 20,
+        Some(JobKind::WalkDetails | JobKind::WalkRest) => 40 + SPARE,
         None => 0,
     }
 }
@@ -135,6 +141,7 @@ impl Worker {
             JobKind::RefreshLocation => refresh_location::run(&task).await,
             JobKind::CallOperation => call_operation::run(&task).await,
             JobKind::PushContact => push_contact::run(&task).await,
+            JobKind::WalkContacts | JobKind::WalkDetails | JobKind::WalkRest => walk::run(&task, kind).await,
         };
         match result {
             Err(JobError::Ghl(error @ GhlError::Unauthorized { kind: UnauthorizedKind::LocationAccess, .. })) => {
@@ -157,6 +164,14 @@ async fn blame(task: &Task<'_>, refused: GhlError) -> JobError {
         Ok(_) | Err(GhlError::Unauthorized { kind: UnauthorizedKind::MissingScope, .. }) => JobError::ForeignRecord,
         Err(GhlError::Unauthorized { .. }) => refused.into(),
         Err(error) => error.into(),
+    }
+}
+
+/// Whether the lane has to rest. Such an answer counts before all others of the run: a 429 beside a 502 is still a 429 (law 3).
+fn concerns_lane(error: &GhlError) -> bool {
+    match error.class() {
+        Class::Throttling | Class::Broken => true,
+        Class::Passing | Class::Permanent => false,
     }
 }
 

@@ -12,3 +12,4 @@ pub mod mapping;
 pub mod records;
 pub mod sweeper;
 pub mod vault;
+pub mod walker;

@@ -37,9 +37,10 @@ pub use self::feed::{ChangeItem, ChangeOp, LATEST};
 pub use self::job::{JobKey, JobKind, JobState};
 pub use self::ledger::{Job, JobFilter, OpenJob};
 pub use self::merging::Edits;
-pub use self::pull::{Pulled, Snapshot};
+pub use self::pull::{Parts, Pulled, Snapshot};
 pub use self::runs::{FollowUp, Run, Tx};
 pub use self::views::{ContactView, ListQuery, Page, Shown, TaskView};
+pub use self::walks::{Beside, Finding, Known, Phase, Purpose, Verdict, Walk};
 pub use self::webhooks::{NewWebhook, StoredWebhook, WEBHOOK_SOURCE, WebhookOutcome, WebhookResult, WebhookWork};
 
 mod accept;
@@ -63,6 +64,7 @@ mod pull;
 mod runs;
 mod sql;
 mod views;
+mod walks;
 mod webhooks;
 
 /// How long one connection waits for SQLite's lock while another *process* writes.
@@ -271,6 +273,7 @@ fn migrator() -> Migrator {
         (7, "merging", include_str!("../migrations/0007_merging.sql")),
         (9, "reading", include_str!("../migrations/0009_reading.sql")),
         (10, "api version", include_str!("../migrations/0010_api_version.sql")),
+        (13, "walks", include_str!("../migrations/0013_walks.sql")),
     ];
     let migration = |(version, name, text): (i64, &'static str, &'static str)| {
         Migration::new(version, name.into(), MigrationType::Simple, text.into_sql_str(), false)

@@ -103,7 +103,9 @@ fn remedy(environment: &Environment, error: &JobError) -> Remedy {
             Class::Permanent => Remedy::Bury,
         },
         JobError::NotConnected | JobError::Vault(_) => Remedy::Break(environment.broken_hold),
-        JobError::MayStillArrive { wait } | JobError::AwaitsContact { wait } => Remedy::Snooze(*wait),
+        JobError::MayStillArrive { wait } | JobError::AwaitsContact { wait } | JobError::NotYet { wait } => {
+            Remedy::Snooze(*wait)
+        }
         JobError::OneMoreRun => Remedy::GoOn,
         JobError::Records(_)
         | JobError::Incomplete(_)

@@ -60,6 +60,12 @@ pub enum JobError {
         /// Until it is worth another look.
         wait: Duration,
     },
+    /// A walk that is spread over time is not due yet.
+    #[error("the walk goes on later")]
+    NotYet {
+        /// Until then.
+        wait: Duration,
+    },
     /// GHL does not have what an earlier run created, but may have it in a moment; creating it now could make it twice.
     #[error("a create of an earlier run may still arrive")]
     MayStillArrive {

@@ -20,17 +20,26 @@ pub enum JobKind {
     CallOperation,
     /// Make GHL's contact equal to ours.
     PushContact,
+    /// One page of contacts of a walk, with their tasks.
+    WalkContacts,
+    /// Notes and appointments of a few contacts of a walk.
+    WalkDetails,
+    /// What the pages of a walk did not show.
+    WalkRest,
 }
 
 impl JobKind {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 9] = [
         Self::PullContact,
         Self::PushTask,
         Self::PushNote,
         Self::PushContact,
         Self::RefreshLocation,
         Self::CallOperation,
+        Self::WalkContacts,
+        Self::WalkDetails,
+        Self::WalkRest,
     ];
 
     /// The name in the ledger and in the queue.
@@ -43,6 +52,9 @@ impl JobKind {
             Self::RefreshLocation => "refresh_location",
             Self::CallOperation => "call_operation",
             Self::PushContact => "push_contact",
+            Self::WalkContacts => "walk_contacts",
+            Self::WalkDetails => "walk_details",
+            Self::WalkRest => "walk_rest",
         }
     }
 

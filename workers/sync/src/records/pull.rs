@@ -21,8 +21,8 @@ use crate::decide::fields::fields;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Snapshot {
     /// 0 for a contact that was not there.
-    contact: i64,
-    entries: HashMap<String, i64>,
+    pub(super) contact: i64,
+    pub(super) entries: HashMap<String, i64>,
 }
 
 impl Snapshot {
@@ -39,6 +39,16 @@ pub struct Pulled {
     pub tasks: Vec<Task>,
     pub notes: Vec<Note>,
     pub appointments: Vec<Appointment>,
+}
+
+/// A part of it; what is none was not read, and stays as it is.
+#[derive(Debug, Clone, PartialEq, Default)]
+#[expect(missing_docs, reason = "the fields of the view")]
+pub struct Parts {
+    pub contact: Option<Contact>,
+    pub tasks: Option<Vec<Task>>,
+    pub notes: Option<Vec<Note>>,
+    pub appointments: Option<Vec<Appointment>>,
 }
 
 impl Records {
@@ -72,6 +82,33 @@ impl Tx {
         }
         self.store_entries(&contact.id, tasks, snapshot).await?;
         self.store_entries(&contact.id, notes, snapshot).await
+    }
+
+    /// As [`Tx::store_pull`], for what a walk read of a contact. Its snapshot is of now: the caller has passed over what moved.
+    ///
+    /// # Errors
+    /// See [`Tx::store_pull`].
+    pub async fn store_parts(
+        &mut self,
+        contact_id: &str,
+        parts: &Parts,
+        snapshot: &Snapshot,
+    ) -> Result<(), RecordsError> {
+        let Parts { contact, tasks, notes, appointments } = parts;
+        if let Some(contact) = contact {
+            let location_id = self.run.key.location_id.clone();
+            contacts::store(&mut self.write, &location_id, contact, snapshot.contact).await?;
+        }
+        if let Some(tasks) = tasks {
+            self.store_entries(contact_id, tasks, snapshot).await?;
+        }
+        if let Some(notes) = notes {
+            self.store_entries(contact_id, notes, snapshot).await?;
+        }
+        if let Some(appointments) = appointments {
+            self.store_appointments(contact_id, appointments).await?;
+        }
+        Ok(())
     }
 
     /// GHL no longer has the contact: readers do not see it either, nor anything that belongs to it.

@@ -1,0 +1,53 @@
+//! `import`: the first import of a location.
+//!
+//! Its work is bulk jobs like any other, so that clicks and webhooks go before it and the day's calls are not used up by it. The command
+//! begins it, helps with it and looks on; killed, the import goes on with the other workers, or with `--resume`.
+
+use anyhow::ensure;
+use clap::Parser;
+use serde_json::json;
+use sync_workers::records::{Purpose, Walk};
+
+use super::walking::Walking;
+use super::{Context, Outcome};
+
+#[derive(Debug, Parser)]
+pub(super) struct Args {
+    /// GHL's id of the location
+    #[arg(long, value_name = "ID")]
+    location: String,
+    /// Go on with an import that was broken off; without one, begin
+    #[arg(long)]
+    resume: bool,
+}
+
+pub(super) async fn run(context: Context, args: Args) -> anyhow::Result<Outcome> {
+    let Context { config, output } = context;
+    let Args { location, resume } = args;
+    let mut walking = Walking::start(config, &location).await?;
+    let outcome = import(&mut walking, &location, resume, output.json).await;
+    walking.stop().await;
+    let walk = outcome?;
+    output.print(&json!({ "import": walk }), |_| {
+        let Walk { contacts, tasks, notes, appointments, calls, .. } = &walk;
+        format!("imported {contacts} contacts, {tasks} tasks, {notes} notes and {appointments} appointments with {calls} calls")
+    })?;
+    Ok(Outcome::Done)
+}
+
+async fn import(walking: &mut Walking, location: &str, resume: bool, quiet: bool) -> anyhow::Result<Walk> {
+    let latest = walking.app.records.latest_walk(location, Purpose::Import).await?;
+    let walk = match latest.filter(|walk| walk.next_job().is_some()) {
+        Some(walk) => {
+            ensure!(
+                resume,
+                "an import of {location} is under way ({} contacts read): `import --location {location} --resume` goes on with it",
+                walk.contacts
+            );
+            walking.go_on(&walk).await?;
+            walk
+        }
+        None => walking.begin(location, Purpose::Import).await?,
+    };
+    walking.follow(&walk, quiet).await
+}

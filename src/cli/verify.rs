@@ -1,0 +1,184 @@
+//! `verify`: compares the records with GHL, record by record and field by field.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use clap::Parser;
+use job_engine::Priority;
+use serde::Serialize;
+use serde_json::json;
+use sync_workers::records::{Change, Finding, JobKind, NewEvent, Purpose, Trigger, Verdict, Walk};
+use tokio::time::sleep;
+
+use super::table::table;
+use super::walking::Walking;
+use super::{Context, Outcome};
+
+/// Findings that the table for people lists.
+const LISTED: usize = 50;
+/// Events of one transaction.
+const BATCH: usize = 500;
+
+#[derive(Debug, Parser)]
+pub(super) struct Args {
+    /// GHL's id of the location
+    #[arg(long, value_name = "ID")]
+    location: String,
+    /// Fetch what differs anew, and compare once more
+    #[arg(long)]
+    repair: bool,
+}
+
+/// What is printed. Ids and names of fields; no value of any.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Report {
+    location_id: String,
+    /// Contacts that were fetched anew.
+    repaired: usize,
+    calls: i64,
+    /// By kind of record.
+    counts: BTreeMap<&'static str, Count>,
+    findings: Vec<Finding>,
+}
+
+#[derive(Debug, Default, Serialize)]
+struct Count {
+    equal: i64,
+    missing: i64,
+    extra: i64,
+    different: i64,
+}
+
+pub(super) async fn run(context: Context, args: Args) -> anyhow::Result<Outcome> {
+    let Context { config, output } = context;
+    let mut walking = Walking::start(config, &args.location).await?;
+    let report = verify(&mut walking, &args, output.json).await;
+    walking.stop().await;
+    let report = report?;
+    output.print(&json!(report), |_| report.tell())?;
+    Ok(if report.findings.is_empty() { Outcome::Done } else { Outcome::Differs })
+}
+
+async fn verify(walking: &mut Walking, args: &Args, quiet: bool) -> anyhow::Result<Report> {
+    let first = compare(walking, &args.location, quiet).await?;
+    if !args.repair || first.findings.is_empty() {
+        return Ok(first);
+    }
+    let contacts: BTreeSet<_> = first.findings.iter().map(|finding| finding.contact_id.clone()).collect();
+    repair(walking, &args.location, &contacts).await?;
+    let second = compare(walking, &args.location, quiet).await?;
+    Ok(Report { repaired: contacts.len(), calls: first.calls + second.calls, ..second })
+}
+
+async fn compare(walking: &mut Walking, location: &str, quiet: bool) -> anyhow::Result<Report> {
+    let walk = walking.begin(location, Purpose::Verify).await?;
+    let walk = walking.follow(&walk, quiet).await?;
+    let findings = walking.app.records.findings(&walk.id).await?;
+    Ok(Report::new(&walk, findings))
+}
+
+/// Pulls the contacts anew, and waits for the last of them.
+async fn repair(walking: &Walking, location: &str, contacts: &BTreeSet<String>) -> anyhow::Result<()> {
+    let trigger = |contact: &String| Trigger {
+        event: NewEvent {
+            id: None,
+            source: "cli".to_owned(),
+            event_type: "verify.repair".to_owned(),
+            location_id: location.to_owned(),
+            contact_id: Some(contact.clone()),
+            data: json!({}),
+        },
+        kind: JobKind::PullContact,
+        priority: Priority::Bulk,
+        change: Change::None { record_id: contact.clone() },
+    };
+    let triggers: Vec<_> = contacts.iter().map(trigger).collect();
+    let mut jobs = Vec::new();
+    for chunk in triggers.chunks(BATCH) {
+        jobs.extend(walking.app.producer().send(chunk).await?.into_iter().map(|accepted| accepted.job_id));
+    }
+    for job in jobs {
+        while walking.app.records.job(&job).await?.is_some_and(|job| job.finished_at.is_none()) {
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+    Ok(())
+}
+
+impl Report {
+    fn new(walk: &Walk, findings: Vec<Finding>) -> Self {
+        let Walk { contacts, tasks, notes, appointments, .. } = walk;
+        let read = [("contact", contacts), ("task", tasks), ("note", notes), ("appointment", appointments)];
+        let count = |(record, read): (&'static str, &i64)| {
+            let mut count = Count::default();
+            for finding in findings.iter().filter(|finding| finding.record == record) {
+                match finding.verdict {
+                    Verdict::Missing => count.missing += 1,
+                    Verdict::Extra => count.extra += 1,
+                    Verdict::Different => count.different += 1,
+                }
+            }
+            count.equal = (read - count.missing - count.different).max(0);
+            (record, count)
+        };
+        let counts = read.into_iter().map(count).collect();
+        Self { location_id: walk.location_id.clone(), repaired: 0, calls: walk.calls, counts, findings }
+    }
+
+    fn tell(&self) -> String {
+        let rows: Vec<_> = self
+            .counts
+            .iter()
+            .map(|(record, Count { equal, missing, extra, different })| {
+                [record.to_string(), equal.to_string(), missing.to_string(), extra.to_string(), different.to_string()]
+            })
+            .collect();
+        let mut text = table(["RECORD", "EQUAL", "MISSING", "EXTRA", "DIFFERENT"], &rows);
+        if !self.findings.is_empty() {
+            let rows: Vec<_> = self
+                .findings
+                .iter()
+                .take(LISTED)
+                .map(|Finding { record, record_id, contact_id, verdict, fields }| {
+                    let verdict = verdict.as_str().to_owned();
+                    [record.clone(), record_id.clone(), contact_id.clone(), verdict, fields.join(", ")]
+                })
+                .collect();
+            text = format!("{text}\n\n{}", table(["RECORD", "ID", "CONTACT", "IS", "FIELDS"], &rows));
+            if self.findings.len() > LISTED {
+                text = format!("{text}\nand {} more; --json lists all", self.findings.len() - LISTED);
+            }
+        }
+        if self.repaired > 0 {
+            text = format!("{text}\n\n{} contacts were fetched anew before this was compared", self.repaired);
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_names_records_and_fields() {
+        let finding = |record: &str, verdict, fields: &[&str]| Finding {
+            record: record.to_owned(),
+            record_id: format!("{record}-1"),
+            contact_id: "c1".to_owned(),
+            verdict,
+            fields: fields.iter().map(|field| (*field).to_owned()).collect(),
+        };
+        let findings =
+            vec![finding("contact", Verdict::Different, &["city", "phone"]), finding("note", Verdict::Extra, &[])];
+        let counts = BTreeMap::from([("contact", Count { equal: 6, different: 1, ..Count::default() })]);
+        let report = Report { location_id: "l".to_owned(), repaired: 0, calls: 9, counts, findings };
+        let expected = "RECORD   EQUAL  MISSING  EXTRA  DIFFERENT\n\
+                        contact  6      0        0      1\n\n\
+                        RECORD   ID         CONTACT  IS         FIELDS\n\
+                        contact  contact-1  c1       different  city, phone\n\
+                        note     note-1     c1       extra";
+        assert_eq!(report.tell(), expected);
+    }
+}

@@ -1,0 +1,5 @@
+//! Walks over all of a location: import, sweeps, comparison.
+
+mod import;
+mod sweeps;
+mod verify;

@@ -1,0 +1,111 @@
+//! Sweeps find what no event told.
+
+use clienty_sync::compare::Mismatch;
+use reqwest::Method;
+use serde_json::json;
+use sync_workers::records::Purpose;
+use sync_workers::walker;
+
+use super::import::import;
+use crate::support::postgres::PostgresServer;
+use crate::support::test_app::{Setup, TestApp, call};
+
+#[tokio::test]
+async fn a_sweep_finds_everything_that_no_event_told() {
+    everything_is_found(None).await;
+}
+
+#[tokio::test]
+async fn a_sweep_over_postgres_finds_everything_that_no_event_told() {
+    let server = PostgresServer::start();
+    everything_is_found(Some(server.create_database("sweeps"))).await;
+}
+
+async fn everything_is_found(database_url: Option<String>) {
+    let app = TestApp::working(Setup { contacts: 40, burst: 1000, database_url, ..Setup::default() }).await;
+    let location = app.location().id;
+    import(&app).await;
+    assert_eq!(mismatches(&app).await, []);
+
+    // Two thirds of the contacts are changed in some way or other, and nobody tells.
+    for (number, contact) in app.contacts(&location).iter().enumerate() {
+        let path = |rest: &str| format!("/contacts/{contact}{rest}");
+        let first = |list: &str| app.held(list, contact).first().map(|one| one["id"].as_str().unwrap().to_owned());
+        match number % 9 {
+            0 => drop(app.by_hand(Method::PUT, &path(""), json!({"city": "Paderborn"})).await),
+            1 => drop(app.by_hand(Method::POST, &path("/notes"), json!({"body": "Nobody tells"})).await),
+            2 => drop(app.by_hand(Method::DELETE, &path(""), json!({})).await),
+            3 => {
+                let task = json!({"title": "New", "dueDate": "2026-03-01T09:00:00Z", "completed": false});
+                app.by_hand(Method::POST, &path("/tasks"), task).await;
+            }
+            4 => {
+                if let Some(task) = first("tasks") {
+                    app.by_hand(Method::PUT, &path(&format!("/tasks/{task}")), json!({"title": "Edited in GHL"})).await;
+                }
+            }
+            5 => {
+                for list in ["tasks", "notes"] {
+                    if let Some(one) = first(list) {
+                        app.by_hand(Method::DELETE, &path(&format!("/{list}/{one}")), json!({})).await;
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    let new = json!({"locationId": location, "firstName": "Newcomer", "email": "newcomer@example.com"});
+    app.by_hand(Method::POST, "/contacts/", new).await;
+    assert_ne!(mismatches(&app).await, []);
+
+    sweep(&app, Purpose::Sweep).await;
+    let notes: Vec<_> = mismatches(&app).await.into_iter().map(|found| found.record).collect();
+    assert!(notes.iter().all(|record| *record == "note"), "{notes:?}");
+    sweep(&app, Purpose::Details).await;
+    assert_eq!(mismatches(&app).await, []);
+    let gone = app.app.records.latest_walk(&location, Purpose::Sweep).await.unwrap().unwrap();
+    assert!(gone.finished_at_ms.is_some());
+
+    // With nothing to find, a sweep costs its pages and tells nobody of anything.
+    let (feed, calls) = (app.app.records.last_change().await.unwrap(), app.all_calls(&location));
+    sweep(&app, Purpose::Sweep).await;
+    assert_eq!(app.app.records.last_change().await.unwrap(), feed);
+    assert!(app.all_calls(&location) - calls <= 4, "{} calls", app.all_calls(&location) - calls);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn who_never_imported_gets_no_contact_that_nobody_asked_for() {
+    let app = TestApp::working(Setup::default()).await;
+    let location = app.location().id;
+    let contacts = app.contacts(&location);
+    app.tell("contact.selected", &contacts[0], json!({})).await;
+    app.settle().await;
+    app.by_hand(Method::PUT, &format!("/contacts/{}", contacts[0]), json!({"city": "Paderborn"})).await;
+    sweep(&app, Purpose::Sweep).await;
+    assert_eq!(app.view(&contacts[0]).await.unwrap()["contact"]["city"], "Paderborn");
+    assert_eq!(app.view(&contacts[1]).await, None);
+    assert_eq!(app.calls(&location, call::GET_CONTACT), 1);
+    app.finish().await;
+}
+
+async fn sweep(app: &TestApp, purpose: Purpose) {
+    let began = walker::begin(&app.app.records, &app.app.queue, &app.location().id, purpose, 0).await.unwrap();
+    assert!(began);
+    app.settle().await;
+}
+
+/// Where records and sandbox differ, `lastActivity` aside, which GHL's lists leave out.
+async fn mismatches(app: &TestApp) -> Vec<Mismatch> {
+    let location = app.location();
+    let mut found = app.mismatches(&location, &app.contacts(&location.id)).await;
+    found.retain(|mismatch| mismatch.field != "lastActivity");
+    // And nothing is left of what the sandbox no longer has.
+    let held = app.contacts(&location.id);
+    for contact in app.app.records.shown_contacts(&location.id, "", 1000).await.unwrap() {
+        if !held.contains(&contact) {
+            found.push(Mismatch { record: "contact", id: contact, field: "" });
+        }
+    }
+    found
+}

@@ -1,0 +1,68 @@
+//! `verify`, as a program: what it finds, says and mends.
+
+use serde_json::{Value, json};
+
+use crate::support::api::Api;
+use crate::support::installation::{Installation, document};
+
+#[tokio::test]
+async fn drift_is_found_by_field_told_without_personal_data_and_mended() {
+    let installation = Installation::new(&[("GHL_TIMEOUT_MS", "1000"), ("GHL_BURST_INTERVAL_MS", "1000")]).await;
+    let location = installation.location.as_str();
+    let verify = |more: &[&str]| installation.run(&[&["verify", "--location", location], more].concat());
+
+    let imported = installation.json(&["import", "--location", location]);
+    assert_eq!(imported["import"]["contacts"], 6);
+
+    // A person who works in GHL while nobody listens.
+    let token = std::fs::read_to_string(installation.data_folder().parent().unwrap().join("token.txt")).unwrap();
+    let ghl = Api::new(&installation.ghl, token.trim());
+    let by_hand = async |method: &str, path: String, body: Value| {
+        let answer = ghl
+            .request(method, &path, |request| request.bearer_auth(&ghl.key).header("version", "2021-07-28").json(&body))
+            .await;
+        assert!(answer.status < 300, "{path}: {}", answer.text);
+    };
+    let [edited, gone, noted, ..] = &installation.contacts[..] else { panic!("six contacts") };
+    by_hand("PUT", format!("/contacts/{edited}"), json!({"city": "Unmistakable-Town", "firstName": "Unmistakably"}))
+        .await;
+    by_hand("DELETE", format!("/contacts/{gone}"), json!({})).await;
+    by_hand("POST", format!("/contacts/{noted}/notes"), json!({"body": "Unmistakable text"})).await;
+    by_hand(
+        "POST",
+        "/contacts/".to_owned(),
+        json!({"locationId": location, "firstName": "Unmistakable", "email": "un@example.com"}),
+    )
+    .await;
+
+    let drift = verify(&["--json"]);
+    assert_eq!(drift.status.code(), Some(3), "{drift:?}");
+    let report = document(&drift);
+    let found = |record: &str, id: Option<&String>| -> Vec<String> {
+        let findings = report["findings"].as_array().unwrap().iter();
+        let these = findings.filter(|one| one["record"] == record && id.is_none_or(|id| one["contactId"] == **id));
+        these.map(|one| format!("{} {}", one["verdict"].as_str().unwrap(), one["fields"])).collect()
+    };
+    assert_eq!(found("contact", Some(edited)), [r#"different ["city","dateUpdated","firstName","name"]"#]);
+    assert_eq!(found("contact", Some(gone)), ["extra []"]);
+    assert_eq!(found("note", Some(noted)), ["missing []"]);
+    assert_eq!(found("contact", None).len(), 3, "{report}");
+    let told = String::from_utf8_lossy(&drift.stdout);
+    assert!(!told.contains("nmistakabl") && !told.contains('@'), "{told}");
+
+    let mended = verify(&["--repair"]);
+    assert_eq!(mended.status.code(), Some(0), "{mended:?}");
+    assert!(String::from_utf8_lossy(&mended.stdout).contains("4 contacts were fetched anew"), "{mended:?}");
+    let clean = document(&verify(&["--json"]));
+    assert_eq!((&clean["findings"], &clean["counts"]["contact"]["equal"]), (&json!([]), &json!(6)));
+}
+
+#[tokio::test]
+async fn a_location_that_is_not_connected_is_told_so() {
+    let installation = Installation::new(&[]).await;
+    for command in ["import", "verify"] {
+        let ended = installation.run(&[command, "--location", "elsewhere"]);
+        assert_eq!(ended.status.code(), Some(1));
+        assert!(String::from_utf8_lossy(&ended.stderr).contains("is not connected"), "{ended:?}");
+    }
+}

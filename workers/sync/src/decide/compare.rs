@@ -1,0 +1,145 @@
+//! Compares what GHL has of a contact with what readers see, record by record and field by field. Names fields, never values.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::records::{ContactView, Finding, Parts, Verdict};
+
+/// What is no difference: ids of the producer's own, what depends on when one asks, and the one field that GHL's lists leave out and that
+/// moves without an event.
+const OWN: [&str; 6] = ["clientyTaskId", "clientyNoteId", "clientyContactId", "status", "deletedAt", "lastActivity"];
+
+/// Where the parts that were read differ from the view; none stands for a contact that the records lack.
+#[must_use]
+pub fn contact(contact_id: &str, theirs: &Parts, ours: Option<&ContactView>) -> Vec<Finding> {
+    let Parts { contact, tasks, notes, appointments } = theirs;
+    let finding = |record: &str, id: &str, verdict, fields| Finding {
+        record: record.to_owned(),
+        record_id: id.to_owned(),
+        contact_id: contact_id.to_owned(),
+        verdict,
+        fields,
+    };
+    let Some(ours) = ours else {
+        return contact.iter().map(|_| finding("contact", contact_id, Verdict::Missing, Vec::new())).collect();
+    };
+    let mut found = Vec::new();
+    if let Some(contact) = contact {
+        let fields = differing(&object(contact), &object(&ours.contact));
+        if !fields.is_empty() {
+            found.push(finding("contact", contact_id, Verdict::Different, fields));
+        }
+    }
+    let lists = [
+        ("task", ["taskId", "clientyTaskId"], tasks.as_deref().map(objects), objects(&ours.tasks)),
+        ("note", ["noteId", "clientyNoteId"], notes.as_deref().map(objects), objects(&ours.notes)),
+        (
+            "appointment",
+            ["appointmentId", "appointmentId"],
+            appointments.as_deref().map(objects),
+            objects(&ours.appointments),
+        ),
+    ];
+    for (record, ids, theirs, ours) in lists {
+        let Some(theirs) = theirs else { continue };
+        let id_of = |one: &Map<String, Value>| {
+            let id = ids.iter().find_map(|id| one.get(*id).and_then(Value::as_str));
+            id.unwrap_or_default().to_owned()
+        };
+        for their in &theirs {
+            let id = id_of(their);
+            match ours.iter().find(|our| id_of(our) == id) {
+                None => found.push(finding(record, &id, Verdict::Missing, Vec::new())),
+                Some(our) => {
+                    let fields = differing(their, our);
+                    if !fields.is_empty() {
+                        found.push(finding(record, &id, Verdict::Different, fields));
+                    }
+                }
+            }
+        }
+        let extra = ours.iter().map(id_of).filter(|id| !theirs.iter().any(|their| id_of(their) == *id));
+        found.extend(extra.map(|id| finding(record, &id, Verdict::Extra, Vec::new())));
+    }
+    found
+}
+
+/// The fields of theirs that are not the same in ours; null, empty and absent are the same.
+fn differing(theirs: &Map<String, Value>, ours: &Map<String, Value>) -> Vec<String> {
+    let is_blank = |value: &Value| value.is_null() || value == "" || value.as_array().is_some_and(Vec::is_empty);
+    let differs = |(name, their): &(&String, &Value)| {
+        let our = ours.get(*name).unwrap_or(&Value::Null);
+        !OWN.contains(&name.as_str()) && *their != our && !(is_blank(their) && is_blank(our))
+    };
+    theirs.iter().filter(differs).map(|(name, _)| name.clone()).collect()
+}
+
+fn objects<T: Serialize>(records: &[T]) -> Vec<Map<String, Value>> {
+    records.iter().map(object).collect()
+}
+
+fn object<T: Serialize>(record: &T) -> Map<String, Value> {
+    match serde_json::to_value(record) {
+        Ok(Value::Object(fields)) => fields,
+        // Structs of texts, numbers and times read as nothing else.
+        _ => Map::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::records::model::{Contact, Note, Task, TaskStatus};
+    use crate::records::{Shown, TaskView};
+
+    fn shown<T>(record: T) -> Shown<T> {
+        Shown { record, deleted_at: None, sync: None }
+    }
+
+    fn person() -> Contact {
+        Contact { id: "c".to_owned(), name: Some("Ada".to_owned()), ..Contact::default() }
+    }
+
+    fn task(id: &str, title: &str) -> Task {
+        Task { task_id: Some(id.to_owned()), title: title.to_owned(), ..Task::default() }
+    }
+
+    fn view(tasks: Vec<Task>) -> ContactView {
+        let tasks = tasks.into_iter().map(|task| shown(TaskView { task, status: TaskStatus::Overdue })).collect();
+        let (notes, appointments) = (Vec::new(), Vec::new());
+        ContactView { contact: shown(person()), tasks, notes, appointments, synced_at: Some(Timestamp::UNIX_EPOCH) }
+    }
+
+    fn told(theirs: &Parts, ours: Option<&ContactView>) -> Vec<(String, Verdict, String)> {
+        let found = contact("c", theirs, ours).into_iter();
+        found.map(|found| (found.record_id, found.verdict, found.fields.join(","))).collect()
+    }
+
+    #[test]
+    fn what_is_equal_is_not_told_and_ids_of_our_own_are_no_difference() {
+        let ours = Task { clienty_task_id: Some("k".to_owned()), body: Some(String::new()), ..task("t", "Call") };
+        let theirs = Parts { contact: Some(person()), tasks: Some(vec![task("t", "Call")]), ..Parts::default() };
+        assert_eq!(told(&theirs, Some(&view(vec![ours]))), []);
+    }
+
+    #[test]
+    fn every_kind_of_difference_is_told_and_what_was_not_read_is_none() {
+        let theirs = Parts {
+            contact: Some(Contact { city: Some("Bonn".to_owned()), name: None, ..person() }),
+            tasks: Some(vec![task("t1", "Call"), task("t2", "Write")]),
+            notes: None::<Vec<Note>>,
+            appointments: None,
+        };
+        let ours = view(vec![task("t1", "Ring"), task("t3", "Go")]);
+        let expected = [
+            ("c".to_owned(), Verdict::Different, "city,name".to_owned()),
+            ("t1".to_owned(), Verdict::Different, "title".to_owned()),
+            ("t2".to_owned(), Verdict::Missing, String::new()),
+            ("t3".to_owned(), Verdict::Extra, String::new()),
+        ];
+        assert_eq!(told(&theirs, Some(&ours)), expected);
+        assert_eq!(told(&theirs, None), [("c".to_owned(), Verdict::Missing, String::new())]);
+    }
+}

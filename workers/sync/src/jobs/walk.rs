@@ -1,0 +1,53 @@
+//! `walk_contacts`, `walk_details`, `walk_rest`: one page of a walk over all of a location, at bulk priority.
+//!
+//! Contacts come by pages of the search, in the order of (dateUpdated, id): what changes meanwhile moves to the end and is met again. With
+//! each page come the tasks of its contacts, so that a contact's list of them is whole and an absent one is known to be gone. Notes
+//! and appointments have no list but each contact's own. In the end the contacts that no page showed are looked at one by one.
+//!
+//! An import and a sweep store what they read as a pull does; a comparison notes where the sides differ.
+
+use std::time::Duration;
+
+use job_engine::Priority;
+
+use super::{JobError, Task, new_job};
+use crate::records::{FollowUp, JobKind, Phase, Tx, Walk};
+
+mod contacts;
+mod details;
+mod rest;
+
+pub(super) async fn run(task: &Task<'_>, kind: JobKind) -> Result<(), JobError> {
+    let walk = task.environment.records.walk(task.record()).await?;
+    let is_this = |walk: &Walk| walk.next_job().is_some_and(|job| job.kind == kind.as_str());
+    let Some(walk) = walk.filter(is_this) else {
+        // It has got on without this job, or was given up.
+        return Ok(task.environment.records.begin(&task.run).await?.close_run(&[]).await?);
+    };
+    if let Ok(wait @ 1..) = u64::try_from(walk.next_at_ms - task.environment.clock.now_ms()) {
+        return Err(JobError::NotYet { wait: Duration::from_millis(wait) });
+    }
+    match walk.phase {
+        Phase::Contacts => contacts::run(task, walk).await,
+        Phase::Details => details::run(task, walk).await,
+        Phase::Rest | Phase::Done | Phase::Failed => rest::run(task, walk).await,
+    }
+}
+
+/// Keeps what the page brought and where the next one begins, and tells the queue what follows.
+async fn go_on(task: &Task<'_>, mut tx: Tx, walk: &mut Walk, pulls: Vec<String>) -> Result<(), JobError> {
+    walk.calls += i64::from(task.permits.used());
+    tx.save_walk(walk).await?;
+    let follow_up =
+        |kind, record_id| FollowUp { kind, location_id: walk.location_id.clone(), record_id, priority: Priority::Bulk };
+    let mut follow_ups: Vec<_> = pulls.into_iter().map(|contact| follow_up(JobKind::PullContact, contact)).collect();
+    if let Some(kind) = walk.next_job().and_then(|job| JobKind::parse(&job.kind)) {
+        follow_ups.push(follow_up(kind, walk.id.clone()));
+    }
+    tx.close_run(&follow_ups).await?;
+    let jobs: Vec<_> = follow_ups.iter().map(|follow_up| new_job(&follow_up.key(), follow_up.priority)).collect();
+    if let Err(error) = task.environment.queue.push(&jobs).await {
+        tracing::warn!(%error, jobs = jobs.len(), "the queue was not told of a walk's next jobs; the sweeper will");
+    }
+    Ok(())
+}

@@ -1,0 +1,66 @@
+//! What the pages did not show: contacts that GHL may have lost, and those in which something was found.
+//!
+//! An import or a sweep leaves them to pulls, which mark what is gone. A comparison fetches each anew, so that what only the search's lag
+//! or an edit under way has shown is no finding.
+
+use futures_util::future::join_all;
+
+use super::super::{JobError, Task, pull_contact};
+use super::go_on;
+use crate::decide::compare;
+use crate::records::{Finding, Parts, Phase, Pulled, Purpose, Verdict, Walk};
+
+/// Contacts of one run that calls nobody.
+const MANY: i64 = 200;
+/// The calls that fetch a contact with everything.
+const CALLS: u32 = 4;
+
+pub(super) async fn run(task: &Task<'_>, mut walk: Walk) -> Result<(), JobError> {
+    let records = &task.environment.records;
+    let after = walk.cursor.as_ref().and_then(|cursor| cursor.as_str()).unwrap_or_default().to_owned();
+    let compares = walk.purpose == Purpose::Verify;
+    let zone = if compares { Some(task.environment.zones.of(task).await?) } else { None };
+    let most = if compares { i64::from(task.permits.left() / CALLS) } else { MANY };
+    if most == 0 {
+        return Err(JobError::OneMoreRun);
+    }
+    let ids = records.unseen_contacts(&walk, &after, most).await?;
+    let Some(last) = ids.last() else {
+        walk.enter(Phase::Done);
+        return go_on(task, records.begin(&task.run).await?, &mut walk, Vec::new()).await;
+    };
+    walk.cursor = Some(last.as_str().into());
+    let Some(zone) = zone else {
+        return go_on(task, records.begin(&task.run).await?, &mut walk, ids).await;
+    };
+    let fetched = join_all(ids.iter().map(|id| pull_contact::fetch(task, id, &zone))).await;
+    let mut found = Vec::new();
+    for (id, fetched) in ids.iter().zip(fetched) {
+        let view = records.contact_view(&walk.location_id, id).await?;
+        found.push(match (fetched?, view) {
+            (None, None) => Vec::new(),
+            (None, Some(_)) => vec![Finding {
+                record: "contact".to_owned(),
+                record_id: id.clone(),
+                contact_id: id.clone(),
+                verdict: Verdict::Extra,
+                fields: Vec::new(),
+            }],
+            (Some(Pulled { contact, tasks, notes, appointments }), view) => {
+                let parts = Parts {
+                    contact: Some(contact),
+                    tasks: Some(tasks),
+                    notes: Some(notes),
+                    appointments: Some(appointments),
+                };
+                compare::contact(id, &parts, view.as_ref())
+            }
+        });
+    }
+    let mut tx = records.begin(&task.run).await?;
+    for (id, findings) in ids.iter().zip(&found) {
+        tx.keep_findings(&walk, id, findings, true).await?;
+        tx.mark_seen(&walk, id).await?;
+    }
+    go_on(task, tx, &mut walk, Vec::new()).await
+}
