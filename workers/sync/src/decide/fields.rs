@@ -132,7 +132,15 @@ pub fn with_fields<R: Record>(like: &R, wanted: &Fields) -> R {
             let empty = value.as_array().into_iter().flatten().filter(|item| is_nothing(&item["value"]));
             let ids = entries().map(|(id, _)| id).chain(empty.filter_map(|item| item["id"].as_str())).collect();
             let ids = in_order(value, ids, |item| item["id"].as_str());
-            let item = |id: String| json!({"value": self::value(wanted, &format!("{name}.{id}")), "id": id});
+            // Nothing is said in the words that `like` has for it.
+            let nothing = |id: &str| {
+                let own = value.as_array().into_iter().flatten().find(|item| item["id"] == *id);
+                own.map(|item| item["value"].clone()).filter(is_nothing).unwrap_or_default()
+            };
+            let item = |id: String| {
+                let wanted = wanted.get(&format!("{name}.{id}")).cloned();
+                json!({"value": wanted.unwrap_or_else(|| nothing(&id)), "id": id})
+            };
             *value = Value::Array(ids.into_iter().map(item).collect());
         } else {
             *value = wanted.get(name).cloned().unwrap_or_else(|| R::empty(name));
@@ -233,6 +241,17 @@ mod tests {
             ..contact()
         };
         assert_eq!(with_fields(&contact(), &wanted), expected);
+    }
+
+    #[test]
+    fn a_custom_field_that_holds_nothing_stays_as_it_is() {
+        let field = |id: &str, value| CustomField { id: id.to_owned(), value };
+        let custom_fields = vec![field("f1", json!("")), field("f2", Value::Null)];
+        let holding_nothing = Contact { custom_fields, ..contact() };
+        assert_eq!(
+            with_fields(&holding_nothing, &fields(&holding_nothing)).custom_fields,
+            holding_nothing.custom_fields
+        );
     }
 
     #[test]
