@@ -3,6 +3,7 @@
 mod contacts;
 mod echoes;
 mod failures;
+mod interleavings;
 mod lost_creates;
 mod on_postgres;
 mod privacy;
