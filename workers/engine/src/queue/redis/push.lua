@@ -10,13 +10,13 @@ local function push(m, delay, slot, stored)
   local entry = entry_of(slot)
   if not entry then
     if delay > 0 then schedule(m, slot, stored, now + delay) else enqueue(m, class, slot, stored, false) end
-    return 0
+    return '0'
   end
   local kind = byte(entry)
   if kind == RUNS then
     set_entry(slot, 'x' .. sub(entry, 2))
     call('HSET', H, 'X' .. slot, stored)
-    return 2
+    return '2'
   elseif kind == RUNS_AGAIN then
     if class < byte(call('HGET', H, 'X' .. slot), CLASS_AT) then call('HSET', H, 'X' .. slot, stored) end
   elseif kind == SCHEDULED then
@@ -28,7 +28,7 @@ local function push(m, delay, slot, stored)
   elseif delay <= 0 and class < tonumber(entry) then
     enqueue(m, class, slot, stored, false)
   end
-  return 1
+  return '1'
 end
 
 -- Whether nothing has to be told to a lane that gets another job of a class: it is on its ring already, and known to have such jobs.
@@ -63,7 +63,7 @@ while at <= #ARGV do
       append(QUEUE[class] .. name, stored)
       set_entry(slot, CLASS[class])
       runnable = true
-      answers[#answers + 1] = 0
+      answers[#answers + 1] = '0'
     else
       answers[#answers + 1] = push(lane_of(name), tonumber(delay), slot, stored)
     end
