@@ -1,12 +1,12 @@
 //! How a job stands, in the promised shape, and in words why it is not running.
 
-use job_engine::{LaneState, LaneView, Queue};
+use job_engine::{LaneState, LaneView, Priority, Queue};
 use serde_json::{Value, json};
-use sync_workers::records::{Job, JobState};
+use sync_workers::records::{FailedAttempt, Job, JobState};
 
-/// The job as `GET /v1/jobs/{id}` and `jobs show` tell it. `why` is null where it needs no reason. Without a queue to ask, what only the
-/// queue knows is not told.
-pub async fn describe(job: &Job, queue: Option<&Queue>) -> Value {
+/// The job as `GET /v1/jobs/{id}` and `jobs show` tell it, with the attempts that failed. `why` is null where it needs no reason. Without a
+/// queue to ask, what only the queue knows is not told.
+pub async fn describe(job: &Job, history: &[FailedAttempt], queue: Option<&Queue>) -> Value {
     json!({
         "id": job.id,
         "kind": job.key.kind,
@@ -21,45 +21,88 @@ pub async fn describe(job: &Job, queue: Option<&Queue>) -> Value {
         "dueAt": job.due_at,
         "startedAt": job.started_at,
         "finishedAt": job.finished_at,
+        "history": history,
         "why": why(job, queue).await,
     })
 }
 
-async fn why(job: &Job, queue: Option<&Queue>) -> Option<String> {
-    Some(match job.state {
+/// Why the job is not running; none where it is, or is done.
+pub async fn why(job: &Job, queue: Option<&Queue>) -> Option<String> {
+    let schedule = match job.state {
         JobState::Running | JobState::Done => return None,
-        JobState::Dead => "it was given up; lastError tells why, `clienty-sync jobs retry` tries it again".to_owned(),
-        JobState::Scheduled => match (&job.last_error, job.due_at) {
+        JobState::Dead => {
+            return Some("it was given up; lastError tells why, `clienty-sync jobs retry` tries it again".to_owned());
+        }
+        JobState::Scheduled => Some(match (&job.last_error, job.due_at) {
             (Some(_), Some(due)) => format!("it failed and is tried again at {due}"),
             (None, Some(due)) => format!("it is put off until {due}"),
             (_, None) => "it is put off".to_owned(),
+        }),
+        JobState::Waiting => None,
+    };
+    let standing = match queue {
+        None => Err("its queue is in the memory of another process, which tells at GET /v1/jobs/{id}".to_owned()),
+        Some(queue) => match queue.lane(&job.key.location_id).await {
+            Err(error) => Err(format!("the queue does not answer ({error}); the job is kept and will run")),
+            Ok(None) => Err("the queue has not heard of it yet; the sweeper tells it".to_owned()),
+            Ok(Some(lane)) => Ok(Standing { lane, priority: job.priority, daily: queue.limit().daily }),
         },
-        JobState::Waiting => match queue {
-            None => "its queue is in the memory of another process, which tells at GET /v1/jobs/{id}".to_owned(),
-            Some(queue) => match queue.lane(&job.key.location_id).await {
-                Err(error) => format!("the queue does not answer ({error}); the job is kept and will run"),
-                Ok(None) => "the queue has not heard of it yet; the sweeper tells it".to_owned(),
-                Ok(Some(lane)) => of_lane(&lane),
-            },
-        },
+    };
+    Some(match (schedule, standing) {
+        (None, Err(reason)) => reason,
+        (None, Ok(standing)) => format!("{}; {}", standing.of_lane(), standing.in_line()),
+        // What stands in its way already will perhaps still do so then.
+        (Some(schedule), Ok(standing)) if standing.lane.state != LaneState::Ready => {
+            format!("{schedule}; now {}", standing.of_lane())
+        }
+        (Some(schedule), _) => schedule,
     })
 }
 
-fn of_lane(lane: &LaneView) -> String {
-    let LaneView { lane: _, state, waiting, tokens_out, tokens_cooling, tokens_free, day_used, held_for } = lane;
-    let (ahead, seconds) = (waiting.iter().sum::<u32>(), held_for.as_secs_f64().ceil());
-    match state {
-        LaneState::Ready => format!("{ahead} jobs of its location wait for a worker; {tokens_free} calls are free"),
-        LaneState::WaitsForTokens => format!(
-            "its location has used its calls: {tokens_out} granted, {tokens_cooling} still count in GHL's window; {ahead} jobs wait"
-        ),
-        LaneState::DaySpent => format!("its location has used {day_used} calls in 24 h; more are free in {seconds} s"),
-        LaneState::Held => {
-            format!("its location is held for {seconds} s more: GHL refused, or the queue had lost its state")
+/// What the queue knows of a job that waits.
+struct Standing {
+    lane: LaneView,
+    priority: Priority,
+    /// Calls of 24 h that its location may make.
+    daily: u32,
+}
+
+impl Standing {
+    fn of_lane(&self) -> String {
+        let LaneView { lane: _, state, waiting: _, tokens_out, tokens_cooling, tokens_free, day_used, held_for } =
+            &self.lane;
+        let seconds = held_for.as_secs_f64().ceil();
+        match state {
+            LaneState::Ready => format!(
+                "its location waits for a worker; {tokens_free} calls are free now, {day_used} of {} of the day are used",
+                self.daily
+            ),
+            LaneState::WaitsForTokens => format!(
+                "its location has used its calls: {tokens_out} granted, {tokens_cooling} still count in GHL's window"
+            ),
+            LaneState::DaySpent => format!(
+                "its location has used {day_used} of {} calls in 24 h, or bulk jobs their share; more are free in {seconds} s",
+                self.daily
+            ),
+            LaneState::Held => {
+                format!("its location is held for {seconds} s more: GHL refused, or the queue had lost its state")
+            }
+            LaneState::Broken => format!(
+                "its location is broken off after failures; one job probes it in {seconds} s, `clienty-sync jobs resume` does so now"
+            ),
+            LaneState::Paused => "its location is paused; `clienty-sync jobs resume` ends that".to_owned(),
         }
-        LaneState::Broken => format!(
-            "its location is broken off after failures; one job probes it in {seconds} s, `clienty-sync jobs resume` does so now"
-        ),
-        LaneState::Paused => "its location is paused; `clienty-sync jobs resume` ends that".to_owned(),
+    }
+
+    /// Its place is bounded, not known: the queue counts its lists and does not search them.
+    fn in_line(&self) -> String {
+        let (urgent, rest) = self.lane.waiting.split_at(self.priority as usize);
+        let more_urgent: u32 = urgent.iter().sum();
+        let own = rest.first().copied().unwrap_or(0).max(1);
+        let class = self.priority.as_str();
+        format!(
+            "it is at most number {} in its location's line ({more_urgent} more urgent, {own} {class}, itself among them)",
+            more_urgent.saturating_add(own)
+        )
     }
 }

@@ -28,11 +28,14 @@ pub(super) enum Command {
         /// Only those of this kind: pull_contact, push_task, push_note, call_operation, …
         #[arg(long)]
         kind: Option<String>,
+        /// Only those whose last error contains this text
+        #[arg(long, value_name = "TEXT")]
+        error: Option<String>,
         /// At most so many
         #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
         limit: u32,
     },
-    /// Show one job, with the reason why it is not running
+    /// Show one job: what became of its attempts, and why it is not running
     #[command(alias = "explain")]
     Show {
         /// From `jobs list` or the answer to an event
@@ -92,8 +95,8 @@ pub(super) async fn run(context: Context, command: Command) -> anyhow::Result<Ou
                 table(["STATE", "JOBS"], &rows)
             })?;
         }
-        Command::List { state, location, kind, limit } => {
-            let filter = JobFilter { state: state.map(JobState::from), location_id: location, kind };
+        Command::List { state, location, kind, error, limit } => {
+            let filter = JobFilter { state: state.map(JobState::from), location_id: location, kind, error };
             let records = open_records(&context.config).await?;
             let jobs = records.list_jobs(&filter, i64::from(limit)).await?;
             output.print(&json!({ "jobs": jobs }), |_| {
@@ -114,16 +117,25 @@ pub(super) async fn run(context: Context, command: Command) -> anyhow::Result<Ou
             let job = app.records.job(&id).await?.with_context(unknown)?;
             // A queue in memory is another process's: this one's knows nothing.
             let queue = app.config.is_distributed().then_some(&app.queue);
-            let shown = explain::describe(&job, queue).await;
-            output.print(&shown, |shown| {
-                let fields = shown.as_object().into_iter().flatten();
-                let line = |(name, value): (&String, &Value)| {
-                    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                    format!("{name:<12} {text}")
-                };
-                fields.filter(|(_, value)| !value.is_null()).map(line).collect::<Vec<_>>().join("\n")
-            })?;
+            let history = app.records.failed_attempts(&job.id).await?;
+            output.print(&explain::describe(&job, &history, queue).await, in_lines)?;
         }
     }
     Ok(Outcome::Done)
+}
+
+/// The fields that say something, each in its line; so each attempt that failed.
+fn in_lines(shown: &Value) -> String {
+    let fields = shown.as_object().into_iter().flatten();
+    let lines = fields.filter(|(_, value)| !value.is_null()).flat_map(|(name, value)| match value {
+        Value::Array(attempts) => attempts.iter().map(attempt_in_line).collect(),
+        Value::String(text) => vec![format!("{name:<12} {text}")],
+        other => vec![format!("{name:<12} {other}")],
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn attempt_in_line(attempt: &Value) -> String {
+    let text = |field: &str| attempt[field].as_str().unwrap_or_default();
+    format!("{:<12} attempt {}, {}: {}", "failed", attempt["attempt"], text("failedAt"), text("error"))
 }

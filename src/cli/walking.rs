@@ -89,7 +89,7 @@ impl Walking {
     async fn dead(&self, walk: &Walk) -> anyhow::Result<Vec<(String, String)>> {
         let (state, location_id) = (Some(JobState::Dead), Some(walk.location_id.clone()));
         let kind = walk.next_job().map(|key| key.kind);
-        let jobs = self.app.records.list_jobs(&JobFilter { state, location_id, kind }, 100).await?;
+        let jobs = self.app.records.list_jobs(&JobFilter { state, location_id, kind, error: None }, 100).await?;
         let of_walk = jobs.into_iter().filter(|job| job.key.record_id == walk.id);
         Ok(of_walk.map(|job| (job.id, job.last_error.unwrap_or_default())).collect())
     }

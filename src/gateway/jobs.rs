@@ -10,7 +10,9 @@ use crate::explain;
 
 /// One job.
 pub(super) async fn show(State(gateway): State<Gateway>, Ids(id): Ids<String>) -> Result<Json<Value>, Problem> {
-    let job = gateway.producer.records().job(&id).await.map_err(|error| Problem::records(&error))?;
+    let records = gateway.producer.records();
+    let job = records.job(&id).await.map_err(|error| Problem::records(&error))?;
     let job = job.ok_or_else(|| Problem::not_found("no such job; ids are in the answer to POST /v1/events"))?;
-    Ok(Json(explain::describe(&job, Some(gateway.producer.queue())).await))
+    let history = records.failed_attempts(&job.id).await.map_err(|error| Problem::records(&error))?;
+    Ok(Json(explain::describe(&job, &history, Some(gateway.producer.queue())).await))
 }

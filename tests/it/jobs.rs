@@ -2,6 +2,7 @@
 
 mod contacts;
 mod echoes;
+mod explained;
 mod failures;
 mod interleavings;
 mod lost_creates;

@@ -99,7 +99,7 @@ async fn ended(app: &App, id: &str, patience: Duration) -> anyhow::Result<Job> {
         }
         if Instant::now() >= deadline {
             let queue = app.config.is_distributed().then_some(&app.queue);
-            let why = explain::describe(&job, queue).await["why"].as_str().unwrap_or("a worker runs it").to_owned();
+            let why = explain::why(&job, queue).await.unwrap_or_else(|| "a worker runs it".to_owned());
             bail!(
                 "job {id} has not ended within {} s: {why}. It goes on; `clienty-sync jobs show {id}` tells how",
                 patience.as_secs()

@@ -82,11 +82,13 @@ impl Selection {
             *all || filtered || !ids.is_empty(),
             "name jobs by their ids, by --location, --kind or --error, or take --all"
         );
-        let filter = JobFilter { state: Some(JobState::Dead), location_id: location.clone(), kind: kind.clone() };
+        let filter = JobFilter {
+            state: Some(JobState::Dead),
+            location_id: location.clone(),
+            kind: kind.clone(),
+            error: error.clone(),
+        };
         let mut dead = records.list_jobs(&filter, MOST).await?;
-        if let Some(text) = error {
-            dead.retain(|job| job.last_error.as_ref().is_some_and(|error| error.contains(text)));
-        }
         if !ids.is_empty() {
             dead.retain(|job| ids.contains(&job.id));
         }

@@ -40,6 +40,7 @@ async fn a_job_is_told_in_the_promised_shape_and_says_why_it_is_not_running() {
     assert_eq!(done["kind"], "pull_contact");
     assert_eq!(done["locationId"], installation.location);
     assert_eq!((&done["why"], &done["lastError"]), (&json!(null), &json!(null)));
+    assert_eq!(done["history"], json!([]));
     for time in ["createdAt", "finishedAt"] {
         let text = done[time].as_str().unwrap();
         assert!(text.parse::<jiff::Timestamp>().is_ok() && text.ends_with('Z'), "{time} {text}");
@@ -65,4 +66,7 @@ async fn a_job_is_told_in_the_promised_shape_and_says_why_it_is_not_running() {
     assert!(waiting["why"].as_str().unwrap().contains("tried again at"), "{waiting}");
     assert!(waiting["lastError"].as_str().is_some_and(|error| !error.is_empty()), "{waiting}");
     assert_eq!(waiting["finishedAt"], json!(null));
+    let first = &waiting["history"][0];
+    assert_eq!((&first["attempt"], &first["error"]), (&json!(1), &waiting["lastError"]));
+    assert!(first["failedAt"].as_str().unwrap().parse::<jiff::Timestamp>().is_ok(), "{first}");
 }

@@ -35,7 +35,7 @@ pub use self::erase::Receipt;
 pub use self::error::RecordsError;
 pub use self::feed::{ChangeItem, ChangeOp, LATEST};
 pub use self::job::{JobKey, JobKind, JobState};
-pub use self::ledger::{Job, JobFilter, OpenJob};
+pub use self::ledger::{FailedAttempt, Job, JobFilter, OpenJob};
 pub use self::merging::Edits;
 pub use self::pull::{Parts, Pulled, Snapshot};
 pub use self::runs::{FollowUp, Run, Tx};
@@ -271,6 +271,7 @@ fn migrator() -> Migrator {
         (5, "webhooks", include_str!("../migrations/0005_webhooks.sql")),
         (6, "operations", include_str!("../migrations/0006_operations.sql")),
         (7, "merging", include_str!("../migrations/0007_merging.sql")),
+        (8, "attempts", include_str!("../migrations/0008_attempts.sql")),
         (9, "reading", include_str!("../migrations/0009_reading.sql")),
         (10, "api version", include_str!("../migrations/0010_api_version.sql")),
         (13, "walks", include_str!("../migrations/0013_walks.sql")),

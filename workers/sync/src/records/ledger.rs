@@ -50,6 +50,18 @@ pub struct Job {
     pub finished_at: Option<Timestamp>,
 }
 
+/// An attempt at a job that failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FailedAttempt {
+    /// From 1; from 1 again after a person revived the job.
+    pub attempt: i64,
+    /// When it was given up.
+    pub failed_at: Timestamp,
+    /// What it said.
+    pub error: String,
+}
+
 /// A key with open rows, as the sweeper finds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenJob {
@@ -74,6 +86,8 @@ pub struct JobFilter {
     pub location_id: Option<String>,
     /// Of that kind.
     pub kind: Option<String>,
+    /// Whose last error contains this text.
+    pub error: Option<String>,
 }
 
 impl Records {
@@ -86,18 +100,30 @@ impl Records {
         row.as_ref().map(job_of).transpose()
     }
 
+    /// The attempts at the ledger row `id` that failed, the oldest first. They are kept as long as the row.
+    ///
+    /// # Errors
+    /// See [`Records::job`].
+    pub async fn failed_attempts(&self, id: &str) -> Result<Vec<FailedAttempt>, RecordsError> {
+        let rows: Vec<(i64, i64, String)> =
+            sqlx::query_as(sql!("failed_attempts")).bind(id).fetch_all(&self.pool).await?;
+        let failed = |(attempt, ms, error)| FailedAttempt { attempt, failed_at: timestamp(ms), error };
+        Ok(rows.into_iter().map(failed).collect())
+    }
+
     /// Ledger rows, newest first.
     ///
     /// # Errors
     /// See [`Records::job`].
     pub async fn list_jobs(&self, filter: &JobFilter, limit: i64) -> Result<Vec<Job>, RecordsError> {
-        let JobFilter { state, location_id, kind } = filter;
+        let JobFilter { state, location_id, kind, error } = filter;
         // A text of its own, so that the few dead rows are found by index among the many that are done.
         let query = match state {
             Some(state) => sqlx::query(sql!("list_jobs_in_state")).bind(state.as_str()),
             None => sqlx::query(sql!("list_jobs")),
         };
-        let rows = query.bind(location_id.as_deref()).bind(kind.as_deref()).bind(limit).fetch_all(&self.pool).await?;
+        let query = query.bind(location_id.as_deref()).bind(kind.as_deref()).bind(error.as_deref());
+        let rows = query.bind(limit).fetch_all(&self.pool).await?;
         rows.iter().map(job_of).collect()
     }
 

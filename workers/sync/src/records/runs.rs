@@ -173,6 +173,7 @@ impl Records {
     /// See [`Records::retry_run`].
     pub async fn bury_run(&self, run: &Run, reason: &str) -> Result<(), RecordsError> {
         let mut write = self.write().await?;
+        record_attempts(&mut write, run, reason).await?;
         finish(&mut write, run, JobState::Dead, Some(reason)).await?;
         write.commit().await
     }
@@ -184,17 +185,16 @@ impl Records {
     /// [`RecordsError::Database`].
     pub async fn bury_key(&self, key: &JobKey, epoch: i64, reason: &str) -> Result<u64, RecordsError> {
         let JobKey { kind, location_id, record_id } = key;
-        let _gate = self.gate().await;
-        let buried = sqlx::query(sql!("bury_key"))
-            .bind(self.clock.now_ms())
-            .bind(reason)
-            .bind(kind)
-            .bind(location_id)
-            .bind(record_id)
-            .bind(epoch)
-            .execute(&self.pool)
-            .await?;
-        Ok(buried.rows_affected())
+        let mut write = self.write().await?;
+        let mut buried = 0;
+        // The last one's count is told.
+        for statement in [sql!("record_poison"), sql!("bury_key")] {
+            let query = sqlx::query(statement).bind(write.now_ms).bind(reason);
+            let query = query.bind(kind).bind(location_id).bind(record_id).bind(epoch);
+            buried = query.execute(write.conn()).await?.rows_affected();
+        }
+        write.commit().await?;
+        Ok(buried)
     }
 
     /// Opens the rows of `run` again.
@@ -207,6 +207,9 @@ impl Records {
     ) -> Result<(), RecordsError> {
         let state = if due_at_ms.is_some() { JobState::Scheduled } else { JobState::Waiting };
         let mut write = self.write().await?;
+        if let (1.., Some(error)) = (attempts_spent, reason) {
+            record_attempts(&mut write, run, error).await?;
+        }
         let reopened = fenced(sql!("reopen_run"), run)
             .bind(state.as_str())
             .bind(due_at_ms)
@@ -234,6 +237,13 @@ async fn finish(write: &mut Write, run: &Run, state: JobState, reason: Option<&s
     let finished =
         fenced(sql!("finish_run"), run).bind(state.as_str()).bind(now_ms).bind(reason).execute(write.conn()).await?;
     run.held_all(finished.rows_affected())
+}
+
+/// While the run still holds its rows: keeps what its attempt came to.
+async fn record_attempts(write: &mut Write, run: &Run, error: &str) -> Result<(), RecordsError> {
+    let now_ms = write.now_ms;
+    fenced(sql!("record_attempts"), run).bind(now_ms).bind(error).execute(write.conn()).await?;
+    Ok(())
 }
 
 /// A statement whose first four placeholders are the run's fence.

@@ -22,6 +22,7 @@ promises! {
     follow_ups_come_with_the_close_or_not_at_all,
     the_sweeper_finds_each_key_once_and_no_live_run,
     finished_rows_are_forgotten_and_open_ones_kept,
+    every_failed_attempt_is_kept_as_long_as_its_row,
 }
 
 async fn an_event_sent_twice_is_accepted_once(db: Db) {
@@ -213,7 +214,8 @@ async fn finished_rows_are_forgotten_and_open_ones_kept(db: Db) {
     let open = db.records.accept(&[selected(None, "c1")]).await.unwrap().remove(0);
     assert_eq!(db.records.forget_jobs(now, 10).await.unwrap(), 0);
     assert_eq!(db.records.forget_jobs(now + 1, 10).await.unwrap(), 1);
-    let here = JobFilter { location_id: Some(LOC.to_owned()), kind: Some("pull_contact".to_owned()), state: None };
+    let here =
+        JobFilter { location_id: Some(LOC.to_owned()), kind: Some("pull_contact".to_owned()), ..JobFilter::default() };
     let left = db.records.list_jobs(&here, 10).await.unwrap();
     for (state, found) in [(JobState::Waiting, 1), (JobState::Done, 0)] {
         let in_state = JobFilter { state: Some(state), ..here.clone() };
@@ -222,4 +224,35 @@ async fn finished_rows_are_forgotten_and_open_ones_kept(db: Db) {
     let elsewhere = JobFilter { location_id: Some("nowhere".to_owned()), ..here };
     assert_eq!(db.records.list_jobs(&elsewhere, 10).await.unwrap(), []);
     assert_eq!(left.iter().map(|job| job.id.as_str()).collect::<Vec<_>>(), [open.job_id]);
+}
+
+async fn every_failed_attempt_is_kept_as_long_as_its_row(db: Db) {
+    let run = db.pull_run("c1", 1).await;
+    let id = &run.ids[0];
+    db.records.retry_run(&run, "GHL said 503", 0).await.unwrap();
+    let run = db.records.start_run(&pull_key("c1"), 2).await.unwrap().unwrap();
+    db.records.release_run(&run, None, Some("GHL asked to wait")).await.unwrap();
+    let run = db.records.start_run(&pull_key("c1"), 3).await.unwrap().unwrap();
+    db.records.bury_run(&run, "GHL said 400").await.unwrap();
+    assert!(is_lost(db.records.bury_run(&run, "a zombie").await));
+    db.records.revive_jobs(&run.ids).await.unwrap();
+    db.records.bury_key(&pull_key("c1"), 4, "killed its worker").await.unwrap();
+
+    let history = db.records.failed_attempts(id).await.unwrap();
+    let told: Vec<_> = history.iter().map(|failed| (failed.attempt, failed.error.as_str())).collect();
+    assert_eq!(told, [(1, "GHL said 503"), (2, "GHL said 400"), (1, "killed its worker")]);
+    assert!(history.iter().all(|failed| failed.failed_at == db.clock.now()), "{history:?}");
+
+    let with = async |error: &str| {
+        let filter = JobFilter { state: Some(JobState::Dead), error: Some(error.to_owned()), ..JobFilter::default() };
+        let any_state = JobFilter { state: None, ..filter.clone() };
+        let found = db.records.list_jobs(&filter, 10).await.unwrap();
+        assert_eq!(db.records.list_jobs(&any_state, 10).await.unwrap(), found);
+        found.len()
+    };
+    assert_eq!((with("its worker").await, with("503").await, with("%").await), (1, 0, 0));
+
+    db.records.discard_jobs(&run.ids).await.unwrap();
+    assert_eq!(db.records.forget_jobs(db.clock.now_ms() + 1, 10).await.unwrap(), 1);
+    assert_eq!(db.records.failed_attempts(id).await.unwrap(), []);
 }

@@ -5,5 +5,6 @@ from jobs
 where state = $1
   and ($2 is null or location_id = $2)
   and ($3 is null or kind = $3)
+  and ($4 is null or replace(last_error, $4, '') <> last_error)
 order by id desc
-limit $4
+limit $5

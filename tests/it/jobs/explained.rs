@@ -1,0 +1,29 @@
+//! A job that does not run says why.
+
+use clienty_sync::explain;
+use serde_json::json;
+use sync_workers::records::JobState;
+
+use crate::support::test_app::{Setup, TestApp};
+
+#[tokio::test]
+async fn a_waiting_job_tells_its_place_in_line_and_what_holds_its_location_up() {
+    let app = TestApp::working(Setup::default()).await;
+    let location = app.location().id;
+    app.app.queue.pause(&location).await.unwrap();
+    let mut ids = Vec::new();
+    for contact in app.contacts(&location).iter().take(3) {
+        ids.push(app.tell("contact.selected", contact, json!({})).await);
+    }
+    let why = async |id: &str| explain::why(&app.job(id).await, Some(&app.app.queue)).await;
+    app.wait_until("the queue has them all", async || why(&ids[2]).await.is_some_and(|why| why.contains("number 3")))
+        .await;
+    let told = why(&ids[2]).await.unwrap();
+    assert!(told.starts_with("its location is paused; "), "{told}");
+    assert!(told.contains("(0 more urgent, 3 interactive, itself among them)"), "{told}");
+
+    app.app.queue.resume(&location).await.unwrap();
+    assert_eq!(app.ended(&ids[2]).await.state, JobState::Done);
+    assert_eq!(why(&ids[2]).await, None);
+    app.finish().await;
+}
