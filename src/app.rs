@@ -9,6 +9,7 @@ use sync_workers::clock::Clock;
 use sync_workers::ghl;
 use sync_workers::housekeeper;
 use sync_workers::jobs::{self, CustomFields, Environment, Worker, Zones};
+use sync_workers::oauth::{self, AppConfig, Oauth};
 use sync_workers::records::{self, Records};
 use sync_workers::sweeper;
 use sync_workers::vault::{MasterKeys, Vault};
@@ -32,6 +33,9 @@ pub struct App {
     pub records: Records,
     pub queue: Queue,
     pub metrics: Arc<Metrics>,
+    /// None without a master key: tokens can neither be sealed nor opened.
+    pub oauth: Option<Oauth>,
+    ghl: ghl::Client,
     tuning: Tuning,
 }
 
@@ -63,6 +67,8 @@ pub enum AppError {
     Metrics(#[from] MetricsError),
     #[error(transparent)]
     Client(#[from] ghl::BuildError),
+    #[error(transparent)]
+    Oauth(#[from] oauth::AppError),
     #[error(
         "no master key is set (or two have the same id), so tokens can't be sealed or opened: set CLIENTY_MASTER_KEYS, for instance to \
          \"k1:$(openssl rand -base64 32)\", and keep it safe"
@@ -88,7 +94,9 @@ impl App {
         let records = open_records(&config, &clock).await?;
         let queue = open_queue(&config, tuning.breaker, &records, &clock).await?;
         let metrics = Arc::new(Metrics::new(clock.clone())?);
-        Ok(Self { config, clock, records, queue, metrics, tuning })
+        let ghl = client(&config, &metrics)?;
+        let oauth = open_oauth(&config, &clock, &records, &metrics, &ghl)?;
+        Ok(Self { config, clock, records, queue, metrics, oauth, ghl, tuning })
     }
 
     /// Accepts work.
@@ -105,7 +113,8 @@ impl App {
             clock: self.clock.clone(),
             intake: Intake::start(self.producer()),
         };
-        Gateway { producer: self.producer(), metrics: Arc::clone(&self.metrics), webhooks, tail: Arc::default() }
+        let (metrics, oauth) = (Arc::clone(&self.metrics), self.oauth.clone());
+        Gateway { producer: self.producer(), metrics, webhooks, oauth, tail: Arc::default() }
     }
 
     /// Starts to claim and run jobs, and to sweep.
@@ -114,11 +123,11 @@ impl App {
     /// [`AppError::NoMasterKey`], or a GHL address that is none.
     pub fn start_workers(&self) -> Result<Workers, AppError> {
         let ghl = &self.config.ghl;
-        let client = ghl::ClientConfig { base_url: ghl.api_url.clone(), timeout: ghl.timeout };
+        let oauth = self.oauth.clone().ok_or(AppError::NoMasterKey)?;
         let environment = Environment {
             records: self.records.clone(),
-            ghl: ghl::Client::new(&client, self.metrics.ghl.clone())?,
-            vault: Arc::new(vault(&self.config)?),
+            ghl: self.ghl.clone(),
+            oauth: oauth.clone(),
             clock: self.clock.clone(),
             backoff: self.tuning.backoff,
             broken_hold: self.tuning.broken_hold,
@@ -135,7 +144,9 @@ impl App {
         chores.spawn(sweeper::run(self.records.clone(), self.queue.clone(), self.clock.clone()));
         chores.spawn(housekeeper::run(self.records.clone(), self.clock.clone(), self.config.keeping));
         chores.spawn(walker::run(self.records.clone(), self.queue.clone(), self.clock.clone(), self.config.sweeps));
-        Ok(Workers { pool, chores })
+        let tokens = oauth.clone();
+        chores.spawn(async move { tokens.sweep().await });
+        Ok(Workers { pool, chores, oauth })
     }
 }
 
@@ -143,6 +154,7 @@ impl App {
 pub struct Workers {
     pool: Pool,
     chores: JoinSet<()>,
+    oauth: Oauth,
 }
 
 impl Workers {
@@ -156,6 +168,7 @@ impl Workers {
     pub async fn stop(mut self) {
         self.chores.abort_all();
         self.pool.stop().await;
+        self.oauth.idle().await;
     }
 }
 
@@ -178,6 +191,50 @@ pub async fn open_records(config: &Config, clock: &Clock) -> Result<Records, rec
 pub fn vault(config: &Config) -> Result<Vault, AppError> {
     let keys = config.secrets.master_keys.iter().map(|key| (key.id.clone(), key.key.expose_secret()));
     MasterKeys::new(keys).map(Vault::new).ok_or(AppError::NoMasterKey)
+}
+
+/// The client of GHL's API.
+///
+/// # Errors
+/// An address that is none.
+pub fn client(config: &Config, metrics: &Metrics) -> Result<ghl::Client, ghl::BuildError> {
+    let config = ghl::ClientConfig { base_url: config.ghl.api_url.clone(), timeout: config.ghl.timeout };
+    ghl::Client::new(&config, metrics.ghl.clone())
+}
+
+/// The door to tokens; none without a master key.
+///
+/// # Errors
+/// Addresses in the settings that are none.
+pub fn open_oauth(
+    config: &Config,
+    clock: &Clock,
+    records: &Records,
+    metrics: &Metrics,
+    ghl: &ghl::Client,
+) -> Result<Option<Oauth>, oauth::AppError> {
+    let Ok(vault) = vault(config) else { return Ok(None) };
+    let parts = oauth::Parts {
+        records: records.clone(),
+        vault,
+        clock: clock.clone(),
+        metrics: metrics.tokens.clone(),
+        ghl: ghl.clone(),
+        call_timeout: config.ghl.timeout,
+    };
+    Oauth::new(parts, oauth_app(&config.ghl).as_ref()).map(Some)
+}
+
+/// The OAuth app of the settings, where it is set completely.
+#[must_use]
+pub fn oauth_app(ghl: &crate::config::Ghl) -> Option<AppConfig> {
+    Some(AppConfig {
+        client_id: ghl.client_id.clone()?,
+        client_secret: ghl.client_secret.clone()?,
+        redirect_uri: ghl.redirect_uri.clone()?,
+        scopes: ghl.scopes.clone(),
+        marketplace_url: ghl.marketplace_url.clone(),
+    })
 }
 
 async fn open_queue(config: &Config, breaker: Breaker, records: &Records, clock: &Clock) -> Result<Queue, AppError> {

@@ -25,6 +25,7 @@ mod jobs;
 mod keys;
 mod migrate;
 mod sandbox;
+mod secrets;
 mod serve;
 mod table;
 mod up;
@@ -61,12 +62,15 @@ enum Command {
     Worker(worker::Args),
     /// The simulated GHL alone
     Sandbox(sandbox::Args),
-    /// Connect a GHL location by its Private Integration Token
+    /// Print the link at which a customer connects a location, or connect one by its Private Integration Token
     Connect(connect::Args),
     /// First import of a location: all contacts, tasks, notes and appointments
     Import(import::Args),
     /// Compare the records with GHL, field by field; exit code 3 where they differ
     Verify(verify::Args),
+    /// The keys that seal tokens
+    #[command(subcommand)]
+    Secrets(secrets::Command),
     /// Look at jobs
     #[command(subcommand)]
     Jobs(jobs::Command),
@@ -160,6 +164,7 @@ async fn run(context: Context, command: Command) -> anyhow::Result<Outcome> {
         Command::Catalog(command) => catalog::run(context, command).await,
         Command::Import(args) => import::run(context, args).await,
         Command::Verify(args) => verify::run(context, args).await,
+        Command::Secrets(command) => secrets::run(context, command).await,
         Command::Jobs(command) => jobs::run(context, command).await,
         Command::Keys(command) => keys::run(context, command).await,
         Command::Config(command) => config::run(&context, &command),

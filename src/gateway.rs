@@ -8,6 +8,7 @@ use axum::middleware;
 use axum::routing::{delete, get, post};
 use axum::{Extension, Router};
 use sync_workers::clock::Clock;
+use sync_workers::oauth::Oauth;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -24,6 +25,7 @@ mod erase;
 mod events;
 mod health;
 mod jobs;
+mod oauth;
 mod operations;
 mod parameters;
 mod path;
@@ -41,6 +43,8 @@ pub struct Gateway {
     pub producer: Producer,
     pub metrics: Arc<Metrics>,
     pub webhooks: Webhooks,
+    /// None without a master key.
+    pub oauth: Option<Oauth>,
     /// Where requests wait for the end of the change feed to move.
     pub tail: Arc<Tail>,
 }
@@ -68,7 +72,13 @@ impl Gateway {
             .route("/v1/jobs/{job}/reply", get(operations::reply))
             .route("/v1/operations/{operation}", post(operations::call))
             .route_layer(middleware::from_fn_with_state(self.clone(), auth::require_key));
-        let routes = Router::new().merge(api).merge(health_routes()).route("/webhooks/ghl", post(webhooks::receive));
+        let installs =
+            Router::new().route("/oauth/install", get(oauth::install)).route("/oauth/callback", get(oauth::callback));
+        let routes = Router::new()
+            .merge(api)
+            .merge(installs)
+            .merge(health_routes())
+            .route("/webhooks/ghl", post(webhooks::receive));
         finished(routes).with_state(self)
     }
 

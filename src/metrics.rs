@@ -7,6 +7,7 @@ use prometheus::{Gauge, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, Te
 use sync_workers::clock::Clock;
 use sync_workers::ghl::GhlMetrics;
 use sync_workers::jobs::JobMetrics;
+use sync_workers::oauth::TokenMetrics;
 use sync_workers::records::{JobState, Records, RecordsError};
 
 /// All metrics of a process.
@@ -15,6 +16,7 @@ pub struct Metrics {
     clock: Clock,
     pub ghl: GhlMetrics,
     pub jobs: JobMetrics,
+    pub tokens: TokenMetrics,
     events: IntCounterVec,
     webhooks: IntCounterVec,
     queue_jobs: IntGaugeVec,
@@ -63,7 +65,8 @@ impl Metrics {
         registry.register(Box::new(oldest.clone()))?;
         registry.register(Box::new(dead.clone()))?;
         let (ghl, jobs) = (GhlMetrics::register(&registry)?, JobMetrics::register(&registry)?);
-        Ok(Self { registry, clock, ghl, jobs, events, webhooks, queue_jobs, oldest, lanes, dead })
+        let tokens = TokenMetrics::register(&registry)?;
+        Ok(Self { registry, clock, ghl, jobs, tokens, events, webhooks, queue_jobs, oldest, lanes, dead })
     }
 
     /// An event was accepted for the first time.

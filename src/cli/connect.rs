@@ -1,4 +1,4 @@
-//! `connect`: stores the Private Integration Token of a location, sealed.
+//! `connect`: prints the link at which a customer connects a location, or stores its Private Integration Token, sealed.
 
 use std::path::{Path, PathBuf};
 
@@ -6,11 +6,14 @@ use anyhow::{Context as _, bail, ensure};
 use clap::Parser;
 use secrecy::SecretString;
 use serde_json::json;
+use sync_workers::clock::Clock;
 use sync_workers::ghl::ApiVersion;
+use sync_workers::oauth::InstallError;
 use sync_workers::records::{ConnectionKind, Records};
 
 use super::{Context, Outcome, open_records};
-use crate::app::vault;
+use crate::app::{client, oauth_app, open_oauth, vault};
+use crate::metrics::Metrics;
 
 #[derive(Debug, Parser)]
 pub(super) struct Args {
@@ -33,12 +36,14 @@ pub(super) async fn run(context: Context, args: Args) -> anyhow::Result<Outcome>
         let records = open_records(&context.config).await?;
         return move_to(&context, &records, location, api).await;
     }
-    let (Some(location), Some(file)) = (args.location, args.pit_file) else {
-        bail!(
-            "this version connects by Private Integration Token only: make one in GHL under Settings, Private Integrations, and run \
-             `clienty-sync connect --location ID --pit-file FILE`"
+    let Some(file) = args.pit_file else {
+        ensure!(
+            args.location.is_none(),
+            "--location goes with --pit-file or --api: without them, the customer chooses at GHL"
         );
+        return print_link(context).await;
     };
+    let Some(location) = args.location else { bail!("--pit-file needs --location: the token does not tell it") };
     let token = read_token(&file)?;
     let vault = vault(&context.config)?;
     let records = open_records(&context.config).await?;
@@ -58,6 +63,32 @@ async fn move_to(context: &Context, records: &Records, location: &str, api: ApiV
     ensure!(records.set_api(location, api.name()).await?, "{location} is not connected");
     context.output.print(&json!({"locationId": location, "api": api.name()}), |_| {
         format!("{location} is called with {} of the API from its next job on", api.name())
+    })?;
+    Ok(Outcome::Done)
+}
+
+/// The link at which a customer chooses a location: it is good once, and for a day.
+async fn print_link(context: Context) -> anyhow::Result<Outcome> {
+    let config = &context.config;
+    ensure!(
+        oauth_app(&config.ghl).is_some(),
+        "{}; or make a Private Integration Token in GHL under Settings, Private Integrations, and run \
+         `clienty-sync connect --location ID --pit-file FILE`",
+        InstallError::NoApp
+    );
+    vault(config)?;
+    let (clock, records) = (Clock::system(), open_records(config).await?);
+    let metrics = Metrics::new(clock.clone())?;
+    let ghl = client(config, &metrics)?;
+    let oauth = open_oauth(config, &clock, &records, &metrics, &ghl)?.context("no master key is set")?;
+    let begun = oauth.begin_install(None).await?;
+    let told = json!({"url": begun.url, "expiresAt": begun.expires_at});
+    context.output.print(&told, |_| {
+        format!(
+            "{}\n\nOpen this in a browser to connect a location or an agency. It is good once, until {}; the gateway's /oauth/install is \
+             good always.",
+            begun.url, begun.expires_at
+        )
     })?;
     Ok(Outcome::Done)
 }

@@ -11,6 +11,8 @@ use super::{Context, Outcome};
 use crate::app::vault;
 use crate::config::Config;
 
+mod tokens;
+
 /// One thing that was looked at.
 #[derive(Debug, Serialize)]
 struct Check {
@@ -74,6 +76,7 @@ pub(super) async fn run(context: Context) -> anyhow::Result<Outcome> {
             "give each key in CLIENTY_MASTER_KEYS an id of its own",
         ),
     });
+    checks.push(tokens::app(config));
     checks.extend(database(config).await);
     checks.extend(redis(config).await);
     checks.push(ghl(config).await);
@@ -106,29 +109,8 @@ async fn database(config: &Config) -> Vec<Check> {
             Check::failed("schema", error.to_string(), "run `clienty-sync migrate`; if it fails, see the runbook")
         }
     });
-    checks.extend(tokens(config, &records).await);
+    checks.extend(tokens::check(config, &records).await);
     checks
-}
-
-/// Whether the stored tokens can be opened. Silent where the schema or the keys are missing, which other checks have told.
-async fn tokens(config: &Config, records: &Records) -> Option<Check> {
-    let vault = vault(config).ok()?;
-    let connections = records.list_connections().await.ok()?;
-    let sealed =
-        connections.iter().filter(|connection| vault.open(&connection.token, &connection.location_id).is_err());
-    Some(match (connections.len(), sealed.count()) {
-        (0, _) => Check::warning(
-            "tokens",
-            "no location is connected",
-            "run `clienty-sync connect --location ID --pit-file FILE`; events of other locations are refused",
-        ),
-        (all, 0) => Check::ok("tokens", format!("{all} of {all} can be opened")),
-        (all, sealed) => Check::failed(
-            "tokens",
-            format!("{sealed} of {all} can't be opened with these master keys"),
-            "add the key that sealed them to CLIENTY_MASTER_KEYS, or connect the locations again",
-        ),
-    })
 }
 
 async fn redis(config: &Config) -> Vec<Check> {

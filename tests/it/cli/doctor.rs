@@ -24,6 +24,7 @@ async fn a_healthy_deployment_gets_no_remedy() {
     let names = [
         "settings",
         "master keys",
+        "oauth app",
         "database",
         "schema",
         "tokens",

@@ -6,7 +6,7 @@ use crate::support::folder::Folder;
 use crate::support::installation::document;
 use crate::support::program::{clienty_sync, run};
 
-const COMMANDS: [&[&str]; 21] = [
+const COMMANDS: [&[&str]; 23] = [
     &[],
     &["demo"],
     &["up"],
@@ -27,6 +27,8 @@ const COMMANDS: [&[&str]; 21] = [
     &["config", "show"],
     &["config", "check"],
     &["migrate"],
+    &["secrets"],
+    &["secrets", "rotate"],
     &["doctor"],
 ];
 

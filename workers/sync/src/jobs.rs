@@ -6,17 +6,15 @@
 //!
 //! A new kind: a variant of [`JobKind`], a file here, a line in [`cost`] and one in [`Worker::work`].
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use job_engine::{Backoff, Handler, Job, Key, NewJob, Permits, Priority, Queue, Verdict};
-use secrecy::SecretString;
 
 use crate::clock::Clock;
 use crate::ghl::{self, Class, GhlError, UnauthorizedKind};
+use crate::oauth::{Access, Oauth};
 use crate::records::model::{Note, Task as TaskRecord};
 use crate::records::{Connection, JobKey, JobKind, Records, Run};
-use crate::vault::Vault;
 
 mod call_operation;
 mod conclude;
@@ -48,8 +46,8 @@ pub struct Environment {
     pub records: Records,
     /// The client of GHL's API.
     pub ghl: ghl::Client,
-    /// Opens sealed tokens.
-    pub vault: Arc<Vault>,
+    /// The door to locations' tokens.
+    pub oauth: Oauth,
     /// The time of day.
     pub clock: Clock,
     /// How failed runs are repeated.
@@ -80,7 +78,7 @@ struct Task<'a> {
     environment: &'a Environment,
     run: Run,
     connection: Connection,
-    token: SecretString,
+    access: Access,
     permits: &'a Permits,
 }
 
@@ -132,8 +130,12 @@ impl Worker {
             return Err(JobError::UnknownKind { kind: job.key.kind.clone() });
         };
         let connection = environment.records.connection(&job.key.lane).await?.ok_or(JobError::NotConnected)?;
-        let token = environment.vault.open(&connection.token, &connection.location_id)?;
-        let task = Task { environment, run: run.clone(), connection, token, permits };
+        let access = environment.oauth.for_location(&connection.location_id, Some(permits)).await?;
+        if access.is_new {
+            // The refresh has spent a permit that the job's own calls may need.
+            return Err(JobError::OneMoreRun);
+        }
+        let task = Task { environment, run: run.clone(), connection, access, permits };
         let result = match kind {
             JobKind::PullContact => pull_contact::run(&task).await,
             JobKind::PushTask => push::run::<TaskRecord>(&task).await,
@@ -146,6 +148,9 @@ impl Worker {
         match result {
             Err(JobError::Ghl(error @ GhlError::Unauthorized { kind: UnauthorizedKind::LocationAccess, .. })) => {
                 Err(blame(&task, error).await)
+            }
+            Err(JobError::Ghl(error @ GhlError::Unauthorized { kind: UnauthorizedKind::TokenRejected, .. })) => {
+                Err(renewed(&task, error).await)
             }
             result => result,
         }
@@ -175,10 +180,23 @@ fn concerns_lane(error: &GhlError) -> bool {
     }
 }
 
+/// GHL says that the token has run out, whatever its clock and ours say. A login gets a new one, once, and the job runs again.
+async fn renewed(task: &Task<'_>, refused: GhlError) -> JobError {
+    if task.permits.left() == 0 {
+        return JobError::OneMoreRun;
+    }
+    match task.environment.oauth.refused(task.location(), task.access.generation, Some(task.permits)).await {
+        Ok(Some(_)) => JobError::OneMoreRun,
+        Ok(None) => refused.into(),
+        Err(error) => error.into(),
+    }
+}
+
 impl Task<'_> {
     fn ghl(&self) -> ghl::Run<'_> {
         let api = self.connection.api.as_deref().and_then(ghl::ApiVersion::named).unwrap_or_default();
-        self.environment.ghl.for_run(&self.token, self.permits).with_api(api)
+        let ghl = self.environment.ghl.for_run(&self.access.token, self.permits);
+        ghl.with_scopes(self.access.scopes.as_ref()).with_api(api)
     }
 
     fn location(&self) -> &str {

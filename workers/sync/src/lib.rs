@@ -9,6 +9,7 @@ pub mod ghl;
 pub mod housekeeper;
 pub mod jobs;
 pub mod mapping;
+pub mod oauth;
 pub mod records;
 pub mod sweeper;
 pub mod vault;

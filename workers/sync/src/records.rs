@@ -34,11 +34,13 @@ pub use self::entries::{Entry, EntryRow, NoteRow, TaskRow};
 pub use self::erase::Receipt;
 pub use self::error::RecordsError;
 pub use self::feed::{ChangeItem, ChangeOp, LATEST};
+pub use self::installs::Install;
 pub use self::job::{JobKey, JobKind, JobState};
 pub use self::ledger::{FailedAttempt, Job, JobFilter, OpenJob};
 pub use self::merging::Edits;
 pub use self::pull::{Parts, Pulled, Snapshot};
 pub use self::runs::{FollowUp, Run, Tx};
+pub use self::tokens::{Failed, Holder, NewToken, StoredToken, TokenState};
 pub use self::views::{ContactView, ListQuery, Page, Shown, TaskView};
 pub use self::walks::{Beside, Finding, Known, Phase, Purpose, Verdict, Walk};
 pub use self::webhooks::{NewWebhook, StoredWebhook, WEBHOOK_SOURCE, WebhookOutcome, WebhookResult, WebhookWork};
@@ -56,6 +58,7 @@ mod erase;
 mod error;
 mod feed;
 mod forget;
+mod installs;
 mod job;
 mod ledger;
 mod merging;
@@ -63,6 +66,7 @@ pub mod model;
 mod pull;
 mod runs;
 mod sql;
+mod tokens;
 mod views;
 mod walks;
 mod webhooks;
@@ -268,6 +272,7 @@ fn migrator() -> Migrator {
         (1, "ledger", include_str!("../migrations/0001_ledger.sql")),
         (2, "records", include_str!("../migrations/0002_records.sql")),
         (3, "access", include_str!("../migrations/0003_access.sql")),
+        (4, "oauth", include_str!("../migrations/0004_oauth.sql")),
         (5, "webhooks", include_str!("../migrations/0005_webhooks.sql")),
         (6, "operations", include_str!("../migrations/0006_operations.sql")),
         (7, "merging", include_str!("../migrations/0007_merging.sql")),

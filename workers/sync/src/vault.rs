@@ -11,6 +11,10 @@ use std::sync::Arc;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use secrecy::{ExposeSecret, SecretString};
 
+mod rotate;
+
+pub use self::rotate::{Rotated, rotate};
+
 /// Bytes of a master key.
 pub const KEY_LEN: usize = 32;
 
@@ -92,6 +96,10 @@ impl Vault {
     #[must_use]
     pub fn newest_key_id(&self) -> &str {
         &self.newest().0
+    }
+
+    fn is_newest(&self, sealed: &Sealed) -> bool {
+        sealed.key_id == self.newest().0
     }
 
     /// Seals `secret` for the owner named by `associated`, with the newest key.

@@ -138,17 +138,13 @@ impl Run<'_> {
         let left = throttle::left(response.headers());
         // Before the body: the counts hold even where the body never ends.
         self.permits.observe(left.interval, left.day);
-        whole(endpoint, response).await
+        whole(endpoint.operation, response).await
     }
 }
 
-async fn whole(endpoint: &Endpoint, mut response: Response) -> Result<Reply, GhlError> {
-    let mut reply = Reply {
-        operation: endpoint.operation,
-        status: response.status(),
-        headers: response.headers().clone(),
-        body: Vec::new(),
-    };
+pub(super) async fn whole(operation: &'static str, mut response: Response) -> Result<Reply, GhlError> {
+    let mut reply =
+        Reply { operation, status: response.status(), headers: response.headers().clone(), body: Vec::new() };
     loop {
         match response.chunk().await {
             Ok(Some(chunk)) if reply.body.len() + chunk.len() > BODY_CAP => {
@@ -164,7 +160,7 @@ async fn whole(endpoint: &Endpoint, mut response: Response) -> Result<Reply, Ghl
 }
 
 /// The error of a request without a whole reply.
-fn unanswered(error: reqwest::Error) -> GhlError {
+pub(super) fn unanswered(error: reqwest::Error) -> GhlError {
     if error.is_timeout() && !error.is_connect() {
         return GhlError::Timeout;
     }

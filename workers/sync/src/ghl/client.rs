@@ -109,8 +109,8 @@ pub struct Run<'a> {
 impl<'a> Run<'a> {
     /// The run, with the scopes that its token was granted: a call that needs another is refused before it is sent.
     #[must_use]
-    pub fn with_scopes(self, scopes: &'a Scopes) -> Self {
-        Self { scopes: Some(scopes), ..self }
+    pub fn with_scopes(self, scopes: impl Into<Option<&'a Scopes>>) -> Self {
+        Self { scopes: scopes.into(), ..self }
     }
 
     /// The run, calling this generation of the API.

@@ -39,7 +39,7 @@ pub(super) fn refusal(reply: &Reply, sent: Option<&Value>) -> GhlError {
 
 /// The messages of an error body: `{message: "…" | ["…"]}` of v2, `{error: {message}}` of v3, `{error, error_description}`
 /// of OAuth.
-fn messages(body: &Value) -> Vec<String> {
+pub(crate) fn messages(body: &Value) -> Vec<String> {
     let places =
         [&body["message"], &body["error"]["message"], &body["msg"], &body["error_description"], &body["error"]];
     places.into_iter().map(texts).find(|texts| !texts.is_empty()).unwrap_or_default()

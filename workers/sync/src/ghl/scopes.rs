@@ -1,6 +1,7 @@
 //! The scopes that a location has granted.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 /// The scopes of one token. Of a Private Integration Token nobody tells them: such a run has none of these, and GHL judges.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -20,6 +21,12 @@ impl Scopes {
         self.0.contains(scope)
     }
 
+    /// Those of them that `granted` lacks.
+    #[must_use]
+    pub fn lacking_in(&self, granted: &Self) -> Self {
+        Self(self.0.difference(&granted.0).cloned().collect())
+    }
+
     /// The first of `needed` that was not granted.
     #[must_use]
     pub fn lack<'a>(&self, needed: &[&'a str]) -> Option<&'a str> {
@@ -27,9 +34,30 @@ impl Scopes {
     }
 }
 
+impl<T: Into<String>> FromIterator<T> for Scopes {
+    fn from_iter<I: IntoIterator<Item = T>>(scopes: I) -> Self {
+        Self(scopes.into_iter().map(Into::into).collect())
+    }
+}
+
+/// With blanks between, as GHL tells them.
+impl fmt::Display for Scopes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.iter().map(String::as_str).collect::<Vec<_>>().join(" "))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_asked_and_not_granted_is_told() {
+        let asked = Scopes::parse("contacts.write contacts.readonly,locations.readonly");
+        let granted = Scopes::parse(" contacts.readonly  calendars.readonly ");
+        assert_eq!(asked.lacking_in(&granted).to_string(), "contacts.write locations.readonly");
+        assert_eq!(asked.lacking_in(&asked), Scopes::default());
+    }
 
     #[test]
     fn scopes_are_told_apart_however_they_are_joined() {

@@ -12,7 +12,7 @@ const LONGEST_WORD: usize = 48;
 const LONGEST_MESSAGE: usize = 300;
 
 /// `message` without the values that `sent` holds and without what looks personal or secret.
-pub(super) fn scrub(message: &str, sent: Option<&Value>) -> String {
+pub(crate) fn scrub(message: &str, sent: Option<&Value>) -> String {
     let mut text = message.to_owned();
     if let Some(sent) = sent {
         drop_echoes(&mut text, sent);

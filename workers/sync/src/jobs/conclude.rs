@@ -6,6 +6,7 @@ use job_engine::{Job, PermitError, Verdict};
 
 use super::{Environment, JobError};
 use crate::ghl::{Class, GhlError};
+use crate::oauth::TokenError;
 use crate::records::{RecordsError, Run};
 
 /// While the database does not answer. Short: the queue keeps the job, and nothing is lost in between.
@@ -102,7 +103,8 @@ fn remedy(environment: &Environment, error: &JobError) -> Remedy {
             Class::Broken => Remedy::Break(environment.broken_hold),
             Class::Permanent => Remedy::Bury,
         },
-        JobError::NotConnected | JobError::Vault(_) => Remedy::Break(environment.broken_hold),
+        JobError::NotConnected => Remedy::Break(environment.broken_hold),
+        JobError::Token(error) => without_token(environment, error),
         JobError::MayStillArrive { wait } | JobError::AwaitsContact { wait } | JobError::NotYet { wait } => {
             Remedy::Snooze(*wait)
         }
@@ -113,6 +115,24 @@ fn remedy(environment: &Environment, error: &JobError) -> Remedy {
         | JobError::UnknownKind { .. }
         | JobError::UnknownOperation
         | JobError::OutcomeUnknown { .. } => Remedy::Bury,
+    }
+}
+
+/// A missing token is a matter of the lane: no job of it can run, and none has failed.
+fn without_token(environment: &Environment, error: &TokenError) -> Remedy {
+    match error {
+        TokenError::Records(error) if error.is_passing() => Remedy::Retry,
+        TokenError::Permit(PermitError::LeaseLost) => Remedy::LetGo,
+        TokenError::Permit(PermitError::Exhausted { .. }) => Remedy::GoOn,
+        TokenError::Resting { wait, .. } => Remedy::Hold(*wait),
+        TokenError::Failed(cause) if cause.is_passing() => Remedy::Hold(environment.interval),
+        TokenError::Failed(_)
+        | TokenError::NotConnected
+        | TokenError::ConnectAgain { .. }
+        | TokenError::AgencyConnectAgain { .. }
+        | TokenError::NoApp
+        | TokenError::Vault(_)
+        | TokenError::Records(_) => Remedy::Break(environment.broken_hold),
     }
 }
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::ghl::GhlError;
 use crate::mapping::task::MissingField;
+use crate::oauth::TokenError;
 use crate::records::RecordsError;
-use crate::vault::VaultError;
 
 /// Why a run did not finish.
 #[derive(Debug, thiserror::Error)]
@@ -16,14 +16,14 @@ pub enum JobError {
     /// The database did not do it, or the run is another's by now.
     #[error(transparent)]
     Records(#[from] RecordsError),
-    /// The location's token can't be opened.
-    #[error("the location's token can't be opened: {0}")]
-    Vault(#[from] VaultError),
+    /// There is no token to call with.
+    #[error(transparent)]
+    Token(#[from] TokenError),
     /// A record lacks what GHL insists on.
     #[error(transparent)]
     Incomplete(#[from] MissingField),
     /// Nobody connected the location, or it was disconnected.
-    #[error("the location is not connected: run `clienty-sync connect --location ID --pit-file FILE`")]
+    #[error("the location is not connected: run `clienty-sync connect`")]
     NotConnected,
     /// The event names a contact that is not of its location.
     #[error("the contact belongs to another location than the event says")]

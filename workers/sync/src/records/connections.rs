@@ -1,7 +1,5 @@
-//! The locations that are connected, each with its sealed token.
+//! The locations that are connected. What opens them is in [`tokens`](super::tokens).
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD_NO_PAD;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sqlx::Row;
@@ -9,7 +7,7 @@ use sqlx::any::AnyRow;
 
 use super::ledger::timestamp;
 use super::sql::sql;
-use super::{Records, RecordsError};
+use super::{NewToken, Records, RecordsError};
 use crate::vault::Sealed;
 
 /// How a location was connected.
@@ -22,6 +20,17 @@ pub enum ConnectionKind {
     Oauth,
 }
 
+impl ConnectionKind {
+    /// Its name in the database.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pit => "pit",
+            Self::Oauth => "oauth",
+        }
+    }
+}
+
 /// A connected location.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Connection {
@@ -29,15 +38,15 @@ pub struct Connection {
     pub location_id: String,
     /// How it was connected.
     pub kind: ConnectionKind,
-    /// Its token or tokens, sealed by the vault.
-    pub token: Sealed,
+    /// The agency that installed it, where one did.
+    pub company_id: Option<String>,
     /// A name for people.
     pub name: Option<String>,
     /// IANA name; GHL's calendar times without an offset are read in it.
     pub time_zone: Option<String>,
     /// The generation of the API that it is called with, by the client's name for it; `None` is the client's default.
     pub api: Option<String>,
-    /// The caller's word for its health, such as `active` or `revoked`.
+    /// `active`, or `uninstalled` once its install was taken back.
     pub state: String,
     /// When it was first saved.
     pub created_at: Timestamp,
@@ -46,8 +55,8 @@ pub struct Connection {
 }
 
 impl Records {
-    /// Saves a connection with state `active`, over an earlier one of the same location. A name or time zone that is
-    /// none leaves the earlier one in place.
+    /// Connects a location by a bearer that does not expire: a Private Integration Token. Over an earlier connection of it; a name or
+    /// time zone that is none leaves the earlier one in place.
     ///
     /// # Errors
     /// [`RecordsError::Database`], as for all below.
@@ -59,23 +68,14 @@ impl Records {
         name: Option<&str>,
         time_zone: Option<&str>,
     ) -> Result<(), RecordsError> {
-        let kind = match kind {
-            ConnectionKind::Pit => "pit",
-            ConnectionKind::Oauth => "oauth",
+        let token = NewToken {
+            access: Some(token.clone()),
+            refresh: None,
+            expires_at: None,
+            scopes: None,
+            missing_scopes: String::new(),
         };
-        let _gate = self.gate().await;
-        sqlx::query(sql!("save_connection"))
-            .bind(location_id)
-            .bind(kind)
-            .bind(STANDARD_NO_PAD.encode(&token.bytes))
-            .bind(&token.key_id)
-            .bind(name)
-            .bind(time_zone)
-            .bind("active")
-            .bind(self.clock.now_ms())
-            .execute(&self.pool)
-            .await?;
-        Ok(())
+        self.connect(location_id, kind, None, &token, name, time_zone).await
     }
 
     /// The connection of a location.
@@ -96,43 +96,14 @@ impl Records {
         rows.iter().map(connection_of).collect()
     }
 
-    /// Puts `new` in the place of `old`; false when the token is no longer `old`, which then was replaced by another
-    /// process: read again, and use that one. A refresh token works once, so the loser of this race must not keep its.
-    ///
-    /// # Errors
-    /// See [`Records::save_connection`].
-    pub async fn replace_token(&self, location_id: &str, old: &Sealed, new: &Sealed) -> Result<bool, RecordsError> {
-        let _gate = self.gate().await;
-        let replaced = sqlx::query(sql!("replace_token"))
-            .bind(STANDARD_NO_PAD.encode(&new.bytes))
-            .bind(&new.key_id)
-            .bind(self.clock.now_ms())
-            .bind(location_id)
-            .bind(STANDARD_NO_PAD.encode(&old.bytes))
-            .execute(&self.pool)
-            .await?;
-        Ok(replaced.rows_affected() == 1)
-    }
-
     /// Sets the location's time zone, an IANA name.
     ///
     /// # Errors
     /// See [`Records::save_connection`].
     pub async fn set_time_zone(&self, location_id: &str, time_zone: &str) -> Result<(), RecordsError> {
-        self.set(sql!("set_time_zone"), location_id, time_zone).await
-    }
-
-    /// Sets the caller's word for the connection's health.
-    ///
-    /// # Errors
-    /// See [`Records::save_connection`].
-    pub async fn set_connection_state(&self, location_id: &str, state: &str) -> Result<(), RecordsError> {
-        self.set(sql!("set_connection_state"), location_id, state).await
-    }
-
-    async fn set(&self, text: &'static str, location_id: &str, value: &str) -> Result<(), RecordsError> {
         let _gate = self.gate().await;
-        sqlx::query(text).bind(value).bind(self.clock.now_ms()).bind(location_id).execute(&self.pool).await?;
+        let now = self.clock.now_ms();
+        sqlx::query(sql!("set_time_zone")).bind(time_zone).bind(now).bind(location_id).execute(&self.pool).await?;
         Ok(())
     }
 }
@@ -140,15 +111,10 @@ impl Records {
 fn connection_of(row: &AnyRow) -> Result<Connection, RecordsError> {
     let location_id: String = row.try_get("location_id")?;
     let kind: String = row.try_get("kind")?;
-    let token: String = row.try_get("token")?;
-    let Ok(bytes) = STANDARD_NO_PAD.decode(token) else {
-        let reason = "its token is not base64".to_owned();
-        return Err(RecordsError::Corrupt { table: "connections", row: location_id, reason });
-    };
     Ok(Connection {
         location_id,
         kind: if kind == "pit" { ConnectionKind::Pit } else { ConnectionKind::Oauth },
-        token: Sealed { key_id: row.try_get("key_id")?, bytes },
+        company_id: row.try_get("company_id")?,
         name: row.try_get("name")?,
         time_zone: row.try_get("time_zone")?,
         api: row.try_get("api")?,

@@ -11,28 +11,32 @@ use crate::support::*;
 promises! {
     a_connection_keeps_its_token_sealed,
     a_location_moves_to_another_version_of_the_api_and_stays_there,
+    one_refresh_of_a_generation_at_a_time,
+    an_uninstall_older_than_the_token_changes_nothing,
+    a_private_integration_is_not_uninstalled,
+    an_install_comes_back_once_and_in_time,
+    calls_of_a_company_are_spaced,
     a_revoked_or_rotated_key_is_refused,
     migrating_twice_changes_nothing,
 }
 
 async fn a_connection_keeps_its_token_sealed(db: Db) {
     let records = &db.records;
-    let connection = records.connection(LOC).await.unwrap().unwrap();
-    assert_eq!(vault().open(&connection.token, LOC).unwrap().expose_secret(), "pit-token");
+    let stored = records.token(&location()).await.unwrap().unwrap();
+    let sealed = stored.access.unwrap();
+    assert_eq!(vault().open(&sealed, LOC).unwrap().expose_secret(), "pit-token");
     let other = Vault::new(MasterKeys::new([("k1".to_owned(), &[2; 32])]).unwrap());
-    let refused = other.open(&connection.token, LOC).unwrap_err();
+    let refused = other.open(&sealed, LOC).unwrap_err();
     assert_eq!(refused, VaultError::NotOpened { key_id: "k1".to_owned() });
 
-    let new = vault().seal(&SecretString::from("second"), LOC).unwrap();
-    assert!(records.replace_token(LOC, &connection.token, &new).await.unwrap());
-    assert!(!records.replace_token(LOC, &connection.token, &new).await.unwrap(), "the loser of a race keeps nothing");
     records.set_time_zone(LOC, "Europe/Vienna").await.unwrap();
-    records.set_connection_state(LOC, "revoked").await.unwrap();
-    let connection = records.list_connections().await.unwrap().remove(0);
-    assert_eq!((connection.time_zone.as_deref(), connection.state.as_str()), (Some("Europe/Vienna"), "revoked"));
+    let new = vault().seal(&SecretString::from("second"), LOC).unwrap();
     records.save_connection(LOC, ConnectionKind::Oauth, &new, Some("Main street"), None).await.unwrap();
-    let connection = records.connection(LOC).await.unwrap().unwrap();
+    let connection = records.list_connections().await.unwrap().remove(0);
     assert_eq!((connection.time_zone.as_deref(), connection.state.as_str()), (Some("Europe/Vienna"), "active"));
+    assert_eq!((connection.kind, connection.name.as_deref()), (ConnectionKind::Oauth, Some("Main street")));
+    let stored = records.token(&location()).await.unwrap().unwrap();
+    assert_eq!((stored.access, stored.generation), (Some(new), 2));
     let asked = [LOC.to_owned(), "nowhere".to_owned()];
     assert_eq!(records.known_locations(&asked).await.unwrap(), HashSet::from([LOC.to_owned()]));
 }
@@ -47,6 +51,96 @@ async fn a_location_moves_to_another_version_of_the_api_and_stays_there(db: Db) 
     records.save_connection(LOC, ConnectionKind::Pit, &token, None, None).await.unwrap();
     assert_eq!(api().await.as_deref(), Some("v3"));
     assert_eq!(records.list_connections().await.unwrap()[0].api.as_deref(), Some("v3"));
+}
+
+/// A new pair, of which the access token is called so.
+fn pair(name: &str) -> NewToken {
+    let seal = |text: &str, owner: &str| Some(vault().seal(&SecretString::from(text), owner).unwrap());
+    NewToken {
+        access: seal(name, LOC),
+        refresh: seal(&format!("{name}-refresh"), &location().refresh_key()),
+        expires_at: Some("2026-06-02T12:00:00Z".parse().unwrap()),
+        scopes: Some("contacts.readonly".to_owned()),
+        missing_scopes: String::new(),
+    }
+}
+
+fn location() -> Holder {
+    Holder::Location(LOC.to_owned())
+}
+
+async fn one_refresh_of_a_generation_at_a_time(db: Db) {
+    let (records, until) = (&db.records, "2026-06-01T12:00:30Z".parse().unwrap());
+    records.connect(LOC, ConnectionKind::Oauth, None, &pair("first"), None, None).await.unwrap();
+    let generation = records.token(&location()).await.unwrap().unwrap().generation;
+    assert!(records.begin_refresh(&location(), generation - 1, until).await.unwrap().is_none(), "it is another by now");
+    let fence = records.begin_refresh(&location(), generation, until).await.unwrap().unwrap();
+    assert_eq!(
+        records.begin_refresh(&location(), generation, until).await.unwrap(),
+        None,
+        "somebody refreshes already"
+    );
+    assert_eq!(records.due_tokens(None, "2027-01-01T00:00:00Z".parse().unwrap(), 10).await.unwrap(), []);
+
+    // Its holder is dead: the next one takes over, and knows that the refresh token may be spent.
+    db.clock.set("2026-06-01T12:00:31Z".parse().unwrap());
+    let later = "2026-06-01T12:01:30Z".parse().unwrap();
+    let next = records.begin_refresh(&location(), generation, later).await.unwrap().unwrap();
+    assert_eq!(next, fence + 1);
+    assert!(records.token(&location()).await.unwrap().unwrap().unsure);
+    let failed = Failed { state: TokenState::Lost, reason: "cut off".to_owned(), rest_until: None, unsure: true };
+    assert!(!records.fail_refresh(&location(), generation, fence, &failed).await.unwrap(), "the old one has no say");
+    assert!(records.fail_refresh(&location(), generation, next, &failed).await.unwrap());
+    assert_eq!(records.token(&location()).await.unwrap().unwrap().state, TokenState::Lost);
+    assert_eq!(records.begin_refresh(&location(), generation, later).await.unwrap(), None, "nobody tries it any more");
+
+    // The old one was not dead after all, and holds the only pair that works.
+    assert!(records.finish_refresh(&location(), generation, &pair("second"), false).await.unwrap());
+    let stored = records.token(&location()).await.unwrap().unwrap();
+    assert_eq!((stored.state, stored.unsure, stored.generation), (TokenState::Active, false, generation + 1));
+    assert_eq!(vault().open(&stored.access.unwrap(), LOC).unwrap().expose_secret(), "second");
+    assert!(!records.finish_refresh(&location(), generation, &pair("third"), false).await.unwrap(), "a lost race");
+}
+
+async fn an_uninstall_older_than_the_token_changes_nothing(db: Db) {
+    let records = &db.records;
+    records.connect(LOC, ConnectionKind::Oauth, None, &pair("first"), None, None).await.unwrap();
+    assert!(!records.uninstall(&location(), "2026-06-01T11:59:59Z".parse().unwrap()).await.unwrap());
+    assert!(records.token(&location()).await.unwrap().is_some());
+    assert!(records.uninstall(&location(), NOW.parse().unwrap()).await.unwrap());
+    assert!(records.token(&location()).await.unwrap().is_none());
+    assert_eq!(records.known_locations(&[LOC.to_owned()]).await.unwrap(), HashSet::new());
+    records.connect(LOC, ConnectionKind::Oauth, None, &pair("second"), None, None).await.unwrap();
+    assert_eq!(records.known_locations(&[LOC.to_owned()]).await.unwrap().len(), 1);
+}
+
+async fn a_private_integration_is_not_uninstalled(db: Db) {
+    assert!(!db.records.uninstall(&location(), "2027-01-01T00:00:00Z".parse().unwrap()).await.unwrap());
+    assert!(db.records.token(&location()).await.unwrap().is_some());
+}
+
+async fn an_install_comes_back_once_and_in_time(db: Db) {
+    let install = Install { browser: None, scopes: "contacts.readonly".to_owned() };
+    let now = db.clock.now_ms();
+    db.records.begin_install("n1", &install, now + 1).await.unwrap();
+    db.records.begin_install("n2", &install, now + 1).await.unwrap();
+    assert_eq!(db.records.end_install("n1").await.unwrap(), Some(install));
+    assert_eq!(db.records.end_install("n1").await.unwrap(), None);
+    db.clock.set("2026-06-01T12:00:01Z".parse().unwrap());
+    assert_eq!(db.records.end_install("n2").await.unwrap(), None);
+}
+
+async fn calls_of_a_company_are_spaced(db: Db) {
+    let company = Holder::Company("c1".to_owned());
+    db.records.connect_company("c1", &pair("first")).await.unwrap();
+    let mut at = Vec::new();
+    while let Some(next) = db.records.pace_company(&company, 500, 1000).await.unwrap() {
+        at.push(next.as_millisecond() - db.clock.now_ms());
+    }
+    assert_eq!(at, [0, 500, 1000]);
+    assert!(db.records.is_to_list(&company, 1000).await.unwrap());
+    assert!(!db.records.is_to_list(&company, 1000).await.unwrap(), "somebody does so now");
+    assert!(db.records.relist(&company).await.unwrap() && db.records.is_to_list(&company, 1000).await.unwrap());
 }
 
 async fn a_revoked_or_rotated_key_is_refused(db: Db) {

@@ -1,4 +1,4 @@
 -- The list of location ids is appended.
 select location_id
 from connections
-where location_id in
+where state != 'uninstalled' and location_id in

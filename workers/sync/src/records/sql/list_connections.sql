@@ -1,3 +1,3 @@
-select location_id, kind, token, key_id, name, time_zone, api, state, created_at, updated_at
+select location_id, kind, company_id, name, time_zone, api, state, created_at, updated_at
 from connections
 order by location_id

@@ -1,0 +1,37 @@
+//! `secrets`: the master keys at work.
+
+use clap::Subcommand;
+use sync_workers::vault::rotate;
+
+use super::{Context, Outcome, open_records};
+use crate::app::vault;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Seal every stored token with the newest master key; workers may go on meanwhile
+    Rotate,
+}
+
+pub(super) async fn run(context: Context, command: Command) -> anyhow::Result<Outcome> {
+    let Command::Rotate = command;
+    let vault = vault(&context.config)?;
+    let records = open_records(&context.config).await?;
+    let told = rotate(&records, &vault).await?;
+    let newest = vault.newest_key_id();
+    context.output.print(&told, |told| {
+        let mut lines = vec![format!(
+            "{} of {} tokens are sealed anew with {newest}, {} were before",
+            told.resealed, told.tokens, told.current
+        )];
+        match told.left.len() {
+            0 => lines.push("no older master key is needed any more, once every process has the new one".to_owned()),
+            left => lines.push(format!(
+                "{left} are left: {}\nAdd the keys that sealed them to CLIENTY_MASTER_KEYS, or connect them again; restart workers \
+                 that have not the newest key, and run this again",
+                told.left.join(", ")
+            )),
+        }
+        lines.join("\n")
+    })?;
+    Ok(if told.left.is_empty() { Outcome::Done } else { Outcome::Failed })
+}

@@ -1,0 +1,160 @@
+//! The two ends of an install: `GET /oauth/install` sends a browser to GHL's page, `GET /oauth/callback` is where GHL sends it back.
+//!
+//! People read the answers, in a browser, so they are pages; a program that does not ask for one gets JSON, and problems as everywhere.
+
+use std::collections::HashMap;
+
+use axum::Json;
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use serde_json::json;
+use sync_workers::oauth::{Cause, InstallError, Installed, Oauth, TokenError};
+
+use super::{Gateway, Problem};
+
+/// The cookie that ties an install to its browser.
+const COOKIE: &str = "clienty_install";
+const BEGIN_AGAIN: &str = "Begin again at /oauth/install.";
+
+/// `GET /oauth/install`: to GHL's install page.
+pub(super) async fn install(State(gateway): State<Gateway>, headers: HeaderMap) -> Response {
+    match begin(&gateway).await {
+        Ok((cookie, url)) => {
+            let mut response = Redirect::to(&url).into_response();
+            response.headers_mut().insert(header::SET_COOKIE, cookie);
+            sealed_off(response)
+        }
+        Err(error) => refusal(&error, &headers),
+    }
+}
+
+async fn begin(gateway: &Gateway) -> Result<(HeaderValue, String), InstallError> {
+    let oauth = gateway.oauth.as_ref().ok_or(InstallError::NoApp)?;
+    let cookie = Oauth::new_cookie()?;
+    let begun = oauth.begin_install(Some(&cookie)).await?;
+    // Lax: GHL's redirect is a navigation from another site, and must bring it along.
+    let secure = if oauth.is_public() { "; Secure" } else { "" };
+    let text = format!("{COOKIE}={cookie}; Path=/oauth; Max-Age=900; HttpOnly; SameSite=Lax{secure}");
+    let cookie = HeaderValue::try_from(text).map_err(|_| InstallError::Random)?;
+    Ok((cookie, begun.url))
+}
+
+/// `GET /oauth/callback?code&state`, or `?error&error_description&state`.
+pub(super) async fn callback(
+    State(gateway): State<Gateway>,
+    Query(query): Query<HashMap<String, String>>,
+    headers: HeaderMap,
+) -> Response {
+    let Some(oauth) = &gateway.oauth else { return refusal(&InstallError::NoApp, &headers) };
+    let given = |name: &str| query.get(name).map_or("", String::as_str);
+    let cookie = cookie(&headers);
+    match given("code") {
+        "" => {
+            // Whoever made up an address is not told what stands in it.
+            if let Err(error) = oauth.end_install(given("state"), cookie.as_deref()).await {
+                return refusal(&error, &headers);
+            }
+            let said = format!("{} {}", given("error"), given("error_description"));
+            let detail = match said.trim() {
+                "" => "GHL sent no code.".to_owned(),
+                said => format!("GHL says: {}", said.chars().take(300).collect::<String>()),
+            };
+            answer(
+                StatusCode::BAD_REQUEST,
+                "The location was not connected",
+                &format!("{detail} {BEGIN_AGAIN}"),
+                &headers,
+            )
+        }
+        code => match oauth.finish_install(given("state"), cookie.as_deref(), code).await {
+            Ok(installed) => welcome(&installed, &headers),
+            Err(error) => refusal(&error, &headers),
+        },
+    }
+}
+
+fn welcome(installed: &Installed, headers: &HeaderMap) -> Response {
+    let Installed { locations, company_id, missing_scopes } = installed;
+    for location in locations {
+        tracing::info!(ghl.location = location, "a location was connected");
+    }
+    if !missing_scopes.is_empty() {
+        tracing::warn!(oauth.missing_scopes = missing_scopes, "an install granted less than was asked for");
+    }
+    if !wants_page(headers) {
+        let missing: Vec<&str> = missing_scopes.split(' ').filter(|scope| !scope.is_empty()).collect();
+        let told = json!({"locations": locations, "companyId": company_id, "missingScopes": missing});
+        return sealed_off(Json(told).into_response());
+    }
+    let lacking = match missing_scopes.as_str() {
+        "" => String::new(),
+        scopes => format!(" Not granted were: {scopes}. What needs them will be refused; connect again to grant them."),
+    };
+    let detail = match locations.len() {
+        0 => format!("The agency is connected; its locations follow.{lacking}"),
+        1 => format!("The location is connected. You may close this page.{lacking}"),
+        count => format!("{count} locations are connected. You may close this page.{lacking}"),
+    };
+    sealed_off(page(StatusCode::OK, "Connected", &detail))
+}
+
+fn refusal(error: &InstallError, headers: &HeaderMap) -> Response {
+    let (status, detail) = match error {
+        InstallError::NoApp => (StatusCode::SERVICE_UNAVAILABLE, format!("{error}; CLIENTY_MASTER_KEYS is needed too")),
+        InstallError::State(_) => (StatusCode::BAD_REQUEST, format!("{error}. {BEGIN_AGAIN}")),
+        InstallError::Refused(cause) if cause.is_passing() => {
+            (StatusCode::BAD_GATEWAY, format!("{error}. {BEGIN_AGAIN}"))
+        }
+        InstallError::Refused(Cause::Revoked(_)) => (
+            StatusCode::BAD_REQUEST,
+            format!("GHL does not accept the code: it was used before, or is too old. {BEGIN_AGAIN}"),
+        ),
+        InstallError::Refused(_) | InstallError::Nameless => (StatusCode::BAD_GATEWAY, error.to_string()),
+        InstallError::Token(TokenError::Records(error)) => return Problem::records(error).into_response(),
+        InstallError::Token(_) | InstallError::Random => return Problem::internal(error).into_response(),
+    };
+    tracing::warn!(%error, "an install failed");
+    answer(status, "The location was not connected", &detail, headers)
+}
+
+fn answer(status: StatusCode, title: &'static str, detail: &str, headers: &HeaderMap) -> Response {
+    sealed_off(match wants_page(headers) {
+        true => page(status, title, detail),
+        false => Problem::new(status, title, detail).into_response(),
+    })
+}
+
+fn wants_page(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::ACCEPT)
+        .and_then(|accept| accept.to_str().ok())
+        .is_some_and(|accept| accept.contains("text/html"))
+}
+
+fn page(status: StatusCode, title: &str, detail: &str) -> Response {
+    let (title, detail) = (escaped(title), escaped(detail));
+    let page = format!(
+        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=\"width=device-width\"><title>{title}</title>\
+         <style>body{{font:1.1rem/1.5 system-ui;max-width:36rem;margin:15vh auto;padding:0 1rem}}</style><h1>{title}</h1><p>{detail}</p></html>\n"
+    );
+    (status, Html(page)).into_response()
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+/// The address of the answer holds a code: nobody may store it, or be told of it by a link.
+fn sealed_off(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    response
+}
+
+fn cookie(headers: &HeaderMap) -> Option<String> {
+    let all = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut pairs = all.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.find(|(name, _)| *name == COOKIE).map(|(_, value)| value.to_owned())
+}

@@ -1,0 +1,170 @@
+//! Why GHL gave no token: a type, so that nobody has to read GHL's words twice.
+//!
+//! The trap is a 401. It may be about the version header, which no refresh mends, about the app's own secret, or about the bearer of
+//! an agency; and a 400 may be about a location that is switched off for a while. Only a refused *grant* ends a login.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::ghl::{GhlError, Plain, messages, scrub};
+
+/// Why there is no new token.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Cause {
+    /// The code, the refresh token or the install is no longer good.
+    #[error("GHL says that the login was withdrawn or used up: {0}")]
+    Revoked(String),
+    /// The location is switched off at GHL; its login may be as good as ever.
+    #[error("GHL says that the location is not active: reactivate it there")]
+    LocationInactive,
+    /// A fault of this program, which a refresh does not mend.
+    #[error("GHL does not know the Version header of the call: {0}")]
+    VersionHeader(String),
+    /// The app's own id or secret.
+    #[error("GHL does not accept the app's credentials ({0}): check GHL_CLIENT_ID and GHL_CLIENT_SECRET")]
+    App(String),
+    /// The bearer of the agency was refused, not the location's login.
+    #[error("GHL refuses the agency's token: {0}")]
+    Bearer(String),
+    /// 429.
+    #[error("GHL throttles the app")]
+    Throttled {
+        /// As GHL says.
+        retry_after: Option<Duration>,
+    },
+    /// No reply, half a one, or not from GHL's API.
+    #[error("GHL did not answer the request for a token: {reason}")]
+    Network {
+        /// Whether GHL may have carried it out: a refresh token may be spent.
+        sent: bool,
+        /// What was there instead of a reply.
+        reason: String,
+    },
+    /// Anything else that GHL says.
+    #[error("GHL refuses to give a token ({status}): {message}")]
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// Its words.
+        message: String,
+    },
+    /// Another process was faster; its token is stored.
+    #[error("another process has stored a newer token")]
+    LostRace,
+}
+
+impl Cause {
+    /// The value of the label `result` of `clienty_token_refresh_total`.
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Revoked(_) => "revoked",
+            Self::LocationInactive => "location_inactive",
+            Self::VersionHeader(_) => "version_header",
+            Self::App(_) => "bad_client",
+            Self::Bearer(_) => "bad_bearer",
+            Self::Throttled { .. } => "throttled",
+            Self::Network { .. } => "network",
+            Self::Refused { .. } => "refused",
+            Self::LostRace => "lost_race",
+        }
+    }
+
+    /// Whether it may pass by itself, soon.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Throttled { .. } | Self::Network { .. } | Self::LostRace)
+    }
+
+    /// Whether the refresh token may have been spent.
+    pub(super) fn is_unsure(&self) -> bool {
+        matches!(self, Self::Network { sent: true, .. })
+    }
+
+    /// The cause that a reply without success is.
+    pub(super) fn of_reply(reply: &Plain) -> Self {
+        let status = reply.status;
+        if status == 429 {
+            return Self::Throttled { retry_after: reply.retry_after };
+        }
+        if status >= 500 || status == 408 || reply.is_page || (300..400).contains(&status) {
+            let reason =
+                if reply.is_page { format!("a page with status {status}") } else { format!("status {status}") };
+            return Self::Network { sent: status >= 500, reason };
+        }
+        let body: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
+        let code = body["error"].as_str().map(str::to_lowercase).unwrap_or_default();
+        let told = messages(&body);
+        let message = scrub(&told.join("; "), None);
+        let words = message.to_lowercase();
+        let says = |part: &str| words.contains(part);
+        if says("version header") {
+            Self::VersionHeader(message)
+        } else if says("location is not active") || says("location is inactive") {
+            Self::LocationInactive
+        } else if code == "invalid_client" || code == "unauthorized_client" || says("client credentials") {
+            Self::App(message)
+        } else if code == "invalid_grant"
+            || says("invalid_grant")
+            || says("refresh token is invalid")
+            || says("not installed")
+        {
+            Self::Revoked(message)
+        } else if status == 401 {
+            Self::Bearer(message)
+        } else {
+            Self::Refused { status, message }
+        }
+    }
+}
+
+impl From<GhlError> for Cause {
+    /// Of a call without a whole reply.
+    fn from(error: GhlError) -> Self {
+        let sent = !matches!(error, GhlError::Network { sent: false, .. });
+        Self::Network { sent, reason: error.to_string() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn of(status: u16, body: &Value) -> Cause {
+        Cause::of_reply(&Plain { status, is_page: false, retry_after: None, body: body.to_string().into_bytes() })
+    }
+
+    #[test]
+    fn only_a_refused_grant_ends_a_login() {
+        let told = |message: &str| json!({"statusCode": 401, "message": message});
+        for (status, body, label) in [
+            (
+                400,
+                json!({"error": "invalid_grant", "error_description": "Invalid grant: refresh token is invalid"}),
+                "revoked",
+            ),
+            (401, json!({"error": "invalid_grant"}), "revoked"),
+            (400, json!({"error": "invalid_grant", "error_description": "This refresh token is invalid"}), "revoked"),
+            (401, told("version header was not found."), "version_header"),
+            (401, told("version header is invalid"), "version_header"),
+            (400, told("Location is not active"), "location_inactive"),
+            (401, json!({"error": "invalid_client", "error_description": "Client not found"}), "bad_client"),
+            (401, told("Invalid JWT"), "bad_bearer"),
+            (429, told("Too Many Requests"), "throttled"),
+            (502, told("Bad Gateway"), "network"),
+            (422, told("companyId should not be empty"), "refused"),
+            (403, told("Forbidden resource"), "refused"),
+        ] {
+            assert_eq!(of(status, &body).label(), label, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn a_page_says_nothing_of_the_login_whatever_its_status() {
+        let page = Plain { status: 400, is_page: true, retry_after: None, body: b"<html>invalid_grant".to_vec() };
+        assert_eq!(Cause::of_reply(&page).label(), "network");
+    }
+}

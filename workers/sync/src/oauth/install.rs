@@ -1,0 +1,172 @@
+//! An install, from the link to the stored tokens.
+
+use jiff::Timestamp;
+
+use super::app::App;
+use super::reply::TokenReply;
+use super::state::{self, StateError};
+use super::tokens::TokenError;
+use super::{Cause, Oauth};
+use crate::ghl::Scopes;
+use crate::records::{ConnectionKind, Holder, Install, RecordsError};
+
+/// How long a customer may take to choose a location.
+const PATIENCE_MS: i64 = 15 * 60_000;
+/// How long a printed link is good: it is sent by mail at times.
+const LINK_PATIENCE_MS: i64 = 24 * 60 * 60_000;
+
+/// An install that was begun.
+#[derive(Debug, Clone)]
+pub struct Begun {
+    /// GHL's install page, with the state.
+    pub url: String,
+    /// Until when it may come back.
+    pub expires_at: Timestamp,
+}
+
+/// An install that has come back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Installed {
+    /// The locations that are connected by it.
+    pub locations: Vec<String>,
+    /// The agency, where one installed it.
+    pub company_id: Option<String>,
+    /// Asked for and not granted; empty where all were.
+    pub missing_scopes: String,
+}
+
+/// Why an install failed.
+#[derive(Debug, thiserror::Error)]
+pub enum InstallError {
+    /// The settings name no OAuth app.
+    #[error("no OAuth app is set: set GHL_CLIENT_ID, GHL_CLIENT_SECRET and GHL_REDIRECT_URI")]
+    NoApp,
+    /// What came back was not begun here.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// GHL gave no token for the code.
+    #[error(transparent)]
+    Refused(#[from] Cause),
+    /// GHL's reply names neither a location nor an agency.
+    #[error("GHL's reply names neither a location nor an agency")]
+    Nameless,
+    /// The tokens can't be kept.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// The system gave no random numbers.
+    #[error("the system gave no random numbers")]
+    Random,
+}
+
+impl From<RecordsError> for InstallError {
+    fn from(error: RecordsError) -> Self {
+        Self::Token(error.into())
+    }
+}
+
+impl Oauth {
+    /// A new cookie for a browser.
+    ///
+    /// # Errors
+    /// [`InstallError::Random`].
+    pub fn new_cookie() -> Result<String, InstallError> {
+        state::random().ok_or(InstallError::Random)
+    }
+
+    /// Whether GHL sends browsers back over TLS, as it does everywhere but on a developer's machine.
+    #[must_use]
+    pub fn is_public(&self) -> bool {
+        self.inner.app.as_ref().is_some_and(|app| app.config.redirect_uri.starts_with("https:"))
+    }
+
+    /// Begins an install for the browser with that cookie, or for whoever is given the link.
+    ///
+    /// # Errors
+    /// [`InstallError::NoApp`], or a database that does not answer.
+    pub async fn begin_install(&self, cookie: Option<&str>) -> Result<Begun, InstallError> {
+        let app = self.app()?;
+        let nonce = state::random().ok_or(InstallError::Random)?;
+        let patience = if cookie.is_some() { PATIENCE_MS } else { LINK_PATIENCE_MS };
+        let expires_at = self.inner.clock.now_ms() + patience;
+        let install = Install { browser: cookie.map(state::hash_of), scopes: app.scopes().to_string() };
+        self.inner.records.begin_install(&nonce, &install, expires_at).await?;
+        let state = state::signed(&app.config.client_secret, &nonce, expires_at, install.browser.as_deref());
+        let expires_at = Timestamp::from_millisecond(expires_at).unwrap_or(Timestamp::MAX);
+        Ok(Begun { url: app.install_url(state), expires_at })
+    }
+
+    /// Checks what came back without a code; it can't come back again.
+    ///
+    /// # Errors
+    /// See [`Oauth::finish_install`].
+    pub async fn end_install(&self, state: &str, cookie: Option<&str>) -> Result<Scopes, InstallError> {
+        let app = self.app()?;
+        let browser = cookie.map(state::hash_of);
+        let now = self.inner.clock.now_ms();
+        let nonce = state::checked(&app.config.client_secret, state, now, browser.as_deref())?;
+        let install = self.inner.records.end_install(&nonce).await?.ok_or(StateError::Used)?;
+        Ok(Scopes::parse(&install.scopes))
+    }
+
+    /// Redeems the code that came back, and connects what was installed.
+    ///
+    /// # Errors
+    /// [`InstallError`]; nothing is stored then.
+    pub async fn finish_install(
+        &self,
+        state: &str,
+        cookie: Option<&str>,
+        code: &str,
+    ) -> Result<Installed, InstallError> {
+        let asked = self.end_install(state, cookie).await?;
+        let reply = self.app()?.redeem(code).await?;
+        match (&reply.location_id, &reply.company_id) {
+            (Some(location), company) => self.keep_location(location, company.as_deref(), &reply, &asked).await,
+            (None, Some(company)) => self.keep_company(company, &reply, &asked).await,
+            (None, None) => Err(InstallError::Nameless),
+        }
+    }
+
+    async fn keep_location(
+        &self,
+        location_id: &str,
+        company_id: Option<&str>,
+        reply: &TokenReply,
+        asked: &Scopes,
+    ) -> Result<Installed, InstallError> {
+        let token = self.sealed(&Holder::Location(location_id.to_owned()), reply, asked)?;
+        self.inner.records.connect(location_id, ConnectionKind::Oauth, company_id, &token, None, None).await?;
+        let locations = vec![location_id.to_owned()];
+        Ok(Installed { locations, company_id: None, missing_scopes: token.missing_scopes })
+    }
+
+    async fn keep_company(
+        &self,
+        company_id: &str,
+        reply: &TokenReply,
+        asked: &Scopes,
+    ) -> Result<Installed, InstallError> {
+        let token = self.sealed(&Holder::Company(company_id.to_owned()), reply, asked)?;
+        self.inner.records.connect_company(company_id, &token).await?;
+        let approved = reply.approved_locations.as_deref().unwrap_or_default();
+        for location in approved {
+            self.add_location(company_id, location, None).await?;
+        }
+        if approved.is_empty() || reply.approve_all_locations == Some(true) {
+            // The install stands even where the list does not come: the sweep asks for it again.
+            if let Err(error) = self.list_locations(company_id).await {
+                tracing::warn!(ghl.company = company_id, %error, "the locations of an agency can't be listed yet");
+                self.inner.records.relist(&Holder::Company(company_id.to_owned())).await?;
+            }
+        }
+        Ok(Installed {
+            locations: self.inner.records.locations_of_company(company_id).await?,
+            company_id: Some(company_id.to_owned()),
+            missing_scopes: token.missing_scopes,
+        })
+    }
+
+    fn app(&self) -> Result<&App, InstallError> {
+        self.inner.app.as_ref().ok_or(InstallError::NoApp)
+    }
+}

@@ -1,0 +1,11 @@
+-- Those that expire before $2, or were never fetched, and that nobody is refreshing.
+select holder, access, refresh, key_id, obtained_at, expires_at, scopes, missing_scopes, state, reason, generation, fence,
+    pending_until, unsure, after_refusal, failures, rest_until
+from tokens
+where holder > $1
+    and state = 'active'
+    and (access is null or expires_at < $2)
+    and (pending_until is null or pending_until < $3)
+    and (rest_until is null or rest_until < $3)
+order by holder
+limit $4

@@ -1,0 +1,1 @@
+delete from installs where expires_at <= $1

@@ -1,0 +1,6 @@
+select holder, access, refresh, key_id, obtained_at, expires_at, scopes, missing_scopes, state, reason, generation, fence,
+    pending_until, unsure, after_refusal, failures, rest_until
+from tokens
+where holder > $1
+order by holder
+limit $2

@@ -1,1 +1,0 @@
-update connections set state = $1, updated_at = $2 where location_id = $3

@@ -1,0 +1,81 @@
+//! Seals every stored token with the newest master key, while workers go on.
+//!
+//! A few rows at a time, each put in place only where the same token still stands there: a refresh that is faster wins, and seals with
+//! the newest key itself. It may be broken off at any time and begun again.
+
+use secrecy::SecretString;
+use serde::Serialize;
+
+use super::{Sealed, Vault, VaultError};
+use crate::records::{Holder, Records, RecordsError, StoredToken};
+
+const PAGE: i64 = 100;
+/// A token that changes under every one of these passes is being refreshed by a process that has the old keys only.
+const PASSES: usize = 3;
+
+/// What a rotation found and did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rotated {
+    /// Tokens that are stored.
+    pub tokens: usize,
+    /// Sealed anew.
+    pub resealed: usize,
+    /// Were sealed with the newest key already.
+    pub current: usize,
+    /// Still sealed with an older key, since they can't be opened or were changed again and again; by the name of their holder.
+    pub left: Vec<String>,
+}
+
+/// Seals what an older key has sealed.
+///
+/// # Errors
+/// When the database does not answer. What was sealed anew until then stays so.
+pub async fn rotate(records: &Records, vault: &Vault) -> Result<Rotated, RecordsError> {
+    let mut told = pass(records, vault).await?;
+    for _ in 1..PASSES {
+        if told.left.is_empty() {
+            break;
+        }
+        let next = pass(records, vault).await?;
+        let resealed = told.resealed + next.resealed;
+        let current = next.tokens - next.left.len() - resealed.min(next.tokens - next.left.len());
+        told = Rotated { resealed, current, ..next };
+    }
+    Ok(told)
+}
+
+async fn pass(records: &Records, vault: &Vault) -> Result<Rotated, RecordsError> {
+    let (mut told, mut after) = (Rotated::default(), None);
+    loop {
+        let page = records.list_tokens(after.as_ref(), PAGE).await?;
+        let Some(last) = page.last() else { return Ok(told) };
+        after = Some(last.holder.clone());
+        for stored in &page {
+            told.tokens += 1;
+            let older = [&stored.access, &stored.refresh].into_iter().flatten().any(|part| !vault.is_newest(part));
+            if !older {
+                told.current += 1;
+                continue;
+            }
+            match sealed_anew(vault, stored) {
+                Ok((access, refresh)) if records.reseal_token(stored, access.as_ref(), refresh.as_ref()).await? => {
+                    told.resealed += 1;
+                }
+                Ok(_) | Err(_) => told.left.push(stored.holder.key()),
+            }
+        }
+    }
+}
+
+type Pair = (Option<Sealed>, Option<Sealed>);
+
+fn sealed_anew(vault: &Vault, stored: &StoredToken) -> Result<Pair, VaultError> {
+    let again = |sealed: &Option<Sealed>, owner: &str| -> Result<Option<Sealed>, VaultError> {
+        let Some(sealed) = sealed else { return Ok(None) };
+        let secret: SecretString = vault.open(sealed, owner)?;
+        vault.seal(&secret, owner).map(Some)
+    };
+    let holder: &Holder = &stored.holder;
+    Ok((again(&stored.access, &holder.key())?, again(&stored.refresh, &holder.refresh_key())?))
+}
