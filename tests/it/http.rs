@@ -1,6 +1,7 @@
 //! What the HTTP side promises, asked of the real program.
 
 mod changes;
+mod conflicts;
 mod erasing;
 mod events;
 mod health;

@@ -21,6 +21,8 @@ pub(crate) struct Installation {
     pub(crate) ghl: String,
     /// A location that is connected.
     pub(crate) location: String,
+    /// A person's way into GHL there.
+    pub(crate) token: String,
     /// The contacts of the location.
     pub(crate) contacts: Vec<String>,
     /// A key in force.
@@ -34,7 +36,7 @@ impl Installation {
         let (sandbox, started) = started(&["sandbox", "--port", "0", "--contacts", "6"], &[], &folder);
         let ghl = started["url"].as_str().unwrap().to_owned();
         let place = &started["locations"][0];
-        let (location, token) = (place["id"].as_str().unwrap().to_owned(), place["token"].as_str().unwrap());
+        let (location, token) = (place["id"].as_str().unwrap().to_owned(), place["token"].as_str().unwrap().to_owned());
 
         let data = folder.path().join("data").display().to_string();
         let own = [
@@ -48,11 +50,11 @@ impl Installation {
 
         let known = Api::new(&ghl, "").get("/_sandbox/locations").await.json();
         let contacts = known[0]["contacts"].as_array().unwrap().iter().map(|id| id.as_str().unwrap().to_owned());
-        let mut installation =
-            Self { settings, sandbox, location, contacts: contacts.collect(), key: String::new(), ghl, folder };
+        let contacts = contacts.collect();
+        let mut installation = Self { settings, sandbox, location, token, contacts, key: String::new(), ghl, folder };
 
         let file = installation.folder.path().join("token.txt");
-        std::fs::write(&file, format!("{token}\n")).unwrap();
+        std::fs::write(&file, format!("{}\n", installation.token)).unwrap();
         installation.json(&["connect", "--location", &installation.location, "--pit-file", file.to_str().unwrap()]);
         installation.key = installation.json(&["keys", "create", "--name", "test"])["key"].as_str().unwrap().to_owned();
         installation
