@@ -45,6 +45,10 @@ pub async fn why(job: &Job, queue: Option<&Queue>) -> Option<String> {
         Some(queue) => match queue.lane(&job.key.location_id).await {
             Err(error) => Err(format!("the queue does not answer ({error}); the job is kept and will run")),
             Ok(None) => Err("the queue has not heard of it yet; the sweeper tells it".to_owned()),
+            Ok(Some(_)) if queue.paused_kinds().await.is_ok_and(|kinds| kinds.contains(&job.key.kind)) => Err(format!(
+                "all {} jobs are paused; `clienty-sync jobs resume --kind {}` ends that",
+                job.key.kind, job.key.kind
+            )),
             Ok(Some(lane)) => Ok(Standing { lane, priority: job.priority, daily: queue.limit().daily }),
         },
     };

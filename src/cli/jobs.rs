@@ -1,5 +1,7 @@
 //! `jobs`: what is waiting, running, done and dead; and how to steer it.
 
+use std::collections::BTreeSet;
+
 use anyhow::Context as _;
 use clap::{Subcommand, ValueEnum};
 use serde_json::{Value, json};
@@ -45,16 +47,10 @@ pub(super) enum Command {
     Retry(dead::Selection),
     /// Close dead jobs for good
     Discard(dead::Selection),
-    /// Let no job of a location run until it is resumed
-    Pause {
-        /// GHL's id of the location
-        location: String,
-    },
+    /// Let no job of a location, or of a kind, run until it is resumed
+    Pause(lanes::Target),
     /// End a pause; a location that is held or broken off tries again at once
-    Resume {
-        /// GHL's id of the location
-        location: String,
-    },
+    Resume(lanes::Target),
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -83,16 +79,25 @@ pub(super) async fn run(context: Context, command: Command) -> anyhow::Result<Ou
     match command {
         Command::Retry(selection) => return dead::run(context, selection, dead::Act::Retry).await,
         Command::Discard(selection) => return dead::run(context, selection, dead::Act::Discard).await,
-        Command::Pause { location } => return lanes::run(context, &location, true).await,
-        Command::Resume { location } => return lanes::run(context, &location, false).await,
+        Command::Pause(target) => return lanes::run(context, target, true).await,
+        Command::Resume(target) => return lanes::run(context, target, false).await,
         Command::Stats => {
             let counts = open_records(&context.config).await?.job_counts().await?;
-            let by_state: serde_json::Map<String, Value> =
+            let mut stats: serde_json::Map<String, Value> =
                 counts.iter().map(|(state, count)| (state.as_str().to_owned(), json!(count))).collect();
-            output.print(&by_state, |_| {
+            // A queue in memory is another process's, and can't be asked.
+            let mut paused = BTreeSet::new();
+            if context.config.is_distributed() {
+                paused = App::open(context.config).await?.queue.paused_kinds().await?;
+                stats.insert("pausedKinds".to_owned(), json!(paused));
+            }
+            output.print(&stats, |_| {
                 let rows: Vec<_> =
                     counts.iter().map(|(state, count)| [state.as_str().to_owned(), count.to_string()]).collect();
-                table(["STATE", "JOBS"], &rows)
+                let kinds = paused
+                    .iter()
+                    .map(|kind| format!("{kind} is paused; `clienty-sync jobs resume --kind {kind}` ends that"));
+                std::iter::once(table(["STATE", "JOBS"], &rows)).chain(kinds).collect::<Vec<_>>().join("\n")
             })?;
         }
         Command::List { state, location, kind, error, limit } => {

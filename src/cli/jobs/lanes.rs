@@ -1,29 +1,69 @@
-//! Pausing and resuming a location.
+//! Pausing and resuming a location, or a kind of jobs in all of them.
 
-use anyhow::ensure;
+use anyhow::{bail, ensure};
+use clap::Args;
 use serde_json::json;
+use sync_workers::records::JobKind;
 
 use super::super::{Context, Outcome};
 use crate::app::App;
 
-pub(super) async fn run(context: Context, location: &str, pause: bool) -> anyhow::Result<Outcome> {
+/// What rests or goes on.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(in crate::cli) struct Target {
+    /// GHL's id of the location
+    location: Option<String>,
+    /// All jobs of this kind, in every location: pull_contact, push_task, push_note, call_operation, …
+    #[arg(long, value_name = "KIND")]
+    kind: Option<String>,
+}
+
+pub(super) async fn run(context: Context, target: Target, pause: bool) -> anyhow::Result<Outcome> {
     ensure!(
         context.config.is_distributed(),
         "REDIS_URL is not set: a queue in memory is known to its own process alone, and can't be steered from here"
     );
     let app = App::open(context.config).await?;
+    let (field, name, again) = match target {
+        Target { kind: Some(kind), .. } => {
+            steer_kind(&app, &kind, pause).await?;
+            ("kind", kind.clone(), format!("--kind {kind}"))
+        }
+        Target { location: Some(location), kind: None } => {
+            steer_location(&app, &location, pause).await?;
+            ("locationId", location.clone(), location)
+        }
+        Target { location: None, kind: None } => bail!("name a location, or a kind with --kind"),
+    };
+    context.output.print(&json!({field: name, "paused": pause}), |_| match pause {
+        true => format!("{name} is paused: its jobs are kept and wait until `clienty-sync jobs resume {again}`"),
+        false => format!("{name} goes on"),
+    })?;
+    Ok(Outcome::Done)
+}
+
+async fn steer_location(app: &App, location: &str, pause: bool) -> anyhow::Result<()> {
     ensure!(
         app.records.connection(location).await?.is_some(),
         "no location {location} is connected; `clienty-sync connect` makes one known"
     );
-    if pause {
-        app.queue.pause(location).await?;
-    } else {
-        app.queue.resume(location).await?;
+    match pause {
+        true => app.queue.pause(location).await?,
+        false => app.queue.resume(location).await?,
     }
-    context.output.print(&json!({"locationId": location, "paused": pause}), |_| match pause {
-        true => format!("{location} is paused: its jobs are kept and wait until `clienty-sync jobs resume {location}`"),
-        false => format!("{location} goes on"),
-    })?;
-    Ok(Outcome::Done)
+    Ok(())
+}
+
+async fn steer_kind(app: &App, kind: &str, pause: bool) -> anyhow::Result<()> {
+    // A kind of another version may be resumed: it can have been paused by that version.
+    if pause && JobKind::parse(kind).is_none() {
+        let kinds: Vec<_> = JobKind::ALL.into_iter().map(JobKind::as_str).collect();
+        bail!("--kind: no jobs are {kind}; there are {}", kinds.join(", "));
+    }
+    match pause {
+        true => app.queue.pause_kind(kind).await?,
+        false => app.queue.resume_kind(kind).await?,
+    }
+    Ok(())
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::support::installation::Installation;
+use crate::support::redis::RedisServer;
 
 #[tokio::test]
 async fn a_key_is_made_listed_rotated_and_revoked() {
@@ -82,4 +83,27 @@ async fn jobs_are_counted_listed_and_shown() {
     let plain = installation.run(&["jobs", "show", &id]);
     let text = String::from_utf8(plain.stdout).unwrap();
     assert!(text.contains(&format!("id           {id}\n")) && text.contains("state        done"), "{text}");
+}
+
+#[tokio::test]
+async fn a_kind_is_paused_shown_and_resumed() {
+    let redis = RedisServer::start();
+    let installation = Installation::new(&[("REDIS_URL", &redis.url())]).await;
+    let paused = || installation.json(&["jobs", "stats"])["pausedKinds"].clone();
+    assert_eq!(
+        installation.json(&["jobs", "pause", "--kind", "push_task"]),
+        json!({"kind": "push_task", "paused": true})
+    );
+    assert_eq!(paused(), json!(["push_task"]));
+    let told = String::from_utf8(installation.run(&["jobs", "stats"]).stdout).unwrap();
+    assert!(told.contains("push_task is paused; `clienty-sync jobs resume --kind push_task` ends that"), "{told}");
+    installation.json(&["jobs", "resume", "--kind", "push_task"]);
+    assert_eq!(paused(), json!([]));
+
+    let refused = installation.run(&["jobs", "pause", "--kind", "push_tasks"]);
+    let told = String::from_utf8(refused.stderr).unwrap();
+    assert!(refused.status.code() == Some(1) && told.contains("there are pull_contact, push_task"), "{told}");
+    for wrong in [&["jobs", "pause"][..], &["jobs", "pause", &installation.location, "--kind", "push_task"]] {
+        assert_eq!(installation.run(wrong).status.code(), Some(2), "{wrong:?}");
+    }
 }

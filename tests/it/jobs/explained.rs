@@ -27,3 +27,20 @@ async fn a_waiting_job_tells_its_place_in_line_and_what_holds_its_location_up() 
     assert_eq!(why(&ids[2]).await, None);
     app.finish().await;
 }
+
+#[tokio::test]
+async fn a_job_of_a_paused_kind_says_so_and_runs_once_that_is_resumed() {
+    let app = TestApp::working(Setup::default()).await;
+    let contact = app.contacts(&app.location().id).remove(0);
+    app.app.queue.pause_kind("pull_contact").await.unwrap();
+    let id = app.tell("contact.selected", &contact, json!({})).await;
+    let why = async || explain::why(&app.job(&id).await, Some(&app.app.queue)).await;
+    app.wait_until("the queue has it", async || why().await.is_some_and(|why| why.contains("paused"))).await;
+    assert_eq!(
+        why().await.unwrap(),
+        "all pull_contact jobs are paused; `clienty-sync jobs resume --kind pull_contact` ends that"
+    );
+    app.app.queue.resume_kind("pull_contact").await.unwrap();
+    assert_eq!(app.ended(&id).await.attempts, 1);
+    app.finish().await;
+}

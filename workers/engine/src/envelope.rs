@@ -99,7 +99,8 @@ pub(crate) fn unpack(lane: &str, stored: &Bytes, now: u64, epoch: u64) -> Result
     })
 }
 
-fn part(part: &'static str, text: &str, forbidden: char) -> Result<(), EnvelopeError> {
+/// Whether a part of a key can be told from what is around it.
+pub(crate) fn part(part: &'static str, text: &str, forbidden: char) -> Result<(), EnvelopeError> {
     if text.is_empty() || text.contains(forbidden) || text.contains('\0') {
         return Err(EnvelopeError::Malformed { part, forbidden });
     }

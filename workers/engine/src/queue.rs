@@ -4,13 +4,14 @@
 //! promises and pass the same conformance suite: [`memory`], for everything in one process, and [`redis`], for any number of them.
 //! The queue is disposable (law 1): whoever pushes keeps the truth elsewhere and pushes again what was lost.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::envelope::EnvelopeError;
+use crate::envelope::{self, EnvelopeError};
 use crate::job::{Job, NewJob};
 use crate::limit::{Claiming, FirstMeeting, Limit};
 use crate::permit::Permits;
@@ -230,6 +231,49 @@ impl Queue {
             }
             Driver::Redis(redis) => redis.steer(lane, pause).await,
         }
+    }
+
+    /// Lets no job of the kind be claimed, in any lane, until it is resumed. What runs goes on; other kinds are not held up.
+    /// Lost with the queue's state, as every pause.
+    ///
+    /// # Errors
+    /// [`QueueError::Envelope`] when that is no kind; [`QueueError::Redis`] when the server failed, with any part of the shards done.
+    pub async fn pause_kind(&self, kind: &str) -> Result<(), QueueError> {
+        self.steer_kind(kind, true).await
+    }
+
+    /// Ends the pause of a kind: its jobs are lined up again, behind those of their lanes that wait.
+    ///
+    /// # Errors
+    /// See [`Queue::pause_kind`].
+    pub async fn resume_kind(&self, kind: &str) -> Result<(), QueueError> {
+        self.steer_kind(kind, false).await
+    }
+
+    async fn steer_kind(&self, kind: &str, pause: bool) -> Result<(), QueueError> {
+        envelope::part("kind", kind, '/')?;
+        for shard in &self.inner.shards {
+            match &shard.driver {
+                Driver::Memory(memory) => memory.steer_kind(kind, pause),
+                Driver::Redis(redis) => redis.steer_kind(kind, pause).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The kinds that are paused, in alphabetical order.
+    ///
+    /// # Errors
+    /// [`QueueError::Redis`] when the server failed.
+    pub async fn paused_kinds(&self) -> Result<BTreeSet<String>, QueueError> {
+        let mut kinds = BTreeSet::new();
+        for shard in &self.inner.shards {
+            match &shard.driver {
+                Driver::Memory(memory) => kinds.extend(memory.paused_kinds()),
+                Driver::Redis(redis) => kinds.extend(redis.paused_kinds().await?),
+            }
+        }
+        Ok(kinds)
     }
 
     /// Asks every shard whether it is there.

@@ -27,6 +27,7 @@ mod breaker;
 mod coalescing;
 mod day;
 mod fairness;
+mod kinds;
 mod leases;
 mod limiter;
 mod losses;

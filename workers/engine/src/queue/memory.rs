@@ -69,8 +69,21 @@ impl MemoryShard {
 
     pub(crate) fn steer(&self, lane: &str, pause: bool) {
         let now = self.now();
+        self.steered(|state| state.steer(lane, pause, now));
+    }
+
+    pub(crate) fn steer_kind(&self, kind: &str, pause: bool) {
+        let now = self.now();
+        self.steered(|state| state.steer_kind(kind, pause, now));
+    }
+
+    pub(crate) fn paused_kinds(&self) -> Vec<String> {
+        self.with(|state| state.aside.keys().cloned().collect())
+    }
+
+    fn steered(&self, act: impl FnOnce(&mut State)) {
         let runnable = self.with(|state| {
-            state.steer(lane, pause, now);
+            act(state);
             state.is_runnable()
         });
         if runnable {

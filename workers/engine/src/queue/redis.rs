@@ -1,4 +1,4 @@
-//! The queue in Redis: four small scripts, each prefixed with `shard.lua`, where every key is described.
+//! The queue in Redis: small scripts, each prefixed with `shard.lua`, where every key is described.
 //!
 //! Scripts are lost when the server restarts, so a NOSCRIPT answer loads them again. Waiting for work blocks a connection of its own:
 //! a blocking command would stall everything else on a shared one.
@@ -54,6 +54,7 @@ pub(crate) struct RedisShard {
     met: std::sync::Mutex<Option<Instant>>,
     heartbeat: Script,
     steer: Script,
+    kinds: Script,
 }
 
 /// Opens the client and makes sure that somebody answers.
@@ -92,6 +93,7 @@ impl RedisShard {
             met: std::sync::Mutex::new(None),
             heartbeat: Script::new(include_str!("redis/heartbeat.lua")),
             steer: Script::new(include_str!("redis/steer.lua")),
+            kinds: Script::new(include_str!("redis/kinds.lua")),
         })
     }
 
@@ -169,6 +171,20 @@ impl RedisShard {
         let mut call = self.call(&self.steer);
         call.arg(lane).arg(if pause { "pause" } else { "resume" });
         self.run(&self.steer, &call).await
+    }
+
+    pub(crate) async fn steer_kind(&self, kind: &str, pause: bool) -> Result<(), QueueError> {
+        let mut call = self.call(&self.kinds);
+        call.arg(kind).arg(if pause { "p" } else { "r" });
+        self.run::<()>(&self.kinds, &call).await
+    }
+
+    pub(crate) async fn paused_kinds(&self) -> Result<Vec<String>, QueueError> {
+        let mut connection = self.connection.clone();
+        let key = format!("{}h", self.prefix);
+        let kinds: Option<String> = ::redis::cmd("HGET").arg(key).arg("kinds").query_async(&mut connection).await?;
+        let kinds = kinds.unwrap_or_default();
+        Ok(kinds.split('/').filter_map(|kind| kind.strip_prefix('p')).map(str::to_owned).collect())
     }
 
     pub(crate) async fn work_arrived(&self, most: Duration) -> Result<(), QueueError> {

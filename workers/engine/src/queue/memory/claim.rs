@@ -4,7 +4,7 @@ use super::lane::{Park, Place, Running};
 use super::state::{State, millis};
 use crate::job::{Job, Priority};
 
-/// Entries passed over in one step at most, since a more urgent one of their key ran in their place (law 10).
+/// Entries passed over in one step at most, since a more urgent one of their key ran in their place or their kind is paused (law 10).
 const MOST_REPLACED: usize = 100;
 
 impl State {
@@ -55,7 +55,7 @@ impl State {
         lane.day.turn(now);
         let mut replaced = 0;
         while jobs.len() < enough && replaced < MOST_REPLACED {
-            let lane = self.lane(name, now);
+            let Some(lane) = self.lanes.get_mut(name) else { return replaced };
             let Some(class) = Priority::ALL.into_iter().find(|class| !lane.queues[*class as usize].is_empty()) else {
                 return replaced;
             };
@@ -73,6 +73,12 @@ impl State {
             if lane.index.get(&head.key) != Some(&Place::Waiting(class)) {
                 // Replaced by a more urgent entry of the same key.
                 queue.pop_front();
+                replaced += 1;
+                continue;
+            }
+            if let Some(aside) = self.aside.get_mut(&head.key.kind) {
+                // It stays in the index: a push of its key finds it waiting. Nothing is paid, and what is behind it goes on.
+                aside.extend(queue.pop_front());
                 replaced += 1;
                 continue;
             }

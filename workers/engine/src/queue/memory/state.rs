@@ -18,6 +18,8 @@ pub(super) struct State {
     pub(super) batches: HashMap<u64, Vec<Key>>,
     /// Runnable lanes: those with an interactive job, and all others.
     pub(super) rings: [VecDeque<String>; 2],
+    /// Jobs that claims came upon, by their kinds: those that are paused.
+    pub(super) aside: HashMap<String, Vec<Entry>>,
     pub(super) timer: Timer,
     pub(super) epoch: u64,
 }
@@ -36,6 +38,7 @@ impl State {
             running: HashMap::new(),
             batches: HashMap::new(),
             rings: Default::default(),
+            aside: HashMap::new(),
             timer: Timer::default(),
             epoch: 0,
         }
@@ -125,6 +128,19 @@ impl State {
                 lane.park = Park::No;
             }
             self.activate(name);
+        }
+    }
+
+    pub(super) fn steer_kind(&mut self, kind: &str, pause: bool, now: u64) {
+        if pause {
+            self.aside.entry(kind.to_owned()).or_default();
+            return;
+        }
+        for entry in self.aside.remove(kind).unwrap_or_default() {
+            // Else a more urgent entry of its key has replaced it.
+            if self.lane(&entry.key.lane, now).index.get(&entry.key) == Some(&Place::Waiting(entry.priority)) {
+                self.enqueue(entry, false, now);
+            }
         }
     }
 

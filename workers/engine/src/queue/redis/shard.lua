@@ -2,9 +2,11 @@
 --
 -- KEYS[1] is the shard's prefix and ends in one hash tag, so all keys built from it live on one node of a cluster:
 --   <p>l          hash of the lanes' meta by lane, packed (see `META`)
+--   <p>k:<kind>   list of the jobs of a paused kind that claims came upon: length of the lane, lane, stored envelope
 --   <p>h          hash of what else is looked up
 --                   X<slot>        the one more run of a running job: stored envelope
 --                   B<epoch>       the slots of a claimed batch, with two zero bytes between them
+--                   kinds          those that are paused, each as "p<kind>/", or "r<kind>/" while its jobs are lined up again
 --                   epoch, born, hold, rest, replication (see `meet.lua`)
 --   <p>i          hash of every job by its slot, "lane\0key": the class in which it waits, or "s<class><due ms>", or as `RUNNING` says
 --   <p>q<class>:<lane>   list of stored envelopes that wait, class 0 interactive, 1 realtime, 2 bulk
@@ -54,7 +56,7 @@ local RUNS, RUNS_AGAIN, SCHEDULED = byte('r'), byte('x'), byte('s')
 local function text(number) return string.format('%.0f', number) end
 local CLASS = {[0] = '0', [1] = '1', [2] = '2'}
 
-local born, born_hold, last_epoch, rest = unpack(call('HMGET', H, 'born', 'hold', 'epoch', 'rest'))
+local born, born_hold, last_epoch, rest, kinds = unpack(call('HMGET', H, 'born', 'hold', 'epoch', 'rest', 'kinds'))
 local resting = math.max(0, tonumber(rest or '0') - now)
 if not born then
   born, born_hold = text(now_us), now + SPENT

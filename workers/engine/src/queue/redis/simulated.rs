@@ -5,7 +5,9 @@ use super::RedisShard;
 impl RedisShard {
     /// From now on the fields `s` and `us` of the key `clock` are the time, instead of the server's.
     pub(crate) fn simulate_clock(&mut self) {
-        for script in [&mut self.push, &mut self.step, &mut self.meet, &mut self.heartbeat, &mut self.steer] {
+        for script in
+            [&mut self.push, &mut self.step, &mut self.meet, &mut self.heartbeat, &mut self.steer, &mut self.kinds]
+        {
             script.replace("call('TIME')", "call('HMGET', 'clock', 's', 'us')");
         }
     }

@@ -223,9 +223,48 @@ local function fire_due()
   end
 end
 
+local ASIDE = '>Bc0'
+
+local function kind_in(slot)
+  local at = find(slot, '\0', 1, true)
+  return sub(slot, at + 1, find(slot, '/', at, true) - 1)
+end
+
+-- Paused kinds; nil where there are none.
+local paused_kinds
+
+-- Lines up again, at the tails of their lanes, as many jobs of a resumed kind as one step may. Whether there may be more.
+local function line_up(kind)
+  local aside = call('LPOP', P .. 'k:' .. kind, LIMIT_DUE) or {}
+  for i = 1, #aside do
+    local name, next_ = unpack_(ASIDE, aside[i])
+    local stored = sub(aside[i], next_)
+    local class, _, _, _, key = unpack_(HEAD, stored, HEAD_AT)
+    local slot = name .. '\0' .. key
+    if entry_of(slot) == CLASS[class] then enqueue(lane_of(name), class, slot, stored, false) end
+  end
+  return #aside == LIMIT_DUE
+end
+
+-- Whether resumed kinds have jobs left to line up.
+local function look_at_kinds()
+  local left, more = '', false
+  for mark, kind in string.gmatch(kinds, '(%a)([^/]+)/') do
+    if mark == 'p' then
+      paused_kinds = paused_kinds or {}
+      paused_kinds[kind] = true
+      left = left .. 'p' .. kind .. '/'
+    elseif line_up(kind) then
+      left, more = left .. 'r' .. kind .. '/', true
+    end
+  end
+  if left ~= kinds then call('HSET', H, 'kinds', left) end
+  return more
+end
+
 -- The claimed jobs: their slots, and what is returned of them.
 local slots, reply = {}, {}
--- Entries passed over, since a more urgent one of their key ran in their place.
+-- Entries passed over, since a more urgent one of their key ran in their place, or their kind is paused.
 local replaced = 0
 -- Above every earlier epoch, also of an earlier life of this server: records are fenced by it.
 local epoch = math.max(now_us, tonumber(last_epoch or '0') + 1)
@@ -270,7 +309,13 @@ local function serve(m, first, last)
   for i = first, last do
     local class, cost, slot = head_class[i], head_cost[i], head_slot[i]
     -- Else it was replaced by a more urgent entry of the same key, or is its own second entry.
-    if entries[slot] == CLASS[class] then
+    if entries[slot] ~= CLASS[class] then
+      replaced = replaced + 1
+    elseif paused_kinds and paused_kinds[kind_in(slot)] then
+      -- Its entry in the index stays: a push of its key finds it waiting. Nothing is paid, and what is behind it goes on.
+      append(P .. 'k:' .. kind_in(slot), string.char(#m.name) .. m.name .. head_stored[i])
+      replaced = replaced + 1
+    else
       local kept, kept_today = 0, 0
       if class == 2 then kept, kept_today = RESERVE, DAILY_RESERVE end
       local park
@@ -285,8 +330,6 @@ local function serve(m, first, last)
       set_entry(slot, pack(RUNNING, RUNS, epoch, m.returned % 4294967296) .. head_stored[i])
       slots[#slots + 1] = slot
       reply[count_at + #slots - before] = head_stored[i]
-    else
-      replaced = replaced + 1
     end
   end
   local taken = #slots - before
@@ -351,6 +394,7 @@ for i = 4, first - 1 do
 end
 settle_all(first)
 fire_due()
+local lining_up = kinds and look_at_kinds()
 flush()
 local most = tonumber(ARGV[2])
 if most > 0 and resting == 0 then
@@ -365,7 +409,7 @@ save()
 local wait = -1
 runnable = call('EXISTS', RING[0], RING[1]) > 0
 if resting > 0 then wait = resting
-elseif runnable then
+elseif runnable or lining_up then
   wait = 0
   wake()
 else
