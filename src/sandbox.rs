@@ -22,17 +22,20 @@ mod meter;
 mod phone;
 mod refusal;
 mod routes;
+mod scopes;
 mod seed;
 mod stats;
 mod store;
 #[cfg(test)]
 mod tests;
+mod version;
 mod webhooks;
 mod world;
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -104,6 +107,11 @@ impl Sandbox {
     #[must_use]
     pub fn changes(&self) -> UnboundedReceiver<Changed> {
         self.world.listen()
+    }
+
+    /// From now on the search sees a change so much later than a read by id; it sees everything that changed before.
+    pub fn set_search_lag(&self, lag: Duration) {
+        self.world.set_search_lag(lag);
     }
 
     /// All a location holds, as `GET /_sandbox/locations/{id}/state` tells it; `None` for an unknown location.

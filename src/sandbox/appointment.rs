@@ -14,7 +14,6 @@ pub(super) fn on_the_wall(event: Value, zone: &TimeZone) -> Value {
     with_times(event, |at| dates::wall(at, zone))
 }
 
-#[expect(dead_code, reason = "for the calendar and control routes that follow")]
 /// As calendars show it: `2023-09-25T16:00:00+05:30`.
 pub(super) fn with_offset(event: Value, zone: &TimeZone) -> Value {
     with_times(event, |at| dates::with_offset(at, zone))

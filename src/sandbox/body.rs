@@ -7,6 +7,8 @@ use serde_json::{Map, Value};
 
 use super::dates;
 use super::refusal::Refusal;
+use super::version::Version;
+use super::world::Caller;
 
 /// A JSON object from a request. Without a JSON content type the body is not read, and counts as empty.
 pub(super) struct Payload(pub(super) Map<String, Value>);
@@ -17,12 +19,15 @@ impl<S: Send + Sync> FromRequest<S> for Payload {
     async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
         let kind = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let is_json = kind.to_ascii_lowercase().starts_with("application/json");
+        let version = request.extensions().get::<Caller>().map_or(Version::Dated, |caller| caller.version);
         let bytes =
             Bytes::from_request(request, state).await.map_err(|error| Refusal::bad_request(error.to_string()))?;
         if !is_json || bytes.is_empty() {
             return Ok(Self(Map::new()));
         }
-        serde_json::from_slice(&bytes).map(Self).map_err(|error| Refusal::bad_request(error.to_string()))
+        let mut body = serde_json::from_slice(&bytes).map_err(|error| Refusal::bad_request(error.to_string()))?;
+        version.read(&mut body);
+        Ok(Self(body))
     }
 }
 
@@ -59,6 +64,8 @@ pub(super) enum Shape {
     Moment,
     /// An ISO 8601 moment without fractions of a second.
     WholeSecond,
+    /// One of these texts.
+    OneOf(&'static [&'static str]),
     Anything,
 }
 
@@ -80,6 +87,10 @@ impl Shape {
                 value.as_str().is_some_and(|text| !text.contains('.') && dates::parse(text).is_some()),
                 "must be a valid ISO 8601 date string",
             ),
+            Self::OneOf(all) => {
+                let fits = value.as_str().is_some_and(|text| all.contains(&text));
+                return (!fits).then(|| format!("{name} must be one of the following values: {}", all.join(", ")));
+            }
             Self::Anything => (true, ""),
         };
         (!fits).then(|| format!("{name} {wish}"))

@@ -7,10 +7,10 @@ use serde_json::{Map, Value, json};
 
 use super::dates;
 use super::phone;
-use super::world::Location;
+use super::store::{Store, Things};
 
 /// Writes the fields of a create or update into a stored contact, normalised as GHL does.
-pub(super) fn apply(contact: &mut Value, input: &Map<String, Value>, location: &Location) {
+pub(super) fn apply(contact: &mut Value, input: &Map<String, Value>, store: &Store) {
     for (field, value) in input {
         match field.as_str() {
             "locationId" => {}
@@ -21,9 +21,9 @@ pub(super) fn apply(contact: &mut Value, input: &Map<String, Value>, location: &
                 set_unless_sent(contact, input, "lastName", last);
             }
             "email" => contact["email"] = value.as_str().map(str::to_lowercase).into(),
-            "phone" => contact["phone"] = value.as_str().and_then(|raw| phone::e164(raw, location.country)).into(),
+            "phone" => contact["phone"] = value.as_str().and_then(|raw| phone::e164(raw, store.country)).into(),
             "tags" => contact["tags"] = json!(tags(value)),
-            "customFields" => merge_custom_fields(contact, value, location),
+            "customFields" => merge_custom_fields(contact, value, &store.custom_fields),
             "dndSettings" | "inboundDndSettings" => merge(&mut contact[field], value),
             "dateOfBirth" => contact["dateOfBirth"] = value.as_str().map(day).into(),
             _ => contact[field] = value.clone(),
@@ -55,10 +55,15 @@ pub(super) fn derive(contact: &mut Value) {
     }
 }
 
+/// A list of texts; empty where there is none.
+pub(super) fn strings(list: &Value) -> Vec<&str> {
+    list.as_array().into_iter().flatten().filter_map(Value::as_str).collect()
+}
+
 /// Tags as GHL keeps them: lower case, each once.
 pub(super) fn tags(list: &Value) -> Vec<String> {
     let mut tags: Vec<String> = Vec::new();
-    for tag in list.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_lowercase) {
+    for tag in strings(list).into_iter().map(str::to_lowercase) {
         if !tags.contains(&tag) {
             tags.push(tag);
         }
@@ -67,11 +72,11 @@ pub(super) fn tags(list: &Value) -> Vec<String> {
 }
 
 /// A write names fields by id or key and says `field_value`; what is stored says `id` and `value`. Unknown ones vanish.
-fn merge_custom_fields(contact: &mut Value, written: &Value, location: &Location) {
+fn merge_custom_fields(contact: &mut Value, written: &Value, definitions: &Things) {
     let mut fields = contact["customFields"].as_array().cloned().unwrap_or_default();
     for field in written.as_array().into_iter().flatten() {
         let key = field["key"].as_str().map(|key| format!("contact.{}", key.trim_start_matches("contact.")));
-        let Some(definition) = location.custom_fields.iter().find(|definition| {
+        let Some(definition) = definitions.all().iter().find(|definition| {
             definition["id"] == field["id"] || key.as_deref().is_some_and(|key| definition["fieldKey"] == key)
         }) else {
             continue;
@@ -144,7 +149,7 @@ pub(super) fn as_listed(contact: &Value) -> Value {
     shown.insert("firstNameRaw".to_owned(), contact["firstName"].clone());
     shown.insert("lastNameRaw".to_owned(), contact["lastName"].clone());
     shown.insert("attributions".to_owned(), json!([]));
-    shown.insert("followers".to_owned(), json!([]));
+    shown.insert("followers".to_owned(), json!(strings(&contact["followers"])));
     Value::Object(shown)
 }
 

@@ -1,4 +1,4 @@
-//! The way into every API route: token, rate limit, latency, faults, version; in this order.
+//! The way into every API route: token, rate limit, latency, faults, version, scope; in this order.
 //!
 //! A call is counted the moment it arrives, before any wait, so that the sandbox's latency never smooths the load. Only
 //! a call with a known token can be counted, since it alone belongs to a location.
@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
-use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH};
+use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
@@ -17,10 +17,9 @@ use super::connection::CutSwitch;
 use super::faults::{Fault, FaultKind};
 use super::meter::Verdict;
 use super::refusal::Refusal;
-use super::world::{Caller, World};
-
-/// Versions of the API that are spoken here: the dated ones. `v3` has other shapes, and is refused.
-const VERSIONS: [&str; 3] = ["2021-07-28", "2021-04-15", "2023-02-21"];
+use super::scopes;
+use super::version::Version;
+use super::world::{Caller, Grant, World};
 
 const PAGE: &str =
     "<html>\r\n<head><title>Just a moment...</title></head>\r\n<body><h1>Please wait</h1></body>\r\n</html>\r\n";
@@ -28,22 +27,21 @@ const PAGE: &str =
 pub(super) async fn enter(
     State(world): State<Arc<World>>,
     ConnectInfo(connection): ConnectInfo<CutSwitch>,
-    mut request: Request,
+    request: Request,
     next: Next,
 ) -> Response {
     let Some(token) = bearer(request.headers()) else {
         world.count_stranger();
         return Refusal::unauthorized("Unauthorized").into_response();
     };
-    let Some(location) = world.by_token(token).cloned() else {
+    let Some(grant) = world.by_token(token) else {
         world.count_stranger();
         return Refusal::unauthorized("Invalid Private Integration token").into_response();
     };
-    let verdict = world.arrive(&location, operation(&request));
-    let limits = location.meter().limits();
+    let verdict = world.arrive(&grant.location, operation(&request));
+    let limits = grant.location.meter().limits();
     let mut reply = if verdict.admitted {
-        request.extensions_mut().insert(Caller { world: Arc::clone(&world), location });
-        through_weather(&world, &connection, request, next).await
+        through_weather(&world, &connection, grant, request, next).await
     } else {
         Refusal::too_many_requests().into_response()
     };
@@ -51,22 +49,41 @@ pub(super) async fn enter(
     reply
 }
 
-async fn through_weather(world: &World, connection: &CutSwitch, request: Request, next: Next) -> Response {
+async fn through_weather(
+    world: &Arc<World>,
+    connection: &CutSwitch,
+    grant: Grant,
+    request: Request,
+    next: Next,
+) -> Response {
     let (latency, fault) = world.weather(request.method());
     if !latency.is_zero() {
         tokio::time::sleep(latency).await;
     }
     let reply = match fault {
         Some(Fault { committed: false, .. }) => Response::default(),
-        _ => match version(request.headers()) {
-            Ok(()) => next.run(request).await,
-            Err(refusal) => refusal.into_response(),
-        },
+        _ => carry_out(world, grant, request, next).await,
     };
     match fault {
         Some(fault) => strike(fault.kind, reply, world, connection).await,
         None => reply,
     }
+}
+
+async fn carry_out(world: &Arc<World>, grant: Grant, mut request: Request, next: Next) -> Response {
+    let version = match Version::of(request.headers(), route(&request)) {
+        Ok(version) => version,
+        Err(refusal) => return refusal.into_response(),
+    };
+    let reply = if !version.has(request.method(), route(&request)) {
+        no_such_route(request).await.into_response()
+    } else if scopes::needed(request.method(), route(&request)).is_some_and(|scope| !grant.covers(&scope)) {
+        Refusal::missing_scope().into_response()
+    } else {
+        request.extensions_mut().insert(Caller { world: Arc::clone(world), location: grant.location, version });
+        next.run(request).await
+    };
+    version.write(reply).await
 }
 
 /// Spoils a reply.
@@ -76,7 +93,16 @@ async fn strike(fault: FaultKind, reply: Response, world: &World, connection: &C
             let reason = status.canonical_reason().unwrap_or_default();
             Refusal::new(status, reason).into_response()
         }
-        FaultKind::Throttle => Refusal::too_many_requests().into_response(),
+        FaultKind::Throttle(wait) => {
+            let mut reply = Refusal::too_many_requests().into_response();
+            if let Some(seconds) = wait {
+                reply.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+            }
+            reply
+        }
+        FaultKind::Unprocessable => {
+            Refusal::unprocessable(vec!["Something went wrong, please try again".to_owned()]).into_response()
+        }
         FaultKind::Hang(length) => {
             tokio::select! {
                 () = tokio::time::sleep(length) => {}
@@ -103,18 +129,13 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     headers.get(AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
 }
 
-fn version(headers: &HeaderMap) -> Result<(), Refusal> {
-    match headers.get("version") {
-        None => Err(Refusal::unauthorized("version header was not found.")),
-        Some(version) if VERSIONS.iter().any(|known| version == known) => Ok(()),
-        Some(_) => Err(Refusal::unauthorized("version header is invalid")),
-    }
-}
-
 /// Such as `GET /contacts/{contactId}`; an unknown path is one operation, whatever it is.
 fn operation(request: &Request) -> String {
-    let path = request.extensions().get::<MatchedPath>().map_or("(no such route)", MatchedPath::as_str);
-    format!("{} {path}", request.method())
+    format!("{} {}", request.method(), route(request))
+}
+
+fn route(request: &Request) -> &str {
+    request.extensions().get::<MatchedPath>().map_or("(no such route)", MatchedPath::as_str)
 }
 
 fn write_limits(headers: &mut HeaderMap, limits: Limits, verdict: Verdict) {

@@ -34,6 +34,13 @@ pub struct Faults {
     pub truncate: u16,
     /// An HTML page: with 200 after the call was carried out, or with 502 and nothing done.
     pub html: u16,
+    /// 422, though the call was carried out: GHL does it to some creates.
+    pub unprocessable_after: u16,
+    /// Begins a storm: `storm_calls` calls in a row are answered 429 though the location is within its limits.
+    pub storm: u16,
+    pub storm_calls: u64,
+    /// Sent as `Retry-After` with each 429 of `throttle` and `storm`; GHL documents none.
+    pub retry_after_seconds: Option<u64>,
     /// How long a hanging call hangs.
     pub hang_ms: u64,
     /// Only calls other than GET are struck.
@@ -54,6 +61,10 @@ impl Default for Faults {
             cut_after: 0,
             truncate: 0,
             html: 0,
+            unprocessable_after: 0,
+            storm: 0,
+            storm_calls: 20,
+            retry_after_seconds: None,
             hang_ms: 120_000,
             writes_only: false,
             at_most: None,
@@ -72,7 +83,9 @@ pub(super) struct Fault {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FaultKind {
     ServerError(StatusCode),
-    Throttle,
+    /// With so many seconds to wait, if it says so.
+    Throttle(Option<u64>),
+    Unprocessable,
     Hang(Duration),
     Cut,
     Truncate,
@@ -84,17 +97,20 @@ pub(super) struct Dice {
     rng: StdRng,
     faults: Faults,
     left: Option<u64>,
+    /// Calls that the present storm still strikes.
+    storm_left: u64,
     /// Faults that struck, by their name in [`Faults`].
     struck: BTreeMap<String, u64>,
 }
 
 impl Dice {
     pub(super) fn new(seed: u64, faults: Faults) -> Self {
-        Self { rng: StdRng::seed_from_u64(seed), left: faults.at_most, faults, struck: BTreeMap::new() }
+        Self { rng: StdRng::seed_from_u64(seed), left: faults.at_most, storm_left: 0, faults, struck: BTreeMap::new() }
     }
 
     pub(super) fn set_faults(&mut self, faults: Faults) {
         self.left = faults.at_most;
+        self.storm_left = 0;
         self.faults = faults;
     }
 
@@ -115,24 +131,37 @@ impl Dice {
         let gateway = self.rng.random_bool(0.5);
         let error = if gateway { StatusCode::BAD_GATEWAY } else { StatusCode::INTERNAL_SERVER_ERROR };
         let page = if gateway { StatusCode::BAD_GATEWAY } else { StatusCode::OK };
+        let throttle = FaultKind::Throttle(self.faults.retry_after_seconds);
         let hang = FaultKind::Hang(Duration::from_millis(self.faults.hang_ms));
         let table = [
             ("serverError", self.faults.server_error, false, FaultKind::ServerError(error)),
             ("serverErrorAfter", self.faults.server_error_after, true, FaultKind::ServerError(error)),
-            ("throttle", self.faults.throttle, false, FaultKind::Throttle),
+            ("throttle", self.faults.throttle, false, throttle),
             ("hang", self.faults.hang, false, hang),
             ("hangAfter", self.faults.hang_after, true, hang),
             ("cut", self.faults.cut, false, FaultKind::Cut),
             ("cutAfter", self.faults.cut_after, true, FaultKind::Cut),
             ("truncate", self.faults.truncate, true, FaultKind::Truncate),
             ("html", self.faults.html, !gateway, FaultKind::Html(page)),
+            ("unprocessableAfter", self.faults.unprocessable_after, true, FaultKind::Unprocessable),
+            ("storm", self.faults.storm, false, throttle),
         ];
         let throws = table.map(|(name, per_mille, committed, kind)| {
             (self.rng.random_range(0..1000) < per_mille).then_some((name, Fault { committed, kind }))
         });
         let spared = (self.faults.writes_only && method == Method::GET) || self.left == Some(0);
-        let (name, fault) = throws.into_iter().flatten().next().filter(|_| !spared)?;
-        self.left = self.left.map(|left| left - 1);
+        let thrown = throws.into_iter().flatten().next().filter(|_| !spared);
+        let (name, fault) = if self.storm_left > 0 {
+            self.storm_left -= 1;
+            ("storm", Fault { committed: false, kind: throttle })
+        } else {
+            let (name, fault) = thrown?;
+            if name == "storm" {
+                self.storm_left = self.faults.storm_calls.saturating_sub(1);
+            }
+            (name, fault)
+        };
+        self.left = self.left.map(|left| left.saturating_sub(1));
         *self.struck.entry(name.to_owned()).or_default() += 1;
         Some(fault)
     }

@@ -36,6 +36,11 @@ impl Refusal {
         Self::new(StatusCode::FORBIDDEN, "The token does not have access to this location.")
     }
 
+    /// A 401 like that of a dead token, which it is not.
+    pub(super) fn missing_scope() -> Self {
+        Self::unauthorized("The token is not authorized for this scope.")
+    }
+
     pub(super) fn no_contact(id: &str) -> Self {
         Self::bad_request(format!("Contact with id {id} not found"))
     }

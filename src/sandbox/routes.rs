@@ -1,10 +1,17 @@
 //! The routes: the API behind its door, and the control routes beside it.
 
 mod appointments;
+mod belonging;
+mod bulk;
+mod businesses;
+mod calendars;
 mod contacts;
 mod control;
+mod custom_fields;
+mod edit;
 mod kept;
 mod listing;
+mod location_tags;
 mod locations;
 mod notes;
 mod search;
@@ -13,8 +20,10 @@ mod tasks;
 
 use std::sync::Arc;
 
-use axum::routing::{get, post, put};
+use axum::extract::Query;
+use axum::routing::{delete, get, post, put};
 use axum::{Json, Router, middleware};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -26,43 +35,117 @@ use super::world::World;
 type Reply = Result<Json<Value>, Refusal>;
 
 pub(super) fn router(world: Arc<World>) -> Router {
-    let api = Router::new()
-        .route("/contacts/", get(listing::list).post(contacts::create))
-        .route("/contacts/search", post(search::search))
-        .route("/contacts/search/duplicate", get(listing::find_duplicate))
-        .route("/contacts/{contactId}", get(contacts::get).put(contacts::update).delete(contacts::delete))
-        .route("/contacts/{contactId}/tags", post(tags::add).delete(tags::remove))
-        .route("/contacts/{contactId}/tasks", get(|caller, at| kept::list(Kind::Task, caller, at)).post(tasks::create))
-        .route(
-            "/contacts/{contactId}/tasks/{taskId}",
-            get(|caller, at| kept::get(Kind::Task, caller, at))
-                .put(tasks::update)
-                .delete(|caller, at| kept::delete(Kind::Task, caller, at)),
-        )
-        .route("/contacts/{contactId}/tasks/{taskId}/completed", put(tasks::complete))
-        .route("/contacts/{contactId}/notes", get(|caller, at| kept::list(Kind::Note, caller, at)).post(notes::create))
-        .route(
-            "/contacts/{contactId}/notes/{id}",
-            get(|caller, at| kept::get(Kind::Note, caller, at))
-                .put(notes::update)
-                .delete(|caller, at| kept::delete(Kind::Note, caller, at)),
-        )
-        .route("/contacts/{contactId}/appointments", get(appointments::list))
-        .route("/locations/{locationId}", get(locations::get))
-        .route("/locations/{locationId}/customFields", get(locations::custom_fields))
-        .route("/locations/{locationId}/tasks/search", post(tasks::search))
+    let api = contacts()
+        .merge(below_contacts())
+        .merge(locations())
+        .merge(calendars())
         .fallback(door::no_such_route)
         .method_not_allowed_fallback(door::no_such_route)
         .layer(middleware::from_fn_with_state(Arc::clone(&world), door::enter));
-    let control = Router::new()
+    api.merge(control().merge(edits()).with_state(world))
+}
+
+fn control() -> Router<Arc<World>> {
+    Router::new()
         .route("/_sandbox/locations", get(control::locations))
         .route("/_sandbox/locations/{locationId}/state", get(control::state))
         .route("/_sandbox/stats", get(control::stats))
         .route("/_sandbox/stats/reset", post(control::reset_stats))
         .route("/_sandbox/faults", post(control::set_faults))
-        .with_state(world);
-    api.merge(control)
+        .route("/_sandbox/search-lag", post(control::set_search_lag))
 }
+
+fn edits() -> Router<Arc<World>> {
+    let mut edits = Router::new()
+        .route("/_sandbox/locations/{locationId}/scopes", post(edit::set_scopes))
+        .route("/_sandbox/locations/{locationId}/contacts", post(edit::add_contact))
+        .route(
+            "/_sandbox/locations/{locationId}/contacts/{contactId}",
+            put(edit::change_contact).delete(edit::remove_contact),
+        )
+        .route("/_sandbox/locations/{locationId}/contacts/{contactId}/merge", post(edit::merge_contact));
+    for (kind, name) in [(Kind::Task, "tasks"), (Kind::Note, "notes"), (Kind::Appointment, "appointments")] {
+        let one = put(move |world, at, fields| edit::change_record(kind, world, at, fields))
+            .delete(move |world, at| edit::remove_record(kind, world, at));
+        let new = post(move |world, at, fields| edit::add_record(kind, world, at, fields));
+        edits = edits
+            .route(&format!("/_sandbox/locations/{{locationId}}/{name}"), new)
+            .route(&format!("/_sandbox/locations/{{locationId}}/{name}/{{id}}"), one);
+    }
+    edits
+}
+
+fn contacts() -> Router {
+    Router::new()
+        .route("/contacts/", get(listing::list).post(contacts::create))
+        .route("/contacts/upsert", post(contacts::upsert))
+        .route("/contacts/search", post(search::search))
+        .route("/contacts/search/duplicate", get(listing::find_duplicate))
+        .route("/contacts/bulk/tags/update/{type}", post(bulk::tags))
+        .route("/contacts/bulk/business", post(bulk::business))
+        .route("/contacts/business/{businessId}", get(businesses::contacts))
+        .route("/contacts/{contactId}", get(contacts::get).put(contacts::update).delete(contacts::delete))
+}
+
+fn below_contacts() -> Router {
+    let task = get(|caller, at| kept::get(Kind::Task, caller, at))
+        .put(tasks::update)
+        .delete(|caller, at| kept::delete(Kind::Task, caller, at));
+    let note = get(|caller, at| kept::get(Kind::Note, caller, at))
+        .put(notes::update)
+        .delete(|caller, at| kept::delete(Kind::Note, caller, at));
+    let campaign = post(belonging::join_campaign).delete(belonging::leave_campaign);
+    let workflow = post(belonging::join_workflow).delete(belonging::leave_workflow);
+    Router::new()
+        .route("/contacts/{contactId}/tags", post(tags::add).delete(tags::remove))
+        .route("/contacts/{contactId}/tasks", get(|caller, at| kept::list(Kind::Task, caller, at)).post(tasks::create))
+        .route("/contacts/{contactId}/tasks/{taskId}", task)
+        .route("/contacts/{contactId}/tasks/{taskId}/completed", put(tasks::complete))
+        .route("/contacts/{contactId}/notes", get(|caller, at| kept::list(Kind::Note, caller, at)).post(notes::create))
+        .route("/contacts/{contactId}/notes/{id}", note)
+        .route("/contacts/{contactId}/appointments", get(appointments::list))
+        .route("/contacts/{contactId}/followers", post(belonging::follow).delete(belonging::unfollow))
+        .route("/contacts/{contactId}/campaigns/removeAll", delete(belonging::leave_all_campaigns))
+        .route("/contacts/{contactId}/campaigns/remove-all", delete(belonging::leave_all_campaigns))
+        .route("/contacts/{contactId}/campaigns/{campaignId}", campaign)
+        .route("/contacts/{contactId}/workflow/{workflowId}", workflow)
+}
+
+fn locations() -> Router {
+    let field = get(custom_fields::get).put(custom_fields::update).delete(custom_fields::delete);
+    let tag = get(location_tags::get).put(location_tags::update).delete(location_tags::delete);
+    Router::new()
+        .route("/locations/{locationId}", get(locations::get))
+        .route("/locations/{locationId}/customFields", get(custom_fields::list).post(custom_fields::create))
+        .route("/locations/{locationId}/customFields/{id}", field)
+        .route("/locations/{locationId}/tags", get(location_tags::list).post(location_tags::create))
+        .route("/locations/{locationId}/tags/{tagId}", tag)
+        .route("/locations/{locationId}/tasks/search", post(tasks::search))
+        .route("/businesses/", get(businesses::list).post(businesses::create))
+        .route("/businesses/{businessId}", get(businesses::get).put(businesses::update).delete(businesses::delete))
+        .route("/campaigns/", get(belonging::campaigns))
+        .route("/workflows/", get(belonging::workflows))
+        .route("/users/", get(locations::users))
+}
+
+fn calendars() -> Router {
+    Router::new()
+        .route("/calendars/", get(calendars::list))
+        .route("/calendars/{calendarId}", get(calendars::get))
+        .route("/calendars/events", get(calendars::events))
+        .route("/calendars/events/{eventId}", delete(calendars::cancel))
+        .route("/calendars/events/appointments", post(calendars::book))
+        .route("/calendars/events/appointments/{eventId}", get(calendars::event).put(calendars::rebook))
+}
+
+/// The location that the query of a list names.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct LocationQuery {
+    location_id: Option<String>,
+}
+
+type AskedLocation = Query<LocationQuery>;
 
 /// A reply of one named part, with the trace id that GHL adds to most.
 fn named(part: &str, value: impl Into<Value>) -> Json<Value> {

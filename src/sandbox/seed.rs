@@ -17,7 +17,7 @@ use jiff::tz::TimeZone;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, RngExt, SeedableRng};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::changes::Changes;
 use super::config::SandboxConfig;
@@ -58,7 +58,22 @@ pub(super) fn location(config: &SandboxConfig, index: usize, changes: &Changes) 
     let users: Vec<String> = (0..USERS).map(|_| ids::record(&mut rng)).collect();
     let custom_fields = custom_fields::definitions(&mut rng, &facts.id);
     let calendar = ids::record(&mut rng);
-    let mut store = Store::new(&facts.id, changes.clone(), rng);
+    let mut store = Store::new(&facts.id, country, changes.clone(), rng);
+    let (campaign, workflow) = (store.new_id(), store.new_id());
+    store.campaigns =
+        vec![json!({ "id": campaign, "name": "Spring", "status": "published", "locationId": facts.id })].into();
+    store.workflows = vec![json!({
+        "id": workflow,
+        "name": "Welcome",
+        "status": "published",
+        "version": 1,
+        "createdAt": "2023-01-01T00:00:00.000Z",
+        "updatedAt": "2023-01-01T00:00:00.000Z",
+        "locationId": facts.id,
+    })]
+    .into();
+    store.calendars = vec![calendar_of(&facts.id, &calendar, &users)].into();
+    store.custom_fields = custom_fields.clone().into();
     for number in 0..config.contacts {
         let mut rng = stream(config.seed, index, number);
         let place =
@@ -82,10 +97,29 @@ pub(super) fn location(config: &SandboxConfig, index: usize, changes: &Changes) 
         facts,
         zone,
         country,
-        custom_fields,
         users,
+        scopes: Mutex::new(None),
         store: Mutex::new(store),
         meter: Mutex::new(Meter::new(config.limits)),
+    })
+}
+
+fn calendar_of(location: &str, id: &str, users: &[String]) -> Value {
+    json!({
+        "id": id,
+        "locationId": location,
+        "name": "Appointments",
+        "description": "",
+        "slug": "appointments",
+        "widgetSlug": "appointments",
+        "calendarType": "round_robin",
+        "eventType": "RoundRobin_OptimizeForAvailability",
+        "isActive": true,
+        "slotDuration": 30,
+        "slotDurationUnit": "mins",
+        "autoConfirm": true,
+        "teamMembers": users.iter().map(|user| json!({ "userId": user, "priority": 0.5 })).collect::<Vec<_>>(),
+        "notifications": [],
     })
 }
 

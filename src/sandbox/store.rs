@@ -4,17 +4,19 @@ mod contacts;
 mod packed;
 mod search_index;
 mod shelf;
+mod things;
 
 pub(super) use contacts::Contacts;
 pub(super) use search_index::Date;
 pub(super) use shelf::Shelf;
+pub(super) use things::Things;
 
 use rand::rngs::StdRng;
 use serde_json::{Value, json};
 
 use super::appointment;
 use super::changes::{Changed, Changes};
-use super::contact::text;
+use super::contact::{self, text};
 use super::seed::ids;
 
 /// A kind of record that belongs to a contact.
@@ -62,19 +64,36 @@ pub(super) struct Store {
     pub(super) notes: Shelf,
     /// Their times are in UTC here; each route says them in its own way.
     pub(super) appointments: Shelf,
+    /// Definitions of the custom fields, as GHL lists them.
+    pub(super) custom_fields: Things,
+    /// Every tag that a contact has or had.
+    pub(super) tags: Things,
+    pub(super) businesses: Things,
+    pub(super) calendars: Things,
+    pub(super) campaigns: Things,
+    pub(super) workflows: Things,
+    /// ISO 3166 code; decides how phones are normalised.
+    pub(super) country: &'static str,
     changes: Changes,
     /// Source of the ids of records that callers create.
     rng: StdRng,
 }
 
 impl Store {
-    pub(super) fn new(location: &str, changes: Changes, rng: StdRng) -> Self {
+    pub(super) fn new(location: &str, country: &'static str, changes: Changes, rng: StdRng) -> Self {
         Self {
             location: location.to_owned(),
             contacts: Contacts::default(),
             tasks: Shelf::default(),
             notes: Shelf::default(),
             appointments: Shelf::default(),
+            custom_fields: Things::default(),
+            tags: Things::default(),
+            businesses: Things::default(),
+            calendars: Things::default(),
+            campaigns: Things::default(),
+            workflows: Things::default(),
+            country,
             changes,
             rng,
         }
@@ -100,8 +119,19 @@ impl Store {
         }
     }
 
+    /// Makes a tag of the location of each that it does not have yet, as a contact's new tag does.
+    pub(super) fn know_tags(&mut self, contact: &Value) {
+        for name in contact::tags(&contact["tags"]) {
+            if self.tags.with("name", &name).is_none() {
+                let tag = json!({ "id": self.new_id(), "name": name, "locationId": self.location });
+                self.tags.put(tag);
+            }
+        }
+    }
+
     /// Keeps a contact, new or changed. One write can be several events.
     pub(super) fn put_contact(&mut self, contact: &Value) {
+        self.know_tags(contact);
         let before = self.contacts.put(contact);
         for event in contact_events(before.as_ref(), contact) {
             self.tell(event, text(contact, "id"), contact);
@@ -118,7 +148,6 @@ impl Store {
         true
     }
 
-    #[expect(dead_code, reason = "for the calendar and control routes that follow")]
     /// Gives all that hangs on one contact to another and removes it; `into` is what the other is from then on.
     pub(super) fn merge_contact(&mut self, gone: &str, into: &Value) -> bool {
         let Some(contact) = self.contacts.take(gone) else { return false };

@@ -2,6 +2,7 @@
 //!
 //! Each location has its own locks, and no one holds two at a time.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,6 +23,7 @@ use super::refusal::Refusal;
 use super::seed;
 use super::stats::Stats;
 use super::store::Store;
+use super::version::Version;
 
 /// A location as its owner knows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,16 +37,29 @@ pub struct SandboxLocation {
     pub time_zone: String,
 }
 
+/// What a token opens.
+pub(super) struct Grant {
+    pub(super) location: Arc<Location>,
+    /// Nothing is everything.
+    pub(super) scopes: Option<BTreeSet<String>>,
+}
+
+impl Grant {
+    pub(super) fn covers(&self, scope: &str) -> bool {
+        self.scopes.as_ref().is_none_or(|scopes| scopes.contains(scope))
+    }
+}
+
 /// A location with everything in it.
 pub(super) struct Location {
     pub(super) facts: SandboxLocation,
     pub(super) zone: TimeZone,
-    /// ISO 3166 code; decides how phones are normalised.
+    /// ISO 3166 code.
     pub(super) country: &'static str,
-    /// Definitions of the custom fields, as GHL lists them.
-    pub(super) custom_fields: Vec<Value>,
     /// Ids of those who work here; only they can have written a note.
     pub(super) users: Vec<String>,
+    /// What its Private Integration Token may do, if not everything.
+    pub(super) scopes: Mutex<Option<BTreeSet<String>>>,
     pub(super) store: Mutex<Store>,
     pub(super) meter: Mutex<Meter>,
 }
@@ -60,6 +75,10 @@ impl Location {
 
     pub(super) fn state(&self) -> Value {
         self.store().state(&self.zone)
+    }
+
+    pub(super) fn set_scopes(&self, scopes: Option<BTreeSet<String>>) {
+        *lock(&self.scopes) = scopes;
     }
 
     pub(super) fn meter(&self) -> MutexGuard<'_, Meter> {
@@ -106,9 +125,10 @@ impl World {
         self.changes.listen()
     }
 
-    /// The location that a bearer token opens.
-    pub(super) fn by_token(&self, token: &str) -> Option<&Arc<Location>> {
-        self.locations.iter().find(|location| location.facts.token == token)
+    /// What a bearer token opens.
+    pub(super) fn by_token(&self, token: &str) -> Option<Grant> {
+        let location = self.locations.iter().find(|location| location.facts.token == token)?;
+        Some(Grant { location: Arc::clone(location), scopes: lock(&location.scopes).clone() })
     }
 
     pub(super) fn count_stranger(&self) {
@@ -130,6 +150,12 @@ impl World {
 
     pub(super) fn set_faults(&self, faults: Faults) {
         lock(&self.dice).set_faults(faults);
+    }
+
+    pub(super) fn set_search_lag(&self, lag: Duration) {
+        for location in &self.locations {
+            location.store().contacts.set_search_lag(lag);
+        }
     }
 
     /// Ends when the sandbox stops.
@@ -159,6 +185,7 @@ impl World {
 pub(super) struct Caller {
     pub(super) world: Arc<World>,
     pub(super) location: Arc<Location>,
+    pub(super) version: Version,
 }
 
 impl Caller {
@@ -175,6 +202,12 @@ impl Caller {
         drop(store);
         let elsewhere = self.world.locations.iter().any(|place| place.store().contacts.has(contact));
         Err(if elsewhere { Refusal::foreign_location() } else { Refusal::no_contact(contact) })
+    }
+
+    /// Refuses a missing name of a location too.
+    pub(super) fn expect_named_location(&self, id: Option<&str>) -> Result<(), Refusal> {
+        let id = id.ok_or_else(|| Refusal::unprocessable(vec!["locationId should not be empty".to_owned()]))?;
+        self.expect_location(id)
     }
 
     /// Refuses a location other than the token's.

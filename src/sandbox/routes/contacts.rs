@@ -3,7 +3,8 @@
 use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
 
 use super::{Reply, named, succeded};
 use crate::sandbox::body::Shape::{Anything, Email, Filled, Flag, Object, Objects, Text, Texts};
@@ -12,6 +13,7 @@ use crate::sandbox::contact;
 use crate::sandbox::dates;
 use crate::sandbox::phone;
 use crate::sandbox::refusal::Refusal;
+use crate::sandbox::store::Store;
 use crate::sandbox::world::Caller;
 
 /// What an update takes; a create takes three more.
@@ -38,6 +40,7 @@ const UPDATE: [Field; 20] = [
     may("assignedTo", Text),
 ];
 
+const ONLY_UPSERT: [Field; 1] = [may("createNewIfDuplicateAllowed", Flag)];
 const ONLY_CREATE: [Field; 3] = [must("locationId", Filled), may("gender", Text), may("companyName", Text)];
 
 pub(super) async fn get(Extension(caller): Extension<Caller>, Path(id): Path<String>) -> Reply {
@@ -49,31 +52,72 @@ pub(super) async fn create(
     Extension(caller): Extension<Caller>,
     Payload(body): Payload,
 ) -> Result<(StatusCode, Json<Value>), Refusal> {
-    check(&body, &[UPDATE.as_slice(), ONLY_CREATE.as_slice()].concat())?;
+    check(&body, &[UPDATE.as_slice(), &ONLY_CREATE].concat())?;
     caller.expect_location(body["locationId"].as_str().unwrap_or_default())?;
     let mut store = caller.store();
-    let email = body.get("email").and_then(Value::as_str).unwrap_or_default();
-    let number = body.get("phone").and_then(Value::as_str).and_then(|raw| phone::e164(raw, caller.location.country));
-    if let Some((found, field)) = store.contacts.duplicate(None, email, number.as_deref().unwrap_or_default()) {
+    if let Some((found, field)) = duplicate(&store, &body) {
         return Err(Refusal::duplicate_contact(&found, field));
     }
-    let id = store.new_id();
+    Ok((StatusCode::CREATED, named("contact", contact::as_created(&add(&mut store, &caller, &body)))))
+}
+
+/// Creates a contact, or updates the one that has the e-mail, or else the phone. Three traps: a phone of yet another
+/// contact is not written, gender is dropped without a word, and the primary e-mail is replaced where the phone matched.
+pub(super) async fn upsert(Extension(caller): Extension<Caller>, Payload(mut body): Payload) -> Reply {
+    check(&body, &[UPDATE.as_slice(), &ONLY_CREATE, &ONLY_UPSERT].concat())?;
+    caller.expect_location(body["locationId"].as_str().unwrap_or_default())?;
+    body.retain(|field, _| field != "gender" && field != "createNewIfDuplicateAllowed");
+    let mut store = caller.store();
+    let found = duplicate(&store, &body).map(|(found, _)| found);
+    let is_new = found.is_none();
+    let contact = match found {
+        None => add(&mut store, &caller, &body),
+        Some(mut found) => {
+            let id = contact::text(&found, "id").to_owned();
+            if phone_of(&store, &body).is_some_and(|phone| store.contacts.duplicate(Some(&id), "", &phone).is_some()) {
+                body.remove("phone");
+            }
+            contact::apply(&mut found, &body, &store);
+            found["dateUpdated"] = dates::iso(dates::now()).into();
+            store.put_contact(&found);
+            found
+        }
+    };
+    Ok(Json(json!({ "new": is_new, "contact": contact, "traceId": Uuid::new_v4().to_string() })))
+}
+
+fn phone_of(store: &Store, body: &Map<String, Value>) -> Option<String> {
+    body.get("phone").and_then(Value::as_str).and_then(|raw| phone::e164(raw, store.country))
+}
+
+/// The contact that has the e-mail or else the phone already.
+fn duplicate(store: &Store, body: &Map<String, Value>) -> Option<(Value, &'static str)> {
+    let email = body.get("email").and_then(Value::as_str).unwrap_or_default();
+    store.contacts.duplicate(None, email, &phone_of(store, body).unwrap_or_default())
+}
+
+fn add(store: &mut Store, caller: &Caller, body: &Map<String, Value>) -> Value {
+    let mut created = blank(store, &caller.location.facts.id);
+    contact::apply(&mut created, body, store);
+    store.put_contact(&created);
+    created
+}
+
+/// A contact of which nothing is known yet.
+pub(super) fn blank(store: &mut Store, location: &str) -> Value {
     let now = dates::iso(dates::now());
-    let mut created = json!({
-        "id": id,
-        "locationId": caller.location.facts.id,
+    json!({
+        "id": store.new_id(),
+        "locationId": location,
         "type": "lead",
-        "country": caller.location.country,
+        "country": store.country,
         "tags": [],
         "customFields": [],
         "attachments": [],
         "additionalEmails": [],
         "dateAdded": now,
         "dateUpdated": now,
-    });
-    contact::apply(&mut created, &body, &caller.location);
-    store.put_contact(&created);
-    Ok((StatusCode::CREATED, named("contact", contact::as_created(&created))))
+    })
 }
 
 pub(super) async fn update(
@@ -84,7 +128,7 @@ pub(super) async fn update(
     let mut store = caller.store_holding(&id)?;
     check(&body, &UPDATE)?;
     let mut updated = store.contacts.get(&id).ok_or_else(|| Refusal::no_contact(&id))?;
-    contact::apply(&mut updated, &body, &caller.location);
+    contact::apply(&mut updated, &body, &store);
     let written = |field| if body.contains_key(field) { contact::text(&updated, field) } else { "" };
     if let Some((found, field)) = store.contacts.duplicate(Some(&id), written("email"), written("phone")) {
         return Err(Refusal::duplicate_contact(&found, field));

@@ -1,10 +1,12 @@
 //! `/_sandbox/…`: what tests and people ask of the sandbox itself. No token, no limit, no faults.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::sandbox::faults::Faults;
@@ -36,5 +38,19 @@ pub(super) async fn reset_stats(State(world): State<Arc<World>>) -> StatusCode {
 
 pub(super) async fn set_faults(State(world): State<Arc<World>>, Json(faults): Json<Faults>) -> StatusCode {
     world.set_faults(faults);
+    StatusCode::NO_CONTENT
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SearchLag {
+    ms: u64,
+}
+
+pub(super) async fn set_search_lag(
+    State(world): State<Arc<World>>,
+    Json(SearchLag { ms }): Json<SearchLag>,
+) -> StatusCode {
+    world.set_search_lag(Duration::from_millis(ms));
     StatusCode::NO_CONTENT
 }

@@ -24,7 +24,7 @@ impl Kind {
         store.shelf(self).get(contact, id).ok_or_else(|| self.missing(id))
     }
 
-    fn missing(self, id: &str) -> Refusal {
+    pub(super) fn missing(self, id: &str) -> Refusal {
         Refusal::not_found(match self {
             Self::Task => format!("Task with id {id} not found"),
             Self::Note => format!("Note with id {id} not found"),

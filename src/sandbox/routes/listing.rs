@@ -25,7 +25,7 @@ pub(super) struct ListQuery {
 
 /// Newest first. The place to go on from is an id; once that contact is gone, the list begins anew.
 pub(super) async fn list(Extension(caller): Extension<Caller>, Query(asked): Query<ListQuery>) -> Reply {
-    expect_location(&caller, asked.location_id.as_deref())?;
+    caller.expect_named_location(asked.location_id.as_deref())?;
     let limit = asked.limit.unwrap_or(20);
     if limit > MOST {
         return Err(Refusal::unprocessable(vec![format!("limit must not be greater than {MOST}")]));
@@ -66,13 +66,8 @@ pub(super) struct DuplicateQuery {
 
 /// The contact, or null.
 pub(super) async fn find_duplicate(Extension(caller): Extension<Caller>, Query(asked): Query<DuplicateQuery>) -> Reply {
-    expect_location(&caller, asked.location_id.as_deref())?;
+    caller.expect_named_location(asked.location_id.as_deref())?;
     let number = asked.number.and_then(|raw| phone::e164(&raw, caller.location.country)).unwrap_or_default();
     let found = caller.store().contacts.duplicate(None, &asked.email.unwrap_or_default(), &number);
     Ok(named("contact", found.map(|(contact, _)| contact)))
-}
-
-fn expect_location(caller: &Caller, id: Option<&str>) -> Result<(), Refusal> {
-    let id = id.ok_or_else(|| Refusal::unprocessable(vec!["locationId should not be empty".to_owned()]))?;
-    caller.expect_location(id)
 }

@@ -2,9 +2,9 @@
 
 use axum::Extension;
 use axum::extract::Path;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{Reply, named};
+use super::{AskedLocation, Reply, named};
 use crate::sandbox::world::Caller;
 
 pub(super) async fn get(Extension(caller): Extension<Caller>, Path(id): Path<String>) -> Reply {
@@ -29,7 +29,22 @@ pub(super) async fn get(Extension(caller): Extension<Caller>, Path(id): Path<Str
     Ok(named("location", shown))
 }
 
-pub(super) async fn custom_fields(Extension(caller): Extension<Caller>, Path(id): Path<String>) -> Reply {
-    caller.expect_location(&id)?;
-    Ok(named("customFields", caller.location.custom_fields.clone()))
+pub(super) async fn users(Extension(caller): Extension<Caller>, asked: AskedLocation) -> Reply {
+    caller.expect_named_location(asked.location_id.as_deref())?;
+    let shown: Vec<Value> =
+        caller.location.users.iter().zip(1..).map(|(id, number)| user(&caller, id, number)).collect();
+    Ok(named("users", shown))
+}
+
+fn user(caller: &Caller, id: &str, number: u32) -> Value {
+    json!({
+        "id": id,
+        "name": format!("User {number}"),
+        "firstName": "User",
+        "lastName": number.to_string(),
+        "email": format!("user{number}@example.com"),
+        "phone": "",
+        "deleted": false,
+        "roles": { "type": "account", "role": "user", "locationIds": [caller.location.facts.id] },
+    })
 }

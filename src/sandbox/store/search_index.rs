@@ -90,8 +90,8 @@ impl SearchIndex {
         }
     }
 
-    fn catch_up(&mut self, kept: &BTreeMap<Id, Packed>, now: Instant) {
-        while let Some((_, id)) = self.due.pop_front_if(|(due, _)| *due <= now) {
+    fn catch_up(&mut self, kept: &BTreeMap<Id, Packed>, now: Option<Instant>) {
+        while let Some((_, id)) = self.due.pop_front_if(|(due, _)| now.is_none_or(|now| *due <= now)) {
             let shown = self.outdated.remove(&id).flatten().map(|packed| packed.open());
             self.replace(&id, shown.as_ref(), kept.get(&id).map(Packed::open).as_ref());
         }
@@ -100,14 +100,15 @@ impl SearchIndex {
 
 /// What the search sees.
 impl Contacts {
-    /// From now on changes are seen so much later.
+    /// From now on changes are seen so much later; those before are seen at once.
     pub(in crate::sandbox) fn set_search_lag(&mut self, lag: Duration) {
+        self.index.catch_up(&self.kept, None);
         self.index.lag = lag;
     }
 
     /// Lets the search see what is due.
     pub(in crate::sandbox) fn search_due(&mut self) {
-        self.index.catch_up(&self.kept, Instant::now());
+        self.index.catch_up(&self.kept, Some(Instant::now()));
     }
 
     /// The contacts whose date, in milliseconds since 1970, is in this time: oldest first, then by id.
