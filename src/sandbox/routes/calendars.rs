@@ -197,14 +197,12 @@ fn shown(caller: &Caller, mut event: Value) -> Value {
     appointment::with_offset(event, &caller.location.zone)
 }
 
-/// The reply to a write has fewer fields than a read.
+/// The reply to a write has fewer fields than a read. Its dates are documented for `v3` only.
 fn as_booked(caller: &Caller, event: Value) -> Value {
     let mut event = shown(caller, event);
     event["isRecurring"] = false.into();
     if let Some(fields) = event.as_object_mut() {
-        fields.retain(|field, _| {
-            !["users", "groupId", "notes", "assignedResources", "dateAdded", "dateUpdated"].contains(&field.as_str())
-        });
+        fields.retain(|field, _| !["users", "groupId", "notes", "assignedResources"].contains(&field.as_str()));
     }
     event
 }

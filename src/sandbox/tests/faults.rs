@@ -71,3 +71,28 @@ async fn a_stop_ends_calls_that_hang() {
     bench.sandbox.stop().await;
     assert!(call.await.unwrap().is_err());
 }
+
+#[tokio::test]
+async fn a_422_says_nothing_of_whether_the_create_was_committed() {
+    let bench = Bench::plain().await;
+    bench.sandbox.set_faults(Faults { unprocessable_after: 1000, at_most: Some(1), ..Faults::default() });
+    let new = json!({ "locationId": bench.location, "email": "lost@example.com" });
+    assert_eq!(bench.send(Method::POST, "/contacts/", new.clone()).await.0, 422);
+    let (status, body) = bench.send(Method::POST, "/contacts/", new).await;
+    assert_eq!((status, &body["meta"]["matchingField"]), (400, &json!("email")));
+}
+
+#[tokio::test]
+async fn a_storm_answers_429_to_so_many_calls_in_a_row_and_says_how_long_to_wait() {
+    let bench = Bench::plain().await;
+    let storm =
+        Faults { storm: 1000, storm_calls: 3, at_most: Some(3), retry_after_seconds: Some(7), ..Faults::default() };
+    bench.sandbox.set_faults(storm);
+    let path = format!("/contacts/{}", bench.contact());
+    for _ in 0..3 {
+        let reply = bench.call(Method::GET, &path).send().await.unwrap();
+        assert_eq!((reply.status().as_u16(), reply.headers()["Retry-After"].to_str().unwrap()), (429, "7"));
+    }
+    assert_eq!(bench.get(&path).await.0, 200);
+    assert_eq!(bench.sandbox.stats().faults["storm"], 3);
+}
