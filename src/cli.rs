@@ -107,8 +107,11 @@ impl Output {
         let line = if self.json { serde_json::to_string_pretty(result)? } else { text(result) };
         use std::io::Write;
         let mut out = std::io::stdout().lock();
-        writeln!(out, "{line}")?;
-        Ok(out.flush()?)
+        match writeln!(out, "{line}").and_then(|()| out.flush()) {
+            // Who reads has seen enough, as `head` does.
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+            written => Ok(written?),
+        }
     }
 }
 

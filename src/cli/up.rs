@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use serde_json::json;
 use sync_workers::sweeper;
+use tokio::task::JoinSet;
 
 use super::serve::{Signals, until_stopped};
 use super::{Context, Outcome};
@@ -33,6 +34,10 @@ pub(super) async fn run(context: Context) -> anyhow::Result<Outcome> {
     let server = Server::start(listener, app.gateway().routes())?;
     let started = json!({"url": format!("http://{}", server.address)});
     context.output.print(&started, |_| format!("clienty-sync is up at http://{}", server.address))?;
+    let mut watch = JoinSet::new();
+    if !distributed {
+        watch.spawn(sweeper::watch(app.records.clone(), app.queue.clone(), app.clock.clone()));
+    }
     until_stopped(signals, server, Some(workers)).await;
     Ok(Outcome::Done)
 }

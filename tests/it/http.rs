@@ -5,6 +5,7 @@ mod conflicts;
 mod erasing;
 mod events;
 mod health;
+mod operations;
 mod reading;
 mod refusals;
 mod shutdown;

@@ -81,9 +81,7 @@ pub(in crate::cli) async fn run(context: Context, arguments: Arguments) -> anyho
         return Ok(Outcome::Done);
     }
     if !app.config.is_distributed() {
-        eprintln!(
-            "the queue is in the memory of `clienty-sync up`, which finds job {id} at its next sweep, within a minute"
-        );
+        eprintln!("job {id} waits for `clienty-sync up`, which must be running");
     }
     let job = ended(&app, &id, Duration::from_secs(timeout)).await?;
     tell(&app, output, &job).await

@@ -6,7 +6,7 @@ use crate::support::folder::Folder;
 use crate::support::installation::document;
 use crate::support::program::{clienty_sync, run};
 
-const COMMANDS: [&[&str]; 23] = [
+const COMMANDS: [&[&str]; 28] = [
     &[],
     &["demo"],
     &["up"],
@@ -18,6 +18,11 @@ const COMMANDS: [&[&str]; 23] = [
     &["jobs", "stats"],
     &["jobs", "list"],
     &["jobs", "show"],
+    &["catalog"],
+    &["catalog", "list"],
+    &["catalog", "show"],
+    &["catalog", "call"],
+    &["catalog", "page"],
     &["keys"],
     &["keys", "create"],
     &["keys", "list"],
@@ -49,7 +54,7 @@ fn every_command_explains_itself_and_every_option() {
 
 #[test]
 fn wrong_usage_exits_with_2_and_prints_no_result() {
-    let wrong: [&[&str]; 12] = [
+    let wrong: [&[&str]; 15] = [
         &["bogus"],
         &["up", "--bogus"],
         &["demo", "--contacts", "0"],
@@ -58,6 +63,9 @@ fn wrong_usage_exits_with_2_and_prints_no_result() {
         &["jobs"],
         &["jobs", "show"],
         &["jobs", "list", "--state", "lost"],
+        &["catalog", "list", "--actions", "--triggers"],
+        &["catalog", "call", "get-contact"],
+        &["catalog", "call", "get-contact", "--location", "L", "--param", "contactId"],
         &["keys", "create"],
         &["keys", "create", "--name", ""],
         &["connect", "--pit-file", "x"],

@@ -1,8 +1,10 @@
 //! The same jobs over PostgreSQL, which orders concurrent transactions by other rules than SQLite.
 
 use clienty_sync::sandbox::Faults;
+use clienty_sync::triggers::operation;
 use reqwest::Method;
 use serde_json::{Value, json};
+use sync_workers::catalog::Wish;
 use sync_workers::records::JobState;
 
 use crate::support::postgres::PostgresServer;
@@ -17,6 +19,7 @@ async fn jobs_keep_their_promises_over_postgres() {
     creates_in_a_storm_are_made_once(server.create_database("storm")).await;
     edits_and_pulls_at_once_end_equal(server.create_database("races")).await;
     a_gone_contact_disappears(server.create_database("gone")).await;
+    an_operation_whose_reply_is_lost_is_called_once(server.create_database("calls")).await;
 }
 
 async fn start(database_url: String, setup: Setup) -> TestApp {
@@ -80,4 +83,34 @@ async fn a_gone_contact_disappears(database_url: String) {
     assert_eq!(app.ended(&job).await.state, JobState::Done);
     assert_eq!(app.view(&contact).await, None);
     app.finish().await;
+}
+
+async fn an_operation_whose_reply_is_lost_is_called_once(database_url: String) {
+    let mut app = TestApp::idle(Setup { database_url: Some(database_url), ..Setup::impatient() }).await;
+    let location_id = app.location().id;
+    let contact = app.contacts(&location_id).remove(0);
+    let wish = |body| {
+        let parameters = json!({"contactId": contact}).as_object().unwrap().clone();
+        Wish { location_id: location_id.clone(), parameters, body, ..Wish::default() }
+    };
+    let task = json!({"title": "Called", "dueDate": DUE, "completed": false});
+    let create = operation::call("create-task", wish(Some(task)), "test", None).unwrap();
+    app.sandbox.set_faults(Faults { cut_after: 1000, writes_only: true, at_most: Some(1), ..Faults::default() });
+    let accepted = app.app.producer().send(&[create]).await.unwrap().remove(0);
+    let since = app.app.clock.now_ms() - 60_000;
+    let waiting = app.app.records.new_jobs(since, 10).await.unwrap();
+    assert_eq!(waiting.into_iter().map(|open| open.key).collect::<Vec<_>>(), [accepted.key]);
+
+    app.work();
+    let dead = app.ended(&accepted.job_id).await;
+    assert_eq!(dead.state, JobState::Dead, "{dead:?}");
+    assert_eq!(app.held("tasks", &contact).iter().filter(|task| task["title"] == "Called").count(), 1);
+    assert_eq!(app.app.records.new_jobs(since, 10).await.unwrap(), []);
+
+    let read = operation::call("get-contact", wish(None), "test", None).unwrap();
+    let accepted = app.app.producer().send(&[read]).await.unwrap().remove(0);
+    assert_eq!(app.ended(&accepted.job_id).await.state, JobState::Done);
+    let reply = app.app.records.reply(&accepted.job_id).await.unwrap().unwrap();
+    assert_eq!((&reply["status"], &reply["body"]["contact"]["id"]), (&json!(200), &json!(contact)));
+    app.finish_with_dead(1).await;
 }

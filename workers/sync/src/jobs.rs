@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::ghl::{self, Class, GhlError, UnauthorizedKind};
 use crate::oauth::{Access, Oauth};
 use crate::records::model::{Note, Task as TaskRecord};
-use crate::records::{Connection, JobKey, JobKind, Records, Run};
+use crate::records::{Connection, FollowUp, JobKey, JobKind, Records, Run, Tx};
 
 mod call_operation;
 mod conclude;
@@ -197,6 +197,16 @@ impl Task<'_> {
         let api = self.connection.api.as_deref().and_then(ghl::ApiVersion::named).unwrap_or_default();
         let ghl = self.environment.ghl.for_run(&self.access.token, self.permits);
         ghl.with_scopes(self.access.scopes.as_ref()).with_api(api)
+    }
+
+    /// Closes the run, and tells the queue of what it leads to.
+    async fn close_with(&self, tx: Tx, follow_ups: &[FollowUp]) -> Result<(), JobError> {
+        tx.close_run(follow_ups).await?;
+        let jobs: Vec<_> = follow_ups.iter().map(|follow_up| new_job(&follow_up.key(), follow_up.priority)).collect();
+        if let Err(error) = self.environment.queue.push(&jobs).await {
+            tracing::warn!(%error, jobs = jobs.len(), "the queue was not told what follows a run; the sweeper will");
+        }
+        Ok(())
     }
 
     fn location(&self) -> &str {

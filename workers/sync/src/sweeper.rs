@@ -23,6 +23,10 @@ const SILENT_RUN: Duration = Duration::from_secs(30);
 /// Until a sweep after a loss is tried again that broke off.
 const AGAIN: Duration = Duration::from_secs(2);
 const PAGE: i64 = 500;
+/// Between two looks for rows of other processes.
+const LOOK: Duration = Duration::from_secs(1);
+/// How far back a look goes: a row is seen though it took long to be committed, or a look did.
+const LOOK_BACK: Duration = Duration::from_secs(4);
 /// Within it a webhook is known when it comes again. GHL repeats a delivery for an hour; some of its repetitions took days.
 const WEBHOOKS_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// Between two looks for webhooks that are older.
@@ -81,6 +85,25 @@ pub async fn sweep(
         let jobs: Vec<_> = page.iter().map(|open| job(open, now)).collect();
         queue.push(&jobs).await.map_err(|error| error.to_string())?;
         count += jobs.len();
+    }
+}
+
+/// Tells a queue in memory what other processes accept, until it is aborted: `clienty-sync catalog call` beside `clienty-sync up` has
+/// only the ledger to tell it by.
+pub async fn watch(records: Records, queue: Queue, clock: Clock) {
+    loop {
+        sleep(LOOK).await;
+        let now = clock.now_ms();
+        let told = match records.new_jobs(now - millis(LOOK_BACK), PAGE).await {
+            Ok(open) => {
+                let jobs: Vec<_> = open.iter().map(|open| job(open, now)).collect();
+                queue.push(&jobs).await.map(drop).map_err(|error| error.to_string())
+            }
+            Err(error) => Err(error.to_string()),
+        };
+        if let Err(error) = told {
+            tracing::warn!(error, "a look for new jobs broke off; the next one follows");
+        }
     }
 }
 

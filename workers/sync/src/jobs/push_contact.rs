@@ -214,7 +214,7 @@ async fn link(task: &Task<'_>, row: &ContactRow, theirs: &Contact, asked: Option
     });
     match follow_up {
         // Another row has it now.
-        Some(follow_up) if follow_up.record_id != row.row_id => tx.close_run(&[follow_up]).await?,
+        Some(follow_up) if follow_up.record_id != row.row_id => task.close_with(tx, &[follow_up]).await?,
         _ => {
             tx.keep_open().await?;
             let outcome = self::row(task).await?;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use job_engine::Priority;
 
-use super::{JobError, Task, new_job};
+use super::{JobError, Task};
 use crate::records::{FollowUp, JobKind, Phase, Tx, Walk};
 
 mod contacts;
@@ -44,10 +44,5 @@ async fn go_on(task: &Task<'_>, mut tx: Tx, walk: &mut Walk, pulls: Vec<String>)
     if let Some(kind) = walk.next_job().and_then(|job| JobKind::parse(&job.kind)) {
         follow_ups.push(follow_up(kind, walk.id.clone()));
     }
-    tx.close_run(&follow_ups).await?;
-    let jobs: Vec<_> = follow_ups.iter().map(|follow_up| new_job(&follow_up.key(), follow_up.priority)).collect();
-    if let Err(error) = task.environment.queue.push(&jobs).await {
-        tracing::warn!(%error, jobs = jobs.len(), "the queue was not told of a walk's next jobs; the sweeper will");
-    }
-    Ok(())
+    task.close_with(tx, &follow_ups).await
 }

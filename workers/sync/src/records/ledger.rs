@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 use sqlx::Row;
 use sqlx::any::AnyRow;
+use uuid::Uuid;
 
 use super::job::{JobKey, JobState};
 use super::sql::sql;
@@ -184,6 +185,16 @@ impl Records {
             .bind(limit)
             .fetch_all(&self.pool)
             .await?;
+        rows.iter().map(open_job_of).collect()
+    }
+
+    /// The newest rows that wait and were accepted since `since_ms`, each with its key; found by their ids, which begin with the time.
+    ///
+    /// # Errors
+    /// See [`Records::job`].
+    pub async fn new_jobs(&self, since_ms: i64, limit: i64) -> Result<Vec<OpenJob>, RecordsError> {
+        let since = Uuid::from_u128(u128::from(since_ms.unsigned_abs()) << 80).to_string();
+        let rows = sqlx::query(sql!("new_jobs")).bind(since).bind(limit).fetch_all(&self.pool).await?;
         rows.iter().map(open_job_of).collect()
     }
 
