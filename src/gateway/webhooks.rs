@@ -12,6 +12,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
+use sync_workers::oauth::Noted;
 use sync_workers::records::WebhookResult;
 
 use super::body::{Unread, whole};
@@ -19,6 +20,7 @@ use super::{Gateway, Problem};
 use crate::signature::Signatures;
 use crate::triggers::webhook::{self, Webhook};
 
+mod installs;
 mod intake;
 
 pub use intake::Intake;
@@ -56,14 +58,26 @@ pub(super) async fn receive(State(gateway): State<Gateway>, headers: HeaderMap, 
                       GHL_WEBHOOK_ED25519_KEY_FILE and GHL_WEBHOOK_RSA_KEY_FILE set other keys";
         return Problem::new(StatusCode::UNAUTHORIZED, "Not signed by GHL", detail).into_response();
     }
-    let webhook = Webhook::read(&body).accepted(gateway.webhooks.clock.now());
-    let event = webhook.event_type;
-    let Some(result) = gateway.webhooks.intake.take(webhook).await else {
+    let (webhook, now) = (Webhook::read(&body), gateway.webhooks.clock.now());
+    let event = webhook.event.name();
+    let come_again = || {
         count(event, DEFERRED);
-        let detail = "it can't be stored now, and was not";
-        let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "Come again", detail);
-        return ([(header::RETRY_AFTER, COME_AGAIN.as_secs())], problem).into_response();
+        let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "Come again", "it can't be stored now, and was not");
+        ([(header::RETRY_AFTER, COME_AGAIN.as_secs())], problem).into_response()
     };
+    match installs::note(gateway.oauth.as_ref(), &webhook, now).await {
+        Ok(Noted::Nothing) => {}
+        Ok(noted) => tracing::info!(webhook.event = event, ?noted, "GHL told of an install"),
+        Err(error) => {
+            tracing::error!(
+                webhook.event = event,
+                error = &error as &dyn std::error::Error,
+                "an install can't be noted"
+            );
+            return come_again();
+        }
+    }
+    let Some(result) = gateway.webhooks.intake.take(webhook.accepted(now)).await else { return come_again() };
     count(event, result.as_str());
     if result == WebhookResult::Accepted {
         gateway.metrics.event_accepted(webhook::SOURCE, event);

@@ -31,7 +31,8 @@ impl SigningKey {
     }
 
     /// The value of `X-GHL-Signature`.
-    pub(super) fn sign(&self, body: &[u8]) -> String {
+    #[must_use]
+    pub fn sign(&self, body: &[u8]) -> String {
         STANDARD.encode(self.0.sign(body))
     }
 }

@@ -1,11 +1,19 @@
 //! What is changed in GHL arrives here by GHL's webhooks, however they travel.
 
-use clienty_sync::sandbox::{WebhookFaults, Webhooks};
+use std::collections::HashSet;
+
+use clienty_sync::app::vault;
+use clienty_sync::gateway::{Server, listen};
+use clienty_sync::sandbox::{SigningKey, WebhookFaults, Webhooks};
+use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
+use secrecy::SecretString;
 use serde_json::json;
+use sync_workers::clock::Clock;
+use sync_workers::records::{Holder, NewToken};
 
 use crate::support::postgres::PostgresServer;
-use crate::support::test_app::{Setup, TestApp};
+use crate::support::test_app::{OUR_APP, SEED, Setup, TestApp};
 
 async fn until_told(app: &TestApp, webhooks: &Webhooks) {
     app.wait_until("all webhooks are delivered", async || webhooks.stats().pending == 0).await;
@@ -77,4 +85,75 @@ async fn a_forged_webhook_changes_nothing() {
     assert_eq!(app.view(&contact).await, None);
     server.stop().await;
     app.finish().await;
+}
+
+/// A gateway that GHL tells of installs by an agency.
+struct Agency {
+    app: TestApp,
+    server: Server,
+}
+
+impl Agency {
+    /// Its login is known, and GHL is not asked for anything.
+    async fn known() -> Self {
+        let app = TestApp::idle(Setup::default()).await;
+        let agency = Holder::Company("K".to_owned());
+        let sealed = vault(&app.app.config).unwrap().seal(&SecretString::from("token"), "K").unwrap();
+        let expires_at = Some(Clock::system().now() + SignedDuration::from_hours(24));
+        let (scopes, missing_scopes) = (Some("contacts.readonly".to_owned()), String::new());
+        let token = NewToken { access: Some(sealed), refresh: None, expires_at, scopes, missing_scopes };
+        app.app.records.connect_company("K", &token).await.unwrap();
+        assert!(app.app.records.token(&agency).await.unwrap().is_some());
+        let listener = listen("127.0.0.1:0".parse().unwrap(), "none").await.unwrap();
+        let server = Server::start(listener, app.app.gateway().routes()).unwrap();
+        Self { app, server }
+    }
+
+    /// Sends an event of the app `of`, signed; the status of the answer.
+    async fn tells(&self, event: &str, of: &str, location: Option<&str>, at: Timestamp) -> u16 {
+        let mut body = json!({"type": event, "appId": of, "companyId": "K", "timestamp": at});
+        if let Some(location) = location {
+            body["locationId"] = json!(location);
+        }
+        let body = body.to_string();
+        let signature = SigningKey::from_seed(SEED).sign(body.as_bytes());
+        let url = format!("http://{}/webhooks/ghl", self.server.address);
+        let request = reqwest::Client::new().post(url).header("x-ghl-signature", signature).body(body);
+        request.send().await.unwrap().status().as_u16()
+    }
+
+    /// Which of `one` and `two` are connected.
+    async fn connected(&self) -> HashSet<String> {
+        self.app.app.records.known_locations(&["one".to_owned(), "two".to_owned()]).await.unwrap()
+    }
+}
+
+fn set(names: &[&str]) -> HashSet<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+#[tokio::test]
+async fn an_agencys_installs_connect_locations_and_their_end_forgets_the_logins() {
+    let agency = Agency::known().await;
+    let now = || Clock::system().now();
+    let long_ago = now() - SignedDuration::from_hours(3);
+    assert_eq!(agency.tells("INSTALL", "anothers-app", Some("one"), now()).await, 200);
+    assert_eq!(agency.tells("INSTALL", OUR_APP, Some("one"), long_ago).await, 200);
+    assert_eq!(agency.connected().await, set(&[]), "neither another app's nor a stale one connects");
+
+    assert_eq!(agency.tells("INSTALL", OUR_APP, Some("one"), now()).await, 200);
+    assert_eq!(agency.tells("INSTALL", OUR_APP, Some("two"), now()).await, 200);
+    assert_eq!(agency.connected().await, set(&["one", "two"]));
+
+    let before = now() - SignedDuration::from_mins(5);
+    assert_eq!(agency.tells("UNINSTALL", OUR_APP, Some("one"), before).await, 200);
+    assert_eq!(agency.connected().await, set(&["one", "two"]), "it is of an install before");
+    assert_eq!(agency.tells("UNINSTALL", OUR_APP, Some("one"), now()).await, 200);
+    assert_eq!(agency.connected().await, set(&["two"]));
+
+    assert_eq!(agency.tells("UNINSTALL", OUR_APP, None, now()).await, 200);
+    assert_eq!(agency.connected().await, set(&[]));
+    assert!(agency.app.app.records.token(&Holder::Company("K".to_owned())).await.unwrap().is_none());
+    agency.server.stop().await;
+    agency.app.finish().await;
 }

@@ -30,7 +30,10 @@ use super::gate::Gate;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Of the sandbox's webhooks.
-const SEED: u64 = 42;
+pub(crate) const SEED: u64 = 42;
+
+/// The id of the OAuth app in the settings: of its client id, what stands before the dash.
+pub(crate) const OUR_APP: &str = "ourapp";
 
 /// Calls of the simulated GHL, by the names under which it counts them.
 pub(crate) mod call {
@@ -132,6 +135,9 @@ impl TestApp {
             ("GHL_BURST_INTERVAL_MS", interval.as_millis().to_string()),
             ("GHL_BURST_LIMIT", burst.to_string()),
             ("GHL_TIMEOUT_MS", timeout.as_millis().to_string()),
+            ("GHL_CLIENT_ID", format!("{OUR_APP}-client")),
+            ("GHL_CLIENT_SECRET", "secret-of-the-app".to_owned()),
+            ("GHL_REDIRECT_URI", "https://sync.example.com/oauth/callback".to_owned()),
         ];
         settings.extend(database_url.map(|url| ("DATABASE_URL", url)));
         settings.extend(redis_url.map(|url| ("REDIS_URL", url)));

@@ -1,0 +1,26 @@
+//! INSTALL and UNINSTALL: what they say of logins is done before they are kept.
+//!
+//! In this order a failure loses nothing: GHL is told to come again and finds no trace of the first time. Doing it twice changes
+//! nothing, and what is older than the login changes nothing either.
+
+use jiff::Timestamp;
+use sync_workers::oauth::{AppEvent, Noted, Oauth, TokenError};
+
+use crate::triggers::webhook::{News, Webhook};
+
+/// Does what a webhook says of installs, unless it is too old to be acted on. Nothing where it says nothing of them.
+///
+/// # Errors
+/// When the database does not answer.
+pub(super) async fn note(oauth: Option<&Oauth>, webhook: &Webhook, now: Timestamp) -> Result<Noted, TokenError> {
+    let News::App { installed, location_id, company_id, app_id } = &webhook.news else { return Ok(Noted::Nothing) };
+    // Without a master key there is no login that it could concern.
+    let Some(oauth) = oauth.filter(|_| !webhook.is_stale(now)) else { return Ok(Noted::Nothing) };
+    let event = AppEvent {
+        app_id: app_id.as_deref(),
+        company_id: company_id.as_deref(),
+        location_id: location_id.as_deref(),
+        at: webhook.at.unwrap_or(now),
+    };
+    if *installed { oauth.installed(&event).await } else { oauth.uninstalled(&event).await }
+}
