@@ -34,9 +34,12 @@ pub(super) async fn enter(
         world.count_stranger();
         return Refusal::unauthorized("Unauthorized").into_response();
     };
-    let Some(grant) = world.by_token(token) else {
-        world.count_stranger();
-        return Refusal::unauthorized("Invalid Private Integration token").into_response();
+    let grant = match world.by_token(token) {
+        Ok(grant) => grant,
+        Err(refusal) => {
+            world.count_stranger();
+            return refusal.into_response();
+        }
     };
     let verdict = world.arrive(&grant.location, operation(&request));
     let limits = grant.location.meter().limits();

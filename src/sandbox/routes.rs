@@ -14,6 +14,7 @@ mod listing;
 mod location_tags;
 mod locations;
 mod notes;
+mod oauth;
 mod search;
 mod tags;
 mod tasks;
@@ -42,7 +43,19 @@ pub(super) fn router(world: Arc<World>) -> Router {
         .fallback(door::no_such_route)
         .method_not_allowed_fallback(door::no_such_route)
         .layer(middleware::from_fn_with_state(Arc::clone(&world), door::enter));
-    api.merge(control().merge(edits()).with_state(world))
+    api.merge(control().merge(edits()).merge(logins()).with_state(world))
+}
+
+fn logins() -> Router<Arc<World>> {
+    Router::new()
+        .route("/v2/oauth/chooselocation", get(oauth::choose))
+        .route("/v2/oauth/approve", get(oauth::approve))
+        .route("/oauth/token", post(oauth::token))
+        .route("/oauth/locationToken", post(oauth::location_token))
+        .route("/oauth/installedLocations", get(oauth::installed))
+        .route("/_sandbox/oauth", get(oauth::told).post(oauth::set))
+        .route("/_sandbox/oauth/expire", post(oauth::expire))
+        .route("/_sandbox/oauth/revoke", post(oauth::revoke))
 }
 
 fn control() -> Router<Arc<World>> {

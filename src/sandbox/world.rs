@@ -19,6 +19,7 @@ use super::changes::{Changed, Changes};
 use super::config::SandboxConfig;
 use super::faults::{Dice, Fault, Faults};
 use super::meter::{Meter, Verdict};
+use super::oauth::{Book, Holder};
 use super::refusal::Refusal;
 use super::seed;
 use super::stats::Stats;
@@ -93,6 +94,7 @@ pub(super) struct World {
     changes: Changes,
     dice: Mutex<Dice>,
     strangers: AtomicU64,
+    pub(super) book: Mutex<Book>,
     stopping: watch::Receiver<bool>,
 }
 
@@ -108,6 +110,7 @@ impl World {
             changes,
             dice: Mutex::new(Dice::new(config.seed, config.faults.clone())),
             strangers: AtomicU64::new(0),
+            book: Mutex::new(Book::new(config.seed)),
             stopping,
         })
     }
@@ -126,9 +129,14 @@ impl World {
     }
 
     /// What a bearer token opens.
-    pub(super) fn by_token(&self, token: &str) -> Option<Grant> {
-        let location = self.locations.iter().find(|location| location.facts.token == token)?;
-        Some(Grant { location: Arc::clone(location), scopes: lock(&location.scopes).clone() })
+    pub(super) fn by_token(&self, token: &str) -> Result<Grant, Refusal> {
+        if let Some(location) = self.locations.iter().find(|location| location.facts.token == token) {
+            return Ok(Grant { location: Arc::clone(location), scopes: lock(&location.scopes).clone() });
+        }
+        let login = lock(&self.book).open(token)?;
+        let Holder::Location(id) = &login.holder else { return Err(Refusal::foreign_location()) };
+        let location = self.location(id).cloned().ok_or_else(Refusal::foreign_location)?;
+        Ok(Grant { location, scopes: Some(login.scopes.split(' ').map(str::to_owned).collect()) })
     }
 
     pub(super) fn count_stranger(&self) {

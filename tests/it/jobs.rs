@@ -7,7 +7,7 @@ mod failures;
 mod interleavings;
 mod lost_creates;
 mod on_postgres;
-mod privacy;
+pub(crate) mod privacy;
 mod pulls;
 mod pushes;
 mod webhooks;

@@ -10,6 +10,7 @@ mod creates;
 mod http;
 mod jobs;
 mod leases;
+mod oauth;
 mod servers;
 mod support;
 mod system;

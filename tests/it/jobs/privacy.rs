@@ -145,7 +145,7 @@ async fn the_queue_is_told_ids_and_nothing_personal() {
 }
 
 /// The names and values of all keys of a Redis, one after the other.
-fn everything_in(redis: &RedisServer) -> Vec<u8> {
+pub(crate) fn everything_in(redis: &RedisServer) -> Vec<u8> {
     let mut connection = redis.connection();
     let keys: Vec<Vec<u8>> = redis::cmd("KEYS").arg("*").query(&mut connection).unwrap();
     assert!(!keys.is_empty());

@@ -32,6 +32,10 @@ impl Leashed {
         self.child.id()
     }
 
+    pub(crate) fn stdin(&mut self) -> Option<&mut std::process::ChildStdin> {
+        self.child.stdin.as_mut()
+    }
+
     pub(crate) fn stdout(&mut self) -> Option<std::process::ChildStdout> {
         self.child.stdout.take()
     }

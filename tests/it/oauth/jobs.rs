@@ -1,0 +1,71 @@
+//! Jobs under a login: an expired token costs one refresh, a missing scope is refused before the call.
+
+use serde_json::{Value, json};
+use sync_workers::records::{Job, JobState};
+
+use super::site::Site;
+use crate::support::wait_until_async;
+use clienty_sync::app::App;
+use clienty_sync::triggers;
+
+async fn done(app: &App, event: &Value) -> Job {
+    let trigger = triggers::translate(event).unwrap();
+    let id = app.producer().send(&[trigger]).await.unwrap().remove(0).job_id;
+    wait_until_async("the job ends", async || app.records.job(&id).await.unwrap().unwrap().finished_at.is_some()).await;
+    app.records.job(&id).await.unwrap().unwrap()
+}
+
+fn contact(site: &Site) -> String {
+    let state = site.sandbox.state(&site.location()).unwrap();
+    state["contacts"][0]["id"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_ghl_calls_expired_is_refreshed_once_and_the_job_runs_again() {
+    let site = Site::new(&[]).await;
+    let app = site.app().await;
+    site.install(app.oauth.as_ref().unwrap(), &site.location(), None).await.unwrap();
+    // Our clock says that it is good for a day.
+    site.sandbox.expire_tokens(&site.location());
+    let workers = app.start_workers().unwrap();
+    let event = json!({"type": "contact.selected", "locationId": site.location(), "contactId": contact(&site)});
+    let job = done(&app, &event).await;
+    assert_eq!((job.state, job.last_error), (JobState::Done, None));
+    assert_eq!((site.count("refreshes"), site.count("refused")), (1, 0));
+    workers.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_has_run_out_is_refreshed_with_a_permit_of_the_run() {
+    let site = Site::new(&[]).await;
+    let app = site.app().await;
+    site.expires_in(0);
+    site.install(app.oauth.as_ref().unwrap(), &site.location(), None).await.unwrap();
+    site.expires_in(86_399);
+    let workers = app.start_workers().unwrap();
+    let event = json!({"type": "contact.selected", "locationId": site.location(), "contactId": contact(&site)});
+    assert_eq!(done(&app, &event).await.state, JobState::Done);
+    assert_eq!(site.count("refreshes"), 1);
+    let text = app.metrics.render(&app.records, &app.queue).await.unwrap();
+    assert!(text.contains("clienty_token_refresh_total{result=\"ok\"} 1"), "{text}");
+    workers.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scope_that_was_not_granted_is_named_before_any_call_for_it() {
+    let site = Site::new(&[]).await;
+    let app = site.app().await;
+    let granted = Some("contacts.readonly locations.readonly");
+    let installed = site.install(app.oauth.as_ref().unwrap(), &site.location(), granted).await.unwrap();
+    assert_eq!(installed.missing_scopes, "contacts.write oauth.readonly oauth.write");
+    let workers = app.start_workers().unwrap();
+    let data = json!({"clientyNoteId": "k1", "noteText": "Likes tea"});
+    let event =
+        json!({"type": "note.created", "locationId": site.location(), "contactId": contact(&site), "data": data});
+    let job = done(&app, &event).await;
+    assert_eq!(job.state, JobState::Dead);
+    assert!(job.last_error.as_ref().unwrap().contains("contacts.write"), "{job:?}");
+    let calls = site.sandbox.stats().locations[&site.location()].operations.clone();
+    assert_eq!(calls.get("POST /contacts/{contactId}/notes"), None);
+    workers.stop().await;
+}
