@@ -88,6 +88,11 @@ impl Standing {
                 "its location has used {day_used} of {} calls in 24 h, or bulk jobs their share; more are free in {seconds} s",
                 self.daily
             ),
+            LaneState::Paced => format!(
+                "its location has used {day_used} of {} calls in 24 h; what is left is spread over the next hours, so that bulk jobs \
+                 leave enough to others; more is free in {seconds} s",
+                self.daily
+            ),
             LaneState::Held => {
                 format!("its location is held for {seconds} s more: GHL refused, or the queue had lost its state")
             }

@@ -112,7 +112,7 @@ const LANE_STATES: [&str; 4] = ["ready", "parked", "paused", "broken"];
 fn lane_state(state: LaneState) -> &'static str {
     match state {
         LaneState::Ready => "ready",
-        LaneState::WaitsForTokens | LaneState::DaySpent | LaneState::Held => "parked",
+        LaneState::WaitsForTokens | LaneState::DaySpent | LaneState::Paced | LaneState::Held => "parked",
         LaneState::Paused => "paused",
         LaneState::Broken => "broken",
     }

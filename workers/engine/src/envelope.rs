@@ -96,6 +96,7 @@ pub(crate) fn unpack(lane: &str, stored: &Bytes, now: u64, epoch: u64) -> Result
         waited: Duration::try_from_secs_f64(waited).unwrap_or_default(),
         payload: stored.slice(key_at + usize::from(*length)..),
         epoch,
+        stored: stored.clone(),
     })
 }
 
@@ -139,7 +140,7 @@ mod tests {
     fn what_is_packed_is_unpacked() {
         let NewJob { key, priority, cost, attempt, delay: _, payload } = job();
         let waited = Duration::from_secs(2);
-        let claimed = Job { key, priority, cost, crashes: 0, attempt, waited, payload, epoch: 9 };
+        let claimed = Job { key, priority, cost, crashes: 0, attempt, waited, payload, epoch: 9, stored: stored() };
         assert_eq!(unpack("lane", &stored(), 7000, 9).unwrap(), claimed);
     }
 

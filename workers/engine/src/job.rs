@@ -94,4 +94,6 @@ pub struct Job {
     pub payload: Bytes,
     /// Rises with every claim in the queue's life: the fence against zombies (law 5).
     pub epoch: u64,
+    /// As Redis keeps it, to be handed back with a run that has not ended it; nothing in memory.
+    pub(crate) stored: Bytes,
 }

@@ -18,7 +18,9 @@ pub struct Limit {
     pub call_timeout: Duration,
     /// Tokens that bulk jobs leave to others, so that a click never waits behind an import (law 4).
     pub reserve: u16,
-    /// Calls allowed within 24 h. When the server's day turns is not asked: any 24 h count. Bulk jobs leave a fifth of them to others.
+    /// Calls allowed within 24 h. When the server's day turns is not asked: any 24 h count. Bulk jobs leave a fifth of them to others, and
+    /// take half of the rest as fast as they can, the other half spread over hours: an import that fits in that half does not wait, and a
+    /// larger one neither stands still for the rest of the day nor lets sweeps do so.
     pub daily: u32,
 }
 
@@ -26,11 +28,21 @@ pub struct Limit {
 pub(crate) const DAY_BIN: Duration = Duration::from_secs(900);
 /// Bins after which one no longer counts.
 pub(crate) const DAY_BINS: u64 = 97;
+/// Of what is left to it, beyond the half that it has at once, bulk may spend such a part in each bin: it is spread over six hours and more.
+const PACE_BINS: u32 = 24;
 
 impl Limit {
     /// Calls of a day that bulk jobs leave to others.
     pub(crate) fn daily_reserve(&self) -> u32 {
         self.daily / 5
+    }
+
+    /// Calls that bulk jobs may still have in the present bin, with `before` calls in the 24 h until it began, and `spent` since then or
+    /// granted. `shard.lua` says the same.
+    pub(crate) fn left_to_bulk(&self, before: u32, spent: u32) -> u32 {
+        let all = self.daily - self.daily_reserve();
+        let surplus = all.saturating_sub(before);
+        surplus.saturating_sub(all / 2).max(surplus / PACE_BINS).saturating_sub(spent)
     }
 
     /// The cost at which a job is claimed: no job may ask for more than its class can ever have free.

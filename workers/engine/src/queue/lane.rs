@@ -11,6 +11,8 @@ pub enum LaneState {
     WaitsForTokens,
     /// It has used up the calls of a day, or bulk jobs have used up their share.
     DaySpent,
+    /// It has bulk jobs alone, which have used up what the day leaves to them for now.
+    Paced,
     /// It is held: the server refused, or the queue had lost its state.
     Held,
     /// Its breaker is open: one job probes it now and then.
@@ -36,6 +38,6 @@ pub struct LaneView {
     pub tokens_free: u16,
     /// Calls of the last 24 h, as far as they are known here.
     pub day_used: u32,
-    /// How long a held lane stays so, or until a broken one is probed.
+    /// How long a lane stays held, spent or paced, or until a broken one is probed.
     pub held_for: Duration,
 }

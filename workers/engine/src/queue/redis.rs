@@ -1,6 +1,6 @@
-//! The queue in Redis: small scripts, each prefixed with `shard.lua`, where every key is described.
+//! The queue in Redis: functions that the server runs, over keys that `shard.lua` describes.
 //!
-//! Scripts are lost when the server restarts, so a NOSCRIPT answer loads them again. Waiting for work blocks a connection of its own:
+//! A server that was replaced or lost its disk does not know them, and is told them again. Waiting for work blocks a connection of its own:
 //! a blocking command would stall everything else on a shared one.
 
 use std::sync::PoisonError;
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ::redis::aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection};
-use ::redis::{AsyncConnectionConfig, Client, Cmd, ErrorKind, RedisError, ServerErrorKind, Value};
+use ::redis::{AsyncConnectionConfig, Client, Cmd, RedisError, Value};
 use bytes::Bytes;
 use futures_util::future::try_join_all;
 use tokio::sync::Mutex;
@@ -21,20 +21,20 @@ use crate::limit::{Breaker, Claiming, DAY_BIN, FirstMeeting, Limit};
 use crate::permit::Permits;
 use crate::verdict::Verdict;
 
+mod library;
 mod meta;
-mod script;
 #[cfg(test)]
 mod simulated;
 
-use script::Script;
+use library::Library;
 
-/// Far above any script's time; the client's own default of 500 ms gives up on a busy machine.
+/// Far above any function's time; the client's own default of 500 ms gives up on a busy machine.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Names how the keys are laid out: another version's state is none of ours, and the queue is disposable (law 1).
-const LAYOUT: &str = "2";
-/// Jobs a push script touches (law 10).
+const LAYOUT: &str = "3";
+/// Jobs that one push touches (law 10).
 const PUSH_CHUNK: usize = 100;
-/// Push scripts under way at once: the next one is written while the server runs this one.
+/// Pushes under way at once: the next one is written while the server runs this one.
 const PUSHES_UNDER_WAY: usize = 3;
 
 /// One shard in Redis.
@@ -47,14 +47,9 @@ pub(crate) struct RedisShard {
     claiming: Claiming,
     /// Cleared once the shard has answered: from then on lost state is spent state.
     first_meeting: AtomicBool,
-    push: Script,
-    step: Script,
-    meet: Script,
+    library: Library,
     /// When the server was last looked at; none where the connection is new, or may be.
     met: std::sync::Mutex<Option<Instant>>,
-    heartbeat: Script,
-    steer: Script,
-    kinds: Script,
 }
 
 /// Opens the client and makes sure that somebody answers.
@@ -87,13 +82,8 @@ impl RedisShard {
             limit,
             claiming,
             first_meeting: (meeting == FirstMeeting::Unspent).into(),
-            push: Script::new(include_str!("redis/push.lua")),
-            step: Script::new(include_str!("redis/step.lua")),
-            meet: Script::new(include_str!("redis/meet.lua")),
+            library: Library::new(),
             met: std::sync::Mutex::new(None),
-            heartbeat: Script::new(include_str!("redis/heartbeat.lua")),
-            steer: Script::new(include_str!("redis/steer.lua")),
-            kinds: Script::new(include_str!("redis/kinds.lua")),
         })
     }
 
@@ -124,7 +114,7 @@ impl RedisShard {
         packed: &[Vec<u8>],
         positions: &[usize],
     ) -> Result<(u64, Vec<Pushed>), QueueError> {
-        let mut call = self.call(&self.push);
+        let mut call = self.call("push");
         for lane in positions.chunk_by(|&one, &next| jobs[one].key.lane == jobs[next].key.lane) {
             call.arg(&jobs[lane[0]].key.lane).arg(lane.len());
             for &position in lane {
@@ -132,20 +122,20 @@ impl RedisShard {
                 call.arg(millis(*delay)).arg(envelope::slot(key)).arg(&packed[position]);
             }
         }
-        self.run(&self.push, &call).await.and_then(pushed)
+        self.run(&call).await.and_then(pushed)
     }
 
     pub(crate) async fn step(&self, step: &Step) -> Result<(u64, Stepped), QueueError> {
         let Step { finished, settlements, claim } = step;
-        let mut call = self.call(&self.step);
+        let mut call = self.call("step");
         call.arg(*claim).arg(finished.len()).arg(finished);
         for lane in settlements.chunk_by(|one, next| one.job.key.lane == next.job.key.lane) {
             call.arg(&lane[0].job.key.lane).arg(lane.len());
             for Settlement { job, verdict, permits } in lane {
-                call.arg(envelope::slot(&job.key)).arg(&settled(job.epoch, verdict, permits)[..]);
+                call.arg(envelope::slot(&job.key)).arg(&settled(job, verdict, permits)[..]);
             }
         }
-        let reply: Vec<Bytes> = self.run(&self.step, &call).await?;
+        let reply: Vec<Bytes> = self.run(&call).await?;
         let [incarnation, now, epoch, wait, late, claimed @ ..] = &reply[..] else {
             return Err(QueueError::Reply("a step without its head"));
         };
@@ -162,21 +152,21 @@ impl RedisShard {
     }
 
     pub(crate) async fn heartbeat(&self, epochs: &[u64]) -> Result<Vec<bool>, QueueError> {
-        let mut call = self.call(&self.heartbeat);
+        let mut call = self.call("heartbeat");
         call.arg(epochs);
-        self.run(&self.heartbeat, &call).await
+        self.run(&call).await
     }
 
     pub(crate) async fn steer(&self, lane: &str, pause: bool) -> Result<(), QueueError> {
-        let mut call = self.call(&self.steer);
+        let mut call = self.call("steer");
         call.arg(lane).arg(if pause { "pause" } else { "resume" });
-        self.run(&self.steer, &call).await
+        self.run(&call).await
     }
 
     pub(crate) async fn steer_kind(&self, kind: &str, pause: bool) -> Result<(), QueueError> {
-        let mut call = self.call(&self.kinds);
+        let mut call = self.call("kinds");
         call.arg(kind).arg(if pause { "p" } else { "r" });
-        self.run::<()>(&self.kinds, &call).await
+        self.run::<()>(&call).await
     }
 
     pub(crate) async fn paused_kinds(&self) -> Result<Vec<String>, QueueError> {
@@ -257,12 +247,12 @@ impl RedisShard {
         packed.into_iter().zip(waiting).map(view).collect()
     }
 
-    fn call(&self, script: &Script) -> Cmd {
-        script.call(&self.prefix, &self.limits(self.first_meeting.load(Ordering::SeqCst)))
+    fn call(&self, function: &str) -> Cmd {
+        self.library.call(function, &self.prefix, &self.limits(self.first_meeting.load(Ordering::SeqCst)))
     }
 
-    async fn run<T: ::redis::FromRedisValue>(&self, script: &Script, call: &Cmd) -> Result<T, QueueError> {
-        let reply = self.run_met(script, call).await;
+    async fn run<T: ::redis::FromRedisValue>(&self, call: &Cmd) -> Result<T, QueueError> {
+        let reply = self.run_met(call).await;
         match &reply {
             Ok(_) => self.first_meeting.store(false, Ordering::SeqCst),
             // It may be another server that answers next.
@@ -271,22 +261,22 @@ impl RedisShard {
         reply
     }
 
-    async fn run_met<T: ::redis::FromRedisValue>(&self, script: &Script, call: &Cmd) -> Result<T, QueueError> {
+    async fn run_met<T: ::redis::FromRedisValue>(&self, call: &Cmd) -> Result<T, QueueError> {
         let mut connection = self.connection.clone();
         // Now and then on a good connection too: a master takes a new id when its first replica comes.
         let met = *self.met.lock().unwrap_or_else(PoisonError::into_inner);
         if met.is_none_or(|met| met.elapsed() >= self.claiming.lease / 4) {
             let asked = Instant::now();
-            let mut meet = self.call(&self.meet);
+            let mut meet = self.call("meet");
             meet.arg(millis(self.spent()));
-            if self.meet.run::<u8>(&mut connection, &meet).await? == 1 {
+            if self.library.run::<u8>(&mut connection, &meet).await? == 1 {
                 tracing::warn!(
                     "the queue's Redis is a replica that was promoted; its shard rests, as last writes may be lost"
                 );
             }
             self.set_met(Some(asked));
         }
-        script.run(&mut connection, call).await
+        self.library.run(&mut connection, call).await
     }
 
     fn set_met(&self, met: Option<Instant>) {
@@ -317,7 +307,7 @@ impl RedisShard {
 }
 
 /// A settlement as the step reads it.
-fn settled(epoch: u64, verdict: &Verdict, permits: &Permits) -> Vec<u8> {
+fn settled(job: &Job, verdict: &Verdict, permits: &Permits) -> Vec<u8> {
     let (letter, delay) = match verdict {
         Verdict::Done | Verdict::Dead => (b'D', Duration::ZERO),
         Verdict::Retry { after } => (b'F', *after),
@@ -329,7 +319,7 @@ fn settled(epoch: u64, verdict: &Verdict, permits: &Permits) -> Vec<u8> {
     let mut packed = Vec::with_capacity(25);
     packed.push(letter);
     // Microseconds since 1970: exact in a double, the one number that Lua has.
-    packed.extend((epoch as f64).to_be_bytes());
+    packed.extend((job.epoch as f64).to_be_bytes());
     packed.extend(u16::try_from(permits.used()).unwrap_or(u16::MAX).to_be_bytes());
     let told = permits.remaining().map_or(u16::MAX, |left| u16::try_from(left).unwrap_or(u16::MAX - 1));
     packed.extend(told.to_be_bytes());
@@ -337,6 +327,9 @@ fn settled(epoch: u64, verdict: &Verdict, permits: &Permits) -> Vec<u8> {
         packed.extend(u32::try_from(duration.as_millis()).unwrap_or(u32::MAX).to_be_bytes());
     }
     packed.extend(permits.daily_remaining().unwrap_or(u32::MAX).to_be_bytes());
+    if letter != b'D' {
+        packed.extend(&job.stored);
+    }
     packed
 }
 
@@ -372,8 +365,4 @@ fn millis(duration: Duration) -> u64 {
 fn number(text: &[u8]) -> Result<u64, QueueError> {
     let text = std::str::from_utf8(text).ok().and_then(|text| text.parse().ok());
     text.ok_or(QueueError::Reply("a text where a number belongs"))
-}
-
-fn is_missing_script(error: &RedisError) -> bool {
-    error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
 }

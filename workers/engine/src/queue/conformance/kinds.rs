@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{Bench, Over};
+use super::{Bench, Over, done};
 use crate::job::{Job, Key, NewJob, Priority};
-use crate::queue::Pushed;
+use crate::queue::{Pushed, Step};
 use crate::verdict::Verdict;
 
 promises! {
@@ -73,9 +73,9 @@ async fn all_jobs_of_a_kind_that_was_paused_run_once(over: Over) {
     let claimed = claim_all(&bench).await;
     let records: BTreeSet<_> = claimed.iter().map(|job| job.key.record.as_str()).collect();
     assert_eq!((claimed.len(), records.len()), (351, 351));
-    for job in &claimed {
-        assert!(bench.settle(job, Verdict::Done, 0).await);
-    }
+    let settlements = claimed.into_iter().map(done).collect();
+    let shard = bench.queue.shard_of("lane");
+    assert!(bench.step(shard, Step { settlements, ..Step::default() }).await.late.is_empty());
     assert!(claim_all(&bench).await.is_empty());
 }
 

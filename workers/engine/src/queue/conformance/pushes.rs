@@ -22,7 +22,7 @@ async fn a_pushed_job_is_claimed_as_it_was_pushed(over: Over) {
     (pushed.attempt, pushed.cost, pushed.payload) = (7, 3, "pay\0load".into());
     assert_eq!(bench.push(pushed.clone()).await, Pushed::Queued);
     let claimed = bench.claim(1).await.remove(0);
-    let Job { key, priority, cost, crashes, attempt, waited: _, payload, epoch } = claimed;
+    let Job { key, priority, cost, crashes, attempt, waited: _, payload, epoch, stored: _ } = claimed;
     assert_eq!((key, priority, cost, attempt, payload), (pushed.key, pushed.priority, 3, 7, pushed.payload));
     assert_eq!(crashes, 0);
     assert!(epoch > 0);

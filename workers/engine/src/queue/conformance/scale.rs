@@ -5,11 +5,9 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::{Bench, INTERVAL, Over, Priority, Step, Wait, claiming, job, limit, permits};
-use crate::job::{Job, NewJob};
+use super::{Bench, INTERVAL, Over, Priority, Step, Wait, claiming, done, job, limit};
+use crate::job::NewJob;
 use crate::limit::{Claiming, FirstMeeting};
-use crate::queue::Settlement;
-use crate::verdict::Verdict;
 
 promises! {
     a_step_claims_at_most_its_batch_however_many_wait,
@@ -130,11 +128,6 @@ fn lane(n: usize) -> String {
 
 fn scheduled(n: usize) -> NewJob {
     NewJob { delay: DELAY, ..job(&lane(n), &n.to_string(), Priority::Realtime) }
-}
-
-fn done(job: Job) -> Settlement {
-    let permits = permits(&job, 0);
-    Settlement { job, verdict: Verdict::Done, permits }
 }
 
 async fn waiting(bench: &Bench) -> u32 {

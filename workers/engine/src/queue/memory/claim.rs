@@ -30,7 +30,7 @@ impl State {
             match lane.park {
                 Park::Probe if jobs.len() > before => lane.park = Park::Probing,
                 // It could not be paid for.
-                Park::Tokens | Park::Starved | Park::DaySpent(_) if probe => {
+                Park::Tokens | Park::Starved | Park::DaySpent(_) | Park::Paced(_) if probe => {
                     self.break_off(&name, now + millis(self.limit.interval))
                 }
                 _ => {}
@@ -85,6 +85,15 @@ impl State {
             if u32::from(head.cost) > affordable_today {
                 let until = lane.day.next_return(now);
                 lane.park = Park::DaySpent(until);
+                self.timer.wake_lane(name, until);
+                return replaced;
+            }
+            let (before, spent) = lane.day.around_bin(now);
+            let spent = spent + lane.bucket.out;
+            // One job a bin is always let through, however small the share.
+            if class == Priority::Bulk && spent > 0 && u32::from(head.cost) > limit.left_to_bulk(before, spent) {
+                let until = lane.day.next_bin(now);
+                lane.park = Park::Paced(until);
                 self.timer.wake_lane(name, until);
                 return replaced;
             }

@@ -38,6 +38,17 @@ impl Day {
         limit.daily.saturating_sub(self.used + out)
     }
 
+    /// Calls before the present bin, and in it.
+    pub(super) fn around_bin(&self, now: u64) -> (u32, u32) {
+        let present = self.bins.back().filter(|(bin, _)| *bin == bin_at(now)).map_or(0, |(_, used)| *used);
+        (self.used - present, present)
+    }
+
+    /// When the next bin begins.
+    pub(super) fn next_bin(&self, now: u64) -> u64 {
+        (bin_at(now) + 1) * bin_ms()
+    }
+
     pub(super) fn used(&self) -> u32 {
         self.used
     }

@@ -30,7 +30,9 @@ impl State {
                         lane.park = Park::Probe;
                         self.activate(&name);
                     }
-                    Park::Held(_) | Park::DaySpent(_) | Park::Tokens | Park::Starved => self.unpark(&name),
+                    Park::Held(_) | Park::DaySpent(_) | Park::Paced(_) | Park::Tokens | Park::Starved => {
+                        self.unpark(&name)
+                    }
                     Park::No | Park::Probe | Park::Probing => {}
                 }
             }

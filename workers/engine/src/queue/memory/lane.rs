@@ -37,6 +37,8 @@ pub(super) enum Park {
     Starved,
     /// The calls of its day are spent, or bulk's share of them, until then.
     DaySpent(u64),
+    /// Bulk's share of the present bin of the day is spent, and nothing else waits, until then.
+    Paced(u64),
     /// Until then, whatever happens.
     Held(u64),
     /// Its breaker is open until then.
@@ -79,6 +81,7 @@ impl Lane {
             Park::Broken(until) => (LaneState::Broken, until),
             Park::Probe | Park::Probing => (LaneState::Broken, now),
             Park::DaySpent(until) => (LaneState::DaySpent, until),
+            Park::Paced(until) => (LaneState::Paced, until),
             Park::No => (LaneState::Ready, now),
             Park::Tokens | Park::Starved => (LaneState::WaitsForTokens, now),
             Park::Held(until) => (LaneState::Held, until),
@@ -112,6 +115,6 @@ impl Entry {
     pub(super) fn claimed(&self, epoch: u64, now: u64) -> Job {
         let Self { key, priority, cost, crashes, attempt, pushed, payload } = self.clone();
         let waited = Duration::from_millis(now.saturating_sub(pushed));
-        Job { key, priority, cost, crashes, attempt, waited, payload, epoch }
+        Job { key, priority, cost, crashes, attempt, waited, payload, epoch, stored: Bytes::new() }
     }
 }

@@ -124,7 +124,7 @@ impl State {
         lane.paused = pause;
         if !pause {
             lane.failures = 0;
-            if matches!(lane.park, Park::Held(_) | Park::Broken(_) | Park::DaySpent(_)) {
+            if matches!(lane.park, Park::Held(_) | Park::Broken(_) | Park::DaySpent(_) | Park::Paced(_)) {
                 lane.park = Park::No;
             }
             self.activate(name);
@@ -225,7 +225,7 @@ impl State {
     pub(super) fn reconsider(&mut self, name: &str) {
         let Some(lane) = self.lanes.get(name) else { return };
         match lane.park {
-            Park::DaySpent(_) if lane.day.left(&self.limit, lane.bucket.out) > 0 => self.unpark(name),
+            Park::DaySpent(_) | Park::Paced(_) if lane.day.left(&self.limit, lane.bucket.out) > 0 => self.unpark(name),
             Park::Tokens | Park::Starved if lane.bucket.free(&self.limit) > 0 => self.unpark(name),
             Park::Starved => self.park_for_tokens(name),
             _ => {}

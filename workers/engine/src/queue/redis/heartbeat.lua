@@ -1,12 +1,14 @@
 -- Extends the leases of claimed batches.
 --
 -- ARGV[2..]: epochs. Returns per epoch 1 where the lease was still there, else 0: its jobs are another's by now.
-local answers = {}
-for i = 2, #ARGV do
-  answers[i - 1] = 0
-  if call('ZSCORE', TIMER, 'B' .. ARGV[i]) then
-    call('ZADD', TIMER, now + LEASE, 'B' .. ARGV[i])
-    answers[i - 1] = 1
+function functions.heartbeat(argv)
+  local answers = {}
+  for i = 2, #argv do
+    answers[i - 1] = 0
+    if call('ZSCORE', TIMER, 'B' .. argv[i]) then
+      call('ZADD', TIMER, now + LEASE, 'B' .. argv[i])
+      answers[i - 1] = 1
+    end
   end
+  return answers
 end
-return answers

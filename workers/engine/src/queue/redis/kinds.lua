@@ -2,11 +2,13 @@
 --
 -- ARGV[2]: the kind. ARGV[3]: p to pause it, r to resume it. Nothing is moved here (law 10): claims put aside what they come upon of a
 -- paused kind, and steps line it up again once it is resumed, whoever asked for that. Returns 1.
-local left = ''
-for mark, kind in string.gmatch(kinds or '', '(%a)([^/]+)/') do
-  if kind ~= ARGV[2] then left = left .. mark .. kind .. '/' end
+function functions.kinds(argv)
+  local left = ''
+  for mark, kind in string.gmatch(kinds or '', '(%a)([^/]+)/') do
+    if kind ~= argv[2] then left = left .. mark .. kind .. '/' end
+  end
+  call('HSET', H, 'kinds', left .. argv[3] .. argv[2] .. '/')
+  runnable = true
+  wake()
+  return 1
 end
-call('HSET', H, 'kinds', left .. ARGV[3] .. ARGV[2] .. '/')
-runnable = true
-wake()
-return 1

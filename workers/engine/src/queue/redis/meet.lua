@@ -4,10 +4,12 @@
 -- A replica that was promoted keeps the replication id of its old master as the second one. What that master wrote last may be missing here,
 -- and with it tokens that were taken: the state counts as lost (law 2), under a new incarnation, and nothing is claimed until every call
 -- that was under way counts no more. A restart keeps or forgets its id, and tells no second one.
-local info = call('INFO', 'replication')
-local id, before = string.match(info, 'master_replid:(%x+)'), string.match(info, 'master_replid2:(%x+)')
-local known = call('HGET', H, 'replication')
-local promoted = known and known ~= id and known == before
-if known ~= id then call('HSET', H, 'replication', id) end
-if promoted then call('HSET', H, 'born', text(now_us), 'rest', text(now + tonumber(ARGV[2]))) end
-return promoted and 1 or 0
+function functions.meet(argv)
+  local info = call('INFO', 'replication')
+  local id, before = string.match(info, 'master_replid:(%x+)'), string.match(info, 'master_replid2:(%x+)')
+  local known = call('HGET', H, 'replication')
+  local promoted = known and known ~= id and known == before
+  if known ~= id then call('HSET', H, 'replication', id) end
+  if promoted then call('HSET', H, 'born', text(now_us), 'rest', text(now + tonumber(argv[2]))) end
+  return promoted and 1 or 0
+end

@@ -25,6 +25,7 @@ pub(super) fn view(
             1 | 2 => LaneState::WaitsForTokens,
             3 => LaneState::Held,
             7 => LaneState::DaySpent,
+            8 => LaneState::Paced,
             _ => LaneState::Broken,
         };
         let (tokens_out, tokens_cooling) = (short(2)?, short(4)?);

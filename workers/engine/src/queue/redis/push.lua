@@ -27,6 +27,7 @@ local function push(m, delay, slot, stored)
     elseif class < planned_class or now + delay < planned then schedule(m, slot, stored, math.min(now + delay, planned)) end
   elseif delay <= 0 and class < tonumber(entry) then
     enqueue(m, class, slot, stored, false)
+    m.stale = true
   end
   return '1'
 end
@@ -37,39 +38,41 @@ local function is_served(raw, class)
   local state, flags = byte(raw, 1, 2)
   if state ~= NORMAL or flags % 8 >= 4 then return false end
   if class == 0 then return flags % 2 == 1 and flags % 16 >= 8 end
-  return flags % 4 >= 2 and (class == 1 and flags % 32 >= 16 or class == 2 and flags >= 32)
+  return flags % 4 >= 2 and (class == 1 and flags % 32 >= 16 or class == 2 and flags % 64 >= 32)
 end
 
-local names, slots = {}, {}
-local at = 2
-while at <= #ARGV do
-  names[#names + 1] = ARGV[at]
-  local next_lane = at + 2 + 3 * ARGV[at + 1]
-  for i = at + 3, next_lane - 1, 3 do slots[#slots + 1] = ARGV[i] end
-  at = next_lane
-end
-preload(names)
-read_entries(slots)
-
-local answers = {}
-local stamp = pack('>d', now)
-at = 2
-while at <= #ARGV do
-  local name, next_lane = ARGV[at], at + 2 + 3 * ARGV[at + 1]
-  for i = at + 2, next_lane - 1, 3 do
-    local delay, slot, stored = ARGV[i], ARGV[i + 1], stamp .. ARGV[i + 2]
-    local class = byte(stored, CLASS_AT)
-    if delay == '0' and not entries[slot] and not lanes[name] and is_served(raws[name], class) then
-      append(QUEUE[class] .. name, stored)
-      set_entry(slot, CLASS[class])
-      runnable = true
-      answers[#answers + 1] = '0'
-    else
-      answers[#answers + 1] = push(lane_of(name), tonumber(delay), slot, stored)
-    end
+function functions.push(argv)
+  local names, slots = {}, {}
+  local at = 2
+  while at <= #argv do
+    names[#names + 1] = argv[at]
+    local next_lane = at + 2 + 3 * argv[at + 1]
+    for i = at + 3, next_lane - 1, 3 do slots[#slots + 1] = argv[i] end
+    at = next_lane
   end
-  at = next_lane
+  preload(names)
+  read_entries(slots)
+
+  local answers = {}
+  local stamp = pack('>d', now)
+  at = 2
+  while at <= #argv do
+    local name, next_lane = argv[at], at + 2 + 3 * argv[at + 1]
+    for i = at + 2, next_lane - 1, 3 do
+      local delay, slot, stored = argv[i], argv[i + 1], stamp .. argv[i + 2]
+      local class = byte(stored, CLASS_AT)
+      if delay == '0' and not entries[slot] and not lanes[name] and is_served(raws[name], class) then
+        append(QUEUE[class] .. name, stored)
+        set_entry(slot, CLASS[class])
+        runnable = true
+        answers[#answers + 1] = '0'
+      else
+        answers[#answers + 1] = push(lane_of(name), tonumber(delay), slot, stored)
+      end
+    end
+    at = next_lane
+  end
+  save()
+  wake()
+  return {born, table.concat(answers)}
 end
-save()
-wake()
-return {born, table.concat(answers)}

@@ -1,11 +1,14 @@
--- What every script of a shard shares; `redis.rs` puts it before each of them.
+-- What all functions of the library share. `library.rs` puts the files together and loads them.
+--
+-- Functions and not scripts: a script builds its closures anew at each call, a library once. Of an empty step that was nine tenths.
+-- So what a call works with are variables out here, and `begin` gives each a new value.
 --
 -- KEYS[1] is the shard's prefix and ends in one hash tag, so all keys built from it live on one node of a cluster:
 --   <p>l          hash of the lanes' meta by lane, packed (see `META`)
 --   <p>k:<kind>   list of the jobs of a paused kind that claims came upon: length of the lane, lane, stored envelope
 --   <p>h          hash of what else is looked up
 --                   X<slot>        the one more run of a running job: stored envelope
---                   B<epoch>       the slots of a claimed batch, with two zero bytes between them
+--                   B<epoch>       a claimed batch as its step answered it (MessagePack): lane by lane its name, the count of its jobs, their envelopes
 --                   kinds          those that are paused, each as "p<kind>/", or "r<kind>/" while its jobs are lined up again
 --                   epoch, born, hold, rest, replication (see `meet.lua`)
 --   <p>i          hash of every job by its slot, "lane\0key": the class in which it waits, or "s<class><due ms>", or as `RUNNING` says
@@ -22,47 +25,82 @@
 --
 -- What a job costs here is the strings and tables that Lua makes for it, and each `call`. So state is read in bulk before it is
 -- used and written in bulk after, and what a job only passes through stays one string.
-local P = KEYS[1]
-local INDEX, LANES = P .. 'i', P .. 'l'
-local H, TIMER, WAKE = P .. 'h', P .. 'timer', P .. 'wake'
-local RING = {[0] = P .. 'ring:0', [1] = P .. 'ring:1'}
-local QUEUE = {[0] = P .. 'q0:', [1] = P .. 'q1:', [2] = P .. 'q2:'}
 local call, pack, unpack_, sub, byte, find = redis.call, struct.pack, struct.unpack, string.sub, string.byte, string.find
 
-local clock = call('TIME')
-local now_us = tonumber(clock[1]) * 1000000 + tonumber(clock[2])
-local now = math.floor(now_us / 1000)
-
--- ARGV[1]: limits, packed: burst, reserve, turn (16 bits each), interval, call time-out, lease, spent (32 bits each, ms).
--- `spent` is how long a lane of a shard without state must be taken for used up (law 2: lost state starts full-used). Then the
--- breaker's: failures in a row (8 bits), ms until the probe (32). Then the day's: calls, those that bulk leaves to others, ms of a bin (32 each).
-local BURST, RESERVE, TURN, INTERVAL, TIMEOUT, LEASE, SPENT, FAILURES, PROBE_AFTER, DAILY, DAILY_RESERVE, DAY_BIN =
-  unpack_('>HHHI4I4I4I4BI4I4I4I4', ARGV[1])
-local DAY_BINS = 97
-local BIN = math.max(1, math.floor(INTERVAL / 100))
-
 -- A lane is normal; parked until tokens come back, at a known time or not (starved); held until a time; broken until a time, then ready for
--- one job that probes it, then probing while that one runs. Or the calls of its day are spent.
-local NORMAL, TOKENS, STARVED, HELD, BROKEN, PROBE, PROBING, DAY_SPENT = 0, 1, 2, 3, 4, 5, 6, 7
--- Flags: in which rings it is (1, 2), paused by a person (4), jobs of a class wait (8, 16, 32).
+-- one job that probes it, then probing while that one runs. Or the calls of its day are spent, or what they leave to bulk for now.
+local NORMAL, TOKENS, STARVED, HELD, BROKEN, PROBE, PROBING, DAY_SPENT, PACED = 0, 1, 2, 3, 4, 5, 6, 7, 8
+-- Flags: in which rings it is (1, 2), paused by a person (4), jobs of a class wait (8, 16, 32), lists may hold what the index knows no more (64).
 local META = '>BBHHI4ddHdHBI4I4I4'
 
 -- The index entry of a running job: RUNS, or RUNS_AGAIN where there is one more run to come; epoch of its claim, count of the lane's
--- returned tokens then, and from STORED_AT on the stored envelope.
-local RUNNING, STORED_AT = '>BdI4', 14
+-- returned tokens then, its cost. The same for all that one claim takes of a lane at one cost: one string, however many they are.
+local RUNNING = '>BdI4B'
 local RUNS, RUNS_AGAIN, SCHEDULED = byte('r'), byte('x'), byte('s')
+
+-- Class, cost, crashes, attempt and key of a stored envelope, and each of them where it lies.
+local HEAD, HEAD_AT = '>BBBHBc0', 9
+local CLASS_AT, COST_AT, CRASHES_AT, ATTEMPT_AT, KEY_AT = 9, 10, 11, 12, 15
 
 -- Formatting is dear: numbers that are compared stay numbers, and classes have their texts here.
 local function text(number) return string.format('%.0f', number) end
 local CLASS = {[0] = '0', [1] = '1', [2] = '2'}
 
-local born, born_hold, last_epoch, rest, kinds = unpack(call('HMGET', H, 'born', 'hold', 'epoch', 'rest', 'kinds'))
-local resting = math.max(0, tonumber(rest or '0') - now)
-if not born then
-  born, born_hold = text(now_us), now + SPENT
-  call('HSET', H, 'born', born, 'hold', text(born_hold))
-else
-  born_hold = tonumber(born_hold)
+-- Keys.
+local P, INDEX, LANES, H, TIMER, WAKE, RING, QUEUE
+local function open_shard(prefix)
+  P = prefix
+  INDEX, LANES, H, TIMER, WAKE = P .. 'i', P .. 'l', P .. 'h', P .. 'timer', P .. 'wake'
+  RING = {[0] = P .. 'ring:0', [1] = P .. 'ring:1'}
+  QUEUE = {[0] = P .. 'q0:', [1] = P .. 'q1:', [2] = P .. 'q2:'}
+end
+
+-- The limits, packed: burst, reserve, turn (16 bits each), interval, call time-out, lease, spent (32 bits each, ms).
+-- `spent` is how long a lane of a shard without state must be taken for used up (law 2: lost state starts full-used). Then the
+-- breaker's: failures in a row (8 bits), ms until the probe (32). Then the day's: calls, those that bulk leaves to others, ms of a bin (32 each).
+local limits, BURST, RESERVE, TURN, INTERVAL, TIMEOUT, LEASE, SPENT, FAILURES, PROBE_AFTER, DAILY, DAILY_RESERVE, DAY_BIN, BIN
+local function read_limits(packed)
+  limits = packed
+  BURST, RESERVE, TURN, INTERVAL, TIMEOUT, LEASE, SPENT, FAILURES, PROBE_AFTER, DAILY, DAILY_RESERVE, DAY_BIN =
+    unpack_('>HHHI4I4I4I4BI4I4I4I4', packed)
+  BIN = math.max(1, math.floor(INTERVAL / 100))
+end
+-- Bins of the day that count, and those over which bulk spreads what it may not have at once.
+local DAY_BINS, PACE_BINS = 97, 24
+
+-- The server's time in microseconds and in ms, and the day's bin that it is in.
+local now_us, now, today
+
+-- What the shard knows of itself, and how long it rests still.
+local born, born_hold, last_epoch, kinds, resting
+
+-- What is to be appended to lists by their keys, and set in hashes, until `flush`.
+local appends, index_sets, lane_sets
+-- Lanes by name: as they were read, and opened; and the opened ones in a row.
+local raws, lanes, opened
+-- The index entries that this call has read or set; false where there is none.
+local entries
+-- Whether a ring was added to.
+local runnable
+
+-- Begins a call: KEYS and ARGV of it, the limits being the first of ARGV.
+local function begin(keys, argv)
+  if keys[1] ~= P then open_shard(keys[1]) end
+  if argv[1] ~= limits then read_limits(argv[1]) end
+  local clock = call('TIME')
+  now_us = tonumber(clock[1]) * 1000000 + tonumber(clock[2])
+  now = math.floor(now_us / 1000)
+  today = math.floor(now / DAY_BIN)
+  appends, index_sets, lane_sets, raws, lanes, opened, entries, runnable = {}, {}, {}, {}, {}, {}, {}, false
+  local rest
+  born, born_hold, last_epoch, rest, kinds = unpack(call('HMGET', H, 'born', 'hold', 'epoch', 'rest', 'kinds'))
+  resting = math.max(0, tonumber(rest or '0') - now)
+  if not born then
+    born, born_hold = text(now_us), now + SPENT
+    call('HSET', H, 'born', born, 'hold', text(born_hold))
+  else
+    born_hold = tonumber(born_hold)
+  end
 end
 
 -- `command key v1 v2 …` in chunks: a call takes some 8,000 arguments, and law 10 wants less.
@@ -73,18 +111,15 @@ local function variadic(command, key, values)
   end
 end
 
--- The values of fields of one hash, from the first wanted one on, at the positions of their fields; false where there is none.
-local function fetch(key, fields, first)
+-- The values of fields of one hash, at the positions of their fields; false where there is none.
+local function fetch(key, fields)
   local values = {}
-  for i = first or 1, #fields, CHUNK do
+  for i = 1, #fields, CHUNK do
     local part = call('HMGET', key, unpack(fields, i, math.min(i + CHUNK - 1, #fields)))
     for j = 1, #part do values[i + j - 1] = part[j] end
   end
   return values
 end
-
--- What is to be appended to lists by their keys, and set in hashes, until `flush`.
-local appends, index_sets, lane_sets = {}, {}, {}
 
 local function append(list, value)
   local values = appends[list]
@@ -98,9 +133,6 @@ local function flush()
   appends, index_sets, lane_sets = {}, {}, {}
 end
 
--- Lanes by name: as they were read, and opened.
-local raws, lanes, opened = {}, {}, {}
-
 -- Reads lanes in one command.
 local function preload(names)
   local metas = fetch(LANES, names)
@@ -109,16 +141,17 @@ local function preload(names)
   end
 end
 
+-- A lane as a table: what META holds, and by the number of each class whether jobs of it wait.
 local function open(name, raw)
   local m
   if raw then
     local state, flags, out, cooling, returned, hold, first, first_n, last, last_n, failures, day_bin, bin_used, day_used = unpack_(META, raw)
     -- One constructor with all fields: a table that grows is built anew at each power of two.
-    m = {name = name, state = state, rings = flags % 4, paused = flags % 8 >= 4, w0 = flags % 16 >= 8, w1 = flags % 32 >= 16, w2 = flags >= 32,
-      out = out, cooling = cooling, returned = returned, hold = hold, first = first, first_n = first_n, last = last, last_n = last_n,
+    m = {name = name, state = state, rings = flags % 4, paused = flags % 8 >= 4, [0] = flags % 16 >= 8, flags % 32 >= 16, flags % 64 >= 32,
+      stale = flags >= 64, out = out, cooling = cooling, returned = returned, hold = hold, first = first, first_n = first_n, last = last, last_n = last_n,
       failures = failures, day_bin = day_bin, bin_used = bin_used, day_used = day_used}
   else
-    m = {name = name, state = NORMAL, rings = 0, paused = false, w0 = false, w1 = false, w2 = false, out = 0, cooling = 0, returned = 0,
+    m = {name = name, state = NORMAL, rings = 0, paused = false, [0] = false, false, false, stale = false, out = 0, cooling = 0, returned = 0,
       hold = 0, first = 0, first_n = 0, last = 0, last_n = 0, failures = 0, day_bin = 0, bin_used = 0, day_used = 0}
     if born_hold > now then
       m.state, m.hold = HELD, born_hold
@@ -142,19 +175,16 @@ end
 local function save()
   for i = 1, #opened do
     local m = opened[i]
-    local flags = m.rings + (m.paused and 4 or 0) + (m.w0 and 8 or 0) + (m.w1 and 16 or 0) + (m.w2 and 32 or 0)
+    local flags = m.rings + (m.paused and 4 or 0) + (m[0] and 8 or 0) + (m[1] and 16 or 0) + (m[2] and 32 or 0) + (m.stale and 64 or 0)
     lane_sets[i * 2 - 1], lane_sets[i * 2] = m.name, pack(META, m.state, flags, m.out, m.cooling, m.returned % 4294967296, m.hold,
       m.first, m.first_n, m.last, m.last_n, m.failures, m.day_bin, m.bin_used, m.day_used)
   end
   flush()
 end
 
--- The index entries that this call has read or set; false where there is none.
-local entries = {}
-
-local function read_entries(slots, first)
-  local values = fetch(INDEX, slots, first)
-  for i = first or 1, #slots do entries[slots[i]] = values[i] end
+local function read_entries(slots)
+  local values = fetch(INDEX, slots)
+  for i = 1, #slots do entries[slots[i]] = values[i] end
 end
 
 local function entry_of(slot)
@@ -166,10 +196,15 @@ local function entry_of(slot)
   return entry
 end
 
-local function set_entry(slot, entry)
-  entries[slot] = entry
+-- Sets an entry that this call will not read again.
+local function put_entry(slot, entry)
   local n = #index_sets
   index_sets[n + 1], index_sets[n + 2] = slot, entry
+end
+
+local function set_entry(slot, entry)
+  entries[slot] = entry
+  put_entry(slot, entry)
 end
 
 local function lane_in(slot) return sub(slot, 1, find(slot, '\0', 1, true) - 1) end
@@ -205,18 +240,17 @@ end
 
 -- Closes the day's bin when its time is over, and forgets those that are 24 h old.
 local function turn_day(m)
-  local bin = math.floor(now / DAY_BIN)
-  if m.day_bin == bin then return end
+  if m.day_bin == today then return end
   local list = P .. 'y:' .. m.name
   if m.bin_used > 0 then
     call('RPUSH', list, pack('>I4I4', m.day_bin, m.bin_used))
     m.day_used = m.day_used + m.bin_used
   end
-  m.day_bin, m.bin_used = bin, 0
+  m.day_bin, m.bin_used = today, 0
   local oldest = call('LINDEX', list, 0)
   while oldest do
     local then_, used = unpack_('>I4I4', oldest)
-    if then_ + DAY_BINS > bin then return end
+    if then_ + DAY_BINS > today then return end
     m.day_used = m.day_used - used
     call('LPOP', list)
     oldest = call('LINDEX', list, 0)
@@ -224,6 +258,13 @@ local function turn_day(m)
 end
 
 local function day_left(m) return DAILY - m.day_used - m.bin_used - m.out end
+
+-- What bulk may have of the day for now, by `Limit::left_to_bulk`.
+local function day_left_to_bulk(m)
+  local all, spent = DAILY - DAILY_RESERVE, m.bin_used + m.out
+  local surplus = all - m.day_used
+  return math.max(surplus - math.floor(all / 2), math.floor(surplus / PACE_BINS)) - spent
+end
 
 -- Counts calls that were sent. The server, which counts every client, may know of more (law 3).
 local function spend_day(m, used, remaining)
@@ -236,8 +277,6 @@ end
 
 local function free(m) return BURST - m.out - m.cooling end
 
-local runnable = false
-
 local function ring(m, hot)
   local bit = hot and 1 or 2
   runnable = true
@@ -249,8 +288,8 @@ end
 -- Puts a lane that is not parked where a claim will find it.
 local function activate(m)
   if m.paused or (m.state ~= NORMAL and m.state ~= PROBE) then return end
-  if m.w0 then ring(m, true) end
-  if m.w1 or m.w2 then ring(m, false) end
+  if m[0] then ring(m, true) end
+  if m[1] or m[2] then ring(m, false) end
 end
 
 local function unpark(m)
@@ -277,9 +316,15 @@ local function park_for_day(m)
   call('ZADD', TIMER, m.hold, 'L' .. m.name)
 end
 
+-- Parks a lane that has nothing but bulk, and has given it what the day leaves to it for now.
+local function park_for_pace(m)
+  m.state, m.hold = PACED, (today + 1) * DAY_BIN
+  call('ZADD', TIMER, m.hold, 'L' .. m.name)
+end
+
 -- After tokens came back or a more urgent job came: lets the lane try again.
 local function reconsider(m)
-  if m.state == DAY_SPENT and day_left(m) > 0 then
+  if (m.state == DAY_SPENT or m.state == PACED) and day_left(m) > 0 then
     m.hold = 0
     unpark(m)
   elseif m.state == TOKENS or m.state == STARVED then
@@ -288,13 +333,11 @@ local function reconsider(m)
   end
 end
 
--- Class, cost, crashes, attempt and key of a stored envelope, and each of the first four where it lies.
-local HEAD, HEAD_AT = '>BBBHBc0', 9
-local CLASS_AT, COST_AT, CRASHES_AT, ATTEMPT_AT = 9, 10, 11, 12
+local function key_in(stored) return sub(stored, KEY_AT, KEY_AT + byte(stored, KEY_AT - 1) - 1) end
 
 -- Lets a lane run that has a new job of a class.
 local function arrived(m, class)
-  if class == 0 then m.w0 = true elseif class == 1 then m.w1 = true else m.w2 = true end
+  m[class] = true
   if class < 2 then reconsider(m) end
   activate(m)
 end
@@ -321,3 +364,6 @@ end
 local function wake()
   if runnable and call('EXISTS', WAKE) == 0 then call('LPUSH', WAKE, '1') end
 end
+
+-- The functions of the library by their names, as the files after this one define them.
+local functions = {}

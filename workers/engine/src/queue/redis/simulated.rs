@@ -1,14 +1,10 @@
-//! A shard whose scripts are told the time by a test, so that hours pass in a moment and every run can be had again.
+//! A shard whose functions are told the time by a test, so that hours pass in a moment and every run can be had again.
 
 use super::RedisShard;
 
 impl RedisShard {
     /// From now on the fields `s` and `us` of the key `clock` are the time, instead of the server's.
     pub(crate) fn simulate_clock(&mut self) {
-        for script in
-            [&mut self.push, &mut self.step, &mut self.meet, &mut self.heartbeat, &mut self.steer, &mut self.kinds]
-        {
-            script.replace("call('TIME')", "call('HMGET', 'clock', 's', 'us')");
-        }
+        self.library.replace("call('TIME')", "call('HMGET', 'clock', 's', 'us')");
     }
 }

@@ -2,17 +2,25 @@
 --
 -- ARGV[2]: the most jobs to claim. ARGV[3]: count of finished batches, then their epochs. Then the settlements, lane by lane: its name,
 -- their count, and for each its slot and, packed as `VERDICT` says, the verdict, epoch, calls sent, remaining by the server or 65535, delay in ms, ms since the last call
--- ended, remaining of the day by the server or 2^32 - 1.
+-- ended, remaining of the day by the server or 2^32 - 1; from STORED_AT on the stored envelope where it may run again.
 -- Verdicts: D done or dead, R run again after the delay, F the same and it failed, H back to the head of its lane; T the lane is held for
 -- the delay, B it is broken and probed after the delay, and the job goes back to its head.
 -- Returns: incarnation, now in ms, epoch of the claim, ms until something is due (-1: nothing known, 0: more is runnable), positions of settlements
 -- that came too late, then what was claimed, lane by lane: its name, the count of its jobs, their envelopes.
 -- Invariant: a job settles only with the epoch it was claimed with (law 5); tokens taken never exceed the burst within
 -- one interval of the last response (law 2).
-local VERDICT = '>BdHHI4I4I4'
+local VERDICT, STORED_AT = '>BdHHI4I4I4', 26
 local DONE, AGAIN, FAILED, THROTTLED, BROKEN_OFF = byte('DRFTB', 1, 5)
 local LIMIT_DUE, LIMIT_LANES, LIMIT_REPLACED = 100, 200, 100
-local late = {}
+
+-- Positions of settlements that came too late, and the slots that leave the index.
+local late, ended
+-- The epoch of this claim, what is returned of the claimed jobs, and their count.
+local epoch, reply, claimed
+-- Count of entries passed over, since a more urgent one of their key ran in their place or their kind is paused.
+local replaced
+-- The kinds that are paused; nil where there are none.
+local paused_kinds
 
 local function put_aside_for_other_clients(m, remaining, returned_at_claim)
   if remaining == 65535 then return end
@@ -58,16 +66,24 @@ local function judge(m, verdict, delay)
   end
 end
 
-local function is_running(entry)
-  local state = entry and byte(entry)
-  return state == RUNS or state == RUNS_AGAIN
+-- What the entry of a running job says: state, epoch, returned tokens, cost; nil where it does not run. Entries come in runs of equal ones.
+local last_entry, last_state, last_epoch_of, last_returned, last_cost
+local function running(entry)
+  if entry ~= last_entry then
+    last_entry, last_state = entry, entry and byte(entry)
+    if last_state == RUNS or last_state == RUNS_AGAIN then
+      last_state, last_epoch_of, last_returned, last_cost = unpack_(RUNNING, entry)
+    else
+      last_state, last_epoch_of, last_returned, last_cost = nil, nil, nil, nil
+    end
+  end
+  return last_state, last_epoch_of, last_returned, last_cost
 end
 
--- The envelope of a running job's entry; where there is one more run to come, this one serves it too, and the more urgent of the two
--- pushes decides the class.
-local function to_run_again(slot, entry)
-  local stored = sub(entry, STORED_AT)
-  if byte(entry) == RUNS_AGAIN then
+-- The envelope of a running job that is to run again; where there is one more run to come, this one serves it too, and the more urgent
+-- of the two pushes decides the class.
+local function to_run_again(slot, state, stored)
+  if state == RUNS_AGAIN then
     local class = byte(call('HGET', H, 'X' .. slot), CLASS_AT)
     call('HDEL', H, 'X' .. slot)
     if class < byte(stored, CLASS_AT) then return with(stored, CLASS_AT, class) end
@@ -75,31 +91,25 @@ local function to_run_again(slot, entry)
   return stored
 end
 
--- Slots that leave the index.
-local ended = {}
-
 local function settle(m, position, slot, packed)
-  local verdict, epoch, used, remaining, delay, since, daily_remaining = unpack_(VERDICT, packed)
+  local verdict, settled, used, remaining, delay, since, daily_remaining = unpack_(VERDICT, packed)
   -- Tokens come back one interval after the response, not after the settlement. A ms that began counts as a whole.
   local back = now + 1 - since + INTERVAL
   spend_day(m, used, daily_remaining)
-  local entry = entries[slot]
-  local state, claimed, returned
-  if is_running(entry) then state, claimed, returned = unpack_(RUNNING, entry) end
-  if claimed ~= epoch then
+  local state, owner, returned, cost = running(entries[slot])
+  if owner ~= settled then
     -- Too late: the job is another's. The calls it sent are counted all the same.
     cool(m, used, back)
     late[#late + 1] = position
     return
   end
-  local cost = byte(entry, STORED_AT + COST_AT - 1)
   m.out = m.out - cost
   cool(m, used, back)
   put_aside_for_other_clients(m, remaining, returned)
   judge(m, verdict, delay)
 
   if verdict ~= DONE then
-    local stored = to_run_again(slot, entry)
+    local stored = to_run_again(slot, state, sub(packed, STORED_AT))
     local class, _, _, attempt = unpack_(HEAD, stored, HEAD_AT)
     if verdict == FAILED then
       stored = sub(stored, 1, ATTEMPT_AT - 1) .. pack('>H', math.min(65535, attempt + 1)) .. sub(stored, ATTEMPT_AT + 2)
@@ -119,27 +129,27 @@ local function settle(m, position, slot, packed)
   if cost > used or m.state == STARVED then reconsider(m) end
 end
 
--- Settles what ARGV tells from `first` on.
-local function settle_all(first)
-  if first > #ARGV then return end
+-- Settles what `argv` tells from `first` on.
+local function settle_all(argv, first)
+  if first > #argv then return end
   local names, slots = {}, {}
   local at = first
-  while at <= #ARGV do
-    names[#names + 1] = ARGV[at]
-    local next_lane = at + 2 + 2 * ARGV[at + 1]
-    for i = at + 2, next_lane - 1, 2 do slots[#slots + 1] = ARGV[i] end
+  while at <= #argv do
+    names[#names + 1] = argv[at]
+    local next_lane = at + 2 + 2 * argv[at + 1]
+    for i = at + 2, next_lane - 1, 2 do slots[#slots + 1] = argv[i] end
     at = next_lane
   end
   preload(names)
   read_entries(slots)
   local position = 0
   at = first
-  while at <= #ARGV do
-    local m, next_lane = lane_of(ARGV[at]), at + 2 + 2 * ARGV[at + 1]
+  while at <= #argv do
+    local m, next_lane = lane_of(argv[at]), at + 2 + 2 * argv[at + 1]
     thaw(m)
     turn_day(m)
     for i = at + 2, next_lane - 1, 2 do
-      settle(m, position, ARGV[i], ARGV[i + 1])
+      settle(m, position, argv[i], argv[i + 1])
       position = position + 1
     end
     at = next_lane
@@ -148,29 +158,33 @@ local function settle_all(first)
   variadic('HDEL', INDEX, ended)
 end
 
--- Returns how many jobs the lease was for.
-local function fire_lease(epoch)
-  local batch = call('HGET', H, 'B' .. epoch)
-  call('HDEL', H, 'B' .. epoch)
+-- Lets a job of a dead worker wait again, where nothing has become of it since.
+local function run_after_crash(name, envelope, lost)
+  local slot = name .. '\0' .. key_in(envelope)
+  local state, owner = running(entry_of(slot))
+  if owner ~= lost then return end
+  local stored, m = to_run_again(slot, state, envelope), lane_of(name)
+  local class, cost, crashes = unpack_(HEAD, stored, HEAD_AT)
+  -- Nobody knows what it sent, or when the last call arrives: its tokens stay away for time-out and interval.
+  call('ZADD', TIMER, now + 1 + TIMEOUT + INTERVAL, 'T' .. cost .. ':' .. text(lost) .. ':' .. slot)
+  enqueue(m, class, slot, with(stored, CRASHES_AT, math.min(255, crashes + 1)), true)
+  if m.state == PROBING then
+    m.state = PROBE
+    activate(m)
+  end
+end
+
+-- Lets a dead worker's batch wait again. Returns how many jobs its lease was for.
+local function fire_lease(lost)
+  local batch = call('HGET', H, 'B' .. lost)
+  call('HDEL', H, 'B' .. lost)
   if not batch then return 0 end
-  local at, jobs = 1, 0
-  while at <= #batch do
-    local stop = find(batch, '\0\0', at, true) or #batch + 1
-    local slot = sub(batch, at, stop - 1)
-    at, jobs = stop + 2, jobs + 1
-    local entry = entry_of(slot)
-    if is_running(entry) and select(2, unpack_(RUNNING, entry)) == tonumber(epoch) then
-      local stored = to_run_again(slot, entry)
-      local class, cost, crashes = unpack_(HEAD, stored, HEAD_AT)
-      local m = lane_of(lane_in(slot))
-      -- Nobody knows what it sent, or when the last call arrives: its tokens stay away for time-out and interval.
-      call('ZADD', TIMER, now + 1 + TIMEOUT + INTERVAL, 'T' .. cost .. ':' .. epoch .. ':' .. slot)
-      enqueue(m, class, slot, with(stored, CRASHES_AT, math.min(255, crashes + 1)), true)
-      if m.state == PROBING then
-        m.state = PROBE
-        activate(m)
-      end
-    end
+  local told, at, jobs = cmsgpack.unpack(batch), 1, 0
+  while at <= #told do
+    local next_lane = at + 2 + told[at + 1]
+    for i = at + 2, next_lane - 1 do run_after_crash(told[at], told[i], tonumber(lost)) end
+    jobs = jobs + told[at + 1]
+    at = next_lane
   end
   return jobs
 end
@@ -191,7 +205,7 @@ local function fire_lane(name)
   elseif m.state == BROKEN then
     m.hold, m.state = 0, PROBE
     activate(m)
-  elseif m.state == HELD or m.state == TOKENS or m.state == STARVED or m.state == DAY_SPENT then
+  elseif m.state == HELD or m.state == TOKENS or m.state == STARVED or m.state == DAY_SPENT or m.state == PACED then
     m.hold = 0
     unpark(m)
   end
@@ -230,9 +244,6 @@ local function kind_in(slot)
   return sub(slot, at + 1, find(slot, '/', at, true) - 1)
 end
 
--- Paused kinds; nil where there are none.
-local paused_kinds
-
 -- Lines up again, at the tails of their lanes, as many jobs of a resumed kind as one step may. Whether there may be more.
 local function line_up(kind)
   local aside = call('LPOP', P .. 'k:' .. kind, LIMIT_DUE) or {}
@@ -241,7 +252,12 @@ local function line_up(kind)
     local stored = sub(aside[i], next_)
     local class, _, _, _, key = unpack_(HEAD, stored, HEAD_AT)
     local slot = name .. '\0' .. key
-    if entry_of(slot) == CLASS[class] then enqueue(lane_of(name), class, slot, stored, false) end
+    if entry_of(slot) == CLASS[class] then
+      local m = lane_of(name)
+      -- An equal one may be listed: this one put aside, replaced by it, and that one run and pushed again.
+      m.stale = true
+      enqueue(m, class, slot, stored, false)
+    end
   end
   return #aside == LIMIT_DUE
 end
@@ -262,158 +278,145 @@ local function look_at_kinds()
   return more
 end
 
--- The claimed jobs: their slots, and what is returned of them.
-local slots, reply = {}, {}
--- Entries passed over, since a more urgent one of their key ran in their place, or their kind is paused.
-local replaced = 0
--- Above every earlier epoch, also of an earlier life of this server: records are fenced by it.
-local epoch = math.max(now_us, tonumber(last_epoch or '0') + 1)
-
--- Heads of lists, by position: what `look_for` took off and `serve` takes or puts back.
-local head_class, head_cost, head_slot, head_stored = {}, {}, {}, {}
-
--- Takes off at most `most` heads of a lane's lists, the most urgent class first; interactive ones alone where it is `hot`.
-local function take_heads(m, most, hot)
-  local n = #head_slot
-  local last, name = n + most, m.name
-  for class = 0, hot and 0 or 2 do
-    local waits
-    if class == 0 then waits = m.w0 elseif class == 1 then waits = m.w1 else waits = m.w2 end
-    if waits and n < last then
-      local popped = call('LPOP', QUEUE[class] .. name, last - n) or {}
-      for i = 1, #popped do
-        local stored = popped[i]
-        local _, cost, _, _, key = unpack_(HEAD, stored, HEAD_AT)
-        n = n + 1
-        head_class[n], head_cost[n], head_slot[n], head_stored[n] = class, cost, name .. '\0' .. key, stored
-      end
-      if n < last then
-        if class == 0 then m.w0 = false elseif class == 1 then m.w1 = false else m.w2 = false end
-      end
-    end
-  end
+-- Puts envelopes from the one at `first` on back where they came from.
+local function put_back(m, class, listed, first)
+  for i = #listed, first, -1 do call('LPUSH', QUEUE[class] .. m.name, listed[i]) end
+  m[class] = true
 end
 
--- Puts heads back where they came from.
-local function put_back(m, first, last)
-  for i = last, first, -1 do
-    local class = head_class[i]
-    call('LPUSH', QUEUE[class] .. m.name, head_stored[i])
-    if class == 0 then m.w0 = true elseif class == 1 then m.w1 = true else m.w2 = true end
+-- What parks a lane that can't pay for a job of a class now; nil where it can.
+local function too_dear(m, class, cost)
+  if class < 2 then
+    if cost > day_left(m) then return park_for_day end
+    if cost > free(m) then return park_for_tokens end
+    return nil
   end
+  if cost > day_left(m) - DAILY_RESERVE then return park_for_day end
+  -- One job a bin is always let through, however small the share.
+  if cost > day_left_to_bulk(m) and m.bin_used + m.out > 0 then return park_for_pace end
+  if cost > free(m) - RESERVE then return park_for_tokens end
+  return nil
 end
 
--- Claims of a lane's heads what it can pay for, and parks it where the next one is too dear. Whether it claimed any.
-local function serve(m, first, last)
-  local count_at, before = #reply + 2, #slots
-  for i = first, last do
-    local class, cost, slot = head_class[i], head_cost[i], head_slot[i]
+-- Claims at most `most` of a lane's listed envelopes of a class, and parks the lane where the next one is too dear. How many it took off
+-- the list, and how many of these it claimed.
+local function serve_class(m, class, most)
+  local listed = call('LPOP', QUEUE[class] .. m.name, most) or {}
+  if #listed < most then m[class] = false end
+  local prefix, slots = m.name .. '\0', {}
+  for i = 1, #listed do slots[i] = prefix .. key_in(listed[i]) end
+  if m.stale then read_entries(slots) end
+  local taken, cost_before, entry = 0, nil, nil
+  for i = 1, #listed do
+    local slot, stored = slots[i], listed[i]
     -- Else it was replaced by a more urgent entry of the same key, or is its own second entry.
-    if entries[slot] ~= CLASS[class] then
+    if m.stale and entries[slot] ~= CLASS[class] then
       replaced = replaced + 1
     elseif paused_kinds and paused_kinds[kind_in(slot)] then
       -- Its entry in the index stays: a push of its key finds it waiting. Nothing is paid, and what is behind it goes on.
-      append(P .. 'k:' .. kind_in(slot), string.char(#m.name) .. m.name .. head_stored[i])
+      append(P .. 'k:' .. kind_in(slot), string.char(#m.name) .. m.name .. stored)
       replaced = replaced + 1
     else
-      local kept, kept_today = 0, 0
-      if class == 2 then kept, kept_today = RESERVE, DAILY_RESERVE end
-      local park
-      if cost > day_left(m) - kept_today then park = park_for_day
-      elseif cost > free(m) - kept then park = park_for_tokens end
+      local cost = byte(stored, COST_AT)
+      local park = too_dear(m, class, cost)
       if park then
-        put_back(m, i, last)
+        put_back(m, class, listed, i)
         park(m)
-        break
+        return i - 1, taken
       end
       m.out = m.out + cost
-      set_entry(slot, pack(RUNNING, RUNS, epoch, m.returned % 4294967296) .. head_stored[i])
-      slots[#slots + 1] = slot
-      reply[count_at + #slots - before] = head_stored[i]
+      if cost ~= cost_before then cost_before, entry = cost, pack(RUNNING, RUNS, epoch, m.returned % 4294967296, cost) end
+      if m.stale then entries[slot] = entry end
+      put_entry(slot, entry)
+      taken = taken + 1
+      reply[#reply + 1] = stored
     end
   end
-  local taken = #slots - before
-  if taken > 0 then reply[count_at - 1], reply[count_at] = m.name, text(taken) end
+  return #listed, taken
+end
+
+-- Claims at most `most` jobs of a lane, the most urgent class first; interactive ones alone where it is `hot`. Whether it claimed any.
+local function serve(m, most, hot)
+  local head, taken, left, state_before = #reply, 0, most, m.state
+  reply[head + 1], reply[head + 2] = m.name, ''
+  for class = 0, hot and 0 or 2 do
+    if m[class] and left > 0 and m.state == state_before then
+      local off, claimed_of_class = serve_class(m, class, left)
+      left, taken = left - off, taken + claimed_of_class
+    end
+  end
+  if not (m[0] or m[1] or m[2]) then m.stale = false end
+  if taken > 0 then reply[head + 2] = text(taken) else reply[head + 1], reply[head + 2] = nil, nil end
+  claimed = claimed + taken
   return taken > 0
 end
 
--- Takes lanes off a ring, and off their lists what they may run; reads the index of all of it at once. The lanes, and for each of
--- them the positions of its heads; nothing where no lane is left.
-local function look_for(most)
-  -- No more lanes than are needed if each gives a full turn: what is popped is visited.
-  local wanted = math.ceil(most / TURN)
-  local hot = true
-  local names = call('LPOP', RING[0], wanted)
-  if not names then
-    hot = false
-    names = call('LPOP', RING[1], wanted)
-  end
-  if not names then return nil end
-  preload(names)
-  -- Where fewer lanes are runnable than could be served, each has a longer turn.
-  local turn = math.max(TURN, math.ceil(most / #names))
-  local before, stops = #head_slot, {}
-  for i = 1, #names do
-    local m = lane_of(names[i])
-    m.rings = m.rings - (hot and 1 or 2)
-    if not m.paused and (m.state == NORMAL or m.state == PROBE) then
-      thaw(m)
-      turn_day(m)
-      take_heads(m, m.state == PROBE and 1 or math.min(turn, before + most - #head_slot), hot)
-    end
-    stops[i] = #head_slot
-  end
-  read_entries(head_slot, before + 1)
-  return names, before, stops
+-- Serves a lane that was taken off a ring.
+local function visit(m, turn, hot)
+  m.rings = m.rings - (hot and 1 or 2)
+  if m.paused or (m.state ~= NORMAL and m.state ~= PROBE) then return end
+  thaw(m)
+  turn_day(m)
+  local probing = m.state == PROBE
+  local any = serve(m, probing and 1 or turn, hot)
+  if probing and any then m.state = PROBING
+  elseif probing and m.state ~= PROBE then break_off(m, INTERVAL)
+  else activate(m) end
 end
 
 local function claim(most)
   local visited = 0
-  while #slots < most and visited < LIMIT_LANES and replaced < LIMIT_REPLACED do
-    local names, start, stops = look_for(most - #slots)
-    if not names then return end
-    visited = visited + #names
-    for i = 1, #names do
-      local m = lanes[names[i]]
-      local probing = m.state == PROBE
-      local any = serve(m, start + 1, stops[i])
-      start = stops[i]
-      if probing and any then m.state = PROBING
-      elseif probing and m.state ~= PROBE then break_off(m, INTERVAL)
-      else activate(m) end
+  while claimed < most and visited < LIMIT_LANES and replaced < LIMIT_REPLACED do
+    -- No more lanes than are needed if each gives a full turn: what is popped is visited.
+    local wanted, hot = math.ceil((most - claimed) / TURN), true
+    local names = call('LPOP', RING[0], wanted)
+    if not names then
+      hot = false
+      names = call('LPOP', RING[1], wanted)
     end
+    if not names then return end
+    preload(names)
+    -- Where fewer lanes are runnable than could be served, each has a longer turn.
+    local turn = math.max(TURN, math.ceil((most - claimed) / #names))
+    for i = 1, #names do visit(lane_of(names[i]), math.min(turn, most - claimed), hot) end
+    visited = visited + #names
     -- So that a lane which is visited again is found on its ring.
     flush()
   end
 end
 
-local first = 3 + tonumber(ARGV[3]) + 1
-for i = 4, first - 1 do
-  call('HDEL', H, 'B' .. ARGV[i])
-  call('ZREM', TIMER, 'B' .. ARGV[i])
-end
-settle_all(first)
-fire_due()
-local lining_up = kinds and look_at_kinds()
-flush()
-local most = tonumber(ARGV[2])
-if most > 0 and resting == 0 then
-  claim(most)
-  if #slots > 0 then
-    call('HSET', H, 'epoch', text(epoch), 'B' .. text(epoch), table.concat(slots, '\0\0'))
-    call('ZADD', TIMER, now + LEASE, 'B' .. text(epoch))
+function functions.step(argv)
+  late, ended, reply, claimed, replaced, paused_kinds = {}, {}, {}, 0, 0, nil
+  -- Above every earlier epoch, also of an earlier life of this server: records are fenced by it.
+  epoch = math.max(now_us, tonumber(last_epoch or '0') + 1)
+  local first = 3 + tonumber(argv[3]) + 1
+  for i = 4, first - 1 do
+    call('HDEL', H, 'B' .. argv[i])
+    call('ZREM', TIMER, 'B' .. argv[i])
   end
-end
-save()
+  settle_all(argv, first)
+  fire_due()
+  local lining_up = kinds and look_at_kinds()
+  flush()
+  local most = tonumber(argv[2])
+  if most > 0 and resting == 0 then
+    claim(most)
+    if claimed > 0 then
+      call('HSET', H, 'epoch', text(epoch), 'B' .. text(epoch), cmsgpack.pack(reply))
+      call('ZADD', TIMER, now + LEASE, 'B' .. text(epoch))
+    end
+  end
+  save()
 
-local wait = -1
-runnable = call('EXISTS', RING[0], RING[1]) > 0
-if resting > 0 then wait = resting
-elseif runnable or lining_up then
-  wait = 0
-  wake()
-else
-  local next_due = call('ZRANGE', TIMER, 0, 0, 'WITHSCORES')
-  if next_due[2] then wait = math.max(0, math.ceil(tonumber(next_due[2])) - now) end
+  local wait = -1
+  runnable = call('EXISTS', RING[0], RING[1]) > 0
+  if resting > 0 then wait = resting
+  elseif runnable or lining_up then
+    wait = 0
+    wake()
+  else
+    local next_due = call('ZRANGE', TIMER, 0, 0, 'WITHSCORES')
+    if next_due[2] then wait = math.max(0, math.ceil(tonumber(next_due[2])) - now) end
+  end
+  return {born, text(now), claimed > 0 and text(epoch) or '0', text(wait), table.concat(late, ','), unpack(reply)}
 end
-return {born, text(now), #slots > 0 and text(epoch) or '0', text(wait), table.concat(late, ','), unpack(reply)}

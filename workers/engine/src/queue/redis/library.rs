@@ -1,0 +1,100 @@
+//! The functions that the server runs: a library of Redis Functions, loaded where the server does not know it.
+//!
+//! Its name tells its content, so processes of different versions use one server side by side.
+
+use redis::aio::ConnectionManager;
+use redis::{Cmd, FromRedisValue, RedisError};
+
+use crate::queue::QueueError;
+
+/// What all functions share.
+const SHARED: &str = include_str!("shard.lua");
+const FUNCTIONS: [(&str, &str, WhenFull); 6] = [
+    ("push", include_str!("push.lua"), WhenFull::Refused),
+    ("step", include_str!("step.lua"), WhenFull::Runs),
+    ("heartbeat", include_str!("heartbeat.lua"), WhenFull::Runs),
+    ("meet", include_str!("meet.lua"), WhenFull::Runs),
+    ("steer", include_str!("steer.lua"), WhenFull::Runs),
+    ("kinds", include_str!("kinds.lua"), WhenFull::Runs),
+];
+
+/// What becomes of a function where the server's `maxmemory` is used up: it runs as a whole or not at all.
+enum WhenFull {
+    /// It would take more.
+    Refused,
+    /// It frees more than it takes.
+    Runs,
+}
+
+pub(super) struct Library {
+    name: String,
+    code: String,
+}
+
+impl Library {
+    pub(super) fn new() -> Self {
+        // While a library is loaded it may define functions and nothing else, so the shared part waits for the first call.
+        let files = FUNCTIONS.map(|(_, code, _)| format!("do\n{code}end\n")).concat();
+        Self::named(format!("local function build()\n{SHARED}\n{files}\nreturn begin, functions\nend\n"))
+    }
+
+    fn named(code: String) -> Self {
+        let name = format!("job_engine_{}", redis::Script::new(&code).get_hash());
+        Self { name, code }
+    }
+
+    #[cfg(test)]
+    pub(super) fn replace(&mut self, from: &str, to: &str) {
+        let code = self.code.replace(from, to);
+        assert_ne!(code, self.code, "the library has no {from}");
+        *self = Self::named(code);
+    }
+
+    /// A call of a function over the shard with this key prefix, to be given further arguments.
+    pub(super) fn call(&self, function: &str, prefix: &str, limits: &[u8]) -> Cmd {
+        let mut call = redis::cmd("FCALL");
+        call.arg(format!("{}_{function}", self.name)).arg(1).arg(prefix).arg(limits);
+        call
+    }
+
+    pub(super) async fn run<T: FromRedisValue>(
+        &self,
+        connection: &mut ConnectionManager,
+        call: &Cmd,
+    ) -> Result<T, QueueError> {
+        match call.query_async(connection).await {
+            Err(error) if says(&error, "Function not found") => {
+                self.load(connection).await?;
+                Ok(call.query_async(connection).await?)
+            }
+            reply => Ok(reply?),
+        }
+    }
+
+    async fn load(&self, connection: &mut ConnectionManager) -> Result<(), QueueError> {
+        let Self { name, code } = self;
+        let functions = FUNCTIONS.map(|(function, _, when_full)| {
+            let flags = match when_full {
+                WhenFull::Refused => "",
+                WhenFull::Runs => "'allow-oom'",
+            };
+            format!(
+                "redis.register_function{{function_name = '{name}_{function}', flags = {{{flags}}}, callback = function(keys, argv)
+                  if not begin then begin, functions = build() end
+                  begin(keys, argv)
+                  return functions.{function}(argv)
+                end}}\n"
+            )
+        });
+        let code = format!("#!lua name={name}\n{code}\nlocal begin, functions\n{}", functions.concat());
+        match redis::cmd("FUNCTION").arg("LOAD").arg(code).query_async::<()>(connection).await {
+            // Another process was faster.
+            Err(error) if says(&error, "already exists") => Ok(()),
+            loaded => Ok(loaded?),
+        }
+    }
+}
+
+fn says(error: &RedisError, text: &str) -> bool {
+    error.detail().is_some_and(|detail| detail.contains(text))
+}
