@@ -1,14 +1,16 @@
-//! The exchanges with the queue: claimers that step, one that listens for pushes, one that keeps leases alive.
+//! The exchanges with the queue: claimers that step, one of which listens for pushes when it is idle, and one that keeps leases alive.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use tokio::sync::{Mutex, Notify};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::desk::Desk;
-use crate::queue::{Queue, Wait};
+use crate::queue::{Queue, QueueError, Wait};
 
 /// Two steps under way keep both the server and the worker busy while replies travel.
 const STEPS_UNDER_WAY: usize = 2;
@@ -23,12 +25,16 @@ struct Claimer {
     queue: Queue,
     shard: usize,
     desk: Arc<Desk>,
-    /// A claimer wants to hear of pushes.
-    listen: Notify,
-    /// A push may have made work.
-    arrived: Notify,
-    /// Only one claimer waits for work; the other one queues up behind it.
-    idle: Mutex<()>,
+    /// More can be claimed than the step brought that was asked last.
+    more: Notify,
+    /// Held by the claimer that listens for pushes: the ear is its own for so long.
+    ear: Mutex<Ear>,
+}
+
+/// A wait for a push that is under way. It outlives whoever waits, since a blocking command can't be taken back.
+#[derive(Default)]
+struct Ear {
+    hears: Option<BoxFuture<'static, Result<(), QueueError>>>,
 }
 
 /// Starts the tasks that serve one desk.
@@ -37,16 +43,13 @@ pub(super) fn start(tasks: &mut JoinSet<()>, queue: &Queue, shard: usize, desk: 
         queue: queue.clone(),
         shard,
         desk: Arc::clone(desk),
-        listen: Notify::new(),
-        arrived: Notify::new(),
-        idle: Mutex::new(()),
+        more: Notify::new(),
+        ear: Mutex::default(),
     });
     for _ in 0..STEPS_UNDER_WAY {
         let claimer = Arc::clone(&claimer);
         tasks.spawn(async move { claimer.claim().await });
     }
-    let listener = Arc::clone(&claimer);
-    tasks.spawn(async move { listener.listen().await });
     tasks.spawn(async move { claimer.keep_leases().await });
 }
 
@@ -65,6 +68,9 @@ impl Claimer {
             match self.queue.step(self.shard, &step).await {
                 Ok(stepped) => {
                     let filled = step.claim > 0 && stepped.jobs.len() == step.claim;
+                    if stepped.wait == Wait::More {
+                        self.more.notify_one();
+                    }
                     quiet_until = match stepped.wait {
                         _ if filled => None,
                         Wait::More if step.claim > 0 => None,
@@ -94,29 +100,26 @@ impl Claimer {
             self.desk.changed.notified().await;
             return false;
         };
-        let heard = async {
-            let _only_one = self.idle.lock().await;
-            self.listen.notify_one();
-            self.arrived.notified().await;
-        };
         tokio::select! {
-            () = heard => true,
+            () = self.heard() => true,
+            () = self.more.notified() => true,
             // Outside the lock: the other claimer may know of nothing that is due so soon.
             () = sleep_until(until) => true,
             () = self.desk.changed.notified() => false,
         }
     }
 
-    async fn listen(&self) {
-        loop {
-            self.listen.notified().await;
-            match self.queue.work_arrived(self.shard, LISTEN).await {
-                Ok(()) => self.arrived.notify_one(),
-                Err(error) => {
-                    tracing::debug!(%error, "listening for work failed; trying again");
-                    sleep(PAUSE).await;
-                }
-            }
+    /// Waits until a push may have made work. Only one claimer hears; the other one queues up behind it.
+    async fn heard(&self) {
+        let mut ear = self.ear.lock().await;
+        let queue = self.queue.clone();
+        let shard = self.shard;
+        let hears = ear.hears.get_or_insert_with(|| async move { queue.work_arrived(shard, LISTEN).await }.boxed());
+        let heard = hears.await;
+        ear.hears = None;
+        if let Err(error) = heard {
+            tracing::debug!(%error, "listening for work failed; trying again");
+            sleep(PAUSE).await;
         }
     }
 
