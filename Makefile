@@ -35,7 +35,7 @@ BENCH := tests/bench
 BENCH_BUILD := $(CARGO) build --release --manifest-path $(BENCH)/rust/Cargo.toml --target-dir $(BENCH)/rust/target
 
 bench: cargo servers ## Measures the engine beside other job queues; QUICK=1 takes a look in two minutes
-	$(BENCH_BUILD) --bin engine
+	$(BENCH_BUILD) --bin engine --bin server
 	$(BENCH)/bench.py
 
 bench-webhooks: cargo servers ## Measures how fast the gateway takes signed webhooks, over SQLite and PostgreSQL
@@ -44,6 +44,7 @@ bench-webhooks: cargo servers ## Measures how fast the gateway takes signed webh
 # What can't be installed is named in the table as missing, so no failure ends this.
 bench-peers: cargo ## Installs the job queues that `make bench` measures the engine beside
 	-$(BENCH_BUILD) --features peers
+	-command -v sidekiq >/dev/null || apt-get install --quiet --yes --no-install-recommends ruby-sidekiq
 	-npm ci --prefix $(BENCH) --no-audit --no-fund
 	-python3 -m venv $(BENCH)/.venv && $(BENCH)/.venv/bin/pip install --quiet --requirement $(BENCH)/requirements.txt
 

@@ -2,6 +2,8 @@
 
 import json
 import re
+import shutil
+import subprocess
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +23,13 @@ class Contestant:
     version: str = ""
     most: int = 1_000_000  # Waiting jobs that it can bear.
     ours: bool = False
+    calls: bool = False  # Its jobs can send a call.
 
     def missing(self):
         """Why it can't be measured; None where it can."""
         absent = [word for word in self.command if word.startswith("/") and not Path(word).exists()]
+        if self.command[0] == "ruby" and not shutil.which("sidekiq"):
+            absent.append("sidekiq")
         if self.command[0] == "node" and not (HERE / "node_modules/bullmq").exists():
             absent.append("node_modules/bullmq")
         return f"not installed ({Path(absent[0]).name} is absent): `make bench-peers`" if absent else None
@@ -46,7 +51,7 @@ def pypi(name):
 def ours(lanes, aof=False):
     name = f"this engine, {lanes:,} lane{'s' if lanes > 1 else ''}{', AOF' if aof else ''}"
     note = "limiter, leases, fairness, coalescing; batches of 64, a lane's turn of 4, 256 at once"
-    return Contestant(name, (str(BINARIES / "engine"),), note, lanes, aof, crate("job-engine"), ours=True)
+    return Contestant(name, (str(BINARIES / "engine"),), note, lanes, aof, crate("job-engine"), ours=True, calls=not aof)
 
 
 def python(module):
@@ -58,16 +63,34 @@ def rust(name, *words):
 
 
 def apalis(name, mode, note):
-    return Contestant(name, rust("apalis", mode), note, version=crate("apalis-redis"), most=7_000)
+    return Contestant(name, rust("apalis", mode), note, version=crate("apalis-redis"), most=7_000, calls=True)
+
+
+def gem(name):
+    """Debian's package of it: the registry of gems is one more that a machine may not reach."""
+    if not shutil.which("dpkg-query"):
+        return ""
+    query = ["dpkg-query", "--show", "--showformat", "${Version}", f"ruby-{name}"]
+    return subprocess.run(query, capture_output=True, text=True).stdout.split("+")[0]
 
 
 PEERS = [
     apalis("apalis-redis", "safe", "batches of 100, polled each ms; 7,000 jobs, since it jams for good above 8,000"),
     apalis("apalis-redis, bare", "bare", "the same with locks, results and events off: no guarantees"),
     Contestant(
-        "rusty-sidekiq", rust("sidekiq"), "64 workers; loses what a dead process held", version=crate("rusty-sidekiq")
+        "rusty-sidekiq",
+        rust("sidekiq"),
+        "64 workers; loses what a dead process held",
+        version=crate("rusty-sidekiq"),
+        calls=True,
     ),
-    Contestant("BullMQ", ("node", str(HERE / "peers/bullmq.js")), "128 at once", version=npm("bullmq")),
+    Contestant("BullMQ", ("node", str(HERE / "peers/bullmq.js")), "128 at once", version=npm("bullmq"), calls=True),
+    Contestant(
+        "Sidekiq",
+        ("ruby", str(HERE / "peers/sidekiq.rb")),
+        "10 threads; loses what a dead process held",
+        version=gem("sidekiq"),
+    ),
     Contestant("Celery", python("celery"), "solo pool, acknowledged late", version=pypi("celery")),
     Contestant("Dramatiq", python("dramatiq"), "8 threads, prefetch of 512", version=pypi("dramatiq")),
     Contestant("taskiq", python("taskiq"), "stream broker, 200 at once, uvloop", version=pypi("taskiq")),

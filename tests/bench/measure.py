@@ -6,9 +6,10 @@ import signal
 import subprocess
 import threading
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
+from contestants import BINARIES
 from server import Server
 
 WARM_UP = 500
@@ -29,11 +30,11 @@ class Size:
 class Workers:
     """Worker processes of one contestant, each the leader of its own process group."""
 
-    def __init__(self, command, url, processes):
+    def __init__(self, command, url, processes, call=None):
         self.words = queue.Queue()
         self.done = [0] * processes
         self.late = []
-        self.processes = [start([*command, url, "work"]) for _ in range(processes)]
+        self.processes = [start([*command, url, "work"], call) for _ in range(processes)]
         for number, process in enumerate(self.processes):
             threading.Thread(target=self._listen, args=(number, process), daemon=True).start()
 
@@ -79,8 +80,10 @@ class Workers:
         return sum(seconds for group, seconds in cpu_times() if group in groups)
 
 
-def start(command):
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+def start(command, call=None):
+    """A process of a contestant; where `call` is a URL its jobs send one call there."""
+    env = os.environ | ({"BENCH_CALL": call} if call else {})
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True, env=env)
 
 
 def cpu_times():
@@ -176,6 +179,17 @@ class Run:
         return self.workers.cpu() + float(server["used_cpu_user"]) + float(server["used_cpu_sys"])
 
 
+@contextmanager
+def call_server():
+    """What jobs call; its URL."""
+    process = start([str(BINARIES / "server")])
+    try:
+        yield process.stdout.readline().strip()
+    finally:
+        process.kill()
+        process.wait()
+
+
 def measure(contestant, size):
     """All figures of one repetition."""
     figures, picks = {}, []
@@ -189,6 +203,16 @@ def measure(contestant, size):
             else:
                 run.fill()
                 figures["drain_two"] = run.drain()["drain"]
+    if contestant.calls:
+        with (
+            call_server() as call,
+            Server(contestant.aof) as server,
+            Workers(contestant.command, server.url, 1, call) as workers,
+        ):
+            run = Run(contestant, server, workers, size)
+            run.warm_up()
+            run.fill()
+            figures["drain_calls"] = run.drain()["drain"]
     return figures, picks
 
 

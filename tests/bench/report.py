@@ -8,6 +8,7 @@ COLUMNS = [
     ("enqueue_batched", "batched /s", "{:,.0f}", True),
     ("drain", "drain /s", "{:,.0f}", True),
     ("drain_two", "two processes /s", "{:,.0f}", True),
+    ("drain_calls", "with a call /s", "{:,.0f}", True),
     ("pick_p50", "pick-up p50 ms", "{:.2f}", False),
     ("pick_p99", "p99 ms", "{:.2f}", False),
     ("cpu", "CPU s / 1,000", "{:.3f}", False),
@@ -17,7 +18,7 @@ COLUMNS = [
 ]
 # Bytes of a finished job may be 0, which has no ratio.
 COMPARED = [column for column in COLUMNS if column[0] != "finished_bytes"]
-PLOTTED = ("drain", "drain_two", "enqueue_batched", "pick_p50", "cpu", "waiting_bytes")
+PLOTTED = ("drain", "drain_two", "drain_calls", "enqueue_batched", "pick_p50", "cpu", "waiting_bytes")
 
 
 def markdown(result, plot):

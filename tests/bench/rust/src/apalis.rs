@@ -44,6 +44,6 @@ fn each_millisecond() -> impl Stream<Item = ()> + Unpin + Send {
 }
 
 async fn run(work: Work) -> std::result::Result<(), BoxDynError> {
-    work.run();
+    work.run().await;
     Ok(())
 }

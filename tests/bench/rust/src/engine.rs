@@ -1,12 +1,15 @@
 //! This repository's engine with everything on: each job takes a token and spends its permit, under a lease, lane by lane.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use bench::{Result, Role, Work};
+use bench::{How, Result, Role, Work};
 use job_engine::{
     Claiming, FirstMeeting, Handler, Job, Key, Limit, NewJob, Permits, Pool, PoolConfig, Priority, Queue, Verdict,
 };
+
+/// Time enough to push a hundred thousand jobs.
+const LATER: Duration = Duration::from_secs(8);
 
 struct Nothing;
 
@@ -14,7 +17,7 @@ impl Handler for Nothing {
     async fn run(&self, job: Job, permits: Permits) -> Verdict {
         let sent = <[u8; 8]>::try_from(&job.payload[..]).map_or(0, u64::from_be_bytes);
         let call = permits.take();
-        Work { lane: job.key.lane, record: job.key.record, sent }.run();
+        Work { lane: job.key.lane, record: job.key.record, sent }.run().await;
         drop(call);
         Verdict::Done
     }
@@ -49,8 +52,10 @@ async fn main() -> Result {
             std::future::pending().await
         }
         Role::Push(plan) => {
+            // All of them in one second, which begins when the last one has been pushed for sure.
+            let due = Instant::now() + LATER;
             bench::push(&plan, async |works| {
-                let jobs: Vec<_> = works.into_iter().map(job).collect();
+                let jobs: Vec<_> = works.into_iter().map(|work| job(work, plan.how, due)).collect();
                 queue.push(&jobs).await?;
                 Ok(())
             })
@@ -59,9 +64,17 @@ async fn main() -> Result {
     }
 }
 
-fn job(work: Work) -> NewJob {
+fn job(work: Work, how: How, due: Instant) -> NewJob {
     let key = Key { lane: work.lane, kind: "nothing".to_owned(), record: work.record };
-    let mut job = NewJob::new(key, Priority::Realtime, 1);
+    let priority = match how {
+        How::Single | How::Batch | How::Idle | How::Later => Priority::Realtime,
+        How::Bulk => Priority::Bulk,
+        How::Click => Priority::Interactive,
+    };
+    let mut job = NewJob::new(key, priority, 1);
+    if how == How::Later {
+        job.delay = due.saturating_duration_since(Instant::now());
+    }
     if work.sent > 0 {
         job.payload = work.sent.to_be_bytes().to_vec().into();
     }

@@ -1,5 +1,6 @@
 //! What the contestants in Rust have in common: the two roles of a contestant and its words to the driver, as `../README.md` tells.
 
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -12,6 +13,11 @@ const BATCH: usize = 1000;
 const TICK: Duration = Duration::from_millis(5);
 
 static DONE: AtomicU64 = AtomicU64::new(0);
+/// Where each job sends one call to, and the client for it; none where jobs do nothing.
+static CALL: LazyLock<Option<(reqwest::Client, String)>> = LazyLock::new(|| {
+    let client = reqwest::Client::builder().no_proxy().build().ok()?;
+    Some((client, std::env::var("BENCH_CALL").ok()?))
+});
 
 /// A job that does nothing, with what a real one would carry.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -24,7 +30,12 @@ pub struct Work {
 
 impl Work {
     /// What running it amounts to.
-    pub fn run(&self) {
+    pub async fn run(&self) {
+        if let Some((client, url)) = &*CALL {
+            let answer = client.get(url).send().await.and_then(|reply| reply.error_for_status());
+            // It is this machine's own, and gives one answer to everybody.
+            answer.expect("the server for calls is there");
+        }
         if self.sent > 0 {
             println!("late {}", now().saturating_sub(self.sent));
         }
@@ -40,18 +51,28 @@ pub enum Role {
 
 /// What is to be pushed, and how.
 pub struct Plan {
-    how: How,
+    pub how: How,
     first: usize,
     jobs: usize,
     lanes: usize,
     seconds: f64,
 }
 
-#[derive(PartialEq)]
-enum How {
+/// The last three are for `scale.py`, which measures this engine alone.
+#[derive(Clone, Copy, PartialEq)]
+pub enum How {
+    /// One by one.
     Single,
+    /// 1,000 at a time.
     Batch,
+    /// One at a time for an idle worker, with the time of its push.
     Idle,
+    /// 1,000 at a time, for one and the same later second.
+    Later,
+    /// 1,000 at a time, with the least priority.
+    Bulk,
+    /// As for an idle worker, with the highest priority.
+    Click,
 }
 
 /// Reads the server's URL and the role from the command line, after `skip` words that are the contestant's own.
@@ -67,7 +88,11 @@ pub fn arguments(skip: usize) -> Result<(String, Role)> {
             let how = match how {
                 "single" => How::Single,
                 "batch" => How::Batch,
-                _ => How::Idle,
+                "idle" => How::Idle,
+                "later" => How::Later,
+                "bulk" => How::Bulk,
+                "click" => How::Click,
+                _ => return Err(format!("nothing is pushed {how}").into()),
             };
             let (first, jobs, lanes) = (first.parse()?, jobs.parse()?, lanes.parse()?);
             Ok((url.to_owned(), Role::Push(Plan { how, first, jobs, lanes, seconds: seconds.parse()? })))
@@ -78,12 +103,13 @@ pub fn arguments(skip: usize) -> Result<(String, Role)> {
 
 /// Pushes until the plan's jobs or seconds are used up, and says how many that were.
 pub async fn push(plan: &Plan, mut send: impl AsyncFnMut(Vec<Work>) -> Result) -> Result {
-    let size = if plan.how == How::Batch { BATCH } else { 1 };
+    let waits = matches!(plan.how, How::Idle | How::Click);
+    let size = if waits || plan.how == How::Single { 1 } else { BATCH };
     let (began, end) = (Instant::now(), plan.first + plan.jobs);
     let mut next = plan.first;
     while next < end && began.elapsed().as_secs_f64() < plan.seconds {
         let mut sent = 0;
-        if plan.how == How::Idle {
+        if waits {
             tokio::time::sleep(Duration::from_millis(10)).await;
             sent = now();
         }

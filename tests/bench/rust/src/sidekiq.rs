@@ -14,7 +14,7 @@ struct Nothing;
 #[async_trait]
 impl Worker<Work> for Nothing {
     async fn perform(&self, work: Work) -> sidekiq::Result<()> {
-        work.run();
+        work.run().await;
         Ok(())
     }
 }
