@@ -33,9 +33,30 @@ class Server:
         self.process.wait()
         self.folder.cleanup()
 
-    def info(self):
+    def command(self, *words):
+        """The answer to an inline command: text, number, or a list of them."""
+        self.link.sendall(" ".join(words).encode() + b"\r\n")
+        return self._answer()
+
+    def _answer(self):
+        kind, line = (head := self.lines.readline())[:1], head[1:-2].decode()
+        match kind:
+            case b"*":
+                return [self._answer() for _ in range(int(line))]
+            case b"$":
+                return self.lines.read(int(line) + 2)[:-2].decode(errors="replace")
+            case b":":
+                return int(line)
+            case b"-":
+                raise RuntimeError(line)
+            case _:
+                return line
+
+    def slow(self, name):
+        """The microseconds of each call of a command that was slow enough for the log of slow ones."""
+        return [entry[2] for entry in self.command("SLOWLOG GET -1") if entry[3][0].lower() == name]
+
+    def info(self, section="default"):
         """The answer to INFO as a dictionary of strings."""
-        self.link.sendall(b"INFO\r\n")
-        length = int(self.lines.readline()[1:])
-        text = self.lines.read(length + 2).decode()
+        text = self.command(f"INFO {section}")
         return dict(line.split(":", 1) for line in text.splitlines() if ":" in line)

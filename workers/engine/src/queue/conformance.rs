@@ -24,6 +24,7 @@ macro_rules! promises {
 
 mod arrivals;
 mod breaker;
+mod cluster;
 mod coalescing;
 mod day;
 mod fairness;

@@ -14,6 +14,21 @@ pub(super) struct RedisServer {
 
 impl RedisServer {
     pub(super) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// A cluster of one node, which refuses a function whose keys are of more than one slot.
+    pub(super) fn start_cluster() -> Self {
+        let server = Self::start_with(&["--cluster-enabled", "yes"]);
+        assert_eq!(server.command("CLUSTER ADDSLOTSRANGE 0 16383"), "+OK");
+        // It takes writes once it has been master for two seconds.
+        while server.command("SET ready 1") != "+OK" {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        server
+    }
+
+    fn start_with(options: &[&str]) -> Self {
         loop {
             let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
             // A replica keeps what its master sent in a file, and a server reads the file that it finds: each has a folder of its own.
@@ -23,6 +38,7 @@ impl RedisServer {
                 .args(["--port", &port.to_string(), "--save", "", "--appendonly", "no"])
                 .arg("--dir")
                 .arg(&folder)
+                .args(options)
                 .stdout(Stdio::null())
                 .spawn()
                 .expect("redis-server is not on PATH: `make test` installs it");
