@@ -81,7 +81,7 @@ const APPOINTMENT: &[Field] = &[
     ("startTime", &["startTime"], Form::Local),
     ("endTime", &["endTime"], Form::Local),
     ("address", &["address"], Form::Text),
-    ("notes", &["notes"], Form::Text),
+    ("notes", &["description", "notes"], Form::Text),
 ];
 
 /// What differs for one contact, its own fields and everything that hangs on it. `view` is none where the records lack it.
@@ -146,7 +146,11 @@ fn same(form: Form, theirs: &Value, ours: &Value, zone: &TimeZone) -> bool {
         Form::Flag => theirs.as_bool().unwrap_or(false) == ours.as_bool().unwrap_or(false),
         Form::Json => (is_blank(theirs) && is_blank(ours)) || theirs == ours,
         Form::Instant => instant(theirs) == instant(ours),
-        Form::Local => instant(theirs).or_else(|| local(theirs, zone)) == instant(ours),
+        Form::Local => match local(theirs) {
+            // The wall shows an hour twice when its clock is put back; either will do.
+            Some(wall) => instant(ours).map(|at| zone.to_datetime(at)) == Some(wall),
+            None => instant(theirs) == instant(ours),
+        },
     }
 }
 
@@ -166,9 +170,10 @@ fn instant(value: &Value) -> Option<Timestamp> {
     }
 }
 
-fn local(value: &Value, zone: &TimeZone) -> Option<Timestamp> {
-    let wall: DateTime = value.as_str()?.parse().ok()?;
-    zone.to_ambiguous_timestamp(wall).compatible().ok()
+fn local(value: &Value) -> Option<DateTime> {
+    let text = value.as_str()?;
+    // A time with an offset would be read as well, without it.
+    if text.parse::<Timestamp>().is_ok() { None } else { text.parse().ok() }
 }
 
 /// The name that a reader expects: GHL's own, else first and last name.

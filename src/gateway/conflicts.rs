@@ -57,6 +57,7 @@ fn trigger(conflict: &KeptConflict) -> Trigger {
     let kind = match conflict.record.as_str() {
         "task" => JobKind::PushTask,
         "note" => JobKind::PushNote,
+        "appointment" => JobKind::PushAppointment,
         _ => JobKind::PushContact,
     };
     let event = NewEvent {

@@ -3,7 +3,8 @@
 use job_engine::Priority;
 use serde_json::{Map, Value};
 use sync_workers::records::{
-    Act, Change, ContactChange, ContactPatch, JobKind, NewEvent, NoteChange, NotePatch, TaskChange, TaskPatch, Trigger,
+    Act, AppointmentChange, AppointmentPatch, Change, ContactChange, ContactPatch, JobKind, NewEvent, NoteChange,
+    NotePatch, TaskChange, TaskPatch, Trigger,
 };
 use uuid::Uuid;
 
@@ -14,7 +15,7 @@ use super::fields::{FieldError, Fields, kind_of};
 pub const SOURCE: &str = "api";
 
 /// The event types that this version handles.
-const KNOWN: [&str; 12] = [
+const KNOWN: [&str; 15] = [
     "contact.selected",
     "contact.created",
     "contact.updated",
@@ -27,7 +28,13 @@ const KNOWN: [&str; 12] = [
     "note.created",
     "note.updated",
     "note.deleted",
+    "appointment.created",
+    "appointment.updated",
+    "appointment.deleted",
 ];
+
+/// What GHL lets a client write of its statuses.
+const STATUSES: [&str; 6] = ["new", "confirmed", "cancelled", "showed", "noshow", "invalid"];
 
 /// Translates one event, or names every field that is wrong.
 ///
@@ -92,6 +99,10 @@ fn work(
         "note.created" | "note.updated" | "note.deleted" => {
             let change = note(event_type, contact_id, fields, data);
             Some((JobKind::PushNote, Priority::Realtime, Change::Note(change)))
+        }
+        "appointment.created" | "appointment.updated" | "appointment.deleted" => {
+            let change = appointment(event_type, contact_id, fields, data);
+            Some((JobKind::PushAppointment, Priority::Realtime, Change::Appointment(change)))
         }
         "" => None,
         _ => {
@@ -168,6 +179,55 @@ fn note(event_type: &str, contact_id: Option<&str>, fields: &mut Fields<'_>, dat
     let note_text = if create { Some(data.required_text("noteText")) } else { data.text("noteText") };
     let patch = NotePatch { note_text, user_id: cleared(data, "userId") };
     NoteChange { act, clienty_id, ghl_id, contact_id: contact_id.map(str::to_owned), patch }
+}
+
+fn appointment(
+    event_type: &str,
+    contact_id: Option<&str>,
+    fields: &mut Fields<'_>,
+    data: &mut Fields<'_>,
+) -> AppointmentChange {
+    let act = act(event_type);
+    let create = act == Act::Create;
+    let clienty_id = data.text("clientyAppointmentId");
+    let ghl_id = data.text("appointmentId");
+    if create {
+        required(contact_id, fields);
+        if clienty_id.is_none() {
+            let why = "is missing; without it a repeated event would create the appointment twice";
+            data.refuse("clientyAppointmentId", why);
+        }
+    } else if clienty_id.is_none() && ghl_id.is_none() {
+        data.refuse("appointmentId", "is missing; send appointmentId or clientyAppointmentId");
+    }
+    let (calendar_id, start_time) = if create {
+        (Some(data.required_text("calendarId")), Some(data.required_time("startTime")))
+    } else {
+        (data.text("calendarId"), data.time("startTime"))
+    };
+    let end_time = data.time("endTime");
+    if start_time.zip(end_time).is_some_and(|(start, end)| end <= start) && !data.has_mistake("startTime") {
+        data.refuse("endTime", "must be after startTime");
+    }
+    // Its name with tasks, and its name in the record.
+    let users = ["assignedTo", "assignedUserId"].map(|name| cleared(data, name));
+    let patch = AppointmentPatch {
+        calendar_id,
+        title: cleared(data, "title"),
+        status: status(data),
+        start_time,
+        end_time,
+        address: cleared(data, "address"),
+        notes: cleared(data, "notes"),
+        assigned_user_id: users.into_iter().flatten().next(),
+    };
+    AppointmentChange { act, clienty_id, ghl_id, contact_id: contact_id.map(str::to_owned), patch }
+}
+
+fn status(data: &mut Fields<'_>) -> Option<String> {
+    let expected = format!("one of {}", STATUSES.join(", "));
+    let known = |text: &&str| STATUSES.contains(text);
+    data.read("status", &expected, |value| value.as_str().filter(known)).map(str::to_owned)
 }
 
 fn act(event_type: &str) -> Act {
@@ -260,6 +320,28 @@ mod tests {
         let named = json!({"clientyContactId": "k1", "email": "a@x.de"});
         assert_eq!(created(json!("e1"), named), (Act::Create, "k1".to_owned()));
         assert_eq!(created(json!("e1"), json!({"email": "a@x.de"})).1, "e1", "else the event's");
+    }
+
+    #[test]
+    fn an_appointment_names_its_calendar_its_times_and_every_mistake() {
+        let event = |event_type: &str, data: Value| json!({"type": event_type, "locationId": "L", "contactId": "C", "data": data});
+        let good = json!({
+            "clientyAppointmentId": "k1", "calendarId": "cal", "startTime": "2026-03-01T10:00:00+01:00",
+            "endTime": "2026-03-01T09:30:00Z", "status": "new", "address": null, "assignedTo": "u1",
+        });
+        let trigger = translate(&event("appointment.created", good)).unwrap();
+        assert_eq!(trigger.kind, JobKind::PushAppointment);
+        let Change::Appointment(AppointmentChange { patch, .. }) = trigger.change else { panic!("an appointment") };
+        assert_eq!(patch.start_time.unwrap().to_string(), "2026-03-01T09:00:00Z");
+        assert_eq!((patch.address, patch.assigned_user_id), (Some(None), Some(Some("u1".to_owned()))));
+
+        let bad = json!({"startTime": "2026-03-01 10:00:00", "endTime": "soon", "status": "booked", "duration": 5});
+        let named = ["clientyAppointmentId", "calendarId", "startTime", "endTime", "status", "duration"];
+        assert_eq!(faults(event("appointment.created", bad)), named.map(|name| format!("data.{name}")));
+        let early =
+            json!({"appointmentId": "A", "startTime": "2026-03-01T10:00:00Z", "endTime": "2026-03-01T10:00:00Z"});
+        assert_eq!(faults(event("appointment.updated", early)), ["data.endTime"]);
+        assert_eq!(faults(event("appointment.deleted", json!({}))), ["data.appointmentId"]);
     }
 
     #[test]

@@ -202,7 +202,9 @@ fn as_booked(caller: &Caller, event: Value) -> Value {
     let mut event = shown(caller, event);
     event["isRecurring"] = false.into();
     if let Some(fields) = event.as_object_mut() {
-        fields.retain(|field, _| !["users", "groupId", "notes", "assignedResources"].contains(&field.as_str()));
+        fields.retain(|field, _| {
+            !["users", "groupId", "notes", "description", "assignedResources"].contains(&field.as_str())
+        });
     }
     event
 }

@@ -5,6 +5,7 @@ pub mod compare;
 pub mod echo;
 pub mod fields;
 pub mod merge;
+pub mod push_appointment;
 pub mod push_contact;
 pub mod push_note;
 pub mod push_task;

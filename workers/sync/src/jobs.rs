@@ -13,7 +13,7 @@ use job_engine::{Backoff, Handler, Job, Key, NewJob, Permits, Priority, Queue, V
 use crate::clock::Clock;
 use crate::ghl::{self, Class, GhlError, UnauthorizedKind};
 use crate::oauth::{Access, Oauth};
-use crate::records::model::{Note, Task as TaskRecord};
+use crate::records::model::{Appointment, Note, Task as TaskRecord};
 use crate::records::{Connection, FollowUp, JobKey, JobKind, Records, Run, Tx};
 
 mod call_operation;
@@ -24,6 +24,7 @@ mod error;
 mod metrics;
 mod pull_contact;
 mod push;
+mod push_appointment;
 mod push_contact;
 mod push_note;
 mod push_task;
@@ -93,7 +94,13 @@ pub fn cost(kind: &str) -> u8 {
     match JobKind::parse(kind) {
         // The contact, its tasks, notes and appointments.
         Some(JobKind::PullContact) => 4 + SPARE,
-        Some(JobKind::PushTask | JobKind::PushNote | JobKind::RefreshLocation | JobKind::CallOperation) => 1 + SPARE,
+        Some(
+            JobKind::PushTask
+            | JobKind::PushNote
+            | JobKind::PushAppointment
+            | JobKind::RefreshLocation
+            | JobKind::CallOperation,
+        ) => 1 + SPARE,
         // One change, or two, and a look before a change that needs one.
         Some(JobKind::PushContact) => 2 + SPARE,
         // A page of contacts and the pages of their tasks.
@@ -140,6 +147,7 @@ impl Worker {
             JobKind::PullContact => pull_contact::run(&task).await,
             JobKind::PushTask => push::run::<TaskRecord>(&task).await,
             JobKind::PushNote => push::run::<Note>(&task).await,
+            JobKind::PushAppointment => push::run::<Appointment>(&task).await,
             JobKind::RefreshLocation => refresh_location::run(&task).await,
             JobKind::CallOperation => call_operation::run(&task).await,
             JobKind::PushContact => push_contact::run(&task).await,

@@ -25,7 +25,8 @@ pub use self::accept::{AcceptError, Accepted, NewEvent, Refusal, Trigger};
 pub use self::api_keys::ApiKey;
 pub use self::calls::Called;
 pub use self::change::{
-    Act, Change, ContactChange, ContactPatch, EntryChange, NoteChange, NotePatch, TaskChange, TaskPatch,
+    Act, AppointmentChange, AppointmentPatch, Change, ContactChange, ContactPatch, EntryChange, NoteChange, NotePatch,
+    TaskChange, TaskPatch,
 };
 pub use self::conflicts::KeptConflict;
 pub use self::connections::{Connection, ConnectionKind};
@@ -280,6 +281,7 @@ fn migrator() -> Migrator {
         (9, "reading", include_str!("../migrations/0009_reading.sql")),
         (10, "api version", include_str!("../migrations/0010_api_version.sql")),
         (13, "walks", include_str!("../migrations/0013_walks.sql")),
+        (14, "appointments", include_str!("../migrations/0014_appointments.sql")),
     ];
     let migration = |(version, name, text): (i64, &'static str, &'static str)| {
         Migration::new(version, name.into(), MigrationType::Simple, text.into_sql_str(), false)

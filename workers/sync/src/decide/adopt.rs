@@ -1,7 +1,7 @@
 //! Which record in GHL is the create whose reply was lost (law 7).
 //!
-//! GHL has no idempotency key, so the record is known by what was sent: its [`TaskFingerprint`] or [`NoteFingerprint`],
-//! kept with the intent. The two mistakes are not alike: to miss the record makes a duplicate, to take an equal one that
+//! GHL has no idempotency key, so the record is known by what was sent: its [`TaskFingerprint`], [`NoteFingerprint`] or
+//! [`AppointmentFingerprint`], kept with the intent. The two mistakes are not alike: to miss the record makes a duplicate, to take an equal one that
 //! no row has is harmless. So the comparison forgives what GHL may change on the way (white space at the ends, an
 //! assignee of its own, HTML around a text), and a record that a row already has is never taken.
 
@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::fields::{self, fields};
 use super::same::{same, same_text};
-use crate::records::model::{Contact, Note, Task};
+use crate::records::model::{Appointment, Contact, Note, Task};
 
 /// What the create of a task sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,6 +72,41 @@ impl NoteFingerprint {
     }
 }
 
+/// What the create of an appointment sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AppointmentFingerprint {
+    /// Its calendar.
+    pub calendar_id: Option<String>,
+    /// When it begins.
+    pub start_time: Option<Timestamp>,
+    /// Its title; where none was sent, GHL may have put one.
+    pub title: Option<String>,
+}
+
+impl AppointmentFingerprint {
+    /// The fingerprint of the create of `appointment`. Who has it, how long it takes and where it stands can change meanwhile, or were
+    /// GHL's to say.
+    #[must_use]
+    pub fn of(appointment: &Appointment) -> Self {
+        let Appointment { calendar_id, start_time, title, .. } = appointment.clone();
+        Self { calendar_id, start_time, title }
+    }
+
+    /// Whether `remote` is what this create made.
+    #[must_use]
+    pub fn fits(&self, remote: &Appointment) -> bool {
+        let Self { calendar_id, start_time, title } = self;
+        let second = |time: &Option<Timestamp>| time.map(Timestamp::as_second);
+        let begins = [&remote.start_time, &remote.second_hour.start_time];
+        let title = title.as_deref().filter(|title| !title.trim().is_empty());
+        *calendar_id == remote.calendar_id
+            && start_time.is_some()
+            && begins.into_iter().any(|begin| second(begin) == second(start_time))
+            && title.is_none_or(|title| same_text(title, remote.title.as_deref().unwrap_or_default()))
+    }
+}
+
 /// Whether `remote` holds all that the create of `sent` sent. It may hold more: GHL adds a country, and a person whatever they like.
 #[must_use]
 pub fn fits_contact(sent: &Contact, remote: &Contact) -> bool {
@@ -91,6 +126,18 @@ fn lower(value: &Value) -> Value {
 #[must_use]
 pub fn lost_task<'a>(lost: &TaskFingerprint, remote: &'a [Task], linked: &HashSet<String>) -> Option<&'a str> {
     remote.iter().filter(|task| lost.fits(task)).find_map(|task| unlinked(task.task_id.as_deref(), linked))
+}
+
+/// The GHL id of the lost appointment among `remote`, those of its contact; `linked` are the ids that rows already have.
+/// Of equal ones the first: any will do.
+#[must_use]
+pub fn lost_appointment<'a>(
+    lost: &AppointmentFingerprint,
+    remote: &'a [Appointment],
+    linked: &HashSet<String>,
+) -> Option<&'a str> {
+    let fitting = remote.iter().filter(|appointment| lost.fits(appointment));
+    fitting.filter_map(|appointment| unlinked(appointment.appointment_id.as_deref(), linked)).next()
 }
 
 /// The GHL id of the lost note among `remote`, the notes of its contact; `linked` are the ids that rows already have.
@@ -212,6 +259,33 @@ mod tests {
         assert!(fits_contact(&sent, &remote));
         assert!(!fits_contact(&sent, &Contact { tags: vec![], ..remote.clone() }));
         assert!(!fits_contact(&sent, &Contact { first_name: None, ..remote }));
+    }
+
+    #[test]
+    fn an_appointment_is_known_by_calendar_start_and_title_in_either_hour_that_the_wall_may_mean() {
+        let sent = Appointment {
+            calendar_id: Some("cal".to_owned()),
+            start_time: Some("2021-11-07T06:30:00Z".parse().unwrap()),
+            title: Some("Demo".to_owned()),
+            ..Appointment::default()
+        };
+        let lost = AppointmentFingerprint::of(&sent);
+        let told =
+            Appointment { appointment_id: Some("a1".to_owned()), status: Some("new".to_owned()), ..sent.clone() };
+        let mut twice = told.clone();
+        twice.start_time = Some("2021-11-07T05:30:00Z".parse().unwrap());
+        assert!(!lost.fits(&twice));
+        twice.second_hour.start_time = sent.start_time;
+        assert!(lost.fits(&told) && lost.fits(&twice));
+        for other in [
+            Appointment { calendar_id: Some("other".to_owned()), ..told.clone() },
+            Appointment { title: None, ..told.clone() },
+            Appointment { start_time: None, ..told.clone() },
+        ] {
+            assert!(!lost.fits(&other), "{other:?}");
+        }
+        assert_eq!(lost_appointment(&lost, std::slice::from_ref(&told), &linked(&["a1"])), None);
+        assert_eq!(lost_appointment(&lost, &[told], &linked(&[])), Some("a1"));
     }
 
     #[test]

@@ -3,11 +3,21 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::records::{ContactView, Finding, Parts, Verdict};
+use super::echo::Prints;
+use crate::records::model::Appointment;
+use crate::records::{ContactView, Entry as _, Finding, Parts, Shown, Verdict};
 
 /// What is no difference: ids of the producer's own, what depends on when one asks, and the one field that GHL's lists leave out and that
 /// moves without an event.
-const OWN: [&str; 6] = ["clientyTaskId", "clientyNoteId", "clientyContactId", "status", "deletedAt", "lastActivity"];
+const OWN: [&str; 7] = [
+    "clientyTaskId",
+    "clientyNoteId",
+    "clientyAppointmentId",
+    "clientyContactId",
+    "status",
+    "deletedAt",
+    "lastActivity",
+];
 
 /// Where the parts that were read differ from the view; none stands for a contact that the records lack.
 #[must_use]
@@ -35,8 +45,8 @@ pub fn contact(contact_id: &str, theirs: &Parts, ours: Option<&ContactView>) -> 
         ("note", ["noteId", "clientyNoteId"], notes.as_deref().map(objects), objects(&ours.notes)),
         (
             "appointment",
-            ["appointmentId", "appointmentId"],
-            appointments.as_deref().map(objects),
+            ["appointmentId", "clientyAppointmentId"],
+            appointments.as_deref().map(|theirs| objects(&as_known(theirs, &ours.appointments))),
             objects(&ours.appointments),
         ),
     ];
@@ -62,6 +72,19 @@ pub fn contact(contact_id: &str, theirs: &Parts, ours: Option<&ContactView>) -> 
         found.extend(extra.map(|id| finding(record, &id, Verdict::Extra, Vec::new())));
     }
     found
+}
+
+/// Their appointments, read as those that are known here.
+fn as_known(theirs: &[Appointment], ours: &[Shown<Appointment>]) -> Vec<Appointment> {
+    let never = Prints::default();
+    let as_known = |their: &Appointment| {
+        let mut their = their.clone();
+        if let Some(our) = ours.iter().find(|our| our.record.appointment_id == their.appointment_id) {
+            their.read_like(&our.record, our.sync.is_none().then_some(&never));
+        }
+        their
+    };
+    theirs.iter().map(as_known).collect()
 }
 
 /// The fields of theirs that are not the same in ours; null, empty and absent are the same.

@@ -39,6 +39,12 @@ impl Prints {
         }
     }
 
+    /// Whether the field was ever written.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
     fn knows(&self, name: &str, value: &Value) -> bool {
         let print = print(value);
         self.0.get(name).is_some_and(|prints| prints.contains(&print))

@@ -10,14 +10,14 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use crate::records::model::{Contact, Note, Task};
+use crate::records::model::{Appointment, Contact, Note, Task};
 
 /// A record's values by name. What is null or an empty text has no entry: GHL tells the two and absence apart at random.
 pub type Fields = BTreeMap<String, Value>;
 
 /// A record that both sides edit.
 pub trait Record: Serialize + DeserializeOwned + Clone {
-    /// `contact`, `task` or `note`: the first part of a field's full name, as `contact.email`.
+    /// `contact`, `task`, `note` or `appointment`: the first part of a field's full name, as `contact.email`.
     const NAME: &'static str;
     /// Fields that are no one's to edit: ids, and what GHL decides.
     const FIXED: &'static [&'static str];
@@ -74,6 +74,17 @@ impl Record for Note {
 
     fn empty(name: &str) -> Value {
         if name == "noteText" { json!("") } else { Value::Null }
+    }
+
+    fn derive(&mut self, _: &Self) {}
+}
+
+impl Record for Appointment {
+    const NAME: &'static str = "appointment";
+    const FIXED: &'static [&'static str] = &["appointmentId", "clientyAppointmentId", "contactId"];
+
+    fn empty(_: &str) -> Value {
+        Value::Null
     }
 
     fn derive(&mut self, _: &Self) {}

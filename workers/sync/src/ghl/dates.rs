@@ -7,7 +7,7 @@
 
 use jiff::Timestamp;
 use jiff::civil;
-use jiff::tz::TimeZone;
+use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
@@ -55,6 +55,18 @@ impl WireTime {
         }
     }
 
+    /// The later of the two instants that a wall time means where a clock was put back and an hour came twice.
+    #[must_use]
+    pub fn second_in(self, zone: &TimeZone) -> Option<Timestamp> {
+        match self {
+            Self::Instant(_) => None,
+            Self::Local(wall) => {
+                let ambiguous = zone.to_ambiguous_timestamp(wall);
+                if matches!(ambiguous.offset(), AmbiguousOffset::Fold { .. }) { ambiguous.later().ok() } else { None }
+            }
+        }
+    }
+
     /// The day it names, without regard to zones: for birthdays.
     #[must_use]
     pub fn date(self) -> civil::Date {
@@ -71,18 +83,35 @@ fn epoch_ms(ms: i64) -> Option<WireTime> {
 
 /// A time as GHL accepts it in writes: `2020-10-25T11:00:00Z`. Milliseconds fail there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct WireSecond(Timestamp);
+pub struct WireSecond {
+    at: Timestamp,
+    /// Of the place it is said for; UTC where that does not matter.
+    offset: Offset,
+}
+
+impl WireSecond {
+    /// The same instant as a clock in `zone` shows it, `2021-06-23T03:30:00+05:30`: the form in which calendars are told times.
+    #[must_use]
+    pub fn in_zone(at: Timestamp, zone: &TimeZone) -> Self {
+        Self { offset: zone.to_offset(at), ..Self::from(at) }
+    }
+}
 
 impl From<Timestamp> for WireSecond {
     /// Drops what is below the second.
     fn from(at: Timestamp) -> Self {
-        Self(Timestamp::from_second(at.as_second()).unwrap_or(at))
+        Self { at: Timestamp::from_second(at.as_second()).unwrap_or(at), offset: Offset::UTC }
     }
 }
 
 impl Serialize for WireSecond {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
+        let Self { at, offset } = self;
+        if *offset == Offset::UTC {
+            serializer.collect_str(at)
+        } else {
+            serializer.collect_str(&at.display_with_offset(*offset))
+        }
     }
 }
 

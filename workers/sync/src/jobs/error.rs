@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::ghl::GhlError;
-use crate::mapping::task::MissingField;
+use crate::mapping::MissingField;
 use crate::oauth::TokenError;
 use crate::records::RecordsError;
 
@@ -54,7 +54,7 @@ pub enum JobError {
     /// The run has got on and needs the permits of another one for the rest.
     #[error("more calls are needed than one run has permits for")]
     OneMoreRun,
-    /// A task or note of a contact that GHL is yet to get.
+    /// A task, note or appointment of a contact that GHL is yet to get.
     #[error("its contact is not in GHL yet: it waits for the contact's own job")]
     AwaitsContact {
         /// Until it is worth another look.

@@ -1,4 +1,4 @@
-//! What pushing a task and pushing a note have in common: GHL is made equal to our record, from its present state and with the fewest
+//! What pushing a task, a note and an appointment have in common: GHL is made equal to our record, from its present state and with the fewest
 //! calls.
 //!
 //! GHL has no idempotency key, so a create is announced in the record before it is sent (law 7). A run that finds such an announcement knows
@@ -9,28 +9,28 @@ use std::time::Duration;
 
 use super::{JobError, Task};
 use crate::decide::verify::SyncState;
-use crate::ghl::{self, GhlError, Subject};
+use crate::ghl::{GhlError, Subject, UnauthorizedKind};
 use crate::records::{Entry, EntryRow};
 
 /// The calls of one kind of entry.
 pub(super) trait Push: Entry {
     /// All entries of the contact in GHL.
-    async fn list(ghl: ghl::Run<'_>, contact: &str) -> Result<Vec<Self>, GhlError>;
+    async fn list(task: &Task<'_>, contact: &str) -> Result<Vec<Self>, JobError>;
 
     /// The one among `remote` that is the announced create.
     fn lost<'a>(announced: &Self, remote: &'a [Self], linked: &HashSet<String>) -> Option<&'a str>;
 
     /// Whether GHL would take it at all; asked before anything is announced.
-    fn check(&self) -> Result<(), JobError>;
+    async fn check(&self, task: &Task<'_>) -> Result<(), JobError>;
 
     /// Creates it; the entry as GHL holds it then.
-    async fn create(&self, ghl: ghl::Run<'_>, contact: &str) -> Result<Self, JobError>;
+    async fn create(&self, task: &Task<'_>, contact: &str) -> Result<Self, JobError>;
 
     /// Changes what differs from `base`; none where nothing does.
-    async fn change(&self, ghl: ghl::Run<'_>, contact: &str, id: &str, base: &Self) -> Result<Option<Self>, GhlError>;
+    async fn change(&self, task: &Task<'_>, contact: &str, id: &str, base: &Self) -> Result<Option<Self>, JobError>;
 
     /// Deletes it.
-    async fn delete(ghl: ghl::Run<'_>, contact: &str, id: &str) -> Result<(), GhlError>;
+    async fn delete(task: &Task<'_>, contact: &str, id: &str) -> Result<(), JobError>;
 }
 
 /// What GHL holds after the calls.
@@ -76,7 +76,10 @@ pub(super) async fn run<E: Push>(task: &Task<'_>) -> Result<(), JobError> {
 
 /// The error, after what GHL refuses for good was kept with the row, for whoever looks at it.
 async fn kept<E: Push>(task: &Task<'_>, row_id: &str, error: JobError) -> JobError {
-    if let JobError::Ghl(GhlError::Invalid { .. }) = error {
+    if let JobError::Ghl(
+        GhlError::Invalid { .. } | GhlError::Unauthorized { kind: UnauthorizedKind::MissingScope, .. },
+    ) = error
+    {
         let state = SyncState::refused(error.to_string(), task.environment.clock.now());
         task.environment.metrics.written(E::KIND, state.outcome);
         if let Err(error) = task.environment.records.refuse_entry(row_id, &state).await {
@@ -98,21 +101,21 @@ async fn push<E: Push>(task: &Task<'_>, row: &EntryRow<E>) -> Result<Outcome<E>,
     };
     let contact = row.contact_id.as_str();
     if row.deleted {
-        return match E::delete(task.ghl(), contact, id).await {
-            Ok(()) | Err(GhlError::Gone { .. }) => Ok(Outcome::Nothing),
-            Err(error) => Err(error.into()),
+        return match E::delete(task, contact, id).await {
+            Ok(()) | Err(JobError::Ghl(GhlError::Gone { .. })) => Ok(Outcome::Nothing),
+            Err(error) => Err(error),
         };
     }
-    match row.doc.change(task.ghl(), contact, id, base).await {
+    match row.doc.change(task, contact, id, base).await {
         Ok(Some(entry)) => Ok(Outcome::Holds { id: id.clone(), entry }),
         Ok(None) if row.doc == *base => Ok(Outcome::Unchanged),
         // What is left to differ is GHL's to say, such as when an adopted entry was created. A row that stayed different would count as
         // edited for ever, and no pull would change it again.
         Ok(None) => Ok(Outcome::Holds { id: id.clone(), entry: base.clone() }),
         // Deleted in GHL while it was edited here: the deletion stands.
-        Err(GhlError::Gone { what: Subject::Contact }) => Ok(Outcome::ContactGone),
-        Err(GhlError::Gone { .. }) => Ok(Outcome::Nothing),
-        Err(error) => Err(error.into()),
+        Err(JobError::Ghl(GhlError::Gone { what: Subject::Contact })) => Ok(Outcome::ContactGone),
+        Err(JobError::Ghl(GhlError::Gone { .. })) => Ok(Outcome::Nothing),
+        Err(error) => Err(error),
     }
 }
 
@@ -120,13 +123,13 @@ async fn create<E: Push>(task: &Task<'_>, row: &EntryRow<E>) -> Result<Outcome<E
     if row.deleted {
         return Ok(Outcome::Nothing);
     }
-    row.doc.check()?;
+    row.doc.check(task).await?;
     let records = &task.environment.records;
     if records.is_pending(&row.location_id, &row.contact_id).await? {
         return Err(JobError::AwaitsContact { wait: until_its_contact_is_worth_a_look(task) });
     }
     records.set_intent(&task.run, &row.row_id, Some(&row.doc)).await?;
-    match row.doc.create(task.ghl(), &row.contact_id).await {
+    match row.doc.create(task, &row.contact_id).await {
         Ok(entry) => match entry.ghl_id().map(str::to_owned) {
             Some(id) => Ok(Outcome::Holds { id, entry }),
             // The announcement stays: the next run looks for what was created.
@@ -147,17 +150,19 @@ async fn create<E: Push>(task: &Task<'_>, row: &EntryRow<E>) -> Result<Outcome<E
 /// where it has not. Either way the rest, if any, is the next run's.
 async fn settle_announcement<E: Push>(task: &Task<'_>, row: &EntryRow<E>, announced: &E) -> Result<(), JobError> {
     let records = &task.environment.records;
-    let remote = match E::list(task.ghl(), &row.contact_id).await {
+    let remote = match E::list(task, &row.contact_id).await {
         Ok(remote) => remote,
-        Err(GhlError::Gone { .. }) => Vec::new(),
-        Err(error) => return Err(error.into()),
+        Err(JobError::Ghl(GhlError::Gone { .. })) => Vec::new(),
+        Err(error) => return Err(error),
     };
     let linked = records.linked_ids::<E>(&row.location_id, &row.contact_id).await?;
     let found = E::lost(announced, &remote, &linked);
     match found.and_then(|id| remote.iter().find(|entry| entry.ghl_id() == Some(id)).map(|entry| (id, entry))) {
         Some((id, entry)) => {
+            let mut entry = entry.clone();
+            entry.read_like(announced, None);
             let mut tx = records.begin(&task.run).await?;
-            tx.adopted(row, id, entry).await?;
+            tx.adopted(row, id, &entry).await?;
             tx.keep_open().await?;
         }
         None => {

@@ -2,17 +2,16 @@
 
 use std::collections::HashSet;
 
-use super::JobError;
 use super::push::Push;
+use super::{JobError, Task as Job};
 use crate::decide::adopt::{self, NoteFingerprint};
 use crate::decide::push_note::{NotePlan, plan};
-use crate::ghl::{self, GhlError};
 use crate::mapping::note;
 use crate::records::model::Note;
 
 impl Push for Note {
-    async fn list(ghl: ghl::Run<'_>, contact: &str) -> Result<Vec<Self>, GhlError> {
-        let remote = ghl.list_notes(contact).await?;
+    async fn list(job: &Job<'_>, contact: &str) -> Result<Vec<Self>, JobError> {
+        let remote = job.ghl().list_notes(contact).await?;
         Ok(remote.into_iter().map(|held| note::from_ghl(held, contact)).collect())
     }
 
@@ -20,20 +19,20 @@ impl Push for Note {
         adopt::lost_note(&NoteFingerprint::of(announced), remote, linked)
     }
 
-    fn check(&self) -> Result<(), JobError> {
+    async fn check(&self, _: &Job<'_>) -> Result<(), JobError> {
         Ok(())
     }
 
-    async fn create(&self, ghl: ghl::Run<'_>, contact: &str) -> Result<Self, JobError> {
-        Ok(note::from_ghl(ghl.create_note(contact, &note::to_new(self)).await?, contact))
+    async fn create(&self, job: &Job<'_>, contact: &str) -> Result<Self, JobError> {
+        Ok(note::from_ghl(job.ghl().create_note(contact, &note::to_new(self)).await?, contact))
     }
 
-    async fn change(&self, ghl: ghl::Run<'_>, contact: &str, id: &str, base: &Self) -> Result<Option<Self>, GhlError> {
+    async fn change(&self, job: &Job<'_>, contact: &str, id: &str, base: &Self) -> Result<Option<Self>, JobError> {
         let NotePlan::Update(changes) = plan(self, Some(base), false) else { return Ok(None) };
-        Ok(Some(note::from_ghl(ghl.update_note(contact, id, &note::to_update(changes)).await?, contact)))
+        Ok(Some(note::from_ghl(job.ghl().update_note(contact, id, &note::to_update(changes)).await?, contact)))
     }
 
-    async fn delete(ghl: ghl::Run<'_>, contact: &str, id: &str) -> Result<(), GhlError> {
-        ghl.delete_note(contact, id).await
+    async fn delete(job: &Job<'_>, contact: &str, id: &str) -> Result<(), JobError> {
+        Ok(job.ghl().delete_note(contact, id).await?)
     }
 }

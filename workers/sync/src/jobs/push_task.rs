@@ -2,17 +2,16 @@
 
 use std::collections::HashSet;
 
-use super::JobError;
 use super::push::Push;
+use super::{JobError, Task as Job};
 use crate::decide::adopt::{self, TaskFingerprint};
 use crate::decide::push_task::{TaskPlan, plan};
-use crate::ghl::{self, GhlError};
 use crate::mapping::task;
 use crate::records::model::Task;
 
 impl Push for Task {
-    async fn list(ghl: ghl::Run<'_>, contact: &str) -> Result<Vec<Self>, GhlError> {
-        let remote = ghl.list_tasks(contact).await?;
+    async fn list(job: &Job<'_>, contact: &str) -> Result<Vec<Self>, JobError> {
+        let remote = job.ghl().list_tasks(contact).await?;
         Ok(remote.into_iter().map(|held| task::from_ghl(held, contact)).collect())
     }
 
@@ -20,25 +19,25 @@ impl Push for Task {
         adopt::lost_task(&TaskFingerprint::of(announced), remote, linked)
     }
 
-    fn check(&self) -> Result<(), JobError> {
+    async fn check(&self, _: &Job<'_>) -> Result<(), JobError> {
         task::to_new(self)?;
         Ok(())
     }
 
-    async fn create(&self, ghl: ghl::Run<'_>, contact: &str) -> Result<Self, JobError> {
-        Ok(task::from_ghl(ghl.create_task(contact, &task::to_new(self)?).await?, contact))
+    async fn create(&self, job: &Job<'_>, contact: &str) -> Result<Self, JobError> {
+        Ok(task::from_ghl(job.ghl().create_task(contact, &task::to_new(self)?).await?, contact))
     }
 
-    async fn change(&self, ghl: ghl::Run<'_>, contact: &str, id: &str, base: &Self) -> Result<Option<Self>, GhlError> {
+    async fn change(&self, job: &Job<'_>, contact: &str, id: &str, base: &Self) -> Result<Option<Self>, JobError> {
         let held = match plan(self, Some(base), false) {
-            TaskPlan::Update(changes) => ghl.update_task(contact, id, &task::to_update(changes)).await?,
-            TaskPlan::Complete => ghl.complete_task(contact, id, true).await?,
+            TaskPlan::Update(changes) => job.ghl().update_task(contact, id, &task::to_update(changes)).await?,
+            TaskPlan::Complete => job.ghl().complete_task(contact, id, true).await?,
             TaskPlan::Nothing | TaskPlan::Create | TaskPlan::Delete => return Ok(None),
         };
         Ok(Some(task::from_ghl(held, contact)))
     }
 
-    async fn delete(ghl: ghl::Run<'_>, contact: &str, id: &str) -> Result<(), GhlError> {
-        ghl.delete_task(contact, id).await
+    async fn delete(job: &Job<'_>, contact: &str, id: &str) -> Result<(), JobError> {
+        Ok(job.ghl().delete_task(contact, id).await?)
     }
 }

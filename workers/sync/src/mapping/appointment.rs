@@ -1,11 +1,16 @@
-//! An appointment, read only: GHL's calendars own it.
+//! An appointment, both ways.
 //!
-//! Its times come without an offset, as wall time of the location; a time with an offset is taken at its word.
+//! Its times come without an offset, as wall time of the location; a time with an offset is taken at its word. They are written with the
+//! offset that the location's clocks have at that time. Clienty's notes are what GHL calls the description when it is written; GHL's
+//! own notes, which a booking form fills in, can't be written.
 
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::ghl::model as ghl;
-use crate::records::model::Appointment;
+use super::MissingField;
+use crate::decide::push_appointment::AppointmentChanges;
+use crate::ghl::{WireSecond, WireTime, model as ghl};
+use crate::records::model::{Appointment, SecondHour};
 
 /// The appointment in Clienty's words. It was read for `contact_id`, in a location of `zone`.
 #[must_use]
@@ -21,27 +26,101 @@ pub fn from_ghl(appointment: ghl::Appointment, contact_id: &str, zone: &TimeZone
         end_time,
         address,
         notes,
+        description,
         assigned_user_id,
     } = appointment;
+    let second = |time: Option<WireTime>| to_the_second(time.and_then(|time| time.second_in(zone)));
+    let first = |time: Option<WireTime>| to_the_second(time.and_then(|time| time.instant_in(zone)));
+    let second_hour = SecondHour { start_time: second(start_time), end_time: second(end_time) };
+    let (start_time, mut end_time) = (first(start_time), first(end_time));
+    if second_hour.end_time.is_some() && end_time < start_time {
+        // It began in the first hour of that name and ends in the second.
+        end_time = second_hour.end_time;
+    }
     Appointment {
-        appointment_id: id,
+        appointment_id: Some(id),
+        clienty_appointment_id: None,
         contact_id: told_contact_id.unwrap_or_else(|| contact_id.to_owned()),
         calendar_id,
         title,
         status: appointment_status.or(status),
-        start_time: start_time.and_then(|time| time.instant_in(zone)),
-        end_time: end_time.and_then(|time| time.instant_in(zone)),
+        start_time,
+        end_time,
+        address,
+        notes: description.or(notes),
+        assigned_user_id,
+        second_hour,
+    }
+}
+
+/// The body that creates `appointment` in a location of `zone`. What is empty is left for GHL to fill.
+///
+/// # Errors
+/// [`MissingField`] where it has no calendar or no start.
+pub fn to_new(
+    appointment: &Appointment,
+    location_id: &str,
+    zone: &TimeZone,
+) -> Result<ghl::NewAppointment, MissingField> {
+    let Appointment {
+        appointment_id: _,
+        clienty_appointment_id: _,
+        contact_id,
+        calendar_id,
+        title,
+        status,
+        start_time,
+        end_time,
         address,
         notes,
         assigned_user_id,
+        second_hour: _,
+    } = appointment.clone();
+    let missing = |field| MissingField { record: "appointment", field };
+    let fields = AppointmentChanges { end_time, title, status, address, notes, assigned_user_id, ..Default::default() };
+    Ok(ghl::NewAppointment {
+        location_id: location_id.to_owned(),
+        contact_id,
+        calendar_id: calendar_id.ok_or(missing("calendarId"))?,
+        start_time: WireSecond::in_zone(start_time.ok_or(missing("startTime"))?, zone),
+        fields: to_update(fields, zone).fields,
+    })
+}
+
+/// The body that makes `changes` in a location of `zone`.
+#[must_use]
+pub fn to_update(changes: AppointmentChanges, zone: &TimeZone) -> ghl::UpdateAppointment {
+    let AppointmentChanges { calendar_id, title, status, start_time, end_time, address, notes, assigned_user_id } =
+        changes;
+    let told = |time: Option<Timestamp>| time.map(|time| WireSecond::in_zone(time, zone));
+    ghl::UpdateAppointment {
+        calendar_id,
+        start_time: told(start_time),
+        fields: ghl::AppointmentFields {
+            end_time: told(end_time),
+            title,
+            description: notes,
+            appointment_status: status,
+            assigned_user_id,
+            address,
+            to_notify: None,
+            ignore_date_range: None,
+            ignore_free_slot_validation: None,
+        },
     }
+}
+
+fn to_the_second(time: Option<Timestamp>) -> Option<Timestamp> {
+    Timestamp::from_second(time?.as_second()).ok()
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::records::Entry as _;
 
     /// New York by its rules: put forward on 14 March 2021, put back on 7 November 2021, both at 2 in the morning.
     fn new_york() -> TimeZone {
@@ -64,7 +143,8 @@ mod tests {
             "address": "Here", "notes": "Bring it", "assignedUserId": "u1", "users": [null],
         }));
         let expected = Appointment {
-            appointment_id: "a1".to_owned(),
+            appointment_id: Some("a1".to_owned()),
+            clienty_appointment_id: None,
             contact_id: "c2".to_owned(),
             calendar_id: Some("k1".to_owned()),
             title: Some("Test".to_owned()),
@@ -74,6 +154,7 @@ mod tests {
             address: Some("Here".to_owned()),
             notes: Some("Bring it".to_owned()),
             assigned_user_id: Some("u1".to_owned()),
+            second_hour: SecondHour::default(),
         };
         assert_eq!(appointment, expected);
     }
@@ -103,7 +184,76 @@ mod tests {
     }
 
     #[test]
-    fn of_an_hour_that_came_twice_the_first_counts() {
+    fn of_an_hour_that_came_twice_the_first_counts_unless_the_second_is_known() {
         assert_eq!(start("2021-11-07 01:30:00"), "2021-11-07T05:30:00Z");
+        let told = json!({"id": "a1", "startTime": "2021-11-07 01:30:00", "endTime": "2021-11-07 01:45:00"});
+        let second = Some("2021-11-07T06:30:00Z".parse().unwrap());
+        let mut heard = mapped(told.clone());
+        heard.read_like(&Appointment { start_time: second, ..Appointment::default() }, None);
+        assert_eq!((heard.start_time, heard.second_hour), (second, SecondHour::default()));
+        // It was moved away from a time of another day.
+        let mut heard = mapped(told);
+        heard.read_like(&Appointment { start_time: Some(Timestamp::UNIX_EPOCH), ..Appointment::default() }, None);
+        assert_eq!(heard.start_time.unwrap().to_string(), "2021-11-07T05:30:00Z");
+    }
+
+    #[test]
+    fn an_end_that_the_wall_shows_before_the_start_is_in_the_second_hour() {
+        let told = json!({"id": "a1", "startTime": "2021-11-07 01:45:00", "endTime": "2021-11-07 01:15:00"});
+        let (start, end) = (mapped(told.clone()).start_time.unwrap(), mapped(told).end_time.unwrap());
+        assert_eq!(
+            (start.to_string().as_str(), end.to_string().as_str()),
+            ("2021-11-07T05:45:00Z", "2021-11-07T06:15:00Z")
+        );
+    }
+
+    #[test]
+    fn times_are_written_with_the_offset_that_the_clocks_have_then() {
+        let written = |time: &str| {
+            let start_time = Some(time.parse().unwrap());
+            let changes = AppointmentChanges { start_time, ..AppointmentChanges::default() };
+            serde_json::to_value(to_update(changes, &new_york())).unwrap()["startTime"].clone()
+        };
+        assert_eq!(written("2021-07-16T15:00:00.9Z"), "2021-07-16T11:00:00-04:00");
+        assert_eq!(written("2021-11-07T05:30:00Z"), "2021-11-07T01:30:00-04:00");
+        assert_eq!(written("2021-11-07T06:30:00Z"), "2021-11-07T01:30:00-05:00");
+    }
+
+    #[test]
+    fn an_appointment_that_ghl_would_refuse_is_refused_by_field() {
+        let field = |appointment: &Appointment| to_new(appointment, "l1", &new_york()).unwrap_err().field;
+        let timeless = Appointment { calendar_id: Some("cal".to_owned()), ..Appointment::default() };
+        assert_eq!((field(&Appointment::default()), field(&timeless)), ("calendarId", "startTime"));
+    }
+
+    proptest! {
+        /// In every season, and in both hours that the wall shows alike.
+        #[test]
+        fn an_appointment_comes_back_as_it_was_created(start in 1_600_000_000_i64..1_900_000_000, minutes in 1_i64..300, title in "[^\\s]\\PC{0,20}") {
+            let at = |second| Some(Timestamp::from_second(second).unwrap());
+            let appointment = Appointment {
+                contact_id: "c1".to_owned(),
+                calendar_id: Some("cal".to_owned()),
+                title: Some(title),
+                status: Some("confirmed".to_owned()),
+                start_time: at(start),
+                end_time: at(start + 60 * minutes),
+                notes: Some("Bring it".to_owned()),
+                ..Appointment::default()
+            };
+            let mut reply = serde_json::to_value(to_new(&appointment, "l1", &new_york()).unwrap()).unwrap();
+            reply["id"] = json!("a1");
+            let expected = Appointment { appointment_id: Some("a1".to_owned()), ..appointment.clone() };
+            prop_assert_eq!(&mapped(reply.clone()), &expected);
+
+            // And as the wall tells it, to whoever knows it.
+            for name in ["startTime", "endTime"] {
+                let text = reply[name].as_str().unwrap();
+                reply[name] = json!(text[..19].replace('T', " "));
+            }
+            let mut told = mapped(reply);
+            told.read_like(&appointment, None);
+            prop_assert_eq!(told, expected);
+        }
     }
 }

@@ -3,17 +3,10 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::MissingField;
 use crate::decide::push_task::TaskChanges;
 use crate::ghl::{WireSecond, WireTime, model as ghl};
 use crate::records::model::Task;
-
-/// A field without which GHL takes no new task.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{field}: GHL creates no task without it")]
-pub struct MissingField {
-    /// The field, as producers name it.
-    pub field: &'static str,
-}
 
 /// The task in Clienty's words. It was read for `contact_id`; whether a producer knows it by an id of its own is not in
 /// GHL, so `clienty_task_id` is none.
@@ -35,13 +28,13 @@ pub fn from_ghl(task: ghl::Task, contact_id: &str) -> Task {
 /// The body that creates `task`.
 ///
 /// # Errors
-/// [`MissingField`] where it has no title or no due date: refused here, since GHL's refusal would cost a call.
+/// [`MissingField`] where it has no title or no due date.
 pub fn to_new(task: &Task) -> Result<ghl::NewTask, MissingField> {
     let Task { task_id: _, clienty_task_id: _, contact_id: _, title, body, due_date, completed, assigned_to } = task;
     if title.trim().is_empty() {
-        return Err(MissingField { field: "title" });
+        return Err(missing("title"));
     }
-    let due_date = due_date.ok_or(MissingField { field: "dueDate" })?;
+    let due_date = due_date.ok_or(missing("dueDate"))?;
     Ok(ghl::NewTask {
         title: title.clone(),
         body: body.clone(),
@@ -49,6 +42,10 @@ pub fn to_new(task: &Task) -> Result<ghl::NewTask, MissingField> {
         completed: *completed,
         assigned_to: assigned_to.clone(),
     })
+}
+
+fn missing(field: &'static str) -> MissingField {
+    MissingField { record: "task", field }
 }
 
 /// The body that makes `changes`.
@@ -132,9 +129,9 @@ mod tests {
     fn a_task_that_ghl_would_refuse_is_refused_by_field() {
         let due_date = Some(Timestamp::UNIX_EPOCH);
         let untitled = Task { title: " ".to_owned(), due_date, ..Task::default() };
-        assert_eq!(to_new(&untitled), Err(MissingField { field: "title" }));
+        assert_eq!(to_new(&untitled), Err(missing("title")));
         let timeless = Task { title: "Call".to_owned(), ..Task::default() };
-        assert_eq!(to_new(&timeless), Err(MissingField { field: "dueDate" }));
+        assert_eq!(to_new(&timeless), Err(missing("dueDate")));
     }
 
     #[test]

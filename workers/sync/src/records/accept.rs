@@ -136,6 +136,7 @@ impl Records {
                 Change::None { record_id } => Ok(record_id.clone()),
                 Change::Task(change) => change::apply(&mut write, location_id, change).await,
                 Change::Note(change) => change::apply(&mut write, location_id, change).await,
+                Change::Appointment(change) => change::apply(&mut write, location_id, change).await,
                 Change::Contact(change) => change::contact::apply(&mut write, location_id, change).await,
                 Change::Undo { conflict_id } => conflicts::undo(&mut write, location_id, conflict_id).await,
             };

@@ -1,16 +1,16 @@
-//! Edits of tasks and notes that producers send with their events, and how they meet the stored row.
+//! Edits of tasks, notes and appointments that producers send with their events, and how they meet the stored row.
 //!
 //! Pure but for the row's reading and writing: which row an edit means, whether it may touch it, and what the document
 //! reads afterwards. An edit that cannot be meant is refused with the field at fault.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use super::contacts;
 use super::entries::{Entry, EntryRow, find_by_clienty_id, find_by_ghl_id, save_edit, text_of};
 use super::feed::ChangeOp;
 use super::merging::Edits;
-use super::model::{Note, Task};
+use super::model::{Appointment, Note, Task};
 use super::sql::sql;
 use super::{RecordsError, Write};
 use crate::decide::echo::Prints;
@@ -31,6 +31,8 @@ pub enum Change {
     Task(TaskChange),
     /// A note.
     Note(NoteChange),
+    /// An appointment.
+    Appointment(AppointmentChange),
     /// A contact.
     Contact(ContactChange),
     /// The conflict of that id is taken back.
@@ -40,7 +42,7 @@ pub enum Change {
     },
 }
 
-/// What to do with a task or note.
+/// What to do with a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Act {
     /// Make it; where Clienty's id is known already, edit it.
@@ -51,7 +53,7 @@ pub enum Act {
     Delete,
 }
 
-/// One edit, naming its task or note by Clienty's id, GHL's id, or both.
+/// One edit, naming its task, note or appointment by Clienty's id, GHL's id, or both.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EntryChange<E: Entry> {
     /// What to do.
@@ -70,6 +72,8 @@ pub struct EntryChange<E: Entry> {
 pub type TaskChange = EntryChange<Task>;
 /// An edit of a note.
 pub type NoteChange = EntryChange<Note>;
+/// An edit of an appointment.
+pub type AppointmentChange = EntryChange<Appointment>;
 
 /// Fields of a task to set; none leaves the field alone, `Some(None)` clears it.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -90,6 +94,20 @@ pub struct NotePatch {
     pub user_id: Option<Option<String>>,
 }
 
+/// Fields of an appointment to set; none leaves the field alone, `Some(None)` clears it.
+#[derive(Debug, Clone, PartialEq, Default)]
+#[expect(missing_docs, reason = "the fields of the appointment")]
+pub struct AppointmentPatch {
+    pub calendar_id: Option<String>,
+    pub title: Option<Option<String>>,
+    pub status: Option<String>,
+    pub start_time: Option<Timestamp>,
+    pub end_time: Option<Timestamp>,
+    pub address: Option<Option<String>>,
+    pub notes: Option<Option<String>>,
+    pub assigned_user_id: Option<Option<String>>,
+}
+
 impl TaskPatch {
     pub(super) fn apply(&self, task: &mut Task) {
         let Self { title, body, due_date, completed, assigned_to } = self.clone();
@@ -106,6 +124,24 @@ impl NotePatch {
         let Self { note_text, user_id } = self.clone();
         set(&mut note.note_text, note_text);
         set(&mut note.user_id, user_id);
+    }
+}
+
+impl AppointmentPatch {
+    /// A start without an end moves the end along, as in GHL.
+    pub(super) fn apply(&self, appointment: &mut Appointment) {
+        let Self { calendar_id, title, status, start_time, end_time, address, notes, assigned_user_id } = self.clone();
+        let length = appointment.start_time.zip(appointment.end_time).map(|(start, end)| end.duration_since(start));
+        let moved = |start: Timestamp, length: SignedDuration| start.checked_add(length).ok();
+        let end_time = end_time.or_else(|| start_time.zip(length).and_then(|(start, length)| moved(start, length)));
+        set(&mut appointment.calendar_id, calendar_id.map(Some));
+        set(&mut appointment.title, title);
+        set(&mut appointment.status, status.map(Some));
+        set(&mut appointment.start_time, start_time.map(Some));
+        set(&mut appointment.end_time, end_time.map(Some));
+        set(&mut appointment.address, address);
+        set(&mut appointment.notes, notes);
+        set(&mut appointment.assigned_user_id, assigned_user_id);
     }
 }
 
@@ -133,7 +169,7 @@ pub(super) fn refuse<T>(field: &'static str, message: impl Into<String>) -> Resu
     Err(Unapplied::Refused { field, message: message.into() })
 }
 
-/// Applies one edit and returns the row id of the task or note.
+/// Applies one edit and returns the row id of its record.
 pub(super) async fn apply<E: Entry>(
     write: &mut Write,
     location_id: &str,
@@ -193,10 +229,15 @@ async fn edit<E: Entry>(write: &mut Write, row: EntryRow<E>, change: &EntryChang
     }
     let mut doc = row.doc.clone();
     E::apply(&mut doc, &change.patch);
+    check(&doc)?;
     let clienty_id = row.clienty_id.as_ref().or(change.clienty_id.as_ref());
     save_edit(write, &row, &doc, clienty_id.map(String::as_str), deletes).await?;
     write.changed.push(row.changed(if deletes { ChangeOp::Deleted } else { ChangeOp::Stored }));
     Ok(row.row_id)
+}
+
+fn check<E: Entry>(doc: &E) -> Result<(), Unapplied> {
+    doc.mistake().map_or(Ok(()), |(field, message)| refuse(field, message))
 }
 
 async fn create<E: Entry>(write: &mut Write, location_id: &str, change: &EntryChange<E>) -> Result<String, Unapplied> {
@@ -211,9 +252,10 @@ async fn create<E: Entry>(write: &mut Write, location_id: &str, change: &EntryCh
     let clienty_id = change.clienty_id.clone();
     let mut doc = E::default();
     E::apply(&mut doc, &change.patch);
-    if doc.wording().trim().is_empty() {
-        return refuse(E::WORDING_FIELD, format!("a new {} needs it", E::KIND));
+    if let Some(field) = doc.lacking() {
+        return refuse(field, format!("a new {} needs it", E::KIND));
     }
+    check(&doc)?;
     let now_ms = write.now_ms;
     sqlx::query(sql!("create_entry"))
         .bind(&row_id)

@@ -13,7 +13,7 @@ use super::entries::{self, Entry};
 use super::feed::ChangeOp;
 use super::ledger::timestamp;
 use super::merging::{self, json};
-use super::model::{Note, Task};
+use super::model::{Appointment, Note, Task};
 use super::sql::sql;
 use super::{Page, Records, RecordsError, Write};
 use crate::decide::fields::{self, Record, fields, with_fields};
@@ -29,7 +29,7 @@ pub struct KeptConflict {
     pub location_id: String,
     /// The contact it belongs to.
     pub contact_id: String,
-    /// `contact`, `task` or `note`.
+    /// `contact`, `task`, `note` or `appointment`.
     pub record: String,
     /// Of the record; the record id of its push jobs.
     #[serde(skip)]
@@ -132,6 +132,7 @@ pub(super) async fn undo(write: &mut Write, location_id: &str, id: &str) -> Resu
     match conflict.record.as_str() {
         Task::NAME => undo_entry::<Task>(write, &conflict).await?,
         Note::NAME => undo_entry::<Note>(write, &conflict).await?,
+        Appointment::NAME => undo_entry::<Appointment>(write, &conflict).await?,
         _ => undo_contact(write, &conflict).await?,
     }
     Ok(conflict.row_id)

@@ -1,4 +1,4 @@
-//! Tasks and notes: rows that both sides may edit.
+//! Tasks, notes and appointments: rows that both sides may edit.
 //!
 //! `doc` is what readers see, `base` the last state agreed with GHL. A row is settled when they are equal; else a push
 //! is owed. What GHL holds meets what was edited here in a three-way merge, field by field. The ids and the contact live in columns and are put into the documents on the way out, so that a document
@@ -7,18 +7,19 @@
 //! Before a create is sent, what it sends is kept as the row's intent. As long as the intent is open, the outcome is
 //! not known: a retry looks in GHL for an entry of that wording, and a pull that meets one leaves it to the retry.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
-use super::change::{NotePatch, TaskPatch};
+use super::change::{AppointmentPatch, NotePatch, TaskPatch};
 use super::conflicts;
 use super::feed::{ChangeOp, Changed};
 use super::job::JobKey;
 use super::ledger::timestamp;
 use super::merging::{self, Edits, Taken, Written, column};
-use super::model::{Note, Task};
+use super::model::{Appointment, Note, SecondHour, Task};
 use super::runs::Tx;
 use super::sql::sql;
 use super::{Records, RecordsError, Run, Write};
@@ -26,7 +27,7 @@ use crate::decide::echo::Prints;
 use crate::decide::fields::{Fields, Record, difference, fields};
 use crate::decide::verify::SyncState;
 
-/// What tasks and notes have in common.
+/// What tasks, notes and appointments have in common.
 pub trait Entry: Record + PartialEq + Default + Send + Sync + Unpin + 'static {
     /// The word for it in rows and messages.
     const KIND: &'static str;
@@ -34,8 +35,6 @@ pub trait Entry: Record + PartialEq + Default + Send + Sync + Unpin + 'static {
     const GHL_ID_FIELD: &'static str;
     /// Where an event holds Clienty's id of it.
     const CLIENTY_ID_FIELD: &'static str;
-    /// Where an event holds its wording.
-    const WORDING_FIELD: &'static str;
     /// Fields to set.
     type Patch: Clone + PartialEq + std::fmt::Debug + Send + Sync;
 
@@ -43,17 +42,25 @@ pub trait Entry: Record + PartialEq + Default + Send + Sync + Unpin + 'static {
     fn ghl_id(&self) -> Option<&str>;
     /// Puts the ids and the contact in.
     fn set_ids(&mut self, ghl_id: Option<String>, clienty_id: Option<String>, contact_id: String);
-    /// What a person would know it by, where no id is at hand: a task's title, a note's text.
-    fn wording(&self) -> &str;
+    /// What a person would know it by, where no id is at hand: a task's title, a note's text, when an appointment begins.
+    fn wording(&self) -> Cow<'_, str>;
+    /// The event's field without which there can be no new one, where it is missing.
+    fn lacking(&self) -> Option<&'static str>;
     /// Sets the fields of `patch`.
     fn apply(&mut self, patch: &Self::Patch);
+    /// An event's field, and why what it makes of the record can't be.
+    fn mistake(&self) -> Option<(&'static str, &'static str)> {
+        None
+    }
+    /// Takes from `known`, as the record is known here, what GHL's words leave open. `prints` tells what was ever written; none stands for
+    /// the reply to a write of `known` itself.
+    fn read_like(&mut self, _known: &Self, _prints: Option<&Prints>) {}
 }
 
 impl Entry for Task {
     const KIND: &'static str = "task";
     const GHL_ID_FIELD: &'static str = "data.taskId";
     const CLIENTY_ID_FIELD: &'static str = "data.clientyTaskId";
-    const WORDING_FIELD: &'static str = "data.title";
     type Patch = TaskPatch;
 
     fn ghl_id(&self) -> Option<&str> {
@@ -64,8 +71,12 @@ impl Entry for Task {
         (self.task_id, self.clienty_task_id, self.contact_id) = (ghl_id, clienty_id, contact_id);
     }
 
-    fn wording(&self) -> &str {
-        &self.title
+    fn wording(&self) -> Cow<'_, str> {
+        self.title.trim().into()
+    }
+
+    fn lacking(&self) -> Option<&'static str> {
+        self.title.trim().is_empty().then_some("data.title")
     }
 
     fn apply(&mut self, patch: &TaskPatch) {
@@ -77,7 +88,6 @@ impl Entry for Note {
     const KIND: &'static str = "note";
     const GHL_ID_FIELD: &'static str = "data.noteId";
     const CLIENTY_ID_FIELD: &'static str = "data.clientyNoteId";
-    const WORDING_FIELD: &'static str = "data.noteText";
     type Patch = NotePatch;
 
     fn ghl_id(&self) -> Option<&str> {
@@ -88,8 +98,12 @@ impl Entry for Note {
         (self.note_id, self.clienty_note_id, self.contact_id) = (ghl_id, clienty_id, contact_id);
     }
 
-    fn wording(&self) -> &str {
-        &self.note_text
+    fn wording(&self) -> Cow<'_, str> {
+        self.note_text.trim().into()
+    }
+
+    fn lacking(&self) -> Option<&'static str> {
+        self.note_text.trim().is_empty().then_some("data.noteText")
     }
 
     fn apply(&mut self, patch: &NotePatch) {
@@ -97,7 +111,59 @@ impl Entry for Note {
     }
 }
 
-/// A task or note as it is kept.
+impl Entry for Appointment {
+    const KIND: &'static str = "appointment";
+    const GHL_ID_FIELD: &'static str = "data.appointmentId";
+    const CLIENTY_ID_FIELD: &'static str = "data.clientyAppointmentId";
+    type Patch = AppointmentPatch;
+
+    fn ghl_id(&self) -> Option<&str> {
+        self.appointment_id.as_deref()
+    }
+
+    fn set_ids(&mut self, ghl_id: Option<String>, clienty_id: Option<String>, contact_id: String) {
+        (self.appointment_id, self.clienty_appointment_id, self.contact_id) = (ghl_id, clienty_id, contact_id);
+    }
+
+    fn wording(&self) -> Cow<'_, str> {
+        self.start_time.map(|start| start.to_string()).unwrap_or_default().into()
+    }
+
+    fn lacking(&self) -> Option<&'static str> {
+        match self {
+            Self { calendar_id: None, .. } => Some("data.calendarId"),
+            Self { start_time: None, .. } => Some("data.startTime"),
+            _ => None,
+        }
+    }
+
+    fn apply(&mut self, patch: &AppointmentPatch) {
+        patch.apply(self);
+    }
+
+    fn mistake(&self) -> Option<(&'static str, &'static str)> {
+        let ends_early = self.start_time.zip(self.end_time).is_some_and(|(start, end)| end <= start);
+        ends_early.then_some(("data.endTime", "it must be after startTime"))
+    }
+
+    /// Two things are left open. An hour that the wall shows twice: where one of its meanings is what we know, nothing has changed. And notes,
+    /// which are written as the description; the list of a contact's appointments and the replies to writes leave that out, so where
+    /// nothing is told of what we wrote, it stands.
+    fn read_like(&mut self, known: &Self, prints: Option<&Prints>) {
+        let SecondHour { start_time, end_time } = std::mem::take(&mut self.second_hour);
+        if start_time.is_some() && start_time == known.start_time {
+            self.start_time = start_time;
+        }
+        if end_time.is_some() && end_time == known.end_time {
+            self.end_time = end_time;
+        }
+        if self.notes.is_none() && prints.is_none_or(|prints| prints.has("notes")) {
+            self.notes.clone_from(&known.notes);
+        }
+    }
+}
+
+/// A task, note or appointment as it is kept.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EntryRow<E> {
     /// UUID v7; the record id of push jobs.
@@ -145,7 +211,15 @@ impl<E: Entry> EntryRow<E> {
         }
     }
 
-    /// `theirs` with the ids of this row, so that the two compare.
+    /// What GHL told of this record, so that it compares with what is kept.
+    #[must_use]
+    pub(super) fn read(&self, theirs: &E) -> E {
+        let mut theirs = self.with_ids_of(theirs);
+        theirs.read_like(self.base.as_ref().unwrap_or(&self.doc), Some(&self.prints));
+        theirs
+    }
+
+    /// `theirs` with the ids of this row.
     #[must_use]
     pub(super) fn with_ids_of(&self, theirs: &E) -> E {
         let mut theirs = theirs.clone();
@@ -166,7 +240,7 @@ impl<E: Entry> EntryRow<E> {
 }
 
 impl Records {
-    /// The task or note of that row id: `records.entry::<Task>(row_id)`.
+    /// The task, note or appointment of that row id: `records.entry::<Task>(row_id)`.
     ///
     /// # Errors
     /// [`RecordsError::Database`] or [`RecordsError::Corrupt`].
@@ -228,7 +302,7 @@ impl Records {
         Ok(())
     }
 
-    /// GHL's ids of the contact's tasks or notes that have a row here: what a retry that looks for its own must not
+    /// GHL's ids of the contact's entries of one kind that have a row here: what a retry that looks for its own must not
     /// adopt.
     ///
     /// # Errors
@@ -265,7 +339,7 @@ impl Tx {
         base: &E,
     ) -> Result<(SyncState, bool), RecordsError> {
         let asked = difference(&row.base.as_ref().map(fields).unwrap_or_default(), &fields(&row.doc));
-        self.link(row, ghl_id, base, row.base.as_ref(), &asked).await
+        self.link(row, ghl_id, base, row.base.as_ref(), &asked, &asked).await
     }
 
     /// GHL has `row` under `ghl_id` since an earlier run, which never heard so: its create sent the row's intent. Where readers see
@@ -280,10 +354,11 @@ impl Tx {
         base: &E,
     ) -> Result<(SyncState, bool), RecordsError> {
         // Nothing was asked by this run; what GHL holds otherwise than the intent was edited there since.
-        self.link(row, ghl_id, base, row.intent.as_ref(), &Fields::new()).await
+        let sent = row.intent.as_ref().map(fields).unwrap_or_default();
+        self.link(row, ghl_id, base, row.intent.as_ref(), &Fields::new(), &sent).await
     }
 
-    /// `asked` was written where GHL held `before`, and it holds `base` now.
+    /// `asked` was written where GHL held `before`, and it holds `base` now. `sent` was written by this run or the one before.
     async fn link<E: Entry>(
         &mut self,
         row: &EntryRow<E>,
@@ -291,6 +366,7 @@ impl Tx {
         base: &E,
         before: Option<&E>,
         asked: &Fields,
+        sent: &Fields,
     ) -> Result<(SyncState, bool), RecordsError> {
         let other = find_by_ghl_id::<E>(self.write.conn(), &row.location_id, ghl_id).await?;
         if let Some(other) = other.filter(|other| other.row_id != row.row_id) {
@@ -310,7 +386,7 @@ impl Tx {
         let policies = self.write.policies.clone();
         let Taken { doc, edits, conflicts } = merging::take_in(&policies, &agreed, &now.doc, base, &now.edits, None);
         conflicts::keep(&mut self.write, &now.location_id, &now.contact_id, E::KIND, &now.row_id, &conflicts).await?;
-        now.prints.remember(asked, &got);
+        now.prints.remember(sent, &got);
         sqlx::query(sql!("entry_pushed"))
             .bind(ghl_id)
             .bind(text_of(base))
@@ -408,7 +484,7 @@ async fn find<E: Entry>(
     row.as_ref().map(row_of).transpose()
 }
 
-/// The contact's tasks or notes, deleted ones among them, oldest first.
+/// The contact's entries of one kind, deleted ones among them, oldest first.
 pub(super) async fn of_contact<E: Entry>(
     connection: &mut AnyConnection,
     location_id: &str,

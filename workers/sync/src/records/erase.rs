@@ -22,10 +22,9 @@ use super::{Records, RecordsError};
 
 /// Each table that holds data of people, and the statement that erases one's: $1 the location, $2 the contact. Webhooks and jobs before
 /// entries, by which theirs are found.
-const PLACES: [(&str, &str); 7] = [
+const PLACES: [(&str, &str); 6] = [
     ("webhooks", sql!("erase_webhooks")),
     ("jobs", sql!("erase_jobs")),
-    ("appointments", sql!("erase_appointments")),
     ("conflicts", sql!("erase_conflicts")),
     ("contactAliases", sql!("erase_aliases")),
     ("entries", sql!("erase_entries")),

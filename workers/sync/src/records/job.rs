@@ -14,6 +14,8 @@ pub enum JobKind {
     PushTask,
     /// Make GHL's note equal to ours.
     PushNote,
+    /// Make GHL's appointment equal to ours.
+    PushAppointment,
     /// Ask GHL for the time zone of a location again; the record is the location itself.
     RefreshLocation,
     /// Call any operation of the catalogue; the record is the call, so each is a job of its own.
@@ -30,10 +32,11 @@ pub enum JobKind {
 
 impl JobKind {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::PullContact,
         Self::PushTask,
         Self::PushNote,
+        Self::PushAppointment,
         Self::PushContact,
         Self::RefreshLocation,
         Self::CallOperation,
@@ -49,6 +52,7 @@ impl JobKind {
             Self::PullContact => "pull_contact",
             Self::PushTask => "push_task",
             Self::PushNote => "push_note",
+            Self::PushAppointment => "push_appointment",
             Self::RefreshLocation => "refresh_location",
             Self::CallOperation => "call_operation",
             Self::PushContact => "push_contact",
@@ -114,7 +118,7 @@ pub struct JobKey {
     pub kind: String,
     /// GHL's location id.
     pub location_id: String,
-    /// A contact id, or the row id of a contact, task or note that is pushed.
+    /// A contact id, or the row id of a contact, task, note or appointment that is pushed.
     pub record_id: String,
 }
 

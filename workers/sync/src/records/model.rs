@@ -114,11 +114,14 @@ pub struct Note {
     pub created_at: Option<Timestamp>,
 }
 
-/// A meeting with a contact. Read only: GHL's calendars own it.
+/// A meeting with a contact, in a calendar of GHL's.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Appointment {
-    pub appointment_id: String,
+    /// GHL's id; none until the appointment has been created there.
+    pub appointment_id: Option<String>,
+    /// The producer's own id; none for an appointment that began in GHL.
+    pub clienty_appointment_id: Option<String>,
     pub contact_id: String,
     pub calendar_id: Option<String>,
     pub title: Option<String>,
@@ -128,5 +131,17 @@ pub struct Appointment {
     pub end_time: Option<Timestamp>,
     pub address: Option<String>,
     pub notes: Option<String>,
+    /// A GHL user id.
     pub assigned_user_id: Option<String>,
+    /// What else its times may mean; never stored.
+    #[serde(skip)]
+    pub second_hour: SecondHour,
+}
+
+/// The other meaning of times that GHL told by the clock on the wall, where that clock was put back and shows an hour twice. As told they
+/// mean the first; which one was meant, only somebody who knows the appointment can say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SecondHour {
+    pub start_time: Option<Timestamp>,
+    pub end_time: Option<Timestamp>,
 }

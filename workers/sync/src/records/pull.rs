@@ -4,6 +4,7 @@
 //! first call, and whatever moved since is left alone: an edit by a producer, a finished push, a newer pull. What did
 //! not move takes in what GHL holds, field by field; an edit that GHL has not seen stays, or wins or loses as its policy says.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use uuid::Uuid;
@@ -17,7 +18,7 @@ use super::sql::sql;
 use super::{ContactRow, Records, RecordsError, Write, conflicts, contacts};
 use crate::decide::fields::fields;
 
-/// The revisions of a contact and of its tasks and notes, as they were before a pull's first call.
+/// The revisions of a contact and of all that hangs on it, as they were before a pull's first call.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Snapshot {
     /// 0 for a contact that was not there.
@@ -75,13 +76,11 @@ impl Tx {
     /// [`RecordsError::Database`] or [`RecordsError::Corrupt`].
     pub async fn store_pull(&mut self, pulled: &Pulled, snapshot: &Snapshot) -> Result<(), RecordsError> {
         let Pulled { contact, tasks, notes, appointments } = pulled;
-        // A contact that moved since was stored by a newer pull, and its appointments with it.
         let location_id = self.run.key.location_id.clone();
-        if contacts::store(&mut self.write, &location_id, contact, snapshot.contact).await? {
-            self.store_appointments(&contact.id, appointments).await?;
-        }
+        contacts::store(&mut self.write, &location_id, contact, snapshot.contact).await?;
         self.store_entries(&contact.id, tasks, snapshot).await?;
-        self.store_entries(&contact.id, notes, snapshot).await
+        self.store_entries(&contact.id, notes, snapshot).await?;
+        self.store_entries(&contact.id, appointments, snapshot).await
     }
 
     /// As [`Tx::store_pull`], for what a walk read of a contact. Its snapshot is of now: the caller has passed over what moved.
@@ -106,7 +105,7 @@ impl Tx {
             self.store_entries(contact_id, notes, snapshot).await?;
         }
         if let Some(appointments) = appointments {
-            self.store_appointments(contact_id, appointments).await?;
+            self.store_entries(contact_id, appointments, snapshot).await?;
         }
         Ok(())
     }
@@ -120,42 +119,6 @@ impl Tx {
         mark_gone(&mut self.write, &location_id, contact_id).await
     }
 
-    async fn store_appointments(&mut self, contact_id: &str, pulled: &[Appointment]) -> Result<(), RecordsError> {
-        let now_ms = self.write.now_ms;
-        let location_id = self.run.key.location_id.clone();
-        let stored: Vec<(String, String)> = sqlx::query_as(sql!("appointments_of_contact"))
-            .bind(&location_id)
-            .bind(contact_id)
-            .fetch_all(self.write.conn())
-            .await?;
-        let mut stored: HashMap<String, String> = stored.into_iter().collect();
-        for appointment in pulled {
-            let doc = document(appointment);
-            if stored.remove(&appointment.appointment_id).as_ref() == Some(&doc) {
-                continue;
-            }
-            sqlx::query(sql!("store_appointment"))
-                .bind(&location_id)
-                .bind(&appointment.appointment_id)
-                .bind(contact_id)
-                .bind(doc)
-                .execute(self.write.conn())
-                .await?;
-            self.note_change(contact_id, "appointment", &appointment.appointment_id, ChangeOp::Stored);
-        }
-        for appointment_id in stored.into_keys() {
-            sqlx::query(sql!("delete_appointment"))
-                .bind(&location_id)
-                .bind(contact_id)
-                .bind(&appointment_id)
-                .bind(now_ms)
-                .execute(self.write.conn())
-                .await?;
-            self.note_change(contact_id, "appointment", &appointment_id, ChangeOp::Deleted);
-        }
-        Ok(())
-    }
-
     async fn store_entries<E: Entry>(
         &mut self,
         contact_id: &str,
@@ -166,10 +129,10 @@ impl Tx {
         let rows: Vec<EntryRow<E>> = entries::of_contact(self.write.conn(), &location_id, contact_id).await?;
         let linked: HashMap<&str, &EntryRow<E>> =
             rows.iter().filter_map(|row| Some((row.ghl_id.as_deref()?, row))).collect();
-        let awaited: HashSet<&str> = rows
+        let awaited: HashSet<Cow<'_, str>> = rows
             .iter()
             .filter(|row| row.ghl_id.is_none())
-            .filter_map(|row| Some(row.intent.as_ref()?.wording().trim()))
+            .filter_map(|row| Some(row.intent.as_ref()?.wording()))
             .collect();
         let mut there = HashSet::new();
         for theirs in pulled {
@@ -179,7 +142,7 @@ impl Tx {
                 Some(row) if snapshot.still_holds(row) => self.follow(row, theirs).await?,
                 Some(_) => {}
                 // It may be what a create with an unknown outcome made; the push will look and adopt it.
-                None if awaited.contains(theirs.wording().trim()) => {}
+                None if awaited.contains(&theirs.wording()) => {}
                 None => self.insert_entry(&location_id, contact_id, ghl_id, theirs).await?,
             }
         }
@@ -195,7 +158,7 @@ impl Tx {
 
     /// Makes a row that did not move since the snapshot follow GHL.
     async fn follow<E: Entry>(&mut self, row: &EntryRow<E>, theirs: &E) -> Result<(), RecordsError> {
-        let theirs = row.with_ids_of(theirs);
+        let theirs = row.read(theirs);
         if row.base.as_ref() == Some(&theirs) {
             return Ok(());
         }
@@ -289,12 +252,6 @@ pub(super) async fn mark_gone(write: &mut Write, location_id: &str, contact_id: 
         .bind(contact_id)
         .execute(write.conn())
         .await?;
-    sqlx::query(sql!("delete_appointments_of_contact"))
-        .bind(location_id)
-        .bind(contact_id)
-        .bind(now_ms)
-        .execute(write.conn())
-        .await?;
     if was_shown && marked.rows_affected() > 0 {
         write.changed.push(Changed {
             location_id: location_id.to_owned(),
@@ -305,9 +262,4 @@ pub(super) async fn mark_gone(write: &mut Write, location_id: &str, contact_id: 
         });
     }
     Ok(())
-}
-
-fn document<T: serde::Serialize>(record: &T) -> String {
-    // Structs of texts, numbers and times have no way to fail.
-    serde_json::to_string(record).unwrap_or_default()
 }

@@ -132,15 +132,8 @@ impl Records {
         let tasks: Vec<Shown<Task>> =
             shown_entries(entries::of_contact(&mut connection, location_id, contact_id).await?, &gone);
         let notes = shown_entries(entries::of_contact(&mut connection, location_id, contact_id).await?, &gone);
-        let rows: Vec<(String, String, Option<i64>)> = sqlx::query_as(sql!("shown_appointments"))
-            .bind(location_id)
-            .bind(contact_id)
-            .bind(i64::from(deleted))
-            .fetch_all(&mut *connection)
-            .await?;
-        let appointments: Result<Vec<Shown<Appointment>>, _> =
-            rows.iter().map(|(id, doc, deleted_at)| read("appointments", id, doc, *deleted_at)).collect();
-        let mut appointments = appointments?;
+        let mut appointments: Vec<Shown<Appointment>> =
+            shown_entries(entries::of_contact(&mut connection, location_id, contact_id).await?, &gone);
         appointments.sort_by(|Shown { record: a, .. }, Shown { record: b, .. }| {
             (a.start_time, &a.appointment_id).cmp(&(b.start_time, &b.appointment_id))
         });

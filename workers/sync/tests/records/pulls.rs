@@ -45,7 +45,11 @@ async fn a_pull_follows_what_is_settled_and_only_rebases_what_is_not(db: Db) {
 }
 
 async fn a_pull_removes_what_ghl_no_longer_has(db: Db) {
-    let appointment = |id: &str| Appointment { appointment_id: id.to_owned(), ..Appointment::default() };
+    let appointment = |id: &str| Appointment {
+        appointment_id: Some(id.to_owned()),
+        contact_id: "c1".to_owned(),
+        ..Appointment::default()
+    };
     let note = Note { note_id: Some("n1".to_owned()), note_text: "Met".to_owned(), ..Note::default() };
     let first = Pulled {
         notes: vec![note],

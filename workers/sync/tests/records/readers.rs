@@ -135,7 +135,7 @@ async fn a_reader_that_was_away_for_too_long_is_told_so(db: Db) {
 
 async fn what_was_deleted_is_shown_to_those_who_ask_until_it_is_forgotten(db: Db) {
     let meeting =
-        Appointment { appointment_id: "a1".to_owned(), contact_id: "c1".to_owned(), ..Appointment::default() };
+        Appointment { appointment_id: Some("a1".to_owned()), contact_id: "c1".to_owned(), ..Appointment::default() };
     db.pull(1, &Pulled { appointments: vec![meeting], ..pulled("c1", &[("g1", "Call"), ("g2", "Write")]) }).await;
     db.pull(2, &pulled("c1", &[("g1", "Call")])).await;
     db.pull(1, &pulled("c2", &[])).await;

@@ -32,6 +32,9 @@ pub struct Appointment {
     pub address: Option<String>,
     #[serde(default, deserialize_with = "lenient::text")]
     pub notes: Option<String>,
+    /// What a write may say; the list of a contact's appointments leaves it out.
+    #[serde(default, deserialize_with = "lenient::text")]
+    pub description: Option<String>,
     #[serde(default, deserialize_with = "lenient::text")]
     pub assigned_user_id: Option<String>,
 }

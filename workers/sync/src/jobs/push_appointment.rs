@@ -1,0 +1,54 @@
+//! `push_appointment`: creates, updates or deletes an appointment in GHL.
+//!
+//! Whether a slot is free, and who may be booked when, is for GHL's calendar to say: it is not told to look away, and what it refuses is
+//! shown on the record.
+
+use std::collections::HashSet;
+
+use super::push::Push;
+use super::{JobError, Task};
+use crate::decide::adopt::{self, AppointmentFingerprint};
+use crate::decide::push_appointment::{AppointmentPlan, plan};
+use crate::mapping::appointment;
+use crate::records::Entry;
+use crate::records::model::Appointment;
+
+impl Push for Appointment {
+    /// By contact: that needs no scope beyond those of pulls, and tells those of every calendar.
+    async fn list(task: &Task<'_>, contact: &str) -> Result<Vec<Self>, JobError> {
+        let zone = task.environment.zones.of(task).await?;
+        let remote = task.ghl().list_appointments(contact).await?;
+        Ok(remote.into_iter().map(|held| appointment::from_ghl(held, contact, &zone)).collect())
+    }
+
+    fn lost<'a>(announced: &Self, remote: &'a [Self], linked: &HashSet<String>) -> Option<&'a str> {
+        adopt::lost_appointment(&AppointmentFingerprint::of(announced), remote, linked)
+    }
+
+    async fn check(&self, task: &Task<'_>) -> Result<(), JobError> {
+        let zone = task.environment.zones.of(task).await?;
+        appointment::to_new(self, task.location(), &zone)?;
+        Ok(())
+    }
+
+    async fn create(&self, task: &Task<'_>, contact: &str) -> Result<Self, JobError> {
+        let zone = task.environment.zones.of(task).await?;
+        let new = appointment::to_new(self, task.location(), &zone)?;
+        let mut made = appointment::from_ghl(task.ghl().create_appointment(&new).await?, contact, &zone);
+        made.read_like(self, None);
+        Ok(made)
+    }
+
+    async fn change(&self, task: &Task<'_>, contact: &str, id: &str, base: &Self) -> Result<Option<Self>, JobError> {
+        let AppointmentPlan::Update(changes) = plan(self, Some(base), false) else { return Ok(None) };
+        let zone = task.environment.zones.of(task).await?;
+        let held = task.ghl().update_appointment(id, &appointment::to_update(changes, &zone)).await?;
+        let mut held = appointment::from_ghl(held, contact, &zone);
+        held.read_like(self, None);
+        Ok(Some(held))
+    }
+
+    async fn delete(task: &Task<'_>, _: &str, id: &str) -> Result<(), JobError> {
+        Ok(task.ghl().delete_event(id).await?)
+    }
+}

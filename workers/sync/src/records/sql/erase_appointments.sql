@@ -1,1 +1,0 @@
-delete from appointments where location_id = $1 and contact_id = $2
