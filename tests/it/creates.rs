@@ -1,4 +1,4 @@
-//! Law 7 over real processes: creates of tasks, notes and contacts while replies are cut after GHL committed, calls hang, errors come after the
+//! Law 7 over real processes: creates of tasks, notes, contacts and appointments while replies are cut after GHL committed, calls hang, errors come after the
 //! effect, and a worker is killed every 2 seconds. None is made twice, none is lost.
 //!
 //! `make test` makes 300; `CREATES=10000 cargo test --test it creates` as many as it says.
@@ -59,13 +59,15 @@ async fn creates_are_made_once_each_while_replies_are_lost_and_workers_are_kille
     cluster.assert_never_over_the_limit();
 }
 
-/// A third each of contacts, and of tasks and notes of seeded ones. Every other contact has a name alone, which GHL does not keep unique.
+/// A quarter each of contacts, and of tasks, notes and appointments of seeded ones. Every other contact has a name alone, which GHL does not keep unique.
 fn events(cluster: &Cluster, count: usize) -> Vec<Value> {
     let location = cluster.sandbox.locations()[0].id.clone();
     let owners = cluster.contacts(&location);
+    let state = cluster.sandbox.state(&location).unwrap();
+    let calendar = state["appointments"][0]["calendarId"].clone();
     let event = |n: usize| {
         let owner = &owners[n % owners.len()];
-        let (kind, contact, data) = match n % 3 {
+        let (kind, contact, data) = match n % 4 {
             0 => (
                 "task.created",
                 Some(owner),
@@ -76,9 +78,17 @@ fn events(cluster: &Cluster, count: usize) -> Vec<Value> {
                 Some(owner),
                 json!({"clientyNoteId": format!("n{n}"), "noteText": format!("Note {n}")}),
             ),
+            2 => (
+                "appointment.created",
+                Some(owner),
+                json!({
+                    "clientyAppointmentId": format!("a{n}"), "calendarId": calendar, "title": format!("Meet {n}"),
+                    "startTime": "2026-11-01T06:30:00Z",
+                }),
+            ),
             _ => {
                 let mut data = json!({"clientyContactId": format!("c{n}"), "firstName": format!("Person{n}")});
-                if n.is_multiple_of(2) {
+                if n % 8 == 3 {
                     data["email"] = json!(format!("person{n}@example.com"));
                 }
                 ("contact.created", None, data)

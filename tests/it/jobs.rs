@@ -1,5 +1,6 @@
 //! What the jobs promise, shown on real parts in one process against the sandbox.
 
+mod appointments;
 mod contacts;
 mod echoes;
 mod explained;

@@ -11,7 +11,7 @@ use crate::support::test_app::{Setup, TestApp, call};
 const DUE: &str = "2026-03-01T09:00:00Z";
 
 /// What may happen to a create, each for certain and once.
-fn every_fault() -> Vec<(&'static str, Faults)> {
+pub(super) fn every_fault() -> Vec<(&'static str, Faults)> {
     let once = Faults { writes_only: true, at_most: Some(1), hang_ms: 2_000, ..Faults::default() };
     vec![
         ("cut after", Faults { cut_after: 1000, ..once.clone() }),
@@ -27,7 +27,7 @@ fn every_fault() -> Vec<(&'static str, Faults)> {
 }
 
 /// Everything at once, until the weather clears.
-fn storm() -> Faults {
+pub(super) fn storm() -> Faults {
     Faults {
         cut_after: 300,
         server_error_after: 200,

@@ -1,4 +1,4 @@
-//! Tasks and notes that a producer creates, each with a text of its own: what the sandbox holds tells how often each was created.
+//! Tasks, notes and appointments that a producer creates, each with a text of its own: what the sandbox holds tells how often each was created.
 
 use std::collections::BTreeMap;
 
@@ -27,12 +27,14 @@ pub(crate) fn creations(cluster: &Cluster, each: usize) -> Vec<Value> {
     events
 }
 
-/// Each task, note and contact that `events` create is in the sandbox exactly once.
+/// Each task, note, appointment and contact that `events` create is in the sandbox exactly once.
 pub(crate) fn assert_created_once(cluster: &Cluster, events: &[Value]) {
     let mut held: BTreeMap<(String, String), usize> = BTreeMap::new();
     for location in cluster.sandbox.locations() {
         let state = cluster.sandbox.state(&location.id).unwrap();
-        for (list, field) in [("tasks", "title"), ("notes", "body"), ("contacts", "firstName")] {
+        for (list, field) in
+            [("tasks", "title"), ("notes", "body"), ("appointments", "title"), ("contacts", "firstName")]
+        {
             for entry in state[list].as_array().unwrap() {
                 let text = entry[field].as_str().unwrap_or_default().to_owned();
                 *held.entry((location.id.clone(), text)).or_default() += 1;

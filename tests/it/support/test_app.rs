@@ -49,6 +49,11 @@ pub(crate) mod call {
     pub(crate) const DELETE_TASK: &str = "DELETE /contacts/{contactId}/tasks/{taskId}";
     pub(crate) const CREATE_NOTE: &str = "POST /contacts/{contactId}/notes";
     pub(crate) const UPDATE_NOTE: &str = "PUT /contacts/{contactId}/notes/{id}";
+    pub(crate) const LIST_NOTES: &str = "GET /contacts/{contactId}/notes";
+    pub(crate) const LIST_APPOINTMENTS: &str = "GET /contacts/{contactId}/appointments";
+    pub(crate) const CREATE_APPOINTMENT: &str = "POST /calendars/events/appointments";
+    pub(crate) const UPDATE_APPOINTMENT: &str = "PUT /calendars/events/appointments/{eventId}";
+    pub(crate) const DELETE_EVENT: &str = "DELETE /calendars/events/{eventId}";
     pub(crate) const DELETE_NOTE: &str = "DELETE /contacts/{contactId}/notes/{id}";
 }
 

@@ -128,9 +128,10 @@ impl NotePatch {
 }
 
 impl AppointmentPatch {
-    /// A start without an end moves the end along, as in GHL.
+    /// A start without an end moves the end along, as in GHL, which keeps times to the second.
     pub(super) fn apply(&self, appointment: &mut Appointment) {
         let Self { calendar_id, title, status, start_time, end_time, address, notes, assigned_user_id } = self.clone();
+        let [start_time, end_time] = [start_time, end_time].map(|time| Timestamp::from_second(time?.as_second()).ok());
         let length = appointment.start_time.zip(appointment.end_time).map(|(start, end)| end.duration_since(start));
         let moved = |start: Timestamp, length: SignedDuration| start.checked_add(length).ok();
         let end_time = end_time.or_else(|| start_time.zip(length).and_then(|(start, length)| moved(start, length)));

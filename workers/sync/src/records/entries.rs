@@ -7,7 +7,6 @@
 //! Before a create is sent, what it sends is kept as the row's intent. As long as the intent is open, the outcome is
 //! not known: a retry looks in GHL for an entry of that wording, and a pull that meets one leaves it to the retry.
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 
 use sqlx::any::AnyRow;
@@ -25,6 +24,7 @@ use super::sql::sql;
 use super::{Records, RecordsError, Run, Write};
 use crate::decide::echo::Prints;
 use crate::decide::fields::{Fields, Record, difference, fields};
+use crate::decide::same::same_text;
 use crate::decide::verify::SyncState;
 
 /// What tasks, notes and appointments have in common.
@@ -42,8 +42,9 @@ pub trait Entry: Record + PartialEq + Default + Send + Sync + Unpin + 'static {
     fn ghl_id(&self) -> Option<&str>;
     /// Puts the ids and the contact in.
     fn set_ids(&mut self, ghl_id: Option<String>, clienty_id: Option<String>, contact_id: String);
-    /// What a person would know it by, where no id is at hand: a task's title, a note's text, when an appointment begins.
-    fn wording(&self) -> Cow<'_, str>;
+    /// Whether this, as GHL tells it, may be what the create of `announced` made, in whatever form GHL keeps it. A pull leaves such an entry
+    /// to the push that looks for it: with a row of its own, the push would take it for another's, and create it again.
+    fn may_be(&self, announced: &Self) -> bool;
     /// The event's field without which there can be no new one, where it is missing.
     fn lacking(&self) -> Option<&'static str>;
     /// Sets the fields of `patch`.
@@ -71,8 +72,8 @@ impl Entry for Task {
         (self.task_id, self.clienty_task_id, self.contact_id) = (ghl_id, clienty_id, contact_id);
     }
 
-    fn wording(&self) -> Cow<'_, str> {
-        self.title.trim().into()
+    fn may_be(&self, announced: &Self) -> bool {
+        same_text(&announced.title, &self.title)
     }
 
     fn lacking(&self) -> Option<&'static str> {
@@ -98,8 +99,8 @@ impl Entry for Note {
         (self.note_id, self.clienty_note_id, self.contact_id) = (ghl_id, clienty_id, contact_id);
     }
 
-    fn wording(&self) -> Cow<'_, str> {
-        self.note_text.trim().into()
+    fn may_be(&self, announced: &Self) -> bool {
+        same_text(&announced.note_text, &self.note_text)
     }
 
     fn lacking(&self) -> Option<&'static str> {
@@ -125,8 +126,8 @@ impl Entry for Appointment {
         (self.appointment_id, self.clienty_appointment_id, self.contact_id) = (ghl_id, clienty_id, contact_id);
     }
 
-    fn wording(&self) -> Cow<'_, str> {
-        self.start_time.map(|start| start.to_string()).unwrap_or_default().into()
+    fn may_be(&self, announced: &Self) -> bool {
+        [self.start_time, self.second_hour.start_time].contains(&announced.start_time)
     }
 
     fn lacking(&self) -> Option<&'static str> {

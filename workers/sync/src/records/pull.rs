@@ -4,7 +4,6 @@
 //! first call, and whatever moved since is left alone: an edit by a producer, a finished push, a newer pull. What did
 //! not move takes in what GHL holds, field by field; an edit that GHL has not seen stays, or wins or loses as its policy says.
 
-use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use uuid::Uuid;
@@ -129,11 +128,8 @@ impl Tx {
         let rows: Vec<EntryRow<E>> = entries::of_contact(self.write.conn(), &location_id, contact_id).await?;
         let linked: HashMap<&str, &EntryRow<E>> =
             rows.iter().filter_map(|row| Some((row.ghl_id.as_deref()?, row))).collect();
-        let awaited: HashSet<Cow<'_, str>> = rows
-            .iter()
-            .filter(|row| row.ghl_id.is_none())
-            .filter_map(|row| Some(row.intent.as_ref()?.wording()))
-            .collect();
+        let awaited: Vec<&E> =
+            rows.iter().filter(|row| row.ghl_id.is_none()).filter_map(|row| row.intent.as_ref()).collect();
         let mut there = HashSet::new();
         for theirs in pulled {
             let Some(ghl_id) = theirs.ghl_id() else { continue };
@@ -142,7 +138,7 @@ impl Tx {
                 Some(row) if snapshot.still_holds(row) => self.follow(row, theirs).await?,
                 Some(_) => {}
                 // It may be what a create with an unknown outcome made; the push will look and adopt it.
-                None if awaited.contains(&theirs.wording()) => {}
+                None if awaited.iter().any(|announced| theirs.may_be(announced)) => {}
                 None => self.insert_entry(&location_id, contact_id, ghl_id, theirs).await?,
             }
         }
