@@ -282,6 +282,7 @@ fn migrator() -> Migrator {
         (10, "api version", include_str!("../migrations/0010_api_version.sql")),
         (13, "walks", include_str!("../migrations/0013_walks.sql")),
         (14, "appointments", include_str!("../migrations/0014_appointments.sql")),
+        (15, "heard", include_str!("../migrations/0015_heard.sql")),
     ];
     let migration = |(version, name, text): (i64, &'static str, &'static str)| {
         Migration::new(version, name.into(), MigrationType::Simple, text.into_sql_str(), false)

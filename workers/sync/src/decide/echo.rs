@@ -64,7 +64,7 @@ pub struct Known<'a> {
     pub ours: &'a Fields,
     /// The last state agreed with GHL; none while GHL is not known to have it.
     pub base: Option<&'a Fields>,
-    /// When that state was the newest in GHL, as GHL said.
+    /// When that state was the newest in GHL, as GHL said last.
     pub base_at: Option<Timestamp>,
     /// What we wrote.
     pub prints: &'a Prints,
@@ -88,6 +88,12 @@ pub enum Verdict {
     Apply(Fields),
     /// Only GHL can tell what it holds now.
     Pull,
+}
+
+/// Whether an event tells the record to be as the last agreed state has it. Then no older event can tell anything new.
+#[must_use]
+pub fn confirms(told: &Fields, base: &Fields) -> bool {
+    told.iter().all(|(name, value)| same(name, value, &fields::value(base, name)))
 }
 
 /// What to do about an event that tells `told` of a record of which `known` is held.

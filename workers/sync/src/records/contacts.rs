@@ -54,6 +54,8 @@ pub struct ContactRow {
     pub synced_at_ms: i64,
     /// Counts its changes.
     pub revision: i64,
+    /// The newest event of GHL's that told it to be as `base` says.
+    pub heard_at: Option<Timestamp>,
 }
 
 /// What GHL answered to a write.
@@ -236,6 +238,17 @@ impl Tx {
         }
         let theirs = Contact { date_updated: Some(at), ..with_fields(base, &held) };
         follow(&mut self.write, row, &theirs).await
+    }
+
+    /// An event of `at` told the contact to be as it is known already: what is older tells nothing new from now on.
+    ///
+    /// # Errors
+    /// [`RecordsError::Database`].
+    pub async fn contact_heard(&mut self, row_id: &str, at: Timestamp) -> Result<(), RecordsError> {
+        let location_id = self.run.key.location_id.clone();
+        let query = sqlx::query(sql!("contact_heard")).bind(at.as_millisecond()).bind(location_id).bind(row_id);
+        query.execute(self.write.conn()).await?;
+        Ok(())
     }
 
     /// GHL has the pending contact under its own id: as a create of ours made it, where `asked` tells what that sent; else as it was there
@@ -445,6 +458,7 @@ pub(super) fn bare(location_id: &str, contact_id: &str) -> ContactRow {
         deleted_at_ms: None,
         synced_at_ms: 0,
         revision: 1,
+        heard_at: None,
     }
 }
 
@@ -575,6 +589,7 @@ fn row_of(row: &AnyRow) -> Result<ContactRow, RecordsError> {
         deleted_at_ms: row.try_get("deleted_at")?,
         synced_at_ms: row.try_get("synced_at")?,
         revision: row.try_get("revision")?,
+        heard_at: row.try_get::<Option<i64>, _>("heard_at")?.map(super::ledger::timestamp),
         row_id,
         contact_id,
         clienty_id,

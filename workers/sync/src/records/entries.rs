@@ -11,6 +11,7 @@ use std::collections::HashSet;
 
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
+use uuid::Uuid;
 
 use super::change::{AppointmentPatch, NotePatch, TaskPatch};
 use super::conflicts;
@@ -370,7 +371,10 @@ impl Tx {
         sent: &Fields,
     ) -> Result<(SyncState, bool), RecordsError> {
         let other = find_by_ghl_id::<E>(self.write.conn(), &row.location_id, ghl_id).await?;
+        let mut is_gone = false;
         if let Some(other) = other.filter(|other| other.row_id != row.row_id) {
+            // GHL told of its deletion before we heard that it was made.
+            is_gone = other.deleted && other.base.is_none();
             if other.clienty_id.is_some() {
                 return Err(RecordsError::Conflict {
                     row_id: row.row_id.clone(),
@@ -402,6 +406,10 @@ impl Tx {
         let mut linked = EntryRow { ghl_id: Some(ghl_id.to_owned()), doc, ..now };
         linked.base = Some(linked.with_ids_of(base));
         linked.doc = linked.with_ids_of(&linked.doc);
+        if is_gone {
+            self.removed(&linked).await?;
+            return Ok((state, true));
+        }
         self.write.changed.push(linked.changed(if linked.deleted { ChangeOp::Deleted } else { ChangeOp::Stored }));
         Ok((state, linked.is_settled()))
     }
@@ -417,6 +425,36 @@ impl Tx {
             self.write.changed.push(row.changed(ChangeOp::Deleted));
         }
         Ok(())
+    }
+}
+
+impl Tx {
+    /// GHL told that it deleted `theirs`, which is of the contact: readers do not see it any more. One that was never known here leaves a mark,
+    /// so that no older list brings it. An edit that GHL has not seen is the push's to decide: it will be told that it came too late.
+    ///
+    /// # Errors
+    /// [`RecordsError::Database`] or [`RecordsError::Corrupt`].
+    pub async fn told_gone<E: Entry>(&mut self, contact_id: &str, theirs: &E) -> Result<(), RecordsError> {
+        let Some(ghl_id) = theirs.ghl_id() else { return Ok(()) };
+        let location_id = self.run.key.location_id.clone();
+        match find_by_ghl_id::<E>(self.write.conn(), &location_id, ghl_id).await? {
+            Some(row) if row.is_settled() && !row.deleted => self.removed(&row).await,
+            Some(_) => Ok(()),
+            None => {
+                let now_ms = self.write.now_ms;
+                sqlx::query(sql!("insert_gone_entry"))
+                    .bind(Uuid::now_v7().to_string())
+                    .bind(E::KIND)
+                    .bind(location_id)
+                    .bind(contact_id)
+                    .bind(ghl_id)
+                    .bind(text_of(theirs))
+                    .bind(now_ms)
+                    .execute(self.write.conn())
+                    .await?;
+                Ok(())
+            }
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::decide::echo::{Known, Prints, Told, Verdict, judge};
+use crate::decide::echo::{Known, Prints, Told, Verdict, confirms, judge};
 use crate::decide::merge::Policy;
 use crate::decide::push_contact::plan;
 use crate::records::model::Contact;
@@ -46,6 +46,8 @@ struct World {
     ghl: Contact,
     ours: Contact,
     base: Contact,
+    /// The newest webhook that told of `base`.
+    heard: Option<Timestamp>,
     edits: Edits,
     prints: Prints,
     policies: Policies,
@@ -63,6 +65,7 @@ impl World {
             ghl: start.clone(),
             ours: start.clone(),
             base: start,
+            heard: None,
             edits: Edits::new(),
             prints: Prints::default(),
             policies: Policies { default: policy, ..Policies::default() },
@@ -129,8 +132,9 @@ impl World {
     fn hear(&mut self, webhook: &Contact) {
         let (said, base, ours) = (fields(webhook), fields(&self.base), fields(&self.ours));
         let told = base.keys().chain(said.keys()).map(|name| (name.clone(), fields::value(&said, name))).collect();
-        let known = Known { ours: &ours, base: Some(&base), base_at: self.base.date_updated, prints: &self.prints };
+        let known = Known { ours: &ours, base: Some(&base), base_at: self.base_at(), prints: &self.prints };
         match judge(&Told { fields: &told, at: webhook.date_updated }, &known) {
+            Verdict::Echo if confirms(&told, &base) => self.heard = self.heard.max(webhook.date_updated),
             Verdict::Echo => {}
             Verdict::Pull => self.follow(&self.ghl.clone()),
             Verdict::Apply(news) => {
@@ -177,6 +181,10 @@ impl World {
         }
     }
 
+    fn base_at(&self) -> Option<Timestamp> {
+        self.base.date_updated.max(self.heard)
+    }
+
     fn is_equal(&self) -> bool {
         fields(&self.ours) == fields(&self.ghl)
     }
@@ -220,5 +228,21 @@ proptest! {
         world.push(false);
         prop_assert_eq!((world.writes, &world.ghl), (writes, &changes));
         prop_assert!(world.is_equal());
+    }
+
+    /// Edits in GHL alone, whose webhooks arrive in any order, some of them again, some never: what is held is at any time what GHL held at
+    /// some time, and that time only grows.
+    #[test]
+    fn no_webhook_takes_a_record_back_in_time(steps in vec(step(), 0..40)) {
+        let mut world = World::new(Policy::Newest);
+        let mut history = vec![(Some(Timestamp::UNIX_EPOCH), fields(&world.ghl))];
+        for step in steps.iter().filter(|step| !matches!(step, Step::Ours(..) | Step::Push { .. } | Step::Pull)) {
+            let before = world.base_at();
+            world.step(step);
+            history.push((world.ghl.date_updated, fields(&world.ghl)));
+            prop_assert!(world.base_at() >= before);
+            let then = history.iter().find(|(at, _)| *at == world.base_at()).map(|(_, held)| held);
+            prop_assert_eq!(Some(&fields(&world.base)), then);
+        }
     }
 }

@@ -1,0 +1,165 @@
+//! What webhooks leave to ask GHL for: they tell our own write (law 8), or all that changed, or at least which part of the contact did.
+//!
+//! GHL promises no order, so without a call only that is believed which a later event can't contradict:
+//! - What an event tells of a whole contact, where it is newer than all that was read or heard of it ([`judge`]).
+//! - That a task, note or appointment is deleted: GHL gives none of them back under its id, and a mark of it keeps older news from
+//!   reviving it.
+//!
+//! Any other event of a part costs one call, for all parts of its kind. A task or note has no date of change, so nobody can say whether
+//! its event is older than what is held; a completed task may have been opened again since, of which no event tells; a note's event leaves
+//! out who wrote it. An appointment's has a date, but its list shows it in the wall's minutes, and its type may be wrong: the documents'
+//! samples of changed and deleted ones say that they were created.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::{JobError, Task as Job};
+use crate::decide::echo::{Known, Told, Verdict, confirms, judge};
+use crate::decide::fields::fields;
+use crate::ghl::WireTime;
+use crate::mapping;
+use crate::mapping::contact::told;
+use crate::records::model::{Appointment, Note, Task};
+use crate::records::{ContactRow, StoredWebhook, Tx};
+
+/// The parts of a contact that have to be asked for, a call each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Needs {
+    pub(super) contact: bool,
+    pub(super) tasks: bool,
+    pub(super) notes: bool,
+    pub(super) appointments: bool,
+}
+
+/// What a run's webhooks come to.
+#[derive(Debug, Default)]
+pub(super) struct Heard {
+    pub(super) needs: Needs,
+    gone: Vec<Gone>,
+}
+
+/// A deleted part, as it last was.
+#[derive(Debug)]
+enum Gone {
+    Task(Task),
+    Note(Note),
+    Appointment(Appointment),
+}
+
+impl Needs {
+    pub(super) const ALL: Self = Self { contact: true, tasks: true, notes: true, appointments: true };
+
+    pub(super) fn calls(self) -> u32 {
+        let Self { contact, tasks, notes, appointments } = self;
+        [contact, tasks, notes, appointments].into_iter().map(u32::from).sum()
+    }
+}
+
+impl Heard {
+    fn everything() -> Self {
+        Self { needs: Needs::ALL, gone: Vec::new() }
+    }
+
+    /// Marks what was told to be deleted.
+    pub(super) async fn store_gone(&self, tx: &mut Tx, contact_id: &str) -> Result<(), JobError> {
+        for gone in &self.gone {
+            match gone {
+                Gone::Task(task) => tx.told_gone(contact_id, task).await?,
+                Gone::Note(note) => tx.told_gone(contact_id, note).await?,
+                Gone::Appointment(appointment) => tx.told_gone(contact_id, appointment).await?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads the run's webhooks; what they tell of the contact itself is stored where it suffices.
+pub(super) async fn hear(job: &Job<'_>) -> Result<Heard, JobError> {
+    let records = &job.environment.records;
+    let webhooks = records.webhooks_of(&job.run.ids).await?;
+    // Another event of the run may want what no webhook names.
+    if webhooks.len() != job.run.ids.len() {
+        return Ok(Heard::everything());
+    }
+    let Some(row) = records.find_contact(job.location(), job.record()).await? else { return Ok(Heard::everything()) };
+    if row.base.is_none() || !row.is_shown() || row.is_unread() {
+        return Ok(Heard::everything());
+    }
+    let mut heard = Heard::default();
+    let mut whole = Vec::new();
+    for webhook in &webhooks {
+        let needs = &mut heard.needs;
+        match webhook.event_type.as_str() {
+            "ContactCreate" | "ContactUpdate" | "ContactDndUpdate" | "ContactTagUpdate" => whole.push(webhook),
+            "ContactDelete" => needs.contact = true,
+            "TaskCreate" | "TaskComplete" => needs.tasks = true,
+            "NoteCreate" | "NoteUpdate" => needs.notes = true,
+            "AppointmentCreate" | "AppointmentUpdate" | "Appointment" => needs.appointments = true,
+            "TaskDelete" | "NoteDelete" | "AppointmentDelete" => match gone(webhook, job.record()) {
+                Some(gone) => heard.gone.push(gone),
+                None => return Ok(Heard::everything()),
+            },
+            _ => return Ok(Heard::everything()),
+        }
+    }
+    heard.needs.contact |= !contact_suffices(job, &row, &whole).await?;
+    Ok(heard)
+}
+
+/// Whether events that tell of the whole contact leave nothing to ask for; what they say is stored then.
+async fn contact_suffices(job: &Job<'_>, row: &ContactRow, webhooks: &[&StoredWebhook]) -> Result<bool, JobError> {
+    let Some(base) = &row.base else { return Ok(false) };
+    let (ours, held) = (fields(&row.doc), fields(base));
+    let base_at = base.date_updated.max(row.heard_at);
+    let known = Known { ours: &ours, base: Some(&held), base_at, prints: &row.prints };
+    let (mut news, mut confirmed): (_, Option<Timestamp>) = (None, None);
+    for webhook in webhooks {
+        let body = body(webhook);
+        if body["payloadTooLarge"] == true {
+            return Ok(false);
+        }
+        let Some(told) = told(&body, &held) else { return Ok(false) };
+        let at = body.get("timestamp").and_then(WireTime::read).and_then(|at| at.instant_in(&TimeZone::UTC));
+        match (judge(&Told { fields: &told, at }, &known), at) {
+            (Verdict::Echo, _) => confirmed = confirmed.max(at.filter(|_| confirms(&told, &held))),
+            // Of several that tell news, only GHL knows which came last.
+            (Verdict::Apply(fields), Some(at)) if webhooks.len() == 1 => news = Some((fields, at)),
+            (Verdict::Apply(_) | Verdict::Pull, _) => return Ok(false),
+        }
+    }
+    let records = &job.environment.records;
+    if let Some((fields, at)) = news {
+        let mut tx = records.begin(&job.run).await?;
+        tx.contact_told(&row.row_id, &fields, at).await?;
+        tx.keep_open().await?;
+    } else if let Some(at) = confirmed.filter(|at| Some(*at) > base_at) {
+        let mut tx = records.begin(&job.run).await?;
+        tx.contact_heard(&row.row_id, at).await?;
+        tx.keep_open().await?;
+    }
+    Ok(true)
+}
+
+fn body(webhook: &StoredWebhook) -> Value {
+    serde_json::from_str(&webhook.body).unwrap_or_default()
+}
+
+/// What a deletion is about; none where it does not say.
+fn gone(webhook: &StoredWebhook, contact_id: &str) -> Option<Gone> {
+    let mut body = body(webhook);
+    Some(match webhook.event_type.as_str() {
+        "TaskDelete" => Gone::Task(mapping::task::from_ghl(read(body)?, contact_id)),
+        "NoteDelete" => Gone::Note(mapping::note::from_ghl(read(body)?, contact_id)),
+        _ => {
+            let nested = body["appointment"].take();
+            // A time without an offset would be read wrongly here, and nobody plans by what is gone.
+            Gone::Appointment(mapping::appointment::from_ghl(read(nested)?, contact_id, &TimeZone::UTC))
+        }
+    })
+}
+
+fn read<T: DeserializeOwned>(record: Value) -> Option<T> {
+    serde_json::from_value(record).ok()
+}
