@@ -144,7 +144,11 @@ fn same(form: Form, theirs: &Value, ours: &Value, zone: &TimeZone) -> bool {
     match form {
         Form::Text => text(theirs) == text(ours),
         Form::Flag => theirs.as_bool().unwrap_or(false) == ours.as_bool().unwrap_or(false),
-        Form::Json => (is_blank(theirs) && is_blank(ours)) || theirs == ours,
+        Form::Json => match (theirs.as_array(), ours.as_array()) {
+            // The order of tags and custom fields means nothing.
+            (Some(theirs), Some(ours)) => theirs.len() == ours.len() && theirs.iter().all(|their| ours.contains(their)),
+            _ => (is_blank(theirs) && is_blank(ours)) || theirs == ours,
+        },
         Form::Instant => instant(theirs) == instant(ours),
         Form::Local => match local(theirs) {
             // The wall shows an hour twice when its clock is put back; either will do.

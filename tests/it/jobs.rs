@@ -5,6 +5,7 @@ mod contacts;
 mod echoes;
 mod explained;
 mod failures;
+mod heard;
 mod interleavings;
 mod lost_creates;
 mod on_postgres;

@@ -258,6 +258,12 @@ impl TestApp {
         reply.json().await.unwrap()
     }
 
+    /// Deletes a record at GHL's screen.
+    pub(crate) async fn remove_by_hand(&self, path: &str) {
+        let reply = self.http.delete(format!("{}{path}", self.sandbox.url())).send().await.unwrap();
+        assert!(reply.status().is_success(), "{path}: {}", reply.status());
+    }
+
     /// The unified view of a contact of the first location.
     pub(crate) async fn view(&self, contact_id: &str) -> Option<Value> {
         let view = self.app.records.contact_view(&self.location().id, contact_id).await.unwrap();

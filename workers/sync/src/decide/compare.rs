@@ -7,9 +7,9 @@ use super::echo::Prints;
 use crate::records::model::Appointment;
 use crate::records::{ContactView, Entry as _, Finding, Parts, Shown, Verdict};
 
-/// What is no difference: ids of the producer's own, what depends on when one asks, and the one field that GHL's lists leave out and that
-/// moves without an event.
-const OWN: [&str; 7] = [
+/// What is no difference: ids of the producer's own, what depends on when one asks, the one field that GHL's lists leave out and that
+/// moves without an event, and the date of change, which events leave out.
+const OWN: [&str; 8] = [
     "clientyTaskId",
     "clientyNoteId",
     "clientyAppointmentId",
@@ -17,6 +17,7 @@ const OWN: [&str; 7] = [
     "status",
     "deletedAt",
     "lastActivity",
+    "dateUpdated",
 ];
 
 /// Where the parts that were read differ from the view; none stands for a contact that the records lack.
@@ -92,9 +93,17 @@ fn differing(theirs: &Map<String, Value>, ours: &Map<String, Value>) -> Vec<Stri
     let is_blank = |value: &Value| value.is_null() || value == "" || value.as_array().is_some_and(Vec::is_empty);
     let differs = |(name, their): &(&String, &Value)| {
         let our = ours.get(*name).unwrap_or(&Value::Null);
-        !OWN.contains(&name.as_str()) && *their != our && !(is_blank(their) && is_blank(our))
+        !OWN.contains(&name.as_str()) && !same(their, our) && !(is_blank(their) && is_blank(our))
     };
     theirs.iter().filter(differs).map(|(name, _)| name.clone()).collect()
+}
+
+/// The order of tags and custom fields means nothing.
+fn same(their: &Value, our: &Value) -> bool {
+    match (their.as_array(), our.as_array()) {
+        (Some(theirs), Some(ours)) => theirs.len() == ours.len() && theirs.iter().all(|their| ours.contains(their)),
+        _ => their == our,
+    }
 }
 
 fn objects<T: Serialize>(records: &[T]) -> Vec<Map<String, Value>> {

@@ -1,0 +1,194 @@
+//! What each of GHL's events costs: nothing where its own fields suffice, else one call for the part that it is about.
+
+use std::collections::BTreeMap;
+
+use clienty_sync::gateway::Server;
+use clienty_sync::sandbox::{WebhookFaults, Webhooks};
+use clienty_sync::triggers::webhook::Webhook;
+use reqwest::Method;
+use serde_json::{Value, json};
+use sync_workers::clock::Clock;
+use sync_workers::jobs;
+
+use crate::support::test_app::{Setup, TestApp, call};
+
+/// An app that knows its contacts, and hears of what a person does at GHL's screen.
+struct Listening {
+    app: TestApp,
+    server: Server,
+    webhooks: Webhooks,
+    location: String,
+    contact: String,
+}
+
+impl Listening {
+    async fn start() -> Self {
+        let app = TestApp::working(Setup::default()).await;
+        let location = app.location().id;
+        let contacts = app.contacts(&location);
+        for contact in &contacts {
+            app.tell("contact.selected", contact, json!({})).await;
+        }
+        app.settle().await;
+        let (server, webhooks) = app.with_webhooks(WebhookFaults::default()).await;
+        Self { app, server, webhooks, location, contact: contacts[0].clone() }
+    }
+
+    async fn edit(&self, method: Method, path: &str, body: Value) -> Value {
+        let url = format!("{}/_sandbox/locations/{}/{path}", self.app.sandbox.url(), self.location);
+        let reply = reqwest::Client::new().request(method, url).json(&body).send().await.unwrap();
+        assert!(reply.status().is_success(), "{path}: {}", reply.status());
+        reply.json().await.unwrap_or_default()
+    }
+
+    /// A person edits GHL; the calls that it takes until all is told here.
+    async fn costs(&self, method: Method, path: &str, body: Value) -> (BTreeMap<String, u64>, Value) {
+        let calls = || self.app.sandbox.stats().locations[&self.location].operations.clone();
+        let (before, heard) = (calls(), self.webhooks.stats().changes);
+        let edited = self.edit(method, path, body).await;
+        let told = async || self.webhooks.stats().changes > heard && self.webhooks.stats().pending == 0;
+        self.app.wait_until("it is told", told).await;
+        self.app.settle().await;
+        let mut grown: BTreeMap<_, _> = calls().into_iter().collect();
+        grown.retain(|name, count| {
+            *count -= before.get(name).copied().unwrap_or(0);
+            *count > 0
+        });
+        (grown, edited)
+    }
+
+    /// Nothing differs but the date of change, which events about contacts leave out.
+    async fn assert_equal(&self) {
+        let contacts = self.app.contacts(&self.location);
+        let mut found = self.app.mismatches(&self.app.location(), &contacts).await;
+        found.retain(|mismatch| mismatch.field != "dateUpdated");
+        assert_eq!(found, []);
+    }
+
+    async fn finish(self) {
+        self.server.stop().await;
+        self.app.finish().await;
+    }
+}
+
+fn one(operation: &str) -> BTreeMap<String, u64> {
+    BTreeMap::from([(operation.to_owned(), 1)])
+}
+
+#[tokio::test]
+async fn what_happens_to_a_task_a_note_or_an_appointment_costs_one_call_and_its_deletion_none() {
+    let listening = Listening::start().await;
+    let calendar = listening.app.state(&listening.location)["appointments"][0]["calendarId"].clone();
+    let (contact, location) = (&listening.contact, &listening.location);
+    let task =
+        json!({"contactId": contact, "title": "Call", "dueDate": "2026-03-01T09:00:00.000Z", "completed": false});
+    let appointment = json!({
+        "contactId": contact, "locationId": location, "calendarId": calendar, "title": "Demo", "appointmentStatus": "new",
+        "startTime": "2026-03-01T09:00:00Z", "endTime": "2026-03-01T09:30:00Z",
+    });
+    for (list, call, new, change) in [
+        ("tasks", call::LIST_TASKS, task, json!({"completed": true})),
+        (
+            "notes",
+            call::LIST_NOTES,
+            json!({"contactId": contact, "body": "Likes tea"}),
+            json!({"body": "Likes coffee"}),
+        ),
+        ("appointments", call::LIST_APPOINTMENTS, appointment, json!({"startTime": "2026-03-02T09:00:00Z"})),
+    ] {
+        let (calls, made) = listening.costs(Method::POST, list, new).await;
+        assert_eq!(calls, one(call), "a new one among {list}");
+        listening.assert_equal().await;
+        let path = format!("{list}/{}", made["id"].as_str().unwrap());
+        assert_eq!(listening.costs(Method::PUT, &path, change).await.0, one(call), "a changed one among {list}");
+        listening.assert_equal().await;
+        let (calls, _) = listening.costs(Method::DELETE, &path, json!({})).await;
+        assert_eq!(calls, BTreeMap::new(), "a deleted one among {list}");
+        listening.assert_equal().await;
+    }
+    listening.finish().await;
+}
+
+#[tokio::test]
+async fn what_happens_to_a_known_contact_costs_nothing_and_a_new_one_is_fetched_whole() {
+    let listening = Listening::start().await;
+    let path = format!("contacts/{}", listening.contact);
+    for change in [
+        json!({"city": "Bonn", "firstName": "Someone"}),
+        json!({"tags": ["vip", "new"]}),
+        json!({"tags": ["vip"]}),
+        json!({"dnd": true}),
+        json!({"email": ""}),
+    ] {
+        let (calls, _) = listening.costs(Method::PUT, &path, change.clone()).await;
+        assert_eq!(calls, BTreeMap::new(), "{change}");
+        listening.assert_equal().await;
+    }
+    let (calls, _) = listening.costs(Method::DELETE, &path, json!({})).await;
+    assert_eq!(calls, BTreeMap::new(), "a deletion");
+    assert_eq!(listening.app.view(&listening.contact).await, None);
+    let (calls, made) = listening.costs(Method::POST, "contacts", json!({"firstName": "New", "tags": ["vip"]})).await;
+    assert_eq!(calls.values().sum::<u64>(), 4, "{calls:?}");
+    assert_eq!(listening.app.view(made["id"].as_str().unwrap()).await.unwrap()["contact"]["tags"], json!(["vip"]));
+    listening.assert_equal().await;
+    listening.finish().await;
+}
+
+/// GHL's event of a type about a record, at a time of the test's.
+async fn webhook(app: &TestApp, id: &str, event_type: &str, mut body: Value, seconds: i64) {
+    let now = Clock::system().now();
+    for (name, value) in [
+        ("type", json!(event_type)),
+        ("locationId", json!(app.location().id)),
+        ("webhookId", json!(id)),
+        ("timestamp", json!(now + jiff::SignedDuration::from_secs(seconds))),
+    ] {
+        body[name] = value;
+    }
+    let taken = Webhook::read(body.to_string().as_bytes()).accepted(now);
+    let outcome = app.app.records.accept_webhooks(&[taken]).await.unwrap().remove(0);
+    if let Some(key) = outcome.job {
+        app.app.queue.push(&[jobs::new_job(&key, job_engine::Priority::Realtime)]).await.unwrap();
+    }
+    app.settle().await;
+}
+
+#[tokio::test]
+async fn news_that_is_older_than_a_deletion_revives_nothing() {
+    let (app, contact) = super::contacts::start().await;
+    let note = json!({"id": "n1", "contactId": contact, "body": "Likes tea", "dateAdded": "2026-03-01T09:00:00.000Z"});
+    webhook(&app, "w2", "NoteDelete", note.clone(), 0).await;
+    let calls = app.calls(&app.location().id, call::LIST_NOTES);
+    webhook(&app, "w1", "NoteCreate", note, -5).await;
+    assert_eq!(app.calls(&app.location().id, call::LIST_NOTES), calls + 1, "GHL is asked, and has none");
+    app.assert_equal(&contact).await;
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn an_event_that_was_overtaken_takes_nothing_back_and_costs_nothing() {
+    let (app, contact) = super::contacts::start().await;
+    let state = app.state(&app.location().id);
+    let held =
+        state["contacts"].as_array().unwrap().iter().find(|held| held["id"] == contact.as_str()).unwrap().clone();
+    let with_city = |city: &Value| {
+        let mut body = held.clone();
+        for name in ["companyName", "dateOfBirth", "website", "assignedTo", "source", "dnd", "customFields", "tags"] {
+            if body.get(name).is_none() {
+                body[name] = Value::Null;
+            }
+        }
+        body["city"] = city.clone();
+        body.as_object_mut().unwrap().remove("dateUpdated");
+        body
+    };
+    let calls = app.all_calls(&app.location().id);
+    // A person moved the contact to Bonn, and back; the second event comes first.
+    webhook(&app, "w2", "ContactUpdate", with_city(&held["city"]), 10).await;
+    webhook(&app, "w1", "ContactUpdate", with_city(&json!("Bonn")), 5).await;
+    assert_eq!(app.all_calls(&app.location().id), calls);
+    assert_eq!(app.view(&contact).await.unwrap()["contact"]["city"], held["city"]);
+    webhook(&app, "w3", "ContactUpdate", with_city(&json!("Bonn")), 15).await;
+    assert_eq!(app.view(&contact).await.unwrap()["contact"]["city"], "Bonn");
+    app.finish().await;
+}
