@@ -177,8 +177,12 @@ impl Workers {
 /// # Errors
 /// When it can't be reached or migrated.
 pub async fn open_records(config: &Config, clock: &Clock) -> Result<Records, records::RecordsError> {
-    let options =
-        records::Options { clock: clock.clone(), policies: config.merge.clone(), ..records::Options::default() };
+    let options = records::Options {
+        clock: clock.clone(),
+        policies: config.merge.clone(),
+        rules: config.rules.clone(),
+        ..records::Options::default()
+    };
     let records = Records::open(config.database_url().expose_secret(), options).await?;
     records.migrate().await?;
     Ok(records)

@@ -10,6 +10,7 @@
 mod error;
 mod file;
 mod parse;
+mod rules;
 mod shown;
 mod source;
 mod spelling;
@@ -26,6 +27,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretBox, SecretString};
 use serde_json::{Value, json};
 use sync_workers::decide::merge::Policies;
+use sync_workers::decide::rules::TaskRule;
 use sync_workers::housekeeper::Keeping;
 use sync_workers::walker::Periods;
 
@@ -50,6 +52,8 @@ pub struct Config {
     /// `[records]`
     pub keeping: Keeping,
     pub merge: Policies,
+    /// `[rules]`
+    pub rules: Vec<TaskRule>,
     /// `[sweep]`
     pub sweeps: Periods,
     pub redis: Redis,
@@ -209,6 +213,7 @@ impl Config {
                 default: from.setting("merge.policy", "CLIENTY_MERGE_POLICY").required(policy),
                 fields: from.setting("merge.fields", "CLIENTY_MERGE_FIELDS").list(field_policy).into_iter().collect(),
             },
+            rules: rules::read(from),
             sweeps: Periods {
                 sweep: from.setting("sweep.every_minutes", "CLIENTY_SWEEP_EVERY_MINUTES").required(period(60)),
                 details: from.setting("sweep.details_hours", "CLIENTY_SWEEP_DETAILS_HOURS").required(period(3600)),

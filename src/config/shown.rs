@@ -8,9 +8,9 @@ use serde::Serialize;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Shown {
     /// `section.name`, as in the file.
-    pub key: &'static str,
+    pub key: String,
     /// The name in the environment.
-    pub variable: &'static str,
+    pub variable: String,
     /// None where it is not set and has no default.
     pub value: Option<String>,
     pub origin: Origin,
@@ -62,7 +62,7 @@ pub(super) fn as_toml(settings: &[Shown]) -> String {
     let mut text = String::new();
     let mut section = "";
     for Shown { key, variable, value, origin } in settings {
-        let (own_section, name) = key.split_once('.').unwrap_or(("", key));
+        let (own_section, name) = key.split_once('.').unwrap_or(("", key.as_str()));
         if own_section != section {
             let gap = if section.is_empty() { "" } else { "\n" };
             let _ = writeln!(text, "{gap}[{own_section}]");

@@ -3,7 +3,7 @@
 //! A setting that cannot be read yields its default for the moment, so that reading goes on and finds the other mistakes;
 //! [`Sources::finish`] then refuses the whole.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::{ConfigError, ConfigErrors};
 use super::file::{ConfigFile, Entry, Given};
@@ -14,6 +14,8 @@ use super::spelling::nearest;
 /// Variables with this beginning that are almost a setting's name are slips. Others are somebody's own, as the CLIENTY_API_KEY that a
 /// person exports for curl.
 const OWN_VARIABLES: &str = "CLIENTY_";
+/// Of a name that a person makes up.
+const LONGEST_NAME: usize = 40;
 
 pub(super) struct Sources {
     defaults: BTreeMap<String, Entry>,
@@ -38,8 +40,27 @@ impl Sources {
     }
 
     /// The setting with this key in the file and this name in the environment.
-    pub(super) fn setting(&mut self, key: &'static str, variable: &'static str) -> Setting<'_> {
-        Setting { sources: self, key, variable, privacy: Privacy::Open }
+    pub(super) fn setting(&mut self, key: &str, variable: &str) -> Setting<'_> {
+        Setting { sources: self, key: key.to_owned(), variable: variable.to_owned(), privacy: Privacy::Open }
+    }
+
+    /// The names that people have made up for parts of the table `prefix`, in the file, or in variables between `before` and `after`.
+    pub(super) fn names(&mut self, prefix: &str, before: &str, after: &str) -> BTreeSet<String> {
+        let mut names = BTreeSet::new();
+        let in_file =
+            self.file.iter().filter_map(|(key, entry)| Some((key.strip_prefix(prefix)?.split_once('.')?.0, entry)));
+        for (name, Entry { line, .. }) in in_file {
+            let is_plain = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_';
+            if name.is_empty() || name.len() > LONGEST_NAME || !name.chars().all(is_plain) {
+                let problem = format!("a name has 1 to {LONGEST_NAME} lower-case letters, digits and _");
+                let place = format!("{}:{line}", self.file_name);
+                self.errors.push(ConfigError { place, key: format!("{prefix}{name}"), problem });
+            }
+            names.insert(name.to_owned());
+        }
+        let in_environment = self.environment.keys().filter_map(|name| name.strip_prefix(before)?.strip_suffix(after));
+        names.extend(in_environment.filter(|name| !name.is_empty()).map(str::to_lowercase));
+        names
     }
 
     /// All settings as people may see them, or all mistakes. To be called when every setting has been read: what is left
@@ -51,7 +72,7 @@ impl Sources {
     }
 
     fn report_unknown_keys(&mut self) {
-        let known: Vec<&str> = self.shown.iter().map(|setting| setting.key).collect();
+        let known: Vec<&str> = self.shown.iter().map(|setting| setting.key.as_str()).collect();
         for (key, entry) in self.file.iter().filter(|(key, _)| !known.contains(&key.as_str())) {
             self.errors.push(ConfigError {
                 place: format!("{}:{}", self.file_name, entry.line),
@@ -65,7 +86,7 @@ impl Sources {
     }
 
     fn report_unknown_variables(&mut self) {
-        let known: Vec<&str> = self.shown.iter().map(|setting| setting.variable).collect();
+        let known: Vec<&str> = self.shown.iter().map(|setting| setting.variable.as_str()).collect();
         let ours = self.environment.keys().filter(|name| name.starts_with(OWN_VARIABLES));
         for name in ours.filter(|name| !known.contains(&name.as_str())) {
             let Some(meant) = nearest(name, known.iter().copied()) else { continue };
@@ -81,8 +102,8 @@ impl Sources {
 /// A setting about to be read.
 pub(super) struct Setting<'a> {
     sources: &'a mut Sources,
-    key: &'static str,
-    variable: &'static str,
+    key: String,
+    variable: String,
     privacy: Privacy,
 }
 
@@ -91,7 +112,7 @@ struct Found {
     given: Given,
     origin: Origin,
     place: String,
-    key: &'static str,
+    key: String,
 }
 
 impl Setting<'_> {
@@ -109,11 +130,25 @@ impl Setting<'_> {
 
     /// A setting that has a default.
     pub(super) fn required<T>(self, parse: impl Fn(&str) -> Parsed<T>) -> T {
-        let default = match self.sources.defaults.get(self.key) {
+        let default = match self.sources.defaults.get(&self.key) {
             Some(Entry { given: Given::Word(text), .. }) => parse(text).ok(),
             _ => None,
         };
         self.optional(parse).or(default).expect("default.toml has a good value for each required setting")
+    }
+
+    /// A setting that has no default and must be there, as others of its kind are.
+    pub(super) fn needed<T>(self, parse: impl Fn(&str) -> Parsed<T>) -> Option<T> {
+        if self.find().is_none() {
+            let Self { sources, key, variable, .. } = self;
+            let expected = parse("").err().unwrap_or_default();
+            let problem = format!("is missing (or {variable}), expected {expected}");
+            let place = if sources.file_name.is_empty() { "environment" } else { &sources.file_name }.to_owned();
+            sources.errors.push(ConfigError { place, key: key.clone(), problem });
+            sources.shown.push(Shown { key, variable, value: None, origin: Origin::Default });
+            return None;
+        }
+        self.optional(parse)
     }
 
     /// A setting that may be absent.
@@ -139,37 +174,42 @@ impl Setting<'_> {
     }
 
     fn read<T>(self, parse: impl FnOnce(&Given) -> Result<T, String>) -> Option<T> {
-        let Self { key, variable, privacy, .. } = self;
         let found = self.find();
+        let Self { sources, key, variable, privacy } = self;
         let value = found.as_ref().map(|found| match &found.given {
             Given::Word(text) => privacy.mask(text),
             Given::List(items) => items.iter().map(|item| privacy.mask(item)).collect::<Vec<_>>().join(","),
             Given::Other(what) => (*what).to_owned(),
         });
         let origin = found.as_ref().map_or(Origin::Default, |found| found.origin);
-        self.sources.shown.push(Shown { key, variable, value, origin });
+        sources.shown.push(Shown { key, variable, value, origin });
 
         let found = found?;
         parse(&found.given)
             .map_err(|problem| {
                 let Found { place, key, .. } = found;
-                self.sources.errors.push(ConfigError { place, key: key.to_owned(), problem });
+                sources.errors.push(ConfigError { place, key, problem });
             })
             .ok()
     }
 
     fn find(&self) -> Option<Found> {
         let Self { sources, key, variable, .. } = self;
-        if let Some(text) = sources.environment.get(*variable) {
+        if let Some(text) = sources.environment.get(variable) {
             let (given, place) = (Given::Word(text.clone()), "environment".to_owned());
-            return Some(Found { given, origin: Origin::Environment, place, key: variable });
+            return Some(Found { given, origin: Origin::Environment, place, key: variable.clone() });
         }
-        if let Some(Entry { line, given }) = sources.file.get(*key) {
+        if let Some(Entry { line, given }) = sources.file.get(key) {
             let place = format!("{}:{line}", sources.file_name);
-            return Some(Found { given: given.clone(), origin: Origin::File, place, key });
+            return Some(Found { given: given.clone(), origin: Origin::File, place, key: key.clone() });
         }
-        let Entry { line, given } = sources.defaults.get(*key)?;
-        Some(Found { given: given.clone(), origin: Origin::Default, place: format!("default.toml:{line}"), key })
+        let Entry { line, given } = sources.defaults.get(key)?;
+        Some(Found {
+            given: given.clone(),
+            origin: Origin::Default,
+            place: format!("default.toml:{line}"),
+            key: key.clone(),
+        })
     }
 }
 

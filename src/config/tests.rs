@@ -39,8 +39,9 @@ fn every_setting_stands_in_the_defaults_file_with_its_variable() {
             keys.map(move |(key, _)| format!("{name}.{key}"))
         })
         .collect();
-    let config = load("", &[]).unwrap();
-    let known: Vec<&str> = config.shown().iter().map(|setting| setting.key).collect();
+    // Rules are called as people like; the file shows one.
+    let config = load("[rules]\nwelcome.on = 'contact.created'\nwelcome.title = 'Welcome'", &[]).unwrap();
+    let known: Vec<&str> = config.shown().iter().map(|setting| setting.key.as_str()).collect();
     assert_eq!(documented, known);
     for setting in config.shown() {
         assert!(DEFAULTS.contains(&format!("[{}]", setting.variable)), "{} is not in default.toml", setting.variable);
@@ -185,4 +186,43 @@ fn the_settings_are_shown_as_a_file_with_the_origin_of_each() {
     assert!(text.contains("[worker]\nconcurrency = \"8\"  # file\n"), "{text}");
     assert!(text.contains("client_id = \"app\"  # environment GHL_CLIENT_ID\n"), "{text}");
     assert!(text.contains("[redis]\n# url is not set\n"), "{text}");
+}
+
+#[test]
+fn a_rule_has_a_name_of_its_own_in_the_file_or_the_environment() {
+    assert_eq!(load("", &[]).unwrap().rules, []);
+    let file = "[rules]\nwelcome.on = 'contact.created'\nwelcome.title = 'Welcome {name}'\n[rules.vip]\non = 'contact.tagged=VIP'\ntitle = 'Call'\ndue_after = '4h'";
+    let environment = [
+        ("CLIENTY_RULE_WELCOME_TITLE", "Hello"),
+        ("CLIENTY_RULE_THIRD_ON", "contact.created"),
+        ("CLIENTY_RULE_THIRD_TITLE", "Third"),
+    ];
+    let rules = load(file, &environment).unwrap().rules;
+    let told: Vec<_> = rules.iter().map(|rule| (rule.name.as_str(), rule.due_after.as_hours())).collect();
+    assert_eq!(told, [("third", 24), ("vip", 4), ("welcome", 24)]);
+    assert_eq!(rules[2].title, "Hello".parse().unwrap());
+    let shown = load(file, &environment).unwrap();
+    assert!(shown.show().to_string().contains("rules.vip.due_after"), "{}", shown.show());
+}
+
+#[test]
+fn every_mistake_in_a_rule_is_named() {
+    let file = "[rules]\na.on = 'contact.deleted'\na.title = 'Call {nick}'\na.due_after = '2 days'\na.titel = 'x'\nb.title = 'y'\n'C d'.on = 'contact.created'";
+    let errors = load(file, &[]).unwrap_err();
+    let mut keys: Vec<&str> = errors.0.iter().map(|error| error.key.as_str()).collect();
+    keys.sort_unstable();
+    let expected = [
+        "rules.C d",
+        "rules.C d.title",
+        "rules.a.due_after",
+        "rules.a.on",
+        "rules.a.titel",
+        "rules.a.title",
+        "rules.b.on",
+    ];
+    assert_eq!(keys, expected, "{errors}");
+    let text = errors.to_string();
+    for part in ["contact.tagged= and a tag", "{companyName}", "30m, 4h, 2d", "did you mean rules.a.title"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
 }

@@ -12,4 +12,5 @@ mod on_postgres;
 pub(crate) mod privacy;
 mod pulls;
 mod pushes;
+mod rules;
 mod webhooks;

@@ -75,6 +75,8 @@ pub(crate) struct Setup {
     pub(crate) redis_url: Option<String>,
     /// Whether a [`Gate`] stands before the sandbox.
     pub(crate) gate: bool,
+    /// Beyond those that every test needs.
+    pub(crate) settings: &'static [(&'static str, &'static str)],
 }
 
 impl Default for Setup {
@@ -90,6 +92,7 @@ impl Default for Setup {
             database_url: None,
             redis_url: None,
             gate: false,
+            settings: &[],
         }
     }
 }
@@ -127,6 +130,7 @@ impl TestApp {
             database_url,
             redis_url,
             gate,
+            settings: more,
         } = setup;
         let limits = Limits { interval, burst, ..Limits::default() };
         let sandbox =
@@ -146,6 +150,7 @@ impl TestApp {
         ];
         settings.extend(database_url.map(|url| ("DATABASE_URL", url)));
         settings.extend(redis_url.map(|url| ("REDIS_URL", url)));
+        settings.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
         let settings = settings.into_iter().map(|(name, value)| (name.to_owned(), value));
         let breaker = Breaker { probe_after: Duration::from_millis(200), ..Breaker::default() };
         let tuning = Tuning { backoff, breaker, broken_hold };

@@ -9,5 +9,6 @@ pub mod push_appointment;
 pub mod push_contact;
 pub mod push_note;
 pub mod push_task;
+pub mod rules;
 pub mod same;
 pub mod verify;

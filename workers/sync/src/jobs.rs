@@ -69,6 +69,20 @@ pub struct Environment {
     pub metrics: JobMetrics,
 }
 
+impl Environment {
+    /// Tells the queue of the jobs that rules have led to.
+    async fn tell_owed(&self) {
+        let owed = self.records.take_owed();
+        if owed.is_empty() {
+            return;
+        }
+        let jobs: Vec<_> = owed.iter().map(|follow_up| new_job(&follow_up.key(), follow_up.priority)).collect();
+        if let Err(error) = self.queue.push(&jobs).await {
+            tracing::warn!(%error, jobs = jobs.len(), "the queue was not told of the tasks of rules; the sweeper will");
+        }
+    }
+}
+
 /// Runs jobs for a pool.
 pub struct Worker {
     environment: Environment,
@@ -237,6 +251,7 @@ impl Handler for Worker {
             Err(error) => return conclude::without_ledger(&job, &error),
         };
         let result = self.work(&job, &run, &permits).await;
+        self.environment.tell_owed().await;
         conclude::conclude(&self.environment, &job, &run, result).await
     }
 

@@ -10,7 +10,7 @@
 
 use std::collections::HashSet;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
@@ -20,6 +20,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::clock::Clock;
 use crate::decide::merge::Policies;
+use crate::decide::rules::TaskRule;
 
 pub use self::accept::{AcceptError, Accepted, NewEvent, Refusal, Trigger};
 pub use self::api_keys::ApiKey;
@@ -65,6 +66,7 @@ mod ledger;
 mod merging;
 pub mod model;
 mod pull;
+mod rules;
 mod runs;
 mod sql;
 mod tokens;
@@ -96,6 +98,8 @@ pub struct Options {
     pub clock: Clock,
     /// Who wins where both sides edited a field.
     pub policies: Policies,
+    /// What makes tasks of contacts' events in GHL.
+    pub rules: Vec<TaskRule>,
 }
 
 impl Default for Options {
@@ -105,6 +109,7 @@ impl Default for Options {
             acquire_timeout: Duration::from_secs(30),
             clock: Clock::system(),
             policies: Policies::default(),
+            rules: Vec::new(),
         }
     }
 }
@@ -117,6 +122,8 @@ pub struct Records {
     gate: Arc<Semaphore>,
     clock: Clock,
     policies: Arc<Policies>,
+    rules: Arc<[TaskRule]>,
+    owed: Arc<Mutex<Vec<FollowUp>>>,
 }
 
 impl Records {
@@ -150,6 +157,8 @@ impl Records {
             gate: Arc::new(Semaphore::new(1)),
             clock: options.clock,
             policies: Arc::new(options.policies),
+            rules: options.rules.into(),
+            owed: Arc::default(),
         })
     }
 
@@ -214,6 +223,9 @@ impl Records {
             changed: Vec::new(),
             now_ms: self.clock.now_ms(),
             policies: Arc::clone(&self.policies),
+            rules: Arc::clone(&self.rules),
+            owed: Vec::new(),
+            untold: Arc::clone(&self.owed),
             _gate: gate,
         })
     }
@@ -234,6 +246,11 @@ struct Write {
     changed: Vec<feed::Changed>,
     now_ms: i64,
     policies: Arc<Policies>,
+    rules: Arc<[TaskRule]>,
+    /// Jobs that it leads to, whatever else the run that it is part of leads to.
+    owed: Vec<FollowUp>,
+    /// Where they are kept for the queue once they are committed.
+    untold: Arc<Mutex<Vec<FollowUp>>>,
     // Declared last, so dropped last: the next writer begins after this transaction is on its way out.
     _gate: Option<OwnedSemaphorePermit>,
 }
@@ -245,7 +262,12 @@ impl Write {
 
     async fn commit(mut self) -> Result<(), RecordsError> {
         feed::append(&mut self).await?;
-        Ok(self.tx.commit().await?)
+        let owed = std::mem::take(&mut self.owed);
+        let rows = owed.iter().map(|follow_up| follow_up.row(self.now_ms)).collect();
+        accept::insert_rows(self.conn(), rows).await?;
+        self.tx.commit().await?;
+        self.untold.lock().unwrap_or_else(PoisonError::into_inner).extend(owed);
+        Ok(())
     }
 }
 
@@ -269,6 +291,10 @@ fn sqlite_url(url: &str) -> Result<String, RecordsError> {
 
 /// The migrations, in order. A new one is a new file and a line here.
 fn migrator() -> Migrator {
+    migrator_up_to(i64::MAX)
+}
+
+fn migrator_up_to(last: i64) -> Migrator {
     let files = [
         (1, "ledger", include_str!("../migrations/0001_ledger.sql")),
         (2, "records", include_str!("../migrations/0002_records.sql")),
@@ -287,5 +313,43 @@ fn migrator() -> Migrator {
     let migration = |(version, name, text): (i64, &'static str, &'static str)| {
         Migration::new(version, name.into(), MigrationType::Simple, text.into_sql_str(), false)
     };
-    Migrator::with_migrations(files.into_iter().map(migration).collect())
+    let files = files.into_iter().filter(|(version, ..)| *version <= last);
+    Migrator::with_migrations(files.map(migration).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn appointments_that_were_only_read_can_be_edited_after_the_migration() {
+        let folder = std::env::temp_dir().join(format!("clienty-migration-{}", uuid::Uuid::new_v4()));
+        let url = format!("sqlite://{}", folder.join("records.db").display());
+        let records = Records::open(&url, Options::default()).await.unwrap();
+        let mut connection = records.pool.acquire().await.unwrap();
+        migrator_up_to(13).run(&mut *connection).await.unwrap();
+        let earlier = [
+            r#"insert into contacts (location_id, contact_id, row_id, doc, base, search, date_updated, synced_at, changed_at, revision)
+               values ('l', 'c', 'c', '{"id":"c"}', '{"id":"c"}', '', 1, 1, 1, 1)"#,
+            r#"insert into entries (row_id, kind, location_id, contact_id, ghl_id, doc, revision, changed_at, sync)
+               values ('r', 'task', 'l', 'c', 't', '{"title":"Call"}', 3, 1, null)"#,
+            r#"insert into appointments values ('l', 'a1', 'c', '{"appointmentId":"a1","contactId":"c","title":"Demo"}', null)"#,
+            r#"insert into appointments values ('l', 'a2', 'c', '{"appointmentId":"a2","contactId":"c"}', 5)"#,
+        ];
+        for statement in earlier {
+            sqlx::query(statement).execute(&mut *connection).await.unwrap();
+        }
+        drop(connection);
+        records.migrate().await.unwrap();
+
+        let view = records.view_with_deleted("l", "c").await.unwrap().unwrap();
+        assert_eq!(view.tasks[0].record.task.title, "Call");
+        let told: Vec<_> = view.appointments.iter().map(|one| (&one.record.appointment_id, one.deleted_at)).collect();
+        let ids = ["a1", "a2"].map(|id| Some(id.to_owned()));
+        assert_eq!(told, [(&ids[0], None), (&ids[1], Some(ledger::timestamp(5)))]);
+        let row = records.entry::<model::Appointment>("l-a1").await.unwrap().unwrap();
+        assert!(row.is_settled() && row.doc.title.as_deref() == Some("Demo"));
+        records.close().await;
+        let _ = std::fs::remove_dir_all(folder);
+    }
 }

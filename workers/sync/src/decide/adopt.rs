@@ -117,6 +117,17 @@ pub fn fits_contact(sent: &Contact, remote: &Contact) -> bool {
     })
 }
 
+/// Whether `told`, a contact of GHL's, may be what the create of `announced` made or met: GHL keeps e-mails and phones unique.
+#[must_use]
+pub fn may_be_contact(announced: &Contact, told: &Contact) -> bool {
+    let (ours, theirs) = (fields(announced), fields(told));
+    let is_same = |name: &str| {
+        let (our, their) = (fields::value(&ours, name), fields::value(&theirs, name));
+        !fields::is_nothing(&our) && same(name, &our, &their)
+    };
+    is_same("email") || is_same("phone") || fits_contact(announced, told)
+}
+
 fn lower(value: &Value) -> Value {
     value.as_str().map_or_else(|| value.clone(), |text| text.to_lowercase().into())
 }

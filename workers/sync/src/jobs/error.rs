@@ -60,8 +60,8 @@ pub enum JobError {
         /// Until it is worth another look.
         wait: Duration,
     },
-    /// A walk that is spread over time is not due yet.
-    #[error("the walk goes on later")]
+    /// A walk that is spread over time is not due yet, or what a run depends on is still to be settled.
+    #[error("it goes on later")]
     NotYet {
         /// Until then.
         wait: Duration,

@@ -10,12 +10,15 @@
 //! out who wrote it. An appointment's has a date, but its list shows it in the wall's minutes, and its type may be wrong: the documents'
 //! samples of changed and deleted ones say that they were created.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{JobError, Task as Job};
+use crate::decide::adopt::may_be_contact;
 use crate::decide::echo::{Known, Told, Verdict, confirms, judge};
 use crate::decide::fields::fields;
 use crate::ghl::WireTime;
@@ -38,6 +41,8 @@ pub(super) struct Needs {
 pub(super) struct Heard {
     pub(super) needs: Needs,
     gone: Vec<Gone>,
+    /// The tags with which GHL created the contact, where it told that it did.
+    created: Option<Vec<String>>,
 }
 
 /// A deleted part, as it last was.
@@ -58,12 +63,15 @@ impl Needs {
 }
 
 impl Heard {
-    fn everything() -> Self {
-        Self { needs: Needs::ALL, gone: Vec::new() }
+    fn everything(created: Option<Vec<String>>) -> Self {
+        Self { needs: Needs::ALL, gone: Vec::new(), created }
     }
 
-    /// Marks what was told to be deleted.
-    pub(super) async fn store_gone(&self, tx: &mut Tx, contact_id: &str) -> Result<(), JobError> {
+    /// Marks what was told to be deleted, and makes the tasks that rules make of a contact's creation.
+    pub(super) async fn store(&self, tx: &mut Tx, contact_id: &str) -> Result<(), JobError> {
+        if let Some(tags) = &self.created {
+            tx.contact_created(contact_id, tags).await?;
+        }
         for gone in &self.gone {
             match gone {
                 Gone::Task(task) => tx.told_gone(contact_id, task).await?,
@@ -79,15 +87,17 @@ impl Heard {
 pub(super) async fn hear(job: &Job<'_>) -> Result<Heard, JobError> {
     let records = &job.environment.records;
     let webhooks = records.webhooks_of(&job.run.ids).await?;
+    let row = records.find_contact(job.location(), job.record()).await?;
+    let created = created(job, &webhooks, row.as_ref()).await?;
     // Another event of the run may want what no webhook names.
     if webhooks.len() != job.run.ids.len() {
-        return Ok(Heard::everything());
+        return Ok(Heard::everything(created));
     }
-    let Some(row) = records.find_contact(job.location(), job.record()).await? else { return Ok(Heard::everything()) };
+    let Some(row) = row else { return Ok(Heard::everything(created)) };
     if row.base.is_none() || !row.is_shown() || row.is_unread() {
-        return Ok(Heard::everything());
+        return Ok(Heard::everything(created));
     }
-    let mut heard = Heard::default();
+    let mut heard = Heard { created, ..Heard::default() };
     let mut whole = Vec::new();
     for webhook in &webhooks {
         let needs = &mut heard.needs;
@@ -99,14 +109,40 @@ pub(super) async fn hear(job: &Job<'_>) -> Result<Heard, JobError> {
             "AppointmentCreate" | "AppointmentUpdate" | "Appointment" => needs.appointments = true,
             "TaskDelete" | "NoteDelete" | "AppointmentDelete" => match gone(webhook, job.record()) {
                 Some(gone) => heard.gone.push(gone),
-                None => return Ok(Heard::everything()),
+                None => return Ok(Heard::everything(heard.created)),
             },
-            _ => return Ok(Heard::everything()),
+            _ => return Ok(Heard::everything(heard.created)),
         }
     }
     heard.needs.contact |= !contact_suffices(job, &row, &whole).await?;
     Ok(heard)
 }
+
+/// The tags with which GHL created the contact, where rules want to know. The event may come before the reply to a create of ours, and be
+/// of that very create: then it waits until the create is settled.
+async fn created(
+    job: &Job<'_>,
+    webhooks: &[StoredWebhook],
+    row: Option<&ContactRow>,
+) -> Result<Option<Vec<String>>, JobError> {
+    let records = &job.environment.records;
+    let creation = webhooks.iter().find(|webhook| webhook.event_type == "ContactCreate");
+    let Some(creation) = creation.filter(|_| records.has_rules()) else { return Ok(None) };
+    let told = read(body(creation)).map(mapping::contact::from_ghl).unwrap_or_default();
+    let age = job.environment.clock.now_ms().saturating_sub(job.run.created_at_ms);
+    if row.is_none() && age < PATIENCE.as_millis().try_into().unwrap_or(i64::MAX) {
+        let announced = records.announced_contacts(job.location()).await?;
+        if announced.iter().any(|announced| may_be_contact(announced, &told)) {
+            return Err(JobError::NotYet { wait: SOON });
+        }
+    }
+    Ok(Some(told.tags))
+}
+
+/// Between two looks whether a create of ours is settled.
+const SOON: Duration = Duration::from_millis(500);
+/// How long that is waited for; a create that is in doubt for longer has been given up.
+const PATIENCE: Duration = Duration::from_secs(10 * 60);
 
 /// Whether events that tell of the whole contact leave nothing to ask for; what they say is stored then.
 async fn contact_suffices(job: &Job<'_>, row: &ContactRow, webhooks: &[&StoredWebhook]) -> Result<bool, JobError> {

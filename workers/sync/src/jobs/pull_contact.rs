@@ -31,7 +31,7 @@ pub(super) async fn run(task: &Task<'_>) -> Result<(), JobError> {
         None => tx.mark_contact_gone(contact_id).await?,
         Some(parts) => {
             tx.store_parts(contact_id, &parts, &snapshot).await?;
-            heard.store_gone(&mut tx, contact_id).await?;
+            heard.store(&mut tx, contact_id).await?;
         }
     }
     tx.close_run(&[]).await?;

@@ -18,7 +18,7 @@ use super::merging::{self, Edits, Taken, Written, column};
 use super::model::{Contact, CustomField, is_key};
 use super::runs::Tx;
 use super::sql::sql;
-use super::{Records, RecordsError, Run, Write};
+use super::{Records, RecordsError, Run, Write, rules};
 use crate::decide::echo::Prints;
 use crate::decide::fields::{Fields, Record as _, fields, set, with_fields};
 use crate::decide::verify::SyncState;
@@ -360,6 +360,7 @@ impl Tx {
     ) -> Result<(SyncState, bool), RecordsError> {
         let ContactReply { asked, contact } = reply;
         let theirs = row.with_ids_of(contact);
+        rules::tagged(&mut self.write, &row, &theirs).await?;
         let Written { agreed, unapplied, got } = merging::written(row.base.as_ref(), asked, &theirs);
         let policies = self.write.policies.clone();
         let Taken { doc, edits, conflicts } =
@@ -419,6 +420,7 @@ pub(super) async fn follow(write: &mut Write, mut row: ContactRow, theirs: &Cont
             .await?;
         return Ok(());
     }
+    rules::tagged(write, &row, &theirs).await?;
     let before = (row.doc.clone(), row.is_shown());
     if row.is_shown() {
         let policies = write.policies.clone();

@@ -86,7 +86,7 @@ impl FollowUp {
         JobKey::new(self.kind, self.location_id.clone(), self.record_id.clone())
     }
 
-    fn row(&self, now_ms: i64) -> super::accept::NewRow {
+    pub(super) fn row(&self, now_ms: i64) -> super::accept::NewRow {
         super::accept::NewRow {
             id: Uuid::now_v7().to_string(),
             source: "job".to_owned(),

@@ -14,6 +14,10 @@ promises! {
     a_pull_leaves_an_awaited_create_to_its_push,
     a_deleted_task_does_not_come_back_with_an_older_pull,
     a_contact_that_is_gone_is_not_returned,
+    a_part_that_ghl_told_to_be_deleted_is_not_brought_by_an_older_list,
+    a_part_that_ghl_deleted_before_we_heard_of_its_create_is_gone,
+    an_edit_that_ghl_has_not_seen_outlives_the_news_of_a_deletion,
+    an_event_that_confirms_what_is_known_is_remembered_by_its_time,
 }
 
 async fn a_pull_keeps_an_edit_made_meanwhile(db: Db) {
@@ -124,4 +128,67 @@ async fn a_contact_that_is_gone_is_not_returned(db: Db) {
 
     db.pull(3, &pulled("c1", &[("g1", "Call")])).await;
     assert_eq!(db.titles("c1").await, ["Call"], "GHL has it again");
+}
+
+async fn told_gone(db: &Db, epoch: i64, gone: &Task) {
+    let run = db.pull_run("c1", epoch).await;
+    let mut tx = db.records.begin(&run).await.unwrap();
+    tx.told_gone("c1", gone).await.unwrap();
+    tx.close_run(&[]).await.unwrap();
+}
+
+async fn a_part_that_ghl_told_to_be_deleted_is_not_brought_by_an_older_list(db: Db) {
+    db.pull(1, &pulled("c1", &[("g1", "Call")])).await;
+    let run = db.pull_run("c1", 2).await;
+    let snapshot = db.records.snapshot(LOC, "c1").await.unwrap();
+    for (epoch, gone) in [(3, "g1"), (4, "g2")] {
+        told_gone(&db, epoch, &task(gone, "Call")).await;
+    }
+    // The run was overtaken; what it read is stored by one that holds the rows.
+    drop(run);
+    let run = db.pull_run("c1", 5).await;
+    db.store(&run, &pulled("c1", &[("g1", "Call"), ("g2", "Never seen"), ("g3", "Write")]), &snapshot).await;
+    assert_eq!(db.titles("c1").await, ["Write"]);
+    let shown = db.records.view_with_deleted(LOC, "c1").await.unwrap().unwrap();
+    assert_eq!(shown.tasks.iter().filter(|task| task.deleted_at.is_some()).count(), 2, "as they last were");
+    db.pull(6, &pulled("c1", &[("g1", "Call")])).await;
+    assert_eq!(db.titles("c1").await, ["Call"], "a list that is newer counts");
+}
+
+async fn a_part_that_ghl_deleted_before_we_heard_of_its_create_is_gone(db: Db) {
+    db.pull(1, &pulled("c1", &[])).await;
+    let row_id = db.edit(new_task("t1", "c1", "Call")).await;
+    let push = db.push_run(&row_id, 1).await;
+    let row = db.task(&row_id).await;
+    db.records.set_intent(&push, &row_id, Some(&row.doc)).await.unwrap();
+    told_gone(&db, 2, &task("g1", "Call")).await;
+    let mut tx = db.records.begin(&push).await.unwrap();
+    let (_, settled) = tx.pushed(&row, "g1", &task("g1", "Call")).await.unwrap();
+    tx.close_run(&[]).await.unwrap();
+    assert!(settled);
+    assert_eq!(db.titles("c1").await, [""; 0]);
+    let row = db.task(&row_id).await;
+    assert!(row.deleted && row.is_settled());
+    assert_eq!(row.ghl_id.as_deref(), Some("g1"), "it still is known by it");
+}
+
+async fn an_edit_that_ghl_has_not_seen_outlives_the_news_of_a_deletion(db: Db) {
+    db.pull(1, &pulled("c1", &[("g1", "Call")])).await;
+    db.edit(edit_by_ghl_id("g1", "Call at noon")).await;
+    told_gone(&db, 2, &task("g1", "Call")).await;
+    assert_eq!(db.titles("c1").await, ["Call at noon"], "the push will be told that it came too late");
+}
+
+async fn an_event_that_confirms_what_is_known_is_remembered_by_its_time(db: Db) {
+    db.pull(1, &pulled("c1", &[])).await;
+    let heard = async || db.records.find_contact(LOC, "c1").await.unwrap().unwrap().heard_at;
+    assert_eq!(heard().await, None);
+    let at = |second| jiff::Timestamp::from_second(second).unwrap();
+    for (epoch, second, expected) in [(2, 20, 20), (3, 10, 20), (4, 30, 30)] {
+        let run = db.pull_run("c1", epoch).await;
+        let mut tx = db.records.begin(&run).await.unwrap();
+        tx.contact_heard("c1", at(second)).await.unwrap();
+        tx.close_run(&[]).await.unwrap();
+        assert_eq!(heard().await, Some(at(expected)));
+    }
 }
