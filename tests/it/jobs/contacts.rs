@@ -3,7 +3,7 @@
 use clienty_sync::sandbox::Faults;
 use reqwest::Method;
 use serde_json::{Value, json};
-use sync_workers::records::JobState;
+use sync_workers::records::{JobState, ListQuery};
 
 use crate::support::test_app::{Setup, TestApp, call};
 
@@ -132,7 +132,7 @@ async fn what_ghl_did_not_apply_is_told_with_the_contact() {
 }
 
 #[tokio::test]
-async fn custom_fields_are_written_by_key() {
+async fn custom_fields_are_written_and_read_by_key() {
     let (app, contact) = start().await;
     let location = app.location().id;
     let fields = app.by_hand(Method::GET, &format!("/locations/{location}/customFields"), json!({})).await;
@@ -142,7 +142,62 @@ async fn custom_fields_are_written_by_key() {
     app.settle().await;
     let held = theirs(&app, &contact)["customFields"].clone();
     assert!(held.as_array().unwrap().contains(&json!({"id": text["id"], "value": "Seven"})), "{held}");
+    let view = app.view(&contact).await.unwrap();
+    let key = text["fieldKey"].as_str().unwrap().trim_start_matches("contact.");
+    assert_eq!(view["contact"]["customFieldsByKey"][key], "Seven");
     app.assert_equal(&contact).await;
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn custom_fields_that_began_in_ghl_are_read_by_key_and_asked_about_once() {
+    let app = TestApp::working(Setup::default()).await;
+    let location = app.location().id;
+    let contacts = app.contacts(&location);
+    for _ in 0..2 {
+        for contact in &contacts {
+            app.tell("contact.selected", contact, json!({})).await;
+        }
+        app.settle().await;
+    }
+    assert_eq!(app.calls(&location, "GET /locations/{locationId}/customFields"), 1);
+    let definitions = app.by_hand(Method::GET, &format!("/locations/{location}/customFields"), json!({})).await;
+    let key_of = |id: &Value| {
+        let fields = definitions["customFields"].as_array().unwrap();
+        let field = fields.iter().find(|field| field["id"] == *id).unwrap();
+        field["fieldKey"].as_str().unwrap().trim_start_matches("contact.").to_owned()
+    };
+    let mut seen = 0;
+    for contact in &contacts {
+        let view = app.view(contact).await.unwrap();
+        for field in view["contact"]["customFields"].as_array().unwrap() {
+            assert_eq!(view["contact"]["customFieldsByKey"][key_of(&field["id"])], field["value"]);
+            seen += 1;
+        }
+        app.assert_equal(contact).await;
+    }
+    assert!(seen > 0, "the sandbox seeds custom fields");
+    let query = ListQuery { limit: 50, ..ListQuery::default() };
+    let page = app.app.records.list_contacts(&location, &query).await.unwrap();
+    assert!(page.items.iter().any(|item| !item.record.custom_fields_by_key.is_empty()));
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn without_the_scope_custom_fields_are_read_by_id_as_before() {
+    let app = TestApp::working(Setup::default()).await;
+    let location = app.location().id;
+    let scopes = json!({"scopes": ["contacts.readonly", "locations.readonly"]});
+    let url = format!("{}/_sandbox/locations/{location}/scopes", app.sandbox.url());
+    assert!(reqwest::Client::new().post(url).json(&scopes).send().await.unwrap().status().is_success());
+    for contact in app.contacts(&location) {
+        app.tell("contact.selected", &contact, json!({})).await;
+        app.settle().await;
+        let view = app.view(&contact).await.unwrap();
+        assert_eq!(view["contact"]["customFieldsByKey"], json!(null));
+        app.assert_equal(&contact).await;
+    }
+    assert_eq!(app.calls(&location, "GET /locations/{locationId}/customFields"), 1);
     app.finish().await;
 }
 

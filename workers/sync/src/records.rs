@@ -55,6 +55,7 @@ mod change;
 mod conflicts;
 mod connections;
 mod contacts;
+mod custom_fields;
 mod entries;
 mod erase;
 mod error;
@@ -309,6 +310,7 @@ fn migrator_up_to(last: i64) -> Migrator {
         (13, "walks", include_str!("../migrations/0013_walks.sql")),
         (14, "appointments", include_str!("../migrations/0014_appointments.sql")),
         (15, "heard", include_str!("../migrations/0015_heard.sql")),
+        (16, "custom fields", include_str!("../migrations/0016_custom_fields.sql")),
     ];
     let migration = |(version, name, text): (i64, &'static str, &'static str)| {
         Migration::new(version, name.into(), MigrationType::Simple, text.into_sql_str(), false)

@@ -7,9 +7,9 @@ use super::echo::Prints;
 use crate::records::model::Appointment;
 use crate::records::{ContactView, Entry as _, Finding, Parts, Shown, Verdict};
 
-/// What is no difference: ids of the producer's own, what depends on when one asks, the one field that GHL's lists leave out and that
-/// moves without an event, and the date of change, which events leave out.
-const OWN: [&str; 8] = [
+/// What is no difference: ids of the producer's own, what depends on when one asks, and the one field that GHL's lists leave out and that
+/// moves without an event.
+const OWN: [&str; 7] = [
     "clientyTaskId",
     "clientyNoteId",
     "clientyAppointmentId",
@@ -17,7 +17,6 @@ const OWN: [&str; 8] = [
     "status",
     "deletedAt",
     "lastActivity",
-    "dateUpdated",
 ];
 
 /// Where the parts that were read differ from the view; none stands for a contact that the records lack.
@@ -37,7 +36,8 @@ pub fn contact(contact_id: &str, theirs: &Parts, ours: Option<&ContactView>) -> 
     let mut found = Vec::new();
     if let Some(contact) = contact {
         let fields = differing(&object(contact), &object(&ours.contact));
-        if !fields.is_empty() {
+        // Events leave the date of change out: alone it is no difference.
+        if fields.iter().any(|field| field != "dateUpdated") {
             found.push(finding("contact", contact_id, Verdict::Different, fields));
         }
     }

@@ -1,12 +1,15 @@
 //! The custom fields of locations: producers name them by key, GHL by id.
 //!
-//! The definitions of a location are asked for when a key is met that they do not have: no event tells that one was added.
+//! The definitions of a location are asked for when a key or an id is met that they do not have: no event tells that one was added. They are
+//! kept with the records as well, for readers.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use super::{JobError, Task};
+use super::{JobError, Task, concerns_lane};
 use crate::records::ContactRow;
+use crate::records::model::Contact;
 
 /// Ids by key (`contact.pincode`).
 type Ids = Arc<HashMap<String, String>>;
@@ -15,7 +18,12 @@ type Ids = Arc<HashMap<String, String>>;
 #[derive(Clone, Default)]
 pub struct CustomFields {
     by_location: Arc<Mutex<HashMap<String, Ids>>>,
+    /// When they were asked for an id that was not known, in ms since 1970.
+    missed: Arc<Mutex<HashMap<String, i64>>>,
 }
+
+/// An id that GHL does not explain, or that the token may not ask about, is not asked about again for so long.
+const AGAIN: Duration = Duration::from_secs(60 * 60);
 
 impl CustomFields {
     /// The contact with its custom fields named by id. A key that the location does not have stays, and no call can change it.
@@ -35,15 +43,57 @@ impl CustomFields {
         Ok(records.contact_row(task.location(), &row.row_id).await?.unwrap_or(row))
     }
 
+    /// Learns what the fields of contacts are called, where the run has a call to spare for it: without that they are shown by id alone.
+    pub(super) async fn learn(&self, task: &Task<'_>, contacts: &[&Contact]) -> Result<(), JobError> {
+        let ids: HashSet<&str> =
+            contacts.iter().flat_map(|contact| &contact.custom_fields).map(|f| f.id.as_str()).collect();
+        if task.permits.left() == 0 || self.are_known(task, &ids).await? || self.missed_lately(task) {
+            return Ok(());
+        }
+        match self.ask(task).await {
+            Ok(_) => {}
+            Err(JobError::Ghl(error)) if !concerns_lane(&error) => {
+                tracing::warn!(ghl.location = task.location(), %error, "custom fields are shown without their keys");
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    async fn are_known(&self, task: &Task<'_>, ids: &HashSet<&str>) -> Result<bool, JobError> {
+        let known = self.known(task.location());
+        let known: HashSet<&str> = known.values().map(String::as_str).collect();
+        if ids.is_subset(&known) {
+            return Ok(true);
+        }
+        let kept = task.environment.records.custom_field_keys(task.location()).await?;
+        Ok(ids.iter().all(|id| kept.contains_key(*id)))
+    }
+
+    fn missed_lately(&self, task: &Task<'_>) -> bool {
+        let now_ms = task.environment.clock.now_ms();
+        let again = i64::try_from(AGAIN.as_millis()).unwrap_or(i64::MAX);
+        let mut missed = self.missed.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = missed.entry(task.location().to_owned()).or_insert(i64::MIN / 2);
+        let lately = now_ms - *before < again;
+        if !lately {
+            *before = now_ms;
+        }
+        lately
+    }
+
     fn known(&self, location: &str) -> Ids {
         let known = self.by_location.lock().unwrap_or_else(PoisonError::into_inner);
         known.get(location).cloned().unwrap_or_default()
     }
 
+    /// Asks GHL and keeps the answer.
     async fn ask(&self, task: &Task<'_>) -> Result<Ids, JobError> {
         let definitions = task.ghl().list_custom_fields(task.location()).await?;
         let by_key = definitions.into_iter().filter_map(|definition| Some((definition.field_key?, definition.id)));
         let ids: Ids = Arc::new(by_key.collect());
+        let kept: Vec<_> = ids.iter().map(|(key, id)| (id.clone(), key.clone())).collect();
+        task.environment.records.save_custom_fields(task.location(), &kept).await?;
         let mut known = self.by_location.lock().unwrap_or_else(PoisonError::into_inner);
         known.insert(task.location().to_owned(), Arc::clone(&ids));
         Ok(ids)

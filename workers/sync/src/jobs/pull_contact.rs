@@ -26,6 +26,9 @@ pub(super) async fn run(task: &Task<'_>) -> Result<(), JobError> {
     }
     let snapshot = records.snapshot(location, contact_id).await?;
     let fetched = parts(task, contact_id, needs, &zone).await?;
+    if let Some(Parts { contact: Some(contact), .. }) = &fetched {
+        task.environment.fields.learn(task, &[contact]).await?;
+    }
     let mut tx = records.begin(&task.run).await?;
     match fetched {
         None => tx.mark_contact_gone(contact_id).await?,

@@ -47,6 +47,13 @@ pub(super) async fn ask(task: &Task<'_>) -> Result<TimeZone, JobError> {
                 (TimeZone::UTC, "UTC".to_owned())
             }
         },
+        // What a person set stays.
+        Err(GhlError::Unauthorized { kind: UnauthorizedKind::MissingScope, .. })
+            if task.connection.time_zone.as_deref().is_some_and(|name| mapping::location::zone(name).is_ok()) =>
+        {
+            let name = task.connection.time_zone.clone().unwrap_or_default();
+            (mapping::location::zone(&name).unwrap_or(TimeZone::UTC), name)
+        }
         Err(GhlError::Unauthorized { kind: UnauthorizedKind::MissingScope, .. }) => {
             tracing::warn!(
                 ghl.location = location,

@@ -3,6 +3,8 @@
 //! The trap is the name. A contact that is read by id often has no `name`, and lists lower-case the names they give,
 //! with the typed spelling in `firstNameRaw` and `lastNameRaw`.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::Value;
@@ -76,6 +78,7 @@ pub fn from_ghl(contact: ghl::Contact) -> Contact {
         timezone,
         tags,
         custom_fields: custom_fields.into_iter().map(custom_field).collect(),
+        custom_fields_by_key: BTreeMap::new(),
         last_activity: last_activity.and_then(instant),
         date_added: date_added.and_then(instant),
         date_updated: date_updated.and_then(instant),
@@ -205,6 +208,7 @@ mod tests {
             timezone: Some("Asia/Calcutta".to_owned()),
             tags: vec!["vip".to_owned()],
             custom_fields: vec![CustomField { id: "f1".to_owned(), value: json!(["a", 1]) }],
+            custom_fields_by_key: BTreeMap::new(),
             last_activity: Some("2021-07-16T11:39:30.564Z".parse().unwrap()),
             date_added: Some("2021-07-02T05:18:26.704Z".parse().unwrap()),
             date_updated: Some("2021-07-02T05:18:26.704Z".parse().unwrap()),

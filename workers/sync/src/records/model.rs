@@ -5,6 +5,8 @@
 
 #![expect(missing_docs, reason = "a field that says no more than its name has no more to say")]
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -39,6 +41,9 @@ pub struct Contact {
     pub timezone: Option<String>,
     pub tags: Vec<String>,
     pub custom_fields: Vec<CustomField>,
+    /// The same by key, for readers: never stored.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub custom_fields_by_key: BTreeMap<String, Value>,
     pub last_activity: Option<Timestamp>,
     pub date_added: Option<Timestamp>,
     pub date_updated: Option<Timestamp>,
@@ -57,6 +62,12 @@ pub struct CustomField {
 #[must_use]
 pub fn is_key(id: &str) -> bool {
     id.starts_with("contact.")
+}
+
+/// A key as producers write it, `pincode`.
+#[must_use]
+pub fn key_of(key: &str) -> &str {
+    key.strip_prefix("contact.").unwrap_or(key)
 }
 
 /// Something to do for a contact. At least one of the two ids is known.

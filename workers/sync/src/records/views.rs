@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::custom_fields::show_keys;
 use super::entries::{self, Entry};
 use super::ledger::timestamp;
 use super::model::{Appointment, Contact, Note, Task, TaskStatus};
@@ -137,17 +138,19 @@ impl Records {
         appointments.sort_by(|Shown { record: a, .. }, Shown { record: b, .. }| {
             (a.start_time, &a.appointment_id).cmp(&(b.start_time, &b.appointment_id))
         });
+        drop(connection);
+        let keys = self.custom_field_keys(location_id).await?;
         let now = self.clock.now();
         let with_status = |Shown { record: task, deleted_at, sync }: Shown<Task>| Shown {
             record: TaskView { status: task.status(now), task },
             deleted_at,
             sync,
         };
+        let mut contact: Shown<Contact> = read("contacts", contact_id, &doc, deleted_at)?;
+        show_keys(&mut contact.record, &keys);
+        contact.sync = merging::read("contacts", contact_id, sync)?;
         Ok(Some(ContactView {
-            contact: Shown {
-                sync: merging::read("contacts", contact_id, sync)?,
-                ..read("contacts", contact_id, &doc, deleted_at)?
-            },
+            contact,
             tasks: tasks.into_iter().map(with_status).collect(),
             notes,
             appointments,
@@ -183,7 +186,9 @@ impl Records {
         let next_cursor = rows.last().filter(|_| more).map(|(id, ..)| URL_SAFE_NO_PAD.encode(id));
         let items: Result<Vec<Shown<Contact>>, _> =
             rows.iter().map(|(id, doc, deleted_at)| read("contacts", id, doc, *deleted_at)).collect();
-        Ok(Page { items: items?, next_cursor })
+        let (mut items, keys) = (items?, self.custom_field_keys(location_id).await?);
+        items.iter_mut().for_each(|item| show_keys(&mut item.record, &keys));
+        Ok(Page { items, next_cursor })
     }
 }
 

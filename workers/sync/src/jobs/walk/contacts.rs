@@ -59,12 +59,16 @@ pub(super) async fn run(task: &Task<'_>, mut walk: Walk) -> Result<(), JobError>
             }
         }
     }
+    let contacts: Vec<_> =
+        page.contacts.iter().map(|found| mapping::contact::from_ghl(found.contact.clone())).collect();
+    if walk.purpose != Purpose::Verify {
+        task.environment.fields.learn(task, &contacts.iter().collect::<Vec<_>>()).await?;
+    }
 
     let mut tx = records.begin(&task.run).await?;
     let beside = tx.beside(&ids, since).await?;
     let mut pulls = Vec::new();
-    for found in &page.contacts {
-        let mut contact = mapping::contact::from_ghl(found.contact.clone());
+    for mut contact in contacts {
         let id = contact.id.clone();
         let known = beside.known.get(&id);
         walk.contacts += 1;
