@@ -70,3 +70,38 @@ async fn a_job_is_told_in_the_promised_shape_and_says_why_it_is_not_running() {
     assert_eq!((&first["attempt"], &first["error"]), (&json!(1), &waiting["lastError"]));
     assert!(first["failedAt"].as_str().unwrap().parse::<jiff::Timestamp>().is_ok(), "{first}");
 }
+
+#[tokio::test]
+async fn an_appointment_is_booked_changed_and_deleted_over_http() {
+    let installation = Installation::new(&[]).await;
+    let (_program, api) = installation.serve("up");
+    let (location, contact) = (&installation.location, &installation.contacts[0]);
+    let ghl = Api::new(&installation.ghl, "");
+    let state = async || ghl.get(&format!("/_sandbox/locations/{location}/state")).await.json();
+    let held = async |title: &str| {
+        let state = state().await;
+        state["appointments"].as_array().unwrap().iter().filter(|one| one["title"] == title).count()
+    };
+    let calendar = state().await["appointments"][0]["calendarId"].clone();
+    api.pulled(location, contact).await;
+    let event = |event_type: &str, data: serde_json::Value| json!({"type": event_type, "locationId": location, "contactId": contact, "data": data});
+    let data = json!({
+        "clientyAppointmentId": "k1", "calendarId": calendar, "startTime": "2026-03-02T15:00:00Z", "title": "Demo",
+    });
+    assert_eq!(api.done(&event("appointment.created", data)).await["kind"], "push_appointment");
+    assert_eq!(held("Demo").await, 1);
+    let edit = json!({"clientyAppointmentId": "k1", "title": "Demo again"});
+    api.done(&event("appointment.updated", edit)).await;
+    let view = api.get(&format!("/v1/locations/{location}/contacts/{contact}")).await.json();
+    let shown = view["appointments"].as_array().unwrap().iter().find(|one| one["clientyAppointmentId"] == "k1");
+    let shown = shown.unwrap();
+    assert_eq!((&shown["title"], &shown["sync"]["outcome"]), (&json!("Demo again"), &json!("applied")));
+    assert!(shown["appointmentId"].is_string() && shown["endTime"] == "2026-03-02T15:30:00Z", "{shown}");
+    api.done(&event("appointment.deleted", json!({"clientyAppointmentId": "k1"}))).await;
+    assert_eq!((held("Demo").await, held("Demo again").await), (0, 0));
+
+    let wrong = json!([event("appointment.created", json!({"startTime": "tomorrow", "status": "booked"}))]);
+    let faults = api.post(wrong.to_string()).await.faults(422);
+    let names: Vec<&str> = faults.iter().map(|(_, field)| field.as_str()).collect();
+    assert_eq!(names, ["data.clientyAppointmentId", "data.calendarId", "data.startTime", "data.status"]);
+}
