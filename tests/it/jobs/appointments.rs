@@ -35,7 +35,7 @@ impl Booked {
     }
 
     /// The data of a new appointment, with other fields than most.
-    fn new(&self, id: &str, title: &str, other: Value) -> Value {
+    fn data(&self, id: &str, title: &str, other: Value) -> Value {
         let mut data = json!({
             "clientyAppointmentId": id, "calendarId": self.calendar, "title": title, "startTime": START,
             "endTime": "2026-03-02T15:45:00Z", "status": "new", "address": "Room 1", "notes": "Bring it",
@@ -53,7 +53,7 @@ impl Booked {
     /// Creates `k1` and waits until GHL has it.
     async fn with_one(setup: Setup) -> Self {
         let booked = Self::start(setup).await;
-        booked.tell("appointment.created", booked.new("k1", "Demo", json!({}))).await;
+        booked.tell("appointment.created", booked.data("k1", "Demo", json!({}))).await;
         booked.app.settle().await;
         booked
     }
@@ -111,7 +111,7 @@ fn once(operation: &str) -> Vec<(String, u64)> {
 async fn a_created_appointment_costs_one_call_and_then_has_both_ids() {
     let mut booked = Booked::start(Setup::default()).await;
     let user = booked.app.state(&booked.location)["appointments"][0]["users"][0].clone();
-    let mut events = vec![("appointment.created", booked.new("k1", "Demo", json!({"assignedTo": user})))];
+    let mut events = vec![("appointment.created", booked.data("k1", "Demo", json!({"assignedTo": user})))];
     events.extend((1..=9).map(|n| {
         (
             "appointment.updated",
@@ -163,7 +163,7 @@ async fn an_appointment_is_created_once_whatever_happens_to_the_create() {
     let booked = Booked::start(Setup::impatient()).await;
     for (number, (name, faults)) in every_fault().into_iter().enumerate() {
         booked.app.sandbox.set_faults(faults);
-        let job = booked.tell("appointment.created", booked.new(&format!("k{number}"), name, json!({}))).await;
+        let job = booked.tell("appointment.created", booked.data(&format!("k{number}"), name, json!({}))).await;
         let job = booked.app.ended(&job).await;
         assert_eq!(job.state, JobState::Done, "{name}: {job:?}");
         assert_eq!(booked.theirs(name).len(), 1, "{name}: {job:?}");
@@ -189,7 +189,7 @@ async fn identical_ones(setup: Setup) {
     booked.app.sandbox.set_faults(storm());
     let times = json!({"startTime": "2026-11-01T06:30:00Z", "endTime": "2026-11-01T06:50:00Z"});
     for number in 0..6 {
-        booked.tell("appointment.created", booked.new(&format!("k{number}"), "Twin", times.clone())).await;
+        booked.tell("appointment.created", booked.data(&format!("k{number}"), "Twin", times.clone())).await;
         booked.tell("contact.selected", json!({})).await;
     }
     booked.app.settle().await;
@@ -209,7 +209,7 @@ async fn an_hour_that_the_wall_shows_twice_moves_no_appointment_and_costs_no_wri
     let second = json!({"startTime": "2026-11-01T06:30:00Z", "endTime": "2026-11-01T06:50:00Z"});
     let across = json!({"startTime": "2026-11-01T05:45:00Z", "endTime": "2026-11-01T06:15:00Z"});
     for (id, times) in [("k1", &second), ("k2", &across)] {
-        booked.tell("appointment.created", booked.new(id, id, times.clone())).await;
+        booked.tell("appointment.created", booked.data(id, id, times.clone())).await;
     }
     booked.app.settle().await;
     let feed = booked.app.app.records.last_change().await.unwrap();
@@ -258,7 +258,7 @@ async fn an_own_write_that_comes_back_writes_nothing_and_what_ghl_edits_arrives(
     let booked = Booked::start(Setup::default()).await;
     let (server, webhooks) =
         booked.app.with_webhooks(WebhookFaults { duplicate: 500, ..WebhookFaults::default() }).await;
-    booked.tell("appointment.created", booked.new("k1", "Demo", json!({}))).await;
+    booked.tell("appointment.created", booked.data("k1", "Demo", json!({}))).await;
     booked
         .tell("appointment.updated", json!({"clientyAppointmentId": "k1", "title": "Demo 2", "notes": "Bring more"}))
         .await;
@@ -286,7 +286,7 @@ async fn an_own_write_that_comes_back_writes_nothing_and_what_ghl_edits_arrives(
 #[tokio::test]
 async fn what_ghl_refuses_is_shown_on_the_record_with_its_reason() {
     let booked = Booked::start(Setup::default()).await;
-    let job = booked.tell("appointment.created", booked.new("k1", "Demo", json!({"calendarId": "none"}))).await;
+    let job = booked.tell("appointment.created", booked.data("k1", "Demo", json!({"calendarId": "none"}))).await;
     assert_eq!(booked.app.ended(&job).await.state, JobState::Dead);
     let sync = &booked.ours("k1").await.unwrap()["sync"];
     assert_eq!(sync["outcome"], "refused", "{sync}");
@@ -307,7 +307,7 @@ async fn a_login_without_the_scope_sends_nothing_and_says_which_one_it_needs() {
     };
     booked.app.app.records.connect(&booked.location, ConnectionKind::Oauth, None, &token, None, None).await.unwrap();
     let before = booked.app.all_calls(&booked.location);
-    let job = booked.tell("appointment.created", booked.new("k1", "Demo", json!({}))).await;
+    let job = booked.tell("appointment.created", booked.data("k1", "Demo", json!({}))).await;
     let dead = booked.app.ended(&job).await;
     let error = dead.last_error.unwrap();
     assert!(error.contains("calendars/events.write") && error.contains("GHL_SCOPES"), "{error}");

@@ -88,19 +88,20 @@ fn as_known(theirs: &[Appointment], ours: &[Shown<Appointment>]) -> Vec<Appointm
     theirs.iter().map(as_known).collect()
 }
 
-/// The fields of theirs that are not the same in ours; null, empty and absent are the same.
+/// The fields of theirs that are not the same in ours.
 fn differing(theirs: &Map<String, Value>, ours: &Map<String, Value>) -> Vec<String> {
-    let is_blank = |value: &Value| value.is_null() || value == "" || value.as_array().is_some_and(Vec::is_empty);
     let differs = |(name, their): &(&String, &Value)| {
         let our = ours.get(*name).unwrap_or(&Value::Null);
-        !OWN.contains(&name.as_str()) && !same(their, our) && !(is_blank(their) && is_blank(our))
+        !OWN.contains(&name.as_str()) && !same(their, our)
     };
     theirs.iter().filter(differs).map(|(name, _)| name.clone()).collect()
 }
 
-/// The order of tags and custom fields means nothing.
+/// Null, empty and absent are the same, and the order of tags and custom fields means nothing.
 fn same(their: &Value, our: &Value) -> bool {
+    let is_blank = |value: &Value| value.is_null() || value == "" || value.as_array().is_some_and(Vec::is_empty);
     match (their.as_array(), our.as_array()) {
+        _ if is_blank(their) && is_blank(our) => true,
         (Some(theirs), Some(ours)) => theirs.len() == ours.len() && theirs.iter().all(|their| ours.contains(their)),
         _ => their == our,
     }
