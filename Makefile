@@ -34,9 +34,10 @@ BENCH := tests/bench
 # Not --locked: the engine's dependencies change without this workspace, which then adds what it lacks.
 BENCH_BUILD := $(CARGO) build --release --manifest-path $(BENCH)/rust/Cargo.toml --target-dir $(BENCH)/rust/target
 
-bench: cargo servers ## Measures the engine beside other job queues; QUICK=1 takes a look in two minutes
+bench: cargo servers ## Measures the engine beside other job queues; QUICK=1 takes a look in three minutes
 	$(BENCH_BUILD) --bin engine --bin server
 	$(BENCH)/bench.py
+	$(BENCH)/scale.py
 
 bench-webhooks: cargo servers ## Measures how fast the gateway takes signed webhooks, over SQLite and PostgreSQL
 	$(CARGO) bench --locked --bench webhooks

@@ -43,11 +43,11 @@ impl RedisServer {
         self.try_connect().expect("a started redis-server takes connections")
     }
 
-    /// Forgets all keys and all scripts, as a lost server does.
+    /// Forgets all keys and all functions, as a lost server does.
     pub(crate) fn flush_all(&self) {
         let mut connection = self.connection();
         let () = redis::cmd("FLUSHALL").query(&mut connection).unwrap();
-        let () = redis::cmd("SCRIPT").arg("FLUSH").query(&mut connection).unwrap();
+        let () = redis::cmd("FUNCTION").arg("FLUSH").query(&mut connection).unwrap();
     }
 
     /// Breaks off every connection, as a network does.

@@ -5,6 +5,8 @@
 //!
 //! Jobs do nothing but spend their permit; everything is on. Beside other queues the engine is measured by `make bench`.
 
+#![expect(clippy::unwrap_used, reason = "a benchmark that can't go on has nothing to tell but why")]
+
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The packed form of a job: a fixed head that the Lua scripts read, then bytes that they never look at.
+//! The packed form of a job: a fixed head that the Lua functions read, then bytes that they never look at.
 //!
 //! Big-endian: class (8 bits), cost (8), crashes (8), attempt (16), length and text of the key `kind/record` (8 + n), payload. The queue
 //! keeps it with its lane, and stores the time of the push (f64, ms) before it.
@@ -53,7 +53,7 @@ pub(crate) fn check(Key { lane, kind, record }: &Key) -> Result<(), EnvelopeErro
     Ok(())
 }
 
-/// Writes a job as the scripts take it, without the time of its push.
+/// Writes a job as the functions take it, without the time of its push.
 pub(crate) fn pack(job: &NewJob) -> Result<Vec<u8>, EnvelopeError> {
     check(&job.key)?;
     let NewJob { key: Key { lane: _, kind, record }, priority, cost, attempt, delay: _, payload } = job;
@@ -67,7 +67,7 @@ pub(crate) fn pack(job: &NewJob) -> Result<Vec<u8>, EnvelopeError> {
     Ok(bytes)
 }
 
-/// Names a job among all of a shard, also in the index of the scripts.
+/// Names a job among all of a shard, also in their index.
 pub(crate) fn slot(Key { lane, kind, record }: &Key) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(lane.len() + 1 + key_length(kind, record));
     bytes.extend(lane.as_bytes());

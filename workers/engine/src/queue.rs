@@ -81,7 +81,7 @@ pub enum QueueError {
     /// Redis can't be reached or refused; what was asked may or may not have been done.
     #[error("the queue's Redis did not do it: {0}")]
     Redis(#[from] ::redis::RedisError),
-    /// Redis answered something that the scripts never answer.
+    /// Redis answered something that the functions never answer.
     #[error("the queue's Redis answered {0}")]
     Reply(&'static str),
     /// The job can't be written or the stored one not be read.

@@ -1,4 +1,4 @@
-//! The queue in this process: the same rules as the Redis scripts, over maps behind one lock.
+//! The queue in this process: the same rules as the functions in Redis, over maps behind one lock.
 
 use std::sync::Mutex;
 use std::time::Duration;

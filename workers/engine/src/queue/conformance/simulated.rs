@@ -1,6 +1,6 @@
 //! A queue whose time moves only when told to: hours pass in a moment, and a run can be had again by its seed.
 //!
-//! Memory takes tokio's paused clock. Redis' scripts are the real ones in a real server, with one call replaced: they read the time from a
+//! Memory takes tokio's paused clock. Redis' functions are the real ones in a real server, with one call replaced: they read the time from a
 //! key. Tokio's clock stands still while a reply is on its way, since a blocking task keeps it from running on by itself.
 
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The state of a shard in memory, what is done to it, and the moves that all of that is made of: what the Lua scripts say, in Rust.
+//! The state of a shard in memory, what is done to it, and the moves that all of that is made of: what the Lua functions say, in Rust.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
