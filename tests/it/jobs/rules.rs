@@ -4,6 +4,7 @@ use clienty_sync::gateway::Server;
 use clienty_sync::sandbox::{Faults, WebhookFaults, Webhooks};
 use reqwest::Method;
 use serde_json::{Value, json};
+use sync_workers::records::{Job, JobState};
 
 use crate::support::postgres::PostgresServer;
 use crate::support::test_app::{Setup, TestApp, call};
@@ -158,6 +159,28 @@ async fn what_clienty_creates_or_tags_and_what_a_pull_finds_makes_no_task() {
     }
     ruled.settle().await;
     assert_eq!(ruled.app.calls(&ruled.location, call::CREATE_TASK), before);
+    ruled.finish().await;
+}
+
+#[tokio::test]
+async fn ghls_event_of_our_own_create_makes_no_task_though_it_comes_before_the_reply() {
+    let setup = Setup { settings: RULES, gate: true, ..Setup::default() };
+    let ruled = Ruled::start(setup, WebhookFaults::default()).await;
+    let app = &ruled.app;
+    app.gate().hold(Method::POST, "/contacts/");
+    let data = json!({"clientyContactId": "k1", "firstName": "Ours", "email": "ours@x.de", "tags": ["vip"]});
+    app.send(json!({"type": "contact.created", "locationId": ruled.location, "data": data})).await;
+    app.gate().answered(Method::POST, "/contacts/", 1).await;
+    let pulls = |jobs: Vec<Job>| jobs.iter().any(|job| job.key.kind == "pull_contact");
+    app.wait_until("the event was looked at", async || {
+        pulls(app.jobs_in(JobState::Scheduled).await) || pulls(app.jobs_in(JobState::Done).await)
+    })
+    .await;
+    app.gate().open();
+    ruled.settle().await;
+    assert_eq!(app.calls(&ruled.location, call::CREATE_TASK), 0);
+    let contact = app.app.records.find_contact(&ruled.location, "k1").await.unwrap().unwrap().contact_id;
+    assert_eq!(app.view(&contact).await.unwrap()["tasks"], json!([]));
     ruled.finish().await;
 }
 

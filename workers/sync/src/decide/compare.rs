@@ -124,8 +124,9 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
+    use crate::decide::verify::SyncState;
+    use crate::records::TaskView;
     use crate::records::model::{Contact, Note, Task, TaskStatus};
-    use crate::records::{Shown, TaskView};
 
     fn shown<T>(record: T) -> Shown<T> {
         Shown { record, deleted_at: None, sync: None }
@@ -155,6 +156,23 @@ mod tests {
         let ours = Task { clienty_task_id: Some("k".to_owned()), body: Some(String::new()), ..task("t", "Call") };
         let theirs = Parts { contact: Some(person()), tasks: Some(vec![task("t", "Call")]), ..Parts::default() };
         assert_eq!(told(&theirs, Some(&view(vec![ours]))), []);
+    }
+
+    #[test]
+    fn what_the_list_of_appointments_leaves_open_is_no_difference_to_what_was_written() {
+        let at = |time: &str| Some(time.parse().unwrap());
+        let (first, second) = (at("2026-11-01T05:30:00Z"), at("2026-11-01T06:30:00Z"));
+        let told = Appointment { appointment_id: Some("a".to_owned()), start_time: first, ..Appointment::default() };
+        let mut twice = told.clone();
+        twice.second_hour.start_time = second;
+        let ours = Appointment { start_time: second, notes: Some("Bring it".to_owned()), ..told.clone() };
+        let written = SyncState::written(Vec::new(), Timestamp::UNIX_EPOCH);
+        let ours = Shown { sync: Some(written), ..shown(ours) };
+        let ours = ContactView { appointments: vec![ours], ..view(Vec::new()) };
+        let parts = |theirs| Parts { appointments: Some(vec![theirs]), ..Parts::default() };
+        assert_eq!(super::contact("c", &parts(twice), Some(&ours)), []);
+        let moved = super::contact("c", &parts(told), Some(&ours));
+        assert_eq!(moved[0].fields, ["startTime"]);
     }
 
     #[test]
