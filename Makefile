@@ -4,7 +4,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help run test chaos check lint fmt bench bench-peers bench-webhooks servers cargo
+.PHONY: help run test chaos check lint fmt bench bench-peers bench-webhooks official-client tools cargo
 
 help: ## Tells what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 18
@@ -13,11 +13,11 @@ help: ## Tells what can be made
 run: cargo ## Builds the program and starts the demo: everything in one process, with a sandbox for GHL
 	$(CARGO) run --locked -- demo
 
-test: cargo servers lint ## Checks format and lints and runs all tests; installs redis-server and PostgreSQL if missing
+test: cargo tools official-client lint ## Checks format and lints and runs all tests; installs redis-server, PostgreSQL and Node.js if missing
 	$(CARGO) test --locked --workspace
 
 # CHAOS_SEED=N repeats one storm, CHAOS_MINUTES=N brews new ones for longer.
-chaos: cargo servers ## Kills, stops, restarts and breaks everything for minutes, and looks what is left
+chaos: cargo tools ## Kills, stops, restarts and breaks everything for minutes, and looks what is left
 	CHAOS_MINUTES=$(or $(CHAOS_MINUTES),5) $(CARGO) test --locked --test it chaos -- --nocapture
 
 check: cargo ## Compiles everything without running it
@@ -34,12 +34,12 @@ BENCH := tests/bench
 # Not --locked: the engine's dependencies change without this workspace, which then adds what it lacks.
 BENCH_BUILD := $(CARGO) build --release --manifest-path $(BENCH)/rust/Cargo.toml --target-dir $(BENCH)/rust/target
 
-bench: cargo servers ## Measures the engine beside other job queues; QUICK=1 takes a look in three minutes
+bench: cargo tools ## Measures the engine beside other job queues; QUICK=1 takes a look in three minutes
 	$(BENCH_BUILD) --bin engine --bin server
 	$(BENCH)/bench.py
 	$(BENCH)/scale.py
 
-bench-webhooks: cargo servers ## Measures how fast the gateway takes signed webhooks, over SQLite and PostgreSQL
+bench-webhooks: cargo tools ## Measures how fast the gateway takes signed webhooks, over SQLite and PostgreSQL
 	$(CARGO) bench --locked --bench webhooks
 
 # What can't be installed is named in the table as missing, so no failure ends this.
@@ -49,8 +49,15 @@ bench-peers: cargo ## Installs the job queues that `make bench` measures the eng
 	-npm ci --prefix $(BENCH) --no-audit --no-fund
 	-python3 -m venv $(BENCH)/.venv && $(BENCH)/.venv/bin/pip install --quiet --requirement $(BENCH)/requirements.txt
 
-servers:
-	@tests/install-servers
+# Only where the lock file is newer than what is installed: otherwise the tests need no network.
+CLIENT := tests/official_client
+official-client: $(CLIENT)/node_modules/.package-lock.json
+$(CLIENT)/node_modules/.package-lock.json: $(CLIENT)/package-lock.json | tools
+	npm ci --prefix $(CLIENT) --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+tools:
+	@tests/install-tools
 
 cargo:
 	@command -v $(CARGO) >/dev/null || { echo 'Rust is missing: install it from https://rustup.rs' >&2; exit 1; }

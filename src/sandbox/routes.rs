@@ -49,6 +49,8 @@ pub(super) fn router(world: Arc<World>) -> Router {
 fn logins() -> Router<Arc<World>> {
     Router::new()
         .route("/v2/oauth/chooselocation", get(oauth::choose))
+        // The page of before, to which GHL's own client still links.
+        .route("/oauth/chooselocation", get(oauth::choose))
         .route("/v2/oauth/approve", get(oauth::approve))
         .route("/oauth/token", post(oauth::token))
         .route("/oauth/locationToken", post(oauth::location_token))

@@ -22,10 +22,10 @@ const CHANNELS: [(&str, &str); 6] =
     [("Call", "call"), ("Email", "email"), ("SMS", "sms"), ("WhatsApp", "whatsApp"), ("GMB", "gmb"), ("FB", "fb")];
 
 impl Version {
-    /// The version that a call names. Calendars have a dated one of their own.
+    /// The version that a call names. Calendars have a dated one of their own; GHL's own client sends the newest dated one everywhere.
     pub(super) fn of(headers: &HeaderMap, route: &str) -> Result<Self, Refusal> {
         let dated: &[&str] = if route.starts_with("/calendars/") {
-            &["2021-04-15"]
+            &["2021-04-15", "2023-02-21"]
         } else {
             &["2021-07-28", "2021-04-15", "2023-02-21"]
         };

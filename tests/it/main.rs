@@ -11,6 +11,7 @@ mod http;
 mod jobs;
 mod leases;
 mod oauth;
+mod official_client;
 mod servers;
 mod support;
 mod system;

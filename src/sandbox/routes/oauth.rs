@@ -15,10 +15,10 @@ use serde_json::{Value, json};
 use super::Reply;
 use crate::sandbox::oauth::{Book, Holder, Login, OauthSettings};
 use crate::sandbox::refusal::Refusal;
+use crate::sandbox::version::Version;
 use crate::sandbox::world::World;
 
 const FORM: &str = "application/x-www-form-urlencoded";
-const VERSION: &str = "2021-07-28";
 /// Locations on a page where none is asked for.
 const USUAL_PAGE: usize = 20;
 
@@ -147,10 +147,9 @@ pub(super) async fn installed(
 
 /// The agency's login, if the bearer is one with the scope.
 fn agency(book: &Book, headers: &HeaderMap, scope: &str) -> Result<Login, Refusal> {
-    match headers.get("version") {
-        None => return Err(Refusal::unauthorized("version header was not found.")),
-        Some(version) if version == VERSION => {}
-        Some(_) => return Err(Refusal::unauthorized("version header is invalid")),
+    if Version::of(headers, "/oauth/")? == Version::V3 {
+        // There these routes have other names.
+        return Err(Refusal::unauthorized("version header is invalid"));
     }
     let bearer = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
     let grant = book.open(bearer.unwrap_or_default())?;
