@@ -43,11 +43,14 @@ impl MemoryShard {
             envelope::check(&job.key)?;
         }
         let now = self.now();
-        let (answers, runnable) = self.with(|state| {
+        let (answers, changes) = self.with(|state| {
+            let before = state.next_due();
             let answers = jobs.iter().map(|job| state.push(job, now)).collect();
-            (answers, state.is_runnable())
+            // An idle worker sleeps until what was due first when it last looked.
+            let is_sooner = state.next_due().is_some_and(|due| before.is_none_or(|before| due < before));
+            (answers, is_sooner || state.is_runnable())
         });
-        if runnable {
+        if changes {
             self.arrived.notify_one();
         }
         Ok((self.origin_ms, answers))

@@ -110,6 +110,11 @@ impl State {
         Stepped { jobs, epoch, wait, late }
     }
 
+    /// When something is due next.
+    pub(super) fn next_due(&self) -> Option<u64> {
+        self.timer.next()
+    }
+
     pub(super) fn heartbeat(&mut self, epoch: u64, now: u64) -> bool {
         let alive = self.batches.contains_key(&epoch);
         if alive {

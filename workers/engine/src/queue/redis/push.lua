@@ -73,6 +73,8 @@ function functions.push(argv)
     at = next_lane
   end
   save()
+  -- An idle worker sleeps until what was due first when it last looked: it has to hear of what is due sooner.
+  if soonest and tonumber(call('ZRANGE', TIMER, 0, 0, 'WITHSCORES')[2]) >= soonest then runnable = true end
   wake()
   return {born, table.concat(answers)}
 end

@@ -82,6 +82,8 @@ local raws, lanes, opened
 local entries
 -- Whether a ring was added to.
 local runnable
+-- When the first of what this call scheduled is due.
+local soonest
 
 -- Begins a call: KEYS and ARGV of it, the limits being the first of ARGV.
 local function begin(keys, argv)
@@ -92,6 +94,7 @@ local function begin(keys, argv)
   now = math.floor(now_us / 1000)
   today = math.floor(now / DAY_BIN)
   appends, index_sets, lane_sets, raws, lanes, opened, entries, runnable = {}, {}, {}, {}, {}, {}, {}, false
+  soonest = nil
   local rest
   born, born_hold, last_epoch, rest, kinds = unpack(call('HMGET', H, 'born', 'hold', 'epoch', 'rest', 'kinds'))
   resting = math.max(0, tonumber(rest or '0') - now)
@@ -357,6 +360,7 @@ local function scheduled_entry(class, due) return 's' .. CLASS[class] .. text(du
 
 local function schedule(m, slot, stored, due)
   due = math.floor(due)
+  soonest = math.min(soonest or due, due)
   call('ZADD', TIMER, due, pack('>BBc0', 74, #m.name, m.name) .. stored)
   set_entry(slot, scheduled_entry(byte(stored, CLASS_AT), due))
 end
