@@ -62,7 +62,7 @@ pub struct WebhookFaults {
     pub delay: u16,
     /// Its signature is of another body.
     pub bad_signature: u16,
-    /// A new task comes without its contact and its text, as was seen at GHL.
+    /// A task that is new, completed or deleted comes without its contact and its text, as was seen at GHL.
     pub bare_task: u16,
     /// The longest that one is held back.
     pub delay_ms: u64,

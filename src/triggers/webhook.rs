@@ -137,10 +137,10 @@ impl Webhook {
             }
             News::Part { contact_id: Some(contact_id), .. } => WebhookWork::Pull { contact_id: contact_id.clone() },
             News::Part { part: Part::Task, id: Some(id), contact_id: None } => {
-                WebhookWork::PullOwner { record: "task", ghl_id: id.clone() }
+                WebhookWork::FindTask { task_id: id.clone() }
             }
             News::Part { part: Part::Note, id: Some(id), contact_id: None } => {
-                WebhookWork::PullOwner { record: "note", ghl_id: id.clone() }
+                WebhookWork::PullOwner { note_id: id.clone() }
             }
             News::Location => WebhookWork::RefreshLocation,
             News::Part { .. } | News::App { .. } | News::Other => WebhookWork::Nothing,

@@ -13,4 +13,5 @@ pub(crate) mod privacy;
 mod pulls;
 mod pushes;
 mod rules;
+mod tasks_told_barely;
 mod webhooks;

@@ -35,6 +35,8 @@ const CONTACT: [&str; 22] = [
     "dndSettings",
 ];
 const TASK: [&str; 7] = ["id", "assignedTo", "body", "contactId", "title", "dateAdded", "dueDate"];
+/// What GHL was seen to leave of it.
+const BARE_TASK: [&str; 5] = ["id", "assignedTo", "title", "dateAdded", "dueDate"];
 const NOTE: [&str; 4] = ["id", "body", "contactId", "dateAdded"];
 const APPOINTMENT: [&str; 15] = [
     "id",
@@ -61,7 +63,7 @@ pub(super) fn of(change: &Changed, bare_task: bool) -> Option<Value> {
         "TaskUpdate" | "ContactMerge" => return None,
         "ContactDndUpdate" => shown(record, &CONTACT),
         event if event.starts_with("Contact") => shown(record, &CONTACT[..CONTACT.len() - 1]),
-        "TaskCreate" if bare_task => shown(record, &["id", "assignedTo", "title", "dateAdded", "dueDate"]),
+        event if event.starts_with("Task") && bare_task => shown(record, &BARE_TASK),
         event if event.starts_with("Task") => shown(record, &TASK),
         event if event.starts_with("Note") => shown(record, &NOTE),
         event if event.starts_with("Appointment") => {

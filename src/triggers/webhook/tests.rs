@@ -68,7 +68,7 @@ fn a_deleted_contact_is_told_with_the_time_of_its_deletion() {
 #[test]
 fn a_task_without_its_contact_asks_for_its_owner() {
     let task = work(json!({"type": "TaskCreate", "locationId": "L", "id": "T"}));
-    assert_eq!(task, WebhookWork::PullOwner { record: "task", ghl_id: "T".to_owned() });
+    assert_eq!(task, WebhookWork::FindTask { task_id: "T".to_owned() });
 }
 
 #[test]

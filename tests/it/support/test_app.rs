@@ -42,6 +42,8 @@ pub(crate) mod call {
     pub(crate) const DELETE_CONTACT: &str = "DELETE /contacts/{contactId}";
     pub(crate) const ADD_TAGS: &str = "POST /contacts/{contactId}/tags";
     pub(crate) const REMOVE_TAGS: &str = "DELETE /contacts/{contactId}/tags";
+    pub(crate) const GET_TASK: &str = "GET /contacts/{contactId}/tasks/{taskId}";
+    pub(crate) const SEARCH_TASKS: &str = "POST /locations/{locationId}/tasks/search";
     pub(crate) const LIST_TASKS: &str = "GET /contacts/{contactId}/tasks";
     pub(crate) const CREATE_TASK: &str = "POST /contacts/{contactId}/tasks";
     pub(crate) const UPDATE_TASK: &str = "PUT /contacts/{contactId}/tasks/{taskId}";

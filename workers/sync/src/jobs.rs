@@ -20,6 +20,7 @@ mod call_operation;
 mod conclude;
 mod custom_fields;
 mod error;
+mod find_task;
 mod heard;
 mod metrics;
 mod pull_contact;
@@ -108,6 +109,8 @@ pub fn cost(kind: &str) -> u8 {
     match JobKind::parse(kind) {
         // The contact, its tasks, notes and appointments.
         Some(JobKind::PullContact) => 4 + SPARE,
+        // Pages of the tasks that are called the same.
+        Some(JobKind::FindTask) => find_task::PAGES,
         Some(
             JobKind::PushTask
             | JobKind::PushNote
@@ -162,6 +165,7 @@ impl Worker {
             JobKind::PushTask => push::run::<TaskRecord>(&task).await,
             JobKind::PushNote => push::run::<Note>(&task).await,
             JobKind::PushAppointment => push::run::<Appointment>(&task).await,
+            JobKind::FindTask => find_task::run(&task).await,
             JobKind::RefreshLocation => refresh_location::run(&task).await,
             JobKind::CallOperation => call_operation::run(&task).await,
             JobKind::PushContact => push_contact::run(&task).await,

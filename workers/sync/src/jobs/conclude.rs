@@ -94,9 +94,9 @@ fn remedy(environment: &Environment, error: &JobError) -> Remedy {
         }
         JobError::Records(error) if error.is_passing() => Remedy::Retry,
         // A push and a pull met over one record, or either met an erasure; the next run sees what the other wrote.
-        JobError::Records(RecordsError::Conflict { .. } | RecordsError::Erased { .. }) | JobError::NoId => {
-            Remedy::Retry
-        }
+        JobError::Records(RecordsError::Conflict { .. } | RecordsError::Erased { .. })
+        | JobError::NoId
+        | JobError::NotShownYet => Remedy::Retry,
         JobError::Ghl(error) => match error.class() {
             Class::Passing => Remedy::Retry,
             Class::Throttling => Remedy::Hold(rest(environment, error)),
@@ -112,6 +112,7 @@ fn remedy(environment: &Environment, error: &JobError) -> Remedy {
         JobError::Records(_)
         | JobError::Incomplete(_)
         | JobError::ForeignRecord
+        | JobError::CannotSearchTasks { .. }
         | JobError::UnknownKind { .. }
         | JobError::UnknownOperation
         | JobError::OutcomeUnknown { .. } => Remedy::Bury,

@@ -60,6 +60,18 @@ pub enum JobError {
         /// Until it is worth another look.
         wait: Duration,
     },
+    /// A task that a webhook told of and no page shows: the search may lag behind, or the task is gone.
+    #[error("GHL's search does not show the task yet")]
+    NotShownYet,
+    /// A webhook told of a task without its contact, and the token may not search for it.
+    #[error(
+        "a webhook told of a task without its contact, and the token lacks the scope {scope} to find it: grant the scope and connect the \
+         location again, then `clienty-sync jobs retry`; until then the sweeps bring the task"
+    )]
+    CannotSearchTasks {
+        /// What it lacks.
+        scope: &'static str,
+    },
     /// A walk that is spread over time is not due yet, or what a run depends on is still to be settled.
     #[error("it goes on later")]
     NotYet {

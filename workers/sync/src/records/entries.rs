@@ -251,6 +251,18 @@ impl Records {
         row.as_ref().map(row_of).transpose()
     }
 
+    /// The task or note that GHL knows by that id, deleted ones among them: `records.entry_of_ghl::<Task>(location_id, ghl_id)`.
+    ///
+    /// # Errors
+    /// [`RecordsError::Database`] or [`RecordsError::Corrupt`].
+    pub async fn entry_of_ghl<E: Entry>(
+        &self,
+        location_id: &str,
+        ghl_id: &str,
+    ) -> Result<Option<EntryRow<E>>, RecordsError> {
+        find_by_ghl_id(&mut *self.pool.acquire().await?, location_id, ghl_id).await
+    }
+
     /// Keeps what a create is about to send, or forgets it (none) once it is known not to have arrived, while `run` still
     /// holds its ledger rows.
     ///

@@ -18,6 +18,8 @@ pub enum JobKind {
     PushAppointment,
     /// Ask GHL for the time zone of a location again; the record is the location itself.
     RefreshLocation,
+    /// Find the task of a webhook that does not tell whose it is; the record is GHL's id of the task.
+    FindTask,
     /// Call any operation of the catalogue; the record is the call, so each is a job of its own.
     CallOperation,
     /// Make GHL's contact equal to ours.
@@ -32,13 +34,14 @@ pub enum JobKind {
 
 impl JobKind {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::PullContact,
         Self::PushTask,
         Self::PushNote,
         Self::PushAppointment,
         Self::PushContact,
         Self::RefreshLocation,
+        Self::FindTask,
         Self::CallOperation,
         Self::WalkContacts,
         Self::WalkDetails,
@@ -54,6 +57,7 @@ impl JobKind {
             Self::PushNote => "push_note",
             Self::PushAppointment => "push_appointment",
             Self::RefreshLocation => "refresh_location",
+            Self::FindTask => "find_task",
             Self::CallOperation => "call_operation",
             Self::PushContact => "push_contact",
             Self::WalkContacts => "walk_contacts",
@@ -118,7 +122,7 @@ pub struct JobKey {
     pub kind: String,
     /// GHL's location id.
     pub location_id: String,
-    /// A contact id, or the row id of a contact, task, note or appointment that is pushed.
+    /// A contact id, the row id of a contact, task, note or appointment that is pushed, or what else the kind says.
     pub record_id: String,
 }
 

@@ -109,6 +109,37 @@ impl Tx {
         Ok(())
     }
 
+    /// As [`Tx::store_pull`], for one task or note of a contact that is here. Whatever moved since the snapshot, or came here since,
+    /// is left alone.
+    ///
+    /// # Errors
+    /// See [`Tx::store_pull`].
+    pub async fn store_entry<E: Entry>(
+        &mut self,
+        contact_id: &str,
+        theirs: &E,
+        snapshot: &Snapshot,
+    ) -> Result<(), RecordsError> {
+        let location_id = self.run.key.location_id.clone();
+        let rows = entries::of_contact(self.write.conn(), &location_id, contact_id).await?;
+        self.take_in(contact_id, &rows, std::slice::from_ref(theirs), snapshot).await
+    }
+
+    /// GHL no longer has the task or note: readers do not see it either, unless it moved since the snapshot or has an edit that GHL has
+    /// not seen, which is the push's to decide.
+    ///
+    /// # Errors
+    /// [`RecordsError::Database`].
+    pub async fn remove_entry<E: Entry>(&mut self, row: &EntryRow<E>, snapshot: &Snapshot) -> Result<(), RecordsError> {
+        // The taking itself is a change.
+        let Some(mut row) = entries::take::<E>(&mut self.write, &row.row_id).await? else { return Ok(()) };
+        row.revision -= 1;
+        if row.deleted || !snapshot.still_holds(&row) || !row.is_settled() {
+            return Ok(());
+        }
+        self.removed(&row).await
+    }
+
     /// GHL no longer has the contact: readers do not see it either, nor anything that belongs to it.
     ///
     /// # Errors
@@ -126,27 +157,39 @@ impl Tx {
     ) -> Result<(), RecordsError> {
         let location_id = self.run.key.location_id.clone();
         let rows: Vec<EntryRow<E>> = entries::of_contact(self.write.conn(), &location_id, contact_id).await?;
+        self.take_in(contact_id, &rows, pulled, snapshot).await?;
+        let there: HashSet<&str> = pulled.iter().filter_map(Entry::ghl_id).collect();
+        for row in &rows {
+            let absent = row.ghl_id.as_deref().is_some_and(|ghl_id| !there.contains(ghl_id));
+            // An edit that GHL has not seen is the push's to decide: it will be told that the entry is gone.
+            if absent && !row.deleted && snapshot.still_holds(row) && row.is_settled() {
+                self.removed(row).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Stores what was read of a contact whose rows are these.
+    async fn take_in<E: Entry>(
+        &mut self,
+        contact_id: &str,
+        rows: &[EntryRow<E>],
+        pulled: &[E],
+        snapshot: &Snapshot,
+    ) -> Result<(), RecordsError> {
+        let location_id = self.run.key.location_id.clone();
         let linked: HashMap<&str, &EntryRow<E>> =
             rows.iter().filter_map(|row| Some((row.ghl_id.as_deref()?, row))).collect();
         let awaited: Vec<&E> =
             rows.iter().filter(|row| row.ghl_id.is_none()).filter_map(|row| row.intent.as_ref()).collect();
-        let mut there = HashSet::new();
         for theirs in pulled {
             let Some(ghl_id) = theirs.ghl_id() else { continue };
-            there.insert(ghl_id);
             match linked.get(ghl_id) {
                 Some(row) if snapshot.still_holds(row) => self.follow(row, theirs).await?,
                 Some(_) => {}
                 // It may be what a create with an unknown outcome made; the push will look and adopt it.
                 None if awaited.iter().any(|announced| theirs.may_be(announced)) => {}
                 None => self.insert_entry(&location_id, contact_id, ghl_id, theirs).await?,
-            }
-        }
-        for row in &rows {
-            let absent = row.ghl_id.as_deref().is_some_and(|ghl_id| !there.contains(ghl_id));
-            // An edit that GHL has not seen is the push's to decide: it will be told that the entry is gone.
-            if absent && !row.deleted && snapshot.still_holds(row) && row.is_settled() {
-                self.removed(row).await?;
             }
         }
         Ok(())

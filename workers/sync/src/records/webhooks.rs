@@ -17,6 +17,7 @@ use super::accept::{NewRow, insert_rows, known_locations};
 use super::job::{JobKey, JobKind};
 use super::ledger::timestamp;
 use super::pull::mark_gone;
+use super::runs::Tx;
 use super::sql::{CHUNK, sql, with_list, with_rows_then};
 use super::{Records, RecordsError, Write, erase};
 
@@ -56,12 +57,15 @@ pub enum WebhookWork {
         /// GHL's contact id.
         contact_id: String,
     },
-    /// The contact of this task or note has to be fetched; the webhook does not say which that is.
+    /// The contact of this note has to be fetched; the webhook does not say which that is.
     PullOwner {
-        /// `task` or `note`.
-        record: &'static str,
-        /// GHL's id of the task or note.
-        ghl_id: String,
+        /// GHL's id of the note.
+        note_id: String,
+    },
+    /// This task has to be found, and stored or taken away; the webhook does not say whose it is.
+    FindTask {
+        /// GHL's id of the task.
+        task_id: String,
     },
     /// GHL deleted the contact.
     ContactGone {
@@ -230,6 +234,24 @@ impl Records {
     }
 }
 
+impl Tx {
+    /// Keeps nothing but the ids and types of the webhooks that led to the run: where they do not tell of whom they speak, nobody could
+    /// find them when that person's data is to be erased.
+    ///
+    /// # Errors
+    /// [`RecordsError::Database`].
+    pub async fn empty_webhooks(&mut self) -> Result<(), RecordsError> {
+        for chunk in self.run.ids.chunks(CHUNK) {
+            let mut query = sqlx::query(with_list(sql!("empty_webhooks_of_jobs"), chunk.len())).persistent(false);
+            for id in chunk {
+                query = query.bind(id);
+            }
+            query.execute(self.write.conn()).await?;
+        }
+        Ok(())
+    }
+}
+
 /// Each webhook of the batch once, with what is done about it if it is new.
 async fn judge_all<'a>(write: &mut Write, webhooks: &'a [NewWebhook]) -> Result<Vec<Judged<'a>>, RecordsError> {
     let needed = webhooks.iter().filter(|webhook| webhook.needs_connection);
@@ -265,7 +287,10 @@ async fn erased_among(connection: &mut AnyConnection, webhooks: &[NewWebhook]) -
         WebhookWork::Pull { contact_id } | WebhookWork::ContactGone { contact_id, .. } => {
             Some((webhook.location_id.clone()?, contact_id.clone()))
         }
-        WebhookWork::Nothing | WebhookWork::PullOwner { .. } | WebhookWork::RefreshLocation => None,
+        WebhookWork::Nothing
+        | WebhookWork::PullOwner { .. }
+        | WebhookWork::FindTask { .. }
+        | WebhookWork::RefreshLocation => None,
     };
     let contacts: Vec<_> = webhooks.iter().map(about).collect();
     let pairs: Vec<_> = contacts.iter().flatten().map(|(l, c)| (l.as_str(), c.as_str())).collect();
@@ -280,11 +305,12 @@ async fn deed(connection: &mut AnyConnection, location: &str, work: &WebhookWork
     Ok(match work {
         WebhookWork::Nothing => Deed::Nothing,
         WebhookWork::Pull { contact_id } => pull(contact_id),
-        WebhookWork::PullOwner { record, ghl_id } => {
-            let owner = sqlx::query_scalar(sql!("contact_of_entry")).bind(*record).bind(location).bind(ghl_id);
+        WebhookWork::PullOwner { note_id } => {
+            let owner = sqlx::query_scalar(sql!("contact_of_entry")).bind("note").bind(location).bind(note_id);
             let owner: Option<String> = owner.fetch_optional(connection).await?;
             owner.map_or(Deed::Nothing, |contact| pull(&contact))
         }
+        WebhookWork::FindTask { task_id } => Deed::Enqueue(JobKey::new(JobKind::FindTask, location, task_id)),
         WebhookWork::ContactGone { contact_id, at } => {
             let known = sqlx::query_as(sql!("contact_sync")).bind(location).bind(contact_id);
             let known: Option<(i64, Option<i64>)> = known.fetch_optional(connection).await?;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use sync_workers::records::model::Note;
 use sync_workers::records::*;
 use sync_workers::sweeper;
 
@@ -14,7 +15,8 @@ promises! {
     a_stale_webhook_and_one_of_a_foreign_location_are_kept_and_lead_to_nothing,
     a_run_is_told_the_webhooks_that_brought_it_about,
     a_deletion_is_believed_unless_something_newer_was_heard,
-    a_task_that_is_known_leads_to_its_contact,
+    a_note_that_is_known_leads_to_its_contact,
+    a_task_without_its_contact_is_looked_for,
     a_webhook_is_forgotten_after_seven_days_and_not_before,
 }
 
@@ -117,11 +119,26 @@ async fn a_deletion_is_believed_unless_something_newer_was_heard(db: Db) {
     assert_eq!(one(&db, gone("w5", "c1", Some(now))).await.job, None);
 }
 
-async fn a_task_that_is_known_leads_to_its_contact(db: Db) {
-    db.pull(1, &pulled("c1", &[("g1", "Call")])).await;
-    let owner = |ghl_id: &str| WebhookWork::PullOwner { record: "task", ghl_id: ghl_id.to_owned() };
-    assert_eq!(one(&db, webhook("w1", owner("g1"))).await.job, Some(pull_key("c1")));
+async fn a_note_that_is_known_leads_to_its_contact(db: Db) {
+    let note = Note { note_id: Some("n1".to_owned()), contact_id: "c1".to_owned(), ..Note::default() };
+    db.pull(1, &Pulled { notes: vec![note], ..pulled("c1", &[]) }).await;
+    let owner = |id: &str| WebhookWork::PullOwner { note_id: id.to_owned() };
+    assert_eq!(one(&db, webhook("w1", owner("n1"))).await.job, Some(pull_key("c1")));
     assert_eq!(one(&db, webhook("w2", owner("unheard"))).await.job, None);
+}
+
+async fn a_task_without_its_contact_is_looked_for(db: Db) {
+    let key = JobKey::new(JobKind::FindTask, LOC, "g1");
+    for id in ["w1", "w2"] {
+        let told = one(&db, webhook(id, WebhookWork::FindTask { task_id: "g1".to_owned() })).await;
+        assert_eq!(told.job.as_ref(), Some(&key));
+    }
+    let run = db.records.start_run(&key, 1).await.unwrap().unwrap();
+    let mut tx = db.records.begin(&run).await.unwrap();
+    tx.empty_webhooks().await.unwrap();
+    tx.close_run(&[]).await.unwrap();
+    let told = db.records.webhooks_of(&run.ids).await.unwrap();
+    assert_eq!(told.iter().map(|webhook| webhook.body.as_str()).collect::<Vec<_>>(), ["{}", "{}"]);
 }
 
 async fn a_webhook_is_forgotten_after_seven_days_and_not_before(db: Db) {

@@ -1,0 +1,154 @@
+//! `find_task`: a task whose webhook does not tell whose it is, as GHL was seen to send them.
+//!
+//! One that is known here is read by its contact, one call; a new one is searched for by its title, mostly one call as well, and stored
+//! as it was found. Only where its contact is not known here either is all of the contact fetched. A deleted one costs no call, nor
+//! does the webhook of a task that was created from here.
+//!
+//! Traps: a title is not unique, so the id decides and some pages may have to be turned; the search may lag behind the webhook. What is
+//! found neither way, the sweeps bring. And the title is somebody's, nobody knows whose: it is forgotten when the run is over.
+
+use job_engine::Priority;
+use serde_json::Value;
+
+use super::{JobError, Task};
+use crate::ghl::model::{SearchTasks, Task as GhlTask};
+use crate::ghl::{GhlError, UnauthorizedKind};
+use crate::mapping;
+use crate::records::model::Task as OurTask;
+use crate::records::{EntryRow, FollowUp, JobKind, Snapshot, StoredWebhook, Tx};
+
+/// Pages that one run turns: so many hundred tasks may have the same title.
+pub(super) const PAGES: u8 = 5;
+/// Tasks of a page. What GHL gives at most is not documented; this it gives.
+const PAGE: u32 = 100;
+/// How often a task is looked for.
+const LOOKS: i64 = 3;
+const SCOPE: &str = "locations/tasks.readonly";
+
+/// What the webhooks of a run say of the task.
+#[derive(Default)]
+struct Told {
+    /// It is gone.
+    deleted: bool,
+    /// It is no longer as it was made.
+    changed: bool,
+    title: Option<String>,
+}
+
+impl Told {
+    fn by(webhooks: &[StoredWebhook]) -> Self {
+        let mut told = Self { changed: webhooks.is_empty(), ..Self::default() };
+        for webhook in webhooks {
+            told.deleted |= webhook.event_type == "TaskDelete";
+            told.changed |= webhook.event_type != "TaskCreate";
+            let body: Value = serde_json::from_str(&webhook.body).unwrap_or_default();
+            let title = body.get("title").and_then(Value::as_str).filter(|title| !title.trim().is_empty());
+            told.title = title.map(str::to_owned).or(told.title);
+        }
+        told
+    }
+}
+
+pub(super) async fn run(task: &Task<'_>) -> Result<(), JobError> {
+    let records = &task.environment.records;
+    let told = Told::by(&records.webhooks_of(&task.run.ids).await?);
+    let known = records.entry_of_ghl::<OurTask>(task.location(), task.record()).await?;
+    match known {
+        None if told.deleted => close(task, &[]).await,
+        Some(row) if told.deleted => forget(task, &row, &snapshot_of(task, &row).await?).await,
+        // It was here before GHL told of it.
+        Some(_) if !told.changed => close(task, &[]).await,
+        Some(row) => read(task, &row).await,
+        None => match search(task, told.title).await? {
+            Some(found) => keep(task, found).await,
+            None if task.run.attempts + 1 < LOOKS => Err(JobError::NotShownYet),
+            None => {
+                tracing::info!(
+                    ghl.location = task.location(),
+                    ghl.task = task.record(),
+                    "a task that a webhook told of is not found; a sweep brings it, if it is there"
+                );
+                close(task, &[]).await
+            }
+        },
+    }
+}
+
+/// A task that is known here, as GHL has it now.
+async fn read(task: &Task<'_>, row: &EntryRow<OurTask>) -> Result<(), JobError> {
+    let snapshot = snapshot_of(task, row).await?;
+    let theirs = match task.ghl().get_task(&row.contact_id, task.record()).await {
+        Err(GhlError::Gone { .. }) => return forget(task, row, &snapshot).await,
+        theirs => mapping::task::from_ghl(theirs?, &row.contact_id),
+    };
+    let mut tx = task.environment.records.begin(&task.run).await?;
+    tx.store_entry(&row.contact_id, &theirs, &snapshot).await?;
+    close_with(task, tx, &[]).await
+}
+
+async fn forget(task: &Task<'_>, row: &EntryRow<OurTask>, snapshot: &Snapshot) -> Result<(), JobError> {
+    let mut tx = task.environment.records.begin(&task.run).await?;
+    tx.remove_entry(row, snapshot).await?;
+    close_with(task, tx, &[]).await
+}
+
+/// A new task, found in GHL.
+async fn keep(task: &Task<'_>, found: GhlTask) -> Result<(), JobError> {
+    let records = &task.environment.records;
+    let Some(contact_id) = found.contact_id.clone() else { return close(task, &[]).await };
+    let location = task.location();
+    if records.erasure(location, &contact_id).await?.is_some() {
+        return close(task, &[]).await;
+    }
+    if !records.find_contact(location, &contact_id).await?.is_some_and(|row| row.is_shown()) {
+        let pull = FollowUp {
+            kind: JobKind::PullContact,
+            location_id: location.to_owned(),
+            record_id: contact_id,
+            priority: Priority::Realtime,
+        };
+        return close(task, &[pull]).await;
+    }
+    let theirs = mapping::task::from_ghl(found, &contact_id);
+    let mut tx = records.begin(&task.run).await?;
+    // It was not here before the search: whatever is here by now is newer.
+    tx.store_entry(&contact_id, &theirs, &Snapshot::default()).await?;
+    close_with(task, tx, &[]).await
+}
+
+/// The task, if one of the pages shows it.
+async fn search(task: &Task<'_>, title: Option<String>) -> Result<Option<GhlTask>, JobError> {
+    let mut search = SearchTasks { query: title, limit: PAGE, ..SearchTasks::default() };
+    while task.permits.left() > 0 {
+        let page = match task.ghl().search_tasks(task.location(), &search).await {
+            Err(GhlError::Unauthorized { kind: UnauthorizedKind::MissingScope, .. }) => {
+                let mut tx = task.environment.records.begin(&task.run).await?;
+                tx.empty_webhooks().await?;
+                tx.keep_open().await?;
+                return Err(JobError::CannotSearchTasks { scope: SCOPE });
+            }
+            page => page?,
+        };
+        if let Some(found) = page.tasks.into_iter().find(|found| found.id == task.record()) {
+            return Ok(Some(found));
+        }
+        match page.next {
+            Some(skip) => search.skip = skip,
+            None => break,
+        }
+    }
+    Ok(None)
+}
+
+async fn snapshot_of(task: &Task<'_>, row: &EntryRow<OurTask>) -> Result<Snapshot, JobError> {
+    Ok(task.environment.records.snapshot(task.location(), &row.contact_id).await?)
+}
+
+async fn close(task: &Task<'_>, follow_ups: &[FollowUp]) -> Result<(), JobError> {
+    close_with(task, task.environment.records.begin(&task.run).await?, follow_ups).await
+}
+
+async fn close_with(task: &Task<'_>, mut tx: Tx, follow_ups: &[FollowUp]) -> Result<(), JobError> {
+    tx.empty_webhooks().await?;
+    task.close_with(tx, follow_ups).await
+}
