@@ -11,7 +11,11 @@ use crate::support::api::Api;
 use crate::support::installation::MASTER_KEY;
 use crate::support::program::{Program, clienty_sync, run};
 use crate::support::redis::RedisServer;
+use crate::support::wait_until_async;
 
+/// Of Redis and of PostgreSQL: they stand in URLs.
+const PASSWORDS: [&str; 2] = ["hunter2-of-redis", "hunter2-of-postgres"];
+const STRANGE_KEY: &str = "cs_a-key-that-nobody-was-given";
 const NEW_KEY: &str = "k2:MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI=";
 
 fn document(site: &Site, arguments: &[&str]) -> Value {
@@ -34,20 +38,25 @@ fn holds(bytes: &[u8], secret: &str) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_run_tells_no_secret_and_the_keys_rotate_meanwhile() {
-    let redis = RedisServer::start();
-    let mut site = Site::new(&[("REDIS_URL", &redis.url()), ("RUST_LOG", "trace,h2=info,mio=info")]).await;
+    let mut redis = RedisServer::start();
+    let redis_url = redis.url_with(PASSWORDS[0]);
+    let mut site = Site::new(&[("REDIS_URL", &redis_url), ("RUST_LOG", "trace,h2=info,mio=info")]).await;
     let mut told = Vec::new();
     let pit = site.sandbox.locations().remove(1);
     let file = site.folder.path().join("token");
     std::fs::write(&file, &pit.token).unwrap();
+    let say = |told: &mut Vec<u8>, site: &Site, arguments: &[&str]| {
+        let ended = run(clienty_sync(arguments, &site.settings()));
+        told.extend([ended.stdout, ended.stderr].concat());
+    };
     for arguments in [
         &["connect", "--location", &pit.id, "--pit-file", file.to_str().unwrap()][..],
         &["connect"],
         &["config", "show"],
+        &["config", "check"],
         &["doctor"],
     ] {
-        let ended = run(clienty_sync(arguments, &site.settings()));
-        told.extend([ended.stdout, ended.stderr].concat());
+        say(&mut told, &site, arguments);
     }
     std::fs::remove_file(file).unwrap();
     let key = document(&site, &["keys", "create", "--name", "test"])["key"].as_str().unwrap().to_owned();
@@ -55,8 +64,8 @@ async fn a_full_run_tells_no_secret_and_the_keys_rotate_meanwhile() {
     let line = gateway.wait_for_line("the gateway is up at ");
     let api = Api::new(line.split(" at ").last().unwrap(), &key);
     let mut worker = Program::start(clienty_sync(&["worker"], &site.settings()));
-    let metrics = worker.wait_for_line("working; metrics at ");
-    let metrics = metrics.split(" at ").last().unwrap().trim_end_matches("/metrics").to_owned();
+    worker.wait_for_line("working; metrics at ");
+    told.extend(api.with_key(STRANGE_KEY).get("/v1/changes").await.text.into_bytes());
 
     // An install over HTTP, with a token that has run out when it comes.
     site.expires_in(0);
@@ -71,7 +80,7 @@ async fn a_full_run_tells_no_secret_and_the_keys_rotate_meanwhile() {
     told.extend(done.bytes().await.unwrap());
     site.expires_in(86_399);
 
-    let old = site.settings.clone();
+    let mut metrics = String::new();
     for (round, of) in [&location, &pit.id, &location, &pit.id].into_iter().enumerate() {
         let contact = site.sandbox.state(of).unwrap()["contacts"][round % 2]["id"].as_str().unwrap().to_owned();
         api.done(&json!({"type": "contact.selected", "locationId": of, "contactId": contact})).await;
@@ -80,7 +89,8 @@ async fn a_full_run_tells_no_secret_and_the_keys_rotate_meanwhile() {
             site.settings.push(("CLIENTY_MASTER_KEYS".to_owned(), format!("{NEW_KEY},{MASTER_KEY}")));
             // A worker that has the new key joins; the old one goes, as in a rolling restart.
             let mut next = Program::start(clienty_sync(&["worker"], &site.settings()));
-            next.wait_for_line("working; metrics at ");
+            let line = next.wait_for_line("working; metrics at ");
+            metrics = line.split(" at ").last().unwrap().trim_end_matches("/metrics").to_owned();
             worker.terminate();
             worker.wait();
             told.extend(worker.output().into_bytes());
@@ -101,22 +111,50 @@ async fn a_full_run_tells_no_secret_and_the_keys_rotate_meanwhile() {
     assert_eq!(stored.access.unwrap().key_id, "k2");
     records.close().await;
 
-    let _ = metrics;
-    told.extend(api.get("/metrics").await.text.into_bytes());
+    // What goes wrong tells no more than what goes well.
+    site.sandbox.revoke_login(&location);
+    let event = json!({"type": "contact.selected", "locationId": location, "contactId": "whoever"});
+    let failing = api.accepted(&event).await[0]["jobId"].as_str().unwrap().to_owned();
+    wait_until_async("the revoked login is told", async || {
+        let job = api.get(&format!("/v1/jobs/{failing}")).await.text;
+        job.contains("connect the location again")
+    })
+    .await;
+    told.extend(api.get(&format!("/v1/jobs/{failing}")).await.text.into_bytes());
+    for arguments in [
+        &["doctor"][..],
+        &["jobs", "list"],
+        &["jobs", "show", &failing],
+        &["jobs", "explain", &failing],
+        &["keys", "list"],
+    ] {
+        say(&mut told, &site, arguments);
+    }
+    for shown in [&api, &Api::new(&metrics, "")] {
+        let shown = shown.get("/metrics").await.text;
+        assert!(shown.contains("clienty_token_refresh_total"), "{shown}");
+        told.extend(shown.into_bytes());
+    }
     told.extend(everything_in(&redis));
     told.extend(format!("{:?}", clienty_sync::config::Config::load(None, site.settings.clone()).unwrap()).into_bytes());
-    drop(old);
     for program in [&mut gateway, &mut worker] {
         program.terminate();
         program.wait();
         told.extend(program.output().into_bytes());
     }
     told.extend(files(Path::new(&data)));
+    redis.kill();
+    for arguments in [&["doctor"][..], &["jobs", "stats"], &["worker"]] {
+        say(&mut told, &site, arguments);
+    }
+    site.settings.push(("DATABASE_URL".to_owned(), format!("postgres://me:{}@127.0.0.1:1/x", PASSWORDS[1])));
+    say(&mut told, &site, &["doctor"]);
 
     let app = clienty_sync::sandbox::OauthSettings::default();
     let mut secrets = site.tokens();
     assert!(secrets.len() >= 6, "pairs of the install and of two refreshes");
-    secrets.extend([pit.token, app.client_secret, back["code"].clone()]);
+    secrets.extend([pit.token, app.client_secret, back["code"].clone(), key, STRANGE_KEY.to_owned()]);
+    secrets.extend(PASSWORDS.map(str::to_owned));
     secrets.extend([MASTER_KEY, NEW_KEY].map(|key| key.split(':').next_back().unwrap().to_owned()));
     assert!(holds(&told, "refreshed a token") && holds(&told, "called GHL"), "the logs were heard");
     for secret in secrets {

@@ -38,6 +38,11 @@ impl RedisServer {
         format!("redis://127.0.0.1:{}/0", self.port)
     }
 
+    /// The same with a password, which a server without one takes as well.
+    pub(crate) fn url_with(&self, password: &str) -> String {
+        format!("redis://default:{password}@127.0.0.1:{}/0", self.port)
+    }
+
     /// A connection that blocks the calling thread.
     pub(crate) fn connection(&self) -> redis::Connection {
         self.try_connect().expect("a started redis-server takes connections")
