@@ -26,6 +26,8 @@ pub struct OauthSettings {
     pub expires_in_seconds: u64,
     /// Whether a location's token that an agency's was exchanged for comes with a refresh token.
     pub exchange_refreshes: bool,
+    /// How many of its locations an agency's token tells at most; that all were approved, it tells as well.
+    pub tells_locations: Option<usize>,
     /// Locations that are switched off: the agency gets no token for them.
     pub inactive: BTreeSet<String>,
 }
@@ -37,6 +39,7 @@ impl Default for OauthSettings {
             client_secret: "sandbox-client-secret".to_owned(),
             expires_in_seconds: 86_399,
             exchange_refreshes: false,
+            tells_locations: None,
             inactive: BTreeSet::new(),
         }
     }
@@ -151,7 +154,11 @@ impl Book {
             Holder::Company => {
                 reply["userType"] = "Company".into();
                 reply["isBulkInstallation"] = true.into();
-                reply["approvedLocations"] = json!(self.installed);
+                let told = self.settings.tells_locations.unwrap_or(usize::MAX);
+                reply["approvedLocations"] = self.installed.iter().take(told).map(String::as_str).collect();
+                if told < self.installed.len() {
+                    reply["approveAllLocations"] = true.into();
+                }
             }
         }
         self.given.push(access.clone());

@@ -15,4 +15,5 @@ mod official_client;
 mod servers;
 mod support;
 mod system;
+mod typed_client;
 mod walks;

@@ -198,3 +198,25 @@ async fn what_goes_wrong_goes_wrong_as_often_as_set() {
     assert_eq!(heard[0].event()["contactId"], Value::Null);
     assert!(heard[0].event()["id"].is_string());
 }
+
+#[tokio::test]
+async fn the_same_seed_strikes_the_same_webhooks() {
+    let struck = |seed: u64| async move {
+        let bench = Bench::plain().await;
+        let listener = Listener::start(StatusCode::OK, 0).await;
+        let faults = WebhookFaults { lose: 300, duplicate: 300, bad_signature: 300, ..WebhookFaults::default() };
+        let config = WebhookConfig { faults, seed, ..quick(&listener.url) };
+        let webhooks = Webhooks::send(config, &bench.sandbox).unwrap();
+        for number in 0..40 {
+            rename(&bench, &format!("City {number}")).await;
+        }
+        until_nothing_is_pending(&webhooks, 40).await;
+        let heard = listener.heard();
+        let mut seen: Vec<_> = heard.iter().map(|one| (one.event()["city"].to_string(), one.is_signed(seed))).collect();
+        seen.sort();
+        seen
+    };
+    let (one, again, other) = (struck(42).await, struck(42).await, struck(43).await);
+    assert_eq!(one, again);
+    assert_ne!(one, other);
+}

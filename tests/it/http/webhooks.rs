@@ -129,6 +129,18 @@ async fn a_webhook_brings_its_contact_once_over_postgres() {
 }
 
 #[tokio::test]
+async fn a_webhook_that_was_answered_outlives_a_kill() {
+    let place = Place::new(&[]).await;
+    let (mut program, api) = place.up();
+    assert_eq!(place.taken(&api, &place.event("ContactUpdate", "w1")).await, "accepted");
+    program.kill();
+    let (_program, api) = place.up();
+    place.until_shown(&api).await;
+    assert_eq!(place.taken(&api, &place.event("ContactUpdate", "w1")).await, "duplicate");
+    assert_eq!(place.installation.job_count(), 1);
+}
+
+#[tokio::test]
 async fn only_ghls_signature_of_the_very_bytes_is_let_in() {
     let place = Place::new(&[]).await;
     let (_program, api) = place.up();

@@ -135,3 +135,17 @@ async fn the_locations_of_an_agency_come_by_exchange_and_go_by_events() {
         assert_eq!(json!(app.records.list_tokens(None, 10).await.unwrap().len()), json!(0));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agency_with_more_locations_than_a_page_shows_has_them_all() {
+    const LOCATIONS: usize = 250;
+    let site = Site::with_locations(LOCATIONS, &[]).await;
+    site.sandbox.set_oauth(OauthSettings { tells_locations: Some(20), ..OauthSettings::default() });
+    let app = site.app().await;
+    let oauth = app.oauth.as_ref().unwrap();
+    let installed = site.install(oauth, "company", None).await.unwrap();
+    assert_eq!((installed.locations.len(), site.count("lists")), (LOCATIONS, 3));
+    let ids: Vec<_> = site.sandbox.locations().into_iter().map(|location| location.id).collect();
+    assert_eq!(app.records.known_locations(&ids).await.unwrap().len(), LOCATIONS);
+    oauth.for_location(ids.last().unwrap(), None).await.unwrap();
+}

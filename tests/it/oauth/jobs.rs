@@ -1,5 +1,6 @@
 //! Jobs under a login: an expired token costs one refresh, a missing scope is refused before the call.
 
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use sync_workers::records::{Job, JobState};
 
@@ -67,5 +68,30 @@ async fn a_scope_that_was_not_granted_is_named_before_any_call_for_it() {
     assert!(job.last_error.as_ref().unwrap().contains("contacts.write"), "{job:?}");
     let calls = site.sandbox.stats().locations[&site.location()].operations.clone();
     assert_eq!(calls.get("POST /contacts/{contactId}/notes"), None);
+    workers.stop().await;
+}
+
+/// Such a 401 comes back for ever, and each refresh would spend the customer's login.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_401_that_is_not_about_the_token_starts_no_refresh() {
+    let site = Site::new(&[]).await;
+    let app = site.app().await;
+    site.install(app.oauth.as_ref().unwrap(), &site.location(), None).await.unwrap();
+    let workers = app.start_workers().unwrap();
+    let contact = contact(&site);
+    for said in [
+        r#"{"statusCode":401,"message":"version header was not found."}"#,
+        r#"{"statusCode":401,"message":"version header is invalid"}"#,
+        r#"{"statusCode":401,"message":"The token is not authorized for this scope."}"#,
+    ] {
+        site.gate.say(Method::GET, &format!("/contacts/{contact}"), StatusCode::UNAUTHORIZED, said);
+        let event = json!({"type": "contact.selected", "locationId": site.location(), "contactId": contact});
+        assert_eq!(done(&app, &event).await.state, JobState::Dead, "{said}");
+        site.gate.open();
+    }
+    assert_eq!((site.count("refreshes"), site.count("refused")), (0, 0));
+    // Nor does the location rest for it.
+    let event = json!({"type": "contact.selected", "locationId": site.location(), "contactId": contact});
+    assert_eq!(done(&app, &event).await.state, JobState::Done);
     workers.stop().await;
 }

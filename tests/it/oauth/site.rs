@@ -27,7 +27,11 @@ pub(super) struct Site {
 
 impl Site {
     pub(super) async fn new(extra: &[(&str, &str)]) -> Self {
-        let config = SandboxConfig { locations: 3, contacts: 4, ..SandboxConfig::default() };
+        Self::with_locations(3, extra).await
+    }
+
+    pub(super) async fn with_locations(locations: usize, extra: &[(&str, &str)]) -> Self {
+        let config = SandboxConfig { locations, contacts: 4, ..SandboxConfig::default() };
         let (sandbox, folder) = (Sandbox::start(config).await.unwrap(), Folder::new("oauth"));
         let gate = Gate::before(sandbox.url()).await;
         let app = OauthSettings::default();

@@ -20,7 +20,7 @@ enum Order {
     /// Their answers wait.
     Hold(Call),
     /// They are answered so, and nothing is carried out.
-    Answer(Call, StatusCode),
+    Answer(Call, StatusCode, &'static str),
 }
 
 type Call = (Method, String);
@@ -66,7 +66,13 @@ impl Gate {
 
     /// From now on `method path` is answered with `status` and no more, until [`Gate::open`].
     pub(crate) fn answer(&self, method: Method, path: &str, status: StatusCode) {
-        self.keeper.orders.send_modify(|orders| orders.push(Order::Answer((method, path.to_owned()), status)));
+        self.say(method, path, status, "{}");
+    }
+
+    /// As [`Gate::answer`], with a body.
+    pub(crate) fn say(&self, method: Method, path: &str, status: StatusCode, body: &'static str) {
+        let order = Order::Answer((method, path.to_owned()), status, body);
+        self.keeper.orders.send_modify(|orders| orders.push(order));
     }
 
     /// Lets everything through that waits, and all that comes.
@@ -92,11 +98,11 @@ async fn pass(State(keeper): State<Arc<Keeper>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let call = (parts.method.clone(), parts.uri.path().to_owned());
     let told = keeper.orders.borrow().iter().find_map(|order| match order {
-        Order::Answer(which, status) if *which == call => Some(*status),
+        Order::Answer(which, status, body) if *which == call => Some((*status, *body)),
         Order::Answer(..) | Order::Hold(_) => None,
     });
-    if let Some(status) = told {
-        return with(status, &HeaderMap::new(), Bytes::from_static(b"{}"));
+    if let Some((status, body)) = told {
+        return with(status, &HeaderMap::new(), Bytes::from_static(body.as_bytes()));
     }
     let url = format!("{}{}", keeper.sandbox, parts.uri);
     let body = to_bytes(body, usize::MAX).await.unwrap();

@@ -58,10 +58,11 @@ fn is_duplicate(messages: &[String]) -> bool {
     messages.iter().any(|message| message.to_lowercase().contains("duplicated contacts"))
 }
 
-/// Which contact is there already, where GHL tells: `meta` of v2, `error.details` of v3. Its name is left out.
+/// Which contact is there already, where GHL tells: `meta` of v2, `error.details` of v3, which may be a list. Its name is left out.
 fn duplicate(body: &Value) -> GhlError {
     let told = |name: &str| {
-        let places = [&body["meta"][name], &body["error"]["details"][name], &body["error"]["meta"][name]];
+        let error = &body["error"];
+        let places = [&body["meta"][name], &error["details"][name], &error["details"][0][name], &error["meta"][name]];
         places.into_iter().find_map(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned)
     };
     // An e-mail in the place of a field's name is not repeated.
@@ -189,8 +190,10 @@ mod tests {
         assert_eq!(v2, found);
         assert!(!format!("{v2} {v2:?}").contains("Jane"));
         assert_eq!((v2.class(), v2.may_have_created()), (Class::Permanent, false));
-        let v3 = of(400, &json!({"error": {"code": "DUPLICATE", "message": told, "details": meta, "resolution": "-"}}));
-        assert_eq!(v3, found);
+        for details in [meta.clone(), json!([meta])] {
+            let v3 = json!({"error": {"code": "DUPLICATE", "message": told, "details": details, "resolution": "-"}});
+            assert_eq!(of(400, &v3), v2);
+        }
 
         let silent = GhlError::Duplicate { contact_id: None, matching_field: None };
         assert_eq!(said(400, told), silent);
