@@ -2,7 +2,8 @@
 //!
 //! Each webhook has its own id and contact, so each is verified, stored and leads to a job: nothing is saved by repetition. They
 //! are sent at a fixed rate, and a latency counts from the moment at which the webhook was *due*: a gateway that falls behind can't
-//! slow its measurement down with it. Sender and gateway share the machine.
+//! slow its measurement down with it. Sender and gateway share the machine: what the gateway takes of the processors, and how much of them
+//! all programs of the machine take together, is printed beside, for a latency tells nothing where others had them.
 
 #![expect(clippy::unwrap_used, reason = "in a benchmark a panic is the report")]
 
@@ -26,7 +27,7 @@ mod support;
 use support::installation::Installation;
 use support::postgres::PostgresServer;
 
-/// Webhooks a second.
+/// Webhooks a second, unless `WEBHOOK_RATE` says otherwise.
 const RATE: u32 = 2000;
 /// How long each measurement lasts.
 const LASTS: Duration = Duration::from_secs(8);
@@ -36,12 +37,15 @@ const CONNECTIONS: usize = 64;
 fn main() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        println!("{} webhooks, {RATE} a second, over {CONNECTIONS} connections", RATE * LASTS.as_secs() as u32);
+        let rate = std::env::var("WEBHOOK_RATE").map_or(RATE, |rate| rate.parse().expect("WEBHOOK_RATE is a number"));
+        println!("{} webhooks, {rate} a second, over {CONNECTIONS} connections", rate * LASTS.as_secs() as u32);
         println!("load before: {}", load());
-        println!("{:<12} {:>10} {:>8} {:>8} {:>8} {:>6}", "records", "taken/s", "p50 ms", "p99 ms", "max ms", "429");
-        measure("SQLite", &[]).await;
+        let titles = ["taken/s", "p50 ms", "p99 ms", "max ms", "429", "gateway", "all"];
+        println!("{:<12}{}", "records", titles.map(|title| format!("{title:>9}")).concat());
+        measure("SQLite", rate, &[]).await;
         let server = PostgresServer::start();
-        measure("PostgreSQL", &[("DATABASE_URL", &server.url())]).await;
+        measure("PostgreSQL", rate, &[("DATABASE_URL", &server.url())]).await;
+        println!("the last two in processors, of {}", std::thread::available_parallelism().unwrap());
         println!("load after: {}", load());
     });
 }
@@ -51,7 +55,27 @@ fn load() -> String {
     text.split(' ').take(3).collect::<Vec<_>>().join(" ")
 }
 
-async fn measure(name: &str, extra: &[(&str, &str)]) {
+/// The numbers of a file of /proc after its first word, or after the last bracket; in hundredths of a second for what they are used for.
+fn ticks(file: &str) -> Vec<u64> {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let line = text.lines().next().unwrap_or_default();
+    let line = line.rsplit_once(')').map_or(line, |(_, rest)| rest);
+    line.split_whitespace().skip(1).map(|word| word.parse().unwrap_or(0)).collect()
+}
+
+/// Processor time so far, in seconds: of the process, and of all that run.
+fn processors(process: u32) -> (f64, f64) {
+    let own = ticks(&format!("/proc/{process}/stat"));
+    let all = ticks("/proc/stat");
+    let sum = |of: &[u64]| of.iter().sum::<u64>() as f64 / 100.0;
+    // User and system; then user, nice and system, and what interrupts take.
+    (
+        sum(own.get(10..12).unwrap_or_default()),
+        sum(all.get(..3).unwrap_or_default()) + sum(all.get(5..7).unwrap_or_default()),
+    )
+}
+
+async fn measure(name: &str, rate: u32, extra: &[(&str, &str)]) {
     let key = Ed25519KeyPair::generate().unwrap();
     let der = key.public_key().as_der().unwrap();
     let pem = format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", STANDARD.encode(der.as_ref()));
@@ -62,10 +86,10 @@ async fn measure(name: &str, extra: &[(&str, &str)]) {
     let installation = Installation::new(&settings).await;
     // GHL stands still, so that it is the taking that is measured and not the pulling.
     installation.sandbox.suspend();
-    let (_program, api) = installation.serve("up");
+    let (program, api) = installation.serve("up");
     let address = api.url.strip_prefix("http://").unwrap().to_owned();
 
-    let count = RATE * LASTS.as_secs() as u32;
+    let count = rate * LASTS.as_secs() as u32;
     let requests: Arc<Vec<Vec<u8>>> =
         Arc::new((0..count).map(|number| request(&key, &installation.location, number)).collect());
     let answers = Arc::new(Mutex::new(Vec::with_capacity(requests.len())));
@@ -75,15 +99,16 @@ async fn measure(name: &str, extra: &[(&str, &str)]) {
         stream.set_nodelay(true).unwrap();
         streams.push(stream);
     }
+    let before = processors(program.id());
     let start = Instant::now() + Duration::from_millis(200);
-    let senders = streams
-        .into_iter()
-        .enumerate()
-        .map(|(first, stream)| tokio::spawn(send(stream, Arc::clone(&requests), first, start, Arc::clone(&answers))));
+    let senders = streams.into_iter().enumerate().map(|(first, stream)| {
+        tokio::spawn(send(stream, Arc::clone(&requests), rate, first, start, Arc::clone(&answers)))
+    });
     for sender in senders.collect::<Vec<_>>() {
         sender.await.unwrap();
     }
     let took = start.elapsed();
+    let after = processors(program.id());
     let answers = answers.lock().await;
     let mut latencies: Vec<_> = answers.iter().map(|(_, latency)| *latency).collect();
     latencies.sort_unstable();
@@ -91,8 +116,15 @@ async fn measure(name: &str, extra: &[(&str, &str)]) {
     let with = |wanted: u16| answers.iter().filter(|(status, _)| *status == wanted).count();
     let (taken, deferred) = (with(200), with(429));
     assert_eq!(taken + deferred, requests.len(), "other answers than 200 and 429");
-    let rate = taken as f64 / took.as_secs_f64();
-    println!("{name:<12} {rate:>10.0} {:>8.1} {:>8.1} {:>8.1} {deferred:>6}", at(0.5), at(0.99), at(1.0));
+    let took = took.as_secs_f64();
+    let (own, all) = ((after.0 - before.0) / took, (after.1 - before.1) / took);
+    println!(
+        "{name:<12}{:>9.0}{:>9.1}{:>9.1}{:>9.1}{deferred:>9}{own:>9.2}{all:>9.2}",
+        taken as f64 / took,
+        at(0.5),
+        at(0.99),
+        at(1.0)
+    );
     installation.sandbox.resume();
     let _ = std::fs::remove_file(file);
 }
@@ -119,6 +151,7 @@ fn request(key: &Ed25519KeyPair, location: &str, number: u32) -> Vec<u8> {
 async fn send(
     mut stream: TcpStream,
     requests: Arc<Vec<Vec<u8>>>,
+    rate: u32,
     first: usize,
     start: Instant,
     answers: Arc<Mutex<Vec<(u16, Duration)>>>,
@@ -126,7 +159,7 @@ async fn send(
     let mut own = Vec::new();
     let mut buffer = [0; 4096];
     for index in (first..requests.len()).step_by(CONNECTIONS) {
-        let due = start + Duration::from_secs_f64(index as f64 / f64::from(RATE));
+        let due = start + Duration::from_secs_f64(index as f64 / f64::from(rate));
         sleep_until(due).await;
         stream.write_all(&requests[index]).await.unwrap();
         let mut read = 0;
