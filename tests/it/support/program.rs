@@ -51,11 +51,11 @@ impl Program {
 
     /// Waits for a line with `part` in it, and returns the line.
     pub(crate) fn wait_for_line(&mut self, part: &str) -> String {
-        let mut found = None;
+        let (mut found, id) = (None, self.id());
         let (process, lines, readers) = (&mut self.process, &self.lines, &self.readers);
         let output = || lines.lock().unwrap_or_else(PoisonError::into_inner).join("\n");
         wait_until(
-            &format!("the program prints {part:?}"),
+            &format!("process {id} prints {part:?}"),
             || {
                 // Asked before looking, so that nothing can be added between the look and the verdict.
                 let is_over = process.has_ended().is_some() && readers.iter().all(JoinHandle::is_finished);
