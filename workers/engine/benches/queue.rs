@@ -145,7 +145,7 @@ impl Server {
         let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).unwrap().port();
         let arguments = ["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"];
         let process = Command::new("redis-server").args(arguments).stdout(Stdio::null()).spawn();
-        let process = process.expect("redis-server is not on the PATH: `make servers` installs it");
+        let process = process.expect("redis-server is not on the PATH: `make tools` installs it");
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             std::thread::sleep(Duration::from_millis(10));
         }
