@@ -7,17 +7,9 @@ use super::echo::Prints;
 use crate::records::model::Appointment;
 use crate::records::{ContactView, Entry as _, Finding, Parts, Shown, Verdict};
 
-/// What is no difference: ids of the producer's own, what depends on when one asks, and the one field that GHL's lists leave out and that
-/// moves without an event.
-const OWN: [&str; 7] = [
-    "clientyTaskId",
-    "clientyNoteId",
-    "clientyAppointmentId",
-    "clientyContactId",
-    "status",
-    "deletedAt",
-    "lastActivity",
-];
+/// What is no difference: ids of the producer's own, and the one field that GHL's lists leave out and that moves without an event.
+const OWN: [&str; 6] =
+    ["clientyTaskId", "clientyNoteId", "clientyAppointmentId", "clientyContactId", "deletedAt", "lastActivity"];
 
 /// Where the parts that were read differ from the view; none stands for a contact that the records lack.
 #[must_use]
@@ -35,7 +27,7 @@ pub fn contact(contact_id: &str, theirs: &Parts, ours: Option<&ContactView>) -> 
     };
     let mut found = Vec::new();
     if let Some(contact) = contact {
-        let fields = differing(&object(contact), &object(&ours.contact));
+        let fields = differing("contact", &object(contact), &object(&ours.contact));
         // Events leave the date of change out: alone it is no difference.
         if fields.iter().any(|field| field != "dateUpdated") {
             found.push(finding("contact", contact_id, Verdict::Different, fields));
@@ -62,7 +54,7 @@ pub fn contact(contact_id: &str, theirs: &Parts, ours: Option<&ContactView>) -> 
             match ours.iter().find(|our| id_of(our) == id) {
                 None => found.push(finding(record, &id, Verdict::Missing, Vec::new())),
                 Some(our) => {
-                    let fields = differing(their, our);
+                    let fields = differing(record, their, our);
                     if !fields.is_empty() {
                         found.push(finding(record, &id, Verdict::Different, fields));
                     }
@@ -89,10 +81,12 @@ fn as_known(theirs: &[Appointment], ours: &[Shown<Appointment>]) -> Vec<Appointm
 }
 
 /// The fields of theirs that are not the same in ours.
-fn differing(theirs: &Map<String, Value>, ours: &Map<String, Value>) -> Vec<String> {
+fn differing(record: &str, theirs: &Map<String, Value>, ours: &Map<String, Value>) -> Vec<String> {
+    // Whether a task is overdue depends on when one asks; an appointment's status is a fact.
+    let is_own = |name: &str| OWN.contains(&name) || (record == "task" && name == "status");
     let differs = |(name, their): &(&String, &Value)| {
         let our = ours.get(*name).unwrap_or(&Value::Null);
-        !OWN.contains(&name.as_str()) && !same(their, our)
+        !is_own(name) && !same(their, our)
     };
     theirs.iter().filter(differs).map(|(name, _)| name.clone()).collect()
 }
@@ -173,6 +167,18 @@ mod tests {
         assert_eq!(super::contact("c", &parts(twice), Some(&ours)), []);
         let moved = super::contact("c", &parts(told), Some(&ours));
         assert_eq!(moved[0].fields, ["startTime"]);
+    }
+
+    #[test]
+    fn the_status_of_an_appointment_counts() {
+        let appointment = |status: &str| Appointment {
+            appointment_id: Some("a".to_owned()),
+            status: Some(status.to_owned()),
+            ..Appointment::default()
+        };
+        let theirs = Parts { appointments: Some(vec![appointment("showed")]), ..Parts::default() };
+        let ours = ContactView { appointments: vec![shown(appointment("confirmed"))], ..view(Vec::new()) };
+        assert_eq!(told(&theirs, Some(&ours)), [("a".to_owned(), Verdict::Different, "status".to_owned())]);
     }
 
     #[test]
