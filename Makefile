@@ -4,7 +4,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help run test chaos check lint fmt bench bench-peers bench-webhooks official-client tools cargo
+.PHONY: help run test chaos drift check lint fmt bench bench-peers bench-webhooks official-client tools cargo
 
 help: ## Tells what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 18
@@ -19,6 +19,10 @@ test: cargo tools official-client lint ## Checks format and lints and runs all t
 # CHAOS_SEED=N repeats one storm, CHAOS_MINUTES=N brews new ones for longer.
 chaos: cargo tools ## Kills, stops, restarts and breaks everything for minutes, and looks what is left
 	CHAOS_MINUTES=$(or $(CHAOS_MINUTES),5) $(CARGO) test --locked --test it chaos -- --nocapture
+
+# DRIFT_SEED=N repeats one run.
+drift: cargo tools ## Edits both sides at length while webhooks are lost, doubled and shuffled, and looks whether one sweep ends the drift
+	DRIFT_SEED=$(or $(DRIFT_SEED),$$RANDOM) DRIFT_EDITS=$(or $(DRIFT_EDITS),2500) $(CARGO) test --locked --test it drift:: -- --nocapture --test-threads 1
 
 check: cargo ## Compiles everything without running it
 	$(CARGO) check --locked --workspace --all-targets

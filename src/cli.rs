@@ -27,6 +27,7 @@ mod migrate;
 mod sandbox;
 mod secrets;
 mod serve;
+mod sweep;
 mod table;
 mod up;
 mod verify;
@@ -68,6 +69,8 @@ enum Command {
     Import(import::Args),
     /// Compare the records with GHL, field by field; exit code 3 where they differ
     Verify(verify::Args),
+    /// Look now for what no event told, instead of when it is due
+    Sweep(sweep::Args),
     /// The keys that seal tokens
     #[command(subcommand)]
     Secrets(secrets::Command),
@@ -167,6 +170,7 @@ async fn run(context: Context, command: Command) -> anyhow::Result<Outcome> {
         Command::Catalog(command) => catalog::run(context, command).await,
         Command::Import(args) => import::run(context, args).await,
         Command::Verify(args) => verify::run(context, args).await,
+        Command::Sweep(args) => sweep::run(context, args).await,
         Command::Secrets(command) => secrets::run(context, command).await,
         Command::Jobs(command) => jobs::run(context, command).await,
         Command::Keys(command) => keys::run(context, command).await,

@@ -1,4 +1,4 @@
-//! What `import` and `verify` share: they begin a walk over a location, help with its work, and tell how far it is.
+//! What `import`, `sweep` and `verify` share: they begin a walk over a location, help with its work, and tell how far it is.
 
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail, ensure};
 use job_engine::Priority;
 use sync_workers::jobs::new_job;
 use sync_workers::records::{JobFilter, JobState, Purpose, Walk};
-use sync_workers::sweeper;
+use sync_workers::{sweeper, walker};
 use tokio::time::{Instant, sleep};
 
 use super::serve::Signals;
@@ -54,9 +54,10 @@ impl Walking {
 
     /// Begins a walk, once no other one of the location is in its way.
     pub(super) async fn begin(&mut self, location: &str, purpose: Purpose) -> anyhow::Result<Walk> {
+        let known_only = walker::keeps_to_known(&self.app.records, location, purpose).await?;
         let mut told = false;
         loop {
-            if let Some(walk) = self.app.records.begin_walk(location, purpose, false, 0).await? {
+            if let Some(walk) = self.app.records.begin_walk(location, purpose, known_only, 0).await? {
                 self.push(&walk).await?;
                 return Ok(walk);
             }
@@ -99,11 +100,13 @@ impl Walking {
         let mut progress = Progress::new(walk, self.app.config.ghl.daily_limit, quiet);
         loop {
             let walk = self.app.records.walk(&walk.id).await?.context("the walk is not in the database any more")?;
-            if walk.next_job().is_none() {
-                progress.end();
-                return Ok(walk);
-            }
-            if let Some((id, reason)) = self.dead(&walk).await?.into_iter().next() {
+            if let Some(ended) = walk.finished_at_ms {
+                // What it left to pulls belongs to it, for whoever asked for it.
+                if self.app.records.open_pulls(&walk.location_id, ended).await? == 0 {
+                    progress.end();
+                    return Ok(walk);
+                }
+            } else if let Some((id, reason)) = self.dead(&walk).await?.into_iter().next() {
                 progress.end();
                 bail!("job {id} was given up: {reason}");
             }

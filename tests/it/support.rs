@@ -2,6 +2,7 @@
 
 pub(crate) mod api;
 pub(crate) mod cluster;
+pub(crate) mod deployment;
 pub(crate) mod entries;
 pub(crate) mod folder;
 pub(crate) mod gate;

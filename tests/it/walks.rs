@@ -1,5 +1,6 @@
 //! Walks over all of a location: import, sweeps, comparison.
 
+mod drift;
 mod import;
 mod sweeps;
 mod verify;

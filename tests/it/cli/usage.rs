@@ -6,7 +6,7 @@ use crate::support::folder::Folder;
 use crate::support::installation::document;
 use crate::support::program::{clienty_sync, run};
 
-const COMMANDS: [&[&str]; 28] = [
+const COMMANDS: [&[&str]; 31] = [
     &[],
     &["demo"],
     &["up"],
@@ -14,6 +14,9 @@ const COMMANDS: [&[&str]; 28] = [
     &["worker"],
     &["sandbox"],
     &["connect"],
+    &["import"],
+    &["sweep"],
+    &["verify"],
     &["jobs"],
     &["jobs", "stats"],
     &["jobs", "list"],

@@ -73,14 +73,24 @@ pub async fn begin(
     purpose: Purpose,
     pause_ms: i64,
 ) -> Result<bool, RecordsError> {
-    // Who never imported wants the contacts that were asked for, and no others.
-    let known_only = records.latest_walk(location_id, Purpose::Import).await?.is_none();
+    let known_only = keeps_to_known(records, location_id, purpose).await?;
     let Some(walk) = records.begin_walk(location_id, purpose, known_only, pause_ms).await? else { return Ok(false) };
     let jobs: Vec<_> = walk.next_job().iter().map(|key| jobs::new_job(key, Priority::Bulk)).collect();
     if let Err(error) = queue.push(&jobs).await {
         tracing::warn!(%error, "a sweep was begun, but the queue was not told; the sweeper will");
     }
     Ok(true)
+}
+
+/// Whether a walk passes over contacts that are not kept here: who never imported wants those that were asked for, and no others.
+///
+/// # Errors
+/// [`RecordsError`].
+pub async fn keeps_to_known(records: &Records, location_id: &str, purpose: Purpose) -> Result<bool, RecordsError> {
+    match purpose {
+        Purpose::Import | Purpose::Verify => Ok(false),
+        Purpose::Sweep | Purpose::Details => Ok(records.latest_walk(location_id, Purpose::Import).await?.is_none()),
+    }
 }
 
 fn millis(duration: Duration) -> i64 {

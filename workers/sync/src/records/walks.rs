@@ -313,6 +313,14 @@ impl Records {
         Ok(sqlx::query_scalar(sql!("count_shown_contacts")).bind(location).fetch_one(&self.pool).await?)
     }
 
+    /// Pulls that the walks of a location left behind until `before_ms`, and that are still owed.
+    ///
+    /// # Errors
+    /// See [`Records::walk`].
+    pub async fn open_pulls(&self, location: &str, before_ms: i64) -> Result<i64, RecordsError> {
+        Ok(sqlx::query_scalar(sql!("open_pulls")).bind(location).bind(before_ms).fetch_one(&self.pool).await?)
+    }
+
     /// Contacts that the walk did not meet, or in which it found something, in the order of their ids, after one.
     ///
     /// # Errors
