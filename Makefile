@@ -4,7 +4,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help run test chaos drift check lint fmt bench bench-peers bench-webhooks official-client tools cargo
+.PHONY: help run test chaos drift check lint fmt bench bench-peers bench-webhooks bench-freshness official-client tools cargo
 
 help: ## Tells what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 18
@@ -45,6 +45,9 @@ bench: cargo tools ## Measures the engine beside other job queues; QUICK=1 takes
 
 bench-webhooks: cargo tools ## Measures how fast the gateway takes signed webhooks, over SQLite and PostgreSQL
 	$(CARGO) bench --locked --bench webhooks
+
+bench-freshness: cargo tools ## Measures how soon an edit on one side is on the other, over Redis and PostgreSQL, with and without imports
+	$(CARGO) bench --locked --bench freshness
 
 # What can't be installed is named in the table as missing, so no failure ends this.
 bench-peers: cargo ## Installs the job queues that `make bench` measures the engine beside

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::serve::Signals;
 use super::{Context, Outcome};
-use crate::sandbox::{Sandbox, SandboxConfig, SigningKey, WebhookConfig, WebhookFaults, Webhooks};
+use crate::sandbox::{Limits, Sandbox, SandboxConfig, SigningKey, WebhookConfig, WebhookFaults, Webhooks};
 
 #[derive(Debug, Parser)]
 pub(super) struct Args {
@@ -26,6 +26,18 @@ pub(super) struct Args {
     /// The same seed makes the same data
     #[arg(long, value_name = "N", default_value_t = 42)]
     seed: u64,
+    /// Calls of one interval that each location may make
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    burst_limit: u32,
+    /// The interval
+    #[arg(long, value_name = "MS", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
+    burst_interval_ms: u64,
+    /// Calls of one day
+    #[arg(long, value_name = "N", default_value_t = 200_000, value_parser = clap::value_parser!(u32).range(1..))]
+    daily_limit: u32,
+    /// How long each call takes at least
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    latency_ms: u64,
     /// Send a signed webhook here for every change
     #[arg(long, value_name = "URL")]
     webhook_url: Option<String>,
@@ -45,14 +57,34 @@ fn webhook_faults(text: &str) -> Result<WebhookFaults, serde_json::Error> {
 }
 
 pub(super) async fn run(context: Context, args: Args) -> anyhow::Result<Outcome> {
-    let Args { port, locations, contacts, seed, webhook_url, webhook_key_file, webhook_faults, webhook_retry_ms } =
-        args;
+    let Args {
+        port,
+        locations,
+        contacts,
+        seed,
+        burst_limit,
+        burst_interval_ms,
+        daily_limit,
+        latency_ms,
+        webhook_url,
+        webhook_key_file,
+        webhook_faults,
+        webhook_retry_ms,
+    } = args;
+    let latency = Duration::from_millis(latency_ms);
     let mut signals = Signals::listen()?;
     let config = SandboxConfig {
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
         locations: usize::from(locations),
         contacts: usize::try_from(contacts)?,
         seed,
+        limits: Limits {
+            burst: burst_limit,
+            interval: Duration::from_millis(burst_interval_ms),
+            daily: daily_limit,
+            ..Limits::default()
+        },
+        latency: latency..latency,
         ..SandboxConfig::default()
     };
     let sandbox = Sandbox::start(config).await;

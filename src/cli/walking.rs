@@ -1,26 +1,24 @@
 //! What `import`, `sweep` and `verify` share: they begin a walk over a location, help with its work, and tell how far it is.
 
-use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
-use job_engine::Priority;
+use job_engine::{LaneState, LaneView, Priority};
 use sync_workers::jobs::new_job;
-use sync_workers::records::{JobFilter, JobState, Purpose, Walk};
+use sync_workers::records::{JobFilter, JobState, Phase, Purpose, Walk};
 use sync_workers::{sweeper, walker};
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use super::serve::Signals;
 use crate::app::{App, Workers};
 use crate::config::Config;
 use crate::sole::Sole;
 
+mod progress;
+
+use progress::Progress;
+
 const LOOK: Duration = Duration::from_millis(200);
-/// Between two lines where nobody looks at a terminal.
-const LINE: Duration = Duration::from_secs(10);
-/// The share of a day's calls that bulk work may take.
-const BULK_SHARE: f64 = 0.8;
-const DAY_SECS: f64 = 86_400.0;
 
 /// An open app that works for the walk, unless another process over the same queue in memory does.
 pub(super) struct Walking {
@@ -61,21 +59,30 @@ impl Walking {
                 self.push(&walk).await?;
                 return Ok(walk);
             }
-            if !std::mem::replace(&mut told, true) {
-                eprintln!("an import, a sweep or a comparison of {location} is under way; waiting for its end");
-            }
-            tokio::select! {
-                () = sleep(LOOK) => {}
-                () = self.signals.next() => bail!("stopped before it began"),
-            }
+            self.wait_for_turn(location, &mut told).await?;
         }
     }
 
     /// Lets a walk go on that was broken off, its dead jobs as well.
-    pub(super) async fn go_on(&self, walk: &Walk) -> anyhow::Result<()> {
+    pub(super) async fn go_on(&mut self, walk: &Walk) -> anyhow::Result<()> {
         let dead: Vec<_> = self.dead(walk).await?.into_iter().map(|(id, _)| id).collect();
         self.app.records.revive_jobs(&dead).await?;
+        let mut told = false;
+        while !self.app.records.resume_walk(walk).await? {
+            self.wait_for_turn(&walk.location_id, &mut told).await?;
+        }
         self.push(walk).await
+    }
+
+    /// Waits a moment for the end of another walk.
+    async fn wait_for_turn(&mut self, location: &str, told: &mut bool) -> anyhow::Result<()> {
+        if !std::mem::replace(told, true) {
+            eprintln!("an import, a sweep or a comparison of {location} is under way; waiting for its end");
+        }
+        tokio::select! {
+            () = sleep(LOOK) => Ok(()),
+            () = self.signals.next() => bail!("stopped before it began"),
+        }
     }
 
     async fn push(&self, walk: &Walk) -> anyhow::Result<()> {
@@ -101,6 +108,10 @@ impl Walking {
         loop {
             let walk = self.app.records.walk(&walk.id).await?.context("the walk is not in the database any more")?;
             if let Some(ended) = walk.finished_at_ms {
+                if walk.phase != Phase::Done {
+                    progress.end();
+                    bail!("it was given up, and another import, sweep or comparison of the location was begun");
+                }
                 // What it left to pulls belongs to it, for whoever asked for it.
                 if self.app.records.open_pulls(&walk.location_id, ended).await? == 0 {
                     progress.end();
@@ -108,17 +119,81 @@ impl Walking {
                 }
             } else if let Some((id, reason)) = self.dead(&walk).await?.into_iter().next() {
                 progress.end();
-                bail!("job {id} was given up: {reason}");
+                let then = match walk.purpose {
+                    Purpose::Import => format!("; once that is mended, {}", resume(&walk)),
+                    _ => String::new(),
+                };
+                bail!("job {id} was given up: {reason}{then}");
             }
             let lane = self.app.queue.lane(&walk.location_id).await?;
-            progress.tell(&walk, lane.map_or(0, |lane| lane.day_used));
+            let why = if progress.note(&walk) { self.why(&walk, lane.as_ref()).await? } else { None };
+            progress.tell(&walk, lane.map_or(0, |lane| lane.day_used), why.as_deref());
             tokio::select! {
                 () = sleep(LOOK) => {}
                 () = self.signals.next() => {
                     progress.end();
-                    bail!("stopped; what was read is stored, and the workers of other processes go on");
+                    bail!("stopped; {}", self.what_becomes_of(&walk));
                 }
             }
+        }
+    }
+
+    /// What a walk waits for that stands still, where it is more than the next answer of GHL's.
+    async fn why(&self, walk: &Walk, lane: Option<&LaneView>) -> anyhow::Result<Option<String>> {
+        let Some(key) = walk.next_job() else { return Ok(None) };
+        if self.app.queue.paused_kinds().await?.contains(&key.kind) {
+            let kind = key.kind;
+            return Ok(Some(format!("all {kind} jobs are paused: `clienty-sync jobs resume --kind {kind}` ends that")));
+        }
+        let of_lane = lane.and_then(|LaneView { state, held_for, .. }| match state {
+            LaneState::Ready => None,
+            LaneState::WaitsForTokens => Some("waiting for GHL's limit".to_owned()),
+            LaneState::DaySpent => Some(format!("its part of the day's calls is used: goes on in {}", told(*held_for))),
+            LaneState::Held => Some(format!("GHL asked for a rest: goes on in {}", told(*held_for))),
+            LaneState::Broken => Some(format!("its calls fail: tried again in {}", told(*held_for))),
+            LaneState::Paused => {
+                Some(format!("its location is paused: `clienty-sync jobs resume {}` ends that", walk.location_id))
+            }
+        });
+        let failed = match lane.map(|lane| lane.state) {
+            Some(LaneState::WaitsForTokens | LaneState::Paused | LaneState::DaySpent) => None,
+            _ => self.last_error(walk, &key.kind).await?,
+        };
+        Ok(match (of_lane, failed) {
+            (Some(lane), Some(error)) => Some(format!("{lane} ({error})")),
+            (None, Some(error)) => Some(format!("it will be tried again: {error}")),
+            (lane, None) => lane,
+        })
+    }
+
+    /// Why the open job of a walk did not get on, where it did not.
+    async fn last_error(&self, walk: &Walk, kind: &str) -> anyhow::Result<Option<String>> {
+        for state in [JobState::Scheduled, JobState::Waiting] {
+            let (location_id, kind) = (Some(walk.location_id.clone()), Some(kind.to_owned()));
+            let filter = JobFilter { state: Some(state), location_id, kind, error: None };
+            let jobs = self.app.records.list_jobs(&filter, 1).await?;
+            if let Some(error) = jobs.into_iter().find_map(|job| job.last_error) {
+                return Ok(Some(error));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What becomes of a walk when this command ends before it.
+    fn what_becomes_of(&self, walk: &Walk) -> String {
+        let stored = match walk.purpose {
+            Purpose::Import => "what was read is stored",
+            Purpose::Sweep | Purpose::Details => "what was found is stored",
+            Purpose::Verify => "nothing was changed",
+        };
+        let goes_on = match (&self.workers, self.app.config.is_distributed()) {
+            (Some(_), false) => "",
+            (Some(_), true) => ", and workers of other processes go on",
+            (None, _) => ", and the process that works over this data folder goes on",
+        };
+        match walk.purpose {
+            Purpose::Import => format!("{stored}{goes_on}; {}", resume(walk)),
+            _ => format!("{stored}{goes_on}"),
         }
     }
 
@@ -131,90 +206,15 @@ impl Walking {
     }
 }
 
-/// Tells people how far a walk is: a bar on a terminal, else a line now and then.
-struct Progress {
-    began: Instant,
-    calls_before: i64,
-    daily: f64,
-    told: Option<Instant>,
-    terminal: bool,
-    quiet: bool,
+fn resume(walk: &Walk) -> String {
+    format!("`clienty-sync import --location {} --resume` goes on where it was", walk.location_id)
 }
 
-impl Progress {
-    fn new(walk: &Walk, daily_limit: u32, quiet: bool) -> Self {
-        let terminal = std::io::stderr().is_terminal();
-        let daily = f64::from(daily_limit) * BULK_SHARE;
-        Self { began: Instant::now(), calls_before: walk.calls, daily, told: None, terminal, quiet }
-    }
-
-    fn tell(&mut self, walk: &Walk, day_used: u32) {
-        let every = if self.terminal { LOOK } else { LINE };
-        if self.quiet || self.told.is_some_and(|told| told.elapsed() < every) {
-            return;
-        }
-        self.told = Some(Instant::now());
-        let line = self.line(walk, day_used);
-        let mut out = std::io::stderr().lock();
-        // A bar that can't be shown is no reason to stop.
-        let _ = if self.terminal { write!(out, "\r\x1b[2K{line}") } else { writeln!(out, "{line}") };
-        let _ = out.flush();
-    }
-
-    fn line(&self, walk: &Walk, day_used: u32) -> String {
-        let left = calls_left(walk);
-        let share = walk.calls as f64 / (walk.calls as f64 + left).max(1.0);
-        let rate = (walk.calls - self.calls_before) as f64 / self.began.elapsed().as_secs_f64().max(0.1);
-        let filled = (share * 20.0) as usize;
-        let bar = format!("{}{}", "#".repeat(filled), "-".repeat(20 - filled.min(20)));
-        let total = walk.total.map_or_else(|| "?".to_owned(), |total| total.to_string());
-        let eta = eta(left, rate, self.daily - f64::from(day_used), self.daily);
-        let (read, detailed, calls, percent) = (walk.contacts, walk.detailed, walk.calls, share * 100.0);
-        format!(
-            "[{bar}] {percent:.0} %  {read}/{total} contacts, {detailed} with details, {calls} calls, {rate:.1}/s, {eta}"
-        )
-    }
-
-    fn end(&self) {
-        if self.terminal && !self.quiet && self.told.is_some() {
-            eprintln!();
-        }
-    }
-}
-
-/// The calls that a walk still needs, about.
-fn calls_left(walk: &Walk) -> f64 {
-    let total = walk.total.unwrap_or(0) as f64;
-    let each = if walk.tasks_apart { 3.0 } else { 2.0 };
-    let pages = (total - walk.contacts as f64).max(0.0) / 100.0;
-    let details = if walk.purpose == Purpose::Sweep { 0.0 } else { (total - walk.detailed as f64).max(0.0) * each };
-    pages + details
-}
-
-/// How long that takes at the rate, and with what the day still gives: then a day passes for each further share of it.
-fn eta(left: f64, rate: f64, today: f64, daily: f64) -> String {
-    if rate <= 0.0 {
-        return "time left unknown".to_owned();
-    }
-    let days = ((left - today.max(0.0)) / daily.max(1.0)).ceil().max(0.0);
-    let secs = left / rate + days * DAY_SECS;
-    match secs {
-        secs if secs < 120.0 => format!("{secs:.0} s left"),
-        secs if secs < 7200.0 => format!("{:.0} min left", secs / 60.0),
-        secs if days > 0.0 => format!("{:.1} h left, the day's quota included", secs / 3600.0),
-        secs => format!("{:.1} h left", secs / 3600.0),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_the_day_does_not_give_waits_for_the_next() {
-        assert_eq!(eta(100.0, 10.0, 1000.0, 1000.0), "10 s left");
-        assert_eq!(eta(36_000.0, 10.0, 100_000.0, 160_000.0), "60 min left");
-        assert_eq!(eta(200_000.0, 10.0, 160_000.0, 160_000.0), "29.6 h left, the day's quota included");
-        assert_eq!(eta(100.0, 0.0, 1000.0, 1000.0), "time left unknown");
+/// A time as people say it.
+fn told(time: Duration) -> String {
+    match time.as_secs_f64() {
+        secs if secs < 120.0 => format!("{:.0} s", secs.ceil()),
+        secs if secs < 7200.0 => format!("{:.0} min", secs / 60.0),
+        secs => format!("{:.1} h", secs / 3600.0),
     }
 }

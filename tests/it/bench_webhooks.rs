@@ -21,9 +21,11 @@ use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep_until};
 
+mod figures;
 #[expect(dead_code, reason = "shared with the tests, which need more of it")]
 mod support;
 
+use figures::{Figures, machine};
 use support::installation::Installation;
 use support::postgres::PostgresServer;
 
@@ -39,25 +41,20 @@ fn main() {
     runtime.block_on(async {
         let rate = wanted();
         println!("{} webhooks, {rate} a second, over {CONNECTIONS} connections", rate * LASTS.as_secs() as u32);
-        println!("load before: {}", load());
+        println!("{}", machine());
         let titles = ["taken/s", "p50 ms", "p99 ms", "max ms", "429", "gateway", "all"];
         println!("{:<12}{}", "records", titles.map(|title| format!("{title:>9}")).concat());
         measure("SQLite", rate, &[]).await;
         let server = PostgresServer::start();
         measure("PostgreSQL", rate, &[("DATABASE_URL", &server.url())]).await;
         println!("the last two in processors, of {}", std::thread::available_parallelism().unwrap());
-        println!("load after: {}", load());
+        println!("{}", machine());
     });
 }
 
 #[expect(clippy::disallowed_methods, reason = "how many to send is the measurer's wish, not a setting of the program")]
 fn wanted() -> u32 {
     std::env::var("WEBHOOK_RATE").map_or(RATE, |rate| rate.parse().expect("WEBHOOK_RATE is a number"))
-}
-
-fn load() -> String {
-    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    text.split(' ').take(3).collect::<Vec<_>>().join(" ")
 }
 
 /// The numbers of a file of /proc after its first word, or after the last bracket; in hundredths of a second for what they are used for.
@@ -115,9 +112,8 @@ async fn measure(name: &str, rate: u32, extra: &[(&str, &str)]) {
     let took = start.elapsed();
     let after = processors(program.id());
     let answers = answers.lock().await;
-    let mut latencies: Vec<_> = answers.iter().map(|(_, latency)| *latency).collect();
-    latencies.sort_unstable();
-    let at = |part: f64| latencies[((latencies.len() - 1) as f64 * part) as usize].as_secs_f64() * 1000.0;
+    let mut latencies = Figures::default();
+    answers.iter().for_each(|(_, latency)| latencies.add(*latency));
     let with = |wanted: u16| answers.iter().filter(|(status, _)| *status == wanted).count();
     let (taken, deferred) = (with(200), with(429));
     assert_eq!(taken + deferred, requests.len(), "other answers than 200 and 429");
@@ -126,9 +122,9 @@ async fn measure(name: &str, rate: u32, extra: &[(&str, &str)]) {
     println!(
         "{name:<12}{:>9.0}{:>9.1}{:>9.1}{:>9.1}{deferred:>9}{own:>9.2}{all:>9.2}",
         taken as f64 / took,
-        at(0.5),
-        at(0.99),
-        at(1.0)
+        latencies.ms(0.5),
+        latencies.ms(0.99),
+        latencies.ms(1.0)
     );
     installation.sandbox.resume();
     let _ = std::fs::remove_file(file);

@@ -1,6 +1,7 @@
 //! Walks over all of a location: import, sweeps, comparison.
 
 mod drift;
+mod given_up;
 mod import;
 mod sweeps;
 mod verify;

@@ -2,20 +2,21 @@
 //!
 //! `CLIENTY_IMPORT_CONTACTS` sets how many contacts; the README's figures are of 10,000 and 100,000.
 
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use clienty_sync::compare;
-use clienty_sync::sandbox::{Limits, Sandbox, SandboxConfig};
+use clienty_sync::sandbox::SandboxLocation;
 use jiff::tz::TimeZone;
 use job_engine::Priority;
 use serde_json::{Value, json};
 use sync_workers::jobs::new_job;
 use sync_workers::records::{Options, Purpose, Records};
 
+use crate::support::api::Api;
 use crate::support::folder::Folder;
-use crate::support::installation::MASTER_KEY;
-use crate::support::program::{clienty_sync, run};
+use crate::support::installation::{MASTER_KEY, started};
+use crate::support::program::{Program, clienty_sync, run};
 use crate::support::test_app::{Setup, TestApp, call};
 
 /// Contacts that are compared field by field.
@@ -41,80 +42,125 @@ fn memory(child: &Child) -> u64 {
     line.trim().trim_end_matches(" kB").trim().parse::<u64>().unwrap_or(0) * 1024
 }
 
+/// A GHL of its own process, whose pace is no limit, and a location of it that is connected.
+struct Place {
+    ghl: Api,
+    location: SandboxLocation,
+    settings: Vec<(&'static str, String)>,
+    _sandbox: Program,
+    folder: Folder,
+}
+
+impl Place {
+    async fn new() -> Self {
+        let (folder, contacts) = (Folder::new("import"), contacts().to_string());
+        let swift = ["--burst-limit", "50000", "--burst-interval-ms", "1000", "--daily-limit", "100000000"];
+        let begin = [&["sandbox", "--port", "0", "--contacts", contacts.as_str()][..], &swift].concat();
+        let (sandbox, told) = started(&begin, &[], &folder);
+        let ghl = Api::new(told["url"].as_str().unwrap(), "");
+        let location = serde_json::from_value(ghl.get("/_sandbox/locations").await.json()[0].clone()).unwrap();
+        let settings = vec![
+            ("CLIENTY_DATA_DIR", folder.path().join("data").display().to_string()),
+            ("CLIENTY_MASTER_KEYS", MASTER_KEY.to_owned()),
+            ("GHL_API_URL", ghl.url.clone()),
+            ("GHL_BURST_LIMIT", "50000".to_owned()),
+            ("GHL_BURST_INTERVAL_MS", "1000".to_owned()),
+            ("GHL_DAILY_LIMIT", "100000000".to_owned()),
+            // So long after a kill nothing may be called.
+            ("GHL_TIMEOUT_MS", "1000".to_owned()),
+        ];
+        let place = Self { ghl, location, settings, _sandbox: sandbox, folder };
+        let token = place.folder.path().join("token");
+        std::fs::write(&token, &place.location.token).unwrap();
+        let connected =
+            run(place.command(&["connect", "--location", &place.location.id, "--pit-file", token.to_str().unwrap()]));
+        assert!(connected.status.success(), "{connected:?}");
+        place
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let settings: Vec<_> = self.settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        clienty_sync(arguments, &settings)
+    }
+
+    fn import(&self, more: &[&str]) -> Command {
+        self.command(&[&["import", "--location", &self.location.id, "--json"], more].concat())
+    }
+
+    async fn stats(&self) -> Value {
+        self.ghl.get("/_sandbox/stats").await.json()["locations"][&self.location.id].take()
+    }
+
+    /// Imports until GHL has been called so often, then `kill -9`. The most memory that it had.
+    async fn killed_after(&self, calls: u64, more: &[&str]) -> u64 {
+        let mut import = self.import(more).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let patience = Instant::now() + Duration::from_secs(60 * contacts().div_ceil(1000) as u64);
+        while self.stats().await["calls"].as_u64() < Some(calls) {
+            assert!(Instant::now() < patience, "it never called {calls} times");
+            // The more calls, the longer the answer.
+            std::thread::sleep(Duration::from_millis(10 + calls / 100));
+        }
+        let most = memory(&import);
+        import.kill().unwrap();
+        import.wait().unwrap();
+        most
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_import_goes_on_and_costs_what_it_must() {
-    let limits = Limits { burst: 5000, interval: Duration::from_secs(1), daily: 100_000_000, ..Limits::default() };
-    let config = SandboxConfig { contacts: contacts(), limits, ..SandboxConfig::default() };
-    let sandbox = Sandbox::start(config).await.unwrap();
-    let folder = Folder::new("import");
-    let location = sandbox.locations().remove(0);
-    let (data, url) = (folder.path().join("data").display().to_string(), sandbox.url());
-    let settings = [
-        ("CLIENTY_DATA_DIR", data.as_str()),
-        ("CLIENTY_MASTER_KEYS", MASTER_KEY),
-        ("GHL_API_URL", url.as_str()),
-        ("GHL_BURST_LIMIT", "5000"),
-        ("GHL_BURST_INTERVAL_MS", "1000"),
-        ("GHL_DAILY_LIMIT", "100000000"),
-        // So long after a kill nothing may be called.
-        ("GHL_TIMEOUT_MS", "3000"),
-    ];
-    let token = folder.path().join("token");
-    std::fs::write(&token, &location.token).unwrap();
-    let connected =
-        run(clienty_sync(&["connect", "--location", &location.id, "--pit-file", token.to_str().unwrap()], &settings));
-    assert!(connected.status.success(), "{connected:?}");
-
-    let import = ["import", "--location", &location.id, "--json"];
-    let mut first = clienty_sync(&import, &settings).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let calls = || sandbox.stats().locations[&location.id].calls as usize;
-    let patience = Instant::now() + Duration::from_secs(60 * contacts().div_ceil(1000) as u64);
-    while calls() <= contacts() {
-        assert!(Instant::now() < patience, "half of it is not read: {} calls", calls());
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    let mut most = memory(&first);
-    first.kill().unwrap();
-    first.wait().unwrap();
-    let again = run(clienty_sync(&import, &settings));
+    let place = Place::new().await;
+    // In the midst of the pages of contacts, and half-way through their notes and appointments.
+    let mut most = place.killed_after(2, &[]).await;
+    let again = run(place.import(&[]));
     assert_eq!(again.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&again.stderr).contains("--resume"), "{again:?}");
+    most = most.max(place.killed_after(contacts() as u64, &["--resume"]).await);
+    const KILLS: usize = 2;
 
-    let resume = [&import[..], &["--resume"]].concat();
-    let mut second = clienty_sync(&resume, &settings).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    while second.try_wait().unwrap().is_none() {
-        most = most.max(memory(&second));
+    let mut last = place.import(&["--resume"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    while last.try_wait().unwrap().is_none() {
+        most = most.max(memory(&last));
         std::thread::sleep(Duration::from_millis(50));
     }
-    let ended = second.wait_with_output().unwrap();
+    let ended = last.wait_with_output().unwrap();
     let told: Value = serde_json::from_slice(&ended.stdout).unwrap();
     assert_eq!(ended.status.code(), Some(0), "{told}");
     assert!(most > 0 && most < MEMORY, "{} MB", most >> 20);
 
-    let state = sandbox.state(&location.id).unwrap();
+    let state = place.ghl.get(&format!("/_sandbox/locations/{}/state", place.location.id)).await.json();
     let held = |list: &str| state[list].as_array().unwrap().len();
-    let (read, must) = (calls(), necessary(held("contacts"), held("tasks")));
+    let stats = place.stats().await;
+    let (read, must) = (stats["calls"].as_u64().unwrap() as usize, necessary(held("contacts"), held("tasks")));
     eprintln!("{} contacts: {read} calls, {must} necessary, {} MB at most", held("contacts"), most >> 20);
     assert!(read * 100 <= must * 103, "{read} calls where {must} are necessary");
-    let stats = sandbox.stats().locations.remove(&location.id).unwrap();
-    assert_eq!((stats.throttled, stats.over_sliding), (0, 0));
+    assert_eq!([&stats["throttled"], &stats["overSliding"]], [&json!(0), &json!(0)]);
+    // Each kill costs the page that was under way: 500 contacts, or the notes and appointments of 20.
+    for (operation, once, page) in [
+        ("POST /contacts/search", contacts().div_ceil(500), 1),
+        ("GET /contacts/{contactId}/notes", contacts(), 20),
+        ("GET /contacts/{contactId}/appointments", contacts(), 20),
+    ] {
+        let calls = stats["operations"][operation].as_u64().unwrap() as usize;
+        assert!((once..=once + KILLS * page).contains(&calls), "{operation}: {calls} times, {once} are necessary");
+    }
     for (list, count) in [("tasks", &told["import"]["tasks"]), ("notes", &told["import"]["notes"])] {
         assert!(count.as_u64() >= Some(held(list) as u64), "{list}: {told}");
     }
 
-    let records = Records::open(&format!("sqlite://{data}/clienty.db"), Options::default()).await.unwrap();
-    let zone = TimeZone::get(&location.time_zone).unwrap();
-    assert_eq!(records.count_shown_contacts(&location.id).await.unwrap(), held("contacts") as i64);
+    let data = place.folder.path().join("data/clienty.db");
+    let records = Records::open(&format!("sqlite://{}", data.display()), Options::default()).await.unwrap();
+    let (location, zone) = (&place.location.id, TimeZone::get(&place.location.time_zone).unwrap());
+    assert_eq!(records.count_shown_contacts(location).await.unwrap(), held("contacts") as i64);
     let mut differing = Vec::new();
     for contact in state["contacts"].as_array().unwrap().iter().step_by(contacts().div_ceil(COMPARED)) {
         let id = contact["id"].as_str().unwrap();
-        let view = serde_json::to_value(records.contact_view(&location.id, id).await.unwrap()).unwrap();
+        let view = serde_json::to_value(records.contact_view(location, id).await.unwrap()).unwrap();
         differing.extend(compare::contact(&state, id, &zone, Some(&view)));
     }
     // GHL's lists leave it out.
     differing.retain(|found| found.field != "lastActivity");
     assert_eq!(differing, []);
-    sandbox.stop().await;
 }
 
 #[tokio::test]

@@ -19,9 +19,10 @@ mod rest;
 
 pub(super) async fn run(task: &Task<'_>, kind: JobKind) -> Result<(), JobError> {
     let walk = task.environment.records.walk(task.record()).await?;
-    let is_this = |walk: &Walk| walk.next_job().is_some_and(|job| job.kind == kind.as_str());
+    let is_this =
+        |walk: &Walk| walk.finished_at_ms.is_none() && walk.next_job().is_some_and(|job| job.kind == kind.as_str());
     let Some(walk) = walk.filter(is_this) else {
-        // It has got on without this job, or was given up.
+        // It has got on without this job, or was given up or made way for another one.
         return Ok(task.environment.records.begin(&task.run).await?.close_run(&[]).await?);
     };
     if let Ok(wait @ 1..) = u64::try_from(walk.next_at_ms - task.environment.clock.now_ms()) {

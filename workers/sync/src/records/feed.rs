@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::ledger::timestamp;
-use super::sql::{CHUNK, sql, with_rows};
+use super::sql::{ROWS, sql, with_rows};
 use super::{Page, Records, RecordsError, Write, erase};
 
 /// What happened to a record.
@@ -84,8 +84,9 @@ pub(super) async fn append(write: &mut Write) -> Result<(), RecordsError> {
     let now_ms = write.now_ms;
     let mut numbered = (last - count + 1..=last).zip(changed).peekable();
     while numbered.peek().is_some() {
-        let chunk: Vec<_> = numbered.by_ref().take(CHUNK).collect();
-        let mut insert = sqlx::query(with_rows(sql!("insert_changes"), chunk.len(), 7)).persistent(false);
+        let chunk: Vec<_> = numbered.by_ref().take(ROWS).collect();
+        let is_usual = chunk.len() == ROWS;
+        let mut insert = sqlx::query(with_rows(sql!("insert_changes"), chunk.len(), 7)).persistent(is_usual);
         for (seq, Changed { location_id, contact_id, record, record_id, op }) in chunk {
             insert = insert.bind(seq).bind(location_id).bind(contact_id).bind(record).bind(record_id);
             insert = insert.bind(op.as_str()).bind(now_ms);

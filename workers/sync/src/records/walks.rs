@@ -21,7 +21,7 @@ use super::job::{JobKey, JobKind};
 use super::model::Contact;
 use super::pull::Snapshot;
 use super::runs::Tx;
-use super::sql::{CHUNK, sql, with_list};
+use super::sql::{CHUNK, sql, with_list_after};
 use super::{Records, RecordsError, erase};
 
 /// What a walk is for.
@@ -212,9 +212,51 @@ impl Records {
     ) -> Result<Option<Walk>, RecordsError> {
         let id = Uuid::now_v7().to_string();
         match self.try_begin_walk(&id, location_id, purpose, known_only, pause_ms).await {
+            Err(error) if error.is_write_race() => {}
+            outcome => return outcome.map(Some),
+        }
+        if self.set_aside_walks(location_id).await? == 0 {
+            return Ok(None);
+        }
+        match self.try_begin_walk(&id, location_id, purpose, known_only, pause_ms).await {
             Err(error) if error.is_write_race() => Ok(None),
             outcome => outcome.map(Some),
         }
+    }
+
+    async fn set_aside_walks(&self, location_id: &str) -> Result<u64, RecordsError> {
+        let _gate = self.gate().await;
+        let aside = sqlx::query(sql!("set_aside_walks")).bind(self.clock.now_ms()).bind(location_id);
+        Ok(aside.execute(&self.pool).await?.rows_affected())
+    }
+
+    /// Lets a walk go on whose job is gone, or that made way for another one. False while another one is in its way.
+    ///
+    /// # Errors
+    /// [`RecordsError::Database`].
+    pub async fn resume_walk(&self, walk: &Walk) -> Result<bool, RecordsError> {
+        match self.try_resume_walk(walk).await {
+            Err(error) if error.is_write_race() => {
+                // What was given up makes way; the caller comes again.
+                self.set_aside_walks(&walk.location_id).await?;
+                Ok(false)
+            }
+            outcome => outcome.map(|()| true),
+        }
+    }
+
+    async fn try_resume_walk(&self, walk: &Walk) -> Result<(), RecordsError> {
+        let Some(key) = walk.next_job() else { return Ok(()) };
+        let mut write = self.write().await?;
+        sqlx::query(sql!("reopen_walk")).bind(&walk.id).execute(write.conn()).await?;
+        let JobKey { kind, location_id, record_id } = &key;
+        let open = sqlx::query_scalar(sql!("count_open")).bind(kind).bind(location_id).bind(record_id);
+        let open: i64 = open.fetch_one(write.conn()).await?;
+        if open == 0 {
+            let now_ms = write.now_ms;
+            insert_rows(write.conn(), vec![job_row(key, now_ms)]).await?;
+        }
+        write.commit().await
     }
 
     async fn try_begin_walk(
@@ -349,27 +391,25 @@ impl Tx {
         let erased = erase::erased_among(self.write.conn(), &pairs).await?;
         beside.erased.extend(erased.into_iter().map(|(_, contact)| contact));
         for chunk in contact_ids.chunks(CHUNK) {
-            let mut contacts = sqlx::query_as(with_list(sql!("known_contacts"), chunk.len())).persistent(false);
-            let mut entries = sqlx::query_as(with_list(sql!("known_entries"), chunk.len())).persistent(false);
+            let mut contacts = sqlx::query_as(with_list_after(sql!("known_contacts"), 1, chunk.len()))
+                .persistent(false)
+                .bind(&location_id);
+            let mut entries = sqlx::query_as(with_list_after(sql!("known_entries"), 1, chunk.len()))
+                .persistent(false)
+                .bind(&location_id);
             for id in chunk {
                 (contacts, entries) = (contacts.bind(*id), entries.bind(*id));
             }
-            let contacts: Vec<(String, String, i64, String, Option<i64>)> =
-                contacts.fetch_all(self.write.conn()).await?;
-            for (location, id, revision, doc, deleted_at) in contacts {
-                if location != location_id {
-                    continue;
-                }
+            let contacts: Vec<(String, i64, String, Option<i64>)> = contacts.fetch_all(self.write.conn()).await?;
+            for (id, revision, doc, deleted_at) in contacts {
                 let contact =
                     serde_json::from_str(&doc).map_err(|error| RecordsError::corrupt("contacts", &id, &error))?;
                 beside.snapshots.entry(id.clone()).or_default().contact = revision;
                 beside.known.insert(id, Known { contact, is_shown: deleted_at.is_none() });
             }
-            let entries: Vec<(String, String, String, i64)> = entries.fetch_all(self.write.conn()).await?;
-            for (location, contact_id, row_id, revision) in entries {
-                if location == location_id {
-                    beside.snapshots.entry(contact_id).or_default().entries.insert(row_id, revision);
-                }
+            let entries: Vec<(String, String, i64)> = entries.fetch_all(self.write.conn()).await?;
+            for (contact_id, row_id, revision) in entries {
+                beside.snapshots.entry(contact_id).or_default().entries.insert(row_id, revision);
             }
         }
         Ok(beside)

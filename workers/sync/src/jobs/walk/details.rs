@@ -22,6 +22,9 @@ pub(super) async fn run(task: &Task<'_>, mut walk: Walk) -> Result<(), JobError>
         return Err(JobError::OneMoreRun);
     }
     let since = records.last_change().await?;
+    if walk.total.is_none() {
+        walk.total = Some(records.count_shown_contacts(&walk.location_id).await?);
+    }
     let after = walk.cursor.as_ref().and_then(|cursor| cursor.as_str()).unwrap_or_default().to_owned();
     let ids = records.shown_contacts(&walk.location_id, &after, i64::from(most)).await?;
     let Some(last) = ids.last() else {

@@ -1,4 +1,5 @@
--- The list of contact ids is appended; other locations' are for the caller to pass over.
-select location_id, contact_id, revision, doc, deleted_at
+-- The list of contact ids is appended. Without the location no index would help.
+select contact_id, revision, doc, deleted_at
 from contacts
-where contact_id in
+where location_id = $1
+  and contact_id in

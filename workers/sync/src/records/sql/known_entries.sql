@@ -1,4 +1,5 @@
 -- As for contacts.
-select location_id, contact_id, row_id, revision
+select contact_id, row_id, revision
 from entries
-where contact_id in
+where location_id = $1
+  and contact_id in

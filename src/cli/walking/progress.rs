@@ -1,0 +1,193 @@
+//! Tells people how far a walk is: a bar on a terminal, else a line now and then.
+
+use std::collections::VecDeque;
+use std::io::{IsTerminal, Write};
+use std::time::Duration;
+
+use sync_workers::records::{Phase, Purpose, Walk};
+use tokio::time::Instant;
+
+/// Between two bars.
+const BAR: Duration = Duration::from_millis(200);
+/// Between two lines where nobody looks at a terminal.
+const LINE: Duration = Duration::from_secs(10);
+/// The rate is that of so long: a pause shows, and one page more or less does not.
+const RECENT: Duration = Duration::from_secs(60);
+/// What stands still for so long is asked why.
+const STILL: Duration = Duration::from_secs(2);
+/// The share of a day's calls that bulk work may take.
+const BULK_SHARE: f64 = 0.8;
+const DAY_SECS: f64 = 86_400.0;
+const WIDTH: usize = 20;
+
+pub(super) struct Progress {
+    /// Calls that bulk work may make in a day.
+    daily: f64,
+    /// When the walk had sent how many calls, the oldest first.
+    recent: VecDeque<(Instant, i64)>,
+    moved: Instant,
+    told: Option<Instant>,
+    terminal: bool,
+    quiet: bool,
+}
+
+impl Progress {
+    pub(super) fn new(walk: &Walk, daily_limit: u32, quiet: bool) -> Self {
+        let (now, terminal) = (Instant::now(), std::io::stderr().is_terminal());
+        let daily = f64::from(daily_limit) * BULK_SHARE;
+        Self { daily, recent: VecDeque::from([(now, walk.calls)]), moved: now, told: None, terminal, quiet }
+    }
+
+    /// Takes note of how far the walk is; whether it has stood still for so long that people ask why.
+    pub(super) fn note(&mut self, walk: &Walk) -> bool {
+        let now = Instant::now();
+        if self.recent.back().is_none_or(|(_, calls)| *calls != walk.calls) {
+            self.moved = now;
+            self.recent.push_back((now, walk.calls));
+        }
+        // The oldest stays until the next one is old enough itself.
+        while self.recent.get(1).is_some_and(|(at, _)| now.duration_since(*at) >= RECENT) {
+            self.recent.pop_front();
+        }
+        !self.quiet && now.duration_since(self.moved) >= STILL
+    }
+
+    /// Tells it, where it is time to. `why`: what it waits for.
+    pub(super) fn tell(&mut self, walk: &Walk, day_used: u32, why: Option<&str>) {
+        let every = if self.terminal { BAR } else { LINE };
+        if self.quiet || self.told.is_some_and(|told| told.elapsed() < every) {
+            return;
+        }
+        self.told = Some(Instant::now());
+        let line = line(walk, self.rate(), self.daily - f64::from(day_used), self.daily, why);
+        let mut out = std::io::stderr().lock();
+        // A bar that can't be shown is no reason to stop. What is longer than the terminal is wide is cut, not wrapped: a wrapped bar can't be
+        // taken back.
+        let _ = if self.terminal { write!(out, "\r\x1b[2K\x1b[?7l{line}\x1b[?7h") } else { writeln!(out, "{line}") };
+        let _ = out.flush();
+    }
+
+    /// Takes the bar away, for what is printed next.
+    pub(super) fn end(&self) {
+        if self.terminal && !self.quiet && self.told.is_some() {
+            eprint!("\r\x1b[2K");
+        }
+    }
+
+    /// Calls a second.
+    fn rate(&self) -> f64 {
+        let (Some((since, before)), Some((_, calls))) = (self.recent.front(), self.recent.back()) else { return 0.0 };
+        (calls - before) as f64 / since.elapsed().as_secs_f64().max(0.1)
+    }
+}
+
+fn line(walk: &Walk, rate: f64, today: f64, daily: f64, why: Option<&str>) -> String {
+    let left = calls_left(walk);
+    let share = walk.calls as f64 / (walk.calls as f64 + left.unwrap_or(f64::INFINITY)).max(1.0);
+    let filled = ((share * WIDTH as f64) as usize).min(WIDTH);
+    let bar = format!("{}{}", "#".repeat(filled), "-".repeat(WIDTH - filled));
+    let total = walk.total.map_or_else(|| "?".to_owned(), |total| total.to_string());
+    let (read, detailed, calls, percent) = (walk.contacts, walk.detailed, walk.calls, share * 100.0);
+    let doing = match (walk.phase, walk.purpose) {
+        (Phase::Contacts, _) => format!("{read} of {total} contacts"),
+        (Phase::Details, _) => format!("notes and appointments of {detailed} of {total} contacts"),
+        (_, Purpose::Verify) => "looking again at what differs".to_owned(),
+        (_, _) => "looking for what is gone".to_owned(),
+    };
+    let time = match (why, left) {
+        (Some(why), _) => why.to_owned(),
+        (None, Some(left)) => eta(left, rate, today, daily),
+        (None, None) => "time left unknown".to_owned(),
+    };
+    format!("[{bar}] {percent:3.0} %  {doing}, {calls} calls, {rate:.1}/s, {time}")
+}
+
+/// The calls that a walk still needs, about; none before GHL has told how many contacts there are.
+fn calls_left(walk: &Walk) -> Option<f64> {
+    let total = walk.total? as f64;
+    let each = if walk.tasks_apart { 3.0 } else { 2.0 };
+    let pages = if walk.phase == Phase::Contacts { (total - walk.contacts as f64).max(0.0) / 100.0 } else { 0.0 };
+    let is_detailed = walk.purpose != Purpose::Sweep && matches!(walk.phase, Phase::Contacts | Phase::Details);
+    let details = if is_detailed { (total - walk.detailed as f64).max(0.0) * each } else { 0.0 };
+    Some(pages + details)
+}
+
+/// How long that takes at the rate. What today does not give any more waits for the next day, and so on.
+fn eta(left: f64, rate: f64, today: f64, daily: f64) -> String {
+    if rate <= 0.0 {
+        return "time left unknown".to_owned();
+    }
+    let beyond = (left - today.max(0.0)).max(0.0);
+    let days = (beyond / daily.max(1.0)).ceil();
+    let on_the_last = if days > 0.0 { beyond - (days - 1.0) * daily } else { left };
+    // A rate that keeps within the day by itself needs no pause.
+    let secs = (left / rate).max(days * DAY_SECS + on_the_last / rate);
+    match secs {
+        secs if secs < 120.0 => format!("{secs:.0} s left"),
+        secs if secs < 7200.0 => format!("{:.0} min left", secs / 60.0),
+        secs if days > 0.0 => format!("{:.1} h left, the day's quota included", secs / 3600.0),
+        secs => format!("{:.1} h left", secs / 3600.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn walk(purpose: Purpose, phase: Phase, contacts: i64, detailed: i64, calls: i64) -> Walk {
+        Walk {
+            id: "w".to_owned(),
+            location_id: "l".to_owned(),
+            purpose,
+            phase,
+            cursor: None,
+            page_limit: 500,
+            known_only: false,
+            tasks_apart: false,
+            pause_ms: 0,
+            next_at_ms: 0,
+            total: Some(1000),
+            contacts,
+            tasks: 0,
+            notes: 0,
+            appointments: 0,
+            detailed,
+            calls,
+            started_at_ms: 0,
+            updated_at_ms: 0,
+            finished_at_ms: None,
+        }
+    }
+
+    #[test]
+    fn what_the_day_does_not_give_waits_for_the_next() {
+        assert_eq!(eta(100.0, 10.0, 1000.0, 1000.0), "10 s left");
+        assert_eq!(eta(36_000.0, 10.0, 100_000.0, 160_000.0), "60 min left");
+        assert_eq!(eta(200_000.0, 10.0, 160_000.0, 160_000.0), "25.1 h left, the day's quota included");
+        assert_eq!(eta(400_000.0, 10.0, 160_000.0, 160_000.0), "50.2 h left, the day's quota included");
+        assert_eq!(eta(200_000.0, 1.8, 160_000.0, 160_000.0), "30.9 h left, the day's quota included");
+        assert_eq!(eta(100.0, 0.0, 1000.0, 1000.0), "time left unknown");
+    }
+
+    #[test]
+    fn the_bar_tells_what_is_done_and_what_it_waits_for() {
+        let told = |walk: &Walk, why| line(walk, 10.0, 1e5, 1e5, why);
+        assert_eq!(
+            told(&walk(Purpose::Import, Phase::Contacts, 500, 0, 6), None),
+            "[--------------------]   0 %  500 of 1000 contacts, 6 calls, 10.0/s, 3 min left"
+        );
+        assert_eq!(
+            told(&walk(Purpose::Import, Phase::Details, 1000, 500, 1012), Some("its location is paused")),
+            "[##########----------]  50 %  notes and appointments of 500 of 1000 contacts, 1012 calls, 10.0/s, its location is paused"
+        );
+        assert_eq!(
+            told(&walk(Purpose::Verify, Phase::Rest, 1000, 1000, 2012), None),
+            "[####################] 100 %  looking again at what differs, 2012 calls, 10.0/s, 0 s left"
+        );
+        let unknown = Walk { total: None, ..walk(Purpose::Sweep, Phase::Contacts, 0, 0, 0) };
+        assert_eq!(
+            told(&unknown, None),
+            "[--------------------]   0 %  0 of ? contacts, 0 calls, 10.0/s, time left unknown"
+        );
+    }
+}

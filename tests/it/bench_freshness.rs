@@ -1,0 +1,215 @@
+//! `make bench-freshness`: how soon an edit on one side is on the other, with the limiter on, over Redis and PostgreSQL.
+//!
+//! In each location a person edits a contact in GHL, another writes a note there, a producer sends an edit, every second; so each location is called
+//! at about half of what GHL allows. *Webhook to record* ends when a reader who waits at `GET /v1/changes` is told; *event to GHL* begins
+//! before the request and ends when the simulated GHL has the edit. Then the same once more, while each location is imported.
+
+#![expect(clippy::unwrap_used, reason = "in a benchmark a panic is the report")]
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use clienty_sync::sandbox::{SandboxConfig, WebhookFaults};
+use serde_json::{Value, json};
+use sync_workers::records::Purpose;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, interval_at, sleep};
+
+mod figures;
+#[expect(dead_code, reason = "shared with the tests, which need more of it")]
+mod support;
+
+use figures::{Figures, machine};
+use support::deployment::{Deployment, Shape};
+
+const LOCATIONS: usize = 20;
+/// Of each location; an import of so many lasts longer than a measurement.
+const CONTACTS: usize = 1500;
+/// Contacts of a location that are edited in one way. None is edited again before its edit has arrived.
+const EDITED: usize = 20;
+const WORKERS: usize = 2;
+const LASTS: Duration = Duration::from_secs(60);
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Way {
+    /// The webhook's own fields suffice.
+    Contact,
+    /// The contact is fetched with all that belongs to it: four calls.
+    Note,
+    /// An edit of a producer's.
+    Event,
+}
+
+const WAYS: [(Way, &str); 3] = [
+    (Way::Contact, "webhook of a contact to record"),
+    (Way::Note, "webhook of a note to record"),
+    (Way::Event, "event to GHL"),
+];
+
+/// Edits that are on their way, and how long those took that have arrived.
+#[derive(Default)]
+struct Board {
+    begun: HashMap<(Way, String), Instant>,
+    figures: HashMap<Way, Figures>,
+    /// Edits that were left out, since all contacts had one on its way.
+    left_out: usize,
+}
+
+impl Board {
+    /// The first of the contacts that has no edit on its way, which begins now.
+    fn begin(&mut self, way: Way, contacts: &[String]) -> Option<String> {
+        let free = contacts.iter().find(|contact| !self.begun.contains_key(&(way, (*contact).clone()))).cloned();
+        match &free {
+            Some(contact) => drop(self.begun.insert((way, contact.clone()), Instant::now())),
+            None => self.left_out += 1,
+        }
+        free
+    }
+
+    fn arrived(&mut self, way: Way, contact: &str) {
+        if let Some(began) = self.begun.remove(&(way, contact.to_owned())) {
+            self.figures.entry(way).or_default().add(began.elapsed());
+        }
+    }
+}
+
+type Shared = Arc<Mutex<Board>>;
+
+fn lock(board: &Shared) -> std::sync::MutexGuard<'_, Board> {
+    board.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn main() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let config = SandboxConfig {
+            locations: LOCATIONS,
+            contacts: CONTACTS,
+            latency: Duration::from_millis(50)..Duration::from_millis(150),
+            ..SandboxConfig::default()
+        };
+        let limits = config.limits;
+        println!("{LOCATIONS} locations, in each 3 edits a second in three ways; {WORKERS} workers, PostgreSQL, Redis");
+        println!("GHL takes 50 to 150 ms a call, {} in {:?}; measured for {LASTS:?}", limits.burst, limits.interval);
+        println!("{}", machine());
+        let settings =
+            [("RUST_LOG", "error"), ("CLIENTY_SWEEP_EVERY_MINUTES", "0"), ("CLIENTY_SWEEP_DETAILS_HOURS", "0")];
+        let place = Deployment::start(Shape::Workers(WORKERS), config, WebhookFaults::default(), &settings).await;
+        let place = Arc::new(place);
+        let locations = know_contacts(&place).await;
+        println!("{:<46} {:>6} {:>9} {:>9} {:>9} {:>8}", "", "edits", "p50 ms", "p99 ms", "max ms", "left out");
+        measure(&place, &locations, "alone").await;
+        begin_imports(&place).await;
+        measure(&place, &locations, "beside an import").await;
+        place.assert_never_over_the_limit();
+        println!("{}", machine());
+    });
+}
+
+/// Fetches the contacts that will be edited, by location.
+async fn know_contacts(place: &Deployment) -> Vec<(String, Vec<String>)> {
+    let mut locations = Vec::new();
+    for location in place.sandbox.locations() {
+        let state = place.sandbox.state(&location.id).unwrap();
+        let ids =
+            state["contacts"].as_array().unwrap().iter().map(|contact| contact["id"].as_str().unwrap().to_owned());
+        let ids: Vec<_> = ids.take(EDITED * WAYS.len()).collect();
+        let selected =
+            ids.iter().map(|id| json!({"type": "contact.selected", "locationId": location.id, "contactId": id}));
+        place.api.accepted(&selected.collect::<Vec<_>>().into()).await;
+        locations.push((location.id, ids));
+    }
+    place.until_quiet().await;
+    locations
+}
+
+/// Begins to import every location, and waits until each import calls.
+async fn begin_imports(place: &Deployment) {
+    for location in place.sandbox.locations() {
+        let walk = place.records.begin_walk(&location.id, Purpose::Import, false, 0).await.unwrap().unwrap();
+        while place.records.walk(&walk.id).await.unwrap().unwrap().calls == 0 {
+            sleep(Duration::from_millis(100)).await;
+        }
+    }
+}
+
+async fn measure(place: &Arc<Deployment>, locations: &[(String, Vec<String>)], when: &str) {
+    let board = Shared::default();
+    let mut watching = JoinSet::new();
+    watching.spawn(watch_records(Arc::clone(place), Arc::clone(&board)));
+    watching.spawn(watch_ghl(Arc::clone(place), Arc::clone(&board)));
+    let calls = || place.sandbox.stats().locations.values().map(|stats| stats.calls).sum::<u64>();
+    let (before, began) = (calls(), Instant::now());
+    let mut people = JoinSet::new();
+    for (index, (location, contacts)) in locations.iter().enumerate() {
+        // Not all in the same moment of each second.
+        let start = began + Duration::from_secs(1).mul_f64(index as f64 / LOCATIONS as f64);
+        let (place, board) = (Arc::clone(place), Arc::clone(&board));
+        people.spawn(edit(place, board, location.clone(), contacts.clone(), start));
+    }
+    people.join_all().await;
+    let rate = (calls() - before) as f64 / began.elapsed().as_secs_f64() / LOCATIONS as f64;
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !lock(&board).begun.is_empty() && Instant::now() < deadline {
+        sleep(Duration::from_millis(100)).await;
+    }
+    let mut board = lock(&board);
+    let (lost, left_out) = (board.begun.len(), board.left_out);
+    for (way, name) in WAYS {
+        let figures = board.figures.entry(way).or_default();
+        let [half, most, all] = [0.5, 0.99, 1.0].map(|part| figures.ms(part));
+        let (name, count) = (format!("{name}, {when}"), figures.count());
+        println!("{name:<46} {count:>6} {half:>9.0} {most:>9.0} {all:>9.0} {left_out:>8}");
+    }
+    println!("  {rate:.1} calls a second and location; {lost} edits had not arrived a minute later");
+}
+
+/// One location's people, every second of the measurement.
+async fn edit(place: Arc<Deployment>, board: Shared, location: String, contacts: Vec<String>, start: Instant) {
+    let mut ticks = interval_at(start, Duration::from_secs(1));
+    let groups: Vec<_> = contacts.chunks(EDITED).collect();
+    while ticks.tick().await < start + LASTS {
+        let text = format!("{:?}", start.elapsed());
+        for ((way, _), contacts) in WAYS.into_iter().zip(&groups) {
+            let Some(contact) = lock(&board).begin(way, contacts) else { continue };
+            match way {
+                Way::Contact => {
+                    let path = format!("{location}/contacts/{contact}");
+                    place.at_the_screen("PUT", &path, json!({"city": text})).await;
+                }
+                Way::Note => {
+                    let note = json!({"contactId": contact, "body": text});
+                    place.at_the_screen("POST", &format!("{location}/notes"), note).await;
+                }
+                Way::Event => {
+                    let event = json!({"type": "contact.updated", "locationId": location, "contactId": contact, "data": {"city": text}});
+                    place.api.accepted(&event).await;
+                }
+            }
+        }
+    }
+}
+
+/// A reader who is told of changes as they come.
+async fn watch_records(place: Arc<Deployment>, board: Shared) {
+    let mut cursor = "latest".to_owned();
+    loop {
+        let page: Value = place.api.get(&format!("/v1/changes?cursor={cursor}&limit=1000&wait=30")).await.json();
+        let mut board = lock(&board);
+        for change in page["changes"].as_array().unwrap() {
+            let way = if change["record"] == "note" { Way::Note } else { Way::Contact };
+            board.arrived(way, change["contactId"].as_str().unwrap());
+        }
+        cursor = page["nextCursor"].as_str().unwrap().to_owned();
+    }
+}
+
+/// GHL, as it gets our edits.
+async fn watch_ghl(place: Arc<Deployment>, board: Shared) {
+    let mut changes = place.sandbox.changes();
+    while let Some(change) = changes.recv().await {
+        lock(&board).arrived(Way::Event, &change.contact);
+    }
+}

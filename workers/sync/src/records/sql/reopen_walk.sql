@@ -1,0 +1,1 @@
+update walks set finished_at = null where id = $1
