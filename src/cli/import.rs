@@ -41,10 +41,11 @@ async fn import(walking: &mut Walking, location: &str, resume: bool, quiet: bool
         Some(walk) => {
             ensure!(
                 resume,
-                "an import of {location} was begun and is not at its end ({} of {} contacts read): `clienty-sync import --location {location} \
+                "an import of {location} was begun and is not at its end ({} of {} contacts read, {} with notes and appointments): `clienty-sync import --location {location} \
                  --resume` goes on with it",
                 walk.contacts,
-                walk.total.map_or_else(|| "?".to_owned(), |total| total.to_string())
+                walk.total.map_or_else(|| "?".to_owned(), |total| total.to_string()),
+                walk.detailed
             );
             walking.go_on(&walk).await?;
             walk

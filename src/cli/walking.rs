@@ -146,10 +146,13 @@ impl Walking {
             return Ok(Some(format!("all {kind} jobs are paused: `clienty-sync jobs resume --kind {kind}` ends that")));
         }
         let of_lane = lane.and_then(|LaneView { state, held_for, .. }| match state {
-            LaneState::Ready => None,
-            LaneState::WaitsForTokens => Some("waiting for GHL's limit".to_owned()),
+            // GHL's limit is what an import usually waits for: the time that is left tells more.
+            LaneState::Ready | LaneState::WaitsForTokens => None,
             LaneState::DaySpent => Some(format!("its part of the day's calls is used: goes on in {}", told(*held_for))),
-            LaneState::Held => Some(format!("GHL asked for a rest: goes on in {}", told(*held_for))),
+            LaneState::Held => Some(format!(
+                "its location rests, as GHL refused or calls of an earlier process may still count: goes on in {}",
+                told(*held_for)
+            )),
             LaneState::Broken => Some(format!("its calls fail: tried again in {}", told(*held_for))),
             LaneState::Paused => {
                 Some(format!("its location is paused: `clienty-sync jobs resume {}` ends that", walk.location_id))

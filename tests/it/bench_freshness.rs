@@ -1,7 +1,7 @@
 //! `make bench-freshness`: how soon an edit on one side is on the other, with the limiter on, over Redis and PostgreSQL.
 //!
 //! In each location a person edits a contact in GHL, another writes a note there, a producer sends an edit, every second; so each location is called
-//! at about half of what GHL allows. *Webhook to record* ends when a reader who waits at `GET /v1/changes` is told; *event to GHL* begins
+//! at about half of what GHL allows. *Webhook to record* ends when the change is committed; *event to GHL* begins
 //! before the request and ends when the simulated GHL has the edit. Then the same once more, while each location is imported.
 
 #![expect(clippy::unwrap_used, reason = "in a benchmark a panic is the report")]
@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use clienty_sync::sandbox::{SandboxConfig, WebhookFaults};
-use serde_json::{Value, json};
-use sync_workers::records::Purpose;
+use serde_json::json;
+use sync_workers::records::{LATEST, Purpose};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval_at, sleep};
 
@@ -30,6 +30,8 @@ const CONTACTS: usize = 1500;
 const EDITED: usize = 20;
 const WORKERS: usize = 2;
 const LASTS: Duration = Duration::from_secs(60);
+/// Between two looks at the records.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -127,10 +129,14 @@ async fn know_contacts(place: &Deployment) -> Vec<(String, Vec<String>)> {
 
 /// Begins to import every location, and waits until each import calls.
 async fn begin_imports(place: &Deployment) {
+    let mut walks = Vec::new();
     for location in place.sandbox.locations() {
-        let walk = place.records.begin_walk(&location.id, Purpose::Import, false, 0).await.unwrap().unwrap();
+        walks.push(place.records.begin_walk(&location.id, Purpose::Import, false, 0).await.unwrap().unwrap());
+    }
+    for walk in walks {
+        // The sweeper tells the queue of it within a minute.
         while place.records.walk(&walk.id).await.unwrap().unwrap().calls == 0 {
-            sleep(Duration::from_millis(100)).await;
+            sleep(LOOK).await;
         }
     }
 }
@@ -192,17 +198,19 @@ async fn edit(place: Arc<Deployment>, board: Shared, location: String, contacts:
     }
 }
 
-/// A reader who is told of changes as they come.
+/// Sees what is committed to the records.
 async fn watch_records(place: Arc<Deployment>, board: Shared) {
-    let mut cursor = "latest".to_owned();
+    let mut cursor = LATEST.to_owned();
     loop {
-        let page: Value = place.api.get(&format!("/v1/changes?cursor={cursor}&limit=1000&wait=30")).await.json();
-        let mut board = lock(&board);
-        for change in page["changes"].as_array().unwrap() {
-            let way = if change["record"] == "note" { Way::Note } else { Way::Contact };
-            board.arrived(way, change["contactId"].as_str().unwrap());
+        let page = place.records.list_changes(Some(&cursor), 1000).await.unwrap();
+        for change in &page.items {
+            let way = if change.record == "note" { Way::Note } else { Way::Contact };
+            lock(&board).arrived(way, &change.contact_id);
         }
-        cursor = page["nextCursor"].as_str().unwrap().to_owned();
+        cursor = page.next_cursor.unwrap();
+        if page.items.is_empty() {
+            sleep(LOOK).await;
+        }
     }
 }
 

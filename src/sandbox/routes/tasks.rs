@@ -1,5 +1,7 @@
 //! `/contacts/{contactId}/tasks` and below, and the search over all tasks of a location.
 
+use std::collections::BTreeSet;
+
 use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
@@ -84,11 +86,16 @@ pub(super) async fn search(
     let among = |field, value: &Value| {
         body.get(field).and_then(Value::as_array).is_none_or(|list| list.is_empty() || list.contains(value))
     };
+    let contacts: BTreeSet<&str> =
+        body.get("contactId").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
     let store = caller.store();
-    let found: Vec<Value> = store
-        .tasks
-        .all()
-        .filter(|task| among("contactId", &task["contactId"]) && among("assignedTo", &task["assignedTo"]))
+    // Those of a few contacts, in the same order, without a look at all others.
+    let all: Box<dyn Iterator<Item = Value>> = match contacts.is_empty() {
+        true => Box::new(store.tasks.all()),
+        false => Box::new(contacts.into_iter().flat_map(|contact| store.tasks.of(contact))),
+    };
+    let found: Vec<Value> = all
+        .filter(|task| among("assignedTo", &task["assignedTo"]))
         .filter(|task| body.get("completed").is_none_or(|wanted| wanted.is_null() || *wanted == task["completed"]))
         .filter(|task| text(task, "title").to_lowercase().contains(&query))
         .skip(count("skip", 0))
