@@ -1,5 +1,7 @@
 //! Sweeps find what no event told.
 
+use std::collections::BTreeSet;
+
 use clienty_sync::compare::Mismatch;
 use reqwest::Method;
 use serde_json::json;
@@ -27,13 +29,21 @@ async fn everything_is_found(database_url: Option<String>) {
     import(&app).await;
     assert_eq!(mismatches(&app).await, []);
 
-    // Two thirds of the contacts are changed in some way or other, and nobody tells.
-    for (number, contact) in app.contacts(&location).iter().enumerate() {
+    // Nearly all contacts are changed in some way or other, and nobody tells.
+    let contacts = app.contacts(&location);
+    let screen = format!("/_sandbox/locations/{location}");
+    for (number, contact) in contacts.iter().enumerate() {
         let path = |rest: &str| format!("/contacts/{contact}{rest}");
         let first = |list: &str| app.held(list, contact).first().map(|one| one["id"].as_str().unwrap().to_owned());
         match number % 9 {
             0 => drop(app.by_hand(Method::PUT, &path(""), json!({"city": "Paderborn"})).await),
-            1 => drop(app.by_hand(Method::POST, &path("/notes"), json!({"body": "Nobody tells"})).await),
+            1 => {
+                app.by_hand(Method::POST, &path("/notes"), json!({"body": "Nobody tells"})).await;
+                if let Some(note) = first("notes") {
+                    let text = json!({"body": "Edited in GHL"});
+                    app.by_hand(Method::PUT, &path(&format!("/notes/{note}")), text).await;
+                }
+            }
             2 => drop(app.by_hand(Method::DELETE, &path(""), json!({})).await),
             3 => {
                 let task = json!({"title": "New", "dueDate": "2026-03-01T09:00:00Z", "completed": false});
@@ -51,6 +61,20 @@ async fn everything_is_found(database_url: Option<String>) {
                     }
                 }
             }
+            // It becomes part of the next one, with its tasks, notes and appointments.
+            6 if number + 1 < contacts.len() => {
+                let into = json!({"into": contacts[number + 1]});
+                app.by_hand(Method::POST, &format!("{screen}/contacts/{contact}/merge"), into).await;
+            }
+            8 => {
+                if let Some(appointment) = first("appointments") {
+                    let path = format!("{screen}/appointments/{appointment}");
+                    app.by_hand(Method::PUT, &path, json!({"appointmentStatus": "noshow"})).await;
+                }
+                let new =
+                    json!({"contactId": contact, "startTime": "2035-01-01T09:00:00.000Z", "appointmentStatus": "new"});
+                app.by_hand(Method::POST, &format!("{screen}/appointments"), new).await;
+            }
             _ => {}
         }
     }
@@ -59,8 +83,8 @@ async fn everything_is_found(database_url: Option<String>) {
     assert_ne!(mismatches(&app).await, []);
 
     sweep(&app, Purpose::Sweep).await;
-    let notes: Vec<_> = mismatches(&app).await.into_iter().map(|found| found.record).collect();
-    assert!(notes.iter().all(|record| *record == "note"), "{notes:?}");
+    let left: BTreeSet<_> = mismatches(&app).await.into_iter().map(|found| found.record).collect();
+    assert_eq!(left, BTreeSet::from(["appointment", "note"]), "contacts and tasks are equal now");
     sweep(&app, Purpose::Details).await;
     assert_eq!(mismatches(&app).await, []);
     let gone = app.app.records.latest_walk(&location, Purpose::Sweep).await.unwrap().unwrap();
