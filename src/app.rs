@@ -23,8 +23,9 @@ use crate::producer::Producer;
 
 /// Starts the name of every key in Redis.
 const QUEUE_PREFIX: &str = "clienty";
-/// Tokens of a location that imports leave to people.
-const RESERVE: u16 = 4;
+/// The part of a location's tokens that imports leave to others: one in so many. Who edits beside an import must find tokens for the
+/// edits of several seconds, since what the import has taken comes back only when GHL's interval is over.
+const RESERVE: u32 = 5;
 
 /// Everything that a process of clienty-sync is made of, open and ready.
 pub struct App {
@@ -248,7 +249,7 @@ async fn open_queue(config: &Config, breaker: Breaker, records: &Records, clock:
         interval: ghl.burst_interval,
         call_timeout: ghl.timeout,
         daily: ghl.daily_limit,
-        reserve: RESERVE.min(u16::try_from(ghl.burst_limit / 10).unwrap_or(RESERVE)),
+        reserve: u16::try_from(ghl.burst_limit / RESERVE).unwrap_or(10_000),
     };
     let claiming = Claiming { breaker, ..Claiming::default() };
     // Whoever called GHL before this queue had any state may have spent the location's tokens (law 2).

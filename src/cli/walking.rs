@@ -149,6 +149,7 @@ impl Walking {
             // GHL's limit is what an import usually waits for: the time that is left tells more.
             LaneState::Ready | LaneState::WaitsForTokens => None,
             LaneState::DaySpent => Some(format!("its part of the day's calls is used: goes on in {}", told(*held_for))),
+            LaneState::Paced => Some(format!("spread over the day: goes on in {}", told(*held_for))),
             LaneState::Held => Some(format!(
                 "its location rests, as GHL refused or calls of an earlier process may still count: goes on in {}",
                 told(*held_for)
@@ -159,7 +160,7 @@ impl Walking {
             }
         });
         let failed = match lane.map(|lane| lane.state) {
-            Some(LaneState::WaitsForTokens | LaneState::Paused | LaneState::DaySpent) => None,
+            Some(LaneState::WaitsForTokens | LaneState::Paused | LaneState::DaySpent | LaneState::Paced) => None,
             _ => self.last_error(walk, &key.kind).await?,
         };
         Ok(match (of_lane, failed) {

@@ -135,11 +135,11 @@ async fn a_killed_import_goes_on_and_costs_what_it_must() {
     eprintln!("{} contacts: {read} calls, {must} necessary, {} MB at most", held("contacts"), most >> 20);
     assert!(read * 100 <= must * 103, "{read} calls where {must} are necessary");
     assert_eq!([&stats["throttled"], &stats["overSliding"]], [&json!(0), &json!(0)]);
-    // Each kill costs the page that was under way: 500 contacts, or the notes and appointments of 20.
+    // Each kill costs the page that was under way: 500 contacts, or the notes and appointments of 10.
     for (operation, once, page) in [
         ("POST /contacts/search", contacts().div_ceil(500), 1),
-        ("GET /contacts/{contactId}/notes", contacts(), 20),
-        ("GET /contacts/{contactId}/appointments", contacts(), 20),
+        ("GET /contacts/{contactId}/notes", contacts(), 10),
+        ("GET /contacts/{contactId}/appointments", contacts(), 10),
     ] {
         let calls = stats["operations"][operation].as_u64().unwrap() as usize;
         assert!((once..=once + KILLS * page).contains(&calls), "{operation}: {calls} times, {once} are necessary");

@@ -122,7 +122,8 @@ pub fn cost(kind: &str) -> u8 {
         Some(JobKind::PushContact) => 2 + SPARE,
         // A page of contacts and the pages of their tasks.
         Some(JobKind::WalkContacts) => 20,
-        Some(JobKind::WalkDetails | JobKind::WalkRest) => 40 + SPARE,
+        // No more at once, or an import would wait for a moment without others.
+        Some(JobKind::WalkDetails | JobKind::WalkRest) => 20 + SPARE,
         None => 0,
     }
 }

@@ -15,7 +15,7 @@ use crate::records::{Purpose, Records, RecordsError};
 /// How often sweeps are looked for that are due.
 const ROUND: Duration = Duration::from_secs(60);
 /// Contacts whose notes and appointments one run reads, about.
-const BATCH: i64 = 20;
+const BATCH: i64 = 10;
 
 /// How often each part is swept; none for never.
 #[derive(Debug, Clone, Copy)]
