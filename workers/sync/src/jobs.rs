@@ -96,6 +96,8 @@ struct Task<'a> {
     connection: Connection,
     access: Access,
     permits: &'a Permits,
+    /// When the run began, in ms since 1970.
+    began_ms: i64,
 }
 
 /// One call beyond the ordinary ones: for the time zone of a new location, for a look after a create whose answer was lost, or for telling
@@ -160,7 +162,8 @@ impl Worker {
             // The refresh has spent a permit that the job's own calls may need.
             return Err(JobError::OneMoreRun);
         }
-        let task = Task { environment, run: run.clone(), connection, access, permits };
+        let began_ms = environment.clock.now_ms();
+        let task = Task { environment, run: run.clone(), connection, access, permits, began_ms };
         let result = match kind {
             JobKind::PullContact => pull_contact::run(&task).await,
             JobKind::PushTask => push::run::<TaskRecord>(&task).await,
@@ -230,10 +233,15 @@ impl Task<'_> {
     async fn close_with(&self, tx: Tx, follow_ups: &[FollowUp]) -> Result<(), JobError> {
         tx.close_run(follow_ups).await?;
         let jobs: Vec<_> = follow_ups.iter().map(|follow_up| new_job(&follow_up.key(), follow_up.priority)).collect();
-        if let Err(error) = self.environment.queue.push(&jobs).await {
+        self.tell_queue(&jobs).await;
+        Ok(())
+    }
+
+    /// Tells the queue of jobs whose rows are committed.
+    async fn tell_queue(&self, jobs: &[NewJob]) {
+        if let Err(error) = self.environment.queue.push(jobs).await {
             tracing::warn!(%error, jobs = jobs.len(), "the queue was not told what follows a run; the sweeper will");
         }
-        Ok(())
     }
 
     fn location(&self) -> &str {

@@ -4,13 +4,13 @@
 //! each page come the tasks of its contacts, so that a contact's list of them is whole and an absent one is known to be gone. Notes
 //! and appointments have no list but each contact's own. In the end the contacts that no page showed are looked at one by one.
 //!
-//! An import and a sweep store what they read as a pull does; a comparison notes where the sides differ.
+//! An import and a sweep store what they read as a pull does; a comparison notes where the sides differ. All spread their calls over time.
 
 use std::time::Duration;
 
-use job_engine::Priority;
+use job_engine::{NewJob, Priority};
 
-use super::{JobError, Task};
+use super::{JobError, Task, new_job};
 use crate::records::{FollowUp, JobKind, Phase, Tx, Walk};
 
 mod contacts;
@@ -25,7 +25,8 @@ pub(super) async fn run(task: &Task<'_>, kind: JobKind) -> Result<(), JobError> 
         // It has got on without this job, or was given up or made way for another one.
         return Ok(task.environment.records.begin(&task.run).await?.close_run(&[]).await?);
     };
-    if let Ok(wait @ 1..) = u64::try_from(walk.next_at_ms - task.environment.clock.now_ms()) {
+    // The queue's clock is another one, and may be a little ahead.
+    if let Ok(wait @ EARLY_MS..) = u64::try_from(walk.next_at_ms - task.environment.clock.now_ms()) {
         return Err(JobError::NotYet { wait: Duration::from_millis(wait) });
     }
     match walk.phase {
@@ -35,9 +36,25 @@ pub(super) async fn run(task: &Task<'_>, kind: JobKind) -> Result<(), JobError> 
     }
 }
 
+/// What is due so soon is due.
+const EARLY_MS: u64 = 100;
+/// The part of a location's calls that a walk takes at most: what it would take beyond that is left to others anyhow.
+const SHARE: f64 = 0.8;
+
+/// How long so many calls last at the walk's share of GHL's limit.
+///
+/// A walk that called as fast as it may would take all tokens of a moment, and they would come back in one moment as well: until then an edit
+/// found none. Spread evenly they come back evenly, and others, who go first, find some at every moment.
+fn pace(task: &Task<'_>, calls: u32) -> i64 {
+    let limit = task.environment.queue.limit();
+    let interval_ms = limit.interval.as_secs_f64() * 1000.0;
+    (f64::from(calls) * interval_ms / (f64::from(limit.burst) * SHARE)) as i64
+}
+
 /// Keeps what the page brought and where the next one begins, and tells the queue what follows.
 async fn go_on(task: &Task<'_>, mut tx: Tx, walk: &mut Walk, pulls: Vec<String>) -> Result<(), JobError> {
     walk.calls += i64::from(task.permits.used());
+    walk.next_at_ms = walk.next_at_ms.max(task.began_ms + pace(task, task.permits.used()));
     tx.save_walk(walk).await?;
     let follow_up =
         |kind, record_id| FollowUp { kind, location_id: walk.location_id.clone(), record_id, priority: Priority::Bulk };
@@ -45,5 +62,13 @@ async fn go_on(task: &Task<'_>, mut tx: Tx, walk: &mut Walk, pulls: Vec<String>)
     if let Some(kind) = walk.next_job().and_then(|job| JobKind::parse(&job.kind)) {
         follow_ups.push(follow_up(kind, walk.id.clone()));
     }
-    task.close_with(tx, &follow_ups).await
+    tx.close_run(&follow_ups).await?;
+    let wait = u64::try_from(walk.next_at_ms - task.environment.clock.now_ms()).unwrap_or(0);
+    let job = |follow_up: &FollowUp| {
+        let delay = if follow_up.record_id == walk.id { Duration::from_millis(wait) } else { Duration::ZERO };
+        NewJob { delay, ..new_job(&follow_up.key(), follow_up.priority) }
+    };
+    let jobs: Vec<_> = follow_ups.iter().map(job).collect();
+    task.tell_queue(&jobs).await;
+    Ok(())
 }
