@@ -116,6 +116,7 @@ async fn measure(name: &str, rate: u32, extra: &[(&str, &str)]) {
     answers.iter().for_each(|(_, latency)| latencies.add(*latency));
     let with = |wanted: u16| answers.iter().filter(|(status, _)| *status == wanted).count();
     let (taken, deferred) = (with(200), with(429));
+    assert_eq!(latencies.count(), requests.len(), "one answer for each");
     assert_eq!(taken + deferred, requests.len(), "other answers than 200 and 429");
     let took = took.as_secs_f64();
     let (own, all) = ((after.0 - before.0) / took, (after.1 - before.1) / took);
