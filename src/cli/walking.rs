@@ -104,7 +104,7 @@ impl Walking {
 
     /// Waits until the walk is at its end, telling how far it is.
     pub(super) async fn follow(&mut self, walk: &Walk, quiet: bool) -> anyhow::Result<Walk> {
-        let mut progress = Progress::new(walk, self.app.config.ghl.daily_limit, quiet);
+        let mut progress = Progress::new(walk, self.app.queue.limit(), quiet);
         loop {
             let walk = self.app.records.walk(&walk.id).await?.context("the walk is not in the database any more")?;
             if let Some(ended) = walk.finished_at_ms {

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
+use job_engine::Limit;
 use sync_workers::records::{Phase, Purpose, Walk};
 use tokio::time::Instant;
 
@@ -15,14 +16,10 @@ const LINE: Duration = Duration::from_secs(10);
 const RECENT: Duration = Duration::from_secs(60);
 /// What stands still for so long is asked why.
 const STILL: Duration = Duration::from_secs(2);
-/// The share of a day's calls that bulk work may take.
-const BULK_SHARE: f64 = 0.8;
-const DAY_SECS: f64 = 86_400.0;
 const WIDTH: usize = 20;
 
 pub(super) struct Progress {
-    /// Calls that bulk work may make in a day.
-    daily: f64,
+    limit: Limit,
     /// When the walk had sent how many calls, the oldest first.
     recent: VecDeque<(Instant, i64)>,
     moved: Instant,
@@ -32,10 +29,9 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    pub(super) fn new(walk: &Walk, daily_limit: u32, quiet: bool) -> Self {
+    pub(super) fn new(walk: &Walk, limit: Limit, quiet: bool) -> Self {
         let (now, terminal) = (Instant::now(), std::io::stderr().is_terminal());
-        let daily = f64::from(daily_limit) * BULK_SHARE;
-        Self { daily, recent: VecDeque::from([(now, walk.calls)]), moved: now, told: None, terminal, quiet }
+        Self { limit, recent: VecDeque::from([(now, walk.calls)]), moved: now, told: None, terminal, quiet }
     }
 
     /// Takes note of how far the walk is; whether it has stood still for so long that people ask why.
@@ -59,7 +55,7 @@ impl Progress {
             return;
         }
         self.told = Some(Instant::now());
-        let line = line(walk, self.rate(), self.daily - f64::from(day_used), self.daily, why);
+        let line = line(walk, self.rate(), |calls| self.limit.bulk_spread(calls, day_used), why);
         let mut out = std::io::stderr().lock();
         // A bar that can't be shown is no reason to stop. What is longer than the terminal is wide is cut, not wrapped: a wrapped bar can't be
         // taken back.
@@ -81,7 +77,8 @@ impl Progress {
     }
 }
 
-fn line(walk: &Walk, rate: f64, today: f64, daily: f64, why: Option<&str>) -> String {
+/// `spread`: over how long the day spreads so many calls.
+fn line(walk: &Walk, rate: f64, spread: impl Fn(u32) -> Duration, why: Option<&str>) -> String {
     let left = calls_left(walk);
     let share = walk.calls as f64 / (walk.calls as f64 + left.unwrap_or(f64::INFINITY)).max(1.0);
     let filled = ((share * WIDTH as f64) as usize).min(WIDTH);
@@ -96,7 +93,7 @@ fn line(walk: &Walk, rate: f64, today: f64, daily: f64, why: Option<&str>) -> St
     };
     let time = match (why, left) {
         (Some(why), _) => why.to_owned(),
-        (None, Some(left)) => eta(left, rate, today, daily),
+        (None, Some(left)) => eta(left, rate, spread(left as u32)),
         (None, None) => "time left unknown".to_owned(),
     };
     format!("[{bar}] {percent:3.0} %  {doing}, {calls} calls, {rate:.1}/s, {time}")
@@ -112,20 +109,16 @@ fn calls_left(walk: &Walk) -> Option<f64> {
     Some(pages + details)
 }
 
-/// How long that takes at the rate. What today does not give any more waits for the next day, and so on.
-fn eta(left: f64, rate: f64, today: f64, daily: f64) -> String {
+/// How long that takes at the rate, or as the day spreads it where that is longer.
+fn eta(left: f64, rate: f64, spread: Duration) -> String {
     if rate <= 0.0 {
         return "time left unknown".to_owned();
     }
-    let beyond = (left - today.max(0.0)).max(0.0);
-    let days = (beyond / daily.max(1.0)).ceil();
-    let on_the_last = if days > 0.0 { beyond - (days - 1.0) * daily } else { left };
-    // A rate that keeps within the day by itself needs no pause.
-    let secs = (left / rate).max(days * DAY_SECS + on_the_last / rate);
+    let secs = (left / rate).max(spread.as_secs_f64());
     match secs {
         secs if secs < 120.0 => format!("{secs:.0} s left"),
         secs if secs < 7200.0 => format!("{:.0} min left", secs / 60.0),
-        secs if days > 0.0 => format!("{:.1} h left, the day's quota included", secs / 3600.0),
+        secs if !spread.is_zero() => format!("{:.1} h left, the day's quota included", secs / 3600.0),
         secs => format!("{:.1} h left", secs / 3600.0),
     }
 }
@@ -160,18 +153,19 @@ mod tests {
     }
 
     #[test]
-    fn what_the_day_does_not_give_waits_for_the_next() {
-        assert_eq!(eta(100.0, 10.0, 1000.0, 1000.0), "10 s left");
-        assert_eq!(eta(36_000.0, 10.0, 100_000.0, 160_000.0), "60 min left");
-        assert_eq!(eta(200_000.0, 10.0, 160_000.0, 160_000.0), "25.1 h left, the day's quota included");
-        assert_eq!(eta(400_000.0, 10.0, 160_000.0, 160_000.0), "50.2 h left, the day's quota included");
-        assert_eq!(eta(200_000.0, 1.8, 160_000.0, 160_000.0), "30.9 h left, the day's quota included");
-        assert_eq!(eta(100.0, 0.0, 1000.0, 1000.0), "time left unknown");
+    fn the_day_can_take_longer_than_the_rate() {
+        let hour = Duration::from_secs(3600);
+        assert_eq!(eta(100.0, 10.0, Duration::ZERO), "10 s left");
+        assert_eq!(eta(36_000.0, 10.0, Duration::ZERO), "60 min left");
+        assert_eq!(eta(72_000.0, 2.0, Duration::ZERO), "10.0 h left");
+        assert_eq!(eta(36_000.0, 10.0, hour * 25), "25.0 h left, the day's quota included");
+        assert_eq!(eta(200_000.0, 1.8, hour * 25), "30.9 h left, the day's quota included");
+        assert_eq!(eta(100.0, 0.0, Duration::ZERO), "time left unknown");
     }
 
     #[test]
     fn the_bar_tells_what_is_done_and_what_it_waits_for() {
-        let told = |walk: &Walk, why| line(walk, 10.0, 1e5, 1e5, why);
+        let told = |walk: &Walk, why| line(walk, 10.0, |_| Duration::ZERO, why);
         assert_eq!(
             told(&walk(Purpose::Import, Phase::Contacts, 500, 0, 6), None),
             "[--------------------]   0 %  500 of 1000 contacts, 6 calls, 10.0/s, 3 min left"

@@ -1,5 +1,6 @@
 //! The limits of a lane: how many calls may be sent, and how long they count.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::job::Priority;
@@ -43,6 +44,28 @@ impl Limit {
         let all = self.daily - self.daily_reserve();
         let surplus = all.saturating_sub(before);
         surplus.saturating_sub(all / 2).max(surplus / PACE_BINS).saturating_sub(spent)
+    }
+
+    /// Over how long the day spreads so many calls of bulk jobs, after `day_used` calls in the last 24 h and if nobody else sends any. To tell
+    /// a person who waits: in quarters of an hour, and as if all calls before had been sent just now.
+    #[must_use]
+    pub fn bulk_spread(&self, calls: u32, day_used: u32) -> Duration {
+        const LONGEST: u64 = DAY_BINS * 1000;
+        let share = self.daily - self.daily_reserve();
+        let (mut left, mut before, mut bins) = (calls, day_used, VecDeque::from([day_used]));
+        for bin in 0..LONGEST {
+            let sent = self.left_to_bulk(before, 0).max(1).min(share.saturating_sub(before));
+            if sent >= left {
+                return DAY_BIN * u32::try_from(bin).unwrap_or(u32::MAX);
+            }
+            left -= sent;
+            before += sent;
+            bins.push_back(sent);
+            if bins.len() as u64 > DAY_BINS {
+                before -= bins.pop_front().unwrap_or_default();
+            }
+        }
+        DAY_BIN * u32::try_from(LONGEST).unwrap_or(u32::MAX)
     }
 
     /// The cost at which a job is claimed: no job may ask for more than its class can ever have free.
@@ -95,4 +118,25 @@ pub enum FirstMeeting {
     Unspent,
     /// Somebody may have: every lane starts used up. A queue that *loses* its state is always met so.
     Spent,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    #[test]
+    fn bulk_calls_are_spread_by_what_the_day_leaves() {
+        let second = Duration::from_secs(1);
+        let limit = Limit { burst: 100, interval: second, call_timeout: second, reserve: 2, daily: 200_000 };
+        assert_eq!(limit.bulk_spread(80_000, 0), Duration::ZERO, "half of the share is there at once");
+        assert_eq!(limit.bulk_spread(40_000, 40_000), Duration::ZERO);
+        let spread = limit.bulk_spread(120_000, 0);
+        assert!(spread > HOUR * 3 && spread < HOUR * 5, "half of the other half within some hours: {spread:?}");
+        let spread = limit.bulk_spread(200_000, 0);
+        assert!(spread > HOUR * 24 && spread < HOUR * 30, "what is beyond a day waits for the next: {spread:?}");
+        let spread = limit.bulk_spread(1000, 160_000);
+        assert!(spread > HOUR * 24 && spread < HOUR * 25, "nothing is left of this one: {spread:?}");
+    }
 }
