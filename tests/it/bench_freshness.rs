@@ -1,7 +1,7 @@
 //! `make bench-freshness`: how soon an edit on one side is on the other, with the limiter on, over Redis and PostgreSQL.
 //!
 //! In each location a person edits a contact in GHL, another writes a note there, a producer sends an edit, every second; so each location is called
-//! at about half of what GHL allows. *Webhook to record* ends when the change is committed; *event to GHL* begins
+//! at about a fifth of what GHL allows. *Webhook to record* ends when the change is committed; *event to GHL* begins
 //! before the request and ends when the simulated GHL has the edit. Then the same once more, while a few of the locations are imported.
 
 #![expect(clippy::unwrap_used, reason = "in a benchmark a panic is the report")]
