@@ -75,10 +75,9 @@ impl Board {
     }
 
     fn arrived(&mut self, way: Way, contact: &str) {
-        if let Some(began) = self.begun.remove(&(way, contact.to_owned())) {
-            if self.counted.contains(contact) {
-                self.figures.entry(way).or_default().add(began.elapsed());
-            }
+        let began = self.begun.remove(&(way, contact.to_owned())).filter(|_| self.counted.contains(contact));
+        if let Some(began) = began {
+            self.figures.entry(way).or_default().add(began.elapsed());
         }
     }
 }

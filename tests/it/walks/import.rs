@@ -194,7 +194,9 @@ async fn an_import_stores_what_a_pull_stores_and_passes_over_whom_was_erased() {
 
 #[tokio::test]
 async fn an_import_spreads_its_calls_so_that_others_find_some_at_every_moment() {
-    let app = TestApp::working(Setup { contacts: 60, burst: 1000, interval: Duration::from_secs(10), ..Setup::default() }).await;
+    let app =
+        TestApp::working(Setup { contacts: 60, burst: 1000, interval: Duration::from_secs(10), ..Setup::default() })
+            .await;
     import(&app).await;
     let walk = app.app.records.latest_walk(&app.location().id, Purpose::Import).await.unwrap().unwrap();
     // Fewer than the limit would hold up.
