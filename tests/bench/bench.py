@@ -4,7 +4,8 @@
     bench.py [NAME...]      only the contestants whose name contains one of these words
     QUICK=1 bench.py        a look in two minutes: one repetition, fewer jobs
 
-BENCH_NOTE is a sentence to print beside the machine; BENCH_RESULTS a folder to write into instead of ./results.
+BENCH_NOTE is a sentence to print beside the machine; BENCH_RESULTS a folder to write into instead of ./results; BENCH_REPETITIONS how often each
+is measured instead of three times.
 """
 
 import datetime
@@ -23,7 +24,7 @@ from measure import Size, floor, measure
 
 RESULTS = Path(os.environ.get("BENCH_RESULTS", Path(__file__).parent / "results"))
 QUICK = bool(os.environ.get("QUICK"))
-REPETITIONS = 1 if QUICK else 3
+REPETITIONS = int(os.environ.get("BENCH_REPETITIONS", 1 if QUICK else 3))
 SIZE = Size(20_000, 50, 0.5, 1) if QUICK else Size(100_000, 150, 1.5, 2.5)
 
 
