@@ -11,7 +11,7 @@
 -- one interval of the last response (law 2).
 local VERDICT, STORED_AT = '>BdHHI4I4I4', 26
 local DONE, AGAIN, FAILED, THROTTLED, BROKEN_OFF = byte('DRFTB', 1, 5)
-local LIMIT_DUE, LIMIT_LANES, LIMIT_REPLACED = 100, 200, 100
+local LIMIT_DUE, LIMIT_LANES, LIMIT_REPLACED = 64, 200, 100
 
 -- Positions of settlements that came too late, and the slots that leave the index.
 local late, ended
