@@ -1,6 +1,6 @@
 -- What all functions of the library share. `library.rs` puts the files together and loads them.
 --
--- Functions and not scripts: a script builds its closures anew at each call, a library once. Of an empty step that was nine tenths.
+-- Functions and not scripts: a script builds its closures anew at each call, a library once. Of an empty step that was two thirds.
 -- So what a call works with are variables out here, and `begin` gives each a new value.
 --
 -- KEYS[1] is the shard's prefix and ends in one hash tag, so all keys built from it live on one node of a cluster:
