@@ -62,6 +62,7 @@ mod error;
 mod feed;
 mod forget;
 mod installs;
+mod intents;
 mod job;
 mod ledger;
 mod merging;

@@ -1,0 +1,200 @@
+//! What GHL answered or told of a contact, put to its row.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+
+use super::super::conflicts;
+use super::super::feed::{ChangeOp, Changed};
+use super::super::ledger::timestamp;
+use super::super::merging::{self, Taken, Written};
+use super::super::model::{Contact, CustomField};
+use super::super::runs::Tx;
+use super::super::sql::sql;
+use super::super::{RecordsError, rules};
+use super::{ContactReply, ContactRow, find, follow, save, save_alias, take};
+use crate::decide::fields::{Fields, Record as _, fields, set, with_fields};
+use crate::decide::verify::SyncState;
+
+impl Tx {
+    /// GHL did what `reply` says. Readers see GHL's form of it, unless they edited it since: then the edit stays and its own job will push it.
+    /// How the write ended and whether nothing more is owed, where the contact is still there.
+    ///
+    /// # Errors
+    /// [`RecordsError::Database`] or [`RecordsError::Corrupt`].
+    pub async fn contact_written(
+        &mut self,
+        row_id: &str,
+        reply: &ContactReply,
+    ) -> Result<Option<(SyncState, bool)>, RecordsError> {
+        let location_id = self.run.key.location_id.clone();
+        let Some(row) = take(&mut self.write, &location_id, row_id).await? else { return Ok(None) };
+        let state = self.write_down(row, reply).await?;
+        Ok(Some(state))
+    }
+
+    /// GHL holds `theirs` of a contact: its row takes it in, edits stay.
+    ///
+    /// # Errors
+    /// [`RecordsError::Database`] or [`RecordsError::Corrupt`].
+    pub async fn contact_read(&mut self, row_id: &str, theirs: &Contact) -> Result<(), RecordsError> {
+        let location_id = self.run.key.location_id.clone();
+        match take(&mut self.write, &location_id, row_id).await? {
+            Some(row) => follow(&mut self.write, row, theirs).await,
+            None => Ok(()),
+        }
+    }
+
+    /// GHL holds `news` of a contact since `at`, and the rest as before: its row takes that in.
+    ///
+    /// # Errors
+    /// [`RecordsError::Database`] or [`RecordsError::Corrupt`].
+    pub async fn contact_told(&mut self, row_id: &str, news: &Fields, at: Timestamp) -> Result<(), RecordsError> {
+        let location_id = self.run.key.location_id.clone();
+        let Some(row) = take(&mut self.write, &location_id, row_id).await? else { return Ok(()) };
+        let Some(base) = &row.base else { return Ok(()) };
+        let mut held = fields(base);
+        for (name, value) in news {
+            set(&mut held, name, value.clone());
+        }
+        let theirs = Contact { date_updated: Some(at), ..with_fields(base, &held) };
+        follow(&mut self.write, row, &theirs).await
+    }
+
+    /// An event of `at` told the contact to be as it is known already: what is older tells nothing new from now on.
+    ///
+    /// # Errors
+    /// [`RecordsError::Database`].
+    pub async fn contact_heard(&mut self, row_id: &str, at: Timestamp) -> Result<(), RecordsError> {
+        let location_id = self.run.key.location_id.clone();
+        let query = sqlx::query(sql!("contact_heard")).bind(at.as_millisecond()).bind(location_id).bind(row_id);
+        query.execute(self.write.conn()).await?;
+        Ok(())
+    }
+
+    /// GHL has the pending contact under its own id: as a create of ours made it, where `asked` tells what that sent; else as it was there
+    /// before. Returns the row that owes what is left: another one where two contacts of the producer are one in GHL.
+    ///
+    /// # Errors
+    /// [`RecordsError::Database`] or [`RecordsError::Corrupt`].
+    pub async fn contact_linked(
+        &mut self,
+        row: &ContactRow,
+        theirs: &Contact,
+        asked: Option<&Fields>,
+    ) -> Result<Option<String>, RecordsError> {
+        let location_id = self.run.key.location_id.clone();
+        let Some(mut row) = take(&mut self.write, &location_id, &row.row_id).await? else { return Ok(None) };
+        let old_id = std::mem::replace(&mut row.contact_id, theirs.id.clone());
+        let other = find(self.write.conn(), &location_id, &theirs.id).await?;
+        if old_id != theirs.id {
+            self.move_to(&location_id, &old_id, &theirs.id).await?;
+            self.write.changed.push(Changed {
+                record_id: old_id.clone(),
+                contact_id: old_id,
+                ..row.changed(ChangeOp::Deleted)
+            });
+        }
+        if let Some(other) = other.filter(|other| other.row_id != row.row_id) {
+            sqlx::query(sql!("delete_contact"))
+                .bind(&location_id)
+                .bind(if other.clienty_id.is_some() { &row.row_id } else { &other.row_id })
+                .execute(self.write.conn())
+                .await?;
+            if other.clienty_id.is_some() {
+                // Two of the producer's contacts are one person in GHL: what this one says counts as an edit of the other.
+                let mut other = other;
+                let said = Contact { date_updated: None, ..row.doc.clone() };
+                let policies = self.write.policies.clone();
+                let none = Fields::new();
+                let Taken { doc, edits, conflicts } =
+                    merging::take_in(&policies, &none, &said, &other.doc, &row.edits, other.doc.date_updated);
+                conflicts::keep(
+                    &mut self.write,
+                    &location_id,
+                    &other.contact_id,
+                    Contact::NAME,
+                    &other.row_id,
+                    &conflicts,
+                )
+                .await?;
+                other.edits.extend(edits);
+                other.doc = other.with_ids_of(&doc);
+                save(&mut self.write, &other, true).await?;
+                self.write.changed.push(other.changed(ChangeOp::Stored));
+                return Ok(Some(other.row_id));
+            }
+            if row.is_shown() {
+                row.synced_at_ms = other.synced_at_ms;
+            }
+        }
+        let row_id = row.row_id.clone();
+        (row.intent, row.intent_at_ms) = (None, None);
+        match asked {
+            Some(asked) => {
+                let reply = ContactReply { asked: asked.clone(), contact: theirs.clone() };
+                self.write_down(row, &reply).await?;
+            }
+            None => follow(&mut self.write, row, theirs).await?,
+        }
+        Ok(Some(row_id))
+    }
+
+    /// Names custom fields by the ids of their definitions, which are told by key.
+    ///
+    /// # Errors
+    /// [`RecordsError::Database`] or [`RecordsError::Corrupt`].
+    pub async fn name_custom_fields(
+        &mut self,
+        row_id: &str,
+        ids: &HashMap<String, String>,
+    ) -> Result<(), RecordsError> {
+        let location_id = self.run.key.location_id.clone();
+        let Some(mut row) = take(&mut self.write, &location_id, row_id).await? else { return Ok(()) };
+        let (keyed, mut kept): (Vec<_>, Vec<_>) =
+            row.doc.custom_fields.into_iter().partition(|field| ids.contains_key(&field.id));
+        for CustomField { id: key, value } in keyed {
+            let Some(id) = ids.get(&key) else { continue };
+            if let Some(at) = row.edits.remove(&format!("customFields.{key}")) {
+                row.edits.insert(format!("customFields.{id}"), at);
+            }
+            match kept.iter_mut().find(|field| field.id == *id) {
+                Some(field) => field.value = value,
+                None => kept.push(CustomField { id: id.clone(), value }),
+            }
+        }
+        row.doc.custom_fields = kept;
+        save(&mut self.write, &row, false).await
+    }
+
+    async fn move_to(&mut self, location_id: &str, old_id: &str, new_id: &str) -> Result<(), RecordsError> {
+        for text in [sql!("move_aliases"), sql!("move_entries"), sql!("move_conflicts")] {
+            sqlx::query(text).bind(new_id).bind(location_id).bind(old_id).execute(self.write.conn()).await?;
+        }
+        save_alias(&mut self.write, location_id, old_id, new_id).await
+    }
+
+    async fn write_down(
+        &mut self,
+        mut row: ContactRow,
+        reply: &ContactReply,
+    ) -> Result<(SyncState, bool), RecordsError> {
+        let ContactReply { asked, contact } = reply;
+        let theirs = row.with_ids_of(contact);
+        rules::tagged(&mut self.write, &row, &theirs).await?;
+        let Written { agreed, unapplied, got } = merging::written(row.base.as_ref(), asked, &theirs);
+        let policies = self.write.policies.clone();
+        let Taken { doc, edits, conflicts } =
+            merging::take_in(&policies, &agreed, &row.doc, &theirs, &row.edits, theirs.date_updated);
+        conflicts::keep(&mut self.write, &row.location_id, &row.contact_id, Contact::NAME, &row.row_id, &conflicts)
+            .await?;
+        let state = SyncState::written(unapplied, timestamp(self.write.now_ms));
+        row.prints.remember(asked, &got);
+        row.sync = Some(state.clone());
+        (row.doc, row.edits, row.base) = (doc, edits, Some(theirs));
+        row.synced_at_ms = self.write.now_ms;
+        save(&mut self.write, &row, true).await?;
+        self.write.changed.push(row.changed(if row.is_shown() { ChangeOp::Stored } else { ChangeOp::Deleted }));
+        Ok((state, row.is_settled()))
+    }
+}

@@ -1,0 +1,169 @@
+//! A contact's row in the table: read, kept from others, written.
+
+use std::collections::BTreeMap;
+
+use sqlx::Row;
+use sqlx::any::AnyRow;
+
+use super::super::ledger::timestamp;
+use super::super::merging::{self, column};
+use super::super::model::Contact;
+use super::super::sql::sql;
+use super::super::{RecordsError, Write};
+use super::ContactRow;
+use crate::decide::echo::Prints;
+
+/// A row without content.
+pub(in crate::records) fn bare(location_id: &str, contact_id: &str) -> ContactRow {
+    ContactRow {
+        row_id: contact_id.to_owned(),
+        location_id: location_id.to_owned(),
+        contact_id: contact_id.to_owned(),
+        clienty_id: None,
+        doc: Contact { id: contact_id.to_owned(), ..Contact::default() },
+        base: None,
+        edits: BTreeMap::new(),
+        prints: Prints::default(),
+        sync: None,
+        intent: None,
+        intent_at_ms: None,
+        deleted_at_ms: None,
+        synced_at_ms: 0,
+        revision: 1,
+        heard_at: None,
+    }
+}
+
+/// The id under which the contact is kept that is known as `id`.
+pub(in crate::records) async fn resolve(
+    connection: &mut sqlx::AnyConnection,
+    location_id: &str,
+    id: &str,
+) -> Result<String, RecordsError> {
+    let known: Option<String> =
+        sqlx::query_scalar(sql!("contact_alias")).bind(location_id).bind(id).fetch_optional(connection).await?;
+    Ok(known.unwrap_or_else(|| id.to_owned()))
+}
+
+pub(in crate::records) async fn save_alias(
+    write: &mut Write,
+    location_id: &str,
+    alias: &str,
+    contact_id: &str,
+) -> Result<(), RecordsError> {
+    sqlx::query(sql!("save_alias")).bind(location_id).bind(alias).bind(contact_id).execute(write.conn()).await?;
+    Ok(())
+}
+
+pub(in crate::records) async fn find(
+    connection: &mut sqlx::AnyConnection,
+    location_id: &str,
+    contact_id: &str,
+) -> Result<Option<ContactRow>, RecordsError> {
+    let row = sqlx::query(sql!("find_contact")).bind(location_id).bind(contact_id).fetch_optional(connection).await?;
+    row.as_ref().map(row_of).transpose()
+}
+
+/// Reads a row and keeps it from others until the commit.
+pub(in crate::records) async fn take(
+    write: &mut Write,
+    location_id: &str,
+    row_id: &str,
+) -> Result<Option<ContactRow>, RecordsError> {
+    let row = sqlx::query(sql!("take_contact")).bind(location_id).bind(row_id).fetch_optional(write.conn()).await?;
+    row.as_ref().map(row_of).transpose()
+}
+
+/// Whether the row is new.
+pub(in crate::records) async fn insert(write: &mut Write, row: &ContactRow) -> Result<bool, RecordsError> {
+    let now_ms = write.now_ms;
+    let inserted = sqlx::query(sql!("insert_contact"))
+        .bind(&row.location_id)
+        .bind(&row.contact_id)
+        .bind(&row.row_id)
+        .bind(&row.clienty_id)
+        .bind(document(&row.doc))
+        .bind(row.base.as_ref().map(document))
+        .bind(column(&row.edits))
+        .bind(column(&row.prints))
+        .bind(column(&row.sync))
+        .bind(search_text(&row.doc))
+        .bind(updated_ms(&row.doc, now_ms))
+        .bind(row.synced_at_ms)
+        .bind(now_ms)
+        .bind(row.deleted_at_ms)
+        .execute(write.conn())
+        .await?;
+    Ok(inserted.rows_affected() > 0)
+}
+
+/// Writes a row that was read at `row.revision`. `shows`: readers see a difference.
+pub(in crate::records) async fn save(write: &mut Write, row: &ContactRow, shows: bool) -> Result<(), RecordsError> {
+    let now_ms = write.now_ms;
+    let saved = sqlx::query(sql!("save_contact"))
+        .bind(&row.location_id)
+        .bind(&row.row_id)
+        .bind(row.revision)
+        .bind(&row.contact_id)
+        .bind(&row.clienty_id)
+        .bind(document(&row.doc))
+        .bind(row.base.as_ref().map(document))
+        .bind(column(&row.edits))
+        .bind(column(&row.prints))
+        .bind(column(&row.sync))
+        .bind(search_text(&row.doc))
+        .bind(updated_ms(&row.doc, now_ms))
+        .bind(row.synced_at_ms)
+        .bind(i64::from(shows))
+        .bind(now_ms)
+        .bind(row.deleted_at_ms)
+        .bind(row.intent.as_ref().map(document))
+        .bind(row.intent_at_ms)
+        .execute(write.conn())
+        .await?;
+    if saved.rows_affected() == 0 { Err(RecordsError::Raced) } else { Ok(()) }
+}
+
+fn updated_ms(contact: &Contact, now_ms: i64) -> i64 {
+    contact.date_updated.or(contact.date_added).map_or(now_ms, |at| at.as_millisecond())
+}
+
+pub(in crate::records) fn document(contact: &Contact) -> String {
+    // A struct of texts, numbers and times has no way to fail.
+    serde_json::to_string(contact).unwrap_or_default()
+}
+
+/// What a query is looked for in. PostgreSQL keeps no NUL in a text.
+fn search_text(contact: &Contact) -> String {
+    let parts = [&contact.name, &contact.email, &contact.phone];
+    let parts: Vec<&str> = parts.into_iter().flatten().map(String::as_str).collect();
+    parts.join(" ").to_lowercase().replace('\0', "")
+}
+
+pub(super) fn row_of(row: &AnyRow) -> Result<ContactRow, RecordsError> {
+    let row_id: String = row.try_get("row_id")?;
+    let contact_id: String = row.try_get("contact_id")?;
+    let clienty_id: Option<String> = row.try_get("clienty_id")?;
+    let parse = |text: String| -> Result<Contact, RecordsError> {
+        let doc: Contact =
+            serde_json::from_str(&text).map_err(|error| RecordsError::corrupt("contacts", &row_id, &error))?;
+        Ok(Contact { id: contact_id.clone(), clienty_contact_id: clienty_id.clone(), ..doc })
+    };
+    Ok(ContactRow {
+        location_id: row.try_get("location_id")?,
+        doc: parse(row.try_get("doc")?)?,
+        base: row.try_get::<Option<String>, _>("base")?.map(&parse).transpose()?,
+        edits: merging::read("contacts", &row_id, row.try_get("edits")?)?,
+        prints: merging::read("contacts", &row_id, row.try_get("prints")?)?,
+        sync: merging::read("contacts", &row_id, row.try_get("sync")?)?,
+        intent: row.try_get::<Option<String>, _>("intent")?.map(&parse).transpose()?,
+        intent_at_ms: row.try_get("intent_at")?,
+        deleted_at_ms: row.try_get("deleted_at")?,
+        synced_at_ms: row.try_get("synced_at")?,
+        revision: row.try_get("revision")?,
+        heard_at: row.try_get::<Option<i64>, _>("heard_at")?.map(timestamp),
+        row_id,
+        contact_id,
+        clienty_id,
+    })
+}

@@ -1,0 +1,145 @@
+//! What GHL answered or told of a task, note or appointment, put to its row.
+
+use uuid::Uuid;
+
+use super::super::feed::ChangeOp;
+use super::super::ledger::timestamp;
+use super::super::merging::{self, Taken, Written, column};
+use super::super::runs::Tx;
+use super::super::sql::sql;
+use super::super::{RecordsError, conflicts};
+use super::{Entry, EntryRow, find_by_ghl_id, take, text_of};
+use crate::decide::fields::{Fields, difference, fields};
+use crate::decide::verify::SyncState;
+
+impl Tx {
+    /// GHL has `row` under `ghl_id` and answered with `base` to what was sent. Readers see the answer, unless the row was edited since
+    /// it was read: then the edit stays and its own job will push it. Closes the intent.
+    ///
+    /// How it ended, and whether nothing more is owed.
+    ///
+    /// A pull may have met the new entry first and made a row of its own; that one is removed.
+    ///
+    /// # Errors
+    /// [`RecordsError::Conflict`] when a producer already gave that other row an id; [`RecordsError::Database`].
+    pub async fn pushed<E: Entry>(
+        &mut self,
+        row: &EntryRow<E>,
+        ghl_id: &str,
+        base: &E,
+    ) -> Result<(SyncState, bool), RecordsError> {
+        let asked = difference(&row.base.as_ref().map(fields).unwrap_or_default(), &fields(&row.doc));
+        self.link(row, ghl_id, base, row.base.as_ref(), &asked, &asked).await
+    }
+
+    /// GHL has `row` under `ghl_id` since an earlier run, which never heard so: its create sent the row's intent. Where readers see
+    /// something else by now, a push is owed. Closes the intent.
+    ///
+    /// # Errors
+    /// See [`Tx::pushed`].
+    pub async fn adopted<E: Entry>(
+        &mut self,
+        row: &EntryRow<E>,
+        ghl_id: &str,
+        base: &E,
+    ) -> Result<(SyncState, bool), RecordsError> {
+        // Nothing was asked by this run; what GHL holds otherwise than the intent was edited there since.
+        let sent = row.intent.as_ref().map(fields).unwrap_or_default();
+        self.link(row, ghl_id, base, row.intent.as_ref(), &Fields::new(), &sent).await
+    }
+
+    /// `asked` was written where GHL held `before`, and it holds `base` now. `sent` was written by this run or the one before.
+    async fn link<E: Entry>(
+        &mut self,
+        row: &EntryRow<E>,
+        ghl_id: &str,
+        base: &E,
+        before: Option<&E>,
+        asked: &Fields,
+        sent: &Fields,
+    ) -> Result<(SyncState, bool), RecordsError> {
+        let other = find_by_ghl_id::<E>(self.write.conn(), &row.location_id, ghl_id).await?;
+        let mut is_gone = false;
+        if let Some(other) = other.filter(|other| other.row_id != row.row_id) {
+            // GHL told of its deletion before we heard that it was made.
+            is_gone = other.deleted && other.base.is_none();
+            if other.clienty_id.is_some() {
+                return Err(RecordsError::Conflict {
+                    row_id: row.row_id.clone(),
+                    other_row_id: other.row_id,
+                    ghl_id: ghl_id.to_owned(),
+                });
+            }
+            sqlx::query(sql!("delete_entry")).bind(other.row_id).execute(self.write.conn()).await?;
+        }
+        let Written { agreed, unapplied, got } = merging::written(before, asked, base);
+        let now_ms = self.write.now_ms;
+        let state = SyncState::written(unapplied, timestamp(now_ms));
+        let Some(mut now) = take::<E>(&mut self.write, &row.row_id).await? else { return Ok((state, true)) };
+        let policies = self.write.policies.clone();
+        let Taken { doc, edits, conflicts } = merging::take_in(&policies, &agreed, &now.doc, base, &now.edits, None);
+        conflicts::keep(&mut self.write, &now.location_id, &now.contact_id, E::KIND, &now.row_id, &conflicts).await?;
+        now.prints.remember(sent, &got);
+        sqlx::query(sql!("entry_pushed"))
+            .bind(ghl_id)
+            .bind(text_of(base))
+            .bind(&row.row_id)
+            .bind(text_of(&doc))
+            .bind(now_ms)
+            .bind(column(&edits))
+            .bind(column(&now.prints))
+            .bind(serde_json::to_string(&state).ok())
+            .execute(self.write.conn())
+            .await?;
+        let mut linked = EntryRow { ghl_id: Some(ghl_id.to_owned()), doc, ..now };
+        linked.base = Some(linked.with_ids_of(base));
+        linked.doc = linked.with_ids_of(&linked.doc);
+        if is_gone {
+            self.removed(&linked).await?;
+            return Ok((state, true));
+        }
+        self.write.changed.push(linked.changed(if linked.deleted { ChangeOp::Deleted } else { ChangeOp::Stored }));
+        Ok((state, linked.is_settled()))
+    }
+
+    /// GHL no longer has `row`: readers do not see it either, and nothing is owed.
+    ///
+    /// # Errors
+    /// [`RecordsError::Database`].
+    pub async fn removed<E: Entry>(&mut self, row: &EntryRow<E>) -> Result<(), RecordsError> {
+        let now_ms = self.write.now_ms;
+        sqlx::query(sql!("entry_removed")).bind(now_ms).bind(&row.row_id).execute(self.write.conn()).await?;
+        if !row.deleted {
+            self.write.changed.push(row.changed(ChangeOp::Deleted));
+        }
+        Ok(())
+    }
+
+    /// GHL told that it deleted `theirs`, which is of the contact: readers do not see it any more. One that was never known here leaves a mark,
+    /// so that no older list brings it. An edit that GHL has not seen is the push's to decide: it will be told that it came too late.
+    ///
+    /// # Errors
+    /// [`RecordsError::Database`] or [`RecordsError::Corrupt`].
+    pub async fn told_gone<E: Entry>(&mut self, contact_id: &str, theirs: &E) -> Result<(), RecordsError> {
+        let Some(ghl_id) = theirs.ghl_id() else { return Ok(()) };
+        let location_id = self.run.key.location_id.clone();
+        match find_by_ghl_id::<E>(self.write.conn(), &location_id, ghl_id).await? {
+            Some(row) if row.is_settled() && !row.deleted => self.removed(&row).await,
+            Some(_) => Ok(()),
+            None => {
+                let now_ms = self.write.now_ms;
+                sqlx::query(sql!("insert_gone_entry"))
+                    .bind(Uuid::now_v7().to_string())
+                    .bind(E::KIND)
+                    .bind(location_id)
+                    .bind(contact_id)
+                    .bind(ghl_id)
+                    .bind(text_of(theirs))
+                    .bind(now_ms)
+                    .execute(self.write.conn())
+                    .await?;
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! What the three kinds of records that hang on a contact have in common.
+
+use super::super::change::{AppointmentPatch, NotePatch, TaskPatch};
+use super::super::model::{Appointment, Note, SecondHour, Task};
+use crate::decide::echo::Prints;
+use crate::decide::fields::Record;
+use crate::decide::same::same_text;
+
+/// What tasks, notes and appointments have in common.
+pub trait Entry: Record + PartialEq + Default + Send + Sync + Unpin + 'static {
+    /// The word for it in rows and messages.
+    const KIND: &'static str;
+    /// Where an event holds GHL's id of it.
+    const GHL_ID_FIELD: &'static str;
+    /// Where an event holds Clienty's id of it.
+    const CLIENTY_ID_FIELD: &'static str;
+    /// Fields to set.
+    type Patch: Clone + PartialEq + std::fmt::Debug + Send + Sync;
+
+    /// GHL's id.
+    fn ghl_id(&self) -> Option<&str>;
+    /// Puts the ids and the contact in.
+    fn set_ids(&mut self, ghl_id: Option<String>, clienty_id: Option<String>, contact_id: String);
+    /// Whether this, as GHL tells it, may be what the create of `announced` made, in whatever form GHL keeps it. A pull leaves such an entry
+    /// to the push that looks for it: with a row of its own, the push would take it for another's, and create it again.
+    fn may_be(&self, announced: &Self) -> bool;
+    /// The event's field without which there can be no new one, where it is missing.
+    fn lacking(&self) -> Option<&'static str>;
+    /// Sets the fields of `patch`.
+    fn apply(&mut self, patch: &Self::Patch);
+    /// An event's field, and why what it makes of the record can't be.
+    fn mistake(&self) -> Option<(&'static str, &'static str)> {
+        None
+    }
+    /// Takes from `known`, as the record is known here, what GHL's words leave open. `prints` tells what was ever written; none stands for
+    /// the reply to a write of `known` itself.
+    fn read_like(&mut self, _known: &Self, _prints: Option<&Prints>) {}
+}
+
+impl Entry for Task {
+    const KIND: &'static str = "task";
+    const GHL_ID_FIELD: &'static str = "data.taskId";
+    const CLIENTY_ID_FIELD: &'static str = "data.clientyTaskId";
+    type Patch = TaskPatch;
+
+    fn ghl_id(&self) -> Option<&str> {
+        self.task_id.as_deref()
+    }
+
+    fn set_ids(&mut self, ghl_id: Option<String>, clienty_id: Option<String>, contact_id: String) {
+        (self.task_id, self.clienty_task_id, self.contact_id) = (ghl_id, clienty_id, contact_id);
+    }
+
+    fn may_be(&self, announced: &Self) -> bool {
+        same_text(&announced.title, &self.title)
+    }
+
+    fn lacking(&self) -> Option<&'static str> {
+        self.title.trim().is_empty().then_some("data.title")
+    }
+
+    fn apply(&mut self, patch: &TaskPatch) {
+        patch.apply(self);
+    }
+}
+
+impl Entry for Note {
+    const KIND: &'static str = "note";
+    const GHL_ID_FIELD: &'static str = "data.noteId";
+    const CLIENTY_ID_FIELD: &'static str = "data.clientyNoteId";
+    type Patch = NotePatch;
+
+    fn ghl_id(&self) -> Option<&str> {
+        self.note_id.as_deref()
+    }
+
+    fn set_ids(&mut self, ghl_id: Option<String>, clienty_id: Option<String>, contact_id: String) {
+        (self.note_id, self.clienty_note_id, self.contact_id) = (ghl_id, clienty_id, contact_id);
+    }
+
+    fn may_be(&self, announced: &Self) -> bool {
+        same_text(&announced.note_text, &self.note_text)
+    }
+
+    fn lacking(&self) -> Option<&'static str> {
+        self.note_text.trim().is_empty().then_some("data.noteText")
+    }
+
+    fn apply(&mut self, patch: &NotePatch) {
+        patch.apply(self);
+    }
+}
+
+impl Entry for Appointment {
+    const KIND: &'static str = "appointment";
+    const GHL_ID_FIELD: &'static str = "data.appointmentId";
+    const CLIENTY_ID_FIELD: &'static str = "data.clientyAppointmentId";
+    type Patch = AppointmentPatch;
+
+    fn ghl_id(&self) -> Option<&str> {
+        self.appointment_id.as_deref()
+    }
+
+    fn set_ids(&mut self, ghl_id: Option<String>, clienty_id: Option<String>, contact_id: String) {
+        (self.appointment_id, self.clienty_appointment_id, self.contact_id) = (ghl_id, clienty_id, contact_id);
+    }
+
+    fn may_be(&self, announced: &Self) -> bool {
+        [self.start_time, self.second_hour.start_time].contains(&announced.start_time)
+    }
+
+    fn lacking(&self) -> Option<&'static str> {
+        match self {
+            Self { calendar_id: None, .. } => Some("data.calendarId"),
+            Self { start_time: None, .. } => Some("data.startTime"),
+            _ => None,
+        }
+    }
+
+    fn apply(&mut self, patch: &AppointmentPatch) {
+        patch.apply(self);
+    }
+
+    fn mistake(&self) -> Option<(&'static str, &'static str)> {
+        let ends_early = self.start_time.zip(self.end_time).is_some_and(|(start, end)| end <= start);
+        ends_early.then_some(("data.endTime", "it must be after startTime"))
+    }
+
+    /// Two things are left open. An hour that the wall shows twice: where one of its meanings is what we know, nothing has changed. And notes,
+    /// which are written as the description; the list of a contact's appointments and the replies to writes leave that out, so where
+    /// nothing is told of what we wrote, it stands.
+    fn read_like(&mut self, known: &Self, prints: Option<&Prints>) {
+        let SecondHour { start_time, end_time } = std::mem::take(&mut self.second_hour);
+        if start_time.is_some() && start_time == known.start_time {
+            self.start_time = start_time;
+        }
+        if end_time.is_some() && end_time == known.end_time {
+            self.end_time = end_time;
+        }
+        if self.notes.is_none() && prints.is_none_or(|prints| prints.has("notes")) {
+            self.notes.clone_from(&known.notes);
+        }
+    }
+}

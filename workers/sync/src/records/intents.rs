@@ -1,0 +1,64 @@
+//! What a create is about to send, kept before it is sent.
+
+use super::contacts::document;
+use super::entries::text_of;
+use super::job::JobKey;
+use super::model::Contact;
+use super::sql::sql;
+use super::{Entry, Records, RecordsError, Run};
+
+/// How much older than the sending of a create its announcement may be, in ms.
+const FRESH_MS: i64 = 2_000;
+
+impl Records {
+    /// Keeps what a create is about to send, or forgets it (none) once it is known not to have arrived, while `run` still
+    /// holds its ledger rows.
+    ///
+    /// # Errors
+    /// [`RecordsError::LostRun`] when it does not, or the row is gone: nothing may be sent then.
+    pub async fn set_intent<E: Entry>(&self, run: &Run, row_id: &str, sent: Option<&E>) -> Result<(), RecordsError> {
+        self.announce(sql!("set_intent"), run, row_id, sent.map(text_of)).await
+    }
+
+    /// Keeps what a create is about to send, or forgets it (none) once it is known not to have arrived, while `run` still holds its ledger
+    /// rows.
+    ///
+    /// # Errors
+    /// [`RecordsError::LostRun`] when it does not, or the row is gone: nothing may be sent then.
+    pub async fn set_contact_intent(&self, run: &Run, sent: Option<&Contact>) -> Result<(), RecordsError> {
+        self.announce(sql!("set_contact_intent"), run, &run.key.record_id, sent.map(document)).await
+    }
+
+    /// Writes an intent by the statement `text`. A create whose announcement is older than it looks would be given up for not arrived while it
+    /// still can: so the time is read with the connection in hand, and one that was long in writing is written anew.
+    async fn announce(
+        &self,
+        text: &'static str,
+        run: &Run,
+        row_id: &str,
+        intent: Option<String>,
+    ) -> Result<(), RecordsError> {
+        let JobKey { kind, location_id, record_id } = &run.key;
+        loop {
+            let _gate = self.gate().await;
+            let mut connection = self.pool.acquire().await?;
+            let at_ms = self.clock.now_ms();
+            let kept = sqlx::query(text)
+                .bind(intent.as_deref())
+                .bind(intent.as_ref().map(|_| at_ms))
+                .bind(row_id)
+                .bind(kind)
+                .bind(location_id)
+                .bind(record_id)
+                .bind(run.epoch)
+                .execute(&mut *connection)
+                .await?;
+            if kept.rows_affected() == 0 {
+                return Err(RecordsError::LostRun(run.key.clone()));
+            }
+            if self.clock.now_ms().saturating_sub(at_ms) <= FRESH_MS {
+                return Ok(());
+            }
+        }
+    }
+}
