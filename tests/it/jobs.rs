@@ -8,6 +8,7 @@ mod failures;
 mod heard;
 mod interleavings;
 mod lost_creates;
+mod lost_updates;
 mod on_postgres;
 pub(crate) mod privacy;
 mod pulls;

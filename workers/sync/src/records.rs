@@ -312,6 +312,7 @@ fn migrator_up_to(last: i64) -> Migrator {
         (14, "appointments", include_str!("../migrations/0014_appointments.sql")),
         (15, "heard", include_str!("../migrations/0015_heard.sql")),
         (16, "custom fields", include_str!("../migrations/0016_custom_fields.sql")),
+        (18, "asked", include_str!("../migrations/0018_asked.sql")),
     ];
     let migration = |(version, name, text): (i64, &'static str, &'static str)| {
         Migration::new(version, name.into(), MigrationType::Simple, text.into_sql_str(), false)

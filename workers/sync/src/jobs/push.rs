@@ -1,13 +1,15 @@
 //! What pushing a task, a note and an appointment have in common: GHL is made equal to our record, from its present state and with the fewest
 //! calls.
 //!
-//! GHL has no idempotency key, so a create is announced in the record before it is sent (law 7). A run that finds such an announcement knows
-//! that a create got lost on its way; it looks whether GHL has the entry, and adopts it instead of creating it again.
+//! GHL has no idempotency key, so a write is announced in the record before it is sent (law 7). A run that finds the announcement of a create knows
+//! that it got lost on its way; it looks whether GHL has the entry, and adopts it instead of creating it again. An update may be sent again; only
+//! where another edit came since does the run look first, so that the lost write is not met later as an edit of GHL's.
 
 use std::collections::HashSet;
 use std::time::Duration;
 
 use super::{JobError, Task};
+use crate::decide::fields::{Fields, difference, fields};
 use crate::decide::verify::SyncState;
 use crate::ghl::{GhlError, Subject, UnauthorizedKind};
 use crate::records::{Entry, EntryRow};
@@ -106,9 +108,21 @@ async fn push<E: Push>(task: &Task<'_>, row: &EntryRow<E>) -> Result<Outcome<E>,
             Err(error) => Err(error),
         };
     }
-    match row.doc.change(task, contact, id, base).await {
+    if row.doc == *base {
+        return Ok(Outcome::Unchanged);
+    }
+    let asked = difference(&fields(base), &fields(&row.doc));
+    if !row.asked.is_empty() && row.asked != asked {
+        return look(task, row, id).await;
+    }
+    let records = &task.environment.records;
+    records.set_asked(&task.run, &row.row_id, &asked).await?;
+    let answer = row.doc.change(task, contact, id, base).await;
+    if is_known_to_have_failed(&answer) {
+        records.set_asked(&task.run, &row.row_id, &Fields::new()).await?;
+    }
+    match answer {
         Ok(Some(entry)) => Ok(Outcome::Holds { id: id.clone(), entry }),
-        Ok(None) if row.doc == *base => Ok(Outcome::Unchanged),
         // What is left to differ is GHL's to say, such as when an adopted entry was created. A row that stayed different would count as
         // edited for ever, and no pull would change it again.
         Ok(None) => Ok(Outcome::Holds { id: id.clone(), entry: base.clone() }),
@@ -129,21 +143,39 @@ async fn create<E: Push>(task: &Task<'_>, row: &EntryRow<E>) -> Result<Outcome<E
         return Err(JobError::AwaitsContact { wait: until_its_contact_is_worth_a_look(task) });
     }
     records.set_intent(&task.run, &row.row_id, Some(&row.doc)).await?;
-    match row.doc.create(task, &row.contact_id).await {
+    let answer = row.doc.create(task, &row.contact_id).await;
+    if is_known_to_have_failed(&answer) {
+        records.set_intent::<E>(&task.run, &row.row_id, None).await?;
+    }
+    match answer {
         Ok(entry) => match entry.ghl_id().map(str::to_owned) {
             Some(id) => Ok(Outcome::Holds { id, entry }),
             // The announcement stays: the next run looks for what was created.
             None => Err(JobError::NoId),
         },
-        Err(JobError::Ghl(error)) if !error.outcome_unknown() => {
-            records.set_intent::<E>(&task.run, &row.row_id, None).await?;
-            match error {
-                GhlError::Gone { .. } => Ok(Outcome::ContactGone),
-                error => Err(error.into()),
-            }
-        }
+        Err(JobError::Ghl(GhlError::Gone { .. })) => Ok(Outcome::ContactGone),
         Err(error) => Err(error),
     }
+}
+
+/// Whether GHL is known not to have done what it was asked.
+fn is_known_to_have_failed<T>(answer: &Result<T, JobError>) -> bool {
+    matches!(answer, Err(JobError::Ghl(error)) if !error.outcome_unknown())
+}
+
+/// Takes in what GHL holds, after an update of which nobody knows what came of it. What is owed then is the next run's.
+async fn look<E: Push>(task: &Task<'_>, row: &EntryRow<E>, id: &str) -> Result<Outcome<E>, JobError> {
+    let remote = match E::list(task, &row.contact_id).await {
+        Err(JobError::Ghl(GhlError::Gone { .. })) => return Ok(Outcome::ContactGone),
+        remote => remote?,
+    };
+    let Some(theirs) = remote.iter().find(|entry| entry.ghl_id() == Some(id)) else { return Ok(Outcome::Nothing) };
+    let records = &task.environment.records;
+    let mut tx = records.begin(&task.run).await?;
+    tx.entry_read(&row.row_id, theirs).await?;
+    tx.keep_open().await?;
+    records.set_asked(&task.run, &row.row_id, &Fields::new()).await?;
+    Err(JobError::OneMoreRun)
 }
 
 /// Finds out what became of the create that an earlier run announced: adopts the entry where GHL has it, and takes the announcement back

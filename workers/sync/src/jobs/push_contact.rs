@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::push::until_it_cannot_arrive;
 use super::{JobError, Task};
 use crate::decide::adopt;
-use crate::decide::fields::{Fields, fields};
+use crate::decide::fields::{Fields, difference, fields};
 use crate::decide::merge::Policy;
 use crate::decide::push_contact::{ContactPlan, plan};
 use crate::decide::verify::SyncState;
@@ -41,7 +41,7 @@ pub(super) async fn run(task: &Task<'_>) -> Result<(), JobError> {
         };
     }
     let row = task.environment.fields.resolved(task, row).await?;
-    let row = if row.is_unread() || looks_first(task, &row) { looked_at(task, &row).await? } else { Some(row) };
+    let row = if looks_first(task, &row) { looked_at(task, &row).await? } else { Some(row) };
     match row {
         Some(row) if !row.is_settled() => change(task, &row).await,
         Some(_) | None => close(task).await,
@@ -62,10 +62,16 @@ async fn gone(task: &Task<'_>, row: &ContactRow) -> Result<(), JobError> {
     Ok(tx.close_run(&[]).await?)
 }
 
-/// Where GHL is to win, what it holds has to be known before it is overwritten.
+/// Whether what GHL holds has to be known before it is overwritten: where GHL is to win, where nobody ever read it, and where another write was never answered.
 fn looks_first(task: &Task<'_>, row: &ContactRow) -> bool {
     let policies = task.environment.records.policies();
-    row.edits.keys().any(|name| policies.of("contact", name) == Policy::Ghl)
+    let ghl_wins = || row.edits.keys().any(|name| policies.of("contact", name) == Policy::Ghl);
+    row.is_unread() || ghl_wins() || (!row.asked.is_empty() && row.asked != owed(row))
+}
+
+/// What GHL does not have yet.
+fn owed(row: &ContactRow) -> Fields {
+    difference(&row.base.as_ref().map(fields).unwrap_or_default(), &fields(&row.doc))
 }
 
 /// The row after it took in what GHL holds; none where GHL has it no more.
@@ -84,14 +90,22 @@ async fn looked_at(task: &Task<'_>, row: &ContactRow) -> Result<Option<ContactRo
     let mut tx = records.begin(&task.run).await?;
     tx.contact_read(&row.row_id, &theirs).await?;
     tx.keep_open().await?;
+    if !row.asked.is_empty() {
+        records.set_contact_asked(&task.run, &Fields::new()).await?;
+    }
     self::row(task).await
 }
 
 /// Sends what differs, one call after the other.
 async fn change(task: &Task<'_>, row: &ContactRow) -> Result<(), JobError> {
     let Some(base) = &row.base else { return Ok(()) };
-    let ContactPlan { update, add_tags, remove_tags, unsendable } = plan(&fields(&row.doc), &fields(base));
-    let mut reached = ContactReply { asked: unsendable, contact: base.clone() };
+    let records = &task.environment.records;
+    let plan = plan(&fields(&row.doc), &fields(base));
+    if plan.calls() > 0 {
+        records.set_contact_asked(&task.run, &owed(row)).await?;
+    }
+    let ContactPlan { update, add_tags, remove_tags, unsendable } = plan;
+    let mut reached = ContactReply { asked: unsendable, contact: base.clone(), is_partial: false };
     let result = async {
         if !update.is_empty() {
             let contact = send(task, &row.contact_id, &update).await?;
@@ -112,13 +126,19 @@ async fn change(task: &Task<'_>, row: &ContactRow) -> Result<(), JobError> {
         Ok(())
     }
     .await;
+    reached.is_partial = matches!(&result, Err(JobError::Ghl(error)) if error.outcome_unknown());
     match result {
         Err(JobError::Ghl(GhlError::Gone { .. })) => return gone(task, row).await,
         // Nothing was reached that would have to be kept.
-        Err(JobError::Ghl(error)) if reached.contact == *base => return Err(refused(task, error).await),
+        Err(JobError::Ghl(error)) if reached.contact == *base => {
+            if !reached.is_partial {
+                records.set_contact_asked(&task.run, &Fields::new()).await?;
+            }
+            return Err(refused(task, error).await);
+        }
         _ => {}
     }
-    let mut tx = task.environment.records.begin(&task.run).await?;
+    let mut tx = records.begin(&task.run).await?;
     let written = tx.contact_written(&row.row_id, &reached).await?;
     if let Some((state, _)) = &written {
         task.environment.metrics.written("contact", state.outcome);

@@ -14,6 +14,7 @@ use super::model::{Appointment, Note, Task};
 use super::sql::sql;
 use super::{RecordsError, Write};
 use crate::decide::echo::Prints;
+use crate::decide::fields::Fields;
 
 pub use contact::{ContactChange, ContactPatch};
 
@@ -280,6 +281,7 @@ async fn create<E: Entry>(write: &mut Write, location_id: &str, change: &EntryCh
         edits: Edits::new(),
         prints: Prints::default(),
         sync: None,
+        asked: Fields::new(),
         intent: None,
         intent_at_ms: None,
         revision: 1,

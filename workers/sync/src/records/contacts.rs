@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use self::rows::row_of;
 use super::feed::{ChangeOp, Changed};
-use super::merging::Edits;
+use super::merging::{self, Edits};
 use super::model::{Contact, is_key};
 use super::sql::sql;
 use super::{Records, RecordsError};
@@ -46,6 +46,8 @@ pub struct ContactRow {
     pub prints: Prints,
     /// How the last write ended.
     pub sync: Option<SyncState>,
+    /// What an update is about to ask, or asked with an unknown outcome.
+    pub asked: Fields,
     /// What a create is about to send, or sent with an unknown outcome.
     pub intent: Option<Contact>,
     /// When that was written, in ms since 1970.
@@ -67,6 +69,8 @@ pub struct ContactReply {
     pub asked: Fields,
     /// The contact as GHL holds it now.
     pub contact: Contact,
+    /// Whether more was asked, of which nobody knows what came of it.
+    pub is_partial: bool,
 }
 
 impl ContactRow {
@@ -122,7 +126,7 @@ impl ContactRow {
     /// producer edited blindly is meant to be.
     fn agreed(&self, theirs: &Contact) -> Fields {
         let Some(base) = &self.base else { return Fields::new() };
-        let mut agreed = fields(base);
+        let mut agreed = merging::agreed(base, &self.asked, theirs);
         if self.is_unread() {
             agreed.extend(fields(theirs).into_iter().filter(|(name, _)| self.edits.contains_key(name)));
         }

@@ -5,7 +5,8 @@
 //! that gained an id does not look edited.
 //!
 //! Before a create is sent, what it sends is kept as the row's intent. As long as the intent is open, the outcome is
-//! not known: a retry looks in GHL for an entry of that wording, and a pull that meets one leaves it to the retry.
+//! not known: a retry looks in GHL for an entry of that wording, and a pull that meets one leaves it to the retry. What an update asks is kept as
+//! well: where GHL is met to hold it, it counts as agreed, not as an edit of GHL's.
 
 use std::collections::HashSet;
 
@@ -16,6 +17,7 @@ use super::model::{Note, Task};
 use super::sql::sql;
 use super::{Records, RecordsError};
 use crate::decide::echo::Prints;
+use crate::decide::fields::Fields;
 use crate::decide::verify::SyncState;
 
 pub use self::entry::Entry;
@@ -50,6 +52,8 @@ pub struct EntryRow<E> {
     pub prints: Prints,
     /// How the last write ended.
     pub sync: Option<SyncState>,
+    /// What an update is about to ask, or asked with an unknown outcome.
+    pub asked: Fields,
     /// What a create is about to send, or sent with an unknown outcome.
     pub intent: Option<E>,
     /// When that was written, in ms since 1970.

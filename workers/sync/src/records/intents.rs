@@ -1,11 +1,14 @@
-//! What a create is about to send, kept before it is sent.
+//! What a write is about to send, kept before it is sent (law 7): of a create it tells what to look for, of an update whose edit a value is that
+//! is met in GHL.
 
 use super::contacts::document;
 use super::entries::text_of;
 use super::job::JobKey;
+use super::merging::column;
 use super::model::Contact;
 use super::sql::sql;
 use super::{Entry, Records, RecordsError, Run};
+use crate::decide::fields::Fields;
 
 /// How much older than the sending of a create its announcement may be, in ms.
 const FRESH_MS: i64 = 2_000;
@@ -27,6 +30,32 @@ impl Records {
     /// [`RecordsError::LostRun`] when it does not, or the row is gone: nothing may be sent then.
     pub async fn set_contact_intent(&self, run: &Run, sent: Option<&Contact>) -> Result<(), RecordsError> {
         self.announce(sql!("set_contact_intent"), run, &run.key.record_id, sent.map(document)).await
+    }
+
+    /// Keeps what an update of a task, note or appointment is about to ask, or forgets it (nothing) once it is known not to have arrived, while
+    /// `run` still holds its ledger rows.
+    ///
+    /// # Errors
+    /// [`RecordsError::LostRun`] when it does not, or the row is gone: nothing may be sent then.
+    pub async fn set_asked(&self, run: &Run, row_id: &str, asked: &Fields) -> Result<(), RecordsError> {
+        self.ask(sql!("set_asked"), run, row_id, asked).await
+    }
+
+    /// Keeps what an update of a contact is about to ask, or forgets it (nothing) once it is known not to have arrived, while `run` still holds
+    /// its ledger rows.
+    ///
+    /// # Errors
+    /// [`RecordsError::LostRun`] when it does not, or the row is gone: nothing may be sent then.
+    pub async fn set_contact_asked(&self, run: &Run, asked: &Fields) -> Result<(), RecordsError> {
+        self.ask(sql!("set_contact_asked"), run, &run.key.record_id, asked).await
+    }
+
+    async fn ask(&self, text: &'static str, run: &Run, row_id: &str, asked: &Fields) -> Result<(), RecordsError> {
+        let JobKey { kind, location_id, record_id } = &run.key;
+        let _gate = self.gate().await;
+        let query = sqlx::query(text).bind(column(asked)).bind(row_id).bind(kind).bind(location_id).bind(record_id);
+        let kept = query.bind(run.epoch).execute(&self.pool).await?;
+        if kept.rows_affected() == 0 { Err(RecordsError::LostRun(run.key.clone())) } else { Ok(()) }
     }
 
     /// Writes an intent by the statement `text`. A create whose announcement is older than it looks would be given up for not arrived while it

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::RecordsError;
 use crate::decide::fields::{self, Fields, Record, fields, with_fields};
 use crate::decide::merge::{Conflict, Policies, Times, merge};
+use crate::decide::same::same;
 use crate::decide::verify::{self, Unapplied};
 
 /// When each field that GHL does not have yet was edited here, in ms since 1970.
@@ -38,6 +39,19 @@ pub(super) fn take_in<R: Record>(
     let owed = |name: &String| fields::value(&merged.fields, name) != fields::value(&their_fields, name);
     let edits = edits.iter().filter(|(name, _)| owed(name)).map(|(name, at)| (name.clone(), *at)).collect();
     Taken { doc: with_fields(theirs, &merged.fields), edits, conflicts: merged.conflicts }
+}
+
+/// What both sides agree on, as far as is known: `base`, and of what was `asked` and never answered what `theirs` shows to have come to pass.
+/// Taken for an edit of GHL's, our own write would stand against what was edited here since (law 8).
+pub(super) fn agreed<R: Record>(base: &R, asked: &Fields, theirs: &R) -> Fields {
+    let (mut agreed, theirs) = (fields(base), fields(theirs));
+    for (name, asked) in asked {
+        let held = fields::value(&theirs, name);
+        if same(name, asked, &held) {
+            fields::set(&mut agreed, name, held);
+        }
+    }
+    agreed
 }
 
 /// A write, and what it came to.

@@ -15,7 +15,6 @@ use super::model::{Appointment, Contact, Note, Task};
 use super::runs::Tx;
 use super::sql::sql;
 use super::{ContactRow, Records, RecordsError, Write, conflicts, contacts};
-use crate::decide::fields::fields;
 
 /// The revisions of a contact and of all that hangs on it, as they were before a pull's first call.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -195,7 +194,18 @@ impl Tx {
         Ok(())
     }
 
-    /// Makes a row that did not move since the snapshot follow GHL.
+    /// GHL holds `theirs`: its row takes it in, edits stay.
+    ///
+    /// # Errors
+    /// [`RecordsError::Database`] or [`RecordsError::Corrupt`].
+    pub async fn entry_read<E: Entry>(&mut self, row_id: &str, theirs: &E) -> Result<(), RecordsError> {
+        match entries::take::<E>(&mut self.write, row_id).await? {
+            Some(row) => self.follow(&row, theirs).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Makes a row that did not move since it was read follow GHL.
     async fn follow<E: Entry>(&mut self, row: &EntryRow<E>, theirs: &E) -> Result<(), RecordsError> {
         let theirs = row.read(theirs);
         if row.base.as_ref() == Some(&theirs) {
@@ -207,7 +217,8 @@ impl Tx {
             // It was gone from GHL and is back.
             (None, true) => Taken { doc: theirs.clone(), edits: merging::Edits::new(), conflicts: Vec::new() },
             (base, false) => {
-                let base = base.as_ref().map(fields).unwrap_or_default();
+                let base = base.as_ref().map(|base| merging::agreed(base, &row.asked, &theirs));
+                let base = base.unwrap_or_default();
                 merging::take_in(&self.write.policies, &base, &row.doc, &theirs, &row.edits, None)
             }
         };

@@ -132,7 +132,7 @@ impl Tx {
         (row.intent, row.intent_at_ms) = (None, None);
         match asked {
             Some(asked) => {
-                let reply = ContactReply { asked: asked.clone(), contact: theirs.clone() };
+                let reply = ContactReply { asked: asked.clone(), contact: theirs.clone(), is_partial: false };
                 self.write_down(row, &reply).await?;
             }
             None => follow(&mut self.write, row, theirs).await?,
@@ -179,7 +179,7 @@ impl Tx {
         mut row: ContactRow,
         reply: &ContactReply,
     ) -> Result<(SyncState, bool), RecordsError> {
-        let ContactReply { asked, contact } = reply;
+        let ContactReply { asked, contact, is_partial } = reply;
         let theirs = row.with_ids_of(contact);
         rules::tagged(&mut self.write, &row, &theirs).await?;
         let Written { agreed, unapplied, got } = merging::written(row.base.as_ref(), asked, &theirs);
@@ -191,6 +191,9 @@ impl Tx {
         let state = SyncState::written(unapplied, timestamp(self.write.now_ms));
         row.prints.remember(asked, &got);
         row.sync = Some(state.clone());
+        if !is_partial {
+            row.asked.clear();
+        }
         (row.doc, row.edits, row.base) = (doc, edits, Some(theirs));
         row.synced_at_ms = self.write.now_ms;
         save(&mut self.write, &row, true).await?;

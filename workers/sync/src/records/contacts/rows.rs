@@ -12,6 +12,7 @@ use super::super::sql::sql;
 use super::super::{RecordsError, Write};
 use super::ContactRow;
 use crate::decide::echo::Prints;
+use crate::decide::fields::Fields;
 
 /// A row without content.
 pub(in crate::records) fn bare(location_id: &str, contact_id: &str) -> ContactRow {
@@ -25,6 +26,7 @@ pub(in crate::records) fn bare(location_id: &str, contact_id: &str) -> ContactRo
         edits: BTreeMap::new(),
         prints: Prints::default(),
         sync: None,
+        asked: Fields::new(),
         intent: None,
         intent_at_ms: None,
         deleted_at_ms: None,
@@ -119,6 +121,7 @@ pub(in crate::records) async fn save(write: &mut Write, row: &ContactRow, shows:
         .bind(row.deleted_at_ms)
         .bind(row.intent.as_ref().map(document))
         .bind(row.intent_at_ms)
+        .bind(column(&row.asked))
         .execute(write.conn())
         .await?;
     if saved.rows_affected() == 0 { Err(RecordsError::Raced) } else { Ok(()) }
@@ -156,6 +159,7 @@ pub(super) fn row_of(row: &AnyRow) -> Result<ContactRow, RecordsError> {
         edits: merging::read("contacts", &row_id, row.try_get("edits")?)?,
         prints: merging::read("contacts", &row_id, row.try_get("prints")?)?,
         sync: merging::read("contacts", &row_id, row.try_get("sync")?)?,
+        asked: merging::read("contacts", &row_id, row.try_get("asked")?)?,
         intent: row.try_get::<Option<String>, _>("intent")?.map(&parse).transpose()?,
         intent_at_ms: row.try_get("intent_at")?,
         deleted_at_ms: row.try_get("deleted_at")?,

@@ -103,6 +103,7 @@ pub(super) fn row_of<E: Entry>(row: &AnyRow) -> Result<EntryRow<E>, RecordsError
         location_id: row.try_get("location_id")?,
         doc: parse(row.try_get("doc")?)?,
         base: row.try_get::<Option<String>, _>("base")?.map(&parse).transpose()?,
+        asked: merging::read("entries", &row_id, row.try_get("asked")?)?,
         intent: row.try_get::<Option<String>, _>("intent")?.map(&parse).transpose()?,
         intent_at_ms: row.try_get("intent_at")?,
         edits: merging::read("entries", &row_id, row.try_get("edits")?)?,

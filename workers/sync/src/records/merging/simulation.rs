@@ -3,12 +3,15 @@
 //! A tiny model of GHL and the decisions that rows, pushes and pulls are made of; no I/O, so that thousands of interleavings are tried. The
 //! model rewrites what it is sent as GHL does: e-mails and phones get its form, and one field is dropped without a word.
 
+use std::collections::BTreeSet;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
 use crate::decide::echo::{Known, Prints, Told, Verdict, confirms, judge};
+use crate::decide::fields::difference;
 use crate::decide::merge::Policy;
 use crate::decide::push_contact::plan;
 use crate::records::model::Contact;
@@ -52,12 +55,18 @@ struct World {
     told: Option<Timestamp>,
     edits: Edits,
     prints: Prints,
+    /// What a write asked whose reply was lost.
+    asked: Fields,
     policies: Policies,
     webhooks: Vec<Contact>,
     now: i64,
     edits_made: usize,
     replies_lost: usize,
     writes: usize,
+    /// What people left in each field, by side.
+    left: [Fields; 2],
+    /// Fields that were said to be edited by both sides.
+    disputed: BTreeSet<String>,
 }
 
 impl World {
@@ -71,12 +80,15 @@ impl World {
             told: None,
             edits: Edits::new(),
             prints: Prints::default(),
+            asked: Fields::new(),
             policies: Policies { default: policy, ..Policies::default() },
             webhooks: Vec::new(),
             now: 0,
             edits_made: 0,
             replies_lost: 0,
             writes: 0,
+            left: Default::default(),
+            disputed: BTreeSet::new(),
         }
     }
 
@@ -105,18 +117,28 @@ impl World {
     }
 
     fn follow(&mut self, theirs: &Contact) {
-        let agreed = fields(&self.base);
-        let taken = take_in(&self.policies, &agreed, &self.ours, theirs, &self.edits, theirs.date_updated);
+        let agreed = agreed(&self.base, &self.asked, theirs);
+        self.take(&agreed, theirs);
+    }
+
+    fn take(&mut self, agreed: &Fields, theirs: &Contact) {
+        let taken = take_in(&self.policies, agreed, &self.ours, theirs, &self.edits, theirs.date_updated);
+        self.disputed.extend(taken.conflicts.into_iter().map(|conflict| conflict.field));
         (self.ours, self.edits, self.base) = (taken.doc, taken.edits, theirs.clone());
     }
 
     fn push(&mut self, lost: bool) {
+        if !self.asked.is_empty() && self.asked != difference(&fields(&self.base), &fields(&self.ours)) {
+            self.follow(&self.ghl.clone());
+            self.asked.clear();
+        }
         let plan = plan(&fields(&self.ours), &fields(&self.base));
         let asked = plan.asked();
         let mut sent = asked.clone();
         sent.retain(|name, _| !plan.unsendable.contains_key(name));
         if !sent.is_empty() {
             self.writes += 1;
+            self.asked = difference(&fields(&self.base), &fields(&self.ours));
             self.change_ghl(&sent);
             if lost {
                 self.replies_lost += 1;
@@ -127,9 +149,9 @@ impl World {
         }
         let reply = if sent.is_empty() { self.base.clone() } else { self.ghl.clone() };
         let Written { agreed, unapplied: _, got } = written(Some(&self.base), &asked, &reply);
-        let taken = take_in(&self.policies, &agreed, &self.ours, &reply, &self.edits, reply.date_updated);
         self.prints.remember(&asked, &got);
-        (self.ours, self.edits, self.base) = (taken.doc, taken.edits, reply);
+        self.asked.clear();
+        self.take(&agreed, &reply);
     }
 
     fn hear(&mut self, webhook: &Contact) {
@@ -159,6 +181,7 @@ impl World {
                 let name = NAMES[which % NAMES.len()];
                 let mut now = fields(&self.ours);
                 fields::set(&mut now, name, value_of(name, *pick));
+                self.left[0].insert(name.to_owned(), value_of(name, *pick));
                 let doc = with_fields(&self.ours, &now);
                 self.edits = edited(&self.edits, &self.ours, &doc, at.as_millisecond());
                 self.edits_made += 1;
@@ -166,6 +189,7 @@ impl World {
             }
             Step::Theirs(which, pick) => {
                 let name = NAMES[which % NAMES.len()];
+                self.left[1].insert(name.to_owned(), value_of(name, *pick));
                 self.change_ghl(&Fields::from([(name.to_owned(), value_of(name, *pick))]));
             }
             Step::Push { lost } => self.push(*lost),
@@ -221,6 +245,15 @@ proptest! {
         prop_assert!(world.is_equal(), "{:?} and {:?}", fields(&world.ours), fields(&world.ghl));
         prop_assert!(world.edits.is_empty(), "nothing is owed: {:?}", world.edits);
         prop_assert!(world.writes <= world.edits_made + world.replies_lost, "{} writes", world.writes);
+        let [ours, theirs] = &world.left;
+        for name in NAMES.iter().filter(|name| **name != "source") {
+            let (alone, disputed) = (ours.contains_key(*name) != theirs.contains_key(*name), world.disputed.contains(*name));
+            if let Some(left) = ours.get(*name).or(theirs.get(*name)).filter(|_| alone) {
+                let held = fields::value(&fields(&world.ghl), name);
+                prop_assert!(same(name, left, &held), "{name} is {held}, and only one side edited it, to {left}");
+                prop_assert!(!disputed, "{name} was edited by one side alone");
+            }
+        }
 
         // Every webhook that is still under way, twice, and another sweep: nobody writes any more.
         let (writes, changes) = (world.writes, world.ghl.clone());
