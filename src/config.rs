@@ -216,6 +216,7 @@ impl Config {
             rules: rules::read(from),
             sweeps: Periods {
                 sweep: from.setting("sweep.every_minutes", "CLIENTY_SWEEP_EVERY_MINUTES").required(period(60)),
+                full: from.setting("sweep.full_minutes", "CLIENTY_SWEEP_FULL_MINUTES").required(period(60)),
                 details: from.setting("sweep.details_hours", "CLIENTY_SWEEP_DETAILS_HOURS").required(period(3600)),
             },
             redis: Redis {

@@ -17,7 +17,6 @@ pub struct Metrics {
     pub ghl: GhlMetrics,
     pub jobs: JobMetrics,
     pub tokens: TokenMetrics,
-    events: IntCounterVec,
     webhooks: IntCounterVec,
     queue_jobs: IntGaugeVec,
     oldest: Gauge,
@@ -53,7 +52,6 @@ impl Metrics {
             registry.register(Box::new(made.clone()))?;
             Ok::<_, prometheus::Error>(made)
         };
-        let events = counters("clienty_events_accepted_total", "Events written to the ledger", &["source", "type"])?;
         let webhooks = counters("clienty_webhooks_total", "Webhooks by what became of them", &["type", "result"])?;
         let queue_jobs = gauges("clienty_queue_jobs", "Ledger rows by state; done ones are not counted here")?;
         let lanes = gauges(
@@ -66,12 +64,7 @@ impl Metrics {
         registry.register(Box::new(dead.clone()))?;
         let (ghl, jobs) = (GhlMetrics::register(&registry)?, JobMetrics::register(&registry)?);
         let tokens = TokenMetrics::register(&registry)?;
-        Ok(Self { registry, clock, ghl, jobs, tokens, events, webhooks, queue_jobs, oldest, lanes, dead })
-    }
-
-    /// An event was accepted for the first time.
-    pub fn event_accepted(&self, source: &str, event_type: &str) {
-        self.events.with_label_values(&[source, event_type]).inc();
+        Ok(Self { registry, clock, ghl, jobs, tokens, webhooks, queue_jobs, oldest, lanes, dead })
     }
 
     /// A webhook came in. `event` is a name of ours, never the sender's word.

@@ -59,7 +59,10 @@ impl Walking {
                 self.push(&walk).await?;
                 return Ok(walk);
             }
-            self.wait_for_turn(location, &mut told).await?;
+            // A sweep that takes its time would keep a person waiting for hours.
+            if self.app.records.set_aside_walks(location, Some(purpose)).await? == 0 {
+                self.wait_for_turn(location, &mut told).await?;
+            }
         }
     }
 
@@ -187,7 +190,7 @@ impl Walking {
     fn what_becomes_of(&self, walk: &Walk) -> String {
         let stored = match walk.purpose {
             Purpose::Import => "what was read is stored",
-            Purpose::Sweep | Purpose::Details => "what was found is stored",
+            Purpose::Sweep | Purpose::Full | Purpose::Details => "what was found is stored",
             Purpose::Verify => "nothing was changed",
         };
         let goes_on = match (&self.workers, self.app.config.is_distributed()) {

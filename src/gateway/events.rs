@@ -43,7 +43,7 @@ pub(super) async fn accept(State(gateway): State<Gateway>, body: Body) -> Result
     })?;
     for (accepted, trigger) in accepted.iter().zip(&accepted_triggers) {
         if !accepted.duplicate {
-            gateway.metrics.event_accepted(&trigger.event.source, &trigger.event.event_type);
+            gateway.metrics.jobs.event_accepted(&trigger.event.source, &trigger.event.event_type);
         }
     }
     let accepted: Vec<_> = accepted

@@ -32,7 +32,7 @@ pub(super) async fn call(
     // One trigger, one answer.
     let Some(accepted) = accepted.into_iter().next() else { return Err(wrong()) };
     if !accepted.duplicate {
-        gateway.metrics.event_accepted(&trigger.event.source, &trigger.event.event_type);
+        gateway.metrics.jobs.event_accepted(&trigger.event.source, &trigger.event.event_type);
     }
     Ok((StatusCode::ACCEPTED, Json(json!({"jobId": accepted.job_id, "duplicate": accepted.duplicate}))))
 }

@@ -80,7 +80,7 @@ pub(super) async fn receive(State(gateway): State<Gateway>, headers: HeaderMap, 
     let Some(result) = gateway.webhooks.intake.take(webhook.accepted(now)).await else { return come_again() };
     count(event, result.as_str());
     if result == WebhookResult::Accepted {
-        gateway.metrics.event_accepted(webhook::SOURCE, event);
+        gateway.metrics.jobs.event_accepted(webhook::SOURCE, event);
     }
     Json(json!({"result": result.as_str()})).into_response()
 }

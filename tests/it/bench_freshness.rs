@@ -101,8 +101,12 @@ fn main() {
         println!("{LOCATIONS} locations, in each 3 edits a second in three ways; {WORKERS} workers, PostgreSQL, Redis");
         println!("GHL takes 50 to 150 ms a call, {} in {:?}; measured for {LASTS:?}", limits.burst, limits.interval);
         println!("{}", machine());
-        let settings =
-            [("RUST_LOG", "error"), ("CLIENTY_SWEEP_EVERY_MINUTES", "0"), ("CLIENTY_SWEEP_DETAILS_HOURS", "0")];
+        let settings = [
+            ("RUST_LOG", "error"),
+            ("CLIENTY_SWEEP_EVERY_MINUTES", "0"),
+            ("CLIENTY_SWEEP_FULL_MINUTES", "0"),
+            ("CLIENTY_SWEEP_DETAILS_HOURS", "0"),
+        ];
         let place = Deployment::start(Shape::Workers(WORKERS), config, WebhookFaults::default(), &settings).await;
         let place = Arc::new(place);
         let locations = know_contacts(&place).await;

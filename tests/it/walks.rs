@@ -4,4 +4,5 @@ mod drift;
 mod given_up;
 mod import;
 mod sweeps;
+mod triggers;
 mod verify;

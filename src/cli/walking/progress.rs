@@ -104,7 +104,8 @@ fn calls_left(walk: &Walk) -> Option<f64> {
     let total = walk.total? as f64;
     let each = if walk.tasks_apart { 3.0 } else { 2.0 };
     let pages = if walk.phase == Phase::Contacts { (total - walk.contacts as f64).max(0.0) / 100.0 } else { 0.0 };
-    let is_detailed = walk.purpose != Purpose::Sweep && matches!(walk.phase, Phase::Contacts | Phase::Details);
+    let is_detailed = !matches!(walk.purpose, Purpose::Sweep | Purpose::Full)
+        && matches!(walk.phase, Phase::Contacts | Phase::Details);
     let details = if is_detailed { (total - walk.detailed as f64).max(0.0) * each } else { 0.0 };
     Some(pages + details)
 }
@@ -146,6 +147,10 @@ mod tests {
             appointments: 0,
             detailed,
             calls,
+            found: 0,
+            since_ms: None,
+            created_after_ms: None,
+            reached: None,
             started_at_ms: 0,
             updated_at_ms: 0,
             finished_at_ms: None,

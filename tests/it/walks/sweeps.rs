@@ -82,17 +82,17 @@ async fn everything_is_found(database_url: Option<String>) {
     app.by_hand(Method::POST, "/contacts/", new).await;
     assert_ne!(mismatches(&app).await, []);
 
-    sweep(&app, Purpose::Sweep).await;
+    sweep(&app, Purpose::Full).await;
     let left: BTreeSet<_> = mismatches(&app).await.into_iter().map(|found| found.record).collect();
     assert_eq!(left, BTreeSet::from(["appointment", "note"]), "contacts and tasks are equal now");
     sweep(&app, Purpose::Details).await;
     assert_eq!(mismatches(&app).await, []);
-    let gone = app.app.records.latest_walk(&location, Purpose::Sweep).await.unwrap().unwrap();
+    let gone = app.app.records.latest_walk(&location, Purpose::Full).await.unwrap().unwrap();
     assert!(gone.finished_at_ms.is_some());
 
     // With nothing to find, a sweep costs its pages and tells nobody of anything.
     let (feed, calls) = (app.app.records.last_change().await.unwrap(), app.all_calls(&location));
-    sweep(&app, Purpose::Sweep).await;
+    sweep(&app, Purpose::Full).await;
     assert_eq!(app.app.records.last_change().await.unwrap(), feed);
     assert!(app.all_calls(&location) - calls <= 4, "{} calls", app.all_calls(&location) - calls);
     app.finish().await;
@@ -113,7 +113,7 @@ async fn who_never_imported_gets_no_contact_that_nobody_asked_for() {
     app.finish().await;
 }
 
-async fn sweep(app: &TestApp, purpose: Purpose) {
+pub(super) async fn sweep(app: &TestApp, purpose: Purpose) {
     let began = walker::begin(&app.app.records, &app.app.queue, &app.location().id, purpose, 0).await.unwrap();
     assert!(began);
     app.settle().await;

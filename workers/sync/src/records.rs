@@ -36,6 +36,7 @@ pub use self::entries::{Entry, EntryRow, NoteRow, TaskRow};
 pub use self::erase::Receipt;
 pub use self::error::RecordsError;
 pub use self::feed::{ChangeItem, ChangeOp, LATEST};
+pub use self::found::{Found, Needs, SWEEP_SOURCE};
 pub use self::installs::Install;
 pub use self::job::{JobKey, JobKind, JobState};
 pub use self::ledger::{FailedAttempt, Job, JobFilter, OpenJob};
@@ -44,7 +45,7 @@ pub use self::pull::{Parts, Pulled, Snapshot};
 pub use self::runs::{FollowUp, Run, Tx};
 pub use self::tokens::{Failed, Holder, NewToken, StoredToken, TokenState};
 pub use self::views::{ContactView, ListQuery, Page, Shown, TaskView};
-pub use self::walks::{Beside, Finding, Known, Phase, Purpose, Verdict, Walk};
+pub use self::walks::{Beside, Finding, Known, Phase, Purpose, Reached, Verdict, Walk};
 pub use self::webhooks::{NewWebhook, StoredWebhook, WEBHOOK_SOURCE, WebhookOutcome, WebhookResult, WebhookWork};
 
 mod accept;
@@ -61,6 +62,7 @@ mod erase;
 mod error;
 mod feed;
 mod forget;
+mod found;
 mod installs;
 mod intents;
 mod job;
@@ -223,6 +225,7 @@ impl Records {
         Ok(Write {
             tx,
             changed: Vec::new(),
+            found: Vec::new(),
             now_ms: self.clock.now_ms(),
             policies: Arc::clone(&self.policies),
             rules: Arc::clone(&self.rules),
@@ -246,6 +249,8 @@ impl Records {
 struct Write {
     tx: sqlx::Transaction<'static, sqlx::Any>,
     changed: Vec<feed::Changed>,
+    /// What it stored that was read in GHL and was not known.
+    found: Vec<Found>,
     now_ms: i64,
     policies: Arc<Policies>,
     rules: Arc<[TaskRule]>,
@@ -312,6 +317,7 @@ fn migrator_up_to(last: i64) -> Migrator {
         (14, "appointments", include_str!("../migrations/0014_appointments.sql")),
         (15, "heard", include_str!("../migrations/0015_heard.sql")),
         (16, "custom fields", include_str!("../migrations/0016_custom_fields.sql")),
+        (17, "triggers", include_str!("../migrations/0017_triggers.sql")),
         (18, "asked", include_str!("../migrations/0018_asked.sql")),
     ];
     let migration = |(version, name, text): (i64, &'static str, &'static str)| {

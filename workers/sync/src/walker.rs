@@ -1,7 +1,9 @@
 //! Sweeps: from time to time, walks that find what no event told of.
 //!
-//! Contacts and tasks cost a call for hundreds of them, and are looked through often. Notes and appointments cost two calls a contact, and
-//! are spread over half of their period. Both are of bulk priority, so they take of the day's calls only what others leave.
+//! Contacts that changed are found by the date of change, for one call where none did, and are looked for often. What no date tells, as deletions,
+//! merges and edits of tasks, takes a look at all contacts: a call for hundreds of them and for a hundred tasks. Notes and appointments cost
+//! two calls a contact. These two are spread over half of their period. All are of bulk priority, so they take of the day's calls only what
+//! others leave.
 
 use std::time::Duration;
 
@@ -14,14 +16,18 @@ use crate::records::{Purpose, Records, RecordsError};
 
 /// How often sweeps are looked for that are due.
 const ROUND: Duration = Duration::from_secs(60);
+/// Contacts that a page of the search shows.
+const PAGE: i64 = 500;
 /// Contacts whose notes and appointments one run reads, about.
 const BATCH: i64 = 10;
 
 /// How often each part is swept; none for never.
 #[derive(Debug, Clone, Copy)]
 pub struct Periods {
-    /// Contacts and tasks.
+    /// Contacts that changed.
     pub sweep: Option<Duration>,
+    /// All contacts, with their tasks.
+    pub full: Option<Duration>,
     /// Notes and appointments.
     pub details: Option<Duration>,
 }
@@ -41,21 +47,28 @@ pub async fn run(records: Records, queue: Queue, clock: Clock, periods: Periods)
 /// # Errors
 /// [`RecordsError`]; what was begun before goes on.
 pub async fn round(records: &Records, queue: &Queue, clock: &Clock, periods: Periods) -> Result<(), RecordsError> {
-    let longest = periods.sweep.max(periods.details);
+    let all = [
+        (Purpose::Sweep, periods.sweep, None),
+        (Purpose::Full, periods.full, Some(PAGE)),
+        (Purpose::Details, periods.details, Some(BATCH)),
+    ];
+    let longest = all.iter().filter_map(|(_, period, _)| *period).max();
     if let Some(longest) = longest {
         records.fail_walks(clock.now_ms().saturating_sub(millis(longest * 2))).await?;
     }
     for connection in records.list_connections().await? {
         let location = &connection.location_id;
-        for (purpose, period) in [(Purpose::Sweep, periods.sweep), (Purpose::Details, periods.details)] {
+        for (purpose, period, batch) in all {
             let Some(period) = period else { continue };
             let latest = records.latest_walk(location, purpose).await?;
             let since = latest.map_or(connection.created_at.as_millisecond(), |walk| walk.started_at_ms);
             if clock.now_ms().saturating_sub(since) < millis(period) {
                 continue;
             }
-            let batches = records.count_shown_contacts(location).await? / BATCH + 1;
-            let pause_ms = if purpose == Purpose::Details { millis(period) / 2 / batches } else { 0 };
+            let pause_ms = match batch {
+                Some(batch) => millis(period) / 2 / (records.count_shown_contacts(location).await? / batch + 1),
+                None => 0,
+            };
             begin(records, queue, location, purpose, pause_ms).await?;
         }
     }
@@ -82,14 +95,17 @@ pub async fn begin(
     Ok(true)
 }
 
-/// Whether a walk passes over contacts that are not kept here: who never imported wants those that were asked for, and no others.
+/// Whether a walk passes over contacts that are not kept here: who never imported wants those that were asked for,
+/// or are new, and no others.
 ///
 /// # Errors
 /// [`RecordsError`].
 pub async fn keeps_to_known(records: &Records, location_id: &str, purpose: Purpose) -> Result<bool, RecordsError> {
     match purpose {
         Purpose::Import | Purpose::Verify => Ok(false),
-        Purpose::Sweep | Purpose::Details => Ok(records.latest_walk(location_id, Purpose::Import).await?.is_none()),
+        Purpose::Sweep | Purpose::Full | Purpose::Details => {
+            Ok(records.latest_walk(location_id, Purpose::Import).await?.is_none())
+        }
     }
 }
 

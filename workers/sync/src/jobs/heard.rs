@@ -1,4 +1,5 @@
-//! What webhooks leave to ask GHL for: they tell our own write (law 8), or all that changed, or at least which part of the contact did.
+//! What webhooks and sweeps leave to ask GHL for. A webhook tells our own write (law 8), or all that changed, or at least which part of the
+//! contact did; of what a sweep found, the page was stored, and the ledger says what it left out.
 //!
 //! GHL promises no order, so without a call only that is believed which a later event can't contradict:
 //! - What an event tells of a whole contact, where it is newer than all that was read or heard of it ([`judge`]).
@@ -25,18 +26,9 @@ use crate::ghl::WireTime;
 use crate::mapping;
 use crate::mapping::contact::told;
 use crate::records::model::{Appointment, Note, Task};
-use crate::records::{ContactRow, StoredWebhook, Tx};
+use crate::records::{ContactRow, Needs, StoredWebhook, Tx};
 
-/// The parts of a contact that have to be asked for, a call each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Needs {
-    pub(super) contact: bool,
-    pub(super) tasks: bool,
-    pub(super) notes: bool,
-    pub(super) appointments: bool,
-}
-
-/// What a run's webhooks come to.
+/// What a run's webhooks, and what sweeps found, come to.
 #[derive(Debug, Default)]
 pub(super) struct Heard {
     pub(super) needs: Needs,
@@ -51,15 +43,6 @@ enum Gone {
     Task(Task),
     Note(Note),
     Appointment(Appointment),
-}
-
-impl Needs {
-    pub(super) const ALL: Self = Self { contact: true, tasks: true, notes: true, appointments: true };
-
-    pub(super) fn calls(self) -> u32 {
-        let Self { contact, tasks, notes, appointments } = self;
-        [contact, tasks, notes, appointments].into_iter().map(u32::from).sum()
-    }
 }
 
 impl Heard {
@@ -88,16 +71,18 @@ pub(super) async fn hear(job: &Job<'_>) -> Result<Heard, JobError> {
     let records = &job.environment.records;
     let webhooks = records.webhooks_of(&job.run.ids).await?;
     let row = records.find_contact(job.location(), job.record()).await?;
-    let created = created(job, &webhooks, row.as_ref()).await?;
-    // Another event of the run may want what no webhook names.
-    if webhooks.len() != job.run.ids.len() {
+    let found = records.found_of(&job.run.ids).await?;
+    let created = created(job, &webhooks, &found, row.as_ref()).await?;
+    // Another event of the run may want what none of them names.
+    if webhooks.len() + found.len() != job.run.ids.len() {
         return Ok(Heard::everything(created));
     }
     let Some(row) = row else { return Ok(Heard::everything(created)) };
     if row.base.is_none() || !row.is_shown() || row.is_unread() {
         return Ok(Heard::everything(created));
     }
-    let mut heard = Heard { created, ..Heard::default() };
+    let needs = found.iter().fold(Needs::NONE, |all, (_, needs)| all.or(*needs));
+    let mut heard = Heard { needs, created, gone: Vec::new() };
     let mut whole = Vec::new();
     for webhook in &webhooks {
         let needs = &mut heard.needs;
@@ -119,24 +104,30 @@ pub(super) async fn hear(job: &Job<'_>) -> Result<Heard, JobError> {
 }
 
 /// The tags with which GHL created the contact, where rules want to know. The event may come before the reply to a create of ours, and be
-/// of that very create: then it waits until the create is settled.
+/// of that very create: then it waits until the create is settled. A sweep has stored what it found, unless it might be such a create.
 async fn created(
     job: &Job<'_>,
     webhooks: &[StoredWebhook],
+    found: &[(String, Needs)],
     row: Option<&ContactRow>,
 ) -> Result<Option<Vec<String>>, JobError> {
+    const CREATED: &str = "ContactCreate";
     let records = &job.environment.records;
-    let creation = webhooks.iter().find(|webhook| webhook.event_type == "ContactCreate");
-    let Some(creation) = creation.filter(|_| records.has_rules()) else { return Ok(None) };
-    let told = read(body(creation)).map(mapping::contact::from_ghl).unwrap_or_default();
+    let webhook = webhooks.iter().find(|webhook| webhook.event_type == CREATED);
+    let is_found = found.iter().any(|(event, _)| event == CREATED);
+    if !records.has_rules() || (webhook.is_none() && !is_found) {
+        return Ok(None);
+    }
+    let told = webhook.map(|webhook| read(body(webhook)).map(mapping::contact::from_ghl).unwrap_or_default());
     let age = job.environment.clock.now_ms().saturating_sub(job.run.created_at_ms);
     if row.is_none() && age < PATIENCE.as_millis().try_into().unwrap_or(i64::MAX) {
         let announced = records.announced_contacts(job.location()).await?;
-        if announced.iter().any(|announced| may_be_contact(announced, &told)) {
+        let may_be = |announced| told.as_ref().is_none_or(|told| may_be_contact(announced, told));
+        if announced.iter().any(may_be) {
             return Err(JobError::NotYet { wait: SOON });
         }
     }
-    Ok(Some(told.tags))
+    Ok(Some(told.map(|told| told.tags).unwrap_or_default()))
 }
 
 /// Between two looks whether a create of ours is settled.

@@ -17,6 +17,7 @@ const WAIT_BUCKETS: [f64; 12] = [0.001, 0.005, 0.02, 0.1, 0.5, 1.0, 5.0, 15.0, 6
 /// Counters and histograms of jobs. Clones share them.
 #[derive(Clone)]
 pub struct JobMetrics {
+    accepted: IntCounterVec,
     ended: IntCounterVec,
     duration: HistogramVec,
     wait: HistogramVec,
@@ -32,6 +33,7 @@ impl JobMetrics {
     /// # Errors
     /// When another metric has one of the names.
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let accepted = Opts::new("clienty_events_accepted_total", "Events written to the ledger");
         let outcome = Opts::new("clienty_jobs_total", "Runs of jobs by outcome");
         let duration = HistogramOpts::new("clienty_job_duration_seconds", "How long runs took");
         let wait = HistogramOpts::new("clienty_job_wait_seconds", "From the first push to the claim, in queue time");
@@ -40,6 +42,7 @@ impl JobMetrics {
         let daily =
             Opts::new("clienty_quota_daily_remaining", "Calls left today, as GHL tells, of the neediest location");
         let metrics = Self {
+            accepted: IntCounterVec::new(accepted, &["source", "type"])?,
             ended: IntCounterVec::new(outcome, &["kind", "outcome"])?,
             duration: HistogramVec::new(duration.buckets(DURATION_BUCKETS.to_vec()), &["kind"])?,
             wait: HistogramVec::new(wait.buckets(WAIT_BUCKETS.to_vec()), &["kind", "priority"])?,
@@ -47,12 +50,18 @@ impl JobMetrics {
             daily_remaining: IntGaugeVec::new(daily, &[])?,
             daily_by_location: Arc::default(),
         };
+        registry.register(Box::new(metrics.accepted.clone()))?;
         registry.register(Box::new(metrics.ended.clone()))?;
         registry.register(Box::new(metrics.duration.clone()))?;
         registry.register(Box::new(metrics.wait.clone()))?;
         registry.register(Box::new(metrics.writes.clone()))?;
         registry.register(Box::new(metrics.daily_remaining.clone()))?;
         Ok(metrics)
+    }
+
+    /// An event was accepted for the first time, or found by a sweep.
+    pub fn event_accepted(&self, source: &str, event_type: &str) {
+        self.accepted.with_label_values(&[source, event_type]).inc();
     }
 
     pub(super) fn written(&self, record: &str, outcome: Outcome) {

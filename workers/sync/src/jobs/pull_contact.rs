@@ -1,15 +1,15 @@
 //! `pull_contact`: a contact with its tasks, notes and appointments, or those parts of it that changed, stored in one transaction.
 //!
 //! A pull never overwrites what changed here while it ran: it remembers the revisions of before its calls. Of a contact whose data was
-//! erased it fetches nothing, nor of one that GHL has yet to get; and where webhooks asked for it, it fetches what they leave open.
+//! erased it fetches nothing, nor of one that GHL has yet to get; and where webhooks or sweeps asked for it, it fetches what they leave open.
 
 use jiff::tz::TimeZone;
 
-use super::heard::{self, Needs};
+use super::heard;
 use super::{JobError, Task, concerns_lane};
 use crate::ghl::{GhlError, Subject};
 use crate::mapping;
-use crate::records::{Parts, Pulled};
+use crate::records::{Needs, Parts, Pulled};
 
 pub(super) async fn run(task: &Task<'_>) -> Result<(), JobError> {
     let (location, contact_id) = (task.location(), task.record());

@@ -1,17 +1,22 @@
 //! `walk_contacts`, `walk_details`, `walk_rest`: one page of a walk over all of a location, at bulk priority.
 //!
-//! Contacts come by pages of the search, in the order of (dateUpdated, id): what changes meanwhile moves to the end and is met again. With
-//! each page come the tasks of its contacts, so that a contact's list of them is whole and an absent one is known to be gone. Notes
-//! and appointments have no list but each contact's own. In the end the contacts that no page showed are looked at one by one.
+//! Contacts come by pages of the search, in the order of (dateUpdated, id): what changes meanwhile moves to the end and is met again. A sweep
+//! begins where contacts were read up to; all other walks read all, and with each page the tasks of its contacts, so that a contact's list of them
+//! is whole and an absent one is known to be gone. Notes and appointments have no list but each contact's own. In the end the contacts
+//! that no page showed are looked at one by one.
 //!
-//! An import and a sweep store what they read as a pull does; a comparison notes where the sides differ. All spread their calls over time.
+//! Why a full walk still is needed: GHL tells no date of a deletion, of a merged contact, nor of an edited task. A count of contacts would tell
+//! that some went, but not which, and nothing at all where as many came; and tasks have to be read in any case.
+//!
+//! All but a comparison, which notes where the sides differ, store what they read as a pull does; what a sweep finds is a trigger, as an event
+//! is ([`Found`]). All spread their calls over time.
 
 use std::time::Duration;
 
 use job_engine::{NewJob, Priority};
 
 use super::{JobError, Task, new_job};
-use crate::records::{FollowUp, JobKind, Phase, Tx, Walk};
+use crate::records::{FollowUp, Found, JobKey, JobKind, Phase, SWEEP_SOURCE, Tx, Walk};
 
 mod contacts;
 mod details;
@@ -51,11 +56,23 @@ fn pace(task: &Task<'_>, calls: u32) -> i64 {
     (f64::from(calls) * interval_ms / (f64::from(limit.burst) * SHARE)) as i64
 }
 
+/// What a page leads to.
+#[derive(Default)]
+struct Outcome {
+    /// Triggers.
+    found: Vec<Found>,
+    /// Contacts that have to be fetched for another reason.
+    pulls: Vec<String>,
+}
+
 /// Keeps what the page brought and where the next one begins, and tells the queue what follows.
-async fn go_on(task: &Task<'_>, mut tx: Tx, walk: &mut Walk, pulls: Vec<String>) -> Result<(), JobError> {
+async fn go_on(task: &Task<'_>, mut tx: Tx, walk: &mut Walk, outcome: Outcome) -> Result<(), JobError> {
+    let Outcome { found, pulls } = outcome;
     walk.calls += i64::from(task.permits.used());
+    walk.found += i64::try_from(found.len()).unwrap_or(0);
     walk.next_at_ms = walk.next_at_ms.max(task.began_ms + pace(task, task.permits.used()));
     tx.save_walk(walk).await?;
+    let open = tx.keep_found(&found).await?;
     let follow_up =
         |kind, record_id| FollowUp { kind, location_id: walk.location_id.clone(), record_id, priority: Priority::Bulk };
     let mut follow_ups: Vec<_> = pulls.into_iter().map(|contact| follow_up(JobKind::PullContact, contact)).collect();
@@ -63,12 +80,16 @@ async fn go_on(task: &Task<'_>, mut tx: Tx, walk: &mut Walk, pulls: Vec<String>)
         follow_ups.push(follow_up(kind, walk.id.clone()));
     }
     tx.close_run(&follow_ups).await?;
+    for Found { event, .. } in &found {
+        task.environment.metrics.event_accepted(SWEEP_SOURCE, event);
+    }
     let wait = u64::try_from(walk.next_at_ms - task.environment.clock.now_ms()).unwrap_or(0);
-    let job = |follow_up: &FollowUp| {
-        let delay = if follow_up.record_id == walk.id { Duration::from_millis(wait) } else { Duration::ZERO };
-        NewJob { delay, ..new_job(&follow_up.key(), follow_up.priority) }
+    let job = |key: &JobKey| {
+        let delay = if key.record_id == walk.id { Duration::from_millis(wait) } else { Duration::ZERO };
+        NewJob { delay, ..new_job(key, Priority::Bulk) }
     };
-    let jobs: Vec<_> = follow_ups.iter().map(job).collect();
+    let keys = follow_ups.iter().map(FollowUp::key).chain(open);
+    let jobs: Vec<_> = keys.map(|key| job(&key)).collect();
     task.tell_queue(&jobs).await;
     Ok(())
 }

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::entries::{self, Entry, EntryRow, text_of};
 use super::feed::{ChangeOp, Changed};
+use super::found::Found;
 use super::merging::{self, Taken, column};
 use super::model::{Appointment, Contact, Note, Task};
 use super::runs::Tx;
@@ -163,6 +164,7 @@ impl Tx {
             // An edit that GHL has not seen is the push's to decide: it will be told that the entry is gone.
             if absent && !row.deleted && snapshot.still_holds(row) && row.is_settled() {
                 self.removed(row).await?;
+                self.write.found.push(Found::stored(E::EVENTS.deleted, contact_id));
             }
         }
         Ok(())
@@ -241,6 +243,7 @@ impl Tx {
                 .await?;
             if shows {
                 self.write.changed.push(row.changed(ChangeOp::Stored));
+                self.write.found.push(Found::stored(E::EVENTS.updated, &row.contact_id));
             }
         }
         Ok(())
@@ -266,6 +269,7 @@ impl Tx {
             .await?;
         if inserted.rows_affected() > 0 {
             self.note_change(contact_id, E::KIND, ghl_id, ChangeOp::Stored);
+            self.write.found.push(Found::stored(E::EVENTS.created, contact_id));
         }
         Ok(())
     }

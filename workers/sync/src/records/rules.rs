@@ -50,14 +50,19 @@ impl Records {
 }
 
 impl Tx {
-    /// GHL told that it created the contact, with these tags. One that Clienty created, or knows by an id of its own, is no news.
+    /// GHL told that it created the contact, with these tags. One that Clienty created, or knows by an id of its own, is no news. Whether a
+    /// task was made.
     ///
     /// # Errors
     /// [`RecordsError::Database`] or [`RecordsError::Corrupt`].
-    pub async fn contact_created(&mut self, contact_id: &str, tags: &[String]) -> Result<(), RecordsError> {
+    pub async fn contact_created(&mut self, contact_id: &str, tags: &[String]) -> Result<bool, RecordsError> {
+        let mut made = false;
+        if self.write.rules.is_empty() {
+            return Ok(made);
+        }
         let location_id = self.run.key.location_id.clone();
         let row = contacts::find(self.write.conn(), &location_id, contact_id).await?;
-        let Some(row) = row.filter(|row| row.is_shown() && row.clienty_id.is_none()) else { return Ok(()) };
+        let Some(row) = row.filter(|row| row.is_shown() && row.clienty_id.is_none()) else { return Ok(made) };
         for rule in self.write.rules.clone().iter() {
             let applies = match &rule.on {
                 Occasion::Created => true,
@@ -66,9 +71,10 @@ impl Tx {
             };
             if applies && !has_made(&mut self.write, &row, rule).await? {
                 make(&mut self.write, &row, rule, &first_id(&row, rule)).await?;
+                made = true;
             }
         }
-        Ok(())
+        Ok(made)
     }
 }
 

@@ -52,15 +52,18 @@ impl SearchContacts {
         }
     }
 
-    /// Those that changed in a span of time, both ends of it included, the oldest change first: to continue after any page
-    /// then loses nothing, since what changes meanwhile moves to the end.
+    /// All contacts of a location, the oldest change first: to continue after any page then loses nothing, since what changes
+    /// meanwhile moves to the end.
+    #[must_use]
+    pub fn by_change(location_id: impl Into<String>) -> Self {
+        let sort = vec![Sort { field: "dateUpdated".to_owned(), direction: Direction::Asc }];
+        Self { sort, ..Self::all(location_id) }
+    }
+
+    /// Of these, those that changed in a span of time, both ends of it included.
     #[must_use]
     pub fn changed(location_id: impl Into<String>, from: Timestamp, to: Option<Timestamp>) -> Self {
-        Self {
-            filters: vec![Filter::changed(from, to)],
-            sort: vec![Sort { field: "dateUpdated".to_owned(), direction: Direction::Asc }],
-            ..Self::all(location_id)
-        }
+        Self { filters: vec![Filter::changed(from, to)], ..Self::by_change(location_id) }
     }
 }
 

@@ -2,14 +2,17 @@
 
 use std::collections::HashMap;
 
+use jiff::Timestamp;
+
 use super::super::{JobError, Task};
-use super::go_on;
+use super::{Outcome, go_on};
+use crate::decide::adopt::may_be_contact;
 use crate::decide::compare;
-use crate::ghl::model::{Direction, SearchContacts, SearchTasks, Sort, Task as GhlTask};
+use crate::ghl::model::{SearchContacts, SearchTasks, Task as GhlTask};
 use crate::ghl::{GhlError, Run, UnauthorizedKind};
 use crate::mapping;
-use crate::records::model::Task as OurTask;
-use crate::records::{Finding, Parts, Phase, Purpose, Verdict, Walk};
+use crate::records::model::{Contact, Task as OurTask};
+use crate::records::{Beside, Finding, Found, Needs, Parts, Phase, Purpose, Reached, Tx, Verdict, Walk};
 
 /// Tasks that one page asks for. What GHL gives at most is not documented; this it gives.
 const TASKS: u32 = 100;
@@ -28,24 +31,25 @@ pub(super) async fn run(task: &Task<'_>, mut walk: Walk) -> Result<(), JobError>
     let records = &task.environment.records;
     let ghl = task.ghl();
     let since = records.last_change().await?;
-    let by_change = Sort { field: "dateUpdated".to_owned(), direction: Direction::Asc };
     let search = SearchContacts {
         page_limit: walk.page_limit,
         search_after: walk.cursor.take().and_then(|cursor| serde_json::from_value(cursor).ok()),
-        sort: vec![by_change],
-        ..SearchContacts::all(&walk.location_id)
+        ..match walk.since_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok()) {
+            Some(since) => SearchContacts::changed(&walk.location_id, since, None),
+            None => SearchContacts::by_change(&walk.location_id),
+        }
     };
     let page = ghl.search_contacts(&search).await?;
     let ids: Vec<&str> = page.contacts.iter().map(|found| found.contact.id.as_str()).collect();
     let mut tasks = None;
-    if !walk.tasks_apart && !ids.is_empty() {
+    if walk.purpose != Purpose::Sweep && !walk.tasks_apart && !ids.is_empty() {
         match tasks_of(task, &ghl, &ids).await? {
             Tasks::Whole(whole) => tasks = Some(whole),
             Tasks::Apart => walk.tasks_apart = true,
             Tasks::TooMany if walk.page_limit > 1 => {
                 walk.cursor = search.search_after.and_then(|cursor| serde_json::to_value(cursor).ok());
                 walk.page_limit /= 2;
-                return go_on(task, records.begin(&task.run).await?, &mut walk, Vec::new()).await;
+                return go_on(task, records.begin(&task.run).await?, &mut walk, Outcome::default()).await;
             }
             // One contact with more tasks than a run may ask for: its own list has no pages.
             Tasks::TooMany => {}
@@ -64,46 +68,118 @@ pub(super) async fn run(task: &Task<'_>, mut walk: Walk) -> Result<(), JobError>
     if walk.purpose != Purpose::Verify {
         task.environment.fields.learn(task, &contacts.iter().collect::<Vec<_>>()).await?;
     }
+    let last = contacts.last().and_then(|last| last.date_updated).zip(page.contacts.last());
+    if let Some((at, Some(place))) = last.map(|(at, last)| (at, last.search_after.as_ref())) {
+        let place = serde_json::to_value(place).unwrap_or_default();
+        walk.reached = Some(Reached { at_ms: at.as_millisecond(), place });
+    }
+    walk.total = page.total.and_then(|total| i64::try_from(total).ok()).or(walk.total);
+    walk.next_at_ms = task.environment.clock.now_ms() + share(walk.pause_ms, ids.len());
 
+    let announced = match walk.triggers() && records.has_rules() {
+        true => records.announced_contacts(&walk.location_id).await?,
+        false => Vec::new(),
+    };
     let mut tx = records.begin(&task.run).await?;
     let beside = tx.beside(&ids, since).await?;
-    let mut pulls = Vec::new();
-    for mut contact in contacts {
+    let mut outcome = Outcome::default();
+    // A create of ours may have made it whose reply is on its way: that is no event.
+    let may_be_ours = |contact: &Contact| announced.iter().any(|announced| may_be_contact(announced, contact));
+    for contact in contacts {
         let id = contact.id.clone();
-        let known = beside.known.get(&id);
         walk.contacts += 1;
         let own = tasks.as_mut().map(|tasks| tasks.remove(&id).unwrap_or_default());
         walk.tasks += own.as_ref().map_or(0, |own| i64::try_from(own.len()).unwrap_or(0));
-        if beside.erased.contains(&id) || (walk.known_only && known.is_none()) {
+        let is_foreign = walk.known_only && !beside.known.contains_key(&id) && !is_news(&walk, &contact);
+        if beside.erased.contains(&id) || is_foreign {
             continue;
         }
-        let is_touched = beside.touched.contains(&id);
         if walk.purpose == Purpose::Verify {
             let parts = Parts { contact: Some(contact), tasks: own, ..Parts::default() };
-            let findings = match is_touched {
+            let findings = match beside.touched.contains(&id) {
                 true => vec![unsure(&id)],
                 false => compare::contact(&id, &parts, views.get(&id)),
             };
             tx.keep_findings(&walk, &id, &findings, false).await?;
-        } else if is_touched || (own.is_none() && walk.purpose == Purpose::Sweep) {
-            pulls.push(id.clone());
         } else {
-            // A list does not tell of it.
-            contact.last_activity = contact.last_activity.or(known.and_then(|known| known.contact.last_activity));
-            let snapshot = beside.snapshots.get(&id).cloned().unwrap_or_default();
-            let parts = Parts { contact: Some(contact), tasks: own, ..Parts::default() };
-            tx.store_parts(&id, &parts, &snapshot).await?;
+            if beside.known.contains_key(&id) || !is_news(&walk, &contact) || !may_be_ours(&contact) {
+                take_in(&mut tx, &walk, &beside, (contact, own), &mut outcome).await?;
+            } else {
+                // The pull waits until it is known whose it is.
+                outcome.found.push(Found { event: "ContactCreate", contact_id: id.clone(), needs: Needs::ALL });
+            }
         }
-        tx.mark_seen(&walk, &id).await?;
+        if walk.purpose != Purpose::Sweep {
+            tx.mark_seen(&walk, &id).await?;
+        }
     }
-    walk.total = page.total.and_then(|total| i64::try_from(total).ok()).or(walk.total);
     walk.page_limit = walk.page_limit.saturating_mul(2).min(SearchContacts::LONGEST_PAGE);
     match page.next {
         Some(next) => walk.cursor = serde_json::to_value(next).ok(),
-        None if walk.purpose == Purpose::Sweep => walk.enter(Phase::Rest),
-        None => walk.enter(Phase::Details),
+        None => walk.enter(match walk.purpose {
+            Purpose::Sweep => Phase::Done,
+            Purpose::Full => Phase::Rest,
+            Purpose::Import | Purpose::Details | Purpose::Verify => Phase::Details,
+        }),
     }
-    go_on(task, tx, &mut walk, pulls).await
+    go_on(task, tx, &mut walk, outcome).await
+}
+
+/// Stores what the page tells of a contact, and of its tasks where it tells of them; what it leaves open is added to the outcome.
+async fn take_in(
+    tx: &mut Tx,
+    walk: &Walk,
+    beside: &Beside,
+    (mut contact, own): (Contact, Option<Vec<OurTask>>),
+    outcome: &mut Outcome,
+) -> Result<(), JobError> {
+    let (id, known) = (contact.id.clone(), beside.known.get(&contact.id));
+    let is_news = is_news(walk, &contact);
+    let is_late = beside.touched.contains(&id) || known.is_some_and(|known| known.may_be_newer_than(&contact));
+    if is_late {
+        match walk.triggers() {
+            true => {
+                let needs = Needs { contact: true, tasks: own.is_some(), ..Needs::NONE };
+                outcome.found.push(Found { event: "ContactUpdate", contact_id: id.clone(), needs });
+            }
+            false => outcome.pulls.push(id.clone()),
+        }
+    } else {
+        if own.is_none() && walk.purpose != Purpose::Sweep && !walk.tasks_apart {
+            outcome.pulls.push(id.clone());
+        }
+        // A list does not tell of it.
+        contact.last_activity = contact.last_activity.or(known.and_then(|known| known.contact.last_activity));
+        let snapshot = beside.snapshots.get(&id).cloned().unwrap_or_default();
+        let needs = Needs { contact: false, tasks: own.is_none(), notes: true, appointments: true };
+        let parts = Parts { contact: Some(contact), tasks: own, ..Parts::default() };
+        tx.store_parts(&id, &parts, &snapshot).await?;
+        let mut found = tx.take_found();
+        if known.is_none() && is_news {
+            // Its tasks came with it.
+            found.truncate(1);
+            found.iter_mut().for_each(|found| found.needs = needs);
+        }
+        if walk.triggers() {
+            outcome.found.extend(found);
+        }
+    }
+    // Of a contact that is known, no event may have told that GHL created it.
+    if is_news && tx.contact_created(&id, &[]).await? && known.is_some() {
+        outcome.found.push(Found::stored("ContactCreate", &id));
+    }
+    Ok(())
+}
+
+/// Whether GHL created the contact since the last look.
+fn is_news(walk: &Walk, contact: &Contact) -> bool {
+    let added = contact.date_added.map(|at| at.as_millisecond());
+    walk.created_after_ms.zip(added).is_some_and(|(after, added)| added >= after)
+}
+
+/// The part of the pause of a full page that so many contacts make.
+fn share(pause_ms: i64, contacts: usize) -> i64 {
+    pause_ms.saturating_mul(i64::try_from(contacts).unwrap_or(i64::MAX)) / i64::from(SearchContacts::LONGEST_PAGE)
 }
 
 /// To be looked at again in the end: the contact moved here while GHL's answer was on its way.

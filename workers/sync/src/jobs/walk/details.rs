@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 
 use super::super::{JobError, Task, concerns_lane};
 use super::contacts::unsure;
-use super::go_on;
+use super::{Outcome, go_on};
 use crate::decide::compare;
 use crate::ghl::{Class, GhlError, model};
 use crate::mapping;
@@ -29,7 +29,7 @@ pub(super) async fn run(task: &Task<'_>, mut walk: Walk) -> Result<(), JobError>
     let ids = records.shown_contacts(&walk.location_id, &after, i64::from(most)).await?;
     let Some(last) = ids.last() else {
         walk.enter(if walk.purpose == Purpose::Details { Phase::Done } else { Phase::Rest });
-        return go_on(task, records.begin(&task.run).await?, &mut walk, Vec::new()).await;
+        return go_on(task, records.begin(&task.run).await?, &mut walk, Outcome::default()).await;
     };
     let answers = join_all(ids.iter().map(|id| ask(task, id, walk.tasks_apart))).await;
     judge(&answers, walk.purpose)?;
@@ -79,7 +79,8 @@ pub(super) async fn run(task: &Task<'_>, mut walk: Walk) -> Result<(), JobError>
     }
     walk.cursor = Some(last.as_str().into());
     walk.next_at_ms = task.environment.clock.now_ms() + walk.pause_ms;
-    go_on(task, tx, &mut walk, pulls).await
+    let found = if walk.triggers() { tx.take_found() } else { Vec::new() };
+    go_on(task, tx, &mut walk, Outcome { found, pulls }).await
 }
 
 async fn ask(task: &Task<'_>, contact_id: &str, with_tasks: bool) -> Answer {

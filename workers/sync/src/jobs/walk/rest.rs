@@ -1,14 +1,15 @@
 //! What the pages did not show: contacts that GHL may have lost, and those in which something was found.
 //!
-//! An import or a sweep leaves them to pulls, which mark what is gone. A comparison fetches each anew, so that what only the search's lag
+//! An import leaves them to pulls, which mark what is gone. So does a sweep, to which they are deletions that nobody told of: the call for the
+//! contact itself tells. A comparison fetches each anew, so that what only the search's lag
 //! or an edit under way has shown is no finding.
 
 use futures_util::future::join_all;
 
 use super::super::{JobError, Task, pull_contact};
-use super::go_on;
+use super::{Outcome, go_on};
 use crate::decide::compare;
-use crate::records::{Finding, Parts, Phase, Pulled, Purpose, Verdict, Walk};
+use crate::records::{Finding, Found, Needs, Parts, Phase, Pulled, Purpose, Verdict, Walk};
 
 /// Contacts of one run that calls nobody.
 const MANY: i64 = 200;
@@ -27,11 +28,15 @@ pub(super) async fn run(task: &Task<'_>, mut walk: Walk) -> Result<(), JobError>
     let ids = records.unseen_contacts(&walk, &after, most).await?;
     let Some(last) = ids.last() else {
         walk.enter(Phase::Done);
-        return go_on(task, records.begin(&task.run).await?, &mut walk, Vec::new()).await;
+        return go_on(task, records.begin(&task.run).await?, &mut walk, Outcome::default()).await;
     };
     walk.cursor = Some(last.as_str().into());
     let Some(zone) = zone else {
-        return go_on(task, records.begin(&task.run).await?, &mut walk, ids).await;
+        let outcome = match walk.triggers() {
+            true => Outcome { found: ids.into_iter().map(gone).collect(), ..Outcome::default() },
+            false => Outcome { pulls: ids, ..Outcome::default() },
+        };
+        return go_on(task, records.begin(&task.run).await?, &mut walk, outcome).await;
     };
     let fetched = join_all(ids.iter().map(|id| pull_contact::fetch(task, id, &zone))).await;
     let mut found = Vec::new();
@@ -62,5 +67,9 @@ pub(super) async fn run(task: &Task<'_>, mut walk: Walk) -> Result<(), JobError>
         tx.keep_findings(&walk, id, findings, true).await?;
         tx.mark_seen(&walk, id).await?;
     }
-    go_on(task, tx, &mut walk, Vec::new()).await
+    go_on(task, tx, &mut walk, Outcome::default()).await
+}
+
+fn gone(contact_id: String) -> Found {
+    Found { event: "ContactDelete", contact_id, needs: Needs { contact: true, ..Needs::NONE } }
 }

@@ -2,6 +2,7 @@
 
 use super::super::conflicts;
 use super::super::feed::ChangeOp;
+use super::super::found::Found;
 use super::super::merging::{self, Taken};
 use super::super::model::Contact;
 use super::super::sql::sql;
@@ -27,6 +28,7 @@ pub(in crate::records) async fn store(
             let is_new = insert(write, &row).await?;
             if is_new {
                 write.changed.push(row.changed(ChangeOp::Stored));
+                write.found.push(Found::stored("ContactCreate", &row.contact_id));
             }
             Ok(is_new)
         }
@@ -69,11 +71,14 @@ pub(in crate::records) async fn follow(
         (row.doc, row.deleted_at_ms) = (theirs.clone(), None);
     }
     let shows = before != (Contact { date_updated: before.0.date_updated, ..row.doc.clone() }, row.is_shown());
+    let is_tagged = row.base.as_ref().is_some_and(|base| base.tags != theirs.tags);
     row.base = Some(theirs);
     row.synced_at_ms = now_ms;
     save(write, &row, shows).await?;
     if shows {
         write.changed.push(row.changed(ChangeOp::Stored));
+        let event = if is_tagged { "ContactTagUpdate" } else { "ContactUpdate" };
+        write.found.push(Found::stored(event, &row.contact_id));
     }
     Ok(())
 }

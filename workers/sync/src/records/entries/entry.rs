@@ -1,6 +1,7 @@
 //! What the three kinds of records that hang on a contact have in common.
 
 use super::super::change::{AppointmentPatch, NotePatch, TaskPatch};
+use super::super::found::Events;
 use super::super::model::{Appointment, Note, SecondHour, Task};
 use crate::decide::echo::Prints;
 use crate::decide::fields::Record;
@@ -10,6 +11,8 @@ use crate::decide::same::same_text;
 pub trait Entry: Record + PartialEq + Default + Send + Sync + Unpin + 'static {
     /// The word for it in rows and messages.
     const KIND: &'static str;
+    /// What its events are called.
+    const EVENTS: Events;
     /// Where an event holds GHL's id of it.
     const GHL_ID_FIELD: &'static str;
     /// Where an event holds Clienty's id of it.
@@ -39,6 +42,7 @@ pub trait Entry: Record + PartialEq + Default + Send + Sync + Unpin + 'static {
 
 impl Entry for Task {
     const KIND: &'static str = "task";
+    const EVENTS: Events = Events { created: "TaskCreate", updated: "TaskUpdate", deleted: "TaskDelete" };
     const GHL_ID_FIELD: &'static str = "data.taskId";
     const CLIENTY_ID_FIELD: &'static str = "data.clientyTaskId";
     type Patch = TaskPatch;
@@ -66,6 +70,7 @@ impl Entry for Task {
 
 impl Entry for Note {
     const KIND: &'static str = "note";
+    const EVENTS: Events = Events { created: "NoteCreate", updated: "NoteUpdate", deleted: "NoteDelete" };
     const GHL_ID_FIELD: &'static str = "data.noteId";
     const CLIENTY_ID_FIELD: &'static str = "data.clientyNoteId";
     type Patch = NotePatch;
@@ -93,6 +98,8 @@ impl Entry for Note {
 
 impl Entry for Appointment {
     const KIND: &'static str = "appointment";
+    const EVENTS: Events =
+        Events { created: "AppointmentCreate", updated: "AppointmentUpdate", deleted: "AppointmentDelete" };
     const GHL_ID_FIELD: &'static str = "data.appointmentId";
     const CLIENTY_ID_FIELD: &'static str = "data.clientyAppointmentId";
     type Patch = AppointmentPatch;

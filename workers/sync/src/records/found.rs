@@ -1,0 +1,142 @@
+//! What a sweep found that no event had told. It is a trigger as an event is, with a row of its own in the ledger.
+//!
+//! The page that shows a change holds it as well, so mostly the row is done as it is written, in the transaction that stores what was found.
+//! Where a page leaves something to ask for, the row is open, and says what that is.
+
+use job_engine::Priority;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::job::{JobKey, JobKind, JobState};
+use super::runs::Tx;
+use super::sql::{CHUNK, ROWS, sql, with_list, with_rows};
+use super::{Records, RecordsError};
+
+/// The source of their ledger rows, also in metrics.
+pub const SWEEP_SOURCE: &str = "sweep";
+
+/// The parts of a contact that have to be asked for, a call each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "the parts of the view")]
+pub struct Needs {
+    pub contact: bool,
+    pub tasks: bool,
+    pub notes: bool,
+    pub appointments: bool,
+}
+
+impl Needs {
+    /// The whole contact.
+    pub const ALL: Self = Self { contact: true, tasks: true, notes: true, appointments: true };
+    /// Nothing.
+    pub const NONE: Self = Self { contact: false, tasks: false, notes: false, appointments: false };
+
+    /// How many calls that takes.
+    #[must_use]
+    pub fn calls(self) -> u32 {
+        let Self { contact, tasks, notes, appointments } = self;
+        [contact, tasks, notes, appointments].into_iter().map(u32::from).sum()
+    }
+
+    /// What one or the other wants.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            contact: self.contact | other.contact,
+            tasks: self.tasks | other.tasks,
+            notes: self.notes | other.notes,
+            appointments: self.appointments | other.appointments,
+        }
+    }
+}
+
+/// A record that is new, reads differently or is gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// What GHL would have called the event. Of changed tasks it has none; that is `TaskUpdate` here.
+    pub event: &'static str,
+    /// The contact that it is about.
+    pub contact_id: String,
+    /// What is left to ask for.
+    pub needs: Needs,
+}
+
+/// What the events of a kind of records are called, in GHL's way.
+#[derive(Debug, Clone, Copy)]
+pub struct Events {
+    pub created: &'static str,
+    pub updated: &'static str,
+    pub deleted: &'static str,
+}
+
+impl Found {
+    /// What nothing is left to ask for.
+    #[must_use]
+    pub fn stored(event: &'static str, contact_id: &str) -> Self {
+        Self { event, contact_id: contact_id.to_owned(), needs: Needs::NONE }
+    }
+}
+
+impl Tx {
+    /// What this transaction has found so far by storing what was read, the oldest first; none of it is in the ledger yet.
+    pub fn take_found(&mut self) -> Vec<Found> {
+        std::mem::take(&mut self.write.found)
+    }
+
+    /// Writes what was found to the ledger; returns the keys of the rows that are open.
+    ///
+    /// # Errors
+    /// [`RecordsError::Database`].
+    pub async fn keep_found(&mut self, found: &[Found]) -> Result<Vec<JobKey>, RecordsError> {
+        let (now_ms, location_id) = (self.write.now_ms, self.run.key.location_id.clone());
+        let mut open = Vec::new();
+        for chunk in found.chunks(ROWS) {
+            let text = with_rows(sql!("insert_found"), chunk.len(), 11);
+            let mut insert = sqlx::query(text).persistent(chunk.len() == ROWS);
+            for Found { event, contact_id, needs } in chunk {
+                let key = JobKey::new(JobKind::PullContact, &location_id, contact_id);
+                let is_done = *needs == Needs::NONE;
+                insert = insert
+                    .bind(Uuid::now_v7().to_string())
+                    .bind(SWEEP_SOURCE)
+                    .bind(*event)
+                    .bind(JobKind::PullContact.as_str())
+                    .bind(location_id.clone())
+                    .bind(contact_id.clone())
+                    .bind(i64::from(Priority::Bulk as u8))
+                    .bind(if is_done { JobState::Done.as_str() } else { JobState::Waiting.as_str() })
+                    // A struct of flags has no way to fail.
+                    .bind(serde_json::to_string(needs).unwrap_or_default())
+                    .bind(now_ms)
+                    .bind(is_done.then_some(now_ms));
+                if !is_done {
+                    open.push(key);
+                }
+            }
+            insert.execute(self.write.conn()).await?;
+        }
+        Ok(open)
+    }
+}
+
+impl Records {
+    /// What sweeps found that led to these ledger rows: the event, and what is left to ask for.
+    ///
+    /// # Errors
+    /// [`RecordsError::Database`].
+    pub async fn found_of(&self, job_ids: &[String]) -> Result<Vec<(String, Needs)>, RecordsError> {
+        let mut found = Vec::new();
+        for chunk in job_ids.chunks(CHUNK) {
+            let mut query = sqlx::query_as(with_list(sql!("found_of_jobs"), chunk.len())).persistent(false);
+            for id in chunk {
+                query = query.bind(id);
+            }
+            let rows: Vec<(String, String)> = query.fetch_all(&self.pool).await?;
+            found.extend(
+                rows.into_iter().map(|(event, data)| (event, serde_json::from_str(&data).unwrap_or(Needs::ALL))),
+            );
+        }
+        Ok(found)
+    }
+}
