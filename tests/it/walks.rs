@@ -1,5 +1,6 @@
 //! Walks over all of a location: import, sweeps, comparison.
 
+mod changes;
 mod drift;
 mod given_up;
 mod import;

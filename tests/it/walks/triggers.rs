@@ -7,7 +7,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use sync_workers::clock::Clock;
 use sync_workers::jobs::new_job;
-use sync_workers::records::Purpose;
+use sync_workers::records::{Job, JobState, Purpose, SWEEP_SOURCE, Walk};
+use sync_workers::walker::begin;
 
 use super::import::import;
 use super::sweeps::sweep;
@@ -126,4 +127,104 @@ async fn a_contact_whose_webhook_was_lost_makes_its_task_once() {
 async fn a_contact_whose_webhook_was_lost_makes_its_task_once_over_postgres() {
     let server = PostgresServer::start();
     once(Setup { database_url: Some(server.create_database("found")), ..Setup::default() }).await;
+}
+
+#[tokio::test]
+async fn what_a_sweep_finds_is_counted_and_kept_in_the_ledger_as_a_trigger() {
+    let deaf = Deaf::start(Setup::default()).await;
+    let contacts = deaf.app.contacts(&deaf.location);
+    let new = deaf.in_ghl(None, json!({"firstName": "Ada"})).await;
+    deaf.in_ghl(Some(&contacts[0]), json!({"city": "Bonn"})).await;
+    deaf.in_ghl(Some(&contacts[1]), json!({"tags": ["calm"]})).await;
+    deaf.app.by_hand(Method::DELETE, &format!("/contacts/{}", contacts[2]), json!({})).await;
+    let task = json!({"title": "New", "dueDate": "2026-03-01T09:00:00Z", "completed": false});
+    deaf.app.by_hand(Method::POST, &format!("/contacts/{}/tasks", contacts[3]), task).await;
+    for purpose in [Purpose::Sweep, Purpose::Full] {
+        sweep(&deaf.app, purpose).await;
+        deaf.app.settle().await;
+    }
+
+    let numbers = deaf.app.app.metrics.render(&deaf.app.app.records, &deaf.app.app.queue).await.unwrap();
+    let told = [
+        ("ContactCreate", &new),
+        ("ContactUpdate", &contacts[0]),
+        ("ContactTagUpdate", &contacts[1]),
+        ("ContactDelete", &contacts[2]),
+        ("TaskCreate", &contacts[3]),
+    ];
+    let done = deaf.app.jobs_in(JobState::Done).await;
+    let of_sweeps: Vec<_> = done.iter().filter(|job| job.source == SWEEP_SOURCE).collect();
+    assert_eq!(of_sweeps.len(), told.len(), "{of_sweeps:#?}");
+    for (event, contact) in told {
+        let counter = format!("clienty_events_accepted_total{{source=\"sweep\",type=\"{event}\"}} 1\n");
+        assert!(numbers.contains(&counter), "{event}: {numbers}");
+        let is_it = |job: &&&Job| job.event_type == event && job.key.record_id == *contact;
+        assert_eq!(of_sweeps.iter().filter(is_it).count(), 1, "{event}: {of_sweeps:#?}");
+    }
+    let found: i64 =
+        [walk(&deaf, Purpose::Sweep).await, walk(&deaf, Purpose::Full).await].iter().map(|walk| walk.found).sum();
+    assert_eq!(found, 5);
+    // The new contact's parts, and the one that is gone: what the pages showed was not fetched again.
+    let calls = |operation| deaf.app.calls(&deaf.location, operation);
+    assert_eq!([calls(call::GET_CONTACT), calls(call::LIST_TASKS)], [1, 1]);
+    deaf.finish().await;
+}
+
+async fn walk(deaf: &Deaf, purpose: Purpose) -> Walk {
+    deaf.app.app.records.latest_walk(&deaf.location, purpose).await.unwrap().unwrap()
+}
+
+#[tokio::test]
+async fn a_creation_is_found_though_something_else_brought_the_contact() {
+    let deaf = Deaf::start(Setup::default()).await;
+    let new = deaf.in_ghl(None, json!({"firstName": "Ada"})).await;
+    deaf.app.tell("contact.selected", &new, json!({})).await;
+    deaf.app.settle().await;
+    assert_eq!(deaf.ruled(&new).await, [""; 0]);
+    for _ in 0..2 {
+        deaf.sweep().await;
+    }
+    assert_eq!(deaf.ruled(&new).await, ["Welcome Ada"]);
+    deaf.finish().await;
+}
+
+#[tokio::test]
+async fn who_was_here_before_is_no_news() {
+    // Nothing of it was imported, though GHL has it from before.
+    let app = TestApp::working(Setup { settings: RULES, contacts: 4, ..Setup::default() }).await;
+    let location = app.location().id;
+    let old = app.contacts(&location);
+    app.tell("contact.selected", &old[0], json!({})).await;
+    app.settle().await;
+    let (screen, change) = (format!("/_sandbox/locations/{location}/contacts"), json!({"city": "Bonn"}));
+    for contact in &old {
+        app.by_hand(Method::PUT, &format!("{screen}/{contact}"), change.clone()).await;
+    }
+    let new = app.by_hand(Method::POST, &screen, json!({"firstName": "Ada"})).await["id"].as_str().unwrap().to_owned();
+    sweep(&app, Purpose::Sweep).await;
+    app.settle().await;
+    assert_eq!(app.view(&old[0]).await.unwrap()["contact"]["city"], "Bonn");
+    assert_eq!(app.view(&old[1]).await, None, "nobody asked for it, and it is not new");
+    assert_eq!(app.view(&new).await.unwrap()["tasks"][0]["title"], "Welcome Ada", "as its event would have made it");
+    assert_eq!(app.calls(&location, call::CREATE_TASK), 1);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_create_of_ours_that_a_sweep_sees_before_the_reply_is_no_event() {
+    let deaf = Deaf::start(Setup { gate: true, ..Setup::default() }).await;
+    let app = &deaf.app;
+    app.gate().hold(Method::POST, "/contacts/");
+    let data = json!({"clientyContactId": "k1", "firstName": "Ours", "email": "ours@x.de", "tags": ["vip"]});
+    app.send(json!({"type": "contact.created", "locationId": deaf.location, "data": data})).await;
+    app.gate().answered(Method::POST, "/contacts/", 1).await;
+    assert!(begin(&app.app.records, &app.app.queue, &deaf.location, Purpose::Sweep, 0).await.unwrap());
+    app.wait_until("the sweep has seen it", async || walk(&deaf, Purpose::Sweep).await.found == 1).await;
+    app.gate().open();
+    app.settle().await;
+    let contact = app.app.records.find_contact(&deaf.location, "k1").await.unwrap().unwrap().contact_id;
+    assert_eq!(app.view(&contact).await.unwrap()["tasks"], json!([]));
+    assert_eq!(app.calls(&deaf.location, call::CREATE_TASK), 0);
+    assert_eq!(app.contacts(&deaf.location).len(), 5);
+    deaf.finish().await;
 }
