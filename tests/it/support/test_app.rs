@@ -271,6 +271,13 @@ impl TestApp {
         assert!(reply.status().is_success(), "{path}: {}", reply.status());
     }
 
+    /// What the first location's token may do; null for everything.
+    pub(crate) async fn set_scopes(&self, scopes: Value) {
+        let url = format!("{}/_sandbox/locations/{}/scopes", self.sandbox.url(), self.location().id);
+        let answer = self.http.post(url).json(&json!({ "scopes": scopes })).send().await;
+        assert!(answer.unwrap().status().is_success());
+    }
+
     /// The unified view of a contact of the first location.
     pub(crate) async fn view(&self, contact_id: &str) -> Option<Value> {
         let view = self.app.records.contact_view(&self.location().id, contact_id).await.unwrap();

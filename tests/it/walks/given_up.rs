@@ -1,7 +1,6 @@
 //! A walk whose job was given up or discarded is in nobody's way, and an import can still be resumed.
 
 use job_engine::Priority;
-use reqwest::Method;
 use serde_json::{Value, json};
 use sync_workers::jobs::new_job;
 use sync_workers::records::{JobState, Phase, Purpose, Walk};
@@ -9,16 +8,9 @@ use sync_workers::walker;
 
 use crate::support::test_app::{Setup, TestApp};
 
-/// What the location's token may do; null for everything.
-async fn scopes(app: &TestApp, scopes: Value) {
-    let url = format!("{}/_sandbox/locations/{}/scopes", app.sandbox.url(), app.location().id);
-    let answer = reqwest::Client::new().request(Method::POST, url).json(&json!({ "scopes": scopes })).send().await;
-    assert!(answer.unwrap().status().is_success());
-}
-
 /// An import whose token may not see contacts.
 async fn given_up(app: &TestApp) -> Walk {
-    scopes(app, json!(["locations.readonly"])).await;
+    app.set_scopes(json!(["locations.readonly"])).await;
     let location = app.location().id;
     let walk = app.app.records.begin_walk(&location, Purpose::Import, false, 0).await.unwrap().unwrap();
     push(app, &walk).await;
@@ -45,7 +37,7 @@ async fn an_import_that_was_given_up_lets_sweeps_pass_and_goes_on_when_it_is_res
     let app = TestApp::working(Setup::default()).await;
     let records = &app.app.records;
     let import = given_up(&app).await;
-    scopes(&app, Value::Null).await;
+    app.set_scopes(Value::Null).await;
     assert_eq!(sweep(&app).await.phase, Phase::Done);
 
     let dead: Vec<_> = app.jobs_in(JobState::Dead).await.into_iter().map(|job| job.id).collect();
@@ -63,7 +55,7 @@ async fn an_import_whose_job_was_discarded_is_resumed_with_a_new_one() {
     let app = TestApp::working(Setup::default()).await;
     let records = &app.app.records;
     let import = given_up(&app).await;
-    scopes(&app, Value::Null).await;
+    app.set_scopes(Value::Null).await;
     let dead: Vec<_> = app.jobs_in(JobState::Dead).await.into_iter().map(|job| job.id).collect();
     records.discard_jobs(&dead).await.unwrap();
     assert!(records.resume_walk(&import).await.unwrap());
@@ -82,7 +74,7 @@ async fn an_import_that_made_way_does_not_go_on_beside_the_other() {
     assert!(!records.resume_walk(&import).await.unwrap(), "a comparison is under way");
     // What a person retries by hand then does nothing, and is done.
     let dead: Vec<_> = app.jobs_in(JobState::Dead).await.into_iter().map(|job| job.id).collect();
-    scopes(&app, Value::Null).await;
+    app.set_scopes(Value::Null).await;
     records.revive_jobs(&dead).await.unwrap();
     let verify = records.latest_walk(&import.location_id, Purpose::Verify).await.unwrap().unwrap();
     for walk in [&import, &verify] {

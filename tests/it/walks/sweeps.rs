@@ -1,12 +1,15 @@
 //! Sweeps find what no event told.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use clienty_sync::compare::Mismatch;
+use jiff::SignedDuration;
 use reqwest::Method;
 use serde_json::json;
+use sync_workers::clock::Clock;
 use sync_workers::records::Purpose;
-use sync_workers::walker;
+use sync_workers::walker::{self, Periods};
 
 use super::import::import;
 use crate::support::postgres::PostgresServer;
@@ -110,6 +113,55 @@ async fn who_never_imported_gets_no_contact_that_nobody_asked_for() {
     assert_eq!(app.view(&contacts[0]).await.unwrap()["contact"]["city"], "Paderborn");
     assert_eq!(app.view(&contacts[1]).await, None);
     assert_eq!(app.calls(&location, call::GET_CONTACT), 1);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn without_the_scope_to_search_tasks_they_are_looked_through_with_the_notes() {
+    let app = TestApp::working(Setup::default()).await;
+    let location = app.location().id;
+    app.set_scopes(json!([
+        "contacts.readonly",
+        "contacts.write",
+        "locations.readonly",
+        "locations/customFields.readonly",
+        "calendars/events.readonly"
+    ]))
+    .await;
+    import(&app).await;
+    let contact = app.contacts(&location).into_iter().find(|contact| !app.held("tasks", contact).is_empty()).unwrap();
+    let task = app.held("tasks", &contact)[0]["id"].as_str().unwrap().to_owned();
+    app.by_hand(Method::PUT, &format!("/contacts/{contact}/tasks/{task}"), json!({"title": "Edited in GHL"})).await;
+    let calls = app.calls(&location, call::LIST_TASKS);
+    sweep(&app, Purpose::Full).await;
+    assert_eq!(app.calls(&location, call::LIST_TASKS), calls, "one contact after the other would be too dear so often");
+    sweep(&app, Purpose::Details).await;
+    assert_eq!(mismatches(&app).await, []);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn what_is_due_is_begun_in_each_location() {
+    let app = TestApp::idle(Setup { locations: 2, ..Setup::default() }).await;
+    let hours = |hours: u64| Some(Duration::from_secs(hours * 3600));
+    let periods = Periods { sweep: hours(1), full: hours(2), details: hours(24) };
+    let begun = async |after: SignedDuration| {
+        let clock = Clock::fixed(Clock::system().now() + after);
+        walker::round(&app.app.records, &app.app.queue, &clock, periods).await.unwrap();
+        let mut begun = Vec::new();
+        for location in app.sandbox.locations() {
+            for purpose in [Purpose::Sweep, Purpose::Full, Purpose::Details] {
+                begun
+                    .extend(app.app.records.latest_walk(&location.id, purpose).await.unwrap().map(|walk| walk.purpose));
+            }
+        }
+        begun
+    };
+    assert_eq!(begun(SignedDuration::from_mins(59)).await, []);
+    assert_eq!(begun(SignedDuration::from_mins(61)).await, [Purpose::Sweep; 2]);
+    let all = [Purpose::Sweep, Purpose::Full, Purpose::Details];
+    assert_eq!(begun(SignedDuration::from_hours(25)).await, [all, all].concat());
+    app.sql("update jobs set state = 'done', finished_at = 1 where finished_at is null").await;
     app.finish().await;
 }
 

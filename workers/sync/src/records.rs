@@ -14,8 +14,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
-use sqlx::migrate::{Migrate, Migration, MigrationType, Migrator};
-use sqlx::{AnyConnection, AnyPool, SqlSafeStr};
+use sqlx::migrate::Migrate;
+use sqlx::{AnyConnection, AnyPool};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::clock::Clock;
@@ -68,6 +68,7 @@ mod intents;
 mod job;
 mod ledger;
 mod merging;
+mod migrations;
 pub mod model;
 mod pull;
 mod rules;
@@ -174,7 +175,7 @@ impl Records {
     pub async fn migrate(&self) -> Result<(), RecordsError> {
         let _gate = self.gate().await;
         let mut connection = self.pool.acquire().await?;
-        Ok(migrator().run_direct(None, &mut *connection, false).await?)
+        Ok(migrations::all().run_direct(None, &mut *connection, false).await?)
     }
 
     /// The names of migrations that [`Records::migrate`] would run.
@@ -182,7 +183,7 @@ impl Records {
     /// # Errors
     /// [`RecordsError::Migration`].
     pub async fn pending_migrations(&self) -> Result<Vec<String>, RecordsError> {
-        let migrator = migrator();
+        let migrator = migrations::all();
         let mut connection = self.pool.acquire().await?;
         connection.ensure_migrations_table(&migrator.table_name).await?;
         let applied = connection.list_applied_migrations(&migrator.table_name).await?;
@@ -294,72 +295,4 @@ fn sqlite_url(url: &str) -> Result<String, RecordsError> {
         true => url.to_owned(),
         false => format!("{url}?mode=rwc"),
     })
-}
-
-/// The migrations, in order. A new one is a new file and a line here.
-fn migrator() -> Migrator {
-    migrator_up_to(i64::MAX)
-}
-
-fn migrator_up_to(last: i64) -> Migrator {
-    let files = [
-        (1, "ledger", include_str!("../migrations/0001_ledger.sql")),
-        (2, "records", include_str!("../migrations/0002_records.sql")),
-        (3, "access", include_str!("../migrations/0003_access.sql")),
-        (4, "oauth", include_str!("../migrations/0004_oauth.sql")),
-        (5, "webhooks", include_str!("../migrations/0005_webhooks.sql")),
-        (6, "operations", include_str!("../migrations/0006_operations.sql")),
-        (7, "merging", include_str!("../migrations/0007_merging.sql")),
-        (8, "attempts", include_str!("../migrations/0008_attempts.sql")),
-        (9, "reading", include_str!("../migrations/0009_reading.sql")),
-        (10, "api version", include_str!("../migrations/0010_api_version.sql")),
-        (13, "walks", include_str!("../migrations/0013_walks.sql")),
-        (14, "appointments", include_str!("../migrations/0014_appointments.sql")),
-        (15, "heard", include_str!("../migrations/0015_heard.sql")),
-        (16, "custom fields", include_str!("../migrations/0016_custom_fields.sql")),
-        (17, "triggers", include_str!("../migrations/0017_triggers.sql")),
-        (18, "asked", include_str!("../migrations/0018_asked.sql")),
-    ];
-    let migration = |(version, name, text): (i64, &'static str, &'static str)| {
-        Migration::new(version, name.into(), MigrationType::Simple, text.into_sql_str(), false)
-    };
-    let files = files.into_iter().filter(|(version, ..)| *version <= last);
-    Migrator::with_migrations(files.map(migration).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn appointments_that_were_only_read_can_be_edited_after_the_migration() {
-        let folder = std::env::temp_dir().join(format!("clienty-migration-{}", uuid::Uuid::new_v4()));
-        let url = format!("sqlite://{}", folder.join("records.db").display());
-        let records = Records::open(&url, Options::default()).await.unwrap();
-        let mut connection = records.pool.acquire().await.unwrap();
-        migrator_up_to(13).run(&mut *connection).await.unwrap();
-        let earlier = [
-            r#"insert into contacts (location_id, contact_id, row_id, doc, base, search, date_updated, synced_at, changed_at, revision)
-               values ('l', 'c', 'c', '{"id":"c"}', '{"id":"c"}', '', 1, 1, 1, 1)"#,
-            r#"insert into entries (row_id, kind, location_id, contact_id, ghl_id, doc, revision, changed_at, sync)
-               values ('r', 'task', 'l', 'c', 't', '{"title":"Call"}', 3, 1, null)"#,
-            r#"insert into appointments values ('l', 'a1', 'c', '{"appointmentId":"a1","contactId":"c","title":"Demo"}', null)"#,
-            r#"insert into appointments values ('l', 'a2', 'c', '{"appointmentId":"a2","contactId":"c"}', 5)"#,
-        ];
-        for statement in earlier {
-            sqlx::query(statement).execute(&mut *connection).await.unwrap();
-        }
-        drop(connection);
-        records.migrate().await.unwrap();
-
-        let view = records.view_with_deleted("l", "c").await.unwrap().unwrap();
-        assert_eq!(view.tasks[0].record.task.title, "Call");
-        let told: Vec<_> = view.appointments.iter().map(|one| (&one.record.appointment_id, one.deleted_at)).collect();
-        let ids = ["a1", "a2"].map(|id| Some(id.to_owned()));
-        assert_eq!(told, [(&ids[0], None), (&ids[1], Some(ledger::timestamp(5)))]);
-        let row = records.entry::<model::Appointment>("l-a1").await.unwrap().unwrap();
-        assert!(row.is_settled() && row.doc.title.as_deref() == Some("Demo"));
-        records.close().await;
-        let _ = std::fs::remove_dir_all(folder);
-    }
 }

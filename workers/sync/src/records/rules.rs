@@ -70,8 +70,7 @@ impl Tx {
                 Occasion::Tagged(tag) => tags.contains(tag) || has_from_ghl(&row, tag),
             };
             if applies && !has_made(&mut self.write, &row, rule).await? {
-                make(&mut self.write, &row, rule, &first_id(&row, rule)).await?;
-                made = true;
+                made |= make(&mut self.write, &row, rule, &first_id(&row, rule)).await?;
             }
         }
         Ok(made)
@@ -117,7 +116,8 @@ async fn has_made(write: &mut Write, row: &ContactRow, rule: &TaskRule) -> Resul
     Ok(made > 0)
 }
 
-async fn make(write: &mut Write, row: &ContactRow, rule: &TaskRule, clienty_id: &str) -> Result<(), RecordsError> {
+/// False where another transaction was faster.
+async fn make(write: &mut Write, row: &ContactRow, rule: &TaskRule, clienty_id: &str) -> Result<bool, RecordsError> {
     let now_ms = write.now_ms;
     let row_id = Uuid::now_v7().to_string();
     let task = rule.task(&row.doc, super::ledger::timestamp(now_ms));
@@ -131,7 +131,7 @@ async fn make(write: &mut Write, row: &ContactRow, rule: &TaskRule, clienty_id: 
         .execute(write.conn())
         .await?;
     if made.rows_affected() == 0 {
-        return Ok(());
+        return Ok(false);
     }
     write.changed.push(Changed {
         location_id: row.location_id.clone(),
@@ -146,5 +146,5 @@ async fn make(write: &mut Write, row: &ContactRow, rule: &TaskRule, clienty_id: 
         record_id: row_id,
         priority: Priority::Realtime,
     });
-    Ok(())
+    Ok(true)
 }

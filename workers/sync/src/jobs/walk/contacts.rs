@@ -17,6 +17,8 @@ use crate::records::{Beside, Finding, Found, Needs, Parts, Phase, Purpose, Reach
 /// Tasks that one page asks for. What GHL gives at most is not documented; this it gives.
 const TASKS: u32 = 100;
 
+const CREATED: &str = "ContactCreate";
+
 /// The tasks of a page's contacts.
 enum Tasks {
     /// All of them, by contact.
@@ -106,7 +108,7 @@ pub(super) async fn run(task: &Task<'_>, mut walk: Walk) -> Result<(), JobError>
                 take_in(&mut tx, &walk, &beside, (contact, own), &mut outcome).await?;
             } else {
                 // The pull waits until it is known whose it is.
-                outcome.found.push(Found { event: "ContactCreate", contact_id: id.clone(), needs: Needs::ALL });
+                outcome.found.push(Found { event: CREATED, contact_id: id.clone(), needs: Needs::ALL });
             }
         }
         if walk.purpose != Purpose::Sweep {
@@ -157,7 +159,7 @@ async fn take_in(
         let mut found = tx.take_found();
         if known.is_none() && is_news {
             // Its tasks came with it.
-            found.truncate(1);
+            found.retain(|found| found.event == CREATED);
             found.iter_mut().for_each(|found| found.needs = needs);
         }
         if walk.triggers() {
@@ -166,7 +168,7 @@ async fn take_in(
     }
     // Of a contact that is known, no event may have told that GHL created it.
     if is_news && tx.contact_created(&id, &[]).await? && known.is_some() {
-        outcome.found.push(Found::stored("ContactCreate", &id));
+        outcome.found.push(Found::stored(CREATED, &id));
     }
     Ok(())
 }

@@ -1,0 +1,100 @@
+//! The migrations, which are compiled into the program.
+
+use sqlx::SqlSafeStr;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+
+/// The migrations, in order. A new one is a new file and a line here.
+pub(super) fn all() -> Migrator {
+    up_to(i64::MAX)
+}
+
+fn up_to(last: i64) -> Migrator {
+    let files = [
+        (1, "ledger", include_str!("../../migrations/0001_ledger.sql")),
+        (2, "records", include_str!("../../migrations/0002_records.sql")),
+        (3, "access", include_str!("../../migrations/0003_access.sql")),
+        (4, "oauth", include_str!("../../migrations/0004_oauth.sql")),
+        (5, "webhooks", include_str!("../../migrations/0005_webhooks.sql")),
+        (6, "operations", include_str!("../../migrations/0006_operations.sql")),
+        (7, "merging", include_str!("../../migrations/0007_merging.sql")),
+        (8, "attempts", include_str!("../../migrations/0008_attempts.sql")),
+        (9, "reading", include_str!("../../migrations/0009_reading.sql")),
+        (10, "api version", include_str!("../../migrations/0010_api_version.sql")),
+        (13, "walks", include_str!("../../migrations/0013_walks.sql")),
+        (14, "appointments", include_str!("../../migrations/0014_appointments.sql")),
+        (15, "heard", include_str!("../../migrations/0015_heard.sql")),
+        (16, "custom fields", include_str!("../../migrations/0016_custom_fields.sql")),
+        (17, "triggers", include_str!("../../migrations/0017_triggers.sql")),
+        (18, "asked", include_str!("../../migrations/0018_asked.sql")),
+    ];
+    let migration = |(version, name, text): (i64, &'static str, &'static str)| {
+        Migration::new(version, name.into(), MigrationType::Simple, text.into_sql_str(), false)
+    };
+    let files = files.into_iter().filter(|(version, ..)| *version <= last);
+    Migrator::with_migrations(files.map(migration).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Options, Phase, Purpose, Records, ledger, model};
+    use super::*;
+
+    /// A database of an earlier version with these rows, migrated.
+    async fn migrated(version: i64, rows: &[&'static str]) -> (Records, std::path::PathBuf) {
+        let folder = std::env::temp_dir().join(format!("clienty-migration-{}", uuid::Uuid::new_v4()));
+        let url = format!("sqlite://{}", folder.join("records.db").display());
+        let records = Records::open(&url, Options::default()).await.unwrap();
+        let mut connection = records.pool.acquire().await.unwrap();
+        up_to(version).run(&mut *connection).await.unwrap();
+        for statement in rows {
+            sqlx::query(*statement).execute(&mut *connection).await.unwrap();
+        }
+        drop(connection);
+        records.migrate().await.unwrap();
+        (records, folder)
+    }
+
+    #[tokio::test]
+    async fn appointments_that_were_only_read_can_be_edited_after_the_migration() {
+        let earlier = [
+            r#"insert into contacts (location_id, contact_id, row_id, doc, base, search, date_updated, synced_at, changed_at, revision)
+               values ('l', 'c', 'c', '{"id":"c"}', '{"id":"c"}', '', 1, 1, 1, 1)"#,
+            r#"insert into entries (row_id, kind, location_id, contact_id, ghl_id, doc, revision, changed_at, sync)
+               values ('r', 'task', 'l', 'c', 't', '{"title":"Call"}', 3, 1, null)"#,
+            r#"insert into appointments values ('l', 'a1', 'c', '{"appointmentId":"a1","contactId":"c","title":"Demo"}', null)"#,
+            r#"insert into appointments values ('l', 'a2', 'c', '{"appointmentId":"a2","contactId":"c"}', 5)"#,
+        ];
+        let (records, folder) = migrated(13, &earlier).await;
+        let view = records.view_with_deleted("l", "c").await.unwrap().unwrap();
+        assert_eq!(view.tasks[0].record.task.title, "Call");
+        let told: Vec<_> = view.appointments.iter().map(|one| (&one.record.appointment_id, one.deleted_at)).collect();
+        let ids = ["a1", "a2"].map(|id| Some(id.to_owned()));
+        assert_eq!(told, [(&ids[0], None), (&ids[1], Some(ledger::timestamp(5)))]);
+        let row = records.entry::<model::Appointment>("l-a1").await.unwrap().unwrap();
+        assert!(row.is_settled() && row.doc.title.as_deref() == Some("Demo"));
+        records.close().await;
+        let _ = std::fs::remove_dir_all(folder);
+    }
+
+    #[tokio::test]
+    async fn sweeps_of_before_go_on_as_full_walks_and_the_next_one_begins_after_the_last() {
+        let earlier = [
+            r#"insert into walks (id, location_id, purpose, phase, page_limit, known_only, pause_ms, contacts, started_at, updated_at, finished_at)
+               values ('w1', 'l', 'import', 'done', 500, 0, 0, 7, 1000000, 1500000, 1500000)"#,
+            r#"insert into walks (id, location_id, purpose, phase, page_limit, known_only, pause_ms, started_at, updated_at, finished_at)
+               values ('w2', 'l', 'sweep', 'done', 500, 0, 0, 3000000, 3000001, 3000001)"#,
+            r#"insert into walks (id, location_id, purpose, phase, cursor, page_limit, known_only, pause_ms, started_at, updated_at)
+               values ('w3', 'l', 'sweep', 'contacts', '[5,"c"]', 250, 0, 0, 4000000, 4000001)"#,
+        ];
+        let (records, folder) = migrated(16, &earlier).await;
+        let import = records.walk("w1").await.unwrap().unwrap();
+        assert_eq!((import.purpose, import.phase, import.contacts), (Purpose::Import, Phase::Done, 7));
+        let goes_on = records.walk("w3").await.unwrap().unwrap();
+        assert_eq!((goes_on.purpose, goes_on.page_limit), (Purpose::Full, 250));
+        assert_eq!(goes_on.cursor, Some(serde_json::json!([5, "c"])));
+        let next = records.begin_walk("l", Purpose::Sweep, false, 0).await.unwrap().unwrap();
+        assert_eq!((next.since_ms, next.created_after_ms), (Some(2_700_000), Some(2_700_000)));
+        records.close().await;
+        let _ = std::fs::remove_dir_all(folder);
+    }
+}
