@@ -17,7 +17,9 @@ async fn given_up(app: &TestApp) -> Walk {
     app.settle().await;
     let dead = app.jobs_in(JobState::Dead).await;
     assert_eq!(dead.len(), 1, "{dead:?}");
-    assert!(dead[0].last_error.as_ref().unwrap().contains("missing scope"), "{dead:?}");
+    let told = dead[0].last_error.as_ref().unwrap();
+    assert!(told.contains("missing scope") && told.contains("contacts.readonly"), "{told}");
+    assert!(told.contains("install page"), "{told}");
     walk
 }
 

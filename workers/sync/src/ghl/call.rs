@@ -63,8 +63,7 @@ impl Run<'_> {
         body: Option<Value>,
     ) -> Result<Reply, GhlError> {
         if let Some(scope) = self.scopes.and_then(|granted| granted.lack(endpoint.scopes)) {
-            let message = format!("{} was not sent, for it needs the scope {scope}", endpoint.operation);
-            return Err(GhlError::Unauthorized { kind: UnauthorizedKind::MissingScope, message });
+            return Err(missing_scope(endpoint.operation, &[scope]));
         }
         let request = self.request(endpoint, ids, query, body.as_ref())?;
         // Last before sending: a call that can't be built spends no permit.
@@ -95,7 +94,12 @@ impl Run<'_> {
             return Ok(reply);
         }
         let sent = body.unwrap_or_else(|| query.iter().filter_map(|(_, value)| *value).collect());
-        Err(refusal(&reply, Some(&sent)))
+        Err(match refusal(&reply, Some(&sent)) {
+            GhlError::Unauthorized { kind: UnauthorizedKind::MissingScope, .. } if !endpoint.scopes.is_empty() => {
+                missing_scope(endpoint.operation, endpoint.scopes)
+            }
+            refused => refused,
+        })
     }
 
     fn request(
@@ -140,6 +144,16 @@ impl Run<'_> {
         self.permits.observe(left.interval, left.day);
         whole(endpoint.operation, response).await
     }
+}
+
+/// GHL itself says only that there is one: its words name neither the scope nor what is to be done.
+fn missing_scope(operation: &str, scopes: &[&str]) -> GhlError {
+    let message = format!(
+        "{operation} needs {}: add it to GHL_SCOPES and connect the location again on the install page, to which `clienty-sync connect` \
+         prints a link; to a Private Integration Token it is added in GHL",
+        scopes.join(" and ")
+    );
+    GhlError::Unauthorized { kind: UnauthorizedKind::MissingScope, message }
 }
 
 pub(super) async fn whole(operation: &'static str, mut response: Response) -> Result<Reply, GhlError> {

@@ -201,7 +201,7 @@ impl std::fmt::Display for UnauthorizedKind {
         f.write_str(match self {
             Self::TokenRejected => "expired or revoked: connect the location again if it persists",
             Self::VersionHeader => "unknown Version header",
-            Self::MissingScope => "missing scope: add it to GHL_SCOPES and connect the location again",
+            Self::MissingScope => "missing scope",
             Self::LocationAccess => "not a token of this location",
         })
     }

@@ -79,6 +79,18 @@ async fn a_location_on_v3_is_called_in_v3s_words() {
 }
 
 #[tokio::test]
+async fn a_missing_scope_that_ghl_does_not_name_is_named() {
+    for status in [401, 403] {
+        let said = r#"{"message":"The token is not authorized for this scope."}"#;
+        let bench = Bench::with([Answer::json(status, said)]).await;
+        let error = bench.run().list_notes("c1").await.unwrap_err();
+        assert!(matches!(error, GhlError::Unauthorized { kind: UnauthorizedKind::MissingScope, .. }), "{error:?}");
+        let told = error.to_string();
+        assert!(told.contains("get-all-notes needs contacts.readonly") && told.contains("install page"), "{told}");
+    }
+}
+
+#[tokio::test]
 async fn a_missing_scope_is_refused_by_its_name_before_the_call() {
     let bench = Bench::with(every().iter().map(|_| Answer::json(503, ""))).await;
     for case in every() {
