@@ -284,6 +284,21 @@ async fn an_own_write_that_comes_back_writes_nothing_and_what_ghl_edits_arrives(
 }
 
 #[tokio::test]
+async fn notes_that_are_emptied_in_ghl_go_and_those_that_no_list_tells_stay() {
+    let booked = Booked::with_one(Setup::default()).await;
+    for (edit, expected) in [
+        (json!({"address": "Room 2"}), json!("Bring it")),
+        (json!({"notes": "Told at the desk"}), json!("Told at the desk")),
+        (json!({"notes": ""}), Value::Null),
+    ] {
+        booked.edit_in_ghl(edit).await;
+        booked.select().await;
+        assert_eq!(booked.ours("k1").await.unwrap()["notes"], expected);
+    }
+    booked.app.finish().await;
+}
+
+#[tokio::test]
 async fn what_ghl_refuses_is_shown_on_the_record_with_its_reason() {
     let booked = Booked::start(Setup::default()).await;
     let job = booked.tell("appointment.created", booked.data("k1", "Demo", json!({"calendarId": "none"}))).await;

@@ -45,7 +45,9 @@ impl Prints {
         self.0.contains_key(name)
     }
 
-    fn knows(&self, name: &str, value: &Value) -> bool {
+    /// Whether the field was written with this value, or GHL answered with it to a write.
+    #[must_use]
+    pub fn knows(&self, name: &str, value: &Value) -> bool {
         let print = print(value);
         self.0.get(name).is_some_and(|prints| prints.contains(&print))
     }

@@ -135,7 +135,7 @@ impl Entry for Appointment {
 
     /// Two things are left open. An hour that the wall shows twice: where one of its meanings is what we know, nothing has changed. And notes,
     /// which are written as the description; the list of a contact's appointments and the replies to writes leave that out, so where
-    /// nothing is told of what we wrote, it stands.
+    /// nothing is told of what we wrote, it stands. Notes of GHL's own are told as long as there are any.
     fn read_like(&mut self, known: &Self, prints: Option<&Prints>) {
         let SecondHour { start_time, end_time } = std::mem::take(&mut self.second_hour);
         if start_time.is_some() && start_time == known.start_time {
@@ -144,8 +144,9 @@ impl Entry for Appointment {
         if end_time.is_some() && end_time == known.end_time {
             self.end_time = end_time;
         }
-        if self.notes.is_none() && prints.is_none_or(|prints| prints.has("notes")) {
-            self.notes.clone_from(&known.notes);
+        let Some(notes) = known.notes.as_ref().filter(|_| self.notes.is_none()) else { return };
+        if prints.is_none_or(|prints| prints.knows("notes", &notes.as_str().into())) {
+            self.notes = Some(notes.clone());
         }
     }
 }
