@@ -98,6 +98,22 @@ async fn no_byte_of_an_erased_person_is_left_in_the_database_and_no_pull_brings_
 }
 
 #[tokio::test]
+async fn a_contact_is_erased_by_the_id_of_clienty_too() {
+    let installation = Installation::new(&[]).await;
+    let (_program, api) = installation.serve("up");
+    let location = &installation.location;
+    let data = json!({"clientyContactId": "k1", "firstName": "Ada", "email": "ada.of.k1@example.com"});
+    api.done(&json!({"type": "contact.created", "locationId": location, "data": data})).await;
+    let path = format!("/v1/locations/{location}/contacts/k1");
+    let ghl_id = api.get(&path).await.json()["contact"]["id"].clone();
+
+    let receipt = erase(&api, location, "k1").await.json();
+    assert_eq!((&receipt["contactId"], &receipt["erased"]["contacts"]), (&ghl_id, &json!(1)), "{receipt}");
+    api.get(&path).await.problem(404);
+    assert_eq!(left(&installation, &BTreeSet::from(["ada.of.k1@example.com".to_owned()])), [""; 0]);
+}
+
+#[tokio::test]
 async fn erasing_needs_a_key_and_a_location() {
     let installation = Installation::new(&[]).await;
     let (_program, api) = installation.serve("up");

@@ -18,7 +18,7 @@ use super::accept::known_locations;
 use super::feed::{ChangeOp, Changed};
 use super::ledger::timestamp;
 use super::sql::{CHUNK, sql, with_list};
-use super::{Records, RecordsError};
+use super::{Records, RecordsError, contacts};
 
 /// Each table that holds data of people, and the statement that erases one's: $1 the location, $2 the contact. Webhooks and jobs before
 /// entries, by which theirs are found.
@@ -48,12 +48,14 @@ pub struct Receipt {
 }
 
 impl Records {
-    /// Erases all that is kept of a contact, and stores nothing of it from now on. A second request gets the first one's receipt.
+    /// Erases all that is kept of a contact, whichever of its ids that is, and stores nothing of it from now on. A second request by GHL's
+    /// id gets the first one's receipt.
     /// None where the location is not connected and nothing of the contact was here.
     ///
     /// # Errors
     /// [`RecordsError::Unwiped`]: to be called again. [`RecordsError::Database`]; nothing was erased then.
     pub async fn erase(&self, location_id: &str, contact_id: &str) -> Result<Option<Receipt>, RecordsError> {
+        let contact_id = &contacts::resolve(&mut *self.pool.acquire().await?, location_id, contact_id).await?;
         let receipt = match self.erasure(location_id, contact_id).await? {
             Some(receipt) => receipt,
             None => match self.try_erase(location_id, contact_id).await {
@@ -86,6 +88,8 @@ impl Records {
         let mut write = self.write().await?;
         // First, so that whoever is about to store something of the contact has done so, or will see that it must not.
         sqlx::query(sql!("count_erasure")).execute(write.conn()).await?;
+        // Anew: GHL may have told its own id since.
+        let contact_id = &contacts::resolve(write.conn(), location_id, contact_id).await?;
         let mut erased = BTreeMap::new();
         for (table, statement) in PLACES {
             let rows = sqlx::query(statement).bind(location_id).bind(contact_id).execute(write.conn()).await?;

@@ -11,6 +11,7 @@ promises! {
     nothing_brings_it_back_but_a_producer_who_asks,
     an_erasure_and_pulls_at_once_end_erased,
     a_location_that_nobody_knows_has_nothing_to_erase,
+    an_id_that_is_part_of_a_word_erases_nothing_of_others,
 }
 
 /// A contact with one of everything, and a neighbour with a task.
@@ -139,4 +140,15 @@ async fn a_location_that_nobody_knows_has_nothing_to_erase(db: Db) {
     assert_eq!(db.records.erasure("elsewhere", "c1").await.unwrap(), None);
     let nothing = db.records.erase(LOC, "never-seen").await.unwrap().unwrap();
     assert!(nothing.erased.values().all(|rows| *rows == 0), "and yet the wish is kept: {nothing:?}");
+}
+
+async fn an_id_that_is_part_of_a_word_erases_nothing_of_others(db: Db) {
+    let mut of_another = selected(Some("e1"), "c2");
+    of_another.event.data = json!({"remark": "Kept"});
+    db.records.accept(&[of_another]).await.unwrap();
+    let hooks = [hook("w1", WebhookWork::Nothing)];
+    db.records.accept_webhooks(&hooks).await.unwrap();
+    let receipt = db.records.erase(LOC, "e").await.unwrap().unwrap();
+    assert!(receipt.erased.values().all(|rows| *rows == 0), "{receipt:?}");
+    assert!(told(&db).await.contains("Kept"));
 }

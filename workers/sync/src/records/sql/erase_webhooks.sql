@@ -4,7 +4,7 @@ set body = '{}'
 where location_id = $1
   and body <> '{}'
   and (
-    replace(body, $2, '') <> body
+    replace(body, case when length($2) < 16 then '"' || $2 || '"' else $2 end, '') <> body
     or job_id in (
         select id from jobs
         where location_id = $1
