@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::{Subcommand, ValueEnum};
+use job_engine::{LaneState, Queue};
 use serde_json::{Value, json};
-use sync_workers::records::{JobFilter, JobState};
+use sync_workers::records::{JobFilter, JobKind, JobState};
 
 use super::table::table;
 use super::{Context, Outcome, open_records};
@@ -38,7 +39,7 @@ pub(super) enum Command {
         limit: u32,
     },
     /// Show one job: what became of its attempts, and why it is not running
-    #[command(alias = "explain")]
+    #[command(visible_alias = "explain")]
     Show {
         /// From `jobs list` or the answer to an event
         id: String,
@@ -86,24 +87,26 @@ pub(super) async fn run(context: Context, command: Command) -> anyhow::Result<Ou
             let mut stats: serde_json::Map<String, Value> =
                 counts.iter().map(|(state, count)| (state.as_str().to_owned(), json!(count))).collect();
             // A queue in memory is another process's, and can't be asked.
-            let mut paused = BTreeSet::new();
+            let mut halted = Halted::default();
             if context.config.is_distributed() {
-                paused = App::open(context.config).await?.queue.paused_kinds().await?;
-                stats.insert("pausedKinds".to_owned(), json!(paused));
+                halted = Halted::look(&App::open(context.config).await?.queue).await?;
+                stats.insert("pausedKinds".to_owned(), json!(halted.kinds));
+                stats.insert("pausedLocations".to_owned(), json!(halted.paused));
+                stats.insert("brokenLocations".to_owned(), json!(halted.broken));
             }
             output.print(&stats, |_| {
                 let rows: Vec<_> =
                     counts.iter().map(|(state, count)| [state.as_str().to_owned(), count.to_string()]).collect();
-                let kinds = paused
-                    .iter()
-                    .map(|kind| format!("{kind} is paused; `clienty-sync jobs resume --kind {kind}` ends that"));
-                std::iter::once(table(["STATE", "JOBS"], &rows)).chain(kinds).collect::<Vec<_>>().join("\n")
+                std::iter::once(table(["STATE", "JOBS"], &rows)).chain(halted.lines()).collect::<Vec<_>>().join("\n")
             })?;
         }
         Command::List { state, location, kind, error, limit } => {
             let filter = JobFilter { state: state.map(JobState::from), location_id: location, kind, error };
             let records = open_records(&context.config).await?;
             let jobs = records.list_jobs(&filter, i64::from(limit)).await?;
+            if jobs.is_empty() {
+                check_kind(filter.kind.as_deref())?;
+            }
             output.print(&json!({ "jobs": jobs }), |_| {
                 let rows: Vec<_> = jobs
                     .iter()
@@ -127,6 +130,47 @@ pub(super) async fn run(context: Context, command: Command) -> anyhow::Result<Ou
         }
     }
     Ok(Outcome::Done)
+}
+
+/// What rests by itself or by a person's wish.
+#[derive(Default)]
+struct Halted {
+    kinds: BTreeSet<String>,
+    paused: Vec<String>,
+    broken: Vec<String>,
+}
+
+impl Halted {
+    async fn look(queue: &Queue) -> anyhow::Result<Self> {
+        let lanes = queue.lanes().await?;
+        let in_state = |state| lanes.iter().filter(|lane| lane.state == state).map(|lane| lane.lane.clone()).collect();
+        Ok(Self {
+            kinds: queue.paused_kinds().await?,
+            paused: in_state(LaneState::Paused),
+            broken: in_state(LaneState::Broken),
+        })
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let kinds = self
+            .kinds
+            .iter()
+            .map(|kind| format!("{kind} is paused; `clienty-sync jobs resume --kind {kind}` ends that"));
+        let paused = self.paused.iter().map(|id| format!("{id} is paused; `clienty-sync jobs resume {id}` ends that"));
+        let broken = self.broken.iter().map(|id| {
+            format!("{id} is broken off after failures; `clienty-sync jobs list --location {id} --state waiting` tells the last error")
+        });
+        kinds.chain(paused).chain(broken).collect()
+    }
+}
+
+/// Refuses what no job can be called, so that a slip of the pen is not taken for good news.
+fn check_kind(kind: Option<&str>) -> anyhow::Result<()> {
+    if let Some(kind) = kind.filter(|kind| JobKind::parse(kind).is_none()) {
+        let kinds: Vec<_> = JobKind::ALL.into_iter().map(JobKind::as_str).collect();
+        bail!("--kind: no jobs are {kind}; there are {}", kinds.join(", "));
+    }
+    Ok(())
 }
 
 /// The fields that say something, each in its line; so each attempt that failed.

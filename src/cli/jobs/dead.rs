@@ -1,6 +1,6 @@
 //! Dead letters: tried again, or closed for good.
 
-use anyhow::ensure;
+use anyhow::Context as _;
 use clap::Args;
 use job_engine::Priority;
 use serde_json::json;
@@ -8,6 +8,7 @@ use sync_workers::jobs::new_job;
 use sync_workers::records::{Job, JobFilter, JobState, Records};
 
 use super::super::{Context, Outcome};
+use super::check_kind;
 use crate::app::App;
 
 /// At most so many at once: a mistake is seen before it is large.
@@ -17,6 +18,7 @@ const MOST: i64 = 10_000;
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Selection {
     /// Their ids, from `jobs list --state dead`
+    #[arg(required_unless_present_any = ["location", "kind", "error", "all"], conflicts_with_all = ["location", "kind", "error", "all"])]
     ids: Vec<String>,
     /// All of this location
     #[arg(long, value_name = "ID")]
@@ -76,21 +78,26 @@ async fn retry(app: &App, ids: &[String]) -> anyhow::Result<()> {
 
 impl Selection {
     async fn find(&self, records: &Records) -> anyhow::Result<Vec<Job>> {
-        let Self { ids, location, kind, error, all, dry_run: _ } = self;
-        let filtered = location.is_some() || kind.is_some() || error.is_some();
-        ensure!(
-            *all || filtered || !ids.is_empty(),
-            "name jobs by their ids, by --location, --kind or --error, or take --all"
-        );
+        let Self { ids, location, kind, error, all: _, dry_run: _ } = self;
+        if !ids.is_empty() {
+            let mut dead = Vec::with_capacity(ids.len());
+            for id in ids {
+                let job = records.job(id).await?.filter(|job| job.state == JobState::Dead);
+                dead.push(job.with_context(|| {
+                    format!("{id} is no dead job; `clienty-sync jobs list --state dead` shows them")
+                })?);
+            }
+            return Ok(dead);
+        }
         let filter = JobFilter {
             state: Some(JobState::Dead),
             location_id: location.clone(),
             kind: kind.clone(),
             error: error.clone(),
         };
-        let mut dead = records.list_jobs(&filter, MOST).await?;
-        if !ids.is_empty() {
-            dead.retain(|job| ids.contains(&job.id));
+        let dead = records.list_jobs(&filter, MOST).await?;
+        if dead.is_empty() {
+            check_kind(kind.as_deref())?;
         }
         Ok(dead)
     }

@@ -3,9 +3,9 @@
 use anyhow::{bail, ensure};
 use clap::Args;
 use serde_json::json;
-use sync_workers::records::JobKind;
 
 use super::super::{Context, Outcome};
+use super::check_kind;
 use crate::app::App;
 
 /// What rests or goes on.
@@ -57,12 +57,11 @@ async fn steer_location(app: &App, location: &str, pause: bool) -> anyhow::Resul
 
 async fn steer_kind(app: &App, kind: &str, pause: bool) -> anyhow::Result<()> {
     // A kind of another version may be resumed: it can have been paused by that version.
-    if pause && JobKind::parse(kind).is_none() {
-        let kinds: Vec<_> = JobKind::ALL.into_iter().map(JobKind::as_str).collect();
-        bail!("--kind: no jobs are {kind}; there are {}", kinds.join(", "));
-    }
     match pause {
-        true => app.queue.pause_kind(kind).await?,
+        true => {
+            check_kind(Some(kind))?;
+            app.queue.pause_kind(kind).await?;
+        }
         false => app.queue.resume_kind(kind).await?,
     }
     Ok(())

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::installation::Installation;
 use crate::support::redis::RedisServer;
+use crate::support::wait_until;
 
 #[tokio::test]
 async fn a_key_is_made_listed_rotated_and_revoked() {
@@ -72,6 +73,14 @@ async fn jobs_are_counted_listed_and_shown() {
     for filter in mine {
         assert_eq!(ids(filter), [id.as_str()], "{filter:?}");
     }
+    let refused = installation.run(&["jobs", "list", "--kind", "pull_contacts"]);
+    let told = String::from_utf8(refused.stderr).unwrap();
+    assert!(refused.status.code() == Some(1) && told.contains("there are pull_contact, push_task"), "{told}");
+    for act in ["retry", "discard"] {
+        let refused = installation.run(&["jobs", act, &id]);
+        let told = String::from_utf8(refused.stderr).unwrap();
+        assert!(refused.status.code() == Some(1) && told.contains(&format!("{id} is no dead job")), "{told}");
+    }
     let others: [&[&str]; 3] = [&["--state", "dead"], &["--kind", "push_task"], &["--location", "elsewhere"]];
     for filter in others {
         assert!(ids(filter).is_empty(), "{filter:?}");
@@ -106,4 +115,32 @@ async fn a_kind_is_paused_shown_and_resumed() {
     for wrong in [&["jobs", "pause"][..], &["jobs", "pause", &installation.location, "--kind", "push_task"]] {
         assert_eq!(installation.run(wrong).status.code(), Some(2), "{wrong:?}");
     }
+}
+
+#[tokio::test]
+async fn the_locations_that_rest_are_named() {
+    let redis = RedisServer::start();
+    let installation = Installation::new(&[("REDIS_URL", &redis.url())]).await;
+    let location = installation.location.as_str();
+    let stats = || installation.json(&["jobs", "stats"]);
+    installation.json(&["jobs", "pause", location]);
+    assert_eq!((&stats()["pausedLocations"], &stats()["brokenLocations"]), (&json!([location]), &json!([])));
+    let told = String::from_utf8(installation.run(&["jobs", "stats"]).stdout).unwrap();
+    assert!(told.contains(&format!("{location} is paused; `clienty-sync jobs resume {location}` ends that")), "{told}");
+    installation.json(&["jobs", "resume", location]);
+
+    let file = installation.data_folder().join("revoked.txt");
+    std::fs::write(&file, "pit-that-was-revoked\n").unwrap();
+    installation.json(&["connect", "--location", location, "--pit-file", file.to_str().unwrap()]);
+    let (_program, api) = installation.serve("up");
+    let contact = &installation.contacts[0];
+    api.post(json!({"type": "contact.selected", "locationId": location, "contactId": contact}).to_string()).await;
+    wait_until(
+        "its location is broken off",
+        || stats()["brokenLocations"] == json!([location]),
+        || stats().to_string(),
+    );
+    assert_eq!(stats()["pausedLocations"], json!([]));
+    let told = String::from_utf8(installation.run(&["jobs", "stats"]).stdout).unwrap();
+    assert!(told.contains(&format!("{location} is broken off after failures")), "{told}");
 }

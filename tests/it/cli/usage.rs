@@ -6,7 +6,7 @@ use crate::support::folder::Folder;
 use crate::support::installation::document;
 use crate::support::program::{clienty_sync, run};
 
-const COMMANDS: [&[&str]; 31] = [
+const COMMANDS: [&[&str]; 36] = [
     &[],
     &["demo"],
     &["up"],
@@ -21,6 +21,11 @@ const COMMANDS: [&[&str]; 31] = [
     &["jobs", "stats"],
     &["jobs", "list"],
     &["jobs", "show"],
+    &["jobs", "explain"],
+    &["jobs", "retry"],
+    &["jobs", "discard"],
+    &["jobs", "pause"],
+    &["jobs", "resume"],
     &["catalog"],
     &["catalog", "list"],
     &["catalog", "show"],
@@ -57,7 +62,7 @@ fn every_command_explains_itself_and_every_option() {
 
 #[test]
 fn wrong_usage_exits_with_2_and_prints_no_result() {
-    let wrong: [&[&str]; 15] = [
+    let wrong: [&[&str]; 17] = [
         &["bogus"],
         &["up", "--bogus"],
         &["demo", "--contacts", "0"],
@@ -66,6 +71,8 @@ fn wrong_usage_exits_with_2_and_prints_no_result() {
         &["jobs"],
         &["jobs", "show"],
         &["jobs", "list", "--state", "lost"],
+        &["jobs", "retry"],
+        &["jobs", "discard", "some-id", "--all"],
         &["catalog", "list", "--actions", "--triggers"],
         &["catalog", "call", "get-contact"],
         &["catalog", "call", "get-contact", "--location", "L", "--param", "contactId"],
