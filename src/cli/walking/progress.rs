@@ -16,7 +16,8 @@ const LINE: Duration = Duration::from_secs(10);
 const RECENT: Duration = Duration::from_secs(60);
 /// What stands still for so long is asked why.
 const STILL: Duration = Duration::from_secs(2);
-const WIDTH: usize = 20;
+/// Narrow: on 80 columns the end of the line is cut off.
+const WIDTH: usize = 10;
 
 pub(super) struct Progress {
     limit: Limit,
@@ -58,8 +59,9 @@ impl Progress {
         let line = line(walk, self.rate(), |calls| self.limit.bulk_spread(calls, day_used), why);
         let mut out = std::io::stderr().lock();
         // A bar that can't be shown is no reason to stop. What is longer than the terminal is wide is cut, not wrapped: a wrapped bar can't be
-        // taken back.
-        let _ = if self.terminal { write!(out, "\r\x1b[2K\x1b[?7l{line}\x1b[?7h") } else { writeln!(out, "{line}") };
+        // taken back. The last column would show the end of what was cut.
+        let _ =
+            if self.terminal { write!(out, "\r\x1b[2K\x1b[?7l{line}\x1b[K\x1b[?7h") } else { writeln!(out, "{line}") };
         let _ = out.flush();
     }
 
@@ -77,7 +79,7 @@ impl Progress {
     }
 }
 
-/// `spread`: over how long the day spreads so many calls.
+/// What matters most comes first. `spread`: over how long the day spreads so many calls.
 fn line(walk: &Walk, rate: f64, spread: impl Fn(u32) -> Duration, why: Option<&str>) -> String {
     let left = calls_left(walk);
     let share = walk.calls as f64 / (walk.calls as f64 + left.unwrap_or(f64::INFINITY)).max(1.0);
@@ -87,16 +89,16 @@ fn line(walk: &Walk, rate: f64, spread: impl Fn(u32) -> Duration, why: Option<&s
     let (read, detailed, calls, percent) = (walk.contacts, walk.detailed, walk.calls, share * 100.0);
     let doing = match (walk.phase, walk.purpose) {
         (Phase::Contacts, _) => format!("{read} of {total} contacts"),
-        (Phase::Details, _) => format!("notes and appointments of {detailed} of {total} contacts"),
+        (Phase::Details, _) => format!("{detailed} of {total} contacts' notes and appointments"),
         (_, Purpose::Verify) => "looking again at what differs".to_owned(),
         (_, _) => "looking for what is gone".to_owned(),
     };
     let time = match (why, left) {
         (Some(why), _) => why.to_owned(),
-        (None, Some(left)) => eta(left, rate, spread(left as u32)),
+        (None, Some(left)) => format!("{}, {rate:.1} calls/s", eta(left, rate, spread(left as u32))),
         (None, None) => "time left unknown".to_owned(),
     };
-    format!("[{bar}] {percent:3.0} %  {doing}, {calls} calls, {rate:.1}/s, {time}")
+    format!("[{bar}] {percent:3.0} %  {time}, {doing}, {calls} calls")
 }
 
 /// The calls that a walk still needs, about; none before GHL has told how many contacts there are.
@@ -173,20 +175,17 @@ mod tests {
         let told = |walk: &Walk, why| line(walk, 10.0, |_| Duration::ZERO, why);
         assert_eq!(
             told(&walk(Purpose::Import, Phase::Contacts, 500, 0, 6), None),
-            "[--------------------]   0 %  500 of 1000 contacts, 6 calls, 10.0/s, 3 min left"
+            "[----------]   0 %  3 min left, 10.0 calls/s, 500 of 1000 contacts, 6 calls"
         );
         assert_eq!(
             told(&walk(Purpose::Import, Phase::Details, 1000, 500, 1012), Some("its location is paused")),
-            "[##########----------]  50 %  notes and appointments of 500 of 1000 contacts, 1012 calls, 10.0/s, its location is paused"
+            "[#####-----]  50 %  its location is paused, 500 of 1000 contacts' notes and appointments, 1012 calls"
         );
         assert_eq!(
             told(&walk(Purpose::Verify, Phase::Rest, 1000, 1000, 2012), None),
-            "[####################] 100 %  looking again at what differs, 2012 calls, 10.0/s, 0 s left"
+            "[##########] 100 %  0 s left, 10.0 calls/s, looking again at what differs, 2012 calls"
         );
         let unknown = Walk { total: None, ..walk(Purpose::Sweep, Phase::Contacts, 0, 0, 0) };
-        assert_eq!(
-            told(&unknown, None),
-            "[--------------------]   0 %  0 of ? contacts, 0 calls, 10.0/s, time left unknown"
-        );
+        assert_eq!(told(&unknown, None), "[----------]   0 %  time left unknown, 0 of ? contacts, 0 calls");
     }
 }
