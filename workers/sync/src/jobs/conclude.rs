@@ -18,6 +18,8 @@ enum Remedy {
     Retry,
     /// Not yet; spends no attempt.
     Snooze(Duration),
+    /// Not yet, as planned: nothing went wrong, and nobody has to hear of it.
+    PutOff(Duration),
     /// At once, with new permits.
     GoOn,
     /// The whole lane waits; spends no attempt.
@@ -39,6 +41,13 @@ pub(super) async fn conclude(environment: &Environment, job: &Job, run: &Run, re
         Remedy::GoOn => {
             return match environment.records.release_run(run, None, None).await {
                 Ok(()) => Verdict::Snooze { after: Duration::ZERO },
+                Err(error) => without_ledger(job, &error),
+            };
+        }
+        Remedy::PutOff(after) => {
+            let due = environment.clock.now_ms() + millis(after);
+            return match environment.records.release_run(run, Some(due), None).await {
+                Ok(()) => Verdict::Snooze { after },
                 Err(error) => without_ledger(job, &error),
             };
         }
@@ -105,9 +114,8 @@ fn remedy(environment: &Environment, error: &JobError) -> Remedy {
         },
         JobError::NotConnected => Remedy::Break(environment.broken_hold),
         JobError::Token(error) => without_token(environment, error),
-        JobError::MayStillArrive { wait } | JobError::AwaitsContact { wait } | JobError::NotYet { wait } => {
-            Remedy::Snooze(*wait)
-        }
+        JobError::MayStillArrive { wait } | JobError::AwaitsContact { wait } => Remedy::Snooze(*wait),
+        JobError::NotYet { wait } => Remedy::PutOff(*wait),
         JobError::OneMoreRun => Remedy::GoOn,
         JobError::Records(_)
         | JobError::Incomplete(_)
