@@ -1,12 +1,27 @@
 //! How a job stands, in the promised shape, and in words why it is not running.
 
-use job_engine::{LaneState, LaneView, Priority, Queue};
+use job_engine::{LaneState, LaneView, Priority, Queue, QueueError};
 use serde_json::{Value, json};
 use sync_workers::records::{FailedAttempt, Job, JobState};
 
+/// The queue, or why it can't be asked.
+pub type Asked<'a> = Result<&'a Queue, String>;
+
+/// Why a process can't ask the queue of a deployment that has no Redis.
+#[must_use]
+pub fn elsewhere() -> String {
+    "its queue is in the memory of another process, which tells at GET /v1/jobs/{id}".to_owned()
+}
+
+/// Why a queue that does not answer is no matter of concern for the job.
+#[must_use]
+pub fn silent(error: &QueueError) -> String {
+    format!("the queue does not answer ({error}); the job is kept and will run")
+}
+
 /// The job as `GET /v1/jobs/{id}` and `jobs show` tell it, with the attempts that failed. `why` is null where it needs no reason. Without a
 /// queue to ask, what only the queue knows is not told.
-pub async fn describe(job: &Job, history: &[FailedAttempt], queue: Option<&Queue>) -> Value {
+pub async fn describe(job: &Job, history: &[FailedAttempt], queue: Asked<'_>) -> Value {
     json!({
         "id": job.id,
         "kind": job.key.kind,
@@ -27,7 +42,7 @@ pub async fn describe(job: &Job, history: &[FailedAttempt], queue: Option<&Queue
 }
 
 /// Why the job is not running; none where it is, or is done.
-pub async fn why(job: &Job, queue: Option<&Queue>) -> Option<String> {
+pub async fn why(job: &Job, queue: Asked<'_>) -> Option<String> {
     let schedule = match job.state {
         JobState::Running | JobState::Done => return None,
         JobState::Dead => {
@@ -41,9 +56,9 @@ pub async fn why(job: &Job, queue: Option<&Queue>) -> Option<String> {
         JobState::Waiting => None,
     };
     let standing = match queue {
-        None => Err("its queue is in the memory of another process, which tells at GET /v1/jobs/{id}".to_owned()),
-        Some(queue) => match queue.lane(&job.key.location_id).await {
-            Err(error) => Err(format!("the queue does not answer ({error}); the job is kept and will run")),
+        Err(reason) => Err(reason),
+        Ok(queue) => match queue.lane(&job.key.location_id).await {
+            Err(error) => Err(silent(&error)),
             Ok(None) => Err("the queue has not heard of it yet; the sweeper tells it".to_owned()),
             Ok(Some(_)) if queue.paused_kinds().await.is_ok_and(|kinds| kinds.contains(&job.key.kind)) => Err(format!(
                 "all {} jobs are paused; `clienty-sync jobs resume --kind {}` ends that",

@@ -10,7 +10,8 @@ use sync_workers::records::{JobFilter, JobKind, JobState};
 
 use super::table::table;
 use super::{Context, Outcome, open_records};
-use crate::app::App;
+use crate::app::{App, AppError};
+use crate::config::Config;
 use crate::explain;
 
 mod dead;
@@ -86,10 +87,17 @@ pub(super) async fn run(context: Context, command: Command) -> anyhow::Result<Ou
             let counts = open_records(&context.config).await?.job_counts().await?;
             let mut stats: serde_json::Map<String, Value> =
                 counts.iter().map(|(state, count)| (state.as_str().to_owned(), json!(count))).collect();
-            // A queue in memory is another process's, and can't be asked.
-            let mut halted = Halted::default();
-            if context.config.is_distributed() {
-                halted = Halted::look(&App::open(context.config).await?.queue).await?;
+            let distributed = context.config.is_distributed();
+            let halted = match queue(context.config).await? {
+                Ok(queue) => Some(Halted::look(&queue).await?),
+                Err(reason) => {
+                    if distributed {
+                        eprintln!("what is paused or broken off is not known: {reason}");
+                    }
+                    None
+                }
+            };
+            if let Some(halted) = &halted {
                 stats.insert("pausedKinds".to_owned(), json!(halted.kinds));
                 stats.insert("pausedLocations".to_owned(), json!(halted.paused));
                 stats.insert("brokenLocations".to_owned(), json!(halted.broken));
@@ -97,7 +105,10 @@ pub(super) async fn run(context: Context, command: Command) -> anyhow::Result<Ou
             output.print(&stats, |_| {
                 let rows: Vec<_> =
                     counts.iter().map(|(state, count)| [state.as_str().to_owned(), count.to_string()]).collect();
-                std::iter::once(table(["STATE", "JOBS"], &rows)).chain(halted.lines()).collect::<Vec<_>>().join("\n")
+                std::iter::once(table(["STATE", "JOBS"], &rows))
+                    .chain(halted.iter().flat_map(Halted::lines))
+                    .collect::<Vec<_>>()
+                    .join("\n")
             })?;
         }
         Command::List { state, location, kind, error, limit } => {
@@ -120,20 +131,30 @@ pub(super) async fn run(context: Context, command: Command) -> anyhow::Result<Ou
             })?;
         }
         Command::Show { id } => {
-            let app = App::open(context.config).await?;
+            let records = open_records(&context.config).await?;
             let unknown = || format!("no job {id}; `clienty-sync jobs list` shows all");
-            let job = app.records.job(&id).await?.with_context(unknown)?;
-            // A queue in memory is another process's: this one's knows nothing.
-            let queue = app.config.is_distributed().then_some(&app.queue);
-            let history = app.records.failed_attempts(&job.id).await?;
-            output.print(&explain::describe(&job, &history, queue).await, in_lines)?;
+            let job = records.job(&id).await?.with_context(unknown)?;
+            let history = records.failed_attempts(&job.id).await?;
+            let queue = queue(context.config).await?;
+            output.print(&explain::describe(&job, &history, queue.as_ref().map_err(Clone::clone)).await, in_lines)?;
         }
     }
     Ok(Outcome::Done)
 }
 
+/// The queue, or why it can't be asked: one in memory is another process's. What stands in the ledger is told in any case.
+async fn queue(config: Config) -> anyhow::Result<Result<Queue, String>> {
+    if !config.is_distributed() {
+        return Ok(Err(explain::elsewhere()));
+    }
+    match App::open(config).await {
+        Ok(app) => Ok(Ok(app.queue)),
+        Err(AppError::Queue(error)) => Ok(Err(explain::silent(&error))),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// What rests by itself or by a person's wish.
-#[derive(Default)]
 struct Halted {
     kinds: BTreeSet<String>,
     paused: Vec<String>,

@@ -14,5 +14,5 @@ pub(super) async fn show(State(gateway): State<Gateway>, Ids(id): Ids<String>) -
     let job = records.job(&id).await.map_err(|error| Problem::records(&error))?;
     let job = job.ok_or_else(|| Problem::not_found("no such job; ids are in the answer to POST /v1/events"))?;
     let history = records.failed_attempts(&job.id).await.map_err(|error| Problem::records(&error))?;
-    Ok(Json(explain::describe(&job, &history, Some(gateway.producer.queue())).await))
+    Ok(Json(explain::describe(&job, &history, Ok(gateway.producer.queue())).await))
 }

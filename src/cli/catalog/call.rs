@@ -96,7 +96,7 @@ async fn ended(app: &App, id: &str, patience: Duration) -> anyhow::Result<Job> {
             return Ok(job);
         }
         if Instant::now() >= deadline {
-            let queue = app.config.is_distributed().then_some(&app.queue);
+            let queue = app.config.is_distributed().then_some(&app.queue).ok_or_else(explain::elsewhere);
             let why = explain::why(&job, queue).await.unwrap_or_else(|| "a worker runs it".to_owned());
             bail!(
                 "job {id} has not ended within {} s: {why}. It goes on; `clienty-sync jobs show {id}` tells how",

@@ -144,3 +144,23 @@ async fn the_locations_that_rest_are_named() {
     let told = String::from_utf8(installation.run(&["jobs", "stats"]).stdout).unwrap();
     assert!(told.contains(&format!("{location} is broken off after failures")), "{told}");
 }
+
+#[tokio::test]
+async fn jobs_are_counted_and_shown_without_redis() {
+    let redis = RedisServer::start();
+    let mut installation = Installation::new(&[("REDIS_URL", &redis.url())]).await;
+    let (program, api) = installation.serve("gateway");
+    let event =
+        json!({"type": "contact.selected", "locationId": installation.location, "contactId": installation.contacts[0]});
+    let accepted = api.post(event.to_string()).await.json();
+    let id = accepted["accepted"][0]["jobId"].as_str().unwrap();
+    drop(program);
+    installation.set("REDIS_URL", "redis://127.0.0.1:1/");
+
+    assert_eq!(installation.json(&["jobs", "stats"])["waiting"], 1);
+    let ended = installation.run(&["jobs", "stats"]);
+    let told = String::from_utf8(ended.stderr).unwrap();
+    assert!(told.contains("not known: the queue does not answer"), "{told}");
+    let why = installation.json(&["jobs", "show", id])["why"].clone();
+    assert!(why.as_str().unwrap().starts_with("the queue does not answer"), "{why}");
+}

@@ -15,7 +15,7 @@ async fn a_waiting_job_tells_its_place_in_line_and_what_holds_its_location_up() 
     for contact in app.contacts(&location).iter().take(3) {
         ids.push(app.tell("contact.selected", contact, json!({})).await);
     }
-    let why = async |id: &str| explain::why(&app.job(id).await, Some(&app.app.queue)).await;
+    let why = async |id: &str| explain::why(&app.job(id).await, Ok(&app.app.queue)).await;
     app.wait_until("the queue has them all", async || why(&ids[2]).await.is_some_and(|why| why.contains("number 3")))
         .await;
     let told = why(&ids[2]).await.unwrap();
@@ -34,7 +34,7 @@ async fn a_job_of_a_paused_kind_says_so_and_runs_once_that_is_resumed() {
     let contact = app.contacts(&app.location().id).remove(0);
     app.app.queue.pause_kind("pull_contact").await.unwrap();
     let id = app.tell("contact.selected", &contact, json!({})).await;
-    let why = async || explain::why(&app.job(&id).await, Some(&app.app.queue)).await;
+    let why = async || explain::why(&app.job(&id).await, Ok(&app.app.queue)).await;
     app.wait_until("the queue has it", async || why().await.is_some_and(|why| why.contains("paused"))).await;
     assert_eq!(
         why().await.unwrap(),
