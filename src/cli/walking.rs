@@ -158,9 +158,7 @@ impl Walking {
                 told(*held_for)
             )),
             LaneState::Broken => Some(format!("its calls fail: tried again in {}", told(*held_for))),
-            LaneState::Paused => {
-                Some(format!("its location is paused: `clienty-sync jobs resume {}` ends that", walk.location_id))
-            }
+            LaneState::Paused => Some(format!("paused: `clienty-sync jobs resume {}` ends that", walk.location_id)),
         });
         let failed = match lane.map(|lane| lane.state) {
             Some(LaneState::WaitsForTokens | LaneState::Paused | LaneState::DaySpent | LaneState::Paced) => None,
