@@ -31,6 +31,9 @@ pub(super) fn patch(data: &mut Fields<'_>) -> ContactPatch {
     for name in TEXTS {
         let text = data.loose_text(name);
         let text = if name == "email" { text.map(|email| email.trim().to_lowercase()) } else { text };
+        if name == "email" && text.as_deref().is_some_and(|email| !email.is_empty() && !may_be_email(email)) {
+            data.refuse(name, "must be an e-mail address, as ada@example.com");
+        }
         if data.has(name) {
             patch.fields.insert(name.to_owned(), text.into());
         }
@@ -55,6 +58,13 @@ pub(super) fn patch(data: &mut Fields<'_>) -> ContactPatch {
     edit_tags(data, &mut patch, &[("addTags", Value::Bool(true)), ("removeTags", Value::Null)]);
     custom_fields(data, &mut patch);
     patch
+}
+
+/// GHL refuses every write of a contact whose e-mail is none, whatever else it edits. What exactly is one is GHL's to say.
+fn may_be_email(text: &str) -> bool {
+    let is_host = |host: &str| !host.starts_with('.') && !host.ends_with('.') && host.contains('.');
+    !text.contains(char::is_whitespace)
+        && text.rsplit_once('@').is_some_and(|(user, host)| !user.is_empty() && is_host(host))
 }
 
 /// What `contact.tagged` sets: its tags come to those that are there.

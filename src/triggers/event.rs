@@ -351,6 +351,8 @@ mod tests {
         assert_eq!(faults_of("contact.deleted", json!({})), ["contactId"]);
         assert_eq!(faults_of("contact.updated", json!({"nick": "x"})), ["contactId", "data.nick"]);
         assert_eq!(faults_of("contact.tagged", json!({"clientyContactId": "k1"})), ["data.tags"]);
-        assert_eq!(faults_of("contact.created", json!({"email": 5})), ["data.email"]);
+        for email in [json!(5), json!("not-an-email"), json!("@x.de"), json!("a b@x.de"), json!("a@host")] {
+            assert_eq!(faults_of("contact.created", json!({"email": email})), ["data.email"], "{email}");
+        }
     }
 }

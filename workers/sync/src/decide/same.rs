@@ -57,9 +57,13 @@ fn loosely(value: &Value) -> Vec<String> {
 }
 
 fn same_phone(a: &str, b: &str) -> bool {
+    let texts = (a, b);
     let digits = |phone: &str| phone.chars().filter(char::is_ascii_digit).collect::<String>();
     let (a, b) = (digits(a), digits(b));
     let (a, b) = (a.trim_start_matches('0'), b.trim_start_matches('0'));
+    if a.is_empty() && b.is_empty() {
+        return texts.0.trim() == texts.1.trim();
+    }
     let (short, long) = if a.len() < b.len() { (a, b) } else { (b, a) };
     a == b || (short.len() >= OWN_DIGITS && long.ends_with(short))
 }
@@ -132,6 +136,7 @@ mod tests {
             ("phone", json!("+14155550100"), json!("+14155550101")),
             ("phone", json!("100"), json!("+14155550100")),
             ("phone", json!("+14155550100"), Value::Null),
+            ("phone", json!("unknown"), Value::Null),
             ("email", json!("jane@example.com"), json!("jane@example.org")),
             ("firstName", json!("jane"), json!("Jane")),
             ("title", json!("Call"), json!("<b>Call</b>")),
