@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
-use clap::Parser;
+use clap::{ArgGroup, Parser};
 use secrecy::SecretString;
 use serde_json::json;
 use sync_workers::clock::Clock;
@@ -16,9 +16,10 @@ use crate::app::{client, oauth_app, open_oauth, vault};
 use crate::metrics::Metrics;
 
 #[derive(Debug, Parser)]
+#[command(group(ArgGroup::new("way").args(["pit_file", "api"]).multiple(true)))]
 pub(super) struct Args {
-    /// GHL's id of the location
-    #[arg(long, value_name = "ID")]
+    /// GHL's id of the location; without it, the customer chooses one at GHL
+    #[arg(long, value_name = "ID", requires = "way", value_parser = location_id)]
     location: Option<String>,
     /// File that holds the Private Integration Token; `-` reads standard input
     #[arg(long, value_name = "FILE", requires = "location")]
@@ -36,13 +37,7 @@ pub(super) async fn run(context: Context, args: Args) -> anyhow::Result<Outcome>
         let records = open_records(&context.config).await?;
         return move_to(&context, &records, location, api).await;
     }
-    let Some(file) = args.pit_file else {
-        ensure!(
-            args.location.is_none(),
-            "--location goes with --pit-file or --api: without them, the customer chooses at GHL"
-        );
-        return print_link(context).await;
-    };
+    let Some(file) = args.pit_file else { return print_link(context).await };
     let Some(location) = args.location else { bail!("--pit-file needs --location: the token does not tell it") };
     let token = read_token(&file)?;
     let vault = vault(&context.config)?;
@@ -53,7 +48,7 @@ pub(super) async fn run(context: Context, args: Args) -> anyhow::Result<Outcome>
         records.set_api(&location, api.name()).await?;
     }
     context.output.print(&json!({"locationId": location, "kind": "pit"}), |_| {
-        format!("{location} is connected; events of it are accepted from now on")
+        format!("{location} is connected; events of it are accepted from now on, and its first job shows whether GHL takes the token")
     })?;
     Ok(Outcome::Done)
 }
@@ -91,6 +86,12 @@ async fn print_link(context: Context) -> anyhow::Result<Outcome> {
         )
     })?;
     Ok(Outcome::Done)
+}
+
+/// What can be an id: a slip here would be a location whose events are accepted and whose calls all fail.
+fn location_id(id: &str) -> Result<String, String> {
+    let is_id = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    is_id.then(|| id.to_owned()).ok_or_else(|| "an id is made of letters and digits".to_owned())
 }
 
 fn api_version(name: &str) -> Result<ApiVersion, String> {

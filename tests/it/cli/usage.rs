@@ -62,7 +62,7 @@ fn every_command_explains_itself_and_every_option() {
 
 #[test]
 fn wrong_usage_exits_with_2_and_prints_no_result() {
-    let wrong: [&[&str]; 17] = [
+    let wrong: [&[&str]; 20] = [
         &["bogus"],
         &["up", "--bogus"],
         &["demo", "--contacts", "0"],
@@ -79,6 +79,9 @@ fn wrong_usage_exits_with_2_and_prints_no_result() {
         &["keys", "create"],
         &["keys", "create", "--name", ""],
         &["connect", "--pit-file", "x"],
+        &["connect", "--location", "L"],
+        &["connect", "--location", "", "--pit-file", "x"],
+        &["connect", "--location", "two words", "--pit-file", "x"],
         &["connect", "--location", "L", "--pit-file", "x", "--time-zone", "Mars/Base"],
     ];
     for arguments in wrong {
