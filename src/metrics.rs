@@ -3,7 +3,7 @@
 //! What happens is counted where it happens; what *is* (jobs by state, lanes by state) is asked for when somebody reads.
 
 use job_engine::{LaneState, Queue};
-use prometheus::{Gauge, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
+use prometheus::{Gauge, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 use sync_workers::clock::Clock;
 use sync_workers::ghl::GhlMetrics;
 use sync_workers::jobs::JobMetrics;
@@ -17,7 +17,6 @@ pub struct Metrics {
     pub ghl: GhlMetrics,
     pub jobs: JobMetrics,
     pub tokens: TokenMetrics,
-    webhooks: IntCounterVec,
     queue_jobs: IntGaugeVec,
     oldest: Gauge,
     lanes: IntGaugeVec,
@@ -42,17 +41,11 @@ impl Metrics {
     /// [`MetricsError::Prometheus`] when two claim one name: a mistake in this file.
     pub fn new(clock: Clock) -> Result<Self, MetricsError> {
         let registry = Registry::new();
-        let counters = |name: &str, help: &str, labels: &[&str]| {
-            let made = IntCounterVec::new(Opts::new(name, help), labels)?;
-            registry.register(Box::new(made.clone()))?;
-            Ok::<_, prometheus::Error>(made)
-        };
         let gauges = |name: &str, help: &str| {
             let made = IntGaugeVec::new(Opts::new(name, help), &["state"])?;
             registry.register(Box::new(made.clone()))?;
             Ok::<_, prometheus::Error>(made)
         };
-        let webhooks = counters("clienty_webhooks_total", "Webhooks by what became of them", &["type", "result"])?;
         let queue_jobs = gauges("clienty_queue_jobs", "Ledger rows by state; done ones are not counted here")?;
         let lanes = gauges(
             "clienty_lanes",
@@ -64,12 +57,7 @@ impl Metrics {
         registry.register(Box::new(dead.clone()))?;
         let (ghl, jobs) = (GhlMetrics::register(&registry)?, JobMetrics::register(&registry)?);
         let tokens = TokenMetrics::register(&registry)?;
-        Ok(Self { registry, clock, ghl, jobs, tokens, webhooks, queue_jobs, oldest, lanes, dead })
-    }
-
-    /// A webhook came in. `event` is a name of ours, never the sender's word.
-    pub fn webhook(&self, event: &'static str, result: &str) {
-        self.webhooks.with_label_values(&[event, result]).inc();
+        Ok(Self { registry, clock, ghl, jobs, tokens, queue_jobs, oldest, lanes, dead })
     }
 
     /// Everything in Prometheus' text format, with the state of things at this moment.

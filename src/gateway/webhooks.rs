@@ -37,7 +37,7 @@ const UNREAD: &str = "unknown";
 
 /// Checks the signature over the bytes as they came, stores the webhook with the jobs it leads to, and answers 200.
 pub(super) async fn receive(State(gateway): State<Gateway>, headers: HeaderMap, body: Body) -> Response {
-    let count = |event, result| gateway.metrics.webhook(event, result);
+    let count = |event, result| gateway.metrics.jobs.webhook(event, result);
     let body = match whole(body, BODY_LIMIT).await {
         Ok(body) => body,
         Err(Unread::TooLarge) => {

@@ -150,7 +150,10 @@ async fn contact_suffices(job: &Job<'_>, row: &ContactRow, webhooks: &[&StoredWe
         let Some(told) = told(&body, &held) else { return Ok(false) };
         let at = body.get("timestamp").and_then(WireTime::read).and_then(|at| at.instant_in(&TimeZone::UTC));
         match (judge(&Told { fields: &told, at }, &known), at) {
-            (Verdict::Echo, _) => confirmed = confirmed.max(at.filter(|_| confirms(&told, &held))),
+            (Verdict::Echo, _) => {
+                job.environment.metrics.webhook(&webhook.event_type, "echo");
+                confirmed = confirmed.max(at.filter(|_| confirms(&told, &held)));
+            }
             // Of several that tell news, only GHL knows which came last.
             (Verdict::Apply(fields), Some(at)) if webhooks.len() == 1 => news = Some((fields, at)),
             (Verdict::Apply(_) | Verdict::Pull, _) => return Ok(false),

@@ -22,6 +22,7 @@ pub struct JobMetrics {
     duration: HistogramVec,
     wait: HistogramVec,
     writes: IntCounterVec,
+    webhooks: IntCounterVec,
     /// Without labels; a vector, so that it is absent until GHL has told.
     daily_remaining: IntGaugeVec,
     daily_by_location: Arc<Mutex<HashMap<String, u32>>>,
@@ -39,6 +40,10 @@ impl JobMetrics {
         let wait = HistogramOpts::new("clienty_job_wait_seconds", "From the first push to the claim, in queue time");
         let writes =
             Opts::new("clienty_writes_total", "Writes to GHL by what its reply, compared with what was asked, says");
+        let webhooks = Opts::new(
+            "clienty_webhooks_total",
+            "Webhooks by what became of them; echo are those of the accepted that told our own write, or what was known",
+        );
         let daily =
             Opts::new("clienty_quota_daily_remaining", "Calls left today, as GHL tells, of the neediest location");
         let metrics = Self {
@@ -47,6 +52,7 @@ impl JobMetrics {
             duration: HistogramVec::new(duration.buckets(DURATION_BUCKETS.to_vec()), &["kind"])?,
             wait: HistogramVec::new(wait.buckets(WAIT_BUCKETS.to_vec()), &["kind", "priority"])?,
             writes: IntCounterVec::new(writes, &["record", "outcome"])?,
+            webhooks: IntCounterVec::new(webhooks, &["type", "result"])?,
             daily_remaining: IntGaugeVec::new(daily, &[])?,
             daily_by_location: Arc::default(),
         };
@@ -55,6 +61,7 @@ impl JobMetrics {
         registry.register(Box::new(metrics.duration.clone()))?;
         registry.register(Box::new(metrics.wait.clone()))?;
         registry.register(Box::new(metrics.writes.clone()))?;
+        registry.register(Box::new(metrics.webhooks.clone()))?;
         registry.register(Box::new(metrics.daily_remaining.clone()))?;
         Ok(metrics)
     }
@@ -66,6 +73,11 @@ impl JobMetrics {
 
     pub(super) fn written(&self, record: &str, outcome: Outcome) {
         self.writes.with_label_values(&[record, outcome.as_str()]).inc();
+    }
+
+    /// What became of a webhook. `event` is a name of ours, never the sender's word.
+    pub fn webhook(&self, event: &str, result: &str) {
+        self.webhooks.with_label_values(&[event, result]).inc();
     }
 
     pub(super) fn ended(&self, job: &Job, verdict: &Verdict, took: Duration, daily_remaining: Option<u32>) {
