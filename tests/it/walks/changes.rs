@@ -126,6 +126,7 @@ async fn what_the_search_shows_late_is_found_and_what_it_still_shows_takes_nothi
     assert_eq!(city(&app, &contacts[0]).await, "Ulm", "the search had Bonn");
     assert_eq!(app.view(&contacts[2]).await, None);
     assert_eq!(city(&app, &contacts[3]).await, "Kiel");
+    assert_eq!(latest(&app).await.found, 1, "no more than that");
 
     app.sandbox.set_search_lag(Duration::ZERO);
     sweep(&app, Purpose::Sweep).await;

@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use sync_workers::clock::Clock;
 use sync_workers::jobs::new_job;
-use sync_workers::records::{Job, JobState, Purpose, SWEEP_SOURCE, Walk};
+use sync_workers::records::{Job, JobState, Phase, Purpose, SWEEP_SOURCE, Walk};
 use sync_workers::walker::begin;
 
 use super::import::import;
@@ -212,19 +212,33 @@ async fn who_was_here_before_is_no_news() {
 
 #[tokio::test]
 async fn a_create_of_ours_that_a_sweep_sees_before_the_reply_is_no_event() {
+    for is_pulled in [false, true] {
+        ours(is_pulled).await;
+    }
+}
+
+/// `is_pulled`: something else has fetched the contact before the sweep sees it.
+async fn ours(is_pulled: bool) {
     let deaf = Deaf::start(Setup { gate: true, ..Setup::default() }).await;
     let app = &deaf.app;
+    let before = app.contacts(&deaf.location);
     app.gate().hold(Method::POST, "/contacts/");
     let data = json!({"clientyContactId": "k1", "firstName": "Ours", "email": "ours@x.de", "tags": ["vip"]});
     app.send(json!({"type": "contact.created", "locationId": deaf.location, "data": data})).await;
     app.gate().answered(Method::POST, "/contacts/", 1).await;
+    if is_pulled {
+        let made = app.contacts(&deaf.location).into_iter().find(|contact| !before.contains(contact)).unwrap();
+        let pull = app.tell("contact.selected", &made, json!({})).await;
+        app.ended(&pull).await;
+    }
     assert!(begin(&app.app.records, &app.app.queue, &deaf.location, Purpose::Sweep, 0).await.unwrap());
-    app.wait_until("the sweep has seen it", async || walk(&deaf, Purpose::Sweep).await.found == 1).await;
+    app.wait_until("the sweep has seen it", async || walk(&deaf, Purpose::Sweep).await.phase == Phase::Done).await;
+    assert_eq!(walk(&deaf, Purpose::Sweep).await.contacts, 1);
     app.gate().open();
     app.settle().await;
     let contact = app.app.records.find_contact(&deaf.location, "k1").await.unwrap().unwrap().contact_id;
     assert_eq!(app.view(&contact).await.unwrap()["tasks"], json!([]));
     assert_eq!(app.calls(&deaf.location, call::CREATE_TASK), 0);
-    assert_eq!(app.contacts(&deaf.location).len(), 5);
+    assert_eq!(app.contacts(&deaf.location).len(), before.len() + 1);
     deaf.finish().await;
 }

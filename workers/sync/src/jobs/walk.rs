@@ -59,7 +59,7 @@ fn pace(task: &Task<'_>, calls: u32) -> i64 {
 /// What a page leads to.
 #[derive(Default)]
 struct Outcome {
-    /// Triggers.
+    /// Triggers, and what the page could not tell.
     found: Vec<Found>,
     /// Contacts that have to be fetched for another reason.
     pulls: Vec<String>,
@@ -69,7 +69,7 @@ struct Outcome {
 async fn go_on(task: &Task<'_>, mut tx: Tx, walk: &mut Walk, outcome: Outcome) -> Result<(), JobError> {
     let Outcome { found, pulls } = outcome;
     walk.calls += i64::from(task.permits.used());
-    walk.found += i64::try_from(found.len()).unwrap_or(0);
+    walk.found += i64::try_from(found.iter().filter(|found| found.triggers()).count()).unwrap_or(0);
     walk.next_at_ms = walk.next_at_ms.max(task.began_ms + pace(task, task.permits.used()));
     tx.save_walk(walk).await?;
     let open = tx.keep_found(&found).await?;
@@ -80,7 +80,7 @@ async fn go_on(task: &Task<'_>, mut tx: Tx, walk: &mut Walk, outcome: Outcome) -
         follow_ups.push(follow_up(kind, walk.id.clone()));
     }
     tx.close_run(&follow_ups).await?;
-    for Found { event, .. } in &found {
+    for Found { event, .. } in found.iter().filter(|found| found.triggers()) {
         task.environment.metrics.event_accepted(SWEEP_SOURCE, event);
     }
     let wait = u64::try_from(walk.next_at_ms - task.environment.clock.now_ms()).unwrap_or(0);

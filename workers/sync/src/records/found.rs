@@ -51,6 +51,9 @@ impl Needs {
     }
 }
 
+/// In the place of an event: nothing was found, but the page could not tell, as what is known here is newer.
+const LOOK: &str = "follow_up";
+
 /// A record that is new, reads differently or is gone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
@@ -71,6 +74,18 @@ pub struct Events {
 }
 
 impl Found {
+    /// What a page could not tell.
+    #[must_use]
+    pub fn look(contact_id: String, needs: Needs) -> Self {
+        Self { event: LOOK, contact_id, needs }
+    }
+
+    /// Whether it is a trigger.
+    #[must_use]
+    pub fn triggers(&self) -> bool {
+        self.event != LOOK
+    }
+
     /// What nothing is left to ask for.
     #[must_use]
     pub fn stored(event: &'static str, contact_id: &str) -> Self {

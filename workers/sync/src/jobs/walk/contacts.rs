@@ -85,17 +85,18 @@ pub(super) async fn run(task: &Task<'_>, mut walk: Walk) -> Result<(), JobError>
     let mut tx = records.begin(&task.run).await?;
     let beside = tx.beside(&ids, since).await?;
     let mut outcome = Outcome::default();
-    // A create of ours may have made it whose reply is on its way: that is no event.
+    // A create of ours may have made it, whose reply is on its way: that is no event.
     let may_be_ours = |contact: &Contact| announced.iter().any(|announced| may_be_contact(announced, contact));
     for contact in contacts {
         let id = contact.id.clone();
         walk.contacts += 1;
         let own = tasks.as_mut().map(|tasks| tasks.remove(&id).unwrap_or_default());
         walk.tasks += own.as_ref().map_or(0, |own| i64::try_from(own.len()).unwrap_or(0));
-        let is_foreign = walk.known_only && !beside.known.contains_key(&id) && !is_news(&walk, &contact);
-        if beside.erased.contains(&id) || is_foreign {
+        let (is_known, is_new) = (beside.known.contains_key(&id), is_new(&walk, &contact));
+        if beside.erased.contains(&id) || (walk.known_only && !is_known && !is_new) {
             continue;
         }
+        let is_ours = is_new && may_be_ours(&contact);
         if walk.purpose == Purpose::Verify {
             let parts = Parts { contact: Some(contact), tasks: own, ..Parts::default() };
             let findings = match beside.touched.contains(&id) {
@@ -103,13 +104,11 @@ pub(super) async fn run(task: &Task<'_>, mut walk: Walk) -> Result<(), JobError>
                 false => compare::contact(&id, &parts, views.get(&id)),
             };
             tx.keep_findings(&walk, &id, &findings, false).await?;
+        } else if is_ours && !is_known {
+            // The pull waits until it is known whose it is.
+            outcome.found.push(Found { event: CREATED, contact_id: id.clone(), needs: Needs::ALL });
         } else {
-            if beside.known.contains_key(&id) || !is_news(&walk, &contact) || !may_be_ours(&contact) {
-                take_in(&mut tx, &walk, &beside, (contact, own), &mut outcome).await?;
-            } else {
-                // The pull waits until it is known whose it is.
-                outcome.found.push(Found { event: CREATED, contact_id: id.clone(), needs: Needs::ALL });
-            }
+            take_in(&mut tx, &walk, &beside, (contact, own), is_new && !is_ours, &mut outcome).await?;
         }
         if walk.purpose != Purpose::Sweep {
             tx.mark_seen(&walk, &id).await?;
@@ -127,22 +126,23 @@ pub(super) async fn run(task: &Task<'_>, mut walk: Walk) -> Result<(), JobError>
     go_on(task, tx, &mut walk, outcome).await
 }
 
-/// Stores what the page tells of a contact, and of its tasks where it tells of them; what it leaves open is added to the outcome.
+/// Stores what the page tells of a contact, and of its tasks where it tells of them; what it leaves open is added to the outcome. `is_news`: that
+/// GHL created it.
 async fn take_in(
     tx: &mut Tx,
     walk: &Walk,
     beside: &Beside,
     (mut contact, own): (Contact, Option<Vec<OurTask>>),
+    is_news: bool,
     outcome: &mut Outcome,
 ) -> Result<(), JobError> {
     let (id, known) = (contact.id.clone(), beside.known.get(&contact.id));
-    let is_news = is_news(walk, &contact);
     let is_late = beside.touched.contains(&id) || known.is_some_and(|known| known.may_be_newer_than(&contact));
     if is_late {
         match walk.triggers() {
             true => {
                 let needs = Needs { contact: true, tasks: own.is_some(), ..Needs::NONE };
-                outcome.found.push(Found { event: "ContactUpdate", contact_id: id.clone(), needs });
+                outcome.found.push(Found::look(id.clone(), needs));
             }
             false => outcome.pulls.push(id.clone()),
         }
@@ -174,7 +174,7 @@ async fn take_in(
 }
 
 /// Whether GHL created the contact since the last look.
-fn is_news(walk: &Walk, contact: &Contact) -> bool {
+fn is_new(walk: &Walk, contact: &Contact) -> bool {
     let added = contact.date_added.map(|at| at.as_millisecond());
     walk.created_after_ms.zip(added).is_some_and(|(after, added)| added >= after)
 }

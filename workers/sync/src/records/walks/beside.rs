@@ -44,6 +44,9 @@ pub struct Beside {
     pub erased: HashSet<String>,
 }
 
+/// Of `known_contacts.sql`.
+type KnownRow = (String, i64, String, Option<String>, Option<i64>);
+
 impl Tx {
     /// What is kept of the contacts, and which of them moved since the feed's place `since`.
     ///
@@ -71,8 +74,7 @@ impl Tx {
             for id in chunk {
                 (contacts, entries) = (contacts.bind(*id), entries.bind(*id));
             }
-            let contacts: Vec<(String, i64, String, Option<String>, Option<i64>)> =
-                contacts.fetch_all(self.write.conn()).await?;
+            let contacts: Vec<KnownRow> = contacts.fetch_all(self.write.conn()).await?;
             for (id, revision, doc, base, deleted_at) in contacts {
                 let read = |text: String| {
                     serde_json::from_str(&text).map_err(|error| RecordsError::corrupt("contacts", &id, &error))
