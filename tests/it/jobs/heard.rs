@@ -109,6 +109,71 @@ async fn what_happens_to_a_task_a_note_or_an_appointment_costs_one_call_and_its_
     listening.finish().await;
 }
 
+/// Law 8, for what hangs on a contact.
+#[tokio::test]
+async fn our_own_tasks_notes_and_appointments_that_come_back_cost_no_call() {
+    let listening = Listening::start().await;
+    let calendar = listening.app.state(&listening.location)["appointments"][0]["calendarId"].clone();
+    let calls = || listening.app.sandbox.stats().locations[&listening.location].operations.clone();
+    let (before, heard) = (calls(), listening.webhooks.stats().changes);
+    let appointment = json!({"clientyAppointmentId": "a", "calendarId": calendar, "startTime": "2026-03-01T09:00:00Z", "title": "Demo"});
+    let events = [
+        (
+            "task.created",
+            json!({"clientyTaskId": "t", "title": "Call", "body": "Soon", "dueDate": "2026-03-01T09:00:00Z"}),
+        ),
+        ("note.created", json!({"clientyNoteId": "n", "noteText": "Likes tea"})),
+        ("appointment.created", appointment),
+        ("task.completed", json!({"clientyTaskId": "t"})),
+        ("note.updated", json!({"clientyNoteId": "n", "noteText": "Likes coffee"})),
+        ("appointment.updated", json!({"clientyAppointmentId": "a", "startTime": "2026-03-02T09:00:00Z"})),
+    ];
+    let writes = events.len() as u64;
+    for (event, data) in events {
+        listening.app.tell(event, &listening.contact, data).await;
+        listening.app.settle().await;
+    }
+    let told = async || listening.webhooks.stats().changes == heard + writes && listening.webhooks.stats().pending == 0;
+    listening.app.wait_until("all is told", told).await;
+    listening.app.settle().await;
+    let after = calls();
+    let grown = after.values().sum::<u64>() - before.values().sum::<u64>();
+    assert_eq!(grown, writes, "{before:?} and then {after:?}");
+    listening.assert_equal().await;
+    listening.finish().await;
+}
+
+/// The webhook is here, and no pull has looked at it yet.
+#[tokio::test]
+async fn an_edit_in_ghl_that_was_told_is_merged_by_a_push_that_runs_first() {
+    let mut listening = Listening::start().await;
+    let contact = listening.contact.clone();
+    listening.app.tell("note.created", &contact, json!({"clientyNoteId": "n", "noteText": "Old"})).await;
+    listening.app.settle().await;
+    let note = listening.app.held("notes", &contact).into_iter().find(|note| note["body"] == "Old").unwrap();
+    listening.app.rest().await;
+    let heard = listening.webhooks.stats().changes;
+    listening.app.tell("contact.updated", &contact, json!({"city": "Ours", "address1": "Ours 1"})).await;
+    listening.app.tell("note.updated", &contact, json!({"clientyNoteId": "n", "noteText": "Ours"})).await;
+    listening.edit(Method::PUT, &format!("contacts/{contact}"), json!({"city": "Theirs", "state": "NW"})).await;
+    let path = format!("notes/{}", note["id"].as_str().unwrap());
+    listening.edit(Method::PUT, &path, json!({"body": "Theirs"})).await;
+    let told = async || listening.webhooks.stats().changes == heard + 2 && listening.webhooks.stats().pending == 0;
+    listening.app.wait_until("it is told", told).await;
+    // The pulls wait for more webhooks; the pushes do not.
+    listening.app.work();
+    listening.app.settle().await;
+    let view = listening.app.view(&contact).await.unwrap();
+    let fields = ["city", "address1", "state"].map(|field| view["contact"][field].clone());
+    assert_eq!(fields, ["Theirs", "Ours 1", "NW"], "the newer one wins, and what one side edited alone stays");
+    let kept = listening.app.app.records.list_conflicts(&listening.location, Some(&contact), None, 10).await.unwrap();
+    let told = |record| kept.items.iter().find(|kept| kept.record == record).map(|kept| (&kept.ours, &kept.theirs));
+    assert_eq!(told("contact"), Some((&json!("Ours"), &json!("Theirs"))));
+    assert_eq!(told("note"), Some((&json!("Ours"), &json!("Theirs"))));
+    listening.assert_equal().await;
+    listening.finish().await;
+}
+
 #[tokio::test]
 async fn what_happens_to_a_known_contact_costs_nothing_and_a_new_one_is_fetched_whole() {
     let listening = Listening::start().await;

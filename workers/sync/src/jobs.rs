@@ -30,6 +30,7 @@ mod push_contact;
 mod push_note;
 mod push_task;
 mod refresh_location;
+mod told;
 mod walk;
 mod zones;
 

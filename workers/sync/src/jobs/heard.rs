@@ -2,7 +2,8 @@
 //! contact did; of what a sweep found, the page was stored, and the ledger says what it left out.
 //!
 //! GHL promises no order, so without a call only that is believed which a later event can't contradict:
-//! - What an event tells of a whole contact, where it is newer than all that was read or heard of it ([`judge`]).
+//! - What an event tells of a whole contact, where it is newer than all that was read or heard of it ([`judge`](crate::decide::echo::judge)).
+//! - What an event tells of a part that is known to be so already: whatever else there is to know, another event tells.
 //! - That a task, note or appointment is deleted: GHL gives none of them back under its id, and a mark of it keeps older news from
 //!   reviving it.
 //!
@@ -15,34 +16,22 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use serde::de::DeserializeOwned;
-use serde_json::Value;
 
+use super::told::{self, OfContact, OfPart, Part, body, read};
 use super::{JobError, Task as Job};
 use crate::decide::adopt::may_be_contact;
-use crate::decide::echo::{Known, Told, Verdict, confirms, judge};
-use crate::decide::fields::fields;
-use crate::ghl::WireTime;
+use crate::decide::echo::Verdict;
 use crate::mapping;
-use crate::mapping::contact::told;
-use crate::records::model::{Appointment, Note, Task};
 use crate::records::{ContactRow, Needs, StoredWebhook, Tx};
 
 /// What a run's webhooks, and what sweeps found, come to.
 #[derive(Debug, Default)]
 pub(super) struct Heard {
     pub(super) needs: Needs,
-    gone: Vec<Gone>,
+    /// Deleted parts, as they last were.
+    gone: Vec<Part>,
     /// The tags with which GHL created the contact, where it told that it did.
     created: Option<Vec<String>>,
-}
-
-/// A deleted part, as it last was.
-#[derive(Debug)]
-enum Gone {
-    Task(Task),
-    Note(Note),
-    Appointment(Appointment),
 }
 
 impl Heard {
@@ -57,9 +46,9 @@ impl Heard {
         }
         for gone in &self.gone {
             match gone {
-                Gone::Task(task) => tx.told_gone(contact_id, task).await?,
-                Gone::Note(note) => tx.told_gone(contact_id, note).await?,
-                Gone::Appointment(appointment) => tx.told_gone(contact_id, appointment).await?,
+                Part::Task(task) => tx.told_gone(contact_id, task).await?,
+                Part::Note(note) => tx.told_gone(contact_id, note).await?,
+                Part::Appointment(appointment) => tx.told_gone(contact_id, appointment).await?,
             }
         }
         Ok(())
@@ -86,17 +75,32 @@ pub(super) async fn hear(job: &Job<'_>) -> Result<Heard, JobError> {
     let mut whole = Vec::new();
     for webhook in &webhooks {
         let needs = &mut heard.needs;
-        match webhook.event_type.as_str() {
-            "ContactCreate" | "ContactUpdate" | "ContactDndUpdate" | "ContactTagUpdate" => whole.push(webhook),
-            "ContactDelete" => needs.contact = true,
-            "TaskCreate" | "TaskComplete" => needs.tasks = true,
-            "NoteCreate" | "NoteUpdate" => needs.notes = true,
-            "AppointmentCreate" | "AppointmentUpdate" | "Appointment" => needs.appointments = true,
-            "TaskDelete" | "NoteDelete" | "AppointmentDelete" => match gone(webhook, job.record()) {
-                Some(gone) => heard.gone.push(gone),
-                None => return Ok(Heard::everything(heard.created)),
-            },
+        let part = match webhook.event_type.as_str() {
+            _ if told::is_of_contact(webhook) => {
+                whole.push(webhook);
+                continue;
+            }
+            "ContactDelete" => {
+                needs.contact = true;
+                continue;
+            }
+            "TaskCreate" | "TaskComplete" => &mut needs.tasks,
+            "NoteCreate" | "NoteUpdate" => &mut needs.notes,
+            "AppointmentCreate" | "AppointmentUpdate" | "Appointment" => &mut needs.appointments,
+            // A time without an offset would be read wrongly here, and nobody plans by what is gone.
+            "TaskDelete" | "NoteDelete" | "AppointmentDelete" => {
+                match told::part(webhook, job.record(), &TimeZone::UTC) {
+                    Some(gone) => heard.gone.push(gone),
+                    None => return Ok(Heard::everything(heard.created)),
+                }
+                continue;
+            }
             _ => return Ok(Heard::everything(heard.created)),
+        };
+        match told::of_part(job, job.record(), webhook).await? {
+            OfPart::Known => job.environment.metrics.webhook(&webhook.event_type, "echo"),
+            OfPart::PerhapsOurs if is_patient(job) => return Err(JobError::NotYet { wait: SOON }),
+            OfPart::News { .. } | OfPart::PerhapsOurs | OfPart::Unknown => *part = true,
         }
     }
     heard.needs.contact |= !contact_suffices(job, &row, &whole).await?;
@@ -119,8 +123,7 @@ async fn created(
         return Ok(None);
     }
     let told = webhook.map(|webhook| read(body(webhook)).map(mapping::contact::from_ghl).unwrap_or_default());
-    let age = job.environment.clock.now_ms().saturating_sub(job.run.created_at_ms);
-    if row.is_none() && age < PATIENCE.as_millis().try_into().unwrap_or(i64::MAX) {
+    if row.is_none() && is_patient(job) {
         let announced = records.announced_contacts(job.location()).await?;
         let may_be = |announced| told.as_ref().is_none_or(|told| may_be_contact(announced, told));
         if announced.iter().any(may_be) {
@@ -135,24 +138,20 @@ const SOON: Duration = Duration::from_millis(500);
 /// How long that is waited for; a create that is in doubt for longer has been given up.
 const PATIENCE: Duration = Duration::from_secs(10 * 60);
 
+fn is_patient(job: &Job<'_>) -> bool {
+    let age = job.environment.clock.now_ms().saturating_sub(job.run.created_at_ms);
+    age < PATIENCE.as_millis().try_into().unwrap_or(i64::MAX)
+}
+
 /// Whether events that tell of the whole contact leave nothing to ask for; what they say is stored then.
 async fn contact_suffices(job: &Job<'_>, row: &ContactRow, webhooks: &[&StoredWebhook]) -> Result<bool, JobError> {
-    let Some(base) = &row.base else { return Ok(false) };
-    let (ours, held) = (fields(&row.doc), fields(base));
-    let base_at = base.date_updated.max(row.heard_at);
-    let known = Known { ours: &ours, base: Some(&held), base_at, prints: &row.prints };
     let (mut news, mut confirmed): (_, Option<Timestamp>) = (None, None);
     for webhook in webhooks {
-        let body = body(webhook);
-        if body["payloadTooLarge"] == true {
-            return Ok(false);
-        }
-        let Some(told) = told(&body, &held) else { return Ok(false) };
-        let at = body.get("timestamp").and_then(WireTime::read).and_then(|at| at.instant_in(&TimeZone::UTC));
-        match (judge(&Told { fields: &told, at }, &known), at) {
+        let Some(OfContact { verdict, at, confirms }) = told::of_contact(row, webhook) else { return Ok(false) };
+        match (verdict, at) {
             (Verdict::Echo, _) => {
                 job.environment.metrics.webhook(&webhook.event_type, "echo");
-                confirmed = confirmed.max(at.filter(|_| confirms(&told, &held)));
+                confirmed = confirmed.max(at.filter(|_| confirms));
             }
             // Of several that tell news, only GHL knows which came last.
             (Verdict::Apply(fields), Some(at)) if webhooks.len() == 1 => news = Some((fields, at)),
@@ -164,32 +163,10 @@ async fn contact_suffices(job: &Job<'_>, row: &ContactRow, webhooks: &[&StoredWe
         let mut tx = records.begin(&job.run).await?;
         tx.contact_told(&row.row_id, &fields, at).await?;
         tx.keep_open().await?;
-    } else if let Some(at) = confirmed.filter(|at| Some(*at) > base_at) {
+    } else if let Some(at) = confirmed.filter(|at| Some(*at) > row.base_at()) {
         let mut tx = records.begin(&job.run).await?;
         tx.contact_heard(&row.row_id, at).await?;
         tx.keep_open().await?;
     }
     Ok(true)
-}
-
-fn body(webhook: &StoredWebhook) -> Value {
-    serde_json::from_str(&webhook.body).unwrap_or_default()
-}
-
-/// What a deletion is about; none where it does not say.
-fn gone(webhook: &StoredWebhook, contact_id: &str) -> Option<Gone> {
-    let mut body = body(webhook);
-    Some(match webhook.event_type.as_str() {
-        "TaskDelete" => Gone::Task(mapping::task::from_ghl(read(body)?, contact_id)),
-        "NoteDelete" => Gone::Note(mapping::note::from_ghl(read(body)?, contact_id)),
-        _ => {
-            let nested = body["appointment"].take();
-            // A time without an offset would be read wrongly here, and nobody plans by what is gone.
-            Gone::Appointment(mapping::appointment::from_ghl(read(nested)?, contact_id, &TimeZone::UTC))
-        }
-    })
-}
-
-fn read<T: DeserializeOwned>(record: Value) -> Option<T> {
-    serde_json::from_value(record).ok()
 }

@@ -3,12 +3,13 @@
 //!
 //! GHL has no idempotency key, so a write is announced in the record before it is sent (law 7). A run that finds the announcement of a create knows
 //! that it got lost on its way; it looks whether GHL has the entry, and adopts it instead of creating it again. An update may be sent again; only
-//! where another edit came since does the run look first, so that the lost write is not met later as an edit of GHL's.
+//! where another edit came since does the run look first, so that the lost write is not met later as an edit of GHL's. It looks as well where a
+//! webhook that no pull has heard yet tells of an edit in GHL: what was edited there is merged, not overwritten.
 
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::{JobError, Task};
+use super::{JobError, Task, told};
 use crate::decide::fields::{Fields, difference, fields};
 use crate::decide::verify::SyncState;
 use crate::ghl::{GhlError, Subject, UnauthorizedKind};
@@ -52,9 +53,9 @@ pub(super) async fn run<E: Push>(task: &Task<'_>) -> Result<(), JobError> {
     let pushed = match records.entry::<E>(task.record()).await? {
         // A pull found it gone from GHL, and nothing of it is left.
         None => None,
-        Some(row) => match push(task, &row).await {
-            Ok(outcome) => Some((outcome, row)),
-            Err(error) => return Err(kept::<E>(task, &row.row_id, error).await),
+        Some(row) => match push(task, row).await {
+            Ok(pushed) => Some(pushed),
+            Err(error) => return Err(kept::<E>(task, error).await),
         },
     };
     let mut tx = records.begin(&task.run).await?;
@@ -77,47 +78,68 @@ pub(super) async fn run<E: Push>(task: &Task<'_>) -> Result<(), JobError> {
 }
 
 /// The error, after what GHL refuses for good was kept with the row, for whoever looks at it.
-async fn kept<E: Push>(task: &Task<'_>, row_id: &str, error: JobError) -> JobError {
+async fn kept<E: Push>(task: &Task<'_>, error: JobError) -> JobError {
     if let JobError::Ghl(
         GhlError::Invalid { .. } | GhlError::Unauthorized { kind: UnauthorizedKind::MissingScope, .. },
     ) = error
     {
         let state = SyncState::refused(error.to_string(), task.environment.clock.now());
         task.environment.metrics.written(E::KIND, state.outcome);
-        if let Err(error) = task.environment.records.refuse_entry(row_id, &state).await {
+        if let Err(error) = task.environment.records.refuse_entry(task.record(), &state).await {
             return error.into();
         }
     }
     error
 }
 
-async fn push<E: Push>(task: &Task<'_>, row: &EntryRow<E>) -> Result<Outcome<E>, JobError> {
+/// What came of it, and the row that it was made of.
+async fn push<E: Push>(task: &Task<'_>, row: EntryRow<E>) -> Result<(Outcome<E>, EntryRow<E>), JobError> {
     let (Some(id), Some(base)) = (&row.ghl_id, &row.base) else {
         return match &row.intent {
             Some(announced) => {
-                settle_announcement(task, row, announced).await?;
+                settle_announcement(task, &row, announced).await?;
                 Err(JobError::OneMoreRun)
             }
-            None => create(task, row).await,
+            None => Ok((create(task, &row).await?, row)),
         };
     };
-    let contact = row.contact_id.as_str();
     if row.deleted {
-        return match E::delete(task, contact, id).await {
-            Ok(()) | Err(JobError::Ghl(GhlError::Gone { .. })) => Ok(Outcome::Nothing),
+        return match E::delete(task, &row.contact_id, id).await {
+            Ok(()) | Err(JobError::Ghl(GhlError::Gone { .. })) => Ok((Outcome::Nothing, row)),
             Err(error) => Err(error),
         };
     }
     if row.doc == *base {
+        return Ok((Outcome::Unchanged, row));
+    }
+    let other_was_asked = !row.asked.is_empty() && row.asked != owed(&row);
+    if !other_was_asked && !told::has_news_of_part(task, &row).await? {
+        return Ok((change(task, &row).await?, row));
+    }
+    if let Some(outcome) = look(task, &row, id).await? {
+        return Ok((outcome, row));
+    }
+    match task.environment.records.entry::<E>(&row.row_id).await? {
+        Some(_) if task.permits.left() == 0 => Err(JobError::OneMoreRun),
+        Some(row) => Ok((change(task, &row).await?, row)),
+        None => Ok((Outcome::Unchanged, row)),
+    }
+}
+
+/// What GHL does not have yet.
+fn owed<E: Entry>(row: &EntryRow<E>) -> Fields {
+    difference(&row.base.as_ref().map(fields).unwrap_or_default(), &fields(&row.doc))
+}
+
+/// Sends what differs from what GHL holds.
+async fn change<E: Push>(task: &Task<'_>, row: &EntryRow<E>) -> Result<Outcome<E>, JobError> {
+    let (Some(id), Some(base)) = (&row.ghl_id, &row.base) else { return Ok(Outcome::Unchanged) };
+    if row.doc == *base {
         return Ok(Outcome::Unchanged);
     }
-    let asked = difference(&fields(base), &fields(&row.doc));
-    if !row.asked.is_empty() && row.asked != asked {
-        return look(task, row, id).await;
-    }
     let records = &task.environment.records;
-    records.set_asked(&task.run, &row.row_id, &asked).await?;
-    let answer = row.doc.change(task, contact, id, base).await;
+    records.set_asked(&task.run, &row.row_id, &owed(row)).await?;
+    let answer = row.doc.change(task, &row.contact_id, id, base).await;
     if is_known_to_have_failed(&answer) {
         records.set_asked(&task.run, &row.row_id, &Fields::new()).await?;
     }
@@ -163,19 +185,22 @@ fn is_known_to_have_failed<T>(answer: &Result<T, JobError>) -> bool {
     matches!(answer, Err(JobError::Ghl(error)) if !error.outcome_unknown())
 }
 
-/// Takes in what GHL holds, after an update of which nobody knows what came of it. What is owed then is the next run's.
-async fn look<E: Push>(task: &Task<'_>, row: &EntryRow<E>, id: &str) -> Result<Outcome<E>, JobError> {
+/// Takes in what GHL holds, where somebody edited it there, or where nobody knows what came of an update. The outcome, where there is none left
+/// to write to.
+async fn look<E: Push>(task: &Task<'_>, row: &EntryRow<E>, id: &str) -> Result<Option<Outcome<E>>, JobError> {
     let remote = match E::list(task, &row.contact_id).await {
-        Err(JobError::Ghl(GhlError::Gone { .. })) => return Ok(Outcome::ContactGone),
+        Err(JobError::Ghl(GhlError::Gone { .. })) => return Ok(Some(Outcome::ContactGone)),
         remote => remote?,
     };
-    let Some(theirs) = remote.iter().find(|entry| entry.ghl_id() == Some(id)) else { return Ok(Outcome::Nothing) };
+    let Some(theirs) = remote.iter().find(|entry| entry.ghl_id() == Some(id)) else {
+        return Ok(Some(Outcome::Nothing));
+    };
     let records = &task.environment.records;
     let mut tx = records.begin(&task.run).await?;
     tx.entry_read(&row.row_id, theirs).await?;
     tx.keep_open().await?;
     records.set_asked(&task.run, &row.row_id, &Fields::new()).await?;
-    Err(JobError::OneMoreRun)
+    Ok(None)
 }
 
 /// Finds out what became of the create that an earlier run announced: adopts the entry where GHL has it, and takes the announcement back

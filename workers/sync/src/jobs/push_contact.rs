@@ -8,7 +8,7 @@ use job_engine::Priority;
 use serde_json::Value;
 
 use super::push::until_it_cannot_arrive;
-use super::{JobError, Task};
+use super::{JobError, Task, told};
 use crate::decide::adopt;
 use crate::decide::fields::{Fields, difference, fields};
 use crate::decide::merge::Policy;
@@ -41,7 +41,11 @@ pub(super) async fn run(task: &Task<'_>) -> Result<(), JobError> {
         };
     }
     let row = task.environment.fields.resolved(task, row).await?;
-    let row = if looks_first(task, &row) { looked_at(task, &row).await? } else { Some(row) };
+    let row = if looks_first(task, &row) || told::has_news(task, &row).await? {
+        looked_at(task, &row).await?
+    } else {
+        Some(row)
+    };
     match row {
         Some(row) if !row.is_settled() => change(task, &row).await,
         Some(_) | None => close(task).await,

@@ -74,6 +74,12 @@ pub struct ContactReply {
 }
 
 impl ContactRow {
+    /// When `base` was the newest in GHL, as GHL said last.
+    #[must_use]
+    pub fn base_at(&self) -> Option<Timestamp> {
+        self.base.as_ref().and_then(|base| base.date_updated).max(self.heard_at)
+    }
+
     /// Whether readers see it.
     #[must_use]
     pub fn is_shown(&self) -> bool {

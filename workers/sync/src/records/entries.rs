@@ -79,7 +79,7 @@ impl<E: Entry> EntryRow<E> {
 
     /// What GHL told of this record, so that it compares with what is kept.
     #[must_use]
-    pub(super) fn read(&self, theirs: &E) -> E {
+    pub fn read(&self, theirs: &E) -> E {
         let mut theirs = self.with_ids_of(theirs);
         theirs.read_like(self.base.as_ref().unwrap_or(&self.doc), Some(&self.prints));
         theirs
@@ -136,6 +136,16 @@ impl Records {
         let text = serde_json::to_string(state).ok();
         sqlx::query(sql!("refuse_entry")).bind(text).bind(row_id).execute(&self.pool).await?;
         Ok(())
+    }
+
+    /// The creates of one kind under the contact of which GHL has not answered yet, as they were sent.
+    ///
+    /// # Errors
+    /// [`RecordsError::Database`] or [`RecordsError::Corrupt`].
+    pub async fn announced<E: Entry>(&self, location_id: &str, contact_id: &str) -> Result<Vec<E>, RecordsError> {
+        let mut connection = self.pool.acquire().await?;
+        let rows = of_contact::<E>(&mut connection, location_id, contact_id).await?;
+        Ok(rows.into_iter().filter(|row| row.ghl_id.is_none()).filter_map(|row| row.intent).collect())
     }
 
     /// GHL's ids of the contact's entries of one kind that have a row here: what a retry that looks for its own must not

@@ -10,6 +10,7 @@ use std::collections::HashSet;
 
 use jiff::Timestamp;
 use job_engine::Priority;
+use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 use uuid::Uuid;
 
@@ -204,16 +205,24 @@ impl Records {
                 query = query.bind(id);
             }
             for row in query.fetch_all(&mut *connection).await? {
-                found.push(StoredWebhook {
-                    id: row.try_get("id")?,
-                    event_type: row.try_get("type")?,
-                    body: row.try_get("body")?,
-                    received_at: timestamp(row.try_get("received_at")?),
-                });
+                found.push(stored(&row)?);
             }
         }
         found.sort_by_key(|webhook| webhook.received_at);
         Ok(found)
+    }
+
+    /// The webhooks about a contact, or what hangs on it, that no pull has looked at yet.
+    ///
+    /// # Errors
+    /// [`RecordsError::Database`].
+    pub async fn unheard_webhooks(
+        &self,
+        location_id: &str,
+        contact_id: &str,
+    ) -> Result<Vec<StoredWebhook>, RecordsError> {
+        let query = sqlx::query(sql!("unheard_webhooks")).bind(location_id).bind(contact_id);
+        query.fetch_all(&self.pool).await?.iter().map(stored).collect()
     }
 
     /// Forgets webhooks that were taken before `before_ms`, a few at a time. Returns how many.
@@ -250,6 +259,15 @@ impl Tx {
         }
         Ok(())
     }
+}
+
+fn stored(row: &AnyRow) -> Result<StoredWebhook, RecordsError> {
+    Ok(StoredWebhook {
+        id: row.try_get("id")?,
+        event_type: row.try_get("type")?,
+        body: row.try_get("body")?,
+        received_at: timestamp(row.try_get("received_at")?),
+    })
 }
 
 /// Each webhook of the batch once, with what is done about it if it is new.

@@ -1,0 +1,144 @@
+//! What webhooks tell, held against what is known here: whether there is anything new in it (law 8).
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::{JobError, Task as Job};
+use crate::decide::echo::{Known, Told, Verdict, confirms, judge};
+use crate::decide::fields::{Fields, fields, value};
+use crate::decide::same::same;
+use crate::ghl::WireTime;
+use crate::mapping;
+use crate::mapping::contact::told;
+use crate::records::model::{Appointment, Note, Task};
+use crate::records::{ContactRow, Entry, EntryRow, StoredWebhook};
+
+/// What an event of a whole contact comes to.
+pub(super) struct OfContact {
+    pub(super) verdict: Verdict,
+    /// GHL's time of the event.
+    pub(super) at: Option<Timestamp>,
+    /// It tells the contact to be as the last agreed state has it.
+    pub(super) confirms: bool,
+}
+
+/// A task, note or appointment, as an event tells it.
+#[derive(Debug)]
+pub(super) enum Part {
+    Task(Task),
+    Note(Note),
+    Appointment(Appointment),
+}
+
+pub(super) fn is_of_contact(webhook: &StoredWebhook) -> bool {
+    matches!(webhook.event_type.as_str(), "ContactCreate" | "ContactUpdate" | "ContactDndUpdate" | "ContactTagUpdate")
+}
+
+/// What an event of the whole contact comes to; none where it does not tell all.
+pub(super) fn of_contact(row: &ContactRow, webhook: &StoredWebhook) -> Option<OfContact> {
+    let base = row.base.as_ref()?;
+    let (ours, held) = (fields(&row.doc), fields(base));
+    let known = Known { ours: &ours, base: Some(&held), base_at: row.base_at(), prints: &row.prints };
+    let body = body(webhook);
+    if body["payloadTooLarge"] == true {
+        return None;
+    }
+    let told = told(&body, &held)?;
+    let at = body.get("timestamp").and_then(WireTime::read).and_then(|at| at.instant_in(&TimeZone::UTC));
+    let verdict = judge(&Told { fields: &told, at }, &known);
+    Some(OfContact { verdict, at, confirms: confirms(&told, &held) })
+}
+
+/// The part that an event is about, of a contact in a location of `zone`; none where it does not say.
+pub(super) fn part(webhook: &StoredWebhook, contact_id: &str, zone: &TimeZone) -> Option<Part> {
+    let mut body = body(webhook);
+    Some(match webhook.event_type.as_str() {
+        event @ ("TaskCreate" | "TaskComplete" | "TaskDelete") => {
+            let mut task = mapping::task::from_ghl(read(body)?, contact_id);
+            task.completed |= event == "TaskComplete";
+            Part::Task(task)
+        }
+        "NoteCreate" | "NoteUpdate" | "NoteDelete" => Part::Note(mapping::note::from_ghl(read(body)?, contact_id)),
+        _ => Part::Appointment(mapping::appointment::from_ghl(read(body["appointment"].take())?, contact_id, zone)),
+    })
+}
+
+/// What an event of a part comes to.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum OfPart {
+    /// Nothing but what is known: our own write, or what was read since.
+    Known,
+    /// It tells the part of this row otherwise than it is held.
+    News { row_id: String },
+    /// No row has it, and it may be of a create of ours whose reply is on its way.
+    PerhapsOurs,
+    /// No row has it, or it does not say what it is about.
+    Unknown,
+}
+
+pub(super) async fn of_part(job: &Job<'_>, contact_id: &str, webhook: &StoredWebhook) -> Result<OfPart, JobError> {
+    let zone = match webhook.event_type.starts_with("Appointment") {
+        true => job.environment.zones.of(job).await?,
+        false => TimeZone::UTC,
+    };
+    let left_out: &[&str] = match webhook.event_type.as_str() {
+        "TaskCreate" => &["completed"],
+        "NoteCreate" | "NoteUpdate" => &["userId"],
+        _ => &[],
+    };
+    match part(webhook, contact_id, &zone) {
+        Some(Part::Task(task)) => compared(job, contact_id, &task, left_out).await,
+        Some(Part::Note(note)) => compared(job, contact_id, &note, left_out).await,
+        Some(Part::Appointment(appointment)) => compared(job, contact_id, &appointment, left_out).await,
+        None => Ok(OfPart::Unknown),
+    }
+}
+
+async fn compared<E: Entry>(job: &Job<'_>, contact_id: &str, told: &E, left_out: &[&str]) -> Result<OfPart, JobError> {
+    let records = &job.environment.records;
+    let Some(ghl_id) = told.ghl_id() else { return Ok(OfPart::Unknown) };
+    let Some(row) = records.entry_of_ghl::<E>(job.location(), ghl_id).await? else {
+        let announced = records.announced::<E>(job.location(), contact_id).await?;
+        let is_perhaps_ours = announced.iter().any(|one| told.may_be(one));
+        return Ok(if is_perhaps_ours { OfPart::PerhapsOurs } else { OfPart::Unknown });
+    };
+    Ok(if reads_as(&row, told, left_out) { OfPart::Known } else { OfPart::News { row_id: row.row_id } })
+}
+
+/// Whether what is told reads as what is held, all but the fields that were left out.
+fn reads_as<E: Entry>(row: &EntryRow<E>, told: &E, left_out: &[&str]) -> bool {
+    let Some(base) = row.base.as_ref().filter(|_| !row.deleted) else { return false };
+    let [told, base, ours] = [&row.read(told), base, &row.doc].map(fields);
+    let names = told.keys().chain(base.keys()).filter(|name| !left_out.contains(&name.as_str()));
+    let is_as = |held: &Fields, name: &str| same(name, &value(&told, name), &value(held, name));
+    names.into_iter().all(|name| is_as(&base, name) || is_as(&ours, name))
+}
+
+/// Whether a webhook that no pull has looked at yet tells something new of the contact.
+pub(super) async fn has_news(job: &Job<'_>, row: &ContactRow) -> Result<bool, JobError> {
+    let unheard = job.environment.records.unheard_webhooks(job.location(), &row.contact_id).await?;
+    let is_news = |webhook| of_contact(row, webhook).is_none_or(|told| told.verdict != Verdict::Echo);
+    Ok(unheard.iter().filter(|webhook| is_of_contact(webhook)).any(is_news))
+}
+
+/// Whether a webhook that no pull has looked at yet tells something new of a task, note or appointment.
+pub(super) async fn has_news_of_part<E: Entry>(job: &Job<'_>, row: &EntryRow<E>) -> Result<bool, JobError> {
+    for webhook in job.environment.records.unheard_webhooks(job.location(), &row.contact_id).await? {
+        let is_of_kind = webhook.event_type.to_lowercase().starts_with(E::KIND);
+        let news = OfPart::News { row_id: row.row_id.clone() };
+        if is_of_kind && of_part(job, &row.contact_id, &webhook).await? == news {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+pub(super) fn body(webhook: &StoredWebhook) -> Value {
+    serde_json::from_str(&webhook.body).unwrap_or_default()
+}
+
+pub(super) fn read<T: DeserializeOwned>(record: Value) -> Option<T> {
+    serde_json::from_value(record).ok()
+}
