@@ -2,17 +2,19 @@
 //!
 //! In each location a person edits a contact in GHL, another writes a note there, a producer sends an edit, every second; so each location is called
 //! at about a fifth of what GHL allows. *Webhook to record* ends when the change is committed; *event to GHL* begins
-//! before the request and ends when the simulated GHL has the edit. Then the same once more, while a few of the locations are imported.
+//! before the request and ends when the simulated GHL has the edit. Then the same once more while a few of the locations are imported, and while
+//! all of them are.
 
 #![expect(clippy::unwrap_used, reason = "in a benchmark a panic is the report")]
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use clienty_sync::sandbox::{SandboxConfig, WebhookFaults};
 use serde_json::json;
-use sync_workers::records::{LATEST, Purpose};
+use sync_workers::records::{JobFilter, JobKind, JobState, LATEST, Purpose};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval_at, sleep};
 
@@ -29,8 +31,8 @@ const CONTACTS: usize = 1500;
 /// Contacts of a location that are edited in one way. None is edited again before its edit has arrived.
 const EDITED: usize = 20;
 const WORKERS: usize = 2;
-/// Locations that are imported in the second measurement, which counts their edits alone.
-const IMPORTED: usize = 4;
+/// Locations that are imported in the second and third measurement, which count their edits alone.
+const IMPORTED: [usize; 2] = [4, LOCATIONS];
 const LASTS: Duration = Duration::from_secs(60);
 /// Between two looks at the records.
 const LOOK: Duration = Duration::from_millis(5);
@@ -112,8 +114,12 @@ fn main() {
         let locations = know_contacts(&place).await;
         println!("{:<46} {:>6} {:>9} {:>9} {:>9} {:>8}", "", "edits", "p50 ms", "p99 ms", "max ms", "left out");
         measure(&place, &locations, LOCATIONS, "alone").await;
-        begin_imports(&place).await;
-        measure(&place, &locations, IMPORTED, "beside an import").await;
+        let mut begun = 0;
+        for imported in IMPORTED {
+            begin_imports(&place, begun..imported).await;
+            begun = imported;
+            measure(&place, &locations, imported, &format!("{imported} imported")).await;
+        }
         place.assert_never_over_the_limit();
         println!("{}", machine());
     });
@@ -136,17 +142,16 @@ async fn know_contacts(place: &Deployment) -> Vec<(String, Vec<String>)> {
     locations
 }
 
-/// Begins to import the first locations, and waits until each import calls.
-async fn begin_imports(place: &Deployment) {
-    let mut walks = Vec::new();
-    for location in place.sandbox.locations().into_iter().take(IMPORTED) {
-        walks.push(place.records.begin_walk(&location.id, Purpose::Import, false, 0).await.unwrap().unwrap());
+/// Begins to import these of the locations, and waits for the first page, which is the largest.
+async fn begin_imports(place: &Deployment, which: Range<usize>) {
+    for location in &place.sandbox.locations()[which] {
+        place.records.begin_walk(&location.id, Purpose::Import, false, 0).await.unwrap().unwrap();
     }
-    for walk in walks {
-        // The sweeper tells the queue of it within a minute.
-        while place.records.walk(&walk.id).await.unwrap().unwrap().calls == 0 {
-            sleep(LOOK).await;
-        }
+    // The sweeper tells the queue of them within a minute.
+    let (state, kind) = (Some(JobState::Running), Some(JobKind::WalkContacts.as_str().to_owned()));
+    let running = JobFilter { state, kind, ..JobFilter::default() };
+    while place.records.list_jobs(&running, 1).await.unwrap().is_empty() {
+        sleep(LOOK).await;
     }
 }
 

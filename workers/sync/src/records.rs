@@ -70,6 +70,7 @@ mod ledger;
 mod merging;
 mod migrations;
 pub mod model;
+mod page;
 mod pull;
 mod rules;
 mod runs;
@@ -227,6 +228,8 @@ impl Records {
             tx,
             changed: Vec::new(),
             found: Vec::new(),
+            page: page::Page::default(),
+            sqlite: self.sqlite,
             now_ms: self.clock.now_ms(),
             policies: Arc::clone(&self.policies),
             rules: Arc::clone(&self.rules),
@@ -252,6 +255,8 @@ struct Write {
     changed: Vec<feed::Changed>,
     /// What it stored that was read in GHL and was not known.
     found: Vec<Found>,
+    page: page::Page,
+    sqlite: bool,
     now_ms: i64,
     policies: Arc<Policies>,
     rules: Arc<[TaskRule]>,
@@ -269,6 +274,7 @@ impl Write {
     }
 
     async fn commit(mut self) -> Result<(), RecordsError> {
+        page::flush(&mut self).await?;
         feed::append(&mut self).await?;
         let owed = std::mem::take(&mut self.owed);
         let rows = owed.iter().map(|follow_up| follow_up.row(self.now_ms)).collect();

@@ -8,7 +8,6 @@
 
 use jiff::Timestamp;
 
-use self::rows::row_of;
 use super::feed::{ChangeOp, Changed};
 use super::merging::{self, Edits};
 use super::model::{Contact, is_key};
@@ -19,7 +18,7 @@ use crate::decide::fields::{Fields, Record as _, fields};
 use crate::decide::verify::SyncState;
 
 pub(super) use self::following::{follow, store};
-pub(super) use self::rows::{bare, document, find, insert, resolve, save, save_alias, take};
+pub(super) use self::rows::{bare, document, find, insert, insert_all, resolve, row_of, save, save_alias, take};
 
 mod answers;
 mod following;

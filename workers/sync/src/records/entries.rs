@@ -10,7 +10,6 @@
 
 use std::collections::HashSet;
 
-use self::rows::row_of;
 use super::feed::{ChangeOp, Changed};
 use super::merging::Edits;
 use super::model::{Note, Task};
@@ -21,7 +20,7 @@ use crate::decide::fields::Fields;
 use crate::decide::verify::SyncState;
 
 pub use self::entry::Entry;
-pub(super) use self::rows::{find_by_clienty_id, find_by_ghl_id, of_contact, save_edit, take, text_of};
+pub(super) use self::rows::{find_by_clienty_id, find_by_ghl_id, of_contact, row_of, save_edit, take, text_of};
 
 mod answers;
 mod entry;

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::ledger::timestamp;
-use super::sql::{ROWS, sql, with_rows};
+use super::sql::{CHUNK, ROWS, sql, take_batch, with_rows_then};
 use super::{Page, Records, RecordsError, Write, erase};
 
 /// What happened to a record.
@@ -82,18 +82,25 @@ pub(super) async fn append(write: &mut Write) -> Result<(), RecordsError> {
         }
     }
     let now_ms = write.now_ms;
-    let mut numbered = (last - count + 1..=last).zip(changed).peekable();
-    while numbered.peek().is_some() {
-        let chunk: Vec<_> = numbered.by_ref().take(ROWS).collect();
-        let is_usual = chunk.len() == ROWS;
-        let mut insert = sqlx::query(with_rows(sql!("insert_changes"), chunk.len(), 7)).persistent(is_usual);
-        for (seq, Changed { location_id, contact_id, record, record_id, op }) in chunk {
+    let numbered: Vec<_> = (last - count + 1..=last).zip(&changed).collect();
+    let mut left = numbered.as_slice();
+    // All others wait meanwhile: PostgreSQL is told as much as it takes at once.
+    let most = if write.sqlite { ROWS } else { CHUNK };
+    let mut stored = 0;
+    while !left.is_empty() {
+        let batch = take_batch(&mut left, most);
+        let mut insert = sqlx::query(with_rows_then(sql!("insert_changes"), batch.len(), 7, "on conflict do nothing"));
+        for (seq, Changed { location_id, contact_id, record, record_id, op }) in batch {
             insert = insert.bind(seq).bind(location_id).bind(contact_id).bind(record).bind(record_id);
             insert = insert.bind(op.as_str()).bind(now_ms);
         }
-        insert.execute(write.conn()).await?;
+        stored += insert.execute(write.conn()).await?.rows_affected();
     }
-    Ok(())
+    match u64::try_from(count) == Ok(stored) {
+        true => Ok(()),
+        // A number was given twice, which the counter's lock rules out.
+        false => Err(RecordsError::Raced),
+    }
 }
 
 impl Records {

@@ -6,8 +6,6 @@
 
 use std::collections::{HashMap, HashSet};
 
-use uuid::Uuid;
-
 use super::entries::{self, Entry, EntryRow, text_of};
 use super::feed::{ChangeOp, Changed};
 use super::found::Found;
@@ -156,7 +154,10 @@ impl Tx {
         snapshot: &Snapshot,
     ) -> Result<(), RecordsError> {
         let location_id = self.run.key.location_id.clone();
-        let rows: Vec<EntryRow<E>> = entries::of_contact(self.write.conn(), &location_id, contact_id).await?;
+        let mut rows = self.write.page.entries_of(contact_id)?;
+        if !self.write.page.has_read(contact_id) || !is_as_known(&rows, pulled) {
+            rows = entries::of_contact(self.write.conn(), &location_id, contact_id).await?;
+        }
         self.take_in(contact_id, &rows, pulled, snapshot).await?;
         let there: HashSet<&str> = pulled.iter().filter_map(Entry::ghl_id).collect();
         for row in &rows {
@@ -190,7 +191,10 @@ impl Tx {
                 Some(_) => {}
                 // It may be what a create with an unknown outcome made; the push will look and adopt it.
                 None if awaited.iter().any(|announced| theirs.may_be(announced)) => {}
-                None => self.insert_entry(&location_id, contact_id, ghl_id, theirs).await?,
+                None => {
+                    self.write.page.add_entry(&location_id, contact_id, ghl_id, theirs);
+                    self.write.found.push(Found::stored(E::EVENTS.created, contact_id));
+                }
             }
         }
         Ok(())
@@ -248,41 +252,15 @@ impl Tx {
         }
         Ok(())
     }
+}
 
-    async fn insert_entry<E: Entry>(
-        &mut self,
-        location_id: &str,
-        contact_id: &str,
-        ghl_id: &str,
-        theirs: &E,
-    ) -> Result<(), RecordsError> {
-        let now_ms = self.write.now_ms;
-        let inserted = sqlx::query(sql!("insert_pulled_entry"))
-            .bind(Uuid::now_v7().to_string())
-            .bind(E::KIND)
-            .bind(location_id)
-            .bind(contact_id)
-            .bind(ghl_id)
-            .bind(text_of(theirs))
-            .bind(now_ms)
-            .execute(self.write.conn())
-            .await?;
-        if inserted.rows_affected() > 0 {
-            self.note_change(contact_id, E::KIND, ghl_id, ChangeOp::Stored);
-            self.write.found.push(Found::stored(E::EVENTS.created, contact_id));
-        }
-        Ok(())
-    }
-
-    fn note_change(&mut self, contact_id: &str, record: &'static str, record_id: &str, op: ChangeOp) {
-        self.write.changed.push(Changed {
-            location_id: self.run.key.location_id.clone(),
-            contact_id: contact_id.to_owned(),
-            record,
-            record_id: record_id.to_owned(),
-            op,
-        });
-    }
+/// Whether each of the rows is in what was pulled, as it is known.
+fn is_as_known<E: Entry>(rows: &[EntryRow<E>], pulled: &[E]) -> bool {
+    let told: HashMap<&str, &E> = pulled.iter().filter_map(|theirs| Some((theirs.ghl_id()?, theirs))).collect();
+    rows.iter().filter_map(|row| Some((row, row.ghl_id.as_deref()?))).all(|(row, ghl_id)| match told.get(ghl_id) {
+        Some(theirs) => row.base.as_ref() == Some(&row.read(theirs)),
+        None => row.deleted,
+    })
 }
 
 /// See [`Tx::mark_contact_gone`].

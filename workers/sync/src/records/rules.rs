@@ -19,7 +19,7 @@ use super::job::JobKind;
 use super::model::Contact;
 use super::runs::{FollowUp, Tx};
 use super::sql::sql;
-use super::{Records, RecordsError, Write};
+use super::{Records, RecordsError, Write, page};
 use crate::decide::rules::{Occasion, TaskRule, new_tags};
 
 impl Records {
@@ -60,6 +60,7 @@ impl Tx {
         if self.write.rules.is_empty() {
             return Ok(made);
         }
+        page::flush(&mut self.write).await?;
         let location_id = self.run.key.location_id.clone();
         let row = contacts::find(self.write.conn(), &location_id, contact_id).await?;
         let Some(row) = row.filter(|row| row.is_shown() && row.clienty_id.is_none()) else { return Ok(made) };

@@ -16,6 +16,24 @@ pub(super) const CHUNK: usize = 500;
 /// a hundred times as long.
 pub(super) const ROWS: usize = 50;
 
+/// Rows of one statement that has few.
+const FEW: usize = 10;
+
+/// Takes from `rows` what one statement holds, at most `most` of them: as many as a few sizes have, so that a connection prepares each
+/// text once. What is short of a size is filled up with its last row: to tell a row twice must be the same as once.
+pub(super) fn take_batch<'a, T>(rows: &mut &'a [T], most: usize) -> Vec<&'a T> {
+    let size = match rows.len() {
+        left @ (0 | 1) => left,
+        2..=FEW => FEW,
+        left if left > most / 2 => most,
+        _ => ROWS,
+    };
+    let (batch, rest) = rows.split_at(size.min(rows.len()));
+    *rows = rest;
+    let last = batch.iter().cycle().skip(batch.len().saturating_sub(1)).take(1).cycle();
+    batch.iter().chain(last).take(size).collect()
+}
+
 /// `head` followed by `rows` groups of `columns` placeholders: `head ($1, $2), ($3, $4)`.
 pub(super) fn with_rows(head: &'static str, rows: usize, columns: usize) -> AssertSqlSafe<String> {
     let groups: Vec<String> = (0..rows).map(|row| group(row * columns, columns)).collect();
@@ -50,6 +68,32 @@ fn group(before: usize, count: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_batch_has_one_of_a_few_sizes_and_each_row_is_in_one() {
+        let rows: Vec<usize> = (0..1234).collect();
+        for (count, sizes) in [
+            (0, vec![]),
+            (1, vec![1]),
+            (2, vec![10]),
+            (10, vec![10]),
+            (11, vec![50]),
+            (251, vec![500]),
+            (500, vec![500]),
+            (603, vec![500, 50, 50, 10]),
+            (1234, [vec![500, 500], vec![50; 5]].concat()),
+        ] {
+            let mut left = &rows[..count];
+            let mut batches = Vec::new();
+            while !left.is_empty() {
+                batches.push(take_batch(&mut left, CHUNK));
+            }
+            assert_eq!(batches.iter().map(Vec::len).collect::<Vec<_>>(), sizes, "{count}");
+            let mut told: Vec<usize> = batches.concat().into_iter().copied().collect();
+            told.dedup();
+            assert_eq!(told, rows[..count]);
+        }
+    }
 
     #[test]
     fn placeholders_count_on_from_row_to_row() {

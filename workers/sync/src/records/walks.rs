@@ -235,8 +235,7 @@ impl Tx {
     /// # Errors
     /// [`RecordsError::Database`].
     pub async fn mark_seen(&mut self, walk: &Walk, contact_id: &str) -> Result<(), RecordsError> {
-        let (id, location) = (walk.id.clone(), walk.location_id.clone());
-        sqlx::query(sql!("mark_seen")).bind(id).bind(location).bind(contact_id).execute(self.write.conn()).await?;
+        self.write.page.see(&walk.id, &walk.location_id, contact_id);
         Ok(())
     }
 

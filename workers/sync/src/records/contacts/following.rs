@@ -5,39 +5,42 @@ use super::super::feed::ChangeOp;
 use super::super::found::Found;
 use super::super::merging::{self, Taken};
 use super::super::model::Contact;
-use super::super::sql::sql;
 use super::super::{RecordsError, Write, rules};
-use super::{ContactRow, bare, find, insert, save};
+use super::{ContactRow, bare, find, save};
 use crate::decide::fields::Record as _;
 
-/// Stores what a pull brought, unless the row moved since the pull began, at `revision`. Whether it was stored.
+/// Stores what was read, unless the row moved since the reading began, at `revision`.
 pub(in crate::records) async fn store(
     write: &mut Write,
     location_id: &str,
     theirs: &Contact,
     revision: i64,
-) -> Result<bool, RecordsError> {
-    match find(write.conn(), location_id, &theirs.id).await? {
+) -> Result<(), RecordsError> {
+    let kept = write.page.contact(&theirs.id);
+    if kept.is_some_and(|row| row.revision == revision && is_as_known(row, &row.with_ids_of(theirs))) {
+        write.page.meet(location_id, &theirs.id);
+        return Ok(());
+    }
+    let row = if write.page.lacks(&theirs.id) { None } else { find(write.conn(), location_id, &theirs.id).await? };
+    match row {
         None if revision == 0 => {
-            let row = ContactRow {
+            write.page.add_contact(ContactRow {
                 base: Some(theirs.clone()),
                 doc: theirs.clone(),
                 synced_at_ms: write.now_ms,
                 ..bare(location_id, &theirs.id)
-            };
-            let is_new = insert(write, &row).await?;
-            if is_new {
-                write.changed.push(row.changed(ChangeOp::Stored));
-                write.found.push(Found::stored("ContactCreate", &row.contact_id));
-            }
-            Ok(is_new)
+            });
+            write.found.push(Found::stored("ContactCreate", &theirs.id));
         }
-        Some(row) if row.revision == revision => {
-            follow(write, row, theirs).await?;
-            Ok(true)
-        }
-        None | Some(_) => Ok(false),
+        Some(row) if row.revision == revision => follow(write, row, theirs).await?,
+        None | Some(_) => {}
     }
+    Ok(())
+}
+
+/// Whether GHL is known to hold `theirs`, which has the row's ids.
+fn is_as_known(row: &ContactRow, theirs: &Contact) -> bool {
+    row.base.as_ref() == Some(theirs) && !row.is_unread()
 }
 
 /// Makes a row follow what GHL holds. What was edited here stays owed; what was deleted here stays deleted.
@@ -48,13 +51,8 @@ pub(in crate::records) async fn follow(
 ) -> Result<(), RecordsError> {
     let theirs = row.with_ids_of(theirs);
     let now_ms = write.now_ms;
-    if row.base.as_ref() == Some(&theirs) && !row.is_unread() {
-        sqlx::query(sql!("touch_contact"))
-            .bind(now_ms)
-            .bind(&row.location_id)
-            .bind(&row.row_id)
-            .execute(write.conn())
-            .await?;
+    if is_as_known(&row, &theirs) {
+        write.page.meet(&row.location_id, &row.contact_id);
         return Ok(());
     }
     rules::tagged(write, &row, &theirs).await?;

@@ -1,6 +1,6 @@
 //! A contact's row in the table: read, kept from others, written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use sqlx::Row;
 use sqlx::any::AnyRow;
@@ -8,7 +8,7 @@ use sqlx::any::AnyRow;
 use super::super::ledger::timestamp;
 use super::super::merging::{self, column};
 use super::super::model::Contact;
-use super::super::sql::sql;
+use super::super::sql::{ROWS, sql, take_batch, with_rows_then};
 use super::super::{RecordsError, Write};
 use super::ContactRow;
 use crate::decide::echo::Prints;
@@ -78,25 +78,43 @@ pub(in crate::records) async fn take(
 
 /// Whether the row is new.
 pub(in crate::records) async fn insert(write: &mut Write, row: &ContactRow) -> Result<bool, RecordsError> {
+    Ok(!insert_all(write, &[(None, row.clone())]).await?.is_empty())
+}
+
+/// Inserts rows, each with the walk that has seen it; the contact ids of those that are new.
+pub(in crate::records) async fn insert_all(
+    write: &mut Write,
+    rows: &[(Option<String>, ContactRow)],
+) -> Result<HashSet<String>, RecordsError> {
     let now_ms = write.now_ms;
-    let inserted = sqlx::query(sql!("insert_contact"))
-        .bind(&row.location_id)
-        .bind(&row.contact_id)
-        .bind(&row.row_id)
-        .bind(&row.clienty_id)
-        .bind(document(&row.doc))
-        .bind(row.base.as_ref().map(document))
-        .bind(column(&row.edits))
-        .bind(column(&row.prints))
-        .bind(column(&row.sync))
-        .bind(search_text(&row.doc))
-        .bind(updated_ms(&row.doc, now_ms))
-        .bind(row.synced_at_ms)
-        .bind(now_ms)
-        .bind(row.deleted_at_ms)
-        .execute(write.conn())
-        .await?;
-    Ok(inserted.rows_affected() > 0)
+    let mut new = HashSet::new();
+    let mut left = rows;
+    while !left.is_empty() {
+        let batch = take_batch(&mut left, ROWS);
+        let text = with_rows_then(sql!("insert_contacts"), batch.len(), 16, sql!("insert_contacts_tail"));
+        let mut query = sqlx::query_scalar(text);
+        for (seen_walk, row) in batch {
+            query = query
+                .bind(&row.location_id)
+                .bind(&row.contact_id)
+                .bind(&row.row_id)
+                .bind(&row.clienty_id)
+                .bind(document(&row.doc))
+                .bind(row.base.as_ref().map(document))
+                .bind(column(&row.edits))
+                .bind(column(&row.prints))
+                .bind(column(&row.sync))
+                .bind(search_text(&row.doc))
+                .bind(updated_ms(&row.doc, now_ms))
+                .bind(row.synced_at_ms)
+                .bind(now_ms)
+                .bind(1_i64)
+                .bind(row.deleted_at_ms)
+                .bind(seen_walk);
+        }
+        new.extend(query.fetch_all(write.conn()).await?);
+    }
+    Ok(new)
 }
 
 /// Writes a row that was read at `row.revision`. `shows`: readers see a difference.
@@ -143,7 +161,7 @@ fn search_text(contact: &Contact) -> String {
     parts.join(" ").to_lowercase().replace('\0', "")
 }
 
-pub(super) fn row_of(row: &AnyRow) -> Result<ContactRow, RecordsError> {
+pub(in crate::records) fn row_of(row: &AnyRow) -> Result<ContactRow, RecordsError> {
     let row_id: String = row.try_get("row_id")?;
     let contact_id: String = row.try_get("contact_id")?;
     let clienty_id: Option<String> = row.try_get("clienty_id")?;

@@ -7,7 +7,7 @@ use super::super::ledger::timestamp;
 use super::super::merging::{self, Taken, Written, column};
 use super::super::runs::Tx;
 use super::super::sql::sql;
-use super::super::{RecordsError, conflicts};
+use super::super::{RecordsError, conflicts, page};
 use super::{Entry, EntryRow, find_by_ghl_id, take, text_of};
 use crate::decide::fields::{Fields, difference, fields};
 use crate::decide::verify::SyncState;
@@ -122,6 +122,7 @@ impl Tx {
     /// [`RecordsError::Database`] or [`RecordsError::Corrupt`].
     pub async fn told_gone<E: Entry>(&mut self, contact_id: &str, theirs: &E) -> Result<(), RecordsError> {
         let Some(ghl_id) = theirs.ghl_id() else { return Ok(()) };
+        page::flush(&mut self.write).await?;
         let location_id = self.run.key.location_id.clone();
         match find_by_ghl_id::<E>(self.write.conn(), &location_id, ghl_id).await? {
             Some(row) if row.is_settled() && !row.deleted => self.removed(&row).await,

@@ -88,7 +88,7 @@ pub(in crate::records) async fn of_contact<E: Entry>(
     rows.iter().map(row_of).collect()
 }
 
-pub(super) fn row_of<E: Entry>(row: &AnyRow) -> Result<EntryRow<E>, RecordsError> {
+pub(in crate::records) fn row_of<E: Entry>(row: &AnyRow) -> Result<EntryRow<E>, RecordsError> {
     let row_id: String = row.try_get("row_id")?;
     let contact_id: String = row.try_get("contact_id")?;
     let ghl_id: Option<String> = row.try_get("ghl_id")?;

@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 use super::super::model::Contact;
 use super::super::pull::Snapshot;
 use super::super::runs::Tx;
-use super::super::sql::{CHUNK, sql, with_list_after};
-use super::super::{RecordsError, erase};
+use super::super::sql::sql;
+use super::super::{ContactRow, RecordsError, erase, page};
 use crate::decide::fields::fields;
 
 /// What is kept of a contact that a page told of.
@@ -44,9 +44,6 @@ pub struct Beside {
     pub erased: HashSet<String>,
 }
 
-/// Of `known_contacts.sql`.
-type KnownRow = (String, i64, String, Option<String>, Option<i64>);
-
 impl Tx {
     /// What is kept of the contacts, and which of them moved since the feed's place `since`.
     ///
@@ -64,30 +61,11 @@ impl Tx {
         let pairs: Vec<_> = contact_ids.iter().map(|id| (location_id.as_str(), *id)).collect();
         let erased = erase::erased_among(self.write.conn(), &pairs).await?;
         beside.erased.extend(erased.into_iter().map(|(_, contact)| contact));
-        for chunk in contact_ids.chunks(CHUNK) {
-            let mut contacts = sqlx::query_as(with_list_after(sql!("known_contacts"), 1, chunk.len()))
-                .persistent(false)
-                .bind(&location_id);
-            let mut entries = sqlx::query_as(with_list_after(sql!("known_entries"), 1, chunk.len()))
-                .persistent(false)
-                .bind(&location_id);
-            for id in chunk {
-                (contacts, entries) = (contacts.bind(*id), entries.bind(*id));
-            }
-            let contacts: Vec<KnownRow> = contacts.fetch_all(self.write.conn()).await?;
-            for (id, revision, doc, base, deleted_at) in contacts {
-                let read = |text: String| {
-                    serde_json::from_str(&text).map_err(|error| RecordsError::corrupt("contacts", &id, &error))
-                };
-                let (contact, base) = (read(doc)?, base.map(read).transpose()?);
-                beside.snapshots.entry(id.clone()).or_default().contact = revision;
-                beside.known.insert(id, Known { contact, base, is_shown: deleted_at.is_none() });
-            }
-            let entries: Vec<(String, String, i64)> = entries.fetch_all(self.write.conn()).await?;
-            for (contact_id, row_id, revision) in entries {
-                beside.snapshots.entry(contact_id).or_default().entries.insert(row_id, revision);
-            }
-        }
+        page::read(&mut self.write, &location_id, contact_ids).await?;
+        beside.snapshots = self.write.page.snapshots()?;
+        let known =
+            |row: &ContactRow| Known { contact: row.doc.clone(), base: row.base.clone(), is_shown: row.is_shown() };
+        beside.known = self.write.page.contacts().map(|row| (row.contact_id.clone(), known(row))).collect();
         Ok(beside)
     }
 }

@@ -1,7 +1,5 @@
 -- Someone else may hold the id: a task moves with its contact when contacts are merged in GHL. It moves here as well,
 -- unless it has an edit that GHL has not seen.
-insert into entries (row_id, kind, location_id, contact_id, ghl_id, doc, base, revision, changed_at)
-values ($1, $2, $3, $4, $5, $6, $6, 1, $7)
 on conflict (kind, location_id, ghl_id) do update
 set contact_id = excluded.contact_id,
     doc = excluded.doc,
@@ -11,3 +9,4 @@ set contact_id = excluded.contact_id,
     changed_at = excluded.changed_at
 where entries.contact_id <> excluded.contact_id
   and (entries.base is null or (entries.base = entries.doc and entries.deleted = 0))
+returning kind, ghl_id

@@ -1,0 +1,2 @@
+on conflict do nothing
+returning contact_id

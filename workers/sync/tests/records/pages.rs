@@ -1,0 +1,166 @@
+//! A walk's pages: hundreds of contacts in one transaction.
+
+use std::cell::Cell;
+
+use sync_workers::records::model::{Contact, Task};
+use sync_workers::records::*;
+use tracing::callsite::rebuild_interest_cache;
+use tracing::span::{Attributes, Id, Record};
+use tracing::subscriber::{Interest, set_global_default};
+use tracing::{Event, Metadata, Subscriber};
+
+use crate::support::*;
+
+promises! {
+    a_page_stores_what_is_new_follows_what_differs_and_tells_each_once,
+    a_task_of_two_contacts_of_a_page_belongs_to_whom_it_was_told_of_last,
+    a_page_leaves_an_awaited_create_to_its_push,
+}
+
+/// Stores a page as a walk does; when it ended, all of it was seen.
+async fn page(db: &Db, epoch: i64, contacts: &[(Contact, Vec<Task>)]) -> Walk {
+    let walk = db.records.begin_walk(LOC, Purpose::Import, false, 0).await.unwrap().unwrap();
+    let run = db.records.start_run(&walk.next_job().unwrap(), epoch).await.unwrap().unwrap();
+    let mut tx = db.records.begin(&run).await.unwrap();
+    store(&mut tx, &walk, contacts).await;
+    let ended = Walk { phase: Phase::Done, ..walk };
+    tx.save_walk(&ended).await.unwrap();
+    tx.close_run(&[]).await.unwrap();
+    assert_eq!(db.records.unseen_contacts(&ended, "", 1000).await.unwrap(), [""; 0]);
+    ended
+}
+
+async fn store(tx: &mut Tx, walk: &Walk, contacts: &[(Contact, Vec<Task>)]) {
+    let ids: Vec<_> = contacts.iter().map(|(contact, _)| contact.id.as_str()).collect();
+    let beside = tx.beside(&ids, i64::MAX).await.unwrap();
+    for (contact, tasks) in contacts {
+        let snapshot = beside.snapshots.get(&contact.id).cloned().unwrap_or_default();
+        let parts = Parts { contact: Some(contact.clone()), tasks: Some(tasks.clone()), ..Parts::default() };
+        tx.store_parts(&contact.id, &parts, &snapshot).await.unwrap();
+        tx.mark_seen(walk, &contact.id).await.unwrap();
+    }
+}
+
+fn contacts(count: usize) -> Vec<(Contact, Vec<Task>)> {
+    let of =
+        |n| (contact(&format!("c{n}"), "Ada"), vec![task(&format!("a{n}"), "Call"), task(&format!("b{n}"), "Write")]);
+    (0..count).map(of).collect()
+}
+
+async fn told(db: &Db, since: &mut String) -> Vec<String> {
+    let page = db.records.list_changes(Some(since), 1000).await.unwrap();
+    *since = page.next_cursor.unwrap();
+    let told = |change: ChangeItem| format!("{} {} {:?}", change.record, change.record_id, change.op);
+    let mut told: Vec<_> = page.items.into_iter().map(told).collect();
+    told.sort();
+    told
+}
+
+async fn a_page_stores_what_is_new_follows_what_differs_and_tells_each_once(db: Db) {
+    let mut since = "0".to_owned();
+    let mut all = contacts(120);
+    page(&db, 1, &all).await;
+    assert_eq!(told(&db, &mut since).await.len(), 360);
+    assert_eq!(db.records.count_shown_contacts(LOC).await.unwrap(), 120);
+    assert_eq!(db.titles("c119").await, ["Call", "Write"]);
+
+    page(&db, 2, &all).await;
+    assert_eq!(told(&db, &mut since).await, [""; 0], "nothing reads differently");
+
+    all[3].0.name = Some("Grace".to_owned());
+    all[4].1 = vec![task("a4", "Call today")];
+    all.push((contact("new", "Eve"), Vec::new()));
+    page(&db, 3, &all).await;
+    assert_eq!(
+        told(&db, &mut since).await,
+        ["contact c3 Stored", "contact new Stored", "task a4 Stored", "task b4 Deleted"]
+    );
+    assert_eq!(db.titles("c4").await, ["Call today"]);
+}
+
+async fn a_task_of_two_contacts_of_a_page_belongs_to_whom_it_was_told_of_last(db: Db) {
+    let mut all = contacts(3);
+    for (_, tasks) in &mut all {
+        tasks.push(task("shared", "Shared"));
+    }
+    for (epoch, owner) in [(1, 2), (2, 0)] {
+        page(&db, epoch, &all).await;
+        for n in 0..3 {
+            let shown = db.titles(&format!("c{}", all[n].0.id.trim_start_matches('c'))).await;
+            assert_eq!(shown.contains(&"Shared".to_owned()), n == 2, "{epoch}: {shown:?}");
+        }
+        // The other way round: it moves there.
+        all.reverse();
+        all[2].1 = vec![task("shared", "Shared")];
+        assert_eq!(all[2].0.id, format!("c{}", if owner == 2 { 0 } else { 2 }));
+    }
+}
+
+async fn a_page_leaves_an_awaited_create_to_its_push(db: Db) {
+    page(&db, 1, &[(contact("c1", "Ada"), Vec::new())]).await;
+    let row_id = db.edit(new_task("t1", "c1", "Call")).await;
+    let push = db.push_run(&row_id, 1).await;
+    let row = db.task(&row_id).await;
+    db.records.set_intent(&push, &row_id, Some(&row.doc)).await.unwrap();
+    page(&db, 2, &[(contact("c1", "Ada"), vec![task("g1", "Call"), task("g2", "Another")])]).await;
+    assert_eq!(db.titles("c1").await, ["Call", "Another"], "one row each");
+}
+
+#[tokio::test]
+async fn an_edit_that_comes_while_a_page_is_stored_stays() {
+    // Where writers are not all in one line, as they are over SQLite.
+    let db = Db::postgres().await;
+    page(&db, 1, &contacts(2)).await;
+    let walk = db.records.begin_walk(LOC, Purpose::Import, false, 0).await.unwrap().unwrap();
+    let run = db.records.start_run(&walk.next_job().unwrap(), 2).await.unwrap().unwrap();
+    let mut tx = db.records.begin(&run).await.unwrap();
+    let beside = tx.beside(&["c0"], i64::MAX).await.unwrap();
+    let row_id = db.edit(edit_by_ghl_id("a0", "Call at noon")).await;
+    let parts = Parts { tasks: Some(vec![task("b0", "Write")]), ..Parts::default() };
+    tx.store_parts("c0", &parts, &beside.snapshots["c0"]).await.unwrap();
+    tx.close_run(&[]).await.unwrap();
+    assert_eq!(db.titles("c0").await, ["Call at noon", "Write"]);
+    assert!(db.task(&row_id).await.base.is_some(), "the push will be told that it is gone");
+}
+
+#[tokio::test]
+async fn how_many_statements_a_page_takes_does_not_grow_with_its_contacts() {
+    // SQLite's are run in threads of their own, where this test can't count them.
+    let db = Db::postgres().await;
+    // No other test of this binary has one.
+    set_global_default(Statements).unwrap();
+    rebuild_interest_cache();
+    let all = contacts(400);
+    for (epoch, most) in [(1, 70), (2, 20)] {
+        let before = STATEMENTS.get();
+        page(&db, epoch, &all).await;
+        let taken = STATEMENTS.get() - before;
+        assert!((10..=most).contains(&taken), "{taken} statements for 400 contacts with 800 tasks");
+    }
+}
+
+/// Counts the statements that sqlx tells of in this thread, which is one test's.
+struct Statements;
+
+thread_local! {
+    static STATEMENTS: Cell<usize> = const { Cell::new(0) };
+}
+
+impl Subscriber for Statements {
+    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
+        if self.enabled(metadata) { Interest::sometimes() } else { Interest::never() }
+    }
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target() == "sqlx::query"
+    }
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn event(&self, _: &Event<'_>) {
+        STATEMENTS.set(STATEMENTS.get() + 1);
+    }
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
