@@ -11,4 +11,5 @@ pub mod push_note;
 pub mod push_task;
 pub mod rules;
 pub mod same;
+pub mod series;
 pub mod verify;

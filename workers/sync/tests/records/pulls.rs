@@ -16,6 +16,7 @@ promises! {
     a_contact_that_is_gone_is_not_returned,
     a_part_that_ghl_told_to_be_deleted_is_not_brought_by_an_older_list,
     a_part_that_ghl_deleted_before_we_heard_of_its_create_is_gone,
+    a_series_goes_with_the_event_that_heads_it,
     an_edit_that_ghl_has_not_seen_outlives_the_news_of_a_deletion,
     an_event_that_confirms_what_is_known_is_remembered_by_its_time,
 }
@@ -170,6 +171,26 @@ async fn a_part_that_ghl_deleted_before_we_heard_of_its_create_is_gone(db: Db) {
     let row = db.task(&row_id).await;
     assert!(row.deleted && row.is_settled());
     assert_eq!(row.ghl_id.as_deref(), Some("g1"), "it still is known by it");
+}
+
+async fn a_series_goes_with_the_event_that_heads_it(db: Db) {
+    let appointment = |id: &str| Appointment {
+        appointment_id: Some(id.to_owned()),
+        contact_id: "c1".to_owned(),
+        ..Appointment::default()
+    };
+    let series = ["m_1783342800000_1800", "m_1783429200000_1800", "n_1783342800000_1800"].map(appointment);
+    db.pull(1, &Pulled { appointments: series.to_vec(), ..pulled("c1", &[]) }).await;
+    let gone = async |epoch, id: &str| {
+        let run = db.pull_run("c1", epoch).await;
+        let mut tx = db.records.begin(&run).await.unwrap();
+        tx.told_gone("c1", &appointment(id)).await.unwrap();
+        tx.close_run(&[]).await.unwrap();
+        let view = db.records.contact_view(LOC, "c1").await.unwrap().unwrap();
+        view.appointments.into_iter().filter_map(|shown| shown.record.appointment_id).collect::<Vec<_>>()
+    };
+    assert_eq!(gone(2, "m_1783342800000_1800").await, ["m_1783429200000_1800", "n_1783342800000_1800"]);
+    assert_eq!(gone(3, "m").await, ["n_1783342800000_1800"]);
 }
 
 async fn an_edit_that_ghl_has_not_seen_outlives_the_news_of_a_deletion(db: Db) {

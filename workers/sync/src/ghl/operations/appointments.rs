@@ -1,13 +1,25 @@
 //! Appointments.
 
-use super::super::{GhlError, Run, endpoints, model};
+use super::super::model::Appointment;
+use super::super::{GhlError, Run, endpoints};
+use crate::decide::series::head_of;
 
 impl Run<'_> {
-    /// All appointments of a contact. Their times may be wall time of the location.
+    /// All appointments of a contact, of a series each by itself. Their times may be wall time of the location.
     ///
     /// # Errors
     /// [`GhlError::Gone`] where the contact does not exist; any other as documented there.
-    pub async fn list_appointments(&self, contact_id: &str) -> Result<Vec<model::Appointment>, GhlError> {
-        self.call(&endpoints::LIST_APPOINTMENTS, &[contact_id]).await?.records("events")
+    pub async fn list_appointments(&self, contact_id: &str) -> Result<Vec<Appointment>, GhlError> {
+        Ok(each_once(self.call(&endpoints::LIST_APPOINTMENTS, &[contact_id]).await?.records("events")?))
     }
+}
+
+/// Without the event that heads a series, where its instance of the same time is there as well: GHL does not say which of them a list
+/// holds. One that stands for its first instance stays.
+fn each_once(events: Vec<Appointment>) -> Vec<Appointment> {
+    let instances: Vec<_> =
+        events.iter().filter_map(|event| Some((head_of(&event.id)?.to_owned(), event.start_time))).collect();
+    let is_told_twice =
+        |event: &Appointment| instances.iter().any(|(head, start)| *head == event.id && *start == event.start_time);
+    events.into_iter().filter(|event| !is_told_twice(event)).collect()
 }

@@ -26,6 +26,31 @@ fn ids(page: &ContactPage) -> Vec<&str> {
     page.contacts.iter().map(|found| found.contact.id.as_str()).collect()
 }
 
+#[tokio::test]
+async fn of_a_series_each_appointment_is_told_once() {
+    let event = |id: &str, day: u8| json!({"id": id, "startTime": format!("2026-07-{day:02} 09:00:00")});
+    for (events, expected) in [
+        // By its instances alone, with the event that heads it, and with that in the place of the first.
+        (
+            json!([event("m_1783342800000_1800", 6), event("m_1783429200000_1800", 7)]),
+            vec!["m_1783342800000_1800", "m_1783429200000_1800"],
+        ),
+        (
+            json!([event("m", 6), event("m_1783342800000_1800", 6), event("m_1783429200000_1800", 7)]),
+            vec!["m_1783342800000_1800", "m_1783429200000_1800"],
+        ),
+        (json!([event("m", 6), event("m_1783429200000_1800", 7)]), vec!["m", "m_1783429200000_1800"]),
+        (
+            json!([event("m", 6), event("n_1783342800000_1800", 6), event("a_b", 6)]),
+            vec!["m", "n_1783342800000_1800", "a_b"],
+        ),
+    ] {
+        let bench = Bench::with([Answer::json(200, &json!({ "events": events }).to_string())]).await;
+        let told = bench.run().list_appointments("c1").await.unwrap();
+        assert_eq!(told.iter().map(|event| event.id.as_str()).collect::<Vec<_>>(), expected);
+    }
+}
+
 fn bodies(bench: &Bench) -> Vec<Value> {
     bench.server.requests().iter().map(|request| sent(request).1.unwrap()).collect()
 }

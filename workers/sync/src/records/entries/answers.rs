@@ -8,7 +8,7 @@ use super::super::merging::{self, Taken, Written, column};
 use super::super::runs::Tx;
 use super::super::sql::sql;
 use super::super::{RecordsError, conflicts, page};
-use super::{Entry, EntryRow, find_by_ghl_id, take, text_of};
+use super::{Entry, EntryRow, find_by_ghl_id, of_contact, take, text_of};
 use crate::decide::fields::{Fields, difference, fields};
 use crate::decide::verify::SyncState;
 
@@ -124,6 +124,12 @@ impl Tx {
         let Some(ghl_id) = theirs.ghl_id() else { return Ok(()) };
         page::flush(&mut self.write).await?;
         let location_id = self.run.key.location_id.clone();
+        for row in of_contact::<E>(self.write.conn(), &location_id, contact_id).await? {
+            let goes_along = row.ghl_id.as_deref().is_some_and(|id| E::goes_with(id, ghl_id));
+            if goes_along && row.is_settled() && !row.deleted {
+                self.removed(&row).await?;
+            }
+        }
         match find_by_ghl_id::<E>(self.write.conn(), &location_id, ghl_id).await? {
             Some(row) if row.is_settled() && !row.deleted => self.removed(&row).await,
             Some(_) => Ok(()),

@@ -6,6 +6,7 @@ use super::super::model::{Appointment, Note, SecondHour, Task};
 use crate::decide::echo::Prints;
 use crate::decide::fields::Record;
 use crate::decide::same::same_text;
+use crate::decide::series::head_of;
 
 /// What tasks, notes and appointments have in common.
 pub trait Entry: Record + PartialEq + Default + Send + Sync + Unpin + 'static {
@@ -34,6 +35,10 @@ pub trait Entry: Record + PartialEq + Default + Send + Sync + Unpin + 'static {
     /// An event's field, and why what it makes of the record can't be.
     fn mistake(&self) -> Option<(&'static str, &'static str)> {
         None
+    }
+    /// Whether one of that id is gone with another: a series goes with the event that heads it.
+    fn goes_with(_ghl_id: &str, _gone: &str) -> bool {
+        false
     }
     /// Takes from `known`, as the record is known here, what GHL's words leave open. `prints` tells what was ever written; none stands for
     /// the reply to a write of `known` itself.
@@ -131,6 +136,10 @@ impl Entry for Appointment {
     fn mistake(&self) -> Option<(&'static str, &'static str)> {
         let ends_early = self.start_time.zip(self.end_time).is_some_and(|(start, end)| end <= start);
         ends_early.then_some(("data.endTime", "it must be after startTime"))
+    }
+
+    fn goes_with(ghl_id: &str, gone: &str) -> bool {
+        head_of(ghl_id) == Some(gone)
     }
 
     /// Two things are left open. An hour that the wall shows twice: where one of its meanings is what we know, nothing has changed. And notes,
