@@ -15,6 +15,8 @@ const DUE: &str = "2035-01-01T09:00:00Z";
 pub(super) struct People<'a> {
     place: &'a Deployment,
     location: String,
+    /// Nobody can book in one that GHL has not.
+    calendar: String,
     dice: StdRng,
     number: usize,
     /// What Clienty created, by mark: the contact it belongs to; none for a contact.
@@ -26,7 +28,8 @@ pub(super) struct People<'a> {
 impl<'a> People<'a> {
     pub(super) async fn new(place: &'a Deployment, seed: u64) -> Self {
         let (location, dice) = (place.sandbox.locations().remove(0).id, StdRng::seed_from_u64(seed));
-        Self { place, location, dice, number: 0, created: BTreeMap::new(), deleted: BTreeSet::new() }
+        let calendar = text(&place.sandbox.state(&location).unwrap()["appointments"][0], "calendarId");
+        Self { place, location, calendar, dice, number: 0, created: BTreeMap::new(), deleted: BTreeSet::new() }
     }
 
     /// Somebody edits something, in GHL or in Clienty.
@@ -76,7 +79,7 @@ impl<'a> People<'a> {
                     "tasks" if self.dice.random_bool(0.5) => json!({"completed": record["completed"] != true}),
                     "tasks" => json!({"body": format!("Theirs {n}")}),
                     "notes" => json!({"body": format!("{}\ntheirs {n}", text(&record, "body"))}),
-                    _ => json!({"appointmentStatus": if n % 2 == 0 { "showed" } else { "cancelled" }}),
+                    _ => json!({"appointmentStatus": if n.is_multiple_of(2) { "showed" } else { "cancelled" }}),
                 };
                 let path = format!("{location}/{list}/{}", text(&record, "id"));
                 self.place.at_the_screen("PUT", &path, fields).await;
@@ -90,7 +93,7 @@ impl<'a> People<'a> {
         }
     }
 
-    /// The same by events, of what Clienty knows: contacts, tasks and notes.
+    /// The same by events, of what Clienty knows.
     async fn edit_in_clienty(&mut self) {
         self.number += 1;
         let n = self.number;
@@ -98,7 +101,7 @@ impl<'a> People<'a> {
         let Some(contact) = self.one_of(&contacts) else { return };
         let view = self.place.records.contact_view(&self.location, &contact).await.unwrap();
         let view = view.map_or(Value::Null, |view| serde_json::to_value(view).unwrap());
-        let kind = if self.dice.random_bool(0.5) { "task" } else { "note" };
+        let kind = ["task", "note", "appointment"][self.dice.random_range(0..3)];
         let ours = view[format!("{kind}s")].as_array().cloned().unwrap_or_default();
         let ours = self.one_of(&ours);
         let mark = format!("[k{n}]");
@@ -117,7 +120,17 @@ impl<'a> People<'a> {
                 "task.created",
                 json!({"clientyTaskId": format!("k{n}"), "title": format!("Ours {mark}"), "dueDate": DUE}),
             ),
-            40..65 => ("note.created", json!({"clientyNoteId": format!("k{n}"), "noteText": format!("Ours {mark}")})),
+            40..65 if kind == "note" => {
+                ("note.created", json!({"clientyNoteId": format!("k{n}"), "noteText": format!("Ours {mark}")}))
+            }
+            40..65 => {
+                let mut data = json!({"clientyAppointmentId": format!("k{n}"), "calendarId": self.calendar, "title": format!("Ours {mark}"),
+                                      "startTime": format!("2035-02-01T{:02}:00:00Z", n % 23)});
+                if n.is_multiple_of(2) {
+                    data["notes"] = format!("Ours {n}").into();
+                }
+                ("appointment.created", data)
+            }
             65..90 => {
                 let Some(record) = ours else { return };
                 match kind {
@@ -129,6 +142,15 @@ impl<'a> People<'a> {
                         "task.updated",
                         json!({"taskId": record["taskId"], "clientyTaskId": record["clientyTaskId"], "body": format!("Ours {n}")}),
                     ),
+                    "appointment" => {
+                        let mut data = ids_of_appointment(&record);
+                        match n % 3 {
+                            0 => data["startTime"] = format!("2035-03-01T{:02}:30:00Z", n % 23).into(),
+                            1 => data["address"] = format!("Room {n}").into(),
+                            _ => data["status"] = ["confirmed", "noshow"][n % 2].into(),
+                        }
+                        ("appointment.updated", data)
+                    }
                     _ => {
                         let wording = format!("{}\nours {n}", text(&record, "noteText"));
                         (
@@ -145,6 +167,7 @@ impl<'a> People<'a> {
                     "task" => {
                         ("task.deleted", json!({"taskId": record["taskId"], "clientyTaskId": record["clientyTaskId"]}))
                     }
+                    "appointment" => ("appointment.deleted", ids_of_appointment(&record)),
                     _ => {
                         ("note.deleted", json!({"noteId": record["noteId"], "clientyNoteId": record["clientyNoteId"]}))
                     }
@@ -170,7 +193,7 @@ impl<'a> People<'a> {
     pub(super) async fn assert_nothing_lost_or_doubled(&self) {
         let state = self.place.sandbox.state(&self.location).unwrap();
         let rows = |list: &str| state[list].as_array().unwrap().clone();
-        let held = ["contacts", "tasks", "notes"].map(rows).concat();
+        let held = ["contacts", "tasks", "notes", "appointments"].map(rows).concat();
         let marks: Vec<_> = held.iter().filter_map(|record| self.mark_of(record)).collect();
         let contacts: BTreeSet<_> = rows("contacts").iter().map(|contact| text(contact, "id")).collect();
         let mut found = 0;
@@ -206,4 +229,8 @@ impl<'a> People<'a> {
 
 fn text(record: &Value, field: &str) -> String {
     record[field].as_str().unwrap_or_default().to_owned()
+}
+
+fn ids_of_appointment(record: &Value) -> Value {
+    json!({"appointmentId": record["appointmentId"], "clientyAppointmentId": record["clientyAppointmentId"]})
 }

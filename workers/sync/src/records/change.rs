@@ -134,6 +134,8 @@ impl AppointmentPatch {
         let Self { calendar_id, title, status, start_time, end_time, address, notes, assigned_user_id } = self.clone();
         let [start_time, end_time] = [start_time, end_time].map(|time| Timestamp::from_second(time?.as_second()).ok());
         let length = appointment.start_time.zip(appointment.end_time).map(|(start, end)| end.duration_since(start));
+        // The end may still be that of a start which was moved here and not in GHL yet: GHL moves it along.
+        let length = length.filter(|length| length.is_positive());
         let moved = |start: Timestamp, length: SignedDuration| start.checked_add(length).ok();
         let end_time = end_time.or_else(|| start_time.zip(length).and_then(|(start, length)| moved(start, length)));
         set(&mut appointment.calendar_id, calendar_id.map(Some));
@@ -231,7 +233,10 @@ async fn edit<E: Entry>(write: &mut Write, row: EntryRow<E>, change: &EntryChang
     }
     let mut doc = row.doc.clone();
     E::apply(&mut doc, &change.patch);
-    check(&doc)?;
+    // What was wrong before is not this edit's.
+    if row.doc.mistake().is_none() {
+        check(&doc)?;
+    }
     let clienty_id = row.clienty_id.as_ref().or(change.clienty_id.as_ref());
     save_edit(write, &row, &doc, clienty_id.map(String::as_str), deletes).await?;
     write.changed.push(row.changed(if deletes { ChangeOp::Deleted } else { ChangeOp::Stored }));

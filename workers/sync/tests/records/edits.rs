@@ -1,6 +1,6 @@
 //! Edits that events carry.
 
-use sync_workers::records::model::{Note, Task};
+use sync_workers::records::model::{Appointment, Note, Task};
 use sync_workers::records::*;
 
 use crate::support::*;
@@ -10,6 +10,7 @@ promises! {
     an_edit_that_means_nothing_names_its_field,
     concurrent_edits_of_one_task_all_count,
     a_conflict_is_taken_back_once_and_not_over_a_later_edit,
+    a_start_that_moved_while_ghl_told_the_end_refuses_no_edit,
 }
 
 async fn edits_meet_the_row_they_mean(db: Db) {
@@ -116,4 +117,41 @@ async fn a_conflict_is_taken_back_once_and_not_over_a_later_edit(db: Db) {
     let late = Trigger { change, kind: JobKind::PushTask, ..selected(None, "c1") };
     assert!(matches!(db.records.accept(&[late]).await, Err(AcceptError::Refused(_))));
     assert_eq!((db.titles("c1").await, conflicts().await[0].undone_at), (vec!["Call at three".to_owned()], None));
+}
+
+async fn a_start_that_moved_while_ghl_told_the_end_refuses_no_edit(db: Db) {
+    let at = |day: u8, minute: u8| Some(format!("2026-07-{day:02}T09:{minute:02}:00Z").parse().unwrap());
+    let edit = async |act, patch| {
+        let change = AppointmentChange {
+            act,
+            clienty_id: Some("k1".to_owned()),
+            ghl_id: None,
+            contact_id: Some("c1".to_owned()),
+            patch,
+        };
+        let (kind, change) = (JobKind::PushAppointment, Change::Appointment(change));
+        let event = event(None, "appointment.updated", None);
+        let trigger = Trigger { event, kind, priority: job_engine::Priority::Realtime, change };
+        db.records.accept(&[trigger]).await.map(|mut accepted| accepted.remove(0).key)
+    };
+    db.pull(1, &pulled("c1", &[])).await;
+    let new =
+        AppointmentPatch { calendar_id: Some("cal".to_owned()), start_time: at(1, 0), ..AppointmentPatch::default() };
+    let key = edit(Act::Create, new).await.unwrap();
+    let push = db.records.start_run(&key, 1).await.unwrap().unwrap();
+    let sent = db.records.entry::<Appointment>(&key.record_id).await.unwrap().unwrap();
+    edit(Act::Edit, AppointmentPatch { start_time: at(2, 0), ..AppointmentPatch::default() }).await.unwrap();
+    let made = Appointment { end_time: at(1, 30), appointment_id: Some("a1".to_owned()), ..sent.doc.clone() };
+    let mut tx = db.records.begin(&push).await.unwrap();
+    tx.pushed(&sent, "a1", &made).await.unwrap();
+    tx.close_run(&[]).await.unwrap();
+
+    let elsewhere = AppointmentPatch { address: Some(Some("Room 2".to_owned())), ..AppointmentPatch::default() };
+    edit(Act::Edit, elsewhere).await.unwrap();
+    edit(Act::Edit, AppointmentPatch { start_time: at(3, 0), ..AppointmentPatch::default() }).await.unwrap();
+    let row = db.records.entry::<Appointment>(&key.record_id).await.unwrap().unwrap();
+    assert_eq!((row.doc.start_time, row.doc.end_time), (at(3, 0), at(1, 30)), "which GHL moves along");
+    edit(Act::Edit, AppointmentPatch { end_time: at(3, 20), ..AppointmentPatch::default() }).await.unwrap();
+    let wrong = edit(Act::Edit, AppointmentPatch { end_time: at(2, 0), ..AppointmentPatch::default() }).await;
+    assert!(matches!(wrong, Err(AcceptError::Refused(_))), "{wrong:?}");
 }
