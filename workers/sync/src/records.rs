@@ -126,6 +126,9 @@ pub struct Records {
     pool: AnyPool,
     sqlite: bool,
     gate: Arc<Semaphore>,
+    /// The turn of one walk to write: of this process no more than one of them has a connection, or waits for the feed's counter, before
+    /// those that somebody waits for.
+    walks: Arc<Semaphore>,
     clock: Clock,
     policies: Arc<Policies>,
     rules: Arc<[TaskRule]>,
@@ -161,6 +164,7 @@ impl Records {
             pool,
             sqlite,
             gate: Arc::new(Semaphore::new(1)),
+            walks: Arc::new(Semaphore::new(1)),
             clock: options.clock,
             policies: Arc::new(options.policies),
             rules: options.rules.into(),
@@ -229,13 +233,13 @@ impl Records {
             changed: Vec::new(),
             found: Vec::new(),
             page: page::Page::default(),
-            sqlite: self.sqlite,
             now_ms: self.clock.now_ms(),
             policies: Arc::clone(&self.policies),
             rules: Arc::clone(&self.rules),
             owed: Vec::new(),
             untold: Arc::clone(&self.owed),
             _gate: gate,
+            _walk: None,
         })
     }
 
@@ -256,7 +260,6 @@ struct Write {
     /// What it stored that was read in GHL and was not known.
     found: Vec<Found>,
     page: page::Page,
-    sqlite: bool,
     now_ms: i64,
     policies: Arc<Policies>,
     rules: Arc<[TaskRule]>,
@@ -266,6 +269,7 @@ struct Write {
     untold: Arc<Mutex<Vec<FollowUp>>>,
     // Declared last, so dropped last: the next writer begins after this transaction is on its way out.
     _gate: Option<OwnedSemaphorePermit>,
+    _walk: Option<OwnedSemaphorePermit>,
 }
 
 impl Write {

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::ledger::timestamp;
-use super::sql::{CHUNK, ROWS, sql, take_batch, with_rows_then};
+use super::sql::{ROWS, sql, take_batch, with_rows_then};
 use super::{Page, Records, RecordsError, Write, erase};
 
 /// What happened to a record.
@@ -84,11 +84,9 @@ pub(super) async fn append(write: &mut Write) -> Result<(), RecordsError> {
     let now_ms = write.now_ms;
     let numbered: Vec<_> = (last - count + 1..=last).zip(&changed).collect();
     let mut left = numbered.as_slice();
-    // All others wait meanwhile: PostgreSQL is told as much as it takes at once.
-    let most = if write.sqlite { ROWS } else { CHUNK };
     let mut stored = 0;
     while !left.is_empty() {
-        let batch = take_batch(&mut left, most);
+        let batch = take_batch(&mut left, ROWS);
         let mut insert = sqlx::query(with_rows_then(sql!("insert_changes"), batch.len(), 7, "on conflict do nothing"));
         for (seq, Changed { location_id, contact_id, record, record_id, op }) in batch {
             insert = insert.bind(seq).bind(location_id).bind(contact_id).bind(record).bind(record_id);

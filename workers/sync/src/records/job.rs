@@ -66,6 +66,12 @@ impl JobKind {
         }
     }
 
+    /// Whether it is a page of a walk, for which nobody waits.
+    #[must_use]
+    pub fn is_walk(self) -> bool {
+        matches!(self, Self::WalkContacts | Self::WalkDetails | Self::WalkRest)
+    }
+
     /// The kind of that name; none for one that another version wrote.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {

@@ -112,7 +112,8 @@ pub(super) async fn read(write: &mut Write, location_id: &str, contact_ids: &[&s
     while !left.is_empty() {
         let batch = take_batch(&mut left, CHUNK);
         for text in [sql!("find_contacts"), sql!("entries_of_contacts")] {
-            let mut query = sqlx::query(with_list_after(text, 1, batch.len())).bind(location_id);
+            // Planned anew each time: a plan of when the tables were empty would read all of them while an import fills them.
+            let mut query = sqlx::query(with_list_after(text, 1, batch.len())).persistent(false).bind(location_id);
             for id in &batch {
                 query = query.bind(**id);
             }
@@ -168,7 +169,7 @@ async fn touch(
         let mut left = ids.as_slice();
         while !left.is_empty() {
             let batch = take_batch(&mut left, CHUNK);
-            let query = sqlx::query(with_list_after(sql!("touch_contacts"), 3, batch.len()));
+            let query = sqlx::query(with_list_after(sql!("touch_contacts"), 3, batch.len())).persistent(false);
             let mut query = query.bind(synced_at_ms).bind(walk).bind(location_id);
             for id in batch {
                 query = query.bind(*id);

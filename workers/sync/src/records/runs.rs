@@ -143,7 +143,11 @@ impl Records {
     /// # Errors
     /// [`RecordsError::Database`].
     pub async fn begin(&self, run: &Run) -> Result<Tx, RecordsError> {
-        Ok(Tx { write: self.write().await?, run: run.clone() })
+        let is_walk = JobKind::parse(&run.key.kind).is_some_and(JobKind::is_walk);
+        // The semaphore is never closed, so there is always a permit.
+        let turn = if is_walk { self.walks.clone().acquire_owned().await.ok() } else { None };
+        let write = Write { _walk: turn, ..self.write().await? };
+        Ok(Tx { write, run: run.clone() })
     }
 
     /// The attempt failed: its rows are scheduled for `due_at_ms`.
