@@ -16,6 +16,7 @@ use sync_workers::records::{JobFilter, Options, Purpose, Records};
 use crate::support::api::Api;
 use crate::support::folder::Folder;
 use crate::support::installation::{MASTER_KEY, started};
+use crate::support::postgres::PostgresServer;
 use crate::support::program::{Program, clienty_sync, run};
 use crate::support::test_app::{Setup, TestApp, call};
 
@@ -47,20 +48,25 @@ struct Place {
     ghl: Api,
     location: SandboxLocation,
     settings: Vec<(&'static str, String)>,
+    database: String,
     _sandbox: Program,
     folder: Folder,
 }
 
 impl Place {
-    async fn new() -> Self {
+    /// Over that database; none for the embedded one.
+    async fn new(database: Option<String>) -> Self {
         let (folder, contacts) = (Folder::new("import"), contacts().to_string());
         let swift = ["--burst-limit", "50000", "--burst-interval-ms", "1000", "--daily-limit", "100000000"];
         let begin = [&["sandbox", "--port", "0", "--contacts", contacts.as_str()][..], &swift].concat();
         let (sandbox, told) = started(&begin, &[], &folder);
         let ghl = Api::new(told["url"].as_str().unwrap(), "");
         let location = serde_json::from_value(ghl.get("/_sandbox/locations").await.json()[0].clone()).unwrap();
+        let data = folder.path().join("data");
+        let database = database.unwrap_or_else(|| format!("sqlite://{}", data.join("clienty.db").display()));
         let settings = vec![
-            ("CLIENTY_DATA_DIR", folder.path().join("data").display().to_string()),
+            ("CLIENTY_DATA_DIR", data.display().to_string()),
+            ("DATABASE_URL", database.clone()),
             ("CLIENTY_MASTER_KEYS", MASTER_KEY.to_owned()),
             ("GHL_API_URL", ghl.url.clone()),
             ("GHL_BURST_LIMIT", "50000".to_owned()),
@@ -69,7 +75,7 @@ impl Place {
             // So long after a kill nothing may be called.
             ("GHL_TIMEOUT_MS", "1000".to_owned()),
         ];
-        let place = Self { ghl, location, settings, _sandbox: sandbox, folder };
+        let place = Self { ghl, location, settings, database, _sandbox: sandbox, folder };
         let token = place.folder.path().join("token");
         std::fs::write(&token, &place.location.token).unwrap();
         let connected =
@@ -109,7 +115,16 @@ impl Place {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_import_goes_on_and_costs_what_it_must() {
-    let place = Place::new().await;
+    killed_twice(&Place::new(None).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_import_over_postgres_goes_on_and_costs_what_it_must() {
+    let server = PostgresServer::start();
+    killed_twice(&Place::new(Some(server.url())).await).await;
+}
+
+async fn killed_twice(place: &Place) {
     // In the midst of the pages of contacts, and half-way through their notes and appointments.
     let mut most = place.killed_after(2, &[]).await;
     let again = run(place.import(&[]));
@@ -118,6 +133,7 @@ async fn a_killed_import_goes_on_and_costs_what_it_must() {
     most = most.max(place.killed_after(contacts() as u64, &["--resume"]).await);
     const KILLS: usize = 2;
 
+    let began = Instant::now();
     let mut last = place.import(&["--resume"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     while last.try_wait().unwrap().is_none() {
         most = most.max(memory(&last));
@@ -132,7 +148,12 @@ async fn a_killed_import_goes_on_and_costs_what_it_must() {
     let held = |list: &str| state[list].as_array().unwrap().len();
     let stats = place.stats().await;
     let (read, must) = (stats["calls"].as_u64().unwrap() as usize, necessary(held("contacts"), held("tasks")));
-    eprintln!("{} contacts: {read} calls, {must} necessary, {} MB at most", held("contacts"), most >> 20);
+    eprintln!(
+        "{} contacts: {read} calls, {must} necessary, {} MB at most, the last half in {:?}",
+        held("contacts"),
+        most >> 20,
+        began.elapsed()
+    );
     assert!(read * 100 <= must * 103, "{read} calls where {must} are necessary");
     assert_eq!([&stats["throttled"], &stats["overSliding"]], [&json!(0), &json!(0)]);
     // Each kill costs the page that was under way: 500 contacts, or the notes and appointments of 10.
@@ -148,8 +169,7 @@ async fn a_killed_import_goes_on_and_costs_what_it_must() {
         assert!(count.as_u64() >= Some(held(list) as u64), "{list}: {told}");
     }
 
-    let data = place.folder.path().join("data/clienty.db");
-    let records = Records::open(&format!("sqlite://{}", data.display()), Options::default()).await.unwrap();
+    let records = Records::open(&place.database, Options::default()).await.unwrap();
     let (location, zone) = (&place.location.id, TimeZone::get(&place.location.time_zone).unwrap());
     assert_eq!(records.count_shown_contacts(location).await.unwrap(), held("contacts") as i64);
     let mut differing = Vec::new();
