@@ -1,6 +1,6 @@
 //! `verify`: compares the records with GHL, record by record and field by field.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use clap::Parser;
@@ -74,8 +74,9 @@ async fn verify(walking: &mut Walking, args: &Args, quiet: bool) -> anyhow::Resu
 async fn compare(walking: &mut Walking, location: &str, quiet: bool) -> anyhow::Result<Report> {
     let walk = walking.begin(location, Purpose::Verify).await?;
     let walk = walking.follow(&walk, quiet).await?;
-    let findings = walking.app.records.findings(&walk.id).await?;
-    Ok(Report::new(&walk, findings))
+    let records = &walking.app.records;
+    let (findings, held) = (records.findings(&walk.id).await?, records.count_compared(location).await?);
+    Ok(Report::new(&walk, findings, &held))
 }
 
 /// Pulls the contacts anew, and waits for the last of them.
@@ -107,10 +108,10 @@ async fn repair(walking: &Walking, location: &str, contacts: &BTreeSet<String>) 
 }
 
 impl Report {
-    fn new(walk: &Walk, findings: Vec<Finding>) -> Self {
-        let Walk { contacts, tasks, notes, appointments, .. } = walk;
-        let read = [("contact", contacts), ("task", tasks), ("note", notes), ("appointment", appointments)];
-        let count = |(record, read): (&'static str, &i64)| {
+    /// `held`: the records here that were compared, by kind. What of them is not found to differ is equal; what a walk has read would not tell,
+    /// since it reads some twice, and of contacts that are missing here only what it finds.
+    fn new(walk: &Walk, findings: Vec<Finding>, held: &HashMap<String, i64>) -> Self {
+        let count = |record: &'static str| {
             let mut count = Count::default();
             for finding in findings.iter().filter(|finding| finding.record == record) {
                 match finding.verdict {
@@ -119,10 +120,12 @@ impl Report {
                     Verdict::Different => count.different += 1,
                 }
             }
-            count.equal = (read - count.missing - count.different).max(0);
+            let held = held.get(record).copied().unwrap_or_default();
+            // What was edited meanwhile may have gone after it was found.
+            count.equal = (held - count.extra - count.different).max(0);
             (record, count)
         };
-        let counts = read.into_iter().map(count).collect();
+        let counts = ["contact", "task", "note", "appointment"].into_iter().map(count).collect();
         Self { location_id: walk.location_id.clone(), repaired: 0, calls: walk.calls, counts, findings }
     }
 

@@ -57,6 +57,47 @@ async fn drift_is_found_by_field_told_without_personal_data_and_mended() {
     assert_eq!((&clean["findings"], &clean["counts"]["contact"]["equal"]), (&json!([]), &json!(6)));
 }
 
+/// The one contact that is stored, with what belongs to it; then GHL loses it.
+#[tokio::test]
+async fn what_only_one_side_has_is_counted_as_such_with_all_that_belongs_to_it() {
+    let installation = Installation::new(&[("GHL_TIMEOUT_MS", "1000"), ("GHL_BURST_INTERVAL_MS", "1000")]).await;
+    let (location, stored) = (installation.location.as_str(), installation.contacts[0].as_str());
+    {
+        let (_program, api) = installation.serve("up");
+        api.done(&json!({"type": "contact.selected", "locationId": location, "contactId": stored})).await;
+    }
+    const KINDS: [(&str, &str); 4] =
+        [("contact", "contacts"), ("task", "tasks"), ("note", "notes"), ("appointment", "appointments")];
+    let ghl = Api::new(&installation.ghl, "");
+    let state = ghl.get(&format!("/_sandbox/locations/{location}/state")).await.json();
+    // Of the stored contact, and of all others.
+    let held = KINDS.map(|(kind, list)| {
+        let of_stored = |one: &&Value| one[if kind == "contact" { "id" } else { "contactId" }] == stored;
+        let (mine, others): (Vec<_>, Vec<_>) = state[list].as_array().unwrap().iter().partition(of_stored);
+        (kind, mine.len(), others.len())
+    });
+    assert!(held.iter().all(|(_, _, others)| *others > 0) && held.iter().any(|(_, mine, _)| *mine > 1), "{held:?}");
+    let counts = || document(&installation.run(&["verify", "--location", location, "--json"]))["counts"].clone();
+    let counted = counts();
+    for (kind, mine, others) in held {
+        let expected = json!({"equal": mine, "missing": others, "extra": 0, "different": 0});
+        assert_eq!(counted[kind], expected, "{kind}");
+    }
+
+    let token = ghl.with_key(&installation.token);
+    let gone = token
+        .request("DELETE", &format!("/contacts/{stored}"), |request| {
+            request.bearer_auth(&token.key).header("version", "2021-07-28")
+        })
+        .await;
+    assert!(gone.status < 300, "{}", gone.text);
+    let counted = counts();
+    for (kind, mine, others) in held {
+        let expected = json!({"equal": 0, "missing": others, "extra": mine, "different": 0});
+        assert_eq!(counted[kind], expected, "{kind}");
+    }
+}
+
 #[tokio::test]
 async fn a_location_that_is_not_connected_is_told_so() {
     let installation = Installation::new(&[]).await;

@@ -11,7 +11,7 @@ use crate::records::{ContactView, Entry as _, Finding, Parts, Shown, Verdict};
 const OWN: [&str; 6] =
     ["clientyTaskId", "clientyNoteId", "clientyAppointmentId", "clientyContactId", "deletedAt", "lastActivity"];
 
-/// Where the parts that were read differ from the view; none stands for a contact that the records lack.
+/// Where the parts that were read differ from the view; none stands for a contact that the records lack, with all that belongs to it.
 #[must_use]
 pub fn contact(contact_id: &str, theirs: &Parts, ours: Option<&ContactView>) -> Vec<Finding> {
     let Parts { contact, tasks, notes, appointments } = theirs;
@@ -22,25 +22,30 @@ pub fn contact(contact_id: &str, theirs: &Parts, ours: Option<&ContactView>) -> 
         verdict,
         fields,
     };
-    let Some(ours) = ours else {
-        return contact.iter().map(|_| finding("contact", contact_id, Verdict::Missing, Vec::new())).collect();
-    };
     let mut found = Vec::new();
-    if let Some(contact) = contact {
-        let fields = differing("contact", &object(contact), &object(&ours.contact));
-        // Events leave the date of change out: alone it is no difference.
-        if fields.iter().any(|field| field != "dateUpdated") {
-            found.push(finding("contact", contact_id, Verdict::Different, fields));
+    match (contact, ours) {
+        (Some(_), None) => found.push(finding("contact", contact_id, Verdict::Missing, Vec::new())),
+        (Some(contact), Some(ours)) => {
+            let fields = differing("contact", &object(contact), &object(&ours.contact));
+            // Events leave the date of change out: alone it is no difference.
+            if fields.iter().any(|field| field != "dateUpdated") {
+                found.push(finding("contact", contact_id, Verdict::Different, fields));
+            }
         }
+        (None, _) => {}
     }
+    let (our_tasks, our_notes, our_appointments) = match ours {
+        Some(ours) => (&ours.tasks[..], &ours.notes[..], &ours.appointments[..]),
+        None => Default::default(),
+    };
     let lists = [
-        ("task", ["taskId", "clientyTaskId"], tasks.as_deref().map(objects), objects(&ours.tasks)),
-        ("note", ["noteId", "clientyNoteId"], notes.as_deref().map(objects), objects(&ours.notes)),
+        ("task", ["taskId", "clientyTaskId"], tasks.as_deref().map(objects), objects(our_tasks)),
+        ("note", ["noteId", "clientyNoteId"], notes.as_deref().map(objects), objects(our_notes)),
         (
             "appointment",
             ["appointmentId", "clientyAppointmentId"],
-            appointments.as_deref().map(|theirs| objects(&as_known(theirs, &ours.appointments))),
-            objects(&ours.appointments),
+            appointments.as_deref().map(|theirs| objects(&as_known(theirs, our_appointments))),
+            objects(our_appointments),
         ),
     ];
     for (record, ids, theirs, ours) in lists {
@@ -65,6 +70,21 @@ pub fn contact(contact_id: &str, theirs: &Parts, ours: Option<&ContactView>) -> 
         found.extend(extra.map(|id| finding(record, &id, Verdict::Extra, Vec::new())));
     }
     found
+}
+
+/// What is found in a contact that GHL lacks: it is extra with all that belongs to it.
+#[must_use]
+pub fn gone(contact_id: &str, ours: &ContactView) -> Vec<Finding> {
+    let nothing =
+        Parts { contact: None, tasks: Some(Vec::new()), notes: Some(Vec::new()), appointments: Some(Vec::new()) };
+    let itself = Finding {
+        record: "contact".to_owned(),
+        record_id: contact_id.to_owned(),
+        contact_id: contact_id.to_owned(),
+        verdict: Verdict::Extra,
+        fields: Vec::new(),
+    };
+    std::iter::once(itself).chain(contact(contact_id, &nothing, Some(ours))).collect()
 }
 
 /// Their appointments, read as those that are known here.
@@ -197,6 +217,9 @@ mod tests {
             ("t3".to_owned(), Verdict::Extra, String::new()),
         ];
         assert_eq!(told(&theirs, Some(&ours)), expected);
-        assert_eq!(told(&theirs, None), [("c".to_owned(), Verdict::Missing, String::new())]);
+        let missing = ["c", "t1", "t2"].map(|id| (id.to_owned(), Verdict::Missing, String::new()));
+        assert_eq!(told(&theirs, None), missing);
+        let extra: Vec<_> = gone("c", &ours).into_iter().map(|found| (found.record_id, found.verdict)).collect();
+        assert_eq!(extra, ["c", "t1", "t3"].map(|id| (id.to_owned(), Verdict::Extra)));
     }
 }

@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use super::super::{JobError, Task, pull_contact};
 use super::{Outcome, go_on};
 use crate::decide::compare;
-use crate::records::{Finding, Found, Needs, Parts, Phase, Pulled, Purpose, Verdict, Walk};
+use crate::records::{Found, Needs, Parts, Phase, Pulled, Purpose, Walk};
 
 /// Contacts of one run that calls nobody.
 const MANY: i64 = 200;
@@ -44,13 +44,7 @@ pub(super) async fn run(task: &Task<'_>, mut walk: Walk) -> Result<(), JobError>
         let view = records.contact_view(&walk.location_id, id).await?;
         found.push(match (fetched?, view) {
             (None, None) => Vec::new(),
-            (None, Some(_)) => vec![Finding {
-                record: "contact".to_owned(),
-                record_id: id.clone(),
-                contact_id: id.clone(),
-                verdict: Verdict::Extra,
-                fields: Vec::new(),
-            }],
+            (None, Some(view)) => compare::gone(id, &view),
             (Some(Pulled { contact, tasks, notes, appointments }), view) => {
                 let parts = Parts {
                     contact: Some(contact),

@@ -1,5 +1,7 @@
 //! What a comparison of both sides found.
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::super::runs::Tx;
@@ -38,6 +40,16 @@ pub enum Verdict {
 words!(Verdict: Missing "missing", Extra "extra", Different "different");
 
 impl Records {
+    /// How many records readers see that a comparison looks at, by kind.
+    ///
+    /// # Errors
+    /// See [`Records::walk`].
+    pub async fn count_compared(&self, location_id: &str) -> Result<HashMap<String, i64>, RecordsError> {
+        let counts: Vec<(String, i64)> =
+            sqlx::query_as(sql!("count_compared")).bind(location_id).fetch_all(&self.pool).await?;
+        Ok(counts.into_iter().collect())
+    }
+
     /// What a comparison found.
     ///
     /// # Errors
