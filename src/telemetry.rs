@@ -6,11 +6,15 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::{Log, LogFormat};
 
+mod screen;
+
+pub(crate) use screen::screen;
+
 /// Starts logging for the whole process. A second call changes nothing.
 pub(crate) fn init(log: &Log) {
     let filter = EnvFilter::try_new(&log.filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let is_terminal = io::stderr().is_terminal();
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| screen::Lines);
     // The error says only that a subscriber is set already, as it is in a process that runs several tests.
     let _ = match log.format {
         LogFormat::Json => subscriber.json().flatten_event(true).try_init(),

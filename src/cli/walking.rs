@@ -112,16 +112,13 @@ impl Walking {
             let walk = self.app.records.walk(&walk.id).await?.context("the walk is not in the database any more")?;
             if let Some(ended) = walk.finished_at_ms {
                 if walk.phase != Phase::Done {
-                    progress.end();
                     bail!("it was given up, and another import, sweep or comparison of the location was begun");
                 }
                 // What it left to pulls belongs to it, for whoever asked for it.
                 if self.app.records.open_pulls(&walk.location_id, ended).await? == 0 {
-                    progress.end();
                     return Ok(walk);
                 }
             } else if let Some((id, reason)) = self.dead(&walk).await?.into_iter().next() {
-                progress.end();
                 let then = match walk.purpose {
                     Purpose::Import => format!("; once that is mended, {}", resume(&walk)),
                     _ => String::new(),
@@ -134,7 +131,6 @@ impl Walking {
             tokio::select! {
                 () = sleep(LOOK) => {}
                 () = self.signals.next() => {
-                    progress.end();
                     bail!("stopped; {}", self.what_becomes_of(&walk));
                 }
             }

@@ -1,12 +1,14 @@
 //! Tells people how far a walk is: a bar on a terminal, else a line now and then.
 
 use std::collections::VecDeque;
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::time::Duration;
 
 use job_engine::Limit;
 use sync_workers::records::{Phase, Purpose, Walk};
 use tokio::time::Instant;
+
+use crate::telemetry::screen;
 
 /// Between two bars.
 const BAR: Duration = Duration::from_millis(200);
@@ -57,18 +59,9 @@ impl Progress {
         }
         self.told = Some(Instant::now());
         let line = line(walk, self.rate(), |calls| self.limit.bulk_spread(calls, day_used), why);
-        let mut out = std::io::stderr().lock();
-        // A bar that can't be shown is no reason to stop. What is longer than the terminal is wide is cut, not wrapped: a wrapped bar can't be
-        // taken back. The last column would show the end of what was cut.
-        let _ =
-            if self.terminal { write!(out, "\r\x1b[2K\x1b[?7l{line}\x1b[K\x1b[?7h") } else { writeln!(out, "{line}") };
-        let _ = out.flush();
-    }
-
-    /// Takes the bar away, for what is printed next.
-    pub(super) fn end(&self) {
-        if self.terminal && !self.quiet && self.told.is_some() {
-            eprint!("\r\x1b[2K");
+        match self.terminal {
+            true => screen().show(&line),
+            false => eprintln!("{line}"),
         }
     }
 
@@ -76,6 +69,13 @@ impl Progress {
     fn rate(&self) -> f64 {
         let (Some((since, before)), Some((_, calls))) = (self.recent.front(), self.recent.back()) else { return 0.0 };
         (calls - before) as f64 / since.elapsed().as_secs_f64().max(0.1)
+    }
+}
+
+impl Drop for Progress {
+    /// Takes the bar away, for what is printed next.
+    fn drop(&mut self) {
+        screen().clear();
     }
 }
 
