@@ -18,6 +18,7 @@ mod catalog;
 mod config;
 mod connect;
 mod demo;
+mod disconnect;
 mod doctor;
 mod gateway;
 mod import;
@@ -65,6 +66,8 @@ enum Command {
     Sandbox(sandbox::Args),
     /// Print the link at which a customer connects a location, or connect one by its Private Integration Token
     Connect(connect::Args),
+    /// Forget the login of a location and end its sweeps; its records stay
+    Disconnect(disconnect::Args),
     /// First import of a location: all contacts, tasks, notes and appointments
     Import(import::Args),
     /// Compare the records with GHL, field by field; exit code 3 where they differ
@@ -167,6 +170,7 @@ async fn run(context: Context, command: Command) -> anyhow::Result<Outcome> {
         Command::Worker(args) => worker::run(context, args).await,
         Command::Sandbox(args) => sandbox::run(context, args).await,
         Command::Connect(args) => connect::run(context, args).await,
+        Command::Disconnect(args) => disconnect::run(context, args).await,
         Command::Catalog(command) => catalog::run(context, command).await,
         Command::Import(args) => import::run(context, args).await,
         Command::Verify(args) => verify::run(context, args).await,

@@ -35,7 +35,8 @@ impl Walking {
         let sole = if distributed { None } else { Sole::take(&config.data.dir)? };
         let app = App::open(config).await?;
         let connection = app.records.connection(location).await?;
-        ensure!(connection.is_some(), "{location} is not connected; `clienty-sync connect` connects it");
+        let is_connected = connection.is_some_and(|connection| connection.is_connected());
+        ensure!(is_connected, "{location} is not connected; `clienty-sync connect` connects it");
         let workers = if distributed || sole.is_some() {
             let workers = app.start_workers()?;
             if !distributed {

@@ -5,7 +5,7 @@ use std::process::Output;
 use serde_json::json;
 
 use crate::support::folder::Folder;
-use crate::support::installation::{MASTER_KEY, document};
+use crate::support::installation::{Installation, MASTER_KEY, document};
 use crate::support::program::{clienty_sync, run};
 
 const TOKEN: &str = "pit-0f1e2d3c";
@@ -51,6 +51,30 @@ fn a_connected_location_is_moved_to_another_version_of_the_api() {
     assert_eq!(document(&moved("v2")), json!({"locationId": "L1", "api": "v2"}));
     let unknown = moved("v9");
     assert_eq!(unknown.status.code(), Some(2), "{unknown:?}");
+}
+
+#[tokio::test]
+async fn a_location_is_disconnected_and_its_records_stay() {
+    let installation = Installation::new(&[]).await;
+    let (location, contact) = (installation.location.as_str(), installation.contacts[0].as_str());
+    let (_program, api) = installation.serve("up");
+    api.pulled(location, contact).await;
+    assert_eq!(
+        installation.json(&["disconnect", "--location", location]),
+        json!({"locationId": location, "disconnected": true})
+    );
+    let event = json!({"type": "contact.selected", "locationId": location, "contactId": contact});
+    assert_eq!(api.post(event.to_string()).await.faults(422), [(None, "locationId".to_owned())]);
+    assert_eq!(api.get(&format!("/v1/locations/{location}/contacts/{contact}")).await.status, 200);
+    for command in [&["disconnect"][..], &["sweep"], &["import"]] {
+        let ended = installation.run(&[command, &["--location", location]].concat());
+        assert_eq!(ended.status.code(), Some(1), "{command:?}: {ended:?}");
+        assert!(String::from_utf8(ended.stderr).unwrap().contains(&format!("{location} is not connected")));
+    }
+
+    let file = installation.data_folder().with_file_name("token.txt");
+    installation.json(&["connect", "--location", location, "--pit-file", file.to_str().unwrap()]);
+    api.done(&event).await;
 }
 
 #[test]

@@ -12,7 +12,7 @@ use tokio::time::sleep;
 
 use crate::clock::Clock;
 use crate::jobs;
-use crate::records::{Purpose, Records, RecordsError};
+use crate::records::{Connection, Purpose, Records, RecordsError};
 
 /// How often sweeps are looked for that are due.
 const ROUND: Duration = Duration::from_secs(60);
@@ -56,7 +56,7 @@ pub async fn round(records: &Records, queue: &Queue, clock: &Clock, periods: Per
     if let Some(longest) = longest {
         records.fail_walks(clock.now_ms().saturating_sub(millis(longest * 2))).await?;
     }
-    for connection in records.list_connections().await? {
+    for connection in records.list_connections().await?.into_iter().filter(Connection::is_connected) {
         let location = &connection.location_id;
         for (purpose, period, batch) in all {
             let Some(period) = period else { continue };

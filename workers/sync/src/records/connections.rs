@@ -7,7 +7,7 @@ use sqlx::any::AnyRow;
 
 use super::ledger::timestamp;
 use super::sql::sql;
-use super::{NewToken, Records, RecordsError};
+use super::{Holder, NewToken, Records, RecordsError, Write};
 use crate::vault::Sealed;
 
 /// How a location was connected.
@@ -46,7 +46,7 @@ pub struct Connection {
     pub time_zone: Option<String>,
     /// The generation of the API that it is called with, by the client's name for it; `None` is the client's default.
     pub api: Option<String>,
-    /// `active`, or `uninstalled` once its install was taken back.
+    /// `active`, or `uninstalled` once its install was taken back, or a person disconnected it.
     pub state: String,
     /// When it was first saved.
     pub created_at: Timestamp,
@@ -96,6 +96,44 @@ impl Records {
         rows.iter().map(connection_of).collect()
     }
 
+    /// Forgets the login of a location, however it was connected, and ends its walks; records and accepted jobs stay. False where it is not
+    /// connected.
+    ///
+    /// # Errors
+    /// See [`Records::save_connection`].
+    pub async fn disconnect(&self, location_id: &str) -> Result<bool, RecordsError> {
+        let mut write = self.write().await?;
+        let holder = Holder::Location(location_id.to_owned());
+        sqlx::query(sql!("delete_token")).bind(holder.key()).execute(write.conn()).await?;
+        let now = write.now_ms;
+        let gone = sqlx::query(sql!("disconnect_location")).bind(now).bind(location_id).execute(write.conn()).await?;
+        end_walks(&mut write, location_id).await?;
+        write.commit().await?;
+        Ok(gone.rows_affected() == 1)
+    }
+
+    /// Forgets the login of an OAuth install that was taken back at `at`. False where there is none, or a newer one.
+    ///
+    /// # Errors
+    /// See [`Records::connect`].
+    pub async fn uninstall(&self, holder: &Holder, at: Timestamp) -> Result<bool, RecordsError> {
+        let mut write = self.write().await?;
+        let now = write.now_ms;
+        let gone = sqlx::query(sql!("uninstall_token"))
+            .bind(holder.key())
+            .bind(at.as_millisecond())
+            .execute(write.conn())
+            .await?
+            .rows_affected()
+            == 1;
+        if let (true, Holder::Location(id)) = (gone, holder) {
+            sqlx::query(sql!("uninstall_location")).bind(now).bind(id).execute(write.conn()).await?;
+            end_walks(&mut write, id).await?;
+        }
+        write.commit().await?;
+        Ok(gone)
+    }
+
     /// Sets the location's time zone, an IANA name.
     ///
     /// # Errors
@@ -106,6 +144,23 @@ impl Records {
         sqlx::query(sql!("set_time_zone")).bind(time_zone).bind(now).bind(location_id).execute(&self.pool).await?;
         Ok(())
     }
+}
+
+impl Connection {
+    /// Whether somebody may call GHL for it.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.state != "uninstalled"
+    }
+}
+
+/// Ends the walks of a location without a login, with their jobs: each would be tried again for ever.
+async fn end_walks(write: &mut Write, location_id: &str) -> Result<(), RecordsError> {
+    let now = write.now_ms;
+    for statement in [sql!("end_walks"), sql!("close_walk_jobs")] {
+        sqlx::query(statement).bind(now).bind(location_id).execute(write.conn()).await?;
+    }
+    Ok(())
 }
 
 fn connection_of(row: &AnyRow) -> Result<Connection, RecordsError> {

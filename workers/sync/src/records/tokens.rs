@@ -363,27 +363,6 @@ impl Records {
         Ok(done.rows_affected() == 1)
     }
 
-    /// Forgets the login of an OAuth install that was taken back at `at`. False where there is none, or a newer one.
-    ///
-    /// # Errors
-    /// See [`Records::connect`].
-    pub async fn uninstall(&self, holder: &Holder, at: Timestamp) -> Result<bool, RecordsError> {
-        let mut write = self.write().await?;
-        let now = write.now_ms;
-        let gone = sqlx::query(sql!("uninstall_token"))
-            .bind(holder.key())
-            .bind(at.as_millisecond())
-            .execute(write.conn())
-            .await?
-            .rows_affected()
-            == 1;
-        if let (true, Holder::Location(id)) = (gone, holder) {
-            sqlx::query(sql!("uninstall_location")).bind(now).bind(id).execute(write.conn()).await?;
-        }
-        write.commit().await?;
-        Ok(gone)
-    }
-
     /// The locations that a company's install opens.
     ///
     /// # Errors
