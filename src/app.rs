@@ -242,7 +242,16 @@ pub fn oauth_app(ghl: &crate::config::Ghl) -> Option<AppConfig> {
     })
 }
 
-async fn open_queue(config: &Config, breaker: Breaker, records: &Records, clock: &Clock) -> Result<Queue, AppError> {
+/// Opens the queue, and nothing else.
+///
+/// # Errors
+/// When Redis, or the database that tells of earlier calls, does not answer.
+pub async fn open_queue(
+    config: &Config,
+    breaker: Breaker,
+    records: &Records,
+    clock: &Clock,
+) -> Result<Queue, AppError> {
     let ghl = &config.ghl;
     let limit = Limit {
         burst: u16::try_from(ghl.burst_limit).unwrap_or(60_000),

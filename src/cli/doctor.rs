@@ -11,7 +11,17 @@ use super::{Context, Outcome};
 use crate::app::vault;
 use crate::config::Config;
 
+mod locations;
 mod tokens;
+
+/// Names that a line tells.
+const NAMED: usize = 5;
+
+/// The first of the names.
+fn named(names: &[String]) -> String {
+    let more = if names.len() > NAMED { ", …" } else { "" };
+    format!("{}{more}", names[..names.len().min(NAMED)].join(", "))
+}
 
 /// One thing that was looked at.
 #[derive(Debug, Serialize)]
@@ -77,8 +87,12 @@ pub(super) async fn run(context: Context) -> anyhow::Result<Outcome> {
         ),
     });
     checks.push(tokens::app(config));
-    checks.extend(database(config).await);
+    let (records, of_database) = database(config).await;
+    checks.extend(of_database);
     checks.extend(redis(config).await);
+    if let Some(records) = records {
+        checks.extend(locations::check(config, &records).await);
+    }
     checks.push(ghl(config).await);
     let failed = checks.iter().any(|check| check.state == State::Failed);
     context.output.print(&serde_json::json!({"ok": !failed, "checks": checks}), |_| {
@@ -87,13 +101,14 @@ pub(super) async fn run(context: Context) -> anyhow::Result<Outcome> {
     Ok(if failed { Outcome::Failed } else { Outcome::Done })
 }
 
-async fn database(config: &Config) -> Vec<Check> {
+async fn database(config: &Config) -> (Option<Records>, Vec<Check>) {
     let kind = if config.is_sqlite() { "SQLite" } else { "PostgreSQL" };
     let options = Options { acquire_timeout: Duration::from_secs(5), ..Options::default() };
     let records = match Records::open(config.database_url().expose_secret(), options).await {
         Ok(records) => records,
         Err(error) => {
-            return vec![Check::failed("database", error.to_string(), "check DATABASE_URL and that the server runs")];
+            let remedy = "check DATABASE_URL and that the server runs";
+            return (None, vec![Check::failed("database", error.to_string(), remedy)]);
         }
     };
     let mut checks = vec![match records.ping().await {
@@ -110,7 +125,7 @@ async fn database(config: &Config) -> Vec<Check> {
         }
     });
     checks.extend(tokens::check(config, &records).await);
-    checks
+    (Some(records), checks)
 }
 
 async fn redis(config: &Config) -> Vec<Check> {

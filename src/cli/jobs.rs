@@ -155,14 +155,14 @@ async fn queue(config: Config) -> anyhow::Result<Result<Queue, String>> {
 }
 
 /// What rests by itself or by a person's wish.
-struct Halted {
+pub(super) struct Halted {
     kinds: BTreeSet<String>,
-    paused: Vec<String>,
-    broken: Vec<String>,
+    pub(super) paused: Vec<String>,
+    pub(super) broken: Vec<String>,
 }
 
 impl Halted {
-    async fn look(queue: &Queue) -> anyhow::Result<Self> {
+    pub(super) async fn look(queue: &Queue) -> anyhow::Result<Self> {
         let lanes = queue.lanes().await?;
         let in_state = |state| lanes.iter().filter(|lane| lane.state == state).map(|lane| lane.lane.clone()).collect();
         Ok(Self {
@@ -189,6 +189,11 @@ impl Halted {
 fn check_kind(kind: Option<&str>) -> anyhow::Result<()> {
     if let Some(kind) = kind.filter(|kind| JobKind::parse(kind).is_none()) {
         let kinds: Vec<_> = JobKind::ALL.into_iter().map(JobKind::as_str).collect();
+/// As people need it in a table.
+fn to_the_second(time: Timestamp) -> String {
+    format!("{time:.0}")
+}
+
         bail!("--kind: no jobs are {kind}; there are {}", kinds.join(", "));
     }
     Ok(())

@@ -5,13 +5,11 @@ use sync_workers::clock::Clock;
 use sync_workers::records::{Holder, Records, RecordsError, StoredToken, TokenState};
 use sync_workers::vault::Vault;
 
-use super::Check;
+use super::{Check, named};
 use crate::app::vault;
 use crate::config::Config;
 
 const PAGE: i64 = 500;
-/// Locations that a line names.
-const NAMED: usize = 5;
 
 /// Whether an OAuth app is set, and completely.
 pub(super) fn app(config: &Config) -> Check {
@@ -159,9 +157,7 @@ impl Found {
 }
 
 fn told(names: &[String], all: usize, what: &str) -> String {
-    let more = if names.len() > NAMED { ", …" } else { "" };
-    let some = names.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
-    format!("{} of {all} {what}: {some}{more}", names.len())
+    format!("{} of {all} {what}: {}", names.len(), named(names))
 }
 
 /// The stored tokens. Silent where the schema or the keys are missing, which other checks have told.

@@ -4,8 +4,12 @@ use serde_json::{Value, json};
 
 use crate::support::installation::{Installation, document};
 use crate::support::postgres::PostgresServer;
-use crate::support::program::{clienty_sync, run};
+use crate::support::program::{Program, clienty_sync, run};
 use crate::support::redis::RedisServer;
+use crate::support::{wait_until, wait_until_async};
+
+/// Of a location whose token GHL refuses.
+const REFUSED: &str = "GHL refuses the token";
 
 /// The named check.
 fn check<'a>(told: &'a Value, name: &str) -> &'a Value {
@@ -32,6 +36,7 @@ async fn a_healthy_deployment_gets_no_remedy() {
         "redis eviction",
         "redis persistence",
         "redis clock",
+        "locations",
         "ghl",
     ];
     for name in names {
@@ -57,6 +62,63 @@ async fn a_redis_that_would_lose_jobs_is_told() {
     assert!(eviction["remedy"].as_str().unwrap().contains("noeviction"));
     assert_eq!(check(&told, "redis persistence")["state"], "warning");
     assert!(check(&told, "redis persistence")["remedy"].as_str().unwrap().contains("appendonly yes"));
+}
+
+#[tokio::test]
+async fn locations_that_rest_are_named_with_what_ends_it() {
+    let redis = RedisServer::start_with(&["--appendonly", "yes", "--maxmemory-policy", "noeviction"]);
+    let installation = Installation::new(&[("REDIS_URL", &redis.url())]).await;
+    let location = installation.location.as_str();
+    let told =
+        |installation: &Installation| check(&document(&installation.run(&["doctor", "--json"])), "locations").clone();
+    installation.json(&["jobs", "pause", location]);
+    let paused = told(&installation);
+    assert_eq!(paused["state"], "warning", "{paused}");
+    assert!(paused["found"].as_str().unwrap().contains(&format!("paused: {location}")), "{paused}");
+    assert!(paused["remedy"].as_str().unwrap().contains("clienty-sync jobs resume"), "{paused}");
+    installation.json(&["jobs", "resume", location]);
+    assert_eq!(told(&installation)["state"], "ok");
+
+    let _program = refused_by_ghl(&installation).await;
+    wait_until(
+        "the queue is told that it is broken off",
+        || told(&installation)["state"] != "ok",
+        || told(&installation).to_string(),
+    );
+    let broken = told(&installation);
+    let found = broken["found"].as_str().unwrap();
+    assert_eq!(broken["state"], "failed", "{broken}");
+    assert!(found.contains("broken off") && found.contains(location) && found.contains(REFUSED), "{broken}");
+    assert!(broken["remedy"].as_str().unwrap().contains("clienty-sync connect --location"), "{broken}");
+    assert_eq!(installation.run(&["doctor"]).status.code(), Some(1));
+    // What nobody wants connected is nothing to mend.
+    installation.json(&["disconnect", "--location", location]);
+    assert_eq!(told(&installation)["state"], "ok");
+}
+
+#[tokio::test]
+async fn a_queue_in_memory_is_known_by_the_jobs_that_failed_and_wait() {
+    let installation = Installation::new(&[]).await;
+    let _program = refused_by_ghl(&installation).await;
+    let told = document(&installation.run(&["doctor", "--json"]));
+    let waiting = check(&told, "locations");
+    let found = waiting["found"].as_str().unwrap();
+    assert!(found.contains(&installation.location) && found.contains(REFUSED), "{waiting}");
+    assert_eq!(waiting["state"], "warning", "{waiting}");
+}
+
+/// Gives the location a token that GHL refuses, and lets a job meet that.
+async fn refused_by_ghl(installation: &Installation) -> Program {
+    let (location, contact) = (&installation.location, &installation.contacts[0]);
+    let file = installation.data_folder().with_file_name("revoked.txt");
+    std::fs::write(&file, "pit-that-was-revoked\n").unwrap();
+    installation.json(&["connect", "--location", location, "--pit-file", file.to_str().unwrap()]);
+    let (program, api) = installation.serve("up");
+    let event = json!({"type": "contact.selected", "locationId": location, "contactId": contact});
+    let id = api.accepted(&event).await[0]["jobId"].as_str().unwrap().to_owned();
+    let failed = async || !api.get(&format!("/v1/jobs/{id}")).await.json()["lastError"].is_null();
+    wait_until_async("GHL has refused the token", failed).await;
+    program
 }
 
 #[tokio::test]
