@@ -27,10 +27,11 @@ pub(super) async fn list(
     Extension(stopping): Extension<Stopping>,
     query: Query<HashMap<String, String>>,
 ) -> Result<Json<Value>, Problem> {
-    let parameters = Parameters::new(query, &["cursor", "limit", "wait"])?;
-    let limit = parameters.number("limit", 1, MOST)?.unwrap_or(DEFAULT_LIMIT);
-    let wait = parameters.number("wait", 0, LONGEST_WAIT)?.unwrap_or(0);
+    let mut parameters = Parameters::new(query, &["cursor", "limit", "wait"]);
+    let limit = parameters.number("limit", 1, MOST).unwrap_or(DEFAULT_LIMIT);
+    let wait = parameters.number("wait", 0, LONGEST_WAIT).unwrap_or(0);
     let cursor = parameters.text("cursor");
+    parameters.check()?;
     let records = gateway.producer.records();
     let mut page = records.list_changes(cursor.as_deref(), i64::from(limit)).await.map_err(problem)?;
     let end = page.next_cursor.as_deref().and_then(|cursor| cursor.parse().ok());

@@ -9,13 +9,14 @@ use job_engine::Priority;
 use serde_json::{Value, json};
 use sync_workers::records::{AcceptError, Change, JobKind, KeptConflict, NewEvent, RecordsError, Trigger};
 
+use super::contacts::check_location;
 use super::parameters::Parameters;
 use super::path::Ids;
 use super::{Gateway, Problem};
 use crate::triggers;
 
-const DEFAULT_LIMIT: i64 = 50;
-const MOST: i64 = 500;
+const DEFAULT_LIMIT: u32 = 50;
+const MOST: u32 = 500;
 
 /// `?contactId&limit&cursor`: newest first.
 pub(super) async fn list(
@@ -23,18 +24,19 @@ pub(super) async fn list(
     Ids(location): Ids<String>,
     query: Query<HashMap<String, String>>,
 ) -> Result<Json<Value>, Problem> {
-    let parameters = Parameters::new(query, &["contactId", "limit", "cursor"])?;
-    let limit = parameters.parse("limit", format!("a number from 1 to {MOST}"))?.unwrap_or(DEFAULT_LIMIT);
-    if !(1..=MOST).contains(&limit) {
-        return Err(Problem::parameter("limit", format!("must be a number from 1 to {MOST}")));
-    }
+    let mut parameters = Parameters::new(query, &["contactId", "limit", "cursor"]);
+    let limit = parameters.number("limit", 1, MOST).unwrap_or(DEFAULT_LIMIT);
     let (contact, cursor) = (parameters.text("contactId"), parameters.text("cursor"));
+    parameters.check()?;
     let records = gateway.producer.records();
-    let page = records.list_conflicts(&location, contact.as_deref(), cursor.as_deref(), limit).await;
+    let page = records.list_conflicts(&location, contact.as_deref(), cursor.as_deref(), i64::from(limit)).await;
     let page = page.map_err(|error| match error {
         RecordsError::Cursor => Problem::parameter("cursor", "must be the nextCursor of an earlier page"),
         error => Problem::records(&error),
     })?;
+    if page.items.is_empty() {
+        check_location(records, &location).await?;
+    }
     Ok(Json(json!({ "conflicts": page.items, "nextCursor": page.next_cursor })))
 }
 

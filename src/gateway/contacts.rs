@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::{Query, State};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use sync_workers::records::{ContactView, ListQuery, Receipt, RecordsError};
+use sync_workers::records::{ContactView, ListQuery, Receipt, Records, RecordsError};
 
 use super::parameters::Parameters;
 use super::path::Ids;
@@ -21,9 +21,11 @@ pub(super) async fn show(
     Ids((location, contact)): Ids<(String, String)>,
     query: Query<HashMap<String, String>>,
 ) -> Result<Json<ContactView>, Problem> {
-    let parameters = Parameters::new(query, &["includeDeleted"])?;
+    let mut parameters = Parameters::new(query, &["includeDeleted"]);
+    let include_deleted = parameters.flag("includeDeleted");
+    parameters.check()?;
     let records = gateway.producer.records();
-    let view = match parameters.flag("includeDeleted")? {
+    let view = match include_deleted {
         true => records.view_with_deleted(&location, &contact).await,
         false => records.contact_view(&location, &contact).await,
     };
@@ -47,21 +49,34 @@ pub(super) async fn list(
     Ids(location): Ids<String>,
     query: Query<HashMap<String, String>>,
 ) -> Result<Json<Value>, Problem> {
-    let parameters = Parameters::new(query, &["limit", "cursor", "query", "updatedSince", "includeDeleted"])?;
-    let limit = parameters.number("limit", 1, MOST)?.unwrap_or(DEFAULT_LIMIT);
-    let updated_since: Option<Timestamp> =
-        parameters.parse("updatedSince", "a time in RFC 3339, as 2026-03-01T09:00:00Z")?;
+    let mut parameters = Parameters::new(query, &["limit", "cursor", "query", "updatedSince", "includeDeleted"]);
     let query = ListQuery {
-        limit,
+        limit: parameters.number("limit", 1, MOST).unwrap_or(DEFAULT_LIMIT),
         cursor: parameters.text("cursor"),
         query: parameters.text("query"),
-        updated_since,
-        include_deleted: parameters.flag("includeDeleted")?,
+        updated_since: parameters.parse::<Timestamp>("updatedSince", "a time in RFC 3339, as 2026-03-01T09:00:00Z"),
+        include_deleted: parameters.flag("includeDeleted"),
     };
-    let page = gateway.producer.records().list_contacts(&location, &query).await;
+    parameters.check()?;
+    let records = gateway.producer.records();
+    let page = records.list_contacts(&location, &query).await;
     let page = page.map_err(|error| match error {
         RecordsError::Cursor => Problem::parameter("cursor", "must be the nextCursor of an earlier page"),
         error => Problem::records(&error),
     })?;
+    if page.items.is_empty() {
+        check_location(records, &location).await?;
+    }
     Ok(Json(json!({ "contacts": page.items, "nextCursor": page.next_cursor })))
+}
+
+/// 404 for a location that is neither connected nor has records: a slip of the pen is not to be taken for an empty one.
+pub(super) async fn check_location(records: &Records, location: &str) -> Result<(), Problem> {
+    let connected = records.known_locations(&[location.to_owned()]).await.map_err(|error| Problem::records(&error))?;
+    if !connected.is_empty() {
+        return Ok(());
+    }
+    let any = ListQuery { limit: 1, include_deleted: true, ..ListQuery::default() };
+    let held = records.list_contacts(location, &any).await.map_err(|error| Problem::records(&error))?;
+    if held.items.is_empty() { Err(Problem::unknown_location()) } else { Ok(()) }
 }

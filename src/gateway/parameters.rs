@@ -1,4 +1,4 @@
-//! Reads the query's parameters one by one, so that a mistake names its parameter.
+//! Reads the query's parameters one by one, so that a mistake names its parameter, and all mistakes are told at once.
 
 use std::collections::HashMap;
 use std::fmt::Display;
@@ -7,43 +7,61 @@ use std::str::FromStr;
 use axum::extract::Query;
 
 use super::Problem;
+use crate::triggers::FieldError;
 
-/// The query of a request.
-pub(super) struct Parameters(HashMap<String, String>);
+/// The query of a request, and what is wrong with it so far.
+pub(super) struct Parameters {
+    query: HashMap<String, String>,
+    wrong: Vec<FieldError>,
+}
 
 impl Parameters {
     /// Takes the query apart; a parameter not in `known` is refused, since ignoring it would answer another question.
-    pub(super) fn new(Query(query): Query<HashMap<String, String>>, known: &[&str]) -> Result<Self, Problem> {
-        match query.keys().find(|name| !known.contains(&name.as_str())) {
-            Some(unknown) => Err(Problem::parameter(unknown, format!("is not known; known are {}", known.join(", ")))),
-            None => Ok(Self(query)),
-        }
+    pub(super) fn new(Query(query): Query<HashMap<String, String>>, known: &[&str]) -> Self {
+        let mut unknown: Vec<_> = query.keys().filter(|name| !known.contains(&name.as_str())).cloned().collect();
+        unknown.sort();
+        let message = format!("is not known; known are {}", known.join(", "));
+        let wrong = unknown.into_iter().map(|field| FieldError { field, message: message.clone() }).collect();
+        Self { query, wrong }
     }
 
     /// A text; empty counts as absent.
     pub(super) fn text(&self, name: &str) -> Option<String> {
-        self.0.get(name).filter(|text| !text.is_empty()).cloned()
+        self.query.get(name).filter(|text| !text.is_empty()).cloned()
     }
 
-    /// Anything that is written as one word.
-    pub(super) fn parse<T: FromStr>(&self, name: &str, expected: impl Display) -> Result<Option<T>, Problem> {
-        let read = |text: String| text.parse().map_err(|_| Problem::parameter(name, format!("must be {expected}")));
-        self.text(name).map(read).transpose()
+    /// Anything that is written as one word; none as well where it is wrong, which [`Parameters::check`] tells.
+    pub(super) fn parse<T: FromStr>(&mut self, name: &str, expected: impl Display) -> Option<T> {
+        let text = self.text(name)?;
+        let read = text.parse().ok();
+        if read.is_none() {
+            self.refuse(name, expected);
+        }
+        read
     }
 
     /// A whole number between the two.
-    pub(super) fn number(&self, name: &str, least: u32, most: u32) -> Result<Option<u32>, Problem> {
+    pub(super) fn number(&mut self, name: &str, least: u32, most: u32) -> Option<u32> {
         let expected = format!("a number from {least} to {most}");
-        match self.parse(name, &expected)? {
-            Some(number) if !(least..=most).contains(&number) => {
-                Err(Problem::parameter(name, format!("must be {expected}")))
-            }
-            number => Ok(number),
+        let number = self.parse(name, &expected)?;
+        let fits = (least..=most).contains(&number);
+        if !fits {
+            self.refuse(name, expected);
         }
+        fits.then_some(number)
     }
 
     /// `true` or `false`; absent is false.
-    pub(super) fn flag(&self, name: &str) -> Result<bool, Problem> {
-        Ok(self.parse(name, "true or false")?.unwrap_or(false))
+    pub(super) fn flag(&mut self, name: &str) -> bool {
+        self.parse(name, "true or false").unwrap_or(false)
+    }
+
+    /// 400 that names every parameter that was wrong; to be asked once all are read.
+    pub(super) fn check(self) -> Result<(), Problem> {
+        if self.wrong.is_empty() { Ok(()) } else { Err(Problem::parameters(self.wrong)) }
+    }
+
+    fn refuse(&mut self, name: &str, expected: impl Display) {
+        self.wrong.push(FieldError { field: name.to_owned(), message: format!("must be {expected}") });
     }
 }

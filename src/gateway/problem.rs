@@ -41,11 +41,25 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "Not found", detail)
     }
 
+    /// 404 for a location of the path.
+    pub fn unknown_location() -> Self {
+        let message =
+            "is not connected, and has no records here; `clienty-sync connect` connects a location".to_owned();
+        Self::not_found("no such location is known here")
+            .with(None, FieldError { field: "locationId".to_owned(), message })
+    }
+
     /// 400 for one parameter of the query or the path.
     pub fn parameter(name: &str, message: impl Into<String>) -> Self {
-        let mut problem = Self::new(StatusCode::BAD_REQUEST, "A parameter is wrong", format!("see {name}"));
-        problem.errors.push(Fault { index: None, field: name.to_owned(), message: message.into() });
-        problem
+        Self::parameters(vec![FieldError { field: name.to_owned(), message: message.into() }])
+    }
+
+    /// 400 for parameters of the query or the path.
+    pub fn parameters(wrong: Vec<FieldError>) -> Self {
+        let names: Vec<_> = wrong.iter().map(|error| error.field.as_str()).collect();
+        let title = if wrong.len() == 1 { "A parameter is wrong" } else { "Parameters are wrong" };
+        let problem = Self::new(StatusCode::BAD_REQUEST, title, format!("see {}", names.join(", ")));
+        wrong.into_iter().fold(problem, |problem, error| problem.with(None, error))
     }
 
     /// 500 without a word on the inside: the log has it.

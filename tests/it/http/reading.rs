@@ -106,7 +106,6 @@ async fn contacts_are_listed_page_by_page_and_found_by_text_and_time() {
     assert_eq!(future, json!({"contacts": [], "nextCursor": null}));
     let past = api.get(&format!("{base}?updatedSince=1999-01-01T00:00:00Z")).await.json();
     assert_eq!(past["contacts"].as_array().unwrap().len(), installation.contacts.len());
-    assert_eq!(api.get("/v1/locations/elsewhere/contacts").await.json()["contacts"], json!([]));
 }
 
 #[tokio::test]
@@ -124,6 +123,39 @@ async fn a_wrong_parameter_is_named() {
     ] {
         let answer = api.get(&format!("/v1/locations/{}/contacts?{query}", installation.location)).await;
         assert_eq!(answer.faults(400), [(None, field.to_owned())], "{query}");
+    }
+}
+
+#[tokio::test]
+async fn all_wrong_parameters_are_told_at_once() {
+    let installation = Installation::new(&[]).await;
+    let (_program, api) = installation.serve("up");
+    let location = format!("/v1/locations/{}", installation.location);
+    for (path, fields) in [
+        (format!("{location}/contacts?limit=0&updatedSince=x&a=1&b=2"), &["a", "b", "limit", "updatedSince"][..]),
+        (format!("{location}/conflicts?limit=many&contact=1"), &["contact", "limit"]),
+        ("/v1/changes?limit=0&wait=-1".to_owned(), &["limit", "wait"]),
+    ] {
+        let faults = api.get(&path).await.faults(400);
+        assert_eq!(faults, fields.iter().map(|field| (None, (*field).to_owned())).collect::<Vec<_>>(), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_location_that_nobody_knows_is_not_found_and_one_that_was_known_still_answers() {
+    let installation = Installation::new(&[]).await;
+    let (_program, api) = installation.serve("up");
+    let location = installation.location.as_str();
+    for list in ["contacts", "conflicts"] {
+        let answer = api.get(&format!("/v1/locations/elsewhere/{list}")).await;
+        assert_eq!(answer.faults(404), [(None, "locationId".to_owned())], "{list}");
+        let empty = api.get(&format!("/v1/locations/{location}/{list}")).await.json();
+        assert_eq!(empty, json!({list: [], "nextCursor": null}));
+    }
+    api.pulled(location, &installation.contacts[0]).await;
+    installation.json(&["disconnect", "--location", location]);
+    for list in ["contacts", "contacts?query=no-such-text", "conflicts"] {
+        assert_eq!(api.get(&format!("/v1/locations/{location}/{list}")).await.status, 200, "{list}");
     }
 }
 
