@@ -184,6 +184,23 @@ async fn custom_fields_that_began_in_ghl_are_read_by_key_and_asked_about_once() 
 }
 
 #[tokio::test]
+async fn the_first_contact_of_a_location_is_shown_with_the_keys_of_its_custom_fields() {
+    let app = TestApp::working(Setup::default()).await;
+    let location = app.location().id;
+    let state = app.state(&location);
+    let has_fields = |contact: &&Value| !contact["customFields"].as_array().unwrap().is_empty();
+    let contact = state["contacts"].as_array().unwrap().iter().find(has_fields).expect("the sandbox seeds them");
+    let contact = contact["id"].as_str().unwrap();
+    let id = app.tell("contact.selected", contact, json!({})).await;
+    app.ended(&id).await;
+    let view = app.view(contact).await.unwrap();
+    assert!(view["contact"]["customFieldsByKey"].is_object(), "{}", view["contact"]);
+    // The location, its custom fields, and the contact with its tasks, notes and appointments: none of them twice.
+    assert_eq!(app.all_calls(&location), 6);
+    app.finish().await;
+}
+
+#[tokio::test]
 async fn without_the_scope_custom_fields_are_read_by_id_as_before() {
     let app = TestApp::working(Setup::default()).await;
     let location = app.location().id;
