@@ -140,20 +140,22 @@ impl App {
             metrics: self.metrics.jobs.clone(),
         };
         let config = PoolConfig { name: "sync".to_owned(), concurrency: self.config.worker.concurrency };
-        let pool = Pool::start(&self.queue, Arc::new(Worker::new(environment)), &config);
+        let worker = Arc::new(Worker::new(environment));
+        let pool = Pool::start(&self.queue, Arc::clone(&worker), &config);
         let mut chores = JoinSet::new();
         chores.spawn(sweeper::run(self.records.clone(), self.queue.clone(), self.clock.clone()));
         chores.spawn(housekeeper::run(self.records.clone(), self.clock.clone(), self.config.keeping));
         chores.spawn(walker::run(self.records.clone(), self.queue.clone(), self.clock.clone(), self.config.sweeps));
         let tokens = oauth.clone();
         chores.spawn(async move { tokens.sweep().await });
-        Ok(Workers { pool, chores, oauth })
+        Ok(Workers { pool, worker, chores, oauth })
     }
 }
 
 /// A running pool, and what goes on beside it.
 pub struct Workers {
     pool: Pool,
+    worker: Arc<Worker>,
     chores: JoinSet<()>,
     oauth: Oauth,
 }
@@ -169,6 +171,7 @@ impl Workers {
     pub async fn stop(mut self) {
         self.chores.abort_all();
         self.pool.stop().await;
+        self.worker.give_back().await;
         self.oauth.idle().await;
     }
 }

@@ -55,6 +55,8 @@ async fn a_second_signal_gives_the_job_back_and_it_is_not_lost() {
     program.terminate();
     assert_eq!(program.wait().code(), Some(0));
     installation.sandbox.resume();
+    let given_back = installation.json(&["jobs", "show", id]);
+    assert_eq!((&given_back["state"], &given_back["attempts"]), (&json!("waiting"), &json!(0)), "{given_back}");
 
     // What the first process sent may still count in GHL's window: so long the second one calls nothing.
     installation.set("GHL_TIMEOUT_MS", "1000");

@@ -31,8 +31,11 @@ mod push_note;
 mod push_task;
 mod refresh_location;
 mod told;
+mod under_way;
 mod walk;
 mod zones;
+
+use under_way::BrokenOff;
 
 pub use custom_fields::CustomFields;
 pub use error::JobError;
@@ -88,6 +91,7 @@ impl Environment {
 /// Runs jobs for a pool.
 pub struct Worker {
     environment: Environment,
+    broken_off: BrokenOff,
 }
 
 /// One run: its place in the ledger, and the right to call GHL for its location.
@@ -149,7 +153,12 @@ impl Worker {
     /// A worker with all it needs.
     #[must_use]
     pub fn new(environment: Environment) -> Self {
-        Self { environment }
+        Self { environment, broken_off: BrokenOff::default() }
+    }
+
+    /// Gives back in the ledger what the pool broke off; for when it has stopped.
+    pub async fn give_back(&self) {
+        self.broken_off.give_back(&self.environment.records).await;
     }
 
     async fn work(&self, job: &Job, run: &Run, permits: &Permits) -> Result<(), JobError> {
@@ -264,9 +273,12 @@ impl Handler for Worker {
             Ok(None) => return Verdict::Done,
             Err(error) => return conclude::without_ledger(&job, &error),
         };
+        let under_way = self.broken_off.watch(&run);
         let result = self.work(&job, &run, &permits).await;
         self.environment.tell_owed().await;
-        conclude::conclude(&self.environment, &job, &run, result).await
+        let verdict = conclude::conclude(&self.environment, &job, &run, result).await;
+        under_way.end();
+        verdict
     }
 
     async fn bury(&self, job: Job, reason: &str) -> Verdict {

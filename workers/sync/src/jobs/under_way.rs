@@ -1,0 +1,50 @@
+//! Runs that the pool broke off, as it does when it is hurried to stop: their ledger rows are given back, or they would read `running` until
+//! another process took them.
+
+use std::sync::{Mutex, PoisonError};
+
+use crate::records::{Records, RecordsError, Run};
+
+/// Runs that were dropped before their end.
+#[derive(Default)]
+pub(super) struct BrokenOff(Mutex<Vec<Run>>);
+
+/// A run under way. Dropped before [`UnderWay::end`], it was broken off.
+pub(super) struct UnderWay<'a> {
+    run: Option<Run>,
+    broken_off: &'a BrokenOff,
+}
+
+impl BrokenOff {
+    pub(super) fn watch(&self, run: &Run) -> UnderWay<'_> {
+        UnderWay { run: Some(run.clone()), broken_off: self }
+    }
+
+    /// Gives back the rows that no other run has taken meanwhile, without an attempt spent.
+    pub(super) async fn give_back(&self, records: &Records) {
+        let runs = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        for run in runs {
+            match records.release_run(&run, None, None).await {
+                Ok(()) | Err(RecordsError::LostRun(_)) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "a run was not given back in the ledger; the sweeper will find it")
+                }
+            }
+        }
+    }
+}
+
+impl UnderWay<'_> {
+    pub(super) fn end(mut self) {
+        self.run = None;
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        // A panic's row keeps its epoch: its retry is in the queue, and takes it over.
+        if let Some(run) = self.run.take().filter(|_| !std::thread::panicking()) {
+            self.broken_off.0.lock().unwrap_or_else(PoisonError::into_inner).push(run);
+        }
+    }
+}
