@@ -14,6 +14,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::SignedDuration;
 use secrecy::{SecretBox, SecretString};
+use sync_workers::decide::fields;
 use sync_workers::decide::merge::Policy;
 use sync_workers::decide::rules::{NoTemplate, Occasion, Template};
 use tracing_subscriber::EnvFilter;
@@ -31,15 +32,12 @@ pub(super) fn policy(text: &str) -> Parsed<Policy> {
     text.parse().map_err(|_| "newest, ghl or clienty".to_owned())
 }
 
-/// A misspelled field would be a policy that never applies, so the record before the dot is checked at least.
+/// A misspelled field would be a policy that never applies.
 pub(super) fn field_policy(text: &str) -> Parsed<(String, Policy)> {
     let expected = || "fields with their policy, such as contact.email=ghl or task=clienty".to_owned();
     let (name, winner) = text.split_once('=').ok_or_else(expected)?;
-    let record = name.split('.').next().unwrap_or_default();
-    match (["contact", "task", "note", "appointment"].contains(&record), winner.parse()) {
-        (true, Ok(winner)) => Ok((name.to_owned(), winner)),
-        _ => Err(expected()),
-    }
+    fields::check_name(name)?;
+    Ok((name.to_owned(), policy(winner)?))
 }
 
 pub(super) fn occasion(text: &str) -> Parsed<Occasion> {

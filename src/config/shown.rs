@@ -74,6 +74,10 @@ pub(super) fn as_toml(settings: &[Shown]) -> String {
             Origin::Environment => format!("environment {variable}"),
         };
         let _ = match value {
+            // As the defaults are written; a text of digits is read from a number too.
+            Some(value) if value.parse::<u64>().is_ok_and(|number| number.to_string() == *value) => {
+                writeln!(text, "{name} = {value}  # {origin}")
+            }
             Some(value) => writeln!(text, "{name} = {value:?}  # {origin}"),
             None => writeln!(text, "# {name} is not set"),
         };

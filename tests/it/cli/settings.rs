@@ -49,6 +49,29 @@ fn place_and_key(error: &Value) -> (String, String) {
 }
 
 #[test]
+fn a_policy_for_a_field_that_there_is_not_is_refused_with_those_that_there_are() {
+    let check = |fields: &str| {
+        let ended = run(clienty_sync(&["config", "check"], &[("CLIENTY_MERGE_FIELDS", fields)]));
+        (ended.status.code(), String::from_utf8(ended.stderr).unwrap())
+    };
+    let good = "contact=ghl contact.email=ghl contact.tags=clienty contact.tags.vip=ghl contact.customFields.abc=ghl \
+                task.title=newest note.noteText=ghl appointment.startTime=clienty";
+    assert_eq!(check(good).0, Some(0), "{}", check(good).1);
+    for (wrong, known) in [
+        ("contact.nope=ghl", "companyName"),
+        // GHL alone decides it.
+        ("contact.dateUpdated=ghl", "companyName"),
+        ("contact.email.x=ghl", "companyName"),
+        ("task.titel=ghl", "title"),
+        ("people=ghl", "contact, task, note, appointment"),
+        ("task.title=me", "newest, ghl or clienty"),
+    ] {
+        let (code, told) = check(wrong);
+        assert!(code == Some(2) && told.contains(wrong) && told.contains(known), "{wrong}: {told}");
+    }
+}
+
+#[test]
 fn a_variable_of_the_persons_own_is_left_alone() {
     let ended = run(clienty_sync(&["config", "check", "--json"], &[("CLIENTY_API_KEY", "cs_x"), ("CLIENTY_URL", "y")]));
     assert_eq!(ended.status.code(), Some(0), "{ended:?}");
@@ -71,6 +94,10 @@ fn the_settings_are_shown_with_their_origin_and_without_secrets() {
     assert_eq!(of("CLIENTY_QUEUE_SHARDS")["value"], "4");
     assert_eq!(of("CLIENTY_QUEUE_SHARDS")["origin"], "environment");
     assert_eq!(of("GHL_BURST_LIMIT")["origin"], "default");
+    let text = String::from_utf8(run(clienty_sync(&["config", "show"], &settings)).stdout).unwrap();
+    assert!(text.contains("\nburst_limit = 100  # default\n"), "{text}");
+    assert!(text.contains("\nshards = 4  # environment CLIENTY_QUEUE_SHARDS\n"), "{text}");
+    assert!(text.contains("\nlisten = \"127.0.0.1:8080\"  # default\n"), "{text}");
     assert!(!String::from_utf8(ended.stdout).unwrap().contains("hunter2"));
 }
 

@@ -90,6 +90,33 @@ impl Record for Appointment {
     fn derive(&mut self, _: &Self) {}
 }
 
+/// Whether there is a field of that full name: `task` for all of a record, `contact.email`, `contact.tags` for all tags, `contact.tags.vip`.
+///
+/// # Errors
+/// The words for what would be one.
+pub fn check_name(name: &str) -> Result<(), String> {
+    let (record, field) = name.split_once('.').map_or((name, None), |(record, field)| (record, Some(field)));
+    match record {
+        Contact::NAME => check_field::<Contact>(field),
+        Task::NAME => check_field::<Task>(field),
+        Note::NAME => check_field::<Note>(field),
+        Appointment::NAME => check_field::<Appointment>(field),
+        _ => Err(format!("one of {}", [Contact::NAME, Task::NAME, Note::NAME, Appointment::NAME].join(", "))),
+    }
+}
+
+fn check_field<R: Record + Default>(field: Option<&str>) -> Result<(), String> {
+    let Some(field) = field else { return Ok(()) };
+    let list = field.split_once('.').map_or(field, |(list, _)| list);
+    let has_parts = R::SETS.contains(&list) || R::KEYED.contains(&list);
+    let known: Vec<_> = object(&R::default()).into_iter().map(|(name, _)| name).collect();
+    let mut known = known.iter().map(String::as_str).filter(|name| !R::FIXED.contains(name));
+    match known.clone().any(|name| name == field || (has_parts && name == list)) {
+        true => Ok(()),
+        false => Err(format!("a field of a {}: {}", R::NAME, known.by_ref().collect::<Vec<_>>().join(", "))),
+    }
+}
+
 /// The values of `record`.
 #[must_use]
 pub fn fields<R: Record>(record: &R) -> Fields {
