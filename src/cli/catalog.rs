@@ -39,7 +39,7 @@ pub(super) struct Filter {
     /// Only triggers
     #[arg(long)]
     triggers: bool,
-    /// Only those in whose name, description or path this stands
+    /// Only those in whose name, description or path these words stand
     #[arg(long, value_name = "TEXT")]
     search: Option<String>,
 }

@@ -57,6 +57,8 @@ fn operations_and_triggers_are_listed_and_shown() {
     assert!(names(&contacts["actions"]).contains(&"create-task".to_owned()) && names(&contacts["triggers"]).is_empty());
     assert!(contacts["actions"].as_array().unwrap().iter().all(|one| one["area"] == "contacts"));
     assert!(names(&list(&["--search", "no such words anywhere"])["actions"]).is_empty());
+    let found = names(&list(&["--search", "Delete contact"])["actions"]);
+    assert!(found.contains(&"delete-contact".to_owned()) && !found.contains(&"get-contact".to_owned()), "{found:?}");
 
     let shown = document(&run(clienty_sync(&["catalog", "show", "create-task", "--json"], &[])));
     assert_eq!((&shown["kind"], &shown["replay"]), (&json!("action"), &json!("guarded")));

@@ -264,7 +264,7 @@ impl Operation {
         }
     }
 
-    /// Whether `text` stands in its name, its sentence or its path, whatever the case.
+    /// Whether each word of `text` stands in its name, its sentence or its path, whatever the case.
     #[must_use]
     pub fn mentions(&self, text: &str) -> bool {
         let texts = [self.name, &self.does].into_iter().chain(self.versions.iter().map(|form| form.path));
@@ -284,16 +284,16 @@ impl Form {
 }
 
 impl Trigger {
-    /// Whether `text` stands in its name or its sentence, whatever the case.
+    /// Whether each word of `text` stands in its name or its sentence, whatever the case.
     #[must_use]
     pub fn mentions(&self, text: &str) -> bool {
         contains([self.name, &self.does].into_iter(), text)
     }
 }
 
-fn contains<'a>(mut texts: impl Iterator<Item = &'a str>, text: &str) -> bool {
-    let text = text.to_lowercase();
-    texts.any(|each| each.to_lowercase().contains(&text))
+fn contains<'a>(texts: impl Iterator<Item = &'a str>, text: &str) -> bool {
+    let texts: Vec<_> = texts.map(str::to_lowercase).collect();
+    text.to_lowercase().split_whitespace().all(|word| texts.iter().any(|each| each.contains(word)))
 }
 
 fn replay_word<S: serde::Serializer>(replay: &Replay, to: S) -> Result<S::Ok, S::Error> {
