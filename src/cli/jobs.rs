@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context as _, bail};
 use clap::{Subcommand, ValueEnum};
+use jiff::Timestamp;
 use job_engine::{LaneState, Queue};
 use serde_json::{Value, json};
 use sync_workers::records::{JobFilter, JobKind, JobState};
@@ -124,10 +125,13 @@ pub(super) async fn run(context: Context, command: Command) -> anyhow::Result<Ou
                     .map(|job| {
                         let error = job.last_error.clone().unwrap_or_default();
                         let (kind, location) = (job.key.kind.clone(), job.key.location_id.clone());
-                        [job.id.clone(), kind, location, job.state.as_str().to_owned(), job.attempts.to_string(), error]
+                        let (state, attempts) = (job.state.as_str().to_owned(), job.attempts.to_string());
+                        let (created, next) = (to_the_second(job.created_at), job.due_at.map(to_the_second));
+                        [job.id.clone(), kind, location, state, created, attempts, next.unwrap_or_default(), error]
                     })
                     .collect();
-                table(["ID", "KIND", "LOCATION", "STATE", "ATTEMPTS", "LAST ERROR"], &rows)
+                let headings = ["ID", "KIND", "LOCATION", "STATE", "CREATED", "ATTEMPTS", "NEXT ATTEMPT", "LAST ERROR"];
+                table(headings, &rows)
             })?;
         }
         Command::Show { id } => {
@@ -185,15 +189,15 @@ impl Halted {
     }
 }
 
-/// Refuses what no job can be called, so that a slip of the pen is not taken for good news.
-fn check_kind(kind: Option<&str>) -> anyhow::Result<()> {
-    if let Some(kind) = kind.filter(|kind| JobKind::parse(kind).is_none()) {
-        let kinds: Vec<_> = JobKind::ALL.into_iter().map(JobKind::as_str).collect();
 /// As people need it in a table.
 fn to_the_second(time: Timestamp) -> String {
     format!("{time:.0}")
 }
 
+/// Refuses what no job can be called, so that a slip of the pen is not taken for good news.
+fn check_kind(kind: Option<&str>) -> anyhow::Result<()> {
+    if let Some(kind) = kind.filter(|kind| JobKind::parse(kind).is_none()) {
+        let kinds: Vec<_> = JobKind::ALL.into_iter().map(JobKind::as_str).collect();
         bail!("--kind: no jobs are {kind}; there are {}", kinds.join(", "));
     }
     Ok(())

@@ -22,7 +22,8 @@ pub(in crate::cli) struct Target {
 pub(super) async fn run(context: Context, target: Target, pause: bool) -> anyhow::Result<Outcome> {
     ensure!(
         context.config.is_distributed(),
-        "REDIS_URL is not set: a queue in memory is known to its own process alone, and can't be steered from here"
+        "REDIS_URL is not set: a queue in memory is known to its own process alone, and can't be steered from here; set REDIS_URL for `up` and for \
+         this command, or stop `up`: what was accepted waits for it in the ledger, and nothing that was broken off is so after its next start"
     );
     let app = App::open(context.config).await?;
     let (field, name, again) = match target {

@@ -73,6 +73,10 @@ async fn jobs_are_counted_listed_and_shown() {
     for filter in mine {
         assert_eq!(ids(filter), [id.as_str()], "{filter:?}");
     }
+    let text = String::from_utf8(installation.run(&["jobs", "list"]).stdout).unwrap();
+    let created = installation.json(&["jobs", "show", &id])["createdAt"].as_str().unwrap()[..19].to_owned();
+    assert!(text.contains("CREATED") && text.contains("NEXT ATTEMPT") && text.contains(&created), "{text}");
+
     let refused = installation.run(&["jobs", "list", "--kind", "pull_contacts"]);
     let told = String::from_utf8(refused.stderr).unwrap();
     assert!(refused.status.code() == Some(1) && told.contains("there are pull_contact, push_task"), "{told}");
@@ -114,6 +118,17 @@ async fn a_kind_is_paused_shown_and_resumed() {
     assert!(refused.status.code() == Some(1) && told.contains("there are pull_contact, push_task"), "{told}");
     for wrong in [&["jobs", "pause"][..], &["jobs", "pause", &installation.location, "--kind", "push_task"]] {
         assert_eq!(installation.run(wrong).status.code(), Some(2), "{wrong:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_steers_a_queue_in_memory_is_told() {
+    let installation = Installation::new(&[]).await;
+    for act in ["pause", "resume"] {
+        let refused = installation.run(&["jobs", act, &installation.location]);
+        let told = String::from_utf8(refused.stderr).unwrap();
+        assert_eq!(refused.status.code(), Some(1), "{told}");
+        assert!(told.contains("set REDIS_URL for `up`") && told.contains("stop `up`"), "{told}");
     }
 }
 
