@@ -10,23 +10,23 @@ use std::time::Duration;
 use ::redis::aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection};
 use ::redis::{AsyncConnectionConfig, Client, Cmd, RedisError, Value};
 use bytes::Bytes;
-use futures_util::future::try_join_all;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::{LaneView, Pushed, QueueError, Settlement, Step, Stepped, Wait};
+use super::{LaneView, Pushed, QueueError, Step, Stepped};
 use crate::envelope;
-use crate::job::{Job, NewJob, Priority};
-use crate::limit::{Breaker, Claiming, DAY_BIN, FirstMeeting, Limit};
-use crate::permit::Permits;
-use crate::verdict::Verdict;
+use crate::job::{NewJob, Priority};
+use crate::limit::{Claiming, FirstMeeting, Limit};
 
 mod library;
 mod meta;
 #[cfg(test)]
 mod simulated;
+mod wire;
 
 use library::Library;
+use wire::millis;
 
 /// Far above any function's time; the client's own default of 500 ms gives up on a busy machine.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -92,63 +92,21 @@ impl RedisShard {
         // Jobs of one lane are told together, in their order: each lane is then looked up once.
         let mut order: Vec<_> = (0..jobs.len()).collect();
         order.sort_by_key(|&position| &jobs[position].key.lane);
-        let (mut incarnation, mut told) = (0, Vec::with_capacity(jobs.len()));
-        for chunks in order.chunks(PUSH_CHUNK * PUSHES_UNDER_WAY) {
-            let under_way = chunks.chunks(PUSH_CHUNK).map(|chunk| self.push_chunk(jobs, &packed, chunk));
-            for (born, pushed) in try_join_all(under_way.collect::<Vec<_>>()).await? {
-                incarnation = born;
-                told.extend(pushed);
-            }
-        }
+        let calls = order.chunks(PUSH_CHUNK).map(|chunk| async {
+            let call = wire::push(self.call("push"), jobs, &packed, chunk);
+            self.run(&call).await.and_then(wire::pushed)
+        });
+        let told: Vec<_> = stream::iter(calls).buffered(PUSHES_UNDER_WAY).try_collect().await?;
+        let incarnation = told.last().map_or(0, |(born, _)| *born);
         let mut answers = vec![Pushed::Queued; jobs.len()];
-        for (&position, answer) in order.iter().zip(told) {
+        for (&position, answer) in order.iter().zip(told.into_iter().flat_map(|(_, pushed)| pushed)) {
             answers[position] = answer;
         }
         Ok((incarnation, answers))
     }
 
-    /// Pushes the jobs at these positions, those of one lane side by side.
-    async fn push_chunk(
-        &self,
-        jobs: &[NewJob],
-        packed: &[Vec<u8>],
-        positions: &[usize],
-    ) -> Result<(u64, Vec<Pushed>), QueueError> {
-        let mut call = self.call("push");
-        for lane in positions.chunk_by(|&one, &next| jobs[one].key.lane == jobs[next].key.lane) {
-            call.arg(&jobs[lane[0]].key.lane).arg(lane.len());
-            for &position in lane {
-                let NewJob { key, delay, .. } = &jobs[position];
-                call.arg(millis(*delay)).arg(envelope::slot(key)).arg(&packed[position]);
-            }
-        }
-        self.run(&call).await.and_then(pushed)
-    }
-
     pub(crate) async fn step(&self, step: &Step) -> Result<(u64, Stepped), QueueError> {
-        let Step { finished, settlements, claim } = step;
-        let mut call = self.call("step");
-        call.arg(*claim).arg(finished.len()).arg(finished);
-        for lane in settlements.chunk_by(|one, next| one.job.key.lane == next.job.key.lane) {
-            call.arg(&lane[0].job.key.lane).arg(lane.len());
-            for Settlement { job, verdict, permits } in lane {
-                call.arg(envelope::slot(&job.key)).arg(&settled(job, verdict, permits)[..]);
-            }
-        }
-        let reply: Vec<Bytes> = self.run(&call).await?;
-        let [incarnation, now, epoch, wait, late, claimed @ ..] = &reply[..] else {
-            return Err(QueueError::Reply("a step without its head"));
-        };
-        let (now, epoch) = (number(now)?, number(epoch)?);
-        let wait = match &wait[..] {
-            b"-1" => Wait::ForPush,
-            b"0" => Wait::More,
-            ms => Wait::For(Duration::from_millis(number(ms)?)),
-        };
-        let late = late.split(|byte| *byte == b',').filter(|text| !text.is_empty());
-        let late = late.map(|text| Ok(usize::try_from(number(text)?).unwrap_or(usize::MAX)));
-        let late = late.collect::<Result<_, QueueError>>()?;
-        Ok((number(incarnation)?, Stepped { jobs: jobs(claimed, now, epoch)?, epoch, wait, late }))
+        self.run(&wire::step(self.call("step"), step)).await.and_then(wire::stepped)
     }
 
     pub(crate) async fn heartbeat(&self, epochs: &[u64]) -> Result<Vec<bool>, QueueError> {
@@ -248,7 +206,8 @@ impl RedisShard {
     }
 
     fn call(&self, function: &str) -> Cmd {
-        self.library.call(function, &self.prefix, &self.limits(self.first_meeting.load(Ordering::SeqCst)))
+        let spent = if self.first_meeting.load(Ordering::SeqCst) { Duration::ZERO } else { self.spent() };
+        self.library.call(function, &self.prefix, &wire::limits(&self.limit, &self.claiming, spent))
     }
 
     async fn run<T: ::redis::FromRedisValue>(&self, call: &Cmd) -> Result<T, QueueError> {
@@ -288,81 +247,4 @@ impl RedisShard {
         let Limit { interval, call_timeout, .. } = self.limit;
         interval + call_timeout + self.claiming.lease + Duration::from_millis(1)
     }
-
-    fn limits(&self, unspent: bool) -> Vec<u8> {
-        let Limit { burst, interval, call_timeout, reserve, daily } = self.limit;
-        let Claiming { lease, turn, batch: _, breaker: Breaker { failures, probe_after } } = self.claiming;
-        let spent = if unspent { Duration::ZERO } else { self.spent() };
-        let short = |duration: Duration| u32::try_from(duration.as_millis()).unwrap_or(u32::MAX).to_be_bytes();
-        let mut packed = Vec::with_capacity(39);
-        packed.extend(burst.to_be_bytes());
-        packed.extend(reserve.to_be_bytes());
-        packed.extend(turn.to_be_bytes());
-        packed.extend([short(interval), short(call_timeout), short(lease), short(spent)].concat());
-        packed.push(failures);
-        packed.extend(short(probe_after));
-        packed.extend([daily.to_be_bytes(), self.limit.daily_reserve().to_be_bytes(), short(DAY_BIN)].concat());
-        packed
-    }
-}
-
-/// A settlement as the step reads it.
-fn settled(job: &Job, verdict: &Verdict, permits: &Permits) -> Vec<u8> {
-    let (letter, delay) = match verdict {
-        Verdict::Done | Verdict::Dead => (b'D', Duration::ZERO),
-        Verdict::Retry { after } => (b'F', *after),
-        Verdict::Snooze { after } => (b'R', *after),
-        Verdict::Throttled { hold } => (b'T', *hold),
-        Verdict::Broken { probe_after } => (b'B', *probe_after),
-        Verdict::Released => (b'H', Duration::ZERO),
-    };
-    let mut packed = Vec::with_capacity(25);
-    packed.push(letter);
-    // Microseconds since 1970: exact in a double, the one number that Lua has.
-    packed.extend((job.epoch as f64).to_be_bytes());
-    packed.extend(u16::try_from(permits.used()).unwrap_or(u16::MAX).to_be_bytes());
-    let told = permits.remaining().map_or(u16::MAX, |left| u16::try_from(left).unwrap_or(u16::MAX - 1));
-    packed.extend(told.to_be_bytes());
-    for duration in [delay, permits.since_last_call()] {
-        packed.extend(u32::try_from(duration.as_millis()).unwrap_or(u32::MAX).to_be_bytes());
-    }
-    packed.extend(permits.daily_remaining().unwrap_or(u32::MAX).to_be_bytes());
-    if letter != b'D' {
-        packed.extend(&job.stored);
-    }
-    packed
-}
-
-/// What a push answered: the shard's incarnation, and a digit for each job.
-fn pushed((born, answers): (Bytes, Bytes)) -> Result<(u64, Vec<Pushed>), QueueError> {
-    let answer = |digit: &u8| match digit {
-        b'0' => Pushed::Queued,
-        b'1' => Pushed::Coalesced,
-        _ => Pushed::AfterRunning,
-    };
-    Ok((number(&born)?, answers.iter().map(answer).collect()))
-}
-
-/// The claimed jobs, told lane by lane: its name, the count of its jobs, their stored envelopes.
-fn jobs(mut claimed: &[Bytes], now: u64, epoch: u64) -> Result<Vec<Job>, QueueError> {
-    let mut jobs = Vec::new();
-    while let [lane, count, rest @ ..] = claimed {
-        let lane = std::str::from_utf8(lane).map_err(|_| QueueError::Reply("a lane that is no text"))?;
-        let count = usize::try_from(number(count)?).unwrap_or(usize::MAX);
-        let stored = rest.get(..count).ok_or(QueueError::Reply("a lane with fewer jobs than it says"))?;
-        for stored in stored {
-            jobs.push(envelope::unpack(lane, stored, now, epoch)?);
-        }
-        claimed = &rest[count..];
-    }
-    Ok(jobs)
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-fn number(text: &[u8]) -> Result<u64, QueueError> {
-    let text = std::str::from_utf8(text).ok().and_then(|text| text.parse().ok());
-    text.ok_or(QueueError::Reply("a text where a number belongs"))
 }

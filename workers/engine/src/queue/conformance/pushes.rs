@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
-use super::{Bench, Over, job, records};
+use super::{Bench, Over, done, job, records};
 use crate::job::{Job, NewJob, Priority};
-use crate::queue::Pushed;
+use crate::queue::{Pushed, Step, Wait};
 use crate::verdict::Verdict;
 
 promises! {
     a_pushed_job_is_claimed_as_it_was_pushed,
     equal_pushes_become_one_run,
+    equal_jobs_of_one_push_become_one_run,
+    of_one_push_each_job_waits_for_its_own_delay,
     any_number_of_pushes_during_a_run_leave_one_more_run,
     a_more_urgent_push_takes_its_waiting_equal_along,
     a_key_of_one_lane_is_not_the_same_key_of_another,
@@ -35,6 +37,47 @@ async fn equal_pushes_become_one_run(over: Over) {
     assert_eq!(bench.push(job("lane", "a", Priority::Bulk)).await, Pushed::Coalesced);
     assert_eq!(bench.claim_now(10).await.len(), 1);
     assert!(bench.claim_now(10).await.is_empty());
+}
+
+async fn equal_jobs_of_one_push_become_one_run(over: Over) {
+    use Pushed::{Coalesced, Queued};
+    let bench = Bench::new(over, 10).await;
+    // So that the lane has such jobs already.
+    bench.push(job("lane", "before", Priority::Bulk)).await;
+    let one = |record, priority| job("lane", record, priority);
+    let jobs = [
+        one("a", Priority::Bulk),
+        one("a", Priority::Bulk),
+        one("b", Priority::Bulk),
+        one("a", Priority::Interactive),
+        one("c", Priority::Realtime),
+        one("c", Priority::Bulk),
+    ];
+    let pushed = bench.queue.push(&jobs).await.unwrap();
+    assert_eq!(pushed, [Queued, Coalesced, Queued, Coalesced, Queued, Coalesced]);
+    let mut claimed = Vec::new();
+    while claimed.len() < 4 {
+        claimed.extend(bench.claim(10).await);
+    }
+    assert_eq!(records(&claimed), ["a", "c", "before", "b"]);
+    assert!(bench.claim_now(10).await.is_empty());
+}
+
+async fn of_one_push_each_job_waits_for_its_own_delay(over: Over) {
+    let bench = Bench::new(over, 10).await;
+    let later = |record, minutes: u64| NewJob {
+        delay: Duration::from_secs(60 * minutes),
+        ..job("lane", record, Priority::Realtime)
+    };
+    bench.queue.push(&[later("a", 60), later("b", 0), later("c", 30)]).await.unwrap();
+    let now = bench.claim_now(10).await;
+    assert_eq!(records(&now), ["b"]);
+    let finished = vec![now[0].epoch];
+    let step = Step { finished, settlements: now.into_iter().map(done).collect(), claim: 0 };
+    let wait = bench.step(bench.queue.shard_of("lane"), step).await.wait;
+    let Wait::For(wait) = wait else { panic!("{wait:?}") };
+    let half_an_hour = Duration::from_secs(60 * 30);
+    assert!(wait <= half_an_hour && wait > half_an_hour / 2, "the next one is due in {wait:?}");
 }
 
 async fn any_number_of_pushes_during_a_run_leave_one_more_run(over: Over) {

@@ -1,13 +1,14 @@
 -- Lets jobs wait, each at once or after a delay, unless an entry with its key already does (law 6).
 --
--- ARGV[2..]: lane by lane its name, the count of its jobs, then for each job its delay in ms, slot, and packed envelope (a stored one
--- without the time of its push).
+-- ARGV[2]: the jobs' delays, packed as `DELAY`; empty where none has one. From ARGV[3] on what `told` reads: each lane once, and for each job its
+-- packed envelope (a stored one without the time of its push).
 -- Returns the incarnation of the shard, and per job a digit: 0 waits, 1 an equal entry waits already, 2 runs once more after the
 -- run that is going on.
 -- Invariant: a key has at most one true entry among waiting and scheduled ones, and at most one extra run while running.
-local function push(m, delay, slot, stored)
+local DELAY, DELAY_SIZE = '>d', 8
+
+local function push(m, entry, delay, slot, stored)
   local class = byte(stored, CLASS_AT)
-  local entry = entry_of(slot)
   if not entry then
     if delay > 0 then schedule(m, slot, stored, now + delay) else enqueue(m, class, slot, stored, false) end
     return '0'
@@ -32,45 +33,48 @@ local function push(m, delay, slot, stored)
   return '1'
 end
 
--- Whether nothing has to be told to a lane that gets another job of a class: it is on its ring already, and known to have such jobs.
-local function is_served(raw, class)
-  if not raw then return false end
+-- By a lane's flags and then a class: whether nothing has to be told to the lane when it gets another job of the class, since it is on its ring
+-- already and known to have such jobs.
+local SERVED = {}
+for flags = 0, 255 do
+  local awake, hot, others = flags % 8 < 4, flags % 2 == 1, flags % 4 >= 2
+  SERVED[flags] = {[0] = awake and hot and flags % 16 >= 8, awake and others and flags % 32 >= 16, awake and others and flags % 64 >= 32}
+end
+local NOT_SERVED = {}
+
+local function served_by(raw)
+  if not raw then return NOT_SERVED end
   local state, flags = byte(raw, 1, 2)
-  if state ~= NORMAL or flags % 8 >= 4 then return false end
-  if class == 0 then return flags % 2 == 1 and flags % 16 >= 8 end
-  return flags % 4 >= 2 and (class == 1 and flags % 32 >= 16 or class == 2 and flags % 64 >= 32)
+  return state == NORMAL and SERVED[flags] or NOT_SERVED
 end
 
 function functions.push(argv)
-  local names, slots = {}, {}
-  local at = 2
-  while at <= #argv do
-    names[#names + 1] = argv[at]
-    local next_lane = at + 2 + 3 * argv[at + 1]
-    for i = at + 3, next_lane - 1, 3 do slots[#slots + 1] = argv[i] end
-    at = next_lane
-  end
-  preload(names)
-  read_entries(slots)
-
-  local answers = {}
-  local stamp = pack('>d', now)
-  at = 2
-  while at <= #argv do
-    local name, next_lane = argv[at], at + 2 + 3 * argv[at + 1]
-    for i = at + 2, next_lane - 1, 3 do
-      local delay, slot, stored = argv[i], argv[i + 1], stamp .. argv[i + 2]
-      local class = byte(stored, CLASS_AT)
-      if delay == '0' and not entries[slot] and not lanes[name] and is_served(raws[name], class) then
-        append(QUEUE[class] .. name, stored)
-        set_entry(slot, CLASS[class])
+  local counts, names, slots, packed = told(argv, 3)
+  local delays, metas, found = argv[2], fetch(LANES, argv, names + 1, slots), fetch(INDEX, argv, slots + 1, packed)
+  local answers, stamp, job = {}, pack('>d', now), 0
+  for lane = 1, #counts do
+    local name, count, m = argv[names + lane], byte(counts, lane), nil
+    local served = delays == '' and served_by(metas[lane]) or NOT_SERVED
+    for _ = 1, count do
+      job = job + 1
+      local slot, stored = argv[slots + job], stamp .. argv[packed + job]
+      local class, entry = byte(stored, CLASS_AT), found[job]
+      if count > 1 and entries[slot] then entry = entries[slot] end
+      if served[class] and not entry and not m then
+        -- The list of what is to be appended costs more than the call that it saves where there is one job.
+        if count == 1 then call('RPUSH', QUEUE[class] .. name, stored)
+        else
+          append(QUEUE[class] .. name, stored)
+          entries[slot] = CLASS[class]
+        end
+        put_entry(slot, CLASS[class])
         runnable = true
-        answers[#answers + 1] = '0'
+        answers[job] = '0'
       else
-        answers[#answers + 1] = push(lane_of(name), tonumber(delay), slot, stored)
+        m = m or open(name, metas[lane])
+        answers[job] = push(m, entry, delays == '' and 0 or unpack_(DELAY, delays, (job - 1) * DELAY_SIZE + 1), slot, stored)
       end
     end
-    at = next_lane
   end
   save()
   -- An idle worker sleeps until what was due first when it last looked: it has to hear of what is due sooner.

@@ -114,14 +114,22 @@ local function variadic(command, key, values)
   end
 end
 
--- The values of fields of one hash, at the positions of their fields; false where there is none.
-local function fetch(key, fields)
+-- The values of those fields of one hash that lie from `first` to `last`, in their order; false where there is none.
+local function fetch(key, fields, first, last)
   local values = {}
-  for i = 1, #fields, CHUNK do
-    local part = call('HMGET', key, unpack(fields, i, math.min(i + CHUNK - 1, #fields)))
-    for j = 1, #part do values[i + j - 1] = part[j] end
+  for i = first, last, CHUNK do
+    local part = call('HMGET', key, unpack(fields, i, math.min(i + CHUNK - 1, last)))
+    if last - first < CHUNK then return part end
+    for j = 1, #part do values[i - first + j] = part[j] end
   end
   return values
+end
+
+-- What is told lane by lane from `at` on: the count of each lane's jobs, a byte each; the names of the lanes; the slots of all jobs; something
+-- for each job. Returns the counts, and behind which positions names, slots and the rest lie.
+local function told(argv, at)
+  local slots = at + #argv[at]
+  return argv[at], at, slots, slots + (#argv - slots) / 2
 end
 
 local function append(list, value)
@@ -136,11 +144,12 @@ local function flush()
   appends, index_sets, lane_sets = {}, {}, {}
 end
 
--- Reads lanes in one command.
-local function preload(names)
-  local metas = fetch(LANES, names)
-  for i = 1, #names do
-    if raws[names[i]] == nil then raws[names[i]] = metas[i] end
+-- Reads in one command the lanes whose names lie from `first` to `last`.
+local function preload(names, first, last)
+  local metas = fetch(LANES, names, first, last)
+  for i = 1, #metas do
+    local name = names[first + i - 1]
+    if raws[name] == nil then raws[name] = metas[i] end
   end
 end
 
@@ -185,9 +194,9 @@ local function save()
   flush()
 end
 
-local function read_entries(slots)
-  local values = fetch(INDEX, slots)
-  for i = 1, #slots do entries[slots[i]] = values[i] end
+local function read_entries(slots, first, last)
+  local values = fetch(INDEX, slots, first, last)
+  for i = 1, #values do entries[slots[first + i - 1]] = values[i] end
 end
 
 local function entry_of(slot)

@@ -1,7 +1,7 @@
 -- One step of a worker: settles what it finished, fires what is due, claims what can run.
 --
--- ARGV[2]: the most jobs to claim. ARGV[3]: count of finished batches, then their epochs. Then the settlements, lane by lane: its name,
--- their count, and for each its slot and, packed as `VERDICT` says, the verdict, epoch, calls sent, remaining by the server or 65535, delay in ms, ms since the last call
+-- ARGV[2]: the most jobs to claim. ARGV[3]: count of finished batches, then their epochs. Then the settlements as `told` reads them, and for each,
+-- packed as `VERDICT` says, the verdict, epoch, calls sent, remaining by the server or 65535, delay in ms, ms since the last call
 -- ended, remaining of the day by the server or 2^32 - 1; from STORED_AT on the stored envelope where it may run again.
 -- Verdicts: D done or dead, R run again after the delay, F the same and it failed, H back to the head of its lane; T the lane is held for
 -- the delay, B it is broken and probed after the delay, and the job goes back to its head.
@@ -131,28 +131,18 @@ end
 
 -- Settles what `argv` tells from `first` on.
 local function settle_all(argv, first)
-  if first > #argv then return end
-  local names, slots = {}, {}
-  local at = first
-  while at <= #argv do
-    names[#names + 1] = argv[at]
-    local next_lane = at + 2 + 2 * argv[at + 1]
-    for i = at + 2, next_lane - 1, 2 do slots[#slots + 1] = argv[i] end
-    at = next_lane
-  end
-  preload(names)
-  read_entries(slots)
-  local position = 0
-  at = first
-  while at <= #argv do
-    local m, next_lane = lane_of(argv[at]), at + 2 + 2 * argv[at + 1]
+  local counts, names, slots, verdicts = told(argv, first)
+  preload(argv, names + 1, slots)
+  read_entries(argv, slots + 1, verdicts)
+  local job = 0
+  for lane = 1, #counts do
+    local m = lane_of(argv[names + lane])
     thaw(m)
     turn_day(m)
-    for i = at + 2, next_lane - 1, 2 do
-      settle(m, position, argv[i], argv[i + 1])
-      position = position + 1
+    for _ = 1, byte(counts, lane) do
+      job = job + 1
+      settle(m, job - 1, argv[slots + job], argv[verdicts + job])
     end
-    at = next_lane
   end
   -- Before what comes after it may set an entry of the same slot again.
   variadic('HDEL', INDEX, ended)
@@ -305,7 +295,7 @@ local function serve_class(m, class, most)
   if #listed < most then m[class] = false end
   local prefix, slots = m.name .. '\0', {}
   for i = 1, #listed do slots[i] = prefix .. key_in(listed[i]) end
-  if m.stale then read_entries(slots) end
+  if m.stale then read_entries(slots, 1, #slots) end
   local taken, cost_before, entry = 0, nil, nil
   for i = 1, #listed do
     local slot, stored = slots[i], listed[i]
@@ -375,7 +365,7 @@ local function claim(most)
       names = call('LPOP', RING[1], wanted)
     end
     if not names then return end
-    preload(names)
+    preload(names, 1, #names)
     -- Where fewer lanes are runnable than could be served, each has a longer turn.
     local turn = math.max(TURN, math.ceil((most - claimed) / #names))
     for i = 1, #names do visit(lane_of(names[i]), math.min(turn, most - claimed), hot) end
