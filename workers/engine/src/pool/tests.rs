@@ -164,20 +164,3 @@ async fn a_hurried_stop_gives_back_what_runs() {
     again.stop().await;
     assert_eq!(actor.verdicts("slow"), ["released", "done"]);
 }
-
-#[tokio::test(start_paused = true)]
-async fn a_job_that_outlived_three_workers_is_buried() {
-    let (queue, actor) = (queue(1), Actor::new(&[]));
-    queue.push(&[job("poison")]).await.unwrap();
-    let lease = queue.claiming().lease;
-    for _ in 0..MAX_CRASHES {
-        let claim = crate::queue::Step { claim: 1, ..Default::default() };
-        assert_eq!(queue.step(0, &claim).await.unwrap().jobs.len(), 1);
-        tokio::time::sleep(lease).await;
-    }
-    let pool = Pool::start(&queue, Arc::clone(&actor), &config(1));
-    actor.until(|ended| !ended.is_empty()).await;
-    pool.stop().await;
-    assert_eq!(actor.verdicts("poison"), ["dead"]);
-    assert!(actor.runs.lock().unwrap().is_empty(), "it was not run again");
-}

@@ -34,6 +34,7 @@ mod leases;
 mod limiter;
 mod losses;
 mod pace;
+mod poison;
 mod pushes;
 mod redis_server;
 mod scale;

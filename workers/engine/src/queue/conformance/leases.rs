@@ -6,7 +6,6 @@ use tokio::time::Instant;
 
 use super::{Bench, INTERVAL, LEASE, Over, TIMEOUT, job, records};
 use crate::job::Priority;
-use crate::pool::MAX_CRASHES;
 use crate::queue::{Pushed, Step};
 use crate::verdict::Verdict;
 
@@ -17,7 +16,6 @@ promises! {
     epochs_only_rise,
     a_crashed_workers_tokens_come_back_late,
     a_push_during_a_run_that_is_lost_keeps_its_urgency,
-    every_worker_that_a_job_outlives_is_counted,
 }
 
 async fn a_dead_workers_jobs_run_again_at_the_head_and_count_the_crash(over: Over) {
@@ -101,14 +99,4 @@ async fn a_push_during_a_run_that_is_lost_keeps_its_urgency(over: Over) {
     assert_eq!((again.priority, again.crashes), (Priority::Interactive, 1), "one run serves the lost one and the push");
     assert!(bench.settle(&again, Verdict::Done, 0).await);
     assert!(bench.claim_now(1).await.is_empty());
-}
-
-/// So that a pool buries it (law 11).
-async fn every_worker_that_a_job_outlives_is_counted(over: Over) {
-    let bench = Bench::new(over, 100).await;
-    bench.push(job("lane", "poison", Priority::Realtime)).await;
-    for crashes in 0..=MAX_CRASHES {
-        let claimed = bench.claim(1).await.remove(0);
-        assert_eq!((claimed.crashes, claimed.attempt), (crashes, 0));
-    }
 }

@@ -45,8 +45,8 @@ impl RedisServer {
             let mut server = Self { process, port, folder };
             // Another test may have taken the port in between; then this server ends, or the other one answers.
             while server.process.try_wait().unwrap().is_none() {
-                match server.process_id() {
-                    Some(id) if id == server.process.id() => return server,
+                match server.info("server", "process_id") {
+                    Some(id) if id == server.process.id().to_string() => return server,
                     Some(_) => break,
                     None => std::thread::sleep(Duration::from_millis(5)),
                 }
@@ -75,16 +75,16 @@ impl RedisServer {
         answer.trim_end().to_owned()
     }
 
-    fn connect(&self) -> TcpStream {
-        TcpStream::connect(("127.0.0.1", self.port)).unwrap()
+    /// What INFO says of a field of a section; nothing where no server answers.
+    pub(super) fn info(&self, section: &str, field: &str) -> Option<String> {
+        let mut connection = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
+        connection.write_all(format!("INFO {section}\r\n").as_bytes()).ok()?;
+        let lines = BufReader::new(connection).lines().map_while(Result::ok);
+        lines.into_iter().find_map(|line| line.strip_prefix(field)?.strip_prefix(':').map(str::to_owned))
     }
 
-    /// Whose server answers on the port.
-    fn process_id(&self) -> Option<u32> {
-        let mut connection = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
-        connection.write_all(b"INFO server\r\n").ok()?;
-        let lines = BufReader::new(connection).lines().map_while(Result::ok);
-        lines.into_iter().find_map(|line| line.strip_prefix("process_id:").map(str::to_owned))?.parse().ok()
+    fn connect(&self) -> TcpStream {
+        TcpStream::connect(("127.0.0.1", self.port)).unwrap()
     }
 }
 

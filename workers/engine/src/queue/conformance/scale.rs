@@ -120,6 +120,19 @@ async fn replaced_entries_are_passed_over_in_small_steps(over: Over) {
     assert_eq!(claimed, usize::try_from(JOBS).unwrap());
 }
 
+#[tokio::test]
+async fn a_push_of_many_is_many_small_calls() {
+    const JOBS: usize = 1000;
+    let bench = Bench::new(Over::Redis { shards: 1 }, BURST).await;
+    let redis = bench.redis.as_ref().unwrap();
+    assert_eq!(redis.command("CONFIG RESETSTAT"), "+OK");
+    let crowd: Vec<_> = (0..JOBS).map(|n| job(&lane(n), &n.to_string(), Priority::Bulk)).collect();
+    bench.queue.push(&crowd).await.unwrap();
+    let calls = redis.info("commandstats", "cmdstat_fcall").unwrap();
+    let calls: usize = calls.strip_prefix("calls=").and_then(|calls| calls.split(',').next()).unwrap().parse().unwrap();
+    assert!(JOBS.div_ceil(calls) <= usize::try_from(MOST).unwrap(), "{calls} calls");
+}
+
 const DELAY: Duration = INTERVAL.checked_div(8).expect("8 is not 0");
 
 fn lane(n: usize) -> String {
