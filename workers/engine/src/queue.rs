@@ -181,7 +181,8 @@ impl Queue {
         Ok(answers)
     }
 
-    /// How a lane stands: its tokens, its backlog, why it does not run. None where the queue has never met it.
+    /// How a lane stands: its tokens, its backlog, why it does not run. None where the queue has never met it, or has forgotten it since
+    /// none of its calls counts any more.
     ///
     /// # Errors
     /// [`QueueError::Redis`] when the server failed.
@@ -192,7 +193,7 @@ impl Queue {
         }
     }
 
-    /// All lanes that the queue has met, in no order. Reads them in small steps; for dashboards, not for decisions.
+    /// All lanes that the queue knows, in no order. Reads them in small steps; for dashboards, not for decisions.
     ///
     /// # Errors
     /// [`QueueError::Redis`] when the server failed.

@@ -28,6 +28,7 @@ mod cluster;
 mod coalescing;
 mod day;
 mod fairness;
+mod forgetting;
 mod full;
 mod kinds;
 mod leases;

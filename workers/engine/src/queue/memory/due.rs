@@ -52,6 +52,11 @@ impl State {
                 lane.day.spend(cost, None, &limit, now);
                 self.reconsider(&name);
             }
+            Due::Forget => {
+                self.lanes.retain(|_, lane| !lane.is_over(now));
+                self.forgets = false;
+                self.forget_later(now);
+            }
         }
         0
     }

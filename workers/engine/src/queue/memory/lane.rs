@@ -74,6 +74,14 @@ pub(super) struct Running {
 }
 
 impl Lane {
+    /// Whether it has nothing to do, and none of its calls counts any more.
+    pub(super) fn is_over(&mut self, now: u64) -> bool {
+        self.bucket.thaw(now);
+        self.day.turn(now);
+        let idle = self.park == Park::No && !self.paused && self.in_ring == [false; 2] && self.index.is_empty();
+        idle && self.bucket.out + self.bucket.cooling() + self.day.used() == 0
+    }
+
     pub(super) fn view(&self, name: &str, limit: &Limit, now: u64) -> LaneView {
         let (state, held_until) = match self.park {
             Park::Held(until) | Park::Broken(until) if self.paused => (LaneState::Paused, until),

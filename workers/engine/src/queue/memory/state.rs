@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::lane::{Entry, Lane, Park, Place, Running};
 use super::timer::{Due, Timer};
 use crate::job::{Key, NewJob, Priority};
-use crate::limit::{Claiming, FirstMeeting, Limit};
+use crate::limit::{Claiming, DAY_BIN, FirstMeeting, Limit};
 use crate::queue::{LaneView, Pushed, Step, Stepped, Wait};
 
 pub(super) struct State {
@@ -22,6 +22,8 @@ pub(super) struct State {
     pub(super) aside: HashMap<String, Vec<Entry>>,
     pub(super) timer: Timer,
     pub(super) epoch: u64,
+    /// Whether a look for lanes to forget is planned.
+    pub(super) forgets: bool,
 }
 
 impl State {
@@ -41,6 +43,7 @@ impl State {
             aside: HashMap::new(),
             timer: Timer::default(),
             epoch: 0,
+            forgets: false,
         }
     }
 
@@ -165,8 +168,17 @@ impl State {
                 self.timer.wake_lane(name, self.born_hold);
             }
             self.lanes.insert(name.to_owned(), lane);
+            self.forget_later(now);
         }
         self.lanes.entry(name.to_owned()).or_default()
+    }
+
+    /// Plans a look for lanes to forget, where there are lanes and none is planned.
+    pub(super) fn forget_later(&mut self, now: u64) {
+        if !self.forgets && !self.lanes.is_empty() {
+            self.forgets = true;
+            self.timer.add(now + millis(DAY_BIN), Due::Forget);
+        }
     }
 
     /// Lets an entry wait: at the tail of its class, or at the head where it only lost its turn.

@@ -19,7 +19,12 @@ pub(super) enum Due {
     Lane(String),
     Scheduled(Box<Entry>),
     Lease(u64),
-    Tokens { lane: String, cost: u8 },
+    Tokens {
+        lane: String,
+        cost: u8,
+    },
+    /// Time to look for lanes to forget.
+    Forget,
 }
 
 impl Timer {
@@ -56,7 +61,7 @@ impl Timer {
         match &due {
             Due::Lane(lane) => drop(self.lanes.remove(lane)),
             Due::Lease(epoch) => drop(self.leases.remove(epoch)),
-            Due::Scheduled(_) | Due::Tokens { .. } => {}
+            Due::Scheduled(_) | Due::Tokens { .. } | Due::Forget => {}
         }
         Some((at, due))
     }

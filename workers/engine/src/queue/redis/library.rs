@@ -7,8 +7,14 @@ use redis::{Cmd, FromRedisValue, RedisError};
 
 use crate::queue::QueueError;
 
-/// What all functions share.
-const SHARED: &str = include_str!("shard.lua");
+/// What functions share: the state, and what is done to it.
+const SHARED: [&str; 5] = [
+    include_str!("shard.lua"),
+    include_str!("lane.lua"),
+    include_str!("settle.lua"),
+    include_str!("due.lua"),
+    include_str!("claim.lua"),
+];
 const FUNCTIONS: [(&str, &str, WhenFull); 6] = [
     ("push", include_str!("push.lua"), WhenFull::Refused),
     ("step", include_str!("step.lua"), WhenFull::Runs),
@@ -35,7 +41,8 @@ impl Library {
     pub(super) fn new() -> Self {
         // While a library is loaded it may define functions and nothing else, so the shared part waits for the first call.
         let files = FUNCTIONS.map(|(_, code, _)| format!("do\n{code}end\n")).concat();
-        Self::named(format!("local function build()\n{SHARED}\n{files}\nreturn begin, functions\nend\n"))
+        let shared = SHARED.join("\n");
+        Self::named(format!("local function build()\n{shared}\n{files}\nreturn begin, functions\nend\n"))
     }
 
     fn named(code: String) -> Self {

@@ -16,7 +16,8 @@
 --   <p>c:<lane>          list of the bins in which tokens return, between the first and the last (those are in the meta)
 --   <p>y:<lane>          list of the day's bins of calls before the present one (that is in the meta)
 --   <p>ring:0 <p>ring:1  lists of runnable lanes: those with an interactive job, and all others
---   <p>timer             zset by ms: L<lane> a parked lane, J<lane, stored> a scheduled job, B<epoch> a lease, T<n>:<epoch>:<slot> tokens
+--   <p>timer             zset by ms: L<lane> a parked lane, J<lane, stored> a scheduled job, B<epoch> a lease, T<n>:<epoch>:<slot> tokens,
+--                F<cursor> a look for lanes to forget
 --   <p>wake              list that holds at most one marker; idle workers block on it
 --
 -- A stored envelope: ms of its push (double), class, cost, crashes, attempt (16 bits), key, payload. Where a list and the index
@@ -80,8 +81,8 @@ local appends, index_sets, lane_sets
 local raws, lanes, opened
 -- The index entries that this call has read or set; false where there is none.
 local entries
--- Whether a ring was added to.
-local runnable
+-- Whether a ring was added to, and whether a lane was met that was not known.
+local runnable, met
 -- When the first of what this call scheduled is due.
 local soonest
 
@@ -93,7 +94,7 @@ local function begin(keys, argv)
   now_us = tonumber(clock[1]) * 1000000 + tonumber(clock[2])
   now = math.floor(now_us / 1000)
   today = math.floor(now / DAY_BIN)
-  appends, index_sets, lane_sets, raws, lanes, opened, entries, runnable = {}, {}, {}, {}, {}, {}, {}, false
+  appends, index_sets, lane_sets, raws, lanes, opened, entries, runnable, met = {}, {}, {}, {}, {}, {}, {}, false, false
   soonest = nil
   local rest
   born, born_hold, last_epoch, rest, kinds = unpack(call('HMGET', H, 'born', 'hold', 'epoch', 'rest', 'kinds'))
@@ -164,7 +165,8 @@ local function open(name, raw)
       failures = failures, day_bin = day_bin, bin_used = bin_used, day_used = day_used}
   else
     m = {name = name, state = NORMAL, rings = 0, paused = false, [0] = false, false, false, stale = false, out = 0, cooling = 0, returned = 0,
-      hold = 0, first = 0, first_n = 0, last = 0, last_n = 0, failures = 0, day_bin = 0, bin_used = 0, day_used = 0}
+      hold = 0, first = 0, first_n = 0, last = 0, last_n = 0, failures = 0, day_bin = today, bin_used = 0, day_used = 0}
+    met = true
     if born_hold > now then
       m.state, m.hold = HELD, born_hold
       call('ZADD', TIMER, born_hold, 'L' .. name)
@@ -191,6 +193,7 @@ local function save()
     lane_sets[i * 2 - 1], lane_sets[i * 2] = m.name, pack(META, m.state, flags, m.out, m.cooling, m.returned % 4294967296, m.hold,
       m.first, m.first_n, m.last, m.last_n, m.failures, m.day_bin, m.bin_used, m.day_used)
   end
+  if met then call('ZADD', TIMER, 'NX', now + DAY_BIN, 'F0') end
   flush()
 end
 
@@ -220,159 +223,6 @@ local function set_entry(slot, entry)
 end
 
 local function lane_in(slot) return sub(slot, 1, find(slot, '\0', 1, true) - 1) end
-
--- Puts `n` tokens aside until `at`. Bins are first in, first out, so one never returns before its predecessor.
-local function cool(m, n, at)
-  if n <= 0 then return end
-  at = math.ceil(at / BIN) * BIN
-  m.cooling = m.cooling + n
-  if m.first_n == 0 then m.first, m.first_n = at, n
-  elseif m.last_n == 0 then
-    if at <= m.first then m.first_n = m.first_n + n else m.last, m.last_n = at, n end
-  elseif at <= m.last then m.last_n = m.last_n + n
-  else
-    call('RPUSH', P .. 'c:' .. m.name, pack('>dH', m.last, m.last_n))
-    m.last, m.last_n = at, n
-  end
-end
-
--- Takes back the tokens whose bins are over.
-local function thaw(m)
-  while m.first_n > 0 and m.first <= now do
-    m.cooling = m.cooling - m.first_n
-    m.returned = m.returned + m.first_n
-    local bin = call('LPOP', P .. 'c:' .. m.name)
-    if bin then m.first, m.first_n = unpack_('>dH', bin)
-    else
-      m.first, m.first_n = m.last, m.last_n
-      m.last_n = 0
-    end
-  end
-end
-
--- Closes the day's bin when its time is over, and forgets those that are 24 h old.
-local function turn_day(m)
-  if m.day_bin == today then return end
-  local list = P .. 'y:' .. m.name
-  if m.bin_used > 0 then
-    call('RPUSH', list, pack('>I4I4', m.day_bin, m.bin_used))
-    m.day_used = m.day_used + m.bin_used
-  end
-  m.day_bin, m.bin_used = today, 0
-  local oldest = call('LINDEX', list, 0)
-  while oldest do
-    local then_, used = unpack_('>I4I4', oldest)
-    if then_ + DAY_BINS > today then return end
-    m.day_used = m.day_used - used
-    call('LPOP', list)
-    oldest = call('LINDEX', list, 0)
-  end
-end
-
-local function day_left(m) return DAILY - m.day_used - m.bin_used - m.out end
-
--- What bulk may have of the day for now, by `Limit::left_to_bulk`.
-local function day_left_to_bulk(m)
-  local all, spent = DAILY - DAILY_RESERVE, m.bin_used + m.out
-  local surplus = all - m.day_used
-  return math.max(surplus - math.floor(all / 2), math.floor(surplus / PACE_BINS)) - spent
-end
-
--- Counts calls that were sent. The server, which counts every client, may know of more (law 3).
-local function spend_day(m, used, remaining)
-  turn_day(m)
-  m.bin_used = m.bin_used + used
-  if remaining ~= 4294967295 then
-    m.bin_used = m.bin_used + math.max(0, (DAILY - remaining) - (m.day_used + m.bin_used))
-  end
-end
-
-local function free(m) return BURST - m.out - m.cooling end
-
-local function ring(m, hot)
-  local bit = hot and 1 or 2
-  runnable = true
-  if m.rings == 3 or m.rings == bit then return end
-  m.rings = m.rings + bit
-  append(RING[hot and 0 or 1], m.name)
-end
-
--- Puts a lane that is not parked where a claim will find it.
-local function activate(m)
-  if m.paused or (m.state ~= NORMAL and m.state ~= PROBE) then return end
-  if m[0] then ring(m, true) end
-  if m[1] or m[2] then ring(m, false) end
-end
-
-local function unpark(m)
-  m.state = NORMAL
-  activate(m)
-end
-
--- Parks a lane that can't pay for its next job until tokens return. With all of them out nobody knows when that is:
--- the lane is starved, and the next settlement parks it anew.
-local function park_for_tokens(m)
-  if m.first_n > 0 then
-    m.state = TOKENS
-    call('ZADD', TIMER, m.first, 'L' .. m.name)
-  else
-    m.state = STARVED
-  end
-end
-
--- Parks a lane that may send no more today until the oldest of its calls no longer count.
-local function park_for_day(m)
-  local oldest = call('LINDEX', P .. 'y:' .. m.name, 0)
-  local bin = oldest and unpack_('>I4', oldest) or m.day_bin
-  m.state, m.hold = DAY_SPENT, (bin + DAY_BINS) * DAY_BIN
-  call('ZADD', TIMER, m.hold, 'L' .. m.name)
-end
-
--- Parks a lane that has nothing but bulk, and has given it what the day leaves to it for now.
-local function park_for_pace(m)
-  m.state, m.hold = PACED, (today + 1) * DAY_BIN
-  call('ZADD', TIMER, m.hold, 'L' .. m.name)
-end
-
--- After tokens came back or a more urgent job came: lets the lane try again.
-local function reconsider(m)
-  if (m.state == DAY_SPENT or m.state == PACED) and day_left(m) > 0 then
-    m.hold = 0
-    unpark(m)
-  elseif m.state == TOKENS or m.state == STARVED then
-    if free(m) > 0 then unpark(m)
-    elseif m.state == STARVED then park_for_tokens(m) end
-  end
-end
-
-local function key_in(stored) return sub(stored, KEY_AT, KEY_AT + byte(stored, KEY_AT - 1) - 1) end
-
--- Lets a lane run that has a new job of a class.
-local function arrived(m, class)
-  m[class] = true
-  if class < 2 then reconsider(m) end
-  activate(m)
-end
-
--- Lets a stored envelope wait: at the tail of its class, or at the head where it only lost its turn.
-local function enqueue(m, class, slot, stored, at_head)
-  local list = QUEUE[class] .. m.name
-  if at_head then call('LPUSH', list, stored) else append(list, stored) end
-  set_entry(slot, CLASS[class])
-  arrived(m, class)
-end
-
--- The envelope with another byte at `at`.
-local function with(stored, at, value) return sub(stored, 1, at - 1) .. string.char(value) .. sub(stored, at + 1) end
-
-local function scheduled_entry(class, due) return 's' .. CLASS[class] .. text(due) end
-
-local function schedule(m, slot, stored, due)
-  due = math.floor(due)
-  soonest = math.min(soonest or due, due)
-  call('ZADD', TIMER, due, pack('>BBc0', 74, #m.name, m.name) .. stored)
-  set_entry(slot, scheduled_entry(byte(stored, CLASS_AT), due))
-end
 
 local function wake()
   if runnable and call('EXISTS', WAKE) == 0 then call('LPUSH', WAKE, '1') end

@@ -1,0 +1,101 @@
+-- What is due: scheduled jobs, leases of dead workers and their tokens, lanes that were parked, and lanes to forget.
+
+-- Entries that one step fires; jobs that it lines up; lanes that it may forget (law 10).
+local LIMIT_DUE = 64
+
+-- Lets a job of a dead worker wait again, where nothing has become of it since.
+local function run_after_crash(name, envelope, lost)
+  local slot = name .. '\0' .. key_in(envelope)
+  local state, owner = running(entry_of(slot))
+  if owner ~= lost then return end
+  local stored, m = to_run_again(slot, state, envelope), lane_of(name)
+  local class, cost, crashes = unpack_(HEAD, stored, HEAD_AT)
+  -- Nobody knows what it sent, or when the last call arrives: its tokens stay away for time-out and interval.
+  call('ZADD', TIMER, now + 1 + TIMEOUT + INTERVAL, 'T' .. cost .. ':' .. text(lost) .. ':' .. slot)
+  enqueue(m, class, slot, with(stored, CRASHES_AT, math.min(255, crashes + 1)), true)
+  if m.state == PROBING then
+    m.state = PROBE
+    activate(m)
+  end
+end
+
+-- Lets a dead worker's batch wait again. Returns how many jobs its lease was for.
+local function fire_lease(lost)
+  local batch = call('HGET', H, 'B' .. lost)
+  call('HDEL', H, 'B' .. lost)
+  if not batch then return 0 end
+  local told, at, jobs = cmsgpack.unpack(batch), 1, 0
+  while at <= #told do
+    local next_lane = at + 2 + told[at + 1]
+    for i = at + 2, next_lane - 1 do run_after_crash(told[at], told[i], tonumber(lost)) end
+    jobs = jobs + told[at + 1]
+    at = next_lane
+  end
+  return jobs
+end
+
+local function fire_scheduled(rest, due)
+  local lane, next_ = unpack_('>Bc0', rest)
+  local stored = sub(rest, next_)
+  local class, _, _, _, key = unpack_(HEAD, stored, HEAD_AT)
+  local slot = lane .. '\0' .. key
+  if entry_of(slot) == scheduled_entry(class, due) then enqueue(lane_of(lane), class, slot, stored, false) end
+end
+
+local function fire_lane(name)
+  local m = lane_of(name)
+  thaw(m)
+  if (m.state == HELD or m.state == BROKEN) and m.hold > now then
+    call('ZADD', TIMER, m.hold, 'L' .. name)
+  elseif m.state == BROKEN then
+    m.hold, m.state = 0, PROBE
+    activate(m)
+  elseif m.state == HELD or m.state == TOKENS or m.state == STARVED or m.state == DAY_SPENT or m.state == PACED then
+    m.hold = 0
+    unpark(m)
+  end
+end
+
+local function fire_tokens(entry)
+  local cost, slot = string.match(entry, '^(%d+):%d+:(.*)$')
+  local m = lane_of(lane_in(slot))
+  thaw(m)
+  m.out = m.out - tonumber(cost)
+  -- It may have sent them all.
+  spend_day(m, tonumber(cost), 4294967295)
+  reconsider(m)
+end
+
+-- Forgets lanes that have nothing to do and of whose calls none counts any more, some at a time: from a cursor on.
+local function forget_lanes(cursor)
+  local scanned = call('HSCAN', LANES, cursor, 'COUNT', LIMIT_DUE)
+  for i = 1, #scanned[2], 2 do
+    local name, state, flags, out, _, _, _, first, _, last, _, _, day_bin = scanned[2][i], unpack_(META, scanned[2][i + 1])
+    local idle = state == NORMAL and flags % 64 == 0 and out == 0 and math.max(first, last) <= now
+    if idle and day_bin + DAY_BINS <= today and not lanes[name] then
+      call('HDEL', LANES, name)
+      call('DEL', P .. 'c:' .. name, P .. 'y:' .. name)
+    end
+  end
+  if scanned[1] ~= '0' then call('ZADD', TIMER, now + 1, 'F' .. scanned[1])
+  elseif call('EXISTS', LANES) == 1 then call('ZADD', TIMER, now + DAY_BIN, 'F0') end
+end
+
+local function fire_due()
+  local due = call('ZRANGEBYSCORE', TIMER, '-inf', now, 'WITHSCORES', 'LIMIT', 0, LIMIT_DUE)
+  local fired = 0
+  for i = 1, #due, 2 do
+    -- A lease is worth its jobs: many workers can die in one moment.
+    if fired >= LIMIT_DUE then return end
+    fired = fired + 1
+    local kind, rest = sub(due[i], 1, 1), sub(due[i], 2)
+    call('ZREM', TIMER, due[i])
+    if kind == 'J' then fire_scheduled(rest, tonumber(due[i + 1]))
+    elseif kind == 'L' then fire_lane(rest)
+    elseif kind == 'B' then fired = fired + fire_lease(rest)
+    elseif kind == 'F' then
+      forget_lanes(rest)
+      return
+    else fire_tokens(rest) end
+  end
+end
