@@ -92,8 +92,10 @@ impl RedisShard {
         // Jobs of one lane are told together, in their order: each lane is then looked up once.
         let mut order: Vec<_> = (0..jobs.len()).collect();
         order.sort_by_key(|&position| &jobs[position].key.lane);
-        let calls = order.chunks(PUSH_CHUNK).map(|chunk| async {
-            let call = wire::push(self.call("push"), jobs, &packed, chunk);
+        let packed = &packed;
+        // Owned, since of a closure over borrowed chunks the compiler can't tell that its future is Send.
+        let calls = order.chunks(PUSH_CHUNK).map(<[usize]>::to_vec).map(|chunk| async move {
+            let call = wire::push(self.call("push"), jobs, packed, &chunk);
             self.run(&call).await.and_then(wire::pushed)
         });
         let told: Vec<_> = stream::iter(calls).buffered(PUSHES_UNDER_WAY).try_collect().await?;
