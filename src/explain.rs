@@ -46,7 +46,7 @@ pub async fn why(job: &Job, queue: Asked<'_>) -> Option<String> {
     let schedule = match job.state {
         JobState::Running | JobState::Done => return None,
         JobState::Dead => {
-            return Some("it was given up; lastError tells why, `clienty-sync jobs retry` tries it again".to_owned());
+            return Some("it was given up; lastError tells why, `clienty-sync jobs retry` tries it again, `jobs discard` gives it up for good".to_owned());
         }
         JobState::Scheduled => Some(match (&job.last_error, job.due_at) {
             (Some(_), Some(due)) => format!("it failed and is tried again at {due}"),

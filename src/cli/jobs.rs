@@ -48,7 +48,7 @@ pub(super) enum Command {
     },
     /// Try dead jobs again, behind everything else of their locations
     Retry(dead::Selection),
-    /// Close dead jobs for good
+    /// Close dead jobs for good, and take back what they would have written
     Discard(dead::Selection),
     /// Let no job of a location, or of a kind, run until it is resumed
     Pause(lanes::Target),

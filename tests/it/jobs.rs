@@ -13,6 +13,7 @@ mod on_postgres;
 pub(crate) mod privacy;
 mod pulls;
 mod pushes;
+mod refused;
 mod rules;
 mod tasks_told_barely;
 mod webhooks;

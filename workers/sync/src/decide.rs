@@ -9,6 +9,7 @@ pub mod push_appointment;
 pub mod push_contact;
 pub mod push_note;
 pub mod push_task;
+pub mod refused;
 pub mod rules;
 pub mod same;
 pub mod series;

@@ -30,6 +30,7 @@ mod push_contact;
 mod push_note;
 mod push_task;
 mod refresh_location;
+mod refusals;
 mod told;
 mod under_way;
 mod walk;

@@ -70,6 +70,7 @@ mod ledger;
 mod merging;
 mod migrations;
 pub mod model;
+mod owed;
 mod page;
 mod pull;
 mod rules;

@@ -25,6 +25,8 @@ pub trait Record: Serialize + DeserializeOwned + Clone {
     const SETS: &'static [&'static str] = &[];
     /// Lists of `{id, value}`.
     const KEYED: &'static [&'static str] = &[];
+    /// Fields that make sense only together.
+    const TOGETHER: &'static [&'static str] = &[];
 
     /// What a field reads when it is empty.
     fn empty(name: &str) -> Value;
@@ -82,6 +84,7 @@ impl Record for Note {
 impl Record for Appointment {
     const NAME: &'static str = "appointment";
     const FIXED: &'static [&'static str] = &["appointmentId", "clientyAppointmentId", "contactId"];
+    const TOGETHER: &'static [&'static str] = &["startTime", "endTime"];
 
     fn empty(_: &str) -> Value {
         Value::Null

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::fields::{self, Fields};
+use super::refused::Refusal;
 use super::same::same;
 
 /// How the last write of a record ended.
@@ -18,7 +19,7 @@ pub enum Outcome {
     Applied,
     /// It did what it was asked but for some fields.
     PartlyApplied,
-    /// It did nothing.
+    /// It refuses something that the record still asks for: the fields that say so, or all of it.
     Refused,
 }
 
@@ -44,6 +45,9 @@ pub struct Unapplied {
     pub sent: Value,
     /// What GHL holds.
     pub got: Value,
+    /// That GHL refused it, so that it is not sent again; none where GHL took the call and the record follows what it holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<Refusal>,
 }
 
 /// How the last write of a record ended, as it is kept with the record.
@@ -69,12 +73,6 @@ impl SyncState {
         let outcome = if unapplied.is_empty() { Outcome::Applied } else { Outcome::PartlyApplied };
         Self { outcome, fields: unapplied, reason: None, at }
     }
-
-    /// After a refusal in these words.
-    #[must_use]
-    pub fn refused(reason: String, at: Timestamp) -> Self {
-        Self { outcome: Outcome::Refused, fields: Vec::new(), reason: Some(reason), at }
-    }
 }
 
 /// The fields of `asked` (null: taken away) that GHL, which answered with `got`, does not hold so.
@@ -85,6 +83,7 @@ pub fn unapplied(asked: &Fields, got: &Fields) -> Vec<Unapplied> {
         field: name.clone(),
         sent: sent.clone(),
         got: fields::value(got, name),
+        refused: None,
     };
     asked.iter().filter(differs).map(told).collect()
 }
@@ -109,7 +108,7 @@ mod tests {
     fn what_was_dropped_or_kept_otherwise_is_told_by_field() {
         let asked = of(json!({"companyName": "Deo", "city": null, "tags.vip": true}));
         let got = of(json!({"city": "Berlin", "tags.vip": true}));
-        let told = |field: &str, sent, got| Unapplied { field: field.to_owned(), sent, got };
+        let told = |field: &str, sent, got| Unapplied { field: field.to_owned(), sent, got, refused: None };
         assert_eq!(
             unapplied(&asked, &got),
             [told("city", Value::Null, json!("Berlin")), told("companyName", json!("Deo"), Value::Null)]

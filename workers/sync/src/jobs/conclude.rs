@@ -119,6 +119,7 @@ fn remedy(environment: &Environment, error: &JobError) -> Remedy {
         JobError::OneMoreRun => Remedy::GoOn,
         JobError::Records(_)
         | JobError::Incomplete(_)
+        | JobError::Refused { .. }
         | JobError::ForeignRecord
         | JobError::CannotSearchTasks { .. }
         | JobError::UnknownKind { .. }

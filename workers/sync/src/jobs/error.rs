@@ -25,6 +25,14 @@ pub enum JobError {
     /// Nobody connected the location, or it was disconnected.
     #[error("the location is not connected: run `clienty-sync connect`")]
     NotConnected,
+    /// All that a push has to write was refused before.
+    #[error(
+        "{reason}; it is as it was, so it is not sent: `clienty-sync jobs retry` sends it again, `jobs discard` takes it back"
+    )]
+    Refused {
+        /// Why, in GHL's words.
+        reason: String,
+    },
     /// The event names a contact that is not of its location.
     #[error("the contact belongs to another location than the event says")]
     ForeignRecord,

@@ -9,8 +9,8 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::{JobError, Task, told};
-use crate::decide::fields::{Fields, difference, fields};
+use super::{JobError, Task, refusals, told};
+use crate::decide::fields::{Fields, with_fields};
 use crate::decide::verify::SyncState;
 use crate::ghl::{GhlError, Subject, UnauthorizedKind};
 use crate::records::{Entry, EntryRow};
@@ -53,10 +53,7 @@ pub(super) async fn run<E: Push>(task: &Task<'_>) -> Result<(), JobError> {
     let pushed = match records.entry::<E>(task.record()).await? {
         // A pull found it gone from GHL, and nothing of it is left.
         None => None,
-        Some(row) => match push(task, row).await {
-            Ok(pushed) => Some(pushed),
-            Err(error) => return Err(kept::<E>(task, error).await),
-        },
+        Some(row) => Some(push(task, row).await?),
     };
     let mut tx = records.begin(&task.run).await?;
     match pushed {
@@ -69,6 +66,10 @@ pub(super) async fn run<E: Push>(task: &Task<'_>) -> Result<(), JobError> {
                 tx.keep_open().await?;
                 return Err(JobError::OneMoreRun);
             }
+            if let Some(reason) = row.owed().refused_since(task.run.created_at_ms) {
+                tx.keep_open().await?;
+                return Err(JobError::Refused { reason: reason.to_owned() });
+            }
         }
         Some((Outcome::Nothing, row)) => tx.removed(&row).await?,
         Some((Outcome::ContactGone, row)) => tx.mark_contact_gone(&row.contact_id).await?,
@@ -77,58 +78,70 @@ pub(super) async fn run<E: Push>(task: &Task<'_>) -> Result<(), JobError> {
     Ok(())
 }
 
-/// The error, after what GHL refuses for good was kept with the row, for whoever looks at it.
-async fn kept<E: Push>(task: &Task<'_>, error: JobError) -> JobError {
-    if let JobError::Ghl(
-        GhlError::Invalid { .. } | GhlError::Unauthorized { kind: UnauthorizedKind::MissingScope, .. },
-    ) = error
-    {
-        let state = SyncState::refused(error.to_string(), task.environment.clock.now());
-        task.environment.metrics.written(E::KIND, state.outcome);
-        if let Err(error) = task.environment.records.refuse_entry(task.record(), &state).await {
-            return error.into();
-        }
+/// The error, after what GHL refuses for good was kept with the row, for whoever looks at it. Where GHL names what it objects to, the rest is the
+/// next run's.
+async fn kept<E: Push>(task: &Task<'_>, row: &EntryRow<E>, error: JobError) -> JobError {
+    let JobError::Ghl(error) = error else { return error };
+    let owed = row.owed();
+    let asked = if row.deleted { Fields::new() } else { owed.fields };
+    // A missing scope is no matter of values: with the scope, they will do.
+    let is_scope = matches!(&error, GhlError::Unauthorized { kind: UnauthorizedKind::MissingScope, .. });
+    let values = refusals::values(task, &error, &asked, row.base.as_ref()).or(is_scope.then(Vec::new));
+    let Some(values) = values else { return error.into() };
+    let is_rest = !values.is_empty() && values.len() < asked.len();
+    let state = SyncState::refused(refusals::told(task, &error), values, owed.held);
+    task.environment.metrics.written(E::KIND, state.outcome);
+    match task.environment.records.refuse_entry(&row.row_id, &state).await {
+        Err(error) => error.into(),
+        Ok(()) if is_rest => JobError::OneMoreRun,
+        Ok(()) => error.into(),
     }
-    error
 }
 
 /// What came of it, and the row that it was made of.
 async fn push<E: Push>(task: &Task<'_>, row: EntryRow<E>) -> Result<(Outcome<E>, EntryRow<E>), JobError> {
-    let (Some(id), Some(base)) = (&row.ghl_id, &row.base) else {
-        return match &row.intent {
-            Some(announced) => {
-                settle_announcement(task, &row, announced).await?;
-                Err(JobError::OneMoreRun)
+    if let (None, Some(announced)) = (&row.base, &row.intent) {
+        settle_announcement(task, &row, announced).await?;
+        return Err(JobError::OneMoreRun);
+    }
+    let row = match &row.ghl_id {
+        Some(id) if looks_first(task, &row).await? => {
+            if let Some(outcome) = look(task, &row, id).await? {
+                return Ok((outcome, row));
             }
-            None => Ok((create(task, &row).await?, row)),
-        };
+            match task.environment.records.entry::<E>(&row.row_id).await? {
+                Some(_) if task.permits.left() == 0 => return Err(JobError::OneMoreRun),
+                Some(row) => row,
+                None => return Ok((Outcome::Unchanged, row)),
+            }
+        }
+        _ => row,
     };
-    if row.deleted {
-        return match E::delete(task, &row.contact_id, id).await {
-            Ok(()) | Err(JobError::Ghl(GhlError::Gone { .. })) => Ok((Outcome::Nothing, row)),
-            Err(error) => Err(error),
-        };
-    }
-    if row.doc == *base {
-        return Ok((Outcome::Unchanged, row));
-    }
-    let other_was_asked = !row.asked.is_empty() && row.asked != owed(&row);
-    if !other_was_asked && !told::has_news_of_part(task, &row).await? {
-        return Ok((change(task, &row).await?, row));
-    }
-    if let Some(outcome) = look(task, &row, id).await? {
-        return Ok((outcome, row));
-    }
-    match task.environment.records.entry::<E>(&row.row_id).await? {
-        Some(_) if task.permits.left() == 0 => Err(JobError::OneMoreRun),
-        Some(row) => Ok((change(task, &row).await?, row)),
-        None => Ok((Outcome::Unchanged, row)),
+    let sent = match &row.base {
+        None => create(task, &row).await,
+        Some(_) if row.deleted => delete(task, &row).await,
+        Some(_) => change(task, &row).await,
+    };
+    match sent {
+        Ok(outcome) => Ok((outcome, row)),
+        Err(error) => Err(kept(task, &row, error).await),
     }
 }
 
-/// What GHL does not have yet.
-fn owed<E: Entry>(row: &EntryRow<E>) -> Fields {
-    difference(&row.base.as_ref().map(fields).unwrap_or_default(), &fields(&row.doc))
+/// Whether what GHL holds has to be known before it is overwritten: where another write was never answered, and where GHL told of an edit.
+async fn looks_first<E: Entry>(task: &Task<'_>, row: &EntryRow<E>) -> Result<bool, JobError> {
+    if row.base.is_none() || row.deleted || row.is_settled() || row.refusal().is_some() {
+        return Ok(false);
+    }
+    Ok((!row.asked.is_empty() && row.asked != row.owed().fields) || told::has_news_of_part(task, row).await?)
+}
+
+async fn delete<E: Push>(task: &Task<'_>, row: &EntryRow<E>) -> Result<Outcome<E>, JobError> {
+    let Some(id) = &row.ghl_id else { return Ok(Outcome::Nothing) };
+    match E::delete(task, &row.contact_id, id).await {
+        Ok(()) | Err(JobError::Ghl(GhlError::Gone { .. })) => Ok(Outcome::Nothing),
+        Err(error) => Err(error),
+    }
 }
 
 /// Sends what differs from what GHL holds.
@@ -137,9 +150,14 @@ async fn change<E: Push>(task: &Task<'_>, row: &EntryRow<E>) -> Result<Outcome<E
     if row.doc == *base {
         return Ok(Outcome::Unchanged);
     }
+    if let Some(reason) = row.refusal() {
+        return Err(JobError::Refused { reason });
+    }
+    let owed = row.owed();
     let records = &task.environment.records;
-    records.set_asked(&task.run, &row.row_id, &owed(row)).await?;
-    let answer = row.doc.change(task, &row.contact_id, id, base).await;
+    records.set_asked(&task.run, &row.row_id, &owed.fields).await?;
+    let wanted = with_fields(&row.doc, &owed.sendable);
+    let answer = wanted.change(task, &row.contact_id, id, base).await;
     if is_known_to_have_failed(&answer) {
         records.set_asked(&task.run, &row.row_id, &Fields::new()).await?;
     }
@@ -158,6 +176,9 @@ async fn change<E: Push>(task: &Task<'_>, row: &EntryRow<E>) -> Result<Outcome<E
 async fn create<E: Push>(task: &Task<'_>, row: &EntryRow<E>) -> Result<Outcome<E>, JobError> {
     if row.deleted {
         return Ok(Outcome::Nothing);
+    }
+    if let Some(reason) = row.refusal() {
+        return Err(JobError::Refused { reason });
     }
     row.doc.check(task).await?;
     let records = &task.environment.records;

@@ -8,12 +8,12 @@ use job_engine::Priority;
 use serde_json::Value;
 
 use super::push::until_it_cannot_arrive;
-use super::{JobError, Task, told};
+use super::{JobError, Task, refusals, told};
 use crate::decide::adopt;
-use crate::decide::fields::{Fields, difference, fields};
+use crate::decide::fields::{Fields, fields};
 use crate::decide::merge::Policy;
 use crate::decide::push_contact::{ContactPlan, plan};
-use crate::decide::verify::SyncState;
+use crate::decide::verify::{Outcome, SyncState};
 use crate::ghl::model::{Contact as Remote, DndChange, SearchContacts, UpdateContact};
 use crate::ghl::{GhlError, Run};
 use crate::mapping::contact::{from_ghl, to_changes, to_new};
@@ -25,6 +25,9 @@ const NAMESAKES: u16 = 100;
 
 pub(super) async fn run(task: &Task<'_>) -> Result<(), JobError> {
     let Some(row) = row(task).await? else { return close(task).await };
+    if let Some(reason) = row.refusal() {
+        return Err(JobError::Refused { reason });
+    }
     if row.is_settled() {
         return close(task).await;
     }
@@ -37,7 +40,7 @@ pub(super) async fn run(task: &Task<'_>) -> Result<(), JobError> {
     if !row.is_shown() {
         return match task.ghl().delete_contact(&row.contact_id).await {
             Ok(()) | Err(GhlError::Gone { .. }) => gone(task, &row).await,
-            Err(error) => Err(refused(task, error).await),
+            Err(error) => Err(refused(task, &row, error, &Fields::new()).await),
         };
     }
     let row = task.environment.fields.resolved(task, row).await?;
@@ -66,16 +69,12 @@ async fn gone(task: &Task<'_>, row: &ContactRow) -> Result<(), JobError> {
     Ok(tx.close_run(&[]).await?)
 }
 
-/// Whether what GHL holds has to be known before it is overwritten: where GHL is to win, where nobody ever read it, and where another write was never answered.
+/// Whether what GHL holds has to be known before it is overwritten: where GHL is to win, where nobody ever read it, and where another write was
+/// never answered.
 fn looks_first(task: &Task<'_>, row: &ContactRow) -> bool {
     let policies = task.environment.records.policies();
     let ghl_wins = || row.edits.keys().any(|name| policies.of("contact", name) == Policy::Ghl);
-    row.is_unread() || ghl_wins() || (!row.asked.is_empty() && row.asked != owed(row))
-}
-
-/// What GHL does not have yet.
-fn owed(row: &ContactRow) -> Fields {
-    difference(&row.base.as_ref().map(fields).unwrap_or_default(), &fields(&row.doc))
+    row.is_unread() || ghl_wins() || (!row.asked.is_empty() && row.asked != row.owed().fields)
 }
 
 /// The row after it took in what GHL holds; none where GHL has it no more.
@@ -100,68 +99,96 @@ async fn looked_at(task: &Task<'_>, row: &ContactRow) -> Result<Option<ContactRo
     self::row(task).await
 }
 
-/// Sends what differs, one call after the other.
+/// Sends what differs, one call after the other. What GHL refuses holds up no other.
 async fn change(task: &Task<'_>, row: &ContactRow) -> Result<(), JobError> {
     let Some(base) = &row.base else { return Ok(()) };
     let records = &task.environment.records;
-    let plan = plan(&fields(&row.doc), &fields(base));
+    let owed = row.owed();
+    let mut plan = plan(&owed.sendable, &fields(base));
     if plan.calls() > 0 {
-        records.set_contact_asked(&task.run, &owed(row)).await?;
+        records.set_contact_asked(&task.run, &owed.fields).await?;
     }
-    let ContactPlan { update, add_tags, remove_tags, unsendable } = plan;
-    let mut reached = ContactReply { asked: unsendable, contact: base.clone(), is_partial: false };
-    let result = async {
-        if !update.is_empty() {
-            let contact = send(task, &row.contact_id, &update).await?;
-            reached.asked.extend(update);
-            reached.contact = contact;
-        }
-        for (tags, adds) in [(add_tags, true), (remove_tags, false)] {
-            if tags.is_empty() {
-                continue;
-            }
-            let (ghl, contact) = (one_call(task)?, &row.contact_id);
-            let held = if adds { ghl.add_tags(contact, &tags).await? } else { ghl.remove_tags(contact, &tags).await? };
-            reached.asked.extend(
-                tags.into_iter().map(|tag| (format!("tags.{tag}"), if adds { Value::Bool(true) } else { Value::Null })),
-            );
-            reached.contact.tags = held;
-        }
-        Ok(())
-    }
-    .await;
+    let asked = std::mem::take(&mut plan.unsendable);
+    let mut reached = ContactReply { asked, contact: base.clone(), refused: Vec::new(), is_partial: false };
+    let mut refusal = None;
+    let result = send_all(task, row, plan, &mut reached, &mut refusal).await;
     reached.is_partial = matches!(&result, Err(JobError::Ghl(error)) if error.outcome_unknown());
-    match result {
-        Err(JobError::Ghl(GhlError::Gone { .. })) => return gone(task, row).await,
+    if let Err(JobError::Ghl(GhlError::Gone { .. })) = result {
+        return gone(task, row).await;
+    }
+    if reached.contact == *base && (result.is_err() || (refusal.is_some() && reached.asked.is_empty())) {
         // Nothing was reached that would have to be kept.
-        Err(JobError::Ghl(error)) if reached.contact == *base => {
-            if !reached.is_partial {
-                records.set_contact_asked(&task.run, &Fields::new()).await?;
-            }
-            return Err(refused(task, error).await);
+        if !reached.is_partial {
+            records.set_contact_asked(&task.run, &Fields::new()).await?;
         }
-        _ => {}
+        if let Some(error) = &refusal {
+            keep_refused(task, &SyncState::refused(refusals::told(task, error), reached.refused, owed.held)).await?;
+        }
+        return Err(result.err().or(refusal.map(JobError::Ghl)).unwrap_or(JobError::OneMoreRun));
     }
     let mut tx = records.begin(&task.run).await?;
     let written = tx.contact_written(&row.row_id, &reached).await?;
     if let Some((state, _)) = &written {
-        task.environment.metrics.written("contact", state.outcome);
+        task.environment.metrics.written("contact", if refusal.is_some() { Outcome::Refused } else { state.outcome });
     }
-    match (result, written) {
+    let error = match (result, written) {
+        (Err(error), _) => error,
         // A pull or a producer changed it during the calls.
-        (Ok(()), Some((_, false))) => {
-            tx.keep_open().await?;
-            Err(JobError::OneMoreRun)
-        }
-        (Ok(()), _) => Ok(tx.close_run(&[]).await?),
-        (Err(error), _) => {
-            tx.keep_open().await?;
-            Err(match error {
-                JobError::Ghl(error) => refused(task, error).await,
-                error => error,
-            })
+        (Ok(()), Some((_, false))) => JobError::OneMoreRun,
+        (Ok(()), _) => match (refusal, owed.refused_since(task.run.created_at_ms)) {
+            (Some(error), _) => error.into(),
+            (None, Some(reason)) => JobError::Refused { reason: reason.to_owned() },
+            (None, None) => return Ok(tx.close_run(&[]).await?),
+        },
+    };
+    tx.keep_open().await?;
+    Err(error)
+}
+
+/// Makes the calls of `plan`. What they came to is added to `reached`, and the last refusal among it told.
+async fn send_all(
+    task: &Task<'_>,
+    row: &ContactRow,
+    plan: ContactPlan,
+    reached: &mut ContactReply,
+    refusal: &mut Option<GhlError>,
+) -> Result<(), JobError> {
+    let ContactPlan { mut update, add_tags, remove_tags, unsendable: _ } = plan;
+    let mut refuse = |error: JobError, asked: &Fields, reached: &mut ContactReply| -> Result<Fields, JobError> {
+        let JobError::Ghl(error) = error else { return Err(error) };
+        let Some(values) = refusals::values(task, &error, asked, row.base.as_ref()) else { return Err(error.into()) };
+        let rest = asked.iter().filter(|(name, _)| values.iter().all(|one| one.field != **name));
+        let rest = rest.map(|(name, value)| (name.clone(), value.clone())).collect();
+        reached.refused.extend(values);
+        *refusal = Some(error);
+        Ok(rest)
+    };
+    while !update.is_empty() {
+        match send(task, &row.contact_id, &update).await {
+            Ok(contact) => {
+                reached.asked.append(&mut update);
+                reached.contact = contact;
+            }
+            Err(error) => update = refuse(error, &update, reached)?,
         }
     }
+    for (tags, adds) in [(add_tags, true), (remove_tags, false)] {
+        if tags.is_empty() {
+            continue;
+        }
+        let (ghl, contact) = (one_call(task)?, &row.contact_id);
+        let held = if adds { ghl.add_tags(contact, &tags).await } else { ghl.remove_tags(contact, &tags).await };
+        let value = || if adds { Value::Bool(true) } else { Value::Null };
+        let mut asked: Fields = tags.into_iter().map(|tag| (format!("tags.{tag}"), value())).collect();
+        match held {
+            Ok(held) => {
+                reached.asked.append(&mut asked);
+                reached.contact.tags = held;
+            }
+            Err(error) => drop(refuse(error.into(), &asked, reached)?),
+        }
+    }
+    Ok(())
 }
 
 /// Updates a contact. "Do not disturb" is written by comparison with what stands there now, so that nothing permanent is lifted.
@@ -186,16 +213,20 @@ fn one_call<'a>(task: &'a Task<'_>) -> Result<Run<'a>, JobError> {
     if task.permits.left() == 0 { Err(JobError::OneMoreRun) } else { Ok(task.ghl()) }
 }
 
-/// Keeps with the contact what GHL refuses for good, for whoever looks at it.
-async fn refused(task: &Task<'_>, error: GhlError) -> JobError {
-    if let GhlError::Invalid { .. } | GhlError::Duplicate { .. } = error {
-        let state = SyncState::refused(error.to_string(), task.environment.clock.now());
-        task.environment.metrics.written("contact", state.outcome);
-        if let Err(error) = task.environment.records.refuse_contact(task.location(), task.record(), &state).await {
-            return error.into();
+/// The error, after it was kept with the contact that GHL refuses for good what was `asked`.
+async fn refused(task: &Task<'_>, row: &ContactRow, error: GhlError, asked: &Fields) -> JobError {
+    if let Some(values) = refusals::values(task, &error, asked, row.base.as_ref()) {
+        let state = SyncState::refused(refusals::told(task, &error), values, Vec::new());
+        if let Err(error) = keep_refused(task, &state).await {
+            return error;
         }
     }
     error.into()
+}
+
+async fn keep_refused(task: &Task<'_>, state: &SyncState) -> Result<(), JobError> {
+    task.environment.metrics.written("contact", state.outcome);
+    Ok(task.environment.records.refuse_contact(task.location(), task.record(), state).await?)
 }
 
 async fn create(task: &Task<'_>, row: &ContactRow) -> Result<(), JobError> {
@@ -220,7 +251,7 @@ async fn create(task: &Task<'_>, row: &ContactRow) -> Result<(), JobError> {
     };
     let Some(id) = there else {
         records.set_contact_intent(&task.run, None).await?;
-        return Err(refused(task, error).await);
+        return Err(refused(task, row, error, &fields(&row.doc)).await);
     };
     let there = from_ghl(one_call(task)?.get_contact(&id).await?);
     link(task, row, &there, None).await

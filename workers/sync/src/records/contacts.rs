@@ -15,7 +15,8 @@ use super::sql::sql;
 use super::{Records, RecordsError};
 use crate::decide::echo::Prints;
 use crate::decide::fields::{Fields, Record as _, fields};
-use crate::decide::verify::SyncState;
+use crate::decide::refused::Owed;
+use crate::decide::verify::{SyncState, Unapplied};
 
 pub(super) use self::following::{follow, store};
 pub(super) use self::rows::{bare, document, find, insert, insert_all, resolve, row_of, save, save_alias, take};
@@ -68,6 +69,8 @@ pub struct ContactReply {
     pub asked: Fields,
     /// The contact as GHL holds it now.
     pub contact: Contact,
+    /// What was asked and GHL refused.
+    pub refused: Vec<Unapplied>,
     /// Whether more was asked, of which nobody knows what came of it.
     pub is_partial: bool,
 }
@@ -97,13 +100,26 @@ impl ContactRow {
         self.base.is_some() && self.synced_at_ms == 0
     }
 
-    /// Whether GHL has what readers see, so that no push is owed.
+    /// Whether GHL has what readers see, but for what it refuses, so that no push is owed.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         match &self.base {
-            Some(base) => self.is_shown() && !self.is_unread() && fields(base) == fields(&self.doc),
+            Some(_) => self.is_shown() && !self.is_unread() && self.owed().fields.is_empty(),
             None => !self.is_shown() && self.intent.is_none(),
         }
+    }
+
+    /// What GHL does not have yet.
+    #[must_use]
+    pub fn owed(&self) -> Owed {
+        Owed::of(self.base.as_ref(), &self.doc, self.sync.as_ref())
+    }
+
+    /// Why a push has nothing to do, though GHL does not have what readers see.
+    #[must_use]
+    pub fn refusal(&self) -> Option<String> {
+        let is_whole = self.is_shown() && !self.is_unread() && self.intent.is_none();
+        is_whole.then(|| self.owed().refusal().map(str::to_owned)).flatten()
     }
 
     /// The keys of custom fields whose ids are not known yet.

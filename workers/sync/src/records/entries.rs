@@ -17,6 +17,7 @@ use super::sql::sql;
 use super::{Records, RecordsError};
 use crate::decide::echo::Prints;
 use crate::decide::fields::Fields;
+use crate::decide::refused::Owed;
 use crate::decide::verify::SyncState;
 
 pub use self::entry::Entry;
@@ -67,13 +68,26 @@ pub type TaskRow = EntryRow<Task>;
 pub type NoteRow = EntryRow<Note>;
 
 impl<E: Entry> EntryRow<E> {
-    /// Whether GHL has what readers see, so that no push is owed.
+    /// Whether GHL has what readers see, but for what it refuses, so that no push is owed.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         match &self.base {
-            Some(base) => !self.deleted && *base == self.doc,
+            Some(base) => !self.deleted && (*base == self.doc || self.refusal().is_some()),
             None => self.deleted && self.intent.is_none(),
         }
+    }
+
+    /// What GHL does not have yet.
+    #[must_use]
+    pub fn owed(&self) -> Owed {
+        Owed::of(self.base.as_ref(), &self.doc, self.sync.as_ref())
+    }
+
+    /// Why a push has nothing to do, though GHL does not have what readers see.
+    #[must_use]
+    pub fn refusal(&self) -> Option<String> {
+        let is_whole = !self.deleted && self.intent.is_none();
+        is_whole.then(|| self.owed().refusal().map(str::to_owned)).flatten()
     }
 
     /// What GHL told of this record, so that it compares with what is kept.

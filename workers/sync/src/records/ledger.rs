@@ -1,5 +1,7 @@
 //! The questions that people and the sweeper ask the ledger.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use job_engine::Priority;
 use serde::Serialize;
@@ -10,7 +12,7 @@ use uuid::Uuid;
 
 use super::job::{JobKey, JobState};
 use super::sql::sql;
-use super::{Records, RecordsError};
+use super::{Records, RecordsError, owed};
 
 /// One ledger row, as people look at it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -198,7 +200,7 @@ impl Records {
         rows.iter().map(open_job_of).collect()
     }
 
-    /// Makes dead rows owe their work again; returns the keys to enqueue. Rows that are not dead are left alone.
+    /// Makes dead rows owe their work again, what GHL refused of it too; returns the keys to enqueue. Rows that are not dead are left alone.
     ///
     /// # Errors
     /// See [`Records::job`].
@@ -212,22 +214,31 @@ impl Records {
                 keys.push(key_of(&row)?);
             }
         }
+        for key in &keys {
+            owed::release(&mut write, key).await?;
+        }
         write.commit().await?;
         Ok(keys)
     }
 
-    /// Closes dead rows for good: they count as done and keep their last error. Returns how many.
+    /// Closes dead rows for good: they count as done and keep their last error. What a record owes GHL for them is taken back once no other
+    /// job of it is open or dead. Returns how many were closed.
     ///
     /// # Errors
     /// See [`Records::job`].
     pub async fn discard_jobs(&self, ids: &[String]) -> Result<u64, RecordsError> {
         let mut write = self.write().await?;
-        let mut discarded = 0;
+        let mut keys = Vec::new();
         for id in ids {
-            discarded += sqlx::query(sql!("discard_job")).bind(id).execute(write.conn()).await?.rows_affected();
+            if let Some(row) = sqlx::query(sql!("discard_job")).bind(id).fetch_optional(write.conn()).await? {
+                keys.push(key_of(&row)?);
+            }
+        }
+        for key in keys.iter().collect::<BTreeSet<_>>() {
+            owed::take_back(&mut write, key).await?;
         }
         write.commit().await?;
-        Ok(discarded)
+        Ok(keys.len() as u64)
     }
 
     /// Deletes up to `limit` rows that were done before `before_ms`; returns how many. Their event ids are forgotten

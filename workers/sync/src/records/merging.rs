@@ -71,7 +71,7 @@ pub(super) fn written<R: Record>(base: Option<&R>, asked: &Fields, reply: &R) ->
     for name in asked.keys() {
         fields::set(&mut agreed, name, fields::value(&got, name));
     }
-    for Unapplied { field, sent, got: _ } in &unapplied {
+    for Unapplied { field, sent, .. } in &unapplied {
         fields::set(&mut agreed, field, sent.clone());
     }
     Written { agreed, unapplied, got }

@@ -129,10 +129,12 @@ impl Tx {
             }
         }
         let row_id = row.row_id.clone();
-        (row.intent, row.intent_at_ms) = (None, None);
+        // What was refused before was refused of a create.
+        (row.intent, row.intent_at_ms, row.sync) = (None, None, None);
         match asked {
             Some(asked) => {
-                let reply = ContactReply { asked: asked.clone(), contact: theirs.clone(), is_partial: false };
+                let (asked, contact) = (asked.clone(), theirs.clone());
+                let reply = ContactReply { asked, contact, refused: Vec::new(), is_partial: false };
                 self.write_down(row, &reply).await?;
             }
             None => follow(&mut self.write, row, theirs).await?,
@@ -179,7 +181,7 @@ impl Tx {
         mut row: ContactRow,
         reply: &ContactReply,
     ) -> Result<(SyncState, bool), RecordsError> {
-        let ContactReply { asked, contact, is_partial } = reply;
+        let ContactReply { asked, contact, refused, is_partial } = reply;
         let theirs = row.with_ids_of(contact);
         rules::tagged(&mut self.write, &row, &theirs).await?;
         let Written { agreed, unapplied, got } = merging::written(row.base.as_ref(), asked, &theirs);
@@ -190,11 +192,12 @@ impl Tx {
             .await?;
         let state = SyncState::written(unapplied, timestamp(self.write.now_ms));
         row.prints.remember(asked, &got);
-        row.sync = Some(state.clone());
         if !is_partial {
             row.asked.clear();
         }
         (row.doc, row.edits, row.base) = (doc, edits, Some(theirs));
+        let held = row.owed().held.into_iter().chain(refused.iter().cloned()).collect();
+        row.sync = Some(state.clone().holding(held));
         row.synced_at_ms = self.write.now_ms;
         save(&mut self.write, &row, true).await?;
         self.write.changed.push(row.changed(if row.is_shown() { ChangeOp::Stored } else { ChangeOp::Deleted }));

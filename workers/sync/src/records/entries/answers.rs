@@ -9,7 +9,8 @@ use super::super::runs::Tx;
 use super::super::sql::sql;
 use super::super::{RecordsError, conflicts, page};
 use super::{Entry, EntryRow, find_by_ghl_id, of_contact, take, text_of};
-use crate::decide::fields::{Fields, difference, fields};
+use crate::decide::fields::{Fields, fields};
+use crate::decide::refused::Owed;
 use crate::decide::verify::SyncState;
 
 impl Tx {
@@ -28,7 +29,7 @@ impl Tx {
         ghl_id: &str,
         base: &E,
     ) -> Result<(SyncState, bool), RecordsError> {
-        let asked = difference(&row.base.as_ref().map(fields).unwrap_or_default(), &fields(&row.doc));
+        let asked = row.owed().fields;
         self.link(row, ghl_id, base, row.base.as_ref(), &asked, &asked).await
     }
 
@@ -80,6 +81,9 @@ impl Tx {
         let Taken { doc, edits, conflicts } = merging::take_in(&policies, &agreed, &now.doc, base, &now.edits, None);
         conflicts::keep(&mut self.write, &now.location_id, &now.contact_id, E::KIND, &now.row_id, &conflicts).await?;
         now.prints.remember(sent, &got);
+        // What was refused of a create is no matter of its fields any more.
+        let refused = now.sync.as_ref().filter(|_| row.base.is_some());
+        let sync = Some(state.clone().holding(Owed::of(Some(base), &doc, refused).held));
         sqlx::query(sql!("entry_pushed"))
             .bind(ghl_id)
             .bind(text_of(base))
@@ -88,10 +92,10 @@ impl Tx {
             .bind(now_ms)
             .bind(column(&edits))
             .bind(column(&now.prints))
-            .bind(serde_json::to_string(&state).ok())
+            .bind(column(&sync))
             .execute(self.write.conn())
             .await?;
-        let mut linked = EntryRow { ghl_id: Some(ghl_id.to_owned()), doc, ..now };
+        let mut linked = EntryRow { ghl_id: Some(ghl_id.to_owned()), doc, sync, intent: None, ..now };
         linked.base = Some(linked.with_ids_of(base));
         linked.doc = linked.with_ids_of(&linked.doc);
         if is_gone {

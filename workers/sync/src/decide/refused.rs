@@ -1,0 +1,197 @@
+//! What GHL refused for good, and what a later push leaves out because of it.
+//!
+//! GHL takes a call whole or not at all. Sent again, a value that it refused would take every other edit of the record down with it. So a
+//! field is held back as long as it has exactly the value that was refused; another value is sent. Where GHL names the fields that it objects to,
+//! they alone are refused, else all that the call asked: which of them was to blame is not told.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::fields::{self, Fields, Record, difference, fields};
+use super::verify::{Outcome, SyncState, Unapplied};
+
+/// That and why GHL refused a value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// When.
+    pub at: Timestamp,
+    /// GHL's words, without values.
+    pub reason: String,
+}
+
+/// What a record owes GHL.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Owed {
+    /// What is to be sent; null takes away.
+    pub fields: Fields,
+    /// The record as it reads once that was sent.
+    pub sendable: Fields,
+    /// What is not sent, since GHL refused it.
+    pub held: Vec<Unapplied>,
+}
+
+impl Owed {
+    /// Of a record that reads `doc` and that GHL holds as `base`; none where GHL does not have it. A create is sent as a whole, or not at all.
+    #[must_use]
+    pub fn of<R: Record>(base: Option<&R>, doc: &R, sync: Option<&SyncState>) -> Self {
+        let (wanted, held_there) = (fields(doc), base.map(fields).unwrap_or_default());
+        let held = held_back::<R>(&held_there, &wanted, sync);
+        let mut sendable = wanted.clone();
+        for one in &held {
+            fields::set(&mut sendable, &one.field, fields::value(&held_there, &one.field));
+        }
+        let fields = difference(&held_there, &sendable);
+        match base.is_none() && !fields.is_empty() {
+            true => Self { fields: wanted.clone(), sendable: wanted, held: Vec::new() },
+            false => Self { fields, sendable, held },
+        }
+    }
+
+    /// Why nothing is to be sent, where GHL refused all there is.
+    #[must_use]
+    pub fn refusal(&self) -> Option<&str> {
+        let refusal = self.held.iter().filter_map(|one| one.refused.as_ref()).max_by_key(|refusal| refusal.at)?;
+        self.fields.is_empty().then_some(refusal.reason.as_str())
+    }
+
+    /// Why GHL refused something after `at_ms` since 1970.
+    #[must_use]
+    pub fn refused_since(&self, at_ms: i64) -> Option<&str> {
+        let refusals = self.held.iter().filter_map(|one| one.refused.as_ref());
+        refusals.filter(|one| one.at.as_millisecond() >= at_ms).map(|one| one.reason.as_str()).next_back()
+    }
+}
+
+/// What `sync` tells to be refused and is wanted all the same. What makes sense only together is held back together or not at all.
+fn held_back<R: Record>(base: &Fields, wanted: &Fields, sync: Option<&SyncState>) -> Vec<Unapplied> {
+    let is_owed = |name: &str| fields::value(wanted, name) != fields::value(base, name);
+    let refused = sync.into_iter().flat_map(|sync| &sync.fields).filter(|one| one.refused.is_some());
+    let mut held: Vec<_> =
+        refused.filter(|one| is_owed(&one.field) && fields::value(wanted, &one.field) == one.sent).cloned().collect();
+    if R::TOGETHER.iter().any(|name| is_owed(name) && held.iter().all(|one| one.field != *name)) {
+        held.retain(|one| !R::TOGETHER.contains(&one.field.as_str()));
+    }
+    held
+}
+
+/// Those of the fields `asked` that GHL's `words` name; all where they name none.
+#[must_use]
+pub fn blamed<R: Record>(asked: &Fields, words: &[&str]) -> Fields {
+    let named: Vec<&str> = words.iter().flat_map(|text| text.split(|c: char| !c.is_alphanumeric())).collect();
+    let is_named = |name: &str| named.contains(&name.split('.').next().unwrap_or(name));
+    let of_group = |name: &str| R::TOGETHER.contains(&name) && R::TOGETHER.iter().any(|other| is_named(other));
+    let mut blamed = asked.clone();
+    blamed.retain(|name, _| is_named(name) || of_group(name));
+    if blamed.is_empty() { asked.clone() } else { blamed }
+}
+
+/// That GHL refused `asked` where it holds `base`.
+#[must_use]
+pub fn refused(asked: &Fields, base: &Fields, refusal: &Refusal) -> Vec<Unapplied> {
+    let told = |(name, sent): (&String, &serde_json::Value)| Unapplied {
+        field: name.clone(),
+        sent: sent.clone(),
+        got: fields::value(base, name),
+        refused: Some(refusal.clone()),
+    };
+    asked.iter().map(told).collect()
+}
+
+impl SyncState {
+    /// After a refusal of `fields`, or of something that is no matter of fields (none), while `held` is held back from before.
+    #[must_use]
+    pub fn refused(refusal: Refusal, fields: Vec<Unapplied>, held: Vec<Unapplied>) -> Self {
+        let Refusal { at, reason } = refusal;
+        let fields = held.into_iter().chain(fields).collect();
+        Self { outcome: Outcome::Refused, fields, reason: Some(reason), at }
+    }
+
+    /// The same while `held` is held back.
+    #[must_use]
+    pub fn holding(self, held: Vec<Unapplied>) -> Self {
+        let Some(refusal) = held.iter().filter_map(|one| one.refused.clone()).max_by_key(|refusal| refusal.at) else {
+            return self;
+        };
+        let fields = held.into_iter().chain(self.fields).collect();
+        Self { outcome: Outcome::Refused, fields, reason: Some(refusal.reason), at: self.at }
+    }
+
+    /// The same with nothing held back any more.
+    #[must_use]
+    pub fn released(mut self) -> Self {
+        self.fields.iter_mut().for_each(|one| one.refused = None);
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::records::model::{Appointment, Contact};
+
+    fn of(fields: Value) -> Fields {
+        serde_json::from_value(fields).unwrap()
+    }
+
+    fn contact(fields: Value) -> Contact {
+        serde_json::from_value(fields).unwrap()
+    }
+
+    fn after(asked: Value, base: &Fields) -> SyncState {
+        let refusal = Refusal { at: Timestamp::UNIX_EPOCH, reason: "no".to_owned() };
+        SyncState::refused(refusal.clone(), refused(&of(asked), base, &refusal), Vec::new())
+    }
+
+    #[test]
+    fn a_refused_value_is_held_back_and_another_one_or_another_field_is_sent() {
+        let base = contact(json!({"email": "a@x.de", "city": "Bonn"}));
+        let sync = after(json!({"email": "b", "city": null}), &fields(&base));
+        let owed = |doc: Value| Owed::of(Some(&base), &contact(doc), Some(&sync));
+        let all = owed(json!({"email": "b"}));
+        assert_eq!((all.fields.len(), all.held.len(), all.refusal()), (0, 2, Some("no")));
+        assert_eq!(owed(json!({"email": "b", "state": "BE"})).fields, of(json!({"state": "BE"})));
+        assert_eq!(owed(json!({"email": "c"})).fields, of(json!({"email": "c"})));
+        assert_eq!(
+            owed(json!({"email": "a@x.de", "city": "Bonn"})),
+            Owed { sendable: fields(&base), ..Owed::default() }
+        );
+        let free = Owed::of(Some(&base), &contact(json!({"email": "b"})), Some(&sync.clone().released()));
+        assert_eq!((free.fields, free.held), (of(json!({"email": "b", "city": null})), Vec::new()));
+    }
+
+    #[test]
+    fn a_create_is_sent_as_a_whole_once_anything_of_it_is_new() {
+        let sync = after(json!({"email": "b", "city": "Bonn"}), &Fields::new());
+        let owed = |doc: Value| Owed::of(None, &contact(doc), Some(&sync));
+        assert_eq!(owed(json!({"email": "b", "city": "Bonn"})).refusal(), Some("no"));
+        let more = json!({"email": "b", "city": "Bonn", "state": "NW"});
+        assert_eq!(owed(more.clone()).fields, of(more));
+    }
+
+    #[test]
+    fn a_start_is_not_held_back_from_its_end() {
+        let times = |start: &str, end: &str| json!({"startTime": start, "endTime": end});
+        let slot = |times: Value| -> Appointment { serde_json::from_value(times).unwrap() };
+        let base = slot(times("2026-03-01T09:00:00Z", "2026-03-01T10:00:00Z"));
+        let moved = times("2026-03-02T09:00:00Z", "2026-03-02T10:00:00Z");
+        let sync = after(moved.clone(), &fields(&base));
+        assert_eq!(Owed::of(Some(&base), &slot(moved), Some(&sync)).refusal(), Some("no"));
+        let shorter = times("2026-03-02T09:00:00Z", "2026-03-02T09:30:00Z");
+        assert_eq!(Owed::of(Some(&base), &slot(shorter.clone()), Some(&sync)).fields, of(shorter));
+        let asked = of(json!({"startTime": "x", "endTime": "y", "title": "z"}));
+        assert_eq!(
+            blamed::<Appointment>(&asked, &["startTime is taken"]),
+            of(json!({"startTime": "x", "endTime": "y"}))
+        );
+    }
+
+    #[test]
+    fn the_fields_that_ghl_names_are_to_blame_else_all() {
+        let asked = of(json!({"email": "b", "city": "Bonn", "customFields.f1": 5}));
+        assert_eq!(blamed::<Contact>(&asked, &["email must be an email"]), of(json!({"email": "b"})));
+        assert_eq!(blamed::<Contact>(&asked, &["customFields must be objects"]), of(json!({"customFields.f1": 5})));
+        assert_eq!(blamed::<Contact>(&asked, &["no"]), asked);
+    }
+}
