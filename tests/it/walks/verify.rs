@@ -107,3 +107,31 @@ async fn a_location_that_is_not_connected_is_told_so() {
         assert!(String::from_utf8_lossy(&ended.stderr).contains("is not connected"), "{ended:?}");
     }
 }
+
+#[tokio::test]
+async fn what_ghl_refused_differs_until_it_is_discarded() {
+    let installation = Installation::new(&[("GHL_TIMEOUT_MS", "1000"), ("GHL_BURST_INTERVAL_MS", "1000")]).await;
+    let (location, contact) = (installation.location.as_str(), &installation.contacts[0]);
+    let verify = || installation.run(&["verify", "--location", location, "--repair", "--json"]);
+    installation.json(&["import", "--location", location]);
+    let (program, api) = installation.serve("up");
+    let data = json!({"clientyAppointmentId": "a1", "calendarId": "none", "startTime": "2026-03-02T15:00:00Z"});
+    for (event_type, data) in
+        [("appointment.created", data), ("contact.updated", json!({"email": "ann@home@example.com"}))]
+    {
+        let event = json!({"type": event_type, "locationId": location, "contactId": contact, "data": data});
+        api.job_in_state(api.accepted(&event).await[0]["jobId"].as_str().unwrap(), "dead").await;
+    }
+    drop(program);
+    let drift = document(&verify());
+    let findings = drift["findings"].as_array().unwrap().iter();
+    let found: Vec<_> = findings.map(|one| [&one["record"], &one["verdict"], &one["fields"]]).collect();
+    let (email, none) = (json!(["email"]), json!([]));
+    assert_eq!(
+        found,
+        [[&json!("appointment"), &json!("extra"), &none], [&json!("contact"), &json!("different"), &email]]
+    );
+    installation.json(&["jobs", "discard", "--location", location]);
+    let clean = verify();
+    assert_eq!((clean.status.code(), &document(&clean)["findings"]), (Some(0), &none));
+}
