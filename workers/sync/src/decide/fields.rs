@@ -116,7 +116,7 @@ fn check_field<R: Record + Default>(field: Option<&str>) -> Result<(), String> {
     let mut known = known.iter().map(String::as_str).filter(|name| !R::FIXED.contains(name));
     match known.clone().any(|name| name == field || (has_parts && name == list)) {
         true => Ok(()),
-        false => Err(format!("a field of a {}: {}", R::NAME, known.by_ref().collect::<Vec<_>>().join(", "))),
+        false => Err(format!("a field of {}s: {}", R::NAME, known.by_ref().collect::<Vec<_>>().join(", "))),
     }
 }
 
