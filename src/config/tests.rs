@@ -183,7 +183,7 @@ fn a_url_loses_the_slash_at_its_end() {
 fn the_settings_are_shown_as_a_file_with_the_origin_of_each() {
     let config = load("[worker]\nconcurrency = 8\n", &[("GHL_CLIENT_ID", "app")]).unwrap();
     let text = config.show_toml();
-    assert!(text.contains("[worker]\nconcurrency = \"8\"  # file\n"), "{text}");
+    assert!(text.contains("[worker]\nconcurrency = 8  # file\n"), "{text}");
     assert!(text.contains("client_id = \"app\"  # environment GHL_CLIENT_ID\n"), "{text}");
     assert!(text.contains("[redis]\n# url is not set\n"), "{text}");
 }

@@ -37,6 +37,8 @@ pub(super) struct Page {
 }
 
 struct NewEntry {
+    /// Made as it was told, so that readers see what was told together in its order.
+    row_id: Uuid,
     location_id: String,
     contact_id: String,
     doc: String,
@@ -90,7 +92,7 @@ impl Page {
 
     pub(super) fn add_entry<E: Entry>(&mut self, location_id: &str, contact_id: &str, ghl_id: &str, theirs: &E) {
         let (location_id, contact_id) = (location_id.to_owned(), contact_id.to_owned());
-        let new = NewEntry { location_id, contact_id, doc: text_of(theirs) };
+        let new = NewEntry { row_id: Uuid::now_v7(), location_id, contact_id, doc: text_of(theirs) };
         self.new_entries.insert((E::KIND, ghl_id.to_owned()), new);
     }
 
@@ -189,8 +191,8 @@ async fn insert_entries(
     for chunk in entries.chunks(ROWS) {
         let text = with_rows_then(sql!("insert_pulled_entries"), chunk.len(), 9, sql!("insert_pulled_entries_tail"));
         let mut insert = sqlx::query_as(text).persistent([1, ROWS].contains(&chunk.len()));
-        for ((kind, ghl_id), NewEntry { location_id, contact_id, doc }) in chunk {
-            insert = insert.bind(Uuid::now_v7().to_string()).bind(*kind).bind(location_id).bind(contact_id);
+        for ((kind, ghl_id), NewEntry { row_id, location_id, contact_id, doc }) in chunk {
+            insert = insert.bind(row_id.to_string()).bind(*kind).bind(location_id).bind(contact_id);
             insert = insert.bind(ghl_id).bind(doc).bind(doc).bind(1_i64).bind(now_ms);
         }
         let stored: Vec<(String, String)> = insert.fetch_all(write.conn()).await?;
