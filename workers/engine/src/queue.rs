@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::envelope::{self, EnvelopeError};
 use crate::job::{Job, NewJob};
@@ -62,6 +63,8 @@ pub(crate) struct Stepped {
     pub(crate) wait: Wait,
     /// Settlements, by position, that came after the lease had gone to another.
     pub(crate) late: Vec<usize>,
+    /// No later than the step was taken: leases are counted from here.
+    pub(crate) begun: Instant,
 }
 
 /// When to ask again.
@@ -324,22 +327,33 @@ impl Queue {
         Ok(stepped)
     }
 
+    /// Steps when a push may have made work, or after `most`; one at a time in a shard. May do so for nothing.
+    pub(crate) async fn listen(&self, shard: usize, step: &Step, most: Duration) -> Result<Stepped, QueueError> {
+        let shard = &self.inner.shards[shard];
+        let (incarnation, stepped) = match &shard.driver {
+            Driver::Memory(memory) => memory.listen(step, most).await,
+            Driver::Redis(redis) => redis.listen(step, most).await?,
+        };
+        shard.met(incarnation);
+        Ok(stepped)
+    }
+
+    /// Lets the step that listens be taken at once, if it has begun to listen.
+    pub(crate) async fn hush(&self, shard: usize) -> Result<(), QueueError> {
+        match &self.inner.shards[shard].driver {
+            Driver::Memory(memory) => {
+                memory.hush();
+                Ok(())
+            }
+            Driver::Redis(redis) => redis.hush().await,
+        }
+    }
+
     /// Extends leases; per epoch whether it was still there.
     pub(crate) async fn heartbeat(&self, shard: usize, epochs: &[u64]) -> Result<Vec<bool>, QueueError> {
         match &self.inner.shards[shard].driver {
             Driver::Memory(memory) => Ok(memory.heartbeat(epochs)),
             Driver::Redis(redis) => redis.heartbeat(epochs).await,
-        }
-    }
-
-    /// Returns when a push may have made work, or after `most`. May wake for nothing.
-    pub(crate) async fn work_arrived(&self, shard: usize, most: Duration) -> Result<(), QueueError> {
-        match &self.inner.shards[shard].driver {
-            Driver::Memory(memory) => {
-                memory.work_arrived(most).await;
-                Ok(())
-            }
-            Driver::Redis(redis) => redis.work_arrived(most).await,
         }
     }
 

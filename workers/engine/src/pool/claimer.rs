@@ -1,21 +1,21 @@
-//! The exchanges with the queue: claimers that step, one of which listens for pushes when it is idle, and one that keeps leases alive.
+//! The exchanges with the queue: claimers that step, one that listens for pushes while it is quiet, and one that keeps leases alive.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
-use tokio::sync::{Mutex, Notify};
-use tokio::task::JoinSet;
+use tokio::sync::Notify;
+use tokio::task::{JoinSet, yield_now};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::desk::Desk;
-use crate::queue::{Queue, QueueError, Wait};
+use crate::queue::{Queue, QueueError, Step, Stepped, Wait};
 
 /// Two steps under way keep both the server and the worker busy while replies travel.
 const STEPS_UNDER_WAY: usize = 2;
-/// How long one blocking wait for a push may last.
+/// How long one wait for a push may last.
 const LISTEN: Duration = Duration::from_secs(30);
+/// How often a wait for a push is ended of which nothing is wanted any more, until it is over.
+const HUSH_AGAIN: Duration = Duration::from_millis(20);
 /// After an error of the queue.
 const PAUSE: Duration = Duration::from_millis(500);
 /// Nothing known to be due: look all the same, so that a lost wake-up costs a moment and not a job.
@@ -25,16 +25,12 @@ struct Claimer {
     queue: Queue,
     shard: usize,
     desk: Arc<Desk>,
+    /// Until when there is nothing to claim, as far as the last answer knew; none where there may be.
+    quiet_until: Mutex<Option<Instant>>,
     /// More can be claimed than the step brought that was asked last.
     more: Notify,
-    /// Held by the claimer that listens for pushes: the ear is its own for so long.
-    ear: Mutex<Ear>,
-}
-
-/// A wait for a push that is under way. It outlives whoever waits, since a blocking command can't be taken back.
-#[derive(Default)]
-struct Ear {
-    hears: Option<BoxFuture<'static, Result<(), QueueError>>>,
+    /// It has become quiet.
+    quiet: Notify,
 }
 
 /// Starts the tasks that serve one desk.
@@ -43,83 +39,111 @@ pub(super) fn start(tasks: &mut JoinSet<()>, queue: &Queue, shard: usize, desk: 
         queue: queue.clone(),
         shard,
         desk: Arc::clone(desk),
+        quiet_until: Mutex::default(),
         more: Notify::new(),
-        ear: Mutex::default(),
+        quiet: Notify::new(),
     });
     for _ in 0..STEPS_UNDER_WAY {
         let claimer = Arc::clone(&claimer);
         tasks.spawn(async move { claimer.claim().await });
     }
+    let ear = Arc::clone(&claimer);
+    tasks.spawn(async move { ear.listen().await });
     tasks.spawn(async move { claimer.keep_leases().await });
 }
 
 impl Claimer {
     async fn claim(&self) {
-        let mut quiet_until = None;
         loop {
-            let idle = quiet_until.is_some_and(|until| Instant::now() < until);
-            let Some(step) = self.desk.next_step(idle) else {
-                if self.rest(quiet_until).await {
-                    quiet_until = None;
+            let quiet = self.quiet_until().is_some_and(|until| Instant::now() < until);
+            match self.desk.next_step(quiet) {
+                Some(step) => {
+                    let stepped = self.queue.step(self.shard, &step).await;
+                    self.answered(step, stepped).await;
                 }
-                continue;
-            };
-            let sent = Instant::now();
-            match self.queue.step(self.shard, &step).await {
-                Ok(stepped) => {
-                    let filled = step.claim > 0 && stepped.jobs.len() == step.claim;
-                    if stepped.wait == Wait::More {
-                        self.more.notify_one();
-                    }
-                    quiet_until = match stepped.wait {
-                        _ if filled => None,
-                        Wait::More if step.claim > 0 => None,
-                        Wait::More => quiet_until,
-                        Wait::For(wait) => Some(Instant::now() + wait.clamp(Duration::from_millis(1), LOOK_AGAIN)),
-                        Wait::ForPush => Some(Instant::now() + LOOK_AGAIN),
-                    };
-                    for position in &stepped.late {
-                        let job = &step.settlements[*position].job;
-                        tracing::info!(job.kind = job.key.kind, "a run ended after its lease had gone to another");
-                    }
-                    self.desk.stepped(&step, stepped, sent);
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "a step of the queue failed; trying again");
-                    self.desk.failed(step);
-                    sleep(PAUSE).await;
-                }
+                None => self.rest().await,
             }
         }
     }
 
-    /// Waits for something to do; whether there may be work to claim.
-    async fn rest(&self, quiet_until: Option<Instant>) -> bool {
-        let Some(until) = quiet_until else {
-            // No slot is free: nothing to listen for.
-            self.desk.changed.notified().await;
-            return false;
-        };
-        tokio::select! {
-            () = self.heard() => true,
-            () = self.more.notified() => true,
-            // Outside the lock: the other claimer may know of nothing that is due so soon.
-            () = sleep_until(until) => true,
-            () = self.desk.changed.notified() => false,
+    /// Steps when a push may have made work, while it is quiet.
+    async fn listen(&self) {
+        loop {
+            let Some(step) = self.quiet_until().and_then(|_| self.desk.listen()) else {
+                self.quiet.notified().await;
+                continue;
+            };
+            let stepped = self.queue.listen(self.shard, &step, LISTEN).await;
+            self.desk.heard();
+            self.answered(step, stepped).await;
+            // What it brought begins to run first, on this very thread: to wake another one takes as long as a step.
+            yield_now().await;
         }
     }
 
-    /// Waits until a push may have made work. Only one claimer hears; the other one queues up behind it.
-    async fn heard(&self) {
-        let mut ear = self.ear.lock().await;
-        let queue = self.queue.clone();
-        let shard = self.shard;
-        let hears = ear.hears.get_or_insert_with(|| async move { queue.work_arrived(shard, LISTEN).await }.boxed());
-        let heard = hears.await;
-        ear.hears = None;
-        if let Err(error) = heard {
-            tracing::debug!(%error, "listening for work failed; trying again");
-            sleep(PAUSE).await;
+    async fn answered(&self, step: Step, stepped: Result<Stepped, QueueError>) {
+        match stepped {
+            Ok(stepped) => {
+                let (filled, wait) = (step.claim > 0 && stepped.jobs.len() == step.claim, stepped.wait);
+                for position in &stepped.late {
+                    let job = &step.settlements[*position].job;
+                    tracing::info!(job.kind = job.key.kind, "a run ended after its lease had gone to another");
+                }
+                self.desk.stepped(&step, stepped);
+                match wait {
+                    _ if filled => self.look_again(None),
+                    Wait::More if step.claim > 0 => self.look_again(None),
+                    // The step that listens has the room for it, and has been woken.
+                    Wait::More if self.desk.is_listening() => self.look_again(Some(LOOK_AGAIN)),
+                    Wait::More => {}
+                    Wait::For(wait) => self.look_again(Some(wait.clamp(Duration::from_millis(1), LOOK_AGAIN))),
+                    Wait::ForPush => self.look_again(Some(LOOK_AGAIN)),
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a step of the queue failed; trying again");
+                self.desk.failed(step);
+                sleep(PAUSE).await;
+            }
+        }
+    }
+
+    /// At once, or after so long.
+    fn look_again(&self, wait: Option<Duration>) {
+        let until = wait.map(|wait| Instant::now() + wait);
+        let before = std::mem::replace(&mut *self.quiet_until.lock().unwrap_or_else(PoisonError::into_inner), until);
+        if until < before {
+            // Another claimer sleeps longer. None is less than any.
+            self.more.notify_one();
+        }
+        if until.is_some() {
+            self.quiet.notify_one();
+        }
+    }
+
+    fn quiet_until(&self) -> Option<Instant> {
+        *self.quiet_until.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for something to do.
+    async fn rest(&self) {
+        if self.desk.listens_in_vain() {
+            if let Err(error) = self.queue.hush(self.shard).await {
+                tracing::debug!(%error, "what listens for pushes could not be ended");
+            }
+            // It may not have begun to listen yet.
+            let _ = timeout(HUSH_AGAIN, self.desk.changed.notified()).await;
+            return;
+        }
+        let Some(until) = self.quiet_until() else {
+            // No slot is free: nothing to wait for but that one is.
+            self.desk.changed.notified().await;
+            return;
+        };
+        tokio::select! {
+            () = self.more.notified() => {}
+            () = sleep_until(until) => {}
+            () = self.desk.changed.notified() => {}
         }
     }
 

@@ -5,7 +5,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use tokio::sync::Notify;
-use tokio::time::Instant;
 
 use crate::job::Job;
 use crate::limit::Claiming;
@@ -38,6 +37,8 @@ struct State {
     running: usize,
     /// Jobs that a step under way may bring.
     asked: usize,
+    /// Of these, those that the step may bring that listens for pushes.
+    listening: usize,
     /// Ended jobs that a step under way hands in.
     handing_in: usize,
     closing: bool,
@@ -54,13 +55,13 @@ impl Desk {
         Self { slots, claiming, state: Mutex::default(), changed: Notify::new() }
     }
 
-    /// The next step's contents: what ended, and how much more there is room for. None: nothing to say, or `idle` and no news.
-    pub(super) fn next_step(&self, idle: bool) -> Option<Step> {
+    /// The next step's contents: what ended, and how much more there is room for. None: nothing to say, or all is `quiet` and no news.
+    pub(super) fn next_step(&self, quiet: bool) -> Option<Step> {
         let mut state = self.state();
-        let taken = state.running + state.claimed.len() + state.asked;
-        let room = if state.closing { 0 } else { self.slots.saturating_sub(taken).min(self.claiming.batch) };
+        let room = self.room(&state);
         let silent = state.ended.is_empty() && state.finished.is_empty();
-        if silent && (room == 0 || idle) {
+        // Where the one that listens has all the room, a step without any sees to it that it hears of what is due.
+        if silent && (quiet || room + state.listening == 0 || state.closing) {
             return None;
         }
         let count = state.ended.len().min(self.claiming.batch * 2);
@@ -70,8 +71,37 @@ impl Desk {
         Some(Step { finished: std::mem::take(&mut state.finished), settlements, claim: room })
     }
 
-    /// The queue's answer to a step that was sent at `sent`.
-    pub(super) fn stepped(&self, step: &Step, stepped: Stepped, sent: Instant) {
+    /// The contents of a step that listens for pushes. None: there is no room for what it would bring.
+    pub(super) fn listen(&self) -> Option<Step> {
+        let mut state = self.state();
+        let room = self.room(&state);
+        state.asked += room;
+        state.listening = room;
+        (room > 0).then(|| Step { claim: room, ..Step::default() })
+    }
+
+    /// The step that listened was answered, or failed.
+    pub(super) fn heard(&self) {
+        self.state().listening = 0;
+    }
+
+    pub(super) fn is_listening(&self) -> bool {
+        self.state().listening > 0
+    }
+
+    /// Whether nothing is wanted any more of the step that listens.
+    pub(super) fn listens_in_vain(&self) -> bool {
+        let state = self.state();
+        state.closing && state.listening > 0
+    }
+
+    fn room(&self, state: &State) -> usize {
+        let taken = state.running + state.claimed.len() + state.asked;
+        if state.closing { 0 } else { self.slots.saturating_sub(taken).min(self.claiming.batch) }
+    }
+
+    /// The queue's answer to a step.
+    pub(super) fn stepped(&self, step: &Step, stepped: Stepped) {
         let mut state = self.state();
         state.asked -= step.claim;
         state.handing_in -= step.settlements.len();
@@ -85,7 +115,7 @@ impl Desk {
             }
         }
         if !stepped.jobs.is_empty() {
-            let lease = Lease::begin(sent, self.claiming.lease);
+            let lease = Lease::begin(stepped.begun, self.claiming.lease);
             let held = stepped.jobs.into_iter().map(|job| {
                 let permits = Permits::new(u32::from(job.cost), lease.clone());
                 Held { job, permits }

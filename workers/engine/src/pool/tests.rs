@@ -2,6 +2,7 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 
 use tokio::sync::{Notify, Semaphore};
+use tokio::time::Instant;
 
 use super::*;
 use crate::job::{Key, NewJob, Priority};
@@ -121,6 +122,24 @@ async fn a_pushed_job_runs_while_the_pool_is_idle() {
         actor.until(|ended| ended.len() > n).await;
     }
     pool.stop().await;
+}
+
+/// Time is simulated: it passes when nothing is left to do.
+#[tokio::test(start_paused = true)]
+async fn a_job_that_was_put_off_runs_when_it_is_due_also_with_a_single_slot() {
+    for slots in [1, 4] {
+        let (queue, actor) = (queue(1), Actor::new(&[]));
+        let pool = Pool::start(&queue, Arc::clone(&actor), &config(slots));
+        queue.push(&[job("now")]).await.unwrap();
+        actor.until(|ended| ended.len() == 1).await;
+        // So that it listens.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let (began, delay) = (Instant::now(), Duration::from_millis(100));
+        queue.push(&[NewJob { delay, ..job("later") }]).await.unwrap();
+        actor.until(|ended| ended.len() == 2).await;
+        assert!(began.elapsed() < delay * 2, "it ran after {:?}", began.elapsed());
+        pool.stop().await;
+    }
 }
 
 #[tokio::test]

@@ -33,6 +33,7 @@ mod full;
 mod kinds;
 mod leases;
 mod limiter;
+mod listening;
 mod losses;
 mod pace;
 mod poison;

@@ -94,9 +94,14 @@ impl MemoryShard {
         }
     }
 
-    pub(crate) async fn work_arrived(&self, most: Duration) {
+    pub(crate) async fn listen(&self, step: &Step, most: Duration) -> (u64, Stepped) {
         // A time-out is an answer like any other here.
         let _ = tokio::time::timeout(most, self.arrived.notified()).await;
+        self.step(step)
+    }
+
+    pub(crate) fn hush(&self) {
+        self.arrived.notify_one();
     }
 
     pub(crate) fn lane(&self, lane: &str) -> Option<LaneView> {

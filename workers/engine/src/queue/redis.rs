@@ -1,17 +1,15 @@
 //! The queue in Redis: functions that the server runs, over keys that `shard.lua` describes.
 //!
-//! A server that was replaced or lost its disk does not know them, and is told them again. Waiting for work blocks a connection of its own:
-//! a blocking command would stall everything else on a shared one.
+//! A server that was replaced or lost its disk does not know them, and is told them again.
 
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use ::redis::aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection};
-use ::redis::{AsyncConnectionConfig, Client, Cmd, RedisError, Value};
+use ::redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig};
+use ::redis::{AsyncConnectionConfig, Client, Cmd, IntoConnectionInfo, RedisError, Value};
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::{LaneView, Pushed, QueueError, Step, Stepped};
@@ -19,12 +17,14 @@ use crate::envelope;
 use crate::job::{NewJob, Priority};
 use crate::limit::{Claiming, FirstMeeting, Limit};
 
+mod ear;
 mod library;
 mod meta;
 #[cfg(test)]
 mod simulated;
 mod wire;
 
+use ear::Ear;
 use library::Library;
 use wire::millis;
 
@@ -41,7 +41,7 @@ const PUSHES_UNDER_WAY: usize = 3;
 pub(crate) struct RedisShard {
     connection: ConnectionManager,
     client: Client,
-    blocking: Mutex<Option<MultiplexedConnection>>,
+    ear: Ear,
     prefix: String,
     limit: Limit,
     claiming: Claiming,
@@ -54,7 +54,10 @@ pub(crate) struct RedisShard {
 
 /// Opens the client and makes sure that somebody answers.
 pub(crate) async fn connect(url: &str) -> Result<Client, QueueError> {
-    let client = Client::open(url)?;
+    let url = url.into_connection_info()?;
+    // A step is sent while the answer to another is on its way: it must not wait for that.
+    let settings = url.tcp_settings().clone().set_nodelay(true);
+    let client = Client::open(url.set_tcp_settings(settings))?;
     let config = AsyncConnectionConfig::new().set_connection_timeout(Some(Duration::from_secs(5)));
     let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
     ::redis::cmd("PING").query_async::<()>(&mut connection).await?;
@@ -77,7 +80,7 @@ impl RedisShard {
         Ok(Self {
             connection: client.get_connection_manager_with_config(config).await?,
             client: client.clone(),
-            blocking: Mutex::new(None),
+            ear: Ear::default(),
             prefix: format!("{prefix}:{LAYOUT}:{{{number}}}:"),
             limit,
             claiming,
@@ -108,7 +111,12 @@ impl RedisShard {
     }
 
     pub(crate) async fn step(&self, step: &Step) -> Result<(u64, Stepped), QueueError> {
-        self.run(&wire::step(self.call("step"), step)).await.and_then(wire::stepped)
+        let sent = Instant::now();
+        let reply = self.run(&wire::step(self.call("step"), step)).await?;
+        wire::stepped(reply, |now| {
+            self.ear.keep_time(sent, now);
+            sent
+        })
     }
 
     pub(crate) async fn heartbeat(&self, epochs: &[u64]) -> Result<Vec<bool>, QueueError> {
@@ -135,26 +143,6 @@ impl RedisShard {
         let kinds: Option<String> = ::redis::cmd("HGET").arg(key).arg("kinds").query_async(&mut connection).await?;
         let kinds = kinds.unwrap_or_default();
         Ok(kinds.split('/').filter_map(|kind| kind.strip_prefix('p')).map(str::to_owned).collect())
-    }
-
-    pub(crate) async fn work_arrived(&self, most: Duration) -> Result<(), QueueError> {
-        let mut slot = self.blocking.lock().await;
-        let mut connection = match slot.take() {
-            Some(connection) => connection,
-            None => {
-                let config = AsyncConnectionConfig::new()
-                    .set_connection_timeout(Some(Duration::from_secs(5)))
-                    .set_response_timeout(Some(most.max(Duration::from_secs(60)) + RESPONSE_TIMEOUT));
-                self.client.get_multiplexed_async_connection_with_config(&config).await?
-            }
-        };
-        // BLPOP reads 0 as for ever.
-        let seconds = most.as_secs_f64().max(0.001);
-        let woken: Option<(String, String)> =
-            ::redis::cmd("BLPOP").arg(format!("{}wake", self.prefix)).arg(seconds).query_async(&mut connection).await?;
-        drop(woken);
-        *slot = Some(connection);
-        Ok(())
     }
 
     pub(crate) async fn ping(&self) -> Result<(), QueueError> {
@@ -228,16 +216,21 @@ impl RedisShard {
         let met = *self.met.lock().unwrap_or_else(PoisonError::into_inner);
         if met.is_none_or(|met| met.elapsed() >= self.claiming.lease / 4) {
             let asked = Instant::now();
-            let mut meet = self.call("meet");
-            meet.arg(millis(self.spent()));
-            if self.library.run::<u8>(&mut connection, &meet).await? == 1 {
-                tracing::warn!(
-                    "the queue's Redis is a replica that was promoted; its shard rests, as last writes may be lost"
-                );
-            }
+            self.meet(&mut connection).await?;
             self.set_met(Some(asked));
         }
         self.library.run(&mut connection, call).await
+    }
+
+    async fn meet(&self, connection: &mut (impl ConnectionLike + Send)) -> Result<(), QueueError> {
+        let mut meet = self.call("meet");
+        meet.arg(millis(self.spent()));
+        if self.library.run::<u8>(connection, &meet).await? == 1 {
+            tracing::warn!(
+                "the queue's Redis is a replica that was promoted; its shard rests, as last writes may be lost"
+            );
+        }
+        Ok(())
     }
 
     fn set_met(&self, met: Option<Instant>) {

@@ -15,8 +15,6 @@ promises! {
     any_number_of_pushes_during_a_run_leave_one_more_run,
     a_more_urgent_push_takes_its_waiting_equal_along,
     a_key_of_one_lane_is_not_the_same_key_of_another,
-    a_push_wakes_a_waiting_worker,
-    a_push_for_later_wakes_a_worker_that_would_sleep_longer,
 }
 
 async fn a_pushed_job_is_claimed_as_it_was_pushed(over: Over) {
@@ -119,28 +117,4 @@ async fn a_key_of_one_lane_is_not_the_same_key_of_another(over: Over) {
     let mut claimed = bench.claim_now(10).await;
     claimed.extend(bench.claim_now(10).await);
     assert_eq!(claimed.len(), 2);
-}
-
-async fn a_push_wakes_a_waiting_worker(over: Over) {
-    let bench = Bench::new(over, 10).await;
-    let shard = bench.queue.shard_of("lane");
-    let queue = bench.queue.clone();
-    let waiting = tokio::spawn(async move { queue.work_arrived(shard, Duration::from_secs(60)).await });
-    bench.push(job("lane", "a", Priority::Realtime)).await;
-    let woken = tokio::time::timeout(Duration::from_secs(20), waiting).await;
-    woken.expect("woken long before its own limit").unwrap().unwrap();
-}
-
-/// It sleeps until what was due first when it last looked: of what is due sooner it has to hear.
-async fn a_push_for_later_wakes_a_worker_that_would_sleep_longer(over: Over) {
-    let bench = Bench::new(over, 10).await;
-    let shard = bench.queue.shard_of("lane");
-    for (record, minutes) in [("a", 10), ("b", 5)] {
-        let queue = bench.queue.clone();
-        let waiting = tokio::spawn(async move { queue.work_arrived(shard, Duration::from_secs(60)).await });
-        let delay = Duration::from_secs(60 * minutes);
-        bench.push(NewJob { delay, ..job("lane", record, Priority::Realtime) }).await;
-        let woken = tokio::time::timeout(Duration::from_secs(20), waiting).await;
-        woken.expect("woken long before its own limit").unwrap().unwrap();
-    }
 }

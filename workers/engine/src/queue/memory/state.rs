@@ -3,6 +3,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::lane::{Entry, Lane, Park, Place, Running};
 use super::timer::{Due, Timer};
 use crate::job::{Key, NewJob, Priority};
@@ -110,7 +112,7 @@ impl State {
             Some(at) => Wait::For(Duration::from_millis(at.saturating_sub(now))),
             None => Wait::ForPush,
         };
-        Stepped { jobs, epoch, wait, late }
+        Stepped { jobs, epoch, wait, late, begun: Instant::now() }
     }
 
     /// When something is due next.

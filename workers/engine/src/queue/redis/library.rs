@@ -2,7 +2,7 @@
 //!
 //! Its name tells its content, so processes of different versions use one server side by side.
 
-use redis::aio::ConnectionManager;
+use redis::aio::ConnectionLike;
 use redis::{Cmd, FromRedisValue, RedisError};
 
 use crate::queue::QueueError;
@@ -66,7 +66,7 @@ impl Library {
 
     pub(super) async fn run<T: FromRedisValue>(
         &self,
-        connection: &mut ConnectionManager,
+        connection: &mut (impl ConnectionLike + Send),
         call: &Cmd,
     ) -> Result<T, QueueError> {
         match call.query_async(connection).await {
@@ -78,7 +78,7 @@ impl Library {
         }
     }
 
-    async fn load(&self, connection: &mut ConnectionManager) -> Result<(), QueueError> {
+    async fn load(&self, connection: &mut (impl ConnectionLike + Send)) -> Result<(), QueueError> {
         let Self { name, code } = self;
         let functions = FUNCTIONS.map(|(function, _, when_full)| {
             let flags = match when_full {

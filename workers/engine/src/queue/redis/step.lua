@@ -28,9 +28,9 @@ function functions.step(argv)
   save()
 
   local wait = -1
-  runnable = call('EXISTS', RING[0], RING[1]) > 0
+  runnable = lining_up or call('EXISTS', RING[0], RING[1]) > 0
   if resting > 0 then wait = resting
-  elseif runnable or lining_up then
+  elseif runnable then
     wait = 0
     wake()
   else

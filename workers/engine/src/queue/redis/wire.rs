@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use ::redis::Cmd;
 use bytes::Bytes;
+use tokio::time::Instant;
 
 use crate::envelope;
 use crate::job::{Job, Key, NewJob};
@@ -104,8 +105,8 @@ pub(super) fn pushed((born, answers): (Bytes, Bytes)) -> Result<(u64, Vec<Pushed
     Ok((number(&born)?, answers.iter().map(answer).collect()))
 }
 
-/// What a step answered, and the shard's incarnation.
-pub(super) fn stepped(reply: Vec<Bytes>) -> Result<(u64, Stepped), QueueError> {
+/// What a step answered, and the shard's incarnation; `begun` tells by the server's time an instant before which the step was not taken.
+pub(super) fn stepped(reply: Vec<Bytes>, begun: impl FnOnce(u64) -> Instant) -> Result<(u64, Stepped), QueueError> {
     let [incarnation, now, epoch, wait, late, claimed @ ..] = &reply[..] else {
         return Err(QueueError::Reply("a step without its head"));
     };
@@ -118,7 +119,7 @@ pub(super) fn stepped(reply: Vec<Bytes>) -> Result<(u64, Stepped), QueueError> {
     let late = late.split(|byte| *byte == b',').filter(|text| !text.is_empty());
     let late = late.map(|text| Ok(usize::try_from(number(text)?).unwrap_or(usize::MAX)));
     let late = late.collect::<Result<_, QueueError>>()?;
-    Ok((number(incarnation)?, Stepped { jobs: jobs(claimed, now, epoch)?, epoch, wait, late }))
+    Ok((number(incarnation)?, Stepped { jobs: jobs(claimed, now, epoch)?, epoch, wait, late, begun: begun(now) }))
 }
 
 /// The claimed jobs, told lane by lane: its name, the count of its jobs, their stored envelopes.

@@ -1,0 +1,99 @@
+//! Idle workers listen: the step that they have sent is taken when there is work.
+
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use super::{Bench, LEASE, Over, job, records};
+use crate::job::{NewJob, Priority};
+use crate::queue::{Step, Stepped, Wait};
+
+promises! {
+    what_is_pushed_is_claimed_by_a_worker_that_listens,
+    a_push_for_later_wakes_a_worker_that_would_sleep_longer,
+    a_step_that_makes_work_wakes_a_worker_that_listens,
+    a_lease_begins_when_a_push_is_claimed,
+    who_listens_can_be_hushed,
+}
+
+/// A step that listens, once it does so for sure.
+async fn listens(bench: &Bench, claim: usize) -> JoinHandle<Stepped> {
+    let (queue, shard) = (bench.queue.clone(), bench.queue.shard_of("lane"));
+    let step = Step { claim, ..Step::default() };
+    let listens = tokio::spawn(async move { queue.listen(shard, &step, Duration::from_secs(60)).await.unwrap() });
+    if let Some(redis) = &bench.redis {
+        while redis.info("clients", "blocked_clients").unwrap() != "1" {
+            tokio::task::yield_now().await;
+        }
+    } else {
+        tokio::task::yield_now().await;
+    }
+    listens
+}
+
+async fn woken(listens: JoinHandle<Stepped>) -> Stepped {
+    let woken = tokio::time::timeout(Duration::from_secs(20), listens).await;
+    woken.expect("woken long before its own limit").unwrap()
+}
+
+async fn what_is_pushed_is_claimed_by_a_worker_that_listens(over: Over) {
+    let bench = Bench::new(over, 10).await;
+    let listens = listens(&bench, 5).await;
+    bench.push(job("lane", "a", Priority::Realtime)).await;
+    assert_eq!(records(&woken(listens).await.jobs), ["a"]);
+}
+
+/// It sleeps until what was due first when it last looked: of what is due sooner it has to hear.
+async fn a_push_for_later_wakes_a_worker_that_would_sleep_longer(over: Over) {
+    let bench = Bench::new(over, 10).await;
+    for (record, minutes) in [("a", 10), ("b", 5)] {
+        let listens = listens(&bench, 5).await;
+        let delay = Duration::from_secs(60 * minutes);
+        bench.push(NewJob { delay, ..job("lane", record, Priority::Realtime) }).await;
+        let Stepped { jobs, wait: Wait::For(wait), .. } = woken(listens).await else { panic!("it knows when") };
+        assert!(jobs.is_empty() && wait <= delay && wait > delay / 2, "due in {wait:?}");
+    }
+}
+
+/// As where the only slot is kept for what is pushed, and something else becomes due.
+async fn a_step_that_makes_work_wakes_a_worker_that_listens(over: Over) {
+    let bench = Bench::new(over, 10).await;
+    let delay = Duration::from_millis(20);
+    bench.push(NewJob { delay, ..job("lane", "a", Priority::Realtime) }).await;
+    // It hears of that push, and listens anew.
+    let shard = bench.queue.shard_of("lane");
+    bench.queue.listen(shard, &Step::default(), Duration::from_secs(60)).await.unwrap();
+    let listens = listens(&bench, 1).await;
+    tokio::time::sleep(delay * 2).await;
+    assert_eq!(bench.step(shard, Step::default()).await.wait, Wait::More);
+    assert_eq!(records(&woken(listens).await.jobs), ["a"]);
+}
+
+/// Its worker may have been stopped: the lease is not counted from when it reads what was claimed, nor from when it began to listen.
+async fn a_lease_begins_when_a_push_is_claimed(over: Over) {
+    let bench = Bench::new(over, 10).await;
+    let shard = bench.queue.shard_of("lane");
+    // Workers step before they listen.
+    bench.step(shard, Step::default()).await;
+    let step = Step { claim: 1, ..Step::default() };
+    let mut listens = Box::pin(bench.queue.listen(shard, &step, Duration::from_secs(60)));
+    let began = Instant::now();
+    assert!(tokio::time::timeout(LEASE * 4, &mut listens).await.is_err(), "nothing is there");
+    let pushed = Instant::now();
+    bench.push(job("lane", "a", Priority::Realtime)).await;
+    tokio::time::sleep(LEASE).await;
+    let stepped = listens.await.unwrap();
+    assert_eq!(records(&stepped.jobs), ["a"]);
+    if bench.redis.is_some() {
+        assert!(stepped.begun.elapsed() >= LEASE, "it may not think that its lease holds");
+    }
+    assert!(stepped.begun - began > (pushed - began) / 2, "it did not begin with the listening");
+}
+
+async fn who_listens_can_be_hushed(over: Over) {
+    let bench = Bench::new(over, 10).await;
+    let listens = listens(&bench, 1).await;
+    bench.queue.hush(bench.queue.shard_of("lane")).await.unwrap();
+    assert!(woken(listens).await.jobs.is_empty());
+}
