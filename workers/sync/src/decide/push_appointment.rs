@@ -84,7 +84,8 @@ fn changes(wanted: &Appointment, base: &Appointment) -> AppointmentChanges {
         title: text(title, &base.title),
         status: status.clone().filter(|_| *status != base.status),
         start_time: start_time.filter(|_| moved),
-        end_time: end_time.filter(|_| moved),
+        // One that is not after the start is of before the start was moved: GHL, which would refuse it, moves its own along.
+        end_time: end_time.filter(|end| moved && start_time.is_none_or(|start| *end > start)),
         address: text(address, &base.address),
         notes: text(notes, &base.notes),
         assigned_user_id: assigned_user_id.clone().filter(|_| *assigned_user_id != base.assigned_user_id),
@@ -165,5 +166,11 @@ mod tests {
         let changes = update(&Appointment { start_time: at("2026-03-01T08:00:00Z"), ..appointment() });
         let times = (at("2026-03-01T08:00:00Z"), at("2026-03-01T09:30:00Z"));
         assert_eq!((changes.start_time, changes.end_time), times);
+    }
+
+    #[test]
+    fn an_end_that_the_start_was_moved_past_is_left_to_ghl() {
+        let changes = update(&Appointment { start_time: at("2026-03-02T09:00:00Z"), ..appointment() });
+        assert_eq!((changes.start_time, changes.end_time), (at("2026-03-02T09:00:00Z"), None));
     }
 }
