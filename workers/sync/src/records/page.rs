@@ -6,6 +6,7 @@
 //!
 //! The trap: statements of the transaction do not see what waits. Who stores and then reads calls [`flush`] between.
 
+use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use sqlx::Row;
@@ -15,7 +16,8 @@ use uuid::Uuid;
 use super::contacts::{self, ContactRow};
 use super::entries::{self, Entry, EntryRow, text_of};
 use super::feed::{ChangeOp, Changed};
-use super::pull::Snapshot;
+use super::model::{Appointment, Note, Task};
+use super::pull::{self, Snapshot};
 use super::sql::{CHUNK, ROWS, sql, take_batch, with_list_after, with_rows_then};
 use super::{RecordsError, Write};
 
@@ -42,6 +44,8 @@ struct NewEntry {
     location_id: String,
     contact_id: String,
     doc: String,
+    /// The record itself, of the type of its kind.
+    theirs: Box<dyn Any + Send + Sync>,
 }
 
 impl Page {
@@ -92,7 +96,8 @@ impl Page {
 
     pub(super) fn add_entry<E: Entry>(&mut self, location_id: &str, contact_id: &str, ghl_id: &str, theirs: &E) {
         let (location_id, contact_id) = (location_id.to_owned(), contact_id.to_owned());
-        let new = NewEntry { row_id: Uuid::now_v7(), location_id, contact_id, doc: text_of(theirs) };
+        let (row_id, doc) = (Uuid::now_v7(), text_of(theirs));
+        let new = NewEntry { row_id, location_id, contact_id, doc, theirs: Box::new(theirs.clone()) };
         self.new_entries.insert((E::KIND, ghl_id.to_owned()), new);
     }
 
@@ -191,23 +196,43 @@ async fn insert_entries(
     for chunk in entries.chunks(ROWS) {
         let text = with_rows_then(sql!("insert_pulled_entries"), chunk.len(), 9, sql!("insert_pulled_entries_tail"));
         let mut insert = sqlx::query_as(text).persistent([1, ROWS].contains(&chunk.len()));
-        for ((kind, ghl_id), NewEntry { row_id, location_id, contact_id, doc }) in chunk {
+        for ((kind, ghl_id), NewEntry { row_id, location_id, contact_id, doc, theirs: _ }) in chunk {
             insert = insert.bind(row_id.to_string()).bind(*kind).bind(location_id).bind(contact_id);
             insert = insert.bind(ghl_id).bind(doc).bind(doc).bind(1_i64).bind(now_ms);
         }
-        let stored: Vec<(String, String)> = insert.fetch_all(write.conn()).await?;
-        let stored: HashSet<_> = stored.iter().map(|(kind, ghl_id)| (kind.as_str(), ghl_id.as_str())).collect();
-        for ((kind, ghl_id), NewEntry { location_id, contact_id, .. }) in chunk {
-            if stored.contains(&(*kind, ghl_id.as_str())) {
-                write.changed.push(Changed {
-                    location_id: location_id.clone(),
-                    contact_id: contact_id.clone(),
-                    record: kind,
-                    record_id: ghl_id.clone(),
-                    op: ChangeOp::Stored,
-                });
+        let stored: Vec<(String, String, String, i64)> = insert.fetch_all(write.conn()).await?;
+        let stored: HashMap<_, _> = stored
+            .iter()
+            .map(|(kind, id, row_id, revision)| ((kind.as_str(), id.as_str()), (row_id, *revision)))
+            .collect();
+        for ((kind, ghl_id), NewEntry { location_id, contact_id, theirs, .. }) in chunk {
+            let Some((row_id, revision)) = stored.get(&(*kind, ghl_id.as_str())) else { continue };
+            write.changed.push(Changed {
+                location_id: location_id.clone(),
+                contact_id: contact_id.clone(),
+                record: kind,
+                record_id: ghl_id.clone(),
+                op: ChangeOp::Stored,
+            });
+            if *revision > 1 {
+                follow::<Task>(write, row_id, theirs.as_ref()).await?;
+                follow::<Note>(write, row_id, theirs.as_ref()).await?;
+                follow::<Appointment>(write, row_id, theirs.as_ref()).await?;
             }
         }
     }
     Ok(())
+}
+
+/// Makes a row that came from another contact follow `theirs`, where that is of its type.
+async fn follow<E: Entry>(
+    write: &mut Write,
+    row_id: &str,
+    theirs: &(dyn Any + Send + Sync),
+) -> Result<(), RecordsError> {
+    let Some(theirs) = theirs.downcast_ref::<E>() else { return Ok(()) };
+    match entries::take::<E>(write, row_id).await? {
+        Some(row) => pull::follow(write, &row, theirs).await,
+        None => Ok(()),
+    }
 }

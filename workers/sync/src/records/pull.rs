@@ -187,7 +187,7 @@ impl Tx {
         for theirs in pulled {
             let Some(ghl_id) = theirs.ghl_id() else { continue };
             match linked.get(ghl_id) {
-                Some(row) if snapshot.still_holds(row) => self.follow(row, theirs).await?,
+                Some(row) if snapshot.still_holds(row) => follow(&mut self.write, row, theirs).await?,
                 Some(_) => {}
                 // It may be what a create with an unknown outcome made; the push will look and adopt it.
                 None if awaited.iter().any(|announced| theirs.may_be(announced)) => {}
@@ -206,52 +206,50 @@ impl Tx {
     /// [`RecordsError::Database`] or [`RecordsError::Corrupt`].
     pub async fn entry_read<E: Entry>(&mut self, row_id: &str, theirs: &E) -> Result<(), RecordsError> {
         match entries::take::<E>(&mut self.write, row_id).await? {
-            Some(row) => self.follow(&row, theirs).await,
+            Some(row) => follow(&mut self.write, &row, theirs).await,
             None => Ok(()),
         }
     }
+}
 
-    /// Makes a row that did not move since it was read follow GHL.
-    async fn follow<E: Entry>(&mut self, row: &EntryRow<E>, theirs: &E) -> Result<(), RecordsError> {
-        let theirs = row.read(theirs);
-        if row.base.as_ref() == Some(&theirs) {
-            return Ok(());
-        }
-        let Taken { doc, edits, conflicts } = match (&row.base, row.deleted) {
-            // Deleted here, and GHL does not know yet.
-            (Some(_), true) => Taken { doc: row.doc.clone(), edits: row.edits.clone(), conflicts: Vec::new() },
-            // It was gone from GHL and is back.
-            (None, true) => Taken { doc: theirs.clone(), edits: merging::Edits::new(), conflicts: Vec::new() },
-            (base, false) => {
-                let base = base.as_ref().map(|base| merging::agreed(base, &row.asked, &theirs));
-                let base = base.unwrap_or_default();
-                merging::take_in(&self.write.policies, &base, &row.doc, &theirs, &row.edits, None)
-            }
-        };
-        let deleted = row.deleted && row.base.is_some();
-        let shows = doc != row.doc || deleted != row.deleted;
-        let now_ms = self.write.now_ms;
-        let refreshed = sqlx::query(sql!("refresh_entry"))
-            .bind(text_of(&doc))
-            .bind(text_of(&theirs))
-            .bind(i64::from(deleted))
-            .bind(i64::from(shows))
-            .bind(now_ms)
-            .bind(&row.row_id)
-            .bind(row.revision)
-            .bind(column(&edits))
-            .execute(self.write.conn())
-            .await?;
-        if refreshed.rows_affected() > 0 {
-            conflicts::keep(&mut self.write, &row.location_id, &row.contact_id, E::KIND, &row.row_id, &conflicts)
-                .await?;
-            if shows {
-                self.write.changed.push(row.changed(ChangeOp::Stored));
-                self.write.found.push(Found::stored(E::EVENTS.updated, &row.contact_id));
-            }
-        }
-        Ok(())
+/// Makes a row that did not move since the snapshot follow GHL.
+pub(super) async fn follow<E: Entry>(write: &mut Write, row: &EntryRow<E>, theirs: &E) -> Result<(), RecordsError> {
+    let theirs = row.read(theirs);
+    if row.base.as_ref() == Some(&theirs) {
+        return Ok(());
     }
+    let Taken { doc, edits, conflicts } = match (&row.base, row.deleted) {
+        // Deleted here, and GHL does not know yet.
+        (Some(_), true) => Taken { doc: row.doc.clone(), edits: row.edits.clone(), conflicts: Vec::new() },
+        // It was gone from GHL and is back.
+        (None, true) => Taken { doc: theirs.clone(), edits: merging::Edits::new(), conflicts: Vec::new() },
+        (base, false) => {
+            let base = base.as_ref().map(|base| merging::agreed(base, &row.asked, &theirs)).unwrap_or_default();
+            merging::take_in(&write.policies, &base, &row.doc, &theirs, &row.edits, None)
+        }
+    };
+    let deleted = row.deleted && row.base.is_some();
+    let shows = doc != row.doc || deleted != row.deleted;
+    let now_ms = write.now_ms;
+    let refreshed = sqlx::query(sql!("refresh_entry"))
+        .bind(text_of(&doc))
+        .bind(text_of(&theirs))
+        .bind(i64::from(deleted))
+        .bind(i64::from(shows))
+        .bind(now_ms)
+        .bind(&row.row_id)
+        .bind(row.revision)
+        .bind(column(&edits))
+        .execute(write.conn())
+        .await?;
+    if refreshed.rows_affected() > 0 {
+        conflicts::keep(write, &row.location_id, &row.contact_id, E::KIND, &row.row_id, &conflicts).await?;
+        if shows {
+            write.changed.push(row.changed(ChangeOp::Stored));
+            write.found.push(Found::stored(E::EVENTS.updated, &row.contact_id));
+        }
+    }
+    Ok(())
 }
 
 /// Whether each of the rows is in what was pulled, as it is known.

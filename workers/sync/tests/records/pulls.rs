@@ -16,6 +16,7 @@ promises! {
     a_contact_that_is_gone_is_not_returned,
     a_part_that_ghl_told_to_be_deleted_is_not_brought_by_an_older_list,
     a_part_that_ghl_deleted_before_we_heard_of_its_create_is_gone,
+    what_no_list_tells_stays_with_an_appointment_that_moves_to_another_contact,
     a_series_goes_with_the_event_that_heads_it,
     an_edit_that_ghl_has_not_seen_outlives_the_news_of_a_deletion,
     an_event_that_confirms_what_is_known_is_remembered_by_its_time,
@@ -171,6 +172,48 @@ async fn a_part_that_ghl_deleted_before_we_heard_of_its_create_is_gone(db: Db) {
     let row = db.task(&row_id).await;
     assert!(row.deleted && row.is_settled());
     assert_eq!(row.ghl_id.as_deref(), Some("g1"), "it still is known by it");
+}
+
+async fn what_no_list_tells_stays_with_an_appointment_that_moves_to_another_contact(db: Db) {
+    let told = |contact: &str, title: &str| Appointment {
+        appointment_id: Some("a1".to_owned()),
+        contact_id: contact.to_owned(),
+        title: Some(title.to_owned()),
+        ..Appointment::default()
+    };
+    for contact in ["c1", "c2"] {
+        db.pull(1, &pulled(contact, &[])).await;
+    }
+    let change = AppointmentChange {
+        act: Act::Create,
+        clienty_id: Some("k1".to_owned()),
+        ghl_id: None,
+        contact_id: Some("c1".to_owned()),
+        patch: AppointmentPatch {
+            calendar_id: Some("cal".to_owned()),
+            start_time: Some(jiff::Timestamp::UNIX_EPOCH),
+            notes: Some(Some("Bring it".to_owned())),
+            ..AppointmentPatch::default()
+        },
+    };
+    let event = event(None, "appointment.created", None);
+    let (kind, change) = (JobKind::PushAppointment, Change::Appointment(change));
+    let trigger = Trigger { event, kind, priority: job_engine::Priority::Realtime, change };
+    let key = db.records.accept(&[trigger]).await.unwrap().remove(0).key;
+    let push = db.records.start_run(&key, 1).await.unwrap().unwrap();
+    let row = db.records.entry::<Appointment>(&key.record_id).await.unwrap().unwrap();
+    let mut tx = db.records.begin(&push).await.unwrap();
+    tx.pushed(&row, "a1", &Appointment { appointment_id: Some("a1".to_owned()), ..row.doc.clone() }).await.unwrap();
+    tx.close_run(&[]).await.unwrap();
+
+    // Whichever contact is read first after the merge.
+    db.pull(2, &Pulled { appointments: vec![told("c2", "Moved")], ..pulled("c2", &[]) }).await;
+    db.pull(3, &pulled("c2", &[])).await;
+    db.pull(4, &Pulled { appointments: vec![told("c1", "Moved again")], ..pulled("c1", &[]) }).await;
+    let view = db.records.contact_view(LOC, "c1").await.unwrap().unwrap();
+    let shown = &view.appointments[0].record;
+    assert_eq!((shown.title.as_deref(), shown.notes.as_deref()), (Some("Moved again"), Some("Bring it")));
+    assert!(db.records.entry::<Appointment>(&key.record_id).await.unwrap().unwrap().is_settled());
 }
 
 async fn a_series_goes_with_the_event_that_heads_it(db: Db) {
