@@ -2,6 +2,8 @@
 //!
 //! BLPOP and the step are sent together, over a connection of their own: all that is behind a blocking command waits. So the server takes the step
 //! in the moment at which a push leaves its marker, and what it claims is what wakes the worker: an exchange less than to be woken and then to ask.
+//! Where the worker's machine went without a word, what it is given once so is lost as with any answer that never arrives: until the lease is over, at
+//! the price of one counted crash.
 
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
