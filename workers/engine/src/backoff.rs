@@ -15,7 +15,7 @@ pub struct Backoff {
     /// No delay is longer.
     pub most: Duration,
     /// After so many failed attempts a job is dead.
-    pub attempts: u16,
+    pub attempts: u8,
 }
 
 impl Default for Backoff {
@@ -27,13 +27,13 @@ impl Default for Backoff {
 impl Backoff {
     /// The delay after `failed` failed attempts (the one just failed included), or none when no attempt is left.
     #[must_use]
-    pub fn delay(&self, failed: u16) -> Option<Duration> {
+    pub fn delay(&self, failed: u8) -> Option<Duration> {
         self.ceiling(failed).map(|longest| longest.mul_f64(rand::random::<f64>()))
     }
 
     /// The longest delay after `failed` failed attempts.
     #[must_use]
-    pub fn ceiling(&self, failed: u16) -> Option<Duration> {
+    pub fn ceiling(&self, failed: u8) -> Option<Duration> {
         if failed >= self.attempts {
             return None;
         }

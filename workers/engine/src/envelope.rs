@@ -1,7 +1,7 @@
 //! The packed form of a job: a fixed head that the Lua functions read, then bytes that they never look at.
 //!
-//! Big-endian: class (8 bits), cost (8), crashes (8), attempt (16), length and text of the key `kind/record` (8 + n), payload. The queue
-//! keeps it with its lane, and stores the time of the push (f64, ms) before it.
+//! Class and crashes (2 bits and 6), cost, attempt, length of the key `kind/record` (8 bits each), the key, payload. The queue keeps it with its
+//! lane, and stores the time of the push before it: the low 40 bits, big-endian, of its ms, which come round after 34 years.
 
 use std::time::Duration;
 
@@ -10,9 +10,11 @@ use bytes::Bytes;
 use crate::job::{Job, Key, NewJob, Priority};
 
 /// Bytes of the time of the push.
-const STAMP: usize = 8;
+const STAMP: usize = 5;
 /// Bytes between it and the length of the key.
-const HEAD: usize = 5;
+const HEAD: usize = 3;
+/// The byte of class and crashes holds class + CRASH * crashes.
+const CRASH: u8 = 4;
 
 /// Why a job can't be packed or an envelope not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -59,8 +61,7 @@ pub(crate) fn pack(job: &NewJob) -> Result<Vec<u8>, EnvelopeError> {
     let NewJob { key: Key { lane: _, kind, record }, priority, cost, attempt, delay: _, payload } = job;
     let key_length = key_length(kind, record);
     let mut bytes = Vec::with_capacity(HEAD + 1 + key_length + payload.len());
-    bytes.extend([*priority as u8, *cost, 0]);
-    bytes.extend(attempt.to_be_bytes());
+    bytes.extend([*priority as u8, *cost, *attempt]);
     bytes.push(length("kind and record", key_length)?);
     push_key(&mut bytes, kind, record);
     bytes.extend(payload);
@@ -80,24 +81,31 @@ pub(crate) fn slot(Key { lane, kind, record }: &Key) -> Vec<u8> {
 pub(crate) fn unpack(lane: &str, stored: &Bytes, now: u64, epoch: u64) -> Result<Job, EnvelopeError> {
     let damaged = |at| EnvelopeError::Damaged { at };
     let (pushed, packed) = stored.split_first_chunk::<STAMP>().ok_or_else(|| damaged(0))?;
-    let [class, cost, crashes, attempt_high, attempt_low, length, rest @ ..] = packed else {
+    let [class, cost, attempt, length, rest @ ..] = packed else {
         return Err(damaged(STAMP));
     };
     let key_at = STAMP + HEAD + 1;
     let key = rest.get(..usize::from(*length)).and_then(|bytes| std::str::from_utf8(bytes).ok());
     let (kind, record) = key.and_then(|key| key.split_once('/')).ok_or_else(|| damaged(key_at))?;
-    let waited = (now as f64 - f64::from_be_bytes(*pushed)) / 1000.0;
     Ok(Job {
         key: Key { lane: lane.to_owned(), kind: kind.to_owned(), record: record.to_owned() },
-        priority: Priority::from_number(*class).ok_or_else(|| damaged(STAMP))?,
+        priority: Priority::from_number(*class % CRASH).ok_or_else(|| damaged(STAMP))?,
         cost: *cost,
-        crashes: *crashes,
-        attempt: u16::from_be_bytes([*attempt_high, *attempt_low]),
-        waited: Duration::try_from_secs_f64(waited).unwrap_or_default(),
+        crashes: *class / CRASH,
+        attempt: *attempt,
+        waited: since(*pushed, now),
         payload: stored.slice(key_at + usize::from(*length)..),
         epoch,
         stored: stored.clone(),
     })
+}
+
+/// From a stamp to now, in ms. A clock that was set back makes it nothing.
+fn since(stamp: [u8; STAMP], now: u64) -> Duration {
+    const STAMPS: u64 = 1 << (8 * STAMP);
+    let stamp = stamp.iter().fold(0, |stamp, byte| stamp << 8 | u64::from(*byte));
+    let since = now.wrapping_sub(stamp) % STAMPS;
+    Duration::from_millis(if since < STAMPS / 2 { since } else { 0 })
 }
 
 /// Whether a part of a key can be told from what is around it.
@@ -129,11 +137,11 @@ mod tests {
     fn job() -> NewJob {
         let key = Key { lane: "lane".into(), kind: "pull".into(), record: "a/b".into() };
         let payload = Bytes::from_static(b"\0opaque");
-        NewJob { payload, attempt: 300, ..NewJob::new(key, Priority::Bulk, 4) }
+        NewJob { payload, attempt: 200, ..NewJob::new(key, Priority::Bulk, 4) }
     }
 
     fn stored() -> Bytes {
-        Bytes::from([5000_f64.to_be_bytes().to_vec(), pack(&job()).unwrap()].concat())
+        Bytes::from([vec![0, 0, 0, 0x13, 0x88], pack(&job()).unwrap()].concat())
     }
 
     #[test]
@@ -142,6 +150,13 @@ mod tests {
         let waited = Duration::from_secs(2);
         let claimed = Job { key, priority, cost, crashes: 0, attempt, waited, payload, epoch: 9, stored: stored() };
         assert_eq!(unpack("lane", &stored(), 7000, 9).unwrap(), claimed);
+    }
+
+    #[test]
+    fn the_stamp_comes_round() {
+        let waited = |now| unpack("lane", &stored(), now, 0).unwrap().waited.as_millis();
+        assert_eq!((waited(5000), waited(5007), waited((7 << 40) + 5001)), (0, 7, 1));
+        assert_eq!(waited(4999), 0, "the clock was set back");
     }
 
     #[test]

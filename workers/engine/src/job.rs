@@ -60,7 +60,7 @@ pub struct NewJob {
     /// The most calls one run sends: that many tokens are taken at the claim.
     pub cost: u8,
     /// Failed runs so far; decides the next backoff.
-    pub attempt: u16,
+    pub attempt: u8,
     /// How long it must not run yet.
     pub delay: Duration,
     /// Opaque to the engine, at most 64 KiB. Redis is no place for personal data.
@@ -87,7 +87,7 @@ pub struct Job {
     /// Workers that died while they ran it.
     pub crashes: u8,
     /// Failed runs so far.
-    pub attempt: u16,
+    pub attempt: u8,
     /// How long it waited since its first push, in queue time.
     pub waited: Duration,
     /// As pushed.

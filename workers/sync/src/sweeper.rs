@@ -127,7 +127,7 @@ async fn page(
 
 fn job(open: &OpenJob, now: i64) -> job_engine::NewJob {
     let mut job = jobs::new_job(&open.key, open.priority);
-    job.attempt = u16::try_from(open.attempts).unwrap_or(u16::MAX);
+    job.attempt = u8::try_from(open.attempts).unwrap_or(u8::MAX);
     if open.state == JobState::Scheduled {
         job.delay = Duration::from_millis(u64::try_from(open.due_at_ms - now).unwrap_or(0));
     }

@@ -8,13 +8,16 @@ use apalis_redis::{Config, RedisStorage};
 use bench::{Result, Role, Work};
 use futures_util::Stream;
 
-#[tokio::main]
-async fn main() -> Result {
+fn main() -> Result {
     let safe = std::env::args().nth(1).as_deref() == Some("safe");
     let (url, role) = bench::arguments(1)?;
+    bench::run(&role, contest(&url, &role, safe))
+}
+
+async fn contest(url: &str, role: &Role, safe: bool) -> Result {
     let config =
         Config::default().queue("bench").batch_size(100).lock_tasks(safe).persist_results(safe).emit_events(safe);
-    let mut storage = RedisStorage::<Work>::new(apalis_redis::connect(url).await?).with_config(config);
+    let mut storage = RedisStorage::<Work>::new(apalis_redis::connect(url.to_owned()).await?).with_config(config);
     match role {
         Role::Work => {
             let name = format!("bench-{}", std::process::id());
@@ -23,7 +26,7 @@ async fn main() -> Result {
             Ok(())
         }
         Role::Push(plan) => {
-            bench::push(&plan, async |works| {
+            bench::push(plan, async |works| {
                 storage.push_bulk(works).await?;
                 Ok(())
             })

@@ -33,9 +33,12 @@ impl Handler for Nothing {
     }
 }
 
-#[tokio::main]
-async fn main() -> Result {
+fn main() -> Result {
     let (url, role) = bench::arguments(0)?;
+    bench::run(&role, contest(&url, &role))
+}
+
+async fn contest(url: &str, role: &Role) -> Result {
     // So high that one lane alone is not held back: what is measured is the limiter's price, not its purpose.
     let limit = Limit {
         burst: 60_000,
@@ -44,7 +47,7 @@ async fn main() -> Result {
         reserve: 4,
         daily: u32::MAX,
     };
-    let queue = Queue::redis(&url, "bench", 1, limit, Claiming::default(), FirstMeeting::Unspent).await?;
+    let queue = Queue::redis(url, "bench", 1, limit, Claiming::default(), FirstMeeting::Unspent).await?;
     match role {
         Role::Work => {
             let config = PoolConfig { name: "bench".to_owned(), concurrency: 256 };
@@ -54,7 +57,7 @@ async fn main() -> Result {
         Role::Push(plan) => {
             // All of them in one second, which begins when the last one has been pushed for sure.
             let due = Instant::now() + LATER;
-            bench::push(&plan, async |works| {
+            bench::push(plan, async |works| {
                 let jobs: Vec<_> = works.into_iter().map(|work| job(work, plan.how, due)).collect();
                 queue.push(&jobs).await?;
                 Ok(())

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
+use tokio::runtime::Builder;
 
 /// Any error ends a contestant, and with it the run.
 pub type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
@@ -75,6 +76,13 @@ pub enum How {
     Click,
 }
 
+impl How {
+    /// Whether it is one push now and then, and not as many as can be.
+    fn waits(self) -> bool {
+        matches!(self, Self::Idle | Self::Click)
+    }
+}
+
 /// Reads the server's URL and the role from the command line, after `skip` words that are the contestant's own.
 pub fn arguments(skip: usize) -> Result<(String, Role)> {
     let words: Vec<_> = std::env::args().skip(1 + skip).collect();
@@ -101,15 +109,24 @@ pub fn arguments(skip: usize) -> Result<(String, Role)> {
     }
 }
 
+/// Runs a contestant's part. What pushes job by job has one thread: it stands for a request of a server, whose push does not go from one
+/// thread to another either, as it would from the main thread of a runtime with several.
+pub fn run(role: &Role, part: impl Future<Output = Result>) -> Result {
+    let mut runtime = match role {
+        Role::Push(plan) if plan.how.waits() => Builder::new_current_thread(),
+        _ => Builder::new_multi_thread(),
+    };
+    runtime.enable_all().build()?.block_on(part)
+}
+
 /// Pushes until the plan's jobs or seconds are used up, and says how many that were.
 pub async fn push(plan: &Plan, mut send: impl AsyncFnMut(Vec<Work>) -> Result) -> Result {
-    let waits = matches!(plan.how, How::Idle | How::Click);
-    let size = if waits || plan.how == How::Single { 1 } else { BATCH };
+    let size = if plan.how.waits() || plan.how == How::Single { 1 } else { BATCH };
     let (began, end) = (Instant::now(), plan.first + plan.jobs);
     let mut next = plan.first;
     while next < end && began.elapsed().as_secs_f64() < plan.seconds {
         let mut sent = 0;
-        if waits {
+        if plan.how.waits() {
             tokio::time::sleep(Duration::from_millis(10)).await;
             sent = now();
         }

@@ -19,9 +19,12 @@ impl Worker<Work> for Nothing {
     }
 }
 
-#[tokio::main]
-async fn main() -> Result {
+fn main() -> Result {
     let (url, role) = bench::arguments(0)?;
+    bench::run(&role, contest(url, &role))
+}
+
+async fn contest(url: String, role: &Role) -> Result {
     let connections = u32::try_from(WORKERS + 8)?;
     let redis = bb8::Pool::builder().max_size(connections).build(RedisConnectionManager::new(url)?).await?;
     match role {
@@ -33,7 +36,7 @@ async fn main() -> Result {
             Ok(())
         }
         Role::Push(plan) => {
-            bench::push(&plan, async |works| {
+            bench::push(plan, async |works| {
                 for works in works.chunks(WORKERS) {
                     try_join_all(works.iter().map(|work| Nothing::perform_async(&redis, work.clone()))).await?;
                 }

@@ -31,7 +31,7 @@ use wire::millis;
 /// Far above any function's time; the client's own default of 500 ms gives up on a busy machine.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Names how the keys are laid out: another version's state is none of ours, and the queue is disposable (law 1).
-const LAYOUT: &str = "4";
+const LAYOUT: &str = "5";
 /// Jobs that one push touches (law 10).
 const PUSH_CHUNK: usize = 100;
 /// Pushes under way at once: the next one is written while the server runs this one.

@@ -157,8 +157,8 @@ fn rest(environment: &Environment, error: &GhlError) -> Duration {
 }
 
 /// Failed attempts, this one included.
-fn attempts(run: &Run) -> u16 {
-    u16::try_from(run.attempts + 1).unwrap_or(u16::MAX)
+fn attempts(run: &Run) -> u8 {
+    u8::try_from(run.attempts + 1).unwrap_or(u8::MAX)
 }
 
 fn millis(duration: Duration) -> i64 {

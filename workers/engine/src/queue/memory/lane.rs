@@ -61,7 +61,7 @@ pub(super) struct Entry {
     pub(super) priority: Priority,
     pub(super) cost: u8,
     pub(super) crashes: u8,
-    pub(super) attempt: u16,
+    pub(super) attempt: u8,
     pub(super) pushed: u64,
     pub(super) payload: Bytes,
 }

@@ -23,8 +23,7 @@ local function line_up(kind)
   for i = 1, #aside do
     local name, next_ = unpack_(ASIDE, aside[i])
     local stored = sub(aside[i], next_)
-    local class, _, _, _, key = unpack_(HEAD, stored, HEAD_AT)
-    local slot = name .. '\0' .. key
+    local class, slot = class_in(stored), name .. '\0' .. key_in(stored)
     if entry_of(slot) == CLASS[class] then
       local m = lane_of(name)
       -- An equal one may be listed: this one put aside, replaced by it, and that one run and pushed again.
@@ -137,16 +136,22 @@ local function visit(m, turn, hot)
   else activate(m) end
 end
 
+-- Takes at most `wanted` lanes off a ring, the one of interactive jobs first, and tells whether it is that one. Nil where both are empty.
+local function off_rings(wanted)
+  for number = 0, 1 do
+    if not is_empty[number] then
+      local names = call('LPOP', RING[number], wanted)
+      is_empty[number] = not names or #names < wanted
+      if names then return names, number == 0 end
+    end
+  end
+end
+
 local function claim(most)
   local visited = 0
   while claimed < most and visited < LIMIT_LANES and replaced < LIMIT_REPLACED do
     -- No more lanes than are needed if each gives a full turn: what is popped is visited.
-    local wanted, hot = math.ceil((most - claimed) / TURN), true
-    local names = call('LPOP', RING[0], wanted)
-    if not names then
-      hot = false
-      names = call('LPOP', RING[1], wanted)
-    end
+    local names, hot = off_rings(math.ceil((most - claimed) / TURN))
     if not names then return end
     preload(names, 1, #names)
     -- Where fewer lanes are runnable than could be served, each has a longer turn.

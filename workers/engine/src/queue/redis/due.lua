@@ -9,10 +9,10 @@ local function run_after_crash(name, envelope, lost)
   local state, owner = running(entry_of(slot))
   if owner ~= lost then return end
   local stored, m = to_run_again(slot, state, envelope), lane_of(name)
-  local class, cost, crashes = unpack_(HEAD, stored, HEAD_AT)
   -- Nobody knows what it sent, or when the last call arrives: its tokens stay away for time-out and interval.
-  call('ZADD', TIMER, now + 1 + TIMEOUT + INTERVAL, 'T' .. cost .. ':' .. text(lost) .. ':' .. slot)
-  enqueue(m, class, slot, with(stored, CRASHES_AT, math.min(255, crashes + 1)), true)
+  remind(now + 1 + TIMEOUT + INTERVAL, 'T' .. byte(stored, COST_AT) .. ':' .. text(lost) .. ':' .. slot)
+  if byte(stored, CLASS_AT) < MOST_CRASHES * CRASH then stored = with(stored, CLASS_AT, CRASH) end
+  enqueue(m, class_in(stored), slot, stored, true)
   if m.state == PROBING then
     m.state = PROBE
     activate(m)
@@ -37,8 +37,7 @@ end
 local function fire_scheduled(rest, due)
   local lane, next_ = unpack_('>Bc0', rest)
   local stored = sub(rest, next_)
-  local class, _, _, _, key = unpack_(HEAD, stored, HEAD_AT)
-  local slot = lane .. '\0' .. key
+  local class, slot = class_in(stored), lane .. '\0' .. key_in(stored)
   if entry_of(slot) == scheduled_entry(class, due) then enqueue(lane_of(lane), class, slot, stored, false) end
 end
 
@@ -46,7 +45,7 @@ local function fire_lane(name)
   local m = lane_of(name)
   thaw(m)
   if (m.state == HELD or m.state == BROKEN) and m.hold > now then
-    call('ZADD', TIMER, m.hold, 'L' .. name)
+    remind(m.hold, 'L' .. name)
   elseif m.state == BROKEN then
     m.hold, m.state = 0, PROBE
     activate(m)
@@ -77,11 +76,17 @@ local function forget_lanes(cursor)
       call('DEL', P .. 'c:' .. name, P .. 'y:' .. name)
     end
   end
-  if scanned[1] ~= '0' then call('ZADD', TIMER, now + 1, 'F' .. scanned[1])
-  elseif call('EXISTS', LANES) == 1 then call('ZADD', TIMER, now + DAY_BIN, 'F0') end
+  if scanned[1] ~= '0' then remind(now + 1, 'F' .. scanned[1])
+  elseif call('EXISTS', LANES) == 1 then remind(now + DAY_BIN, 'F0') end
 end
 
+-- When the first entry is due that was not yet, and whether others have been fired since that was looked up.
+local first_undue, fired_some
+
 local function fire_due()
+  first_undue, fired_some = tonumber(call('ZRANGE', TIMER, 0, 0, 'WITHSCORES')[2]), false
+  if not first_undue or first_undue > now then return end
+  fired_some = true
   local due = call('ZRANGEBYSCORE', TIMER, '-inf', now, 'WITHSCORES', 'LIMIT', 0, LIMIT_DUE)
   local fired = 0
   for i = 1, #due, 2 do
@@ -98,4 +103,10 @@ local function fire_due()
       return
     else fire_tokens(rest) end
   end
+end
+
+-- When something is due next, or somewhat earlier; nil where nothing is.
+local function next_due()
+  if fired_some then first_undue = tonumber(call('ZRANGE', TIMER, 0, 0, 'WITHSCORES')[2]) end
+  return soonest and math.min(soonest, first_undue or soonest) or first_undue
 end

@@ -10,7 +10,7 @@ local function cool(m, n, at)
     if at <= m.first then m.first_n = m.first_n + n else m.last, m.last_n = at, n end
   elseif at <= m.last then m.last_n = m.last_n + n
   else
-    call('RPUSH', P .. 'c:' .. m.name, pack('>dH', m.last, m.last_n))
+    call('RPUSH', P .. 'c:' .. m.name, pack('>I6H', m.last, m.last_n))
     m.last, m.last_n = at, n
   end
 end
@@ -21,7 +21,7 @@ local function thaw(m)
     m.cooling = m.cooling - m.first_n
     m.returned = m.returned + m.first_n
     local bin = call('LPOP', P .. 'c:' .. m.name)
-    if bin then m.first, m.first_n = unpack_('>dH', bin)
+    if bin then m.first, m.first_n = unpack_('>I6H', bin)
     else
       m.first, m.first_n = m.last, m.last_n
       m.last_n = 0
@@ -73,7 +73,9 @@ local function ring(m, hot)
   runnable = true
   if m.rings == 3 or m.rings == bit then return end
   m.rings = m.rings + bit
-  append(RING[hot and 0 or 1], m.name)
+  local number = hot and 0 or 1
+  is_empty[number] = false
+  append(RING[number], m.name)
 end
 
 -- Puts a lane that is not parked where a claim will find it.
@@ -93,7 +95,7 @@ end
 local function park_for_tokens(m)
   if m.first_n > 0 then
     m.state = TOKENS
-    call('ZADD', TIMER, m.first, 'L' .. m.name)
+    remind(m.first, 'L' .. m.name)
   else
     m.state = STARVED
   end
@@ -104,13 +106,13 @@ local function park_for_day(m)
   local oldest = call('LINDEX', P .. 'y:' .. m.name, 0)
   local bin = oldest and unpack_('>I4', oldest) or m.day_bin
   m.state, m.hold = DAY_SPENT, (bin + DAY_BINS) * DAY_BIN
-  call('ZADD', TIMER, m.hold, 'L' .. m.name)
+  remind(m.hold, 'L' .. m.name)
 end
 
 -- Parks a lane that has nothing but bulk, and has given it what the day leaves to it for now.
 local function park_for_pace(m)
   m.state, m.hold = PACED, (today + 1) * DAY_BIN
-  call('ZADD', TIMER, m.hold, 'L' .. m.name)
+  remind(m.hold, 'L' .. m.name)
 end
 
 -- After tokens came back or a more urgent job came: lets the lane try again.
@@ -125,6 +127,7 @@ local function reconsider(m)
 end
 
 local function key_in(stored) return sub(stored, KEY_AT, KEY_AT + byte(stored, KEY_AT - 1) - 1) end
+local function class_in(stored) return byte(stored, CLASS_AT) % CRASH end
 
 -- Lets a lane run that has a new job of a class.
 local function arrived(m, class)
@@ -141,14 +144,14 @@ local function enqueue(m, class, slot, stored, at_head)
   arrived(m, class)
 end
 
--- The envelope with another byte at `at`.
-local function with(stored, at, value) return sub(stored, 1, at - 1) .. string.char(value) .. sub(stored, at + 1) end
+-- The envelope with so much added to the byte at `at`.
+local function with(stored, at, more) return sub(stored, 1, at - 1) .. string.char(byte(stored, at) + more) .. sub(stored, at + 1) end
+local function with_class(stored, class) return with(stored, CLASS_AT, class - class_in(stored)) end
 
 local function scheduled_entry(class, due) return 's' .. CLASS[class] .. text(due) end
 
 local function schedule(m, slot, stored, due)
   due = math.floor(due)
-  soonest = math.min(soonest or due, due)
-  call('ZADD', TIMER, due, pack('>BBc0', 74, #m.name, m.name) .. stored)
-  set_entry(slot, scheduled_entry(byte(stored, CLASS_AT), due))
+  remind(due, pack('>BBc0', 74, #m.name, m.name) .. stored)
+  set_entry(slot, scheduled_entry(class_in(stored), due))
 end

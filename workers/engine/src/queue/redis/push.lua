@@ -8,7 +8,7 @@
 local DELAY, DELAY_SIZE = '>d', 8
 
 local function push(m, entry, delay, slot, stored)
-  local class = byte(stored, CLASS_AT)
+  local class = class_in(stored)
   if not entry then
     if delay > 0 then schedule(m, slot, stored, now + delay) else enqueue(m, class, slot, stored, false) end
     return '0'
@@ -19,11 +19,11 @@ local function push(m, entry, delay, slot, stored)
     call('HSET', H, 'X' .. slot, stored)
     return '2'
   elseif kind == RUNS_AGAIN then
-    if class < byte(call('HGET', H, 'X' .. slot), CLASS_AT) then call('HSET', H, 'X' .. slot, stored) end
+    if class < class_in(call('HGET', H, 'X' .. slot)) then call('HSET', H, 'X' .. slot, stored) end
   elseif kind == SCHEDULED then
     -- The earlier time and the more urgent class win; the entry it replaces no longer matches and is dropped when its time comes.
     local planned_class, planned = tonumber(sub(entry, 2, 2)), tonumber(sub(entry, 3))
-    if planned_class < class then stored = with(stored, CLASS_AT, planned_class) end
+    if planned_class < class then stored = with_class(stored, planned_class) end
     if delay <= 0 then enqueue(m, math.min(class, planned_class), slot, stored, false)
     elseif class < planned_class or now + delay < planned then schedule(m, slot, stored, math.min(now + delay, planned)) end
   elseif delay <= 0 and class < tonumber(entry) then
@@ -51,14 +51,14 @@ end
 function functions.push(argv)
   local counts, names, slots, packed = told(argv, 3)
   local delays, metas, found = argv[2], fetch(LANES, argv, names + 1, slots), fetch(INDEX, argv, slots + 1, packed)
-  local answers, stamp, job = {}, pack('>d', now), 0
+  local answers, stamp, job = {}, pack('>I5', now % STAMPS), 0
   for lane = 1, #counts do
     local name, count, m = argv[names + lane], byte(counts, lane), nil
     local served = delays == '' and served_by(metas[lane]) or NOT_SERVED
     for _ = 1, count do
       job = job + 1
       local slot, stored = argv[slots + job], stamp .. argv[packed + job]
-      local class, entry = byte(stored, CLASS_AT), found[job]
+      local class, entry = class_in(stored), found[job]
       if count > 1 and entries[slot] then entry = entries[slot] end
       if served[class] and not entry and not m then
         -- The list of what is to be appended costs more than the call that it saves where there is one job.

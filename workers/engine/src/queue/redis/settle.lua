@@ -29,14 +29,14 @@ local function hold(m, delay)
     cool(m, math.min(quarter, math.max(0, free(m))), start + step * INTERVAL / 4)
   end
   m.state = HELD
-  call('ZADD', TIMER, m.hold, 'L' .. m.name)
+  remind(m.hold, 'L' .. m.name)
 end
 
 -- Opens the lane's breaker.
 local function break_off(m, delay)
   m.state, m.failures = BROKEN, 0
   m.hold = now + delay
-  call('ZADD', TIMER, m.hold, 'L' .. m.name)
+  remind(m.hold, 'L' .. m.name)
 end
 
 -- What the verdict says of the lane as a whole.
@@ -73,9 +73,9 @@ end
 -- of the two pushes decides the class.
 local function to_run_again(slot, state, stored)
   if state == RUNS_AGAIN then
-    local class = byte(call('HGET', H, 'X' .. slot), CLASS_AT)
+    local class = class_in(call('HGET', H, 'X' .. slot))
     call('HDEL', H, 'X' .. slot)
-    if class < byte(stored, CLASS_AT) then return with(stored, CLASS_AT, class) end
+    if class < class_in(stored) then return with_class(stored, class) end
   end
   return stored
 end
@@ -99,17 +99,14 @@ local function settle(m, position, slot, packed)
 
   if verdict ~= DONE then
     local stored = to_run_again(slot, state, sub(packed, STORED_AT))
-    local class, _, _, attempt = unpack_(HEAD, stored, HEAD_AT)
-    if verdict == FAILED then
-      stored = sub(stored, 1, ATTEMPT_AT - 1) .. pack('>H', math.min(65535, attempt + 1)) .. sub(stored, ATTEMPT_AT + 2)
-    end
+    if verdict == FAILED and byte(stored, ATTEMPT_AT) < 255 then stored = with(stored, ATTEMPT_AT, 1) end
     local put_off = verdict == AGAIN or verdict == FAILED
     if put_off and delay > 0 then schedule(m, slot, stored, now + delay)
-    else enqueue(m, class, slot, stored, not put_off) end
+    else enqueue(m, class_in(stored), slot, stored, not put_off) end
   elseif state == RUNS_AGAIN then
     local extra = call('HGET', H, 'X' .. slot)
     call('HDEL', H, 'X' .. slot)
-    enqueue(m, byte(extra, CLASS_AT), slot, extra, false)
+    enqueue(m, class_in(extra), slot, extra, false)
   else
     entries[slot] = false
     ended[#ended + 1] = slot

@@ -20,8 +20,8 @@
 --                F<cursor> a look for lanes to forget
 --   <p>wake              list that holds at most one marker; idle workers block on it
 --
--- A stored envelope: ms of its push (double), class, cost, crashes, attempt (16 bits), key, payload. Where a list and the index
--- disagree the index is right: a more urgent push has replaced the listed envelope.
+-- A stored envelope: ms of its push (the low 40 bits), class and crashes in one byte, cost, attempt, key, payload. Where a list and the
+-- index disagree the index is right: a more urgent push has replaced the listed envelope.
 -- Times are ms of the server's own clock (law 9). Numbers that pass through a string stay below 2^53.
 --
 -- What a job costs here is the strings and tables that Lua makes for it, and each `call`. So state is read in bulk before it is
@@ -32,16 +32,18 @@ local call, pack, unpack_, sub, byte, find = redis.call, struct.pack, struct.unp
 -- one job that probes it, then probing while that one runs. Or the calls of its day are spent, or what they leave to bulk for now.
 local NORMAL, TOKENS, STARVED, HELD, BROKEN, PROBE, PROBING, DAY_SPENT, PACED = 0, 1, 2, 3, 4, 5, 6, 7, 8
 -- Flags: in which rings it is (1, 2), paused by a person (4), jobs of a class wait (8, 16, 32), lists may hold what the index knows no more (64).
-local META = '>BBHHI4ddHdHBI4I4I4'
+local META = '>BBHHI4I6I6HI6HBI3I4I4'
 
 -- The index entry of a running job: RUNS, or RUNS_AGAIN where there is one more run to come; epoch of its claim, count of the lane's
 -- returned tokens then, its cost. The same for all that one claim takes of a lane at one cost: one string, however many they are.
 local RUNNING = '>BdI4B'
 local RUNS, RUNS_AGAIN, SCHEDULED = byte('r'), byte('x'), byte('s')
 
--- Class, cost, crashes, attempt and key of a stored envelope, and each of them where it lies.
-local HEAD, HEAD_AT = '>BBBHBc0', 9
-local CLASS_AT, COST_AT, CRASHES_AT, ATTEMPT_AT, KEY_AT = 9, 10, 11, 12, 15
+-- Where class and crashes, cost, attempt and key of a stored envelope lie.
+local CLASS_AT, COST_AT, ATTEMPT_AT, KEY_AT = 6, 7, 8, 10
+local STAMPS = 2 ^ 40
+-- The byte of class and crashes holds class + CRASH * crashes, and has room for so many.
+local CRASH, MOST_CRASHES = 4, 63
 
 -- Formatting is dear: numbers that are compared stay numbers, and classes have their texts here.
 local function text(number) return string.format('%.0f', number) end
@@ -83,7 +85,9 @@ local raws, lanes, opened
 local entries
 -- Whether a ring was added to, and whether a lane was met that was not known.
 local runnable, met
--- When the first of what this call scheduled is due.
+-- By the number of each ring, whether it is known to be empty.
+local is_empty = {}
+-- When the first of what this call added to the timer is due.
 local soonest
 
 -- Begins a call: KEYS and ARGV of it, the limits being the first of ARGV.
@@ -95,7 +99,7 @@ local function begin(keys, argv)
   now = math.floor(now_us / 1000)
   today = math.floor(now / DAY_BIN)
   appends, index_sets, lane_sets, raws, lanes, opened, entries, runnable, met = {}, {}, {}, {}, {}, {}, {}, false, false
-  soonest = nil
+  is_empty[0], is_empty[1], soonest = false, false, nil
   local rest
   born, born_hold, last_epoch, rest, kinds = unpack(call('HMGET', H, 'born', 'hold', 'epoch', 'rest', 'kinds'))
   resting = math.max(0, tonumber(rest or '0') - now)
@@ -131,6 +135,12 @@ end
 local function told(argv, at)
   local slots = at + #argv[at]
   return argv[at], at, slots, slots + (#argv - slots) / 2
+end
+
+-- Lets something be due at a time.
+local function remind(at, what)
+  call('ZADD', TIMER, at, what)
+  if not soonest or at < soonest then soonest = at end
 end
 
 local function append(list, value)
@@ -169,7 +179,7 @@ local function open(name, raw)
     met = true
     if born_hold > now then
       m.state, m.hold = HELD, born_hold
-      call('ZADD', TIMER, born_hold, 'L' .. name)
+      remind(born_hold, 'L' .. name)
     end
   end
   lanes[name] = m

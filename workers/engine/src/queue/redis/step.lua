@@ -22,20 +22,20 @@ function functions.step(argv)
     claim(most)
     if claimed > 0 then
       call('HSET', H, 'epoch', text(epoch), 'B' .. text(epoch), cmsgpack.pack(reply))
-      call('ZADD', TIMER, now + LEASE, 'B' .. text(epoch))
+      remind(now + LEASE, 'B' .. text(epoch))
     end
   end
   save()
 
   local wait = -1
-  runnable = lining_up or call('EXISTS', RING[0], RING[1]) > 0
+  runnable = lining_up or not (is_empty[0] and is_empty[1]) and call('EXISTS', RING[0], RING[1]) > 0
   if resting > 0 then wait = resting
   elseif runnable then
     wait = 0
     wake()
   else
-    local next_due = call('ZRANGE', TIMER, 0, 0, 'WITHSCORES')
-    if next_due[2] then wait = math.max(0, math.ceil(tonumber(next_due[2])) - now) end
+    local due = next_due()
+    if due then wait = math.max(0, math.ceil(due) - now) end
   end
   return {born, text(now), claimed > 0 and text(epoch) or '0', text(wait), table.concat(late, ','), unpack(reply)}
 end
