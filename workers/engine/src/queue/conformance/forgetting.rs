@@ -53,7 +53,7 @@ fn lanes_are_forgotten_when_none_of_their_calls_count(ground: &Ground, _: u32) {
             let keys = "test:5:{0}:";
             assert_eq!(server.command(&format!("KEYS {keys}*lane-*")), "*0");
             assert_eq!(server.command(&format!("EXISTS {keys}l {keys}i {keys}timer {keys}ring:0 {keys}ring:1")), ":0");
-            assert_eq!(server.command(&format!("HKEYS {keys}h")), "*4", "epoch, born, hold, replication");
+            assert_eq!(server.command(&format!("HKEYS {keys}h")), "*2", "shard, replication");
         }
     });
 }

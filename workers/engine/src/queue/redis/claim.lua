@@ -19,7 +19,7 @@ end
 
 -- Lines up again, at the tails of their lanes, as many jobs of a resumed kind as one step may. Whether there may be more.
 local function line_up(kind)
-  local aside = call('LPOP', P .. 'k:' .. kind, LIMIT_DUE) or {}
+  local aside = call('LPOP', P .. 'k:' .. kind, text(LIMIT_DUE)) or {}
   for i = 1, #aside do
     local name, next_ = unpack_(ASIDE, aside[i])
     local stored = sub(aside[i], next_)
@@ -73,7 +73,7 @@ end
 -- Claims at most `most` of a lane's listed envelopes of a class, and parks the lane where the next one is too dear. How many it took off
 -- the list, and how many of these it claimed.
 local function serve_class(m, class, most)
-  local listed = call('LPOP', QUEUE[class] .. m.name, most) or {}
+  local listed = call('LPOP', QUEUE[class] .. m.name, text(most)) or {}
   if #listed < most then m[class] = false end
   local prefix, slots = m.name .. '\0', {}
   for i = 1, #listed do slots[i] = prefix .. key_in(listed[i]) end
@@ -140,7 +140,7 @@ end
 local function off_rings(wanted)
   for number = 0, 1 do
     if not is_empty[number] then
-      local names = call('LPOP', RING[number], wanted)
+      local names = call('LPOP', RING[number], text(wanted))
       is_empty[number] = not names or #names < wanted
       if names then return names, number == 0 end
     end

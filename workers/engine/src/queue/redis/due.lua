@@ -84,10 +84,10 @@ end
 local first_undue, fired_some
 
 local function fire_due()
-  first_undue, fired_some = tonumber(call('ZRANGE', TIMER, 0, 0, 'WITHSCORES')[2]), false
+  first_undue, fired_some = tonumber(call('ZRANGE', TIMER, '0', '0', 'WITHSCORES')[2]), false
   if not first_undue or first_undue > now then return end
   fired_some = true
-  local due = call('ZRANGEBYSCORE', TIMER, '-inf', now, 'WITHSCORES', 'LIMIT', 0, LIMIT_DUE)
+  local due = call('ZRANGEBYSCORE', TIMER, '-inf', text(now), 'WITHSCORES', 'LIMIT', '0', text(LIMIT_DUE))
   local fired = 0
   for i = 1, #due, 2 do
     -- A lease is worth its jobs: many workers can die in one moment.
@@ -107,6 +107,6 @@ end
 
 -- When something is due next, or somewhat earlier; nil where nothing is.
 local function next_due()
-  if fired_some then first_undue = tonumber(call('ZRANGE', TIMER, 0, 0, 'WITHSCORES')[2]) end
+  if fired_some then first_undue = tonumber(call('ZRANGE', TIMER, '0', '0', 'WITHSCORES')[2]) end
   return soonest and math.min(soonest, first_undue or soonest) or first_undue
 end

@@ -6,7 +6,7 @@ function functions.heartbeat(argv)
   for i = 2, #argv do
     answers[i - 1] = 0
     if call('ZSCORE', TIMER, 'B' .. argv[i]) then
-      call('ZADD', TIMER, now + LEASE, 'B' .. argv[i])
+      call('ZADD', TIMER, text(now + LEASE), 'B' .. argv[i])
       answers[i - 1] = 1
     end
   end

@@ -38,13 +38,13 @@ local function turn_day(m)
     m.day_used = m.day_used + m.bin_used
   end
   m.day_bin, m.bin_used = today, 0
-  local oldest = call('LINDEX', list, 0)
+  local oldest = call('LINDEX', list, '0')
   while oldest do
     local then_, used = unpack_('>I4I4', oldest)
     if then_ + DAY_BINS > today then return end
     m.day_used = m.day_used - used
     call('LPOP', list)
-    oldest = call('LINDEX', list, 0)
+    oldest = call('LINDEX', list, '0')
   end
 end
 
@@ -103,7 +103,7 @@ end
 
 -- Parks a lane that may send no more today until the oldest of its calls no longer count.
 local function park_for_day(m)
-  local oldest = call('LINDEX', P .. 'y:' .. m.name, 0)
+  local oldest = call('LINDEX', P .. 'y:' .. m.name, '0')
   local bin = oldest and unpack_('>I4', oldest) or m.day_bin
   m.state, m.hold = DAY_SPENT, (bin + DAY_BINS) * DAY_BIN
   remind(m.hold, 'L' .. m.name)

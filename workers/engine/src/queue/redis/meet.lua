@@ -10,6 +10,9 @@ function functions.meet(argv)
   local known = call('HGET', H, 'replication')
   local promoted = known and known ~= id and known == before
   if known ~= id then call('HSET', H, 'replication', id) end
-  if promoted then call('HSET', H, 'born', text(now_us), 'rest', text(now + tonumber(argv[2]))) end
+  if promoted then
+    born, rest = now_us, now + tonumber(argv[2])
+    call('HSET', H, 'shard', packed_self())
+  end
   return promoted and 1 or 0
 end

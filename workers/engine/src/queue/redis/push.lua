@@ -78,7 +78,7 @@ function functions.push(argv)
   end
   save()
   -- An idle worker sleeps until what was due first when it last looked: it has to hear of what is due sooner.
-  if soonest and tonumber(call('ZRANGE', TIMER, 0, 0, 'WITHSCORES')[2]) >= soonest then runnable = true end
+  if soonest and tonumber(call('ZRANGE', TIMER, '0', '0', 'WITHSCORES')[2]) >= soonest then runnable = true end
   wake()
-  return {born, table.concat(answers)}
+  return {text(born), table.concat(answers)}
 end

@@ -10,7 +10,8 @@
 --                   X<slot>        the one more run of a running job: stored envelope
 --                   B<epoch>       a claimed batch as its step answered it (MessagePack): lane by lane its name, the count of its jobs, their envelopes
 --                   kinds          those that are paused, each as "p<kind>/", or "r<kind>/" while its jobs are lined up again
---                   epoch, born, hold, rest, replication (see `meet.lua`)
+--                   shard          what it knows of itself, packed (see `SELF`)
+--                   replication    see `meet.lua`
 --   <p>i          hash of every job by its slot, "lane\0key": the class in which it waits, or "s<class><due ms>", or as `RUNNING` says
 --   <p>q<class>:<lane>   list of stored envelopes that wait, class 0 interactive, 1 realtime, 2 bulk
 --   <p>c:<lane>          list of the bins in which tokens return, between the first and the last (those are in the meta)
@@ -46,7 +47,8 @@ local STAMPS = 2 ^ 40
 local CRASH, MOST_CRASHES = 4, 63
 
 -- Formatting is dear: numbers that are compared stay numbers, and classes have their texts here.
-local function text(number) return string.format('%.0f', number) end
+-- An integer as text. %d of a long, since Lua's own way and %.0f go over floating-point printing; so no number is given to `call` as it is.
+local function text(number) return string.format('%d', number) end
 local CLASS = {[0] = '0', [1] = '1', [2] = '2'}
 
 -- Keys.
@@ -74,8 +76,11 @@ local DAY_BINS, PACE_BINS = 97, 24
 -- The server's time in microseconds and in ms, and the day's bin that it is in.
 local now_us, now, today
 
--- What the shard knows of itself, and how long it rests still.
-local born, born_hold, last_epoch, kinds, resting
+-- What the shard knows of itself: when it was born (us), until when lanes that it has not met are held, the last epoch, until when it rests. Then
+-- the kinds that are paused, and how long it rests still.
+local SELF = '>dddd'
+local born, born_hold, last_epoch, rest, kinds, resting
+local function packed_self() return pack(SELF, born, born_hold, last_epoch, rest) end
 
 -- What is to be appended to lists by their keys, and set in hashes, until `flush`.
 local appends, index_sets, lane_sets
@@ -100,15 +105,14 @@ local function begin(keys, argv)
   today = math.floor(now / DAY_BIN)
   appends, index_sets, lane_sets, raws, lanes, opened, entries, runnable, met = {}, {}, {}, {}, {}, {}, {}, false, false
   is_empty[0], is_empty[1], soonest = false, false, nil
-  local rest
-  born, born_hold, last_epoch, rest, kinds = unpack(call('HMGET', H, 'born', 'hold', 'epoch', 'rest', 'kinds'))
-  resting = math.max(0, tonumber(rest or '0') - now)
-  if not born then
-    born, born_hold = text(now_us), now + SPENT
-    call('HSET', H, 'born', born, 'hold', text(born_hold))
+  local known = call('HMGET', H, 'shard', 'kinds')
+  kinds = known[2]
+  if known[1] then born, born_hold, last_epoch, rest = unpack_(SELF, known[1])
   else
-    born_hold = tonumber(born_hold)
+    born, born_hold, last_epoch, rest = now_us, now + SPENT, 0, 0
+    call('HSET', H, 'shard', packed_self())
   end
+  resting = math.max(0, rest - now)
 end
 
 -- `command key v1 v2 …` in chunks: a call takes some 8,000 arguments, and law 10 wants less.
@@ -139,7 +143,7 @@ end
 
 -- Lets something be due at a time.
 local function remind(at, what)
-  call('ZADD', TIMER, at, what)
+  call('ZADD', TIMER, text(at), what)
   if not soonest or at < soonest then soonest = at end
 end
 
@@ -203,7 +207,7 @@ local function save()
     lane_sets[i * 2 - 1], lane_sets[i * 2] = m.name, pack(META, m.state, flags, m.out, m.cooling, m.returned % 4294967296, m.hold,
       m.first, m.first_n, m.last, m.last_n, m.failures, m.day_bin, m.bin_used, m.day_used)
   end
-  if met then call('ZADD', TIMER, 'NX', now + DAY_BIN, 'F0') end
+  if met then call('ZADD', TIMER, 'NX', text(now + DAY_BIN), 'F0') end
   flush()
 end
 

@@ -7,7 +7,7 @@
 function functions.step(argv)
   late, ended, reply, claimed, replaced, paused_kinds = {}, {}, {}, 0, 0, nil
   -- Above every earlier epoch, also of an earlier life of this server: records are fenced by it.
-  epoch = math.max(now_us, tonumber(last_epoch or '0') + 1)
+  epoch = math.max(now_us, last_epoch + 1)
   local first = 3 + tonumber(argv[3]) + 1
   for i = 4, first - 1 do
     call('HDEL', H, 'B' .. argv[i])
@@ -21,8 +21,10 @@ function functions.step(argv)
   if most > 0 and resting == 0 then
     claim(most)
     if claimed > 0 then
-      call('HSET', H, 'epoch', text(epoch), 'B' .. text(epoch), cmsgpack.pack(reply))
-      remind(now + LEASE, 'B' .. text(epoch))
+      last_epoch = epoch
+      local batch = 'B' .. text(epoch)
+      call('HSET', H, 'shard', packed_self(), batch, cmsgpack.pack(reply))
+      remind(now + LEASE, batch)
     end
   end
   save()
@@ -37,5 +39,5 @@ function functions.step(argv)
     local due = next_due()
     if due then wait = math.max(0, math.ceil(due) - now) end
   end
-  return {born, text(now), claimed > 0 and text(epoch) or '0', text(wait), table.concat(late, ','), unpack(reply)}
+  return {text(born), text(now), claimed > 0 and text(epoch) or '0', text(wait), table.concat(late, ','), unpack(reply)}
 end
