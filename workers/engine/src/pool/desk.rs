@@ -45,6 +45,17 @@ struct State {
     worker: Option<Waker>,
 }
 
+impl State {
+    /// The batches of which nothing is left but these settlements. Where a part of one is under way in another step, which may fail, its lease has to
+    /// go on.
+    fn finished_by(&self, settlements: &[Settlement]) -> Vec<u64> {
+        let mut epochs: Vec<_> = settlements.iter().map(|settlement| settlement.job.epoch).collect();
+        epochs.sort_unstable();
+        let is_all = |some: &&[u64]| self.batches.get(&some[0]).is_some_and(|batch| batch.left == some.len());
+        epochs.chunk_by(u64::eq).filter(is_all).map(|some| some[0]).collect()
+    }
+}
+
 struct Batch {
     lease: Lease,
     left: usize,
@@ -68,7 +79,9 @@ impl Desk {
         let settlements: Vec<_> = state.ended.drain(..count).collect();
         state.asked += room;
         state.handing_in += settlements.len();
-        Some(Step { finished: std::mem::take(&mut state.finished), settlements, claim: room })
+        let mut finished = std::mem::take(&mut state.finished);
+        finished.extend(state.finished_by(&settlements));
+        Some(Step { finished, settlements, claim: room })
     }
 
     /// The contents of a step that listens for pushes. None: there is no room for what it would bring.
@@ -111,7 +124,9 @@ impl Desk {
             batch.left -= 1;
             if batch.left == 0 {
                 state.batches.remove(&epoch);
-                state.finished.push(epoch);
+                if !step.finished.contains(&epoch) {
+                    state.finished.push(epoch);
+                }
             }
         }
         if !stepped.jobs.is_empty() {
@@ -137,7 +152,9 @@ impl Desk {
         state.asked -= step.claim;
         state.handing_in -= step.settlements.len();
         state.ended.extend(step.settlements);
-        state.finished.extend(step.finished);
+        let is_over = |epoch: &u64| !state.batches.contains_key(epoch);
+        let over: Vec<_> = step.finished.into_iter().filter(is_over).collect();
+        state.finished.extend(over);
     }
 
     /// Takes up a claimed job, or remembers whom to wake when there is one.
@@ -200,5 +217,84 @@ fn settlement(job: Job, verdict: Verdict, permits: &Permits) -> Settlement {
 fn wake(state: &mut State) {
     if let Some(worker) = state.worker.take() {
         worker.wake();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::job::{Key, NewJob, Priority};
+    use crate::limit::{FirstMeeting, Limit};
+    use crate::queue::Queue;
+
+    /// A queue with as many jobs, and a desk for them.
+    async fn with_jobs(count: usize) -> (Queue, Desk) {
+        let claiming = Claiming::default();
+        let second = Duration::from_secs(1);
+        let limit = Limit { burst: 100, interval: second, call_timeout: second, reserve: 0, daily: 1000 };
+        let queue = Queue::memory(1, limit, claiming, FirstMeeting::Unspent);
+        let job = |n: usize| {
+            NewJob::new(Key { lane: "lane".into(), kind: "kind".into(), record: n.to_string() }, Priority::Realtime, 1)
+        };
+        queue.push(&(0..count).map(job).collect::<Vec<_>>()).await.unwrap();
+        (queue, Desk::new(10, claiming))
+    }
+
+    async fn step(queue: &Queue, desk: &Desk) -> Step {
+        let step = desk.next_step(false).unwrap();
+        desk.stepped(&step, queue.step(0, &step).await.unwrap());
+        step
+    }
+
+    fn run(desk: &Desk) {
+        let Poll::Ready(Held { job, permits }) = desk.take_up(&mut Context::from_waker(Waker::noop())) else {
+            panic!("nothing was claimed");
+        };
+        desk.end(job, Verdict::Done, &permits);
+    }
+
+    #[tokio::test]
+    async fn a_batch_is_finished_by_the_step_that_hands_in_all_of_it() {
+        let (queue, desk) = with_jobs(2).await;
+        step(&queue, &desk).await;
+        let epoch = desk.leases()[0].0;
+        run(&desk);
+        run(&desk);
+        let last = step(&queue, &desk).await;
+        assert_eq!((last.settlements.len(), last.finished), (2, vec![epoch]));
+        assert!(desk.leases().is_empty() && desk.next_step(true).is_none(), "nothing is left to tell");
+    }
+
+    #[tokio::test]
+    async fn a_batch_whose_parts_are_told_in_two_steps_at_once_keeps_its_lease_until_both_are_answered() {
+        let (queue, desk) = with_jobs(2).await;
+        step(&queue, &desk).await;
+        let epoch = desk.leases()[0].0;
+        run(&desk);
+        let first = desk.next_step(false).unwrap();
+        run(&desk);
+        let second = desk.next_step(false).unwrap();
+        assert!(first.finished.is_empty() && second.finished.is_empty());
+        desk.stepped(&second, queue.step(0, &second).await.unwrap());
+        desk.failed(first);
+        assert_eq!(desk.leases().len(), 1);
+        // All that is left of it.
+        let again = step(&queue, &desk).await;
+        assert_eq!((again.settlements.len(), again.finished), (1, vec![epoch]));
+    }
+
+    #[tokio::test]
+    async fn a_batch_is_not_over_where_the_step_failed_that_was_to_finish_it() {
+        let (queue, desk) = with_jobs(1).await;
+        step(&queue, &desk).await;
+        let epoch = desk.leases()[0].0;
+        run(&desk);
+        let lost = desk.next_step(false).unwrap();
+        desk.failed(lost);
+        assert_eq!(desk.leases().len(), 1);
+        assert_eq!(step(&queue, &desk).await.finished, [epoch]);
     }
 }
