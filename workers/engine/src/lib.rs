@@ -16,5 +16,5 @@ pub use job::{Job, Key, NewJob, Priority};
 pub use limit::{Breaker, Claiming, FirstMeeting, Limit};
 pub use permit::{Lease, Permit, PermitError, Permits};
 pub use pool::{Handler, Hurry, MAX_CRASHES, Pool, PoolConfig};
-pub use queue::{LaneState, LaneView, Pushed, Queue, QueueError};
+pub use queue::{LaneState, LaneView, Pushed, Queue, QueueError, masters};
 pub use verdict::Verdict;

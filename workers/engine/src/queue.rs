@@ -23,6 +23,7 @@ mod memory;
 mod redis;
 
 pub use lane::{LaneState, LaneView};
+pub use redis::masters;
 
 /// What became of a push.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,6 +128,7 @@ impl Queue {
     }
 
     /// A queue in Redis. `prefix` starts the name of every key; queues with different prefixes know nothing of each other.
+    /// Where `url` is of any node of a cluster, each shard is spoken to where it lives.
     ///
     /// # Errors
     /// [`QueueError::Redis`] when `url` is no Redis URL or the server can't be reached.
@@ -138,10 +140,10 @@ impl Queue {
         claiming: Claiming,
         meeting: FirstMeeting,
     ) -> Result<Self, QueueError> {
-        let client = redis::connect(url).await?;
+        let home = redis::Home::connect(url).await?;
         let mut drivers = Vec::new();
         for number in 0..shards.max(1) {
-            let shard = redis::RedisShard::new(&client, prefix, number, limit, claiming, meeting).await?;
+            let shard = redis::RedisShard::new(&home, prefix, number, limit, claiming, meeting).await?;
             // Met now: state that is lost later was there, also for a process that asks for nothing until then.
             shard.heartbeat(&[]).await?;
             drivers.push(Driver::Redis(Box::new(shard)));

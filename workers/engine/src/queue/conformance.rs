@@ -1,4 +1,4 @@
-//! One function a promise, run over every driver: memory, Redis with one shard, Redis with four.
+//! One function a promise, run over every driver: memory, Redis with one shard, Redis with four, Redis Cluster.
 
 use std::time::Duration;
 
@@ -19,6 +19,8 @@ macro_rules! promises {
         mod redis_with_four_shards {
             $(#[tokio::test] async fn $name() { super::$name(super::Over::Redis { shards: 4 }).await; })+
         }
+        /// A cluster takes seconds to start, so all share one.
+        pub(super) async fn over_a_cluster(port: u16) { $($name(Over::Cluster { port }).await;)+ }
     };
 }
 
@@ -38,12 +40,14 @@ mod losses;
 mod pace;
 mod poison;
 mod pushes;
+mod redis_cluster;
 mod redis_server;
 mod scale;
 mod simulated;
 mod tokens;
 mod verdicts;
 
+use redis_cluster::cluster_url;
 use redis_server::RedisServer;
 
 const INTERVAL: Duration = Duration::from_millis(400);
@@ -69,7 +73,13 @@ struct Bench {
 #[derive(Clone, Copy)]
 enum Over {
     Memory,
-    Redis { shards: usize },
+    Redis {
+        shards: usize,
+    },
+    /// Four shards on the cluster that a node at this port is of.
+    Cluster {
+        port: u16,
+    },
 }
 
 impl Bench {
@@ -88,6 +98,11 @@ impl Bench {
                 let redis = RedisServer::start();
                 let queue = Queue::redis(&redis.url(), "test", shards, limit, claiming, meeting).await;
                 Self { queue: queue.unwrap(), redis: Some(redis) }
+            }
+            Over::Cluster { port } => {
+                let prefix = uuid::Uuid::new_v4().to_string();
+                let queue = Queue::redis(&cluster_url(port), &prefix, 4, limit, claiming, meeting).await;
+                Self { queue: queue.unwrap(), redis: None }
             }
         }
     }

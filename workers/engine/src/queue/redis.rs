@@ -2,12 +2,12 @@
 //!
 //! A server that was replaced or lost its disk does not know them, and is told them again.
 
-use std::sync::PoisonError;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use ::redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig};
-use ::redis::{AsyncConnectionConfig, Client, Cmd, IntoConnectionInfo, RedisError, Value};
+use ::redis::aio::ConnectionLike;
+use ::redis::{Cmd, FromRedisValue, RedisError, Value};
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::time::Instant;
@@ -20,12 +20,16 @@ use crate::limit::{Claiming, FirstMeeting, Limit};
 mod ear;
 mod library;
 mod meta;
+mod node;
 #[cfg(test)]
 mod simulated;
 mod wire;
 
 use ear::Ear;
 use library::Library;
+pub(crate) use node::Home;
+pub use node::masters;
+use node::{Node, Owner};
 use wire::millis;
 
 /// Far above any function's time; the client's own default of 500 ms gives up on a busy machine.
@@ -39,8 +43,7 @@ const PUSHES_UNDER_WAY: usize = 3;
 
 /// One shard in Redis.
 pub(crate) struct RedisShard {
-    connection: ConnectionManager,
-    client: Client,
+    node: Node,
     ear: Ear,
     prefix: String,
     limit: Limit,
@@ -48,45 +51,25 @@ pub(crate) struct RedisShard {
     /// Cleared once the shard has answered: from then on lost state is spent state.
     first_meeting: AtomicBool,
     library: Library,
-    /// When the server was last looked at; none where the connection is new, or may be.
-    met: std::sync::Mutex<Option<Instant>>,
-}
-
-/// Opens the client and makes sure that somebody answers.
-pub(crate) async fn connect(url: &str) -> Result<Client, QueueError> {
-    let url = url.into_connection_info()?;
-    // A step is sent while the answer to another is on its way: it must not wait for that.
-    let settings = url.tcp_settings().clone().set_nodelay(true);
-    let client = Client::open(url.set_tcp_settings(settings))?;
-    let config = AsyncConnectionConfig::new().set_connection_timeout(Some(Duration::from_secs(5)));
-    let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
-    ::redis::cmd("PING").query_async::<()>(&mut connection).await?;
-    Ok(client)
 }
 
 impl RedisShard {
     pub(crate) async fn new(
-        client: &Client,
+        home: &Arc<Home>,
         prefix: &str,
         number: usize,
         limit: Limit,
         claiming: Claiming,
         meeting: FirstMeeting,
     ) -> Result<Self, QueueError> {
-        let config = ConnectionManagerConfig::new()
-            .set_response_timeout(Some(RESPONSE_TIMEOUT))
-            .set_connection_timeout(Some(Duration::from_secs(5)))
-            .set_max_delay(Duration::from_secs(1));
         Ok(Self {
-            connection: client.get_connection_manager_with_config(config).await?,
-            client: client.clone(),
+            node: Node::new(Arc::clone(home)).await?,
             ear: Ear::default(),
             prefix: format!("{prefix}:{LAYOUT}:{{{number}}}:"),
             limit,
             claiming,
             first_meeting: (meeting == FirstMeeting::Unspent).into(),
             library: Library::new(),
-            met: std::sync::Mutex::new(None),
         })
     }
 
@@ -112,9 +95,9 @@ impl RedisShard {
 
     pub(crate) async fn step(&self, step: &Step) -> Result<(u64, Stepped), QueueError> {
         let sent = Instant::now();
-        let reply = self.run(&wire::step(self.call("step"), step)).await?;
+        let (owner, reply) = self.run_told(&wire::step(self.call("step"), step)).await?;
         wire::stepped(reply, |now| {
-            self.ear.keep_time(sent, now);
+            owner.keep_time(sent, now);
             sent
         })
     }
@@ -138,33 +121,35 @@ impl RedisShard {
     }
 
     pub(crate) async fn paused_kinds(&self) -> Result<Vec<String>, QueueError> {
-        let mut connection = self.connection.clone();
-        let key = format!("{}h", self.prefix);
-        let kinds: Option<String> = ::redis::cmd("HGET").arg(key).arg("kinds").query_async(&mut connection).await?;
+        let mut get = ::redis::cmd("HGET");
+        get.arg(format!("{}h", self.prefix)).arg("kinds");
+        let kinds: Option<String> = self.query(&get).await?;
         let kinds = kinds.unwrap_or_default();
         Ok(kinds.split('/').filter_map(|kind| kind.strip_prefix('p')).map(str::to_owned).collect())
     }
 
     pub(crate) async fn ping(&self) -> Result<(), QueueError> {
-        Ok(::redis::cmd("PING").query_async(&mut self.connection.clone()).await?)
+        // Of a key, so that the node answers that owns it.
+        let mut exists = ::redis::cmd("EXISTS");
+        exists.arg(format!("{}h", self.prefix));
+        self.query(&exists).await
     }
 
     pub(crate) async fn lane(&self, lane: &str) -> Result<Option<LaneView>, QueueError> {
-        let key = format!("{}l", self.prefix);
-        let mut connection = self.connection.clone();
-        let packed: Option<Bytes> = ::redis::cmd("HGET").arg(key).arg(lane).query_async(&mut connection).await?;
+        let mut get = ::redis::cmd("HGET");
+        get.arg(format!("{}l", self.prefix)).arg(lane);
+        let packed: Option<Bytes> = self.query(&get).await?;
         let Some(packed) = packed else { return Ok(None) };
         Ok(self.views(vec![(lane.to_owned(), packed)]).await?.pop())
     }
 
     pub(crate) async fn lanes(&self) -> Result<Vec<LaneView>, QueueError> {
-        let mut connection = self.connection.clone();
         let mut lanes = Vec::new();
         let mut cursor = 0_u64;
         loop {
             let mut scan = ::redis::cmd("HSCAN");
             scan.arg(format!("{}l", self.prefix)).arg(cursor).arg("COUNT").arg(200);
-            let (next, packed) = scan.query_async::<(u64, Vec<(String, Bytes)>)>(&mut connection).await?;
+            let (next, packed) = self.query::<(u64, Vec<(String, Bytes)>)>(&scan).await?;
             lanes.extend(self.views(packed).await?);
             if next == 0 {
                 return Ok(lanes);
@@ -182,7 +167,9 @@ impl RedisShard {
                 asked.cmd("LLEN").arg(format!("{}q{}:{lane}", self.prefix, class as u8));
             }
         }
-        let mut answers: Vec<Value> = asked.query_async(&mut self.connection.clone()).await?;
+        let asked = &asked;
+        let ask = |owner: Arc<Owner>| async move { Ok(asked.query_async(&mut owner.connection.clone()).await?) };
+        let mut answers: Vec<Value> = self.node.ask(ask).await?;
         let lengths = answers.split_off(1);
         let (seconds, micros): (u64, u64) =
             ::redis::from_redis_value(answers.swap_remove(0)).map_err(RedisError::from)?;
@@ -200,24 +187,33 @@ impl RedisShard {
         self.library.call(function, &self.prefix, &wire::limits(&self.limit, &self.claiming, spent))
     }
 
-    async fn run<T: ::redis::FromRedisValue>(&self, call: &Cmd) -> Result<T, QueueError> {
-        let reply = self.run_met(call).await;
-        match &reply {
-            Ok(_) => self.first_meeting.store(false, Ordering::SeqCst),
-            // It may be another server that answers next.
-            Err(_) => self.set_met(None),
-        }
-        reply
+    async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, QueueError> {
+        self.node.ask(|owner| async move { Ok(command.query_async(&mut owner.connection.clone()).await?) }).await
     }
 
-    async fn run_met<T: ::redis::FromRedisValue>(&self, call: &Cmd) -> Result<T, QueueError> {
-        let mut connection = self.connection.clone();
+    async fn run<T: FromRedisValue>(&self, call: &Cmd) -> Result<T, QueueError> {
+        Ok(self.run_told(call).await?.1)
+    }
+
+    /// The reply, and who gave it.
+    async fn run_told<T: FromRedisValue>(&self, call: &Cmd) -> Result<(Arc<Owner>, T), QueueError> {
+        let run = |owner: Arc<Owner>| async move {
+            let reply = self.run_met(&owner, call).await?;
+            Ok((owner, reply))
+        };
+        let told = self.node.ask(run).await?;
+        self.first_meeting.store(false, Ordering::SeqCst);
+        Ok(told)
+    }
+
+    async fn run_met<T: FromRedisValue>(&self, owner: &Owner, call: &Cmd) -> Result<T, QueueError> {
+        let mut connection = owner.connection.clone();
         // Now and then on a good connection too: a master takes a new id when its first replica comes.
-        let met = *self.met.lock().unwrap_or_else(PoisonError::into_inner);
-        if met.is_none_or(|met| met.elapsed() >= self.claiming.lease / 4) {
+        if owner.met().is_none_or(|met| met.elapsed() >= self.claiming.lease / 4) {
             let asked = Instant::now();
             self.meet(&mut connection).await?;
-            self.set_met(Some(asked));
+            self.node.learn(owner).await?;
+            owner.set_met(asked);
         }
         self.library.run(&mut connection, call).await
     }
@@ -231,10 +227,6 @@ impl RedisShard {
             );
         }
         Ok(())
-    }
-
-    fn set_met(&self, met: Option<Instant>) {
-        *self.met.lock().unwrap_or_else(PoisonError::into_inner) = met;
     }
 
     /// How long calls that nobody knows of may count: a ms that began counts as a whole.

@@ -1,12 +1,16 @@
-//! Redis Cluster: all keys of a shard are in one slot, so any node can hold it (law 10).
+//! Redis Cluster: all keys of a shard are in one slot, so any node can hold it (law 10), and the shard is spoken to where it is.
 
 use std::time::Duration;
 
+use redis::cmd;
+
+use super::redis_cluster::{RedisCluster, cluster_url};
 use super::redis_server::RedisServer;
-use super::{Bench, LEASE, claiming, job, limit};
+use super::{Bench, LEASE, claiming, done, job, limit, records};
+use super::{breaker, day, fairness, kinds, leases, listening, losses, poison, pushes, scale, tokens, verdicts};
 use crate::job::{NewJob, Priority};
 use crate::limit::FirstMeeting;
-use crate::queue::Queue;
+use crate::queue::{LaneState, Queue, Step};
 use crate::verdict::Verdict;
 
 const SHARDS: usize = 4;
@@ -57,4 +61,125 @@ async fn every_function_of_a_shard_keeps_to_one_slot() {
         again += bench.claim(LANES).await.iter().filter(|job| job.key.record == "later").count();
     }
     assert_eq!(bench.queue.lanes().await.unwrap().len(), LANES);
+}
+
+#[tokio::test]
+async fn a_cluster_keeps_all_promises() {
+    let cluster = RedisCluster::start(3);
+    let port = cluster.port(0);
+    breaker::over_a_cluster(port).await;
+    day::over_a_cluster(port).await;
+    fairness::over_a_cluster(port).await;
+    kinds::over_a_cluster(port).await;
+    leases::over_a_cluster(port).await;
+    listening::over_a_cluster(port).await;
+    losses::over_a_cluster(port).await;
+    poison::over_a_cluster(port).await;
+    pushes::over_a_cluster(port).await;
+    scale::over_a_cluster(port).await;
+    tokens::over_a_cluster(port).await;
+    verdicts::over_a_cluster(port).await;
+}
+
+/// Over a cluster of three: the queue, and a lane of each shard.
+async fn over(cluster: &RedisCluster) -> (Bench, Vec<String>) {
+    let url = cluster_url(cluster.port(0));
+    let queue = Queue::redis(&url, "test", SHARDS, limit(50), claiming(), FirstMeeting::Unspent).await.unwrap();
+    let lane = |shard| (0..).map(|n| format!("lane-{n}")).find(|lane| queue.shard_of(lane) == shard).unwrap();
+    let lanes = (0..SHARDS).map(lane).collect();
+    (Bench { queue, redis: None }, lanes)
+}
+
+fn key_of(shard: usize) -> String {
+    format!("test:4:{{{shard}}}:h")
+}
+
+#[tokio::test]
+async fn a_shard_goes_on_where_its_slot_was_moved_to() {
+    let cluster = RedisCluster::start(3);
+    let (bench, lanes) = over(&cluster).await;
+    let owners: Vec<_> = (0..SHARDS).map(|shard| cluster.owner(&key_of(shard))).collect();
+    assert!((0..3).all(|node| owners.contains(&node)), "each node has a shard: {owners:?}");
+    let losses = bench.queue.losses();
+    for (shard, lane) in lanes.iter().enumerate() {
+        for record in ["runs", "waits"] {
+            bench.push(job(lane, record, Priority::Realtime)).await;
+        }
+        let mut running = bench.step(shard, Step { claim: 1, ..Step::default() }).await.jobs;
+        bench.queue.pause(lane).await.unwrap();
+
+        cluster.move_slot(&key_of(shard), (owners[shard] + 1) % 3);
+        assert_eq!(bench.queue.lane(lane).await.unwrap().unwrap().state, LaneState::Paused);
+        assert_eq!(bench.queue.lanes().await.unwrap().len(), shard + 1);
+        let settle = Step { settlements: vec![done(running.remove(0))], claim: 1, ..Step::default() };
+        let stepped = bench.step(shard, settle).await;
+        assert!(stepped.late.is_empty() && stepped.jobs.is_empty());
+        bench.queue.resume(lane).await.unwrap();
+        let stepped = bench.step(shard, Step { claim: 5, ..Step::default() }).await;
+        assert_eq!(records(&stepped.jobs), ["waits"]);
+    }
+    bench.queue.ping().await.unwrap();
+    assert!(losses.iter().all(|loss| !loss.has_changed().unwrap()), "nothing was lost");
+}
+
+#[tokio::test]
+async fn who_listens_hears_of_a_push_where_the_slot_was_moved_to() {
+    let cluster = RedisCluster::start(3);
+    let (bench, lanes) = over(&cluster).await;
+    for (shard, lane) in lanes.iter().enumerate() {
+        let (queue, step) = (bench.queue.clone(), Step { claim: 1, ..Step::default() });
+        let listens = tokio::spawn(async move { queue.listen(shard, &step, Duration::from_secs(60)).await.unwrap() });
+        let owner = cluster.owner(&key_of(shard));
+        let info = cmd("INFO").arg("clients").to_owned();
+        while !cluster.ask::<String>(owner, &info).contains("blocked_clients:1") {
+            tokio::task::yield_now().await;
+        }
+        cluster.move_slot(&key_of(shard), (owner + 1) % 3);
+        bench.push(job(lane, "a", Priority::Realtime)).await;
+        let heard = tokio::time::timeout(Duration::from_secs(20), listens).await;
+        assert_eq!(records(&heard.expect("long before its own limit").unwrap().jobs), ["a"]);
+        // The node that it has now is the one that is told.
+        let (queue, hushed) = (bench.queue.clone(), tokio::sync::Notify::new());
+        let listens = async {
+            let stepped = queue.listen(shard, &Step::default(), Duration::from_secs(60)).await.unwrap();
+            hushed.notify_one();
+            stepped
+        };
+        let hush = async {
+            while tokio::time::timeout(Duration::from_millis(20), hushed.notified()).await.is_err() {
+                queue.hush(shard).await.unwrap();
+            }
+        };
+        let both = async { tokio::join!(listens, hush).0 };
+        let stepped = tokio::time::timeout(Duration::from_secs(20), both).await.expect("hushed");
+        assert!(stepped.jobs.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_shard_goes_on_at_the_replica_that_was_promoted() {
+    let mut cluster = RedisCluster::start(3);
+    let (bench, lanes) = over(&cluster).await;
+    // Also that of the URL: the others are known from it.
+    for node in 0..3 {
+        let shard = (0..SHARDS).find(|shard| cluster.owner(&key_of(*shard)) == node).unwrap();
+        bench.push(job(&lanes[shard], "a", Priority::Realtime)).await;
+        let replica = cluster.add_replica(node);
+        // Its first replica gives a master a new id; the shard hears of it within a lease and tells the replica.
+        tokio::time::sleep(LEASE).await;
+        bench.step(shard, Step::default()).await;
+        while cluster.ask::<u8>(node, cmd("WAIT").arg(1).arg(100)) == 0 {}
+        let losses = bench.queue.losses();
+        cluster.kill(node);
+        cluster.ask::<()>(replica, cmd("CLUSTER").arg("FAILOVER").arg("TAKEOVER"));
+        let claimed = loop {
+            match bench.queue.step(shard, &Step { claim: 1, ..Step::default() }).await {
+                Ok(stepped) if stepped.jobs.is_empty() => assert!(losses[shard].has_changed().unwrap(), "it rests"),
+                Ok(stepped) => break stepped.jobs,
+                Err(_) => {}
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        };
+        assert_eq!(records(&claimed), ["a"]);
+    }
 }

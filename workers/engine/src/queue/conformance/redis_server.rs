@@ -19,13 +19,24 @@ impl RedisServer {
 
     /// A cluster of one node, which refuses a function whose keys are of more than one slot.
     pub(super) fn start_cluster() -> Self {
-        let server = Self::start_with(&["--cluster-enabled", "yes"]);
+        let server = Self::start_node();
         assert_eq!(server.command("CLUSTER ADDSLOTSRANGE 0 16383"), "+OK");
         // It takes writes once it has been master for two seconds.
         while server.command("SET ready 1") != "+OK" {
             std::thread::sleep(Duration::from_millis(20));
         }
         server
+    }
+
+    /// A node of a cluster to be.
+    pub(super) fn start_node() -> Self {
+        Self::start_with(&["--cluster-enabled", "yes"])
+    }
+
+    /// `kill -9`.
+    pub(super) fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
     }
 
     fn start_with(options: &[&str]) -> Self {
