@@ -91,7 +91,7 @@ async fn over(cluster: &RedisCluster) -> (Bench, Vec<String>) {
 }
 
 fn key_of(shard: usize) -> String {
-    format!("test:4:{{{shard}}}:h")
+    format!("test:5:{{{shard}}}:h")
 }
 
 #[tokio::test]
