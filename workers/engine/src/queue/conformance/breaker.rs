@@ -84,7 +84,7 @@ async fn a_storm_of_failures_breaks_the_lane_off(over: Over) {
 }
 
 async fn a_probe_whose_worker_dies_is_followed_by_another(over: Over) {
-    let bench = Bench::new(over, 20).await;
+    let bench = Bench::leased(over, 20).await;
     for n in 0..3 {
         bench.push(job("lane", &n.to_string(), Priority::Realtime)).await;
     }

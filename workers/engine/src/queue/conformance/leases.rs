@@ -19,7 +19,7 @@ promises! {
 }
 
 async fn a_dead_workers_jobs_run_again_at_the_head_and_count_the_crash(over: Over) {
-    let bench = Bench::new(over, 20).await;
+    let bench = Bench::leased(over, 20).await;
     for n in 0..3 {
         bench.push(job("lane", &n.to_string(), Priority::Realtime)).await;
     }
@@ -36,7 +36,7 @@ async fn a_dead_workers_jobs_run_again_at_the_head_and_count_the_crash(over: Ove
 }
 
 async fn a_heartbeat_keeps_the_lease(over: Over) {
-    let bench = Bench::new(over, 10).await;
+    let bench = Bench::leased(over, 10).await;
     bench.push(job("lane", "a", Priority::Realtime)).await;
     let held = bench.claim(1).await.remove(0);
     let shard = bench.queue.shard_of("lane");
@@ -53,7 +53,7 @@ async fn a_heartbeat_keeps_the_lease(over: Over) {
 }
 
 async fn a_zombie_cannot_settle(over: Over) {
-    let bench = Bench::new(over, 10).await;
+    let bench = Bench::leased(over, 10).await;
     bench.push(job("lane", "a", Priority::Realtime)).await;
     let zombie = bench.claim(1).await.remove(0);
     let heir = bench.claim(1).await.remove(0);
@@ -64,7 +64,7 @@ async fn a_zombie_cannot_settle(over: Over) {
 }
 
 async fn epochs_only_rise(over: Over) {
-    let mut bench = Bench::new(over, 50).await;
+    let mut bench = Bench::leased(over, 50).await;
     let mut last = 0;
     for n in 0..5 {
         bench.push(job("lane", &n.to_string(), Priority::Realtime)).await;
@@ -80,7 +80,7 @@ async fn epochs_only_rise(over: Over) {
 }
 
 async fn a_crashed_workers_tokens_come_back_late(over: Over) {
-    let bench = Bench::new(over, 1).await;
+    let bench = Bench::leased(over, 1).await;
     bench.push(job("lane", "a", Priority::Realtime)).await;
     let began = Instant::now();
     bench.claim(1).await;
@@ -91,7 +91,7 @@ async fn a_crashed_workers_tokens_come_back_late(over: Over) {
 }
 
 async fn a_push_during_a_run_that_is_lost_keeps_its_urgency(over: Over) {
-    let bench = Bench::new(over, 10).await;
+    let bench = Bench::leased(over, 10).await;
     bench.push(job("lane", "a", Priority::Bulk)).await;
     bench.claim(1).await;
     assert_eq!(bench.push(job("lane", "a", Priority::Interactive)).await, Pushed::AfterRunning);

@@ -72,7 +72,7 @@ async fn a_step_that_makes_work_wakes_a_worker_that_listens(over: Over) {
 
 /// Its worker may have been stopped: the lease is not counted from when it reads what was claimed, nor from when it began to listen.
 async fn a_lease_begins_when_a_push_is_claimed(over: Over) {
-    let bench = Bench::new(over, 10).await;
+    let bench = Bench::leased(over, 10).await;
     let shard = bench.queue.shard_of("lane");
     // Workers step before they listen.
     bench.step(shard, Step::default()).await;

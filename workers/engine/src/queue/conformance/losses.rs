@@ -34,7 +34,7 @@ async fn a_lost_state_counts_as_spent(over: Over) {
 
 #[tokio::test]
 async fn a_state_lost_before_the_first_push_counts_as_spent() {
-    let mut bench = Bench::new(Over::Redis { shards: 1 }, 10).await;
+    let mut bench = Bench::leased(Over::Redis { shards: 1 }, 10).await;
     // As of a gateway that saw no event yet, while workers spent the quota.
     bench.redis.as_mut().unwrap().flush_all();
     bench.push(job("lane", "a", Priority::Interactive)).await;
@@ -45,7 +45,7 @@ async fn a_state_lost_before_the_first_push_counts_as_spent() {
 
 #[tokio::test]
 async fn a_promoted_replica_that_missed_the_last_writes_counts_as_spent() {
-    let bench = Bench::new(Over::Redis { shards: 1 }, 10).await;
+    let bench = Bench::leased(Over::Redis { shards: 1 }, 10).await;
     let (master, replica) = (bench.redis.as_ref().unwrap(), RedisServer::start());
     bench.push(job("lane", "a", Priority::Interactive)).await;
     replica.command(&format!("REPLICAOF 127.0.0.1 {}", master.port()));

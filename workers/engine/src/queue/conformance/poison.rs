@@ -46,7 +46,7 @@ impl Handler for Witness {
 
 /// What a pool does with a job that outlived so many workers.
 async fn after_crashes(over: Over, crashes: u8) -> Did {
-    let bench = Bench::new(over, 100).await;
+    let bench = Bench::leased(over, 100).await;
     let poison = job("lane", "poison", Priority::Realtime);
     bench.push(poison.clone()).await;
     for crash in 0..crashes {

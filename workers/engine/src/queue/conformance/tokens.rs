@@ -105,5 +105,5 @@ async fn a_server_that_counts_more_than_we_do_shrinks_the_bucket(over: Over) {
 }
 
 async fn never_over_the_limit_whatever_the_delays(over: Over) {
-    arrivals::check(&Bench::new(over, 10).await, 10).await;
+    arrivals::check(&Bench::leased(over, 10).await, 10).await;
 }
