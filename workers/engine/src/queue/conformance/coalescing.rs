@@ -52,10 +52,7 @@ impl Model {
         let (place, answer) = match (self.places.get(record).copied(), now + delay) {
             (None, due) if due > now => (Place::Scheduled { due, class: priority }, Pushed::Queued),
             (None, _) => (Place::Waiting(priority), Pushed::Queued),
-            // What is put off makes nothing that waits more urgent.
-            (Some(Place::Waiting(class)), due) => {
-                (Place::Waiting(if due > now { class } else { class.min(priority) }), Pushed::Coalesced)
-            }
+            (Some(Place::Waiting(class)), _) => (Place::Waiting(class.min(priority)), Pushed::Coalesced),
             (Some(Place::Scheduled { due, class }), earlier) => {
                 let class = class.min(priority);
                 let place = Place::Scheduled { due: due.min(earlier), class };

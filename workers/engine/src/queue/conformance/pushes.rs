@@ -14,6 +14,7 @@ promises! {
     of_one_push_each_job_waits_for_its_own_delay,
     any_number_of_pushes_during_a_run_leave_one_more_run,
     a_more_urgent_push_takes_its_waiting_equal_along,
+    a_more_urgent_push_for_later_lets_its_waiting_equal_go_first,
     a_key_of_one_lane_is_not_the_same_key_of_another,
 }
 
@@ -107,6 +108,20 @@ async fn a_more_urgent_push_takes_its_waiting_equal_along(over: Over) {
         rest.extend(bench.claim(10).await);
     }
     assert_eq!(records(&rest), ["a", "b"], "the replaced entry does not run a second time");
+    assert!(bench.claim_now(10).await.is_empty());
+}
+
+/// Behind an import that has left no tokens to bulk it would wait for much longer than it was put off.
+async fn a_more_urgent_push_for_later_lets_its_waiting_equal_go_first(over: Over) {
+    let bench = Bench::new(over, 10).await;
+    bench.push(job("lane", "before", Priority::Bulk)).await;
+    bench.push(job("lane", "a", Priority::Bulk)).await;
+    let later = NewJob { delay: Duration::from_secs(600), ..job("lane", "a", Priority::Realtime) };
+    assert_eq!(bench.push(later).await, Pushed::Coalesced);
+    let mut claimed = bench.claim(1).await;
+    claimed.extend(bench.claim(10).await);
+    assert_eq!(records(&claimed), ["a", "before"]);
+    assert_eq!(claimed[0].priority, Priority::Realtime);
     assert!(bench.claim_now(10).await.is_empty());
 }
 

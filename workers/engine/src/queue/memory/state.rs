@@ -86,8 +86,9 @@ impl State {
                 }
                 return Pushed::Coalesced;
             }
-            (Some(Place::Waiting(class)), due) => {
-                if due.is_none() && *priority < class {
+            (Some(Place::Waiting(class)), _) => {
+                // Also where it was put off: a less urgent one may wait for much longer.
+                if *priority < class {
                     self.enqueue(entry, false, now);
                 }
                 return Pushed::Coalesced;

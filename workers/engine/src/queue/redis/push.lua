@@ -26,7 +26,8 @@ local function push(m, entry, delay, slot, stored)
     if planned_class < class then stored = with_class(stored, planned_class) end
     if delay <= 0 then enqueue(m, math.min(class, planned_class), slot, stored, false)
     elseif class < planned_class or now + delay < planned then schedule(m, slot, stored, math.min(now + delay, planned)) end
-  elseif delay <= 0 and class < tonumber(entry) then
+  elseif class < tonumber(entry) then
+    -- Also where it was put off: a less urgent one may wait for much longer.
     enqueue(m, class, slot, stored, false)
     m.stale = true
   end
