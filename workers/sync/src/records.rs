@@ -32,7 +32,7 @@ pub use self::change::{
 pub use self::conflicts::KeptConflict;
 pub use self::connections::{Connection, ConnectionKind};
 pub use self::contacts::{ContactReply, ContactRow};
-pub use self::entries::{Entry, EntryRow, NoteRow, TaskRow};
+pub use self::entries::{AnyEntry, Entry, EntryRow, NoteRow, TaskRow};
 pub use self::erase::Receipt;
 pub use self::error::RecordsError;
 pub use self::feed::{ChangeItem, ChangeOp, LATEST};

@@ -17,19 +17,19 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::told::{self, OfContact, OfPart, Part, body, read};
+use super::told::{self, OfContact, OfPart, body, read};
 use super::{JobError, Task as Job};
 use crate::decide::adopt::may_be_contact;
 use crate::decide::echo::Verdict;
 use crate::mapping;
-use crate::records::{ContactRow, Needs, StoredWebhook, Tx};
+use crate::records::{AnyEntry, ContactRow, Needs, StoredWebhook, Tx};
 
 /// What a run's webhooks, and what sweeps found, come to.
 #[derive(Debug, Default)]
 pub(super) struct Heard {
     pub(super) needs: Needs,
     /// Deleted parts, as they last were.
-    gone: Vec<Part>,
+    gone: Vec<AnyEntry>,
     /// The tags with which GHL created the contact, where it told that it did.
     created: Option<Vec<String>>,
 }
@@ -46,9 +46,9 @@ impl Heard {
         }
         for gone in &self.gone {
             match gone {
-                Part::Task(task) => tx.told_gone(contact_id, task).await?,
-                Part::Note(note) => tx.told_gone(contact_id, note).await?,
-                Part::Appointment(appointment) => tx.told_gone(contact_id, appointment).await?,
+                AnyEntry::Task(task) => tx.told_gone(contact_id, task).await?,
+                AnyEntry::Note(note) => tx.told_gone(contact_id, note).await?,
+                AnyEntry::Appointment(appointment) => tx.told_gone(contact_id, appointment).await?,
             }
         }
         Ok(())

@@ -12,8 +12,7 @@ use crate::decide::same::same;
 use crate::ghl::WireTime;
 use crate::mapping;
 use crate::mapping::contact::told;
-use crate::records::model::{Appointment, Note, Task};
-use crate::records::{ContactRow, Entry, EntryRow, StoredWebhook};
+use crate::records::{AnyEntry, ContactRow, Entry, EntryRow, StoredWebhook};
 
 /// What an event of a whole contact comes to.
 pub(super) struct OfContact {
@@ -22,14 +21,6 @@ pub(super) struct OfContact {
     pub(super) at: Option<Timestamp>,
     /// It tells the contact to be as the last agreed state has it.
     pub(super) confirms: bool,
-}
-
-/// A task, note or appointment, as an event tells it.
-#[derive(Debug)]
-pub(super) enum Part {
-    Task(Task),
-    Note(Note),
-    Appointment(Appointment),
 }
 
 pub(super) fn is_of_contact(webhook: &StoredWebhook) -> bool {
@@ -52,16 +43,16 @@ pub(super) fn of_contact(row: &ContactRow, webhook: &StoredWebhook) -> Option<Of
 }
 
 /// The part that an event is about, of a contact in a location of `zone`; none where it does not say.
-pub(super) fn part(webhook: &StoredWebhook, contact_id: &str, zone: &TimeZone) -> Option<Part> {
+pub(super) fn part(webhook: &StoredWebhook, contact_id: &str, zone: &TimeZone) -> Option<AnyEntry> {
     let mut body = body(webhook);
     Some(match webhook.event_type.as_str() {
         event @ ("TaskCreate" | "TaskComplete" | "TaskDelete") => {
             let mut task = mapping::task::from_ghl(read(body)?, contact_id);
             task.completed |= event == "TaskComplete";
-            Part::Task(task)
+            AnyEntry::Task(task)
         }
-        "NoteCreate" | "NoteUpdate" | "NoteDelete" => Part::Note(mapping::note::from_ghl(read(body)?, contact_id)),
-        _ => Part::Appointment(mapping::appointment::from_ghl(read(body["appointment"].take())?, contact_id, zone)),
+        "NoteCreate" | "NoteUpdate" | "NoteDelete" => AnyEntry::Note(mapping::note::from_ghl(read(body)?, contact_id)),
+        _ => AnyEntry::Appointment(mapping::appointment::from_ghl(read(body["appointment"].take())?, contact_id, zone)),
     })
 }
 
@@ -89,9 +80,9 @@ pub(super) async fn of_part(job: &Job<'_>, contact_id: &str, webhook: &StoredWeb
         _ => &[],
     };
     match part(webhook, contact_id, &zone) {
-        Some(Part::Task(task)) => compared(job, contact_id, &task, left_out).await,
-        Some(Part::Note(note)) => compared(job, contact_id, &note, left_out).await,
-        Some(Part::Appointment(appointment)) => compared(job, contact_id, &appointment, left_out).await,
+        Some(AnyEntry::Task(task)) => compared(job, contact_id, &task, left_out).await,
+        Some(AnyEntry::Note(note)) => compared(job, contact_id, &note, left_out).await,
+        Some(AnyEntry::Appointment(appointment)) => compared(job, contact_id, &appointment, left_out).await,
         None => Ok(OfPart::Unknown),
     }
 }

@@ -20,7 +20,7 @@ use crate::decide::fields::Fields;
 use crate::decide::refused::Owed;
 use crate::decide::verify::SyncState;
 
-pub use self::entry::Entry;
+pub use self::entry::{AnyEntry, Entry};
 pub(super) use self::rows::{find_by_clienty_id, find_by_ghl_id, of_contact, row_of, save_edit, take, text_of};
 
 mod answers;

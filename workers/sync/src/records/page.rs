@@ -6,7 +6,6 @@
 //!
 //! The trap: statements of the transaction do not see what waits. Who stores and then reads calls [`flush`] between.
 
-use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use sqlx::Row;
@@ -14,9 +13,8 @@ use sqlx::any::AnyRow;
 use uuid::Uuid;
 
 use super::contacts::{self, ContactRow};
-use super::entries::{self, Entry, EntryRow, text_of};
+use super::entries::{self, AnyEntry, Entry, EntryRow, text_of};
 use super::feed::{ChangeOp, Changed};
-use super::model::{Appointment, Note, Task};
 use super::pull::{self, Snapshot};
 use super::sql::{CHUNK, ROWS, sql, take_batch, with_list_after, with_rows_then};
 use super::{RecordsError, Write};
@@ -44,8 +42,8 @@ struct NewEntry {
     location_id: String,
     contact_id: String,
     doc: String,
-    /// The record itself, of the type of its kind.
-    theirs: Box<dyn Any + Send + Sync>,
+    /// As GHL told it: an appointment's second hour is in no document.
+    theirs: AnyEntry,
 }
 
 impl Page {
@@ -97,7 +95,7 @@ impl Page {
     pub(super) fn add_entry<E: Entry>(&mut self, location_id: &str, contact_id: &str, ghl_id: &str, theirs: &E) {
         let (location_id, contact_id) = (location_id.to_owned(), contact_id.to_owned());
         let (row_id, doc) = (Uuid::now_v7(), text_of(theirs));
-        let new = NewEntry { row_id, location_id, contact_id, doc, theirs: Box::new(theirs.clone()) };
+        let new = NewEntry { row_id, location_id, contact_id, doc, theirs: theirs.clone().into() };
         self.new_entries.insert((E::KIND, ghl_id.to_owned()), new);
     }
 
@@ -215,24 +213,14 @@ async fn insert_entries(
                 op: ChangeOp::Stored,
             });
             if *revision > 1 {
-                follow::<Task>(write, row_id, theirs.as_ref()).await?;
-                follow::<Note>(write, row_id, theirs.as_ref()).await?;
-                follow::<Appointment>(write, row_id, theirs.as_ref()).await?;
+                // It came from another contact.
+                match theirs {
+                    AnyEntry::Task(task) => pull::read(write, row_id, task).await?,
+                    AnyEntry::Note(note) => pull::read(write, row_id, note).await?,
+                    AnyEntry::Appointment(appointment) => pull::read(write, row_id, appointment).await?,
+                }
             }
         }
     }
     Ok(())
-}
-
-/// Makes a row that came from another contact follow `theirs`, where that is of its type.
-async fn follow<E: Entry>(
-    write: &mut Write,
-    row_id: &str,
-    theirs: &(dyn Any + Send + Sync),
-) -> Result<(), RecordsError> {
-    let Some(theirs) = theirs.downcast_ref::<E>() else { return Ok(()) };
-    match entries::take::<E>(write, row_id).await? {
-        Some(row) => pull::follow(write, &row, theirs).await,
-        None => Ok(()),
-    }
 }

@@ -205,15 +205,20 @@ impl Tx {
     /// # Errors
     /// [`RecordsError::Database`] or [`RecordsError::Corrupt`].
     pub async fn entry_read<E: Entry>(&mut self, row_id: &str, theirs: &E) -> Result<(), RecordsError> {
-        match entries::take::<E>(&mut self.write, row_id).await? {
-            Some(row) => follow(&mut self.write, &row, theirs).await,
-            None => Ok(()),
-        }
+        read(&mut self.write, row_id, theirs).await
+    }
+}
+
+/// See [`Tx::entry_read`].
+pub(super) async fn read<E: Entry>(write: &mut Write, row_id: &str, theirs: &E) -> Result<(), RecordsError> {
+    match entries::take::<E>(write, row_id).await? {
+        Some(row) => follow(write, &row, theirs).await,
+        None => Ok(()),
     }
 }
 
 /// Makes a row that did not move since the snapshot follow GHL.
-pub(super) async fn follow<E: Entry>(write: &mut Write, row: &EntryRow<E>, theirs: &E) -> Result<(), RecordsError> {
+async fn follow<E: Entry>(write: &mut Write, row: &EntryRow<E>, theirs: &E) -> Result<(), RecordsError> {
     let theirs = row.read(theirs);
     if row.base.as_ref() == Some(&theirs) {
         return Ok(());

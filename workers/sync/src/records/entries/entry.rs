@@ -8,8 +8,35 @@ use crate::decide::fields::Record;
 use crate::decide::same::same_text;
 use crate::decide::series::head_of;
 
+/// A task, note or appointment.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(missing_docs, reason = "the kinds")]
+pub enum AnyEntry {
+    Task(Task),
+    Note(Note),
+    Appointment(Appointment),
+}
+
+impl From<Task> for AnyEntry {
+    fn from(task: Task) -> Self {
+        Self::Task(task)
+    }
+}
+
+impl From<Note> for AnyEntry {
+    fn from(note: Note) -> Self {
+        Self::Note(note)
+    }
+}
+
+impl From<Appointment> for AnyEntry {
+    fn from(appointment: Appointment) -> Self {
+        Self::Appointment(appointment)
+    }
+}
+
 /// What tasks, notes and appointments have in common.
-pub trait Entry: Record + PartialEq + Default + Send + Sync + Unpin + 'static {
+pub trait Entry: Record + Into<AnyEntry> + PartialEq + Default + Send + Sync + Unpin + 'static {
     /// The word for it in rows and messages.
     const KIND: &'static str;
     /// What its events are called.
