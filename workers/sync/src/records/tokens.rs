@@ -7,16 +7,18 @@
 //! The trap is a process that stands still between GHL's reply and the store. Its lease is over, and yet it holds the only pair that
 //! works. So storing asks for the generation and not for the fence: however late it comes, it heals what others had to give up.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD_NO_PAD;
 use jiff::Timestamp;
-use sqlx::Row;
-use sqlx::any::AnyRow;
 
-use super::ledger::timestamp;
+use self::rows::{encoded, save, token_of};
 use super::sql::sql;
 use super::{ConnectionKind, Records, RecordsError};
 use crate::vault::Sealed;
+
+pub use self::refresh::Failed;
+
+mod company;
+mod refresh;
+mod rows;
 
 /// Whose bearer it is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -129,19 +131,6 @@ pub struct NewToken {
     pub missing_scopes: String,
 }
 
-/// How a refresh failed.
-#[derive(Debug, Clone)]
-pub struct Failed {
-    /// What the bearer is from now on.
-    pub state: TokenState,
-    /// Without anything secret.
-    pub reason: String,
-    /// No refresh before this.
-    pub rest_until: Option<Timestamp>,
-    /// Whether the refresh token may have been spent.
-    pub unsure: bool,
-}
-
 impl Records {
     /// Connects a location, over an earlier connection of it. A name or time zone that is none leaves the earlier one in place.
     ///
@@ -220,80 +209,6 @@ impl Records {
         rows.iter().map(token_of).collect()
     }
 
-    /// Begins a refresh of that generation; its fence. None where somebody else refreshes it or has: read again.
-    ///
-    /// # Errors
-    /// See [`Records::connect`].
-    pub async fn begin_refresh(
-        &self,
-        holder: &Holder,
-        generation: i64,
-        until: Timestamp,
-    ) -> Result<Option<i64>, RecordsError> {
-        let _gate = self.gate().await;
-        let row = sqlx::query(sql!("begin_refresh"))
-            .bind(until.as_millisecond())
-            .bind(holder.key())
-            .bind(generation)
-            .bind(self.clock.now_ms())
-            .fetch_optional(&self.pool)
-            .await?;
-        Ok(row.map(|row| row.try_get("fence")).transpose()?)
-    }
-
-    /// Puts `new` in the place of `generation`; false where another stands there by now.
-    ///
-    /// # Errors
-    /// See [`Records::connect`].
-    pub async fn finish_refresh(
-        &self,
-        holder: &Holder,
-        generation: i64,
-        new: &NewToken,
-        after_refusal: bool,
-    ) -> Result<bool, RecordsError> {
-        let _gate = self.gate().await;
-        let done = sqlx::query(sql!("finish_refresh"))
-            .bind(new.access.as_ref().map(encoded))
-            .bind(new.refresh.as_ref().map(encoded))
-            .bind(key_id(new))
-            .bind(self.clock.now_ms())
-            .bind(new.expires_at.map(Timestamp::as_millisecond))
-            .bind(&new.scopes)
-            .bind(&new.missing_scopes)
-            .bind(i64::from(after_refusal))
-            .bind(holder.key())
-            .bind(generation)
-            .execute(&self.pool)
-            .await?;
-        Ok(done.rows_affected() == 1)
-    }
-
-    /// Ends a refresh that brought nothing; false where it is no longer the last one, and has no say.
-    ///
-    /// # Errors
-    /// See [`Records::connect`].
-    pub async fn fail_refresh(
-        &self,
-        holder: &Holder,
-        generation: i64,
-        fence: i64,
-        failed: &Failed,
-    ) -> Result<bool, RecordsError> {
-        let _gate = self.gate().await;
-        let done = sqlx::query(sql!("fail_refresh"))
-            .bind(failed.state.as_str())
-            .bind(&failed.reason)
-            .bind(failed.rest_until.map(Timestamp::as_millisecond))
-            .bind(i64::from(failed.unsure))
-            .bind(holder.key())
-            .bind(generation)
-            .bind(fence)
-            .execute(&self.pool)
-            .await?;
-        Ok(done.rows_affected() == 1)
-    }
-
     /// Stores the same token sealed with another key; false where another token stands there by now, or another was faster.
     ///
     /// # Errors
@@ -317,115 +232,4 @@ impl Records {
             .await?;
         Ok(done.rows_affected() == 1)
     }
-
-    /// Takes the next moment at which a call with the company's token may be sent, `spacing_ms` after the one before. None where that
-    /// is more than `most_ms` away.
-    ///
-    /// # Errors
-    /// See [`Records::connect`].
-    pub async fn pace_company(
-        &self,
-        company: &Holder,
-        spacing_ms: i64,
-        most_ms: i64,
-    ) -> Result<Option<Timestamp>, RecordsError> {
-        let _gate = self.gate().await;
-        let now = self.clock.now_ms();
-        let row = sqlx::query(sql!("pace_company"))
-            .bind(now)
-            .bind(spacing_ms)
-            .bind(company.key())
-            .bind(now + most_ms)
-            .fetch_optional(&self.pool)
-            .await?;
-        let after: Option<i64> = row.map(|row| row.try_get("next_call_at")).transpose()?;
-        Ok(after.map(|after| timestamp(after - spacing_ms)))
-    }
-
-    /// Whether the company's locations were last listed `age_ms` ago or more; if so, this caller is to list them now.
-    ///
-    /// # Errors
-    /// See [`Records::connect`].
-    pub async fn is_to_list(&self, company: &Holder, age_ms: i64) -> Result<bool, RecordsError> {
-        let _gate = self.gate().await;
-        let now = self.clock.now_ms();
-        let done = sqlx::query(sql!("list_company")).bind(now).bind(company.key()).bind(now - age_ms);
-        Ok(done.execute(&self.pool).await?.rows_affected() == 1)
-    }
-
-    /// Has the company's locations listed at the next sweep. False where the company is not known.
-    ///
-    /// # Errors
-    /// See [`Records::connect`].
-    pub async fn relist(&self, company: &Holder) -> Result<bool, RecordsError> {
-        let _gate = self.gate().await;
-        let done = sqlx::query(sql!("relist_company")).bind(company.key()).execute(&self.pool).await?;
-        Ok(done.rows_affected() == 1)
-    }
-
-    /// The locations that a company's install opens.
-    ///
-    /// # Errors
-    /// See [`Records::connect`].
-    pub async fn locations_of_company(&self, company_id: &str) -> Result<Vec<String>, RecordsError> {
-        Ok(sqlx::query_scalar(sql!("locations_of_company")).bind(company_id).fetch_all(&self.pool).await?)
-    }
-}
-
-async fn save(write: &mut super::Write, holder: &Holder, token: &NewToken) -> Result<(), RecordsError> {
-    let now = write.now_ms;
-    sqlx::query(sql!("save_token"))
-        .bind(holder.key())
-        .bind(token.access.as_ref().map(encoded))
-        .bind(token.refresh.as_ref().map(encoded))
-        .bind(key_id(token))
-        .bind(now)
-        .bind(token.expires_at.map(Timestamp::as_millisecond))
-        .bind(&token.scopes)
-        .bind(&token.missing_scopes)
-        .execute(write.conn())
-        .await?;
-    Ok(())
-}
-
-fn encoded(sealed: &Sealed) -> String {
-    STANDARD_NO_PAD.encode(&sealed.bytes)
-}
-
-fn key_id(token: &NewToken) -> Option<&str> {
-    token.access.as_ref().or(token.refresh.as_ref()).map(|sealed| sealed.key_id.as_str())
-}
-
-fn token_of(row: &AnyRow) -> Result<StoredToken, RecordsError> {
-    let key: String = row.try_get("holder")?;
-    let corrupt = |reason: &str| RecordsError::Corrupt { table: "tokens", row: key.clone(), reason: reason.to_owned() };
-    let key_id: Option<String> = row.try_get("key_id")?;
-    let sealed = |column: &str| -> Result<Option<Sealed>, RecordsError> {
-        let Some(text) = row.try_get::<Option<String>, _>(column)? else { return Ok(None) };
-        let bytes = STANDARD_NO_PAD.decode(text).map_err(|_| corrupt("a token is not base64"))?;
-        Ok(Some(Sealed { key_id: key_id.clone().ok_or_else(|| corrupt("no key id"))?, bytes }))
-    };
-    let moment = |column: &str| -> Result<Option<Timestamp>, RecordsError> {
-        Ok(row.try_get::<Option<i64>, _>(column)?.map(timestamp))
-    };
-    let state: String = row.try_get("state")?;
-    let states = [TokenState::Active, TokenState::Revoked, TokenState::Lost];
-    Ok(StoredToken {
-        holder: Holder::of_key(&key),
-        access: sealed("access")?,
-        refresh: sealed("refresh")?,
-        obtained_at: timestamp(row.try_get("obtained_at")?),
-        expires_at: moment("expires_at")?,
-        scopes: row.try_get("scopes")?,
-        missing_scopes: row.try_get::<Option<String>, _>("missing_scopes")?.unwrap_or_default(),
-        state: states.into_iter().find(|known| known.as_str() == state).ok_or_else(|| corrupt("an unknown state"))?,
-        reason: row.try_get("reason")?,
-        generation: row.try_get("generation")?,
-        fence: row.try_get("fence")?,
-        pending_until: moment("pending_until")?,
-        unsure: row.try_get::<i64, _>("unsure")? == 1,
-        after_refusal: row.try_get::<i64, _>("after_refusal")? == 1,
-        failures: row.try_get("failures")?,
-        rest_until: moment("rest_until")?,
-    })
 }

@@ -9,11 +9,9 @@
 
 use serde::Serialize;
 use serde_json::Value;
-use sqlx::Row;
-use sqlx::any::AnyRow;
 
+use self::rows::walk_of;
 use super::job::{JobKey, JobKind};
-use super::runs::Tx;
 use super::sql::sql;
 use super::{Records, RecordsError};
 
@@ -40,6 +38,7 @@ macro_rules! words {
 mod begin;
 mod beside;
 mod findings;
+mod rows;
 
 /// What a walk is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -227,88 +226,4 @@ impl Records {
         let ids = sqlx::query_scalar(sql!("unseen_contacts")).bind(&walk.location_id).bind(&walk.id).bind(after);
         Ok(ids.bind(limit).fetch_all(&self.pool).await?)
     }
-}
-
-impl Tx {
-    /// Remembers that the walk has met a contact.
-    ///
-    /// # Errors
-    /// [`RecordsError::Database`].
-    pub async fn mark_seen(&mut self, walk: &Walk, contact_id: &str) -> Result<(), RecordsError> {
-        self.write.page.see(&walk.id, &walk.location_id, contact_id);
-        Ok(())
-    }
-
-    /// Writes how far the walk has got.
-    ///
-    /// # Errors
-    /// [`RecordsError::Database`].
-    pub async fn save_walk(&mut self, walk: &Walk) -> Result<(), RecordsError> {
-        let now_ms = self.write.now_ms;
-        let is_over = matches!(walk.phase, Phase::Done | Phase::Failed);
-        sqlx::query(sql!("save_walk"))
-            .bind(walk.phase.as_str())
-            .bind(walk.cursor.as_ref().map(Value::to_string))
-            .bind(i64::from(walk.page_limit))
-            .bind(i64::from(walk.tasks_apart))
-            .bind(walk.next_at_ms)
-            .bind(walk.total)
-            .bind(walk.contacts)
-            .bind(walk.tasks)
-            .bind(walk.notes)
-            .bind(walk.appointments)
-            .bind(walk.detailed)
-            .bind(walk.calls)
-            .bind(walk.found)
-            .bind(walk.reached.as_ref().map(|reached| reached.at_ms))
-            .bind(walk.reached.as_ref().map(|reached| reached.place.to_string()))
-            .bind(now_ms)
-            .bind(is_over.then_some(now_ms))
-            .bind(&walk.id)
-            .execute(self.write.conn())
-            .await?;
-        Ok(())
-    }
-}
-
-fn corrupt(table: &'static str, row: &str, reason: &str) -> RecordsError {
-    RecordsError::Corrupt { table, row: row.to_owned(), reason: reason.to_owned() }
-}
-
-fn walk_of(row: &AnyRow) -> Result<Walk, RecordsError> {
-    let id: String = row.try_get("id")?;
-    let (purpose, phase): (String, String) = (row.try_get("purpose")?, row.try_get("phase")?);
-    let json = |name| -> Result<Option<Value>, RecordsError> {
-        let text: Option<String> = row.try_get(name)?;
-        let parse = |text: String| serde_json::from_str(&text);
-        text.map(parse).transpose().map_err(|error| RecordsError::corrupt("walks", &id, &error))
-    };
-    let (reached, reached_at): (_, Option<i64>) = (json("reached")?, row.try_get("reached_at")?);
-    let flag = |name| row.try_get::<i64, _>(name).map(|flag| flag != 0);
-    Ok(Walk {
-        purpose: Purpose::parse(&purpose).ok_or_else(|| corrupt("walks", &id, "its purpose is not one of ours"))?,
-        phase: Phase::parse(&phase).ok_or_else(|| corrupt("walks", &id, "its phase is not one of ours"))?,
-        cursor: json("cursor")?,
-        reached: reached_at.zip(reached).map(|(at_ms, place)| Reached { at_ms, place }),
-        location_id: row.try_get("location_id")?,
-        page_limit: u16::try_from(row.try_get::<i64, _>("page_limit")?).unwrap_or(1),
-        known_only: flag("known_only")?,
-        tasks_apart: flag("tasks_apart")?,
-        pause_ms: row.try_get("pause_ms")?,
-        next_at_ms: row.try_get("next_at")?,
-        total: row.try_get("total")?,
-        contacts: row.try_get("contacts")?,
-        tasks: row.try_get("tasks")?,
-        notes: row.try_get("notes")?,
-        appointments: row.try_get("appointments")?,
-        detailed: row.try_get("detailed")?,
-        calls: row.try_get("calls")?,
-        found: row.try_get("found")?,
-        since_ms: row.try_get("since_at")?,
-        created_after_ms: row.try_get("created_after")?,
-        started_at_ms: row.try_get("started_at")?,
-        updated_at_ms: row.try_get("updated_at")?,
-        finished_at_ms: row.try_get("finished_at")?,
-        id,
-    })
 }

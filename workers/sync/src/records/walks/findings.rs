@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::super::runs::Tx;
 use super::super::sql::sql;
 use super::super::{Records, RecordsError};
-use super::{Walk, corrupt};
+use super::Walk;
+use super::rows::corrupt;
 
 /// Where the two sides differ.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

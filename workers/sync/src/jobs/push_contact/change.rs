@@ -1,0 +1,123 @@
+//! What GHL has otherwise is sent: the fields with one call, added and removed tags with one each.
+
+use serde_json::Value;
+
+use super::super::{JobError, Task, refusals};
+use super::{gone, keep_refused, one_call};
+use crate::decide::fields::{Fields, fields};
+use crate::decide::push_contact::{ContactPlan, plan};
+use crate::decide::verify::{Outcome, SyncState};
+use crate::ghl::GhlError;
+use crate::ghl::model::{DndChange, UpdateContact};
+use crate::mapping::contact::{from_ghl, to_changes};
+use crate::records::model::Contact;
+use crate::records::{ContactReply, ContactRow};
+
+/// Sends what differs, one call after the other. What GHL refuses holds up no other.
+pub(super) async fn change(task: &Task<'_>, row: &ContactRow) -> Result<(), JobError> {
+    let Some(base) = &row.base else { return Ok(()) };
+    let records = &task.environment.records;
+    let owed = row.owed();
+    let mut plan = plan(&owed.sendable, &fields(base));
+    if plan.calls() > 0 {
+        records.set_contact_asked(&task.run, &owed.fields).await?;
+    }
+    let asked = std::mem::take(&mut plan.unsendable);
+    let mut reached = ContactReply { asked, contact: base.clone(), refused: Vec::new(), is_partial: false };
+    let mut refusal = None;
+    let result = send_all(task, row, plan, &mut reached, &mut refusal).await;
+    reached.is_partial = matches!(&result, Err(JobError::Ghl(error)) if error.outcome_unknown());
+    if let Err(JobError::Ghl(GhlError::Gone { .. })) = result {
+        return gone(task, row).await;
+    }
+    if reached.contact == *base && (result.is_err() || (refusal.is_some() && reached.asked.is_empty())) {
+        // Nothing was reached that would have to be kept.
+        if !reached.is_partial {
+            records.set_contact_asked(&task.run, &Fields::new()).await?;
+        }
+        if let Some(error) = &refusal {
+            keep_refused(task, &SyncState::refused(refusals::told(task, error), reached.refused, owed.held)).await?;
+        }
+        return Err(result.err().or(refusal.map(JobError::Ghl)).unwrap_or(JobError::OneMoreRun));
+    }
+    let mut tx = records.begin(&task.run).await?;
+    let written = tx.contact_written(&row.row_id, &reached).await?;
+    if let Some((state, _)) = &written {
+        task.environment.metrics.written("contact", if refusal.is_some() { Outcome::Refused } else { state.outcome });
+    }
+    let error = match (result, written) {
+        (Err(error), _) => error,
+        // A pull or a producer changed it during the calls.
+        (Ok(()), Some((_, false))) => JobError::OneMoreRun,
+        (Ok(()), _) => match (refusal, owed.refused_since(task.run.created_at_ms)) {
+            (Some(error), _) => error.into(),
+            (None, Some(reason)) => JobError::Refused { reason: reason.to_owned() },
+            (None, None) => return Ok(tx.close_run(&[]).await?),
+        },
+    };
+    tx.keep_open().await?;
+    Err(error)
+}
+
+/// Makes the calls of `plan`. What they came to is added to `reached`, and the last refusal among it told.
+async fn send_all(
+    task: &Task<'_>,
+    row: &ContactRow,
+    plan: ContactPlan,
+    reached: &mut ContactReply,
+    refusal: &mut Option<GhlError>,
+) -> Result<(), JobError> {
+    let ContactPlan { mut update, add_tags, remove_tags, unsendable: _ } = plan;
+    let mut refuse = |error: JobError, asked: &Fields, reached: &mut ContactReply| -> Result<Fields, JobError> {
+        let JobError::Ghl(error) = error else { return Err(error) };
+        let Some(values) = refusals::values(task, &error, asked, row.base.as_ref()) else { return Err(error.into()) };
+        let rest = asked.iter().filter(|(name, _)| values.iter().all(|one| one.field != **name));
+        let rest = rest.map(|(name, value)| (name.clone(), value.clone())).collect();
+        reached.refused.extend(values);
+        *refusal = Some(error);
+        Ok(rest)
+    };
+    while !update.is_empty() {
+        match send(task, &row.contact_id, &update).await {
+            Ok(contact) => {
+                reached.asked.append(&mut update);
+                reached.contact = contact;
+            }
+            Err(error) => update = refuse(error, &update, reached)?,
+        }
+    }
+    for (tags, adds) in [(add_tags, true), (remove_tags, false)] {
+        if tags.is_empty() {
+            continue;
+        }
+        let (ghl, contact) = (one_call(task)?, &row.contact_id);
+        let held = if adds { ghl.add_tags(contact, &tags).await } else { ghl.remove_tags(contact, &tags).await };
+        let value = || if adds { Value::Bool(true) } else { Value::Null };
+        let mut asked: Fields = tags.into_iter().map(|tag| (format!("tags.{tag}"), value())).collect();
+        match held {
+            Ok(held) => {
+                reached.asked.append(&mut asked);
+                reached.contact.tags = held;
+            }
+            Err(error) => drop(refuse(error.into(), &asked, reached)?),
+        }
+    }
+    Ok(())
+}
+
+/// Updates a contact. "Do not disturb" is written by comparison with what stands there now, so that nothing permanent is lifted.
+async fn send(task: &Task<'_>, contact_id: &str, update: &Fields) -> Result<Contact, JobError> {
+    let mut dnd = DndChange::default();
+    let mut held = None;
+    if let Some(wanted) = update.get("dnd") {
+        let current = one_call(task)?.get_contact(contact_id).await?;
+        dnd = DndChange::of(&current, Some(wanted.as_bool().unwrap_or(false)), &[]);
+        held = Some(current);
+    }
+    let changes = UpdateContact { fields: to_changes(update), dnd };
+    match held {
+        // The one thing that was to change may not be changed.
+        Some(current) if changes == UpdateContact::default() => Ok(from_ghl(current)),
+        _ => Ok(from_ghl(one_call(task)?.update_contact(contact_id, &changes).await?)),
+    }
+}
