@@ -24,11 +24,8 @@ struct Booked {
 
 impl Booked {
     async fn start(setup: Setup) -> Self {
-        let app = TestApp::working(setup).await;
+        let (app, contact) = TestApp::knowing_one(setup).await;
         let location = app.location().id;
-        let contact = app.contacts(&location).remove(0);
-        app.tell("contact.selected", &contact, json!({})).await;
-        app.settle().await;
         let state = app.state(&location);
         let calendar = state["appointments"][0]["calendarId"].as_str().unwrap().to_owned();
         Self { app, location, contact, calendar }

@@ -9,11 +9,7 @@ use crate::support::test_app::{Setup, TestApp, call};
 
 /// An app that knows its first contact.
 pub(super) async fn start() -> (TestApp, String) {
-    let app = TestApp::working(Setup::impatient()).await;
-    let contact = app.contacts(&app.location().id).remove(0);
-    app.tell("contact.selected", &contact, json!({})).await;
-    app.settle().await;
-    (app, contact)
+    TestApp::knowing_one(Setup::impatient()).await
 }
 
 /// Calls that `events` about a contact take, when they wait for a worker together.

@@ -6,7 +6,8 @@ use clienty_sync::sandbox::Faults;
 use serde_json::{Value, json};
 use sync_workers::records::JobState;
 
-use crate::support::test_app::{Setup, TestApp, call};
+use super::contacts::start;
+use crate::support::test_app::{TestApp, call};
 
 const DUE: &str = "2026-03-01T09:00:00Z";
 
@@ -46,15 +47,6 @@ fn new_task(id: &str, title: &str) -> Value {
 
 fn new_note(id: &str, text: &str) -> Value {
     json!({"clientyNoteId": id, "noteText": text})
-}
-
-/// An app that knows its first contact.
-async fn start() -> (TestApp, String) {
-    let app = TestApp::working(Setup::impatient()).await;
-    let contact = app.contacts(&app.location().id).remove(0);
-    app.tell("contact.selected", &contact, json!({})).await;
-    app.settle().await;
-    (app, contact)
 }
 
 fn count(app: &TestApp, list: &str, contact: &str, field: &str, wording: &str) -> usize {

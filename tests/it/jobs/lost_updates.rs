@@ -11,11 +11,7 @@ const GHL_WINS: [(&str, &str); 1] = [("CLIENTY_MERGE_POLICY", "ghl")];
 
 async fn start(database_url: Option<String>) -> (TestApp, String) {
     let setup = Setup { gate: true, settings: &GHL_WINS, database_url, ..Setup::impatient() };
-    let app = TestApp::working(setup).await;
-    let contact = app.contacts(&app.location().id).remove(0);
-    app.tell("contact.selected", &contact, json!({})).await;
-    app.settle().await;
-    (app, contact)
+    TestApp::knowing_one(setup).await
 }
 
 /// Tells `first`, whose write GHL carries out and nobody hears so, then `second`; a pull sees GHL in between.

@@ -39,10 +39,7 @@ async fn contacts_appear_with_everything(database_url: String) {
 }
 
 async fn creates_in_a_storm_are_made_once(database_url: String) {
-    let app = start(database_url, Setup::impatient()).await;
-    let contact = app.contacts(&app.location().id).remove(0);
-    app.tell("contact.selected", &contact, json!({})).await;
-    app.settle().await;
+    let (app, contact) = TestApp::knowing_one(Setup { database_url: Some(database_url), ..Setup::impatient() }).await;
     app.sandbox.set_faults(Faults { cut_after: 300, server_error_after: 200, writes_only: true, ..Faults::default() });
     // Identical ones, so that two runs may want to adopt the same one.
     for number in 0..8 {
@@ -74,10 +71,7 @@ async fn edits_and_pulls_at_once_end_equal(database_url: String) {
 }
 
 async fn a_gone_contact_disappears(database_url: String) {
-    let app = start(database_url, Setup::default()).await;
-    let contact = app.contacts(&app.location().id).remove(0);
-    app.tell("contact.selected", &contact, json!({})).await;
-    app.settle().await;
+    let (app, contact) = TestApp::knowing_one(Setup { database_url: Some(database_url), ..Setup::default() }).await;
     app.by_hand(Method::DELETE, &format!("/contacts/{contact}"), json!({})).await;
     let job = app.tell("contact.selected", &contact, json!({})).await;
     assert_eq!(app.ended(&job).await.state, JobState::Done);

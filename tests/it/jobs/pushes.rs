@@ -17,10 +17,8 @@ struct Synced {
 
 impl Synced {
     async fn start() -> Self {
-        let app = TestApp::working(Setup::default()).await;
+        let (app, contact) = TestApp::knowing_one(Setup::default()).await;
         let location = app.location().id;
-        let contact = app.contacts(&location).remove(0);
-        app.tell("contact.selected", &contact, json!({})).await;
         let task = json!({"clientyTaskId": "k1", "title": "Call", "body": "About the offer", "dueDate": DUE});
         app.tell("task.created", &contact, task).await;
         app.tell("note.created", &contact, json!({"clientyNoteId": "k1", "noteText": "Likes tea"})).await;
@@ -270,10 +268,7 @@ async fn two_identical_tasks_on_purpose_are_two_tasks() {
 
 #[tokio::test]
 async fn an_edit_that_comes_while_a_push_runs_gets_a_run_of_its_own() {
-    let app = TestApp::working(Setup { gate: true, ..Setup::default() }).await;
-    let contact = app.contacts(&app.location().id).remove(0);
-    app.tell("contact.selected", &contact, json!({})).await;
-    app.settle().await;
+    let (app, contact) = TestApp::knowing_one(Setup { gate: true, ..Setup::default() }).await;
     let path = format!("/contacts/{contact}/tasks");
     app.gate().hold(Method::POST, &path);
     let create =

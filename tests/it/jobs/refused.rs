@@ -21,11 +21,8 @@ struct Known {
 
 impl Known {
     async fn start(setup: Setup) -> Self {
-        let app = TestApp::working(setup).await;
+        let (app, contact) = TestApp::knowing_one(setup).await;
         let location = app.location().id;
-        let contact = app.contacts(&location).remove(0);
-        app.tell("contact.selected", &contact, json!({})).await;
-        app.settle().await;
         Self { app, location, contact }
     }
 

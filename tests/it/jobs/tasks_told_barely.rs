@@ -34,11 +34,8 @@ impl Place {
     }
 
     async fn with(setup: Setup, faults: WebhookFaults) -> Self {
-        let app = TestApp::working(setup).await;
+        let (app, contact) = TestApp::knowing_one(setup).await;
         let location = app.location().id;
-        let contact = app.contacts(&location).remove(0);
-        app.tell("contact.selected", &contact, json!({})).await;
-        app.settle().await;
         let (server, webhooks) = app.with_webhooks(WebhookFaults { bare_task: 1000, ..faults }).await;
         Self { app, server, webhooks, location, contact, changes: Cell::new(0) }
     }

@@ -175,6 +175,15 @@ impl TestApp {
         app
     }
 
+    /// Everything is up and works, and the first contact of the first location is known.
+    pub(crate) async fn knowing_one(setup: Setup) -> (Self, String) {
+        let app = Self::working(setup).await;
+        let contact = app.contacts(&app.location().id).remove(0);
+        app.tell("contact.selected", &contact, json!({})).await;
+        app.settle().await;
+        (app, contact)
+    }
+
     /// Starts the workers.
     pub(crate) fn work(&mut self) {
         assert!(self.workers.is_none(), "they work already");
