@@ -2,12 +2,17 @@
 //!
 //! The truth is what the sandbox holds, not how often it was called: a create that never arrived may and must be sent again.
 
+use std::time::Duration;
+
 use clienty_sync::sandbox::Faults;
+use jiff::SignedDuration;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use sync_workers::clock::Clock;
 use sync_workers::records::JobState;
 
 use super::contacts::start;
-use crate::support::test_app::{TestApp, call};
+use crate::support::test_app::{Setup, TestApp, call};
 
 const DUE: &str = "2026-03-01T09:00:00Z";
 
@@ -191,5 +196,30 @@ async fn changes_and_deletions_that_are_struck_by_a_storm_arrive_all_the_same() 
         0
     );
     app.assert_equal(&contact).await;
+    app.finish().await;
+}
+
+/// What the look does not find may arrive while its answer is on its way.
+#[tokio::test]
+async fn a_look_that_began_before_the_create_could_no_longer_arrive_proves_nothing() {
+    let setup = Setup { gate: true, timeout: Duration::from_secs(2), ..Setup::default() };
+    let (mut app, contact) = TestApp::knowing_one(setup).await;
+    app.rest().await;
+    let clock = Clock::fixed(Clock::system().now());
+    app.app.clock = clock.clone();
+    let path = format!("/contacts/{contact}/notes");
+    let location = app.location().id;
+    let before = app.calls(&location, call::LIST_NOTES);
+    app.gate().answer(Method::POST, &path, StatusCode::BAD_GATEWAY);
+    app.gate().hold(Method::GET, &path);
+    app.tell("note.created", &contact, new_note("k1", "Once")).await;
+    app.work();
+    app.gate().answered(Method::GET, &path, usize::try_from(before).unwrap() + 1).await;
+    clock.set(clock.now() + SignedDuration::from_secs(60));
+    app.gate().open();
+    app.settle().await;
+    let looks = app.calls(&location, call::LIST_NOTES) - before;
+    assert!(looks > 1, "it was not looked for once more before it was sent again");
+    assert_eq!(count(&app, "notes", &contact, "body", "Once"), 1);
     app.finish().await;
 }

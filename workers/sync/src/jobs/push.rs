@@ -228,6 +228,7 @@ async fn look<E: Push>(task: &Task<'_>, row: &EntryRow<E>, id: &str) -> Result<O
 /// where it has not. Either way the rest, if any, is the next run's.
 async fn settle_announcement<E: Push>(task: &Task<'_>, row: &EntryRow<E>, announced: &E) -> Result<(), JobError> {
     let records = &task.environment.records;
+    let wait = until_it_cannot_arrive(task, row.intent_at_ms);
     let remote = match E::list(task, &row.contact_id).await {
         Ok(remote) => remote,
         Err(JobError::Ghl(GhlError::Gone { .. })) => Vec::new(),
@@ -244,7 +245,6 @@ async fn settle_announcement<E: Push>(task: &Task<'_>, row: &EntryRow<E>, announ
             tx.keep_open().await?;
         }
         None => {
-            let wait = until_it_cannot_arrive(task, row.intent_at_ms);
             if !wait.is_zero() {
                 return Err(JobError::MayStillArrive { wait });
             }
@@ -267,7 +267,8 @@ const LATER: Duration = Duration::from_secs(60);
 /// and the jobs of a dead worker, whose lease lasts 12 s, are to be done within 30.
 const STRAGGLER: Duration = Duration::from_secs(20);
 
-/// How long a create that was announced at `intent_at_ms` may still take effect: that it is not there before proves nothing.
+/// How long a create that was announced at `intent_at_ms` may still take effect: a look that begins before proves nothing by what it does not
+/// find. So this is asked before the look, which may take as long as the wait.
 pub(super) fn until_it_cannot_arrive(task: &Task<'_>, intent_at_ms: Option<i64>) -> Duration {
     let Some(announced) = intent_at_ms else { return Duration::ZERO };
     let gone_by = u64::try_from(task.environment.clock.now_ms().saturating_sub(announced)).unwrap_or(0);

@@ -80,6 +80,7 @@ pub(super) async fn settle_announcement(
     row: &ContactRow,
     announced: &Contact,
 ) -> Result<(), JobError> {
+    let wait = until_it_cannot_arrive(task, row.intent_at_ms);
     let found = match announced.email.is_some() || announced.phone.is_some() {
         true => by_identity(task, announced).await?,
         false => by_all_that_was_sent(task, announced).await?,
@@ -91,7 +92,6 @@ pub(super) async fn settle_announcement(
         let made = adopt::fits_contact(announced, &there);
         return link(task, row, &there, made.then_some(&asked)).await;
     }
-    let wait = until_it_cannot_arrive(task, row.intent_at_ms);
     if !wait.is_zero() {
         return Err(JobError::MayStillArrive { wait });
     }
