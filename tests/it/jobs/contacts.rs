@@ -123,6 +123,10 @@ async fn what_ghl_did_not_apply_is_told_with_the_contact() {
     let told: Vec<_> = sync["fields"].as_array().unwrap().iter().map(|one| (&one["field"], &one["sent"])).collect();
     let expected = [(&json!("companyName"), &json!("Deo & Sons")), (&json!("customFields.contact.no_such"), &json!(1))];
     assert_eq!(told, expected);
+    let query = ListQuery { limit: 10, ..ListQuery::default() };
+    let page = app.app.records.list_contacts(&app.location().id, &query).await.unwrap();
+    let listed = page.items.into_iter().find(|item| item.record.id == contact).unwrap();
+    assert_eq!(serde_json::to_value(listed.sync).unwrap(), sync);
     app.assert_equal(&contact).await;
     app.finish().await;
 }

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::custom_fields::show_keys;
@@ -146,11 +145,8 @@ impl Records {
             deleted_at,
             sync,
         };
-        let mut contact: Shown<Contact> = read("contacts", contact_id, &doc, deleted_at)?;
-        show_keys(&mut contact.record, &keys);
-        contact.sync = merging::read("contacts", contact_id, sync)?;
         Ok(Some(ContactView {
-            contact,
+            contact: contact_of(contact_id, &doc, deleted_at, sync, &keys)?,
             tasks: tasks.into_iter().map(with_status).collect(),
             notes,
             appointments,
@@ -171,7 +167,7 @@ impl Records {
         let ListQuery { limit, cursor, query, updated_since, include_deleted } = query;
         let limit = usize::try_from((*limit).max(1)).unwrap_or(usize::MAX);
         let after = cursor.as_deref().map(decode_cursor).transpose()?.unwrap_or_default();
-        let mut rows: Vec<(String, String, Option<i64>)> = sqlx::query_as(sql!("list_contacts"))
+        let mut rows: Vec<(String, String, Option<i64>, Option<String>)> = sqlx::query_as(sql!("list_contacts"))
             .bind(location_id)
             .bind(after)
             .bind(query.as_deref().map(pattern))
@@ -184,10 +180,9 @@ impl Records {
         let more = rows.len() > limit;
         rows.truncate(limit);
         let next_cursor = rows.last().filter(|_| more).map(|(id, ..)| URL_SAFE_NO_PAD.encode(id));
-        let items: Result<Vec<Shown<Contact>>, _> =
-            rows.iter().map(|(id, doc, deleted_at)| read("contacts", id, doc, *deleted_at)).collect();
-        let (mut items, keys) = (items?, self.custom_field_keys(location_id).await?);
-        items.iter_mut().for_each(|item| show_keys(&mut item.record, &keys));
+        let keys = self.custom_field_keys(location_id).await?;
+        let shown = rows.into_iter().map(|(id, doc, deleted_at, sync)| contact_of(&id, &doc, deleted_at, sync, &keys));
+        let items = shown.collect::<Result<_, _>>()?;
         Ok(Page { items, next_cursor })
     }
 }
@@ -224,12 +219,15 @@ fn pattern(query: &str) -> String {
     pattern
 }
 
-fn read<T: DeserializeOwned>(
-    table: &'static str,
-    row: &str,
+fn contact_of(
+    contact_id: &str,
     doc: &str,
     deleted_at: Option<i64>,
-) -> Result<Shown<T>, RecordsError> {
-    let record = serde_json::from_str(doc).map_err(|error| RecordsError::corrupt(table, row, &error))?;
-    Ok(shown(record, deleted_at))
+    sync: Option<String>,
+    keys: &HashMap<String, String>,
+) -> Result<Shown<Contact>, RecordsError> {
+    let corrupt = |error| RecordsError::corrupt("contacts", contact_id, &error);
+    let mut record: Contact = serde_json::from_str(doc).map_err(corrupt)?;
+    show_keys(&mut record, keys);
+    Ok(Shown { sync: merging::read("contacts", contact_id, sync)?, ..shown(record, deleted_at) })
 }

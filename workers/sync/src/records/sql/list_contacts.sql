@@ -1,5 +1,5 @@
 -- $6 is 1 to see deleted ones as well.
-select contact_id, doc, deleted_at
+select contact_id, doc, deleted_at, sync
 from contacts
 where location_id = $1
   and contact_id > $2
