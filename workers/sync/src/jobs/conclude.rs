@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use job_engine::{Job, PermitError, Verdict};
+use job_engine::{Backoff, Job, PermitError, Verdict};
 
 use super::{Environment, JobError};
 use crate::ghl::{Class, GhlError};
@@ -12,10 +12,13 @@ use crate::records::{RecordsError, Run};
 /// While the database does not answer. Short: the queue keeps the job, and nothing is lost in between.
 const DATABASE_PAUSE: Duration = Duration::from_secs(2);
 
+/// The longest delay after one lost race.
+const RACE_PAUSE: Duration = Duration::from_millis(50);
+
 /// What a failure asks for.
 enum Remedy {
     /// Try again, with backoff, while attempts are left.
-    Retry,
+    Retry(Backoff),
     /// Not yet; spends no attempt.
     Snooze(Duration),
     /// Not yet, as planned: nothing went wrong, and nobody has to hear of it.
@@ -51,7 +54,7 @@ pub(super) async fn conclude(environment: &Environment, job: &Job, run: &Run, re
                 Err(error) => without_ledger(job, &error),
             };
         }
-        Remedy::Retry => match environment.backoff.delay(attempts(run)) {
+        Remedy::Retry(backoff) => match backoff.delay(attempts(run)) {
             Some(after) => {
                 let due = environment.clock.now_ms() + millis(after);
                 (Verdict::Retry { after }, environment.records.retry_run(run, &reason, due).await)
@@ -101,13 +104,17 @@ fn remedy(environment: &Environment, error: &JobError) -> Remedy {
         JobError::Records(RecordsError::LostRun(_)) | JobError::Ghl(GhlError::Permit(PermitError::LeaseLost)) => {
             Remedy::LetGo
         }
-        JobError::Records(error) if error.is_passing() => Remedy::Retry,
-        // A push and a pull met over one record, or either met an erasure; the next run sees what the other wrote.
-        JobError::Records(RecordsError::Conflict { .. } | RecordsError::Erased { .. })
-        | JobError::NoId
-        | JobError::NotShownYet => Remedy::Retry,
+        // Whoever was faster is done: to wait as after a failure would be for nothing, and behind it a person's edit would wait.
+        JobError::Records(error) if error.is_race() => {
+            Remedy::Retry(Backoff { first: RACE_PAUSE.min(environment.backoff.first), ..environment.backoff })
+        }
+        JobError::Records(error) if error.is_passing() => Remedy::Retry(environment.backoff),
+        // A push and a pull met over one record; the next run sees what the other wrote.
+        JobError::Records(RecordsError::Conflict { .. }) | JobError::NoId | JobError::NotShownYet => {
+            Remedy::Retry(environment.backoff)
+        }
         JobError::Ghl(error) => match error.class() {
-            Class::Passing => Remedy::Retry,
+            Class::Passing => Remedy::Retry(environment.backoff),
             Class::Throttling => Remedy::Hold(rest(environment, error)),
             Class::Broken => Remedy::Break(environment.broken_hold),
             Class::Permanent => Remedy::Bury,
@@ -131,7 +138,7 @@ fn remedy(environment: &Environment, error: &JobError) -> Remedy {
 /// A missing token is a matter of the lane: no job of it can run, and none has failed.
 fn without_token(environment: &Environment, error: &TokenError) -> Remedy {
     match error {
-        TokenError::Records(error) if error.is_passing() => Remedy::Retry,
+        TokenError::Records(error) if error.is_passing() => Remedy::Retry(environment.backoff),
         TokenError::Permit(PermitError::LeaseLost) => Remedy::LetGo,
         TokenError::Permit(PermitError::Exhausted { .. }) => Remedy::GoOn,
         TokenError::Resting { wait, .. } => Remedy::Hold(*wait),

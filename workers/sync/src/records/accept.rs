@@ -107,7 +107,7 @@ impl Records {
         let mut races = 0;
         loop {
             match self.try_accept(triggers).await {
-                Err(AcceptError::Records(error)) if error.is_write_race() && races < MAX_RACES => races += 1,
+                Err(AcceptError::Records(error)) if error.is_race() && races < MAX_RACES => races += 1,
                 outcome => return outcome,
             }
         }

@@ -19,7 +19,7 @@ use crate::decide::refused::Owed;
 use crate::decide::verify::{SyncState, Unapplied};
 
 pub(super) use self::following::{follow, store};
-pub(super) use self::rows::{bare, document, find, insert, insert_all, resolve, row_of, save, save_alias, take};
+pub(super) use self::rows::{bare, document, find, insert, insert_all, lock, resolve, row_of, save, save_alias, take};
 
 mod answers;
 mod following;

@@ -60,7 +60,7 @@ impl Records {
             Some(receipt) => receipt,
             None => match self.try_erase(location_id, contact_id).await {
                 // Two requests at once: the other one's receipt is there now.
-                Err(error) if error.is_write_race() => {
+                Err(error) if error.is_race() => {
                     self.erasure(location_id, contact_id).await?.ok_or(RecordsError::Raced)?
                 }
                 Ok(None) => return Ok(None),

@@ -73,7 +73,7 @@ impl RecordsError {
                     let constraint = refusal.is_unique_violation()
                         || refusal.is_check_violation()
                         || refusal.is_foreign_key_violation();
-                    !constraint || self.is_write_race()
+                    !constraint || self.is_race()
                 }
                 sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed => {
                     true
@@ -95,7 +95,8 @@ impl RecordsError {
     }
 
     /// Whether another transaction got in between, so that the same one, begun anew, sees what that one did.
-    pub(super) fn is_write_race(&self) -> bool {
+    #[must_use]
+    pub fn is_race(&self) -> bool {
         match self {
             Self::Raced | Self::Erased { .. } => true,
             Self::Database(sqlx::Error::Database(refusal)) => {

@@ -138,7 +138,7 @@ impl Records {
         let mut races = 0;
         loop {
             match self.try_accept_webhooks(webhooks).await {
-                Err(error) if error.is_write_race() && races < MAX_RACES => races += 1,
+                Err(error) if error.is_race() && races < MAX_RACES => races += 1,
                 outcome => return outcome,
             }
         }

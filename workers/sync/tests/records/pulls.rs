@@ -22,6 +22,35 @@ promises! {
     an_event_that_confirms_what_is_known_is_remembered_by_its_time,
 }
 
+/// SQLite has one writer at a time, so only here can two transactions have the contact in their hands.
+#[tokio::test]
+async fn a_pull_that_meets_another_one_waits_for_it_and_does_not_fail() {
+    let db = Db::postgres().await;
+    db.pull(1, &pulled("c1", &[])).await;
+    let named = |name: &str| Pulled { contact: contact("c1", name), ..pulled("c1", &[]) };
+    let (first, second) = (db.pull_run("c2", 2).await, db.pull_run("c1", 3).await);
+    let snapshot = db.records.snapshot(LOC, "c1").await.unwrap();
+    let mut one = db.records.begin(&first).await.unwrap();
+    one.store_pull(&named("Ada, says the first"), &snapshot).await.unwrap();
+    let mut other = db.records.begin(&second).await.unwrap();
+    let (told, watcher) = (named("Ada, says the second"), sqlx::PgPool::connect(&db.url).await.unwrap());
+    let storing = async {
+        other.store_pull(&told, &snapshot).await.unwrap();
+        other.close_run(&[]).await.unwrap();
+    };
+    let letting = async {
+        let waiting =
+            "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+        while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&watcher).await.unwrap() == 0 {
+            tokio::task::yield_now().await;
+        }
+        one.close_run(&[]).await.unwrap();
+    };
+    tokio::join!(storing, letting);
+    let view = db.records.contact_view(LOC, "c1").await.unwrap().unwrap();
+    assert_eq!(view.contact.record.name.as_deref(), Some("Ada, says the first"), "it moved since the snapshot");
+}
+
 async fn a_pull_keeps_an_edit_made_meanwhile(db: Db) {
     db.pull(1, &pulled("c1", &[("g1", "Call")])).await;
     let run = db.pull_run("c1", 2).await;

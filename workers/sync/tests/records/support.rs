@@ -21,6 +21,7 @@ pub(crate) struct Db {
     pub(crate) records: Records,
     pub(crate) clock: Clock,
     pub(crate) folder: Option<PathBuf>,
+    pub(crate) url: String,
 }
 
 impl Db {
@@ -48,7 +49,7 @@ impl Db {
         records.migrate().await.unwrap();
         let token = vault().seal(&SecretString::from("pit-token"), LOC).unwrap();
         records.save_connection(LOC, ConnectionKind::Pit, &token, None, None).await.unwrap();
-        Self { records, clock, folder }
+        Self { records, clock, folder, url: url.to_owned() }
     }
 
     /// Accepts an event about `contact_id` and takes the run of its pull.

@@ -6,7 +6,7 @@ use super::super::found::Found;
 use super::super::merging::{self, Taken};
 use super::super::model::Contact;
 use super::super::{RecordsError, Write, rules};
-use super::{ContactRow, bare, find, save};
+use super::{ContactRow, bare, lock, save};
 use crate::decide::fields::Record as _;
 
 /// Stores what was read, unless the row moved since the reading began, at `revision`.
@@ -21,7 +21,8 @@ pub(in crate::records) async fn store(
         write.page.meet(location_id, &theirs.id);
         return Ok(());
     }
-    let row = if write.page.lacks(&theirs.id) { None } else { find(write.conn(), location_id, &theirs.id).await? };
+    // Whoever writes it now may be about to give it another revision: without the lock this transaction would fail of it.
+    let row = if write.page.lacks(&theirs.id) { None } else { lock(write, location_id, &theirs.id).await? };
     match row {
         None if revision == 0 => {
             write.page.add_contact(ContactRow {

@@ -66,7 +66,17 @@ pub(in crate::records) async fn find(
     row.as_ref().map(row_of).transpose()
 }
 
-/// Reads a row and keeps it from others until the commit.
+/// As [`find`], and keeps the row from others until the commit.
+pub(in crate::records) async fn lock(
+    write: &mut Write,
+    location_id: &str,
+    contact_id: &str,
+) -> Result<Option<ContactRow>, RecordsError> {
+    let row = sqlx::query(sql!("lock_contact")).bind(location_id).bind(contact_id).fetch_optional(write.conn()).await?;
+    row.as_ref().map(row_of).transpose()
+}
+
+/// Reads a row to change it, and keeps it from others until the commit.
 pub(in crate::records) async fn take(
     write: &mut Write,
     location_id: &str,

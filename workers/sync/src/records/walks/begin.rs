@@ -44,14 +44,14 @@ impl Records {
     ) -> Result<Option<Walk>, RecordsError> {
         let id = Uuid::now_v7().to_string();
         match self.try_begin_walk(&id, location_id, purpose, known_only, pause_ms).await {
-            Err(error) if error.is_write_race() => {}
+            Err(error) if error.is_race() => {}
             outcome => return outcome.map(Some),
         }
         if self.set_aside_walks(location_id, None).await? == 0 {
             return Ok(None);
         }
         match self.try_begin_walk(&id, location_id, purpose, known_only, pause_ms).await {
-            Err(error) if error.is_write_race() => Ok(None),
+            Err(error) if error.is_race() => Ok(None),
             outcome => outcome.map(Some),
         }
     }
@@ -78,7 +78,7 @@ impl Records {
     /// [`RecordsError::Database`].
     pub async fn resume_walk(&self, walk: &Walk) -> Result<bool, RecordsError> {
         match self.try_resume_walk(walk).await {
-            Err(error) if error.is_write_race() => {
+            Err(error) if error.is_race() => {
                 // What was given up makes way; the caller comes again.
                 self.set_aside_walks(&walk.location_id, None).await?;
                 Ok(false)
