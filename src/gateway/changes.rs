@@ -31,9 +31,9 @@ pub(super) async fn list(
     let limit = parameters.number("limit", 1, MOST).unwrap_or(DEFAULT_LIMIT);
     let wait = parameters.number("wait", 0, LONGEST_WAIT).unwrap_or(0);
     let cursor = parameters.text("cursor");
-    parameters.check()?;
     let records = gateway.producer.records();
-    let mut page = records.list_changes(cursor.as_deref(), i64::from(limit)).await.map_err(problem)?;
+    let page = records.list_changes(cursor.as_deref(), i64::from(limit)).await;
+    let mut page = parameters.page(page, "the nextCursor of an earlier page of this feed, or `latest`", problem)?;
     let end = page.next_cursor.as_deref().and_then(|cursor| cursor.parse().ok());
     if let (true, 1.., Some(end)) = (page.items.is_empty(), wait, end) {
         let moved = tokio::select! {
@@ -41,25 +41,23 @@ pub(super) async fn list(
             () = sleep(Duration::from_secs(u64::from(wait))) => Ok(false),
             () = stopping.wait() => Ok(false),
         };
-        if moved.map_err(problem)? {
-            page = records.list_changes(page.next_cursor.as_deref(), i64::from(limit)).await.map_err(problem)?;
+        if moved.map_err(|error| problem(&error))? {
+            let next = records.list_changes(page.next_cursor.as_deref(), i64::from(limit)).await;
+            page = next.map_err(|error| problem(&error))?;
         }
     }
     Ok(Json(json!({ "changes": page.items, "nextCursor": page.next_cursor })))
 }
 
-fn problem(error: RecordsError) -> Problem {
+fn problem(error: &RecordsError) -> Problem {
     match error {
-        RecordsError::Cursor => {
-            Problem::parameter("cursor", "must be the nextCursor of an earlier page of this feed, or `latest`")
-        }
         RecordsError::Pruned => Problem::new(
             StatusCode::GONE,
             "The feed no longer goes back that far",
             "what follows the cursor was forgotten (records.keep_changes_days): take the nextCursor of `cursor=latest`, read all records \
              again, and go on from there",
         ),
-        error => Problem::records(&error),
+        error => Problem::records(error),
     }
 }
 

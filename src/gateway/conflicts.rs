@@ -7,7 +7,7 @@ use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use job_engine::Priority;
 use serde_json::{Value, json};
-use sync_workers::records::{AcceptError, Change, JobKind, KeptConflict, NewEvent, RecordsError, Trigger};
+use sync_workers::records::{AcceptError, Change, JobKind, KeptConflict, NewEvent, Trigger};
 
 use super::contacts::check_location;
 use super::parameters::Parameters;
@@ -27,13 +27,9 @@ pub(super) async fn list(
     let mut parameters = Parameters::new(query, &["contactId", "limit", "cursor"]);
     let limit = parameters.number("limit", 1, MOST).unwrap_or(DEFAULT_LIMIT);
     let (contact, cursor) = (parameters.text("contactId"), parameters.text("cursor"));
-    parameters.check()?;
     let records = gateway.producer.records();
     let page = records.list_conflicts(&location, contact.as_deref(), cursor.as_deref(), i64::from(limit)).await;
-    let page = page.map_err(|error| match error {
-        RecordsError::Cursor => Problem::parameter("cursor", "must be the nextCursor of an earlier page"),
-        error => Problem::records(&error),
-    })?;
+    let page = parameters.page(page, "the nextCursor of an earlier page", Problem::records)?;
     if page.items.is_empty() {
         check_location(records, &location).await?;
     }

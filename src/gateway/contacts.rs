@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::{Query, State};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use sync_workers::records::{ContactView, ListQuery, Receipt, Records, RecordsError};
+use sync_workers::records::{ContactView, ListQuery, Receipt, Records};
 
 use super::parameters::Parameters;
 use super::path::Ids;
@@ -57,13 +57,9 @@ pub(super) async fn list(
         updated_since: parameters.parse::<Timestamp>("updatedSince", "a time in RFC 3339, as 2026-03-01T09:00:00Z"),
         include_deleted: parameters.flag("includeDeleted"),
     };
-    parameters.check()?;
     let records = gateway.producer.records();
     let page = records.list_contacts(&location, &query).await;
-    let page = page.map_err(|error| match error {
-        RecordsError::Cursor => Problem::parameter("cursor", "must be the nextCursor of an earlier page"),
-        error => Problem::records(&error),
-    })?;
+    let page = parameters.page(page, "the nextCursor of an earlier page", Problem::records)?;
     if page.items.is_empty() {
         check_location(records, &location).await?;
     }

@@ -5,6 +5,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use axum::extract::Query;
+use sync_workers::records::RecordsError;
 
 use super::Problem;
 use crate::triggers::FieldError;
@@ -54,6 +55,20 @@ impl Parameters {
     /// `true` or `false`; absent is false.
     pub(super) fn flag(&mut self, name: &str) -> bool {
         self.parse(name, "true or false").unwrap_or(false)
+    }
+
+    /// What was read by the parameters, or 400 that names every one that was wrong: the cursor, which only the reading tells, among them.
+    pub(super) fn page<T>(
+        mut self,
+        page: Result<T, RecordsError>,
+        cursor: &str,
+        problem: impl FnOnce(&RecordsError) -> Problem,
+    ) -> Result<T, Problem> {
+        if let Err(RecordsError::Cursor) = page {
+            self.refuse("cursor", cursor);
+        }
+        self.check()?;
+        page.map_err(|error| problem(&error))
     }
 
     /// 400 that names every parameter that was wrong; to be asked once all are read.

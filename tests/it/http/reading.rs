@@ -132,9 +132,13 @@ async fn all_wrong_parameters_are_told_at_once() {
     let (_program, api) = installation.serve("up");
     let location = format!("/v1/locations/{}", installation.location);
     for (path, fields) in [
-        (format!("{location}/contacts?limit=0&updatedSince=x&a=1&b=2"), &["a", "b", "limit", "updatedSince"][..]),
-        (format!("{location}/conflicts?limit=many&contact=1"), &["contact", "limit"]),
-        ("/v1/changes?limit=0&wait=-1".to_owned(), &["limit", "wait"]),
+        (
+            format!("{location}/contacts?cursor=!!&limit=0&updatedSince=x&a=1&b=2"),
+            &["a", "b", "limit", "updatedSince", "cursor"][..],
+        ),
+        (format!("{location}/conflicts?cursor=!!&limit=many&contact=1"), &["contact", "limit", "cursor"]),
+        ("/v1/changes?cursor=!!&limit=0&wait=-1".to_owned(), &["limit", "wait", "cursor"]),
+        ("/v1/changes?cursor=999999&limit=0".to_owned(), &["limit", "cursor"]),
     ] {
         let faults = api.get(&path).await.faults(400);
         assert_eq!(faults, fields.iter().map(|field| (None, (*field).to_owned())).collect::<Vec<_>>(), "{path}");
