@@ -155,25 +155,35 @@ impl Setting<'_> {
     pub(super) fn optional<T>(self, parse: impl Fn(&str) -> Parsed<T>) -> Option<T> {
         let privacy = self.privacy;
         self.read(|given| match given {
-            Given::Word(text) => parse(text).map_err(|expected| refusal(privacy, text, &expected)),
-            Given::List(_) => Err("got an array, expected one value".to_owned()),
-            Given::Other(what) => Err(format!("got {what}, expected a string or a whole number")),
+            Given::Word(text) => parse(text).map_err(|expected| vec![refusal(privacy, text, &expected)]),
+            Given::List(_) => Err(vec!["got an array, expected one value".to_owned()]),
+            Given::Other(what) => Err(vec![format!("got {what}, expected a string or a whole number")]),
         })
     }
 
     /// A setting with any number of values: an array in the file, or words with commas or blanks between them.
     pub(super) fn list<T>(self, parse: impl Fn(&str) -> Parsed<T>) -> Vec<T> {
         let privacy = self.privacy;
-        let each = |text: &str| parse(text).map_err(|expected| refusal(privacy, text, &expected));
-        self.read(|given| match given {
-            Given::Word(text) => words(text).map(each).collect(),
-            Given::List(items) => items.iter().map(String::as_str).map(each).collect(),
-            Given::Other(what) => Err(format!("got {what}, expected an array of strings")),
+        self.read(|given| {
+            let texts: Vec<&str> = match given {
+                Given::Word(text) => words(text).collect(),
+                Given::List(items) => items.iter().map(String::as_str).collect(),
+                Given::Other(what) => return Err(vec![format!("got {what}, expected an array of strings")]),
+            };
+            let (mut values, mut problems) = (Vec::new(), Vec::new());
+            for text in texts {
+                match parse(text) {
+                    Ok(value) => values.push(value),
+                    Err(expected) => problems.push(refusal(privacy, text, &expected)),
+                }
+            }
+            if problems.is_empty() { Ok(values) } else { Err(problems) }
         })
         .unwrap_or_default()
     }
 
-    fn read<T>(self, parse: impl FnOnce(&Given) -> Result<T, String>) -> Option<T> {
+    /// `parse` tells all that is wrong with the value.
+    fn read<T>(self, parse: impl FnOnce(&Given) -> Result<T, Vec<String>>) -> Option<T> {
         let found = self.find();
         let Self { sources, key, variable, privacy } = self;
         let value = found.as_ref().map(|found| match &found.given {
@@ -184,13 +194,9 @@ impl Setting<'_> {
         let origin = found.as_ref().map_or(Origin::Default, |found| found.origin);
         sources.shown.push(Shown { key, variable, value, origin });
 
-        let found = found?;
-        parse(&found.given)
-            .map_err(|problem| {
-                let Found { place, key, .. } = found;
-                sources.errors.push(ConfigError { place, key, problem });
-            })
-            .ok()
+        let Found { given, place, key, .. } = found?;
+        let error = |problem| ConfigError { place: place.clone(), key: key.clone(), problem };
+        parse(&given).map_err(|problems| sources.errors.extend(problems.into_iter().map(error))).ok()
     }
 
     fn find(&self) -> Option<Found> {

@@ -99,6 +99,15 @@ burst_limit = [\"100\"]
 }
 
 #[test]
+fn every_wrong_value_of_a_list_is_told_at_once() {
+    let told = load("[merge]\nfields = ['contact.city=us', 'contact.city=ghl', 'nothing']", &[]).unwrap_err();
+    let told: Vec<_> = told.0.iter().map(|error| (error.place.as_str(), error.key.as_str(), &error.problem)).collect();
+    let [(place, key, first), (_, _, second)] = told.as_slice() else { panic!("{told:?}") };
+    assert_eq!((*place, *key), ("clienty-sync.toml:2", "merge.fields"));
+    assert!(first.contains("contact.city=us") && second.contains("nothing"), "{told:?}");
+}
+
+#[test]
 fn unknown_keys_and_misspelt_variables_are_mistakes_and_a_persons_own_variable_is_not() {
     let file = "[worker]\nconcurency = 8\n[mail]\nhost = \"x\"\n";
     let errors = load(file, &[("CLIENTY_LISTENS", "x"), ("CLIENTY_API_KEY", "x"), ("GHL_PROXY", "x")]).unwrap_err();
