@@ -137,22 +137,29 @@ enum Outcome {
 /// Runs the program.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    let output = Output { json: cli.json };
+    // The settings may name that very file.
+    if let Command::Sandbox(args) = &cli.command
+        && let Err(error) = args.write_key()
+    {
+        return fail(&error, output);
+    }
     let config = match Config::from_process(cli.config.as_deref()) {
         Ok(config) => config,
-        Err(errors) => return config::refuse(&errors, Output { json: cli.json }),
+        Err(errors) => return config::refuse(&errors, output),
     };
     telemetry::init(&config.log);
-    let context = Context { config, output: Output { json: cli.json } };
+    let context = Context { config, output };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return fail(&error.into(), Output { json: cli.json }),
+        Err(error) => return fail(&error.into(), output),
     };
     match runtime.block_on(run(context, cli.command)) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Failed) => ExitCode::from(1),
         Ok(Outcome::WrongUsage) => ExitCode::from(2),
         Ok(Outcome::Differs) => ExitCode::from(3),
-        Err(error) => fail(&error, Output { json: cli.json }),
+        Err(error) => fail(&error, output),
     }
 }
 

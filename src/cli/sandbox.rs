@@ -52,6 +52,15 @@ pub(super) struct Args {
     webhook_retry_ms: u64,
 }
 
+impl Args {
+    /// Writes the public key of the webhooks where that was asked for.
+    pub(super) fn write_key(&self) -> anyhow::Result<()> {
+        let Some(file) = &self.webhook_key_file else { return Ok(()) };
+        let written = std::fs::write(file, SigningKey::from_seed(self.seed).public_pem());
+        written.with_context(|| format!("can't write {} (--webhook-key-file)", file.display()))
+    }
+}
+
 fn webhook_faults(text: &str) -> Result<WebhookFaults, serde_json::Error> {
     serde_json::from_str(text)
 }
@@ -67,7 +76,7 @@ pub(super) async fn run(context: Context, args: Args) -> anyhow::Result<Outcome>
         daily_limit,
         latency_ms,
         webhook_url,
-        webhook_key_file,
+        webhook_key_file: _,
         webhook_faults,
         webhook_retry_ms,
     } = args;
@@ -89,10 +98,6 @@ pub(super) async fn run(context: Context, args: Args) -> anyhow::Result<Outcome>
     };
     let sandbox = Sandbox::start(config).await;
     let sandbox = sandbox.with_context(|| format!("can't start at port {port} (--port; 0 takes a free one)"))?;
-    if let Some(file) = webhook_key_file {
-        let written = std::fs::write(&file, SigningKey::from_seed(seed).public_pem());
-        written.with_context(|| format!("can't write {} (--webhook-key-file)", file.display()))?;
-    }
     let webhooks = webhook_url.map(|url| {
         let faults = webhook_faults.unwrap_or_default();
         let retry_interval = Duration::from_millis(webhook_retry_ms);

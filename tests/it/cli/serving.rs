@@ -50,6 +50,19 @@ async fn the_sandbox_takes_a_free_port_and_tells_its_tokens() {
     assert_eq!(program.wait().code(), Some(0));
 }
 
+#[test]
+fn the_sandbox_writes_the_key_that_the_settings_name() {
+    let folder = Folder::new("sandbox-key");
+    let file = folder.path().join("ghl.pem").display().to_string();
+    let settings = [("GHL_WEBHOOK_ED25519_KEY_FILE", file.as_str())];
+    let (_program, _) = started(&["sandbox", "--port", "0", "--webhook-key-file", &file], &settings, &folder);
+    assert!(std::fs::read_to_string(&file).unwrap().starts_with("-----BEGIN PUBLIC KEY-----"));
+    let nowhere = folder.path().join("none/ghl.pem").display().to_string();
+    let ended = run(clienty_sync(&["sandbox", "--port", "0", "--webhook-key-file", &nowhere], &[]));
+    assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+    assert!(String::from_utf8(ended.stderr).unwrap().contains("--webhook-key-file"));
+}
+
 #[tokio::test]
 async fn a_second_worker_on_one_machine_needs_no_settings() {
     // Where this fails another program has the address, which serves as well.
