@@ -185,6 +185,7 @@ pub async fn open_records(config: &Config, clock: &Clock) -> Result<Records, rec
         clock: clock.clone(),
         policies: config.merge.clone(),
         rules: config.rules.clone(),
+        flows: config.flows.loaded.clone(),
         ..records::Options::default()
     };
     let records = Records::open(config.database_url().expose_secret(), options).await?;

@@ -20,6 +20,7 @@ mod connect;
 mod demo;
 mod disconnect;
 mod doctor;
+mod flows;
 mod gateway;
 mod import;
 mod jobs;
@@ -83,6 +84,9 @@ enum Command {
     /// Every action and trigger of GHL: look them up, or call one
     #[command(subcommand)]
     Catalog(catalog::Command),
+    /// What is done when something happens, step by step: list, check or run it
+    #[command(subcommand)]
+    Flows(flows::Command),
     /// API keys of those who send events and read records
     #[command(subcommand)]
     Keys(keys::Command),
@@ -93,6 +97,22 @@ enum Command {
     Migrate,
     /// Check settings, database, Redis and GHL, and say how to mend each
     Doctor,
+}
+
+impl Command {
+    /// Whether it takes in what may start a flow.
+    fn takes_in(&self) -> bool {
+        matches!(
+            self,
+            Self::Demo(_)
+                | Self::Up
+                | Self::Gateway
+                | Self::Worker(_)
+                | Self::Import(_)
+                | Self::Sweep(_)
+                | Self::Verify(_)
+        )
+    }
 }
 
 /// What a command needs to know of how it was called.
@@ -169,7 +189,13 @@ async fn open_records(config: &Config) -> anyhow::Result<Records> {
     records.context("can't open the database; see DATABASE_URL and CLIENTY_DATA_DIR, and whether the server is up")
 }
 
-async fn run(context: Context, command: Command) -> anyhow::Result<Outcome> {
+async fn run(mut context: Context, command: Command) -> anyhow::Result<Outcome> {
+    if command.takes_in()
+        && let Err(mistakes) = context.config.load_flows()
+    {
+        config::tell(&mistakes, "a flow is wrong", context.output);
+        return Ok(Outcome::WrongUsage);
+    }
     match command {
         Command::Demo(args) => demo::run(context, args).await,
         Command::Up => up::run(context).await,
@@ -184,8 +210,9 @@ async fn run(context: Context, command: Command) -> anyhow::Result<Outcome> {
         Command::Sweep(args) => sweep::run(context, args).await,
         Command::Secrets(command) => secrets::run(context, command).await,
         Command::Jobs(command) => jobs::run(context, command).await,
+        Command::Flows(command) => flows::run(context, command).await,
         Command::Keys(command) => keys::run(context, command).await,
-        Command::Config(command) => config::run(&context, &command),
+        Command::Config(command) => config::run(context, &command),
         Command::Migrate => migrate::run(context).await,
         Command::Doctor => doctor::run(context).await,
     }

@@ -13,7 +13,6 @@ mod parse;
 mod rules;
 mod shown;
 mod source;
-mod spelling;
 
 #[cfg(test)]
 mod tests;
@@ -28,6 +27,7 @@ use secrecy::{ExposeSecret, SecretBox, SecretString};
 use serde_json::{Value, json};
 use sync_workers::decide::merge::Policies;
 use sync_workers::decide::rules::TaskRule;
+use sync_workers::flows::Flow;
 use sync_workers::housekeeper::Keeping;
 use sync_workers::walker::Periods;
 
@@ -54,6 +54,7 @@ pub struct Config {
     pub merge: Policies,
     /// `[rules]`
     pub rules: Vec<TaskRule>,
+    pub flows: Flows,
     /// `[sweep]`
     pub sweeps: Periods,
     pub redis: Redis,
@@ -82,6 +83,14 @@ pub struct Data {
     pub dir: PathBuf,
     /// As set; [`Config::database_url`] also knows the default.
     pub database_url: Option<SecretString>,
+}
+
+/// `[flows]`
+#[derive(Debug, Clone)]
+pub struct Flows {
+    pub dir: PathBuf,
+    /// Empty until [`Config::load_flows`]: commands that take nothing in run beside a broken flow.
+    pub loaded: Vec<Flow>,
 }
 
 /// `[redis]`
@@ -214,6 +223,7 @@ impl Config {
                 fields: from.setting("merge.fields", "CLIENTY_MERGE_FIELDS").list(field_policy).into_iter().collect(),
             },
             rules: rules::read(from),
+            flows: Flows { dir: from.setting("flows.dir", "CLIENTY_FLOWS_DIR").required(path), loaded: Vec::new() },
             sweeps: Periods {
                 sweep: from.setting("sweep.every_minutes", "CLIENTY_SWEEP_EVERY_MINUTES").required(period(60)),
                 full: from.setting("sweep.full_minutes", "CLIENTY_SWEEP_FULL_MINUTES").required(period(60)),
@@ -262,6 +272,15 @@ impl Config {
             },
             shown: Vec::new(),
         }
+    }
+
+    /// Reads the flows of the folder.
+    ///
+    /// # Errors
+    /// Every mistake in them, with file, line and column.
+    pub fn load_flows(&mut self) -> Result<(), ConfigErrors> {
+        self.flows.loaded = crate::flows::load(&self.flows.dir)?;
+        Ok(())
     }
 
     /// Where the records and the ledger are: as set, else SQLite in the data folder.

@@ -2,7 +2,7 @@
 
 use job_engine::{LaneState, LaneView, Priority, Queue, QueueError};
 use serde_json::{Value, json};
-use sync_workers::records::{FailedAttempt, Job, JobState};
+use sync_workers::records::{FailedAttempt, Job, JobState, StepOf};
 
 /// The queue, or why it can't be asked.
 pub type Asked<'a> = Result<&'a Queue, String>;
@@ -19,9 +19,9 @@ pub fn silent(error: &QueueError) -> String {
     format!("the queue does not answer ({error}); the job is kept and will run")
 }
 
-/// The job as `GET /v1/jobs/{id}` and `jobs show` tell it, with the attempts that failed. `why` is null where it needs no reason. Without a
+/// The job as `GET /v1/jobs/{id}` and `jobs show` tell it, with the attempts that failed and the step of a flow that it is. `why` is null where it needs no reason. Without a
 /// queue to ask, what only the queue knows is not told.
-pub async fn describe(job: &Job, history: &[FailedAttempt], queue: Asked<'_>) -> Value {
+pub async fn describe(job: &Job, history: &[FailedAttempt], step: Option<&StepOf>, queue: Asked<'_>) -> Value {
     json!({
         "id": job.id,
         "kind": job.key.kind,
@@ -37,6 +37,9 @@ pub async fn describe(job: &Job, history: &[FailedAttempt], queue: Asked<'_>) ->
         "startedAt": job.started_at,
         "finishedAt": job.finished_at,
         "history": history,
+        "flow": step.map(|step| &step.flow),
+        "flowStep": step.map(|step| &step.step),
+        "flowRunId": step.map(|step| &step.run_id),
         "why": why(job, queue).await,
     })
 }

@@ -8,6 +8,7 @@ pub mod cli;
 pub mod compare;
 pub mod config;
 pub mod explain;
+pub mod flows;
 pub mod gateway;
 pub mod metrics;
 pub mod producer;

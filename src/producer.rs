@@ -28,7 +28,10 @@ impl Producer {
     pub async fn send(&self, triggers: &[Trigger]) -> Result<Vec<Accepted>, AcceptError> {
         let accepted = self.records.accept(triggers).await?;
         let work = accepted.iter().filter(|accepted| !accepted.duplicate);
-        let jobs: Vec<_> = work.map(|accepted| jobs::new_job(&accepted.key, accepted.priority)).collect();
+        let mut jobs: Vec<_> = work.map(|accepted| jobs::new_job(&accepted.key, accepted.priority)).collect();
+        // Runs of flows that events have started.
+        let owed = self.records.take_owed();
+        jobs.extend(owed.iter().map(|follow_up| jobs::new_job(&follow_up.key(), follow_up.priority)));
         if let Err(error) = self.queue.push(&jobs).await {
             tracing::warn!(%error, jobs = jobs.len(), "accepted, but the queue was not told; the sweeper will");
         }

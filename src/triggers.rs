@@ -1,12 +1,8 @@
 //! From an outside event to ledger rows: pure translation, no I/O.
 //!
-//! Each source has its file; all end in [`sync_workers::records::Trigger`], which the ledger accepts.
+//! Each source has its file; all end in [`sync_workers::records::Trigger`], which the ledger accepts. What producers say is translated in
+//! [`sync_workers::events`], since the steps of flows speak the same language.
 
-mod contact;
-mod event;
-mod fields;
-pub mod operation;
 pub mod webhook;
 
-pub use event::{SOURCE, translate};
-pub use fields::{FieldError, Fields, kind_of};
+pub use sync_workers::events::{FieldError, Fields, SOURCE, kind_of, operation, translate};

@@ -16,11 +16,11 @@ pub(super) enum Command {
         #[arg(long)]
         defaults: bool,
     },
-    /// Check file and environment; every mistake is told at once
+    /// Check file, environment and flows; every mistake is told at once
     Check,
 }
 
-pub(super) fn run(context: &Context, command: &Command) -> anyhow::Result<Outcome> {
+pub(super) fn run(mut context: Context, command: &Command) -> anyhow::Result<Outcome> {
     match command {
         Command::Show { defaults: true } => {
             context.output.print(&json!({"file": DEFAULTS}), |_| DEFAULTS.trim_end().to_owned())?;
@@ -29,6 +29,10 @@ pub(super) fn run(context: &Context, command: &Command) -> anyhow::Result<Outcom
             context.output.print(&context.config.show(), |_| context.config.show_toml().trim_end().to_owned())?;
         }
         Command::Check => {
+            if let Err(mistakes) = context.config.load_flows() {
+                tell(&mistakes, "a flow is wrong", context.output);
+                return Ok(Outcome::WrongUsage);
+            }
             context.output.print(&json!({"ok": true, "errors": []}), |_| "the settings are fine".to_owned())?
         }
     }
@@ -37,10 +41,15 @@ pub(super) fn run(context: &Context, command: &Command) -> anyhow::Result<Outcom
 
 /// Tells what is wrong with the settings. Exit code 2, as for any wrong usage.
 pub(super) fn refuse(errors: &ConfigErrors, output: Output) -> ExitCode {
+    tell(errors, "the settings are wrong", output);
+    ExitCode::from(2)
+}
+
+/// Tells every mistake.
+pub(super) fn tell(errors: &ConfigErrors, what: &str, output: Output) {
     if output.json {
         // Nothing is left to do where not even this can be printed.
         let _ = output.print(&json!({"ok": false, "errors": errors.0}), |_| String::new());
     }
-    eprintln!("clienty-sync: the settings are wrong:\n{errors}");
-    ExitCode::from(2)
+    eprintln!("clienty-sync: {what}:\n{errors}");
 }

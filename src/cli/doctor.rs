@@ -86,6 +86,14 @@ pub(super) async fn run(context: Context) -> anyhow::Result<Outcome> {
             "give each key in CLIENTY_MASTER_KEYS an id of its own",
         ),
     });
+    checks.push(match crate::flows::load(&config.flows.dir) {
+        Ok(flows) => Check::ok("flows", format!("{} in {}", flows.len(), config.flows.dir.display())),
+        Err(mistakes) => Check::failed(
+            "flows",
+            mistakes.0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
+            "mend the file; until then nothing that takes events in starts anew",
+        ),
+    });
     checks.push(tokens::app(config));
     let (records, of_database) = database(config).await;
     checks.extend(of_database);

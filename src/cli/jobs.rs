@@ -139,8 +139,10 @@ pub(super) async fn run(context: Context, command: Command) -> anyhow::Result<Ou
             let unknown = || format!("no job {id}; `clienty-sync jobs list` shows all");
             let job = records.job(&id).await?.with_context(unknown)?;
             let history = records.failed_attempts(&job.id).await?;
+            let step = records.step_of(&job).await?;
             let queue = queue(context.config).await?;
-            output.print(&explain::describe(&job, &history, queue.as_ref().map_err(Clone::clone)).await, in_lines)?;
+            let asked = queue.as_ref().map_err(Clone::clone);
+            output.print(&explain::describe(&job, &history, step.as_ref(), asked).await, in_lines)?;
         }
     }
     Ok(Outcome::Done)

@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use jiff::SignedDuration;
 use secrecy::{SecretBox, SecretString};
 use sync_workers::decide::fields;
 use sync_workers::decide::merge::Policy;
@@ -46,21 +45,6 @@ pub(super) fn occasion(text: &str) -> Parsed<Occasion> {
 
 pub(super) fn template(text: &str) -> Parsed<Template> {
     text.parse().map_err(|expected: NoTemplate| expected.to_string())
-}
-
-/// `30m`, `4h` or `2d`.
-pub(super) fn span(text: &str) -> Parsed<SignedDuration> {
-    let expected = || "a time from 1m to 3650d, in minutes, hours or days: 30m, 4h, 2d".to_owned();
-    let (count, minutes) = match text.char_indices().last() {
-        Some((end, 'm')) => (&text[..end], 1),
-        Some((end, 'h')) => (&text[..end], 60),
-        Some((end, 'd')) => (&text[..end], 24 * 60),
-        _ => return Err(expected()),
-    };
-    let most = 3650 * 24 * 60;
-    let minutes = count.parse::<u32>().ok().and_then(|count| count.checked_mul(minutes));
-    let minutes = minutes.filter(|minutes| (1..=most).contains(minutes)).ok_or_else(expected)?;
-    Ok(SignedDuration::from_mins(minutes.into()))
 }
 
 pub(super) fn path(text: &str) -> Parsed<PathBuf> {

@@ -2,8 +2,9 @@
 
 use jiff::SignedDuration;
 use sync_workers::decide::rules::TaskRule;
+use sync_workers::decide::span;
 
-use super::parse::{occasion, span, template, word};
+use super::parse::{occasion, template, word};
 use super::source::{Setting, Sources};
 
 /// A rule whose `due_after` is not set.
@@ -19,7 +20,7 @@ fn rule(from: &mut Sources, name: String) -> Option<TaskRule> {
     let on = setting(from, &name, "on").needed(occasion);
     let title = setting(from, &name, "title").needed(template);
     let body = setting(from, &name, "body").optional(template);
-    let due_after = setting(from, &name, "due_after").optional(span).unwrap_or(USUALLY_DUE);
+    let due_after = setting(from, &name, "due_after").optional(span::parse).unwrap_or(USUALLY_DUE);
     let assigned_to = setting(from, &name, "assigned_to").optional(word);
     Some(TaskRule { on: on?, title: title?, body, due_after, assigned_to, name })
 }

@@ -5,11 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use sync_workers::spelling::nearest;
+
 use super::error::{ConfigError, ConfigErrors};
 use super::file::{ConfigFile, Entry, Given};
 use super::parse::Parsed;
 use super::shown::{Origin, Privacy, Shown};
-use super::spelling::nearest;
 
 /// Variables with this beginning that are almost a setting's name are slips. Others are somebody's own, as the CLIENTY_API_KEY that a
 /// person exports for curl.

@@ -14,5 +14,6 @@ pub(super) async fn show(State(gateway): State<Gateway>, Ids(id): Ids<String>) -
     let job = records.job(&id).await.map_err(|error| Problem::records(&error))?;
     let job = job.ok_or_else(|| Problem::not_found("no such job; ids are in the answer to POST /v1/events"))?;
     let history = records.failed_attempts(&job.id).await.map_err(|error| Problem::records(&error))?;
-    Ok(Json(explain::describe(&job, &history, Ok(gateway.producer.queue())).await))
+    let step = records.step_of(&job).await.map_err(|error| Problem::records(&error))?;
+    Ok(Json(explain::describe(&job, &history, step.as_ref(), Ok(gateway.producer.queue())).await))
 }

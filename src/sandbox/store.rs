@@ -193,6 +193,7 @@ impl Store {
             "contacts": self.contacts.all().collect::<Vec<_>>(),
             "tasks": self.tasks.all().collect::<Vec<_>>(),
             "notes": self.notes.all().collect::<Vec<_>>(),
+            "businesses": self.businesses.all(),
             "appointments": self.appointments.all().map(|event| appointment::on_the_wall(event, zone)).collect::<Vec<_>>(),
         })
     }

@@ -7,6 +7,7 @@
 mod chaos;
 mod cli;
 mod creates;
+mod flows;
 mod http;
 mod jobs;
 mod leases;

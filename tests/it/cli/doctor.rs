@@ -28,6 +28,7 @@ async fn a_healthy_deployment_gets_no_remedy() {
     let names = [
         "settings",
         "master keys",
+        "flows",
         "oauth app",
         "database",
         "schema",

@@ -79,6 +79,8 @@ pub(crate) struct Setup {
     pub(crate) gate: bool,
     /// Beyond those that every test needs.
     pub(crate) settings: &'static [(&'static str, &'static str)],
+    /// Flows by name.
+    pub(crate) flows: &'static [(&'static str, &'static str)],
 }
 
 impl Default for Setup {
@@ -95,6 +97,7 @@ impl Default for Setup {
             redis_url: None,
             gate: false,
             settings: &[],
+            flows: &[],
         }
     }
 }
@@ -133,13 +136,20 @@ impl TestApp {
             redis_url,
             gate,
             settings: more,
+            flows,
         } = setup;
         let limits = Limits { interval, burst, ..Limits::default() };
         let sandbox =
             Sandbox::start(SandboxConfig { locations, contacts, limits, ..SandboxConfig::default() }).await.unwrap();
         let gate = if gate { Some(Gate::before(sandbox.url()).await) } else { None };
         let folder = Folder::new("jobs");
+        let dir = folder.path().join("flows");
+        std::fs::create_dir_all(&dir).unwrap();
+        for (name, text) in flows {
+            std::fs::write(dir.join(format!("{name}.toml")), text).unwrap();
+        }
         let mut settings = vec![
+            ("CLIENTY_FLOWS_DIR", dir.display().to_string()),
             ("CLIENTY_DATA_DIR", folder.path().display().to_string()),
             ("CLIENTY_MASTER_KEYS", "k1:c2l4dGVlbiBieXRlcyB0d2ljZSBpcyAzMiBieXRlcyE=".to_owned()),
             ("GHL_API_URL", gate.as_ref().map_or_else(|| sandbox.url(), Gate::url)),
@@ -157,6 +167,7 @@ impl TestApp {
         let breaker = Breaker { probe_after: Duration::from_millis(200), ..Breaker::default() };
         let tuning = Tuning { backoff, breaker, broken_hold };
         let mut config = Config::load(None, settings).unwrap();
+        config.load_flows().unwrap();
         let key = SigningKey::from_seed(SEED).public_pem();
         config.ghl.webhook_keys.ed25519 = PublicKeys::from_pem(Algorithm::Ed25519, &key).unwrap();
         let app = App::open_tuned(config, tuning).await.unwrap();

@@ -13,4 +13,5 @@ pub mod refused;
 pub mod rules;
 pub mod same;
 pub mod series;
+pub mod span;
 pub mod verify;

@@ -21,6 +21,7 @@ mod conclude;
 mod custom_fields;
 mod error;
 mod find_task;
+mod flow_step;
 mod heard;
 mod metrics;
 mod pull_contact;
@@ -76,15 +77,18 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// Tells the queue of the jobs that rules have led to.
+    /// Tells the queue of the jobs that rules and flows have led to, and counts the runs of flows that ended.
     async fn tell_owed(&self) {
+        for (flow, outcome) in self.records.take_ended_runs() {
+            self.metrics.flow_ended(&flow, &outcome);
+        }
         let owed = self.records.take_owed();
         if owed.is_empty() {
             return;
         }
         let jobs: Vec<_> = owed.iter().map(|follow_up| new_job(&follow_up.key(), follow_up.priority)).collect();
         if let Err(error) = self.queue.push(&jobs).await {
-            tracing::warn!(%error, jobs = jobs.len(), "the queue was not told of the tasks of rules; the sweeper will");
+            tracing::warn!(%error, jobs = jobs.len(), "the queue was not told what follows for rules and flows; the sweeper will");
         }
     }
 }
@@ -132,7 +136,8 @@ pub fn cost(kind: &str) -> u8 {
         Some(JobKind::WalkContacts) => 20,
         // No more at once, or an import would wait for a moment without others.
         Some(JobKind::WalkDetails | JobKind::WalkRest) => 20 + SPARE,
-        None => 0,
+        // What it leads to calls GHL.
+        Some(JobKind::FlowStep) | None => 0,
     }
 }
 
@@ -167,6 +172,9 @@ impl Worker {
         let Some(kind) = JobKind::parse(&job.key.kind) else {
             return Err(JobError::UnknownKind { kind: job.key.kind.clone() });
         };
+        if kind == JobKind::FlowStep {
+            return flow_step::run(environment, run).await;
+        }
         let connection = environment.records.connection(&job.key.lane).await?.ok_or(JobError::NotConnected)?;
         let access = environment.oauth.for_location(&connection.location_id, Some(permits)).await?;
         if access.is_new {
@@ -183,6 +191,8 @@ impl Worker {
             JobKind::FindTask => find_task::run(&task).await,
             JobKind::RefreshLocation => refresh_location::run(&task).await,
             JobKind::CallOperation => call_operation::run(&task).await,
+            // It has no token, and needs none.
+            JobKind::FlowStep => Ok(()),
             JobKind::PushContact => push_contact::run(&task).await,
             JobKind::WalkContacts | JobKind::WalkDetails | JobKind::WalkRest => walk::run(&task, kind).await,
         };
@@ -276,8 +286,8 @@ impl Handler for Worker {
         };
         let under_way = self.broken_off.watch(&run);
         let result = self.work(&job, &run, &permits).await;
-        self.environment.tell_owed().await;
         let verdict = conclude::conclude(&self.environment, &job, &run, result).await;
+        self.environment.tell_owed().await;
         under_way.end();
         verdict
     }

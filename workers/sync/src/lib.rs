@@ -5,12 +5,15 @@
 pub mod catalog;
 pub mod clock;
 pub mod decide;
+pub mod events;
+pub mod flows;
 pub mod ghl;
 pub mod housekeeper;
 pub mod jobs;
 pub mod mapping;
 pub mod oauth;
 pub mod records;
+pub mod spelling;
 pub mod sweeper;
 pub mod vault;
 pub mod walker;

@@ -21,6 +21,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::clock::Clock;
 use crate::decide::merge::Policies;
 use crate::decide::rules::TaskRule;
+use crate::flows::Flow;
 
 pub use self::accept::{AcceptError, Accepted, NewEvent, Refusal, Trigger};
 pub use self::api_keys::ApiKey;
@@ -36,6 +37,7 @@ pub use self::entries::{AnyEntry, Entry, EntryRow, NoteRow, TaskRow};
 pub use self::erase::Receipt;
 pub use self::error::RecordsError;
 pub use self::feed::{ChangeItem, ChangeOp, LATEST};
+pub use self::flows::{DeadRun, FlowRun, Knows, Logged, NewRun, StepOf};
 pub use self::found::{Found, Needs, SWEEP_SOURCE};
 pub use self::installs::Install;
 pub use self::job::{JobKey, JobKind, JobState};
@@ -61,6 +63,7 @@ mod entries;
 mod erase;
 mod error;
 mod feed;
+mod flows;
 mod forget;
 mod found;
 mod installs;
@@ -70,6 +73,7 @@ mod ledger;
 mod merging;
 mod migrations;
 pub mod model;
+mod occasions;
 mod owed;
 mod page;
 mod pull;
@@ -107,6 +111,8 @@ pub struct Options {
     pub policies: Policies,
     /// What makes tasks of contacts' events in GHL.
     pub rules: Vec<TaskRule>,
+    /// What runs when something happens.
+    pub flows: Vec<Flow>,
 }
 
 impl Default for Options {
@@ -117,6 +123,7 @@ impl Default for Options {
             clock: Clock::system(),
             policies: Policies::default(),
             rules: Vec::new(),
+            flows: Vec::new(),
         }
     }
 }
@@ -133,7 +140,17 @@ pub struct Records {
     clock: Clock,
     policies: Arc<Policies>,
     rules: Arc<[TaskRule]>,
-    owed: Arc<Mutex<Vec<FollowUp>>>,
+    flows: Arc<[Flow]>,
+    untold: Arc<Mutex<Untold>>,
+}
+
+/// What commits of this process leave to tell others.
+#[derive(Debug, Default)]
+struct Untold {
+    /// The queue: jobs that are owed.
+    jobs: Vec<FollowUp>,
+    /// Whoever counts: flows of which a run ended, and how.
+    runs: Vec<(String, String)>,
 }
 
 impl Records {
@@ -169,7 +186,8 @@ impl Records {
             clock: options.clock,
             policies: Arc::new(options.policies),
             rules: options.rules.into(),
-            owed: Arc::default(),
+            flows: options.flows.into(),
+            untold: Arc::default(),
         })
     }
 
@@ -237,8 +255,10 @@ impl Records {
             now_ms: self.clock.now_ms(),
             policies: Arc::clone(&self.policies),
             rules: Arc::clone(&self.rules),
+            flows: Arc::clone(&self.flows),
             owed: Vec::new(),
-            untold: Arc::clone(&self.owed),
+            ended: Vec::new(),
+            untold: Arc::clone(&self.untold),
             _gate: gate,
             _walk: None,
         })
@@ -264,10 +284,13 @@ struct Write {
     now_ms: i64,
     policies: Arc<Policies>,
     rules: Arc<[TaskRule]>,
+    flows: Arc<[Flow]>,
     /// Jobs that it leads to, whatever else the run that it is part of leads to.
     owed: Vec<FollowUp>,
-    /// Where they are kept for the queue once they are committed.
-    untold: Arc<Mutex<Vec<FollowUp>>>,
+    /// Flows of which it ends a run, and how.
+    ended: Vec<(String, String)>,
+    /// Where both are kept for others once they are committed.
+    untold: Arc<Mutex<Untold>>,
     // Declared last, so dropped last: the next writer begins after this transaction is on its way out.
     _gate: Option<OwnedSemaphorePermit>,
     _walk: Option<OwnedSemaphorePermit>,
@@ -285,7 +308,11 @@ impl Write {
         let rows = owed.iter().map(|follow_up| follow_up.row(self.now_ms)).collect();
         accept::insert_rows(self.conn(), rows).await?;
         self.tx.commit().await?;
-        self.untold.lock().unwrap_or_else(PoisonError::into_inner).extend(owed);
+        if !owed.is_empty() || !self.ended.is_empty() {
+            let mut untold = self.untold.lock().unwrap_or_else(PoisonError::into_inner);
+            untold.jobs.extend(owed);
+            untold.runs.append(&mut self.ended);
+        }
         Ok(())
     }
 }

@@ -77,6 +77,14 @@ pub fn new_tags<'a>(base: &Contact, ours: &Contact, theirs: &'a Contact) -> Vec<
     theirs.tags.iter().filter(|tag| !is_known(tag)).map(String::as_str).collect()
 }
 
+/// The name of a contact; of one without, what else it can be called by.
+#[must_use]
+pub fn called(contact: &Contact) -> &str {
+    let Contact { id, name, company_name, email, phone, .. } = contact;
+    let known = [name, company_name, email, phone].into_iter().flatten().find(|text| !text.trim().is_empty());
+    known.unwrap_or(id)
+}
+
 /// A text with places for what the contact is called.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template(Vec<Piece>);
@@ -137,17 +145,13 @@ impl FromStr for Template {
 }
 
 impl Template {
-    /// The text for a contact. What it lacks is left out; a contact without a name is called by what else it has.
+    /// The text for a contact. What it lacks is left out.
     #[must_use]
     pub fn fill(&self, contact: &Contact) -> String {
-        let Contact { id, name, first_name, last_name, company_name, email, phone, .. } = contact;
+        let Contact { id, first_name, last_name, company_name, email, phone, .. } = contact;
         let fill = |piece: &Piece| match piece {
             Piece::Text(text) => text.clone(),
-            Piece::Place(Place::Name) => {
-                let known =
-                    [name, company_name, email, phone].into_iter().flatten().find(|text| !text.trim().is_empty());
-                known.unwrap_or(id).clone()
-            }
+            Piece::Place(Place::Name) => called(contact).to_owned(),
             Piece::Place(Place::FirstName) => first_name.clone().unwrap_or_default(),
             Piece::Place(Place::LastName) => last_name.clone().unwrap_or_default(),
             Piece::Place(Place::CompanyName) => company_name.clone().unwrap_or_default(),

@@ -131,6 +131,7 @@ fn remedy(environment: &Environment, error: &JobError) -> Remedy {
         | JobError::CannotSearchTasks { .. }
         | JobError::UnknownKind { .. }
         | JobError::UnknownOperation
+        | JobError::FlowStep { .. }
         | JobError::OutcomeUnknown { .. } => Remedy::Bury,
     }
 }

@@ -56,6 +56,14 @@ pub enum JobError {
         /// How the answer was lost.
         reason: String,
     },
+    /// What the step of a flow comes to can't be said or called.
+    #[error("{place}: {reason}")]
+    FlowStep {
+        /// The flow and its step.
+        place: String,
+        /// What is wrong; never a value.
+        reason: String,
+    },
     /// GHL created something and did not say what; the next run looks for it.
     #[error("GHL's answer to a create holds no id")]
     NoId,

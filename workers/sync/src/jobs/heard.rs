@@ -39,7 +39,7 @@ impl Heard {
         Self { needs: Needs::ALL, gone: Vec::new(), created }
     }
 
-    /// Marks what was told to be deleted, and makes the tasks that rules make of a contact's creation.
+    /// Marks what was told to be deleted, and begins what waits for a contact's creation.
     pub(super) async fn store(&self, tx: &mut Tx, contact_id: &str) -> Result<(), JobError> {
         if let Some(tags) = &self.created {
             tx.contact_created(contact_id, tags).await?;
@@ -107,7 +107,7 @@ pub(super) async fn hear(job: &Job<'_>) -> Result<Heard, JobError> {
     Ok(heard)
 }
 
-/// The tags with which GHL created the contact, where rules want to know. The event may come before the reply to a create of ours, and be
+/// The tags with which GHL created the contact, where rules or flows want to know. The event may come before the reply to a create of ours, and be
 /// of that very create: then it waits until the create is settled. A sweep has stored what it found, unless it might be such a create.
 async fn created(
     job: &Job<'_>,
@@ -119,7 +119,7 @@ async fn created(
     let records = &job.environment.records;
     let webhook = webhooks.iter().find(|webhook| webhook.event_type == CREATED);
     let is_found = found.iter().any(|(event, _)| event == CREATED);
-    if !records.has_rules() || (webhook.is_none() && !is_found) {
+    if !records.has_occasions() || (webhook.is_none() && !is_found) {
         return Ok(None);
     }
     let told = webhook.map(|webhook| read(body(webhook)).map(mapping::contact::from_ghl).unwrap_or_default());

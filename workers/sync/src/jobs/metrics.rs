@@ -23,6 +23,7 @@ pub struct JobMetrics {
     wait: HistogramVec,
     writes: IntCounterVec,
     webhooks: IntCounterVec,
+    flow_runs: IntCounterVec,
     /// Without labels; a vector, so that it is absent until GHL has told.
     daily_remaining: IntGaugeVec,
     daily_by_location: Arc<Mutex<HashMap<String, u32>>>,
@@ -44,6 +45,10 @@ impl JobMetrics {
             "clienty_webhooks_total",
             "Webhooks by what became of them; echo are those of the accepted that told our own write, or what was known",
         );
+        let flow_runs = Opts::new(
+            "clienty_flow_runs_total",
+            "Runs of flows by how they ended; dead are those that wait for a person",
+        );
         let daily =
             Opts::new("clienty_quota_daily_remaining", "Calls left today, as GHL tells, of the neediest location");
         let metrics = Self {
@@ -53,6 +58,7 @@ impl JobMetrics {
             wait: HistogramVec::new(wait.buckets(WAIT_BUCKETS.to_vec()), &["kind", "priority"])?,
             writes: IntCounterVec::new(writes, &["record", "outcome"])?,
             webhooks: IntCounterVec::new(webhooks, &["type", "result"])?,
+            flow_runs: IntCounterVec::new(flow_runs, &["flow", "outcome"])?,
             daily_remaining: IntGaugeVec::new(daily, &[])?,
             daily_by_location: Arc::default(),
         };
@@ -62,6 +68,7 @@ impl JobMetrics {
         registry.register(Box::new(metrics.wait.clone()))?;
         registry.register(Box::new(metrics.writes.clone()))?;
         registry.register(Box::new(metrics.webhooks.clone()))?;
+        registry.register(Box::new(metrics.flow_runs.clone()))?;
         registry.register(Box::new(metrics.daily_remaining.clone()))?;
         Ok(metrics)
     }
@@ -78,6 +85,10 @@ impl JobMetrics {
     /// What became of a webhook. `event` is a name of ours, never the sender's word.
     pub fn webhook(&self, event: &str, result: &str) {
         self.webhooks.with_label_values(&[event, result]).inc();
+    }
+
+    pub(super) fn flow_ended(&self, flow: &str, outcome: &str) {
+        self.flow_runs.with_label_values(&[flow, outcome]).inc();
     }
 
     pub(super) fn ended(&self, job: &Job, verdict: &Verdict, took: Duration, daily_remaining: Option<u32>) {

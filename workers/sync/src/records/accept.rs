@@ -15,7 +15,7 @@ use super::change::{self, Change, Unapplied};
 use super::job::{JobKey, JobKind};
 use super::ledger::key_of;
 use super::sql::{CHUNK, sql, with_list, with_rows};
-use super::{Records, RecordsError, Write, conflicts, contacts, erase};
+use super::{Records, RecordsError, Write, conflicts, contacts, erase, flows};
 
 /// The source of what producers send on purpose.
 const PRODUCERS: &str = "api";
@@ -114,61 +114,8 @@ impl Records {
     }
 
     async fn try_accept(&self, triggers: &[Trigger]) -> Result<Vec<Accepted>, AcceptError> {
-        check_texts(triggers)?;
         let mut write = self.write().await?;
-        check_locations(write.conn(), triggers).await?;
-        let erased = settle_erased(&mut write, triggers).await?;
-        let mut seen = earlier_jobs(write.conn(), triggers).await?;
-        let mut accepted = Vec::with_capacity(triggers.len());
-        let mut rows = Vec::new();
-        for (index, Trigger { event, kind, priority, change }) in triggers.iter().enumerate() {
-            let identity = event.id.clone().map(|id| (event.source.clone(), id));
-            let (event_id, priority) = (event.id.clone(), *priority);
-            if let Some((job_id, key)) = identity.as_ref().and_then(|identity| seen.get(identity)).cloned() {
-                accepted.push(Accepted { event_id, job_id, duplicate: true, key, priority });
-                continue;
-            }
-            let location_id = &event.location_id;
-            let record_id = match change {
-                Change::None { record_id } if *kind == JobKind::PullContact => {
-                    contacts::resolve(write.conn(), location_id, record_id).await.map_err(Unapplied::Failed)
-                }
-                Change::None { record_id } => Ok(record_id.clone()),
-                Change::Task(change) => change::apply(&mut write, location_id, change).await,
-                Change::Note(change) => change::apply(&mut write, location_id, change).await,
-                Change::Appointment(change) => change::apply(&mut write, location_id, change).await,
-                Change::Contact(change) => change::contact::apply(&mut write, location_id, change).await,
-                Change::Undo { conflict_id } => conflicts::undo(&mut write, location_id, conflict_id).await,
-            };
-            let record_id = record_id.map_err(|unapplied| match unapplied {
-                Unapplied::Refused { field, message } => AcceptError::Refused(Refusal { index, field, message }),
-                Unapplied::Failed(error) => AcceptError::Records(error),
-            })?;
-            let key = JobKey::new(*kind, location_id, record_id);
-            let job_id = Uuid::now_v7().to_string();
-            if let Some(identity) = identity {
-                seen.insert(identity, (job_id.clone(), key.clone()));
-            }
-            rows.push(NewRow {
-                id: job_id.clone(),
-                source: event.source.clone(),
-                event_id: event_id.clone(),
-                event_type: event.event_type.clone(),
-                key: key.clone(),
-                priority,
-                data: match event
-                    .contact_id
-                    .as_ref()
-                    .is_some_and(|id| erased.contains(&(location_id.clone(), id.clone())))
-                {
-                    true => "{}".to_owned(),
-                    false => event.data.to_string(),
-                },
-                created_at_ms: write.now_ms,
-            });
-            accepted.push(Accepted { event_id, job_id, duplicate: false, key, priority });
-        }
-        insert_rows(write.conn(), rows).await?;
+        let accepted = take_in(&mut write, triggers).await?;
         write.commit().await?;
         Ok(accepted)
     }
@@ -182,6 +129,67 @@ impl Records {
         let distinct = location_ids.iter().map(String::as_str).collect();
         known_locations(&mut connection, distinct).await
     }
+}
+
+/// Writes the events to the ledger and applies their edits, as part of a transaction.
+pub(super) async fn take_in(write: &mut Write, triggers: &[Trigger]) -> Result<Vec<Accepted>, AcceptError> {
+    check_texts(triggers)?;
+    check_locations(write.conn(), triggers).await?;
+    let erased = settle_erased(write, triggers).await?;
+    let mut seen = earlier_jobs(write.conn(), triggers).await?;
+    let mut accepted = Vec::with_capacity(triggers.len());
+    let mut rows = Vec::new();
+    for (index, trigger) in triggers.iter().enumerate() {
+        let Trigger { event, kind, priority, change } = trigger;
+        let identity = event.id.clone().map(|id| (event.source.clone(), id));
+        let (event_id, priority) = (event.id.clone(), *priority);
+        if let Some((job_id, key)) = identity.as_ref().and_then(|identity| seen.get(identity)).cloned() {
+            accepted.push(Accepted { event_id, job_id, duplicate: true, key, priority });
+            continue;
+        }
+        let location_id = &event.location_id;
+        let record_id = match change {
+            Change::None { record_id } if *kind == JobKind::PullContact => {
+                contacts::resolve(write.conn(), location_id, record_id).await.map_err(Unapplied::Failed)
+            }
+            Change::None { record_id } => Ok(record_id.clone()),
+            Change::Task(change) => change::apply(write, location_id, change).await,
+            Change::Note(change) => change::apply(write, location_id, change).await,
+            Change::Appointment(change) => change::apply(write, location_id, change).await,
+            Change::Contact(change) => change::contact::apply(write, location_id, change).await,
+            Change::Undo { conflict_id } => conflicts::undo(write, location_id, conflict_id).await,
+        };
+        let record_id = record_id.map_err(|unapplied| match unapplied {
+            Unapplied::Refused { field, message } => AcceptError::Refused(Refusal { index, field, message }),
+            Unapplied::Failed(error) => AcceptError::Records(error),
+        })?;
+        let key = JobKey::new(*kind, location_id, record_id);
+        // What a flow says is no occasion for another.
+        if event.source == PRODUCERS && !write.flows.is_empty() {
+            flows::starting::start_by_event(write, trigger, &key).await?;
+        }
+        let job_id = Uuid::now_v7().to_string();
+        if let Some(identity) = identity {
+            seen.insert(identity, (job_id.clone(), key.clone()));
+        }
+        rows.push(NewRow {
+            id: job_id.clone(),
+            source: event.source.clone(),
+            event_id: event_id.clone(),
+            event_type: event.event_type.clone(),
+            key: key.clone(),
+            priority,
+            data: match event.contact_id.as_ref().is_some_and(|id| erased.contains(&(location_id.clone(), id.clone())))
+            {
+                true => "{}".to_owned(),
+                false => event.data.to_string(),
+            },
+            created_at_ms: write.now_ms,
+        });
+        accepted.push(Accepted { event_id, job_id, duplicate: false, key, priority });
+    }
+    insert_rows(write.conn(), rows).await?;
+    Ok(accepted)
 }
 
 /// PostgreSQL keeps no NUL in a text; better told by name than by a failed transaction.
@@ -212,9 +220,10 @@ async fn settle_erased(write: &mut Write, triggers: &[Trigger]) -> Result<HashSe
         return Ok(erased);
     }
     let now_ms = write.now_ms;
-    for (index, trigger) in triggers.iter().enumerate().filter(|(_, trigger)| trigger.event.source == PRODUCERS) {
+    let says = |trigger: &Trigger| [PRODUCERS, crate::flows::SOURCE].contains(&trigger.event.source.as_str());
+    for (index, trigger) in triggers.iter().enumerate().filter(|(_, trigger)| says(trigger)) {
         let Some(contact) = about(trigger).filter(|contact| erased.contains(contact)) else { continue };
-        if trigger.kind != JobKind::PullContact {
+        if trigger.kind != JobKind::PullContact || trigger.event.source != PRODUCERS {
             let message = "its data was erased on request; `contact.selected` fetches it anew".to_owned();
             return Err(Refusal { index, field: "contactId", message }.into());
         }

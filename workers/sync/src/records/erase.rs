@@ -18,7 +18,7 @@ use super::accept::known_locations;
 use super::feed::{ChangeOp, Changed};
 use super::ledger::timestamp;
 use super::sql::{CHUNK, sql, with_list};
-use super::{Records, RecordsError, contacts};
+use super::{Records, RecordsError, contacts, flows};
 
 /// Each table that holds data of people, and the statement that erases one's: $1 the location, $2 the contact. Webhooks and jobs before
 /// entries, by which theirs are found.
@@ -90,7 +90,9 @@ impl Records {
         sqlx::query(sql!("count_erasure")).execute(write.conn()).await?;
         // Anew: GHL may have told its own id since.
         let contact_id = &contacts::resolve(write.conn(), location_id, contact_id).await?;
-        let mut erased = BTreeMap::new();
+        // Before the aliases, by which they are found, and the jobs, which end with them.
+        let runs = flows::ending::erased(&mut write, location_id, contact_id).await?;
+        let mut erased = BTreeMap::from([("flowRuns".to_owned(), runs)]);
         for (table, statement) in PLACES {
             let rows = sqlx::query(statement).bind(location_id).bind(contact_id).execute(write.conn()).await?;
             erased.insert(table.to_owned(), rows.rows_affected());

@@ -22,6 +22,8 @@ pub enum JobKind {
     FindTask,
     /// Call any operation of the catalogue; the record is the call, so each is a job of its own.
     CallOperation,
+    /// Go on with the run of a flow; the record is the run.
+    FlowStep,
     /// Make GHL's contact equal to ours.
     PushContact,
     /// One page of contacts of a walk, with their tasks.
@@ -34,7 +36,7 @@ pub enum JobKind {
 
 impl JobKind {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::PullContact,
         Self::PushTask,
         Self::PushNote,
@@ -43,6 +45,7 @@ impl JobKind {
         Self::RefreshLocation,
         Self::FindTask,
         Self::CallOperation,
+        Self::FlowStep,
         Self::WalkContacts,
         Self::WalkDetails,
         Self::WalkRest,
@@ -59,6 +62,7 @@ impl JobKind {
             Self::RefreshLocation => "refresh_location",
             Self::FindTask => "find_task",
             Self::CallOperation => "call_operation",
+            Self::FlowStep => "flow_step",
             Self::PushContact => "push_contact",
             Self::WalkContacts => "walk_contacts",
             Self::WalkDetails => "walk_details",

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::job::{JobKey, JobState};
 use super::sql::sql;
-use super::{Records, RecordsError, owed};
+use super::{Records, RecordsError, flows, owed};
 
 /// One ledger row, as people look at it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -221,8 +221,8 @@ impl Records {
         Ok(keys)
     }
 
-    /// Closes dead rows for good: they count as done and keep their last error. What a record owes GHL for them is taken back once no other
-    /// job of it is open or dead. Returns how many were closed.
+    /// Closes dead rows for good: they count as done and keep their last error, and the runs of flows of which they are steps end. What a record
+    /// owes GHL for them is taken back once no other job of it is open or dead. Returns how many were closed.
     ///
     /// # Errors
     /// See [`Records::job`].
@@ -231,7 +231,10 @@ impl Records {
         let mut keys = Vec::new();
         for id in ids {
             if let Some(row) = sqlx::query(sql!("discard_job")).bind(id).fetch_optional(write.conn()).await? {
-                keys.push(key_of(&row)?);
+                let key = key_of(&row)?;
+                let (source, event_id): (String, Option<String>) = (row.try_get("source")?, row.try_get("event_id")?);
+                flows::ending::discarded(&mut write, &key, &source, event_id.as_deref()).await?;
+                keys.push(key);
             }
         }
         for key in keys.iter().collect::<BTreeSet<_>>() {

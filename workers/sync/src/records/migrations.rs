@@ -26,6 +26,7 @@ fn up_to(last: i64) -> Migrator {
         (16, "custom fields", include_str!("../../migrations/0016_custom_fields.sql")),
         (17, "triggers", include_str!("../../migrations/0017_triggers.sql")),
         (18, "asked", include_str!("../../migrations/0018_asked.sql")),
+        (19, "flows", include_str!("../../migrations/0019_flows.sql")),
     ];
     let migration = |(version, name, text): (i64, &'static str, &'static str)| {
         Migration::new(version, name.into(), MigrationType::Simple, text.into_sql_str(), false)

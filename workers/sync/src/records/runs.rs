@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::accept::insert_rows;
 use super::job::{JobKey, JobKind, JobState};
 use super::sql::sql;
-use super::{Records, RecordsError, Write};
+use super::{Records, RecordsError, Write, flows};
 
 /// A run that has begun: the open rows of a key, held under an epoch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub struct Run {
     pub attempts: i64,
     /// When the oldest of them was accepted, in ms since 1970.
     pub created_at_ms: i64,
+    /// Those of the rows that are steps of flows, with the ids of their events.
+    pub steps: Vec<(String, String)>,
 }
 
 /// A job that a run leads to; becomes a ledger row as the run is closed, so neither is without the other.
@@ -59,6 +61,7 @@ impl Tx {
     pub async fn close_run(self, follow_ups: &[FollowUp]) -> Result<(), RecordsError> {
         let Self { mut write, run } = self;
         finish(&mut write, &run, JobState::Done, None).await?;
+        flows::ending::done(&mut write, &run).await?;
         let rows = follow_ups.iter().map(|follow_up| follow_up.row(write.now_ms)).collect();
         insert_rows(write.conn(), rows).await?;
         write.commit().await
@@ -128,9 +131,14 @@ impl Records {
                 .await?;
             return if open == 0 { Ok(None) } else { Err(RecordsError::LostRun(key.clone())) };
         }
-        let mut run = Run { key: key.clone(), epoch, ids: Vec::new(), attempts: 0, created_at_ms: i64::MAX };
+        let (ids, steps) = (Vec::new(), Vec::new());
+        let mut run = Run { key: key.clone(), epoch, ids, attempts: 0, created_at_ms: i64::MAX, steps };
         for row in &rows {
-            run.ids.push(row.try_get("id")?);
+            let id: String = row.try_get("id")?;
+            let event_id: Option<String> = row.try_get("event_id")?;
+            let is_step = row.try_get::<String, _>("source")? == crate::flows::SOURCE;
+            run.steps.extend(event_id.filter(|_| is_step).map(|event_id| (id.clone(), event_id)));
+            run.ids.push(id);
             run.attempts = run.attempts.max(row.try_get("attempts")?);
             run.created_at_ms = run.created_at_ms.min(row.try_get("created_at")?);
         }
@@ -179,6 +187,7 @@ impl Records {
         let mut write = self.write().await?;
         record_attempts(&mut write, run, reason).await?;
         finish(&mut write, run, JobState::Dead, Some(reason)).await?;
+        flows::ending::given_up(&mut write, run).await?;
         write.commit().await
     }
 

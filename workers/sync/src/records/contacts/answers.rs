@@ -11,7 +11,7 @@ use super::super::merging::{self, Taken, Written};
 use super::super::model::{Contact, CustomField};
 use super::super::runs::Tx;
 use super::super::sql::sql;
-use super::super::{RecordsError, rules};
+use super::super::{RecordsError, occasions};
 use super::{ContactReply, ContactRow, find, follow, save, save_alias, take};
 use crate::decide::fields::{Fields, Record as _, fields, set, with_fields};
 use crate::decide::verify::SyncState;
@@ -183,7 +183,7 @@ impl Tx {
     ) -> Result<(SyncState, bool), RecordsError> {
         let ContactReply { asked, contact, refused, is_partial } = reply;
         let theirs = row.with_ids_of(contact);
-        rules::tagged(&mut self.write, &row, &theirs).await?;
+        occasions::tagged(&mut self.write, &row, &theirs).await?;
         let Written { agreed, unapplied, got } = merging::written(row.base.as_ref(), asked, &theirs);
         let policies = self.write.policies.clone();
         let Taken { doc, edits, conflicts } =

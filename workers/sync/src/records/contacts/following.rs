@@ -5,7 +5,7 @@ use super::super::feed::ChangeOp;
 use super::super::found::Found;
 use super::super::merging::{self, Taken};
 use super::super::model::Contact;
-use super::super::{RecordsError, Write, rules};
+use super::super::{RecordsError, Write, occasions};
 use super::{ContactRow, bare, lock, save};
 use crate::decide::fields::Record as _;
 
@@ -56,7 +56,7 @@ pub(in crate::records) async fn follow(
         write.page.meet(&row.location_id, &row.contact_id);
         return Ok(());
     }
-    rules::tagged(write, &row, &theirs).await?;
+    occasions::tagged(write, &row, &theirs).await?;
     let before = (row.doc.clone(), row.is_shown());
     if row.is_shown() {
         let policies = write.policies.clone();

@@ -1,7 +1,8 @@
 //! "Did you mean": the known name nearest to a misspelled one.
 
 /// The name that a person most likely meant, if any is near: one slip, and one more for each six letters.
-pub(super) fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+#[must_use]
+pub fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let near = 1 + wrong.len() / 6;
     known
         .into_iter()

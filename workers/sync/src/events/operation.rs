@@ -1,9 +1,9 @@
 //! A call of any operation of the catalogue, as a trigger like any other.
 
+use crate::catalog::{Wish, catalog};
+use crate::records::{Change, JobKind, NewEvent, Trigger};
 use job_engine::Priority;
 use serde_json::json;
-use sync_workers::catalog::{Wish, catalog};
-use sync_workers::records::{Change, JobKind, NewEvent, Trigger};
 use uuid::Uuid;
 
 use super::FieldError;

@@ -1,5 +1,7 @@
 //! Reads the fields of a JSON object one by one, so that every mistake can name its field.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
@@ -15,14 +17,15 @@ pub struct FieldError {
 /// An object under inspection. Each read takes note of the name, so that [`Fields::finish`] can tell what nobody asked for.
 pub struct Fields<'a> {
     object: &'a Map<String, Value>,
-    path: &'static str,
+    path: Cow<'static, str>,
     asked: Vec<&'static str>,
     errors: Vec<FieldError>,
 }
 
 impl<'a> Fields<'a> {
     /// Reads `object`, whose place in the event is `path` (empty, or ending in a dot).
-    pub fn new(object: &'a Map<String, Value>, path: &'static str) -> Self {
+    pub fn new(object: &'a Map<String, Value>, path: impl Into<Cow<'static, str>>) -> Self {
+        let path = path.into();
         Self { object, path, asked: Vec::new(), errors: Vec::new() }
     }
 
@@ -116,7 +119,7 @@ impl<'a> Fields<'a> {
     }
 
     /// What `read` makes of the field, which may be absent or null.
-    pub(super) fn read<T>(
+    pub(crate) fn read<T>(
         &mut self,
         name: &'static str,
         expected: &str,

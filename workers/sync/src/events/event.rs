@@ -1,11 +1,11 @@
 //! Events that producers send: `{"id"?, "type", "locationId", "contactId"?, "data"?}`.
 
-use job_engine::Priority;
-use serde_json::{Map, Value};
-use sync_workers::records::{
+use crate::records::{
     Act, AppointmentChange, AppointmentPatch, Change, ContactChange, ContactPatch, JobKind, NewEvent, NoteChange,
     NotePatch, TaskChange, TaskPatch, Trigger,
 };
+use job_engine::Priority;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::contact;
@@ -15,7 +15,7 @@ use super::fields::{FieldError, Fields, kind_of};
 pub const SOURCE: &str = "api";
 
 /// The event types that this version handles.
-const KNOWN: [&str; 15] = [
+pub const KNOWN: [&str; 15] = [
     "contact.selected",
     "contact.created",
     "contact.updated",

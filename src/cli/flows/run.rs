@@ -1,0 +1,220 @@
+//! `flows run`: a run by hand, through the ledger like any other.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, bail, ensure};
+use clap::Parser;
+use jiff::Timestamp;
+use job_engine::Priority;
+use serde_json::{Map, Value, json};
+use sync_workers::flows::Flow;
+use sync_workers::jobs::new_job;
+use sync_workers::records::{DeadRun, FlowRun, Knows, NewRun};
+use tokio::time::{Instant, sleep};
+
+use super::super::{Context, Outcome, Output, config};
+use super::rehearsal;
+use crate::app::App;
+use crate::flows;
+
+/// Between two looks at the run.
+const LOOK: Duration = Duration::from_millis(100);
+
+#[derive(Debug, Parser)]
+pub(in crate::cli) struct Arguments {
+    /// From `flows list`
+    name: String,
+    /// GHL's id of the location
+    #[arg(long, value_name = "ID")]
+    location: String,
+    /// The contact that it is about, by any id that is known here
+    #[arg(long, value_name = "ID")]
+    contact: Option<String>,
+    /// A value of the flow's [set], or of what its occasion would tell (event.data.title=…); again for each
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting)]
+    settings: Vec<(String, String)>,
+    /// Show what each step would send, and send nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// How long to wait, in seconds; the run goes on
+    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    timeout: u64,
+}
+
+pub(in crate::cli) async fn run(context: Context, arguments: Arguments) -> anyhow::Result<Outcome> {
+    let Arguments { name, location, contact, settings, dry_run, timeout } = arguments;
+    let (output, folder) = (context.output, context.config.flows.dir.clone());
+    let file = flows::files(&folder)?
+        .into_iter()
+        .find(|file| file.file_stem().is_some_and(|stem| stem.to_string_lossy() == name));
+    let file = file.with_context(|| {
+        format!("there is no flow {name} in {}; `clienty-sync flows list` shows all", folder.display())
+    })?;
+    let flow = match flows::read(&[file]) {
+        Ok(mut flows) => flows.pop().context("a file holds a flow")?,
+        Err(mistakes) => {
+            config::tell(&mistakes, "the flow is wrong", output);
+            return Ok(Outcome::WrongUsage);
+        }
+    };
+    let knows = match knows(&flow, &location, contact.as_deref(), &settings) {
+        Ok(knows) => knows,
+        Err(mistakes) => {
+            eprintln!("clienty-sync: {name} was not started:");
+            mistakes.iter().for_each(|mistake| eprintln!("  {mistake}"));
+            return Ok(Outcome::WrongUsage);
+        }
+    };
+    let app = App::open(context.config).await?;
+    if dry_run {
+        return rehearsal::show(&app, output, &flow, &location, contact.as_deref(), &knows).await;
+    }
+    let connection = app.records.connection(&location).await?;
+    ensure!(
+        connection.is_some_and(|connection| connection.is_connected()),
+        "no such location is connected: run `clienty-sync connect --location ID --pit-file FILE`"
+    );
+    let new = NewRun { flow: &flow, location_id: &location, contact_id: contact.as_deref(), knows };
+    let Some((id, key)) = app.records.start_flow(new).await? else {
+        bail!("no such contact is known here; an event contact.selected fetches it")
+    };
+    if let Err(error) = app.queue.push(&[new_job(&key, Priority::Interactive)]).await {
+        tracing::warn!(%error, "the queue was not told; the sweeper will");
+    }
+    if !app.config.is_distributed() {
+        eprintln!("run {id} waits for `clienty-sync up`, which must be running");
+    }
+    follow(&app, output, &flow, &id, Duration::from_secs(timeout)).await
+}
+
+/// What the run knows as it begins; every wrong setting at once.
+fn knows(
+    flow: &Flow,
+    location: &str,
+    contact: Option<&str>,
+    settings: &[(String, String)],
+) -> Result<Knows, Vec<String>> {
+    let mut mistakes = Vec::new();
+    if contact.is_none() && flow.needs_contact() {
+        mistakes.push("--contact is missing: the flow is about one".to_owned());
+    }
+    let mut event = json!({"type": "flow.run", "locationId": location, "contactId": contact});
+    let mut set = flow.set.clone();
+    for (name, text) in settings {
+        if let Some(path) = name.strip_prefix("event.") {
+            put(&mut event, path, text);
+            continue;
+        }
+        match flow.set.get(name) {
+            Some(Value::String(_)) => drop(set.insert(name.clone(), text.as_str().into())),
+            Some(like) => match serde_json::from_str::<Value>(text) {
+                Ok(value) if std::mem::discriminant(&value) == std::mem::discriminant(like) => {
+                    drop(set.insert(name.clone(), value))
+                }
+                _ => mistakes.push(format!("--set {name} must be JSON of the same type as in the file")),
+            },
+            None => {
+                let known: Vec<_> = flow.set.keys().map(String::as_str).chain(["event.…"]).collect();
+                mistakes.push(format!("--set {name} is not known; known are {}", known.join(", ")));
+            }
+        }
+    }
+    if mistakes.is_empty() { Ok(Knows { event, set, answers: Map::new() }) } else { Err(mistakes) }
+}
+
+fn put(event: &mut Value, path: &str, text: &str) {
+    let (name, rest) = path.split_once('.').map_or((path, None), |(name, rest)| (name, Some(rest)));
+    let Some(members) = event.as_object_mut() else { return };
+    match rest {
+        None => drop(members.insert(name.to_owned(), text.into())),
+        Some(rest) => {
+            let below = members.entry(name).or_insert_with(|| json!({}));
+            if !below.is_object() {
+                *below = json!({});
+            }
+            put(below, rest, text);
+        }
+    }
+}
+
+/// How a run stands, for whoever looks on.
+enum Standing {
+    Ended(String),
+    WaitsUntil(Timestamp),
+    Dead(DeadRun),
+    UnderWay,
+}
+
+async fn look(app: &App, id: &str) -> anyhow::Result<(FlowRun, Standing)> {
+    // First, as a run may die or go on meanwhile, but never ends with a dead job.
+    let dead = app.records.dead_flow_runs().await?.into_iter().find(|dead| dead.run == id);
+    let run = app.records.flow_run(id).await?.context("the run was deleted")?;
+    let standing = match (&run.outcome, dead, run.wait_until_ms) {
+        (Some(outcome), ..) => Standing::Ended(outcome.clone()),
+        (None, Some(dead), _) => Standing::Dead(dead),
+        (None, None, Some(until)) => Standing::WaitsUntil(Timestamp::from_millisecond(until)?),
+        (None, None, None) => Standing::UnderWay,
+    };
+    Ok((run, standing))
+}
+
+/// Prints a line for each step that is over, and how the run stands once there is nothing more to wait for.
+async fn follow(app: &App, output: Output, flow: &Flow, id: &str, patience: Duration) -> anyhow::Result<Outcome> {
+    let deadline = Instant::now() + patience;
+    let mut told = 0;
+    loop {
+        let (run, standing) = look(app, id).await?;
+        let lines: Vec<_> = run
+            .log
+            .iter()
+            .map(|logged| (flow.title(logged.step), if logged.done { "done" } else { "skipped" }))
+            .collect();
+        if !output.json {
+            for (step, outcome) in lines.iter().skip(told) {
+                output.print(&Value::Null, |_| format!("{step:<16} {outcome}"))?;
+            }
+            told = lines.len();
+        }
+        let steps: Vec<_> = lines.iter().map(|(step, outcome)| json!({"step": step, "outcome": outcome})).collect();
+        let mut document = json!({"runId": id, "flow": flow.name, "steps": steps});
+        let step = flow.title(run.step);
+        let (state, line, outcome) = match standing {
+            Standing::UnderWay if Instant::now() < deadline => {
+                sleep(LOOK).await;
+                continue;
+            }
+            Standing::UnderWay => bail!(
+                "run {id} has not ended within {} s; it goes on, and `clienty-sync jobs list` tells what it waits for",
+                patience.as_secs()
+            ),
+            Standing::Ended(outcome) => (outcome.clone(), format!("run {id} is {outcome}"), Outcome::Done),
+            Standing::WaitsUntil(until) => {
+                document["waitsUntil"] = json!(until);
+                (
+                    "waiting".to_owned(),
+                    format!("{step:<16} waits until {until:.0}; the run goes on by itself"),
+                    Outcome::Done,
+                )
+            }
+            Standing::Dead(DeadRun { job, reason, .. }) => {
+                let reason = reason.unwrap_or_else(|| "no reason was kept".to_owned());
+                let line = format!(
+                    "{step:<16} dead: {reason}\n`clienty-sync jobs retry {job}` goes on from there, `jobs discard` ends the run"
+                );
+                document["jobId"] = job.into();
+                document["error"] = reason.into();
+                ("dead".to_owned(), line, Outcome::Failed)
+            }
+        };
+        document["state"] = state.into();
+        output.print(&document, |_| line)?;
+        return Ok(outcome);
+    }
+}
+
+fn setting(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("a setting is NAME=VALUE".to_owned()),
+    }
+}

@@ -1,0 +1,135 @@
+//! Flows: what a person who writes no code wants done when something happens, as data: an occasion, and steps one after the other.
+//!
+//! All here is pure. A definition is a document, read by [`Flow::read`] or by [`Flow::checked`], which holds it against the
+//! events and the catalogue. A run
+//! keeps the document that it began with, so an edited file changes new runs only. A step becomes a trigger as any event or call
+//! ([`Step::work`]), with its places, as `{contact.email}`, filled from what the run knows ([`Known`]).
+//!
+//! A new kind of step: a variant of [`Deed`], its words in `read.rs`, what is wrong with one in `check.rs`, and what it does in `jobs/flow_step.rs`.
+
+use jiff::SignedDuration;
+use serde_json::{Map, Value};
+
+use crate::decide::rules::Occasion;
+
+mod check;
+mod condition;
+mod on;
+mod places;
+mod read;
+#[cfg(test)]
+mod tests;
+mod work;
+
+pub use condition::{Asks, Condition};
+pub use places::{Gap, Known, Place, fill};
+pub use work::{Work, WorkOf};
+
+/// The source of what flows do in the ledger and in metrics. It is no occasion for a flow.
+pub const SOURCE: &str = "flow";
+
+/// One flow, as its file says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Flow {
+    /// The file's stem.
+    pub name: String,
+    /// What it is good for, in its author's words.
+    pub about: String,
+    /// When it runs by itself; none for one that people start.
+    pub on: Option<On>,
+    /// What must hold as a run begins.
+    pub only_if: Vec<Condition>,
+    /// Values by name, which whoever starts a run can set otherwise.
+    pub set: Map<String, Value>,
+    /// In order.
+    pub steps: Vec<Step>,
+    /// The document that it was read from.
+    pub definition: Value,
+}
+
+/// What starts a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum On {
+    /// Something happened to a contact in GHL.
+    Contact(Occasion),
+    /// A producer sent an event of this type.
+    Event(String),
+}
+
+/// One step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    /// By which later steps speak of its answer.
+    pub name: Option<String>,
+    /// What must hold, or the step is passed over.
+    pub only_if: Vec<Condition>,
+    /// What it does.
+    pub deed: Deed,
+}
+
+/// What a step does.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Deed {
+    /// Nothing, for so long.
+    Wait(SignedDuration),
+    /// What a producer would say.
+    Event(Event),
+    /// An operation of the catalogue.
+    Call(Call),
+}
+
+/// An event as a step says it, its places not filled yet.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    /// As in `contact.tagged`.
+    pub event_type: String,
+    /// The contact it is about, where that is not the run's own.
+    pub contact_id: Option<Value>,
+    /// The rest.
+    pub data: Map<String, Value>,
+}
+
+/// A call of an operation, its places not filled yet.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Call {
+    /// Its name in the catalogue.
+    pub operation: String,
+    /// The version of the API, where it is not the usual one.
+    pub version: Option<String>,
+    /// What goes into path and query.
+    pub parameters: Map<String, Value>,
+    /// The body.
+    pub body: Option<Value>,
+    /// The author knows that a second call of it could not be taken back.
+    pub confirmed: bool,
+}
+
+impl Flow {
+    /// What people call the step at `index`: its name, or its number.
+    #[must_use]
+    pub fn title(&self, index: usize) -> String {
+        let name = self.steps.get(index).and_then(|step| step.name.clone());
+        name.unwrap_or_else(|| format!("step {}", index + 1))
+    }
+
+    /// What its occasion is called in its file; none where only people start it.
+    #[must_use]
+    pub fn on_words(&self) -> Option<&str> {
+        self.definition["on"].as_str()
+    }
+
+    /// Whether a step after `index` speaks of the answer of the step of that name: no other answer is kept.
+    #[must_use]
+    pub fn tells_of(&self, index: usize, name: &str) -> bool {
+        let later = self.steps.iter().skip(index + 1);
+        later.flat_map(Step::places).any(|(_, place)| place.root() == Some(name))
+    }
+
+    /// Whether a run needs a contact.
+    #[must_use]
+    pub fn needs_contact(&self) -> bool {
+        let of_flow = self.only_if.iter().flat_map(|condition| condition.places(""));
+        let mut all = of_flow.chain(self.steps.iter().flat_map(Step::places));
+        all.any(|(_, place)| place.root() == Some("contact")) || self.steps.iter().any(Step::takes_contact)
+    }
+}

@@ -1,0 +1,177 @@
+//! A flow held against the events, the catalogue and itself, before any of it runs.
+//!
+//! What stands at a place is known only when a step runs, so a value with a place in it is taken for right here, whatever its type; what is
+//! written out is checked as the gateway checks it.
+
+use serde_json::{Map, Value, json};
+
+use super::places::{Known, Place};
+use super::read::ROOTS;
+use super::{Deed, Flow, On, Step, Work, WorkOf};
+use crate::events::{FieldError, KNOWN};
+use crate::records::model::Contact;
+use crate::spelling::nearest;
+
+/// Operations that create or tag contacts, and the event that does the same. GHL would tell of such a call as of anybody's, and start the
+/// flows that wait for it; what an event does is known to be our own.
+const EVENTS_INSTEAD: [(&str, &str); 5] = [
+    ("create-contact", "contact.created"),
+    ("upsert-contact", "contact.created"),
+    ("update-contact", "contact.updated"),
+    ("update-contacts-tags", "contact.tagged"),
+    ("add-tags", "contact.tagged"),
+];
+
+/// Every mistake in what could be read of a flow.
+pub(super) fn check(flow: &Flow) -> Vec<FieldError> {
+    let mut mistakes = Vec::new();
+    for (field, place) in flow.only_if.iter().flat_map(|condition| condition.places("")) {
+        mistakes.extend(unknown(flow, 0, &place).map(|message| FieldError { field, message }));
+    }
+    for (index, step) in flow.steps.iter().enumerate() {
+        let below = |field: &str| match field {
+            "" => format!("step[{index}]"),
+            field => format!("step[{index}].{field}"),
+        };
+        let places = step.places();
+        for (field, place) in &places {
+            mistakes.extend(unknown(flow, index, place).map(|message| FieldError { field: below(field), message }));
+        }
+        let is_filled = |field: &str| {
+            places.iter().any(|(at, _)| {
+                field.strip_prefix(at.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+            })
+        };
+        if matches!(&step.deed, Deed::Call(call) if call.operation.is_empty()) {
+            continue;
+        }
+        let wrong = match named(step) {
+            Err(mistake) => vec![mistake],
+            Ok(()) => tried(flow, index, step),
+        };
+        let wrong = wrong.into_iter().filter(|mistake| !is_filled(&mistake.field));
+        mistakes.extend(wrong.map(|mistake| FieldError { field: below(&mistake.field), ..mistake }));
+    }
+    mistakes
+}
+
+/// Whether what the step names exists, and is for flows to do.
+fn named(step: &Step) -> Result<(), FieldError> {
+    let refuse = |field: &str, message: String| Err(FieldError { field: field.to_owned(), message });
+    match &step.deed {
+        Deed::Wait(_) => Ok(()),
+        Deed::Event(event) if KNOWN.contains(&event.event_type.as_str()) => Ok(()),
+        Deed::Event(event) => {
+            let meant = nearest(&event.event_type, KNOWN).map(|meant| format!("did you mean {meant}?"));
+            refuse(
+                "event",
+                format!("is not known; {}", meant.unwrap_or_else(|| format!("known are {}", KNOWN.join(", ")))),
+            )
+        }
+        Deed::Call(call) => match EVENTS_INSTEAD.iter().find(|(operation, _)| *operation == call.operation) {
+            None => Ok(()),
+            Some((_, event)) => refuse(
+                "call",
+                format!(
+                    "is not for flows, which its webhook could start again: say event = \"{event}\", which is also merged and sent once"
+                ),
+            ),
+        },
+    }
+}
+
+/// What the gateway would say of the step, were its places filled.
+fn tried(flow: &Flow, index: usize, step: &Step) -> Vec<FieldError> {
+    let nothing = Map::new();
+    let contact = json!({});
+    let known = Known {
+        now: jiff::Timestamp::UNIX_EPOCH,
+        contact: Some(&contact),
+        event: &Value::Null,
+        set: &flow.set,
+        answers: &nothing,
+        rehearses: true,
+    };
+    let of = WorkOf {
+        flow: &flow.name,
+        run: "run",
+        step: index,
+        location_id: "L",
+        contact_id: Some("C"),
+        priority: job_engine::Priority::Realtime,
+    };
+    let work = step.work(&of, &known).ok().flatten();
+    let mistakes = work.map(|work| (of.trigger(&work).err().unwrap_or_default(), work));
+    let Some((mistakes, work)) = mistakes else { return Vec::new() };
+    let mistakes = mistakes.into_iter().map(|mistake| match (&work, mistake.field.as_str()) {
+        (Work::Call(..), "operation") => FieldError { field: "call".to_owned(), ..mistake },
+        (Work::Call(..), "confirm") => {
+            FieldError { message: format!("{}: confirm = true", mistake.message), ..mistake }
+        }
+        _ => mistake,
+    });
+    mistakes.collect()
+}
+
+/// What is wrong with a place in the step at `index`.
+fn unknown(flow: &Flow, index: usize, place: &Place) -> Option<String> {
+    let Place::Path(path) = place else { return None };
+    let (root, rest) = path.split_first()?;
+    let place = path.join(".");
+    let none = |known: Vec<&str>| {
+        let meant = nearest(rest.first().map_or("", String::as_str), known.iter().copied());
+        let meant = meant.map(|meant| format!("did you mean {{{root}.{meant}}}?"));
+        let meant = meant.unwrap_or_else(|| format!("known are {}", known.join(", ")));
+        Some(format!("{{{place}}} is not known; {meant}"))
+    };
+    let first = rest.first().map(String::as_str);
+    match root.as_str() {
+        "contact" => {
+            let known = of_contact();
+            let known: Vec<_> = known.iter().map(String::as_str).collect();
+            if first.is_some_and(|first| known.contains(&first)) { None } else { none(known) }
+        }
+        "set" => {
+            let known: Vec<_> = flow.set.keys().map(String::as_str).collect();
+            if first.is_some_and(|first| flow.set.contains_key(first)) { None } else { none(known) }
+        }
+        "event" => {
+            let known = match &flow.on {
+                // It could not be read.
+                None if flow.on_words().is_some() => return None,
+                None => {
+                    return Some(format!(
+                        "{{{place}}}: only an occasion tells of an event, and this flow has none; use [set]"
+                    ));
+                }
+                Some(On::Contact(_)) => vec!["type", "locationId", "contactId", "tag"],
+                Some(On::Event(_)) => vec!["id", "type", "locationId", "contactId", "data"],
+            };
+            if first.is_some_and(|first| known.contains(&first)) { None } else { none(known) }
+        }
+        step => {
+            let at = flow.steps.iter().position(|other| other.name.as_deref() == Some(step));
+            match at.map(|at| (at, &flow.steps[at].deed)) {
+                Some((at, _)) if at >= index => {
+                    Some(format!("{{{place}}} is answered by a step that comes no earlier"))
+                }
+                Some((_, Deed::Wait(_))) => Some(format!("{{{place}}}: a wait answers nothing")),
+                Some(_) => None,
+                None => {
+                    let earlier = flow.steps.iter().take(index).filter_map(|step| step.name.as_deref());
+                    let known: Vec<_> = ROOTS.into_iter().chain(earlier).collect();
+                    let meant = nearest(step, known.iter().copied()).map(|meant| format!("did you mean {meant}?"));
+                    let meant = meant.unwrap_or_else(|| format!("there are now, in 2d, {}", known.join(", ")));
+                    Some(format!("{{{place}}} is not known; {meant}"))
+                }
+            }
+        }
+    }
+}
+
+/// The fields of a contact as readers see it.
+fn of_contact() -> Vec<String> {
+    let shown = json!(Contact::default());
+    let own = shown.as_object().into_iter().flatten().map(|(name, _)| name.clone());
+    own.chain(["clientyContactId", "customFieldsByKey"].map(str::to_owned)).collect()
+}

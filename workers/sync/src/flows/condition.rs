@@ -1,0 +1,169 @@
+//! Conditions: `only_if.contact.tags.has = "vip"`. The last word asks, what stands before it is the place that is looked at.
+//!
+//! Texts compare whatever their case: nobody who writes "VIP" means to exclude "vip", which is how GHL keeps tags.
+
+use serde_json::{Map, Value};
+
+use super::places::{Gap, Known, Place, fill, places_of};
+use crate::events::FieldError;
+
+/// One condition.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Condition {
+    /// What is looked at.
+    pub place: Place,
+    /// What is asked of it.
+    pub asks: Asks,
+    /// What it is held against.
+    pub value: Value,
+    /// As it stands in the file: `only_if.contact.tags.has`.
+    pub field: String,
+}
+
+/// What is asked of a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asks {
+    /// It is the value, or one of a list of them.
+    Is,
+    /// It is not.
+    IsNot,
+    /// A list has the value in it, or a text.
+    Has,
+    /// It has not.
+    HasNot,
+    /// There is something, or (false) there is nothing.
+    IsSet,
+    /// A number, or a text as times are, that is no less.
+    AtLeast,
+    /// No more.
+    AtMost,
+}
+
+const WORDS: [(&str, Asks); 7] = [
+    ("is", Asks::Is),
+    ("is_not", Asks::IsNot),
+    ("has", Asks::Has),
+    ("has_not", Asks::HasNot),
+    ("is_set", Asks::IsSet),
+    ("at_least", Asks::AtLeast),
+    ("at_most", Asks::AtMost),
+];
+
+impl Condition {
+    /// Reads all of a table, every mistake with its place.
+    pub(super) fn read_all(table: &Map<String, Value>, field: &str, mistakes: &mut Vec<FieldError>) -> Vec<Self> {
+        let mut read = Vec::new();
+        descend(table, field, &mut Vec::new(), &mut read, mistakes);
+        read
+    }
+
+    /// Whether it holds. What a step that was passed over would have answered is not there.
+    ///
+    /// # Errors
+    /// [`Gap::Open`] where a rehearsal can't tell.
+    pub fn holds(&self, known: &Known<'_>) -> Result<bool, Gap> {
+        let absent = |gap| match gap {
+            Gap::Open => Err(Gap::Open),
+            Gap::PassedOver { .. } | Gap::Unanswered { .. } => Ok(None),
+        };
+        let found = known.find(&self.place).or_else(absent)?.unwrap_or(Value::Null);
+        let value = fill(&self.value, known).or_else(absent)?.unwrap_or(Value::Null);
+        Ok(match self.asks {
+            Asks::Is => is(&found, &value),
+            Asks::IsNot => !is(&found, &value),
+            Asks::Has => has(&found, &value),
+            Asks::HasNot => !has(&found, &value),
+            Asks::IsSet => is_set(&found) == (value != Value::Bool(false)),
+            Asks::AtLeast => order(&found, &value).is_some_and(std::cmp::Ordering::is_ge),
+            Asks::AtMost => order(&found, &value).is_some_and(std::cmp::Ordering::is_le),
+        })
+    }
+
+    /// The places that it speaks of, each with where it stands below `prefix`.
+    pub(super) fn places(&self, prefix: &str) -> Vec<(String, Place)> {
+        let field = format!("{prefix}{}", self.field);
+        let mut places = places_of(&self.value, &field);
+        places.push((field, self.place.clone()));
+        places
+    }
+}
+
+fn descend(
+    table: &Map<String, Value>,
+    field: &str,
+    path: &mut Vec<String>,
+    read: &mut Vec<Condition>,
+    mistakes: &mut Vec<FieldError>,
+) {
+    for (name, value) in table {
+        let field = format!("{field}.{name}");
+        if let Value::Object(inner) = value {
+            path.push(name.clone());
+            descend(inner, &field, path, read, mistakes);
+            path.pop();
+            continue;
+        }
+        let asks = WORDS.iter().find(|(word, _)| word == name).map(|(_, asks)| *asks);
+        let mut refuse = |message: String| mistakes.push(FieldError { field: field.clone(), message });
+        match asks {
+            None => {
+                let words: Vec<_> = WORDS.iter().map(|(word, _)| *word).collect();
+                let words = words.join(", ");
+                refuse(format!(
+                    "does not end in a question, as only_if.contact.tags.has = \"vip\" does; there are {words}"
+                ));
+            }
+            Some(_) if path.is_empty() => {
+                refuse("says no place, as only_if.contact.tags.has = \"vip\" does".to_owned())
+            }
+            Some(Asks::IsSet) if !value.is_boolean() => refuse("must be true or false".to_owned()),
+            Some(asks) => {
+                read.push(Condition { place: Place::Path(path.clone()), asks, value: value.clone(), field });
+            }
+        }
+    }
+}
+
+fn is(found: &Value, value: &Value) -> bool {
+    match value {
+        Value::Array(values) if !found.is_array() => values.iter().any(|value| is(found, value)),
+        _ => equal(found, value),
+    }
+}
+
+fn has(found: &Value, value: &Value) -> bool {
+    match (found, value) {
+        (Value::Array(items), value) => items.iter().any(|item| is(item, value)),
+        (Value::String(text), Value::String(part)) => text.to_lowercase().contains(&part.to_lowercase()),
+        _ => false,
+    }
+}
+
+fn is_set(found: &Value) -> bool {
+    match found {
+        Value::Null => false,
+        Value::String(text) => !text.trim().is_empty(),
+        Value::Array(items) => !items.is_empty(),
+        Value::Bool(_) | Value::Number(_) | Value::Object(_) => true,
+    }
+}
+
+fn equal(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::String(one), Value::String(other)) => one.to_lowercase() == other.to_lowercase(),
+        _ => order(one, other).map_or(one == other, std::cmp::Ordering::is_eq),
+    }
+}
+
+/// Numbers by what they are, also where a text holds one; texts by their letters, which puts times in order.
+fn order(one: &Value, other: &Value) -> Option<std::cmp::Ordering> {
+    let number = |value: &Value| match value {
+        Value::Number(number) => number.as_f64(),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    };
+    match (number(one), number(other)) {
+        (Some(one), Some(other)) => one.partial_cmp(&other),
+        _ => Some(one.as_str()?.cmp(other.as_str()?)),
+    }
+}

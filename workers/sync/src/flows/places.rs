@@ -1,0 +1,262 @@
+//! Places in the values of a flow, `{contact.email}`, and how they are filled.
+//!
+//! A value that is one place alone keeps the type of what stands there, and is left out where nothing does; within a text it is written out,
+//! as nothing where nothing is. `{{` and `}}` are braces.
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Map, Value, json};
+
+use crate::decide::{rules, span};
+use crate::records::model::Contact;
+
+/// What stands between braces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// The moment of the step.
+    Now,
+    /// So long after it: `{in 2d}`.
+    In(SignedDuration),
+    /// A value of the contact, the event, the flow's own values, or the answer of a step.
+    Path(Vec<String>),
+}
+
+/// What a run knows.
+#[derive(Debug)]
+pub struct Known<'a> {
+    /// The moment.
+    pub now: Timestamp,
+    /// The contact as readers see it now; none where the run has none.
+    pub contact: Option<&'a Value>,
+    /// What started the run.
+    pub event: &'a Value,
+    /// The flow's own values.
+    pub set: &'a Map<String, Value>,
+    /// What steps answered, by name; null for one that was passed over.
+    pub answers: &'a Map<String, Value>,
+    /// Whether nothing is sent, so that the answers of steps are not known yet.
+    pub rehearses: bool,
+}
+
+/// Why a place can't be filled.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Gap {
+    /// The step that it speaks of was passed over, and so is whatever needs its answer.
+    #[error("needs the answer of {step}, which was passed over")]
+    PassedOver {
+        /// That step.
+        step: String,
+    },
+    /// The step's answer has nothing there.
+    #[error("there is no {{{place}}} in what {step} answered")]
+    Unanswered {
+        /// That step.
+        step: String,
+        /// The place, without braces.
+        place: String,
+    },
+    /// It is only a rehearsal.
+    #[error("is not known before it runs")]
+    Open,
+}
+
+enum Piece {
+    Text(String),
+    Place(Place),
+}
+
+impl Place {
+    /// Reads what stands between the braces.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        if text == "now" {
+            return Ok(Self::Now);
+        }
+        if let Some(long) = text.strip_prefix("in ") {
+            return span::parse(long.trim()).map(Self::In).map_err(|expected| format!("{{{text}}} must be {expected}"));
+        }
+        let path: Vec<_> = text.split('.').map(str::to_owned).collect();
+        let is_word =
+            |word: &String| !word.is_empty() && !word.contains(|letter: char| letter == '{' || letter.is_whitespace());
+        match path.iter().all(is_word) {
+            true => Ok(Self::Path(path)),
+            false => Err(format!(
+                "{{{text}}} is no place, as {{contact.email}} and {{in 2d}} are; braces of a text are doubled"
+            )),
+        }
+    }
+
+    /// Of what it speaks first.
+    #[must_use]
+    pub fn root(&self) -> Option<&str> {
+        match self {
+            Self::Now | Self::In(_) => None,
+            Self::Path(path) => path.first().map(String::as_str),
+        }
+    }
+}
+
+impl Known<'_> {
+    /// What stands at a place; none where nothing does.
+    ///
+    /// # Errors
+    /// [`Gap`], for the answers of steps.
+    pub fn find(&self, place: &Place) -> Result<Option<Value>, Gap> {
+        let path = match place {
+            Place::Now => return Ok(Some(self.in_a_while(SignedDuration::ZERO))),
+            Place::In(long) => return Ok(Some(self.in_a_while(*long))),
+            Place::Path(path) => path,
+        };
+        let (root, rest) = path.split_first().map_or(("", &[][..]), |(root, rest)| (root.as_str(), rest));
+        let own = match root {
+            "contact" => self.contact.cloned(),
+            "event" => Some(self.event.clone()),
+            "set" => Some(Value::Object(self.set.clone())),
+            step => return self.answer(step, rest, &path.join(".")),
+        };
+        Ok(own.as_ref().and_then(|own| below(own, rest)).cloned())
+    }
+
+    fn answer(&self, step: &str, rest: &[String], place: &str) -> Result<Option<Value>, Gap> {
+        match self.answers.get(step) {
+            None if self.rehearses => Err(Gap::Open),
+            Some(Value::Null) => Err(Gap::PassedOver { step: step.to_owned() }),
+            answer => {
+                let found = answer.and_then(|answer| below(answer, rest)).cloned();
+                found.map(Some).ok_or_else(|| Gap::Unanswered { step: step.to_owned(), place: place.to_owned() })
+            }
+        }
+    }
+
+    /// To the second: GHL refuses more of the dates of tasks.
+    fn in_a_while(&self, long: SignedDuration) -> Value {
+        let at = self.now.checked_add(long).unwrap_or(self.now);
+        json!(Timestamp::from_second(at.as_second()).unwrap_or(at))
+    }
+}
+
+/// What stands there, unless it is null.
+fn below<'a>(value: &'a Value, path: &[String]) -> Option<&'a Value> {
+    let found = path.iter().try_fold(value, |value, name| match value {
+        Value::Array(items) => items.get(name.parse::<usize>().ok()?),
+        value => value.get(name),
+    });
+    found.filter(|value| !value.is_null())
+}
+
+/// The value with its places filled; none where it is one place with nothing in it.
+///
+/// # Errors
+/// The first [`Gap`]. A rehearsal leaves such a place as it was written.
+pub fn fill(value: &Value, known: &Known<'_>) -> Result<Option<Value>, Gap> {
+    Ok(Some(match value {
+        Value::String(text) => return fill_text(text, known),
+        Value::Array(items) => {
+            let filled = items.iter().filter_map(|item| fill(item, known).transpose());
+            Value::Array(filled.collect::<Result<_, _>>()?)
+        }
+        Value::Object(members) => Value::Object(fill_members(members, known)?),
+        plain => plain.clone(),
+    }))
+}
+
+pub(super) fn fill_members(members: &Map<String, Value>, known: &Known<'_>) -> Result<Map<String, Value>, Gap> {
+    let fill =
+        |(name, value): (&String, &Value)| Some(fill(value, known).transpose()?.map(|value| (name.clone(), value)));
+    members.iter().filter_map(fill).collect()
+}
+
+fn fill_text(text: &str, known: &Known<'_>) -> Result<Option<Value>, Gap> {
+    // What does not read as a text with places is refused before it runs.
+    let Ok(pieces) = pieces(text) else { return Ok(Some(text.into())) };
+    if let [Piece::Place(place)] = pieces.as_slice() {
+        return match known.find(place) {
+            Err(_) if known.rehearses => Ok(Some(text.into())),
+            found => found,
+        };
+    }
+    let mut filled = String::new();
+    for piece in &pieces {
+        match piece {
+            Piece::Text(text) => filled.push_str(text),
+            Piece::Place(place) => match known.find(place) {
+                Err(_) if known.rehearses => return Ok(Some(text.into())),
+                found => filled.push_str(&in_words(place, found?, known)),
+            },
+        }
+    }
+    Ok(Some(filled.into()))
+}
+
+fn in_words(place: &Place, found: Option<Value>, known: &Known<'_>) -> String {
+    match found {
+        None if *place == Place::Path(vec!["contact".to_owned(), "name".to_owned()]) => {
+            let contact = known.contact.and_then(|contact| serde_json::from_value::<Contact>(contact.clone()).ok());
+            contact.map(|contact| rules::called(&contact).to_owned()).unwrap_or_default()
+        }
+        None => String::new(),
+        Some(Value::String(text)) => text,
+        Some(Value::Array(items)) => {
+            let items = items.into_iter().map(|item| in_words(&Place::Now, Some(item), known));
+            items.collect::<Vec<_>>().join(", ")
+        }
+        Some(other) => other.to_string(),
+    }
+}
+
+/// What is wrong with the texts in a value, each with its place below `field`.
+pub(super) fn misread(value: &Value, field: &str) -> Vec<(String, String)> {
+    each_text(value, field, &|text| pieces(text).err().into_iter().collect())
+}
+
+/// The places in a value, each with where it stands.
+pub(super) fn places_of(value: &Value, field: &str) -> Vec<(String, Place)> {
+    let places = |text: &str| {
+        let pieces = pieces(text).unwrap_or_default().into_iter();
+        pieces.filter_map(|piece| if let Piece::Place(place) = piece { Some(place) } else { None }).collect()
+    };
+    each_text(value, field, &places)
+}
+
+fn each_text<T>(value: &Value, field: &str, of: &impl Fn(&str) -> Vec<T>) -> Vec<(String, T)> {
+    match value {
+        Value::String(text) => of(text).into_iter().map(|found| (field.to_owned(), found)).collect(),
+        Value::Array(items) => {
+            let items = items.iter().enumerate();
+            items.flat_map(|(at, item)| each_text(item, &format!("{field}[{at}]"), of)).collect()
+        }
+        Value::Object(members) => {
+            members.iter().flat_map(|(name, value)| each_text(value, &format!("{field}.{name}"), of)).collect()
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => Vec::new(),
+    }
+}
+
+fn pieces(text: &str) -> Result<Vec<Piece>, String> {
+    let mut pieces = Vec::new();
+    let mut plain = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(['{', '}']) {
+        plain.push_str(&rest[..at]);
+        let brace = &rest[at..=at];
+        rest = &rest[at + 1..];
+        if rest.starts_with(brace) {
+            plain.push_str(brace);
+            rest = &rest[1..];
+        } else if brace == "}" {
+            return Err("holds a } that closes nothing; braces of a text are doubled".to_owned());
+        } else {
+            let (place, after) =
+                rest.split_once('}').ok_or("holds a { that nothing closes; braces of a text are doubled")?;
+            if !plain.is_empty() {
+                pieces.push(Piece::Text(std::mem::take(&mut plain)));
+            }
+            pieces.push(Piece::Place(Place::parse(place)?));
+            rest = after;
+        }
+    }
+    plain.push_str(rest);
+    if !plain.is_empty() || pieces.is_empty() {
+        pieces.push(Piece::Text(plain));
+    }
+    Ok(pieces)
+}

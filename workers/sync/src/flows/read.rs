@@ -1,0 +1,157 @@
+//! From a document to a flow: what words there are, and every mistake at once, each with its place.
+
+use serde_json::{Map, Value};
+
+use super::check::check;
+use super::places::misread;
+use super::{Call, Condition, Deed, Event, Flow, On, Step};
+use crate::decide::span;
+use crate::events::{FieldError, Fields, kind_of};
+
+/// Of what places speak that are no step's answer.
+pub(super) const ROOTS: [&str; 3] = ["contact", "event", "set"];
+/// Of the names of flows and steps.
+const LONGEST_NAME: usize = 40;
+
+impl Flow {
+    /// Reads the document of the flow `name`, as a run keeps it.
+    ///
+    /// # Errors
+    /// One [`FieldError`] for each thing that it can't say.
+    pub fn read(name: &str, document: &Value) -> Result<Self, Vec<FieldError>> {
+        let (flow, mistakes) = read(name, document);
+        if mistakes.is_empty() { Ok(flow) } else { Err(mistakes) }
+    }
+
+    /// Reads a document that somebody wrote, and holds it against the events, the catalogue and itself.
+    ///
+    /// # Errors
+    /// Every mistake at once.
+    pub fn checked(name: &str, document: &Value) -> Result<Self, Vec<FieldError>> {
+        let (flow, mut mistakes) = read(name, document);
+        mistakes.extend(check(&flow));
+        if mistakes.is_empty() { Ok(flow) } else { Err(mistakes) }
+    }
+}
+
+/// What could be read, and every mistake beside it.
+fn read(name: &str, document: &Value) -> (Flow, Vec<FieldError>) {
+    let mut mistakes = Vec::new();
+    if !is_plain(name) {
+        let message =
+            format!("the file's name names the flow: 1 to {LONGEST_NAME} lower-case letters, digits, - and _");
+        mistakes.push(FieldError { field: String::new(), message });
+    }
+    let empty = Map::new();
+    let mut fields = Fields::new(document.as_object().unwrap_or(&empty), "");
+    let about = fields.text("about").unwrap_or_default();
+    let on = fields.text("on").and_then(|text| On::parse(&text).map_err(|wrong| fields.refuse("on", wrong)).ok());
+    let only_if = conditions(&mut fields, "", &mut mistakes);
+    let set = fields.object("set").cloned().unwrap_or_default();
+    let listed = fields.read("step", "steps, each under a line [[step]]", Value::as_array);
+    if listed.is_none_or(Vec::is_empty) && !fields.has_mistake("step") {
+        fields.refuse("step", "is missing; a flow has at least one, under a line [[step]]");
+    }
+    let mut steps: Vec<Step> = Vec::new();
+    for (index, listed) in listed.into_iter().flatten().enumerate() {
+        let path = format!("step[{index}].");
+        match listed.as_object() {
+            Some(object) => steps.push(step(object, &path, &steps, &mut mistakes)),
+            None => {
+                let message = format!("must be a table, not {}", kind_of(listed));
+                mistakes.push(FieldError { field: format!("step[{index}]"), message });
+                steps.push(Step { name: None, only_if: Vec::new(), deed: unread() });
+            }
+        }
+    }
+    mistakes.extend(fields.finish());
+    for (field, value) in document.as_object().into_iter().flatten().filter(|(field, _)| *field != "about") {
+        mistakes.extend(misread(value, field).into_iter().map(|(field, message)| FieldError { field, message }));
+    }
+    for mistake in &mut mistakes {
+        mistake.field.truncate(mistake.field.trim_end_matches('.').len());
+    }
+    (Flow { name: name.to_owned(), about, on, only_if, set, steps, definition: document.clone() }, mistakes)
+}
+
+fn step(object: &Map<String, Value>, path: &str, before: &[Step], mistakes: &mut Vec<FieldError>) -> Step {
+    let mut fields = Fields::new(object, path.to_owned());
+    let name = fields.text("name");
+    if let Some(name) = &name {
+        if !is_plain(name) || ROOTS.contains(&name.as_str()) || name == "now" {
+            let taken = ROOTS.join(", ");
+            fields.refuse(
+                "name",
+                format!("must be 1 to {LONGEST_NAME} lower-case letters, digits, - and _, and not {taken} or now"),
+            );
+        } else if before.iter().any(|step| step.name.as_ref() == Some(name)) {
+            fields.refuse("name", "is another step's name too");
+        }
+    }
+    let only_if = conditions(&mut fields, path, mistakes);
+    let kinds = ["wait", "event", "call"];
+    let said: Vec<_> = kinds.into_iter().filter(|kind| fields.has(kind)).collect();
+    let deed = match said.as_slice() {
+        ["wait"] => wait(&mut fields),
+        ["event"] => event(&mut fields),
+        ["call"] => call(&mut fields),
+        _ => {
+            // Only what nobody knows is to be told beside this.
+            for known in ["wait", "event", "call", "contactId", "data", "parameters", "body"] {
+                fields.any(known);
+            }
+            drop((fields.flag("confirm"), fields.text("version")));
+            fields.refuse("", "must say one of wait, event or call, and only one of them");
+            None
+        }
+    };
+    mistakes.extend(fields.finish());
+    Step { name, only_if, deed: deed.unwrap_or_else(unread) }
+}
+
+/// Stands for what can't be read, so that the other steps keep their places and are checked all the same.
+fn unread() -> Deed {
+    Deed::Call(Call { operation: String::new(), version: None, parameters: Map::new(), body: None, confirmed: false })
+}
+
+fn wait(fields: &mut Fields<'_>) -> Option<Deed> {
+    let long = fields.text("wait")?;
+    match span::parse(&long) {
+        Ok(long) => Some(Deed::Wait(long)),
+        Err(expected) => {
+            fields.refuse("wait", format!("must be {expected}"));
+            None
+        }
+    }
+}
+
+fn event(fields: &mut Fields<'_>) -> Option<Deed> {
+    let event_type = fields.text("event");
+    let contact_id = fields.any("contactId").cloned();
+    let data = fields.object("data").cloned().unwrap_or_default();
+    Some(Deed::Event(Event { event_type: event_type?, contact_id, data }))
+}
+
+fn call(fields: &mut Fields<'_>) -> Option<Deed> {
+    let operation = fields.text("call");
+    let version = fields.text("version");
+    let parameters = fields.object("parameters").cloned().unwrap_or_default();
+    let body = fields.any("body").cloned();
+    let confirmed = fields.flag("confirm").unwrap_or(false);
+    Some(Deed::Call(Call { operation: operation?, version, parameters, body, confirmed }))
+}
+
+fn conditions(fields: &mut Fields<'_>, path: &str, mistakes: &mut Vec<FieldError>) -> Vec<Condition> {
+    let Some(table) = fields.object("only_if") else { return Vec::new() };
+    let mut wrong = Vec::new();
+    let read = Condition::read_all(table, "only_if", &mut wrong);
+    mistakes
+        .extend(wrong.into_iter().map(|mistake| FieldError { field: format!("{path}{}", mistake.field), ..mistake }));
+    read
+}
+
+fn is_plain(name: &str) -> bool {
+    let is_plain =
+        |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_' || letter == '-';
+    (1..=LONGEST_NAME).contains(&name.len()) && name.chars().all(is_plain)
+}

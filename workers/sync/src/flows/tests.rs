@@ -1,0 +1,219 @@
+use serde_json::{Value, json};
+
+use super::*;
+
+fn mistakes(document: Value) -> Vec<(String, String)> {
+    let found = Flow::checked("f", &document).err().unwrap_or_default();
+    found.into_iter().map(|mistake| (mistake.field, mistake.message)).collect()
+}
+
+fn fields(document: Value) -> Vec<String> {
+    mistakes(document).into_iter().map(|(field, _)| field).collect()
+}
+
+fn tag() -> Value {
+    json!({"name": "tag", "event": "contact.tagged", "data": {"tags": ["a"]}})
+}
+
+#[test]
+fn every_mistake_is_told_at_once_with_its_place() {
+    let document = json!({
+        "abuot": "x",
+        "on": "contact.deletd",
+        "only_if": {"contact": {"tags": {"holds": "vip"}}, "is": 1},
+        "step": [
+            {"name": "Tag", "event": "contact.tagged"},
+            {"wait": "2 weeks"},
+            {"wait": "1d", "call": "get-contact", "names": "x"},
+            {"name": "same", "wait": "1d"},
+            {"name": "same", "wait": "1d"},
+            {"event": "note.created", "data": {"noteText": "{contact.name"}},
+        ],
+    });
+    let expected = [
+        "only_if.contact.tags.holds",
+        "only_if.is",
+        "step[0].data.tags",
+        "step[0].name",
+        "step[1].wait",
+        "step[2]",
+        "step[2].names",
+        "step[4].name",
+        "on",
+        "abuot",
+        "step[5].data.noteText",
+    ];
+    let mut found = fields(document);
+    found.sort();
+    let mut expected = expected.map(str::to_owned);
+    expected.sort();
+    assert_eq!(found, expected);
+    assert_eq!(fields(json!({})), ["step"]);
+    assert_eq!(fields(json!({"step": [7]})), ["step[0]"]);
+}
+
+#[test]
+fn what_a_step_says_is_checked_as_the_gateway_does() {
+    let document = json!({"step": [
+        {"event": "task.created", "data": {"titel": "x", "dueDate": "soon"}},
+        {"call": "create_task", "body": {}},
+        {"call": "create-task", "body": {"title": 7, "dueDate": "{in 2d}", "completed": "{set.x}"}},
+        {"call": "add-contact-to-workflow", "parameters": {"workflowId": "w"}},
+        {"event": "contact.taged", "data": {"tags": ["a"]}},
+        {"call": "add-tags", "body": {"tags": ["vip"]}},
+    ], "set": {"x": true}});
+    let found = mistakes(document);
+    let named: Vec<_> = found.iter().map(|(field, _)| field.as_str()).collect();
+    let expected = [
+        "step[0].data.title",
+        "step[0].data.dueDate",
+        "step[0].data.titel",
+        "step[1].call",
+        "step[2].body.title",
+        "step[3].confirm",
+        "step[4].event",
+        "step[5].call",
+    ];
+    assert_eq!(named, expected, "{found:?}");
+    assert!(found[3].1.contains("did you mean create-task"), "{found:?}");
+    assert!(found[6].1.contains("did you mean contact.tagged"), "{found:?}");
+}
+
+#[test]
+fn a_place_is_one_that_is_known_by_then() {
+    let say = |text: &str| json!({"name": "say", "event": "note.created", "data": {"noteText": text}});
+    let found = |text: &str, on: Option<&str>| {
+        let mut document =
+            json!({"set": {"who": "me"}, "step": [tag(), say(text), {"name": "later", "call": "get-contact"}]});
+        document["on"] = json!(on);
+        mistakes(document)
+    };
+    for right in [
+        "{contact.email}",
+        "{set.who}",
+        "{tag.contactId}",
+        "{now} {in 2d}",
+        "{{contact.mail}}",
+        "{contact.customFieldsByKey.size}",
+    ] {
+        assert_eq!(found(right, None), [], "{right}");
+    }
+    assert_eq!(found("{event.tag}", Some("contact.tagged=a")), []);
+    assert_eq!(found("{event.data.title}", Some("task.completed")), []);
+    for (wrong, hint) in [
+        ("{contact.mail}", "{contact.email}"),
+        ("{set.whom}", "{set.who}"),
+        ("{later.id}", "no earlier"),
+        ("{say.id}", "no earlier"),
+        ("{tog.id}", "did you mean tag"),
+        ("{event.tag}", "only an occasion"),
+        ("{in 2w}", "30m, 4h, 2d"),
+    ] {
+        let found = found(wrong, None);
+        assert!(
+            found.len() == 1 && found[0].0 == "step[1].data.noteText" && found[0].1.contains(hint),
+            "{wrong}: {found:?}"
+        );
+    }
+}
+
+/// What a run of the tests below knows.
+fn known<'a>(contact: &'a Value, answers: &'a Map<String, Value>, set: &'a Map<String, Value>) -> Known<'a> {
+    Known {
+        now: "2026-03-01T09:00:00.7Z".parse().unwrap(),
+        contact: Some(contact),
+        event: &Value::Null,
+        set,
+        answers,
+        rehearses: false,
+    }
+}
+
+#[test]
+fn a_place_alone_keeps_its_type_and_nothing_is_left_out() {
+    let (contact, answers, set) =
+        (json!({"id": "C", "email": "a@x.de", "tags": ["a", "b"], "phone": null}), Map::new(), Map::new());
+    let known = known(&contact, &answers, &set);
+    let value = json!({"tags": "{contact.tags}", "phone": "{contact.phone}", "text": "{{{contact.name}}} has {contact.tags}, {contact.phone}.", "due": "{in 2d}", "n": 7});
+    let filled = fill(&value, &known).unwrap().unwrap();
+    let expected = json!({"tags": ["a", "b"], "text": "{a@x.de} has a, b, .", "due": "2026-03-03T09:00:00Z", "n": 7});
+    assert_eq!(filled, expected);
+}
+
+#[test]
+fn what_needs_the_answer_of_a_step_that_was_passed_over_is_passed_over() {
+    let contact = json!({});
+    let answers = json!({"deal": null, "task": {"id": 5}}).as_object().unwrap().clone();
+    let set = Map::new();
+    let known = known(&contact, &answers, &set);
+    assert_eq!(fill(&json!("{deal.id}"), &known), Err(Gap::PassedOver { step: "deal".to_owned() }));
+    assert!(matches!(fill(&json!("{task.name}"), &known), Err(Gap::Unanswered { .. })));
+    assert_eq!(fill(&json!("{task.id}"), &known), Ok(Some(json!(5))));
+    let rehearsal = Known { answers: &set, rehearses: true, ..known };
+    assert_eq!(fill(&json!("a {task.id}"), &rehearsal), Ok(Some(json!("a {task.id}"))));
+}
+
+#[test]
+fn conditions_ask_what_they_say() {
+    let contact = json!({"tags": ["vip"], "email": "Ada@x.de", "phone": null, "dateAdded": "2026-01-01T00:00:00Z"});
+    let (answers, set) = (json!({"deal": {"value": 100}}).as_object().unwrap().clone(), Map::new());
+    let known = known(&contact, &answers, &set);
+    let holds = |only_if: Value| {
+        let document = json!({"only_if": only_if, "step": [{"wait": "1d"}]});
+        Flow::read("f", &document).unwrap().only_if[0].holds(&known).unwrap()
+    };
+    for yes in [
+        json!({"contact": {"tags": {"has": "VIP"}}}),
+        json!({"contact": {"tags": {"has_not": "customer"}}}),
+        json!({"contact": {"email": {"is": ["bob@x.de", "ada@x.de"]}}}),
+        json!({"contact": {"email": {"has": "@x.de"}}}),
+        json!({"contact": {"phone": {"is_set": false}}}),
+        json!({"contact": {"email": {"is_set": true}}}),
+        json!({"contact": {"dateAdded": {"at_most": "{now}"}}}),
+        json!({"deal": {"value": {"at_least": 100}}}),
+        json!({"deal": {"nothing": {"is_not": 1}}}),
+    ] {
+        assert!(holds(yes.clone()), "{yes}");
+    }
+    for no in [
+        json!({"contact": {"tags": {"has": "vi"}}}),
+        json!({"contact": {"phone": {"at_least": 1}}}),
+        json!({"contact": {"phone": {"is_set": true}}}),
+        json!({"deal": {"value": {"at_most": 99}}}),
+    ] {
+        assert!(!holds(no.clone()), "{no}");
+    }
+}
+
+#[test]
+fn a_step_is_about_the_contact_of_its_run_unless_it_says_otherwise() {
+    let (contact, answers, set) = (json!({}), Map::new(), Map::new());
+    let known = known(&contact, &answers, &set);
+    let of = WorkOf {
+        flow: "f",
+        run: "r",
+        step: 2,
+        location_id: "L",
+        contact_id: Some("C"),
+        priority: job_engine::Priority::Realtime,
+    };
+    let work = |step: Value| {
+        let flow = Flow::checked("f", &json!({"step": [step]})).unwrap();
+        let work = flow.steps[0].work(&of, &known).unwrap().unwrap();
+        assert!(of.trigger(&work).is_ok());
+        work
+    };
+    let Work::Event(event) = work(json!({"event": "task.created", "data": {"title": "Call", "dueDate": "{in 1h}"}}))
+    else {
+        panic!()
+    };
+    assert_eq!((&event["contactId"], &event["data"]["clientyTaskId"]), (&json!("C"), &json!("flow-f-r.2")));
+    let Work::Event(event) = work(json!({"event": "contact.created", "data": {"email": "a@x.de"}})) else { panic!() };
+    assert_eq!(event.get("contactId"), None, "it would be fetched");
+    let Work::Event(event) = work(json!({"event": "contact.tagged", "contactId": "D", "data": {"tags": ["a"]}})) else {
+        panic!()
+    };
+    assert_eq!(event["contactId"], "D");
+    let Work::Call(_, wish) = work(json!({"call": "get-contact"})) else { panic!() };
+    assert_eq!(wish["parameters"]["contactId"], "C");
+}

@@ -1,0 +1,182 @@
+//! `flow_step`: goes on with the run of a flow, up to the next step that takes time.
+//!
+//! A step that says or calls something becomes a job of its own, accepted in the transaction that closes this one; when that job is done, it owes
+//! the next `flow_step`. A wait is this job put off. Calls nobody: what a flow does at GHL, ordinary jobs do, under the location's limit.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use serde_json::Value;
+
+use super::{Environment, JobError, new_job};
+use crate::events::FieldError;
+use crate::flows::{Condition, Deed, Flow, Gap, Known, WorkOf};
+use crate::records::{AcceptError, ContactRow, FlowRun, Run, Tx};
+
+/// How long a run waits for its contact to be fetched for the first time.
+const PATIENCE: SignedDuration = SignedDuration::from_mins(10);
+/// Between two looks.
+const SOON: Duration = Duration::from_secs(1);
+
+/// What comes of a step.
+enum Next {
+    /// It is over, and the one behind it is next.
+    Passed { done: bool },
+    /// Not before this time, in ms since 1970.
+    Wait(i64),
+    /// Its job was accepted.
+    UnderWay(job_engine::NewJob),
+}
+
+pub(super) async fn run(environment: &Environment, run: &Run) -> Result<(), JobError> {
+    let connection = environment.records.connection(&run.key.location_id).await?;
+    if !connection.is_some_and(|connection| connection.is_connected()) {
+        return Err(JobError::NotConnected);
+    }
+    let Some(at) = environment.records.flow_run(&run.key.record_id).await?.filter(|at| at.outcome.is_none()) else {
+        return Ok(environment.records.begin(run).await?.close_run(&[]).await?);
+    };
+    let row = match &at.contact_id {
+        None => None,
+        Some(id) => match environment.records.find_contact(&at.location_id, id).await? {
+            // What started the run may have asked for it just now.
+            None if environment.clock.now().duration_since(at.started_at) < PATIENCE => {
+                return Err(JobError::NotYet { wait: SOON });
+            }
+            None => return Err(failed(&format!("flow {}", at.flow), "its contact is not known here")),
+            row => row,
+        },
+    };
+    let contact = match &row {
+        None => None,
+        Some(row) => Some(environment.records.as_readers_see(row).await?),
+    };
+    let flow = Flow::read(&at.flow, &at.definition);
+    let flow = flow.map_err(|mistakes| failed(&format!("flow {}", at.flow), &in_a_line(&mistakes)))?;
+    let mut tx = environment.records.begin(run).await?;
+    let walk = Walking { environment, flow, row, contact };
+    match walk.go(&mut tx, at).await? {
+        None => Ok(tx.close_run(&[]).await?),
+        Some(Next::UnderWay(job)) => {
+            tx.close_run(&[]).await?;
+            if let Err(error) = environment.queue.push(&[job]).await {
+                tracing::warn!(%error, "the queue was not told of the step of a flow; the sweeper will");
+            }
+            Ok(())
+        }
+        Some(Next::Wait(until_ms)) => {
+            tx.keep_open().await?;
+            let left = until_ms.saturating_sub(environment.clock.now_ms());
+            Err(JobError::NotYet { wait: Duration::from_millis(u64::try_from(left).unwrap_or(0)) })
+        }
+        Some(Next::Passed { .. }) => Ok(()),
+    }
+}
+
+/// A run's way through its steps.
+struct Walking<'a> {
+    environment: &'a Environment,
+    flow: Flow,
+    row: Option<ContactRow>,
+    /// The contact as it is now.
+    contact: Option<Value>,
+}
+
+impl Walking<'_> {
+    /// Up to what takes time; none where the run has ended.
+    async fn go(&self, tx: &mut Tx, mut at: FlowRun) -> Result<Option<Next>, JobError> {
+        let now_ms = self.environment.clock.now_ms();
+        let is_gone = self.row.as_ref().is_some_and(|row| !row.is_shown());
+        let begins = at.step == 0 && at.wait_until_ms.is_none();
+        if is_gone || (begins && !all_hold(&self.flow.only_if, &self.known(&at))) {
+            at.outcome = Some("skipped".to_owned());
+        }
+        while at.outcome.is_none() {
+            if at.step >= self.flow.steps.len() {
+                at.outcome = Some("done".to_owned());
+                break;
+            }
+            match self.step(tx, &at).await? {
+                Next::Passed { done } => at.passed(&Some(self.flow.clone()), done.then_some(Value::Null), now_ms),
+                next => {
+                    if let Next::Wait(until_ms) = next {
+                        at.wait_until_ms = Some(until_ms);
+                    }
+                    tx.save_flow_run(&at).await?;
+                    return Ok(Some(next));
+                }
+            }
+        }
+        tx.save_flow_run(&at).await?;
+        Ok(None)
+    }
+
+    async fn step(&self, tx: &mut Tx, at: &FlowRun) -> Result<Next, JobError> {
+        let (known, now_ms) = (self.known(at), self.environment.clock.now_ms());
+        let Some(step) = self.flow.steps.get(at.step) else { return Ok(Next::Passed { done: false }) };
+        let place = format!("flow {}, {}", self.flow.name, self.flow.title(at.step));
+        // Who waits has passed the conditions of the wait.
+        if at.wait_until_ms.is_none() && !all_hold(&step.only_if, &known) {
+            return Ok(Next::Passed { done: false });
+        }
+        if let Deed::Wait(long) = step.deed {
+            let until_ms = at
+                .wait_until_ms
+                .unwrap_or_else(|| now_ms.saturating_add(i64::try_from(long.as_millis()).unwrap_or(i64::MAX)));
+            return Ok(if until_ms <= now_ms { Next::Passed { done: true } } else { Next::Wait(until_ms) });
+        }
+        let of = WorkOf {
+            flow: &self.flow.name,
+            run: &at.id,
+            step: at.step,
+            location_id: &at.location_id,
+            contact_id: self.row.as_ref().map(|row| row.contact_id.as_str()),
+            priority: at.priority,
+        };
+        if matches!(step.deed, Deed::Call(_)) && self.row.as_ref().is_some_and(ContactRow::is_pending) {
+            return Err(JobError::AwaitsContact { wait: SOON });
+        }
+        let work = match step.work(&of, &known) {
+            Ok(Some(work)) => work,
+            Ok(None) | Err(Gap::PassedOver { .. }) => return Ok(Next::Passed { done: false }),
+            Err(gap) => return Err(failed(&place, &gap.to_string())),
+        };
+        let trigger = of.trigger(&work).map_err(|mistakes| failed(&place, &in_a_line(&mistakes)))?;
+        let (source, event_type) = (trigger.event.source.clone(), trigger.event.event_type.clone());
+        let accepted = match tx.accept(trigger).await {
+            Ok(accepted) => accepted,
+            Err(AcceptError::Refused(refusal)) => {
+                return Err(failed(&place, &format!("{}: {}", refusal.field, refusal.message)));
+            }
+            Err(AcceptError::Records(error)) => return Err(error.into()),
+        };
+        let Some(accepted) = accepted else { return Ok(Next::Passed { done: false }) };
+        self.environment.metrics.event_accepted(&source, &event_type);
+        Ok(Next::UnderWay(new_job(&accepted.key, accepted.priority)))
+    }
+
+    fn known<'a>(&'a self, at: &'a FlowRun) -> Known<'a> {
+        Known {
+            now: self.environment.clock.now(),
+            contact: self.contact.as_ref(),
+            event: &at.knows.event,
+            set: &at.knows.set,
+            answers: &at.knows.answers,
+            rehearses: false,
+        }
+    }
+}
+
+/// In earnest there is nothing that can't be told.
+fn all_hold(conditions: &[Condition], known: &Known<'_>) -> bool {
+    conditions.iter().all(|condition| condition.holds(known).unwrap_or(false))
+}
+
+fn failed(place: &str, reason: &str) -> JobError {
+    JobError::FlowStep { place: place.to_owned(), reason: reason.to_owned() }
+}
+
+fn in_a_line(mistakes: &[FieldError]) -> String {
+    let each = mistakes.iter().map(|FieldError { field, message }| format!("{field} {message}"));
+    each.collect::<Vec<_>>().join("; ")
+}

@@ -1,0 +1,110 @@
+//! How a run begins: in the transaction that takes in what starts it, and once for each occasion.
+
+use job_engine::Priority;
+use serde_json::{Map, json};
+use uuid::Uuid;
+
+use super::super::accept::Trigger;
+use super::super::contacts::{self, ContactRow};
+use super::super::job::JobKey;
+use super::super::sql::sql;
+use super::super::{RecordsError, Write};
+use super::{Knows, ending, next};
+use crate::decide::rules::Occasion;
+use crate::flows::{Flow, On};
+
+/// What starts a run.
+pub(in crate::records) struct Start<'a> {
+    pub(in crate::records) location_id: &'a str,
+    pub(in crate::records) contact_id: Option<&'a str>,
+    /// By which a repetition is known.
+    pub(in crate::records) occasion: Option<&'a str>,
+    pub(in crate::records) knows: Knows,
+    pub(in crate::records) priority: Priority,
+}
+
+/// Starts a run; nothing where one was started by the same occasion.
+pub(in crate::records) async fn start(
+    write: &mut Write,
+    flow: &Flow,
+    start: &Start<'_>,
+) -> Result<Option<String>, RecordsError> {
+    let Start { location_id, contact_id, occasion, knows, priority } = start;
+    let id = Uuid::now_v7().to_string();
+    let now_ms = write.now_ms;
+    let started = sqlx::query(sql!("start_flow"))
+        .bind(&id)
+        .bind(&flow.name)
+        .bind(*location_id)
+        .bind(*contact_id)
+        .bind(*occasion)
+        .bind(flow.definition.to_string())
+        .bind(json!(knows).to_string())
+        .bind(i64::from(*priority as u8))
+        .bind(now_ms)
+        .execute(write.conn())
+        .await?;
+    if started.rows_affected() == 0 {
+        return Ok(None);
+    }
+    write.owed.push(next(location_id, &id, *priority));
+    Ok(Some(id))
+}
+
+/// Something happened to a contact in GHL: starts the flow, once; a tag that was lost and came again starts it `again`.
+pub(in crate::records) async fn start_for(
+    write: &mut Write,
+    row: &ContactRow,
+    flow: &Flow,
+    on: &Occasion,
+    again: bool,
+) -> Result<bool, RecordsError> {
+    let (event_type, tag) = match on {
+        Occasion::Created => ("contact.created", None),
+        Occasion::Tagged(tag) => ("contact.tagged", Some(tag)),
+    };
+    let mut event = json!({"type": event_type, "locationId": row.location_id, "contactId": row.contact_id});
+    let mut occasion = format!("{event_type} {}", row.contact_id);
+    if let Some(tag) = tag {
+        event["tag"] = tag.as_str().into();
+        occasion = format!("{occasion} {tag}");
+    }
+    let knows = Knows { event, set: flow.set.clone(), answers: Map::new() };
+    let (location_id, contact_id) = (row.location_id.as_str(), Some(row.contact_id.as_str()));
+    let first = Start { location_id, contact_id, occasion: Some(&occasion), knows, priority: Priority::Realtime };
+    if start(write, flow, &first).await?.is_some() {
+        return Ok(true);
+    }
+    let occasion = format!("{occasion} {}", Uuid::now_v7());
+    Ok(again && start(write, flow, &Start { occasion: Some(&occasion), ..first }).await?.is_some())
+}
+
+/// A producer's event was accepted: starts the flows that wait for it. An event is accepted once, and so is what it starts.
+pub(in crate::records) async fn start_by_event(
+    write: &mut Write,
+    trigger: &Trigger,
+    key: &JobKey,
+) -> Result<(), RecordsError> {
+    let event = &trigger.event;
+    let flows = write.flows.clone();
+    for flow in flows.iter().filter(|flow| flow.on == Some(On::Event(event.event_type.clone()))) {
+        let contact_id = match ending::ids_of(write, key).await?["contactId"].as_str() {
+            Some(id) => Some(contacts::resolve(write.conn(), &event.location_id, id).await?),
+            None => None,
+        };
+        let told = json!({
+            "id": event.id, "type": event.event_type, "locationId": event.location_id, "contactId": event.contact_id, "data": event.data
+        });
+        let knows = Knows { event: told, set: flow.set.clone(), answers: Map::new() };
+        let location_id = &event.location_id;
+        let by = Start {
+            location_id,
+            contact_id: contact_id.as_deref(),
+            occasion: None,
+            knows,
+            priority: Priority::Realtime,
+        };
+        start(write, flow, &by).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,110 @@
+//! What happens to contacts in GHL, and what it leads to: tasks of rules, and runs of flows.
+//!
+//! Both begin in the transaction that takes in what happened: a repeated, late or retried event finds it taken in, and begins nothing.
+//! GHL may tell a creation any number of times; by the contact and the rule or flow it is known to have led to something. What Clienty writes is
+//! no news when GHL tells of it, so no flow starts another, or itself.
+
+use std::sync::PoisonError;
+
+use super::contacts::{self, ContactRow};
+use super::model::Contact;
+use super::runs::{FollowUp, Tx};
+use super::sql::sql;
+use super::{Records, RecordsError, Write, flows, page, rules};
+use crate::decide::rules::{Occasion, new_tags};
+use crate::flows::{Flow, On};
+
+impl Records {
+    /// Whether anything waits for what happens to contacts.
+    #[must_use]
+    pub fn has_occasions(&self) -> bool {
+        !self.rules.is_empty() || waiting(&self.flows).next().is_some()
+    }
+
+    /// The contacts whose creation in GHL was announced by a push and is not known to have happened.
+    ///
+    /// # Errors
+    /// [`RecordsError::Database`] or [`RecordsError::Corrupt`].
+    pub async fn announced_contacts(&self, location_id: &str) -> Result<Vec<Contact>, RecordsError> {
+        let rows: Vec<(String, String)> =
+            sqlx::query_as(sql!("announced_contacts")).bind(location_id).fetch_all(&self.pool).await?;
+        let parse = |(id, text): &(String, String)| {
+            serde_json::from_str(text).map_err(|error| RecordsError::corrupt("contacts", id, &error))
+        };
+        rows.iter().map(parse).collect()
+    }
+
+    /// The jobs that commits of this process owe and that the queue was not told of yet.
+    #[must_use]
+    pub fn take_owed(&self) -> Vec<FollowUp> {
+        std::mem::take(&mut self.untold.lock().unwrap_or_else(PoisonError::into_inner).jobs)
+    }
+}
+
+impl Tx {
+    /// GHL told that it created the contact, with these tags. One that Clienty created, or knows by an id of its own, is no news. Whether
+    /// anything came of it.
+    ///
+    /// # Errors
+    /// [`RecordsError::Database`] or [`RecordsError::Corrupt`].
+    pub async fn contact_created(&mut self, contact_id: &str, tags: &[String]) -> Result<bool, RecordsError> {
+        let write = &mut self.write;
+        let (rules, flows) = (write.rules.clone(), write.flows.clone());
+        let mut made = false;
+        if rules.is_empty() && waiting(&flows).next().is_none() {
+            return Ok(made);
+        }
+        page::flush(write).await?;
+        let location_id = self.run.key.location_id.clone();
+        let row = contacts::find(write.conn(), &location_id, contact_id).await?;
+        let Some(row) = row.filter(|row| row.is_shown() && row.clienty_id.is_none()) else { return Ok(made) };
+        let applies = |on: &Occasion| match on {
+            Occasion::Created => true,
+            // Or has got since, before anything was known of it here.
+            Occasion::Tagged(tag) => tags.contains(tag) || has_from_ghl(&row, tag),
+        };
+        for rule in rules.iter().filter(|rule| applies(&rule.on)) {
+            if !rules::has_made(write, &row, rule).await? {
+                made |= rules::make(write, &row, rule, false).await?;
+            }
+        }
+        for (flow, on) in waiting(&flows).filter(|(_, on)| applies(on)) {
+            made |= flows::starting::start_for(write, &row, flow, on, false).await?;
+        }
+        Ok(made)
+    }
+}
+
+/// GHL holds `theirs` of a contact that was known as `row`: begins what waits for its new tags.
+pub(super) async fn tagged(write: &mut Write, row: &ContactRow, theirs: &Contact) -> Result<(), RecordsError> {
+    // Of a contact that was never read, nobody can tell which tags are new.
+    let Some(base) = row.base.as_ref().filter(|_| row.is_shown() && !row.is_unread()) else { return Ok(()) };
+    let (rules, flows) = (write.rules.clone(), write.flows.clone());
+    if rules.is_empty() && flows.is_empty() {
+        return Ok(());
+    }
+    let new = new_tags(base, &row.doc, theirs);
+    let applies = |on: &Occasion| matches!(on, Occasion::Tagged(tag) if new.contains(&tag.as_str()));
+    let row = ContactRow { doc: theirs.clone(), ..row.clone() };
+    for rule in rules.iter().filter(|rule| applies(&rule.on)) {
+        // It may have had the tag before, and lost it.
+        let another = rules::has_made(write, &row, rule).await?;
+        rules::make(write, &row, rule, another).await?;
+    }
+    for (flow, on) in waiting(&flows).filter(|(_, on)| applies(on)) {
+        flows::starting::start_for(write, &row, flow, on, true).await?;
+    }
+    Ok(())
+}
+
+/// The flows that wait for what happens to contacts.
+fn waiting(flows: &[Flow]) -> impl Iterator<Item = (&Flow, &Occasion)> {
+    flows.iter().filter_map(|flow| match &flow.on {
+        Some(On::Contact(occasion)) => Some((flow, occasion)),
+        Some(On::Event(_)) | None => None,
+    })
+}
+
+fn has_from_ghl(row: &ContactRow, tag: &String) -> bool {
+    row.base.as_ref().is_some_and(|base| base.tags.contains(tag)) && !row.prints.has(&format!("tags.{tag}"))
+}

@@ -1,0 +1,3 @@
+select id, flow, location_id, contact_id, definition, knows, log, step, wait_until, priority, started_at, outcome
+from flow_runs
+where id = $1

@@ -1,0 +1,4 @@
+-- Only of a run that is under way.
+update flow_runs
+set knows = $1, log = $2, step = $3, wait_until = $4, outcome = $5
+where id = $6 and outcome is null
