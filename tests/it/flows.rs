@@ -5,6 +5,7 @@ mod durable;
 mod ending;
 mod occasions;
 mod steps;
+mod webhooks;
 
 use clienty_sync::gateway::Server;
 use clienty_sync::sandbox::{WebhookFaults, Webhooks};

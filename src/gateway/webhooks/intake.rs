@@ -74,7 +74,9 @@ async fn store(producer: Producer, mut taken: mpsc::Receiver<Waiting>, untold: m
             // A sender that no longer listens comes again, and is told that it is a duplicate.
             let _ = answer.send(result);
         }
-        let jobs: Vec<_> = keys.into_keys().map(|key| job(&key)).collect();
+        let mut jobs: Vec<_> = keys.into_keys().map(|key| job(&key)).collect();
+        // Runs of flows that webhooks have started.
+        jobs.extend(producer.records().take_owed().iter().map(|owed| jobs::new_job(&owed.key(), owed.priority)));
         if !jobs.is_empty() && untold.try_send(jobs).is_err() {
             tracing::warn!("webhooks were accepted, but the queue is not told of their jobs; the sweeper will");
         }

@@ -18,6 +18,16 @@ create table flow_runs (
     check (outcome in ('done', 'skipped', 'discarded', 'erased'))
 );
 
+-- What flows have called GHL about. For an hour, what GHL tells of it is no occasion for a flow.
+create table flow_touched (
+    location_id text not null,
+    object_id text not null, -- GHL's
+    touched_at bigint not null,
+    primary key (location_id, object_id)
+);
+
+create index flow_touched_at on flow_touched (touched_at);
+
 create unique index flow_runs_occasion on flow_runs (location_id, flow, occasion) where occasion is not null;
 create index flow_runs_contact on flow_runs (location_id, contact_id);
 create index flow_runs_outcome on flow_runs (flow, outcome);

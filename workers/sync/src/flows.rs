@@ -22,6 +22,7 @@ mod tests;
 mod work;
 
 pub use condition::{Asks, Condition};
+pub use on::object_of;
 pub use places::{Gap, Known, Place, fill};
 pub use work::{Work, WorkOf};
 
@@ -54,6 +55,8 @@ pub enum On {
     Contact(Occasion),
     /// A producer sent an event of this type.
     Event(String),
+    /// GHL sent a webhook of this name.
+    Webhook(&'static str),
 }
 
 /// One step.

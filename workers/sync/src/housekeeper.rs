@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use crate::clock::Clock;
-use crate::records::{Records, RecordsError};
+use crate::records::{Records, RecordsError, TOUCHES_KEPT};
 
 /// Between two rounds.
 const ROUND: Duration = Duration::from_secs(3600);
@@ -41,5 +41,5 @@ pub async fn round(records: &Records, clock: &Clock, keeping: Keeping) -> Result
     let before = |kept: Duration| clock.now_ms().saturating_sub(i64::try_from(kept.as_millis()).unwrap_or(i64::MAX));
     while records.prune_changes(before(keeping.changes), BATCH).await? > 0 {}
     while records.forget_deleted(before(keeping.deleted), BATCH).await? > 0 {}
-    Ok(())
+    records.forget_touched(before(TOUCHES_KEPT)).await
 }

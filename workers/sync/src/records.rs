@@ -37,7 +37,7 @@ pub use self::entries::{AnyEntry, Entry, EntryRow, NoteRow, TaskRow};
 pub use self::erase::Receipt;
 pub use self::error::RecordsError;
 pub use self::feed::{ChangeItem, ChangeOp, LATEST};
-pub use self::flows::{DeadRun, FlowRun, Knows, Logged, NewRun, StepOf};
+pub use self::flows::{DeadRun, FlowRun, KEPT as TOUCHES_KEPT, Knows, Logged, NewRun, StepOf, Touch};
 pub use self::found::{Found, Needs, SWEEP_SOURCE};
 pub use self::installs::Install;
 pub use self::job::{JobKey, JobKind, JobState};

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::places::{Known, Place};
 use super::read::ROOTS;
 use super::{Deed, Flow, On, Step, Work, WorkOf};
+use crate::catalog::{Shape, catalog};
 use crate::events::{FieldError, KNOWN};
 use crate::records::model::Contact;
 use crate::spelling::nearest;
@@ -145,6 +146,10 @@ fn unknown(flow: &Flow, index: usize, place: &Place) -> Option<String> {
                     ));
                 }
                 Some(On::Contact(_)) => vec!["type", "locationId", "contactId", "tag"],
+                Some(On::Webhook(name)) => match catalog().trigger(name).and_then(|trigger| trigger.payload.as_ref()) {
+                    Some(Shape::Fields(fields)) => fields.iter().map(|field| field.name.as_str()).collect(),
+                    _ => return None,
+                },
                 Some(On::Event(_)) => vec!["id", "type", "locationId", "contactId", "data"],
             };
             if first.is_some_and(|first| known.contains(&first)) { None } else { none(known) }

@@ -217,3 +217,20 @@ fn a_step_is_about_the_contact_of_its_run_unless_it_says_otherwise() {
     let Work::Call(_, wish) = work(json!({"call": "get-contact"})) else { panic!() };
     assert_eq!(wish["parameters"]["contactId"], "C");
 }
+
+#[test]
+fn a_flow_waits_for_what_clienty_does_not_keep_and_for_no_other_webhook() {
+    let on = |on: &str, text: &str| {
+        fields(
+            json!({"on": on, "step": [{"wait": text}, {"call": "create-business", "body": {"name": "{event.name}"}}]}),
+        )
+    };
+    for right in ["OpportunityStatusUpdate", "OpportunityCreate"] {
+        assert_eq!(on(right, "1d"), [""; 0], "{right}");
+    }
+    assert_eq!(on("InboundMessage", "1d"), ["step[1].body.name"], "it tells of no name");
+    for wrong in ["ContactCreate", "TaskComplete", "OpportunityStatus", "LocationUpdate"] {
+        assert_eq!(on(wrong, "1d"), ["on"], "{wrong}");
+    }
+    assert_eq!(object_of(&json!({"_id": "o1"})), Some("o1"));
+}

@@ -10,10 +10,10 @@ use serde_json::Value;
 
 use super::{Environment, JobError, new_job};
 use crate::events::FieldError;
-use crate::flows::{Condition, Deed, Flow, Gap, Known, WorkOf};
-use crate::records::{AcceptError, ContactRow, FlowRun, Run, Tx};
+use crate::flows::{Condition, Deed, Flow, Gap, Known, On, Work, WorkOf, object_of};
+use crate::records::{AcceptError, ContactRow, FlowRun, Run, Touch, Tx};
 
-/// How long a run waits for its contact to be fetched for the first time.
+/// How long a run waits for its contact to be fetched for the first time, or for other flows' calls to be answered.
 const PATIENCE: SignedDuration = SignedDuration::from_mins(10);
 /// Between two looks.
 const SOON: Duration = Duration::from_secs(1);
@@ -88,6 +88,9 @@ impl Walking<'_> {
         let now_ms = self.environment.clock.now_ms();
         let is_gone = self.row.as_ref().is_some_and(|row| !row.is_shown());
         let begins = at.step == 0 && at.wait_until_ms.is_none();
+        if begins && self.is_own(tx, &at).await? {
+            at.outcome = Some("skipped".to_owned());
+        }
         if is_gone || (begins && !all_hold(&self.flow.only_if, &self.known(&at))) {
             at.outcome = Some("skipped".to_owned());
         }
@@ -109,6 +112,20 @@ impl Walking<'_> {
         }
         tx.save_flow_run(&at).await?;
         Ok(None)
+    }
+
+    /// Whether the run was started by a webhook of what a flow did.
+    async fn is_own(&self, tx: &mut Tx, at: &FlowRun) -> Result<bool, JobError> {
+        let Some(object) = object_of(&at.knows.event).filter(|_| matches!(self.flow.on, Some(On::Webhook(_)))) else {
+            return Ok(false);
+        };
+        let is_young = self.environment.clock.now().duration_since(at.started_at) < PATIENCE;
+        match tx.touched(object).await? {
+            Touch::Own => Ok(true),
+            Touch::News => Ok(false),
+            Touch::Unknown if is_young => Err(JobError::NotYet { wait: SOON }),
+            Touch::Unknown => Ok(false),
+        }
     }
 
     async fn step(&self, tx: &mut Tx, at: &FlowRun) -> Result<Next, JobError> {
@@ -143,6 +160,9 @@ impl Walking<'_> {
         };
         let trigger = of.trigger(&work).map_err(|mistakes| failed(&place, &in_a_line(&mistakes)))?;
         let (source, event_type) = (trigger.event.source.clone(), trigger.event.event_type.clone());
+        if let Work::Call(_, wish) = &work {
+            tx.touch(wish).await?;
+        }
         let accepted = match tx.accept(trigger).await {
             Ok(accepted) => accepted,
             Err(AcceptError::Refused(refusal)) => {

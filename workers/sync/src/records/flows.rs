@@ -27,8 +27,11 @@ use crate::flows::{self, Flow};
 
 pub(super) mod ending;
 pub(super) mod starting;
+mod touched;
 
 use starting::{Start, start};
+
+pub use touched::{KEPT, Touch};
 
 /// A run as it is kept.
 #[derive(Debug, Clone, PartialEq)]

@@ -101,7 +101,7 @@ pub(super) async fn tagged(write: &mut Write, row: &ContactRow, theirs: &Contact
 fn waiting(flows: &[Flow]) -> impl Iterator<Item = (&Flow, &Occasion)> {
     flows.iter().filter_map(|flow| match &flow.on {
         Some(On::Contact(occasion)) => Some((flow, occasion)),
-        Some(On::Event(_)) | None => None,
+        Some(On::Event(_) | On::Webhook(_)) | None => None,
     })
 }
 

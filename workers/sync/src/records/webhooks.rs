@@ -20,7 +20,7 @@ use super::ledger::timestamp;
 use super::pull::mark_gone;
 use super::runs::Tx;
 use super::sql::{CHUNK, sql, with_list, with_rows_then};
-use super::{Records, RecordsError};
+use super::{Records, RecordsError, flows};
 
 mod judging;
 
@@ -154,9 +154,12 @@ impl Records {
         let taken_before = WebhookOutcome { result: WebhookResult::Duplicate, job: None };
         let mut outcomes = vec![taken_before; webhooks.len()];
         let mut rows = Vec::new();
-        for Judged { index, webhook, result, deed, body: _, job_id } in judged {
+        for Judged { index, webhook, result, deed, body, job_id } in judged {
             if !new.contains(&webhook.id) {
                 continue;
+            }
+            if result == WebhookResult::Accepted && body != "{}" && !write.flows.is_empty() {
+                flows::starting::start_by_webhook(&mut write, webhook).await?;
             }
             let job = match (deed, job_id) {
                 (Deed::Enqueue(key), Some(id)) => {

@@ -7,7 +7,7 @@ use super::super::ledger::timestamp;
 use super::super::runs::Run;
 use super::super::sql::sql;
 use super::super::{RecordsError, Write, page};
-use super::{FlowRun, Logged, next, save, step_of, under_way};
+use super::{FlowRun, Logged, next, save, step_of, touched, under_way};
 use crate::flows::{self, Flow};
 
 /// The jobs of a run are done: the flows of which they are steps go on, with what they answered.
@@ -17,7 +17,11 @@ pub(in crate::records) async fn done(write: &mut Write, run: &Run) -> Result<(),
         let Some(mut of) = under_way(write, id).await?.filter(|of| of.step == step) else { continue };
         page::flush(write).await?;
         let answer = match run.key.kind == JobKind::CallOperation.as_str() {
-            true => reply(write, job_id).await?,
+            true => {
+                let reply = reply(write, job_id).await?;
+                touched::touch(write, &of.location_id, &reply).await?;
+                reply
+            }
             false => ids_of(write, &run.key).await?,
         };
         of.passed(&Flow::read(&of.flow, &of.definition).ok(), Some(answer), write.now_ms);

@@ -1,14 +1,15 @@
 //! How a run begins: in the transaction that takes in what starts it, and once for each occasion.
 
 use job_engine::Priority;
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::super::accept::Trigger;
 use super::super::contacts::{self, ContactRow};
-use super::super::job::JobKey;
+use super::super::job::{JobKey, JobKind};
+use super::super::runs::FollowUp;
 use super::super::sql::sql;
-use super::super::{RecordsError, Write};
+use super::super::{NewWebhook, RecordsError, Write, erase};
 use super::{Knows, ending, next};
 use crate::decide::rules::Occasion;
 use crate::flows::{Flow, On};
@@ -105,6 +106,39 @@ pub(in crate::records) async fn start_by_event(
             priority: Priority::Realtime,
         };
         start(write, flow, &by).await?;
+    }
+    Ok(())
+}
+
+/// A webhook was taken for the first time: starts the flows that wait for it. Its contact is fetched first where it is not known.
+pub(in crate::records) async fn start_by_webhook(write: &mut Write, webhook: &NewWebhook) -> Result<(), RecordsError> {
+    let flows = write.flows.clone();
+    let waiting: Vec<_> = flows.iter().filter(|flow| flow.on == Some(On::Webhook(webhook.event_type))).collect();
+    let Some(location_id) = webhook.location_id.as_deref().filter(|_| !waiting.is_empty()) else { return Ok(()) };
+    let event: Value = serde_json::from_str(&webhook.body).unwrap_or_default();
+    let contact_id = match event["contactId"].as_str() {
+        Some(id) => Some(contacts::resolve(write.conn(), location_id, id).await?),
+        None => None,
+    };
+    if let Some(id) = &contact_id {
+        if !erase::erased_among(write.conn(), &[(location_id, id.as_str())]).await?.is_empty() {
+            return Ok(());
+        }
+        if contacts::find(write.conn(), location_id, id).await?.is_none() {
+            let (location_id, record_id) = (location_id.to_owned(), id.clone());
+            write.owed.push(FollowUp {
+                kind: JobKind::PullContact,
+                location_id,
+                record_id,
+                priority: Priority::Realtime,
+            });
+        }
+    }
+    for flow in waiting {
+        let knows = Knows { event: event.clone(), set: flow.set.clone(), answers: Map::new() };
+        let occasion = format!("webhook {}", webhook.id);
+        let (contact_id, occasion) = (contact_id.as_deref(), Some(occasion.as_str()));
+        start(write, flow, &Start { location_id, contact_id, occasion, knows, priority: Priority::Realtime }).await?;
     }
     Ok(())
 }

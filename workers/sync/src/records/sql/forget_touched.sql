@@ -1,0 +1,1 @@
+delete from flow_touched where touched_at < $1
