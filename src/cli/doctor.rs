@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret;
 use serde::Serialize;
-use sync_workers::clock::Clock;
 use sync_workers::records::{Options, Records};
 
 use super::{Context, Outcome};
@@ -12,6 +11,7 @@ use crate::app::vault;
 use crate::config::Config;
 
 mod locations;
+mod redis;
 mod tokens;
 
 /// Names that a line tells.
@@ -34,7 +34,7 @@ struct Check {
     remedy: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum State {
     Ok,
@@ -97,7 +97,7 @@ pub(super) async fn run(context: Context) -> anyhow::Result<Outcome> {
     checks.push(tokens::app(config));
     let (records, of_database) = database(config).await;
     checks.extend(of_database);
-    checks.extend(redis(config).await);
+    checks.extend(redis::check(config).await);
     if let Some(records) = records {
         checks.extend(locations::check(config, &records).await);
     }
@@ -134,76 +134,6 @@ async fn database(config: &Config) -> (Option<Records>, Vec<Check>) {
     });
     checks.extend(tokens::check(config, &records).await);
     (Some(records), checks)
-}
-
-async fn redis(config: &Config) -> Vec<Check> {
-    let Some(url) = &config.redis.url else {
-        let remedy = "fine for `up` and `demo`; set REDIS_URL to run gateway and workers apart";
-        return vec![Check::warning("redis", "not set: the queue is in memory", remedy)];
-    };
-    match RedisFacts::ask(url.expose_secret()).await {
-        Ok(facts) => facts.checks(),
-        Err(error) => vec![Check::failed("redis", error.to_string(), "check REDIS_URL and that the server runs")],
-    }
-}
-
-struct RedisFacts {
-    version: String,
-    eviction: Option<String>,
-    appendonly: Option<String>,
-    ahead_ms: i64,
-}
-
-impl RedisFacts {
-    async fn ask(url: &str) -> redis::RedisResult<Self> {
-        let client = redis::Client::open(url)?;
-        let config = redis::AsyncConnectionConfig::new().set_connection_timeout(Some(Duration::from_secs(5)));
-        let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
-        let info: String = redis::cmd("INFO").arg("server").query_async(&mut connection).await?;
-        let version = info.lines().find_map(|line| line.strip_prefix("redis_version:")).unwrap_or("unknown").to_owned();
-        // A hosted server may forbid CONFIG; what it can't tell is reported as unknown.
-        let mut setting = async |name: &str| {
-            let answer: Option<(String, String)> =
-                redis::cmd("CONFIG").arg("GET").arg(name).query_async(&mut connection).await.ok();
-            answer.map(|(_, value)| value)
-        };
-        let (eviction, appendonly) = (setting("maxmemory-policy").await, setting("appendonly").await);
-        let (seconds, micros): (i64, i64) = redis::cmd("TIME").query_async(&mut connection).await?;
-        let ahead_ms = seconds * 1000 + micros / 1000 - Clock::system().now_ms();
-        Ok(Self { version, eviction, appendonly, ahead_ms })
-    }
-
-    fn checks(&self) -> Vec<Check> {
-        let major = self.version.split('.').next().and_then(|major| major.parse::<u32>().ok());
-        let version = match major {
-            Some(7..) => Check::ok("redis version", &*self.version),
-            Some(_) => Check::failed("redis version", &*self.version, "use Redis 7 or newer"),
-            None => Check::warning("redis version", "unknown", "make sure that it is Redis 7 or newer"),
-        };
-        let eviction = match self.eviction.as_deref() {
-            Some("noeviction") => Check::ok("redis eviction", "noeviction"),
-            Some(other) => {
-                Check::failed("redis eviction", other, "set `maxmemory-policy noeviction`: Redis would drop jobs")
-            }
-            None => Check::warning("redis eviction", "unknown", "make sure of `maxmemory-policy noeviction`"),
-        };
-        let appendonly = match self.appendonly.as_deref() {
-            Some("yes") => Check::ok("redis persistence", "append-only file"),
-            Some(_) => Check::warning(
-                "redis persistence",
-                "no append-only file",
-                "set `appendonly yes`: nothing accepted is lost without it, but a restart pauses every location",
-            ),
-            None => Check::warning("redis persistence", "unknown", "make sure of `appendonly yes`"),
-        };
-        let apart = format!("{} ms apart from this machine", self.ahead_ms.abs());
-        let clock = if self.ahead_ms.abs() < 2000 {
-            Check::ok("redis clock", apart)
-        } else {
-            Check::warning("redis clock", apart, "run NTP on both: retries are due at the wrong time")
-        };
-        vec![version, eviction, appendonly, clock]
-    }
 }
 
 async fn ghl(config: &Config) -> Check {

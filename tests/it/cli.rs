@@ -5,6 +5,7 @@ mod connecting;
 mod demo;
 mod doctor;
 mod keys_and_jobs;
+mod redis_cluster;
 mod serving;
 mod settings;
 mod usage;

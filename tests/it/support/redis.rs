@@ -34,8 +34,35 @@ impl RedisServer {
         server
     }
 
+    /// A cluster of masters that have as many slots each.
+    pub(crate) fn start_cluster(masters: usize, options: &[&str]) -> Vec<Self> {
+        const SLOTS: usize = 16384;
+        // Its own choice for what nodes tell each other, 10,000 above the port, is where systems number outgoing connections.
+        let buses: Vec<_> = (0..masters).map(|_| free_port().to_string()).collect();
+        let start =
+            |bus: &String| Self::start_with(&[&["--cluster-enabled", "yes", "--cluster-port", bus], options].concat());
+        let nodes: Vec<_> = buses.iter().map(start).collect();
+        let cluster =
+            |node: &Self, words: &[String]| redis::cmd("CLUSTER").arg(words).exec(&mut node.connection()).unwrap();
+        for (number, (node, bus)) in nodes.iter().zip(&buses).enumerate() {
+            let (first, last) = (number * SLOTS / masters, (number + 1) * SLOTS / masters - 1);
+            cluster(node, &["ADDSLOTSRANGE".to_owned(), first.to_string(), last.to_string()]);
+            cluster(&nodes[0], &["MEET".to_owned(), "127.0.0.1".to_owned(), node.port.to_string(), bus.clone()]);
+        }
+        for node in &nodes {
+            let info = || redis::cmd("CLUSTER").arg("INFO").query::<String>(&mut node.connection()).unwrap();
+            let known = format!("cluster_known_nodes:{masters}\r");
+            wait_until("the cluster is up", || info().contains("cluster_state:ok") && info().contains(&known), info);
+        }
+        nodes
+    }
+
     pub(crate) fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}/0", self.port)
+        format!("redis://{}/0", self.address())
+    }
+
+    pub(crate) fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
     }
 
     /// The same with a password, which a server without one takes as well.
