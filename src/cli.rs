@@ -168,12 +168,13 @@ pub fn main() -> ExitCode {
         Ok(config) => config,
         Err(errors) => return config::refuse(&errors, output),
     };
-    telemetry::init(&config.log);
-    let context = Context { config, output };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error.into(), output),
     };
+    let _within = runtime.enter();
+    let _traces = telemetry::init(&config.log);
+    let context = Context { config, output };
     match runtime.block_on(run(context, cli.command)) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Failed) => ExitCode::from(1),

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use sync_workers::records::{AcceptError, Refusal};
 
 use super::body::{Unread, whole};
-use super::{Gateway, Problem};
+use super::{Gateway, Problem, request_id};
 use crate::triggers::{self, FieldError};
 
 /// The largest body that is taken, in bytes.
@@ -46,6 +46,7 @@ pub(super) async fn accept(State(gateway): State<Gateway>, body: Body) -> Result
             gateway.metrics.jobs.event_accepted(&trigger.event.source, &trigger.event.event_type);
         }
     }
+    request_id::led_to(&accepted.iter().map(|accepted| &accepted.job_id).collect::<Vec<_>>());
     let accepted: Vec<_> = accepted
         .into_iter()
         .map(|accepted| json!({"id": accepted.event_id, "jobId": accepted.job_id, "duplicate": accepted.duplicate}))

@@ -1,11 +1,13 @@
-//! A name for every request: the caller's `x-request-id` where it sent a decent one, else a new one; told back and logged.
+//! A name for every request: the caller's `x-request-id` where it sent a decent one, else a new one; told back, logged and traced.
 
-use axum::extract::Request;
+use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::Response;
+use sync_workers::trace::{self, TARGET};
 use tokio::time::Instant;
-use tracing::Instrument;
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
 use uuid::Uuid;
 
 const NAME: HeaderName = HeaderName::from_static("x-request-id");
@@ -15,10 +17,12 @@ pub(super) async fn give(request: Request, next: Next) -> Response {
     let id = given(&request).unwrap_or_else(|| Uuid::now_v7().to_string());
     let span = tracing::info_span!("request", request.id = id, http.method = %request.method());
     let (began, path) = (Instant::now(), request.uri().path().to_owned());
+    let traced = traced(&request, &id);
     async move {
-        let mut response = next.run(request).await;
+        let mut response = next.run(request).instrument(traced.clone()).await;
         // Paths hold ids, which are no personal data; queries may hold a name or an e-mail, and are left out.
         let (status, took) = (response.status().as_u16(), began.elapsed().as_millis());
+        traced.record("http.response.status_code", status);
         tracing::debug!(http.path = path, http.status = status, http.ms = took, "answered");
         if let Ok(value) = HeaderValue::from_str(&id) {
             response.headers_mut().insert(NAME, value);
@@ -27,6 +31,35 @@ pub(super) async fn give(request: Request, next: Next) -> Response {
     }
     .instrument(span)
     .await
+}
+
+/// The span of a request, except of those by which others look whether we live. Its path is the route's: without ids.
+fn traced(request: &Request, id: &str) -> Span {
+    let Some(route) = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str) else { return Span::none() };
+    if ["/healthz", "/readyz", "/metrics"].contains(&route) {
+        return Span::none();
+    }
+    let method = request.method().as_str();
+    tracing::trace_span!(
+        target: TARGET,
+        "request",
+        otel.name = format!("{method} {route}"),
+        otel.kind = "server",
+        http.request.method = method,
+        http.route = route,
+        http.response.status_code = Empty,
+        request.id = id,
+        webhook.event = Empty,
+        job.id = Empty,
+    )
+}
+
+/// Tells of the request under way which jobs it led to: their runs have the same ids.
+pub(super) fn led_to<S: AsRef<str>>(jobs: &[S]) {
+    let span = Span::current();
+    if !jobs.is_empty() && span.has_field("job.id") {
+        span.record("job.id", trace::listed(jobs));
+    }
 }
 
 /// The caller's own, if it can't break a log line.

@@ -14,9 +14,10 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use sync_workers::oauth::Noted;
 use sync_workers::records::WebhookResult;
+use tracing::Span;
 
 use super::body::{Unread, whole};
-use super::{Gateway, Problem};
+use super::{Gateway, Problem, request_id};
 use crate::signature::Signatures;
 use crate::triggers::webhook::{self, Webhook};
 
@@ -24,6 +25,7 @@ mod installs;
 mod intake;
 
 pub use intake::Intake;
+use intake::Taken;
 
 /// The largest body that GHL sends, in bytes; of larger events it sends only the ids.
 const BODY_LIMIT: usize = 256 * 1024;
@@ -60,6 +62,7 @@ pub(super) async fn receive(State(gateway): State<Gateway>, headers: HeaderMap, 
     }
     let (webhook, now) = (Webhook::read(&body), gateway.webhooks.clock.now());
     let event = webhook.event.name();
+    Span::current().record("webhook.event", event);
     let come_again = || {
         count(event, DEFERRED);
         let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "Come again", "it can't be stored now, and was not");
@@ -77,7 +80,10 @@ pub(super) async fn receive(State(gateway): State<Gateway>, headers: HeaderMap, 
             return come_again();
         }
     }
-    let Some(result) = gateway.webhooks.intake.take(webhook.accepted(now)).await else { return come_again() };
+    let Some(Taken { result, job_id }) = gateway.webhooks.intake.take(webhook.accepted(now)).await else {
+        return come_again();
+    };
+    request_id::led_to(job_id.as_slice());
     count(event, result.as_str());
     if result == WebhookResult::Accepted {
         gateway.metrics.jobs.event_accepted(webhook::SOURCE, event);

@@ -8,4 +8,5 @@ mod keys_and_jobs;
 mod redis_cluster;
 mod serving;
 mod settings;
+mod traces;
 mod usage;

@@ -35,7 +35,13 @@ pub struct Intake {
 /// A webhook whose sender waits for the answer.
 struct Waiting {
     webhook: NewWebhook,
-    answer: oneshot::Sender<WebhookResult>,
+    answer: oneshot::Sender<Taken>,
+}
+
+/// What became of a webhook, and the ledger row that it led to.
+pub(super) struct Taken {
+    pub(super) result: WebhookResult,
+    pub(super) job_id: Option<String>,
 }
 
 impl Intake {
@@ -51,7 +57,7 @@ impl Intake {
 
     /// Stores a webhook; none where that is not possible now. It may have been stored all the same, and then is a duplicate when it
     /// comes again.
-    pub(super) async fn take(&self, webhook: NewWebhook) -> Option<WebhookResult> {
+    pub(super) async fn take(&self, webhook: NewWebhook) -> Option<Taken> {
         let (answer, told) = oneshot::channel();
         self.waiting.try_send(Waiting { webhook, answer }).ok()?;
         timeout(PATIENCE, told).await.ok()?.ok()
@@ -69,10 +75,10 @@ async fn store(producer: Producer, mut taken: mpsc::Receiver<Waiting>, untold: m
         let mut keys = HashMap::new();
         for (outcome, answer) in outcomes.into_iter().zip(answers) {
             // Without an outcome the answer is dropped, and with it the sender told.
-            let Some(WebhookOutcome { result, job }) = outcome else { continue };
+            let Some(WebhookOutcome { result, job, job_id }) = outcome else { continue };
             keys.extend(job.map(|key| (key, ())));
             // A sender that no longer listens comes again, and is told that it is a duplicate.
-            let _ = answer.send(result);
+            let _ = answer.send(Taken { result, job_id });
         }
         let mut jobs: Vec<_> = keys.into_keys().map(|key| job(&key)).collect();
         // Runs of flows that webhooks have started.

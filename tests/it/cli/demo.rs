@@ -11,19 +11,23 @@ use crate::support::installation::{document, started};
 use crate::support::program::{Program, clienty_sync, run};
 use crate::support::wait_until_async;
 
-struct Demo {
-    program: Program,
-    about: Value,
-    api: Api,
-    location: String,
-    contact: String,
+pub(super) struct Demo {
+    pub(super) program: Program,
+    pub(super) about: Value,
+    pub(super) api: Api,
+    pub(super) location: String,
+    pub(super) contact: String,
     _folder: Folder,
 }
 
 impl Demo {
     fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    pub(super) fn start_with(settings: &[(&str, &str)]) -> Self {
         let folder = Folder::new("demo");
-        let (program, about) = started(&["demo"], &[("CLIENTY_LISTEN", "127.0.0.1:0")], &folder);
+        let (program, about) = started(&["demo"], &[settings, &[("CLIENTY_LISTEN", "127.0.0.1:0")]].concat(), &folder);
         let text = |name: &str| about[name].as_str().unwrap_or_else(|| panic!("no {name}: {about}")).to_owned();
         let api = Api::new(&text("url"), &text("apiKey"));
         let (location, contact) = (text("locationId"), text("contactId"));
@@ -31,7 +35,7 @@ impl Demo {
     }
 
     /// Runs a printed curl line as a shell would, but with this test as curl.
-    async fn curl(&self, line: &str) -> Value {
+    pub(super) async fn curl(&self, line: &str) -> Value {
         let output = run({
             let mut command = Command::new("sh");
             command.args(["-c", &format!("curl() {{ printf '%s\\0' \"$@\"; }}; {line}")]);

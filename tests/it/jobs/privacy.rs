@@ -1,4 +1,4 @@
-//! No personal data and no secret leaves the records: not into logs, not into the queue.
+//! No personal data and no secret leaves the records: not into logs, not into traces, not into the queue.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -11,6 +11,7 @@ use tracing::Dispatch;
 use tracing::level_filters::LevelFilter;
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::FmtSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::support::redis::RedisServer;
@@ -20,7 +21,7 @@ const DUE: &str = "2026-03-01T09:00:00Z";
 /// Shorter words are in ids by chance.
 const TELLING: usize = 4;
 
-/// Collects what is logged on this thread, which runs everything of a test.
+/// Collects what is logged and traced on this thread, which runs everything of a test.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -47,7 +48,9 @@ impl Log {
         let log = Self::default();
         let writer = log.clone();
         let subscriber = tracing_subscriber::fmt()
-            .with_env_filter(EnvFilter::new("debug"))
+            // Each span that is sent as a trace makes a line of all that it says.
+            .with_env_filter(EnvFilter::new(format!("debug,{}=trace", sync_workers::trace::TARGET)))
+            .with_span_events(FmtSpan::CLOSE)
             .with_ansi(false)
             .with_writer(move || writer.clone())
             .finish();
@@ -82,7 +85,7 @@ fn secrets(app: &TestApp) -> BTreeSet<String> {
 }
 
 #[tokio::test]
-async fn no_token_name_address_number_or_text_is_logged() {
+async fn no_token_name_address_number_or_text_is_logged_or_traced() {
     let (log, _listening) = Log::listen();
     let mut app = TestApp::idle(Setup { contacts: 25, ..Setup::impatient() }).await;
     let location = app.location();
@@ -125,7 +128,9 @@ async fn no_token_name_address_number_or_text_is_logged() {
     secrets.extend(ours.map(str::to_owned));
     app.finish_with_dead(1).await;
     let text = log.text();
-    assert!(text.contains("called GHL") && text.contains("a run did not finish"), "the log was heard");
+    for part in ["called GHL", "a run did not finish", "job.verdict=\"done\"", "http.response.status_code=\"200\""] {
+        assert!(text.contains(part), "no {part} was heard");
+    }
     for line in text.lines() {
         let told: Vec<_> = secrets.iter().filter(|secret| line.contains(secret.as_str())).collect();
         assert!(told.is_empty(), "{told:?} in {line}");

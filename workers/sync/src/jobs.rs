@@ -9,12 +9,14 @@
 use std::time::Duration;
 
 use job_engine::{Backoff, Handler, Job, Key, NewJob, Permits, Priority, Queue, Verdict};
+use tracing::{Instrument, Span};
 
 use crate::clock::Clock;
 use crate::ghl::{self, Class, GhlError, UnauthorizedKind};
 use crate::oauth::{Access, Oauth};
 use crate::records::model::{Appointment, Note, Task as TaskRecord};
 use crate::records::{Connection, FollowUp, JobKey, JobKind, Records, Run, Tx};
+use crate::trace;
 
 mod call_operation;
 mod conclude;
@@ -206,6 +208,25 @@ impl Worker {
             result => result,
         }
     }
+
+    /// A run of the job, which `span` tells of.
+    async fn run_in(&self, span: &Span, job: Job, permits: Permits) -> Verdict {
+        let key = ledger_key(&job.key);
+        let epoch = i64::try_from(job.epoch).unwrap_or(i64::MAX);
+        let run = match self.environment.records.start_run(&key, epoch).await {
+            Ok(Some(run)) => run,
+            // Served by an earlier run: nothing is owed.
+            Ok(None) => return Verdict::Done,
+            Err(error) => return conclude::without_ledger(&job, &error),
+        };
+        trace::serves(span, &run);
+        let under_way = self.broken_off.watch(&run);
+        let result = self.work(&job, &run, &permits).await;
+        let verdict = conclude::conclude(&self.environment, &job, &run, result).await;
+        self.environment.tell_owed().await;
+        under_way.end();
+        verdict
+    }
 }
 
 /// GHL refuses a token of another location and a record of another location in the same words. The first is the lane's matter; the
@@ -276,19 +297,9 @@ impl Task<'_> {
 
 impl Handler for Worker {
     async fn run(&self, job: Job, permits: Permits) -> Verdict {
-        let key = ledger_key(&job.key);
-        let epoch = i64::try_from(job.epoch).unwrap_or(i64::MAX);
-        let run = match self.environment.records.start_run(&key, epoch).await {
-            Ok(Some(run)) => run,
-            // Served by an earlier run: nothing is owed.
-            Ok(None) => return Verdict::Done,
-            Err(error) => return conclude::without_ledger(&job, &error),
-        };
-        let under_way = self.broken_off.watch(&run);
-        let result = self.work(&job, &run, &permits).await;
-        let verdict = conclude::conclude(&self.environment, &job, &run, result).await;
-        self.environment.tell_owed().await;
-        under_way.end();
+        let span = trace::run(&job);
+        let verdict = self.run_in(&span, job, permits).instrument(span.clone()).await;
+        span.record("job.verdict", verdict.as_str());
         verdict
     }
 

@@ -15,5 +15,6 @@ pub mod oauth;
 pub mod records;
 pub mod spelling;
 pub mod sweeper;
+pub mod trace;
 pub mod vault;
 pub mod walker;

@@ -8,6 +8,7 @@ use secrecy::ExposeSecret as _;
 use serde::Serialize;
 use serde_json::Value;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use super::client::Run;
 use super::endpoint::Endpoint;
@@ -15,6 +16,7 @@ use super::error::{GhlError, UnauthorizedKind};
 use super::refusal::refusal;
 use super::reply::Reply;
 use super::throttle;
+use crate::trace;
 
 /// More than any reply of GHL holds; a larger one is a fault that must not take the process's memory.
 const BODY_CAP: usize = 8 * 1024 * 1024;
@@ -69,8 +71,9 @@ impl Run<'_> {
         // Last before sending: a call that can't be built spends no permit.
         let permit = self.permits.take()?;
 
+        let span = trace::call(endpoint.operation, endpoint.method.as_str());
         let started = Instant::now();
-        let reply = self.exchange(endpoint, request).await;
+        let reply = self.exchange(endpoint, request).instrument(span.clone()).await;
         drop(permit);
         let took = started.elapsed();
 
@@ -81,6 +84,8 @@ impl Run<'_> {
             Err(_) => Cow::Borrowed("network"),
         };
         self.client.shared.metrics.sent(endpoint.operation, &status, took);
+        trace::answered(&span, &status, reply.as_ref().is_ok_and(|reply| reply.status.is_success()));
+        drop(span);
         tracing::debug!(
             ghl.operation = endpoint.operation,
             http.status = %status,

@@ -8,6 +8,7 @@ use super::{Environment, JobError};
 use crate::ghl::{Class, GhlError};
 use crate::oauth::TokenError;
 use crate::records::{RecordsError, Run};
+use crate::trace;
 
 /// While the database does not answer. Short: the queue keeps the job, and nothing is lost in between.
 const DATABASE_PAUSE: Duration = Duration::from_secs(2);
@@ -76,6 +77,7 @@ pub(super) async fn conclude(environment: &Environment, job: &Job, run: &Run, re
         }
         Remedy::Bury => (Verdict::Dead, environment.records.bury_run(run, &reason).await),
     };
+    trace::failed(&reason);
     tracing::warn!(
         job.kind = job.key.kind,
         job.id = run.ids.first(),

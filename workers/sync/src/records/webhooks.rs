@@ -114,6 +114,8 @@ pub struct WebhookOutcome {
     pub result: WebhookResult,
     /// What to enqueue.
     pub job: Option<JobKey>,
+    /// The ledger row of that.
+    pub job_id: Option<String>,
 }
 
 /// A webhook as it is kept.
@@ -151,7 +153,7 @@ impl Records {
         judged.sort_by(|one, other| one.webhook.id.cmp(&other.webhook.id));
         let now_ms = write.now_ms;
         let new = insert(write.conn(), &judged, now_ms).await?;
-        let taken_before = WebhookOutcome { result: WebhookResult::Duplicate, job: None };
+        let taken_before = WebhookOutcome { result: WebhookResult::Duplicate, job: None, job_id: None };
         let mut outcomes = vec![taken_before; webhooks.len()];
         let mut rows = Vec::new();
         for Judged { index, webhook, result, deed, body, job_id } in judged {
@@ -161,7 +163,7 @@ impl Records {
             if result == WebhookResult::Accepted && body != "{}" && !write.flows.is_empty() {
                 flows::starting::start_by_webhook(&mut write, webhook).await?;
             }
-            let job = match (deed, job_id) {
+            let job = match (deed, job_id.clone()) {
                 (Deed::Enqueue(key), Some(id)) => {
                     rows.push(row(id, webhook, key.clone(), now_ms));
                     Some(key)
@@ -172,7 +174,7 @@ impl Records {
                 }
                 (Deed::Nothing | Deed::Enqueue(_), _) => None,
             };
-            outcomes[index] = WebhookOutcome { result, job };
+            outcomes[index] = WebhookOutcome { result, job, job_id };
         }
         insert_rows(write.conn(), rows).await?;
         write.commit().await?;

@@ -114,7 +114,7 @@ async fn a_deletion_is_believed_unless_something_newer_was_heard(db: Db) {
     assert_eq!(one(&db, gone("w3", "unheard", Some(now))).await.job, Some(pull_key("unheard")));
 
     let outcome = one(&db, gone("w4", "c1", Some(now))).await;
-    assert_eq!(outcome, WebhookOutcome { result: WebhookResult::Accepted, job: None });
+    assert_eq!(outcome, WebhookOutcome { result: WebhookResult::Accepted, job: None, job_id: None });
     assert!(db.records.contact_view(LOC, "c1").await.unwrap().is_none());
     assert_eq!(one(&db, gone("w5", "c1", Some(now))).await.job, None);
 }
