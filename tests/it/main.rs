@@ -10,6 +10,7 @@ mod creates;
 mod flows;
 mod http;
 mod jobs;
+mod kubernetes;
 mod leases;
 mod oauth;
 mod official_client;
