@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use job_engine::NewJob;
 use serde_json::Value;
 
 use super::{Environment, JobError, new_job};
@@ -19,13 +20,19 @@ const PATIENCE: SignedDuration = SignedDuration::from_mins(10);
 const SOON: Duration = Duration::from_secs(1);
 
 /// What comes of a step.
-enum Next {
-    /// It is over, and the one behind it is next.
-    Passed { done: bool },
-    /// Not before this time, in ms since 1970.
-    Wait(i64),
-    /// Its job was accepted.
-    UnderWay(job_engine::NewJob),
+enum Came {
+    /// It is over, done or passed over, and the one behind it is next.
+    Over { done: bool },
+    /// It takes time.
+    Pause(Pause),
+}
+
+/// What the run waits for.
+enum Pause {
+    /// This time, in ms since 1970.
+    Until(i64),
+    /// The end of this job, which was accepted.
+    Job(NewJob),
 }
 
 pub(super) async fn run(environment: &Environment, run: &Run) -> Result<(), JobError> {
@@ -57,19 +64,18 @@ pub(super) async fn run(environment: &Environment, run: &Run) -> Result<(), JobE
     let walk = Walking { environment, flow, row, contact };
     match walk.go(&mut tx, at).await? {
         None => Ok(tx.close_run(&[]).await?),
-        Some(Next::UnderWay(job)) => {
+        Some(Pause::Job(job)) => {
             tx.close_run(&[]).await?;
             if let Err(error) = environment.queue.push(&[job]).await {
                 tracing::warn!(%error, "the queue was not told of the step of a flow; the sweeper will");
             }
             Ok(())
         }
-        Some(Next::Wait(until_ms)) => {
+        Some(Pause::Until(until_ms)) => {
             tx.keep_open().await?;
             let left = until_ms.saturating_sub(environment.clock.now_ms());
             Err(JobError::NotYet { wait: Duration::from_millis(u64::try_from(left).unwrap_or(0)) })
         }
-        Some(Next::Passed { .. }) => Ok(()),
     }
 }
 
@@ -84,14 +90,13 @@ struct Walking<'a> {
 
 impl Walking<'_> {
     /// Up to what takes time; none where the run has ended.
-    async fn go(&self, tx: &mut Tx, mut at: FlowRun) -> Result<Option<Next>, JobError> {
+    async fn go(&self, tx: &mut Tx, mut at: FlowRun) -> Result<Option<Pause>, JobError> {
         let now_ms = self.environment.clock.now_ms();
-        let is_gone = self.row.as_ref().is_some_and(|row| !row.is_shown());
+        // Perhaps by its own last step.
+        let is_gone = self.row.as_ref().is_some_and(|row| !row.is_shown()) && at.step < self.flow.steps.len();
         let begins = at.step == 0 && at.wait_until_ms.is_none();
-        if begins && self.is_own(tx, &at).await? {
-            at.outcome = Some("skipped".to_owned());
-        }
-        if is_gone || (begins && !all_hold(&self.flow.only_if, &self.known(&at))) {
+        let is_idle = begins && (self.is_own(tx, &at).await? || !all_hold(&self.flow.only_if, &self.known(&at)));
+        if is_gone || is_idle {
             at.outcome = Some("skipped".to_owned());
         }
         while at.outcome.is_none() {
@@ -100,13 +105,13 @@ impl Walking<'_> {
                 break;
             }
             match self.step(tx, &at).await? {
-                Next::Passed { done } => at.passed(&Some(self.flow.clone()), done.then_some(Value::Null), now_ms),
-                next => {
-                    if let Next::Wait(until_ms) = next {
+                Came::Over { done } => at.passed(&Some(self.flow.clone()), done.then_some(Value::Null), now_ms),
+                Came::Pause(pause) => {
+                    if let Pause::Until(until_ms) = pause {
                         at.wait_until_ms = Some(until_ms);
                     }
                     tx.save_flow_run(&at).await?;
-                    return Ok(Some(next));
+                    return Ok(Some(pause));
                 }
             }
         }
@@ -128,19 +133,23 @@ impl Walking<'_> {
         }
     }
 
-    async fn step(&self, tx: &mut Tx, at: &FlowRun) -> Result<Next, JobError> {
+    async fn step(&self, tx: &mut Tx, at: &FlowRun) -> Result<Came, JobError> {
         let (known, now_ms) = (self.known(at), self.environment.clock.now_ms());
-        let Some(step) = self.flow.steps.get(at.step) else { return Ok(Next::Passed { done: false }) };
+        let Some(step) = self.flow.steps.get(at.step) else { return Ok(Came::Over { done: false }) };
         let place = format!("flow {}, {}", self.flow.name, self.flow.title(at.step));
         // Who waits has passed the conditions of the wait.
         if at.wait_until_ms.is_none() && !all_hold(&step.only_if, &known) {
-            return Ok(Next::Passed { done: false });
+            return Ok(Came::Over { done: false });
         }
         if let Deed::Wait(long) = step.deed {
             let until_ms = at
                 .wait_until_ms
                 .unwrap_or_else(|| now_ms.saturating_add(i64::try_from(long.as_millis()).unwrap_or(i64::MAX)));
-            return Ok(if until_ms <= now_ms { Next::Passed { done: true } } else { Next::Wait(until_ms) });
+            return Ok(if until_ms <= now_ms {
+                Came::Over { done: true }
+            } else {
+                Came::Pause(Pause::Until(until_ms))
+            });
         }
         let of = WorkOf {
             flow: &self.flow.name,
@@ -155,7 +164,7 @@ impl Walking<'_> {
         }
         let work = match step.work(&of, &known) {
             Ok(Some(work)) => work,
-            Ok(None) | Err(Gap::PassedOver { .. }) => return Ok(Next::Passed { done: false }),
+            Ok(None) | Err(Gap::PassedOver { .. }) => return Ok(Came::Over { done: false }),
             Err(gap) => return Err(failed(&place, &gap.to_string())),
         };
         let trigger = of.trigger(&work).map_err(|mistakes| failed(&place, &in_a_line(&mistakes)))?;
@@ -170,9 +179,9 @@ impl Walking<'_> {
             }
             Err(AcceptError::Records(error)) => return Err(error.into()),
         };
-        let Some(accepted) = accepted else { return Ok(Next::Passed { done: false }) };
+        let Some(accepted) = accepted else { return Ok(Came::Over { done: false }) };
         self.environment.metrics.event_accepted(&source, &event_type);
-        Ok(Next::UnderWay(new_job(&accepted.key, accepted.priority)))
+        Ok(Came::Pause(Pause::Job(new_job(&accepted.key, accepted.priority))))
     }
 
     fn known<'a>(&'a self, at: &'a FlowRun) -> Known<'a> {
