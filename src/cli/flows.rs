@@ -47,6 +47,7 @@ fn check(context: &Context, files: &[PathBuf]) -> anyhow::Result<Outcome> {
     let names: Vec<_> = flows.iter().map(|flow| &flow.name).collect();
     context.output.print(&json!({"ok": true, "errors": [], "flows": names}), |_| match flows.len() {
         0 => format!("there are no flows in {}", context.config.flows.dir.display()),
+        1 => "the flow is fine".to_owned(),
         count => format!("{count} flows are fine"),
     })?;
     Ok(Outcome::Done)

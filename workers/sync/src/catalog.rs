@@ -16,6 +16,7 @@ use reqwest::Method;
 use serde::Serialize;
 
 use crate::ghl::{Endpoint, InV3, Replay};
+use crate::spelling::nearest;
 
 mod call;
 mod files;
@@ -224,18 +225,20 @@ impl Catalog {
     #[must_use]
     pub fn similar(&self, name: &str) -> Vec<&'static str> {
         let asked = words(name);
-        let names = self.operations.iter().map(|operation| operation.name).chain(self.triggers.iter().map(|t| t.name));
-        let mut ranked: Vec<_> = names
+        let names =
+            || self.operations.iter().map(|operation| operation.name).chain(self.triggers.iter().map(|t| t.name));
+        let misspelled = nearest(name, names());
+        let mut ranked: Vec<_> = names()
             .map(|known| {
                 let has = words(known);
                 let shared = has.iter().filter(|word| asked.contains(word)).count();
                 (shared, has.len().abs_diff(asked.len()), known)
             })
-            .filter(|(shared, ..)| *shared > 0)
+            .filter(|(shared, _, known)| *shared > 0 && Some(*known) != misspelled)
             .collect();
         // Stable, so of equals the operation stands before the trigger.
         ranked.sort_by_key(|(shared, apart, _)| (std::cmp::Reverse(*shared), *apart));
-        ranked.into_iter().take(3).map(|(.., known)| known).collect()
+        misspelled.into_iter().chain(ranked.into_iter().map(|(.., known)| known)).take(3).collect()
     }
 }
 

@@ -38,6 +38,7 @@ fn every_file_is_read_and_every_name_found() {
     }
     assert!(catalog().operation("create_task").is_none());
     assert_eq!(catalog().similar("create_task")[0], "create-task");
+    assert_eq!(catalog().similar("create-opportunty")[0], "create-opportunity");
 }
 
 #[test]
