@@ -172,14 +172,18 @@ async fn a_shard_goes_on_at_the_replica_that_was_promoted() {
         let losses = bench.queue.losses();
         cluster.kill(node);
         cluster.ask::<()>(replica, cmd("CLUSTER").arg("FAILOVER").arg("TAKEOVER"));
-        let claimed = loop {
-            match bench.queue.step(shard, &Step { claim: 1, ..Step::default() }).await {
-                Ok(stepped) if stepped.jobs.is_empty() => assert!(losses[shard].has_changed().unwrap(), "it rests"),
-                Ok(stepped) => break stepped.jobs,
-                Err(_) => {}
+        let claims = async {
+            loop {
+                match bench.queue.step(shard, &Step { claim: 1, ..Step::default() }).await {
+                    Ok(stepped) if stepped.jobs.is_empty() => assert!(losses[shard].has_changed().unwrap(), "it rests"),
+                    Ok(stepped) => break stepped.jobs,
+                    Err(_) => {}
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
             }
-            tokio::time::sleep(Duration::from_millis(5)).await;
         };
+        let claimed =
+            tokio::time::timeout(Duration::from_secs(60), claims).await.expect("the replica is known as owner");
         assert_eq!(records(&claimed), ["a"]);
     }
 }

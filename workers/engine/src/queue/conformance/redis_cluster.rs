@@ -21,7 +21,7 @@ impl RedisCluster {
     pub(super) fn start(masters: u16) -> Self {
         let mut cluster = Self { nodes: Vec::new() };
         for number in 0..masters {
-            let node = cluster.add();
+            let node = cluster.add(Some(number + 1));
             let first = u32::from(number) * u32::from(SLOTS) / u32::from(masters);
             let last = u32::from(number + 1) * u32::from(SLOTS) / u32::from(masters) - 1;
             cluster.ask::<()>(node, cmd("CLUSTER").arg("ADDSLOTSRANGE").arg(first).arg(last));
@@ -32,14 +32,18 @@ impl RedisCluster {
         cluster
     }
 
-    /// The number of a new node that has met the others and owns nothing.
-    pub(super) fn add(&mut self) -> usize {
+    /// The number of a new node that has met the others and owns nothing. Masters are given epochs, as `redis-cli --cluster create` does: those that
+    /// begin with the same one settle that later, and who takes over a master in that moment may not get a greater one, so that nobody believes it.
+    fn add(&mut self, epoch: Option<u16>) -> usize {
         let server = RedisServer::start_node();
         for setting in ["masterauth", "requirepass"] {
             assert_eq!(server.command(&format!("CONFIG SET {setting} {PASSWORD}")), "+OK");
         }
         self.nodes.push(server);
         let node = self.nodes.len() - 1;
+        if let Some(epoch) = epoch {
+            self.ask::<()>(node, cmd("CLUSTER").arg("SET-CONFIG-EPOCH").arg(epoch));
+        }
         if node > 0 {
             // Gossip does the rest.
             self.ask::<()>(node, cmd("CLUSTER").arg("MEET").arg("127.0.0.1").arg(self.port(node - 1)));
@@ -49,7 +53,7 @@ impl RedisCluster {
 
     /// The number of a new replica of that node, once it has what the node has.
     pub(super) fn add_replica(&mut self, of: usize) -> usize {
-        let (replica, id) = (self.add(), self.id(of));
+        let (replica, id) = (self.add(None), self.id(of));
         self.wait_for(replica, "CLUSTER NODES", &id);
         self.ask::<()>(replica, cmd("CLUSTER").arg("REPLICATE").arg(id));
         self.wait_for(replica, "INFO replication", "master_link_status:up");
