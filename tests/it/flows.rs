@@ -9,7 +9,6 @@ mod webhooks;
 
 use clienty_sync::gateway::Server;
 use clienty_sync::sandbox::{WebhookFaults, Webhooks};
-use reqwest::Method;
 use serde_json::{Map, Value};
 use sync_workers::records::{FlowRun, Knows, NewRun};
 
@@ -33,16 +32,6 @@ impl Flowing {
 
     async fn calm(flows: &'static [(&'static str, &'static str)]) -> Self {
         Self::start(Setup { flows, ..Setup::default() }, WebhookFaults::default()).await
-    }
-
-    /// A person edits a contact at GHL's screen, or makes one.
-    async fn in_ghl(&self, contact: Option<&str>, fields: Value) -> String {
-        let contacts = format!("/_sandbox/locations/{}/contacts", self.location);
-        let edited = match contact {
-            Some(id) => self.app.by_hand(Method::PUT, &format!("{contacts}/{id}"), fields).await,
-            None => self.app.by_hand(Method::POST, &contacts, fields).await,
-        };
-        edited["id"].as_str().unwrap().to_owned()
     }
 
     /// A contact that is known here.

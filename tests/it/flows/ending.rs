@@ -17,7 +17,7 @@ async fn let_time_pass(flowing: &Flowing) {
 async fn a_run_of_an_erased_contact_ends_and_forgets() {
     let flowing = Flowing::calm(&[("slow", SLOW)]).await;
     let contact = flowing.known().await;
-    flowing.in_ghl(Some(&contact), json!({"email": "secret@x.de", "tags": ["go"]})).await;
+    flowing.app.contact_by_hand(Some(&contact), json!({"email": "secret@x.de", "tags": ["go"]})).await;
     let records = &flowing.app.app.records;
     let waits = async || flowing.app.jobs_in(JobState::Scheduled).await.iter().any(|job| job.key.kind == "flow_step");
     flowing.app.wait_until("the run waits", waits).await;

@@ -29,11 +29,14 @@ async fn each_once(setup: Setup) {
     });
     let mut contacts = Vec::new();
     for n in 0..10 {
-        let contact = flowing.in_ghl(None, json!({"firstName": format!("P{n}"), "email": format!("p{n}@x.de")})).await;
+        let contact = flowing
+            .app
+            .contact_by_hand(None, json!({"firstName": format!("P{n}"), "email": format!("p{n}@x.de")}))
+            .await;
         if n % 2 == 0 {
-            flowing.in_ghl(Some(&contact), json!({"tags": ["new", "vip"]})).await;
+            flowing.app.contact_by_hand(Some(&contact), json!({"tags": ["new", "vip"]})).await;
         }
-        flowing.in_ghl(Some(&contact), json!({"city": "Bonn"})).await;
+        flowing.app.contact_by_hand(Some(&contact), json!({"city": "Bonn"})).await;
         contacts.push(contact);
     }
     flowing.settle().await;
@@ -75,7 +78,8 @@ async fn a_flow_that_gives_the_very_tag_it_waits_for_runs_once() {
         ),
     ];
     let flowing = Flowing::calm(LOOPS).await;
-    let contact = flowing.in_ghl(None, json!({"firstName": "Ada", "email": "ada@x.de", "tags": ["vip"]})).await;
+    let contact =
+        flowing.app.contact_by_hand(None, json!({"firstName": "Ada", "email": "ada@x.de", "tags": ["vip"]})).await;
     let task = json!({"clientyTaskId": "t1", "title": "Call", "dueDate": "2026-03-01T09:00:00Z"});
     flowing.app.tell("task.created", &contact, task).await;
     flowing.settle().await;
@@ -86,9 +90,9 @@ async fn a_flow_that_gives_the_very_tag_it_waits_for_runs_once() {
     assert_eq!(flowing.held("tasks", &contact, "title"), ["Call", "another"]);
 
     // Taken off in GHL and put on again, it is another occasion.
-    flowing.in_ghl(Some(&contact), json!({"tags": []})).await;
+    flowing.app.contact_by_hand(Some(&contact), json!({"tags": []})).await;
     flowing.settle().await;
-    flowing.in_ghl(Some(&contact), json!({"tags": ["vip"]})).await;
+    flowing.app.contact_by_hand(Some(&contact), json!({"tags": ["vip"]})).await;
     flowing.settle().await;
     assert_eq!(flowing.runs("again", "done").await, 2);
     flowing.finish().await;
@@ -115,7 +119,7 @@ async fn an_event_of_a_producer_starts_one_run_with_what_it_tells() {
     const SEEN: &str =
         "on = \"contact.selected\"\n[[step]]\nevent = \"note.created\"\ndata.noteText = \"seen {contact.id}\"\n";
     let flowing = Flowing::calm(&[("done", DONE), ("seen", SEEN)]).await;
-    let contact = flowing.in_ghl(None, json!({"firstName": "Ada"})).await;
+    let contact = flowing.app.contact_by_hand(None, json!({"firstName": "Ada"})).await;
     flowing.settle().await;
     let task = json!({"clientyTaskId": "t1", "title": "Call", "dueDate": "2026-03-01T09:00:00Z"});
     flowing.app.tell("task.created", &contact, task).await;
@@ -163,8 +167,8 @@ async fn a_lost_webhook_is_made_up_for_by_a_sweep() {
     };
     look(Purpose::Import).await;
     assert_eq!(flowing.runs("greet", "done").await, 0, "an import is no occasion");
-    let new = flowing.in_ghl(None, json!({"firstName": "Lost", "email": "lost@x.de"})).await;
-    flowing.in_ghl(Some(&known), json!({"tags": ["vip"]})).await;
+    let new = flowing.app.contact_by_hand(None, json!({"firstName": "Lost", "email": "lost@x.de"})).await;
+    flowing.app.contact_by_hand(Some(&known), json!({"tags": ["vip"]})).await;
     look(Purpose::Sweep).await;
     look(Purpose::Full).await;
     assert_eq!(flowing.held("notes", &new, "body"), ["new Lost"]);

@@ -35,7 +35,7 @@ data.noteText = "The task is {task.taskId}"
 #[tokio::test]
 async fn steps_follow_one_another_and_speak_of_what_those_before_answered() {
     let flowing = Flowing::calm(&[("company", COMPANY)]).await;
-    let contact = flowing.in_ghl(None, json!({"firstName": "Ada", "email": "ada@x.de"})).await;
+    let contact = flowing.app.contact_by_hand(None, json!({"firstName": "Ada", "email": "ada@x.de"})).await;
     flowing.settle().await;
     let id = flowing.begin("company", Some(&contact)).await;
     let run = flowing.ended(&id).await;
@@ -79,7 +79,7 @@ only_if.contact.tags.has_not = "vip"
 #[tokio::test]
 async fn a_step_whose_conditions_do_not_hold_is_passed_over_with_what_needs_its_answer() {
     let flowing = Flowing::calm(&[("choosy", CHOOSY)]).await;
-    let contact = flowing.in_ghl(None, json!({"firstName": "Ada", "tags": ["VIP"]})).await;
+    let contact = flowing.app.contact_by_hand(None, json!({"firstName": "Ada", "tags": ["VIP"]})).await;
     flowing.settle().await;
     let id = flowing.begin("choosy", Some(&contact)).await;
     let run = flowing.ended(&id).await;

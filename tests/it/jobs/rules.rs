@@ -3,7 +3,7 @@
 use clienty_sync::gateway::Server;
 use clienty_sync::sandbox::{Faults, WebhookFaults, Webhooks};
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 use sync_workers::records::{Job, JobState};
 
 use crate::support::postgres::PostgresServer;
@@ -31,16 +31,6 @@ impl Ruled {
         let location = app.location().id;
         let (server, webhooks) = app.with_webhooks(faults).await;
         Self { app, server, webhooks, location }
-    }
-
-    /// A person edits a contact at GHL's screen, or makes one.
-    async fn in_ghl(&self, contact: Option<&str>, fields: Value) -> String {
-        let contacts = format!("/_sandbox/locations/{}/contacts", self.location);
-        let edited = match contact {
-            Some(id) => self.app.by_hand(Method::PUT, &format!("{contacts}/{id}"), fields).await,
-            None => self.app.by_hand(Method::POST, &contacts, fields).await,
-        };
-        edited["id"].as_str().unwrap().to_owned()
     }
 
     async fn settle(&self) {
@@ -75,12 +65,14 @@ async fn each_once(setup: Setup) {
     ruled.app.sandbox.set_faults(faults);
     let mut contacts = Vec::new();
     for n in 0..10 {
-        let contact =
-            ruled.in_ghl(None, json!({"firstName": format!("Person{n}"), "email": format!("p{n}@x.de")})).await;
+        let contact = ruled
+            .app
+            .contact_by_hand(None, json!({"firstName": format!("Person{n}"), "email": format!("p{n}@x.de")}))
+            .await;
         if n % 2 == 0 {
-            ruled.in_ghl(Some(&contact), json!({"tags": ["new", "vip"]})).await;
+            ruled.app.contact_by_hand(Some(&contact), json!({"tags": ["new", "vip"]})).await;
         }
-        ruled.in_ghl(Some(&contact), json!({"city": "Bonn"})).await;
+        ruled.app.contact_by_hand(Some(&contact), json!({"city": "Bonn"})).await;
         contacts.push(contact);
     }
     ruled.settle().await;
@@ -118,7 +110,7 @@ async fn a_task_of_a_rule_reads_as_it_says_and_is_in_the_feed() {
     let contact = ruled.app.contacts(&ruled.location).remove(0);
     ruled.app.tell("contact.selected", &contact, json!({})).await;
     ruled.app.settle().await;
-    ruled.in_ghl(Some(&contact), json!({"firstName": "Ada", "email": "ada@x.de", "tags": ["vip"]})).await;
+    ruled.app.contact_by_hand(Some(&contact), json!({"firstName": "Ada", "email": "ada@x.de", "tags": ["vip"]})).await;
     ruled.settle().await;
     let view = ruled.app.view(&contact).await.unwrap();
     let task = view["tasks"].as_array().unwrap().iter().find(|task| task["title"] == "Call Ada").unwrap();
@@ -130,9 +122,9 @@ async fn a_task_of_a_rule_reads_as_it_says_and_is_in_the_feed() {
     assert_eq!(told.count(), 1, "then it is known by GHL's id");
 
     // Taken off and put on again, it is another event.
-    ruled.in_ghl(Some(&contact), json!({"tags": []})).await;
+    ruled.app.contact_by_hand(Some(&contact), json!({"tags": []})).await;
     ruled.settle().await;
-    ruled.in_ghl(Some(&contact), json!({"tags": ["vip"]})).await;
+    ruled.app.contact_by_hand(Some(&contact), json!({"tags": ["vip"]})).await;
     ruled.settle().await;
     assert_eq!(ruled.titles(&contact).iter().filter(|title| *title == "Call Ada").count(), 2);
     ruled.finish().await;
@@ -141,7 +133,7 @@ async fn a_task_of_a_rule_reads_as_it_says_and_is_in_the_feed() {
 #[tokio::test]
 async fn what_clienty_creates_or_tags_and_what_a_pull_finds_makes_no_task() {
     let ruled = Ruled::start(Setup { settings: RULES, ..Setup::impatient() }, storm()).await;
-    let found = ruled.in_ghl(None, json!({"firstName": "Found"})).await;
+    let found = ruled.app.contact_by_hand(None, json!({"firstName": "Found"})).await;
     ruled.settle().await;
     let before = ruled.app.calls(&ruled.location, call::CREATE_TASK);
     assert_eq!((ruled.titles(&found), before), (vec!["Welcome Found".to_owned()], 1));
@@ -187,7 +179,7 @@ async fn ghls_event_of_our_own_create_makes_no_task_though_it_comes_before_the_r
 #[tokio::test]
 async fn without_a_rule_nothing_is_made() {
     let ruled = Ruled::start(Setup::default(), WebhookFaults::default()).await;
-    let contact = ruled.in_ghl(None, json!({"firstName": "New", "tags": ["vip"]})).await;
+    let contact = ruled.app.contact_by_hand(None, json!({"firstName": "New", "tags": ["vip"]})).await;
     ruled.settle().await;
     assert_eq!(ruled.titles(&contact), [""; 0]);
     assert_eq!(ruled.app.view(&contact).await.unwrap()["tasks"], json!([]));

@@ -285,6 +285,16 @@ impl TestApp {
         reply.json().await.unwrap()
     }
 
+    /// Edits a contact of the first location at GHL's screen, or makes one; its id.
+    pub(crate) async fn contact_by_hand(&self, contact: Option<&str>, fields: Value) -> String {
+        let contacts = format!("/_sandbox/locations/{}/contacts", self.location().id);
+        let edited = match contact {
+            Some(id) => self.by_hand(Method::PUT, &format!("{contacts}/{id}"), fields).await,
+            None => self.by_hand(Method::POST, &contacts, fields).await,
+        };
+        edited["id"].as_str().unwrap().to_owned()
+    }
+
     /// Deletes a record at GHL's screen.
     pub(crate) async fn remove_by_hand(&self, path: &str) {
         let reply = self.http.delete(format!("{}{path}", self.sandbox.url())).send().await.unwrap();

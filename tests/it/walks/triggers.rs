@@ -39,16 +39,6 @@ impl Deaf {
         Self { app, server, webhooks, location }
     }
 
-    /// A person edits a contact at GHL's screen, or makes one.
-    async fn in_ghl(&self, contact: Option<&str>, fields: Value) -> String {
-        let contacts = format!("/_sandbox/locations/{}/contacts", self.location);
-        let edited = match contact {
-            Some(id) => self.app.by_hand(Method::PUT, &format!("{contacts}/{id}"), fields).await,
-            None => self.app.by_hand(Method::POST, &contacts, fields).await,
-        };
-        edited["id"].as_str().unwrap().to_owned()
-    }
-
     async fn sweep(&self) {
         sweep(&self.app, Purpose::Sweep).await;
         // A rule's task is made as a page ends, and pushed by another run.
@@ -97,8 +87,8 @@ impl Deaf {
 async fn once(setup: Setup) {
     let deaf = Deaf::start(setup).await;
     let known = deaf.app.contacts(&deaf.location).remove(0);
-    deaf.in_ghl(Some(&known), json!({"firstName": "Bob", "tags": ["vip"]})).await;
-    let new = deaf.in_ghl(None, json!({"firstName": "Ada", "email": "ada@x.de", "tags": ["vip"]})).await;
+    deaf.app.contact_by_hand(Some(&known), json!({"firstName": "Bob", "tags": ["vip"]})).await;
+    let new = deaf.app.contact_by_hand(None, json!({"firstName": "Ada", "email": "ada@x.de", "tags": ["vip"]})).await;
     deaf.app.by_hand(Method::POST, &format!("/contacts/{new}/notes"), json!({"body": "Likes tea"})).await;
     deaf.sweep().await;
     assert_eq!(deaf.ruled(&new).await, ["Call Ada", "Welcome Ada"]);
@@ -133,9 +123,9 @@ async fn a_contact_whose_webhook_was_lost_makes_its_task_once_over_postgres() {
 async fn what_a_sweep_finds_is_counted_and_kept_in_the_ledger_as_a_trigger() {
     let deaf = Deaf::start(Setup::default()).await;
     let contacts = deaf.app.contacts(&deaf.location);
-    let new = deaf.in_ghl(None, json!({"firstName": "Ada"})).await;
-    deaf.in_ghl(Some(&contacts[0]), json!({"city": "Bonn"})).await;
-    deaf.in_ghl(Some(&contacts[1]), json!({"tags": ["calm"]})).await;
+    let new = deaf.app.contact_by_hand(None, json!({"firstName": "Ada"})).await;
+    deaf.app.contact_by_hand(Some(&contacts[0]), json!({"city": "Bonn"})).await;
+    deaf.app.contact_by_hand(Some(&contacts[1]), json!({"tags": ["calm"]})).await;
     deaf.app.by_hand(Method::DELETE, &format!("/contacts/{}", contacts[2]), json!({})).await;
     let task = json!({"title": "New", "dueDate": "2026-03-01T09:00:00Z", "completed": false});
     deaf.app.by_hand(Method::POST, &format!("/contacts/{}/tasks", contacts[3]), task).await;
@@ -177,7 +167,7 @@ async fn walk(deaf: &Deaf, purpose: Purpose) -> Walk {
 #[tokio::test]
 async fn a_creation_is_found_though_something_else_brought_the_contact() {
     let deaf = Deaf::start(Setup::default()).await;
-    let new = deaf.in_ghl(None, json!({"firstName": "Ada"})).await;
+    let new = deaf.app.contact_by_hand(None, json!({"firstName": "Ada"})).await;
     deaf.app.tell("contact.selected", &new, json!({})).await;
     deaf.app.settle().await;
     assert_eq!(deaf.ruled(&new).await, [""; 0]);
