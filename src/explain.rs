@@ -2,6 +2,7 @@
 
 use job_engine::{LaneState, LaneView, Priority, Queue, QueueError};
 use serde_json::{Value, json};
+use sync_workers::enqueue::fault;
 use sync_workers::records::{FailedAttempt, Job, JobState, StepOf};
 
 /// The queue, or why it can't be asked.
@@ -46,6 +47,11 @@ pub async fn describe(job: &Job, history: &[FailedAttempt], step: Option<&StepOf
 
 /// Why the job is not running; none where it is, or is done.
 pub async fn why(job: &Job, queue: Asked<'_>) -> Option<String> {
+    if job.finished_at.is_none()
+        && let Some(reason) = fault(&job.key)
+    {
+        return Some(format!("{reason}; it is set aside as a dead letter, and `clienty-sync jobs discard` closes it"));
+    }
     let schedule = match job.state {
         JobState::Running | JobState::Done => return None,
         JobState::Dead => {

@@ -10,6 +10,7 @@ use super::{Context, Outcome};
 use crate::app::vault;
 use crate::config::Config;
 
+mod ledger;
 mod locations;
 mod redis;
 mod tokens;
@@ -99,6 +100,7 @@ pub(super) async fn run(context: Context) -> anyhow::Result<Outcome> {
     checks.extend(of_database);
     checks.extend(redis::check(config).await);
     if let Some(records) = records {
+        checks.extend(ledger::check(&records).await);
         checks.extend(locations::check(config, &records).await);
     }
     checks.push(ghl(config).await);

@@ -17,7 +17,7 @@ const HEAD: usize = 3;
 const CRASH: u8 = 4;
 
 /// Why a job can't be packed or an envelope not be read.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum EnvelopeError {
     /// A part of the key has no room in the head.
     #[error("{part} of the job is {length} bytes long; at most {most} fit")]

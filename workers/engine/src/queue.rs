@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::envelope::{self, EnvelopeError};
-use crate::job::{Job, NewJob};
+use crate::job::{Job, Key, NewJob};
 use crate::limit::{Claiming, FirstMeeting, Limit};
 use crate::permit::Permits;
 use crate::verdict::Verdict;
@@ -34,6 +34,8 @@ pub enum Pushed {
     Coalesced,
     /// A job with its key is running; it will run once more.
     AfterRunning,
+    /// The queue can't hold it, and never will; the other jobs of the push are not held up.
+    Unqueueable(EnvelopeError),
 }
 
 /// What a worker tells the queue of a run that ended.
@@ -156,17 +158,28 @@ impl Queue {
         Self { inner: Arc::new(Inner { shards: drivers.into_iter().map(shard).collect(), limit, claiming }) }
     }
 
-    /// Pushes jobs; what became of each, in their order. Pushing the same again changes nothing.
+    /// Whether a queue can hold jobs with this key.
     ///
     /// # Errors
-    /// [`QueueError::Envelope`] before anything is pushed when a job can't be written; [`QueueError::Redis`] when the server failed,
-    /// with any part of the jobs pushed.
+    /// Which part of the key has no room, or can't be told from what is around it.
+    pub fn can_hold(key: &Key) -> Result<(), EnvelopeError> {
+        envelope::check(key)
+    }
+
+    /// Pushes jobs; what became of each, in their order. Pushing the same again changes nothing. A job that the queue can't hold
+    /// ([`Queue::can_hold`]) is answered [`Pushed::Unqueueable`], and the others are pushed.
+    ///
+    /// # Errors
+    /// [`QueueError::Redis`] when the server failed, with any part of the jobs pushed.
     pub async fn push(&self, jobs: &[NewJob]) -> Result<Vec<Pushed>, QueueError> {
         let mut by_shard = vec![Vec::new(); self.inner.shards.len()];
-        for (position, job) in jobs.iter().enumerate() {
-            by_shard[self.shard_of(&job.key.lane)].push((position, job));
-        }
         let mut answers = vec![Pushed::Queued; jobs.len()];
+        for (position, job) in jobs.iter().enumerate() {
+            match Self::can_hold(&job.key) {
+                Ok(()) => by_shard[self.shard_of(&job.key.lane)].push((position, job)),
+                Err(error) => answers[position] = Pushed::Unqueueable(error),
+            }
+        }
         for (number, mine) in by_shard.into_iter().enumerate().filter(|(_, mine)| !mine.is_empty()) {
             let shard = &self.inner.shards[number];
             let (positions, mut clamped): (Vec<_>, Vec<_>) =

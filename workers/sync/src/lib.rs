@@ -5,10 +5,12 @@
 pub mod catalog;
 pub mod clock;
 pub mod decide;
+pub mod enqueue;
 pub mod events;
 pub mod flows;
 pub mod ghl;
 pub mod housekeeper;
+pub mod ids;
 pub mod jobs;
 pub mod mapping;
 pub mod oauth;

@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::{interval, sleep};
 
 use crate::clock::Clock;
+use crate::enqueue;
 use crate::jobs;
 use crate::records::{JobState, OpenJob, Records, RecordsError};
 
@@ -63,7 +64,8 @@ pub async fn run(records: Records, queue: Queue, clock: Clock) {
     }
 }
 
-/// One round: pushes every key that owes work, page by page. Returns how many.
+/// One round: pushes every key that owes work, page by page. A row that can't be queued is set aside ([`enqueue`]). Returns how many were
+/// pushed.
 ///
 /// # Errors
 /// What the database or the queue said, as text.
@@ -83,8 +85,7 @@ pub async fn sweep(
         let Some(last) = page.last() else { return Ok(count) };
         after = Some(last.key.clone());
         let jobs: Vec<_> = page.iter().map(|open| job(open, now)).collect();
-        queue.push(&jobs).await.map_err(|error| error.to_string())?;
-        count += jobs.len();
+        count += enqueue::enqueue(records, queue, jobs).await?;
     }
 }
 
@@ -97,7 +98,7 @@ pub async fn watch(records: Records, queue: Queue, clock: Clock) {
         let told = match records.new_jobs(now - millis(LOOK_BACK), PAGE).await {
             Ok(open) => {
                 let jobs: Vec<_> = open.iter().map(|open| job(open, now)).collect();
-                queue.push(&jobs).await.map(drop).map_err(|error| error.to_string())
+                enqueue::enqueue(&records, &queue, jobs).await.map(drop)
             }
             Err(error) => Err(error.to_string()),
         };

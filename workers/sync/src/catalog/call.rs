@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::shape::kind_of;
 use super::{Body, Field, Form, Media, Operation, Place, Shape, Token};
 use crate::ghl::Replay;
+use crate::ids;
 
 /// What somebody wants called.
 #[derive(Debug, Clone, Default)]
@@ -112,7 +113,7 @@ impl Form {
         }
     }
 
-    fn check_parameters(
+    pub(super) fn check_parameters(
         &self,
         location_id: &str,
         mut given: Map<String, Value>,
@@ -138,8 +139,10 @@ impl Form {
                 Place::Query => query.extend(values.into_iter().map(|value| (name.clone(), value))),
                 Place::Path => {
                     let id = values.into_iter().next().unwrap_or_default();
-                    if matches!(id.as_str(), "" | "." | "..") && !mistakes.iter().any(|mistake| mistake.field == at) {
-                        mistakes.push(Mistake::new(at, "must not be empty or a dot: it would change the path"));
+                    if let Err(bad) = ids::check(&id)
+                        && !mistakes.iter().any(|mistake| mistake.field == at)
+                    {
+                        mistakes.push(Mistake::new(at, bad.to_string()));
                     }
                     places.push((self.path.find(&format!("{{{name}}}")), id));
                 }

@@ -8,6 +8,8 @@ use serde_json::Value;
 use super::{Body, Field, Form, Found, Operation, Place, Shape, catalog, files};
 use crate::ghl::{ApiVersion, Replay, endpoints};
 
+mod paths;
+
 /// The areas that are about contacts.
 const CONTACT_CENTRED: [&str; 10] = [
     "contacts",

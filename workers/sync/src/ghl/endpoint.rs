@@ -1,9 +1,12 @@
 //! An operation of the API as data, and the address of one call of it.
 
+use std::fmt::Write as _;
+
 use reqwest::{Method, Url};
 
 use super::api::ApiVersion;
 use super::error::GhlError;
+use crate::ids;
 
 /// One operation of the API.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,33 +102,53 @@ impl Endpoint {
 
     /// The address of a call, `ids` taking the places in the path from left to right.
     ///
-    /// An id that would change the *shape* of the path is refused: an empty one turns `GET /contacts/{id}` into the list
-    /// of all contacts, and `..` climbs out of it. Everything else is percent-encoded.
-    pub(super) fn url(&self, base: &Url, api: ApiVersion, ids: &[&str]) -> Result<Url, GhlError> {
+    /// The path has exactly the template's segments, the fixed ones unchanged: an id is checked ([`ids::check`]), since an empty one turns
+    /// `GET /contacts/{id}` into the list of all contacts; then it is percent-encoded to the last byte that is no letter, digit or `-_~.`. The trap
+    /// is the URL parser, which drops TAB, CR and LF and resolves dot segments; so what it makes of the path must be the path.
+    pub(crate) fn url(&self, base: &Url, api: ApiVersion, ids: &[&str]) -> Result<Url, GhlError> {
         let refuse = |reason: String| GhlError::Unsendable { operation: self.operation, reason };
-        let Some(path) = self.path_in(api) else {
+        let Some(template) = self.path_in(api) else {
             return Err(refuse(format!("the API {} does not have it", api.name())));
         };
-        let mut url = base.clone();
+        let mut path = base.path().trim_end_matches('/').to_owned();
         let mut ids = ids.iter();
-        {
-            let mut segments = url.path_segments_mut().map_err(|()| refuse("the base URL has no path".to_owned()))?;
-            segments.pop_if_empty();
-            for segment in path.trim_start_matches('/').split('/') {
-                let Some(place) = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) else {
-                    segments.push(segment);
-                    continue;
-                };
-                match ids.next() {
-                    None => return Err(refuse(format!("no value for `{place}`"))),
-                    Some(&("" | "." | "..")) => return Err(refuse(format!("`{place}` is empty or a dot"))),
-                    Some(id) => segments.push(id),
-                };
+        for segment in template.trim_start_matches('/').split('/') {
+            path.push('/');
+            match (place(segment), ids.as_slice().first()) {
+                (None, _) => path.push_str(segment),
+                (Some(place), None) => return Err(refuse(format!("no value for `{place}`"))),
+                (Some(place), Some(id)) => {
+                    ids::check(id).map_err(|bad| refuse(format!("`{place}` {bad}")))?;
+                    push_encoded(&mut path, id);
+                    ids.next();
+                }
             }
         }
-        match ids.next() {
-            None => Ok(url),
-            Some(_) => Err(refuse(format!("more ids than `{path}` has places"))),
+        if ids.next().is_some() {
+            return Err(refuse(format!("more ids than `{template}` has places")));
+        }
+        let mut url = base.clone();
+        url.set_path(&path);
+        if url.path() != path {
+            return Err(refuse(format!("the ids change the path `{template}`")));
+        }
+        Ok(url)
+    }
+}
+
+/// The name of the place that a segment of a template is.
+fn place(segment: &str) -> Option<&str> {
+    segment.strip_prefix('{')?.strip_suffix('}')
+}
+
+fn push_encoded(path: &mut String, id: &str) {
+    for byte in id.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'~' | b'.' => path.push(char::from(byte)),
+            other => {
+                // Writing to a string can't fail.
+                let _ = write!(path, "%{other:02X}");
+            }
         }
     }
 }
@@ -177,12 +200,12 @@ mod tests {
     #[test]
     fn an_id_cannot_leave_its_segment() {
         let sent = url("https://ghl.test", &["a/../b?x=1#y", "t 1%2F"]).unwrap();
-        assert_eq!(sent, "https://ghl.test/contacts/a%2F..%2Fb%3Fx=1%23y/tasks/t%201%252F");
+        assert_eq!(sent, "https://ghl.test/contacts/a%2F..%2Fb%3Fx%3D1%23y/tasks/t%201%252F");
     }
 
     #[test]
-    fn an_empty_or_dotted_id_is_refused() {
-        for id in ["", ".", ".."] {
+    fn what_is_no_id_is_refused() {
+        for id in ["", ".", "..", ".\t.", "a\tb", "\r.", ".\n", "a\0", &"x".repeat(256)] {
             assert!(matches!(url("https://ghl.test", &[id, "t1"]), Err(GhlError::Unsendable { .. })), "{id:?}");
         }
     }

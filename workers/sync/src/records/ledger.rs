@@ -190,6 +190,16 @@ impl Records {
         rows.iter().map(open_job_of).collect()
     }
 
+    /// The ids of the open rows of a key, the oldest first.
+    ///
+    /// # Errors
+    /// See [`Records::job`].
+    pub async fn open_rows(&self, key: &JobKey) -> Result<Vec<String>, RecordsError> {
+        let JobKey { kind, location_id, record_id } = key;
+        let query = sqlx::query_scalar(sql!("open_rows")).bind(kind).bind(location_id).bind(record_id);
+        Ok(query.fetch_all(&self.pool).await?)
+    }
+
     /// The newest rows that wait and were accepted since `since_ms`, each with its key; found by their ids, which begin with the time.
     ///
     /// # Errors
@@ -314,7 +324,8 @@ fn job_of(row: &AnyRow) -> Result<Job, RecordsError> {
         epoch: row.try_get("epoch")?,
         attempts: row.try_get("attempts")?,
         last_error: row.try_get("last_error")?,
-        data: serde_json::from_str(&data).map_err(|error| RecordsError::corrupt("jobs", &id, &error))?,
+        // One damaged row must not hide the others from a list; a run of it reports the damage.
+        data: serde_json::from_str(&data).unwrap_or_default(),
         created_at: timestamp(row.try_get("created_at")?),
         due_at: row.try_get::<Option<i64>, _>("due_at")?.map(timestamp),
         started_at: row.try_get::<Option<i64>, _>("started_at")?.map(timestamp),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Bench, Over, done, job, records};
+use crate::envelope::EnvelopeError;
 use crate::job::{Job, NewJob, Priority};
 use crate::queue::{Pushed, Step, Wait};
 use crate::verdict::Verdict;
@@ -16,6 +17,7 @@ promises! {
     a_more_urgent_push_takes_its_waiting_equal_along,
     a_more_urgent_push_for_later_lets_its_waiting_equal_go_first,
     a_key_of_one_lane_is_not_the_same_key_of_another,
+    a_job_that_cannot_be_packed_holds_up_no_other_of_its_push,
 }
 
 async fn a_pushed_job_is_claimed_as_it_was_pushed(over: Over) {
@@ -132,4 +134,30 @@ async fn a_key_of_one_lane_is_not_the_same_key_of_another(over: Over) {
     let mut claimed = bench.claim_now(10).await;
     claimed.extend(bench.claim_now(10).await);
     assert_eq!(claimed.len(), 2);
+}
+
+async fn a_job_that_cannot_be_packed_holds_up_no_other_of_its_push(over: Over) {
+    let bench = Bench::new(over, 10).await;
+    let long = "x".repeat(300);
+    let mut slash = job("lane", "s", Priority::Realtime);
+    slash.key.kind = "a/b".to_owned();
+    let jobs = [
+        job("lane", "before", Priority::Realtime),
+        job("lane", &long, Priority::Realtime),
+        job(&long, "r", Priority::Realtime),
+        job("", "r", Priority::Realtime),
+        job("lane", "", Priority::Realtime),
+        job("lane", "nul\0", Priority::Realtime),
+        slash,
+        job("lane", "after", Priority::Realtime),
+    ];
+    let pushed = bench.queue.push(&jobs).await.unwrap();
+    let queued: Vec<_> = pushed.iter().map(|pushed| *pushed == Pushed::Queued).collect();
+    assert_eq!(queued, [true, false, false, false, false, false, false, true]);
+    assert!(matches!(pushed[1], Pushed::Unqueueable(EnvelopeError::TooLong { length: 305, .. })), "{:?}", pushed[1]);
+    let mut claimed = bench.claim(10).await;
+    while claimed.len() < 2 {
+        claimed.extend(bench.claim(10).await);
+    }
+    assert_eq!(records(&claimed), ["before", "after"]);
 }
