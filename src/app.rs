@@ -7,10 +7,10 @@ use job_engine::{Backoff, Breaker, Claiming, FirstMeeting, Hurry, Limit, Pool, P
 use secrecy::ExposeSecret;
 use sync_workers::clock::Clock;
 use sync_workers::ghl;
-use sync_workers::housekeeper;
 use sync_workers::jobs::{self, CustomFields, Environment, Worker, Zones};
 use sync_workers::oauth::{self, AppConfig, Oauth};
 use sync_workers::records::{self, Records};
+use sync_workers::retention;
 use sync_workers::sweeper;
 use sync_workers::vault::{MasterKeys, Vault};
 use sync_workers::walker;
@@ -144,7 +144,7 @@ impl App {
         let pool = Pool::start(&self.queue, Arc::clone(&worker), &config);
         let mut chores = JoinSet::new();
         chores.spawn(sweeper::run(self.records.clone(), self.queue.clone(), self.clock.clone()));
-        chores.spawn(housekeeper::run(self.records.clone(), self.clock.clone(), self.config.keeping));
+        chores.spawn(retention::run(self.records.clone(), self.clock.clone(), self.config.keeping));
         chores.spawn(walker::run(self.records.clone(), self.queue.clone(), self.clock.clone(), self.config.sweeps));
         let tokens = oauth.clone();
         chores.spawn(async move { tokens.sweep().await });

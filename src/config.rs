@@ -28,7 +28,7 @@ use serde_json::{Value, json};
 use sync_workers::decide::merge::Policies;
 use sync_workers::decide::rules::TaskRule;
 use sync_workers::flows::Flow;
-use sync_workers::housekeeper::Keeping;
+use sync_workers::retention::Keeping;
 use sync_workers::walker::Periods;
 
 pub use self::error::{ConfigError, ConfigErrors};
@@ -217,6 +217,13 @@ impl Config {
             keeping: Keeping {
                 changes: from.setting("records.keep_changes_days", "CLIENTY_KEEP_CHANGES_DAYS").required(days(1, 3650)),
                 deleted: from.setting("records.keep_deleted_days", "CLIENTY_KEEP_DELETED_DAYS").required(days(1, 3650)),
+                jobs: from.setting("records.keep_jobs_days", "CLIENTY_KEEP_JOBS_DAYS").required(days(1, 3650)),
+                dead: from
+                    .setting("records.keep_dead_jobs_days", "CLIENTY_KEEP_DEAD_JOBS_DAYS")
+                    .required(days(1, 3650)),
+                conflicts: from
+                    .setting("records.keep_conflicts_days", "CLIENTY_KEEP_CONFLICTS_DAYS")
+                    .required(days(1, 3650)),
             },
             merge: Policies {
                 default: from.setting("merge.policy", "CLIENTY_MERGE_POLICY").required(policy),

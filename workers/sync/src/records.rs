@@ -38,6 +38,7 @@ pub use self::erase::Receipt;
 pub use self::error::RecordsError;
 pub use self::feed::{ChangeItem, ChangeOp, LATEST};
 pub use self::flows::{DeadRun, FlowRun, KEPT as TOUCHES_KEPT, Knows, Logged, NewRun, StepOf, Touch};
+pub use self::forget::Old;
 pub use self::found::{Found, Needs, SWEEP_SOURCE};
 pub use self::installs::Install;
 pub use self::job::{JobKey, JobKind, JobState};

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use job_engine::Queue;
 use tokio::task::JoinSet;
-use tokio::time::{interval, sleep};
+use tokio::time::sleep;
 
 use crate::clock::Clock;
 use crate::enqueue;
@@ -28,10 +28,6 @@ const PAGE: i64 = 500;
 const LOOK: Duration = Duration::from_secs(1);
 /// How far back a look goes: a row is seen though it took long to be committed, or a look did.
 const LOOK_BACK: Duration = Duration::from_secs(4);
-/// Within it a webhook is known when it comes again. GHL repeats a delivery for an hour; some of its repetitions took days.
-const WEBHOOKS_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-/// Between two looks for webhooks that are older.
-const FORGET_ROUND: Duration = Duration::from_secs(10 * 60);
 
 /// Sweeps until it is aborted.
 pub async fn run(records: Records, queue: Queue, clock: Clock) {
@@ -46,14 +42,9 @@ pub async fn run(records: Records, queue: Queue, clock: Clock) {
         });
     }
     let mut everything = false;
-    let mut forgetting = interval(FORGET_ROUND);
     loop {
         tokio::select! {
             () = lost.notified() => everything = true,
-            _ = forgetting.tick() => {
-                forget(&records, &clock).await;
-                continue;
-            }
             () = sleep(if everything { AGAIN } else { ROUND }) => {}
         }
         let (grace, silent) = if everything { (Duration::ZERO, Duration::ZERO) } else { (GRACE, SILENT_RUN) };
@@ -105,15 +96,6 @@ pub async fn watch(records: Records, queue: Queue, clock: Clock) {
         if let Err(error) = told {
             tracing::warn!(error, "a look for new jobs broke off; the next one follows");
         }
-    }
-}
-
-/// Forgets the webhooks that GHL will not send again.
-pub async fn forget(records: &Records, clock: &Clock) {
-    match records.forget_webhooks(clock.now_ms() - millis(WEBHOOKS_KEPT)).await {
-        Ok(0) => {}
-        Ok(webhooks) => tracing::info!(webhooks, "webhooks older than {WEBHOOKS_KEPT:?} are forgotten"),
-        Err(error) => tracing::warn!(error = %error, "old webhooks were not forgotten; the next round tries again"),
     }
 }
 

@@ -34,6 +34,10 @@ mod pulls;
 mod pushes;
 #[path = "records/readers.rs"]
 mod readers;
+#[path = "records/retention.rs"]
+mod retention;
+#[path = "records/schema.rs"]
+mod schema;
 #[path = "records/support.rs"]
 mod support;
 #[path = "records/webhooks.rs"]

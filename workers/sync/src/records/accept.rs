@@ -11,7 +11,7 @@ use serde_json::Value;
 use sqlx::{AnyConnection, Row};
 use uuid::Uuid;
 
-use super::change::{self, Change, Unapplied};
+use super::change::{self, Applied, Change, Unapplied};
 use super::job::{JobKey, JobKind};
 use super::ledger::key_of;
 use super::sql::{CHUNK, sql, with_list, with_rows};
@@ -148,18 +148,21 @@ pub(super) async fn take_in(write: &mut Write, triggers: &[Trigger]) -> Result<V
             continue;
         }
         let location_id = &event.location_id;
-        let record_id = match change {
+        let applied = match change {
             Change::None { record_id } if *kind == JobKind::PullContact => {
-                contacts::resolve(write.conn(), location_id, record_id).await.map_err(Unapplied::Failed)
+                contacts::resolve(write.conn(), location_id, record_id)
+                    .await
+                    .map_err(Unapplied::Failed)
+                    .map(Applied::contact)
             }
-            Change::None { record_id } => Ok(record_id.clone()),
+            Change::None { record_id } => Ok(Applied { record_id: record_id.clone(), contact_id: None }),
             Change::Task(change) => change::apply(write, location_id, change).await,
             Change::Note(change) => change::apply(write, location_id, change).await,
             Change::Appointment(change) => change::apply(write, location_id, change).await,
             Change::Contact(change) => change::contact::apply(write, location_id, change).await,
             Change::Undo { conflict_id } => conflicts::undo(write, location_id, conflict_id).await,
         };
-        let record_id = record_id.map_err(|unapplied| match unapplied {
+        let Applied { record_id, contact_id } = applied.map_err(|unapplied| match unapplied {
             Unapplied::Refused { field, message } => AcceptError::Refused(Refusal { index, field, message }),
             Unapplied::Failed(error) => AcceptError::Records(error),
         })?;
@@ -178,6 +181,7 @@ pub(super) async fn take_in(write: &mut Write, triggers: &[Trigger]) -> Result<V
             event_id: event_id.clone(),
             event_type: event.event_type.clone(),
             key: key.clone(),
+            contact_id: event.contact_id.clone().or(contact_id),
             priority,
             data: match event.contact_id.as_ref().is_some_and(|id| erased.contains(&(location_id.clone(), id.clone())))
             {
@@ -229,6 +233,8 @@ async fn settle_erased(write: &mut Write, triggers: &[Trigger]) -> Result<HashSe
         }
         let (location_id, contact_id) = &contact;
         sqlx::query(sql!("lift_erasure")).bind(now_ms).bind(location_id).bind(contact_id).execute(write.conn()).await?;
+        let restore = sqlx::query(sql!("restore_aliases")).bind(location_id).bind(contact_id).bind(now_ms);
+        restore.execute(write.conn()).await?;
         erased.remove(&contact);
     }
     Ok(erased)
@@ -289,6 +295,8 @@ pub(super) struct NewRow {
     pub(super) event_id: Option<String>,
     pub(super) event_type: String,
     pub(super) key: JobKey,
+    /// The contact that the row is about, where it may hold data of a person.
+    pub(super) contact_id: Option<String>,
     pub(super) priority: Priority,
     pub(super) data: String,
     pub(super) created_at_ms: i64,
@@ -298,8 +306,8 @@ pub(super) async fn insert_rows(connection: &mut AnyConnection, rows: Vec<NewRow
     let mut rows = rows.into_iter().peekable();
     while rows.peek().is_some() {
         let chunk: Vec<NewRow> = rows.by_ref().take(CHUNK).collect();
-        let mut insert = sqlx::query(with_rows(sql!("accept_events"), chunk.len(), 10)).persistent(chunk.len() == 1);
-        for NewRow { id, source, event_id, event_type, key, priority, data, created_at_ms } in chunk {
+        let mut insert = sqlx::query(with_rows(sql!("accept_events"), chunk.len(), 11)).persistent(chunk.len() == 1);
+        for NewRow { id, source, event_id, event_type, key, contact_id, priority, data, created_at_ms } in chunk {
             let JobKey { kind, location_id, record_id } = key;
             insert = insert
                 .bind(id)
@@ -309,6 +317,7 @@ pub(super) async fn insert_rows(connection: &mut AnyConnection, rows: Vec<NewRow
                 .bind(kind)
                 .bind(location_id)
                 .bind(record_id)
+                .bind(contact_id)
                 .bind(i64::from(priority as u8))
                 .bind(data)
                 .bind(created_at_ms);

@@ -155,6 +155,25 @@ fn set<T>(field: &mut T, value: Option<T>) {
     }
 }
 
+/// The record that an edit was applied to.
+pub(super) struct Applied {
+    /// The record id of its jobs.
+    pub(super) record_id: String,
+    /// The contact that it is or belongs to.
+    pub(super) contact_id: Option<String>,
+}
+
+impl Applied {
+    /// Applied to nothing but the contact of that id.
+    pub(super) fn contact(id: String) -> Self {
+        Self { record_id: id.clone(), contact_id: Some(id) }
+    }
+
+    fn entry<E: Entry>(row: EntryRow<E>) -> Self {
+        Self { record_id: row.row_id, contact_id: Some(row.contact_id) }
+    }
+}
+
 /// Why an edit was not applied.
 pub(super) enum Unapplied {
     /// The producer's to mend.
@@ -173,12 +192,12 @@ pub(super) fn refuse<T>(field: &'static str, message: impl Into<String>) -> Resu
     Err(Unapplied::Refused { field, message: message.into() })
 }
 
-/// Applies one edit and returns the row id of its record.
+/// Applies one edit and returns the record that it was applied to.
 pub(super) async fn apply<E: Entry>(
     write: &mut Write,
     location_id: &str,
     change: &EntryChange<E>,
-) -> Result<String, Unapplied> {
+) -> Result<Applied, Unapplied> {
     match find(write, location_id, change).await? {
         Some(row) => edit(write, row, change).await,
         None if change.act == Act::Create => create(write, location_id, change).await,
@@ -217,7 +236,7 @@ async fn find<E: Entry>(
     }
 }
 
-async fn edit<E: Entry>(write: &mut Write, row: EntryRow<E>, change: &EntryChange<E>) -> Result<String, Unapplied> {
+async fn edit<E: Entry>(write: &mut Write, row: EntryRow<E>, change: &EntryChange<E>) -> Result<Applied, Unapplied> {
     if let Some(contact_id) = &change.contact_id
         && contacts::resolve(write.conn(), &row.location_id, contact_id).await? != row.contact_id
     {
@@ -227,7 +246,7 @@ async fn edit<E: Entry>(write: &mut Write, row: EntryRow<E>, change: &EntryChang
     if row.deleted {
         let field = if change.clienty_id.is_some() { E::CLIENTY_ID_FIELD } else { E::GHL_ID_FIELD };
         return match deletes {
-            true => Ok(row.row_id),
+            true => Ok(Applied::entry(row)),
             false => refuse(field, format!("the {} was deleted; a new one needs an id of its own", E::KIND)),
         };
     }
@@ -240,14 +259,14 @@ async fn edit<E: Entry>(write: &mut Write, row: EntryRow<E>, change: &EntryChang
     let clienty_id = row.clienty_id.as_ref().or(change.clienty_id.as_ref());
     save_edit(write, &row, &doc, clienty_id.map(String::as_str), deletes).await?;
     write.changed.push(row.changed(if deletes { ChangeOp::Deleted } else { ChangeOp::Stored }));
-    Ok(row.row_id)
+    Ok(Applied::entry(row))
 }
 
 fn check<E: Entry>(doc: &E) -> Result<(), Unapplied> {
     doc.mistake().map_or(Ok(()), |(field, message)| refuse(field, message))
 }
 
-async fn create<E: Entry>(write: &mut Write, location_id: &str, change: &EntryChange<E>) -> Result<String, Unapplied> {
+async fn create<E: Entry>(write: &mut Write, location_id: &str, change: &EntryChange<E>) -> Result<Applied, Unapplied> {
     if change.ghl_id.is_some() {
         return refuse(E::GHL_ID_FIELD, format!("no {} of that id is known; GHL gives a new one its id", E::KIND));
     }
@@ -275,7 +294,7 @@ async fn create<E: Entry>(write: &mut Write, location_id: &str, change: &EntryCh
         .execute(write.conn())
         .await?;
     let row = EntryRow {
-        row_id: row_id.clone(),
+        row_id,
         location_id: location_id.to_owned(),
         contact_id: contact_id.clone(),
         ghl_id: None,
@@ -292,5 +311,5 @@ async fn create<E: Entry>(write: &mut Write, location_id: &str, change: &EntryCh
         revision: 1,
     };
     write.changed.push(row.changed(ChangeOp::Stored));
-    Ok(row_id)
+    Ok(Applied::entry(row))
 }

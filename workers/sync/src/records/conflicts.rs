@@ -7,7 +7,7 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 use uuid::Uuid;
 
-use super::change::{Unapplied, refuse};
+use super::change::{Applied, Unapplied, refuse};
 use super::contacts::{self, ContactRow};
 use super::entries::{self, Entry};
 use super::feed::ChangeOp;
@@ -120,7 +120,7 @@ pub(super) async fn keep(
 }
 
 /// Gives the record the value that lost, as an edit of now, and returns its row id: the record of the push that is owed.
-pub(super) async fn undo(write: &mut Write, location_id: &str, id: &str) -> Result<String, Unapplied> {
+pub(super) async fn undo(write: &mut Write, location_id: &str, id: &str) -> Result<Applied, Unapplied> {
     let row = sqlx::query(sql!("conflict")).bind(location_id).bind(id).fetch_optional(write.conn()).await?;
     let Some(conflict) = row.as_ref().map(conflict_of).transpose()? else {
         return refuse("id", "no conflict of that id is known");
@@ -135,7 +135,7 @@ pub(super) async fn undo(write: &mut Write, location_id: &str, id: &str) -> Resu
         Appointment::NAME => undo_entry::<Appointment>(write, &conflict).await?,
         _ => undo_contact(write, &conflict).await?,
     }
-    Ok(conflict.row_id)
+    Ok(Applied { record_id: conflict.row_id, contact_id: Some(conflict.contact_id) })
 }
 
 impl KeptConflict {

@@ -1,8 +1,10 @@
 //! Erasing one person's data, on that person's request.
 //!
-//! Every table that holds something of the contact loses it in one transaction; ids stay, as repeated events are known by them. A
-//! receipt is kept, which says how much was erased and nothing of what. From then on nothing of the contact is stored: no pull, no
-//! import, no webhook brings it back ([`RecordsError::Erased`]), until a producer asks for the contact again.
+//! The records go in one transaction, which also writes the receipt and every id that the person is known by. From then on nothing of the
+//! contact is stored, under any of those ids: no pull, no import, no webhook brings it back ([`RecordsError::Erased`]), until a producer
+//! asks for the contact again. What the ledger and the webhooks hold of the person is emptied after that, page by page ([`pages`]), so that
+//! no other writer waits for it; their ids stay, as repeated events are known by them. An erasure that a crash interrupts is completed by
+//! the next request for it, or by retention.
 //!
 //! The trap is what a database keeps of a deleted row. SQLite overwrites it (`secure_delete`), and its log is emptied before the
 //! receipt is given. PostgreSQL overwrites it once its vacuum has passed, and its backups are their keepers' matter.
@@ -18,13 +20,14 @@ use super::accept::known_locations;
 use super::feed::{ChangeOp, Changed};
 use super::ledger::timestamp;
 use super::sql::{CHUNK, sql, with_list};
-use super::{Records, RecordsError, contacts, flows};
+use super::{Records, RecordsError, Write, contacts, flows};
 
-/// Each table that holds data of people, and the statement that erases one's: $1 the location, $2 the contact. Webhooks and jobs before
-/// entries, by which theirs are found.
-const PLACES: [(&str, &str); 6] = [
-    ("webhooks", sql!("erase_webhooks")),
-    ("jobs", sql!("erase_jobs")),
+mod pages;
+
+/// How often a transaction that lost a race begins anew.
+const MAX_RACES: u32 = 8;
+/// The tables of records, and the statement that erases one contact's: $1 the location, $2 the contact.
+const RECORDS: [(&str, &str); 4] = [
     ("conflicts", sql!("erase_conflicts")),
     ("contactAliases", sql!("erase_aliases")),
     ("entries", sql!("erase_entries")),
@@ -47,86 +50,104 @@ pub struct Receipt {
     pub erased_at: Timestamp,
 }
 
+/// Rows by table.
+type Counts = BTreeMap<String, u64>;
+
 impl Records {
-    /// Erases all that is kept of a contact, whichever of its ids that is, and stores nothing of it from now on. A second request by GHL's
-    /// id gets the first one's receipt.
+    /// Erases all that is kept of a contact, whichever of its ids that is, and stores nothing of it from now on. A later request erases what
+    /// came since, and gets the first one's receipt with what was erased in all.
     /// None where the location is not connected and nothing of the contact was here.
     ///
     /// # Errors
-    /// [`RecordsError::Unwiped`]: to be called again. [`RecordsError::Database`]; nothing was erased then.
+    /// [`RecordsError::Unwiped`]: to be called again. [`RecordsError::Database`]; nothing was erased then, or the next call goes on.
     pub async fn erase(&self, location_id: &str, contact_id: &str) -> Result<Option<Receipt>, RecordsError> {
-        let contact_id = &contacts::resolve(&mut *self.pool.acquire().await?, location_id, contact_id).await?;
-        let receipt = match self.erasure(location_id, contact_id).await? {
-            Some(receipt) => receipt,
-            None => match self.try_erase(location_id, contact_id).await {
-                // Two requests at once: the other one's receipt is there now.
-                Err(error) if error.is_race() => {
-                    self.erasure(location_id, contact_id).await?.ok_or(RecordsError::Raced)?
-                }
-                Ok(None) => return Ok(None),
-                outcome => outcome?.ok_or(RecordsError::Raced)?,
-            },
+        let mut races = 0;
+        let begun = loop {
+            match self.begin_erasure(location_id, contact_id).await {
+                Err(error) if error.is_race() && races < MAX_RACES => races += 1,
+                outcome => break outcome?,
+            }
         };
+        let Some(receipt) = begun else { return Ok(None) };
+        let receipt = self.complete_erasure(receipt).await?;
         self.wipe().await?;
         Ok(Some(receipt))
     }
 
-    /// The receipt that is in force for a contact.
+    /// Completes erasures that were interrupted, up to `limit`; returns how many there were.
+    ///
+    /// # Errors
+    /// See [`Records::erase`].
+    pub async fn complete_erasures(&self, limit: i64) -> Result<u64, RecordsError> {
+        let query = sqlx::query_as(sql!("pending_erasures")).bind(limit);
+        let pending: Vec<(String, String)> = query.fetch_all(&self.pool).await?;
+        for (location_id, contact_id) in &pending {
+            self.erase(location_id, contact_id).await?;
+        }
+        Ok(pending.len() as u64)
+    }
+
+    /// The receipt that is in force for a contact, whichever of its ids that is.
     ///
     /// # Errors
     /// [`RecordsError::Database`] or [`RecordsError::Corrupt`].
     pub async fn erasure(&self, location_id: &str, contact_id: &str) -> Result<Option<Receipt>, RecordsError> {
-        let row: Option<(String, String, i64)> =
-            sqlx::query_as(sql!("erasure")).bind(location_id).bind(contact_id).fetch_optional(&self.pool).await?;
-        let Some((id, erased, erased_at)) = row else { return Ok(None) };
-        let erased = serde_json::from_str(&erased).map_err(|error| RecordsError::corrupt("erasures", &id, &error))?;
-        let (location_id, contact_id) = (location_id.to_owned(), contact_id.to_owned());
-        Ok(Some(Receipt { id, location_id, contact_id, erased, erased_at: timestamp(erased_at) }))
+        erasure(&mut *self.pool.acquire().await?, location_id, contact_id).await
     }
 
-    async fn try_erase(&self, location_id: &str, contact_id: &str) -> Result<Option<Receipt>, RecordsError> {
+    /// Deletes the records of the contact and names all its ids, in one transaction.
+    async fn begin_erasure(&self, location_id: &str, contact_id: &str) -> Result<Option<Receipt>, RecordsError> {
         let mut write = self.write().await?;
         // First, so that whoever is about to store something of the contact has done so, or will see that it must not.
         sqlx::query(sql!("count_erasure")).execute(write.conn()).await?;
-        // Anew: GHL may have told its own id since.
-        let contact_id = &contacts::resolve(write.conn(), location_id, contact_id).await?;
-        // Before the aliases, by which they are found, and the jobs, which end with them.
-        let runs = flows::ending::erased(&mut write, location_id, contact_id).await?;
-        let mut erased = BTreeMap::from([("flowRuns".to_owned(), runs)]);
-        for (table, statement) in PLACES {
-            let rows = sqlx::query(statement).bind(location_id).bind(contact_id).execute(write.conn()).await?;
+        let earlier = erasure(write.conn(), location_id, contact_id).await?;
+        // The contact may have got GHL's id since the caller read it.
+        let contact_id = match &earlier {
+            Some(receipt) => receipt.contact_id.clone(),
+            None => contacts::resolve(write.conn(), location_id, contact_id).await?,
+        };
+        let id = earlier.as_ref().map_or_else(|| Uuid::now_v7().to_string(), |receipt| receipt.id.clone());
+        sqlx::query(sql!("name_erased")).bind(&id).bind(location_id).bind(&contact_id).execute(write.conn()).await?;
+        // Before the aliases, by which they are found.
+        let runs = flows::ending::erased(&mut write, location_id, &contact_id).await?;
+        let mut erased = Counts::from([("flowRuns".to_owned(), runs)]);
+        for (table, statement) in RECORDS {
+            let rows = sqlx::query(statement).bind(location_id).bind(&contact_id).execute(write.conn()).await?;
             erased.insert(table.to_owned(), rows.rows_affected());
         }
         let nothing = erased.values().all(|rows| *rows == 0);
-        if nothing && known_locations(write.conn(), HashSet::from([location_id])).await?.is_empty() {
+        let is_new = earlier.is_none();
+        if is_new && nothing && known_locations(write.conn(), HashSet::from([location_id])).await?.is_empty() {
             return Ok(None);
         }
-        let receipt = Receipt {
-            id: Uuid::now_v7().to_string(),
-            location_id: location_id.to_owned(),
-            contact_id: contact_id.to_owned(),
-            erased,
-            erased_at: timestamp(write.now_ms),
-        };
-        let now_ms = write.now_ms;
-        sqlx::query(sql!("insert_erasure"))
-            .bind(&receipt.id)
-            .bind(location_id)
-            .bind(contact_id)
-            // A map of numbers has no way to fail.
-            .bind(serde_json::to_string(&receipt.erased).unwrap_or_default())
-            .bind(now_ms)
-            .execute(write.conn())
-            .await?;
-        write.changed.push(Changed {
-            location_id: location_id.to_owned(),
-            contact_id: contact_id.to_owned(),
-            record: "contact",
-            record_id: contact_id.to_owned(),
-            op: ChangeOp::Erased,
-        });
+        let erased_at = earlier.as_ref().map_or_else(|| timestamp(write.now_ms), |receipt| receipt.erased_at);
+        let location_id = location_id.to_owned();
+        let mut receipt = Receipt { id, location_id, contact_id, erased, erased_at };
+        if let Some(earlier) = earlier {
+            receipt.add(earlier.erased);
+        }
+        save(&mut write, &receipt, is_new).await?;
+        if is_new || !nothing {
+            write.changed.push(Changed {
+                location_id: receipt.location_id.clone(),
+                contact_id: receipt.contact_id.clone(),
+                record: "contact",
+                record_id: receipt.contact_id.clone(),
+                op: ChangeOp::Erased,
+            });
+        }
         write.commit().await?;
         Ok(Some(receipt))
+    }
+
+    /// Empties what else is kept of the person, and closes the erasure.
+    async fn complete_erasure(&self, mut receipt: Receipt) -> Result<Receipt, RecordsError> {
+        receipt.add(self.erase_pages(&receipt).await?);
+        let mut write = self.write().await?;
+        sqlx::query(sql!("complete_erasure")).bind(receipt.counts()).bind(&receipt.id).execute(write.conn()).await?;
+        sqlx::query(sql!("drop_record_ids")).bind(&receipt.id).execute(write.conn()).await?;
+        write.commit().await?;
+        Ok(receipt)
     }
 
     /// Empties SQLite's log, in which the pages stand as they were before.
@@ -139,6 +160,50 @@ impl Records {
             sqlx::query_as("pragma wal_checkpoint(truncate)").fetch_one(&self.pool).await?;
         if busy == 0 { Ok(()) } else { Err(RecordsError::Unwiped) }
     }
+}
+
+impl Receipt {
+    fn add(&mut self, more: Counts) {
+        for (table, rows) in more {
+            *self.erased.entry(table).or_default() += rows;
+        }
+    }
+
+    fn counts(&self) -> String {
+        // A map of numbers has no way to fail.
+        serde_json::to_string(&self.erased).unwrap_or_default()
+    }
+}
+
+async fn save(write: &mut Write, receipt: &Receipt, is_new: bool) -> Result<(), RecordsError> {
+    let Receipt { id, location_id, contact_id, erased_at, .. } = receipt;
+    let statement = match is_new {
+        true => {
+            let insert = sqlx::query(sql!("insert_erasure")).bind(id).bind(location_id).bind(contact_id);
+            insert.bind(receipt.counts()).bind(erased_at.as_millisecond())
+        }
+        false => sqlx::query(sql!("reopen_erasure")).bind(receipt.counts()).bind(id),
+    };
+    statement.execute(write.conn()).await?;
+    Ok(())
+}
+
+async fn erasure(
+    connection: &mut AnyConnection,
+    location_id: &str,
+    contact_id: &str,
+) -> Result<Option<Receipt>, RecordsError> {
+    let query = sqlx::query_as(sql!("erasure")).bind(location_id).bind(contact_id);
+    let row: Option<(String, String, String, i64)> = query.fetch_optional(connection).await?;
+    let Some((id, contact_id, erased, erased_at)) = row else { return Ok(None) };
+    let erased = serde_json::from_str(&erased).map_err(|error| RecordsError::corrupt("erasures", &id, &error))?;
+    Ok(Some(Receipt { id, location_id: location_id.to_owned(), contact_id, erased, erased_at: timestamp(erased_at) }))
+}
+
+/// Whether anybody's data was ever erased: only then must others be asked for.
+pub(super) async fn any_erased(connection: &mut AnyConnection) -> Result<bool, RecordsError> {
+    let erasures: i64 = sqlx::query_scalar(sql!("count_erasures")).fetch_one(connection).await?;
+    Ok(erasures > 0)
 }
 
 /// Those of the contacts whose data was erased, as location and contact id.

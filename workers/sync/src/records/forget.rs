@@ -1,21 +1,130 @@
-//! Forgetting what was deleted long ago: a mark of it serves readers that were away for a while, and nobody forever.
+//! Forgetting what nobody needs any more, table by table and in small bites: no writer waits for one longer than for another writer.
 
 use super::sql::sql;
 use super::{Records, RecordsError};
 
+/// What is forgotten once it is old enough.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Old {
+    /// Rows of the ledger that are done, their failed attempts among them. The ids of their events go with them.
+    DoneJobs,
+    /// Rows of the ledger that are dead, likewise.
+    DeadJobs,
+    /// Webhooks as GHL sent them. A repetition is no longer known by their ids.
+    Webhooks,
+    /// Entries of the change feed.
+    Changes,
+    /// Tasks, notes and appointments that were deleted. What a push has yet to settle stays.
+    Entries,
+    /// Contacts that were deleted.
+    Contacts,
+    /// Other ids of contacts that were forgotten.
+    Aliases,
+    /// Fields that both sides edited.
+    Conflicts,
+    /// Runs of flows that ended.
+    FlowRuns,
+    /// What flows have called GHL about.
+    Touched,
+    /// Imports, reconciliations and comparisons that ended, but the newest of each location and purpose.
+    Walks,
+    /// Receipts of erasures that were lifted.
+    Erasures,
+}
+
+impl Old {
+    /// All of it, what depends on something before that.
+    pub const ALL: [Self; 12] = [
+        Self::Changes,
+        Self::Webhooks,
+        Self::DoneJobs,
+        Self::DeadJobs,
+        Self::Entries,
+        Self::Contacts,
+        Self::Aliases,
+        Self::Conflicts,
+        Self::FlowRuns,
+        Self::Touched,
+        Self::Walks,
+        Self::Erasures,
+    ];
+
+    /// The tables that it is in.
+    #[must_use]
+    pub fn tables(self) -> &'static [&'static str] {
+        match self {
+            Self::DoneJobs | Self::DeadJobs => &["jobs", "job_attempts"],
+            Self::Webhooks => &["webhooks"],
+            Self::Changes => &["changes"],
+            Self::Entries => &["entries"],
+            Self::Contacts => &["contacts"],
+            Self::Aliases => &["contact_aliases"],
+            Self::Conflicts => &["conflicts"],
+            Self::FlowRuns => &["flow_runs"],
+            Self::Touched => &["flow_touched"],
+            Self::Walks => &["walks", "findings"],
+            Self::Erasures => &["erasures", "erasure_ids"],
+        }
+    }
+
+    /// $1 the time before which it is old, $2 how many rows at most.
+    fn statement(self) -> Option<&'static str> {
+        Some(match self {
+            Self::DoneJobs => sql!("forget_jobs"),
+            Self::DeadJobs => sql!("forget_dead_jobs"),
+            Self::Webhooks => sql!("forget_webhooks"),
+            Self::Entries => sql!("forget_entries"),
+            Self::Aliases => sql!("forget_aliases"),
+            Self::Conflicts => sql!("forget_conflicts"),
+            Self::FlowRuns => sql!("forget_flow_runs"),
+            Self::Touched => sql!("forget_touched"),
+            Self::Walks => sql!("forget_walks"),
+            Self::Erasures => sql!("forget_erasures"),
+            // The feed notes up to where it was forgotten, and contacts that their aliases have no contact any more.
+            Self::Changes | Self::Contacts => return None,
+        })
+    }
+
+    /// For what hangs on the forgotten rows by no key of the database: $1 how many rows at most.
+    fn rest(self) -> Option<&'static str> {
+        match self {
+            Self::Walks => Some(sql!("forget_orphaned_findings")),
+            Self::Erasures => Some(sql!("forget_erasure_ids")),
+            _ => None,
+        }
+    }
+}
+
 impl Records {
-    /// Deletes contacts that were deleted before `before_ms` since 1970, up to `limit`, and as many tasks, notes and appointments; returns
-    /// how many. What a push still owes something for stays.
+    /// Forgets what is `old` since before `before_ms` since 1970, up to `limit` rows; returns how many.
     ///
     /// # Errors
     /// [`RecordsError::Database`].
-    pub async fn forget_deleted(&self, before_ms: i64, limit: i64) -> Result<u64, RecordsError> {
+    pub async fn forget(&self, old: Old, before_ms: i64, limit: i64) -> Result<u64, RecordsError> {
+        let forgotten = match (old, old.statement()) {
+            (Old::Changes, _) => return self.prune_changes(before_ms, limit).await,
+            (_, None) => return self.forget_contacts(before_ms, limit).await,
+            (_, Some(statement)) => {
+                let _gate = self.gate().await;
+                let query = sqlx::query(statement).bind(before_ms).bind(limit);
+                query.execute(&self.pool).await?.rows_affected()
+            }
+        };
+        let Some(rest) = old.rest() else { return Ok(forgotten) };
         let _gate = self.gate().await;
-        let mut forgotten = 0;
-        for statement in [sql!("forget_entries"), sql!("forget_contacts")] {
-            let deleted = sqlx::query(statement).bind(before_ms).bind(limit).execute(&self.pool).await?;
-            forgotten += deleted.rows_affected();
+        Ok(forgotten + sqlx::query(rest).bind(limit).execute(&self.pool).await?.rows_affected())
+    }
+
+    async fn forget_contacts(&self, before_ms: i64, limit: i64) -> Result<u64, RecordsError> {
+        let mut write = self.write().await?;
+        let now_ms = write.now_ms;
+        let query = sqlx::query_as(sql!("forget_contacts")).bind(before_ms).bind(limit);
+        let contacts: Vec<(String, String)> = query.fetch_all(write.conn()).await?;
+        for (location_id, contact_id) in &contacts {
+            let orphan = sqlx::query(sql!("orphan_aliases")).bind(now_ms).bind(location_id).bind(contact_id);
+            orphan.execute(write.conn()).await?;
         }
-        Ok(forgotten)
+        write.commit().await?;
+        Ok(contacts.len() as u64)
     }
 }

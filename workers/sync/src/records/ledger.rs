@@ -253,17 +253,6 @@ impl Records {
         write.commit().await?;
         Ok(keys.len() as u64)
     }
-
-    /// Deletes up to `limit` rows that were done before `before_ms`; returns how many. Their event ids are forgotten
-    /// with them, so `before_ms` lies further back than any source repeats an event.
-    ///
-    /// # Errors
-    /// See [`Records::job`].
-    pub async fn forget_jobs(&self, before_ms: i64, limit: i64) -> Result<u64, RecordsError> {
-        let _gate = self.gate().await;
-        let deleted = sqlx::query(sql!("forget_jobs")).bind(before_ms).bind(limit).execute(&self.pool).await?;
-        Ok(deleted.rows_affected())
-    }
 }
 
 /// The time of `ms` since 1970.

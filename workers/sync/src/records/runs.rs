@@ -96,6 +96,7 @@ impl FollowUp {
             event_id: None,
             event_type: "follow_up".to_owned(),
             key: self.key(),
+            contact_id: None,
             priority: self.priority,
             data: "{}".to_owned(),
             created_at_ms: now_ms,

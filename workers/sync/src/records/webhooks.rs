@@ -23,13 +23,12 @@ use super::sql::{CHUNK, sql, with_list, with_rows_then};
 use super::{Records, RecordsError, flows};
 
 mod judging;
+mod people;
 
 /// The source of their ledger rows.
 pub const WEBHOOK_SOURCE: &str = "webhook";
 /// How often a transaction that lost a race begins anew.
 const MAX_RACES: u32 = 8;
-/// Rows of one deletion, so that no other writer waits long for it.
-const PRUNED_AT_ONCE: i64 = 1000;
 
 /// A webhook whose signature was checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -156,7 +155,7 @@ impl Records {
         let taken_before = WebhookOutcome { result: WebhookResult::Duplicate, job: None, job_id: None };
         let mut outcomes = vec![taken_before; webhooks.len()];
         let mut rows = Vec::new();
-        for Judged { index, webhook, result, deed, body, job_id } in judged {
+        for Judged { index, webhook, result, deed, body, job_id, .. } in judged {
             if !new.contains(&webhook.id) {
                 continue;
             }
@@ -213,23 +212,6 @@ impl Records {
         let query = sqlx::query(sql!("unheard_webhooks")).bind(location_id).bind(contact_id);
         query.fetch_all(&self.pool).await?.iter().map(stored).collect()
     }
-
-    /// Forgets webhooks that were taken before `before_ms`, a few at a time. Returns how many.
-    ///
-    /// # Errors
-    /// [`RecordsError::Database`].
-    pub async fn forget_webhooks(&self, before_ms: i64) -> Result<u64, RecordsError> {
-        let mut forgotten = 0;
-        loop {
-            let _gate = self.gate().await;
-            let query = sqlx::query(sql!("forget_webhooks")).bind(before_ms).bind(PRUNED_AT_ONCE);
-            let gone = query.execute(&self.pool).await?.rows_affected();
-            forgotten += gone;
-            if gone == 0 {
-                return Ok(forgotten);
-            }
-        }
-    }
 }
 
 impl Tx {
@@ -267,13 +249,14 @@ async fn insert(
 ) -> Result<HashSet<String>, RecordsError> {
     let mut new = HashSet::new();
     for chunk in judged.chunks(CHUNK) {
-        let text = with_rows_then(sql!("insert_webhooks"), chunk.len(), 7, "on conflict (id) do nothing returning id");
+        let text = with_rows_then(sql!("insert_webhooks"), chunk.len(), 8, "on conflict (id) do nothing returning id");
         let mut query = sqlx::query_scalar(text).persistent(chunk.len() == 1);
-        for Judged { webhook, result, body, job_id, .. } in chunk {
+        for Judged { webhook, contact_id, result, body, job_id, .. } in chunk {
             query = query
                 .bind(&webhook.id)
                 .bind(webhook.event_type)
                 .bind(webhook.location_id.as_deref())
+                .bind(contact_id.as_deref())
                 .bind(result.as_str())
                 .bind(*body)
                 .bind(job_id.as_deref())
@@ -292,6 +275,7 @@ fn row(id: String, webhook: &NewWebhook, key: JobKey, now_ms: i64) -> NewRow {
         event_id: None,
         event_type: webhook.event_type.to_owned(),
         key,
+        contact_id: None,
         priority: Priority::Realtime,
         data: "{}".to_owned(),
         created_at_ms: now_ms,

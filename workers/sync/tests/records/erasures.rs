@@ -1,9 +1,11 @@
 //! Erasing one person's data.
 
+use job_engine::Priority;
 use serde_json::json;
 use sync_workers::records::model::{Appointment, Note};
 use sync_workers::records::*;
 
+use crate::schema;
 use crate::support::*;
 
 promises! {
@@ -12,6 +14,11 @@ promises! {
     an_erasure_and_pulls_at_once_end_erased,
     a_location_that_nobody_knows_has_nothing_to_erase,
     an_id_that_is_part_of_a_word_erases_nothing_of_others,
+    no_text_of_the_schema_holds_an_erased_person,
+    what_was_forgotten_before_is_erased_all_the_same,
+    no_event_about_an_erased_person_is_kept_with_what_it_says,
+    an_erasure_holds_under_every_id,
+    an_erasure_that_was_interrupted_is_completed,
 }
 
 /// A contact with one of everything, and a neighbour with a task.
@@ -151,4 +158,190 @@ async fn an_id_that_is_part_of_a_word_erases_nothing_of_others(db: Db) {
     let receipt = db.records.erase(LOC, "e").await.unwrap().unwrap();
     assert!(receipt.erased.values().all(|rows| *rows == 0), "{receipt:?}");
     assert!(told(&db).await.contains("Kept"));
+}
+
+/// The columns that hold ids, our own words, or what is of no person.
+const NOT_OF_PEOPLE: [&str; 10] = [
+    "api_keys.",
+    "connections.",
+    "custom_fields.",
+    "erasure_ids.",
+    "erasures.",
+    "findings.",
+    "flow_touched.",
+    "installs.",
+    "tokens.",
+    "walks.",
+];
+/// In the other tables, columns that hold an id, a word of ours or a number.
+const IDS_AND_WORDS: &[&str] = &[
+    "id",
+    "source",
+    "event_id",
+    "event_type",
+    "kind",
+    "location_id",
+    "record_id",
+    "contact_id",
+    "state",
+    "type",
+    "result",
+    "job_id",
+    "row_id",
+    "ghl_id",
+    "clienty_id",
+    "alias",
+    "record",
+    "op",
+    "field",
+    "winner",
+    "flow",
+    "occasion",
+    "definition",
+    "log",
+    "outcome",
+    "seen_walk",
+];
+
+/// One person with a secret in every column that may hold one. The columns are filled as they are: what leads to each is tested elsewhere.
+async fn with_secrets(db: &Db) -> Vec<String> {
+    two_people(db).await;
+    let row_id = db.edit(new_task("t1", "c1", "Call")).await;
+    let note = trigger_of_note("n-of-clienty", "c1");
+    let job = db.records.accept(&[note]).await.unwrap().remove(0).job_id;
+    db.records.accept_webhooks(&[hook("w1", WebhookWork::Pull { contact_id: "c1".to_owned() })]).await.unwrap();
+    let pool = db.pool().await;
+    let run = db.records.start_run(&push_key(&row_id), 9).await.unwrap().unwrap();
+    db.records.retry_run(&run, "GHL refused Secret", 0).await.unwrap();
+    for statement in [
+        "insert into conflicts (id, location_id, contact_id, record, row_id, field, base, ours, theirs, winner, found_at)
+         values ('f1', 'loc1', 'c1', 'contact', 'c1', 'name', '\"Secret\"', '\"Secret\"', '\"Secret\"', 'ghl', 1)",
+        "insert into flow_runs (id, flow, location_id, contact_id, definition, knows, priority, started_at)
+         values ('r1', 'welcome', 'loc1', 'c1', '{}', '{\"event\":\"Secret\"}', 1, 1)",
+    ] {
+        sqlx::query(statement).execute(&pool).await.unwrap();
+    }
+    let mut filled = Vec::new();
+    for schema::Column { table, name } in db.text_columns().await {
+        let column = format!("{table}.{name}");
+        let is_of_people = !NOT_OF_PEOPLE.iter().any(|other| column.starts_with(other));
+        if !is_of_people || IDS_AND_WORDS.contains(&name.as_str()) {
+            continue;
+        }
+        let theirs = match table.as_str() {
+            "jobs" => format!("id = '{job}' or record_id = '{row_id}'"),
+            "job_attempts" => "true".to_owned(),
+            _ => "contact_id = 'c1'".to_owned(),
+        };
+        // What is read as a document stays one.
+        let update = format!("update {table} set {name} = '{{\"said\":\"Secret\"}}' where {theirs}");
+        let rows = sqlx::query(sqlx::AssertSqlSafe(update)).execute(&pool).await.unwrap().rows_affected();
+        assert!(rows > 0, "no row of the person in {table}: has the test to learn of it?");
+        filled.push(column);
+    }
+    pool.close().await;
+    filled
+}
+
+fn trigger_of_note(clienty_id: &str, contact_id: &str) -> Trigger {
+    let patch = NotePatch { note_text: Some("Met".to_owned()), ..NotePatch::default() };
+    let change = NoteChange {
+        act: Act::Create,
+        clienty_id: Some(clienty_id.to_owned()),
+        ghl_id: None,
+        contact_id: Some(contact_id.to_owned()),
+        patch,
+    };
+    let mut event = event(None, "note.created", None);
+    event.data = json!({"noteText": "Secret"});
+    Trigger { event, kind: JobKind::PushNote, priority: Priority::Realtime, change: Change::Note(change) }
+}
+
+async fn no_text_of_the_schema_holds_an_erased_person(db: Db) {
+    let filled = with_secrets(&db).await;
+    assert_eq!(db.columns_with("Secret").await, filled, "the test sees what stands there");
+    db.records.erase(LOC, "c1").await.unwrap().unwrap();
+    assert_eq!(db.columns_with("Secret").await, [""; 0]);
+}
+
+/// Thirty days after a note was deleted nothing leads from it to its contact any more.
+async fn what_was_forgotten_before_is_erased_all_the_same(db: Db) {
+    two_people(&db).await;
+    db.records.accept(&[trigger_of_note("k1", "c1")]).await.unwrap();
+    let pool = db.pool().await;
+    sqlx::query("delete from entries where clienty_id = 'k1'").execute(&pool).await.unwrap();
+    assert_eq!(db.columns_with("Secret").await, ["jobs.data"]);
+    let receipt = db.records.erase(LOC, "c1").await.unwrap().unwrap();
+    assert_eq!((receipt.erased["jobs"], db.columns_with("Secret").await), (1, Vec::<String>::new()));
+}
+
+async fn no_event_about_an_erased_person_is_kept_with_what_it_says(db: Db) {
+    two_people(&db).await;
+    let receipt = db.records.erase(LOC, "c1").await.unwrap().unwrap();
+    let long = "ocQHyuzHvysMo5N5VsXc";
+    db.pull(2, &pulled(long, &[])).await;
+    db.records.erase(LOC, long).await.unwrap().unwrap();
+    let said = [
+        json!({"type": "InboundMessage", "contactId": "c1", "body": "Secret"}),
+        json!({"type": "OrderCreate", "order": {"contactSnapshot": {"id": "c1", "firstName": "Secret"}}}),
+        json!({"type": "RelationCreate", "firstRecordId": "other", "secondRecordId": "c1", "note": "Secret"}),
+        json!({"type": "Unheard", "members": [{"who": long, "called": "Secret"}]}),
+    ];
+    for (number, body) in said.iter().enumerate() {
+        let mut hook = hook(&format!("w{number}"), WebhookWork::Nothing);
+        hook.body = body.to_string();
+        let outcome = db.records.accept_webhooks(&[hook]).await.unwrap().remove(0);
+        assert_eq!(outcome.result, WebhookResult::Accepted, "GHL need not send it again");
+    }
+    assert_eq!(db.columns_with("Secret").await, [""; 0]);
+
+    // What came in by no door of ours is erased by asking again; the receipt stays the same one.
+    let pool = db.pool().await;
+    let slipped = "update webhooks set body = '{\"contactId\":\"c1\",\"body\":\"Secret\"}' where id = 'w0'";
+    sqlx::query(slipped).execute(&pool).await.unwrap();
+    let again = db.records.erase(LOC, "c1").await.unwrap().unwrap();
+    assert_eq!((again.id, again.erased["webhooks"]), (receipt.id, receipt.erased["webhooks"] + 1));
+    assert_eq!(db.columns_with("Secret").await, [""; 0]);
+}
+
+async fn an_erasure_holds_under_every_id(db: Db) {
+    two_people(&db).await;
+    let link = ContactChange {
+        act: Act::Edit,
+        contact_id: Some("c1".to_owned()),
+        clienty_id: Some("k1".to_owned()),
+        patch: ContactPatch::default(),
+    };
+    let mut trigger = selected(None, "c1");
+    (trigger.kind, trigger.change) = (JobKind::PushContact, Change::Contact(link));
+    db.records.accept(&[trigger]).await.unwrap();
+    let receipt = db.records.erase(LOC, "k1").await.unwrap().unwrap();
+    assert_eq!(receipt.contact_id, "c1");
+    for id in ["c1", "k1"] {
+        assert_eq!(db.records.erasure(LOC, id).await.unwrap().as_ref(), Some(&receipt), "{id}");
+        let mut task = edited(new_task("t9", id, "Call"));
+        task.event.contact_id = Some(id.to_owned());
+        let refused = db.records.accept(&[task]).await;
+        assert!(matches!(refused, Err(AcceptError::Refused(Refusal { field: "contactId", .. }))), "{id}: {refused:?}");
+    }
+    // Whoever asks for the contact by the other id gets it.
+    let accepted = db.records.accept(&[selected(None, "k1")]).await.unwrap().remove(0);
+    assert_eq!((accepted.key, db.records.erasure(LOC, "c1").await.unwrap()), (pull_key("c1"), None));
+}
+
+async fn an_erasure_that_was_interrupted_is_completed(db: Db) {
+    with_secrets(&db).await;
+    let pool = db.pool().await;
+    let receipt = db.records.erase(LOC, "c1").await.unwrap().unwrap();
+    for statement in [
+        "update erasures set pending = 1",
+        "update webhooks set body = '{\"id\":\"c1\",\"name\":\"Secret\"}'",
+        "update jobs set data = '{\"name\":\"Secret\"}' where contact_id = 'c1'",
+    ] {
+        sqlx::query(statement).execute(&pool).await.unwrap();
+    }
+    sync_workers::retention::round(&db.records, &db.clock, Default::default()).await.unwrap();
+    assert_eq!(db.columns_with("Secret").await, [""; 0]);
+    assert_eq!(db.records.erasure(LOC, "c1").await.unwrap().unwrap().id, receipt.id);
+    assert_eq!(db.records.complete_erasures(10).await.unwrap(), 0);
 }

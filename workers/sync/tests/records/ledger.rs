@@ -212,8 +212,8 @@ async fn finished_rows_are_forgotten_and_open_ones_kept(db: Db) {
     let now = db.clock.now_ms();
     db.pull(1, &pulled("c1", &[])).await;
     let open = db.records.accept(&[selected(None, "c1")]).await.unwrap().remove(0);
-    assert_eq!(db.records.forget_jobs(now, 10).await.unwrap(), 0);
-    assert_eq!(db.records.forget_jobs(now + 1, 10).await.unwrap(), 1);
+    assert_eq!(db.records.forget(Old::DoneJobs, now, 10).await.unwrap(), 0);
+    assert_eq!(db.records.forget(Old::DoneJobs, now + 1, 10).await.unwrap(), 1);
     let here =
         JobFilter { location_id: Some(LOC.to_owned()), kind: Some("pull_contact".to_owned()), ..JobFilter::default() };
     let left = db.records.list_jobs(&here, 10).await.unwrap();
@@ -253,6 +253,6 @@ async fn every_failed_attempt_is_kept_as_long_as_its_row(db: Db) {
     assert_eq!((with("its worker").await, with("503").await, with("%").await), (1, 0, 0));
 
     db.records.discard_jobs(&run.ids).await.unwrap();
-    assert_eq!(db.records.forget_jobs(db.clock.now_ms() + 1, 10).await.unwrap(), 1);
+    assert_eq!(db.records.forget(Old::DoneJobs, db.clock.now_ms() + 1, 10).await.unwrap(), 1);
     assert_eq!(db.records.failed_attempts(id).await.unwrap(), []);
 }

@@ -161,8 +161,11 @@ async fn what_was_deleted_is_shown_to_those_who_ask_until_it_is_forgotten(db: Db
     let page = db.records.list_contacts(LOC, &ListQuery { cursor: page.next_cursor, ..query }).await.unwrap();
     assert_eq!((page.items[0].record.id.as_str(), page.items[0].deleted_at), ("c2", None));
 
-    assert_eq!(db.records.forget_deleted(db.clock.now_ms(), 10).await.unwrap(), 0);
-    assert_eq!(db.records.forget_deleted(db.clock.now_ms() + 1, 10).await.unwrap(), 4);
+    let now = db.clock.now_ms();
+    for (old, rows) in [(Old::Entries, 3), (Old::Contacts, 1)] {
+        assert_eq!(db.records.forget(old, now, 10).await.unwrap(), 0);
+        assert_eq!(db.records.forget(old, now + 1, 10).await.unwrap(), rows);
+    }
     assert_eq!(view().await, json!(null));
     assert!(db.records.contact_view(LOC, "c2").await.unwrap().is_some());
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use sync_workers::records::model::Note;
 use sync_workers::records::*;
-use sync_workers::sweeper;
+use sync_workers::retention::{self, Keeping};
 
 use crate::support::*;
 
@@ -17,7 +17,7 @@ promises! {
     a_deletion_is_believed_unless_something_newer_was_heard,
     a_note_that_is_known_leads_to_its_contact,
     a_task_without_its_contact_is_looked_for,
-    a_webhook_is_forgotten_after_seven_days_and_not_before,
+    a_webhook_is_known_again_for_35_days,
 }
 
 fn webhook(id: &str, work: WebhookWork) -> NewWebhook {
@@ -141,14 +141,14 @@ async fn a_task_without_its_contact_is_looked_for(db: Db) {
     assert_eq!(told.iter().map(|webhook| webhook.body.as_str()).collect::<Vec<_>>(), ["{}", "{}"]);
 }
 
-async fn a_webhook_is_forgotten_after_seven_days_and_not_before(db: Db) {
+async fn a_webhook_is_known_again_for_35_days(db: Db) {
     one(&db, pull("w1", "c1")).await;
     let start: Timestamp = NOW.parse().unwrap();
-    let week = Duration::from_secs(7 * 24 * 60 * 60);
-    db.clock.set(start + week);
-    sweeper::forget(&db.records, &db.clock).await;
+    let kept = Duration::from_secs(35 * 24 * 60 * 60);
+    db.clock.set(start + kept);
+    retention::round(&db.records, &db.clock, Keeping::default()).await.unwrap();
     assert_eq!(one(&db, pull("w1", "c1")).await.result, WebhookResult::Duplicate);
-    db.clock.set(start + week + Duration::from_millis(1));
-    sweeper::forget(&db.records, &db.clock).await;
+    db.clock.set(start + kept + Duration::from_millis(1));
+    retention::round(&db.records, &db.clock, Keeping::default()).await.unwrap();
     assert_eq!(one(&db, pull("w1", "c1")).await.result, WebhookResult::Accepted);
 }

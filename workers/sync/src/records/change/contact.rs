@@ -5,7 +5,7 @@ use super::super::feed::ChangeOp;
 use super::super::merging;
 use super::super::model::Contact;
 use super::super::{RecordsError, Write};
-use super::{Act, Unapplied, refuse};
+use super::{Act, Applied, Unapplied, refuse};
 use crate::decide::fields::{self, Fields, fields, with_fields};
 
 /// Where an event holds Clienty's id of the contact.
@@ -47,12 +47,12 @@ impl ContactPatch {
     }
 }
 
-/// Applies one edit and returns the row id of the contact.
+/// Applies one edit and returns the contact that it was applied to.
 pub(in super::super) async fn apply(
     write: &mut Write,
     location_id: &str,
     change: &ContactChange,
-) -> Result<String, Unapplied> {
+) -> Result<Applied, Unapplied> {
     match (find(write, location_id, change).await?, &change.contact_id, &change.clienty_id) {
         (Some(row), _, _) => edit(write, row, change).await,
         // GHL may have it though nobody looked at it yet.
@@ -78,12 +78,12 @@ async fn find(write: &mut Write, location_id: &str, change: &ContactChange) -> R
     Ok(found)
 }
 
-async fn edit(write: &mut Write, mut row: ContactRow, change: &ContactChange) -> Result<String, Unapplied> {
+async fn edit(write: &mut Write, mut row: ContactRow, change: &ContactChange) -> Result<Applied, Unapplied> {
     let deletes = change.act == Act::Delete;
     if !row.is_shown() {
         let field = if change.contact_id.is_some() { "contactId" } else { CLIENTY_ID };
         return match deletes {
-            true => Ok(row.row_id),
+            true => Ok(applied(row)),
             false => refuse(field, "the contact was deleted; a new one needs an id of its own"),
         };
     }
@@ -106,7 +106,7 @@ async fn edit(write: &mut Write, mut row: ContactRow, change: &ContactChange) ->
     }
     contacts::save(write, &row, true).await?;
     write.changed.push(row.changed(if deletes { ChangeOp::Deleted } else { ChangeOp::Stored }));
-    Ok(row.row_id)
+    Ok(applied(row))
 }
 
 /// A row for a contact of GHL's that nobody looked at yet: its base is empty, and it was never synced.
@@ -116,7 +116,7 @@ async fn meet(
     contact_id: &str,
     clienty_id: Option<&String>,
     change: &ContactChange,
-) -> Result<String, Unapplied> {
+) -> Result<Applied, Unapplied> {
     let mut row = bare(location_id, contact_id);
     row.clienty_id = clienty_id.cloned();
     row.doc.clienty_contact_id = clienty_id.cloned();
@@ -132,7 +132,7 @@ async fn create(
     location_id: &str,
     clienty_id: &str,
     change: &ContactChange,
-) -> Result<String, Unapplied> {
+) -> Result<Applied, Unapplied> {
     let mut row = bare(location_id, clienty_id);
     row.clienty_id = Some(clienty_id.to_owned());
     let nobody = Contact { clienty_contact_id: Some(clienty_id.to_owned()), ..row.doc };
@@ -145,7 +145,7 @@ async fn create(
     add(write, row).await
 }
 
-async fn add(write: &mut Write, row: ContactRow) -> Result<String, Unapplied> {
+async fn add(write: &mut Write, row: ContactRow) -> Result<Applied, Unapplied> {
     if !contacts::insert(write, &row).await? {
         return Err(Unapplied::Failed(RecordsError::Raced));
     }
@@ -153,5 +153,9 @@ async fn add(write: &mut Write, row: ContactRow) -> Result<String, Unapplied> {
         contacts::save_alias(write, &row.location_id, clienty_id, &row.contact_id).await?;
     }
     write.changed.push(row.changed(if row.is_shown() { ChangeOp::Stored } else { ChangeOp::Deleted }));
-    Ok(row.row_id)
+    Ok(applied(row))
+}
+
+fn applied(row: ContactRow) -> Applied {
+    Applied { record_id: row.row_id, contact_id: Some(row.contact_id) }
 }

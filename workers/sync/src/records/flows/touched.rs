@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::super::runs::Tx;
 use super::super::sql::sql;
-use super::super::{Records, RecordsError, Write};
+use super::super::{RecordsError, Write};
 
 /// For how long what GHL tells of an object may be of a flow's own call: it repeats a delivery for an hour.
 pub(super) const OWN_MS: i64 = 60 * 60 * 1000;
@@ -55,18 +55,6 @@ impl Tx {
     pub async fn touch(&mut self, sent: &Value) -> Result<(), RecordsError> {
         let location_id = self.run.key.location_id.clone();
         touch(&mut self.write, &location_id, sent).await
-    }
-}
-
-impl Records {
-    /// Forgets what GHL will tell nothing more of.
-    ///
-    /// # Errors
-    /// [`RecordsError::Database`].
-    pub async fn forget_touched(&self, before_ms: i64) -> Result<(), RecordsError> {
-        let _gate = self.gate().await;
-        sqlx::query(sql!("forget_touched")).bind(before_ms).execute(&self.pool).await?;
-        Ok(())
     }
 }
 

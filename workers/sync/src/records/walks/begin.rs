@@ -197,6 +197,7 @@ fn job_row(key: JobKey, now_ms: i64) -> NewRow {
         event_id: None,
         event_type: "walk".to_owned(),
         key,
+        contact_id: None,
         priority: Priority::Bulk,
         data: "{}".to_owned(),
         created_at_ms: now_ms,

@@ -8,7 +8,8 @@ use uuid::Uuid;
 use super::super::accept::known_locations;
 use super::super::job::{JobKey, JobKind};
 use super::super::sql::sql;
-use super::super::{RecordsError, Write, erase};
+use super::super::{RecordsError, Write};
+use super::people::People;
 use super::{NewWebhook, WebhookResult, WebhookWork};
 
 /// What is done about a webhook if it is new.
@@ -22,6 +23,8 @@ pub(super) enum Deed {
 pub(super) struct Judged<'a> {
     pub(super) index: usize,
     pub(super) webhook: &'a NewWebhook,
+    /// Whom it is about, as far as it says.
+    pub(super) contact_id: Option<String>,
     pub(super) result: WebhookResult,
     pub(super) deed: Deed,
     /// What is kept of its body: nothing of a person whose data was erased, nor of one whom nobody here knows.
@@ -37,7 +40,7 @@ pub(super) async fn judge_all<'a>(
     let needed = webhooks.iter().filter(|webhook| webhook.needs_connection);
     let locations = needed.filter_map(|webhook| webhook.location_id.as_deref()).collect();
     let known = known_locations(write.conn(), locations).await?;
-    let erased = erased_among(write.conn(), webhooks).await?;
+    let people = People::of(write.conn(), webhooks).await?;
     let mut seen = HashSet::new();
     let mut judged = Vec::with_capacity(webhooks.len());
     for (index, webhook) in webhooks.iter().enumerate() {
@@ -49,35 +52,18 @@ pub(super) async fn judge_all<'a>(
         let (result, deed) = match location {
             _ if webhook.is_stale => (WebhookResult::Stale, Deed::Nothing),
             _ if is_foreign => (WebhookResult::Refused, Deed::Nothing),
-            _ if erased.contains(&index) => (WebhookResult::Accepted, Deed::Nothing),
+            _ if people.is_about_erased(webhook) => (WebhookResult::Accepted, Deed::Nothing),
             Some(location) => (WebhookResult::Accepted, deed(write.conn(), location, &webhook.work).await?),
             None => (WebhookResult::Accepted, Deed::Nothing),
         };
         let job_id = matches!(deed, Deed::Enqueue(_)).then(|| Uuid::now_v7().to_string());
         let is_unknown = matches!((&webhook.work, &deed), (WebhookWork::PullOwner { .. }, Deed::Nothing));
-        let body = if is_unknown || erased.contains(&index) { "{}" } else { webhook.body.as_str() };
-        judged.push(Judged { index, webhook, result, deed, body, job_id });
+        let is_kept = !is_unknown && !people.names_erased(index, webhook);
+        let body = if is_kept { webhook.body.as_str() } else { "{}" };
+        let contact_id = people.contact(index, webhook).map(str::to_owned);
+        judged.push(Judged { index, webhook, contact_id, result, deed, body, job_id });
     }
     Ok(judged)
-}
-
-/// The places of those that tell of a contact whose data was erased.
-async fn erased_among(connection: &mut AnyConnection, webhooks: &[NewWebhook]) -> Result<HashSet<usize>, RecordsError> {
-    let about = |webhook: &NewWebhook| match &webhook.work {
-        WebhookWork::Pull { contact_id } | WebhookWork::ContactGone { contact_id, .. } => {
-            Some((webhook.location_id.clone()?, contact_id.clone()))
-        }
-        WebhookWork::Nothing
-        | WebhookWork::PullOwner { .. }
-        | WebhookWork::FindTask { .. }
-        | WebhookWork::RefreshLocation => None,
-    };
-    let contacts: Vec<_> = webhooks.iter().map(about).collect();
-    let pairs: Vec<_> = contacts.iter().flatten().map(|(l, c)| (l.as_str(), c.as_str())).collect();
-    let erased = erase::erased_among(connection, &pairs).await?;
-    let is_erased =
-        |contact: &Option<(String, String)>| contact.as_ref().is_some_and(|contact| erased.contains(contact));
-    Ok(contacts.iter().enumerate().filter(|(_, contact)| is_erased(contact)).map(|(index, _)| index).collect())
 }
 
 async fn deed(connection: &mut AnyConnection, location: &str, work: &WebhookWork) -> Result<Deed, RecordsError> {

@@ -1,0 +1,12 @@
+-- All ids of the contact, $3, before its rows go.
+insert into erasure_ids (erasure_id, location_id, id, is_person)
+select $1, $2, id, max(is_person)
+from (
+    select cast($3 as text) as id, 1 as is_person
+    union all select clienty_id, 1 from contacts where location_id = $2 and contact_id = $3 and clienty_id is not null
+    union all select alias, 1 from contact_aliases where location_id = $2 and contact_id = $3
+    union all select row_id, 0 from contacts where location_id = $2 and contact_id = $3
+    union all select row_id, 0 from entries where location_id = $2 and contact_id = $3
+) as named
+group by id
+on conflict do nothing

@@ -1,0 +1,1 @@
+select max(id) from (select id from webhooks where id > $1 order by id limit $2) as page

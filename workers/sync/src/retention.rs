@@ -1,0 +1,95 @@
+//! Retention: every table that grows forgets what is old, in small bites and with a breath after each, so that writers get at least half of
+//! the database's time even while millions of rows go.
+//!
+//! Every process may run it; they only repeat what another has done.
+
+use std::time::{Duration, Instant};
+
+use tokio::time::sleep;
+
+use crate::clock::Clock;
+use crate::records::{Old, Records, RecordsError, TOUCHES_KEPT};
+
+/// Between two rounds.
+const ROUND: Duration = Duration::from_secs(600);
+/// Rows that one statement deletes at most: others wait for it.
+const BITE: i64 = 500;
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How long things are kept.
+#[derive(Debug, Clone, Copy)]
+pub struct Keeping {
+    /// Entries of the change feed.
+    pub changes: Duration,
+    /// Deleted records, to be seen by readers that ask for them.
+    pub deleted: Duration,
+    /// Rows of the ledger that are done, and what else tells how work went: runs of flows, imports, reconciliations.
+    pub jobs: Duration,
+    /// Dead letters.
+    pub dead: Duration,
+    /// Conflicts, to be looked at and undone.
+    pub conflicts: Duration,
+}
+
+impl Keeping {
+    /// Webhooks are known when they come again. GHL repeats a delivery for 3 days, and a person can send one again for 30.
+    const WEBHOOKS: Duration = Duration::from_secs(35 * 24 * 60 * 60);
+    /// Receipts of erasures that were lifted since.
+    const RECEIPTS: Duration = Duration::from_secs(400 * 24 * 60 * 60);
+
+    fn of(self, old: Old) -> Duration {
+        match old {
+            Old::Changes => self.changes,
+            Old::Entries | Old::Contacts => self.deleted,
+            // An alias leads to what the ledger still has by that id.
+            Old::DoneJobs | Old::FlowRuns | Old::Walks => self.jobs,
+            Old::Aliases => self.jobs.max(self.dead),
+            Old::DeadJobs => self.dead,
+            Old::Conflicts => self.conflicts,
+            Old::Webhooks => Self::WEBHOOKS,
+            Old::Touched => TOUCHES_KEPT,
+            Old::Erasures => Self::RECEIPTS,
+        }
+    }
+}
+
+impl Default for Keeping {
+    fn default() -> Self {
+        Self { changes: DAY * 30, deleted: DAY * 30, jobs: DAY * 30, dead: DAY * 180, conflicts: DAY * 180 }
+    }
+}
+
+/// Runs until it is aborted.
+pub async fn run(records: Records, clock: Clock, keeping: Keeping) {
+    loop {
+        match round(&records, &clock, keeping).await {
+            Ok(0) => {}
+            Ok(rows) => tracing::info!(rows, "retention deleted old rows"),
+            Err(error) => tracing::warn!(%error, "retention stopped; the next round goes on"),
+        }
+        sleep(ROUND).await;
+    }
+}
+
+/// One round; returns how many rows it deleted.
+///
+/// # Errors
+/// [`RecordsError::Database`].
+pub async fn round(records: &Records, clock: &Clock, keeping: Keeping) -> Result<u64, RecordsError> {
+    let mut rows = 0;
+    while records.complete_erasures(1).await? > 0 {}
+    for old in Old::ALL {
+        let kept = i64::try_from(keeping.of(old).as_millis()).unwrap_or(i64::MAX);
+        let before_ms = clock.now_ms().saturating_sub(kept);
+        loop {
+            let began = Instant::now();
+            let bite = records.forget(old, before_ms, BITE).await?;
+            rows += bite;
+            if bite == 0 {
+                break;
+            }
+            sleep(began.elapsed()).await;
+        }
+    }
+    Ok(rows)
+}
