@@ -17,7 +17,7 @@ use sync_workers::walker;
 use tokio::task::JoinSet;
 
 use crate::config::Config;
-use crate::gateway::{Gateway, Intake, Webhooks};
+use crate::gateway::{Gateway, Intake, Parts, Webhooks};
 use crate::metrics::{Metrics, MetricsError};
 use crate::producer::Producer;
 
@@ -109,13 +109,21 @@ impl App {
     /// The HTTP side.
     #[must_use]
     pub fn gateway(&self) -> Gateway {
-        let webhooks = Webhooks {
-            keys: Arc::new(self.config.ghl.webhook_keys.clone()),
-            clock: self.clock.clone(),
-            intake: Intake::start(self.producer()),
+        let settings = &self.config.gateway;
+        let (keys, intake) = (self.config.ghl.webhook_keys.clone(), Intake::start(self.producer()));
+        let parts = Parts {
+            producer: self.producer(),
+            metrics: Arc::clone(&self.metrics),
+            webhooks: Webhooks::new(keys, self.clock.clone(), intake, settings),
+            oauth: self.oauth.clone(),
         };
-        let (metrics, oauth) = (Arc::clone(&self.metrics), self.oauth.clone());
-        Gateway { producer: self.producer(), metrics, webhooks, oauth, tail: Arc::default() }
+        Gateway::new(parts, settings)
+    }
+
+    /// Samples for `/metrics` what the database and the queue hold. Drop the future to end it.
+    pub fn sampler(&self) -> impl Future<Output = ()> + Send + 'static {
+        let (metrics, records, queue) = (Arc::clone(&self.metrics), self.records.clone(), self.queue.clone());
+        async move { metrics.watch(records, queue).await }
     }
 
     /// Starts to claim and run jobs, and to sweep.
@@ -243,6 +251,7 @@ pub fn oauth_app(ghl: &crate::config::Ghl) -> Option<AppConfig> {
         redirect_uri: ghl.redirect_uri.clone()?,
         scopes: ghl.scopes.clone(),
         marketplace_url: ghl.marketplace_url.clone(),
+        version_id: ghl.app_version_id.clone(),
     })
 }
 

@@ -9,6 +9,7 @@
 
 mod error;
 mod file;
+mod gateway;
 mod parse;
 mod rules;
 mod shown;
@@ -33,6 +34,7 @@ use sync_workers::walker::Periods;
 
 pub use self::error::{ConfigError, ConfigErrors};
 use self::file::ConfigFile;
+pub use self::gateway::{Gateway, Installs};
 pub use self::shown::{Origin, Shown};
 use self::source::Sources;
 use crate::signature::{Algorithm, PublicKeys, WebhookKeys};
@@ -63,12 +65,6 @@ pub struct Config {
     pub ghl: Ghl,
     pub log: Log,
     shown: Vec<Shown>,
-}
-
-/// `[gateway]`
-#[derive(Debug, Clone)]
-pub struct Gateway {
-    pub listen: SocketAddr,
 }
 
 /// `[metrics]`
@@ -136,6 +132,8 @@ pub struct Ghl {
     /// Without a slash at the end.
     pub marketplace_url: String,
     pub client_id: Option<String>,
+    /// As set; the default is the part of the client id before the dash.
+    pub app_version_id: Option<String>,
     pub client_secret: Option<SecretString>,
     pub redirect_uri: Option<String>,
     pub scopes: Vec<String>,
@@ -208,7 +206,7 @@ impl Config {
         use self::parse::*;
 
         Self {
-            gateway: Gateway { listen: from.setting("gateway.listen", "CLIENTY_LISTEN").required(address) },
+            gateway: gateway::read(from),
             metrics: Metrics { listen: from.setting("metrics.listen", "CLIENTY_METRICS_LISTEN").required(address) },
             data: Data {
                 dir: from.setting("data.dir", "CLIENTY_DATA_DIR").required(path),
@@ -253,9 +251,11 @@ impl Config {
                 marketplace_url: from.setting("ghl.marketplace_url", "GHL_MARKETPLACE_URL").required(http_url),
                 client_id: from.setting("ghl.client_id", "GHL_CLIENT_ID").optional(word),
                 client_secret: from.setting("ghl.client_secret", "GHL_CLIENT_SECRET").secret().optional(secret),
+                app_version_id: from.setting("ghl.app_version_id", "GHL_APP_VERSION_ID").optional(word),
                 redirect_uri: from.setting("ghl.redirect_uri", "GHL_REDIRECT_URI").optional(http_url),
                 scopes: from.setting("ghl.scopes", "GHL_SCOPES").list(word),
                 webhook_keys: WebhookKeys {
+                    takes_rsa: from.setting("ghl.webhook_rsa", "GHL_WEBHOOK_RSA").required(on_or_off),
                     rsa: from
                         .setting("ghl.webhook_rsa_key_file", "GHL_WEBHOOK_RSA_KEY_FILE")
                         .optional(key_file(Algorithm::Rsa))

@@ -1,17 +1,16 @@
 //! The HTTP side: parse, verify, hand over, answer. Nothing here decides what an event means.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use axum::http::StatusCode;
+use axum::Router;
+use axum::http::{StatusCode, Uri};
 use axum::middleware;
 use axum::routing::{delete, get, post};
-use axum::{Extension, Router};
 use sync_workers::clock::Clock;
 use sync_workers::oauth::Oauth;
-use tokio::net::TcpListener;
-use tokio::sync::watch;
 
+use crate::config::{self, Installs};
 use crate::metrics::Metrics;
 use crate::producer::Producer;
 use crate::signature::WebhookKeys;
@@ -25,28 +24,48 @@ mod erase;
 mod events;
 mod health;
 mod jobs;
+mod json;
+mod keys;
 mod oauth;
 mod operations;
 mod parameters;
 mod path;
 mod problem;
 mod request_id;
+mod server;
+mod turns;
 mod webhooks;
 
+use body::Memory;
 pub use changes::Tail;
+pub use health::Readiness;
+use keys::Keys;
 pub use problem::Problem;
+pub use server::{ListenError, Server, ServerLimits, listen};
 pub use webhooks::Intake;
 
 /// What the routes need.
 #[derive(Clone)]
 pub struct Gateway {
+    producer: Producer,
+    metrics: Arc<Metrics>,
+    webhooks: Webhooks,
+    /// None without a master key.
+    oauth: Option<Oauth>,
+    installs: Installs,
+    /// Where requests wait for the end of the change feed to move.
+    tail: Arc<Tail>,
+    readiness: Arc<Readiness>,
+    keys: Arc<Keys>,
+    body_timeout: Duration,
+}
+
+/// What the gateway is made of.
+pub struct Parts {
     pub producer: Producer,
     pub metrics: Arc<Metrics>,
     pub webhooks: Webhooks,
-    /// None without a master key.
     pub oauth: Option<Oauth>,
-    /// Where requests wait for the end of the change feed to move.
-    pub tail: Arc<Tail>,
 }
 
 /// What the route for webhooks needs.
@@ -55,10 +74,37 @@ pub struct Webhooks {
     pub keys: Arc<WebhookKeys>,
     pub clock: Clock,
     pub intake: Intake,
+    memory: Memory,
+}
+
+impl Webhooks {
+    /// Takes webhooks signed by `keys` into `intake`.
+    #[must_use]
+    pub fn new(keys: WebhookKeys, clock: Clock, intake: Intake, settings: &config::Gateway) -> Self {
+        Self { keys: Arc::new(keys), clock, intake, memory: body::memory(settings.body_memory) }
+    }
 }
 
 impl Gateway {
-    /// All routes.
+    /// The routes over `parts`, within the bounds of the settings.
+    #[must_use]
+    pub fn new(parts: Parts, settings: &config::Gateway) -> Self {
+        let Parts { producer, metrics, webhooks, oauth } = parts;
+        let is_sqlite = producer.records().is_sqlite();
+        Self {
+            keys: Arc::new(Keys::new(settings, is_sqlite)),
+            body_timeout: settings.body_timeout,
+            installs: settings.installs,
+            producer,
+            metrics,
+            webhooks,
+            oauth,
+            tail: Arc::default(),
+            readiness: Arc::default(),
+        }
+    }
+
+    /// The routes for everybody. Metrics have an address of their own.
     pub fn routes(self) -> Router {
         let api = Router::new()
             .route("/v1/events", post(events::accept))
@@ -82,95 +128,32 @@ impl Gateway {
         finished(routes).with_state(self)
     }
 
-    /// The routes of a process that only works: health and metrics.
-    pub fn worker_routes(self) -> Router {
-        finished(health_routes()).with_state(self)
+    /// [`Gateway::routes`] and metrics, where both have one address.
+    pub fn routes_with_metrics(self) -> Router {
+        let metrics = Router::new().route("/metrics", get(health::metrics)).with_state(self.clone());
+        metrics.merge(self.routes())
+    }
+
+    /// The routes for those who run the process: health and metrics.
+    pub fn monitoring_routes(self) -> Router {
+        finished(health_routes().route("/metrics", get(health::metrics))).with_state(self)
     }
 }
 
 fn health_routes() -> Router<Gateway> {
-    Router::new()
-        .route("/healthz", get(health::alive))
-        .route("/readyz", get(health::ready))
-        .route("/metrics", get(health::metrics))
+    Router::new().route("/healthz", get(health::alive)).route("/readyz", get(health::ready))
 }
 
 /// What every set of routes ends with: problems for what is no route, and a name for each request.
 fn finished(routes: Router<Gateway>) -> Router<Gateway> {
     routes
-        .fallback(async || Problem::not_found("there is no such route; the README lists them"))
+        .fallback(async |uri: Uri| match uri.path() {
+            "/metrics" => Problem::not_found("metrics are served at CLIENTY_METRICS_LISTEN"),
+            _ => Problem::not_found("there is no such route; the README lists them"),
+        })
         .method_not_allowed_fallback(async || {
             let detail = "the route is there, but not with this method; the Allow header lists those it has";
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "Wrong method", detail)
         })
         .layer(middleware::from_fn(request_id::give))
-}
-
-/// An address that can't be had.
-#[derive(Debug, thiserror::Error)]
-#[error("can't listen at {address} ({setting}): {source}")]
-pub struct ListenError {
-    address: SocketAddr,
-    /// The setting or argument to change.
-    setting: &'static str,
-    source: std::io::Error,
-}
-
-impl ListenError {
-    /// Whether another program has the address.
-    #[must_use]
-    pub fn is_taken(&self) -> bool {
-        self.source.kind() == std::io::ErrorKind::AddrInUse
-    }
-}
-
-/// Takes the address (port 0: any free one) that `setting` names. Apart from [`Server::start`], so that a process whose address is
-/// taken ends before it claims a job.
-///
-/// # Errors
-/// When the address can't be had.
-pub async fn listen(address: SocketAddr, setting: &'static str) -> Result<TcpListener, ListenError> {
-    TcpListener::bind(address).await.map_err(|source| ListenError { address, setting, source })
-}
-
-/// Tells a request that would wait for something that the server is about to stop.
-#[derive(Clone)]
-struct Stopping(watch::Receiver<bool>);
-
-impl Stopping {
-    async fn wait(mut self) {
-        // A dropped sender means that nobody will ever ask: that, too, is the end.
-        let _ = self.0.wait_for(|stops| *stops).await;
-    }
-}
-
-/// A server that is listening.
-pub struct Server {
-    pub address: SocketAddr,
-    stop: watch::Sender<bool>,
-    task: tokio::task::JoinHandle<std::io::Result<()>>,
-}
-
-impl Server {
-    /// Serves `routes`.
-    ///
-    /// # Errors
-    /// When the listener can't tell its address.
-    pub fn start(listener: TcpListener, routes: Router) -> std::io::Result<Self> {
-        let address = listener.local_addr()?;
-        let (stop, stopping) = watch::channel(false);
-        let routes = routes.layer(Extension(Stopping(stopping.clone())));
-        let serving = axum::serve(listener, routes).with_graceful_shutdown(Stopping(stopping).wait());
-        Ok(Self { address, stop, task: tokio::spawn(serving.into_future()) })
-    }
-
-    /// Takes no new request and waits for those under way.
-    pub async fn stop(self) {
-        self.stop.send_replace(true);
-        match self.task.await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::error!(%error, "the HTTP server ended early"),
-            Err(error) => tracing::error!(%error, "the HTTP server panicked"),
-        }
-    }
 }

@@ -1,6 +1,9 @@
 //! The numbers that Prometheus reads. Names are promised; no label holds the id of a contact or location.
 //!
-//! What happens is counted where it happens; what *is* (jobs by state, lanes by state) is asked for when somebody reads.
+//! What happens is counted where it happens. What *is* (jobs by state, lanes by state) is sampled in the background by one task a
+//! process ([`Metrics::watch`]): whoever reads the numbers, however often, counts no table, and is answered while the database is down.
+
+use std::time::Duration;
 
 use job_engine::{LaneState, Queue};
 use prometheus::{Gauge, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
@@ -9,6 +12,7 @@ use sync_workers::ghl::GhlMetrics;
 use sync_workers::jobs::JobMetrics;
 use sync_workers::oauth::TokenMetrics;
 use sync_workers::records::{JobState, Records, RecordsError};
+use tokio::time::{Instant, sleep};
 
 /// All metrics of a process.
 pub struct Metrics {
@@ -29,10 +33,12 @@ pub enum MetricsError {
     /// Two metrics claim one name.
     #[error(transparent)]
     Prometheus(#[from] prometheus::Error),
-    /// The database did not answer.
-    #[error(transparent)]
-    Records(#[from] RecordsError),
 }
+
+/// How often the database and the queue are asked.
+const EVERY: Duration = Duration::from_secs(5);
+/// A sample that takes long is taken less often: at most one part in so many of the time goes into it.
+const SPARED: u32 = 20;
 
 impl Metrics {
     /// Registers all of them.
@@ -60,12 +66,33 @@ impl Metrics {
         Ok(Self { registry, clock, ghl, jobs, tokens, queue_jobs, oldest, lanes, dead })
     }
 
-    /// Everything in Prometheus' text format, with the state of things at this moment.
-    ///
-    /// # Errors
-    /// [`MetricsError::Records`] when the database does not answer. A queue that does not is only missing.
-    pub async fn render(&self, records: &Records, queue: &Queue) -> Result<String, MetricsError> {
-        for (state, count) in records.job_counts().await? {
+    /// Samples now and then, for good. Drop the future to end it.
+    pub async fn watch(&self, records: Records, queue: Queue) {
+        loop {
+            let began = Instant::now();
+            self.sample(&records, &queue).await;
+            sleep(EVERY.max(began.elapsed() * SPARED)).await;
+        }
+    }
+
+    /// Asks the database and the queue for what is so at this moment. What does not answer keeps its last numbers.
+    pub async fn sample(&self, records: &Records, queue: &Queue) {
+        if let Err(error) = self.sample_records(records).await {
+            tracing::warn!(%error, "the database does not answer, so its numbers in /metrics are old");
+        }
+        match queue.lanes().await {
+            Ok(lanes) => {
+                for name in LANE_STATES {
+                    let count = lanes.iter().filter(|lane| lane_state(lane.state) == name).count();
+                    self.lanes.with_label_values(&[name]).set(i64::try_from(count).unwrap_or(i64::MAX));
+                }
+            }
+            Err(error) => tracing::warn!(%error, "the queue does not answer, so its numbers in /metrics are old"),
+        }
+    }
+
+    async fn sample_records(&self, records: &Records) -> Result<(), RecordsError> {
+        for (state, count) in records.unfinished_counts().await? {
             match state {
                 JobState::Done => {}
                 JobState::Dead => self.dead.set(count),
@@ -74,15 +101,14 @@ impl Metrics {
         }
         let age_ms = records.oldest_open_ms().await?.map_or(0, |since| self.clock.now_ms().saturating_sub(since));
         self.oldest.set(age_ms as f64 / 1000.0);
-        match queue.lanes().await {
-            Ok(lanes) => {
-                for name in LANE_STATES {
-                    let count = lanes.iter().filter(|lane| lane_state(lane.state) == name).count();
-                    self.lanes.with_label_values(&[name]).set(i64::try_from(count).unwrap_or(i64::MAX));
-                }
-            }
-            Err(error) => tracing::warn!(%error, "the queue could not tell of its lanes"),
-        }
+        Ok(())
+    }
+
+    /// Everything in Prometheus' text format.
+    ///
+    /// # Errors
+    /// [`MetricsError::Prometheus`]: a mistake in this file.
+    pub fn render(&self) -> Result<String, MetricsError> {
         Ok(TextEncoder::new().encode_to_string(&self.registry.gather())?)
     }
 }

@@ -100,6 +100,8 @@ impl fmt::Debug for PublicKeys {
 pub struct WebhookKeys {
     pub ed25519: PublicKeys,
     pub rsa: PublicKeys,
+    /// Whether the RSA signature, which GHL has deprecated, is still taken.
+    pub takes_rsa: bool,
 }
 
 /// The signatures that came with a webhook.
@@ -121,12 +123,18 @@ impl<'a> Signatures<'a> {
 }
 
 impl WebhookKeys {
+    /// Whether a body with these signatures is worth reading: what none of them can prove is refused without it.
+    #[must_use]
+    pub fn could_verify(&self, signatures: Signatures<'_>) -> bool {
+        signatures.ghl.is_some() || (signatures.wh.is_some() && self.takes_rsa)
+    }
+
     /// Whether GHL signed the body. Where the newer signature is there, the older one can't make up for it.
     #[must_use]
     pub fn verify(&self, body: &[u8], signatures: Signatures<'_>) -> bool {
         match signatures {
             Signatures { ghl: Some(signature), .. } => self.ed25519.verify(body, signature),
-            Signatures { ghl: None, wh: Some(signature) } => self.rsa.verify(body, signature),
+            Signatures { ghl: None, wh: Some(signature) } => self.takes_rsa && self.rsa.verify(body, signature),
             Signatures { ghl: None, wh: None } => false,
         }
     }
@@ -181,7 +189,9 @@ mod tests {
         let keys = WebhookKeys {
             ed25519: PublicKeys::from_pem(Algorithm::Ed25519, &ed25519_pem).unwrap(),
             rsa: PublicKeys::from_pem(Algorithm::Rsa, &rsa_pem).unwrap(),
+            takes_rsa: true,
         };
+        let without_rsa = WebhookKeys { takes_rsa: false, ..keys.clone() };
         let body = br#"{"b":1,  "a":2}"#;
         let (newer, older) = (signed(&ed25519, body), signed_with_rsa(&rsa, body));
         let (newer, older, wrong) = (Some(newer.as_str()), Some(older.as_str()), Some("AAAA"));
@@ -198,7 +208,11 @@ mod tests {
             (None, None, false),
             (Some("N/A"), Some("N/A"), false),
         ] {
-            assert_eq!(keys.verify(body, Signatures::new(ghl, wh)), good, "{ghl:?} {wh:?}");
+            let signatures = Signatures::new(ghl, wh);
+            assert_eq!(keys.verify(body, signatures), good, "{ghl:?} {wh:?}");
+            assert_eq!(without_rsa.verify(body, signatures), good && signatures.ghl.is_some(), "{ghl:?} {wh:?}");
+            assert!(keys.could_verify(signatures) || !good, "{ghl:?} {wh:?}");
+            assert_eq!(without_rsa.could_verify(signatures), signatures.ghl.is_some(), "{ghl:?} {wh:?}");
         }
         // The same JSON, other bytes.
         assert!(!keys.verify(br#"{"b":1,"a":2}"#, Signatures::new(newer, None)));

@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use serde_json::json;
 use sync_workers::clock::Clock;
 use sync_workers::ghl::ApiVersion;
-use sync_workers::oauth::InstallError;
+use sync_workers::oauth::{Begun, InstallError};
 use sync_workers::records::{ConnectionKind, Records};
 
 use super::{Context, Outcome, open_records};
@@ -76,13 +76,15 @@ async fn print_link(context: Context) -> anyhow::Result<Outcome> {
     let metrics = Metrics::new(clock.clone())?;
     let ghl = client(config, &metrics)?;
     let oauth = open_oauth(config, &clock, &records, &metrics, &ghl)?.context("no master key is set")?;
-    let begun = oauth.begin_install(None).await?;
-    let told = json!({"url": begun.url, "expiresAt": begun.expires_at});
+    let Begun { url, invitation, expires_at } = oauth.begin_install(None)?;
+    let told = json!({"url": url, "invitation": invitation, "expiresAt": expires_at});
     context.output.print(&told, |_| {
+        let invitation = invitation.as_ref().map(|link| {
+            format!("\n\nTo send it to somebody, use this instead, which is good only in the browser that opens it:\n\n{link}")
+        });
         format!(
-            "{}\n\nOpen this in a browser to connect a location or an agency. It is good once, until {}; the gateway's /oauth/install is \
-             good always.",
-            begun.url, begun.expires_at
+            "{url}\n\nOpen this in a browser to connect a location or an agency. It is good once, until {expires_at}.{}",
+            invitation.unwrap_or_default()
         )
     })?;
     Ok(Outcome::Done)

@@ -15,12 +15,11 @@ use sync_workers::records::{ConnectionKind, JobFilter, JobState};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::serve::{Signals, until_stopped};
+use super::serve::{Listeners, Servers, Signals, until_stopped};
 use super::{Context, Outcome, Output};
 use crate::app::{App, Workers, vault};
 use crate::compare::{self, Mismatch};
 use crate::config::{Config, MasterKey};
-use crate::gateway::{Server, listen};
 use crate::sandbox::{Sandbox, SandboxConfig, SigningKey, WebhookConfig, Webhooks};
 use crate::signature::{Algorithm, PublicKeys};
 use crate::triggers;
@@ -62,7 +61,7 @@ struct Summary {
 struct Demo {
     sandbox: Sandbox,
     app: App,
-    server: Server,
+    servers: Servers,
     workers: Workers,
     /// What the sandbox tells of its changes.
     _webhooks: Webhooks,
@@ -78,7 +77,7 @@ pub(super) async fn run(context: Context, args: Args) -> anyhow::Result<Outcome>
         return demo.once(context.output).await;
     }
     demo.introduce(context.output).await?;
-    until_stopped(signals, demo.server, Some(demo.workers)).await;
+    until_stopped(signals, demo.servers, Some(demo.workers)).await;
     demo.sandbox.stop().await;
     Ok(Outcome::Done)
 }
@@ -104,27 +103,28 @@ impl Demo {
         config.secrets.master_keys = vec![MasterKey::random("demo")];
         if once {
             config.gateway.listen.set_port(0);
+            config.metrics.listen.set_port(0);
         }
-        let listener = listen(config.gateway.listen, "CLIENTY_LISTEN").await;
-        let listener = listener.context("the demo needs an address; CLIENTY_LISTEN=127.0.0.1:0 takes a free port")?;
+        let listeners = Listeners::open(&config).await;
+        let listeners = listeners.context("the demo needs an address; CLIENTY_LISTEN=127.0.0.1:0 takes a free port")?;
         let app = App::open(config).await?;
         let vault = vault(&app.config)?;
         for location in sandbox.locations() {
             let sealed = vault.seal(&SecretString::from(location.token), &location.id)?;
             app.records.save_connection(&location.id, ConnectionKind::Pit, &sealed, Some(&location.name), None).await?;
         }
-        let server = Server::start(listener, app.gateway().routes())?;
+        let servers = listeners.serve(&app)?;
         let workers = app.start_workers()?;
-        let url = format!("http://{}/webhooks/ghl", reachable(server.address));
+        let url = format!("http://{}/webhooks/ghl", reachable(servers.address));
         let webhooks = Webhooks::send(WebhookConfig::new(url, seed), &sandbox)?;
-        Ok(Self { sandbox, app, server, workers, _webhooks: webhooks, _folder: folder })
+        Ok(Self { sandbox, app, servers, workers, _webhooks: webhooks, _folder: folder })
     }
 
     /// Tells how to use it.
     async fn introduce(&self, output: Output) -> anyhow::Result<()> {
         let (_, key) = self.app.records.create_key("demo").await?;
         let key = key.expose_secret();
-        let url = format!("http://{}", self.server.address);
+        let url = format!("http://{}", self.servers.address);
         let location = self.sandbox.locations().into_iter().next().context("the sandbox has a location")?;
         let contact = self.telling_contact(&location.id).context("the sandbox has a contact")?;
         let id = &location.id;
@@ -141,6 +141,7 @@ impl Demo {
         );
         let started = json!({
             "url": url, "apiKey": key, "locationId": id, "contactId": contact, "sandbox": self.sandbox.url(),
+            "metrics": format!("http://{}/metrics", self.servers.metrics),
             "select": select, "show": show, "edit": edit,
         });
         output.print(&started, |_| {
@@ -163,7 +164,7 @@ impl Demo {
         let mut summary = self.compare().await?;
         summary.seconds = (seconds * 1000.0).round() / 1000.0;
         self.workers.stop().await;
-        self.server.stop().await;
+        self.servers.stop().await;
         self.sandbox.stop().await;
         output.print(&summary, Summary::tell)?;
         Ok(if summary.mismatches == 0 { Outcome::Done } else { Outcome::Failed })

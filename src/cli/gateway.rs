@@ -3,10 +3,9 @@
 use anyhow::ensure;
 use serde_json::json;
 
-use super::serve::{Signals, until_stopped};
+use super::serve::{Listeners, Signals, until_stopped};
 use super::{Context, Outcome};
 use crate::app::App;
-use crate::gateway::{Server, listen};
 
 /// Why one process with a queue in memory is not enough.
 pub(super) const NEEDS_REDIS: &str = "REDIS_URL is not set: without it the queue is in this process's memory, and no other can share it. Set it, or use `clienty-sync up`";
@@ -14,11 +13,13 @@ pub(super) const NEEDS_REDIS: &str = "REDIS_URL is not set: without it the queue
 pub(super) async fn run(context: Context) -> anyhow::Result<Outcome> {
     ensure!(context.config.is_distributed(), NEEDS_REDIS);
     let signals = Signals::listen()?;
-    let listener = listen(context.config.gateway.listen, "CLIENTY_LISTEN").await?;
+    let listeners = Listeners::open(&context.config).await?;
     let app = App::open(context.config).await?;
-    let server = Server::start(listener, app.gateway().routes())?;
-    let started = json!({"url": format!("http://{}", server.address)});
-    context.output.print(&started, |_| format!("the gateway is up at http://{}", server.address))?;
-    until_stopped(signals, server, None).await;
+    let servers = listeners.serve(&app)?;
+    let (url, metrics) = (format!("http://{}", servers.address), format!("http://{}/metrics", servers.metrics));
+    context.output.print(&json!({"url": url, "metrics": metrics}), |_| {
+        format!("the gateway is up at {url}\nmetrics at {metrics}")
+    })?;
+    until_stopped(signals, servers, None).await;
     Ok(Outcome::Done)
 }

@@ -7,16 +7,15 @@ use serde_json::json;
 use sync_workers::sweeper;
 use tokio::task::JoinSet;
 
-use super::serve::{Signals, until_stopped};
+use super::serve::{Listeners, Signals, until_stopped};
 use super::{Context, Outcome};
 use crate::app::App;
-use crate::gateway::{Server, listen};
 use crate::sole::Sole;
 
 pub(super) async fn run(context: Context) -> anyhow::Result<Outcome> {
     let signals = Signals::listen()?;
     let distributed = context.config.is_distributed();
-    let listener = listen(context.config.gateway.listen, "CLIENTY_LISTEN").await?;
+    let listeners = Listeners::open(&context.config).await?;
     let sole = if distributed { None } else { Sole::take(&context.config.data.dir)? };
     if !distributed && sole.is_none() {
         tracing::warn!(
@@ -31,13 +30,15 @@ pub(super) async fn run(context: Context) -> anyhow::Result<Outcome> {
         let told = sweeper::sweep(&app.records, &app.queue, &app.clock, Duration::ZERO, Duration::ZERO).await;
         told.map_err(anyhow::Error::msg).context("the queue can't be told of the open jobs")?;
     }
-    let server = Server::start(listener, app.gateway().routes())?;
-    let started = json!({"url": format!("http://{}", server.address)});
-    context.output.print(&started, |_| format!("clienty-sync is up at http://{}", server.address))?;
+    let servers = listeners.serve(&app)?;
+    let (url, metrics) = (format!("http://{}", servers.address), format!("http://{}/metrics", servers.metrics));
+    context.output.print(&json!({"url": url, "metrics": metrics}), |_| {
+        format!("clienty-sync is up at {url}\nmetrics at {metrics}")
+    })?;
     let mut watch = JoinSet::new();
     if !distributed {
         watch.spawn(sweeper::watch(app.records.clone(), app.queue.clone(), app.clock.clone()));
     }
-    until_stopped(signals, server, Some(workers)).await;
+    until_stopped(signals, servers, Some(workers)).await;
     Ok(Outcome::Done)
 }

@@ -1,18 +1,13 @@
 //! `worker`: a pool of workers and its /metrics.
 
-use std::net::SocketAddr;
-
 use anyhow::ensure;
 use clap::Parser;
 use serde_json::json;
-use tokio::net::TcpListener;
 
 use super::gateway::NEEDS_REDIS;
-use super::serve::{Signals, until_stopped};
+use super::serve::{Servers, Signals, monitoring_listener, until_stopped};
 use super::{Context, Outcome};
 use crate::app::App;
-use crate::config::Config;
-use crate::gateway::{ListenError, Server, listen};
 
 #[derive(Debug, Parser)]
 pub(super) struct Args {
@@ -27,25 +22,12 @@ pub(super) async fn run(mut context: Context, args: Args) -> anyhow::Result<Outc
         context.config.worker.concurrency = usize::from(concurrency);
     }
     let signals = Signals::listen()?;
-    let listener = metrics_listener(&context.config).await?;
+    let listener = monitoring_listener(&context.config).await?;
     let app = App::open(context.config).await?;
     let workers = app.start_workers()?;
-    let server = Server::start(listener, app.gateway().worker_routes())?;
-    let started = json!({"metrics": format!("http://{}/metrics", server.address)});
-    context.output.print(&started, |_| format!("working; metrics at http://{}/metrics", server.address))?;
-    until_stopped(signals, server, Some(workers)).await;
+    let servers = Servers::monitoring(listener, &app)?;
+    let metrics = format!("http://{}/metrics", servers.metrics);
+    context.output.print(&json!({"metrics": metrics}), |_| format!("working; metrics at {metrics}"))?;
+    until_stopped(signals, servers, Some(workers)).await;
     Ok(Outcome::Done)
-}
-
-/// Several workers on one machine need no settings: where nobody chose the address and another has it, any free port will do.
-async fn metrics_listener(config: &Config) -> Result<TcpListener, ListenError> {
-    const SETTING: &str = "CLIENTY_METRICS_LISTEN";
-    let wanted = config.metrics.listen;
-    match listen(wanted, SETTING).await {
-        Err(error) if error.is_taken() && config.is_default("metrics.listen") => {
-            tracing::info!(metrics.wanted = %wanted, "another process has the default address for metrics; taking a free port");
-            listen(SocketAddr::new(wanted.ip(), 0), SETTING).await
-        }
-        listener => listener,
-    }
 }

@@ -18,7 +18,7 @@ use sync_workers::decide::merge::Policy;
 use sync_workers::decide::rules::{NoTemplate, Occasion, Template};
 use tracing_subscriber::EnvFilter;
 
-use super::{LogFormat, MasterKey};
+use super::{Installs, LogFormat, MasterKey};
 use crate::signature::{Algorithm, PublicKeys};
 
 pub(super) type Parsed<T> = Result<T, String>;
@@ -76,6 +76,30 @@ pub(super) fn number<N: FromStr + PartialOrd + Display + Copy>(least: N, most: N
 pub(super) fn milliseconds(least: u64, most: u64) -> impl Fn(&str) -> Parsed<Duration> {
     move |text| {
         number(least, most)(text).map(Duration::from_millis).map_err(|expected| format!("{expected} (milliseconds)"))
+    }
+}
+
+/// In bytes.
+pub(super) fn mebibytes(least: usize, most: usize) -> impl Fn(&str) -> Parsed<usize> {
+    move |text| {
+        let mebibytes = number(least, most)(text).map_err(|expected| format!("{expected} (MiB)"))?;
+        Ok(mebibytes * 1024 * 1024)
+    }
+}
+
+pub(super) fn on_or_off(text: &str) -> Parsed<bool> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("on or off".to_owned()),
+    }
+}
+
+pub(super) fn installs(text: &str) -> Parsed<Installs> {
+    match text {
+        "invited" => Ok(Installs::Invited),
+        "open" => Ok(Installs::Open),
+        _ => Err("invited or open".to_owned()),
     }
 }
 

@@ -1,23 +1,110 @@
-//! API keys: `Authorization: Bearer <key>` on everything under /v1.
+//! Who may ask: `Authorization: Bearer <key>` on everything under /v1; and how much.
+//!
+//! In this order, so that each step costs little until the ones before it are passed: the header, the key's tokens, the key itself,
+//! its number of requests, the body, its turn. A request without a key is refused before a byte of its body is read.
 
-use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use super::body::{self, Bounds};
+use super::keys::Key;
+use super::turns::Turns;
 use super::{Gateway, Problem};
 
-/// Lets a request pass that carries a key in force.
+/// The largest body that is taken, in bytes.
+pub(super) const BODY_LIMIT: usize = 1024 * 1024;
+/// Who asks too much is told so after a moment: whoever asks again at once would keep the server busy with telling.
+const PAUSE: Duration = Duration::from_millis(200);
+/// Waits for a change without working, so it needs no turn.
+const LONG_POLL: &str = "/v1/changes";
+
+/// Lets a request pass that carries a key in force, once it is the key's turn.
 pub(super) async fn require_key(State(gateway): State<Gateway>, request: Request, next: Next) -> Response {
-    let Some(key) = bearer(&request) else {
-        return unauthorized("send `Authorization: Bearer <API key>`; `clienty-sync keys create` makes one");
+    match admitted(&gateway, request, next).await {
+        Ok(response) => response,
+        Err(refused) => refused,
+    }
+}
+
+async fn admitted(gateway: &Gateway, request: Request, next: Next) -> Result<Response, Response> {
+    let Some(text) = bearer(&request) else {
+        return Err(unauthorized("send `Authorization: Bearer <API key>`; `clienty-sync keys create` makes one"));
     };
-    match gateway.producer.records().authenticate(key).await {
-        Ok(Some(_)) => next.run(request).await,
-        Ok(None) => {
-            unauthorized("this API key is not known or was revoked; `clienty-sync keys list` shows those in force")
+    let key = authenticated(gateway, text).await?;
+    let Some(_held) = key.enter() else {
+        let detail =
+            "this key has as many requests under way as it may have; wait for an answer before the next request";
+        return Err(Problem::too_many("Too many requests at once", detail, 1).into_response());
+    };
+    let (mut request, _memory) = match *request.method() {
+        Method::POST | Method::PUT | Method::PATCH => received(gateway, &key, request).await?,
+        _ => (request, None),
+    };
+    let _turn = match turns(gateway, &request) {
+        Some(turns) => Some(turns.next(key.id).await),
+        None => None,
+    };
+    request.extensions_mut().insert(key);
+    Ok(next.run(request).await)
+}
+
+/// The key of that text, with a token taken of it.
+async fn authenticated(gateway: &Gateway, text: &str) -> Result<Arc<Key>, Response> {
+    let keys = &gateway.keys;
+    let known = keys.known(text);
+    if let Some(key) = &known
+        && let Err(wait) = key.take()
+    {
+        if let Some(_held) = key.enter() {
+            tokio::time::sleep(PAUSE).await;
         }
-        Err(error) => Problem::records(&error).into_response(),
+        return Err(too_many(wait));
+    }
+    // Those that were never let pass may not hold up those that were.
+    let _stranger = match known {
+        Some(_) => None,
+        None => keys.strangers.acquire().await.ok(),
+    };
+    match gateway.producer.records().authenticate(text).await {
+        Ok(Some(_)) => Ok(known.unwrap_or_else(|| {
+            let key = keys.remember(text);
+            key.charge(1);
+            key
+        })),
+        Ok(None) => {
+            Err(unauthorized("this API key is not known or was revoked; `clienty-sync keys list` shows those in force"))
+        }
+        Err(error) => Err(Problem::records(&error).into_response()),
+    }
+}
+
+/// The request with its body read, and the memory that it takes.
+async fn received(gateway: &Gateway, key: &Key, request: Request) -> Result<(Request, Option<body::Held>), Response> {
+    let bounds = Bounds {
+        length: BODY_LIMIT,
+        time: gateway.body_timeout,
+        memory: vec![Arc::clone(&gateway.keys.memory), Arc::clone(&key.memory)],
+        trusted: true,
+    };
+    let received = body::receive(request, &bounds).await;
+    let (request, body) = received.map_err(|unread| unread.problem(BODY_LIMIT).into_response())?;
+    let (bytes, memory) = body.into_parts();
+    Ok((request.map(|_| Body::from(bytes)), Some(memory)))
+}
+
+/// In which line the request waits.
+fn turns<'a>(gateway: &'a Gateway, request: &Request) -> Option<&'a Arc<Turns>> {
+    let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    match request.method() {
+        &Method::GET | &Method::HEAD if route == Some(LONG_POLL) => None,
+        &Method::GET | &Method::HEAD => Some(&gateway.keys.reads),
+        _ => Some(&gateway.keys.writes),
     }
 }
 
@@ -25,6 +112,11 @@ fn bearer(request: &Request) -> Option<&str> {
     let value = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, key) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then_some(key.trim())
+}
+
+fn too_many(wait: Duration) -> Response {
+    let detail = "this key asks more than CLIENTY_KEY_RATE allows; send the request again after Retry-After seconds";
+    Problem::too_many("Too many requests", detail, wait.as_secs() + 1).into_response()
 }
 
 fn unauthorized(detail: &str) -> Response {

@@ -12,7 +12,8 @@ use tokio::sync::{Mutex, watch};
 use tokio::time::sleep;
 
 use super::parameters::Parameters;
-use super::{Gateway, Problem, Stopping};
+use super::server::Stopping;
+use super::{Gateway, Problem};
 
 const DEFAULT_LIMIT: u32 = 100;
 const MOST: u32 = 1000;

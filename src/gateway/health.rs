@@ -8,19 +8,42 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use super::{Gateway, Problem};
 
 /// Who asks gives up after a few seconds itself, and would learn nothing.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a look at the database and the queue counts.
+const FRESH: Duration = Duration::from_secs(1);
 
 /// `GET /healthz`: the process answers.
 pub(super) async fn alive() -> Json<Value> {
     Json(json!({"status": "ok"}))
 }
 
+/// The last look at what a request needs. A new one is taken only if the last is old: whoever asks often makes no work.
+#[derive(Debug, Default)]
+pub struct Readiness(Mutex<Option<(Instant, StatusCode, Value)>>);
+
 /// `GET /readyz`: the database and the queue answer, and the schema is this program's.
 pub(super) async fn ready(State(gateway): State<Gateway>) -> Response {
+    // Those who ask meanwhile wait for the same look.
+    let mut last = gateway.readiness.0.lock().await;
+    let fresh = last.as_ref().filter(|(at, ..)| at.elapsed() < FRESH);
+    let (status, answer) = match fresh {
+        Some((_, status, answer)) => (*status, answer.clone()),
+        None => {
+            let (status, answer) = look(&gateway).await;
+            *last = Some((Instant::now(), status, answer.clone()));
+            (status, answer)
+        }
+    };
+    (status, Json(answer)).into_response()
+}
+
+async fn look(gateway: &Gateway) -> (StatusCode, Value) {
     let (records, queue) = (gateway.producer.records(), gateway.producer.queue());
     let (database, migrations, queue) =
         tokio::join!(in_time(records.ping()), in_time(records.pending_migrations()), in_time(queue.ping()));
@@ -36,7 +59,7 @@ pub(super) async fn ready(State(gateway): State<Gateway>) -> Response {
         "queue": say(queue),
     });
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(answer)).into_response()
+    (status, answer)
 }
 
 async fn in_time<T, E: Display>(check: impl Future<Output = Result<T, E>>) -> Result<T, String> {
@@ -50,9 +73,8 @@ fn say(check: Result<(), String>) -> String {
     check.err().unwrap_or_else(|| "ok".to_owned())
 }
 
-/// `GET /metrics`: Prometheus' text format.
+/// `GET /metrics`: Prometheus' text format. It asks nobody: what is counted over the database and the queue was sampled before.
 pub(super) async fn metrics(State(gateway): State<Gateway>) -> Result<Response, Problem> {
-    let (records, queue) = (gateway.producer.records(), gateway.producer.queue());
-    let text = gateway.metrics.render(records, queue).await.map_err(|error| Problem::internal(&error))?;
+    let text = gateway.metrics.render().map_err(|error| Problem::internal(&error))?;
     Ok(([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response())
 }

@@ -12,27 +12,45 @@ use serde_json::json;
 use sync_workers::oauth::{Cause, InstallError, Installed, Oauth, TokenError};
 
 use super::{Gateway, Problem};
+use crate::config::Installs;
 
 /// The cookie that ties an install to its browser.
 const COOKIE: &str = "clienty_install";
-const BEGIN_AGAIN: &str = "Begin again at /oauth/install.";
+const BEGIN_AGAIN: &str = "Begin again with the link that led here.";
 
-/// `GET /oauth/install`: to GHL's install page.
-pub(super) async fn install(State(gateway): State<Gateway>, headers: HeaderMap) -> Response {
-    match begin(&gateway).await {
+/// `GET /oauth/install?invitation`: to GHL's install page.
+pub(super) async fn install(
+    State(gateway): State<Gateway>,
+    Query(query): Query<HashMap<String, String>>,
+    headers: HeaderMap,
+) -> Response {
+    let invitation = query.get("invitation").filter(|invitation| !invitation.is_empty());
+    if invitation.is_none() && gateway.installs == Installs::Invited {
+        let detail = "Locations are connected by invitation here. Ask the operator for a link: `clienty-sync connect` prints one, \
+                      good once and for a day. (The setting CLIENTY_INSTALLS=open lets anybody in.)";
+        return answer(StatusCode::FORBIDDEN, "An invitation is needed", detail, &headers);
+    }
+    match begin(&gateway, invitation).await {
         Ok((cookie, url)) => {
             let mut response = Redirect::to(&url).into_response();
             response.headers_mut().insert(header::SET_COOKIE, cookie);
             sealed_off(response)
         }
+        Err(InstallError::State(error)) => {
+            let detail = format!("The invitation is not good: {error}. Ask the operator for a new one.");
+            answer(StatusCode::FORBIDDEN, "An invitation is needed", &detail, &headers)
+        }
         Err(error) => refusal(&error, &headers),
     }
 }
 
-async fn begin(gateway: &Gateway) -> Result<(HeaderValue, String), InstallError> {
+async fn begin(gateway: &Gateway, invitation: Option<&String>) -> Result<(HeaderValue, String), InstallError> {
     let oauth = gateway.oauth.as_ref().ok_or(InstallError::NoApp)?;
     let cookie = Oauth::new_cookie()?;
-    let begun = oauth.begin_install(Some(&cookie)).await?;
+    let begun = match invitation {
+        Some(invitation) => oauth.begin_invited(invitation, &cookie).await?,
+        None => oauth.begin_install(Some(&cookie))?,
+    };
     // Lax: GHL's redirect is a navigation from another site, and must bring it along.
     let secure = if oauth.is_public() { "; Secure" } else { "" };
     let text = format!("{COOKIE}={cookie}; Path=/oauth; Max-Age=900; HttpOnly; SameSite=Lax{secure}");

@@ -1,14 +1,14 @@
 //! `POST /v1/operations/{name}`: calls any operation of the catalogue as a job; `GET /v1/jobs/{jobId}/reply`: what GHL answered.
 
 use axum::Json;
-use axum::body::Body;
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 use sync_workers::catalog::Wish;
 use sync_workers::records::{AcceptError, JobState, Refusal};
 
-use super::events::json_of;
+use super::json::json_of;
 use super::path::Ids;
 use super::{Gateway, Problem};
 use crate::triggers::{self, FieldError, Fields, kind_of, operation};
@@ -17,11 +17,11 @@ use crate::triggers::{self, FieldError, Fields, kind_of, operation};
 pub(super) async fn call(
     State(gateway): State<Gateway>,
     Ids(name): Ids<String>,
-    body: Body,
+    body: Bytes,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let wrong = || Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "The call is wrong", "nothing was stored");
     let refuse = |errors: Vec<FieldError>| errors.into_iter().fold(wrong(), |problem, error| problem.with(None, error));
-    let (id, wish) = read(&json_of(body).await?).map_err(refuse)?;
+    let (id, wish) = read(&json_of(&body)?).map_err(refuse)?;
     let trigger = operation::call(&name, wish, triggers::SOURCE, id).map_err(refuse)?;
     let accepted = gateway.producer.send(std::slice::from_ref(&trigger)).await.map_err(|error| match error {
         AcceptError::Refused(Refusal { field, message, .. }) => {

@@ -9,6 +9,7 @@ use crate::triggers::FieldError;
 
 /// An answer that says what was wrong, where, and what to do.
 #[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Problem {
     #[serde(rename = "type")]
     kind: &'static str,
@@ -17,7 +18,16 @@ pub struct Problem {
     detail: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<Fault>,
+    /// Faults beyond [`MOST_FAULTS`].
+    #[serde(skip_serializing_if = "is_zero")]
+    more_errors: usize,
+    /// Seconds after which sending the request again can help.
+    #[serde(skip)]
+    retry_after: Option<u64>,
 }
+
+/// Faults that an answer lists. A body of many wrong values would make an answer many times as long.
+const MOST_FAULTS: usize = 100;
 
 /// One field at fault.
 #[derive(Debug, Serialize)]
@@ -33,7 +43,32 @@ impl Problem {
     /// A problem with a status of the 4xx or 5xx kind.
     pub fn new(status: StatusCode, title: &'static str, detail: impl Into<String>) -> Self {
         // RFC 9457: "about:blank" says that the title is all there is to the type.
-        Self { kind: "about:blank", title, status: status.as_u16(), detail: detail.into(), errors: Vec::new() }
+        Self {
+            kind: "about:blank",
+            title,
+            status: status.as_u16(),
+            detail: detail.into(),
+            errors: Vec::new(),
+            more_errors: 0,
+            retry_after: None,
+        }
+    }
+
+    /// 503 for a server that has too much to do.
+    pub fn busy(title: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, title, detail).retry_after(1)
+    }
+
+    /// 429 for one client that asks too much.
+    pub fn too_many(title: &'static str, detail: impl Into<String>, seconds: u64) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, title, detail).retry_after(seconds)
+    }
+
+    /// Adds the `Retry-After` header.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(seconds);
+        self
     }
 
     /// 404.
@@ -83,17 +118,35 @@ impl Problem {
     #[must_use]
     pub fn with(mut self, index: Option<usize>, error: FieldError) -> Self {
         let FieldError { field, message } = error;
-        self.errors.push(Fault { index, field, message });
+        if self.errors.len() < MOST_FAULTS {
+            self.errors.push(Fault { index, field, message });
+        } else {
+            self.more_errors += 1;
+        }
         self
     }
+
+    /// Whether a field is at fault.
+    pub fn has_faults(&self) -> bool {
+        !self.errors.is_empty()
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let retry_after = self.retry_after;
         let mut response = (status, axum::Json(self)).into_response();
         let kind = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        if let Some(seconds) = retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
         response
     }
 }

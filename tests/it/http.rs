@@ -6,6 +6,7 @@ mod erasing;
 mod events;
 mod health;
 mod operations;
+mod overload;
 mod reading;
 mod refusals;
 mod shutdown;

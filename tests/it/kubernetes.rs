@@ -12,6 +12,8 @@ use crate::support::program::{clienty_sync, run};
 
 /// Each process with the setting of the address that it serves at.
 const PROCESSES: [(&str, &str); 2] = [("gateway", "CLIENTY_LISTEN"), ("worker", "CLIENTY_METRICS_LISTEN")];
+/// Where each of them serves its metrics.
+const METRICS: &str = "CLIENTY_METRICS_LISTEN";
 /// What the shutdown takes after its patience has ended, and a moment.
 const GIVING_BACK: Duration = Duration::from_secs(10);
 
@@ -96,6 +98,9 @@ async fn the_probes_ask_what_is_served_where_it_is_served() {
     for (name, setting) in PROCESSES {
         let (container, port) = (container(&manifests, name), port(setting));
         assert_eq!(container["ports"][0]["containerPort"], port);
+        let metrics = self::port(METRICS);
+        let ports = container["ports"].as_array().unwrap();
+        assert!(ports.contains(&json!({"name": "metrics", "containerPort": metrics})), "{ports:?}");
         for (probe, path) in
             [("startupProbe", "/healthz"), ("livenessProbe", "/healthz"), ("readinessProbe", "/readyz")]
         {
@@ -103,16 +108,25 @@ async fn the_probes_ask_what_is_served_where_it_is_served() {
             assert_eq!((&asked["path"], &asked["port"]), (&json!(path), &container["ports"][0]["name"]));
         }
         let notes = &pod(&manifests, name)["metadata"]["annotations"];
-        assert_eq!(notes["prometheus.io/port"], port.to_string());
+        assert_eq!(notes["prometheus.io/port"], metrics.to_string());
         assert_eq!(notes["prometheus.io/path"], "/metrics");
-        let let_in = &one(&manifests, "NetworkPolicy", name)["spec"]["ingress"][0]["ports"];
-        assert_eq!(let_in.as_array().unwrap().iter().map(|port| &port["port"]).collect::<Vec<_>>(), [port]);
+        // Who asks for metrics can't send requests, and the other way round.
+        let let_in = one(&manifests, "NetworkPolicy", name)["spec"]["ingress"].as_array().unwrap();
+        let let_in: Vec<_> = let_in.iter().map(|rule| rule["ports"].clone()).collect();
+        let expected: BTreeSet<_> = [port, metrics].into();
+        assert_eq!(let_in, expected.into_iter().map(|port| json!([{"port": port}])).collect::<Vec<_>>());
         let kept = &one(&manifests, "PodDisruptionBudget", name)["spec"]["selector"]["matchLabels"];
         assert_eq!(kept, &pod(&manifests, name)["metadata"]["labels"]);
     }
-    for path in ["/healthz", "/readyz", "/metrics"] {
+    for path in ["/healthz", "/readyz"] {
         assert_eq!(api.get(path).await.status, 200, "{path}");
     }
+    for path in ["/healthz", "/readyz", "/metrics"] {
+        assert_eq!(api.monitoring(path).await.status, 200, "{path}");
+    }
+    let scraped = text("deploy/prometheus/prometheus.yml");
+    let scraped: Vec<_> = scraped.lines().filter_map(|line| line.trim().strip_prefix("port: ")).collect();
+    assert_eq!(scraped, vec![port(METRICS).to_string(); PROCESSES.len()]);
     assert_eq!(one(&manifests, "HorizontalPodAutoscaler", "worker")["spec"]["scaleTargetRef"]["name"], "worker");
 }
 

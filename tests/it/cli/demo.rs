@@ -11,6 +11,8 @@ use crate::support::installation::{document, started};
 use crate::support::program::{Program, clienty_sync, run};
 use crate::support::wait_until_async;
 
+const ADDRESSES: [(&str, &str); 2] = [("CLIENTY_LISTEN", "127.0.0.1:0"), ("CLIENTY_METRICS_LISTEN", "127.0.0.1:0")];
+
 pub(super) struct Demo {
     pub(super) program: Program,
     pub(super) about: Value,
@@ -27,9 +29,9 @@ impl Demo {
 
     pub(super) fn start_with(settings: &[(&str, &str)]) -> Self {
         let folder = Folder::new("demo");
-        let (program, about) = started(&["demo"], &[settings, &[("CLIENTY_LISTEN", "127.0.0.1:0")]].concat(), &folder);
+        let (program, about) = started(&["demo"], &[settings, &ADDRESSES].concat(), &folder);
         let text = |name: &str| about[name].as_str().unwrap_or_else(|| panic!("no {name}: {about}")).to_owned();
-        let api = Api::new(&text("url"), &text("apiKey"));
+        let api = Api::started(&about, &text("apiKey"));
         let (location, contact) = (text("locationId"), text("contactId"));
         Self { program, api, location, contact, about, _folder: folder }
     }
@@ -103,7 +105,7 @@ async fn an_edit_in_ghl_arrives_in_the_records_without_any_event_of_clientys() {
         answer.status == 200 && answer.json()["contact"]["city"] == "Paderborn"
     })
     .await;
-    let metrics = demo.api.get("/metrics").await.text;
+    let metrics = demo.api.monitoring("/metrics").await.text;
     assert!(!metrics.contains("source=\"api\""), "{metrics}");
 }
 

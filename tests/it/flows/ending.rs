@@ -100,7 +100,7 @@ async fn the_numbers_tell_how_runs_ended() {
     flowing.ended(&second).await;
     flowing.begin("bad", Some(&contact)).await;
     flowing.settle().await;
-    let metrics = flowing.app.app.metrics.render(&flowing.app.app.records, &flowing.app.app.queue).await.unwrap();
+    let metrics = flowing.app.app.metrics.render().unwrap();
     for line in [
         "clienty_flow_runs_total{flow=\"good\",outcome=\"done\"} 1",
         "clienty_flow_runs_total{flow=\"good\",outcome=\"skipped\"} 1",

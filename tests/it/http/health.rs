@@ -2,8 +2,9 @@
 
 use serde_json::json;
 
-use crate::support::api::Api;
+use crate::support::api::{Answer, Api};
 use crate::support::installation::Installation;
+use crate::support::ports::free_port;
 use crate::support::postgres::PostgresServer;
 use crate::support::redis::RedisServer;
 use crate::support::wait_until_async;
@@ -24,6 +25,32 @@ const METRICS: [&str; 12] = [
     "clienty_dead_jobs",
 ];
 
+/// What `/readyz` answers once it has noticed: a look counts for a second.
+async fn once_unready(api: &Api) -> Answer {
+    wait_until_async("/readyz answers 503", async || api.get("/readyz").await.status == 503).await;
+    api.get("/readyz").await
+}
+
+#[tokio::test]
+async fn metrics_are_served_apart_from_the_api_unless_both_have_one_address() {
+    let mut installation = Installation::new(&[]).await;
+    {
+        let (_program, api) = installation.serve("up");
+        let problem = api.get("/metrics").await.problem(404);
+        assert!(problem["detail"].as_str().unwrap().contains("CLIENTY_METRICS_LISTEN"), "{problem}");
+        for path in ["/healthz", "/readyz", "/metrics"] {
+            assert_eq!(api.monitoring(path).await.status, 200, "{path}");
+        }
+        assert_eq!(api.monitoring("/v1/changes").await.status, 404);
+    }
+    let address = format!("127.0.0.1:{}", free_port());
+    installation.set("CLIENTY_LISTEN", &address);
+    installation.set("CLIENTY_METRICS_LISTEN", &address);
+    let (_program, api) = installation.serve("up");
+    assert_eq!(api.get("/metrics").await.status, 200);
+    assert_eq!(api.monitoring("/metrics").await.status, 200);
+}
+
 #[tokio::test]
 async fn every_promised_metric_is_counted_and_no_label_holds_an_id() {
     let installation = Installation::new(&[]).await;
@@ -32,7 +59,10 @@ async fn every_promised_metric_is_counted_and_no_label_holds_an_id() {
         "contactId": installation.contacts[0]});
     let job = api.done(&event).await;
 
-    let answer = api.request("GET", "/metrics", |request| request).await;
+    // What is so is sampled now and then.
+    api.metrics_with("clienty_lanes{state=\"ready\"} 1\n").await;
+    api.metrics_with("clienty_queue_jobs{state=\"running\"} 0\n").await;
+    let answer = api.monitoring("/metrics").await;
     assert_eq!(answer.status, 200);
     assert!(answer.header("content-type").starts_with("text/plain"), "{:?}", answer.headers);
     for name in METRICS {
@@ -63,13 +93,13 @@ async fn a_gateway_is_not_ready_without_redis_and_still_accepts_events() {
     );
 
     redis.kill();
-    let unready = api.request("GET", "/readyz", |request| request).await;
+    let unready = once_unready(&api).await;
     let told = unready.json();
     assert_eq!((unready.status, &told["status"], &told["database"]), (503, &json!("unavailable"), &json!("ok")));
     assert_ne!(told["queue"], "ok");
     // It is alive all the same: to start it anew would mend nothing.
     assert_eq!(api.request("GET", "/healthz", |request| request).await.status, 200);
-    assert_eq!(api.request("GET", "/metrics", |request| request).await.status, 200);
+    assert_eq!(api.monitoring("/metrics").await.status, 200);
 
     let event = json!({"type": "contact.selected", "locationId": installation.location,
         "contactId": installation.contacts[0]});
@@ -96,7 +126,7 @@ async fn a_gateway_is_not_ready_without_its_database_and_says_which_part_is_miss
     api.get("/v1/locations/l%00/contacts").await.problem(404);
 
     drop(postgres);
-    let unready = api.request("GET", "/readyz", |request| request).await;
+    let unready = once_unready(&api).await;
     let told = unready.json();
     assert_eq!((unready.status, &told["queue"]), (503, &json!("ok")));
     assert_ne!(told["database"], "ok");

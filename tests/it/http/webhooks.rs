@@ -83,18 +83,15 @@ async fn post(api: &Api, body: impl Into<reqwest::Body>, headers: &[(&str, &str)
     .await
 }
 
-/// Whether the metrics hold the line.
+/// Waits until the metrics hold the line.
 async fn counted(api: &Api, line: &str) {
-    let text = api.get("/metrics").await.text;
-    let lines: Vec<_> = text.lines().filter(|line| line.starts_with("clienty_webhooks_total")).collect();
-    assert!(text.contains(line), "no {line} in {lines:#?}");
+    api.metrics_with(line).await;
 }
 
-async fn until_nothing_is_open(api: &Api) {
+async fn until_nothing_is_open(place: &Place) {
     wait_until_async("no job is open", async || {
-        let text = api.get("/metrics").await.text;
-        let open = text.lines().filter(|line| line.starts_with("clienty_queue_jobs{"));
-        open.into_iter().all(|line| line.ends_with(" 0"))
+        let stats = place.installation.json(&["jobs", "stats"]);
+        ["waiting", "scheduled", "running"].iter().all(|state| stats[state] == 0)
     })
     .await;
 }
@@ -110,7 +107,7 @@ async fn a_webhook_brings_its_contact(extra: &[(&str, &str)]) {
     nameless.as_object_mut().unwrap().remove("webhookId");
     assert_eq!(place.taken(&api, &nameless).await, "accepted");
     assert_eq!(place.taken(&api, &nameless).await, "duplicate");
-    until_nothing_is_open(&api).await;
+    until_nothing_is_open(&place).await;
     assert_eq!(place.installation.job_count(), 2);
     counted(&api, "clienty_webhooks_total{result=\"accepted\",type=\"ContactUpdate\"} 1\n").await;
     counted(&api, "clienty_webhooks_total{result=\"duplicate\",type=\"ContactUpdate\"} 1\n").await;
@@ -250,7 +247,7 @@ async fn fifty_webhooks_for_one_contact_are_one_pull_or_two() {
     let results = futures_util::future::join_all(sent).await;
     assert_eq!(results, vec!["accepted"; 50]);
     place.until_shown(&api).await;
-    until_nothing_is_open(&api).await;
+    until_nothing_is_open(&place).await;
     assert_eq!(place.installation.job_count(), 50);
     assert!((1..=2).contains(&place.pulls().await), "{} pulls", place.pulls().await);
 }
@@ -264,7 +261,7 @@ async fn a_contact_that_ghl_deleted_disappears_without_a_call() {
     let pulls = place.pulls().await;
     assert_eq!(place.taken(&api, &place.event("ContactDelete", "w1")).await, "accepted");
     api.get(&format!("/v1/locations/{location}/contacts/{contact}")).await.problem(404);
-    until_nothing_is_open(&api).await;
+    until_nothing_is_open(&place).await;
     assert_eq!(place.pulls().await, pulls);
 }
 
@@ -274,7 +271,7 @@ async fn a_location_that_changed_is_asked_for_its_time_zone() {
     let (_program, api) = place.up();
     let changed = json!({"type": "LocationUpdate", "id": place.installation.location, "webhookId": "w1"});
     assert_eq!(place.taken(&api, &changed).await, "accepted");
-    until_nothing_is_open(&api).await;
+    until_nothing_is_open(&place).await;
     counted(&api, "clienty_jobs_total{kind=\"refresh_location\",outcome=\"done\"} 1\n").await;
     counted(&api, "clienty_ghl_requests_total{operation=\"get-location\",status=\"200\"} 1\n").await;
 }
@@ -360,4 +357,22 @@ async fn no_request_is_too_much() {
         assert_eq!(answer.status, if is_signed { 200 } else { 401 }, "{body:?} {sent:?}: {}", answer.text);
     }
     assert_eq!(api.get("/healthz").await.status, 200);
+}
+
+/// GHL has deprecated the older signature: a setting refuses it.
+#[tokio::test]
+async fn the_older_signature_alone_is_taken_unless_it_is_switched_off() {
+    for (setting, status) in [("on", 200), ("off", 401)] {
+        let place = Place::new(&[("GHL_WEBHOOK_RSA", setting)]).await;
+        let (_program, api) = place.up();
+        let body = place.event("ContactUpdate", "w1").to_string();
+        let older = place.signer.wh(body.as_bytes());
+        let answer = post(&api, body.clone(), &[("x-wh-signature", older.as_str())]).await;
+        assert_eq!(answer.status, status, "{}", answer.text);
+        if status == 401 {
+            assert!(answer.problem(401)["detail"].as_str().unwrap().contains("GHL_WEBHOOK_RSA"), "{}", answer.text);
+        }
+        let newer = place.signer.ghl(body.as_bytes());
+        assert_eq!(post(&api, body, &[("x-ghl-signature", newer.as_str())]).await.status, 200, "{setting}");
+    }
 }

@@ -47,7 +47,7 @@ async fn an_own_write_that_comes_back_costs_no_call_and_changes_nothing() {
         webhook(&app, &contact, id, json!({})).await;
     }
     assert_eq!((app.all_calls(&location), feed().await), before);
-    let told = app.app.metrics.render(&app.app.records, &app.app.queue).await.unwrap();
+    let told = app.app.metrics.render().unwrap();
     assert!(told.contains("clienty_webhooks_total{result=\"echo\",type=\"ContactUpdate\"} 2\n"), "{told}");
     app.finish().await;
 }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use clienty_sync::app::vault;
-use clienty_sync::gateway::{Server, listen};
+use clienty_sync::gateway::{Server, ServerLimits, listen};
 use clienty_sync::sandbox::{SigningKey, WebhookFaults, Webhooks};
 use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
@@ -106,7 +106,8 @@ impl Agency {
         app.app.records.connect_company("K", &token).await.unwrap();
         assert!(app.app.records.token(&agency).await.unwrap().is_some());
         let listener = listen("127.0.0.1:0".parse().unwrap(), "none").await.unwrap();
-        let server = Server::start(listener, app.app.gateway().routes()).unwrap();
+        let server =
+            Server::start(listener, app.app.gateway().routes(), ServerLimits::of(&app.app.config.gateway)).unwrap();
         Self { app, server }
     }
 

@@ -4,6 +4,7 @@ use clienty_sync::sandbox::OauthSettings;
 use jiff::SignedDuration;
 use reqwest::redirect::Policy;
 use serde_json::{Value, json};
+use sqlx::{Connection, SqliteConnection};
 use sync_workers::oauth::{AppEvent, InstallError, Noted, StateError, TokenError};
 
 use super::site::{SCOPES, Site};
@@ -12,7 +13,7 @@ use crate::support::program::{Program, clienty_sync, run};
 #[tokio::test(flavor = "multi_thread")]
 async fn a_browser_installs_over_the_gateway_and_the_way_back_is_good_once() {
     let redis = crate::support::redis::RedisServer::start();
-    let site = Site::new(&[("REDIS_URL", &redis.url())]).await;
+    let site = Site::new(&[("REDIS_URL", &redis.url()), ("CLIENTY_INSTALLS", "open")]).await;
     let mut gateway = Program::start(clienty_sync(&["gateway"], &site.settings()));
     let line = gateway.wait_for_line("the gateway is up at ");
     let url = line.split(" at ").last().unwrap().to_owned();
@@ -60,6 +61,75 @@ async fn a_browser_installs_over_the_gateway_and_the_way_back_is_good_once() {
     let told = browser.get(format!("{url}/oauth/callback")).query(&back).header("cookie", cookie).send().await.unwrap();
     assert_eq!(told.status(), 400);
     assert!(told.text().await.unwrap().contains("The user denied the install"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_an_invitation_nobody_begins_an_install_and_an_invitation_is_good_once() {
+    let redis = crate::support::redis::RedisServer::start();
+    let site = Site::new(&[("REDIS_URL", &redis.url())]).await;
+    let mut gateway = Program::start(clienty_sync(&["gateway"], &site.settings()));
+    let line = gateway.wait_for_line("the gateway is up at ");
+    let url = line.split(" at ").last().unwrap().to_owned();
+    let browser = reqwest::Client::builder().redirect(Policy::none()).no_proxy().build().unwrap();
+    let open =
+        async |path: &str| browser.get(format!("{url}{path}")).header("accept", "text/html").send().await.unwrap();
+    let rows = async || {
+        let data = site.settings().into_iter().find(|(name, _)| *name == "CLIENTY_DATA_DIR").unwrap().1.to_owned();
+        let mut database = SqliteConnection::connect(&format!("sqlite://{data}/clienty.db")).await.unwrap();
+        let count = "select (select count(*) from installs) + (select count(*) from spent_installs)";
+        sqlx::query_scalar::<_, i64>(count).fetch_one(&mut database).await.unwrap()
+    };
+
+    for strange in ["", "?invitation=", "?invitation=1.2.3", "?invitation=9999999999999.nonce.AAAA"] {
+        let refused = open(&format!("/oauth/install{strange}")).await;
+        assert_eq!(refused.status(), 403, "{strange}");
+        assert!(!refused.headers().contains_key("set-cookie"));
+        let told = refused.text().await.unwrap();
+        assert!(told.contains("An invitation is needed") && told.contains("Ask the operator"), "{told}");
+    }
+    let asked = browser.get(format!("{url}/oauth/install")).send().await.unwrap();
+    assert_eq!(
+        (asked.status().as_u16(), asked.headers()["content-type"].as_bytes()),
+        (403, &b"application/problem+json"[..])
+    );
+
+    let printed = run(clienty_sync(&["connect", "--json"], &site.settings()));
+    let printed: Value = serde_json::from_slice(&printed.stdout).unwrap();
+    let invitation = printed["invitation"].as_str().unwrap().strip_prefix("http://127.0.0.1:1").unwrap();
+    // A look ahead, as mail programs take it, spends nothing.
+    assert_eq!(open(invitation).await.status(), 303);
+    let begun = open(invitation).await;
+    assert_eq!((begun.status().as_u16(), rows().await), (303, 0), "what was only begun costs no row");
+    let page = begun.headers()["location"].to_str().unwrap().to_owned();
+    let cookie = begun.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+    // The state of one browser invites no other.
+    let state = page.split("state=").last().unwrap().split('&').next().unwrap();
+    assert_eq!(open(&format!("/oauth/install?invitation={state}")).await.status(), 403);
+
+    let back = site.choose(&page, &site.location(), None).await;
+    let callback =
+        |cookie: &str| browser.get(format!("{url}/oauth/callback")).query(&back).header("cookie", cookie).send();
+    assert_eq!(callback("clienty_install=other").await.unwrap().status(), 400);
+    let done = callback(&cookie).await.unwrap();
+    assert_eq!((done.status().as_u16(), rows().await), (200, 1));
+    assert_eq!(done.json::<Value>().await.unwrap()["locations"], json!([site.location()]));
+    let again = open(invitation).await;
+    assert_eq!(again.status(), 403);
+    assert!(again.text().await.unwrap().contains("has come back before"));
+    assert_eq!(callback(&cookie).await.unwrap().status(), 400);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_install_link_names_the_version_of_the_app() {
+    for (settings, version) in [(&[][..], "6578278e879ad2646715ba9c"), (&[("GHL_APP_VERSION_ID", "v7")], "v7")] {
+        let site = Site::new(settings).await;
+        let printed = run(clienty_sync(&["connect", "--json"], &site.settings()));
+        let printed: Value = serde_json::from_slice(&printed.stdout).unwrap();
+        let url = reqwest::Url::parse(printed["url"].as_str().unwrap()).unwrap();
+        let named: Vec<_> = url.query_pairs().filter(|(name, _)| name == "version_id").collect();
+        assert_eq!(named.len(), 1, "{url}");
+        assert_eq!(named[0].1, version);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -47,7 +47,7 @@ async fn a_token_that_has_run_out_is_refreshed_with_a_permit_of_the_run() {
     let event = json!({"type": "contact.selected", "locationId": site.location(), "contactId": contact(&site)});
     assert_eq!(done(&app, &event).await.state, JobState::Done);
     assert_eq!(site.count("refreshes"), 1);
-    let text = app.metrics.render(&app.records, &app.queue).await.unwrap();
+    let text = app.metrics.render().unwrap();
     assert!(text.contains("clienty_token_refresh_total{result=\"ok\"} 1"), "{text}");
     workers.stop().await;
 }

@@ -63,6 +63,8 @@ async fn a_full_run_tells_no_secret_and_the_keys_rotate_meanwhile() {
     let mut gateway = Program::start(clienty_sync(&["gateway"], &site.settings()));
     let line = gateway.wait_for_line("the gateway is up at ");
     let api = Api::new(line.split(" at ").last().unwrap(), &key);
+    let line = gateway.wait_for_line("metrics at ");
+    let monitoring = line.split(" at ").last().unwrap().trim_end_matches("/metrics").to_owned();
     let mut worker = Program::start(clienty_sync(&["worker"], &site.settings()));
     worker.wait_for_line("working; metrics at ");
     told.extend(api.with_key(STRANGE_KEY).get("/v1/changes").await.text.into_bytes());
@@ -70,7 +72,9 @@ async fn a_full_run_tells_no_secret_and_the_keys_rotate_meanwhile() {
     // An install over HTTP, with a token that has run out when it comes.
     site.expires_in(0);
     let browser = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();
-    let begun = browser.get(format!("{}/oauth/install", api.url)).send().await.unwrap();
+    let invited = document(&site, &["connect"])["invitation"].as_str().unwrap().to_owned();
+    let invited = invited.replace("http://127.0.0.1:1", &api.url);
+    let begun = browser.get(invited).send().await.unwrap();
     let cookie = begun.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
     let location = site.location();
     let back = site.choose(begun.headers()["location"].to_str().unwrap(), &location, None).await;
@@ -130,7 +134,7 @@ async fn a_full_run_tells_no_secret_and_the_keys_rotate_meanwhile() {
     ] {
         say(&mut told, &site, arguments);
     }
-    for shown in [&api, &Api::new(&metrics, "")] {
+    for shown in [Api::new(&monitoring, ""), Api::new(&metrics, "")] {
         let shown = shown.get("/metrics").await.text;
         assert!(shown.contains("clienty_token_refresh_total"), "{shown}");
         told.extend(shown.into_bytes());

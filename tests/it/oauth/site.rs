@@ -100,7 +100,7 @@ impl Site {
         on: &str,
         granted: Option<&str>,
     ) -> Result<Installed, InstallError> {
-        let begun = oauth.begin_install(None).await.unwrap();
+        let begun = oauth.begin_install(None).unwrap();
         let back = self.choose(&begun.url, on, granted).await;
         oauth.finish_install(&back["state"], None, &back["code"]).await
     }

@@ -13,6 +13,8 @@ use super::PATIENCE;
 pub(crate) struct Api {
     pub(crate) url: String,
     pub(crate) key: String,
+    /// Where the process serves its metrics.
+    monitoring: Option<String>,
     client: Client,
 }
 
@@ -26,7 +28,33 @@ pub(crate) struct Answer {
 
 impl Api {
     pub(crate) fn new(url: &str, key: &str) -> Self {
-        Self { url: url.to_owned(), key: key.to_owned(), client: Client::builder().no_proxy().build().unwrap() }
+        let client = Client::builder().no_proxy().build().unwrap();
+        Self { url: url.to_owned(), key: key.to_owned(), monitoring: None, client }
+    }
+
+    /// The API of a process, by what it prints when it starts.
+    pub(crate) fn started(told: &Value, key: &str) -> Self {
+        let monitoring = told["metrics"].as_str().unwrap().strip_suffix("/metrics").unwrap().to_owned();
+        Self { monitoring: Some(monitoring), ..Self::new(told["url"].as_str().unwrap(), key) }
+    }
+
+    /// A request to the address for those who run the process.
+    pub(crate) async fn monitoring(&self, path: &str) -> Answer {
+        let monitoring = self.monitoring.as_ref().expect("the process has said where its metrics are");
+        self.send(self.client.get(format!("{monitoring}{path}"))).await
+    }
+
+    /// The metrics, once they have the line.
+    pub(crate) async fn metrics_with(&self, line: &str) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let text = self.monitoring("/metrics").await.text;
+            if text.contains(line) {
+                return text;
+            }
+            assert!(Instant::now() < deadline, "waited in vain for {line} in\n{text}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
     }
 
     /// The same API, asked with another key.

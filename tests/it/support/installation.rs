@@ -99,7 +99,14 @@ impl Installation {
     /// Starts `up` or `gateway`, with its API.
     pub(crate) fn serve(&self, command: &str) -> (Program, Api) {
         let (program, started) = self.start(&[command]);
-        (program, Api::new(started["url"].as_str().unwrap(), &self.key))
+        (program, Api::started(&started, &self.key))
+    }
+
+    /// [`Installation::serve`] for a process that may have so many files open.
+    pub(crate) fn serve_with_files(&self, command: &str, files: usize) -> (Program, Api) {
+        let (program, started) =
+            started_after(&format!("ulimit -n {files};"), &[command], &self.settings(), &self.folder);
+        (program, Api::started(&started, &self.key))
     }
 
     /// How many jobs the ledger has, of any state.
@@ -111,10 +118,15 @@ impl Installation {
 /// Starts a command with `--json` that keeps running, and waits for its document. Only standard output is listened to: what else
 /// stands there breaks the document. Standard error goes to a file, which is shown when there is none.
 pub(crate) fn started(arguments: &[&str], settings: &[(&str, &str)], folder: &Folder) -> (Program, Value) {
+    started_after("", arguments, settings, folder)
+}
+
+/// [`started`] by a shell that does something before.
+fn started_after(first: &str, arguments: &[&str], settings: &[(&str, &str)], folder: &Folder) -> (Program, Value) {
     let log = folder.path().join(format!("{}.log", arguments[0]));
     let direct = clienty_sync(&[arguments, &["--json"]].concat(), settings);
     let mut command = std::process::Command::new("sh");
-    command.args(["-c", "log=$1; shift; exec \"$@\" 2>>\"$log\"", "sh"]).arg(&log);
+    command.args(["-c", &format!("{first} log=$1; shift; exec \"$@\" 2>>\"$log\""), "sh"]).arg(&log);
     command.arg(direct.get_program()).args(direct.get_args()).env_clear().stdin(std::process::Stdio::null());
     command.envs(direct.get_envs().filter_map(|(name, value)| Some((name, value?)))).current_dir(folder.path());
 

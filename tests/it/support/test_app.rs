@@ -8,7 +8,7 @@ use std::time::Duration;
 use clienty_sync::app::{App, Tuning, Workers, vault};
 use clienty_sync::compare::{self, Mismatch};
 use clienty_sync::config::Config;
-use clienty_sync::gateway::{Server, listen};
+use clienty_sync::gateway::{Server, ServerLimits, listen};
 use clienty_sync::sandbox::{
     Limits, Sandbox, SandboxConfig, SandboxLocation, SigningKey, WebhookConfig, WebhookFaults, Webhooks,
 };
@@ -209,7 +209,8 @@ impl TestApp {
     /// Lets the sandbox tell of its changes, over HTTP and to a gateway that is this application's.
     pub(crate) async fn with_webhooks(&self, faults: WebhookFaults) -> (Server, Webhooks) {
         let listener = listen("127.0.0.1:0".parse().unwrap(), "none").await.unwrap();
-        let server = Server::start(listener, self.app.gateway().routes()).unwrap();
+        let server =
+            Server::start(listener, self.app.gateway().routes(), ServerLimits::of(&self.app.config.gateway)).unwrap();
         let url = format!("http://{}/webhooks/ghl", server.address);
         let retry_interval = Duration::from_millis(100);
         let config = WebhookConfig { faults, retry_interval, ..WebhookConfig::new(url, SEED) };

@@ -134,7 +134,7 @@ async fn what_a_sweep_finds_is_counted_and_kept_in_the_ledger_as_a_trigger() {
         deaf.app.settle().await;
     }
 
-    let numbers = deaf.app.app.metrics.render(&deaf.app.app.records, &deaf.app.app.queue).await.unwrap();
+    let numbers = deaf.app.app.metrics.render().unwrap();
     let told = [
         ("ContactCreate", &new),
         ("ContactUpdate", &contacts[0]),

@@ -40,7 +40,6 @@ pub use self::feed::{ChangeItem, ChangeOp, LATEST};
 pub use self::flows::{DeadRun, FlowRun, KEPT as TOUCHES_KEPT, Knows, Logged, NewRun, StepOf, Touch};
 pub use self::forget::Old;
 pub use self::found::{Found, Needs, SWEEP_SOURCE};
-pub use self::installs::Install;
 pub use self::job::{JobKey, JobKind, JobState};
 pub use self::ledger::{FailedAttempt, Job, JobFilter, OpenJob};
 pub use self::merging::Edits;

@@ -55,14 +55,14 @@ pub fn translate(event: &Value) -> Result<Trigger, Vec<FieldError>> {
     let mut inner = Fields::new(data, "data.");
     let work = work(&event_type, id.as_deref(), contact_id.as_deref(), &mut fields, &mut inner);
     let mut errors = fields.finish();
-    // What comes with an event that fetches is the producer's own; otherwise every field is an edit.
+    // What comes with an event that fetches is the producer's own, and is not kept; otherwise every field is an edit.
     let fetches = matches!(work, Some((JobKind::PullContact, ..)) | None) && event_type.starts_with("contact.");
     if !fetches || inner.has_mistakes() {
         errors.extend(inner.finish());
     }
     match work {
         Some((kind, priority, change)) if errors.is_empty() => {
-            let data = Value::Object(data.clone());
+            let data = Value::Object(if fetches { Map::new() } else { data.clone() });
             let event = NewEvent { id, source: SOURCE.to_owned(), event_type, location_id, contact_id, data };
             Ok(Trigger { event, kind, priority, change })
         }

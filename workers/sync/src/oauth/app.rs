@@ -40,6 +40,8 @@ pub struct AppConfig {
     pub scopes: Vec<String>,
     /// Where the install page is.
     pub marketplace_url: String,
+    /// GHL's id of the app's version; without it, the id of the app.
+    pub version_id: Option<String>,
 }
 
 /// Why the settings make no app.
@@ -114,7 +116,10 @@ impl App {
     /// The page at which a customer chooses what to install the app on.
     pub(super) fn install_url(&self, state: String) -> String {
         let scopes = self.config.scopes.iter().cloned().map(Scope::new);
-        let (url, _) = self.client.authorize_url(|| CsrfToken::new(state)).add_scopes(scopes).url();
+        // GHL shows an app that is not listed publicly only by its version.
+        let version = self.config.version_id.clone().unwrap_or_else(|| self.id().to_owned());
+        let link = self.client.authorize_url(|| CsrfToken::new(state)).add_scopes(scopes);
+        let (url, _) = link.add_extra_param("version_id", version).url();
         url.into()
     }
 

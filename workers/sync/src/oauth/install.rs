@@ -8,7 +8,7 @@ use super::state::{self, StateError};
 use super::tokens::TokenError;
 use super::{Cause, Oauth};
 use crate::ghl::Scopes;
-use crate::records::{ConnectionKind, Holder, Install, RecordsError};
+use crate::records::{ConnectionKind, Holder, RecordsError};
 
 /// How long a customer may take to choose a location.
 const PATIENCE_MS: i64 = 15 * 60_000;
@@ -20,6 +20,9 @@ const LINK_PATIENCE_MS: i64 = 24 * 60 * 60_000;
 pub struct Begun {
     /// GHL's install page, with the state.
     pub url: String,
+    /// The gateway's page that leads there, for the one browser that opens it. None for a browser, and if the redirect URI is not the
+    /// gateway's.
+    pub invitation: Option<String>,
     /// Until when it may come back.
     pub expires_at: Timestamp,
 }
@@ -79,33 +82,56 @@ impl Oauth {
         self.inner.app.as_ref().is_some_and(|app| app.config.redirect_uri.starts_with("https:"))
     }
 
-    /// Begins an install for the browser with that cookie, or for whoever is given the link.
+    /// Begins an install for the browser with that cookie, or for whoever is given the link. It costs no row: the state is signed.
     ///
     /// # Errors
-    /// [`InstallError::NoApp`], or a database that does not answer.
-    pub async fn begin_install(&self, cookie: Option<&str>) -> Result<Begun, InstallError> {
-        let app = self.app()?;
+    /// [`InstallError::NoApp`], [`InstallError::Random`].
+    pub fn begin_install(&self, cookie: Option<&str>) -> Result<Begun, InstallError> {
         let nonce = state::random().ok_or(InstallError::Random)?;
         let patience = if cookie.is_some() { PATIENCE_MS } else { LINK_PATIENCE_MS };
-        let expires_at = self.inner.clock.now_ms() + patience;
-        let install = Install { browser: cookie.map(state::hash_of), scopes: app.scopes().to_string() };
-        self.inner.records.begin_install(&nonce, &install, expires_at).await?;
-        let state = state::signed(&app.config.client_secret, &nonce, expires_at, install.browser.as_deref());
-        let expires_at = Timestamp::from_millisecond(expires_at).unwrap_or(Timestamp::MAX);
-        Ok(Begun { url: app.install_url(state), expires_at })
+        self.begun(&nonce, cookie, self.inner.clock.now_ms() + patience)
     }
 
-    /// Checks what came back without a code; it can't come back again.
+    /// Begins the install of an invitation, which is the state of a link, for the browser that opened it. An invitation may be opened
+    /// again until an install of it has come back.
+    ///
+    /// # Errors
+    /// [`InstallError::State`] where it is none, too old or spent; a database that does not answer.
+    pub async fn begin_invited(&self, invitation: &str, cookie: &str) -> Result<Begun, InstallError> {
+        let app = self.app()?;
+        let now = self.inner.clock.now_ms();
+        let nonce = state::checked(&app.config.client_secret, invitation, now, None)?;
+        if self.inner.records.is_install_spent(&nonce).await? {
+            return Err(StateError::Used.into());
+        }
+        self.begun(&nonce, Some(cookie), now + PATIENCE_MS)
+    }
+
+    fn begun(&self, nonce: &str, cookie: Option<&str>, expires_at_ms: i64) -> Result<Begun, InstallError> {
+        let app = self.app()?;
+        let browser = cookie.map(state::hash_of);
+        let state = state::signed(&app.config.client_secret, nonce, expires_at_ms, browser.as_deref());
+        let expires_at = Timestamp::from_millisecond(expires_at_ms).unwrap_or(Timestamp::MAX);
+        // A state is made of letters, digits, dots, dashes and underscores, so it stands in a query as it is.
+        let gateway = app.config.redirect_uri.strip_suffix("/oauth/callback").filter(|_| browser.is_none());
+        let invitation = gateway.map(|gateway| format!("{gateway}/oauth/install?invitation={state}"));
+        Ok(Begun { url: app.install_url(state), invitation, expires_at })
+    }
+
+    /// Checks what came back, with or without a code; it can't come back again.
     ///
     /// # Errors
     /// See [`Oauth::finish_install`].
-    pub async fn end_install(&self, state: &str, cookie: Option<&str>) -> Result<Scopes, InstallError> {
+    pub async fn end_install(&self, state: &str, cookie: Option<&str>) -> Result<(), InstallError> {
         let app = self.app()?;
         let browser = cookie.map(state::hash_of);
         let now = self.inner.clock.now_ms();
         let nonce = state::checked(&app.config.client_secret, state, now, browser.as_deref())?;
-        let install = self.inner.records.end_install(&nonce).await?.ok_or(StateError::Used)?;
-        Ok(Scopes::parse(&install.scopes))
+        // No state of this nonce is good for longer.
+        match self.inner.records.spend_install(&nonce, now + LINK_PATIENCE_MS).await? {
+            true => Ok(()),
+            false => Err(StateError::Used.into()),
+        }
     }
 
     /// Redeems the code that came back, and connects what was installed.
@@ -118,8 +144,9 @@ impl Oauth {
         cookie: Option<&str>,
         code: &str,
     ) -> Result<Installed, InstallError> {
-        let asked = self.end_install(state, cookie).await?;
-        let reply = self.app()?.redeem(code).await?;
+        self.end_install(state, cookie).await?;
+        let app = self.app()?;
+        let (asked, reply) = (app.scopes(), app.redeem(code).await?);
         match (&reply.location_id, &reply.company_id) {
             (Some(location), company) => self.keep_location(location, company.as_deref(), &reply, &asked).await,
             (None, Some(company)) => self.keep_company(company, &reply, &asked).await,

@@ -2,7 +2,7 @@
 //!
 //! It is a nonce with its expiry, signed with a key that every gateway derives from the app's secret. The signature covers the hash of
 //! the browser's cookie: a link that an attacker began is of no use in another's browser. That it comes back once is the database's
-//! matter: the nonce is stored there, and taken out by the first who brings it.
+//! matter: the nonce is stored there by the first who brings it. A state that was only begun is stored nowhere.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::hmac::{HMAC_SHA256, Key, sign, verify};

@@ -1,47 +1,30 @@
-//! OAuth installs that were begun, and come back once.
-
-use sqlx::Row;
+//! OAuth installs that have come back. One that was only begun costs no row: its state carries a signature.
 
 use super::sql::sql;
 use super::{Records, RecordsError};
 
-/// An install as it was begun.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Install {
-    /// The hash of the cookie that its browser was given; none where the link was printed for a person.
-    pub browser: Option<String>,
-    /// The scopes that were asked for, blanks between them.
-    pub scopes: String,
-}
-
 impl Records {
-    /// Remembers an install that may come back until `expires_at_ms`, and forgets those that did not in time.
+    /// Marks the nonce of an install as spent until `expires_at_ms`, after which its state is refused for its age. False if it was
+    /// spent before: of several callers, one gets true.
     ///
     /// # Errors
     /// [`RecordsError::Database`].
-    pub async fn begin_install(&self, nonce: &str, install: &Install, expires_at_ms: i64) -> Result<(), RecordsError> {
+    pub async fn spend_install(&self, nonce: &str, expires_at_ms: i64) -> Result<bool, RecordsError> {
         let mut write = self.write().await?;
         let now = write.now_ms;
         sqlx::query(sql!("forget_installs")).bind(now).execute(write.conn()).await?;
-        sqlx::query(sql!("begin_install"))
-            .bind(nonce)
-            .bind(&install.browser)
-            .bind(&install.scopes)
-            .bind(expires_at_ms)
-            .execute(write.conn())
-            .await?;
-        write.commit().await
+        let spent = sqlx::query(sql!("spend_install")).bind(nonce).bind(expires_at_ms).execute(write.conn()).await?;
+        write.commit().await?;
+        Ok(spent.rows_affected() == 1)
     }
 
-    /// The install of that nonce, which now has come back: asked again, there is none.
+    /// Whether the nonce is spent.
     ///
     /// # Errors
     /// [`RecordsError::Database`].
-    pub async fn end_install(&self, nonce: &str) -> Result<Option<Install>, RecordsError> {
-        let _gate = self.gate().await;
-        let now = self.clock.now_ms();
-        let row = sqlx::query(sql!("end_install")).bind(nonce).bind(now).fetch_optional(&self.pool).await?;
-        let Some(row) = row else { return Ok(None) };
-        Ok(Some(Install { browser: row.try_get("browser")?, scopes: row.try_get("scopes")? }))
+    pub async fn is_install_spent(&self, nonce: &str) -> Result<bool, RecordsError> {
+        let found: Option<i64> =
+            sqlx::query_scalar(sql!("spent_install")).bind(nonce).fetch_optional(&self.pool).await?;
+        Ok(found.is_some())
     }
 }

@@ -18,7 +18,7 @@ promises! {
     an_uninstall_older_than_the_token_changes_nothing,
     a_private_integration_is_not_uninstalled,
     a_location_that_is_disconnected_is_walked_no_more,
-    an_install_comes_back_once_and_in_time,
+    an_install_comes_back_once_and_its_trace_goes,
     calls_of_a_company_are_spaced,
     a_revoked_or_rotated_key_is_refused,
     migrating_twice_changes_nothing,
@@ -147,15 +147,16 @@ async fn a_location_that_is_disconnected_is_walked_no_more(db: Db) {
     assert_eq!(records.open_jobs(None, 0, 0, 10).await.unwrap().len(), 1);
 }
 
-async fn an_install_comes_back_once_and_in_time(db: Db) {
-    let install = Install { browser: None, scopes: "contacts.readonly".to_owned() };
+async fn an_install_comes_back_once_and_its_trace_goes(db: Db) {
     let now = db.clock.now_ms();
-    db.records.begin_install("n1", &install, now + 1).await.unwrap();
-    db.records.begin_install("n2", &install, now + 1).await.unwrap();
-    assert_eq!(db.records.end_install("n1").await.unwrap(), Some(install));
-    assert_eq!(db.records.end_install("n1").await.unwrap(), None);
+    let spent = async |nonce: &str| db.records.is_install_spent(nonce).await.unwrap();
+    assert!(!spent("n1").await, "what was begun is not stored");
+    let both = tokio::join!(db.records.spend_install("n1", now + 500), db.records.spend_install("n1", now + 500));
+    assert!(both.0.unwrap() ^ both.1.unwrap(), "one of two comes back");
+    assert!(!db.records.spend_install("n1", now + 500).await.unwrap() && spent("n1").await);
     db.clock.set("2026-06-01T12:00:01Z".parse().unwrap());
-    assert_eq!(db.records.end_install("n2").await.unwrap(), None);
+    assert!(db.records.spend_install("n2", now + 5000).await.unwrap());
+    assert!(!spent("n1").await && spent("n2").await, "what is refused for its age is forgotten");
 }
 
 async fn calls_of_a_company_are_spaced(db: Db) {

@@ -161,7 +161,7 @@ async fn an_id_that_is_part_of_a_word_erases_nothing_of_others(db: Db) {
 }
 
 /// The columns that hold ids, our own words, or what is of no person.
-const NOT_OF_PEOPLE: [&str; 10] = [
+const NOT_OF_PEOPLE: [&str; 11] = [
     "api_keys.",
     "connections.",
     "custom_fields.",
@@ -170,6 +170,7 @@ const NOT_OF_PEOPLE: [&str; 10] = [
     "findings.",
     "flow_touched.",
     "installs.",
+    "spent_installs.",
     "tokens.",
     "walks.",
 ];

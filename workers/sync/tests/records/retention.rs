@@ -18,12 +18,13 @@ promises! {
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Tables that do not grow with time.
-const KEPT: [(&str, &str); 6] = [
+const KEPT: [(&str, &str); 7] = [
     ("api_keys", "as many as were made"),
     ("change_counter", "one row"),
     ("connections", "one a location"),
     ("custom_fields", "those of the locations"),
-    ("installs", "each install that begins forgets those that expired"),
+    ("installs", "no longer written"),
+    ("spent_installs", "each install that comes back forgets those that expired"),
     ("tokens", "one a location"),
 ];
 

@@ -1,1 +1,1 @@
-delete from installs where expires_at <= $1
+delete from spent_installs where expires_at <= $1

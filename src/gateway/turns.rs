@@ -1,0 +1,194 @@
+//! Who is served next: keys in turn, not requests in the order of their arrival.
+//!
+//! So many requests are worked on at once. If more come, those of each key wait in a line of their own, and the lines are served in
+//! turn. A key that is alone has all places; as soon as others ask, each has its share. So a key that sends thousands of requests
+//! delays another one by about one request, whatever the number.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+/// A key that asked within this time counts as one that asks.
+const RECENT: Duration = Duration::from_secs(1);
+
+/// The places in which requests are worked on.
+#[derive(Debug)]
+pub(super) struct Turns {
+    places: usize,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    taken: usize,
+    keys: HashMap<u64, Line>,
+    /// Keys with requests that wait; the first one is served next.
+    order: VecDeque<u64>,
+}
+
+/// The requests of one key.
+#[derive(Debug)]
+struct Line {
+    taken: usize,
+    waiting: VecDeque<oneshot::Sender<Turn>>,
+    asked_at: Instant,
+}
+
+/// A place, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Turn {
+    turns: Arc<Turns>,
+    key: u64,
+}
+
+impl Turns {
+    /// So many requests at once.
+    pub(super) fn new(places: usize) -> Arc<Self> {
+        Arc::new(Self { places, state: Mutex::default() })
+    }
+
+    /// Waits for a place. A request that is given up while it waits leaves its line.
+    pub(super) async fn next(self: &Arc<Self>, key: u64) -> Turn {
+        let (given, mine) = oneshot::channel();
+        {
+            let mut state = self.locked();
+            let now = Instant::now();
+            let line =
+                state.keys.entry(key).or_insert_with(|| Line { taken: 0, waiting: VecDeque::new(), asked_at: now });
+            line.asked_at = now;
+            line.waiting.push_back(given);
+            if !state.order.contains(&key) {
+                state.order.push_back(key);
+            }
+        }
+        self.serve();
+        match mine.await {
+            Ok(turn) => turn,
+            // The sender is dropped only with the line, and that only with `self`.
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// Gives free places to those that wait.
+    fn serve(self: &Arc<Self>) {
+        while let Some((key, waiting)) = self.next_waiting() {
+            // Who has gone gives the place back: the turn is dropped, which serves the next one.
+            let _ = waiting.send(Turn { turns: Arc::clone(self), key });
+        }
+    }
+
+    /// Takes a place for the next request that may have one.
+    fn next_waiting(&self) -> Option<(u64, oneshot::Sender<Turn>)> {
+        let mut state = self.locked();
+        let State { taken, keys, order } = &mut *state;
+        if *taken >= self.places {
+            return None;
+        }
+        for line in keys.values_mut() {
+            while line.waiting.front().is_some_and(oneshot::Sender::is_closed) {
+                line.waiting.pop_front();
+            }
+        }
+        order.retain(|key| keys.get(key).is_some_and(|line| !line.waiting.is_empty()));
+        let now = Instant::now();
+        keys.retain(|_, line| line.taken > 0 || !line.waiting.is_empty() || now < line.asked_at + RECENT);
+        let share = (self.places / keys.len().max(1)).max(1);
+        let turn = order.iter().position(|key| keys.get(key).is_some_and(|line| line.taken < share))?;
+        let key = order.remove(turn)?;
+        let line = keys.get_mut(&key)?;
+        let waiting = line.waiting.pop_front()?;
+        line.taken += 1;
+        *taken += 1;
+        if !line.waiting.is_empty() {
+            order.push_back(key);
+        }
+        Some((key, waiting))
+    }
+
+    fn locked(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        {
+            let mut state = self.turns.locked();
+            state.taken -= 1;
+            if let Some(line) = state.keys.get_mut(&self.key) {
+                line.taken -= 1;
+            }
+        }
+        self.turns.serve();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    const FLOOD: u64 = 1;
+    const OTHER: u64 = 2;
+
+    /// Every place is taken and 100 more requests of one key wait.
+    fn flooded(turns: &Arc<Turns>) -> (Vec<Turn>, Vec<std::pin::Pin<Box<dyn Future<Output = Turn>>>>) {
+        let taken = (0..turns.places).map(|_| turns.next(FLOOD).now_or_never().expect("there is a place")).collect();
+        let waiting = (0..100).map(|_| {
+            let turns = Arc::clone(turns);
+            let mut next: std::pin::Pin<Box<dyn Future<Output = Turn>>> =
+                Box::pin(async move { turns.next(FLOOD).await });
+            assert!(next.as_mut().now_or_never().is_none());
+            next
+        });
+        (taken, waiting.collect())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_flood_of_one_key_delays_another_key_by_one_request() {
+        for places in [2, 3, 4, 7] {
+            let turns = Turns::new(places);
+            let (mut taken, waiting) = flooded(&turns);
+            let mut other = Box::pin(turns.next(OTHER));
+            assert!(other.as_mut().now_or_never().is_none());
+            taken.pop();
+            let turn = other.now_or_never().expect("the other key is next");
+            // And from then on it has its share at once, while the flood has its own.
+            drop(taken);
+            drop(turn);
+            for _ in 0..50 {
+                assert!(turns.next(OTHER).now_or_never().is_some(), "{places}");
+            }
+            drop(waiting);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_key_that_is_alone_has_all_places_again_after_a_while() {
+        let turns = Turns::new(4);
+        drop(turns.next(OTHER).await);
+        let held: Vec<_> = (0..4).filter_map(|_| turns.next(FLOOD).now_or_never()).collect();
+        assert_eq!(held.len(), 2, "its share while another key asks");
+        drop(held);
+        tokio::time::advance(RECENT).await;
+        let held: Vec<_> = (0..5).filter_map(|_| turns.next(FLOOD).now_or_never()).collect();
+        assert_eq!(held.len(), 4);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_was_given_up_takes_no_place() {
+        let turns = Turns::new(1);
+        let (taken, waiting) = flooded(&turns);
+        let mut last = Box::pin(turns.next(OTHER));
+        assert!(last.as_mut().now_or_never().is_none());
+        drop(waiting);
+        drop(taken);
+        assert!(last.now_or_never().is_some());
+        let state = turns.locked();
+        assert_eq!((state.taken, state.order.len()), (0, 0));
+    }
+}

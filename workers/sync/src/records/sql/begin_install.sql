@@ -1,1 +1,0 @@
-insert into installs (nonce, browser, scopes, expires_at) values ($1, $2, $3, $4)

@@ -1,0 +1,1 @@
+select expires_at from spent_installs where nonce = $1
