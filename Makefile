@@ -4,7 +4,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help run test chaos drift check lint fmt bench bench-peers bench-webhooks bench-freshness official-client tools cargo
+.PHONY: help run test test-loaded chaos drift check lint fmt bench bench-peers bench-webhooks bench-freshness official-client tools cargo
 
 help: ## Tells what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 18
@@ -13,8 +13,12 @@ help: ## Tells what can be made
 run: cargo ## Builds the program and starts the demo: everything in one process, with a sandbox for GHL
 	$(CARGO) run --locked -- demo
 
-test: cargo tools official-client lint ## Checks format and lints and runs all tests; installs redis-server, PostgreSQL and Node.js if missing
+test: cargo tools official-client lint ## Checks format and lints and runs all tests; installs redis-server, PostgreSQL, Node.js and promtool if missing
 	$(CARGO) test --locked --workspace
+
+# RUNS, BUSY: how often, and beside how many processes.
+test-loaded: cargo tools official-client ## Runs all tests five times beside four processes that keep the processors busy
+	tests/loaded
 
 # CHAOS_SEED=N repeats one storm, CHAOS_MINUTES=N brews new ones for longer.
 chaos: cargo tools ## Kills, stops, restarts and breaks everything for minutes, and looks what is left

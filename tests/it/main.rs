@@ -14,6 +14,7 @@ mod kubernetes;
 mod leases;
 mod oauth;
 mod official_client;
+mod prometheus;
 mod servers;
 mod support;
 mod system;
