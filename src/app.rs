@@ -151,7 +151,8 @@ impl App {
         let worker = Arc::new(Worker::new(environment));
         let pool = Pool::start(&self.queue, Arc::clone(&worker), &config);
         let mut chores = JoinSet::new();
-        chores.spawn(sweeper::run(self.records.clone(), self.queue.clone(), self.clock.clone()));
+        let metrics = self.metrics.jobs.clone();
+        chores.spawn(sweeper::run(self.records.clone(), self.queue.clone(), self.clock.clone(), metrics));
         chores.spawn(retention::run(self.records.clone(), self.clock.clone(), self.config.keeping));
         chores.spawn(walker::run(self.records.clone(), self.queue.clone(), self.clock.clone(), self.config.sweeps));
         let tokens = oauth.clone();

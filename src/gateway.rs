@@ -125,7 +125,7 @@ impl Gateway {
             .merge(installs)
             .merge(health_routes())
             .route("/webhooks/ghl", post(webhooks::receive));
-        finished(routes).with_state(self)
+        self.finish(routes)
     }
 
     /// [`Gateway::routes`] and metrics, where both have one address.
@@ -136,24 +136,25 @@ impl Gateway {
 
     /// The routes for those who run the process: health and metrics.
     pub fn monitoring_routes(self) -> Router {
-        finished(health_routes().route("/metrics", get(health::metrics))).with_state(self)
+        self.finish(health_routes().route("/metrics", get(health::metrics)))
+    }
+
+    /// What every set of routes ends with: problems for what is no route, and a name for each request.
+    fn finish(self, routes: Router<Self>) -> Router {
+        routes
+            .fallback(async |uri: Uri| match uri.path() {
+                "/metrics" => Problem::not_found("metrics are served at CLIENTY_METRICS_LISTEN"),
+                _ => Problem::not_found("there is no such route; the README lists them"),
+            })
+            .method_not_allowed_fallback(async || {
+                let detail = "the route is there, but not with this method; the Allow header lists those it has";
+                Problem::new(StatusCode::METHOD_NOT_ALLOWED, "Wrong method", detail)
+            })
+            .layer(middleware::from_fn_with_state(self.clone(), request_id::give))
+            .with_state(self)
     }
 }
 
 fn health_routes() -> Router<Gateway> {
     Router::new().route("/healthz", get(health::alive)).route("/readyz", get(health::ready))
-}
-
-/// What every set of routes ends with: problems for what is no route, and a name for each request.
-fn finished(routes: Router<Gateway>) -> Router<Gateway> {
-    routes
-        .fallback(async |uri: Uri| match uri.path() {
-            "/metrics" => Problem::not_found("metrics are served at CLIENTY_METRICS_LISTEN"),
-            _ => Problem::not_found("there is no such route; the README lists them"),
-        })
-        .method_not_allowed_fallback(async || {
-            let detail = "the route is there, but not with this method; the Allow header lists those it has";
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "Wrong method", detail)
-        })
-        .layer(middleware::from_fn(request_id::give))
 }

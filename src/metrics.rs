@@ -1,30 +1,30 @@
 //! The numbers that Prometheus reads. Names are promised; no label holds the id of a contact or location.
 //!
-//! What happens is counted where it happens. What *is* (jobs by state, lanes by state) is sampled in the background by one task a
-//! process ([`Metrics::watch`]): whoever reads the numbers, however often, counts no table, and is answered while the database is down.
+//! What happens is counted where it happens, what *is* is sampled in the background ([`gauges`]).
 
 use std::time::Duration;
 
-use job_engine::{LaneState, Queue};
-use prometheus::{Gauge, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
+use job_engine::Queue;
+use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
 use sync_workers::clock::Clock;
 use sync_workers::ghl::GhlMetrics;
 use sync_workers::jobs::JobMetrics;
 use sync_workers::oauth::TokenMetrics;
-use sync_workers::records::{JobState, Records, RecordsError};
+use sync_workers::records::Records;
 use tokio::time::{Instant, sleep};
+
+use self::gauges::Gauges;
+
+mod gauges;
 
 /// All metrics of a process.
 pub struct Metrics {
     registry: Registry,
-    clock: Clock,
     pub ghl: GhlMetrics,
     pub jobs: JobMetrics,
     pub tokens: TokenMetrics,
-    queue_jobs: IntGaugeVec,
-    oldest: Gauge,
-    lanes: IntGaugeVec,
-    dead: IntGauge,
+    gauges: Gauges,
+    requests: IntCounterVec,
 }
 
 /// Why the numbers can't be told.
@@ -39,6 +39,8 @@ pub enum MetricsError {
 const EVERY: Duration = Duration::from_secs(5);
 /// A sample that takes long is taken less often: at most one part in so many of the time goes into it.
 const SPARED: u32 = 20;
+/// Alerts have to see in time that a server which hung answers again.
+const LONGEST: Duration = Duration::from_secs(30);
 
 impl Metrics {
     /// Registers all of them.
@@ -47,61 +49,32 @@ impl Metrics {
     /// [`MetricsError::Prometheus`] when two claim one name: a mistake in this file.
     pub fn new(clock: Clock) -> Result<Self, MetricsError> {
         let registry = Registry::new();
-        let gauges = |name: &str, help: &str| {
-            let made = IntGaugeVec::new(Opts::new(name, help), &["state"])?;
-            registry.register(Box::new(made.clone()))?;
-            Ok::<_, prometheus::Error>(made)
-        };
-        let queue_jobs = gauges("clienty_queue_jobs", "Ledger rows by state; done ones are not counted here")?;
-        let lanes = gauges(
-            "clienty_lanes",
-            "Locations that the queue knows: ready, parked (for tokens, the day, or a refusal), paused by a person, broken off",
+        let requests = IntCounterVec::new(
+            Opts::new("clienty_http_requests_total", "Requests of the gateway by route and status"),
+            &["route", "status"],
         )?;
-        let oldest = Gauge::new("clienty_queue_oldest_seconds", "Age of the oldest open ledger row")?;
-        let dead = IntGauge::new("clienty_dead_jobs", "Dead letters that a person has to look at")?;
-        registry.register(Box::new(oldest.clone()))?;
-        registry.register(Box::new(dead.clone()))?;
+        registry.register(Box::new(requests.clone()))?;
+        let build =
+            IntGaugeVec::new(Opts::new("clienty_build_info", "Always 1; its labels say what runs"), &["version"])?;
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        registry.register(Box::new(build))?;
         let (ghl, jobs) = (GhlMetrics::register(&registry)?, JobMetrics::register(&registry)?);
-        let tokens = TokenMetrics::register(&registry)?;
-        Ok(Self { registry, clock, ghl, jobs, tokens, queue_jobs, oldest, lanes, dead })
+        let (tokens, gauges) = (TokenMetrics::register(&registry)?, Gauges::register(&registry, clock)?);
+        Ok(Self { registry, ghl, jobs, tokens, gauges, requests })
     }
 
     /// Samples now and then, for good. Drop the future to end it.
     pub async fn watch(&self, records: Records, queue: Queue) {
         loop {
             let began = Instant::now();
-            self.sample(&records, &queue).await;
-            sleep(EVERY.max(began.elapsed() * SPARED)).await;
+            self.gauges.sample(&records, &queue).await;
+            sleep(EVERY.max(began.elapsed() * SPARED).min(LONGEST)).await;
         }
     }
 
-    /// Asks the database and the queue for what is so at this moment. What does not answer keeps its last numbers.
-    pub async fn sample(&self, records: &Records, queue: &Queue) {
-        if let Err(error) = self.sample_records(records).await {
-            tracing::warn!(%error, "the database does not answer, so its numbers in /metrics are old");
-        }
-        match queue.lanes().await {
-            Ok(lanes) => {
-                for name in LANE_STATES {
-                    let count = lanes.iter().filter(|lane| lane_state(lane.state) == name).count();
-                    self.lanes.with_label_values(&[name]).set(i64::try_from(count).unwrap_or(i64::MAX));
-                }
-            }
-            Err(error) => tracing::warn!(%error, "the queue does not answer, so its numbers in /metrics are old"),
-        }
-    }
-
-    async fn sample_records(&self, records: &Records) -> Result<(), RecordsError> {
-        for (state, count) in records.unfinished_counts().await? {
-            match state {
-                JobState::Done => {}
-                JobState::Dead => self.dead.set(count),
-                _ => self.queue_jobs.with_label_values(&[state.as_str()]).set(count),
-            }
-        }
-        let age_ms = records.oldest_open_ms().await?.map_or(0, |since| self.clock.now_ms().saturating_sub(since));
-        self.oldest.set(age_ms as f64 / 1000.0);
-        Ok(())
+    /// A request was answered. `route` is a path of ours, never the caller's.
+    pub fn request_answered(&self, route: &str, status: u16) {
+        self.requests.with_label_values(&[route, status.to_string().as_str()]).inc();
     }
 
     /// Everything in Prometheus' text format.
@@ -109,18 +82,7 @@ impl Metrics {
     /// # Errors
     /// [`MetricsError::Prometheus`]: a mistake in this file.
     pub fn render(&self) -> Result<String, MetricsError> {
+        self.jobs.age();
         Ok(TextEncoder::new().encode_to_string(&self.registry.gather())?)
-    }
-}
-
-/// The values of the label `state` of `clienty_lanes`.
-const LANE_STATES: [&str; 4] = ["ready", "parked", "paused", "broken"];
-
-fn lane_state(state: LaneState) -> &'static str {
-    match state {
-        LaneState::Ready => "ready",
-        LaneState::WaitsForTokens | LaneState::DaySpent | LaneState::Paced | LaneState::Held => "parked",
-        LaneState::Paused => "paused",
-        LaneState::Broken => "broken",
     }
 }

@@ -1,6 +1,6 @@
 //! A name for every request: the caller's `x-request-id` where it sent a decent one, else a new one; told back, logged and traced.
 
-use axum::extract::{MatchedPath, Request};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -10,18 +10,22 @@ use tracing::field::Empty;
 use tracing::{Instrument, Span};
 use uuid::Uuid;
 
+use super::Gateway;
+
 const NAME: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Names the request, and logs how it ended.
-pub(super) async fn give(request: Request, next: Next) -> Response {
+/// Names the request, and logs and counts how it ended.
+pub(super) async fn give(State(gateway): State<Gateway>, request: Request, next: Next) -> Response {
     let id = given(&request).unwrap_or_else(|| Uuid::now_v7().to_string());
     let span = tracing::info_span!("request", request.id = id, http.method = %request.method());
     let (began, path) = (Instant::now(), request.uri().path().to_owned());
     let traced = traced(&request, &id);
+    let route = request.extensions().get::<MatchedPath>().map_or("other", MatchedPath::as_str).to_owned();
     async move {
         let mut response = next.run(request).instrument(traced.clone()).await;
         // Paths hold ids, which are no personal data; queries may hold a name or an e-mail, and are left out.
         let (status, took) = (response.status().as_u16(), began.elapsed().as_millis());
+        gateway.metrics.request_answered(&route, status);
         traced.record("http.response.status_code", status);
         tracing::debug!(http.path = path, http.status = status, http.ms = took, "answered");
         if let Ok(value) = HeaderValue::from_str(&id) {

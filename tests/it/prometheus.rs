@@ -41,7 +41,8 @@ fn the_rules_and_the_configuration_are_valid() {
 fn each_alert_rings_when_it_must_and_only_then() {
     promtool(&["test", "rules", "rules.test.yml"]);
     let tests = yaml("deploy/prometheus/rules.test.yml");
-    let names: BTreeSet<&str> = tests["tests"].as_array().unwrap().iter().filter_map(|test| test["name"].as_str()).collect();
+    let names: BTreeSet<&str> =
+        tests["tests"].as_array().unwrap().iter().filter_map(|test| test["name"].as_str()).collect();
     for rule in rules() {
         let alert = rule["alert"].as_str().unwrap();
         for case in ["rings", "is quiet"] {

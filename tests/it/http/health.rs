@@ -20,7 +20,7 @@ const METRICS: [&str; 12] = [
     "clienty_ghl_requests_total",
     "clienty_ghl_request_duration_seconds",
     "clienty_ghl_throttled_total",
-    "clienty_lanes",
+    "clienty_locations",
     "clienty_quota_daily_remaining",
     "clienty_dead_jobs",
 ];

@@ -11,7 +11,7 @@ use tokio::time::sleep;
 
 use crate::clock::Clock;
 use crate::enqueue;
-use crate::jobs;
+use crate::jobs::{self, JobMetrics};
 use crate::records::{JobState, OpenJob, Records, RecordsError};
 
 /// Between two rounds.
@@ -30,7 +30,7 @@ const LOOK: Duration = Duration::from_secs(1);
 const LOOK_BACK: Duration = Duration::from_secs(4);
 
 /// Sweeps until it is aborted.
-pub async fn run(records: Records, queue: Queue, clock: Clock) {
+pub async fn run(records: Records, queue: Queue, clock: Clock, metrics: JobMetrics) {
     let mut losses = JoinSet::new();
     let lost = std::sync::Arc::new(tokio::sync::Notify::new());
     for mut loss in queue.losses() {
@@ -42,6 +42,7 @@ pub async fn run(records: Records, queue: Queue, clock: Clock) {
         });
     }
     let mut everything = false;
+    metrics.requeued();
     loop {
         tokio::select! {
             () = lost.notified() => everything = true,
@@ -49,7 +50,10 @@ pub async fn run(records: Records, queue: Queue, clock: Clock) {
         }
         let (grace, silent) = if everything { (Duration::ZERO, Duration::ZERO) } else { (GRACE, SILENT_RUN) };
         match sweep(&records, &queue, &clock, grace, silent).await {
-            Ok(_) => everything = false,
+            Ok(_) => {
+                everything = false;
+                metrics.requeued();
+            }
             Err(error) => tracing::warn!(error, "a sweep broke off; the next one begins anew"),
         }
     }

@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use job_engine::{Job, Verdict};
-use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry};
+use prometheus::{GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry};
 
 use crate::decide::verify::Outcome;
 
@@ -27,6 +27,9 @@ pub struct JobMetrics {
     /// Without labels; a vector, so that it is absent until GHL has told.
     daily_remaining: IntGaugeVec,
     daily_by_location: Arc<Mutex<HashMap<String, u32>>>,
+    /// Without labels; a vector, so that it is absent where no requeuer runs.
+    requeue_age: GaugeVec,
+    requeued_at: Arc<Mutex<Option<Instant>>>,
 }
 
 impl JobMetrics {
@@ -51,6 +54,10 @@ impl JobMetrics {
         );
         let daily =
             Opts::new("clienty_quota_daily_remaining", "Calls left today, as GHL tells, of the neediest location");
+        let requeue = Opts::new(
+            "clienty_requeue_last_success_seconds",
+            "Seconds since the requeuer of this process last went through all open ledger rows",
+        );
         let metrics = Self {
             accepted: IntCounterVec::new(accepted, &["source", "type"])?,
             ended: IntCounterVec::new(outcome, &["kind", "outcome"])?,
@@ -61,6 +68,8 @@ impl JobMetrics {
             flow_runs: IntCounterVec::new(flow_runs, &["flow", "outcome"])?,
             daily_remaining: IntGaugeVec::new(daily, &[])?,
             daily_by_location: Arc::default(),
+            requeue_age: GaugeVec::new(requeue, &[])?,
+            requeued_at: Arc::default(),
         };
         registry.register(Box::new(metrics.accepted.clone()))?;
         registry.register(Box::new(metrics.ended.clone()))?;
@@ -70,7 +79,20 @@ impl JobMetrics {
         registry.register(Box::new(metrics.webhooks.clone()))?;
         registry.register(Box::new(metrics.flow_runs.clone()))?;
         registry.register(Box::new(metrics.daily_remaining.clone()))?;
+        registry.register(Box::new(metrics.requeue_age.clone()))?;
         Ok(metrics)
+    }
+
+    /// The requeuer begins, or has gone through all open rows.
+    pub(crate) fn requeued(&self) {
+        *self.requeued_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Brings what counts from an event on up to this moment.
+    pub fn age(&self) {
+        if let Some(at) = *self.requeued_at.lock().unwrap_or_else(PoisonError::into_inner) {
+            self.requeue_age.with_label_values::<&str>(&[]).set(at.elapsed().as_secs_f64());
+        }
     }
 
     /// An event was accepted for the first time, or found by a sweep.

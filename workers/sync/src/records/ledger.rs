@@ -151,6 +151,14 @@ impl Records {
         Ok(states.map(|state| (state, count(state))).collect())
     }
 
+    /// Since when the longest run has been running, in ms since 1970.
+    ///
+    /// # Errors
+    /// See [`Records::job`].
+    pub async fn oldest_running_ms(&self) -> Result<Option<i64>, RecordsError> {
+        Ok(sqlx::query_scalar(sql!("oldest_running")).fetch_one(&self.pool).await?)
+    }
+
     /// Since when the open row that waits longest could have run, in ms since 1970.
     ///
     /// # Errors

@@ -1,0 +1,149 @@
+//! What *is*, sampled in the background by one task a process: whoever reads the numbers, however often, counts no table, and is answered
+//! while the database or the queue is down.
+//!
+//! Each of the two has a gauge that says whether it answered the last sample. What does not answer keeps its last numbers.
+
+use std::collections::HashMap;
+use std::fmt::Display;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use job_engine::{LaneState, LaneView, Queue};
+use prometheus::{Gauge, IntGauge, IntGaugeVec, Opts, Registry};
+use sync_workers::clock::Clock;
+use sync_workers::records::{JobState, Records, RecordsError};
+use tokio::time::{Instant, timeout};
+
+/// An answer that takes longer is none: alerts have to ring while a server hangs.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// The gauges of a process.
+pub(super) struct Gauges {
+    clock: Clock,
+    database_up: IntGauge,
+    queue_up: IntGauge,
+    queue_jobs: IntGaugeVec,
+    oldest: Gauge,
+    running_oldest: Gauge,
+    runnable_wait: Gauge,
+    locations: IntGaugeVec,
+    dead: IntGauge,
+    /// Since when each location was seen with jobs that could run, at every sample.
+    runnable: Mutex<HashMap<String, Instant>>,
+}
+
+impl Gauges {
+    pub(super) fn register(registry: &Registry, clock: Clock) -> Result<Self, prometheus::Error> {
+        let number = |name: &str, help: &str| {
+            let made = IntGauge::new(name, help)?;
+            registry.register(Box::new(made.clone()))?;
+            Ok::<_, prometheus::Error>(made)
+        };
+        let seconds = |name: &str, help: &str| {
+            let made = Gauge::new(name, help)?;
+            registry.register(Box::new(made.clone()))?;
+            Ok::<_, prometheus::Error>(made)
+        };
+        let by_state = |name: &str, help: &str| {
+            let made = IntGaugeVec::new(Opts::new(name, help), &["state"])?;
+            registry.register(Box::new(made.clone()))?;
+            Ok::<_, prometheus::Error>(made)
+        };
+        Ok(Self {
+            clock,
+            database_up: number("clienty_database_up", "1 if the database answered the last sample")?,
+            queue_up: number("clienty_queue_up", "1 if the queue answered the last sample")?,
+            queue_jobs: by_state("clienty_queue_jobs", "Ledger rows by state; done ones are not counted here")?,
+            oldest: seconds("clienty_queue_oldest_seconds", "Age of the oldest open ledger row")?,
+            running_oldest: seconds("clienty_running_oldest_seconds", "How long the longest run has been running")?,
+            runnable_wait: seconds(
+                "clienty_runnable_wait_seconds",
+                "How long a location has had jobs that could run and calls to spend: above 0 only if workers are short",
+            )?,
+            locations: by_state(
+                "clienty_locations",
+                "Locations that the queue knows: ready, throttled (waiting for calls), paused by an operator, circuit_open after failures",
+            )?,
+            dead: number("clienty_dead_jobs", "Dead letters that an operator has to look at")?,
+            runnable: Mutex::default(),
+        })
+    }
+
+    /// Asks the database and the queue for what is so at this moment.
+    pub(super) async fn sample(&self, records: &Records, queue: &Queue) {
+        let (database, lanes) = tokio::join!(in_time(self.sample_records(records)), in_time(queue.lanes()));
+        report(&self.database_up, "the database", &database);
+        report(&self.queue_up, "the queue", &lanes);
+        if let Ok(lanes) = lanes {
+            self.sample_lanes(&lanes);
+        }
+    }
+
+    async fn sample_records(&self, records: &Records) -> Result<(), RecordsError> {
+        for (state, count) in records.unfinished_counts().await? {
+            match state {
+                JobState::Done => {}
+                JobState::Dead => self.dead.set(count),
+                _ => self.queue_jobs.with_label_values(&[state.as_str()]).set(count),
+            }
+        }
+        self.oldest.set(self.age(records.oldest_open_ms().await?));
+        self.running_oldest.set(self.age(records.oldest_running_ms().await?));
+        Ok(())
+    }
+
+    /// In seconds; 0 for none.
+    fn age(&self, since_ms: Option<i64>) -> f64 {
+        since_ms.map_or(0, |since| self.clock.now_ms().saturating_sub(since).max(0)) as f64 / 1000.0
+    }
+
+    fn sample_lanes(&self, lanes: &[LaneView]) {
+        for state in LOCATION_STATES {
+            let count = lanes.iter().filter(|lane| location_state(lane.state) == state).count();
+            self.locations.with_label_values(&[state]).set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+        let now = Instant::now();
+        let mut runnable = self.runnable.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_runnable = |lane: &&LaneView| {
+            lane.state == LaneState::Ready && lane.tokens_free > 0 && lane.waiting.iter().any(|waiting| *waiting > 0)
+        };
+        let still: HashMap<String, Instant> = lanes
+            .iter()
+            .filter(is_runnable)
+            .map(|lane| (lane.lane.clone(), runnable.get(&lane.lane).copied().unwrap_or(now)))
+            .collect();
+        let longest = still.values().map(|since| now.duration_since(*since)).max().unwrap_or_default();
+        self.runnable_wait.set(longest.as_secs_f64());
+        *runnable = still;
+    }
+}
+
+async fn in_time<T, E: Display>(answer: impl Future<Output = Result<T, E>>) -> Result<T, String> {
+    match timeout(PATIENCE, answer).await {
+        Ok(answer) => answer.map_err(|error| error.to_string()),
+        Err(_) => Err(format!("no answer within {PATIENCE:?}")),
+    }
+}
+
+/// Sets whether `part` is up, and logs a change: an outage is one line, not one a sample.
+fn report<T>(up: &IntGauge, part: &str, answer: &Result<T, String>) {
+    let was_up = up.get() == 1;
+    up.set(i64::from(answer.is_ok()));
+    match answer {
+        Err(error) if was_up => tracing::warn!(error, "{part} does not answer, so its numbers in /metrics are old"),
+        Ok(_) if !was_up => tracing::debug!("{part} answers"),
+        _ => {}
+    }
+}
+
+/// The values of the label `state` of `clienty_locations`.
+const LOCATION_STATES: [&str; 4] = ["ready", "throttled", "paused", "circuit_open"];
+
+fn location_state(state: LaneState) -> &'static str {
+    match state {
+        LaneState::Ready => "ready",
+        LaneState::WaitsForTokens | LaneState::DaySpent | LaneState::Paced | LaneState::Held => "throttled",
+        LaneState::Paused => "paused",
+        LaneState::Broken => "circuit_open",
+    }
+}

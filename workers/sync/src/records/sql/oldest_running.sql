@@ -1,0 +1,1 @@
+select min(started_at) from jobs where state = 'running'
