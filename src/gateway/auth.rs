@@ -14,6 +14,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::body::{self, Bounds};
 use super::keys::Key;
+use super::server::Connection;
 use super::turns::Turns;
 use super::{Gateway, Problem};
 
@@ -37,11 +38,14 @@ async fn admitted(gateway: &Gateway, request: Request, next: Next) -> Result<Res
         return Err(unauthorized("send `Authorization: Bearer <API key>`; `clienty-sync keys create` makes one"));
     };
     let key = authenticated(gateway, text).await?;
-    let Some(_held) = key.enter() else {
+    let Some(place) = key.enter() else {
         let detail =
             "this key has as many requests under way as it may have; wait for an answer before the next request";
         return Err(Problem::too_many("Too many requests at once", detail, 1).into_response());
     };
+    if let Some(connection) = request.extensions().get::<Arc<Connection>>() {
+        connection.keep(place);
+    }
     let (mut request, _memory) = match *request.method() {
         Method::POST | Method::PUT | Method::PATCH => received(gateway, &key, request).await?,
         _ => (request, None),

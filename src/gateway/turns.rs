@@ -3,21 +3,32 @@
 //! So many requests are worked on at once. If more come, those of each key wait in a line of their own, and the lines are served in
 //! turn. A key that is alone has all places; as soon as others ask, each has its share. So a key that sends thousands of requests
 //! delays another one by about one request, whatever the number.
+//!
+//! One request may take long, as a batch of a thousand events does where there is one writer at a time. While others ask, a key rests
+//! after it, so that few of their requests meet the next one.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 /// A key that asked within this time counts as one that asks.
 const RECENT: Duration = Duration::from_secs(1);
+
+/// A turn that takes longer is followed by a rest, of so many times what it took longer, and at most so long.
+const LONG: Duration = Duration::from_millis(10);
+const REST: u32 = 100;
+const LONGEST_REST: Duration = Duration::from_secs(5);
 
 /// The places in which requests are worked on.
 #[derive(Debug)]
 pub(super) struct Turns {
     places: usize,
+    /// Whether keys rest after long turns.
+    rests: bool,
     state: Mutex<State>,
 }
 
@@ -35,6 +46,8 @@ struct Line {
     taken: usize,
     waiting: VecDeque<oneshot::Sender<Turn>>,
     asked_at: Instant,
+    /// It gets no turn before, if others ask.
+    rests_until: Instant,
 }
 
 /// A place, until it is dropped.
@@ -42,12 +55,18 @@ struct Line {
 pub(super) struct Turn {
     turns: Arc<Turns>,
     key: u64,
+    began: Instant,
 }
 
 impl Turns {
-    /// So many requests at once.
+    /// So many requests at once, of which each takes about as long as another.
     pub(super) fn new(places: usize) -> Arc<Self> {
-        Arc::new(Self { places, state: Mutex::default() })
+        Arc::new(Self { places, rests: false, state: Mutex::default() })
+    }
+
+    /// So many requests at once, and keys rest after long ones.
+    pub(super) fn with_rests(places: usize) -> Arc<Self> {
+        Arc::new(Self { places, rests: true, state: Mutex::default() })
     }
 
     /// Waits for a place. A request that is given up while it waits leaves its line.
@@ -56,8 +75,7 @@ impl Turns {
         {
             let mut state = self.locked();
             let now = Instant::now();
-            let line =
-                state.keys.entry(key).or_insert_with(|| Line { taken: 0, waiting: VecDeque::new(), asked_at: now });
+            let line = state.keys.entry(key).or_insert_with(|| Line::new(now));
             line.asked_at = now;
             line.waiting.push_back(given);
             if !state.order.contains(&key) {
@@ -76,7 +94,7 @@ impl Turns {
     fn serve(self: &Arc<Self>) {
         while let Some((key, waiting)) = self.next_waiting() {
             // Who has gone gives the place back: the turn is dropped, which serves the next one.
-            let _ = waiting.send(Turn { turns: Arc::clone(self), key });
+            let _ = waiting.send(Turn { turns: Arc::clone(self), key, began: Instant::now() });
         }
     }
 
@@ -94,9 +112,11 @@ impl Turns {
         }
         order.retain(|key| keys.get(key).is_some_and(|line| !line.waiting.is_empty()));
         let now = Instant::now();
-        keys.retain(|_, line| line.taken > 0 || !line.waiting.is_empty() || now < line.asked_at + RECENT);
+        keys.retain(|_, line| line.is_of_use(now));
         let share = (self.places / keys.len().max(1)).max(1);
-        let turn = order.iter().position(|key| keys.get(key).is_some_and(|line| line.taken < share))?;
+        let others_ask = |key| keys.iter().any(|(other, line)| other != key && now < line.asked_at + RECENT);
+        let may = |key, line: &Line| line.taken < share && (now >= line.rests_until || !others_ask(key));
+        let turn = order.iter().position(|key| keys.get(key).is_some_and(|line| may(key, line)))?;
         let key = order.remove(turn)?;
         let line = keys.get_mut(&key)?;
         let waiting = line.waiting.pop_front()?;
@@ -113,16 +133,47 @@ impl Turns {
     }
 }
 
+impl Line {
+    fn new(now: Instant) -> Self {
+        Self { taken: 0, waiting: VecDeque::new(), asked_at: now, rests_until: now }
+    }
+
+    fn is_of_use(&self, now: Instant) -> bool {
+        self.taken > 0 || !self.waiting.is_empty() || now < self.asked_at + RECENT || now < self.rests_until
+    }
+}
+
+impl Turn {
+    /// How long the key rests after this turn.
+    fn rest(&self, now: Instant) -> Duration {
+        let longer = now.saturating_duration_since(self.began).saturating_sub(LONG);
+        if self.turns.rests { (longer * REST).min(LONGEST_REST) } else { Duration::ZERO }
+    }
+}
+
 impl Drop for Turn {
     fn drop(&mut self) {
+        let now = Instant::now();
+        let rest = self.rest(now);
         {
             let mut state = self.turns.locked();
             state.taken -= 1;
             if let Some(line) = state.keys.get_mut(&self.key) {
                 line.taken -= 1;
+                line.rests_until = line.rests_until.max(now + rest);
             }
         }
         self.turns.serve();
+        // Nobody may ask before the rest is over, and those that wait are still to be served then.
+        if !rest.is_zero()
+            && let Ok(runtime) = Handle::try_current()
+        {
+            let turns = Arc::clone(&self.turns);
+            runtime.spawn(async move {
+                sleep(rest).await;
+                turns.serve();
+            });
+        }
     }
 }
 
@@ -179,6 +230,31 @@ mod tests {
         tokio::time::advance(RECENT).await;
         let held: Vec<_> = (0..5).filter_map(|_| turns.next(FLOOD).now_or_never()).collect();
         assert_eq!(held.len(), 4);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_long_turn_a_key_rests_if_another_one_asks() {
+        let turns = Turns::with_rests(2);
+        let long = async || {
+            let turn = turns.next(FLOOD).await;
+            tokio::time::advance(Duration::from_millis(30)).await;
+            drop(turn);
+        };
+        let began = Instant::now();
+        long().await;
+        long().await;
+        assert!(began.elapsed() < Duration::from_millis(100), "alone, it does not rest");
+        let mut next = Box::pin(turns.next(FLOOD));
+        while began.elapsed() < Duration::from_secs(10) {
+            drop(turns.next(OTHER).now_or_never().expect("who is quick does not rest"));
+            if next.as_mut().now_or_never().is_some() {
+                break;
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+        let rested = began.elapsed();
+        // 100 times the 20 ms that the last turn took too long.
+        assert!((Duration::from_secs(2)..Duration::from_secs(3)).contains(&rested), "{rested:?}");
     }
 
     #[tokio::test(start_paused = true)]

@@ -46,7 +46,7 @@ impl HttpBody for UntilRead {
     }
 }
 
-/// The body of an answer, until whose end the connection is busy.
+/// The body of an answer, until whose end the connection is busy, and then writes what is left of it.
 pub(super) struct UntilAnswered {
     body: Body,
     connection: Arc<Connection>,
@@ -77,6 +77,6 @@ impl HttpBody for UntilAnswered {
 
 impl Drop for UntilAnswered {
     fn drop(&mut self) {
-        self.connection.enter(Phase::Idle);
+        self.connection.enter(Phase::Writing);
     }
 }

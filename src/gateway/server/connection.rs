@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio::time::Instant;
 
 use super::ServerLimits;
@@ -21,8 +21,10 @@ pub(in super::super) enum Phase {
     Head,
     /// The body of a request is not complete. `trusted`: who sends it has a key.
     Body { trusted: bool },
-    /// A request is worked on, or its answer is being written.
+    /// A request is worked on.
     Busy,
+    /// Its answer is complete, and not all of it has left the process.
+    Writing,
     /// A request was answered, and the next one has not begun.
     Idle,
     /// All was answered; what the client still sends is thrown away.
@@ -48,7 +50,7 @@ impl State {
             Phase::Silent | Phase::Head => settled.then_some(1),
             Phase::Idle => Some(2),
             Phase::Body { trusted: false } => settled.then_some(3),
-            Phase::Body { trusted: true } | Phase::Busy => None,
+            Phase::Body { trusted: true } | Phase::Busy | Phase::Writing => None,
         }
     }
 
@@ -57,7 +59,7 @@ impl State {
             Phase::Silent | Phase::Head => now >= self.since + limits.head,
             Phase::Idle => now >= self.since + limits.idle,
             // Bodies have their own deadline, which is answered; this one bounds the whole.
-            Phase::Body { .. } | Phase::Busy => now >= self.request_since + limits.request,
+            Phase::Body { .. } | Phase::Busy | Phase::Writing => now >= self.request_since + limits.request,
             // Has its own deadline.
             Phase::Lingering => false,
         }
@@ -69,6 +71,8 @@ impl State {
 pub(in super::super) struct Connection {
     id: u64,
     state: Mutex<State>,
+    /// The place of the request under way among those of its key.
+    place: Mutex<Option<OwnedSemaphorePermit>>,
     close: Notify,
     all: Weak<Connections>,
 }
@@ -89,6 +93,20 @@ impl Connection {
         if waits {
             self.enter(Phase::Head);
         }
+    }
+
+    /// Notes that nothing is left to be written.
+    pub(super) fn flushed(&self) {
+        let was_writing = locked(&self.state).phase == Phase::Writing;
+        if was_writing {
+            self.enter(Phase::Idle);
+            locked(&self.place).take();
+        }
+    }
+
+    /// Keeps the place of a request until its answer is written: an answer that nobody reads stays in memory so long.
+    pub(in super::super) fn keep(&self, place: OwnedSemaphorePermit) {
+        *locked(&self.place) = Some(place);
     }
 
     /// Waits until the connection is to be closed.
@@ -119,7 +137,8 @@ impl Connections {
         let state = Mutex::new(State { phase: Phase::Silent, since: now, request_since: now });
         let mut open = locked(&self.open);
         open.0 += 1;
-        let connection = Connection { id: open.0, state, close: Notify::new(), all: Arc::downgrade(self) };
+        let (place, close, all) = (Mutex::default(), Notify::new(), Arc::downgrade(self));
+        let connection = Connection { id: open.0, state, place, close, all };
         let connection = Arc::new(connection);
         open.1.insert(connection.id, Arc::downgrade(&connection));
         connection
@@ -177,6 +196,8 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::sync::Semaphore;
+
     use super::*;
 
     const LIMITS: ServerLimits = ServerLimits {
@@ -234,6 +255,7 @@ mod tests {
             (Phase::Idle, LIMITS.idle),
             (Phase::Body { trusted: true }, LIMITS.request),
             (Phase::Busy, LIMITS.request),
+            (Phase::Writing, LIMITS.request),
         ];
         for (phase, deadline) in cases {
             let all = Arc::new(Connections::default());
@@ -249,6 +271,22 @@ mod tests {
             all.close_overdue(Instant::now(), &LIMITS);
             assert!(is_closed(&connection).await, "{phase:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn the_place_of_a_request_is_free_once_its_answer_is_written() {
+        let (all, places) = (Arc::new(Connections::default()), Arc::new(Semaphore::new(1)));
+        let connection = all.open();
+        connection.enter(Phase::Busy);
+        connection.keep(Arc::clone(&places).try_acquire_owned().unwrap());
+        connection.flushed();
+        assert_eq!(places.available_permits(), 0, "what was written before was no answer");
+        connection.enter(Phase::Writing);
+        connection.flushed();
+        assert_eq!(places.available_permits(), 1);
+        connection.keep(Arc::clone(&places).try_acquire_owned().unwrap());
+        drop(connection);
+        assert_eq!(places.available_permits(), 1, "nor is it lost with the connection");
     }
 
     #[tokio::test(start_paused = true)]

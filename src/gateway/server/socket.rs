@@ -1,4 +1,4 @@
-//! A socket that notes when a request begins.
+//! A socket that notes when a request begins, and when its answer has gone.
 
 use std::io;
 use std::pin::Pin;
@@ -39,7 +39,12 @@ impl AsyncWrite for Watched {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_flush(cx)
+        // hyper flushes a socket once it has nothing more for it.
+        let flushed = Pin::new(&mut self.socket).poll_flush(cx);
+        if matches!(flushed, Poll::Ready(Ok(()))) {
+            self.connection.flushed();
+        }
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
