@@ -21,6 +21,7 @@ use crate::trace;
 mod call_operation;
 mod conclude;
 mod custom_fields;
+mod deferrals;
 mod error;
 mod find_task;
 mod flow_step;
@@ -39,6 +40,7 @@ mod under_way;
 mod walk;
 mod zones;
 
+use deferrals::Deferrals;
 use under_way::BrokenOff;
 
 pub use custom_fields::CustomFields;
@@ -99,6 +101,7 @@ impl Environment {
 pub struct Worker {
     environment: Environment,
     broken_off: BrokenOff,
+    deferrals: Deferrals,
 }
 
 /// One run: its place in the ledger, and the right to call GHL for its location.
@@ -161,7 +164,7 @@ impl Worker {
     /// A worker with all it needs.
     #[must_use]
     pub fn new(environment: Environment) -> Self {
-        Self { environment, broken_off: BrokenOff::default() }
+        Self { environment, broken_off: BrokenOff::default(), deferrals: Deferrals::default() }
     }
 
     /// Gives back in the ledger what the pool broke off; for when it has stopped.
@@ -217,12 +220,12 @@ impl Worker {
             Ok(Some(run)) => run,
             // Served by an earlier run: nothing is owed.
             Ok(None) => return Verdict::Done,
-            Err(error) => return conclude::without_ledger(&job, &error),
+            Err(error) => return conclude::without_ledger(&self.environment, &self.deferrals, &job, &error),
         };
         trace::serves(span, &run);
         let under_way = self.broken_off.watch(&run);
         let result = self.work(&job, &run, &permits).await;
-        let verdict = conclude::conclude(&self.environment, &job, &run, result).await;
+        let verdict = conclude::conclude(&self.environment, &self.deferrals, &job, &run, result).await;
         self.environment.tell_owed().await;
         under_way.end();
         verdict
@@ -307,7 +310,7 @@ impl Handler for Worker {
         let epoch = i64::try_from(job.epoch).unwrap_or(i64::MAX);
         match self.environment.records.bury_key(&ledger_key(&job.key), epoch, reason).await {
             Ok(_) => Verdict::Dead,
-            Err(error) => conclude::without_ledger(&job, &error),
+            Err(error) => conclude::without_ledger(&self.environment, &self.deferrals, &job, &error),
         }
     }
 

@@ -15,8 +15,10 @@ use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::migrate::Migrate;
-use sqlx::{AnyConnection, AnyPool};
+use sqlx::pool::PoolConnectionMetadata;
+use sqlx::{AnyConnection, AnyPool, Connection as _};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 
 use crate::clock::Clock;
 use crate::decide::merge::Policies;
@@ -62,6 +64,7 @@ mod custom_fields;
 mod entries;
 mod erase;
 mod error;
+mod fault;
 mod feed;
 mod flows;
 mod forget;
@@ -97,6 +100,12 @@ const SQLITE_SETTINGS: &str = "
 /// A process that stands still in the midst of a transaction keeps its locks, and all others wait for them. PostgreSQL ends that
 /// transaction long before the process' lease is over; between two statements lies no work of ours that takes so long.
 const POSTGRES_SETTINGS: &str = "set idle_in_transaction_session_timeout = '5s'";
+
+/// A connection that was idle for longer is asked for a sign of life before it is used.
+const UNASKED: Duration = Duration::from_secs(1);
+
+/// How long an idle connection may take to give one.
+const ANSWER_DUE: Duration = Duration::from_secs(2);
 
 /// How the database is used.
 #[derive(Debug, Clone)]
@@ -169,6 +178,10 @@ impl Records {
         let pool = AnyPoolOptions::new()
             .max_connections(options.max_connections)
             .acquire_timeout(options.acquire_timeout)
+            // In its place: `check`, which has an end.
+            .test_before_acquire(false)
+            .before_acquire(|connection, met| Box::pin(check(connection, met)))
+            .after_release(|connection, met| Box::pin(check(connection, met)))
             .after_connect(move |connection, _| {
                 Box::pin(async move {
                     let settings = if sqlite { SQLITE_SETTINGS } else { POSTGRES_SETTINGS };
@@ -315,6 +328,22 @@ impl Write {
         }
         Ok(())
     }
+}
+
+/// Whether a connection of the pool is good for another caller. One that a fault has left in doubt, that is still in the transaction of
+/// its last caller, or that does not answer is closed, and a new one takes its place.
+async fn check(connection: &mut AnyConnection, met: PoolConnectionMetadata) -> Result<bool, sqlx::Error> {
+    if fault::is_doubtful(met.age) {
+        return Ok(false);
+    }
+    // Zero: it was just given back, with the end of a transaction perhaps still on its way.
+    if met.idle_for.is_zero() || met.idle_for > UNASKED {
+        match timeout(ANSWER_DUE, connection.ping()).await {
+            Ok(answer) => answer?,
+            Err(_) => return Err(sqlx::Error::PoolTimedOut),
+        }
+    }
+    Ok(!connection.is_in_transaction())
 }
 
 /// The URL with the mode that makes a missing file, after its folder was made.

@@ -101,3 +101,13 @@ pub enum JobError {
         wait: Duration,
     },
 }
+
+impl JobError {
+    /// What the records said, where they are to blame.
+    pub(super) fn of_records(&self) -> Option<&RecordsError> {
+        match self {
+            Self::Records(error) | Self::Token(TokenError::Records(error)) => Some(error),
+            _ => None,
+        }
+    }
+}

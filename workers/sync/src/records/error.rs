@@ -1,5 +1,6 @@
 //! What can go wrong with the records, and whether trying again helps.
 
+use super::fault::{self, Meaning};
 use super::job::JobKey;
 
 /// A failure of the records.
@@ -7,7 +8,7 @@ use super::job::JobKey;
 pub enum RecordsError {
     /// The database refused, or could not be reached.
     #[error("the records database failed: {0}")]
-    Database(#[from] sqlx::Error),
+    Database(#[source] sqlx::Error),
     /// The tables could not be brought up to date.
     #[error("the records database could not be migrated: {0}")]
     Migration(#[from] sqlx::migrate::MigrateError),
@@ -68,18 +69,7 @@ impl RecordsError {
     #[must_use]
     pub fn is_passing(&self) -> bool {
         match self {
-            Self::Database(error) => match error {
-                sqlx::Error::Database(refusal) => {
-                    let constraint = refusal.is_unique_violation()
-                        || refusal.is_check_violation()
-                        || refusal.is_foreign_key_violation();
-                    !constraint || self.is_race()
-                }
-                sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed => {
-                    true
-                }
-                _ => false,
-            },
+            Self::Database(error) => matches!(fault::meaning(error), Meaning::Outage | Meaning::Race),
             Self::Raced | Self::Unwiped => true,
             Self::Migration(_)
             | Self::Url(_)
@@ -99,10 +89,21 @@ impl RecordsError {
     pub fn is_race(&self) -> bool {
         match self {
             Self::Raced | Self::Erased { .. } => true,
-            Self::Database(sqlx::Error::Database(refusal)) => {
-                // PostgreSQL: serialization failure, deadlock.
-                refusal.is_unique_violation() || matches!(refusal.code().as_deref(), Some("40001" | "40P01"))
-            }
+            Self::Database(error) => fault::meaning(error) == Meaning::Race,
+            _ => false,
+        }
+    }
+
+    /// Whether the database refuses a value, which it will do again. A unique index counts, too: it is a race only as
+    /// long as the same transaction, begun anew, takes another way.
+    #[must_use]
+    pub fn is_about_a_value(&self) -> bool {
+        match self {
+            Self::Database(error) => match fault::meaning(error) {
+                Meaning::Value => true,
+                Meaning::Race => error.as_database_error().is_some_and(|refusal| refusal.is_unique_violation()),
+                Meaning::Outage | Meaning::Setup => false,
+            },
             _ => false,
         }
     }
@@ -111,5 +112,12 @@ impl RecordsError {
         // serde_json quotes values in its messages; category and place tell enough.
         let reason = format!("{:?} at line {} column {}", error.classify(), error.line(), error.column());
         Self::Corrupt { table, row: row.to_owned(), reason }
+    }
+}
+
+impl From<sqlx::Error> for RecordsError {
+    fn from(error: sqlx::Error) -> Self {
+        fault::note(&error);
+        Self::Database(error)
     }
 }

@@ -7,6 +7,7 @@ use super::super::sql::sql;
 use super::super::{Records, RecordsError};
 use super::rows::{encoded, key_id};
 use super::{Holder, NewToken, TokenState};
+use crate::clean;
 
 /// How a refresh failed.
 #[derive(Debug, Clone)]
@@ -85,7 +86,7 @@ impl Records {
         let _gate = self.gate().await;
         let done = sqlx::query(sql!("fail_refresh"))
             .bind(failed.state.as_str())
-            .bind(&failed.reason)
+            .bind(clean::reason(&failed.reason))
             .bind(failed.rest_until.map(Timestamp::as_millisecond))
             .bind(i64::from(failed.unsure))
             .bind(holder.key())
