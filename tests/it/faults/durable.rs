@@ -1,0 +1,1 @@
+//! What is answered 202 is on the disk, and many requests share the way there.
