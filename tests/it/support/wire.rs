@@ -21,6 +21,8 @@ pub(crate) struct Wire {
 struct State {
     statements: Mutex<Count>,
     broken: watch::Sender<bool>,
+    /// Nothing moves, in neither direction, and nobody is told.
+    hangs: watch::Sender<bool>,
 }
 
 #[derive(Default)]
@@ -37,7 +39,11 @@ impl Wire {
         let server = url.split('@').nth(1).unwrap().split('/').next().unwrap().to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let state = Arc::new(State { statements: Mutex::default(), broken: watch::Sender::new(false) });
+        let state = Arc::new(State {
+            statements: Mutex::default(),
+            broken: watch::Sender::new(false),
+            hangs: watch::Sender::new(false),
+        });
         let of_server = (Arc::clone(&state), server.clone());
         let serving = tokio::spawn(async move {
             let (state, server) = of_server;
@@ -72,10 +78,16 @@ impl Wire {
         *self.state.broken.borrow()
     }
 
+    /// From now on nothing moves, as behind a line that went dead; new connections are taken and not served.
+    pub(crate) fn hang(&self) {
+        self.state.hangs.send_replace(true);
+    }
+
     /// New connections are taken, and nothing breaks any more.
     pub(crate) fn mend(&self) {
         self.state.statements.lock().unwrap().most = None;
         self.state.broken.send_replace(false);
+        self.state.hangs.send_replace(false);
     }
 }
 
@@ -91,13 +103,21 @@ async fn carry(client: TcpStream, server: &str, state: &State) {
     let mut broken = state.broken.subscribe();
     tokio::select! {
         _ = upwards(from_client, to_server, state) => {}
-        _ = downwards(from_server, to_client) => {}
+        _ = downwards(from_server, to_client, state) => {}
         _ = broken.wait_for(|broken| *broken) => {}
     }
 }
 
-async fn downwards(mut server: OwnedReadHalf, mut client: OwnedWriteHalf) -> std::io::Result<()> {
-    tokio::io::copy(&mut server, &mut client).await.map(drop)
+async fn downwards(mut server: OwnedReadHalf, mut client: OwnedWriteHalf, state: &State) -> std::io::Result<()> {
+    let mut bytes = vec![0; 64 * 1024];
+    loop {
+        let read = server.read(&mut bytes).await?;
+        if read == 0 {
+            return Ok(());
+        }
+        state.moves().await;
+        client.write_all(&bytes[..read]).await?;
+    }
 }
 
 /// Message by message. The first one has no type: the startup.
@@ -117,6 +137,7 @@ async fn upwards(mut client: OwnedReadHalf, mut server: OwnedWriteHalf, state: &
             state.broken.send_replace(true);
             return Ok(());
         }
+        state.moves().await;
         server.write_all(&message).await?;
     }
 }
@@ -143,6 +164,11 @@ fn statement(message: &[u8]) -> Option<String> {
 }
 
 impl State {
+    async fn moves(&self) {
+        // The sender lives as long as this.
+        let _ = self.hangs.subscribe().wait_for(|hangs| !hangs).await;
+    }
+
     fn passes(&self, text: String) -> bool {
         let mut count = self.statements.lock().unwrap();
         // A sign of life is no statement.

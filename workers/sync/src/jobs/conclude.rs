@@ -5,7 +5,7 @@ use std::time::Duration;
 use job_engine::{Backoff, Job, PermitError, Verdict};
 
 use super::deferrals::Deferrals;
-use super::{Environment, JobError};
+use super::{Environment, JobError, LEDGER_DUE, in_time};
 use crate::clean;
 use crate::ghl::{Class, GhlError};
 use crate::oauth::TokenError;
@@ -85,10 +85,11 @@ pub(super) async fn conclude(
             "a run did not finish"
         );
     }
-    let written = match step.write(environment, run).await {
+    let written = match in_time(LEDGER_DUE, step.write(environment, run)).await {
         Err(error) if error.is_about_a_value() => {
             tracing::error!(job.kind = job.key.kind, %error, "the database does not hold the reason of a failure");
-            Step { reason: Some(UNSAYABLE.to_owned()), ..step.clone() }.write(environment, run).await
+            let plain = Step { reason: Some(UNSAYABLE.to_owned()), ..step.clone() };
+            in_time(LEDGER_DUE, plain.write(environment, run)).await
         }
         written => written,
     };
@@ -149,7 +150,7 @@ fn remedy(environment: &Environment, error: &JobError) -> Remedy {
         }
         // GHL's answer holds what the database does not. Attempts end that; all else of the database heals.
         JobError::Records(error) if error.is_about_a_value() => Remedy::Retry(environment.backoff),
-        JobError::Records(_) => Remedy::Defer,
+        JobError::Records(_) | JobError::Stalled { .. } => Remedy::Defer,
         JobError::NoId | JobError::NotShownYet => Remedy::Retry(environment.backoff),
         JobError::Ghl(error) => match error.class() {
             Class::Passing => Remedy::Retry(environment.backoff),

@@ -62,6 +62,15 @@ pub enum RecordsError {
     /// The system gave no random numbers.
     #[error("the system gave no random numbers")]
     Random,
+    /// What kept a transaction from its end that served several callers, or a check whose outcome they share.
+    #[error(transparent)]
+    Shared(std::sync::Arc<RecordsError>),
+    /// The database did not answer in time.
+    #[error("the records database did not answer within {0:?}")]
+    NoAnswer(std::time::Duration),
+    /// The turn to write did not come in time.
+    #[error("no turn to write within {0:?}: other writers of this process, or another process, hold the SQLite file")]
+    NoTurn(std::time::Duration),
 }
 
 impl RecordsError {
@@ -70,7 +79,8 @@ impl RecordsError {
     pub fn is_passing(&self) -> bool {
         match self {
             Self::Database(error) => matches!(fault::meaning(error), Meaning::Outage | Meaning::Race),
-            Self::Raced | Self::Unwiped => true,
+            Self::Raced | Self::Unwiped | Self::NoTurn(_) | Self::NoAnswer(_) => true,
+            Self::Shared(error) => error.is_passing(),
             Self::Migration(_)
             | Self::Url(_)
             | Self::Folder(_)
@@ -90,6 +100,7 @@ impl RecordsError {
         match self {
             Self::Raced | Self::Erased { .. } => true,
             Self::Database(error) => fault::meaning(error) == Meaning::Race,
+            Self::Shared(error) => error.is_race(),
             _ => false,
         }
     }
@@ -104,6 +115,7 @@ impl RecordsError {
                 Meaning::Race => error.as_database_error().is_some_and(|refusal| refusal.is_unique_violation()),
                 Meaning::Outage | Meaning::Setup => false,
             },
+            Self::Shared(error) => error.is_about_a_value(),
             _ => false,
         }
     }

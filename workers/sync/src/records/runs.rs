@@ -114,7 +114,7 @@ impl Records {
     pub async fn start_run(&self, key: &JobKey, epoch: i64) -> Result<Option<Run>, RecordsError> {
         let JobKey { kind, location_id, record_id } = key;
         let rows = {
-            let _gate = self.gate().await;
+            let _gate = self.gate().await?;
             sqlx::query(sql!("start_run"))
                 .bind(epoch)
                 .bind(self.clock.now_ms())

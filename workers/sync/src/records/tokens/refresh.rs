@@ -33,7 +33,7 @@ impl Records {
         generation: i64,
         until: Timestamp,
     ) -> Result<Option<i64>, RecordsError> {
-        let _gate = self.gate().await;
+        let _gate = self.gate().await?;
         let row = sqlx::query(sql!("begin_refresh"))
             .bind(until.as_millisecond())
             .bind(holder.key())
@@ -55,7 +55,7 @@ impl Records {
         new: &NewToken,
         after_refusal: bool,
     ) -> Result<bool, RecordsError> {
-        let _gate = self.gate().await;
+        let _gate = self.gate().await?;
         let done = sqlx::query(sql!("finish_refresh"))
             .bind(new.access.as_ref().map(encoded))
             .bind(new.refresh.as_ref().map(encoded))
@@ -83,7 +83,7 @@ impl Records {
         fence: i64,
         failed: &Failed,
     ) -> Result<bool, RecordsError> {
-        let _gate = self.gate().await;
+        let _gate = self.gate().await?;
         let done = sqlx::query(sql!("fail_refresh"))
             .bind(failed.state.as_str())
             .bind(clean::reason(&failed.reason))
