@@ -32,6 +32,8 @@ struct Waiting {
     batches: Vec<Batch>,
     /// Whether a task is at work that will take them.
     is_led: bool,
+    /// Transactions so far.
+    rounds: u64,
 }
 
 #[derive(Debug)]
@@ -50,23 +52,36 @@ impl Group {
         !std::mem::replace(&mut waiting.is_led, true)
     }
 
-    /// The batches of the next transaction, in the order in which they came. None: the leader's work is over.
+    /// The batches of the next transaction. None: the leader's work is over.
+    ///
+    /// Every other time the small ones go first, else the old ones: a single event never waits behind many large batches, and a large
+    /// one never for ever.
     fn next(&self) -> Option<Vec<Batch>> {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // Nobody waits for the answer of these any more.
         waiting.batches.retain(|batch| !batch.answer.is_closed());
-        let mut events = 0;
-        let most = waiting.batches.iter().take_while(|batch| {
-            let is_first = events == 0;
-            events += batch.triggers.len().max(1);
-            is_first || events <= MOST_EVENTS
-        });
-        let count = most.count();
-        if count == 0 {
+        if waiting.batches.is_empty() {
             waiting.is_led = false;
             return None;
         }
-        Some(waiting.batches.drain(..count).collect())
+        waiting.rounds += 1;
+        let mut order: Vec<usize> = (0..waiting.batches.len()).collect();
+        if waiting.rounds.is_multiple_of(2) {
+            order.sort_by_key(|place| waiting.batches[*place].triggers.len());
+        }
+        let mut events = 0;
+        order.retain(|place| {
+            let is_first = events == 0;
+            let grown = events + waiting.batches[*place].triggers.len().max(1);
+            let fits = is_first || grown <= MOST_EVENTS;
+            events = if fits { grown } else { events };
+            fits
+        });
+        // The highest place first, so that the others keep theirs; then in the order of arrival again.
+        order.sort_unstable_by(|one, other| other.cmp(one));
+        let mut taken: Vec<_> = order.into_iter().map(|place| waiting.batches.remove(place)).collect();
+        taken.reverse();
+        Some(taken)
     }
 }
 
@@ -164,5 +179,57 @@ async fn isolated(write: &mut Write, triggers: &[Trigger]) -> Result<Outcome, Re
             sqlx::query("release batch").execute(write.conn()).await?;
             Ok(Err(error))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use job_engine::Priority;
+    use serde_json::json;
+
+    use super::super::accept::NewEvent;
+    use super::super::change::Change;
+    use super::super::job::JobKind;
+    use super::*;
+
+    /// Lets batches of these sizes wait, and tells who goes together.
+    fn rounds(sizes: &[usize]) -> Vec<Vec<usize>> {
+        let event = NewEvent {
+            id: None,
+            source: "api".to_owned(),
+            event_type: "contact.selected".to_owned(),
+            location_id: "loc1".to_owned(),
+            contact_id: Some("c1".to_owned()),
+            data: json!({}),
+        };
+        let change = Change::None { record_id: "c1".to_owned() };
+        let trigger = Trigger { event, kind: JobKind::PullContact, priority: Priority::Interactive, change };
+        let group = Group::default();
+        let mut listening = Vec::new();
+        for (place, size) in sizes.iter().enumerate() {
+            let ((answer, told), (begun, has_begun)) = (oneshot::channel(), oneshot::channel());
+            listening.push((told, has_begun));
+            let leads = group.join(Batch { triggers: vec![trigger.clone(); *size], begun, answer });
+            assert_eq!(leads, place == 0, "one leads");
+        }
+        let taken = std::iter::from_fn(|| group.next());
+        let taken = taken.map(|batches| batches.iter().map(|batch| batch.triggers.len()).collect()).collect();
+        let (answer, told) = oneshot::channel();
+        drop(told);
+        assert!(group.join(Batch { triggers: Vec::new(), begun: oneshot::channel().0, answer }), "the next one leads");
+        assert!(group.next().is_none(), "nobody waits for its answer");
+        taken
+    }
+
+    #[test]
+    fn batches_go_together_up_to_a_bound_and_a_large_one_goes_alone() {
+        assert_eq!(rounds(&[1, 1, 5]), [[1, 1, 5]]);
+        assert_eq!(rounds(&[1_000, 1, 999]), [vec![1_000], vec![1, 999]]);
+        assert_eq!(rounds(&[2_000]), [[2_000]]);
+    }
+
+    #[test]
+    fn a_small_one_waits_for_one_large_one_and_a_large_one_not_for_ever() {
+        assert_eq!(rounds(&[1_000, 1_000, 1_000, 1]), [vec![1_000], vec![1], vec![1_000], vec![1_000]]);
     }
 }
