@@ -190,17 +190,37 @@ impl Workers {
 /// # Errors
 /// When it can't be reached or migrated.
 pub async fn open_records(config: &Config, clock: &Clock) -> Result<Records, records::RecordsError> {
+    open_records_with(config, clock, records::Options::default()).await
+}
+
+/// [`open_records`] for a command that looks or changes one thing, before which a person sits: a database that does not answer is told soon.
+///
+/// # Errors
+/// See [`open_records`].
+pub async fn open_records_soon(config: &Config, clock: &Clock) -> Result<Records, records::RecordsError> {
+    let (connect_timeout, acquire_timeout) = (SOON, SOON);
+    open_records_with(config, clock, records::Options { connect_timeout, acquire_timeout, ..Default::default() }).await
+}
+
+async fn open_records_with(
+    config: &Config,
+    clock: &Clock,
+    options: records::Options,
+) -> Result<Records, records::RecordsError> {
     let options = records::Options {
         clock: clock.clone(),
         policies: config.merge.clone(),
         rules: config.rules.clone(),
         flows: config.flows.loaded.clone(),
-        ..records::Options::default()
+        ..options
     };
     let records = Records::open(config.database_url().expose_secret(), options).await?;
     records.migrate().await?;
     Ok(records)
 }
+
+/// How long a person waits for a database that does not answer.
+const SOON: Duration = Duration::from_millis(2_500);
 
 /// The vault over the master keys.
 ///

@@ -186,7 +186,7 @@ pub fn main() -> ExitCode {
 
 /// Opens the database, with the remedy where it can't be.
 async fn open_records(config: &Config) -> anyhow::Result<Records> {
-    let records = app::open_records(config, &Clock::system()).await;
+    let records = app::open_records_soon(config, &Clock::system()).await;
     records.context("can't open the database; see DATABASE_URL and CLIENTY_DATA_DIR, and whether the server is up")
 }
 

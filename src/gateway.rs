@@ -20,6 +20,7 @@ mod body;
 mod changes;
 mod conflicts;
 mod contacts;
+mod deadline;
 mod erase;
 mod events;
 mod health;
@@ -117,7 +118,8 @@ impl Gateway {
             .route("/v1/jobs/{job}", get(jobs::show))
             .route("/v1/jobs/{job}/reply", get(operations::reply))
             .route("/v1/operations/{operation}", post(operations::call))
-            .route_layer(middleware::from_fn_with_state(self.clone(), auth::require_key));
+            .route_layer(middleware::from_fn_with_state(self.clone(), auth::require_key))
+            .route_layer(middleware::from_fn(deadline::of_reads));
         let installs =
             Router::new().route("/oauth/install", get(oauth::install)).route("/oauth/callback", get(oauth::callback));
         let routes = Router::new()

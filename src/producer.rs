@@ -3,9 +3,15 @@
 //! The gateway uses it for HTTP, and Rust services can use it without: an event counts as accepted once its ledger row is committed.
 //! The queue is told afterwards; where that fails, the sweeper of any worker tells it later (law 1), so it is no error.
 
+use std::time::Duration;
+
 use job_engine::Queue;
 use sync_workers::jobs;
 use sync_workers::records::{AcceptError, Accepted, Records, Trigger};
+use tokio::time::timeout;
+
+/// How long the answer waits for the queue, which goes on without being waited for.
+const PUSH_DUE: Duration = Duration::from_millis(500);
 
 /// Accepts triggers. Clones share the database and the queue.
 #[derive(Debug, Clone)]
@@ -24,7 +30,7 @@ impl Producer {
     /// Accepts all of `triggers` or none, in one transaction.
     ///
     /// # Errors
-    /// [`AcceptError`]; nothing was stored then.
+    /// [`AcceptError`]; nothing was stored then, but after [`sync_workers::records::RecordsError::NoAnswer`], when that is not known.
     pub async fn send(&self, triggers: &[Trigger]) -> Result<Vec<Accepted>, AcceptError> {
         let accepted = self.records.accept(triggers).await?;
         let work = accepted.iter().filter(|accepted| !accepted.duplicate);
@@ -32,9 +38,14 @@ impl Producer {
         // Runs of flows that events have started.
         let owed = self.records.take_owed();
         jobs.extend(owed.iter().map(|follow_up| jobs::new_job(&follow_up.key(), follow_up.priority)));
-        if let Err(error) = self.queue.push(&jobs).await {
-            tracing::warn!(%error, jobs = jobs.len(), "accepted, but the queue was not told; the sweeper will");
-        }
+        // They are accepted, whatever becomes of this: a queue that does not answer holds nobody up.
+        let queue = self.queue.clone();
+        let pushing = tokio::spawn(async move {
+            if let Err(error) = queue.push(&jobs).await {
+                tracing::warn!(%error, jobs = jobs.len(), "accepted, but the queue was not told; the sweeper will");
+            }
+        });
+        let _ = timeout(PUSH_DUE, pushing).await;
         Ok(accepted)
     }
 

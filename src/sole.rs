@@ -2,9 +2,9 @@
 //!
 //! The system lets go of the lock when the process ends, however it ends.
 
-use std::fs::{File, TryLockError};
-use std::io;
-use std::path::Path;
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
 
 const NAME: &str = "working.lock";
 
@@ -12,18 +12,71 @@ const NAME: &str = "working.lock";
 #[derive(Debug)]
 pub(crate) struct Sole(#[expect(dead_code, reason = "held for its lock")] File);
 
+/// What became of the attempt to take it.
+#[derive(Debug)]
+pub(crate) enum Taken {
+    /// This process has it.
+    Here(Sole),
+    /// Another process has it.
+    Elsewhere(InUse),
+}
+
+/// Another process works over the data folder.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "another process{} works over the data folder {}: stop it first, or give this one a folder of its own (CLIENTY_DATA_DIR). Several \
+     processes over the same records need REDIS_URL and DATABASE_URL, for each would take the whole of GHL's limit for its own",
+    .process.as_ref().map(|id| format!(" ({id})")).unwrap_or_default(),
+    .folder.display()
+)]
+pub(crate) struct InUse {
+    folder: PathBuf,
+    /// Its id, where it wrote one.
+    process: Option<String>,
+}
+
 impl Sole {
-    /// Takes it; none where another process has it.
+    /// Takes it, unless another process has it.
     ///
     /// # Errors
     /// When the folder can't be written to.
-    pub(crate) fn take(folder: &Path) -> io::Result<Option<Self>> {
-        std::fs::create_dir_all(folder)?;
-        let file = File::options().create(true).truncate(false).write(true).open(folder.join(NAME))?;
+    pub(crate) fn take(folder: &Path) -> io::Result<Taken> {
+        fs::create_dir_all(folder)?;
+        let path = folder.join(NAME);
+        let mut file = File::options().create(true).truncate(false).write(true).open(&path)?;
         match file.try_lock() {
-            Ok(()) => Ok(Some(Self(file))),
-            Err(TryLockError::WouldBlock) => Ok(None),
+            Ok(()) => {
+                // For the message of whoever comes second; without it, that one is refused all the same.
+                let _ = file.set_len(0).and_then(|()| writeln!(file, "process {}", std::process::id()));
+                Ok(Taken::Here(Self(file)))
+            }
+            Err(TryLockError::WouldBlock) => {
+                let process = fs::read_to_string(&path).ok().map(|text| text.trim().to_owned());
+                let process = process.filter(|text| !text.is_empty());
+                Ok(Taken::Elsewhere(InUse { folder: folder.to_owned(), process }))
+            }
             Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+}
+
+impl Taken {
+    /// For who can do without.
+    pub(crate) fn taken(self) -> Option<Sole> {
+        match self {
+            Self::Here(sole) => Some(sole),
+            Self::Elsewhere(_) => None,
+        }
+    }
+
+    /// For who cannot.
+    ///
+    /// # Errors
+    /// [`InUse`], which says what to do.
+    pub(crate) fn or_refuse(self) -> Result<Sole, InUse> {
+        match self {
+            Self::Here(sole) => Ok(sole),
+            Self::Elsewhere(in_use) => Err(in_use),
         }
     }
 }

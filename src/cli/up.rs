@@ -15,13 +15,9 @@ use crate::sole::Sole;
 pub(super) async fn run(context: Context) -> anyhow::Result<Outcome> {
     let signals = Signals::listen()?;
     let distributed = context.config.is_distributed();
+    // Held to the end. First of all: what the other process has begun must not be touched.
+    let _sole = if distributed { None } else { Some(Sole::take(&context.config.data.dir)?.or_refuse()?) };
     let listeners = Listeners::open(&context.config).await?;
-    let sole = if distributed { None } else { Sole::take(&context.config.data.dir)? };
-    if !distributed && sole.is_none() {
-        tracing::warn!(
-            "another process works over this data folder with a queue of its own; together they may call GHL too often"
-        );
-    }
     let app = App::open(context.config).await?;
     let workers = app.start_workers()?;
     if !distributed {

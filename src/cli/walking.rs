@@ -32,7 +32,7 @@ impl Walking {
     pub(super) async fn start(config: Config, location: &str) -> anyhow::Result<Self> {
         let signals = Signals::listen()?;
         let distributed = config.is_distributed();
-        let sole = if distributed { None } else { Sole::take(&config.data.dir)? };
+        let sole = if distributed { None } else { Sole::take(&config.data.dir)?.taken() };
         let app = App::open(config).await?;
         let connection = app.records.connection(location).await?;
         let is_connected = connection.is_some_and(|connection| connection.is_connected());

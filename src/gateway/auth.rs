@@ -13,6 +13,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::body::{self, Bounds};
+use super::deadline::in_time;
 use super::keys::Key;
 use super::server::Connection;
 use super::turns::Turns;
@@ -75,7 +76,8 @@ async fn authenticated(gateway: &Gateway, text: &str) -> Result<Arc<Key>, Respon
         Some(_) => None,
         None => keys.strangers.acquire().await.ok(),
     };
-    match gateway.producer.records().authenticate(text).await {
+    let asked = in_time(gateway.producer.records().authenticate(text)).await;
+    match asked.map_err(IntoResponse::into_response)? {
         Ok(Some(_)) => Ok(known.unwrap_or_else(|| {
             let key = keys.remember(text);
             key.charge(1);

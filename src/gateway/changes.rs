@@ -11,6 +11,7 @@ use sync_workers::records::{Records, RecordsError};
 use tokio::sync::{Mutex, watch};
 use tokio::time::sleep;
 
+use super::deadline::in_time;
 use super::parameters::Parameters;
 use super::server::Stopping;
 use super::{Gateway, Problem};
@@ -33,7 +34,7 @@ pub(super) async fn list(
     let wait = parameters.number("wait", 0, LONGEST_WAIT).unwrap_or(0);
     let cursor = parameters.text("cursor");
     let records = gateway.producer.records();
-    let page = records.list_changes(cursor.as_deref(), i64::from(limit)).await;
+    let page = in_time(records.list_changes(cursor.as_deref(), i64::from(limit))).await?;
     let mut page = parameters.page(page, "the nextCursor of an earlier page of this feed, or `latest`", problem)?;
     let end = page.next_cursor.as_deref().and_then(|cursor| cursor.parse().ok());
     if let (true, 1.., Some(end)) = (page.items.is_empty(), wait, end) {
@@ -43,7 +44,7 @@ pub(super) async fn list(
             () = stopping.wait() => Ok(false),
         };
         if moved.map_err(|error| problem(&error))? {
-            let next = records.list_changes(page.next_cursor.as_deref(), i64::from(limit)).await;
+            let next = in_time(records.list_changes(page.next_cursor.as_deref(), i64::from(limit))).await?;
             page = next.map_err(|error| problem(&error))?;
         }
     }

@@ -27,7 +27,8 @@ pub(super) async fn alive() -> Json<Value> {
 #[derive(Debug, Default)]
 pub struct Readiness(Mutex<Option<(Instant, StatusCode, Value)>>);
 
-/// `GET /readyz`: the database and the queue answer, and the schema is this program's.
+/// `GET /readyz`: the database takes writes, the queue answers, and the schema is this program's. A full or read-only disk answers every
+/// read, so the database is asked to write.
 pub(super) async fn ready(State(gateway): State<Gateway>) -> Response {
     // Those who ask meanwhile wait for the same look.
     let mut last = gateway.readiness.0.lock().await;
@@ -46,7 +47,8 @@ pub(super) async fn ready(State(gateway): State<Gateway>) -> Response {
 async fn look(gateway: &Gateway) -> (StatusCode, Value) {
     let (records, queue) = (gateway.producer.records(), gateway.producer.queue());
     let (database, migrations, queue) =
-        tokio::join!(in_time(records.ping()), in_time(records.pending_migrations()), in_time(queue.ping()));
+        tokio::join!(in_time(records.check_write()), in_time(records.pending_migrations()), in_time(queue.ping()));
+    let database = database.map_err(|error| format!("it does not write: {error}"));
     let schema = migrations.and_then(|pending| match pending.len() {
         0 => Ok(()),
         count => Err(format!("{count} migrations are pending: run `clienty-sync migrate`")),

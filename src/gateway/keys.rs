@@ -22,9 +22,9 @@ use crate::config;
 const REMEMBERED: usize = 1024;
 /// Requests that are worked on at once and read.
 const READERS: usize = 8;
-/// The same for those that write. SQLite has one writer at a time: a second one prepares what it writes, more would only stand in the
-/// line before the database, where nobody looks whose turn it is.
-const SQLITE_WRITERS: usize = 2;
+/// The same for those that write. SQLite has one writer at a time, which takes all that wait into one transaction, small batches before large
+/// ones: who wait there share the way to the disk.
+const SQLITE_WRITERS: usize = 16;
 const WRITERS: usize = 8;
 /// Requests whose key is looked up for the first time.
 const STRANGERS: usize = 4;

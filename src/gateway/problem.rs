@@ -110,7 +110,12 @@ impl Problem {
             return Self::internal(error);
         }
         tracing::error!(error = error as &dyn std::error::Error, "a request failed");
-        let detail = "the database does not answer; nothing was stored, and the request may be sent again";
+        let detail = match error {
+            RecordsError::NoAnswer(_) => {
+                "the database did not answer in time; send the request again: an event with an id is accepted once, however often it is sent"
+            }
+            _ => "the database does not answer; nothing was stored, and the request may be sent again",
+        };
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "Not available now", detail)
     }
 

@@ -17,6 +17,7 @@ use sync_workers::records::WebhookResult;
 use tracing::Span;
 
 use super::body::{self, Bounds, Unread};
+use super::deadline::in_time;
 use super::{Gateway, Problem, request_id};
 use crate::signature::Signatures;
 use crate::triggers::webhook::{self, Webhook};
@@ -81,7 +82,10 @@ pub(super) async fn receive(State(gateway): State<Gateway>, request: Request) ->
         count(event, DEFERRED);
         temporarily_unavailable()
     };
-    match installs::note(gateway.oauth.as_ref(), &webhook, now).await {
+    let Ok(noted) = in_time(installs::note(gateway.oauth.as_ref(), &webhook, now)).await else {
+        return come_again();
+    };
+    match noted {
         Ok(Noted::Nothing) => {}
         Ok(noted) => tracing::info!(webhook.event = event, ?noted, "GHL told of an install"),
         Err(error) => {

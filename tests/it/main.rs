@@ -7,6 +7,7 @@
 mod chaos;
 mod cli;
 mod creates;
+mod faults;
 mod flows;
 mod http;
 mod jobs;

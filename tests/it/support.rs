@@ -3,6 +3,7 @@
 pub(crate) mod api;
 pub(crate) mod cluster;
 pub(crate) mod deployment;
+pub(crate) mod disk_faults;
 pub(crate) mod entries;
 pub(crate) mod folder;
 pub(crate) mod gate;
@@ -14,6 +15,7 @@ pub(crate) mod postgres;
 pub(crate) mod program;
 pub(crate) mod redis;
 pub(crate) mod test_app;
+pub(crate) mod wire;
 
 use std::thread;
 use std::time::{Duration, Instant};

@@ -2,7 +2,7 @@
 //!
 //! One task takes all that wait, writes them in one transaction and only then answers each. While it writes the next ones gather,
 //! so the batches grow with the load and a single webhook waits for nobody. What waits is bounded: beyond that, and beyond
-//! [`PATIENCE`], the sender is told to come again, which costs less than to keep it.
+//! [`DEADLINE`], the sender is told to come again, which costs less than to keep it.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -13,14 +13,15 @@ use sync_workers::records::{JobKey, NewWebhook, RecordsError, WebhookOutcome, We
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
+use crate::gateway::deadline::DEADLINE;
 use crate::producer::Producer;
 
 /// Webhooks of one transaction at most.
 const BATCH: usize = 256;
 /// Webhooks that wait for one.
 const WAITING: usize = 1024;
-/// How long a sender is kept waiting.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a batch may take. A database that hangs must not hold up for ever what comes after it.
+const STORE_DUE: Duration = Duration::from_secs(10);
 /// How long a contact's job waits for more webhooks of the same burst: GHL sends several for one edit.
 const GATHERING: Duration = Duration::from_millis(500);
 /// Batches whose jobs the queue was not told of yet. Where there are more, the sweeper tells it.
@@ -60,7 +61,7 @@ impl Intake {
     pub(super) async fn take(&self, webhook: NewWebhook) -> Option<Taken> {
         let (answer, told) = oneshot::channel();
         self.waiting.try_send(Waiting { webhook, answer }).ok()?;
-        timeout(PATIENCE, told).await.ok()?.ok()
+        timeout(DEADLINE, told).await.ok()?.ok()
     }
 }
 
@@ -71,7 +72,13 @@ async fn store(producer: Producer, mut taken: mpsc::Receiver<Waiting>, untold: m
         batch.retain(|waiting: &Waiting| !waiting.answer.is_closed());
         let (webhooks, answers): (Vec<_>, Vec<_>) =
             batch.drain(..).map(|Waiting { webhook, answer }| (webhook, answer)).unzip();
-        let outcomes = accept(&producer, &webhooks).await;
+        let Ok(outcomes) = timeout(STORE_DUE, accept(&producer, &webhooks)).await else {
+            tracing::error!(
+                webhooks = webhooks.len(),
+                "the database did not answer in time; GHL is asked to send webhooks again"
+            );
+            continue;
+        };
         let mut keys = HashMap::new();
         for (outcome, answer) in outcomes.into_iter().zip(answers) {
             // Without an outcome the answer is dropped, and with it the sender told.

@@ -73,6 +73,11 @@ impl PostgresServer {
         wait_until("PostgreSQL takes connections", is_ready, told);
     }
 
+    /// What it has logged so far.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
     /// The URL of the database that every cluster has.
     pub(crate) fn url(&self) -> String {
         self.url_of("postgres")

@@ -9,18 +9,20 @@
 use std::time::Duration;
 
 use job_engine::{Backoff, Handler, Job, Key, NewJob, Permits, Priority, Queue, Verdict};
+use tokio::time::timeout;
 use tracing::{Instrument, Span};
 
 use crate::clock::Clock;
 use crate::ghl::{self, Class, GhlError, UnauthorizedKind};
 use crate::oauth::{Access, Oauth};
 use crate::records::model::{Appointment, Note, Task as TaskRecord};
-use crate::records::{Connection, FollowUp, JobKey, JobKind, Records, Run, Tx};
+use crate::records::{Connection, FollowUp, JobKey, JobKind, Records, RecordsError, Run, Tx};
 use crate::trace;
 
 mod call_operation;
 mod conclude;
 mod custom_fields;
+mod deferrals;
 mod error;
 mod find_task;
 mod flow_step;
@@ -39,6 +41,7 @@ mod under_way;
 mod walk;
 mod zones;
 
+use deferrals::Deferrals;
 use under_way::BrokenOff;
 
 pub use custom_fields::CustomFields;
@@ -48,6 +51,9 @@ pub use zones::Zones;
 
 /// How long the lane of a broken location rests: 10,000 jobs must not become 10,000 dead letters (law 12), and a person has to act first.
 pub const BROKEN_HOLD: Duration = Duration::from_secs(60);
+
+/// How long the ledger may take to begin or to end a run.
+const LEDGER_DUE: Duration = Duration::from_secs(60);
 
 /// What every job has at hand.
 #[derive(Clone)]
@@ -99,6 +105,7 @@ impl Environment {
 pub struct Worker {
     environment: Environment,
     broken_off: BrokenOff,
+    deferrals: Deferrals,
 }
 
 /// One run: its place in the ledger, and the right to call GHL for its location.
@@ -161,7 +168,7 @@ impl Worker {
     /// A worker with all it needs.
     #[must_use]
     pub fn new(environment: Environment) -> Self {
-        Self { environment, broken_off: BrokenOff::default() }
+        Self { environment, broken_off: BrokenOff::default(), deferrals: Deferrals::default() }
     }
 
     /// Gives back in the ledger what the pool broke off; for when it has stopped.
@@ -213,20 +220,32 @@ impl Worker {
     async fn run_in(&self, span: &Span, job: Job, permits: Permits) -> Verdict {
         let key = ledger_key(&job.key);
         let epoch = i64::try_from(job.epoch).unwrap_or(i64::MAX);
-        let run = match self.environment.records.start_run(&key, epoch).await {
+        let run = match in_time(LEDGER_DUE, self.environment.records.start_run(&key, epoch)).await {
             Ok(Some(run)) => run,
             // Served by an earlier run: nothing is owed.
             Ok(None) => return Verdict::Done,
-            Err(error) => return conclude::without_ledger(&job, &error),
+            Err(error) => return conclude::without_ledger(&self.environment, &self.deferrals, &job, &error),
         };
         trace::serves(span, &run);
         let under_way = self.broken_off.watch(&run);
-        let result = self.work(&job, &run, &permits).await;
-        let verdict = conclude::conclude(&self.environment, &job, &run, result).await;
+        let due = longest_run(&job.key.kind, self.environment.call_timeout);
+        let result = timeout(due, self.work(&job, &run, &permits)).await.unwrap_or(Err(JobError::Stalled { due }));
+        let verdict = conclude::conclude(&self.environment, &self.deferrals, &job, &run, result).await;
         self.environment.tell_owed().await;
         under_way.end();
         verdict
     }
+}
+
+/// How long a run of the kind may take: all its calls at their slowest, and time for the database before, between and behind them. Every
+/// call to GHL has an end of its own; a database behind a line that went dead without a word has none but this.
+fn longest_run(kind: &str, call_timeout: Duration) -> Duration {
+    LEDGER_DUE + (call_timeout + LEDGER_DUE / 4) * (u32::from(cost(kind)) + 1)
+}
+
+/// What the ledger says, unless it takes longer than `due`.
+async fn in_time<T>(due: Duration, asked: impl Future<Output = Result<T, RecordsError>>) -> Result<T, RecordsError> {
+    timeout(due, asked).await.unwrap_or(Err(RecordsError::NoAnswer(due)))
 }
 
 /// GHL refuses a token of another location and a record of another location in the same words. The first is the lane's matter; the
@@ -307,7 +326,7 @@ impl Handler for Worker {
         let epoch = i64::try_from(job.epoch).unwrap_or(i64::MAX);
         match self.environment.records.bury_key(&ledger_key(&job.key), epoch, reason).await {
             Ok(_) => Verdict::Dead,
-            Err(error) => conclude::without_ledger(&job, &error),
+            Err(error) => conclude::without_ledger(&self.environment, &self.deferrals, &job, &error),
         }
     }
 

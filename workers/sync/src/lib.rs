@@ -3,6 +3,7 @@
 #![warn(missing_docs)]
 
 pub mod catalog;
+mod clean;
 pub mod clock;
 pub mod decide;
 pub mod enqueue;

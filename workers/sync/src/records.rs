@@ -11,12 +11,14 @@
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::migrate::Migrate;
-use sqlx::{AnyConnection, AnyPool};
+use sqlx::pool::PoolConnectionMetadata;
+use sqlx::{AnyConnection, AnyPool, Connection as _};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 
 use crate::clock::Clock;
 use crate::decide::merge::Policies;
@@ -62,10 +64,12 @@ mod custom_fields;
 mod entries;
 mod erase;
 mod error;
+mod fault;
 mod feed;
 mod flows;
 mod forget;
 mod found;
+mod group;
 mod installs;
 mod intents;
 mod job;
@@ -74,6 +78,7 @@ mod merging;
 mod migrations;
 pub mod model;
 mod occasions;
+mod order;
 mod owed;
 mod page;
 mod pull;
@@ -84,27 +89,54 @@ mod tokens;
 mod views;
 mod walks;
 mod webhooks;
+mod write_check;
 
-/// How long one connection waits for SQLite's lock while another *process* writes.
+use group::Group;
+use write_check::WriteCheck;
+
+/// `busy_timeout`: how long one connection waits for SQLite's lock while another *process* writes. `synchronous`: a commit waits for the disk,
+/// so that what was answered 202 outlives a power cut.
 const SQLITE_SETTINGS: &str = "
-    pragma busy_timeout = 10000;
+    pragma busy_timeout = 5000;
     pragma journal_mode = wal;
-    pragma synchronous = normal;
+    pragma synchronous = full;
     pragma foreign_keys = on;
     pragma secure_delete = on;
 ";
 
 /// A process that stands still in the midst of a transaction keeps its locks, and all others wait for them. PostgreSQL ends that
-/// transaction long before the process' lease is over; between two statements lies no work of ours that takes so long.
-const POSTGRES_SETTINGS: &str = "set idle_in_transaction_session_timeout = '5s'";
+/// transaction long before the process' lease is over; between two statements lies no work of ours that takes so long. Nor does a
+/// statement, or its wait for a lock: what takes longer is ended and tried again. The keepalives are the server's, which so ends the
+/// transactions of a machine that is gone; on this side each wait has an end of its own.
+const POSTGRES_SETTINGS: &str = "
+    set idle_in_transaction_session_timeout = '5s';
+    set statement_timeout = '30s';
+    set lock_timeout = '20s';
+    set tcp_keepalives_idle = 20;
+    set tcp_keepalives_interval = 5;
+    set tcp_keepalives_count = 3;
+";
+
+/// Changes of a large table may take their time.
+const UNHURRIED: &str = "set statement_timeout = 0; set lock_timeout = 0";
+
+/// A connection that was idle for longer is asked for a sign of life before it is used.
+const UNASKED: Duration = Duration::from_secs(1);
+
+/// How long an idle connection may take to give one.
+const ANSWER_DUE: Duration = Duration::from_secs(2);
 
 /// How the database is used.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Connections of this process at most.
     pub max_connections: u32,
+    /// How long [`Records::open`] waits for a database that is still starting.
+    pub connect_timeout: Duration,
     /// How long a caller waits for one of them.
     pub acquire_timeout: Duration,
+    /// How long a caller waits for SQLite's one turn to write.
+    pub turn_timeout: Duration,
     /// Tells the time that is written into rows.
     pub clock: Clock,
     /// Who wins where both sides edited a field.
@@ -119,7 +151,9 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             max_connections: 16,
-            acquire_timeout: Duration::from_secs(30),
+            connect_timeout: Duration::from_secs(30),
+            acquire_timeout: Duration::from_secs(5),
+            turn_timeout: Duration::from_secs(15),
             clock: Clock::system(),
             policies: Policies::default(),
             rules: Vec::new(),
@@ -142,6 +176,9 @@ pub struct Records {
     rules: Arc<[TaskRule]>,
     flows: Arc<[Flow]>,
     untold: Arc<Mutex<Untold>>,
+    group: Arc<Group>,
+    writes: Arc<WriteCheck>,
+    turn_due: Duration,
 }
 
 /// What commits of this process leave to tell others.
@@ -169,6 +206,10 @@ impl Records {
         let pool = AnyPoolOptions::new()
             .max_connections(options.max_connections)
             .acquire_timeout(options.acquire_timeout)
+            // In its place: `check`, which has an end.
+            .test_before_acquire(false)
+            .before_acquire(|connection, met| Box::pin(check(connection, met)))
+            .after_release(|connection, met| Box::pin(check(connection, met)))
             .after_connect(move |connection, _| {
                 Box::pin(async move {
                     let settings = if sqlite { SQLITE_SETTINGS } else { POSTGRES_SETTINGS };
@@ -176,8 +217,16 @@ impl Records {
                     Ok(())
                 })
             })
-            .connect_with(connect)
-            .await?;
+            .connect_lazy_with(connect);
+        let deadline = Instant::now() + options.connect_timeout;
+        loop {
+            match pool.acquire().await {
+                Ok(_) => break,
+                // A server that is starting; the pool has asked again and again meanwhile.
+                Err(sqlx::Error::PoolTimedOut) if Instant::now() < deadline => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
         Ok(Self {
             pool,
             sqlite,
@@ -188,6 +237,9 @@ impl Records {
             rules: options.rules.into(),
             flows: options.flows.into(),
             untold: Arc::default(),
+            group: Arc::default(),
+            writes: Arc::default(),
+            turn_due: options.turn_timeout,
         })
     }
 
@@ -197,9 +249,15 @@ impl Records {
     /// [`RecordsError::Migration`], also when the database is newer than this program or a released migration was
     /// edited.
     pub async fn migrate(&self) -> Result<(), RecordsError> {
-        let _gate = self.gate().await;
+        let _gate = self.gate().await?;
         let mut connection = self.pool.acquire().await?;
-        Ok(migrations::all().run_direct(None, &mut *connection, false).await?)
+        if !self.sqlite {
+            sqlx::raw_sql(UNHURRIED).execute(&mut *connection).await?;
+        }
+        let migrated = migrations::all().run_direct(None, &mut *connection, false).await;
+        // It has the settings of a migration, and perhaps its locks.
+        connection.close().await?;
+        Ok(migrated?)
     }
 
     /// The names of migrations that [`Records::migrate`] would run.
@@ -225,6 +283,17 @@ impl Records {
         Ok(())
     }
 
+    /// Whether the database answers on a new connection: those of the pool may all be waiting for each other.
+    async fn is_alive(&self, due: Duration) -> bool {
+        let connect = self.pool.connect_options();
+        let answers = async {
+            let mut connection = AnyConnection::connect_with(&connect).await?;
+            sqlx::query("select 1").execute(&mut connection).await?;
+            connection.close().await
+        };
+        timeout(due, answers).await.is_ok_and(|answer: Result<(), sqlx::Error>| answer.is_ok())
+    }
+
     /// Who wins where both sides edited a field.
     #[must_use]
     pub fn policies(&self) -> &Policies {
@@ -244,7 +313,7 @@ impl Records {
 
     /// Begins a transaction that writes.
     async fn write(&self) -> Result<Write, RecordsError> {
-        let gate = self.gate().await;
+        let gate = self.gate().await?;
         let begin = if self.sqlite { "begin immediate" } else { "begin" };
         let tx = self.pool.begin_with(begin).await?;
         Ok(Write {
@@ -258,19 +327,28 @@ impl Records {
             flows: Arc::clone(&self.flows),
             owed: Vec::new(),
             ended: Vec::new(),
+            settled: (0, 0),
+            sqlite: self.sqlite,
             untold: Arc::clone(&self.untold),
+            writes: Arc::clone(&self.writes),
             _gate: gate,
             _walk: None,
         })
     }
 
     /// The turn of one writer; PostgreSQL has its own and better ones.
-    async fn gate(&self) -> Option<OwnedSemaphorePermit> {
+    ///
+    /// # Errors
+    /// [`RecordsError::NoTurn`]: who waits behind a writer that hangs must not wait for as long as that one.
+    async fn gate(&self) -> Result<Option<OwnedSemaphorePermit>, RecordsError> {
         if !self.sqlite {
-            return None;
+            return Ok(None);
         }
-        // The semaphore is never closed, so there is always a permit.
-        self.gate.clone().acquire_owned().await.ok()
+        match timeout(self.turn_due, self.gate.clone().acquire_owned()).await {
+            // The semaphore is never closed, so there is always a permit.
+            Ok(permit) => Ok(permit.ok()),
+            Err(_) => Err(RecordsError::NoTurn(self.turn_due)),
+        }
     }
 }
 
@@ -289,8 +367,12 @@ struct Write {
     owed: Vec<FollowUp>,
     /// Flows of which it ends a run, and how.
     ended: Vec<(String, String)>,
+    /// How many of both belong to parts that are settled.
+    settled: (usize, usize),
+    sqlite: bool,
     /// Where both are kept for others once they are committed.
     untold: Arc<Mutex<Untold>>,
+    writes: Arc<WriteCheck>,
     // Declared last, so dropped last: the next writer begins after this transaction is on its way out.
     _gate: Option<OwnedSemaphorePermit>,
     _walk: Option<OwnedSemaphorePermit>,
@@ -301,13 +383,30 @@ impl Write {
         &mut self.tx
     }
 
-    async fn commit(mut self) -> Result<(), RecordsError> {
-        page::flush(&mut self).await?;
-        feed::append(&mut self).await?;
-        let owed = std::mem::take(&mut self.owed);
-        let rows = owed.iter().map(|follow_up| follow_up.row(self.now_ms)).collect();
+    /// Writes what waits in memory, so that nothing of what was done so far is left to the commit.
+    async fn settle(&mut self) -> Result<(), RecordsError> {
+        page::flush(self).await?;
+        feed::append(self).await?;
+        let rows = self.owed[self.settled.0..].iter().map(|follow_up| follow_up.row(self.now_ms)).collect();
         accept::insert_rows(self.conn(), rows).await?;
+        self.settled = (self.owed.len(), self.ended.len());
+        Ok(())
+    }
+
+    /// Forgets what was done since it was last settled, for a part that is rolled back alone.
+    fn abandon(&mut self) {
+        self.changed.clear();
+        self.found.clear();
+        self.page = page::Page::default();
+        self.owed.truncate(self.settled.0);
+        self.ended.truncate(self.settled.1);
+    }
+
+    async fn commit(mut self) -> Result<(), RecordsError> {
+        self.settle().await?;
         self.tx.commit().await?;
+        self.writes.note_commit();
+        let owed = std::mem::take(&mut self.owed);
         if !owed.is_empty() || !self.ended.is_empty() {
             let mut untold = self.untold.lock().unwrap_or_else(PoisonError::into_inner);
             untold.jobs.extend(owed);
@@ -315,6 +414,22 @@ impl Write {
         }
         Ok(())
     }
+}
+
+/// Whether a connection of the pool is good for another caller. One that a fault has left in doubt, that is still in the transaction of
+/// its last caller, or that does not answer is closed, and a new one takes its place.
+async fn check(connection: &mut AnyConnection, met: PoolConnectionMetadata) -> Result<bool, sqlx::Error> {
+    if fault::is_doubtful(met.age) {
+        return Ok(false);
+    }
+    // Zero: it was just given back, with the end of a transaction perhaps still on its way.
+    if met.idle_for.is_zero() || met.idle_for > UNASKED {
+        match timeout(ANSWER_DUE, connection.ping()).await {
+            Ok(answer) => answer?,
+            Err(_) => return Err(sqlx::Error::PoolTimedOut),
+        }
+    }
+    Ok(!connection.is_in_transaction())
 }
 
 /// The URL with the mode that makes a missing file, after its folder was made.

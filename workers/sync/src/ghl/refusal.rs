@@ -11,6 +11,12 @@ use super::error::{GhlError, Subject, UnauthorizedKind};
 use super::reply::Reply;
 use super::scrub::scrub;
 use super::throttle;
+use crate::clean::is_clean;
+
+/// Of a refusal that lists every field, so many messages are kept.
+const MOST_MESSAGES: usize = 10;
+/// No id of GHL's is longer.
+const LONGEST_ID: usize = 256;
 
 /// The error that `reply` is. `sent` is the body of the request, whose values its messages may quote.
 pub(super) fn refusal(reply: &Reply, sent: Option<&Value>) -> GhlError {
@@ -31,7 +37,7 @@ pub(super) fn refusal(reply: &Reply, sent: Option<&Value>) -> GhlError {
         (400 | 404, Some(what), _) => GhlError::Gone { what },
         (404, None, _) if !is_missing_route(&messages) => GhlError::Gone { what: Subject::Unsaid },
         _ => {
-            let messages = messages.iter().map(|message| scrub(message, sent)).collect();
+            let messages = messages.iter().take(MOST_MESSAGES).map(|message| scrub(message, sent)).collect();
             GhlError::Invalid { status, messages }
         }
     }
@@ -67,7 +73,11 @@ fn duplicate(body: &Value) -> GhlError {
     };
     // An e-mail in the place of a field's name is not repeated.
     let is_name = |field: &String| field.len() < 40 && field.chars().all(|c| c.is_ascii_alphabetic() || c == '_');
-    GhlError::Duplicate { contact_id: told("contactId"), matching_field: told("matchingField").filter(is_name) }
+    let is_id = |id: &String| id.len() <= LONGEST_ID && id.chars().all(|c| is_clean(c) && !c.is_whitespace());
+    GhlError::Duplicate {
+        contact_id: told("contactId").filter(is_id),
+        matching_field: told("matchingField").filter(is_name),
+    }
 }
 
 /// What v3 says is missing, in words made for programs.
@@ -197,8 +207,10 @@ mod tests {
 
         let silent = GhlError::Duplicate { contact_id: None, matching_field: None };
         assert_eq!(said(400, told), silent);
-        let odd = json!({"contactId": 7, "matchingField": "jane@example.com"});
-        assert_eq!(of(400, &json!({"message": told, "meta": odd})), silent);
+        for id in [json!(7), json!("a\0b"), json!("a b"), json!("x".repeat(300))] {
+            let odd = json!({"contactId": id, "matchingField": "jane@example.com"});
+            assert_eq!(of(400, &json!({"message": told, "meta": odd})), silent);
+        }
     }
 
     #[test]

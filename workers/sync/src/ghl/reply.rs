@@ -8,9 +8,13 @@ use serde_json::Value;
 
 use super::error::GhlError;
 use super::operations::Answer;
+use crate::clean::one_line;
 
 /// GHL's words for "it is done", one a family of endpoints and one of them misspelt.
 const DONE_WORDS: [&str; 3] = ["succeded", "succeeded", "success"];
+
+/// Of a claimed media type, so many characters are kept.
+const LONGEST_TYPE: usize = 80;
 
 /// Status, headers and the whole body.
 pub(super) struct Reply {
@@ -145,7 +149,7 @@ impl Reply {
             operation: self.operation,
             field: field.into(),
             status: self.status.as_u16(),
-            content_type: self.content_type().to_owned(),
+            content_type: one_line(self.content_type(), LONGEST_TYPE),
             length: self.body.len(),
             reason: reason.into(),
         }

@@ -5,6 +5,8 @@
 
 use serde_json::Value;
 
+use crate::clean::{is_clean, one_line};
+
 const GAP: &str = "…";
 /// Shorter texts of the request (a color, a yes) are in every sentence by chance.
 const SHORTEST_ECHO: usize = 3;
@@ -17,8 +19,10 @@ pub(crate) fn scrub(message: &str, sent: Option<&Value>) -> String {
     if let Some(sent) = sent {
         drop_echoes(&mut text, sent);
     }
-    let words: Vec<&str> = text.split_whitespace().map(|word| if is_private(word) { GAP } else { word }).collect();
-    words.join(" ").chars().take(LONGEST_MESSAGE).collect()
+    // What is not clean ends a word, as a space does.
+    let words = text.split(|c: char| c.is_whitespace() || !is_clean(c)).filter(|word| !word.is_empty());
+    let words: Vec<&str> = words.map(|word| if is_private(word) { GAP } else { word }).collect();
+    one_line(&words.join(" "), LONGEST_MESSAGE)
 }
 
 fn drop_echoes(text: &mut String, sent: &Value) {
@@ -55,6 +59,12 @@ mod tests {
         let token = "x".repeat(60);
         let message = format!("contact jane@example.com, phone +18832327657, token {token} refused");
         assert_eq!(scrub(&message, None), "contact … phone … token … refused");
+    }
+
+    #[test]
+    fn what_no_line_can_hold_is_dropped() {
+        assert_eq!(scrub("rejected: \u{0} junk\r\n\x1b[31mred\u{202e}", None), "rejected: junk [31mred");
+        assert_eq!(scrub(&"no ".repeat(1_000), None).chars().count(), LONGEST_MESSAGE);
     }
 
     #[test]

@@ -4,17 +4,16 @@ use std::time::Duration;
 
 use job_engine::{Backoff, Job, PermitError, Verdict};
 
-use super::{Environment, JobError};
+use super::deferrals::Deferrals;
+use super::{Environment, JobError, LEDGER_DUE, in_time};
+use crate::clean;
 use crate::ghl::{Class, GhlError};
 use crate::oauth::TokenError;
 use crate::records::{RecordsError, Run};
 use crate::trace;
 
-/// While the database does not answer. Short: the queue keeps the job, and nothing is lost in between.
-const DATABASE_PAUSE: Duration = Duration::from_secs(2);
-
-/// The longest delay after one lost race.
-const RACE_PAUSE: Duration = Duration::from_millis(50);
+/// What the ledger says where the database refuses the reason itself.
+const UNSAYABLE: &str = "the reason is a text that the database cannot hold; the log of this process has it";
 
 /// What a failure asks for.
 enum Remedy {
@@ -22,6 +21,8 @@ enum Remedy {
     Retry(Backoff),
     /// Not yet; spends no attempt.
     Snooze(Duration),
+    /// A fault of our own: again, less and less often, until it is mended; spends no attempt (law 14).
+    Defer,
     /// Not yet, as planned: nothing went wrong, and nobody has to hear of it.
     PutOff(Duration),
     /// At once, with new permits.
@@ -37,68 +38,109 @@ enum Remedy {
 }
 
 /// Writes what became of the run into the ledger and says it in the queue's words.
-pub(super) async fn conclude(environment: &Environment, job: &Job, run: &Run, result: Result<(), JobError>) -> Verdict {
-    let Err(error) = result else { return Verdict::Done };
-    let reason = error.to_string();
-    let (verdict, written) = match remedy(environment, &error) {
+pub(super) async fn conclude(
+    environment: &Environment,
+    deferrals: &Deferrals,
+    job: &Job,
+    run: &Run,
+    result: Result<(), JobError>,
+) -> Verdict {
+    let Err(error) = result else {
+        deferrals.forget(&job.key);
+        return Verdict::Done;
+    };
+    let reason = clean::reason(&error.to_string());
+    let remedy = remedy(environment, &error);
+    if !matches!(remedy, Remedy::Defer) {
+        deferrals.forget(&job.key);
+    }
+    let step = match remedy {
         Remedy::LetGo => return Verdict::Released,
-        Remedy::GoOn => {
-            return match environment.records.release_run(run, None, None).await {
-                Ok(()) => Verdict::Snooze { after: Duration::ZERO },
-                Err(error) => without_ledger(job, &error),
-            };
-        }
-        Remedy::PutOff(after) => {
-            let due = environment.clock.now_ms() + millis(after);
-            return match environment.records.release_run(run, Some(due), None).await {
-                Ok(()) => Verdict::Snooze { after },
-                Err(error) => without_ledger(job, &error),
-            };
-        }
+        Remedy::GoOn => Step::quiet(Verdict::Snooze { after: Duration::ZERO }, None),
+        Remedy::PutOff(after) => Step::quiet(Verdict::Snooze { after }, Some(after)),
         Remedy::Retry(backoff) => match backoff.delay(attempts(run)) {
-            Some(after) => {
-                let due = environment.clock.now_ms() + millis(after);
-                (Verdict::Retry { after }, environment.records.retry_run(run, &reason, due).await)
-            }
+            Some(after) => Step::of(Verdict::Retry { after }, Some(after), reason),
             None => {
                 let reason = format!("given up after {} attempts: {reason}", attempts(run));
-                (Verdict::Dead, environment.records.bury_run(run, &reason).await)
+                Step::of(Verdict::Dead, None, reason)
             }
         },
-        Remedy::Snooze(after) => {
-            let due = environment.clock.now_ms() + millis(after);
-            (Verdict::Snooze { after }, environment.records.release_run(run, Some(due), Some(&reason)).await)
+        Remedy::Defer => {
+            let after = deferrals.delay(&job.key, error.of_records(), environment.backoff.first);
+            Step::of(Verdict::Snooze { after }, Some(after), reason)
         }
-        Remedy::Hold(hold) => {
-            (Verdict::Throttled { hold }, environment.records.release_run(run, None, Some(&reason)).await)
-        }
-        Remedy::Break(probe_after) => {
-            (Verdict::Broken { probe_after }, environment.records.release_run(run, None, Some(&reason)).await)
-        }
-        Remedy::Bury => (Verdict::Dead, environment.records.bury_run(run, &reason).await),
+        Remedy::Snooze(after) => Step::of(Verdict::Snooze { after }, Some(after), reason),
+        Remedy::Hold(hold) => Step::of(Verdict::Throttled { hold }, None, reason),
+        Remedy::Break(probe_after) => Step::of(Verdict::Broken { probe_after }, None, reason),
+        Remedy::Bury => Step::of(Verdict::Dead, None, reason),
     };
-    trace::failed(&reason);
-    tracing::warn!(
-        job.kind = job.key.kind,
-        job.id = run.ids.first(),
-        ghl.location = job.key.lane,
-        job.verdict = verdict.as_str(),
-        error = reason,
-        "a run did not finish"
-    );
+    if let Some(reason) = &step.reason {
+        trace::failed(reason);
+        tracing::warn!(
+            job.kind = job.key.kind,
+            job.id = run.ids.first(),
+            ghl.location = job.key.lane,
+            job.verdict = step.verdict.as_str(),
+            error = reason,
+            "a run did not finish"
+        );
+    }
+    let written = match in_time(LEDGER_DUE, step.write(environment, run)).await {
+        Err(error) if error.is_about_a_value() => {
+            tracing::error!(job.kind = job.key.kind, %error, "the database does not hold the reason of a failure");
+            let plain = Step { reason: Some(UNSAYABLE.to_owned()), ..step.clone() };
+            in_time(LEDGER_DUE, plain.write(environment, run)).await
+        }
+        written => written,
+    };
     match written {
-        Ok(()) => verdict,
-        Err(error) => without_ledger(job, &error),
+        Ok(()) => step.verdict,
+        Err(error) => without_ledger(environment, deferrals, job, &error),
+    }
+}
+
+/// What becomes of a run: the queue's word for it, and what the ledger keeps.
+#[derive(Clone)]
+struct Step {
+    verdict: Verdict,
+    due_in: Option<Duration>,
+    reason: Option<String>,
+}
+
+impl Step {
+    fn of(verdict: Verdict, due_in: Option<Duration>, reason: String) -> Self {
+        Self { verdict, due_in, reason: Some(reason) }
+    }
+
+    fn quiet(verdict: Verdict, due_in: Option<Duration>) -> Self {
+        Self { verdict, due_in, reason: None }
+    }
+
+    async fn write(&self, environment: &Environment, run: &Run) -> Result<(), RecordsError> {
+        let Self { verdict, due_in, reason } = self;
+        let records = &environment.records;
+        let due = due_in.map(|after| environment.clock.now_ms() + millis(after));
+        let reason = reason.as_deref();
+        match verdict {
+            Verdict::Dead => records.bury_run(run, reason.unwrap_or_default()).await,
+            Verdict::Retry { .. } => records.retry_run(run, reason.unwrap_or_default(), due.unwrap_or(0)).await,
+            _ => records.release_run(run, due, reason).await,
+        }
     }
 }
 
 /// The ledger could not be written or read. Its rows stay open, so the queue only has to come back to them.
-pub(super) fn without_ledger(job: &Job, error: &RecordsError) -> Verdict {
+pub(super) fn without_ledger(
+    environment: &Environment,
+    deferrals: &Deferrals,
+    job: &Job,
+    error: &RecordsError,
+) -> Verdict {
     if matches!(error, RecordsError::LostRun(_)) {
         return Verdict::Released;
     }
     tracing::error!(job.kind = job.key.kind, ghl.location = job.key.lane, %error, "the ledger did not answer");
-    Verdict::Snooze { after: DATABASE_PAUSE }
+    Verdict::Snooze { after: deferrals.delay(&job.key, Some(error), environment.backoff.first) }
 }
 
 fn remedy(environment: &Environment, error: &JobError) -> Remedy {
@@ -106,15 +148,10 @@ fn remedy(environment: &Environment, error: &JobError) -> Remedy {
         JobError::Records(RecordsError::LostRun(_)) | JobError::Ghl(GhlError::Permit(PermitError::LeaseLost)) => {
             Remedy::LetGo
         }
-        // Whoever was faster is done: to wait as after a failure would be for nothing, and behind it a person's edit would wait.
-        JobError::Records(error) if error.is_race() => {
-            Remedy::Retry(Backoff { first: RACE_PAUSE.min(environment.backoff.first), ..environment.backoff })
-        }
-        JobError::Records(error) if error.is_passing() => Remedy::Retry(environment.backoff),
-        // A push and a pull met over one record; the next run sees what the other wrote.
-        JobError::Records(RecordsError::Conflict { .. }) | JobError::NoId | JobError::NotShownYet => {
-            Remedy::Retry(environment.backoff)
-        }
+        // GHL's answer holds what the database does not. Attempts end that; all else of the database heals.
+        JobError::Records(error) if error.is_about_a_value() => Remedy::Retry(environment.backoff),
+        JobError::Records(_) | JobError::Stalled { .. } => Remedy::Defer,
+        JobError::NoId | JobError::NotShownYet => Remedy::Retry(environment.backoff),
         JobError::Ghl(error) => match error.class() {
             Class::Passing => Remedy::Retry(environment.backoff),
             Class::Throttling => Remedy::Hold(rest(environment, error)),
@@ -126,8 +163,7 @@ fn remedy(environment: &Environment, error: &JobError) -> Remedy {
         JobError::MayStillArrive { wait } | JobError::AwaitsContact { wait } => Remedy::Snooze(*wait),
         JobError::NotYet { wait } => Remedy::PutOff(*wait),
         JobError::OneMoreRun => Remedy::GoOn,
-        JobError::Records(_)
-        | JobError::Incomplete(_)
+        JobError::Incomplete(_)
         | JobError::Refused { .. }
         | JobError::ForeignRecord
         | JobError::CannotSearchTasks { .. }
@@ -141,7 +177,8 @@ fn remedy(environment: &Environment, error: &JobError) -> Remedy {
 /// A missing token is a matter of the lane: no job of it can run, and none has failed.
 fn without_token(environment: &Environment, error: &TokenError) -> Remedy {
     match error {
-        TokenError::Records(error) if error.is_passing() => Remedy::Retry(environment.backoff),
+        TokenError::Records(RecordsError::LostRun(_)) => Remedy::LetGo,
+        TokenError::Records(_) => Remedy::Defer,
         TokenError::Permit(PermitError::LeaseLost) => Remedy::LetGo,
         TokenError::Permit(PermitError::Exhausted { .. }) => Remedy::GoOn,
         TokenError::Resting { wait, .. } => Remedy::Hold(*wait),
@@ -151,8 +188,7 @@ fn without_token(environment: &Environment, error: &TokenError) -> Remedy {
         | TokenError::ConnectAgain { .. }
         | TokenError::AgencyConnectAgain { .. }
         | TokenError::NoApp
-        | TokenError::Vault(_)
-        | TokenError::Records(_) => Remedy::Break(environment.broken_hold),
+        | TokenError::Vault(_) => Remedy::Break(environment.broken_hold),
     }
 }
 

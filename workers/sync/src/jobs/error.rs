@@ -16,6 +16,12 @@ pub enum JobError {
     /// The database did not do it, or the run is another's by now.
     #[error(transparent)]
     Records(#[from] RecordsError),
+    /// It took longer than all its calls at their slowest: the database hangs.
+    #[error("the run was ended after {due:?}, which is longer than all its calls can take; the database may hang")]
+    Stalled {
+        /// How long it had.
+        due: Duration,
+    },
     /// There is no token to call with.
     #[error(transparent)]
     Token(#[from] TokenError),
@@ -100,4 +106,14 @@ pub enum JobError {
         /// Until it can't any more.
         wait: Duration,
     },
+}
+
+impl JobError {
+    /// What the records said, where they are to blame.
+    pub(super) fn of_records(&self) -> Option<&RecordsError> {
+        match self {
+            Self::Records(error) | Self::Token(TokenError::Records(error)) => Some(error),
+            _ => None,
+        }
+    }
 }

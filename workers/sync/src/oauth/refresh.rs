@@ -20,9 +20,12 @@ pub(super) const SPACING_MS: i64 = 500;
 const PATIENCE_MS: i64 = 5_000;
 /// After a failure that does not pass by itself, until it is tried again.
 const LONG_REST: Duration = Duration::from_secs(60);
-/// Between two attempts to store a pair that nobody else has.
+/// Between the first attempts to store a pair that nobody else has.
 const STORE_AGAIN: Duration = Duration::from_millis(500);
-const STORE_ATTEMPTS: usize = 60;
+/// Between later ones.
+const STORE_SELDOM: Duration = Duration::from_secs(10);
+/// For an hour: a full disk takes a person, and without the pair the location has to be connected again.
+const STORE_ATTEMPTS: u32 = 360;
 
 /// A pending row that this process holds.
 struct Lease {
@@ -206,9 +209,9 @@ impl Oauth {
         loop {
             attempt += 1;
             match self.inner.records.finish_refresh(holder, lease.stored.generation, &new, after_refusal).await {
-                Err(error) if error.is_passing() && attempt < STORE_ATTEMPTS => {
+                Err(error) if !error.is_about_a_value() && attempt < STORE_ATTEMPTS => {
                     tracing::error!(token.holder = holder.key(), %error, "a new token can't be stored yet");
-                    sleep(STORE_AGAIN).await;
+                    sleep((STORE_AGAIN * attempt).min(STORE_SELDOM)).await;
                 }
                 stored => return Ok(stored?),
             }

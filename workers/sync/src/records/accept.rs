@@ -5,23 +5,32 @@
 //! anew and sees what the winner wrote.
 
 use std::collections::{HashMap, HashSet};
+use std::pin::pin;
+use std::time::Duration;
 
 use job_engine::Priority;
 use serde_json::Value;
 use sqlx::{AnyConnection, Row};
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::change::{self, Applied, Change, Unapplied};
 use super::job::{JobKey, JobKind};
 use super::ledger::key_of;
 use super::sql::{CHUNK, sql, with_list, with_rows};
-use super::{Records, RecordsError, Write, conflicts, contacts, erase, flows};
+use super::{Records, RecordsError, Write, conflicts, contacts, erase, flows, order};
 
 /// The source of what producers send on purpose.
 const PRODUCERS: &str = "api";
 
 /// How often a transaction that lost a race begins anew. Each loss means that another made progress.
-const MAX_RACES: u32 = 8;
+const MAX_RACES: u8 = 8;
+
+/// Who sends an event waits so long for a database that does not answer, or for the turn to write.
+pub(super) const ACCEPT_DUE: Duration = Duration::from_secs(2);
+
+/// How long a database may take to show that it is busy and not gone.
+const ALIVE_DUE: Duration = Duration::from_millis(500);
 
 /// An event as it came in.
 #[derive(Debug, Clone, PartialEq)]
@@ -102,19 +111,37 @@ impl Records {
     /// loses them.
     ///
     /// # Errors
-    /// [`AcceptError::Refused`] names the first event and field at fault.
+    /// [`AcceptError::Refused`] names the first event and field at fault; [`RecordsError::NoAnswer`] leaves it open whether they were
+    /// stored.
     pub async fn accept(&self, triggers: &[Trigger]) -> Result<Vec<Accepted>, AcceptError> {
+        if self.sqlite {
+            return self.accept_in_group(triggers).await;
+        }
+        let mut accepting = pin!(self.accept_alone(triggers));
+        loop {
+            match timeout(ACCEPT_DUE, &mut accepting).await {
+                Ok(outcome) => return outcome,
+                // Busy: others are at work on the same records.
+                Err(_) if self.is_alive(ALIVE_DUE).await => {}
+                Err(_) => return Err(RecordsError::NoAnswer(ACCEPT_DUE + ALIVE_DUE).into()),
+            }
+        }
+    }
+
+    async fn accept_alone(&self, triggers: &[Trigger]) -> Result<Vec<Accepted>, AcceptError> {
         let mut races = 0;
         loop {
             match self.try_accept(triggers).await {
                 Err(AcceptError::Records(error)) if error.is_race() && races < MAX_RACES => races += 1,
                 outcome => return outcome,
             }
+            order::after_race(races).await;
         }
     }
 
     async fn try_accept(&self, triggers: &[Trigger]) -> Result<Vec<Accepted>, AcceptError> {
         let mut write = self.write().await?;
+        order::take_turns(&mut write, triggers).await?;
         let accepted = take_in(&mut write, triggers).await?;
         write.commit().await?;
         Ok(accepted)

@@ -45,7 +45,7 @@ impl Records {
         let id = random::<ID_LEN>()?.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         let secret = new_secret()?;
         let now_ms = self.clock.now_ms();
-        let _gate = self.gate().await;
+        let _gate = self.gate().await?;
         sqlx::query(sql!("create_key"))
             .bind(&id)
             .bind(name)
@@ -92,7 +92,7 @@ impl Records {
     /// See [`Records::create_key`].
     pub async fn rotate_key(&self, id: &str) -> Result<Option<SecretString>, RecordsError> {
         let secret = new_secret()?;
-        let _gate = self.gate().await;
+        let _gate = self.gate().await?;
         let rotated =
             sqlx::query(sql!("rotate_key")).bind(hash_of(secret.expose_secret())).bind(id).execute(&self.pool).await?;
         Ok((rotated.rows_affected() == 1).then(|| text_of(id, &secret)))
@@ -103,7 +103,7 @@ impl Records {
     /// # Errors
     /// See [`Records::create_key`].
     pub async fn revoke_key(&self, id: &str) -> Result<bool, RecordsError> {
-        let _gate = self.gate().await;
+        let _gate = self.gate().await?;
         let revoked = sqlx::query(sql!("revoke_key")).bind(self.clock.now_ms()).bind(id).execute(&self.pool).await?;
         Ok(revoked.rows_affected() == 1)
     }

@@ -10,7 +10,7 @@ impl Records {
     /// # Errors
     /// [`RecordsError::Database`].
     pub async fn set_api(&self, location_id: &str, api: &str) -> Result<bool, RecordsError> {
-        let _gate = self.gate().await;
+        let _gate = self.gate().await?;
         let set = sqlx::query(sql!("set_api"))
             .bind(api)
             .bind(self.clock.now_ms())

@@ -139,7 +139,7 @@ impl Records {
     /// # Errors
     /// See [`Records::save_connection`].
     pub async fn set_time_zone(&self, location_id: &str, time_zone: &str) -> Result<(), RecordsError> {
-        let _gate = self.gate().await;
+        let _gate = self.gate().await?;
         let now = self.clock.now_ms();
         sqlx::query(sql!("set_time_zone")).bind(time_zone).bind(now).bind(location_id).execute(&self.pool).await?;
         Ok(())

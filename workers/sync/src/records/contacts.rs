@@ -206,7 +206,7 @@ impl Records {
     /// # Errors
     /// [`RecordsError::Database`].
     pub async fn refuse_contact(&self, location_id: &str, row_id: &str, state: &SyncState) -> Result<(), RecordsError> {
-        let _gate = self.gate().await;
+        let _gate = self.gate().await?;
         let text = serde_json::to_string(state).ok();
         sqlx::query(sql!("refuse_contact")).bind(text).bind(location_id).bind(row_id).execute(&self.pool).await?;
         Ok(())

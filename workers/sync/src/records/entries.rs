@@ -145,7 +145,7 @@ impl Records {
     /// # Errors
     /// [`RecordsError::Database`].
     pub async fn refuse_entry(&self, row_id: &str, state: &SyncState) -> Result<(), RecordsError> {
-        let _gate = self.gate().await;
+        let _gate = self.gate().await?;
         let text = serde_json::to_string(state).ok();
         sqlx::query(sql!("refuse_entry")).bind(text).bind(row_id).execute(&self.pool).await?;
         Ok(())

@@ -155,7 +155,7 @@ impl Records {
         if !self.sqlite {
             return Ok(());
         }
-        let _gate = self.gate().await;
+        let _gate = self.gate().await?;
         let (busy, _, _): (i64, i64, i64) =
             sqlx::query_as("pragma wal_checkpoint(truncate)").fetch_one(&self.pool).await?;
         if busy == 0 { Ok(()) } else { Err(RecordsError::Unwiped) }

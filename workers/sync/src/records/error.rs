@@ -1,5 +1,6 @@
 //! What can go wrong with the records, and whether trying again helps.
 
+use super::fault::{self, Meaning};
 use super::job::JobKey;
 
 /// A failure of the records.
@@ -7,7 +8,7 @@ use super::job::JobKey;
 pub enum RecordsError {
     /// The database refused, or could not be reached.
     #[error("the records database failed: {0}")]
-    Database(#[from] sqlx::Error),
+    Database(#[source] sqlx::Error),
     /// The tables could not be brought up to date.
     #[error("the records database could not be migrated: {0}")]
     Migration(#[from] sqlx::migrate::MigrateError),
@@ -61,6 +62,15 @@ pub enum RecordsError {
     /// The system gave no random numbers.
     #[error("the system gave no random numbers")]
     Random,
+    /// What kept a transaction from its end that served several callers, or a check whose outcome they share.
+    #[error(transparent)]
+    Shared(std::sync::Arc<RecordsError>),
+    /// The database did not answer in time.
+    #[error("the records database did not answer within {0:?}")]
+    NoAnswer(std::time::Duration),
+    /// The turn to write did not come in time.
+    #[error("no turn to write within {0:?}: other writers of this process, or another process, hold the SQLite file")]
+    NoTurn(std::time::Duration),
 }
 
 impl RecordsError {
@@ -68,19 +78,9 @@ impl RecordsError {
     #[must_use]
     pub fn is_passing(&self) -> bool {
         match self {
-            Self::Database(error) => match error {
-                sqlx::Error::Database(refusal) => {
-                    let constraint = refusal.is_unique_violation()
-                        || refusal.is_check_violation()
-                        || refusal.is_foreign_key_violation();
-                    !constraint || self.is_race()
-                }
-                sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed => {
-                    true
-                }
-                _ => false,
-            },
-            Self::Raced | Self::Unwiped => true,
+            Self::Database(error) => matches!(fault::meaning(error), Meaning::Outage | Meaning::Race),
+            Self::Raced | Self::Unwiped | Self::NoTurn(_) | Self::NoAnswer(_) => true,
+            Self::Shared(error) => error.is_passing(),
             Self::Migration(_)
             | Self::Url(_)
             | Self::Folder(_)
@@ -99,10 +99,23 @@ impl RecordsError {
     pub fn is_race(&self) -> bool {
         match self {
             Self::Raced | Self::Erased { .. } => true,
-            Self::Database(sqlx::Error::Database(refusal)) => {
-                // PostgreSQL: serialization failure, deadlock.
-                refusal.is_unique_violation() || matches!(refusal.code().as_deref(), Some("40001" | "40P01"))
-            }
+            Self::Database(error) => fault::meaning(error) == Meaning::Race,
+            Self::Shared(error) => error.is_race(),
+            _ => false,
+        }
+    }
+
+    /// Whether the database refuses a value, which it will do again. A unique index counts, too: it is a race only as
+    /// long as the same transaction, begun anew, takes another way.
+    #[must_use]
+    pub fn is_about_a_value(&self) -> bool {
+        match self {
+            Self::Database(error) => match fault::meaning(error) {
+                Meaning::Value => true,
+                Meaning::Race => error.as_database_error().is_some_and(|refusal| refusal.is_unique_violation()),
+                Meaning::Outage | Meaning::Setup => false,
+            },
+            Self::Shared(error) => error.is_about_a_value(),
             _ => false,
         }
     }
@@ -111,5 +124,12 @@ impl RecordsError {
         // serde_json quotes values in its messages; category and place tell enough.
         let reason = format!("{:?} at line {} column {}", error.classify(), error.line(), error.column());
         Self::Corrupt { table, row: row.to_owned(), reason }
+    }
+}
+
+impl From<sqlx::Error> for RecordsError {
+    fn from(error: sqlx::Error) -> Self {
+        fault::note(&error);
+        Self::Database(error)
     }
 }

@@ -105,13 +105,13 @@ impl Records {
             (Old::Changes, _) => return self.prune_changes(before_ms, limit).await,
             (_, None) => return self.forget_contacts(before_ms, limit).await,
             (_, Some(statement)) => {
-                let _gate = self.gate().await;
+                let _gate = self.gate().await?;
                 let query = sqlx::query(statement).bind(before_ms).bind(limit);
                 query.execute(&self.pool).await?.rows_affected()
             }
         };
         let Some(rest) = old.rest() else { return Ok(forgotten) };
-        let _gate = self.gate().await;
+        let _gate = self.gate().await?;
         Ok(forgotten + sqlx::query(rest).bind(limit).execute(&self.pool).await?.rows_affected())
     }
 

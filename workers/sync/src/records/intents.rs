@@ -52,7 +52,7 @@ impl Records {
 
     async fn ask(&self, text: &'static str, run: &Run, row_id: &str, asked: &Fields) -> Result<(), RecordsError> {
         let JobKey { kind, location_id, record_id } = &run.key;
-        let _gate = self.gate().await;
+        let _gate = self.gate().await?;
         let query = sqlx::query(text).bind(column(asked)).bind(row_id).bind(kind).bind(location_id).bind(record_id);
         let kept = query.bind(run.epoch).execute(&self.pool).await?;
         if kept.rows_affected() == 0 { Err(RecordsError::LostRun(run.key.clone())) } else { Ok(()) }
@@ -69,7 +69,7 @@ impl Records {
     ) -> Result<(), RecordsError> {
         let JobKey { kind, location_id, record_id } = &run.key;
         loop {
-            let _gate = self.gate().await;
+            let _gate = self.gate().await?;
             let mut connection = self.pool.acquire().await?;
             let at_ms = self.clock.now_ms();
             let kept = sqlx::query(text)

@@ -16,6 +16,7 @@ use super::accept::insert_rows;
 use super::job::{JobKey, JobKind, JobState};
 use super::sql::sql;
 use super::{Records, RecordsError, Write, flows};
+use crate::clean;
 
 /// A run that has begun: the open rows of a key, held under an epoch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,7 +114,7 @@ impl Records {
     pub async fn start_run(&self, key: &JobKey, epoch: i64) -> Result<Option<Run>, RecordsError> {
         let JobKey { kind, location_id, record_id } = key;
         let rows = {
-            let _gate = self.gate().await;
+            let _gate = self.gate().await?;
             sqlx::query(sql!("start_run"))
                 .bind(epoch)
                 .bind(self.clock.now_ms())
@@ -185,6 +186,7 @@ impl Records {
     /// # Errors
     /// See [`Records::retry_run`].
     pub async fn bury_run(&self, run: &Run, reason: &str) -> Result<(), RecordsError> {
+        let reason = &clean::reason(reason);
         let mut write = self.write().await?;
         record_attempts(&mut write, run, reason).await?;
         finish(&mut write, run, JobState::Dead, Some(reason)).await?;
@@ -199,11 +201,12 @@ impl Records {
     /// [`RecordsError::Database`].
     pub async fn bury_key(&self, key: &JobKey, epoch: i64, reason: &str) -> Result<u64, RecordsError> {
         let JobKey { kind, location_id, record_id } = key;
+        let reason = clean::reason(reason);
         let mut write = self.write().await?;
         let mut buried = 0;
         // The last one's count is told.
         for statement in [sql!("record_poison"), sql!("bury_key")] {
-            let query = sqlx::query(statement).bind(write.now_ms).bind(reason);
+            let query = sqlx::query(statement).bind(write.now_ms).bind(&reason);
             let query = query.bind(kind).bind(location_id).bind(record_id).bind(epoch);
             buried = query.execute(write.conn()).await?.rows_affected();
         }
@@ -220,8 +223,9 @@ impl Records {
         reason: Option<&str>,
     ) -> Result<(), RecordsError> {
         let state = if due_at_ms.is_some() { JobState::Scheduled } else { JobState::Waiting };
+        let reason = reason.map(clean::reason);
         let mut write = self.write().await?;
-        if let (1.., Some(error)) = (attempts_spent, reason) {
+        if let (1.., Some(error)) = (attempts_spent, &reason) {
             record_attempts(&mut write, run, error).await?;
         }
         let reopened = fenced(sql!("reopen_run"), run)

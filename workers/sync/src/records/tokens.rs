@@ -220,7 +220,7 @@ impl Records {
         refresh: Option<&Sealed>,
     ) -> Result<bool, RecordsError> {
         let key_of = |sealed: Option<&Sealed>| sealed.map(|sealed| sealed.key_id.clone());
-        let _gate = self.gate().await;
+        let _gate = self.gate().await?;
         let done = sqlx::query(sql!("reseal_token"))
             .bind(access.map(encoded))
             .bind(refresh.map(encoded))

@@ -20,7 +20,7 @@ use super::ledger::timestamp;
 use super::pull::mark_gone;
 use super::runs::Tx;
 use super::sql::{CHUNK, sql, with_list, with_rows_then};
-use super::{Records, RecordsError, flows};
+use super::{Records, RecordsError, flows, order};
 
 mod judging;
 mod people;
@@ -28,7 +28,7 @@ mod people;
 /// The source of their ledger rows.
 pub const WEBHOOK_SOURCE: &str = "webhook";
 /// How often a transaction that lost a race begins anew.
-const MAX_RACES: u32 = 8;
+const MAX_RACES: u8 = 8;
 
 /// A webhook whose signature was checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -142,6 +142,7 @@ impl Records {
                 Err(error) if error.is_race() && races < MAX_RACES => races += 1,
                 outcome => return outcome,
             }
+            order::after_race(races).await;
         }
     }
 

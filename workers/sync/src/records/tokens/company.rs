@@ -20,7 +20,7 @@ impl Records {
         spacing_ms: i64,
         most_ms: i64,
     ) -> Result<Option<Timestamp>, RecordsError> {
-        let _gate = self.gate().await;
+        let _gate = self.gate().await?;
         let now = self.clock.now_ms();
         let row = sqlx::query(sql!("pace_company"))
             .bind(now)
@@ -38,7 +38,7 @@ impl Records {
     /// # Errors
     /// See [`Records::connect`].
     pub async fn is_to_list(&self, company: &Holder, age_ms: i64) -> Result<bool, RecordsError> {
-        let _gate = self.gate().await;
+        let _gate = self.gate().await?;
         let now = self.clock.now_ms();
         let done = sqlx::query(sql!("list_company")).bind(now).bind(company.key()).bind(now - age_ms);
         Ok(done.execute(&self.pool).await?.rows_affected() == 1)
@@ -49,7 +49,7 @@ impl Records {
     /// # Errors
     /// See [`Records::connect`].
     pub async fn relist(&self, company: &Holder) -> Result<bool, RecordsError> {
-        let _gate = self.gate().await;
+        let _gate = self.gate().await?;
         let done = sqlx::query(sql!("relist_company")).bind(company.key()).execute(&self.pool).await?;
         Ok(done.rows_affected() == 1)
     }

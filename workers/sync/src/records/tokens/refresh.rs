@@ -7,6 +7,7 @@ use super::super::sql::sql;
 use super::super::{Records, RecordsError};
 use super::rows::{encoded, key_id};
 use super::{Holder, NewToken, TokenState};
+use crate::clean;
 
 /// How a refresh failed.
 #[derive(Debug, Clone)]
@@ -32,7 +33,7 @@ impl Records {
         generation: i64,
         until: Timestamp,
     ) -> Result<Option<i64>, RecordsError> {
-        let _gate = self.gate().await;
+        let _gate = self.gate().await?;
         let row = sqlx::query(sql!("begin_refresh"))
             .bind(until.as_millisecond())
             .bind(holder.key())
@@ -54,7 +55,7 @@ impl Records {
         new: &NewToken,
         after_refusal: bool,
     ) -> Result<bool, RecordsError> {
-        let _gate = self.gate().await;
+        let _gate = self.gate().await?;
         let done = sqlx::query(sql!("finish_refresh"))
             .bind(new.access.as_ref().map(encoded))
             .bind(new.refresh.as_ref().map(encoded))
@@ -82,10 +83,10 @@ impl Records {
         fence: i64,
         failed: &Failed,
     ) -> Result<bool, RecordsError> {
-        let _gate = self.gate().await;
+        let _gate = self.gate().await?;
         let done = sqlx::query(sql!("fail_refresh"))
             .bind(failed.state.as_str())
-            .bind(&failed.reason)
+            .bind(clean::reason(&failed.reason))
             .bind(failed.rest_until.map(Timestamp::as_millisecond))
             .bind(i64::from(failed.unsure))
             .bind(holder.key())

@@ -66,7 +66,7 @@ impl Records {
             Purpose::Details => Purpose::Details,
             Purpose::Import | Purpose::Sweep | Purpose::Full | Purpose::Verify => Purpose::Full,
         });
-        let _gate = self.gate().await;
+        let _gate = self.gate().await?;
         let aside = sqlx::query(sql!("set_aside_walks")).bind(self.clock.now_ms()).bind(location_id);
         let aside = aside.bind(leisurely.map(Purpose::as_str)).execute(&self.pool);
         Ok(aside.await?.rows_affected())
@@ -158,7 +158,7 @@ impl Records {
     /// # Errors
     /// See [`Records::walk`].
     pub async fn fail_walks(&self, before_ms: i64) -> Result<u64, RecordsError> {
-        let _gate = self.gate().await;
+        let _gate = self.gate().await?;
         let failed = sqlx::query(sql!("fail_walks")).bind(self.clock.now_ms()).bind(before_ms).execute(&self.pool);
         Ok(failed.await?.rows_affected())
     }

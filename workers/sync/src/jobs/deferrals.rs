@@ -1,0 +1,88 @@
+//! How long a job waits that a fault of our own kept from its end.
+//!
+//! Only GHL's answer gives up a job (law 14). A full disk, a lost database or a vault that does not open says nothing
+//! about the job: it spends no attempt and comes back until the fault is mended, less and less often.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use job_engine::{Backoff, Key};
+
+use crate::records::RecordsError;
+
+/// The longest delay after the first fault. Short: most faults are a restart or a lost connection.
+const FIRST: Duration = Duration::from_secs(2);
+/// The longest delay after one lost race: whoever was faster is done, and a person's edit may wait behind this job.
+const RACE: Duration = Duration::from_millis(50);
+/// No delay is longer, so that everything goes on within it once the fault is mended.
+const MOST: Duration = Duration::from_secs(30);
+/// Jobs whose faults are counted; what comes on top waits as after its first one.
+const COUNTED: usize = 10_000;
+
+/// Faults in a row, by job.
+#[derive(Debug, Default)]
+pub(super) struct Deferrals(Mutex<HashMap<Key, u8>>);
+
+impl Deferrals {
+    /// How long the job waits after one more fault. `first` bounds the first delay of those who have less patience.
+    pub(super) fn delay(&self, key: &Key, error: Option<&RecordsError>, first: Duration) -> Duration {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let has_room = counts.len() < COUNTED;
+        let faults = match counts.get_mut(key) {
+            Some(count) => {
+                *count = count.saturating_add(1);
+                *count
+            }
+            None if has_room => *counts.entry(key.clone()).or_insert(1),
+            None => 1,
+        };
+        let is_race = error.is_some_and(RecordsError::is_race);
+        let first = first.min(if is_race { RACE } else { FIRST });
+        let backoff = Backoff { first, most: MOST, attempts: u8::MAX };
+        backoff.delay(faults).unwrap_or(MOST)
+    }
+
+    /// The job got through.
+    pub(super) fn forget(&self, key: &Key) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(record: &str) -> Key {
+        Key { lane: "loc1".to_owned(), kind: "push_note".to_owned(), record: record.to_owned() }
+    }
+
+    #[test]
+    fn delays_grow_to_their_most_never_end_and_begin_anew_after_a_success() {
+        let deferrals = Deferrals::default();
+        let longest = |runs: usize, most: Duration| {
+            let delays: Vec<_> = (0..runs).map(|_| deferrals.delay(&key("a"), None, FIRST)).collect();
+            assert!(delays.iter().all(|delay| *delay <= most), "{delays:?}");
+            delays.into_iter().max().unwrap_or_default()
+        };
+        longest(1, FIRST);
+        assert!(longest(1_000, MOST) > MOST / 2);
+        deferrals.forget(&key("a"));
+        longest(1, FIRST);
+    }
+
+    #[test]
+    fn more_jobs_than_are_counted_are_deferred_all_the_same() {
+        let deferrals = Deferrals::default();
+        for job in 0..COUNTED + 10 {
+            assert!(deferrals.delay(&key(&job.to_string()), None, FIRST) <= FIRST);
+        }
+        assert_eq!(deferrals.0.lock().unwrap().len(), COUNTED);
+    }
+
+    #[test]
+    fn a_lost_race_costs_a_moment() {
+        let delay = Deferrals::default().delay(&key("a"), Some(&RecordsError::Raced), FIRST);
+        assert!(delay <= RACE, "{delay:?}");
+    }
+}
