@@ -4,7 +4,10 @@
 
 use std::fs::{File, TryLockError};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+
+use sync_workers::records::make_folder;
 
 const NAME: &str = "working.lock";
 
@@ -18,8 +21,8 @@ impl Sole {
     /// # Errors
     /// When the folder can't be written to.
     pub(crate) fn take(folder: &Path) -> io::Result<Option<Self>> {
-        std::fs::create_dir_all(folder)?;
-        let file = File::options().create(true).truncate(false).write(true).open(folder.join(NAME))?;
+        make_folder(folder)?;
+        let file = File::options().create(true).truncate(false).write(true).mode(0o600).open(folder.join(NAME))?;
         match file.try_lock() {
             Ok(()) => Ok(Some(Self(file))),
             Err(TryLockError::WouldBlock) => Ok(None),

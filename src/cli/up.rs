@@ -22,7 +22,8 @@ pub(super) async fn run(context: Context) -> anyhow::Result<Outcome> {
             "another process works over this data folder with a queue of its own; together they may call GHL too often"
         );
     }
-    let app = App::open(context.config).await?;
+    // Where two count calls side by side, neither knows the whole.
+    let app = if sole.is_some() { App::open_alone(context.config).await? } else { App::open(context.config).await? };
     let workers = app.start_workers()?;
     if !distributed {
         // A queue in memory begins empty, and no other process shares it: what the ledger owes is told at once, and what it says is

@@ -36,6 +36,7 @@ pub use self::contacts::{ContactReply, ContactRow};
 pub use self::entries::{AnyEntry, Entry, EntryRow, NoteRow, TaskRow};
 pub use self::erase::Receipt;
 pub use self::error::RecordsError;
+pub use self::files::make_folder;
 pub use self::feed::{ChangeItem, ChangeOp, LATEST};
 pub use self::flows::{DeadRun, FlowRun, KEPT as TOUCHES_KEPT, Knows, Logged, NewRun, StepOf, Touch};
 pub use self::forget::Old;
@@ -59,10 +60,12 @@ mod conflicts;
 mod connections;
 mod contacts;
 mod custom_fields;
+mod deployment;
 mod entries;
 mod erase;
 mod error;
 mod feed;
+mod files;
 mod flows;
 mod forget;
 mod found;
@@ -326,9 +329,7 @@ fn sqlite_url(url: &str) -> Result<String, RecordsError> {
             "SQLite needs a file: in memory, each connection would see a database of its own",
         ));
     }
-    if let Some(folder) = Path::new(path).parent() {
-        std::fs::create_dir_all(folder).map_err(RecordsError::Folder)?;
-    }
+    files::make_private(Path::new(path)).map_err(RecordsError::Folder)?;
     Ok(match rest.contains('?') {
         true => url.to_owned(),
         false => format!("{url}?mode=rwc"),
