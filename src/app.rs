@@ -113,15 +113,6 @@ impl App {
         Ok(Self::open_with(config, Tuning::default(), Opening::ToGoOn).await?.0)
     }
 
-    /// Says that this process sends calls that nobody goes on with: whoever comes next begins used up.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn count_calls_alone(&self) -> Result<(), AppError> {
-        self.records.take_over_limiter(&Uuid::new_v4().to_string()).await?;
-        Ok(())
-    }
-
     async fn open_with(
         config: Config,
         tuning: Tuning,
@@ -343,7 +334,9 @@ pub fn remedy(error: &QueueError) -> &'static str {
             "the server wants a client certificate that it trusts: look at REDIS_CERT_FILE and REDIS_KEY_FILE"
         }
         Some(Trouble::NoTls) => "the server does not speak TLS at this port: use redis://, or its TLS port",
-        Some(Trouble::HungUp) => "the server hung up: where it speaks TLS at this port, REDIS_URL begins with rediss://",
+        Some(Trouble::HungUp) => {
+            "the server hung up: where it speaks TLS at this port, REDIS_URL begins with rediss://"
+        }
         Some(Trouble::Login) => "look at the user and the password in REDIS_URL",
         Some(Trouble::Permission) => "let the user of REDIS_URL run that command: `ACL SETUSER`",
         Some(Trouble::Unreachable) => "is REDIS_URL right, and the server up?",

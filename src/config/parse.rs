@@ -144,7 +144,10 @@ pub(super) fn redis_url(text: &str) -> Parsed<SecretString> {
     }
     if text.contains('#') {
         // `#insecure` would take any certificate, and so any server: nobody could tell to whom tokens' locations and jobs go.
-        return Err("a URL without # and what follows: name the server's authority in REDIS_CA_FILE instead of #insecure".to_owned());
+        return Err(
+            "a URL without # and what follows: name the server's authority in REDIS_CA_FILE instead of #insecure"
+                .to_owned(),
+        );
     }
     Ok(text.into())
 }

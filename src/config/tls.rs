@@ -22,8 +22,13 @@ pub(super) fn read(from: &mut Sources, url: Option<&SecretString>) -> Tls {
     if let Some(url) = url
         && !url.expose_secret().starts_with("rediss:")
     {
-        for ((setting, _), _) in [(CA, &ca), (CERTIFICATE, &certificate), (KEY, &key)].iter().filter(|(_, file)| file.is_some()) {
-            from.refuse(setting, "has a meaning with TLS alone, and REDIS_URL does not begin with rediss://".to_owned());
+        for ((setting, _), _) in
+            [(CA, &ca), (CERTIFICATE, &certificate), (KEY, &key)].iter().filter(|(_, file)| file.is_some())
+        {
+            from.refuse(
+                setting,
+                "has a meaning with TLS alone, and REDIS_URL does not begin with rediss://".to_owned(),
+            );
         }
     }
     if let Some(Err(problem)) = ca.as_deref().map(authorities) {

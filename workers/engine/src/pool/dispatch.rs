@@ -47,7 +47,10 @@ impl<H: Handler> Service<Task<Held>> for Dispatch<H> {
             let began = Instant::now();
             let run = async {
                 if job.crashes >= MAX_CRASHES {
-                    let reason = format!("it was running when {} workers died, and ran alone when the last one did", job.crashes);
+                    let reason = format!(
+                        "it was running when {} workers died, and ran alone when the last one did",
+                        job.crashes
+                    );
                     return handler.bury(job.clone(), &reason).await;
                 }
                 alone.run(&job, handler.run(job.clone(), permits.clone())).await

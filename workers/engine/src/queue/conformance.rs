@@ -35,6 +35,7 @@ mod fairness;
 mod fitness;
 mod forgetting;
 mod full;
+mod handover;
 mod kinds;
 mod leases;
 mod limiter;

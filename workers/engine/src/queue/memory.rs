@@ -23,9 +23,9 @@ mod state;
 mod timer;
 
 pub use journal::Handover;
-pub(crate) use journal::{Clock, Journal, Spent, clock};
 #[cfg(test)]
 pub(crate) use journal::Uptime;
+pub(crate) use journal::{Clock, Journal, Spent, clock};
 use state::State;
 
 /// One shard in memory. Its clock is tokio's, which a test can pause.

@@ -28,8 +28,8 @@ mod node;
 mod simulated;
 mod wire;
 
-use deployment::{Deployment, Look};
 pub use deployment::Namespace;
+use deployment::{Deployment, Look};
 use ear::Ear;
 pub use endpoint::{Endpoint, Tls, Trouble};
 use library::Library;
@@ -103,8 +103,9 @@ pub async fn examine(endpoint: &Endpoint, namespace: &Namespace, shards: usize) 
     for shard in &shards {
         // A look at a key finds the node that owns the shard.
         shard.ping().await?;
-        let check =
-            |owner: Arc<Owner>| async move { fitness::check(&mut owner.connection.clone(), &shard.library, &shard.prefix).await };
+        let check = |owner: Arc<Owner>| async move {
+            fitness::check(&mut owner.connection.clone(), &shard.library, &shard.prefix).await
+        };
         shard.node.ask(check).await?;
     }
     Ok(())

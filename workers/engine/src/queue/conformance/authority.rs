@@ -25,7 +25,13 @@ impl Authority {
         for (file, text) in [("settings", settings), ("index", ""), ("serial", "01\n")] {
             std::fs::write(authority.file(file), text).unwrap();
         }
-        authority.openssl(&[&["req", "-x509", "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=authority", "-days", "30"], NEW_KEY].concat());
+        authority.openssl(
+            &[
+                &["req", "-x509", "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=authority", "-days", "30"],
+                NEW_KEY,
+            ]
+            .concat(),
+        );
         authority
     }
 

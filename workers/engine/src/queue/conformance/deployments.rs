@@ -86,7 +86,9 @@ async fn another_number_of_shards_is_refused_while_processes_run_and_begins_at_r
 #[tokio::test]
 async fn a_layout_that_is_in_use_is_refused_and_an_old_one_is_replaced() {
     let redis = RedisServer::start();
-    for (key, value) in [("clienty:{deployment}", "\"one 4 1\""), ("clienty:{deployment}:4.1", "1"), ("clienty:4:{0}:h", "old")] {
+    for (key, value) in
+        [("clienty:{deployment}", "\"one 4 1\""), ("clienty:{deployment}:4.1", "1"), ("clienty:4:{0}:h", "old")]
+    {
         assert_eq!(redis.command(&format!("SET {key} {value}")), "+OK");
     }
     let reason = refusal(open(&redis.url(), "clienty", "one", 1).await);

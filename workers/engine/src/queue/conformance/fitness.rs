@@ -30,8 +30,27 @@ async fn a_user_that_lacks_a_command_is_refused_with_its_name_and_nothing_is_wri
     let url = format!("redis://worker:secret@127.0.0.1:{}/", redis.port());
     let user = |rules: &str| assert_eq!(redis.command(&format!("ACL SETUSER worker reset on >secret {rules}")), "+OK");
     for command in [
-        "hscan", "hset", "hdel", "hget", "hmget", "hexists", "zadd", "zrange", "zrangebyscore", "zrem", "zscore", "lpop", "lpush", "rpush", "lindex",
-        "llen", "exists", "del", "blpop", "time", "get",
+        "hscan",
+        "hset",
+        "hdel",
+        "hget",
+        "hmget",
+        "hexists",
+        "zadd",
+        "zrange",
+        "zrangebyscore",
+        "zrem",
+        "zscore",
+        "lpop",
+        "lpush",
+        "rpush",
+        "lindex",
+        "llen",
+        "exists",
+        "del",
+        "blpop",
+        "time",
+        "get",
     ] {
         user(&format!("~* +@all -{command}"));
         let reason = open(&url).await.unwrap_err().to_string();
@@ -44,13 +63,18 @@ async fn a_user_that_lacks_a_command_is_refused_with_its_name_and_nothing_is_wri
         let refused = open(&url).await.unwrap_err();
         let word = command.split('|').next().unwrap();
         assert!(refused.to_string().contains(word), "{command}: {refused}");
-        assert!(matches!(refused.trouble(), Some(Trouble::Permission)) && !refused.is_passing(), "{command}: {refused:?}");
+        assert!(
+            matches!(refused.trouble(), Some(Trouble::Permission)) && !refused.is_passing(),
+            "{command}: {refused:?}"
+        );
     }
     user("~other:* +@all");
     let reason = open(&url).await.unwrap_err().to_string();
     assert!(reason.contains("on the keys `test:"), "{reason}");
     // No more than is needed is enough.
-    user("~test:* +@read +@write +@hash +@list +@sortedset +fcall +function|load +info +client|id +client|unblock +client|setinfo +time +ping +cluster|slots");
+    user(
+        "~test:* +@read +@write +@hash +@list +@sortedset +fcall +function|load +info +client|id +client|unblock +client|setinfo +time +ping +cluster|slots",
+    );
     let queue = open(&url).await.unwrap();
     queue.push(&[job("lane", "a", Priority::Realtime)]).await.unwrap();
 }
@@ -59,7 +83,8 @@ async fn a_user_that_lacks_a_command_is_refused_with_its_name_and_nothing_is_wri
 async fn a_wrong_login_says_so_and_counts_once_it_is_mended() {
     let redis = RedisServer::start();
     let url = format!("redis://worker:secret@127.0.0.1:{}/", redis.port());
-    let queue = Queue::redis_unmet(&url.as_str().into(), &"test".into(), 1, limit(50), claiming(), FirstMeeting::Unspent);
+    let queue =
+        Queue::redis_unmet(&url.as_str().into(), &"test".into(), 1, limit(50), claiming(), FirstMeeting::Unspent);
     let queue = queue.unwrap();
     let refused = queue.meet().await.unwrap_err();
     assert_eq!(refused.trouble(), Some(Trouble::Login), "{refused:?}");
@@ -71,7 +96,8 @@ async fn a_wrong_login_says_so_and_counts_once_it_is_mended() {
 async fn a_server_that_comes_later_is_used_when_it_comes_and_counts_as_used_up() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let url = format!("redis://127.0.0.1:{port}/");
-    let queue = Queue::redis_unmet(&url.as_str().into(), &"test".into(), 2, limit(50), claiming(), FirstMeeting::Unspent);
+    let queue =
+        Queue::redis_unmet(&url.as_str().into(), &"test".into(), 2, limit(50), claiming(), FirstMeeting::Unspent);
     let queue = queue.unwrap();
     let refused = queue.meet().await.unwrap_err();
     assert!(refused.is_passing() && refused.trouble() == Some(Trouble::Unreachable), "{refused:?}");

@@ -87,10 +87,15 @@ async fn certificates_that_must_not_count_are_refused_each_with_its_reason() {
     let (authority, other) = (Authority::new(), Authority::new());
     let good = start(&authority, authority.sign("server", HERE, Counts::Now), "no");
     assert_eq!(trouble(good.endpoint(trusting(&other))).await, Some(Trouble::UnknownAuthority));
-    assert_eq!(trouble(good.endpoint(Tls::default())).await, Some(Trouble::UnknownAuthority), "the system trusts no test");
+    assert_eq!(
+        trouble(good.endpoint(Tls::default())).await,
+        Some(Trouble::UnknownAuthority),
+        "the system trusts no test"
+    );
     let expired = start(&authority, authority.sign("expired", HERE, Counts::NoMore), "no");
     assert_eq!(trouble(expired.endpoint(trusting(&authority))).await, Some(Trouble::Expired));
-    let elsewhere = start(&authority, authority.sign("elsewhere", "DNS:redis.example.com,IP:192.0.2.1", Counts::Now), "no");
+    let elsewhere =
+        start(&authority, authority.sign("elsewhere", "DNS:redis.example.com,IP:192.0.2.1", Counts::Now), "no");
     assert_eq!(trouble(elsewhere.endpoint(trusting(&authority))).await, Some(Trouble::WrongHost));
     // Nothing comes by without TLS where it was asked for, and nothing hangs where it was not.
     let plain = Endpoint { url: format!("rediss://127.0.0.1:{}/", good.plain), tls: trusting(&authority) };
@@ -106,7 +111,8 @@ async fn a_server_that_asks_for_it_gets_the_clients_certificate() {
     let own = authority.sign("client", "DNS:client", Counts::Now);
     works(open(server.endpoint(showing(&authority, &own))).await.unwrap()).await;
     assert_eq!(trouble(server.endpoint(trusting(&authority))).await, Some(Trouble::ClientCertificate));
-    let (foreign, over) = (other.sign("client", "DNS:client", Counts::Now), authority.sign("over", "DNS:client", Counts::NoMore));
+    let (foreign, over) =
+        (other.sign("client", "DNS:client", Counts::Now), authority.sign("over", "DNS:client", Counts::NoMore));
     for refused in [foreign, over] {
         assert_eq!(trouble(server.endpoint(showing(&authority, &refused))).await, Some(Trouble::ClientCertificate));
     }
@@ -117,7 +123,8 @@ async fn every_node_of_a_cluster_is_reached_with_tls() {
     let authority = Authority::new();
     let (certificate, key) = authority.sign("node", HERE, Counts::Now);
     let cluster = RedisCluster::start_secured(3, &authority.certificate(), &certificate, &key);
-    let endpoint = |port| Endpoint { url: secured_url(port), tls: showing(&authority, &(certificate.clone(), key.clone())) };
+    let endpoint =
+        |port| Endpoint { url: secured_url(port), tls: showing(&authority, &(certificate.clone(), key.clone())) };
     let endpoint = endpoint(cluster.tls_port(0));
     let queue = Queue::redis(endpoint.clone(), "test", 8, limit(50), claiming(), FirstMeeting::Unspent).await.unwrap();
     let bench = Bench { queue, redis: None };

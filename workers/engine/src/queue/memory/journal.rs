@@ -15,6 +15,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::state::millis;
 use crate::limit::{DAY_BIN, Limit};
 
 /// Of the format.
@@ -100,16 +101,15 @@ pub(crate) fn clock() -> Clock {
 impl Journal {
     /// Reads what the process before has left, and begins a file of this one's own. None of the former where that is not to be believed, and
     /// none of the latter where the machine does not tell its boot.
-    pub(crate) fn take(handover: &Handover, limit: &Limit, clock: Clock) -> (Option<HashMap<String, Spent>>, Option<Self>) {
+    pub(crate) fn take(
+        handover: &Handover,
+        limit: &Limit,
+        clock: Clock,
+    ) -> (Option<HashMap<String, Spent>>, Option<Self>) {
         let Some(now) = clock() else { return (None, None) };
-        let head = |owner: &str| Head {
-            owner: owner.to_owned(),
-            boot: now.boot.clone(),
-            interval_ms: super::state::millis(limit.interval),
-            timeout_ms: super::state::millis(limit.call_timeout),
-        };
-        let left = handover.before.as_deref().and_then(|before| read(&handover.file, &head(before), now.ms));
-        let journal = Self { path: handover.file.clone(), head: head(&handover.own), clock, written: Mutex::default() };
+        let left = Self::look(handover, limit, &now);
+        let head = Head::new(&handover.own, &now, limit);
+        let journal = Self { path: handover.file.clone(), head, clock, written: Mutex::default() };
         let lanes = left.clone().unwrap_or_default();
         {
             let mut written = journal.written();
@@ -120,13 +120,21 @@ impl Journal {
         (left, Some(journal))
     }
 
+    /// What the process before has left.
+    pub(crate) fn look(handover: &Handover, limit: &Limit, now: &Uptime) -> Option<HashMap<String, Spent>> {
+        let before = handover.before.as_deref()?;
+        read(&handover.file, &Head::new(before, now, limit), now.ms)
+    }
+
     /// Keeps what counts of these lanes now, before anything more of them is handed out.
     pub(crate) fn keep(&self, lanes: impl Iterator<Item = (String, Spent)>) {
         let mut written = self.written();
         if written.file.is_none() {
             return;
         }
-        let Some(now) = (self.clock)() else { return self.give_up(&mut written, "the machine does not tell its uptime") };
+        let Some(now) = (self.clock)() else {
+            return self.give_up(&mut written, "the machine does not tell its uptime");
+        };
         let mut bytes = Vec::new();
         for (lane, spent) in lanes {
             record(&mut bytes, &lane, &spent, now.ms);
@@ -197,6 +205,15 @@ impl Journal {
 }
 
 impl Head {
+    fn new(owner: &str, now: &Uptime, limit: &Limit) -> Self {
+        Self {
+            owner: owner.to_owned(),
+            boot: now.boot.clone(),
+            interval_ms: millis(limit.interval),
+            timeout_ms: millis(limit.call_timeout),
+        }
+    }
+
     fn write(&self, bytes: &mut Vec<u8>, inode: u64) {
         let Self { owner, boot, interval_ms, timeout_ms } = self;
         bytes.push(VERSION);
@@ -224,7 +241,7 @@ fn read(path: &Path, expected: &Head, now: u64) -> Option<HashMap<String, Spent>
         let left_of = |ms: u64| if ms == 0 { 0 } else { (ms + COARSE_MS).saturating_sub(passed) };
         let (back_in, held_for) = (left_of(spent.back_in), left_of(spent.held_for));
         let cooling = if back_in == 0 { 0 } else { spent.cooling };
-        let bins = passed / super::state::millis(DAY_BIN);
+        let bins = passed / millis(DAY_BIN);
         let day = spent.day.iter().map(|(ago, used)| (ago + bins, *used)).collect();
         lanes.insert(lane, Spent { back_in, held_for, cooling, day, ..spent });
         rest = left;

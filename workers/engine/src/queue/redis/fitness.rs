@@ -51,12 +51,16 @@ mod tests {
             include_str!("step.lua"),
         ];
         let mut seen = 0;
-        for call in files.iter().flat_map(|file| file.split("call('").skip(1)).filter_map(|rest| rest.split('\'').next()) {
+        for call in
+            files.iter().flat_map(|file| file.split("call('").skip(1)).filter_map(|rest| rest.split('\'').next())
+        {
             assert!(able.contains(&format!("{{'{}'", call.to_lowercase())), "{call} is not in able.lua");
             seen += 1;
         }
         // `variadic` and `fetch` take their commands as texts.
-        for call in files.iter().flat_map(|file| file.split("variadic('").skip(1)).filter_map(|rest| rest.split('\'').next()) {
+        for call in
+            files.iter().flat_map(|file| file.split("variadic('").skip(1)).filter_map(|rest| rest.split('\'').next())
+        {
             assert!(able.contains(&format!("{{'{}'", call.to_lowercase())), "{call} is not in able.lua");
         }
         assert!(seen > 40, "{seen}");
