@@ -415,6 +415,12 @@ impl Queue {
         self.inner.shards.iter().map(|shard| shard.losses.subscribe()).collect()
     }
 
+    /// Whether other processes may have it too.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.inner.shards.iter().any(|shard| matches!(shard.driver, Driver::Redis(_)))
+    }
+
     /// The limits of its lanes.
     #[must_use]
     pub fn limit(&self) -> Limit {

@@ -3,20 +3,21 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-pub(super) struct Authority {
+#[derive(Debug)]
+pub(crate) struct Authority {
     folder: PathBuf,
 }
 
 /// When a certificate counts.
-#[derive(Clone, Copy)]
-pub(super) enum Counts {
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Counts {
     Now,
     /// Until years ago.
     NoMore,
 }
 
 impl Authority {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = std::env::temp_dir().join(format!("job-engine-ca-{}", uuid::Uuid::new_v4()));
         std::fs::create_dir_all(&folder).unwrap();
         let authority = Self { folder };
@@ -36,7 +37,7 @@ impl Authority {
     }
 
     /// A certificate and its key, as files `name.pem` and `name.key`, for such a host as `IP:127.0.0.1` or `DNS:example.com`.
-    pub(super) fn sign(&self, name: &str, host: &str, counts: Counts) -> (PathBuf, PathBuf) {
+    pub(crate) fn sign(&self, name: &str, host: &str, counts: Counts) -> (PathBuf, PathBuf) {
         let [request, certificate, key] = ["csr", "pem", "key"].map(|end| format!("{name}.{end}"));
         let (subject, names) = (format!("/CN={name}"), format!("subjectAltName={host}"));
         let ask = ["req", "-keyout", &key, "-out", &request, "-subj", &subject, "-addext", &names];
@@ -50,7 +51,7 @@ impl Authority {
         (self.file(&certificate), self.file(&key))
     }
 
-    pub(super) fn certificate(&self) -> PathBuf {
+    pub(crate) fn certificate(&self) -> PathBuf {
         self.file("ca.pem")
     }
 
@@ -72,8 +73,4 @@ impl Drop for Authority {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.folder);
     }
-}
-
-pub(super) fn read(file: &Path) -> Vec<u8> {
-    std::fs::read(file).unwrap()
 }

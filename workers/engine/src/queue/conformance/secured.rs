@@ -1,10 +1,10 @@
 //! `rediss://`: certificates of an authority of one's own, those that must not count, and a client that shows who it is.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use redis::cmd;
 
-use super::authority::{Authority, Counts, read};
+use super::authority::{Authority, Counts};
 use super::redis_cluster::{RedisCluster, secured_url};
 use super::redis_server::{RedisServer, free_port};
 use super::{Bench, claiming, job, limit};
@@ -44,6 +44,10 @@ impl Secured {
     fn endpoint(&self, tls: Tls) -> Endpoint {
         Endpoint { url: format!("rediss://127.0.0.1:{}/", self.port), tls }
     }
+}
+
+fn read(file: &Path) -> Vec<u8> {
+    std::fs::read(file).unwrap()
 }
 
 fn trusting(authority: &Authority) -> Tls {
