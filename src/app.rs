@@ -339,7 +339,7 @@ pub fn remedy(error: &QueueError) -> &'static str {
         }
         Some(Trouble::Login) => "look at the user and the password in REDIS_URL",
         Some(Trouble::Permission) => "let the user of REDIS_URL run that command: `ACL SETUSER`",
-        Some(Trouble::Unreachable) => "is REDIS_URL right, and the server up?",
+        Some(Trouble::Unreachable) => "is REDIS_URL right, the server up, and, with rediss://, its port one for TLS?",
         // What is unfit says itself what to do.
         None => "nothing else can mend it",
     }

@@ -285,7 +285,7 @@ impl RedisShard {
         owner: &Owner,
         connection: &mut (impl ConnectionLike + Send),
     ) -> Result<(), QueueError> {
-        let is_new = owner.met().is_none();
+        let is_new = !owner.is_fit();
         if is_new {
             fitness::check(connection, &self.library, &self.prefix).await?;
         }

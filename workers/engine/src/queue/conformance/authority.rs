@@ -1,6 +1,6 @@
 //! An authority of the test's own, which signs certificates by the openssl command.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 #[derive(Debug)]

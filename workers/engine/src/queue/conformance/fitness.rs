@@ -70,7 +70,7 @@ async fn a_user_that_lacks_a_command_is_refused_with_its_name_and_nothing_is_wri
     }
     user("~other:* +@all");
     let reason = open(&url).await.unwrap_err().to_string();
-    assert!(reason.contains("on the keys `test:"), "{reason}");
+    assert!(reason.contains("may not use the keys `test:"), "{reason}");
     // No more than is needed is enough.
     user(
         "~test:* +@read +@write +@hash +@list +@sortedset +fcall +function|load +info +client|id +client|unblock +client|setinfo +time +ping +cluster|slots",

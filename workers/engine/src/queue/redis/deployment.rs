@@ -86,9 +86,13 @@ impl Deployment {
             return Ok(Look::Ours);
         }
         let asked = Instant::now();
-        let mut set = cmd("SET");
-        set.arg(self.key()).arg(self.record.to_string()).arg("NX").arg("GET");
-        let known: Option<String> = self.query(&set).await?;
+        let mut known: Option<String> = self.query(cmd("GET").arg(self.key())).await?;
+        if known.is_none() {
+            let mut set = cmd("SET");
+            set.arg(self.key()).arg(self.record.to_string()).arg("NX").arg("GET");
+            // Where another process was faster, what it has set.
+            known = self.query(&set).await?;
+        }
         let look = match known.as_deref().map(Record::parse) {
             None => Look::Ours,
             Some(Some(known)) if known == self.record => Look::Ours,
@@ -96,7 +100,13 @@ impl Deployment {
         };
         let mut alive = cmd("SET");
         alive.arg(self.alive(&self.record.shape)).arg(1).arg("PX").arg(super::millis(ALIVE));
-        self.query::<()>(&alive).await?;
+        match self.query::<()>(&alive).await {
+            // As where the memory is used up: steps, which free some, have to go on.
+            Err(QueueError::Redis(error)) if !error.is_io_error() => {
+                tracing::debug!(%error, "the queue was not told that this process is alive");
+            }
+            told => told?,
+        }
         *self.looked.lock().unwrap_or_else(PoisonError::into_inner) = Some(asked);
         Ok(look)
     }

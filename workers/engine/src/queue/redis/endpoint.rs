@@ -124,14 +124,14 @@ fn trouble(error: &RedisError) -> Option<Trouble> {
         _ if says(&["NOAUTH", "WRONGPASS"]) => return Some(Trouble::Login),
         _ => {}
     }
-    if says(&["UnknownIssuer", "BadSignature", "CaUsedAsEndEntity"]) {
+    if says(&["received fatal alert"]) {
+        Some(Trouble::ClientCertificate)
+    } else if says(&["UnknownIssuer", "BadSignature", "CaUsedAsEndEntity"]) {
         Some(Trouble::UnknownAuthority)
     } else if says(&["certificate expired", "Expired", "certificate not valid yet", "NotValidYet"]) {
         Some(Trouble::Expired)
     } else if says(&["certificate not valid for name", "NotValidForName"]) {
         Some(Trouble::WrongHost)
-    } else if says(&["received fatal alert"]) {
-        Some(Trouble::ClientCertificate)
     } else if says(&["InvalidContentType", "corrupt message"]) {
         Some(Trouble::NoTls)
     } else if error.is_connection_refusal() || error.is_timeout() {

@@ -2,10 +2,12 @@
 //! would break the laws silently.
 
 use redis::aio::ConnectionLike;
-use redis::cmd;
+use redis::{ErrorKind, ServerErrorKind, cmd};
 
 use super::library::Library;
 use crate::queue::QueueError;
+
+const NO_PERMISSION: ErrorKind = ErrorKind::Server(ServerErrorKind::NoPerm);
 
 /// Refuses a server that drops keys, and a user that lacks a command.
 pub(super) async fn check(
@@ -21,7 +23,15 @@ pub(super) async fn check(
             "Redis has `maxmemory-policy {policy}` and would drop jobs and the counts of calls when its memory is full: set it to `noeviction`"
         )));
     }
-    let missing: Vec<String> = library.run(connection, &library.bare_call("able", prefix)).await?;
+    let missing: Vec<String> = match library.run(connection, &library.bare_call("able", prefix)).await {
+        // The function is told the prefix as a key.
+        Err(QueueError::Redis(error)) if error.kind() == NO_PERMISSION && error.to_string().contains("keys") => {
+            return Err(QueueError::Unfit(format!(
+                "the Redis user may not use the keys `{prefix}*`: allow them with `ACL SETUSER`"
+            )));
+        }
+        missing => missing?,
+    };
     if !missing.is_empty() {
         return Err(QueueError::Unfit(format!(
             "the Redis user lacks {} on the keys `{prefix}*`: allow them with `ACL SETUSER`",

@@ -107,7 +107,9 @@ impl Library {
             )
         });
         // It begins nothing.
-        let able = format!("redis.register_function('{name}_able', able)\n");
+        let able = format!(
+            "redis.register_function{{function_name = '{name}_able', callback = able, flags = {{'no-writes', 'allow-oom'}}}}\n"
+        );
         let code = format!("#!lua name={name}\n{code}\nlocal begin, functions\n{}{able}", functions.concat());
         match redis::cmd("FUNCTION").arg("LOAD").arg(code).query_async::<()>(connection).await {
             // Another process was faster.

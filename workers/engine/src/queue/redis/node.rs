@@ -41,6 +41,8 @@ pub(super) struct Owner {
 struct Seen {
     /// When the shard last looked whether it is the server that its state was written to.
     met: Option<Instant>,
+    /// Whether it can keep the queue: looked at once a connection.
+    is_fit: bool,
     /// Its clock, in ms, some time after an instant of ours.
     clock: Option<(Instant, u64)>,
 }
@@ -99,7 +101,12 @@ impl Owner {
     }
 
     pub(super) fn set_met(&self, asked: Instant) {
-        self.seen().met = Some(asked);
+        let mut seen = self.seen();
+        (seen.met, seen.is_fit) = (Some(asked), true);
+    }
+
+    pub(super) fn is_fit(&self) -> bool {
+        self.seen().is_fit
     }
 
     pub(super) fn keep_time(&self, sent: Instant, now: u64) {
@@ -150,7 +157,8 @@ impl Node {
             let owner = self.owner();
             let reply = question(Arc::clone(&owner)).await;
             let Err(QueueError::Redis(error)) = &reply else { return reply };
-            *owner.seen() = Seen::default();
+            let is_fit = owner.is_fit() && !error.is_io_error();
+            *owner.seen() = Seen { is_fit, ..Seen::default() };
             if !self.look_elsewhere(&owner, error) || hops == HOPS {
                 return reply;
             }
