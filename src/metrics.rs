@@ -3,6 +3,7 @@
 //! What happens is counted where it happens. What *is* (jobs by state, lanes by state) is sampled in the background by one task a
 //! process ([`Metrics::watch`]): whoever reads the numbers, however often, counts no table, and is answered while the database is down.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use job_engine::{LaneState, Queue};
@@ -25,6 +26,8 @@ pub struct Metrics {
     oldest: Gauge,
     lanes: IntGaugeVec,
     dead: IntGauge,
+    /// Whether the last sample of the queue failed: said once.
+    is_queue_silent: AtomicBool,
 }
 
 /// Why the numbers can't be told.
@@ -63,7 +66,8 @@ impl Metrics {
         registry.register(Box::new(dead.clone()))?;
         let (ghl, jobs) = (GhlMetrics::register(&registry)?, JobMetrics::register(&registry)?);
         let tokens = TokenMetrics::register(&registry)?;
-        Ok(Self { registry, clock, ghl, jobs, tokens, queue_jobs, oldest, lanes, dead })
+        let is_queue_silent = AtomicBool::new(false);
+        Ok(Self { registry, clock, ghl, jobs, tokens, queue_jobs, oldest, lanes, dead, is_queue_silent })
     }
 
     /// Samples now and then, for good. Drop the future to end it.
@@ -80,13 +84,16 @@ impl Metrics {
         if let Err(error) = self.sample_records(records).await {
             tracing::warn!(%error, "the database does not answer, so its numbers in /metrics are old");
         }
-        match queue.lanes().await {
+        let asked = queue.lanes().await;
+        let was_silent = self.is_queue_silent.swap(asked.is_err(), Ordering::SeqCst);
+        match asked {
             Ok(lanes) => {
                 for name in LANE_STATES {
                     let count = lanes.iter().filter(|lane| lane_state(lane.state) == name).count();
                     self.lanes.with_label_values(&[name]).set(i64::try_from(count).unwrap_or(i64::MAX));
                 }
             }
+            Err(error) if was_silent => tracing::debug!(%error, "the queue still does not answer"),
             Err(error) => tracing::warn!(%error, "the queue does not answer, so its numbers in /metrics are old"),
         }
     }

@@ -233,7 +233,8 @@ impl Worker {
             Ok(None) => return Verdict::Done,
             Err(error) => {
                 if matches!(error, RecordsError::LostRun(_)) {
-                    self.raise_epochs().await;
+                    // Boxed, as it is rare and each run would have room for it.
+                    Box::pin(self.raise_epochs()).await;
                 }
                 return conclude::without_ledger(&job, &error);
             }

@@ -1,14 +1,15 @@
 //! Suspects run alone (law 11): the third crash of a job proves nothing where sixty others ran beside it. So whatever else the process runs ends
 //! first, and what it claims waits until the suspect has ended. The queue is told, so that a crash meanwhile counts for the suspect, and for no other.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Mutex, RwLock};
+use tokio::sync::{Mutex, RwLock, RwLockReadGuard};
 use tokio::time::interval;
 
 use super::desk::Desk;
-use crate::job::{Job, SUSPECT};
+use crate::job::Job;
 use crate::queue::Queue;
 
 /// How often what was claimed meanwhile is noted too.
@@ -29,12 +30,13 @@ impl Alone {
         Self { queue: queue.clone(), desks: desks.to_vec(), running: RwLock::default(), suspect: Mutex::default() }
     }
 
-    /// Runs the job when its turn has come.
-    pub(super) async fn run<T>(&self, job: &Job, run: impl Future<Output = T>) -> T {
-        if job.crashes < SUSPECT {
-            let _beside = self.running.read().await;
-            return run.await;
-        }
+    /// The turn of a job that nobody suspects, beside others.
+    pub(super) async fn beside(&self) -> RwLockReadGuard<'_, ()> {
+        self.running.read().await
+    }
+
+    /// Runs a suspect when nothing else runs.
+    pub(super) async fn run<T>(&self, job: &Job, mut run: Pin<Box<impl Future<Output = T>>>) -> T {
         let _next = self.suspect.lock().await;
         let _alone = self.running.write().await;
         tracing::info!(
@@ -44,7 +46,6 @@ impl Alone {
         );
         self.note(job, true).await;
         let mut claimed_meanwhile = interval(NOTE_AGAIN);
-        tokio::pin!(run);
         let ended = loop {
             tokio::select! {
                 ended = &mut run => break ended,

@@ -15,6 +15,7 @@ use tower::Service;
 use super::alone::Alone;
 use super::desk::{Desk, Held};
 use super::{Handler, MAX_CRASHES, Stop};
+use crate::job::SUSPECT;
 use crate::verdict::Verdict;
 
 pub(super) struct Dispatch<H> {
@@ -53,7 +54,12 @@ impl<H: Handler> Service<Task<Held>> for Dispatch<H> {
                     );
                     return handler.bury(job.clone(), &reason).await;
                 }
-                alone.run(&job, handler.run(job.clone(), permits.clone())).await
+                if job.crashes >= SUSPECT {
+                    return alone.run(&job, Box::pin(handler.run(job.clone(), permits.clone()))).await;
+                }
+                let _beside = alone.beside().await;
+                // Not by way of a variable: a run is large, and would be kept twice.
+                handler.run(job.clone(), permits.clone()).await
             };
             let verdict = tokio::select! {
                 ended = AssertUnwindSafe(run).catch_unwind() => ended.unwrap_or_else(|_| handler.panicked(&job)),
