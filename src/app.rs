@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use job_engine::{Backoff, Breaker, Claiming, FirstMeeting, Hurry, Limit, Pool, PoolConfig, Queue};
+use job_engine::{Backoff, Breaker, Claiming, Endpoint, FirstMeeting, Handover, Hurry, Limit, Namespace};
+use job_engine::{Pool, PoolConfig, Queue, QueueError, Trouble};
 use secrecy::ExposeSecret;
 use sync_workers::clock::Clock;
 use sync_workers::ghl;
@@ -15,14 +16,13 @@ use sync_workers::sweeper;
 use sync_workers::vault::{MasterKeys, Vault};
 use sync_workers::walker;
 use tokio::task::JoinSet;
+use uuid::Uuid;
 
 use crate::config::Config;
 use crate::gateway::{Gateway, Intake, Parts, Webhooks};
 use crate::metrics::{Metrics, MetricsError};
 use crate::producer::Producer;
 
-/// Starts the name of every key in Redis.
-const QUEUE_PREFIX: &str = "clienty";
 /// The part of a location's tokens that imports leave to others: one in so many. Who edits beside an import must find tokens for the
 /// edits of several seconds, since what the import has taken comes back only when GHL's interval is over.
 const RESERVE: u32 = 5;
@@ -62,8 +62,11 @@ impl Default for Tuning {
 pub enum AppError {
     #[error("the database can't be opened: {0}")]
     Records(#[from] records::RecordsError),
-    #[error("the queue can't be opened: {0}; is REDIS_URL right, and the server up?")]
-    Queue(#[from] job_engine::QueueError),
+    #[error("the queue can't be opened: {source}; {}", remedy(source))]
+    Queue {
+        #[from]
+        source: QueueError,
+    },
     #[error(transparent)]
     Metrics(#[from] MetricsError),
     #[error(transparent)]
@@ -86,18 +89,56 @@ impl App {
         Self::open_tuned(config, Tuning::default()).await
     }
 
+    /// [`App::open`] for a process that serves also while the queue's Redis is away, and uses it when it comes; none of what was not reached.
+    ///
+    /// # Errors
+    /// See [`App::open`]; a Redis that answers and can't be used is refused.
+    pub async fn open_to_serve(config: Config) -> Result<(Self, Option<QueueError>), AppError> {
+        Self::open_with(config, Tuning::default(), Opening::ToServe).await
+    }
+
     /// [`App::open`] with another patience.
     ///
     /// # Errors
     /// See [`App::open`].
     pub async fn open_tuned(config: Config, tuning: Tuning) -> Result<Self, AppError> {
+        Ok(Self::open_with(config, tuning, Opening::Now).await?.0)
+    }
+
+    /// [`App::open`] for the one process over its data folder: with a queue in memory it goes on with the calls that the one before it counted.
+    ///
+    /// # Errors
+    /// See [`App::open`].
+    pub async fn open_alone(config: Config) -> Result<Self, AppError> {
+        Ok(Self::open_with(config, Tuning::default(), Opening::ToGoOn).await?.0)
+    }
+
+    async fn open_with(
+        config: Config,
+        tuning: Tuning,
+        opening: Opening,
+    ) -> Result<(Self, Option<QueueError>), AppError> {
         let clock = Clock::system();
         let records = open_records(&config, &clock).await?;
-        let queue = open_queue(&config, tuning.breaker, &records, &clock).await?;
+        let deployment = if config.is_distributed() { Some(records.deployment_id().await?) } else { None };
+        let handover = match opening {
+            Opening::ToGoOn if !config.is_distributed() => {
+                let own = Uuid::new_v4().to_string();
+                let before = records.take_over_limiter(&own).await?;
+                Some(Handover { file: config.data.dir.join(CALLS), before, own })
+            }
+            _ => None,
+        };
+        let terms = Terms { deployment, handover };
+        let queue = open_queue(&config, tuning.breaker, &records, &clock, terms).await?;
+        let unreached = match reach(&queue).await {
+            Err(error) if opening == Opening::ToServe && error.is_passing() => Some(error),
+            reached => reached.map(|()| None)?,
+        };
         let metrics = Arc::new(Metrics::new(clock.clone())?);
         let ghl = client(&config, &metrics)?;
         let oauth = open_oauth(&config, &clock, &records, &metrics, &ghl)?;
-        Ok(Self { config, clock, records, queue, metrics, oauth, ghl, tuning })
+        Ok((Self { config, clock, records, queue, metrics, oauth, ghl, tuning }, unreached))
     }
 
     /// Accepts work.
@@ -276,15 +317,81 @@ pub fn oauth_app(ghl: &crate::config::Ghl) -> Option<AppConfig> {
     })
 }
 
-/// Opens the queue, and nothing else.
+/// What a process does with a queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Opening {
+    /// Needs it at once.
+    Now,
+    /// Serves without it until it answers.
+    ToServe,
+    /// Is the only one over its data folder, and has the queue in memory: it goes on with the calls that the process before it counted.
+    ToGoOn,
+}
+
+/// Where that is in the data folder.
+const CALLS: &str = "calls.state";
+
+/// How long a process waits for Redis before it serves without.
+const REACH: Duration = Duration::from_secs(3);
+
+async fn reach(queue: &Queue) -> Result<(), QueueError> {
+    let silent = || std::io::Error::new(std::io::ErrorKind::TimedOut, format!("Redis gave no answer within {REACH:?}"));
+    match tokio::time::timeout(REACH, queue.meet()).await {
+        Ok(met) => met,
+        Err(_) => Err(QueueError::silent(silent())),
+    }
+}
+
+/// What a person can do about it.
+#[must_use]
+pub fn remedy(error: &QueueError) -> &'static str {
+    match error.trouble() {
+        Some(Trouble::UnknownAuthority) => {
+            "its certificate is signed by an authority that is not trusted here: name that in REDIS_CA_FILE"
+        }
+        Some(Trouble::Expired) => "its certificate is over or not yet valid: renew it, and look at the clocks",
+        Some(Trouble::WrongHost) => "its certificate is for other hosts: use a name of the certificate in REDIS_URL",
+        Some(Trouble::ClientCertificate) => {
+            "the server wants a client certificate that it trusts: look at REDIS_CERT_FILE and REDIS_KEY_FILE"
+        }
+        Some(Trouble::NoTls) => "the server does not speak TLS at this port: use redis://, or its TLS port",
+        Some(Trouble::HungUp) => {
+            "the server hung up: where it speaks TLS at this port, REDIS_URL begins with rediss://"
+        }
+        Some(Trouble::Login) => "look at the user and the password in REDIS_URL",
+        Some(Trouble::Permission) => "let the user of REDIS_URL run that command: `ACL SETUSER`",
+        Some(Trouble::Unreachable) => "is REDIS_URL right, the server up, and, with rediss://, its port one for TLS?",
+        // What is unfit says itself what to do.
+        None => "nothing else can mend it",
+    }
+}
+
+/// The Redis of the settings; none where the queue is in memory.
+#[must_use]
+pub fn endpoint(config: &Config) -> Option<Endpoint> {
+    let url = config.redis.url.as_ref()?.expose_secret().to_owned();
+    Some(Endpoint { url, tls: config.redis.tls.clone() })
+}
+
+/// Whose queue it is, and with what it goes on.
+#[derive(Debug, Default)]
+pub struct Terms {
+    /// The deployment that a queue in Redis must be of; none to look without a claim.
+    pub deployment: Option<String>,
+    /// Of a queue in memory.
+    pub handover: Option<Handover>,
+}
+
+/// The queue of the settings, and nothing else. Redis is asked with the first call.
 ///
 /// # Errors
-/// When Redis, or the database that tells of earlier calls, does not answer.
+/// When the database that tells of earlier calls does not answer.
 pub async fn open_queue(
     config: &Config,
     breaker: Breaker,
     records: &Records,
     clock: &Clock,
+    terms: Terms,
 ) -> Result<Queue, AppError> {
     let ghl = &config.ghl;
     let limit = Limit {
@@ -301,13 +408,18 @@ pub async fn open_queue(
     let recent = since.is_some_and(|since| since < i64::try_from(quiet.as_millis()).unwrap_or(i64::MAX));
     let meeting = if recent { FirstMeeting::Spent } else { FirstMeeting::Unspent };
     let shards = usize::from(config.redis.shards);
-    Ok(match &config.redis.url {
-        Some(url) => {
-            let url = url.expose_secret();
-            Queue::redis(url, QUEUE_PREFIX, shards, limit, claiming, meeting).await?
+    let queue = match endpoint(config) {
+        Some(endpoint) => {
+            let namespace = Namespace { prefix: config.redis.prefix.clone(), deployment: terms.deployment };
+            Queue::redis_unmet(&endpoint, &namespace, shards, limit, claiming, meeting)?
         }
-        None => Queue::memory(shards, limit, claiming, meeting),
-    })
+        None => match &terms.handover {
+            Some(handover) => Queue::memory_after(shards, limit, claiming, meeting, handover),
+            None => Queue::memory(shards, limit, claiming, meeting),
+        },
+    };
+    // Fences grow by the store: the queue may have lost its state, or its clock have been set back.
+    Ok(queue.above(u64::try_from(records.max_epoch().await?).unwrap_or(0)))
 }
 
 /// How long a process waits for what it runs before it gives it back at a shutdown.

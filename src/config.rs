@@ -14,6 +14,7 @@ mod parse;
 mod rules;
 mod shown;
 mod source;
+mod tls;
 
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use job_engine::Tls;
 use secrecy::{ExposeSecret, SecretBox, SecretString};
 use serde_json::{Value, json};
 use sync_workers::decide::merge::Policies;
@@ -93,6 +95,8 @@ pub struct Flows {
 #[derive(Debug, Clone)]
 pub struct Redis {
     pub url: Option<SecretString>,
+    pub tls: Tls,
+    pub prefix: String,
     pub shards: u16,
 }
 
@@ -234,9 +238,14 @@ impl Config {
                 full: from.setting("sweep.full_minutes", "CLIENTY_SWEEP_FULL_MINUTES").required(period(60)),
                 details: from.setting("sweep.details_hours", "CLIENTY_SWEEP_DETAILS_HOURS").required(period(3600)),
             },
-            redis: Redis {
-                url: from.setting("redis.url", "REDIS_URL").with_password().optional(redis_url),
-                shards: from.setting("redis.shards", "CLIENTY_QUEUE_SHARDS").required(number(1, 256)),
+            redis: {
+                let url = from.setting("redis.url", "REDIS_URL").with_password().optional(redis_url);
+                Redis {
+                    tls: tls::read(from, url.as_ref()),
+                    url,
+                    prefix: from.setting("redis.prefix", "CLIENTY_QUEUE_PREFIX").required(key_prefix),
+                    shards: from.setting("redis.shards", "CLIENTY_QUEUE_SHARDS").required(number(1, 256)),
+                }
             },
             worker: Worker {
                 concurrency: from

@@ -4,7 +4,10 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+
+use sync_workers::records::make_folder;
 
 const NAME: &str = "working.lock";
 
@@ -41,9 +44,9 @@ impl Sole {
     /// # Errors
     /// When the folder can't be written to.
     pub(crate) fn take(folder: &Path) -> io::Result<Taken> {
-        fs::create_dir_all(folder)?;
+        make_folder(folder)?;
         let path = folder.join(NAME);
-        let mut file = File::options().create(true).truncate(false).write(true).open(&path)?;
+        let mut file = File::options().create(true).truncate(false).write(true).mode(0o600).open(&path)?;
         match file.try_lock() {
             Ok(()) => {
                 // For the message of whoever comes second; without it, that one is refused all the same.

@@ -98,7 +98,11 @@ pub(super) async fn run(context: Context) -> anyhow::Result<Outcome> {
     checks.push(tokens::app(config));
     let (records, of_database) = database(config).await;
     checks.extend(of_database);
-    checks.extend(redis::check(config).await);
+    let deployment = match &records {
+        Some(records) => records.known_deployment_id().await.unwrap_or_default(),
+        None => None,
+    };
+    checks.extend(redis::check(config, deployment).await);
     if let Some(records) = records {
         checks.extend(ledger::check(&records).await);
         checks.extend(locations::check(config, &records).await);

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::serve::{Listeners, Signals, until_stopped};
 use super::{Context, Outcome};
-use crate::app::App;
+use crate::app::{App, remedy};
 
 /// Why one process with a queue in memory is not enough.
 pub(super) const NEEDS_REDIS: &str = "REDIS_URL is not set: without it the queue is in this process's memory, and no other can share it. Set it, or use `clienty-sync up`";
@@ -14,7 +14,14 @@ pub(super) async fn run(context: Context) -> anyhow::Result<Outcome> {
     ensure!(context.config.is_distributed(), NEEDS_REDIS);
     let signals = Signals::listen()?;
     let listeners = Listeners::open(&context.config).await?;
-    let app = App::open(context.config).await?;
+    let (app, unreached) = App::open_to_serve(context.config).await?;
+    if let Some(error) = unreached {
+        tracing::warn!(
+            %error,
+            "the queue's Redis does not answer: events are accepted all the same, and run when it does; {}",
+            remedy(&error)
+        );
+    }
     let servers = listeners.serve(&app)?;
     let (url, metrics) = (format!("http://{}", servers.address), format!("http://{}/metrics", servers.metrics));
     context.output.print(&json!({"url": url, "metrics": metrics}), |_| {

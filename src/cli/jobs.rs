@@ -155,7 +155,7 @@ async fn queue(config: Config) -> anyhow::Result<Result<Queue, String>> {
     }
     match App::open(config).await {
         Ok(app) => Ok(Ok(app.queue)),
-        Err(AppError::Queue(error)) => Ok(Err(explain::silent(&error))),
+        Err(AppError::Queue { source }) => Ok(Err(explain::silent(&source))),
         Err(error) => Err(error.into()),
     }
 }

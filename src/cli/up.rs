@@ -18,7 +18,10 @@ pub(super) async fn run(context: Context) -> anyhow::Result<Outcome> {
     // Held to the end. First of all: what the other process has begun must not be touched.
     let _sole = if distributed { None } else { Some(Sole::take(&context.config.data.dir)?.or_refuse()?) };
     let listeners = Listeners::open(&context.config).await?;
-    let app = App::open(context.config).await?;
+    let app = match distributed {
+        true => App::open(context.config).await?,
+        false => App::open_alone(context.config).await?,
+    };
     let workers = app.start_workers()?;
     if !distributed {
         // A queue in memory begins empty, and no other process shares it: what the ledger owes is told at once, and what it says is

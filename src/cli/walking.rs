@@ -33,7 +33,7 @@ impl Walking {
         let signals = Signals::listen()?;
         let distributed = config.is_distributed();
         let sole = if distributed { None } else { Sole::take(&config.data.dir)?.taken() };
-        let app = App::open(config).await?;
+        let app = if sole.is_some() { App::open_alone(config).await? } else { App::open(config).await? };
         let connection = app.records.connection(location).await?;
         let is_connected = connection.is_some_and(|connection| connection.is_connected());
         ensure!(is_connected, "{location} is not connected; `clienty-sync connect` connects it");

@@ -23,7 +23,8 @@ pub(super) async fn run(mut context: Context, args: Args) -> anyhow::Result<Outc
     }
     let signals = Signals::listen()?;
     let listener = monitoring_listener(&context.config).await?;
-    let app = App::open(context.config).await?;
+    // The pool tells of a queue that does not answer, and waits for it.
+    let (app, _) = App::open_to_serve(context.config).await?;
     let workers = app.start_workers()?;
     let servers = Servers::monitoring(listener, &app)?;
     let metrics = format!("http://{}/metrics", servers.metrics);

@@ -142,7 +142,29 @@ pub(super) fn redis_url(text: &str) -> Parsed<SecretString> {
     if !is_url(text, &["redis", "rediss"]) {
         return Err("a URL such as redis://localhost:6379/0".to_owned());
     }
+    if text.contains('#') {
+        // `#insecure` would take any certificate, and so any server: nobody could tell to whom tokens' locations and jobs go.
+        return Err(
+            "a URL without # and what follows: name the server's authority in REDIS_CA_FILE instead of #insecure"
+                .to_owned(),
+        );
+    }
     Ok(text.into())
+}
+
+/// The start of key names: no braces, which have a meaning in a cluster, and no wildcards.
+pub(super) fn key_prefix(text: &str) -> Parsed<String> {
+    const LONGEST: usize = 64;
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.:".contains(letter);
+    if text.is_empty() || text.len() > LONGEST || !text.chars().all(is_plain) {
+        return Err(format!("1 to {LONGEST} letters, digits and -_.:"));
+    }
+    Ok(text.to_owned())
+}
+
+/// A file of PEM, which is checked together with others.
+pub(super) fn pem_file(file: &str) -> Parsed<Vec<u8>> {
+    fs::read(file).map_err(|_| "a file that exists and can be read".to_owned())
 }
 
 pub(super) fn database_url(text: &str) -> Parsed<SecretString> {

@@ -64,6 +64,16 @@ impl Sources {
         names
     }
 
+    /// A setting that was read and does not go with others.
+    pub(super) fn refuse(&mut self, key: &str, problem: String) {
+        let Some(Shown { variable, origin, .. }) = self.shown.iter().find(|setting| setting.key == key) else { return };
+        let (place, key) = match (origin, self.file.get(key)) {
+            (Origin::File, Some(entry)) => (format!("{}:{}", self.file_name, entry.line), key.to_owned()),
+            _ => ("environment".to_owned(), variable.clone()),
+        };
+        self.errors.push(ConfigError { place, key, problem });
+    }
+
     /// All settings as people may see them, or all mistakes. To be called when every setting has been read: what is left
     /// over in the sources is then unknown.
     pub(super) fn finish(mut self) -> Result<Vec<Shown>, ConfigErrors> {

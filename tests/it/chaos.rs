@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::support::redis::RedisServer;
+
 mod storm;
 
 /// The storm of `make test`.
@@ -19,12 +21,18 @@ const LONG: Duration = Duration::from_secs(40);
 async fn chaos_loses_nothing_doubles_nothing_and_never_exceeds_the_limit() {
     let seed = setting("CHAOS_SEED");
     let Some(minutes) = setting("CHAOS_MINUTES") else {
-        return storm::rage(seed.unwrap_or(USUAL_SEED), SHORT).await;
+        return storm::rage(RedisServer::start(), seed.unwrap_or(USUAL_SEED), SHORT).await;
     };
     let until = Instant::now() + Duration::from_secs(60 * minutes);
     while Instant::now() < until {
-        storm::rage(seed.unwrap_or_else(rand::random), LONG).await;
+        storm::rage(RedisServer::start(), seed.unwrap_or_else(rand::random), LONG).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_over_tls() {
+    let redis = RedisServer::start_secured(&["--save", "", "--appendonly", "no"]);
+    storm::rage(redis, setting("CHAOS_SEED").unwrap_or(USUAL_SEED), SHORT).await;
 }
 
 #[expect(clippy::disallowed_methods, reason = "how long to brew is the tester's wish, not a setting of the program")]

@@ -1,6 +1,8 @@
 //! What tests stand on: servers and programs that live as long as the value that holds them.
 
 pub(crate) mod api;
+#[path = "../../workers/engine/src/queue/conformance/authority.rs"]
+pub(crate) mod authority;
 pub(crate) mod cluster;
 pub(crate) mod deployment;
 pub(crate) mod disk_faults;

@@ -8,7 +8,7 @@ use sync_workers::records::{Connection, JobFilter, JobState, Records};
 
 use super::super::jobs::Halted;
 use super::{Check, named};
-use crate::app::open_queue;
+use crate::app::{Terms, open_queue};
 use crate::config::Config;
 
 const NAME: &str = "locations";
@@ -32,7 +32,7 @@ async fn look(config: &Config, records: &Records) -> anyhow::Result<Vec<Check>> 
     let mut checks = Vec::new();
     if config.is_distributed() {
         // Not a whole app: that would bring the schema up to date, which is not for a check to do.
-        let queue = open_queue(config, Breaker::default(), records, &Clock::system()).await?;
+        let queue = open_queue(config, Breaker::default(), records, &Clock::system(), Terms::default()).await?;
         let Halted { paused, broken, .. } = Halted::look(&queue).await?;
         let of_connected = |ids: Vec<String>| ids.into_iter().filter(|id| connected.contains(id)).collect::<Vec<_>>();
         let (paused, broken) = (of_connected(paused), of_connected(broken));

@@ -2,24 +2,26 @@
 
 use std::time::Duration;
 
+use job_engine::{Endpoint, Namespace, QueueError};
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, RedisResult, cmd};
-use secrecy::ExposeSecret;
 use sync_workers::clock::Clock;
 
 use super::{Check, State, named};
+use crate::app;
 use crate::config::Config;
 
 const UNREACHED: &str = "check REDIS_URL and that the server runs";
 
-pub(super) async fn check(config: &Config) -> Vec<Check> {
-    let Some(url) = &config.redis.url else {
+/// `deployment` is what the database calls this one, where it does.
+pub(super) async fn check(config: &Config, deployment: Option<String>) -> Vec<Check> {
+    let Some(endpoint) = app::endpoint(config) else {
         let remedy = "fine for `up` and `demo`; set REDIS_URL to run gateway and workers apart";
         return vec![Check::warning("redis", "not set: the queue is in memory", remedy)];
     };
-    let masters = match job_engine::masters(url.expose_secret()).await {
+    let masters = match job_engine::masters(&endpoint).await {
         Ok(masters) => masters,
-        Err(error) => return vec![Check::failed("redis", error.to_string(), UNREACHED)],
+        Err(error) => return vec![Check::failed("redis", error.to_string(), app::remedy(&error))],
     };
     let (mut cluster, mut of_nodes) = (None, Vec::new());
     for (name, client) in &masters {
@@ -32,10 +34,25 @@ pub(super) async fn check(config: &Config) -> Vec<Check> {
         };
         of_nodes.push((name.as_str(), checks));
     }
-    let Some(state) = cluster else { return of_nodes.into_iter().flat_map(|(_, checks)| checks).collect() };
+    let fitness = fits(config, &endpoint, deployment).await;
+    let Some(state) = cluster else {
+        return of_nodes.into_iter().flat_map(|(_, checks)| checks).chain([fitness]).collect();
+    };
     let mut checks = vec![of_cluster(&state, masters.len(), usize::from(config.redis.shards))];
     checks.extend(together(of_nodes));
+    checks.push(fitness);
     checks
+}
+
+/// Whether the user may run what the queue needs, and the queue is this deployment's.
+async fn fits(config: &Config, endpoint: &Endpoint, deployment: Option<String>) -> Check {
+    const NAME: &str = "redis queue";
+    let namespace = Namespace { prefix: config.redis.prefix.clone(), deployment };
+    match job_engine::examine(endpoint, &namespace, usize::from(config.redis.shards)).await {
+        Ok(()) => Check::ok(NAME, format!("usable with the key prefix {}", namespace.prefix)),
+        Err(QueueError::Unfit(reason)) => Check::failed(NAME, reason, "until then nothing that uses the queue starts"),
+        Err(error) => Check::failed(NAME, error.to_string(), app::remedy(&error)),
+    }
 }
 
 fn of_cluster(state: &str, masters: usize, shards: usize) -> Check {

@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::support::cluster::Cluster;
 use crate::support::entries::{assert_created_once, creations};
+use crate::support::redis::RedisServer;
 
 const WORKERS: usize = 3;
 /// Longer than a lease: who stands still for so long comes back as a zombie.
@@ -65,9 +66,9 @@ fn weather(dice: &mut StdRng) -> Faults {
 }
 
 /// Lets a storm rage for `length`, and panics where it left a trace.
-pub(super) async fn rage(seed: u64, length: Duration) {
+pub(super) async fn rage(redis: RedisServer, seed: u64, length: Duration) {
     println!("CHAOS_SEED={seed}");
-    let mut storm = Storm::brew(seed).await;
+    let mut storm = Storm::brew(redis, seed).await;
     let events = storm.events();
     let mut unsent: Vec<&[Value]> = events.chunks(10).collect();
     let (began, pause) = (Instant::now(), length / u32::try_from(unsent.len()).unwrap());
@@ -98,7 +99,7 @@ struct Storm {
 }
 
 impl Storm {
-    async fn brew(seed: u64) -> Self {
+    async fn brew(redis: RedisServer, seed: u64) -> Self {
         let sandbox = SandboxConfig {
             locations: 2,
             contacts: 25,
@@ -108,7 +109,7 @@ impl Storm {
             ..SandboxConfig::default()
         };
         let settings = [("GHL_TIMEOUT_MS", "2000"), ("GHL_BURST_LIMIT", "40")];
-        let mut cluster = Cluster::start(sandbox, &settings).await;
+        let mut cluster = Cluster::start_over(redis, sandbox, &settings).await;
         for _ in 0..WORKERS {
             cluster.start_worker();
         }

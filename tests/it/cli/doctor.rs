@@ -37,6 +37,7 @@ async fn a_healthy_deployment_gets_no_remedy() {
         "redis eviction",
         "redis persistence",
         "redis clock",
+        "redis queue",
         "ledger",
         "locations",
         "ghl",

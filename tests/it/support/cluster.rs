@@ -57,7 +57,6 @@ impl Cluster {
         let sandbox = Sandbox::start(sandbox).await.unwrap();
         let (postgres, folder) = (PostgresServer::start(), Folder::new("cluster"));
         let mut settings: Vec<(String, String)> = [
-            ("REDIS_URL", redis.url()),
             ("DATABASE_URL", postgres.url()),
             ("GHL_API_URL", sandbox.url()),
             ("GHL_BURST_INTERVAL_MS", interval),
@@ -67,6 +66,7 @@ impl Cluster {
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into();
+        settings.extend(redis.settings().into_iter().map(|(name, value)| (name.to_owned(), value)));
         settings.extend(extra.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
 
         let mut cluster = Self {

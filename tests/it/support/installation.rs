@@ -109,6 +109,16 @@ impl Installation {
         (program, Api::started(&started, &self.key))
     }
 
+    /// Starts a command that keeps running, with no rights taken from the files that it makes.
+    pub(crate) fn start_without_umask(&self, arguments: &[&str]) -> (Program, Value) {
+        started_after("umask 0;", arguments, &self.settings(), &self.folder)
+    }
+
+    /// What the programs started by such a command have logged.
+    pub(crate) fn log(&self, command: &str) -> String {
+        std::fs::read_to_string(self.folder.path().join(format!("{command}.log"))).unwrap_or_default()
+    }
+
     /// How many jobs the ledger has, of any state.
     pub(crate) fn job_count(&self) -> i64 {
         self.json(&["jobs", "stats"]).as_object().unwrap().values().filter_map(Value::as_i64).sum()

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::process::{Command, Stdio};
 
+use super::authority::{Authority, Counts};
 use super::folder::Folder;
 use super::leash::Leashed;
 use super::ports::free_port;
@@ -14,6 +15,8 @@ pub(crate) struct RedisServer {
     process: Leashed,
     port: u16,
     options: Vec<String>,
+    /// Its port for TLS, where it has one, and who signs for it.
+    secured: Option<(u16, Authority)>,
     folder: Folder,
 }
 
@@ -25,13 +28,46 @@ impl RedisServer {
 
     /// With redis-server's own options, such as `["--appendonly", "yes"]`.
     pub(crate) fn start_with(options: &[&str]) -> Self {
+        Self::start_at(free_port(), options)
+    }
+
+    /// On that port.
+    pub(crate) fn start_at(port: u16, options: &[&str]) -> Self {
         let folder = Folder::new("redis");
-        let port = free_port();
         let options: Vec<String> = options.iter().map(|option| (*option).to_owned()).collect();
         let process = launch(port, &folder, &options);
-        let mut server = Self { process, port, options, folder };
+        let mut server = Self { process, port, options, secured: None, folder };
         server.wait_ready();
         server
+    }
+
+    /// With a port for TLS too, for clients that show a certificate of the authority. The plain one is for the test.
+    pub(crate) fn start_secured(options: &[&str]) -> Self {
+        let (authority, port) = (Authority::new(), free_port());
+        let (certificate, key) = authority.sign("server", "IP:127.0.0.1", Counts::Now);
+        let files = [
+            ("--tls-cert-file", certificate),
+            ("--tls-key-file", key),
+            ("--tls-ca-cert-file", authority.certificate()),
+        ];
+        let tls_port = port.to_string();
+        let files = files.map(|(option, file)| [option.to_owned(), file.display().to_string()]).concat();
+        let tls = ["--tls-port", &tls_port].into_iter().chain(files.iter().map(String::as_str));
+        let mut server = Self::start_with(&options.iter().copied().chain(tls).collect::<Vec<_>>());
+        server.secured = Some((port, authority));
+        server
+    }
+
+    /// The settings by which programs use it: the URL, and what TLS needs.
+    pub(crate) fn settings(&self) -> Vec<(&'static str, String)> {
+        let Some((port, authority)) = &self.secured else { return vec![("REDIS_URL", self.url())] };
+        let (certificate, key) = authority.sign("client", "DNS:client", Counts::Now);
+        vec![
+            ("REDIS_URL", format!("rediss://127.0.0.1:{port}/0")),
+            ("REDIS_CA_FILE", authority.certificate().display().to_string()),
+            ("REDIS_CERT_FILE", certificate.display().to_string()),
+            ("REDIS_KEY_FILE", key.display().to_string()),
+        ]
     }
 
     /// A cluster of masters that have as many slots each.

@@ -75,6 +75,9 @@ impl NewJob {
     }
 }
 
+/// A job that outlived so many workers is a suspect: it runs alone, so that its next crash proves something. `shard.lua` says the same.
+pub(crate) const SUSPECT: u8 = 2;
+
 /// A job that has been claimed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Job {
@@ -84,7 +87,7 @@ pub struct Job {
     pub priority: Priority,
     /// Tokens taken for it.
     pub cost: u8,
-    /// Workers that died while they ran it.
+    /// Workers that died while they ran it; from [`SUSPECT`] on, while they ran it alone.
     pub crashes: u8,
     /// Failed runs so far.
     pub attempt: u8,

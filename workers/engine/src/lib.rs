@@ -16,5 +16,7 @@ pub use job::{Job, Key, NewJob, Priority};
 pub use limit::{Breaker, Claiming, FirstMeeting, Limit};
 pub use permit::{Lease, Permit, PermitError, Permits};
 pub use pool::{Handler, Hurry, MAX_CRASHES, Pool, PoolConfig};
-pub use queue::{LaneState, LaneView, Pushed, Queue, QueueError, masters};
+pub use queue::{
+    Endpoint, Handover, LaneState, LaneView, Namespace, Pushed, Queue, QueueError, Tls, Trouble, examine, masters,
+};
 pub use verdict::Verdict;

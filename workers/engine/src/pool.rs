@@ -13,22 +13,24 @@ use apalis_core::worker::context::WorkerContext;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::job::Job;
+use crate::job::{Job, SUSPECT};
 use crate::permit::Permits;
 use crate::queue::Queue;
 use crate::verdict::Verdict;
 
+mod alone;
 mod claimer;
 mod desk;
 mod dispatch;
 mod feed;
 
+use alone::Alone;
 use desk::Desk;
 use dispatch::Dispatch;
 use feed::Feed;
 
-/// Workers that died while they ran a job before it is taken for poison (law 11).
-pub const MAX_CRASHES: u8 = 3;
+/// Workers that died while they ran a job before it is taken for poison; the last of them ran nothing else (law 11).
+pub const MAX_CRASHES: u8 = SUSPECT + 1;
 
 /// Runs jobs. One value serves all of a pool.
 pub trait Handler: Send + Sync + 'static {
@@ -90,10 +92,11 @@ impl Pool {
         let stop = watch::Sender::new(Stop::No);
         let (mut workers, mut helpers) = (JoinSet::new(), JoinSet::new());
         let slots = config.concurrency.div_ceil(queue.shards()).max(1);
-        for shard in 0..queue.shards() {
-            let desk = Arc::new(Desk::new(slots, queue.claiming()));
+        let desks: Vec<_> = (0..queue.shards()).map(|_| Arc::new(Desk::new(slots, queue.claiming()))).collect();
+        let alone = Arc::new(Alone::new(queue, &desks));
+        for (shard, desk) in desks.into_iter().enumerate() {
             claimer::start(&mut helpers, queue, shard, &desk);
-            let dispatch = Dispatch::new(Arc::clone(&handler), Arc::clone(&desk), stop.subscribe());
+            let dispatch = Dispatch::new(Arc::clone(&handler), Arc::clone(&desk), Arc::clone(&alone), stop.subscribe());
             let name = format!("{}-{shard}", config.name);
             let worker = WorkerBuilder::new(WorkerContext::new(&name)).backend(Feed::new(desk)).build(dispatch);
             let mut stopping = stop.subscribe();

@@ -4,7 +4,7 @@
 //! promises and pass the same conformance suite: [`memory`], for everything in one process, and [`redis`], for any number of them.
 //! The queue is disposable (law 1): whoever pushes keeps the truth elsewhere and pushes again what was lost.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -20,10 +20,16 @@ use crate::verdict::Verdict;
 
 mod lane;
 mod memory;
+mod outage;
 mod redis;
 
 pub use lane::{LaneState, LaneView};
-pub use redis::masters;
+pub use memory::Handover;
+use outage::Outage;
+pub use redis::{Endpoint, Namespace, Tls, Trouble, examine, masters};
+
+/// Redis' functions count in doubles, which are exact as far; epochs are no more than microseconds since 1970.
+const MOST_EPOCH: u64 = 1 << 52;
 
 /// What became of a push.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,6 +99,9 @@ pub enum QueueError {
     /// The job can't be written or the stored one not be read.
     #[error(transparent)]
     Envelope(#[from] EnvelopeError),
+    /// That server, or its user, can't keep this queue, and waiting does not help.
+    #[error("{0}")]
+    Unfit(String),
 }
 
 /// A queue of jobs. Clones share it.
@@ -103,6 +112,7 @@ pub struct Queue {
 
 struct Inner {
     shards: Vec<Shard>,
+    outage: Outage,
     limit: Limit,
     claiming: Claiming,
 }
@@ -129,33 +139,124 @@ impl Queue {
         Self::over(drivers, limit, claiming)
     }
 
-    /// A queue in Redis. `prefix` starts the name of every key; queues with different prefixes know nothing of each other.
-    /// Where `url` is of any node of a cluster, each shard is spoken to where it lives.
+    /// [`Queue::memory`] that goes on with the calls that the process before it has left in a file, and leaves its own there. Where the file is not
+    /// to be believed it begins by `meeting`.
+    #[must_use]
+    pub fn memory_after(
+        shards: usize,
+        limit: Limit,
+        claiming: Claiming,
+        meeting: FirstMeeting,
+        handover: &Handover,
+    ) -> Self {
+        Self::memory_by(shards, limit, claiming, meeting, handover, memory::clock())
+    }
+
+    fn memory_by(
+        shards: usize,
+        limit: Limit,
+        claiming: Claiming,
+        meeting: FirstMeeting,
+        handover: &Handover,
+        clock: memory::Clock,
+    ) -> Self {
+        let (left, journal) = memory::Journal::take(handover, &limit, clock);
+        let meeting = if left.is_some() { FirstMeeting::Unspent } else { meeting };
+        let (journal, count) = (journal.map(Arc::new), shards.max(1));
+        let mut by_shard = vec![HashMap::new(); count];
+        for (lane, spent) in left.unwrap_or_default() {
+            by_shard[shard_of(&lane, count)].insert(lane, spent);
+        }
+        let drivers = by_shard.into_iter().map(|left| {
+            let shard = memory::MemoryShard::new(limit, claiming, meeting).going_on(left, journal.clone());
+            Driver::Memory(Box::new(shard))
+        });
+        Self::over(drivers.collect(), limit, claiming)
+    }
+
+    /// A queue in Redis, which answers. Where the endpoint is any node of a cluster, each shard is spoken to where it lives.
     ///
     /// # Errors
-    /// [`QueueError::Redis`] when `url` is no Redis URL or the server can't be reached.
+    /// [`QueueError::Redis`] when that is no Redis URL or the server can't be reached, [`QueueError::Unfit`] when it can't keep the queue.
     pub async fn redis(
-        url: &str,
-        prefix: &str,
+        endpoint: impl Into<Endpoint>,
+        namespace: impl Into<Namespace>,
         shards: usize,
         limit: Limit,
         claiming: Claiming,
         meeting: FirstMeeting,
     ) -> Result<Self, QueueError> {
-        let home = redis::Home::connect(url).await?;
-        let mut drivers = Vec::new();
-        for number in 0..shards.max(1) {
-            let shard = redis::RedisShard::new(&home, prefix, number, limit, claiming, meeting).await?;
-            // Met now: state that is lost later was there, also for a process that asks for nothing until then.
-            shard.heartbeat(&[]).await?;
-            drivers.push(Driver::Redis(Box::new(shard)));
-        }
+        let queue = Self::redis_unmet(&endpoint.into(), &namespace.into(), shards, limit, claiming, meeting)?;
+        queue.meet().await?;
+        Ok(queue)
+    }
+
+    /// A queue in Redis that connects with its first call, and again when it can: for processes that serve without it meanwhile.
+    ///
+    /// # Errors
+    /// [`QueueError::Redis`] when that is no Redis URL, or its certificates are none.
+    pub fn redis_unmet(
+        endpoint: &Endpoint,
+        namespace: &Namespace,
+        shards: usize,
+        limit: Limit,
+        claiming: Claiming,
+        meeting: FirstMeeting,
+    ) -> Result<Self, QueueError> {
+        let shards = redis::shards(endpoint, namespace, shards.max(1), limit, claiming, meeting)?;
+        let drivers = shards.into_iter().map(|shard| Driver::Redis(Box::new(shard))).collect();
         Ok(Self::over(drivers, limit, claiming))
+    }
+
+    /// Meets every shard: state that is lost later was there, also for a process that asks for nothing until then.
+    ///
+    /// # Errors
+    /// See [`Queue::redis`]. What was not met now is met with its first call, and counts as used up where it has no state.
+    pub async fn meet(&self) -> Result<(), QueueError> {
+        let mut met = Ok(());
+        for shard in &self.inner.shards {
+            let Driver::Redis(redis) = &shard.driver else { continue };
+            if met.is_ok() {
+                met = redis.heartbeat(&[]).await.map(drop);
+            }
+            if met.is_err() {
+                redis.came_late();
+            }
+        }
+        met
+    }
+
+    /// Hands out epochs above this one: the highest that the store of records knows of. A queue that lost its state, or whose clock was set back,
+    /// would begin below it, and its runs could not write (law 5).
+    #[must_use]
+    pub fn above(self, epoch: u64) -> Self {
+        for shard in &self.inner.shards {
+            match &shard.driver {
+                Driver::Memory(memory) => memory.raise_epoch(epoch.min(MOST_EPOCH)),
+                Driver::Redis(redis) => redis.know_epoch(epoch.min(MOST_EPOCH)),
+            }
+        }
+        self
+    }
+
+    /// [`Queue::above`] for a queue in use, as when a run was refused since the records know a higher epoch.
+    ///
+    /// # Errors
+    /// [`QueueError::Redis`] when the server failed; it is raised when that answers again.
+    pub async fn raise_epochs(&self, epoch: u64) -> Result<(), QueueError> {
+        for shard in &self.inner.shards {
+            match &shard.driver {
+                Driver::Memory(memory) => memory.raise_epoch(epoch.min(MOST_EPOCH)),
+                Driver::Redis(redis) => redis.raise_epoch(epoch.min(MOST_EPOCH)).await?,
+            }
+        }
+        Ok(())
     }
 
     fn over(drivers: Vec<Driver>, limit: Limit, claiming: Claiming) -> Self {
         let shard = |driver| Shard { driver, incarnation: AtomicU64::new(0), losses: watch::Sender::new(0) };
-        Self { inner: Arc::new(Inner { shards: drivers.into_iter().map(shard).collect(), limit, claiming }) }
+        let shards = drivers.into_iter().map(shard).collect();
+        Self { inner: Arc::new(Inner { shards, outage: Outage::default(), limit, claiming }) }
     }
 
     /// Whether a queue can hold jobs with this key.
@@ -314,10 +415,21 @@ impl Queue {
         self.inner.shards.iter().map(|shard| shard.losses.subscribe()).collect()
     }
 
+    /// Whether other processes may have it too.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.inner.shards.iter().any(|shard| matches!(shard.driver, Driver::Redis(_)))
+    }
+
     /// The limits of its lanes.
     #[must_use]
     pub fn limit(&self) -> Limit {
         self.inner.limit
+    }
+
+    /// What its workers know of whether it answers.
+    pub(crate) fn outage(&self) -> &Outage {
+        &self.inner.outage
     }
 
     /// How its workers claim.
@@ -364,6 +476,23 @@ impl Queue {
         }
     }
 
+    /// Notes that of these batches' jobs this one runs and all others wait, or that they may all run (law 11).
+    pub(crate) async fn alone(
+        &self,
+        shard: usize,
+        key: Option<&Key>,
+        epochs: &[u64],
+        is_alone: bool,
+    ) -> Result<(), QueueError> {
+        match &self.inner.shards[shard].driver {
+            Driver::Memory(memory) => {
+                memory.alone(key, epochs, is_alone);
+                Ok(())
+            }
+            Driver::Redis(redis) => redis.alone(key, epochs, is_alone).await,
+        }
+    }
+
     /// Extends leases; per epoch whether it was still there.
     pub(crate) async fn heartbeat(&self, shard: usize, epochs: &[u64]) -> Result<Vec<bool>, QueueError> {
         match &self.inner.shards[shard].driver {
@@ -372,13 +501,17 @@ impl Queue {
         }
     }
 
-    /// FNV-1a: the same shard in every process and version.
-    fn shard_of(&self, lane: &str) -> usize {
-        let hash = lane
-            .bytes()
-            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-        usize::try_from(hash % self.inner.shards.len() as u64).unwrap_or(0)
+    pub(crate) fn shard_of(&self, lane: &str) -> usize {
+        shard_of(lane, self.inner.shards.len())
     }
+}
+
+/// FNV-1a: the same shard in every process and version.
+fn shard_of(lane: &str, shards: usize) -> usize {
+    let hash = lane
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    usize::try_from(hash % shards as u64).unwrap_or(0)
 }
 
 impl Shard {

@@ -216,6 +216,20 @@ impl Worker {
         }
     }
 
+    /// The rows of a run are held under a higher epoch: by a newer run, or by one of before the queue lost its state or its clock was set back. Then
+    /// epochs have to rise above it, or nothing would ever run for these rows again.
+    async fn raise_epochs(&self) {
+        let Environment { records, queue, .. } = &self.environment;
+        match records.max_epoch().await {
+            Ok(highest) => {
+                if let Err(error) = queue.raise_epochs(u64::try_from(highest).unwrap_or(0)).await {
+                    tracing::warn!(%error, "the queue's epochs were not raised; the next run tries again");
+                }
+            }
+            Err(error) => tracing::warn!(%error, "the highest epoch could not be read; the next run tries again"),
+        }
+    }
+
     /// A run of the job, which `span` tells of.
     async fn run_in(&self, span: &Span, job: Job, permits: Permits) -> Verdict {
         let key = ledger_key(&job.key);
@@ -224,7 +238,13 @@ impl Worker {
             Ok(Some(run)) => run,
             // Served by an earlier run: nothing is owed.
             Ok(None) => return Verdict::Done,
-            Err(error) => return conclude::without_ledger(&self.environment, &self.deferrals, &job, &error),
+            Err(error) => {
+                if matches!(error, RecordsError::LostRun(_)) {
+                    // Boxed, as it is rare and each run would have room for it.
+                    Box::pin(self.raise_epochs()).await;
+                }
+                return conclude::without_ledger(&self.environment, &self.deferrals, &job, &error);
+            }
         };
         trace::serves(span, &run);
         let under_way = self.broken_off.watch(&run);

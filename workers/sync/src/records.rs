@@ -39,6 +39,7 @@ pub use self::entries::{AnyEntry, Entry, EntryRow, NoteRow, TaskRow};
 pub use self::erase::Receipt;
 pub use self::error::RecordsError;
 pub use self::feed::{ChangeItem, ChangeOp, LATEST};
+pub use self::files::make_folder;
 pub use self::flows::{DeadRun, FlowRun, KEPT as TOUCHES_KEPT, Knows, Logged, NewRun, StepOf, Touch};
 pub use self::forget::Old;
 pub use self::found::{Found, Needs, SWEEP_SOURCE};
@@ -61,11 +62,13 @@ mod conflicts;
 mod connections;
 mod contacts;
 mod custom_fields;
+mod deployment;
 mod entries;
 mod erase;
 mod error;
 mod fault;
 mod feed;
+mod files;
 mod flows;
 mod forget;
 mod found;
@@ -441,9 +444,7 @@ fn sqlite_url(url: &str) -> Result<String, RecordsError> {
             "SQLite needs a file: in memory, each connection would see a database of its own",
         ));
     }
-    if let Some(folder) = Path::new(path).parent() {
-        std::fs::create_dir_all(folder).map_err(RecordsError::Folder)?;
-    }
+    files::make_private(Path::new(path)).map_err(RecordsError::Folder)?;
     Ok(match rest.contains('?') {
         true => url.to_owned(),
         false => format!("{url}?mode=rwc"),

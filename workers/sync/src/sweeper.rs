@@ -41,7 +41,8 @@ pub async fn run(records: Records, queue: Queue, clock: Clock, metrics: JobMetri
             }
         });
     }
-    let mut everything = false;
+    // What a queue lost that nobody watched is found now, and not when its runs count as silent.
+    let mut everything = queue.is_shared();
     metrics.requeued();
     loop {
         tokio::select! {

@@ -1,5 +1,6 @@
 //! The exchanges with the queue: claimers that step, one that listens for pushes while it is quiet, and one that keeps leases alive.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,8 +17,9 @@ const STEPS_UNDER_WAY: usize = 2;
 const LISTEN: Duration = Duration::from_secs(30);
 /// How often a wait for a push is ended of which nothing is wanted any more, until it is over.
 const HUSH_AGAIN: Duration = Duration::from_millis(20);
-/// After an error of the queue.
-const PAUSE: Duration = Duration::from_millis(500);
+/// After an error of the queue, and after many of them.
+const PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(4);
 /// Nothing known to be due: look all the same, so that a lost wake-up costs a moment and not a job.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
@@ -31,6 +33,8 @@ struct Claimer {
     more: Notify,
     /// It has become quiet.
     quiet: Notify,
+    /// Errors of the queue since its last answer.
+    errors: AtomicU32,
 }
 
 /// Starts the tasks that serve one desk.
@@ -42,6 +46,7 @@ pub(super) fn start(tasks: &mut JoinSet<()>, queue: &Queue, shard: usize, desk: 
         quiet_until: Mutex::default(),
         more: Notify::new(),
         quiet: Notify::new(),
+        errors: AtomicU32::new(0),
     });
     for _ in 0..STEPS_UNDER_WAY {
         let claimer = Arc::clone(&claimer);
@@ -84,6 +89,9 @@ impl Claimer {
     async fn answered(&self, step: Step, stepped: Result<Stepped, QueueError>) {
         match stepped {
             Ok(stepped) => {
+                if self.errors.swap(0, Ordering::SeqCst) > 0 {
+                    self.queue.outage().answered(self.shard);
+                }
                 let (filled, wait) = (step.claim > 0 && stepped.jobs.len() == step.claim, stepped.wait);
                 for position in &stepped.late {
                     let job = &step.settlements[*position].job;
@@ -101,9 +109,10 @@ impl Claimer {
                 }
             }
             Err(error) => {
-                tracing::warn!(%error, "a step of the queue failed; trying again");
+                self.queue.outage().failed(self.shard, &error);
                 self.desk.failed(step);
-                sleep(PAUSE).await;
+                let doubled = self.errors.fetch_add(1, Ordering::SeqCst).min(8);
+                sleep((PAUSE * 2_u32.pow(doubled)).min(LONGEST_PAUSE)).await;
             }
         }
     }
@@ -163,7 +172,8 @@ impl Claimer {
                         if alive { lease.extend(sent, length) } else { lease.revoke() }
                     }
                 }
-                Ok(Err(error)) => tracing::warn!(%error, "a heartbeat failed; leases run on until their end"),
+                // Steps tell whether the queue answers. Leases run on until their end.
+                Ok(Err(error)) => tracing::debug!(%error, "a heartbeat failed"),
                 Err(_) => tracing::warn!("a heartbeat got no answer; leases run on until their end"),
             }
         }

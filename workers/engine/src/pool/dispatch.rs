@@ -12,19 +12,22 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tower::Service;
 
+use super::alone::Alone;
 use super::desk::{Desk, Held};
 use super::{Handler, MAX_CRASHES, Stop};
+use crate::job::SUSPECT;
 use crate::verdict::Verdict;
 
 pub(super) struct Dispatch<H> {
     handler: Arc<H>,
     desk: Arc<Desk>,
+    alone: Arc<Alone>,
     stop: watch::Receiver<Stop>,
 }
 
 impl<H: Handler> Dispatch<H> {
-    pub(super) fn new(handler: Arc<H>, desk: Arc<Desk>, stop: watch::Receiver<Stop>) -> Self {
-        Self { handler, desk, stop }
+    pub(super) fn new(handler: Arc<H>, desk: Arc<Desk>, alone: Arc<Alone>, stop: watch::Receiver<Stop>) -> Self {
+        Self { handler, desk, alone, stop }
     }
 }
 
@@ -38,16 +41,24 @@ impl<H: Handler> Service<Task<Held>> for Dispatch<H> {
     }
 
     fn call(&mut self, task: Task<Held>) -> Self::Future {
-        let (handler, desk) = (Arc::clone(&self.handler), Arc::clone(&self.desk));
+        let (handler, desk, alone) = (Arc::clone(&self.handler), Arc::clone(&self.desk), Arc::clone(&self.alone));
         let mut stop = self.stop.clone();
         Box::pin(async move {
             let Held { job, permits } = task.args;
             let began = Instant::now();
             let run = async {
                 if job.crashes >= MAX_CRASHES {
-                    let reason = format!("it was running when {} workers died", job.crashes);
+                    let reason = format!(
+                        "it was running when {} workers died, and ran alone when the last one did",
+                        job.crashes
+                    );
                     return handler.bury(job.clone(), &reason).await;
                 }
+                if job.crashes >= SUSPECT {
+                    return alone.run(&job, Box::pin(handler.run(job.clone(), permits.clone()))).await;
+                }
+                let _beside = alone.beside().await;
+                // Not by way of a variable: a run is large, and would be kept twice.
                 handler.run(job.clone(), permits.clone()).await
             };
             let verdict = tokio::select! {

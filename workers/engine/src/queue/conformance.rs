@@ -25,13 +25,17 @@ macro_rules! promises {
 }
 
 mod arrivals;
+mod authority;
 mod breaker;
 mod cluster;
 mod coalescing;
 mod day;
+mod deployments;
 mod fairness;
+mod fitness;
 mod forgetting;
 mod full;
+mod handover;
 mod kinds;
 mod leases;
 mod limiter;
@@ -43,6 +47,7 @@ mod pushes;
 mod redis_cluster;
 mod redis_server;
 mod scale;
+mod secured;
 mod simulated;
 mod tokens;
 mod verdicts;
@@ -108,7 +113,7 @@ impl Bench {
             }
             Over::Cluster { port } => {
                 let prefix = uuid::Uuid::new_v4().to_string();
-                let queue = Queue::redis(&cluster_url(port), &prefix, 4, limit, claiming, meeting).await;
+                let queue = Queue::redis(&cluster_url(port), prefix.as_str(), 4, limit, claiming, meeting).await;
                 Self { queue: queue.unwrap(), redis: None }
             }
         }

@@ -1,6 +1,7 @@
 //! The queue in this process: the same rules as the functions in Redis, over maps behind one lock.
 
-use std::sync::Mutex;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -8,18 +9,23 @@ use tokio::time::Instant;
 
 use super::{LaneView, Pushed, Step, Stepped};
 use crate::envelope::{self, EnvelopeError};
-use crate::job::NewJob;
+use crate::job::{Key, NewJob};
 use crate::limit::{Claiming, FirstMeeting, Limit};
 
 mod bucket;
 mod claim;
 mod day;
 mod due;
+mod journal;
 mod lane;
 mod settle;
 mod state;
 mod timer;
 
+pub use journal::Handover;
+#[cfg(test)]
+pub(crate) use journal::Uptime;
+pub(crate) use journal::{Clock, Journal, Spent, clock};
 use state::State;
 
 /// One shard in memory. Its clock is tokio's, which a test can pause.
@@ -29,13 +35,26 @@ pub(crate) struct MemoryShard {
     origin: Instant,
     /// What [`MemoryShard::now`] adds to the time since `origin`: epochs must rise over restarts of the process.
     origin_ms: u64,
+    /// Where it is kept which calls count, for the process after this one.
+    journal: Option<Arc<Journal>>,
 }
 
 impl MemoryShard {
     pub(crate) fn new(limit: Limit, claiming: Claiming, meeting: FirstMeeting) -> Self {
         let origin_ms = wall_ms();
         let state = State::new(limit, claiming, meeting, origin_ms);
-        Self { state: Mutex::new(state), arrived: Notify::new(), origin: Instant::now(), origin_ms }
+        Self { state: Mutex::new(state), arrived: Notify::new(), origin: Instant::now(), origin_ms, journal: None }
+    }
+
+    /// Goes on with the calls that the process before has left in these lanes, and keeps its own in the journal.
+    pub(crate) fn going_on(self, left: HashMap<String, Spent>, journal: Option<Arc<Journal>>) -> Self {
+        let now = self.now();
+        self.with(|state| {
+            for (lane, spent) in left {
+                state.take_back(&lane, &spent, now);
+            }
+        });
+        Self { journal, ..self }
     }
 
     pub(crate) fn push(&self, jobs: &[NewJob]) -> Result<(u64, Vec<Pushed>), EnvelopeError> {
@@ -58,7 +77,20 @@ impl MemoryShard {
 
     pub(crate) fn step(&self, step: &Step) -> (u64, Stepped) {
         let now = self.now();
-        let (stepped, runnable) = self.with(|state| (state.step(step, now), state.is_runnable()));
+        let (stepped, runnable) = self.with(|state| {
+            let stepped = state.step(step, now);
+            if let Some(journal) = &self.journal {
+                let settled = step.settlements.iter().map(|settlement| &settlement.job);
+                let touched: BTreeSet<_> = settled.chain(&stepped.jobs).map(|job| job.key.lane.clone()).collect();
+                if !touched.is_empty() {
+                    journal.keep(touched.into_iter().map(|lane| {
+                        let spent = state.spent(&lane, now);
+                        (lane, spent)
+                    }));
+                }
+            }
+            (stepped, state.is_runnable())
+        });
         if runnable {
             self.arrived.notify_one();
         }
@@ -68,6 +100,14 @@ impl MemoryShard {
     pub(crate) fn heartbeat(&self, epochs: &[u64]) -> Vec<bool> {
         let now = self.now();
         self.with(|state| epochs.iter().map(|epoch| state.heartbeat(*epoch, now)).collect())
+    }
+
+    pub(crate) fn alone(&self, key: Option<&Key>, epochs: &[u64], is_alone: bool) {
+        self.with(|state| state.alone(key, epochs, is_alone));
+    }
+
+    pub(crate) fn raise_epoch(&self, seen: u64) {
+        self.with(|state| state.epoch = state.epoch.max(seen));
     }
 
     pub(crate) fn steer(&self, lane: &str, pause: bool) {

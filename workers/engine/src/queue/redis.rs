@@ -3,7 +3,7 @@
 //! A server that was replaced or lost its disk does not know them, and is told them again.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use ::redis::aio::ConnectionLike;
@@ -14,10 +14,13 @@ use tokio::time::Instant;
 
 use super::{LaneView, Pushed, QueueError, Step, Stepped};
 use crate::envelope;
-use crate::job::{NewJob, Priority};
+use crate::job::{Key, NewJob, Priority};
 use crate::limit::{Claiming, FirstMeeting, Limit};
 
+mod deployment;
 mod ear;
+mod endpoint;
+mod fitness;
 mod library;
 mod meta;
 mod node;
@@ -25,7 +28,10 @@ mod node;
 mod simulated;
 mod wire;
 
+pub use deployment::Namespace;
+use deployment::{Deployment, Look};
 use ear::Ear;
+pub use endpoint::{Endpoint, Tls, Trouble};
 use library::Library;
 pub(crate) use node::Home;
 pub use node::masters;
@@ -50,27 +56,81 @@ pub(crate) struct RedisShard {
     claiming: Claiming,
     /// Cleared once the shard has answered: from then on lost state is spent state.
     first_meeting: AtomicBool,
+    /// The highest epoch that this process knows of, from claims and from the store of records.
+    seen_epoch: AtomicU64,
+    /// Whose queue it is, where others could come by.
+    deployment: Option<Arc<Deployment>>,
     library: Library,
 }
 
-impl RedisShard {
-    pub(crate) async fn new(
-        home: &Arc<Home>,
-        prefix: &str,
-        number: usize,
-        limit: Limit,
-        claiming: Claiming,
-        meeting: FirstMeeting,
-    ) -> Result<Self, QueueError> {
-        Ok(Self {
-            node: Node::new(Arc::clone(home)).await?,
+/// All shards of a queue at one Redis. Nothing is asked yet.
+pub(crate) fn shards(
+    endpoint: &Endpoint,
+    namespace: &Namespace,
+    count: usize,
+    limit: Limit,
+    claiming: Claiming,
+    meeting: FirstMeeting,
+) -> Result<Vec<RedisShard>, QueueError> {
+    let home = Home::new(endpoint)?;
+    let deployment = Deployment::new(&home, namespace, count)?.map(Arc::new);
+    let shard = |number| {
+        Ok(RedisShard {
+            node: Node::new(Arc::clone(&home))?,
             ear: Ear::default(),
-            prefix: format!("{prefix}:{LAYOUT}:{{{number}}}:"),
+            prefix: format!("{}:{LAYOUT}:{{{number}}}:", namespace.prefix),
             limit,
             claiming,
             first_meeting: (meeting == FirstMeeting::Unspent).into(),
+            seen_epoch: AtomicU64::new(0),
+            deployment: deployment.clone(),
             library: Library::new(),
         })
+    };
+    (0..count).map(shard).collect()
+}
+
+/// Whether the server fits the queue: reads alone.
+///
+/// # Errors
+/// [`QueueError::Unfit`] with what is wrong, [`QueueError::Redis`] where it does not answer.
+pub async fn examine(endpoint: &Endpoint, namespace: &Namespace, shards: usize) -> Result<(), QueueError> {
+    let limit = Limit { burst: 1, interval: Duration::ZERO, call_timeout: Duration::ZERO, reserve: 0, daily: 1 };
+    let shards = self::shards(endpoint, namespace, shards, limit, Claiming::default(), FirstMeeting::Spent)?;
+    if let Some(deployment) = shards.first().and_then(|shard| shard.deployment.as_ref()) {
+        deployment.examine().await?;
+    }
+    for shard in &shards {
+        // A look at a key finds the node that owns the shard.
+        shard.ping().await?;
+        let check = |owner: Arc<Owner>| async move {
+            fitness::check(&mut owner.connection.clone(), &shard.library, &shard.prefix).await
+        };
+        shard.node.ask(check).await?;
+    }
+    Ok(())
+}
+
+impl RedisShard {
+    /// Who comes to an empty queue later than it meant to can't say any more that nobody has sent a call.
+    pub(crate) fn came_late(&self) {
+        self.first_meeting.store(false, Ordering::SeqCst);
+    }
+
+    /// Epochs go on above this one from the next meeting on.
+    pub(crate) fn know_epoch(&self, seen: u64) {
+        self.seen_epoch.fetch_max(seen, Ordering::SeqCst);
+    }
+
+    pub(crate) async fn raise_epoch(&self, seen: u64) -> Result<(), QueueError> {
+        self.know_epoch(seen);
+        self.node.ask(|owner| async move { self.meet(&mut owner.connection.clone()).await }).await
+    }
+
+    pub(crate) async fn alone(&self, key: Option<&Key>, epochs: &[u64], is_alone: bool) -> Result<(), QueueError> {
+        let mut call = self.call("alone");
+        call.arg(key.map(envelope::slot).unwrap_or_default()).arg(u8::from(is_alone)).arg(epochs);
+        self.run::<()>(&call).await
     }
 
     pub(crate) async fn push(&self, jobs: &[NewJob]) -> Result<(u64, Vec<Pushed>), QueueError> {
@@ -96,10 +156,12 @@ impl RedisShard {
     pub(crate) async fn step(&self, step: &Step) -> Result<(u64, Stepped), QueueError> {
         let sent = Instant::now();
         let (owner, reply) = self.run_told(&wire::step(self.call("step"), step)).await?;
-        wire::stepped(reply, |now| {
+        let stepped = wire::stepped(reply, |now| {
             owner.keep_time(sent, now);
             sent
-        })
+        })?;
+        self.know_epoch(stepped.1.epoch);
+        Ok(stepped)
     }
 
     pub(crate) async fn heartbeat(&self, epochs: &[u64]) -> Result<Vec<bool>, QueueError> {
@@ -211,16 +273,34 @@ impl RedisShard {
         // Now and then on a good connection too: a master takes a new id when its first replica comes.
         if owner.met().is_none_or(|met| met.elapsed() >= self.claiming.lease / 4) {
             let asked = Instant::now();
-            self.meet(&mut connection).await?;
-            self.node.learn(owner).await?;
+            self.get_to_know(owner, &mut connection).await?;
             owner.set_met(asked);
         }
         self.library.run(&mut connection, call).await
     }
 
+    /// Looks whether the server is fit for the queue, whether the queue is ours, and whether it is the server that our state was written to.
+    async fn get_to_know(
+        &self,
+        owner: &Owner,
+        connection: &mut (impl ConnectionLike + Send),
+    ) -> Result<(), QueueError> {
+        let is_new = !owner.is_fit();
+        if is_new {
+            fitness::check(connection, &self.library, &self.prefix).await?;
+        }
+        if let Some(deployment) = &self.deployment
+            && (deployment.look(is_new).await? == Look::TakenOver || deployment.was_taken_over())
+        {
+            self.came_late();
+        }
+        self.meet(connection).await?;
+        self.node.learn(owner, is_new).await
+    }
+
     async fn meet(&self, connection: &mut (impl ConnectionLike + Send)) -> Result<(), QueueError> {
         let mut meet = self.call("meet");
-        meet.arg(millis(self.spent()));
+        meet.arg(millis(self.spent())).arg(self.seen_epoch.load(Ordering::SeqCst));
         if self.library.run::<u8>(connection, &meet).await? == 1 {
             tracing::warn!(
                 "the queue's Redis is a replica that was promoted; its shard rests, as last writes may be lost"

@@ -65,6 +65,9 @@ pub struct FailedAttempt {
     pub error: String,
 }
 
+/// The clocks of two machines may be so far apart; a time further ahead was written before the clock was set back.
+const CLOCKS_APART_MS: i64 = 5000;
+
 /// A key with open rows, as the sweeper finds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenJob {
@@ -197,12 +200,14 @@ impl Records {
         running_since_ms: i64,
         limit: i64,
     ) -> Result<Vec<OpenJob>, RecordsError> {
+        let now = self.clock.now_ms();
         let rows = sqlx::query(sql!("open_jobs"))
             .bind(after.map_or("", |key| &key.kind))
             .bind(after.map_or("", |key| &key.location_id))
             .bind(after.map_or("", |key| &key.record_id))
-            .bind(self.clock.now_ms().saturating_sub(older_than_ms))
+            .bind(now.saturating_sub(older_than_ms))
             .bind(running_since_ms)
+            .bind(now + CLOCKS_APART_MS)
             .bind(limit)
             .fetch_all(&self.pool)
             .await?;

@@ -21,6 +21,7 @@ promises! {
     poison_is_buried_and_can_be_revived_or_discarded,
     follow_ups_come_with_the_close_or_not_at_all,
     the_sweeper_finds_each_key_once_and_no_live_run,
+    a_clock_that_was_set_back_hides_no_job_and_puts_none_off,
     finished_rows_are_forgotten_and_open_ones_kept,
     every_failed_attempt_is_kept_as_long_as_its_row,
 }
@@ -206,6 +207,25 @@ async fn the_sweeper_finds_each_key_once_and_no_live_run(db: Db) {
     let found: Vec<_> = silent.iter().map(|open| (open.key.clone(), open.state)).collect();
     assert_eq!(found[1], (live.key, JobState::Running));
     assert_eq!(db.records.oldest_open_ms().await.unwrap(), Some(now));
+}
+
+async fn a_clock_that_was_set_back_hides_no_job_and_puts_none_off(db: Db) {
+    let (now, hours) = (db.clock.now_ms(), 2 * 3_600_000);
+    let at = |ms| jiff::Timestamp::from_millisecond(ms).unwrap();
+    db.clock.set(at(now + hours));
+    db.records.accept(&["c1", "c2", "c3"].map(|contact_id| selected(None, contact_id))).await.unwrap();
+    db.records.start_run(&pull_key("c2"), 7_200_000_000).await.unwrap().unwrap();
+    let failed = db.records.start_run(&pull_key("c3"), 7_200_000_000).await.unwrap().unwrap();
+    db.records.retry_run(&failed, "GHL said 503", now + hours + 60_000).await.unwrap();
+    // As after a crash, on a machine whose clock is right again.
+    db.clock.set(at(now));
+    let found = db.records.open_jobs(None, 15_000, now - 30_000, 10).await.unwrap();
+    let found: Vec<_> = found.into_iter().map(|open| (open.key, open.state)).collect();
+    let expected = [("c1", JobState::Waiting), ("c2", JobState::Running), ("c3", JobState::Scheduled)];
+    assert_eq!(found, expected.map(|(contact, state)| (pull_key(contact), state)));
+    let delayed = db.records.open_jobs(Some(&pull_key("c2")), 15_000, now, 10).await.unwrap().remove(0);
+    assert!(delayed.due_at_ms - now <= 66_000, "a delay is as long as it was: {}", delayed.due_at_ms - now);
+    assert_eq!(db.records.max_epoch().await.unwrap(), 7_200_000_000);
 }
 
 async fn finished_rows_are_forgotten_and_open_ones_kept(db: Db) {

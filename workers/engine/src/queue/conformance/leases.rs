@@ -14,6 +14,7 @@ promises! {
     a_heartbeat_keeps_the_lease,
     a_zombie_cannot_settle,
     epochs_only_rise,
+    epochs_go_on_above_what_the_store_of_records_knows,
     a_crashed_workers_tokens_come_back_late,
     a_push_during_a_run_that_is_lost_keeps_its_urgency,
 }
@@ -76,6 +77,28 @@ async fn epochs_only_rise(over: Over) {
         redis.flush_all();
         bench.push(job("another lane", "x", Priority::Realtime)).await;
         assert!(bench.claim(1).await[0].epoch > last, "also after the queue lost its state");
+    }
+}
+
+/// As after a loss of state at a server whose clock is behind, or after the clock was set back: fences grow by the store, never by a clock.
+async fn epochs_go_on_above_what_the_store_of_records_knows(over: Over) {
+    let bench = Bench::leased(over, 50).await;
+    let claim = async |record: &str| {
+        bench.push(job("lane", record, Priority::Realtime)).await;
+        bench.claim(1).await.remove(0).epoch
+    };
+    let hours_ahead = claim("a").await + 7_200_000_000;
+    bench.queue.raise_epochs(hours_ahead).await.unwrap();
+    let first = claim("b").await;
+    assert!(first > hours_ahead);
+    assert!(claim("c").await > first);
+    bench.queue.raise_epochs(1).await.unwrap();
+    assert!(claim("d").await > first, "none falls");
+    if let Some(redis) = &bench.redis {
+        // The next meeting says so again, long before a lane of a lost state may send anything.
+        let last = claim("e").await;
+        redis.flush_all();
+        assert!(claim("f").await > last);
     }
 }
 

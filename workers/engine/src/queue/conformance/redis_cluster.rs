@@ -1,11 +1,18 @@
 //! A real Redis Cluster on free ports, whose nodes want a password.
 
+use std::path::Path;
+
 use redis::{Cmd, Connection, FromRedisValue, RedisResult, cmd};
 
-use super::redis_server::RedisServer;
+use super::redis_server::{RedisServer, free_port};
 
 const PASSWORD: &str = "of-the-cluster";
 const SLOTS: u16 = 16384;
+
+/// The URL of a node's port for TLS.
+pub(super) fn secured_url(port: u16) -> String {
+    format!("rediss://default:{PASSWORD}@127.0.0.1:{port}/")
+}
 
 /// The URL of a node.
 pub(super) fn cluster_url(port: u16) -> String {
@@ -14,12 +21,26 @@ pub(super) fn cluster_url(port: u16) -> String {
 
 pub(super) struct RedisCluster {
     nodes: Vec<RedisServer>,
+    /// Where each of them speaks TLS, and with what, where they do.
+    secured: Option<(Vec<u16>, Vec<String>)>,
 }
 
 impl RedisCluster {
     /// Masters that have as many slots each.
     pub(super) fn start(masters: u16) -> Self {
-        let mut cluster = Self { nodes: Vec::new() };
+        Self { nodes: Vec::new(), secured: None }.with(masters)
+    }
+
+    /// The same with TLS, between the nodes too, for clients that show a certificate of the authority.
+    pub(super) fn start_secured(masters: u16, authority: &Path, certificate: &Path, key: &Path) -> Self {
+        let files = [("--tls-ca-cert-file", authority), ("--tls-cert-file", certificate), ("--tls-key-file", key)];
+        let options = files.iter().flat_map(|(option, file)| [(*option).to_owned(), file.display().to_string()]);
+        let options = options.chain(["--tls-cluster", "yes", "--tls-replication", "yes"].map(str::to_owned)).collect();
+        Self { nodes: Vec::new(), secured: Some((Vec::new(), options)) }.with(masters)
+    }
+
+    fn with(mut self, masters: u16) -> Self {
+        let cluster = &mut self;
         for number in 0..masters {
             let node = cluster.add(Some(number + 1));
             let first = u32::from(number) * u32::from(SLOTS) / u32::from(masters);
@@ -29,13 +50,32 @@ impl RedisCluster {
         for node in 0..cluster.nodes.len() {
             cluster.wait_for(node, "CLUSTER INFO", "cluster_state:ok");
         }
-        cluster
+        self
+    }
+
+    pub(super) fn tls_port(&self, node: usize) -> u16 {
+        self.secured.as_ref().unwrap().0[node]
+    }
+
+    /// Where other nodes meet it.
+    fn own_port(&self, node: usize) -> u16 {
+        if self.secured.is_some() { self.tls_port(node) } else { self.port(node) }
+    }
+
+    fn start_node(&mut self) -> RedisServer {
+        let Some((ports, options)) = &mut self.secured else { return RedisServer::start_node() };
+        // What nodes tell each other goes by the port 10,000 above.
+        let port = std::iter::repeat_with(free_port).find(|port| *port < 50_000).unwrap();
+        ports.push(port);
+        let tls_port = port.to_string();
+        let own = ["--cluster-enabled", "yes", "--tls-port", tls_port.as_str()];
+        RedisServer::start_with(&own.into_iter().chain(options.iter().map(String::as_str)).collect::<Vec<_>>())
     }
 
     /// The number of a new node that has met the others and owns nothing. Masters are given epochs, as `redis-cli --cluster create` does: those that
     /// begin with the same one settle that later, and who takes over a master in that moment may not get a greater one, so that nobody believes it.
     fn add(&mut self, epoch: Option<u16>) -> usize {
-        let server = RedisServer::start_node();
+        let server = self.start_node();
         for setting in ["masterauth", "requirepass"] {
             assert_eq!(server.command(&format!("CONFIG SET {setting} {PASSWORD}")), "+OK");
         }
@@ -46,7 +86,7 @@ impl RedisCluster {
         }
         if node > 0 {
             // Gossip does the rest.
-            self.ask::<()>(node, cmd("CLUSTER").arg("MEET").arg("127.0.0.1").arg(self.port(node - 1)));
+            self.ask::<()>(node, cmd("CLUSTER").arg("MEET").arg("127.0.0.1").arg(self.own_port(node - 1)));
         }
         node
     }

@@ -39,30 +39,43 @@ impl RedisServer {
         self.process.wait().unwrap();
     }
 
-    fn start_with(options: &[&str]) -> Self {
+    /// On that port, which has to be free.
+    pub(super) fn start_at(port: u16) -> Self {
+        Self::try_start(port, &[]).expect("the port was free a moment ago")
+    }
+
+    pub(super) fn start_with(options: &[&str]) -> Self {
         loop {
-            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-            // A replica keeps what its master sent in a file, and a server reads the file that it finds: each has a folder of its own.
-            let folder = std::env::temp_dir().join(format!("job-engine-{}-{port}", std::process::id()));
-            std::fs::create_dir_all(&folder).unwrap();
-            let process = Command::new("redis-server")
-                .args(["--port", &port.to_string(), "--save", "", "--appendonly", "no"])
-                .arg("--dir")
-                .arg(&folder)
-                .args(options)
-                .stdout(Stdio::null())
-                .spawn()
-                .expect("redis-server is not on PATH: `make test` installs it");
-            let mut server = Self { process, port, folder };
-            // Another test may have taken the port in between; then this server ends, or the other one answers.
-            while server.process.try_wait().unwrap().is_none() {
-                match server.info("server", "process_id") {
-                    Some(id) if id == server.process.id().to_string() => return server,
-                    Some(_) => break,
-                    None => std::thread::sleep(Duration::from_millis(5)),
-                }
+            let started = Self::try_start(free_port(), options);
+            if let Some(server) = started {
+                return server;
             }
         }
+    }
+
+    /// None where another test has taken the port in between.
+    fn try_start(port: u16, options: &[&str]) -> Option<Self> {
+        // A replica keeps what its master sent in a file, and a server reads the file that it finds: each has a folder of its own.
+        let folder = std::env::temp_dir().join(format!("job-engine-{}-{port}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let process = Command::new("redis-server")
+            .args(["--port", &port.to_string(), "--save", "", "--appendonly", "no"])
+            .arg("--dir")
+            .arg(&folder)
+            .args(options)
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("redis-server is not on PATH: `make test` installs it");
+        let mut server = Self { process, port, folder };
+        // Another test may have taken the port in between; then this server ends, or the other one answers.
+        while server.process.try_wait().unwrap().is_none() {
+            match server.info("server", "process_id") {
+                Some(id) if id == server.process.id().to_string() => return Some(server),
+                Some(_) => break,
+                None => std::thread::sleep(Duration::from_millis(5)),
+            }
+        }
+        None
     }
 
     pub(super) fn url(&self) -> String {
@@ -97,6 +110,10 @@ impl RedisServer {
     fn connect(&self) -> TcpStream {
         TcpStream::connect(("127.0.0.1", self.port)).unwrap()
     }
+}
+
+pub(super) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 impl Drop for RedisServer {

@@ -29,6 +29,11 @@ impl Bucket {
         self.bins.front().map(|(at, _)| *at)
     }
 
+    /// When all of them are back that cool down.
+    pub(super) fn last_return(&self) -> Option<u64> {
+        self.bins.back().map(|(at, _)| *at)
+    }
+
     /// Puts `count` tokens aside until `at`, or until the last ones before them come back.
     pub(super) fn cool(&mut self, count: u32, at: u64) {
         if count == 0 {

@@ -1,7 +1,7 @@
 //! What a claim takes: the lane first, then the job (law 4).
 
 use super::lane::{Park, Place, Running};
-use super::state::{State, millis};
+use super::state::{Batch, Begun, State, millis};
 use crate::job::{Job, Priority};
 
 /// Entries passed over in one step at most, since a more urgent one of their key ran in their place or their kind is paused (law 10).
@@ -39,7 +39,8 @@ impl State {
         }
         if !jobs.is_empty() {
             self.epoch = epoch;
-            self.batches.insert(epoch, jobs.iter().map(|job| job.key.clone()).collect());
+            let keys = jobs.iter().map(|job| job.key.clone()).collect();
+            self.batches.insert(epoch, Batch { keys, begun: Begun::All });
             self.timer.lease(epoch, now + millis(self.claiming.lease));
         }
         (epoch, jobs)

@@ -33,6 +33,23 @@ impl Day {
         }
     }
 
+    /// Its calls, by how many bins ago they were sent.
+    pub(super) fn bins_ago(&self, now: u64) -> impl Iterator<Item = (u64, u32)> {
+        let present = bin_at(now);
+        self.bins.iter().map(move |(bin, used)| (present.saturating_sub(*bin), *used))
+    }
+
+    /// A day of such calls, the oldest first.
+    pub(super) fn of_bins_ago(bins: &[(u64, u32)], now: u64) -> Self {
+        let mut day = Self::default();
+        for (ago, used) in bins {
+            day.bins.push_back((bin_at(now).saturating_sub(*ago), *used));
+            day.used += used;
+        }
+        day.turn(now);
+        day
+    }
+
     /// Calls left, with `out` of them granted and not yet counted.
     pub(super) fn left(&self, limit: &Limit, out: u32) -> u32 {
         limit.daily.saturating_sub(self.used + out)

@@ -1,8 +1,9 @@
 //! What is due: lanes that were parked, scheduled jobs, leases of dead workers and their tokens.
 
 use super::lane::{Park, Place};
-use super::state::{State, millis};
+use super::state::{Batch, Begun, State, millis};
 use super::timer::Due;
+use crate::job::{Key, SUSPECT};
 
 /// What one step fires at most (law 10); a lease is worth its jobs.
 const MOST: usize = 100;
@@ -63,7 +64,7 @@ impl State {
 
     /// Gives the jobs of a dead worker to others; how many its lease was for.
     fn expire(&mut self, epoch: u64, now: u64) -> usize {
-        let keys = self.batches.remove(&epoch).unwrap_or_default();
+        let Some(Batch { keys, begun }) = self.batches.remove(&epoch) else { return 0 };
         let jobs = keys.len();
         for key in keys {
             let Some(running) = self.running.remove(&key) else { continue };
@@ -75,7 +76,7 @@ impl State {
             // Nobody knows what it sent, or when the last call arrives: its tokens stay away for time-out and interval.
             let back = now + millis(self.limit.call_timeout + self.limit.interval) + 1;
             self.timer.add(back, Due::Tokens { lane: key.lane, cost: lost.cost });
-            lost.crashes = lost.crashes.saturating_add(1);
+            lost.crashes += u8::from(begun.counts(&lost.key, lost.crashes));
             let name = lost.key.lane.clone();
             self.enqueue(lost, true, now);
             let lane = self.lane(&name, now);
@@ -85,5 +86,16 @@ impl State {
             }
         }
         jobs
+    }
+}
+
+impl Begun {
+    /// Whether the death of its worker counts for a job that outlived so many before. Without a note a suspect stays one: only a death
+    /// alone proves it.
+    fn counts(&self, key: &Key, crashes: u8) -> bool {
+        match self {
+            Self::All => crashes < SUSPECT,
+            Self::Alone(alone) => alone.as_ref() == Some(key) && crashes < u8::MAX,
+        }
     }
 }

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::Spent;
+use super::day::Day;
 use super::lane::{Entry, Lane, Park, Place, Running};
 use super::timer::{Due, Timer};
 use crate::job::{Key, NewJob, Priority};
@@ -17,7 +19,7 @@ pub(super) struct State {
     pub(super) born_hold: u64,
     pub(super) lanes: HashMap<String, Lane>,
     pub(super) running: HashMap<Key, Running>,
-    pub(super) batches: HashMap<u64, Vec<Key>>,
+    pub(super) batches: HashMap<u64, Batch>,
     /// Runnable lanes: those with an interactive job, and all others.
     pub(super) rings: [VecDeque<String>; 2],
     /// Jobs that claims came upon, by their kinds: those that are paused.
@@ -26,6 +28,19 @@ pub(super) struct State {
     pub(super) epoch: u64,
     /// Whether a look for lanes to forget is planned.
     pub(super) forgets: bool,
+}
+
+/// The jobs of one claim.
+pub(super) struct Batch {
+    pub(super) keys: Vec<Key>,
+    pub(super) begun: Begun,
+}
+
+/// Which jobs of a batch may have begun, and so have caused the death of their worker (law 11).
+pub(super) enum Begun {
+    All,
+    /// A suspect runs alone, and all others wait; none where it is of another shard.
+    Alone(Option<Key>),
 }
 
 impl State {
@@ -129,6 +144,15 @@ impl State {
         alive
     }
 
+    /// Notes that of these batches' jobs this one runs and all others wait, or that they may all run.
+    pub(super) fn alone(&mut self, key: Option<&Key>, epochs: &[u64], is_alone: bool) {
+        for epoch in epochs {
+            if let Some(batch) = self.batches.get_mut(epoch) {
+                batch.begun = if is_alone { Begun::Alone(key.cloned()) } else { Begun::All };
+            }
+        }
+    }
+
     pub(super) fn steer(&mut self, name: &str, pause: bool, now: u64) {
         let lane = self.lane(name, now);
         lane.bucket.thaw(now);
@@ -174,6 +198,42 @@ impl State {
             self.forget_later(now);
         }
         self.lanes.entry(name.to_owned()).or_default()
+    }
+
+    /// What counts of a lane's calls, for the process after this one.
+    pub(super) fn spent(&self, name: &str, now: u64) -> Spent {
+        let Some(lane) = self.lanes.get(name) else { return Spent::default() };
+        let held_until = match lane.park {
+            Park::Held(until) => until,
+            _ => now,
+        };
+        Spent {
+            out: lane.bucket.out,
+            cooling: lane.bucket.cooling(),
+            back_in: lane.bucket.last_return().unwrap_or(now).saturating_sub(now),
+            held_for: held_until.saturating_sub(now),
+            day: lane.day.bins_ago(now).collect(),
+        }
+    }
+
+    /// Goes on with what the process before has left of a lane. It may have sent a call with each token that was out, up to this moment.
+    pub(super) fn take_back(&mut self, name: &str, spent: &Spent, now: u64) {
+        let Spent { out, cooling, back_in, held_for, day } = spent;
+        let back = now + millis(self.limit.call_timeout + self.limit.interval) + 1;
+        let lane = self.lane(name, now);
+        lane.bucket.cool(*cooling, now + back_in);
+        lane.bucket.out += out;
+        lane.day = Day::of_bins_ago(day, now);
+        if *held_for > 0 {
+            lane.park = Park::Held(now + held_for);
+            self.timer.wake_lane(name, now + held_for);
+        }
+        let mut left = *out;
+        while left > 0 {
+            let cost = u8::try_from(left).unwrap_or(u8::MAX);
+            self.timer.add(back, Due::Tokens { lane: name.to_owned(), cost });
+            left -= u32::from(cost);
+        }
     }
 
     /// Plans a look for lanes to forget, where there are lanes and none is planned.

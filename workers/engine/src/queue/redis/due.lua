@@ -3,15 +3,24 @@
 -- Entries that one step fires; jobs that it lines up; lanes that it may forget (law 10).
 local LIMIT_DUE = 64
 
+-- The envelope of a job that a dead worker had claimed, with the crash counted where the job may have caused it (law 11). `alone` is the slot
+-- that `alone.lua` noted; false where all jobs of the batch may have begun. Without that note a suspect stays one: only a death alone proves it.
+local function with_crash(stored, slot, alone)
+  local crashes = math.floor(byte(stored, CLASS_AT) / CRASH)
+  local counts = crashes < SUSPECT
+  if alone then counts = alone == slot and crashes < MOST_CRASHES end
+  return counts and with(stored, CLASS_AT, CRASH) or stored
+end
+
 -- Lets a job of a dead worker wait again, where nothing has become of it since.
-local function run_after_crash(name, envelope, lost)
+local function run_after_crash(name, envelope, lost, alone)
   local slot = name .. '\0' .. key_in(envelope)
   local state, owner = running(entry_of(slot))
   if owner ~= lost then return end
   local stored, m = to_run_again(slot, state, envelope), lane_of(name)
   -- Nobody knows what it sent, or when the last call arrives: its tokens stay away for time-out and interval.
   remind(now + 1 + TIMEOUT + INTERVAL, 'T' .. byte(stored, COST_AT) .. ':' .. text(lost) .. ':' .. slot)
-  if byte(stored, CLASS_AT) < MOST_CRASHES * CRASH then stored = with(stored, CLASS_AT, CRASH) end
+  stored = with_crash(stored, slot, alone)
   enqueue(m, class_in(stored), slot, stored, true)
   if m.state == PROBING then
     m.state = PROBE
@@ -21,13 +30,14 @@ end
 
 -- Lets a dead worker's batch wait again. Returns how many jobs its lease was for.
 local function fire_lease(lost)
-  local batch = call('HGET', H, 'B' .. lost)
-  call('HDEL', H, 'B' .. lost)
+  local known = call('HMGET', H, 'B' .. lost, 'A' .. lost)
+  local batch, alone = known[1], known[2]
+  call('HDEL', H, 'B' .. lost, 'A' .. lost)
   if not batch then return 0 end
   local told, at, jobs = cmsgpack.unpack(batch), 1, 0
   while at <= #told do
     local next_lane = at + 2 + told[at + 1]
-    for i = at + 2, next_lane - 1 do run_after_crash(told[at], told[i], tonumber(lost)) end
+    for i = at + 2, next_lane - 1 do run_after_crash(told[at], told[i], tonumber(lost), alone) end
     jobs = jobs + told[at + 1]
     at = next_lane
   end

@@ -15,14 +15,18 @@ const SHARED: [&str; 5] = [
     include_str!("due.lua"),
     include_str!("claim.lua"),
 ];
-const FUNCTIONS: [(&str, &str, WhenFull); 6] = [
+const FUNCTIONS: [(&str, &str, WhenFull); 7] = [
     ("push", include_str!("push.lua"), WhenFull::Refused),
     ("step", include_str!("step.lua"), WhenFull::Runs),
     ("heartbeat", include_str!("heartbeat.lua"), WhenFull::Runs),
     ("meet", include_str!("meet.lua"), WhenFull::Runs),
     ("steer", include_str!("steer.lua"), WhenFull::Runs),
     ("kinds", include_str!("kinds.lua"), WhenFull::Runs),
+    ("alone", include_str!("alone.lua"), WhenFull::Runs),
 ];
+
+/// Works on no shard's state.
+const ABLE: &str = include_str!("able.lua");
 
 /// What becomes of a function where the server's `maxmemory` is used up: it runs as a whole or not at all.
 enum WhenFull {
@@ -42,7 +46,9 @@ impl Library {
         // While a library is loaded it may define functions and nothing else, so the shared part waits for the first call.
         let files = FUNCTIONS.map(|(_, code, _)| format!("do\n{code}end\n")).concat();
         let shared = SHARED.join("\n");
-        Self::named(format!("local function build()\n{shared}\n{files}\nreturn begin, functions\nend\n"))
+        Self::named(format!(
+            "local function able(keys)\n{ABLE}end\nlocal function build()\n{shared}\n{files}\nreturn begin, functions\nend\n"
+        ))
     }
 
     fn named(code: String) -> Self {
@@ -61,6 +67,13 @@ impl Library {
     pub(super) fn call(&self, function: &str, prefix: &str, limits: &[u8]) -> Cmd {
         let mut call = redis::cmd("FCALL");
         call.arg(format!("{}_{function}", self.name)).arg(1).arg(prefix).arg(limits);
+        call
+    }
+
+    /// A call of a function that knows no shard: it is told a key prefix alone.
+    pub(super) fn bare_call(&self, function: &str, prefix: &str) -> Cmd {
+        let mut call = redis::cmd("FCALL");
+        call.arg(format!("{}_{function}", self.name)).arg(1).arg(prefix);
         call
     }
 
@@ -93,7 +106,11 @@ impl Library {
                 end}}\n"
             )
         });
-        let code = format!("#!lua name={name}\n{code}\nlocal begin, functions\n{}", functions.concat());
+        // It begins nothing.
+        let able = format!(
+            "redis.register_function{{function_name = '{name}_able', callback = able, flags = {{'no-writes', 'allow-oom'}}}}\n"
+        );
+        let code = format!("#!lua name={name}\n{code}\nlocal begin, functions\n{}{able}", functions.concat());
         match redis::cmd("FUNCTION").arg("LOAD").arg(code).query_async::<()>(connection).await {
             // Another process was faster.
             Err(error) if says(&error, "already exists") => Ok(()),

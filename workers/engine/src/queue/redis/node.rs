@@ -9,17 +9,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig, MultiplexedConnection};
-use redis::{AsyncConnectionConfig, Client, ConnectionAddr, ErrorKind, FromRedisValue, IntoConnectionInfo, RedisError};
+use redis::{AsyncConnectionConfig, Client, ConnectionAddr, ErrorKind, FromRedisValue, RedisError};
 use redis::{ServerErrorKind, Value};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::RESPONSE_TIMEOUT;
+use super::endpoint::Endpoint;
 use crate::queue::QueueError;
 
 /// Nodes that tell of two owners do so until the cluster has agreed, and that takes longer than a few questions.
 const HOPS: usize = 4;
-const CONNECTION_TIMEOUT: Duration = Duration::from_secs(5);
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The server of the URL, and what it tells of the other nodes of its cluster.
 pub(crate) struct Home {
@@ -40,6 +41,8 @@ pub(super) struct Owner {
 struct Seen {
     /// When the shard last looked whether it is the server that its state was written to.
     met: Option<Instant>,
+    /// Whether it can keep the queue: looked at once a connection.
+    is_fit: bool,
     /// Its clock, in ms, some time after an instant of ours.
     clock: Option<(Instant, u64)>,
 }
@@ -50,17 +53,9 @@ pub(super) struct Node {
 }
 
 impl Home {
-    /// Makes sure that somebody answers.
-    pub(crate) async fn connect(url: &str) -> Result<Arc<Self>, QueueError> {
-        let url = url.into_connection_info()?;
-        // A step is sent while the answer to another is on its way: it must not wait for that.
-        let settings = url.tcp_settings().clone().set_nodelay(true);
-        let client = Client::open(url.set_tcp_settings(settings))?;
-        let mut connection = connect(&client).await?;
-        redis::cmd("PING").query_async::<()>(&mut connection).await?;
-        let home = Self { client, nodes: Mutex::default() };
-        home.learn(&home.client, &mut connection).await?;
-        Ok(Arc::new(home))
+    /// Asks nobody yet.
+    pub(crate) fn new(endpoint: &Endpoint) -> Result<Arc<Self>, QueueError> {
+        Ok(Arc::new(Self { client: endpoint.client()?, nodes: Mutex::default() }))
     }
 
     /// Asks this server for the nodes of its cluster.
@@ -106,7 +101,12 @@ impl Owner {
     }
 
     pub(super) fn set_met(&self, asked: Instant) {
-        self.seen().met = Some(asked);
+        let mut seen = self.seen();
+        (seen.met, seen.is_fit) = (Some(asked), true);
+    }
+
+    pub(super) fn is_fit(&self) -> bool {
+        self.seen().is_fit
     }
 
     pub(super) fn keep_time(&self, sent: Instant, now: u64) {
@@ -134,10 +134,13 @@ impl Owner {
 }
 
 impl Node {
-    pub(super) async fn new(home: Arc<Home>) -> Result<Self, QueueError> {
-        let connection = home.client.get_connection_manager_with_config(config()).await?;
-        let owner = Owner { client: home.client.clone(), connection, seen: Mutex::default() };
+    pub(super) fn new(home: Arc<Home>) -> Result<Self, QueueError> {
+        let owner = Owner::new(home.client.clone())?;
         Ok(Self { home, owner: watch::Sender::new(Arc::new(owner)) })
+    }
+
+    pub(super) fn home(&self) -> &Arc<Home> {
+        &self.home
     }
 
     pub(super) fn owner(&self) -> Arc<Owner> {
@@ -154,7 +157,8 @@ impl Node {
             let owner = self.owner();
             let reply = question(Arc::clone(&owner)).await;
             let Err(QueueError::Redis(error)) = &reply else { return reply };
-            *owner.seen() = Seen::default();
+            let is_fit = owner.is_fit() && !error.is_io_error();
+            *owner.seen() = Seen { is_fit, ..Seen::default() };
             if !self.look_elsewhere(&owner, error) || hops == HOPS {
                 return reply;
             }
@@ -162,9 +166,9 @@ impl Node {
         }
     }
 
-    /// Learns anew which nodes there are, where it is a cluster.
-    pub(super) async fn learn(&self, owner: &Owner) -> Result<(), QueueError> {
-        if self.home.is_cluster() {
+    /// Learns anew which nodes there are, where it is a cluster or was not asked yet.
+    pub(super) async fn learn(&self, owner: &Owner, is_new: bool) -> Result<(), QueueError> {
+        if is_new || self.home.is_cluster() {
             self.home.learn(&owner.client, &mut owner.connection.clone()).await?;
         }
         Ok(())
@@ -181,10 +185,16 @@ impl Node {
         let moved = moved_to(error, &owner.client);
         let is_moved = moved.is_some();
         let lost = error.is_io_error() || error.kind() == ErrorKind::Server(ServerErrorKind::ClusterDown);
+        // Such a connection never comes about, even when the login is mended: it has to be begun anew.
+        let is_refused = error.kind() == ErrorKind::AuthenticationFailed;
         self.owner.send_if_modified(|current| {
             if !Arc::ptr_eq(current, owner) {
                 // Another call was faster.
                 return false;
+            }
+            if is_refused && let Ok(anew) = Owner::new(owner.client.clone()) {
+                *current = Arc::new(anew);
+                return true;
             }
             let next = moved.or_else(|| lost.then(|| self.home.next(address(&owner.client)))?);
             let Some(next) = next.filter(|next| next != address(&owner.client)) else { return false };
@@ -199,12 +209,12 @@ impl Node {
     }
 }
 
-/// The servers that a queue at `url` lives on, by their addresses: the masters of its cluster, or that server alone.
+/// The servers that a queue at this endpoint lives on, by their addresses: the masters of its cluster, or that server alone.
 ///
 /// # Errors
-/// [`QueueError::Redis`] when `url` is no Redis URL or the server can't be reached.
-pub async fn masters(url: &str) -> Result<Vec<(String, Client)>, QueueError> {
-    let home = Home::connect(url).await?;
+/// [`QueueError::Redis`] when that is no Redis URL or the server can't be reached.
+pub async fn masters(endpoint: &Endpoint) -> Result<Vec<(String, Client)>, QueueError> {
+    let home = Home::new(endpoint)?;
     let ranges = slots(&mut connect(&home.client).await?).await?.unwrap_or_default();
     let mut masters = distinct(ranges.iter().filter_map(|range| announced(range.get(2)?, &home.client)));
     if masters.is_empty() {

@@ -9,6 +9,7 @@
 --   <p>h          hash of what else is looked up
 --                   X<slot>        the one more run of a running job: stored envelope
 --                   B<epoch>       a claimed batch as its step answered it (MessagePack): lane by lane its name, the count of its jobs, their envelopes
+--                   A<epoch>       of that batch, the slot of the one job that runs, all others of its worker waiting; see `alone.lua`
 --                   kinds          those that are paused, each as "p<kind>/", or "r<kind>/" while its jobs are lined up again
 --                   shard          what it knows of itself, packed (see `SELF`)
 --                   replication    see `meet.lua`
@@ -45,6 +46,8 @@ local CLASS_AT, COST_AT, ATTEMPT_AT, KEY_AT = 6, 7, 8, 10
 local STAMPS = 2 ^ 40
 -- The byte of class and crashes holds class + CRASH * crashes, and has room for so many.
 local CRASH, MOST_CRASHES = 4, 63
+-- A job that outlived so many workers is a suspect: it runs alone, and only a death alone counts further.
+local SUSPECT = 2
 
 -- Formatting is dear: numbers that are compared stay numbers, and classes have their texts here.
 -- An integer as text. %d of a long, since Lua's own way and %.0f go over floating-point printing; so no number is given to `call` as it is.

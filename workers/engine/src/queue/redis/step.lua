@@ -10,7 +10,7 @@ function functions.step(argv)
   epoch = math.max(now_us, last_epoch + 1)
   local first = 3 + tonumber(argv[3]) + 1
   for i = 4, first - 1 do
-    call('HDEL', H, 'B' .. argv[i])
+    call('HDEL', H, 'B' .. argv[i], 'A' .. argv[i])
     call('ZREM', TIMER, 'B' .. argv[i])
   end
   settle_all(argv, first)
