@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::{StatusCode, Uri};
 use axum::middleware;
-use axum::routing::{delete, get, post};
+use axum::routing::{MethodRouter, delete, get, post};
 use sync_workers::clock::Clock;
 use sync_workers::oauth::Oauth;
 
@@ -125,7 +125,7 @@ impl Gateway {
         let routes = Router::new()
             .merge(api)
             .merge(installs)
-            .merge(health_routes())
+            .merge(health_routes(get(health::ready)))
             .route("/webhooks/ghl", post(webhooks::receive));
         self.finish(routes)
     }
@@ -138,7 +138,7 @@ impl Gateway {
 
     /// The routes for those who run the process: health and metrics.
     pub fn monitoring_routes(self) -> Router {
-        self.finish(health_routes().route("/metrics", get(health::metrics)))
+        self.finish(health_routes(get(health::ready_for_all)).route("/metrics", get(health::metrics)))
     }
 
     /// What every set of routes ends with: problems for what is no route, and a name for each request.
@@ -157,6 +157,6 @@ impl Gateway {
     }
 }
 
-fn health_routes() -> Router<Gateway> {
-    Router::new().route("/healthz", get(health::alive)).route("/readyz", get(health::ready))
+fn health_routes(ready: MethodRouter<Gateway>) -> Router<Gateway> {
+    Router::new().route("/healthz", get(health::alive)).route("/readyz", ready)
 }

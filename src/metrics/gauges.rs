@@ -80,6 +80,8 @@ impl Gauges {
     }
 
     async fn sample_records(&self, records: &Records) -> Result<(), RecordsError> {
+        // A full or read-only disk answers every read.
+        records.check_write().await?;
         for (state, count) in records.unfinished_counts().await? {
             match state {
                 JobState::Done => {}
