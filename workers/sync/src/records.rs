@@ -215,9 +215,10 @@ impl Records {
             .after_release(|connection, met| Box::pin(check(connection, met)))
             .after_connect(move |connection, _| {
                 Box::pin(async move {
-                    let settings = if sqlite { SQLITE_SETTINGS } else { POSTGRES_SETTINGS };
-                    sqlx::raw_sql(settings).execute(connection).await?;
-                    Ok(())
+                    match sqlite {
+                        true => set_up_sqlite(connection).await,
+                        false => sqlx::raw_sql(POSTGRES_SETTINGS).execute(connection).await.map(drop),
+                    }
                 })
             })
             .connect_lazy_with(connect);
@@ -417,6 +418,15 @@ impl Write {
         }
         Ok(())
     }
+}
+
+/// The settings of a new connection. On a disk that is full or fails even they fail. The pool would try again for as long as a caller waits
+/// for a connection; so it gets one that writes nothing, says so at once, and is replaced after it.
+async fn set_up_sqlite(connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
+    let Err(error) = sqlx::raw_sql(SQLITE_SETTINGS).execute(&mut *connection).await else { return Ok(()) };
+    tracing::warn!(%error, "a new connection to the database can't be set up");
+    fault::note(&error);
+    sqlx::raw_sql("pragma query_only = on").execute(connection).await.map(drop)
 }
 
 /// Whether a connection of the pool is good for another caller. One that a fault has left in doubt, that is still in the transaction of
