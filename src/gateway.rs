@@ -27,11 +27,13 @@ mod health;
 mod jobs;
 mod json;
 mod keys;
+mod locations;
 mod oauth;
 mod operations;
 mod parameters;
 mod path;
 mod problem;
+mod problems;
 mod request_id;
 mod server;
 mod turns;
@@ -109,6 +111,8 @@ impl Gateway {
     pub fn routes(self) -> Router {
         let api = Router::new()
             .route("/v1/events", post(events::accept))
+            .route("/v1/locations", get(locations::list))
+            .route("/v1/locations/{location}", get(locations::show))
             .route("/v1/locations/{location}/conflicts", get(conflicts::list))
             .route("/v1/locations/{location}/conflicts/{conflict}/undo", post(conflicts::undo))
             .route("/v1/locations/{location}/contacts", get(contacts::list))
@@ -125,7 +129,13 @@ impl Gateway {
         let routes = Router::new()
             .merge(api)
             .merge(installs)
+<<<<<<< HEAD
             .merge(health_routes(get(health::ready)))
+=======
+            .merge(health_routes())
+            .route("/problems", get(problems::page))
+            .route("/problems/{code}", get(problems::show))
+>>>>>>> 2e719e5ae8433a859e607a40d9084d9477a552e3
             .route("/webhooks/ghl", post(webhooks::receive));
         self.finish(routes)
     }

@@ -84,7 +84,7 @@ impl Gauges {
         records.check_write().await?;
         for (state, count) in records.unfinished_counts().await? {
             match state {
-                JobState::Done => {}
+                JobState::Done | JobState::Discarded => {}
                 JobState::Dead => self.dead.set(count),
                 _ => self.queue_jobs.with_label_values(&[state.as_str()]).set(count),
             }

@@ -10,4 +10,5 @@ mod overload;
 mod reading;
 mod refusals;
 mod shutdown;
+mod sync_states;
 mod webhooks;

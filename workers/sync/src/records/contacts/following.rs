@@ -1,7 +1,6 @@
 //! How a contact's row follows what a pull or a walk read in GHL.
 
 use super::super::conflicts;
-use super::super::feed::ChangeOp;
 use super::super::found::Found;
 use super::super::merging::{self, Taken};
 use super::super::model::Contact;
@@ -57,6 +56,7 @@ pub(in crate::records) async fn follow(
         return Ok(());
     }
     occasions::tagged(write, &row, &theirs).await?;
+    let known = row.clone();
     let before = (row.doc.clone(), row.is_shown());
     if row.is_shown() {
         let policies = write.policies.clone();
@@ -74,8 +74,11 @@ pub(in crate::records) async fn follow(
     row.base = Some(theirs);
     row.synced_at_ms = now_ms;
     save(write, &row, shows).await?;
+    if !shows && let Some(changed) = row.answered(&known) {
+        write.report(changed);
+    }
     if shows {
-        write.changed.push(row.changed(ChangeOp::Stored));
+        write.report(row.stored(Some(&known.doc)));
         let event = if is_tagged { "ContactTagUpdate" } else { "ContactUpdate" };
         write.found.push(Found::stored(event, &row.contact_id));
     }
