@@ -38,7 +38,7 @@ fn hook(id: &str, work: WebhookWork) -> NewWebhook {
         event_type: "ContactUpdate",
         location_id: Some(LOC.to_owned()),
         needs_connection: true,
-        is_stale: false,
+        is_late: false,
         body: json!({"id": "c1", "firstName": "Secret"}).to_string(),
         work,
     }
