@@ -73,14 +73,6 @@ pub(super) fn number<N: FromStr + PartialOrd + Display + Copy>(least: N, most: N
     }
 }
 
-/// So many MiB, in bytes.
-pub(super) fn mebibytes(least: usize, most: usize) -> impl Fn(&str) -> Parsed<usize> {
-    move |text| {
-        let size = number(least, most)(text).map_err(|expected| format!("{expected} (MiB)"))?;
-        Ok(size * 1024 * 1024)
-    }
-}
-
 pub(super) fn milliseconds(least: u64, most: u64) -> impl Fn(&str) -> Parsed<Duration> {
     move |text| {
         number(least, most)(text).map(Duration::from_millis).map_err(|expected| format!("{expected} (milliseconds)"))

@@ -1,5 +1,4 @@
-//! Conditions of a flow that can never hold, so that it would never run: a field that no event of its trigger has, a word that is no
-//! status.
+//! Conditions of a flow that can never hold, so that it would never run: a field that no event of its trigger has, a word that is no status.
 
 use serde_json::Value;
 
@@ -19,18 +18,20 @@ pub(super) fn holds(flow: &Flow, condition: &Condition) -> Option<FieldError> {
     let Some(On::Event(event)) = &flow.on else { return None };
     let Place::Path(path) = &condition.place else { return None };
     let [root, part, field, ..] = path.as_slice() else { return None };
-    // Of a selected contact a producer may say anything.
-    if root != "event" || !["data", "record"].contains(&part.as_str()) || event == "contact.selected" {
+    if root != "event" || !["data", "record"].contains(&part.as_str()) {
         return None;
     }
     let kind = event.split('.').next().unwrap_or_default();
     let known = fields_of(kind)?;
     let refuse = |message: String| Some(FieldError { field: condition.field.clone(), message });
+    if event == "contact.selected" {
+        return refuse(format!("{event} only fetches, and of its {part} nothing is kept; {{contact}} is the contact"));
+    }
     if !known.iter().any(|name| name == field) {
         let known: Vec<_> = known.iter().map(String::as_str).collect();
         return refuse(match nearest(field, known.iter().copied()) {
-            Some(meant) => format!("never holds: {event} has no field {field}; did you mean {meant}?"),
-            None => format!("never holds: {event} has no field {field}, but {}", known.join(", ")),
+            Some(meant) => format!("{event} has no field {field}; did you mean {meant}?"),
+            None => format!("{event} has no field {field}; known are {}", known.join(", ")),
         });
     }
     let statuses: Vec<&str> = match (kind, field.as_str()) {

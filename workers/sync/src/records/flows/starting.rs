@@ -1,7 +1,7 @@
 //! How a run begins: in the transaction that takes in what starts it, and once for each occasion.
 
 use job_engine::Priority;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, json};
 use uuid::Uuid;
 
 use super::super::accept::Trigger;
