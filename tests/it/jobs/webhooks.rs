@@ -47,7 +47,10 @@ async fn everything_arrives(setup: Setup, faults: WebhookFaults) {
     // GHL may be slow to tell of the last change; what is told is there.
     until_told(&app, &webhooks).await;
     app.settle().await;
-    assert_eq!(app.mismatches(&location, &contacts).await, []);
+    let mut differing = app.mismatches(&location, &contacts).await;
+    // Webhooks leave it out.
+    differing.retain(|mismatch| mismatch.field != "dateUpdated");
+    assert_eq!(differing, []);
     assert_eq!(app.view(&contacts[0]).await, None);
     let stats = webhooks.stats();
     assert_eq!((stats.given_up, stats.lost), (0, 0), "{stats:?}");

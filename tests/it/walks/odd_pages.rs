@@ -19,7 +19,10 @@ async fn imported(setup: Setup, shape: SearchShape) -> (TestApp, Walk) {
 
 async fn all_are_here(app: &TestApp) {
     let location = app.location();
-    assert_eq!(app.mismatches(&location, &app.contacts(&location.id)).await, []);
+    let mut differing = app.mismatches(&location, &app.contacts(&location.id)).await;
+    // Lists leave it out.
+    differing.retain(|mismatch| mismatch.field != "lastActivity");
+    assert_eq!(differing, []);
 }
 
 /// 600 contacts of 20 kB: no page of 500 is read.
