@@ -129,13 +129,9 @@ impl Gateway {
         let routes = Router::new()
             .merge(api)
             .merge(installs)
-<<<<<<< HEAD
             .merge(health_routes(get(health::ready)))
-=======
-            .merge(health_routes())
             .route("/problems", get(problems::page))
             .route("/problems/{code}", get(problems::show))
->>>>>>> 2e719e5ae8433a859e607a40d9084d9477a552e3
             .route("/webhooks/ghl", post(webhooks::receive));
         self.finish(routes)
     }

@@ -33,8 +33,8 @@ pub const KNOWN: [&str; 15] = [
     "appointment.deleted",
 ];
 
-/// What GHL lets a client write of its statuses.
-const STATUSES: [&str; 6] = ["new", "confirmed", "cancelled", "showed", "noshow", "invalid"];
+/// What GHL lets a client write of an appointment's statuses.
+pub const STATUSES: [&str; 6] = ["new", "confirmed", "cancelled", "showed", "noshow", "invalid"];
 /// What its replies use beside them: who read one may send it back, and it means the status that GHL takes for it.
 const STATUSES_READ: [&str; 3] = ["booked", "active", "completed"];
 /// How a task reads.
