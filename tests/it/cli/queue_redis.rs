@@ -123,6 +123,12 @@ async fn redis_over_tls_is_used_and_what_keeps_it_from_that_is_named() {
     api.done(&event).await;
     assert!(doctor(&installation, "redis queue").contains("ok"));
 
+    let [certificate, key] = redis.expired_client();
+    installation.set("REDIS_CERT_FILE", &certificate);
+    installation.set("REDIS_KEY_FILE", &key);
+    for told in [refusal(&installation, &["worker"]), doctor(&installation, "redis")] {
+        assert!(told.contains("REDIS_CERT_FILE") && told.contains("client certificate"), "{told}");
+    }
     let other = Authority::new();
     let certificate = other.certificate().display().to_string();
     installation.set("REDIS_CA_FILE", &certificate);

@@ -45,6 +45,7 @@ async fn what_ran_before_the_clock_was_set_back_is_found_again() {
     up.terminate();
     up.wait();
     let ahead = sync_workers::clock::Clock::system().now_ms() + 7_200_000;
+    sqlx::any::install_default_drivers();
     let pool = sqlx::AnyPool::connect(&installation.database_url()).await.unwrap();
     let put = "update jobs set state = 'running', finished_at = null, epoch = $1, started_at = $2, created_at = $2 where id = $3";
     let id = job["jobId"].as_str().or(job["id"].as_str()).unwrap();

@@ -93,6 +93,13 @@ impl RedisServer {
         nodes
     }
 
+    /// A certificate and its key, as files, that a client could show until years ago.
+    pub(crate) fn expired_client(&self) -> [String; 2] {
+        let (_, authority) = self.secured.as_ref().expect("it was started secured");
+        let (certificate, key) = authority.sign("former", "DNS:client", Counts::NoMore);
+        [certificate, key].map(|file| file.display().to_string())
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("redis://{}/0", self.address())
     }

@@ -73,7 +73,7 @@ async fn a_user_that_lacks_a_command_is_refused_with_its_name_and_nothing_is_wri
     assert!(reason.contains("may not use the keys `test:"), "{reason}");
     // No more than is needed is enough.
     user(
-        "~test:* +@read +@write +@hash +@list +@sortedset +fcall +function|load +info +client|id +client|unblock +client|setinfo +time +ping +cluster|slots",
+        "~test:* +@read +@write +@hash +@list +@sortedset +fcall +function|load +info +client|id +client|unblock +time +ping +cluster|slots",
     );
     let queue = open(&url).await.unwrap();
     queue.push(&[job("lane", "a", Priority::Realtime)]).await.unwrap();
