@@ -161,10 +161,11 @@ async fn an_id_that_is_part_of_a_word_erases_nothing_of_others(db: Db) {
 }
 
 /// The columns that hold ids, our own words, or what is of no person.
-const NOT_OF_PEOPLE: [&str; 11] = [
+const NOT_OF_PEOPLE: [&str; 12] = [
     "api_keys.",
     "connections.",
     "custom_fields.",
+    "deployment.",
     "erasure_ids.",
     "erasures.",
     "findings.",

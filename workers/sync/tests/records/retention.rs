@@ -18,11 +18,12 @@ promises! {
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Tables that do not grow with time.
-const KEPT: [(&str, &str); 7] = [
+const KEPT: [(&str, &str); 8] = [
     ("api_keys", "as many as were made"),
     ("change_counter", "one row"),
     ("connections", "one a location"),
     ("custom_fields", "those of the locations"),
+    ("deployment", "a row a fact"),
     ("installs", "no longer written"),
     ("spent_installs", "each install that comes back forgets those that expired"),
     ("tokens", "one a location"),
