@@ -21,6 +21,7 @@ struct Place {
     signer: GhlSigner,
     installation: Installation,
     api: Api,
+    /// Where the worker reports its numbers.
     worker: Api,
     _programs: [Program; 2],
 }
@@ -57,17 +58,13 @@ impl Place {
     /// What holds during any outage: the process lives, and its numbers can be read.
     async fn lives(&self, gauge: &str) {
         assert_eq!(soon(self.api.get("/healthz")).await.status, 200);
-        for api in [&self.api, &self.worker] {
-            let numbers = async || {
-                soon(if api.url == self.worker.url { api.get("/metrics") } else { api.monitoring("/metrics") }).await
-            };
-            wait_until_async("the gauge says what is down", async || {
-                let numbers = numbers().await;
-                assert_eq!(numbers.status, 200);
-                numbers.text.contains(&format!("{gauge} 0\n"))
-            })
-            .await;
-        }
+        self.api.metrics_with(&format!("{gauge} 0\n")).await;
+        wait_until_async("the worker's gauge says what is down", async || {
+            let numbers = soon(self.worker.get("/metrics")).await;
+            assert_eq!(numbers.status, 200);
+            numbers.text.contains(&format!("{gauge} 0\n"))
+        })
+        .await;
     }
 
     async fn all_done(&self, jobs: &[String]) {
@@ -120,15 +117,10 @@ async fn without_postgresql_all_is_answered_soon_and_nothing_accepted_is_lost() 
     place.lives("clienty_database_up").await;
 
     postgres.restart();
-    wait_until_async("events are accepted again", async || {
-        let answer = place.api.post(place.event(number).to_string()).await;
-        let accepted = answer.status == 202;
-        if accepted {
-            jobs.push(job_of(&answer));
-        }
-        accepted
-    })
-    .await;
+    let event = place.event(number).to_string();
+    wait_until_async("events are accepted again", async || place.api.post(event.clone()).await.status == 202).await;
+    // Sent again, it is answered with the same job.
+    jobs.push(job_of(&place.api.post(event.clone()).await));
     wait_until_async("webhooks are taken again", async || place.webhook(number).await.status == 200).await;
     place.all_done(&jobs).await;
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
-use clienty_sync::gateway::{Server, listen};
+use clienty_sync::gateway::{Server, ServerLimits, listen};
 use clienty_sync::sandbox::SigningKey;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
@@ -129,9 +129,9 @@ async fn every_captured_webhook_is_kept_as_written_down_here() {
     };
     let app = TestApp::idle(Setup::default()).await;
     app.connect(LOCATION, "token").await;
+    let listener = listen("127.0.0.1:0".parse().unwrap(), "none").await.unwrap();
     let server =
-        Server::start(listen("127.0.0.1:0".parse().unwrap(), "none").await.unwrap(), app.app.gateway().routes());
-    let server = server.unwrap();
+        Server::start(listener, app.app.gateway().routes(), ServerLimits::of(&app.app.config.gateway)).unwrap();
     let url = format!("http://{}/webhooks/ghl", server.address);
     let mut connection = SqliteConnection::connect(app.app.config.database_url().expose_secret()).await.unwrap();
     let (fates, otherwise) = (fates(), kept_otherwise());

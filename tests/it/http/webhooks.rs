@@ -210,7 +210,7 @@ async fn however_old_a_webhook_is_the_contact_is_looked_at_and_its_body_is_not_b
         event["city"] = json!("Long ago");
         assert_eq!(place.taken(&api, &event).await, "late");
         assert_eq!(place.taken(&api, &event).await, "duplicate");
-        until_nothing_is_open(&api).await;
+        until_nothing_is_open(&place).await;
         assert_eq!(place.pulls().await, before + 1, "{hours} h");
         let view = api.get(&format!("/v1/locations/{location}/contacts/{contact}")).await.json();
         assert_ne!(view["contact"]["city"], "Long ago");
@@ -219,7 +219,7 @@ async fn however_old_a_webhook_is_the_contact_is_looked_at_and_its_body_is_not_b
     let mut deleted = place.event("ContactDelete", "late delete");
     deleted["timestamp"] = json!(now(SignedDuration::from_hours(-24)));
     assert_eq!(place.taken(&api, &deleted).await, "late");
-    until_nothing_is_open(&api).await;
+    until_nothing_is_open(&place).await;
     assert_eq!(api.get(&format!("/v1/locations/{location}/contacts/{contact}")).await.status, 200);
     counted(&api, "clienty_webhooks_total{result=\"late\",type=\"ContactUpdate\"} 4\n").await;
 }

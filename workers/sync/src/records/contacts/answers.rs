@@ -211,10 +211,10 @@ impl Tx {
             row.asked.clear();
         }
         let was_known = row.is_shown() && row.base.is_some() && !row.is_unread();
-        let before = std::mem::replace(&mut row.doc, doc);
+        let known = std::mem::replace(&mut row.doc, doc);
         (row.edits, row.base) = (edits, Some(theirs));
         if was_known {
-            happened::contact_changed(&mut self.write, &row, &before, asked).await?;
+            happened::contact_changed(&mut self.write, &row, &known, asked).await?;
         }
         let held = row.owed().held.into_iter().chain(refused.iter().cloned()).collect();
         row.sync = Some(state.clone().keeping(row.sync.as_ref(), asked, &got).holding(held));
