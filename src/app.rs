@@ -277,7 +277,11 @@ pub fn vault(config: &Config) -> Result<Vault, AppError> {
 /// # Errors
 /// An address that is none.
 pub fn client(config: &Config, metrics: &Metrics) -> Result<ghl::Client, ghl::BuildError> {
-    let config = ghl::ClientConfig { base_url: config.ghl.api_url.clone(), timeout: config.ghl.timeout };
+    let config = ghl::ClientConfig {
+        base_url: config.ghl.api_url.clone(),
+        timeout: config.ghl.timeout,
+        long_list: config.ghl.long_list,
+    };
     ghl::Client::new(&config, metrics.ghl.clone())
 }
 

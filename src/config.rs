@@ -147,6 +147,8 @@ pub struct Ghl {
     pub burst_interval: Duration,
     pub daily_limit: u32,
     pub timeout: Duration,
+    /// In bytes.
+    pub long_list: usize,
 }
 
 /// `[log]`
@@ -226,6 +228,9 @@ impl Config {
                 conflicts: from
                     .setting("records.keep_conflicts_days", "CLIENTY_KEEP_CONFLICTS_DAYS")
                     .required(days(1, 3650)),
+                webhooks: from
+                    .setting("records.keep_webhooks_days", "CLIENTY_KEEP_WEBHOOKS_DAYS")
+                    .required(days(1, 3650)),
             },
             merge: Policies {
                 default: from.setting("merge.policy", "CLIENTY_MERGE_POLICY").required(policy),
@@ -280,6 +285,7 @@ impl Config {
                     .required(milliseconds(1, 3_600_000)),
                 daily_limit: from.setting("ghl.daily_limit", "GHL_DAILY_LIMIT").required(number(1, 1_000_000_000)),
                 timeout: from.setting("ghl.timeout_ms", "GHL_TIMEOUT_MS").required(milliseconds(1, 600_000)),
+                long_list: from.setting("ghl.long_list_mib", "GHL_LONG_LIST_MIB").required(mebibytes(8, 4096)),
             },
             log: Log {
                 filter: from.setting("log.filter", "RUST_LOG").required(log_filter),

@@ -7,6 +7,7 @@ mod events;
 mod health;
 mod operations;
 mod overload;
+mod payloads;
 mod reading;
 mod refusals;
 mod shutdown;

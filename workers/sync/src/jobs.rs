@@ -24,6 +24,7 @@ mod conclude;
 mod custom_fields;
 mod deferrals;
 mod error;
+mod find_appointment;
 mod find_task;
 mod flow_step;
 mod heard;
@@ -137,6 +138,7 @@ pub fn cost(kind: &str) -> u8 {
             | JobKind::PushNote
             | JobKind::PushAppointment
             | JobKind::RefreshLocation
+            | JobKind::FindAppointment
             | JobKind::CallOperation,
         ) => 1 + SPARE,
         // One change, or two, and a look before a change that needs one.
@@ -177,6 +179,15 @@ impl Worker {
     }
 
     async fn work(&self, job: &Job, run: &Run, permits: &Permits) -> Result<(), JobError> {
+        match (JobKind::parse(&job.key.kind), self.attempt(job, run, permits).await) {
+            (Some(JobKind::RefreshLocation), Err(error)) => {
+                refresh_location::failed(&self.environment, run, error).await
+            }
+            (_, result) => result,
+        }
+    }
+
+    async fn attempt(&self, job: &Job, run: &Run, permits: &Permits) -> Result<(), JobError> {
         let environment = &self.environment;
         let Some(kind) = JobKind::parse(&job.key.kind) else {
             return Err(JobError::UnknownKind { kind: job.key.kind.clone() });
@@ -198,6 +209,7 @@ impl Worker {
             JobKind::PushNote => push::run::<Note>(&task).await,
             JobKind::PushAppointment => push::run::<Appointment>(&task).await,
             JobKind::FindTask => find_task::run(&task).await,
+            JobKind::FindAppointment => find_appointment::run(&task).await,
             JobKind::RefreshLocation => refresh_location::run(&task).await,
             JobKind::CallOperation => call_operation::run(&task).await,
             // It has no token, and needs none.

@@ -51,7 +51,9 @@ pub use self::runs::{FollowUp, Run, Tx};
 pub use self::tokens::{Failed, Holder, NewToken, StoredToken, TokenState};
 pub use self::views::{ContactView, ListQuery, Page, Shown, TaskView};
 pub use self::walks::{Beside, Finding, Known, Phase, Purpose, Reached, Verdict, Walk};
-pub use self::webhooks::{NewWebhook, StoredWebhook, WEBHOOK_SOURCE, WebhookOutcome, WebhookResult, WebhookWork};
+pub use self::webhooks::{
+    NewWebhook, StoredWebhook, UnreadableWebhook, WEBHOOK_SOURCE, WebhookOutcome, WebhookResult, WebhookWork, is_late,
+};
 
 mod accept;
 mod api_keys;

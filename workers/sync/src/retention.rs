@@ -29,11 +29,13 @@ pub struct Keeping {
     pub dead: Duration,
     /// Conflicts, to be looked at and undone.
     pub conflicts: Duration,
+    /// Webhooks, by which one that comes again is known.
+    pub webhooks: Duration,
 }
 
 impl Keeping {
-    /// Webhooks are known when they come again. GHL repeats a delivery for 3 days, and a person can send one again for 30.
-    const WEBHOOKS: Duration = Duration::from_secs(35 * 24 * 60 * 60);
+    /// Webhooks that can't be read: GHL tries for 3 days, and somebody has to look.
+    const UNREADABLE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
     /// Receipts of erasures that were lifted since.
     const RECEIPTS: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 
@@ -46,7 +48,8 @@ impl Keeping {
             Old::Aliases => self.jobs.max(self.dead),
             Old::DeadJobs => self.dead,
             Old::Conflicts => self.conflicts,
-            Old::Webhooks => Self::WEBHOOKS,
+            Old::Webhooks => self.webhooks,
+            Old::UnreadableWebhooks => Self::UNREADABLE,
             Old::Touched => TOUCHES_KEPT,
             Old::Erasures => Self::RECEIPTS,
         }
@@ -55,7 +58,14 @@ impl Keeping {
 
 impl Default for Keeping {
     fn default() -> Self {
-        Self { changes: DAY * 30, deleted: DAY * 30, jobs: DAY * 30, dead: DAY * 180, conflicts: DAY * 180 }
+        Self {
+            changes: DAY * 30,
+            deleted: DAY * 30,
+            jobs: DAY * 30,
+            dead: DAY * 180,
+            conflicts: DAY * 180,
+            webhooks: DAY * 35,
+        }
     }
 }
 

@@ -33,8 +33,8 @@ pub const KNOWN: [&str; 15] = [
     "appointment.deleted",
 ];
 
-/// What GHL lets a client write of its statuses.
-const STATUSES: [&str; 6] = ["new", "confirmed", "cancelled", "showed", "noshow", "invalid"];
+/// What GHL lets a client write of an appointment's statuses.
+pub const STATUSES: [&str; 6] = ["new", "confirmed", "cancelled", "showed", "noshow", "invalid"];
 
 /// Translates one event, or names every field that is wrong.
 ///

@@ -151,7 +151,7 @@ fn remedy(environment: &Environment, error: &JobError) -> Remedy {
         // GHL's answer holds what the database does not. Attempts end that; all else of the database heals.
         JobError::Records(error) if error.is_about_a_value() => Remedy::Retry(environment.backoff),
         JobError::Records(_) | JobError::Stalled { .. } => Remedy::Defer,
-        JobError::NoId | JobError::NotShownYet => Remedy::Retry(environment.backoff),
+        JobError::NoId | JobError::NotShownYet | JobError::GoneMeanwhile => Remedy::Retry(environment.backoff),
         JobError::Ghl(error) => match error.class() {
             Class::Passing => Remedy::Retry(environment.backoff),
             Class::Throttling => Remedy::Hold(rest(environment, error)),

@@ -115,6 +115,8 @@ impl Records {
             let rows = sqlx::query(statement).bind(location_id).bind(&contact_id).execute(write.conn()).await?;
             erased.insert(table.to_owned(), rows.rows_affected());
         }
+        // Nobody can say of whom those speak that can't be read.
+        sqlx::query(sql!("forget_unreadable")).bind(i64::MAX).bind(i64::MAX).execute(write.conn()).await?;
         let nothing = erased.values().all(|rows| *rows == 0);
         let is_new = earlier.is_none();
         if is_new && nothing && known_locations(write.conn(), HashSet::from([location_id])).await?.is_empty() {

@@ -12,6 +12,8 @@ pub enum Old {
     DeadJobs,
     /// Webhooks as GHL sent them. A repetition is no longer known by their ids.
     Webhooks,
+    /// Webhooks that can't be read.
+    UnreadableWebhooks,
     /// Entries of the change feed.
     Changes,
     /// Tasks, notes and appointments that were deleted. What a push has yet to settle stays.
@@ -34,9 +36,10 @@ pub enum Old {
 
 impl Old {
     /// All of it, what depends on something before that.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Changes,
         Self::Webhooks,
+        Self::UnreadableWebhooks,
         Self::DoneJobs,
         Self::DeadJobs,
         Self::Entries,
@@ -55,6 +58,7 @@ impl Old {
         match self {
             Self::DoneJobs | Self::DeadJobs => &["jobs", "job_attempts"],
             Self::Webhooks => &["webhooks"],
+            Self::UnreadableWebhooks => &["unreadable_webhooks"],
             Self::Changes => &["changes"],
             Self::Entries => &["entries"],
             Self::Contacts => &["contacts"],
@@ -73,6 +77,7 @@ impl Old {
             Self::DoneJobs => sql!("forget_jobs"),
             Self::DeadJobs => sql!("forget_dead_jobs"),
             Self::Webhooks => sql!("forget_webhooks"),
+            Self::UnreadableWebhooks => sql!("forget_unreadable"),
             Self::Entries => sql!("forget_entries"),
             Self::Aliases => sql!("forget_aliases"),
             Self::Conflicts => sql!("forget_conflicts"),

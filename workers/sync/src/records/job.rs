@@ -20,6 +20,8 @@ pub enum JobKind {
     RefreshLocation,
     /// Find the task of a webhook that does not tell whose it is; the record is GHL's id of the task.
     FindTask,
+    /// Find the contact of an appointment whose webhook does not tell it; the record is GHL's id of the appointment.
+    FindAppointment,
     /// Call any operation of the catalogue; the record is the call, so each is a job of its own.
     CallOperation,
     /// Go on with the run of a flow; the record is the run.
@@ -36,7 +38,7 @@ pub enum JobKind {
 
 impl JobKind {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::PullContact,
         Self::PushTask,
         Self::PushNote,
@@ -44,6 +46,7 @@ impl JobKind {
         Self::PushContact,
         Self::RefreshLocation,
         Self::FindTask,
+        Self::FindAppointment,
         Self::CallOperation,
         Self::FlowStep,
         Self::WalkContacts,
@@ -61,6 +64,7 @@ impl JobKind {
             Self::PushAppointment => "push_appointment",
             Self::RefreshLocation => "refresh_location",
             Self::FindTask => "find_task",
+            Self::FindAppointment => "find_appointment",
             Self::CallOperation => "call_operation",
             Self::FlowStep => "flow_step",
             Self::PushContact => "push_contact",

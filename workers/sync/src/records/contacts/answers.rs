@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::super::conflicts;
 use super::super::feed::{ChangeOp, Changed};
+use super::super::flows::happened;
 use super::super::ledger::timestamp;
 use super::super::merging::{self, Taken, Written};
 use super::super::model::{Contact, CustomField};
@@ -195,7 +196,12 @@ impl Tx {
         if !is_partial {
             row.asked.clear();
         }
-        (row.doc, row.edits, row.base) = (doc, edits, Some(theirs));
+        let was_known = row.is_shown() && row.base.is_some() && !row.is_unread();
+        let before = std::mem::replace(&mut row.doc, doc);
+        (row.edits, row.base) = (edits, Some(theirs));
+        if was_known {
+            happened::contact_changed(&mut self.write, &row, &before, asked).await?;
+        }
         let held = row.owed().held.into_iter().chain(refused.iter().cloned()).collect();
         row.sync = Some(state.clone().holding(held));
         row.synced_at_ms = self.write.now_ms;

@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use super::super::feed::ChangeOp;
+use super::super::flows::happened;
 use super::super::ledger::timestamp;
 use super::super::merging::{self, Taken, Written, column};
 use super::super::runs::Tx;
@@ -80,6 +81,10 @@ impl Tx {
         let policies = self.write.policies.clone();
         let Taken { doc, edits, conflicts } = merging::take_in(&policies, &agreed, &now.doc, base, &now.edits, None);
         conflicts::keep(&mut self.write, &now.location_id, &now.contact_id, E::KIND, &now.row_id, &conflicts).await?;
+        if row.base.is_some() && !now.deleted {
+            let ours: Fields = asked.iter().chain(sent).map(|(name, value)| (name.clone(), value.clone())).collect();
+            happened::entry_changed(&mut self.write, &now, &doc, &ours).await?;
+        }
         now.prints.remember(sent, &got);
         // What was refused of a create is no matter of its fields any more.
         let refused = now.sync.as_ref().filter(|_| row.base.is_some());
@@ -114,6 +119,7 @@ impl Tx {
         let now_ms = self.write.now_ms;
         sqlx::query(sql!("entry_removed")).bind(now_ms).bind(&row.row_id).execute(self.write.conn()).await?;
         if !row.deleted {
+            happened::entry_gone(&mut self.write, row).await?;
             self.write.changed.push(row.changed(ChangeOp::Deleted));
         }
         Ok(())
