@@ -4,7 +4,7 @@ use job_engine::Priority;
 use reqwest::Method;
 use serde_json::{Value, json};
 use sync_workers::jobs::new_job;
-use sync_workers::records::{Job, JobState};
+use sync_workers::records::{Decision, Job, JobState};
 
 use crate::support::postgres::PostgresServer;
 use crate::support::test_app::{Setup, TestApp, call};
@@ -64,7 +64,7 @@ impl Known {
 
     async fn discard(&self, jobs: &[&Job]) {
         let ids: Vec<_> = jobs.iter().map(|job| job.id.clone()).collect();
-        assert_eq!(self.app.app.records.discard_jobs(&ids).await.unwrap(), ids.len() as u64);
+        assert_eq!(self.app.app.records.discard_jobs(&ids, &Decision::default()).await.unwrap(), ids.len() as u64);
     }
 
     async fn retry(&self, job: &Job) -> Job {

@@ -201,7 +201,7 @@ impl Cluster {
     /// Rows of the ledger that still owe work.
     pub(crate) async fn open(&self) -> i64 {
         let counts = self.records.job_counts().await.unwrap();
-        counts.into_iter().filter(|(state, _)| !matches!(state, JobState::Done | JobState::Dead)).map(|(_, n)| n).sum()
+        counts.into_iter().filter(|(state, _)| !state.is_over()).map(|(_, n)| n).sum()
     }
 
     /// Waits until every accepted event is done or dead.

@@ -135,7 +135,7 @@ impl Deployment {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let counts = self.records.job_counts().await.unwrap();
-            let is_open = |state: &JobState| !matches!(state, JobState::Done | JobState::Dead);
+            let is_open = |state: &JobState| !state.is_over();
             let open: i64 = counts.iter().filter(|(state, _)| is_open(state)).map(|(_, count)| count).sum();
             // Asked last: what a job that was just done has changed in GHL is still to be told.
             let (changes, told) = (self.changes(), self.webhooks.stats());

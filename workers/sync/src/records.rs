@@ -38,13 +38,13 @@ pub use self::contacts::{ContactReply, ContactRow};
 pub use self::entries::{AnyEntry, Entry, EntryRow, NoteRow, TaskRow};
 pub use self::erase::Receipt;
 pub use self::error::RecordsError;
-pub use self::feed::{ChangeItem, ChangeOp, LATEST};
+pub use self::feed::{ChangeItem, ChangeOp, LATEST, Origin, SyncOf};
 pub use self::files::make_folder;
 pub use self::flows::{DeadRun, FlowRun, KEPT as TOUCHES_KEPT, Knows, Logged, NewRun, StepOf, Touch};
 pub use self::forget::Old;
 pub use self::found::{Found, Needs, SWEEP_SOURCE};
 pub use self::job::{JobKey, JobKind, JobState};
-pub use self::ledger::{FailedAttempt, Job, JobFilter, OpenJob};
+pub use self::ledger::{Decision, Discarded, FailedAttempt, Job, JobFilter, OpenJob};
 pub use self::merging::Edits;
 pub use self::pull::{Parts, Pulled, Snapshot};
 pub use self::runs::{FollowUp, Run, Tx};
@@ -87,6 +87,7 @@ mod order;
 mod owed;
 mod page;
 mod pull;
+mod refusals;
 mod rules;
 mod runs;
 mod sql;
@@ -325,6 +326,7 @@ impl Records {
         Ok(Write {
             tx,
             changed: Vec::new(),
+            cause: feed::Cause::default(),
             found: Vec::new(),
             page: page::Page::default(),
             now_ms: self.clock.now_ms(),
@@ -361,7 +363,9 @@ impl Records {
 /// A transaction that writes, and what it will tell the change feed. Dropped without a commit, it rolls back.
 struct Write {
     tx: sqlx::Transaction<'static, sqlx::Any>,
-    changed: Vec<feed::Changed>,
+    changed: Vec<(feed::Changed, feed::Cause)>,
+    /// Whose change it is writing now.
+    cause: feed::Cause,
     /// What it stored that was read in GHL and was not known.
     found: Vec<Found>,
     page: page::Page,

@@ -95,7 +95,7 @@ fn as_known(theirs: &[Appointment], ours: &[Shown<Appointment>]) -> Vec<Appointm
     let as_known = |their: &Appointment| {
         let mut their = their.clone();
         if let Some(our) = ours.iter().find(|our| our.record.appointment_id == their.appointment_id) {
-            their.read_like(&our.record, our.sync.is_none().then_some(&never));
+            their.read_like(&our.record, our.sync.at.is_none().then_some(&never));
         }
         their
     };
@@ -140,12 +140,12 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::decide::verify::SyncState;
+    use crate::decide::sync_status::SyncStatus;
     use crate::records::TaskView;
     use crate::records::model::{Contact, Task, TaskStatus};
 
     fn shown<T>(record: T) -> Shown<T> {
-        Shown { record, deleted_at: None, sync: None }
+        Shown { record, deleted_at: None, record_id: "r".to_owned(), sync: SyncStatus::default() }
     }
 
     fn person() -> Contact {
@@ -182,8 +182,8 @@ mod tests {
         let mut twice = told.clone();
         twice.second_hour.start_time = second;
         let ours = Appointment { start_time: second, notes: Some("Bring it".to_owned()), ..told.clone() };
-        let written = SyncState::written(Vec::new(), Timestamp::UNIX_EPOCH);
-        let ours = Shown { sync: Some(written), ..shown(ours) };
+        let ours =
+            Shown { sync: SyncStatus { at: Some(Timestamp::UNIX_EPOCH), ..SyncStatus::default() }, ..shown(ours) };
         let ours = ContactView { appointments: vec![ours], ..view(Vec::new()) };
         let parts = |theirs| Parts { appointments: Some(vec![theirs]), ..Parts::default() };
         assert_eq!(super::contact("c", &parts(twice), Some(&ours)), []);

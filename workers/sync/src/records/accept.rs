@@ -15,10 +15,11 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::change::{self, Applied, Change, Unapplied};
+use super::feed::{Cause, Origin};
 use super::job::{JobKey, JobKind};
 use super::ledger::key_of;
 use super::sql::{CHUNK, sql, with_list, with_rows};
-use super::{Records, RecordsError, Write, conflicts, contacts, erase, flows, order};
+use super::{Records, RecordsError, WEBHOOK_SOURCE, Write, conflicts, contacts, erase, flows, order};
 
 /// The source of what producers send on purpose.
 const PRODUCERS: &str = "api";
@@ -175,6 +176,8 @@ pub(super) async fn take_in(write: &mut Write, triggers: &[Trigger]) -> Result<V
             continue;
         }
         let location_id = &event.location_id;
+        let job_id = Uuid::now_v7().to_string();
+        write.cause = Cause { origin: origin_of(&event.source), job: Some(job_id.clone()) };
         let applied = match change {
             Change::None { record_id } if *kind == JobKind::PullContact => {
                 contacts::resolve(write.conn(), location_id, record_id)
@@ -198,7 +201,6 @@ pub(super) async fn take_in(write: &mut Write, triggers: &[Trigger]) -> Result<V
         if event.source == PRODUCERS && !write.flows.is_empty() {
             flows::starting::start_by_event(write, trigger, &key).await?;
         }
-        let job_id = Uuid::now_v7().to_string();
         if let Some(identity) = identity {
             seen.insert(identity, (job_id.clone(), key.clone()));
         }
@@ -221,6 +223,15 @@ pub(super) async fn take_in(write: &mut Write, triggers: &[Trigger]) -> Result<V
     }
     insert_rows(write.conn(), rows).await?;
     Ok(accepted)
+}
+
+/// Whose edit an event of that source is.
+fn origin_of(source: &str) -> Origin {
+    match source {
+        crate::flows::SOURCE => Origin::Flow,
+        WEBHOOK_SOURCE => Origin::Ghl,
+        _ => Origin::Clienty,
+    }
 }
 
 /// PostgreSQL keeps no NUL in a text; better told by name than by a failed transaction.

@@ -101,11 +101,14 @@ pub enum JobState {
     Done,
     /// Given up, until a person decides.
     Dead,
+    /// An operator closed it without its work being done: a dead one was discarded, an open one cancelled. The column says `done`, as earlier
+    /// releases know no other word.
+    Discarded,
 }
 
 impl JobState {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Waiting, Self::Scheduled, Self::Running, Self::Done, Self::Dead];
+    pub const ALL: [Self; 6] = [Self::Waiting, Self::Scheduled, Self::Running, Self::Done, Self::Dead, Self::Discarded];
 
     /// The word in the ledger and in the API.
     #[must_use]
@@ -116,7 +119,14 @@ impl JobState {
             Self::Running => "running",
             Self::Done => "done",
             Self::Dead => "dead",
+            Self::Discarded => "discarded",
         }
+    }
+
+    /// Whether nothing more happens by itself.
+    #[must_use]
+    pub fn is_over(self) -> bool {
+        matches!(self, Self::Done | Self::Dead | Self::Discarded)
     }
 
     /// The state of that name.

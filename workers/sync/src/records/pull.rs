@@ -255,11 +255,16 @@ async fn follow<E: Entry>(write: &mut Write, row: &EntryRow<E>, theirs: &E) -> R
         .await?;
     if refreshed.rows_affected() > 0 {
         conflicts::keep(write, &row.location_id, &row.contact_id, E::KIND, &row.row_id, &conflicts).await?;
+        let base = Some(theirs);
+        let now = EntryRow { doc, base, deleted, edits, ..row.clone() };
+        if !shows && let Some(changed) = now.answered(row) {
+            write.report(changed);
+        }
         if shows {
             if row.base.is_some() && !row.deleted {
-                happened::entry_changed(write, row, &doc, &Fields::new()).await?;
+                happened::entry_changed(write, row, &now.doc, &Fields::new()).await?;
             }
-            write.changed.push(row.changed(ChangeOp::Stored));
+            write.report(now.stored(Some(&row.doc)));
             write.found.push(Found::stored(E::EVENTS.updated, &row.contact_id));
         }
     }
@@ -283,7 +288,7 @@ pub(super) async fn mark_gone(write: &mut Write, location_id: &str, contact_id: 
         // GHL can't have lost what it is yet to get.
         return Ok(());
     }
-    let was_shown = row.is_some_and(|row| row.is_shown());
+    let shown = row.filter(ContactRow::is_shown);
     let marked = sqlx::query(sql!("mark_contact_gone"))
         .bind(now_ms)
         .bind(location_id)
@@ -296,15 +301,9 @@ pub(super) async fn mark_gone(write: &mut Write, location_id: &str, contact_id: 
         .bind(contact_id)
         .execute(write.conn())
         .await?;
-    if was_shown && marked.rows_affected() > 0 {
+    if let Some(row) = shown.filter(|_| marked.rows_affected() > 0) {
         happened::contact_gone(write, location_id, contact_id).await?;
-        write.changed.push(Changed {
-            location_id: location_id.to_owned(),
-            contact_id: contact_id.to_owned(),
-            record: "contact",
-            record_id: contact_id.to_owned(),
-            op: ChangeOp::Deleted,
-        });
+        write.report(Changed { sync: None, ..row.changed(ChangeOp::Deleted) });
     }
     Ok(())
 }

@@ -1,7 +1,6 @@
 //! Edits of contacts that producers send with their events.
 
 use super::super::contacts::{self, ContactRow, bare};
-use super::super::feed::ChangeOp;
 use super::super::merging;
 use super::super::model::Contact;
 use super::super::{RecordsError, Write};
@@ -94,6 +93,7 @@ async fn edit(write: &mut Write, mut row: ContactRow, change: &ContactChange) ->
         contacts::save_alias(write, &row.location_id, clienty_id, &row.contact_id).await?;
         row.clienty_id = Some(clienty_id.clone());
     }
+    let before = row.doc.clone();
     let doc = change.patch.apply(&row.doc);
     row.edits = merging::edited(&row.edits, &row.doc, &doc, now_ms);
     if row.is_unread() {
@@ -105,7 +105,7 @@ async fn edit(write: &mut Write, mut row: ContactRow, change: &ContactChange) ->
         row.deleted_at_ms = Some(now_ms);
     }
     contacts::save(write, &row, true).await?;
-    write.changed.push(row.changed(if deletes { ChangeOp::Deleted } else { ChangeOp::Stored }));
+    write.report(row.stored(Some(&before)));
     Ok(applied(row))
 }
 
@@ -152,7 +152,7 @@ async fn add(write: &mut Write, row: ContactRow) -> Result<Applied, Unapplied> {
     if let Some(clienty_id) = &row.clienty_id {
         contacts::save_alias(write, &row.location_id, clienty_id, &row.contact_id).await?;
     }
-    write.changed.push(row.changed(if row.is_shown() { ChangeOp::Stored } else { ChangeOp::Deleted }));
+    write.report(row.stored(None));
     Ok(applied(row))
 }
 

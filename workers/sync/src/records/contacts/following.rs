@@ -1,7 +1,6 @@
 //! How a contact's row follows what a pull or a walk read in GHL.
 
 use super::super::conflicts;
-use super::super::feed::ChangeOp;
 use super::super::flows::happened;
 use super::super::found::Found;
 use super::super::merging::{self, Taken};
@@ -58,6 +57,7 @@ pub(in crate::records) async fn follow(
         return Ok(());
     }
     occasions::tagged(write, &row, &theirs).await?;
+    let known = row.clone();
     let before = (row.doc.clone(), row.is_shown());
     if row.is_shown() {
         let policies = write.policies.clone();
@@ -76,11 +76,14 @@ pub(in crate::records) async fn follow(
     row.base = Some(theirs);
     row.synced_at_ms = now_ms;
     save(write, &row, shows).await?;
+    if !shows && let Some(changed) = row.answered(&known) {
+        write.report(changed);
+    }
     if shows {
         if was_known {
             happened::contact_changed(write, &row, &before.0, &Fields::new()).await?;
         }
-        write.changed.push(row.changed(ChangeOp::Stored));
+        write.report(row.stored(Some(&known.doc)));
         let event = if is_tagged { "ContactTagUpdate" } else { "ContactUpdate" };
         write.found.push(Found::stored(event, &row.contact_id));
     }
