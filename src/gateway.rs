@@ -27,11 +27,13 @@ mod health;
 mod jobs;
 mod json;
 mod keys;
+mod locations;
 mod oauth;
 mod operations;
 mod parameters;
 mod path;
 mod problem;
+mod problems;
 mod request_id;
 mod server;
 mod turns;
@@ -109,6 +111,8 @@ impl Gateway {
     pub fn routes(self) -> Router {
         let api = Router::new()
             .route("/v1/events", post(events::accept))
+            .route("/v1/locations", get(locations::list))
+            .route("/v1/locations/{location}", get(locations::show))
             .route("/v1/locations/{location}/conflicts", get(conflicts::list))
             .route("/v1/locations/{location}/conflicts/{conflict}/undo", post(conflicts::undo))
             .route("/v1/locations/{location}/contacts", get(contacts::list))
@@ -126,6 +130,8 @@ impl Gateway {
             .merge(api)
             .merge(installs)
             .merge(health_routes())
+            .route("/problems", get(problems::page))
+            .route("/problems/{code}", get(problems::show))
             .route("/webhooks/ghl", post(webhooks::receive));
         self.finish(routes)
     }

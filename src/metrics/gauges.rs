@@ -82,7 +82,7 @@ impl Gauges {
     async fn sample_records(&self, records: &Records) -> Result<(), RecordsError> {
         for (state, count) in records.unfinished_counts().await? {
             match state {
-                JobState::Done => {}
+                JobState::Done | JobState::Discarded => {}
                 JobState::Dead => self.dead.set(count),
                 _ => self.queue_jobs.with_label_values(&[state.as_str()]).set(count),
             }

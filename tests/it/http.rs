@@ -11,4 +11,5 @@ mod payloads;
 mod reading;
 mod refusals;
 mod shutdown;
+mod sync_states;
 mod webhooks;

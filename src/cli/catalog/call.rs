@@ -65,7 +65,7 @@ pub(in crate::cli) async fn run(context: Context, arguments: Arguments) -> anyho
         Ok(trigger) => trigger,
         Err(mistakes) => return refuse(output, &name, &mistakes),
     };
-    let app = App::open(context.config).await?;
+    let app = App::open_existing(context.config).await?;
     let accepted = match app.producer().send(&[trigger]).await {
         Ok(accepted) => accepted,
         Err(AcceptError::Refused(Refusal { field: "locationId", .. })) => {

@@ -84,9 +84,10 @@ impl Deployment {
         let named: Vec<_> = settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
 
         let command = |arguments: &[&str]| document(&run(clienty_sync(&[arguments, &["--json"]].concat(), &named)));
+        command(&["migrate"]);
         for location in sandbox.locations() {
             std::fs::write(file("token"), &location.token).unwrap();
-            command(&["connect", "--location", &location.id, "--pit-file", &file("token")]);
+            command(&["connect", "--location", &location.id, "--pit-file", &file("token"), "--unchecked"]);
         }
         let key = command(&["keys", "create", "--name", "test"])["key"].as_str().unwrap().to_owned();
         let (front, workers) = match shape {

@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::ghl::{self, Class, GhlError, UnauthorizedKind};
 use crate::oauth::{Access, Oauth};
 use crate::records::model::{Appointment, Note, Task as TaskRecord};
-use crate::records::{Connection, FollowUp, JobKey, JobKind, Records, RecordsError, Run, Tx};
+use crate::records::{Connection, FollowUp, JobKey, JobKind, Records, RecordsError, Run, Sign, Tx};
 use crate::trace;
 
 mod call_operation;
@@ -264,6 +264,11 @@ impl Worker {
         let result = timeout(due, self.work(&job, &run, &permits)).await.unwrap_or(Err(JobError::Stalled { due }));
         let verdict = conclude::conclude(&self.environment, &self.deferrals, &job, &run, result).await;
         self.environment.tell_owed().await;
+        if matches!(verdict, Verdict::Done)
+            && let Err(error) = self.environment.records.note_activity(&run.key.location_id, Sign::Success).await
+        {
+            tracing::debug!(%error, "the last success of the location was not noted");
+        }
         under_way.end();
         verdict
     }

@@ -14,7 +14,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
-use sqlx::migrate::Migrate;
 use sqlx::pool::PoolConnectionMetadata;
 use sqlx::{AnyConnection, AnyPool, Connection as _};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -26,6 +25,7 @@ use crate::decide::rules::TaskRule;
 use crate::flows::Flow;
 
 pub use self::accept::{AcceptError, Accepted, NewEvent, Refusal, Trigger};
+pub use self::activity::{Activity, Sign};
 pub use self::api_keys::ApiKey;
 pub use self::calls::Called;
 pub use self::change::{
@@ -35,6 +35,7 @@ pub use self::change::{
 pub use self::conflicts::KeptConflict;
 pub use self::connections::{Connection, ConnectionKind};
 pub use self::contacts::{ContactReply, ContactRow};
+pub use self::diagnosis::cause_of_failure;
 pub use self::entries::{AnyEntry, Entry, EntryRow, NoteRow, TaskRow};
 pub use self::erase::Receipt;
 pub use self::error::RecordsError;
@@ -43,9 +44,10 @@ pub use self::files::make_folder;
 pub use self::flows::{DeadRun, FlowRun, KEPT as TOUCHES_KEPT, Knows, Logged, NewRun, StepOf, Touch};
 pub use self::forget::Old;
 pub use self::found::{Found, Needs, SWEEP_SOURCE};
-pub use self::job::{JobKey, JobKind, JobState};
+pub use self::job::{JobKey, JobKind, JobState, REFRESHES_FIELDS};
 pub use self::ledger::{Decision, Discarded, FailedAttempt, Job, JobFilter, OpenJob};
 pub use self::merging::Edits;
+pub use self::processes::{NewProcess, Process};
 pub use self::pull::{Parts, Pulled, Snapshot};
 pub use self::runs::{FollowUp, Run, Tx};
 pub use self::tokens::{Failed, Holder, NewToken, StoredToken, TokenState};
@@ -56,6 +58,7 @@ pub use self::webhooks::{
 };
 
 mod accept;
+mod activity;
 mod api_keys;
 mod api_version;
 mod calls;
@@ -65,6 +68,7 @@ mod connections;
 mod contacts;
 mod custom_fields;
 mod deployment;
+mod diagnosis;
 mod entries;
 mod erase;
 mod error;
@@ -86,6 +90,7 @@ mod occasions;
 mod order;
 mod owed;
 mod page;
+mod processes;
 mod pull;
 mod refusals;
 mod rules;
@@ -151,6 +156,8 @@ pub struct Options {
     pub rules: Vec<TaskRule>,
     /// What runs when something happens.
     pub flows: Vec<Flow>,
+    /// Whether a missing SQLite file is made, with its folder.
+    pub create: bool,
 }
 
 impl Default for Options {
@@ -164,6 +171,7 @@ impl Default for Options {
             policies: Policies::default(),
             rules: Vec::new(),
             flows: Vec::new(),
+            create: true,
         }
     }
 }
@@ -185,6 +193,7 @@ pub struct Records {
     group: Arc<Group>,
     writes: Arc<WriteCheck>,
     turn_due: Duration,
+    noted: Arc<activity::Noted>,
 }
 
 /// What commits of this process leave to tell others.
@@ -197,14 +206,14 @@ struct Untold {
 }
 
 impl Records {
-    /// Opens `sqlite://path` (made if missing, with its folder) or `postgres://…`. Does not migrate.
+    /// Opens `sqlite://path` (made if missing, with its folder, where [`Options::create`] says so) or `postgres://…`. Does not migrate.
     ///
     /// # Errors
     /// [`RecordsError::Url`] for any other URL, [`RecordsError::Database`] when there is no connection to be had.
     pub async fn open(url: &str, options: Options) -> Result<Self, RecordsError> {
         sqlx::any::install_default_drivers();
         let sqlite = url.starts_with("sqlite:");
-        let url = if sqlite { sqlite_url(url)? } else { url.to_owned() };
+        let url = if sqlite { sqlite_url(url, options.create)? } else { url.to_owned() };
         if !sqlite && !url.starts_with("postgres:") && !url.starts_with("postgresql:") {
             return Err(RecordsError::Url("it begins with neither sqlite: nor postgres:"));
         }
@@ -247,6 +256,7 @@ impl Records {
             group: Arc::default(),
             writes: Arc::default(),
             turn_due: options.turn_timeout,
+            noted: Arc::default(),
         })
     }
 
@@ -256,6 +266,7 @@ impl Records {
     /// [`RecordsError::Migration`], also when the database is newer than this program or a released migration was
     /// edited.
     pub async fn migrate(&self) -> Result<(), RecordsError> {
+        self.check_not_newer().await?;
         let _gate = self.gate().await?;
         let mut connection = self.pool.acquire().await?;
         if !self.sqlite {
@@ -272,13 +283,53 @@ impl Records {
     /// # Errors
     /// [`RecordsError::Migration`].
     pub async fn pending_migrations(&self) -> Result<Vec<String>, RecordsError> {
-        let migrator = migrations::all();
-        let mut connection = self.pool.acquire().await?;
-        connection.ensure_migrations_table(&migrator.table_name).await?;
-        let applied = connection.list_applied_migrations(&migrator.table_name).await?;
-        let applied: HashSet<i64> = applied.into_iter().map(|migration| migration.version).collect();
-        let pending = migrator.iter().filter(|migration| !applied.contains(&migration.version));
+        let applied = self.applied_migrations().await?;
+        let all = migrations::all();
+        let pending = all.iter().filter(|migration| !applied.contains(&migration.version));
         Ok(pending.map(|migration| migration.description.to_string()).collect())
+    }
+
+    /// Whether the schema is the one of this program; changes nothing.
+    ///
+    /// # Errors
+    /// [`RecordsError::SchemaOlder`] or [`RecordsError::SchemaNewer`].
+    pub async fn check_schema(&self) -> Result<(), RecordsError> {
+        self.check_not_newer().await?;
+        match self.pending_migrations().await?.len() {
+            0 => Ok(()),
+            pending => Err(RecordsError::SchemaOlder { pending }),
+        }
+    }
+
+    /// The number of this program's last migration.
+    #[must_use]
+    pub fn newest_migration() -> i64 {
+        migrations::all().iter().map(|migration| migration.version).max().unwrap_or(0)
+    }
+
+    async fn check_not_newer(&self) -> Result<(), RecordsError> {
+        let known = Self::newest_migration();
+        match self.applied_migrations().await?.into_iter().max() {
+            Some(found) if found > known => Err(RecordsError::SchemaNewer { found, known }),
+            _ => Ok(()),
+        }
+    }
+
+    /// The migrations that the database has; none where nobody migrated it yet. Looking makes no table.
+    async fn applied_migrations(&self) -> Result<HashSet<i64>, RecordsError> {
+        let has_table = match self.sqlite {
+            true => "select count(*) from sqlite_master where type = 'table' and name = '_sqlx_migrations'",
+            false => {
+                "select count(*) from pg_tables where schemaname = any (current_schemas(false)) and tablename = '_sqlx_migrations'"
+            }
+        };
+        let tables: i64 = sqlx::query_scalar(has_table).fetch_one(&self.pool).await?;
+        if tables == 0 {
+            return Ok(HashSet::new());
+        }
+        let applied: Vec<i64> =
+            sqlx::query_scalar("select version from _sqlx_migrations").fetch_all(&self.pool).await?;
+        Ok(applied.into_iter().collect())
     }
 
     /// Asks the database for a sign of life.
@@ -452,13 +503,20 @@ async fn check(connection: &mut AnyConnection, met: PoolConnectionMetadata) -> R
 }
 
 /// The URL with the mode that makes a missing file, after its folder was made.
-fn sqlite_url(url: &str) -> Result<String, RecordsError> {
+fn sqlite_url(url: &str, create: bool) -> Result<String, RecordsError> {
     let rest = url.trim_start_matches("sqlite:").trim_start_matches("//");
     let path = rest.split('?').next().unwrap_or_default();
     if path.is_empty() || path == ":memory:" || rest.contains("mode=memory") {
         return Err(RecordsError::Url(
             "SQLite needs a file: in memory, each connection would see a database of its own",
         ));
+    }
+    if !create {
+        // SQLite makes no file where it is not asked to; what is missing is said in words.
+        return match Path::new(path).exists() {
+            true => Ok(url.to_owned()),
+            false => Err(RecordsError::NoDatabase { path: path.to_owned() }),
+        };
     }
     files::make_private(Path::new(path)).map_err(RecordsError::Folder)?;
     Ok(match rest.contains('?') {

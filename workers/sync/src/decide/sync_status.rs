@@ -120,7 +120,9 @@ impl SyncStatus {
         let held_there = || base.map(fields).unwrap_or_default();
         // What GHL refused without a word on fields was refused as a whole, and stays so until it is edited.
         let is_whole = |last: &&SyncState| {
-            last.reason.is_some() && last.fields.iter().all(|one| one.refused.is_none()) && edits.values().all(|edited_at| *edited_at <= last.at.as_millisecond())
+            last.reason.is_some()
+                && last.fields.iter().all(|one| one.refused.is_none())
+                && edits.values().all(|edited_at| *edited_at <= last.at.as_millisecond())
         };
         let whole = refusal.filter(is_whole);
         let waiting = if whole.is_some() { Progress::Refused } else { Progress::Pending };

@@ -181,10 +181,7 @@ fn remedy(environment: &Environment, error: &JobError) -> Remedy {
 
 /// Whether it was GHL that said no.
 fn is_refusal(error: &JobError) -> bool {
-    matches!(
-        error,
-        JobError::Ghl(_) | JobError::Refused { .. } | JobError::ForeignRecord | JobError::Incomplete(_)
-    )
+    matches!(error, JobError::Ghl(_) | JobError::Refused { .. } | JobError::ForeignRecord | JobError::Incomplete(_))
 }
 
 /// A missing token is a matter of the lane: no job of it can run, and none has failed.

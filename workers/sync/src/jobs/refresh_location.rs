@@ -1,12 +1,16 @@
-//! `refresh_location`: the location asked of GHL again, because GHL said that it changed, or that the app is gone from it without saying when.
+//! `refresh_location`: the location asked of GHL again, because GHL said that it changed, or that the app is gone from it without saying when; or its
+//! custom fields, because an event named one that it is not known to have.
 
 use super::{Environment, JobError, Task, zones};
 use crate::ghl::{GhlError, UnauthorizedKind};
 use crate::oauth::TokenError;
-use crate::records::{Holder, Run};
+use crate::records::{Holder, REFRESHES_FIELDS, Run};
 
 pub(super) async fn run(task: &Task<'_>) -> Result<(), JobError> {
-    zones::ask(task).await?;
+    match task.record() {
+        REFRESHES_FIELDS => task.environment.fields.refresh(task).await?,
+        _ => drop(zones::ask(task).await?),
+    }
     task.environment.records.begin(&task.run).await?.close_run(&[]).await?;
     Ok(())
 }

@@ -14,10 +14,13 @@ use sqlx::{AnyConnection, Row};
 use tokio::time::timeout;
 use uuid::Uuid;
 
+use super::activity::Sign;
+use super::change::contact::CUSTOM_FIELDS;
 use super::change::{self, Applied, Change, Unapplied};
 use super::feed::{Cause, Origin};
-use super::job::{JobKey, JobKind};
+use super::job::{JobKey, JobKind, REFRESHES_FIELDS};
 use super::ledger::key_of;
+use super::runs::FollowUp;
 use super::sql::{CHUNK, sql, with_list, with_rows};
 use super::{Records, RecordsError, WEBHOOK_SOURCE, Write, conflicts, contacts, erase, flows, order};
 
@@ -134,6 +137,12 @@ impl Records {
         loop {
             match self.try_accept(triggers).await {
                 Err(AcceptError::Records(error)) if error.is_race() && races < MAX_RACES => races += 1,
+                Err(AcceptError::Refused(refusal)) if refusal.field == CUSTOM_FIELDS => {
+                    if let Some(trigger) = triggers.get(refusal.index) {
+                        self.look_for_fields(&trigger.event.location_id).await;
+                    }
+                    return Err(refusal.into());
+                }
                 outcome => return outcome,
             }
             order::after_race(races).await;
@@ -146,6 +155,27 @@ impl Records {
         let accepted = take_in(&mut write, triggers).await?;
         write.commit().await?;
         Ok(accepted)
+    }
+
+    /// A field that is not known may have been added in GHL since its fields were read, of which GHL sends no webhook: they are read again,
+    /// once in a while.
+    async fn look_for_fields(&self, location_id: &str) {
+        if !self.noted.is_due(location_id, Sign::UnknownField, self.clock.now_ms()) {
+            return;
+        }
+        let look = async {
+            let mut write = self.write().await?;
+            write.owed.push(FollowUp {
+                kind: JobKind::RefreshLocation,
+                location_id: location_id.to_owned(),
+                record_id: REFRESHES_FIELDS.to_owned(),
+                priority: Priority::Realtime,
+            });
+            write.commit().await
+        };
+        if let Err(error) = look.await {
+            tracing::warn!(ghl.location = location_id, %error, "the custom fields of the location are not read again");
+        }
     }
 
     /// Those of `location_ids` that are connected.

@@ -136,6 +136,9 @@ impl JobState {
     }
 }
 
+/// The record of a [`JobKind::RefreshLocation`] that asks for the location's custom fields instead of its time zone.
+pub const REFRESHES_FIELDS: &str = "custom-fields";
+
 /// What a job is about: one run at a time holds a key, and serves every open row of it.
 ///
 /// The kind is text, so that rows of a kind that this version does not know can still be listed and buried.

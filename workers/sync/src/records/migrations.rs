@@ -33,6 +33,7 @@ fn up_to(last: i64) -> Migrator {
         (29, "unreadable webhooks", include_str!("../../migrations/0029_unreadable_webhooks.sql")),
         (32, "deployment", include_str!("../../migrations/0032_deployment.sql")),
         (34, "said", include_str!("../../migrations/0034_said.sql")),
+        (35, "processes", include_str!("../../migrations/0035_processes.sql")),
         (36, "people", include_str!("../../migrations/0036_people.sql")),
     ];
     let migration = |(version, name, text): (i64, &'static str, &'static str)| {
