@@ -23,8 +23,8 @@ pub(super) struct Args {
     /// Contacts of each location
     #[arg(long, value_name = "N", default_value_t = 25, value_parser = clap::value_parser!(u32).range(0..=100_000))]
     contacts: u32,
-    /// The same seed makes the same data
-    #[arg(long, value_name = "N", default_value_t = 42)]
+    /// The same seed makes the same data, ids and tokens [default: another at each start, so that no id is given twice]
+    #[arg(long, value_name = "N", default_value_t = rand::random::<u32>().into(), hide_default_value = true)]
     seed: u64,
     /// Calls of one interval that each location may make
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
@@ -122,11 +122,12 @@ pub(super) async fn run(context: Context, args: Args) -> anyhow::Result<Outcome>
     let _webhooks = webhooks.transpose().context("can't send webhooks")?;
     let tokens: Vec<_> =
         sandbox.locations().iter().map(|location| json!({"id": location.id, "token": location.token})).collect();
-    context.output.print(&json!({"url": sandbox.url(), "locations": tokens}), |_| {
+    context.output.print(&json!({"url": sandbox.url(), "locations": tokens, "seed": seed}), |_| {
         let mut lines = vec![format!("the sandbox is up at {}", sandbox.url())];
         let known = sandbox.locations();
         lines.extend(known.iter().map(|location| format!("location {} has the token {}", location.id, location.token)));
         lines.push(format!("more: {}/_sandbox/locations", sandbox.url()));
+        lines.push(format!("the same data, ids and tokens again: --seed {seed}; without it the next start has others"));
         lines.join("\n")
     })?;
     signals.next().await;

@@ -139,12 +139,22 @@ impl AppointmentPatch {
         let end_time = end_time.or_else(|| start_time.zip(length).and_then(|(start, length)| moved(start, length)));
         set(&mut appointment.calendar_id, calendar_id.map(Some));
         set(&mut appointment.title, title);
-        set(&mut appointment.status, status.map(Some));
+        let status = status.filter(|status| appointment.status.as_ref() != Some(status));
+        set(&mut appointment.status, status.map(|status| Some(writable(status))));
         set(&mut appointment.start_time, start_time.map(Some));
         set(&mut appointment.end_time, end_time.map(Some));
         set(&mut appointment.address, address);
         set(&mut appointment.notes, notes);
         set(&mut appointment.assigned_user_id, assigned_user_id);
+    }
+}
+
+/// The status that GHL takes for a word of its replies.
+fn writable(status: String) -> String {
+    match status.as_str() {
+        "booked" | "active" => "confirmed".to_owned(),
+        "completed" => "showed".to_owned(),
+        _ => status,
     }
 }
 

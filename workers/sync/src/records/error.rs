@@ -50,12 +50,17 @@ pub enum RecordsError {
     #[error("another transaction was faster")]
     Raced,
     /// A pull found what was pushed and a producer already gave it an id of its own.
-    #[error("row {row_id} and row {other_row_id} both claim GHL's {ghl_id}")]
+    #[error(
+        "GHL's {kind} {ghl_id} belongs to {other} in Clienty, and a create for {own} was answered with the same id: GHL, or a sandbox that was \
+         restarted, gave one id twice"
+    )]
     Conflict {
-        /// The row that was pushed.
-        row_id: String,
-        /// The row that has the id.
-        other_row_id: String,
+        /// `task`, `note` or `appointment`.
+        kind: &'static str,
+        /// The producer's id of the record that was pushed, else the row's.
+        own: String,
+        /// The producer's id of the record that has the id.
+        other: String,
         /// The id at issue.
         ghl_id: String,
     },

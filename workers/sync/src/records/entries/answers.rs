@@ -65,10 +65,11 @@ impl Tx {
         if let Some(other) = other.filter(|other| other.row_id != row.row_id) {
             // GHL told of its deletion before we heard that it was made.
             is_gone = other.deleted && other.base.is_none();
-            if other.clienty_id.is_some() {
+            if let Some(clienty_id) = &other.clienty_id {
                 return Err(RecordsError::Conflict {
-                    row_id: row.row_id.clone(),
-                    other_row_id: other.row_id,
+                    kind: E::KIND,
+                    own: row.clienty_id.clone().unwrap_or_else(|| row.row_id.clone()),
+                    other: clienty_id.clone(),
                     ghl_id: ghl_id.to_owned(),
                 });
             }
