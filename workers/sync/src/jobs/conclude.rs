@@ -72,9 +72,7 @@ pub(super) async fn conclude(
         Remedy::Snooze(after) => Step::of(Verdict::Snooze { after }, Some(after), reason),
         Remedy::Hold(hold) => Step::of(Verdict::Throttled { hold }, None, reason),
         Remedy::Break(probe_after) => Step::of(Verdict::Broken { probe_after }, None, reason),
-        Remedy::Bury => {
-            Step { is_refusal: is_refusal(&error), ..Step::of(Verdict::Dead, None, reason) }
-        }
+        Remedy::Bury => Step { is_refusal: is_refusal(&error), ..Step::of(Verdict::Dead, None, reason) },
     };
     if let Some(reason) = &step.reason {
         trace::failed(reason);

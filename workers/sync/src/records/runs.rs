@@ -18,9 +18,9 @@ use super::job::{JobKey, JobKind, JobState};
 use super::merging::{self, column};
 use super::sql::sql;
 use super::{Records, RecordsError, Write, flows, refusals};
+use crate::clean;
 use crate::decide::sync_status::Progress;
 use crate::decide::verify::SyncState;
-use crate::clean;
 
 /// A run that has begun: the open rows of a key, held under an epoch.
 #[derive(Debug, Clone, PartialEq, Eq)]
