@@ -9,7 +9,7 @@ use sync_workers::clock::Clock;
 use sync_workers::records::Records;
 
 use super::{Context, Outcome, open_records};
-use crate::app::open_queue;
+use crate::app::{Terms, open_queue};
 use crate::config::Config;
 use crate::locations::{self, LocationStatus};
 
@@ -60,7 +60,7 @@ async fn queue(config: &Config, records: &Records, clock: &Clock) -> Result<Queu
     if !config.is_distributed() {
         return Err("the queue is in the memory of another process, which shows them at GET /v1/locations".to_owned());
     }
-    let queue = open_queue(config, Breaker::default(), records, clock).await;
+    let queue = open_queue(config, Breaker::default(), records, clock, Terms::default()).await;
     queue.map_err(|error| format!("the queue does not answer ({error})"))
 }
 
