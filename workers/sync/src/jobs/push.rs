@@ -9,6 +9,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use super::presence::is_contact_gone;
 use super::{JobError, Task, refusals, told};
 use crate::decide::fields::{Fields, with_fields};
 use crate::decide::verify::SyncState;
@@ -166,7 +167,11 @@ async fn looks_first<E: Entry>(task: &Task<'_>, row: &EntryRow<E>) -> Result<boo
 async fn delete<E: Push>(task: &Task<'_>, row: &EntryRow<E>) -> Result<Outcome<E>, JobError> {
     let Some(id) = &row.ghl_id else { return Ok(Outcome::Nothing) };
     match E::delete(task, &row.contact_id, id).await {
-        Ok(()) | Err(JobError::Ghl(GhlError::Gone { .. })) => Ok(Outcome::Nothing),
+        Ok(()) => Ok(Outcome::Nothing),
+        Err(JobError::Ghl(error)) => match missing::<E>(task, row, id, &error).await? {
+            Some(_) => Ok(Outcome::Nothing),
+            None => Err(error.into()),
+        },
         Err(error) => Err(error),
     }
 }
@@ -194,8 +199,41 @@ async fn change<E: Push>(task: &Task<'_>, row: &EntryRow<E>) -> Result<Outcome<E
         // edited for ever, and no pull would change it again.
         Ok(None) => Ok(Outcome::Holds { id: id.clone(), entry: base.clone() }),
         // Deleted in GHL while it was edited here: the deletion stands.
-        Err(JobError::Ghl(GhlError::Gone { what: Subject::Contact })) => Ok(Outcome::ContactGone),
-        Err(JobError::Ghl(GhlError::Gone { .. })) => Ok(Outcome::Nothing),
+        Err(JobError::Ghl(error)) => match missing::<E>(task, row, id, &error).await? {
+            Some(outcome) => Ok(outcome),
+            None => Err(error.into()),
+        },
+        Err(error) => Err(error),
+    }
+}
+
+/// What is missing, where `error`, of a call about the entry, is about that. A 404 that does not say so is believed where a list agrees.
+async fn missing<E: Push>(
+    task: &Task<'_>,
+    row: &EntryRow<E>,
+    id: &str,
+    error: &GhlError,
+) -> Result<Option<Outcome<E>>, JobError> {
+    match error {
+        GhlError::Gone { what: Subject::Contact } => return Ok(Some(Outcome::ContactGone)),
+        GhlError::Gone { what: Subject::Task | Subject::Note | Subject::Appointment } => {
+            return Ok(Some(Outcome::Nothing));
+        }
+        GhlError::NotFound { .. } if task.permits.left() > 0 => {}
+        _ => return Ok(None),
+    }
+    match listed::<E>(task, &row.contact_id).await? {
+        None => Ok(Some(Outcome::ContactGone)),
+        Some(remote) if remote.iter().all(|entry| entry.ghl_id() != Some(id)) => Ok(Some(Outcome::Nothing)),
+        Some(_) => Err(JobError::Unconfirmed { what: E::KIND, is_shown: true }),
+    }
+}
+
+/// All entries of the contact in GHL; none where it has no such contact.
+async fn listed<E: Push>(task: &Task<'_>, contact: &str) -> Result<Option<Vec<E>>, JobError> {
+    match E::list(task, contact).await {
+        Ok(remote) => Ok(Some(remote)),
+        Err(JobError::Ghl(error)) if is_contact_gone(task, contact, &error).await? => Ok(None),
         Err(error) => Err(error),
     }
 }
@@ -235,10 +273,7 @@ fn is_known_to_have_failed<T>(answer: &Result<T, JobError>) -> bool {
 /// Takes in what GHL holds, where somebody edited it there, or where nobody knows what came of an update. The outcome, where there is none left
 /// to write to.
 async fn look<E: Push>(task: &Task<'_>, row: &EntryRow<E>, id: &str) -> Result<Option<Outcome<E>>, JobError> {
-    let remote = match E::list(task, &row.contact_id).await {
-        Err(JobError::Ghl(GhlError::Gone { .. })) => return Ok(Some(Outcome::ContactGone)),
-        remote => remote?,
-    };
+    let Some(remote) = listed::<E>(task, &row.contact_id).await? else { return Ok(Some(Outcome::ContactGone)) };
     let Some(theirs) = remote.iter().find(|entry| entry.ghl_id() == Some(id)) else {
         return Ok(Some(Outcome::Nothing));
     };
@@ -255,11 +290,7 @@ async fn look<E: Push>(task: &Task<'_>, row: &EntryRow<E>, id: &str) -> Result<O
 async fn settle_announcement<E: Push>(task: &Task<'_>, row: &EntryRow<E>, announced: &E) -> Result<(), JobError> {
     let records = &task.environment.records;
     let wait = until_it_cannot_arrive(task, row.intent_at_ms);
-    let remote = match E::list(task, &row.contact_id).await {
-        Ok(remote) => remote,
-        Err(JobError::Ghl(GhlError::Gone { .. })) => Vec::new(),
-        Err(error) => return Err(error),
-    };
+    let remote = listed::<E>(task, &row.contact_id).await?.unwrap_or_default();
     let linked = records.linked_ids::<E>(&row.location_id, &row.contact_id).await?;
     let found = E::lost(announced, &remote, &linked);
     match found.and_then(|id| remote.iter().find(|entry| entry.ghl_id() == Some(id)).map(|entry| (id, entry))) {

@@ -14,7 +14,7 @@ use super::merging::{self, Taken, column};
 use super::model::{Appointment, Contact, Note, Task};
 use super::runs::Tx;
 use super::sql::sql;
-use super::{ContactRow, Records, RecordsError, Write, conflicts, contacts};
+use super::{ContactRow, Records, RecordsError, Write, conflicts, contacts, missing};
 use crate::decide::fields::Fields;
 
 /// The revisions of a contact and of all that hangs on it, as they were before a pull's first call.
@@ -301,6 +301,7 @@ pub(super) async fn mark_gone(write: &mut Write, location_id: &str, contact_id: 
         .bind(contact_id)
         .execute(write.conn())
         .await?;
+    missing::forget(write, location_id, contact_id).await?;
     if let Some(row) = shown.filter(|_| marked.rows_affected() > 0) {
         happened::contact_gone(write, location_id, contact_id).await?;
         write.report(Changed { sync: None, ..row.changed(ChangeOp::Deleted) });

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::super::presence::is_contact_gone;
 use super::super::{JobError, Task, refusals};
 use super::{gone, keep_refused, one_call};
 use crate::decide::fields::{Fields, fields};
@@ -27,7 +28,9 @@ pub(super) async fn change(task: &Task<'_>, row: &ContactRow) -> Result<(), JobE
     let mut refusal = None;
     let result = send_all(task, row, plan, &mut reached, &mut refusal).await;
     reached.is_partial = matches!(&result, Err(JobError::Ghl(error)) if error.outcome_unknown());
-    if let Err(JobError::Ghl(GhlError::Gone { .. })) = result {
+    if let Err(JobError::Ghl(error)) = &result
+        && is_contact_gone(task, &row.contact_id, error).await?
+    {
         return gone(task, row).await;
     }
     if reached.contact == *base && (result.is_err() || (refusal.is_some() && reached.asked.is_empty())) {
