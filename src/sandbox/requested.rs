@@ -244,6 +244,13 @@ impl Sandbox {
         self.world.request_errors(errors);
     }
 
+    /// Whether a location allows two contacts with one e-mail or phone.
+    pub fn allow_duplicates(&self, location_id: &str, allowed: bool) {
+        if let Some(location) = self.world.location(location_id) {
+            location.allow_duplicates(allowed);
+        }
+    }
+
     /// Whether the Private Integration Token of a location opens it; GHL's user can revoke one, and makes a new one.
     pub fn set_token_revoked(&self, location_id: &str, revoked: bool) {
         if let Some(location) = self.world.location(location_id) {

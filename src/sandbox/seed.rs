@@ -101,6 +101,7 @@ pub(super) fn location(config: &SandboxConfig, index: usize, changes: &Changes) 
         users,
         scopes: Mutex::new(None),
         revoked: AtomicBool::new(false),
+        duplicates: AtomicBool::new(false),
         store: Mutex::new(store),
         meter: Mutex::new(Meter::new(config.limits)),
     })

@@ -64,6 +64,8 @@ pub(super) struct Location {
     pub(super) scopes: Mutex<Option<BTreeSet<String>>>,
     /// Whether that token was revoked.
     pub(super) revoked: AtomicBool,
+    /// Whether two contacts may have one e-mail or phone: a setting of each location's own in GHL.
+    pub(super) duplicates: AtomicBool,
     pub(super) store: Mutex<Store>,
     pub(super) meter: Mutex<Meter>,
 }
@@ -87,6 +89,14 @@ impl Location {
 
     pub(super) fn set_revoked(&self, revoked: bool) {
         self.revoked.store(revoked, Ordering::Relaxed);
+    }
+
+    pub(super) fn allows_duplicates(&self) -> bool {
+        self.duplicates.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn allow_duplicates(&self, allowed: bool) {
+        self.duplicates.store(allowed, Ordering::Relaxed);
     }
 
     pub(super) fn meter(&self) -> MutexGuard<'_, Meter> {

@@ -10,6 +10,7 @@ mod interleavings;
 mod lost_creates;
 mod lost_updates;
 mod not_found;
+mod older_equals;
 mod on_postgres;
 mod one_refused_call;
 mod parts;

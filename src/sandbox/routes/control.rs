@@ -80,6 +80,27 @@ pub(super) async fn set_token(
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct Duplicates {
+    allowed: bool,
+}
+
+/// `POST /_sandbox/locations/{id}/duplicates`: whether two contacts may have one e-mail or phone.
+pub(super) async fn allow_duplicates(
+    State(world): State<Arc<World>>,
+    Path(id): Path<String>,
+    Json(Duplicates { allowed }): Json<Duplicates>,
+) -> StatusCode {
+    match world.location(&id) {
+        Some(location) => {
+            location.allow_duplicates(allowed);
+            StatusCode::NO_CONTENT
+        }
+        None => StatusCode::NOT_FOUND,
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct SearchLag {
     ms: u64,
 }

@@ -111,3 +111,76 @@ async fn a_known_contact_keeps_what_is_known_of_a_part_that_does_not_come() {
     assert!(view["notes"].as_array().unwrap().iter().any(|one| one["noteId"] == id), "{view}");
     app.finish().await;
 }
+
+/// Creates a contact, and returns its job once that has ended.
+async fn create(app: &TestApp, data: Value) -> sync_workers::records::Job {
+    let job = app.send(json!({"type": "contact.created", "locationId": app.location().id, "data": data})).await;
+    app.ended(&job).await
+}
+
+#[tokio::test]
+async fn a_contact_is_created_without_the_field_that_ghl_refuses_and_the_field_is_told() {
+    for (field, value, status, message) in [
+        ("phone", "+4930123456", 422, json!(["phone must be a valid phone number"])),
+        ("phone", "+4930123456", 400, json!("Invalid phone number")),
+        ("email", "ann@example.com", 400, json!({"email": ["is not allowed"]})),
+        ("timezone", "Europe/Berlin", 422, json!(["timezone is unknown"])),
+    ] {
+        let app = TestApp::working(Setup::default()).await;
+        let refusal = ErrorAnswer::Raw { status, body: json!({"statusCode": status, "message": message}) };
+        // GHL refuses the field with a create and with an update.
+        app.sandbox.request_errors(vec![
+            RequestedError::once("POST /contacts/", refusal.clone()),
+            RequestedError::once(call::UPDATE_CONTACT, refusal),
+        ]);
+        let mut data = json!({"clientyContactId": "k1", "firstName": "Ann", "city": "Bonn"});
+        data[field] = json!(value);
+        let job = create(&app, data).await;
+        assert_eq!(job.state, JobState::Dead, "{field}: {job:?}");
+        let view = app.view("k1").await.unwrap();
+        let contact = &view["contact"];
+        let state = app.state(&app.location().id);
+        let held = state["contacts"].as_array().unwrap().iter().find(|one| one["id"] == contact["id"]);
+        let held = held.unwrap_or_else(|| panic!("{field}: GHL has it: {job:?}"));
+        assert_eq!((&held["firstName"], &held["city"]), (&json!("Ann"), &json!("Bonn")), "{field}");
+        assert_eq!(contact["sync"]["outcome"], "refused", "{contact}");
+        let refused: Vec<_> = contact["sync"]["fields"].as_array().unwrap().iter().map(|one| &one["field"]).collect();
+        assert_eq!(refused, [field], "{contact}");
+        assert_eq!(state["contacts"].as_array().unwrap().len(), 9, "it was created once");
+        app.finish_with_dead(1).await;
+    }
+}
+
+#[tokio::test]
+async fn a_custom_field_that_was_deleted_and_made_anew_is_asked_for_once_and_sent_again() {
+    let (app, contact) = TestApp::knowing_one(Setup::default()).await;
+    let location = app.location().id;
+    let fields = format!("/locations/{location}/customFields");
+    let made = app.by_hand(reqwest::Method::POST, &fields, json!({"name": "Plan", "dataType": "TEXT"})).await;
+    let (id, key) = (made["customField"]["id"].clone(), made["customField"]["fieldKey"].as_str().unwrap().to_owned());
+    let key = key.trim_start_matches("contact.").to_owned();
+    let set = async |value: &str| {
+        let job = app.tell("contact.updated", &contact, json!({"customFields": { key.as_str(): value }})).await;
+        app.ended(&job).await
+    };
+    assert_eq!(set("gold").await.state, JobState::Done);
+    app.by_hand(reqwest::Method::DELETE, &format!("{fields}/{}", id.as_str().unwrap()), json!({})).await;
+    let anew = app.by_hand(reqwest::Method::POST, &fields, json!({"name": "Plan", "dataType": "TEXT"})).await;
+    assert_ne!(anew["customField"]["id"], id);
+
+    let asked = app.calls(&location, "GET /locations/{locationId}/customFields");
+    let job = set("silver").await;
+    assert_eq!(job.state, JobState::Done, "{job:?}");
+    let state = app.state(&location);
+    let held = state["contacts"].as_array().unwrap().iter().find(|one| one["id"] == contact.as_str()).unwrap();
+    let has = held["customFields"].as_array().unwrap().iter();
+    let value = has.filter(|field| field["id"] == anew["customField"]["id"]).map(|field| &field["value"]).next();
+    assert_eq!(value, Some(&json!("silver")), "{held}");
+    let view = app.view(&contact).await.unwrap();
+    assert_eq!(
+        (&view["contact"]["customFieldsByKey"][&key], &view["contact"]["sync"]["outcome"]),
+        (&json!("silver"), &json!("applied"))
+    );
+    assert_eq!(app.calls(&location, "GET /locations/{locationId}/customFields"), asked + 1);
+    app.finish().await;
+}

@@ -11,10 +11,11 @@ use std::time::Duration;
 
 use super::presence::is_contact_gone;
 use super::{JobError, Task, refusals, told};
+use crate::decide::adopt::predates;
 use crate::decide::fields::{Fields, with_fields};
 use crate::decide::verify::SyncState;
-use crate::ghl::{GhlError, Subject, UnauthorizedKind};
-use crate::records::{Entry, EntryRow};
+use crate::ghl::{Class, GhlError, Subject, UnauthorizedKind};
+use crate::records::{ContactRow, Entry, EntryRow};
 
 /// The calls of one kind of entry.
 pub(super) trait Push: Entry {
@@ -250,6 +251,19 @@ async fn create<E: Push>(task: &Task<'_>, row: &EntryRow<E>) -> Result<Outcome<E
     if records.is_pending(&row.location_id, &row.contact_id).await? {
         return Err(JobError::AwaitsContact { wait: until_its_contact_is_worth_a_look(task) });
     }
+    if !are_known(task, row).await? {
+        // Of what nobody looked at, an equal entry that is there already would be taken for ours if the answer is lost.
+        match listed::<E>(task, &row.contact_id).await {
+            Ok(None) => return Ok(Outcome::ContactGone),
+            Ok(Some(remote)) => keep_seen(task, row, &remote).await?,
+            // A token that may write and not read goes on without.
+            Err(JobError::Ghl(error)) if error.class() == Class::Permanent => {}
+            Err(error) => return Err(error),
+        }
+        if task.permits.left() == 0 {
+            return Err(JobError::OneMoreRun);
+        }
+    }
     records.set_intent(&task.run, &row.row_id, Some(&row.doc)).await?;
     let answer = row.doc.create(task, &row.contact_id).await;
     if is_known_to_have_failed(&answer) {
@@ -263,6 +277,22 @@ async fn create<E: Push>(task: &Task<'_>, row: &EntryRow<E>) -> Result<Outcome<E
         },
         Err(error) => Err(error),
     }
+}
+
+/// Whether it is known what the contact has of the kind in GHL: from a pull, or from a look before an earlier attempt.
+async fn are_known<E: Push>(task: &Task<'_>, row: &EntryRow<E>) -> Result<bool, JobError> {
+    let (records, location, contact) = (&task.environment.records, &row.location_id, &row.contact_id);
+    if records.seen(&row.row_id).await?.is_some() {
+        return Ok(true);
+    }
+    let is_read = |row: ContactRow| row.base.is_some() && row.is_shown() && !row.is_unread();
+    let was_read = records.find_contact(location, contact).await?.is_some_and(is_read);
+    Ok(was_read && !records.lacks_part(location, contact, E::part()).await?)
+}
+
+async fn keep_seen<E: Push>(task: &Task<'_>, row: &EntryRow<E>, remote: &[E]) -> Result<(), JobError> {
+    let ids: Vec<&str> = remote.iter().filter_map(Entry::ghl_id).collect();
+    Ok(task.environment.records.set_seen(&task.run, &row.row_id, &ids).await?)
 }
 
 /// Whether GHL is known not to have done what it was asked.
@@ -291,8 +321,12 @@ async fn settle_announcement<E: Push>(task: &Task<'_>, row: &EntryRow<E>, announ
     let records = &task.environment.records;
     let wait = until_it_cannot_arrive(task, row.intent_at_ms);
     let remote = listed::<E>(task, &row.contact_id).await?.unwrap_or_default();
-    let linked = records.linked_ids::<E>(&row.location_id, &row.contact_id).await?;
-    let found = E::lost(announced, &remote, &linked);
+    // What was there before the announcement is another's.
+    let mut others = records.linked_ids::<E>(&row.location_id, &row.contact_id).await?;
+    others.extend(records.seen(&row.row_id).await?.unwrap_or_default());
+    let is_older = |entry: &&E| predates(entry.created_at(), row.intent_at_ms);
+    others.extend(remote.iter().filter(is_older).filter_map(|entry| entry.ghl_id()).map(str::to_owned));
+    let found = E::lost(announced, &remote, &others);
     match found.and_then(|id| remote.iter().find(|entry| entry.ghl_id() == Some(id)).map(|entry| (id, entry))) {
         Some((id, entry)) => {
             let mut entry = entry.clone();
@@ -305,6 +339,7 @@ async fn settle_announcement<E: Push>(task: &Task<'_>, row: &EntryRow<E>, announ
             if !wait.is_zero() {
                 return Err(JobError::MayStillArrive { wait });
             }
+            keep_seen(task, row, &remote).await?;
             records.set_intent::<E>(&task.run, &row.row_id, None).await?;
         }
     }

@@ -95,6 +95,17 @@ impl Records {
     }
 }
 
+impl Records {
+    /// Whether a part of the contact did not come when it was last asked for.
+    ///
+    /// # Errors
+    /// [`RecordsError::Database`].
+    pub async fn lacks_part(&self, location_id: &str, contact_id: &str, part: Part) -> Result<bool, RecordsError> {
+        let missing = of_contact(&mut *self.pool.acquire().await?, location_id, contact_id).await?;
+        Ok(missing.iter().any(|one| one.part == part))
+    }
+}
+
 /// Those of one contact.
 pub(super) async fn of_contact(
     connection: &mut sqlx::AnyConnection,
