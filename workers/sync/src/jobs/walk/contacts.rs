@@ -258,6 +258,10 @@ pub(super) fn unsure(contact_id: &str) -> Finding {
     }
 }
 
+fn is_worth_another_call(task: &Task<'_>, error: &GhlError) -> bool {
+    error.class() == Class::Passing && !matches!(error, GhlError::Permit(_)) && task.permits.left() > 0
+}
+
 fn is_refused_for_good(error: &GhlError) -> bool {
     match error {
         GhlError::Unauthorized { kind: UnauthorizedKind::TokenRejected, .. } | GhlError::Permit(_) => false,
@@ -273,6 +277,7 @@ async fn tasks_of(task: &Task<'_>, ghl: &Run<'_>, ids: &[&str]) -> Result<Tasks,
     };
     let mut found: HashMap<String, Vec<OurTask>> = HashMap::new();
     let mut is_whole = true;
+    let mut has_failed = false;
     loop {
         if task.permits.left() == 0 {
             return Ok(Tasks::TooMany);
@@ -282,6 +287,11 @@ async fn tasks_of(task: &Task<'_>, ghl: &Run<'_>, ids: &[&str]) -> Result<Tasks,
             Err(error) if is_refused_for_good(&error) => return Ok(Tasks::Apart),
             Err(GhlError::TooLong { .. }) if search.limit > 1 => {
                 search.limit /= 2;
+                continue;
+            }
+            // Once more at once: the page of contacts that came before would be read again with the next run.
+            Err(error) if is_worth_another_call(task, &error) && !has_failed => {
+                has_failed = true;
                 continue;
             }
             page => page?,

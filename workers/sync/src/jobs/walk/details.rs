@@ -98,7 +98,8 @@ fn judge(answers: Vec<Result<Option<Fetched>, JobError>>, purpose: Purpose) -> R
     let fetched = || judged.iter().flatten();
     let nothing_came = fetched().next().is_some() && fetched().all(|one| one.came().is_empty());
     // What can't be read now can't be read later: the other contacts do not wait for it.
-    let is_unreadable = |one: &Fetched| one.missing.iter().all(|(_, error)| matches!(error, GhlError::Undecodable { .. }));
+    let is_unreadable =
+        |one: &Fetched| one.missing.iter().all(|(_, error)| matches!(error, GhlError::Undecodable { .. }));
     let is_failing = |one: &&Fetched| one.to_ask_again().is_some() && !is_unreadable(one);
     let compares_with_failed = purpose == Purpose::Verify && fetched().any(|one| is_failing(&one));
     let has_refused_all =
