@@ -23,6 +23,7 @@ mod meter;
 mod oauth;
 mod phone;
 mod refusal;
+mod requested;
 mod routes;
 mod scopes;
 mod seed;
@@ -49,6 +50,7 @@ pub use changes::Changed;
 pub use config::{Limits, SandboxConfig, SearchShape, Window};
 pub use faults::Faults;
 pub use oauth::OauthSettings;
+pub use requested::{ErrorAnswer, RequestedError, Wording};
 pub use stats::{LocationStats, Stats};
 pub use webhooks::{SigningKey, WebhookConfig, WebhookFaults, WebhookStats, Webhooks};
 pub use world::SandboxLocation;
@@ -98,6 +100,13 @@ impl Sandbox {
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.world.stats()
+    }
+
+    /// The OAuth app that is known: its client id and secret.
+    #[must_use]
+    pub fn oauth_app(&self) -> (String, String) {
+        let OauthSettings { client_id, client_secret, .. } = self.oauth_settings();
+        (client_id, client_secret)
     }
 
     /// Replaces the faults from the next call on; the dice are not thrown anew.

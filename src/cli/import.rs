@@ -6,7 +6,7 @@
 use anyhow::ensure;
 use clap::Parser;
 use serde_json::json;
-use sync_workers::records::{Purpose, Walk};
+use sync_workers::records::{MissingCount, MissingParts, Purpose, Walk};
 
 use super::walking::Walking;
 use super::{Context, Outcome};
@@ -26,9 +26,10 @@ pub(super) async fn run(context: Context, args: Args) -> anyhow::Result<Outcome>
     let Args { location, resume } = args;
     let mut walking = Walking::start(config, &location).await?;
     let outcome = import(&mut walking, &location, resume, output.json).await;
+    let missing = walking.app.records.missing_parts(&location).await;
     walking.stop().await;
-    let walk = outcome?;
-    output.print(&json!({ "import": walk }), |_| {
+    let (walk, missing) = (outcome?, missing?);
+    output.print(&json!({ "import": walk, "missing": missing }), |_| {
         let Walk { contacts, tasks, notes, appointments, calls, passed_over, not_shown, .. } = &walk;
         let mut lines = vec![format!(
             "imported {contacts} contacts, {tasks} tasks, {notes} notes and {appointments} appointments with {calls} calls"
@@ -39,9 +40,25 @@ pub(super) async fn run(context: Context, args: Args) -> anyhow::Result<Outcome>
         if *not_shown > 0 {
             lines.push(format!("GHL counts {not_shown} contacts more than its pages showed; `verify` compares both sides"));
         }
+        lines.extend(in_words(&missing));
         lines.join("\n")
     })?;
-    Ok(Outcome::Done)
+    Ok(if missing.contacts == 0 { Outcome::Done } else { Outcome::Failed })
+}
+
+/// What is missing, and what to do about it; nothing where all came.
+fn in_words(missing: &MissingParts) -> Vec<String> {
+    let MissingParts { contacts, parts } = missing;
+    if parts.is_empty() {
+        return Vec::new();
+    }
+    let mut lines = vec![format!("parts of {contacts} contacts are missing; their views name them under `missing`:")];
+    let line = |MissingCount { part, reason, contacts }: &MissingCount| {
+        format!("  {} of {contacts} contacts: {reason}", part.as_str())
+    };
+    lines.extend(parts.iter().map(line));
+    lines.push("once that is mended, `clienty-sync import` reads them again".to_owned());
+    lines
 }
 
 async fn import(walking: &mut Walking, location: &str, resume: bool, quiet: bool) -> anyhow::Result<Walk> {

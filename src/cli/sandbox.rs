@@ -12,7 +12,24 @@ use super::serve::Signals;
 use super::{Context, Outcome};
 use crate::sandbox::{Limits, Sandbox, SandboxConfig, SearchShape, SigningKey, WebhookConfig, WebhookFaults, Webhooks};
 
+/// What it simulates beyond the routes; `docs/SANDBOX.md` has an example of each.
+const SIMULATES: &str = "\
+What it simulates, each by one call to the sandbox itself (no token, no limit):
+  POST /_sandbox/errors                         answers an operation with one of GHL's errors: [{\"operation\": \"GET /contacts/{contactId}\",
+                                                \"error\": \"noRoute\", \"after\": 0, \"times\": 1, \"carriedOut\": false}], or \"status\" and \"body\";
+                                                [] ends them; docs/SANDBOX.md lists the names
+  POST /_sandbox/faults                         lost replies, cut connections, 5xx, HTML of a proxy, storms of 429, per mille of the calls
+  POST /_sandbox/locations/{id}/token           {\"revoked\": true}: the Private Integration Token is refused
+  POST /_sandbox/locations/{id}/scopes          {\"scopes\": [\"contacts.readonly\"]}: what that token may do
+  POST /_sandbox/locations/{id}/duplicates      {\"allowed\": true}: two contacts may have one e-mail or phone
+  POST /_sandbox/oauth, .../expire, .../revoke  how logins behave; ends access tokens, or logins
+  POST /_sandbox/search-lag                     {\"ms\": 3000}: the search shows changes so much later
+  GET  /_sandbox/stats, .../locations           calls by operation, violations of the limit; locations, tokens, contacts
+The limits are those of a location; --small-account has the 25 calls in 10 s and 10,000 a day of GHL's sandbox accounts. When the day is used
+up, X-RateLimit-Daily-Reset is in milliseconds, as GHL sends it.";
+
 #[derive(Debug, Parser)]
+#[command(after_long_help = SIMULATES, after_help = "--help lists what it simulates")]
 pub(super) struct Args {
     /// Port on 127.0.0.1; 0 takes a free one
     #[arg(long, value_name = "N", default_value_t = 4010)]
@@ -35,6 +52,9 @@ pub(super) struct Args {
     /// Calls of one day
     #[arg(long, value_name = "N", default_value_t = 200_000, value_parser = clap::value_parser!(u32).range(1..))]
     daily_limit: u32,
+    /// The limits of GHL's sandbox accounts, which its replies alone tell: 25 calls in 10 s, 10,000 a day
+    #[arg(long, conflicts_with_all = ["burst_limit", "burst_interval_ms", "daily_limit"])]
+    small_account: bool,
     /// How long each call takes at least
     #[arg(long, value_name = "MS", default_value_t = 0)]
     latency_ms: u64,
@@ -84,6 +104,7 @@ pub(super) async fn run(context: Context, args: Args) -> anyhow::Result<Outcome>
         burst_limit,
         burst_interval_ms,
         daily_limit,
+        small_account,
         latency_ms,
         webhook_url,
         webhook_key_file: _,
@@ -99,11 +120,14 @@ pub(super) async fn run(context: Context, args: Args) -> anyhow::Result<Outcome>
         locations: usize::from(locations),
         contacts: usize::try_from(contacts)?,
         seed,
-        limits: Limits {
-            burst: burst_limit,
-            interval: Duration::from_millis(burst_interval_ms),
-            daily: daily_limit,
-            ..Limits::default()
+        limits: match small_account {
+            true => Limits::small_account(),
+            false => Limits {
+                burst: burst_limit,
+                interval: Duration::from_millis(burst_interval_ms),
+                daily: daily_limit,
+                ..Limits::default()
+            },
         },
         latency: latency..latency,
         search: search_shape.unwrap_or_default(),
@@ -122,10 +146,16 @@ pub(super) async fn run(context: Context, args: Args) -> anyhow::Result<Outcome>
     let _webhooks = webhooks.transpose().context("can't send webhooks")?;
     let tokens: Vec<_> =
         sandbox.locations().iter().map(|location| json!({"id": location.id, "token": location.token})).collect();
-    context.output.print(&json!({"url": sandbox.url(), "locations": tokens, "seed": seed}), |_| {
+    let (client_id, client_secret) = sandbox.oauth_app();
+    let oauth = json!({"clientId": client_id, "clientSecret": client_secret, "marketplaceUrl": sandbox.url()});
+    context.output.print(&json!({"url": sandbox.url(), "locations": tokens, "oauth": oauth, "seed": seed}), |_| {
         let mut lines = vec![format!("the sandbox is up at {}", sandbox.url())];
         let known = sandbox.locations();
         lines.extend(known.iter().map(|location| format!("location {} has the token {}", location.id, location.token)));
+        lines.push(format!(
+            "the OAuth app is GHL_CLIENT_ID={client_id} GHL_CLIENT_SECRET={client_secret} GHL_MARKETPLACE_URL={}",
+            sandbox.url()
+        ));
         lines.push(format!("more: {}/_sandbox/locations", sandbox.url()));
         lines.push(format!("the same data, ids and tokens again: --seed {seed}; without it the next start has others"));
         lines.join("\n")

@@ -124,7 +124,7 @@ fn refusal(error: &InstallError, headers: &HeaderMap) -> Response {
         InstallError::Refused(cause) if cause.is_passing() => {
             (StatusCode::BAD_GATEWAY, format!("{error}. {BEGIN_AGAIN}"))
         }
-        InstallError::Refused(Cause::Revoked(_)) => (
+        InstallError::Refused(Cause::Revoked(_) | Cause::Code(_)) => (
             StatusCode::BAD_REQUEST,
             format!("GHL does not accept the code: it was used before, or is too old. {BEGIN_AGAIN}"),
         ),

@@ -74,6 +74,14 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// Those of GHL's sandbox accounts; only the headers of its replies tell them.
+    #[must_use]
+    pub fn small_account() -> Self {
+        Self { burst: 25, daily: 10_000, ..Self::default() }
+    }
+}
+
 /// Which reading of "100 in 10 seconds" answers 429; GHL does not publish its own.
 ///
 /// [`LocationStats`](super::LocationStats) counts violations of both readings, whichever is chosen.

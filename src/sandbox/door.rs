@@ -44,11 +44,22 @@ pub(super) async fn enter(
     };
     let verdict = world.arrive(&grant.location, operation(&request));
     let limits = grant.location.meter().limits();
-    let mut reply = if verdict.admitted {
-        through_weather(&world, &connection, grant, request, next).await
-    } else {
-        Refusal::too_many_requests().into_response()
-    };
+    if !verdict.admitted {
+        let mut reply = Refusal::too_many_requests().into_response();
+        write_limits(reply.headers_mut(), limits, verdict);
+        write_reset(reply.headers_mut(), verdict);
+        return reply;
+    }
+    if let Some(requested) = world.requested_error(&operation(&request), &grant.location.facts.id) {
+        if requested.carried_out {
+            carry_out(&world, grant, request, next).await;
+        }
+        let mut reply = requested.answer.clone().into_response();
+        write_limits(reply.headers_mut(), limits, verdict);
+        requested.answer.write_limits(reply.headers_mut());
+        return reply;
+    }
+    let mut reply = through_weather(&world, &connection, grant, request, next).await;
     write_limits(reply.headers_mut(), limits, verdict);
     reply
 }
@@ -155,6 +166,14 @@ fn write_limits(headers: &mut HeaderMap, limits: Limits, verdict: Verdict) {
         ("x-ratelimit-remaining", u64::from(verdict.remaining)),
     ] {
         headers.insert(HeaderName::from_static(name), HeaderValue::from(value));
+    }
+}
+
+/// How long until the day turns, in milliseconds, as capture 071 has it on the 429 of a day that is used up.
+fn write_reset(headers: &mut HeaderMap, verdict: Verdict) {
+    if verdict.daily_remaining == 0 {
+        let name = HeaderName::from_static("x-ratelimit-daily-reset");
+        headers.insert(name, HeaderValue::from(verdict.day_left_ms));
     }
 }
 

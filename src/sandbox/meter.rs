@@ -36,6 +36,8 @@ pub(super) struct Verdict {
     pub(super) admitted: bool,
     pub(super) remaining: u32,
     pub(super) daily_remaining: u32,
+    /// Until the next day begins.
+    pub(super) day_left_ms: u64,
 }
 
 impl Meter {
@@ -84,6 +86,7 @@ impl Meter {
             admitted,
             remaining: burst.saturating_sub(used + taken),
             daily_remaining: self.limits.daily.saturating_sub(used_today + taken),
+            day_left_ms: (DAY_US - at_us % DAY_US).div_ceil(1000),
         }
     }
 
@@ -179,7 +182,7 @@ mod tests {
         let mut meter = meter(10, 2, Window::Both);
         assert!(arrive(&mut meter, 0));
         let second = meter.arrive(60 * SECOND, "GET /x".to_owned());
-        assert_eq!(second, Verdict { admitted: true, remaining: 9, daily_remaining: 0 });
+        assert_eq!(second, Verdict { admitted: true, remaining: 9, daily_remaining: 0, day_left_ms: 86_340_000 });
         assert!(!arrive(&mut meter, DAY_US - 1));
         assert!(arrive(&mut meter, DAY_US));
     }

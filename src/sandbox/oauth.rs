@@ -30,6 +30,8 @@ pub struct OauthSettings {
     pub tells_locations: Option<usize>,
     /// Locations that are switched off: the agency gets no token for them.
     pub inactive: BTreeSet<String>,
+    /// A wrong code or refresh token is the 401 `UnAuthorized!` of capture 088, and not the 400 `invalid_grant` of RFC 6749: GHL says both.
+    pub says_unauthorized: bool,
 }
 
 impl Default for OauthSettings {
@@ -41,6 +43,7 @@ impl Default for OauthSettings {
             exchange_refreshes: false,
             tells_locations: None,
             inactive: BTreeSet::new(),
+            says_unauthorized: false,
         }
     }
 }
@@ -127,6 +130,12 @@ impl Book {
                 self.count(what);
                 Ok(self.issue(grant, true))
             }
+            None if self.settings.says_unauthorized => {
+                self.count("refused");
+                let said = if what == "codes" { "Authorization code not found" } else { "Refresh token not found" };
+                let said = json!({"error": "UnAuthorized!", "error_description": said});
+                Err((StatusCode::UNAUTHORIZED, said))
+            }
             None if what == "codes" => {
                 self.count("refused");
                 Err(refused("invalid_grant", "Invalid grant: authorization code is invalid"))
@@ -200,6 +209,12 @@ impl Sandbox {
     /// How logins behave from now on.
     pub fn set_oauth(&self, settings: OauthSettings) {
         self.book().settings = settings;
+    }
+
+    /// How logins behave.
+    #[must_use]
+    pub fn oauth_settings(&self) -> OauthSettings {
+        self.book().settings.clone()
     }
 
     /// Ends the access tokens of a location, or of the company.

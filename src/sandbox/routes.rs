@@ -67,6 +67,9 @@ fn control() -> Router<Arc<World>> {
         .route("/_sandbox/stats", get(control::stats))
         .route("/_sandbox/stats/reset", post(control::reset_stats))
         .route("/_sandbox/faults", post(control::set_faults))
+        .route("/_sandbox/errors", post(control::request_errors))
+        .route("/_sandbox/locations/{locationId}/token", post(control::set_token))
+        .route("/_sandbox/locations/{locationId}/duplicates", post(control::allow_duplicates))
         .route("/_sandbox/search-lag", post(control::set_search_lag))
         .route("/_sandbox/search-shape", post(control::set_search_shape))
 }

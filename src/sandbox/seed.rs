@@ -12,6 +12,7 @@ mod notes;
 mod tasks;
 
 use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
 
 use jiff::tz::TimeZone;
 use rand::rngs::StdRng;
@@ -99,6 +100,8 @@ pub(super) fn location(config: &SandboxConfig, index: usize, changes: &Changes) 
         country,
         users,
         scopes: Mutex::new(None),
+        revoked: AtomicBool::new(false),
+        duplicates: AtomicBool::new(false),
         store: Mutex::new(store),
         meter: Mutex::new(Meter::new(config.limits)),
     })

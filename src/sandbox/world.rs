@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -21,6 +21,7 @@ use super::faults::{Dice, Fault, Faults};
 use super::meter::{Meter, Verdict};
 use super::oauth::{Book, Holder};
 use super::refusal::Refusal;
+use super::requested::{Requested, RequestedError};
 use super::seed;
 use super::stats::Stats;
 use super::store::Store;
@@ -61,6 +62,10 @@ pub(super) struct Location {
     pub(super) users: Vec<String>,
     /// What its Private Integration Token may do, if not everything.
     pub(super) scopes: Mutex<Option<BTreeSet<String>>>,
+    /// Whether that token was revoked.
+    pub(super) revoked: AtomicBool,
+    /// Whether two contacts may have one e-mail or phone: a setting of each location's own in GHL.
+    pub(super) duplicates: AtomicBool,
     pub(super) store: Mutex<Store>,
     pub(super) meter: Mutex<Meter>,
 }
@@ -82,6 +87,18 @@ impl Location {
         *lock(&self.scopes) = scopes;
     }
 
+    pub(super) fn set_revoked(&self, revoked: bool) {
+        self.revoked.store(revoked, Ordering::Relaxed);
+    }
+
+    pub(super) fn allows_duplicates(&self) -> bool {
+        self.duplicates.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn allow_duplicates(&self, allowed: bool) {
+        self.duplicates.store(allowed, Ordering::Relaxed);
+    }
+
     pub(super) fn meter(&self) -> MutexGuard<'_, Meter> {
         lock(&self.meter)
     }
@@ -94,6 +111,7 @@ pub(super) struct World {
     changes: Changes,
     dice: Mutex<Dice>,
     search: Mutex<SearchShape>,
+    requested: Mutex<Requested>,
     strangers: AtomicU64,
     pub(super) book: Mutex<Book>,
     stopping: watch::Receiver<bool>,
@@ -111,6 +129,7 @@ impl World {
             changes,
             dice: Mutex::new(Dice::new(config.seed, config.faults.clone())),
             search: Mutex::new(config.search.clone()),
+            requested: Mutex::default(),
             strangers: AtomicU64::new(0),
             book: Mutex::new(Book::new(config.seed)),
             stopping,
@@ -133,6 +152,9 @@ impl World {
     /// What a bearer token opens.
     pub(super) fn by_token(&self, token: &str) -> Result<Grant, Refusal> {
         if let Some(location) = self.locations.iter().find(|location| location.facts.token == token) {
+            if location.revoked.load(Ordering::Relaxed) {
+                return Err(Refusal::unauthorized("Invalid Private Integration token"));
+            }
             return Ok(Grant { location: Arc::clone(location), scopes: lock(&location.scopes).clone() });
         }
         let login = lock(&self.book).open(token)?;
@@ -168,6 +190,15 @@ impl World {
 
     pub(super) fn set_search_shape(&self, shape: SearchShape) {
         *lock(&self.search) = shape;
+    }
+
+    pub(super) fn request_errors(&self, errors: Vec<RequestedError>) {
+        lock(&self.requested).set(errors);
+    }
+
+    /// The error of a call, if one was asked for.
+    pub(super) fn requested_error(&self, operation: &str, location_id: &str) -> Option<RequestedError> {
+        lock(&self.requested).next(operation, location_id)
     }
 
     pub(super) fn set_search_lag(&self, lag: Duration) {

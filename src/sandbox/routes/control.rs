@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::sandbox::config::SearchShape;
 use crate::sandbox::faults::Faults;
+use crate::sandbox::requested::RequestedError;
 use crate::sandbox::stats::Stats;
 use crate::sandbox::world::World;
 
@@ -45,6 +46,57 @@ pub(super) async fn set_faults(State(world): State<Arc<World>>, Json(faults): Js
 pub(super) async fn set_search_shape(State(world): State<Arc<World>>, Json(shape): Json<SearchShape>) -> StatusCode {
     world.set_search_shape(shape);
     StatusCode::NO_CONTENT
+}
+
+/// `POST /_sandbox/errors`: a list of [`RequestedError`]; an empty one ends them.
+pub(super) async fn request_errors(
+    State(world): State<Arc<World>>,
+    Json(errors): Json<Vec<RequestedError>>,
+) -> StatusCode {
+    world.request_errors(errors);
+    StatusCode::NO_CONTENT
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TokenState {
+    revoked: bool,
+}
+
+/// `POST /_sandbox/locations/{id}/token`: revokes the Private Integration Token of a location, or makes it valid again.
+pub(super) async fn set_token(
+    State(world): State<Arc<World>>,
+    Path(id): Path<String>,
+    Json(TokenState { revoked }): Json<TokenState>,
+) -> StatusCode {
+    match world.location(&id) {
+        Some(location) => {
+            location.set_revoked(revoked);
+            StatusCode::NO_CONTENT
+        }
+        None => StatusCode::NOT_FOUND,
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Duplicates {
+    allowed: bool,
+}
+
+/// `POST /_sandbox/locations/{id}/duplicates`: whether two contacts may have one e-mail or phone.
+pub(super) async fn allow_duplicates(
+    State(world): State<Arc<World>>,
+    Path(id): Path<String>,
+    Json(Duplicates { allowed }): Json<Duplicates>,
+) -> StatusCode {
+    match world.location(&id) {
+        Some(location) => {
+            location.allow_duplicates(allowed);
+            StatusCode::NO_CONTENT
+        }
+        None => StatusCode::NOT_FOUND,
+    }
 }
 
 #[derive(Deserialize)]

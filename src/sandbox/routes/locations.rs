@@ -24,7 +24,7 @@ pub(super) async fn get(Extension(caller): Extension<Caller>, Path(id): Path<Str
         "phone": null,
         "business": { "name": location.facts.name, "timezone": location.facts.time_zone, "country": location.country },
         "social": {},
-        "settings": { "allowDuplicateContact": false, "allowDuplicateOpportunity": false },
+        "settings": { "allowDuplicateContact": caller.location.allows_duplicates(), "allowDuplicateOpportunity": false },
     });
     Ok(named("location", shown))
 }

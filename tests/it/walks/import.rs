@@ -155,22 +155,28 @@ async fn killed_twice(place: &Place) {
         most >> 20,
         began.elapsed()
     );
-    assert!(read * 100 <= must * 103, "{read} calls where {must} are necessary");
     assert_eq!([&stats["throttled"], &stats["overSliding"]], [&json!(0), &json!(0)]);
-    // Each kill costs the page that was under way: 500 contacts, or the notes and appointments of 10.
+    // Each kill costs the page that was under way: 500 contacts, or the notes and appointments of 10. So does a call that has no answer in the second
+    // that it may take, as on a busy machine: the ledger tells of each.
+    let records = Records::open(&place.database, Options::default()).await.unwrap();
+    let failed = failed_runs(&records).await;
     for (operation, once, page) in [
         ("POST /contacts/search", contacts().div_ceil(500), 1),
         ("GET /contacts/{contactId}/notes", contacts(), 10),
         ("GET /contacts/{contactId}/appointments", contacts(), 10),
     ] {
         let calls = stats["operations"][operation].as_u64().unwrap() as usize;
-        assert!((once..=once + KILLS * page).contains(&calls), "{operation}: {calls} times, {once} are necessary");
+        let most = once + (KILLS + failed) * page;
+        assert!(
+            (once..=most).contains(&calls),
+            "{operation}: {calls} times, {once} are necessary, {failed} runs failed"
+        );
     }
+    assert!(read * 100 <= must * 103 + 100 * 20 * failed, "{read} calls where {must} are necessary");
     for (list, count) in [("tasks", &told["import"]["tasks"]), ("notes", &told["import"]["notes"])] {
         assert!(count.as_u64() >= Some(held(list) as u64), "{list}: {told}");
     }
 
-    let records = Records::open(&place.database, Options::default()).await.unwrap();
     let (location, zone) = (&place.location.id, TimeZone::get(&place.location.time_zone).unwrap());
     assert_eq!(records.count_shown_contacts(location).await.unwrap(), held("contacts") as i64);
     let mut differing = Vec::new();
@@ -182,6 +188,18 @@ async fn killed_twice(place: &Place) {
     // GHL's lists leave it out.
     differing.retain(|found| found.field != "lastActivity");
     assert_eq!(differing, []);
+}
+
+/// Runs of the import that ended with an error, as the ledger tells.
+async fn failed_runs(records: &Records) -> usize {
+    let mut failed = 0;
+    for kind in ["walk_contacts", "walk_details"] {
+        let filter = JobFilter { kind: Some(kind.to_owned()), ..JobFilter::default() };
+        for job in records.list_jobs(&filter, 1000).await.unwrap() {
+            failed += records.failed_attempts(&job.id).await.unwrap().len();
+        }
+    }
+    failed
 }
 
 #[tokio::test]

@@ -33,12 +33,14 @@ mod operations;
 mod plain;
 mod refusal;
 mod reply;
+mod scope;
 mod scopes;
 mod scrub;
 #[cfg(test)]
 mod tests;
 mod throttle;
 pub mod webhooks;
+mod words;
 
 pub use api::ApiVersion;
 pub use client::{BuildError, Client, ClientConfig, LONG_LIST, Run};
@@ -48,6 +50,7 @@ pub use error::{Class, GhlError, Subject, UnauthorizedKind};
 pub use metrics::GhlMetrics;
 pub use operations::Answer;
 pub(crate) use plain::Plain;
-pub(crate) use refusal::messages;
+pub(crate) use scope::advice as scope_advice;
 pub use scopes::Scopes;
 pub(crate) use scrub::scrub;
+pub(crate) use words::messages;

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use tracing::{Instrument, Span};
 
 use crate::clock::Clock;
-use crate::ghl::{self, Class, GhlError, UnauthorizedKind};
+use crate::ghl::{self, Class, GhlError};
 use crate::oauth::{Access, Oauth};
 use crate::records::model::{Appointment, Note, Task as TaskRecord};
 use crate::records::{Connection, FollowUp, JobKey, JobKind, Records, RecordsError, Run, Sign, Tx};
@@ -29,6 +29,7 @@ mod find_task;
 mod flow_step;
 mod heard;
 mod metrics;
+mod presence;
 mod pull_contact;
 mod push;
 mod push_appointment;
@@ -38,6 +39,7 @@ mod push_task;
 mod refresh_location;
 mod refusals;
 mod told;
+mod unauthorized;
 mod under_way;
 mod walk;
 mod zones;
@@ -121,7 +123,7 @@ struct Task<'a> {
 }
 
 /// One call beyond the ordinary ones: for the time zone of a new location, for a look after a create whose answer was lost, or for telling
-/// whether the token or the record is to blame for a refused access ([`blame`]).
+/// whether the token, the call or the record is to blame for a refused access, or for a look whether a contact is gone.
 const SPARE: u8 = 1;
 
 /// The most calls that one run of a kind sends. A run that needs yet more, as few do, goes back to the queue for it
@@ -218,11 +220,8 @@ impl Worker {
             JobKind::WalkContacts | JobKind::WalkDetails | JobKind::WalkRest => walk::run(&task, kind).await,
         };
         match result {
-            Err(JobError::Ghl(error @ GhlError::Unauthorized { kind: UnauthorizedKind::LocationAccess, .. })) => {
-                Err(blame(&task, error).await)
-            }
-            Err(JobError::Ghl(error @ GhlError::Unauthorized { kind: UnauthorizedKind::TokenRejected, .. })) => {
-                Err(renewed(&task, error).await)
+            Err(JobError::Ghl(error)) if error.class() == Class::Broken => {
+                Err(unauthorized::classify(&task, error).await)
             }
             result => result,
         }
@@ -285,19 +284,9 @@ async fn in_time<T>(due: Duration, asked: impl Future<Output = Result<T, Records
     timeout(due, asked).await.unwrap_or(Err(RecordsError::NoAnswer(due)))
 }
 
-/// GHL refuses a token of another location and a record of another location in the same words. The first is the lane's matter; the
-/// second is one event's mistake, for which the lane must not rest. A look at the location itself tells them apart.
-async fn blame(task: &Task<'_>, refused: GhlError) -> JobError {
-    if task.permits.left() == 0 {
-        // The spare call went to the time zone; the next run of the job has it again.
-        return JobError::OneMoreRun;
-    }
-    match task.ghl().get_location(task.location()).await {
-        // Without the scope to see the location, the token is still one of it.
-        Ok(_) | Err(GhlError::Unauthorized { kind: UnauthorizedKind::MissingScope, .. }) => JobError::ForeignRecord,
-        Err(GhlError::Unauthorized { .. }) => refused.into(),
-        Err(error) => error.into(),
-    }
+/// Whether GHL throttles the location: nothing else of the run counts then.
+fn throttles(error: &GhlError) -> bool {
+    error.class() == Class::Throttling || matches!(error, GhlError::Permit(_))
 }
 
 /// Whether the lane has to rest. Such an answer counts before all others of the run: a 429 beside a 502 is still a 429 (law 3).
@@ -305,18 +294,6 @@ fn concerns_lane(error: &GhlError) -> bool {
     match error.class() {
         Class::Throttling | Class::Broken => true,
         Class::Passing | Class::Permanent => false,
-    }
-}
-
-/// GHL says that the token has run out, whatever its clock and ours say. A login gets a new one, once, and the job runs again.
-async fn renewed(task: &Task<'_>, refused: GhlError) -> JobError {
-    if task.permits.left() == 0 {
-        return JobError::OneMoreRun;
-    }
-    match task.environment.oauth.refused(task.location(), task.access.generation, Some(task.permits)).await {
-        Ok(Some(_)) => JobError::OneMoreRun,
-        Ok(None) => refused.into(),
-        Err(error) => error.into(),
     }
 }
 

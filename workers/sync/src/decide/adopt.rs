@@ -1,19 +1,31 @@
 //! Which record in GHL is the create whose reply was lost (law 7).
 //!
 //! GHL has no idempotency key, so the record is known by what was sent: its [`TaskFingerprint`], [`NoteFingerprint`] or
-//! [`AppointmentFingerprint`], kept with the intent. The two mistakes are not alike: to miss the record makes a duplicate, to take an equal one that
-//! no row has is harmless. So the comparison forgives what GHL may change on the way (white space at the ends, an
+//! [`AppointmentFingerprint`], kept with the intent. Neither mistake is harmless: to miss the record makes a duplicate, to take an equal one that
+//! was there before is to overwrite and delete another's later. So what is older than the announcement ([`predates`]) is not it, nor what a look
+//! before the announcement saw; and of the rest the comparison forgives what GHL may change on the way (white space at the ends, an
 //! assignee of its own, HTML around a text), and a record that a row already has is never taken.
 
 use std::collections::HashSet;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::fields::{self, fields};
 use super::same::{same, same_text};
 use crate::records::model::{Appointment, Contact, Note, Task};
+
+/// So far GHL's clock may be behind ours, and the other way round.
+const CLOCKS: SignedDuration = SignedDuration::from_mins(2);
+
+/// Whether a record that GHL created at that time is older than the create that was announced at `announced_at_ms`, so that it is not what the
+/// create made. Where no time is told, it is not known to be.
+#[must_use]
+pub fn predates(created_at: Option<Timestamp>, announced_at_ms: Option<i64>) -> bool {
+    let announced = announced_at_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    created_at.zip(announced).is_some_and(|(created, announced)| announced.duration_since(created) > CLOCKS)
+}
 
 /// What the create of a task sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,6 +127,12 @@ pub fn fits_contact(sent: &Contact, remote: &Contact) -> bool {
         // Lists of contacts show no time zone, and no name as it was typed.
         name == "timezone" || same(name, &lower(value), &lower(&fields::value(&held, name)))
     })
+}
+
+/// Whether `remote` has an e-mail or a phone that the create of `sent` did not send: then it is a namesake, and not what the create made.
+#[must_use]
+pub fn is_namesake(sent: &Contact, remote: &Contact) -> bool {
+    (sent.email.is_none() && remote.email.is_some()) || (sent.phone.is_none() && remote.phone.is_some())
 }
 
 /// Whether `told`, a contact of GHL's, may be what the create of `announced` made or met: GHL keeps e-mails and phones unique.
@@ -270,6 +288,31 @@ mod tests {
         assert!(fits_contact(&sent, &remote));
         assert!(!fits_contact(&sent, &Contact { tags: vec![], ..remote.clone() }));
         assert!(!fits_contact(&sent, &Contact { first_name: None, ..remote }));
+    }
+
+    #[test]
+    fn what_is_older_than_the_announcement_is_not_it_but_for_the_clocks() {
+        let announced = Some(1_772_355_600_000);
+        let at = |seconds: i64| Some(Timestamp::from_second(1_772_355_600 + seconds).unwrap());
+        for (created_at, is_older) in [
+            (at(-86_400 * 700), true),
+            (at(-121), true),
+            (at(-119), false),
+            (at(0), false),
+            (at(60), false),
+            (None, false),
+        ] {
+            assert_eq!(predates(created_at, announced), is_older, "{created_at:?}");
+        }
+        assert!(!predates(at(-86_400), None));
+    }
+
+    #[test]
+    fn a_contact_with_a_phone_that_was_not_sent_is_a_namesake() {
+        let sent = Contact { first_name: Some("Jane".to_owned()), ..Contact::default() };
+        let with = |phone: Option<&str>| Contact { phone: phone.map(str::to_owned), ..sent.clone() };
+        assert!(fits_contact(&sent, &with(Some("+491512345678"))) && is_namesake(&sent, &with(Some("+491512345678"))));
+        assert!(!is_namesake(&sent, &with(None)) && !is_namesake(&with(Some("+491")), &with(Some("+491"))));
     }
 
     #[test]

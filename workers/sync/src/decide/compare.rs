@@ -159,7 +159,14 @@ mod tests {
     fn view(tasks: Vec<Task>) -> ContactView {
         let tasks = tasks.into_iter().map(|task| shown(TaskView { task, status: TaskStatus::Overdue })).collect();
         let (notes, appointments) = (Vec::new(), Vec::new());
-        ContactView { contact: shown(person()), tasks, notes, appointments, synced_at: Some(Timestamp::UNIX_EPOCH) }
+        ContactView {
+            contact: shown(person()),
+            tasks,
+            notes,
+            appointments,
+            synced_at: Some(Timestamp::UNIX_EPOCH),
+            missing: Vec::new(),
+        }
     }
 
     fn told(theirs: &Parts, ours: Option<&ContactView>) -> Vec<(String, Verdict, String)> {

@@ -15,7 +15,7 @@ use super::endpoint::Endpoint;
 use super::error::{GhlError, UnauthorizedKind};
 use super::refusal::refusal;
 use super::reply::Reply;
-use super::throttle;
+use super::{scope, throttle};
 use crate::trace;
 
 /// Parts of the query; those without a value are left out.
@@ -62,7 +62,7 @@ impl Run<'_> {
         body: Option<Value>,
     ) -> Result<Reply, GhlError> {
         if let Some(scope) = self.scopes.and_then(|granted| granted.lack(endpoint.scopes)) {
-            return Err(missing_scope(endpoint.operation, &[scope]));
+            return Err(scope::refused(endpoint, format!("the token was not granted {scope}"), &[scope.to_owned()]));
         }
         let request = self.request(endpoint, ids, query, body.as_ref())?;
         // Last before sending: a call that can't be built spends no permit.
@@ -98,9 +98,9 @@ impl Run<'_> {
             return Ok(reply);
         }
         let sent = body.unwrap_or_else(|| query.iter().filter_map(|(_, value)| *value).collect());
-        Err(match refusal(&reply, Some(&sent)) {
-            GhlError::Unauthorized { kind: UnauthorizedKind::MissingScope, .. } if !endpoint.scopes.is_empty() => {
-                missing_scope(endpoint.operation, endpoint.scopes)
+        Err(match refusal(&reply, ids, Some(&sent)) {
+            GhlError::Unauthorized { kind: UnauthorizedKind::MissingScope, message, .. } => {
+                scope::refused_by_ghl(endpoint, &message, self.scopes)
             }
             refused => refused,
         })
@@ -120,7 +120,7 @@ impl Run<'_> {
         }
         let mut request = Request::new(endpoint.method.clone(), url);
         let headers = request.headers_mut();
-        headers.insert(AUTHORIZATION, self.bearer()?);
+        headers.insert(AUTHORIZATION, self.bearer(endpoint.operation)?);
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         headers.insert("version", HeaderValue::from_static(endpoint.version_in(self.api)));
         if let Some(body) = body {
@@ -130,9 +130,10 @@ impl Run<'_> {
         Ok(request)
     }
 
-    fn bearer(&self) -> Result<HeaderValue, GhlError> {
+    fn bearer(&self, operation: &'static str) -> Result<HeaderValue, GhlError> {
         let header = format!("Bearer {}", self.token.expose_secret());
         let mut header = HeaderValue::try_from(header).map_err(|_| GhlError::Unauthorized {
+            operation,
             kind: UnauthorizedKind::TokenRejected,
             message: "the stored token holds characters that no header may".to_owned(),
         })?;
@@ -148,16 +149,6 @@ impl Run<'_> {
         self.permits.observe(left.interval, left.day);
         whole(endpoint.operation, response, self.longest).await
     }
-}
-
-/// GHL itself says only that there is one: its words name neither the scope nor what is to be done.
-fn missing_scope(operation: &str, scopes: &[&str]) -> GhlError {
-    let message = format!(
-        "{operation} needs {}: add it to GHL_SCOPES and connect the location again on the install page, to which `clienty-sync connect` \
-         prints a link; to a Private Integration Token it is added in GHL",
-        scopes.join(" and ")
-    );
-    GhlError::Unauthorized { kind: UnauthorizedKind::MissingScope, message }
 }
 
 pub(super) async fn whole(operation: &'static str, mut response: Response, longest: usize) -> Result<Reply, GhlError> {

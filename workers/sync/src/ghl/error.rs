@@ -32,19 +32,28 @@ pub enum GhlError {
     },
 
     /// 401 or 403.
-    #[error("GHL refuses the token ({kind}): {message}")]
+    #[error("GHL does not authorize the call ({kind}){}", told(.message))]
     Unauthorized {
+        /// The operation.
+        operation: &'static str,
         /// What it objects to.
         kind: UnauthorizedKind,
         /// GHL's words, without values.
         message: String,
     },
 
-    /// What the call is about does not exist (any more).
+    /// What the call is about does not exist (any more): GHL says so by its name.
     #[error("GHL has no such {what}")]
     Gone {
         /// What is missing, as far as GHL says.
         what: Subject,
+    },
+
+    /// A 404 that does not name what is missing. The route, a proxy or the record: it proves nothing of the record.
+    #[error("GHL answers 404 and does not say what is missing{}", told(.reason))]
+    NotFound {
+        /// Its words, without values; often none.
+        reason: String,
     },
 
     /// A create, in a location that allows no two contacts with one e-mail or phone.
@@ -66,10 +75,12 @@ pub enum GhlError {
     },
 
     /// 5xx, a redirect, or a page of something that stands before GHL: the API itself did not answer.
-    #[error("GHL is out of order: {status}")]
+    #[error("GHL is out of order: {status}{}", told(.reason))]
     Server {
         /// The HTTP status.
         status: u16,
+        /// Its words, without values; often none.
+        reason: String,
     },
 
     /// A reply that is longer than is read.
@@ -116,7 +127,7 @@ pub enum GhlError {
     },
 }
 
-/// What a 401 or 403 objects to. Only the first may start a token refresh: the others would come back for ever, and
+/// What a 401 or 403 objects to. Only the first and the last may start a token refresh: the others would come back for ever, and
 /// each refresh spends the customer's login.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UnauthorizedKind {
@@ -128,6 +139,10 @@ pub enum UnauthorizedKind {
     MissingScope,
     /// The token is not one of this location.
     LocationAccess,
+    /// A token of another kind is needed: an agency's where a location's is used, OAuth's where a Private Integration Token is.
+    WrongTokenType,
+    /// A 401 without a word of what it objects to. It may be about the token, or about this one operation.
+    Unexplained,
 }
 
 /// What GHL says it could not find.
@@ -143,8 +158,6 @@ pub enum Subject {
     Appointment,
     /// The location.
     Location,
-    /// A 404 that names nothing.
-    Unsaid,
 }
 
 /// What an error means for those who handle it.
@@ -156,7 +169,7 @@ pub enum Class {
     Throttling,
     /// The same call will fail the same way.
     Permanent,
-    /// The location's token is bad: a matter of the lane, not of the job.
+    /// The location's token may be bad, which is a matter of the location and not of the job. Another call with the same token tells.
     Broken,
 }
 
@@ -167,18 +180,23 @@ impl GhlError {
         match self {
             Self::Throttled { .. } => Class::Throttling,
             Self::Permit(PermitError::LeaseLost)
+            | Self::NotFound { .. }
             | Self::Server { .. }
             | Self::Timeout
             | Self::Network { .. }
             | Self::Undecodable { .. } => Class::Passing,
             Self::Permit(PermitError::Exhausted { .. })
             | Self::Unsendable { .. }
-            | Self::Gone { .. }
             | Self::Duplicate { .. }
             | Self::TooLong { .. }
             | Self::Invalid { .. } => Class::Permanent,
+            Self::Gone { what: Subject::Location } => Class::Broken,
+            Self::Gone { .. } => Class::Permanent,
             Self::Unauthorized { kind, .. } => match kind {
-                UnauthorizedKind::TokenRejected | UnauthorizedKind::LocationAccess => Class::Broken,
+                UnauthorizedKind::TokenRejected
+                | UnauthorizedKind::LocationAccess
+                | UnauthorizedKind::WrongTokenType
+                | UnauthorizedKind::Unexplained => Class::Broken,
                 // One write without its scope must not stop the reads of a location that was connected read-only.
                 UnauthorizedKind::VersionHeader | UnauthorizedKind::MissingScope => Class::Permanent,
             },
@@ -191,12 +209,13 @@ impl GhlError {
         match self {
             Self::Timeout | Self::Undecodable { .. } | Self::TooLong { .. } => true,
             Self::Network { sent, .. } => *sent,
-            Self::Server { status } => *status >= 500,
+            Self::Server { status, .. } => *status >= 500,
             Self::Permit(_)
             | Self::Unsendable { .. }
             | Self::Throttled { .. }
             | Self::Unauthorized { .. }
             | Self::Gone { .. }
+            | Self::NotFound { .. }
             | Self::Duplicate { .. }
             | Self::Invalid { .. } => false,
         }
@@ -217,6 +236,8 @@ impl std::fmt::Display for UnauthorizedKind {
             Self::VersionHeader => "unknown Version header",
             Self::MissingScope => "missing scope",
             Self::LocationAccess => "not a token of this location",
+            Self::WrongTokenType => "a token of another kind is needed",
+            Self::Unexplained => "no reason given",
         })
     }
 }
@@ -229,9 +250,13 @@ impl std::fmt::Display for Subject {
             Self::Note => "note",
             Self::Appointment => "appointment",
             Self::Location => "location",
-            Self::Unsaid => "record",
         })
     }
+}
+
+/// GHL's words behind ours, where it has any.
+fn told(words: &str) -> String {
+    if words.is_empty() { String::new() } else { format!(": {words}") }
 }
 
 fn throttled_text(retry_after: &Option<Duration>, daily: bool) -> String {

@@ -1,63 +1,54 @@
 //! Reads a reply that is no success: which error it is.
 //!
-//! The status alone does not say. A 401 may be about the token, the version header or the scope; a missing contact is a
-//! 400 with the right words, or a 404; and a page of HTML comes from something that stands before GHL and knows nothing
-//! of contacts, so a misrouted request must not be taken for a deleted record.
+//! The status alone does not say. A 401 may be about the token, its kind, the version header or the scope, or say nothing at all. A missing
+//! contact is a 400 with the right words, or a 404; a 404 without them may be about the address, or come from something that stands before
+//! GHL. So a record is [`GhlError::Gone`] only where GHL names it; what else was not found is [`GhlError::NotFound`], which proves nothing.
 
 use reqwest::StatusCode;
 use serde_json::Value;
 
 use super::error::{GhlError, Subject, UnauthorizedKind};
 use super::reply::Reply;
-use super::scrub::scrub;
+use super::scrub::without_words_of;
 use super::throttle;
+use super::words::messages;
 use crate::clean::is_clean;
 
-/// Of a refusal that lists every field, so many messages are kept.
-const MOST_MESSAGES: usize = 10;
 /// No id of GHL's is longer.
 const LONGEST_ID: usize = 256;
 
-/// The error that `reply` is. `sent` is the body of the request, whose values its messages may quote.
-pub(super) fn refusal(reply: &Reply, sent: Option<&Value>) -> GhlError {
+/// The error that `reply` is. `ids` are those of the call's address, and `sent` is the body of the request, whose values its messages may
+/// quote.
+pub(super) fn refusal(reply: &Reply, ids: &[&str], sent: Option<&Value>) -> GhlError {
     let status = reply.status.as_u16();
     if reply.status == StatusCode::TOO_MANY_REQUESTS {
         return throttle::throttled(&reply.headers);
     }
+    let words = reply.words(sent);
     if !reply.status.is_client_error() || reply.status == StatusCode::REQUEST_TIMEOUT || reply.is_page() {
-        return GhlError::Server { status };
+        // What failed inside GHL may quote parts of what it was sent.
+        return GhlError::Server { status, reason: without_words_of(&words.join("; "), sent) };
     }
     let body = serde_json::from_slice(&reply.body).unwrap_or_default();
-    let messages = messages(&body);
-    let gone = missing_resource(&body).or_else(|| messages.iter().find_map(|message| missing_subject(message)));
-    let kind = unauthorized_kind(status, &messages);
-    match (status, gone, kind) {
-        (_, _, Some(kind)) => GhlError::Unauthorized { kind, message: scrub(&messages.join("; "), sent) },
-        (400 | 409 | 422, ..) if is_duplicate(&messages) => duplicate(&body),
-        (400 | 404, Some(what), _) => GhlError::Gone { what },
-        (404, None, _) if !is_missing_route(&messages) => GhlError::Gone { what: Subject::Unsaid },
-        _ => {
-            let messages = messages.iter().take(MOST_MESSAGES).map(|message| scrub(message, sent)).collect();
-            GhlError::Invalid { status, messages }
-        }
+    let raw = messages(&body);
+    let named = missing_resource(&body).or_else(|| raw.iter().find_map(|message| missing(message, ids)));
+    let kind = unauthorized_kind(status, &words);
+    match (status, named, kind) {
+        (_, _, Some(kind)) => GhlError::Unauthorized { operation: reply.operation, kind, message: words.join("; ") },
+        (400 | 409 | 422, ..) if is_duplicate(&raw) => duplicate(&body),
+        (400 | 404, Some(Missing::Record(what)), _) => GhlError::Gone { what },
+        (404, None, _) => GhlError::NotFound { reason: words.join("; ") },
+        _ => GhlError::Invalid { status, messages: words },
     }
 }
 
-/// The messages of an error body: `{message: "…" | ["…"]}` of v2, `{error: {message}}` of v3, `{error, error_description}`
-/// of OAuth.
-pub(crate) fn messages(body: &Value) -> Vec<String> {
-    let places =
-        [&body["message"], &body["error"]["message"], &body["msg"], &body["error_description"], &body["error"]];
-    places.into_iter().map(texts).find(|texts| !texts.is_empty()).unwrap_or_default()
-}
-
-fn texts(value: &Value) -> Vec<String> {
-    match value {
-        Value::String(text) if !text.is_empty() => vec![text.clone()],
-        Value::Array(values) => values.iter().flat_map(texts).collect(),
-        Value::Object(fields) => fields.get("message").map(texts).unwrap_or_default(),
-        Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => Vec::new(),
-    }
+/// What is not there, where GHL says.
+#[derive(Clone, Copy)]
+enum Missing {
+    /// What the call is about.
+    Record(Subject),
+    /// Something that the call names beside it, such as an assignee: the caller's mistake.
+    Other,
 }
 
 fn is_duplicate(messages: &[String]) -> bool {
@@ -81,27 +72,35 @@ fn duplicate(body: &Value) -> GhlError {
 }
 
 /// What v3 says is missing, in words made for programs.
-fn missing_resource(body: &Value) -> Option<Subject> {
+fn missing_resource(body: &Value) -> Option<Missing> {
     let error = &body["error"];
     if error["code"] != "RESOURCE_NOT_FOUND" {
         return None;
     }
-    Some(match error["details"]["resource"].as_str().unwrap_or_default().to_lowercase().as_str() {
+    let resource = error["details"]["resource"].as_str().filter(|name| !name.trim().is_empty())?;
+    Some(subject(&resource.to_lowercase()).map_or(Missing::Other, Missing::Record))
+}
+
+fn subject(word: &str) -> Option<Subject> {
+    Some(match word {
         "contact" => Subject::Contact,
         "task" => Subject::Task,
         "note" => Subject::Note,
         "appointment" | "event" => Subject::Appointment,
         "location" => Subject::Location,
-        "" => Subject::Unsaid,
-        // A missing user or calendar is the caller's mistake, not a deleted record.
         _ => return None,
     })
 }
 
+/// What a 401 or 403 objects to. Of a 400, an unknown version alone is one: GHL was seen to say it so, too.
 fn unauthorized_kind(status: u16, messages: &[String]) -> Option<UnauthorizedKind> {
-    let says = |words: &str| messages.iter().any(|message| message.to_lowercase().contains(words));
-    let told = if says("version header") {
+    let messages: Vec<String> = messages.iter().map(|message| message.to_lowercase()).collect();
+    let says = |words: &str| messages.iter().any(|message| message.contains(words));
+    let told = if says("version header") || says("api version") {
         Some(UnauthorizedKind::VersionHeader)
+    } else if says("user type mismatch") || says("authclass") {
+        // Before the scope, which the second one names as well.
+        Some(UnauthorizedKind::WrongTokenType)
     } else if says("scope") {
         Some(UnauthorizedKind::MissingScope)
     } else if says("access to this location") || says("location is not") {
@@ -109,31 +108,34 @@ fn unauthorized_kind(status: u16, messages: &[String]) -> Option<UnauthorizedKin
     } else {
         None
     };
+    let about_token = || {
+        let is_about = says("jwt") || says("token") || says("session");
+        let is_bad = ["invalid", "not valid", "expire", "revoked", "malformed", "not found"].into_iter().any(says);
+        if is_about && is_bad { UnauthorizedKind::TokenRejected } else { UnauthorizedKind::Unexplained }
+    };
     match status {
-        401 => Some(told.unwrap_or(UnauthorizedKind::TokenRejected)),
+        400 => told.filter(|kind| *kind == UnauthorizedKind::VersionHeader),
+        401 => Some(told.unwrap_or_else(about_token)),
         403 => told,
         _ => None,
     }
 }
 
-/// What "… not found" says is missing: the first thing it names, so that a missing assignee is no missing task.
-fn missing_subject(message: &str) -> Option<Subject> {
-    let message = message.to_lowercase();
-    let before = &message[..message.find("not found")?];
-    before.split(|c: char| !c.is_alphanumeric()).find_map(|word| match word {
-        "contact" => Some(Some(Subject::Contact)),
-        "task" => Some(Some(Subject::Task)),
-        "note" => Some(Some(Subject::Note)),
-        "appointment" | "event" => Some(Some(Subject::Appointment)),
-        "location" => Some(Some(Subject::Location)),
-        "user" | "assignee" | "assigned" | "owner" | "calendar" | "field" => Some(None),
-        _ => None,
-    })?
-}
-
-/// `Cannot GET /contact/x`: the address is wrong, which says nothing of the record.
-fn is_missing_route(messages: &[String]) -> bool {
-    messages.iter().any(|message| message.starts_with("Cannot "))
+/// What "… not found" says is missing: the first thing it names, so that a missing assignee is no missing task. With an id that is none of
+/// the call's `ids`, it is about another record.
+fn missing(message: &str, ids: &[&str]) -> Option<Missing> {
+    let lower = message.to_lowercase();
+    let before = &lower[..lower.find("not found")?];
+    let words =
+        || before.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '-')).filter(|word| !word.is_empty());
+    let named = words().find_map(|word| match word {
+        "user" | "assignee" | "assigned" | "owner" | "calendar" | "field" | "company" | "agency" | "business"
+        | "campaign" | "workflow" | "opportunity" | "pipeline" | "tag" => Some(Missing::Other),
+        word => subject(word).map(Missing::Record),
+    })?;
+    let id = words().skip_while(|word| *word != "id").nth(1);
+    let is_of_call = id.is_none_or(|id| ids.is_empty() || ids.iter().any(|own| own.eq_ignore_ascii_case(id)));
+    Some(if is_of_call { named } else { Missing::Other })
 }
 
 #[cfg(test)]
@@ -144,7 +146,7 @@ mod tests {
     use super::*;
 
     fn of(status: u16, body: &Value) -> GhlError {
-        refusal(&Reply::canned(status, "application/json", body.to_string().as_bytes()), None)
+        refusal(&Reply::canned(status, "application/json", body.to_string().as_bytes()), &[], None)
     }
 
     fn said(status: u16, message: &str) -> GhlError {
@@ -152,20 +154,39 @@ mod tests {
     }
 
     #[test]
-    fn each_401_says_what_it_objects_to_and_only_a_bad_token_breaks_the_lane() {
+    fn each_401_says_what_it_objects_to_and_none_stops_the_location_by_itself() {
+        use UnauthorizedKind::*;
         let cases = [
-            ("Invalid token: access token is invalid", UnauthorizedKind::TokenRejected, Class::Broken),
-            ("Invalid JWT", UnauthorizedKind::TokenRejected, Class::Broken),
-            ("version header was not found.", UnauthorizedKind::VersionHeader, Class::Permanent),
-            ("version header is invalid", UnauthorizedKind::VersionHeader, Class::Permanent),
-            ("The token is not authorized for this scope.", UnauthorizedKind::MissingScope, Class::Permanent),
-            ("The token does not have access to this location.", UnauthorizedKind::LocationAccess, Class::Broken),
+            ("Invalid token: access token is invalid", TokenRejected),
+            ("Invalid JWT", TokenRejected),
+            ("jwt expired", TokenRejected),
+            ("Invalid Private Integration token", TokenRejected),
+            ("The token was revoked", TokenRejected),
+            ("version header was not found.", VersionHeader),
+            ("version header is invalid", VersionHeader),
+            ("The token is not authorized for this scope.", MissingScope),
+            ("The token does not have access to this location.", LocationAccess),
+            ("Token's user type mismatch!", WrongTokenType),
+            (
+                "This authClass type is not allowed to access this scope. Please verify your IAM configuration.",
+                WrongTokenType,
+            ),
+            ("Unauthorized", Unexplained),
+            ("UnAuthorized!", Unexplained),
+            ("", Unexplained),
         ];
-        for (message, expected, class) in cases {
+        for (message, expected) in cases {
             let error = said(401, message);
             assert!(matches!(&error, GhlError::Unauthorized { kind, .. } if *kind == expected), "{message}: {error:?}");
-            assert_eq!(error.class(), class, "{message}");
+            let of_token = matches!(expected, TokenRejected | LocationAccess | Unexplained | WrongTokenType);
+            assert_eq!(error.class(), if of_token { Class::Broken } else { Class::Permanent }, "{message}");
         }
+        for body in ["", "{}", "null", "nonsense"] {
+            let error = refusal(&Reply::canned(401, "application/json", body.as_bytes()), &[], None);
+            assert!(matches!(error, GhlError::Unauthorized { kind: Unexplained, .. }), "{body}: {error:?}");
+        }
+        let version = said(400, "Invalid API version segment 'bogus-version' at position 0");
+        assert!(matches!(version, GhlError::Unauthorized { kind: VersionHeader, .. }), "{version:?}");
     }
 
     #[test]
@@ -175,20 +196,50 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_record_is_gone_whether_400_or_404() {
+    fn a_record_that_ghl_names_is_gone_whether_400_or_404() {
         assert_eq!(said(400, "Contact with id abc not found"), GhlError::Gone { what: Subject::Contact });
+        assert_eq!(said(404, "Contact not found"), GhlError::Gone { what: Subject::Contact });
         assert_eq!(said(404, "Task not found"), GhlError::Gone { what: Subject::Task });
         assert_eq!(said(400, "Note with id n1 not found"), GhlError::Gone { what: Subject::Note });
-        assert_eq!(said(404, "Not Found"), GhlError::Gone { what: Subject::Unsaid });
-        let plain = refusal(&Reply::canned(404, "text/plain", b"Not Found"), None);
-        assert_eq!(plain, GhlError::Gone { what: Subject::Unsaid });
+        let named = |id: &str| {
+            let body = json!({"message": format!("Contact with id {id} not found")}).to_string();
+            refusal(&Reply::canned(400, "application/json", body.as_bytes()), &["aB-1"], None)
+        };
+        assert_eq!(named("aB-1"), GhlError::Gone { what: Subject::Contact });
+        assert!(matches!(named("other"), GhlError::Invalid { status: 400, .. }), "it is about another contact");
     }
 
     #[test]
-    fn another_400_is_not_gone() {
-        for message in ["User with id u1 not found", "Assigned user of the task not found", "Bad Request"] {
-            assert!(matches!(said(400, message), GhlError::Invalid { status: 400, .. }), "{message}");
+    fn a_404_that_names_no_record_proves_nothing() {
+        let canned = |kind, body: &str| refusal(&Reply::canned(404, kind, body.as_bytes()), &["c1"], None);
+        for body in [
+            r#"{"message":"Not Found","statusCode":404}"#,
+            r#"{"message":"no Route matched with those values"}"#,
+            r#"{"message":"Cannot GET /v9/contacts/c1","error":"Not Found"}"#,
+            r#"{"error":{"code":"RESOURCE_NOT_FOUND","message":"It was not found."}}"#,
+            "{}",
+            "[]",
+            "null",
+            "",
+        ] {
+            let error = canned("application/json", body);
+            assert!(matches!(error, GhlError::NotFound { .. }), "{body}: {error:?}");
+            assert_eq!((error.class(), error.outcome_unknown()), (Class::Passing, false), "{body}");
         }
+        let plain = canned("text/plain", "404 page not found");
+        assert_eq!(plain, GhlError::NotFound { reason: "404 page not found".to_owned() });
+    }
+
+    #[test]
+    fn what_is_missing_beside_the_record_is_the_callers_mistake() {
+        for status in [400, 404] {
+            for message in ["User with id u1 not found", "Assigned user of the task not found", "Calendar not found"] {
+                let error = said(status, message);
+                assert!(matches!(error, GhlError::Invalid { status: told, .. } if told == status), "{message}");
+            }
+        }
+        assert!(matches!(said(400, "Bad Request"), GhlError::Invalid { status: 400, .. }));
+        assert_eq!(said(404, "Location not found"), GhlError::Gone { what: Subject::Location });
     }
 
     #[test]
@@ -222,7 +273,8 @@ mod tests {
         };
         assert_eq!(missing("Contact"), GhlError::Gone { what: Subject::Contact });
         assert_eq!(missing("Task"), GhlError::Gone { what: Subject::Task });
-        assert_eq!(missing(""), GhlError::Gone { what: Subject::Unsaid });
+        assert!(matches!(missing(""), GhlError::NotFound { .. }));
+        assert!(matches!(missing("User"), GhlError::Invalid { status: 404, .. }));
     }
 
     #[test]
@@ -233,16 +285,10 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_address_does_not_delete_records() {
-        assert!(matches!(said(404, "Cannot GET /v9/contacts/abc"), GhlError::Invalid { status: 404, .. }));
-        let page = refusal(&Reply::canned(404, "text/html", b"<html>nothing here</html>"), None);
-        assert_eq!(page, GhlError::Server { status: 404 });
-    }
-
-    #[test]
     fn a_page_before_ghl_is_passing_whatever_its_status() {
-        for status in [301, 401, 403, 502] {
-            let error = refusal(&Reply::canned(status, "text/html", b"<!doctype html>blocked"), None);
+        for status in [301, 401, 403, 404, 502] {
+            let error = refusal(&Reply::canned(status, "text/html", b"<!doctype html>blocked"), &[], None);
+            assert_eq!(error, GhlError::Server { status, reason: "blocked".to_owned() });
             assert_eq!(error.class(), Class::Passing, "{status}");
         }
     }
@@ -269,7 +315,7 @@ mod tests {
     fn a_refusal_prints_nothing_that_was_sent() {
         let sent = json!({"body": "Jane owes 500"});
         let body = json!({"message": "body 'Jane owes 500' is not allowed"}).to_string();
-        let error = refusal(&Reply::canned(422, "application/json", body.as_bytes()), Some(&sent));
+        let error = refusal(&Reply::canned(422, "application/json", body.as_bytes()), &[], Some(&sent));
         assert!(!format!("{error} {error:?}").contains("Jane"), "{error}");
     }
 }

@@ -3,6 +3,8 @@
 //! A refusal may quote what it refuses: an e-mail address, a phone number, a title. Dropped are every text that the
 //! request itself carried, and words that look like an address, a number to dial or a token.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use crate::clean::{is_clean, one_line};
@@ -23,6 +25,30 @@ pub(crate) fn scrub(message: &str, sent: Option<&Value>) -> String {
     let words = text.split(|c: char| c.is_whitespace() || !is_clean(c)).filter(|word| !word.is_empty());
     let words: Vec<&str> = words.map(|word| if is_private(word) { GAP } else { word }).collect();
     one_line(&words.join(" "), LONGEST_MESSAGE)
+}
+
+/// `message` without any word of the texts that `sent` holds: for what quotes parts of them.
+pub(super) fn without_words_of(message: &str, sent: Option<&Value>) -> String {
+    let mut told = HashSet::new();
+    if let Some(sent) = sent {
+        collect_words(sent, &mut told);
+    }
+    let is_told = |word: &str| plain_words(word).any(|word| told.contains(&word));
+    message.split(' ').map(|word| if is_told(word) { GAP } else { word }).collect::<Vec<_>>().join(" ")
+}
+
+fn plain_words(text: &str) -> impl Iterator<Item = String> {
+    let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| word.chars().count() >= SHORTEST_ECHO);
+    words.map(str::to_lowercase)
+}
+
+fn collect_words(sent: &Value, words: &mut HashSet<String>) {
+    match sent {
+        Value::String(value) => words.extend(plain_words(value)),
+        Value::Array(values) => values.iter().for_each(|value| collect_words(value, words)),
+        Value::Object(fields) => fields.values().for_each(|value| collect_words(value, words)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
 }
 
 fn drop_echoes(text: &mut String, sent: &Value) {
@@ -65,6 +91,12 @@ mod tests {
     fn what_no_line_can_hold_is_dropped() {
         assert_eq!(scrub("rejected: \u{0} junk\r\n\x1b[31mred\u{202e}", None), "rejected: junk [31mred");
         assert_eq!(scrub(&"no ".repeat(1_000), None).chars().count(), LONGEST_MESSAGE);
+    }
+
+    #[test]
+    fn of_a_fault_not_even_a_word_of_the_request_stays() {
+        let sent = json!({"body": "Jane owes 500", "tags": ["vip"]});
+        assert_eq!(without_words_of("can't read Jane (owes), vip: timeout", Some(&sent)), "can't read … … … timeout");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What a reply's headers say of the limits.
 //!
-//! Documented are the `X-RateLimit-*` counts. `Retry-After` and `X-RateLimit-Daily-Reset` are not, and are honoured where
-//! they come. Times in them are measured from the reply's own `Date`, so that no clock of this machine plays a part.
+//! Documented are the `X-RateLimit-*` counts. `Retry-After` and `X-RateLimit-Daily-Reset` are not, and are honored where
+//! they come: the first in seconds, the second in milliseconds, as it was captured. Times in them are measured from the reply's own `Date`, so that no clock of this machine plays a part.
 
 use std::time::Duration;
 
@@ -28,8 +28,8 @@ pub(super) fn left(headers: &HeaderMap) -> Left {
 /// The error that a 429 is.
 pub(super) fn throttled(headers: &HeaderMap) -> GhlError {
     let daily = left(headers).day == Some(0);
-    let asked = wait(headers, "retry-after");
-    let reset = wait(headers, "x-ratelimit-daily-reset").filter(|_| daily);
+    let asked = wait(headers, "retry-after", 1.0);
+    let reset = wait(headers, "x-ratelimit-daily-reset", 1e3).filter(|_| daily);
     GhlError::Throttled { retry_after: asked.max(reset).map(|wait| wait.min(LONGEST_WAIT)), daily }
 }
 
@@ -43,12 +43,12 @@ fn count(headers: &HeaderMap, name: &str) -> Option<u32> {
     Some(u32::try_from(number.max(0)).unwrap_or(u32::MAX))
 }
 
-/// How long to wait: seconds, a time since 1970 in seconds or milliseconds, an HTTP date, or RFC 3339.
-fn wait(headers: &HeaderMap, name: &str) -> Option<Duration> {
+/// How long to wait: a number of which `per_second` make a second, a time since 1970 in seconds or milliseconds, an HTTP date, or RFC 3339.
+fn wait(headers: &HeaderMap, name: &str, per_second: f64) -> Option<Duration> {
     let value = text(headers, name)?;
     let until = match value.parse::<f64>() {
-        Ok(seconds) if !seconds.is_finite() => return None,
-        Ok(seconds) if seconds < 1e8 => return Duration::try_from_secs_f64(seconds.max(0.0)).ok(),
+        Ok(number) if !number.is_finite() => return None,
+        Ok(number) if number < 1e8 => return Duration::try_from_secs_f64(number.max(0.0) / per_second).ok(),
         Ok(seconds) if seconds < 1e11 => Timestamp::from_second(seconds as i64).ok()?,
         Ok(millis) => Timestamp::from_millisecond(millis as i64).ok()?,
         Err(_) => http_date(value).or_else(|| value.parse().ok())?,
@@ -113,15 +113,17 @@ mod tests {
     fn a_used_up_day_waits_for_its_reset() {
         let told = throttled(&headers(&[
             ("x-ratelimit-daily-remaining", "0"),
-            ("x-ratelimit-daily-reset", "3600"),
+            ("x-ratelimit-daily-reset", "2888000"),
             ("retry-after", "10"),
         ]));
-        assert_eq!(told, GhlError::Throttled { retry_after: Some(Duration::from_secs(3600)), daily: true });
+        // As captured: 48 minutes, not 33 days.
+        assert_eq!(told, GhlError::Throttled { retry_after: Some(Duration::from_secs(2888)), daily: true });
     }
 
     #[test]
     fn the_days_reset_does_not_count_while_the_day_has_calls_left() {
-        let told = [("x-ratelimit-daily-remaining", "500"), ("x-ratelimit-daily-reset", "3600"), ("retry-after", "10")];
+        let told =
+            [("x-ratelimit-daily-remaining", "500"), ("x-ratelimit-daily-reset", "3600000"), ("retry-after", "10")];
         assert_eq!(retry_after(&told), Some(Duration::from_secs(10)));
     }
 }

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::{JobError, Task};
 use crate::catalog::{Call, catalog};
+use crate::ghl::GhlError;
 
 pub(super) async fn run(task: &Task<'_>) -> Result<(), JobError> {
     let records = &task.environment.records;
@@ -35,7 +36,11 @@ pub(super) async fn run(task: &Task<'_>) -> Result<(), JobError> {
             if only_once {
                 records.mark_sent(&task.run, false).await?;
             }
-            Err(error.into())
+            // To whoever called by name, that it is not there is an answer.
+            match error {
+                GhlError::NotFound { reason } => Err(GhlError::Invalid { status: 404, messages: vec![reason] }.into()),
+                error => Err(error.into()),
+            }
         }
     }
 }

@@ -154,7 +154,12 @@ fn remedy(environment: &Environment, error: &JobError) -> Remedy {
         // GHL's answer holds what the database does not. Attempts end that; all else of the database heals.
         JobError::Records(error) if error.is_about_a_value() => Remedy::Retry(environment.backoff),
         JobError::Records(_) | JobError::Stalled { .. } => Remedy::Defer,
-        JobError::NoId | JobError::NotShownYet | JobError::GoneMeanwhile => Remedy::Retry(environment.backoff),
+        JobError::NoId
+        | JobError::NotShownYet
+        | JobError::GoneMeanwhile
+        | JobError::Unjudged(_)
+        | JobError::PartMissing { .. }
+        | JobError::Unconfirmed { .. } => Remedy::Retry(environment.backoff),
         JobError::Ghl(error) => match error.class() {
             Class::Passing => Remedy::Retry(environment.backoff),
             Class::Throttling => Remedy::Hold(rest(environment, error)),
@@ -169,6 +174,7 @@ fn remedy(environment: &Environment, error: &JobError) -> Remedy {
         JobError::Incomplete(_)
         | JobError::Refused { .. }
         | JobError::ForeignRecord
+        | JobError::NotForThisCall(_)
         | JobError::CannotSearchTasks { .. }
         | JobError::UnknownKind { .. }
         | JobError::UnknownOperation

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::{JobError, Task, concerns_lane};
 use crate::records::ContactRow;
-use crate::records::model::Contact;
+use crate::records::model::{Contact, key_of};
 
 /// Ids by key (`contact.pincode`).
 type Ids = Arc<HashMap<String, String>>;
@@ -20,6 +20,8 @@ pub struct CustomFields {
     by_location: Arc<Mutex<HashMap<String, Ids>>>,
     /// When they were asked for an id that was not known, in ms since 1970.
     missed: Arc<Mutex<HashMap<String, i64>>>,
+    /// When they were asked because of an id of a location that GHL did not take, in ms since 1970.
+    doubted: Arc<Mutex<HashMap<(String, String), i64>>>,
 }
 
 /// An id that GHL does not explain, or that the token may not ask about, is not asked about again for so long.
@@ -63,6 +65,44 @@ impl CustomFields {
     /// Reads the definitions again, whatever is known of them.
     pub(super) async fn refresh(&self, task: &Task<'_>) -> Result<(), JobError> {
         self.ask(task).await.map(drop)
+    }
+
+    /// Whether a contact's fields were renamed, since GHL did not take a value under `ids`: somebody deleted a field there and made it anew under
+    /// the same key. The definitions are asked for once; where they explain nothing, not again for a while.
+    pub(super) async fn renamed(&self, task: &Task<'_>, row_id: &str, ids: &[&str]) -> Result<bool, JobError> {
+        let (location, records) = (task.location(), &task.environment.records);
+        if ids.is_empty() || task.permits.left() == 0 || !self.may_doubt(task, ids) {
+            return Ok(false);
+        }
+        let keys = records.custom_field_keys(location).await?;
+        let present = self.ask(task).await?;
+        let new_id = |old: &str| -> Option<String> {
+            let key = keys.get(old)?;
+            let id = present.iter().find(|(name, _)| key_of(name) == key_of(key)).map(|(_, id)| id)?;
+            (id != old).then(|| id.clone())
+        };
+        let is_gone = |old: &str| present.values().all(|id| id != old);
+        let renamed: HashMap<String, String> =
+            ids.iter().filter(|id| is_gone(id)).filter_map(|id| Some(((*id).to_owned(), new_id(id)?))).collect();
+        if renamed.is_empty() {
+            return Ok(false);
+        }
+        let mut tx = records.begin(&task.run).await?;
+        tx.rename_custom_fields(row_id, &renamed).await?;
+        tx.keep_open().await?;
+        Ok(true)
+    }
+
+    /// Whether one of the ids was not asked about lately; it is then.
+    fn may_doubt(&self, task: &Task<'_>, ids: &[&str]) -> bool {
+        let now_ms = task.environment.clock.now_ms();
+        let again = i64::try_from(AGAIN.as_millis()).unwrap_or(i64::MAX);
+        let mut doubted = self.doubted.lock().unwrap_or_else(PoisonError::into_inner);
+        doubted.retain(|_, at| now_ms - *at < again);
+        let location = task.location();
+        let is_new = ids.iter().any(|id| !doubted.contains_key(&(location.to_owned(), (*id).to_owned())));
+        doubted.extend(ids.iter().map(|id| ((location.to_owned(), (*id).to_owned()), now_ms)));
+        is_new
     }
 
     async fn are_known(&self, task: &Task<'_>, ids: &HashSet<&str>) -> Result<bool, JobError> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::ghl::GhlError;
 use crate::mapping::MissingField;
 use crate::oauth::TokenError;
-use crate::records::RecordsError;
+use crate::records::{Part, RecordsError};
 
 /// Why a run did not finish.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +38,28 @@ pub enum JobError {
     Refused {
         /// Why, in GHL's words.
         reason: String,
+    },
+    /// A part of a contact did not come, and may later; the others are stored.
+    #[error("the {} of the contact did not come, and what came is stored: {error}", part.as_str())]
+    PartMissing {
+        /// Which one.
+        part: Part,
+        /// Why.
+        error: GhlError,
+    },
+    /// GHL does not authorize this call, and takes another one with the same token: no matter of the location.
+    #[error("{0}; GHL takes other calls with this token, so the location goes on and this job alone has failed")]
+    NotForThisCall(GhlError),
+    /// GHL does not authorize the call, and no permit was left for another call that tells what that is about.
+    #[error("{0}; whether that is about the token or about this call is looked at with the next attempt")]
+    Unjudged(GhlError),
+    /// A 404 that may mean that the record is gone, and GHL shows the record elsewhere, or would not show it yet.
+    #[error("GHL does not find the {what}, but does not say that it is gone{}", if *.is_shown { ": a list still shows it" } else { "" })]
+    Unconfirmed {
+        /// Of which kind it is.
+        what: &'static str,
+        /// Whether GHL shows it elsewhere.
+        is_shown: bool,
     },
     /// The event names a contact that is not of its location.
     #[error("the contact belongs to another location than the event says")]

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::{JobError, Task, told};
 use crate::ghl::model::{SearchTasks, Task as GhlTask};
-use crate::ghl::{GhlError, UnauthorizedKind};
+use crate::ghl::{GhlError, Subject, UnauthorizedKind};
 use crate::mapping;
 use crate::records::model::Task as OurTask;
 use crate::records::{EntryRow, FollowUp, JobKind, Snapshot, StoredWebhook, Tx};
@@ -85,7 +85,7 @@ pub(super) async fn run(task: &Task<'_>) -> Result<(), JobError> {
 async fn read(task: &Task<'_>, row: &EntryRow<OurTask>) -> Result<(), JobError> {
     let snapshot = snapshot_of(task, row).await?;
     let theirs = match task.ghl().get_task(&row.contact_id, task.record()).await {
-        Err(GhlError::Gone { .. }) => return forget(task, row, &snapshot).await,
+        Err(GhlError::Gone { what: Subject::Task | Subject::Contact }) => return forget(task, row, &snapshot).await,
         theirs => mapping::task::from_ghl(theirs?, &row.contact_id),
     };
     let mut tx = task.environment.records.begin(&task.run).await?;

@@ -1,16 +1,19 @@
 //! `pull_contact`: a contact with its tasks, notes and appointments, or those parts of it that changed, stored in one transaction.
 //!
+//! The parts are independent: those that came are stored, and those that did not are kept by name. A part that GHL refuses for good ends no job; for one
+//! that may come later the job is tried again.
+//!
 //! A pull never overwrites what changed here while it ran: it remembers the revisions of before its calls. Of a contact whose data was
 //! erased it fetches nothing, nor of one that GHL has yet to get; and where webhooks or sweeps asked for it, it fetches what they leave open.
 
 use jiff::tz::TimeZone;
 
-use super::heard;
-use super::{JobError, Task, concerns_lane};
+use super::presence::is_contact_gone;
+use super::{JobError, Task, heard, throttles};
 use crate::ghl::model::Listed;
-use crate::ghl::{GhlError, Subject};
+use crate::ghl::{Class, Endpoint, GhlError, Subject, UnauthorizedKind, endpoints, scope_advice};
 use crate::mapping;
-use crate::records::{Needs, Parts, Pulled};
+use crate::records::{Needs, Part, Parts};
 
 pub(super) async fn run(task: &Task<'_>) -> Result<(), JobError> {
     let (location, contact_id) = (task.location(), task.record());
@@ -21,31 +24,51 @@ pub(super) async fn run(task: &Task<'_>) -> Result<(), JobError> {
     let heard = heard::hear(task).await?;
     let needs = heard.needs;
     let before = task.permits.left();
-    let zone = if needs.appointments { task.environment.zones.of(task).await? } else { TimeZone::UTC };
+    let zone = if needs.appointments { zone_of(task).await? } else { Ok(TimeZone::UTC) };
     // Of a new location, the zone is known to the next run: what its custom fields are called is then asked with the spare call.
-    let spare = u32::from(needs.contact && task.permits.left() < before);
+    let spare = u32::from(needs.contact && zone.is_ok() && task.permits.left() < before);
+    let calls = Needs { appointments: needs.appointments && zone.is_ok(), ..needs }.calls();
     // Sent side by side.
-    if task.permits.left() < needs.calls() + spare {
+    if task.permits.left() < calls + spare {
         return Err(JobError::OneMoreRun);
     }
     let snapshot = records.snapshot(location, contact_id).await?;
-    let fetched = parts(task, contact_id, needs, &zone).await?;
-    if let Some(Parts { contact: Some(contact), .. }) = &fetched {
+    let Some(fetched) = fetch(task, contact_id, needs, &zone).await? else {
+        if is_mistaken(task).await? {
+            return Err(GhlError::Gone { what: Subject::Contact }.into());
+        }
+        let mut tx = records.begin(&task.run).await?;
+        tx.mark_contact_gone(contact_id).await?;
+        return Ok(tx.close_run(&[]).await?);
+    };
+    if let Some(contact) = &fetched.parts.contact {
         task.environment.fields.learn(task, &[contact]).await?;
-    }
-    if fetched.is_none() && is_mistaken(task).await? {
-        return Err(GhlError::Gone { what: Subject::Contact }.into());
+    } else if needs.contact && !records.find_contact(location, contact_id).await?.is_some_and(|row| row.is_shown()) {
+        // Without the contact itself, of one that is not known here, there is nothing that the others belong to.
+        return Err(fetched.gravest());
     }
     let mut tx = records.begin(&task.run).await?;
-    match fetched {
-        None => tx.mark_contact_gone(contact_id).await?,
-        Some(parts) => {
-            tx.store_parts(contact_id, &parts, &snapshot).await?;
-            heard.store(&mut tx, contact_id).await?;
+    if needs.calls() > 0 && fetched.came().is_empty() {
+        tx.keep_missing(contact_id, &[], &fetched.reasons()).await?;
+        tx.keep_open().await?;
+        return Err(fetched.gravest());
+    }
+    tx.store_parts(contact_id, &fetched.parts, &snapshot).await?;
+    heard.store(&mut tx, contact_id).await?;
+    tx.keep_missing(contact_id, &fetched.came(), &fetched.reasons()).await?;
+    match fetched.to_ask_again() {
+        Some(error) => {
+            tx.keep_open().await?;
+            Err(error)
+        }
+        None => {
+            for (part, error) in &fetched.missing {
+                let part = part.as_str();
+                tracing::warn!(ghl.location = location, part, %error, "GHL refuses a part of a contact; the others are stored");
+            }
+            Ok(tx.close_run(&[]).await?)
         }
     }
-    tx.close_run(&[]).await?;
-    Ok(())
 }
 
 /// A contact that is gone is a deletion, whoever reports it. Only who asks for one that never was here has made a mistake.
@@ -55,62 +78,182 @@ async fn is_mistaken(task: &Task<'_>) -> Result<bool, JobError> {
     Ok(!is_known && records.is_asked_by_people(&task.run.ids).await?)
 }
 
-/// All that GHL has of a contact, for four calls; none where it has none.
+/// The zone in which appointments are read, or why it is not known: that is their matter alone, unless it is the token's.
+async fn zone_of(task: &Task<'_>) -> Result<Result<TimeZone, GhlError>, JobError> {
+    let is_of_this_call = |error: &GhlError| match error {
+        GhlError::Unauthorized { kind, .. } => {
+            matches!(kind, UnauthorizedKind::Unexplained | UnauthorizedKind::WrongTokenType)
+        }
+        error => matches!(error.class(), Class::Passing | Class::Permanent) && !throttles(error),
+    };
+    match task.environment.zones.of(task).await {
+        Ok(zone) => Ok(Ok(zone)),
+        Err(JobError::Ghl(error)) if is_of_this_call(&error) => Ok(Err(error)),
+        Err(error) => Err(error),
+    }
+}
+
+/// What came of a contact, and what did not.
+#[derive(Debug)]
+pub(super) struct Fetched {
+    pub(super) parts: Parts,
+    pub(super) missing: Vec<(Part, GhlError)>,
+}
+
+impl Fetched {
+    /// The parts that came.
+    pub(super) fn came(&self) -> Vec<Part> {
+        let Parts { contact, tasks, notes, appointments, unread: _ } = &self.parts;
+        let came = [
+            (Part::Contact, contact.is_some()),
+            (Part::Tasks, tasks.is_some()),
+            (Part::Notes, notes.is_some()),
+            (Part::Appointments, appointments.is_some()),
+        ];
+        came.into_iter().filter(|(_, came)| *came).map(|(part, _)| part).collect()
+    }
+
+    /// The others, in words.
+    pub(super) fn reasons(&self) -> Vec<(Part, String)> {
+        self.missing.iter().map(|(part, error)| (*part, error.to_string())).collect()
+    }
+
+    /// Why the run is to be repeated: a part may come later, or with a new token.
+    pub(super) fn to_ask_again(&self) -> Option<JobError> {
+        let expired =
+            |error: &GhlError| matches!(error, GhlError::Unauthorized { kind: UnauthorizedKind::TokenRejected, .. });
+        if let Some((_, error)) = self.missing.iter().find(|(_, error)| expired(error)) {
+            return Some(error.clone().into());
+        }
+        let passing = self.missing.iter().find(|(_, error)| error.class() == Class::Passing);
+        passing.map(|(part, error)| JobError::PartMissing { part: *part, error: error.clone() })
+    }
+
+    /// Whether an error may be about the token, and so about all of the location's calls.
+    pub(super) fn blames_token(&self) -> bool {
+        self.missing.iter().any(|(_, error)| error.class() == Class::Broken)
+    }
+
+    /// What the run ends with where nothing came: of several errors the one that says most of the location, then one that may pass.
+    pub(super) fn gravest(self) -> JobError {
+        let rank = |error: &GhlError| match error.class() {
+            Class::Throttling => 0,
+            Class::Broken => 1,
+            Class::Passing => 2,
+            Class::Permanent => 3,
+        };
+        let gravest = self.missing.into_iter().map(|(_, error)| error).min_by_key(rank);
+        gravest.map_or(JobError::OneMoreRun, JobError::Ghl)
+    }
+}
+
+/// The parts that are needed, each by a call; none where GHL has no such contact.
+///
+/// # Errors
+/// What concerns all of the location's calls, and what befell all the parts alike.
 pub(super) async fn fetch(
     task: &Task<'_>,
     contact_id: &str,
-    zone: &TimeZone,
-) -> Result<Option<(Pulled, Needs)>, JobError> {
-    let parts = parts(task, contact_id, Needs::ALL, zone).await?;
-    Ok(parts.and_then(|Parts { contact, tasks, notes, appointments, unread }| {
-        Some((Pulled { contact: contact?, tasks: tasks?, notes: notes?, appointments: appointments? }, unread))
-    }))
-}
-
-/// The parts that are needed; none where GHL has no such contact.
-async fn parts(task: &Task<'_>, contact_id: &str, needs: Needs, zone: &TimeZone) -> Result<Option<Parts>, JobError> {
+    needs: Needs,
+    zone: &Result<TimeZone, GhlError>,
+) -> Result<Option<Fetched>, JobError> {
     let ghl = task.ghl();
     let (contact, tasks, notes, appointments) = tokio::join!(
         only_if(needs.contact, ghl.get_contact(contact_id)),
         only_if(needs.tasks, ghl.list_tasks(contact_id)),
         only_if(needs.notes, ghl.list_notes(contact_id)),
-        only_if(needs.appointments, ghl.list_appointments(contact_id)),
+        async {
+            match zone {
+                Ok(_) => only_if(needs.appointments, ghl.list_appointments(contact_id)).await,
+                Err(error) if needs.appointments => Err(error.clone()),
+                Err(_) => Ok(None),
+            }
+        },
     );
-    let failed = [contact.as_ref().err(), tasks.as_ref().err(), notes.as_ref().err(), appointments.as_ref().err()];
-    if let Some(error) = failed.into_iter().flatten().find(|error| concerns_lane(error)) {
+    let mut missing = Vec::new();
+    let contact = came(Part::Contact, contact, &mut missing);
+    let tasks = came(Part::Tasks, tasks, &mut missing);
+    let notes = came(Part::Notes, notes, &mut missing);
+    let appointments = came(Part::Appointments, appointments, &mut missing);
+    settled(task, contact_id, needs.contact, contact.is_some(), &missing).await.map(|is_there| {
+        let zone = zone.as_ref().ok().cloned().unwrap_or(TimeZone::UTC);
+        let unread = Needs {
+            contact: false,
+            tasks: is_partial(tasks.as_ref()),
+            notes: is_partial(notes.as_ref()),
+            appointments: is_partial(appointments.as_ref()),
+        };
+        let parts = Parts {
+            unread,
+            contact: contact.map(mapping::contact::from_ghl),
+            tasks: tasks
+                .map(|tasks| tasks.items.into_iter().map(|one| mapping::task::from_ghl(one, contact_id)).collect()),
+            notes: notes
+                .map(|notes| notes.items.into_iter().map(|one| mapping::note::from_ghl(one, contact_id)).collect()),
+            appointments: appointments.map(|list| {
+                list.items.into_iter().map(|one| mapping::appointment::from_ghl(one, contact_id, &zone)).collect()
+            }),
+        };
+        let mut fetched = Fetched { parts, missing };
+        explain_scopes(task, &mut fetched);
+        is_there.then_some(fetched)
+    })
+}
+
+fn came<T>(part: Part, answer: Result<Option<T>, GhlError>, missing: &mut Vec<(Part, GhlError)>) -> Option<T> {
+    answer.unwrap_or_else(|error| {
+        missing.push((part, error));
+        None
+    })
+}
+
+/// Whether GHL has the contact, where `missing` allows to go on at all.
+async fn settled(
+    task: &Task<'_>,
+    contact_id: &str,
+    needs_contact: bool,
+    contact_came: bool,
+    missing: &[(Part, GhlError)],
+) -> Result<bool, JobError> {
+    if let Some((_, error)) = missing.iter().find(|(_, error)| throttles(error)) {
         return Err(error.clone().into());
     }
-    if let Err(GhlError::Gone { .. }) = contact {
-        return Ok(None);
+    let is_named = |(_, error): &(Part, GhlError)| *error == GhlError::Gone { what: Subject::Contact };
+    if contact_came && missing.iter().any(is_named) {
+        // It was read beside the list, so it was deleted meanwhile: the next look tells.
+        return Err(JobError::GoneMeanwhile);
     }
-    let gone = |subject| failed.into_iter().flatten().any(|error| *error == GhlError::Gone { what: subject });
-    if gone(Subject::Contact) {
-        // Where it was read beside it, it was deleted meanwhile: the next look tells.
-        return if needs.contact { Err(JobError::GoneMeanwhile) } else { Ok(None) };
+    for (part, error) in missing {
+        let is_about_contact = *part == Part::Contact || (!needs_contact && !contact_came);
+        if is_about_contact && matches!(error, GhlError::Gone { .. } | GhlError::NotFound { .. }) {
+            let may_be_gone = *part == Part::Contact || matches!(error, GhlError::Gone { what: Subject::Contact });
+            if may_be_gone && is_contact_gone(task, contact_id, error).await? {
+                return Ok(false);
+            }
+        }
     }
-    // A plain 404 of a list may speak of the contact, which was not asked for.
-    if gone(Subject::Unsaid)
-        && !needs.contact
-        && matches!(ghl.get_contact(contact_id).await, Err(GhlError::Gone { .. }))
-    {
-        return Ok(None);
+    Ok(true)
+}
+
+/// Names the scope that is really missing: not one by which another part came in the same run.
+pub(super) fn explain_scopes(task: &Task<'_>, fetched: &mut Fetched) {
+    let proven: Vec<&str> = fetched.came().into_iter().flat_map(|part| endpoint(part).scopes).copied().collect();
+    for (part, error) in &mut fetched.missing {
+        let is_scope = matches!(error, GhlError::Unauthorized { kind: UnauthorizedKind::MissingScope, .. });
+        let endpoint = endpoint(*part);
+        if is_scope && endpoint.scopes.iter().any(|scope| proven.contains(scope)) {
+            *error = scope_advice(endpoint, task.access.scopes.as_ref(), &proven);
+        }
     }
-    let (tasks, notes, appointments) = (tasks?, notes?, appointments?);
-    let unread = Needs {
-        contact: false,
-        tasks: is_partial(tasks.as_ref()),
-        notes: is_partial(notes.as_ref()),
-        appointments: is_partial(appointments.as_ref()),
-    };
-    Ok(Some(Parts {
-        unread,
-        contact: contact?.map(mapping::contact::from_ghl),
-        tasks: tasks.map(|tasks| tasks.items.into_iter().map(|one| mapping::task::from_ghl(one, contact_id)).collect()),
-        notes: notes.map(|notes| notes.items.into_iter().map(|one| mapping::note::from_ghl(one, contact_id)).collect()),
-        appointments: appointments.map(|appointments| {
-            appointments.items.into_iter().map(|one| mapping::appointment::from_ghl(one, contact_id, zone)).collect()
-        }),
-    }))
+}
+
+fn endpoint(part: Part) -> &'static Endpoint {
+    match part {
+        Part::Contact => &endpoints::GET_CONTACT,
+        Part::Tasks => &endpoints::LIST_TASKS,
+        Part::Notes => &endpoints::LIST_NOTES,
+        Part::Appointments => &endpoints::LIST_APPOINTMENTS,
+    }
 }
 
 /// Whether a list holds something that could not be read.
@@ -119,6 +262,9 @@ pub(super) fn is_partial<T>(list: Option<&Listed<T>>) -> bool {
 }
 
 /// The answer, where it is needed.
-async fn only_if<T>(needed: bool, answer: impl Future<Output = Result<T, GhlError>>) -> Result<Option<T>, GhlError> {
+pub(super) async fn only_if<T>(
+    needed: bool,
+    answer: impl Future<Output = Result<T, GhlError>>,
+) -> Result<Option<T>, GhlError> {
     if needed { answer.await.map(Some) } else { Ok(None) }
 }

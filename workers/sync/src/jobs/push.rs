@@ -9,11 +9,13 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use super::presence::is_contact_gone;
 use super::{JobError, Task, refusals, told};
+use crate::decide::adopt::predates;
 use crate::decide::fields::{Fields, with_fields};
 use crate::decide::verify::SyncState;
-use crate::ghl::{GhlError, Subject, UnauthorizedKind};
-use crate::records::{Entry, EntryRow};
+use crate::ghl::{Class, GhlError, Subject, UnauthorizedKind};
+use crate::records::{ContactRow, Entry, EntryRow};
 
 /// The calls of one kind of entry.
 pub(super) trait Push: Entry {
@@ -166,7 +168,11 @@ async fn looks_first<E: Entry>(task: &Task<'_>, row: &EntryRow<E>) -> Result<boo
 async fn delete<E: Push>(task: &Task<'_>, row: &EntryRow<E>) -> Result<Outcome<E>, JobError> {
     let Some(id) = &row.ghl_id else { return Ok(Outcome::Nothing) };
     match E::delete(task, &row.contact_id, id).await {
-        Ok(()) | Err(JobError::Ghl(GhlError::Gone { .. })) => Ok(Outcome::Nothing),
+        Ok(()) => Ok(Outcome::Nothing),
+        Err(JobError::Ghl(error)) => match missing::<E>(task, row, id, &error).await? {
+            Some(_) => Ok(Outcome::Nothing),
+            None => Err(error.into()),
+        },
         Err(error) => Err(error),
     }
 }
@@ -194,8 +200,41 @@ async fn change<E: Push>(task: &Task<'_>, row: &EntryRow<E>) -> Result<Outcome<E
         // edited for ever, and no pull would change it again.
         Ok(None) => Ok(Outcome::Holds { id: id.clone(), entry: base.clone() }),
         // Deleted in GHL while it was edited here: the deletion stands.
-        Err(JobError::Ghl(GhlError::Gone { what: Subject::Contact })) => Ok(Outcome::ContactGone),
-        Err(JobError::Ghl(GhlError::Gone { .. })) => Ok(Outcome::Nothing),
+        Err(JobError::Ghl(error)) => match missing::<E>(task, row, id, &error).await? {
+            Some(outcome) => Ok(outcome),
+            None => Err(error.into()),
+        },
+        Err(error) => Err(error),
+    }
+}
+
+/// What is missing, where `error`, of a call about the entry, is about that. A 404 that does not say so is believed where a list agrees.
+async fn missing<E: Push>(
+    task: &Task<'_>,
+    row: &EntryRow<E>,
+    id: &str,
+    error: &GhlError,
+) -> Result<Option<Outcome<E>>, JobError> {
+    match error {
+        GhlError::Gone { what: Subject::Contact } => return Ok(Some(Outcome::ContactGone)),
+        GhlError::Gone { what: Subject::Task | Subject::Note | Subject::Appointment } => {
+            return Ok(Some(Outcome::Nothing));
+        }
+        GhlError::NotFound { .. } if task.permits.left() > 0 => {}
+        _ => return Ok(None),
+    }
+    match listed::<E>(task, &row.contact_id).await? {
+        None => Ok(Some(Outcome::ContactGone)),
+        Some(remote) if remote.iter().all(|entry| entry.ghl_id() != Some(id)) => Ok(Some(Outcome::Nothing)),
+        Some(_) => Err(JobError::Unconfirmed { what: E::KIND, is_shown: true }),
+    }
+}
+
+/// All entries of the contact in GHL; none where it has no such contact.
+async fn listed<E: Push>(task: &Task<'_>, contact: &str) -> Result<Option<Vec<E>>, JobError> {
+    match E::list(task, contact).await {
+        Ok(remote) => Ok(Some(remote)),
+        Err(JobError::Ghl(error)) if is_contact_gone(task, contact, &error).await? => Ok(None),
         Err(error) => Err(error),
     }
 }
@@ -212,6 +251,19 @@ async fn create<E: Push>(task: &Task<'_>, row: &EntryRow<E>) -> Result<Outcome<E
     if records.is_pending(&row.location_id, &row.contact_id).await? {
         return Err(JobError::AwaitsContact { wait: until_its_contact_is_worth_a_look(task) });
     }
+    if !are_known(task, row).await? {
+        // Of what nobody looked at, an equal entry that is there already would be taken for ours if the answer is lost.
+        match listed::<E>(task, &row.contact_id).await {
+            Ok(None) => return Ok(Outcome::ContactGone),
+            Ok(Some(remote)) => keep_seen(task, row, &remote).await?,
+            // A token that may write and not read goes on without.
+            Err(JobError::Ghl(error)) if error.class() == Class::Permanent => {}
+            Err(error) => return Err(error),
+        }
+        if task.permits.left() == 0 {
+            return Err(JobError::OneMoreRun);
+        }
+    }
     records.set_intent(&task.run, &row.row_id, Some(&row.doc)).await?;
     let answer = row.doc.create(task, &row.contact_id).await;
     if is_known_to_have_failed(&answer) {
@@ -227,6 +279,22 @@ async fn create<E: Push>(task: &Task<'_>, row: &EntryRow<E>) -> Result<Outcome<E
     }
 }
 
+/// Whether it is known what the contact has of the kind in GHL: from a pull, or from a look before an earlier attempt.
+async fn are_known<E: Push>(task: &Task<'_>, row: &EntryRow<E>) -> Result<bool, JobError> {
+    let (records, location, contact) = (&task.environment.records, &row.location_id, &row.contact_id);
+    if records.seen(&row.row_id).await?.is_some() {
+        return Ok(true);
+    }
+    let is_read = |row: ContactRow| row.base.is_some() && row.is_shown() && !row.is_unread();
+    let was_read = records.find_contact(location, contact).await?.is_some_and(is_read);
+    Ok(was_read && !records.lacks_part(location, contact, E::part()).await?)
+}
+
+async fn keep_seen<E: Push>(task: &Task<'_>, row: &EntryRow<E>, remote: &[E]) -> Result<(), JobError> {
+    let ids: Vec<&str> = remote.iter().filter_map(Entry::ghl_id).collect();
+    Ok(task.environment.records.set_seen(&task.run, &row.row_id, &ids).await?)
+}
+
 /// Whether GHL is known not to have done what it was asked.
 fn is_known_to_have_failed<T>(answer: &Result<T, JobError>) -> bool {
     matches!(answer, Err(JobError::Ghl(error)) if !error.outcome_unknown())
@@ -235,10 +303,7 @@ fn is_known_to_have_failed<T>(answer: &Result<T, JobError>) -> bool {
 /// Takes in what GHL holds, where somebody edited it there, or where nobody knows what came of an update. The outcome, where there is none left
 /// to write to.
 async fn look<E: Push>(task: &Task<'_>, row: &EntryRow<E>, id: &str) -> Result<Option<Outcome<E>>, JobError> {
-    let remote = match E::list(task, &row.contact_id).await {
-        Err(JobError::Ghl(GhlError::Gone { .. })) => return Ok(Some(Outcome::ContactGone)),
-        remote => remote?,
-    };
+    let Some(remote) = listed::<E>(task, &row.contact_id).await? else { return Ok(Some(Outcome::ContactGone)) };
     let Some(theirs) = remote.iter().find(|entry| entry.ghl_id() == Some(id)) else {
         return Ok(Some(Outcome::Nothing));
     };
@@ -255,13 +320,13 @@ async fn look<E: Push>(task: &Task<'_>, row: &EntryRow<E>, id: &str) -> Result<O
 async fn settle_announcement<E: Push>(task: &Task<'_>, row: &EntryRow<E>, announced: &E) -> Result<(), JobError> {
     let records = &task.environment.records;
     let wait = until_it_cannot_arrive(task, row.intent_at_ms);
-    let remote = match E::list(task, &row.contact_id).await {
-        Ok(remote) => remote,
-        Err(JobError::Ghl(GhlError::Gone { .. })) => Vec::new(),
-        Err(error) => return Err(error),
-    };
-    let linked = records.linked_ids::<E>(&row.location_id, &row.contact_id).await?;
-    let found = E::lost(announced, &remote, &linked);
+    let remote = listed::<E>(task, &row.contact_id).await?.unwrap_or_default();
+    // What was there before the announcement is another's.
+    let mut others = records.linked_ids::<E>(&row.location_id, &row.contact_id).await?;
+    others.extend(records.seen(&row.row_id).await?.unwrap_or_default());
+    let is_older = |entry: &&E| predates(entry.created_at(), row.intent_at_ms);
+    others.extend(remote.iter().filter(is_older).filter_map(|entry| entry.ghl_id()).map(str::to_owned));
+    let found = E::lost(announced, &remote, &others);
     match found.and_then(|id| remote.iter().find(|entry| entry.ghl_id() == Some(id)).map(|entry| (id, entry))) {
         Some((id, entry)) => {
             let mut entry = entry.clone();
@@ -274,6 +339,7 @@ async fn settle_announcement<E: Push>(task: &Task<'_>, row: &EntryRow<E>, announ
             if !wait.is_zero() {
                 return Err(JobError::MayStillArrive { wait });
             }
+            keep_seen(task, row, &remote).await?;
             records.set_intent::<E>(&task.run, &row.row_id, None).await?;
         }
     }

@@ -4,6 +4,7 @@
 
 use self::change::change;
 use self::create::{create, settle_announcement};
+use super::presence::is_contact_gone;
 use super::{JobError, Task, refusals, told};
 use crate::decide::fields::Fields;
 use crate::decide::merge::Policy;
@@ -31,7 +32,8 @@ pub(super) async fn run(task: &Task<'_>) -> Result<(), JobError> {
     }
     if !row.is_shown() {
         return match task.ghl().delete_contact(&row.contact_id).await {
-            Ok(()) | Err(GhlError::Gone { .. }) => gone(task, &row).await,
+            Ok(()) => gone(task, &row).await,
+            Err(error) if is_contact_gone(task, &row.contact_id, &error).await? => gone(task, &row).await,
             Err(error) => Err(refused(task, &row, error, &Fields::new()).await),
         };
     }
@@ -78,7 +80,7 @@ async fn looked_at(task: &Task<'_>, row: &ContactRow) -> Result<Option<ContactRo
     let records = &task.environment.records;
     let theirs = match task.ghl().get_contact(&row.contact_id).await {
         Ok(theirs) => from_ghl(theirs),
-        Err(GhlError::Gone { .. }) => {
+        Err(error) if is_contact_gone(task, &row.contact_id, &error).await? => {
             let mut tx = records.begin(&task.run).await?;
             tx.mark_contact_gone(&row.contact_id).await?;
             tx.keep_open().await?;

@@ -128,7 +128,7 @@ impl App {
         // The reply tells whether a location or a company was chosen; GHL takes the type as a wish.
         let request =
             self.client.exchange_code(AuthorizationCode::new(code.to_owned())).add_extra_param("user_type", "Location");
-        request.request_async(&self.transport).await.map_err(cause)
+        request.request_async(&self.transport).await.map_err(|error| cause(error).of_code())
     }
 
     /// The next pair, for a refresh token that is spent with this.
@@ -143,7 +143,7 @@ impl App {
             .exchange_refresh_token(&token)
             .add_extra_param("user_type", user_type)
             .add_extra_param("redirect_uri", &self.config.redirect_uri);
-        request.request_async(&self.transport).await.map_err(cause)
+        request.request_async(&self.transport).await.map_err(|error| cause(error).of_refresh())
     }
 
     /// A location's token, for the agency's.

@@ -1,7 +1,8 @@
 //! Why GHL gave no token: a type, so that nobody has to read GHL's words twice.
 //!
 //! The trap is a 401. It may be about the version header, which no refresh mends, about the app's own secret, or about the bearer of
-//! an agency; and a 400 may be about a location that is switched off for a while. Only a refused *grant* ends a login.
+//! an agency; and a 400 may be about a location that is switched off for a while. Only a refused *grant* ends a login. What a 401 refuses depends
+//! on what was brought: the request for a token brings no bearer, so it is the code or the refresh token.
 
 use std::time::Duration;
 
@@ -15,6 +16,9 @@ pub enum Cause {
     /// The code, the refresh token or the install is no longer good.
     #[error("GHL says that the login was withdrawn or used up: {0}")]
     Revoked(String),
+    /// The code of an install was used, is too old, or never was one.
+    #[error("GHL does not accept the code of the install ({0}): begin the install again")]
+    Code(String),
     /// The location is switched off at GHL; its login may be as good as ever.
     #[error("GHL says that the location is not active: reactivate it there")]
     LocationInactive,
@@ -60,6 +64,7 @@ impl Cause {
     pub fn label(&self) -> &'static str {
         match self {
             Self::Revoked(_) => "revoked",
+            Self::Code(_) => "bad_code",
             Self::LocationInactive => "location_inactive",
             Self::VersionHeader(_) => "version_header",
             Self::App(_) => "bad_client",
@@ -82,6 +87,23 @@ impl Cause {
         matches!(self, Self::Network { sent: true, .. })
     }
 
+    /// The same, of a request that brought the code of an install.
+    pub(super) fn of_code(self) -> Self {
+        match self {
+            Self::Bearer(message) | Self::Revoked(message) => Self::Code(message),
+            other => other,
+        }
+    }
+
+    /// The same, of a request that brought a refresh token: a 401 that names nothing else is about that. A wordless one may be of a proxy.
+    pub(super) fn of_refresh(self) -> Self {
+        match self {
+            Self::Bearer(message) if message.is_empty() => Self::Refused { status: 401, message },
+            Self::Bearer(message) => Self::Revoked(message),
+            other => other,
+        }
+    }
+
     /// The cause that a reply without success is.
     pub(super) fn of_reply(reply: &Plain) -> Self {
         let status = reply.status;
@@ -99,11 +121,13 @@ impl Cause {
         let message = scrub(&told.join("; "), None);
         let words = message.to_lowercase();
         let says = |part: &str| words.contains(part);
-        if says("version header") {
+        if says("version header") || says("api version") {
             Self::VersionHeader(message)
         } else if says("location is not active") || says("location is inactive") {
             Self::LocationInactive
-        } else if code == "invalid_client" || code == "unauthorized_client" || says("client credentials") {
+        } else if ["invalid_client", "unauthorized_client"].contains(&code.as_str())
+            || ["client credentials", "client id", "client_id", "client secret", "client_secret"].into_iter().any(says)
+        {
             Self::App(message)
         } else if code == "invalid_grant"
             || says("invalid_grant")
@@ -160,6 +184,24 @@ mod tests {
         ] {
             assert_eq!(of(status, &body).label(), label, "{status} {body}");
         }
+    }
+
+    /// The words were seen with both grants; which one they are about only the request says.
+    #[test]
+    fn an_unauthorized_request_for_a_token_is_about_what_it_brought() {
+        let said = json!({"error": "UnAuthorized!", "error_description": "Authorization code not found"});
+        assert_eq!(of(401, &said).of_code(), Cause::Code("Authorization code not found".to_owned()));
+        for (body, label) in [
+            (said, "revoked"),
+            (json!({"error": "UnAuthorized!"}), "revoked"),
+            (json!({"statusCode": 401, "message": "This refresh token is invalid"}), "revoked"),
+            (json!({"error": "UnAuthorized!", "error_description": "Invalid client credentials!"}), "bad_client"),
+            (json!({"message": "version header is invalid"}), "version_header"),
+            (json!({}), "refused"),
+        ] {
+            assert_eq!(of(401, &body).of_refresh().label(), label, "{body}");
+        }
+        assert_eq!(of(401, &json!({"message": "Invalid JWT"})).label(), "bad_bearer", "with an agency's bearer");
     }
 
     #[test]

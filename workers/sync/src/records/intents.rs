@@ -1,6 +1,8 @@
 //! What a write is about to send, kept before it is sent (law 7): of a create it tells what to look for, of an update whose edit a value is that
 //! is met in GHL.
 
+use std::collections::HashSet;
+
 use super::contacts::document;
 use super::entries::text_of;
 use super::job::JobKey;
@@ -48,6 +50,33 @@ impl Records {
     /// [`RecordsError::LostRun`] when it does not, or the row is gone: nothing may be sent then.
     pub async fn set_contact_asked(&self, run: &Run, asked: &Fields) -> Result<(), RecordsError> {
         self.ask(sql!("set_contact_asked"), run, &run.key.record_id, asked).await
+    }
+
+    /// Keeps which entries the contact had in GHL before a create is announced, while `run` still holds its ledger rows.
+    ///
+    /// # Errors
+    /// [`RecordsError::LostRun`] when it does not, or the row is gone: nothing may be sent then.
+    pub async fn set_seen(&self, run: &Run, row_id: &str, seen: &[&str]) -> Result<(), RecordsError> {
+        // A list of texts has no way to fail.
+        let text = serde_json::to_string(seen).unwrap_or_default();
+        let JobKey { kind, location_id, record_id } = &run.key;
+        let _gate = self.gate().await;
+        let query = sqlx::query(sql!("set_seen")).bind(text).bind(row_id).bind(kind).bind(location_id).bind(record_id);
+        let kept = query.bind(run.epoch).execute(&self.pool).await?;
+        if kept.rows_affected() == 0 { Err(RecordsError::LostRun(run.key.clone())) } else { Ok(()) }
+    }
+
+    /// The ids that a look before the announcement saw; none where there was no such look.
+    ///
+    /// # Errors
+    /// [`RecordsError::Database`] or [`RecordsError::Corrupt`].
+    pub async fn seen(&self, row_id: &str) -> Result<Option<HashSet<String>>, RecordsError> {
+        let seen: Option<Option<String>> =
+            sqlx::query_scalar(sql!("seen")).bind(row_id).fetch_optional(&self.pool).await?;
+        let read = |text: String| {
+            serde_json::from_str(&text).map_err(|error| RecordsError::corrupt("entries", row_id, &error))
+        };
+        seen.flatten().map(read).transpose()
     }
 
     async fn ask(&self, text: &'static str, run: &Run, row_id: &str, asked: &Fields) -> Result<(), RecordsError> {

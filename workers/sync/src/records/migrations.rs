@@ -31,6 +31,8 @@ fn up_to(last: i64) -> Migrator {
         (26, "spent installs", include_str!("../../migrations/0026_spent_installs.sql")),
         (28, "passed over", include_str!("../../migrations/0028_passed_over.sql")),
         (29, "unreadable webhooks", include_str!("../../migrations/0029_unreadable_webhooks.sql")),
+        (30, "missing parts", include_str!("../../migrations/0030_missing_parts.sql")),
+        (31, "seen", include_str!("../../migrations/0031_seen.sql")),
         (32, "deployment", include_str!("../../migrations/0032_deployment.sql")),
         (34, "said", include_str!("../../migrations/0034_said.sql")),
         (35, "processes", include_str!("../../migrations/0035_processes.sql")),

@@ -6,6 +6,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use crate::decide::adopt::predates;
+
 use super::entries::{self, Entry, EntryRow, text_of};
 use super::feed::{ChangeOp, Changed};
 use super::flows::happened;
@@ -14,7 +16,7 @@ use super::merging::{self, Taken, column};
 use super::model::{Appointment, Contact, Note, Task};
 use super::runs::Tx;
 use super::sql::sql;
-use super::{ContactRow, Records, RecordsError, Write, conflicts, contacts};
+use super::{ContactRow, Records, RecordsError, Write, conflicts, contacts, missing};
 use crate::decide::fields::Fields;
 
 /// The revisions of a contact and of all that hangs on it, as they were before a pull's first call.
@@ -188,15 +190,23 @@ impl Tx {
         let location_id = self.run.key.location_id.clone();
         let linked: HashMap<&str, &EntryRow<E>> =
             rows.iter().filter_map(|row| Some((row.ghl_id.as_deref()?, row))).collect();
-        let awaited: Vec<&E> =
-            rows.iter().filter(|row| row.ghl_id.is_none()).filter_map(|row| row.intent.as_ref()).collect();
+        let awaited: Vec<(&E, Option<i64>)> = rows
+            .iter()
+            .filter(|row| row.ghl_id.is_none())
+            .filter_map(|row| Some((row.intent.as_ref()?, row.intent_at_ms)))
+            .collect();
+        let is_awaited = |theirs: &E| {
+            let of =
+                |(announced, at): &(&E, Option<i64>)| theirs.may_be(announced) && !predates(theirs.created_at(), *at);
+            awaited.iter().any(of)
+        };
         for theirs in pulled {
             let Some(ghl_id) = theirs.ghl_id() else { continue };
             match linked.get(ghl_id) {
                 Some(row) if snapshot.still_holds(row) => follow(&mut self.write, row, theirs).await?,
                 Some(_) => {}
                 // It may be what a create with an unknown outcome made; the push will look and adopt it.
-                None if awaited.iter().any(|announced| theirs.may_be(announced)) => {}
+                None if is_awaited(theirs) => {}
                 None => {
                     self.write.page.add_entry(&location_id, contact_id, ghl_id, theirs);
                     self.write.found.push(Found::stored(E::EVENTS.created, contact_id));
@@ -301,6 +311,7 @@ pub(super) async fn mark_gone(write: &mut Write, location_id: &str, contact_id: 
         .bind(contact_id)
         .execute(write.conn())
         .await?;
+    missing::forget(write, location_id, contact_id).await?;
     if let Some(row) = shown.filter(|_| marked.rows_affected() > 0) {
         happened::contact_gone(write, location_id, contact_id).await?;
         write.report(Changed { sync: None, ..row.changed(ChangeOp::Deleted) });

@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize};
 use super::custom_fields::show_keys;
 use super::entries::{self, Entry};
 use super::ledger::timestamp;
+use super::missing::MissingPart;
 use super::model::{Appointment, Contact, Note, Task, TaskStatus};
 use super::sql::sql;
-use super::{ContactRow, Records, RecordsError, contacts};
+use super::{ContactRow, Records, RecordsError, contacts, missing};
 use crate::decide::sync_status::SyncStatus;
 
 /// A record as readers get it. A deleted one, which they get only where they ask for it, reads as it last did.
@@ -45,6 +46,9 @@ pub struct ContactView {
     pub appointments: Vec<Shown<Appointment>>,
     /// When GHL's answer was last stored; none where GHL has yet to get the contact.
     pub synced_at: Option<Timestamp>,
+    /// The parts that GHL did not give when they were last asked for: what stands above of them may be old or empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<MissingPart>,
 }
 
 /// A task and whether it still waits.
@@ -133,6 +137,7 @@ impl Records {
         appointments.sort_by(|Shown { record: a, .. }, Shown { record: b, .. }| {
             (a.start_time, &a.appointment_id).cmp(&(b.start_time, &b.appointment_id))
         });
+        let missing = missing::of_contact(&mut connection, location_id, contact_id).await?;
         drop(connection);
         let keys = self.custom_field_keys(location_id).await?;
         let now = self.clock.now();
@@ -149,6 +154,7 @@ impl Records {
             notes,
             appointments,
             synced_at: (synced_at > 0).then(|| timestamp(synced_at)),
+            missing,
         }))
     }
 

@@ -219,6 +219,7 @@ async fn with_secrets(db: &Db) -> Vec<String> {
     for statement in [
         "insert into conflicts (id, location_id, contact_id, record, row_id, field, base, ours, theirs, winner, found_at)
          values ('f1', 'loc1', 'c1', 'contact', 'c1', 'name', '\"Secret\"', '\"Secret\"', '\"Secret\"', 'ghl', 1)",
+        "insert into missing_parts (location_id, contact_id, part, reason, since) values ('loc1', 'c1', 'notes', 'Secret', 1)",
         "insert into flow_runs (id, flow, location_id, contact_id, definition, knows, priority, started_at)
          values ('r1', 'welcome', 'loc1', 'c1', '{}', '{\"event\":\"Secret\"}', 1, 1)",
     ] {

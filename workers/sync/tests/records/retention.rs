@@ -25,6 +25,7 @@ const KEPT: [(&str, &str); 8] = [
     ("custom_fields", "those of the locations"),
     ("deployment", "a row a fact"),
     ("installs", "no longer written"),
+    ("missing_parts", "at most four of a contact, until they are read or the contact goes"),
     ("spent_installs", "each install that comes back forgets those that expired"),
     ("tokens", "one a location"),
 ];

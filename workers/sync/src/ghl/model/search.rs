@@ -104,6 +104,13 @@ impl SearchContacts {
     pub fn changed(location_id: impl Into<String>, from: Timestamp, to: Option<Timestamp>) -> Self {
         Self { filters: vec![Filter::changed(from, to)], ..Self::by_change(location_id) }
     }
+
+    /// The one contact with this id, if the index has it.
+    #[must_use]
+    pub fn of_id(location_id: impl Into<String>, contact_id: &str) -> Self {
+        let filter = Filter { field: "id".to_owned(), operator: "eq".to_owned(), value: json!(contact_id) };
+        Self { page_limit: 1, filters: vec![filter], ..Self::all(location_id) }
+    }
 }
 
 /// A condition on contacts.

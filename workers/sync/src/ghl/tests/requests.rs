@@ -29,7 +29,7 @@ async fn a_call_carries_token_version_and_accept() {
 }
 
 /// What an operation makes of an answer that says nothing.
-const NOTHING: GhlError = GhlError::Server { status: 503 };
+const NOTHING: GhlError = GhlError::Server { status: 503, reason: String::new() };
 
 /// Calls an operation that gets no answer worth reading: the error, and what was sent, if it was.
 async fn ask(bench: &Bench, case: &Case, api: ApiVersion, scopes: Option<&Scopes>) -> (GhlError, Option<String>) {

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::super::presence::is_contact_gone;
 use super::super::{JobError, Task, refusals};
 use super::{gone, keep_refused, one_call};
 use crate::decide::fields::{Fields, fields};
@@ -10,7 +11,7 @@ use crate::decide::verify::{Outcome, SyncState};
 use crate::ghl::GhlError;
 use crate::ghl::model::{DndChange, UpdateContact};
 use crate::mapping::contact::{from_ghl, to_changes};
-use crate::records::model::Contact;
+use crate::records::model::{Contact, is_key};
 use crate::records::{ContactReply, ContactRow};
 
 /// Sends what differs, one call after the other. What GHL refuses holds up no other.
@@ -26,8 +27,19 @@ pub(super) async fn change(task: &Task<'_>, row: &ContactRow) -> Result<(), JobE
     let mut reached = ContactReply { asked, contact: base.clone(), refused: Vec::new(), is_partial: false };
     let mut refusal = None;
     let result = send_all(task, row, plan, &mut reached, &mut refusal).await;
+    let untaken = untaken(&reached);
+    let untaken: Vec<&str> = untaken.iter().map(String::as_str).collect();
+    if task.environment.fields.renamed(task, &row.row_id, &untaken).await? {
+        // The map of keys was wrong: what was asked under the old ids is sent again.
+        if !row.asked.is_empty() || !owed.fields.is_empty() {
+            records.set_contact_asked(&task.run, &Fields::new()).await?;
+        }
+        return Err(JobError::OneMoreRun);
+    }
     reached.is_partial = matches!(&result, Err(JobError::Ghl(error)) if error.outcome_unknown());
-    if let Err(JobError::Ghl(GhlError::Gone { .. })) = result {
+    if let Err(JobError::Ghl(error)) = &result
+        && is_contact_gone(task, &row.contact_id, error).await?
+    {
         return gone(task, row).await;
     }
     if reached.contact == *base && (result.is_err() || (refusal.is_some() && reached.asked.is_empty())) {
@@ -57,6 +69,15 @@ pub(super) async fn change(task: &Task<'_>, row: &ContactRow) -> Result<(), JobE
     };
     tx.keep_open().await?;
     Err(error)
+}
+
+/// The ids of custom fields that GHL refused, or that its reply leaves out though a value was sent.
+fn untaken(reached: &ContactReply) -> Vec<String> {
+    let held: Vec<&str> = reached.contact.custom_fields.iter().map(|field| field.id.as_str()).collect();
+    let id_of = |name: &str| name.strip_prefix("customFields.").map(str::to_owned);
+    let silent = reached.asked.iter().filter(|(_, value)| !value.is_null()).filter_map(|(name, _)| id_of(name));
+    let refused = reached.refused.iter().filter_map(|one| id_of(&one.field));
+    silent.filter(|id| !held.contains(&id.as_str()) && !is_key(id)).chain(refused).collect()
 }
 
 /// Makes the calls of `plan`. What they came to is added to `reached`, and the last refusal among it told.

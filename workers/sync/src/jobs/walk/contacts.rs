@@ -9,7 +9,7 @@ use super::{Outcome, go_on};
 use crate::decide::adopt::may_be_contact;
 use crate::decide::compare;
 use crate::ghl::model::{SearchContacts, SearchTasks, Task as GhlTask};
-use crate::ghl::{GhlError, Run, UnauthorizedKind};
+use crate::ghl::{Class, GhlError, Run, UnauthorizedKind};
 use crate::mapping;
 use crate::records::model::{Contact, Task as OurTask};
 use crate::records::{Beside, Finding, Found, Needs, Parts, Phase, Purpose, Reached, Tx, Verdict, Walk};
@@ -258,6 +258,17 @@ pub(super) fn unsure(contact_id: &str) -> Finding {
     }
 }
 
+fn is_worth_another_call(task: &Task<'_>, error: &GhlError) -> bool {
+    error.class() == Class::Passing && !matches!(error, GhlError::Permit(_)) && task.permits.left() > 0
+}
+
+fn is_refused_for_good(error: &GhlError) -> bool {
+    match error {
+        GhlError::Unauthorized { kind: UnauthorizedKind::TokenRejected, .. } | GhlError::Permit(_) => false,
+        error => matches!(error.class(), Class::Permanent | Class::Broken),
+    }
+}
+
 async fn tasks_of(task: &Task<'_>, ghl: &Run<'_>, ids: &[&str]) -> Result<Tasks, JobError> {
     let mut search = SearchTasks {
         contact_ids: ids.iter().map(|id| (*id).to_owned()).collect(),
@@ -266,14 +277,21 @@ async fn tasks_of(task: &Task<'_>, ghl: &Run<'_>, ids: &[&str]) -> Result<Tasks,
     };
     let mut found: HashMap<String, Vec<OurTask>> = HashMap::new();
     let mut is_whole = true;
+    let mut has_failed = false;
     loop {
         if task.permits.left() == 0 {
             return Ok(Tasks::TooMany);
         }
         let page = match ghl.search_tasks(task.location(), &search).await {
-            Err(GhlError::Unauthorized { kind: UnauthorizedKind::MissingScope, .. }) => return Ok(Tasks::Apart),
+            // The page of contacts came with the same token, so this call alone is refused.
+            Err(error) if is_refused_for_good(&error) => return Ok(Tasks::Apart),
             Err(GhlError::TooLong { .. }) if search.limit > 1 => {
                 search.limit /= 2;
+                continue;
+            }
+            // Once more at once: the page of contacts that came before would be read again with the next run.
+            Err(error) if is_worth_another_call(task, &error) && !has_failed => {
+                has_failed = true;
                 continue;
             }
             page => page?,

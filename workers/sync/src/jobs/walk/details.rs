@@ -1,19 +1,17 @@
 //! The notes and appointments of a few contacts, and their tasks where the location's can't be searched.
+//!
+//! What came of a contact is stored though another part of it did not: a part that GHL refuses for good is kept by name, and what may come later is
+//! left to a pull.
 
 use futures_util::future::join_all;
 
-use super::super::pull_contact::is_partial;
-use super::super::{JobError, Task, concerns_lane};
+use super::super::pull_contact::{self, Fetched};
+use super::super::{JobError, Task};
 use super::contacts::unsure;
 use super::{Outcome, go_on};
 use crate::decide::compare;
-use crate::ghl::model::{self, Listed};
-use crate::ghl::{Class, GhlError};
-use crate::mapping;
-use crate::records::{Needs, Parts, Phase, Purpose, Walk};
-
-/// What GHL answered for one contact.
-type Answer = Result<(Option<Listed<model::Task>>, Listed<model::Note>, Listed<model::Appointment>), GhlError>;
+use crate::ghl::GhlError;
+use crate::records::{Needs, Phase, Purpose, Walk};
 
 pub(super) async fn run(task: &Task<'_>, mut walk: Walk) -> Result<(), JobError> {
     let records = &task.environment.records;
@@ -33,8 +31,10 @@ pub(super) async fn run(task: &Task<'_>, mut walk: Walk) -> Result<(), JobError>
         walk.enter(if walk.purpose == Purpose::Details { Phase::Done } else { Phase::Rest });
         return go_on(task, records.begin(&task.run).await?, &mut walk, Outcome::default()).await;
     };
-    let answers = join_all(ids.iter().map(|id| ask(task, id, walk.tasks_apart))).await;
-    judge(&answers, walk.purpose)?;
+    let needs = Needs { contact: false, tasks: walk.tasks_apart, notes: true, appointments: true };
+    let zone = Ok(zone);
+    let answers = join_all(ids.iter().map(|id| pull_contact::fetch(task, id, needs, &zone))).await;
+    let answers = judge(answers, walk.purpose)?;
     let mut views = Vec::new();
     if walk.purpose == Purpose::Verify {
         for id in &ids {
@@ -45,34 +45,27 @@ pub(super) async fn run(task: &Task<'_>, mut walk: Walk) -> Result<(), JobError>
     let mut tx = records.begin(&task.run).await?;
     let named: Vec<&str> = ids.iter().map(String::as_str).collect();
     let beside = tx.beside(&named, since).await?;
+    let had_missing = tx.has_missing().await?;
     let mut pulls = Vec::new();
     for (index, (id, answer)) in ids.iter().zip(answers).enumerate() {
         walk.detailed += 1;
         if beside.erased.contains(id) {
             continue;
         }
-        let parts = answer.ok().filter(|_| !beside.touched.contains(id)).map(|(tasks, notes, appointments)| Parts {
-            contact: None,
-            unread: Needs {
-                contact: false,
-                tasks: is_partial(tasks.as_ref()),
-                notes: is_partial(Some(&notes)),
-                appointments: is_partial(Some(&appointments)),
-            },
-            tasks: tasks.map(|tasks| tasks.items.into_iter().map(|task| mapping::task::from_ghl(task, id)).collect()),
-            notes: Some(notes.items.into_iter().map(|note| mapping::note::from_ghl(note, id)).collect()),
-            appointments: Some(
-                appointments.items.into_iter().map(|one| mapping::appointment::from_ghl(one, id, &zone)).collect(),
-            ),
-        });
-        let Some(parts) = parts else {
-            // Gone, refused, or moved meanwhile: a pull of its own will tell, or the end of the comparison.
+        let answer = answer.filter(|_| !beside.touched.contains(id));
+        let asks_again = answer.as_ref().is_none_or(|fetched| fetched.to_ask_again().is_some());
+        if asks_again {
+            // Gone, moved meanwhile, or a part may come later: a pull of its own will tell, or the end of the comparison.
             match walk.purpose {
                 Purpose::Verify => tx.keep_findings(&walk, id, &[unsure(id)], false).await?,
                 _ => pulls.push(id.clone()),
             }
-            continue;
-        };
+        }
+        let Some(fetched) = answer.filter(|_| !(asks_again && walk.purpose == Purpose::Verify)) else { continue };
+        if had_missing || !fetched.missing.is_empty() {
+            tx.keep_missing(id, &fetched.came(), &fetched.reasons()).await?;
+        }
+        let parts = fetched.parts;
         let count = |length: Option<usize>| length.and_then(|length| i64::try_from(length).ok()).unwrap_or(0);
         walk.tasks += count(parts.tasks.as_ref().map(Vec::len));
         walk.notes += count(parts.notes.as_ref().map(Vec::len));
@@ -91,32 +84,29 @@ pub(super) async fn run(task: &Task<'_>, mut walk: Walk) -> Result<(), JobError>
     go_on(task, tx, &mut walk, Outcome { found, pulls }).await
 }
 
-async fn ask(task: &Task<'_>, contact_id: &str, with_tasks: bool) -> Answer {
-    let ghl = task.ghl();
-    let tasks = async {
-        match with_tasks {
-            true => ghl.list_tasks(contact_id).await.map(Some),
-            false => Ok(None),
-        }
-    };
-    let (tasks, notes, appointments) =
-        tokio::join!(tasks, ghl.list_notes(contact_id), ghl.list_appointments(contact_id));
-    let errors = [tasks.as_ref().err(), notes.as_ref().err(), appointments.as_ref().err()];
-    if let Some(error) = errors.into_iter().flatten().find(|error| concerns_lane(error)) {
-        return Err(error.clone());
+/// The answers, none for a contact that GHL does not have; or why the batch has to be asked for again: where the location must rest, where nothing
+/// came at all, and where a comparison would otherwise take a failed call for a difference.
+fn judge(answers: Vec<Result<Option<Fetched>, JobError>>, purpose: Purpose) -> Result<Vec<Option<Fetched>>, JobError> {
+    let mut judged = Vec::new();
+    for answer in answers {
+        judged.push(match answer {
+            // Whether it is gone could not be known: a pull looks once more.
+            Err(JobError::Unconfirmed { .. }) => None,
+            answer => answer?,
+        });
     }
-    Ok((tasks?, notes?, appointments?))
-}
-
-/// Whether the batch has to be asked for again: where the lane must rest, where nothing came, and where a comparison would otherwise
-/// take a failed call for a difference.
-fn judge(answers: &[Answer], purpose: Purpose) -> Result<(), JobError> {
-    let errors = || answers.iter().filter_map(|answer| answer.as_ref().err());
+    let fetched = || judged.iter().flatten();
+    let nothing_came = fetched().next().is_some() && fetched().all(|one| one.came().is_empty());
     // What can't be read now can't be read later: the other contacts do not wait for it.
-    let passing = |error: &&GhlError| error.class() == Class::Passing && !matches!(error, GhlError::Undecodable { .. });
-    let all_failed = errors().filter(passing).count() == answers.len();
-    let grave = errors()
-        .find(|error| concerns_lane(error))
-        .or_else(|| errors().find(passing).filter(|_| all_failed || purpose == Purpose::Verify));
-    grave.map_or(Ok(()), |error| Err(error.clone().into()))
+    let is_unreadable =
+        |one: &Fetched| one.missing.iter().all(|(_, error)| matches!(error, GhlError::Undecodable { .. }));
+    let is_failing = |one: &&Fetched| one.to_ask_again().is_some() && !is_unreadable(one);
+    let compares_with_failed = purpose == Purpose::Verify && fetched().any(|one| is_failing(&one));
+    let has_refused_all =
+        nothing_came && !fetched().any(|one| is_failing(&one)) && !fetched().any(Fetched::blames_token);
+    if (nothing_came && !has_refused_all) || compares_with_failed {
+        let worst = judged.into_iter().flatten().filter(|one| is_failing(&one) || one.blames_token());
+        return Err(worst.map(Fetched::gravest).next().unwrap_or(JobError::OneMoreRun));
+    }
+    Ok(judged)
 }

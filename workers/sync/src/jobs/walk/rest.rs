@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use super::super::{JobError, Task, pull_contact};
 use super::{Outcome, go_on};
 use crate::decide::compare;
-use crate::records::{Found, Needs, Parts, Phase, Pulled, Purpose, Walk};
+use crate::records::{Found, Needs, Phase, Purpose, Walk};
 
 /// Contacts of one run that calls nobody.
 const MANY: i64 = 200;
@@ -38,26 +38,31 @@ pub(super) async fn run(task: &Task<'_>, mut walk: Walk) -> Result<(), JobError>
         };
         return go_on(task, records.begin(&task.run).await?, &mut walk, outcome).await;
     };
-    let fetched = join_all(ids.iter().map(|id| pull_contact::fetch(task, id, &zone))).await;
+    let zone = Ok(zone);
+    let fetched = join_all(ids.iter().map(|id| pull_contact::fetch(task, id, Needs::ALL, &zone))).await;
     let mut found = Vec::new();
+    let mut missing = Vec::new();
     for (id, fetched) in ids.iter().zip(fetched) {
         let view = records.contact_view(&walk.location_id, id).await?;
-        found.push(match (fetched?, view) {
+        let fetched = fetched?;
+        if let Some(fetched) = &fetched {
+            if let Some(error) = fetched.to_ask_again() {
+                return Err(error);
+            }
+            missing.push((id, fetched.came(), fetched.reasons()));
+        }
+        found.push(match (fetched, view) {
             (None, None) => Vec::new(),
             (None, Some(view)) => compare::gone(id, &view),
-            (Some((Pulled { contact, tasks, notes, appointments }, unread)), view) => {
-                let parts = Parts {
-                    contact: Some(contact),
-                    tasks: Some(tasks),
-                    notes: Some(notes),
-                    appointments: Some(appointments),
-                    unread,
-                };
-                compare::contact(id, &parts, view.as_ref())
-            }
+            // What GHL refuses to tell is compared with nothing.
+            (Some(fetched), view) => compare::contact(id, &fetched.parts, view.as_ref()),
         });
     }
     let mut tx = records.begin(&task.run).await?;
+    let had_missing = tx.has_missing().await?;
+    for (id, came, reasons) in missing.iter().filter(|(_, _, reasons)| had_missing || !reasons.is_empty()) {
+        tx.keep_missing(id, came, reasons).await?;
+    }
     for (id, findings) in ids.iter().zip(&found) {
         tx.keep_findings(&walk, id, findings, true).await?;
         tx.mark_seen(&walk, id).await?;

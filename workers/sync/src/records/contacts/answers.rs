@@ -182,6 +182,31 @@ impl Tx {
         save(&mut self.write, &row, false).await
     }
 
+    /// Names custom fields of a contact by other ids: theirs were deleted in GHL and made anew.
+    ///
+    /// # Errors
+    /// [`RecordsError::Database`] or [`RecordsError::Corrupt`].
+    pub async fn rename_custom_fields(
+        &mut self,
+        row_id: &str,
+        ids: &HashMap<String, String>,
+    ) -> Result<(), RecordsError> {
+        let location_id = self.run.key.location_id.clone();
+        let Some(mut row) = take(&mut self.write, &location_id, row_id).await? else { return Ok(()) };
+        for field in &mut row.doc.custom_fields {
+            let Some(id) = ids.get(&field.id) else { continue };
+            if let Some(at) = row.edits.remove(&format!("customFields.{}", field.id)) {
+                row.edits.insert(format!("customFields.{id}"), at);
+            }
+            field.id.clone_from(id);
+        }
+        // GHL no longer knows them by the old ones.
+        if let Some(base) = &mut row.base {
+            base.custom_fields.retain(|field| !ids.contains_key(&field.id));
+        }
+        save(&mut self.write, &row, false).await
+    }
+
     async fn move_to(&mut self, location_id: &str, old_id: &str, new_id: &str) -> Result<(), RecordsError> {
         for text in [sql!("move_aliases"), sql!("move_entries"), sql!("move_conflicts")] {
             sqlx::query(text).bind(new_id).bind(location_id).bind(old_id).execute(self.write.conn()).await?;

@@ -1,8 +1,11 @@
 //! What the three kinds of records that hang on a contact have in common.
 
+use jiff::Timestamp;
+
 use super::super::change::{AppointmentPatch, NotePatch, TaskPatch};
 use super::super::feed::changed_fields;
 use super::super::found::Events;
+use super::super::missing::Part;
 use super::super::model::{Appointment, Note, SecondHour, Task};
 use crate::decide::echo::Prints;
 use crate::decide::fields::Record;
@@ -67,6 +70,12 @@ pub trait Entry: Record + Into<AnyEntry> + PartialEq + Default + Send + Sync + U
     /// Whether this, as GHL tells it, may be what the create of `announced` made, in whatever form GHL keeps it. A pull leaves such an entry
     /// to the push that looks for it: with a row of its own, the push would take it for another's, and create it again.
     fn may_be(&self, announced: &Self) -> bool;
+    /// When GHL created it, where it says so.
+    fn created_at(&self) -> Option<Timestamp> {
+        None
+    }
+    /// The part of the contact that holds its kind.
+    fn part() -> Part;
     /// The event's field without which there can be no new one, where it is missing.
     fn lacking(&self) -> Option<&'static str>;
     /// Sets the fields of `patch`.
@@ -103,6 +112,10 @@ impl Entry for Task {
         same_text(&announced.title, &self.title)
     }
 
+    fn part() -> Part {
+        Part::Tasks
+    }
+
     fn lacking(&self) -> Option<&'static str> {
         self.title.trim().is_empty().then_some("data.title")
     }
@@ -129,6 +142,14 @@ impl Entry for Note {
 
     fn may_be(&self, announced: &Self) -> bool {
         same_text(&announced.note_text, &self.note_text)
+    }
+
+    fn created_at(&self) -> Option<Timestamp> {
+        self.created_at
+    }
+
+    fn part() -> Part {
+        Part::Notes
     }
 
     fn lacking(&self) -> Option<&'static str> {
@@ -158,6 +179,10 @@ impl Entry for Appointment {
 
     fn may_be(&self, announced: &Self) -> bool {
         [self.start_time, self.second_hour.start_time].contains(&announced.start_time)
+    }
+
+    fn part() -> Part {
+        Part::Appointments
     }
 
     fn lacking(&self) -> Option<&'static str> {

@@ -1,0 +1,186 @@
+//! The parts of a contact are independent: those that came are stored, and those that did not are named.
+
+use clienty_sync::sandbox::{ErrorAnswer, RequestedError, Wording};
+use job_engine::Backoff;
+use serde_json::{Value, json};
+use sync_workers::records::JobState;
+
+use crate::support::test_app::{Setup, TestApp, call};
+
+const PARTS: [(&str, &str); 3] =
+    [("tasks", call::LIST_TASKS), ("notes", call::LIST_NOTES), ("appointments", call::LIST_APPOINTMENTS)];
+
+fn missing(view: &Value) -> Vec<&str> {
+    view["missing"]
+        .as_array()
+        .map(|parts| parts.iter().filter_map(|one| one["part"].as_str()).collect())
+        .unwrap_or_default()
+}
+
+/// The first contact that has something of everything.
+fn rich(app: &TestApp) -> String {
+    let contacts = app.contacts(&app.location().id);
+    let has_all = |id: &&String| PARTS.iter().all(|(list, _)| !app.held(list, id).is_empty());
+    contacts.iter().find(has_all).expect("one contact has tasks, notes and appointments").clone()
+}
+
+#[tokio::test]
+async fn of_an_unknown_contact_the_parts_that_ghl_gives_are_stored_and_the_other_is_named() {
+    let refusals = [
+        Wording::MissingScope.into(),
+        Wording::Wordless401.into(),
+        Wording::ForeignLocation.into(),
+        ErrorAnswer::Raw { status: 403, body: json!({"message": "Forbidden resource"}) },
+        ErrorAnswer::Raw { status: 422, body: json!({"message": ["limit must be a number"]}) },
+    ];
+    for (refused, operation) in PARTS {
+        for answer in &refusals {
+            let app = TestApp::working(Setup::default()).await;
+            let contact = rich(&app);
+            app.sandbox.request_errors(vec![RequestedError::always(operation, answer.clone())]);
+            let job = app.tell("contact.selected", &contact, json!({})).await;
+            let job = app.ended(&job).await;
+            assert_eq!(job.state, JobState::Done, "{refused} {answer:?}: {job:?}");
+            let view = app.view(&contact).await.unwrap();
+            assert_eq!(missing(&view), [refused], "{answer:?}");
+            for (list, _) in PARTS {
+                let expected = if list == refused { 0 } else { app.held(list, &contact).len() };
+                assert_eq!(view[list].as_array().unwrap().len(), expected, "{refused} {answer:?} {list}");
+            }
+            app.sandbox.request_errors(Vec::new());
+            app.tell("contact.selected", &contact, json!({})).await;
+            app.settle().await;
+            assert_eq!(app.view(&contact).await.unwrap().get("missing"), None, "{refused}: it was read since");
+            app.assert_equal(&contact).await;
+            app.finish().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_advice_names_the_scope_that_is_missing_and_none_that_is_there() {
+    let app = TestApp::working(Setup::default()).await;
+    let contact = rich(&app);
+    app.sandbox.request_errors(vec![RequestedError::always(call::LIST_APPOINTMENTS, Wording::MissingScope.into())]);
+    app.tell("contact.selected", &contact, json!({})).await;
+    app.settle().await;
+    let reason = app.view(&contact).await.unwrap()["missing"][0]["reason"].as_str().unwrap().to_owned();
+    assert!(reason.contains("calendars/events.readonly") && !reason.contains("contacts.readonly"), "{reason}");
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_part_that_fails_for_long_keeps_none_of_the_others_back_and_comes_later() {
+    let backoff = Backoff { attempts: 3, ..Setup::default().backoff };
+    for answer in [Wording::BadGateway, Wording::Cloudflare524, Wording::Empty404] {
+        let app = TestApp::working(Setup { backoff, ..Setup::default() }).await;
+        let contact = rich(&app);
+        app.sandbox.request_errors(vec![RequestedError::always(call::LIST_NOTES, answer.into())]);
+        let job = app.tell("contact.selected", &contact, json!({})).await;
+        let job = app.ended(&job).await;
+        assert_eq!((job.state, job.attempts), (JobState::Dead, 3), "{answer:?}");
+        assert!(job.last_error.as_ref().unwrap().contains("the notes of the contact did not come"), "{job:?}");
+        let view = app.view(&contact).await.unwrap();
+        assert_eq!(
+            (missing(&view), view["tasks"].as_array().unwrap().len()),
+            (vec!["notes"], app.held("tasks", &contact).len())
+        );
+        app.sandbox.request_errors(Vec::new());
+        app.tell("contact.selected", &contact, json!({})).await;
+        app.settle().await;
+        app.assert_equal(&contact).await;
+        assert_eq!(app.view(&contact).await.unwrap().get("missing"), None);
+        app.finish_with_dead(1).await;
+    }
+}
+
+#[tokio::test]
+async fn a_known_contact_keeps_what_is_known_of_a_part_that_does_not_come() {
+    let app = TestApp::working(Setup::default()).await;
+    let contact = rich(&app);
+    app.tell("contact.selected", &contact, json!({})).await;
+    app.settle().await;
+    let known = app.view(&contact).await.unwrap();
+    app.sandbox.request_errors(vec![RequestedError::always(call::GET_CONTACT, Wording::MissingScope.into())]);
+    let note = app.by_hand(reqwest::Method::POST, &format!("/contacts/{contact}/notes"), json!({"body": "New"})).await;
+    let job = app.tell("contact.selected", &contact, json!({})).await;
+    assert_eq!(app.ended(&job).await.state, JobState::Done);
+    let view = app.view(&contact).await.unwrap();
+    assert_eq!((missing(&view), &view["contact"]), (vec!["contact"], &known["contact"]));
+    let id = note["note"]["id"].as_str().unwrap();
+    assert!(view["notes"].as_array().unwrap().iter().any(|one| one["noteId"] == id), "{view}");
+    app.finish().await;
+}
+
+/// Creates a contact, and returns its job once that has ended.
+async fn create(app: &TestApp, data: Value) -> sync_workers::records::Job {
+    let job = app.send(json!({"type": "contact.created", "locationId": app.location().id, "data": data})).await;
+    app.ended(&job).await
+}
+
+#[tokio::test]
+async fn a_contact_is_created_without_the_field_that_ghl_refuses_and_the_field_is_told() {
+    for (field, value, status, message) in [
+        ("phone", "+4930123456", 422, json!(["phone must be a valid phone number"])),
+        ("phone", "+4930123456", 400, json!("Invalid phone number")),
+        ("email", "ann@example.com", 400, json!({"email": ["is not allowed"]})),
+        ("timezone", "Europe/Berlin", 422, json!(["timezone is unknown"])),
+    ] {
+        let app = TestApp::working(Setup::default()).await;
+        let refusal = ErrorAnswer::Raw { status, body: json!({"statusCode": status, "message": message}) };
+        // GHL refuses the field with a create and with an update.
+        app.sandbox.request_errors(vec![
+            RequestedError::once("POST /contacts/", refusal.clone()),
+            RequestedError::once(call::UPDATE_CONTACT, refusal),
+        ]);
+        let mut data = json!({"clientyContactId": "k1", "firstName": "Ann", "city": "Bonn"});
+        data[field] = json!(value);
+        let job = create(&app, data).await;
+        assert_eq!(job.state, JobState::Dead, "{field}: {job:?}");
+        let view = app.view("k1").await.unwrap();
+        let contact = &view["contact"];
+        let state = app.state(&app.location().id);
+        let held = state["contacts"].as_array().unwrap().iter().find(|one| one["id"] == contact["id"]);
+        let held = held.unwrap_or_else(|| panic!("{field}: GHL has it: {job:?}"));
+        assert_eq!((&held["firstName"], &held["city"]), (&json!("Ann"), &json!("Bonn")), "{field}");
+        assert_eq!(contact["sync"]["outcome"], "refused", "{contact}");
+        let refused: Vec<_> = contact["sync"]["fields"].as_array().unwrap().iter().map(|one| &one["field"]).collect();
+        assert_eq!(refused, [field], "{contact}");
+        assert_eq!(state["contacts"].as_array().unwrap().len(), 9, "it was created once");
+        app.finish_with_dead(1).await;
+    }
+}
+
+#[tokio::test]
+async fn a_custom_field_that_was_deleted_and_made_anew_is_asked_for_once_and_sent_again() {
+    let (app, contact) = TestApp::knowing_one(Setup::default()).await;
+    let location = app.location().id;
+    let fields = format!("/locations/{location}/customFields");
+    let made = app.by_hand(reqwest::Method::POST, &fields, json!({"name": "Plan", "dataType": "TEXT"})).await;
+    let (id, key) = (made["customField"]["id"].clone(), made["customField"]["fieldKey"].as_str().unwrap().to_owned());
+    let key = key.trim_start_matches("contact.").to_owned();
+    let set = async |value: &str| {
+        let job = app.tell("contact.updated", &contact, json!({"customFields": { key.as_str(): value }})).await;
+        app.ended(&job).await
+    };
+    assert_eq!(set("gold").await.state, JobState::Done);
+    app.by_hand(reqwest::Method::DELETE, &format!("{fields}/{}", id.as_str().unwrap()), json!({})).await;
+    let anew = app.by_hand(reqwest::Method::POST, &fields, json!({"name": "Plan", "dataType": "TEXT"})).await;
+    assert_ne!(anew["customField"]["id"], id);
+
+    let asked = app.calls(&location, "GET /locations/{locationId}/customFields");
+    let job = set("silver").await;
+    assert_eq!(job.state, JobState::Done, "{job:?}");
+    let state = app.state(&location);
+    let held = state["contacts"].as_array().unwrap().iter().find(|one| one["id"] == contact.as_str()).unwrap();
+    let has = held["customFields"].as_array().unwrap().iter();
+    let value = has.filter(|field| field["id"] == anew["customField"]["id"]).map(|field| &field["value"]).next();
+    assert_eq!(value, Some(&json!("silver")), "{held}");
+    let view = app.view(&contact).await.unwrap();
+    assert_eq!(
+        (&view["contact"]["customFieldsByKey"][&key], &view["contact"]["sync"]["outcome"]),
+        (&json!("silver"), &json!("applied"))
+    );
+    assert_eq!(app.calls(&location, "GET /locations/{locationId}/customFields"), asked + 1);
+    app.finish().await;
+}

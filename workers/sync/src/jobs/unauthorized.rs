@@ -1,0 +1,82 @@
+//! What a call that GHL does not authorize says of the location. One endpoint's refusal must not stop all of a location's jobs, so another call
+//! with the same token is made first: only where GHL refuses that one too, the circuit of the location opens.
+
+use super::{JobError, Task};
+use crate::ghl::model::SearchContacts;
+use crate::ghl::{GhlError, UnauthorizedKind, endpoints};
+
+/// The error with which the run ends.
+pub(super) async fn classify(task: &Task<'_>, refused: GhlError) -> JobError {
+    let (operation, kind) = match &refused {
+        GhlError::Unauthorized { operation, kind, .. } => (*operation, Some(*kind)),
+        _ => ("", None),
+    };
+    if kind == Some(UnauthorizedKind::TokenRejected) {
+        match renewed(task).await {
+            Ok(true) => return JobError::OneMoreRun,
+            Ok(false) => {}
+            Err(error) => return error,
+        }
+    }
+    match another_call(task, operation).await {
+        Ok(Other::Accepted) => match kind {
+            // GHL says so of a token of another location as well, which the other call would have shown.
+            Some(UnauthorizedKind::LocationAccess) => JobError::ForeignRecord,
+            _ => JobError::NotForThisCall(refused),
+        },
+        Ok(Other::Refused) if kind == Some(UnauthorizedKind::Unexplained) => match renewed(task).await {
+            Ok(true) => JobError::OneMoreRun,
+            Ok(false) => refused.into(),
+            Err(error) => error,
+        },
+        Ok(Other::Refused) => refused.into(),
+        Ok(Other::NotAsked) => JobError::Unjudged(refused),
+        Err(error) => error,
+    }
+}
+
+/// What became of another call with the same token.
+enum Other {
+    /// GHL takes the token.
+    Accepted,
+    /// GHL refuses it as well.
+    Refused,
+    /// There was no permit for it.
+    NotAsked,
+}
+
+/// Calls something else than `operation`.
+async fn another_call(task: &Task<'_>, operation: &str) -> Result<Other, JobError> {
+    if task.permits.left() == 0 {
+        return Ok(Other::NotAsked);
+    }
+    let ghl = task.ghl();
+    let lacks = |needed: &[&str]| task.access.scopes.as_ref().is_some_and(|scopes| scopes.lack(needed).is_some());
+    let location = &endpoints::GET_LOCATION;
+    let answer = if operation == location.operation || lacks(location.scopes) {
+        let search = SearchContacts { page_limit: 1, ..SearchContacts::all(task.location()) };
+        ghl.search_contacts(&search).await.map(drop)
+    } else {
+        ghl.get_location(task.location()).await.map(drop)
+    };
+    match answer {
+        // A refusal of what the call holds, or of its scope, comes after the token was read.
+        Ok(())
+        | Err(
+            GhlError::Invalid { .. }
+            | GhlError::Unauthorized { kind: UnauthorizedKind::MissingScope | UnauthorizedKind::VersionHeader, .. },
+        ) => Ok(Other::Accepted),
+        Err(GhlError::Unauthorized { .. } | GhlError::Gone { .. }) => Ok(Other::Refused),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether a login got a new token, with which the job runs again. It does so once: see [`Oauth::refused`](crate::oauth::Oauth::refused).
+async fn renewed(task: &Task<'_>) -> Result<bool, JobError> {
+    if task.permits.left() == 0 {
+        // The refresh may need one, and the next run of the job has it.
+        return Err(JobError::OneMoreRun);
+    }
+    let oauth = &task.environment.oauth;
+    Ok(oauth.refused(task.location(), task.access.generation, Some(task.permits)).await?.is_some())
+}

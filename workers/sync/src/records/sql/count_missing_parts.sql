@@ -1,0 +1,6 @@
+select m.part, m.reason, count(*)
+from missing_parts m
+join contacts c on c.location_id = m.location_id and c.contact_id = m.contact_id
+where m.location_id = $1 and c.deleted_at is null
+group by m.part, m.reason
+order by count(*) desc, m.part, m.reason

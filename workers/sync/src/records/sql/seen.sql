@@ -1,0 +1,1 @@
+select seen from entries where row_id = $1
