@@ -144,7 +144,7 @@ impl App {
     /// Accepts work.
     #[must_use]
     pub fn producer(&self) -> Producer {
-        Producer::new(self.records.clone(), self.queue.clone())
+        Producer::new(self.records.clone(), self.queue.clone(), env!("CARGO_PKG_NAME"))
     }
 
     /// The HTTP side.
@@ -253,6 +253,7 @@ async fn open_records_with(
         policies: config.merge.clone(),
         rules: config.rules.clone(),
         flows: config.flows.loaded.clone(),
+        remember_event_ids: config.keeping.event_ids,
         ..options
     };
     let records = Records::open(config.database_url().expose_secret(), options).await?;

@@ -16,6 +16,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 use sync_workers::ghl::WireTime;
+use sync_workers::ids;
 use sync_workers::records::{NewWebhook, WEBHOOK_SOURCE, WebhookWork};
 
 mod event;
@@ -28,8 +29,6 @@ pub use event::{Event, Recognised, recognise};
 pub const SOURCE: &str = WEBHOOK_SOURCE;
 /// How far from now a webhook's time may be. GHL advises 5 minutes, but repeats a delivery for an hour.
 pub const WINDOW: Duration = Duration::from_secs(2 * 60 * 60);
-/// No id of GHL's is longer.
-const LONGEST_ID: usize = 128;
 
 /// A webhook, read.
 #[derive(Debug, Clone, PartialEq)]
@@ -191,7 +190,7 @@ fn location(event: Recognised, fields: &Map<String, Value>) -> Option<String> {
 /// A text that can be an id of GHL's: what is none would be stored, looked up and put into a path.
 fn id(fields: &Map<String, Value>, name: &str) -> Option<String> {
     let text = fields.get(name)?.as_str()?;
-    let is_id = (1..=LONGEST_ID).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+    let is_id = ids::is_id(text) && text.bytes().all(|byte| byte.is_ascii_graphic());
     is_id.then(|| text.to_owned())
 }
 

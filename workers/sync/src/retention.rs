@@ -29,6 +29,8 @@ pub struct Keeping {
     pub dead: Duration,
     /// Conflicts, to be looked at and undone.
     pub conflicts: Duration,
+    /// The ids by which repeated events are known.
+    pub event_ids: Duration,
 }
 
 impl Keeping {
@@ -46,6 +48,7 @@ impl Keeping {
             Old::Aliases => self.jobs.max(self.dead),
             Old::DeadJobs => self.dead,
             Old::Conflicts => self.conflicts,
+            Old::EventIds => self.event_ids,
             Old::Webhooks => Self::WEBHOOKS,
             Old::Touched => TOUCHES_KEPT,
             Old::Erasures => Self::RECEIPTS,
@@ -55,7 +58,14 @@ impl Keeping {
 
 impl Default for Keeping {
     fn default() -> Self {
-        Self { changes: DAY * 30, deleted: DAY * 30, jobs: DAY * 30, dead: DAY * 180, conflicts: DAY * 180 }
+        Self {
+            changes: DAY * 30,
+            deleted: DAY * 30,
+            jobs: DAY * 30,
+            dead: DAY * 180,
+            conflicts: DAY * 180,
+            event_ids: DAY * 30,
+        }
     }
 }
 

@@ -6,10 +6,12 @@ use super::{Records, RecordsError};
 /// What is forgotten once it is old enough.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Old {
-    /// Rows of the ledger that are done, their failed attempts among them. The ids of their events go with them.
+    /// Rows of the ledger that are done, their failed attempts among them.
     DoneJobs,
     /// Rows of the ledger that are dead, likewise.
     DeadJobs,
+    /// The ids by which repeated events are known.
+    EventIds,
     /// Webhooks as GHL sent them. A repetition is no longer known by their ids.
     Webhooks,
     /// Entries of the change feed.
@@ -34,9 +36,10 @@ pub enum Old {
 
 impl Old {
     /// All of it, what depends on something before that.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Changes,
         Self::Webhooks,
+        Self::EventIds,
         Self::DoneJobs,
         Self::DeadJobs,
         Self::Entries,
@@ -54,6 +57,7 @@ impl Old {
     pub fn tables(self) -> &'static [&'static str] {
         match self {
             Self::DoneJobs | Self::DeadJobs => &["jobs", "job_attempts"],
+            Self::EventIds => &["event_ids"],
             Self::Webhooks => &["webhooks"],
             Self::Changes => &["changes"],
             Self::Entries => &["entries"],
@@ -72,6 +76,7 @@ impl Old {
         Some(match self {
             Self::DoneJobs => sql!("forget_jobs"),
             Self::DeadJobs => sql!("forget_dead_jobs"),
+            Self::EventIds => sql!("forget_event_ids"),
             Self::Webhooks => sql!("forget_webhooks"),
             Self::Entries => sql!("forget_entries"),
             Self::Aliases => sql!("forget_aliases"),

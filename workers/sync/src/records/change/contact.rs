@@ -9,7 +9,7 @@ use super::{Act, Applied, Unapplied, refuse};
 use crate::decide::fields::{self, Fields, fields, with_fields};
 
 /// Where an event holds Clienty's id of the contact.
-const CLIENTY_ID: &str = "data.clientyContactId";
+pub(super) const CLIENTY_ID: &str = "data.clientyContactId";
 
 /// One edit, naming its contact by GHL's id, Clienty's id, or both.
 #[derive(Debug, Clone, PartialEq)]

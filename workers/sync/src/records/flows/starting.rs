@@ -1,5 +1,10 @@
 //! How a run begins: in the transaction that takes in what starts it, and once for each occasion.
 
+use std::borrow::Cow;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use job_engine::Priority;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -13,6 +18,7 @@ use super::super::{NewWebhook, RecordsError, Write, erase};
 use super::{Knows, ending, next};
 use crate::decide::rules::Occasion;
 use crate::flows::{Flow, On};
+use crate::ids;
 
 /// What starts a run.
 pub(in crate::records) struct Start<'a> {
@@ -68,7 +74,7 @@ pub(in crate::records) async fn start_for(
     let mut occasion = format!("{event_type} {}", row.contact_id);
     if let Some(tag) = tag {
         event["tag"] = tag.as_str().into();
-        occasion = format!("{occasion} {tag}");
+        occasion = format!("{occasion} {}", indexed(tag));
     }
     let knows = Knows { event, set: flow.set.clone(), answers: Map::new() };
     let (location_id, contact_id) = (row.location_id.as_str(), Some(row.contact_id.as_str()));
@@ -78,6 +84,14 @@ pub(in crate::records) async fn start_for(
     }
     let occasion = format!("{occasion} {}", Uuid::now_v7());
     Ok(again && start(write, flow, &Start { occasion: Some(&occasion), ..first }).await?.is_some())
+}
+
+/// A text as it stands in an index, which has no room for a long one.
+fn indexed(text: &str) -> Cow<'_, str> {
+    if text.len() <= ids::LONGEST {
+        return text.into();
+    }
+    format!("sha256:{}", URL_SAFE_NO_PAD.encode(digest(&SHA256, text.as_bytes()))).into()
 }
 
 /// A producer's event was accepted: starts the flows that wait for it. An event is accepted once, and so is what it starts.
@@ -116,7 +130,8 @@ pub(in crate::records) async fn start_by_webhook(write: &mut Write, webhook: &Ne
     let waiting: Vec<_> = flows.iter().filter(|flow| flow.on == Some(On::Webhook(webhook.event_type))).collect();
     let Some(location_id) = webhook.location_id.as_deref().filter(|_| !waiting.is_empty()) else { return Ok(()) };
     let event: Value = serde_json::from_str(&webhook.body).unwrap_or_default();
-    let contact_id = match event["contactId"].as_str() {
+    // The body is read as it came: what is no id is no contact's.
+    let contact_id = match event["contactId"].as_str().filter(|id| ids::is_id(id)) {
         Some(id) => Some(contacts::resolve(write.conn(), location_id, id).await?),
         None => None,
     };
