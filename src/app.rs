@@ -10,7 +10,8 @@ use sync_workers::clock::Clock;
 use sync_workers::ghl;
 use sync_workers::jobs::{self, CustomFields, Environment, Worker, Zones};
 use sync_workers::oauth::{self, AppConfig, Oauth};
-use sync_workers::records::{self, Records};
+use sync_workers::presence::Presence;
+use sync_workers::records::{self, NewProcess, Records};
 use sync_workers::retention;
 use sync_workers::sweeper;
 use sync_workers::vault::{MasterKeys, Vault};
@@ -113,6 +114,16 @@ impl App {
         Ok(Self::open_with(config, Tuning::default(), Opening::ToGoOn).await?.0)
     }
 
+    /// [`App::open`] for who only looks or steers: makes no database and changes no schema.
+    ///
+    /// # Errors
+    /// See [`App::open`]; where there is no database, or one of another release.
+    pub async fn open_existing(config: Config) -> Result<Self, AppError> {
+        // What has this program's schema is not changed by opening it.
+        open_existing_records(&config, &Clock::system()).await?.close().await;
+        Self::open(config).await
+    }
+
     async fn open_with(
         config: Config,
         tuning: Tuning,
@@ -139,6 +150,36 @@ impl App {
         let ghl = client(&config, &metrics)?;
         let oauth = open_oauth(&config, &clock, &records, &metrics, &ghl)?;
         Ok((Self { config, clock, records, queue, metrics, oauth, ghl, tuning }, unreached))
+    }
+
+    /// Logs what this process is and where it works, and keeps its row among the live processes until the value is dropped.
+    pub async fn announce(&self, role: &'static str) -> Presence {
+        let config = &self.config;
+        let keys: Vec<String> = config.secrets.master_keys.iter().map(|key| key.id.clone()).collect();
+        let flows: Vec<&str> = config.flows.loaded.iter().map(|flow| flow.name.as_str()).collect();
+        tracing::info!(
+            role,
+            version = env!("CARGO_PKG_VERSION"),
+            database = config.database_name(),
+            queue = config.queue_name(),
+            flows = flows.len(),
+            flows.hash = config.flows.hash(),
+            master_keys = keys.join(","),
+            "clienty-sync starts"
+        );
+        for variable in &config.ignored_variables {
+            tracing::warn!(variable, "a variable that begins as settings do is none of them, and is ignored");
+        }
+        let process = NewProcess {
+            role: role.to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            host: config.host.clone().unwrap_or_default(),
+            pid: std::process::id(),
+            flows: config.flows.hash(),
+            master_keys: keys,
+            queue: config.queue_name(),
+        };
+        Presence::begin(self.records.clone(), process).await
     }
 
     /// Accepts work.
@@ -231,34 +272,34 @@ impl Workers {
 /// # Errors
 /// When it can't be reached or migrated.
 pub async fn open_records(config: &Config, clock: &Clock) -> Result<Records, records::RecordsError> {
-    open_records_with(config, clock, records::Options::default()).await
+    let options = options(config, clock, records::Options::default());
+    let records = Records::open(config.database_url().expose_secret(), options).await?;
+    records.migrate().await?;
+    Ok(records)
 }
 
-/// [`open_records`] for a command that looks or changes one thing, before which a person sits: a database that does not answer is told soon.
+/// Opens a database that is there and has this program's schema; changes neither. For a command before which a person sits: a database that does
+/// not answer is told soon.
 ///
 /// # Errors
-/// See [`open_records`].
-pub async fn open_records_soon(config: &Config, clock: &Clock) -> Result<Records, records::RecordsError> {
+/// When it can't be reached, is not there, or is of another release.
+pub async fn open_existing_records(config: &Config, clock: &Clock) -> Result<Records, records::RecordsError> {
     let (connect_timeout, acquire_timeout) = (SOON, SOON);
-    open_records_with(config, clock, records::Options { connect_timeout, acquire_timeout, ..Default::default() }).await
+    let patience = records::Options { connect_timeout, acquire_timeout, create: false, ..Default::default() };
+    let records = Records::open(config.database_url().expose_secret(), options(config, clock, patience)).await?;
+    records.check_schema().await?;
+    Ok(records)
 }
 
-async fn open_records_with(
-    config: &Config,
-    clock: &Clock,
-    options: records::Options,
-) -> Result<Records, records::RecordsError> {
-    let options = records::Options {
+fn options(config: &Config, clock: &Clock, patience: records::Options) -> records::Options {
+    records::Options {
         clock: clock.clone(),
         policies: config.merge.clone(),
         rules: config.rules.clone(),
         flows: config.flows.loaded.clone(),
         remember_event_ids: config.keeping.event_ids,
-        ..options
-    };
-    let records = Records::open(config.database_url().expose_secret(), options).await?;
-    records.migrate().await?;
-    Ok(records)
+        ..patience
+    }
 }
 
 /// How long a person waits for a database that does not answer.
@@ -278,7 +319,11 @@ pub fn vault(config: &Config) -> Result<Vault, AppError> {
 /// # Errors
 /// An address that is none.
 pub fn client(config: &Config, metrics: &Metrics) -> Result<ghl::Client, ghl::BuildError> {
-    let config = ghl::ClientConfig { base_url: config.ghl.api_url.clone(), timeout: config.ghl.timeout };
+    let config = ghl::ClientConfig {
+        base_url: config.ghl.api_url.clone(),
+        timeout: config.ghl.timeout,
+        long_list: config.ghl.long_list,
+    };
     ghl::Client::new(&config, metrics.ghl.clone())
 }
 

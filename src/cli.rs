@@ -5,10 +5,11 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
+use secrecy::ExposeSecret;
 use serde::Serialize;
 use serde_json::json;
 use sync_workers::clock::Clock;
-use sync_workers::records::Records;
+use sync_workers::records::{Records, RecordsError, cause_of_failure};
 
 use crate::app;
 use crate::config::Config;
@@ -25,6 +26,7 @@ mod gateway;
 mod import;
 mod jobs;
 mod keys;
+mod locations;
 mod migrate;
 mod sandbox;
 mod secrets;
@@ -33,6 +35,7 @@ mod sweep;
 mod table;
 mod up;
 mod verify;
+mod version;
 mod walking;
 mod worker;
 
@@ -73,8 +76,12 @@ enum Command {
     Import(import::Args),
     /// Compare the records with GHL, field by field; exit code 3 where they differ
     Verify(verify::Args),
-    /// Look now for what no event told, instead of when it is due
+    /// Look now for changes in GHL that no webhook reported, instead of when it is due
+    #[command(name = "reconcile", visible_alias = "sweep")]
     Sweep(sweep::Args),
+    /// The connected locations: state, time zone, token, last success, calls left
+    #[command(subcommand)]
+    Locations(locations::Command),
     /// The keys that seal tokens
     #[command(subcommand)]
     Secrets(secrets::Command),
@@ -96,7 +103,9 @@ enum Command {
     /// Bring the database's schema up to date
     Migrate,
     /// Check settings, database, Redis and GHL, and say how to mend each
-    Doctor,
+    Doctor(doctor::Args),
+    /// Print the version of the program and of its database schema
+    Version,
 }
 
 impl Command {
@@ -111,6 +120,22 @@ impl Command {
                 | Self::Import(_)
                 | Self::Sweep(_)
                 | Self::Verify(_)
+        )
+    }
+}
+
+impl Command {
+    /// Whether it reads or writes the database of the settings, and says nothing of it itself.
+    fn looks_at_records(&self) -> bool {
+        !matches!(
+            self,
+            Self::Demo(_)
+                | Self::Sandbox(_)
+                | Self::Config(_)
+                | Self::Up
+                | Self::Gateway
+                | Self::Worker(_)
+                | Self::Version
         )
     }
 }
@@ -156,7 +181,10 @@ enum Outcome {
 
 /// Runs the program.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return wrong_usage(&error),
+    };
     let output = Output { json: cli.json };
     // The settings may name that very file.
     if let Command::Sandbox(args) = &cli.command
@@ -184,10 +212,24 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Opens the database, with the remedy where it can't be.
+/// Opens a database that is there, with the remedy where it can't be. Looking makes none and changes no schema.
 async fn open_records(config: &Config) -> anyhow::Result<Records> {
-    let records = app::open_records_soon(config, &Clock::system()).await;
-    records.context("can't open the database; see DATABASE_URL and CLIENTY_DATA_DIR, and whether the server is up")
+    let records = app::open_existing_records(config, &Clock::system()).await;
+    let records = match records {
+        // The pool's own words are that it timed out, whatever stood in its way.
+        Err(RecordsError::Database(error)) => {
+            let cause = cause_of_failure(config.database_url().expose_secret()).await;
+            Err(anyhow::anyhow!(cause.unwrap_or_else(|| error.to_string())))
+        }
+        other => other.map_err(anyhow::Error::from),
+    };
+    records.with_context(|| {
+        format!(
+            "can't use the database ({}); see DATABASE_URL and CLIENTY_DATA_DIR, and whether this shell has the settings of the deployment. \
+             `clienty-sync migrate` makes a new one",
+            config.database_name()
+        )
+    })
 }
 
 async fn run(mut context: Context, command: Command) -> anyhow::Result<Outcome> {
@@ -196,6 +238,10 @@ async fn run(mut context: Context, command: Command) -> anyhow::Result<Outcome> 
     {
         config::tell(&mistakes, "a flow is wrong", context.output);
         return Ok(Outcome::WrongUsage);
+    }
+    if command.looks_at_records() {
+        let (database, queue) = (context.config.database_name(), context.config.queue_name());
+        tracing::info!(database, queue, "the command looks at this database and this queue");
     }
     match command {
         Command::Demo(args) => demo::run(context, args).await,
@@ -215,8 +261,23 @@ async fn run(mut context: Context, command: Command) -> anyhow::Result<Outcome> 
         Command::Keys(command) => keys::run(context, command).await,
         Command::Config(command) => config::run(context, &command),
         Command::Migrate => migrate::run(context).await,
-        Command::Doctor => doctor::run(context).await,
+        Command::Doctor(args) => doctor::run(context, args).await,
+        Command::Locations(command) => locations::run(context, command).await,
+        Command::Version => version::run(&context),
     }
+}
+
+/// Says what is wrong with the arguments, or the help that was asked for; as one JSON document where `--json` is among the arguments.
+fn wrong_usage(error: &clap::Error) -> ExitCode {
+    let is_usage = error.use_stderr();
+    if is_usage && std::env::args_os().any(|argument| argument == "--json") {
+        let told = error.render().to_string();
+        let reason = told.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        // Nothing is left to do where not even this can be printed.
+        let _ = Output { json: true }.print(&json!({"error": reason, "usage": told.trim_end()}), |_| String::new());
+    }
+    let _ = error.print();
+    ExitCode::from(if is_usage { 2 } else { 0 })
 }
 
 /// Tells why a command failed, in the JSON document too.

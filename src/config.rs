@@ -38,11 +38,16 @@ pub use self::error::{ConfigError, ConfigErrors};
 use self::file::ConfigFile;
 pub use self::gateway::{Gateway, Installs};
 pub use self::shown::{Origin, Shown};
-use self::source::Sources;
+use self::source::{Read, Sources};
 use crate::signature::{Algorithm, PublicKeys, WebhookKeys};
 
 /// The defaults, as a commented settings file.
 pub const DEFAULTS: &str = include_str!("config/default.toml");
+
+/// The variable in which a shell names its user.
+const OPERATOR: &str = "USER";
+/// The variable in which a shell or a container runtime names the machine.
+const HOST: &str = "HOSTNAME";
 
 /// The settings file that is read when none is named.
 const FILE_NAME: &str = "clienty-sync.toml";
@@ -66,6 +71,12 @@ pub struct Config {
     pub secrets: Secrets,
     pub ghl: Ghl,
     pub log: Log,
+    /// Who runs the program, as the shell says; for what is decided by hand.
+    pub operator: Option<String>,
+    /// The machine, as the shell says.
+    pub host: Option<String>,
+    /// Variables that begin as settings do, and are none.
+    pub ignored_variables: Vec<String>,
     shown: Vec<Shown>,
 }
 
@@ -147,6 +158,8 @@ pub struct Ghl {
     pub burst_interval: Duration,
     pub daily_limit: u32,
     pub timeout: Duration,
+    /// In bytes.
+    pub long_list: usize,
 }
 
 /// `[log]`
@@ -165,6 +178,21 @@ pub enum LogFormat {
     Auto,
     Text,
     Json,
+}
+
+impl Flows {
+    /// The same in every process that has loaded the same flows.
+    #[must_use]
+    pub fn hash(&self) -> String {
+        use std::hash::{DefaultHasher, Hash, Hasher};
+
+        // Without a key of its own, so it is the same in every process of one release.
+        let mut hasher = DefaultHasher::new();
+        for flow in &self.loaded {
+            (&flow.name, flow.definition.to_string()).hash(&mut hasher);
+        }
+        format!("{:012x}", hasher.finish() >> 16)
+    }
 }
 
 impl Config {
@@ -199,9 +227,15 @@ impl Config {
         file: Option<ConfigFile>,
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, ConfigErrors> {
+        let environment: Vec<(String, String)> = environment.into_iter().collect();
+        let variable =
+            |wanted: &str| environment.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone());
+        let (operator, host) = (variable(OPERATOR), variable(HOST));
         let mut sources = Sources::new(DEFAULTS, file, environment);
         let mut config = Self::read(&mut sources);
-        config.shown = sources.finish()?;
+        let Read { shown, ignored_variables } = sources.finish()?;
+        (config.shown, config.ignored_variables) = (shown, ignored_variables);
+        (config.operator, config.host) = (operator, host);
         Ok(config)
     }
 
@@ -228,6 +262,9 @@ impl Config {
                     .required(days(1, 3650)),
                 event_ids: from
                     .setting("records.keep_event_ids_days", "CLIENTY_KEEP_EVENT_IDS_DAYS")
+                    .required(days(1, 3650)),
+                webhooks: from
+                    .setting("records.keep_webhooks_days", "CLIENTY_KEEP_WEBHOOKS_DAYS")
                     .required(days(1, 3650)),
             },
             merge: Policies {
@@ -283,12 +320,16 @@ impl Config {
                     .required(milliseconds(1, 3_600_000)),
                 daily_limit: from.setting("ghl.daily_limit", "GHL_DAILY_LIMIT").required(number(1, 1_000_000_000)),
                 timeout: from.setting("ghl.timeout_ms", "GHL_TIMEOUT_MS").required(milliseconds(1, 600_000)),
+                long_list: from.setting("ghl.long_list_mib", "GHL_LONG_LIST_MIB").required(mebibytes(8, 4096)),
             },
             log: Log {
                 filter: from.setting("log.filter", "RUST_LOG").required(log_filter),
                 format: from.setting("log.format", "CLIENTY_LOG_FORMAT").required(log_format),
                 otlp_endpoint: from.setting("log.otlp_endpoint", "OTEL_EXPORTER_OTLP_ENDPOINT").optional(http_url),
             },
+            operator: None,
+            host: None,
+            ignored_variables: Vec::new(),
             shown: Vec::new(),
         }
     }
@@ -311,6 +352,29 @@ impl Config {
                 let file = self.data.dir.join("clienty.db");
                 format!("sqlite://{}", file.display()).into()
             }
+        }
+    }
+
+    /// Where the records are, for people: no password, no user.
+    #[must_use]
+    pub fn database_name(&self) -> String {
+        let url = self.database_url();
+        let url = url.expose_secret();
+        match url.strip_prefix("sqlite:") {
+            Some(path) => {
+                let path = path.strip_prefix("//").unwrap_or(path);
+                format!("SQLite {}", path.split('?').next().unwrap_or_default())
+            }
+            None => format!("PostgreSQL {}", without_user(url)),
+        }
+    }
+
+    /// Where the queue is, for people: no password, no user.
+    #[must_use]
+    pub fn queue_name(&self) -> String {
+        match &self.redis.url {
+            Some(url) => format!("Redis {}", without_user(url.expose_secret())),
+            None => "memory of this process".to_owned(),
         }
     }
 
@@ -349,4 +413,11 @@ impl Config {
     pub fn show_toml(&self) -> String {
         shown::as_toml(&self.shown)
     }
+}
+
+/// Host, port and name of the database of a URL.
+fn without_user(url: &str) -> String {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    rest.rsplit_once('@').map_or(rest, |(_, place)| place).trim_end_matches('/').to_owned()
 }

@@ -31,6 +31,9 @@ pub async fn describe(job: &Job, history: &[FailedAttempt], step: Option<&StepOf
         "eventType": job.event_type,
         "priority": job.priority.as_str(),
         "state": job.state,
+        "outcome": job.outcome,
+        "unapplied": job.unapplied,
+        "discarded": job.discarded,
         "attempts": job.attempts,
         "lastError": job.last_error,
         "createdAt": job.created_at,
@@ -53,7 +56,7 @@ pub async fn why(job: &Job, queue: Asked<'_>) -> Option<String> {
         return Some(format!("{reason}; it is set aside as a dead letter, and `clienty-sync jobs discard` closes it"));
     }
     let schedule = match job.state {
-        JobState::Running | JobState::Done => return None,
+        JobState::Running | JobState::Done | JobState::Discarded => return None,
         JobState::Dead => {
             return Some("it was given up; lastError tells why, `clienty-sync jobs retry` tries it again, `jobs discard` gives it up for good".to_owned());
         }

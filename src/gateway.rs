@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::{StatusCode, Uri};
 use axum::middleware;
-use axum::routing::{delete, get, post};
+use axum::routing::{MethodRouter, delete, get, post};
 use sync_workers::clock::Clock;
 use sync_workers::oauth::Oauth;
 
@@ -27,11 +27,13 @@ mod health;
 mod jobs;
 mod json;
 mod keys;
+mod locations;
 mod oauth;
 mod operations;
 mod parameters;
 mod path;
 mod problem;
+mod problems;
 mod request_id;
 mod server;
 mod turns;
@@ -109,6 +111,8 @@ impl Gateway {
     pub fn routes(self) -> Router {
         let api = Router::new()
             .route("/v1/events", post(events::accept))
+            .route("/v1/locations", get(locations::list))
+            .route("/v1/locations/{location}", get(locations::show))
             .route("/v1/locations/{location}/conflicts", get(conflicts::list))
             .route("/v1/locations/{location}/conflicts/{conflict}/undo", post(conflicts::undo))
             .route("/v1/locations/{location}/contacts", get(contacts::list))
@@ -125,7 +129,9 @@ impl Gateway {
         let routes = Router::new()
             .merge(api)
             .merge(installs)
-            .merge(health_routes())
+            .merge(health_routes(get(health::ready)))
+            .route("/problems", get(problems::page))
+            .route("/problems/{code}", get(problems::show))
             .route("/webhooks/ghl", post(webhooks::receive));
         self.finish(routes)
     }
@@ -138,7 +144,7 @@ impl Gateway {
 
     /// The routes for those who run the process: health and metrics.
     pub fn monitoring_routes(self) -> Router {
-        self.finish(health_routes().route("/metrics", get(health::metrics)))
+        self.finish(health_routes(get(health::ready_for_all)).route("/metrics", get(health::metrics)))
     }
 
     /// What every set of routes ends with: problems for what is no route, and a name for each request.
@@ -157,6 +163,6 @@ impl Gateway {
     }
 }
 
-fn health_routes() -> Router<Gateway> {
-    Router::new().route("/healthz", get(health::alive)).route("/readyz", get(health::ready))
+fn health_routes(ready: MethodRouter<Gateway>) -> Router<Gateway> {
+    Router::new().route("/healthz", get(health::alive)).route("/readyz", ready)
 }

@@ -10,6 +10,7 @@ pub mod config;
 pub mod explain;
 pub mod flows;
 pub mod gateway;
+pub mod locations;
 pub mod metrics;
 pub mod producer;
 pub mod sandbox;

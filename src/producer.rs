@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use job_engine::Queue;
+use job_engine::{NewJob, Queue};
 use sync_workers::jobs;
 use sync_workers::records::{AcceptError, Accepted, ProducerId, Records, Trigger};
 use tokio::time::timeout;
@@ -39,13 +39,33 @@ impl Producer {
     /// # Errors
     /// [`AcceptError`]; nothing was stored then, but after [`sync_workers::records::RecordsError::NoAnswer`], when that is not known.
     pub async fn send(&self, triggers: &[Trigger]) -> Result<Vec<Accepted>, AcceptError> {
-        let accepted = self.records.accept_from(&self.id, triggers).await?;
+        let accepted = match self.records.accept_from(&self.id, triggers).await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // A refusal may lead to a look at what has changed in GHL.
+                self.enqueue(self.owed()).await;
+                return Err(error);
+            }
+        };
         let work = accepted.iter().filter(|accepted| !accepted.duplicate);
         let mut jobs: Vec<_> = work.map(|accepted| jobs::new_job(&accepted.key, accepted.priority)).collect();
         // Runs of flows that events have started.
+        jobs.extend(self.owed());
+        self.enqueue(jobs).await;
+        Ok(accepted)
+    }
+
+    /// The jobs of what was committed beside the events.
+    fn owed(&self) -> Vec<NewJob> {
         let owed = self.records.take_owed();
-        jobs.extend(owed.iter().map(|follow_up| jobs::new_job(&follow_up.key(), follow_up.priority)));
-        // They are accepted, whatever becomes of this: a queue that does not answer holds nobody up.
+        owed.iter().map(|follow_up| jobs::new_job(&follow_up.key(), follow_up.priority)).collect()
+    }
+
+    /// They are accepted, whatever becomes of this: a queue that does not answer holds nobody up.
+    async fn enqueue(&self, jobs: Vec<NewJob>) {
+        if jobs.is_empty() {
+            return;
+        }
         let queue = self.queue.clone();
         let pushing = tokio::spawn(async move {
             if let Err(error) = queue.push(&jobs).await {
@@ -53,7 +73,6 @@ impl Producer {
             }
         });
         let _ = timeout(PUSH_DUE, pushing).await;
-        Ok(accepted)
     }
 
     /// The ledger and the records.

@@ -18,6 +18,7 @@ mod contact;
 mod dates;
 mod door;
 mod faults;
+mod lone;
 mod meter;
 mod oauth;
 mod phone;
@@ -45,7 +46,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 pub use changes::Changed;
-pub use config::{Limits, SandboxConfig, Window};
+pub use config::{Limits, SandboxConfig, SearchShape, Window};
 pub use faults::Faults;
 pub use oauth::OauthSettings;
 pub use stats::{LocationStats, Stats};
@@ -114,6 +115,11 @@ impl Sandbox {
     /// From now on the search sees a change so much later than a read by id; it sees everything that changed before.
     pub fn set_search_lag(&self, lag: Duration) {
         self.world.set_search_lag(lag);
+    }
+
+    /// How pages of a search look from now on; the same as `POST /_sandbox/search-shape`.
+    pub fn set_search_shape(&self, shape: SearchShape) {
+        self.world.set_search_shape(shape);
     }
 
     /// All a location holds, as `GET /_sandbox/locations/{id}/state` tells it; `None` for an unknown location.

@@ -33,7 +33,11 @@ pub(super) fn run(mut context: Context, command: &Command) -> anyhow::Result<Out
                 tell(&mistakes, "a flow is wrong", context.output);
                 return Ok(Outcome::WrongUsage);
             }
-            context.output.print(&json!({"ok": true, "errors": []}), |_| "the settings are fine".to_owned())?
+            let ignored = &context.config.ignored_variables;
+            context.output.print(&json!({"ok": true, "errors": [], "ignoredVariables": ignored}), |_| {
+                let lines = ignored.iter().map(|name| format!("{name} is set and is no setting of this program"));
+                lines.chain(["the settings are fine".to_owned()]).collect::<Vec<_>>().join("\n")
+            })?
         }
     }
     Ok(Outcome::Done)

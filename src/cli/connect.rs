@@ -11,9 +11,13 @@ use sync_workers::ghl::ApiVersion;
 use sync_workers::oauth::{Begun, InstallError};
 use sync_workers::records::{ConnectionKind, Records};
 
+use self::check::Seen;
+pub(super) use self::check::ask;
 use super::{Context, Outcome, open_records};
 use crate::app::{client, oauth_app, open_oauth, vault};
 use crate::metrics::Metrics;
+
+mod check;
 
 #[derive(Debug, Parser)]
 #[command(group(ArgGroup::new("way").args(["pit_file", "api"]).multiple(true)))]
@@ -27,6 +31,9 @@ pub(super) struct Args {
     /// Time zone of the location, as Europe/Berlin [default: asked of GHL]
     #[arg(long, value_name = "NAME", requires = "pit_file", value_parser = zone_name)]
     time_zone: Option<String>,
+    /// Store the token without asking GHL whether it is one of the location: for a machine that can't reach GHL
+    #[arg(long, requires = "pit_file")]
+    unchecked: bool,
     /// Generation of GHL's API that the location is called with: v2 or v3; alone with --location, moves a connected one
     #[arg(long, value_name = "VERSION", requires = "location", value_parser = api_version)]
     api: Option<ApiVersion>,
@@ -42,13 +49,26 @@ pub(super) async fn run(context: Context, args: Args) -> anyhow::Result<Outcome>
     let token = read_token(&file)?;
     let vault = vault(&context.config)?;
     let records = open_records(&context.config).await?;
+    let seen = match args.unchecked {
+        true => Seen::default(),
+        false => ask(&context.config, &location, &token, args.api.unwrap_or_default()).await?,
+    };
     let sealed = vault.seal(&token, &location)?;
-    records.save_connection(&location, ConnectionKind::Pit, &sealed, None, args.time_zone.as_deref()).await?;
+    let zone = args.time_zone.as_deref().or(seen.time_zone.as_deref());
+    records.save_connection(&location, ConnectionKind::Pit, &sealed, seen.name.as_deref(), zone).await?;
     if let Some(api) = args.api {
         records.set_api(&location, api.name()).await?;
     }
-    context.output.print(&json!({"locationId": location, "kind": "pit"}), |_| {
-        format!("{location} is connected; events of it are accepted from now on, and its first job shows whether GHL takes the token")
+    let checked = !args.unchecked;
+    let told = json!({"locationId": location, "kind": "pit", "checked": checked, "name": seen.name, "timeZone": zone});
+    context.output.print(&told, |_| match (checked, &seen.name) {
+        (true, name) => {
+            let name = name.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
+            format!("{location}{name} is connected: GHL takes the token, and events of it are accepted from now on")
+        }
+        (false, _) => {
+            format!("{location} is stored without asking GHL; events of it are accepted, and its first job shows whether the token is good")
+        }
     })?;
     Ok(Outcome::Done)
 }

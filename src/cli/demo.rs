@@ -11,6 +11,7 @@ use jiff::tz::TimeZone;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::json;
+use sync_workers::presence::Presence;
 use sync_workers::records::{ConnectionKind, JobFilter, JobState};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -65,6 +66,7 @@ struct Demo {
     workers: Workers,
     /// What the sandbox tells of its changes.
     _webhooks: Webhooks,
+    _presence: Presence,
     /// Removed with the value.
     _folder: Folder,
 }
@@ -108,6 +110,7 @@ impl Demo {
         let listeners = Listeners::open(&config).await;
         let listeners = listeners.context("the demo needs an address; CLIENTY_LISTEN=127.0.0.1:0 takes a free port")?;
         let app = App::open(config).await?;
+        let presence = app.announce("demo").await;
         let vault = vault(&app.config)?;
         for location in sandbox.locations() {
             let sealed = vault.seal(&SecretString::from(location.token), &location.id)?;
@@ -117,7 +120,7 @@ impl Demo {
         let workers = app.start_workers()?;
         let url = format!("http://{}/webhooks/ghl", reachable(servers.address));
         let webhooks = Webhooks::send(WebhookConfig::new(url, seed), &sandbox)?;
-        Ok(Self { sandbox, app, servers, workers, _webhooks: webhooks, _folder: folder })
+        Ok(Self { sandbox, app, servers, workers, _webhooks: webhooks, _presence: presence, _folder: folder })
     }
 
     /// Tells how to use it.

@@ -4,16 +4,18 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret;
 use serde::Serialize;
-use sync_workers::records::{Options, Records};
+use sync_workers::records::{self, Options, Records, RecordsError};
 
 use super::{Context, Outcome};
 use crate::app::vault;
 use crate::config::Config;
 
+mod hints;
 mod ledger;
 mod locations;
 mod redis;
 mod tokens;
+mod work;
 
 /// Names that a line tells.
 const NAMED: usize = 5;
@@ -70,10 +72,24 @@ impl Check {
     }
 }
 
-pub(super) async fn run(context: Context) -> anyhow::Result<Outcome> {
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Ask GHL whether it takes each stored token: two calls a location
+    #[arg(long)]
+    live: bool,
+}
+
+pub(super) async fn run(context: Context, args: Args) -> anyhow::Result<Outcome> {
     let config = &context.config;
     // Settings that can't be read have ended the program before this.
-    let mut checks = vec![Check::ok("settings", "all can be read")];
+    let mut checks = vec![match config.ignored_variables.as_slice() {
+        [] => Check::ok("settings", "all can be read"),
+        ignored => Check::warning(
+            "settings",
+            format!("{} are set and are no settings", named(ignored)),
+            "correct the names, or unset them; `clienty-sync config show` lists all",
+        ),
+    }];
     checks.push(match vault(config) {
         Ok(_) => Check::ok("master keys", format!("{} set", config.secrets.master_keys.len())),
         Err(_) if config.secrets.master_keys.is_empty() => Check::failed(
@@ -106,6 +122,10 @@ pub(super) async fn run(context: Context) -> anyhow::Result<Outcome> {
     if let Some(records) = records {
         checks.extend(ledger::check(&records).await);
         checks.extend(locations::check(config, &records).await);
+        checks.extend(work::check(config, &records).await);
+        if args.live {
+            checks.push(tokens::live(config, &records).await);
+        }
     }
     checks.push(ghl(config).await);
     let failed = checks.iter().any(|check| check.state == State::Failed);
@@ -117,22 +137,40 @@ pub(super) async fn run(context: Context) -> anyhow::Result<Outcome> {
 
 async fn database(config: &Config) -> (Option<Records>, Vec<Check>) {
     let kind = if config.is_sqlite() { "SQLite" } else { "PostgreSQL" };
-    let options = Options { acquire_timeout: Duration::from_secs(5), ..Options::default() };
-    let records = match Records::open(config.database_url().expose_secret(), options).await {
+    let options = Options { acquire_timeout: Duration::from_secs(3), create: false, ..Options::default() };
+    let url = config.database_url();
+    let records = match Records::open(url.expose_secret(), options).await {
         Ok(records) => records,
-        Err(error) => {
-            let remedy = "check DATABASE_URL and that the server runs";
+        Err(error @ RecordsError::NoDatabase { .. }) => {
+            let remedy = "run `clienty-sync migrate`, or start `clienty-sync up`; if there should be one, this shell lacks the settings of \
+                          the deployment (DATABASE_URL, CLIENTY_DATA_DIR)";
             return (None, vec![Check::failed("database", error.to_string(), remedy)]);
+        }
+        Err(error) => {
+            // A pool says that it timed out, whatever stood in its way.
+            let cause = records::cause_of_failure(url.expose_secret()).await.unwrap_or_else(|| error.to_string());
+            let found = format!("{}: {cause}", config.database_name());
+            return (None, vec![Check::failed("database", found, hints::remedy(&cause, "DATABASE_URL"))]);
         }
     };
     let mut checks = vec![match records.ping().await {
-        Ok(()) => Check::ok("database", format!("{kind} answers")),
+        Ok(()) => Check::ok("database", format!("{kind} answers ({})", config.database_name())),
         Err(error) => Check::failed("database", error.to_string(), "check DATABASE_URL and that the server runs"),
     }];
-    checks.push(match records.pending_migrations().await {
-        Ok(pending) if pending.is_empty() => Check::ok("schema", "up to date"),
-        Ok(pending) => {
-            Check::warning("schema", format!("{} migrations are pending", pending.len()), "run `clienty-sync migrate`")
+    checks.push(match records.check_schema().await {
+        Ok(()) => Check::ok("schema", "up to date"),
+        Err(RecordsError::SchemaOlder { pending }) => {
+            checks.push(Check::warning(
+                "schema",
+                format!("{pending} migrations are pending"),
+                "run `clienty-sync migrate`",
+            ));
+            return (None, checks);
+        }
+        Err(error @ RecordsError::SchemaNewer { .. }) => {
+            let remedy = "install the release that migrated it, or a newer one, on this machine";
+            checks.push(Check::failed("schema", error.to_string(), remedy));
+            return (None, checks);
         }
         Err(error) => {
             Check::failed("schema", error.to_string(), "run `clienty-sync migrate`; if it fails, see the runbook")
@@ -147,7 +185,10 @@ async fn ghl(config: &Config) -> Check {
     let reached = reachable(url).await;
     match reached {
         Ok(()) => Check::ok("ghl", format!("{url} takes connections")),
-        Err(error) => Check::failed("ghl", format!("{url}: {error}"), "check GHL_API_URL, DNS and the firewall"),
+        Err(error) => {
+            let remedy = hints::remedy(&error.to_string(), "GHL_API_URL");
+            Check::failed("ghl", format!("{url}: {error}"), remedy)
+        }
     }
 }
 

@@ -22,11 +22,13 @@ pub(super) async fn run(context: Context) -> anyhow::Result<Outcome> {
             remedy(&error)
         );
     }
+    let presence = app.announce("gateway").await;
     let servers = listeners.serve(&app)?;
     let (url, metrics) = (format!("http://{}", servers.address), format!("http://{}/metrics", servers.metrics));
     context.output.print(&json!({"url": url, "metrics": metrics}), |_| {
         format!("the gateway is up at {url}\nmetrics at {metrics}")
     })?;
     until_stopped(signals, servers, None).await;
+    presence.end().await;
     Ok(Outcome::Done)
 }

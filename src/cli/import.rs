@@ -29,8 +29,17 @@ pub(super) async fn run(context: Context, args: Args) -> anyhow::Result<Outcome>
     walking.stop().await;
     let walk = outcome?;
     output.print(&json!({ "import": walk }), |_| {
-        let Walk { contacts, tasks, notes, appointments, calls, .. } = &walk;
-        format!("imported {contacts} contacts, {tasks} tasks, {notes} notes and {appointments} appointments with {calls} calls")
+        let Walk { contacts, tasks, notes, appointments, calls, passed_over, not_shown, .. } = &walk;
+        let mut lines = vec![format!(
+            "imported {contacts} contacts, {tasks} tasks, {notes} notes and {appointments} appointments with {calls} calls"
+        )];
+        if *passed_over > 0 {
+            lines.push(format!("{passed_over} contacts could not be read and were passed over; the log names those that have an id"));
+        }
+        if *not_shown > 0 {
+            lines.push(format!("GHL counts {not_shown} contacts more than its pages showed; `verify` compares both sides"));
+        }
+        lines.join("\n")
     })?;
     Ok(Outcome::Done)
 }

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context as _, bail};
 use clap::{Subcommand, ValueEnum};
-use jiff::Timestamp;
 use job_engine::{LaneState, Queue};
 use serde_json::{Value, json};
 use sync_workers::records::{JobFilter, JobKind, JobState};
@@ -17,6 +16,11 @@ use crate::explain;
 
 mod dead;
 mod lanes;
+mod listing;
+mod open;
+
+/// Where an operator gave none.
+const NO_REASON: &str = "no reason given";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -49,7 +53,11 @@ pub(super) enum Command {
     /// Try dead jobs again, behind everything else of their locations
     Retry(dead::Selection),
     /// Close dead jobs for good, and take back what they would have written
-    Discard(dead::Selection),
+    Discard(dead::Discard),
+    /// Close waiting or scheduled jobs without their work being done, and take back what they would have written
+    Cancel(open::Cancel),
+    /// Run waiting or scheduled jobs now, before they are due
+    RunNow(open::Selection),
     /// Let no job of a location, or of a kind, run until it is resumed
     Pause(lanes::Target),
     /// End a pause; a location that is held or broken off tries again at once
@@ -63,6 +71,7 @@ pub(super) enum State {
     Running,
     Done,
     Dead,
+    Discarded,
 }
 
 impl From<State> for JobState {
@@ -73,6 +82,7 @@ impl From<State> for JobState {
             State::Running => Self::Running,
             State::Done => Self::Done,
             State::Dead => Self::Dead,
+            State::Discarded => Self::Discarded,
         }
     }
 }
@@ -81,7 +91,9 @@ pub(super) async fn run(context: Context, command: Command) -> anyhow::Result<Ou
     let output = context.output;
     match command {
         Command::Retry(selection) => return dead::run(context, selection, dead::Act::Retry).await,
-        Command::Discard(selection) => return dead::run(context, selection, dead::Act::Discard).await,
+        Command::Discard(discard) => return dead::discard(context, discard).await,
+        Command::Cancel(cancel) => return open::cancel(context, cancel).await,
+        Command::RunNow(selection) => return open::run_now(context, selection).await,
         Command::Pause(target) => return lanes::run(context, target, true).await,
         Command::Resume(target) => return lanes::run(context, target, false).await,
         Command::Stats => {
@@ -119,20 +131,7 @@ pub(super) async fn run(context: Context, command: Command) -> anyhow::Result<Ou
             if jobs.is_empty() {
                 check_kind(filter.kind.as_deref())?;
             }
-            output.print(&json!({ "jobs": jobs }), |_| {
-                let rows: Vec<_> = jobs
-                    .iter()
-                    .map(|job| {
-                        let error = job.last_error.clone().unwrap_or_default();
-                        let (kind, location) = (job.key.kind.clone(), job.key.location_id.clone());
-                        let (state, attempts) = (job.state.as_str().to_owned(), job.attempts.to_string());
-                        let (created, next) = (to_the_second(job.created_at), job.due_at.map(to_the_second));
-                        [job.id.clone(), kind, location, state, created, attempts, next.unwrap_or_default(), error]
-                    })
-                    .collect();
-                let headings = ["ID", "KIND", "LOCATION", "STATE", "CREATED", "ATTEMPTS", "NEXT ATTEMPT", "LAST ERROR"];
-                table(headings, &rows)
-            })?;
+            output.print(&json!({ "jobs": jobs }), |_| listing::text(&jobs))?;
         }
         Command::Show { id } => {
             let records = open_records(&context.config).await?;
@@ -153,7 +152,7 @@ async fn queue(config: Config) -> anyhow::Result<Result<Queue, String>> {
     if !config.is_distributed() {
         return Ok(Err(explain::elsewhere()));
     }
-    match App::open(config).await {
+    match App::open_existing(config).await {
         Ok(app) => Ok(Ok(app.queue)),
         Err(AppError::Queue { source }) => Ok(Err(explain::silent(&source))),
         Err(error) => Err(error.into()),
@@ -191,11 +190,6 @@ impl Halted {
     }
 }
 
-/// As people need it in a table.
-fn to_the_second(time: Timestamp) -> String {
-    format!("{time:.0}")
-}
-
 /// Refuses what no job can be called, so that a slip of the pen is not taken for good news.
 fn check_kind(kind: Option<&str>) -> anyhow::Result<()> {
     if let Some(kind) = kind.filter(|kind| JobKind::parse(kind).is_none()) {
@@ -209,7 +203,15 @@ fn check_kind(kind: Option<&str>) -> anyhow::Result<()> {
 fn in_lines(shown: &Value) -> String {
     let fields = shown.as_object().into_iter().flatten();
     let lines = fields.filter(|(_, value)| !value.is_null()).flat_map(|(name, value)| match value {
+        Value::Array(items) if items.iter().all(Value::is_string) => {
+            let words: Vec<_> = items.iter().filter_map(Value::as_str).collect();
+            if words.is_empty() { Vec::new() } else { vec![format!("{name:<12} {}", words.join(", "))] }
+        }
         Value::Array(attempts) => attempts.iter().map(attempt_in_line).collect(),
+        Value::Object(parts) if name == "discarded" => {
+            let part = |name: &str| parts.get(name).and_then(Value::as_str).unwrap_or_default();
+            vec![format!("{name:<12} {} by {}: {}", part("at"), part("by"), part("why"))]
+        }
         Value::String(text) => vec![format!("{name:<12} {text}")],
         other => vec![format!("{name:<12} {other}")],
     });

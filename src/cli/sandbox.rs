@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::serve::Signals;
 use super::{Context, Outcome};
-use crate::sandbox::{Limits, Sandbox, SandboxConfig, SigningKey, WebhookConfig, WebhookFaults, Webhooks};
+use crate::sandbox::{Limits, Sandbox, SandboxConfig, SearchShape, SigningKey, WebhookConfig, WebhookFaults, Webhooks};
 
 #[derive(Debug, Parser)]
 pub(super) struct Args {
@@ -23,8 +23,8 @@ pub(super) struct Args {
     /// Contacts of each location
     #[arg(long, value_name = "N", default_value_t = 25, value_parser = clap::value_parser!(u32).range(0..=100_000))]
     contacts: u32,
-    /// The same seed makes the same data
-    #[arg(long, value_name = "N", default_value_t = 42)]
+    /// The same seed makes the same data, ids and tokens [default: another at each start, so that no id is given twice]
+    #[arg(long, value_name = "N", default_value_t = rand::random::<u32>().into(), hide_default_value = true)]
     seed: u64,
     /// Calls of one interval that each location may make
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
@@ -44,12 +44,18 @@ pub(super) struct Args {
     /// Write the public key of the webhooks there, for GHL_WEBHOOK_ED25519_KEY_FILE; the same seed makes the same key
     #[arg(long, value_name = "FILE")]
     webhook_key_file: Option<PathBuf>,
-    /// What goes wrong with webhooks, per mille, as {"lose":10,"duplicate":50,"delay":100,"badSignature":5,"bareTask":20,"delayMs":1000}
+    /// What goes wrong with webhooks, per mille, as {"lose":10,"duplicate":50,"delay":100,"badSignature":5,"bareTask":20,"late":10,"lateHours":48,"odd":10,"broken":5,"delayMs":1000}
     #[arg(long, value_name = "JSON", value_parser = webhook_faults, requires = "webhook_url")]
     webhook_faults: Option<WebhookFaults>,
-    /// Between two deliveries of a webhook that was answered 429
+    /// Between two deliveries of a webhook that was refused
     #[arg(long, value_name = "MS", default_value_t = 600_000, value_parser = clap::value_parser!(u64).range(1..))]
     webhook_retry_ms: u64,
+    /// How often a webhook comes again that was refused otherwise than by a 429; 0 as until the summer of 2026
+    #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u32).range(0..=1000))]
+    webhook_retries: u32,
+    /// How pages of a search of contacts look, as {"most":50,"padding":20000,"withoutId":7,"stuck":false}
+    #[arg(long, value_name = "JSON", value_parser = search_shape)]
+    search_shape: Option<SearchShape>,
 }
 
 impl Args {
@@ -62,6 +68,10 @@ impl Args {
 }
 
 fn webhook_faults(text: &str) -> Result<WebhookFaults, serde_json::Error> {
+    serde_json::from_str(text)
+}
+
+fn search_shape(text: &str) -> Result<SearchShape, serde_json::Error> {
     serde_json::from_str(text)
 }
 
@@ -79,6 +89,8 @@ pub(super) async fn run(context: Context, args: Args) -> anyhow::Result<Outcome>
         webhook_key_file: _,
         webhook_faults,
         webhook_retry_ms,
+        webhook_retries,
+        search_shape,
     } = args;
     let latency = Duration::from_millis(latency_ms);
     let mut signals = Signals::listen()?;
@@ -94,6 +106,7 @@ pub(super) async fn run(context: Context, args: Args) -> anyhow::Result<Outcome>
             ..Limits::default()
         },
         latency: latency..latency,
+        search: search_shape.unwrap_or_default(),
         ..SandboxConfig::default()
     };
     let sandbox = Sandbox::start(config).await;
@@ -101,16 +114,20 @@ pub(super) async fn run(context: Context, args: Args) -> anyhow::Result<Outcome>
     let webhooks = webhook_url.map(|url| {
         let faults = webhook_faults.unwrap_or_default();
         let retry_interval = Duration::from_millis(webhook_retry_ms);
-        Webhooks::send(WebhookConfig { faults, retry_interval, ..WebhookConfig::new(url, seed) }, &sandbox)
+        Webhooks::send(
+            WebhookConfig { faults, retry_interval, retries: webhook_retries, ..WebhookConfig::new(url, seed) },
+            &sandbox,
+        )
     });
     let _webhooks = webhooks.transpose().context("can't send webhooks")?;
     let tokens: Vec<_> =
         sandbox.locations().iter().map(|location| json!({"id": location.id, "token": location.token})).collect();
-    context.output.print(&json!({"url": sandbox.url(), "locations": tokens}), |_| {
+    context.output.print(&json!({"url": sandbox.url(), "locations": tokens, "seed": seed}), |_| {
         let mut lines = vec![format!("the sandbox is up at {}", sandbox.url())];
         let known = sandbox.locations();
         lines.extend(known.iter().map(|location| format!("location {} has the token {}", location.id, location.token)));
         lines.push(format!("more: {}/_sandbox/locations", sandbox.url()));
+        lines.push(format!("the same data, ids and tokens again: --seed {seed}; without it the next start has others"));
         lines.join("\n")
     })?;
     signals.next().await;

@@ -22,6 +22,7 @@ pub(super) async fn run(context: Context) -> anyhow::Result<Outcome> {
         true => App::open(context.config).await?,
         false => App::open_alone(context.config).await?,
     };
+    let presence = app.announce("up").await;
     let workers = app.start_workers()?;
     if !distributed {
         // A queue in memory begins empty, and no other process shares it: what the ledger owes is told at once, and what it says is
@@ -39,5 +40,6 @@ pub(super) async fn run(context: Context) -> anyhow::Result<Outcome> {
         watch.spawn(sweeper::watch(app.records.clone(), app.queue.clone(), app.clock.clone()));
     }
     until_stopped(signals, servers, Some(workers)).await;
+    presence.end().await;
     Ok(Outcome::Done)
 }

@@ -9,6 +9,7 @@ use sync_workers::records::{JobFilter, JobState, Phase, Purpose, Walk};
 use sync_workers::{sweeper, walker};
 use tokio::time::sleep;
 
+use super::open_records;
 use super::serve::Signals;
 use crate::app::{App, Workers};
 use crate::config::Config;
@@ -32,6 +33,8 @@ impl Walking {
     pub(super) async fn start(config: Config, location: &str) -> anyhow::Result<Self> {
         let signals = Signals::listen()?;
         let distributed = config.is_distributed();
+        // Looked at first: a shell without the settings makes no data folder.
+        open_records(&config).await?.close().await;
         let sole = if distributed { None } else { Sole::take(&config.data.dir)?.taken() };
         let app = if sole.is_some() { App::open_alone(config).await? } else { App::open(config).await? };
         let connection = app.records.connection(location).await?;

@@ -25,10 +25,12 @@ pub(super) async fn run(mut context: Context, args: Args) -> anyhow::Result<Outc
     let listener = monitoring_listener(&context.config).await?;
     // The pool tells of a queue that does not answer, and waits for it.
     let (app, _) = App::open_to_serve(context.config).await?;
+    let presence = app.announce("worker").await;
     let workers = app.start_workers()?;
     let servers = Servers::monitoring(listener, &app)?;
     let metrics = format!("http://{}/metrics", servers.metrics);
     context.output.print(&json!({"metrics": metrics}), |_| format!("working; metrics at {metrics}"))?;
     until_stopped(signals, servers, Some(workers)).await;
+    presence.end().await;
     Ok(Outcome::Done)
 }

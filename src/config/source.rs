@@ -12,9 +12,9 @@ use super::file::{ConfigFile, Entry, Given};
 use super::parse::Parsed;
 use super::shown::{Origin, Privacy, Shown};
 
-/// Variables with this beginning that are almost a setting's name are slips. Others are somebody's own, as the CLIENTY_API_KEY that a
-/// person exports for curl.
-const OWN_VARIABLES: &str = "CLIENTY_";
+/// Variables with these beginnings that are almost a setting's name are slips. Others may be somebody's own, as the CLIENTY_API_KEY that a
+/// person exports for curl: they are named, and no more.
+const OWN_VARIABLES: [&str; 2] = ["CLIENTY_", "GHL_"];
 /// Of a name that a person makes up.
 const LONGEST_NAME: usize = 40;
 
@@ -76,10 +76,14 @@ impl Sources {
 
     /// All settings as people may see them, or all mistakes. To be called when every setting has been read: what is left
     /// over in the sources is then unknown.
-    pub(super) fn finish(mut self) -> Result<Vec<Shown>, ConfigErrors> {
+    pub(super) fn finish(mut self) -> Result<Read, ConfigErrors> {
         self.report_unknown_keys();
-        self.report_unknown_variables();
-        if self.errors.is_empty() { Ok(self.shown) } else { Err(ConfigErrors(self.errors)) }
+        let ignored_variables = self.report_unknown_variables();
+        if self.errors.is_empty() {
+            Ok(Read { shown: self.shown, ignored_variables })
+        } else {
+            Err(ConfigErrors(self.errors))
+        }
     }
 
     fn report_unknown_keys(&mut self) {
@@ -96,18 +100,31 @@ impl Sources {
         }
     }
 
-    fn report_unknown_variables(&mut self) {
+    /// Refuses slips; returns the names that are like no setting's.
+    fn report_unknown_variables(&mut self) -> Vec<String> {
         let known: Vec<&str> = self.shown.iter().map(|setting| setting.variable.as_str()).collect();
-        let ours = self.environment.keys().filter(|name| name.starts_with(OWN_VARIABLES));
-        for name in ours.filter(|name| !known.contains(&name.as_str())) {
-            let Some(meant) = nearest(name, known.iter().copied()) else { continue };
+        let is_ours = |name: &&String| OWN_VARIABLES.iter().any(|beginning| name.starts_with(beginning));
+        let mut ignored = Vec::new();
+        for name in self.environment.keys().filter(is_ours).filter(|name| !known.contains(&name.as_str())) {
+            let Some(meant) = nearest(name, known.iter().copied()) else {
+                ignored.push(name.clone());
+                continue;
+            };
             self.errors.push(ConfigError {
                 place: "environment".to_owned(),
                 key: name.clone(),
                 problem: format!("unknown variable; did you mean {meant}?"),
             });
         }
+        ignored
     }
+}
+
+/// What was read without a mistake.
+pub(super) struct Read {
+    pub(super) shown: Vec<Shown>,
+    /// Variables that look like settings and are none.
+    pub(super) ignored_variables: Vec<String>,
 }
 
 /// A setting about to be read.

@@ -32,6 +32,10 @@ const LONG_POLL: &str = "/v1/changes";
 #[derive(Debug, Clone)]
 pub(super) struct Caller(pub(super) ProducerId);
 
+/// In the answer to a request that stored many events.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct StoredBatch;
+
 /// Lets a request pass that carries a key in force, once it is the key's turn.
 pub(super) async fn require_key(State(gateway): State<Gateway>, request: Request, next: Next) -> Response {
     match admitted(&gateway, request, next).await {
@@ -57,13 +61,17 @@ async fn admitted(gateway: &Gateway, request: Request, next: Next) -> Result<Res
         Method::POST | Method::PUT | Method::PATCH => received(gateway, &key, request).await?,
         _ => (request, None),
     };
-    let _turn = match turns(gateway, &request) {
+    let mut turn = match turns(gateway, &request) {
         Some(turns) => Some(turns.next(key.id).await),
         None => None,
     };
     request.extensions_mut().insert(key);
     request.extensions_mut().insert(caller);
-    Ok(next.run(request).await)
+    let response = next.run(request).await;
+    if let (Some(turn), Some(StoredBatch)) = (&mut turn, response.extensions().get()) {
+        turn.of_batch();
+    }
+    Ok(response)
 }
 
 /// The key of that text, with a token taken of it, and who has it.

@@ -10,13 +10,15 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use sync_workers::records::{AcceptError, Refusal};
 
-use super::auth::Caller;
+use super::auth::{Caller, StoredBatch};
 use super::keys::Key;
 use super::{Gateway, Problem, json, request_id};
 use crate::triggers::{self, FieldError};
 
 /// The most bytes of one event.
 const MOST_BYTES: usize = 64 * 1024;
+/// So many events take longer to store than others can wait for without noticing.
+const BATCH: usize = 50;
 
 /// Checks every event completely, writes them to the ledger in one transaction, and answers 202.
 pub(super) async fn accept(
@@ -67,5 +69,10 @@ pub(super) async fn accept(
         .into_iter()
         .map(|accepted| json!({"id": accepted.event_id, "jobId": accepted.job_id, "duplicate": accepted.duplicate}))
         .collect();
-    Ok((StatusCode::ACCEPTED, axum::Json(json!({ "accepted": accepted }))).into_response())
+    let is_batch = accepted.len() >= BATCH;
+    let mut response = (StatusCode::ACCEPTED, axum::Json(json!({ "accepted": accepted }))).into_response();
+    if is_batch {
+        response.extensions_mut().insert(StoredBatch);
+    }
+    Ok(response)
 }

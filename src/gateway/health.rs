@@ -25,43 +25,80 @@ pub(super) async fn alive() -> Json<Value> {
 
 /// The last look at what a request needs. A new one is taken only if the last is old: whoever asks often makes no work.
 #[derive(Debug, Default)]
-pub struct Readiness(Mutex<Option<(Instant, StatusCode, Value)>>);
+pub struct Readiness(Mutex<Option<(Instant, Look)>>);
 
-/// `GET /readyz`: the database takes writes, the queue answers, and the schema is this program's. A full or read-only disk answers every
-/// read, so the database is asked to write.
-pub(super) async fn ready(State(gateway): State<Gateway>) -> Response {
-    // Those who ask meanwhile wait for the same look.
-    let mut last = gateway.readiness.0.lock().await;
-    let fresh = last.as_ref().filter(|(at, ..)| at.elapsed() < FRESH);
-    let (status, answer) = match fresh {
-        Some((_, status, answer)) => (*status, answer.clone()),
-        None => {
-            let (status, answer) = look(&gateway).await;
-            *last = Some((Instant::now(), status, answer.clone()));
-            (status, answer)
-        }
-    };
-    (status, Json(answer)).into_response()
+/// What the database, the schema and the queue said.
+#[derive(Debug, Clone)]
+struct Look {
+    database: Result<(), String>,
+    schema: Result<(), String>,
+    queue: Result<(), String>,
+    /// Whether no other process could do better: they all share a database that does not answer.
+    is_shared: bool,
 }
 
-async fn look(gateway: &Gateway) -> (StatusCode, Value) {
-    let (records, queue) = (gateway.producer.records(), gateway.producer.queue());
-    let (database, migrations, queue) =
-        tokio::join!(in_time(records.check_write()), in_time(records.pending_migrations()), in_time(queue.ping()));
-    let database = database.map_err(|error| format!("it does not write: {error}"));
-    let schema = migrations.and_then(|pending| match pending.len() {
-        0 => Ok(()),
-        count => Err(format!("{count} migrations are pending: run `clienty-sync migrate`")),
-    });
-    let ready = database.is_ok() && schema.is_ok() && queue.is_ok();
-    let answer = json!({
-        "status": if ready { "ok" } else { "unavailable" },
-        "database": say(database),
-        "schema": say(schema),
-        "queue": say(queue),
-    });
-    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, answer)
+impl Look {
+    async fn take(gateway: &Gateway) -> Self {
+        let (records, queue) = (gateway.producer.records(), gateway.producer.queue());
+        let (database, migrations, queue) =
+            tokio::join!(in_time(records.check_write()), in_time(records.pending_migrations()), in_time(queue.ping()));
+        let schema = match migrations.as_ref().map(Vec::len) {
+            // What the database could not be asked stands in its own line.
+            Ok(0) | Err(_) => Ok(()),
+            Ok(count) => Err(format!("{count} migrations are pending: run `clienty-sync migrate`")),
+        };
+        let database = database.map_err(|error| format!("it does not write: {error}"));
+        Self { database, schema, queue, is_shared: !records.is_sqlite() }
+    }
+
+    fn is_whole(&self) -> bool {
+        self.database.is_ok() && self.schema.is_ok() && self.queue.is_ok()
+    }
+
+    /// Whether requests are better sent here than to nobody. Without the queue events are accepted all the same. Without a database that all
+    /// processes share, this one answers within seconds, and asks GHL to send its webhooks again; an ingress without a single ready process
+    /// says nothing of use.
+    fn serves(&self) -> bool {
+        self.schema.is_ok() && (self.database.is_ok() || self.is_shared)
+    }
+
+    fn answer(&self, serves: bool) -> Response {
+        let (status, word) = match (self.is_whole(), serves) {
+            (true, _) => (StatusCode::OK, "ok"),
+            (false, true) => (StatusCode::OK, "degraded"),
+            (false, false) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+        };
+        let answer = json!({
+            "status": word,
+            "database": say(&self.database),
+            "schema": say(&self.schema),
+            "queue": say(&self.queue),
+        });
+        (status, Json(answer)).into_response()
+    }
+}
+
+/// `GET /readyz` of a gateway: whether it serves, and in what shape. A full or read-only disk answers every read, so the database is asked
+/// to write.
+pub(super) async fn ready(State(gateway): State<Gateway>) -> Response {
+    let look = look(&gateway).await;
+    look.answer(look.serves())
+}
+
+/// `GET /readyz` for those who run the process: whether all that it needs is there.
+pub(super) async fn ready_for_all(State(gateway): State<Gateway>) -> Response {
+    look(&gateway).await.answer(false)
+}
+
+async fn look(gateway: &Gateway) -> Look {
+    // Those who ask meanwhile wait for the same look.
+    let mut last = gateway.readiness.0.lock().await;
+    if let Some((_, look)) = last.as_ref().filter(|(at, _)| at.elapsed() < FRESH) {
+        return look.clone();
+    }
+    let look = Look::take(gateway).await;
+    *last = Some((Instant::now(), look.clone()));
+    look
 }
 
 async fn in_time<T, E: Display>(check: impl Future<Output = Result<T, E>>) -> Result<T, String> {
@@ -71,8 +108,8 @@ async fn in_time<T, E: Display>(check: impl Future<Output = Result<T, E>>) -> Re
     }
 }
 
-fn say(check: Result<(), String>) -> String {
-    check.err().unwrap_or_else(|| "ok".to_owned())
+fn say(check: &Result<(), String>) -> &str {
+    check.as_ref().err().map_or("ok", String::as_str)
 }
 
 /// `GET /metrics`: Prometheus' text format. It asks nobody: what is counted over the database and the queue was sampled before.

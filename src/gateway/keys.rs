@@ -68,7 +68,7 @@ impl Keys {
             requests_each: (connections / 2).max(1),
             memory: body::memory(*body_memory),
             reads: Turns::new(READERS),
-            writes: Turns::with_rests(if is_sqlite { SQLITE_WRITERS } else { WRITERS }),
+            writes: Turns::new(if is_sqlite { SQLITE_WRITERS } else { WRITERS }),
             strangers: Arc::new(Semaphore::new(STRANGERS)),
             known: Mutex::default(),
             last_id: AtomicU64::new(0),

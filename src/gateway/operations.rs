@@ -72,6 +72,7 @@ pub(super) async fn reply(State(gateway): State<Gateway>, Ids(id): Ids<String>) 
     reply.map(Json).ok_or_else(|| {
         let why = match job.state {
             JobState::Done => "the job is done and calls no operation",
+            JobState::Discarded => "the job was discarded before it was done",
             JobState::Dead => "the job was given up; GET /v1/jobs/{jobId} tells why",
             JobState::Waiting | JobState::Scheduled | JobState::Running => "the job is not done yet; ask again",
         };

@@ -5,14 +5,17 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use sync_workers::records::RecordsError;
 
+use super::problems;
+
 use crate::triggers::FieldError;
 
 /// An answer that says what was wrong, where, and what to do.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Problem {
+    /// `/problems/<code>`, where the gateway explains it.
     #[serde(rename = "type")]
-    kind: &'static str,
+    kind: String,
     title: &'static str,
     status: u16,
     detail: String,
@@ -42,9 +45,8 @@ struct Fault {
 impl Problem {
     /// A problem with a status of the 4xx or 5xx kind.
     pub fn new(status: StatusCode, title: &'static str, detail: impl Into<String>) -> Self {
-        // RFC 9457: "about:blank" says that the title is all there is to the type.
         Self {
-            kind: "about:blank",
+            kind: format!("/problems/{}", problems::code_of(title)),
             title,
             status: status.as_u16(),
             detail: detail.into(),

@@ -4,8 +4,8 @@
 //! turn. A key that is alone has all places; as soon as others ask, each has its share. So a key that sends thousands of requests
 //! delays another one by about one request, whatever the number.
 //!
-//! One request may take long, as a batch of a thousand events does where there is one writer at a time. While others ask, a key rests
-//! after it, so that few of their requests meet the next one.
+//! A batch of a thousand events takes long, where there is one writer at a time. While others ask, a key rests after it, so that few of
+//! their requests meet the next one ([`Turn::of_batch`]).
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep};
 /// A key that asked within this time counts as one that asks.
 const RECENT: Duration = Duration::from_secs(1);
 
-/// A turn that takes longer is followed by a rest, of so many times what it took longer, and at most so long.
+/// A batch that takes longer is followed by a rest, of so many times what it took longer, and at most so long.
 const LONG: Duration = Duration::from_millis(10);
 const REST: u32 = 100;
 const LONGEST_REST: Duration = Duration::from_secs(5);
@@ -27,8 +27,6 @@ const LONGEST_REST: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Turns {
     places: usize,
-    /// Whether keys rest after long turns.
-    rests: bool,
     state: Mutex<State>,
 }
 
@@ -56,17 +54,13 @@ pub(super) struct Turn {
     turns: Arc<Turns>,
     key: u64,
     began: Instant,
+    is_batch: bool,
 }
 
 impl Turns {
-    /// So many requests at once, of which each takes about as long as another.
+    /// So many requests at once.
     pub(super) fn new(places: usize) -> Arc<Self> {
-        Arc::new(Self { places, rests: false, state: Mutex::default() })
-    }
-
-    /// So many requests at once, and keys rest after long ones.
-    pub(super) fn with_rests(places: usize) -> Arc<Self> {
-        Arc::new(Self { places, rests: true, state: Mutex::default() })
+        Arc::new(Self { places, state: Mutex::default() })
     }
 
     /// Waits for a place. A request that is given up while it waits leaves its line.
@@ -94,7 +88,7 @@ impl Turns {
     fn serve(self: &Arc<Self>) {
         while let Some((key, waiting)) = self.next_waiting() {
             // Who has gone gives the place back: the turn is dropped, which serves the next one.
-            let _ = waiting.send(Turn { turns: Arc::clone(self), key, began: Instant::now() });
+            let _ = waiting.send(Turn { turns: Arc::clone(self), key, began: Instant::now(), is_batch: false });
         }
     }
 
@@ -144,10 +138,15 @@ impl Line {
 }
 
 impl Turn {
+    /// The key rests after this turn, if it takes long. Not after a single event: what makes that slow is not the key.
+    pub(super) fn of_batch(&mut self) {
+        self.is_batch = true;
+    }
+
     /// How long the key rests after this turn.
     fn rest(&self, now: Instant) -> Duration {
         let longer = now.saturating_duration_since(self.began).saturating_sub(LONG);
-        if self.turns.rests { (longer * REST).min(LONGEST_REST) } else { Duration::ZERO }
+        if self.is_batch { (longer * REST).min(LONGEST_REST) } else { Duration::ZERO }
     }
 }
 
@@ -233,10 +232,11 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn after_a_long_turn_a_key_rests_if_another_one_asks() {
-        let turns = Turns::with_rests(2);
+    async fn after_a_long_batch_a_key_rests_if_another_one_asks() {
+        let turns = Turns::new(2);
         let long = async || {
-            let turn = turns.next(FLOOD).await;
+            let mut turn = turns.next(FLOOD).await;
+            turn.of_batch();
             tokio::time::advance(Duration::from_millis(30)).await;
             drop(turn);
         };
@@ -246,7 +246,9 @@ mod tests {
         assert!(began.elapsed() < Duration::from_millis(100), "alone, it does not rest");
         let mut next = Box::pin(turns.next(FLOOD));
         while began.elapsed() < Duration::from_secs(10) {
-            drop(turns.next(OTHER).now_or_never().expect("who is quick does not rest"));
+            let single = turns.next(OTHER).now_or_never().expect("who sends one event after the other does not rest");
+            tokio::time::advance(Duration::from_millis(30)).await;
+            drop(single);
             if next.as_mut().now_or_never().is_some() {
                 break;
             }

@@ -1,8 +1,9 @@
 //! `POST /webhooks/ghl`: what GHL tells of its own accord.
 //!
-//! GHL repeats a delivery only after a 429, six times within an hour; after any other answer, and after none, it is lost for
-//! good. So a webhook is stored before it is answered, and answered 429 where it can't be: the database is down, or more comes in
-//! than it takes. A stale one and one of a foreign location are kept and answered 200, for a repetition would change nothing.
+//! GHL repeats a delivery after every answer that is not 2xx and after none: up to 12 times over 3 days, after a 429 6 times, about
+//! 10 minutes apart. A 2xx ends that. So a webhook is stored before it is answered 200, and answered 429 if it can't be: the database is
+//! down, or more comes in than it takes. One that can't be read is kept apart and asked for again, a few times. A late one is looked at
+//! again; one of a foreign location is kept and answered 200, for a repetition would change nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
 use serde_json::json;
 use sync_workers::oauth::Noted;
 use sync_workers::records::WebhookResult;
@@ -20,7 +22,7 @@ use super::body::{self, Bounds, Unread};
 use super::deadline::in_time;
 use super::{Gateway, Problem, request_id};
 use crate::signature::Signatures;
-use crate::triggers::webhook::{self, Webhook};
+use crate::triggers::webhook::{self, Unreadable, Webhook};
 
 mod installs;
 mod intake;
@@ -35,6 +37,7 @@ const COME_AGAIN: Duration = Duration::from_secs(60);
 /// What is counted besides [`WebhookResult`].
 const BAD_SIGNATURE: &str = "bad_signature";
 const DEFERRED: &str = "deferred";
+const UNREADABLE: &str = "unreadable";
 /// The type of what was not, or could not be, read.
 const UNREAD: &str = "unknown";
 
@@ -65,7 +68,7 @@ pub(super) async fn receive(State(gateway): State<Gateway>, request: Request) ->
                 count(UNREAD, result);
             }
             return match unread {
-                Unread::NoMemory => temporarily_unavailable(),
+                Unread::NoMemory => again("it can't be stored now, and was not"),
                 unread => unread.problem(BODY_LIMIT).into_response(),
             };
         }
@@ -75,12 +78,16 @@ pub(super) async fn receive(State(gateway): State<Gateway>, request: Request) ->
         count(UNREAD, BAD_SIGNATURE);
         return unsigned(keys.takes_rsa);
     }
-    let (webhook, now) = (Webhook::read(&body), gateway.webhooks.clock.now());
+    let now = gateway.webhooks.clock.now();
+    let webhook = match Webhook::read(&body) {
+        Ok(webhook) => webhook,
+        Err(unreadable) => return keep_apart(&gateway, &unreadable, &body, now).await,
+    };
     let event = webhook.event.name();
     Span::current().record("webhook.event", event);
     let come_again = || {
         count(event, DEFERRED);
-        temporarily_unavailable()
+        again("it can't be stored now, and was not")
     };
     let Ok(noted) = in_time(installs::note(gateway.oauth.as_ref(), &webhook, now)).await else {
         return come_again();
@@ -102,7 +109,7 @@ pub(super) async fn receive(State(gateway): State<Gateway>, request: Request) ->
     };
     request_id::led_to(job_id.as_slice());
     count(event, result.as_str());
-    if result == WebhookResult::Accepted {
+    if matches!(result, WebhookResult::Accepted | WebhookResult::Late) {
         gateway.metrics.jobs.event_accepted(webhook::SOURCE, event);
     }
     Json(json!({"result": result.as_str()})).into_response()
@@ -128,7 +135,30 @@ fn unsigned(takes_rsa: bool) -> Response {
     Problem::new(StatusCode::UNAUTHORIZED, "Not signed by GHL", detail).into_response()
 }
 
-fn temporarily_unavailable() -> Response {
-    let detail = "it can't be stored now, and was not";
+/// Keeps a webhook that can't be read, and asks for it again as long as that may help.
+async fn keep_apart(gateway: &Gateway, unreadable: &Unreadable, body: &[u8], now: Timestamp) -> Response {
+    gateway.metrics.jobs.webhook(UNREAD, UNREADABLE);
+    match gateway.producer.records().keep_unreadable(&unreadable.id, body).await {
+        Ok(kept) => {
+            tracing::error!(
+                webhook.id = unreadable.id,
+                webhook.bytes = body.len(),
+                webhook.seen = kept.seen,
+                "a webhook that GHL signed can't be read; it is kept in unreadable_webhooks"
+            );
+            match kept.may_come_again(now) {
+                true => again("it can't be read; it is kept apart"),
+                false => Json(json!({"result": UNREADABLE})).into_response(),
+            }
+        }
+        Err(error) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "an unreadable webhook can't be kept");
+            again("it can't be read, and not be kept now")
+        }
+    }
+}
+
+/// The answer after which GHL sends the webhook again.
+fn again(detail: &str) -> Response {
     Problem::too_many("Temporarily unavailable", detail, COME_AGAIN.as_secs()).into_response()
 }

@@ -80,9 +80,11 @@ impl Gauges {
     }
 
     async fn sample_records(&self, records: &Records) -> Result<(), RecordsError> {
+        // A full or read-only disk answers every read.
+        records.check_write().await?;
         for (state, count) in records.unfinished_counts().await? {
             match state {
-                JobState::Done => {}
+                JobState::Done | JobState::Discarded => {}
                 JobState::Dead => self.dead.set(count),
                 _ => self.queue_jobs.with_label_values(&[state.as_str()]).set(count),
             }

@@ -4,6 +4,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Range;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::Faults;
 
 /// What the sandbox serves, and how unkindly.
@@ -22,6 +24,21 @@ pub struct SandboxConfig {
     /// How much later than a read by id the search sees a change.
     pub search_lag: Duration,
     pub faults: Faults,
+    pub search: SearchShape,
+}
+
+/// How the pages of a search of contacts look; by default as they were asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct SearchShape {
+    /// Pages hold no more than so many, whatever was asked; seen at GHL, where `total` still counts all. 0 for no bound.
+    pub most: usize,
+    /// Each item is longer by so many bytes: pages of 500 contacts were seen to pass 8 MiB.
+    pub padding: usize,
+    /// Every so many items one comes without its id. 0 for none.
+    pub without_id: usize,
+    /// The last page comes again and again, though `total` says that more follow.
+    pub stuck: bool,
 }
 
 impl Default for SandboxConfig {
@@ -35,6 +52,7 @@ impl Default for SandboxConfig {
             latency: Duration::ZERO..Duration::ZERO,
             search_lag: Duration::ZERO,
             faults: Faults::default(),
+            search: SearchShape::default(),
         }
     }
 }

@@ -15,6 +15,7 @@ use axum::response::{Html, IntoResponse, Response};
 use super::config::Limits;
 use super::connection::CutSwitch;
 use super::faults::{Fault, FaultKind};
+use super::lone::with_lone_surrogates;
 use super::meter::Verdict;
 use super::refusal::Refusal;
 use super::scopes;
@@ -86,7 +87,10 @@ async fn carry_out(world: &Arc<World>, grant: Grant, mut request: Request, next:
         request.extensions_mut().insert(Caller { world: Arc::clone(world), location: grant.location, version });
         next.run(request).await
     };
-    version.write(reply).await
+    let (mut parts, body) = version.write(reply).await.into_parts();
+    let whole = with_lone_surrogates(to_bytes(body, usize::MAX).await.unwrap_or_default());
+    parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(whole.len()));
+    Response::from_parts(parts, Body::from(whole))
 }
 
 /// Spoils a reply.

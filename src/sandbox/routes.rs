@@ -68,6 +68,7 @@ fn control() -> Router<Arc<World>> {
         .route("/_sandbox/stats/reset", post(control::reset_stats))
         .route("/_sandbox/faults", post(control::set_faults))
         .route("/_sandbox/search-lag", post(control::set_search_lag))
+        .route("/_sandbox/search-shape", post(control::set_search_shape))
 }
 
 fn edits() -> Router<Arc<World>> {

@@ -16,7 +16,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::watch;
 
 use super::changes::{Changed, Changes};
-use super::config::SandboxConfig;
+use super::config::{SandboxConfig, SearchShape};
 use super::faults::{Dice, Fault, Faults};
 use super::meter::{Meter, Verdict};
 use super::oauth::{Book, Holder};
@@ -93,6 +93,7 @@ pub(super) struct World {
     locations: Vec<Arc<Location>>,
     changes: Changes,
     dice: Mutex<Dice>,
+    search: Mutex<SearchShape>,
     strangers: AtomicU64,
     pub(super) book: Mutex<Book>,
     stopping: watch::Receiver<bool>,
@@ -109,6 +110,7 @@ impl World {
                 .collect::<Result<_, _>>()?,
             changes,
             dice: Mutex::new(Dice::new(config.seed, config.faults.clone())),
+            search: Mutex::new(config.search.clone()),
             strangers: AtomicU64::new(0),
             book: Mutex::new(Book::new(config.seed)),
             stopping,
@@ -158,6 +160,14 @@ impl World {
 
     pub(super) fn set_faults(&self, faults: Faults) {
         lock(&self.dice).set_faults(faults);
+    }
+
+    pub(super) fn search_shape(&self) -> SearchShape {
+        lock(&self.search).clone()
+    }
+
+    pub(super) fn set_search_shape(&self, shape: SearchShape) {
+        *lock(&self.search) = shape;
     }
 
     pub(super) fn set_search_lag(&self, lag: Duration) {

@@ -1,34 +1,38 @@
 //! Webhooks that GHL sends: from the bytes of a body to what it says and what it asks for here.
 //!
-//! Whatever the bytes are, they can be read: GHL sends no event twice for our sake, so one that makes no sense is kept as it
-//! is and asks for nothing. The signature was checked before.
+//! A body is cleaned where it is not quite JSON, and brought into the one form that all that follows reads: its fields on top, an
+//! appointment's under `appointment`. One that makes no sense then is kept as it is and asks for nothing. The signature was checked before.
 //!
-//! Traps: there is no order, the documents' samples of changed and deleted appointments say `AppointmentCreate`, a new task
-//! may come without its contact, and of a body over 256 KB only the ids are left.
+//! Traps: there is no order, and a body may be days old, so age refuses nothing and is looked at again; the documents' samples of changed and
+//! deleted appointments say `AppointmentCreate`, a new task may come without its contact, and of a body over 256 KB only the ids are left.
 
 use std::ops::BitOr;
-use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
-use sync_workers::ghl::WireTime;
+use sync_workers::ghl::{WireTime, json};
 use sync_workers::ids;
-use sync_workers::records::{NewWebhook, WEBHOOK_SOURCE, WebhookWork};
+use sync_workers::records::{NewWebhook, WEBHOOK_SOURCE, WebhookWork, is_late};
 
-mod event;
+mod envelope;
 #[cfg(test)]
 mod tests;
 
-pub use event::{Event, Recognised, recognise};
+pub use sync_workers::ghl::webhooks::{Event, Recognised, recognise};
 
 /// The name of this source in the ledger and in metrics.
 pub const SOURCE: &str = WEBHOOK_SOURCE;
-/// How far from now a webhook's time may be. GHL advises 5 minutes, but repeats a delivery for an hour.
-pub const WINDOW: Duration = Duration::from_secs(2 * 60 * 60);
+
+/// The body is no JSON, whatever is done to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// By which a repetition is known.
+    pub id: String,
+}
 
 /// A webhook, read.
 #[derive(Debug, Clone, PartialEq)]
@@ -78,21 +82,23 @@ pub enum Part {
 
 impl Webhook {
     /// Reads a body.
-    #[must_use]
-    pub fn read(body: &[u8]) -> Self {
-        let mut fields = match serde_json::from_slice(body) {
-            Ok(Value::Object(fields)) => fields,
+    ///
+    /// # Errors
+    /// [`Unreadable`], where it can't be read even after it was cleaned.
+    pub fn read(body: &[u8]) -> Result<Self, Unreadable> {
+        let hashed = || format!("sha256:{}", URL_SAFE_NO_PAD.encode(digest(&SHA256, body)));
+        let document = json::read(body).map_err(|_| Unreadable { id: hashed() })?;
+        let kept = json::text_of(&document, body);
+        let mut fields = match document.value {
+            Value::Object(fields) => fields,
             _ => Map::new(),
         };
-        let text = match remove_secrets(&mut fields) {
-            // A NUL can only be here where the body is no JSON; PostgreSQL keeps none.
-            false => String::from_utf8_lossy(body).replace('\0', "\u{fffd}"),
-            true => Value::Object(fields.clone()).to_string(),
-        };
+        let removed = remove_secrets(&mut fields);
         let event = recognise(&fields);
+        let moved = envelope::flatten(event, &mut fields);
+        let text = if removed || moved { Value::Object(fields.clone()).to_string() } else { kept };
         let given = id(&fields, "webhookId").map(|id| format!("id:{id}"));
-        let hashed = || format!("sha256:{}", URL_SAFE_NO_PAD.encode(digest(&SHA256, body)));
-        Self {
+        Ok(Self {
             id: given.unwrap_or_else(hashed),
             event,
             location_id: location(event, &fields),
@@ -101,20 +107,12 @@ impl Webhook {
             payload_too_large: fields.get("payloadTooLarge").and_then(Value::as_bool).unwrap_or_default(),
             fields,
             text,
-        }
-    }
-
-    /// Whether it is too old, or too far in the future, to be acted on. One without a time is neither.
-    #[must_use]
-    pub fn is_stale(&self, now: Timestamp) -> bool {
-        let window = SignedDuration::try_from(WINDOW).unwrap_or(SignedDuration::MAX);
-        self.at.is_some_and(|at| at.duration_since(now).abs() > window)
+        })
     }
 
     /// What is kept of it, and what it asks for.
     #[must_use]
     pub fn accepted(self, now: Timestamp) -> NewWebhook {
-        let is_stale = self.is_stale(now);
         let is_of_app = matches!(self.news, News::App { .. })
             || [Event::PlanChange, Event::LocationCreate].into_iter().any(|event| self.event.may_be(event));
         NewWebhook {
@@ -123,7 +121,7 @@ impl Webhook {
             event_type: self.event.name(),
             location_id: self.location_id,
             needs_connection: !is_of_app,
-            is_stale,
+            is_late: is_late(self.at, now),
             body: self.text,
         }
     }
@@ -141,7 +139,14 @@ impl Webhook {
             News::Part { part: Part::Note, id: Some(id), contact_id: None } => {
                 WebhookWork::PullOwner { note_id: id.clone() }
             }
+            News::Part { part: Part::Appointment, id: Some(id), contact_id: None } => {
+                WebhookWork::FindAppointment { appointment_id: id.clone() }
+            }
             News::Location => WebhookWork::RefreshLocation,
+            // Without a time nobody can say whether a later install has made it void: GHL is asked.
+            News::App { installed: false, location_id: Some(_), .. } if self.at.is_none() => {
+                WebhookWork::RefreshLocation
+            }
             News::Part { .. } | News::App { .. } | News::Other => WebhookWork::Nothing,
         }
     }

@@ -3,6 +3,7 @@
 mod commands;
 mod durable;
 mod ending;
+mod in_ghl;
 mod occasions;
 mod steps;
 mod webhooks;

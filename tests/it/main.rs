@@ -16,6 +16,7 @@ mod kubernetes;
 mod leases;
 mod oauth;
 mod official_client;
+mod outages;
 mod prometheus;
 mod servers;
 mod support;

@@ -12,7 +12,7 @@ use reqwest::Method;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use sync_workers::ghl::model::*;
-use sync_workers::ghl::{ApiVersion, Client, ClientConfig, GhlError, GhlMetrics, Run, WireSecond};
+use sync_workers::ghl::{ApiVersion, Client, ClientConfig, GhlError, GhlMetrics, LONG_LIST, Run, WireSecond};
 use tokio::time::Instant;
 
 /// More than all calls of a test.
@@ -30,7 +30,7 @@ impl Place {
     async fn new() -> Self {
         let limits = Limits { burst: CALLS, ..Limits::default() };
         let sandbox = Sandbox::start(SandboxConfig { limits, ..SandboxConfig::default() }).await.unwrap();
-        let config = ClientConfig { base_url: sandbox.url(), timeout: Duration::from_secs(60) };
+        let config = ClientConfig { base_url: sandbox.url(), timeout: Duration::from_secs(60), long_list: LONG_LIST };
         let ghl = Client::new(&config, GhlMetrics::register(&Registry::new()).unwrap()).unwrap();
         let location = sandbox.locations().remove(0);
         let permits = Permits::new(CALLS, Lease::begin(Instant::now(), Duration::from_secs(3600)));
@@ -111,7 +111,7 @@ async fn tasks_and_notes(run: Run<'_>, contact: &str) -> Result<(), GhlError> {
     run.complete_task(contact, &task.id, true).await?;
     let read = run.get_task(contact, &task.id).await?;
     assert_eq!((read.title, read.completed), (text("Call back"), Some(true)));
-    assert_eq!(run.list_tasks(contact).await?.len(), 1);
+    assert_eq!(run.list_tasks(contact).await?.items.len(), 1);
     run.delete_task(contact, &task.id).await?;
     let gone = run.get_task(contact, &task.id).await.unwrap_err();
     assert!(matches!(gone, GhlError::Gone { .. }), "{gone}");
@@ -119,9 +119,9 @@ async fn tasks_and_notes(run: Run<'_>, contact: &str) -> Result<(), GhlError> {
     let note = run.create_note(contact, &NewNote { body: "Hi".to_owned(), user_id: None }).await?;
     run.update_note(contact, &note.id, &UpdateNote { body: text("Ho"), user_id: None }).await?;
     assert_eq!(run.get_note(contact, &note.id).await?.body, text("Ho"));
-    assert_eq!(run.list_notes(contact).await?.len(), 1);
+    assert_eq!(run.list_notes(contact).await?.items.len(), 1);
     run.delete_note(contact, &note.id).await?;
-    assert!(run.list_appointments(contact).await?.is_empty());
+    assert!(run.list_appointments(contact).await?.items.is_empty());
     Ok(())
 }
 

@@ -4,6 +4,7 @@ mod changes;
 mod drift;
 mod given_up;
 mod import;
+mod odd_pages;
 mod sweeps;
 mod triggers;
 mod verify;

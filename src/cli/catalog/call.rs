@@ -65,7 +65,7 @@ pub(in crate::cli) async fn run(context: Context, arguments: Arguments) -> anyho
         Ok(trigger) => trigger,
         Err(mistakes) => return refuse(output, &name, &mistakes),
     };
-    let app = App::open(context.config).await?;
+    let app = App::open_existing(context.config).await?;
     let accepted = match app.producer().send(&[trigger]).await {
         Ok(accepted) => accepted,
         Err(AcceptError::Refused(Refusal { field: "locationId", .. })) => {
@@ -92,7 +92,7 @@ async fn ended(app: &App, id: &str, patience: Duration) -> anyhow::Result<Job> {
     let deadline = Instant::now() + patience;
     loop {
         let job = app.records.job(id).await?.context("the job was deleted")?;
-        if matches!(job.state, JobState::Done | JobState::Dead) {
+        if job.state.is_over() {
             return Ok(job);
         }
         if Instant::now() >= deadline {
@@ -112,6 +112,12 @@ async fn tell(app: &App, output: Output, job: &Job) -> anyhow::Result<Outcome> {
         let reason = job.last_error.as_deref().unwrap_or("no reason was kept");
         output.print(&json!({"jobId": job.id, "state": job.state, "error": reason}), |_| String::new())?;
         eprintln!("clienty-sync: job {} was given up: {reason}", job.id);
+        return Ok(Outcome::Failed);
+    }
+    if let Some(discarded) = &job.discarded {
+        let reason = format!("{} discarded it: {}", discarded.by, discarded.why);
+        output.print(&json!({"jobId": job.id, "state": job.state, "error": reason}), |_| String::new())?;
+        eprintln!("clienty-sync: job {} was not done: {reason}", job.id);
         return Ok(Outcome::Failed);
     }
     let reply = app.records.reply(&job.id).await?.unwrap_or(Value::Null);

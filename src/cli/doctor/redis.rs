@@ -7,11 +7,14 @@ use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, RedisResult, cmd};
 use sync_workers::clock::Clock;
 
+use super::hints::remedy;
 use super::{Check, State, named};
 use crate::app;
 use crate::config::Config;
 
-const UNREACHED: &str = "check REDIS_URL and that the server runs";
+fn unreached(error: &str) -> Check {
+    Check::failed("redis", error, remedy(error, "REDIS_URL"))
+}
 
 /// `deployment` is what the database calls this one, where it does.
 pub(super) async fn check(config: &Config, deployment: Option<String>) -> Vec<Check> {
@@ -30,7 +33,7 @@ pub(super) async fn check(config: &Config, deployment: Option<String>) -> Vec<Ch
                 cluster = cluster.or(facts.cluster_state.clone());
                 facts.checks()
             }
-            Err(error) => vec![Check::failed("redis", error.to_string(), UNREACHED)],
+            Err(error) => vec![unreached(&error.to_string())],
         };
         of_nodes.push((name.as_str(), checks));
     }

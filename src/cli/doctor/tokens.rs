@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use sync_workers::clock::Clock;
+use sync_workers::ghl::ApiVersion;
 use sync_workers::records::{Holder, Records, RecordsError, StoredToken, TokenState};
 use sync_workers::vault::Vault;
 
@@ -164,4 +165,37 @@ fn told(names: &[String], all: usize, what: &str) -> String {
 pub(super) async fn check(config: &Config, records: &Records) -> Vec<Check> {
     let Ok(vault) = vault(config) else { return Vec::new() };
     Found::look(records, &vault).await.map_or_else(|_| Vec::new(), Found::checks)
+}
+
+/// Whether GHL takes the stored token of each location, by asking it.
+pub(super) async fn live(config: &Config, records: &Records) -> Check {
+    const NAME: &str = "live tokens";
+    let look = async {
+        let vault = vault(config)?;
+        let (mut taken, mut refused, mut after) = (0, Vec::new(), None);
+        loop {
+            let page = records.list_tokens(after.as_ref(), PAGE).await?;
+            let Some(last) = page.last() else { return anyhow::Ok((taken, refused)) };
+            after = Some(last.holder.clone());
+            for stored in &page {
+                let (Holder::Location(id), Some(sealed)) = (&stored.holder, &stored.access) else { continue };
+                let api = records.connection(id).await?.and_then(|connection| connection.api);
+                let api = api.as_deref().and_then(ApiVersion::named).unwrap_or_default();
+                let token = vault.open(sealed, &stored.holder.key())?;
+                match super::super::connect::ask(config, id, &token, api).await {
+                    Ok(_) => taken += 1,
+                    Err(error) => refused.push(format!("{id} ({})", error.root_cause())),
+                }
+            }
+        }
+    };
+    match look.await {
+        Ok((taken, refused)) if refused.is_empty() => Check::ok(NAME, format!("GHL takes all {taken}")),
+        Ok((taken, refused)) => Check::failed(
+            NAME,
+            format!("GHL takes {taken} and refuses {}: {}", refused.len(), named(&refused)),
+            "connect those locations again: `clienty-sync connect --location ID --pit-file FILE`, or the link that `connect` prints",
+        ),
+        Err(error) => Check::failed(NAME, format!("{error:#}"), "see the other checks"),
+    }
 }

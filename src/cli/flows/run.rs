@@ -65,7 +65,7 @@ pub(in crate::cli) async fn run(context: Context, arguments: Arguments) -> anyho
             return Ok(Outcome::WrongUsage);
         }
     };
-    let app = App::open(context.config).await?;
+    let app = App::open_existing(context.config).await?;
     if dry_run {
         return rehearsal::show(&app, output, &flow, &location, contact.as_deref(), &knows).await;
     }

@@ -6,10 +6,11 @@ use job_engine::Priority;
 use serde_json::json;
 use sync_workers::enqueue::{fault, set_aside, unknown_kind};
 use sync_workers::jobs::new_job;
-use sync_workers::records::{Job, JobFilter, JobState, Records};
+use sync_workers::records::{Decision, Job, JobFilter, JobState, Records};
 
 use super::super::{Context, Outcome};
 use super::check_kind;
+use super::open::operator;
 use crate::app::App;
 
 /// At most so many at once: a mistake is seen before it is large.
@@ -38,26 +39,41 @@ pub(in crate::cli) struct Selection {
     dry_run: bool,
 }
 
+/// Which dead jobs to close, and why.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Discard {
+    #[command(flatten)]
+    selection: Selection,
+    /// Why, for whoever looks at the job later
+    #[arg(long, value_name = "TEXT", default_value = super::NO_REASON)]
+    reason: String,
+}
+
 /// What is done to them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Act {
     Retry,
-    Discard,
+    Discard(Decision),
+}
+
+pub(super) async fn discard(context: Context, Discard { selection, reason }: Discard) -> anyhow::Result<Outcome> {
+    let decision = Decision { by: operator(&context.config), why: reason };
+    run(context, selection, Act::Discard(decision)).await
 }
 
 pub(super) async fn run(context: Context, selection: Selection, act: Act) -> anyhow::Result<Outcome> {
-    let app = App::open(context.config).await?;
+    let app = App::open_existing(context.config).await?;
     let ids: Vec<_> = selection.find(&app.records).await?.into_iter().map(|job| job.id).collect();
     if !selection.dry_run {
-        match act {
+        match &act {
             Act::Retry => retry(&app, &ids).await?,
-            Act::Discard => drop(app.records.discard_jobs(&ids).await?),
+            Act::Discard(decision) => drop(app.records.discard_jobs(&ids, decision).await?),
         }
     }
     let done = match (selection.dry_run, act) {
         (true, _) => "would be meant",
         (false, Act::Retry) => "are tried again",
-        (false, Act::Discard) => "are closed for good",
+        (false, Act::Discard(_)) => "are closed for good",
     };
     context.output.print(&json!({"dryRun": selection.dry_run, "jobs": ids}), |_| {
         let count = format!("{} dead jobs {done}", ids.len());

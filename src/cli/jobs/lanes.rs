@@ -26,7 +26,7 @@ pub(super) async fn run(context: Context, target: Target, pause: bool) -> anyhow
         "REDIS_URL is not set: a queue in memory is known to its own process alone, and can't be steered from here; set REDIS_URL for `up` and for \
          this command, or stop `up`: what was accepted waits for it in the ledger, and nothing that was broken off is so after its next start"
     );
-    let app = App::open(context.config).await?;
+    let app = App::open_existing(context.config).await?;
     let (field, name, again) = match target {
         Target { kind: Some(kind), .. } => {
             steer_kind(&app, &kind, pause).await?;

@@ -149,6 +149,8 @@ mod tests {
             appointments: 0,
             detailed,
             calls,
+            passed_over: 0,
+            not_shown: 0,
             found: 0,
             since_ms: None,
             created_after_ms: None,

@@ -4,12 +4,12 @@
 //! so the batches grow with the load and a single webhook waits for nobody. What waits is bounded: beyond that, and beyond
 //! [`DEADLINE`], the sender is told to come again, which costs less than to keep it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use job_engine::{NewJob, Priority};
 use sync_workers::jobs;
-use sync_workers::records::{JobKey, NewWebhook, RecordsError, WebhookOutcome, WebhookResult};
+use sync_workers::records::{JobKey, NewWebhook, RecordsError, Sign, WebhookOutcome, WebhookResult};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
@@ -79,6 +79,7 @@ async fn store(producer: Producer, mut taken: mpsc::Receiver<Waiting>, untold: m
             );
             continue;
         };
+        note(&producer, &webhooks).await;
         let mut keys = HashMap::new();
         for (outcome, answer) in outcomes.into_iter().zip(answers) {
             // Without an outcome the answer is dropped, and with it the sender told.
@@ -116,6 +117,16 @@ async fn accept(producer: &Producer, webhooks: &[NewWebhook]) -> Vec<Option<Webh
                 outcomes.push(one.ok().and_then(|mut outcomes| outcomes.pop()));
             }
             outcomes
+        }
+    }
+}
+
+/// Notes of which locations GHL sent something; for people, so a failure is no matter.
+async fn note(producer: &Producer, webhooks: &[NewWebhook]) {
+    let locations: BTreeSet<&str> = webhooks.iter().filter_map(|webhook| webhook.location_id.as_deref()).collect();
+    for location in locations {
+        if let Err(error) = producer.records().note_activity(location, Sign::Webhook).await {
+            tracing::debug!(%error, "the last webhook of a location was not noted");
         }
     }
 }

@@ -9,6 +9,7 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::sandbox::config::SearchShape;
 use crate::sandbox::faults::Faults;
 use crate::sandbox::stats::Stats;
 use crate::sandbox::world::World;
@@ -38,6 +39,11 @@ pub(super) async fn reset_stats(State(world): State<Arc<World>>) -> StatusCode {
 
 pub(super) async fn set_faults(State(world): State<Arc<World>>, Json(faults): Json<Faults>) -> StatusCode {
     world.set_faults(faults);
+    StatusCode::NO_CONTENT
+}
+
+pub(super) async fn set_search_shape(State(world): State<Arc<World>>, Json(shape): Json<SearchShape>) -> StatusCode {
+    world.set_search_shape(shape);
     StatusCode::NO_CONTENT
 }
 

@@ -39,15 +39,32 @@ const LAST_BY_PAGE: usize = 10_000;
 pub(super) async fn search(Extension(caller): Extension<Caller>, Payload(body): Payload) -> Reply {
     check(&body, &SEARCH)?;
     caller.expect_location(body["locationId"].as_str().unwrap_or_default())?;
-    let asked = Asked::read(&body)?;
+    let (mut asked, shape) = (Asked::read(&body)?, caller.world.search_shape());
+    if shape.most > 0 {
+        asked.limit = asked.limit.min(shape.most);
+    }
+    if shape.stuck {
+        // Wherever the caller is, it is told the beginning.
+        (asked.after, asked.skip) = (None, 0);
+    }
     let mut store = caller.store();
     store.contacts.search_due();
     let (total, page) = asked.find(&store.contacts);
     let contacts: Vec<Value> = page
         .into_iter()
-        .map(|contact| {
+        .enumerate()
+        .map(|(at, contact)| {
             let mut item = as_listed(&contact);
             item["searchAfter"] = asked.order.key(&contact).iter().map(Value::from).collect();
+            if shape.padding > 0 {
+                item["padding"] = "x".repeat(shape.padding).into();
+            }
+            if shape.without_id > 0
+                && (at + 1).is_multiple_of(shape.without_id)
+                && let Some(fields) = item.as_object_mut()
+            {
+                fields.remove("id");
+            }
             item
         })
         .collect();

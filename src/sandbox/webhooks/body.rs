@@ -1,5 +1,6 @@
 //! What webhooks look like, as in GHL's published samples.
 
+use jiff::SignedDuration;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -57,7 +58,7 @@ const APPOINTMENT: [&str; 15] = [
 ];
 
 /// The webhook of a change; none where GHL has none: an edited task, merged contacts.
-pub(super) fn of(change: &Changed, bare_task: bool) -> Option<Value> {
+pub(super) fn of(change: &Changed, bare_task: bool, late_hours: u16) -> Option<Value> {
     let Changed { event, location, contact, id, record } = change;
     let mut body = match *event {
         "TaskUpdate" | "ContactMerge" => return None,
@@ -71,12 +72,12 @@ pub(super) fn of(change: &Changed, bare_task: bool) -> Option<Value> {
         }
         _ => return None,
     };
-    body.extend(envelope(event, location));
+    body.extend(envelope(event, location, late_hours));
     let body = Value::Object(body);
     if body.to_string().len() <= LARGEST {
         return Some(body);
     }
-    let mut ids = envelope(event, location);
+    let mut ids = envelope(event, location, late_hours);
     ids.extend([
         ("id".to_owned(), json!(id)),
         ("contactId".to_owned(), json!(contact)),
@@ -85,11 +86,12 @@ pub(super) fn of(change: &Changed, bare_task: bool) -> Option<Value> {
     Some(Value::Object(ids))
 }
 
-fn envelope(event: &str, location: &str) -> Map<String, Value> {
+fn envelope(event: &str, location: &str, late_hours: u16) -> Map<String, Value> {
+    let at = dates::now() - SignedDuration::from_hours(late_hours.into());
     Map::from_iter([
         ("type".to_owned(), json!(event)),
         ("locationId".to_owned(), json!(location)),
-        ("timestamp".to_owned(), json!(dates::iso(dates::now()))),
+        ("timestamp".to_owned(), json!(dates::iso(at))),
         ("webhookId".to_owned(), json!(Uuid::new_v4().to_string())),
     ])
 }

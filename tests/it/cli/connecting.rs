@@ -15,6 +15,9 @@ fn connect(folder: &Folder, token: &str, more: &[&str], settings: &[(&str, &str)
     std::fs::write(&file, token).unwrap();
     let arguments = [&["connect", "--location", "L1", "--pit-file", file.to_str().unwrap()], more].concat();
     let data = [("CLIENTY_DATA_DIR", folder.path().to_str().unwrap())];
+    if !settings.is_empty() {
+        assert!(run(clienty_sync(&["migrate"], &data)).status.success());
+    }
     run(clienty_sync(&arguments, &[&data, settings].concat()))
 }
 
@@ -22,19 +25,23 @@ fn connect(folder: &Folder, token: &str, more: &[&str], settings: &[(&str, &str)
 fn a_token_is_taken_from_a_file_and_from_standard_input() {
     let folder = Folder::new("connect");
     let settings = [("CLIENTY_MASTER_KEYS", MASTER_KEY)];
-    for more in [&["--json"][..], &["--json", "--time-zone", "Europe/Berlin"]] {
+    for more in [&["--json", "--unchecked"][..], &["--json", "--unchecked", "--time-zone", "Europe/Berlin"]] {
         let ended = connect(&folder, &format!("{TOKEN}\n"), more, &settings);
         assert_eq!(ended.status.code(), Some(0), "{ended:?}");
-        assert_eq!(document(&ended), json!({"locationId": "L1", "kind": "pit"}));
+        let told = document(&ended);
+        assert_eq!(
+            (&told["locationId"], &told["kind"], &told["checked"]),
+            (&json!("L1"), &json!("pit"), &json!(false))
+        );
     }
 
     let token = std::fs::File::open(folder.path().join("token")).unwrap();
     let data = [("CLIENTY_DATA_DIR", folder.path().to_str().unwrap()), settings[0]];
-    let mut command = clienty_sync(&["connect", "--location", "L2", "--pit-file", "-"], &data);
+    let mut command = clienty_sync(&["connect", "--location", "L2", "--pit-file", "-", "--unchecked"], &data);
     command.stdin(token);
     let ended = run(command);
     assert_eq!(ended.status.code(), Some(0), "{ended:?}");
-    assert!(String::from_utf8(ended.stdout).unwrap().contains("L2 is connected"));
+    assert!(String::from_utf8(ended.stdout).unwrap().contains("L2 is stored without asking GHL"));
 }
 
 #[test]
@@ -42,11 +49,12 @@ fn a_connected_location_is_moved_to_another_version_of_the_api() {
     let folder = Folder::new("connect");
     let data = [("CLIENTY_DATA_DIR", folder.path().to_str().unwrap())];
     let moved = |api| run(clienty_sync(&["connect", "--location", "L1", "--api", api, "--json"], &data));
+    assert!(run(clienty_sync(&["migrate"], &data)).status.success());
     let nobody = moved("v3");
     assert_eq!(nobody.status.code(), Some(1), "{nobody:?}");
     assert!(String::from_utf8(nobody.stderr).unwrap().contains("L1 is not connected"));
 
-    let ended = connect(&folder, TOKEN, &["--api", "v3"], &[("CLIENTY_MASTER_KEYS", MASTER_KEY)]);
+    let ended = connect(&folder, TOKEN, &["--api", "v3", "--unchecked"], &[("CLIENTY_MASTER_KEYS", MASTER_KEY)]);
     assert_eq!(ended.status.code(), Some(0), "{ended:?}");
     assert_eq!(document(&moved("v2")), json!({"locationId": "L1", "api": "v2"}));
     let unknown = moved("v9");

@@ -40,8 +40,18 @@ async fn a_healthy_deployment_gets_no_remedy() {
         "redis queue",
         "ledger",
         "locations",
+        "processes",
+        "agreement",
+        "dead letters",
+        "oldest job",
+        "webhooks",
         "ghl",
     ];
+    let (_gateway, api) = installation.serve("gateway");
+    let (_worker, _) = installation.start(&["worker"]);
+    let hook = json!({"type": "ContactUpdate", "locationId": installation.location, "id": installation.contacts[0]});
+    let _ = (api, hook);
+    let told = installation.json(&["doctor"]);
     for name in names {
         assert_eq!(
             (&check(&told, name)["state"], &check(&told, name)["remedy"]),
@@ -115,7 +125,7 @@ async fn refused_by_ghl(installation: &Installation) -> Program {
     let (location, contact) = (&installation.location, &installation.contacts[0]);
     let file = installation.data_folder().with_file_name("revoked.txt");
     std::fs::write(&file, "pit-that-was-revoked\n").unwrap();
-    installation.json(&["connect", "--location", location, "--pit-file", file.to_str().unwrap()]);
+    installation.json(&["connect", "--location", location, "--pit-file", file.to_str().unwrap(), "--unchecked"]);
     let (program, api) = installation.serve("up");
     let event = json!({"type": "contact.selected", "locationId": location, "contactId": contact});
     let id = api.accepted(&event).await[0]["jobId"].as_str().unwrap().to_owned();
@@ -162,5 +172,15 @@ fn with_everything_down_each_part_has_its_remedy() {
     let plain = run(clienty_sync(&["doctor"], &settings));
     assert_eq!(plain.status.code(), Some(1));
     let text = String::from_utf8(plain.stdout).unwrap();
-    assert!(text.contains("FAILED   ghl: ") && text.contains("\n         -> check GHL_API_URL"), "{text}");
+    assert!(
+        text.contains("FAILED   ghl: ")
+            && text.contains("\n         -> nothing listens")
+            && text.contains("GHL_API_URL"),
+        "{text}"
+    );
+    for (name, cause) in [("database", "refused"), ("redis", "refused"), ("ghl", "refused")] {
+        let found = check(&told, name)["found"].as_str().unwrap().to_lowercase();
+        assert!(found.contains(cause), "{name} names the real cause: {told}");
+        assert!(check(&told, name)["remedy"].as_str().unwrap().contains("nothing listens"), "{told}");
+    }
 }

@@ -6,7 +6,7 @@ use crate::support::folder::Folder;
 use crate::support::installation::document;
 use crate::support::program::{clienty_sync, run};
 
-const COMMANDS: [&[&str]; 36] = [
+const COMMANDS: [&[&str]; 43] = [
     &[],
     &["demo"],
     &["up"],
@@ -16,6 +16,13 @@ const COMMANDS: [&[&str]; 36] = [
     &["connect"],
     &["import"],
     &["sweep"],
+    &["reconcile"],
+    &["locations"],
+    &["locations", "list"],
+    &["locations", "show"],
+    &["version"],
+    &["jobs", "cancel"],
+    &["jobs", "run-now"],
     &["verify"],
     &["jobs"],
     &["jobs", "stats"],
@@ -95,6 +102,8 @@ fn wrong_usage_exits_with_2_and_prints_no_result() {
 fn a_command_that_fails_says_so_in_its_document_too() {
     let folder = Folder::new("usage");
     let data = folder.path().to_str().unwrap();
+    let settings = [("CLIENTY_DATA_DIR", data)];
+    assert_eq!(run(clienty_sync(&["migrate"], &settings)).status.code(), Some(0));
     let failing: [(&[&str], &str); 6] = [
         (&["jobs", "show", "none"], "no job none"),
         (&["keys", "rotate", "none"], "no key none"),

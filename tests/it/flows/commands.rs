@@ -70,6 +70,7 @@ fn every_mistake_is_told_with_file_line_and_column() {
     // Who looks at jobs can do so all the same.
     let data = Folder::new("data");
     let more = [settings[0], ("CLIENTY_DATA_DIR", data.path().to_str().unwrap())];
+    assert_eq!(run(clienty_sync(&["migrate"], &more)).status.code(), Some(0));
     assert_eq!(run(clienty_sync(&["jobs", "stats"], &more)).status.code(), Some(0));
     let checks = document(&run(clienty_sync(&["doctor", "--json"], &more)))["checks"].clone();
     let check = checks.as_array().unwrap().iter().find(|check| check["name"] == "flows").unwrap().clone();

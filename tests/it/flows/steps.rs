@@ -1,7 +1,7 @@
 //! What steps do.
 
 use serde_json::json;
-use sync_workers::records::JobState;
+use sync_workers::records::{Decision, JobState};
 
 use super::Flowing;
 use crate::support::test_app::call;
@@ -124,7 +124,7 @@ async fn a_step_that_fails_for_good_stops_the_run_until_a_person_decides() {
     flowing.app.app.queue.push(&revived).await.unwrap();
     flowing.app.wait_until("it is dead again", async || flowing.app.jobs_in(JobState::Dead).await.len() == 2).await;
     flowing.app.settle().await;
-    assert_eq!(records.discard_jobs(&ids).await.unwrap(), 2);
+    assert_eq!(records.discard_jobs(&ids, &Decision::default()).await.unwrap(), 2);
     for run in [&first, &second] {
         assert_eq!(flowing.run(run).await.outcome.as_deref(), Some("discarded"));
     }

@@ -95,7 +95,7 @@ async fn an_appointment_is_booked_changed_and_deleted_over_http() {
     let view = api.get(&format!("/v1/locations/{location}/contacts/{contact}")).await.json();
     let shown = view["appointments"].as_array().unwrap().iter().find(|one| one["clientyAppointmentId"] == "k1");
     let shown = shown.unwrap();
-    assert_eq!((&shown["title"], &shown["sync"]["outcome"]), (&json!("Demo again"), &json!("applied")));
+    assert_eq!((&shown["title"], &shown["sync"]["state"]), (&json!("Demo again"), &json!("applied")));
     assert!(shown["appointmentId"].is_string() && shown["endTime"] == "2026-03-02T15:30:00Z", "{shown}");
     api.done(&event("appointment.deleted", json!({"clientyAppointmentId": "k1"}))).await;
     assert_eq!((held("Demo").await, held("Demo again").await), (0, 0));

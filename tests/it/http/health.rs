@@ -1,8 +1,8 @@
 //! Health, readiness and the numbers.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::support::api::{Answer, Api};
+use crate::support::api::Api;
 use crate::support::installation::Installation;
 use crate::support::ports::free_port;
 use crate::support::postgres::PostgresServer;
@@ -25,10 +25,11 @@ const METRICS: [&str; 12] = [
     "clienty_dead_jobs",
 ];
 
-/// What `/readyz` answers once it has noticed: a look counts for a second.
-async fn once_unready(api: &Api) -> Answer {
-    wait_until_async("/readyz answers 503", async || api.get("/readyz").await.status == 503).await;
-    api.get("/readyz").await
+/// What `/readyz` says once it has noticed: a look counts for a second.
+async fn once_not_ok(api: &Api) -> Value {
+    let told = async || api.get("/readyz").await.json();
+    wait_until_async("/readyz is not ok", async || told().await["status"] != "ok").await;
+    told().await
 }
 
 #[tokio::test]
@@ -60,7 +61,7 @@ async fn every_promised_metric_is_counted_and_no_label_holds_an_id() {
     let job = api.done(&event).await;
 
     // What is so is sampled now and then.
-    api.metrics_with("clienty_lanes{state=\"ready\"} 1\n").await;
+    api.metrics_with("clienty_locations{state=\"ready\"} 1\n").await;
     api.metrics_with("clienty_queue_jobs{state=\"running\"} 0\n").await;
     let answer = api.monitoring("/metrics").await;
     assert_eq!(answer.status, 200);
@@ -82,7 +83,7 @@ async fn every_promised_metric_is_counted_and_no_label_holds_an_id() {
 }
 
 #[tokio::test]
-async fn a_gateway_is_not_ready_without_redis_and_still_accepts_events() {
+async fn a_gateway_serves_without_redis_and_says_what_is_missing() {
     let mut redis = RedisServer::start();
     let installation = Installation::new(&[("REDIS_URL", &redis.url())]).await;
     let (_program, api) = installation.serve("gateway");
@@ -93,10 +94,10 @@ async fn a_gateway_is_not_ready_without_redis_and_still_accepts_events() {
     );
 
     redis.kill();
-    let unready = once_unready(&api).await;
-    let told = unready.json();
-    assert_eq!((unready.status, &told["status"], &told["database"]), (503, &json!("unavailable"), &json!("ok")));
+    let told = once_not_ok(&api).await;
+    assert_eq!((&told["status"], &told["database"]), (&json!("degraded"), &json!("ok")));
     assert_ne!(told["queue"], "ok");
+    assert_eq!(api.monitoring("/readyz").await.status, 503);
     // It is alive all the same: to start it anew would mend nothing.
     assert_eq!(api.request("GET", "/healthz", |request| request).await.status, 200);
     assert_eq!(api.monitoring("/metrics").await.status, 200);
@@ -108,14 +109,14 @@ async fn a_gateway_is_not_ready_without_redis_and_still_accepts_events() {
     assert!(job["why"].as_str().unwrap().contains("the queue does not answer"), "{job}");
 
     redis.restart();
-    wait_until_async("/readyz answers 200", async || {
-        api.request("GET", "/readyz", |request| request).await.status == 200
+    wait_until_async("all is there again", async || {
+        api.request("GET", "/readyz", |request| request).await.json()["status"] == "ok"
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_gateway_is_not_ready_without_its_database_and_says_which_part_is_missing() {
+async fn a_gateway_answers_without_its_database_and_says_which_part_is_missing() {
     let redis = RedisServer::start();
     let postgres = PostgresServer::start();
     let installation = Installation::new(&[("REDIS_URL", &redis.url()), ("DATABASE_URL", &postgres.url())]).await;
@@ -126,10 +127,10 @@ async fn a_gateway_is_not_ready_without_its_database_and_says_which_part_is_miss
     api.get("/v1/locations/l%00/contacts").await.problem(404);
 
     drop(postgres);
-    let unready = once_unready(&api).await;
-    let told = unready.json();
-    assert_eq!((unready.status, &told["queue"]), (503, &json!("ok")));
+    let told = once_not_ok(&api).await;
+    assert_eq!((&told["status"], &told["queue"]), (&json!("degraded"), &json!("ok")));
     assert_ne!(told["database"], "ok");
+    assert_eq!(api.monitoring("/readyz").await.status, 503);
     assert_eq!(api.request("GET", "/healthz", |request| request).await.status, 200);
 }
 

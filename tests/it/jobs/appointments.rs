@@ -127,7 +127,7 @@ async fn a_created_appointment_costs_one_call_and_then_has_both_ids() {
     ] {
         assert_eq!(ours[our_name], theirs[their_name], "{our_name}");
     }
-    assert_eq!((&ours["startTime"], &ours["sync"]["outcome"]), (&json!(START), &json!("applied")));
+    assert_eq!((&ours["startTime"], &ours["sync"]["state"]), (&json!(START), &json!("applied")));
     assert_eq!(theirs["startTime"], "2026-03-02 10:00:00", "the clock on the wall in New York");
     booked.finish().await;
 }
@@ -301,7 +301,7 @@ async fn what_ghl_refuses_is_shown_on_the_record_with_its_reason() {
     let job = booked.tell("appointment.created", booked.data("k1", "Demo", json!({"calendarId": "none"}))).await;
     assert_eq!(booked.app.ended(&job).await.state, JobState::Dead);
     let sync = &booked.ours("k1").await.unwrap()["sync"];
-    assert_eq!(sync["outcome"], "refused", "{sync}");
+    assert_eq!(sync["state"], "refused", "{sync}");
     booked.app.finish_with_dead(1).await;
 }
 
@@ -324,6 +324,6 @@ async fn a_login_without_the_scope_sends_nothing_and_says_which_one_it_needs() {
     let error = dead.last_error.unwrap();
     assert!(error.contains("calendars/events.write") && error.contains("GHL_SCOPES"), "{error}");
     assert_eq!(booked.app.all_calls(&booked.location), before);
-    assert_eq!(booked.ours("k1").await.unwrap()["sync"]["outcome"], "refused");
+    assert_eq!(booked.ours("k1").await.unwrap()["sync"]["state"], "refused");
     booked.app.finish_with_dead(1).await;
 }

@@ -119,7 +119,7 @@ async fn what_ghl_did_not_apply_is_told_with_the_contact() {
     app.settle().await;
     let row = app.app.records.find_contact(&app.location().id, &contact).await.unwrap().unwrap();
     let sync = serde_json::to_value(row.sync.unwrap()).unwrap();
-    assert_eq!(sync["outcome"], "partlyApplied", "{sync}");
+    assert_eq!(sync["state"], "partlyApplied", "{sync}");
     let told: Vec<_> = sync["fields"].as_array().unwrap().iter().map(|one| (&one["field"], &one["sent"])).collect();
     let expected = [(&json!("companyName"), &json!("Deo & Sons")), (&json!("customFields.contact.no_such"), &json!(1))];
     assert_eq!(told, expected);

@@ -27,7 +27,7 @@ async fn webhook(app: &TestApp, contact: &str, id: &str, edited: Value) {
     body["webhookId"] = json!(id);
     let now = Clock::system().now();
     body["timestamp"] = json!(now);
-    let taken = Webhook::read(body.to_string().as_bytes()).accepted(now);
+    let taken = Webhook::read(body.to_string().as_bytes()).unwrap().accepted(now);
     let outcome = app.app.records.accept_webhooks(&[taken]).await.unwrap().remove(0);
     let key = outcome.job.expect("it asks for a pull");
     app.app.queue.push(&[jobs::new_job(&key, job_engine::Priority::Realtime)]).await.unwrap();

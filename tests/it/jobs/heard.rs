@@ -200,17 +200,22 @@ async fn what_happens_to_a_known_contact_costs_nothing_and_a_new_one_is_fetched_
 }
 
 /// GHL's event of a type about a record, at a time of the test's.
-async fn webhook(app: &TestApp, id: &str, event_type: &str, mut body: Value, seconds: i64) {
+async fn webhook(app: &TestApp, id: &str, event_type: &str, body: Value, seconds: i64) {
+    let at = Clock::system().now() + jiff::SignedDuration::from_secs(seconds);
+    webhook_of(app, id, event_type, body, json!(at)).await;
+}
+
+async fn webhook_of(app: &TestApp, id: &str, event_type: &str, mut body: Value, at: Value) {
     let now = Clock::system().now();
     for (name, value) in [
         ("type", json!(event_type)),
         ("locationId", json!(app.location().id)),
         ("webhookId", json!(id)),
-        ("timestamp", json!(now + jiff::SignedDuration::from_secs(seconds))),
+        ("timestamp", at),
     ] {
         body[name] = value;
     }
-    let taken = Webhook::read(body.to_string().as_bytes()).accepted(now);
+    let taken = Webhook::read(body.to_string().as_bytes()).unwrap().accepted(now);
     let outcome = app.app.records.accept_webhooks(&[taken]).await.unwrap().remove(0);
     if let Some(key) = outcome.job {
         app.app.queue.push(&[jobs::new_job(&key, job_engine::Priority::Realtime)]).await.unwrap();
@@ -255,5 +260,73 @@ async fn an_event_that_was_overtaken_takes_nothing_back_and_costs_nothing() {
     assert_eq!(app.view(&contact).await.unwrap()["contact"]["city"], held["city"]);
     webhook(&app, "w3", "ContactUpdate", with_city(&json!("Bonn")), 15).await;
     assert_eq!(app.view(&contact).await.unwrap()["contact"]["city"], "Bonn");
+    app.finish().await;
+}
+
+/// A deletion without a time may be of any time, and so may one that comes days late: GHL is asked, and has the record still.
+#[tokio::test]
+async fn what_would_destroy_and_bears_no_time_of_now_is_checked_in_ghl() {
+    let (app, contact) = super::contacts::start().await;
+    let location = app.location().id;
+    let long_ago = json!(Clock::system().now() - jiff::SignedDuration::from_hours(48));
+    for (list, event, operation) in [
+        ("notes", "NoteDelete", call::LIST_NOTES),
+        ("tasks", "TaskDelete", call::LIST_TASKS),
+        ("appointments", "AppointmentDelete", call::LIST_APPOINTMENTS),
+    ] {
+        let record = app.held(list, &contact)[0].clone();
+        let body = if list == "appointments" { json!({ "appointment": record }) } else { record };
+        for (n, at) in [Value::Null, long_ago.clone()].into_iter().enumerate() {
+            let calls = app.calls(&location, operation);
+            webhook_of(&app, &format!("{event}{n}"), event, body.clone(), at).await;
+            assert_eq!(app.calls(&location, operation), calls + 1, "{event}");
+        }
+    }
+    for (n, at) in [Value::Null, long_ago].into_iter().enumerate() {
+        webhook_of(&app, &format!("c{n}"), "ContactDelete", json!({"id": contact}), at).await;
+    }
+    app.assert_equal(&contact).await;
+    assert!(app.view(&contact).await.is_some());
+    app.finish().await;
+}
+
+/// Whatever a webhook is about: a contact that GHL no longer has is a deletion, and nobody's mistake.
+#[tokio::test]
+async fn the_webhook_of_a_contact_that_is_gone_is_done() {
+    let (app, contact) = super::contacts::start().await;
+    let location = app.location().id;
+    let mut appointment = app.held("appointments", &contact)[0].clone();
+    appointment["title"] = json!("Moved");
+    app.remove_by_hand(&format!("/_sandbox/locations/{location}/contacts/{contact}")).await;
+    webhook(&app, "w1", "AppointmentUpdate", json!({ "appointment": appointment }), 0).await;
+    assert_eq!(app.view(&contact).await, None);
+    for (n, event) in ["ContactUpdate", "NoteCreate", "AppointmentUpdate", "TaskComplete"].into_iter().enumerate() {
+        let body = json!({"id": "neverWasHere000000", "contactId": "neverWasHere000000", "dateAdded": null});
+        webhook(&app, &format!("n{n}"), event, body, 0).await;
+    }
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn an_appointment_whose_webhook_names_no_contact_is_found() {
+    let (app, contact) = super::contacts::start().await;
+    let location = app.location().id;
+    let held = app.held("appointments", &contact)[0].clone();
+    let path = format!("/_sandbox/locations/{location}/appointments/{}", held["id"].as_str().unwrap());
+    app.by_hand(Method::PUT, &path, json!({"title": "Known"})).await;
+    // Known here: its contact is, too.
+    webhook(&app, "w1", "AppointmentUpdate", json!({"id": held["id"], "title": "Known"}), 0).await;
+    app.assert_equal(&contact).await;
+
+    let other = app.contacts(&location).remove(1);
+    assert_eq!(app.view(&other).await, None);
+    let new = json!({
+        "contactId": other, "calendarId": held["calendarId"], "title": "New", "startTime": "2030-03-04T10:00:00Z",
+        "endTime": "2030-03-04T10:30:00Z",
+    });
+    let booked = app.by_hand(Method::POST, &format!("/_sandbox/locations/{location}/appointments"), new).await;
+    webhook(&app, "w2", "AppointmentCreate", json!({"appointment": {"id": booked["id"], "title": "New"}}), 0).await;
+    app.assert_equal(&other).await;
+    webhook(&app, "w3", "AppointmentDelete", json!({"id": "neverWasHere000000"}), 0).await;
     app.finish().await;
 }

@@ -90,14 +90,14 @@ async fn a_contact_that_was_deleted_in_ghl_disappears_in_one_run() {
 }
 
 #[tokio::test]
-async fn an_unknown_contact_is_done_in_one_run_and_shows_nothing() {
+async fn a_contact_that_never_was_is_told_to_who_asked_for_it() {
     let app = TestApp::working(Setup::default()).await;
     let job = app.tell("contact.selected", "nobodyKnowsThisOne00", json!({})).await;
     let job = app.ended(&job).await;
-    assert_eq!((job.state, job.attempts, job.last_error), (JobState::Done, 1, None));
+    assert_eq!((job.state, job.last_error.as_deref()), (JobState::Dead, Some("GHL has no such contact")));
     assert_eq!(app.view("nobodyKnowsThisOne00").await, None);
     assert_eq!(app.calls(&app.location().id, call::GET_CONTACT), 1);
-    app.finish().await;
+    app.finish_with_dead(1).await;
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use sync_workers::decide::sync_status::Progress;
 use sync_workers::records::JobState;
 
 use crate::support::test_app::{Setup, TestApp, call};
@@ -238,7 +239,10 @@ async fn a_task_of_a_contact_that_is_gone_takes_the_contact_with_it() {
     let events = [("task.created", json!({"clientyTaskId": "k2", "title": "For nobody", "dueDate": DUE}))];
     assert_eq!(synced.after(&events).await, once(call::CREATE_TASK));
     assert_eq!(synced.app.view(&synced.contact).await, None);
-    synced.finish().await;
+    let dead = synced.app.jobs_in(JobState::Dead).await;
+    assert_eq!((dead.len(), dead[0].outcome), (1, Some(Progress::Refused)), "the task is nowhere, and the job says so");
+    assert!(dead[0].last_error.as_ref().unwrap().contains("no such contact"), "{dead:?}");
+    synced.app.finish_with_dead(1).await;
 }
 
 #[tokio::test]

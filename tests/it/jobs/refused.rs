@@ -4,7 +4,7 @@ use job_engine::Priority;
 use reqwest::Method;
 use serde_json::{Value, json};
 use sync_workers::jobs::new_job;
-use sync_workers::records::{Job, JobState};
+use sync_workers::records::{Decision, Job, JobState};
 
 use crate::support::postgres::PostgresServer;
 use crate::support::test_app::{Setup, TestApp, call};
@@ -64,7 +64,7 @@ impl Known {
 
     async fn discard(&self, jobs: &[&Job]) {
         let ids: Vec<_> = jobs.iter().map(|job| job.id.clone()).collect();
-        assert_eq!(self.app.app.records.discard_jobs(&ids).await.unwrap(), ids.len() as u64);
+        assert_eq!(self.app.app.records.discard_jobs(&ids, &Decision::default()).await.unwrap(), ids.len() as u64);
     }
 
     async fn retry(&self, job: &Job) -> Job {
@@ -79,7 +79,10 @@ impl Known {
         let page = self.app.app.records.list_changes(Some(cursor), 100).await.unwrap();
         let told = page.items.iter().map(|item| {
             let op = serde_json::to_value(item.op).unwrap();
-            [format!("{} {}", item.record, item.record_id), op.as_str().unwrap().to_owned()]
+            [
+                format!("{} {}", item.record, item.ghl_id.as_ref().or(item.clienty_id.as_ref()).unwrap()),
+                op.as_str().unwrap().to_owned(),
+            ]
         });
         (told.collect(), page.next_cursor.unwrap())
     }
@@ -101,7 +104,7 @@ async fn a_refused_value_holds_up_no_other_edit_and_a_new_one_is_sent() {
     assert_eq!(known.app.calls(&known.location, call::UPDATE_CONTACT), 1);
     let sync = known.ours().await["sync"].clone();
     let field = &sync["fields"][0];
-    let told = (&sync["outcome"], &field["field"], &field["sent"], &field["got"]);
+    let told = (&sync["state"], &field["field"], &field["sent"], &field["got"]);
     assert_eq!(told, (&json!("refused"), &json!("email"), &json!(NO_EMAIL), &email), "{sync}");
     let reason = first.last_error.unwrap();
     assert_eq!((&sync["reason"], &field["refused"]["reason"]), (&json!(reason), &json!(reason)));
@@ -116,11 +119,11 @@ async fn a_refused_value_holds_up_no_other_edit_and_a_new_one_is_sent() {
     let theirs = known.theirs();
     assert_eq!((&theirs["city"], &theirs["email"]), (&json!("Bonn"), &email));
     let ours = known.ours().await;
-    assert_eq!((&ours["sync"]["outcome"], &ours["email"]), (&json!("refused"), &json!(NO_EMAIL)));
+    assert_eq!((&ours["sync"]["state"], &ours["email"]), (&json!("refused"), &json!(NO_EMAIL)));
 
     known.done("contact.updated", json!({"email": "ann@example.com"})).await;
     assert_eq!(
-        (&known.theirs()["email"], &known.ours().await["sync"]["outcome"]),
+        (&known.theirs()["email"], &known.ours().await["sync"]["state"]),
         (&json!("ann@example.com"), &json!("applied"))
     );
     known.equal().await;
@@ -192,7 +195,7 @@ async fn discarded_edits(setup: Setup) {
     let wrong = known.dead("note.updated", json!({"clientyNoteId": "n1", "userId": "noUserOfThisLocation"})).await;
     known.done("note.updated", json!({"clientyNoteId": "n1", "noteText": "Likes coffee"})).await;
     let note = known.entry("notes", "clientyNoteId", "n1").await.unwrap();
-    assert_eq!((&note["sync"]["outcome"], &note["userId"]), (&json!("refused"), &json!("noUserOfThisLocation")));
+    assert_eq!((&note["sync"]["state"], &note["userId"]), (&json!("refused"), &json!("noUserOfThisLocation")));
     let calls = known.calls();
     let same = known.dead("note.updated", json!({"clientyNoteId": "n1"})).await;
     assert_eq!(known.calls(), calls);
@@ -202,7 +205,7 @@ async fn discarded_edits(setup: Setup) {
     assert_eq!(known.changes(&cursor).await.0, [change("note", id, "stored")]);
     let note = known.entry("notes", "clientyNoteId", "n1").await.unwrap();
     assert_eq!(
-        (&note["noteText"], &note["userId"], &note["sync"]["outcome"]),
+        (&note["noteText"], &note["userId"], &note["sync"]["state"]),
         (&json!("Likes coffee"), &Value::Null, &json!("applied"))
     );
     known.equal().await;

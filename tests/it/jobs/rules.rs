@@ -4,7 +4,7 @@ use clienty_sync::gateway::Server;
 use clienty_sync::sandbox::{Faults, WebhookFaults, Webhooks};
 use reqwest::Method;
 use serde_json::json;
-use sync_workers::records::{Job, JobState};
+use sync_workers::records::{ChangeOp, Job, JobState, Origin};
 
 use crate::support::postgres::PostgresServer;
 use crate::support::test_app::{Setup, TestApp, call};
@@ -116,10 +116,12 @@ async fn a_task_of_a_rule_reads_as_it_says_and_is_in_the_feed() {
     let task = view["tasks"].as_array().unwrap().iter().find(|task| task["title"] == "Call Ada").unwrap();
     assert_eq!((&task["body"], &task["status"]), (&json!("Write to ada@x.de"), &json!("open")));
     assert_eq!(task["clientyTaskId"], format!("rule-vip-{contact}"));
-    assert_eq!(task["sync"]["outcome"], "applied");
+    assert_eq!(task["sync"]["state"], "applied");
     let feed = ruled.app.app.records.list_changes(None, 1000).await.unwrap().items;
-    let told = feed.iter().filter(|item| item.record == "task" && item.record_id == format!("rule-vip-{contact}"));
-    assert_eq!(told.count(), 1, "then it is known by GHL's id");
+    let told = feed.iter().filter(|item| item.clienty_id == Some(format!("rule-vip-{contact}")));
+    let told: Vec<_> = told.map(|item| (item.record_id.clone(), item.op, item.origin)).collect();
+    let (id, flow, ghl) = (told[0].0.clone(), Some(Origin::Flow), Some(Origin::Ghl));
+    assert_eq!(told, [(id.clone(), ChangeOp::Stored, flow), (id, ChangeOp::Synced, ghl)], "one record, made once");
 
     // Taken off and put on again, it is another event.
     ruled.app.contact_by_hand(Some(&contact), json!({"tags": []})).await;

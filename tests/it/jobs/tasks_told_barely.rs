@@ -183,7 +183,7 @@ async fn a_task_that_was_made_from_here_is_told_in_vain() {
     let ours = place.app.held("tasks", &place.contact).into_iter().find(|task| task["title"] == "Ours").unwrap();
     let calls = place.app.all_calls(&place.location);
     let told = json!({"type": "TaskCreate", "locationId": place.location, "id": ours["id"], "title": "Ours"});
-    let told = Webhook::read(told.to_string().as_bytes()).accepted(Clock::system().now());
+    let told = Webhook::read(told.to_string().as_bytes()).unwrap().accepted(Clock::system().now());
     let outcome = place.app.app.records.accept_webhooks(&[told]).await.unwrap().remove(0);
     let job = jobs::new_job(&outcome.job.unwrap(), Priority::Realtime);
     place.app.app.queue.push(&[job]).await.unwrap();

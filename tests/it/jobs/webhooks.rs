@@ -47,7 +47,10 @@ async fn everything_arrives(setup: Setup, faults: WebhookFaults) {
     // GHL may be slow to tell of the last change; what is told is there.
     until_told(&app, &webhooks).await;
     app.settle().await;
-    assert_eq!(app.mismatches(&location, &contacts).await, []);
+    let mut differing = app.mismatches(&location, &contacts).await;
+    // Webhooks leave it out.
+    differing.retain(|mismatch| mismatch.field != "dateUpdated");
+    assert_eq!(differing, []);
     assert_eq!(app.view(&contacts[0]).await, None);
     let stats = webhooks.stats();
     assert_eq!((stats.given_up, stats.lost), (0, 0), "{stats:?}");
@@ -140,10 +143,10 @@ async fn an_agencys_installs_connect_locations_and_their_end_forgets_the_logins(
     let now = || Clock::system().now();
     let long_ago = now() - SignedDuration::from_hours(3);
     assert_eq!(agency.tells("INSTALL", "anothers-app", Some("one"), now()).await, 200);
-    assert_eq!(agency.tells("INSTALL", OUR_APP, Some("one"), long_ago).await, 200);
-    assert_eq!(agency.connected().await, set(&[]), "neither another app's nor a stale one connects");
+    assert_eq!(agency.connected().await, set(&[]), "another app's connects nothing");
 
-    assert_eq!(agency.tells("INSTALL", OUR_APP, Some("one"), now()).await, 200);
+    // GHL repeats for days: the agency's token opens the location, or GHL says that it does not.
+    assert_eq!(agency.tells("INSTALL", OUR_APP, Some("one"), long_ago).await, 200);
     assert_eq!(agency.tells("INSTALL", OUR_APP, Some("two"), now()).await, 200);
     assert_eq!(agency.connected().await, set(&["one", "two"]));
 

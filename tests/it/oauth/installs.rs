@@ -135,6 +135,7 @@ async fn an_install_link_names_the_version_of_the_app() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_link_that_connect_prints_leads_to_a_connected_location() {
     let site = Site::new(&[]).await;
+    assert!(run(clienty_sync(&["migrate"], &site.settings())).status.success());
     let printed = run(clienty_sync(&["connect", "--json"], &site.settings()));
     let printed: Value = serde_json::from_slice(&printed.stdout).unwrap();
     let app = site.app().await;

@@ -8,6 +8,7 @@ use super::site::Site;
 use crate::support::wait_until_async;
 use clienty_sync::app::App;
 use clienty_sync::triggers;
+use clienty_sync::triggers::webhook::Webhook;
 
 async fn done(app: &App, event: &Value) -> Job {
     let trigger = triggers::translate(event).unwrap();
@@ -93,5 +94,30 @@ async fn a_401_that_is_not_about_the_token_starts_no_refresh() {
     // Nor does the location rest for it.
     let event = json!({"type": "contact.selected", "locationId": site.location(), "contactId": contact});
     assert_eq!(done(&app, &event).await.state, JobState::Done);
+    workers.stop().await;
+}
+
+/// Nobody can say whether a later install has made it void, so GHL is asked.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_uninstall_without_a_time_is_believed_once_ghl_refuses_the_token() {
+    let site = Site::new(&[]).await;
+    let (app, location) = (site.app().await, site.location());
+    site.install(app.oauth.as_ref().unwrap(), &location, None).await.unwrap();
+    let workers = app.start_workers().unwrap();
+    let told = async |id: &str| {
+        let body = json!({"type": "UNINSTALL", "locationId": location, "webhookId": id}).to_string();
+        let webhook = Webhook::read(body.as_bytes()).unwrap().accepted(app.clock.now());
+        let outcome = app.records.accept_webhooks(&[webhook]).await.unwrap().remove(0);
+        let job = sync_workers::jobs::new_job(&outcome.job.unwrap(), job_engine::Priority::Realtime);
+        app.queue.push(&[job]).await.unwrap();
+        let id = outcome.job_id.unwrap();
+        let is_over = async || app.records.job(&id).await.unwrap().unwrap().finished_at.is_some();
+        wait_until_async("the look is over", is_over).await;
+        assert_eq!(app.records.job(&id).await.unwrap().unwrap().state, JobState::Done);
+        app.records.connection(&location).await.unwrap().unwrap().is_connected()
+    };
+    assert!(told("w1").await, "GHL takes the token: the app is there");
+    site.sandbox.revoke_login(&location);
+    assert!(!told("w2").await, "GHL refuses it: the app is gone");
     workers.stop().await;
 }

@@ -50,7 +50,8 @@ async fn a_full_run_tells_no_secret_and_the_keys_rotate_meanwhile() {
         told.extend([ended.stdout, ended.stderr].concat());
     };
     for arguments in [
-        &["connect", "--location", &pit.id, "--pit-file", file.to_str().unwrap()][..],
+        &["migrate"][..],
+        &["connect", "--location", &pit.id, "--pit-file", file.to_str().unwrap(), "--unchecked"],
         &["connect"],
         &["config", "show"],
         &["config", "check"],

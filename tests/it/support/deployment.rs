@@ -84,9 +84,10 @@ impl Deployment {
         let named: Vec<_> = settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
 
         let command = |arguments: &[&str]| document(&run(clienty_sync(&[arguments, &["--json"]].concat(), &named)));
+        command(&["migrate"]);
         for location in sandbox.locations() {
             std::fs::write(file("token"), &location.token).unwrap();
-            command(&["connect", "--location", &location.id, "--pit-file", &file("token")]);
+            command(&["connect", "--location", &location.id, "--pit-file", &file("token"), "--unchecked"]);
         }
         let key = command(&["keys", "create", "--name", "test"])["key"].as_str().unwrap().to_owned();
         let (front, workers) = match shape {
@@ -135,7 +136,7 @@ impl Deployment {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let counts = self.records.job_counts().await.unwrap();
-            let is_open = |state: &JobState| !matches!(state, JobState::Done | JobState::Dead);
+            let is_open = |state: &JobState| !state.is_over();
             let open: i64 = counts.iter().filter(|(state, _)| is_open(state)).map(|(_, count)| count).sum();
             // Asked last: what a job that was just done has changed in GHL is still to be told.
             let (changes, told) = (self.changes(), self.webhooks.stats());

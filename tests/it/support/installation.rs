@@ -55,6 +55,7 @@ impl Installation {
 
         let file = installation.folder.path().join("token.txt");
         std::fs::write(&file, format!("{}\n", installation.token)).unwrap();
+        installation.json(&["migrate"]);
         installation.json(&["connect", "--location", &installation.location, "--pit-file", file.to_str().unwrap()]);
         installation.key = installation.json(&["keys", "create", "--name", "test"])["key"].as_str().unwrap().to_owned();
         installation

@@ -3,7 +3,7 @@
 use job_engine::Priority;
 use serde_json::{Value, json};
 use sync_workers::jobs::new_job;
-use sync_workers::records::{JobState, Phase, Purpose, Walk};
+use sync_workers::records::{Decision, JobState, Phase, Purpose, Walk};
 use sync_workers::walker;
 
 use crate::support::test_app::{Setup, TestApp};
@@ -59,7 +59,7 @@ async fn an_import_whose_job_was_discarded_is_resumed_with_a_new_one() {
     let import = given_up(&app).await;
     app.set_scopes(Value::Null).await;
     let dead: Vec<_> = app.jobs_in(JobState::Dead).await.into_iter().map(|job| job.id).collect();
-    records.discard_jobs(&dead).await.unwrap();
+    records.discard_jobs(&dead, &Decision::default()).await.unwrap();
     assert!(records.resume_walk(&import).await.unwrap());
     push(&app, &import).await;
     app.settle().await;

@@ -78,6 +78,7 @@ impl Place {
         let place = Self { ghl, location, settings, database, _sandbox: sandbox, folder };
         let token = place.folder.path().join("token");
         std::fs::write(&token, &place.location.token).unwrap();
+        assert!(run(place.command(&["migrate"])).status.success());
         let connected =
             run(place.command(&["connect", "--location", &place.location.id, "--pit-file", token.to_str().unwrap()]));
         assert!(connected.status.success(), "{connected:?}");

@@ -53,7 +53,7 @@ impl Deaf {
         for (name, value) in [("type", json!(event_type)), ("webhookId", json!(id)), ("timestamp", json!(now))] {
             body[name] = value;
         }
-        let taken = Webhook::read(body.to_string().as_bytes()).accepted(now);
+        let taken = Webhook::read(body.to_string().as_bytes()).unwrap().accepted(now);
         let outcome = self.app.app.records.accept_webhooks(&[taken]).await.unwrap().remove(0);
         let jobs: Vec<_> = outcome.job.iter().map(|key| new_job(key, job_engine::Priority::Realtime)).collect();
         self.app.app.queue.push(&jobs).await.unwrap();

@@ -14,4 +14,5 @@ pub mod rules;
 pub mod same;
 pub mod series;
 pub mod span;
+pub mod sync_status;
 pub mod verify;

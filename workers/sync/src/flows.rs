@@ -21,13 +21,18 @@ mod read;
 mod tests;
 mod work;
 
+pub use crate::ghl::webhooks::object_of;
 pub use condition::{Asks, Condition};
-pub use on::object_of;
 pub use places::{Gap, Known, Place, fill};
 pub use work::{Work, WorkOf};
 
 /// The source of what flows do in the ledger and in metrics. It is no occasion for a flow.
 pub const SOURCE: &str = "flow";
+
+/// The `origin` of an event that happened in GHL.
+pub const ORIGIN_GHL: &str = "ghl";
+/// The `origin` of an event that a producer sent.
+pub const ORIGIN_CLIENTY: &str = "clienty";
 
 /// One flow, as its file says.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,7 +58,7 @@ pub struct Flow {
 pub enum On {
     /// Something happened to a contact in GHL.
     Contact(Occasion),
-    /// A producer sent an event of this type.
+    /// A producer sent an event of this type, or it happened in GHL to what is kept here.
     Event(String),
     /// GHL sent a webhook of this name.
     Webhook(&'static str),

@@ -25,6 +25,7 @@ mod dates;
 mod endpoint;
 pub mod endpoints;
 mod error;
+pub mod json;
 mod lenient;
 mod metrics;
 pub mod model;
@@ -37,9 +38,10 @@ mod scrub;
 #[cfg(test)]
 mod tests;
 mod throttle;
+pub mod webhooks;
 
 pub use api::ApiVersion;
-pub use client::{BuildError, Client, ClientConfig, Run};
+pub use client::{BuildError, Client, ClientConfig, LONG_LIST, Run};
 pub use dates::{WireSecond, WireTime};
 pub use endpoint::{Endpoint, InV3, Replay};
 pub use error::{Class, GhlError, Subject, UnauthorizedKind};

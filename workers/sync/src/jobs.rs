@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::ghl::{self, Class, GhlError, UnauthorizedKind};
 use crate::oauth::{Access, Oauth};
 use crate::records::model::{Appointment, Note, Task as TaskRecord};
-use crate::records::{Connection, FollowUp, JobKey, JobKind, Records, RecordsError, Run, Tx};
+use crate::records::{Connection, FollowUp, JobKey, JobKind, Records, RecordsError, Run, Sign, Tx};
 use crate::trace;
 
 mod call_operation;
@@ -24,6 +24,7 @@ mod conclude;
 mod custom_fields;
 mod deferrals;
 mod error;
+mod find_appointment;
 mod find_task;
 mod flow_step;
 mod heard;
@@ -137,6 +138,7 @@ pub fn cost(kind: &str) -> u8 {
             | JobKind::PushNote
             | JobKind::PushAppointment
             | JobKind::RefreshLocation
+            | JobKind::FindAppointment
             | JobKind::CallOperation,
         ) => 1 + SPARE,
         // One change, or two, and a look before a change that needs one.
@@ -177,6 +179,15 @@ impl Worker {
     }
 
     async fn work(&self, job: &Job, run: &Run, permits: &Permits) -> Result<(), JobError> {
+        match (JobKind::parse(&job.key.kind), self.attempt(job, run, permits).await) {
+            (Some(JobKind::RefreshLocation), Err(error)) => {
+                refresh_location::failed(&self.environment, run, error).await
+            }
+            (_, result) => result,
+        }
+    }
+
+    async fn attempt(&self, job: &Job, run: &Run, permits: &Permits) -> Result<(), JobError> {
         let environment = &self.environment;
         let Some(kind) = JobKind::parse(&job.key.kind) else {
             return Err(JobError::UnknownKind { kind: job.key.kind.clone() });
@@ -198,6 +209,7 @@ impl Worker {
             JobKind::PushNote => push::run::<Note>(&task).await,
             JobKind::PushAppointment => push::run::<Appointment>(&task).await,
             JobKind::FindTask => find_task::run(&task).await,
+            JobKind::FindAppointment => find_appointment::run(&task).await,
             JobKind::RefreshLocation => refresh_location::run(&task).await,
             JobKind::CallOperation => call_operation::run(&task).await,
             // It has no token, and needs none.
@@ -252,6 +264,11 @@ impl Worker {
         let result = timeout(due, self.work(&job, &run, &permits)).await.unwrap_or(Err(JobError::Stalled { due }));
         let verdict = conclude::conclude(&self.environment, &self.deferrals, &job, &run, result).await;
         self.environment.tell_owed().await;
+        if matches!(verdict, Verdict::Done)
+            && let Err(error) = self.environment.records.note_activity(&run.key.location_id, Sign::Success).await
+        {
+            tracing::debug!(%error, "the last success of the location was not noted");
+        }
         under_way.end();
         verdict
     }

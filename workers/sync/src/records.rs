@@ -14,7 +14,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
-use sqlx::migrate::Migrate;
 use sqlx::pool::PoolConnectionMetadata;
 use sqlx::{AnyConnection, AnyPool, Connection as _};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -26,6 +25,7 @@ use crate::decide::rules::TaskRule;
 use crate::flows::Flow;
 
 pub use self::accept::{AcceptError, Accepted, NewEvent, Refusal, Trigger};
+pub use self::activity::{Activity, Sign};
 pub use self::api_keys::ApiKey;
 pub use self::calls::Called;
 pub use self::change::{
@@ -35,26 +35,31 @@ pub use self::change::{
 pub use self::conflicts::KeptConflict;
 pub use self::connections::{Connection, ConnectionKind};
 pub use self::contacts::{ContactReply, ContactRow};
+pub use self::diagnosis::cause_of_failure;
 pub use self::entries::{AnyEntry, Entry, EntryRow, NoteRow, TaskRow};
 pub use self::erase::Receipt;
 pub use self::error::RecordsError;
 pub use self::event_ids::ProducerId;
-pub use self::feed::{ChangeItem, ChangeOp, LATEST};
+pub use self::feed::{ChangeItem, ChangeOp, LATEST, Origin, SyncOf};
 pub use self::files::make_folder;
 pub use self::flows::{DeadRun, FlowRun, KEPT as TOUCHES_KEPT, Knows, Logged, NewRun, StepOf, Touch};
 pub use self::forget::Old;
 pub use self::found::{Found, Needs, SWEEP_SOURCE};
-pub use self::job::{JobKey, JobKind, JobState};
-pub use self::ledger::{FailedAttempt, Job, JobFilter, OpenJob};
+pub use self::job::{JobKey, JobKind, JobState, REFRESHES_FIELDS};
+pub use self::ledger::{Decision, Discarded, FailedAttempt, Job, JobFilter, OpenJob};
 pub use self::merging::Edits;
+pub use self::processes::{NewProcess, Process};
 pub use self::pull::{Parts, Pulled, Snapshot};
 pub use self::runs::{FollowUp, Run, Tx};
 pub use self::tokens::{Failed, Holder, NewToken, StoredToken, TokenState};
 pub use self::views::{ContactView, ListQuery, Page, Shown, TaskView};
 pub use self::walks::{Beside, Finding, Known, Phase, Purpose, Reached, Verdict, Walk};
-pub use self::webhooks::{NewWebhook, StoredWebhook, WEBHOOK_SOURCE, WebhookOutcome, WebhookResult, WebhookWork};
+pub use self::webhooks::{
+    NewWebhook, StoredWebhook, UnreadableWebhook, WEBHOOK_SOURCE, WebhookOutcome, WebhookResult, WebhookWork, is_late,
+};
 
 mod accept;
+mod activity;
 mod api_keys;
 mod api_version;
 mod calls;
@@ -64,6 +69,7 @@ mod connections;
 mod contacts;
 mod custom_fields;
 mod deployment;
+mod diagnosis;
 mod entries;
 mod erase;
 mod error;
@@ -86,7 +92,9 @@ mod occasions;
 mod order;
 mod owed;
 mod page;
+mod processes;
 mod pull;
+mod refusals;
 mod rules;
 mod runs;
 mod sql;
@@ -152,6 +160,8 @@ pub struct Options {
     pub flows: Vec<Flow>,
     /// For how long an event's id is remembered.
     pub remember_event_ids: Duration,
+    /// Whether a missing SQLite file is made, with its folder.
+    pub create: bool,
 }
 
 impl Default for Options {
@@ -166,6 +176,7 @@ impl Default for Options {
             rules: Vec::new(),
             flows: Vec::new(),
             remember_event_ids: Duration::from_secs(30 * 24 * 60 * 60),
+            create: true,
         }
     }
 }
@@ -188,6 +199,7 @@ pub struct Records {
     group: Arc<Group>,
     writes: Arc<WriteCheck>,
     turn_due: Duration,
+    noted: Arc<activity::Noted>,
 }
 
 /// What commits of this process leave to tell others.
@@ -200,14 +212,14 @@ struct Untold {
 }
 
 impl Records {
-    /// Opens `sqlite://path` (made if missing, with its folder) or `postgres://…`. Does not migrate.
+    /// Opens `sqlite://path` (made if missing, with its folder, where [`Options::create`] says so) or `postgres://…`. Does not migrate.
     ///
     /// # Errors
     /// [`RecordsError::Url`] for any other URL, [`RecordsError::Database`] when there is no connection to be had.
     pub async fn open(url: &str, options: Options) -> Result<Self, RecordsError> {
         sqlx::any::install_default_drivers();
         let sqlite = url.starts_with("sqlite:");
-        let url = if sqlite { sqlite_url(url)? } else { url.to_owned() };
+        let url = if sqlite { sqlite_url(url, options.create)? } else { url.to_owned() };
         if !sqlite && !url.starts_with("postgres:") && !url.starts_with("postgresql:") {
             return Err(RecordsError::Url("it begins with neither sqlite: nor postgres:"));
         }
@@ -251,6 +263,7 @@ impl Records {
             group: Arc::default(),
             writes: Arc::default(),
             turn_due: options.turn_timeout,
+            noted: Arc::default(),
         })
     }
 
@@ -260,6 +273,7 @@ impl Records {
     /// [`RecordsError::Migration`], also when the database is newer than this program or a released migration was
     /// edited.
     pub async fn migrate(&self) -> Result<(), RecordsError> {
+        self.check_not_newer().await?;
         let _gate = self.gate().await?;
         let mut connection = self.pool.acquire().await?;
         if !self.sqlite {
@@ -276,13 +290,53 @@ impl Records {
     /// # Errors
     /// [`RecordsError::Migration`].
     pub async fn pending_migrations(&self) -> Result<Vec<String>, RecordsError> {
-        let migrator = migrations::all();
-        let mut connection = self.pool.acquire().await?;
-        connection.ensure_migrations_table(&migrator.table_name).await?;
-        let applied = connection.list_applied_migrations(&migrator.table_name).await?;
-        let applied: HashSet<i64> = applied.into_iter().map(|migration| migration.version).collect();
-        let pending = migrator.iter().filter(|migration| !applied.contains(&migration.version));
+        let applied = self.applied_migrations().await?;
+        let all = migrations::all();
+        let pending = all.iter().filter(|migration| !applied.contains(&migration.version));
         Ok(pending.map(|migration| migration.description.to_string()).collect())
+    }
+
+    /// Whether the schema is the one of this program; changes nothing.
+    ///
+    /// # Errors
+    /// [`RecordsError::SchemaOlder`] or [`RecordsError::SchemaNewer`].
+    pub async fn check_schema(&self) -> Result<(), RecordsError> {
+        self.check_not_newer().await?;
+        match self.pending_migrations().await?.len() {
+            0 => Ok(()),
+            pending => Err(RecordsError::SchemaOlder { pending }),
+        }
+    }
+
+    /// The number of this program's last migration.
+    #[must_use]
+    pub fn newest_migration() -> i64 {
+        migrations::all().iter().map(|migration| migration.version).max().unwrap_or(0)
+    }
+
+    async fn check_not_newer(&self) -> Result<(), RecordsError> {
+        let known = Self::newest_migration();
+        match self.applied_migrations().await?.into_iter().max() {
+            Some(found) if found > known => Err(RecordsError::SchemaNewer { found, known }),
+            _ => Ok(()),
+        }
+    }
+
+    /// The migrations that the database has; none where nobody migrated it yet. Looking makes no table.
+    async fn applied_migrations(&self) -> Result<HashSet<i64>, RecordsError> {
+        let has_table = match self.sqlite {
+            true => "select count(*) from sqlite_master where type = 'table' and name = '_sqlx_migrations'",
+            false => {
+                "select count(*) from pg_tables where schemaname = any (current_schemas(false)) and tablename = '_sqlx_migrations'"
+            }
+        };
+        let tables: i64 = sqlx::query_scalar(has_table).fetch_one(&self.pool).await?;
+        if tables == 0 {
+            return Ok(HashSet::new());
+        }
+        let applied: Vec<i64> =
+            sqlx::query_scalar("select version from _sqlx_migrations").fetch_all(&self.pool).await?;
+        Ok(applied.into_iter().collect())
     }
 
     /// Asks the database for a sign of life.
@@ -330,6 +384,7 @@ impl Records {
         Ok(Write {
             tx,
             changed: Vec::new(),
+            cause: feed::Cause::default(),
             found: Vec::new(),
             page: page::Page::default(),
             now_ms: self.clock.now_ms(),
@@ -367,7 +422,9 @@ impl Records {
 /// A transaction that writes, and what it will tell the change feed. Dropped without a commit, it rolls back.
 struct Write {
     tx: sqlx::Transaction<'static, sqlx::Any>,
-    changed: Vec<feed::Changed>,
+    changed: Vec<(feed::Changed, feed::Cause)>,
+    /// Whose change it is writing now.
+    cause: feed::Cause,
     /// What it stored that was read in GHL and was not known.
     found: Vec<Found>,
     page: page::Page,
@@ -455,13 +512,20 @@ async fn check(connection: &mut AnyConnection, met: PoolConnectionMetadata) -> R
 }
 
 /// The URL with the mode that makes a missing file, after its folder was made.
-fn sqlite_url(url: &str) -> Result<String, RecordsError> {
+fn sqlite_url(url: &str, create: bool) -> Result<String, RecordsError> {
     let rest = url.trim_start_matches("sqlite:").trim_start_matches("//");
     let path = rest.split('?').next().unwrap_or_default();
     if path.is_empty() || path == ":memory:" || rest.contains("mode=memory") {
         return Err(RecordsError::Url(
             "SQLite needs a file: in memory, each connection would see a database of its own",
         ));
+    }
+    if !create {
+        // SQLite makes no file where it is not asked to; what is missing is said in words.
+        return match Path::new(path).exists() {
+            true => Ok(url.to_owned()),
+            false => Err(RecordsError::NoDatabase { path: path.to_owned() }),
+        };
     }
     files::make_private(Path::new(path)).map_err(RecordsError::Folder)?;
     Ok(match rest.contains('?') {

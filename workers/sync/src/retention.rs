@@ -31,11 +31,13 @@ pub struct Keeping {
     pub conflicts: Duration,
     /// The ids by which repeated events are known.
     pub event_ids: Duration,
+    /// Webhooks, by which one that comes again is known.
+    pub webhooks: Duration,
 }
 
 impl Keeping {
-    /// Webhooks are known when they come again. GHL repeats a delivery for 3 days, and a person can send one again for 30.
-    const WEBHOOKS: Duration = Duration::from_secs(35 * 24 * 60 * 60);
+    /// Webhooks that can't be read: GHL tries for 3 days, and somebody has to look.
+    const UNREADABLE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
     /// Receipts of erasures that were lifted since.
     const RECEIPTS: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 
@@ -49,7 +51,8 @@ impl Keeping {
             Old::DeadJobs => self.dead,
             Old::Conflicts => self.conflicts,
             Old::EventIds => self.event_ids,
-            Old::Webhooks => Self::WEBHOOKS,
+            Old::Webhooks => self.webhooks,
+            Old::UnreadableWebhooks => Self::UNREADABLE,
             Old::Touched => TOUCHES_KEPT,
             Old::Erasures => Self::RECEIPTS,
         }
@@ -65,6 +68,7 @@ impl Default for Keeping {
             dead: DAY * 180,
             conflicts: DAY * 180,
             event_ids: DAY * 30,
+            webhooks: DAY * 35,
         }
     }
 }

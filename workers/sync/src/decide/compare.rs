@@ -14,7 +14,7 @@ const OWN: [&str; 6] =
 /// Where the parts that were read differ from the view; none stands for a contact that the records lack, with all that belongs to it.
 #[must_use]
 pub fn contact(contact_id: &str, theirs: &Parts, ours: Option<&ContactView>) -> Vec<Finding> {
-    let Parts { contact, tasks, notes, appointments } = theirs;
+    let Parts { contact, tasks, notes, appointments, unread } = theirs;
     let finding = |record: &str, id: &str, verdict, fields| Finding {
         record: record.to_owned(),
         record_id: id.to_owned(),
@@ -39,16 +39,17 @@ pub fn contact(contact_id: &str, theirs: &Parts, ours: Option<&ContactView>) -> 
         None => Default::default(),
     };
     let lists = [
-        ("task", ["taskId", "clientyTaskId"], tasks.as_deref().map(objects), objects(our_tasks)),
-        ("note", ["noteId", "clientyNoteId"], notes.as_deref().map(objects), objects(our_notes)),
+        (unread.tasks, "task", ["taskId", "clientyTaskId"], tasks.as_deref().map(objects), objects(our_tasks)),
+        (unread.notes, "note", ["noteId", "clientyNoteId"], notes.as_deref().map(objects), objects(our_notes)),
         (
+            unread.appointments,
             "appointment",
             ["appointmentId", "clientyAppointmentId"],
             appointments.as_deref().map(|theirs| objects(&as_known(theirs, our_appointments))),
             objects(our_appointments),
         ),
     ];
-    for (record, ids, theirs, ours) in lists {
+    for (is_partial, record, ids, theirs, ours) in lists {
         let Some(theirs) = theirs else { continue };
         let id_of = |one: &Map<String, Value>| {
             let id = ids.iter().find_map(|id| one.get(*id).and_then(Value::as_str));
@@ -66,7 +67,8 @@ pub fn contact(contact_id: &str, theirs: &Parts, ours: Option<&ContactView>) -> 
                 }
             }
         }
-        let extra = ours.iter().map(id_of).filter(|id| !theirs.iter().any(|their| id_of(their) == *id));
+        let is_extra = |id: &String| !is_partial && !theirs.iter().any(|their| id_of(their) == *id);
+        let extra = ours.iter().map(id_of).filter(is_extra);
         found.extend(extra.map(|id| finding(record, &id, Verdict::Extra, Vec::new())));
     }
     found
@@ -76,7 +78,7 @@ pub fn contact(contact_id: &str, theirs: &Parts, ours: Option<&ContactView>) -> 
 #[must_use]
 pub fn gone(contact_id: &str, ours: &ContactView) -> Vec<Finding> {
     let nothing =
-        Parts { contact: None, tasks: Some(Vec::new()), notes: Some(Vec::new()), appointments: Some(Vec::new()) };
+        Parts { tasks: Some(Vec::new()), notes: Some(Vec::new()), appointments: Some(Vec::new()), ..Parts::default() };
     let itself = Finding {
         record: "contact".to_owned(),
         record_id: contact_id.to_owned(),
@@ -93,7 +95,7 @@ fn as_known(theirs: &[Appointment], ours: &[Shown<Appointment>]) -> Vec<Appointm
     let as_known = |their: &Appointment| {
         let mut their = their.clone();
         if let Some(our) = ours.iter().find(|our| our.record.appointment_id == their.appointment_id) {
-            their.read_like(&our.record, our.sync.is_none().then_some(&never));
+            their.read_like(&our.record, our.sync.at.is_none().then_some(&never));
         }
         their
     };
@@ -138,12 +140,12 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::decide::verify::SyncState;
+    use crate::decide::sync_status::SyncStatus;
     use crate::records::TaskView;
-    use crate::records::model::{Contact, Note, Task, TaskStatus};
+    use crate::records::model::{Contact, Task, TaskStatus};
 
     fn shown<T>(record: T) -> Shown<T> {
-        Shown { record, deleted_at: None, sync: None }
+        Shown { record, deleted_at: None, record_id: "r".to_owned(), sync: SyncStatus::default() }
     }
 
     fn person() -> Contact {
@@ -180,8 +182,8 @@ mod tests {
         let mut twice = told.clone();
         twice.second_hour.start_time = second;
         let ours = Appointment { start_time: second, notes: Some("Bring it".to_owned()), ..told.clone() };
-        let written = SyncState::written(Vec::new(), Timestamp::UNIX_EPOCH);
-        let ours = Shown { sync: Some(written), ..shown(ours) };
+        let ours =
+            Shown { sync: SyncStatus { at: Some(Timestamp::UNIX_EPOCH), ..SyncStatus::default() }, ..shown(ours) };
         let ours = ContactView { appointments: vec![ours], ..view(Vec::new()) };
         let parts = |theirs| Parts { appointments: Some(vec![theirs]), ..Parts::default() };
         assert_eq!(super::contact("c", &parts(twice), Some(&ours)), []);
@@ -206,8 +208,7 @@ mod tests {
         let theirs = Parts {
             contact: Some(Contact { city: Some("Bonn".to_owned()), name: None, ..person() }),
             tasks: Some(vec![task("t1", "Call"), task("t2", "Write")]),
-            notes: None::<Vec<Note>>,
-            appointments: None,
+            ..Parts::default()
         };
         let ours = view(vec![task("t1", "Ring"), task("t3", "Go")]);
         let expected = [

@@ -93,6 +93,7 @@ pub fn refused(asked: &Fields, base: &Fields, refusal: &Refusal) -> Vec<Unapplie
         sent: sent.clone(),
         got: fields::value(base, name),
         refused: Some(refusal.clone()),
+        at: Some(refusal.at),
     };
     asked.iter().map(told).collect()
 }
@@ -119,7 +120,8 @@ impl SyncState {
     /// The same with nothing held back any more.
     #[must_use]
     pub fn released(mut self) -> Self {
-        self.fields.iter_mut().for_each(|one| one.refused = None);
+        self.fields.retain(|one| one.refused.is_none());
+        self.reason = None;
         self
     }
 }

@@ -34,11 +34,13 @@ pub enum Occasion {
     Created,
     /// It got this tag in GHL.
     Tagged(String),
+    /// It lost this tag in GHL.
+    Untagged(String),
 }
 
 /// It is none of the occasions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("is neither contact.created nor contact.tagged=TAG")]
+#[error("is neither contact.created, contact.tagged=TAG nor contact.untagged=TAG")]
 pub struct NoOccasion;
 
 impl FromStr for Occasion {
@@ -49,6 +51,7 @@ impl FromStr for Occasion {
         match text.split_once('=') {
             None if text == "contact.created" => Ok(Self::Created),
             Some(("contact.tagged", tag)) if !tag.trim().is_empty() => Ok(Self::Tagged(tag.trim().to_lowercase())),
+            Some(("contact.untagged", tag)) if !tag.trim().is_empty() => Ok(Self::Untagged(tag.trim().to_lowercase())),
             _ => Err(NoOccasion),
         }
     }
@@ -75,6 +78,13 @@ impl TaskRule {
 pub fn new_tags<'a>(base: &Contact, ours: &Contact, theirs: &'a Contact) -> Vec<&'a str> {
     let is_known = |tag: &&String| base.tags.contains(tag) || ours.tags.contains(tag);
     theirs.tags.iter().filter(|tag| !is_known(tag)).map(String::as_str).collect()
+}
+
+/// The tags that GHL, which holds `theirs`, has taken from a contact since both sides agreed on `base`; `ours` is what readers see.
+#[must_use]
+pub fn lost_tags<'a>(base: &'a Contact, ours: &Contact, theirs: &Contact) -> Vec<&'a str> {
+    let is_lost = |tag: &&String| ours.tags.contains(tag) && !theirs.tags.contains(tag);
+    base.tags.iter().filter(is_lost).map(String::as_str).collect()
 }
 
 /// The name of a contact; of one without, what else it can be called by.

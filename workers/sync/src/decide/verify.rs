@@ -48,6 +48,9 @@ pub struct Unapplied {
     /// That GHL refused it, so that it is not sent again; none where GHL took the call and the record follows what it holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<Refusal>,
+    /// When GHL answered; none for what an earlier version kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
 }
 
 /// How the last write of a record ended, as it is kept with the record.
@@ -69,9 +72,35 @@ pub struct SyncState {
 impl SyncState {
     /// After a reply in which `unapplied` are not as asked.
     #[must_use]
-    pub fn written(unapplied: Vec<Unapplied>, at: Timestamp) -> Self {
+    pub fn written(mut unapplied: Vec<Unapplied>, at: Timestamp) -> Self {
         let outcome = if unapplied.is_empty() { Outcome::Applied } else { Outcome::PartlyApplied };
+        unapplied.iter_mut().for_each(|one| one.at = Some(at));
         Self { outcome, fields: unapplied, reason: None, at }
+    }
+
+    /// The same with what an `earlier` write left unapplied and this one, which `asked` for other fields, did not touch: GHL, which holds
+    /// `got` now, still keeps it as it did then.
+    #[must_use]
+    pub fn keeping(mut self, earlier: Option<&Self>, asked: &Fields, got: &Fields) -> Self {
+        let stands = |one: &&Unapplied| {
+            one.refused.is_none()
+                && !asked.contains_key(&one.field)
+                && same(&one.field, &one.got, &fields::value(got, &one.field))
+        };
+        let kept: Vec<_> = earlier.into_iter().flat_map(|earlier| &earlier.fields).filter(stands).cloned().collect();
+        if !kept.is_empty() && self.outcome == Outcome::Applied {
+            self.outcome = Outcome::PartlyApplied;
+        }
+        self.fields.extend(kept);
+        self
+    }
+
+    /// The names of the fields that GHL was asked for since `since_ms` (ms since 1970), took, and holds otherwise.
+    #[must_use]
+    pub fn unapplied_since(&self, since_ms: i64) -> Vec<String> {
+        let is_late = |one: &&Unapplied| one.at.is_some_and(|at| at.as_millisecond() >= since_ms);
+        let late = self.fields.iter().filter(|one| one.refused.is_none()).filter(is_late);
+        late.map(|one| one.field.clone()).collect()
     }
 }
 
@@ -84,6 +113,7 @@ pub fn unapplied(asked: &Fields, got: &Fields) -> Vec<Unapplied> {
         sent: sent.clone(),
         got: fields::value(got, name),
         refused: None,
+        at: None,
     };
     asked.iter().filter(differs).map(told).collect()
 }
@@ -108,7 +138,7 @@ mod tests {
     fn what_was_dropped_or_kept_otherwise_is_told_by_field() {
         let asked = of(json!({"companyName": "Deo", "city": null, "tags.vip": true}));
         let got = of(json!({"city": "Berlin", "tags.vip": true}));
-        let told = |field: &str, sent, got| Unapplied { field: field.to_owned(), sent, got, refused: None };
+        let told = |field: &str, sent, got| Unapplied { field: field.to_owned(), sent, got, refused: None, at: None };
         assert_eq!(
             unapplied(&asked, &got),
             [told("city", Value::Null, json!("Berlin")), told("companyName", json!("Deo"), Value::Null)]

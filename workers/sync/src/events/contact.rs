@@ -101,7 +101,14 @@ fn custom_fields(data: &mut Fields<'_>, patch: &mut ContactPatch) {
         Value::Array(list) => list.iter().map(|item| listed(item.as_object()?)).collect(),
         _ => None,
     });
-    for (name, value) in read.unwrap_or_default() {
+    // As readers get them beside the list, where they know the keys.
+    let expected = "an object of values by key";
+    let by_key = data.read("customFieldsByKey", expected, |value| {
+        Some(value.as_object()?.iter().map(|(key, value)| (keyed(key), value.clone())).collect::<Vec<_>>())
+    });
+    // Sent with the list, which names the same fields by id, it says nothing more.
+    let by_key = by_key.filter(|_| read.is_none());
+    for (name, value) in read.or(by_key).unwrap_or_default() {
         patch.fields.insert(format!("customFields.{name}"), value);
     }
 }

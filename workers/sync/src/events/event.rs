@@ -33,8 +33,12 @@ pub const KNOWN: [&str; 15] = [
     "appointment.deleted",
 ];
 
-/// What GHL lets a client write of its statuses.
-const STATUSES: [&str; 6] = ["new", "confirmed", "cancelled", "showed", "noshow", "invalid"];
+/// What GHL lets a client write of an appointment's statuses.
+pub const STATUSES: [&str; 6] = ["new", "confirmed", "cancelled", "showed", "noshow", "invalid"];
+/// What its replies use beside them: who read one may send it back, and it means the status that GHL takes for it.
+const STATUSES_READ: [&str; 3] = ["booked", "active", "completed"];
+/// How a task reads.
+const TASK_STATUSES: [&str; 3] = ["open", "overdue", "completed"];
 
 /// Translates one event, or names every field that is wrong.
 ///
@@ -53,6 +57,7 @@ pub fn translate(event: &Value) -> Result<Trigger, Vec<FieldError>> {
     let empty = Map::new();
     let data = fields.object("data").unwrap_or(&empty);
     let mut inner = Fields::new(data, "data.");
+    let contact_id = if event_type.starts_with("contact.") { contact_id } else { contact_of(contact_id, &mut inner) };
     let work = work(&event_type, id.as_deref(), contact_id.as_deref(), &mut fields, &mut inner);
     let mut errors = fields.finish();
     // What comes with an event that fetches is the producer's own, and is not kept; otherwise every field is an edit.
@@ -71,6 +76,15 @@ pub fn translate(event: &Value) -> Result<Trigger, Vec<FieldError>> {
         }
         _ => Err(errors),
     }
+}
+
+/// The contact of a task, note or appointment: beside the data, or within it as readers get it.
+fn contact_of(beside: Option<String>, data: &mut Fields<'_>) -> Option<String> {
+    let within = data.text("contactId");
+    if beside.as_ref().zip(within.as_ref()).is_some_and(|(beside, within)| beside != within) {
+        data.refuse("contactId", "is another than the event's contactId");
+    }
+    beside.or(within)
 }
 
 /// What an event of this type asks for; nothing where its fields do not say.
@@ -156,11 +170,19 @@ fn task(event_type: &str, contact_id: Option<&str>, fields: &mut Fields<'_>, dat
     } else {
         (data.text("title"), data.time("dueDate"))
     };
+    let completed = data.flag("completed");
+    // As it is read: what is not completed is open, overdue or not.
+    let status = data.read("status", "open, overdue or completed", |value| {
+        value.as_str().filter(|text| TASK_STATUSES.contains(text)).map(|text| text == "completed")
+    });
+    if status.zip(completed).is_some_and(|(status, completed)| status != completed) {
+        data.refuse("status", "contradicts completed; send one of the two");
+    }
     let patch = TaskPatch {
         title,
         body: cleared(data, "body"),
         due_date: due_date.map(Some),
-        completed: data.flag("completed").or((event_type == "task.completed").then_some(true)),
+        completed: completed.or((event_type == "task.completed").then_some(true)).or(status),
         assigned_to: cleared_id(data, "assignedTo"),
     };
     TaskChange { act, clienty_id, ghl_id, contact_id: contact_id.map(str::to_owned), patch }
@@ -229,7 +251,7 @@ fn appointment(
 
 fn status(data: &mut Fields<'_>) -> Option<String> {
     let expected = format!("one of {}", STATUSES.join(", "));
-    let known = |text: &&str| STATUSES.contains(text);
+    let known = |text: &&str| STATUSES.contains(text) || STATUSES_READ.contains(text);
     data.read("status", &expected, |value| value.as_str().filter(known)).map(str::to_owned)
 }
 
@@ -302,6 +324,43 @@ mod tests {
     }
 
     #[test]
+    fn a_record_can_be_sent_back_as_it_was_read() {
+        let (at, sync) = ("2026-03-01T09:00:00Z", json!({"state": "applied", "fields": []}));
+        let task = json!({"taskId": "t", "clientyTaskId": "k", "contactId": "C", "title": "Call", "body": null, "dueDate": at,
+            "completed": false, "assignedTo": null, "status": "overdue", "recordId": "r", "sync": sync});
+        let note =
+            json!({"noteId": "n", "contactId": "C", "noteText": "Hi", "userId": "u", "recordId": "r", "sync": sync});
+        let appointment = json!({"appointmentId": "a", "contactId": "C", "calendarId": "cal", "title": "Demo", "status": "booked",
+            "startTime": at, "endTime": "2026-03-01T10:00:00Z", "address": null, "notes": null, "assignedUserId": "u",
+            "recordId": "r", "sync": sync});
+        let contact = json!({"clientyContactId": "k", "name": "Ada Byron", "firstName": "Ada", "lastName": "Byron", "email": null,
+            "tags": ["vip"], "customFields": [{"id": "f", "value": 1}], "customFieldsByKey": {"size": 1}, "recordId": "r", "sync": sync});
+        let records = [("task", task), ("note", note), ("appointment", appointment), ("contact", contact)];
+        for (kind, data) in records {
+            let event = json!({"type": format!("{kind}.updated"), "locationId": "L", "contactId": "C", "data": data});
+            assert!(translate(&event).is_ok(), "{kind}: {:?}", translate(&event));
+        }
+        for status in STATUSES.iter().chain(&STATUSES_READ) {
+            let data = json!({"appointmentId": "a", "status": status});
+            let event = json!({"type": "appointment.updated", "locationId": "L", "data": data});
+            assert!(translate(&event).is_ok(), "{status}");
+        }
+        let status = |status: &str, completed: Value| {
+            let data = json!({"taskId": "t", "status": status, "completed": completed});
+            translate(&json!({"type": "task.updated", "locationId": "L", "data": data}))
+        };
+        for (word, completed) in [("open", false), ("overdue", false), ("completed", true)] {
+            let Change::Task(change) = status(word, Value::Null).unwrap().change else { panic!("a task") };
+            assert_eq!(change.patch.completed, Some(completed), "{word}");
+            assert!(status(word, json!(!completed)).is_err(), "{word} contradicts");
+        }
+        for name in ["dateAdded", "dateUpdated", "lastActivity"] {
+            let event = json!({"type": "contact.updated", "locationId": "L", "contactId": "C", "data": {name: at}});
+            assert!(translate(&event).unwrap_err()[0].message.contains("set by GHL alone"), "{name}");
+        }
+    }
+
+    #[test]
     fn null_clears_a_field_and_absence_leaves_it() {
         let event = json!({"type": "task.updated", "locationId": "L", "data": {"taskId": "T", "body": null}});
         let Change::Task(change) = translate(&event).unwrap().change else { panic!("a task") };
@@ -346,7 +405,7 @@ mod tests {
         assert_eq!(patch.start_time.unwrap().to_string(), "2026-03-01T09:00:00Z");
         assert_eq!((patch.address, patch.assigned_user_id), (Some(None), Some(Some("u1".to_owned()))));
 
-        let bad = json!({"startTime": "2026-03-01 10:00:00", "endTime": "soon", "status": "booked", "duration": 5});
+        let bad = json!({"startTime": "2026-03-01 10:00:00", "endTime": "soon", "status": "bookd", "duration": 5});
         let named = ["clientyAppointmentId", "calendarId", "startTime", "endTime", "status", "duration"];
         assert_eq!(faults(event("appointment.created", bad)), named.map(|name| format!("data.{name}")));
         let early =

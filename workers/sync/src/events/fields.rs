@@ -16,6 +16,19 @@ pub struct FieldError {
     pub message: String,
 }
 
+/// What readers get with a record and that says nothing of it: who sends a record back as it was read need not take it out.
+const ABOUT_THE_RECORD: [&str; 2] = ["sync", "recordId"];
+
+/// What readers get and nobody here may set.
+const NOT_WRITABLE: [(&str, &str); 6] = [
+    ("id", "is GHL's id of the contact; send it as contactId beside data"),
+    ("lastActivity", "is set by GHL alone; leave it out"),
+    ("dateAdded", "is set by GHL alone; leave it out"),
+    ("dateUpdated", "is set by GHL alone; leave it out"),
+    ("createdAt", "is set by GHL alone; leave it out"),
+    ("deletedAt", "follows from a deletion; send an event of that type"),
+];
+
 /// An object under inspection. Each read takes note of the name, so that [`Fields::finish`] can tell what nobody asked for.
 pub struct Fields<'a> {
     object: &'a Map<String, Value>,
@@ -128,6 +141,13 @@ impl<'a> Fields<'a> {
     pub fn finish(mut self) -> Vec<FieldError> {
         let unknown: Vec<_> = self.object.keys().filter(|name| !self.asked.contains(&name.as_str())).cloned().collect();
         for name in unknown {
+            if ABOUT_THE_RECORD.contains(&name.as_str()) {
+                continue;
+            }
+            if let Some((_, why)) = NOT_WRITABLE.iter().find(|(known, _)| *known == name) {
+                self.refuse(&name, *why);
+                continue;
+            }
             let known = self.asked.join(", ");
             self.refuse(&name, format!("is not known here; known are {known}"));
         }

@@ -13,6 +13,8 @@ use crate::events::{FieldError, KNOWN};
 use crate::records::model::Contact;
 use crate::spelling::nearest;
 
+mod never;
+
 /// Operations that create or tag contacts, and the event that does the same. GHL would tell of such a call as of anybody's, and start the
 /// flows that wait for it; what an event does is known to be our own.
 const EVENTS_INSTEAD: [(&str, &str); 5] = [
@@ -28,6 +30,12 @@ pub(super) fn check(flow: &Flow) -> Vec<FieldError> {
     let mut mistakes = Vec::new();
     for (field, place) in flow.only_if.iter().flat_map(|condition| condition.places("")) {
         mistakes.extend(unknown(flow, 0, &place).map(|message| FieldError { field, message }));
+    }
+    mistakes.extend(flow.only_if.iter().filter_map(|condition| never::holds(flow, condition)));
+    if flow.on == Some(On::Event("contact.deleted".to_owned())) && flow.needs_contact() {
+        let message =
+            "is told when the contact is gone: no step can say anything of it but {event.contactId}".to_owned();
+        mistakes.push(FieldError { field: "on".to_owned(), message });
     }
     for (index, step) in flow.steps.iter().enumerate() {
         let below = |field: &str| match field {
@@ -150,7 +158,7 @@ fn unknown(flow: &Flow, index: usize, place: &Place) -> Option<String> {
                     Some(Shape::Fields(fields)) => fields.iter().map(|field| field.name.as_str()).collect(),
                     _ => return None,
                 },
-                Some(On::Event(_)) => vec!["id", "type", "locationId", "contactId", "data"],
+                Some(On::Event(_)) => vec!["id", "type", "locationId", "contactId", "data", "record", "origin"],
             };
             if first.is_some_and(|first| known.contains(&first)) { None } else { none(known) }
         }

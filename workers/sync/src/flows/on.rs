@@ -1,36 +1,21 @@
 //! What starts a flow, as its file says it.
 
-use serde_json::Value;
-
 use super::On;
-use crate::catalog::{Found, Shape, Trigger, catalog};
 use crate::events::KNOWN;
+use crate::ghl::webhooks::{Event, Starts};
 use crate::spelling::nearest;
 
-/// Events of producers by which contacts come into being or get tags: as occasions they are those in GHL, as they are for rules.
-const OF_GHL: [&str; 2] = ["contact.created", "contact.tagged"];
+/// Triggers that exist in GHL alone: what Clienty itself creates or tags is none.
+const OF_GHL: [&str; 3] = ["contact.created", "contact.tagged", "contact.untagged"];
 
-/// Areas whose webhooks tell of what Clienty keeps: there the occasions are contact.created and contact.tagged, or are none.
-const KEPT: [&str; 3] = ["contacts", "locations", "marketplace"];
-/// Where a webhook may say of what it tells.
-const OBJECT: [&str; 3] = ["id", "_id", "messageId"];
-
-/// The webhooks that may start a flow: those that GHL names, and that tell which object they are about.
+/// The webhooks that start the flows that name them.
 fn webhooks() -> impl Iterator<Item = &'static str> {
-    let has = |trigger: &Trigger, names: &[&str]| matches!(&trigger.payload, Some(Shape::Fields(fields)) if fields.iter().any(|field| names.contains(&field.name.as_str())));
-    let may = move |trigger: &&Trigger| {
-        trigger.found == Found::Webhook
-            && !KEPT.contains(&trigger.area)
-            && has(trigger, &["type"])
-            && has(trigger, &OBJECT)
-    };
-    catalog().triggers().iter().filter(may).map(|trigger| trigger.name)
+    Event::ALL.iter().filter(|event| event.starts() == Starts::Flow).map(|event| event.as_str())
 }
 
-/// GHL's id of the object that a webhook is about.
-#[must_use]
-pub fn object_of(webhook: &Value) -> Option<&str> {
-    OBJECT.iter().find_map(|name| webhook[*name].as_str())
+/// The events that start flows, whether a producer sends one or it is what happened in GHL.
+fn events() -> impl Iterator<Item = &'static str> {
+    KNOWN.into_iter().filter(|event| !OF_GHL.contains(event))
 }
 
 impl On {
@@ -39,20 +24,25 @@ impl On {
         if let Ok(occasion) = text.parse() {
             return Ok(Self::Contact(occasion));
         }
-        if text.split('=').next() == Some("contact.tagged") {
-            return Err("needs the tag: contact.tagged=vip".to_owned());
+        if let Some(name @ ("contact.tagged" | "contact.untagged")) = text.split('=').next() {
+            return Err(format!("needs the tag: {name}=vip"));
         }
-        let events = || KNOWN.into_iter().filter(|event| !OF_GHL.contains(event));
         if events().any(|event| event == text) {
             return Ok(Self::Event(text.to_owned()));
         }
         if let Some(webhook) = webhooks().find(|webhook| *webhook == text) {
             return Ok(Self::Webhook(webhook));
         }
-        Err(match nearest(text, events().chain(OF_GHL).chain(webhooks())) {
-            Some(meant) => format!("is no occasion; did you mean {meant}?"),
-            None => format!(
-                "is no occasion; in GHL there are contact.created and contact.tagged=TAG, of producers {}, and GHL's webhooks {}",
+        let own = Event::ALL.iter().find(|event| event.as_str() == text).map(|event| event.starts());
+        Err(match (own, nearest(text, events().chain(OF_GHL).chain(webhooks()))) {
+            (Some(Starts::Own(Some(trigger))), _) => {
+                format!("is a webhook about what is kept here; the trigger of what it changes is {trigger}")
+            }
+            (Some(_), _) => "is a webhook that starts no flow".to_owned(),
+            (None, Some(meant)) => format!("is no trigger; did you mean {meant}?"),
+            (None, None) => format!(
+                "is no trigger; there are contact.created, contact.tagged=TAG and contact.untagged=TAG in GHL, {} of producers and in \
+                 GHL, and GHL's webhooks {}",
                 events().collect::<Vec<_>>().join(", "),
                 webhooks().collect::<Vec<_>>().join(", ")
             ),

@@ -225,12 +225,51 @@ fn a_flow_waits_for_what_clienty_does_not_keep_and_for_no_other_webhook() {
             json!({"on": on, "step": [{"wait": text}, {"call": "create-business", "body": {"name": "{event.name}"}}]}),
         )
     };
-    for right in ["OpportunityStatusUpdate", "OpportunityCreate"] {
+    for right in
+        ["OpportunityStatusUpdate", "OpportunityCreate", "LocationUpdate", "VoiceAiCallEnd", "SupportTicketUpdate"]
+    {
         assert_eq!(on(right, "1d"), [""; 0], "{right}");
     }
     assert_eq!(on("InboundMessage", "1d"), ["step[1].body.name"], "it tells of no name");
-    for wrong in ["ContactCreate", "TaskComplete", "OpportunityStatus", "LocationUpdate"] {
+    for wrong in ["ContactCreate", "TaskComplete", "OpportunityStatus", "AppUninstall"] {
         assert_eq!(on(wrong, "1d"), ["on"], "{wrong}");
     }
     assert_eq!(object_of(&json!({"_id": "o1"})), Some("o1"));
+}
+
+#[test]
+fn a_condition_that_can_never_hold_is_a_mistake() {
+    let on = |on: &str, only_if: Value| fields(json!({"on": on, "only_if": only_if, "step": [{"wait": "1d"}]}));
+    let of = |part: &str, field: &str, asks: Value| json!({"event": {part: {field: asks}}});
+    for (event, part, field, asks) in [
+        ("appointment.updated", "data", "status", json!({"is": "noshow"})),
+        ("appointment.updated", "record", "status", json!({"is": ["noshow", "cancelled"]})),
+        ("appointment.updated", "data", "status", json!({"is_not": "elsewhere"})),
+        ("appointment.created", "data", "startTime", json!({"is_set": true})),
+        ("task.updated", "data", "assignedTo", json!({"is_set": true})),
+        ("task.completed", "record", "status", json!({"is": "completed"})),
+        ("contact.updated", "data", "city", json!({"is": "Bonn"})),
+    ] {
+        assert_eq!(on(event, of(part, field, asks)), [""; 0], "{event} {part}.{field}");
+    }
+    for (event, part, field, asks) in [
+        ("appointment.updated", "data", "status", json!({"is": "no-show"})),
+        ("appointment.updated", "record", "status", json!({"is": ["missed", "skipped"]})),
+        ("appointment.updated", "data", "appointmentStatus", json!({"is": "noshow"})),
+        ("task.completed", "data", "name", json!({"is": "Call"})),
+        ("note.created", "data", "text", json!({"has": "x"})),
+        ("contact.updated", "data", "town", json!({"is": "Bonn"})),
+        ("contact.selected", "data", "anything", json!({"is": "said"})),
+    ] {
+        assert_eq!(on(event, of(part, field, asks)).len(), 1, "{event} {part}.{field}");
+    }
+}
+
+#[test]
+fn of_a_contact_that_is_gone_nothing_can_be_said() {
+    let step = |step: Value| fields(json!({"on": "contact.deleted", "step": [step]}));
+    let call = |name: &str| json!({"call": "create-business", "body": {"name": name}});
+    assert_eq!(step(call("was {event.contactId}")), [""; 0]);
+    assert_eq!(step(call("was {contact.email}")), ["on"]);
+    assert_eq!(step(json!({"event": "note.created", "data": {"noteText": "gone"}})), ["on"]);
 }

@@ -18,9 +18,6 @@ use super::reply::Reply;
 use super::throttle;
 use crate::trace;
 
-/// More than any reply of GHL holds; a larger one is a fault that must not take the process's memory.
-const BODY_CAP: usize = 8 * 1024 * 1024;
-
 /// Parts of the query; those without a value are left out.
 pub(super) type Query<'q> = &'q [(&'q str, Option<&'q str>)];
 
@@ -79,7 +76,9 @@ impl Run<'_> {
 
         let status = match &reply {
             Ok(reply) => Cow::Borrowed(reply.status.as_str()),
-            Err(GhlError::Undecodable { status, .. }) => Cow::Owned(status.to_string()),
+            Err(GhlError::Undecodable { status, .. } | GhlError::TooLong { status, .. }) => {
+                Cow::Owned(status.to_string())
+            }
             Err(GhlError::Timeout) => Cow::Borrowed("timeout"),
             Err(_) => Cow::Borrowed("network"),
         };
@@ -147,7 +146,7 @@ impl Run<'_> {
         let left = throttle::left(response.headers());
         // Before the body: the counts hold even where the body never ends.
         self.permits.observe(left.interval, left.day);
-        whole(endpoint.operation, response).await
+        whole(endpoint.operation, response, self.longest).await
     }
 }
 
@@ -161,13 +160,13 @@ fn missing_scope(operation: &str, scopes: &[&str]) -> GhlError {
     GhlError::Unauthorized { kind: UnauthorizedKind::MissingScope, message }
 }
 
-pub(super) async fn whole(operation: &'static str, mut response: Response) -> Result<Reply, GhlError> {
+pub(super) async fn whole(operation: &'static str, mut response: Response, longest: usize) -> Result<Reply, GhlError> {
     let mut reply =
         Reply { operation, status: response.status(), headers: response.headers().clone(), body: Vec::new() };
     loop {
         match response.chunk().await {
-            Ok(Some(chunk)) if reply.body.len() + chunk.len() > BODY_CAP => {
-                return Err(reply.undecodable("body", format!("it is longer than {BODY_CAP} bytes")));
+            Ok(Some(chunk)) if reply.body.len() + chunk.len() > longest => {
+                return Err(GhlError::TooLong { operation, status: reply.status.as_u16(), limit: longest });
             }
             Ok(Some(chunk)) => reply.body.extend_from_slice(&chunk),
             Ok(None) => return Ok(reply),

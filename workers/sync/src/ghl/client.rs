@@ -7,9 +7,13 @@ use std::time::Duration;
 use job_engine::Permits;
 use reqwest::Url;
 use secrecy::SecretString;
+use serde::de::DeserializeOwned;
 
 use super::api::ApiVersion;
+use super::error::GhlError;
 use super::metrics::GhlMetrics;
+use super::model::Listed;
+use super::reply::Reply;
 use super::scopes::Scopes;
 
 /// A connection is given this long, however long a whole call may take.
@@ -29,7 +33,15 @@ pub struct ClientConfig {
     pub base_url: String,
     /// From connecting to the last byte of the reply.
     pub timeout: Duration,
+    /// The longest list that is read where it can't be asked for in parts, in bytes; usually [`LONG_LIST`].
+    pub long_list: usize,
 }
+
+/// The longest reply that is read, in bytes: a longer one is a fault that must not take the process's memory, or a list to be asked for in
+/// smaller pages.
+pub(super) const LONG_REPLY: usize = 8 * 1024 * 1024;
+/// What a list without pages may have, unless it is set otherwise.
+pub const LONG_LIST: usize = 64 * 1024 * 1024;
 
 /// Why no client could be built.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +69,7 @@ pub(super) struct Shared {
     pub(super) http: reqwest::Client,
     pub(super) base_url: Url,
     pub(super) metrics: GhlMetrics,
+    long_list: usize,
 }
 
 impl Client {
@@ -80,13 +93,13 @@ impl Client {
             .pool_max_idle_per_host(IDLE_CONNECTIONS)
             .build()
             .map_err(BuildError::Transport)?;
-        Ok(Self { shared: Arc::new(Shared { http, base_url, metrics }) })
+        Ok(Self { shared: Arc::new(Shared { http, base_url, metrics, long_list: config.long_list }) })
     }
 
     /// The right to call as the owner of `token`, as often as `permits` grant.
     #[must_use]
     pub fn for_run<'a>(&'a self, token: &'a SecretString, permits: &'a Permits) -> Run<'a> {
-        Run { client: self, token, permits, scopes: None, api: ApiVersion::default() }
+        Run { client: self, token, permits, scopes: None, api: ApiVersion::default(), longest: LONG_REPLY }
     }
 }
 
@@ -104,6 +117,8 @@ pub struct Run<'a> {
     pub(super) permits: &'a Permits,
     pub(super) scopes: Option<&'a Scopes>,
     pub(super) api: ApiVersion,
+    /// Bytes of a reply at most.
+    pub(super) longest: usize,
 }
 
 impl<'a> Run<'a> {
@@ -111,6 +126,20 @@ impl<'a> Run<'a> {
     #[must_use]
     pub fn with_scopes(self, scopes: impl Into<Option<&'a Scopes>>) -> Self {
         Self { scopes: scopes.into(), ..self }
+    }
+
+    /// The run, for a list that can't be asked for in smaller parts.
+    pub(super) fn for_long_list(&self) -> Self {
+        Self { longest: self.longest.max(self.client.shared.long_list), ..*self }
+    }
+
+    /// The records of a list; those that can't be read are counted.
+    pub(super) fn listed<T: DeserializeOwned>(&self, reply: &Reply, key: &str) -> Result<Listed<T>, GhlError> {
+        let listed = reply.records(key)?;
+        if listed.passed_over > 0 {
+            self.client.shared.metrics.passed_over(reply.operation, listed.passed_over);
+        }
+        Ok(listed)
     }
 
     /// The run, calling this generation of the API.

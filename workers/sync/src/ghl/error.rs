@@ -72,6 +72,19 @@ pub enum GhlError {
         status: u16,
     },
 
+    /// A reply that is longer than is read.
+    #[error(
+        "the reply to {operation} is longer than {limit} bytes; GHL_LONG_LIST_MIB sets how long a list may be that has no pages"
+    )]
+    TooLong {
+        /// The operation.
+        operation: &'static str,
+        /// The HTTP status.
+        status: u16,
+        /// Bytes that are read.
+        limit: usize,
+    },
+
     /// No whole reply in time.
     #[error("GHL did not answer in time")]
     Timeout,
@@ -162,6 +175,7 @@ impl GhlError {
             | Self::Unsendable { .. }
             | Self::Gone { .. }
             | Self::Duplicate { .. }
+            | Self::TooLong { .. }
             | Self::Invalid { .. } => Class::Permanent,
             Self::Unauthorized { kind, .. } => match kind {
                 UnauthorizedKind::TokenRejected | UnauthorizedKind::LocationAccess => Class::Broken,
@@ -175,7 +189,7 @@ impl GhlError {
     #[must_use]
     pub fn outcome_unknown(&self) -> bool {
         match self {
-            Self::Timeout | Self::Undecodable { .. } => true,
+            Self::Timeout | Self::Undecodable { .. } | Self::TooLong { .. } => true,
             Self::Network { sent, .. } => *sent,
             Self::Server { status } => *status >= 500,
             Self::Permit(_)

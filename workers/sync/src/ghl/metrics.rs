@@ -13,6 +13,7 @@ pub struct GhlMetrics {
     requests: IntCounterVec,
     duration: HistogramVec,
     throttled: IntCounter,
+    passed_over: IntCounterVec,
 }
 
 impl GhlMetrics {
@@ -36,8 +37,18 @@ impl GhlMetrics {
         let throttled = IntCounter::new("clienty_ghl_throttled_total", "Requests that GHL answered with 429")?;
         registry.register(Box::new(requests.clone()))?;
         registry.register(Box::new(duration.clone()))?;
+        let passed_over = IntCounterVec::new(
+            Opts::new("clienty_ghl_passed_over_total", "Items of GHL's lists that could not be read, by operation"),
+            &["operation"],
+        )?;
         registry.register(Box::new(throttled.clone()))?;
-        Ok(Self { requests, duration, throttled })
+        registry.register(Box::new(passed_over.clone()))?;
+        Ok(Self { requests, duration, throttled, passed_over })
+    }
+
+    /// Counts items of a list that could not be read.
+    pub(super) fn passed_over(&self, operation: &str, items: usize) {
+        self.passed_over.with_label_values(&[operation]).inc_by(u64::try_from(items).unwrap_or(u64::MAX));
     }
 
     /// Counts one request. `status` is the HTTP status, or `timeout` or `network` where none came.

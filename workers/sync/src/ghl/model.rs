@@ -26,7 +26,7 @@ pub use location::{CustomFieldDefinition, Location, LocationTag};
 pub use note::{NewNote, Note, UpdateNote};
 pub(super) use search::ListNews;
 pub use search::{
-    ContactPage, Direction, Filter, FoundContact, ListCursor, ListPage, SearchAfter, SearchContacts, SearchTasks, Sort,
-    TaskPage,
+    ContactPage, Direction, Filter, FoundContact, ListCursor, ListPage, Listed, SearchAfter, SearchContacts,
+    SearchTasks, Sort, TaskPage,
 };
 pub use task::{CompleteTask, NewTask, Task, UpdateTask};

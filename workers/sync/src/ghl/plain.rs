@@ -9,6 +9,7 @@ use reqwest::{Request, Url};
 use tokio::time::Instant;
 
 use super::call::{unanswered, whole};
+use super::client::LONG_REPLY;
 use super::{Client, GhlError, throttle};
 
 /// A reply of any status, read to its end.
@@ -35,7 +36,7 @@ impl Client {
     pub(crate) async fn plain(&self, operation: &'static str, request: Request) -> Result<Plain, GhlError> {
         let started = Instant::now();
         let reply = match self.shared.http.execute(request).await {
-            Ok(response) => whole(operation, response).await,
+            Ok(response) => whole(operation, response, LONG_REPLY).await,
             Err(error) => Err(unanswered(error)),
         };
         let status = match &reply {

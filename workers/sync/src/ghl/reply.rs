@@ -7,6 +7,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::error::GhlError;
+use super::json;
+use super::model::{Listed, SearchAfter};
 use super::operations::Answer;
 use crate::clean::one_line;
 
@@ -46,23 +48,47 @@ impl Reply {
         }
     }
 
-    /// The records under `key`, or the body itself where it is a list.
+    /// The records under `key`, or the body itself where it is a list. An item that can't be read, or has no id, is passed over and
+    /// reported: it must not cost the others.
     ///
     /// An explicit null is an empty list. An absent one is an error: a list that did not come must not read as "all were
     /// deleted".
-    pub(super) fn records<T: DeserializeOwned>(&self, key: &str) -> Result<Vec<T>, GhlError> {
+    pub(super) fn records<T: DeserializeOwned>(&self, key: &str) -> Result<Listed<T>, GhlError> {
         let mut body = self.json()?;
         let list = match body.get_mut(key) {
             Some(wrapped) => wrapped.take(),
             None => body,
         };
         match list {
-            Value::Null if !self.body.trim_ascii().eq(b"null") => Ok(Vec::new()),
+            Value::Null if !self.body.trim_ascii().eq(b"null") => Ok(Listed::default()),
             Value::Array(items) => {
-                items.into_iter().enumerate().map(|(at, item)| self.shaped(item, &format!("{key}[{at}]"))).collect()
+                let mut listed = Listed::default();
+                for (at, item) in items.into_iter().enumerate() {
+                    let id = item.get("id").or_else(|| item.get("_id")).and_then(Value::as_str).map(str::to_owned);
+                    match self.shaped(item, &format!("{key}[{at}]")) {
+                        Ok(item) => listed.items.push(item),
+                        Err(error) => {
+                            listed.passed_over += 1;
+                            tracing::warn!(
+                                ghl.operation = self.operation,
+                                ghl.record = id,
+                                %error,
+                                "GHL lists an item that can't be read; it is passed over"
+                            );
+                        }
+                    }
+                }
+                Ok(listed)
             }
             _ => Err(self.undecodable(key, "it is missing or no list")),
         }
+    }
+
+    /// The last cursor of the items under `key`, also of one that can't be read.
+    pub(super) fn last_cursor(&self, key: &str) -> Option<SearchAfter> {
+        let mut body = self.json().ok()?;
+        let items = body.get_mut(key)?.as_array_mut()?;
+        items.iter_mut().rev().find_map(|item| SearchAfter::read(item.get_mut("searchAfter")?.take()))
     }
 
     /// The list of texts under `key`; null is an empty one.
@@ -156,7 +182,7 @@ impl Reply {
     }
 
     fn json(&self) -> Result<Value, GhlError> {
-        serde_json::from_slice(&self.body).map_err(|error| {
+        json::read(&self.body).map(|document| document.value).map_err(|error| {
             let reason = format!("{:?} error at line {} column {}", error.classify(), error.line(), error.column());
             self.undecodable("body", reason)
         })
@@ -205,8 +231,8 @@ mod tests {
 
     #[test]
     fn an_id_may_bear_the_databases_name() {
-        let tasks: Vec<Task> = reply(r#"{"tasks":[{"_id":"t1"},{"_id":"x","id":"t2"}]}"#).records("tasks").unwrap();
-        assert_eq!(tasks.iter().map(|task| task.id.as_str()).collect::<Vec<_>>(), ["t1", "t2"]);
+        let tasks = reply(r#"{"tasks":[{"_id":"t1"},{"_id":"x","id":"t2"}]}"#).records::<Task>("tasks").unwrap();
+        assert_eq!(tasks.items.iter().map(|task| task.id.as_str()).collect::<Vec<_>>(), ["t1", "t2"]);
     }
 
     #[test]
@@ -219,22 +245,45 @@ mod tests {
     }
 
     #[test]
-    fn an_unreadable_record_names_operation_and_field() {
+    fn an_unreadable_list_names_operation_and_field() {
         let named = |body: &str| match reply(body).records::<Task>("tasks") {
             Err(GhlError::Undecodable { operation: "canned", field, .. }) => field,
             other => panic!("{other:?}"),
         };
-        assert_eq!(named(r#"{"tasks":[{"id":"a"},{"id":""}]}"#), "tasks[1].id");
-        assert_eq!(named(r#"{"tasks":[7]}"#), "tasks[0]");
         assert_eq!(named("{}"), "tasks");
         assert_eq!(named("{"), "body");
     }
 
     #[test]
+    fn an_item_that_cannot_be_read_or_has_no_id_is_passed_over_and_counted() {
+        for odd in
+            [r#"{"id":""}"#, r#"{"title":"x"}"#, r#"{"id":null}"#, r#"{"id":["a"]}"#, "7", "null", r#""text""#, "[]"]
+        {
+            let listed = reply(&format!(r#"{{"tasks":[{{"id":"a"}},{odd},{{"id":"b"}}]}}"#)).records::<Task>("tasks");
+            let Listed { items, passed_over } = listed.unwrap();
+            let ids: Vec<_> = items.iter().map(|task| task.id.as_str()).collect();
+            assert_eq!((ids, passed_over), (vec!["a", "b"], 1), "{odd}");
+        }
+    }
+
+    #[test]
+    fn odd_characters_in_one_text_cost_nothing_but_themselves() {
+        for (odd, read) in
+            [(&br#"Cut \ud83d"#[..], "Cut \u{fffd}"), (b"bad \xff", "bad \u{fffd}"), (br"a\u0000b", "a\u{fffd}b")]
+        {
+            let body = [br#"{"tasks":[{"id":"a","title":""#, odd, br#""},{"id":"b","title":"whole"}]}"#].concat();
+            let tasks = Reply::canned(200, "application/json", &body).records::<Task>("tasks").unwrap();
+            assert_eq!(tasks.passed_over, 0);
+            let titles: Vec<_> = tasks.items.iter().map(|task| task.title.as_deref().unwrap()).collect();
+            assert_eq!(titles, [read, "whole"]);
+        }
+    }
+
+    #[test]
     fn a_null_list_is_empty_and_an_absent_one_an_error() {
-        assert_eq!(reply(r#"{"tasks":null}"#).records::<Task>("tasks").unwrap(), Vec::new());
-        assert_eq!(reply("[]").records::<Task>("tasks").unwrap(), Vec::new());
-        for body in ["{}", "null", r#"{"tasks":{}}"#, r#"{"tasks":[{"id":"a"},{}]}"#] {
+        assert_eq!(reply(r#"{"tasks":null}"#).records::<Task>("tasks").unwrap(), Listed::default());
+        assert_eq!(reply("[]").records::<Task>("tasks").unwrap(), Listed::default());
+        for body in ["{}", "null", r#"{"tasks":{}}"#] {
             assert!(matches!(reply(body).records::<Task>("tasks"), Err(GhlError::Undecodable { .. })), "{body}");
         }
     }

@@ -17,7 +17,7 @@ use secrecy::SecretString;
 use tokio::time::Instant;
 
 use self::server::{Answer, Server};
-use super::{Client, ClientConfig, GhlMetrics, Run};
+use super::{Client, ClientConfig, GhlMetrics, LONG_LIST, Run};
 
 const TOKEN: &str = "pit-secret-of-the-location";
 
@@ -39,7 +39,8 @@ impl Bench {
         let server = Server::start(answers).await;
         let registry = Registry::new();
         let metrics = GhlMetrics::register(&registry).unwrap();
-        let ghl = Client::new(&ClientConfig { base_url: server.url(), timeout }, metrics).unwrap();
+        let ghl =
+            Client::new(&ClientConfig { base_url: server.url(), timeout, long_list: LONG_LIST }, metrics).unwrap();
         Self { server, ghl, token: SecretString::from(TOKEN), permits: permits(10), registry }
     }
 

@@ -72,7 +72,7 @@ pub(super) async fn conclude(
         Remedy::Snooze(after) => Step::of(Verdict::Snooze { after }, Some(after), reason),
         Remedy::Hold(hold) => Step::of(Verdict::Throttled { hold }, None, reason),
         Remedy::Break(probe_after) => Step::of(Verdict::Broken { probe_after }, None, reason),
-        Remedy::Bury => Step::of(Verdict::Dead, None, reason),
+        Remedy::Bury => Step { is_refusal: is_refusal(&error), ..Step::of(Verdict::Dead, None, reason) },
     };
     if let Some(reason) = &step.reason {
         trace::failed(reason);
@@ -105,23 +105,26 @@ struct Step {
     verdict: Verdict,
     due_in: Option<Duration>,
     reason: Option<String>,
+    /// Whether it was GHL that said no.
+    is_refusal: bool,
 }
 
 impl Step {
     fn of(verdict: Verdict, due_in: Option<Duration>, reason: String) -> Self {
-        Self { verdict, due_in, reason: Some(reason) }
+        Self { verdict, due_in, reason: Some(reason), is_refusal: false }
     }
 
     fn quiet(verdict: Verdict, due_in: Option<Duration>) -> Self {
-        Self { verdict, due_in, reason: None }
+        Self { verdict, due_in, reason: None, is_refusal: false }
     }
 
     async fn write(&self, environment: &Environment, run: &Run) -> Result<(), RecordsError> {
-        let Self { verdict, due_in, reason } = self;
+        let Self { verdict, due_in, reason, is_refusal } = self;
         let records = &environment.records;
         let due = due_in.map(|after| environment.clock.now_ms() + millis(after));
         let reason = reason.as_deref();
         match verdict {
+            Verdict::Dead if *is_refusal => records.bury_refused_run(run, reason.unwrap_or_default()).await,
             Verdict::Dead => records.bury_run(run, reason.unwrap_or_default()).await,
             Verdict::Retry { .. } => records.retry_run(run, reason.unwrap_or_default(), due.unwrap_or(0)).await,
             _ => records.release_run(run, due, reason).await,
@@ -151,7 +154,7 @@ fn remedy(environment: &Environment, error: &JobError) -> Remedy {
         // GHL's answer holds what the database does not. Attempts end that; all else of the database heals.
         JobError::Records(error) if error.is_about_a_value() => Remedy::Retry(environment.backoff),
         JobError::Records(_) | JobError::Stalled { .. } => Remedy::Defer,
-        JobError::NoId | JobError::NotShownYet => Remedy::Retry(environment.backoff),
+        JobError::NoId | JobError::NotShownYet | JobError::GoneMeanwhile => Remedy::Retry(environment.backoff),
         JobError::Ghl(error) => match error.class() {
             Class::Passing => Remedy::Retry(environment.backoff),
             Class::Throttling => Remedy::Hold(rest(environment, error)),
@@ -172,6 +175,11 @@ fn remedy(environment: &Environment, error: &JobError) -> Remedy {
         | JobError::FlowStep { .. }
         | JobError::OutcomeUnknown { .. } => Remedy::Bury,
     }
+}
+
+/// Whether it was GHL that said no.
+fn is_refusal(error: &JobError) -> bool {
+    matches!(error, JobError::Ghl(_) | JobError::Refused { .. } | JobError::ForeignRecord | JobError::Incomplete(_))
 }
 
 /// A missing token is a matter of the lane: no job of it can run, and none has failed.

@@ -60,6 +60,11 @@ impl CustomFields {
         Ok(())
     }
 
+    /// Reads the definitions again, whatever is known of them.
+    pub(super) async fn refresh(&self, task: &Task<'_>) -> Result<(), JobError> {
+        self.ask(task).await.map(drop)
+    }
+
     async fn are_known(&self, task: &Task<'_>, ids: &HashSet<&str>) -> Result<bool, JobError> {
         let known = self.known(task.location());
         let known: HashSet<&str> = known.values().map(String::as_str).collect();

@@ -76,6 +76,9 @@ pub enum JobError {
     /// The run has got on and needs the permits of another one for the rest.
     #[error("more calls are needed than one run has permits for")]
     OneMoreRun,
+    /// GHL answered with the contact, and to the same run that it has no such contact.
+    #[error("the contact was deleted in GHL while it was read")]
+    GoneMeanwhile,
     /// A task, note or appointment of a contact that GHL is yet to get.
     #[error("its contact is not in GHL yet: it waits for the contact's own job")]
     AwaitsContact {

@@ -10,7 +10,7 @@
 use job_engine::Priority;
 use serde_json::Value;
 
-use super::{JobError, Task};
+use super::{JobError, Task, told};
 use crate::ghl::model::{SearchTasks, Task as GhlTask};
 use crate::ghl::{GhlError, UnauthorizedKind};
 use crate::mapping;
@@ -30,6 +30,10 @@ const SCOPE: &str = "locations/tasks.readonly";
 struct Told {
     /// It is gone.
     deleted: bool,
+    /// That was said in time.
+    is_believed: bool,
+    /// It is new.
+    is_new: bool,
     /// It is no longer as it was made.
     changed: bool,
     title: Option<String>,
@@ -37,30 +41,33 @@ struct Told {
 
 impl Told {
     fn by(webhooks: &[StoredWebhook]) -> Self {
-        let mut told = Self { changed: webhooks.is_empty(), ..Self::default() };
+        let mut said = Self { changed: webhooks.is_empty(), ..Self::default() };
         for webhook in webhooks {
-            told.deleted |= webhook.event_type == "TaskDelete";
-            told.changed |= webhook.event_type != "TaskCreate";
+            let deletes = webhook.event_type == "TaskDelete";
+            said.deleted |= deletes;
+            said.is_new |= told::made(webhook, "").is_some();
+            said.is_believed |= deletes && told::is_believed(webhook);
+            said.changed |= webhook.event_type != "TaskCreate";
             let body: Value = serde_json::from_str(&webhook.body).unwrap_or_default();
             let title = body.get("title").and_then(Value::as_str).filter(|title| !title.trim().is_empty());
-            told.title = title.map(str::to_owned).or(told.title);
+            said.title = title.map(str::to_owned).or(said.title);
         }
-        told
+        said
     }
 }
 
 pub(super) async fn run(task: &Task<'_>) -> Result<(), JobError> {
     let records = &task.environment.records;
-    let told = Told::by(&records.webhooks_of(&task.run.ids).await?);
+    let said = Told::by(&records.webhooks_of(&task.run.ids).await?);
     let known = records.entry_of_ghl::<OurTask>(task.location(), task.record()).await?;
     match known {
-        None if told.deleted => close(task, &[]).await,
-        Some(row) if told.deleted => forget(task, &row, &snapshot_of(task, &row).await?).await,
+        None if said.deleted => close(task, &[]).await,
+        Some(row) if said.is_believed => forget(task, &row, &snapshot_of(task, &row).await?).await,
         // It was here before GHL told of it.
-        Some(_) if !told.changed => close(task, &[]).await,
+        Some(_) if !said.changed => close(task, &[]).await,
         Some(row) => read(task, &row).await,
-        None => match search(task, told.title).await? {
-            Some(found) => keep(task, found).await,
+        None => match search(task, said.title).await? {
+            Some(found) => keep(task, found, said.is_new).await,
             None if task.run.attempts + 1 < LOOKS => Err(JobError::NotShownYet),
             None => {
                 tracing::info!(
@@ -93,7 +100,7 @@ async fn forget(task: &Task<'_>, row: &EntryRow<OurTask>, snapshot: &Snapshot) -
 }
 
 /// A new task, found in GHL.
-async fn keep(task: &Task<'_>, found: GhlTask) -> Result<(), JobError> {
+async fn keep(task: &Task<'_>, found: GhlTask, is_new: bool) -> Result<(), JobError> {
     let records = &task.environment.records;
     let Some(contact_id) = found.contact_id.clone() else { return close(task, &[]).await };
     let location = task.location();
@@ -113,6 +120,9 @@ async fn keep(task: &Task<'_>, found: GhlTask) -> Result<(), JobError> {
     let mut tx = records.begin(&task.run).await?;
     // It was not here before the search: whatever is here by now is newer.
     tx.store_entry(&contact_id, &theirs, &Snapshot::default()).await?;
+    if is_new {
+        tx.told_created(&theirs).await?;
+    }
     close_with(task, tx, &[]).await
 }
 
@@ -126,6 +136,10 @@ async fn search(task: &Task<'_>, title: Option<String>) -> Result<Option<GhlTask
                 tx.empty_webhooks().await?;
                 tx.keep_open().await?;
                 return Err(JobError::CannotSearchTasks { scope: SCOPE });
+            }
+            Err(GhlError::TooLong { .. }) if search.limit > 1 => {
+                search.limit /= 2;
+                continue;
             }
             page => page?,
         };

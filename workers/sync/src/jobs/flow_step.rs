@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::{Environment, JobError, new_job};
 use crate::events::FieldError;
-use crate::flows::{Condition, Deed, Flow, Gap, Known, On, Work, WorkOf, object_of};
+use crate::flows::{Condition, Deed, Flow, Gap, Known, ORIGIN_GHL, On, Work, WorkOf, object_of};
 use crate::records::{AcceptError, ContactRow, FlowRun, Run, Touch, Tx};
 
 /// How long a run waits for its contact to be fetched for the first time, or for other flows' calls to be answered.
@@ -119,11 +119,18 @@ impl Walking<'_> {
         Ok(None)
     }
 
-    /// Whether the run was started by a webhook of what a flow did.
+    /// Whether the run was started by what a flow did in GHL.
     async fn is_own(&self, tx: &mut Tx, at: &FlowRun) -> Result<bool, JobError> {
-        let Some(object) = object_of(&at.knows.event).filter(|_| matches!(self.flow.on, Some(On::Webhook(_)))) else {
-            return Ok(false);
+        let event = &at.knows.event;
+        let object = match &self.flow.on {
+            Some(On::Webhook(_)) => object_of(event),
+            // A contact is changed by an event of a flow, never by a call of it, and so is no news.
+            Some(On::Event(_)) if event["origin"] == ORIGIN_GHL => {
+                ["taskId", "noteId", "appointmentId"].iter().find_map(|id| event["data"][*id].as_str())
+            }
+            _ => None,
         };
+        let Some(object) = object else { return Ok(false) };
         let is_young = self.environment.clock.now().duration_since(at.started_at) < PATIENCE;
         match tx.touched(object).await? {
             Touch::Own => Ok(true),

@@ -32,17 +32,26 @@ pub(super) struct Heard {
     gone: Vec<AnyEntry>,
     /// The tags with which GHL created the contact, where it told that it did.
     created: Option<Vec<String>>,
+    /// Tasks, notes and appointments that GHL told to be new.
+    made: Vec<AnyEntry>,
 }
 
 impl Heard {
-    fn everything(created: Option<Vec<String>>) -> Self {
-        Self { needs: Needs::ALL, gone: Vec::new(), created }
+    fn everything(created: Option<Vec<String>>, made: Vec<AnyEntry>) -> Self {
+        Self { needs: Needs::ALL, gone: Vec::new(), created, made }
     }
 
     /// Marks what was told to be deleted, and begins what waits for a contact's creation.
     pub(super) async fn store(&self, tx: &mut Tx, contact_id: &str) -> Result<(), JobError> {
         if let Some(tags) = &self.created {
             tx.contact_created(contact_id, tags).await?;
+        }
+        for made in &self.made {
+            match made {
+                AnyEntry::Task(task) => tx.told_created(task).await?,
+                AnyEntry::Note(note) => tx.told_created(note).await?,
+                AnyEntry::Appointment(appointment) => tx.told_created(appointment).await?,
+            }
         }
         for gone in &self.gone {
             match gone {
@@ -62,16 +71,17 @@ pub(super) async fn hear(job: &Job<'_>) -> Result<Heard, JobError> {
     let row = records.find_contact(job.location(), job.record()).await?;
     let found = records.found_of(&job.run.ids).await?;
     let created = created(job, &webhooks, &found, row.as_ref()).await?;
+    let made = webhooks.iter().filter_map(|webhook| told::made(webhook, job.record())).collect::<Vec<_>>();
     // Another event of the run may want what none of them names.
     if webhooks.len() + found.len() != job.run.ids.len() {
-        return Ok(Heard::everything(created));
+        return Ok(Heard::everything(created, made));
     }
-    let Some(row) = row else { return Ok(Heard::everything(created)) };
+    let Some(row) = row else { return Ok(Heard::everything(created, made)) };
     if row.base.is_none() || !row.is_shown() || row.is_unread() {
-        return Ok(Heard::everything(created));
+        return Ok(Heard::everything(created, made));
     }
     let needs = found.iter().fold(Needs::NONE, |all, (_, needs)| all.or(*needs));
-    let mut heard = Heard { needs, created, gone: Vec::new() };
+    let mut heard = Heard { needs, created, made, gone: Vec::new() };
     let mut whole = Vec::new();
     for webhook in &webhooks {
         let needs = &mut heard.needs;
@@ -87,15 +97,27 @@ pub(super) async fn hear(job: &Job<'_>) -> Result<Heard, JobError> {
             "TaskCreate" | "TaskComplete" => &mut needs.tasks,
             "NoteCreate" | "NoteUpdate" => &mut needs.notes,
             "AppointmentCreate" | "AppointmentUpdate" | "Appointment" => &mut needs.appointments,
+            "TaskDelete" if !told::is_believed(webhook) => {
+                needs.tasks = true;
+                continue;
+            }
+            "NoteDelete" if !told::is_believed(webhook) => {
+                needs.notes = true;
+                continue;
+            }
+            "AppointmentDelete" if !told::is_believed(webhook) => {
+                needs.appointments = true;
+                continue;
+            }
             // A time without an offset would be read wrongly here, and nobody plans by what is gone.
             "TaskDelete" | "NoteDelete" | "AppointmentDelete" => {
                 match told::part(webhook, job.record(), &TimeZone::UTC) {
                     Some(gone) => heard.gone.push(gone),
-                    None => return Ok(Heard::everything(heard.created)),
+                    None => return Ok(Heard::everything(heard.created, heard.made)),
                 }
                 continue;
             }
-            _ => return Ok(Heard::everything(heard.created)),
+            _ => return Ok(Heard::everything(heard.created, heard.made)),
         };
         match told::of_part(job, job.record(), webhook).await? {
             OfPart::Known => job.environment.metrics.webhook(&webhook.event_type, "echo"),

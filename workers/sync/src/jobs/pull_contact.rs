@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 
 use super::heard;
 use super::{JobError, Task, concerns_lane};
+use crate::ghl::model::Listed;
 use crate::ghl::{GhlError, Subject};
 use crate::mapping;
 use crate::records::{Needs, Parts, Pulled};
@@ -32,6 +33,9 @@ pub(super) async fn run(task: &Task<'_>) -> Result<(), JobError> {
     if let Some(Parts { contact: Some(contact), .. }) = &fetched {
         task.environment.fields.learn(task, &[contact]).await?;
     }
+    if fetched.is_none() && is_mistaken(task).await? {
+        return Err(GhlError::Gone { what: Subject::Contact }.into());
+    }
     let mut tx = records.begin(&task.run).await?;
     match fetched {
         None => tx.mark_contact_gone(contact_id).await?,
@@ -44,11 +48,22 @@ pub(super) async fn run(task: &Task<'_>) -> Result<(), JobError> {
     Ok(())
 }
 
+/// A contact that is gone is a deletion, whoever reports it. Only who asks for one that never was here has made a mistake.
+async fn is_mistaken(task: &Task<'_>) -> Result<bool, JobError> {
+    let records = &task.environment.records;
+    let is_known = records.find_contact(task.location(), task.record()).await?.is_some();
+    Ok(!is_known && records.is_asked_by_people(&task.run.ids).await?)
+}
+
 /// All that GHL has of a contact, for four calls; none where it has none.
-pub(super) async fn fetch(task: &Task<'_>, contact_id: &str, zone: &TimeZone) -> Result<Option<Pulled>, JobError> {
+pub(super) async fn fetch(
+    task: &Task<'_>,
+    contact_id: &str,
+    zone: &TimeZone,
+) -> Result<Option<(Pulled, Needs)>, JobError> {
     let parts = parts(task, contact_id, Needs::ALL, zone).await?;
-    Ok(parts.and_then(|Parts { contact, tasks, notes, appointments }| {
-        Some(Pulled { contact: contact?, tasks: tasks?, notes: notes?, appointments: appointments? })
+    Ok(parts.and_then(|Parts { contact, tasks, notes, appointments, unread }| {
+        Some((Pulled { contact: contact?, tasks: tasks?, notes: notes?, appointments: appointments? }, unread))
     }))
 }
 
@@ -65,25 +80,42 @@ async fn parts(task: &Task<'_>, contact_id: &str, needs: Needs, zone: &TimeZone)
     if let Some(error) = failed.into_iter().flatten().find(|error| concerns_lane(error)) {
         return Err(error.clone().into());
     }
-    // Of a contact that was read, a list that is not there is no more than that.
-    let gone = |error: &&GhlError| match error {
-        GhlError::Gone { what } => !needs.contact && *what == Subject::Contact,
-        _ => false,
-    };
     if let Err(GhlError::Gone { .. }) = contact {
         return Ok(None);
     }
-    if failed.into_iter().flatten().any(|error| gone(&error)) {
+    let gone = |subject| failed.into_iter().flatten().any(|error| *error == GhlError::Gone { what: subject });
+    if gone(Subject::Contact) {
+        // Where it was read beside it, it was deleted meanwhile: the next look tells.
+        return if needs.contact { Err(JobError::GoneMeanwhile) } else { Ok(None) };
+    }
+    // A plain 404 of a list may speak of the contact, which was not asked for.
+    if gone(Subject::Unsaid)
+        && !needs.contact
+        && matches!(ghl.get_contact(contact_id).await, Err(GhlError::Gone { .. }))
+    {
         return Ok(None);
     }
+    let (tasks, notes, appointments) = (tasks?, notes?, appointments?);
+    let unread = Needs {
+        contact: false,
+        tasks: is_partial(tasks.as_ref()),
+        notes: is_partial(notes.as_ref()),
+        appointments: is_partial(appointments.as_ref()),
+    };
     Ok(Some(Parts {
+        unread,
         contact: contact?.map(mapping::contact::from_ghl),
-        tasks: tasks?.map(|tasks| tasks.into_iter().map(|one| mapping::task::from_ghl(one, contact_id)).collect()),
-        notes: notes?.map(|notes| notes.into_iter().map(|one| mapping::note::from_ghl(one, contact_id)).collect()),
-        appointments: appointments?.map(|appointments| {
-            appointments.into_iter().map(|one| mapping::appointment::from_ghl(one, contact_id, zone)).collect()
+        tasks: tasks.map(|tasks| tasks.items.into_iter().map(|one| mapping::task::from_ghl(one, contact_id)).collect()),
+        notes: notes.map(|notes| notes.items.into_iter().map(|one| mapping::note::from_ghl(one, contact_id)).collect()),
+        appointments: appointments.map(|appointments| {
+            appointments.items.into_iter().map(|one| mapping::appointment::from_ghl(one, contact_id, zone)).collect()
         }),
     }))
+}
+
+/// Whether a list holds something that could not be read.
+pub(super) fn is_partial<T>(list: Option<&Listed<T>>) -> bool {
+    list.is_some_and(|list| list.passed_over > 0)
 }
 
 /// The answer, where it is needed.

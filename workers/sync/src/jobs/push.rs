@@ -71,8 +71,18 @@ pub(super) async fn run<E: Push>(task: &Task<'_>) -> Result<(), JobError> {
                 return Err(JobError::Refused { reason: reason.to_owned() });
             }
         }
-        Some((Outcome::Nothing, row)) => tx.removed(&row).await?,
-        Some((Outcome::ContactGone, row)) => tx.mark_contact_gone(&row.contact_id).await?,
+        Some((Outcome::Nothing, row)) => {
+            if !row.deleted {
+                tx.refused();
+            }
+            tx.removed(&row).await?;
+        }
+        Some((Outcome::ContactGone, row)) => {
+            if !row.deleted {
+                tx.refused();
+            }
+            tx.mark_contact_gone(&row.contact_id).await?;
+        }
     }
     tx.close_run(&[]).await?;
     Ok(())
@@ -91,11 +101,28 @@ async fn kept<E: Push>(task: &Task<'_>, row: &EntryRow<E>, error: JobError) -> J
     let is_rest = !values.is_empty() && values.len() < asked.len();
     let state = SyncState::refused(refusals::told(task, &error), values, owed.held);
     task.environment.metrics.written(E::KIND, state.outcome);
-    match task.environment.records.refuse_entry(&row.row_id, &state).await {
-        Err(error) => error.into(),
+    match keep_refused(task, row, &error, &state).await {
+        Err(error) => error,
         Ok(()) if is_rest => JobError::OneMoreRun,
         Ok(()) => error.into(),
     }
+}
+
+async fn keep_refused<E: Push>(
+    task: &Task<'_>,
+    row: &EntryRow<E>,
+    error: &GhlError,
+    state: &SyncState,
+) -> Result<(), JobError> {
+    let records = &task.environment.records;
+    let is_known = records.find_contact(&row.location_id, &row.contact_id).await?.is_some();
+    let mut tx = records.begin(&task.run).await?;
+    tx.refuse_entry::<E>(&row.row_id, state).await?;
+    // A create has no other record that could be missing. With a contact that was known, all goes that hangs on it.
+    if is_known && row.base.is_none() && matches!(error, GhlError::Gone { .. }) {
+        tx.mark_contact_gone(&row.contact_id).await?;
+    }
+    Ok(tx.keep_open().await?)
 }
 
 /// What came of it, and the row that it was made of.
@@ -196,7 +223,6 @@ async fn create<E: Push>(task: &Task<'_>, row: &EntryRow<E>) -> Result<Outcome<E
             // The announcement stays: the next run looks for what was created.
             None => Err(JobError::NoId),
         },
-        Err(JobError::Ghl(GhlError::Gone { .. })) => Ok(Outcome::ContactGone),
         Err(error) => Err(error),
     }
 }

@@ -17,7 +17,7 @@ impl Push for Appointment {
     /// By contact: that needs no scope beyond those of pulls, and tells those of every calendar.
     async fn list(task: &Task<'_>, contact: &str) -> Result<Vec<Self>, JobError> {
         let zone = task.environment.zones.of(task).await?;
-        let remote = task.ghl().list_appointments(contact).await?;
+        let remote = task.ghl().list_appointments(contact).await?.whole("get-appointments-for-contact")?;
         Ok(remote.into_iter().map(|held| appointment::from_ghl(held, contact, &zone)).collect())
     }
 

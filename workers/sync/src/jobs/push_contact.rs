@@ -36,14 +36,15 @@ pub(super) async fn run(task: &Task<'_>) -> Result<(), JobError> {
         };
     }
     let row = task.environment.fields.resolved(task, row).await?;
-    let row = if looks_first(task, &row) || told::has_news(task, &row).await? {
+    let looked = if looks_first(task, &row) || told::has_news(task, &row).await? {
         looked_at(task, &row).await?
     } else {
-        Some(row)
+        Some(row.clone())
     };
-    match row {
+    match looked {
         Some(row) if !row.is_settled() => change(task, &row).await,
-        Some(_) | None => close(task).await,
+        Some(_) => close(task).await,
+        None => gone(task, &row).await,
     }
 }
 
@@ -57,6 +58,9 @@ async fn close(task: &Task<'_>) -> Result<(), JobError> {
 
 async fn gone(task: &Task<'_>, row: &ContactRow) -> Result<(), JobError> {
     let mut tx = task.environment.records.begin(&task.run).await?;
+    if row.is_shown() {
+        tx.refused();
+    }
     tx.mark_contact_gone(&row.contact_id).await?;
     Ok(tx.close_run(&[]).await?)
 }
@@ -109,5 +113,7 @@ async fn refused(task: &Task<'_>, row: &ContactRow, error: GhlError, asked: &Fie
 
 async fn keep_refused(task: &Task<'_>, state: &SyncState) -> Result<(), JobError> {
     task.environment.metrics.written("contact", state.outcome);
-    Ok(task.environment.records.refuse_contact(task.location(), task.record(), state).await?)
+    let mut tx = task.environment.records.begin(&task.run).await?;
+    tx.refuse_contact(task.record(), state).await?;
+    Ok(tx.keep_open().await?)
 }

@@ -11,7 +11,7 @@ use crate::records::model::Note;
 
 impl Push for Note {
     async fn list(job: &Job<'_>, contact: &str) -> Result<Vec<Self>, JobError> {
-        let remote = job.ghl().list_notes(contact).await?;
+        let remote = job.ghl().list_notes(contact).await?.whole("get-all-notes")?;
         Ok(remote.into_iter().map(|held| note::from_ghl(held, contact)).collect())
     }
 

@@ -11,7 +11,7 @@ use crate::records::model::Task;
 
 impl Push for Task {
     async fn list(job: &Job<'_>, contact: &str) -> Result<Vec<Self>, JobError> {
-        let remote = job.ghl().list_tasks(contact).await?;
+        let remote = job.ghl().list_tasks(contact).await?.whole("get-all-tasks")?;
         Ok(remote.into_iter().map(|held| task::from_ghl(held, contact)).collect())
     }
 

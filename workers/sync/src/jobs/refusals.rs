@@ -16,6 +16,8 @@ pub(super) fn values<R: Record>(
     let words: Vec<&str> = match error {
         GhlError::Invalid { messages, .. } => messages.iter().map(String::as_str).collect(),
         GhlError::Duplicate { matching_field, .. } => matching_field.iter().map(String::as_str).collect(),
+        // What a create hangs on does not exist: a contact, a calendar.
+        GhlError::Gone { .. } if base.is_none() => Vec::new(),
         _ => return None,
     };
     // A create goes whole or not at all.

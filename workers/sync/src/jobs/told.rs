@@ -1,7 +1,7 @@
 //! What webhooks tell, held against what is known here: whether there is anything new in it (law 8).
 
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -33,13 +33,38 @@ pub(super) fn of_contact(row: &ContactRow, webhook: &StoredWebhook) -> Option<Of
     let (ours, held) = (fields(&row.doc), fields(base));
     let known = Known { ours: &ours, base: Some(&held), base_at: row.base_at(), prints: &row.prints };
     let body = body(webhook);
-    if body["payloadTooLarge"] == true {
+    if webhook.is_late || body["payloadTooLarge"] == true {
         return None;
     }
     let told = told(&body, &held)?;
-    let at = body.get("timestamp").and_then(WireTime::read).and_then(|at| at.instant_in(&TimeZone::UTC));
+    let at = time_of(&body);
     let verdict = judge(&Told { fields: &told, at }, &known);
     Some(OfContact { verdict, at, confirms: confirms(&told, &held) })
+}
+
+/// GHL's time of an event, where it bears one.
+pub(super) fn time_of(body: &Value) -> Option<Timestamp> {
+    body.get("timestamp").and_then(WireTime::read).and_then(|at| at.instant_in(&TimeZone::UTC))
+}
+
+/// Whether what an event says to be gone may be taken for gone without a look: one without a time may be of any time.
+pub(super) fn is_believed(webhook: &StoredWebhook) -> bool {
+    !webhook.is_late && time_of(&body(webhook)).is_some()
+}
+
+/// A change may be called a creation: so long after its creation a record is not new.
+const NEW: SignedDuration = SignedDuration::from_hours(1);
+
+/// The task, note or appointment that an event says is new; none of another event, nor where its own dates say otherwise.
+pub(super) fn made(webhook: &StoredWebhook, contact_id: &str) -> Option<AnyEntry> {
+    if !matches!(webhook.event_type.as_str(), "TaskCreate" | "NoteCreate" | "AppointmentCreate") {
+        return None;
+    }
+    let body = body(webhook);
+    let record = body.get("appointment").unwrap_or(&body);
+    let added = record.get("dateAdded").and_then(WireTime::read).and_then(|at| at.instant_in(&TimeZone::UTC));
+    let is_old = added.zip(time_of(&body)).is_some_and(|(added, at)| at.duration_since(added) > NEW);
+    (!is_old).then(|| part(webhook, contact_id, &TimeZone::UTC)).flatten()
 }
 
 /// The part that an event is about, of a contact in a location of `zone`; none where it does not say.
@@ -70,6 +95,9 @@ pub(super) enum OfPart {
 }
 
 pub(super) async fn of_part(job: &Job<'_>, contact_id: &str, webhook: &StoredWebhook) -> Result<OfPart, JobError> {
+    if webhook.is_late {
+        return Ok(OfPart::Unknown);
+    }
     let zone = match webhook.event_type.starts_with("Appointment") {
         true => job.environment.zones.of(job).await?,
         false => TimeZone::UTC,

@@ -78,6 +78,16 @@ impl Oauth {
         Ok(if gone { Noted::Disconnected } else { Noted::Nothing })
     }
 
+    /// Something was said that bears no time: GHL will be asked where the agency has installed the app.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn look(&self, event: &AppEvent<'_>) -> Result<Noted, TokenError> {
+        let Some(company) = event.company_id.filter(|_| self.is_ours(event)) else { return Ok(Noted::Nothing) };
+        let is_known = self.inner.records.relist(&Holder::Company(company.to_owned())).await?;
+        Ok(if is_known { Noted::ToBeListed } else { Noted::Nothing })
+    }
+
     fn is_ours(&self, event: &AppEvent<'_>) -> bool {
         match (&self.inner.app, event.app_id) {
             (Some(app), Some(id)) => app.id() == id,

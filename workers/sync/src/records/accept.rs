@@ -14,11 +14,15 @@ use sqlx::AnyConnection;
 use tokio::time::timeout;
 use uuid::Uuid;
 
+use super::activity::Sign;
+use super::change::contact::CUSTOM_FIELDS;
 use super::change::{self, Applied, Change, Unapplied};
 use super::event_ids::{Earlier, EventIds, ProducerId};
-use super::job::{JobKey, JobKind};
+use super::feed::{Cause, Origin};
+use super::job::{JobKey, JobKind, REFRESHES_FIELDS};
+use super::runs::FollowUp;
 use super::sql::{CHUNK, sql, with_list, with_rows};
-use super::{Records, RecordsError, Write, conflicts, contacts, erase, flows, order};
+use super::{Records, RecordsError, WEBHOOK_SOURCE, Write, conflicts, contacts, erase, flows, order};
 use crate::ids;
 
 /// The source of what producers send on purpose.
@@ -145,6 +149,12 @@ impl Records {
         loop {
             match self.try_accept(producer, triggers).await {
                 Err(AcceptError::Records(error)) if error.is_race() && races < MAX_RACES => races += 1,
+                Err(AcceptError::Refused(refusal)) if refusal.field == CUSTOM_FIELDS => {
+                    if let Some(trigger) = triggers.get(refusal.index) {
+                        self.look_for_fields(&trigger.event.location_id).await;
+                    }
+                    return Err(refusal.into());
+                }
                 outcome => return outcome,
             }
             order::after_race(races).await;
@@ -157,6 +167,27 @@ impl Records {
         let accepted = take_in(&mut write, producer, triggers).await?;
         write.commit().await?;
         Ok(accepted)
+    }
+
+    /// A field that is not known may have been added in GHL since its fields were read, of which GHL sends no webhook: they are read again,
+    /// once in a while.
+    async fn look_for_fields(&self, location_id: &str) {
+        if !self.noted.is_due(location_id, Sign::UnknownField, self.clock.now_ms()) {
+            return;
+        }
+        let look = async {
+            let mut write = self.write().await?;
+            write.owed.push(FollowUp {
+                kind: JobKind::RefreshLocation,
+                location_id: location_id.to_owned(),
+                record_id: REFRESHES_FIELDS.to_owned(),
+                priority: Priority::Realtime,
+            });
+            write.commit().await
+        };
+        if let Err(error) = look.await {
+            tracing::warn!(ghl.location = location_id, %error, "the custom fields of the location are not read again");
+        }
     }
 
     /// Those of `location_ids` that are connected.
@@ -197,6 +228,8 @@ pub(super) async fn take_in(
             continue;
         }
         let location_id = &event.location_id;
+        let job_id = Uuid::now_v7().to_string();
+        write.cause = Cause { origin: origin_of(&event.source), job: Some(job_id.clone()) };
         let applied = match change {
             Change::None { record_id } if *kind == JobKind::PullContact => {
                 contacts::resolve(write.conn(), location_id, record_id)
@@ -220,7 +253,6 @@ pub(super) async fn take_in(
         if event.source == PRODUCERS && !write.flows.is_empty() {
             flows::starting::start_by_event(write, trigger, &key).await?;
         }
-        let job_id = Uuid::now_v7().to_string();
         rows.push(NewRow {
             id: job_id.clone(),
             source: event.source.clone(),
@@ -243,6 +275,15 @@ pub(super) async fn take_in(
     let now_ms = write.now_ms;
     ids.store(write.conn(), now_ms).await?;
     Ok(accepted)
+}
+
+/// Whose edit an event of that source is.
+fn origin_of(source: &str) -> Origin {
+    match source {
+        crate::flows::SOURCE => Origin::Flow,
+        WEBHOOK_SOURCE => Origin::Ghl,
+        _ => Origin::Clienty,
+    }
 }
 
 /// Every id of every event, whoever sends it: what is stored here must be packed, indexed and addressed.

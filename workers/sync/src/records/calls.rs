@@ -63,7 +63,7 @@ impl Tx {
     /// # Errors
     /// [`RecordsError::Database`].
     pub async fn store_reply(&mut self, reply: &Value) -> Result<(), RecordsError> {
-        let Self { write, run } = self;
+        let Self { write, run, .. } = self;
         fenced(sql!("store_reply"), run).bind(reply.to_string()).execute(write.conn()).await?;
         Ok(())
     }

@@ -8,8 +8,7 @@ use uuid::Uuid;
 
 use super::contacts;
 use super::entries::{Entry, EntryRow, find_by_clienty_id, find_by_ghl_id, save_edit, text_of};
-use super::feed::ChangeOp;
-use super::merging::Edits;
+use super::merging::{self, Edits};
 use super::model::{Appointment, Note, Task};
 use super::sql::sql;
 use super::{RecordsError, Write};
@@ -165,12 +164,22 @@ impl AppointmentPatch {
         let end_time = end_time.or_else(|| start_time.zip(length).and_then(|(start, length)| moved(start, length)));
         set(&mut appointment.calendar_id, calendar_id.map(Some));
         set(&mut appointment.title, title);
-        set(&mut appointment.status, status.map(Some));
+        let status = status.filter(|status| appointment.status.as_ref() != Some(status));
+        set(&mut appointment.status, status.map(|status| Some(writable(status))));
         set(&mut appointment.start_time, start_time.map(Some));
         set(&mut appointment.end_time, end_time.map(Some));
         set(&mut appointment.address, address);
         set(&mut appointment.notes, notes);
         set(&mut appointment.assigned_user_id, assigned_user_id);
+    }
+}
+
+/// The status that GHL takes for a word of its replies.
+fn writable(status: String) -> String {
+    match status.as_str() {
+        "booked" | "active" => "confirmed".to_owned(),
+        "completed" => "showed".to_owned(),
+        _ => status,
     }
 }
 
@@ -281,9 +290,12 @@ async fn edit<E: Entry>(write: &mut Write, row: EntryRow<E>, change: &EntryChang
     if row.doc.mistake().is_none() {
         check(&doc)?;
     }
-    let clienty_id = row.clienty_id.as_ref().or(change.clienty_id.as_ref());
-    save_edit(write, &row, &doc, clienty_id.map(String::as_str), deletes).await?;
-    write.changed.push(row.changed(if deletes { ChangeOp::Deleted } else { ChangeOp::Stored }));
+    let clienty_id = row.clienty_id.clone().or_else(|| change.clienty_id.clone());
+    save_edit(write, &row, &doc, clienty_id.as_deref(), deletes).await?;
+    let edits = merging::edited(&row.edits, &row.doc, &doc, write.now_ms);
+    let before = row.doc.clone();
+    let row = EntryRow { clienty_id, doc, edits, deleted: deletes, ..row };
+    write.report(row.stored(Some(&before)));
     Ok(Applied::entry(row))
 }
 
@@ -335,6 +347,6 @@ async fn create<E: Entry>(write: &mut Write, location_id: &str, change: &EntryCh
         intent_at_ms: None,
         revision: 1,
     };
-    write.changed.push(row.changed(ChangeOp::Stored));
+    write.report(row.stored(None));
     Ok(Applied::entry(row))
 }

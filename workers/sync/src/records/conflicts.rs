@@ -9,8 +9,7 @@ use uuid::Uuid;
 
 use super::change::{Applied, Unapplied, refuse};
 use super::contacts::{self, ContactRow};
-use super::entries::{self, Entry};
-use super::feed::ChangeOp;
+use super::entries::{self, Entry, EntryRow};
 use super::ledger::timestamp;
 use super::merging::{self, json};
 use super::model::{Appointment, Note, Task};
@@ -157,7 +156,9 @@ async fn undo_entry<E: Entry>(write: &mut Write, conflict: &KeptConflict) -> Res
     };
     let doc = conflict.taken_back(&row.doc)?;
     entries::save_edit(write, &row, &doc, row.clienty_id.as_deref(), false).await?;
-    write.changed.push(row.changed(ChangeOp::Stored));
+    let before = row.doc.clone();
+    let edits = merging::edited(&row.edits, &before, &doc, write.now_ms);
+    write.report(EntryRow { doc, edits, ..row }.stored(Some(&before)));
     Ok(())
 }
 
@@ -166,9 +167,9 @@ async fn undo_contact(write: &mut Write, conflict: &KeptConflict) -> Result<(), 
     let Some(mut row) = row.filter(ContactRow::is_shown) else { return refuse("id", "the contact is gone") };
     let doc = conflict.taken_back(&row.doc)?;
     row.edits = merging::edited(&row.edits, &row.doc, &doc, write.now_ms);
-    row.doc = doc;
+    let before = std::mem::replace(&mut row.doc, doc);
     contacts::save(write, &row, true).await?;
-    write.changed.push(row.changed(ChangeOp::Stored));
+    write.report(row.stored(Some(&before)));
     Ok(())
 }
 

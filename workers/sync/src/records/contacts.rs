@@ -8,7 +8,7 @@
 
 use jiff::Timestamp;
 
-use super::feed::{ChangeOp, Changed};
+use super::feed::{ChangeOp, Changed, changed_fields};
 use super::merging::{self, Edits};
 use super::model::{Contact, is_key};
 use super::sql::sql;
@@ -16,6 +16,7 @@ use super::{Records, RecordsError};
 use crate::decide::echo::Prints;
 use crate::decide::fields::{Fields, Record as _, fields};
 use crate::decide::refused::Owed;
+use crate::decide::sync_status::{Facts, SyncStatus};
 use crate::decide::verify::{SyncState, Unapplied};
 
 pub(super) use self::following::{follow, store};
@@ -128,13 +129,48 @@ impl ContactRow {
         self.doc.custom_fields.iter().map(|field| field.id.as_str()).filter(|id| is_key(id)).collect()
     }
 
+    /// How far GHL has it.
+    #[must_use]
+    pub fn status(&self) -> SyncStatus {
+        SyncStatus::of(&Facts {
+            base: self.base.as_ref(),
+            doc: &self.doc,
+            is_deleted: !self.is_shown(),
+            is_unread: self.is_unread(),
+            edits: &self.edits,
+            last: self.sync.as_ref(),
+        })
+    }
+
+    /// That it reads as it does now; `before`, where it was there.
+    pub(super) fn stored(&self, before: Option<&Contact>) -> Changed {
+        let op = if self.is_shown() { ChangeOp::Stored } else { ChangeOp::Deleted };
+        Changed { fields: changed_fields(before, &self.doc), ..self.changed(op) }
+    }
+
+    /// What became of it since it was as `before`; none where readers see no difference.
+    pub(super) fn answered(&self, before: &Self) -> Option<Changed> {
+        let stored = self.stored(Some(&before.doc));
+        if before.is_shown() != self.is_shown() || !stored.fields.is_empty() {
+            return Some(stored);
+        }
+        let is_same = before.status().state == self.status().state && before.contact_id == self.contact_id;
+        (!is_same).then(|| self.changed(if self.is_shown() { ChangeOp::Synced } else { ChangeOp::Deleted }))
+    }
+
     pub(super) fn changed(&self, op: ChangeOp) -> Changed {
+        // Until GHL has the contact, it is kept under the producer's own id.
+        let ghl_id = (self.clienty_id.as_ref() != Some(&self.contact_id)).then(|| self.contact_id.clone());
         Changed {
             location_id: self.location_id.clone(),
             contact_id: self.contact_id.clone(),
             record: Contact::NAME,
-            record_id: self.contact_id.clone(),
+            record_id: self.row_id.clone(),
+            clienty_id: self.clienty_id.clone(),
+            ghl_id,
             op,
+            fields: Vec::new(),
+            sync: Some(self.status().state),
         }
     }
 
@@ -199,16 +235,5 @@ impl Records {
             .fetch_optional(&self.pool)
             .await?;
         Ok(row.is_some())
-    }
-
-    /// Keeps with the contact that GHL refused to write it, and why.
-    ///
-    /// # Errors
-    /// [`RecordsError::Database`].
-    pub async fn refuse_contact(&self, location_id: &str, row_id: &str, state: &SyncState) -> Result<(), RecordsError> {
-        let _gate = self.gate().await?;
-        let text = serde_json::to_string(state).ok();
-        sqlx::query(sql!("refuse_contact")).bind(text).bind(location_id).bind(row_id).execute(&self.pool).await?;
-        Ok(())
     }
 }

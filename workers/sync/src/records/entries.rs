@@ -10,7 +10,7 @@
 
 use std::collections::HashSet;
 
-use super::feed::{ChangeOp, Changed};
+use super::feed::{ChangeOp, Changed, changed_fields};
 use super::merging::Edits;
 use super::model::{Note, Task};
 use super::sql::sql;
@@ -18,6 +18,7 @@ use super::{Records, RecordsError};
 use crate::decide::echo::Prints;
 use crate::decide::fields::Fields;
 use crate::decide::refused::Owed;
+use crate::decide::sync_status::{Facts, SyncStatus};
 use crate::decide::verify::SyncState;
 
 pub use self::entry::{AnyEntry, Entry};
@@ -106,14 +107,46 @@ impl<E: Entry> EntryRow<E> {
         theirs
     }
 
+    /// How far GHL has it.
+    #[must_use]
+    pub fn status(&self) -> SyncStatus {
+        SyncStatus::of(&Facts {
+            base: self.base.as_ref(),
+            doc: &self.doc,
+            is_deleted: self.deleted,
+            is_unread: false,
+            edits: &self.edits,
+            last: self.sync.as_ref(),
+        })
+    }
+
+    /// That it reads as it does now; `before`, where it was there.
+    pub(super) fn stored(&self, before: Option<&E>) -> Changed {
+        let op = if self.deleted { ChangeOp::Deleted } else { ChangeOp::Stored };
+        Changed { fields: changed_fields(before, &self.doc), ..self.changed(op) }
+    }
+
+    /// What became of it since it was as `before`; none where readers see no difference.
+    pub(super) fn answered(&self, before: &Self) -> Option<Changed> {
+        let stored = self.stored(Some(&before.doc));
+        if before.deleted != self.deleted || !stored.fields.is_empty() {
+            return Some(stored);
+        }
+        let is_same = before.status().state == self.status().state && before.ghl_id == self.ghl_id;
+        (!is_same).then(|| self.changed(if self.deleted { ChangeOp::Deleted } else { ChangeOp::Synced }))
+    }
+
     pub(super) fn changed(&self, op: ChangeOp) -> Changed {
-        let record_id = self.ghl_id.as_ref().or(self.clienty_id.as_ref()).unwrap_or(&self.row_id);
         Changed {
             location_id: self.location_id.clone(),
             contact_id: self.contact_id.clone(),
             record: E::KIND,
-            record_id: record_id.clone(),
+            record_id: self.row_id.clone(),
+            clienty_id: self.clienty_id.clone(),
+            ghl_id: self.ghl_id.clone(),
             op,
+            fields: Vec::new(),
+            sync: Some(self.status().state),
         }
     }
 }
@@ -138,17 +171,6 @@ impl Records {
         ghl_id: &str,
     ) -> Result<Option<EntryRow<E>>, RecordsError> {
         find_by_ghl_id(&mut *self.pool.acquire().await?, location_id, ghl_id).await
-    }
-
-    /// Keeps with the row that GHL refused to write it, and why.
-    ///
-    /// # Errors
-    /// [`RecordsError::Database`].
-    pub async fn refuse_entry(&self, row_id: &str, state: &SyncState) -> Result<(), RecordsError> {
-        let _gate = self.gate().await?;
-        let text = serde_json::to_string(state).ok();
-        sqlx::query(sql!("refuse_entry")).bind(text).bind(row_id).execute(&self.pool).await?;
-        Ok(())
     }
 
     /// The creates of one kind under the contact of which GHL has not answered yet, as they were sent.

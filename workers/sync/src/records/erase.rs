@@ -109,6 +109,8 @@ impl Records {
         };
         let id = earlier.as_ref().map_or_else(|| Uuid::now_v7().to_string(), |receipt| receipt.id.clone());
         sqlx::query(sql!("name_erased")).bind(&id).bind(location_id).bind(&contact_id).execute(write.conn()).await?;
+        let row = contacts::find(write.conn(), location_id, &contact_id).await?;
+        let record_id = row.map_or_else(|| contact_id.clone(), |row| row.row_id);
         // Before the aliases, by which they are found.
         let runs = flows::ending::erased(&mut write, location_id, &contact_id).await?;
         let mut erased = Counts::from([("flowRuns".to_owned(), runs)]);
@@ -116,6 +118,8 @@ impl Records {
             let rows = sqlx::query(statement).bind(location_id).bind(&contact_id).execute(write.conn()).await?;
             erased.insert(table.to_owned(), rows.rows_affected());
         }
+        // Nobody can say of whom those speak that can't be read.
+        sqlx::query(sql!("forget_unreadable")).bind(i64::MAX).bind(i64::MAX).execute(write.conn()).await?;
         let nothing = erased.values().all(|rows| *rows == 0);
         let is_new = earlier.is_none();
         if is_new && nothing && known_locations(write.conn(), HashSet::from([location_id])).await?.is_empty() {
@@ -129,12 +133,16 @@ impl Records {
         }
         save(&mut write, &receipt, is_new).await?;
         if is_new || !nothing {
-            write.changed.push(Changed {
+            write.report(Changed {
                 location_id: receipt.location_id.clone(),
                 contact_id: receipt.contact_id.clone(),
                 record: "contact",
-                record_id: receipt.contact_id.clone(),
+                record_id,
+                clienty_id: None,
+                ghl_id: Some(receipt.contact_id.clone()),
                 op: ChangeOp::Erased,
+                fields: Vec::new(),
+                sync: None,
             });
         }
         write.commit().await?;

@@ -18,6 +18,31 @@ pub enum RecordsError {
     /// The folder of the SQLite file could not be made.
     #[error("the folder of the SQLite file could not be made: {0}")]
     Folder(#[source] std::io::Error),
+    /// Nothing is there, and only looking was asked for.
+    #[error("there is no database at {path}")]
+    NoDatabase {
+        /// The SQLite file.
+        path: String,
+    },
+    /// The schema is of an earlier release, and only looking was asked for.
+    #[error(
+        "the database's schema is older than this program: {pending} migrations are pending; run `clienty-sync migrate`"
+    )]
+    SchemaOlder {
+        /// How many.
+        pending: usize,
+    },
+    /// The schema is of a later release.
+    #[error(
+        "the database needs a newer clienty-sync: its schema has migration {found}, and this program knows {known}. Install the newer \
+         release, or restore a backup of before the migration"
+    )]
+    SchemaNewer {
+        /// The last one that was applied.
+        found: i64,
+        /// The last one of this program.
+        known: i64,
+    },
     /// A newer run holds the job's ledger rows: whoever sees this is a zombie, and nothing it wrote is kept.
     #[error("another run took over {0}")]
     LostRun(JobKey),
@@ -25,12 +50,17 @@ pub enum RecordsError {
     #[error("another transaction was faster")]
     Raced,
     /// A pull found what was pushed and a producer already gave it an id of its own.
-    #[error("row {row_id} and row {other_row_id} both claim GHL's {ghl_id}")]
+    #[error(
+        "GHL's {kind} {ghl_id} belongs to {other} in Clienty, and a create for {own} was answered with the same id: GHL, or a sandbox that was \
+         restarted, gave one id twice"
+    )]
     Conflict {
-        /// The row that was pushed.
-        row_id: String,
-        /// The row that has the id.
-        other_row_id: String,
+        /// `task`, `note` or `appointment`.
+        kind: &'static str,
+        /// The producer's id of the record that was pushed, else the row's.
+        own: String,
+        /// The producer's id of the record that has the id.
+        other: String,
         /// The id at issue.
         ghl_id: String,
     },
@@ -84,6 +114,9 @@ impl RecordsError {
             Self::Migration(_)
             | Self::Url(_)
             | Self::Folder(_)
+            | Self::NoDatabase { .. }
+            | Self::SchemaOlder { .. }
+            | Self::SchemaNewer { .. }
             | Self::LostRun(_)
             | Self::Conflict { .. }
             | Self::Corrupt { .. }

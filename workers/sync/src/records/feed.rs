@@ -8,10 +8,15 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use sqlx::Row;
+use sqlx::any::AnyRow;
 
 use super::ledger::timestamp;
+use super::model::key_of;
 use super::sql::{ROWS, sql, take_batch, with_rows_then};
 use super::{Page, Records, RecordsError, Write, erase};
+use crate::decide::fields::{Fields, Record, difference, fields};
+use crate::decide::sync_status::Progress;
 
 /// What happened to a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +24,8 @@ use super::{Page, Records, RecordsError, Write, erase};
 pub enum ChangeOp {
     /// It is new or reads differently.
     Stored,
+    /// It reads as before, and GHL has more or less of it: see [`ChangeItem::sync`].
+    Synced,
     /// Readers no longer get it.
     Deleted,
     /// The data of this contact was erased, with all that belongs to it; who keeps a copy erases it too.
@@ -26,15 +33,51 @@ pub enum ChangeOp {
 }
 
 impl ChangeOp {
-    const ALL: [Self; 3] = [Self::Stored, Self::Deleted, Self::Erased];
+    const ALL: [Self; 4] = [Self::Stored, Self::Synced, Self::Deleted, Self::Erased];
 
     fn as_str(self) -> &'static str {
         match self {
             Self::Stored => "stored",
+            Self::Synced => "synced",
             Self::Deleted => "deleted",
             Self::Erased => "erased",
         }
     }
+}
+
+/// Who changed a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// GHL, or whoever works there; its answer to a write of ours, too.
+    #[default]
+    Ghl,
+    /// A producer's event, or an operator's command.
+    Clienty,
+    /// A flow, or a rule.
+    Flow,
+    /// Data that was looked up elsewhere.
+    Enrichment,
+}
+
+impl Origin {
+    const ALL: [Self; 4] = [Self::Ghl, Self::Clienty, Self::Flow, Self::Enrichment];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Ghl => "ghl",
+            Self::Clienty => "clienty",
+            Self::Flow => "flow",
+            Self::Enrichment => "enrichment",
+        }
+    }
+}
+
+/// How far GHL has the record of an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct SyncOf {
+    /// After the change.
+    pub state: Progress,
 }
 
 /// One entry of the feed.
@@ -49,10 +92,22 @@ pub struct ChangeItem {
     pub contact_id: String,
     /// `contact`, `task`, `note` or `appointment`.
     pub record: String,
-    /// GHL's id of the record, else Clienty's, else the row's.
+    /// The same for as long as the record lives, whichever ids it is given; the view of the contact has it as well.
     pub record_id: String,
+    /// The producer's own id of the record.
+    pub clienty_id: Option<String>,
+    /// GHL's id of the record, once there is one.
+    pub ghl_id: Option<String>,
     /// What happened.
     pub op: ChangeOp,
+    /// Who changed it; none in entries of earlier versions.
+    pub origin: Option<Origin>,
+    /// The names of the fields that changed; none in entries of earlier versions.
+    pub fields: Option<Vec<String>>,
+    /// How far GHL has it after the change; none for a record that is gone.
+    pub sync: Option<SyncOf>,
+    /// The job that the change belongs to.
+    pub caused_by: Option<String>,
     /// When, by the clock of the process that wrote it: may run backwards where `seq` does not.
     pub changed_at: Timestamp,
 }
@@ -63,7 +118,44 @@ pub(super) struct Changed {
     pub(super) contact_id: String,
     pub(super) record: &'static str,
     pub(super) record_id: String,
+    pub(super) clienty_id: Option<String>,
+    pub(super) ghl_id: Option<String>,
     pub(super) op: ChangeOp,
+    pub(super) fields: Vec<String>,
+    pub(super) sync: Option<Progress>,
+}
+
+/// Whose change a transaction is writing.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Cause {
+    pub(super) origin: Origin,
+    /// The job.
+    pub(super) job: Option<String>,
+}
+
+/// The names of the fields in which the two differ: all of `after` where there was none before. The text of a tag is personal data, and the
+/// feed outlives an erasure.
+pub(super) fn changed_fields<R: Record>(before: Option<&R>, after: &R) -> Vec<String> {
+    let before = before.map_or_else(Fields::new, fields);
+    let mut names: Vec<String> = difference(&before, &fields(after)).into_keys().map(public_name).collect();
+    names.dedup();
+    names
+}
+
+/// A field as it is named outside of the record: all tags are one field, and a custom field has the key that producers write.
+pub(super) fn public_name(name: String) -> String {
+    match name.split_once('.') {
+        Some(("tags", _)) => "tags".to_owned(),
+        Some((list, id)) => format!("{list}.{}", key_of(id)),
+        None => name,
+    }
+}
+
+impl Write {
+    /// Adds an entry to the feed, caused by whatever the transaction is doing now.
+    pub(super) fn report(&mut self, changed: Changed) {
+        self.changed.push((changed, self.cause.clone()));
+    }
 }
 
 /// Numbers and stores what the transaction changed.
@@ -75,8 +167,8 @@ pub(super) async fn append(write: &mut Write) -> Result<(), RecordsError> {
     let (last, erasures): (i64, i64) =
         sqlx::query_as(sql!("count_changes")).bind(count).fetch_one(write.conn()).await?;
     if erasures > 0 {
-        let told = changed.iter().filter(|change| change.op != ChangeOp::Erased);
-        let told: Vec<_> = told.map(|change| (change.location_id.as_str(), change.contact_id.as_str())).collect();
+        let told = changed.iter().filter(|(change, _)| change.op != ChangeOp::Erased);
+        let told: Vec<_> = told.map(|(change, _)| (change.location_id.as_str(), change.contact_id.as_str())).collect();
         if let Some((_, contact_id)) = erase::erased_among(write.conn(), &told).await?.into_iter().next() {
             return Err(RecordsError::Erased { contact_id });
         }
@@ -87,10 +179,14 @@ pub(super) async fn append(write: &mut Write) -> Result<(), RecordsError> {
     let mut stored = 0;
     while !left.is_empty() {
         let batch = take_batch(&mut left, ROWS);
-        let mut insert = sqlx::query(with_rows_then(sql!("insert_changes"), batch.len(), 7, "on conflict do nothing"));
-        for (seq, Changed { location_id, contact_id, record, record_id, op }) in batch {
+        let mut insert = sqlx::query(with_rows_then(sql!("insert_changes"), batch.len(), 13, "on conflict do nothing"));
+        for (seq, (change, cause)) in batch {
+            let Changed { location_id, contact_id, record, record_id, clienty_id, ghl_id, op, fields, sync } = change;
             insert = insert.bind(seq).bind(location_id).bind(contact_id).bind(record).bind(record_id);
-            insert = insert.bind(op.as_str()).bind(now_ms);
+            insert = insert.bind(op.as_str()).bind(now_ms).bind(clienty_id).bind(ghl_id);
+            // A list of texts has no way to fail.
+            insert = insert.bind(cause.origin.as_str()).bind(serde_json::to_string(fields).unwrap_or_default());
+            insert = insert.bind(sync.map(Progress::as_str)).bind(&cause.job);
         }
         stored += insert.execute(write.conn()).await?.rows_affected();
     }
@@ -115,14 +211,13 @@ impl Records {
             Some(LATEST) => last,
             Some(text) => text.parse().ok().filter(|after| (0..=last).contains(after)).ok_or(RecordsError::Cursor)?,
         };
-        let rows: Vec<(i64, String, String, String, String, String, i64)> =
-            sqlx::query_as(sql!("list_changes")).bind(after).bind(limit).fetch_all(&self.pool).await?;
+        let rows = sqlx::query(sql!("list_changes")).bind(after).bind(limit).fetch_all(&self.pool).await?;
         // Asked after reading: what was pruned meanwhile is no gap that a reader would fail to see.
         let (_, pruned) = self.feed_bounds().await?;
         if after < pruned {
             return Err(RecordsError::Pruned);
         }
-        let items: Vec<ChangeItem> = rows.into_iter().filter_map(item).collect();
+        let items = rows.iter().filter_map(|row| item(row).transpose()).collect::<Result<Vec<_>, _>>()?;
         let last = items.last().map_or(after, |item| item.seq);
         Ok(Page { items, next_cursor: Some(last.to_string()) })
     }
@@ -160,8 +255,28 @@ impl Records {
 pub const LATEST: &str = "latest";
 
 /// None for an operation of a newer version: a reader of this one could do nothing with it.
-fn item(row: (i64, String, String, String, String, String, i64)) -> Option<ChangeItem> {
-    let (seq, location_id, contact_id, record, record_id, op, changed_at) = row;
-    let op = ChangeOp::ALL.into_iter().find(|known| known.as_str() == op)?;
-    Some(ChangeItem { seq, location_id, contact_id, record, record_id, op, changed_at: timestamp(changed_at) })
+fn item(row: &AnyRow) -> Result<Option<ChangeItem>, RecordsError> {
+    let op: String = row.try_get("op")?;
+    let Some(op) = ChangeOp::ALL.into_iter().find(|known| known.as_str() == op) else { return Ok(None) };
+    let seq: i64 = row.try_get("seq")?;
+    let origin: Option<String> = row.try_get("origin")?;
+    let sync: Option<String> = row.try_get("sync")?;
+    let names = |text: String| {
+        serde_json::from_str(&text).map_err(|error| RecordsError::corrupt("changes", &seq.to_string(), &error))
+    };
+    Ok(Some(ChangeItem {
+        seq,
+        location_id: row.try_get("location_id")?,
+        contact_id: row.try_get("contact_id")?,
+        record: row.try_get("record")?,
+        record_id: row.try_get("record_id")?,
+        clienty_id: row.try_get("clienty_id")?,
+        ghl_id: row.try_get("ghl_id")?,
+        op,
+        origin: origin.and_then(|name| Origin::ALL.into_iter().find(|known| known.as_str() == name)),
+        fields: row.try_get::<Option<String>, _>("fields")?.map(names).transpose()?,
+        sync: sync.and_then(|name| Progress::parse(&name)).map(|state| SyncOf { state }),
+        caused_by: row.try_get("caused_by")?,
+        changed_at: timestamp(row.try_get("changed_at")?),
+    }))
 }

@@ -27,6 +27,7 @@ use super::{Job, Records, RecordsError, Write};
 use crate::flows::{self, Flow};
 
 pub(super) mod ending;
+pub(super) mod happened;
 pub(super) mod starting;
 mod touched;
 

@@ -14,6 +14,8 @@ pub enum Old {
     EventIds,
     /// Webhooks as GHL sent them. A repetition is no longer known by their ids.
     Webhooks,
+    /// Webhooks that can't be read.
+    UnreadableWebhooks,
     /// Entries of the change feed.
     Changes,
     /// Tasks, notes and appointments that were deleted. What a push has yet to settle stays.
@@ -36,10 +38,11 @@ pub enum Old {
 
 impl Old {
     /// All of it, what depends on something before that.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Changes,
         Self::Webhooks,
         Self::EventIds,
+        Self::UnreadableWebhooks,
         Self::DoneJobs,
         Self::DeadJobs,
         Self::Entries,
@@ -59,6 +62,7 @@ impl Old {
             Self::DoneJobs | Self::DeadJobs => &["jobs", "job_attempts"],
             Self::EventIds => &["event_ids"],
             Self::Webhooks => &["webhooks"],
+            Self::UnreadableWebhooks => &["unreadable_webhooks"],
             Self::Changes => &["changes"],
             Self::Entries => &["entries"],
             Self::Contacts => &["contacts"],
@@ -78,6 +82,7 @@ impl Old {
             Self::DeadJobs => sql!("forget_dead_jobs"),
             Self::EventIds => sql!("forget_event_ids"),
             Self::Webhooks => sql!("forget_webhooks"),
+            Self::UnreadableWebhooks => sql!("forget_unreadable"),
             Self::Entries => sql!("forget_entries"),
             Self::Aliases => sql!("forget_aliases"),
             Self::Conflicts => sql!("forget_conflicts"),

@@ -136,6 +136,24 @@ impl Tx {
 }
 
 impl Records {
+    /// Whether somebody asked for what these ledger rows say, other than GHL, a sweep or a run of ours.
+    ///
+    /// # Errors
+    /// [`RecordsError::Database`].
+    pub async fn is_asked_by_people(&self, job_ids: &[String]) -> Result<bool, RecordsError> {
+        for chunk in job_ids.chunks(CHUNK) {
+            let mut query = sqlx::query_scalar(with_list(sql!("count_asked_by_people"), chunk.len())).persistent(false);
+            for id in chunk {
+                query = query.bind(id);
+            }
+            let asked: i64 = query.fetch_one(&self.pool).await?;
+            if asked > 0 {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// What sweeps found that led to these ledger rows: the event, and what is left to ask for.
     ///
     /// # Errors

@@ -20,6 +20,8 @@ pub enum JobKind {
     RefreshLocation,
     /// Find the task of a webhook that does not tell whose it is; the record is GHL's id of the task.
     FindTask,
+    /// Find the contact of an appointment whose webhook does not tell it; the record is GHL's id of the appointment.
+    FindAppointment,
     /// Call any operation of the catalogue; the record is the call, so each is a job of its own.
     CallOperation,
     /// Go on with the run of a flow; the record is the run.
@@ -36,7 +38,7 @@ pub enum JobKind {
 
 impl JobKind {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::PullContact,
         Self::PushTask,
         Self::PushNote,
@@ -44,6 +46,7 @@ impl JobKind {
         Self::PushContact,
         Self::RefreshLocation,
         Self::FindTask,
+        Self::FindAppointment,
         Self::CallOperation,
         Self::FlowStep,
         Self::WalkContacts,
@@ -61,6 +64,7 @@ impl JobKind {
             Self::PushAppointment => "push_appointment",
             Self::RefreshLocation => "refresh_location",
             Self::FindTask => "find_task",
+            Self::FindAppointment => "find_appointment",
             Self::CallOperation => "call_operation",
             Self::FlowStep => "flow_step",
             Self::PushContact => "push_contact",
@@ -97,11 +101,14 @@ pub enum JobState {
     Done,
     /// Given up, until a person decides.
     Dead,
+    /// An operator closed it without its work being done: a dead one was discarded, an open one cancelled. The column says `done`, as earlier
+    /// releases know no other word.
+    Discarded,
 }
 
 impl JobState {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Waiting, Self::Scheduled, Self::Running, Self::Done, Self::Dead];
+    pub const ALL: [Self; 6] = [Self::Waiting, Self::Scheduled, Self::Running, Self::Done, Self::Dead, Self::Discarded];
 
     /// The word in the ledger and in the API.
     #[must_use]
@@ -112,7 +119,14 @@ impl JobState {
             Self::Running => "running",
             Self::Done => "done",
             Self::Dead => "dead",
+            Self::Discarded => "discarded",
         }
+    }
+
+    /// Whether nothing more happens by itself.
+    #[must_use]
+    pub fn is_over(self) -> bool {
+        matches!(self, Self::Done | Self::Dead | Self::Discarded)
     }
 
     /// The state of that name.
@@ -121,6 +135,9 @@ impl JobState {
         Self::ALL.into_iter().find(|state| state.as_str() == name)
     }
 }
+
+/// The record of a [`JobKind::RefreshLocation`] that asks for the location's custom fields instead of its time zone.
+pub const REFRESHES_FIELDS: &str = "custom-fields";
 
 /// What a job is about: one run at a time holds a key, and serves every open row of it.
 ///

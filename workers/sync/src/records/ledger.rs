@@ -10,9 +10,11 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 use uuid::Uuid;
 
+use super::feed::{Cause, Origin};
 use super::job::{JobKey, JobState};
 use super::sql::sql;
-use super::{Records, RecordsError, flows, owed};
+use super::{Records, RecordsError, flows, owed, refusals};
+use crate::decide::sync_status::Progress;
 
 /// One ledger row, as people look at it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -51,13 +53,47 @@ pub struct Job {
     pub started_at: Option<Timestamp>,
     /// When it became done or dead.
     pub finished_at: Option<Timestamp>,
+    /// What GHL made of it, for a push that ended.
+    pub outcome: Option<Progress>,
+    /// The names of the fields that GHL holds otherwise than asked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unapplied: Vec<String>,
+    /// Who closed it without its work being done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub discarded: Option<Discarded>,
+}
+
+/// That an operator closed a job without its work being done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Discarded {
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub by: String,
+    /// Why.
+    pub why: String,
+}
+
+/// An operator's decision about jobs, for the record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// Who.
+    pub by: String,
+    /// Why.
+    pub why: String,
+}
+
+impl Default for Decision {
+    fn default() -> Self {
+        Self { by: "operator".to_owned(), why: "no reason given".to_owned() }
+    }
 }
 
 /// An attempt at a job that failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FailedAttempt {
-    /// From 1; from 1 again after a person revived the job.
+    /// From 1, over the whole life of the job.
     pub attempt: i64,
     /// When it was given up.
     pub failed_at: Timestamp,
@@ -125,6 +161,7 @@ impl Records {
         let JobFilter { state, location_id, kind, error } = filter;
         // A text of its own, so that the few dead rows are found by index among the many that are done.
         let query = match state {
+            Some(JobState::Discarded) => sqlx::query(sql!("list_discarded_jobs")),
             Some(state) => sqlx::query(sql!("list_jobs_in_state")).bind(state.as_str()),
             None => sqlx::query(sql!("list_jobs")),
         };
@@ -139,7 +176,13 @@ impl Records {
     /// See [`Records::job`].
     pub async fn job_counts(&self) -> Result<Vec<(JobState, i64)>, RecordsError> {
         let rows: Vec<(String, i64)> = sqlx::query_as(sql!("count_jobs")).fetch_all(&self.pool).await?;
-        let count = |state: JobState| rows.iter().find(|(name, _)| name == state.as_str()).map_or(0, |(_, n)| *n);
+        let discarded: i64 = sqlx::query_scalar(sql!("count_discarded_jobs")).fetch_one(&self.pool).await?;
+        let counted = |name: &str| rows.iter().find(|(state, _)| state == name).map_or(0, |(_, n)| *n);
+        let count = |state: JobState| match state {
+            JobState::Discarded => discarded,
+            JobState::Done => counted("done").saturating_sub(discarded).max(0),
+            state => counted(state.as_str()),
+        };
         Ok(JobState::ALL.into_iter().map(|state| (state, count(state))).collect())
     }
 
@@ -248,34 +291,74 @@ impl Records {
                 keys.push(key_of(&row)?);
             }
         }
+        write.cause = Cause { origin: Origin::Clienty, job: ids.first().cloned() };
         for key in &keys {
-            owed::release(&mut write, key).await?;
+            refusals::release(&mut write, key).await?;
         }
         write.commit().await?;
         Ok(keys)
     }
 
-    /// Closes dead rows for good: they count as done and keep their last error, and the runs of flows of which they are steps end. What a record
+    /// Closes dead rows for good: they are discarded and keep their last error, and the runs of flows of which they are steps end. What a record
     /// owes GHL for them is taken back once no other job of it is open or dead. Returns how many were closed.
     ///
     /// # Errors
     /// See [`Records::job`].
-    pub async fn discard_jobs(&self, ids: &[String]) -> Result<u64, RecordsError> {
+    pub async fn discard_jobs(&self, ids: &[String], decision: &Decision) -> Result<u64, RecordsError> {
+        Ok(self.close_by_hand(sql!("discard_job"), ids, decision).await?.len() as u64)
+    }
+
+    /// Closes waiting and scheduled rows without their work being done, as [`Records::discard_jobs`] does dead ones. Returns the ids of those
+    /// that were closed: what runs already, or is over, is left alone.
+    ///
+    /// # Errors
+    /// See [`Records::job`].
+    pub async fn cancel_jobs(&self, ids: &[String], decision: &Decision) -> Result<Vec<String>, RecordsError> {
+        self.close_by_hand(sql!("cancel_job"), ids, decision).await
+    }
+
+    /// Makes waiting and scheduled rows runnable at once; their keys, to enqueue, each with its row's id. What runs already, or is over, is left
+    /// alone.
+    ///
+    /// # Errors
+    /// See [`Records::job`].
+    pub async fn run_jobs_now(&self, ids: &[String]) -> Result<Vec<(String, JobKey, Priority)>, RecordsError> {
         let mut write = self.write().await?;
-        let mut keys = Vec::new();
+        let mut hurried = Vec::new();
         for id in ids {
-            if let Some(row) = sqlx::query(sql!("discard_job")).bind(id).fetch_optional(write.conn()).await? {
+            if let Some(row) = sqlx::query(sql!("run_job_now")).bind(id).fetch_optional(write.conn()).await? {
+                hurried.push((id.clone(), key_of(&row)?, priority_of(&row)?));
+            }
+        }
+        write.commit().await?;
+        Ok(hurried)
+    }
+
+    async fn close_by_hand(
+        &self,
+        statement: &'static str,
+        ids: &[String],
+        Decision { by, why }: &Decision,
+    ) -> Result<Vec<String>, RecordsError> {
+        let mut write = self.write().await?;
+        let (mut keys, mut closed) = (Vec::new(), Vec::new());
+        let now_ms = write.now_ms;
+        for id in ids {
+            let query = sqlx::query(statement).bind(id).bind(now_ms).bind(by).bind(why);
+            if let Some(row) = query.fetch_optional(write.conn()).await? {
+                closed.push(id.clone());
                 let key = key_of(&row)?;
                 let (source, event_id): (String, Option<String>) = (row.try_get("source")?, row.try_get("event_id")?);
                 flows::ending::discarded(&mut write, &key, &source, event_id.as_deref()).await?;
                 keys.push(key);
             }
         }
+        write.cause = Cause { origin: Origin::Clienty, job: closed.first().cloned() };
         for key in keys.iter().collect::<BTreeSet<_>>() {
             owed::take_back(&mut write, key).await?;
         }
         write.commit().await?;
-        Ok(keys.len() as u64)
+        Ok(closed)
     }
 }
 
@@ -327,7 +410,21 @@ fn job_of(row: &AnyRow) -> Result<Job, RecordsError> {
             reason: "its state is not one of ours".to_owned(),
         });
     };
+    let discarded_at: Option<i64> = row.try_get("discarded_at")?;
+    let word = |column: &str| row.try_get::<Option<String>, _>(column).map(Option::unwrap_or_default);
+    let discarded = match discarded_at {
+        Some(at) => Some(Discarded { at: timestamp(at), by: word("discarded_by")?, why: word("discarded_why")? }),
+        None => None,
+    };
+    let state = if discarded.is_some() { JobState::Discarded } else { state };
+    let outcome: Option<String> = row.try_get("outcome")?;
+    let unapplied: Option<String> = row.try_get("unapplied")?;
     Ok(Job {
+        outcome: outcome.and_then(|name| Progress::parse(&name)),
+        unapplied: unapplied
+            .map_or(Ok(Vec::new()), |text| serde_json::from_str(&text))
+            .map_err(|error| RecordsError::corrupt("jobs", &id, &error))?,
+        discarded,
         event_id: row.try_get("event_id")?,
         source: row.try_get("source")?,
         event_type: row.try_get("event_type")?,

@@ -30,7 +30,11 @@ fn up_to(last: i64) -> Migrator {
         (20, "event ids", include_str!("../../migrations/0020_event_ids.sql")),
         (24, "write checks", include_str!("../../migrations/0024_write_checks.sql")),
         (26, "spent installs", include_str!("../../migrations/0026_spent_installs.sql")),
+        (28, "passed over", include_str!("../../migrations/0028_passed_over.sql")),
+        (29, "unreadable webhooks", include_str!("../../migrations/0029_unreadable_webhooks.sql")),
         (32, "deployment", include_str!("../../migrations/0032_deployment.sql")),
+        (34, "said", include_str!("../../migrations/0034_said.sql")),
+        (35, "processes", include_str!("../../migrations/0035_processes.sql")),
         (36, "people", include_str!("../../migrations/0036_people.sql")),
     ];
     let migration = |(version, name, text): (i64, &'static str, &'static str)| {

@@ -11,7 +11,7 @@ use super::model::Contact;
 use super::runs::{FollowUp, Tx};
 use super::sql::sql;
 use super::{Records, RecordsError, Write, flows, page, rules};
-use crate::decide::rules::{Occasion, new_tags};
+use crate::decide::rules::{Occasion, lost_tags, new_tags};
 use crate::flows::{Flow, On};
 
 impl Records {
@@ -62,6 +62,7 @@ impl Tx {
             Occasion::Created => true,
             // Or has got since, before anything was known of it here.
             Occasion::Tagged(tag) => tags.contains(tag) || has_from_ghl(&row, tag),
+            Occasion::Untagged(_) => false,
         };
         for rule in rules.iter().filter(|rule| applies(&rule.on)) {
             if !rules::has_made(write, &row, rule).await? {
@@ -75,7 +76,7 @@ impl Tx {
     }
 }
 
-/// GHL holds `theirs` of a contact that was known as `row`: begins what waits for its new tags.
+/// GHL holds `theirs` of a contact that was known as `row`: begins what waits for its new tags, and for those that it lost.
 pub(super) async fn tagged(write: &mut Write, row: &ContactRow, theirs: &Contact) -> Result<(), RecordsError> {
     // Of a contact that was never read, nobody can tell which tags are new.
     let Some(base) = row.base.as_ref().filter(|_| row.is_shown() && !row.is_unread()) else { return Ok(()) };
@@ -83,8 +84,12 @@ pub(super) async fn tagged(write: &mut Write, row: &ContactRow, theirs: &Contact
     if rules.is_empty() && flows.is_empty() {
         return Ok(());
     }
-    let new = new_tags(base, &row.doc, theirs);
-    let applies = |on: &Occasion| matches!(on, Occasion::Tagged(tag) if new.contains(&tag.as_str()));
+    let (new, lost) = (new_tags(base, &row.doc, theirs), lost_tags(base, &row.doc, theirs));
+    let applies = |on: &Occasion| match on {
+        Occasion::Created => false,
+        Occasion::Tagged(tag) => new.contains(&tag.as_str()),
+        Occasion::Untagged(tag) => lost.contains(&tag.as_str()),
+    };
     let row = ContactRow { doc: theirs.clone(), ..row.clone() };
     for rule in rules.iter().filter(|rule| applies(&rule.on)) {
         // It may have had the tag before, and lost it.

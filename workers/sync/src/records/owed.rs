@@ -1,11 +1,11 @@
-//! What a person decides of a push that was given up: it is sent again, or what it owed is taken back.
+//! What an operator takes back: the push of a job that is closed without its work being done.
 //!
 //! An edit that is taken back reads again as GHL holds the record, as far as that is known. A record that GHL never got goes, with all that
 //! hangs on it, so that its id is free for a new one.
 
 use super::contacts::{self, ContactRow};
 use super::entries::{self, Entry, EntryRow};
-use super::feed::ChangeOp;
+use super::feed::{ChangeOp, Changed};
 use super::job::{JobKey, JobKind};
 use super::ledger::timestamp;
 use super::merging::{Edits, column};
@@ -15,23 +15,6 @@ use super::{RecordsError, Write};
 use crate::decide::echo::Prints;
 use crate::decide::fields::Fields;
 use crate::decide::verify::SyncState;
-
-/// Nothing that GHL refused of the record is held back any more.
-pub(super) async fn release(write: &mut Write, key: &JobKey) -> Result<(), RecordsError> {
-    match JobKind::parse(&key.kind) {
-        Some(JobKind::PushContact) => {
-            let row = contacts::take(write, &key.location_id, &key.record_id).await?;
-            let Some(sync) = row.and_then(|row| row.sync) else { return Ok(()) };
-            let query = sqlx::query(sql!("refuse_contact")).bind(column(&Some(sync.released())));
-            query.bind(&key.location_id).bind(&key.record_id).execute(write.conn()).await?;
-            Ok(())
-        }
-        Some(JobKind::PushTask) => release_entry::<Task>(write, &key.record_id).await,
-        Some(JobKind::PushNote) => release_entry::<Note>(write, &key.record_id).await,
-        Some(JobKind::PushAppointment) => release_entry::<Appointment>(write, &key.record_id).await,
-        _ => Ok(()),
-    }
-}
 
 /// Takes back what the record owes GHL, unless another job of it is open or a person has yet to decide about one.
 pub(super) async fn take_back(write: &mut Write, key: &JobKey) -> Result<(), RecordsError> {
@@ -76,25 +59,18 @@ async fn take_back_contact(write: &mut Write, mut row: ContactRow) -> Result<(),
             sqlx::query(text).bind(&row.location_id).bind(id).execute(write.conn()).await?;
         }
         if was_shown {
-            write.changed.push(row.changed(ChangeOp::Deleted));
+            write.report(Changed { sync: None, ..row.changed(ChangeOp::Deleted) });
         }
         return Ok(());
     };
     if was_shown && row.is_settled() && row.refusal().is_none() {
         return Ok(());
     }
-    (row.doc, row.deleted_at_ms) = (base, None);
+    let shown = std::mem::replace(&mut row.doc, base);
+    row.deleted_at_ms = None;
     (row.edits, row.asked, row.sync) = (Edits::new(), Fields::new(), before(write, &row.prints));
     contacts::save(write, &row, true).await?;
-    write.changed.push(row.changed(ChangeOp::Stored));
-    Ok(())
-}
-
-async fn release_entry<E: Entry>(write: &mut Write, row_id: &str) -> Result<(), RecordsError> {
-    let sync = entries::take::<E>(write, row_id).await?.and_then(|row| row.sync);
-    let Some(sync) = sync else { return Ok(()) };
-    let query = sqlx::query(sql!("refuse_entry")).bind(column(&Some(sync.released()))).bind(row_id);
-    query.execute(write.conn()).await?;
+    write.report(row.stored(Some(&shown)));
     Ok(())
 }
 
@@ -116,7 +92,9 @@ async fn take_back_entry<E: Entry>(write: &mut Write, key: &JobKey) -> Result<()
         .bind(&row.row_id)
         .execute(write.conn())
         .await?;
-    write.changed.push(row.changed(ChangeOp::Stored));
+    let (base, shown) = (base.clone(), row.doc.clone());
+    let row = EntryRow { doc: base, deleted: false, edits: Edits::new(), asked: Fields::new(), sync, ..row };
+    write.report(row.stored(Some(&shown)));
     Ok(())
 }
 
@@ -131,7 +109,7 @@ async fn go_entries<E: Entry>(write: &mut Write, contact: &ContactRow) -> Result
 async fn go<E: Entry>(write: &mut Write, row: &EntryRow<E>) -> Result<(), RecordsError> {
     sqlx::query(sql!("delete_entry")).bind(&row.row_id).execute(write.conn()).await?;
     if !row.deleted {
-        write.changed.push(row.changed(ChangeOp::Deleted));
+        write.report(Changed { sync: None, ..row.changed(ChangeOp::Deleted) });
     }
     Ok(())
 }

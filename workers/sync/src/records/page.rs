@@ -18,6 +18,7 @@ use super::feed::{ChangeOp, Changed};
 use super::pull::{self, Snapshot};
 use super::sql::{CHUNK, ROWS, sql, take_batch, with_list_after, with_rows_then};
 use super::{RecordsError, Write};
+use crate::decide::sync_status::Progress;
 
 #[derive(Default)]
 pub(super) struct Page {
@@ -151,7 +152,7 @@ pub(super) async fn flush(write: &mut Write) -> Result<(), RecordsError> {
     let inserted = contacts::insert_all(write, &new).await?;
     for (_, row) in new.iter().filter(|(_, row)| inserted.contains(&row.contact_id)) {
         seen.remove(&(row.location_id.clone(), row.contact_id.clone()));
-        write.changed.push(row.changed(ChangeOp::Stored));
+        write.report(row.stored(None));
     }
     let now_ms = write.now_ms;
     touch(write, met.difference(&seen), Some(now_ms), None).await?;
@@ -205,12 +206,16 @@ async fn insert_entries(
             .collect();
         for ((kind, ghl_id), NewEntry { location_id, contact_id, theirs, .. }) in chunk {
             let Some((row_id, revision)) = stored.get(&(*kind, ghl_id.as_str())) else { continue };
-            write.changed.push(Changed {
+            write.report(Changed {
                 location_id: location_id.clone(),
                 contact_id: contact_id.clone(),
                 record: kind,
-                record_id: ghl_id.clone(),
+                record_id: (*row_id).clone(),
+                clienty_id: None,
+                ghl_id: Some(ghl_id.clone()),
                 op: ChangeOp::Stored,
+                fields: theirs.field_names(),
+                sync: Some(Progress::Applied),
             });
             if *revision > 1 {
                 // It came from another contact.

@@ -8,12 +8,14 @@ use std::collections::{HashMap, HashSet};
 
 use super::entries::{self, Entry, EntryRow, text_of};
 use super::feed::{ChangeOp, Changed};
-use super::found::Found;
+use super::flows::happened;
+use super::found::{Found, Needs};
 use super::merging::{self, Taken, column};
 use super::model::{Appointment, Contact, Note, Task};
 use super::runs::Tx;
 use super::sql::sql;
 use super::{ContactRow, Records, RecordsError, Write, conflicts, contacts};
+use crate::decide::fields::Fields;
 
 /// The revisions of a contact and of all that hangs on it, as they were before a pull's first call.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -47,6 +49,8 @@ pub struct Parts {
     pub tasks: Option<Vec<Task>>,
     pub notes: Option<Vec<Note>>,
     pub appointments: Option<Vec<Appointment>>,
+    /// The lists that hold something which could not be read: what is absent from them may still be there.
+    pub unread: Needs,
 }
 
 impl Records {
@@ -75,9 +79,9 @@ impl Tx {
         let Pulled { contact, tasks, notes, appointments } = pulled;
         let location_id = self.run.key.location_id.clone();
         contacts::store(&mut self.write, &location_id, contact, snapshot.contact).await?;
-        self.store_entries(&contact.id, tasks, snapshot).await?;
-        self.store_entries(&contact.id, notes, snapshot).await?;
-        self.store_entries(&contact.id, appointments, snapshot).await
+        self.store_entries(&contact.id, tasks, snapshot, true).await?;
+        self.store_entries(&contact.id, notes, snapshot, true).await?;
+        self.store_entries(&contact.id, appointments, snapshot, true).await
     }
 
     /// As [`Tx::store_pull`], for what a walk read of a contact. Its snapshot is of now: the caller has passed over what moved.
@@ -90,19 +94,19 @@ impl Tx {
         parts: &Parts,
         snapshot: &Snapshot,
     ) -> Result<(), RecordsError> {
-        let Parts { contact, tasks, notes, appointments } = parts;
+        let Parts { contact, tasks, notes, appointments, unread } = parts;
         if let Some(contact) = contact {
             let location_id = self.run.key.location_id.clone();
             contacts::store(&mut self.write, &location_id, contact, snapshot.contact).await?;
         }
         if let Some(tasks) = tasks {
-            self.store_entries(contact_id, tasks, snapshot).await?;
+            self.store_entries(contact_id, tasks, snapshot, !unread.tasks).await?;
         }
         if let Some(notes) = notes {
-            self.store_entries(contact_id, notes, snapshot).await?;
+            self.store_entries(contact_id, notes, snapshot, !unread.notes).await?;
         }
         if let Some(appointments) = appointments {
-            self.store_entries(contact_id, appointments, snapshot).await?;
+            self.store_entries(contact_id, appointments, snapshot, !unread.appointments).await?;
         }
         Ok(())
     }
@@ -147,11 +151,13 @@ impl Tx {
         mark_gone(&mut self.write, &location_id, contact_id).await
     }
 
+    /// `is_whole`: what is not among them is gone.
     async fn store_entries<E: Entry>(
         &mut self,
         contact_id: &str,
         pulled: &[E],
         snapshot: &Snapshot,
+        is_whole: bool,
     ) -> Result<(), RecordsError> {
         let location_id = self.run.key.location_id.clone();
         let mut rows = self.write.page.entries_of(contact_id)?;
@@ -163,7 +169,7 @@ impl Tx {
         for row in &rows {
             let absent = row.ghl_id.as_deref().is_some_and(|ghl_id| !there.contains(ghl_id));
             // An edit that GHL has not seen is the push's to decide: it will be told that the entry is gone.
-            if absent && !row.deleted && snapshot.still_holds(row) && row.is_settled() {
+            if is_whole && absent && !row.deleted && snapshot.still_holds(row) && row.is_settled() {
                 self.removed(row).await?;
                 self.write.found.push(Found::stored(E::EVENTS.deleted, contact_id));
             }
@@ -249,8 +255,16 @@ async fn follow<E: Entry>(write: &mut Write, row: &EntryRow<E>, theirs: &E) -> R
         .await?;
     if refreshed.rows_affected() > 0 {
         conflicts::keep(write, &row.location_id, &row.contact_id, E::KIND, &row.row_id, &conflicts).await?;
+        let base = Some(theirs);
+        let now = EntryRow { doc, base, deleted, edits, ..row.clone() };
+        if !shows && let Some(changed) = now.answered(row) {
+            write.report(changed);
+        }
         if shows {
-            write.changed.push(row.changed(ChangeOp::Stored));
+            if row.base.is_some() && !row.deleted {
+                happened::entry_changed(write, row, &now.doc, &Fields::new()).await?;
+            }
+            write.report(now.stored(Some(&row.doc)));
             write.found.push(Found::stored(E::EVENTS.updated, &row.contact_id));
         }
     }
@@ -274,7 +288,7 @@ pub(super) async fn mark_gone(write: &mut Write, location_id: &str, contact_id: 
         // GHL can't have lost what it is yet to get.
         return Ok(());
     }
-    let was_shown = row.is_some_and(|row| row.is_shown());
+    let shown = row.filter(ContactRow::is_shown);
     let marked = sqlx::query(sql!("mark_contact_gone"))
         .bind(now_ms)
         .bind(location_id)
@@ -287,14 +301,9 @@ pub(super) async fn mark_gone(write: &mut Write, location_id: &str, contact_id: 
         .bind(contact_id)
         .execute(write.conn())
         .await?;
-    if was_shown && marked.rows_affected() > 0 {
-        write.changed.push(Changed {
-            location_id: location_id.to_owned(),
-            contact_id: contact_id.to_owned(),
-            record: "contact",
-            record_id: contact_id.to_owned(),
-            op: ChangeOp::Deleted,
-        });
+    if let Some(row) = shown.filter(|_| marked.rows_affected() > 0) {
+        happened::contact_gone(write, location_id, contact_id).await?;
+        write.report(Changed { sync: None, ..row.changed(ChangeOp::Deleted) });
     }
     Ok(())
 }

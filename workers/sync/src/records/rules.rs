@@ -12,12 +12,13 @@ use uuid::Uuid;
 
 use super::contacts::ContactRow;
 use super::entries::text_of;
-use super::feed::{ChangeOp, Changed};
+use super::feed::{ChangeOp, Changed, Origin, changed_fields};
 use super::job::JobKind;
 use super::runs::FollowUp;
 use super::sql::sql;
 use super::{RecordsError, Write};
 use crate::decide::rules::TaskRule;
+use crate::decide::sync_status::Progress;
 
 /// The id of the rule's first task for the contact.
 fn first_id(row: &ContactRow, rule: &TaskRule) -> String {
@@ -60,13 +61,19 @@ pub(super) async fn make(
     if made.rows_affected() == 0 {
         return Ok(false);
     }
-    write.changed.push(Changed {
+    let cause = std::mem::replace(&mut write.cause.origin, Origin::Flow);
+    write.report(Changed {
         location_id: row.location_id.clone(),
         contact_id: row.contact_id.clone(),
         record: "task",
-        record_id: clienty_id,
+        record_id: row_id.clone(),
+        clienty_id: Some(clienty_id),
+        ghl_id: None,
         op: ChangeOp::Stored,
+        fields: changed_fields(None, &task),
+        sync: Some(Progress::Pending),
     });
+    write.cause.origin = cause;
     write.owed.push(FollowUp {
         kind: JobKind::PushTask,
         location_id: row.location_id.clone(),

@@ -13,10 +13,14 @@ use sqlx::query::Query;
 use uuid::Uuid;
 
 use super::accept::insert_rows;
+use super::feed::{Cause, Origin, public_name};
 use super::job::{JobKey, JobKind, JobState};
+use super::merging::{self, column};
 use super::sql::sql;
-use super::{Records, RecordsError, Write, flows};
+use super::{Records, RecordsError, Write, flows, refusals};
 use crate::clean;
+use crate::decide::sync_status::Progress;
+use crate::decide::verify::SyncState;
 
 /// A run that has begun: the open rows of a key, held under an epoch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +56,28 @@ pub struct FollowUp {
 pub struct Tx {
     pub(super) write: Write,
     pub(super) run: Run,
+    /// What GHL made of a push, where this transaction wrote it down.
+    outcome: Option<Ended>,
+}
+
+/// What GHL made of a run's work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Ended {
+    outcome: Progress,
+    /// The names of the fields that it holds otherwise than asked.
+    unapplied: Vec<String>,
+}
+
+impl Ended {
+    /// Of a run that began to be owed at `since_ms`, whose record was written as `sync` says: over all attempts and runs of it.
+    fn of(sync: Option<&SyncState>, since_ms: i64) -> Self {
+        let mut unapplied: Vec<String> =
+            sync.map(|sync| sync.unapplied_since(since_ms)).into_iter().flatten().map(public_name).collect();
+        unapplied.sort();
+        unapplied.dedup();
+        let outcome = if unapplied.is_empty() { Progress::Applied } else { Progress::PartlyApplied };
+        Self { outcome, unapplied }
+    }
 }
 
 impl Tx {
@@ -60,8 +86,12 @@ impl Tx {
     /// # Errors
     /// [`RecordsError::LostRun`] when another run has taken over, [`RecordsError::Database`]; nothing is kept then.
     pub async fn close_run(self, follow_ups: &[FollowUp]) -> Result<(), RecordsError> {
-        let Self { mut write, run } = self;
-        finish(&mut write, &run, JobState::Done, None).await?;
+        let Self { mut write, run, outcome } = self;
+        let outcome = match outcome {
+            Some(outcome) => Some(outcome),
+            None => ended(&mut write, &run).await?,
+        };
+        finish(&mut write, &run, JobState::Done, None, outcome).await?;
         flows::ending::done(&mut write, &run).await?;
         let rows = follow_ups.iter().map(|follow_up| follow_up.row(write.now_ms)).collect();
         insert_rows(write.conn(), rows).await?;
@@ -76,11 +106,40 @@ impl Tx {
     /// # Errors
     /// See [`Tx::close_run`].
     pub async fn keep_open(self) -> Result<(), RecordsError> {
-        let Self { mut write, run } = self;
+        let Self { mut write, run, outcome: _ } = self;
         let held = fenced(sql!("hold_run"), &run).execute(write.conn()).await?;
         run.held_all(held.rows_affected())?;
         write.commit().await
     }
+}
+
+impl Tx {
+    /// GHL did not do what the push asked, and nothing is left to ask for: the record is gone there.
+    pub fn refused(&mut self) {
+        self.outcome = Some(Ended { outcome: Progress::Refused, unapplied: Vec::new() });
+    }
+
+    /// What a push wrote down of its record tells what became of the job.
+    pub(super) fn outcome_of(&mut self, sync: Option<&SyncState>) {
+        self.outcome = Some(Ended::of(sync, self.run.created_at_ms));
+    }
+}
+
+/// What GHL made of a push that an earlier run wrote down; none for other kinds.
+async fn ended(write: &mut Write, run: &Run) -> Result<Option<Ended>, RecordsError> {
+    let JobKey { kind, location_id, record_id } = &run.key;
+    let (table, query) = match JobKind::parse(kind) {
+        Some(JobKind::PushContact) => {
+            ("contacts", sqlx::query_scalar(sql!("sync_of_contact")).bind(location_id).bind(record_id))
+        }
+        Some(JobKind::PushTask | JobKind::PushNote | JobKind::PushAppointment) => {
+            ("entries", sqlx::query_scalar(sql!("sync_of_entry")).bind(record_id))
+        }
+        _ => return Ok(None),
+    };
+    let sync: Option<Option<String>> = query.fetch_optional(write.conn()).await?;
+    let sync: Option<SyncState> = merging::read(table, record_id, sync.flatten())?;
+    Ok(Some(Ended::of(sync.as_ref(), run.created_at_ms)))
 }
 
 impl FollowUp {
@@ -157,8 +216,9 @@ impl Records {
         let is_walk = JobKind::parse(&run.key.kind).is_some_and(JobKind::is_walk);
         // The semaphore is never closed, so there is always a permit.
         let turn = if is_walk { self.walks.clone().acquire_owned().await.ok() } else { None };
-        let write = Write { _walk: turn, ..self.write().await? };
-        Ok(Tx { write, run: run.clone() })
+        let cause = Cause { origin: Origin::Ghl, job: run.ids.first().cloned() };
+        let write = Write { _walk: turn, cause, ..self.write().await? };
+        Ok(Tx { write, run: run.clone(), outcome: None })
     }
 
     /// The attempt failed: its rows are scheduled for `due_at_ms`.
@@ -187,10 +247,26 @@ impl Records {
     /// # Errors
     /// See [`Records::retry_run`].
     pub async fn bury_run(&self, run: &Run, reason: &str) -> Result<(), RecordsError> {
+        self.bury(run, reason, None).await
+    }
+
+    /// As [`Records::bury_run`], where GHL refused what the run asked.
+    ///
+    /// # Errors
+    /// See [`Records::retry_run`].
+    pub async fn bury_refused_run(&self, run: &Run, reason: &str) -> Result<(), RecordsError> {
+        self.bury(run, reason, Some(Ended { outcome: Progress::Refused, unapplied: Vec::new() })).await
+    }
+
+    async fn bury(&self, run: &Run, reason: &str, outcome: Option<Ended>) -> Result<(), RecordsError> {
         let reason = &clean::reason(reason);
         let mut write = self.write().await?;
+        write.cause = Cause { origin: Origin::Ghl, job: run.ids.first().cloned() };
         record_attempts(&mut write, run, reason).await?;
-        finish(&mut write, run, JobState::Dead, Some(reason)).await?;
+        if outcome.as_ref().is_some_and(|ended| ended.outcome == Progress::Refused) {
+            refusals::refuse(&mut write, &run.key, reason).await?;
+        }
+        finish(&mut write, run, JobState::Dead, Some(reason), outcome).await?;
         flows::ending::given_up(&mut write, run).await?;
         write.commit().await
     }
@@ -251,10 +327,23 @@ impl Run {
     }
 }
 
-async fn finish(write: &mut Write, run: &Run, state: JobState, reason: Option<&str>) -> Result<(), RecordsError> {
+async fn finish(
+    write: &mut Write,
+    run: &Run,
+    state: JobState,
+    reason: Option<&str>,
+    ended: Option<Ended>,
+) -> Result<(), RecordsError> {
     let now_ms = write.now_ms;
-    let finished =
-        fenced(sql!("finish_run"), run).bind(state.as_str()).bind(now_ms).bind(reason).execute(write.conn()).await?;
+    let (outcome, unapplied) = ended.map(|ended| (ended.outcome, ended.unapplied)).unzip();
+    let finished = fenced(sql!("finish_run"), run)
+        .bind(state.as_str())
+        .bind(now_ms)
+        .bind(reason)
+        .bind(outcome.map(Progress::as_str))
+        .bind(column(&unapplied.unwrap_or_default()))
+        .execute(write.conn())
+        .await?;
     run.held_all(finished.rows_affected())
 }
 

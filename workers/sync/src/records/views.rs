@@ -12,8 +12,8 @@ use super::entries::{self, Entry};
 use super::ledger::timestamp;
 use super::model::{Appointment, Contact, Note, Task, TaskStatus};
 use super::sql::sql;
-use super::{Records, RecordsError, contacts, merging};
-use crate::decide::verify::SyncState;
+use super::{ContactRow, Records, RecordsError, contacts};
+use crate::decide::sync_status::SyncStatus;
 
 /// A record as readers get it. A deleted one, which they get only where they ask for it, reads as it last did.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,9 +25,10 @@ pub struct Shown<T> {
     /// When it was deleted, on either side.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deleted_at: Option<Timestamp>,
-    /// How its last write to GHL ended; none for one that was only read.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sync: Option<SyncState>,
+    /// The same for as long as the record lives; the change feed names it so.
+    pub record_id: String,
+    /// How far GHL has it.
+    pub sync: SyncStatus,
 }
 
 /// A contact with its tasks, notes and appointments.
@@ -111,13 +112,8 @@ impl Records {
     ) -> Result<Option<ContactView>, RecordsError> {
         let mut connection = self.pool.acquire().await?;
         let contact_id = &contacts::resolve(&mut connection, location_id, contact_id).await?;
-        let contact: Option<(String, i64, Option<i64>, Option<String>)> = sqlx::query_as(sql!("contact"))
-            .bind(location_id)
-            .bind(contact_id)
-            .bind(i64::from(deleted))
-            .fetch_optional(&mut *connection)
-            .await?;
-        let Some((doc, synced_at, deleted_at, sync)) = contact else {
+        let contact = contacts::find(&mut connection, location_id, contact_id).await?;
+        let Some(contact) = contact.filter(|contact| deleted || contact.is_shown()) else {
             return Ok(None);
         };
         let mut gone: HashMap<String, i64> = HashMap::new();
@@ -140,13 +136,15 @@ impl Records {
         drop(connection);
         let keys = self.custom_field_keys(location_id).await?;
         let now = self.clock.now();
-        let with_status = |Shown { record: task, deleted_at, sync }: Shown<Task>| Shown {
+        let with_status = |Shown { record: task, deleted_at, record_id, sync }: Shown<Task>| Shown {
             record: TaskView { status: task.status(now), task },
             deleted_at,
+            record_id,
             sync,
         };
+        let synced_at = contact.synced_at_ms;
         Ok(Some(ContactView {
-            contact: contact_of(contact_id, &doc, deleted_at, sync, &keys)?,
+            contact: contact_of(contact, &keys),
             tasks: tasks.into_iter().map(with_status).collect(),
             notes,
             appointments,
@@ -167,7 +165,7 @@ impl Records {
         let ListQuery { limit, cursor, query, updated_since, include_deleted } = query;
         let limit = usize::try_from((*limit).max(1)).unwrap_or(usize::MAX);
         let after = cursor.as_deref().map(decode_cursor).transpose()?.unwrap_or_default();
-        let mut rows: Vec<(String, String, Option<i64>, Option<String>)> = sqlx::query_as(sql!("list_contacts"))
+        let rows = sqlx::query(sql!("list_contacts"))
             .bind(location_id)
             .bind(after)
             .bind(query.as_deref().map(pattern))
@@ -178,24 +176,20 @@ impl Records {
             .fetch_all(&self.pool)
             .await?;
         let more = rows.len() > limit;
-        rows.truncate(limit);
-        let next_cursor = rows.last().filter(|_| more).map(|(id, ..)| URL_SAFE_NO_PAD.encode(id));
+        let rows = rows.iter().take(limit).map(contacts::row_of).collect::<Result<Vec<_>, _>>()?;
+        let next_cursor = rows.last().filter(|_| more).map(|row| URL_SAFE_NO_PAD.encode(&row.contact_id));
         let keys = self.custom_field_keys(location_id).await?;
-        let shown = rows.into_iter().map(|(id, doc, deleted_at, sync)| contact_of(&id, &doc, deleted_at, sync, &keys));
-        let items = shown.collect::<Result<_, _>>()?;
-        Ok(Page { items, next_cursor })
+        Ok(Page { items: rows.into_iter().map(|row| contact_of(row, &keys)).collect(), next_cursor })
     }
-}
-
-fn shown<T>(record: T, deleted_at: Option<i64>) -> Shown<T> {
-    Shown { record, deleted_at: deleted_at.map(timestamp), sync: None }
 }
 
 /// The entries that are there, and those that went at one of the times in `gone`, by row id.
 fn shown_entries<E: Entry>(rows: Vec<entries::EntryRow<E>>, gone: &HashMap<String, i64>) -> Vec<Shown<E>> {
-    let of_row = |row: entries::EntryRow<E>| match row.deleted {
-        false => Some(Shown { sync: row.sync, ..shown(row.doc, None) }),
-        true => gone.get(&row.row_id).map(|at| Shown { sync: row.sync, ..shown(row.doc, Some(*at)) }),
+    let of_row = |row: entries::EntryRow<E>| {
+        let deleted_at = gone.get(&row.row_id).copied();
+        let is_there = !row.deleted || deleted_at.is_some();
+        let deleted_at = deleted_at.filter(|_| row.deleted).map(timestamp);
+        is_there.then(|| Shown { sync: row.status(), record_id: row.row_id, record: row.doc, deleted_at })
     };
     rows.into_iter().filter_map(of_row).collect()
 }
@@ -219,15 +213,9 @@ fn pattern(query: &str) -> String {
     pattern
 }
 
-fn contact_of(
-    contact_id: &str,
-    doc: &str,
-    deleted_at: Option<i64>,
-    sync: Option<String>,
-    keys: &HashMap<String, String>,
-) -> Result<Shown<Contact>, RecordsError> {
-    let corrupt = |error| RecordsError::corrupt("contacts", contact_id, &error);
-    let mut record: Contact = serde_json::from_str(doc).map_err(corrupt)?;
+fn contact_of(row: ContactRow, keys: &HashMap<String, String>) -> Shown<Contact> {
+    let (sync, deleted_at) = (row.status(), row.deleted_at_ms.map(timestamp));
+    let ContactRow { row_id: record_id, doc: mut record, .. } = row;
     show_keys(&mut record, keys);
-    Ok(Shown { sync: merging::read("contacts", contact_id, sync)?, ..shown(record, deleted_at) })
+    Shown { record, deleted_at, record_id, sync }
 }

@@ -116,6 +116,10 @@ pub struct Walk {
     pub appointments: i64,
     /// Contacts whose notes and appointments were read.
     pub detailed: i64,
+    /// Contacts that GHL's pages showed and that could not be read.
+    pub passed_over: i64,
+    /// Contacts that GHL counts and that its pages did not show.
+    pub not_shown: i64,
     /// Calls sent by the runs that got on.
     pub calls: i64,
     /// Records that were new, read differently or were gone, with no event that had told.

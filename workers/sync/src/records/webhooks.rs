@@ -8,7 +8,7 @@
 
 use std::collections::HashSet;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use job_engine::Priority;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
@@ -24,6 +24,9 @@ use super::{Records, RecordsError, flows, order};
 
 mod judging;
 mod people;
+mod unreadable;
+
+pub use self::unreadable::UnreadableWebhook;
 
 /// The source of their ledger rows.
 pub const WEBHOOK_SOURCE: &str = "webhook";
@@ -41,8 +44,8 @@ pub struct NewWebhook {
     pub location_id: Option<String>,
     /// Whether it means anything only for a location that is connected.
     pub needs_connection: bool,
-    /// Outside the window in which it is acted on.
-    pub is_stale: bool,
+    /// Its time is far from now: it is of an earlier attempt to deliver it, so it says that there was something, and not what is now.
+    pub is_late: bool,
     /// As GHL sent it.
     pub body: String,
     /// What it asks for.
@@ -63,6 +66,11 @@ pub enum WebhookWork {
     PullOwner {
         /// GHL's id of the note.
         note_id: String,
+    },
+    /// The contact of this appointment has to be fetched; the webhook does not say which that is.
+    FindAppointment {
+        /// GHL's id of the appointment.
+        appointment_id: String,
     },
     /// This task has to be found, and stored or taken away; the webhook does not say whose it is.
     FindTask {
@@ -87,20 +95,28 @@ pub enum WebhookResult {
     Accepted,
     /// Taken before.
     Duplicate,
-    /// Kept; too old or too far in the future to be acted on.
-    Stale,
+    /// Kept, and looked at again: its time is far from now.
+    Late,
     /// Kept; its location is not connected.
     Refused,
 }
 
 impl WebhookResult {
-    /// The word in the table and in metrics.
+    /// The word in the table. A check there knows the one that late webhooks had before they were looked at.
+    fn column(self) -> &'static str {
+        match self {
+            Self::Late => "stale",
+            result => result.as_str(),
+        }
+    }
+
+    /// The word in answers and in metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Accepted => "accepted",
             Self::Duplicate => "duplicate",
-            Self::Stale => "stale",
+            Self::Late => "late",
             Self::Refused => "refused",
         }
     }
@@ -128,6 +144,19 @@ pub struct StoredWebhook {
     pub body: String,
     /// When it was taken.
     pub received_at: Timestamp,
+    /// See [`NewWebhook::is_late`]; what it says is not believed.
+    pub is_late: bool,
+}
+
+/// So old a webhook may be. GHL delivers within seconds, repeats a delivery for three days, and people may have it sent again for thirty.
+const ON_TIME: SignedDuration = SignedDuration::from_mins(10);
+/// So far ahead of ours GHL's clock may go. What is believed to be of a later time makes echoes of all that comes until then.
+const AHEAD: SignedDuration = SignedDuration::from_mins(1);
+
+/// Whether a webhook of `at` that came at `now` is late. One without a time is not.
+#[must_use]
+pub fn is_late(at: Option<Timestamp>, now: Timestamp) -> bool {
+    at.map(|at| now.duration_since(at)).is_some_and(|age| age > ON_TIME || -age > AHEAD)
 }
 
 impl Records {
@@ -156,11 +185,11 @@ impl Records {
         let taken_before = WebhookOutcome { result: WebhookResult::Duplicate, job: None, job_id: None };
         let mut outcomes = vec![taken_before; webhooks.len()];
         let mut rows = Vec::new();
-        for Judged { index, webhook, result, deed, body, job_id, .. } in judged {
+        for Judged { index, webhook, result, deed, body, job_id, is_connected, .. } in judged {
             if !new.contains(&webhook.id) {
                 continue;
             }
-            if result == WebhookResult::Accepted && body != "{}" && !write.flows.is_empty() {
+            if is_connected && body != "{}" && !write.flows.is_empty() {
                 flows::starting::start_by_webhook(&mut write, webhook).await?;
             }
             let job = match (deed, job_id.clone()) {
@@ -239,6 +268,7 @@ fn stored(row: &AnyRow) -> Result<StoredWebhook, RecordsError> {
         event_type: row.try_get("type")?,
         body: row.try_get("body")?,
         received_at: timestamp(row.try_get("received_at")?),
+        is_late: row.try_get::<String, _>("result")? == WebhookResult::Late.column(),
     })
 }
 
@@ -258,7 +288,7 @@ async fn insert(
                 .bind(webhook.event_type)
                 .bind(webhook.location_id.as_deref())
                 .bind(contact_id.as_deref())
-                .bind(result.as_str())
+                .bind(result.column())
                 .bind(*body)
                 .bind(job_id.as_deref())
                 .bind(now_ms);

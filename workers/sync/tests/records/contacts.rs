@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use sync_workers::decide::fields::Fields;
+use sync_workers::decide::sync_status::Progress;
 use sync_workers::records::model::Contact;
 use sync_workers::records::*;
 
@@ -134,7 +135,10 @@ async fn an_edit_during_a_write_stays_owed_and_what_was_not_applied_is_told(db: 
         (Some("Köln"), Some("NW"), None)
     );
     assert_eq!(row.edits.keys().collect::<Vec<_>>(), ["city"]);
-    assert_eq!(shown(&db, "g1").await.unwrap().contact.sync, Some(state));
+    let sync = shown(&db, "g1").await.unwrap().contact.sync;
+    let told: Vec<_> = sync.fields.iter().map(|one| (one.field.as_str(), one.state)).collect();
+    assert_eq!(told, [("city", Progress::Pending), ("companyName", Progress::PartlyApplied)]);
+    assert_eq!(sync.state, Progress::Pending, "the edit of the meantime is not in GHL yet");
     assert_eq!(db.records.list_conflicts(LOC, None, None, 10).await.unwrap().items, []);
 }
 

@@ -170,8 +170,8 @@ async fn poison_is_buried_and_can_be_revived_or_discarded(db: Db) {
     let run = db.records.start_run(&pull_key("c1"), 8).await.unwrap().unwrap();
     assert_eq!(run.attempts, 0);
     db.records.bury_run(&run, "again").await.unwrap();
-    assert_eq!(db.records.discard_jobs(&run.ids).await.unwrap(), 1);
-    assert_eq!(db.records.job(&run.ids[0]).await.unwrap().unwrap().state, JobState::Done);
+    assert_eq!(db.records.discard_jobs(&run.ids, &Decision::default()).await.unwrap(), 1);
+    assert_eq!(db.records.job(&run.ids[0]).await.unwrap().unwrap().state, JobState::Discarded);
 }
 
 async fn follow_ups_come_with_the_close_or_not_at_all(db: Db) {
@@ -265,7 +265,7 @@ async fn every_failed_attempt_is_kept_as_long_as_its_row(db: Db) {
 
     let history = db.records.failed_attempts(id).await.unwrap();
     let told: Vec<_> = history.iter().map(|failed| (failed.attempt, failed.error.as_str())).collect();
-    assert_eq!(told, [(1, "GHL said 503"), (2, "GHL said 400"), (1, "killed its worker")]);
+    assert_eq!(told, [(1, "GHL said 503"), (2, "GHL said 400"), (3, "killed its worker")]);
     assert!(history.iter().all(|failed| failed.failed_at == db.clock.now()), "{history:?}");
 
     let with = async |error: &str| {
@@ -277,7 +277,7 @@ async fn every_failed_attempt_is_kept_as_long_as_its_row(db: Db) {
     };
     assert_eq!((with("its worker").await, with("503").await, with("%").await), (1, 0, 0));
 
-    db.records.discard_jobs(&run.ids).await.unwrap();
+    db.records.discard_jobs(&run.ids, &Decision::default()).await.unwrap();
     assert_eq!(db.records.forget(Old::DoneJobs, db.clock.now_ms() + 1, 10).await.unwrap(), 1);
     assert_eq!(db.records.failed_attempts(id).await.unwrap(), []);
 }

@@ -50,7 +50,7 @@ fn contacts(count: usize) -> Vec<(Contact, Vec<Task>)> {
 async fn told(db: &Db, since: &mut String) -> Vec<String> {
     let page = db.records.list_changes(Some(since), 1000).await.unwrap();
     *since = page.next_cursor.unwrap();
-    let told = |change: ChangeItem| format!("{} {} {:?}", change.record, change.record_id, change.op);
+    let told = |change: ChangeItem| format!("{} {} {:?}", change.record, change.ghl_id.unwrap(), change.op);
     let mut told: Vec<_> = page.items.into_iter().map(told).collect();
     told.sort();
     told

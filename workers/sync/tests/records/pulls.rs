@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use sync_workers::decide::sync_status::SyncStatus;
 use sync_workers::records::model::{Appointment, Note, Task};
 use sync_workers::records::*;
 
@@ -100,7 +101,8 @@ async fn a_pull_removes_what_ghl_no_longer_has(db: Db) {
     let titles: Vec<&str> = view.tasks.iter().map(|shown| shown.record.task.title.as_str()).collect();
     assert_eq!(titles, ["Write today", "Only here"], "an edit that GHL has not seen is the push's to decide");
     assert_eq!(view.notes, []);
-    assert_eq!(view.appointments, [Shown { record: appointment("a2"), deleted_at: None, sync: None }]);
+    let shown: Vec<_> = view.appointments.into_iter().map(|Shown { record, sync, .. }| (record, sync)).collect();
+    assert_eq!(shown, [(appointment("a2"), SyncStatus::default())]);
     assert!(!db.task(&local).await.deleted);
 
     db.pull(3, &first).await;

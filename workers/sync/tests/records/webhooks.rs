@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use sync_workers::records::model::Note;
+use sync_workers::records::model::{Appointment, Note};
 use sync_workers::records::*;
 use sync_workers::retention::{self, Keeping};
 
@@ -12,12 +12,13 @@ use crate::support::*;
 promises! {
     a_webhook_is_taken_once_and_its_job_is_in_the_ledger_with_it,
     two_processes_that_take_the_same_webhooks_take_each_once,
-    a_stale_webhook_and_one_of_a_foreign_location_are_kept_and_lead_to_nothing,
+    a_late_webhook_leads_to_its_job_and_one_of_a_foreign_location_to_nothing,
     a_run_is_told_the_webhooks_that_brought_it_about,
     a_deletion_is_believed_unless_something_newer_was_heard,
-    a_note_that_is_known_leads_to_its_contact,
+    a_note_or_an_appointment_that_is_known_leads_to_its_contact,
     a_task_without_its_contact_is_looked_for,
     a_webhook_is_known_again_for_35_days,
+    what_cannot_be_read_is_kept_apart_and_asked_for_a_few_times,
 }
 
 fn webhook(id: &str, work: WebhookWork) -> NewWebhook {
@@ -26,7 +27,7 @@ fn webhook(id: &str, work: WebhookWork) -> NewWebhook {
         event_type: "ContactUpdate",
         location_id: Some(LOC.to_owned()),
         needs_connection: true,
-        is_stale: false,
+        is_late: false,
         body: format!(r#"{{"webhookId":"{id}"}}"#),
         work,
     }
@@ -76,17 +77,17 @@ async fn two_processes_that_take_the_same_webhooks_take_each_once(db: Db) {
     assert_eq!(open_jobs(&db).await, 60);
 }
 
-async fn a_stale_webhook_and_one_of_a_foreign_location_are_kept_and_lead_to_nothing(db: Db) {
-    let stale = NewWebhook { is_stale: true, ..pull("w1", "c1") };
+async fn a_late_webhook_leads_to_its_job_and_one_of_a_foreign_location_to_nothing(db: Db) {
+    let late = NewWebhook { is_late: true, ..pull("w1", "c1") };
     let foreign = NewWebhook { location_id: Some("elsewhere".to_owned()), ..pull("w2", "c1") };
     let install = NewWebhook { needs_connection: false, work: WebhookWork::Nothing, ..foreign.clone() };
     let install = NewWebhook { id: "w3".to_owned(), ..install };
     let nowhere = NewWebhook { location_id: None, ..pull("w4", "c1") };
-    let batch = [stale, foreign, install, nowhere];
+    let batch = [late, foreign, install, nowhere];
     let outcomes = db.records.accept_webhooks(&batch).await.unwrap();
-    let expected = [WebhookResult::Stale, WebhookResult::Refused, WebhookResult::Accepted, WebhookResult::Accepted];
+    let expected = [WebhookResult::Late, WebhookResult::Refused, WebhookResult::Accepted, WebhookResult::Accepted];
     assert_eq!(results(&outcomes), expected);
-    assert_eq!(open_jobs(&db).await, 0);
+    assert_eq!((open_jobs(&db).await, outcomes[0].job.clone()), (1, Some(pull_key("c1"))));
     let again = db.records.accept_webhooks(&batch).await.unwrap();
     assert_eq!(results(&again), [WebhookResult::Duplicate; 4], "kept, so known");
 }
@@ -113,18 +114,29 @@ async fn a_deletion_is_believed_unless_something_newer_was_heard(db: Db) {
     // A pull that brings it may be under way.
     assert_eq!(one(&db, gone("w3", "unheard", Some(now))).await.job, Some(pull_key("unheard")));
 
+    // Days old: it may be back since.
+    let late = NewWebhook { is_late: true, ..gone("w3b", "c1", Some(now)) };
+    assert_eq!(one(&db, late).await.job, Some(pull_key("c1")));
+    assert!(db.records.contact_view(LOC, "c1").await.unwrap().is_some());
+
     let outcome = one(&db, gone("w4", "c1", Some(now))).await;
     assert_eq!(outcome, WebhookOutcome { result: WebhookResult::Accepted, job: None, job_id: None });
     assert!(db.records.contact_view(LOC, "c1").await.unwrap().is_none());
     assert_eq!(one(&db, gone("w5", "c1", Some(now))).await.job, None);
 }
 
-async fn a_note_that_is_known_leads_to_its_contact(db: Db) {
+async fn a_note_or_an_appointment_that_is_known_leads_to_its_contact(db: Db) {
     let note = Note { note_id: Some("n1".to_owned()), contact_id: "c1".to_owned(), ..Note::default() };
-    db.pull(1, &Pulled { notes: vec![note], ..pulled("c1", &[]) }).await;
+    let appointment =
+        Appointment { appointment_id: Some("a1".to_owned()), contact_id: "c1".to_owned(), ..Appointment::default() };
+    db.pull(1, &Pulled { notes: vec![note], appointments: vec![appointment], ..pulled("c1", &[]) }).await;
     let owner = |id: &str| WebhookWork::PullOwner { note_id: id.to_owned() };
     assert_eq!(one(&db, webhook("w1", owner("n1"))).await.job, Some(pull_key("c1")));
     assert_eq!(one(&db, webhook("w2", owner("unheard"))).await.job, None);
+    let of = |id: &str| WebhookWork::FindAppointment { appointment_id: id.to_owned() };
+    assert_eq!(one(&db, webhook("w3", of("a1"))).await.job, Some(pull_key("c1")));
+    let find = JobKey::new(JobKind::FindAppointment, LOC, "unheard");
+    assert_eq!(one(&db, webhook("w4", of("unheard"))).await.job, Some(find));
 }
 
 async fn a_task_without_its_contact_is_looked_for(db: Db) {
@@ -151,4 +163,17 @@ async fn a_webhook_is_known_again_for_35_days(db: Db) {
     db.clock.set(start + kept + Duration::from_millis(1));
     retention::round(&db.records, &db.clock, Keeping::default()).await.unwrap();
     assert_eq!(one(&db, pull("w1", "c1")).await.result, WebhookResult::Accepted);
+}
+
+async fn what_cannot_be_read_is_kept_apart_and_asked_for_a_few_times(db: Db) {
+    let start: Timestamp = NOW.parse().unwrap();
+    let mut answers = Vec::new();
+    for _ in 0..8 {
+        let kept = db.records.keep_unreadable("sha256:x", b"\xff{").await.unwrap();
+        answers.push(kept.may_come_again(start));
+    }
+    assert_eq!(answers, [true, true, true, true, true, true, false, false]);
+    let other = db.records.keep_unreadable("sha256:y", b"{").await.unwrap();
+    assert_eq!((other.seen, other.first_at), (1, start));
+    assert!(!other.may_come_again(start + Duration::from_secs(3 * 24 * 60 * 60)));
 }

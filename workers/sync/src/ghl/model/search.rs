@@ -6,9 +6,44 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::super::error::GhlError;
 use super::super::lenient;
 use super::contact::Contact;
 use super::task::Task;
+
+/// A list as GHL gave it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Listed<T> {
+    pub items: Vec<T>,
+    /// Items that could not be read. With any of them, what is not among the others may still be there.
+    pub passed_over: usize,
+}
+
+impl<T> Listed<T> {
+    /// All that GHL has; an error where something among it could not be read, so that nobody takes it for missing.
+    ///
+    /// # Errors
+    /// [`GhlError::Undecodable`].
+    pub fn whole(self, operation: &'static str) -> Result<Vec<T>, GhlError> {
+        match self.passed_over {
+            0 => Ok(self.items),
+            passed_over => Err(GhlError::Undecodable {
+                operation,
+                field: "items".to_owned(),
+                status: 200,
+                content_type: "application/json".to_owned(),
+                length: self.items.len(),
+                reason: format!("{passed_over} of them are no records"),
+            }),
+        }
+    }
+}
+
+impl<T> Default for Listed<T> {
+    fn default() -> Self {
+        Self { items: Vec::new(), passed_over: 0 }
+    }
+}
 
 /// A search of contacts. The index lags behind writes by seconds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -29,6 +64,9 @@ pub struct SearchContacts {
     /// Words to look for, at most 75 characters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub query: Option<String>,
+    /// Contacts that the pages before have shown: held against GHL's total, they tell whether a page that is not full is the last.
+    #[serde(skip)]
+    pub shown: u64,
 }
 
 impl SearchContacts {
@@ -49,6 +87,7 @@ impl SearchContacts {
             filters: Vec::new(),
             sort: Vec::new(),
             query: None,
+            shown: 0,
         }
     }
 
@@ -120,6 +159,13 @@ pub struct FoundContact {
 }
 
 impl SearchAfter {
+    /// Whether a search that began at `other` has got on. One that stands still, or goes back though its order `ascends`, would never end.
+    pub(in super::super) fn is_after(&self, other: &Self, ascends: bool) -> bool {
+        let place = |cursor: &Self| cursor.0.first().and_then(Value::as_f64);
+        let goes_back = place(self).zip(place(other)).is_some_and(|(end, began)| end < began);
+        self != other && !(ascends && goes_back)
+    }
+
     /// The cursor that this value is: a list that holds something.
     pub(in super::super) fn read(value: Value) -> Option<Self> {
         match value {
@@ -133,10 +179,16 @@ impl SearchAfter {
 #[derive(Debug, Clone, PartialEq)]
 pub struct ContactPage {
     pub contacts: Vec<FoundContact>,
+    /// Contacts that could not be read.
+    pub passed_over: usize,
     /// How many the whole search finds, where GHL tells.
     pub total: Option<u64>,
     /// Where the next page begins; `None` after the last.
     pub next: Option<SearchAfter>,
+    /// Contacts that GHL counts, and that neither this page nor one before has shown, though it is the last.
+    pub not_shown: u64,
+    /// How long the reply was, in bytes.
+    pub bytes: usize,
 }
 
 /// Where a page of `GET /contacts/` ended.
@@ -152,6 +204,8 @@ pub struct ListCursor {
 #[derive(Debug, Clone, PartialEq)]
 pub struct ListPage {
     pub contacts: Vec<Contact>,
+    /// Contacts that could not be read.
+    pub passed_over: usize,
     /// How many there are in all, where GHL tells.
     pub total: Option<u64>,
     /// Where the next page begins; `None` after the last, and always for a business, which counts instead.
@@ -183,6 +237,8 @@ pub struct SearchTasks {
 #[derive(Debug, Clone, PartialEq)]
 pub struct TaskPage {
     pub tasks: Vec<Task>,
+    /// Tasks that could not be read.
+    pub passed_over: usize,
     /// The `skip` of the next page; `None` after the last.
     pub next: Option<u32>,
 }

@@ -1,6 +1,6 @@
 //! Appointments.
 
-use super::super::model::Appointment;
+use super::super::model::{Appointment, Listed};
 use super::super::{GhlError, Run, endpoints};
 use crate::decide::series::head_of;
 
@@ -9,8 +9,10 @@ impl Run<'_> {
     ///
     /// # Errors
     /// [`GhlError::Gone`] where the contact does not exist; any other as documented there.
-    pub async fn list_appointments(&self, contact_id: &str) -> Result<Vec<Appointment>, GhlError> {
-        Ok(each_once(self.call(&endpoints::LIST_APPOINTMENTS, &[contact_id]).await?.records("events")?))
+    pub async fn list_appointments(&self, contact_id: &str) -> Result<Listed<Appointment>, GhlError> {
+        let reply = self.for_long_list().call(&endpoints::LIST_APPOINTMENTS, &[contact_id]).await?;
+        let Listed { items, passed_over } = self.listed(&reply, "events")?;
+        Ok(Listed { items: each_once(items), passed_over })
     }
 }
 

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::super::model::{Appointment, EventsOf, NewAppointment, UpdateAppointment};
+use super::super::model::{Appointment, EventsOf, Listed, NewAppointment, UpdateAppointment};
 use super::super::{GhlError, Run, endpoints};
 
 impl Run<'_> {
@@ -17,7 +17,7 @@ impl Run<'_> {
         of: &EventsOf,
         from: Timestamp,
         to: Timestamp,
-    ) -> Result<Vec<Appointment>, GhlError> {
+    ) -> Result<Listed<Appointment>, GhlError> {
         let (from, to) = (from.as_millisecond().to_string(), to.as_millisecond().to_string());
         let (whose, id) = of.query();
         let query = [
@@ -26,7 +26,7 @@ impl Run<'_> {
             ("startTime", Some(from.as_str())),
             ("endTime", Some(to.as_str())),
         ];
-        self.call_where(&endpoints::LIST_EVENTS, &[], &query).await?.records("events")
+        self.listed(&self.for_long_list().call_where(&endpoints::LIST_EVENTS, &[], &query).await?, "events")
     }
 
     /// One appointment.

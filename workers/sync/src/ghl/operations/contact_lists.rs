@@ -1,7 +1,7 @@
 //! Contacts many at a time: one page, or one look for a duplicate.
 
 use super::super::model::{
-    Contact, ContactPage, FoundContact, ListCursor, ListNews, ListPage, SearchAfter, SearchContacts,
+    Contact, ContactPage, Direction, FoundContact, ListCursor, ListNews, ListPage, Listed, SearchContacts,
 };
 use super::super::reply::Reply;
 use super::super::{GhlError, Run, endpoints};
@@ -13,16 +13,33 @@ impl Run<'_> {
     /// As documented at [`GhlError`]; [`GhlError::Unsendable`] where the search is past GHL's limits.
     pub async fn search_contacts(&self, search: &SearchContacts) -> Result<ContactPage, GhlError> {
         within_limits(search)?;
-        let reply = self.call_with(&endpoints::SEARCH_CONTACTS, &[], search).await?;
-        let contacts: Vec<FoundContact> = reply.records("contacts")?;
-        let news: ListNews = reply.whole().unwrap_or_default();
-        // A page that is not full is the last: GHL's index fills pages to the limit.
-        let next = if contacts.len() < usize::from(search.page_limit) {
-            None
+        // A page of one can't be asked for in smaller parts.
+        let run = if search.page_limit == 1 { self.for_long_list() } else { *self };
+        let reply = run.call_with(&endpoints::SEARCH_CONTACTS, &[], search).await?;
+        let Listed { items: contacts, passed_over } = run.listed::<FoundContact>(&reply, "contacts")?;
+        let ListNews { total, .. } = reply.whole().unwrap_or_default();
+        let given = contacts.len() + passed_over;
+        let left = total.map_or(0, |total| total.saturating_sub(search.shown + u64::try_from(given).unwrap_or(0)));
+        let is_full = given >= usize::from(search.page_limit);
+        // A page may be shorter than was asked for though more follow: GHL's total says so.
+        let next = if given > 0 && (is_full || left > 0) {
+            let end = match contacts.last() {
+                Some(FoundContact { search_after: Some(end), .. }) if passed_over == 0 => Some(end.clone()),
+                // Also of what could not be read.
+                _ => reply.last_cursor("contacts"),
+            };
+            let all_were_shown = total.is_some() && left == 0;
+            if end.is_none() && !all_were_shown {
+                return Err(reply.undecodable("contacts[].searchAfter", "it is missing or empty"));
+            }
+            let ascends = search.sort.first().is_some_and(|sort| sort.direction == Direction::Asc);
+            let began = search.search_after.as_ref();
+            end.filter(|end| began.is_none_or(|began| end.is_after(began, ascends)))
         } else {
-            Some(end_of(&reply, &contacts, search.search_after.as_ref())?)
+            None
         };
-        Ok(ContactPage { contacts, total: news.total, next })
+        let not_shown = if next.is_none() { left } else { 0 };
+        Ok(ContactPage { contacts, passed_over, total, next, not_shown, bytes: reply.body.len() })
     }
 
     /// The contact that has this e-mail or phone, where the location allows only one.
@@ -63,7 +80,7 @@ impl Run<'_> {
             ("startAfter", start_after.as_deref()),
             ("query", words),
         ];
-        list_page(&self.call_where(&endpoints::LIST_CONTACTS, &[], &query).await?)
+        list_page(self, &self.call_where(&endpoints::LIST_CONTACTS, &[], &query).await?)
     }
 
     /// One page of the contacts of a business, at most 100, after the first `skip`.
@@ -85,7 +102,7 @@ impl Run<'_> {
             ("skip", Some(skip.as_str())),
             ("query", words),
         ];
-        list_page(&self.call_where(&endpoints::LIST_CONTACTS_OF_BUSINESS, &[business_id], &query).await?)
+        list_page(self, &self.call_where(&endpoints::LIST_CONTACTS_OF_BUSINESS, &[business_id], &query).await?)
     }
 }
 
@@ -103,18 +120,8 @@ fn within_limits(search: &SearchContacts) -> Result<(), GhlError> {
     Err(GhlError::Unsendable { operation: endpoints::SEARCH_CONTACTS.operation, reason })
 }
 
-/// Where a full page ended. A cursor that is missing would end a walk too early, and one that stands still would never end it.
-fn end_of(reply: &Reply, contacts: &[FoundContact], began: Option<&SearchAfter>) -> Result<SearchAfter, GhlError> {
-    let field = || format!("contacts[{}].searchAfter", contacts.len().saturating_sub(1));
-    match contacts.last().and_then(|last| last.search_after.clone()) {
-        None => Err(reply.undecodable(field(), "it is missing or empty")),
-        Some(end) if Some(&end) == began => Err(reply.undecodable(field(), "it is where the page began")),
-        Some(end) => Ok(end),
-    }
-}
-
-fn list_page(reply: &Reply) -> Result<ListPage, GhlError> {
-    let contacts: Vec<Contact> = reply.records("contacts")?;
+fn list_page(run: &Run<'_>, reply: &Reply) -> Result<ListPage, GhlError> {
+    let Listed { items: contacts, passed_over } = run.listed::<Contact>(reply, "contacts")?;
     let ListNews { total, count, meta } = reply.whole().unwrap_or_default();
     let meta = meta.unwrap_or_default();
     let next = match (meta.start_after_id, meta.start_after) {
@@ -123,5 +130,5 @@ fn list_page(reply: &Reply) -> Result<ListPage, GhlError> {
         }
         _ => None,
     };
-    Ok(ListPage { contacts, total: total.or(meta.total).or(count), next })
+    Ok(ListPage { contacts, passed_over, total: total.or(meta.total).or(count), next })
 }

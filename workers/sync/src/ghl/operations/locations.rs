@@ -18,7 +18,8 @@ impl Run<'_> {
     /// As documented at [`GhlError`].
     pub async fn list_custom_fields(&self, location_id: &str) -> Result<Vec<CustomFieldDefinition>, GhlError> {
         let query = [("model", Some("contact"))];
-        self.call_where(&endpoints::LIST_CUSTOM_FIELDS, &[location_id], &query).await?.records("customFields")
+        let reply = self.call_where(&endpoints::LIST_CUSTOM_FIELDS, &[location_id], &query).await?;
+        Ok(self.listed(&reply, "customFields")?.items)
     }
 
     /// The tags that the location knows.
@@ -26,6 +27,7 @@ impl Run<'_> {
     /// # Errors
     /// As documented at [`GhlError`].
     pub async fn list_location_tags(&self, location_id: &str) -> Result<Vec<LocationTag>, GhlError> {
-        self.call(&endpoints::LIST_LOCATION_TAGS, &[location_id]).await?.records("tags")
+        let reply = self.call(&endpoints::LIST_LOCATION_TAGS, &[location_id]).await?;
+        Ok(self.listed(&reply, "tags")?.items)
     }
 }

@@ -1,6 +1,6 @@
 //! Notes on a contact.
 
-use super::super::model::{NewNote, Note, UpdateNote};
+use super::super::model::{Listed, NewNote, Note, UpdateNote};
 use super::super::{GhlError, Run, endpoints};
 
 impl Run<'_> {
@@ -8,8 +8,8 @@ impl Run<'_> {
     ///
     /// # Errors
     /// [`GhlError::Gone`] where the contact does not exist; any other as documented there.
-    pub async fn list_notes(&self, contact_id: &str) -> Result<Vec<Note>, GhlError> {
-        self.call(&endpoints::LIST_NOTES, &[contact_id]).await?.records("notes")
+    pub async fn list_notes(&self, contact_id: &str) -> Result<Listed<Note>, GhlError> {
+        self.listed(&self.for_long_list().call(&endpoints::LIST_NOTES, &[contact_id]).await?, "notes")
     }
 
     /// One note.

@@ -16,6 +16,7 @@ impl<'a> Run<'a> {
             let Some(mut search) = self.step(walk) else { return Ok(None) };
             let page = self.search_contacts(&search).await?;
             search.search_after.clone_from(&page.next);
+            search.shown += u64::try_from(page.contacts.len() + page.passed_over).unwrap_or(0);
             let walk = if page.next.is_some() { Walk::Go(search) } else { Walk::End };
             Ok(Some((page, walk)))
         })

@@ -1,6 +1,6 @@
 //! Tasks of a contact.
 
-use super::super::model::{CompleteTask, NewTask, SearchTasks, Task, TaskPage, UpdateTask};
+use super::super::model::{CompleteTask, Listed, NewTask, SearchTasks, Task, TaskPage, UpdateTask};
 use super::super::{GhlError, Run, endpoints};
 
 impl Run<'_> {
@@ -8,8 +8,8 @@ impl Run<'_> {
     ///
     /// # Errors
     /// [`GhlError::Gone`] where the contact does not exist; any other as documented there.
-    pub async fn list_tasks(&self, contact_id: &str) -> Result<Vec<Task>, GhlError> {
-        self.call(&endpoints::LIST_TASKS, &[contact_id]).await?.records("tasks")
+    pub async fn list_tasks(&self, contact_id: &str) -> Result<Listed<Task>, GhlError> {
+        self.listed(&self.for_long_list().call(&endpoints::LIST_TASKS, &[contact_id]).await?, "tasks")
     }
 
     /// One page of the tasks of a whole location; [`Run::task_pages`] walks over all of them.
@@ -19,10 +19,11 @@ impl Run<'_> {
     /// # Errors
     /// As documented at [`GhlError`].
     pub async fn search_tasks(&self, location_id: &str, search: &SearchTasks) -> Result<TaskPage, GhlError> {
-        let reply = self.call_with(&endpoints::SEARCH_TASKS, &[location_id], search).await?;
-        let tasks: Vec<Task> = reply.records("tasks")?;
-        let given = u32::try_from(tasks.len()).unwrap_or(u32::MAX);
-        Ok(TaskPage { tasks, next: (given > 0).then(|| search.skip.saturating_add(given)) })
+        let run = if search.limit == 1 { self.for_long_list() } else { *self };
+        let reply = run.call_with(&endpoints::SEARCH_TASKS, &[location_id], search).await?;
+        let Listed { items: tasks, passed_over } = self.listed::<Task>(&reply, "tasks")?;
+        let given = u32::try_from(tasks.len() + passed_over).unwrap_or(u32::MAX);
+        Ok(TaskPage { tasks, passed_over, next: (given > 0).then(|| search.skip.saturating_add(given)) })
     }
 
     /// One task.

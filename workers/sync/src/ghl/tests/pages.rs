@@ -46,7 +46,7 @@ async fn of_a_series_each_appointment_is_told_once() {
         ),
     ] {
         let bench = Bench::with([Answer::json(200, &json!({ "events": events }).to_string())]).await;
-        let told = bench.run().list_appointments("c1").await.unwrap();
+        let told = bench.run().list_appointments("c1").await.unwrap().items;
         assert_eq!(told.iter().map(|event| event.id.as_str()).collect::<Vec<_>>(), expected);
     }
 }
@@ -69,7 +69,7 @@ async fn a_walk_hands_the_end_of_each_page_to_the_next_and_ends_after_the_last()
 
 #[tokio::test]
 async fn a_walk_without_a_permit_left_ends_and_says_where_another_run_goes_on() {
-    let bench = Bench::with([full(), page(json!([{"id": "c3"}]))]).await;
+    let bench = Bench::with([full(), page(json!([{"id": "c3", "searchAfter": [3, "c3"]}]))]).await;
     let (first, second) = (permits(1), permits(1));
     let walk = |permits| bench.ghl.for_run(&bench.token, permits);
     let pages: Vec<ContactPage> = walk(&first).contact_pages(search()).try_collect().await.unwrap();
@@ -77,7 +77,7 @@ async fn a_walk_without_a_permit_left_ends_and_says_where_another_run_goes_on() 
 
     // What is kept between the runs is text.
     let kept = serde_json::to_string(&pages[0].next).unwrap();
-    let resumed = SearchContacts { search_after: serde_json::from_str(&kept).unwrap(), ..search() };
+    let resumed = SearchContacts { search_after: serde_json::from_str(&kept).unwrap(), shown: 2, ..search() };
     let pages: Vec<_> = walk(&second).contact_pages(resumed).try_collect().await.unwrap();
     assert_eq!((ids(&pages[0]), &pages[0].next), (vec!["c3"], &None));
     assert_eq!(bodies(&bench)[1]["searchAfter"], json!([2, "c2"]));
@@ -104,18 +104,85 @@ async fn an_error_ends_the_walk_and_the_last_page_still_says_where_to_go_on() {
     assert!(pages.next().await.is_none());
 }
 
+/// Items of the search, each with its place.
+fn items(ids: &[u64]) -> Vec<Value> {
+    ids.iter().map(|id| json!({"id": format!("c{id}"), "searchAfter": [id, format!("c{id}")]})).collect()
+}
+
+fn of(total: u64, contacts: Vec<Value>) -> Answer {
+    Answer::json(200, &json!({"contacts": contacts, "total": total}).to_string())
+}
+
 #[tokio::test]
-async fn a_full_page_whose_end_is_missing_or_stands_still_is_an_error_that_names_the_place() {
-    let no_end = page(json!([{"id": "c1", "searchAfter": [1]}, {"id": "c2", "searchAfter": []}]));
-    for answers in [vec![no_end], vec![full(), full()]] {
+async fn a_full_page_whose_end_is_missing_is_an_error_that_names_the_place() {
+    let no_end = page(json!([{"id": "c1"}, {"id": "c2", "searchAfter": []}]));
+    let bench = Bench::with([no_end]).await;
+    let error = bench.run().contact_pages(search()).try_collect::<Vec<_>>().await.unwrap_err();
+    assert!(
+        matches!(&error, GhlError::Undecodable { operation: "search-contacts-advanced", field, .. }
+            if field == "contacts[].searchAfter"),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_page_shorter_than_asked_is_the_last_only_where_the_total_agrees() {
+    let bench = Bench::with([of(4, items(&[1])), of(4, items(&[2, 3])), of(4, items(&[4]))]).await;
+    let search = SearchContacts { page_limit: 3, ..search() };
+    let pages: Vec<_> = bench.run().contact_pages(search).try_collect().await.unwrap();
+    assert_eq!(pages.iter().flat_map(ids).collect::<Vec<_>>(), ["c1", "c2", "c3", "c4"]);
+    assert_eq!(pages.last().unwrap().not_shown, 0);
+    let after: Vec<_> = bodies(&bench).iter().map(|body| body["searchAfter"][0].clone()).collect();
+    assert_eq!(after, [json!(null), json!(1), json!(3)]);
+}
+
+#[tokio::test]
+async fn pages_that_bring_nothing_new_end_the_walk_and_tell_how_many_are_missing() {
+    let by_change = || SearchContacts { page_limit: 2, ..SearchContacts::by_change("l1") };
+    for (answers, not_shown) in [
+        // Nothing more comes.
+        (vec![of(9, items(&[1, 2])), of(9, Vec::new())], 7),
+        // The same page again.
+        (vec![of(9, items(&[1, 2])), of(9, items(&[1, 2]))], 5),
+        // Round in a circle.
+        (vec![of(9, items(&[1, 2])), of(9, items(&[3, 4])), of(9, items(&[1, 2]))], 3),
+    ] {
+        let calls = answers.len();
         let bench = Bench::with(answers).await;
-        let error = bench.run().contact_pages(search()).try_collect::<Vec<_>>().await.unwrap_err();
-        assert!(
-            matches!(&error, GhlError::Undecodable { operation: "search-contacts-advanced", field, .. }
-                if field == "contacts[1].searchAfter"),
-            "{error:?}"
-        );
+        let pages: Vec<_> = bench.run().contact_pages(by_change()).try_collect().await.unwrap();
+        assert_eq!((pages.len(), pages.last().unwrap().not_shown), (calls, not_shown));
     }
+}
+
+#[tokio::test]
+async fn an_item_without_an_id_costs_neither_its_page_nor_those_behind_it() {
+    let odd = |place: u64| json!({"email": "x@y.z", "searchAfter": [place, "?"]});
+    let first = vec![odd(1), items(&[2]).remove(0), odd(3)];
+    let bench = Bench::with([of(4, first), of(4, items(&[4]))]).await;
+    let search = SearchContacts { page_limit: 3, ..search() };
+    let pages: Vec<_> = bench.run().contact_pages(search).try_collect().await.unwrap();
+    assert_eq!(pages.iter().flat_map(ids).collect::<Vec<_>>(), ["c2", "c4"]);
+    assert_eq!(pages.iter().map(|page| page.passed_over).collect::<Vec<_>>(), [2, 0]);
+    // It goes on behind the last item, which could not be read.
+    assert_eq!(bodies(&bench)[1]["searchAfter"], json!([3, "?"]));
+}
+
+#[tokio::test]
+async fn a_reply_that_is_too_long_says_so_and_a_list_without_pages_may_be_longer() {
+    let notes = |length: usize| {
+        let note = json!({"id": "n1", "contactId": "c1", "body": "x".repeat(length)});
+        Answer::json(200, &json!({"notes": [note], "contacts": [{"id": "c1"}], "total": 1}).to_string())
+    };
+    let mib = 1024 * 1024;
+    let bench = Bench::with([notes(9 * mib), notes(9 * mib), notes(9 * mib), notes(65 * mib)]).await;
+    let two = bench.run().search_contacts(&search()).await.unwrap_err();
+    assert!(matches!(two, GhlError::TooLong { operation: "search-contacts-advanced", .. }), "{two:?}");
+    // A page of one has no half.
+    let one = SearchContacts { page_limit: 1, ..search() };
+    assert_eq!(bench.run().search_contacts(&one).await.unwrap().contacts.len(), 1);
+    assert_eq!(bench.run().list_notes("c1").await.unwrap().items.len(), 1);
+    let error = bench.run().list_notes("c1").await.unwrap_err();
+    assert!(error.to_string().contains("GHL_LONG_LIST_MIB"), "{error}");
 }
 
 #[tokio::test]

@@ -141,7 +141,8 @@ async fn a_token_that_no_header_can_hold_is_refused_unseen() {
 #[test]
 fn an_address_that_is_none_is_refused_by_name() {
     for base_url in ["services.example.com", "ftp://example.com", ""] {
-        let config = ClientConfig { base_url: base_url.to_owned(), timeout: Duration::from_secs(1) };
+        let config =
+            ClientConfig { base_url: base_url.to_owned(), timeout: Duration::from_secs(1), long_list: LONG_LIST };
         let error = Client::new(&config, GhlMetrics::register(&Registry::new()).unwrap()).unwrap_err();
         assert!(error.to_string().contains("GHL_API_URL"), "{error}");
     }

@@ -17,12 +17,19 @@ use crate::records::{Beside, Finding, Found, Needs, Parts, Phase, Purpose, Reach
 /// Tasks that one page asks for. What GHL gives at most is not documented; this it gives.
 const TASKS: u32 = 100;
 
+/// Runs that found a page unreadable before it is asked for in smaller parts: a reply that broke off may come whole the next time.
+const UNREADABLE: i64 = 2;
+/// A page of that many bytes can't be doubled.
+const LONG_PAGE: usize = 8 * 1024 * 1024;
+
 const CREATED: &str = "ContactCreate";
 
 /// The tasks of a page's contacts.
 enum Tasks {
     /// All of them, by contact.
     Whole(HashMap<String, Vec<OurTask>>),
+    /// All of them but some that could not be read.
+    Partial(HashMap<String, Vec<OurTask>>),
     /// More than the run has permits for.
     TooMany,
     /// The location's can't be searched.
@@ -35,23 +42,33 @@ pub(super) async fn run(task: &Task<'_>, mut walk: Walk) -> Result<(), JobError>
     let since = records.last_change().await?;
     let search = SearchContacts {
         page_limit: walk.page_limit,
-        search_after: walk.cursor.take().and_then(|cursor| serde_json::from_value(cursor).ok()),
+        search_after: walk.cursor.clone().and_then(|cursor| serde_json::from_value(cursor).ok()),
+        shown: u64::try_from(walk.contacts + walk.passed_over).unwrap_or(0),
         ..match walk.since_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok()) {
             Some(since) => SearchContacts::changed(&walk.location_id, since, None),
             None => SearchContacts::by_change(&walk.location_id),
         }
     };
-    let page = ghl.search_contacts(&search).await?;
+    let page = match ghl.search_contacts(&search).await {
+        Err(error) if walk.page_limit > 1 && in_smaller_pages(task, &error) => return halve(task, walk).await,
+        // Not even a page of one can be read: what stands behind it is left to the rest.
+        Err(GhlError::Undecodable { .. }) if task.run.attempts >= UNREADABLE => {
+            let left = walk.total.unwrap_or(0) - walk.contacts - walk.passed_over;
+            return pass_over_the_rest(task, walk, left.max(1)).await;
+        }
+        page => page?,
+    };
+    walk.cursor = None;
     let ids: Vec<&str> = page.contacts.iter().map(|found| found.contact.id.as_str()).collect();
-    let mut tasks = None;
+    let (mut tasks, mut unread) = (None, Needs::NONE);
     if walk.purpose != Purpose::Sweep && !walk.tasks_apart && !ids.is_empty() {
         match tasks_of(task, &ghl, &ids).await? {
             Tasks::Whole(whole) => tasks = Some(whole),
+            Tasks::Partial(read) => (tasks, unread.tasks) = (Some(read), true),
             Tasks::Apart => walk.tasks_apart = true,
             Tasks::TooMany if walk.page_limit > 1 => {
                 walk.cursor = search.search_after.and_then(|cursor| serde_json::to_value(cursor).ok());
-                walk.page_limit /= 2;
-                return go_on(task, records.begin(&task.run).await?, &mut walk, Outcome::default()).await;
+                return halve(task, walk).await;
             }
             // One contact with more tasks than a run may ask for: its own list has no pages.
             Tasks::TooMany => {}
@@ -75,6 +92,7 @@ pub(super) async fn run(task: &Task<'_>, mut walk: Walk) -> Result<(), JobError>
         let place = serde_json::to_value(place).unwrap_or_default();
         walk.reached = Some(Reached { at_ms: at.as_millisecond(), place });
     }
+    walk.passed_over += i64::try_from(page.passed_over).unwrap_or(0);
     walk.total = page.total.and_then(|total| i64::try_from(total).ok()).or(walk.total);
     walk.next_at_ms = task.environment.clock.now_ms() + share(walk.pause_ms, ids.len());
 
@@ -98,7 +116,7 @@ pub(super) async fn run(task: &Task<'_>, mut walk: Walk) -> Result<(), JobError>
         }
         let is_ours = is_new && may_be_ours(&contact);
         if walk.purpose == Purpose::Verify {
-            let parts = Parts { contact: Some(contact), tasks: own, ..Parts::default() };
+            let parts = Parts { contact: Some(contact), tasks: own, unread, ..Parts::default() };
             let findings = match beside.touched.contains(&id) {
                 true => vec![unsure(&id)],
                 false => compare::contact(&id, &parts, views.get(&id)),
@@ -108,22 +126,66 @@ pub(super) async fn run(task: &Task<'_>, mut walk: Walk) -> Result<(), JobError>
             // The pull waits until it is known whose it is.
             outcome.found.push(Found { event: CREATED, contact_id: id.clone(), needs: Needs::ALL });
         } else {
-            take_in(&mut tx, &walk, &beside, (contact, own), is_new && !is_ours, &mut outcome).await?;
+            let read = Parts { contact: None, tasks: own, unread, ..Parts::default() };
+            take_in(&mut tx, &walk, &beside, (contact, read), is_new && !is_ours, &mut outcome).await?;
         }
         if walk.purpose != Purpose::Sweep {
             tx.mark_seen(&walk, &id).await?;
         }
     }
-    walk.page_limit = walk.page_limit.saturating_mul(2).min(SearchContacts::LONGEST_PAGE);
+    // One of twice the length would have to be asked for again in halves.
+    if page.bytes.saturating_mul(2) <= LONG_PAGE {
+        walk.page_limit = walk.page_limit.saturating_mul(2).min(SearchContacts::LONGEST_PAGE);
+    }
+    if page.not_shown > 0 {
+        report(task, &mut walk, i64::try_from(page.not_shown).unwrap_or(i64::MAX));
+    }
     match page.next {
         Some(next) => walk.cursor = serde_json::to_value(next).ok(),
-        None => walk.enter(match walk.purpose {
-            Purpose::Sweep => Phase::Done,
-            Purpose::Full => Phase::Rest,
-            Purpose::Import | Purpose::Details | Purpose::Verify => Phase::Details,
-        }),
+        None => walk.enter(behind_contacts(walk.purpose)),
     }
     go_on(task, tx, &mut walk, outcome).await
+}
+
+/// Whether less at once may help: the page is too long, or was unreadable again.
+fn in_smaller_pages(task: &Task<'_>, error: &GhlError) -> bool {
+    match error {
+        GhlError::TooLong { .. } => true,
+        GhlError::Undecodable { .. } => task.run.attempts >= UNREADABLE,
+        _ => false,
+    }
+}
+
+/// Asks for the same page again, half as long.
+async fn halve(task: &Task<'_>, mut walk: Walk) -> Result<(), JobError> {
+    walk.page_limit /= 2;
+    go_on(task, task.environment.records.begin(&task.run).await?, &mut walk, Outcome::default()).await
+}
+
+async fn pass_over_the_rest(task: &Task<'_>, mut walk: Walk, left: i64) -> Result<(), JobError> {
+    report(task, &mut walk, left);
+    walk.enter(behind_contacts(walk.purpose));
+    go_on(task, task.environment.records.begin(&task.run).await?, &mut walk, Outcome::default()).await
+}
+
+/// GHL counts contacts that its pages do not show. Those that are known here are looked at one by one in the end.
+fn report(task: &Task<'_>, walk: &mut Walk, not_shown: i64) {
+    walk.not_shown += not_shown;
+    tracing::warn!(
+        ghl.location = task.location(),
+        walk.id,
+        walk.purpose = walk.purpose.as_str(),
+        walk.not_shown,
+        "GHL counts contacts that its pages do not show; the walk goes on without them"
+    );
+}
+
+fn behind_contacts(purpose: Purpose) -> Phase {
+    match purpose {
+        Purpose::Sweep => Phase::Done,
+        Purpose::Full => Phase::Rest,
+        Purpose::Import | Purpose::Details | Purpose::Verify => Phase::Details,
+    }
 }
 
 /// Stores what the page tells of a contact, and of its tasks where it tells of them; what it leaves open is added to the outcome. `is_news`: that
@@ -132,29 +194,30 @@ async fn take_in(
     tx: &mut Tx,
     walk: &Walk,
     beside: &Beside,
-    (mut contact, own): (Contact, Option<Vec<OurTask>>),
+    (mut contact, read): (Contact, Parts),
     is_news: bool,
     outcome: &mut Outcome,
 ) -> Result<(), JobError> {
     let (id, known) = (contact.id.clone(), beside.known.get(&contact.id));
+    let has_tasks = read.tasks.is_some();
     let is_late = beside.touched.contains(&id) || known.is_some_and(|known| known.may_be_newer_than(&contact));
     if is_late {
         match walk.triggers() {
             true => {
-                let needs = Needs { contact: true, tasks: own.is_some(), ..Needs::NONE };
+                let needs = Needs { contact: true, tasks: has_tasks, ..Needs::NONE };
                 outcome.found.push(Found::look(id.clone(), needs));
             }
             false => outcome.pulls.push(id.clone()),
         }
     } else {
-        if own.is_none() && walk.purpose != Purpose::Sweep && !walk.tasks_apart {
+        if !has_tasks && walk.purpose != Purpose::Sweep && !walk.tasks_apart {
             outcome.pulls.push(id.clone());
         }
         // A list does not tell of it.
         contact.last_activity = contact.last_activity.or(known.and_then(|known| known.contact.last_activity));
         let snapshot = beside.snapshots.get(&id).cloned().unwrap_or_default();
-        let needs = Needs { contact: false, tasks: own.is_none(), notes: true, appointments: true };
-        let parts = Parts { contact: Some(contact), tasks: own, ..Parts::default() };
+        let needs = Needs { contact: false, tasks: !has_tasks, notes: true, appointments: true };
+        let parts = Parts { contact: Some(contact), ..read };
         tx.store_parts(&id, &parts, &snapshot).await?;
         let mut found = tx.take_found();
         if known.is_none() && is_news {
@@ -202,14 +265,20 @@ async fn tasks_of(task: &Task<'_>, ghl: &Run<'_>, ids: &[&str]) -> Result<Tasks,
         ..SearchTasks::default()
     };
     let mut found: HashMap<String, Vec<OurTask>> = HashMap::new();
+    let mut is_whole = true;
     loop {
         if task.permits.left() == 0 {
             return Ok(Tasks::TooMany);
         }
         let page = match ghl.search_tasks(task.location(), &search).await {
             Err(GhlError::Unauthorized { kind: UnauthorizedKind::MissingScope, .. }) => return Ok(Tasks::Apart),
+            Err(GhlError::TooLong { .. }) if search.limit > 1 => {
+                search.limit /= 2;
+                continue;
+            }
             page => page?,
         };
+        is_whole &= page.passed_over == 0;
         for task in page.tasks {
             let GhlTask { contact_id: Some(contact_id), .. } = &task else { return Ok(Tasks::Apart) };
             let contact_id = contact_id.clone();
@@ -222,7 +291,8 @@ async fn tasks_of(task: &Task<'_>, ghl: &Run<'_>, ids: &[&str]) -> Result<Tasks,
         }
         match page.next {
             Some(skip) => search.skip = skip,
-            None => return Ok(Tasks::Whole(found)),
+            None if is_whole => return Ok(Tasks::Whole(found)),
+            None => return Ok(Tasks::Partial(found)),
         }
     }
 }

@@ -2,16 +2,18 @@
 
 use futures_util::future::join_all;
 
+use super::super::pull_contact::is_partial;
 use super::super::{JobError, Task, concerns_lane};
 use super::contacts::unsure;
 use super::{Outcome, go_on};
 use crate::decide::compare;
-use crate::ghl::{Class, GhlError, model};
+use crate::ghl::model::{self, Listed};
+use crate::ghl::{Class, GhlError};
 use crate::mapping;
-use crate::records::{Parts, Phase, Purpose, Walk};
+use crate::records::{Needs, Parts, Phase, Purpose, Walk};
 
 /// What GHL answered for one contact.
-type Answer = Result<(Option<Vec<model::Task>>, Vec<model::Note>, Vec<model::Appointment>), GhlError>;
+type Answer = Result<(Option<Listed<model::Task>>, Listed<model::Note>, Listed<model::Appointment>), GhlError>;
 
 pub(super) async fn run(task: &Task<'_>, mut walk: Walk) -> Result<(), JobError> {
     let records = &task.environment.records;
@@ -51,10 +53,16 @@ pub(super) async fn run(task: &Task<'_>, mut walk: Walk) -> Result<(), JobError>
         }
         let parts = answer.ok().filter(|_| !beside.touched.contains(id)).map(|(tasks, notes, appointments)| Parts {
             contact: None,
-            tasks: tasks.map(|tasks| tasks.into_iter().map(|task| mapping::task::from_ghl(task, id)).collect()),
-            notes: Some(notes.into_iter().map(|note| mapping::note::from_ghl(note, id)).collect()),
+            unread: Needs {
+                contact: false,
+                tasks: is_partial(tasks.as_ref()),
+                notes: is_partial(Some(&notes)),
+                appointments: is_partial(Some(&appointments)),
+            },
+            tasks: tasks.map(|tasks| tasks.items.into_iter().map(|task| mapping::task::from_ghl(task, id)).collect()),
+            notes: Some(notes.items.into_iter().map(|note| mapping::note::from_ghl(note, id)).collect()),
             appointments: Some(
-                appointments.into_iter().map(|one| mapping::appointment::from_ghl(one, id, &zone)).collect(),
+                appointments.items.into_iter().map(|one| mapping::appointment::from_ghl(one, id, &zone)).collect(),
             ),
         });
         let Some(parts) = parts else {
@@ -104,7 +112,8 @@ async fn ask(task: &Task<'_>, contact_id: &str, with_tasks: bool) -> Answer {
 /// take a failed call for a difference.
 fn judge(answers: &[Answer], purpose: Purpose) -> Result<(), JobError> {
     let errors = || answers.iter().filter_map(|answer| answer.as_ref().err());
-    let passing = |error: &&GhlError| error.class() == Class::Passing;
+    // What can't be read now can't be read later: the other contacts do not wait for it.
+    let passing = |error: &&GhlError| error.class() == Class::Passing && !matches!(error, GhlError::Undecodable { .. });
     let all_failed = errors().filter(passing).count() == answers.len();
     let grave = errors()
         .find(|error| concerns_lane(error))

@@ -45,12 +45,13 @@ pub(super) async fn run(task: &Task<'_>, mut walk: Walk) -> Result<(), JobError>
         found.push(match (fetched?, view) {
             (None, None) => Vec::new(),
             (None, Some(view)) => compare::gone(id, &view),
-            (Some(Pulled { contact, tasks, notes, appointments }), view) => {
+            (Some((Pulled { contact, tasks, notes, appointments }, unread)), view) => {
                 let parts = Parts {
                     contact: Some(contact),
                     tasks: Some(tasks),
                     notes: Some(notes),
                     appointments: Some(appointments),
+                    unread,
                 };
                 compare::contact(id, &parts, view.as_ref())
             }

@@ -1,15 +1,19 @@
 //! Edits of contacts that producers send with their events.
 
 use super::super::contacts::{self, ContactRow, bare};
-use super::super::feed::ChangeOp;
 use super::super::merging;
-use super::super::model::Contact;
+use super::super::model::{Contact, is_key, key_of};
+use super::super::sql::sql;
 use super::super::{RecordsError, Write};
 use super::{Act, Applied, Unapplied, refuse};
 use crate::decide::fields::{self, Fields, fields, with_fields};
+use crate::spelling::nearest;
 
 /// Where an event holds Clienty's id of the contact.
 pub(super) const CLIENTY_ID: &str = "data.clientyContactId";
+
+/// Where an event holds custom fields.
+pub(in super::super) const CUSTOM_FIELDS: &str = "data.customFields";
 
 /// One edit, naming its contact by GHL's id, Clienty's id, or both.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,6 +57,7 @@ pub(in super::super) async fn apply(
     location_id: &str,
     change: &ContactChange,
 ) -> Result<Applied, Unapplied> {
+    check_keys(write, location_id, &change.patch).await?;
     match (find(write, location_id, change).await?, &change.contact_id, &change.clienty_id) {
         (Some(row), _, _) => edit(write, row, change).await,
         // GHL may have it though nobody looked at it yet.
@@ -63,6 +68,30 @@ pub(in super::super) async fn apply(
         (None, None, Some(_)) => refuse(CLIENTY_ID, "no contact of that id is known"),
         (None, None, None) => refuse("contactId", "an id is needed to tell which contact is meant"),
     }
+}
+
+/// A custom field that the location lacks could be written to nowhere. Where its fields were never read, the job finds out.
+async fn check_keys(write: &mut Write, location_id: &str, patch: &ContactPatch) -> Result<(), Unapplied> {
+    let keys = patch.fields.keys().filter_map(|name| name.strip_prefix("customFields.")).filter(|id| is_key(id));
+    let wanted: Vec<&str> = keys.map(key_of).collect();
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let query = sqlx::query_as(sql!("custom_field_keys")).bind(location_id);
+    let rows: Vec<(String, String)> = query.fetch_all(write.conn()).await?;
+    let known: Vec<&str> = rows.iter().map(|(_, key)| key_of(key)).collect();
+    if known.is_empty() {
+        return Ok(());
+    }
+    let Some(lacking) = wanted.into_iter().find(|key| !known.contains(key)) else { return Ok(()) };
+    let hint = nearest(lacking, known.iter().copied())
+        .map_or_else(|| ".".to_owned(), |meant| format!("; did you mean {meant}?"));
+    refuse(
+        CUSTOM_FIELDS,
+        format!(
+            "the location has no custom field {lacking}{hint} If it was added in GHL just now, send the event again in a minute"
+        ),
+    )
 }
 
 async fn find(write: &mut Write, location_id: &str, change: &ContactChange) -> Result<Option<ContactRow>, Unapplied> {
@@ -94,6 +123,7 @@ async fn edit(write: &mut Write, mut row: ContactRow, change: &ContactChange) ->
         contacts::save_alias(write, &row.location_id, clienty_id, &row.contact_id).await?;
         row.clienty_id = Some(clienty_id.clone());
     }
+    let before = row.doc.clone();
     let doc = change.patch.apply(&row.doc);
     row.edits = merging::edited(&row.edits, &row.doc, &doc, now_ms);
     if row.is_unread() {
@@ -105,7 +135,7 @@ async fn edit(write: &mut Write, mut row: ContactRow, change: &ContactChange) ->
         row.deleted_at_ms = Some(now_ms);
     }
     contacts::save(write, &row, true).await?;
-    write.changed.push(row.changed(if deletes { ChangeOp::Deleted } else { ChangeOp::Stored }));
+    write.report(row.stored(Some(&before)));
     Ok(applied(row))
 }
 
@@ -152,7 +182,7 @@ async fn add(write: &mut Write, row: ContactRow) -> Result<Applied, Unapplied> {
     if let Some(clienty_id) = &row.clienty_id {
         contacts::save_alias(write, &row.location_id, clienty_id, &row.contact_id).await?;
     }
-    write.changed.push(row.changed(if row.is_shown() { ChangeOp::Stored } else { ChangeOp::Deleted }));
+    write.report(row.stored(None));
     Ok(applied(row))
 }
 

@@ -6,12 +6,13 @@ use jiff::Timestamp;
 
 use super::super::conflicts;
 use super::super::feed::{ChangeOp, Changed};
+use super::super::flows::happened;
 use super::super::ledger::timestamp;
 use super::super::merging::{self, Taken, Written};
 use super::super::model::{Contact, CustomField};
 use super::super::runs::Tx;
 use super::super::sql::sql;
-use super::super::{RecordsError, occasions};
+use super::super::{RecordsError, occasions, refusals};
 use super::{ContactReply, ContactRow, find, follow, save, save_alias, take};
 use crate::decide::fields::{Fields, Record as _, fields, set, with_fields};
 use crate::decide::verify::SyncState;
@@ -29,8 +30,20 @@ impl Tx {
     ) -> Result<Option<(SyncState, bool)>, RecordsError> {
         let location_id = self.run.key.location_id.clone();
         let Some(row) = take(&mut self.write, &location_id, row_id).await? else { return Ok(None) };
-        let state = self.write_down(row, reply).await?;
+        let state = self.write_down(row.clone(), row, reply).await?;
         Ok(Some(state))
+    }
+
+    /// Keeps with the contact that GHL refused to write it, and why, and reports it.
+    ///
+    /// # Errors
+    /// [`RecordsError::Database`] or [`RecordsError::Corrupt`].
+    pub async fn refuse_contact(&mut self, row_id: &str, state: &SyncState) -> Result<(), RecordsError> {
+        let location_id = self.run.key.location_id.clone();
+        let Some(before) = take(&mut self.write, &location_id, row_id).await? else { return Ok(()) };
+        let got = before.base.as_ref().map(fields).unwrap_or_default();
+        let state = state.clone().keeping(before.sync.as_ref(), &Fields::new(), &got);
+        refusals::keep_contact(&mut self.write, before, state).await
     }
 
     /// GHL holds `theirs` of a contact: its row takes it in, edits stay.
@@ -85,15 +98,11 @@ impl Tx {
     ) -> Result<Option<String>, RecordsError> {
         let location_id = self.run.key.location_id.clone();
         let Some(mut row) = take(&mut self.write, &location_id, &row.row_id).await? else { return Ok(None) };
+        let pending = row.clone();
         let old_id = std::mem::replace(&mut row.contact_id, theirs.id.clone());
         let other = find(self.write.conn(), &location_id, &theirs.id).await?;
         if old_id != theirs.id {
             self.move_to(&location_id, &old_id, &theirs.id).await?;
-            self.write.changed.push(Changed {
-                record_id: old_id.clone(),
-                contact_id: old_id,
-                ..row.changed(ChangeOp::Deleted)
-            });
         }
         if let Some(other) = other.filter(|other| other.row_id != row.row_id) {
             sqlx::query(sql!("delete_contact"))
@@ -119,11 +128,15 @@ impl Tx {
                 )
                 .await?;
                 other.edits.extend(edits);
-                other.doc = other.with_ids_of(&doc);
+                let before = std::mem::replace(&mut other.doc, doc);
+                other.doc = other.with_ids_of(&other.doc);
                 save(&mut self.write, &other, true).await?;
-                self.write.changed.push(other.changed(ChangeOp::Stored));
+                self.write.report(Changed { sync: None, ..pending.changed(ChangeOp::Deleted) });
+                self.write.report(other.stored(Some(&before)));
                 return Ok(Some(other.row_id));
             }
+            // From now on the producer's record is the one of that contact.
+            self.write.report(Changed { sync: None, ..other.changed(ChangeOp::Deleted) });
             if row.is_shown() {
                 row.synced_at_ms = other.synced_at_ms;
             }
@@ -135,7 +148,7 @@ impl Tx {
             Some(asked) => {
                 let (asked, contact) = (asked.clone(), theirs.clone());
                 let reply = ContactReply { asked, contact, refused: Vec::new(), is_partial: false };
-                self.write_down(row, &reply).await?;
+                self.write_down(pending, row, &reply).await?;
             }
             None => follow(&mut self.write, row, theirs).await?,
         }
@@ -176,8 +189,10 @@ impl Tx {
         save_alias(&mut self.write, location_id, old_id, new_id).await
     }
 
+    /// `before` is the row as readers last saw it.
     async fn write_down(
         &mut self,
+        before: ContactRow,
         mut row: ContactRow,
         reply: &ContactReply,
     ) -> Result<(SyncState, bool), RecordsError> {
@@ -195,12 +210,20 @@ impl Tx {
         if !is_partial {
             row.asked.clear();
         }
-        (row.doc, row.edits, row.base) = (doc, edits, Some(theirs));
+        let was_known = row.is_shown() && row.base.is_some() && !row.is_unread();
+        let known = std::mem::replace(&mut row.doc, doc);
+        (row.edits, row.base) = (edits, Some(theirs));
+        if was_known {
+            happened::contact_changed(&mut self.write, &row, &known, asked).await?;
+        }
         let held = row.owed().held.into_iter().chain(refused.iter().cloned()).collect();
-        row.sync = Some(state.clone().holding(held));
+        row.sync = Some(state.clone().keeping(row.sync.as_ref(), asked, &got).holding(held));
+        self.outcome_of(row.sync.as_ref());
         row.synced_at_ms = self.write.now_ms;
         save(&mut self.write, &row, true).await?;
-        self.write.changed.push(row.changed(if row.is_shown() { ChangeOp::Stored } else { ChangeOp::Deleted }));
+        if let Some(changed) = row.answered(&before) {
+            self.write.report(changed);
+        }
         Ok((state, row.is_settled()))
     }
 }

@@ -1,13 +1,13 @@
 //! How a contact's row follows what a pull or a walk read in GHL.
 
 use super::super::conflicts;
-use super::super::feed::ChangeOp;
+use super::super::flows::happened;
 use super::super::found::Found;
 use super::super::merging::{self, Taken};
 use super::super::model::Contact;
 use super::super::{RecordsError, Write, occasions};
 use super::{ContactRow, bare, lock, save};
-use crate::decide::fields::Record as _;
+use crate::decide::fields::{Fields, Record as _};
 
 /// Stores what was read, unless the row moved since the reading began, at `revision`.
 pub(in crate::records) async fn store(
@@ -57,6 +57,7 @@ pub(in crate::records) async fn follow(
         return Ok(());
     }
     occasions::tagged(write, &row, &theirs).await?;
+    let known = row.clone();
     let before = (row.doc.clone(), row.is_shown());
     if row.is_shown() {
         let policies = write.policies.clone();
@@ -71,11 +72,18 @@ pub(in crate::records) async fn follow(
     }
     let shows = before != (Contact { date_updated: before.0.date_updated, ..row.doc.clone() }, row.is_shown());
     let is_tagged = row.base.as_ref().is_some_and(|base| base.tags != theirs.tags);
+    let was_known = before.1 && row.base.is_some() && !row.is_unread();
     row.base = Some(theirs);
     row.synced_at_ms = now_ms;
     save(write, &row, shows).await?;
+    if !shows && let Some(changed) = row.answered(&known) {
+        write.report(changed);
+    }
     if shows {
-        write.changed.push(row.changed(ChangeOp::Stored));
+        if was_known {
+            happened::contact_changed(write, &row, &before.0, &Fields::new()).await?;
+        }
+        write.report(row.stored(Some(&known.doc)));
         let event = if is_tagged { "ContactTagUpdate" } else { "ContactUpdate" };
         write.found.push(Found::stored(event, &row.contact_id));
     }

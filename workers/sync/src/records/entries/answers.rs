@@ -2,12 +2,13 @@
 
 use uuid::Uuid;
 
-use super::super::feed::ChangeOp;
+use super::super::feed::{ChangeOp, Changed};
+use super::super::flows::happened;
 use super::super::ledger::timestamp;
 use super::super::merging::{self, Taken, Written, column};
 use super::super::runs::Tx;
 use super::super::sql::sql;
-use super::super::{RecordsError, conflicts, page};
+use super::super::{RecordsError, conflicts, page, refusals};
 use super::{Entry, EntryRow, find_by_ghl_id, of_contact, take, text_of};
 use crate::decide::fields::{Fields, fields};
 use crate::decide::refused::Owed;
@@ -64,14 +65,19 @@ impl Tx {
         if let Some(other) = other.filter(|other| other.row_id != row.row_id) {
             // GHL told of its deletion before we heard that it was made.
             is_gone = other.deleted && other.base.is_none();
-            if other.clienty_id.is_some() {
+            if let Some(clienty_id) = &other.clienty_id {
                 return Err(RecordsError::Conflict {
-                    row_id: row.row_id.clone(),
-                    other_row_id: other.row_id,
+                    kind: E::KIND,
+                    own: row.clienty_id.clone().unwrap_or_else(|| row.row_id.clone()),
+                    other: clienty_id.clone(),
                     ghl_id: ghl_id.to_owned(),
                 });
             }
-            sqlx::query(sql!("delete_entry")).bind(other.row_id).execute(self.write.conn()).await?;
+            sqlx::query(sql!("delete_entry")).bind(&other.row_id).execute(self.write.conn()).await?;
+            if !other.deleted {
+                // A pull met it first, under a record id of its own.
+                self.write.report(Changed { sync: None, ..other.changed(ChangeOp::Deleted) });
+            }
         }
         let Written { agreed, unapplied, got } = merging::written(before, asked, base);
         let now_ms = self.write.now_ms;
@@ -80,10 +86,16 @@ impl Tx {
         let policies = self.write.policies.clone();
         let Taken { doc, edits, conflicts } = merging::take_in(&policies, &agreed, &now.doc, base, &now.edits, None);
         conflicts::keep(&mut self.write, &now.location_id, &now.contact_id, E::KIND, &now.row_id, &conflicts).await?;
+        if row.base.is_some() && !now.deleted {
+            let ours: Fields = asked.iter().chain(sent).map(|(name, value)| (name.clone(), value.clone())).collect();
+            happened::entry_changed(&mut self.write, &now, &doc, &ours).await?;
+        }
         now.prints.remember(sent, &got);
         // What was refused of a create is no matter of its fields any more.
         let refused = now.sync.as_ref().filter(|_| row.base.is_some());
-        let sync = Some(state.clone().holding(Owed::of(Some(base), &doc, refused).held));
+        let combined = state.clone().keeping(refused, asked, &got);
+        let sync = Some(combined.holding(Owed::of(Some(base), &doc, refused).held));
+        self.outcome_of(sync.as_ref());
         sqlx::query(sql!("entry_pushed"))
             .bind(ghl_id)
             .bind(text_of(base))
@@ -95,15 +107,29 @@ impl Tx {
             .bind(column(&sync))
             .execute(self.write.conn())
             .await?;
-        let mut linked = EntryRow { ghl_id: Some(ghl_id.to_owned()), doc, sync, intent: None, ..now };
+        let before = now.clone();
+        let mut linked = EntryRow { ghl_id: Some(ghl_id.to_owned()), doc, edits, sync, intent: None, ..now };
         linked.base = Some(linked.with_ids_of(base));
         linked.doc = linked.with_ids_of(&linked.doc);
         if is_gone {
             self.removed(&linked).await?;
             return Ok((state, true));
         }
-        self.write.changed.push(linked.changed(if linked.deleted { ChangeOp::Deleted } else { ChangeOp::Stored }));
+        if let Some(changed) = linked.answered(&before) {
+            self.write.report(changed);
+        }
         Ok((state, linked.is_settled()))
+    }
+
+    /// Keeps with the row that GHL refused to write it, and why, and reports it.
+    ///
+    /// # Errors
+    /// [`RecordsError::Database`] or [`RecordsError::Corrupt`].
+    pub async fn refuse_entry<E: Entry>(&mut self, row_id: &str, state: &SyncState) -> Result<(), RecordsError> {
+        let Some(before) = take::<E>(&mut self.write, row_id).await? else { return Ok(()) };
+        let got = before.base.as_ref().map(fields).unwrap_or_default();
+        let state = state.clone().keeping(before.sync.as_ref(), &Fields::new(), &got);
+        refusals::keep_entry(&mut self.write, before, state).await
     }
 
     /// GHL no longer has `row`: readers do not see it either, and nothing is owed.
@@ -114,7 +140,8 @@ impl Tx {
         let now_ms = self.write.now_ms;
         sqlx::query(sql!("entry_removed")).bind(now_ms).bind(&row.row_id).execute(self.write.conn()).await?;
         if !row.deleted {
-            self.write.changed.push(row.changed(ChangeOp::Deleted));
+            happened::entry_gone(&mut self.write, row).await?;
+            self.write.report(Changed { sync: None, ..row.changed(ChangeOp::Deleted) });
         }
         Ok(())
     }

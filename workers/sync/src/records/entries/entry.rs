@@ -1,6 +1,7 @@
 //! What the three kinds of records that hang on a contact have in common.
 
 use super::super::change::{AppointmentPatch, NotePatch, TaskPatch};
+use super::super::feed::changed_fields;
 use super::super::found::Events;
 use super::super::model::{Appointment, Note, SecondHour, Task};
 use crate::decide::echo::Prints;
@@ -15,6 +16,17 @@ pub enum AnyEntry {
     Task(Task),
     Note(Note),
     Appointment(Appointment),
+}
+
+impl AnyEntry {
+    /// The names of the fields that it has.
+    pub(in crate::records) fn field_names(&self) -> Vec<String> {
+        match self {
+            Self::Task(task) => changed_fields(None, task),
+            Self::Note(note) => changed_fields(None, note),
+            Self::Appointment(appointment) => changed_fields(None, appointment),
+        }
+    }
 }
 
 impl From<Task> for AnyEntry {

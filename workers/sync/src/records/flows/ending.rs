@@ -99,6 +99,22 @@ pub(super) async fn ids_of(write: &mut Write, key: &JobKey) -> Result<Value, Rec
     Ok(ids.map_or(json!({}), |(contact, id, of_clienty)| json!({"contactId": contact, ghl: id, own: of_clienty})))
 }
 
+/// The record that a job is about, as readers see it; null where it is none that is kept, or is deleted.
+pub(super) async fn record_of(write: &mut Write, key: &JobKey) -> Result<Value, RecordsError> {
+    let statement = match JobKind::parse(&key.kind) {
+        Some(JobKind::PushContact) => sql!("doc_of_contact"),
+        Some(JobKind::PushTask | JobKind::PushNote | JobKind::PushAppointment) => sql!("doc_of_entry"),
+        _ => return Ok(Value::Null),
+    };
+    let query = sqlx::query_scalar(statement).bind(&key.location_id).bind(&key.record_id);
+    let doc: Option<String> = query.fetch_optional(write.conn()).await?;
+    let mut record: Value = doc.and_then(|doc| serde_json::from_str(&doc).ok()).unwrap_or_default();
+    if let (Some(record), Value::Object(ids)) = (record.as_object_mut(), ids_of(write, key).await?) {
+        record.extend(ids);
+    }
+    Ok(record)
+}
+
 async fn reply(write: &mut Write, job_id: &str) -> Result<Value, RecordsError> {
     let reply: Option<Option<String>> =
         sqlx::query_scalar(sql!("reply")).bind(job_id).fetch_optional(write.conn()).await?;

@@ -6,7 +6,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use job_engine::Priority;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, json};
 use uuid::Uuid;
 
 use super::super::accept::Trigger;
@@ -17,8 +17,12 @@ use super::super::sql::sql;
 use super::super::{NewWebhook, RecordsError, Write, erase};
 use super::{Knows, ending, next};
 use crate::decide::rules::Occasion;
-use crate::flows::{Flow, On};
+use crate::flows::{Flow, ORIGIN_CLIENTY, On};
+use crate::ghl::json::clip;
 use crate::ids;
+
+/// How deep the body of a webhook may nest that starts a run.
+const DEPTH: usize = 100;
 
 /// What starts a run.
 pub(in crate::records) struct Start<'a> {
@@ -58,7 +62,7 @@ pub(in crate::records) async fn start(
     Ok(Some(id))
 }
 
-/// Something happened to a contact in GHL: starts the flow, once; a tag that was lost and came again starts it `again`.
+/// Something happened to a contact in GHL: starts the flow, once; a tag that was lost or came again starts it `again`.
 pub(in crate::records) async fn start_for(
     write: &mut Write,
     row: &ContactRow,
@@ -69,6 +73,7 @@ pub(in crate::records) async fn start_for(
     let (event_type, tag) = match on {
         Occasion::Created => ("contact.created", None),
         Occasion::Tagged(tag) => ("contact.tagged", Some(tag)),
+        Occasion::Untagged(tag) => ("contact.untagged", Some(tag)),
     };
     let mut event = json!({"type": event_type, "locationId": row.location_id, "contactId": row.contact_id});
     let mut occasion = format!("{event_type} {}", row.contact_id);
@@ -108,13 +113,15 @@ pub(in crate::records) async fn start_by_event(
             None => None,
         };
         let told = json!({
-            "id": event.id, "type": event.event_type, "locationId": event.location_id, "contactId": event.contact_id, "data": event.data
+            "id": event.id, "type": event.event_type, "locationId": event.location_id, "contactId": event.contact_id, "data": event.data,
+            "record": ending::record_of(write, key).await?, "origin": ORIGIN_CLIENTY,
         });
         let knows = Knows { event: told, set: flow.set.clone(), answers: Map::new() };
         let location_id = &event.location_id;
         let by = Start {
             location_id,
-            contact_id: contact_id.as_deref(),
+            // Of one that is deleted no step can say anything.
+            contact_id: contact_id.as_deref().filter(|_| event.event_type != "contact.deleted"),
             occasion: None,
             knows,
             priority: Priority::Realtime,
@@ -129,8 +136,9 @@ pub(in crate::records) async fn start_by_webhook(write: &mut Write, webhook: &Ne
     let flows = write.flows.clone();
     let waiting: Vec<_> = flows.iter().filter(|flow| flow.on == Some(On::Webhook(webhook.event_type))).collect();
     let Some(location_id) = webhook.location_id.as_deref().filter(|_| !waiting.is_empty()) else { return Ok(()) };
-    let event: Value = serde_json::from_str(&webhook.body).unwrap_or_default();
-    // The body is read as it came: what is no id is no contact's.
+    // What a run knows is put into other documents.
+    let event = clip(serde_json::from_str(&webhook.body).unwrap_or_default(), DEPTH);
+    // What is no id is no contact's.
     let contact_id = match event["contactId"].as_str().filter(|id| ids::is_id(id)) {
         Some(id) => Some(contacts::resolve(write.conn(), location_id, id).await?),
         None => None,

@@ -1,4 +1,4 @@
-select webhooks.id, webhooks.type, webhooks.body, webhooks.received_at
+select webhooks.id, webhooks.type, webhooks.body, webhooks.received_at, webhooks.result
 from jobs
 join webhooks on webhooks.job_id = jobs.id
 where jobs.finished_at is null

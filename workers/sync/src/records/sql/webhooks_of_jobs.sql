@@ -1,4 +1,4 @@
 -- The list of ledger rows is appended.
-select id, type, body, received_at
+select id, type, body, received_at, result
 from webhooks
 where job_id in

@@ -39,6 +39,8 @@ impl Tx {
             .bind(walk.appointments)
             .bind(walk.detailed)
             .bind(walk.calls)
+            .bind(walk.passed_over)
+            .bind(walk.not_shown)
             .bind(walk.found)
             .bind(walk.reached.as_ref().map(|reached| reached.at_ms))
             .bind(walk.reached.as_ref().map(|reached| reached.place.to_string()))
@@ -82,6 +84,8 @@ pub(super) fn walk_of(row: &AnyRow) -> Result<Walk, RecordsError> {
         notes: row.try_get("notes")?,
         appointments: row.try_get("appointments")?,
         detailed: row.try_get("detailed")?,
+        passed_over: row.try_get("passed_over")?,
+        not_shown: row.try_get("not_shown")?,
         calls: row.try_get("calls")?,
         found: row.try_get("found")?,
         since_ms: row.try_get("since_at")?,

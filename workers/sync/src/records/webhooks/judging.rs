@@ -30,6 +30,8 @@ pub(super) struct Judged<'a> {
     /// What is kept of its body: nothing of a person whose data was erased, nor of one whom nobody here knows.
     pub(super) body: &'a str,
     pub(super) job_id: Option<String>,
+    /// Its location is connected, and it is taken: it may start flows.
+    pub(super) is_connected: bool,
 }
 
 /// Each webhook of the batch once, with what is done about it if it is new.
@@ -37,8 +39,7 @@ pub(super) async fn judge_all<'a>(
     write: &mut Write,
     webhooks: &'a [NewWebhook],
 ) -> Result<Vec<Judged<'a>>, RecordsError> {
-    let needed = webhooks.iter().filter(|webhook| webhook.needs_connection);
-    let locations = needed.filter_map(|webhook| webhook.location_id.as_deref()).collect();
+    let locations = webhooks.iter().filter_map(|webhook| webhook.location_id.as_deref()).collect();
     let known = known_locations(write.conn(), locations).await?;
     let people = People::of(write.conn(), webhooks).await?;
     let mut seen = HashSet::new();
@@ -48,33 +49,35 @@ pub(super) async fn judge_all<'a>(
             continue;
         }
         let location = webhook.location_id.as_ref();
-        let is_foreign = webhook.needs_connection && location.is_some_and(|location| !known.contains(location));
+        let is_connected = location.is_some_and(|location| known.contains(location));
+        let taken = if webhook.is_late { WebhookResult::Late } else { WebhookResult::Accepted };
         let (result, deed) = match location {
-            _ if webhook.is_stale => (WebhookResult::Stale, Deed::Nothing),
-            _ if is_foreign => (WebhookResult::Refused, Deed::Nothing),
-            _ if people.is_about_erased(webhook) => (WebhookResult::Accepted, Deed::Nothing),
-            Some(location) => (WebhookResult::Accepted, deed(write.conn(), location, &webhook.work).await?),
-            None => (WebhookResult::Accepted, Deed::Nothing),
+            Some(_) if webhook.needs_connection && !is_connected => (WebhookResult::Refused, Deed::Nothing),
+            Some(location) if !people.is_about_erased(webhook) => (taken, deed(write.conn(), location, webhook).await?),
+            Some(_) | None => (taken, Deed::Nothing),
         };
         let job_id = matches!(deed, Deed::Enqueue(_)).then(|| Uuid::now_v7().to_string());
         let is_unknown = matches!((&webhook.work, &deed), (WebhookWork::PullOwner { .. }, Deed::Nothing));
         let is_kept = !is_unknown && !people.names_erased(index, webhook);
         let body = if is_kept { webhook.body.as_str() } else { "{}" };
         let contact_id = people.contact(index, webhook).map(str::to_owned);
-        judged.push(Judged { index, webhook, contact_id, result, deed, body, job_id });
+        judged.push(Judged { index, webhook, contact_id, result, deed, body, job_id, is_connected });
     }
     Ok(judged)
 }
 
-async fn deed(connection: &mut AnyConnection, location: &str, work: &WebhookWork) -> Result<Deed, RecordsError> {
+async fn deed(connection: &mut AnyConnection, location: &str, webhook: &NewWebhook) -> Result<Deed, RecordsError> {
     let pull = |contact: &str| Deed::Enqueue(JobKey::new(JobKind::PullContact, location, contact));
-    Ok(match work {
+    Ok(match &webhook.work {
         WebhookWork::Nothing => Deed::Nothing,
         WebhookWork::Pull { contact_id } => pull(contact_id),
         WebhookWork::PullOwner { note_id } => {
-            let owner = sqlx::query_scalar(sql!("contact_of_entry")).bind("note").bind(location).bind(note_id);
-            let owner: Option<String> = owner.fetch_optional(connection).await?;
-            owner.map_or(Deed::Nothing, |contact| pull(&contact))
+            owner(connection, "note", location, note_id).await?.map_or(Deed::Nothing, |contact| pull(&contact))
+        }
+        WebhookWork::FindAppointment { appointment_id } => {
+            let known = owner(connection, "appointment", location, appointment_id).await?;
+            let find = || Deed::Enqueue(JobKey::new(JobKind::FindAppointment, location, appointment_id));
+            known.map_or_else(find, |contact| pull(&contact))
         }
         WebhookWork::FindTask { task_id } => Deed::Enqueue(JobKey::new(JobKind::FindTask, location, task_id)),
         WebhookWork::ContactGone { contact_id, at } => {
@@ -82,7 +85,7 @@ async fn deed(connection: &mut AnyConnection, location: &str, work: &WebhookWork
             let known: Option<(i64, Option<i64>)> = known.fetch_optional(connection).await?;
             match (known, at) {
                 (Some((_, Some(_))), _) => Deed::Nothing,
-                (Some((synced_at, None)), Some(at)) if synced_at <= at.as_millisecond() => {
+                (Some((synced_at, None)), Some(at)) if synced_at <= at.as_millisecond() && !webhook.is_late => {
                     Deed::MarkGone { location_id: location.to_owned(), contact_id: contact_id.clone() }
                 }
                 // A pull may have it in its hands, or it came back since: GHL knows.
@@ -91,4 +94,15 @@ async fn deed(connection: &mut AnyConnection, location: &str, work: &WebhookWork
         }
         WebhookWork::RefreshLocation => Deed::Enqueue(JobKey::new(JobKind::RefreshLocation, location, location)),
     })
+}
+
+/// The contact that a task, note or appointment belongs to, where it is known.
+async fn owner(
+    connection: &mut AnyConnection,
+    kind: &str,
+    location: &str,
+    ghl_id: &str,
+) -> Result<Option<String>, RecordsError> {
+    let owner = sqlx::query_scalar(sql!("contact_of_entry")).bind(kind).bind(location).bind(ghl_id);
+    Ok(owner.fetch_optional(connection).await?)
 }

@@ -71,6 +71,7 @@ fn of_work(work: &WebhookWork) -> Option<&str> {
         WebhookWork::Nothing
         | WebhookWork::PullOwner { .. }
         | WebhookWork::FindTask { .. }
+        | WebhookWork::FindAppointment { .. }
         | WebhookWork::RefreshLocation => None,
     }
 }

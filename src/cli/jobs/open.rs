@@ -1,0 +1,118 @@
+//! Open jobs: closed without their work being done, or run before they are due.
+
+use anyhow::ensure;
+use clap::Args;
+use serde_json::json;
+use sync_workers::jobs::new_job;
+use sync_workers::records::{Decision, Job, JobFilter, JobState, Records};
+
+use super::super::{Context, Outcome};
+use super::check_kind;
+use crate::app::App;
+use crate::config::Config;
+
+/// At most so many at once: a mistake is seen before it is large.
+const MOST: i64 = 10_000;
+
+/// Which open jobs are meant.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Selection {
+    /// Their ids, from `jobs list` or the answer to an event
+    #[arg(required_unless_present_any = ["location", "kind"], conflicts_with_all = ["location", "kind"])]
+    ids: Vec<String>,
+    /// All of this location that wait or are scheduled
+    #[arg(long, value_name = "ID")]
+    location: Option<String>,
+    /// All of this kind that wait or are scheduled: pull_contact, push_task, push_note, call_operation, …
+    #[arg(long)]
+    kind: Option<String>,
+    /// Only tell which would be meant
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Which open jobs to close, and why.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Cancel {
+    #[command(flatten)]
+    selection: Selection,
+    /// Why, for whoever looks at the job later
+    #[arg(long, value_name = "TEXT", default_value = super::NO_REASON)]
+    reason: String,
+}
+
+/// Closes the jobs and takes back what they would have written.
+pub(super) async fn cancel(context: Context, Cancel { selection, reason }: Cancel) -> anyhow::Result<Outcome> {
+    let decision = Decision { by: operator(&context.config), why: reason };
+    let app = App::open_existing(context.config).await?;
+    let ids = selection.find(&app.records).await?;
+    let cancelled = if selection.dry_run { ids.clone() } else { app.records.cancel_jobs(&ids, &decision).await? };
+    let began = ids.len() - cancelled.len();
+    let done = if selection.dry_run { "would be cancelled" } else { "are cancelled, and what they owed is taken back" };
+    context.output.print(&json!({"dryRun": selection.dry_run, "jobs": cancelled}), |_| {
+        let count = match began {
+            0 => format!("{} jobs {done}", cancelled.len()),
+            _ => format!("{} jobs {done}; {began} began to run meanwhile and go on", cancelled.len()),
+        };
+        cancelled.iter().cloned().chain([count]).collect::<Vec<_>>().join("\n")
+    })?;
+    Ok(if began == 0 { Outcome::Done } else { Outcome::Failed })
+}
+
+/// Makes the jobs runnable now, whenever they were due.
+pub(super) async fn run_now(context: Context, selection: Selection) -> anyhow::Result<Outcome> {
+    let is_distributed = context.config.is_distributed();
+    let app = App::open_existing(context.config).await?;
+    let ids = selection.find(&app.records).await?;
+    let mut hurried = ids.clone();
+    if !selection.dry_run {
+        let keys = app.records.run_jobs_now(&ids).await?;
+        let jobs: Vec<_> = keys.iter().map(|(_, key, priority)| new_job(key, *priority)).collect();
+        // The ledger has them: a queue that does not answer gets them from the next round of the requeuer.
+        if let Err(error) = app.queue.push(&jobs).await {
+            tracing::warn!(%error, "the queue did not take the jobs; the requeuer enqueues them");
+        }
+        hurried = keys.into_iter().map(|(id, ..)| id).collect();
+    }
+    let done = match (selection.dry_run, is_distributed) {
+        (true, _) => "would run now",
+        (false, true) => "run as soon as their locations have a free call",
+        (false, false) => "run within a minute: the queue is in the memory of another process, which looks for them",
+    };
+    context.output.print(&json!({"dryRun": selection.dry_run, "jobs": hurried}), |_| {
+        hurried.iter().cloned().chain([format!("{} jobs {done}", hurried.len())]).collect::<Vec<_>>().join("\n")
+    })?;
+    Ok(Outcome::Done)
+}
+
+/// Who decides: the user of this shell, as far as it says.
+pub(super) fn operator(config: &Config) -> String {
+    config.operator.clone().unwrap_or_else(|| "operator".to_owned())
+}
+
+impl Selection {
+    async fn find(&self, records: &Records) -> anyhow::Result<Vec<String>> {
+        let Self { ids, location, kind, dry_run: _ } = self;
+        for id in ids {
+            let state = records.job(id).await?.map(|job| job.state);
+            let word = state.map_or("not known", JobState::as_str);
+            ensure!(
+                matches!(state, Some(JobState::Waiting | JobState::Scheduled)),
+                "job {id} is {word}; only a waiting or scheduled one can be cancelled or run now. `clienty-sync jobs show {id}` shows it"
+            );
+        }
+        let mut found = ids.clone();
+        if ids.is_empty() {
+            for state in [JobState::Waiting, JobState::Scheduled] {
+                let filter =
+                    JobFilter { state: Some(state), location_id: location.clone(), kind: kind.clone(), error: None };
+                let jobs: Vec<Job> = records.list_jobs(&filter, MOST).await?;
+                found.extend(jobs.into_iter().map(|job| job.id));
+            }
+            if found.is_empty() {
+                check_kind(kind.as_deref())?;
+            }
+        }
+        Ok(found)
+    }
+}

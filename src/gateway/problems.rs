@@ -1,0 +1,112 @@
+//! The stable code of each problem, and `GET /problems/{code}`, which explains it.
+//!
+//! A code never changes, though its title may be worded better. A new title gets a line in [`CODES`] and a section in docs/PROBLEMS.md, the page
+//! that is served here; a test names what is missing.
+
+use std::borrow::Cow;
+
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+
+use super::Problem;
+use super::path::Ids;
+
+/// The page: a section `## code` for each.
+const PAGE: &str = include_str!("../../docs/PROBLEMS.md");
+
+/// Titles whose code is not made of their own words.
+const CODES: [(&str, &str); 9] = [
+    ("Not available now", "temporarily-unavailable"),
+    ("Come again", "temporarily-unavailable"),
+    ("Something failed here", "internal-error"),
+    ("A parameter is wrong", "invalid-parameters"),
+    ("Parameters are wrong", "invalid-parameters"),
+    ("An event is wrong", "invalid-event"),
+    ("No event", "invalid-event"),
+    ("No valid API key", "unauthorized"),
+    ("The body broke off", "incomplete-request-body"),
+];
+
+/// The code of a title: as the table says, else its words.
+pub(super) fn code_of(title: &'static str) -> Cow<'static, str> {
+    if let Some((_, code)) = CODES.iter().find(|(known, _)| *known == title) {
+        return Cow::Borrowed(code);
+    }
+    let letters = title.chars().filter(|letter| *letter != '\'' && *letter != '’');
+    let plain: String =
+        letters.map(|letter| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '-' }).collect();
+    Cow::Owned(plain.split('-').filter(|word| !word.is_empty()).collect::<Vec<_>>().join("-"))
+}
+
+/// What the page says of a code.
+fn section(code: &str) -> Option<&'static str> {
+    PAGE.split("\n## ").skip(1).find(|section| section.lines().next() == Some(code))
+}
+
+/// The whole page.
+pub(super) async fn page() -> Response {
+    text(PAGE.to_owned())
+}
+
+/// One section of it.
+pub(super) async fn show(Ids(code): Ids<String>) -> Result<Response, Problem> {
+    let section =
+        section(&code).ok_or_else(|| Problem::not_found("there is no problem of that code; /problems lists all"))?;
+    Ok(text(format!("## {}\n", section.trim_end())))
+}
+
+fn text(page: String) -> Response {
+    ([(header::CONTENT_TYPE, "text/markdown; charset=utf-8")], page).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use super::*;
+
+    fn sources(folder: &Path) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        entries.flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] }).collect()
+    }
+
+    /// The first string literal after each `Problem::new(` or `Self::new(` of a status: the title.
+    fn titles(text: &'static str) -> Vec<&'static str> {
+        let calls = text.split("Problem::new(").skip(1).chain(text.split("Self::new(StatusCode").skip(1));
+        calls
+            .filter_map(|call| {
+                let rest = call.split_once('"')?.1;
+                rest.split_once('"').map(|(title, _)| title)
+            })
+            .filter(|title| title.starts_with(char::is_uppercase))
+            .collect()
+    }
+
+    #[test]
+    fn each_problem_that_the_gateway_answers_with_has_a_section_of_the_page() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/gateway");
+        let mut seen = 0;
+        for path in sources(&folder) {
+            if path.ends_with("problems.rs") {
+                continue;
+            }
+            let text: &'static str = std::fs::read_to_string(&path).unwrap().leak();
+            for title in titles(text) {
+                let code = code_of(title);
+                assert!(
+                    section(&code).is_some(),
+                    "{}: docs/PROBLEMS.md has no section {code} for {title:?}",
+                    path.display()
+                );
+                seen += 1;
+            }
+        }
+        assert!(seen > 10, "only {seen} problems were found");
+    }
+
+    #[test]
+    fn a_code_is_plain_words() {
+        assert_eq!(code_of("It can't be undone"), "it-cant-be-undone");
+        assert_eq!(code_of("Come again"), "temporarily-unavailable");
+    }
+}

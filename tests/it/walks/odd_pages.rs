@@ -1,0 +1,98 @@
+//! Pages as GHL really makes them: too long, too short, with items that have no id, with texts that no strict parser reads. A walk reads what can be
+//! read, tells what could not, and ends.
+
+use clienty_sync::sandbox::SearchShape;
+use serde_json::json;
+use sync_workers::records::{Phase, Purpose, Walk};
+
+use super::import::import;
+use crate::support::test_app::{Setup, TestApp, call};
+
+async fn imported(setup: Setup, shape: SearchShape) -> (TestApp, Walk) {
+    let app = TestApp::working(setup).await;
+    app.sandbox.set_search_shape(shape);
+    import(&app).await;
+    let walk = app.app.records.latest_walk(&app.location().id, Purpose::Import).await.unwrap().unwrap();
+    assert_eq!(walk.phase, Phase::Done);
+    (app, walk)
+}
+
+async fn all_are_here(app: &TestApp) {
+    let location = app.location();
+    let mut differing = app.mismatches(&location, &app.contacts(&location.id)).await;
+    // Lists leave it out.
+    differing.retain(|mismatch| mismatch.field != "lastActivity");
+    assert_eq!(differing, []);
+}
+
+/// 600 contacts of 20 kB: no page of 500 is read.
+#[tokio::test]
+async fn pages_that_are_too_long_are_asked_for_in_smaller_parts() {
+    let setup = Setup { contacts: 600, burst: 3000, ..Setup::default() };
+    let shape = SearchShape { padding: 20_000, ..SearchShape::default() };
+    let (app, walk) = imported(setup, shape).await;
+    assert_eq!((walk.contacts, walk.passed_over, walk.not_shown), (600, 0, 0));
+    all_are_here(&app).await;
+    // One of 500 in vain, then three of 250, which are not doubled again.
+    assert_eq!(app.calls(&app.location().id, "POST /contacts/search"), 4);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn pages_that_are_shorter_than_asked_are_not_the_last_while_the_total_says_more() {
+    let setup = Setup { contacts: 23, ..Setup::default() };
+    let (app, walk) = imported(setup, SearchShape { most: 5, ..SearchShape::default() }).await;
+    assert_eq!((walk.contacts, walk.not_shown), (23, 0));
+    all_are_here(&app).await;
+    assert_eq!(app.calls(&app.location().id, "POST /contacts/search"), 5);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn items_without_an_id_are_passed_over_and_told() {
+    let setup = Setup { contacts: 23, ..Setup::default() };
+    let (app, walk) = imported(setup, SearchShape { without_id: 7, ..SearchShape::default() }).await;
+    assert_eq!((walk.contacts, walk.passed_over, walk.not_shown), (20, 3, 0));
+    let (location, mut known) = (app.location().id, 0);
+    for contact in app.contacts(&location) {
+        known += usize::from(app.view(&contact).await.is_some());
+    }
+    assert_eq!(known, 20);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_search_that_stands_still_ends_and_is_told() {
+    let setup = Setup { contacts: 23, ..Setup::default() };
+    let (app, walk) = imported(setup, SearchShape { most: 5, stuck: true, ..SearchShape::default() }).await;
+    // The first page twice.
+    assert_eq!((walk.contacts, walk.not_shown), (10, 13));
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_lone_surrogate_in_one_text_costs_nothing_but_itself() {
+    let app = TestApp::working(Setup { contacts: 30, ..Setup::default() }).await;
+    let location = app.location().id;
+    let contacts = app.contacts(&location);
+    let odd = &contacts[11];
+    // The sandbox shows this character as half of an emoji.
+    app.contact_by_hand(Some(odd), json!({"firstName": "Cut \u{e000}"})).await;
+    let note = json!({"contactId": odd, "body": "Half \u{e000} of it", "userId": null});
+    app.by_hand(reqwest::Method::POST, &format!("/_sandbox/locations/{location}/notes"), note).await;
+    import(&app).await;
+    for contact in &contacts {
+        assert!(app.view(contact).await.is_some());
+    }
+    let view = app.view(odd).await.unwrap();
+    assert_eq!(view["contact"]["firstName"], "Cut \u{fffd}");
+    let notes: Vec<_> =
+        view["notes"].as_array().unwrap().iter().map(|note| note["noteText"].as_str().unwrap()).collect();
+    assert!(notes.contains(&"Half \u{fffd} of it"), "{notes:?}");
+    // And a click brings it as well.
+    app.tell("contact.selected", odd, json!({})).await;
+    app.settle().await;
+    assert!(app.calls(&location, call::GET_CONTACT) > 0);
+    assert_eq!(app.view(odd).await.unwrap()["contact"]["firstName"], "Cut \u{fffd}");
+    app.finish().await;
+}

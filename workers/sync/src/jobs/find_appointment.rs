@@ -1,0 +1,29 @@
+//! `find_appointment`: the contact of an appointment whose webhook does not name it.
+//!
+//! GHL is asked for the appointment, and its contact is fetched by a job of its own. The body of the webhook may be about anybody, so it is
+//! forgotten when the run is over.
+
+use job_engine::Priority;
+
+use super::{JobError, Task};
+use crate::ghl::GhlError;
+use crate::records::{FollowUp, JobKind};
+
+pub(super) async fn run(task: &Task<'_>) -> Result<(), JobError> {
+    let contact_id = match task.ghl().get_appointment(task.record()).await {
+        Ok(appointment) => appointment.contact_id,
+        // Deleted meanwhile; what is known of it here goes with its own contact.
+        Err(GhlError::Gone { .. }) => None,
+        Err(error) => return Err(error.into()),
+    };
+    let pull = |record_id| FollowUp {
+        kind: JobKind::PullContact,
+        location_id: task.location().to_owned(),
+        record_id,
+        priority: Priority::Realtime,
+    };
+    let follow_ups: Vec<_> = contact_id.map(pull).into_iter().collect();
+    let mut tx = task.environment.records.begin(&task.run).await?;
+    tx.empty_webhooks().await?;
+    task.close_with(tx, &follow_ups).await
+}

@@ -1,0 +1,86 @@
+//! When a location was last heard of: a job that was done, a webhook that came. For people, so it need not be exact.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use jiff::Timestamp;
+
+use super::ledger::timestamp;
+use super::sql::sql;
+use super::{Records, RecordsError};
+
+/// What was written less than so long ago, in ms, is not written again.
+const EVERY_MS: i64 = 30_000;
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Sign {
+    /// A job of the location was done.
+    Success,
+    /// GHL sent a webhook of it.
+    Webhook,
+    /// An event named a custom field that it is not known to have.
+    UnknownField,
+}
+
+/// When a location was last heard of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Activity {
+    /// When a job of it was last done.
+    pub last_success_at: Option<Timestamp>,
+    /// When GHL last sent a webhook of it.
+    pub last_webhook_at: Option<Timestamp>,
+}
+
+/// When this process last wrote what of which location, in ms since 1970.
+#[derive(Debug, Default)]
+pub(super) struct Noted(Mutex<HashMap<(String, Sign), i64>>);
+
+impl Noted {
+    /// Whether it is time to write again; then it counts as written.
+    pub(super) fn is_due(&self, location_id: &str, sign: Sign, now_ms: i64) -> bool {
+        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = noted.entry((location_id.to_owned(), sign)).or_insert(i64::MIN / 2);
+        let is_due = now_ms - *last >= EVERY_MS;
+        if is_due {
+            *last = now_ms;
+        }
+        is_due
+    }
+}
+
+impl Records {
+    /// Notes a sign of a location, unless this process noted the same moments ago.
+    ///
+    /// # Errors
+    /// [`RecordsError::Database`].
+    pub async fn note_activity(&self, location_id: &str, sign: Sign) -> Result<(), RecordsError> {
+        let now_ms = self.clock.now_ms();
+        if !self.noted.is_due(location_id, sign, now_ms) {
+            return Ok(());
+        }
+        let at = |of: Sign| (sign == of).then_some(now_ms);
+        let _gate = self.gate().await?;
+        sqlx::query(sql!("note_activity"))
+            .bind(location_id)
+            .bind(at(Sign::Success))
+            .bind(at(Sign::Webhook))
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// When each location was last heard of; those of which nothing was ever heard are missing.
+    ///
+    /// # Errors
+    /// [`RecordsError::Database`].
+    pub async fn activity(&self) -> Result<HashMap<String, Activity>, RecordsError> {
+        let rows: Vec<(String, Option<i64>, Option<i64>)> =
+            sqlx::query_as(sql!("list_activity")).fetch_all(&self.pool).await?;
+        let of = |(id, success, webhook): (String, Option<i64>, Option<i64>)| {
+            let [last_success_at, last_webhook_at] = [success, webhook].map(|at| at.map(timestamp));
+            (id, Activity { last_success_at, last_webhook_at })
+        };
+        Ok(rows.into_iter().map(of).collect())
+    }
+}

@@ -1,0 +1,1 @@
+select count(*) from jobs where discarded_at is not null

@@ -1,0 +1,10 @@
+select
+    id, source, event_id, event_type, kind, location_id, record_id, priority, state, epoch, attempts, last_error, data,
+    created_at, due_at, started_at, finished_at, outcome, unapplied, discarded_at, discarded_by, discarded_why
+from jobs
+where discarded_at is not null
+  and ($1 is null or location_id = $1)
+  and ($2 is null or kind = $2)
+  and ($3 is null or replace(last_error, $3, '') <> last_error)
+order by id desc
+limit $4

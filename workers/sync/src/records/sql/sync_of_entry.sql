@@ -1,0 +1,1 @@
+select sync from entries where row_id = $1
