@@ -185,7 +185,7 @@ impl App {
     /// Accepts work.
     #[must_use]
     pub fn producer(&self) -> Producer {
-        Producer::new(self.records.clone(), self.queue.clone())
+        Producer::new(self.records.clone(), self.queue.clone(), env!("CARGO_PKG_NAME"))
     }
 
     /// The HTTP side.
@@ -297,6 +297,7 @@ fn options(config: &Config, clock: &Clock, patience: records::Options) -> record
         policies: config.merge.clone(),
         rules: config.rules.clone(),
         flows: config.flows.loaded.clone(),
+        remember_event_ids: config.keeping.event_ids,
         ..patience
     }
 }

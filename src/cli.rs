@@ -299,3 +299,8 @@ fn reason(error: &anyhow::Error) -> String {
         said => format!("{said}: {cause}"),
     })
 }
+
+/// An argument that is an id of a location, a contact or a record.
+fn id(text: &str) -> Result<String, String> {
+    sync_workers::ids::check(text).map(|()| text.to_owned()).map_err(|bad| bad.to_string())
+}

@@ -260,6 +260,9 @@ impl Config {
                 conflicts: from
                     .setting("records.keep_conflicts_days", "CLIENTY_KEEP_CONFLICTS_DAYS")
                     .required(days(1, 3650)),
+                event_ids: from
+                    .setting("records.keep_event_ids_days", "CLIENTY_KEEP_EVENT_IDS_DAYS")
+                    .required(days(1, 3650)),
                 webhooks: from
                     .setting("records.keep_webhooks_days", "CLIENTY_KEEP_WEBHOOKS_DAYS")
                     .required(days(1, 3650)),

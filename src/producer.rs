@@ -7,24 +7,31 @@ use std::time::Duration;
 
 use job_engine::{NewJob, Queue};
 use sync_workers::jobs;
-use sync_workers::records::{AcceptError, Accepted, Records, Trigger};
+use sync_workers::records::{AcceptError, Accepted, ProducerId, Records, Trigger};
 use tokio::time::timeout;
 
 /// How long the answer waits for the queue, which goes on without being waited for.
 const PUSH_DUE: Duration = Duration::from_millis(500);
 
-/// Accepts triggers. Clones share the database and the queue.
+/// Accepts triggers, under a name within which the ids of their events are its own. Clones share the database and the queue.
 #[derive(Debug, Clone)]
 pub struct Producer {
     records: Records,
     queue: Queue,
+    id: ProducerId,
 }
 
 impl Producer {
-    /// A producer over an open database and queue.
+    /// A producer over an open database and queue, by the name of the program that it is part of.
     #[must_use]
-    pub fn new(records: Records, queue: Queue) -> Self {
-        Self { records, queue }
+    pub fn new(records: Records, queue: Queue, name: &str) -> Self {
+        Self { records, queue, id: ProducerId::Program(name.to_owned()) }
+    }
+
+    /// The same for events that another sends, as whoever has an API key.
+    #[must_use]
+    pub fn on_behalf_of(&self, id: ProducerId) -> Self {
+        Self { id, ..self.clone() }
     }
 
     /// Accepts all of `triggers` or none, in one transaction.
@@ -32,7 +39,7 @@ impl Producer {
     /// # Errors
     /// [`AcceptError`]; nothing was stored then, but after [`sync_workers::records::RecordsError::NoAnswer`], when that is not known.
     pub async fn send(&self, triggers: &[Trigger]) -> Result<Vec<Accepted>, AcceptError> {
-        let accepted = match self.records.accept(triggers).await {
+        let accepted = match self.records.accept_from(&self.id, triggers).await {
             Ok(accepted) => accepted,
             Err(error) => {
                 // A refusal may lead to a look at what has changed in GHL.

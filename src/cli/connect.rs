@@ -112,8 +112,9 @@ async fn print_link(context: Context) -> anyhow::Result<Outcome> {
 
 /// What can be an id: a slip here would be a location whose events are accepted and whose calls all fail.
 fn location_id(id: &str) -> Result<String, String> {
-    let is_id = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
-    is_id.then(|| id.to_owned()).ok_or_else(|| "an id is made of letters and digits".to_owned())
+    let id = super::id(id)?;
+    let is_plain = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    if is_plain { Ok(id) } else { Err("an id is made of letters and digits".to_owned()) }
 }
 
 fn api_version(name: &str) -> Result<ApiVersion, String> {

@@ -9,7 +9,7 @@ use super::{Context, Outcome, open_records};
 #[derive(Debug, Parser)]
 pub(super) struct Args {
     /// GHL's id of the location
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = super::id)]
     location: String,
 }
 

@@ -14,7 +14,7 @@ use super::{Context, Outcome};
 #[derive(Debug, Parser)]
 pub(super) struct Args {
     /// GHL's id of the location
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = super::id)]
     location: String,
     /// Go on with an import that was broken off; without one, begin
     #[arg(long)]

@@ -32,7 +32,7 @@ pub(super) enum Command {
         #[arg(long, value_enum)]
         state: Option<State>,
         /// Only those of this location
-        #[arg(long, value_name = "ID")]
+        #[arg(long, value_name = "ID", value_parser = super::id)]
         location: Option<String>,
         /// Only those of this kind: pull_contact, push_task, push_note, call_operation, …
         #[arg(long)]

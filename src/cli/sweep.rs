@@ -13,7 +13,7 @@ use super::{Context, Outcome};
 #[derive(Debug, Parser)]
 pub(super) struct Args {
     /// GHL's id of the location
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = super::id)]
     location: String,
     /// Look only for contacts that changed since the last look, or are new: mostly one call
     #[arg(long)]

@@ -22,7 +22,7 @@ const BATCH: usize = 500;
 #[derive(Debug, Parser)]
 pub(super) struct Args {
     /// GHL's id of the location
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = super::id)]
     location: String,
     /// Fetch what differs anew, and compare once more
     #[arg(long)]

@@ -12,6 +12,8 @@ use axum::http::{Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use sync_workers::records::ProducerId;
+
 use super::body::{self, Bounds};
 use super::deadline::in_time;
 use super::keys::Key;
@@ -25,6 +27,10 @@ pub(super) const BODY_LIMIT: usize = 1024 * 1024;
 const PAUSE: Duration = Duration::from_millis(200);
 /// Waits for a change without working, so it needs no turn.
 const LONG_POLL: &str = "/v1/changes";
+
+/// Who sent a request: the ids of its events are the key's own.
+#[derive(Debug, Clone)]
+pub(super) struct Caller(pub(super) ProducerId);
 
 /// In the answer to a request that stored many events.
 #[derive(Debug, Clone, Copy)]
@@ -42,7 +48,7 @@ async fn admitted(gateway: &Gateway, request: Request, next: Next) -> Result<Res
     let Some(text) = bearer(&request) else {
         return Err(unauthorized("send `Authorization: Bearer <API key>`; `clienty-sync keys create` makes one"));
     };
-    let key = authenticated(gateway, text).await?;
+    let (key, caller) = authenticated(gateway, text).await?;
     let Some(place) = key.enter() else {
         let detail =
             "this key has as many requests under way as it may have; wait for an answer before the next request";
@@ -60,6 +66,7 @@ async fn admitted(gateway: &Gateway, request: Request, next: Next) -> Result<Res
         None => None,
     };
     request.extensions_mut().insert(key);
+    request.extensions_mut().insert(caller);
     let response = next.run(request).await;
     if let (Some(turn), Some(StoredBatch)) = (&mut turn, response.extensions().get()) {
         turn.of_batch();
@@ -67,8 +74,8 @@ async fn admitted(gateway: &Gateway, request: Request, next: Next) -> Result<Res
     Ok(response)
 }
 
-/// The key of that text, with a token taken of it.
-async fn authenticated(gateway: &Gateway, text: &str) -> Result<Arc<Key>, Response> {
+/// The key of that text, with a token taken of it, and who has it.
+async fn authenticated(gateway: &Gateway, text: &str) -> Result<(Arc<Key>, Caller), Response> {
     let keys = &gateway.keys;
     let known = keys.known(text);
     if let Some(key) = &known
@@ -86,11 +93,14 @@ async fn authenticated(gateway: &Gateway, text: &str) -> Result<Arc<Key>, Respon
     };
     let asked = in_time(gateway.producer.records().authenticate(text)).await;
     match asked.map_err(IntoResponse::into_response)? {
-        Ok(Some(_)) => Ok(known.unwrap_or_else(|| {
-            let key = keys.remember(text);
-            key.charge(1);
-            key
-        })),
+        Ok(Some(api_key)) => {
+            let key = known.unwrap_or_else(|| {
+                let key = keys.remember(text);
+                key.charge(1);
+                key
+            });
+            Ok((key, Caller(ProducerId::Key(api_key.id))))
+        }
         Ok(None) => {
             Err(unauthorized("this API key is not known or was revoked; `clienty-sync keys list` shows those in force"))
         }

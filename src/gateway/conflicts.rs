@@ -26,7 +26,7 @@ pub(super) async fn list(
 ) -> Result<Json<Value>, Problem> {
     let mut parameters = Parameters::new(query, &["contactId", "limit", "cursor"]);
     let limit = parameters.number("limit", 1, MOST).unwrap_or(DEFAULT_LIMIT);
-    let (contact, cursor) = (parameters.text("contactId"), parameters.text("cursor"));
+    let (contact, cursor) = (parameters.id("contactId"), parameters.text("cursor"));
     let records = gateway.producer.records();
     let page = records.list_conflicts(&location, contact.as_deref(), cursor.as_deref(), i64::from(limit)).await;
     let page = parameters.page(page, "the nextCursor of an earlier page", Problem::records)?;
@@ -44,7 +44,9 @@ pub(super) async fn undo(
     let found = gateway.producer.records().conflict(&location, &id).await.map_err(|error| Problem::records(&error))?;
     let conflict = found.ok_or_else(|| Problem::not_found("no conflict of that id is known here"))?;
     let accepted = gateway.producer.send(&[trigger(&conflict)]).await.map_err(|error| match error {
-        AcceptError::Refused(refusal) => Problem::new(StatusCode::CONFLICT, "It can't be undone", refusal.message),
+        AcceptError::Refused(refusal) | AcceptError::IdReused(refusal) => {
+            Problem::new(StatusCode::CONFLICT, "It can't be undone", refusal.message)
+        }
         AcceptError::Records(error) => Problem::records(&error),
     })?;
     let job = accepted.first().map(|accepted| &accepted.job_id);

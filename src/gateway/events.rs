@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use sync_workers::records::{AcceptError, Refusal};
 
-use super::auth::StoredBatch;
+use super::auth::{Caller, StoredBatch};
 use super::keys::Key;
 use super::{Gateway, Problem, json, request_id};
 use crate::triggers::{self, FieldError};
@@ -24,6 +24,7 @@ const BATCH: usize = 50;
 pub(super) async fn accept(
     State(gateway): State<Gateway>,
     Extension(key): Extension<Arc<Key>>,
+    Extension(Caller(caller)): Extension<Caller>,
     body: Bytes,
 ) -> Result<Response, Problem> {
     let texts = json::texts(&body)?;
@@ -47,9 +48,14 @@ pub(super) async fn accept(
     if problem.has_faults() {
         return Err(problem);
     }
-    let accepted = gateway.producer.send(&accepted_triggers).await.map_err(|error| match error {
+    let place = |index| texts.batch.then_some(index);
+    let producer = gateway.producer.on_behalf_of(caller);
+    let accepted = producer.send(&accepted_triggers).await.map_err(|error| match error {
         AcceptError::Refused(Refusal { index, field, message }) => {
-            problem.with(texts.batch.then_some(index), FieldError { field: field.to_owned(), message })
+            problem.with(place(index), FieldError { field: field.to_owned(), message })
+        }
+        AcceptError::IdReused(Refusal { index, field, message }) => {
+            Problem::id_reused().with(place(index), FieldError { field: field.to_owned(), message })
         }
         AcceptError::Records(error) => Problem::records(&error),
     })?;

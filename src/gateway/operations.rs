@@ -1,5 +1,6 @@
 //! `POST /v1/operations/{name}`: calls any operation of the catalogue as a job; `GET /v1/jobs/{jobId}/reply`: what GHL answered.
 
+use axum::Extension;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -8,6 +9,7 @@ use serde_json::{Value, json};
 use sync_workers::catalog::Wish;
 use sync_workers::records::{AcceptError, JobState, Refusal};
 
+use super::auth::Caller;
 use super::json::json_of;
 use super::path::Ids;
 use super::{Gateway, Problem};
@@ -16,6 +18,7 @@ use crate::triggers::{self, FieldError, Fields, kind_of, operation};
 /// Checks the call completely, writes it to the ledger, and answers 202.
 pub(super) async fn call(
     State(gateway): State<Gateway>,
+    Extension(Caller(caller)): Extension<Caller>,
     Ids(name): Ids<String>,
     body: Bytes,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
@@ -23,9 +26,13 @@ pub(super) async fn call(
     let refuse = |errors: Vec<FieldError>| errors.into_iter().fold(wrong(), |problem, error| problem.with(None, error));
     let (id, wish) = read(&json_of(&body)?).map_err(refuse)?;
     let trigger = operation::call(&name, wish, triggers::SOURCE, id).map_err(refuse)?;
-    let accepted = gateway.producer.send(std::slice::from_ref(&trigger)).await.map_err(|error| match error {
+    let producer = gateway.producer.on_behalf_of(caller);
+    let accepted = producer.send(std::slice::from_ref(&trigger)).await.map_err(|error| match error {
         AcceptError::Refused(Refusal { field, message, .. }) => {
             refuse(vec![FieldError { field: field.to_owned(), message }])
+        }
+        AcceptError::IdReused(Refusal { field, message, .. }) => {
+            Problem::id_reused().with(None, FieldError { field: field.to_owned(), message })
         }
         AcceptError::Records(error) => Problem::records(&error),
     })?;
@@ -43,9 +50,9 @@ fn read(body: &Value) -> Result<(Option<String>, Wish), Vec<FieldError>> {
         return Err(vec![FieldError { field: String::new(), message }]);
     };
     let mut fields = Fields::new(object, "");
-    let id = fields.text("id");
+    let id = fields.id("id");
     let wish = Wish {
-        location_id: fields.required_text("locationId"),
+        location_id: fields.required_id("locationId"),
         version: fields.text("version"),
         parameters: fields.object("parameters").cloned().unwrap_or_default(),
         body: fields.any("body").cloned(),

@@ -5,6 +5,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use axum::extract::Query;
+use sync_workers::ids;
 use sync_workers::records::RecordsError;
 
 use super::Problem;
@@ -18,17 +19,35 @@ pub(super) struct Parameters {
 
 impl Parameters {
     /// Takes the query apart; a parameter not in `known` is refused, since ignoring it would answer another question.
-    pub(super) fn new(Query(query): Query<HashMap<String, String>>, known: &[&str]) -> Self {
+    pub(super) fn new(Query(mut query): Query<HashMap<String, String>>, known: &[&str]) -> Self {
         let mut unknown: Vec<_> = query.keys().filter(|name| !known.contains(&name.as_str())).cloned().collect();
         unknown.sort();
         let message = format!("is not known; known are {}", known.join(", "));
-        let wrong = unknown.into_iter().map(|field| FieldError { field, message: message.clone() }).collect();
+        let mut wrong: Vec<_> =
+            unknown.into_iter().map(|field| FieldError { field, message: message.clone() }).collect();
+        // No database is asked for what none can hold.
+        let mut with_nul: Vec<_> = query.extract_if(|_, text| text.contains('\0')).map(|(name, _)| name).collect();
+        with_nul.sort();
+        let holds_nul = "must not hold a NUL character (U+0000)";
+        wrong.extend(with_nul.into_iter().map(|field| FieldError { field, message: holds_nul.to_owned() }));
         Self { query, wrong }
     }
 
     /// A text; empty counts as absent.
     pub(super) fn text(&self, name: &str) -> Option<String> {
         self.query.get(name).filter(|text| !text.is_empty()).cloned()
+    }
+
+    /// An id; empty counts as absent.
+    pub(super) fn id(&mut self, name: &str) -> Option<String> {
+        let id = self.text(name)?;
+        match ids::check(&id) {
+            Ok(()) => Some(id),
+            Err(bad) => {
+                self.wrong.push(FieldError { field: name.to_owned(), message: bad.to_string() });
+                None
+            }
+        }
     }
 
     /// Anything that is written as one word; none as well where it is wrong, which [`Parameters::check`] tells.

@@ -78,6 +78,11 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "Not found", detail)
     }
 
+    /// 409 for the id of another event.
+    pub fn id_reused() -> Self {
+        Self::new(StatusCode::CONFLICT, "The id is another event's", "nothing was stored")
+    }
+
     /// 404 for a location of the path.
     pub fn unknown_location() -> Self {
         let message =
@@ -106,8 +111,14 @@ impl Problem {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Something failed here", detail)
     }
 
-    /// 503 where sending the request again can help, else 500.
+    /// 503 where sending the request again can help, 422 where the database refuses what was sent, else 500.
     pub fn records(error: &RecordsError) -> Self {
+        if error.is_about_a_value() && !error.is_race() {
+            tracing::error!(error = error as &dyn std::error::Error, "the database refused a request's value");
+            let detail =
+                "the database does not take a value of the request; nothing was stored, and the same is refused again";
+            return Self::new(StatusCode::UNPROCESSABLE_ENTITY, "A value can't be stored", detail);
+        }
         if !error.is_passing() {
             return Self::internal(error);
         }

@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
 use sync_workers::ghl::{WireTime, json};
+use sync_workers::ids;
 use sync_workers::records::{NewWebhook, WEBHOOK_SOURCE, WebhookWork, is_late};
 
 mod envelope;
@@ -25,8 +26,6 @@ pub use sync_workers::ghl::webhooks::{Event, Recognised, recognise};
 
 /// The name of this source in the ledger and in metrics.
 pub const SOURCE: &str = WEBHOOK_SOURCE;
-/// No id of GHL's is longer.
-const LONGEST_ID: usize = 128;
 
 /// The body is no JSON, whatever is done to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -196,7 +195,7 @@ fn location(event: Recognised, fields: &Map<String, Value>) -> Option<String> {
 /// A text that can be an id of GHL's: what is none would be stored, looked up and put into a path.
 fn id(fields: &Map<String, Value>, name: &str) -> Option<String> {
     let text = fields.get(name)?.as_str()?;
-    let is_id = (1..=LONGEST_ID).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+    let is_id = ids::is_id(text) && text.bytes().all(|byte| byte.is_ascii_graphic());
     is_id.then(|| text.to_owned())
 }
 

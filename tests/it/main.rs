@@ -10,6 +10,7 @@ mod creates;
 mod faults;
 mod flows;
 mod http;
+mod ids;
 mod jobs;
 mod kubernetes;
 mod leases;

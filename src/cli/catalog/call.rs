@@ -25,7 +25,7 @@ pub(in crate::cli) struct Arguments {
     /// From `catalog list`
     name: String,
     /// GHL's id of the location for which it is called
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = super::super::id)]
     location: String,
     /// A parameter of path or query; again for each, and for each item of a list
     #[arg(long = "param", value_name = "NAME=VALUE", value_parser = parameter)]

@@ -25,10 +25,10 @@ pub(in crate::cli) struct Arguments {
     /// From `flows list`
     name: String,
     /// GHL's id of the location
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = super::super::id)]
     location: String,
     /// The contact that it is about, by any id that is known here
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = super::super::id)]
     contact: Option<String>,
     /// A value of the flow's [set], or of what its occasion would tell (event.data.title=…); again for each
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting)]

@@ -23,7 +23,7 @@ pub(in crate::cli) struct Selection {
     #[arg(required_unless_present_any = ["location", "kind", "error", "all"], conflicts_with_all = ["location", "kind", "error", "all"])]
     ids: Vec<String>,
     /// All of this location
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = super::super::id)]
     location: Option<String>,
     /// All of this kind: pull_contact, push_task, push_note, call_operation, …
     #[arg(long)]

@@ -13,6 +13,7 @@ use crate::app::App;
 #[group(required = true, multiple = false)]
 pub(in crate::cli) struct Target {
     /// GHL's id of the location
+    #[arg(value_parser = super::super::id)]
     location: Option<String>,
     /// All jobs of this kind, in every location: pull_contact, push_task, push_note, call_operation, …
     #[arg(long, value_name = "KIND")]

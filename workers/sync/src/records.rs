@@ -39,6 +39,7 @@ pub use self::diagnosis::cause_of_failure;
 pub use self::entries::{AnyEntry, Entry, EntryRow, NoteRow, TaskRow};
 pub use self::erase::Receipt;
 pub use self::error::RecordsError;
+pub use self::event_ids::ProducerId;
 pub use self::feed::{ChangeItem, ChangeOp, LATEST, Origin, SyncOf};
 pub use self::files::make_folder;
 pub use self::flows::{DeadRun, FlowRun, KEPT as TOUCHES_KEPT, Knows, Logged, NewRun, StepOf, Touch};
@@ -73,6 +74,7 @@ mod diagnosis;
 mod entries;
 mod erase;
 mod error;
+mod event_ids;
 mod fault;
 mod feed;
 mod files;
@@ -158,6 +160,8 @@ pub struct Options {
     pub rules: Vec<TaskRule>,
     /// What runs when something happens.
     pub flows: Vec<Flow>,
+    /// For how long an event's id is remembered.
+    pub remember_event_ids: Duration,
     /// Whether a missing SQLite file is made, with its folder.
     pub create: bool,
 }
@@ -173,6 +177,7 @@ impl Default for Options {
             policies: Policies::default(),
             rules: Vec::new(),
             flows: Vec::new(),
+            remember_event_ids: Duration::from_secs(30 * 24 * 60 * 60),
             create: true,
         }
     }
@@ -191,6 +196,7 @@ pub struct Records {
     policies: Arc<Policies>,
     rules: Arc<[TaskRule]>,
     flows: Arc<[Flow]>,
+    remember_event_ids: Duration,
     untold: Arc<Mutex<Untold>>,
     group: Arc<Group>,
     writes: Arc<WriteCheck>,
@@ -254,6 +260,7 @@ impl Records {
             policies: Arc::new(options.policies),
             rules: options.rules.into(),
             flows: options.flows.into(),
+            remember_event_ids: options.remember_event_ids,
             untold: Arc::default(),
             group: Arc::default(),
             writes: Arc::default(),
@@ -383,6 +390,7 @@ impl Records {
             found: Vec::new(),
             page: page::Page::default(),
             now_ms: self.clock.now_ms(),
+            remember_event_ids: self.remember_event_ids,
             policies: Arc::clone(&self.policies),
             rules: Arc::clone(&self.rules),
             flows: Arc::clone(&self.flows),
@@ -423,6 +431,7 @@ struct Write {
     found: Vec<Found>,
     page: page::Page,
     now_ms: i64,
+    remember_event_ids: Duration,
     policies: Arc<Policies>,
     rules: Arc<[TaskRule]>,
     flows: Arc<[Flow]>,

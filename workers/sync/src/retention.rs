@@ -29,6 +29,8 @@ pub struct Keeping {
     pub dead: Duration,
     /// Conflicts, to be looked at and undone.
     pub conflicts: Duration,
+    /// The ids by which repeated events are known.
+    pub event_ids: Duration,
     /// Webhooks, by which one that comes again is known.
     pub webhooks: Duration,
 }
@@ -48,6 +50,7 @@ impl Keeping {
             Old::Aliases => self.jobs.max(self.dead),
             Old::DeadJobs => self.dead,
             Old::Conflicts => self.conflicts,
+            Old::EventIds => self.event_ids,
             Old::Webhooks => self.webhooks,
             Old::UnreadableWebhooks => Self::UNREADABLE,
             Old::Touched => TOUCHES_KEPT,
@@ -64,6 +67,7 @@ impl Default for Keeping {
             jobs: DAY * 30,
             dead: DAY * 180,
             conflicts: DAY * 180,
+            event_ids: DAY * 30,
             webhooks: DAY * 35,
         }
     }

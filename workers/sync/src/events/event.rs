@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::contact;
-use super::fields::{FieldError, Fields, kind_of};
+use super::fields::{FieldError, Fields, kind_of, nuls};
 
 /// The name of this source in the ledger and in metrics.
 pub const SOURCE: &str = "api";
@@ -50,10 +50,10 @@ pub fn translate(event: &Value) -> Result<Trigger, Vec<FieldError>> {
         return Err(vec![FieldError { field: String::new(), message }]);
     };
     let mut fields = Fields::new(object, "");
-    let id = fields.text("id");
+    let id = fields.id("id");
     let event_type = fields.required_text("type");
-    let location_id = fields.required_text("locationId");
-    let contact_id = fields.text("contactId");
+    let location_id = fields.required_id("locationId");
+    let contact_id = fields.id("contactId");
     let empty = Map::new();
     let data = fields.object("data").unwrap_or(&empty);
     let mut inner = Fields::new(data, "data.");
@@ -65,6 +65,9 @@ pub fn translate(event: &Value) -> Result<Trigger, Vec<FieldError>> {
     if !fetches || inner.has_mistakes() {
         errors.extend(inner.finish());
     }
+    let nuls: Vec<_> =
+        nuls(event, "").into_iter().filter(|nul| errors.iter().all(|error| error.field != nul.field)).collect();
+    errors.extend(nuls);
     match work {
         Some((kind, priority, change)) if errors.is_empty() => {
             let data = Value::Object(if fetches { Map::new() } else { data.clone() });
@@ -134,7 +137,7 @@ fn contact(
     data: &mut Fields<'_>,
 ) -> ContactChange {
     let act = act(event_type);
-    let mut clienty_id = data.text("clientyContactId");
+    let mut clienty_id = data.id("clientyContactId");
     if act == Act::Create && clienty_id.is_none() {
         // The event's own id keeps a repetition from making a second one as well.
         clienty_id = Some(event_id.map_or_else(|| Uuid::new_v4().to_string(), str::to_owned));
@@ -152,8 +155,8 @@ fn contact(
 fn task(event_type: &str, contact_id: Option<&str>, fields: &mut Fields<'_>, data: &mut Fields<'_>) -> TaskChange {
     let act = act(event_type);
     let create = act == Act::Create;
-    let clienty_id = data.text("clientyTaskId");
-    let ghl_id = data.text("taskId");
+    let clienty_id = data.id("clientyTaskId");
+    let ghl_id = data.id("taskId");
     if create {
         required(contact_id, fields);
         if clienty_id.is_none() {
@@ -180,7 +183,7 @@ fn task(event_type: &str, contact_id: Option<&str>, fields: &mut Fields<'_>, dat
         body: cleared(data, "body"),
         due_date: due_date.map(Some),
         completed: completed.or((event_type == "task.completed").then_some(true)).or(status),
-        assigned_to: cleared(data, "assignedTo"),
+        assigned_to: cleared_id(data, "assignedTo"),
     };
     TaskChange { act, clienty_id, ghl_id, contact_id: contact_id.map(str::to_owned), patch }
 }
@@ -188,8 +191,8 @@ fn task(event_type: &str, contact_id: Option<&str>, fields: &mut Fields<'_>, dat
 fn note(event_type: &str, contact_id: Option<&str>, fields: &mut Fields<'_>, data: &mut Fields<'_>) -> NoteChange {
     let act = act(event_type);
     let create = act == Act::Create;
-    let clienty_id = data.text("clientyNoteId");
-    let ghl_id = data.text("noteId");
+    let clienty_id = data.id("clientyNoteId");
+    let ghl_id = data.id("noteId");
     if create {
         required(contact_id, fields);
         if clienty_id.is_none() {
@@ -199,7 +202,7 @@ fn note(event_type: &str, contact_id: Option<&str>, fields: &mut Fields<'_>, dat
         data.refuse("noteId", "is missing; send noteId or clientyNoteId");
     }
     let note_text = if create { Some(data.required_text("noteText")) } else { data.text("noteText") };
-    let patch = NotePatch { note_text, user_id: cleared(data, "userId") };
+    let patch = NotePatch { note_text, user_id: cleared_id(data, "userId") };
     NoteChange { act, clienty_id, ghl_id, contact_id: contact_id.map(str::to_owned), patch }
 }
 
@@ -211,8 +214,8 @@ fn appointment(
 ) -> AppointmentChange {
     let act = act(event_type);
     let create = act == Act::Create;
-    let clienty_id = data.text("clientyAppointmentId");
-    let ghl_id = data.text("appointmentId");
+    let clienty_id = data.id("clientyAppointmentId");
+    let ghl_id = data.id("appointmentId");
     if create {
         required(contact_id, fields);
         if clienty_id.is_none() {
@@ -223,16 +226,16 @@ fn appointment(
         data.refuse("appointmentId", "is missing; send appointmentId or clientyAppointmentId");
     }
     let (calendar_id, start_time) = if create {
-        (Some(data.required_text("calendarId")), Some(data.required_time("startTime")))
+        (Some(data.required_id("calendarId")), Some(data.required_time("startTime")))
     } else {
-        (data.text("calendarId"), data.time("startTime"))
+        (data.id("calendarId"), data.time("startTime"))
     };
     let end_time = data.time("endTime");
     if start_time.zip(end_time).is_some_and(|(start, end)| end <= start) && !data.has_mistake("startTime") {
         data.refuse("endTime", "must be after startTime");
     }
     // Its name with tasks, and its name in the record.
-    let users = ["assignedTo", "assignedUserId"].map(|name| cleared(data, name));
+    let users = ["assignedTo", "assignedUserId"].map(|name| cleared_id(data, name));
     let patch = AppointmentPatch {
         calendar_id,
         title: cleared(data, "title"),
@@ -264,6 +267,14 @@ fn act(event_type: &str) -> Act {
 fn cleared(data: &mut Fields<'_>, name: &'static str) -> Option<Option<String>> {
     let text = data.loose_text(name);
     if data.is_null(name) { Some(None) } else { text.map(Some) }
+}
+
+/// As [`cleared`], for an id.
+fn cleared_id(data: &mut Fields<'_>, name: &'static str) -> Option<Option<String>> {
+    if data.is_null(name) || data.is_empty(name) {
+        return cleared(data, name);
+    }
+    data.id(name).map(Some)
 }
 
 fn required(contact_id: Option<&str>, fields: &mut Fields<'_>) -> Option<String> {

@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+use crate::ids;
+
 /// A field that is not as it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldError {
@@ -67,6 +69,23 @@ impl<'a> Fields<'a> {
         self.required(name, Self::text)
     }
 
+    /// An id, which may be absent or null ([`ids::check`]).
+    pub fn id(&mut self, name: &'static str) -> Option<String> {
+        let id = self.loose_text(name)?;
+        match ids::check(&id) {
+            Ok(()) => Some(id),
+            Err(bad) => {
+                self.refuse(name, bad.to_string());
+                None
+            }
+        }
+    }
+
+    /// An id that has to be there.
+    pub fn required_id(&mut self, name: &'static str) -> String {
+        self.required(name, Self::id)
+    }
+
     /// True or false, or absent.
     pub fn flag(&mut self, name: &'static str) -> Option<bool> {
         self.read(name, "true or false", Value::as_bool)
@@ -96,6 +115,11 @@ impl<'a> Fields<'a> {
     /// Whether the field is there and null: the wish to clear it.
     pub fn is_null(&self, name: &str) -> bool {
         self.object.get(name).is_some_and(Value::is_null)
+    }
+
+    /// Whether the field is there and the empty text.
+    pub fn is_empty(&self, name: &str) -> bool {
+        self.object.get(name).and_then(Value::as_str) == Some("")
     }
 
     /// Whether the field is there, null or not.
@@ -152,6 +176,24 @@ impl<'a> Fields<'a> {
             self.refuse(name, format!("must be {expected}, not {}", kind_of(value)));
         }
         read
+    }
+}
+
+/// The texts in `value`, whose place is `path`, that hold a NUL: PostgreSQL keeps none, so that no database is asked to.
+pub(super) fn nuls(value: &Value, path: &str) -> Vec<FieldError> {
+    const MESSAGE: &str = "holds a NUL character (U+0000), which can't be stored";
+    let refuse = |field: String| FieldError { field, message: MESSAGE.to_owned() };
+    match value {
+        Value::String(text) if text.contains('\0') => vec![refuse(path.to_owned())],
+        Value::Array(items) => {
+            items.iter().enumerate().flat_map(|(index, item)| nuls(item, &format!("{path}[{index}]"))).collect()
+        }
+        Value::Object(members) => {
+            let below = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+            let names = members.keys().filter(|name| name.contains('\0')).map(|name| refuse(below(name)));
+            names.chain(members.iter().flat_map(|(name, value)| nuls(value, &below(name)))).collect()
+        }
+        Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => Vec::new(),
     }
 }
 

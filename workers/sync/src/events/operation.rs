@@ -7,6 +7,8 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::FieldError;
+use super::fields::nuls;
+use crate::ids;
 
 /// The type of such an event in the ledger and in metrics.
 pub const EVENT_TYPE: &str = "operation.called";
@@ -20,6 +22,16 @@ pub fn call(name: &str, wish: Wish, source: &str, id: Option<String>) -> Result<
         return Err(vec![FieldError { field: "operation".to_owned(), message: unknown(name) }]);
     };
     let location_id = wish.location_id.clone();
+    let bad = |field: &str, id: &str| {
+        ids::check(id).err().map(|bad| FieldError { field: field.to_owned(), message: bad.to_string() })
+    };
+    let mut faults: Vec<_> =
+        bad("locationId", &location_id).into_iter().chain(id.as_deref().and_then(|id| bad("id", id))).collect();
+    faults.extend(wish.parameters.iter().flat_map(|(name, value)| nuls(value, &format!("parameters.{name}"))));
+    faults.extend(wish.body.iter().flat_map(|body| nuls(body, "body")));
+    if !faults.is_empty() {
+        return Err(faults);
+    }
     let call = operation.call(wish).map_err(|mistakes| {
         let faults = mistakes.into_iter();
         faults.map(|mistake| FieldError { field: mistake.field, message: mistake.message }).collect::<Vec<_>>()

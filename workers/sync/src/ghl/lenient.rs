@@ -9,15 +9,21 @@ use serde_json::Value;
 
 use super::dates::WireTime;
 use super::model::SearchAfter;
+use crate::ids;
 
 /// A text; numbers and booleans are written out, the empty one is nothing.
 pub(super) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     Ok(as_text(&Value::deserialize(deserializer)?))
 }
 
-/// An id: a text that must be there.
+/// An id: a text that must be there, and that can be one ([`ids::check`]). What has another can be neither stored nor addressed, as what has none.
 pub(super) fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    text(deserializer)?.filter(|id| !id.trim().is_empty()).ok_or_else(|| D::Error::missing_field("id"))
+    reference(deserializer)?.ok_or_else(|| D::Error::missing_field("id"))
+}
+
+/// The id of another record; what can be none reads as absent.
+pub(super) fn reference<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(text(deserializer)?.filter(|id| ids::is_id(id)))
 }
 
 /// A yes or no, also as word or number.

@@ -181,7 +181,7 @@ impl Walking<'_> {
         }
         let accepted = match tx.accept(trigger).await {
             Ok(accepted) => accepted,
-            Err(AcceptError::Refused(refusal)) => {
+            Err(AcceptError::Refused(refusal) | AcceptError::IdReused(refusal)) => {
                 return Err(failed(&place, &format!("{}: {}", refusal.field, refusal.message)));
             }
             Err(AcceptError::Records(error)) => return Err(error.into()),

@@ -8,6 +8,7 @@ use super::state::{self, StateError};
 use super::tokens::TokenError;
 use super::{Cause, Oauth};
 use crate::ghl::Scopes;
+use crate::ids;
 use crate::records::{ConnectionKind, Holder, RecordsError};
 
 /// How long a customer may take to choose a location.
@@ -147,8 +148,8 @@ impl Oauth {
         self.end_install(state, cookie).await?;
         let app = self.app()?;
         let (asked, reply) = (app.scopes(), app.redeem(code).await?);
-        match (&reply.location_id, &reply.company_id) {
-            (Some(location), company) => self.keep_location(location, company.as_deref(), &reply, &asked).await,
+        match (as_id(&reply.location_id), as_id(&reply.company_id)) {
+            (Some(location), company) => self.keep_location(location, company, &reply, &asked).await,
             (None, Some(company)) => self.keep_company(company, &reply, &asked).await,
             (None, None) => Err(InstallError::Nameless),
         }
@@ -196,4 +197,9 @@ impl Oauth {
     fn app(&self) -> Result<&App, InstallError> {
         self.inner.app.as_ref().ok_or(InstallError::NoApp)
     }
+}
+
+/// What can be no id names nothing.
+fn as_id(told: &Option<String>) -> Option<&str> {
+    told.as_deref().filter(|id| ids::is_id(id))
 }

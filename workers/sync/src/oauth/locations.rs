@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use super::Oauth;
 use super::app::PAGE;
 use super::tokens::{Need, TokenError};
+use crate::ids;
 use crate::records::{ConnectionKind, Holder, NewToken};
 
 /// A list longer than this is one that never ends.
@@ -51,6 +52,10 @@ impl Oauth {
         name: Option<&str>,
     ) -> Result<bool, TokenError> {
         let records = &self.inner.records;
+        if let Err(bad) = ids::check(location_id) {
+            tracing::warn!(ghl.company = company_id, %bad, "GHL lists a location whose id can be none; it is passed over");
+            return Ok(false);
+        }
         let stored = records.token(&Holder::Location(location_id.to_owned())).await?;
         if stored.is_some_and(|stored| stored.state == crate::records::TokenState::Active) {
             return Ok(false);

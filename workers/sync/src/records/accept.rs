@@ -4,28 +4,29 @@
 //! meet the same event or the same row: the unique indexes and the revisions let one of them win, and the other begins
 //! anew and sees what the winner wrote.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::pin::pin;
 use std::time::Duration;
 
 use job_engine::Priority;
 use serde_json::Value;
-use sqlx::{AnyConnection, Row};
+use sqlx::AnyConnection;
 use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::activity::Sign;
 use super::change::contact::CUSTOM_FIELDS;
 use super::change::{self, Applied, Change, Unapplied};
+use super::event_ids::{Earlier, EventIds, ProducerId};
 use super::feed::{Cause, Origin};
 use super::job::{JobKey, JobKind, REFRESHES_FIELDS};
-use super::ledger::key_of;
 use super::runs::FollowUp;
 use super::sql::{CHUNK, sql, with_list, with_rows};
 use super::{Records, RecordsError, WEBHOOK_SOURCE, Write, conflicts, contacts, erase, flows, order};
+use crate::ids;
 
 /// The source of what producers send on purpose.
-const PRODUCERS: &str = "api";
+pub(super) const PRODUCERS: &str = "api";
 
 /// How often a transaction that lost a race begins anew. Each loss means that another made progress.
 const MAX_RACES: u8 = 8;
@@ -99,6 +100,9 @@ pub enum AcceptError {
     /// The producer's to mend.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// The producer's to mend: the event's id is that of another event of the producer's.
+    #[error(transparent)]
+    IdReused(Refusal),
     /// Ours.
     #[error(transparent)]
     Records(#[from] RecordsError),
@@ -111,17 +115,25 @@ impl From<sqlx::Error> for AcceptError {
 }
 
 impl Records {
-    /// Writes the events to the ledger and applies their edits: all or none. Once this returns, no crash of a process
+    /// [`Records::accept_from`] a program that gives itself no name.
+    ///
+    /// # Errors
+    /// See [`Records::accept_from`].
+    pub async fn accept(&self, triggers: &[Trigger]) -> Result<Vec<Accepted>, AcceptError> {
+        self.accept_from(&ProducerId::Program(String::new()), triggers).await
+    }
+
+    /// Writes the events of one producer to the ledger and applies their edits: all or none. Once this returns, no crash of a process
     /// loses them.
     ///
     /// # Errors
-    /// [`AcceptError::Refused`] names the first event and field at fault; [`RecordsError::NoAnswer`] leaves it open whether they were
-    /// stored.
-    pub async fn accept(&self, triggers: &[Trigger]) -> Result<Vec<Accepted>, AcceptError> {
+    /// [`AcceptError::Refused`] and [`AcceptError::IdReused`] name the first event and field at fault; [`RecordsError::NoAnswer`] leaves it
+    /// open whether they were stored.
+    pub async fn accept_from(&self, producer: &ProducerId, triggers: &[Trigger]) -> Result<Vec<Accepted>, AcceptError> {
         if self.sqlite {
-            return self.accept_in_group(triggers).await;
+            return self.accept_in_group(producer, triggers).await;
         }
-        let mut accepting = pin!(self.accept_alone(triggers));
+        let mut accepting = pin!(self.accept_alone(producer, triggers));
         loop {
             match timeout(ACCEPT_DUE, &mut accepting).await {
                 Ok(outcome) => return outcome,
@@ -132,10 +144,10 @@ impl Records {
         }
     }
 
-    async fn accept_alone(&self, triggers: &[Trigger]) -> Result<Vec<Accepted>, AcceptError> {
+    async fn accept_alone(&self, producer: &ProducerId, triggers: &[Trigger]) -> Result<Vec<Accepted>, AcceptError> {
         let mut races = 0;
         loop {
-            match self.try_accept(triggers).await {
+            match self.try_accept(producer, triggers).await {
                 Err(AcceptError::Records(error)) if error.is_race() && races < MAX_RACES => races += 1,
                 Err(AcceptError::Refused(refusal)) if refusal.field == CUSTOM_FIELDS => {
                     if let Some(trigger) = triggers.get(refusal.index) {
@@ -149,10 +161,10 @@ impl Records {
         }
     }
 
-    async fn try_accept(&self, triggers: &[Trigger]) -> Result<Vec<Accepted>, AcceptError> {
+    async fn try_accept(&self, producer: &ProducerId, triggers: &[Trigger]) -> Result<Vec<Accepted>, AcceptError> {
         let mut write = self.write().await?;
         order::take_turns(&mut write, triggers).await?;
-        let accepted = take_in(&mut write, triggers).await?;
+        let accepted = take_in(&mut write, producer, triggers).await?;
         write.commit().await?;
         Ok(accepted)
     }
@@ -190,18 +202,28 @@ impl Records {
 }
 
 /// Writes the events to the ledger and applies their edits, as part of a transaction.
-pub(super) async fn take_in(write: &mut Write, triggers: &[Trigger]) -> Result<Vec<Accepted>, AcceptError> {
-    check_texts(triggers)?;
+pub(super) async fn take_in(
+    write: &mut Write,
+    producer: &ProducerId,
+    triggers: &[Trigger],
+) -> Result<Vec<Accepted>, AcceptError> {
+    check_ids(triggers)?;
     check_locations(write.conn(), triggers).await?;
     let erased = settle_erased(write, triggers).await?;
-    let mut seen = earlier_jobs(write.conn(), triggers).await?;
+    let since_ms = write.now_ms.saturating_sub(i64::try_from(write.remember_event_ids.as_millis()).unwrap_or(i64::MAX));
+    let mut ids = EventIds::of(write.conn(), producer, triggers, since_ms).await?;
     let mut accepted = Vec::with_capacity(triggers.len());
     let mut rows = Vec::new();
     for (index, trigger) in triggers.iter().enumerate() {
         let Trigger { event, kind, priority, change } = trigger;
-        let identity = event.id.clone().map(|id| (event.source.clone(), id));
         let (event_id, priority) = (event.id.clone(), *priority);
-        if let Some((job_id, key)) = identity.as_ref().and_then(|identity| seen.get(identity)).cloned() {
+        if let Some(earlier) = ids.earlier(event) {
+            if !earlier.is_repeated_by(event) {
+                let message =
+                    "was used for an event that said something else; send this one under an id of its own".to_owned();
+                return Err(AcceptError::IdReused(Refusal { index, field: "id", message }));
+            }
+            let Earlier { job_id, key, .. } = earlier.clone();
             accepted.push(Accepted { event_id, job_id, duplicate: true, key, priority });
             continue;
         }
@@ -231,13 +253,11 @@ pub(super) async fn take_in(write: &mut Write, triggers: &[Trigger]) -> Result<V
         if event.source == PRODUCERS && !write.flows.is_empty() {
             flows::starting::start_by_event(write, trigger, &key).await?;
         }
-        if let Some(identity) = identity {
-            seen.insert(identity, (job_id.clone(), key.clone()));
-        }
         rows.push(NewRow {
             id: job_id.clone(),
             source: event.source.clone(),
-            event_id: event_id.clone(),
+            event_id: ids.add(event, &job_id, &key),
+            given_event_id: event_id.clone(),
             event_type: event.event_type.clone(),
             key: key.clone(),
             contact_id: event.contact_id.clone().or(contact_id),
@@ -252,6 +272,8 @@ pub(super) async fn take_in(write: &mut Write, triggers: &[Trigger]) -> Result<V
         accepted.push(Accepted { event_id, job_id, duplicate: false, key, priority });
     }
     insert_rows(write.conn(), rows).await?;
+    let now_ms = write.now_ms;
+    ids.store(write.conn(), now_ms).await?;
     Ok(accepted)
 }
 
@@ -264,18 +286,19 @@ fn origin_of(source: &str) -> Origin {
     }
 }
 
-/// PostgreSQL keeps no NUL in a text; better told by name than by a failed transaction.
-fn check_texts(triggers: &[Trigger]) -> Result<(), Refusal> {
-    for (index, Trigger { event, .. }) in triggers.iter().enumerate() {
-        let texts = [
+/// Every id of every event, whoever sends it: what is stored here must be packed, indexed and addressed.
+fn check_ids(triggers: &[Trigger]) -> Result<(), Refusal> {
+    for (index, Trigger { event, change, .. }) in triggers.iter().enumerate() {
+        let of_event = [
             ("id", event.id.as_deref()),
             ("type", Some(event.event_type.as_str())),
             ("locationId", Some(event.location_id.as_str())),
             ("contactId", event.contact_id.as_deref()),
         ];
-        let has_nul = |text: &Option<&str>| text.is_some_and(|text| text.contains('\0'));
-        if let Some((field, _)) = texts.into_iter().find(|(_, text)| has_nul(text)) {
-            return Err(Refusal { index, field, message: "it holds a NUL character".to_owned() });
+        for (field, id) in of_event.into_iter().chain(change.ids()) {
+            if let Some(Err(bad)) = id.map(ids::check) {
+                return Err(Refusal { index, field, message: bad.to_string() });
+            }
         }
     }
     Ok(())
@@ -336,31 +359,13 @@ pub(super) async fn known_locations(
     Ok(known)
 }
 
-/// The jobs of those events of the batch that were accepted before, by source and event id.
-async fn earlier_jobs(
-    connection: &mut AnyConnection,
-    triggers: &[Trigger],
-) -> Result<HashMap<(String, String), (String, JobKey)>, RecordsError> {
-    let ids: Vec<&str> = triggers.iter().filter_map(|trigger| trigger.event.id.as_deref()).collect();
-    let mut earlier = HashMap::new();
-    for chunk in ids.chunks(CHUNK) {
-        let mut query = sqlx::query(with_list(sql!("find_events"), chunk.len())).persistent(false);
-        for id in chunk {
-            query = query.bind(*id);
-        }
-        for row in query.fetch_all(&mut *connection).await? {
-            let identity = (row.try_get("source")?, row.try_get("event_id")?);
-            earlier.insert(identity, (row.try_get("id")?, key_of(&row)?));
-        }
-    }
-    Ok(earlier)
-}
-
 /// A ledger row to insert.
 pub(super) struct NewRow {
     pub(super) id: String,
     pub(super) source: String,
     pub(super) event_id: Option<String>,
+    /// The event's id, also where `event_id` has no room for it.
+    pub(super) given_event_id: Option<String>,
     pub(super) event_type: String,
     pub(super) key: JobKey,
     /// The contact that the row is about, where it may hold data of a person.
@@ -374,13 +379,26 @@ pub(super) async fn insert_rows(connection: &mut AnyConnection, rows: Vec<NewRow
     let mut rows = rows.into_iter().peekable();
     while rows.peek().is_some() {
         let chunk: Vec<NewRow> = rows.by_ref().take(CHUNK).collect();
-        let mut insert = sqlx::query(with_rows(sql!("accept_events"), chunk.len(), 11)).persistent(chunk.len() == 1);
-        for NewRow { id, source, event_id, event_type, key, contact_id, priority, data, created_at_ms } in chunk {
+        let mut insert = sqlx::query(with_rows(sql!("accept_events"), chunk.len(), 12)).persistent(chunk.len() == 1);
+        for NewRow {
+            id,
+            source,
+            event_id,
+            given_event_id,
+            event_type,
+            key,
+            contact_id,
+            priority,
+            data,
+            created_at_ms,
+        } in chunk
+        {
             let JobKey { kind, location_id, record_id } = key;
             insert = insert
                 .bind(id)
                 .bind(source)
                 .bind(event_id)
+                .bind(given_event_id)
                 .bind(event_type)
                 .bind(kind)
                 .bind(location_id)

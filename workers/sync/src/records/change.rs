@@ -42,6 +42,31 @@ pub enum Change {
     },
 }
 
+impl Change {
+    /// The ids that it names, each by its field.
+    pub(super) fn ids(&self) -> [(&'static str, Option<&str>); 3] {
+        fn of_entry<E: Entry>(change: &EntryChange<E>) -> [(&'static str, Option<&str>); 3] {
+            let EntryChange { act: _, clienty_id, ghl_id, contact_id, patch: _ } = change;
+            [
+                (E::CLIENTY_ID_FIELD, clienty_id.as_deref()),
+                (E::GHL_ID_FIELD, ghl_id.as_deref()),
+                ("contactId", contact_id.as_deref()),
+            ]
+        }
+        const NONE: (&str, Option<&str>) = ("", None);
+        match self {
+            Self::None { record_id } => [("contactId", Some(record_id)), NONE, NONE],
+            Self::Task(change) => of_entry(change),
+            Self::Note(change) => of_entry(change),
+            Self::Appointment(change) => of_entry(change),
+            Self::Contact(ContactChange { act: _, contact_id, clienty_id, patch: _ }) => {
+                [("contactId", contact_id.as_deref()), (contact::CLIENTY_ID, clienty_id.as_deref()), NONE]
+            }
+            Self::Undo { conflict_id } => [("conflictId", Some(conflict_id)), NONE, NONE],
+        }
+    }
+}
+
 /// What to do with a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Act {

@@ -27,7 +27,8 @@ mod pages;
 /// How often a transaction that lost a race begins anew.
 const MAX_RACES: u32 = 8;
 /// The tables of records, and the statement that erases one contact's: $1 the location, $2 the contact.
-const RECORDS: [(&str, &str); 5] = [
+const RECORDS: [(&str, &str); 6] = [
+    ("eventIds", sql!("erase_event_ids")),
     ("conflicts", sql!("erase_conflicts")),
     ("missingParts", sql!("erase_missing_parts")),
     ("contactAliases", sql!("erase_aliases")),

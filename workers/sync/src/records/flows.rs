@@ -18,6 +18,7 @@ use sqlx::any::AnyRow;
 use super::accept::{AcceptError, Accepted, Trigger, take_in};
 use super::contacts::{self, ContactRow};
 use super::custom_fields::show_keys;
+use super::event_ids::ProducerId;
 use super::job::{JobKey, JobKind};
 use super::ledger::timestamp;
 use super::runs::{FollowUp, Tx};
@@ -243,7 +244,8 @@ impl Tx {
     /// # Errors
     /// See [`Records::accept`].
     pub async fn accept(&mut self, trigger: Trigger) -> Result<Option<Accepted>, AcceptError> {
-        Ok(take_in(&mut self.write, &[trigger]).await?.pop())
+        let this = ProducerId::Program(crate::flows::SOURCE.to_owned());
+        Ok(take_in(&mut self.write, &this, &[trigger]).await?.pop())
     }
 }
 

@@ -6,10 +6,12 @@ use super::{Records, RecordsError};
 /// What is forgotten once it is old enough.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Old {
-    /// Rows of the ledger that are done, their failed attempts among them. The ids of their events go with them.
+    /// Rows of the ledger that are done, their failed attempts among them.
     DoneJobs,
     /// Rows of the ledger that are dead, likewise.
     DeadJobs,
+    /// The ids by which repeated events are known.
+    EventIds,
     /// Webhooks as GHL sent them. A repetition is no longer known by their ids.
     Webhooks,
     /// Webhooks that can't be read.
@@ -36,9 +38,10 @@ pub enum Old {
 
 impl Old {
     /// All of it, what depends on something before that.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Changes,
         Self::Webhooks,
+        Self::EventIds,
         Self::UnreadableWebhooks,
         Self::DoneJobs,
         Self::DeadJobs,
@@ -57,6 +60,7 @@ impl Old {
     pub fn tables(self) -> &'static [&'static str] {
         match self {
             Self::DoneJobs | Self::DeadJobs => &["jobs", "job_attempts"],
+            Self::EventIds => &["event_ids"],
             Self::Webhooks => &["webhooks"],
             Self::UnreadableWebhooks => &["unreadable_webhooks"],
             Self::Changes => &["changes"],
@@ -76,6 +80,7 @@ impl Old {
         Some(match self {
             Self::DoneJobs => sql!("forget_jobs"),
             Self::DeadJobs => sql!("forget_dead_jobs"),
+            Self::EventIds => sql!("forget_event_ids"),
             Self::Webhooks => sql!("forget_webhooks"),
             Self::UnreadableWebhooks => sql!("forget_unreadable"),
             Self::Entries => sql!("forget_entries"),

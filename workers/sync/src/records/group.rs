@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::accept::{ACCEPT_DUE, AcceptError, Accepted, Trigger, take_in};
+use super::event_ids::ProducerId;
 use super::{Records, RecordsError, Write};
 
 /// Events of one transaction at most, unless a single batch has more: who reads waits for nobody, but who writes does.
@@ -38,6 +39,7 @@ struct Waiting {
 
 #[derive(Debug)]
 struct Batch {
+    producer: ProducerId,
     triggers: Vec<Trigger>,
     /// Used once the writer has its turn; from then on the work takes as long as it takes.
     begun: oneshot::Sender<()>,
@@ -98,10 +100,10 @@ impl Drop for Turn {
 
 impl Records {
     /// Accepts one batch together with those that wait beside it.
-    pub(super) async fn accept_in_group(&self, triggers: &[Trigger]) -> Outcome {
+    pub(super) async fn accept_in_group(&self, producer: &ProducerId, triggers: &[Trigger]) -> Outcome {
         let (answer, told) = oneshot::channel();
         let (begun, has_begun) = oneshot::channel();
-        if self.group.join(Batch { triggers: triggers.to_vec(), begun, answer }) {
+        if self.group.join(Batch { producer: producer.clone(), triggers: triggers.to_vec(), begun, answer }) {
             // On its own: a caller that goes away must not take the others' transaction with it.
             tokio::spawn(lead(self.clone()));
         }
@@ -119,13 +121,13 @@ async fn lead(records: Records) {
         // The turn to write first: while it is waited for, more batches gather.
         let write = records.write().await;
         let Some(batches) = turn.0.next() else { return };
-        let begin = |Batch { triggers, begun, answer }: Batch| {
+        let begin = |Batch { producer, triggers, begun, answer }: Batch| {
             let _ = begun.send(());
-            (triggers, answer)
+            ((producer, triggers), answer)
         };
-        let (triggers, answers): (Vec<_>, Vec<_>) = batches.into_iter().map(begin).unzip();
+        let (sent, answers): (Vec<_>, Vec<_>) = batches.into_iter().map(begin).unzip();
         let outcomes = match write {
-            Ok(write) => run(write, &triggers).await,
+            Ok(write) => run(write, &sent).await,
             Err(error) => Err(error),
         };
         match outcomes {
@@ -144,12 +146,12 @@ async fn lead(records: Records) {
 }
 
 /// Each batch behind a savepoint, and one commit. An error means that nothing was kept of any.
-async fn run(mut write: Write, batches: &[Vec<Trigger>]) -> Result<Vec<Outcome>, RecordsError> {
+async fn run(mut write: Write, batches: &[(ProducerId, Vec<Trigger>)]) -> Result<Vec<Outcome>, RecordsError> {
     let mut outcomes = Vec::with_capacity(batches.len());
-    for triggers in batches {
+    for (producer, triggers) in batches {
         let mut races = 0;
         outcomes.push(loop {
-            match isolated(&mut write, triggers).await? {
+            match isolated(&mut write, producer, triggers).await? {
                 Err(AcceptError::Records(error)) if error.is_race() && races < MAX_RACES => races += 1,
                 outcome => break outcome,
             }
@@ -160,9 +162,9 @@ async fn run(mut write: Write, batches: &[Vec<Trigger>]) -> Result<Vec<Outcome>,
 }
 
 /// One batch. The outer error is one of the whole transaction.
-async fn isolated(write: &mut Write, triggers: &[Trigger]) -> Result<Outcome, RecordsError> {
+async fn isolated(write: &mut Write, producer: &ProducerId, triggers: &[Trigger]) -> Result<Outcome, RecordsError> {
     sqlx::query("savepoint batch").execute(write.conn()).await?;
-    let outcome = match take_in(write, triggers).await {
+    let outcome = match take_in(write, producer, triggers).await {
         Ok(accepted) => write.settle().await.map(|()| accepted).map_err(AcceptError::Records),
         Err(error) => Err(error),
     };
@@ -209,14 +211,17 @@ mod tests {
         for (place, size) in sizes.iter().enumerate() {
             let ((answer, told), (begun, has_begun)) = (oneshot::channel(), oneshot::channel());
             listening.push((told, has_begun));
-            let leads = group.join(Batch { triggers: vec![trigger.clone(); *size], begun, answer });
+            let producer = ProducerId::Program(String::new());
+            let leads = group.join(Batch { producer, triggers: vec![trigger.clone(); *size], begun, answer });
             assert_eq!(leads, place == 0, "one leads");
         }
         let taken = std::iter::from_fn(|| group.next());
         let taken = taken.map(|batches| batches.iter().map(|batch| batch.triggers.len()).collect()).collect();
         let (answer, told) = oneshot::channel();
         drop(told);
-        assert!(group.join(Batch { triggers: Vec::new(), begun: oneshot::channel().0, answer }), "the next one leads");
+        let producer = ProducerId::Program(String::new());
+        let (begun, _) = oneshot::channel();
+        assert!(group.join(Batch { producer, triggers: Vec::new(), begun, answer }), "the next one leads");
         assert!(group.next().is_none(), "nobody waits for its answer");
         taken
     }

@@ -154,6 +154,7 @@ impl FollowUp {
             id: Uuid::now_v7().to_string(),
             source: "job".to_owned(),
             event_id: None,
+            given_event_id: None,
             event_type: "follow_up".to_owned(),
             key: self.key(),
             contact_id: None,

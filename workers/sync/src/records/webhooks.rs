@@ -304,6 +304,7 @@ fn row(id: String, webhook: &NewWebhook, key: JobKey, now_ms: i64) -> NewRow {
         source: WEBHOOK_SOURCE.to_owned(),
         // GHL's id stands in the table of webhooks, which forgets it after a time; the ledger never does.
         event_id: None,
+        given_event_id: None,
         event_type: webhook.event_type.to_owned(),
         key,
         contact_id: None,

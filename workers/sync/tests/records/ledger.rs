@@ -4,6 +4,7 @@ use job_engine::Priority;
 use std::collections::HashSet;
 
 use jiff::Timestamp;
+use sqlx::Connection as _;
 use sync_workers::records::*;
 
 use crate::support::*;
@@ -24,6 +25,10 @@ promises! {
     a_clock_that_was_set_back_hides_no_job_and_puts_none_off,
     finished_rows_are_forgotten_and_open_ones_kept,
     every_failed_attempt_is_kept_as_long_as_its_row,
+    an_id_is_its_producers_own_and_remembered_for_a_time,
+    rows_of_an_earlier_release_match_for_every_producer_of_their_location,
+    what_is_no_id_is_refused_by_name,
+    a_refused_value_is_no_outage,
 }
 
 async fn an_event_sent_twice_is_accepted_once(db: Db) {
@@ -275,4 +280,109 @@ async fn every_failed_attempt_is_kept_as_long_as_its_row(db: Db) {
     db.records.discard_jobs(&run.ids, &Decision::default()).await.unwrap();
     assert_eq!(db.records.forget(Old::DoneJobs, db.clock.now_ms() + 1, 10).await.unwrap(), 1);
     assert_eq!(db.records.failed_attempts(id).await.unwrap(), []);
+}
+
+fn of_key(id: &str) -> ProducerId {
+    ProducerId::Key(id.to_owned())
+}
+
+async fn an_id_is_its_producers_own_and_remembered_for_a_time(db: Db) {
+    let accept = async |producer: &str, trigger: &Trigger| {
+        db.records.accept_from(&of_key(producer), std::slice::from_ref(trigger)).await.map(|mut all| all.remove(0))
+    };
+    let create = |clienty_id: &str, title: &str| {
+        let mut create = edited(new_task(clienty_id, "c1", title));
+        create.event.id = Some("e1".to_owned());
+        create.event.data = serde_json::json!({"title": title});
+        create
+    };
+    let older = selected(Some("e0"), "c1");
+    accept("a", &older).await.unwrap();
+    let of_a = accept("a", &create("t1", "Call")).await.unwrap();
+    let of_b = accept("b", &create("t2", "Write")).await.unwrap();
+    assert!(!of_a.duplicate && !of_b.duplicate && of_a.job_id != of_b.job_id);
+    let again = accept("b", &create("t2", "Write")).await.unwrap();
+    assert_eq!(again, Accepted { duplicate: true, ..of_b.clone() });
+    for (producer, title) in [("a", "Write"), ("b", "Call"), ("b", "write")] {
+        let refused = accept(producer, &create("t9", title)).await;
+        assert!(
+            matches!(&refused, Err(AcceptError::IdReused(Refusal { index: 0, field: "id", .. }))),
+            "{producer} {title}: {refused:?}"
+        );
+    }
+    let ids: Vec<_> = db.records.list_jobs(&JobFilter::default(), 9).await.unwrap();
+    let ids: Vec<_> = ids.iter().map(|job| job.event_id.as_deref().unwrap()).collect();
+    assert_eq!(ids, ["e1", "e1", "e0"]);
+
+    // A millisecond before the time is over, and after it.
+    let kept = Options::default().remember_event_ids;
+    let end = db.clock.now().checked_add(kept).unwrap();
+    db.clock.set(end);
+    assert!(accept("a", &create("t1", "Call")).await.unwrap().duplicate);
+    db.clock.set(end.checked_add(std::time::Duration::from_millis(1)).unwrap());
+    let anew = accept("a", &create("t3", "Another")).await.unwrap();
+    assert!(!anew.duplicate, "the id is free, though its row is still there");
+    assert!(accept("a", &create("t3", "Another")).await.unwrap().duplicate);
+    assert_eq!(db.records.forget(Old::EventIds, db.clock.now_ms(), 10).await.unwrap(), 1, "e0; e1 is new");
+    assert_eq!(db.records.forget(Old::EventIds, db.clock.now_ms(), 10).await.unwrap(), 0);
+}
+
+/// As the release before this one wrote them: without a producer and without a hash.
+async fn rows_of_an_earlier_release_match_for_every_producer_of_their_location(db: Db) {
+    let accepted = db.records.accept(&[selected(Some("e1"), "c1")]).await.unwrap().remove(0);
+    let mut connection = sqlx::AnyConnection::connect(&db.url).await.unwrap();
+    for statement in ["delete from event_ids", "update jobs set given_event_id = null"] {
+        sqlx::query(statement).execute(&mut connection).await.unwrap();
+    }
+    connection.close().await.unwrap();
+    for producer in ["a", "b"] {
+        let again = db.records.accept_from(&of_key(producer), &[selected(Some("e1"), "c2")]).await.unwrap().remove(0);
+        assert_eq!(again, Accepted { duplicate: true, ..accepted.clone() }, "of {producer}");
+    }
+    let mut elsewhere = selected(Some("e1"), "c1");
+    elsewhere.event.location_id = "loc2".to_owned();
+    let token = vault().seal(&secrecy::SecretString::from("pit-token"), "loc2").unwrap();
+    db.records.save_connection("loc2", ConnectionKind::Pit, &token, None, None).await.unwrap();
+    let elsewhere = db.records.accept_from(&of_key("a"), &[elsewhere]).await.unwrap().remove(0);
+    assert!(!elsewhere.duplicate);
+    assert_eq!(db.records.job(&elsewhere.job_id).await.unwrap().unwrap().event_id.as_deref(), Some("e1"));
+}
+
+/// What no database would take is refused by name before it is asked, whoever calls.
+async fn what_is_no_id_is_refused_by_name(db: Db) {
+    let long = "x".repeat(3000);
+    for bad in [long.as_str(), "a\0b", "a\tb", "..", ""] {
+        let mut wrong_id = selected(None, "c1");
+        wrong_id.event.id = Some(bad.to_owned());
+        let mut wrong_location = selected(None, "c1");
+        wrong_location.event.location_id = bad.to_owned();
+        let cases = [
+            ("contactId", selected(None, bad)),
+            ("id", wrong_id),
+            ("locationId", wrong_location),
+            ("data.clientyTaskId", edited(new_task(bad, "c1", "x"))),
+            ("data.taskId", edited(edit_by_ghl_id(bad, "x"))),
+        ];
+        for (field, wrong) in cases {
+            let refused = db.records.accept(&[selected(None, "c1"), wrong]).await;
+            let Err(AcceptError::Refused(refusal)) = refused else { panic!("{field} {bad:?}: {refused:?}") };
+            assert_eq!((refusal.index, refusal.field), (1, field), "{bad:?}");
+        }
+    }
+    assert_eq!(db.records.list_jobs(&JobFilter::default(), 9).await.unwrap(), []);
+}
+
+/// Behind the doors a value that the database refuses is no outage: sent again, it is refused again.
+async fn a_refused_value_is_no_outage(db: Db) {
+    let refused = db.records.job("a\0b").await;
+    match db.records.is_sqlite() {
+        true => assert!(matches!(refused, Ok(None)), "{refused:?}"),
+        false => {
+            let error = refused.unwrap_err();
+            assert!(error.is_about_a_value() && !error.is_passing() && !error.is_race(), "{error:?}");
+        }
+    }
+    db.records.close().await;
+    let outage = db.records.job("a").await.unwrap_err();
+    assert!(!outage.is_about_a_value(), "{outage:?}");
 }

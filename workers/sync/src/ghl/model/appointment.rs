@@ -13,9 +13,9 @@ use super::super::lenient;
 pub struct Appointment {
     #[serde(deserialize_with = "lenient::id")]
     pub id: String,
-    #[serde(default, deserialize_with = "lenient::text")]
+    #[serde(default, deserialize_with = "lenient::reference")]
     pub contact_id: Option<String>,
-    #[serde(default, deserialize_with = "lenient::text")]
+    #[serde(default, deserialize_with = "lenient::reference")]
     pub calendar_id: Option<String>,
     #[serde(default, deserialize_with = "lenient::text")]
     pub title: Option<String>,
@@ -35,7 +35,7 @@ pub struct Appointment {
     /// What a write may say; the list of a contact's appointments leaves it out.
     #[serde(default, deserialize_with = "lenient::text")]
     pub description: Option<String>,
-    #[serde(default, deserialize_with = "lenient::text")]
+    #[serde(default, deserialize_with = "lenient::reference")]
     pub assigned_user_id: Option<String>,
 }
 

@@ -16,11 +16,11 @@ pub struct Note {
     /// May be HTML.
     #[serde(default, deserialize_with = "lenient::text")]
     pub body: Option<String>,
-    #[serde(default, deserialize_with = "lenient::text")]
+    #[serde(default, deserialize_with = "lenient::reference")]
     pub user_id: Option<String>,
     #[serde(default, deserialize_with = "lenient::time")]
     pub date_added: Option<WireTime>,
-    #[serde(default, deserialize_with = "lenient::text")]
+    #[serde(default, deserialize_with = "lenient::reference")]
     pub contact_id: Option<String>,
 }
 

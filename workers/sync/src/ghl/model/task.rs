@@ -23,7 +23,7 @@ pub struct Task {
     pub due_date: Option<WireTime>,
     #[serde(default, deserialize_with = "lenient::flag")]
     pub completed: Option<bool>,
-    #[serde(default, deserialize_with = "lenient::text")]
+    #[serde(default, deserialize_with = "lenient::reference")]
     pub contact_id: Option<String>,
 }
 

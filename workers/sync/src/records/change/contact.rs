@@ -10,7 +10,7 @@ use crate::decide::fields::{self, Fields, fields, with_fields};
 use crate::spelling::nearest;
 
 /// Where an event holds Clienty's id of the contact.
-const CLIENTY_ID: &str = "data.clientyContactId";
+pub(super) const CLIENTY_ID: &str = "data.clientyContactId";
 
 /// Where an event holds custom fields.
 pub(in super::super) const CUSTOM_FIELDS: &str = "data.customFields";

@@ -1,5 +1,10 @@
 //! How a run begins: in the transaction that takes in what starts it, and once for each occasion.
 
+use std::borrow::Cow;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use job_engine::Priority;
 use serde_json::{Map, json};
 use uuid::Uuid;
@@ -14,6 +19,7 @@ use super::{Knows, ending, next};
 use crate::decide::rules::Occasion;
 use crate::flows::{Flow, ORIGIN_CLIENTY, On};
 use crate::ghl::json::clip;
+use crate::ids;
 
 /// How deep the body of a webhook may nest that starts a run.
 const DEPTH: usize = 100;
@@ -73,7 +79,7 @@ pub(in crate::records) async fn start_for(
     let mut occasion = format!("{event_type} {}", row.contact_id);
     if let Some(tag) = tag {
         event["tag"] = tag.as_str().into();
-        occasion = format!("{occasion} {tag}");
+        occasion = format!("{occasion} {}", indexed(tag));
     }
     let knows = Knows { event, set: flow.set.clone(), answers: Map::new() };
     let (location_id, contact_id) = (row.location_id.as_str(), Some(row.contact_id.as_str()));
@@ -83,6 +89,14 @@ pub(in crate::records) async fn start_for(
     }
     let occasion = format!("{occasion} {}", Uuid::now_v7());
     Ok(again && start(write, flow, &Start { occasion: Some(&occasion), ..first }).await?.is_some())
+}
+
+/// A text as it stands in an index, which has no room for a long one.
+fn indexed(text: &str) -> Cow<'_, str> {
+    if text.len() <= ids::LONGEST {
+        return text.into();
+    }
+    format!("sha256:{}", URL_SAFE_NO_PAD.encode(digest(&SHA256, text.as_bytes()))).into()
 }
 
 /// A producer's event was accepted: starts the flows that wait for it. An event is accepted once, and so is what it starts.
@@ -124,7 +138,8 @@ pub(in crate::records) async fn start_by_webhook(write: &mut Write, webhook: &Ne
     let Some(location_id) = webhook.location_id.as_deref().filter(|_| !waiting.is_empty()) else { return Ok(()) };
     // What a run knows is put into other documents.
     let event = clip(serde_json::from_str(&webhook.body).unwrap_or_default(), DEPTH);
-    let contact_id = match event["contactId"].as_str() {
+    // What is no id is no contact's.
+    let contact_id = match event["contactId"].as_str().filter(|id| ids::is_id(id)) {
         Some(id) => Some(contacts::resolve(write.conn(), location_id, id).await?),
         None => None,
     };

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::super::runs::Tx;
 use super::super::sql::sql;
 use super::super::{RecordsError, Write};
+use crate::ids;
 
 /// For how long what GHL tells of an object may be of a flow's own call: it repeats a delivery for an hour.
 pub(super) const OWN_MS: i64 = 60 * 60 * 1000;
@@ -63,11 +64,11 @@ pub const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub(super) async fn touch(write: &mut Write, location_id: &str, said: &Value) -> Result<(), RecordsError> {
     let now_ms = write.now_ms;
-    let mut ids = Vec::new();
-    gather(said, false, &mut ids);
-    ids.sort_unstable();
-    ids.dedup();
-    for id in ids.into_iter().filter(|id| *id != location_id).take(MOST) {
+    let mut gathered = Vec::new();
+    gather(said, false, &mut gathered);
+    gathered.sort_unstable();
+    gathered.dedup();
+    for id in gathered.into_iter().filter(|id| *id != location_id).take(MOST) {
         let query = sqlx::query(sql!("touch_for_flow")).bind(location_id).bind(id).bind(now_ms);
         query.execute(write.conn()).await?;
     }
@@ -75,15 +76,15 @@ pub(super) async fn touch(write: &mut Write, location_id: &str, said: &Value) ->
 }
 
 /// Every text under a name that is an id's.
-fn gather<'a>(value: &'a Value, is_id: bool, ids: &mut Vec<&'a str>) {
+fn gather<'a>(value: &'a Value, is_id: bool, gathered: &mut Vec<&'a str>) {
     match value {
-        Value::String(text) if is_id => ids.push(text),
-        Value::Array(items) => items.iter().for_each(|item| gather(item, is_id, ids)),
+        Value::String(text) if is_id && ids::is_id(text) => gathered.push(text),
+        Value::Array(items) => items.iter().for_each(|item| gather(item, is_id, gathered)),
         Value::Object(members) => {
             for (name, value) in members {
                 let is_id =
                     ["id", "_id", "ids"].contains(&name.as_str()) || name.ends_with("Id") || name.ends_with("Ids");
-                gather(value, is_id, ids);
+                gather(value, is_id, gathered);
             }
         }
         _ => {}

@@ -195,6 +195,7 @@ fn job_row(key: JobKey, now_ms: i64) -> NewRow {
         id: Uuid::now_v7().to_string(),
         source: "walk".to_owned(),
         event_id: None,
+        given_event_id: None,
         event_type: "walk".to_owned(),
         key,
         contact_id: None,
