@@ -5,6 +5,7 @@ mod drift;
 mod given_up;
 mod import;
 mod odd_pages;
+mod shapes;
 mod sweeps;
 mod triggers;
 mod verify;

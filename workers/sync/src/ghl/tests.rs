@@ -6,6 +6,7 @@ mod every;
 mod fuzz;
 mod limits;
 mod pages;
+mod payloads;
 mod requests;
 mod server;
 

@@ -10,7 +10,7 @@ use crate::decide::adopt;
 use crate::decide::fields::{Fields, fields};
 use crate::ghl::GhlError;
 use crate::ghl::model::{Contact as Remote, SearchContacts};
-use crate::mapping::contact::{from_ghl, to_new};
+use crate::mapping::contact::{from_ghl, from_list, from_part, to_new};
 use crate::records::model::Contact;
 use crate::records::{ContactRow, FollowUp, JobKind};
 
@@ -22,10 +22,7 @@ pub(super) async fn create(task: &Task<'_>, row: &ContactRow) -> Result<(), JobE
     records.set_contact_intent(&task.run, Some(&row.doc)).await?;
     let error = match task.ghl().create_contact(&to_new(&row.doc, task.location())).await {
         Ok(made) => {
-            let mut made = from_ghl(made);
-            // The reply to a create tells no time zone.
-            made.timezone = made.timezone.or_else(|| row.doc.timezone.clone());
-            return link(task, row, &made, Some(&fields(&row.doc))).await;
+            return link(task, row, &from_part(made), Some(&fields(&row.doc))).await;
         }
         Err(error) if error.outcome_unknown() => return Err(error.into()),
         Err(error) => error,
@@ -117,7 +114,7 @@ async fn by_all_that_was_sent(task: &Task<'_>, announced: &Contact) -> Result<Op
         ..SearchContacts::all(task.location())
     };
     for found in one_call(task)?.search_contacts(&search).await?.contacts {
-        let fits = adopt::fits_contact(announced, &from_ghl(found.contact.clone()));
+        let fits = adopt::fits_contact(announced, &from_list(found.contact.clone()));
         if fits && !task.environment.records.is_linked(task.location(), &found.contact.id).await? {
             return Ok(Some(found.contact));
         }

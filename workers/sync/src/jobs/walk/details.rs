@@ -1,4 +1,7 @@
-//! The notes and appointments of a few contacts, and their tasks where the location's can't be searched.
+//! The notes and appointments of a few contacts, and their tasks where the location's can't be searched. A contact with a field that its
+//! list left out is read as well: no list shows more, and its own reply does.
+
+use std::collections::HashSet;
 
 use futures_util::future::join_all;
 
@@ -13,7 +16,14 @@ use crate::mapping;
 use crate::records::{Needs, Parts, Phase, Purpose, Walk};
 
 /// What GHL answered for one contact.
-type Answer = Result<(Option<Listed<model::Task>>, Listed<model::Note>, Listed<model::Appointment>), GhlError>;
+struct Details {
+    contact: Option<model::Contact>,
+    tasks: Option<Listed<model::Task>>,
+    notes: Listed<model::Note>,
+    appointments: Listed<model::Appointment>,
+}
+
+type Answer = Result<Details, GhlError>;
 
 pub(super) async fn run(task: &Task<'_>, mut walk: Walk) -> Result<(), JobError> {
     let records = &task.environment.records;
@@ -28,12 +38,27 @@ pub(super) async fn run(task: &Task<'_>, mut walk: Walk) -> Result<(), JobError>
         walk.total = Some(records.count_shown_contacts(&walk.location_id).await?);
     }
     let after = walk.cursor.as_ref().and_then(|cursor| cursor.as_str()).unwrap_or_default().to_owned();
-    let ids = records.shown_contacts(&walk.location_id, &after, i64::from(most)).await?;
+    let mut ids = records.shown_contacts(&walk.location_id, &after, i64::from(most)).await?;
+    let mut unread = HashSet::new();
+    if let Some(last) = ids.last().filter(|_| walk.purpose != Purpose::Verify) {
+        unread = records.unread_contacts(&walk.location_id, &after, last).await?;
+        let mut left = task.permits.left();
+        let is_affordable = |id: &&String| {
+            let rest = left.checked_sub(calls + u32::from(unread.contains(*id)));
+            left = rest.unwrap_or(0);
+            rest.is_some()
+        };
+        let affordable = ids.iter().take_while(is_affordable).count();
+        if affordable == 0 {
+            return Err(JobError::OneMoreRun);
+        }
+        ids.truncate(affordable);
+    }
     let Some(last) = ids.last() else {
         walk.enter(if walk.purpose == Purpose::Details { Phase::Done } else { Phase::Rest });
         return go_on(task, records.begin(&task.run).await?, &mut walk, Outcome::default()).await;
     };
-    let answers = join_all(ids.iter().map(|id| ask(task, id, walk.tasks_apart))).await;
+    let answers = join_all(ids.iter().map(|id| ask(task, id, walk.tasks_apart, unread.contains(id)))).await;
     judge(&answers, walk.purpose)?;
     let mut views = Vec::new();
     if walk.purpose == Purpose::Verify {
@@ -51,19 +76,23 @@ pub(super) async fn run(task: &Task<'_>, mut walk: Walk) -> Result<(), JobError>
         if beside.erased.contains(id) {
             continue;
         }
-        let parts = answer.ok().filter(|_| !beside.touched.contains(id)).map(|(tasks, notes, appointments)| Parts {
-            contact: None,
-            unread: Needs {
-                contact: false,
-                tasks: is_partial(tasks.as_ref()),
-                notes: is_partial(Some(&notes)),
-                appointments: is_partial(Some(&appointments)),
-            },
-            tasks: tasks.map(|tasks| tasks.items.into_iter().map(|task| mapping::task::from_ghl(task, id)).collect()),
-            notes: Some(notes.items.into_iter().map(|note| mapping::note::from_ghl(note, id)).collect()),
-            appointments: Some(
-                appointments.items.into_iter().map(|one| mapping::appointment::from_ghl(one, id, &zone)).collect(),
-            ),
+        let parts = answer.ok().filter(|_| !beside.touched.contains(id)).map(|answer| {
+            let Details { contact, tasks, notes, appointments } = answer;
+            Parts {
+                contact: contact.map(mapping::contact::from_ghl),
+                unread: Needs {
+                    contact: false,
+                    tasks: is_partial(tasks.as_ref()),
+                    notes: is_partial(Some(&notes)),
+                    appointments: is_partial(Some(&appointments)),
+                },
+                tasks: tasks
+                    .map(|tasks| tasks.items.into_iter().map(|task| mapping::task::from_ghl(task, id)).collect()),
+                notes: Some(notes.items.into_iter().map(|note| mapping::note::from_ghl(note, id)).collect()),
+                appointments: Some(
+                    appointments.items.into_iter().map(|one| mapping::appointment::from_ghl(one, id, &zone)).collect(),
+                ),
+            }
         });
         let Some(parts) = parts else {
             // Gone, refused, or moved meanwhile: a pull of its own will tell, or the end of the comparison.
@@ -91,21 +120,27 @@ pub(super) async fn run(task: &Task<'_>, mut walk: Walk) -> Result<(), JobError>
     go_on(task, tx, &mut walk, Outcome { found, pulls }).await
 }
 
-async fn ask(task: &Task<'_>, contact_id: &str, with_tasks: bool) -> Answer {
+async fn ask(task: &Task<'_>, contact_id: &str, with_tasks: bool, with_contact: bool) -> Answer {
     let ghl = task.ghl();
+    let contact = async {
+        match with_contact {
+            true => ghl.get_contact(contact_id).await.map(Some),
+            false => Ok(None),
+        }
+    };
     let tasks = async {
         match with_tasks {
             true => ghl.list_tasks(contact_id).await.map(Some),
             false => Ok(None),
         }
     };
-    let (tasks, notes, appointments) =
-        tokio::join!(tasks, ghl.list_notes(contact_id), ghl.list_appointments(contact_id));
-    let errors = [tasks.as_ref().err(), notes.as_ref().err(), appointments.as_ref().err()];
+    let (contact, tasks, notes, appointments) =
+        tokio::join!(contact, tasks, ghl.list_notes(contact_id), ghl.list_appointments(contact_id));
+    let errors = [contact.as_ref().err(), tasks.as_ref().err(), notes.as_ref().err(), appointments.as_ref().err()];
     if let Some(error) = errors.into_iter().flatten().find(|error| concerns_lane(error)) {
         return Err(error.clone());
     }
-    Ok((tasks?, notes?, appointments?))
+    Ok(Details { contact: contact?, tasks: tasks?, notes: notes?, appointments: appointments? })
 }
 
 /// Whether the batch has to be asked for again: where the lane must rest, where nothing came, and where a comparison would otherwise
