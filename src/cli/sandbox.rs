@@ -10,7 +10,9 @@ use serde_json::json;
 
 use super::serve::Signals;
 use super::{Context, Outcome};
-use crate::sandbox::{Limits, Sandbox, SandboxConfig, SearchShape, SigningKey, WebhookConfig, WebhookFaults, Webhooks};
+use crate::sandbox::{
+    Limits, Sandbox, SandboxConfig, SearchFields, SearchShape, SigningKey, WebhookConfig, WebhookFaults, Webhooks,
+};
 
 /// What it simulates beyond the routes; `docs/SANDBOX.md` has an example of each.
 const SIMULATES: &str = "\
@@ -58,6 +60,9 @@ pub(super) struct Args {
     /// How long each call takes at least
     #[arg(long, value_name = "MS", default_value_t = 0)]
     latency_ms: u64,
+    /// Answer searches of contacts in the shape that GHL had then: 2025-01 (names in lower case, no time zone), 2025-09 (no time zone), 2026-03
+    #[arg(long, value_name = "MONTH", default_value = "2026-03")]
+    search_fields: SearchFields,
     /// Send a signed webhook here for every change
     #[arg(long, value_name = "URL")]
     webhook_url: Option<String>,
@@ -106,6 +111,7 @@ pub(super) async fn run(context: Context, args: Args) -> anyhow::Result<Outcome>
         daily_limit,
         small_account,
         latency_ms,
+        search_fields,
         webhook_url,
         webhook_key_file: _,
         webhook_faults,
@@ -130,6 +136,7 @@ pub(super) async fn run(context: Context, args: Args) -> anyhow::Result<Outcome>
             },
         },
         latency: latency..latency,
+        search_fields,
         search: search_shape.unwrap_or_default(),
         ..SandboxConfig::default()
     };

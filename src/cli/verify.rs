@@ -40,6 +40,8 @@ struct Report {
     /// By kind of record.
     counts: BTreeMap<&'static str, Count>,
     findings: Vec<Finding>,
+    /// Fields of contacts that one side does not show, with the number of contacts.
+    uncompared: BTreeMap<String, i64>,
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -126,7 +128,8 @@ impl Report {
             (record, count)
         };
         let counts = ["contact", "task", "note", "appointment"].into_iter().map(count).collect();
-        Self { location_id: walk.location_id.clone(), repaired: 0, calls: walk.calls, counts, findings }
+        let (location_id, uncompared) = (walk.location_id.clone(), walk.uncompared.clone());
+        Self { location_id, repaired: 0, calls: walk.calls, counts, findings, uncompared }
     }
 
     fn tell(&self) -> String {
@@ -153,6 +156,11 @@ impl Report {
                 text = format!("{text}\nand {} more; --json lists all", self.findings.len() - LISTED);
             }
         }
+        if !self.uncompared.is_empty() {
+            let fields: Vec<_> =
+                self.uncompared.iter().map(|(field, contacts)| format!("{field} (contacts: {contacts})")).collect();
+            text = format!("{text}\n\nnot compared, since GHL's lists do not show them: {}", fields.join(", "));
+        }
         if self.repaired > 0 {
             text = format!("{text}\n\n{} contacts were fetched anew before this was compared", self.repaired);
         }
@@ -176,12 +184,14 @@ mod tests {
         let findings =
             vec![finding("contact", Verdict::Different, &["city", "phone"]), finding("note", Verdict::Extra, &[])];
         let counts = BTreeMap::from([("contact", Count { equal: 6, different: 1, ..Count::default() })]);
-        let report = Report { location_id: "l".to_owned(), repaired: 0, calls: 9, counts, findings };
+        let uncompared = BTreeMap::from([("timezone".to_owned(), 7)]);
+        let report = Report { location_id: "l".to_owned(), repaired: 0, calls: 9, counts, findings, uncompared };
         let expected = "RECORD   EQUAL  MISSING  EXTRA  DIFFERENT\n\
                         contact  6      0        0      1\n\n\
                         RECORD   ID         CONTACT  IS         FIELDS\n\
                         contact  contact-1  c1       different  city, phone\n\
-                        note     note-1     c1       extra";
+                        note     note-1     c1       extra\n\n\
+                        not compared, since GHL's lists do not show them: timezone (contacts: 7)";
         assert_eq!(report.tell(), expected);
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Faults;
+use super::{Faults, SearchFields};
 
 /// What the sandbox serves, and how unkindly.
 #[derive(Clone, Debug)]
@@ -23,6 +23,8 @@ pub struct SandboxConfig {
     pub latency: Range<Duration>,
     /// How much later than a read by id the search sees a change.
     pub search_lag: Duration,
+    /// Which fields the search shows of a contact.
+    pub search_fields: SearchFields,
     pub faults: Faults,
     pub search: SearchShape,
 }
@@ -51,6 +53,7 @@ impl Default for SandboxConfig {
             limits: Limits::default(),
             latency: Duration::ZERO..Duration::ZERO,
             search_lag: Duration::ZERO,
+            search_fields: SearchFields::default(),
             faults: Faults::default(),
             search: SearchShape::default(),
         }

@@ -82,9 +82,15 @@ fn merge_custom_fields(contact: &mut Value, written: &Value, definitions: &Thing
             continue;
         };
         fields.retain(|kept| kept["id"] != definition["id"]);
-        fields.push(json!({ "id": definition["id"], "value": field["field_value"] }));
+        fields.push(json!({ "id": definition["id"], "value": read_back(definition, &field["field_value"]) }));
     }
     contact["customFields"] = Value::Array(fields);
+}
+
+/// A value as it is read after it was written. A day comes back with a time, as clients met in production.
+fn read_back(definition: &Value, written: &Value) -> Value {
+    let day = written.as_str().filter(|_| definition["dataType"] == "DATE").and_then(dates::parse);
+    day.map_or_else(|| written.clone(), |day| dates::iso(day).into())
 }
 
 /// Sets the keys of `written` in `kept`, and leaves its others.
@@ -114,7 +120,7 @@ pub(super) fn as_created(contact: &Value) -> Value {
     shown
 }
 
-/// An item of a list: names in lower case, as typed only in the `Raw` fields.
+/// An item of `GET /contacts/` or of a business: names in lower case, as typed only in the `Raw` fields.
 pub(super) fn as_listed(contact: &Value) -> Value {
     let kept = [
         "id",

@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use super::changes::{Changed, Changes};
 use super::config::{SandboxConfig, SearchShape};
 use super::faults::{Dice, Fault, Faults};
+use super::found::SearchFields;
 use super::meter::{Meter, Verdict};
 use super::oauth::{Book, Holder};
 use super::refusal::Refusal;
@@ -107,6 +108,7 @@ impl Location {
 pub(super) struct World {
     started: Instant,
     latency: Range<Duration>,
+    pub(super) search_fields: SearchFields,
     locations: Vec<Arc<Location>>,
     changes: Changes,
     dice: Mutex<Dice>,
@@ -123,6 +125,7 @@ impl World {
         Ok(Self {
             started: Instant::now(),
             latency: config.latency.clone(),
+            search_fields: config.search_fields,
             locations: (0..config.locations)
                 .map(|index| seed::location(config, index, &changes).map(Arc::new))
                 .collect::<Result<_, _>>()?,

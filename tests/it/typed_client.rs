@@ -86,7 +86,7 @@ async fn contacts(place: &Place, run: Run<'_>, email: &str) -> Result<String, Gh
         fields: ContactFields { city: text("London"), ..ContactFields::default() },
         dnd: DndChange::default(),
     };
-    assert_eq!(run.update_contact(&created.id, &change).await?.city, text("London"));
+    assert_eq!(run.update_contact(&created.id, &change).await?.city.value(), text("London"));
     let upsert = UpsertContact { location_id: location.clone(), company_name: None, fields };
     let upserted = run.upsert_contact(&upsert).await?;
     assert_eq!((upserted.created, upserted.contact.id), (Some(false), created.id.clone()));
@@ -99,7 +99,7 @@ async fn contacts(place: &Place, run: Run<'_>, email: &str) -> Result<String, Gh
     assert_eq!(found.into_iter().map(|found| found.contact.id).collect::<Vec<_>>(), [created.id.as_str()]);
     assert_eq!(run.add_tags(&created.id, &["Engines".to_owned()]).await?, ["maths", "engines"]);
     run.remove_tags(&created.id, &["maths".to_owned()]).await?;
-    assert_eq!(run.get_contact(&created.id).await?.tags, ["engines"]);
+    assert_eq!(run.get_contact(&created.id).await?.tags.value().unwrap(), ["engines"]);
     Ok(created.id)
 }
 
@@ -110,7 +110,7 @@ async fn tasks_and_notes(run: Run<'_>, contact: &str) -> Result<(), GhlError> {
     run.update_task(contact, &task.id, &changes).await?;
     run.complete_task(contact, &task.id, true).await?;
     let read = run.get_task(contact, &task.id).await?;
-    assert_eq!((read.title, read.completed), (text("Call back"), Some(true)));
+    assert_eq!((read.title.value(), read.completed.value()), (text("Call back"), Some(true)));
     assert_eq!(run.list_tasks(contact).await?.items.len(), 1);
     run.delete_task(contact, &task.id).await?;
     let gone = run.get_task(contact, &task.id).await.unwrap_err();
@@ -118,7 +118,7 @@ async fn tasks_and_notes(run: Run<'_>, contact: &str) -> Result<(), GhlError> {
 
     let note = run.create_note(contact, &NewNote { body: "Hi".to_owned(), user_id: None }).await?;
     run.update_note(contact, &note.id, &UpdateNote { body: text("Ho"), user_id: None }).await?;
-    assert_eq!(run.get_note(contact, &note.id).await?.body, text("Ho"));
+    assert_eq!(run.get_note(contact, &note.id).await?.body.value(), text("Ho"));
     assert_eq!(run.list_notes(contact).await?.items.len(), 1);
     run.delete_note(contact, &note.id).await?;
     assert!(run.list_appointments(contact).await?.items.is_empty());

@@ -6,6 +6,7 @@ mod given_up;
 mod import;
 mod incomplete;
 mod odd_pages;
+mod shapes;
 mod sweeps;
 mod triggers;
 mod verify;

@@ -158,6 +158,7 @@ mod tests {
             started_at_ms: 0,
             updated_at_ms: 0,
             finished_at_ms: None,
+            uncompared: std::collections::BTreeMap::new(),
         }
     }
 

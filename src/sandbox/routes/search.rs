@@ -15,7 +15,8 @@ use uuid::Uuid;
 use super::Reply;
 use crate::sandbox::body::Shape::{Anything, Filled, Number, Objects, Text};
 use crate::sandbox::body::{Field, Payload, check, may, must};
-use crate::sandbox::contact::{as_listed, is_named};
+use crate::sandbox::contact::is_named;
+use crate::sandbox::found::as_found;
 use crate::sandbox::refusal::Refusal;
 use crate::sandbox::store::{Contacts, Date};
 use crate::sandbox::world::Caller;
@@ -54,7 +55,7 @@ pub(super) async fn search(Extension(caller): Extension<Caller>, Payload(body): 
         .into_iter()
         .enumerate()
         .map(|(at, contact)| {
-            let mut item = as_listed(&contact);
+            let mut item = as_found(&contact, caller.world.search_fields);
             item["searchAfter"] = asked.order.key(&contact).iter().map(Value::from).collect();
             if shape.padding > 0 {
                 item["padding"] = "x".repeat(shape.padding).into();

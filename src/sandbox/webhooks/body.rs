@@ -11,7 +11,7 @@ use crate::sandbox::dates;
 const LARGEST: usize = 256 * 1024;
 
 /// The fields of a contact that its events show; `dateUpdated` is not among them.
-const CONTACT: [&str; 22] = [
+const CONTACT: [&str; 23] = [
     "address1",
     "city",
     "state",
@@ -33,6 +33,8 @@ const CONTACT: [&str; 22] = [
     "assignedTo",
     "customFields",
     "id",
+    // In no published sample, but in webhooks that were captured in March 2026.
+    "timezone",
     "dndSettings",
 ];
 const TASK: [&str; 7] = ["id", "assignedTo", "body", "contactId", "title", "dateAdded", "dueDate"];

@@ -10,7 +10,7 @@ use clienty_sync::compare::{self, Mismatch};
 use clienty_sync::config::Config;
 use clienty_sync::gateway::{Server, ServerLimits, listen};
 use clienty_sync::sandbox::{
-    Limits, Sandbox, SandboxConfig, SandboxLocation, SigningKey, WebhookConfig, WebhookFaults, Webhooks,
+    Limits, Sandbox, SandboxConfig, SandboxLocation, SearchFields, SigningKey, WebhookConfig, WebhookFaults, Webhooks,
 };
 use clienty_sync::signature::{Algorithm, PublicKeys};
 use clienty_sync::triggers;
@@ -82,6 +82,8 @@ pub(crate) struct Setup {
     pub(crate) settings: &'static [(&'static str, &'static str)],
     /// Flows by name.
     pub(crate) flows: &'static [(&'static str, &'static str)],
+    /// Which fields GHL's search shows.
+    pub(crate) search_fields: SearchFields,
 }
 
 impl Default for Setup {
@@ -99,6 +101,7 @@ impl Default for Setup {
             gate: false,
             settings: &[],
             flows: &[],
+            search_fields: SearchFields::default(),
         }
     }
 }
@@ -138,10 +141,11 @@ impl TestApp {
             gate,
             settings: more,
             flows,
+            search_fields,
         } = setup;
         let limits = Limits { interval, burst, ..Limits::default() };
-        let sandbox =
-            Sandbox::start(SandboxConfig { locations, contacts, limits, ..SandboxConfig::default() }).await.unwrap();
+        let sandbox = SandboxConfig { locations, contacts, limits, search_fields, ..SandboxConfig::default() };
+        let sandbox = Sandbox::start(sandbox).await.unwrap();
         let gate = if gate { Some(Gate::before(sandbox.url()).await) } else { None };
         let folder = Folder::new("jobs");
         let dir = folder.path().join("flows");

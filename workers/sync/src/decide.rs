@@ -1,5 +1,6 @@
 //! What to do, decided from values alone: no call, no database, no clock.
 
+pub mod absent;
 pub mod adopt;
 pub mod compare;
 pub mod echo;

@@ -20,6 +20,7 @@
 
 mod api;
 mod call;
+mod carried;
 mod client;
 mod dates;
 mod endpoint;
@@ -43,6 +44,7 @@ pub mod webhooks;
 mod words;
 
 pub use api::ApiVersion;
+pub use carried::Carried;
 pub use client::{BuildError, Client, ClientConfig, LONG_LIST, Run};
 pub use dates::{WireSecond, WireTime};
 pub use endpoint::{Endpoint, InV3, Replay};

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::fields::{self, fields};
-use super::same::{same, same_text};
+use super::same::{answers, same_text};
 use crate::records::model::{Appointment, Contact, Note, Task};
 
 /// So far GHL's clock may be behind ours, and the other way round.
@@ -53,8 +53,17 @@ impl TaskFingerprint {
     /// The fingerprint of the create of `task`. Whether it is completed is no part: that can change meanwhile.
     #[must_use]
     pub fn of(task: &Task) -> Self {
-        let Task { task_id: _, clienty_task_id: _, contact_id: _, title, body, due_date, completed: _, assigned_to } =
-            task;
+        let Task {
+            task_id: _,
+            clienty_task_id: _,
+            contact_id: _,
+            title,
+            body,
+            due_date,
+            completed: _,
+            assigned_to,
+            absent: _,
+        } = task;
         Self { title: title.clone(), body: body.clone(), due_date: *due_date, assigned_to: assigned_to.clone() }
     }
 
@@ -73,7 +82,8 @@ impl NoteFingerprint {
     /// The fingerprint of the create of `note`.
     #[must_use]
     pub fn of(note: &Note) -> Self {
-        let Note { note_id: _, clienty_note_id: _, contact_id: _, note_text, user_id: _, created_at: _ } = note;
+        let Note { note_id: _, clienty_note_id: _, contact_id: _, note_text, user_id: _, created_at: _, absent: _ } =
+            note;
         Self { note_text: note_text.clone() }
     }
 
@@ -119,14 +129,19 @@ impl AppointmentFingerprint {
     }
 }
 
-/// Whether `remote` holds all that the create of `sent` sent. It may hold more: GHL adds a country, and a person whatever they like.
+/// Whether `remote` holds all that the create of `sent` sent. It may hold more: GHL adds a country, and a person whatever they like. What a list
+/// leaves out speaks neither for it nor against it, as long as it shows whom it is about.
 #[must_use]
 pub fn fits_contact(sent: &Contact, remote: &Contact) -> bool {
-    let held = fields(remote);
-    fields(sent).iter().all(|(name, value)| {
-        // Lists of contacts show no time zone, and no name as it was typed.
-        name == "timezone" || same(name, &lower(value), &lower(&fields::value(&held, name)))
-    })
+    let (sent, held) = (fields(sent), fields(remote));
+    let is_shown = |name: &str| !remote.absent.has(name) || remote.absent.lower_cased(name).is_some();
+    let names_it = |name: &&str| sent.contains_key(*name) && is_shown(name);
+    let fits = |(name, value): (&String, &Value)| match remote.absent.lower_cased(name) {
+        Some(shown) => answers(name, &lower(value), &lower(&shown.into())),
+        None if name == "timezone" || (remote.absent.is_partial() && !is_shown(name)) => true,
+        None => answers(name, &lower(value), &lower(&fields::value(&held, name))),
+    };
+    WHO.iter().any(names_it) && sent.iter().all(fits)
 }
 
 /// Whether `remote` has an e-mail or a phone that the create of `sent` did not send: then it is a namesake, and not what the create made.
@@ -134,6 +149,8 @@ pub fn fits_contact(sent: &Contact, remote: &Contact) -> bool {
 pub fn is_namesake(sent: &Contact, remote: &Contact) -> bool {
     (sent.email.is_none() && remote.email.is_some()) || (sent.phone.is_none() && remote.phone.is_some())
 }
+/// The fields that say whom a contact is about.
+const WHO: [&str; 5] = ["firstName", "lastName", "companyName", "email", "phone"];
 
 /// Whether `told`, a contact of GHL's, may be what the create of `announced` made or met: GHL keeps e-mails and phones unique.
 #[must_use]
@@ -141,7 +158,7 @@ pub fn may_be_contact(announced: &Contact, told: &Contact) -> bool {
     let (ours, theirs) = (fields(announced), fields(told));
     let is_same = |name: &str| {
         let (our, their) = (fields::value(&ours, name), fields::value(&theirs, name));
-        !fields::is_nothing(&our) && same(name, &our, &their)
+        !fields::is_nothing(&our) && answers(name, &our, &their)
     };
     is_same("email") || is_same("phone") || fits_contact(announced, told)
 }

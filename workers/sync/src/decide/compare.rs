@@ -1,11 +1,12 @@
 //! Compares what GHL has of a contact with what readers see, record by record and field by field. Names fields, never values.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::echo::Prints;
-use crate::records::model::Appointment;
-use crate::records::{ContactView, Entry as _, Finding, Parts, Shown, Verdict};
+use crate::records::{ContactView, Entry, Finding, Parts, Shown, Verdict};
 
 /// What is no difference: ids of the producer's own, and the one field that GHL's lists leave out and that moves without an event.
 const OWN: [&str; 6] =
@@ -26,7 +27,10 @@ pub fn contact(contact_id: &str, theirs: &Parts, ours: Option<&ContactView>) -> 
     match (contact, ours) {
         (Some(_), None) => found.push(finding("contact", contact_id, Verdict::Missing, Vec::new())),
         (Some(contact), Some(ours)) => {
-            let fields = differing("contact", &object(contact), &object(&ours.contact));
+            let known = &ours.contact.record;
+            let mut fields = differing("contact", &object(&contact.completed(known)), &object(known));
+            fields.extend(contact.absent.contradicted(known).map(str::to_owned));
+            fields.retain(|field| !ours.contact.unread.contains(field));
             // Events leave the date of change out: alone it is no difference.
             if fields.iter().any(|field| field != "dateUpdated") {
                 found.push(finding("contact", contact_id, Verdict::Different, fields));
@@ -39,13 +43,25 @@ pub fn contact(contact_id: &str, theirs: &Parts, ours: Option<&ContactView>) -> 
         None => Default::default(),
     };
     let lists = [
-        (unread.tasks, "task", ["taskId", "clientyTaskId"], tasks.as_deref().map(objects), objects(our_tasks)),
-        (unread.notes, "note", ["noteId", "clientyNoteId"], notes.as_deref().map(objects), objects(our_notes)),
+        (
+            unread.tasks,
+            "task",
+            ["taskId", "clientyTaskId"],
+            tasks.as_deref().map(|theirs| objects(&as_known(theirs, our_tasks, |our| &our.task))),
+            objects(our_tasks),
+        ),
+        (
+            unread.notes,
+            "note",
+            ["noteId", "clientyNoteId"],
+            notes.as_deref().map(|theirs| objects(&as_known(theirs, our_notes, |our| our))),
+            objects(our_notes),
+        ),
         (
             unread.appointments,
             "appointment",
             ["appointmentId", "clientyAppointmentId"],
-            appointments.as_deref().map(|theirs| objects(&as_known(theirs, our_appointments))),
+            appointments.as_deref().map(|theirs| objects(&as_known(theirs, our_appointments, |our| our))),
             objects(our_appointments),
         ),
     ];
@@ -89,17 +105,25 @@ pub fn gone(contact_id: &str, ours: &ContactView) -> Vec<Finding> {
     std::iter::once(itself).chain(contact(contact_id, &nothing, Some(ours))).collect()
 }
 
-/// Their appointments, read as those that are known here.
-fn as_known(theirs: &[Appointment], ours: &[Shown<Appointment>]) -> Vec<Appointment> {
+/// Their tasks, notes or appointments, read as those that are known here: what they leave out is no difference.
+fn as_known<E: Entry, V>(theirs: &[E], ours: &[Shown<V>], entry: fn(&V) -> &E) -> Vec<E> {
     let never = Prints::default();
-    let as_known = |their: &Appointment| {
+    let as_known = |their: &E| {
         let mut their = their.clone();
-        if let Some(our) = ours.iter().find(|our| our.record.appointment_id == their.appointment_id) {
-            their.read_like(&our.record, our.sync.at.is_none().then_some(&never));
+        if let Some(our) = ours.iter().find(|our| entry(&our.record).ghl_id() == their.ghl_id()) {
+            their.read_like(entry(&our.record), our.sync.at.is_none().then_some(&never));
         }
         their
     };
     theirs.iter().map(as_known).collect()
+}
+
+/// The fields of a contact that can't be compared: what was read leaves them out, or no reading has shown them yet.
+#[must_use]
+pub fn uncompared(theirs: &Parts, ours: &ContactView) -> BTreeSet<String> {
+    let Some(contact) = &theirs.contact else { return BTreeSet::new() };
+    let missing = contact.awaited().filter(|name| !contact.absent.is_contradicted(name, &ours.contact.record));
+    missing.map(str::to_owned).chain(ours.contact.unread.iter().cloned()).collect()
 }
 
 /// The fields of theirs that are not the same in ours.
@@ -142,10 +166,11 @@ mod tests {
     use super::*;
     use crate::decide::sync_status::SyncStatus;
     use crate::records::TaskView;
-    use crate::records::model::{Contact, Task, TaskStatus};
+    use crate::records::model::{Appointment, Contact, Task, TaskStatus};
 
     fn shown<T>(record: T) -> Shown<T> {
-        Shown { record, deleted_at: None, record_id: "r".to_owned(), sync: SyncStatus::default() }
+        let sync = SyncStatus::default();
+        Shown { record, deleted_at: None, record_id: "r".to_owned(), sync, unread: BTreeSet::new() }
     }
 
     fn person() -> Contact {

@@ -14,10 +14,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::fields::{self, Fields};
-use super::same::same;
+use super::same::{answers, same};
 
-/// Values that are remembered of one field.
-const MEMORY: usize = 8;
+/// Values that are remembered of one field, and pairs of them.
+const MEMORY: usize = 12;
 
 /// Hashes of what we wrote to each field and of what GHL answered, oldest first.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -29,7 +29,9 @@ impl Prints {
     pub fn remember(&mut self, asked: &Fields, got: &Fields) {
         for (name, sent) in asked {
             let prints = self.0.entry(name.clone()).or_default();
-            for print in [print(sent), print(&fields::value(got, name))] {
+            let got = &fields::value(got, name);
+            let pair = answers(name, sent, got).then(|| pair(sent, got));
+            for print in [print(sent), print(got)].into_iter().chain(pair) {
                 prints.retain(|kept| *kept != print);
                 prints.push_back(print);
             }
@@ -37,6 +39,14 @@ impl Prints {
                 prints.pop_front();
             }
         }
+    }
+
+    /// Whether neither of the two values is an edit of the other: they mean the same, or one is the form in which GHL keeps the other, as it
+    /// answered to a write.
+    #[must_use]
+    pub fn same(&self, name: &str, a: &Value, b: &Value) -> bool {
+        let are_a_pair = |sent, got| self.0.get(name).is_some_and(|prints| prints.contains(&pair(sent, got)));
+        same(name, a, b) || are_a_pair(a, b) || are_a_pair(b, a)
     }
 
     /// Whether the field was ever written.
@@ -57,6 +67,11 @@ fn print(value: &Value) -> String {
     let value = if fields::is_nothing(value) { &Value::Null } else { value };
     let hash = digest(&SHA256, value.to_string().as_bytes());
     hash.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A value and the form in which GHL keeps it.
+fn pair(sent: &Value, got: &Value) -> String {
+    format!("{}>{}", print(sent), print(got))
 }
 
 /// What we hold of the record that an event is about.
@@ -94,8 +109,8 @@ pub enum Verdict {
 
 /// Whether an event tells the record to be as the last agreed state has it. Then no older event can tell anything new.
 #[must_use]
-pub fn confirms(told: &Fields, base: &Fields) -> bool {
-    told.iter().all(|(name, value)| same(name, value, &fields::value(base, name)))
+pub fn confirms(told: &Fields, base: &Fields, prints: &Prints) -> bool {
+    told.iter().all(|(name, value)| prints.same(name, value, &fields::value(base, name)))
 }
 
 /// What to do about an event that tells `told` of a record of which `known` is held.
@@ -105,11 +120,11 @@ pub fn judge(told: &Told<'_>, known: &Known<'_>) -> Verdict {
     let news: Fields = told
         .fields
         .iter()
-        .filter(|(name, value)| !same(name, value, &fields::value(base, name)))
+        .filter(|(name, value)| !known.prints.same(name, value, &fields::value(base, name)))
         // It says what a write of ours, whose reply is on its way, asks for.
         .filter(|(name, value)| {
-            let ours = fields::value(known.ours, name);
-            !same(name, value, &ours)
+            let (ours, base) = (fields::value(known.ours, name), fields::value(base, name));
+            ours == base || !answers(name, &ours, value)
         })
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();

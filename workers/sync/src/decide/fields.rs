@@ -48,9 +48,7 @@ impl Record for Contact {
 
     fn derive(&mut self, before: &Self) {
         if (&self.first_name, &self.last_name) != (&before.first_name, &before.last_name) {
-            let parts = [&self.first_name, &self.last_name];
-            let parts: Vec<&str> = parts.into_iter().flatten().map(String::as_str).collect();
-            self.name = (!parts.is_empty()).then(|| parts.join(" "));
+            self.name = self.name_of_parts();
         }
     }
 }
@@ -222,7 +220,7 @@ pub fn is_nothing(value: &Value) -> bool {
     value.is_null() || value.as_str() == Some("")
 }
 
-fn object<R: Record>(record: &R) -> Map<String, Value> {
+pub(super) fn object<R: Record>(record: &R) -> Map<String, Value> {
     // Structs of texts, numbers and times have no way to fail.
     match serde_json::to_value(record) {
         Ok(Value::Object(object)) => object,

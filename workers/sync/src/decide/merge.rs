@@ -11,8 +11,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::echo::Prints;
 use super::fields::{self, Fields};
-use super::same::same;
 
 /// Who wins where both sides edited a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -135,7 +135,7 @@ pub struct Merged {
     pub conflicts: Vec<Conflict>,
 }
 
-/// Merges what the two sides made of `base` in a record called `record`.
+/// Merges what the two sides made of `base` in a record called `record`. By its `prints` GHL's form of our own write is known.
 #[must_use]
 pub fn merge(
     record: &str,
@@ -144,7 +144,9 @@ pub fn merge(
     theirs: &Fields,
     times: &Times<'_>,
     policies: &Policies,
+    prints: &Prints,
 ) -> Merged {
+    let same = |name: &str, a: &Value, b: &Value| prints.same(name, a, b);
     let mut merged = Merged::default();
     let names: BTreeSet<&String> = base.keys().chain(ours.keys()).chain(theirs.keys()).collect();
     for name in names {

@@ -75,6 +75,7 @@ fn changes(wanted: &Appointment, base: &Appointment) -> AppointmentChanges {
         notes,
         assigned_user_id,
         second_hour: _,
+        absent: _,
     } = wanted;
     let second = |time: Option<Timestamp>| time.map(Timestamp::as_second);
     let differs = |wanted: &Option<Timestamp>, base| wanted.is_some() && second(*wanted) != second(base);

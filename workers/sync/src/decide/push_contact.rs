@@ -5,8 +5,8 @@
 
 use serde_json::Value;
 
+use super::echo::Prints;
 use super::fields::{Fields, difference};
-use super::same::same;
 use crate::records::model::is_key;
 
 /// GHL takes it with a create, and with no update.
@@ -44,9 +44,9 @@ impl ContactPlan {
     }
 }
 
-/// The calls that make GHL, which holds `base`, hold `wanted`.
+/// The calls that make GHL, which holds `base`, hold `wanted`. What `prints` know as GHL's form of it is no difference.
 #[must_use]
-pub fn plan(wanted: &Fields, base: &Fields) -> ContactPlan {
+pub fn plan(wanted: &Fields, base: &Fields, prints: &Prints) -> ContactPlan {
     let mut plan = ContactPlan::default();
     for (name, value) in difference(base, wanted) {
         if let Some(tag) = name.strip_prefix("tags.") {
@@ -54,7 +54,7 @@ pub fn plan(wanted: &Fields, base: &Fields) -> ContactPlan {
             list.push(tag.to_owned());
         } else if name == ONLY_CREATED || name.strip_prefix("customFields.").is_some_and(is_key) {
             plan.unsendable.insert(name, value);
-        } else if !same(&name, &value, base.get(&name).unwrap_or(&Value::Null)) {
+        } else if !prints.same(&name, &value, base.get(&name).unwrap_or(&Value::Null)) {
             plan.update.insert(name, value);
         }
     }
@@ -78,7 +78,7 @@ mod tests {
         let wanted = of(
             json!({"email": "b@x.de", "phone": "0151 2345678", "tags.b": true, "tags.c": true, "companyName": "Deo"}),
         );
-        let plan = plan(&wanted, &base);
+        let plan = plan(&wanted, &base, &Prints::default());
         let expected = ContactPlan {
             update: of(json!({"email": "b@x.de", "city": null})),
             add_tags: vec!["c".to_owned()],
@@ -95,7 +95,10 @@ mod tests {
     #[test]
     fn what_ghl_has_so_costs_no_call() {
         let base = of(json!({"email": "a@x.de", "phone": "+491512345678"}));
-        assert_eq!(plan(&base, &base), ContactPlan::default());
-        assert_eq!(plan(&of(json!({"email": "A@x.de", "phone": "+491512345678"})), &base).calls(), 0);
+        assert_eq!(plan(&base, &base, &Prints::default()), ContactPlan::default());
+        assert_eq!(
+            plan(&of(json!({"email": "A@x.de", "phone": "+491512345678"})), &base, &Prints::default()).calls(),
+            0
+        );
     }
 }

@@ -63,7 +63,17 @@ pub fn plan(wanted: &Task, base: Option<&Task>, deleted: bool) -> TaskPlan {
 
 fn changes(wanted: &Task, base: &Task) -> TaskChanges {
     // The ids say which task it is; GHL moves no task to another contact.
-    let Task { task_id: _, clienty_task_id: _, contact_id: _, title, body, due_date, completed, assigned_to } = wanted;
+    let Task {
+        task_id: _,
+        clienty_task_id: _,
+        contact_id: _,
+        title,
+        body,
+        due_date,
+        completed,
+        assigned_to,
+        absent: _,
+    } = wanted;
     let body = body.as_deref().unwrap_or_default();
     TaskChanges {
         title: (*title != base.title).then(|| title.clone()),
@@ -88,6 +98,7 @@ mod tests {
             due_date: Some("2026-03-01T09:00:00Z".parse().unwrap()),
             completed: false,
             assigned_to: Some("u1".to_owned()),
+            ..Task::default()
         }
     }
 

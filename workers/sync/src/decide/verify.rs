@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::fields::{self, Fields};
 use super::refused::Refusal;
-use super::same::same;
+use super::same::{answers, same};
 
 /// How the last write of a record ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,7 +107,7 @@ impl SyncState {
 /// The fields of `asked` (null: taken away) that GHL, which answered with `got`, does not hold so.
 #[must_use]
 pub fn unapplied(asked: &Fields, got: &Fields) -> Vec<Unapplied> {
-    let differs = |(name, sent): &(&String, &Value)| !same(name, sent, &fields::value(got, name));
+    let differs = |(name, sent): &(&String, &Value)| !answers(name, sent, &fields::value(got, name));
     let told = |(name, sent): (&String, &Value)| Unapplied {
         field: name.clone(),
         sent: sent.clone(),

@@ -66,15 +66,27 @@ impl WireTime {
             }
         }
     }
+}
 
-    /// The day it names, without regard to zones: for birthdays.
-    #[must_use]
-    pub fn date(self) -> civil::Date {
-        match self {
-            Self::Instant(at) => TimeZone::UTC.to_datetime(at).date(),
-            Self::Local(wall) => wall.date(),
-        }
+/// The calendar day that a value names, without regard to zones: for birthdays. A day in the American order (`09/25/1990`) was seen as well; of
+/// a time with an offset the day counts that is written there.
+pub(super) fn read_day(value: &Value) -> Option<civil::Date> {
+    let text = value.as_str().unwrap_or_default().trim();
+    let written = text.get(..10).and_then(|day| day.parse().ok());
+    written.or_else(|| american_day(text)).or_else(|| match WireTime::read(value)? {
+        WireTime::Instant(at) => Some(TimeZone::UTC.to_datetime(at).date()),
+        WireTime::Local(wall) => Some(wall.date()),
+    })
+}
+
+fn american_day(text: &str) -> Option<civil::Date> {
+    let mut parts = text.split('/');
+    let mut part = || parts.next()?.parse::<i16>().ok();
+    let (month, day, year) = (part()?, part()?, part()?);
+    if parts.next().is_some() || year < 1000 {
+        return None;
     }
+    civil::Date::new(year, i8::try_from(month).ok()?, i8::try_from(day).ok()?).ok()
 }
 
 fn epoch_ms(ms: i64) -> Option<WireTime> {
@@ -151,6 +163,27 @@ mod tests {
     fn a_date_is_its_first_moment() {
         let read = WireTime::read(&json!("2021-07-16"));
         assert_eq!(read, Some(WireTime::Local(civil::date(2021, 7, 16).at(0, 0, 0, 0))));
+    }
+
+    #[test]
+    fn a_day_is_the_one_that_is_written() {
+        for (value, day) in [
+            (json!("1990-09-25"), "1990-09-25"),
+            (json!("1990-09-25T00:00:00.000Z"), "1990-09-25"),
+            (json!("1990-09-25T00:00:00+05:30"), "1990-09-25"),
+            (json!("1990-09-25T23:00:00-05:00"), "1990-09-25"),
+            (json!("1990-09-25 00:00:00"), "1990-09-25"),
+            (json!("09/25/1990"), "1990-09-25"),
+            (json!("9/5/1990"), "1990-09-05"),
+            (json!(1_363_132_800_000_i64), "2013-03-13"),
+            (json!("1363132800000"), "2013-03-13"),
+            (json!(-14_256_000_000_i64), "1969-07-20"),
+        ] {
+            assert_eq!(read_day(&value).map(|day| day.to_string()).as_deref(), Some(day), "{value}");
+        }
+        for value in [json!("25/09/1990"), json!("unknown"), json!("1/2"), json!("1/2/3/4"), json!(null), json!({})] {
+            assert_eq!(read_day(&value), None, "{value}");
+        }
     }
 
     #[test]

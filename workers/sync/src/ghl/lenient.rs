@@ -3,12 +3,14 @@
 //! A field of the wrong kind reads as absent: one odd value must not hide a whole contact. The exception is [`id`], since
 //! a record without one can't be kept.
 
+use jiff::civil::Date;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use super::dates::WireTime;
-use super::model::SearchAfter;
+use super::carried::Carried;
+use super::dates::{WireTime, read_day};
+use super::model::{CustomField, SearchAfter};
 use crate::ids;
 
 /// A text; numbers and booleans are written out, the empty one is nothing.
@@ -28,13 +30,7 @@ pub(super) fn reference<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Op
 
 /// A yes or no, also as word or number.
 pub(super) fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
-    Ok(match Value::deserialize(deserializer)? {
-        Value::Bool(flag) => Some(flag),
-        Value::Number(number) => number.as_f64().map(|number| number != 0.0),
-        Value::String(word) if word.eq_ignore_ascii_case("true") => Some(true),
-        Value::String(word) if word.eq_ignore_ascii_case("false") => Some(false),
-        _ => None,
-    })
+    Ok(as_flag(&Value::deserialize(deserializer)?))
 }
 
 /// A whole number, also as digits.
@@ -46,9 +42,59 @@ pub(super) fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option
     })
 }
 
-/// A time in any of GHL's forms.
-pub(super) fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<WireTime>, D::Error> {
-    Ok(WireTime::read(&Value::deserialize(deserializer)?))
+/// [`text`], with what is left out apart from what is empty.
+pub(super) fn carried_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Carried<String>, D::Error> {
+    carried(deserializer, as_text)
+}
+
+/// [`flag`], with what is left out apart from what is empty.
+pub(super) fn carried_flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Carried<bool>, D::Error> {
+    carried(deserializer, as_flag)
+}
+
+/// [`time`], with what is left out apart from what is empty.
+pub(super) fn carried_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Carried<WireTime>, D::Error> {
+    carried(deserializer, WireTime::read)
+}
+
+/// A day in any of GHL's forms, with what is left out apart from what is empty.
+pub(super) fn carried_day<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Carried<Date>, D::Error> {
+    carried(deserializer, read_day)
+}
+
+/// Tags: a list of texts, or one text that holds them all, with commas between.
+pub(super) fn tags<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Carried<Vec<String>>, D::Error> {
+    carried(deserializer, |value| match value {
+        Value::Array(values) => Some(values.iter().filter_map(as_text).collect()),
+        Value::String(text) => {
+            Some(text.split(',').map(str::trim).filter(|tag| !tag.is_empty()).map(str::to_owned).collect())
+        }
+        _ => None,
+    })
+}
+
+/// Custom fields: a list of them, or an object of values by id.
+pub(super) fn custom_fields<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Carried<Vec<CustomField>>, D::Error> {
+    carried(deserializer, |value| match value {
+        Value::Array(values) => Some(values.iter().filter_map(|value| CustomField::deserialize(value).ok()).collect()),
+        Value::Object(by_id) => {
+            Some(by_id.iter().map(|(id, value)| CustomField { id: id.clone(), value: value.clone() }).collect())
+        }
+        _ => None,
+    })
+}
+
+/// Null and the empty text are empty; what `read` makes nothing of is as good as absent.
+fn carried<'de, D: Deserializer<'de>, T>(
+    deserializer: D,
+    read: impl FnOnce(&Value) -> Option<T>,
+) -> Result<Carried<T>, D::Error> {
+    let value = Value::deserialize(deserializer)?;
+    Ok(match &value {
+        Value::Null => Carried::Empty,
+        Value::String(text) if text.is_empty() => Carried::Empty,
+        value => read(value).map_or(Carried::Absent, Carried::Value),
+    })
 }
 
 /// A list of texts; null is an empty one.
@@ -83,6 +129,16 @@ where
 /// The cursor of a search.
 pub(super) fn cursor<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SearchAfter>, D::Error> {
     Ok(SearchAfter::read(Value::deserialize(deserializer)?))
+}
+
+fn as_flag(value: &Value) -> Option<bool> {
+    match value {
+        Value::Bool(flag) => Some(*flag),
+        Value::Number(number) => number.as_f64().map(|number| number != 0.0),
+        Value::String(word) if word.eq_ignore_ascii_case("true") => Some(true),
+        Value::String(word) if word.eq_ignore_ascii_case("false") => Some(false),
+        _ => None,
+    }
 }
 
 fn as_text(value: &Value) -> Option<String> {

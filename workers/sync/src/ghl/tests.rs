@@ -1,5 +1,6 @@
 //! The client against a real socket: what leaves it, and what it makes of each reply.
 
+mod captured_records;
 mod documents;
 mod errors;
 mod every;

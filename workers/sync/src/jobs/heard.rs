@@ -19,8 +19,10 @@ use jiff::tz::TimeZone;
 
 use super::told::{self, OfContact, OfPart, body, read};
 use super::{JobError, Task as Job};
+use crate::decide::absent::Unread;
 use crate::decide::adopt::may_be_contact;
 use crate::decide::echo::Verdict;
+use crate::decide::fields::Fields;
 use crate::mapping;
 use crate::records::{AnyEntry, ContactRow, Needs, StoredWebhook, Tx};
 
@@ -144,7 +146,7 @@ async fn created(
     if !records.has_occasions() || (webhook.is_none() && !is_found) {
         return Ok(None);
     }
-    let told = webhook.map(|webhook| read(body(webhook)).map(mapping::contact::from_ghl).unwrap_or_default());
+    let told = webhook.map(|webhook| read(body(webhook)).map(mapping::contact::from_part).unwrap_or_default());
     if row.is_none() && is_patient(job) {
         let announced = records.announced_contacts(job.location()).await?;
         let may_be = |announced| told.as_ref().is_none_or(|told| may_be_contact(announced, told));
@@ -168,22 +170,28 @@ fn is_patient(job: &Job<'_>) -> bool {
 /// Whether events that tell of the whole contact leave nothing to ask for; what they say is stored then.
 async fn contact_suffices(job: &Job<'_>, row: &ContactRow, webhooks: &[&StoredWebhook]) -> Result<bool, JobError> {
     let (mut news, mut confirmed): (_, Option<Timestamp>) = (None, None);
+    let mut shown = Unread::new();
     for webhook in webhooks {
-        let Some(OfContact { verdict, at, confirms }) = told::of_contact(row, webhook) else { return Ok(false) };
+        let Some(OfContact { verdict, at, confirms, shows }) = told::of_contact(row, webhook) else { return Ok(false) };
         match (verdict, at) {
             (Verdict::Echo, _) => {
                 job.environment.metrics.webhook(&webhook.event_type, "echo");
                 confirmed = confirmed.max(at.filter(|_| confirms));
+                shown.extend(shows.into_iter().filter(|_| confirms));
             }
             // Of several that tell news, only GHL knows which came last.
-            (Verdict::Apply(fields), Some(at)) if webhooks.len() == 1 => news = Some((fields, at)),
+            (Verdict::Apply(fields), Some(at)) if webhooks.len() == 1 => {
+                shown = shows;
+                news = Some((fields, at));
+            }
             (Verdict::Apply(_) | Verdict::Pull, _) => return Ok(false),
         }
     }
     let records = &job.environment.records;
-    if let Some((fields, at)) = news {
+    let first_shown = confirmed.filter(|at| !shown.is_empty() && Some(*at) >= row.base_at());
+    if let Some((fields, at)) = news.or_else(|| Some((Fields::new(), first_shown?))) {
         let mut tx = records.begin(&job.run).await?;
-        tx.contact_told(&row.row_id, &fields, at).await?;
+        tx.contact_told(&row.row_id, &fields, at, &shown).await?;
         tx.keep_open().await?;
     } else if let Some(at) = confirmed.filter(|at| Some(*at) > row.base_at()) {
         let mut tx = records.begin(&job.run).await?;

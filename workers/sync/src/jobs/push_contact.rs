@@ -72,7 +72,10 @@ async fn gone(task: &Task<'_>, row: &ContactRow) -> Result<(), JobError> {
 fn looks_first(task: &Task<'_>, row: &ContactRow) -> bool {
     let policies = task.environment.records.policies();
     let ghl_wins = || row.edits.keys().any(|name| policies.of("contact", name) == Policy::Ghl);
-    row.is_unread() || ghl_wins() || (!row.asked.is_empty() && row.asked != row.owed().fields)
+    row.is_unread()
+        || row.takes_away_unread()
+        || ghl_wins()
+        || (!row.asked.is_empty() && row.asked != row.owed().fields)
 }
 
 /// The row after it took in what GHL holds; none where GHL has it no more.

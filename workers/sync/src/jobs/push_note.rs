@@ -7,6 +7,7 @@ use super::{JobError, Task as Job};
 use crate::decide::adopt::{self, NoteFingerprint};
 use crate::decide::push_note::{NotePlan, plan};
 use crate::mapping::note;
+use crate::records::Entry as _;
 use crate::records::model::Note;
 
 impl Push for Note {
@@ -24,12 +25,17 @@ impl Push for Note {
     }
 
     async fn create(&self, job: &Job<'_>, contact: &str) -> Result<Self, JobError> {
-        Ok(note::from_ghl(job.ghl().create_note(contact, &note::to_new(self)).await?, contact))
+        let mut made = note::from_ghl(job.ghl().create_note(contact, &note::to_new(self)).await?, contact);
+        made.read_like(self, None);
+        Ok(made)
     }
 
     async fn change(&self, job: &Job<'_>, contact: &str, id: &str, base: &Self) -> Result<Option<Self>, JobError> {
         let NotePlan::Update(changes) = plan(self, Some(base), false) else { return Ok(None) };
-        Ok(Some(note::from_ghl(job.ghl().update_note(contact, id, &note::to_update(changes)).await?, contact)))
+        let held = job.ghl().update_note(contact, id, &note::to_update(changes)).await?;
+        let mut held = note::from_ghl(held, contact);
+        held.read_like(self, None);
+        Ok(Some(held))
     }
 
     async fn delete(job: &Job<'_>, contact: &str, id: &str) -> Result<(), JobError> {

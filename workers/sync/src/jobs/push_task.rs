@@ -7,6 +7,7 @@ use super::{JobError, Task as Job};
 use crate::decide::adopt::{self, TaskFingerprint};
 use crate::decide::push_task::{TaskPlan, plan};
 use crate::mapping::task;
+use crate::records::Entry as _;
 use crate::records::model::Task;
 
 impl Push for Task {
@@ -25,7 +26,9 @@ impl Push for Task {
     }
 
     async fn create(&self, job: &Job<'_>, contact: &str) -> Result<Self, JobError> {
-        Ok(task::from_ghl(job.ghl().create_task(contact, &task::to_new(self)?).await?, contact))
+        let mut made = task::from_ghl(job.ghl().create_task(contact, &task::to_new(self)?).await?, contact);
+        made.read_like(self, None);
+        Ok(made)
     }
 
     async fn change(&self, job: &Job<'_>, contact: &str, id: &str, base: &Self) -> Result<Option<Self>, JobError> {
@@ -34,7 +37,9 @@ impl Push for Task {
             TaskPlan::Complete => job.ghl().complete_task(contact, id, true).await?,
             TaskPlan::Nothing | TaskPlan::Create | TaskPlan::Delete => return Ok(None),
         };
-        Ok(Some(task::from_ghl(held, contact)))
+        let mut held = task::from_ghl(held, contact);
+        held.read_like(self, None);
+        Ok(Some(held))
     }
 
     async fn delete(job: &Job<'_>, contact: &str, id: &str) -> Result<(), JobError> {

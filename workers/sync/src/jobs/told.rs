@@ -6,9 +6,10 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{JobError, Task as Job};
+use crate::decide::absent::Unread;
 use crate::decide::echo::{Known, Told, Verdict, confirms, judge};
-use crate::decide::fields::{Fields, fields, value};
-use crate::decide::same::same;
+use crate::decide::fields::{fields, value};
+use crate::decide::same::answers;
 use crate::ghl::WireTime;
 use crate::mapping;
 use crate::mapping::contact::told;
@@ -21,6 +22,8 @@ pub(super) struct OfContact {
     pub(super) at: Option<Timestamp>,
     /// It tells the contact to be as the last agreed state has it.
     pub(super) confirms: bool,
+    /// Fields that it shows and no reading has shown before.
+    pub(super) shows: Unread,
 }
 
 pub(super) fn is_of_contact(webhook: &StoredWebhook) -> bool {
@@ -36,10 +39,12 @@ pub(super) fn of_contact(row: &ContactRow, webhook: &StoredWebhook) -> Option<Of
     if webhook.is_late || body["payloadTooLarge"] == true {
         return None;
     }
-    let told = told(&body, &held)?;
     let at = time_of(&body);
+    let contact = mapping::contact::from_part(read(body)?);
+    let told = told(&contact, &held)?;
+    let shows = row.unread.iter().filter(|name| !contact.absent.has(name)).cloned().collect();
     let verdict = judge(&Told { fields: &told, at }, &known);
-    Some(OfContact { verdict, at, confirms: confirms(&told, &held) })
+    Some(OfContact { verdict, at, confirms: confirms(&told, &held, &row.prints), shows })
 }
 
 /// GHL's time of an event, where it bears one.
@@ -73,7 +78,10 @@ pub(super) fn part(webhook: &StoredWebhook, contact_id: &str, zone: &TimeZone) -
     Some(match webhook.event_type.as_str() {
         event @ ("TaskCreate" | "TaskComplete" | "TaskDelete") => {
             let mut task = mapping::task::from_ghl(read(body)?, contact_id);
-            task.completed |= event == "TaskComplete";
+            if event == "TaskComplete" {
+                task.completed = true;
+                task.absent.remove("completed");
+            }
             AnyEntry::Task(task)
         }
         "NoteCreate" | "NoteUpdate" | "NoteDelete" => AnyEntry::Note(mapping::note::from_ghl(read(body)?, contact_id)),
@@ -102,20 +110,15 @@ pub(super) async fn of_part(job: &Job<'_>, contact_id: &str, webhook: &StoredWeb
         true => job.environment.zones.of(job).await?,
         false => TimeZone::UTC,
     };
-    let left_out: &[&str] = match webhook.event_type.as_str() {
-        "TaskCreate" => &["completed"],
-        "NoteCreate" | "NoteUpdate" => &["userId"],
-        _ => &[],
-    };
     match part(webhook, contact_id, &zone) {
-        Some(AnyEntry::Task(task)) => compared(job, contact_id, &task, left_out).await,
-        Some(AnyEntry::Note(note)) => compared(job, contact_id, &note, left_out).await,
-        Some(AnyEntry::Appointment(appointment)) => compared(job, contact_id, &appointment, left_out).await,
+        Some(AnyEntry::Task(task)) => compared(job, contact_id, &task).await,
+        Some(AnyEntry::Note(note)) => compared(job, contact_id, &note).await,
+        Some(AnyEntry::Appointment(appointment)) => compared(job, contact_id, &appointment).await,
         None => Ok(OfPart::Unknown),
     }
 }
 
-async fn compared<E: Entry>(job: &Job<'_>, contact_id: &str, told: &E, left_out: &[&str]) -> Result<OfPart, JobError> {
+async fn compared<E: Entry>(job: &Job<'_>, contact_id: &str, told: &E) -> Result<OfPart, JobError> {
     let records = &job.environment.records;
     let Some(ghl_id) = told.ghl_id() else { return Ok(OfPart::Unknown) };
     let Some(row) = records.entry_of_ghl::<E>(job.location(), ghl_id).await? else {
@@ -123,16 +126,18 @@ async fn compared<E: Entry>(job: &Job<'_>, contact_id: &str, told: &E, left_out:
         let is_perhaps_ours = announced.iter().any(|one| told.may_be(one));
         return Ok(if is_perhaps_ours { OfPart::PerhapsOurs } else { OfPart::Unknown });
     };
-    Ok(if reads_as(&row, told, left_out) { OfPart::Known } else { OfPart::News { row_id: row.row_id } })
+    Ok(if reads_as(&row, told) { OfPart::Known } else { OfPart::News { row_id: row.row_id } })
 }
 
-/// Whether what is told reads as what is held, all but the fields that were left out.
-fn reads_as<E: Entry>(row: &EntryRow<E>, told: &E, left_out: &[&str]) -> bool {
+/// Whether what is told reads as what is held. What it leaves out is as it was.
+fn reads_as<E: Entry>(row: &EntryRow<E>, told: &E) -> bool {
     let Some(base) = row.base.as_ref().filter(|_| !row.deleted) else { return false };
     let [told, base, ours] = [&row.read(told), base, &row.doc].map(fields);
-    let names = told.keys().chain(base.keys()).filter(|name| !left_out.contains(&name.as_str()));
-    let is_as = |held: &Fields, name: &str| same(name, &value(&told, name), &value(held, name));
-    names.into_iter().all(|name| is_as(&base, name) || is_as(&ours, name))
+    let mut names = told.keys().chain(base.keys());
+    names.all(|name| {
+        let [told, base, ours] = [&told, &base, &ours].map(|fields| value(fields, name));
+        row.prints.same(name, &told, &base) || (ours != base && answers(name, &ours, &told))
+    })
 }
 
 /// Whether a webhook that no pull has looked at yet tells something new of the contact.

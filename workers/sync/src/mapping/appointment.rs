@@ -7,9 +7,10 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::MissingField;
+use super::{MissingField, take};
+use crate::decide::absent::Absent;
 use crate::decide::push_appointment::AppointmentChanges;
-use crate::ghl::{WireSecond, WireTime, model as ghl};
+use crate::ghl::{Carried, WireSecond, WireTime, model as ghl};
 use crate::records::model::{Appointment, SecondHour};
 
 /// The appointment in Clienty's words. It was read for `contact_id`, in a location of `zone`.
@@ -22,6 +23,7 @@ pub fn from_ghl(appointment: ghl::Appointment, contact_id: &str, zone: &TimeZone
         title,
         status,
         appointment_status,
+        appoinment_status,
         start_time,
         end_time,
         address,
@@ -29,10 +31,12 @@ pub fn from_ghl(appointment: ghl::Appointment, contact_id: &str, zone: &TimeZone
         description,
         assigned_user_id,
     } = appointment;
-    let second = |time: Option<WireTime>| to_the_second(time.and_then(|time| time.second_in(zone)));
-    let first = |time: Option<WireTime>| to_the_second(time.and_then(|time| time.instant_in(zone)));
-    let second_hour = SecondHour { start_time: second(start_time), end_time: second(end_time) };
-    let (start_time, mut end_time) = (first(start_time), first(end_time));
+    let second = |time: &Carried<WireTime>| to_the_second(time.as_value().and_then(|time| time.second_in(zone)));
+    let second_hour = SecondHour { start_time: second(&start_time), end_time: second(&end_time) };
+    let mut absent = Absent::default();
+    let first = |time: WireTime| to_the_second(time.instant_in(zone));
+    let start_time = take("startTime", start_time.and_then(first), &mut absent);
+    let mut end_time = take("endTime", end_time.and_then(first), &mut absent);
     if second_hour.end_time.is_some() && end_time < start_time {
         // It began in the first hour of that name and ends in the second.
         end_time = second_hour.end_time;
@@ -41,15 +45,16 @@ pub fn from_ghl(appointment: ghl::Appointment, contact_id: &str, zone: &TimeZone
         appointment_id: Some(id),
         clienty_appointment_id: None,
         contact_id: told_contact_id.unwrap_or_else(|| contact_id.to_owned()),
-        calendar_id,
-        title,
-        status: appointment_status.or(status),
+        calendar_id: take("calendarId", calendar_id, &mut absent),
+        title: take("title", title, &mut absent),
+        status: take("status", appointment_status.or(appoinment_status).or(status), &mut absent),
         start_time,
         end_time,
-        address,
-        notes: description.or(notes),
-        assigned_user_id,
+        address: take("address", address, &mut absent),
+        notes: take("notes", description.or(notes), &mut absent),
+        assigned_user_id: take("assignedUserId", assigned_user_id, &mut absent),
         second_hour,
+        absent,
     }
 }
 
@@ -75,6 +80,7 @@ pub fn to_new(
         notes,
         assigned_user_id,
         second_hour: _,
+        absent: _,
     } = appointment.clone();
     let missing = |field| MissingField { record: "appointment", field };
     let fields = AppointmentChanges { end_time, title, status, address, notes, assigned_user_id, ..Default::default() };
@@ -155,6 +161,7 @@ mod tests {
             notes: Some("Bring it".to_owned()),
             assigned_user_id: Some("u1".to_owned()),
             second_hour: SecondHour::default(),
+            absent: Absent::default(),
         };
         assert_eq!(appointment, expected);
     }
@@ -244,7 +251,7 @@ mod tests {
             let mut reply = serde_json::to_value(to_new(&appointment, "l1", &new_york()).unwrap()).unwrap();
             reply["id"] = json!("a1");
             let expected = Appointment { appointment_id: Some("a1".to_owned()), ..appointment.clone() };
-            prop_assert_eq!(&mapped(reply.clone()), &expected);
+            prop_assert_eq!(&Appointment { absent: Absent::default(), ..mapped(reply.clone()) }, &expected);
 
             // And as the wall tells it, to whoever knows it.
             for name in ["startTime", "endTime"] {

@@ -2,6 +2,8 @@
 
 use jiff::tz::TimeZone;
 
+use super::take;
+use crate::decide::absent::Absent;
 use crate::decide::push_note::NoteChanges;
 use crate::ghl::model as ghl;
 use crate::records::model::Note;
@@ -11,20 +13,22 @@ use crate::records::model::Note;
 #[must_use]
 pub fn from_ghl(note: ghl::Note, contact_id: &str) -> Note {
     let ghl::Note { id, body, user_id, date_added, contact_id: told_contact_id } = note;
+    let mut absent = Absent::default();
     Note {
         note_id: Some(id),
         clienty_note_id: None,
         contact_id: told_contact_id.unwrap_or_else(|| contact_id.to_owned()),
-        note_text: body.unwrap_or_default(),
-        user_id,
-        created_at: date_added.and_then(|time| time.instant_in(&TimeZone::UTC)),
+        note_text: take("noteText", body, &mut absent).unwrap_or_default(),
+        user_id: take("userId", user_id, &mut absent),
+        created_at: take("createdAt", date_added.and_then(|time| time.instant_in(&TimeZone::UTC)), &mut absent),
+        absent,
     }
 }
 
 /// The body that creates `note`. When it was created is GHL's to say.
 #[must_use]
 pub fn to_new(note: &Note) -> ghl::NewNote {
-    let Note { note_id: _, clienty_note_id: _, contact_id: _, note_text, user_id, created_at: _ } = note;
+    let Note { note_id: _, clienty_note_id: _, contact_id: _, note_text, user_id, created_at: _, absent: _ } = note;
     ghl::NewNote { body: note_text.clone(), user_id: user_id.clone() }
 }
 
@@ -53,6 +57,7 @@ mod tests {
             note_text,
             user_id,
             created_at: Some(Timestamp::from_millisecond(created).unwrap()),
+            absent: Absent::default(),
         })
     }
 
@@ -62,7 +67,7 @@ mod tests {
         reply["id"] = json!("n1");
         reply["contactId"] = json!("c1");
         reply["dateAdded"] = json!(created_at);
-        from_ghl(serde_json::from_value(reply).unwrap(), "c1")
+        Note { absent: Absent::default(), ..from_ghl(serde_json::from_value(reply).unwrap(), "c1") }
     }
 
     proptest! {
@@ -73,7 +78,7 @@ mod tests {
 
         #[test]
         fn a_note_comes_back_as_it_was_updated(note in note()) {
-            let Note { note_id: _, clienty_note_id: _, contact_id: _, note_text, user_id, created_at } = note.clone();
+            let Note { note_text, user_id, created_at, .. } = note.clone();
             let changes = NoteChanges { note_text: Some(note_text), user_id };
             prop_assert_eq!(answered(to_update(changes), created_at), note);
         }

@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::MissingField;
+use super::{MissingField, take};
+use crate::decide::absent::Absent;
 use crate::decide::push_task::TaskChanges;
 use crate::ghl::{WireSecond, WireTime, model as ghl};
 use crate::records::model::Task;
@@ -13,15 +14,17 @@ use crate::records::model::Task;
 #[must_use]
 pub fn from_ghl(task: ghl::Task, contact_id: &str) -> Task {
     let ghl::Task { id, title, body, assigned_to, due_date, completed, contact_id: told_contact_id } = task;
+    let mut absent = Absent::default();
     Task {
         task_id: Some(id),
         clienty_task_id: None,
         contact_id: told_contact_id.unwrap_or_else(|| contact_id.to_owned()),
-        title: title.unwrap_or_default(),
-        body,
-        due_date: due_date.and_then(to_the_second),
-        completed: completed.unwrap_or(false),
-        assigned_to,
+        title: take("title", title, &mut absent).unwrap_or_default(),
+        body: take("body", body, &mut absent),
+        due_date: take("dueDate", due_date.and_then(to_the_second), &mut absent),
+        completed: take("completed", completed, &mut absent).unwrap_or(false),
+        assigned_to: take("assignedTo", assigned_to, &mut absent),
+        absent,
     }
 }
 
@@ -30,7 +33,17 @@ pub fn from_ghl(task: ghl::Task, contact_id: &str) -> Task {
 /// # Errors
 /// [`MissingField`] where it has no title or no due date.
 pub fn to_new(task: &Task) -> Result<ghl::NewTask, MissingField> {
-    let Task { task_id: _, clienty_task_id: _, contact_id: _, title, body, due_date, completed, assigned_to } = task;
+    let Task {
+        task_id: _,
+        clienty_task_id: _,
+        contact_id: _,
+        title,
+        body,
+        due_date,
+        completed,
+        assigned_to,
+        absent: _,
+    } = task;
     if title.trim().is_empty() {
         return Err(missing("title"));
     }
@@ -82,6 +95,7 @@ mod tests {
                 due_date: Some(Timestamp::from_second(due).unwrap()),
                 completed,
                 assigned_to,
+                absent: Absent::default(),
             },
         )
     }
@@ -91,7 +105,7 @@ mod tests {
         let mut reply = serde_json::to_value(body).unwrap();
         reply["id"] = json!("t1");
         reply["contactId"] = json!("c1");
-        from_ghl(serde_json::from_value(reply).unwrap(), "c1")
+        read(reply)
     }
 
     proptest! {
@@ -102,14 +116,14 @@ mod tests {
 
         #[test]
         fn a_task_comes_back_as_it_was_updated(task in task()) {
-            let Task { task_id: _, clienty_task_id: _, contact_id: _, title, body, due_date, completed, assigned_to } = task.clone();
+            let Task { title, body, due_date, completed, assigned_to, .. } = task.clone();
             let changes = TaskChanges { title: Some(title), body, due_date, completed: Some(completed), assigned_to };
             prop_assert_eq!(answered(to_update(changes)), task);
         }
     }
 
     fn read(task: Value) -> Task {
-        from_ghl(serde_json::from_value(task).unwrap(), "c1")
+        Task { absent: Absent::default(), ..from_ghl(serde_json::from_value(task).unwrap(), "c1") }
     }
 
     #[test]

@@ -13,13 +13,14 @@ use super::merging::{self, Edits};
 use super::model::{Contact, is_key};
 use super::sql::sql;
 use super::{Records, RecordsError};
+use crate::decide::absent::Unread;
 use crate::decide::echo::Prints;
 use crate::decide::fields::{Fields, Record as _, fields};
 use crate::decide::refused::Owed;
 use crate::decide::sync_status::{Facts, SyncStatus};
 use crate::decide::verify::{SyncState, Unapplied};
 
-pub(super) use self::following::{follow, store};
+pub(super) use self::following::{follow, follow_to, store};
 pub(super) use self::rows::{bare, document, find, insert, insert_all, lock, resolve, row_of, save, save_alias, take};
 
 mod answers;
@@ -61,6 +62,8 @@ pub struct ContactRow {
     pub revision: i64,
     /// The newest event of GHL's that told it to be as `base` says.
     pub heard_at: Option<Timestamp>,
+    /// Fields whose value GHL has not shown yet.
+    pub unread: Unread,
 }
 
 /// What GHL answered to a write.
@@ -74,6 +77,8 @@ pub struct ContactReply {
     pub refused: Vec<Unapplied>,
     /// Whether more was asked, of which nobody knows what came of it.
     pub is_partial: bool,
+    /// What is unread after it.
+    pub unread: Unread,
 }
 
 impl ContactRow {
@@ -105,9 +110,19 @@ impl ContactRow {
     #[must_use]
     pub fn is_settled(&self) -> bool {
         match &self.base {
-            Some(_) => self.is_shown() && !self.is_unread() && self.owed().fields.is_empty(),
+            Some(_) => {
+                let is_read = !self.is_unread() && !self.takes_away_unread();
+                self.is_shown() && is_read && self.owed().fields.is_empty()
+            }
             None => !self.is_shown() && self.intent.is_none(),
         }
+    }
+
+    /// Whether a field was taken away here that nobody has read.
+    #[must_use]
+    pub fn takes_away_unread(&self) -> bool {
+        let Some(base) = self.base.as_ref().filter(|_| !self.unread.is_empty()) else { return false };
+        merging::takes_away_unread(&self.edits, &self.unread, &fields(&self.doc), &fields(base))
     }
 
     /// What GHL does not have yet.
@@ -174,20 +189,24 @@ impl ContactRow {
         }
     }
 
-    /// `theirs` with the ids of this row, so that the two compare.
-    fn with_ids_of(&self, theirs: &Contact) -> Contact {
-        Contact { id: self.contact_id.clone(), clienty_contact_id: self.clienty_id.clone(), ..theirs.clone() }
+    /// The whole contact that `theirs` shows, with the ids of this row, so that the two compare: what it leaves out is as it was known.
+    fn read(&self, theirs: &Contact) -> Contact {
+        let whole = theirs.completed(self.base.as_ref().unwrap_or(&Contact::default()));
+        Contact { id: self.contact_id.clone(), clienty_contact_id: self.clienty_id.clone(), ..whole }
     }
 
-    /// What the merge with GHL's state counts as agreed. Of a contact that was never read nothing is known to be agreed; what a
+    /// What is unread after `theirs`.
+    fn unread_after(&self, theirs: &Contact) -> Unread {
+        theirs.unread_after(&self.unread, self.base.as_ref().filter(|_| !self.is_unread()))
+    }
+
+    /// What the merge with GHL's state counts as agreed. Of a contact or field that was never read nothing is known to be agreed; what a
     /// producer edited blindly is meant to be.
-    fn agreed(&self, theirs: &Contact) -> Fields {
+    fn agreed(&mut self, theirs: &Contact) -> Fields {
         let Some(base) = &self.base else { return Fields::new() };
-        let mut agreed = merging::agreed(base, &self.asked, theirs);
-        if self.is_unread() {
-            agreed.extend(fields(theirs).into_iter().filter(|(name, _)| self.edits.contains_key(name)));
-        }
-        agreed
+        let agreed = merging::agreed(base, &self.asked, theirs, &mut self.prints);
+        let is_unread = |name: &str| self.is_unread() || self.unread.contains(name);
+        merging::with_blind_edits(agreed, &fields(theirs), &self.edits, is_unread)
     }
 }
 

@@ -8,9 +8,11 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::RecordsError;
+use crate::decide::absent::Unread;
+use crate::decide::echo::Prints;
 use crate::decide::fields::{self, Fields, Record, fields, with_fields};
 use crate::decide::merge::{Conflict, Policies, Times, merge};
-use crate::decide::same::same;
+use crate::decide::same::answers;
 use crate::decide::verify::{self, Unapplied};
 
 /// When each field that GHL does not have yet was edited here, in ms since 1970.
@@ -31,27 +33,53 @@ pub(super) fn take_in<R: Record>(
     ours: &R,
     theirs: &R,
     edits: &Edits,
+    prints: &Prints,
     at: Option<Timestamp>,
 ) -> Taken<R> {
     let (our_fields, their_fields) = (fields(ours), fields(theirs));
     let times = Times { ours: Some(edits), theirs: at };
-    let merged = merge(R::NAME, base, &our_fields, &their_fields, &times, policies);
+    let merged = merge(R::NAME, base, &our_fields, &their_fields, &times, policies, prints);
     let owed = |name: &String| fields::value(&merged.fields, name) != fields::value(&their_fields, name);
     let edits = edits.iter().filter(|(name, _)| owed(name)).map(|(name, at)| (name.clone(), *at)).collect();
     Taken { doc: with_fields(theirs, &merged.fields), edits, conflicts: merged.conflicts }
 }
 
-/// What both sides agree on, as far as is known: `base`, and of what was `asked` and never answered what `theirs` shows to have come to pass.
-/// Taken for an edit of GHL's, our own write would stand against what was edited here since (law 8).
-pub(super) fn agreed<R: Record>(base: &R, asked: &Fields, theirs: &R) -> Fields {
+/// What both sides agree on, as far as is known: `base`, and of what was `asked` and never answered what `theirs` shows to have come to pass,
+/// which `prints` remember from then on. Taken for an edit of GHL's, our own write would stand against what was edited here since (law 8).
+pub(super) fn agreed<R: Record>(base: &R, asked: &Fields, theirs: &R, prints: &mut Prints) -> Fields {
     let (mut agreed, theirs) = (fields(base), fields(theirs));
     for (name, asked) in asked {
         let held = fields::value(&theirs, name);
-        if same(name, asked, &held) {
+        if answers(name, asked, &held) {
+            prints.remember(&Fields::from([(name.clone(), asked.clone())]), &theirs);
             fields::set(&mut agreed, name, held);
         }
     }
     agreed
+}
+
+/// `agreed` where nobody had read the fields that `is_unread` names: what was edited here blindly counts as agreed to be overwritten.
+pub(super) fn with_blind_edits(
+    mut agreed: Fields,
+    theirs: &Fields,
+    edits: &Edits,
+    is_unread: impl Fn(&str) -> bool,
+) -> Fields {
+    let is_blind = |name: &String| edits.contains_key(name) && is_unread(name.split('.').next().unwrap_or(name));
+    agreed.extend(theirs.iter().filter(|(name, _)| is_blind(name)).map(|(name, value)| (name.clone(), value.clone())));
+    agreed
+}
+
+/// Of the `edits` those of fields that are still unread: no reading has met them.
+pub(super) fn unmet(edits: &Edits, unread: &Unread) -> Edits {
+    let is_unread = |name: &str| unread.contains(name.split('.').next().unwrap_or(name));
+    edits.iter().filter(|(name, _)| is_unread(name)).map(|(name, at)| (name.clone(), *at)).collect()
+}
+
+/// Whether an edit took a field away that nobody had read: no difference shows it, so it has to be read before it can be told from nothing.
+pub(super) fn takes_away_unread(edits: &Edits, unread: &Unread, ours: &Fields, base: &Fields) -> bool {
+    let is_unread = |name: &str| unread.contains(name.split('.').next().unwrap_or(name));
+    edits.keys().any(|name| is_unread(name) && !ours.contains_key(name) && !base.contains_key(name))
 }
 
 /// A write, and what it came to.

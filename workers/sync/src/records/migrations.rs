@@ -28,6 +28,7 @@ fn up_to(last: i64) -> Migrator {
         (18, "asked", include_str!("../../migrations/0018_asked.sql")),
         (19, "flows", include_str!("../../migrations/0019_flows.sql")),
         (20, "event ids", include_str!("../../migrations/0020_event_ids.sql")),
+        (22, "unread", include_str!("../../migrations/0022_unread.sql")),
         (24, "write checks", include_str!("../../migrations/0024_write_checks.sql")),
         (26, "spent installs", include_str!("../../migrations/0026_spent_installs.sql")),
         (28, "passed over", include_str!("../../migrations/0028_passed_over.sql")),

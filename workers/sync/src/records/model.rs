@@ -11,6 +11,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::decide::absent::Absent;
+
 /// A person or company in the CRM. `id` is GHL's contact id; until GHL has the contact, it is the producer's own.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -47,6 +49,9 @@ pub struct Contact {
     pub last_activity: Option<Timestamp>,
     pub date_added: Option<Timestamp>,
     pub date_updated: Option<Timestamp>,
+    /// What the source of this reading leaves out; never stored.
+    #[serde(skip)]
+    pub absent: Absent,
 }
 
 /// One custom field of a contact: GHL's field id (its key, until a push has looked up the id) and whatever value the account keeps in it.
@@ -86,6 +91,9 @@ pub struct Task {
     pub completed: bool,
     /// A GHL user id.
     pub assigned_to: Option<String>,
+    /// What the source of this reading leaves out; never stored.
+    #[serde(skip)]
+    pub absent: Absent,
 }
 
 /// Whether a task still waits; never stored, since `Overdue` depends on when one asks.
@@ -123,6 +131,9 @@ pub struct Note {
     /// The GHL user who wrote it.
     pub user_id: Option<String>,
     pub created_at: Option<Timestamp>,
+    /// What the source of this reading leaves out; never stored.
+    #[serde(skip)]
+    pub absent: Absent,
 }
 
 /// A meeting with a contact, in a calendar of GHL's.
@@ -147,6 +158,9 @@ pub struct Appointment {
     /// What else its times may mean; never stored.
     #[serde(skip)]
     pub second_hour: SecondHour,
+    /// What the source of this reading leaves out; never stored.
+    #[serde(skip)]
+    pub absent: Absent,
 }
 
 /// The other meaning of times that GHL told by the clock on the wall, where that clock was put back and shows an hour twice. As told they

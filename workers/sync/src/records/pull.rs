@@ -239,14 +239,16 @@ async fn follow<E: Entry>(write: &mut Write, row: &EntryRow<E>, theirs: &E) -> R
     if row.base.as_ref() == Some(&theirs) {
         return Ok(());
     }
+    let mut prints = row.prints.clone();
     let Taken { doc, edits, conflicts } = match (&row.base, row.deleted) {
         // Deleted here, and GHL does not know yet.
         (Some(_), true) => Taken { doc: row.doc.clone(), edits: row.edits.clone(), conflicts: Vec::new() },
         // It was gone from GHL and is back.
         (None, true) => Taken { doc: theirs.clone(), edits: merging::Edits::new(), conflicts: Vec::new() },
         (base, false) => {
-            let base = base.as_ref().map(|base| merging::agreed(base, &row.asked, &theirs)).unwrap_or_default();
-            merging::take_in(&write.policies, &base, &row.doc, &theirs, &row.edits, None)
+            let base =
+                base.as_ref().map(|base| merging::agreed(base, &row.asked, &theirs, &mut prints)).unwrap_or_default();
+            merging::take_in(&write.policies, &base, &row.doc, &theirs, &row.edits, &prints, None)
         }
     };
     let deleted = row.deleted && row.base.is_some();
@@ -261,6 +263,7 @@ async fn follow<E: Entry>(write: &mut Write, row: &EntryRow<E>, theirs: &E) -> R
         .bind(&row.row_id)
         .bind(row.revision)
         .bind(column(&edits))
+        .bind(column(&prints))
         .execute(write.conn())
         .await?;
     if refreshed.rows_affected() > 0 {

@@ -14,6 +14,7 @@ use super::missing::MissingPart;
 use super::model::{Appointment, Contact, Note, Task, TaskStatus};
 use super::sql::sql;
 use super::{ContactRow, Records, RecordsError, contacts, missing};
+use crate::decide::absent::Unread;
 use crate::decide::sync_status::SyncStatus;
 
 /// A record as readers get it. A deleted one, which they get only where they ask for it, reads as it last did.
@@ -30,6 +31,9 @@ pub struct Shown<T> {
     pub record_id: String,
     /// How far GHL has it.
     pub sync: SyncStatus,
+    /// Fields of a contact whose value GHL has not shown yet.
+    #[serde(default, skip_serializing_if = "Unread::is_empty")]
+    pub unread: Unread,
 }
 
 /// A contact with its tasks, notes and appointments.
@@ -141,11 +145,12 @@ impl Records {
         drop(connection);
         let keys = self.custom_field_keys(location_id).await?;
         let now = self.clock.now();
-        let with_status = |Shown { record: task, deleted_at, record_id, sync }: Shown<Task>| Shown {
+        let with_status = |Shown { record: task, deleted_at, record_id, sync, unread }: Shown<Task>| Shown {
             record: TaskView { status: task.status(now), task },
             deleted_at,
             record_id,
             sync,
+            unread,
         };
         let synced_at = contact.synced_at_ms;
         Ok(Some(ContactView {
@@ -195,7 +200,13 @@ fn shown_entries<E: Entry>(rows: Vec<entries::EntryRow<E>>, gone: &HashMap<Strin
         let deleted_at = gone.get(&row.row_id).copied();
         let is_there = !row.deleted || deleted_at.is_some();
         let deleted_at = deleted_at.filter(|_| row.deleted).map(timestamp);
-        is_there.then(|| Shown { sync: row.status(), record_id: row.row_id, record: row.doc, deleted_at })
+        is_there.then(|| Shown {
+            sync: row.status(),
+            record_id: row.row_id,
+            record: row.doc,
+            deleted_at,
+            unread: Unread::new(),
+        })
     };
     rows.into_iter().filter_map(of_row).collect()
 }
@@ -221,7 +232,7 @@ fn pattern(query: &str) -> String {
 
 fn contact_of(row: ContactRow, keys: &HashMap<String, String>) -> Shown<Contact> {
     let (sync, deleted_at) = (row.status(), row.deleted_at_ms.map(timestamp));
-    let ContactRow { row_id: record_id, doc: mut record, .. } = row;
+    let ContactRow { row_id: record_id, doc: mut record, unread, .. } = row;
     show_keys(&mut record, keys);
-    Shown { record, deleted_at, record_id, sync }
+    Shown { record, deleted_at, record_id, sync, unread }
 }

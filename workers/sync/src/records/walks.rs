@@ -7,6 +7,8 @@
 //! call, as a pull does. Its stead is a place in the change feed: whatever the feed tells of a contact after that place moved
 //! while the page was on its way, and is left alone.
 
+use std::collections::{BTreeMap, HashSet};
+
 use serde::Serialize;
 use serde_json::Value;
 
@@ -142,6 +144,9 @@ pub struct Walk {
     /// When it ended, in ms since 1970.
     #[serde(skip)]
     pub finished_at_ms: Option<i64>,
+    /// Fields that a comparison could not compare, since one side does not show them, with the number of contacts.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub uncompared: BTreeMap<String, i64>,
 }
 
 /// A contact's place in the order of (dateUpdated, id).
@@ -204,6 +209,20 @@ impl Records {
     pub async fn shown_contacts(&self, location: &str, after: &str, limit: i64) -> Result<Vec<String>, RecordsError> {
         let ids = sqlx::query_scalar(sql!("shown_contacts")).bind(location).bind(after).bind(limit);
         Ok(ids.fetch_all(&self.pool).await?)
+    }
+
+    /// Those contacts after one, up to another, that have a field whose value GHL has not shown yet.
+    ///
+    /// # Errors
+    /// See [`Records::walk`].
+    pub async fn unread_contacts(
+        &self,
+        location: &str,
+        after: &str,
+        last: &str,
+    ) -> Result<HashSet<String>, RecordsError> {
+        let ids = sqlx::query_scalar(sql!("unread_contacts")).bind(location).bind(after).bind(last);
+        Ok(ids.fetch_all(&self.pool).await?.into_iter().collect())
     }
 
     /// How many contacts readers see.

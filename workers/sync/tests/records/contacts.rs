@@ -125,7 +125,7 @@ async fn an_edit_during_a_write_stays_owed_and_what_was_not_applied_is_told(db: 
     let mut tx = db.records.begin(&run).await.unwrap();
     let contact = remote("g1", json!({"name": "Ada Lovelace", "city": "Bonn", "state": "NW"}));
     let asked = std::mem::take(&mut tx_fields);
-    let reply = ContactReply { asked, contact, refused: Vec::new(), is_partial: false };
+    let reply = ContactReply { asked, contact, refused: Vec::new(), is_partial: false, unread: Default::default() };
     let (state, settled) = tx.contact_written(&row_id, &reply).await.unwrap().unwrap();
     tx.close_run(&[]).await.unwrap();
     assert_eq!((state.fields.len(), state.fields[0].field.as_str(), settled), (1, "companyName", false));

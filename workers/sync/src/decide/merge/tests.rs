@@ -9,7 +9,7 @@ fn of(fields: Value) -> Fields {
 }
 
 fn merged(base: Value, ours: Value, theirs: Value, times: &Times<'_>, policies: &Policies) -> Merged {
-    merge("contact", &of(base), &of(ours), &of(theirs), times, policies)
+    merge("contact", &of(base), &of(ours), &of(theirs), times, policies, &Prints::default())
 }
 
 fn only(policy: Policy) -> Policies {
@@ -94,18 +94,18 @@ proptest! {
     #[test]
     fn a_merge_ends_with_one_state_that_stays(base in side(), ours in side(), theirs in side(), policy in 0..3) {
         let policies = only([Policy::Newest, Policy::Ghl, Policy::Clienty][usize::try_from(policy).unwrap()]);
-        let first = merge("contact", &base, &ours, &theirs, &Times::default(), &policies);
-        let again = merge("contact", &theirs, &first.fields, &theirs, &Times::default(), &policies);
+        let first = merge("contact", &base, &ours, &theirs, &Times::default(), &policies, &Prints::default());
+        let again = merge("contact", &theirs, &first.fields, &theirs, &Times::default(), &policies, &Prints::default());
         prop_assert_eq!(&again.fields, &first.fields);
         prop_assert_eq!(again.conflicts, vec![]);
-        let agreed = merge("contact", &first.fields, &first.fields, &first.fields, &Times::default(), &policies);
+        let agreed = merge("contact", &first.fields, &first.fields, &first.fields, &Times::default(), &policies, &Prints::default());
         prop_assert_eq!(agreed.fields, first.fields);
     }
 
     /// No value appears that neither side has, and none is lost that only one side touched.
     #[test]
     fn a_merge_invents_and_loses_nothing(base in side(), ours in side(), theirs in side()) {
-        let merged = merge("contact", &base, &ours, &theirs, &Times::default(), &Policies::default());
+        let merged = merge("contact", &base, &ours, &theirs, &Times::default(), &Policies::default(), &Prints::default());
         for name in base.keys().chain(ours.keys()).chain(theirs.keys()) {
             let [before, our, their, now] = [&base, &ours, &theirs, &merged.fields].map(|side| fields::value(side, name));
             prop_assert!(now == our || now == their);

@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::super::carried::Carried;
 use super::super::dates::{WireSecond, WireTime};
 use super::super::lenient;
 
@@ -15,28 +16,31 @@ pub struct Appointment {
     pub id: String,
     #[serde(default, deserialize_with = "lenient::reference")]
     pub contact_id: Option<String>,
-    #[serde(default, deserialize_with = "lenient::reference")]
-    pub calendar_id: Option<String>,
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub title: Option<String>,
+    #[serde(default, deserialize_with = "lenient::carried_text")]
+    pub calendar_id: Carried<String>,
+    #[serde(default, deserialize_with = "lenient::carried_text")]
+    pub title: Carried<String>,
     /// Whether it was booked; how the meeting went is in `appointmentStatus`.
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub status: Option<String>,
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub appointment_status: Option<String>,
-    #[serde(default, deserialize_with = "lenient::time")]
-    pub start_time: Option<WireTime>,
-    #[serde(default, deserialize_with = "lenient::time")]
-    pub end_time: Option<WireTime>,
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub address: Option<String>,
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub notes: Option<String>,
+    #[serde(default, deserialize_with = "lenient::carried_text")]
+    pub status: Carried<String>,
+    #[serde(default, deserialize_with = "lenient::carried_text")]
+    pub appointment_status: Carried<String>,
+    /// The same, misspelt: seen beside an empty `appointmentStatus`.
+    #[serde(default, deserialize_with = "lenient::carried_text")]
+    pub appoinment_status: Carried<String>,
+    #[serde(default, deserialize_with = "lenient::carried_time")]
+    pub start_time: Carried<WireTime>,
+    #[serde(default, deserialize_with = "lenient::carried_time")]
+    pub end_time: Carried<WireTime>,
+    #[serde(default, deserialize_with = "lenient::carried_text")]
+    pub address: Carried<String>,
+    #[serde(default, deserialize_with = "lenient::carried_text")]
+    pub notes: Carried<String>,
     /// What a write may say; the list of a contact's appointments leaves it out.
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub description: Option<String>,
-    #[serde(default, deserialize_with = "lenient::reference")]
-    pub assigned_user_id: Option<String>,
+    #[serde(default, deserialize_with = "lenient::carried_text")]
+    pub description: Carried<String>,
+    #[serde(default, deserialize_with = "lenient::carried_text")]
+    pub assigned_user_id: Carried<String>,
 }
 
 /// An appointment to create. GHL checks it against the calendar's free slots, unless told not to.

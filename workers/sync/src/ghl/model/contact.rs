@@ -1,10 +1,14 @@
-//! A contact as `GET /contacts/{id}` and the search return it.
+//! A contact as GHL's replies, lists and webhooks show it.
+//!
+//! Each source carries fields of its own, some under other names, so every field says whether it was carried at all.
 
 #![expect(missing_docs, reason = "a field that says no more than its name has no more to say")]
 
+use jiff::civil::Date;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::super::carried::Carried;
 use super::super::dates::WireTime;
 use super::super::lenient;
 use super::dnd::DndSettings;
@@ -15,62 +19,71 @@ use super::dnd::DndSettings;
 pub struct Contact {
     #[serde(deserialize_with = "lenient::id")]
     pub id: String,
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub name: Option<String>,
+    #[serde(default, deserialize_with = "lenient::carried_text")]
+    pub name: Carried<String>,
     /// What the search calls the name.
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub contact_name: Option<String>,
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub first_name: Option<String>,
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub last_name: Option<String>,
+    #[serde(default, deserialize_with = "lenient::carried_text")]
+    pub contact_name: Carried<String>,
+    #[serde(default, deserialize_with = "lenient::carried_text")]
+    pub first_name: Carried<String>,
+    #[serde(default, deserialize_with = "lenient::carried_text")]
+    pub last_name: Carried<String>,
     /// As typed, where the list has lower-cased `firstName`.
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub first_name_raw: Option<String>,
+    #[serde(default, deserialize_with = "lenient::carried_text")]
+    pub first_name_raw: Carried<String>,
     /// As typed, where the list has lower-cased `lastName`.
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub last_name_raw: Option<String>,
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub email: Option<String>,
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub phone: Option<String>,
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub company_name: Option<String>,
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub address1: Option<String>,
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub city: Option<String>,
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub state: Option<String>,
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub country: Option<String>,
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub postal_code: Option<String>,
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub website: Option<String>,
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub source: Option<String>,
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub assigned_to: Option<String>,
-    #[serde(default, deserialize_with = "lenient::time")]
-    pub date_of_birth: Option<WireTime>,
-    #[serde(default, deserialize_with = "lenient::flag")]
-    pub dnd: Option<bool>,
+    #[serde(default, deserialize_with = "lenient::carried_text")]
+    pub last_name_raw: Carried<String>,
+    /// All that the search had of `firstName` in January 2025.
+    #[serde(default, deserialize_with = "lenient::carried_text")]
+    pub first_name_lower_case: Carried<String>,
+    /// All that the search had of `lastName` in January 2025.
+    #[serde(default, deserialize_with = "lenient::carried_text")]
+    pub last_name_lower_case: Carried<String>,
+    #[serde(default, deserialize_with = "lenient::carried_text")]
+    pub email: Carried<String>,
+    #[serde(default, deserialize_with = "lenient::carried_text")]
+    pub phone: Carried<String>,
+    #[serde(default, deserialize_with = "lenient::carried_text")]
+    pub company_name: Carried<String>,
+    #[serde(default, deserialize_with = "lenient::carried_text")]
+    pub address1: Carried<String>,
+    /// What the search calls `address1`.
+    #[serde(default, deserialize_with = "lenient::carried_text")]
+    pub address: Carried<String>,
+    #[serde(default, deserialize_with = "lenient::carried_text")]
+    pub city: Carried<String>,
+    #[serde(default, deserialize_with = "lenient::carried_text")]
+    pub state: Carried<String>,
+    #[serde(default, deserialize_with = "lenient::carried_text")]
+    pub country: Carried<String>,
+    #[serde(default, deserialize_with = "lenient::carried_text")]
+    pub postal_code: Carried<String>,
+    #[serde(default, deserialize_with = "lenient::carried_text")]
+    pub website: Carried<String>,
+    #[serde(default, deserialize_with = "lenient::carried_text")]
+    pub source: Carried<String>,
+    #[serde(default, deserialize_with = "lenient::carried_text")]
+    pub assigned_to: Carried<String>,
+    #[serde(default, deserialize_with = "lenient::carried_day")]
+    pub date_of_birth: Carried<Date>,
+    #[serde(default, deserialize_with = "lenient::carried_flag")]
+    pub dnd: Carried<bool>,
     #[serde(default)]
     pub dnd_settings: DndSettings,
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub timezone: Option<String>,
-    #[serde(default, deserialize_with = "lenient::texts")]
-    pub tags: Vec<String>,
-    #[serde(default, deserialize_with = "lenient::list")]
-    pub custom_fields: Vec<CustomField>,
+    #[serde(default, deserialize_with = "lenient::carried_text")]
+    pub timezone: Carried<String>,
+    #[serde(default, deserialize_with = "lenient::tags")]
+    pub tags: Carried<Vec<String>>,
+    #[serde(default, deserialize_with = "lenient::custom_fields")]
+    pub custom_fields: Carried<Vec<CustomField>>,
     /// Absent from many replies.
-    #[serde(default, deserialize_with = "lenient::time")]
-    pub last_activity: Option<WireTime>,
-    #[serde(default, deserialize_with = "lenient::time")]
-    pub date_added: Option<WireTime>,
-    #[serde(default, deserialize_with = "lenient::time")]
-    pub date_updated: Option<WireTime>,
+    #[serde(default, deserialize_with = "lenient::carried_time")]
+    pub last_activity: Carried<WireTime>,
+    #[serde(default, deserialize_with = "lenient::carried_time")]
+    pub date_added: Carried<WireTime>,
+    #[serde(default, deserialize_with = "lenient::carried_time")]
+    pub date_updated: Carried<WireTime>,
 }
 
 /// One custom field: the id of its definition, and a value of any kind.

@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::super::carried::Carried;
 use super::super::dates::WireTime;
 use super::super::lenient;
 
@@ -14,12 +15,12 @@ pub struct Note {
     #[serde(deserialize_with = "lenient::id")]
     pub id: String,
     /// May be HTML.
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub body: Option<String>,
-    #[serde(default, deserialize_with = "lenient::reference")]
-    pub user_id: Option<String>,
-    #[serde(default, deserialize_with = "lenient::time")]
-    pub date_added: Option<WireTime>,
+    #[serde(default, deserialize_with = "lenient::carried_text")]
+    pub body: Carried<String>,
+    #[serde(default, deserialize_with = "lenient::carried_text")]
+    pub user_id: Carried<String>,
+    #[serde(default, deserialize_with = "lenient::carried_time")]
+    pub date_added: Carried<WireTime>,
     #[serde(default, deserialize_with = "lenient::reference")]
     pub contact_id: Option<String>,
 }

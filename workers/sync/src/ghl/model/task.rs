@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::super::carried::Carried;
 use super::super::dates::{WireSecond, WireTime};
 use super::super::lenient;
 
@@ -13,16 +14,16 @@ use super::super::lenient;
 pub struct Task {
     #[serde(deserialize_with = "lenient::id")]
     pub id: String,
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub title: Option<String>,
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub body: Option<String>,
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub assigned_to: Option<String>,
-    #[serde(default, deserialize_with = "lenient::time")]
-    pub due_date: Option<WireTime>,
-    #[serde(default, deserialize_with = "lenient::flag")]
-    pub completed: Option<bool>,
+    #[serde(default, deserialize_with = "lenient::carried_text")]
+    pub title: Carried<String>,
+    #[serde(default, deserialize_with = "lenient::carried_text")]
+    pub body: Carried<String>,
+    #[serde(default, deserialize_with = "lenient::carried_text")]
+    pub assigned_to: Carried<String>,
+    #[serde(default, deserialize_with = "lenient::carried_time")]
+    pub due_date: Carried<WireTime>,
+    #[serde(default, deserialize_with = "lenient::carried_flag")]
+    pub completed: Carried<bool>,
     #[serde(default, deserialize_with = "lenient::reference")]
     pub contact_id: Option<String>,
 }

@@ -199,7 +199,7 @@ proptest! {
     fn any_text_is_a_time_or_none(text in prop_oneof![".{0,40}", "[0-9TZ:+ .-]{0,40}", "-?[0-9]{1,30}"]) {
         let read = WireTime::read(&json!(text));
         if let Some(time) = read {
-            let _ = (time.date(), time.instant_in(&jiff::tz::TimeZone::UTC));
+            let _ = time.instant_in(&jiff::tz::TimeZone::UTC);
         }
     }
 

@@ -5,12 +5,12 @@ use serde_json::Value;
 use super::super::presence::is_contact_gone;
 use super::super::{JobError, Task, refusals};
 use super::{gone, keep_refused, one_call};
-use crate::decide::fields::{Fields, fields};
+use crate::decide::fields::{Fields, fields, set, with_fields};
 use crate::decide::push_contact::{ContactPlan, plan};
 use crate::decide::verify::{Outcome, SyncState};
 use crate::ghl::GhlError;
 use crate::ghl::model::{DndChange, UpdateContact};
-use crate::mapping::contact::{from_ghl, to_changes};
+use crate::mapping::contact::{from_ghl, from_part, to_changes};
 use crate::records::model::{Contact, is_key};
 use crate::records::{ContactReply, ContactRow};
 
@@ -19,12 +19,13 @@ pub(super) async fn change(task: &Task<'_>, row: &ContactRow) -> Result<(), JobE
     let Some(base) = &row.base else { return Ok(()) };
     let records = &task.environment.records;
     let owed = row.owed();
-    let mut plan = plan(&owed.sendable, &fields(base));
+    let mut plan = plan(&owed.sendable, &fields(base), &row.prints);
     if plan.calls() > 0 {
         records.set_contact_asked(&task.run, &owed.fields).await?;
     }
     let asked = std::mem::take(&mut plan.unsendable);
-    let mut reached = ContactReply { asked, contact: base.clone(), refused: Vec::new(), is_partial: false };
+    let unread = row.unread.clone();
+    let mut reached = ContactReply { asked, contact: base.clone(), refused: Vec::new(), is_partial: false, unread };
     let mut refusal = None;
     let result = send_all(task, row, plan, &mut reached, &mut refusal).await;
     let untaken = untaken(&reached);
@@ -100,9 +101,17 @@ async fn send_all(
     };
     while !update.is_empty() {
         match send(task, &row.contact_id, &update).await {
-            Ok(contact) => {
+            Ok(reply) => {
+                // GHL did as it was asked, unless it shows something else.
+                let mut expected = fields(&reached.contact);
+                for (name, value) in &update {
+                    set(&mut expected, name, value.clone());
+                }
+                let expected = with_fields(&reached.contact, &expected);
+                reached.unread = reply.unread_after(&reached.unread, Some(&expected));
+                reached.unread.extend(reply.unconfirmed(&update));
+                reached.contact = reply.completed(&expected);
                 reached.asked.append(&mut update);
-                reached.contact = contact;
             }
             Err(error) => update = refuse(error, &update, reached)?,
         }
@@ -119,6 +128,7 @@ async fn send_all(
             Ok(held) => {
                 reached.asked.append(&mut asked);
                 reached.contact.tags = held;
+                reached.unread.remove("tags");
             }
             Err(error) => drop(refuse(error.into(), &asked, reached)?),
         }
@@ -126,7 +136,7 @@ async fn send_all(
     Ok(())
 }
 
-/// Updates a contact. "Do not disturb" is written by comparison with what stands there now, so that nothing permanent is lifted.
+/// Updates a contact; what GHL's reply shows of it. "Do not disturb" is written by comparison with what stands there now, so that nothing permanent is lifted.
 async fn send(task: &Task<'_>, contact_id: &str, update: &Fields) -> Result<Contact, JobError> {
     let mut dnd = DndChange::default();
     let mut held = None;
@@ -139,6 +149,6 @@ async fn send(task: &Task<'_>, contact_id: &str, update: &Fields) -> Result<Cont
     match held {
         // The one thing that was to change may not be changed.
         Some(current) if changes == UpdateContact::default() => Ok(from_ghl(current)),
-        _ => Ok(from_ghl(one_call(task)?.update_contact(contact_id, &changes).await?)),
+        _ => Ok(from_part(one_call(task)?.update_contact(contact_id, &changes).await?)),
     }
 }

@@ -12,7 +12,7 @@ use crate::decide::fields::{Fields, fields, with_fields};
 use crate::decide::refused::blamed;
 use crate::ghl::GhlError;
 use crate::ghl::model::{Contact as Remote, SearchContacts};
-use crate::mapping::contact::{from_ghl, to_new};
+use crate::mapping::contact::{from_ghl, from_list, from_part, to_new};
 use crate::records::model::Contact;
 use crate::records::{ContactRow, FollowUp, JobKind};
 
@@ -29,10 +29,7 @@ pub(super) async fn create(task: &Task<'_>, row: &ContactRow) -> Result<(), JobE
         records.set_contact_intent(&task.run, Some(&wanted)).await?;
         let error = match one_call(task)?.create_contact(&to_new(&wanted, task.location())).await {
             Ok(made) => {
-                let mut made = from_ghl(made);
-                // The reply to a create tells no time zone.
-                made.timezone = made.timezone.or_else(|| wanted.timezone.clone());
-                return link(task, row, &made, Some(&fields(&wanted))).await;
+                return link(task, row, &from_part(made), Some(&fields(&wanted))).await;
             }
             Err(error) if error.outcome_unknown() => return Err(error.into()),
             Err(error) => error,
@@ -44,7 +41,7 @@ pub(super) async fn create(task: &Task<'_>, row: &ContactRow) -> Result<(), JobE
             // Some creates are refused so and made all the same. Who was there before was not made by it.
             error if error.may_have_created() => by_identity(task, &wanted)
                 .await?
-                .filter(|there| !adopt::predates(from_ghl(there.clone()).date_added, announced_at_ms))
+                .filter(|there| !adopt::predates(from_list(there.clone()).date_added, announced_at_ms))
                 .map(|there| there.id),
             _ => None,
         };
@@ -156,7 +153,7 @@ async fn among_found(task: &Task<'_>, row: &ContactRow, announced: &Contact) -> 
         ..SearchContacts::all(task.location())
     };
     for found in one_call(task)?.search_contacts(&search).await?.contacts {
-        let told = from_ghl(found.contact.clone());
+        let told = from_list(found.contact.clone());
         let fits = adopt::fits_contact(announced, &told) && !adopt::is_namesake(announced, &told);
         let is_new = told.date_added.is_some() && !is_older(&found.contact, row);
         if fits && is_new && !task.environment.records.is_linked(task.location(), &found.contact.id).await? {

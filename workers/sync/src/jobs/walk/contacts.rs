@@ -83,7 +83,7 @@ pub(super) async fn run(task: &Task<'_>, mut walk: Walk) -> Result<(), JobError>
         }
     }
     let contacts: Vec<_> =
-        page.contacts.iter().map(|found| mapping::contact::from_ghl(found.contact.clone())).collect();
+        page.contacts.iter().map(|found| mapping::contact::from_list(found.contact.clone())).collect();
     if walk.purpose != Purpose::Verify {
         task.environment.fields.learn(task, &contacts.iter().collect::<Vec<_>>()).await?;
     }
@@ -117,9 +117,14 @@ pub(super) async fn run(task: &Task<'_>, mut walk: Walk) -> Result<(), JobError>
         let is_ours = is_new && may_be_ours(&contact);
         if walk.purpose == Purpose::Verify {
             let parts = Parts { contact: Some(contact), tasks: own, unread, ..Parts::default() };
-            let findings = match beside.touched.contains(&id) {
-                true => vec![unsure(&id)],
-                false => compare::contact(&id, &parts, views.get(&id)),
+            let findings = match (beside.touched.contains(&id), views.get(&id)) {
+                (true, _) => vec![unsure(&id)],
+                (false, view) => {
+                    for field in view.map(|view| compare::uncompared(&parts, view)).unwrap_or_default() {
+                        *walk.uncompared.entry(field).or_default() += 1;
+                    }
+                    compare::contact(&id, &parts, view)
+                }
             };
             tx.keep_findings(&walk, &id, &findings, false).await?;
         } else if is_ours && !is_known {
@@ -194,7 +199,7 @@ async fn take_in(
     tx: &mut Tx,
     walk: &Walk,
     beside: &Beside,
-    (mut contact, read): (Contact, Parts),
+    (contact, read): (Contact, Parts),
     is_news: bool,
     outcome: &mut Outcome,
 ) -> Result<(), JobError> {
@@ -213,10 +218,12 @@ async fn take_in(
         if !has_tasks && walk.purpose != Purpose::Sweep && !walk.tasks_apart {
             outcome.pulls.push(id.clone());
         }
-        // A list does not tell of it.
-        contact.last_activity = contact.last_activity.or(known.and_then(|known| known.contact.last_activity));
         let snapshot = beside.snapshots.get(&id).cloned().unwrap_or_default();
-        let needs = Needs { contact: false, tasks: !has_tasks, notes: true, appointments: true };
+        let is_incomplete = match known {
+            Some(known) => known.is_incomplete_after(&contact),
+            None => contact.awaited().next().is_some(),
+        };
+        let needs = Needs { contact: is_incomplete, tasks: !has_tasks, notes: true, appointments: true };
         let parts = Parts { contact: Some(contact), ..read };
         tx.store_parts(&id, &parts, &snapshot).await?;
         let mut found = tx.take_found();
@@ -224,6 +231,8 @@ async fn take_in(
             // Its tasks came with it.
             found.retain(|found| found.event == CREATED);
             found.iter_mut().for_each(|found| found.needs = needs);
+        } else if is_incomplete && walk.triggers() {
+            found.push(Found::look(id.clone(), Needs { contact: true, ..Needs::NONE }));
         }
         if walk.triggers() {
             outcome.found.extend(found);

@@ -1,7 +1,10 @@
-//! The notes and appointments of a few contacts, and their tasks where the location's can't be searched.
+//! The notes and appointments of a few contacts, and their tasks where the location's can't be searched. A contact with a field that its
+//! list left out is read as well: no list shows more, and its own reply does.
 //!
 //! What came of a contact is stored though another part of it did not: a part that GHL refuses for good is kept by name, and what may come later is
 //! left to a pull.
+
+use std::collections::HashSet;
 
 use futures_util::future::join_all;
 
@@ -26,14 +29,32 @@ pub(super) async fn run(task: &Task<'_>, mut walk: Walk) -> Result<(), JobError>
         walk.total = Some(records.count_shown_contacts(&walk.location_id).await?);
     }
     let after = walk.cursor.as_ref().and_then(|cursor| cursor.as_str()).unwrap_or_default().to_owned();
-    let ids = records.shown_contacts(&walk.location_id, &after, i64::from(most)).await?;
+    let mut ids = records.shown_contacts(&walk.location_id, &after, i64::from(most)).await?;
+    let mut unread = HashSet::new();
+    if let Some(last) = ids.last().filter(|_| walk.purpose != Purpose::Verify) {
+        unread = records.unread_contacts(&walk.location_id, &after, last).await?;
+        let mut left = task.permits.left();
+        let is_affordable = |id: &&String| {
+            let rest = left.checked_sub(calls + u32::from(unread.contains(*id)));
+            left = rest.unwrap_or(0);
+            rest.is_some()
+        };
+        let affordable = ids.iter().take_while(is_affordable).count();
+        if affordable == 0 {
+            return Err(JobError::OneMoreRun);
+        }
+        ids.truncate(affordable);
+    }
     let Some(last) = ids.last() else {
         walk.enter(if walk.purpose == Purpose::Details { Phase::Done } else { Phase::Rest });
         return go_on(task, records.begin(&task.run).await?, &mut walk, Outcome::default()).await;
     };
     let needs = Needs { contact: false, tasks: walk.tasks_apart, notes: true, appointments: true };
     let zone = Ok(zone);
-    let answers = join_all(ids.iter().map(|id| pull_contact::fetch(task, id, needs, &zone))).await;
+    let answers = join_all(
+        ids.iter().map(|id| pull_contact::fetch(task, id, Needs { contact: unread.contains(id), ..needs }, &zone)),
+    )
+    .await;
     let answers = judge(answers, walk.purpose)?;
     let mut views = Vec::new();
     if walk.purpose == Purpose::Verify {

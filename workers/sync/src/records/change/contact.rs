@@ -126,10 +126,10 @@ async fn edit(write: &mut Write, mut row: ContactRow, change: &ContactChange) ->
     let before = row.doc.clone();
     let doc = change.patch.apply(&row.doc);
     row.edits = merging::edited(&row.edits, &row.doc, &doc, now_ms);
-    if row.is_unread() {
-        // What is taken away from a contact that was never read leaves no difference; that it was asked for must.
-        row.edits.extend(change.patch.fields.keys().map(|name| (name.clone(), now_ms)));
-    }
+    // What is taken away without having been read leaves no difference; that it was asked for must.
+    let is_unread = |name: &&String| row.is_unread() || row.unread.contains(name.split('.').next().unwrap_or(name));
+    let blind: Vec<_> = change.patch.fields.keys().filter(is_unread).map(|name| (name.clone(), now_ms)).collect();
+    row.edits.extend(blind);
     row.doc = Contact { clienty_contact_id: row.clienty_id.clone(), ..doc };
     if deletes {
         row.deleted_at_ms = Some(now_ms);

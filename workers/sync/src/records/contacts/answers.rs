@@ -13,7 +13,8 @@ use super::super::model::{Contact, CustomField};
 use super::super::runs::Tx;
 use super::super::sql::sql;
 use super::super::{RecordsError, occasions, refusals};
-use super::{ContactReply, ContactRow, find, follow, save, save_alias, take};
+use super::{ContactReply, ContactRow, find, follow, follow_to, save, save_alias, take};
+use crate::decide::absent::Unread;
 use crate::decide::fields::{Fields, Record as _, fields, set, with_fields};
 use crate::decide::verify::SyncState;
 
@@ -58,11 +59,17 @@ impl Tx {
         }
     }
 
-    /// GHL holds `news` of a contact since `at`, and the rest as before: its row takes that in.
+    /// GHL holds `news` of a contact since `at`, and the rest as before: its row takes that in. `shown`: fields that were unread before.
     ///
     /// # Errors
     /// [`RecordsError::Database`] or [`RecordsError::Corrupt`].
-    pub async fn contact_told(&mut self, row_id: &str, news: &Fields, at: Timestamp) -> Result<(), RecordsError> {
+    pub async fn contact_told(
+        &mut self,
+        row_id: &str,
+        news: &Fields,
+        at: Timestamp,
+        shown: &Unread,
+    ) -> Result<(), RecordsError> {
         let location_id = self.run.key.location_id.clone();
         let Some(row) = take(&mut self.write, &location_id, row_id).await? else { return Ok(()) };
         let Some(base) = &row.base else { return Ok(()) };
@@ -71,7 +78,8 @@ impl Tx {
             set(&mut held, name, value.clone());
         }
         let theirs = Contact { date_updated: Some(at), ..with_fields(base, &held) };
-        follow(&mut self.write, row, &theirs).await
+        let unread = row.unread.difference(shown).cloned().collect();
+        follow_to(&mut self.write, row, theirs, unread).await
     }
 
     /// An event of `at` told the contact to be as it is known already: what is older tells nothing new from now on.
@@ -116,8 +124,15 @@ impl Tx {
                 let said = Contact { date_updated: None, ..row.doc.clone() };
                 let policies = self.write.policies.clone();
                 let none = Fields::new();
-                let Taken { doc, edits, conflicts } =
-                    merging::take_in(&policies, &none, &said, &other.doc, &row.edits, other.doc.date_updated);
+                let Taken { doc, edits, conflicts } = merging::take_in(
+                    &policies,
+                    &none,
+                    &said,
+                    &other.doc,
+                    &row.edits,
+                    &row.prints,
+                    other.doc.date_updated,
+                );
                 conflicts::keep(
                     &mut self.write,
                     &location_id,
@@ -129,7 +144,7 @@ impl Tx {
                 .await?;
                 other.edits.extend(edits);
                 let before = std::mem::replace(&mut other.doc, doc);
-                other.doc = other.with_ids_of(&other.doc);
+                other.doc = other.read(&other.doc);
                 save(&mut self.write, &other, true).await?;
                 self.write.report(Changed { sync: None, ..pending.changed(ChangeOp::Deleted) });
                 self.write.report(other.stored(Some(&before)));
@@ -143,11 +158,15 @@ impl Tx {
         }
         let row_id = row.row_id.clone();
         // What was refused before was refused of a create.
-        (row.intent, row.intent_at_ms, row.sync) = (None, None, None);
+        let sent = row.intent.take();
+        (row.intent_at_ms, row.sync) = (None, None);
         match asked {
             Some(asked) => {
-                let (asked, contact) = (asked.clone(), theirs.clone());
-                let reply = ContactReply { asked, contact, refused: Vec::new(), is_partial: false };
+                // It holds what was sent, unless it shows something else.
+                let contact = theirs.completed(sent.as_ref().unwrap_or(&row.doc));
+                let unread = theirs.unconfirmed(asked).collect();
+                let asked = asked.clone();
+                let reply = ContactReply { asked, contact, refused: Vec::new(), is_partial: false, unread };
                 self.write_down(pending, row, &reply).await?;
             }
             None => follow(&mut self.write, row, theirs).await?,
@@ -221,23 +240,23 @@ impl Tx {
         mut row: ContactRow,
         reply: &ContactReply,
     ) -> Result<(SyncState, bool), RecordsError> {
-        let ContactReply { asked, contact, refused, is_partial } = reply;
-        let theirs = row.with_ids_of(contact);
+        let ContactReply { asked, contact, refused, is_partial, unread } = reply;
+        let theirs = row.read(contact);
         occasions::tagged(&mut self.write, &row, &theirs).await?;
         let Written { agreed, unapplied, got } = merging::written(row.base.as_ref(), asked, &theirs);
+        row.prints.remember(asked, &got);
         let policies = self.write.policies.clone();
         let Taken { doc, edits, conflicts } =
-            merging::take_in(&policies, &agreed, &row.doc, &theirs, &row.edits, theirs.date_updated);
+            merging::take_in(&policies, &agreed, &row.doc, &theirs, &row.edits, &row.prints, theirs.date_updated);
         conflicts::keep(&mut self.write, &row.location_id, &row.contact_id, Contact::NAME, &row.row_id, &conflicts)
             .await?;
         let state = SyncState::written(unapplied, timestamp(self.write.now_ms));
-        row.prints.remember(asked, &got);
         if !is_partial {
             row.asked.clear();
         }
         let was_known = row.is_shown() && row.base.is_some() && !row.is_unread();
         let known = std::mem::replace(&mut row.doc, doc);
-        (row.edits, row.base) = (edits, Some(theirs));
+        (row.edits, row.base, row.unread) = (edits, Some(theirs), unread.clone());
         if was_known {
             happened::contact_changed(&mut self.write, &row, &known, asked).await?;
         }

@@ -7,6 +7,7 @@ use super::super::merging::{self, Taken};
 use super::super::model::Contact;
 use super::super::{RecordsError, Write, occasions};
 use super::{ContactRow, bare, lock, save};
+use crate::decide::absent::Unread;
 use crate::decide::fields::{Fields, Record as _};
 
 /// Stores what was read, unless the row moved since the reading began, at `revision`.
@@ -17,7 +18,7 @@ pub(in crate::records) async fn store(
     revision: i64,
 ) -> Result<(), RecordsError> {
     let kept = write.page.contact(&theirs.id);
-    if kept.is_some_and(|row| row.revision == revision && is_as_known(row, &row.with_ids_of(theirs))) {
+    if kept.is_some_and(|row| row.revision == revision && is_as_known(row, theirs)) {
         write.page.meet(location_id, &theirs.id);
         return Ok(());
     }
@@ -25,12 +26,11 @@ pub(in crate::records) async fn store(
     let row = if write.page.lacks(&theirs.id) { None } else { lock(write, location_id, &theirs.id).await? };
     match row {
         None if revision == 0 => {
-            write.page.add_contact(ContactRow {
-                base: Some(theirs.clone()),
-                doc: theirs.clone(),
-                synced_at_ms: write.now_ms,
-                ..bare(location_id, &theirs.id)
-            });
+            let row = bare(location_id, &theirs.id);
+            let whole = row.read(theirs);
+            let unread = row.unread_after(theirs);
+            let synced_at_ms = write.now_ms;
+            write.page.add_contact(ContactRow { base: Some(whole.clone()), doc: whole, synced_at_ms, unread, ..row });
             write.found.push(Found::stored("ContactCreate", &theirs.id));
         }
         Some(row) if row.revision == revision => follow(write, row, theirs).await?,
@@ -39,23 +39,33 @@ pub(in crate::records) async fn store(
     Ok(())
 }
 
-/// Whether GHL is known to hold `theirs`, which has the row's ids.
+/// Whether GHL is known to hold all that `theirs` shows.
 fn is_as_known(row: &ContactRow, theirs: &Contact) -> bool {
-    row.base.as_ref() == Some(theirs) && !row.is_unread()
+    row.base.as_ref() == Some(&row.read(theirs)) && !row.is_unread() && row.unread == row.unread_after(theirs)
 }
 
 /// Makes a row follow what GHL holds. What was edited here stays owed; what was deleted here stays deleted.
 pub(in crate::records) async fn follow(
     write: &mut Write,
-    mut row: ContactRow,
+    row: ContactRow,
     theirs: &Contact,
 ) -> Result<(), RecordsError> {
-    let theirs = row.with_ids_of(theirs);
-    let now_ms = write.now_ms;
-    if is_as_known(&row, &theirs) {
+    if is_as_known(&row, theirs) {
         write.page.meet(&row.location_id, &row.contact_id);
         return Ok(());
     }
+    let (theirs, unread) = (row.read(theirs), row.unread_after(theirs));
+    follow_to(write, row, theirs, unread).await
+}
+
+/// As [`follow`], to a whole contact with the ids of the row; `unread` is what nobody has read of it.
+pub(in crate::records) async fn follow_to(
+    write: &mut Write,
+    mut row: ContactRow,
+    theirs: Contact,
+    unread: Unread,
+) -> Result<(), RecordsError> {
+    let now_ms = write.now_ms;
     occasions::tagged(write, &row, &theirs).await?;
     let known = row.clone();
     let before = (row.doc.clone(), row.is_shown());
@@ -63,17 +73,19 @@ pub(in crate::records) async fn follow(
         let policies = write.policies.clone();
         let agreed = row.agreed(&theirs);
         let Taken { doc, edits, conflicts } =
-            merging::take_in(&policies, &agreed, &row.doc, &theirs, &row.edits, theirs.date_updated);
+            merging::take_in(&policies, &agreed, &row.doc, &theirs, &row.edits, &row.prints, theirs.date_updated);
         conflicts::keep(write, &row.location_id, &row.contact_id, Contact::NAME, &row.row_id, &conflicts).await?;
+        let unmet = merging::unmet(&row.edits, &unread);
         (row.doc, row.edits) = (doc, edits);
+        row.edits.extend(unmet);
     } else if row.base.is_none() {
         // It was gone from GHL and is back.
         (row.doc, row.deleted_at_ms) = (theirs.clone(), None);
     }
-    let shows = before != (Contact { date_updated: before.0.date_updated, ..row.doc.clone() }, row.is_shown());
+    let shows = before != (with_times_of(&row.doc, &before.0), row.is_shown());
     let is_tagged = row.base.as_ref().is_some_and(|base| base.tags != theirs.tags);
     let was_known = before.1 && row.base.is_some() && !row.is_unread();
-    row.base = Some(theirs);
+    (row.base, row.unread) = (Some(theirs), unread);
     row.synced_at_ms = now_ms;
     save(write, &row, shows).await?;
     if !shows && let Some(changed) = row.answered(&known) {
@@ -88,4 +100,10 @@ pub(in crate::records) async fn follow(
         write.found.push(Found::stored(event, &row.contact_id));
     }
     Ok(())
+}
+
+/// `contact` with what moves without an edit as in `other`: alone it is no change of the feed.
+fn with_times_of(contact: &Contact, other: &Contact) -> Contact {
+    let Contact { date_updated, last_activity, .. } = other;
+    Contact { date_updated: *date_updated, last_activity: *last_activity, ..contact.clone() }
 }

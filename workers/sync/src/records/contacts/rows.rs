@@ -11,6 +11,7 @@ use super::super::model::Contact;
 use super::super::sql::{ROWS, sql, take_batch, with_rows_then};
 use super::super::{RecordsError, Write};
 use super::ContactRow;
+use crate::decide::absent::Unread;
 use crate::decide::echo::Prints;
 use crate::decide::fields::Fields;
 
@@ -33,6 +34,7 @@ pub(in crate::records) fn bare(location_id: &str, contact_id: &str) -> ContactRo
         synced_at_ms: 0,
         revision: 1,
         heard_at: None,
+        unread: Unread::new(),
     }
 }
 
@@ -101,7 +103,7 @@ pub(in crate::records) async fn insert_all(
     let mut left = rows;
     while !left.is_empty() {
         let batch = take_batch(&mut left, ROWS);
-        let text = with_rows_then(sql!("insert_contacts"), batch.len(), 16, sql!("insert_contacts_tail"));
+        let text = with_rows_then(sql!("insert_contacts"), batch.len(), 17, sql!("insert_contacts_tail"));
         let mut query = sqlx::query_scalar(text);
         for (seen_walk, row) in batch {
             query = query
@@ -120,7 +122,8 @@ pub(in crate::records) async fn insert_all(
                 .bind(now_ms)
                 .bind(1_i64)
                 .bind(row.deleted_at_ms)
-                .bind(seen_walk);
+                .bind(seen_walk)
+                .bind(column(&row.unread));
         }
         new.extend(query.fetch_all(write.conn()).await?);
     }
@@ -150,6 +153,7 @@ pub(in crate::records) async fn save(write: &mut Write, row: &ContactRow, shows:
         .bind(row.intent.as_ref().map(document))
         .bind(row.intent_at_ms)
         .bind(column(&row.asked))
+        .bind(column(&row.unread))
         .execute(write.conn())
         .await?;
     if saved.rows_affected() == 0 { Err(RecordsError::Raced) } else { Ok(()) }
@@ -194,6 +198,7 @@ pub(in crate::records) fn row_of(row: &AnyRow) -> Result<ContactRow, RecordsErro
         synced_at_ms: row.try_get("synced_at")?,
         revision: row.try_get("revision")?,
         heard_at: row.try_get::<Option<i64>, _>("heard_at")?.map(timestamp),
+        unread: merging::read("contacts", &row_id, row.try_get("unread")?)?,
         row_id,
         contact_id,
         clienty_id,

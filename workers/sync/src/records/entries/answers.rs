@@ -83,14 +83,15 @@ impl Tx {
         let now_ms = self.write.now_ms;
         let state = SyncState::written(unapplied, timestamp(now_ms));
         let Some(mut now) = take::<E>(&mut self.write, &row.row_id).await? else { return Ok((state, true)) };
+        now.prints.remember(sent, &got);
         let policies = self.write.policies.clone();
-        let Taken { doc, edits, conflicts } = merging::take_in(&policies, &agreed, &now.doc, base, &now.edits, None);
+        let Taken { doc, edits, conflicts } =
+            merging::take_in(&policies, &agreed, &now.doc, base, &now.edits, &now.prints, None);
         conflicts::keep(&mut self.write, &now.location_id, &now.contact_id, E::KIND, &now.row_id, &conflicts).await?;
         if row.base.is_some() && !now.deleted {
             let ours: Fields = asked.iter().chain(sent).map(|(name, value)| (name.clone(), value.clone())).collect();
             happened::entry_changed(&mut self.write, &now, &doc, &ours).await?;
         }
-        now.prints.remember(sent, &got);
         // What was refused of a create is no matter of its fields any more.
         let refused = now.sync.as_ref().filter(|_| row.base.is_some());
         let combined = state.clone().keeping(refused, asked, &got);

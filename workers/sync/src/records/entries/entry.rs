@@ -7,6 +7,7 @@ use super::super::feed::changed_fields;
 use super::super::found::Events;
 use super::super::missing::Part;
 use super::super::model::{Appointment, Note, SecondHour, Task};
+use crate::decide::absent::filled;
 use crate::decide::echo::Prints;
 use crate::decide::fields::Record;
 use crate::decide::same::same_text;
@@ -88,9 +89,9 @@ pub trait Entry: Record + Into<AnyEntry> + PartialEq + Default + Send + Sync + U
     fn goes_with(_ghl_id: &str, _gone: &str) -> bool {
         false
     }
-    /// Takes from `known`, as the record is known here, what GHL's words leave open. `prints` tells what was ever written; none stands for
-    /// the reply to a write of `known` itself.
-    fn read_like(&mut self, _known: &Self, _prints: Option<&Prints>) {}
+    /// Takes from `known`, as the record is known here, what GHL's words leave out or leave open. `prints` tells what was ever written; none
+    /// stands for the reply to a write of `known` itself.
+    fn read_like(&mut self, known: &Self, prints: Option<&Prints>);
 }
 
 impl Entry for Task {
@@ -122,6 +123,11 @@ impl Entry for Task {
 
     fn apply(&mut self, patch: &TaskPatch) {
         patch.apply(self);
+    }
+
+    fn read_like(&mut self, known: &Self, _: Option<&Prints>) {
+        let absent = std::mem::take(&mut self.absent);
+        *self = filled(self, &absent, known);
     }
 }
 
@@ -158,6 +164,11 @@ impl Entry for Note {
 
     fn apply(&mut self, patch: &NotePatch) {
         patch.apply(self);
+    }
+
+    fn read_like(&mut self, known: &Self, _: Option<&Prints>) {
+        let absent = std::mem::take(&mut self.absent);
+        *self = filled(self, &absent, known);
     }
 }
 
@@ -206,11 +217,18 @@ impl Entry for Appointment {
         head_of(ghl_id) == Some(gone)
     }
 
-    /// Two things are left open. An hour that the wall shows twice: where one of its meanings is what we know, nothing has changed. And notes,
+    /// Beside what is absent, two things are left open. An hour that the wall shows twice: where one of its meanings is what we know, nothing has changed. And notes,
     /// which are written as the description; the list of a contact's appointments and the replies to writes leave that out, so where
     /// nothing is told of what we wrote, it stands. Notes of GHL's own are told as long as there are any.
     fn read_like(&mut self, known: &Self, prints: Option<&Prints>) {
         let SecondHour { start_time, end_time } = std::mem::take(&mut self.second_hour);
+        let absent = std::mem::take(&mut self.absent);
+        *self = filled(self, &absent, known);
+        if absent.has("endTime") && self.start_time != known.start_time {
+            // A start that moves takes the end along, as in GHL.
+            let length = known.start_time.zip(known.end_time).map(|(start, end)| end.duration_since(start));
+            self.end_time = self.start_time.zip(length).and_then(|(start, length)| start.checked_add(length).ok());
+        }
         if start_time.is_some() && start_time == known.start_time {
             self.start_time = start_time;
         }

@@ -10,10 +10,13 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::decide::echo::{Known, Prints, Told, Verdict, confirms, judge};
+use crate::decide::absent::{Absent, Unread};
+use crate::decide::echo::{Known, Told, Verdict, confirms, judge};
 use crate::decide::fields::difference;
 use crate::decide::merge::Policy;
 use crate::decide::push_contact::plan;
+use crate::decide::same::same;
+use crate::mapping::contact::told;
 use crate::records::model::Contact;
 
 #[derive(Debug, Clone)]
@@ -22,17 +25,33 @@ enum Step {
     Ours(usize, u8),
     /// A person edits in GHL.
     Theirs(usize, u8),
-    /// The push runs; its reply may be lost.
-    Push { lost: bool },
-    /// A webhook arrives, whichever; it may come again.
-    Webhook { which: prop::sample::Index, again: bool },
+    /// The push runs; its reply may be lost, or leave out the fields of the mask.
+    Push { lost: bool, mask: u8 },
+    /// A webhook arrives, whichever; it may come again. It leaves out the fields of the mask.
+    Webhook { which: prop::sample::Index, again: bool, mask: u8 },
     /// A webhook never arrives.
     Lost(prop::sample::Index),
     /// A pull reads GHL.
     Pull,
+    /// A list shows what GHL holds, without the fields of the mask.
+    List(u8),
 }
 
 const NAMES: [&str; 6] = ["city", "email", "phone", "tags.a", "tags.b", "source"];
+
+/// What a source may leave out.
+const CARRIED: [&str; 5] = ["city", "email", "phone", "tags", "source"];
+
+/// `whole` as a source shows it that leaves out the fields of the mask: a field that it does not carry reads as nothing.
+fn without(whole: &Contact, mask: u8) -> Contact {
+    let mut shown = fields(whole);
+    let mut absent = Absent::partial();
+    for (_, name) in CARRIED.iter().enumerate().filter(|(bit, _)| mask & (1 << bit) != 0) {
+        shown.retain(|field, _| field.split('.').next() != Some(*name));
+        absent.add(*name);
+    }
+    Contact { absent, ..with_fields(whole, &shown) }
+}
 
 /// A value of a field; none takes it away.
 fn value_of(name: &str, pick: u8) -> Value {
@@ -55,6 +74,7 @@ struct World {
     told: Option<Timestamp>,
     edits: Edits,
     prints: Prints,
+    unread: Unread,
     /// What a write asked whose reply was lost.
     asked: Fields,
     policies: Policies,
@@ -67,6 +87,8 @@ struct World {
     left: [Fields; 2],
     /// Fields that were said to be edited by both sides.
     disputed: BTreeSet<String>,
+    /// How often that was said.
+    disputes: usize,
 }
 
 impl World {
@@ -80,6 +102,7 @@ impl World {
             told: None,
             edits: Edits::new(),
             prints: Prints::default(),
+            unread: Unread::new(),
             asked: Fields::new(),
             policies: Policies { default: policy, ..Policies::default() },
             webhooks: Vec::new(),
@@ -89,6 +112,7 @@ impl World {
             writes: 0,
             left: Default::default(),
             disputed: BTreeSet::new(),
+            disputes: 0,
         }
     }
 
@@ -116,23 +140,55 @@ impl World {
         self.webhooks.push(self.ghl.clone());
     }
 
+    /// GHL held something before anybody here looked, and an import shows it without the fields of the mask.
+    fn imported(policy: Policy, mask: u8) -> Self {
+        let mut world = Self::new(policy);
+        let held = NAMES.iter().map(|name| ((*name).to_owned(), value_of(name, 3))).collect();
+        world.change_ghl(&held);
+        world.webhooks.clear();
+        let listed = without(&world.ghl, mask);
+        world.unread = listed.unread_after(&world.unread, None);
+        world.base = listed.completed(&Contact::default());
+        world.ours = world.base.clone();
+        world
+    }
+
     fn follow(&mut self, theirs: &Contact) {
-        let agreed = agreed(&self.base, &self.asked, theirs);
-        self.take(&agreed, theirs);
+        let (base, ours, disputes) = (fields(&self.base), fields(&self.ours), self.disputes);
+        let whole = theirs.completed(&self.base);
+        let agreed = agreed(&self.base, &self.asked, &whole, &mut self.prints);
+        let agreed = with_blind_edits(agreed, &fields(&whole), &self.edits, |name| self.unread.contains(name));
+        self.unread = theirs.unread_after(&self.unread, Some(&self.base));
+        let unmet = unmet(&self.edits, &self.unread);
+        self.take(&agreed, &whole);
+        self.edits.extend(unmet);
+        for name in NAMES.iter().filter(|name| theirs.absent.has(name)) {
+            let held = |fields: &Fields| fields::value(fields, name);
+            assert_eq!(held(&fields(&self.base)), held(&base), "{name} was not carried");
+            let (now, before) = (held(&fields(&self.ours)), held(&ours));
+            assert!(same(name, &now, &before), "{name} was not carried, and {before} became {now}");
+        }
+        if NAMES.iter().all(|name| theirs.absent.has(name)) {
+            assert_eq!(self.disputes, disputes, "nothing was carried that could win");
+        }
     }
 
     fn take(&mut self, agreed: &Fields, theirs: &Contact) {
-        let taken = take_in(&self.policies, agreed, &self.ours, theirs, &self.edits, theirs.date_updated);
+        let taken = take_in(&self.policies, agreed, &self.ours, theirs, &self.edits, &self.prints, theirs.date_updated);
+        self.disputes += taken.conflicts.len();
         self.disputed.extend(taken.conflicts.into_iter().map(|conflict| conflict.field));
         (self.ours, self.edits, self.base) = (taken.doc, taken.edits, theirs.clone());
     }
 
-    fn push(&mut self, lost: bool) {
+    fn push(&mut self, lost: bool, mask: u8) {
         if !self.asked.is_empty() && self.asked != difference(&fields(&self.base), &fields(&self.ours)) {
             self.follow(&self.ghl.clone());
             self.asked.clear();
         }
-        let plan = plan(&fields(&self.ours), &fields(&self.base));
+        if takes_away_unread(&self.edits, &self.unread, &fields(&self.ours), &fields(&self.base)) {
+            self.follow(&self.ghl.clone());
+        }
+        let plan = plan(&fields(&self.ours), &fields(&self.base), &self.prints);
         let asked = plan.asked();
         let mut sent = asked.clone();
         sent.retain(|name, _| !plan.unsendable.contains_key(name));
@@ -147,20 +203,34 @@ impl World {
         } else if asked.is_empty() {
             return;
         }
-        let reply = if sent.is_empty() { self.base.clone() } else { self.ghl.clone() };
+        let reply = if sent.is_empty() { self.base.clone() } else { self.replied(&sent, mask) };
         let Written { agreed, unapplied: _, got } = written(Some(&self.base), &asked, &reply);
         self.prints.remember(&asked, &got);
         self.asked.clear();
         self.take(&agreed, &reply);
     }
 
-    fn hear(&mut self, webhook: &Contact) {
+    /// The contact that the reply to a write of `sent` shows, completed as a push does it.
+    fn replied(&mut self, sent: &Fields, mask: u8) -> Contact {
+        let reply = without(&self.ghl, mask);
+        let mut expected = fields(&self.base);
+        for (name, value) in sent {
+            fields::set(&mut expected, name, value.clone());
+        }
+        let expected = with_fields(&self.base, &expected);
+        self.unread = reply.unread_after(&self.unread, Some(&expected));
+        self.unread.extend(reply.unconfirmed(sent));
+        reply.completed(&expected)
+    }
+
+    fn hear(&mut self, webhook: &Contact, mask: u8) {
         self.told = self.told.max(webhook.date_updated);
-        let (said, base, ours) = (fields(webhook), fields(&self.base), fields(&self.ours));
-        let told = base.keys().chain(said.keys()).map(|name| (name.clone(), fields::value(&said, name))).collect();
+        let webhook = &without(webhook, mask);
+        let (base, ours) = (fields(&self.base), fields(&self.ours));
+        let Some(told) = told(webhook, &base) else { return self.follow(&self.ghl.clone()) };
         let known = Known { ours: &ours, base: Some(&base), base_at: self.base_at(), prints: &self.prints };
         match judge(&Told { fields: &told, at: webhook.date_updated }, &known) {
-            Verdict::Echo if confirms(&told, &base) => self.heard = self.heard.max(webhook.date_updated),
+            Verdict::Echo if confirms(&told, &base, &self.prints) => self.heard = self.heard.max(webhook.date_updated),
             Verdict::Echo => {}
             Verdict::Pull => self.follow(&self.ghl.clone()),
             Verdict::Apply(news) => {
@@ -168,7 +238,14 @@ impl World {
                 for (name, value) in &news {
                     fields::set(&mut held, name, value.clone());
                 }
-                let theirs = Contact { date_updated: webhook.date_updated, ..with_fields(&self.base, &held) };
+                // What nobody has read and the webhook does not show stays unread.
+                let mut absent = Absent::partial();
+                for name in CARRIED {
+                    if self.unread.contains(name) && webhook.absent.has(name) {
+                        absent.add(name);
+                    }
+                }
+                let theirs = Contact { date_updated: webhook.date_updated, absent, ..with_fields(&self.base, &held) };
                 self.follow(&theirs);
             }
         }
@@ -184,6 +261,9 @@ impl World {
                 self.left[0].insert(name.to_owned(), value_of(name, *pick));
                 let doc = with_fields(&self.ours, &now);
                 self.edits = edited(&self.edits, &self.ours, &doc, at.as_millisecond());
+                if self.unread.contains(name.split('.').next().unwrap()) {
+                    self.edits.insert(name.to_owned(), at.as_millisecond());
+                }
                 self.edits_made += 1;
                 self.ours = doc;
             }
@@ -192,14 +272,15 @@ impl World {
                 self.left[1].insert(name.to_owned(), value_of(name, *pick));
                 self.change_ghl(&Fields::from([(name.to_owned(), value_of(name, *pick))]));
             }
-            Step::Push { lost } => self.push(*lost),
-            Step::Webhook { which, again } if !self.webhooks.is_empty() => {
+            Step::Push { lost, mask } => self.push(*lost, *mask),
+            Step::List(mask) => self.follow(&without(&self.ghl, *mask)),
+            Step::Webhook { which, again, mask } if !self.webhooks.is_empty() => {
                 let which = which.index(self.webhooks.len());
                 let webhook = self.webhooks[which].clone();
                 if !again {
                     self.webhooks.remove(which);
                 }
-                self.hear(&webhook);
+                self.hear(&webhook, *mask);
             }
             Step::Lost(which) if !self.webhooks.is_empty() => {
                 self.webhooks.remove(which.index(self.webhooks.len()));
@@ -218,13 +299,20 @@ impl World {
     }
 }
 
+/// Half of all sources carry every field.
+fn mask() -> impl Strategy<Value = u8> {
+    prop_oneof![Just(0), any::<u8>()]
+}
+
 fn step() -> impl Strategy<Value = Step> {
     let which = || any::<prop::sample::Index>();
     prop_oneof![
         4 => (0..NAMES.len(), any::<u8>()).prop_map(|(name, pick)| Step::Ours(name, pick)),
         3 => (0..NAMES.len(), any::<u8>()).prop_map(|(name, pick)| Step::Theirs(name, pick)),
-        3 => prop::bool::weighted(0.3).prop_map(|lost| Step::Push { lost }),
-        3 => (which(), prop::bool::weighted(0.2)).prop_map(|(which, again)| Step::Webhook { which, again }),
+        3 => (prop::bool::weighted(0.3), mask()).prop_map(|(lost, mask)| Step::Push { lost, mask }),
+        3 => (which(), prop::bool::weighted(0.2), mask())
+            .prop_map(|(which, again, mask)| Step::Webhook { which, again, mask }),
+        2 => mask().prop_map(Step::List),
         1 => which().prop_map(Step::Lost),
         1 => Just(Step::Pull),
     ]
@@ -234,14 +322,18 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_interleaving_ends_equal_without_ping_pong(steps in vec(step(), 0..40), policy in 0_usize..3) {
-        let mut world = World::new([Policy::Newest, Policy::Ghl, Policy::Clienty][policy]);
+    fn any_interleaving_ends_equal_without_ping_pong(
+        steps in vec(step(), 0..40), policy in 0_usize..3, import in prop::option::of(any::<u8>()),
+    ) {
+        let policy = [Policy::Newest, Policy::Ghl, Policy::Clienty][policy];
+        let mut world = import.map_or_else(|| World::new(policy), |mask| World::imported(policy, mask));
         for step in &steps {
             world.step(step);
         }
         // The sweep, and the push that is owed since the last edit.
         world.step(&Step::Pull);
-        world.push(false);
+        world.push(false, 0);
+        world.step(&Step::Pull);
         prop_assert!(world.is_equal(), "{:?} and {:?}", fields(&world.ours), fields(&world.ghl));
         prop_assert!(world.edits.is_empty(), "nothing is owed: {:?}", world.edits);
         prop_assert!(world.writes <= world.edits_made + world.replies_lost, "{} writes", world.writes);
@@ -250,7 +342,7 @@ proptest! {
             let (alone, disputed) = (ours.contains_key(*name) != theirs.contains_key(*name), world.disputed.contains(*name));
             if let Some(left) = ours.get(*name).or(theirs.get(*name)).filter(|_| alone) {
                 let held = fields::value(&fields(&world.ghl), name);
-                prop_assert!(same(name, left, &held), "{name} is {held}, and only one side edited it, to {left}");
+                prop_assert!(answers(name, left, &held), "{name} is {held}, and only one side edited it, to {left}");
                 prop_assert!(!disputed, "{name} was edited by one side alone");
             }
         }
@@ -258,11 +350,11 @@ proptest! {
         // Every webhook that is still under way, twice, and another sweep: nobody writes any more.
         let (writes, changes) = (world.writes, world.ghl.clone());
         for webhook in world.webhooks.clone().iter().rev().cycle().take(2 * world.webhooks.len()) {
-            world.hear(webhook);
-            world.push(false);
+            world.hear(webhook, 0);
+            world.push(false, 0);
         }
         world.step(&Step::Pull);
-        world.push(false);
+        world.push(false, 0);
         prop_assert_eq!((world.writes, &world.ghl), (writes, &changes));
         prop_assert!(world.is_equal());
     }
@@ -273,8 +365,14 @@ proptest! {
     fn no_webhook_takes_a_record_back_in_time(steps in vec(step(), 0..40)) {
         let mut world = World::new(Policy::Newest);
         let mut history = vec![(Some(Timestamp::UNIX_EPOCH), fields(&world.ghl))];
-        for step in steps.iter().filter(|step| !matches!(step, Step::Ours(..) | Step::Push { .. } | Step::Pull)) {
-            world.step(step);
+        for step in steps.iter().filter(|step| !matches!(step, Step::Ours(..) | Step::Push { .. } | Step::Pull | Step::List(_))) {
+            // What leaves something out is asked for, and GHL may hold something newer.
+            match step {
+                Step::Webhook { which, again, .. } => {
+                    world.step(&Step::Webhook { which: *which, again: *again, mask: 0 });
+                }
+                step => world.step(step),
+            }
             history.push((world.ghl.date_updated, fields(&world.ghl)));
             let newest = world.told.or(Some(Timestamp::UNIX_EPOCH));
             let then = history.iter().find(|(at, _)| *at == newest).map(|(_, held)| held);

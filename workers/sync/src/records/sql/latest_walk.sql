@@ -1,7 +1,8 @@
 -- The newest of the purpose.
 select
     id, location_id, purpose, phase, cursor, page_limit, known_only, tasks_apart, pause_ms, next_at, total, contacts, tasks, notes,
-    appointments, detailed, calls, passed_over, not_shown, found, since_at, created_after, reached_at, reached, started_at, updated_at, finished_at
+    appointments, detailed, calls, passed_over, not_shown, found, since_at, created_after, reached_at, reached, started_at, updated_at, finished_at,
+    uncompared
 from walks
 where location_id = $1 and purpose = $2
 order by started_at desc, id desc

@@ -5,5 +5,6 @@ set doc = $1,
     deleted = $3,
     revision = revision + 1,
     changed_at = case when $4 = 1 then $5 else changed_at end,
-    edits = $8
+    edits = $8,
+    prints = $9
 where row_id = $6 and revision = $7

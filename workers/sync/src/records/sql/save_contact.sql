@@ -15,5 +15,6 @@ set contact_id = $4,
     intent = $17,
     intent_at = $18,
     asked = $19,
+    unread = $20,
     revision = revision + 1
 where location_id = $1 and row_id = $2 and revision = $3

@@ -7,17 +7,26 @@ use super::super::pull::Snapshot;
 use super::super::runs::Tx;
 use super::super::sql::sql;
 use super::super::{ContactRow, RecordsError, erase, page};
+use crate::decide::absent::Unread;
 use crate::decide::fields::fields;
 
 /// What is kept of a contact that a page told of.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Known {
-    /// As readers see it, or last saw it.
-    pub contact: Contact,
     /// The last state agreed with GHL; none of what GHL lost.
     pub base: Option<Contact>,
     /// Whether readers see it.
     pub is_shown: bool,
+    /// Fields whose value GHL has not shown yet.
+    pub unread: Unread,
+}
+
+impl Known {
+    /// Whether a fuller source has to be asked after `listed`, of GHL's search, was stored.
+    #[must_use]
+    pub fn is_incomplete_after(&self, listed: &Contact) -> bool {
+        self.is_shown && !listed.unread_after(&self.unread, self.base.as_ref()).is_empty()
+    }
 }
 
 impl Known {
@@ -25,7 +34,7 @@ impl Known {
     #[must_use]
     pub fn may_be_newer_than(&self, listed: &Contact) -> bool {
         match &self.base {
-            Some(base) => listed.date_updated < base.date_updated && fields(listed) != fields(base),
+            Some(base) => listed.date_updated < base.date_updated && fields(&listed.completed(base)) != fields(base),
             None => !self.is_shown,
         }
     }
@@ -64,7 +73,7 @@ impl Tx {
         page::read(&mut self.write, &location_id, contact_ids).await?;
         beside.snapshots = self.write.page.snapshots()?;
         let known =
-            |row: &ContactRow| Known { contact: row.doc.clone(), base: row.base.clone(), is_shown: row.is_shown() };
+            |row: &ContactRow| Known { base: row.base.clone(), is_shown: row.is_shown(), unread: row.unread.clone() };
         beside.known = self.write.page.contacts().map(|row| (row.contact_id.clone(), known(row))).collect();
         Ok(beside)
     }

@@ -5,6 +5,7 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 
 use super::super::RecordsError;
+use super::super::merging::{self, column};
 use super::super::runs::Tx;
 use super::super::sql::sql;
 use super::{Phase, Purpose, Reached, Walk};
@@ -46,6 +47,7 @@ impl Tx {
             .bind(walk.reached.as_ref().map(|reached| reached.place.to_string()))
             .bind(now_ms)
             .bind(is_over.then_some(now_ms))
+            .bind(column(&walk.uncompared))
             .bind(&walk.id)
             .execute(self.write.conn())
             .await?;
@@ -93,6 +95,7 @@ pub(super) fn walk_of(row: &AnyRow) -> Result<Walk, RecordsError> {
         started_at_ms: row.try_get("started_at")?,
         updated_at_ms: row.try_get("updated_at")?,
         finished_at_ms: row.try_get("finished_at")?,
+        uncompared: merging::read("walks", &id, row.try_get("uncompared")?)?,
         id,
     })
 }
