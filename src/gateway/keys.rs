@@ -24,7 +24,7 @@ const REMEMBERED: usize = 1024;
 const READERS: usize = 8;
 /// The same for those that write. SQLite has one writer at a time, which takes all that wait into one transaction, small batches before large
 /// ones: who wait there share the way to the disk.
-const SQLITE_WRITERS: usize = 16;
+const SQLITE_WRITERS: usize = 8;
 const WRITERS: usize = 8;
 /// Requests whose key is looked up for the first time.
 const STRANGERS: usize = 4;

@@ -45,7 +45,7 @@ async fn shuffled_batches_over_the_same_contacts_are_all_accepted_without_a_dead
     for client in clients.collect::<Vec<_>>() {
         statuses.extend(client.await.unwrap());
     }
-    assert_eq!(statuses, [202; CLIENTS * BATCHES]);
     let deadlocks = postgres.log().matches("deadlock detected").count();
     assert_eq!(deadlocks, 0);
+    assert_eq!(statuses, [202; CLIENTS * BATCHES]);
 }

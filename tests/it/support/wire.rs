@@ -120,18 +120,22 @@ async fn downwards(mut server: OwnedReadHalf, mut client: OwnedWriteHalf, state:
     }
 }
 
-/// Message by message. The first one has no type: the startup.
+/// Instead of a version: the client asks whether the server speaks TLS, before it really starts.
+const SSL_REQUEST: [u8; 4] = 80_877_103_u32.to_be_bytes();
+
+/// Message by message. The startup has no type, nor has the question about TLS before it.
 async fn upwards(mut client: OwnedReadHalf, mut server: OwnedWriteHalf, state: &State) -> std::io::Result<()> {
     let mut is_startup = true;
     loop {
         let mut message = if is_startup { Vec::new() } else { vec![client.read_u8().await?] };
-        is_startup = false;
         let length = client.read_u32().await?;
         message.extend(length.to_be_bytes());
         let head = message.len();
         message.resize(head + usize::try_from(length).unwrap() - 4, 0);
         client.read_exact(&mut message[head..]).await?;
-        if let Some(text) = statement(&message)
+        if is_startup {
+            is_startup = message[head..] == SSL_REQUEST;
+        } else if let Some(text) = statement(&message)
             && !state.passes(text)
         {
             state.broken.send_replace(true);

@@ -35,7 +35,7 @@ const MAX_RACES: u8 = 8;
 pub(super) const ACCEPT_DUE: Duration = Duration::from_secs(2);
 
 /// How long a database may take to show that it is busy and not gone.
-const ALIVE_DUE: Duration = Duration::from_millis(500);
+const ALIVE_DUE: Duration = Duration::from_secs(1);
 
 /// An event as it came in.
 #[derive(Debug, Clone, PartialEq)]
