@@ -135,7 +135,7 @@ async fn an_open_row_that_cannot_be_handled_is_discarded_at_once_and_a_good_one_
     for Bad { id, .. } in &rows {
         installation.json(&["jobs", "discard", id]);
     }
-    assert_eq!(installation.json(&["jobs", "stats"])["done"], rows.len());
+    assert_eq!(installation.json(&["jobs", "stats"])["discarded"], rows.len());
 
     let good = Bad {
         id: "00000000-0000-7000-8000-0000000000ff",

@@ -53,7 +53,7 @@ impl Story {
                     self.notes.extend((event["type"] == "note.created").then(|| note.clone()));
                 }
                 Err(AcceptError::Records(error)) => assert!(error.is_passing(), "told as lasting: {error}"),
-                Err(refused) => panic!("{refused}"),
+                Err(AcceptError::Refused(refusal) | AcceptError::IdReused(refusal)) => panic!("{refusal}"),
             }
         }
     }

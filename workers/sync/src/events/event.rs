@@ -80,7 +80,7 @@ pub fn translate(event: &Value) -> Result<Trigger, Vec<FieldError>> {
 
 /// The contact of a task, note or appointment: beside the data, or within it as readers get it.
 fn contact_of(beside: Option<String>, data: &mut Fields<'_>) -> Option<String> {
-    let within = data.text("contactId");
+    let within = data.id("contactId");
     if beside.as_ref().zip(within.as_ref()).is_some_and(|(beside, within)| beside != within) {
         data.refuse("contactId", "is another than the event's contactId");
     }

@@ -1,5 +1,5 @@
 select
-    id, source, event_id, event_type, kind, location_id, record_id, priority, state, epoch, attempts, last_error, data,
+    id, source, coalesce(given_event_id, event_id) as event_id, event_type, kind, location_id, record_id, priority, state, epoch, attempts, last_error, data,
     created_at, due_at, started_at, finished_at, outcome, unapplied, discarded_at, discarded_by, discarded_why
 from jobs
 where discarded_at is not null
