@@ -136,6 +136,8 @@ impl Command {
                 | Self::Gateway
                 | Self::Worker(_)
                 | Self::Version
+                | Self::Catalog(catalog::Command::List(_) | catalog::Command::Show { .. } | catalog::Command::Page)
+                | Self::Flows(flows::Command::Check { .. })
         )
     }
 }
@@ -179,6 +181,9 @@ enum Outcome {
     Differs,
 }
 
+/// Of each thread: a build without optimization keeps the futures of whole runs on it.
+const STACK: usize = 8 * 1024 * 1024;
+
 /// Runs the program.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -196,7 +201,7 @@ pub fn main() -> ExitCode {
         Ok(config) => config,
         Err(errors) => return config::refuse(&errors, output),
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().thread_stack_size(STACK).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error.into(), output),
     };

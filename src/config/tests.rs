@@ -50,7 +50,7 @@ fn every_setting_stands_in_the_defaults_file_with_its_variable() {
 
 #[test]
 fn the_examples_in_the_defaults_file_are_good_values() {
-    let is_example = |line: &&str| line.starts_with("# ") && line.contains(" = ") && !line.contains("key_file");
+    let is_example = |line: &&str| line.starts_with("# ") && line.contains(" = ") && !line.contains("_file");
     let uncommented: Vec<&str> =
         DEFAULTS.lines().map(|line| if is_example(&line) { &line[2..] } else { line }).collect();
     let config = load(&uncommented.join("\n"), &[]).unwrap();

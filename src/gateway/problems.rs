@@ -70,10 +70,12 @@ mod tests {
         entries.flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] }).collect()
     }
 
-    /// The first string literal after each `Problem::new(` or `Self::new(` of a status: the title.
+    /// The first string literal after each call that makes a problem: the title.
     fn titles(text: &'static str) -> Vec<&'static str> {
-        let calls = text.split("Problem::new(").skip(1).chain(text.split("Self::new(StatusCode").skip(1));
+        let calls = ["Problem::new(", "Problem::busy(", "Problem::too_many(", "Self::new(StatusCode"];
         calls
+            .into_iter()
+            .flat_map(|call| text.split(call).skip(1))
             .filter_map(|call| {
                 let rest = call.split_once('"')?.1;
                 rest.split_once('"').map(|(title, _)| title)

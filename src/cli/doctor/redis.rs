@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use job_engine::{Endpoint, Namespace, QueueError};
+use job_engine::{Endpoint, Namespace, QueueError, Trouble};
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, RedisResult, cmd};
 use sync_workers::clock::Clock;
@@ -16,6 +16,14 @@ fn unreached(error: &str) -> Check {
     Check::failed("redis", error, remedy(error, "REDIS_URL"))
 }
 
+/// Of an outage the server's own words say most, of anything else its kind.
+fn unreachable_at(error: &QueueError) -> Check {
+    match error.trouble() {
+        Some(Trouble::Unreachable) => unreached(&error.to_string()),
+        _ => Check::failed("redis", error.to_string(), app::remedy(error)),
+    }
+}
+
 /// `deployment` is what the database calls this one, where it does.
 pub(super) async fn check(config: &Config, deployment: Option<String>) -> Vec<Check> {
     let Some(endpoint) = app::endpoint(config) else {
@@ -24,7 +32,7 @@ pub(super) async fn check(config: &Config, deployment: Option<String>) -> Vec<Ch
     };
     let masters = match job_engine::masters(&endpoint).await {
         Ok(masters) => masters,
-        Err(error) => return vec![Check::failed("redis", error.to_string(), app::remedy(&error))],
+        Err(error) => return vec![unreachable_at(&error)],
     };
     let (mut cluster, mut of_nodes) = (None, Vec::new());
     for (name, client) in &masters {

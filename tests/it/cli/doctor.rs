@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::support::ghl_signer::GhlSigner;
 use crate::support::installation::{Installation, document};
 use crate::support::postgres::PostgresServer;
 use crate::support::program::{Program, clienty_sync, run};
@@ -9,7 +10,7 @@ use crate::support::redis::RedisServer;
 use crate::support::{wait_until, wait_until_async};
 
 /// Of a location whose token GHL refuses.
-const REFUSED: &str = "GHL refuses the token";
+const REFUSED: &str = "GHL does not authorize the call";
 
 /// The named check.
 fn check<'a>(told: &'a Value, name: &str) -> &'a Value {
@@ -22,9 +23,12 @@ fn check<'a>(told: &'a Value, name: &str) -> &'a Value {
 async fn a_healthy_deployment_gets_no_remedy() {
     let redis = RedisServer::start_with(&["--appendonly", "yes", "--maxmemory-policy", "noeviction"]);
     let postgres = PostgresServer::start();
-    let installation = Installation::new(&[("REDIS_URL", &redis.url()), ("DATABASE_URL", &postgres.url())]).await;
-    let told = installation.json(&["doctor"]);
-    assert_eq!(told["ok"], true, "{told}");
+    let signer = GhlSigner::new();
+    let keys = signer.settings();
+    let (queue, database) = (redis.url(), postgres.url());
+    let mut settings = vec![("REDIS_URL", queue.as_str()), ("DATABASE_URL", database.as_str())];
+    settings.extend(keys.iter().map(|(name, value)| (*name, value.as_str())));
+    let installation = Installation::new(&settings).await;
     let names = [
         "settings",
         "master keys",
@@ -50,8 +54,12 @@ async fn a_healthy_deployment_gets_no_remedy() {
     let (_gateway, api) = installation.serve("gateway");
     let (_worker, _) = installation.start(&["worker"]);
     let hook = json!({"type": "ContactUpdate", "locationId": installation.location, "id": installation.contacts[0]});
-    let _ = (api, hook);
+    let body = hook.to_string();
+    let signature = signer.ghl(body.as_bytes());
+    let sent = api.request("POST", "/webhooks/ghl", |request| request.header("x-ghl-signature", signature).body(body));
+    assert_eq!(sent.await.status, 200);
     let told = installation.json(&["doctor"]);
+    assert_eq!(told["ok"], true, "{told}");
     for name in names {
         assert_eq!(
             (&check(&told, name)["state"], &check(&told, name)["remedy"]),

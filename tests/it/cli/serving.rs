@@ -103,6 +103,7 @@ fn a_redis_that_is_down_is_told_once_with_its_setting() {
         ("CLIENTY_LISTEN", "127.0.0.1:0"),
         ("REDIS_URL", "redis://:hunter2@127.0.0.1:1"),
     ];
+    assert_eq!(run(clienty_sync(&["migrate"], &settings)).status.code(), Some(0));
     // One that needs the queue at once; gateways and workers wait for it.
     let ended = run(clienty_sync(&["jobs", "pause", "location"], &settings));
     assert_eq!(ended.status.code(), Some(1), "{ended:?}");

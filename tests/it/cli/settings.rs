@@ -75,7 +75,10 @@ fn a_policy_for_a_field_that_there_is_not_is_refused_with_those_that_there_are()
 fn a_variable_of_the_persons_own_is_left_alone() {
     let ended = run(clienty_sync(&["config", "check", "--json"], &[("CLIENTY_API_KEY", "cs_x"), ("CLIENTY_URL", "y")]));
     assert_eq!(ended.status.code(), Some(0), "{ended:?}");
-    assert_eq!(document(&ended), json!({"ok": true, "errors": []}));
+    assert_eq!(
+        document(&ended),
+        json!({"ok": true, "errors": [], "ignoredVariables": ["CLIENTY_API_KEY", "CLIENTY_URL"]})
+    );
 }
 
 #[test]

@@ -33,7 +33,7 @@ pub(crate) struct Installation {
 impl Installation {
     pub(crate) async fn new(extra: &[(&str, &str)]) -> Self {
         let folder = Folder::new("installation");
-        let (sandbox, started) = started(&["sandbox", "--port", "0", "--contacts", "6"], &[], &folder);
+        let (sandbox, started) = started(&["sandbox", "--port", "0", "--contacts", "6", "--seed", "42"], &[], &folder);
         let ghl = started["url"].as_str().unwrap().to_owned();
         let place = &started["locations"][0];
         let (location, token) = (place["id"].as_str().unwrap().to_owned(), place["token"].as_str().unwrap().to_owned());

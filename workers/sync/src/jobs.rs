@@ -195,7 +195,7 @@ impl Worker {
             return Err(JobError::UnknownKind { kind: job.key.kind.clone() });
         };
         if kind == JobKind::FlowStep {
-            return flow_step::run(environment, run).await;
+            return Box::pin(flow_step::run(environment, run)).await;
         }
         let connection = environment.records.connection(&job.key.lane).await?.ok_or(JobError::NotConnected)?;
         let access = environment.oauth.for_location(&connection.location_id, Some(permits)).await?;
@@ -205,19 +205,20 @@ impl Worker {
         }
         let began_ms = environment.clock.now_ms();
         let task = Task { environment, run: run.clone(), connection, access, permits, began_ms };
+        // Each boxed: a run has room for its own kind, and not for the largest of all.
         let result = match kind {
-            JobKind::PullContact => pull_contact::run(&task).await,
-            JobKind::PushTask => push::run::<TaskRecord>(&task).await,
-            JobKind::PushNote => push::run::<Note>(&task).await,
-            JobKind::PushAppointment => push::run::<Appointment>(&task).await,
-            JobKind::FindTask => find_task::run(&task).await,
-            JobKind::FindAppointment => find_appointment::run(&task).await,
-            JobKind::RefreshLocation => refresh_location::run(&task).await,
-            JobKind::CallOperation => call_operation::run(&task).await,
+            JobKind::PullContact => Box::pin(pull_contact::run(&task)).await,
+            JobKind::PushTask => Box::pin(push::run::<TaskRecord>(&task)).await,
+            JobKind::PushNote => Box::pin(push::run::<Note>(&task)).await,
+            JobKind::PushAppointment => Box::pin(push::run::<Appointment>(&task)).await,
+            JobKind::FindTask => Box::pin(find_task::run(&task)).await,
+            JobKind::FindAppointment => Box::pin(find_appointment::run(&task)).await,
+            JobKind::RefreshLocation => Box::pin(refresh_location::run(&task)).await,
+            JobKind::CallOperation => Box::pin(call_operation::run(&task)).await,
             // It has no token, and needs none.
             JobKind::FlowStep => Ok(()),
-            JobKind::PushContact => push_contact::run(&task).await,
-            JobKind::WalkContacts | JobKind::WalkDetails | JobKind::WalkRest => walk::run(&task, kind).await,
+            JobKind::PushContact => Box::pin(push_contact::run(&task)).await,
+            JobKind::WalkContacts | JobKind::WalkDetails | JobKind::WalkRest => Box::pin(walk::run(&task, kind)).await,
         };
         match result {
             Err(JobError::Ghl(error)) if error.class() == Class::Broken => {

@@ -156,7 +156,7 @@ mod tests {
     fn a_long_reason_is_cut() {
         let long = "word ".repeat(10_000);
         for words in [said("text/plain", &long), said("text/html", &format!("<p>{long}"))] {
-            assert!(words[0].len() <= 300, "{}", words[0].len());
+            assert!(words[0].chars().count() <= 300, "{}", words[0].len());
         }
         let many = json!({"message": vec!["no"; 1000]}).to_string();
         assert_eq!(said("application/json", &many).len(), MOST);

@@ -254,7 +254,7 @@ async fn create<E: Push>(task: &Task<'_>, row: &EntryRow<E>) -> Result<Outcome<E
     if !are_known(task, row).await? {
         // Of what nobody looked at, an equal entry that is there already would be taken for ours if the answer is lost.
         match listed::<E>(task, &row.contact_id).await {
-            Ok(None) => return Ok(Outcome::ContactGone),
+            Ok(None) => return Err(GhlError::Gone { what: Subject::Contact }.into()),
             Ok(Some(remote)) => keep_seen(task, row, &remote).await?,
             // A token that may write and not read goes on without.
             Err(JobError::Ghl(error)) if error.class() == Class::Permanent => {}

@@ -19,7 +19,7 @@ pub enum RecordsError {
     #[error("the folder of the SQLite file could not be made: {0}")]
     Folder(#[source] std::io::Error),
     /// Nothing is there, and only looking was asked for.
-    #[error("there is no database at {path}")]
+    #[error("there is no database at {path}; `clienty-sync migrate` makes one")]
     NoDatabase {
         /// The SQLite file.
         path: String,

@@ -161,7 +161,10 @@ async fn an_id_that_is_part_of_a_word_erases_nothing_of_others(db: Db) {
 }
 
 /// The columns that hold ids, our own words, or what is of no person.
-const NOT_OF_PEOPLE: [&str; 12] = [
+const NOT_OF_PEOPLE: [&str; 15] = [
+    "processes.",
+    "location_activity.",
+    "event_ids.",
     "api_keys.",
     "connections.",
     "custom_fields.",

@@ -18,14 +18,16 @@ promises! {
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Tables that do not grow with time.
-const KEPT: [(&str, &str); 9] = [
+const KEPT: [(&str, &str); 11] = [
     ("api_keys", "as many as were made"),
     ("change_counter", "one row"),
     ("connections", "one a location"),
     ("custom_fields", "those of the locations"),
     ("deployment", "a row a fact"),
     ("installs", "no longer written"),
+    ("location_activity", "one a location"),
     ("missing_parts", "at most four of a contact, until they are read or the contact goes"),
+    ("processes", "each process that ends or begins removes those that are gone"),
     ("spent_installs", "each install that comes back forgets those that expired"),
     ("tokens", "one a location"),
 ];

@@ -179,7 +179,7 @@ async fn every_captured_refusal_of_a_token_is_what_it_objects_to() {
             let error = error_of("GET", &told).await;
             assert!(matches!(&error, GhlError::Unauthorized { kind, .. } if *kind == expected), "{number}: {error:?}");
             assert_eq!((error.class(), error.outcome_unknown()), (class, false), "{number}");
-            let words = if expected == MissingScope { "get-contact needs contacts.readonly" } else { &message[..12] };
+            let words = if expected == MissingScope { "get-contact needs contacts.readonly" } else { &message[..11] };
             assert!(error.to_string().contains(words), "{number}: {error}");
         }
     }
