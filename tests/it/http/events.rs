@@ -52,7 +52,7 @@ async fn a_job_is_told_in_the_promised_shape_and_says_why_it_is_not_running() {
     unknown["contactId"] = json!("nobody");
     let accepted = api.accepted(&unknown).await;
     let id = accepted[0]["jobId"].as_str().unwrap();
-    let gone = api.job_in_state(id, "done").await;
+    let gone = api.job_in_state(id, "dead").await;
     assert!(gone["finishedAt"].is_string(), "{gone}");
 
     // A wall of errors: the job is put off, and says until when.
@@ -100,7 +100,7 @@ async fn an_appointment_is_booked_changed_and_deleted_over_http() {
     api.done(&event("appointment.deleted", json!({"clientyAppointmentId": "k1"}))).await;
     assert_eq!((held("Demo").await, held("Demo again").await), (0, 0));
 
-    let wrong = json!([event("appointment.created", json!({"startTime": "tomorrow", "status": "booked"}))]);
+    let wrong = json!([event("appointment.created", json!({"startTime": "tomorrow", "status": "tentative"}))]);
     let faults = api.post(wrong.to_string()).await.faults(422);
     let names: Vec<&str> = faults.iter().map(|(_, field)| field.as_str()).collect();
     assert_eq!(names, ["data.clientyAppointmentId", "data.calendarId", "data.startTime", "data.status"]);

@@ -61,7 +61,9 @@ async fn every_door_refuses(installation: &Installation) {
     for text in no_ids() {
         for (field, wrong) in events(location, contact, &text) {
             let answer = api.post(json!([good, wrong, good]).to_string()).await;
-            assert_eq!(answer.faults(422), [(Some(1), field.to_owned())], "{text:?}: {}", answer.text);
+            let mut faults = answer.faults(422);
+            faults.dedup();
+            assert_eq!(faults, [(Some(1), field.to_owned())], "{text:?}: {}", answer.text);
             if text.len() > 200 {
                 assert!(answer.text.contains(&format!("is {} bytes long", text.len())), "{}", answer.text);
                 assert!(answer.text.contains("at most 200 bytes"), "{}", answer.text);

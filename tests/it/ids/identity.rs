@@ -9,7 +9,14 @@ use crate::support::postgres::PostgresServer;
 async fn another_location(installation: &Installation) -> String {
     let file = installation.data_folder().with_file_name("token-2.txt");
     std::fs::write(&file, "pit-of-another\n").unwrap();
-    installation.json(&["connect", "--location", "anotherLocation", "--pit-file", file.to_str().unwrap()]);
+    installation.json(&[
+        "connect",
+        "--location",
+        "anotherLocation",
+        "--pit-file",
+        file.to_str().unwrap(),
+        "--unchecked",
+    ]);
     "anotherLocation".to_owned()
 }
 

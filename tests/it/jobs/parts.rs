@@ -143,7 +143,7 @@ async fn a_contact_is_created_without_the_field_that_ghl_refuses_and_the_field_i
         let held = state["contacts"].as_array().unwrap().iter().find(|one| one["id"] == contact["id"]);
         let held = held.unwrap_or_else(|| panic!("{field}: GHL has it: {job:?}"));
         assert_eq!((&held["firstName"], &held["city"]), (&json!("Ann"), &json!("Bonn")), "{field}");
-        assert_eq!(contact["sync"]["outcome"], "refused", "{contact}");
+        assert_eq!(contact["sync"]["state"], "refused", "{contact}");
         let refused: Vec<_> = contact["sync"]["fields"].as_array().unwrap().iter().map(|one| &one["field"]).collect();
         assert_eq!(refused, [field], "{contact}");
         assert_eq!(state["contacts"].as_array().unwrap().len(), 9, "it was created once");
@@ -156,7 +156,7 @@ async fn a_custom_field_that_was_deleted_and_made_anew_is_asked_for_once_and_sen
     let (app, contact) = TestApp::knowing_one(Setup::default()).await;
     let location = app.location().id;
     let fields = format!("/locations/{location}/customFields");
-    let made = app.by_hand(reqwest::Method::POST, &fields, json!({"name": "Plan", "dataType": "TEXT"})).await;
+    let made = app.by_hand(reqwest::Method::POST, &fields, json!({"name": "Tier", "dataType": "TEXT"})).await;
     let (id, key) = (made["customField"]["id"].clone(), made["customField"]["fieldKey"].as_str().unwrap().to_owned());
     let key = key.trim_start_matches("contact.").to_owned();
     let set = async |value: &str| {
@@ -165,7 +165,7 @@ async fn a_custom_field_that_was_deleted_and_made_anew_is_asked_for_once_and_sen
     };
     assert_eq!(set("gold").await.state, JobState::Done);
     app.by_hand(reqwest::Method::DELETE, &format!("{fields}/{}", id.as_str().unwrap()), json!({})).await;
-    let anew = app.by_hand(reqwest::Method::POST, &fields, json!({"name": "Plan", "dataType": "TEXT"})).await;
+    let anew = app.by_hand(reqwest::Method::POST, &fields, json!({"name": "Tier", "dataType": "TEXT"})).await;
     assert_ne!(anew["customField"]["id"], id);
 
     let asked = app.calls(&location, "GET /locations/{locationId}/customFields");
@@ -178,7 +178,7 @@ async fn a_custom_field_that_was_deleted_and_made_anew_is_asked_for_once_and_sen
     assert_eq!(value, Some(&json!("silver")), "{held}");
     let view = app.view(&contact).await.unwrap();
     assert_eq!(
-        (&view["contact"]["customFieldsByKey"][&key], &view["contact"]["sync"]["outcome"]),
+        (&view["contact"]["customFieldsByKey"][&key], &view["contact"]["sync"]["state"]),
         (&json!("silver"), &json!("applied"))
     );
     assert_eq!(app.calls(&location, "GET /locations/{locationId}/customFields"), asked + 1);

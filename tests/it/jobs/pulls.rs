@@ -106,7 +106,8 @@ async fn a_contact_that_is_back_in_ghl_is_shown_again() {
     let contact = contact_with_tasks(&app, 1);
     app.tell("contact.selected", &contact, json!({})).await;
     app.settle().await;
-    app.gate().answer(Method::GET, &format!("/contacts/{contact}"), StatusCode::NOT_FOUND);
+    let gone = r#"{"statusCode":404,"message":"Contact not found"}"#;
+    app.gate().say(Method::GET, &format!("/contacts/{contact}"), StatusCode::NOT_FOUND, gone);
     app.tell("contact.selected", &contact, json!({})).await;
     app.settle().await;
     assert_eq!(app.view(&contact).await, None);

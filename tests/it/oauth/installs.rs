@@ -123,6 +123,7 @@ async fn without_an_invitation_nobody_begins_an_install_and_an_invitation_is_goo
 async fn an_install_link_names_the_version_of_the_app() {
     for (settings, version) in [(&[][..], "6578278e879ad2646715ba9c"), (&[("GHL_APP_VERSION_ID", "v7")], "v7")] {
         let site = Site::new(settings).await;
+        assert_eq!(run(clienty_sync(&["migrate"], &site.settings())).status.code(), Some(0));
         let printed = run(clienty_sync(&["connect", "--json"], &site.settings()));
         let printed: Value = serde_json::from_slice(&printed.stdout).unwrap();
         let url = reqwest::Url::parse(printed["url"].as_str().unwrap()).unwrap();

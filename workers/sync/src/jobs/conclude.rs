@@ -153,6 +153,8 @@ fn remedy(environment: &Environment, error: &JobError) -> Remedy {
         }
         // GHL's answer holds what the database does not. Attempts end that; all else of the database heals.
         JobError::Records(error) if error.is_about_a_value() => Remedy::Retry(environment.backoff),
+        // A stored row that can't be read reads no better the next time.
+        JobError::Records(RecordsError::Corrupt { .. }) => Remedy::Bury,
         JobError::Records(_) | JobError::Stalled { .. } => Remedy::Defer,
         JobError::NoId
         | JobError::NotShownYet

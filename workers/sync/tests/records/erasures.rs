@@ -206,6 +206,7 @@ const IDS_AND_WORDS: &[&str] = &[
     "log",
     "outcome",
     "seen_walk",
+    "unread",
 ];
 
 /// One person with a secret in every column that may hold one. The columns are filled as they are: what leads to each is tested elsewhere.
