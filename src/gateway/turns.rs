@@ -185,8 +185,10 @@ mod tests {
     const FLOOD: u64 = 1;
     const OTHER: u64 = 2;
 
+    type Waiting = std::pin::Pin<Box<dyn Future<Output = Turn>>>;
+
     /// Every place is taken and 20 more requests of one key wait.
-    fn flooded(turns: &Arc<Turns>) -> (Vec<Turn>, Vec<std::pin::Pin<Box<dyn Future<Output = Turn>>>>) {
+    fn flooded(turns: &Arc<Turns>) -> (Vec<Turn>, Vec<Waiting>) {
         let taken = (0..turns.places).map(|_| turns.next(FLOOD).now_or_never().expect("there is a place")).collect();
         let waiting = (0..20).map(|_| {
             let turns = Arc::clone(turns);

@@ -25,7 +25,7 @@ async fn a_wrong_token_or_location_is_an_error_and_nothing_is_stored() {
         assert_eq!(ended.status.code(), Some(1), "{location}: {told}");
         let error = told["error"].as_str().unwrap();
         assert!(error.contains("nothing was stored") && !error.contains(token), "{error}");
-        assert_eq!(listed(), [installation.location.clone()]);
+        assert_eq!(listed(), std::slice::from_ref(&installation.location));
     }
     assert_eq!(connect("nope", "pit-wrong", &["--unchecked"]).status.code(), Some(0), "for those who must");
     assert_eq!(listed().len(), 2);

@@ -137,6 +137,9 @@ async fn redis_over_tls_is_used_and_what_keeps_it_from_that_is_named() {
     }
 }
 
+/// Settings, and words of the cause and of the remedy.
+type Case<'a> = (&'a [(&'a str, &'a str)], &'a str, &'a str);
+
 #[test]
 fn wrong_files_of_tls_are_found_by_config_check() {
     let (authority, other) = (Authority::new(), Authority::new());
@@ -145,7 +148,7 @@ fn wrong_files_of_tls_are_found_by_config_check() {
     let (_, foreign) = other.sign("client", "DNS:client", Counts::Now);
     let (ca, certificate, key, foreign) = (text(authority.certificate()), text(certificate), text(key), text(foreign));
     let secured = ("REDIS_URL", "rediss://localhost:6379/0");
-    let cases: &[(&[(&str, &str)], &str, &str)] = &[
+    let cases: &[Case] = &[
         (&[secured, ("REDIS_CA_FILE", "/nowhere.pem")], "REDIS_CA_FILE", "exists and can be read"),
         (&[secured, ("REDIS_CA_FILE", &key)], "REDIS_CA_FILE", "certificates in PEM"),
         (&[secured, ("REDIS_CERT_FILE", &certificate)], "REDIS_CERT_FILE", "REDIS_KEY_FILE"),

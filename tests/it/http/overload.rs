@@ -85,7 +85,9 @@ struct Attacked {
 impl Attacked {
     /// 2,000 connections that say nothing, or never finish their head.
     async fn silent_and_slow(&mut self) {
-        let bytes = |number: usize| if number % 2 == 0 { &b""[..] } else { &b"POST /webhooks/ghl HTTP/1.1\r\nx: "[..] };
+        let bytes = |number: usize| {
+            if number.is_multiple_of(2) { &b""[..] } else { &b"POST /webhooks/ghl HTTP/1.1\r\nx: "[..] }
+        };
         for number in 0..2000 {
             self.held.extend(sent(&self.address, bytes(number)).await);
         }

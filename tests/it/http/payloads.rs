@@ -102,7 +102,6 @@ fn kept_otherwise() -> BTreeMap<&'static str, Value> {
     ])
 }
 
-#[expect(clippy::disallowed_methods, reason = "where GHL's documents are is no setting of the program")]
 fn captured() -> Option<Vec<(String, Value)>> {
     let folder = PathBuf::from(std::env::var_os("GHL_DOCS_DIR")?).join("payloads");
     let mut bodies = Vec::new();

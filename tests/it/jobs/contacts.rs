@@ -112,8 +112,7 @@ async fn what_ghl_did_not_apply_is_told_with_the_contact() {
     let (app, contact) = start().await;
     app.tell("contact.updated", &contact, json!({"companyName": "Deo & Sons", "city": "Bonn"})).await;
     app.settle().await;
-    let row = app.app.records.find_contact(&app.location().id, &contact).await.unwrap().unwrap();
-    let sync = serde_json::to_value(row.sync.unwrap()).unwrap();
+    let sync = app.view(&contact).await.unwrap()["contact"]["sync"].clone();
     assert_eq!(sync["state"], "partlyApplied", "{sync}");
     let told: Vec<_> = sync["fields"].as_array().unwrap().iter().map(|one| (&one["field"], &one["sent"])).collect();
     assert_eq!(told, [(&json!("companyName"), &json!("Deo & Sons"))]);

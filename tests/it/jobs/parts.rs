@@ -163,6 +163,11 @@ async fn a_custom_field_that_was_deleted_and_made_anew_is_asked_for_once_and_sen
         let job = app.tell("contact.updated", &contact, json!({"customFields": { key.as_str(): value }})).await;
         app.ended(&job).await
     };
+    // A field that was not there when the definitions were read: the refusal asks for them again.
+    let early = json!({"type": "contact.updated", "locationId": location, "contactId": contact, "data": {"customFields": { key.as_str(): "tin" }}});
+    let early = clienty_sync::triggers::translate(&early).unwrap();
+    assert!(app.app.producer().send(&[early]).await.is_err());
+    app.settle().await;
     assert_eq!(set("gold").await.state, JobState::Done);
     app.by_hand(reqwest::Method::DELETE, &format!("{fields}/{}", id.as_str().unwrap()), json!({})).await;
     let anew = app.by_hand(reqwest::Method::POST, &fields, json!({"name": "Tier", "dataType": "TEXT"})).await;

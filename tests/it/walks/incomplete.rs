@@ -23,6 +23,7 @@ async fn an_import_counts_the_contacts_with_missing_parts_and_exits_1() {
     ];
     let token = folder.path().join("token");
     std::fs::write(&token, location["token"].as_str().unwrap()).unwrap();
+    assert!(run(clienty_sync(&["migrate"], &settings)).status.success());
     let connect = ["connect", "--location", id, "--pit-file", token.to_str().unwrap()];
     assert!(run(clienty_sync(&connect, &settings)).status.success());
 

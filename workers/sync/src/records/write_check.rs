@@ -11,13 +11,16 @@ use super::{Records, RecordsError};
 /// How long a write proves that the next one will work.
 const FRESH: Duration = Duration::from_secs(1);
 
+/// When the last look was, and what it saw.
+type Look = (Instant, Result<(), Arc<RecordsError>>);
+
 /// What is known of writes. Clones of [`Records`] share it.
 #[derive(Debug, Default)]
 pub(super) struct WriteCheck {
     /// The last commit of a transaction of this process.
     committed: Mutex<Option<Instant>>,
     /// The last check, which others wait for while it is made.
-    checked: tokio::sync::Mutex<Option<(Instant, Result<(), Arc<RecordsError>>)>>,
+    checked: tokio::sync::Mutex<Option<Look>>,
 }
 
 impl WriteCheck {

@@ -48,7 +48,7 @@ fn without(whole: &Contact, mask: u8) -> Contact {
     let mut absent = Absent::partial();
     for (_, name) in CARRIED.iter().enumerate().filter(|(bit, _)| mask & (1 << bit) != 0) {
         shown.retain(|field, _| field.split('.').next() != Some(*name));
-        absent.add(*name);
+        absent.add(name);
     }
     Contact { absent, ..with_fields(whole, &shown) }
 }
