@@ -14,7 +14,8 @@ use super::Sandbox;
 
 /// An error that was asked for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+// Unknown fields are let through: serde can't refuse them beside a flattened choice.
+#[serde(rename_all = "camelCase")]
 pub struct RequestedError {
     /// Such as `GET /contacts/{contactId}`, as the statistics name it; `*` is every operation.
     pub operation: String,

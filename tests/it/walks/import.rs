@@ -79,8 +79,14 @@ impl Place {
         let token = place.folder.path().join("token");
         std::fs::write(&token, &place.location.token).unwrap();
         assert!(run(place.command(&["migrate"])).status.success());
-        let connected =
-            run(place.command(&["connect", "--location", &place.location.id, "--pit-file", token.to_str().unwrap()]));
+        let connected = run(place.command(&[
+            "connect",
+            "--location",
+            &place.location.id,
+            "--pit-file",
+            token.to_str().unwrap(),
+            "--unchecked",
+        ]));
         assert!(connected.status.success(), "{connected:?}");
         place
     }

@@ -72,13 +72,16 @@ pub(super) async fn change(task: &Task<'_>, row: &ContactRow) -> Result<(), JobE
     Err(error)
 }
 
-/// The ids of custom fields that GHL refused, or that its reply leaves out though a value was sent.
+/// The ids of custom fields that GHL refused, or that its reply does not show with the value that was sent.
 fn untaken(reached: &ContactReply) -> Vec<String> {
-    let held: Vec<&str> = reached.contact.custom_fields.iter().map(|field| field.id.as_str()).collect();
-    let id_of = |name: &str| name.strip_prefix("customFields.").map(str::to_owned);
-    let silent = reached.asked.iter().filter(|(_, value)| !value.is_null()).filter_map(|(name, _)| id_of(name));
-    let refused = reached.refused.iter().filter_map(|one| id_of(&one.field));
-    silent.filter(|id| !held.contains(&id.as_str()) && !is_key(id)).chain(refused).collect()
+    let holds = |id: &str, value: &Value| {
+        reached.contact.custom_fields.iter().any(|field| field.id == id && field.value == *value)
+    };
+    let sent = reached.asked.iter().filter(|(_, value)| !value.is_null());
+    let silent = sent.filter_map(|(name, value)| Some((name.strip_prefix("customFields.")?, value)));
+    let silent = silent.filter(|(id, value)| !is_key(id) && !holds(id, value)).map(|(id, _)| id.to_owned());
+    let refused = reached.refused.iter().filter_map(|one| one.field.strip_prefix("customFields.").map(str::to_owned));
+    silent.chain(refused).collect()
 }
 
 /// Makes the calls of `plan`. What they came to is added to `reached`, and the last refusal among it told.
