@@ -110,7 +110,11 @@ impl Records {
         };
         let id = earlier.as_ref().map_or_else(|| Uuid::now_v7().to_string(), |receipt| receipt.id.clone());
         sqlx::query(sql!("name_erased")).bind(&id).bind(location_id).bind(&contact_id).execute(write.conn()).await?;
-        let row = contacts::find(write.conn(), location_id, &contact_id).await?;
+        let row = match contacts::find(write.conn(), location_id, &contact_id).await {
+            // What can't be read is erased all the same.
+            Err(RecordsError::Corrupt { .. }) => None,
+            row => row?,
+        };
         let record_id = row.map_or_else(|| contact_id.clone(), |row| row.row_id);
         // Before the aliases, by which they are found.
         let runs = flows::ending::erased(&mut write, location_id, &contact_id).await?;

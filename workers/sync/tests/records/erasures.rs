@@ -161,7 +161,8 @@ async fn an_id_that_is_part_of_a_word_erases_nothing_of_others(db: Db) {
 }
 
 /// The columns that hold ids, our own words, or what is of no person.
-const NOT_OF_PEOPLE: [&str; 15] = [
+const NOT_OF_PEOPLE: [&str; 16] = [
+    "changes.",
     "processes.",
     "location_activity.",
     "event_ids.",
@@ -207,6 +208,9 @@ const IDS_AND_WORDS: &[&str] = &[
     "outcome",
     "seen_walk",
     "unread",
+    "discarded_by",
+    "given_event_id",
+    "unapplied",
 ];
 
 /// One person with a secret in every column that may hold one. The columns are filled as they are: what leads to each is tested elsewhere.

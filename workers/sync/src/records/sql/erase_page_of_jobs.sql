@@ -3,10 +3,10 @@
 -- anywhere without a pattern that the text could be. An id that is short enough to be part of a word of somebody else's is looked for
 -- between quotes.
 update jobs
-set data = '{}', reply = null, last_error = null
+set data = '{}', reply = null, last_error = null, discarded_why = null
 where location_id = $1
   and id > $3 and id <= $4
-  and (data <> '{}' or reply is not null or last_error is not null)
+  and (data <> '{}' or reply is not null or last_error is not null or discarded_why is not null)
   and (
     contact_id in (select id from erasure_ids where erasure_id = $2)
     or record_id in (select id from erasure_ids where erasure_id = $2)
