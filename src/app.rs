@@ -284,11 +284,17 @@ pub async fn open_records(config: &Config, clock: &Clock) -> Result<Records, rec
 /// # Errors
 /// When it can't be reached, is not there, or is of another release.
 pub async fn open_existing_records(config: &Config, clock: &Clock) -> Result<Records, records::RecordsError> {
-    let (connect_timeout, acquire_timeout) = (SOON, SOON);
-    let patience = records::Options { connect_timeout, acquire_timeout, create: false, ..Default::default() };
-    let records = Records::open(config.database_url().expose_secret(), options(config, clock, patience)).await?;
+    let options = options(config, clock, for_a_person());
+    let records = Records::open(config.database_url().expose_secret(), options).await?;
     records.check_schema().await?;
     Ok(records)
+}
+
+/// How a database is opened before which a person sits: it must be there, and answer soon.
+#[must_use]
+pub fn for_a_person() -> records::Options {
+    let (connect_timeout, acquire_timeout) = (SOON, SOON);
+    records::Options { connect_timeout, acquire_timeout, create: false, ..Default::default() }
 }
 
 fn options(config: &Config, clock: &Clock, patience: records::Options) -> records::Options {

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret;
 use serde::Serialize;
-use sync_workers::records::{self, Options, Records, RecordsError};
+use sync_workers::records::{self, Records, RecordsError};
 
 use super::{Context, Outcome};
-use crate::app::vault;
+use crate::app::{self, vault};
 use crate::config::Config;
 
 mod hints;
@@ -137,9 +137,8 @@ pub(super) async fn run(context: Context, args: Args) -> anyhow::Result<Outcome>
 
 async fn database(config: &Config) -> (Option<Records>, Vec<Check>) {
     let kind = if config.is_sqlite() { "SQLite" } else { "PostgreSQL" };
-    let options = Options { acquire_timeout: Duration::from_secs(3), create: false, ..Options::default() };
     let url = config.database_url();
-    let records = match Records::open(url.expose_secret(), options).await {
+    let records = match Records::open(url.expose_secret(), app::for_a_person()).await {
         Ok(records) => records,
         Err(error @ RecordsError::NoDatabase { .. }) => {
             let remedy = "run `clienty-sync migrate`, or start `clienty-sync up`; if there should be one, this shell lacks the settings of \

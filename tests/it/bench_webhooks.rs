@@ -8,6 +8,7 @@
 #![expect(clippy::unwrap_used, reason = "in a benchmark a panic is the report")]
 
 use std::fmt::Write as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +27,7 @@ mod figures;
 mod support;
 
 use figures::{Figures, machine};
+use support::disk_faults::DiskFaults;
 use support::installation::Installation;
 use support::postgres::PostgresServer;
 
@@ -45,8 +47,12 @@ fn main() {
         let titles = ["taken/s", "p50 ms", "p99 ms", "max ms", "429", "gateway", "all"];
         println!("{:<12}{}", "records", titles.map(|title| format!("{title:>9}")).concat());
         measure("SQLite", rate, &[]).await;
+        // What waiting for the disk before each answer costs.
+        let disk = DiskFaults::new();
+        disk.order("FREE 0");
+        measure("no fsync", rate, &disk.environment(Path::new("/"))).await;
         let server = PostgresServer::start();
-        measure("PostgreSQL", rate, &[("DATABASE_URL", &server.url())]).await;
+        measure("PostgreSQL", rate, &[("DATABASE_URL", server.url())]).await;
         println!("the last two in processors, of {}", std::thread::available_parallelism().unwrap());
         println!("{}", machine());
     });
@@ -77,14 +83,16 @@ fn processors(process: u32) -> (f64, f64) {
     )
 }
 
-async fn measure(name: &str, rate: u32, extra: &[(&str, &str)]) {
+async fn measure(name: &str, rate: u32, extra: &[(&str, String)]) {
     let key = Ed25519KeyPair::generate().unwrap();
     let der = key.public_key().as_der().unwrap();
     let pem = format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", STANDARD.encode(der.as_ref()));
     let file = std::env::temp_dir().join(format!("clienty-bench-{}.pem", std::process::id()));
     std::fs::write(&file, pem).unwrap();
     let file_name = file.display().to_string();
-    let settings = [&[("GHL_WEBHOOK_ED25519_KEY_FILE", file_name.as_str()), ("RUST_LOG", "error")], extra].concat();
+    let extra: Vec<_> = extra.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let settings =
+        [&[("GHL_WEBHOOK_ED25519_KEY_FILE", file_name.as_str()), ("RUST_LOG", "error")], &extra[..]].concat();
     let installation = Installation::new(&settings).await;
     // GHL stands still, so that it is the taking that is measured and not the pulling.
     installation.sandbox.suspend();

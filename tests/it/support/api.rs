@@ -1,12 +1,10 @@
 //! A producer and reader: HTTP with an API key.
 
-use std::time::{Duration, Instant};
-
 use reqwest::header::HeaderMap;
 use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
 
-use super::PATIENCE;
+use super::Patience;
 
 /// The HTTP API at an address, with a key.
 #[derive(Debug, Clone)]
@@ -46,14 +44,13 @@ impl Api {
 
     /// The metrics, once they have the line.
     pub(crate) async fn metrics_with(&self, line: &str) -> String {
-        let deadline = Instant::now() + PATIENCE;
+        let mut patience = Patience::usual();
         loop {
             let text = self.monitoring("/metrics").await.text;
             if text.contains(line) {
                 return text;
             }
-            assert!(Instant::now() < deadline, "waited in vain for {line} in\n{text}");
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            assert!(patience.lasts_on().await, "waited in vain for {line} in\n{text}");
         }
     }
 
@@ -97,14 +94,13 @@ impl Api {
 
     /// Waits until the job is in the state.
     pub(crate) async fn job_in_state(&self, id: &str, state: &str) -> Value {
-        let deadline = Instant::now() + PATIENCE;
+        let mut patience = Patience::usual();
         loop {
             let job = self.get(&format!("/v1/jobs/{id}")).await.json();
             if job["state"] == state {
                 return job;
             }
-            assert!(Instant::now() < deadline, "waited in vain until the job is {state}: {job}");
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            assert!(patience.lasts_on().await, "waited in vain until the job is {state}: {job}");
         }
     }
 

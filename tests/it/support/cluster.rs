@@ -9,16 +9,13 @@ use clienty_sync::sandbox::{Limits, Sandbox, SandboxConfig};
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 use sync_workers::records::{Job, JobFilter, JobState, Options, Records};
-use tokio::time::{Instant, sleep};
 
+use super::Patience;
 use super::api::Api;
 use super::folder::Folder;
 use super::postgres::PostgresServer;
 use super::program::{Program, clienty_sync, run};
 use super::redis::RedisServer;
-
-/// How long a test waits for work to be done before it counts as lost.
-const PATIENCE: Duration = Duration::from_secs(240);
 
 /// A tenth of GHL's interval, so that a test needs a tenth of the time.
 pub(crate) fn quick(locations: usize, contacts: usize) -> SandboxConfig {
@@ -196,14 +193,13 @@ impl Cluster {
 
     /// Waits until so many jobs are done.
     pub(crate) async fn until_done(&self, count: i64) {
-        let deadline = Instant::now() + PATIENCE;
+        let mut patience = Patience::long();
         while self.count(JobState::Done).await < count {
             let dead = self.jobs(JobState::Dead).await;
             assert!(dead.is_empty(), "{} are dead: {:?}", dead.len(), dead[0].last_error);
-            if Instant::now() > deadline {
+            if !patience.lasts_on().await {
                 panic!("{:?}\n{}", self.records.job_counts().await, self.output());
             }
-            sleep(Duration::from_millis(50)).await;
         }
     }
 
@@ -215,12 +211,11 @@ impl Cluster {
 
     /// Waits until every accepted event is done or dead.
     pub(crate) async fn until_nothing_is_open(&self) {
-        let deadline = Instant::now() + PATIENCE;
+        let mut patience = Patience::long();
         while self.open().await > 0 {
-            if Instant::now() > deadline {
+            if !patience.lasts_on().await {
                 panic!("{:?}\n{}", self.records.job_counts().await, self.output());
             }
-            sleep(Duration::from_millis(50)).await;
         }
     }
 

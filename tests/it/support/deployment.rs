@@ -9,17 +9,14 @@ use clienty_sync::sandbox::{Changed, Sandbox, SandboxConfig, SigningKey, Webhook
 use serde_json::Value;
 use sync_workers::records::{Job, JobFilter, JobState, Options, Records};
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::time::{Instant, sleep};
 
+use super::Patience;
 use super::api::Api;
 use super::folder::Folder;
 use super::installation::{MASTER_KEY, document, started};
 use super::postgres::PostgresServer;
 use super::program::{Program, clienty_sync, run};
 use super::redis::RedisServer;
-
-/// How long work may take to be done before it counts as lost.
-const PATIENCE: Duration = Duration::from_secs(240);
 
 /// How many processes there are.
 #[derive(Debug, Clone, Copy)]
@@ -133,7 +130,7 @@ impl Deployment {
 
     /// Waits until GHL has told all that it will, and nothing is left to do about it.
     pub(crate) async fn until_quiet(&self) {
-        let deadline = Instant::now() + PATIENCE;
+        let mut patience = Patience::long();
         loop {
             let counts = self.records.job_counts().await.unwrap();
             let is_open = |state: &JobState| !state.is_over();
@@ -145,8 +142,7 @@ impl Deployment {
             if is_quiet && counts == self.records.job_counts().await.unwrap() {
                 return;
             }
-            assert!(Instant::now() < deadline, "never quiet: {told:?}, {counts:?}\n{}", self.output());
-            sleep(Duration::from_millis(50)).await;
+            assert!(patience.lasts_on().await, "never quiet: {told:?}, {counts:?}\n{}", self.output());
         }
     }
 

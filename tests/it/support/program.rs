@@ -19,9 +19,37 @@ pub(crate) fn clienty_sync(arguments: &[&str], settings: &[(&str, &str)]) -> Com
     command
 }
 
-/// Runs a command to its end.
+/// Runs a command to its end. One that does not end fails the test, instead of holding up all others for good.
 pub(crate) fn run(mut command: Command) -> Output {
-    command.output().unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"))
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let what = format!("{command:?} has ended");
+    let mut process = Leashed::start(command, "KILL");
+    let stdout = drained(process.stdout().expect("it is piped"));
+    let stderr = drained(process.stderr().expect("it is piped"));
+    let mut status = None;
+    for _ in 0..LONG {
+        status = process.has_ended();
+        if status.is_some() {
+            break;
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    let Some(status) = status else {
+        process.end("KILL");
+        panic!("asked {LONG} times in vain whether {what}\n{}", String::from_utf8_lossy(&stderr.join().unwrap()));
+    };
+    Output { status, stdout: stdout.join().unwrap(), stderr: stderr.join().unwrap() }
+}
+
+/// How often is asked whether a command has ended: ten minutes on an idle machine, as imports take their time.
+const LONG: u32 = 60_000;
+
+fn drained(mut stream: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).unwrap();
+        bytes
+    })
 }
 
 /// A running program; killed with the value.

@@ -21,13 +21,10 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use sqlx::{Connection, SqliteConnection};
 use sync_workers::records::{Accepted, ConnectionKind, Job, JobFilter, JobState};
-use tokio::time::{Instant, sleep};
 
+use super::Patience;
 use super::folder::Folder;
 use super::gate::Gate;
-
-/// How long anything may take on a busy machine before that counts as never.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Of the sandbox's webhooks.
 pub(crate) const SEED: u64 = 42;
@@ -364,13 +361,12 @@ impl TestApp {
 
     /// Asks until the answer is yes.
     pub(crate) async fn wait_until(&self, what: &str, mut is_so: impl AsyncFnMut() -> bool) {
-        let deadline = Instant::now() + PATIENCE;
+        let mut patience = Patience::usual();
         while !is_so().await {
-            if Instant::now() > deadline {
+            if !patience.lasts_on().await {
                 let (open, faults) = (self.open_jobs().await, self.sandbox.stats().faults);
-                panic!("waited {PATIENCE:?} in vain until {what}; faults {faults:?}; open {open:#?}");
+                panic!("waited in vain until {what}; faults {faults:?}; open {open:#?}");
             }
-            sleep(Duration::from_millis(5)).await;
         }
     }
 

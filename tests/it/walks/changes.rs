@@ -15,6 +15,7 @@ use super::sweeps::sweep;
 use crate::support::api::Api;
 use crate::support::gate::Gate;
 use crate::support::installation::{Installation, document};
+use crate::support::leash::Leashed;
 use crate::support::program::clienty_sync;
 use crate::support::test_app::{Setup, TestApp, call};
 
@@ -206,10 +207,10 @@ async fn a_killed_sweep_is_resumed_and_makes_each_task_once() {
     for (method, path, times) in [(Method::POST, "/contacts/search", 2), (Method::GET, notes.as_str(), 1)] {
         gate.hold(method.clone(), path);
         let mut sweep = clienty_sync(&arguments, &installation.settings());
-        let mut sweep = sweep.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        sweep.stdout(Stdio::null()).stderr(Stdio::null());
+        let mut sweep = Leashed::start(sweep, "KILL");
         gate.answered(method, path, times).await;
-        sweep.kill().unwrap();
-        sweep.wait().unwrap();
+        sweep.end("KILL");
         gate.open();
     }
     let ended = installation.run(&arguments);

@@ -2,7 +2,7 @@
 //!
 //! `CLIENTY_IMPORT_CONTACTS` sets how many contacts; the README's figures are of 10,000 and 100,000.
 
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use clienty_sync::compare;
@@ -16,12 +16,15 @@ use sync_workers::records::{JobFilter, Options, Purpose, Records};
 use crate::support::api::Api;
 use crate::support::folder::Folder;
 use crate::support::installation::{MASTER_KEY, started};
+use crate::support::leash::Leashed;
 use crate::support::postgres::PostgresServer;
 use crate::support::program::{Program, clienty_sync, run};
 use crate::support::test_app::{Setup, TestApp, call};
 
 /// Contacts that are compared field by field.
 const COMPARED: usize = 200;
+/// Looks in a row that see no further call before an import counts as standing still.
+const STANDSTILL: u32 = 3_000;
 /// Bytes that an import may have in memory.
 const MEMORY: u64 = 300 * 1024 * 1024;
 
@@ -37,8 +40,8 @@ fn necessary(contacts: usize, tasks: usize) -> usize {
 }
 
 /// The most memory that the process has had, in bytes.
-fn memory(child: &Child) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+fn memory(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("0 kB");
     line.trim().trim_end_matches(" kB").trim().parse::<u64>().unwrap_or(0) * 1024
 }
@@ -106,16 +109,21 @@ impl Place {
 
     /// Imports until GHL has been called so often, then `kill -9`. The most memory that it had.
     async fn killed_after(&self, calls: u64, more: &[&str]) -> u64 {
-        let mut import = self.import(more).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let patience = Instant::now() + Duration::from_secs(60 * contacts().div_ceil(1000) as u64);
-        while self.stats().await["calls"].as_u64() < Some(calls) {
-            assert!(Instant::now() < patience, "it never called {calls} times");
+        let mut import = self.import(more);
+        import.stdout(Stdio::null()).stderr(Stdio::null());
+        let mut import = Leashed::start(import, "KILL");
+        let (mut called, mut idle) = (0, 0);
+        while called < calls {
+            let seen = self.stats().await["calls"].as_u64().unwrap();
+            idle = if seen > called { 0 } else { idle + 1 };
+            called = seen;
+            assert!(idle < STANDSTILL, "it called {called} times and no more, {calls} were waited for");
+            assert_eq!(import.has_ended(), None, "after {called} calls");
             // The more calls, the longer the answer.
             std::thread::sleep(Duration::from_millis(10 + calls / 100));
         }
-        let most = memory(&import);
-        import.kill().unwrap();
-        import.wait().unwrap();
+        let most = memory(import.id());
+        import.end("KILL");
         most
     }
 }
@@ -141,14 +149,15 @@ async fn killed_twice(place: &Place) {
     const KILLS: usize = 2;
 
     let began = Instant::now();
-    let mut last = place.import(&["--resume"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    while last.try_wait().unwrap().is_none() {
-        most = most.max(memory(&last));
+    let mut last = place.import(&["--resume"]);
+    last.stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut last = Leashed::start(last, "KILL");
+    while last.has_ended().is_none() {
+        most = most.max(memory(last.id()));
         std::thread::sleep(Duration::from_millis(50));
     }
-    let ended = last.wait_with_output().unwrap();
-    let told: Value = serde_json::from_slice(&ended.stdout).unwrap();
-    assert_eq!(ended.status.code(), Some(0), "{told}");
+    let told: Value = serde_json::from_reader(last.stdout().unwrap()).unwrap();
+    assert_eq!(last.wait().code(), Some(0), "{told}");
     assert!(most > 0 && most < MEMORY, "{} MB", most >> 20);
 
     let state = place.ghl.get(&format!("/_sandbox/locations/{}/state", place.location.id)).await.json();
