@@ -152,7 +152,7 @@ impl Gateway {
         routes
             .fallback(async |uri: Uri| match uri.path() {
                 "/metrics" => Problem::not_found("metrics are served at CLIENTY_METRICS_LISTEN"),
-                _ => Problem::not_found("there is no such route; the README lists them"),
+                _ => Problem::not_found("there is no such route; docs/HTTP-API.md lists them"),
             })
             .method_not_allowed_fallback(async || {
                 let detail = "the route is there, but not with this method; the Allow header lists those it has";

@@ -7,6 +7,7 @@
 mod chaos;
 mod cli;
 mod creates;
+mod docs;
 mod faults;
 mod flows;
 mod http;

@@ -78,18 +78,18 @@ fn every_mistake_is_told_with_file_line_and_column() {
 }
 
 #[test]
-fn the_samples_are_right_and_the_readme_shows_them_as_they_are() {
+fn the_samples_are_right_and_the_page_shows_them_as_they_are() {
     let ended = run(clienty_sync(&["flows", "check", "--json"], &[("CLIENTY_FLOWS_DIR", SAMPLES)]));
     assert_eq!((ended.status.code(), &document(&ended)["ok"]), (Some(0), &json!(true)), "{ended:?}");
-    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/FLOWS.md")).unwrap();
     let sample = std::fs::read_to_string(format!("{SAMPLES}/welcome.toml")).unwrap();
     let shown: String =
         sample.lines().map(|line| if line.is_empty() { "\n".to_owned() } else { format!("    {line}\n") }).collect();
-    assert!(readme.contains(&shown), "the README shows another welcome.toml");
+    assert!(page.contains(&shown), "docs/FLOWS.md shows another welcome.toml");
 }
 
 #[tokio::test]
-async fn the_example_of_the_readme_is_rehearsed_runs_and_is_listed() {
+async fn the_example_of_the_page_is_rehearsed_runs_and_is_listed() {
     let installation = Installation::new(&[("CLIENTY_FLOWS_DIR", SAMPLES)]).await;
     let contact = installation.contacts[0].clone();
     let (mut up, api) = installation.serve("up");

@@ -1,6 +1,6 @@
 //! The first import, by a process of its own that is killed on the way.
 //!
-//! `CLIENTY_IMPORT_CONTACTS` sets how many contacts; the README's figures are of 10,000 and 100,000.
+//! `CLIENTY_IMPORT_CONTACTS` sets how many contacts; the figures of docs/PERFORMANCE.md are of 10,000 and 100,000.
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};

@@ -1,0 +1,198 @@
+//! The pages: the README stays short, links lead somewhere, and the table of laws names what is cited and tests that there are.
+//!
+//! What a page says is not read here; samples are run by the tests of what they show.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Folders that hold no page and no code of ours.
+const FOREIGN: [&str; 4] = ["target", "node_modules", ".venv", ".git"];
+/// Files in which laws are cited.
+const CODE: [&str; 6] = ["rs", "lua", "sql", "toml", "yaml", "md"];
+/// The programs of tests, as the table names them, and where their files are.
+const PROGRAMS: [(&str, &str); 4] = [
+    ("it", "tests/it"),
+    ("records", "workers/sync/tests/records"),
+    ("job_engine", "workers/engine/src"),
+    ("sync_workers", "workers/sync/src"),
+];
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// All files below `folder` with one of these endings.
+fn files(folder: &Path, endings: &[&str]) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+        if path.is_dir() && !FOREIGN.contains(&name) {
+            found.extend(files(&path, endings));
+        } else if path.is_file() && endings.contains(&ending) {
+            found.push(path);
+        }
+    }
+    found
+}
+
+fn pages() -> Vec<PathBuf> {
+    let mut pages = files(&root().join("docs"), &["md"]);
+    pages.push(root().join("README.md"));
+    pages.push(root().join("deploy/runbook.md"));
+    pages
+}
+
+/// The lines of a page that are no sample.
+fn prose(page: &str) -> Vec<&str> {
+    let mut fenced = false;
+    let mut lines = Vec::new();
+    for line in page.lines() {
+        if line.starts_with("```") {
+            fenced = !fenced;
+        } else if !fenced && !line.starts_with("    ") {
+            lines.push(line);
+        }
+    }
+    lines
+}
+
+/// The anchor of a heading: letters, digits, `-` and `_` in lower case, a `-` for each blank.
+fn anchor(heading: &str) -> String {
+    let kept = heading.trim().chars().filter(|letter| letter.is_alphanumeric() || " -_".contains(*letter));
+    kept.map(|letter| if letter == ' ' { '-' } else { letter }).collect::<String>().to_lowercase()
+}
+
+fn anchors(page: &str) -> BTreeSet<String> {
+    let headings = prose(page).into_iter().filter(|line| line.starts_with('#'));
+    headings.map(|line| anchor(line.trim_start_matches('#'))).collect()
+}
+
+/// Where the links of a page lead.
+fn links(page: &str) -> Vec<String> {
+    let mut links = Vec::new();
+    for line in prose(page) {
+        for rest in line.split("](").skip(1) {
+            links.extend(rest.split(')').next().map(str::to_owned));
+        }
+    }
+    links
+}
+
+/// The laws that a text cites, as in "law 7" or "laws 1 and 2".
+fn cited(text: &str) -> BTreeSet<u32> {
+    let text = text.to_lowercase();
+    let words: Vec<&str> =
+        text.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    let mut laws = BTreeSet::new();
+    for (at, word) in words.iter().enumerate() {
+        let most = match *word {
+            "law" => 1,
+            "laws" => 8,
+            _ => continue,
+        };
+        let after = words[at + 1..].iter().take_while(|word| **word == "and" || word.parse::<u32>().is_ok());
+        laws.extend(after.filter_map(|word| word.parse::<u32>().ok()).take(most));
+    }
+    laws
+}
+
+/// The rows of the table of laws: the number, and all of the row.
+fn laws() -> Vec<(u32, String)> {
+    let page = read(&root().join("docs/ARCHITECTURE.md"));
+    let rows = page.lines().filter_map(|line| {
+        let number = line.strip_prefix("| ")?.split(' ').next()?.parse().ok()?;
+        Some((number, line.to_owned()))
+    });
+    rows.collect()
+}
+
+/// The names of tests in a row of that table.
+fn named_tests(row: &str) -> Vec<&str> {
+    row.split('`').skip(1).step_by(2).filter(|code| code.contains("::")).collect()
+}
+
+/// Whether the file of the test's module has a function of that name.
+fn exists(test: &str) -> bool {
+    let mut parts: Vec<&str> = test.split("::").collect();
+    let Some(name) = parts.pop() else { return false };
+    let Some((_, folder)) = PROGRAMS.iter().find(|(program, _)| *program == parts[0]) else { return false };
+    let has = |modules: &[&str]| {
+        let file = root().join(folder).join(format!("{}.rs", modules.join("/")));
+        fs::read_to_string(file).is_ok_and(|code| code.contains(&format!("fn {name}(")))
+    };
+    let modules = &parts[1..];
+    // Unit tests are in their module's own file, or in one of theirs.
+    has(modules) || modules.strip_suffix(&["tests"]).is_some_and(has)
+}
+
+#[test]
+fn the_readme_is_short() {
+    let lines = read(&root().join("README.md")).lines().count();
+    assert!(lines <= 120, "README.md has {lines} lines; more belongs on a page in docs/");
+}
+
+#[test]
+fn every_link_of_a_page_leads_somewhere() {
+    assert_eq!(anchor(" \"Contact X\" isn't `that`: why?"), "contact-x-isnt-that-why");
+    let mut seen = 0;
+    let mut broken = Vec::new();
+    for path in pages() {
+        let page = read(&path);
+        for link in links(&page) {
+            if link.contains("://") || link.starts_with("mailto:") {
+                continue;
+            }
+            seen += 1;
+            let (file, part) = link.split_once('#').unwrap_or((link.as_str(), ""));
+            let target = if file.is_empty() { path.clone() } else { path.parent().unwrap().join(file) };
+            let is_right =
+                target.exists() && (part.is_empty() || target.is_file() && anchors(&read(&target)).contains(part));
+            if !is_right {
+                broken.push(format!("{}: {link}", path.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "these links lead nowhere:\n{}", broken.join("\n"));
+    assert!(seen > 50, "only {seen} links were found");
+}
+
+#[test]
+fn every_law_that_is_cited_is_in_the_table() {
+    assert_eq!(cited("Law 9 of the design; (laws 1 and 2)"), BTreeSet::from([1, 2, 9]));
+    assert_eq!(cited("by law 4, and 10 lawful ones"), BTreeSet::from([4]));
+    let known: BTreeSet<u32> = laws().into_iter().map(|(number, _)| number).collect();
+    assert_eq!(known, (1..=20).collect::<BTreeSet<u32>>(), "the laws of docs/ARCHITECTURE.md");
+    let mut seen = 0;
+    for folder in ["src", "workers", "tests", "deploy"] {
+        for path in files(&root().join(folder), &CODE) {
+            // The examples above.
+            if path.ends_with("tests/it/docs.rs") {
+                continue;
+            }
+            let laws = cited(&read(&path));
+            seen += laws.len();
+            let unknown: Vec<_> = laws.difference(&known).collect();
+            assert!(unknown.is_empty(), "{}: laws {unknown:?} are not in docs/ARCHITECTURE.md", path.display());
+        }
+    }
+    assert!(seen > 40, "only {seen} citations were found");
+}
+
+#[test]
+fn every_test_that_the_laws_name_exists() {
+    assert!(!exists("it::docs::a_test_that_was_renamed") && !exists("elsewhere::a") && exists("it::docs::exists"));
+    let mut missing = Vec::new();
+    for (number, row) in laws() {
+        let tests = named_tests(&row);
+        assert!(!tests.is_empty() || row.contains("Not yet"), "law {number} names no test and does not say so");
+        missing.extend(tests.into_iter().filter(|test| !exists(test)).map(|test| format!("law {number}: {test}")));
+    }
+    assert!(missing.is_empty(), "there are no such tests:\n{}", missing.join("\n"));
+}
