@@ -1,10 +1,12 @@
 //! The pages: the README stays short, links lead somewhere, and the table of laws names what is cited and tests that there are.
 //!
-//! What a page says is not read here; samples are run by the tests of what they show.
+//! What there is of routes, commands, settings and problems has to be on its page. What a page says of it is not read here.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use crate::support::program::{clienty_sync, run};
 
 /// Folders that hold no page and no code of ours.
 const FOREIGN: [&str; 4] = ["target", "node_modules", ".venv", ".git"];
@@ -195,4 +197,66 @@ fn every_test_that_the_laws_name_exists() {
         missing.extend(tests.into_iter().filter(|test| !exists(test)).map(|test| format!("law {number}: {test}")));
     }
     assert!(missing.is_empty(), "there are no such tests:\n{}", missing.join("\n"));
+}
+
+/// A path with its parameters left empty: code and pages name them differently.
+fn shape(path: &str) -> String {
+    let parts: Vec<_> = path.split('/').map(|part| if part.starts_with('{') { "*" } else { part }).collect();
+    parts.join("/")
+}
+
+/// What stands in code spans, word by word.
+fn code_words(page: &str) -> BTreeSet<&str> {
+    page.split('`').skip(1).step_by(2).flat_map(str::split_whitespace).collect()
+}
+
+#[test]
+fn every_route_is_on_the_page_of_the_api() {
+    let page = read(&root().join("docs/HTTP-API.md"));
+    let shown: BTreeSet<String> = code_words(&page).into_iter().map(shape).collect();
+    let code = read(&root().join("src/gateway.rs"));
+    let routes: Vec<_> = code.split(".route(\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    assert!(routes.len() > 15, "{routes:?}");
+    let missing: Vec<_> = routes.into_iter().filter(|route| !shown.contains(&shape(route))).collect();
+    assert!(missing.is_empty(), "docs/HTTP-API.md lacks {missing:?}");
+}
+
+#[test]
+fn every_problem_is_in_the_table_of_errors() {
+    let page = read(&root().join("docs/HTTP-API.md"));
+    let problems = read(&root().join("docs/PROBLEMS.md"));
+    let codes: Vec<_> = problems.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+    assert!(codes.len() > 15, "{codes:?}");
+    let missing: Vec<_> = codes.into_iter().filter(|code| !page.contains(&format!("(PROBLEMS.md#{code})"))).collect();
+    assert!(missing.is_empty(), "docs/HTTP-API.md lacks {missing:?}");
+}
+
+#[test]
+fn every_setting_is_on_its_page() {
+    let page = read(&root().join("docs/SETTINGS.md"));
+    let shown: BTreeSet<&str> = code_words(&page).into_iter().map(|word| word.trim_end_matches(',')).collect();
+    let defaults = read(&root().join("src/config/default.toml"));
+    let is_variable = |word: &&str| {
+        word.contains('_')
+            && word.chars().all(|letter| letter.is_ascii_uppercase() || letter.is_ascii_digit() || letter == '_')
+    };
+    let variables = defaults.split('[').skip(1).filter_map(|rest| rest.split(']').next()).filter(is_variable);
+    let variables: Vec<_> = variables.collect();
+    assert!(variables.len() > 40, "{variables:?}");
+    let missing: Vec<_> = variables.into_iter().filter(|variable| !shown.contains(variable)).collect();
+    assert!(missing.is_empty(), "docs/SETTINGS.md lacks {missing:?}");
+}
+
+#[test]
+fn every_command_is_on_its_page() {
+    let page = read(&root().join("docs/CLI.md"));
+    let shown = code_words(&page);
+    let help = String::from_utf8(run(clienty_sync(&["--help"], &[])).stdout).unwrap();
+    let listed = help.split("Commands:\n").nth(1).unwrap().lines().take_while(|line| !line.is_empty());
+    // A description that takes several lines is indented further.
+    let commands = listed.filter_map(|line| line.strip_prefix("  ")).filter(|line| !line.starts_with(' '));
+    let commands: Vec<_> = commands.filter_map(|line| line.split_whitespace().next()).collect();
+    assert!(commands.len() > 15, "{commands:?}");
+    let missing: Vec<_> = commands.into_iter().filter(|name| *name != "help" && !shown.contains(name)).collect();
+    assert!(missing.is_empty(), "docs/CLI.md lacks {missing:?}");
 }
