@@ -4,7 +4,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-loaded chaos drift check lint fmt bench bench-peers bench-webhooks bench-door bench-freshness official-client tools cargo
+.PHONY: help run test test-loaded chaos drift check lint fmt bench bench-peers bench-webhooks bench-freshness official-client tools cargo
 
 help: ## Tells what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 18
@@ -49,11 +49,8 @@ bench: cargo tools ## Measures the engine beside other job queues; QUICK=1 takes
 	$(BENCH)/bench.py
 	$(BENCH)/scale.py
 
-bench-webhooks: cargo tools ## Measures how fast the gateway takes signed webhooks, over SQLite and PostgreSQL
+bench-webhooks: cargo tools ## Measures how fast the gateway takes signed webhooks, and one key's events beside a flood of another's, over SQLite and PostgreSQL
 	$(CARGO) bench --locked --bench webhooks
-
-bench-door: cargo tools ## Measures how long one key's events take while strangers and another key attack the gateway
-	DOOR_EVENTS=1000 $(CARGO) test --locked --release --test it attacked -- --nocapture --test-threads 1
 
 bench-freshness: cargo tools ## Measures how soon an edit on one side is on the other, over Redis and PostgreSQL, with and without imports
 	$(CARGO) bench --locked --bench freshness

@@ -1,4 +1,5 @@
-//! `make bench-webhooks`: how fast the real gateway takes signed webhooks, over SQLite and over PostgreSQL.
+//! `make bench-webhooks`: how fast the real gateway takes signed webhooks, over SQLite and over PostgreSQL; then how long the events of one API
+//! key take while another key sends as fast as it can.
 //!
 //! Each webhook has its own id and contact, so each is verified, stored and leads to a job: nothing is saved by repetition. They
 //! are sent at a fixed rate, and a latency counts from the moment at which the webhook was *due*: a gateway that falls behind can't
@@ -10,6 +11,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use aws_lc_rs::encoding::AsDer;
@@ -20,6 +22,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 mod figures;
@@ -30,6 +33,7 @@ use figures::{Figures, machine};
 use support::disk_faults::DiskFaults;
 use support::installation::Installation;
 use support::postgres::PostgresServer;
+use support::redis::RedisServer;
 
 /// Webhooks a second, unless `WEBHOOK_RATE` says otherwise.
 const RATE: u32 = 2000;
@@ -54,6 +58,10 @@ fn main() {
         let server = PostgresServer::start();
         measure("PostgreSQL", rate, &[("DATABASE_URL", server.url())]).await;
         println!("the last two in processors, of {}", std::thread::available_parallelism().unwrap());
+        let titles = ["p50 ms", "p99 ms", "flood p50", "flood p99", "p99 ratio", "flood/s"];
+        println!("{:<12}{}", "one event", titles.map(|title| format!("{title:>10}")).concat());
+        beside_a_flood("SQLite", &[]).await;
+        beside_a_flood("PostgreSQL", &[("DATABASE_URL", &server.create_database("flood"))]).await;
         println!("{}", machine());
     });
 }
@@ -167,23 +175,93 @@ async fn send(
     answers: Arc<Mutex<Vec<(u16, Duration)>>>,
 ) {
     let mut own = Vec::new();
-    let mut buffer = [0; 4096];
     for index in (first..requests.len()).step_by(CONNECTIONS) {
         let due = start + Duration::from_secs_f64(index as f64 / f64::from(rate));
         sleep_until(due).await;
-        stream.write_all(&requests[index]).await.unwrap();
-        let mut read = 0;
-        let status = loop {
-            let got = stream.read(&mut buffer[read..]).await.unwrap();
-            assert!(got > 0, "the gateway closed a connection");
-            read += got;
-            if let Some(status) = whole(&buffer[..read]) {
-                break status;
-            }
-        };
+        let status = exchange(&mut stream, &requests[index]).await;
         own.push((status, due.elapsed()));
     }
     answers.lock().await.extend(own);
+}
+
+/// Events of the key that is measured, quiet and beside the flood.
+const EVENTS: u32 = 1000;
+/// Connections of the key that floods.
+const FLOOD: usize = 32;
+/// Of the measured key, between an answer and the next event.
+const BETWEEN: Duration = Duration::from_millis(5);
+
+async fn beside_a_flood(name: &str, extra: &[(&str, &str)]) {
+    let redis = RedisServer::start();
+    let (redis, extra) = (redis.url(), extra.iter().copied());
+    let settings: Vec<_> = [("REDIS_URL", redis.as_str()), ("RUST_LOG", "error")].into_iter().chain(extra).collect();
+    let installation = Installation::new(&settings).await;
+    let (_program, api) = installation.serve("gateway");
+    let address = api.url.strip_prefix("http://").unwrap();
+    let other = installation.json(&["keys", "create", "--name", "flood"])["key"].as_str().unwrap().to_owned();
+    let event = |key: &str| {
+        let event = json!({"type": "contact.selected", "locationId": installation.location, "contactId": installation.contacts[0]});
+        let (body, mut head) = (event.to_string(), String::from("POST /v1/events HTTP/1.1\r\nhost: bench\r\n"));
+        write!(head, "authorization: Bearer {key}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).unwrap();
+        head.into_bytes()
+    };
+    let mut quiet = one_by_one(address, &event(&api.key)).await;
+    let (ends, taken) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let mut flood = JoinSet::new();
+    for _ in 0..FLOOD {
+        let (ends, taken, request) = (Arc::clone(&ends), Arc::clone(&taken), event(&other));
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        flood.spawn(async move {
+            while !ends.load(Ordering::Relaxed) {
+                exchange(&mut stream, &request).await;
+                taken.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+    }
+    // All of it stands in line.
+    while taken.load(Ordering::Relaxed) < 10 * FLOOD {
+        tokio::time::sleep(BETWEEN).await;
+    }
+    let (began, before) = (Instant::now(), taken.load(Ordering::Relaxed));
+    let mut flooded = one_by_one(address, &event(&api.key)).await;
+    let rate = (taken.load(Ordering::Relaxed) - before) as f64 / began.elapsed().as_secs_f64();
+    ends.store(true, Ordering::Relaxed);
+    flood.join_all().await;
+    println!(
+        "{name:<12}{:>10.1}{:>10.1}{:>10.1}{:>10.1}{:>10.1}{rate:>10.0}",
+        quiet.ms(0.5),
+        quiet.ms(0.99),
+        flooded.ms(0.5),
+        flooded.ms(0.99),
+        flooded.ms(0.99) / quiet.ms(0.99),
+    );
+}
+
+/// Sends the event again and again; how long each took to be accepted.
+async fn one_by_one(address: &str, event: &[u8]) -> Figures {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let mut took = Figures::default();
+    for _ in 0..EVENTS {
+        let began = Instant::now();
+        assert_eq!(exchange(&mut stream, event).await, 202);
+        took.add(began.elapsed());
+        tokio::time::sleep(BETWEEN).await;
+    }
+    took
+}
+
+/// Sends a request and reads its answer; the status.
+async fn exchange(stream: &mut TcpStream, request: &[u8]) -> u16 {
+    let (mut buffer, mut read) = ([0; 4096], 0);
+    stream.write_all(request).await.unwrap();
+    loop {
+        let got = stream.read(&mut buffer[read..]).await.unwrap();
+        assert!(got > 0, "the gateway closed a connection");
+        read += got;
+        if let Some(status) = whole(&buffer[..read]) {
+            return status;
+        }
+    }
 }
 
 /// The status of an answer that is there to its end.

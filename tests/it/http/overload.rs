@@ -140,24 +140,9 @@ impl Attacked {
         }
     }
 
-    /// One event after the other: how long each took to be accepted, and how many of another key's were accepted meanwhile.
-    async fn one_by_one(&self, others: &AtomicUsize) -> (Vec<Duration>, Vec<usize>) {
-        let (mut took, mut overtaken) = (Vec::new(), Vec::new());
-        for _ in 0..events() {
-            let (began, before) = (Instant::now(), others.load(Ordering::Relaxed));
-            self.api.accepted(&self.event).await;
-            took.push(began.elapsed());
-            overtaken.push(others.load(Ordering::Relaxed) - before);
-            // The line of a flood is full again.
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        took.sort_unstable();
-        overtaken.sort_unstable();
-        (took, overtaken)
-    }
-
-    /// [`Attacked::one_by_one`] while one key sends as fast as it can over 32 connections.
-    async fn in_turn(&self) -> (Vec<Duration>, Vec<usize>) {
+    /// While one key sends as fast as it can over 32 connections, another sends one event after the other: how many events of the
+    /// first were accepted from the request to the answer of each event of the second.
+    async fn in_turn(&self) -> Vec<usize> {
         let (ends, accepted) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let mut flood = JoinSet::new();
         for _ in 0..32 {
@@ -173,24 +158,21 @@ impl Attacked {
         while accepted.load(Ordering::Relaxed) < 100 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        let met = self.one_by_one(&accepted).await;
+        let mut overtaken = Vec::new();
+        for _ in 0..60 {
+            let before = accepted.load(Ordering::Relaxed);
+            self.api.accepted(&self.event).await;
+            overtaken.push(accepted.load(Ordering::Relaxed) - before);
+            // The line of the flood is full again.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
         ends.store(true, Ordering::Relaxed);
         while let Some(ended) = flood.join_next().await {
             ended.unwrap();
         }
-        met
+        overtaken.sort_unstable();
+        overtaken
     }
-}
-
-/// Of the key that is attacked, in each measurement; `make bench-door` takes more.
-#[expect(clippy::disallowed_methods, reason = "how much a run measures is no setting of the program")]
-fn events() -> usize {
-    std::env::var("DOOR_EVENTS").ok().and_then(|count| count.parse().ok()).unwrap_or(60)
-}
-
-/// The duration that 99 of 100 do not exceed.
-fn p99(sorted: &[Duration]) -> Duration {
-    sorted[(sorted.len() - 1) * 99 / 100]
 }
 
 async fn an_attacked_gateway_answers_others(databases: &[(&str, &str)]) {
@@ -213,7 +195,6 @@ async fn an_attacked_gateway_answers_others(databases: &[(&str, &str)]) {
     let address = api.url.strip_prefix("http://").unwrap().to_owned();
     let mut attacked = Attacked { flooding: api.with_key(&key), address, api, event, held: Vec::new() };
 
-    let (quiet, _) = attacked.one_by_one(&AtomicUsize::new(0)).await;
     let ends = Arc::new(AtomicBool::new(false));
     let probes = probing(&attacked.address, &ends);
     attacked.silent_and_slow().await;
@@ -221,13 +202,7 @@ async fn an_attacked_gateway_answers_others(databases: &[(&str, &str)]) {
     attacked.api.accepted(&attacked.event).await;
     attacked.swelling().await;
     attacked.strangers().await;
-    let (busy, overtaken) = attacked.in_turn().await;
-    // Told, not asserted: `make bench-door` is where it is measured.
-    let [quiet, busy] = [p99(&quiet), p99(&busy)];
-    eprintln!(
-        "p99 of an event: {quiet:?} quiet, {busy:?} attacked, {:.1} times",
-        busy.as_secs_f64() / quiet.as_secs_f64()
-    );
+    let overtaken = attacked.in_turn().await;
     // In the order of arrival, all of the flood's 31 other requests would go first.
     let median = overtaken[overtaken.len() / 2];
     assert!(median <= 15, "half of another key's events waited for more than {median} of the flood: {overtaken:?}");
