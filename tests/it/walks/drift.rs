@@ -83,8 +83,7 @@ async fn drift(shape: Shape) {
     assert!(mended["repaired"].as_u64() > Some(0), "{mended}");
     assert_eq!(verify(&[], 0)["findings"], json!([]));
     assert_eq!(mismatches(&place).await, [], "after the repair");
-    let dead = place.dead().await;
-    assert!(dead.is_empty(), "given up: {dead:?}");
+    people.assert_given_up_for_good_reason().await;
     place.assert_never_over_the_limit();
 }
 

@@ -24,6 +24,8 @@ mod edits;
 mod erasures;
 #[path = "records/ledger.rs"]
 mod ledger;
+#[path = "records/merged.rs"]
+mod merged;
 #[path = "records/pages.rs"]
 mod pages;
 #[path = "support/postgres.rs"]

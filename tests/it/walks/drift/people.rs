@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
+use sync_workers::decide::sync_status::Progress;
 
 use crate::support::deployment::Deployment;
 
@@ -204,6 +205,20 @@ impl<'a> People<'a> {
             found += times;
         }
         assert!(found > 0, "nothing was created");
+    }
+
+    /// Only what was created in Clienty for a contact that somebody had deleted or merged in GHL is given up, and its job says so.
+    pub(super) async fn assert_given_up_for_good_reason(&self) {
+        let state = self.place.sandbox.state(&self.location).unwrap();
+        let has =
+            |id: &String| state["contacts"].as_array().unwrap().iter().any(|contact| contact["id"] == id.as_str());
+        for job in self.place.dead().await {
+            let id =
+                ["clientyTaskId", "clientyNoteId", "clientyAppointmentId"].iter().find_map(|id| job.data[id].as_str());
+            let contact = id.and_then(|id| self.created.get(&format!("[{id}]"))).and_then(Option::as_ref);
+            let is_refused = job.event_type.ends_with(".created") && job.outcome == Some(Progress::Refused);
+            assert!(is_refused && contact.is_some_and(|contact| !has(contact)), "given up: {job:?}");
+        }
     }
 
     fn mark_of(&self, record: &Value) -> Option<String> {

@@ -73,6 +73,11 @@ pub(super) async fn run<E: Push>(task: &Task<'_>) -> Result<(), JobError> {
                 return Err(JobError::Refused { reason: reason.to_owned() });
             }
         }
+        Some((Outcome::Nothing | Outcome::ContactGone, row)) if tx.has_moved(&row).await? => {
+            // GHL merged its contact into another one, and a pull met it there.
+            tx.keep_open().await?;
+            return Err(JobError::OneMoreRun);
+        }
         Some((Outcome::Nothing, row)) => {
             if !row.deleted {
                 tx.refused();
@@ -170,7 +175,7 @@ async fn delete<E: Push>(task: &Task<'_>, row: &EntryRow<E>) -> Result<Outcome<E
     match E::delete(task, &row.contact_id, id).await {
         Ok(()) => Ok(Outcome::Nothing),
         Err(JobError::Ghl(error)) => match missing::<E>(task, row, id, &error).await? {
-            Some(_) => Ok(Outcome::Nothing),
+            Some(outcome) => Ok(outcome),
             None => Err(error.into()),
         },
         Err(error) => Err(error),

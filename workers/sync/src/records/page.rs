@@ -206,6 +206,15 @@ async fn insert_entries(
             .collect();
         for ((kind, ghl_id), NewEntry { location_id, contact_id, theirs, .. }) in chunk {
             let Some((row_id, revision)) = stored.get(&(*kind, ghl_id.as_str())) else { continue };
+            if *revision > 1 {
+                // It came from another contact.
+                match theirs {
+                    AnyEntry::Task(task) => pull::moved(write, row_id, task).await?,
+                    AnyEntry::Note(note) => pull::moved(write, row_id, note).await?,
+                    AnyEntry::Appointment(appointment) => pull::moved(write, row_id, appointment).await?,
+                }
+                continue;
+            }
             write.report(Changed {
                 location_id: location_id.clone(),
                 contact_id: contact_id.clone(),
@@ -217,14 +226,6 @@ async fn insert_entries(
                 fields: theirs.field_names(),
                 sync: Some(Progress::Applied),
             });
-            if *revision > 1 {
-                // It came from another contact.
-                match theirs {
-                    AnyEntry::Task(task) => pull::read(write, row_id, task).await?,
-                    AnyEntry::Note(note) => pull::read(write, row_id, note).await?,
-                    AnyEntry::Appointment(appointment) => pull::read(write, row_id, appointment).await?,
-                }
-            }
         }
     }
     Ok(())

@@ -6,6 +6,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use job_engine::Priority;
+
 use crate::decide::adopt::predates;
 
 use super::entries::{self, Entry, EntryRow, text_of};
@@ -14,7 +16,7 @@ use super::flows::happened;
 use super::found::{Found, Needs};
 use super::merging::{self, Taken, column};
 use super::model::{Appointment, Contact, Note, Task};
-use super::runs::Tx;
+use super::runs::{FollowUp, Tx};
 use super::sql::sql;
 use super::{ContactRow, Records, RecordsError, Write, conflicts, contacts, missing};
 use crate::decide::fields::Fields;
@@ -203,10 +205,13 @@ impl Tx {
         for theirs in pulled {
             let Some(ghl_id) = theirs.ghl_id() else { continue };
             match linked.get(ghl_id) {
-                Some(row) if snapshot.still_holds(row) => follow(&mut self.write, row, theirs).await?,
+                Some(row) if snapshot.still_holds(row) => match restored(&mut self.write, row).await? {
+                    Some(row) => arrived(&mut self.write, &row, theirs).await?,
+                    None => follow(&mut self.write, row, theirs).await?,
+                },
                 Some(_) => {}
                 // It may be what a create with an unknown outcome made; the push will look and adopt it.
-                None if is_awaited(theirs) => {}
+                None if is_awaited(theirs) && self.is_new::<E>(&location_id, ghl_id).await? => {}
                 None => {
                     self.write.page.add_entry(&location_id, contact_id, ghl_id, theirs);
                     self.write.found.push(Found::stored(E::EVENTS.created, contact_id));
@@ -216,6 +221,11 @@ impl Tx {
         Ok(())
     }
 
+    /// Whether no row of any contact has this id of GHL's.
+    async fn is_new<E: Entry>(&mut self, location_id: &str, ghl_id: &str) -> Result<bool, RecordsError> {
+        Ok(entries::find_by_ghl_id::<E>(self.write.conn(), location_id, ghl_id).await?.is_none())
+    }
+
     /// GHL holds `theirs`: its row takes it in, edits stay.
     ///
     /// # Errors
@@ -223,6 +233,41 @@ impl Tx {
     pub async fn entry_read<E: Entry>(&mut self, row_id: &str, theirs: &E) -> Result<(), RecordsError> {
         read(&mut self.write, row_id, theirs).await
     }
+}
+
+/// A row that came from another contact follows GHL; what was owed for it is owed still.
+pub(super) async fn moved<E: Entry>(write: &mut Write, row_id: &str, theirs: &E) -> Result<(), RecordsError> {
+    match entries::take::<E>(write, row_id).await? {
+        Some(row) => arrived(write, &row, theirs).await,
+        None => Ok(()),
+    }
+}
+
+/// The row of what went with its contact while something was owed for it, with that; none of any other row.
+async fn restored<E: Entry>(write: &mut Write, row: &EntryRow<E>) -> Result<Option<EntryRow<E>>, RecordsError> {
+    if !row.deleted || row.base.is_some() {
+        return Ok(None);
+    }
+    let row = sqlx::query(sql!("restore_entry")).bind(&row.row_id).fetch_optional(write.conn()).await?;
+    row.as_ref().map(entries::row_of).transpose()
+}
+
+/// A row that was met again follows GHL, and what it owes is a job.
+async fn arrived<E: Entry>(write: &mut Write, row: &EntryRow<E>, theirs: &E) -> Result<(), RecordsError> {
+    if !row.deleted {
+        write.report(row.stored(None));
+    }
+    follow(write, row, theirs).await?;
+    let Some(row) = entries::take::<E>(write, &row.row_id).await? else { return Ok(()) };
+    if !row.is_settled() {
+        write.owed.push(FollowUp {
+            kind: E::PUSH,
+            location_id: row.location_id,
+            record_id: row.row_id,
+            priority: Priority::Realtime,
+        });
+    }
+    Ok(())
 }
 
 /// See [`Tx::entry_read`].

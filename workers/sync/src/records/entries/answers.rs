@@ -133,6 +133,15 @@ impl Tx {
         refusals::keep_entry(&mut self.write, before, state).await
     }
 
+    /// Whether `row` is another contact's by now: that GHL lacks it where it was tells nothing.
+    ///
+    /// # Errors
+    /// [`RecordsError::Database`] or [`RecordsError::Corrupt`].
+    pub async fn has_moved<E: Entry>(&mut self, row: &EntryRow<E>) -> Result<bool, RecordsError> {
+        let now = take::<E>(&mut self.write, &row.row_id).await?;
+        Ok(now.is_some_and(|now| now.contact_id != row.contact_id))
+    }
+
     /// GHL no longer has `row`: readers do not see it either, and nothing is owed.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::super::change::{AppointmentPatch, NotePatch, TaskPatch};
 use super::super::feed::changed_fields;
 use super::super::found::Events;
+use super::super::job::JobKind;
 use super::super::missing::Part;
 use super::super::model::{Appointment, Note, SecondHour, Task};
 use crate::decide::absent::filled;
@@ -55,6 +56,8 @@ impl From<Appointment> for AnyEntry {
 pub trait Entry: Record + Into<AnyEntry> + PartialEq + Default + Send + Sync + Unpin + 'static {
     /// The word for it in rows and messages.
     const KIND: &'static str;
+    /// The job that makes GHL equal to its row.
+    const PUSH: JobKind;
     /// What its events are called.
     const EVENTS: Events;
     /// Where an event holds GHL's id of it.
@@ -96,6 +99,7 @@ pub trait Entry: Record + Into<AnyEntry> + PartialEq + Default + Send + Sync + U
 
 impl Entry for Task {
     const KIND: &'static str = "task";
+    const PUSH: JobKind = JobKind::PushTask;
     const EVENTS: Events = Events { created: "TaskCreate", updated: "TaskUpdate", deleted: "TaskDelete" };
     const GHL_ID_FIELD: &'static str = "data.taskId";
     const CLIENTY_ID_FIELD: &'static str = "data.clientyTaskId";
@@ -133,6 +137,7 @@ impl Entry for Task {
 
 impl Entry for Note {
     const KIND: &'static str = "note";
+    const PUSH: JobKind = JobKind::PushNote;
     const EVENTS: Events = Events { created: "NoteCreate", updated: "NoteUpdate", deleted: "NoteDelete" };
     const GHL_ID_FIELD: &'static str = "data.noteId";
     const CLIENTY_ID_FIELD: &'static str = "data.clientyNoteId";
@@ -174,6 +179,7 @@ impl Entry for Note {
 
 impl Entry for Appointment {
     const KIND: &'static str = "appointment";
+    const PUSH: JobKind = JobKind::PushAppointment;
     const EVENTS: Events =
         Events { created: "AppointmentCreate", updated: "AppointmentUpdate", deleted: "AppointmentDelete" };
     const GHL_ID_FIELD: &'static str = "data.appointmentId";
