@@ -65,6 +65,7 @@ pub(super) async fn search(Extension(caller): Extension<Caller>, Payload(body): 
                 && let Some(fields) = item.as_object_mut()
             {
                 fields.remove("id");
+                fields.extend(shape.id_instead.iter().map(|id| ("id".to_owned(), id.as_str().into())));
             }
             item
         })

@@ -34,7 +34,7 @@ pub use self::change::{
 };
 pub use self::conflicts::KeptConflict;
 pub use self::connections::{Connection, ConnectionKind};
-pub use self::contacts::{ContactReply, ContactRow};
+pub use self::contacts::{Bringing, ContactReply, ContactRow};
 pub use self::diagnosis::cause_of_failure;
 pub use self::entries::{AnyEntry, Entry, EntryRow, NoteRow, TaskRow};
 pub use self::erase::Receipt;
