@@ -41,6 +41,8 @@ pub struct SearchShape {
     pub without_id: usize,
     /// They come with this in the place of their id.
     pub id_instead: Option<String>,
+    /// A page takes so many milliseconds for each of its items: a long one outlasts the caller's patience.
+    pub ms_per_item: u64,
     /// The last page comes again and again, though `total` says that more follow.
     pub stuck: bool,
 }

@@ -3,7 +3,7 @@
 use clienty_sync::sandbox::{ErrorAnswer, RequestedError, Wording};
 use job_engine::Backoff;
 use serde_json::{Value, json};
-use sync_workers::records::JobState;
+use sync_workers::records::{JobState, ListQuery};
 
 use crate::support::test_app::{Setup, TestApp, call};
 
@@ -22,6 +22,68 @@ fn rich(app: &TestApp) -> String {
     let contacts = app.contacts(&app.location().id);
     let has_all = |id: &&String| PARTS.iter().all(|(list, _)| !app.held(list, id).is_empty());
     contacts.iter().find(has_all).expect("one contact has tasks, notes and appointments").clone()
+}
+
+/// The contact's records without the fields of the mask, as a list of GHL shows them.
+fn listed(app: &TestApp, list: &str, contact: &str, fields: &[&str], mask: u32) -> ErrorAnswer {
+    let mut held = app.held(list, contact);
+    for record in &mut held {
+        for (_, field) in fields.iter().enumerate().filter(|(bit, _)| mask & (1 << bit) != 0) {
+            record.as_object_mut().unwrap().remove(*field);
+        }
+    }
+    let key = if list == "appointments" { "events" } else { list };
+    ErrorAnswer::Raw { status: 200, body: json!({ key: held }) }
+}
+
+const FIELDS: [&[&str]; 3] = [
+    &["title", "body", "assignedTo", "dueDate", "completed"],
+    &["body", "userId", "dateAdded"],
+    &["title", "calendarId", "appointmentStatus", "startTime", "endTime", "address", "notes", "assignedUserId"],
+];
+
+#[tokio::test]
+async fn whatever_fields_the_lists_leave_out_nothing_known_is_emptied_and_what_is_new_names_them() {
+    let app = TestApp::working(Setup { burst: 1000, ..Setup::default() }).await;
+    let contact = rich(&app);
+    let look = async |mask: u32| {
+        let answers = PARTS.iter().zip(FIELDS).map(|((list, operation), fields)| {
+            RequestedError::always(operation, listed(&app, list, &contact, fields, mask))
+        });
+        app.sandbox.request_errors(answers.collect());
+        app.tell("contact.selected", &contact, json!({})).await;
+        app.settle().await;
+        let mut view = app.view(&contact).await.unwrap();
+        view.as_object_mut().unwrap().remove("syncedAt");
+        view
+    };
+    let new = look(0b11).await;
+    let unread = |record: &Value| {
+        record["unread"]
+            .as_array()
+            .map(|names| names.iter().filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>())
+    };
+    for task in new["tasks"].as_array().unwrap() {
+        assert_eq!(unread(task), Some(vec!["body".to_owned(), "title".to_owned()]), "{task}");
+    }
+    for note in new["notes"].as_array().unwrap() {
+        assert_eq!(unread(note), Some(vec!["noteText".to_owned(), "userId".to_owned()]), "{note}");
+    }
+    for appointment in new["appointments"].as_array().unwrap() {
+        assert_eq!(unread(appointment), Some(vec!["calendarId".to_owned(), "title".to_owned()]), "{appointment}");
+    }
+    let whole = look(0).await;
+    for (list, _) in PARTS {
+        assert!(whole[list].as_array().unwrap().iter().all(|record| record.get("unread").is_none()), "{whole}");
+    }
+    app.assert_equal(&contact).await;
+    // Each field alone, and some at once.
+    for mask in (0..8).map(|bit| 1 << bit).chain([0b101, 0b11010, 0b1010_1010, 0xff]) {
+        assert_eq!(look(mask).await, whole, "{mask:b}");
+    }
+    app.sandbox.request_errors(Vec::new());
+    app.assert_equal(&contact).await;
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -43,6 +105,13 @@ async fn of_an_unknown_contact_the_parts_that_ghl_gives_are_stored_and_the_other
             assert_eq!(job.state, JobState::Done, "{refused} {answer:?}: {job:?}");
             let view = app.view(&contact).await.unwrap();
             assert_eq!(missing(&view), [refused], "{answer:?}");
+            assert_eq!(view["contact"]["sync"]["missing"], json!([refused]), "{answer:?}");
+            let listed = app
+                .app
+                .records
+                .list_contacts(&app.location().id, &ListQuery { limit: 9, ..ListQuery::default() })
+                .await;
+            assert_eq!(json!(listed.unwrap().items[0].sync)["missing"], json!([refused]), "{answer:?}");
             for (list, _) in PARTS {
                 let expected = if list == refused { 0 } else { app.held(list, &contact).len() };
                 assert_eq!(view[list].as_array().unwrap().len(), expected, "{refused} {answer:?} {list}");
@@ -50,7 +119,12 @@ async fn of_an_unknown_contact_the_parts_that_ghl_gives_are_stored_and_the_other
             app.sandbox.request_errors(Vec::new());
             app.tell("contact.selected", &contact, json!({})).await;
             app.settle().await;
-            assert_eq!(app.view(&contact).await.unwrap().get("missing"), None, "{refused}: it was read since");
+            let view = app.view(&contact).await.unwrap();
+            assert_eq!(
+                (view.get("missing"), view["contact"]["sync"].get("missing")),
+                (None, None),
+                "{refused}: it was read since"
+            );
             app.assert_equal(&contact).await;
             app.finish().await;
         }

@@ -38,6 +38,18 @@ async fn pages_that_are_too_long_are_asked_for_in_smaller_parts() {
     app.finish().await;
 }
 
+/// 200 contacts at 5 ms each: a page of them takes twice as long as a call may.
+#[tokio::test]
+async fn pages_that_take_too_long_are_asked_for_in_smaller_parts() {
+    let setup = Setup { contacts: 200, burst: 3000, ..Setup::impatient() };
+    let shape = SearchShape { ms_per_item: 5, ..SearchShape::default() };
+    let (app, walk) = imported(setup, shape).await;
+    assert_eq!((walk.contacts, walk.passed_over, walk.not_shown), (200, 0, 0));
+    all_are_here(&app).await;
+    assert!(walk.page_limit < 100, "what took too long is not asked for again: {}", walk.page_limit);
+    app.finish().await;
+}
+
 #[tokio::test]
 async fn pages_that_are_shorter_than_asked_are_not_the_last_while_the_total_says_more() {
     let setup = Setup { contacts: 23, ..Setup::default() };

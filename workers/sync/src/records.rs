@@ -85,6 +85,7 @@ mod group;
 mod installs;
 mod intents;
 mod job;
+mod kills;
 mod ledger;
 mod merging;
 mod migrations;

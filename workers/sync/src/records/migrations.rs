@@ -39,6 +39,7 @@ fn up_to(last: i64) -> Migrator {
         (34, "said", include_str!("../../migrations/0034_said.sql")),
         (35, "processes", include_str!("../../migrations/0035_processes.sql")),
         (36, "people", include_str!("../../migrations/0036_people.sql")),
+        (50, "kills", include_str!("../../migrations/0050_kills.sql")),
     ];
     let migration = |(version, name, text): (i64, &'static str, &'static str)| {
         Migration::new(version, name.into(), MigrationType::Simple, text.into_sql_str(), false)
