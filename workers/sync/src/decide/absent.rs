@@ -141,7 +141,9 @@ impl Contact {
     /// This reading, with what it leaves out taken from `other`, another reading of the same contact.
     #[must_use]
     pub fn supplemented(&self, other: &Self) -> Self {
-        let names: Vec<_> = self.absent.iter().filter(|name| !other.absent.has(name)).collect();
+        // The full name follows from its parts, whichever reading they are of.
+        let is_carried = |name: &&str| *name != "name" && !other.absent.has(name);
+        let names: Vec<_> = self.absent.iter().filter(is_carried).collect();
         if names.is_empty() {
             return self.clone();
         }

@@ -186,3 +186,46 @@ pub(super) fn body(webhook: &StoredWebhook) -> Value {
 pub(super) fn read<T: DeserializeOwned>(record: Value) -> Option<T> {
     serde_json::from_value(record).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// Whether an event of that type, with these fields and this time, tells of a new record.
+    fn is_new(event_type: &str, mut record: Value, at: Option<&str>) -> bool {
+        record["id"] = json!("r1");
+        let mut body = match event_type.starts_with("Appointment") {
+            true => json!({ "appointment": record }),
+            false => record,
+        };
+        if let Some(at) = at {
+            body["timestamp"] = json!(at);
+        }
+        let webhook = StoredWebhook {
+            id: "w".to_owned(),
+            event_type: event_type.to_owned(),
+            body: body.to_string(),
+            received_at: Timestamp::UNIX_EPOCH,
+            is_late: false,
+        };
+        made(&webhook, "c").is_some()
+    }
+
+    #[test]
+    fn what_was_changed_long_after_its_creation_is_not_new_whatever_its_event_is_called() {
+        let (morning, moment, noon) = ("2026-03-01T08:00:00Z", "2026-03-01T08:00:01Z", "2026-03-01T12:00:00Z");
+        for event in ["TaskCreate", "NoteCreate", "AppointmentCreate"] {
+            let added = json!({"dateAdded": morning});
+            assert!(is_new(event, added.clone(), Some(moment)) && is_new(event, added.clone(), None));
+            assert!(!is_new(event, added, Some(noon)), "{event}");
+            // The time of change is the record's own; the event's may be of its delivery, or missing.
+            let changed = json!({"dateAdded": morning, "dateUpdated": noon});
+            assert!(!is_new(event, changed.clone(), None) && !is_new(event, changed, Some(moment)), "{event}");
+            let delivered_late = json!({"dateAdded": morning, "dateUpdated": moment});
+            assert!(is_new(event, delivered_late, Some(noon)), "{event}");
+        }
+        assert!(!is_new("NoteUpdate", json!({"dateAdded": morning}), Some(moment)));
+    }
+}

@@ -181,14 +181,16 @@ async fn a_task_without_its_contact_is_looked_for(db: Db) {
 
 async fn a_webhook_is_known_again_for_35_days(db: Db) {
     one(&db, pull("w1", "c1")).await;
+    one(&db, pull("w2", "c2")).await;
     let start: Timestamp = NOW.parse().unwrap();
     let kept = Duration::from_secs(35 * 24 * 60 * 60);
     db.clock.set(start + kept);
     retention::round(&db.records, &db.clock, Keeping::default()).await.unwrap();
-    assert_eq!(one(&db, pull("w1", "c1")).await.result, WebhookResult::Duplicate);
+    assert_eq!(one(&db, pull("w1", "c1")).await.result, WebhookResult::Late, "it is known, and sent again");
     db.clock.set(start + kept + Duration::from_millis(1));
     retention::round(&db.records, &db.clock, Keeping::default()).await.unwrap();
-    assert_eq!(one(&db, pull("w1", "c1")).await.result, WebhookResult::Accepted);
+    assert_eq!(one(&db, pull("w1", "c1")).await.result, WebhookResult::Duplicate, "days count from the last time");
+    assert_eq!(one(&db, pull("w2", "c2")).await.result, WebhookResult::Accepted);
 }
 
 async fn what_cannot_be_read_is_kept_apart_and_asked_for_a_few_times(db: Db) {

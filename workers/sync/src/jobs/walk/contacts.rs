@@ -20,6 +20,8 @@ const TASKS: u32 = 100;
 
 /// Runs that found a page unreadable before it is asked for in smaller parts: a reply that broke off may come whole the next time.
 const UNREADABLE: i64 = 2;
+/// Runs that waited for a page in vain before: one that did so may have met a moment in which GHL was busy.
+const SLOW: i64 = 1;
 /// A page of that many bytes can't be doubled.
 const LONG_PAGE: usize = 8 * 1024 * 1024;
 
@@ -155,10 +157,11 @@ pub(super) async fn run(task: &Task<'_>, mut walk: Walk) -> Result<(), JobError>
     go_on(task, tx, &mut walk, outcome).await
 }
 
-/// Whether less at once may help: the page is too long, took GHL or the proxy before it too long, or was unreadable again.
+/// Whether less at once may help: the page is too long, took GHL or the proxy before it too long again, or was unreadable again.
 fn in_smaller_pages(task: &Task<'_>, error: &GhlError) -> bool {
     match error {
-        GhlError::TooLong { .. } | GhlError::Timeout | GhlError::Server { status: 504 | 524, .. } => true,
+        GhlError::TooLong { .. } => true,
+        GhlError::Timeout | GhlError::Server { status: 504 | 524, .. } => task.run.attempts >= SLOW,
         GhlError::Undecodable { .. } => task.run.attempts >= UNREADABLE,
         _ => false,
     }

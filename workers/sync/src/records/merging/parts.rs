@@ -106,6 +106,17 @@ fn holds<E: Entry + std::fmt::Debug>(of: &[Of], read: fn(Value) -> E, how: &[u8]
             assert_eq!(taken.edits.contains_key(*name), is_owed, "{name}");
         }
     }
+    // The reply to a write of ours shows what it shows, and the rest is as asked.
+    let mut reply = reading.clone();
+    reply.read_like(&ours, None);
+    let is_moved = all(&reply, "startTime") != all(&ours, "startTime");
+    for name in left_out.iter().filter(|name| !(is_moved && **name == "endTime")) {
+        assert_eq!(all(&reply, name), all(&ours, name), "{name} was left out of a reply");
+    }
+    // A webhook of what is known tells nothing, whatever it leaves out.
+    let mut known = read(told(of, |index| how[index].min(1)));
+    known.read_like(&base, Some(&Prints::default()));
+    assert_eq!(fields(&known), fields(&base));
     // Who meets it first does not know what is left out, until a reading shows it.
     let mut met = reading.first_met();
     let unread = met.take_unread();
