@@ -213,6 +213,18 @@ impl App {
     /// # Errors
     /// [`AppError::NoMasterKey`], or a GHL address that is none.
     pub fn start_workers(&self) -> Result<Workers, AppError> {
+        self.start_workers_at(self.config.worker.concurrency)
+    }
+
+    /// [`App::start_workers`], with one job at a time: whatever kills the process then is known by that.
+    ///
+    /// # Errors
+    /// See [`App::start_workers`].
+    pub fn start_one_worker(&self) -> Result<Workers, AppError> {
+        self.start_workers_at(1)
+    }
+
+    fn start_workers_at(&self, concurrency: usize) -> Result<Workers, AppError> {
         let ghl = &self.config.ghl;
         let oauth = self.oauth.clone().ok_or(AppError::NoMasterKey)?;
         let environment = Environment {
@@ -229,7 +241,7 @@ impl App {
             queue: self.queue.clone(),
             metrics: self.metrics.jobs.clone(),
         };
-        let config = PoolConfig { name: "sync".to_owned(), concurrency: self.config.worker.concurrency };
+        let config = PoolConfig { name: "sync".to_owned(), concurrency };
         let worker = Arc::new(Worker::new(environment));
         let pool = Pool::start(&self.queue, Arc::clone(&worker), &config);
         let mut chores = JoinSet::new();

@@ -121,6 +121,11 @@ pub(super) async fn monitoring_listener(config: &Config) -> Result<TcpListener, 
 /// Serves until the first signal, then takes nothing new and finishes what runs; a second signal gives it back at once.
 pub(super) async fn until_stopped(mut signals: Signals, servers: Servers, workers: Option<Workers>) {
     signals.next().await;
+    stop(signals, servers, workers).await;
+}
+
+/// Takes nothing new and finishes what runs; a signal gives it back at once.
+pub(super) async fn stop(mut signals: Signals, servers: Servers, workers: Option<Workers>) {
     tracing::info!("stopping: finishing what runs; a second signal gives it back at once");
     let hurry = workers.as_ref().map(Workers::hurry);
     let working = async {

@@ -4,16 +4,23 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use serde_json::json;
+use sync_workers::enqueue::enqueue;
+use sync_workers::jobs::new_job;
 use sync_workers::sweeper;
 use tokio::task::JoinSet;
 
-use super::serve::{Listeners, Signals, until_stopped};
+use super::serve::{Listeners, Signals, stop, until_stopped};
 use super::{Context, Outcome};
-use crate::app::App;
+use crate::app::{App, Workers};
 use crate::sole::Sole;
 
+/// How long the other jobs wait for those that may kill the process.
+const ALONE: Duration = Duration::from_secs(60);
+/// Between two looks whether these are over.
+const LOOK: Duration = Duration::from_millis(100);
+
 pub(super) async fn run(context: Context) -> anyhow::Result<Outcome> {
-    let signals = Signals::listen()?;
+    let mut signals = Signals::listen()?;
     let distributed = context.config.is_distributed();
     // Held to the end. First of all: what the other process has begun must not be touched.
     let _sole = if distributed { None } else { Some(Sole::take(&context.config.data.dir)?.or_refuse()?) };
@@ -23,12 +30,13 @@ pub(super) async fn run(context: Context) -> anyhow::Result<Outcome> {
         false => App::open_alone(context.config).await?,
     };
     let presence = app.announce("up").await;
-    let workers = app.start_workers()?;
-    if !distributed {
-        // A queue in memory begins empty, and no other process shares it: what the ledger owes is told at once, and what it says is
-        // running is nobody's any more.
-        let told = sweeper::sweep(&app.records, &app.queue, &app.clock, Duration::ZERO, Duration::ZERO).await;
-        told.map_err(anyhow::Error::msg).context("the queue can't be told of the open jobs")?;
+    let has_suspects = !distributed && {
+        app.records.count_kills().await?;
+        !app.records.suspects().await?.is_empty()
+    };
+    let workers = if has_suspects { app.start_one_worker()? } else { app.start_workers()? };
+    if !distributed && !has_suspects {
+        tell_all(&app).await?;
     }
     let servers = listeners.serve(&app)?;
     let (url, metrics) = (format!("http://{}", servers.address), format!("http://{}/metrics", servers.metrics));
@@ -36,10 +44,65 @@ pub(super) async fn run(context: Context) -> anyhow::Result<Outcome> {
         format!("clienty-sync is up at {url}\nmetrics at {metrics}")
     })?;
     let mut watch = JoinSet::new();
+    let mut workers = workers;
+    if has_suspects {
+        tokio::select! {
+            () = suspects_first(&app) => {}
+            () = signals.next() => {
+                stop(signals, servers, Some(workers)).await;
+                presence.end().await;
+                return Ok(Outcome::Done);
+            }
+        }
+        workers = all_at_once(&app, workers).await?;
+    }
     if !distributed {
         watch.spawn(sweeper::watch(app.records.clone(), app.queue.clone(), app.clock.clone()));
     }
     until_stopped(signals, servers, Some(workers)).await;
     presence.end().await;
     Ok(Outcome::Done)
+}
+
+/// A queue in memory begins empty, and no other process shares it: what the ledger owes is enqueued at once, and what it says is running is nobody's
+/// any more.
+async fn tell_all(app: &App) -> anyhow::Result<()> {
+    let told = sweeper::sweep(&app.records, &app.queue, &app.clock, Duration::ZERO, Duration::ZERO).await;
+    told.map_err(anyhow::Error::msg).context("the queue can't be told of the open jobs")?;
+    Ok(())
+}
+
+/// Runs the jobs with which the processes before this one were killed, each alone, until they have ended a run: what kills this one too is given up by
+/// the next.
+async fn suspects_first(app: &App) {
+    let over = async {
+        let mut is_told = false;
+        loop {
+            match app.records.suspects().await {
+                Ok(suspects) if suspects.is_empty() => return,
+                Ok(suspects) if !is_told => {
+                    tracing::warn!(
+                        jobs = suspects.len(),
+                        "the process was killed twice while these jobs ran; they run first, one at a time"
+                    );
+                    let jobs = suspects.iter().map(|(key, priority)| new_job(key, *priority)).collect();
+                    is_told = enqueue(&app.records, &app.queue, jobs).await.is_ok();
+                }
+                Ok(_) => {}
+                Err(error) => tracing::warn!(%error, "the ledger does not say which jobs have to run alone"),
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    if tokio::time::timeout(ALONE, over).await.is_err() {
+        tracing::warn!("jobs that may kill the process do not end; the others run beside them");
+    }
+}
+
+/// The whole pool instead of the one worker, and all that the ledger owes.
+async fn all_at_once(app: &App, one: Workers) -> anyhow::Result<Workers> {
+    one.stop().await;
+    let workers = app.start_workers()?;
+    tell_all(app).await?;
+    Ok(workers)
 }

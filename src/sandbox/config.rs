@@ -39,6 +39,10 @@ pub struct SearchShape {
     pub padding: usize,
     /// Every so many items one comes without its id. 0 for none.
     pub without_id: usize,
+    /// They come with this in the place of their id.
+    pub id_instead: Option<String>,
+    /// A page takes so many milliseconds for each of its items: a long one outlasts the caller's patience.
+    pub ms_per_item: u64,
     /// The last page comes again and again, though `total` says that more follow.
     pub stuck: bool,
 }

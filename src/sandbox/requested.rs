@@ -14,26 +14,55 @@ use super::Sandbox;
 
 /// An error that was asked for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-// Unknown fields are let through: serde can't refuse them beside a flattened choice.
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", try_from = "Asked")]
 pub struct RequestedError {
     /// Such as `GET /contacts/{contactId}`, as the statistics name it; `*` is every operation.
     pub operation: String,
     /// Calls of this location alone.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub location_id: Option<String>,
     /// How it is answered.
     #[serde(flatten)]
     pub answer: ErrorAnswer,
     /// So many calls are let through before.
-    #[serde(default)]
     pub after: u64,
     /// So many calls are answered so; without it, all.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub times: Option<u64>,
     /// The call is carried out, and answered so all the same.
-    #[serde(default)]
     pub carried_out: bool,
+}
+
+/// [`RequestedError`] as it is written: serde can't refuse unknown fields beside a flattened choice.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Asked {
+    operation: String,
+    location_id: Option<String>,
+    error: Option<Wording>,
+    status: Option<u16>,
+    #[serde(default)]
+    body: Value,
+    #[serde(default)]
+    after: u64,
+    times: Option<u64>,
+    #[serde(default)]
+    carried_out: bool,
+}
+
+impl TryFrom<Asked> for RequestedError {
+    type Error = &'static str;
+
+    fn try_from(asked: Asked) -> Result<Self, Self::Error> {
+        let Asked { operation, location_id, error, status, body, after, times, carried_out } = asked;
+        let answer = match (error, status) {
+            (Some(error), None) if body.is_null() => ErrorAnswer::Named { error },
+            (None, Some(status)) => ErrorAnswer::Raw { status, body },
+            (None, None) => return Err("either `error`, the name of a wording, or `status` is needed"),
+            (Some(_), _) => return Err("`error` says status and body; leave `status` and `body` out"),
+        };
+        Ok(Self { operation, location_id, answer, after, times, carried_out })
+    }
 }
 
 /// What is answered: one of GHL's wordings by name, or any status and body.

@@ -93,25 +93,28 @@ async fn retry(app: &App, ids: &[String]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The job if it is dead. An open one that can't be handled is set aside first, as a worker would do.
-async fn dead_or_aside(records: &Records, id: &str) -> anyhow::Result<Option<Job>> {
+/// The job if it is dead. An open one that can't be handled is set aside first, as a worker would do, unless this `only_looks`.
+async fn dead_or_aside(records: &Records, id: &str, only_looks: bool) -> anyhow::Result<Option<Job>> {
     let Some(job) = records.job(id).await? else { return Ok(None) };
     if matches!(job.state, JobState::Dead) {
         return Ok(Some(job));
     }
     let wrong = fault(&job.key).or_else(|| unknown_kind(&job.key)).filter(|_| job.finished_at.is_none());
     let Some(reason) = wrong else { return Ok(None) };
+    if only_looks {
+        return Ok(Some(job));
+    }
     set_aside(records, &job.key, &reason).await.map_err(anyhow::Error::msg)?;
     Ok(records.job(id).await?.filter(|job| job.state == JobState::Dead))
 }
 
 impl Selection {
     async fn find(&self, records: &Records) -> anyhow::Result<Vec<Job>> {
-        let Self { ids, location, kind, error, all: _, dry_run: _ } = self;
+        let Self { ids, location, kind, error, all: _, dry_run } = self;
         if !ids.is_empty() {
             let mut dead = Vec::with_capacity(ids.len());
             for id in ids {
-                let job = dead_or_aside(records, id).await?;
+                let job = dead_or_aside(records, id, *dry_run).await?;
                 dead.push(job.with_context(|| {
                     format!("{id} is no dead job; `clienty-sync jobs list --state dead` shows them")
                 })?);

@@ -7,6 +7,7 @@ mod filter;
 mod order;
 
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use axum::{Extension, Json};
 use serde_json::{Map, Value, json};
@@ -48,9 +49,15 @@ pub(super) async fn search(Extension(caller): Extension<Caller>, Payload(body): 
         // Wherever the caller is, it is told the beginning.
         (asked.after, asked.skip) = (None, 0);
     }
-    let mut store = caller.store();
-    store.contacts.search_due();
-    let (total, page) = asked.find(&store.contacts);
+    let (total, page) = {
+        let mut store = caller.store();
+        store.contacts.search_due();
+        asked.find(&store.contacts)
+    };
+    let takes = shape.ms_per_item.saturating_mul(u64::try_from(page.len()).unwrap_or(u64::MAX));
+    if takes > 0 {
+        tokio::time::sleep(Duration::from_millis(takes)).await;
+    }
     let contacts: Vec<Value> = page
         .into_iter()
         .enumerate()
@@ -65,6 +72,7 @@ pub(super) async fn search(Extension(caller): Extension<Caller>, Payload(body): 
                 && let Some(fields) = item.as_object_mut()
             {
                 fields.remove("id");
+                fields.extend(shape.id_instead.iter().map(|id| ("id".to_owned(), id.as_str().into())));
             }
             item
         })

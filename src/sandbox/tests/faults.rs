@@ -96,3 +96,31 @@ async fn a_storm_answers_429_to_so_many_calls_in_a_row_and_says_how_long_to_wait
     assert_eq!(bench.get(&path).await.0, 200);
     assert_eq!(bench.sandbox.stats().faults["storm"], 3);
 }
+
+#[tokio::test]
+async fn errors_on_request_are_taken_by_their_fields_alone() {
+    let bench = Bench::plain().await;
+    let ask = async |error: Value| {
+        let url = format!("{}/_sandbox/errors", bench.sandbox.url());
+        bench.client.post(url).json(&json!([error])).send().await.unwrap().status().as_u16()
+    };
+    let get = "GET /contacts/{contactId}";
+    for taken in [
+        json!({"operation": get, "error": "missingScope"}),
+        json!({"operation": get, "locationId": bench.location, "status": 418, "body": {"message": "no"}, "after": 1, "times": 2, "carriedOut": true}),
+        json!({"operation": get, "status": 204}),
+    ] {
+        assert_eq!(ask(taken.clone()).await, 204, "{taken}");
+    }
+    for refused in [
+        json!({"operation": get}),
+        json!({"error": "missingScope"}),
+        json!({"operation": get, "error": "noSuchWording"}),
+        json!({"operation": get, "error": "missingScope", "time": 1}),
+        json!({"operation": get, "error": "missingScope", "carried_out": true}),
+        json!({"operation": get, "error": "missingScope", "status": 401}),
+        json!({"operation": get, "error": "missingScope", "body": {}}),
+    ] {
+        assert_eq!(ask(refused.clone()).await, 422, "{refused}");
+    }
+}

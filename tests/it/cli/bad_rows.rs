@@ -133,6 +133,15 @@ async fn an_open_row_that_cannot_be_handled_is_discarded_at_once_and_a_good_one_
     let rows: Vec<_> = rows.into_iter().filter(|row| row.record != "damaged").collect();
     insert(&installation.database_url(), &rows).await;
     for Bad { id, .. } in &rows {
+        assert_eq!(installation.json(&["jobs", "discard", "--dry-run", id])["jobs"], json!([id]));
+    }
+    let stats = installation.json(&["jobs", "stats"]);
+    assert_eq!(
+        (&stats["waiting"], &stats["dead"]),
+        (&json!(rows.len()), &json!(0)),
+        "a dry run changes nothing: {stats}"
+    );
+    for Bad { id, .. } in &rows {
         installation.json(&["jobs", "discard", id]);
     }
     assert_eq!(installation.json(&["jobs", "stats"])["discarded"], rows.len());

@@ -36,6 +36,71 @@ async fn a_click_after_a_clean_stop_and_an_orphan_after_a_crash_run_at_once() {
     assert!(began.elapsed() < RESTS, "after a crash: {:?}", began.elapsed());
 }
 
+/// Starts `up` and kills it while these jobs run; whether they did.
+async fn killed_while_running(installation: &Installation, jobs: &[String]) {
+    let (mut up, api) = installation.serve("up");
+    for job in jobs {
+        api.job_in_state(job, "running").await;
+    }
+    up.kill();
+}
+
+fn hang(installation: &Installation, per_mille: u16) -> impl Future<Output = ()> {
+    let url = format!("{}/_sandbox/faults", installation.ghl);
+    async move {
+        let faults = json!({"hang": per_mille, "hangMs": 600_000});
+        let answer = reqwest::Client::new().post(url).json(&faults).send().await.unwrap();
+        assert!(answer.status().is_success(), "{}", answer.status());
+    }
+}
+
+/// The queue in memory forgets whom it was killed with; the ledger does not (law 11).
+#[tokio::test]
+async fn a_job_that_kills_its_process_thrice_is_given_up_and_those_beside_it_are_done() {
+    let installation = Installation::new(&[("GHL_TIMEOUT_MS", "120000")]).await;
+    let (mut up, api) = installation.serve("up");
+    // The location's zone and keys are known then.
+    api.done(&selected(&installation, 0)).await;
+    hang(&installation, 1000).await;
+    let mut jobs = Vec::new();
+    for contact in 1..4 {
+        jobs.push(api.accepted(&selected(&installation, contact)).await[0]["jobId"].as_str().unwrap().to_owned());
+    }
+    for job in &jobs {
+        api.job_in_state(job, "running").await;
+    }
+    up.kill();
+    killed_while_running(&installation, &jobs).await;
+
+    // Twice are enough to run alone: one of them, and no other, runs when it kills for the third time.
+    let (mut up, api) = installation.serve("up");
+    let running = loop {
+        let mut states = Vec::new();
+        for job in &jobs {
+            states.push(api.get(&format!("/v1/jobs/{job}")).await.json()["state"].as_str().unwrap().to_owned());
+        }
+        let running: Vec<_> =
+            states.iter().enumerate().filter(|(_, state)| *state == "running").map(|(at, _)| at).collect();
+        assert!(running.len() < 2, "{states:?}");
+        if let [running] = running.as_slice() {
+            break *running;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    up.kill();
+
+    hang(&installation, 0).await;
+    let (_up, api) = installation.serve("up");
+    let killer = api.job_in_state(&jobs[running], "dead").await;
+    assert!(killer["lastError"].as_str().unwrap().contains("killed 3 times"), "{killer}");
+    for job in jobs.iter().filter(|job| **job != jobs[running]) {
+        api.job_in_state(job, "done").await;
+    }
+    // What a person tries again begins anew.
+    installation.json(&["jobs", "retry", &jobs[running]]);
+    api.job_in_state(&jobs[running], "done").await;
+}
+
 /// As after a crash on a machine whose clock was two hours ahead: the ledger has epochs and times that no clock will say for long.
 #[tokio::test]
 async fn what_ran_before_the_clock_was_set_back_is_found_again() {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use clienty_sync::gateway::Server;
-use clienty_sync::sandbox::{WebhookFaults, Webhooks};
+use clienty_sync::sandbox::{ErrorAnswer, RequestedError, WebhookFaults, Webhooks};
 use clienty_sync::triggers::webhook::Webhook;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -221,6 +221,36 @@ async fn webhook_of(app: &TestApp, id: &str, event_type: &str, mut body: Value, 
         app.app.queue.push(&[jobs::new_job(&key, job_engine::Priority::Realtime)]).await.unwrap();
     }
     app.settle().await;
+}
+
+/// In 2025 no reply but the webhooks carried the time zone.
+#[tokio::test]
+async fn what_the_contacts_own_reply_leaves_out_is_taken_from_its_webhooks_deletions_too() {
+    let (app, contact) = super::contacts::start().await;
+    let state = app.state(&app.location().id);
+    let held =
+        state["contacts"].as_array().unwrap().iter().find(|held| held["id"] == contact.as_str()).unwrap().clone();
+    let mut reply = held.clone();
+    reply.as_object_mut().unwrap().remove("timezone");
+    let without_zone = ErrorAnswer::Raw { status: 200, body: json!({ "contact": reply }) };
+    app.sandbox.request_errors(vec![RequestedError::always(call::GET_CONTACT, without_zone)]);
+    let zone = async || app.view(&contact).await.unwrap()["contact"]["timezone"].clone();
+    let known = zone().await;
+
+    // It leaves out what is known, so GHL is asked.
+    let news = json!({"id": contact, "timezone": "Asia/Tokyo"});
+    webhook(&app, "w1", "ContactUpdate", news, 1).await;
+    assert_eq!(zone().await, "Asia/Tokyo", "it was {known}");
+    // It was fetched after the time of this deletion, and is there: so it was restored, and is as the event says.
+    let gone = json!({"id": contact, "timezone": "Etc/GMT+12", "dndSettings": {"Email": {"status": "permanent"}}});
+    webhook(&app, "w2", "ContactDelete", gone, -2).await;
+    assert_eq!(zone().await, "Etc/GMT+12");
+    // What is older than what is known takes nothing back.
+    let older = json!({"id": contact, "timezone": "UTC"});
+    webhook_of(&app, "w3", "ContactUpdate", older, json!("2020-01-01T00:00:00Z")).await;
+    assert_eq!(zone().await, "Etc/GMT+12");
+    app.sandbox.request_errors(Vec::new());
+    app.finish().await;
 }
 
 #[tokio::test]

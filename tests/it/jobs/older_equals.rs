@@ -1,8 +1,10 @@
 //! After a lost create, what GHL had before the announcement is not what the create made, however equal it is.
 
 use clienty_sync::sandbox::Faults;
+use jiff::SignedDuration;
 use reqwest::Method;
 use serde_json::{Value, json};
+use sync_workers::clock::Clock;
 use sync_workers::records::JobState;
 
 use crate::support::test_app::{Setup, TestApp, call};
@@ -105,12 +107,16 @@ async fn of_a_contact_that_is_not_known_here_what_was_there_before_stays_another
 
 #[tokio::test]
 async fn of_a_known_contact_what_is_older_than_the_announcement_stays_anothers() {
-    let (app, contact) = TestApp::knowing_one(Setup::impatient()).await;
-    let kind = &kinds(&app)[0];
-    // No webhook told of it, and it was made long before the announcement.
-    let older = put(&app, kind, &contact, Some(LONG_AGO)).await;
-    ours_is_made_and_deleted(&app, kind, &contact, &older).await;
-    app.finish().await;
+    for number in 0..3 {
+        let (app, contact) = TestApp::knowing_one(Setup::impatient()).await;
+        let kind = &kinds(&app)[number];
+        // No webhook told of it, and it was made before the announcement: a little, or long.
+        let moments_ago = (Clock::system().now() - SignedDuration::from_mins(10)).to_string();
+        let added = if number == 0 { LONG_AGO } else { &moments_ago };
+        let older = put(&app, kind, &contact, Some(added)).await;
+        ours_is_made_and_deleted(&app, kind, &contact, &older).await;
+        app.finish().await;
+    }
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use clienty_sync::sandbox::{ErrorAnswer, RequestedError, Wording};
 use job_engine::Backoff;
 use serde_json::{Value, json};
-use sync_workers::records::JobState;
+use sync_workers::records::{JobState, ListQuery};
 
 use crate::support::test_app::{Setup, TestApp, call};
 
@@ -22,6 +22,109 @@ fn rich(app: &TestApp) -> String {
     let contacts = app.contacts(&app.location().id);
     let has_all = |id: &&String| PARTS.iter().all(|(list, _)| !app.held(list, id).is_empty());
     contacts.iter().find(has_all).expect("one contact has tasks, notes and appointments").clone()
+}
+
+/// The contact's records without the fields of the mask, as a list of GHL shows them.
+fn listed(app: &TestApp, list: &str, contact: &str, fields: &[&str], mask: u32) -> ErrorAnswer {
+    let mut held = app.held(list, contact);
+    for record in &mut held {
+        for (_, field) in fields.iter().enumerate().filter(|(bit, _)| mask & (1 << bit) != 0) {
+            record.as_object_mut().unwrap().remove(*field);
+            if *field == "appointmentStatus" {
+                // Which stands in for it.
+                record.as_object_mut().unwrap().remove("status");
+            }
+        }
+    }
+    let key = if list == "appointments" { "events" } else { list };
+    ErrorAnswer::Raw { status: 200, body: json!({ key: held }) }
+}
+
+const FIELDS: [&[&str]; 3] = [
+    &["title", "body", "assignedTo", "dueDate", "completed"],
+    &["body", "userId", "dateAdded"],
+    &["title", "calendarId", "appointmentStatus", "startTime", "endTime", "address", "notes", "assignedUserId"],
+];
+
+#[tokio::test]
+async fn whatever_fields_the_lists_leave_out_nothing_known_is_emptied_and_what_is_new_names_them() {
+    let app = TestApp::working(Setup { burst: 1000, ..Setup::default() }).await;
+    let contact = rich(&app);
+    let look = async |mask: u32| {
+        let answers = PARTS.iter().zip(FIELDS).map(|((list, operation), fields)| {
+            RequestedError::always(operation, listed(&app, list, &contact, fields, mask))
+        });
+        app.sandbox.request_errors(answers.collect());
+        app.tell("contact.selected", &contact, json!({})).await;
+        app.settle().await;
+        let mut view = app.view(&contact).await.unwrap();
+        view.as_object_mut().unwrap().remove("syncedAt");
+        view
+    };
+    let new = look(0b11).await;
+    // What the simulated GHL leaves out itself, where it has nothing, is unread as well.
+    let names = |record: &Value, expected: &[&str]| {
+        let unread = record["unread"].as_array().cloned().unwrap_or_default();
+        expected.iter().all(|name| unread.contains(&json!(name)))
+    };
+    for (list, expected) in
+        [("tasks", ["body", "title"]), ("notes", ["noteText", "userId"]), ("appointments", ["calendarId", "title"])]
+    {
+        for record in new[list].as_array().unwrap() {
+            assert!(names(record, &expected), "{record}");
+        }
+    }
+    let whole = look(0).await;
+    for (list, _) in PARTS {
+        for record in whole[list].as_array().unwrap() {
+            let held = app.held(list, &contact);
+            let is_shown = |name: &str| held.iter().all(|one| one.get(name).is_some());
+            let shown: Vec<_> = FIELDS.concat().into_iter().filter(|name| is_shown(name)).collect();
+            let unread = record["unread"].as_array().cloned().unwrap_or_default();
+            assert!(shown.iter().all(|name| !unread.contains(&json!(name))), "{record}");
+        }
+    }
+    app.assert_equal(&contact).await;
+    // Each field alone, and some at once.
+    for mask in (0..8).map(|bit| 1 << bit).chain([0b101, 0b11010, 0b1010_1010, 0xff]) {
+        assert_eq!(look(mask).await, whole, "{mask:b}");
+    }
+    app.sandbox.request_errors(Vec::new());
+    app.assert_equal(&contact).await;
+    app.finish().await;
+}
+
+/// The lists of one contact have no pages, so they are read up to a length that is a setting.
+#[tokio::test]
+async fn a_list_that_is_longer_than_the_setting_allows_is_a_part_that_is_missing() {
+    for (list, operation) in PARTS {
+        for (settings, is_read) in [(&[("GHL_LONG_LIST_MIB", "8")][..], false), (&[], true)] {
+            let app = TestApp::working(Setup { settings, ..Setup::default() }).await;
+            let contact = rich(&app);
+            let mut held = app.held(list, &contact);
+            held[0]["padding"] = "x".repeat(9 * 1024 * 1024).into();
+            let key = if list == "appointments" { "events" } else { list };
+            let long = ErrorAnswer::Raw { status: 200, body: json!({ key: held }) };
+            app.sandbox.request_errors(vec![RequestedError::always(operation, long)]);
+            let job = app.tell("contact.selected", &contact, json!({})).await;
+            assert_eq!(app.ended(&job).await.state, JobState::Done);
+            let view = app.view(&contact).await.unwrap();
+            let expected: Vec<_> = if is_read { Vec::new() } else { vec![list] };
+            assert_eq!(missing(&view), expected);
+            if !is_read {
+                assert!(
+                    view["missing"][0]["reason"].as_str().unwrap().contains("GHL_LONG_LIST_MIB"),
+                    "{}",
+                    view["missing"]
+                );
+            }
+            for (other, _) in PARTS {
+                let stored = if other == list && !is_read { 0 } else { app.held(other, &contact).len() };
+                assert_eq!(view[other].as_array().unwrap().len(), stored, "{other} where {list} is long");
+            }
+            app.finish().await;
+        }
+    }
 }
 
 #[tokio::test]
@@ -43,6 +146,13 @@ async fn of_an_unknown_contact_the_parts_that_ghl_gives_are_stored_and_the_other
             assert_eq!(job.state, JobState::Done, "{refused} {answer:?}: {job:?}");
             let view = app.view(&contact).await.unwrap();
             assert_eq!(missing(&view), [refused], "{answer:?}");
+            assert_eq!(view["contact"]["sync"]["missing"], json!([refused]), "{answer:?}");
+            let listed = app
+                .app
+                .records
+                .list_contacts(&app.location().id, &ListQuery { limit: 9, ..ListQuery::default() })
+                .await;
+            assert_eq!(json!(listed.unwrap().items[0].sync)["missing"], json!([refused]), "{answer:?}");
             for (list, _) in PARTS {
                 let expected = if list == refused { 0 } else { app.held(list, &contact).len() };
                 assert_eq!(view[list].as_array().unwrap().len(), expected, "{refused} {answer:?} {list}");
@@ -50,7 +160,12 @@ async fn of_an_unknown_contact_the_parts_that_ghl_gives_are_stored_and_the_other
             app.sandbox.request_errors(Vec::new());
             app.tell("contact.selected", &contact, json!({})).await;
             app.settle().await;
-            assert_eq!(app.view(&contact).await.unwrap().get("missing"), None, "{refused}: it was read since");
+            let view = app.view(&contact).await.unwrap();
+            assert_eq!(
+                (view.get("missing"), view["contact"]["sync"].get("missing")),
+                (None, None),
+                "{refused}: it was read since"
+            );
             app.assert_equal(&contact).await;
             app.finish().await;
         }
@@ -105,7 +220,8 @@ async fn a_known_contact_keeps_what_is_known_of_a_part_that_does_not_come() {
     let note = app.by_hand(reqwest::Method::POST, &format!("/contacts/{contact}/notes"), json!({"body": "New"})).await;
     let job = app.tell("contact.selected", &contact, json!({})).await;
     assert_eq!(app.ended(&job).await.state, JobState::Done);
-    let view = app.view(&contact).await.unwrap();
+    let mut view = app.view(&contact).await.unwrap();
+    assert_eq!(view["contact"]["sync"].as_object_mut().unwrap().remove("missing"), Some(json!(["contact"])));
     assert_eq!((missing(&view), &view["contact"]), (vec!["contact"], &known["contact"]));
     let id = note["note"]["id"].as_str().unwrap();
     assert!(view["notes"].as_array().unwrap().iter().any(|one| one["noteId"] == id), "{view}");

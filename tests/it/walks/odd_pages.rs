@@ -1,7 +1,7 @@
 //! Pages as GHL really makes them: too long, too short, with items that have no id, with texts that no strict parser reads. A walk reads what can be
 //! read, tells what could not, and ends.
 
-use clienty_sync::sandbox::SearchShape;
+use clienty_sync::sandbox::{ErrorAnswer, RequestedError, SearchShape};
 use serde_json::json;
 use sync_workers::records::{Phase, Purpose, Walk};
 
@@ -38,6 +38,17 @@ async fn pages_that_are_too_long_are_asked_for_in_smaller_parts() {
     app.finish().await;
 }
 
+/// 200 contacts at 5 ms each: a page of them takes twice as long as a call may.
+#[tokio::test]
+async fn pages_that_take_too_long_are_asked_for_in_smaller_parts() {
+    let setup = Setup { contacts: 200, burst: 3000, ..Setup::impatient() };
+    let shape = SearchShape { ms_per_item: 5, ..SearchShape::default() };
+    let (app, walk) = imported(setup, shape).await;
+    assert_eq!((walk.contacts, walk.passed_over, walk.not_shown), (200, 0, 0));
+    all_are_here(&app).await;
+    app.finish().await;
+}
+
 #[tokio::test]
 async fn pages_that_are_shorter_than_asked_are_not_the_last_while_the_total_says_more() {
     let setup = Setup { contacts: 23, ..Setup::default() };
@@ -59,6 +70,48 @@ async fn items_without_an_id_are_passed_over_and_told() {
     }
     assert_eq!(known, 20);
     app.finish().await;
+}
+
+/// Ids that no database keeps, no index holds or no path addresses, in each of GHL's lists.
+#[tokio::test]
+async fn items_whose_ids_can_be_none_are_passed_over_and_the_walk_goes_on() {
+    let odd = ["x".repeat(5000), "nul\0nul".to_owned(), ".\t.".to_owned(), "..".to_owned()];
+    for id in &odd {
+        let setup = Setup { contacts: 23, ..Setup::default() };
+        let app = TestApp::working(setup).await;
+        let location = app.location().id;
+        app.sandbox.set_search_shape(SearchShape {
+            without_id: 7,
+            id_instead: Some(id.clone()),
+            ..SearchShape::default()
+        });
+        let lists = [
+            (call::SEARCH_TASKS, json!({"tasks": [{"_id": id, "contactId": id, "title": "Odd"}]})),
+            (call::LIST_TASKS, json!({"tasks": [{"id": id, "title": "Odd"}]})),
+            (call::LIST_NOTES, json!({"notes": [{"id": id, "body": "Odd"}, {"id": "sound", "body": "Sound"}]})),
+            (call::LIST_APPOINTMENTS, json!({"events": [{"id": id, "title": "Odd"}]})),
+        ];
+        // The first call of each list.
+        app.sandbox.request_errors(
+            lists.map(|(list, body)| RequestedError::once(list, ErrorAnswer::Raw { status: 200, body })).into(),
+        );
+        import(&app).await;
+        let walk = app.app.records.latest_walk(&location, Purpose::Import).await.unwrap().unwrap();
+        assert_eq!((walk.phase, walk.contacts, walk.passed_over), (Phase::Done, 20, 3));
+        let mut sound = 0;
+        for contact in app.contacts(&location) {
+            let notes =
+                app.view(&contact).await.map(|view| view["notes"].as_array().unwrap().clone()).unwrap_or_default();
+            sound += notes.iter().filter(|note| note["noteId"] == "sound").count();
+        }
+        assert_eq!(sound, 1);
+        let counted = app.app.metrics.render().unwrap();
+        for list in ["search-contacts-advanced", "task-search", "get-all-notes", "get-appointments-for-contact"] {
+            let is_counted = |line: &&str| line.starts_with("clienty_ghl_passed_over_total") && line.contains(list);
+            assert!(counted.lines().any(|line| is_counted(&line)), "{list}: {counted}");
+        }
+        app.finish().await;
+    }
 }
 
 #[tokio::test]

@@ -38,7 +38,7 @@ mod scope;
 mod scopes;
 mod scrub;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod throttle;
 pub mod webhooks;
 mod words;

@@ -17,6 +17,8 @@
 //! [`Records::begin_refresh`]: crate::records::Records::begin_refresh
 
 mod app;
+#[cfg(test)]
+mod captured;
 mod cause;
 mod events;
 mod install;

@@ -34,7 +34,7 @@ pub use self::change::{
 };
 pub use self::conflicts::KeptConflict;
 pub use self::connections::{Connection, ConnectionKind};
-pub use self::contacts::{ContactReply, ContactRow};
+pub use self::contacts::{Bringing, ContactReply, ContactRow};
 pub use self::diagnosis::cause_of_failure;
 pub use self::entries::{AnyEntry, Entry, EntryRow, NoteRow, TaskRow};
 pub use self::erase::Receipt;
@@ -85,6 +85,7 @@ mod group;
 mod installs;
 mod intents;
 mod job;
+mod kills;
 mod ledger;
 mod merging;
 mod migrations;

@@ -138,6 +138,29 @@ impl Contact {
         now
     }
 
+    /// This reading, with what it leaves out taken from `other`, another reading of the same contact.
+    #[must_use]
+    pub fn supplemented(&self, other: &Self) -> Self {
+        // The full name follows from its parts, whichever reading they are of.
+        let is_carried = |name: &&str| *name != "name" && !other.absent.has(name);
+        let names: Vec<_> = self.absent.iter().filter(is_carried).collect();
+        if names.is_empty() {
+            return self.clone();
+        }
+        let (mut now, other) = (object(self), object(other));
+        for name in &names {
+            match other.get(*name) {
+                Some(value) => drop(now.insert((*name).to_owned(), value.clone())),
+                None => drop(now.remove(*name)),
+            }
+        }
+        // Every value was read from a record of this type, so it fits one.
+        let mut now: Self = serde_json::from_value(now.into()).unwrap_or_else(|_| self.clone());
+        now.absent = self.absent.clone();
+        names.into_iter().for_each(|name| now.absent.remove(name));
+        now
+    }
+
     /// What is unread after this reading of a contact of which `before` was; `known` is its last agreed state, none where there is none.
     #[must_use]
     pub fn unread_after(&self, before: &Unread, known: Option<&Self>) -> Unread {

@@ -62,6 +62,8 @@ impl TaskFingerprint {
             due_date,
             completed: _,
             assigned_to,
+            unread: _,
+            added_at: _,
             absent: _,
         } = task;
         Self { title: title.clone(), body: body.clone(), due_date: *due_date, assigned_to: assigned_to.clone() }
@@ -82,8 +84,16 @@ impl NoteFingerprint {
     /// The fingerprint of the create of `note`.
     #[must_use]
     pub fn of(note: &Note) -> Self {
-        let Note { note_id: _, clienty_note_id: _, contact_id: _, note_text, user_id: _, created_at: _, absent: _ } =
-            note;
+        let Note {
+            note_id: _,
+            clienty_note_id: _,
+            contact_id: _,
+            note_text,
+            user_id: _,
+            created_at: _,
+            unread: _,
+            absent: _,
+        } = note;
         Self { note_text: note_text.clone() }
     }
 

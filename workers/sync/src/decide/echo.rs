@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::fields::{self, Fields};
-use super::same::{answers, same};
+use super::same::{answers, echoes, same};
 
 /// Values that are remembered of one field, and pairs of them.
 const MEMORY: usize = 12;
@@ -124,7 +124,7 @@ pub fn judge(told: &Told<'_>, known: &Known<'_>) -> Verdict {
         // It says what a write of ours, whose reply is on its way, asks for.
         .filter(|(name, value)| {
             let (ours, base) = (fields::value(known.ours, name), fields::value(base, name));
-            ours == base || !answers(name, &ours, value)
+            ours == base || !echoes(name, &ours, value)
         })
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
@@ -198,6 +198,43 @@ mod tests {
         let known = Known { ours: &ours, base: Some(&base), base_at: Some(at(1)), prints: &prints };
         let told = of(json!({"email": "b@x.de"}));
         assert_eq!(judge(&Told { fields: &told, at: Some(at(2)) }, &known), Verdict::Echo);
+    }
+
+    /// What GHL tells while our write of the field has no answer yet, and after the answer: (field, asked, GHL's form, an edit of GHL's).
+    #[test]
+    fn our_own_write_is_known_in_ghls_form_before_and_after_its_answer_and_an_edit_is_not() {
+        let table = [
+            ("phone", json!("0151 2345678"), json!("+491512345678"), json!("+4915123456789")),
+            ("phone", json!("06 6982 1234"), json!("+390669821234"), json!("+15551234567")),
+            ("phone", json!("8 (912) 345-67-89"), json!("+79123456789"), json!("+499123456789")),
+            ("phone", json!("+52 55 1234 5678"), json!("+525512345678"), json!("+5215512345678")),
+            ("customFields.n", json!("5.0"), json!(5), json!(6)),
+            ("customFields.d", json!("2027-03-01"), json!("2027-03-01T00:00:00.000Z"), json!(1_803_945_600_000_i64)),
+            ("customFields.c", json!(["b", "a"]), json!(["a", "b"]), json!(["a"])),
+            ("dateOfBirth", json!("1969-07-20"), json!("07/20/1969"), json!("1969-07-21")),
+            (
+                "noteText",
+                json!("See <a href='https://x.de'>this</a>"),
+                json!("<p>See <a href=\"https://x.de\">this</a></p>"),
+                json!("<p>See <a href=\"https://y.de\">this</a></p>"),
+            ),
+        ];
+        for (name, asked, kept, edit) in table {
+            let one = |value: &Value| Fields::from([(name.to_owned(), value.clone())]);
+            let judged = |base: &Fields, ours: &Fields, prints: &Prints, told: &Value| {
+                let known = Known { ours, base: Some(base), base_at: Some(at(1)), prints };
+                judge(&Told { fields: &one(told), at: Some(at(2)) }, &known)
+            };
+            let (before, asked) = (Fields::new(), one(&asked));
+            let none = Prints::default();
+            assert_eq!(judged(&before, &asked, &none, &kept), Verdict::Echo, "{name}: {kept}, unanswered");
+            assert_eq!(judged(&before, &asked, &none, &edit), Verdict::Apply(one(&edit)), "{name}: {edit}, unanswered");
+            let (held, mut prints) = (one(&kept), Prints::default());
+            prints.remember(&asked, &held);
+            assert_eq!(judged(&held, &held, &prints, &kept), Verdict::Echo, "{name}: {kept}");
+            assert_eq!(judged(&held, &held, &prints, &asked[name]), Verdict::Echo, "{name}: {asked:?}");
+            assert_eq!(judged(&held, &held, &prints, &edit), Verdict::Apply(one(&edit)), "{name}: {edit}");
+        }
     }
 
     #[test]

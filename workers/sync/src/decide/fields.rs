@@ -55,7 +55,7 @@ impl Record for Contact {
 
 impl Record for Task {
     const NAME: &'static str = "task";
-    const FIXED: &'static [&'static str] = &["taskId", "clientyTaskId", "contactId"];
+    const FIXED: &'static [&'static str] = &["taskId", "clientyTaskId", "contactId", "unread"];
 
     fn empty(name: &str) -> Value {
         match name {
@@ -70,7 +70,7 @@ impl Record for Task {
 
 impl Record for Note {
     const NAME: &'static str = "note";
-    const FIXED: &'static [&'static str] = &["noteId", "clientyNoteId", "contactId", "createdAt"];
+    const FIXED: &'static [&'static str] = &["noteId", "clientyNoteId", "contactId", "createdAt", "unread"];
 
     fn empty(name: &str) -> Value {
         if name == "noteText" { json!("") } else { Value::Null }
@@ -81,7 +81,7 @@ impl Record for Note {
 
 impl Record for Appointment {
     const NAME: &'static str = "appointment";
-    const FIXED: &'static [&'static str] = &["appointmentId", "clientyAppointmentId", "contactId"];
+    const FIXED: &'static [&'static str] = &["appointmentId", "clientyAppointmentId", "contactId", "unread"];
     const TOGETHER: &'static [&'static str] = &["startTime", "endTime"];
 
     fn empty(_: &str) -> Value {

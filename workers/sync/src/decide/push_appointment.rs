@@ -75,6 +75,8 @@ fn changes(wanted: &Appointment, base: &Appointment) -> AppointmentChanges {
         notes,
         assigned_user_id,
         second_hour: _,
+        unread: _,
+        added_at: _,
         absent: _,
     } = wanted;
     let second = |time: Option<Timestamp>| time.map(Timestamp::as_second);

@@ -42,7 +42,8 @@ pub fn plan(wanted: &Note, base: Option<&Note>, deleted: bool) -> NotePlan {
 
 fn changes(wanted: &Note, base: &Note) -> NoteChanges {
     // The ids say which note it is, and its date is GHL's.
-    let Note { note_id: _, clienty_note_id: _, contact_id: _, note_text, user_id, created_at: _, absent: _ } = wanted;
+    let Note { note_id: _, clienty_note_id: _, contact_id: _, note_text, user_id, created_at: _, unread: _, absent: _ } =
+        wanted;
     NoteChanges {
         note_text: (*note_text != base.note_text).then(|| note_text.clone()),
         user_id: user_id.clone().filter(|_| *user_id != base.user_id),

@@ -72,6 +72,8 @@ fn changes(wanted: &Task, base: &Task) -> TaskChanges {
         due_date,
         completed,
         assigned_to,
+        unread: _,
+        added_at: _,
         absent: _,
     } = wanted;
     let body = body.as_deref().unwrap_or_default();

@@ -61,6 +61,14 @@ pub fn answers(name: &str, asked: &Value, shown: &Value) -> bool {
     }
 }
 
+/// Whether GHL's event, which shows the value `told` of the field `name`, is of a write that `asked` for that and has no answer yet. As [`answers`],
+/// but for what only a person changes behind the same words: where a link leads, what an image shows.
+#[must_use]
+pub fn echoes(name: &str, asked: &Value, told: &Value) -> bool {
+    let leads = |value: &Value| text(value).map(addresses).unwrap_or_default();
+    answers(name, asked, told) && (!matches!(name, "noteText" | "body") || leads(asked) == leads(told))
+}
+
 /// Nothing is the empty text here, so that it can be compared with one of white space.
 fn text(value: &Value) -> Option<&str> {
     if value.is_null() { Some("") } else { value.as_str() }
@@ -191,22 +199,55 @@ fn loosely(value: &Value) -> Vec<String> {
     texts
 }
 
-/// Two numbers that both name their country are the same where they are equal in E.164. A national one is compared by its own digits: GHL puts
-/// the country of the location before it.
+/// Two numbers that both name their country are the same where they are equal in E.164. GHL puts the country of the location before a national one,
+/// whose trunk prefix goes or stays as that country has it: so it is the same as a number that is a calling code and the rest of it.
 fn same_phone(a: &str, b: &str) -> bool {
     match (international(a), international(b)) {
         (Some(a), Some(b)) => a == b,
         (one, other) => {
+            let (has_a, has_b) = (one.is_some(), other.is_some());
             let texts = (a.trim(), b.trim());
             let (a, b) = (one.unwrap_or_else(|| digits(a)), other.unwrap_or_else(|| digits(b)));
-            let (a, b) = (a.trim_start_matches('0'), b.trim_start_matches('0'));
-            if a.is_empty() && b.is_empty() {
+            if a.bytes().chain(b.bytes()).all(|digit| digit == b'0') {
                 return texts.0 == texts.1;
             }
-            let (short, long) = if a.len() < b.len() { (a, b) } else { (b, a) };
-            a == b || (short.len() >= OWN_DIGITS && long.ends_with(short))
+            match (has_a, has_b) {
+                (true, _) => is_national_of(&b, &a),
+                (_, true) => is_national_of(&a, &b),
+                _ => a == b || is_national_of(&a, &b) || is_national_of(&b, &a),
+            }
         }
     }
+}
+
+/// Whether `national` is how people of some country write `whole`, which names that country.
+fn is_national_of(national: &str, whole: &str) -> bool {
+    let own = |trunk: &str| national.strip_prefix(trunk).filter(|own| own.len() >= OWN_DIGITS);
+    // Italy's zero stays; elsewhere one goes, as do Russia's and Lithuania's 8 and Hungary's 06.
+    let is_rest = |own: &str, codes: &dyn Fn(&str) -> bool| whole.strip_suffix(own).is_some_and(codes);
+    let is_trunk = |trunk, codes: &[&str]| own(trunk).is_some_and(|own| is_rest(own, &|code| codes.contains(&code)));
+    national == whole
+        || own("").is_some_and(|own| is_rest(own, &is_calling_code))
+        || own("0").is_some_and(|own| is_rest(own, &is_calling_code))
+        || is_trunk("8", &["7", "370", "375", "993"])
+        || is_trunk("06", &["36"])
+}
+
+/// Whether there is a country or region with that calling code (E.164): of one digit, of two, or of three.
+fn is_calling_code(code: &str) -> bool {
+    const TWO: [&str; 44] = [
+        "20", "27", "30", "31", "32", "33", "34", "36", "39", "40", "41", "43", "44", "45", "46", "47", "48", "49",
+        "51", "52", "53", "54", "55", "56", "57", "58", "60", "61", "62", "63", "64", "65", "66", "81", "82", "84",
+        "86", "90", "91", "92", "93", "94", "95", "98",
+    ];
+    let is_of_three = |code: &str| {
+        let zone = code.get(..2).unwrap_or_default();
+        let has_three =
+            matches!(zone, "21" | "22" | "23" | "24" | "25" | "26" | "29" | "35" | "37" | "38" | "42" | "50")
+                || matches!(zone, "59" | "67" | "68" | "69" | "80" | "85" | "87" | "88" | "96" | "97" | "99");
+        code.len() == 3 && has_three
+    };
+    matches!(code, "1" | "7") || TWO.contains(&code) || is_of_three(code)
 }
 
 /// The digits of a number that names its country; none of one that does not.
@@ -233,6 +274,20 @@ pub fn same_text(sent: &str, kept: &str) -> bool {
     let (sent, kept) = (without_tags(sent), without_tags(kept));
     let mut words = sent.split_whitespace().peekable();
     words.peek().is_some() && words.eq(kept.split_whitespace())
+}
+
+/// Where the links and images of HTML lead, in their order.
+fn addresses(html: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut rest = html;
+    while let Some(at) = ["href=", "src="].iter().filter_map(|name| Some(rest.find(name)? + name.len())).min() {
+        rest = &rest[at..];
+        let quote = rest.chars().next().filter(|c| matches!(c, '"' | '\''));
+        let value = quote.map_or(rest, |quote| &rest[quote.len_utf8()..]);
+        let end = value.find(|c: char| quote.map_or(c.is_whitespace() || c == '>', |quote| c == quote));
+        found.push(value[..end.unwrap_or(value.len())].replace("&amp;", "&"));
+    }
+    found
 }
 
 /// What a reader of HTML sees, roughly: enough to tell that `<p>Hi</p>` was `Hi`.
@@ -281,6 +336,18 @@ mod tests {
             ("phone", json!("(415) 555-0100"), json!("+14155550100")),
             ("phone", json!("0049 151 2345678"), json!("+49 (151) 234-5678")),
             ("phone", json!(" +1 415 555 0100"), json!("+14155550100")),
+            // As GHL keeps them where the location is in Italy, Great Britain, France, Brazil, Japan, India, Morocco, Russia, Hungary, the USA.
+            ("phone", json!("06 6982 1234"), json!("+390669821234")),
+            ("phone", json!("020 7946 0000"), json!("+442079460000")),
+            ("phone", json!("01 42 68 53 00"), json!("+33142685300")),
+            ("phone", json!("(11) 91234-5678"), json!("+5511912345678")),
+            ("phone", json!("03-1234-5678"), json!("+81312345678")),
+            ("phone", json!("098765 43210"), json!("+919876543210")),
+            ("phone", json!("0522-123456"), json!("+212522123456")),
+            ("phone", json!("8 (912) 345-67-89"), json!("+79123456789")),
+            ("phone", json!("06 30 123 4567"), json!("+36301234567")),
+            ("phone", json!("1 415 555 0100"), json!("+14155550100")),
+            ("phone", json!("491512345678"), json!("+491512345678")),
             ("email", json!("Jane@Example.com"), json!("jane@example.com")),
             ("dueDate", json!("2026-03-01T09:00:00.500Z"), json!("2026-03-01T09:00:00Z")),
             ("dateOfBirth", json!("1969-07-20"), json!("1969-07-20T00:00:00.000Z")),
@@ -327,6 +394,11 @@ mod tests {
             ("phone", json!("+4915551234567"), json!("+15551234567")),
             ("phone", json!("+4915123456789"), json!("0015123456789")),
             ("phone", json!("100"), json!("+14155550100")),
+            // What is before the digits is no country.
+            ("phone", json!("5551234567"), json!("+4915551234567")),
+            ("phone", json!("0151 2345678"), json!("+1999512345678")),
+            ("phone", json!("2345678"), json!("+491512345678")),
+            ("phone", json!("8 912 345 67 89"), json!("+499123456789")),
             ("phone", json!("+14155550100"), Value::Null),
             ("phone", json!("unknown"), Value::Null),
             ("email", json!("jane@example.com"), json!("jane@example.org")),
@@ -363,6 +435,39 @@ mod tests {
     fn ghls_form_of_our_own_write_answers_it_and_is_an_edit_of_anything_else() {
         hold(answers, true, &answered());
         hold(same, false, &answered());
+    }
+
+    #[test]
+    fn an_event_is_of_our_own_write_where_the_words_and_what_is_behind_them_are_as_asked() {
+        let link = |to: &str| json!(format!("<p>See <a href=\"{to}\">our offer</a></p>"));
+        let table: Vec<(&str, Value, Value, bool)> = vec![
+            ("noteText", json!("Tea & cake"), json!("<p>Tea &amp; cake</p>"), true),
+            (
+                "noteText",
+                link("https://x.de/?a=1&b=2"),
+                json!("<div>See <a target=_blank href='https://x.de/?a=1&amp;b=2'>our offer</a></div>"),
+                true,
+            ),
+            ("noteText", link("https://x.de"), link("https://y.de"), false),
+            ("noteText", link("https://x.de"), json!("<p>See our offer</p>"), false),
+            ("noteText", json!("See our offer"), link("https://y.de"), false),
+            ("noteText", json!("<img src=a.png> Plan"), json!("<img src=\"b.png\"> Plan"), false),
+            ("body", link("https://x.de"), link("https://y.de"), false),
+            ("customFields.f", json!(["b", "a"]), json!(["a", "b"]), true),
+            ("customFields.f", json!("5"), json!(5), true),
+            ("customFields.f", json!(7), json!("007"), false),
+            ("customFields.f", json!("2027-03-01"), json!(1_803_859_200_000_i64), true),
+            ("customFields.f", json!("2027-03-01"), json!("2027-03-02T00:00:00.000Z"), false),
+        ];
+        for (name, asked, told, expected) in table {
+            assert_eq!(echoes(name, &asked, &told), expected, "{name}: {asked} and {told}");
+        }
+        for (name, asked, told) in rewritten() {
+            assert!(echoes(name, &asked, &told) && echoes(name, &told, &asked), "{name}: {asked} and {told}");
+        }
+        for (name, asked, told) in edited() {
+            assert!(!echoes(name, &asked, &told), "{name}: {asked} and {told}");
+        }
     }
 
     #[test]

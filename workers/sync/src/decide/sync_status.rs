@@ -13,6 +13,7 @@ use super::fields::{self, Record, fields};
 use super::refused::{Owed, Refusal};
 use super::same::same;
 use super::verify::{Outcome, SyncState, Unapplied};
+use crate::records::Part;
 
 /// How far GHL has a record, or a field of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -81,6 +82,9 @@ pub struct SyncStatus {
     /// When GHL last answered a write.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<Timestamp>,
+    /// The parts of a contact that GHL did not give when they were last asked for; only where the contact is read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<Part>,
 }
 
 /// What is known of a record.
@@ -114,7 +118,7 @@ impl SyncStatus {
                 (None, None) => Progress::Applied,
             };
             let reason = refusal.and_then(|last| last.reason.clone()).filter(|_| state == Progress::Refused);
-            return Self { state, fields: Vec::new(), reason, at };
+            return Self { state, fields: Vec::new(), reason, at, missing: Vec::new() };
         }
         let owed = if base == Some(doc) { Owed::default() } else { Owed::of(base, doc, last) };
         let held_there = || base.map(fields).unwrap_or_default();
@@ -151,7 +155,7 @@ impl SyncStatus {
             (None, None) => Progress::Applied,
         };
         let reason = refusal.and_then(|last| last.reason.clone()).filter(|_| state == Progress::Refused);
-        Self { state, fields: named, reason, at }
+        Self { state, fields: named, reason, at, missing: Vec::new() }
     }
 }
 

@@ -327,14 +327,13 @@ mod tests {
     fn a_record_can_be_sent_back_as_it_was_read() {
         let (at, sync) = ("2026-03-01T09:00:00Z", json!({"state": "applied", "fields": []}));
         let task = json!({"taskId": "t", "clientyTaskId": "k", "contactId": "C", "title": "Call", "body": null, "dueDate": at,
-            "completed": false, "assignedTo": null, "status": "overdue", "recordId": "r", "sync": sync});
-        let note =
-            json!({"noteId": "n", "contactId": "C", "noteText": "Hi", "userId": "u", "recordId": "r", "sync": sync});
+            "completed": false, "assignedTo": null, "status": "overdue", "recordId": "r", "sync": sync, "unread": ["city"]});
+        let note = json!({"noteId": "n", "contactId": "C", "noteText": "Hi", "userId": "u", "recordId": "r", "sync": sync, "unread": ["city"]});
         let appointment = json!({"appointmentId": "a", "contactId": "C", "calendarId": "cal", "title": "Demo", "status": "booked",
             "startTime": at, "endTime": "2026-03-01T10:00:00Z", "address": null, "notes": null, "assignedUserId": "u",
-            "recordId": "r", "sync": sync});
+            "recordId": "r", "sync": sync, "unread": ["city"]});
         let contact = json!({"clientyContactId": "k", "name": "Ada Byron", "firstName": "Ada", "lastName": "Byron", "email": null,
-            "tags": ["vip"], "customFields": [{"id": "f", "value": 1}], "customFieldsByKey": {"size": 1}, "recordId": "r", "sync": sync});
+            "tags": ["vip"], "customFields": [{"id": "f", "value": 1}], "customFieldsByKey": {"size": 1}, "recordId": "r", "sync": sync, "unread": ["city"]});
         let records = [("task", task), ("note", note), ("appointment", appointment), ("contact", contact)];
         for (kind, data) in records {
             let event = json!({"type": format!("{kind}.updated"), "locationId": "L", "contactId": "C", "data": data});

@@ -17,7 +17,7 @@ pub struct FieldError {
 }
 
 /// What readers get with a record and that says nothing of it: who sends a record back as it was read need not take it out.
-const ABOUT_THE_RECORD: [&str; 2] = ["sync", "recordId"];
+const ABOUT_THE_RECORD: [&str; 3] = ["sync", "recordId", "unread"];
 
 /// What readers get and nobody here may set.
 const NOT_WRITABLE: [(&str, &str); 6] = [

@@ -11,7 +11,7 @@ use serde_json::{Number, Value};
 /// How deep a document may nest that had to be cleaned. The strict parser ends at 128, and what is read here is put into others.
 const DEPTH: usize = 100;
 /// Stands for what can't be kept.
-const LOST: char = '\u{fffd}';
+pub(super) const LOST: char = '\u{fffd}';
 
 /// A document, and whether it had to be cleaned.
 #[derive(Debug, Clone, PartialEq)]

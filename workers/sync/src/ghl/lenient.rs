@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::carried::Carried;
 use super::dates::{WireTime, read_day};
+use super::json::LOST;
 use super::model::{CustomField, SearchAfter};
 use crate::ids;
 
@@ -23,9 +24,9 @@ pub(super) fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D
     reference(deserializer)?.ok_or_else(|| D::Error::missing_field("id"))
 }
 
-/// The id of another record; what can be none reads as absent.
+/// The id of another record; what can be none reads as absent. So does one of which a part was [cleaned](super::json) away: it is another id now.
 pub(super) fn reference<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    Ok(text(deserializer)?.filter(|id| ids::is_id(id)))
+    Ok(text(deserializer)?.filter(|id| ids::is_id(id) && !id.contains(LOST)))
 }
 
 /// A yes or no, also as word or number.

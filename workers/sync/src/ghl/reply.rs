@@ -18,6 +18,9 @@ const DONE_WORDS: [&str; 3] = ["succeded", "succeeded", "success"];
 /// Of a claimed media type, so many characters are kept.
 const LONGEST_TYPE: usize = 80;
 
+/// Of an id that is none, so many characters are logged.
+const LONGEST_ID: usize = 40;
+
 /// Status, headers and the whole body.
 pub(super) struct Reply {
     pub(super) operation: &'static str,
@@ -64,7 +67,8 @@ impl Reply {
             Value::Array(items) => {
                 let mut listed = Listed::default();
                 for (at, item) in items.into_iter().enumerate() {
-                    let id = item.get("id").or_else(|| item.get("_id")).and_then(Value::as_str).map(str::to_owned);
+                    let id = item.get("id").or_else(|| item.get("_id")).and_then(Value::as_str);
+                    let id = id.map(|id| one_line(id, LONGEST_ID));
                     match self.shaped(item, &format!("{key}[{at}]")) {
                         Ok(item) => listed.items.push(item),
                         Err(error) => {
@@ -256,9 +260,12 @@ mod tests {
 
     #[test]
     fn an_item_that_cannot_be_read_or_has_no_id_is_passed_over_and_counted() {
-        for odd in
-            [r#"{"id":""}"#, r#"{"title":"x"}"#, r#"{"id":null}"#, r#"{"id":["a"]}"#, "7", "null", r#""text""#, "[]"]
-        {
+        let long = format!(r#"{{"id":"{}"}}"#, "x".repeat(5000));
+        let whole =
+            [r#"{"id":""}"#, r#"{"title":"x"}"#, r#"{"id":null}"#, r#"{"id":["a"]}"#, "7", "null", r#""text""#, "[]"];
+        // What no database keeps or no path addresses.
+        let ids = [long.as_str(), r#"{"id":"a\u0000b"}"#, r#"{"id":"a\ud83d"}"#, r#"{"id":".\t."}"#, r#"{"id":".."}"#];
+        for odd in whole.into_iter().chain(ids) {
             let listed = reply(&format!(r#"{{"tasks":[{{"id":"a"}},{odd},{{"id":"b"}}]}}"#)).records::<Task>("tasks");
             let Listed { items, passed_over } = listed.unwrap();
             let ids: Vec<_> = items.iter().map(|task| task.id.as_str()).collect();

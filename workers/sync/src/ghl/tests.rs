@@ -9,7 +9,7 @@ mod limits;
 mod pages;
 mod payloads;
 mod requests;
-mod server;
+pub(crate) mod server;
 
 use std::time::Duration;
 

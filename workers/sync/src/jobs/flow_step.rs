@@ -12,9 +12,9 @@ use serde_json::Value;
 use super::{Environment, JobError, new_job};
 use crate::events::FieldError;
 use crate::flows::{Condition, Deed, Flow, Gap, Known, ORIGIN_GHL, On, Work, WorkOf, object_of};
-use crate::records::{AcceptError, ContactRow, FlowRun, Run, Touch, Tx};
+use crate::records::{AcceptError, Bringing, ContactRow, FlowRun, Run, Touch, Tx};
 
-/// How long a run waits for its contact to be fetched for the first time, or for other flows' calls to be answered.
+/// How long a run waits for other flows' calls to be answered.
 const PATIENCE: SignedDuration = SignedDuration::from_mins(10);
 /// Between two looks.
 const SOON: Duration = Duration::from_secs(1);
@@ -46,11 +46,14 @@ pub(super) async fn run(environment: &Environment, run: &Run) -> Result<(), JobE
     let row = match &at.contact_id {
         None => None,
         Some(id) => match environment.records.find_contact(&at.location_id, id).await? {
-            // What started the run may have asked for it just now.
-            None if environment.clock.now().duration_since(at.started_at) < PATIENCE => {
-                return Err(JobError::NotYet { wait: SOON });
-            }
-            None => return Err(failed(&format!("flow {}", at.flow), "its contact is not known here")),
+            None => match arrived(environment, &at.location_id, id).await? {
+                None => {
+                    let mut tx = environment.records.begin(run).await?;
+                    tx.save_flow_run(&FlowRun { outcome: Some("skipped".to_owned()), ..at }).await?;
+                    return Ok(tx.close_run(&[]).await?);
+                }
+                row => row,
+            },
             row => row,
         },
     };
@@ -76,6 +79,21 @@ pub(super) async fn run(environment: &Environment, run: &Run) -> Result<(), JobE
             let left = until_ms.saturating_sub(environment.clock.now_ms());
             Err(JobError::NotYet { wait: Duration::from_millis(u64::try_from(left).unwrap_or(0)) })
         }
+    }
+}
+
+/// The contact, which was not known a moment ago; none where GHL has no such contact. While a job fetches it, the run waits.
+async fn arrived(environment: &Environment, location_id: &str, id: &str) -> Result<Option<ContactRow>, JobError> {
+    let records = &environment.records;
+    match records.bringing(location_id, id).await? {
+        Bringing::UnderWay => Err(JobError::NotYet { wait: SOON }),
+        // The job may have stored it since the first look.
+        ended => match records.find_contact(location_id, id).await? {
+            None if ended == Bringing::GivenUp => {
+                Err(failed(&format!("contact {id}"), "the job that fetches it was given up; retry that one first"))
+            }
+            row => Ok(row),
+        },
     }
 }
 

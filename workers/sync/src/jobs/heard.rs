@@ -24,6 +24,7 @@ use crate::decide::adopt::may_be_contact;
 use crate::decide::echo::Verdict;
 use crate::decide::fields::Fields;
 use crate::mapping;
+use crate::records::model::Contact;
 use crate::records::{AnyEntry, ContactRow, Needs, StoredWebhook, Tx};
 
 /// What a run's webhooks, and what sweeps found, come to.
@@ -36,11 +37,13 @@ pub(super) struct Heard {
     created: Option<Vec<String>>,
     /// Tasks, notes and appointments that GHL told to be new.
     made: Vec<AnyEntry>,
+    /// What events tell of the contact itself, the newest first: a source of what the contact's own reply leaves out.
+    pub(super) carried: Vec<Contact>,
 }
 
 impl Heard {
     fn everything(created: Option<Vec<String>>, made: Vec<AnyEntry>) -> Self {
-        Self { needs: Needs::ALL, gone: Vec::new(), created, made }
+        Self { needs: Needs::ALL, created, made, ..Self::default() }
     }
 
     /// Marks what was told to be deleted, and begins what waits for a contact's creation.
@@ -72,7 +75,18 @@ pub(super) async fn hear(job: &Job<'_>) -> Result<Heard, JobError> {
     let webhooks = records.webhooks_of(&job.run.ids).await?;
     let row = records.find_contact(job.location(), job.record()).await?;
     let found = records.found_of(&job.run.ids).await?;
-    let created = created(job, &webhooks, &found, row.as_ref()).await?;
+    let carried = told::carried(&webhooks, row.as_ref());
+    let heard = weigh(job, &webhooks, &found, row).await?;
+    Ok(Heard { carried, ..heard })
+}
+
+async fn weigh(
+    job: &Job<'_>,
+    webhooks: &[StoredWebhook],
+    found: &[(String, Needs)],
+    row: Option<ContactRow>,
+) -> Result<Heard, JobError> {
+    let created = created(job, webhooks, found, row.as_ref()).await?;
     let made = webhooks.iter().filter_map(|webhook| told::made(webhook, job.record())).collect::<Vec<_>>();
     // Another event of the run may want what none of them names.
     if webhooks.len() + found.len() != job.run.ids.len() {
@@ -83,9 +97,9 @@ pub(super) async fn hear(job: &Job<'_>) -> Result<Heard, JobError> {
         return Ok(Heard::everything(created, made));
     }
     let needs = found.iter().fold(Needs::NONE, |all, (_, needs)| all.or(*needs));
-    let mut heard = Heard { needs, created, made, gone: Vec::new() };
+    let mut heard = Heard { needs, created, made, ..Heard::default() };
     let mut whole = Vec::new();
-    for webhook in &webhooks {
+    for webhook in webhooks {
         let needs = &mut heard.needs;
         let part = match webhook.event_type.as_str() {
             _ if told::is_of_contact(webhook) => {

@@ -33,7 +33,7 @@ pub(super) async fn run(task: &Task<'_>) -> Result<(), JobError> {
         return Err(JobError::OneMoreRun);
     }
     let snapshot = records.snapshot(location, contact_id).await?;
-    let Some(fetched) = fetch(task, contact_id, needs, &zone).await? else {
+    let Some(mut fetched) = fetch(task, contact_id, needs, &zone).await? else {
         if is_mistaken(task).await? {
             return Err(GhlError::Gone { what: Subject::Contact }.into());
         }
@@ -41,8 +41,12 @@ pub(super) async fn run(task: &Task<'_>) -> Result<(), JobError> {
         tx.mark_contact_gone(contact_id).await?;
         return Ok(tx.close_run(&[]).await?);
     };
-    if let Some(contact) = &fetched.parts.contact {
-        task.environment.fields.learn(task, &[contact]).await?;
+    if let Some(contact) = &mut fetched.parts.contact {
+        // What GHL's reply leaves out and a webhook carries is known by that.
+        for carried in &heard.carried {
+            *contact = contact.supplemented(carried);
+        }
+        task.environment.fields.learn(task, &[&*contact]).await?;
     } else if needs.contact && !records.find_contact(location, contact_id).await?.is_some_and(|row| row.is_shown()) {
         // Without the contact itself, of one that is not known here, there is nothing that the others belong to.
         return Err(fetched.gravest());

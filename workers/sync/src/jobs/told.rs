@@ -9,10 +9,11 @@ use super::{JobError, Task as Job};
 use crate::decide::absent::Unread;
 use crate::decide::echo::{Known, Told, Verdict, confirms, judge};
 use crate::decide::fields::{fields, value};
-use crate::decide::same::answers;
+use crate::decide::same::echoes;
 use crate::ghl::WireTime;
 use crate::mapping;
 use crate::mapping::contact::told;
+use crate::records::model::Contact;
 use crate::records::{AnyEntry, ContactRow, Entry, EntryRow, StoredWebhook};
 
 /// What an event of a whole contact comes to.
@@ -47,6 +48,23 @@ pub(super) fn of_contact(row: &ContactRow, webhook: &StoredWebhook) -> Option<Of
     Some(OfContact { verdict, at, confirms: confirms(&told, &held, &row.prints), shows })
 }
 
+/// What events tell of the contact itself, the newest first: those that say all that they carry of it in time, deletions too, since a contact that is
+/// there after all is as they say. What is older than the state that is known counts no more.
+pub(super) fn carried(webhooks: &[StoredWebhook], row: Option<&ContactRow>) -> Vec<Contact> {
+    let known_at = row.filter(|row| !row.is_unread()).and_then(ContactRow::base_at);
+    let told = webhooks.iter().filter(|webhook| is_of_contact(webhook) || webhook.event_type == "ContactDelete");
+    let mut carried: Vec<_> = told
+        .filter(|webhook| !webhook.is_late)
+        .filter_map(|webhook| {
+            let body = body(webhook);
+            let at = time_of(&body).filter(|at| known_at.is_none_or(|known| *at >= known))?;
+            Some((at, mapping::contact::from_part(read(body)?)))
+        })
+        .collect();
+    carried.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+    carried.into_iter().map(|(_, contact)| contact).collect()
+}
+
 /// GHL's time of an event, where it bears one.
 pub(super) fn time_of(body: &Value) -> Option<Timestamp> {
     body.get("timestamp").and_then(WireTime::read).and_then(|at| at.instant_in(&TimeZone::UTC))
@@ -68,7 +86,9 @@ pub(super) fn made(webhook: &StoredWebhook, contact_id: &str) -> Option<AnyEntry
     let body = body(webhook);
     let record = body.get("appointment").unwrap_or(&body);
     let added = record.get("dateAdded").and_then(WireTime::read).and_then(|at| at.instant_in(&TimeZone::UTC));
-    let is_old = added.zip(time_of(&body)).is_some_and(|(added, at)| at.duration_since(added) > NEW);
+    // Captured bodies tell the last change as well, in which case GHL's own time of the event need not be asked.
+    let changed = record.get("dateUpdated").and_then(WireTime::read).and_then(|at| at.instant_in(&TimeZone::UTC));
+    let is_old = added.zip(changed.or(time_of(&body))).is_some_and(|(added, at)| at.duration_since(added) > NEW);
     (!is_old).then(|| part(webhook, contact_id, &TimeZone::UTC)).flatten()
 }
 
@@ -136,7 +156,7 @@ fn reads_as<E: Entry>(row: &EntryRow<E>, told: &E) -> bool {
     let mut names = told.keys().chain(base.keys());
     names.all(|name| {
         let [told, base, ours] = [&told, &base, &ours].map(|fields| value(fields, name));
-        row.prints.same(name, &told, &base) || (ours != base && answers(name, &ours, &told))
+        row.prints.same(name, &told, &base) || (ours != base && echoes(name, &ours, &told))
     })
 }
 
@@ -165,4 +185,47 @@ pub(super) fn body(webhook: &StoredWebhook) -> Value {
 
 pub(super) fn read<T: DeserializeOwned>(record: Value) -> Option<T> {
     serde_json::from_value(record).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// Whether an event of that type, with these fields and this time, tells of a new record.
+    fn is_new(event_type: &str, mut record: Value, at: Option<&str>) -> bool {
+        record["id"] = json!("r1");
+        let mut body = match event_type.starts_with("Appointment") {
+            true => json!({ "appointment": record }),
+            false => record,
+        };
+        if let Some(at) = at {
+            body["timestamp"] = json!(at);
+        }
+        let webhook = StoredWebhook {
+            id: "w".to_owned(),
+            event_type: event_type.to_owned(),
+            body: body.to_string(),
+            received_at: Timestamp::UNIX_EPOCH,
+            is_late: false,
+        };
+        made(&webhook, "c").is_some()
+    }
+
+    #[test]
+    fn what_was_changed_long_after_its_creation_is_not_new_whatever_its_event_is_called() {
+        let (morning, moment, noon) = ("2026-03-01T08:00:00Z", "2026-03-01T08:00:01Z", "2026-03-01T12:00:00Z");
+        for event in ["TaskCreate", "NoteCreate", "AppointmentCreate"] {
+            let added = json!({"dateAdded": morning});
+            assert!(is_new(event, added.clone(), Some(moment)) && is_new(event, added.clone(), None));
+            assert!(!is_new(event, added, Some(noon)), "{event}");
+            // The time of change is the record's own; the event's may be of its delivery, or missing.
+            let changed = json!({"dateAdded": morning, "dateUpdated": noon});
+            assert!(!is_new(event, changed.clone(), None) && !is_new(event, changed, Some(moment)), "{event}");
+            let delivered_late = json!({"dateAdded": morning, "dateUpdated": moment});
+            assert!(is_new(event, delivered_late, Some(noon)), "{event}");
+        }
+        assert!(!is_new("NoteUpdate", json!({"dateAdded": morning}), Some(moment)));
+    }
 }

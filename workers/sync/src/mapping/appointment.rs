@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::{MissingField, take};
-use crate::decide::absent::Absent;
+use crate::decide::absent::{Absent, Unread};
 use crate::decide::push_appointment::AppointmentChanges;
 use crate::ghl::{Carried, WireSecond, WireTime, model as ghl};
 use crate::records::model::{Appointment, SecondHour};
@@ -30,6 +30,7 @@ pub fn from_ghl(appointment: ghl::Appointment, contact_id: &str, zone: &TimeZone
         notes,
         description,
         assigned_user_id,
+        date_added,
     } = appointment;
     let second = |time: &Carried<WireTime>| to_the_second(time.as_value().and_then(|time| time.second_in(zone)));
     let second_hour = SecondHour { start_time: second(&start_time), end_time: second(&end_time) };
@@ -54,8 +55,16 @@ pub fn from_ghl(appointment: ghl::Appointment, contact_id: &str, zone: &TimeZone
         notes: take("notes", description.or(notes), &mut absent),
         assigned_user_id: take("assignedUserId", assigned_user_id, &mut absent),
         second_hour,
+        unread: Unread::new(),
+        added_at: date_added.value().and_then(|time| latest(time, zone)),
         absent,
     }
+}
+
+/// When it was created, at the latest: whether a time without an offset is on the location's wall or UTC is not documented, and what counts as older
+/// than it is would not be adopted.
+fn latest(time: WireTime, zone: &TimeZone) -> Option<Timestamp> {
+    time.instant_in(zone).max(time.instant_in(&TimeZone::UTC))
 }
 
 /// The body that creates `appointment` in a location of `zone`. What is empty is left for GHL to fill.
@@ -80,6 +89,8 @@ pub fn to_new(
         notes,
         assigned_user_id,
         second_hour: _,
+        unread: _,
+        added_at: _,
         absent: _,
     } = appointment.clone();
     let missing = |field| MissingField { record: "appointment", field };
@@ -160,8 +171,7 @@ mod tests {
             address: Some("Here".to_owned()),
             notes: Some("Bring it".to_owned()),
             assigned_user_id: Some("u1".to_owned()),
-            second_hour: SecondHour::default(),
-            absent: Absent::default(),
+            ..Appointment::default()
         };
         assert_eq!(appointment, expected);
     }

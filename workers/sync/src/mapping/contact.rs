@@ -383,6 +383,21 @@ mod tests {
     }
 
     #[test]
+    fn what_a_reply_leaves_out_is_taken_from_a_webhook_that_carries_it() {
+        let reply = from_ghl(
+            serde_json::from_value(json!({"id": "c", "firstName": "Sam", "city": "Bonn", "email": ""})).unwrap(),
+        );
+        let webhook = json!({"id": "c", "firstName": "Tom", "lastName": "Search", "city": null, "email": "s@x.de",
+            "timezone": "Asia/Tokyo", "tags": ["vip"]});
+        let both = reply.supplemented(&from_part(serde_json::from_value(webhook).unwrap()));
+        let told = both.completed(&mapped(json!({"id": "c", "timezone": "UTC", "phone": "+4915112345678"})));
+        let expected = json!({"id": "c", "firstName": "Sam", "lastName": "Search", "city": "Bonn", "timezone": "Asia/Tokyo",
+            "tags": ["vip"], "phone": "+4915112345678"});
+        let expected = Contact { name: Some("Sam Search".to_owned()), ..mapped(expected) };
+        assert_eq!(told, expected, "only the reply says whether there is an e-mail");
+    }
+
+    #[test]
     fn the_search_has_another_name_for_the_address() {
         assert_eq!(listed(json!({"id": "c", "address": "12 Elm Street"})).address1.unwrap(), "12 Elm Street");
         assert_eq!(mapped(json!({"id": "c", "address1": "Here", "address": "There"})).address1.unwrap(), "Here");

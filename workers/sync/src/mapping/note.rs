@@ -3,7 +3,7 @@
 use jiff::tz::TimeZone;
 
 use super::take;
-use crate::decide::absent::Absent;
+use crate::decide::absent::{Absent, Unread};
 use crate::decide::push_note::NoteChanges;
 use crate::ghl::model as ghl;
 use crate::records::model::Note;
@@ -21,6 +21,7 @@ pub fn from_ghl(note: ghl::Note, contact_id: &str) -> Note {
         note_text: take("noteText", body, &mut absent).unwrap_or_default(),
         user_id: take("userId", user_id, &mut absent),
         created_at: take("createdAt", date_added.and_then(|time| time.instant_in(&TimeZone::UTC)), &mut absent),
+        unread: Unread::new(),
         absent,
     }
 }
@@ -28,7 +29,8 @@ pub fn from_ghl(note: ghl::Note, contact_id: &str) -> Note {
 /// The body that creates `note`. When it was created is GHL's to say.
 #[must_use]
 pub fn to_new(note: &Note) -> ghl::NewNote {
-    let Note { note_id: _, clienty_note_id: _, contact_id: _, note_text, user_id, created_at: _, absent: _ } = note;
+    let Note { note_id: _, clienty_note_id: _, contact_id: _, note_text, user_id, created_at: _, unread: _, absent: _ } =
+        note;
     ghl::NewNote { body: note_text.clone(), user_id: user_id.clone() }
 }
 
@@ -57,7 +59,7 @@ mod tests {
             note_text,
             user_id,
             created_at: Some(Timestamp::from_millisecond(created).unwrap()),
-            absent: Absent::default(),
+            ..Note::default()
         })
     }
 

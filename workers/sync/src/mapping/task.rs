@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::{MissingField, take};
-use crate::decide::absent::Absent;
+use crate::decide::absent::{Absent, Unread};
 use crate::decide::push_task::TaskChanges;
 use crate::ghl::{WireSecond, WireTime, model as ghl};
 use crate::records::model::Task;
@@ -13,7 +13,7 @@ use crate::records::model::Task;
 /// GHL, so `clienty_task_id` is none.
 #[must_use]
 pub fn from_ghl(task: ghl::Task, contact_id: &str) -> Task {
-    let ghl::Task { id, title, body, assigned_to, due_date, completed, contact_id: told_contact_id } = task;
+    let ghl::Task { id, title, body, assigned_to, due_date, completed, date_added, contact_id: told_contact_id } = task;
     let mut absent = Absent::default();
     Task {
         task_id: Some(id),
@@ -24,6 +24,8 @@ pub fn from_ghl(task: ghl::Task, contact_id: &str) -> Task {
         due_date: take("dueDate", due_date.and_then(to_the_second), &mut absent),
         completed: take("completed", completed, &mut absent).unwrap_or(false),
         assigned_to: take("assignedTo", assigned_to, &mut absent),
+        unread: Unread::new(),
+        added_at: date_added.value().and_then(|time| time.instant_in(&TimeZone::UTC)),
         absent,
     }
 }
@@ -42,6 +44,8 @@ pub fn to_new(task: &Task) -> Result<ghl::NewTask, MissingField> {
         due_date,
         completed,
         assigned_to,
+        unread: _,
+        added_at: _,
         absent: _,
     } = task;
     if title.trim().is_empty() {
@@ -95,7 +99,7 @@ mod tests {
                 due_date: Some(Timestamp::from_second(due).unwrap()),
                 completed,
                 assigned_to,
-                absent: Absent::default(),
+                ..Task::default()
             },
         )
     }

@@ -210,6 +210,17 @@ impl ContactRow {
     }
 }
 
+/// Whether a contact that is not known here is on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bringing {
+    /// A job fetches it.
+    UnderWay,
+    /// A job fetched it in vain, and an operator has yet to decide about it.
+    GivenUp,
+    /// No job fetches it: GHL has no such contact, or nobody asked for it.
+    Over,
+}
+
 impl Records {
     /// The contact of that row id.
     ///
@@ -241,6 +252,20 @@ impl Records {
             .fetch_optional(&self.pool)
             .await?;
         Ok(row.is_some())
+    }
+
+    /// What becomes of a contact that is not known here.
+    ///
+    /// # Errors
+    /// [`RecordsError::Database`].
+    pub async fn bringing(&self, location_id: &str, contact_id: &str) -> Result<Bringing, RecordsError> {
+        let query = sqlx::query_as(sql!("count_bringing")).bind(location_id).bind(contact_id);
+        let (open, dead): (i64, i64) = query.fetch_one(&self.pool).await?;
+        Ok(match (open, dead) {
+            (1.., _) => Bringing::UnderWay,
+            (_, 1..) => Bringing::GivenUp,
+            _ => Bringing::Over,
+        })
     }
 
     /// Whether a row has this id of GHL's: such a contact is not what a lost create made.

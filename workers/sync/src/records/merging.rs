@@ -133,4 +133,6 @@ pub(super) fn json(value: &Value) -> String {
 }
 
 #[cfg(test)]
+mod parts;
+#[cfg(test)]
 mod simulation;

@@ -120,6 +120,13 @@ pub(super) async fn of_contact(
     Ok(rows.into_iter().filter_map(read).collect())
 }
 
+/// Whether parts of any contact of the location are missing.
+pub(super) async fn has_any(connection: &mut sqlx::AnyConnection, location_id: &str) -> Result<bool, RecordsError> {
+    let any: Option<String> =
+        sqlx::query_scalar(sql!("any_missing_part")).bind(location_id).fetch_optional(connection).await?;
+    Ok(any.is_some())
+}
+
 /// Forgets all of a contact's: nobody waits for parts of what is gone.
 pub(super) async fn forget(write: &mut Write, location_id: &str, contact_id: &str) -> Result<(), RecordsError> {
     sqlx::query(sql!("erase_missing_parts")).bind(location_id).bind(contact_id).execute(write.conn()).await?;
@@ -133,9 +140,7 @@ impl Tx {
     /// [`RecordsError::Database`].
     pub async fn has_missing(&mut self) -> Result<bool, RecordsError> {
         let location_id = self.run.key.location_id.clone();
-        let any: Option<String> =
-            sqlx::query_scalar(sql!("any_missing_part")).bind(location_id).fetch_optional(self.write.conn()).await?;
-        Ok(any.is_some())
+        has_any(self.write.conn(), &location_id).await
     }
 
     /// Keeps which parts of the contact came and which did not, with the reason.

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::decide::absent::Absent;
+use crate::decide::absent::{Absent, Unread};
 
 /// A person or company in the CRM. `id` is GHL's contact id; until GHL has the contact, it is the producer's own.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -91,6 +91,12 @@ pub struct Task {
     pub completed: bool,
     /// A GHL user id.
     pub assigned_to: Option<String>,
+    /// Fields that GHL's readings have left out so far, so that nobody knows their value; shown beside the record.
+    #[serde(skip_serializing_if = "Unread::is_empty")]
+    pub unread: Unread,
+    /// When GHL created it, where the reading says so; never stored.
+    #[serde(skip)]
+    pub added_at: Option<Timestamp>,
     /// What the source of this reading leaves out; never stored.
     #[serde(skip)]
     pub absent: Absent,
@@ -131,6 +137,9 @@ pub struct Note {
     /// The GHL user who wrote it.
     pub user_id: Option<String>,
     pub created_at: Option<Timestamp>,
+    /// Fields that GHL's readings have left out so far, so that nobody knows their value; shown beside the record.
+    #[serde(skip_serializing_if = "Unread::is_empty")]
+    pub unread: Unread,
     /// What the source of this reading leaves out; never stored.
     #[serde(skip)]
     pub absent: Absent,
@@ -158,6 +167,12 @@ pub struct Appointment {
     /// What else its times may mean; never stored.
     #[serde(skip)]
     pub second_hour: SecondHour,
+    /// Fields that GHL's readings have left out so far, so that nobody knows their value; shown beside the record.
+    #[serde(skip_serializing_if = "Unread::is_empty")]
+    pub unread: Unread,
+    /// When GHL created it, where the reading says so; never stored.
+    #[serde(skip)]
+    pub added_at: Option<Timestamp>,
     /// What the source of this reading leaves out; never stored.
     #[serde(skip)]
     pub absent: Absent,

@@ -95,8 +95,9 @@ impl Page {
 
     pub(super) fn add_entry<E: Entry>(&mut self, location_id: &str, contact_id: &str, ghl_id: &str, theirs: &E) {
         let (location_id, contact_id) = (location_id.to_owned(), contact_id.to_owned());
-        let (row_id, doc) = (Uuid::now_v7(), text_of(theirs));
-        let new = NewEntry { row_id, location_id, contact_id, doc, theirs: theirs.clone().into() };
+        let theirs = theirs.first_met();
+        let (row_id, doc) = (Uuid::now_v7(), text_of(&theirs));
+        let new = NewEntry { row_id, location_id, contact_id, doc, theirs: theirs.into() };
         self.new_entries.insert((E::KIND, ghl_id.to_owned()), new);
     }
 

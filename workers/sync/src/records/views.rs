@@ -154,7 +154,7 @@ impl Records {
         };
         let synced_at = contact.synced_at_ms;
         Ok(Some(ContactView {
-            contact: contact_of(contact, &keys),
+            contact: contact_of(contact, &keys, &missing),
             tasks: tasks.into_iter().map(with_status).collect(),
             notes,
             appointments,
@@ -190,7 +190,31 @@ impl Records {
         let rows = rows.iter().take(limit).map(contacts::row_of).collect::<Result<Vec<_>, _>>()?;
         let next_cursor = rows.last().filter(|_| more).map(|row| URL_SAFE_NO_PAD.encode(&row.contact_id));
         let keys = self.custom_field_keys(location_id).await?;
-        Ok(Page { items: rows.into_iter().map(|row| contact_of(row, &keys)).collect(), next_cursor })
+        let missing = self.missing_of(location_id, &rows).await?;
+        let of = |row: ContactRow| {
+            let missing = missing.get(&row.contact_id).map(Vec::as_slice).unwrap_or_default();
+            contact_of(row, &keys, missing)
+        };
+        Ok(Page { items: rows.into_iter().map(of).collect(), next_cursor })
+    }
+}
+
+impl Records {
+    /// The missing parts of these contacts. Of most locations nothing is missing, which one look tells.
+    async fn missing_of(
+        &self,
+        location_id: &str,
+        rows: &[ContactRow],
+    ) -> Result<HashMap<String, Vec<MissingPart>>, RecordsError> {
+        let mut connection = self.pool.acquire().await?;
+        let mut missing = HashMap::new();
+        if missing::has_any(&mut connection, location_id).await? {
+            for row in rows {
+                let parts = missing::of_contact(&mut connection, location_id, &row.contact_id).await?;
+                missing.insert(row.contact_id.clone(), parts);
+            }
+        }
+        Ok(missing)
     }
 }
 
@@ -200,13 +224,8 @@ fn shown_entries<E: Entry>(rows: Vec<entries::EntryRow<E>>, gone: &HashMap<Strin
         let deleted_at = gone.get(&row.row_id).copied();
         let is_there = !row.deleted || deleted_at.is_some();
         let deleted_at = deleted_at.filter(|_| row.deleted).map(timestamp);
-        is_there.then(|| Shown {
-            sync: row.status(),
-            record_id: row.row_id,
-            record: row.doc,
-            deleted_at,
-            unread: Unread::new(),
-        })
+        let (sync, record_id, mut record) = (row.status(), row.row_id, row.doc);
+        is_there.then(|| Shown { sync, record_id, unread: record.take_unread(), record, deleted_at })
     };
     rows.into_iter().filter_map(of_row).collect()
 }
@@ -230,9 +249,10 @@ fn pattern(query: &str) -> String {
     pattern
 }
 
-fn contact_of(row: ContactRow, keys: &HashMap<String, String>) -> Shown<Contact> {
-    let (sync, deleted_at) = (row.status(), row.deleted_at_ms.map(timestamp));
+fn contact_of(row: ContactRow, keys: &HashMap<String, String>, missing: &[MissingPart]) -> Shown<Contact> {
+    let (mut sync, deleted_at) = (row.status(), row.deleted_at_ms.map(timestamp));
     let ContactRow { row_id: record_id, doc: mut record, unread, .. } = row;
     show_keys(&mut record, keys);
+    sync.missing = missing.iter().map(|missing| missing.part).collect();
     Shown { record, deleted_at, record_id, sync, unread }
 }

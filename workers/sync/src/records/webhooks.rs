@@ -7,6 +7,7 @@
 //! without a call only where nothing newer was heard.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use job_engine::Priority;
@@ -19,8 +20,8 @@ use super::job::JobKey;
 use super::ledger::timestamp;
 use super::pull::mark_gone;
 use super::runs::Tx;
-use super::sql::{CHUNK, sql, with_list, with_rows_then};
-use super::{Records, RecordsError, flows, order};
+use super::sql::{CHUNK, sql, with_list, with_list_after, with_rows_then};
+use super::{Records, RecordsError, Write, flows, order};
 
 mod judging;
 mod people;
@@ -95,7 +96,7 @@ pub enum WebhookResult {
     Accepted,
     /// Taken before.
     Duplicate,
-    /// Kept, and looked at again: its time is far from now.
+    /// Kept, and looked at again: its time is far from now, or it was taken a day ago or earlier and is sent again.
     Late,
     /// Kept; its location is not connected.
     Refused,
@@ -153,6 +154,10 @@ const ON_TIME: SignedDuration = SignedDuration::from_mins(10);
 /// So far ahead of ours GHL's clock may go. What is believed to be of a later time makes echoes of all that comes until then.
 const AHEAD: SignedDuration = SignedDuration::from_mins(1);
 
+/// What comes again so long after it was taken is more than GHL's own repetition, which ends with our answer: a person has it sent again from GHL's
+/// log, as the first time did not do what it should.
+const RESENT: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Whether a webhook of `at` that came at `now` is late. One without a time is not.
 #[must_use]
 pub fn is_late(at: Option<Timestamp>, now: Timestamp) -> bool {
@@ -185,6 +190,8 @@ impl Records {
         let taken_before = WebhookOutcome { result: WebhookResult::Duplicate, job: None, job_id: None };
         let mut outcomes = vec![taken_before; webhooks.len()];
         let mut rows = Vec::new();
+        let repeated: Vec<usize> =
+            judged.iter().filter(|one| !new.contains(&one.webhook.id)).map(|one| one.index).collect();
         for Judged { index, webhook, result, deed, body, job_id, is_connected, .. } in judged {
             if !new.contains(&webhook.id) {
                 continue;
@@ -203,6 +210,30 @@ impl Records {
                 }
                 (Deed::Nothing | Deed::Enqueue(_), _) => None,
             };
+            outcomes[index] = WebhookOutcome { result, job, job_id };
+        }
+        for index in resent(&mut write, webhooks, &repeated).await? {
+            // Whatever it says may be undone since: GHL is asked. What it started, it started then.
+            let again = [NewWebhook { is_late: true, ..webhooks[index].clone() }];
+            let Some(judged) = judge_all(&mut write, &again).await?.pop() else { continue };
+            let Judged { webhook, result, deed, body, job_id, .. } = judged;
+            let taken = sqlx::query(sql!("take_resent_webhook"))
+                .bind(result.column())
+                .bind(body)
+                .bind(job_id.as_deref())
+                .bind(now_ms)
+                .bind(&webhook.id)
+                .bind(resent_before(now_ms))
+                .execute(write.conn())
+                .await?;
+            if taken.rows_affected() == 0 {
+                continue;
+            }
+            let mut job = None;
+            if let (Deed::Enqueue(key), Some(id)) = (deed, job_id.clone()) {
+                rows.push(row(id, webhook, key.clone(), now_ms));
+                job = Some(key);
+            }
             outcomes[index] = WebhookOutcome { result, job, job_id };
         }
         insert_rows(write.conn(), rows).await?;
@@ -260,6 +291,26 @@ impl Tx {
         }
         Ok(())
     }
+}
+
+/// Those of the `repeated` webhooks that a person has sent again from GHL's log.
+async fn resent(write: &mut Write, webhooks: &[NewWebhook], repeated: &[usize]) -> Result<Vec<usize>, RecordsError> {
+    let mut resent = Vec::new();
+    let before = resent_before(write.now_ms);
+    for chunk in repeated.chunks(CHUNK) {
+        let text = with_list_after(sql!("resent_webhooks"), 1, chunk.len());
+        let mut query = sqlx::query_scalar(text).persistent(false).bind(before);
+        for index in chunk {
+            query = query.bind(&webhooks[*index].id);
+        }
+        let old: HashSet<String> = query.fetch_all(write.conn()).await?.into_iter().collect();
+        resent.extend(chunk.iter().copied().filter(|index| old.contains(&webhooks[*index].id)));
+    }
+    Ok(resent)
+}
+
+fn resent_before(now_ms: i64) -> i64 {
+    now_ms.saturating_sub(i64::try_from(RESENT.as_millis()).unwrap_or(i64::MAX))
 }
 
 fn stored(row: &AnyRow) -> Result<StoredWebhook, RecordsError> {

@@ -18,6 +18,7 @@ promises! {
     a_note_or_an_appointment_that_is_known_leads_to_its_contact,
     a_task_without_its_contact_is_looked_for,
     a_webhook_is_known_again_for_35_days,
+    a_webhook_that_a_person_sends_again_is_looked_at_again,
     what_cannot_be_read_is_kept_apart_and_asked_for_a_few_times,
 }
 
@@ -92,6 +93,31 @@ async fn a_late_webhook_leads_to_its_job_and_one_of_a_foreign_location_to_nothin
     assert_eq!(results(&again), [WebhookResult::Duplicate; 4], "kept, so known");
 }
 
+async fn a_webhook_that_a_person_sends_again_is_looked_at_again(db: Db) {
+    db.pull(1, &pulled("c2", &[])).await;
+    let batch = [pull("w1", "c1"), gone("w2", "c2", Some(NOW.parse().unwrap())), pull("w3", "c3")];
+    db.records.accept_webhooks(&batch[..2]).await.unwrap();
+    assert!(db.records.contact_view(LOC, "c2").await.unwrap().is_none(), "the deletion was believed");
+    let run = db.records.start_run(&pull_key("c1"), 2).await.unwrap().unwrap();
+    db.records.begin(&run).await.unwrap().close_run(&[]).await.unwrap();
+    // GHL's own repetition of a delivery whose answer got lost.
+    db.clock.set("2026-06-02T11:00:00Z".parse().unwrap());
+    assert_eq!(results(&db.records.accept_webhooks(&batch[..2]).await.unwrap()), [WebhookResult::Duplicate; 2]);
+
+    // Here again, as GHL restores a contact.
+    db.pull(3, &pulled("c2", &[])).await;
+    db.clock.set("2026-06-02T12:00:00Z".parse().unwrap());
+    let again = db.records.accept_webhooks(&batch).await.unwrap();
+    assert_eq!(results(&again), [WebhookResult::Late, WebhookResult::Late, WebhookResult::Accepted]);
+    let jobs: Vec<_> = again.into_iter().map(|outcome| outcome.job).collect();
+    assert_eq!(jobs, ["c1", "c2", "c3"].map(|contact| Some(pull_key(contact))));
+    assert!(db.records.contact_view(LOC, "c2").await.unwrap().is_some(), "an old deletion is not believed");
+    let run = db.records.start_run(&pull_key("c1"), 4).await.unwrap().unwrap();
+    let told = db.records.webhooks_of(&run.ids).await.unwrap();
+    assert_eq!((told.len(), told[0].is_late), (1, true));
+    assert_eq!(results(&db.records.accept_webhooks(&batch).await.unwrap()), [WebhookResult::Duplicate; 3]);
+}
+
 async fn a_run_is_told_the_webhooks_that_brought_it_about(db: Db) {
     one(&db, pull("w1", "c1")).await;
     one(&db, pull("w2", "c2")).await;
@@ -155,14 +181,16 @@ async fn a_task_without_its_contact_is_looked_for(db: Db) {
 
 async fn a_webhook_is_known_again_for_35_days(db: Db) {
     one(&db, pull("w1", "c1")).await;
+    one(&db, pull("w2", "c2")).await;
     let start: Timestamp = NOW.parse().unwrap();
     let kept = Duration::from_secs(35 * 24 * 60 * 60);
     db.clock.set(start + kept);
     retention::round(&db.records, &db.clock, Keeping::default()).await.unwrap();
-    assert_eq!(one(&db, pull("w1", "c1")).await.result, WebhookResult::Duplicate);
+    assert_eq!(one(&db, pull("w1", "c1")).await.result, WebhookResult::Late, "it is known, and sent again");
     db.clock.set(start + kept + Duration::from_millis(1));
     retention::round(&db.records, &db.clock, Keeping::default()).await.unwrap();
-    assert_eq!(one(&db, pull("w1", "c1")).await.result, WebhookResult::Accepted);
+    assert_eq!(one(&db, pull("w1", "c1")).await.result, WebhookResult::Duplicate, "days count from the last time");
+    assert_eq!(one(&db, pull("w2", "c2")).await.result, WebhookResult::Accepted);
 }
 
 async fn what_cannot_be_read_is_kept_apart_and_asked_for_a_few_times(db: Db) {

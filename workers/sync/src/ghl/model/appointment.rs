@@ -41,6 +41,8 @@ pub struct Appointment {
     pub description: Carried<String>,
     #[serde(default, deserialize_with = "lenient::carried_text")]
     pub assigned_user_id: Carried<String>,
+    #[serde(default, deserialize_with = "lenient::carried_time")]
+    pub date_added: Carried<WireTime>,
 }
 
 /// An appointment to create. GHL checks it against the calendar's free slots, unless told not to.

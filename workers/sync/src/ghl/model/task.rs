@@ -24,6 +24,9 @@ pub struct Task {
     pub due_date: Carried<WireTime>,
     #[serde(default, deserialize_with = "lenient::carried_flag")]
     pub completed: Carried<bool>,
+    /// Webhooks carry it; lists do so now and then.
+    #[serde(default, deserialize_with = "lenient::carried_time")]
+    pub date_added: Carried<WireTime>,
     #[serde(default, deserialize_with = "lenient::reference")]
     pub contact_id: Option<String>,
 }

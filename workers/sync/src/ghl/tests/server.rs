@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 /// What the server does with a request.
-pub(super) enum Answer {
+pub(crate) enum Answer {
     /// Sends these bytes, and keeps the connection.
     Bytes(Vec<u8>),
     /// Sends these bytes, which may be none, and closes the connection.
@@ -19,7 +19,7 @@ pub(super) enum Answer {
 
 impl Answer {
     /// A whole reply of JSON.
-    pub(super) fn json(status: u16, body: &str) -> Self {
+    pub(crate) fn json(status: u16, body: &str) -> Self {
         Self::with_headers(status, &[], body)
     }
 
@@ -43,14 +43,14 @@ pub(super) fn reply(status: u16, content_type: &str, headers: &[(&str, &str)], b
 }
 
 /// The server; it stops with the test's runtime.
-pub(super) struct Server {
+pub(crate) struct Server {
     address: SocketAddr,
     requests: Arc<Mutex<Vec<String>>>,
     answers: Arc<Mutex<VecDeque<Answer>>>,
 }
 
 impl Server {
-    pub(super) async fn start(answers: Vec<Answer>) -> Self {
+    pub(crate) async fn start(answers: Vec<Answer>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let requests = Arc::new(Mutex::new(Vec::new()));
@@ -64,7 +64,7 @@ impl Server {
         Self { address, requests, answers }
     }
 
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
@@ -74,7 +74,7 @@ impl Server {
     }
 
     /// All requests that arrived, head and body, header names in lower case.
-    pub(super) fn requests(&self) -> Vec<String> {
+    pub(crate) fn requests(&self) -> Vec<String> {
         self.requests.lock().unwrap().clone()
     }
 }

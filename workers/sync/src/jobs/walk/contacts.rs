@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use jiff::Timestamp;
+use tokio::time::Instant;
 
 use super::super::{JobError, Task};
 use super::{Outcome, go_on};
@@ -19,6 +20,8 @@ const TASKS: u32 = 100;
 
 /// Runs that found a page unreadable before it is asked for in smaller parts: a reply that broke off may come whole the next time.
 const UNREADABLE: i64 = 2;
+/// Runs that waited for a page in vain before: one that did so may have met a moment in which GHL was busy.
+const SLOW: i64 = 1;
 /// A page of that many bytes can't be doubled.
 const LONG_PAGE: usize = 8 * 1024 * 1024;
 
@@ -49,6 +52,7 @@ pub(super) async fn run(task: &Task<'_>, mut walk: Walk) -> Result<(), JobError>
             None => SearchContacts::by_change(&walk.location_id),
         }
     };
+    let asked_at = Instant::now();
     let page = match ghl.search_contacts(&search).await {
         Err(error) if walk.page_limit > 1 && in_smaller_pages(task, &error) => return halve(task, walk).await,
         // Not even a page of one can be read: what stands behind it is left to the rest.
@@ -58,6 +62,7 @@ pub(super) async fn run(task: &Task<'_>, mut walk: Walk) -> Result<(), JobError>
         }
         page => page?,
     };
+    let took = asked_at.elapsed();
     walk.cursor = None;
     let ids: Vec<&str> = page.contacts.iter().map(|found| found.contact.id.as_str()).collect();
     let (mut tasks, mut unread) = (None, Needs::NONE);
@@ -138,8 +143,8 @@ pub(super) async fn run(task: &Task<'_>, mut walk: Walk) -> Result<(), JobError>
             tx.mark_seen(&walk, &id).await?;
         }
     }
-    // One of twice the length would have to be asked for again in halves.
-    if page.bytes.saturating_mul(2) <= LONG_PAGE {
+    // One of twice the length would have to be asked for again in halves, and so would one that takes twice as long.
+    if page.bytes.saturating_mul(2) <= LONG_PAGE && took * 2 <= task.environment.call_timeout {
         walk.page_limit = walk.page_limit.saturating_mul(2).min(SearchContacts::LONGEST_PAGE);
     }
     if page.not_shown > 0 {
@@ -152,10 +157,11 @@ pub(super) async fn run(task: &Task<'_>, mut walk: Walk) -> Result<(), JobError>
     go_on(task, tx, &mut walk, outcome).await
 }
 
-/// Whether less at once may help: the page is too long, or was unreadable again.
+/// Whether less at once may help: the page is too long, took GHL or the proxy before it too long again, or was unreadable again.
 fn in_smaller_pages(task: &Task<'_>, error: &GhlError) -> bool {
     match error {
         GhlError::TooLong { .. } => true,
+        GhlError::Timeout | GhlError::Server { status: 504 | 524, .. } => task.run.attempts >= SLOW,
         GhlError::Undecodable { .. } => task.run.attempts >= UNREADABLE,
         _ => false,
     }

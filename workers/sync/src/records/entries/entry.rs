@@ -8,7 +8,7 @@ use super::super::found::Events;
 use super::super::job::JobKind;
 use super::super::missing::Part;
 use super::super::model::{Appointment, Note, SecondHour, Task};
-use crate::decide::absent::filled;
+use crate::decide::absent::{Absent, Unread, filled};
 use crate::decide::echo::Prints;
 use crate::decide::fields::Record;
 use crate::decide::same::same_text;
@@ -92,9 +92,24 @@ pub trait Entry: Record + Into<AnyEntry> + PartialEq + Default + Send + Sync + U
     fn goes_with(_ghl_id: &str, _gone: &str) -> bool {
         false
     }
+    /// The record as it is first met: what this reading leaves out is unread.
+    #[must_use]
+    fn first_met(&self) -> Self;
+    /// The names of its fields that nobody knows, taken out of it.
+    fn take_unread(&mut self) -> Unread;
     /// Takes from `known`, as the record is known here, what GHL's words leave out or leave open. `prints` tells what was ever written; none
     /// stands for the reply to a write of `known` itself.
     fn read_like(&mut self, known: &Self, prints: Option<&Prints>);
+}
+
+/// What nobody knows of a record of which a first reading leaves these out.
+fn unread(absent: &Absent) -> Unread {
+    absent.iter().map(str::to_owned).collect()
+}
+
+/// What nobody knows still after another reading.
+fn still_unread(before: &Unread, absent: &Absent) -> Unread {
+    before.iter().filter(|name| absent.has(name)).cloned().collect()
 }
 
 impl Entry for Task {
@@ -117,6 +132,10 @@ impl Entry for Task {
         same_text(&announced.title, &self.title)
     }
 
+    fn created_at(&self) -> Option<Timestamp> {
+        self.added_at
+    }
+
     fn part() -> Part {
         Part::Tasks
     }
@@ -129,9 +148,19 @@ impl Entry for Task {
         patch.apply(self);
     }
 
+    fn first_met(&self) -> Self {
+        Self { unread: unread(&self.absent), ..self.clone() }
+    }
+
+    fn take_unread(&mut self) -> Unread {
+        std::mem::take(&mut self.unread)
+    }
+
     fn read_like(&mut self, known: &Self, _: Option<&Prints>) {
         let absent = std::mem::take(&mut self.absent);
         *self = filled(self, &absent, known);
+        self.unread = still_unread(&known.unread, &absent);
+        self.added_at = known.added_at;
     }
 }
 
@@ -171,9 +200,18 @@ impl Entry for Note {
         patch.apply(self);
     }
 
+    fn first_met(&self) -> Self {
+        Self { unread: unread(&self.absent), ..self.clone() }
+    }
+
+    fn take_unread(&mut self) -> Unread {
+        std::mem::take(&mut self.unread)
+    }
+
     fn read_like(&mut self, known: &Self, _: Option<&Prints>) {
         let absent = std::mem::take(&mut self.absent);
         *self = filled(self, &absent, known);
+        self.unread = still_unread(&known.unread, &absent);
     }
 }
 
@@ -196,6 +234,10 @@ impl Entry for Appointment {
 
     fn may_be(&self, announced: &Self) -> bool {
         [self.start_time, self.second_hour.start_time].contains(&announced.start_time)
+    }
+
+    fn created_at(&self) -> Option<Timestamp> {
+        self.added_at
     }
 
     fn part() -> Part {
@@ -223,6 +265,14 @@ impl Entry for Appointment {
         head_of(ghl_id) == Some(gone)
     }
 
+    fn first_met(&self) -> Self {
+        Self { unread: unread(&self.absent), ..self.clone() }
+    }
+
+    fn take_unread(&mut self) -> Unread {
+        std::mem::take(&mut self.unread)
+    }
+
     /// Beside what is absent, two things are left open. An hour that the wall shows twice: where one of its meanings is what we know, nothing has changed. And notes,
     /// which are written as the description; the list of a contact's appointments and the replies to writes leave that out, so where
     /// nothing is told of what we wrote, it stands. Notes of GHL's own are told as long as there are any.
@@ -230,6 +280,8 @@ impl Entry for Appointment {
         let SecondHour { start_time, end_time } = std::mem::take(&mut self.second_hour);
         let absent = std::mem::take(&mut self.absent);
         *self = filled(self, &absent, known);
+        self.unread = still_unread(&known.unread, &absent);
+        self.added_at = known.added_at;
         if absent.has("endTime") && self.start_time != known.start_time {
             // A start that moves takes the end along, as in GHL.
             let length = known.start_time.zip(known.end_time).map(|(start, end)| end.duration_since(start));
