@@ -32,6 +32,8 @@ pub(super) fn task(rng: &mut impl Rng, place: &Place<'_>, contact: &str) -> Valu
         "dueDate": dates::iso(due),
         "completed": rng.random_bool(0.3),
         "contactId": contact,
+        // GHL shows that nobody has it (capture 077).
+        "assignedTo": null,
     });
     let body = one_of(rng, &BODIES);
     perhaps(rng, &mut task, "body", body);
