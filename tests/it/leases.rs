@@ -139,6 +139,6 @@ async fn a_postgres_that_restarts_in_the_midst_of_it_makes_nothing_twice() {
     cluster.start_worker();
     cluster.start_worker();
     cluster.until_done(50).await;
-    cluster.postgres.restart();
+    cluster.restart_postgres().await;
     until_all_is_right(&cluster, &events).await;
 }

@@ -181,6 +181,12 @@ impl Cluster {
         events
     }
 
+    /// Restarts PostgreSQL, and looks at it over new connections from then on: those of before are broken off.
+    pub(crate) async fn restart_postgres(&mut self) {
+        self.postgres.restart();
+        self.records = Records::open(&self.postgres.url(), Options::default()).await.unwrap();
+    }
+
     pub(crate) async fn count(&self, state: JobState) -> i64 {
         let counts = self.records.job_counts().await.unwrap();
         counts.into_iter().find(|(of, _)| *of == state).map_or(0, |(_, count)| count)
