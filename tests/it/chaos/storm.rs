@@ -160,7 +160,7 @@ impl Storm {
             Blow::RestartRedis => self.cluster.redis.restart(),
             Blow::FlushRedis => self.cluster.redis.flush_all(),
             Blow::DropConnections => self.cluster.redis.drop_connections(),
-            Blow::RestartPostgres => self.cluster.postgres.restart(),
+            Blow::RestartPostgres => self.cluster.restart_postgres().await,
             Blow::Weather => self.cluster.sandbox.set_faults(weather(&mut self.dice)),
         }
         self.next_blow = Instant::now() + Duration::from_millis(self.dice.random_range(100..1500));
