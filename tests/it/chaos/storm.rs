@@ -18,6 +18,9 @@ const WORKERS: usize = 3;
 /// Longer than a lease: who stands still for so long comes back as a zombie.
 const LONG_HALT: Duration = Duration::from_secs(14);
 
+/// So many requests may fail once all servers are back: one for each connection of the gateway's pool, and the last is asserted.
+const TRIES_IN_THE_CALM: usize = 20;
+
 /// What happens next.
 #[derive(Debug, Clone, Copy)]
 enum Blow {
@@ -84,7 +87,7 @@ pub(super) async fn rage(redis: RedisServer, seed: u64, length: Duration) {
     }
     storm.calm().await;
     for chunk in unsent {
-        storm.cluster.send(chunk).await;
+        storm.send_until_accepted(chunk).await;
     }
     storm.reckon(&events).await;
 }
@@ -180,6 +183,18 @@ impl Storm {
                 worker.resume();
             }
         }
+    }
+
+    /// What a producer does that is told 503: it sends again. The last blow may have been a restart of PostgreSQL, to which the
+    /// gateway finds its way back with the first requests that fail.
+    async fn send_until_accepted(&self, events: &[Value]) {
+        for _ in 0..TRIES_IN_THE_CALM {
+            if self.cluster.try_send(events).await {
+                return;
+            }
+            sleep(Duration::from_millis(200)).await;
+        }
+        self.cluster.send(events).await;
     }
 
     async fn reckon(&mut self, events: &[Value]) {
