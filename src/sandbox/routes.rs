@@ -82,7 +82,8 @@ fn edits() -> Router<Arc<World>> {
             "/_sandbox/locations/{locationId}/contacts/{contactId}",
             put(edit::change_contact).delete(edit::remove_contact),
         )
-        .route("/_sandbox/locations/{locationId}/contacts/{contactId}/merge", post(edit::merge_contact));
+        .route("/_sandbox/locations/{locationId}/contacts/{contactId}/merge", post(edit::merge_contact))
+        .route("/_sandbox/locations/{locationId}/contacts/{contactId}/restore", post(edit::restore_contact));
     for (kind, name) in [(Kind::Task, "tasks"), (Kind::Note, "notes"), (Kind::Appointment, "appointments")] {
         let one = put(move |world, at, fields| edit::change_record(kind, world, at, fields))
             .delete(move |world, at| edit::remove_record(kind, world, at));

@@ -11,6 +11,8 @@ pub(super) use search_index::Date;
 pub(super) use shelf::Shelf;
 pub(super) use things::Things;
 
+use std::collections::HashMap;
+
 use rand::rngs::StdRng;
 use serde_json::{Value, json};
 
@@ -74,6 +76,8 @@ pub(super) struct Store {
     pub(super) workflows: Things,
     /// ISO 3166 code; decides how phones are normalised.
     pub(super) country: &'static str,
+    /// Deleted contacts, each with what hung on it: a user of GHL may restore them.
+    bin: HashMap<String, (Value, Vec<(Kind, Value)>)>,
     changes: Changes,
     /// Source of the ids of records that callers create.
     rng: StdRng,
@@ -94,6 +98,7 @@ impl Store {
             campaigns: Things::default(),
             workflows: Things::default(),
             country,
+            bin: HashMap::new(),
             changes,
             rng,
         }
@@ -141,11 +146,22 @@ impl Store {
     /// Removes a contact with all that hangs on it; of what hung on it, GHL tells nothing.
     pub(super) fn remove_contact(&mut self, id: &str) -> bool {
         let Some(contact) = self.contacts.take(id) else { return false };
-        for kind in Kind::ALL {
-            self.shelf_mut(kind).clear(id);
-        }
+        let parts = Kind::ALL.into_iter();
+        let parts = parts.flat_map(|kind| self.shelf_mut(kind).clear(id).into_iter().map(move |part| (kind, part)));
+        let parts = parts.collect();
         self.tell("ContactDelete", id, &contact);
+        self.bin.insert(id.to_owned(), (contact, parts));
         true
+    }
+
+    /// Puts a deleted contact back with all that hung on it. No document says what GHL tells of it, so nothing is told.
+    pub(super) fn restore_contact(&mut self, id: &str) -> Option<Value> {
+        let (contact, parts) = self.bin.remove(id)?;
+        self.contacts.put(&contact);
+        for (kind, part) in parts {
+            self.shelf_mut(kind).put(id, &part);
+        }
+        Some(contact)
     }
 
     /// Gives all that hangs on one contact to another and removes it; `into` is what the other is from then on.

@@ -20,4 +20,5 @@ mod pushes;
 mod refused;
 mod rules;
 mod tasks_told_barely;
+mod unanswered;
 mod webhooks;

@@ -52,6 +52,14 @@ pub(super) async fn remove_contact(
     if removed { Ok(StatusCode::NO_CONTENT) } else { Err(Refusal::no_contact(&id)) }
 }
 
+/// A deleted contact is there again, with all that hung on it.
+pub(super) async fn restore_contact(
+    State(world): State<Arc<World>>,
+    Path((location, id)): Path<(String, String)>,
+) -> Edited {
+    find(&world, &location)?.store().restore_contact(&id).map(Json).ok_or_else(|| Refusal::no_contact(&id))
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Merge {

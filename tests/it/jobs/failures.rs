@@ -6,7 +6,6 @@ use clienty_sync::sandbox::Faults;
 use job_engine::{Backoff, LaneState};
 use serde_json::{Value, json};
 use sync_workers::records::JobState;
-use sync_workers::sweeper;
 
 use crate::support::test_app::{Setup, TestApp, call};
 
@@ -182,8 +181,7 @@ async fn a_job_of_an_unknown_kind_is_buried_with_the_reason() {
     let contact = app.contacts(&app.location().id).remove(0);
     let job = app.tell("contact.selected", &contact, json!({})).await;
     app.sql("update jobs set kind = 'pull_company'").await;
-    let told = sweeper::sweep(&app.app.records, &app.app.queue, &app.app.clock, Duration::ZERO, Duration::ZERO).await;
-    assert_eq!(told, Ok(1));
+    assert_eq!(app.requeue().await, 1);
     app.work();
     let job = app.ended(&job).await;
     assert_eq!((job.state, job.attempts), (JobState::Dead, 1));

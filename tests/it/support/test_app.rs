@@ -381,6 +381,12 @@ impl TestApp {
         .await;
     }
 
+    /// Tells the queue all that the ledger owes, as the requeuer does once a queue has lost what it knew; how much.
+    pub(crate) async fn requeue(&self) -> usize {
+        let App { records, queue, clock, .. } = &self.app;
+        sync_workers::sweeper::sweep(records, queue, clock, Duration::ZERO, Duration::ZERO).await.unwrap()
+    }
+
     /// Waits until a job is no longer open, and returns it.
     pub(crate) async fn ended(&self, id: &str) -> Job {
         self.wait_until("the job ends", async || self.job(id).await.finished_at.is_some()).await;

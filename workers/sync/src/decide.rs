@@ -16,4 +16,5 @@ pub mod same;
 pub mod series;
 pub mod span;
 pub mod sync_status;
+pub mod unanswered;
 pub mod verify;

@@ -53,6 +53,8 @@ pub use self::processes::{NewProcess, Process};
 pub use self::pull::{Parts, Pulled, Snapshot};
 pub use self::runs::{FollowUp, Run, Tx};
 pub use self::tokens::{Failed, Holder, NewToken, StoredToken, TokenState};
+pub use self::unanswered::IsBack;
+pub use self::unpushed::Looked;
 pub use self::views::{ContactView, ListQuery, Page, Shown, TaskView};
 pub use self::walks::{Beside, Finding, Known, Phase, Purpose, Reached, Verdict, Walk};
 pub use self::webhooks::{
@@ -102,6 +104,8 @@ mod rules;
 mod runs;
 mod sql;
 mod tokens;
+mod unanswered;
+mod unpushed;
 mod views;
 mod walks;
 mod webhooks;

@@ -12,7 +12,7 @@ use tokio::time::sleep;
 use crate::clock::Clock;
 use crate::enqueue;
 use crate::jobs::{self, JobMetrics};
-use crate::records::{JobState, OpenJob, Records, RecordsError};
+use crate::records::{JobState, Looked, OpenJob, Records, RecordsError};
 
 /// Between two rounds.
 const ROUND: Duration = Duration::from_secs(30);
@@ -44,6 +44,7 @@ pub async fn run(records: Records, queue: Queue, clock: Clock, metrics: JobMetri
     // What a queue lost that nobody watched is found now, and not when its runs count as silent.
     let mut everything = queue.is_shared();
     metrics.requeued();
+    let mut looked = Looked::default();
     loop {
         tokio::select! {
             () = lost.notified() => everything = true,
@@ -56,6 +57,12 @@ pub async fn run(records: Records, queue: Queue, clock: Clock, metrics: JobMetri
                 metrics.requeued();
             }
             Err(error) => tracing::warn!(error, "a sweep broke off; the next one begins anew"),
+        }
+        match records.reopen_unpushed(&mut looked, PAGE).await {
+            Ok(count) => metrics.reopened(count),
+            Err(error) => {
+                tracing::warn!(%error, "the look for records without a job broke off; the next round goes on")
+            }
         }
     }
 }

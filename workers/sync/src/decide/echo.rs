@@ -77,8 +77,8 @@ fn pair(sent: &Value, got: &Value) -> String {
 /// What we hold of the record that an event is about.
 #[derive(Debug, Clone, Copy)]
 pub struct Known<'a> {
-    /// As readers see it.
-    pub ours: &'a Fields,
+    /// What a write without an answer asked.
+    pub asked: &'a Fields,
     /// The last state agreed with GHL; none while GHL is not known to have it.
     pub base: Option<&'a Fields>,
     /// When that state was the newest in GHL, as GHL said last.
@@ -121,11 +121,8 @@ pub fn judge(told: &Told<'_>, known: &Known<'_>) -> Verdict {
         .fields
         .iter()
         .filter(|(name, value)| !known.prints.same(name, value, &fields::value(base, name)))
-        // It says what a write of ours, whose reply is on its way, asks for.
-        .filter(|(name, value)| {
-            let (ours, base) = (fields::value(known.ours, name), fields::value(base, name));
-            ours == base || !echoes(name, &ours, value)
-        })
+        // It says what a write of ours, whose reply is on its way, asks for. What is not sent yet is nobody's echo.
+        .filter(|(name, value)| known.asked.get(*name).is_none_or(|asked| !echoes(name, asked, value)))
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
     let Some(at) = told.at.filter(|_| !news.is_empty()) else {
@@ -160,7 +157,7 @@ mod tests {
         let mut prints = Prints::default();
         prints.remember(&of(json!({"email": "A@x.de"})), &of(json!({"email": "a@x.de"})));
         prints.remember(&of(json!({"email": "b@x.de"})), &base);
-        let known = Known { ours: &base, base: Some(&base), base_at: Some(at(100)), prints: &prints };
+        let known = Known { asked: &Fields::new(), base: Some(&base), base_at: Some(at(100)), prints: &prints };
         judge(&Told { fields: &of(told), at: Some(at(told_at)) }, &known)
     }
 
@@ -193,9 +190,9 @@ mod tests {
 
     #[test]
     fn a_write_whose_reply_is_on_its_way_is_known_by_what_it_asked_for() {
-        let (base, ours) = (of(json!({"email": "a@x.de"})), of(json!({"email": "B@x.de"})));
+        let (base, asked) = (of(json!({"email": "a@x.de"})), of(json!({"email": "B@x.de"})));
         let prints = Prints::default();
-        let known = Known { ours: &ours, base: Some(&base), base_at: Some(at(1)), prints: &prints };
+        let known = Known { asked: &asked, base: Some(&base), base_at: Some(at(1)), prints: &prints };
         let told = of(json!({"email": "b@x.de"}));
         assert_eq!(judge(&Told { fields: &told, at: Some(at(2)) }, &known), Verdict::Echo);
     }
@@ -221,8 +218,8 @@ mod tests {
         ];
         for (name, asked, kept, edit) in table {
             let one = |value: &Value| Fields::from([(name.to_owned(), value.clone())]);
-            let judged = |base: &Fields, ours: &Fields, prints: &Prints, told: &Value| {
-                let known = Known { ours, base: Some(base), base_at: Some(at(1)), prints };
+            let judged = |base: &Fields, asked: &Fields, prints: &Prints, told: &Value| {
+                let known = Known { asked, base: Some(base), base_at: Some(at(1)), prints };
                 judge(&Told { fields: &one(told), at: Some(at(2)) }, &known)
             };
             let (before, asked) = (Fields::new(), one(&asked));
@@ -231,16 +228,17 @@ mod tests {
             assert_eq!(judged(&before, &asked, &none, &edit), Verdict::Apply(one(&edit)), "{name}: {edit}, unanswered");
             let (held, mut prints) = (one(&kept), Prints::default());
             prints.remember(&asked, &held);
-            assert_eq!(judged(&held, &held, &prints, &kept), Verdict::Echo, "{name}: {kept}");
-            assert_eq!(judged(&held, &held, &prints, &asked[name]), Verdict::Echo, "{name}: {asked:?}");
-            assert_eq!(judged(&held, &held, &prints, &edit), Verdict::Apply(one(&edit)), "{name}: {edit}");
+            assert_eq!(judged(&held, &before, &prints, &kept), Verdict::Echo, "{name}: {kept}");
+            assert_eq!(judged(&held, &before, &prints, &asked[name]), Verdict::Echo, "{name}: {asked:?}");
+            assert_eq!(judged(&held, &before, &prints, &edit), Verdict::Apply(one(&edit)), "{name}: {edit}");
         }
     }
 
     #[test]
     fn an_event_without_a_time_or_of_an_unknown_record_is_asked_for() {
         let (base, told, prints) = (of(json!({"city": "Bonn"})), of(json!({"city": "Berlin"})), Prints::default());
-        let known = Known { ours: &base, base: Some(&base), base_at: Some(at(1)), prints: &prints };
+        let none = Fields::new();
+        let known = Known { asked: &none, base: Some(&base), base_at: Some(at(1)), prints: &prints };
         assert_eq!(judge(&Told { fields: &told, at: None }, &known), Verdict::Pull);
         assert_eq!(judge(&Told { fields: &told, at: Some(at(2)) }, &Known { base: None, ..known }), Verdict::Pull);
     }

@@ -117,6 +117,11 @@ pub struct Times<'a> {
 }
 
 impl Times<'_> {
+    /// Whether our side edited the field.
+    fn has(&self, field: &str) -> bool {
+        self.ours.is_some_and(|times| times.contains_key(field))
+    }
+
     fn newest(&self, field: &str) -> Side {
         let ours = self.ours.and_then(|times| times.get(field));
         match (ours, self.theirs.map(Timestamp::as_millisecond)) {
@@ -151,7 +156,9 @@ pub fn merge(
     let names: BTreeSet<&String> = base.keys().chain(ours.keys()).chain(theirs.keys()).collect();
     for name in names {
         let [base, ours, theirs] = [base, ours, theirs].map(|side| fields::value(side, name));
-        let side = if same(name, &ours, &theirs) || same(name, &ours, &base) {
+        // Who went back to what was agreed meant it, too.
+        let is_untouched = same(name, &ours, &base) && !times.has(name);
+        let side = if same(name, &ours, &theirs) || is_untouched {
             Side::Ghl
         } else if same(name, &theirs, &base) {
             Side::Clienty

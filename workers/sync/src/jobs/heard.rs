@@ -24,8 +24,8 @@ use crate::decide::adopt::may_be_contact;
 use crate::decide::echo::Verdict;
 use crate::decide::fields::Fields;
 use crate::mapping;
-use crate::records::model::Contact;
-use crate::records::{AnyEntry, ContactRow, Needs, StoredWebhook, Tx};
+use crate::records::model::{Appointment, Contact, Note, Task};
+use crate::records::{AnyEntry, ContactRow, JobKind, Needs, StoredWebhook, Tx};
 
 /// What a run's webhooks, and what sweeps found, come to.
 #[derive(Debug, Default)]
@@ -37,6 +37,8 @@ pub(super) struct Heard {
     created: Option<Vec<String>>,
     /// Tasks, notes and appointments that GHL told to be new.
     made: Vec<AnyEntry>,
+    /// What writes without an answer asked of parts and events show: the job that writes it, the row, the fields.
+    answers: Vec<(JobKind, String, Fields)>,
     /// What events tell of the contact itself, the newest first: a source of what the contact's own reply leaves out.
     pub(super) carried: Vec<Contact>,
 }
@@ -56,6 +58,13 @@ impl Heard {
                 AnyEntry::Task(task) => tx.told_created(task).await?,
                 AnyEntry::Note(note) => tx.told_created(note).await?,
                 AnyEntry::Appointment(appointment) => tx.told_created(appointment).await?,
+            }
+        }
+        for (push, row_id, shown) in &self.answers {
+            match push {
+                JobKind::PushTask => tx.entry_shown::<Task>(row_id, shown).await?,
+                JobKind::PushNote => tx.entry_shown::<Note>(row_id, shown).await?,
+                _ => tx.entry_shown::<Appointment>(row_id, shown).await?,
             }
         }
         for gone in &self.gone {
@@ -137,6 +146,10 @@ async fn weigh(
         };
         match told::of_part(job, job.record(), webhook).await? {
             OfPart::Known => job.environment.metrics.webhook(&webhook.event_type, "echo"),
+            OfPart::Answers { push, row_id, shown } => {
+                job.environment.metrics.webhook(&webhook.event_type, "echo");
+                heard.answers.push((push, row_id, shown));
+            }
             OfPart::PerhapsOurs if is_patient(job) => return Err(JobError::NotYet { wait: SOON }),
             OfPart::News { .. } | OfPart::PerhapsOurs | OfPart::Unknown => *part = true,
         }
@@ -184,26 +197,29 @@ fn is_patient(job: &Job<'_>) -> bool {
 /// Whether events that tell of the whole contact leave nothing to ask for; what they say is stored then.
 async fn contact_suffices(job: &Job<'_>, row: &ContactRow, webhooks: &[&StoredWebhook]) -> Result<bool, JobError> {
     let (mut news, mut confirmed): (_, Option<Timestamp>) = (None, None);
-    let mut shown = Unread::new();
+    let (mut shown, mut answered) = (Unread::new(), None);
     for webhook in webhooks {
-        let Some(OfContact { verdict, at, confirms, shows }) = told::of_contact(row, webhook) else { return Ok(false) };
+        let Some(OfContact { verdict, at, confirms, shows, answers }) = told::of_contact(row, webhook) else {
+            return Ok(false);
+        };
         match (verdict, at) {
             (Verdict::Echo, _) => {
                 job.environment.metrics.webhook(&webhook.event_type, "echo");
                 confirmed = confirmed.max(at.filter(|_| confirms));
                 shown.extend(shows.into_iter().filter(|_| confirms));
+                answered = at.filter(|_| !answers.is_empty()).map(|at| (answers, at)).or(answered);
             }
             // Of several that tell news, only GHL knows which came last.
             (Verdict::Apply(fields), Some(at)) if webhooks.len() == 1 => {
                 shown = shows;
-                news = Some((fields, at));
+                news = Some((fields.into_iter().chain(answers).collect(), at));
             }
             (Verdict::Apply(_) | Verdict::Pull, _) => return Ok(false),
         }
     }
     let records = &job.environment.records;
     let first_shown = confirmed.filter(|at| !shown.is_empty() && Some(*at) >= row.base_at());
-    if let Some((fields, at)) = news.or_else(|| Some((Fields::new(), first_shown?))) {
+    if let Some((fields, at)) = news.or(answered).or_else(|| Some((Fields::new(), first_shown?))) {
         let mut tx = records.begin(&job.run).await?;
         tx.contact_told(&row.row_id, &fields, at, &shown).await?;
         tx.keep_open().await?;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use job_engine::{Job, Verdict};
-use prometheus::{GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry};
+use prometheus::{GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry};
 
 use crate::decide::verify::Outcome;
 
@@ -23,6 +23,7 @@ pub struct JobMetrics {
     wait: HistogramVec,
     writes: IntCounterVec,
     webhooks: IntCounterVec,
+    reopened: IntCounter,
     flow_runs: IntCounterVec,
     /// Without labels; a vector, so that it is absent until GHL has told.
     daily_remaining: IntGaugeVec,
@@ -48,6 +49,10 @@ impl JobMetrics {
             "clienty_webhooks_total",
             "Webhooks by what became of them; echo are those of the accepted that told our own write, or what was known",
         );
+        let reopened = Opts::new(
+            "clienty_records_reopened_total",
+            "Records that differed from what GHL holds and had no job, so that the requeuer opened their push",
+        );
         let flow_runs = Opts::new(
             "clienty_flow_runs_total",
             "Runs of flows by how they ended; dead are those that wait for a person",
@@ -65,6 +70,7 @@ impl JobMetrics {
             wait: HistogramVec::new(wait.buckets(WAIT_BUCKETS.to_vec()), &["kind", "priority"])?,
             writes: IntCounterVec::new(writes, &["record", "outcome"])?,
             webhooks: IntCounterVec::new(webhooks, &["type", "result"])?,
+            reopened: IntCounter::with_opts(reopened)?,
             flow_runs: IntCounterVec::new(flow_runs, &["flow", "outcome"])?,
             daily_remaining: IntGaugeVec::new(daily, &[])?,
             daily_by_location: Arc::default(),
@@ -77,10 +83,16 @@ impl JobMetrics {
         registry.register(Box::new(metrics.wait.clone()))?;
         registry.register(Box::new(metrics.writes.clone()))?;
         registry.register(Box::new(metrics.webhooks.clone()))?;
+        registry.register(Box::new(metrics.reopened.clone()))?;
         registry.register(Box::new(metrics.flow_runs.clone()))?;
         registry.register(Box::new(metrics.daily_remaining.clone()))?;
         registry.register(Box::new(metrics.requeue_age.clone()))?;
         Ok(metrics)
+    }
+
+    /// The requeuer found so many records that owed a push and had no job.
+    pub(crate) fn reopened(&self, count: usize) {
+        self.reopened.inc_by(count as u64);
     }
 
     /// The requeuer begins, or has gone through all open rows.

@@ -12,10 +12,11 @@ use std::time::Duration;
 use super::presence::is_contact_gone;
 use super::{JobError, Task, refusals, told};
 use crate::decide::adopt::predates;
-use crate::decide::fields::{Fields, with_fields};
+use crate::decide::fields::{Fields, fields, value, with_fields};
+use crate::decide::same::answers;
 use crate::decide::verify::SyncState;
 use crate::ghl::{Class, GhlError, Subject, UnauthorizedKind};
-use crate::records::{ContactRow, Entry, EntryRow};
+use crate::records::{ContactRow, Entry, EntryRow, IsBack};
 
 /// The calls of one kind of entry.
 pub(super) trait Push: Entry {
@@ -78,10 +79,18 @@ pub(super) async fn run<E: Push>(task: &Task<'_>) -> Result<(), JobError> {
             tx.keep_open().await?;
             return Err(JobError::OneMoreRun);
         }
-        Some((Outcome::Nothing, row)) => {
-            if !row.deleted {
-                tx.refused();
+        Some((Outcome::Nothing, row)) if row.deleted => match tx.entry_is_back::<E>(&row.row_id).await? {
+            IsBack::Yes => {}
+            IsBack::No => tx.removed(&row).await?,
+            IsBack::Perhaps => {
+                tx.removed(&row).await?;
+                tx.look_again().await?;
+                tx.keep_open().await?;
+                return Err(JobError::OneMoreRun);
             }
+        },
+        Some((Outcome::Nothing, row)) => {
+            tx.refused();
             tx.removed(&row).await?;
         }
         Some((Outcome::ContactGone, row)) => {
@@ -144,7 +153,7 @@ async fn push<E: Push>(task: &Task<'_>, row: EntryRow<E>) -> Result<(Outcome<E>,
                 return Ok((outcome, row));
             }
             match task.environment.records.entry::<E>(&row.row_id).await? {
-                Some(_) if task.permits.left() == 0 => return Err(JobError::OneMoreRun),
+                Some(row) if task.permits.left() == 0 || row.unanswered.look => return Err(JobError::OneMoreRun),
                 Some(row) => row,
                 None => return Ok((Outcome::Unchanged, row)),
             }
@@ -162,16 +171,23 @@ async fn push<E: Push>(task: &Task<'_>, row: EntryRow<E>) -> Result<(Outcome<E>,
     }
 }
 
-/// Whether what GHL holds has to be known before it is overwritten: where another write was never answered, and where GHL told of an edit.
+/// Whether what GHL holds has to be known before it is overwritten: where a write was never answered, where something was met meanwhile, and where
+/// GHL told of an edit.
 async fn looks_first<E: Entry>(task: &Task<'_>, row: &EntryRow<E>) -> Result<bool, JobError> {
-    if row.base.is_none() || row.deleted || row.is_settled() || row.refusal().is_some() {
+    if row.deleted {
+        // Of a deletion that was sent, whether it was brought back since.
+        return Ok(row.base.is_none() && row.unanswered.look);
+    }
+    if row.base.is_none() {
         return Ok(false);
     }
-    Ok((!row.asked.is_empty() && row.asked != row.owed().fields) || told::has_news_of_part(task, row).await?)
+    let is_owed = !row.is_settled() && row.refusal().is_none();
+    Ok(!row.unanswered.is_none() || row.goes_back() || (is_owed && told::has_news_of_part(task, row).await?))
 }
 
 async fn delete<E: Push>(task: &Task<'_>, row: &EntryRow<E>) -> Result<Outcome<E>, JobError> {
     let Some(id) = &row.ghl_id else { return Ok(Outcome::Nothing) };
+    task.environment.records.begin_deletion(&task.run).await?;
     match E::delete(task, &row.contact_id, id).await {
         Ok(()) => Ok(Outcome::Nothing),
         Err(JobError::Ghl(error)) => match missing::<E>(task, row, id, &error).await? {
@@ -308,16 +324,25 @@ fn is_known_to_have_failed<T>(answer: &Result<T, JobError>) -> bool {
 /// Takes in what GHL holds, where somebody edited it there, or where nobody knows what came of an update. The outcome, where there is none left
 /// to write to.
 async fn look<E: Push>(task: &Task<'_>, row: &EntryRow<E>, id: &str) -> Result<Option<Outcome<E>>, JobError> {
+    // Asked before the look: what it does not show may still arrive, and would then come after what is sent next.
+    let wait = until_it_cannot_arrive(task, row.unanswered.at_ms);
     let Some(remote) = listed::<E>(task, &row.contact_id).await? else { return Ok(Some(Outcome::ContactGone)) };
     let Some(theirs) = remote.iter().find(|entry| entry.ghl_id() == Some(id)) else {
         return Ok(Some(Outcome::Nothing));
     };
     let records = &task.environment.records;
     let mut tx = records.begin(&task.run).await?;
-    tx.entry_read(&row.row_id, theirs).await?;
+    if !wait.is_zero() && may_still_arrive(&row.unanswered.asked, &row.owed().fields, &fields(&row.read(theirs))) {
+        return Err(JobError::MayStillArrive { wait });
+    }
+    tx.entry_looked(row, theirs).await?;
     tx.keep_open().await?;
-    records.set_asked(&task.run, &row.row_id, &Fields::new()).await?;
     Ok(None)
+}
+
+/// Whether what was `asked` is neither shown by `theirs` nor about to be asked again.
+pub(super) fn may_still_arrive(asked: &Fields, owed: &Fields, theirs: &Fields) -> bool {
+    asked != owed && asked.iter().any(|(name, asked)| !answers(name, asked, &value(theirs, name)))
 }
 
 /// Finds out what became of the create that an earlier run announced: adopts the entry where GHL has it, and takes the announcement back

@@ -5,13 +5,14 @@
 use self::change::change;
 use self::create::{create, settle_announcement};
 use super::presence::is_contact_gone;
+use super::push::{may_still_arrive, until_it_cannot_arrive};
 use super::{JobError, Task, refusals, told};
-use crate::decide::fields::Fields;
+use crate::decide::fields::{Fields, fields};
 use crate::decide::merge::Policy;
 use crate::decide::verify::SyncState;
 use crate::ghl::{GhlError, Run};
 use crate::mapping::contact::from_ghl;
-use crate::records::ContactRow;
+use crate::records::{ContactRow, IsBack};
 
 mod change;
 mod create;
@@ -24,6 +25,11 @@ pub(super) async fn run(task: &Task<'_>) -> Result<(), JobError> {
     if row.is_settled() {
         return close(task).await;
     }
+    if row.base.is_none() && !row.is_shown() && row.intent.is_none() {
+        // It was met while its deletion was on its way, so it may have been brought back.
+        looked_at(task, &row).await?;
+        return close(task).await;
+    }
     if row.base.is_none() {
         return match &row.intent {
             Some(announced) => settle_announcement(task, &row, announced).await,
@@ -31,6 +37,7 @@ pub(super) async fn run(task: &Task<'_>) -> Result<(), JobError> {
         };
     }
     if !row.is_shown() {
+        task.environment.records.begin_deletion(&task.run).await?;
         return match task.ghl().delete_contact(&row.contact_id).await {
             Ok(()) => gone(task, &row).await,
             Err(error) if is_contact_gone(task, &row.contact_id, &error).await? => gone(task, &row).await,
@@ -62,25 +69,35 @@ async fn gone(task: &Task<'_>, row: &ContactRow) -> Result<(), JobError> {
     let mut tx = task.environment.records.begin(&task.run).await?;
     if row.is_shown() {
         tx.refused();
+        tx.mark_contact_gone(&row.contact_id).await?;
+        return Ok(tx.close_run(&[]).await?);
     }
-    tx.mark_contact_gone(&row.contact_id).await?;
+    match tx.contact_is_back(&row.row_id).await? {
+        IsBack::Yes => {}
+        IsBack::No => tx.mark_contact_gone(&row.contact_id).await?,
+        IsBack::Perhaps => {
+            tx.mark_contact_gone(&row.contact_id).await?;
+            tx.look_again().await?;
+            tx.keep_open().await?;
+            return Err(JobError::OneMoreRun);
+        }
+    }
     Ok(tx.close_run(&[]).await?)
 }
 
-/// Whether what GHL holds has to be known before it is overwritten: where GHL is to win, where nobody ever read it, and where another write was
-/// never answered.
+/// Whether what GHL holds has to be known before it is overwritten: where GHL is to win, where nobody ever read it, where a write was never answered,
+/// and where something was met meanwhile.
 fn looks_first(task: &Task<'_>, row: &ContactRow) -> bool {
     let policies = task.environment.records.policies();
     let ghl_wins = || row.edits.keys().any(|name| policies.of("contact", name) == Policy::Ghl);
-    row.is_unread()
-        || row.takes_away_unread()
-        || ghl_wins()
-        || (!row.asked.is_empty() && row.asked != row.owed().fields)
+    row.is_unread() || row.takes_away_unread() || ghl_wins() || !row.unanswered.is_none() || row.goes_back()
 }
 
 /// The row after it took in what GHL holds; none where GHL has it no more.
 async fn looked_at(task: &Task<'_>, row: &ContactRow) -> Result<Option<ContactRow>, JobError> {
     let records = &task.environment.records;
+    // Asked before the look: what it does not show may still arrive, and would then come after what is sent next.
+    let wait = until_it_cannot_arrive(task, row.unanswered.at_ms);
     let theirs = match task.ghl().get_contact(&row.contact_id).await {
         Ok(theirs) => from_ghl(theirs),
         Err(error) if is_contact_gone(task, &row.contact_id, &error).await? => {
@@ -91,13 +108,16 @@ async fn looked_at(task: &Task<'_>, row: &ContactRow) -> Result<Option<ContactRo
         }
         Err(error) => return Err(error.into()),
     };
-    let mut tx = records.begin(&task.run).await?;
-    tx.contact_read(&row.row_id, &theirs).await?;
-    tx.keep_open().await?;
-    if !row.asked.is_empty() {
-        records.set_contact_asked(&task.run, &Fields::new()).await?;
+    if !wait.is_zero() && may_still_arrive(&row.unanswered.asked, &row.owed().fields, &fields(&theirs)) {
+        return Err(JobError::MayStillArrive { wait });
     }
-    self::row(task).await
+    let mut tx = records.begin(&task.run).await?;
+    tx.contact_looked(row, &theirs).await?;
+    tx.keep_open().await?;
+    match self::row(task).await? {
+        Some(row) if row.unanswered.look => Err(JobError::OneMoreRun),
+        row => Ok(row),
+    }
 }
 
 /// The right to call once more in this run.

@@ -8,13 +8,13 @@ use serde_json::Value;
 use super::{JobError, Task as Job};
 use crate::decide::absent::Unread;
 use crate::decide::echo::{Known, Told, Verdict, confirms, judge};
-use crate::decide::fields::{fields, value};
+use crate::decide::fields::{Fields, difference, fields, value};
 use crate::decide::same::echoes;
 use crate::ghl::WireTime;
 use crate::mapping;
 use crate::mapping::contact::told;
 use crate::records::model::Contact;
-use crate::records::{AnyEntry, ContactRow, Entry, EntryRow, StoredWebhook};
+use crate::records::{AnyEntry, ContactRow, Entry, EntryRow, JobKind, StoredWebhook};
 
 /// What an event of a whole contact comes to.
 pub(super) struct OfContact {
@@ -25,6 +25,8 @@ pub(super) struct OfContact {
     pub(super) confirms: bool,
     /// Fields that it shows and no reading has shown before.
     pub(super) shows: Unread,
+    /// What a write without an answer asked and it shows.
+    pub(super) answers: Fields,
 }
 
 pub(super) fn is_of_contact(webhook: &StoredWebhook) -> bool {
@@ -34,18 +36,26 @@ pub(super) fn is_of_contact(webhook: &StoredWebhook) -> bool {
 /// What an event of the whole contact comes to; none where it does not tell all.
 pub(super) fn of_contact(row: &ContactRow, webhook: &StoredWebhook) -> Option<OfContact> {
     let base = row.base.as_ref()?;
-    let (ours, held) = (fields(&row.doc), fields(base));
-    let known = Known { ours: &ours, base: Some(&held), base_at: row.base_at(), prints: &row.prints };
+    let (asked, held) = (&row.unanswered.asked, fields(base));
+    let known = Known { asked, base: Some(&held), base_at: row.base_at(), prints: &row.prints };
     let body = body(webhook);
     if webhook.is_late || body["payloadTooLarge"] == true {
         return None;
     }
-    let at = time_of(&body);
+    let at = time_of(webhook, &body);
     let contact = mapping::contact::from_part(read(body)?);
     let told = told(&contact, &held)?;
     let shows = row.unread.iter().filter(|name| !contact.absent.has(name)).cloned().collect();
     let verdict = judge(&Told { fields: &told, at }, &known);
-    Some(OfContact { verdict, at, confirms: confirms(&told, &held, &row.prints), shows })
+    let is_newer = at.is_some_and(|at| row.base_at().is_none_or(|base_at| at >= base_at));
+    let answers = if is_newer { shown(asked, &told) } else { Fields::new() };
+    Some(OfContact { answers, verdict, at, confirms: confirms(&told, &held, &row.prints), shows })
+}
+
+/// Of what was `asked` that which `told` shows, as it shows it.
+fn shown(asked: &Fields, told: &Fields) -> Fields {
+    let is_shown = |(name, told): &(&String, &Value)| asked.get(*name).is_some_and(|asked| echoes(name, asked, told));
+    told.iter().filter(is_shown).map(|(name, told)| (name.clone(), told.clone())).collect()
 }
 
 /// What events tell of the contact itself, the newest first: those that say all that they carry of it in time, deletions too, since a contact that is
@@ -57,7 +67,7 @@ pub(super) fn carried(webhooks: &[StoredWebhook], row: Option<&ContactRow>) -> V
         .filter(|webhook| !webhook.is_late)
         .filter_map(|webhook| {
             let body = body(webhook);
-            let at = time_of(&body).filter(|at| known_at.is_none_or(|known| *at >= known))?;
+            let at = time_of(webhook, &body).filter(|at| known_at.is_none_or(|known| *at >= known))?;
             Some((at, mapping::contact::from_part(read(body)?)))
         })
         .collect();
@@ -65,14 +75,15 @@ pub(super) fn carried(webhooks: &[StoredWebhook], row: Option<&ContactRow>) -> V
     carried.into_iter().map(|(_, contact)| contact).collect()
 }
 
-/// GHL's time of an event, where it bears one.
-pub(super) fn time_of(body: &Value) -> Option<Timestamp> {
-    body.get("timestamp").and_then(WireTime::read).and_then(|at| at.instant_in(&TimeZone::UTC))
+/// GHL's time of an event, where it bears one: no later than its receipt, since a time ahead would make echoes of all that comes until then.
+fn time_of(webhook: &StoredWebhook, body: &Value) -> Option<Timestamp> {
+    let at = body.get("timestamp").and_then(WireTime::read)?.instant_in(&TimeZone::UTC)?;
+    Some(at.min(webhook.received_at))
 }
 
 /// Whether what an event says to be gone may be taken for gone without a look: one without a time may be of any time.
 pub(super) fn is_believed(webhook: &StoredWebhook) -> bool {
-    !webhook.is_late && time_of(&body(webhook)).is_some()
+    !webhook.is_late && time_of(webhook, &body(webhook)).is_some()
 }
 
 /// A change may be called a creation: so long after its creation a record is not new.
@@ -88,7 +99,8 @@ pub(super) fn made(webhook: &StoredWebhook, contact_id: &str) -> Option<AnyEntry
     let added = record.get("dateAdded").and_then(WireTime::read).and_then(|at| at.instant_in(&TimeZone::UTC));
     // Captured bodies tell the last change as well, in which case GHL's own time of the event need not be asked.
     let changed = record.get("dateUpdated").and_then(WireTime::read).and_then(|at| at.instant_in(&TimeZone::UTC));
-    let is_old = added.zip(changed.or(time_of(&body))).is_some_and(|(added, at)| at.duration_since(added) > NEW);
+    let is_old =
+        added.zip(changed.or(time_of(webhook, &body))).is_some_and(|(added, at)| at.duration_since(added) > NEW);
     (!is_old).then(|| part(webhook, contact_id, &TimeZone::UTC)).flatten()
 }
 
@@ -114,6 +126,13 @@ pub(super) fn part(webhook: &StoredWebhook, contact_id: &str, zone: &TimeZone) -
 pub(super) enum OfPart {
     /// Nothing but what is known: our own write, or what was read since.
     Known,
+    /// Nothing but what is known, and what a write without an answer asked of this row.
+    Answers {
+        /// The job that writes the kind.
+        push: JobKind,
+        row_id: String,
+        shown: Fields,
+    },
     /// It tells the part of this row otherwise than it is held.
     News { row_id: String },
     /// No row has it, and it may be of a create of ours whose reply is on its way.
@@ -130,15 +149,21 @@ pub(super) async fn of_part(job: &Job<'_>, contact_id: &str, webhook: &StoredWeb
         true => job.environment.zones.of(job).await?,
         false => TimeZone::UTC,
     };
+    let at = time_of(webhook, &body(webhook));
     match part(webhook, contact_id, &zone) {
-        Some(AnyEntry::Task(task)) => compared(job, contact_id, &task).await,
-        Some(AnyEntry::Note(note)) => compared(job, contact_id, &note).await,
-        Some(AnyEntry::Appointment(appointment)) => compared(job, contact_id, &appointment).await,
+        Some(AnyEntry::Task(task)) => compared(job, contact_id, &task, at).await,
+        Some(AnyEntry::Note(note)) => compared(job, contact_id, &note, at).await,
+        Some(AnyEntry::Appointment(appointment)) => compared(job, contact_id, &appointment, at).await,
         None => Ok(OfPart::Unknown),
     }
 }
 
-async fn compared<E: Entry>(job: &Job<'_>, contact_id: &str, told: &E) -> Result<OfPart, JobError> {
+async fn compared<E: Entry>(
+    job: &Job<'_>,
+    contact_id: &str,
+    told: &E,
+    at: Option<Timestamp>,
+) -> Result<OfPart, JobError> {
     let records = &job.environment.records;
     let Some(ghl_id) = told.ghl_id() else { return Ok(OfPart::Unknown) };
     let Some(row) = records.entry_of_ghl::<E>(job.location(), ghl_id).await? else {
@@ -146,18 +171,21 @@ async fn compared<E: Entry>(job: &Job<'_>, contact_id: &str, told: &E) -> Result
         let is_perhaps_ours = announced.iter().any(|one| told.may_be(one));
         return Ok(if is_perhaps_ours { OfPart::PerhapsOurs } else { OfPart::Unknown });
     };
-    Ok(if reads_as(&row, told) { OfPart::Known } else { OfPart::News { row_id: row.row_id } })
-}
-
-/// Whether what is told reads as what is held. What it leaves out is as it was.
-fn reads_as<E: Entry>(row: &EntryRow<E>, told: &E) -> bool {
-    let Some(base) = row.base.as_ref().filter(|_| !row.deleted) else { return false };
-    let [told, base, ours] = [&row.read(told), base, &row.doc].map(fields);
-    let mut names = told.keys().chain(base.keys());
-    names.all(|name| {
-        let [told, base, ours] = [&told, &base, &ours].map(|fields| value(fields, name));
-        row.prints.same(name, &told, &base) || (ours != base && echoes(name, &ours, &told))
-    })
+    let news = OfPart::News { row_id: row.row_id.clone() };
+    let Some(base) = row.base.as_ref().filter(|_| !row.deleted) else { return Ok(news) };
+    // What it leaves out is as it was.
+    let mut unlike = difference(&fields(base), &fields(&row.read(told)));
+    unlike.retain(|name, told| !row.prints.same(name, told, &value(&fields(base), name)));
+    let shown = shown(&row.unanswered.asked, &unlike);
+    if shown.len() < unlike.len() {
+        return Ok(news);
+    }
+    // GHL's event of an earlier state may read so too.
+    let is_after = at.zip(row.unanswered.at_ms).is_some_and(|(at, asked_at)| at.as_millisecond() >= asked_at);
+    match is_after && !shown.is_empty() {
+        true => Ok(OfPart::Answers { push: E::PUSH, row_id: row.row_id, shown }),
+        false => Ok(OfPart::Known),
+    }
 }
 
 /// Whether a webhook that no pull has looked at yet tells something new of the contact.
@@ -207,7 +235,7 @@ mod tests {
             id: "w".to_owned(),
             event_type: event_type.to_owned(),
             body: body.to_string(),
-            received_at: Timestamp::UNIX_EPOCH,
+            received_at: "2026-03-02T00:00:00Z".parse().unwrap(),
             is_late: false,
         };
         made(&webhook, "c").is_some()

@@ -13,7 +13,7 @@ use super::model::{Appointment, Note, Task};
 use super::sql::sql;
 use super::{RecordsError, Write};
 use crate::decide::echo::Prints;
-use crate::decide::fields::Fields;
+use crate::decide::unanswered::Unanswered;
 
 pub use contact::{ContactChange, ContactPatch};
 
@@ -342,7 +342,7 @@ async fn create<E: Entry>(write: &mut Write, location_id: &str, change: &EntryCh
         edits: Edits::new(),
         prints: Prints::default(),
         sync: None,
-        asked: Fields::new(),
+        unanswered: Unanswered::default(),
         intent: None,
         intent_at_ms: None,
         revision: 1,

@@ -18,6 +18,7 @@ use crate::decide::echo::Prints;
 use crate::decide::fields::{Fields, Record as _, fields};
 use crate::decide::refused::Owed;
 use crate::decide::sync_status::{Facts, SyncStatus};
+use crate::decide::unanswered::Unanswered;
 use crate::decide::verify::{SyncState, Unapplied};
 
 pub(super) use self::following::{follow, follow_to, store};
@@ -48,8 +49,8 @@ pub struct ContactRow {
     pub prints: Prints,
     /// How the last write ended.
     pub sync: Option<SyncState>,
-    /// What an update is about to ask, or asked with an unknown outcome.
-    pub asked: Fields,
+    /// The write that has no answer yet, and what was met meanwhile.
+    pub unanswered: Unanswered,
     /// What a create is about to send, or sent with an unknown outcome.
     pub intent: Option<Contact>,
     /// When that was written, in ms since 1970.
@@ -111,11 +112,18 @@ impl ContactRow {
     pub fn is_settled(&self) -> bool {
         match &self.base {
             Some(_) => {
-                let is_read = !self.is_unread() && !self.takes_away_unread();
-                self.is_shown() && is_read && self.owed().fields.is_empty()
+                let is_read = self.unanswered.is_none() && !self.is_unread() && !self.takes_away_unread();
+                self.is_shown() && is_read && !self.goes_back() && self.owed().fields.is_empty()
             }
-            None => !self.is_shown() && self.intent.is_none(),
+            None => !self.is_shown() && self.intent.is_none() && !self.unanswered.look,
         }
+    }
+
+    /// Whether a write of GHL's record is on its way, or its outcome is unknown: until its reply is stored, nothing else that is met can be
+    /// ordered (law: a reply is as old as its call).
+    #[must_use]
+    pub fn is_in_flight(&self) -> bool {
+        self.base.is_some() && (self.unanswered.is_open() || !self.is_shown())
     }
 
     /// Whether a field was taken away here that nobody has read.
@@ -123,6 +131,13 @@ impl ContactRow {
     pub fn takes_away_unread(&self) -> bool {
         let Some(base) = self.base.as_ref().filter(|_| !self.unread.is_empty()) else { return false };
         merging::takes_away_unread(&self.edits, &self.unread, &fields(&self.doc), &fields(base))
+    }
+
+    /// Whether a field was edited back to what is agreed: GHL may hold something else by then.
+    #[must_use]
+    pub fn goes_back(&self) -> bool {
+        let Some(base) = self.base.as_ref().filter(|_| !self.edits.is_empty()) else { return false };
+        merging::goes_back(&self.edits, &self.unread, &fields(&self.doc), &fields(base))
     }
 
     /// What GHL does not have yet.
@@ -134,7 +149,7 @@ impl ContactRow {
     /// Why a push has nothing to do, though GHL does not have what readers see.
     #[must_use]
     pub fn refusal(&self) -> Option<String> {
-        let is_whole = self.is_shown() && !self.is_unread() && self.intent.is_none();
+        let is_whole = self.is_shown() && !self.is_unread() && self.intent.is_none() && self.unanswered.is_none();
         is_whole.then(|| self.owed().refusal().map(str::to_owned)).flatten()
     }
 
@@ -190,7 +205,7 @@ impl ContactRow {
     }
 
     /// The whole contact that `theirs` shows, with the ids of this row, so that the two compare: what it leaves out is as it was known.
-    fn read(&self, theirs: &Contact) -> Contact {
+    pub(super) fn read(&self, theirs: &Contact) -> Contact {
         let whole = theirs.completed(self.base.as_ref().unwrap_or(&Contact::default()));
         Contact { id: self.contact_id.clone(), clienty_contact_id: self.clienty_id.clone(), ..whole }
     }
@@ -204,7 +219,7 @@ impl ContactRow {
     /// producer edited blindly is meant to be.
     fn agreed(&mut self, theirs: &Contact) -> Fields {
         let Some(base) = &self.base else { return Fields::new() };
-        let agreed = merging::agreed(base, &self.asked, theirs, &mut self.prints);
+        let agreed = merging::agreed(base, &self.unanswered.asked, theirs, &mut self.prints);
         let is_unread = |name: &str| self.is_unread() || self.unread.contains(name);
         merging::with_blind_edits(agreed, &fields(theirs), &self.edits, is_unread)
     }

@@ -11,14 +11,16 @@
 use std::collections::HashSet;
 
 use super::feed::{ChangeOp, Changed, changed_fields};
-use super::merging::Edits;
+use super::merging::{self, Edits};
 use super::model::{Note, Task};
 use super::sql::sql;
 use super::{Records, RecordsError};
+use crate::decide::absent::Unread;
 use crate::decide::echo::Prints;
-use crate::decide::fields::Fields;
+use crate::decide::fields::fields;
 use crate::decide::refused::Owed;
 use crate::decide::sync_status::{Facts, SyncStatus};
+use crate::decide::unanswered::Unanswered;
 use crate::decide::verify::SyncState;
 
 pub use self::entry::{AnyEntry, Entry};
@@ -53,8 +55,8 @@ pub struct EntryRow<E> {
     pub prints: Prints,
     /// How the last write ended.
     pub sync: Option<SyncState>,
-    /// What an update is about to ask, or asked with an unknown outcome.
-    pub asked: Fields,
+    /// The write that has no answer yet, and what was met meanwhile.
+    pub unanswered: Unanswered,
     /// What a create is about to send, or sent with an unknown outcome.
     pub intent: Option<E>,
     /// When that was written, in ms since 1970.
@@ -73,9 +75,26 @@ impl<E: Entry> EntryRow<E> {
     #[must_use]
     pub fn is_settled(&self) -> bool {
         match &self.base {
-            Some(base) => !self.deleted && (*base == self.doc || self.refusal().is_some()),
-            None => self.deleted && self.intent.is_none(),
+            Some(base) => {
+                let is_held = *base == self.doc || self.refusal().is_some();
+                !self.deleted && is_held && self.unanswered.is_none() && !self.goes_back()
+            }
+            None => self.deleted && self.intent.is_none() && !self.unanswered.look,
         }
+    }
+
+    /// Whether a write of GHL's record is on its way, or its outcome is unknown: until its reply is stored, nothing else that is met can be
+    /// ordered (law: a reply is as old as its call).
+    #[must_use]
+    pub fn is_in_flight(&self) -> bool {
+        self.base.is_some() && (self.unanswered.is_open() || self.deleted)
+    }
+
+    /// Whether a field was edited back to what is agreed: GHL may hold something else by then.
+    #[must_use]
+    pub fn goes_back(&self) -> bool {
+        let Some(base) = self.base.as_ref().filter(|_| !self.edits.is_empty()) else { return false };
+        merging::goes_back(&self.edits, &Unread::new(), &fields(&self.doc), &fields(base))
     }
 
     /// What GHL does not have yet.
@@ -87,7 +106,7 @@ impl<E: Entry> EntryRow<E> {
     /// Why a push has nothing to do, though GHL does not have what readers see.
     #[must_use]
     pub fn refusal(&self) -> Option<String> {
-        let is_whole = !self.deleted && self.intent.is_none();
+        let is_whole = !self.deleted && self.intent.is_none() && self.unanswered.is_none();
         is_whole.then(|| self.owed().refusal().map(str::to_owned)).flatten()
     }
 

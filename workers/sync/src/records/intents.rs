@@ -79,11 +79,18 @@ impl Records {
         seen.flatten().map(read).transpose()
     }
 
-    async fn ask(&self, text: &'static str, run: &Run, row_id: &str, asked: &Fields) -> Result<(), RecordsError> {
+    pub(super) async fn ask(
+        &self,
+        text: &'static str,
+        run: &Run,
+        row_id: &str,
+        asked: &Fields,
+    ) -> Result<(), RecordsError> {
         let JobKey { kind, location_id, record_id } = &run.key;
         let _gate = self.gate().await?;
+        let at_ms = (!asked.is_empty()).then(|| self.clock.now_ms());
         let query = sqlx::query(text).bind(column(asked)).bind(row_id).bind(kind).bind(location_id).bind(record_id);
-        let kept = query.bind(run.epoch).execute(&self.pool).await?;
+        let kept = query.bind(run.epoch).bind(at_ms).execute(&self.pool).await?;
         if kept.rows_affected() == 0 { Err(RecordsError::LostRun(run.key.clone())) } else { Ok(()) }
     }
 

@@ -112,6 +112,18 @@ pub(super) fn edited<R: Record>(edits: &Edits, before: &R, after: &R, now_ms: i6
     edits
 }
 
+/// Of `edits` those that a write of `sent` does not answer: fields that read otherwise in `ours` by now, or that it did not send.
+pub(super) fn unanswered(edits: &Edits, sent: &Fields, ours: &Fields) -> Edits {
+    let is_answered = |name: &String| sent.get(name).is_some_and(|sent| *sent == fields::value(ours, name));
+    edits.iter().filter(|(name, _)| !is_answered(name)).map(|(name, at)| (name.clone(), *at)).collect()
+}
+
+/// Whether a field was edited back to what is agreed: GHL may hold something else by then.
+pub(super) fn goes_back(edits: &Edits, unread: &Unread, ours: &Fields, base: &Fields) -> bool {
+    let is_read = |name: &str| !unread.contains(name.split('.').next().unwrap_or(name));
+    edits.keys().any(|name| is_read(name) && fields::value(ours, name) == fields::value(base, name))
+}
+
 /// A JSON column: none for what is empty.
 pub(super) fn column<T: Serialize + Default + PartialEq>(value: &T) -> Option<String> {
     if *value == T::default() { None } else { serde_json::to_string(value).ok() }

@@ -11,9 +11,9 @@ use super::ledger::timestamp;
 use super::merging::{Edits, column};
 use super::model::{Appointment, Note, Task};
 use super::sql::sql;
-use super::{RecordsError, Write};
+use super::{RecordsError, Write, unanswered};
 use crate::decide::echo::Prints;
-use crate::decide::fields::Fields;
+use crate::decide::unanswered::Unanswered;
 use crate::decide::verify::SyncState;
 
 /// Takes back what the record owes GHL, unless another job of it is open or a person has yet to decide about one.
@@ -68,8 +68,14 @@ async fn take_back_contact(write: &mut Write, mut row: ContactRow) -> Result<(),
     }
     let shown = std::mem::replace(&mut row.doc, base);
     row.deleted_at_ms = None;
-    (row.edits, row.asked, row.sync) = (Edits::new(), Fields::new(), before(write, &row.prints));
+    // A write without an answer may have come to pass.
+    let look = row.unanswered.is_open();
+    let unanswered = Unanswered { look, ..Unanswered::default() };
+    (row.edits, row.unanswered, row.sync) = (Edits::new(), unanswered, before(write, &row.prints));
     contacts::save(write, &row, true).await?;
+    if look {
+        unanswered::owe_contact(write, &row);
+    }
     write.report(row.stored(Some(&shown)));
     Ok(())
 }
@@ -82,7 +88,7 @@ async fn take_back_entry<E: Entry>(write: &mut Write, key: &JobKey) -> Result<()
     let Some(base) = &row.base else {
         return if row.deleted { Ok(()) } else { go(write, &row).await };
     };
-    if *base == row.doc && !row.deleted {
+    if *base == row.doc && !row.deleted && row.unanswered.is_none() {
         return Ok(());
     }
     let (now_ms, sync) = (write.now_ms, before(write, &row.prints));
@@ -93,7 +99,12 @@ async fn take_back_entry<E: Entry>(write: &mut Write, key: &JobKey) -> Result<()
         .execute(write.conn())
         .await?;
     let (base, shown) = (base.clone(), row.doc.clone());
-    let row = EntryRow { doc: base, deleted: false, edits: Edits::new(), asked: Fields::new(), sync, ..row };
+    let look = row.unanswered.is_open();
+    if look {
+        unanswered::owe_entry(write, &row);
+    }
+    let unanswered = Unanswered { look, ..Unanswered::default() };
+    let row = EntryRow { doc: base, deleted: false, edits: Edits::new(), unanswered, sync, ..row };
     write.report(row.stored(Some(&shown)));
     Ok(())
 }

@@ -1,12 +1,11 @@
 //! Storing what a pull brought, without losing what happened here while it was on its way.
 //!
 //! A pull's answer is as old as the call that fetched it. So a [`Snapshot`] of the revisions is taken *before* the
-//! first call, and whatever moved since is left alone: an edit by a producer, a finished push, a newer pull. What did
-//! not move takes in what GHL holds, field by field; an edit that GHL has not seen stays, or wins or loses as its policy says.
+//! first call. What did not move since takes in what GHL holds, field by field; an edit that GHL has not seen stays, or wins or loses as its policy
+//! says. What moved (an edit by a producer, a finished push, a newer pull), and what a write is on its way to, can't be ordered: where it
+//! reads otherwise, its push looks at GHL first.
 
 use std::collections::{HashMap, HashSet};
-
-use job_engine::Priority;
 
 use crate::decide::adopt::predates;
 
@@ -16,9 +15,9 @@ use super::flows::happened;
 use super::found::{Found, Needs};
 use super::merging::{self, Taken, column};
 use super::model::{Appointment, Contact, Note, Task};
-use super::runs::{FollowUp, Tx};
+use super::runs::Tx;
 use super::sql::sql;
-use super::{ContactRow, Records, RecordsError, Write, conflicts, contacts, missing};
+use super::{ContactRow, Records, RecordsError, Write, conflicts, contacts, missing, unanswered};
 use crate::decide::fields::Fields;
 
 /// The revisions of a contact and of all that hangs on it, as they were before a pull's first call.
@@ -140,6 +139,9 @@ impl Tx {
         // The taking itself is a change.
         let Some(mut row) = entries::take::<E>(&mut self.write, &row.row_id).await? else { return Ok(()) };
         row.revision -= 1;
+        if row.is_in_flight() && !row.deleted {
+            return unanswered::look_at_entry(&mut self.write, &row).await;
+        }
         if row.deleted || !snapshot.still_holds(&row) || !row.is_settled() {
             return Ok(());
         }
@@ -172,11 +174,16 @@ impl Tx {
         let there: HashSet<&str> = pulled.iter().filter_map(Entry::ghl_id).collect();
         for row in &rows {
             let absent = row.ghl_id.as_deref().is_some_and(|ghl_id| !there.contains(ghl_id));
-            // An edit that GHL has not seen is the push's to decide: it will be told that the entry is gone.
-            if is_whole && absent && !row.deleted && snapshot.still_holds(row) && row.is_settled() {
+            if !is_whole || !absent || row.deleted || !snapshot.still_holds(row) {
+                continue;
+            }
+            if row.is_in_flight() {
+                unanswered::look_at_entry(&mut self.write, row).await?;
+            } else if row.is_settled() {
                 self.removed(row).await?;
                 self.write.found.push(Found::stored(E::EVENTS.deleted, contact_id));
             }
+            // An edit that GHL has not seen is the push's to decide: it will be told that the entry is gone.
         }
         Ok(())
     }
@@ -205,11 +212,13 @@ impl Tx {
         for theirs in pulled {
             let Some(ghl_id) = theirs.ghl_id() else { continue };
             match linked.get(ghl_id) {
-                Some(row) if snapshot.still_holds(row) => match restored(&mut self.write, row).await? {
-                    Some(row) => arrived(&mut self.write, &row, theirs).await?,
-                    None => follow(&mut self.write, row, theirs).await?,
-                },
-                Some(_) => {}
+                Some(row) if snapshot.still_holds(row) && !row.is_in_flight() => {
+                    match restored(&mut self.write, row).await? {
+                        Some(row) => arrived(&mut self.write, &row, theirs).await?,
+                        None => follow(&mut self.write, row, theirs).await?,
+                    }
+                }
+                Some(row) => unanswered::meet_entry(&mut self.write, row, theirs, snapshot.still_holds(row)).await?,
                 // It may be what a create with an unknown outcome made; the push will look and adopt it.
                 None if is_awaited(theirs) && self.is_new::<E>(&location_id, ghl_id).await? => {}
                 None => {
@@ -224,14 +233,6 @@ impl Tx {
     /// Whether no row of any contact has this id of GHL's.
     async fn is_new<E: Entry>(&mut self, location_id: &str, ghl_id: &str) -> Result<bool, RecordsError> {
         Ok(entries::find_by_ghl_id::<E>(self.write.conn(), location_id, ghl_id).await?.is_none())
-    }
-
-    /// GHL holds `theirs`: its row takes it in, edits stay.
-    ///
-    /// # Errors
-    /// [`RecordsError::Database`] or [`RecordsError::Corrupt`].
-    pub async fn entry_read<E: Entry>(&mut self, row_id: &str, theirs: &E) -> Result<(), RecordsError> {
-        read(&mut self.write, row_id, theirs).await
     }
 }
 
@@ -260,26 +261,13 @@ async fn arrived<E: Entry>(write: &mut Write, row: &EntryRow<E>, theirs: &E) -> 
     follow(write, row, theirs).await?;
     let Some(row) = entries::take::<E>(write, &row.row_id).await? else { return Ok(()) };
     if !row.is_settled() {
-        write.owed.push(FollowUp {
-            kind: E::PUSH,
-            location_id: row.location_id,
-            record_id: row.row_id,
-            priority: Priority::Realtime,
-        });
+        unanswered::owe_entry(write, &row);
     }
     Ok(())
 }
 
-/// See [`Tx::entry_read`].
-pub(super) async fn read<E: Entry>(write: &mut Write, row_id: &str, theirs: &E) -> Result<(), RecordsError> {
-    match entries::take::<E>(write, row_id).await? {
-        Some(row) => follow(write, &row, theirs).await,
-        None => Ok(()),
-    }
-}
-
 /// Makes a row that did not move since the snapshot follow GHL.
-async fn follow<E: Entry>(write: &mut Write, row: &EntryRow<E>, theirs: &E) -> Result<(), RecordsError> {
+pub(super) async fn follow<E: Entry>(write: &mut Write, row: &EntryRow<E>, theirs: &E) -> Result<(), RecordsError> {
     let theirs = row.read(theirs);
     if row.base.as_ref() == Some(&theirs) {
         return Ok(());
@@ -291,8 +279,10 @@ async fn follow<E: Entry>(write: &mut Write, row: &EntryRow<E>, theirs: &E) -> R
         // It was gone from GHL and is back.
         (None, true) => Taken { doc: theirs.clone(), edits: merging::Edits::new(), conflicts: Vec::new() },
         (base, false) => {
-            let base =
-                base.as_ref().map(|base| merging::agreed(base, &row.asked, &theirs, &mut prints)).unwrap_or_default();
+            let base = base
+                .as_ref()
+                .map(|base| merging::agreed(base, &row.unanswered.asked, &theirs, &mut prints))
+                .unwrap_or_default();
             merging::take_in(&write.policies, &base, &row.doc, &theirs, &row.edits, &prints, None)
         }
     };

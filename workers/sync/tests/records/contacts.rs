@@ -147,7 +147,7 @@ async fn a_blind_edit_wins_over_what_is_read_and_everything_else_follows_ghl(db:
     assert!(row(&db, &row_id).await.is_unread());
     let mut tx = begin(&db, &row_id, 1).await;
     let theirs = remote("g1", json!({"city": "Berlin", "state": "BE", "tags": ["old", "vip"]}));
-    tx.contact_read(&row_id, &theirs).await.unwrap();
+    tx.contact_looked(&row(&db, &row_id).await, &theirs).await.unwrap();
     tx.keep_open().await.unwrap();
     let row = row(&db, &row_id).await;
     assert_eq!(

@@ -32,7 +32,7 @@ pub(super) async fn change(task: &Task<'_>, row: &ContactRow) -> Result<(), JobE
     let untaken: Vec<&str> = untaken.iter().map(String::as_str).collect();
     if task.environment.fields.renamed(task, &row.row_id, &untaken).await? {
         // The map of keys was wrong: what was asked under the old ids is sent again.
-        if !row.asked.is_empty() || !owed.fields.is_empty() {
+        if !row.unanswered.asked.is_empty() || !owed.fields.is_empty() {
             records.set_contact_asked(&task.run, &Fields::new()).await?;
         }
         return Err(JobError::OneMoreRun);

@@ -12,10 +12,11 @@ use super::super::merging::{self, Taken, Written};
 use super::super::model::{Contact, CustomField};
 use super::super::runs::Tx;
 use super::super::sql::sql;
-use super::super::{RecordsError, occasions, refusals};
+use super::super::{RecordsError, occasions, refusals, unanswered};
 use super::{ContactReply, ContactRow, find, follow, follow_to, save, save_alias, take};
 use crate::decide::absent::Unread;
 use crate::decide::fields::{Fields, Record as _, fields, set, with_fields};
+use crate::decide::unanswered::Unanswered;
 use crate::decide::verify::SyncState;
 
 impl Tx {
@@ -47,18 +48,6 @@ impl Tx {
         refusals::keep_contact(&mut self.write, before, state).await
     }
 
-    /// GHL holds `theirs` of a contact: its row takes it in, edits stay.
-    ///
-    /// # Errors
-    /// [`RecordsError::Database`] or [`RecordsError::Corrupt`].
-    pub async fn contact_read(&mut self, row_id: &str, theirs: &Contact) -> Result<(), RecordsError> {
-        let location_id = self.run.key.location_id.clone();
-        match take(&mut self.write, &location_id, row_id).await? {
-            Some(row) => follow(&mut self.write, row, theirs).await,
-            None => Ok(()),
-        }
-    }
-
     /// GHL holds `news` of a contact since `at`, and the rest as before: its row takes that in. `shown`: fields that were unread before.
     ///
     /// # Errors
@@ -73,6 +62,14 @@ impl Tx {
         let location_id = self.run.key.location_id.clone();
         let Some(row) = take(&mut self.write, &location_id, row_id).await? else { return Ok(()) };
         let Some(base) = &row.base else { return Ok(()) };
+        if row.is_in_flight() {
+            let is_newer = row.base_at().is_none_or(|base_at| at >= base_at);
+            return unanswered::meet_contact(&mut self.write, row, news, is_newer).await;
+        }
+        if row.base_at().is_some_and(|base_at| at < base_at) {
+            // Something newer was taken in since the event was judged.
+            return Ok(());
+        }
         let mut held = fields(base);
         for (name, value) in news {
             set(&mut held, name, value.clone());
@@ -246,13 +243,14 @@ impl Tx {
         let Written { agreed, unapplied, got } = merging::written(row.base.as_ref(), asked, &theirs);
         row.prints.remember(asked, &got);
         let policies = self.write.policies.clone();
+        let edits = merging::unanswered(&row.edits, asked, &fields(&row.doc));
         let Taken { doc, edits, conflicts } =
-            merging::take_in(&policies, &agreed, &row.doc, &theirs, &row.edits, &row.prints, theirs.date_updated);
+            merging::take_in(&policies, &agreed, &row.doc, &theirs, &edits, &row.prints, theirs.date_updated);
         conflicts::keep(&mut self.write, &row.location_id, &row.contact_id, Contact::NAME, &row.row_id, &conflicts)
             .await?;
         let state = SyncState::written(unapplied, timestamp(self.write.now_ms));
         if !is_partial {
-            row.asked.clear();
+            row.unanswered = Unanswered { look: row.unanswered.look, ..Unanswered::default() };
         }
         let was_known = row.is_shown() && row.base.is_some() && !row.is_unread();
         let known = std::mem::replace(&mut row.doc, doc);

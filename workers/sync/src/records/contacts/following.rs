@@ -5,12 +5,13 @@ use super::super::flows::happened;
 use super::super::found::Found;
 use super::super::merging::{self, Taken};
 use super::super::model::Contact;
-use super::super::{RecordsError, Write, occasions};
+use super::super::{RecordsError, Write, occasions, unanswered};
 use super::{ContactRow, bare, lock, save};
 use crate::decide::absent::Unread;
 use crate::decide::fields::{Fields, Record as _};
 
-/// Stores what was read, unless the row moved since the reading began, at `revision`.
+/// Stores what was read. A row that moved since the reading began, at `revision`, or to which a write is on its way, is looked at afterwards where
+/// it reads otherwise.
 pub(in crate::records) async fn store(
     write: &mut Write,
     location_id: &str,
@@ -18,7 +19,7 @@ pub(in crate::records) async fn store(
     revision: i64,
 ) -> Result<(), RecordsError> {
     let kept = write.page.contact(&theirs.id);
-    if kept.is_some_and(|row| row.revision == revision && is_as_known(row, theirs)) {
+    if kept.is_some_and(|row| row.revision == revision && is_as_known(row, theirs) && !row.is_in_flight()) {
         write.page.meet(location_id, &theirs.id);
         return Ok(());
     }
@@ -33,8 +34,13 @@ pub(in crate::records) async fn store(
             write.page.add_contact(ContactRow { base: Some(whole.clone()), doc: whole, synced_at_ms, unread, ..row });
             write.found.push(Found::stored("ContactCreate", &theirs.id));
         }
-        Some(row) if row.revision == revision => follow(write, row, theirs).await?,
-        None | Some(_) => {}
+        Some(row) if row.revision == revision && !row.is_in_flight() => follow(write, row, theirs).await?,
+        Some(row) => {
+            write.page.meet(location_id, &theirs.id);
+            let is_newer = row.revision == revision;
+            unanswered::meet_whole_contact(write, row, theirs, is_newer).await?;
+        }
+        None => {}
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ use super::super::{RecordsError, Write};
 use super::ContactRow;
 use crate::decide::absent::Unread;
 use crate::decide::echo::Prints;
-use crate::decide::fields::Fields;
+use crate::decide::unanswered::Unanswered;
 
 /// A row without content.
 pub(in crate::records) fn bare(location_id: &str, contact_id: &str) -> ContactRow {
@@ -27,7 +27,7 @@ pub(in crate::records) fn bare(location_id: &str, contact_id: &str) -> ContactRo
         edits: BTreeMap::new(),
         prints: Prints::default(),
         sync: None,
-        asked: Fields::new(),
+        unanswered: Unanswered::default(),
         intent: None,
         intent_at_ms: None,
         deleted_at_ms: None,
@@ -152,8 +152,10 @@ pub(in crate::records) async fn save(write: &mut Write, row: &ContactRow, shows:
         .bind(row.deleted_at_ms)
         .bind(row.intent.as_ref().map(document))
         .bind(row.intent_at_ms)
-        .bind(column(&row.asked))
+        .bind(column(&row.unanswered.asked))
         .bind(column(&row.unread))
+        .bind(row.unanswered.at_ms)
+        .bind(row.unanswered.look.then_some(1_i64))
         .execute(write.conn())
         .await?;
     if saved.rows_affected() == 0 { Err(RecordsError::Raced) } else { Ok(()) }
@@ -191,7 +193,11 @@ pub(in crate::records) fn row_of(row: &AnyRow) -> Result<ContactRow, RecordsErro
         edits: merging::read("contacts", &row_id, row.try_get("edits")?)?,
         prints: merging::read("contacts", &row_id, row.try_get("prints")?)?,
         sync: merging::read("contacts", &row_id, row.try_get("sync")?)?,
-        asked: merging::read("contacts", &row_id, row.try_get("asked")?)?,
+        unanswered: Unanswered {
+            asked: merging::read("contacts", &row_id, row.try_get("asked")?)?,
+            at_ms: row.try_get("asked_at")?,
+            look: row.try_get::<Option<i64>, _>("look")?.is_some(),
+        },
         intent: row.try_get::<Option<String>, _>("intent")?.map(&parse).transpose()?,
         intent_at_ms: row.try_get("intent_at")?,
         deleted_at_ms: row.try_get("deleted_at")?,

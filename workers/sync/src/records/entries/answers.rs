@@ -8,10 +8,11 @@ use super::super::ledger::timestamp;
 use super::super::merging::{self, Taken, Written, column};
 use super::super::runs::Tx;
 use super::super::sql::sql;
-use super::super::{RecordsError, conflicts, page, refusals};
+use super::super::{RecordsError, conflicts, page, refusals, unanswered};
 use super::{Entry, EntryRow, find_by_ghl_id, of_contact, take, text_of};
 use crate::decide::fields::{Fields, fields};
 use crate::decide::refused::Owed;
+use crate::decide::unanswered::Unanswered;
 use crate::decide::verify::SyncState;
 
 impl Tx {
@@ -85,8 +86,9 @@ impl Tx {
         let Some(mut now) = take::<E>(&mut self.write, &row.row_id).await? else { return Ok((state, true)) };
         now.prints.remember(sent, &got);
         let policies = self.write.policies.clone();
+        let edits = merging::unanswered(&now.edits, sent, &fields(&now.doc));
         let Taken { doc, edits, conflicts } =
-            merging::take_in(&policies, &agreed, &now.doc, base, &now.edits, &now.prints, None);
+            merging::take_in(&policies, &agreed, &now.doc, base, &edits, &now.prints, None);
         conflicts::keep(&mut self.write, &now.location_id, &now.contact_id, E::KIND, &now.row_id, &conflicts).await?;
         if row.base.is_some() && !now.deleted {
             let ours: Fields = asked.iter().chain(sent).map(|(name, value)| (name.clone(), value.clone())).collect();
@@ -109,7 +111,9 @@ impl Tx {
             .execute(self.write.conn())
             .await?;
         let before = now.clone();
-        let mut linked = EntryRow { ghl_id: Some(ghl_id.to_owned()), doc, edits, sync, intent: None, ..now };
+        let unanswered = Unanswered { look: now.unanswered.look, ..Unanswered::default() };
+        let ghl_id = Some(ghl_id.to_owned());
+        let mut linked = EntryRow { ghl_id, doc, edits, sync, unanswered, intent: None, ..now };
         linked.base = Some(linked.with_ids_of(base));
         linked.doc = linked.with_ids_of(&linked.doc);
         if is_gone {
@@ -156,8 +160,19 @@ impl Tx {
         Ok(())
     }
 
+    /// GHL told that it deleted what `row` is. An edit that GHL has not seen is the push's to decide: it will be told that it came too late.
+    async fn goes<E: Entry>(&mut self, row: &EntryRow<E>) -> Result<(), RecordsError> {
+        if row.is_in_flight() {
+            unanswered::look_at_entry(&mut self.write, row).await
+        } else if row.is_settled() {
+            self.removed(row).await
+        } else {
+            Ok(())
+        }
+    }
+
     /// GHL told that it deleted `theirs`, which is of the contact: readers do not see it any more. One that was never known here leaves a mark,
-    /// so that no older list brings it. An edit that GHL has not seen is the push's to decide: it will be told that it came too late.
+    /// so that no older list brings it.
     ///
     /// # Errors
     /// [`RecordsError::Database`] or [`RecordsError::Corrupt`].
@@ -167,12 +182,12 @@ impl Tx {
         let location_id = self.run.key.location_id.clone();
         for row in of_contact::<E>(self.write.conn(), &location_id, contact_id).await? {
             let goes_along = row.ghl_id.as_deref().is_some_and(|id| E::goes_with(id, ghl_id));
-            if goes_along && row.is_settled() && !row.deleted {
-                self.removed(&row).await?;
+            if goes_along && !row.deleted {
+                self.goes(&row).await?;
             }
         }
         match find_by_ghl_id::<E>(self.write.conn(), &location_id, ghl_id).await? {
-            Some(row) if row.is_settled() && !row.deleted => self.removed(&row).await,
+            Some(row) if !row.deleted => self.goes(&row).await,
             Some(_) => Ok(()),
             None => {
                 let now_ms = self.write.now_ms;

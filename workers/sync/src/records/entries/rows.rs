@@ -7,6 +7,7 @@ use super::super::merging::{self, column};
 use super::super::sql::sql;
 use super::super::{RecordsError, Write};
 use super::{Entry, EntryRow};
+use crate::decide::unanswered::Unanswered;
 
 /// The document as it is stored: without what the columns hold.
 pub(in crate::records) fn text_of<E: Entry>(doc: &E) -> String {
@@ -103,7 +104,11 @@ pub(in crate::records) fn row_of<E: Entry>(row: &AnyRow) -> Result<EntryRow<E>, 
         location_id: row.try_get("location_id")?,
         doc: parse(row.try_get("doc")?)?,
         base: row.try_get::<Option<String>, _>("base")?.map(&parse).transpose()?,
-        asked: merging::read("entries", &row_id, row.try_get("asked")?)?,
+        unanswered: Unanswered {
+            asked: merging::read("entries", &row_id, row.try_get("asked")?)?,
+            at_ms: row.try_get("asked_at")?,
+            look: row.try_get::<Option<i64>, _>("look")?.is_some(),
+        },
         intent: row.try_get::<Option<String>, _>("intent")?.map(&parse).transpose()?,
         intent_at_ms: row.try_get("intent_at")?,
         edits: merging::read("entries", &row_id, row.try_get("edits")?)?,

@@ -16,6 +16,7 @@ use crate::decide::fields::difference;
 use crate::decide::merge::Policy;
 use crate::decide::push_contact::plan;
 use crate::decide::same::same;
+use crate::decide::unanswered::Unanswered;
 use crate::mapping::contact::told;
 use crate::records::model::Contact;
 
@@ -75,8 +76,8 @@ struct World {
     edits: Edits,
     prints: Prints,
     unread: Unread,
-    /// What a write asked whose reply was lost.
-    asked: Fields,
+    /// The write whose reply was lost, and what was met since.
+    open: Unanswered,
     policies: Policies,
     webhooks: Vec<Contact>,
     now: i64,
@@ -103,7 +104,7 @@ impl World {
             edits: Edits::new(),
             prints: Prints::default(),
             unread: Unread::new(),
-            asked: Fields::new(),
+            open: Unanswered::default(),
             policies: Policies { default: policy, ..Policies::default() },
             webhooks: Vec::new(),
             now: 0,
@@ -153,10 +154,25 @@ impl World {
         world
     }
 
+    /// A list, a page or a webhook shows `theirs`.
+    fn meet(&mut self, theirs: &Contact) {
+        if self.open.is_none() {
+            return self.follow(theirs);
+        }
+        let base = fields(&self.base);
+        let shows = difference(&base, &fields(&theirs.completed(&self.base)));
+        let before = self.open.clone();
+        let agreed = self.open.meet(&base, &shows, true, &mut self.prints);
+        let mut answered = before.asked;
+        answered.retain(|name, _| !self.open.asked.contains_key(name));
+        self.edits = super::unanswered(&self.edits, &answered, &fields(&self.ours));
+        self.base = with_fields(&self.base, &agreed);
+    }
+
     fn follow(&mut self, theirs: &Contact) {
         let (base, ours, disputes) = (fields(&self.base), fields(&self.ours), self.disputes);
         let whole = theirs.completed(&self.base);
-        let agreed = agreed(&self.base, &self.asked, &whole, &mut self.prints);
+        let agreed = agreed(&self.base, &self.open.asked, &whole, &mut self.prints);
         let agreed = with_blind_edits(agreed, &fields(&whole), &self.edits, |name| self.unread.contains(name));
         self.unread = theirs.unread_after(&self.unread, Some(&self.base));
         let unmet = unmet(&self.edits, &self.unread);
@@ -181,9 +197,9 @@ impl World {
     }
 
     fn push(&mut self, lost: bool, mask: u8) {
-        if !self.asked.is_empty() && self.asked != difference(&fields(&self.base), &fields(&self.ours)) {
+        if !self.open.is_none() || self.goes_back() {
             self.follow(&self.ghl.clone());
-            self.asked.clear();
+            self.open = Unanswered::default();
         }
         if takes_away_unread(&self.edits, &self.unread, &fields(&self.ours), &fields(&self.base)) {
             self.follow(&self.ghl.clone());
@@ -194,7 +210,7 @@ impl World {
         sent.retain(|name, _| !plan.unsendable.contains_key(name));
         if !sent.is_empty() {
             self.writes += 1;
-            self.asked = difference(&fields(&self.base), &fields(&self.ours));
+            self.open.asked = difference(&fields(&self.base), &fields(&self.ours));
             self.change_ghl(&sent);
             if lost {
                 self.replies_lost += 1;
@@ -206,8 +222,13 @@ impl World {
         let reply = if sent.is_empty() { self.base.clone() } else { self.replied(&sent, mask) };
         let Written { agreed, unapplied: _, got } = written(Some(&self.base), &asked, &reply);
         self.prints.remember(&asked, &got);
-        self.asked.clear();
+        self.open = Unanswered::default();
+        self.edits = super::unanswered(&self.edits, &asked, &fields(&self.ours));
         self.take(&agreed, &reply);
+    }
+
+    fn goes_back(&self) -> bool {
+        goes_back(&self.edits, &self.unread, &fields(&self.ours), &fields(&self.base))
     }
 
     /// The contact that the reply to a write of `sent` shows, completed as a push does it.
@@ -226,13 +247,13 @@ impl World {
     fn hear(&mut self, webhook: &Contact, mask: u8) {
         self.told = self.told.max(webhook.date_updated);
         let webhook = &without(webhook, mask);
-        let (base, ours) = (fields(&self.base), fields(&self.ours));
-        let Some(told) = told(webhook, &base) else { return self.follow(&self.ghl.clone()) };
-        let known = Known { ours: &ours, base: Some(&base), base_at: self.base_at(), prints: &self.prints };
+        let base = fields(&self.base);
+        let Some(told) = told(webhook, &base) else { return self.meet(&self.ghl.clone()) };
+        let known = Known { asked: &self.open.asked, base: Some(&base), base_at: self.base_at(), prints: &self.prints };
         match judge(&Told { fields: &told, at: webhook.date_updated }, &known) {
             Verdict::Echo if confirms(&told, &base, &self.prints) => self.heard = self.heard.max(webhook.date_updated),
             Verdict::Echo => {}
-            Verdict::Pull => self.follow(&self.ghl.clone()),
+            Verdict::Pull => self.meet(&self.ghl.clone()),
             Verdict::Apply(news) => {
                 let mut held = base;
                 for (name, value) in &news {
@@ -246,7 +267,7 @@ impl World {
                     }
                 }
                 let theirs = Contact { date_updated: webhook.date_updated, absent, ..with_fields(&self.base, &held) };
-                self.follow(&theirs);
+                self.meet(&theirs);
             }
         }
     }
@@ -273,7 +294,7 @@ impl World {
                 self.change_ghl(&Fields::from([(name.to_owned(), value_of(name, *pick))]));
             }
             Step::Push { lost, mask } => self.push(*lost, *mask),
-            Step::List(mask) => self.follow(&without(&self.ghl, *mask)),
+            Step::List(mask) => self.meet(&without(&self.ghl, *mask)),
             Step::Webhook { which, again, mask } if !self.webhooks.is_empty() => {
                 let which = which.index(self.webhooks.len());
                 let webhook = self.webhooks[which].clone();
@@ -285,7 +306,7 @@ impl World {
             Step::Lost(which) if !self.webhooks.is_empty() => {
                 self.webhooks.remove(which.index(self.webhooks.len()));
             }
-            Step::Pull => self.follow(&self.ghl.clone()),
+            Step::Pull => self.meet(&self.ghl.clone()),
             Step::Webhook { .. } | Step::Lost(_) => {}
         }
     }

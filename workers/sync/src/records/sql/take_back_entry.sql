@@ -1,9 +1,11 @@
--- Readers see again what GHL holds, and nothing is owed.
+-- Readers see again what GHL held last. A write without an answer may have come to pass: that is looked at.
 update entries
 set doc = base,
     deleted = 0,
     edits = null,
     asked = null,
+    asked_at = null,
+    look = case when asked is not null or asked_at is not null then 1 end,
     intent = null,
     intent_at = null,
     sync = $1,

@@ -53,7 +53,7 @@ pub(super) async fn judge_all<'a>(
         let taken = if webhook.is_late { WebhookResult::Late } else { WebhookResult::Accepted };
         let (result, deed) = match location {
             Some(_) if webhook.needs_connection && !is_connected => (WebhookResult::Refused, Deed::Nothing),
-            Some(location) if !people.is_about_erased(webhook) => (taken, deed(write.conn(), location, webhook).await?),
+            Some(location) if !people.is_about_erased(webhook) => (taken, deed(write, location, webhook).await?),
             Some(_) | None => (taken, Deed::Nothing),
         };
         let job_id = matches!(deed, Deed::Enqueue(_)).then(|| Uuid::now_v7().to_string());
@@ -66,7 +66,8 @@ pub(super) async fn judge_all<'a>(
     Ok(judged)
 }
 
-async fn deed(connection: &mut AnyConnection, location: &str, webhook: &NewWebhook) -> Result<Deed, RecordsError> {
+async fn deed(write: &mut Write, location: &str, webhook: &NewWebhook) -> Result<Deed, RecordsError> {
+    let (now_ms, connection) = (write.now_ms, write.conn());
     let pull = |contact: &str| Deed::Enqueue(JobKey::new(JobKind::PullContact, location, contact));
     Ok(match &webhook.work {
         WebhookWork::Nothing => Deed::Nothing,
@@ -85,7 +86,9 @@ async fn deed(connection: &mut AnyConnection, location: &str, webhook: &NewWebho
             let known: Option<(i64, Option<i64>)> = known.fetch_optional(connection).await?;
             match (known, at) {
                 (Some((_, Some(_))), _) => Deed::Nothing,
-                (Some((synced_at, None)), Some(at)) if synced_at <= at.as_millisecond() && !webhook.is_late => {
+                (Some((synced_at, None)), Some(at))
+                    if synced_at <= at.as_millisecond().min(now_ms) && !webhook.is_late =>
+                {
                     Deed::MarkGone { location_id: location.to_owned(), contact_id: contact_id.clone() }
                 }
                 // A pull may have it in its hands, or it came back since: GHL knows.

@@ -1,0 +1,107 @@
+//! What may change a record while a write of ours is unanswered (law: a reply is as old as its call).
+//!
+//! From the moment a write is announced until its reply is stored, nobody can order the state that the reply shows and one that a list, a page or a
+//! webhook shows meanwhile. So only one thing is believed meanwhile: what was asked has come to pass where something newer than the last agreed state
+//! shows it. Anything else is looked at after the reply.
+
+use serde::{Deserialize, Serialize};
+
+use super::echo::Prints;
+use super::fields::{self, Fields};
+use super::same::echoes;
+
+/// What is open between a record and GHL beside the record's values.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Unanswered {
+    /// What an update is about to ask, or asked with an unknown outcome.
+    pub asked: Fields,
+    /// When that was written down, in ms since 1970: it was sent after that. Stays until the reply is stored or a look has been made, even where all
+    /// that was asked is shown before.
+    pub at_ms: Option<i64>,
+    /// Whether GHL showed a state that could not be ordered: it has to be looked at before anything is sent.
+    pub look: bool,
+}
+
+impl Unanswered {
+    /// Whether nothing is open.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        !self.is_open() && !self.look
+    }
+
+    /// Whether a write has no answer yet.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.at_ms.is_some() || !self.asked.is_empty()
+    }
+
+    /// Takes in what GHL `shows` of some fields of a record that was last agreed to be as `base`: null for what is not there. `is_newer`: the state
+    /// is known to be newer than `base`. Returns `base` with the values that were asked and are shown. Sets [`Unanswered::look`] if anything else
+    /// is shown.
+    #[must_use]
+    pub fn meet(&mut self, base: &Fields, shows: &Fields, is_newer: bool, prints: &mut Prints) -> Fields {
+        let mut agreed = base.clone();
+        for (name, shown) in shows {
+            if prints.same(name, shown, &fields::value(base, name)) {
+                continue;
+            }
+            match self.asked.get(name).filter(|asked| echoes(name, asked, shown)).cloned() {
+                Some(asked) if is_newer => {
+                    prints.remember(&Fields::from([(name.clone(), asked)]), shows);
+                    fields::set(&mut agreed, name, shown.clone());
+                    self.asked.remove(name);
+                }
+                // An older state that reads as what was asked tells nothing.
+                Some(_) => {}
+                None => self.look = true,
+            }
+        }
+        agreed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn of(fields: Value) -> Fields {
+        serde_json::from_value(fields).unwrap()
+    }
+
+    /// What becomes of a record that is agreed to be `{city: A, email: a@x.de}` and of which `asked` is unanswered, where GHL shows `shows`.
+    fn met(asked: Value, shows: Value, is_newer: bool) -> (Fields, Fields, bool) {
+        let mut open = Unanswered { asked: of(asked), at_ms: Some(1), look: false };
+        let base = of(json!({"city": "A", "email": "a@x.de"}));
+        let agreed = open.meet(&base, &of(shows), is_newer, &mut Prints::default());
+        (agreed, open.asked, open.look)
+    }
+
+    #[test]
+    fn what_was_asked_and_is_shown_is_agreed_and_anything_else_is_looked_at() {
+        let (before, after) = (json!({"city": "A", "email": "a@x.de"}), json!({"city": "B", "email": "a@x.de"}));
+        let asked = json!({"city": "B"});
+        let table = [
+            // shows, newer, agreed, still asked, look
+            (json!({"city": "B"}), true, &after, json!({}), false),
+            (json!({"city": "B"}), false, &before, asked.clone(), false),
+            (json!({"city": "A"}), true, &before, asked.clone(), false),
+            (json!({"city": "C"}), true, &before, asked.clone(), true),
+            (json!({"city": "C"}), false, &before, asked.clone(), true),
+            (json!({"city": "B", "email": "b@x.de"}), true, &after, json!({}), true),
+            (json!({"city": null}), true, &before, asked.clone(), true),
+            (json!({"email": "A@x.de"}), true, &before, asked.clone(), false),
+        ];
+        for (shows, is_newer, agreed, left, look) in table {
+            let expected = (of(agreed.clone()), of(left), look);
+            assert_eq!(met(asked.clone(), shows.clone(), is_newer), expected, "{shows}, newer: {is_newer}");
+        }
+    }
+
+    #[test]
+    fn what_was_asked_to_be_taken_away_is_agreed_once_it_is_shown_to_be_gone() {
+        let (agreed, asked, look) = met(json!({"city": null}), json!({"city": null}), true);
+        assert_eq!((agreed, asked, look), (of(json!({"email": "a@x.de"})), Fields::new(), false));
+    }
+}

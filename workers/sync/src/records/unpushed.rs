@@ -1,0 +1,98 @@
+//! Records that owe a push and have no job for it (law: owed is never settled without an answer).
+//!
+//! Whoever makes a record differ from what GHL holds owes a job in the same transaction, so there are none. What an older version left apart, and
+//! what a fault of ours leaves, is found here: the requeuer opens its job, and `doctor` names it.
+
+use job_engine::Priority;
+
+use super::contacts;
+use super::entries;
+use super::job::{JobKey, JobKind};
+use super::model::{Appointment, Note, Task};
+use super::runs::FollowUp;
+use super::sql::sql;
+use super::{Records, RecordsError, Write};
+
+/// How far the requeuer has looked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Looked {
+    contact: (String, String),
+    entry: String,
+}
+
+impl Records {
+    /// Looks through the next `limit` contacts and as many entries after `looked` that seem to owe a push, and opens the jobs of those that do.
+    /// Starts over after the last. Returns how many were opened.
+    ///
+    /// # Errors
+    /// [`RecordsError::Database`] or [`RecordsError::Corrupt`].
+    pub async fn reopen_unpushed(&self, looked: &mut Looked, limit: i64) -> Result<usize, RecordsError> {
+        let mut keys = self.unpushed(sql!("unpushed_contacts"), &looked.contact, limit).await?;
+        looked.contact = keys.last().map(|key| (key.location_id.clone(), key.record_id.clone())).unwrap_or_default();
+        let entries = self.unpushed(sql!("unpushed_entries"), &(String::new(), looked.entry.clone()), limit).await?;
+        looked.entry = entries.last().map(|key| key.record_id.clone()).unwrap_or_default();
+        keys.extend(entries);
+        let mut count = 0;
+        for key in keys {
+            let mut write = self.write().await?;
+            if owes(&mut write, &key).await? {
+                tracing::warn!(
+                    job.kind = key.kind,
+                    ghl.location = key.location_id,
+                    record = key.record_id,
+                    "a record differs from what GHL holds and has no job; its push was opened"
+                );
+                count += 1;
+                write.commit().await?;
+            }
+        }
+        Ok(count)
+    }
+
+    /// How many of the first `limit` records that seem to owe a push and have no job.
+    ///
+    /// # Errors
+    /// [`RecordsError::Database`].
+    pub async fn count_unpushed(&self, limit: i64) -> Result<usize, RecordsError> {
+        let first = (String::new(), String::new());
+        let mut keys = self.unpushed(sql!("unpushed_contacts"), &first, limit).await?;
+        keys.extend(self.unpushed(sql!("unpushed_entries"), &first, limit).await?);
+        let mut count = 0;
+        for key in keys {
+            // Dropped, it changes nothing.
+            count += usize::from(owes(&mut self.write().await?, &key).await?);
+        }
+        Ok(count)
+    }
+
+    async fn unpushed(
+        &self,
+        text: &'static str,
+        (location_id, row_id): &(String, String),
+        limit: i64,
+    ) -> Result<Vec<JobKey>, RecordsError> {
+        let rows = sqlx::query_as(text).bind(location_id).bind(row_id).bind(limit).fetch_all(&self.pool);
+        let rows: Vec<(String, String, String)> = rows.await?;
+        Ok(rows.into_iter().map(|(kind, location_id, record_id)| JobKey { kind, location_id, record_id }).collect())
+    }
+}
+
+/// Owes the push of the record, if it does owe one. What GHL refused is settled until somebody edits it.
+async fn owes(write: &mut Write, key: &JobKey) -> Result<bool, RecordsError> {
+    let JobKey { kind, location_id, record_id } = key;
+    let Some(kind) = JobKind::parse(kind) else { return Ok(false) };
+    let is_settled = match kind {
+        JobKind::PushContact => {
+            let row = contacts::take(write, location_id, record_id).await?;
+            row.is_none_or(|row| row.is_settled() || row.refusal().is_some())
+        }
+        JobKind::PushTask => entries::take::<Task>(write, record_id).await?.is_none_or(|row| row.is_settled()),
+        JobKind::PushNote => entries::take::<Note>(write, record_id).await?.is_none_or(|row| row.is_settled()),
+        _ => entries::take::<Appointment>(write, record_id).await?.is_none_or(|row| row.is_settled()),
+    };
+    if !is_settled {
+        let (location_id, record_id) = (location_id.clone(), record_id.clone());
+        write.owed.push(FollowUp { kind, location_id, record_id, priority: Priority::Bulk });
+    }
+    Ok(!is_settled)
+}
