@@ -83,6 +83,15 @@ impl Case {
         self.app.gate().answered(Method::PUT, &self.path(of), times).await;
     }
 
+    /// The reply that the gate holds is given up.
+    async fn is_lost(&self) {
+        self.app
+            .wait_until("a run has failed", async || {
+                self.app.open_jobs().await.iter().any(|job| job.last_error.is_some())
+            })
+            .await;
+    }
+
     /// A user of GHL edits at its screen.
     async fn theirs(&self, of: Of, text: &str) {
         match of {
@@ -139,6 +148,7 @@ async fn who_goes_back_while_a_write_is_unanswered_is_obeyed(database_url: impl 
         case.ours(of, "B").await;
         case.is_written(of).await;
         case.ours(of, "A").await;
+        case.is_lost().await;
         case.app.gate().open();
         case.ends(of, "A", 0).await;
     }
@@ -158,6 +168,7 @@ async fn a_write_that_was_shown_counts_as_agreed_though_its_reply_is_lost(databa
         };
         case.app.wait_until("the webhook of the write is heard", is_shown).await;
         case.theirs(of, "C").await;
+        case.is_lost().await;
         case.app.gate().open();
         case.ends(of, "C", 0).await;
     }
@@ -173,6 +184,7 @@ async fn what_was_written_on_top_of_an_unanswered_write_is_a_conflict(database_u
         case.ours(of, "B").await;
         case.is_written(of).await;
         case.theirs(of, "C").await;
+        case.is_lost().await;
         case.app.gate().open();
         case.ends(of, winner, 1).await;
     }
@@ -220,6 +232,7 @@ async fn a_pull_during_a_slow_write_shows_that_it_came_to_pass(database_url: imp
         case.looked_at().await;
         case.app.gate().hold(Method::GET, &look);
         case.theirs(of, "C").await;
+        case.is_lost().await;
         case.app.gate().open();
         case.ends(of, "C", 0).await;
     }

@@ -19,7 +19,7 @@ use job_engine::{Backoff, Breaker};
 use reqwest::Method;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
-use sqlx::{Connection, SqliteConnection};
+use sqlx::{AnyConnection, Connection};
 use sync_workers::records::{Accepted, ConnectionKind, Job, JobFilter, JobState};
 
 use super::Patience;
@@ -347,12 +347,12 @@ impl TestApp {
     /// Does to the database what no code of ours does.
     pub(crate) async fn sql(&self, statement: &'static str) {
         let url = self.app.config.database_url();
-        let mut connection = SqliteConnection::connect(url.expose_secret()).await.unwrap();
+        let mut connection = AnyConnection::connect(url.expose_secret()).await.unwrap();
         sqlx::query(statement).execute(&mut connection).await.unwrap();
         connection.close().await.unwrap();
     }
 
-    async fn open_jobs(&self) -> Vec<Job> {
+    pub(crate) async fn open_jobs(&self) -> Vec<Job> {
         let mut open = self.jobs_in(JobState::Waiting).await;
         open.extend(self.jobs_in(JobState::Scheduled).await);
         open.extend(self.jobs_in(JobState::Running).await);
