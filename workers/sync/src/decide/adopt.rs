@@ -320,11 +320,14 @@ mod tests {
     #[test]
     fn what_is_older_than_the_announcement_is_not_it_but_for_the_clocks() {
         let announced = Some(1_772_355_600_000);
-        let at = |seconds: i64| Some(Timestamp::from_second(1_772_355_600 + seconds).unwrap());
+        let at_ms = |ms: i64| Some(Timestamp::from_millisecond(1_772_355_600_000 + ms).unwrap());
+        let at = |seconds: i64| at_ms(seconds * 1000);
         for (created_at, is_older) in [
             (at(-86_400 * 700), true),
-            (at(-121), true),
-            (at(-119), false),
+            (at_ms(-120_001), true),
+            // So far apart may clocks be.
+            (at_ms(-120_000), false),
+            (at_ms(-119_999), false),
             (at(0), false),
             (at(60), false),
             (None, false),
