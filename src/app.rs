@@ -3,20 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use job_engine::{Backoff, Breaker, Claiming, Endpoint, FirstMeeting, Handover, Hurry, Limit, Namespace};
-use job_engine::{Pool, PoolConfig, Queue, QueueError, Trouble};
-use secrecy::ExposeSecret;
+use job_engine::{Backoff, Breaker, Handover, Queue, QueueError};
 use sync_workers::clock::Clock;
-use sync_workers::ghl;
-use sync_workers::jobs::{self, CustomFields, Environment, Worker, Zones};
-use sync_workers::oauth::{self, AppConfig, Oauth};
+use sync_workers::oauth::{self, Oauth};
 use sync_workers::presence::Presence;
 use sync_workers::records::{self, NewProcess, Records};
-use sync_workers::retention;
-use sync_workers::sweeper;
-use sync_workers::vault::{MasterKeys, Vault};
-use sync_workers::walker;
-use tokio::task::JoinSet;
+use sync_workers::{ghl, jobs};
 use uuid::Uuid;
 
 use crate::config::Config;
@@ -24,9 +16,15 @@ use crate::gateway::{Gateway, Intake, Parts, Webhooks};
 use crate::metrics::{Metrics, MetricsError};
 use crate::producer::Producer;
 
-/// The part of a location's tokens that imports leave to others: one in so many. Who edits beside an import must find tokens for the
-/// edits of several seconds, since what the import has taken comes back only when GHL's interval is over.
-const RESERVE: u32 = 5;
+use queue::reach;
+
+pub use self::parts::{client, for_a_person, oauth_app, open_existing_records, open_oauth, open_records, vault};
+pub use self::queue::{Terms, endpoint, open_queue, remedy};
+pub use self::workers::Workers;
+
+mod parts;
+mod queue;
+mod workers;
 
 /// Everything that a process of clienty-sync is made of, open and ready.
 pub struct App {
@@ -207,178 +205,6 @@ impl App {
         let (metrics, records, queue) = (Arc::clone(&self.metrics), self.records.clone(), self.queue.clone());
         async move { metrics.watch(records, queue).await }
     }
-
-    /// Starts to claim and run jobs, and to sweep.
-    ///
-    /// # Errors
-    /// [`AppError::NoMasterKey`], or a GHL address that is none.
-    pub fn start_workers(&self) -> Result<Workers, AppError> {
-        self.start_workers_at(self.config.worker.concurrency)
-    }
-
-    /// [`App::start_workers`], with one job at a time: whatever kills the process then is known by that.
-    ///
-    /// # Errors
-    /// See [`App::start_workers`].
-    pub fn start_one_worker(&self) -> Result<Workers, AppError> {
-        self.start_workers_at(1)
-    }
-
-    fn start_workers_at(&self, concurrency: usize) -> Result<Workers, AppError> {
-        let ghl = &self.config.ghl;
-        let oauth = self.oauth.clone().ok_or(AppError::NoMasterKey)?;
-        let environment = Environment {
-            records: self.records.clone(),
-            ghl: self.ghl.clone(),
-            oauth: oauth.clone(),
-            clock: self.clock.clone(),
-            backoff: self.tuning.backoff,
-            broken_hold: self.tuning.broken_hold,
-            interval: ghl.burst_interval,
-            call_timeout: ghl.timeout,
-            zones: Zones::default(),
-            fields: CustomFields::default(),
-            queue: self.queue.clone(),
-            metrics: self.metrics.jobs.clone(),
-        };
-        let config = PoolConfig { name: "sync".to_owned(), concurrency };
-        let worker = Arc::new(Worker::new(environment));
-        let pool = Pool::start(&self.queue, Arc::clone(&worker), &config);
-        let mut chores = JoinSet::new();
-        let metrics = self.metrics.jobs.clone();
-        chores.spawn(sweeper::run(self.records.clone(), self.queue.clone(), self.clock.clone(), metrics));
-        chores.spawn(retention::run(self.records.clone(), self.clock.clone(), self.config.keeping));
-        chores.spawn(walker::run(self.records.clone(), self.queue.clone(), self.clock.clone(), self.config.sweeps));
-        let tokens = oauth.clone();
-        chores.spawn(async move { tokens.sweep().await });
-        Ok(Workers { pool, worker, chores, oauth })
-    }
-}
-
-/// A running pool, and what goes on beside it.
-pub struct Workers {
-    pool: Pool,
-    worker: Arc<Worker>,
-    chores: JoinSet<()>,
-    oauth: Oauth,
-}
-
-impl Workers {
-    /// A handle that makes [`Workers::stop`] give back what runs.
-    #[must_use]
-    pub fn hurry(&self) -> Hurry {
-        self.pool.hurry()
-    }
-
-    /// Finishes what runs, or gives it back once hurried.
-    pub async fn stop(mut self) {
-        self.chores.abort_all();
-        self.pool.stop().await;
-        self.worker.give_back().await;
-        self.oauth.idle().await;
-    }
-}
-
-/// Opens the database and brings its schema up to date.
-///
-/// # Errors
-/// When it can't be reached or migrated.
-pub async fn open_records(config: &Config, clock: &Clock) -> Result<Records, records::RecordsError> {
-    let options = options(config, clock, records::Options::default());
-    let records = Records::open(config.database_url().expose_secret(), options).await?;
-    records.migrate().await?;
-    Ok(records)
-}
-
-/// Opens a database that is there and has this program's schema; changes neither. For a command before which a person sits: a database that does
-/// not answer is told soon.
-///
-/// # Errors
-/// When it can't be reached, is not there, or is of another release.
-pub async fn open_existing_records(config: &Config, clock: &Clock) -> Result<Records, records::RecordsError> {
-    let options = options(config, clock, for_a_person());
-    let records = Records::open(config.database_url().expose_secret(), options).await?;
-    records.check_schema().await?;
-    Ok(records)
-}
-
-/// How a database is opened before which a person sits: it must be there, and answer soon.
-#[must_use]
-pub fn for_a_person() -> records::Options {
-    let (connect_timeout, acquire_timeout) = (SOON, SOON);
-    records::Options { connect_timeout, acquire_timeout, create: false, ..Default::default() }
-}
-
-fn options(config: &Config, clock: &Clock, patience: records::Options) -> records::Options {
-    records::Options {
-        clock: clock.clone(),
-        policies: config.merge.clone(),
-        rules: config.rules.clone(),
-        flows: config.flows.loaded.clone(),
-        remember_event_ids: config.keeping.event_ids,
-        ..patience
-    }
-}
-
-/// How long a person waits for a database that does not answer.
-const SOON: Duration = Duration::from_millis(2_500);
-
-/// The vault over the master keys.
-///
-/// # Errors
-/// [`AppError::NoMasterKey`].
-pub fn vault(config: &Config) -> Result<Vault, AppError> {
-    let keys = config.secrets.master_keys.iter().map(|key| (key.id.clone(), key.key.expose_secret()));
-    MasterKeys::new(keys).map(Vault::new).ok_or(AppError::NoMasterKey)
-}
-
-/// The client of GHL's API.
-///
-/// # Errors
-/// An address that is none.
-pub fn client(config: &Config, metrics: &Metrics) -> Result<ghl::Client, ghl::BuildError> {
-    let config = ghl::ClientConfig {
-        base_url: config.ghl.api_url.clone(),
-        timeout: config.ghl.timeout,
-        long_list: config.ghl.long_list,
-    };
-    ghl::Client::new(&config, metrics.ghl.clone())
-}
-
-/// The door to tokens; none without a master key.
-///
-/// # Errors
-/// Addresses in the settings that are none.
-pub fn open_oauth(
-    config: &Config,
-    clock: &Clock,
-    records: &Records,
-    metrics: &Metrics,
-    ghl: &ghl::Client,
-) -> Result<Option<Oauth>, oauth::AppError> {
-    let Ok(vault) = vault(config) else { return Ok(None) };
-    let parts = oauth::Parts {
-        records: records.clone(),
-        vault,
-        clock: clock.clone(),
-        metrics: metrics.tokens.clone(),
-        ghl: ghl.clone(),
-        call_timeout: config.ghl.timeout,
-    };
-    Oauth::new(parts, oauth_app(&config.ghl).as_ref()).map(Some)
-}
-
-/// The OAuth app of the settings, where it is set completely.
-#[must_use]
-pub fn oauth_app(ghl: &crate::config::Ghl) -> Option<AppConfig> {
-    Some(AppConfig {
-        client_id: ghl.client_id.clone()?,
-        client_secret: ghl.client_secret.clone()?,
-        redirect_uri: ghl.redirect_uri.clone()?,
-        scopes: ghl.scopes.clone(),
-        marketplace_url: ghl.marketplace_url.clone(),
-        version_id: ghl.app_version_id.clone(),
-    })
 }
 
 /// What a process does with a queue.
@@ -394,97 +220,6 @@ enum Opening {
 
 /// Where that is in the data folder.
 const CALLS: &str = "calls.state";
-
-/// How long a process waits for Redis before it serves without.
-const REACH: Duration = Duration::from_secs(3);
-
-async fn reach(queue: &Queue) -> Result<(), QueueError> {
-    let silent = || std::io::Error::new(std::io::ErrorKind::TimedOut, format!("Redis gave no answer within {REACH:?}"));
-    match tokio::time::timeout(REACH, queue.meet()).await {
-        Ok(met) => met,
-        Err(_) => Err(QueueError::silent(silent())),
-    }
-}
-
-/// What a person can do about it.
-#[must_use]
-pub fn remedy(error: &QueueError) -> &'static str {
-    match error.trouble() {
-        Some(Trouble::UnknownAuthority) => {
-            "its certificate is signed by an authority that is not trusted here: name that in REDIS_CA_FILE"
-        }
-        Some(Trouble::Expired) => "its certificate is over or not yet valid: renew it, and look at the clocks",
-        Some(Trouble::WrongHost) => "its certificate is for other hosts: use a name of the certificate in REDIS_URL",
-        Some(Trouble::ClientCertificate) => {
-            "the server wants a client certificate that it trusts: look at REDIS_CERT_FILE and REDIS_KEY_FILE"
-        }
-        Some(Trouble::NoTls) => "the server does not speak TLS at this port: use redis://, or its TLS port",
-        Some(Trouble::HungUp) => {
-            "the server hung up: where it speaks TLS at this port, REDIS_URL begins with rediss://"
-        }
-        Some(Trouble::Login) => "look at the user and the password in REDIS_URL",
-        Some(Trouble::Permission) => "let the user of REDIS_URL run that command: `ACL SETUSER`",
-        Some(Trouble::Unreachable) => "is REDIS_URL right, the server up, and, with rediss://, its port one for TLS?",
-        // What is unfit says itself what to do.
-        None => "nothing else can mend it",
-    }
-}
-
-/// The Redis of the settings; none where the queue is in memory.
-#[must_use]
-pub fn endpoint(config: &Config) -> Option<Endpoint> {
-    let url = config.redis.url.as_ref()?.expose_secret().to_owned();
-    Some(Endpoint { url, tls: config.redis.tls.clone() })
-}
-
-/// Whose queue it is, and with what it goes on.
-#[derive(Debug, Default)]
-pub struct Terms {
-    /// The deployment that a queue in Redis must be of; none to look without a claim.
-    pub deployment: Option<String>,
-    /// Of a queue in memory.
-    pub handover: Option<Handover>,
-}
-
-/// The queue of the settings, and nothing else. Redis is asked with the first call.
-///
-/// # Errors
-/// When the database that tells of earlier calls does not answer.
-pub async fn open_queue(
-    config: &Config,
-    breaker: Breaker,
-    records: &Records,
-    clock: &Clock,
-    terms: Terms,
-) -> Result<Queue, AppError> {
-    let ghl = &config.ghl;
-    let limit = Limit {
-        burst: u16::try_from(ghl.burst_limit).unwrap_or(60_000),
-        interval: ghl.burst_interval,
-        call_timeout: ghl.timeout,
-        daily: ghl.daily_limit,
-        reserve: u16::try_from(ghl.burst_limit / RESERVE).unwrap_or(10_000),
-    };
-    let claiming = Claiming { breaker, ..Claiming::default() };
-    // Whoever called GHL before this queue had any state may have spent the location's tokens (law 2).
-    let quiet = limit.interval + limit.call_timeout + claiming.lease;
-    let since = records.last_activity_ms().await?.map(|at| clock.now_ms().saturating_sub(at));
-    let recent = since.is_some_and(|since| since < i64::try_from(quiet.as_millis()).unwrap_or(i64::MAX));
-    let meeting = if recent { FirstMeeting::Spent } else { FirstMeeting::Unspent };
-    let shards = usize::from(config.redis.shards);
-    let queue = match endpoint(config) {
-        Some(endpoint) => {
-            let namespace = Namespace { prefix: config.redis.prefix.clone(), deployment: terms.deployment };
-            Queue::redis_unmet(&endpoint, &namespace, shards, limit, claiming, meeting)?
-        }
-        None => match &terms.handover {
-            Some(handover) => Queue::memory_after(shards, limit, claiming, meeting, handover),
-            None => Queue::memory(shards, limit, claiming, meeting),
-        },
-    };
-    // Fences grow by the store: the queue may have lost its state, or its clock have been set back.
-    Ok(queue.above(u64::try_from(records.max_epoch().await?).unwrap_or(0)))
-}
 
 /// How long a process waits for what it runs before it gives it back at a shutdown.
 pub const PATIENCE: Duration = Duration::from_secs(30);

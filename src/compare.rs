@@ -77,7 +77,7 @@ const APPOINTMENT: &[Field] = &[
     ("contactId", &["contactId"], Form::Text),
     ("calendarId", &["calendarId"], Form::Text),
     ("title", &["title"], Form::Text),
-    ("status", &["appointmentStatus", "status"], Form::Text),
+    ("status", &["appointmentStatus"], Form::Text),
     ("startTime", &["startTime"], Form::Local),
     ("endTime", &["endTime"], Form::Local),
     ("address", &["address"], Form::Text),

@@ -4,20 +4,13 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use serde_json::json;
-use sync_workers::enqueue::enqueue;
-use sync_workers::jobs::new_job;
-use sync_workers::sweeper;
+use sync_workers::{suspects, sweeper};
 use tokio::task::JoinSet;
 
 use super::serve::{Listeners, Signals, stop, until_stopped};
 use super::{Context, Outcome};
 use crate::app::{App, Workers};
 use crate::sole::Sole;
-
-/// How long the other jobs wait for those that may kill the process.
-const ALONE: Duration = Duration::from_secs(60);
-/// Between two looks whether these are over.
-const LOOK: Duration = Duration::from_millis(100);
 
 pub(super) async fn run(context: Context) -> anyhow::Result<Outcome> {
     let mut signals = Signals::listen()?;
@@ -30,10 +23,7 @@ pub(super) async fn run(context: Context) -> anyhow::Result<Outcome> {
         false => App::open_alone(context.config).await?,
     };
     let presence = app.announce("up").await;
-    let has_suspects = !distributed && {
-        app.records.count_kills().await?;
-        !app.records.suspects().await?.is_empty()
-    };
+    let has_suspects = !distributed && suspects::count(&app.records).await?;
     let workers = if has_suspects { app.start_one_worker()? } else { app.start_workers()? };
     if !distributed && !has_suspects {
         tell_all(&app).await?;
@@ -47,7 +37,7 @@ pub(super) async fn run(context: Context) -> anyhow::Result<Outcome> {
     let mut workers = workers;
     if has_suspects {
         tokio::select! {
-            () = suspects_first(&app) => {}
+            () = suspects::run_first(&app.records, &app.queue) => {}
             () = signals.next() => {
                 stop(signals, servers, Some(workers)).await;
                 presence.end().await;
@@ -70,33 +60,6 @@ async fn tell_all(app: &App) -> anyhow::Result<()> {
     let told = sweeper::sweep(&app.records, &app.queue, &app.clock, Duration::ZERO, Duration::ZERO).await;
     told.map_err(anyhow::Error::msg).context("the queue can't be told of the open jobs")?;
     Ok(())
-}
-
-/// Runs the jobs with which the processes before this one were killed, each alone, until they have ended a run: what kills this one too is given up by
-/// the next.
-async fn suspects_first(app: &App) {
-    let over = async {
-        let mut is_told = false;
-        loop {
-            match app.records.suspects().await {
-                Ok(suspects) if suspects.is_empty() => return,
-                Ok(suspects) if !is_told => {
-                    tracing::warn!(
-                        jobs = suspects.len(),
-                        "the process was killed twice while these jobs ran; they run first, one at a time"
-                    );
-                    let jobs = suspects.iter().map(|(key, priority)| new_job(key, *priority)).collect();
-                    is_told = enqueue(&app.records, &app.queue, jobs).await.is_ok();
-                }
-                Ok(_) => {}
-                Err(error) => tracing::warn!(%error, "the ledger does not say which jobs have to run alone"),
-            }
-            tokio::time::sleep(LOOK).await;
-        }
-    };
-    if tokio::time::timeout(ALONE, over).await.is_err() {
-        tracing::warn!("jobs that may kill the process do not end; the others run beside them");
-    }
 }
 
 /// The whole pool instead of the one worker, and all that the ledger owes.

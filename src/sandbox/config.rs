@@ -43,6 +43,8 @@ pub struct SearchShape {
     pub id_instead: Option<String>,
     /// A page takes so many milliseconds for each of its items: a long one outlasts the caller's patience.
     pub ms_per_item: u64,
+    /// Pages of more items are never answered: the caller's patience ends, however long it is. 0 for no bound.
+    pub unanswered_above: usize,
     /// The last page comes again and again, though `total` says that more follow.
     pub stuck: bool,
 }

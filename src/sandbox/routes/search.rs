@@ -58,6 +58,9 @@ pub(super) async fn search(Extension(caller): Extension<Caller>, Payload(body): 
     if takes > 0 {
         tokio::time::sleep(Duration::from_millis(takes)).await;
     }
+    if shape.unanswered_above > 0 && page.len() > shape.unanswered_above {
+        std::future::pending::<()>().await;
+    }
     let contacts: Vec<Value> = page
         .into_iter()
         .enumerate()

@@ -112,8 +112,7 @@ impl Doors {
             event("note.created", contact, json!({"clientyNoteId": text, "noteText": "Soup"})),
         ];
         for event in events {
-            let answer = self.event(event.clone()).await;
-            assert_eq!(answer.status, if is_id(text) { 202 } else { 422 }, "{event}: {}", answer.text);
+            taken_as_id(text, &event, &self.event(event.clone()).await);
         }
         // Not an id here: whatever is no NUL and says something is taken, and the flow finds out that it is no id.
         let said = event("note.created", contact, json!({"clientyNoteId": format!("said-{number}"), "noteText": text}));
@@ -122,8 +121,7 @@ impl Doors {
             let wish = json!({"locationId": location, "parameters": {"contactId": contact, "taskId": text}});
             let key = self.api.key.clone();
             let call = |request: reqwest::RequestBuilder| request.bearer_auth(key).json(&wish);
-            let answer = self.api.request("POST", &format!("/v1/operations/{name}"), call).await;
-            assert_eq!(answer.status, if is_id(text) { 202 } else { 422 }, "{wish}: {}", answer.text);
+            taken_as_id(text, &wish, &self.api.request("POST", &format!("/v1/operations/{name}"), call).await);
         }
         let at = Clock::system().now().to_string();
         self.webhook(json!({"type": "ContactUpdate", "locationId": location, "id": text, "webhookId": format!("u{number}"), "timestamp": at})).await;
@@ -174,6 +172,11 @@ impl Doors {
         let dead = dead.len();
         self.app.finish_with_dead(dead).await;
     }
+}
+
+/// What names something by the text is accepted where the text can be an id, and refused where it can't.
+fn taken_as_id(text: &str, sent: &Value, answer: &Answer) {
+    assert_eq!(answer.status, if is_id(text) { 202 } else { 422 }, "{sent}: {}", answer.text);
 }
 
 async fn any_text_at_any_door(database_url: Option<String>, redis_url: Option<String>) {

@@ -1,12 +1,16 @@
 //! What fails is retried, held or buried, by what the failure means.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use clienty_sync::sandbox::Faults;
 use job_engine::{Backoff, LaneState};
 use serde_json::{Value, json};
 use sync_workers::records::JobState;
+use tracing_subscriber::util::SubscriberInitExt;
 
+use super::privacy::NOBODY;
 use crate::support::test_app::{Setup, TestApp, call};
 
 async fn is_held(app: &TestApp, location: &str) -> bool {
@@ -231,5 +235,44 @@ async fn jobs_of_a_burst_far_over_the_limit_keep_to_it() {
     app.settle().await;
     assert!(app.all_calls(&location.id) > 300);
     assert_eq!(app.mismatches(&location, &contacts).await, []);
+    app.finish().await;
+}
+
+/// A run that panics has ended: where its process is killed afterwards, it was not killed with that job (law 11).
+#[tokio::test]
+async fn a_run_that_panicked_is_given_back_and_counts_as_no_kill() {
+    const ENDLESS: u32 = 1_000_000;
+    LazyLock::force(&NOBODY);
+    let armed = Arc::new(AtomicU32::new(0));
+    let trap = Arc::clone(&armed);
+    // What a run logs of its first call is the place that can be made to panic.
+    let spring = move || {
+        let left = trap.load(Ordering::SeqCst);
+        if left > 0 {
+            trap.store(left - 1, Ordering::SeqCst);
+            panic!("as asked");
+        }
+        std::io::sink()
+    };
+    let _listening = tracing_subscriber::fmt()
+        .with_env_filter("off,sync_workers::ghl::call=debug")
+        .with_writer(spring)
+        .finish()
+        .set_default();
+    let (mut app, contact) = TestApp::knowing_one(Setup::default()).await;
+    armed.store(ENDLESS, Ordering::SeqCst);
+    let job = app.tell("contact.selected", &contact, json!({})).await;
+    app.wait_until("it panics twice", async || armed.load(Ordering::SeqCst) <= ENDLESS - 2).await;
+    app.rest().await;
+    for _ in 0..3 {
+        let given_back = app.job(&job).await;
+        assert_eq!((given_back.state, given_back.attempts), (JobState::Scheduled, 0), "{given_back:?}");
+        assert!(given_back.last_error.as_ref().unwrap().contains("panicked"), "{given_back:?}");
+        app.app.records.count_kills().await.unwrap();
+        assert_eq!(app.app.records.suspects().await.unwrap(), []);
+    }
+    armed.store(0, Ordering::SeqCst);
+    app.work();
+    assert_eq!(app.ended(&job).await.state, JobState::Done);
     app.finish().await;
 }

@@ -27,7 +27,7 @@ struct Log(Arc<Mutex<Vec<u8>>>);
 
 /// Hears nothing. Whether anybody listens to a line is asked once for all threads: where the process has a single subscriber, that of the thread
 /// which comes by first is asked, and the thread of another test has none (tokio-rs/tracing#3611). Of two, both are.
-static NOBODY: LazyLock<Dispatch> =
+pub(crate) static NOBODY: LazyLock<Dispatch> =
     LazyLock::new(|| Dispatch::new(tracing_subscriber::fmt().with_max_level(LevelFilter::OFF).finish()));
 
 impl Write for Log {

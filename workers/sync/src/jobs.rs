@@ -6,8 +6,10 @@
 //!
 //! A new kind: a variant of [`JobKind`], a file here, a line in [`cost`] and one in [`Worker::work`].
 
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use job_engine::{Backoff, Handler, Job, Key, NewJob, Permits, Priority, Queue, Verdict};
 use tokio::time::timeout;
 use tracing::{Instrument, Span};
@@ -261,7 +263,11 @@ impl Worker {
         trace::serves(span, &run);
         let under_way = self.broken_off.watch(&run);
         let due = longest_run(&job.key.kind, self.environment.call_timeout);
-        let result = timeout(due, self.work(&job, &run, &permits)).await.unwrap_or(Err(JobError::Stalled { due }));
+        let worked = AssertUnwindSafe(timeout(due, self.work(&job, &run, &permits))).catch_unwind().await;
+        let result = match worked {
+            Ok(in_time) => in_time.unwrap_or(Err(JobError::Stalled { due })),
+            Err(_) => Err(JobError::Panicked),
+        };
         let verdict = conclude::conclude(&self.environment, &self.deferrals, &job, &run, result).await;
         self.environment.tell_owed().await;
         if matches!(verdict, Verdict::Done)
@@ -351,7 +357,8 @@ impl Handler for Worker {
 
     fn panicked(&self, job: &Job) -> Verdict {
         tracing::error!(job.kind = job.key.kind, ghl.location = job.key.lane, "a job panicked");
-        // The ledger row stays open under this epoch; the next run takes it over.
+        // Not in its work, whose panics are a result, but where the ledger is told of it: the row stays open under this epoch, and the next run
+        // takes it over.
         let after = self.environment.backoff.delay(job.attempt.saturating_add(1));
         Verdict::Retry { after: after.unwrap_or(self.environment.backoff.most) }
     }

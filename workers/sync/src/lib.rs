@@ -18,6 +18,7 @@ pub mod presence;
 pub mod records;
 pub mod retention;
 pub mod spelling;
+pub mod suspects;
 pub mod sweeper;
 pub mod trace;
 pub mod vault;

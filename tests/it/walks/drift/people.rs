@@ -207,7 +207,8 @@ impl<'a> People<'a> {
         assert!(found > 0, "nothing was created");
     }
 
-    /// Only what was created in Clienty for a contact that somebody had deleted or merged in GHL is given up, and its job says so.
+    /// Only what was created in Clienty for a contact that somebody had deleted or merged in GHL is given up, and its job says so: nothing else
+    /// of GHL's or ours may end one.
     pub(super) async fn assert_given_up_for_good_reason(&self) {
         let state = self.place.sandbox.state(&self.location).unwrap();
         let has =
@@ -218,6 +219,7 @@ impl<'a> People<'a> {
             let contact = id.and_then(|id| self.created.get(&format!("[{id}]"))).and_then(Option::as_ref);
             let is_refused = job.event_type.ends_with(".created") && job.outcome == Some(Progress::Refused);
             assert!(is_refused && contact.is_some_and(|contact| !has(contact)), "given up: {job:?}");
+            assert_eq!(job.last_error.as_deref(), Some("GHL has no such contact"), "given up: {job:?}");
         }
     }
 

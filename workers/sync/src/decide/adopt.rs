@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::fields::{self, fields};
+use super::push_task::Edited;
 use super::same::{answers, same_text};
 use crate::records::model::{Appointment, Contact, Note, Task};
 
@@ -53,20 +54,9 @@ impl TaskFingerprint {
     /// The fingerprint of the create of `task`. Whether it is completed is no part: that can change meanwhile.
     #[must_use]
     pub fn of(task: &Task) -> Self {
-        let Task {
-            task_id: _,
-            clienty_task_id: _,
-            contact_id: _,
-            title,
-            body,
-            due_date,
-            completed: _,
-            assigned_to,
-            unread: _,
-            added_at: _,
-            absent: _,
-        } = task;
-        Self { title: title.clone(), body: body.clone(), due_date: *due_date, assigned_to: assigned_to.clone() }
+        let Edited { title, body, due_date, completed: _, assigned_to } = Edited::of(task);
+        let owned = |text: Option<&str>| text.map(str::to_owned);
+        Self { title: title.to_owned(), body: owned(body), due_date, assigned_to: owned(assigned_to) }
     }
 
     /// Whether `remote` is what this create made.
@@ -320,11 +310,14 @@ mod tests {
     #[test]
     fn what_is_older_than_the_announcement_is_not_it_but_for_the_clocks() {
         let announced = Some(1_772_355_600_000);
-        let at = |seconds: i64| Some(Timestamp::from_second(1_772_355_600 + seconds).unwrap());
+        let at_ms = |ms: i64| Some(Timestamp::from_millisecond(1_772_355_600_000 + ms).unwrap());
+        let at = |seconds: i64| at_ms(seconds * 1000);
         for (created_at, is_older) in [
             (at(-86_400 * 700), true),
-            (at(-121), true),
-            (at(-119), false),
+            (at_ms(-120_001), true),
+            // So far apart may clocks be.
+            (at_ms(-120_000), false),
+            (at_ms(-119_999), false),
             (at(0), false),
             (at(60), false),
             (None, false),

@@ -49,7 +49,7 @@ pub fn plan(wanted: &Task, base: Option<&Task>, deleted: bool) -> TaskPlan {
         (Some(_), true) => TaskPlan::Delete,
         (None, false) => TaskPlan::Create,
         (Some(base), false) => {
-            let changes = changes(wanted, base);
+            let changes = Edited::of(wanted).changes_of(&Edited::of(base));
             if changes == TaskChanges::default() {
                 TaskPlan::Nothing
             } else if changes == (TaskChanges { completed: Some(true), ..TaskChanges::default() }) {
@@ -61,28 +61,54 @@ pub fn plan(wanted: &Task, base: Option<&Task>, deleted: bool) -> TaskPlan {
     }
 }
 
-fn changes(wanted: &Task, base: &Task) -> TaskChanges {
-    // The ids say which task it is; GHL moves no task to another contact.
-    let Task {
-        task_id: _,
-        clienty_task_id: _,
-        contact_id: _,
-        title,
-        body,
-        due_date,
-        completed,
-        assigned_to,
-        unread: _,
-        added_at: _,
-        absent: _,
-    } = wanted;
-    let body = body.as_deref().unwrap_or_default();
-    TaskChanges {
-        title: (*title != base.title).then(|| title.clone()),
-        body: (body != base.body.as_deref().unwrap_or_default()).then(|| body.to_owned()),
-        due_date: due_date.filter(|due| Some(due.as_second()) != base.due_date.map(Timestamp::as_second)),
-        completed: (*completed != base.completed).then_some(*completed),
-        assigned_to: assigned_to.clone().filter(|_| *assigned_to != base.assigned_to),
+/// What both sides can edit of a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Edited<'a> {
+    /// Its title.
+    pub title: &'a str,
+    /// Its body.
+    pub body: Option<&'a str>,
+    /// When it is due.
+    pub due_date: Option<Timestamp>,
+    /// Whether it is completed.
+    pub completed: bool,
+    /// The GHL user who has it.
+    pub assigned_to: Option<&'a str>,
+}
+
+impl<'a> Edited<'a> {
+    /// That of `task`. The ids say which task it is; GHL moves no task to another contact.
+    #[must_use]
+    pub fn of(task: &'a Task) -> Self {
+        let Task {
+            task_id: _,
+            clienty_task_id: _,
+            contact_id: _,
+            title,
+            body,
+            due_date,
+            completed,
+            assigned_to,
+            unread: _,
+            added_at: _,
+            absent: _,
+        } = task;
+        let (body, assigned_to) = (body.as_deref(), assigned_to.as_deref());
+        Self { title, body, due_date: *due_date, completed: *completed, assigned_to }
+    }
+
+    /// The fields in which it differs from `base`, as far as GHL can be told.
+    #[must_use]
+    pub fn changes_of(&self, base: &Self) -> TaskChanges {
+        let Self { title, body, due_date, completed, assigned_to } = *self;
+        let body = body.unwrap_or_default();
+        TaskChanges {
+            title: (title != base.title).then(|| title.to_owned()),
+            body: (body != base.body.unwrap_or_default()).then(|| body.to_owned()),
+            due_date: due_date.filter(|due| Some(due.as_second()) != base.due_date.map(Timestamp::as_second)),
+            completed: (completed != base.completed).then_some(completed),
+            assigned_to: assigned_to.filter(|_| assigned_to != base.assigned_to).map(str::to_owned),
+        }
     }
 }
 

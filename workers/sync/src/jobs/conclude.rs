@@ -155,7 +155,7 @@ fn remedy(environment: &Environment, error: &JobError) -> Remedy {
         JobError::Records(error) if error.is_about_a_value() => Remedy::Retry(environment.backoff),
         // A stored row that can't be read reads no better the next time.
         JobError::Records(RecordsError::Corrupt { .. }) => Remedy::Bury,
-        JobError::Records(_) | JobError::Stalled { .. } => Remedy::Defer,
+        JobError::Records(_) | JobError::Stalled { .. } | JobError::Panicked => Remedy::Defer,
         JobError::NoId
         | JobError::NotShownYet
         | JobError::GoneMeanwhile

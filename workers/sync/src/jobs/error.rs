@@ -22,6 +22,9 @@ pub enum JobError {
         /// How long it had.
         due: Duration,
     },
+    /// A fault of this program, of which the panic's own message told.
+    #[error("the run panicked, which is a fault of clienty-sync: its output has the message; the job is tried again")]
+    Panicked,
     /// There is no token to call with.
     #[error(transparent)]
     Token(#[from] TokenError),

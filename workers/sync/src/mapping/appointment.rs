@@ -21,7 +21,8 @@ pub fn from_ghl(appointment: ghl::Appointment, contact_id: &str, zone: &TimeZone
         contact_id: told_contact_id,
         calendar_id,
         title,
-        status,
+        // Whether the slot is booked, not how the meeting went.
+        status: _,
         appointment_status,
         appoinment_status,
         start_time,
@@ -48,7 +49,7 @@ pub fn from_ghl(appointment: ghl::Appointment, contact_id: &str, zone: &TimeZone
         contact_id: told_contact_id.unwrap_or_else(|| contact_id.to_owned()),
         calendar_id: take("calendarId", calendar_id, &mut absent),
         title: take("title", title, &mut absent),
-        status: take("status", appointment_status.or(appoinment_status).or(status), &mut absent),
+        status: take("status", appointment_status.or(appoinment_status), &mut absent),
         start_time,
         end_time,
         address: take("address", address, &mut absent),
@@ -176,11 +177,35 @@ mod tests {
         assert_eq!(appointment, expected);
     }
 
+    /// What GHL says of an appointment that is known as `noshow`, what it is then, and whether one that is met first is left unread.
     #[test]
-    fn without_an_appointment_status_the_status_counts() {
-        let appointment = mapped(json!({"id": "a1", "status": "booked", "appointmentStatus": null}));
-        assert_eq!(appointment.status.unwrap(), "booked");
-        assert_eq!(appointment.contact_id, "c1");
+    fn that_it_was_booked_says_nothing_of_how_the_meeting_went() {
+        let table = [
+            (json!({}), Some("noshow"), true),
+            (json!({"status": "booked"}), Some("noshow"), true),
+            (json!({"status": "cancelled"}), Some("noshow"), true),
+            (json!({"status": null}), Some("noshow"), true),
+            (json!({"status": "booked", "appointmentStatus": 7}), Some("7"), false),
+            (json!({"status": "booked", "appointmentStatus": {}}), Some("noshow"), true),
+            (json!({"status": "booked", "appointmentStatus": "showed"}), Some("showed"), false),
+            (json!({"status": "booked", "appointmentStatus": "", "appoinmentStatus": "showed"}), Some("showed"), false),
+            (json!({"status": "booked", "appoinmentStatus": "showed"}), Some("showed"), false),
+            // Only what is said to be empty is emptied.
+            (json!({"status": "booked", "appointmentStatus": null}), None, false),
+            (json!({"appointmentStatus": ""}), None, false),
+        ];
+        let known = Appointment { status: Some("noshow".to_owned()), ..Appointment::default() };
+        for (mut told, expected, is_unread) in table {
+            told["id"] = json!("a1");
+            let mut heard = mapped(told.clone());
+            let met = heard.first_met();
+            assert_eq!((met.unread.contains("status"), met.contact_id.as_str()), (is_unread, "c1"), "{told}");
+            if is_unread {
+                assert_eq!(met.status, None, "{told}");
+            }
+            heard.read_like(&known, None);
+            assert_eq!(heard.status.as_deref(), expected, "{told}");
+        }
     }
 
     #[test]

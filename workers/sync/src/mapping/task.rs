@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 
 use super::{MissingField, take};
 use crate::decide::absent::{Absent, Unread};
-use crate::decide::push_task::TaskChanges;
+use crate::decide::push_task::{Edited, TaskChanges};
 use crate::ghl::{WireSecond, WireTime, model as ghl};
 use crate::records::model::Task;
 
@@ -35,29 +35,17 @@ pub fn from_ghl(task: ghl::Task, contact_id: &str) -> Task {
 /// # Errors
 /// [`MissingField`] where it has no title or no due date.
 pub fn to_new(task: &Task) -> Result<ghl::NewTask, MissingField> {
-    let Task {
-        task_id: _,
-        clienty_task_id: _,
-        contact_id: _,
-        title,
-        body,
-        due_date,
-        completed,
-        assigned_to,
-        unread: _,
-        added_at: _,
-        absent: _,
-    } = task;
+    let Edited { title, body, due_date, completed, assigned_to } = Edited::of(task);
     if title.trim().is_empty() {
         return Err(missing("title"));
     }
     let due_date = due_date.ok_or(missing("dueDate"))?;
     Ok(ghl::NewTask {
-        title: title.clone(),
-        body: body.clone(),
+        title: title.to_owned(),
+        body: body.map(str::to_owned),
         due_date: WireSecond::from(due_date),
-        completed: *completed,
-        assigned_to: assigned_to.clone(),
+        completed,
+        assigned_to: assigned_to.map(str::to_owned),
     })
 }
 

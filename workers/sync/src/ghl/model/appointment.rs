@@ -20,7 +20,7 @@ pub struct Appointment {
     pub calendar_id: Carried<String>,
     #[serde(default, deserialize_with = "lenient::carried_text")]
     pub title: Carried<String>,
-    /// Whether it was booked; how the meeting went is in `appointmentStatus`.
+    /// That the slot is booked, whatever became of the meeting: that is in `appointmentStatus`, and this does not stand in for it.
     #[serde(default, deserialize_with = "lenient::carried_text")]
     pub status: Carried<String>,
     #[serde(default, deserialize_with = "lenient::carried_text")]

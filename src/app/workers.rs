@@ -1,0 +1,83 @@
+//! The workers of a process: the pool, and the chores beside it.
+
+use std::sync::Arc;
+
+use job_engine::{Hurry, Pool, PoolConfig};
+use sync_workers::jobs::{CustomFields, Environment, Worker, Zones};
+use sync_workers::oauth::Oauth;
+use sync_workers::{retention, sweeper, walker};
+use tokio::task::JoinSet;
+
+use super::{App, AppError};
+
+impl App {
+    /// Starts to claim and run jobs, and to sweep.
+    ///
+    /// # Errors
+    /// [`AppError::NoMasterKey`], or a GHL address that is none.
+    pub fn start_workers(&self) -> Result<Workers, AppError> {
+        self.start_workers_at(self.config.worker.concurrency)
+    }
+
+    /// [`App::start_workers`], with one job at a time: whatever kills the process then is known by that.
+    ///
+    /// # Errors
+    /// See [`App::start_workers`].
+    pub fn start_one_worker(&self) -> Result<Workers, AppError> {
+        self.start_workers_at(1)
+    }
+
+    fn start_workers_at(&self, concurrency: usize) -> Result<Workers, AppError> {
+        let ghl = &self.config.ghl;
+        let oauth = self.oauth.clone().ok_or(AppError::NoMasterKey)?;
+        let environment = Environment {
+            records: self.records.clone(),
+            ghl: self.ghl.clone(),
+            oauth: oauth.clone(),
+            clock: self.clock.clone(),
+            backoff: self.tuning.backoff,
+            broken_hold: self.tuning.broken_hold,
+            interval: ghl.burst_interval,
+            call_timeout: ghl.timeout,
+            zones: Zones::default(),
+            fields: CustomFields::default(),
+            queue: self.queue.clone(),
+            metrics: self.metrics.jobs.clone(),
+        };
+        let config = PoolConfig { name: "sync".to_owned(), concurrency };
+        let worker = Arc::new(Worker::new(environment));
+        let pool = Pool::start(&self.queue, Arc::clone(&worker), &config);
+        let mut chores = JoinSet::new();
+        let metrics = self.metrics.jobs.clone();
+        chores.spawn(sweeper::run(self.records.clone(), self.queue.clone(), self.clock.clone(), metrics));
+        chores.spawn(retention::run(self.records.clone(), self.clock.clone(), self.config.keeping));
+        chores.spawn(walker::run(self.records.clone(), self.queue.clone(), self.clock.clone(), self.config.sweeps));
+        let tokens = oauth.clone();
+        chores.spawn(async move { tokens.sweep().await });
+        Ok(Workers { pool, worker, chores, oauth })
+    }
+}
+
+/// A running pool, and what goes on beside it.
+pub struct Workers {
+    pool: Pool,
+    worker: Arc<Worker>,
+    chores: JoinSet<()>,
+    oauth: Oauth,
+}
+
+impl Workers {
+    /// A handle that makes [`Workers::stop`] give back what runs.
+    #[must_use]
+    pub fn hurry(&self) -> Hurry {
+        self.pool.hurry()
+    }
+
+    /// Finishes what runs, or gives it back once hurried.
+    pub async fn stop(mut self) {
+        self.chores.abort_all();
+        self.pool.stop().await;
+        self.worker.give_back().await;
+        self.oauth.idle().await;
+    }
+}

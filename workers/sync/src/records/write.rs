@@ -1,0 +1,135 @@
+//! A transaction that writes: its turn, what it gathers until its commit, and what it then leaves to tell others.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use sqlx::AnyConnection;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::timeout;
+
+use super::found::Found;
+use super::write_check::WriteCheck;
+use super::{FollowUp, Records, RecordsError, accept, feed, page};
+use crate::decide::merge::Policies;
+use crate::decide::rules::TaskRule;
+use crate::flows::Flow;
+
+/// What commits of this process leave to tell others.
+#[derive(Debug, Default)]
+pub(super) struct Untold {
+    /// The queue: jobs that are owed.
+    pub(super) jobs: Vec<FollowUp>,
+    /// Whoever counts: flows of which a run ended, and how.
+    pub(super) runs: Vec<(String, String)>,
+}
+
+impl Records {
+    /// Begins a transaction that writes.
+    pub(super) async fn write(&self) -> Result<Write, RecordsError> {
+        let gate = self.gate().await?;
+        let begin = if self.sqlite { "begin immediate" } else { "begin" };
+        let tx = self.pool.begin_with(begin).await?;
+        Ok(Write {
+            tx,
+            changed: Vec::new(),
+            cause: feed::Cause::default(),
+            found: Vec::new(),
+            page: page::Page::default(),
+            now_ms: self.clock.now_ms(),
+            remember_event_ids: self.remember_event_ids,
+            policies: Arc::clone(&self.policies),
+            rules: Arc::clone(&self.rules),
+            flows: Arc::clone(&self.flows),
+            owed: Vec::new(),
+            ended: Vec::new(),
+            settled: (0, 0),
+            sqlite: self.sqlite,
+            untold: Arc::clone(&self.untold),
+            writes: Arc::clone(&self.writes),
+            _gate: gate,
+            _walk: None,
+        })
+    }
+
+    /// The turn of one writer; PostgreSQL has its own and better ones.
+    ///
+    /// # Errors
+    /// [`RecordsError::NoTurn`]: who waits behind a writer that hangs must not wait for as long as that one.
+    pub(super) async fn gate(&self) -> Result<Option<OwnedSemaphorePermit>, RecordsError> {
+        if !self.sqlite {
+            return Ok(None);
+        }
+        match timeout(self.turn_due, self.gate.clone().acquire_owned()).await {
+            // The semaphore is never closed, so there is always a permit.
+            Ok(permit) => Ok(permit.ok()),
+            Err(_) => Err(RecordsError::NoTurn(self.turn_due)),
+        }
+    }
+}
+
+/// A transaction that writes, and what it will tell the change feed. Dropped without a commit, it rolls back.
+pub(super) struct Write {
+    pub(super) tx: sqlx::Transaction<'static, sqlx::Any>,
+    pub(super) changed: Vec<(feed::Changed, feed::Cause)>,
+    /// Whose change it is writing now.
+    pub(super) cause: feed::Cause,
+    /// What it stored that was read in GHL and was not known.
+    pub(super) found: Vec<Found>,
+    pub(super) page: page::Page,
+    pub(super) now_ms: i64,
+    pub(super) remember_event_ids: Duration,
+    pub(super) policies: Arc<Policies>,
+    pub(super) rules: Arc<[TaskRule]>,
+    pub(super) flows: Arc<[Flow]>,
+    /// Jobs that it leads to, whatever else the run that it is part of leads to.
+    pub(super) owed: Vec<FollowUp>,
+    /// Flows of which it ends a run, and how.
+    pub(super) ended: Vec<(String, String)>,
+    /// How many of both belong to parts that are settled.
+    pub(super) settled: (usize, usize),
+    pub(super) sqlite: bool,
+    /// Where both are kept for others once they are committed.
+    pub(super) untold: Arc<Mutex<Untold>>,
+    pub(super) writes: Arc<WriteCheck>,
+    // Declared last, so dropped last: the next writer begins after this transaction is on its way out.
+    pub(super) _gate: Option<OwnedSemaphorePermit>,
+    pub(super) _walk: Option<OwnedSemaphorePermit>,
+}
+
+impl Write {
+    pub(super) fn conn(&mut self) -> &mut AnyConnection {
+        &mut self.tx
+    }
+
+    /// Writes what waits in memory, so that nothing of what was done so far is left to the commit.
+    pub(super) async fn settle(&mut self) -> Result<(), RecordsError> {
+        page::flush(self).await?;
+        feed::append(self).await?;
+        let rows = self.owed[self.settled.0..].iter().map(|follow_up| follow_up.row(self.now_ms)).collect();
+        accept::insert_rows(self.conn(), rows).await?;
+        self.settled = (self.owed.len(), self.ended.len());
+        Ok(())
+    }
+
+    /// Forgets what was done since it was last settled, for a part that is rolled back alone.
+    pub(super) fn abandon(&mut self) {
+        self.changed.clear();
+        self.found.clear();
+        self.page = page::Page::default();
+        self.owed.truncate(self.settled.0);
+        self.ended.truncate(self.settled.1);
+    }
+
+    pub(super) async fn commit(mut self) -> Result<(), RecordsError> {
+        self.settle().await?;
+        self.tx.commit().await?;
+        self.writes.note_commit();
+        let owed = std::mem::take(&mut self.owed);
+        if !owed.is_empty() || !self.ended.is_empty() {
+            let mut untold = self.untold.lock().unwrap_or_else(PoisonError::into_inner);
+            untold.jobs.extend(owed);
+            untold.runs.append(&mut self.ended);
+        }
+        Ok(())
+    }
+}
