@@ -20,6 +20,11 @@ impl Bucket {
         u32::from(limit.burst).saturating_sub(self.out + self.cooling)
     }
 
+    /// What is missing counts too: more may be away than a server allows that has just told its limit.
+    pub(super) fn balance(&self, limit: &Limit) -> i64 {
+        i64::from(limit.burst) - i64::from(self.out) - i64::from(self.cooling)
+    }
+
     pub(super) fn cooling(&self) -> u32 {
         self.cooling
     }
