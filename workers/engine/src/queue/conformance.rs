@@ -35,6 +35,7 @@ mod cluster;
 mod coalescing;
 mod day;
 mod deployments;
+mod differential;
 mod fairness;
 mod fitness;
 mod forgetting;

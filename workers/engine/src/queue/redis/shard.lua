@@ -321,9 +321,13 @@ local function packed(m)
   return meta .. pack(MORE, m.circuit, m.probe, m.probe_at, m.hold, m.others, m.others_at, m.burst, m.daily, m.limits_at)
 end
 
+-- What this call has set stands: its writes reach the index at the end.
 local function read_entries(slots, first, last)
   local values = fetch(INDEX, slots, first, last)
-  for i = 1, #values do entries[slots[first + i - 1]] = values[i] end
+  for i = 1, #values do
+    local slot = slots[first + i - 1]
+    if entries[slot] == nil then entries[slot] = values[i] end
+  end
 end
 
 local function entry_of(slot)
