@@ -124,14 +124,12 @@ async fn both_do(ground: &Ground, acts: Vec<Act>) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// Redis looks at a lane when it is its turn: only then do tokens that cooled count as free, and lanes without work are forgotten some at a time.
+/// But for lanes that have nothing to do and of which no call counts: Redis forgets them a day after their last one, memory sooner.
 async fn lanes(of: &Simulated<'_>) -> Vec<LaneView> {
     let mut lanes = of.queue.lanes().await.unwrap();
-    for lane in &mut lanes {
-        lane.tokens_free += std::mem::take(&mut lane.tokens_cooling);
-    }
     lanes.retain(|lane| {
-        lane.state != LaneState::Ready || lane.waiting != [0; 3] || lane.tokens_out > 0 || lane.day_used > 0
+        let is_away = lane.tokens_out > 0 || lane.tokens_cooling > 0;
+        lane.state != LaneState::Ready || lane.waiting != [0; 3] || is_away || lane.day_used > 0
     });
     lanes.sort_by(|one, other| one.lane.cmp(&other.lane));
     lanes

@@ -39,6 +39,11 @@ impl Bucket {
         self.bins.back().map(|(at, _)| *at)
     }
 
+    /// Whether none is away.
+    pub(super) fn is_full(&self, now: u64) -> bool {
+        self.out == 0 && self.last_return().is_none_or(|at| at <= now)
+    }
+
     /// Puts `count` tokens aside until `at`, or until the last ones before them come back.
     pub(super) fn cool(&mut self, count: u32, at: u64) {
         if count == 0 {

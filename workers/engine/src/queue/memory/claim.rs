@@ -47,6 +47,7 @@ impl Claim {
 impl State {
     pub(super) fn claim(&mut self, claim: &mut Claim, now: u64) {
         let (mut visited, full_turn) = (0, usize::from(self.claiming.turn));
+        let turns_before = self.turns;
         while claim.left() > 0 && visited < MOST_LANES && claim.replaced < MOST_REPLACED {
             // No more lanes than are needed if each gives a full turn: what is taken off is visited.
             let (names, ring) = self.off_rings(claim.left().div_ceil(full_turn));
@@ -60,7 +61,10 @@ impl State {
                 self.visit(name, turn.min(claim.left()), ring, claim, now);
             }
         }
-        if !claim.jobs.is_empty() {
+        if claim.jobs.is_empty() {
+            // Turns that gave nothing are none.
+            self.turns = turns_before;
+        } else {
             self.epoch = claim.epoch;
             let keys = claim.jobs.iter().map(|job| job.key.clone()).collect();
             self.batches.insert(claim.epoch, Batch { keys, begun: Begun::All });

@@ -84,6 +84,12 @@ impl Day {
         self.used + self.others
     }
 
+    /// Whether none of its calls counts any more.
+    pub(super) fn is_over(&self, now: u64) -> bool {
+        let counts = |bin: u64| bin + DAY_BINS > bin_at(now);
+        !self.bins.back().is_some_and(|(bin, _)| counts(*bin)) && (self.others == 0 || !counts(bin_at(self.others_at)))
+    }
+
     /// When the first of what counts today counts no longer.
     pub(super) fn next_return(&self, now: u64) -> u64 {
         let oldest = self.bins.front().map_or(bin_at(now), |(bin, _)| *bin);

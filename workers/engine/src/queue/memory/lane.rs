@@ -102,15 +102,13 @@ impl Lane {
     }
 
     /// Whether it has nothing to do, and none of its calls counts any more.
-    pub(super) fn is_over(&mut self, set: &Limit, now: u64) -> bool {
+    pub(super) fn is_over(&self, set: &Limit, now: u64) -> bool {
         let told_less = self.limit(set) != *set;
-        self.bucket.thaw(now);
-        self.day.turn(now);
         let stopped = self.park != Park::No || self.paused || self.hold > now || self.circuit != Circuit::Closed;
         let idle = !stopped && self.in_ring == [false; 2] && self.index.is_empty();
         // Nobody else knows of limits that a server has told.
         let limits_are_old = !told_less || self.told_at + LIMITS_MS <= now;
-        idle && limits_are_old && self.bucket.out + self.bucket.cooling() + self.day.used() == 0
+        idle && limits_are_old && self.bucket.is_full(now) && self.day.is_over(now)
     }
 
     pub(super) fn view(&self, name: &str, set: &Limit, rest: u64, now: u64) -> LaneView {

@@ -46,6 +46,8 @@ impl State {
         }
         let failures = (breaker.failures, millis(breaker.probe_after));
         lane.judge(verdict, job.epoch, answered, now, &set, failures);
+        // What is due by now, as after an answer that was told late, is free for this step.
+        lane.bucket.thaw(now);
         let is_last = running.extra.is_none();
         match verdict {
             Verdict::Done | Verdict::Dead => {

@@ -103,12 +103,14 @@ end
 -- When the first entry is due that was not yet, and whether others have been fired since that was looked up.
 local first_undue, fired_some
 
--- When the first entry of the timer is due that this step leaves there, with so many taken away; nil where there is none.
-local function first_left(beyond)
+-- When the first entry of the timer is due that this step leaves there, with so many taken away; nil where there is none. Where it is `later`, one
+-- that this step has planned anew counts no more for when it was planned before.
+local function first_left(beyond, later)
   local first = call('ZRANGE', TIMER, '0', text(beyond), 'WITHSCORES')
   for i = 1, #first, 2 do
-    if not gone_timers[first[i]] then return tonumber(first[i + 1]) end
+    if not (gone_timers[first[i]] or later and timer_adds[first[i]]) then return tonumber(first[i + 1]) end
   end
+  if later and #first > 2 * beyond then return first_left(2 * beyond + 1, later) end
 end
 
 function fire_due()
@@ -139,7 +141,7 @@ end
 
 -- When something is due next, or somewhat earlier; nil where nothing is.
 function next_due()
-  if fired_some then first_undue = first_left(#timer_rems) end
+  if fired_some then first_undue = first_left(#timer_rems, true) end
   return soonest and math.min(soonest, first_undue or soonest) or first_undue
 end
 end

@@ -105,6 +105,8 @@ local function settle(m, position, slot, packed)
   hear(m, answered, remaining_today, burst, daily)
   put_aside_for_other_clients(m, remaining, returned)
   judge(m, verdict, delay, settled, answered)
+  -- What is due by now, as after an answer that was told late, is free for this step.
+  thaw(m)
 
   if verdict ~= DONE then
     local stored = to_run_again(slot, state, sub(packed, STORED_AT))

@@ -36,8 +36,11 @@ function functions.step(argv)
     for lane, room in string.gmatch(argv[4], '([^%z]*)%z([^%z]*)%z') do
       if lane == '' then share = tonumber(room) else rooms[lane] = tonumber(room) end
     end
+    local turns_before = turns
     claim(most)
-    if claimed > 0 then
+    -- Turns that gave nothing are none.
+    if claimed == 0 then turns = turns_before
+    else
       last_epoch, self_changed = epoch, true
       local batch = 'B' .. text(epoch)
       put_hash(batch, cmsgpack.pack(reply))
