@@ -100,25 +100,24 @@ struct Standing {
 
 impl Standing {
     fn of_lane(&self) -> String {
-        let LaneView { lane: _, state, waiting: _, tokens_out, tokens_cooling, tokens_free, day_used, held_for } =
+        let LaneView { lane: _, state, waiting: _, tokens_out, tokens_cooling, tokens_free, day_used, held_for, limit } =
             &self.lane;
+        // GHL may have told less than is set.
+        let daily = self.daily.min(limit.daily);
         let seconds = held_for.as_secs_f64().ceil();
         match state {
             LaneState::Ready => format!(
-                "its location waits for a worker; {tokens_free} calls are free now, {day_used} of {} of the day are used",
-                self.daily
+                "its location waits for a worker; {tokens_free} calls are free now, {day_used} of {daily} of the day are used"
             ),
             LaneState::WaitsForTokens => format!(
                 "its location has used its calls: {tokens_out} granted, {tokens_cooling} still count in GHL's window"
             ),
             LaneState::DaySpent => format!(
-                "its location has used {day_used} of {} calls in 24 h, or bulk jobs their share; more are free in {seconds} s",
-                self.daily
+                "its location has used {day_used} of {daily} calls in 24 h, or bulk jobs their share; more are free in {seconds} s"
             ),
             LaneState::Paced => format!(
-                "its location has used {day_used} of {} calls in 24 h; what is left is spread over the next hours, so that bulk jobs \
-                 leave enough to others; more is free in {seconds} s",
-                self.daily
+                "its location has used {day_used} of {daily} calls in 24 h; what is left is spread over the next hours, so that bulk jobs \
+                 leave enough to others; more is free in {seconds} s"
             ),
             LaneState::Held => {
                 format!("its location is held for {seconds} s more: GHL refused, or the queue had lost its state")

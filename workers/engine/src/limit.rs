@@ -46,6 +46,15 @@ impl Limit {
         surplus.saturating_sub(all / 2).max(surplus / PACE_BINS).saturating_sub(spent)
     }
 
+    /// These limits, or what a server has told of its own where that is less.
+    pub(crate) fn told(&self, burst: Option<u16>, daily: Option<u32>) -> Self {
+        let lower = |own: u16| burst.map_or(own, |told| own.min(told.max(1)));
+        let burst = lower(self.burst);
+        let daily = daily.map_or(self.daily, |told| self.daily.min(told.max(1)));
+        // Bulk has to get something of the least of them.
+        Self { burst, daily, reserve: self.reserve.min(burst.saturating_sub(1)), ..*self }
+    }
+
     /// Over how long the day spreads so many calls of bulk jobs, after `day_used` calls in the last 24 h and if nobody else sends any. To tell
     /// a person who waits: in quarters of an hour, and as if all calls before had been sent just now.
     #[must_use]
@@ -71,8 +80,11 @@ impl Limit {
     /// The cost at which a job is claimed: no job may ask for more than its class can ever have free.
     #[must_use]
     pub fn clamp(&self, cost: u8, priority: Priority) -> u8 {
-        let kept = if priority == Priority::Bulk { self.reserve } else { 0 };
-        let most = self.burst.saturating_sub(kept).max(1);
+        let (kept, kept_today) = match priority {
+            Priority::Bulk => (self.reserve.min(self.burst.saturating_sub(1)), self.daily_reserve()),
+            Priority::Interactive | Priority::Realtime => (0, 0),
+        };
+        let most = u32::from(self.burst.saturating_sub(kept)).min(self.daily.saturating_sub(kept_today)).max(1);
         cost.min(u8::try_from(most).unwrap_or(u8::MAX))
     }
 }

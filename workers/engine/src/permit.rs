@@ -4,8 +4,8 @@
 //! [`Permits::take`] one first, so no call can leave that the limiter has not counted (law 2). Permits expire with the
 //! lease: a process that was stopped and comes back finds them void, since the queue has long given its tokens on.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -14,22 +14,42 @@ use tokio::time::Instant;
 #[derive(Debug, Clone)]
 pub struct Permits {
     shared: Arc<Shared>,
+    call_timeout: Duration,
 }
 
 #[derive(Debug)]
 struct Shared {
     granted: u32,
-    used: AtomicU32,
     lease: Lease,
-    /// When the last call ended, in ms since `began`.
-    last_end: AtomicU64,
     began: Instant,
-    remaining: AtomicU32,
-    daily_remaining: AtomicU32,
+    calls: Mutex<Calls>,
 }
 
-/// Not yet told by the server.
-const UNKNOWN: u32 = u32::MAX;
+/// What was sent, and what came back.
+#[derive(Debug, Default)]
+struct Calls {
+    used: u32,
+    /// Those under way.
+    open: u32,
+    /// When the last of them will have ended, with or without an answer; in ms since the run began, as is the next.
+    open_until: u64,
+    /// When the last call ended.
+    last_end: u64,
+    /// The run is over: no more calls.
+    over: bool,
+    remaining: Option<u32>,
+    daily_remaining: Option<u32>,
+    told: Told,
+}
+
+/// The limits that a server has told of its own, where it has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Told {
+    /// Calls in an interval.
+    pub(crate) burst: Option<u16>,
+    /// Calls in a day.
+    pub(crate) daily: Option<u32>,
+}
 
 /// Why a call may not be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -40,7 +60,7 @@ pub enum PermitError {
         /// Calls that the claim took tokens for.
         granted: u32,
     },
-    /// The lease ran out while the job held it; another worker may have the job by now.
+    /// The lease ran out while the job held it, or its run has ended; another worker may have the job by now.
     #[error("the lease on the job ran out before the call was sent")]
     LeaseLost,
 }
@@ -49,49 +69,63 @@ impl Permits {
     /// Permits for `granted` calls, void once `lease` has run out. Called by a claim; public for tests of callers.
     #[must_use]
     pub fn new(granted: u32, lease: Lease) -> Self {
-        let shared = Shared {
-            granted,
-            used: AtomicU32::new(0),
-            lease,
-            last_end: AtomicU64::new(0),
-            began: Instant::now(),
-            remaining: AtomicU32::new(UNKNOWN),
-            daily_remaining: AtomicU32::new(UNKNOWN),
-        };
-        Self { shared: Arc::new(shared) }
+        let shared = Shared { granted, lease, began: Instant::now(), calls: Mutex::default() };
+        Self { shared: Arc::new(shared), call_timeout: Duration::ZERO }
     }
 
-    /// Takes the permit for one call, to be sent at once. To be dropped when the call has ended, with or without a response: from
-    /// then on its token cools down.
+    /// For calls that may go on for so long: one of which nothing was heard counts as answered no earlier than that.
+    #[must_use]
+    pub fn with_call_timeout(self, call_timeout: Duration) -> Self {
+        Self { call_timeout, ..self }
+    }
+
+    /// Takes the permit for one call, to be sent at once. To be given to [`Permit::answered`] when the response is there: from then on its token cools
+    /// down. One that is dropped is that of a call whose end nobody saw, as where its run was cancelled: it may arrive until its time is out.
     ///
     /// # Errors
-    /// [`PermitError`] when all are used or the lease has run out.
+    /// [`PermitError`] when all are used, the lease has run out, or the run is over.
     pub fn take(&self) -> Result<Permit, PermitError> {
-        if self.shared.lease.is_over() {
+        let granted = self.shared.granted;
+        let mut calls = self.shared.calls();
+        if calls.over || self.shared.lease.is_over() {
             return Err(PermitError::LeaseLost);
         }
-        let granted = self.shared.granted;
-        self.shared
-            .used
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |used| (used < granted).then_some(used + 1))
-            .map(|_| Permit { shared: Arc::clone(&self.shared) })
-            .map_err(|_| PermitError::Exhausted { granted })
+        if calls.used >= granted {
+            return Err(PermitError::Exhausted { granted });
+        }
+        calls.used += 1;
+        calls.open += 1;
+        let ends = self.shared.now() + millis(self.call_timeout);
+        calls.open_until = calls.open_until.max(ends);
+        Ok(Permit { shared: Arc::clone(&self.shared), ends })
     }
 
-    /// Keeps what the server said of its own count; the lowest answer of the run counts (law 3).
+    /// Keeps what the server said of its own count: of the interval the lowest answer of the run counts (law 3), of the day the last one, since its day may
+    /// have turned.
     pub fn observe(&self, remaining: Option<u32>, daily_remaining: Option<u32>) {
-        if let Some(left) = remaining {
-            self.shared.remaining.fetch_min(left, Ordering::SeqCst);
-        }
-        if let Some(left) = daily_remaining {
-            self.shared.daily_remaining.fetch_min(left, Ordering::SeqCst);
-        }
+        let mut calls = self.shared.calls();
+        calls.remaining = calls.remaining.into_iter().chain(remaining).min();
+        calls.daily_remaining = daily_remaining.or(calls.daily_remaining);
+    }
+
+    /// Keeps what the server said of its limits for an interval and for a day. Those of the lane are lowered to them, until it says otherwise.
+    pub fn observe_limits(&self, burst: Option<u32>, daily: Option<u32>) {
+        let mut calls = self.shared.calls();
+        // Nobody sells an account that may send no call: that is a mistake.
+        let burst = burst.filter(|told| *told > 0).map(|told| u16::try_from(told).unwrap_or(u16::MAX));
+        let Told { burst: burst_before, daily: daily_before } = calls.told;
+        calls.told = Told { burst: burst.or(burst_before), daily: daily.filter(|told| *told > 0).or(daily_before) };
+    }
+
+    /// The run is over: no call may be sent by a part of it that goes on.
+    pub(crate) fn close(&self) {
+        self.shared.calls().over = true;
     }
 
     /// Calls sent so far.
     #[must_use]
     pub fn used(&self) -> u32 {
-        self.shared.used.load(Ordering::SeqCst)
+        self.shared.calls().used
     }
 
     /// Calls that may still be sent.
@@ -100,13 +134,17 @@ impl Permits {
         self.shared.granted.saturating_sub(self.used())
     }
 
-    /// How long ago the last call ended: so much of its tokens' cooling is over already. Zero where none was sent.
+    /// How many ms ago the last call ended: so much of its tokens' cooling is over already. Less than 0 where one may go on for so long. Zero where none
+    /// was sent.
     #[must_use]
-    pub(crate) fn since_last_call(&self) -> Duration {
-        if self.used() == 0 {
-            return Duration::ZERO;
+    pub(crate) fn since_last_call_ms(&self) -> i64 {
+        let now = self.shared.now();
+        let calls = self.shared.calls();
+        if calls.used == 0 {
+            return 0;
         }
-        self.shared.began.elapsed().saturating_sub(Duration::from_millis(self.shared.last_end.load(Ordering::SeqCst)))
+        let end = if calls.open > 0 { calls.last_end.max(calls.open_until) } else { calls.last_end };
+        i64::try_from(now).unwrap_or(i64::MAX) - i64::try_from(end).unwrap_or(i64::MAX)
     }
 
     /// Calls that the claim took tokens for.
@@ -118,13 +156,34 @@ impl Permits {
     /// The lowest count of calls left in the interval that the server told in this run.
     #[must_use]
     pub fn remaining(&self) -> Option<u32> {
-        known(&self.shared.remaining)
+        self.shared.calls().remaining
     }
 
-    /// The lowest count of calls left in the day that the server told in this run.
+    /// The last count of calls left in the day that the server told in this run.
     #[must_use]
     pub fn daily_remaining(&self) -> Option<u32> {
-        known(&self.shared.daily_remaining)
+        self.shared.calls().daily_remaining
+    }
+
+    pub(crate) fn told(&self) -> Told {
+        self.shared.calls().told
+    }
+}
+
+impl Shared {
+    fn calls(&self) -> MutexGuard<'_, Calls> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// In ms since the run began.
+    fn now(&self) -> u64 {
+        millis(self.began.elapsed())
+    }
+
+    fn ended(&self, at: u64) {
+        let mut calls = self.calls();
+        calls.open -= 1;
+        calls.last_end = calls.last_end.max(at);
     }
 }
 
@@ -133,18 +192,23 @@ impl Permits {
 #[must_use = "a permit is kept until the call has ended"]
 pub struct Permit {
     shared: Arc<Shared>,
+    /// When its call will have ended where nothing is heard of it, in ms since the run began.
+    ends: u64,
+}
+
+impl Permit {
+    /// The server has answered, or was never reached: its count of this call began no later than now.
+    pub fn answered(mut self) {
+        self.ends = 0;
+    }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
         // Rounded up: a token that came back too early would break the limit.
-        let ended = millis(self.shared.began.elapsed()).saturating_add(1);
-        self.shared.last_end.fetch_max(ended, Ordering::SeqCst);
+        let now = self.shared.now() + 1;
+        self.shared.ended(now.max(self.ends + u64::from(self.ends > 0)));
     }
-}
-
-fn known(value: &AtomicU32) -> Option<u32> {
-    Some(value.load(Ordering::SeqCst)).filter(|told| *told != UNKNOWN)
 }
 
 /// How long this process may believe that it holds what it claimed, by its own monotonic clock.
@@ -226,16 +290,41 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn cooling_begins_when_the_last_call_has_ended() {
-        let permits = Permits::new(2, Lease::begin(Instant::now(), LEASE));
-        assert_eq!(permits.since_last_call(), Duration::ZERO);
+    async fn cooling_begins_when_the_last_call_was_answered() {
+        let permits = Permits::new(2, Lease::begin(Instant::now(), LEASE)).with_call_timeout(LEASE * 3);
+        assert_eq!(permits.since_last_call_ms(), 0);
         let (first, second) = (permits.take().unwrap(), permits.take().unwrap());
-        drop(first);
+        first.answered();
         tokio::time::advance(Duration::from_secs(1)).await;
-        drop(second);
+        second.answered();
         tokio::time::advance(Duration::from_secs(2)).await;
-        let since = permits.since_last_call();
-        assert!(since <= Duration::from_secs(2) && since > Duration::from_millis(1990), "{since:?}");
+        let since = permits.since_last_call_ms();
+        assert!((1990..=2000).contains(&since), "{since:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_of_which_nothing_was_heard_counts_until_its_time_is_out() {
+        let timeout = Duration::from_secs(30);
+        for is_dropped in [true, false] {
+            let permits = Permits::new(2, Lease::begin(Instant::now(), LEASE)).with_call_timeout(timeout);
+            permits.take().unwrap().answered();
+            tokio::time::advance(Duration::from_secs(1)).await;
+            let call = permits.take().unwrap();
+            let kept = (!is_dropped).then_some(call);
+            tokio::time::advance(Duration::from_secs(2)).await;
+            let since = permits.since_last_call_ms();
+            assert!((-28_001..=-28_000).contains(&since), "dropped: {is_dropped}, {since}");
+            drop(kept);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_call_is_sent_once_the_run_is_over() {
+        let permits = Permits::new(2, Lease::begin(Instant::now(), LEASE));
+        let part_that_goes_on = permits.clone();
+        permits.close();
+        assert_eq!(part_that_goes_on.take().unwrap_err(), PermitError::LeaseLost);
+        assert_eq!(permits.used(), 0);
     }
 
     #[test]
@@ -245,5 +334,18 @@ mod tests {
         permits.observe(Some(7), Some(70));
         permits.observe(Some(9), None);
         assert_eq!((permits.remaining(), permits.daily_remaining()), (Some(7), Some(70)));
+        permits.observe(None, Some(900));
+        assert_eq!(permits.daily_remaining(), Some(900), "its day has turned");
+    }
+
+    #[test]
+    fn a_limit_that_makes_no_sense_is_not_taken_in() {
+        let permits = Permits::new(1, Lease { origin: Instant::now(), until_ms: Arc::default() });
+        permits.observe_limits(Some(0), Some(0));
+        assert_eq!(permits.told(), Told::default());
+        permits.observe_limits(Some(10), None);
+        permits.observe_limits(None, Some(500));
+        permits.observe_limits(Some(70_000), None);
+        assert_eq!(permits.told(), Told { burst: Some(u16::MAX), daily: Some(500) });
     }
 }

@@ -12,6 +12,7 @@ use apalis::prelude::WorkerBuilder;
 use apalis_core::worker::context::WorkerContext;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 
 use crate::job::{Job, SUSPECT};
 use crate::permit::Permits;
@@ -46,6 +47,9 @@ pub trait Handler: Send + Sync + 'static {
     /// What a run that panicked comes to.
     fn panicked(&self, job: &Job) -> Verdict;
 }
+
+/// How long a hurried stop waits for the queue to hear of what is given back.
+const LAST_WORDS: Duration = Duration::from_secs(3);
 
 /// The size of a pool.
 #[derive(Debug, Clone)]
@@ -92,7 +96,9 @@ impl Pool {
         let stop = watch::Sender::new(Stop::No);
         let (mut workers, mut helpers) = (JoinSet::new(), JoinSet::new());
         let slots = config.concurrency.div_ceil(queue.shards()).max(1);
-        let desks: Vec<_> = (0..queue.shards()).map(|_| Arc::new(Desk::new(slots, queue.claiming()))).collect();
+        let desks: Vec<_> = (0..queue.shards())
+            .map(|_| Arc::new(Desk::new(slots, queue.claiming(), queue.limit().call_timeout)))
+            .collect();
         let alone = Arc::new(Alone::new(queue, &desks));
         for (shard, desk) in desks.into_iter().enumerate() {
             claimer::start(&mut helpers, queue, shard, &desk);
@@ -120,8 +126,9 @@ impl Pool {
         Hurry(self.stop.clone())
     }
 
-    /// Claims nothing more, finishes what runs (or gives it back once hurried), tells the queue, and ends.
-    pub async fn stop(mut self) {
+    /// Claims nothing more, finishes what runs (or gives it back once hurried), tells the queue, and ends. Once hurried it waits for a queue that does not
+    /// answer no longer than some seconds: leases end by themselves.
+    pub async fn stop(self) {
         self.stop.send_if_modified(|stop| {
             let gently = *stop == Stop::No;
             if gently {
@@ -129,8 +136,22 @@ impl Pool {
             }
             gently
         });
-        while self.workers.join_next().await.is_some() {}
-        self.helpers.shutdown().await;
+        let Self { stop, mut workers, mut helpers } = self;
+        let mut hurried = stop.subscribe();
+        let out_of_time = async {
+            // The sender is here, so the wait can't fail.
+            let _ = hurried.wait_for(|stop| *stop == Stop::Now).await;
+            sleep(LAST_WORDS).await;
+        };
+        let all_ended = async { while workers.join_next().await.is_some() {} };
+        tokio::select! {
+            () = all_ended => {}
+            () = out_of_time => {
+                tracing::warn!("the queue did not hear of all that was given back; it runs again when its leases are over");
+            }
+        }
+        workers.shutdown().await;
+        helpers.shutdown().await;
     }
 }
 

@@ -63,6 +63,15 @@ pub(crate) struct Step {
     pub(crate) claim: usize,
 }
 
+/// How much of a worker one lane may take, so that one whose calls hang leaves room for others.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Share {
+    /// The most jobs of a lane in one step; none: as many as there is room for.
+    pub(crate) most: Option<usize>,
+    /// For lanes of which the worker has many already: how many more.
+    pub(crate) left: Vec<(String, usize)>,
+}
+
 /// The answer to a [`Step`].
 #[derive(Debug)]
 pub(crate) struct Stepped {
@@ -335,7 +344,7 @@ impl Queue {
         self.steer(lane, true).await
     }
 
-    /// Ends a pause, and lets a held or broken lane try again at once.
+    /// Ends a pause, and lets a broken lane try again at once. What the server has refused stays refused, and tokens whose calls count stay away.
     ///
     /// # Errors
     /// [`QueueError::Redis`] when the server failed.
@@ -415,6 +424,16 @@ impl Queue {
         self.inner.shards.iter().map(|shard| shard.losses.subscribe()).collect()
     }
 
+    /// How often this process has found the clock of the queue's server to be set, forward or back.
+    #[must_use]
+    pub fn clock_steps(&self) -> u64 {
+        let steps = self.inner.shards.iter().map(|shard| match &shard.driver {
+            Driver::Memory(_) => 0,
+            Driver::Redis(redis) => redis.clock_steps(),
+        });
+        steps.sum()
+    }
+
     /// Whether other processes may have it too.
     #[must_use]
     pub fn is_shared(&self) -> bool {
@@ -444,22 +463,39 @@ impl Queue {
         self.inner.shards.len()
     }
 
+    #[cfg(test)]
     pub(crate) async fn step(&self, shard: usize, step: &Step) -> Result<Stepped, QueueError> {
+        self.step_sharing(shard, step, &Share::default()).await
+    }
+
+    /// Takes a step that claims no more of each lane than its share.
+    pub(crate) async fn step_sharing(&self, shard: usize, step: &Step, share: &Share) -> Result<Stepped, QueueError> {
         let shard = &self.inner.shards[shard];
         let (incarnation, stepped) = match &shard.driver {
-            Driver::Memory(memory) => memory.step(step),
-            Driver::Redis(redis) => redis.step(step).await?,
+            Driver::Memory(memory) => memory.step(step, share),
+            Driver::Redis(redis) => redis.step(step, share).await?,
         };
         shard.met(incarnation);
         Ok(stepped)
     }
 
-    /// Steps when a push may have made work, or after `most`; one at a time in a shard. May do so for nothing.
+    #[cfg(test)]
     pub(crate) async fn listen(&self, shard: usize, step: &Step, most: Duration) -> Result<Stepped, QueueError> {
+        self.listen_sharing(shard, step, &Share::default(), most).await
+    }
+
+    /// Steps when a push may have made work, or after `most`; one at a time in a shard. May do so for nothing.
+    pub(crate) async fn listen_sharing(
+        &self,
+        shard: usize,
+        step: &Step,
+        share: &Share,
+        most: Duration,
+    ) -> Result<Stepped, QueueError> {
         let shard = &self.inner.shards[shard];
         let (incarnation, stepped) = match &shard.driver {
-            Driver::Memory(memory) => memory.listen(step, most).await,
-            Driver::Redis(redis) => redis.listen(step, most).await?,
+            Driver::Memory(memory) => memory.listen(step, share, most).await,
+            Driver::Redis(redis) => redis.listen(step, share, most).await?,
         };
         shard.met(incarnation);
         Ok(stepped)

@@ -13,8 +13,8 @@ use crate::queue::{Queue, QueueError, Step, Stepped, Wait};
 
 /// Two steps under way keep both the server and the worker busy while replies travel.
 const STEPS_UNDER_WAY: usize = 2;
-/// How long one wait for a push may last.
-const LISTEN: Duration = Duration::from_secs(30);
+/// How long one wait for a push may last: a connection that a proxy has swallowed is known as such only when the answer is overdue.
+const LISTEN: Duration = Duration::from_secs(5);
 /// How often a wait for a push is ended of which nothing is wanted any more, until it is over.
 const HUSH_AGAIN: Duration = Duration::from_millis(20);
 /// After an error of the queue, and after many of them.
@@ -63,7 +63,7 @@ impl Claimer {
             let quiet = self.quiet_until().is_some_and(|until| Instant::now() < until);
             match self.desk.next_step(quiet) {
                 Some(step) => {
-                    let stepped = self.queue.step(self.shard, &step).await;
+                    let stepped = self.queue.step_sharing(self.shard, &step, &self.desk.share(&step)).await;
                     self.answered(step, stepped).await;
                 }
                 None => self.rest().await,
@@ -78,7 +78,7 @@ impl Claimer {
                 self.quiet.notified().await;
                 continue;
             };
-            let stepped = self.queue.listen(self.shard, &step, LISTEN).await;
+            let stepped = self.queue.listen_sharing(self.shard, &step, &self.desk.share(&step), LISTEN).await;
             self.desk.heard();
             self.answered(step, stepped).await;
             // What it brought begins to run first, on this very thread: to wake another one takes as long as a step.

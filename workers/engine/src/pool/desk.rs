@@ -3,13 +3,14 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
 use crate::job::Job;
 use crate::limit::Claiming;
 use crate::permit::{Lease, Permits};
-use crate::queue::{Settlement, Step, Stepped};
+use crate::queue::{Settlement, Share, Step, Stepped};
 use crate::verdict::Verdict;
 
 /// A job with the right to send its calls.
@@ -22,6 +23,7 @@ pub(super) struct Held {
 pub(super) struct Desk {
     slots: usize,
     pub(super) claiming: Claiming,
+    call_timeout: Duration,
     state: Mutex<State>,
     /// Something ended, a slot became free, or the pool is closing.
     pub(super) changed: Notify,
@@ -33,6 +35,8 @@ struct State {
     ended: Vec<Settlement>,
     finished: Vec<u64>,
     batches: HashMap<u64, Batch>,
+    /// Jobs of each lane that are claimed or running.
+    lanes: HashMap<String, usize>,
     /// Jobs that the worker took up and has not ended.
     running: usize,
     /// Jobs that a step under way may bring.
@@ -46,6 +50,16 @@ struct State {
 }
 
 impl State {
+    /// A job of the lane takes no slot any more.
+    fn left(&mut self, lane: &str) {
+        if let Some(count) = self.lanes.get_mut(lane) {
+            *count -= 1;
+            if *count == 0 {
+                self.lanes.remove(lane);
+            }
+        }
+    }
+
     /// The batches of which nothing is left but these settlements. Where a part of one is under way in another step, which may fail, its lease has to
     /// go on.
     fn finished_by(&self, settlements: &[Settlement]) -> Vec<u64> {
@@ -62,8 +76,9 @@ struct Batch {
 }
 
 impl Desk {
-    pub(super) fn new(slots: usize, claiming: Claiming) -> Self {
-        Self { slots, claiming, state: Mutex::default(), changed: Notify::new() }
+    /// For calls that may go on for so long.
+    pub(super) fn new(slots: usize, claiming: Claiming, call_timeout: Duration) -> Self {
+        Self { slots, claiming, call_timeout, state: Mutex::default(), changed: Notify::new() }
     }
 
     /// The next step's contents: what ended, and how much more there is room for. None: nothing to say, or all is `quiet` and no news.
@@ -91,6 +106,23 @@ impl Desk {
         state.asked += room;
         state.listening = room;
         (room > 0).then(|| Step { claim: room, ..Step::default() })
+    }
+
+    /// A lane may take three times as many slots as it leaves free, so one whose calls hang leaves a quarter to others, a second one a quarter of that, and
+    /// the more a lane has the less it gets.
+    pub(super) fn share(&self, step: &Step) -> Share {
+        const TIMES: usize = 3;
+        let (state, room) = (self.state(), step.claim);
+        let busy = (state.running + state.claimed.len() + state.asked).saturating_sub(room);
+        let free = self.slots.saturating_sub(busy);
+        let more = |has: usize| (TIMES * free).saturating_sub(has) / (TIMES + 1);
+        let many = self.slots / (TIMES + 1);
+        let crowded = state.lanes.iter().filter(|(_, has)| **has > many);
+        // Where nothing runs, a single slot is anybody's.
+        Share {
+            most: Some(more(0).max(1)).filter(|most| *most < room),
+            left: crowded.map(|(lane, has)| (lane.clone(), more(*has))).collect(),
+        }
     }
 
     /// The step that listened was answered, or failed.
@@ -132,9 +164,17 @@ impl Desk {
         if !stepped.jobs.is_empty() {
             let lease = Lease::begin(stepped.begun, self.claiming.lease);
             let held = stepped.jobs.into_iter().map(|job| {
-                let permits = Permits::new(u32::from(job.cost), lease.clone());
+                let permits = Permits::new(u32::from(job.cost), lease.clone()).with_call_timeout(self.call_timeout);
                 Held { job, permits }
             });
+            let held: Vec<_> = held.collect();
+            for Held { job, .. } in &held {
+                // A name is copied for the first of a lane alone.
+                match state.lanes.get_mut(&job.key.lane) {
+                    Some(count) => *count += 1,
+                    None => drop(state.lanes.insert(job.key.lane.clone(), 1)),
+                }
+            }
             let before = state.claimed.len();
             state.claimed.extend(held);
             let left = state.claimed.len() - before;
@@ -176,6 +216,7 @@ impl Desk {
     pub(super) fn end(&self, job: Job, verdict: Verdict, permits: &Permits) {
         let mut state = self.state();
         state.running -= 1;
+        state.left(&job.key.lane);
         state.ended.push(settlement(job, verdict, permits));
         drop(state);
         self.changed.notify_one();
@@ -207,10 +248,14 @@ impl Desk {
 
 fn give_back(state: &mut State) {
     let unused = std::mem::take(&mut state.claimed);
+    for held in &unused {
+        state.left(&held.job.key.lane);
+    }
     state.ended.extend(unused.into_iter().map(|held| settlement(held.job, Verdict::Released, &held.permits)));
 }
 
 fn settlement(job: Job, verdict: Verdict, permits: &Permits) -> Settlement {
+    permits.close();
     Settlement { job, verdict, permits: permits.clone() }
 }
 
@@ -223,7 +268,6 @@ fn wake(state: &mut State) {
 #[cfg(test)]
 mod tests {
     use std::task::Waker;
-    use std::time::Duration;
 
     use super::*;
     use crate::job::{Key, NewJob, Priority};
@@ -240,7 +284,7 @@ mod tests {
             NewJob::new(Key { lane: "lane".into(), kind: "kind".into(), record: n.to_string() }, Priority::Realtime, 1)
         };
         queue.push(&(0..count).map(job).collect::<Vec<_>>()).await.unwrap();
-        (queue, Desk::new(10, claiming))
+        (queue, Desk::new(10, claiming, second))
     }
 
     async fn step(queue: &Queue, desk: &Desk) -> Step {

@@ -1,10 +1,11 @@
 //! Runs one claimed job and puts its verdict on the desk: the service that apalis calls.
 
 use std::convert::Infallible;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use apalis::prelude::Task;
 use futures_util::FutureExt;
@@ -15,7 +16,7 @@ use tower::Service;
 use super::alone::Alone;
 use super::desk::{Desk, Held};
 use super::{Handler, MAX_CRASHES, Stop};
-use crate::job::SUSPECT;
+use crate::job::{Job, SUSPECT};
 use crate::verdict::Verdict;
 
 pub(super) struct Dispatch<H> {
@@ -24,6 +25,15 @@ pub(super) struct Dispatch<H> {
     alone: Arc<Alone>,
     stop: watch::Receiver<Stop>,
 }
+
+/// A worker whose handler panics twice goes on: its leases would live on without it.
+fn panicked(handler: &impl Handler, job: &Job) -> Verdict {
+    let verdict = catch_unwind(AssertUnwindSafe(|| handler.panicked(job)));
+    verdict.unwrap_or(Verdict::Retry { after: PANICKED_TWICE })
+}
+
+/// Long enough that such a job does not keep a worker busy.
+const PANICKED_TWICE: Duration = Duration::from_secs(60);
 
 impl<H: Handler> Dispatch<H> {
     pub(super) fn new(handler: Arc<H>, desk: Arc<Desk>, alone: Arc<Alone>, stop: watch::Receiver<Stop>) -> Self {
@@ -62,10 +72,18 @@ impl<H: Handler> Service<Task<Held>> for Dispatch<H> {
                 handler.run(job.clone(), permits.clone()).await
             };
             let verdict = tokio::select! {
-                ended = AssertUnwindSafe(run).catch_unwind() => ended.unwrap_or_else(|_| handler.panicked(&job)),
+                ended = AssertUnwindSafe(run).catch_unwind() => ended.unwrap_or_else(|_| panicked(&*handler, &job)),
                 Ok(_) = stop.wait_for(|stop| *stop == Stop::Now) => Verdict::Released,
             };
-            handler.ended(&job, &verdict, began.elapsed(), &permits);
+            // Before anybody reads what it sent.
+            permits.close();
+            let told = catch_unwind(AssertUnwindSafe(|| handler.ended(&job, &verdict, began.elapsed(), &permits)));
+            if told.is_err() {
+                tracing::error!(
+                    job.kind = job.key.kind,
+                    "what is told of a run that ended panicked; the queue is told all the same"
+                );
+            }
             desk.end(job, verdict, &permits);
             Ok(())
         })

@@ -24,13 +24,18 @@ macro_rules! promises {
     };
 }
 
+mod alive;
 mod arrivals;
+mod atomic;
 mod authority;
 mod breaker;
+mod causes;
+mod clock;
 mod cluster;
 mod coalescing;
 mod day;
 mod deployments;
+mod differential;
 mod fairness;
 mod fitness;
 mod forgetting;
@@ -39,6 +44,7 @@ mod handover;
 mod kinds;
 mod leases;
 mod limiter;
+mod limits;
 mod listening;
 mod losses;
 mod pace;
@@ -49,6 +55,7 @@ mod redis_server;
 mod scale;
 mod secured;
 mod simulated;
+mod small;
 mod tokens;
 mod verdicts;
 
@@ -172,7 +179,7 @@ impl Bench {
 fn permits(job: &Job, used: u32) -> Permits {
     let permits = Permits::new(u32::from(job.cost), Lease::begin(Instant::now(), Duration::from_secs(60)));
     for _ in 0..used {
-        drop(permits.take().unwrap());
+        permits.take().unwrap().answered();
     }
     permits
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::limit::Limit;
+
 /// Why a lane runs, or does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LaneState {
@@ -40,4 +42,6 @@ pub struct LaneView {
     pub day_used: u32,
     /// How long a lane stays held, spent or paced, or until a broken one is probed.
     pub held_for: Duration,
+    /// Its limits: those that are set, or what its server has told where that is less.
+    pub limit: Limit,
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::{LaneView, Pushed, Step, Stepped};
+use super::{LaneView, Pushed, Share, Step, Stepped};
 use crate::envelope::{self, EnvelopeError};
 use crate::job::{Key, NewJob};
 use crate::limit::{Claiming, FirstMeeting, Limit};
@@ -41,7 +41,11 @@ pub(crate) struct MemoryShard {
 
 impl MemoryShard {
     pub(crate) fn new(limit: Limit, claiming: Claiming, meeting: FirstMeeting) -> Self {
-        let origin_ms = wall_ms();
+        Self::at(wall_ms(), limit, claiming, meeting)
+    }
+
+    /// Its time begins there.
+    pub(crate) fn at(origin_ms: u64, limit: Limit, claiming: Claiming, meeting: FirstMeeting) -> Self {
         let state = State::new(limit, claiming, meeting, origin_ms);
         Self { state: Mutex::new(state), arrived: Notify::new(), origin: Instant::now(), origin_ms, journal: None }
     }
@@ -75,10 +79,10 @@ impl MemoryShard {
         Ok((self.origin_ms, answers))
     }
 
-    pub(crate) fn step(&self, step: &Step) -> (u64, Stepped) {
+    pub(crate) fn step(&self, step: &Step, share: &Share) -> (u64, Stepped) {
         let now = self.now();
         let (stepped, runnable) = self.with(|state| {
-            let stepped = state.step(step, now);
+            let stepped = state.step(step, share, now);
             if let Some(journal) = &self.journal {
                 let settled = step.settlements.iter().map(|settlement| &settlement.job);
                 let touched: BTreeSet<_> = settled.chain(&stepped.jobs).map(|job| job.key.lane.clone()).collect();
@@ -116,28 +120,27 @@ impl MemoryShard {
     }
 
     pub(crate) fn steer_kind(&self, kind: &str, pause: bool) {
-        let now = self.now();
-        self.steered(|state| state.steer_kind(kind, pause, now));
+        self.steered(|state| state.steer_kind(kind, pause));
     }
 
     pub(crate) fn paused_kinds(&self) -> Vec<String> {
-        self.with(|state| state.aside.keys().cloned().collect())
+        self.with(|state| state.kinds.iter().filter(|aside| aside.is_paused).map(|aside| aside.kind.clone()).collect())
     }
 
     fn steered(&self, act: impl FnOnce(&mut State)) {
         let runnable = self.with(|state| {
             act(state);
-            state.is_runnable()
+            state.is_runnable() || state.is_lining_up()
         });
         if runnable {
             self.arrived.notify_one();
         }
     }
 
-    pub(crate) async fn listen(&self, step: &Step, most: Duration) -> (u64, Stepped) {
+    pub(crate) async fn listen(&self, step: &Step, share: &Share, most: Duration) -> (u64, Stepped) {
         // A time-out is an answer like any other here.
         let _ = tokio::time::timeout(most, self.arrived.notified()).await;
-        self.step(step)
+        self.step(step, share)
     }
 
     pub(crate) fn hush(&self) {

@@ -12,10 +12,12 @@ use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::time::Instant;
 
-use super::{LaneView, Pushed, QueueError, Step, Stepped};
+use super::{LaneView, Pushed, QueueError, Settlement, Share, Step, Stepped, Wait};
 use crate::envelope;
 use crate::job::{Key, NewJob, Priority};
 use crate::limit::{Claiming, FirstMeeting, Limit};
+use crate::permit::{Lease, Permits};
+use crate::verdict::Verdict;
 
 mod deployment;
 mod ear;
@@ -35,13 +37,13 @@ pub use endpoint::{Endpoint, Tls, Trouble};
 use library::Library;
 pub(crate) use node::Home;
 pub use node::masters;
-use node::{Node, Owner};
+use node::{Kept, Node, Owner};
 use wire::millis;
 
 /// Far above any function's time; the client's own default of 500 ms gives up on a busy machine.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Names how the keys are laid out: another version's state is none of ours, and the queue is disposable (law 1).
-const LAYOUT: &str = "5";
+pub(super) const LAYOUT: &str = "6";
 /// Jobs that one push touches (law 10).
 const PUSH_CHUNK: usize = 100;
 /// Pushes under way at once: the next one is written while the server runs this one.
@@ -58,9 +60,12 @@ pub(crate) struct RedisShard {
     first_meeting: AtomicBool,
     /// The highest epoch that this process knows of, from claims and from the store of records.
     seen_epoch: AtomicU64,
+    clock_steps: AtomicU64,
     /// Whose queue it is, where others could come by.
     deployment: Option<Arc<Deployment>>,
     library: Library,
+    /// Asks for the server's time.
+    time: Cmd,
 }
 
 /// All shards of a queue at one Redis. Nothing is asked yet.
@@ -83,8 +88,10 @@ pub(crate) fn shards(
             claiming,
             first_meeting: (meeting == FirstMeeting::Unspent).into(),
             seen_epoch: AtomicU64::new(0),
+            clock_steps: AtomicU64::new(0),
             deployment: deployment.clone(),
             library: Library::new(),
+            time: ::redis::cmd("TIME"),
         })
     };
     (0..count).map(shard).collect()
@@ -124,7 +131,7 @@ impl RedisShard {
 
     pub(crate) async fn raise_epoch(&self, seen: u64) -> Result<(), QueueError> {
         self.know_epoch(seen);
-        self.node.ask(|owner| async move { self.meet(&mut owner.connection.clone()).await }).await
+        self.node.ask(|owner| async move { self.meet(&mut owner.connection.clone(), false).await }).await
     }
 
     pub(crate) async fn alone(&self, key: Option<&Key>, epochs: &[u64], is_alone: bool) -> Result<(), QueueError> {
@@ -153,15 +160,60 @@ impl RedisShard {
         Ok((incarnation, answers))
     }
 
-    pub(crate) async fn step(&self, step: &Step) -> Result<(u64, Stepped), QueueError> {
+    pub(crate) async fn step(&self, step: &Step, share: &Share) -> Result<(u64, Stepped), QueueError> {
         let sent = Instant::now();
-        let (owner, reply) = self.run_told(&wire::step(self.call("step"), step)).await?;
-        let stepped = wire::stepped(reply, |now| {
-            owner.keep_time(sent, now);
+        let measured = self.node.owner().measured();
+        let (owner, reply) = self.run_told(&wire::step(self.call("step"), step, share, measured)).await?;
+        let mut kept_time = Kept::Steady;
+        let stepped = wire::stepped(reply, |time| {
+            kept_time = owner.keep_time(sent, time);
             sent
         })?;
-        self.know_epoch(stepped.1.epoch);
-        Ok(stepped)
+        self.believed(stepped, kept_time).await
+    }
+
+    /// What a step brought, unless the server's clock was set forward before it: then tokens and leases came to their ends too early, and others too may
+    /// have claimed by them. So nothing of it is run, and the shard rests until no call counts that was sent before.
+    async fn believed(
+        &self,
+        (incarnation, stepped): (u64, Stepped),
+        kept_time: Kept,
+    ) -> Result<(u64, Stepped), QueueError> {
+        self.know_epoch(stepped.epoch);
+        let forward = match kept_time {
+            Kept::Steady => return Ok((incarnation, stepped)),
+            Kept::WasSet => {
+                tracing::warn!("the clock of the queue's Redis was set; the queue's time goes on without a jump");
+                self.clock_steps.fetch_add(1, Ordering::SeqCst);
+                return Ok((incarnation, stepped));
+            }
+            Kept::Forward(by) => by,
+        };
+        tracing::warn!(
+            queue.clock.forward_ms = millis(forward),
+            "the clock of the queue's Redis was set forward; its shard rests until no call counts that was sent before"
+        );
+        self.clock_steps.fetch_add(1, Ordering::SeqCst);
+        let released = stepped.jobs.iter().map(|job| Settlement {
+            job: job.clone(),
+            verdict: Verdict::Released,
+            permits: Permits::new(u32::from(job.cost), Lease::begin(stepped.begun, Duration::ZERO)),
+        });
+        let finished = if stepped.jobs.is_empty() { Vec::new() } else { vec![stepped.epoch] };
+        let release = Step { settlements: released.collect(), finished, ..Step::default() };
+        // What can't be told now: that it is to rest is told first, and leases end by themselves.
+        self.node.ask(|owner| async move { self.meet(&mut owner.connection.clone(), true).await }).await?;
+        if !release.settlements.is_empty() {
+            let reply = self.run(&wire::step(self.call("step"), &release, &Share::default(), None)).await?;
+            wire::stepped(reply, |_| stepped.begun)?;
+        }
+        let wait = Wait::For(self.spent());
+        Ok((incarnation, Stepped { jobs: Vec::new(), epoch: 0, wait, ..stepped }))
+    }
+
+    /// How often this process has found the server's clock to be set.
+    pub(crate) fn clock_steps(&self) -> u64 {
+        self.clock_steps.load(Ordering::SeqCst)
     }
 
     pub(crate) async fn heartbeat(&self, epochs: &[u64]) -> Result<Vec<bool>, QueueError> {
@@ -223,7 +275,7 @@ impl RedisShard {
     /// Reads packed lanes, and how long their lists are.
     async fn views(&self, packed: Vec<(String, Bytes)>) -> Result<Vec<LaneView>, QueueError> {
         let mut asked = ::redis::pipe();
-        asked.cmd("TIME");
+        asked.add_command(self.time.clone()).cmd("HGET").arg(format!("{}h", self.prefix)).arg("shard");
         for (lane, _) in &packed {
             for class in Priority::ALL {
                 asked.cmd("LLEN").arg(format!("{}q{}:{lane}", self.prefix, class as u8));
@@ -232,14 +284,18 @@ impl RedisShard {
         let asked = &asked;
         let ask = |owner: Arc<Owner>| async move { Ok(asked.query_async(&mut owner.connection.clone()).await?) };
         let mut answers: Vec<Value> = self.node.ask(ask).await?;
-        let lengths = answers.split_off(1);
-        let (seconds, micros): (u64, u64) =
-            ::redis::from_redis_value(answers.swap_remove(0)).map_err(RedisError::from)?;
+        let lengths = answers.split_off(2);
+        let (Some(shard), Some(time)) = (answers.pop(), answers.pop()) else {
+            return Err(QueueError::Reply("less than it was asked"));
+        };
+        let (seconds, micros): (u64, u64) = ::redis::from_redis_value(time).map_err(RedisError::from)?;
+        let shard: Option<Bytes> = ::redis::from_redis_value(shard).map_err(RedisError::from)?;
+        let shard = meta::shard(shard.as_deref(), seconds * 1000 + micros / 1000);
         let lengths: Vec<u32> =
             lengths.into_iter().map(::redis::from_redis_value).collect::<Result<_, _>>().map_err(RedisError::from)?;
         let (waiting, _) = lengths.as_chunks::<{ Priority::ALL.len() }>();
         let view = |((lane, packed), waiting): ((String, Bytes), &[u32; 3])| {
-            meta::view(lane, &packed, *waiting, &self.limit, seconds * 1000 + micros / 1000)
+            meta::view(lane, &packed, *waiting, &self.limit, shard)
         };
         packed.into_iter().zip(waiting).map(view).collect()
     }
@@ -294,13 +350,17 @@ impl RedisShard {
         {
             self.came_late();
         }
-        self.meet(connection).await?;
+        self.meet(connection, false).await?;
         self.node.learn(owner, is_new).await
     }
 
-    async fn meet(&self, connection: &mut (impl ConnectionLike + Send)) -> Result<(), QueueError> {
+    async fn meet(
+        &self,
+        connection: &mut (impl ConnectionLike + Send),
+        clock_went_forward: bool,
+    ) -> Result<(), QueueError> {
         let mut meet = self.call("meet");
-        meet.arg(millis(self.spent())).arg(self.seen_epoch.load(Ordering::SeqCst));
+        meet.arg(u8::from(clock_went_forward)).arg(self.seen_epoch.load(Ordering::SeqCst));
         if self.library.run::<u8>(connection, &meet).await? == 1 {
             tracing::warn!(
                 "the queue's Redis is a replica that was promoted; its shard rests, as last writes may be lost"

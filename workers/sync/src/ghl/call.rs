@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use job_engine::Permit;
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue};
 use reqwest::{Request, Response};
 use secrecy::ExposeSecret as _;
@@ -15,6 +16,7 @@ use super::endpoint::Endpoint;
 use super::error::{GhlError, UnauthorizedKind};
 use super::refusal::refusal;
 use super::reply::Reply;
+use super::throttle::Limits;
 use super::{scope, throttle};
 use crate::trace;
 
@@ -70,8 +72,7 @@ impl Run<'_> {
 
         let span = trace::call(endpoint.operation, endpoint.method.as_str());
         let started = Instant::now();
-        let reply = self.exchange(endpoint, request).instrument(span.clone()).await;
-        drop(permit);
+        let reply = self.exchange(endpoint, request, permit).instrument(span.clone()).await;
         let took = started.elapsed();
 
         let status = match &reply {
@@ -141,12 +142,25 @@ impl Run<'_> {
         Ok(header)
     }
 
-    /// Sends, tells the permits what GHL says of the limits, and reads the reply to its end.
-    async fn exchange(&self, endpoint: &Endpoint, request: Request) -> Result<Reply, GhlError> {
-        let response = self.client.shared.http.execute(request).await.map_err(unanswered)?;
+    /// Sends, tells the permits what GHL says of the limits, and reads the reply to its end. A call of which nothing was heard may still arrive, until its time
+    /// is out: its permit is dropped.
+    async fn exchange(&self, endpoint: &Endpoint, request: Request, permit: Permit) -> Result<Reply, GhlError> {
+        let response = match self.client.shared.http.execute(request).await {
+            Ok(response) => response,
+            Err(error) => {
+                let error = unanswered(error);
+                if matches!(error, GhlError::Network { sent: false, .. }) {
+                    permit.answered();
+                }
+                return Err(error);
+            }
+        };
+        permit.answered();
         let left = throttle::left(response.headers());
         // Before the body: the counts hold even where the body never ends.
         self.permits.observe(left.interval, left.day);
+        let Limits { interval, day } = throttle::limits(response.headers());
+        self.permits.observe_limits(interval, day);
         whole(endpoint.operation, response, self.longest).await
     }
 }

@@ -17,12 +17,31 @@ pub(super) struct Left {
     pub(super) day: Option<u32>,
 }
 
+/// The limits that GHL says the location has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Limits {
+    pub(super) interval: Option<u32>,
+    pub(super) day: Option<u32>,
+}
+
+/// The interval of the documents, which those who set a limit go by.
+const INTERVAL_MS: u32 = 10_000;
+
 /// No limit of GHL's lasts longer: a header that asks for more is broken, and must not park the location for years.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Reads the counts; what is no number is as good as absent.
 pub(super) fn left(headers: &HeaderMap) -> Left {
     Left { interval: count(headers, "x-ratelimit-remaining"), day: count(headers, "x-ratelimit-daily-remaining") }
+}
+
+/// Reads the limits: accounts may have less than the documents promise, and only these headers tell. One for a shorter interval bounds nothing.
+pub(super) fn limits(headers: &HeaderMap) -> Limits {
+    let is_shorter = count(headers, "x-ratelimit-interval-milliseconds").is_some_and(|ms| ms < INTERVAL_MS);
+    Limits {
+        interval: count(headers, "x-ratelimit-max").filter(|_| !is_shorter),
+        day: count(headers, "x-ratelimit-limit-daily"),
+    }
 }
 
 /// The error that a 429 is.
@@ -125,5 +144,20 @@ mod tests {
         let told =
             [("x-ratelimit-daily-remaining", "500"), ("x-ratelimit-daily-reset", "3600000"), ("retry-after", "10")];
         assert_eq!(retry_after(&told), Some(Duration::from_secs(10)));
+    }
+
+    #[test]
+    fn limits_are_those_of_the_interval_that_is_set_or_of_a_longer_one() {
+        let told = |interval| {
+            let mut told = vec![("x-ratelimit-max", "25"), ("x-ratelimit-limit-daily", "10000")];
+            told.extend(interval);
+            limits(&headers(&told))
+        };
+        let both = Limits { interval: Some(25), day: Some(10_000) };
+        assert_eq!(told(None), both);
+        for (ms, taken) in [("10000", Some(25)), ("3600000", Some(25)), ("1000", None)] {
+            assert_eq!(told(Some(("x-ratelimit-interval-milliseconds", ms))), Limits { interval: taken, ..both });
+        }
+        assert_eq!(limits(&HeaderMap::new()), Limits { interval: None, day: None });
     }
 }

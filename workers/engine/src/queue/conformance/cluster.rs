@@ -7,7 +7,8 @@ use redis::cmd;
 use super::redis_cluster::{RedisCluster, cluster_url};
 use super::redis_server::RedisServer;
 use super::{Bench, LEASE, claiming, done, job, limit, records};
-use super::{breaker, day, fairness, kinds, leases, listening, losses, poison, pushes, scale, tokens, verdicts};
+use super::{alive, breaker, causes, day, fairness, kinds, leases, limits, listening, losses, poison};
+use super::{pushes, scale, small, tokens, verdicts};
 use crate::job::{NewJob, Priority};
 use crate::limit::FirstMeeting;
 use crate::queue::{LaneState, Queue, Step};
@@ -67,16 +68,20 @@ async fn every_function_of_a_shard_keeps_to_one_slot() {
 async fn a_cluster_keeps_all_promises() {
     let cluster = RedisCluster::start(3);
     let port = cluster.port(0);
+    alive::over_a_cluster(port).await;
     breaker::over_a_cluster(port).await;
+    causes::over_a_cluster(port).await;
     day::over_a_cluster(port).await;
     fairness::over_a_cluster(port).await;
     kinds::over_a_cluster(port).await;
     leases::over_a_cluster(port).await;
+    limits::over_a_cluster(port).await;
     listening::over_a_cluster(port).await;
     losses::over_a_cluster(port).await;
     poison::over_a_cluster(port).await;
     pushes::over_a_cluster(port).await;
     scale::over_a_cluster(port).await;
+    small::over_a_cluster(port).await;
     tokens::over_a_cluster(port).await;
     verdicts::over_a_cluster(port).await;
 }
@@ -91,7 +96,7 @@ async fn over(cluster: &RedisCluster) -> (Bench, Vec<String>) {
 }
 
 fn key_of(shard: usize) -> String {
-    format!("test:5:{{{shard}}}:h")
+    format!("test:6:{{{shard}}}:h")
 }
 
 #[tokio::test]

@@ -82,7 +82,8 @@ impl Model {
         let class = extra.map_or(class, |extra| extra.min(class));
         let next = match verdict {
             Verdict::Done | Verdict::Dead => extra.map(Place::Waiting),
-            Verdict::Retry { after } | Verdict::Snooze { after } if !after.is_zero() => {
+            // A push that came during the run waits for nothing.
+            Verdict::Retry { after } | Verdict::Snooze { after } if !after.is_zero() && extra.is_none() => {
                 Some(Place::Scheduled { due: now + *after, class })
             }
             _ => Some(Place::Waiting(class)),

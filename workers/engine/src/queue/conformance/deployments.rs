@@ -67,8 +67,8 @@ async fn another_number_of_shards_is_refused_while_processes_run_and_begins_at_r
     let reason = refusal(open(&redis.url(), "clienty", "one", 2).await);
     assert!(reason.contains("CLIENTY_QUEUE_SHARDS") && reason.contains("4 shards"), "{reason}");
     drop(before);
-    assert_eq!(redis.command("PEXPIRE clienty:{deployment}:5.4 1"), ":1");
-    while redis.command("EXISTS clienty:{deployment}:5.4") != ":0" {}
+    assert_eq!(redis.command("PEXPIRE clienty:{deployment}:6.4 1"), ":1");
+    while redis.command("EXISTS clienty:{deployment}:6.4") != ":0" {}
     let began = Instant::now();
     let after = open(&redis.url(), "clienty", "one", 2).await.unwrap();
     assert_eq!(after.lanes().await.unwrap(), [], "nothing of the old shape is left");
@@ -108,7 +108,7 @@ async fn a_cluster_knows_its_deployment_too() {
     refusal(open(&url, "clienty", "one", 3).await);
     drop(before);
     let owner = cluster.owner("clienty:{deployment}");
-    cluster.ask::<u8>(owner, cmd("DEL").arg("clienty:{deployment}:5.4"));
+    cluster.ask::<u8>(owner, cmd("DEL").arg("clienty:{deployment}:6.4"));
     let after = open(&url, "clienty", "one", 3).await.unwrap();
     assert_eq!(after.lanes().await.unwrap(), []);
 }

@@ -50,7 +50,7 @@ fn lanes_are_forgotten_when_none_of_their_calls_count(ground: &Ground, _: u32) {
         assert!(world.queue.lanes().await.unwrap().is_empty());
         assert_eq!(world.step(Step::default()).await.wait, Wait::ForPush, "nothing will be due");
         if let Ground::Redis(server) = ground {
-            let keys = "test:5:{0}:";
+            let keys = "test:6:{0}:";
             assert_eq!(server.command(&format!("KEYS {keys}*lane-*")), "*0");
             assert_eq!(server.command(&format!("EXISTS {keys}l {keys}i {keys}timer {keys}ring:0 {keys}ring:1")), ":0");
             assert_eq!(server.command(&format!("HKEYS {keys}h")), "*2", "shard, replication");

@@ -12,6 +12,7 @@ use crate::queue::{LaneState, Step};
 
 promises! {
     a_lost_state_counts_as_spent,
+    no_resume_ends_the_rest_after_lost_state,
 }
 
 async fn a_lost_state_counts_as_spent(over: Over) {
@@ -71,5 +72,42 @@ async fn a_promoted_replica_that_missed_the_last_writes_counts_as_spent() {
     assert!(stepped.jobs.is_empty(), "the job waits there still, but its call may be under way");
     assert!(losses[0].has_changed().unwrap(), "the loss is told");
     assert_eq!(bench.claim(1).await[0].key.record, "a");
+    assert!(began.elapsed() + Duration::from_millis(50) >= INTERVAL + TIMEOUT + LEASE);
+}
+
+/// The rest after lost state belongs to tokens, and no person's wish brings them back.
+async fn no_resume_ends_the_rest_after_lost_state(over: Over) {
+    let bench = Bench::met(over, 10, FirstMeeting::Spent).await;
+    bench.push(job("lane", "a", Priority::Interactive)).await;
+    bench.queue.pause("lane").await.unwrap();
+    bench.queue.resume("lane").await.unwrap();
+    assert!(bench.claim_now(1).await.is_empty());
+    let lane = bench.queue.lane("lane").await.unwrap().unwrap();
+    assert_eq!((lane.state, lane.tokens_free), (LaneState::Held, 0));
+}
+
+/// A master that lost its last writes comes back under its own name, with replication ids of its own choice.
+#[tokio::test]
+async fn an_older_state_that_comes_back_counts_as_spent() {
+    let mut bench = Bench::leased(Over::Redis { shards: 1 }, 10).await;
+    let (a, b) = (job("lane", "a", Priority::Interactive), job("lane", "b", Priority::Interactive));
+    bench.queue.push(&[a, b]).await.unwrap();
+    let old = bench.redis.take().unwrap();
+    let kept = old.dump();
+    assert_eq!(bench.claim_now(1).await.len(), 1, "which the state that comes back does not know");
+    let port = old.port();
+    drop(old);
+    let losses = bench.queue.losses();
+    bench.redis = Some(RedisServer::start_from(port, &kept));
+    let began = Instant::now();
+    let stepped = loop {
+        match bench.queue.step(0, &Step { claim: 1, ..Step::default() }).await {
+            Ok(stepped) => break stepped,
+            Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+        }
+    };
+    assert!(stepped.jobs.is_empty(), "its call may be under way");
+    assert!(losses[0].has_changed().unwrap(), "the loss is told");
+    bench.claim(1).await;
     assert!(began.elapsed() + Duration::from_millis(50) >= INTERVAL + TIMEOUT + LEASE);
 }

@@ -56,7 +56,7 @@ impl RedisServer {
     /// None where another test has taken the port in between.
     fn try_start(port: u16, options: &[&str]) -> Option<Self> {
         // A replica keeps what its master sent in a file, and a server reads the file that it finds: each has a folder of its own.
-        let folder = std::env::temp_dir().join(format!("job-engine-{}-{port}", std::process::id()));
+        let folder = folder_at(port);
         std::fs::create_dir_all(&folder).unwrap();
         let process = Command::new("redis-server")
             .args(["--port", &port.to_string(), "--save", "", "--appendonly", "no"])
@@ -99,6 +99,20 @@ impl RedisServer {
         answer.trim_end().to_owned()
     }
 
+    /// Its state as of now, as a file that a server can start from.
+    pub(super) fn dump(&self) -> Vec<u8> {
+        assert_eq!(self.command("SAVE"), "+OK");
+        std::fs::read(self.folder.join("dump.rdb")).unwrap()
+    }
+
+    /// At a port that was just given up, with such a state.
+    pub(super) fn start_from(port: u16, dump: &[u8]) -> Self {
+        let folder = folder_at(port);
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("dump.rdb"), dump).unwrap();
+        Self::try_start(port, &[]).expect("the port was free a moment ago")
+    }
+
     /// What INFO says of a field of a section; nothing where no server answers.
     pub(super) fn info(&self, section: &str, field: &str) -> Option<String> {
         let mut connection = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
@@ -110,6 +124,10 @@ impl RedisServer {
     fn connect(&self) -> TcpStream {
         TcpStream::connect(("127.0.0.1", self.port)).unwrap()
     }
+}
+
+fn folder_at(port: u16) -> PathBuf {
+    std::env::temp_dir().join(format!("job-engine-{}-{port}", std::process::id()))
 }
 
 pub(super) fn free_port() -> u16 {

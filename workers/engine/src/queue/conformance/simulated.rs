@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::redis_server::RedisServer;
 use crate::limit::{Claiming, FirstMeeting, Limit};
+use crate::queue::memory::MemoryShard;
 use crate::queue::{Driver, Queue, Step, Stepped};
 
 /// What a simulated queue runs over. One server serves all runs of a property, one after the other.
@@ -24,6 +25,8 @@ pub(super) struct Simulated<'a> {
     claiming: Claiming,
     ground: &'a Ground,
     began: Instant,
+    /// Ms by which the server's clock was set forward or back since.
+    off: std::cell::Cell<i64>,
     _clock_stands: std::sync::mpsc::Sender<()>,
 }
 
@@ -37,8 +40,16 @@ impl<'a> Simulated<'a> {
         if let Ground::Redis(server) = ground {
             server.flush_all();
         }
-        let queue = open(ground, limit, claiming, FirstMeeting::Unspent).await;
-        let simulated = Self { queue, limit, claiming, ground, began: Instant::now(), _clock_stands: stands };
+        let queue = open(ground, limit, claiming, FirstMeeting::Unspent, Duration::ZERO).await;
+        let simulated = Self {
+            queue,
+            limit,
+            claiming,
+            ground,
+            began: Instant::now(),
+            off: Default::default(),
+            _clock_stands: stands,
+        };
         simulated.tell_time();
         simulated
     }
@@ -60,7 +71,9 @@ impl<'a> Simulated<'a> {
     /// As by FLUSHALL. In memory it is a new queue that knows that there was one before.
     pub(super) async fn lose_state(&mut self) {
         match self.ground {
-            Ground::Memory => self.queue = open(self.ground, self.limit, self.claiming, FirstMeeting::Spent).await,
+            Ground::Memory => {
+                self.queue = open(self.ground, self.limit, self.claiming, FirstMeeting::Spent, self.now()).await;
+            }
             Ground::Redis(server) => {
                 server.flush_all();
                 self.tell_time();
@@ -68,17 +81,30 @@ impl<'a> Simulated<'a> {
         }
     }
 
-    fn tell_time(&self) {
+    /// Sets the server's clock, if there is a server, forward or back.
+    pub(super) fn set_clock(&self, by_ms: i64) {
+        self.off.set(self.off.get() + by_ms);
+        self.tell_time();
+    }
+
+    /// After time has passed by another's doing.
+    pub(super) fn tell_time(&self) {
         if let Ground::Redis(server) = self.ground {
             let now = Duration::from_secs(ORIGIN_S) + self.began.elapsed();
+            let off = Duration::from_millis(self.off.get().unsigned_abs());
+            let now = if self.off.get() < 0 { now - off } else { now + off };
             server.command(&format!("HSET clock s {} us {}", now.as_secs(), now.subsec_micros()));
         }
     }
 }
 
-async fn open(ground: &Ground, limit: Limit, claiming: Claiming, meeting: FirstMeeting) -> Queue {
+async fn open(ground: &Ground, limit: Limit, claiming: Claiming, meeting: FirstMeeting, now: Duration) -> Queue {
     match ground {
-        Ground::Memory => Queue::memory(1, limit, claiming, meeting),
+        Ground::Memory => {
+            let origin = Duration::from_secs(ORIGIN_S) + now;
+            let shard = MemoryShard::at(millis(origin), limit, claiming, meeting);
+            Queue::over(vec![Driver::Memory(Box::new(shard))], limit, claiming)
+        }
         Ground::Redis(server) => {
             let mut queue = Queue::redis(&server.url(), "test", 1, limit, claiming, meeting).await.unwrap();
             let shards = &mut std::sync::Arc::get_mut(&mut queue.inner).unwrap().shards;
@@ -89,6 +115,10 @@ async fn open(ground: &Ground, limit: Limit, claiming: Claiming, meeting: FirstM
             queue
         }
     }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap()
 }
 
 /// Runs a future over simulated time.

@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Bench, INTERVAL, Over, arrivals, job, permits};
+use super::redis_server::RedisServer;
+use super::simulated::{Ground, Simulated, simulate};
+use super::{Bench, INTERVAL, Over, arrivals, claiming, job, limit, permits};
 use crate::job::Priority;
+use crate::limit::{Claiming, Limit};
 use crate::queue::{LaneState, Settlement, Step, Wait};
 use crate::verdict::Verdict;
 
@@ -106,4 +109,40 @@ async fn a_server_that_counts_more_than_we_do_shrinks_the_bucket(over: Over) {
 
 async fn never_over_the_limit_whatever_the_delays(over: Over) {
     arrivals::check(&Bench::leased(over, 10).await, 10).await;
+}
+
+/// In simulated time, since bins of real intervals end some ms later.
+#[test]
+fn tokens_that_are_back_when_they_are_told_of_are_free_in_the_same_step() {
+    let ms = Duration::from_millis;
+    let (early, late) = (ms(99), ms(103));
+    for ground in [Ground::Memory, Ground::Redis(RedisServer::start())] {
+        for (verdict, used, told_after, remaining, claimed) in [
+            (Verdict::Throttled { hold: ms(0) }, 0, ms(0), None, 1),
+            (Verdict::Throttled { hold: ms(0) }, 1, late, None, 1),
+            (Verdict::Retry { after: ms(0) }, 1, late, None, 1),
+            (Verdict::Snooze { after: ms(0) }, 1, late, None, 1),
+            (Verdict::Released, 1, late, None, 1),
+            (Verdict::Done, 1, late, None, 1),
+            (Verdict::Done, 1, early, None, 0),
+            (Verdict::Retry { after: ms(0) }, 0, ms(0), Some(0), 0),
+        ] {
+            let told = format!("{verdict:?}, {used} used, told after {told_after:?}, remaining {remaining:?}");
+            let again = simulate(async {
+                let limit = Limit { interval: ms(100), ..limit(4) };
+                let claiming = Claiming { lease: Duration::from_secs(60), ..claiming() };
+                let bench = Simulated::new(&ground, limit, claiming).await;
+                let jobs: Vec<_> = (0..6).map(|n: u8| job("lane", &n.to_string(), Priority::Realtime)).collect();
+                bench.queue.push(&jobs).await.unwrap();
+                let out = bench.step(Step { claim: 6, ..Step::default() }).await.jobs;
+                assert_eq!(out.len(), 4, "the lane waits for tokens, and none has a time to come back");
+                let permits = permits(&out[0], used);
+                permits.observe(remaining, None);
+                bench.advance(told_after).await;
+                let settlements = vec![Settlement { job: out[0].clone(), verdict, permits }];
+                bench.step(Step { settlements, claim: 6, ..Step::default() }).await.jobs.len()
+            });
+            assert_eq!(again, claimed, "{told}");
+        }
+    }
 }

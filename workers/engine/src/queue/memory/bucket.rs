@@ -20,6 +20,11 @@ impl Bucket {
         u32::from(limit.burst).saturating_sub(self.out + self.cooling)
     }
 
+    /// What is missing counts too: more may be away than a server allows that has just told its limit.
+    pub(super) fn balance(&self, limit: &Limit) -> i64 {
+        i64::from(limit.burst) - i64::from(self.out) - i64::from(self.cooling)
+    }
+
     pub(super) fn cooling(&self) -> u32 {
         self.cooling
     }
@@ -32,6 +37,11 @@ impl Bucket {
     /// When all of them are back that cool down.
     pub(super) fn last_return(&self) -> Option<u64> {
         self.bins.back().map(|(at, _)| *at)
+    }
+
+    /// Whether none is away.
+    pub(super) fn is_full(&self, now: u64) -> bool {
+        self.out == 0 && self.last_return().is_none_or(|at| at <= now)
     }
 
     /// Puts `count` tokens aside until `at`, or until the last ones before them come back.

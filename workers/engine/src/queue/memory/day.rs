@@ -9,6 +9,9 @@ use crate::limit::{DAY_BIN, DAY_BINS, Limit};
 pub(super) struct Day {
     bins: VecDeque<(u64, u32)>,
     used: u32,
+    /// Calls of others, by the server's last word, and when that was.
+    others: u32,
+    others_at: u64,
 }
 
 impl Day {
@@ -18,18 +21,28 @@ impl Day {
         while let Some((_, used)) = self.bins.pop_front_if(|(bin, _)| *bin + DAY_BINS <= present) {
             self.used -= used;
         }
+        if bin_at(self.others_at) + DAY_BINS <= present {
+            self.others = 0;
+        }
     }
 
-    /// Counts calls that were sent. The server, which counts every client, may know of more (law 3).
-    pub(super) fn spend(&mut self, used: u32, remaining: Option<u32>, limit: &Limit, now: u64) {
+    /// Counts calls that were sent.
+    pub(super) fn spend(&mut self, used: u32, now: u64) {
         self.turn(now);
-        let told = remaining.map_or(0, |left| limit.daily.saturating_sub(left));
-        let more = used + told.saturating_sub(self.used + used);
-        self.used += more;
+        self.used += used;
         match self.bins.back_mut() {
-            Some((bin, count)) if *bin == bin_at(now) => *count += more,
-            _ if more > 0 => self.bins.push_back((bin_at(now), more)),
+            Some((bin, count)) if *bin == bin_at(now) => *count += used,
+            _ if used > 0 => self.bins.push_back((bin_at(now), used)),
             _ => {}
+        }
+    }
+
+    /// Takes in how many calls its day leaves, by the server's word at a time. It counts every client (law 3), and its day turns when it wants to, so its
+    /// last word counts, and an older one no more.
+    pub(super) fn hear(&mut self, remaining: u32, at: u64, limit: &Limit) {
+        if at >= self.others_at {
+            self.others = limit.daily.saturating_sub(remaining).saturating_sub(self.used);
+            self.others_at = at;
         }
     }
 
@@ -51,14 +64,14 @@ impl Day {
     }
 
     /// Calls left, with `out` of them granted and not yet counted.
-    pub(super) fn left(&self, limit: &Limit, out: u32) -> u32 {
-        limit.daily.saturating_sub(self.used + out)
+    pub(super) fn left(&self, limit: &Limit, out: u32) -> i64 {
+        i64::from(limit.daily) - i64::from(self.used()) - i64::from(out)
     }
 
     /// Calls before the present bin, and in it.
     pub(super) fn around_bin(&self, now: u64) -> (u32, u32) {
         let present = self.bins.back().filter(|(bin, _)| *bin == bin_at(now)).map_or(0, |(_, used)| *used);
-        (self.used - present, present)
+        (self.used() - present, present)
     }
 
     /// When the next bin begins.
@@ -66,14 +79,22 @@ impl Day {
         (bin_at(now) + 1) * bin_ms()
     }
 
+    /// With those of others.
     pub(super) fn used(&self) -> u32 {
-        self.used
+        self.used + self.others
     }
 
-    /// When the oldest calls no longer count.
+    /// Whether none of its calls counts any more.
+    pub(super) fn is_over(&self, now: u64) -> bool {
+        let counts = |bin: u64| bin + DAY_BINS > bin_at(now);
+        !self.bins.back().is_some_and(|(bin, _)| counts(*bin)) && (self.others == 0 || !counts(bin_at(self.others_at)))
+    }
+
+    /// When the first of what counts today counts no longer.
     pub(super) fn next_return(&self, now: u64) -> u64 {
         let oldest = self.bins.front().map_or(bin_at(now), |(bin, _)| *bin);
-        (oldest + DAY_BINS) * bin_ms()
+        let others = if self.others > 0 { bin_at(self.others_at) } else { oldest };
+        (oldest.min(others) + DAY_BINS) * bin_ms()
     }
 }
 

@@ -1,65 +1,56 @@
 //! What is due: lanes that were parked, scheduled jobs, leases of dead workers and their tokens.
 
-use super::lane::{Park, Place};
+use super::lane::{Circuit, Place};
 use super::state::{Batch, Begun, State, millis};
 use super::timer::Due;
 use crate::job::{Key, SUSPECT};
 
-/// What one step fires at most (law 10); a lease is worth its jobs.
-const MOST: usize = 100;
+/// As many as an envelope has room for.
+const MOST_CRASHES: u8 = 63;
+/// What one step fires, or lines up, at most (law 10); a lease is worth its jobs.
+pub(super) const MOST: usize = 64;
 
 impl State {
-    /// Fires what is due, or as much of it as one step may; the rest is the next one's.
-    pub(super) fn fire_due(&mut self, now: u64) {
+    /// Fires what was due when the step began, or as much of it as one step may; the rest is the next one's.
+    pub(super) fn fire(&mut self, due: Vec<(u64, Due)>, now: u64) {
         let mut fired = 0;
-        while fired < MOST
-            && let Some((at, due)) = self.timer.pop(now)
-        {
-            fired += 1 + self.fire(at, due, now);
-        }
-    }
-
-    /// How many jobs more than one it was worth.
-    fn fire(&mut self, at: u64, due: Due, now: u64) -> usize {
-        match due {
-            Due::Lane(name) => {
-                let lane = self.lane(&name, now);
-                lane.bucket.thaw(now);
-                match lane.park {
-                    Park::Held(until) | Park::Broken(until) if until > now => self.timer.wake_lane(&name, until),
-                    Park::Broken(_) => {
-                        lane.park = Park::Probe;
-                        self.activate(&name);
+        for (at, due) in due {
+            if fired >= MOST {
+                return;
+            }
+            self.timer.take(at, &due);
+            fired += 1;
+            match due {
+                Due::Lane(name) => {
+                    let lane = self.lane(&name, now);
+                    lane.bucket.thaw(now);
+                    lane.day.turn(now);
+                    self.unpark(&name, now);
+                }
+                Due::Scheduled(entry) => {
+                    let place = self.lane(&entry.key.lane, now).index.get(&entry.key).copied();
+                    if place == Some(Place::Scheduled { due: at, class: entry.priority }) {
+                        self.enqueue(*entry, false, now);
                     }
-                    Park::Held(_) | Park::DaySpent(_) | Park::Paced(_) | Park::Tokens | Park::Starved => {
-                        self.unpark(&name)
-                    }
-                    Park::No | Park::Probe | Park::Probing => {}
+                }
+                Due::Lease(epoch) => fired += self.expire(epoch, now),
+                Due::Tokens { cost, epoch: _, of } => {
+                    let lane = self.lane(&of.lane, now);
+                    lane.bucket.thaw(now);
+                    lane.bucket.out = lane.bucket.out.saturating_sub(u32::from(cost));
+                    // It may have sent them all.
+                    lane.day.spend(u32::from(cost), now);
+                    self.reconsider(&of.lane, now);
+                }
+                Due::Forget => {
+                    let set = self.limit;
+                    self.lanes.retain(|_, lane| !lane.is_over(&set, now));
+                    self.forgets = false;
+                    self.forget_later(now);
+                    return;
                 }
             }
-            Due::Scheduled(entry) => {
-                let place = self.lane(&entry.key.lane, now).index.get(&entry.key).copied();
-                if place == Some(Place::Scheduled { due: at, class: entry.priority }) {
-                    self.enqueue(*entry, false, now);
-                }
-            }
-            Due::Lease(epoch) => return self.expire(epoch, now),
-            Due::Tokens { lane, cost } => {
-                let (limit, name, cost) = (self.limit, lane, u32::from(cost));
-                let lane = self.lane(&name, now);
-                lane.bucket.thaw(now);
-                lane.bucket.out -= cost;
-                // It may have sent them all.
-                lane.day.spend(cost, None, &limit, now);
-                self.reconsider(&name);
-            }
-            Due::Forget => {
-                self.lanes.retain(|_, lane| !lane.is_over(now));
-                self.forgets = false;
-                self.forget_later(now);
-            }
         }
-        0
     }
 
     /// Gives the jobs of a dead worker to others; how many its lease was for.
@@ -75,15 +66,13 @@ impl State {
             let mut lost = running.served_again();
             // Nobody knows what it sent, or when the last call arrives: its tokens stay away for time-out and interval.
             let back = now + millis(self.limit.call_timeout + self.limit.interval) + 1;
-            self.timer.add(back, Due::Tokens { lane: key.lane, cost: lost.cost });
-            lost.crashes += u8::from(begun.counts(&lost.key, lost.crashes));
-            let name = lost.key.lane.clone();
-            self.enqueue(lost, true, now);
-            let lane = self.lane(&name, now);
-            if lane.park == Park::Probing {
-                lane.park = Park::Probe;
-                self.activate(&name);
+            let lane = self.lane(&key.lane, now);
+            if lane.circuit == Circuit::Probing(epoch) {
+                lane.probe_again(now);
             }
+            self.timer.add(back, Due::Tokens { cost: lost.cost, epoch, of: key });
+            lost.crashes += u8::from(begun.counts(&lost.key, lost.crashes));
+            self.enqueue(lost, true, now);
         }
         jobs
     }
@@ -95,7 +84,7 @@ impl Begun {
     fn counts(&self, key: &Key, crashes: u8) -> bool {
         match self {
             Self::All => crashes < SUSPECT,
-            Self::Alone(alone) => alone.as_ref() == Some(key) && crashes < u8::MAX,
+            Self::Alone(alone) => alone.as_ref() == Some(key) && crashes < MOST_CRASHES,
         }
     }
 }

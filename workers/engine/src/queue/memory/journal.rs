@@ -17,9 +17,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::state::millis;
 use crate::limit::{DAY_BIN, Limit};
+use crate::permit::Told;
 
 /// Of the format.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 /// The file is written anew when it has grown to so many bytes.
 const LARGE: u64 = 4 << 20;
 /// The system tells how long it is up in hundredths of a second, rounded down.
@@ -56,6 +57,8 @@ pub(crate) struct Spent {
     pub(crate) back_in: u64,
     /// How long the server has told the lane to wait.
     pub(crate) held_for: u64,
+    /// What it has told of its limits.
+    pub(crate) told: Told,
     /// Calls of the day, by how many bins ago.
     pub(crate) day: Vec<(u64, u32)>,
 }
@@ -159,7 +162,10 @@ impl Journal {
         let Written { lanes, at, .. } = &mut *written;
         lanes.retain(|lane, spent| {
             let passed = now.saturating_sub(at.get(lane).copied().unwrap_or(now));
-            spent.out > 0 || !spent.day.is_empty() || spent.back_in.max(spent.held_for) > passed
+            spent.out > 0
+                || spent.told != Told::default()
+                || !spent.day.is_empty()
+                || spent.back_in.max(spent.held_for) > passed
         });
         at.retain(|lane, _| lanes.contains_key(lane));
         match self.write_anew(lanes, at, now) {
@@ -250,9 +256,11 @@ fn read(path: &Path, expected: &Head, now: u64) -> Option<HashMap<String, Spent>
 }
 
 fn record(bytes: &mut Vec<u8>, lane: &str, spent: &Spent, at: u64) {
-    let Spent { out, cooling, back_in, held_for, day } = spent;
+    let Spent { out, cooling, back_in, held_for, told: Told { burst, daily }, day } = spent;
     put_text(bytes, lane);
-    for number in [at, u64::from(*out), u64::from(*cooling), *back_in, *held_for, day.len() as u64] {
+    let told = [u64::from(burst.unwrap_or_default()), u64::from(daily.unwrap_or_default())];
+    let counts = [at, u64::from(*out), u64::from(*cooling), *back_in, *held_for, told[0], told[1], day.len() as u64];
+    for number in counts {
         bytes.extend(number.to_be_bytes());
     }
     for (bins_ago, used) in day {
@@ -272,9 +280,12 @@ fn parse(bytes: &[u8]) -> Option<(String, Spent, u64, &[u8])> {
     let at = number()?;
     let small = |number: u64| u32::try_from(number).ok();
     let (out, cooling) = (small(number()?)?, small(number()?)?);
-    let (back_in, held_for, bins) = (number()?, number()?, number()?);
+    let (back_in, held_for) = (number()?, number()?);
+    let burst = Some(u16::try_from(number()?).ok()?).filter(|told| *told > 0);
+    let told = Told { burst, daily: Some(small(number()?)?).filter(|told| *told > 0) };
+    let bins = number()?;
     let day = (0..bins).map(|_| Some((number()?, small(number()?)?))).collect::<Option<Vec<_>>>()?;
-    Some((lane, Spent { out, cooling, back_in, held_for, day }, at, rest))
+    Some((lane, Spent { out, cooling, back_in, held_for, told, day }, at, rest))
 }
 
 fn put_text(bytes: &mut Vec<u8>, text: &str) {

@@ -9,6 +9,7 @@ use super::bucket::Bucket;
 use super::day::Day;
 use crate::job::{Job, Key, Priority};
 use crate::limit::Limit;
+use crate::permit::Told;
 use crate::queue::{LaneState, LaneView};
 
 #[derive(Default)]
@@ -16,17 +17,27 @@ pub(super) struct Lane {
     pub(super) park: Park,
     /// By a person.
     pub(super) paused: bool,
+    /// Until when the server refuses.
+    pub(super) hold: u64,
+    pub(super) circuit: Circuit,
+    /// From when on an open circuit is probed.
+    pub(super) probe_at: u64,
     /// Failed runs in a row.
     pub(super) failures: u8,
     pub(super) in_ring: [bool; 2],
+    /// Whether jobs of a class may wait.
+    pub(super) waits: [bool; 3],
     pub(super) bucket: Bucket,
     pub(super) day: Day,
+    /// What the server has told of its limits, and when.
+    pub(super) told: Told,
+    pub(super) told_at: u64,
     pub(super) queues: [VecDeque<Entry>; 3],
     /// Which waiting or scheduled entry of a key is the true one.
     pub(super) index: HashMap<Key, Place>,
 }
 
-/// Why a lane is in no ring, or in one for a single job.
+/// What keeps a lane from paying for its next job. Apart from that stand a person's pause, the time until which the server refuses, and the circuit.
 #[derive(Default, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Park {
     #[default]
@@ -39,14 +50,16 @@ pub(super) enum Park {
     DaySpent(u64),
     /// Bulk's share of the present bin of the day is spent, and nothing else waits, until then.
     Paced(u64),
-    /// Until then, whatever happens.
-    Held(u64),
-    /// Its breaker is open until then.
-    Broken(u64),
-    /// One job may probe it.
-    Probe,
-    /// That job runs.
-    Probing,
+}
+
+#[derive(Default, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Circuit {
+    #[default]
+    Closed,
+    /// One job may probe it, from a time on.
+    Open,
+    /// That job runs, by its epoch.
+    Probing(u64),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -74,39 +87,64 @@ pub(super) struct Running {
 }
 
 impl Lane {
-    /// Whether it has nothing to do, and none of its calls counts any more.
-    pub(super) fn is_over(&mut self, now: u64) -> bool {
-        self.bucket.thaw(now);
-        self.day.turn(now);
-        let idle = self.park == Park::No && !self.paused && self.in_ring == [false; 2] && self.index.is_empty();
-        idle && self.bucket.out + self.bucket.cooling() + self.day.used() == 0
+    /// The limits that are set, or what the server has told where that is less.
+    pub(super) fn limit(&self, set: &Limit) -> Limit {
+        set.told(self.told.burst, self.told.daily)
     }
 
-    pub(super) fn view(&self, name: &str, limit: &Limit, now: u64) -> LaneView {
-        let (state, held_until) = match self.park {
-            Park::Held(until) | Park::Broken(until) if self.paused => (LaneState::Paused, until),
-            _ if self.paused => (LaneState::Paused, now),
-            Park::Broken(until) => (LaneState::Broken, until),
-            Park::Probe | Park::Probing => (LaneState::Broken, now),
-            Park::DaySpent(until) => (LaneState::DaySpent, until),
-            Park::Paced(until) => (LaneState::Paced, until),
-            Park::No => (LaneState::Ready, now),
-            Park::Tokens | Park::Starved => (LaneState::WaitsForTokens, now),
-            Park::Held(until) => (LaneState::Held, until),
+    /// When it can run again as far as only time stops it; none while a probe runs.
+    pub(super) fn opens(&self) -> Option<u64> {
+        match self.circuit {
+            Circuit::Closed => Some(self.hold),
+            Circuit::Open => Some(self.hold.max(self.probe_at)),
+            Circuit::Probing(_) => None,
+        }
+    }
+
+    /// Whether it has nothing to do, and none of its calls counts any more.
+    pub(super) fn is_over(&self, set: &Limit, now: u64) -> bool {
+        let told_less = self.limit(set) != *set;
+        let stopped = self.park != Park::No || self.paused || self.hold > now || self.circuit != Circuit::Closed;
+        let idle = !stopped && self.in_ring == [false; 2] && self.index.is_empty();
+        // Nobody else knows of limits that a server has told.
+        let limits_are_old = !told_less || self.told_at + LIMITS_MS <= now;
+        idle && limits_are_old && self.bucket.is_full(now) && self.day.is_over(now)
+    }
+
+    pub(super) fn view(&self, name: &str, set: &Limit, rest: u64, now: u64) -> LaneView {
+        let limit = self.limit(set);
+        let stops = if self.circuit == Circuit::Open { self.hold.max(self.probe_at) } else { self.hold };
+        let (state, until) = match (self.circuit, self.park) {
+            _ if self.paused => (LaneState::Paused, stops),
+            _ if rest > now => (LaneState::Held, rest.max(stops)),
+            (Circuit::Open, _) if self.probe_at >= self.hold => (LaneState::Broken, stops),
+            _ if self.hold > now => (LaneState::Held, stops),
+            (Circuit::Open | Circuit::Probing(_), _) => (LaneState::Broken, stops),
+            (_, Park::Tokens | Park::Starved) => (LaneState::WaitsForTokens, now),
+            (_, Park::DaySpent(until)) => (LaneState::DaySpent, until),
+            (_, Park::Paced(until)) => (LaneState::Paced, until),
+            (_, Park::No) => (LaneState::Ready, now),
         };
         let small = |count: u32| u16::try_from(count).unwrap_or(u16::MAX);
+        let free = self.bucket.free(&limit);
+        // While the shard rests no token is free: it stands for calls that nobody knows of.
+        let (tokens_free, resting) = if rest > now { (0, free) } else { (free, 0) };
         LaneView {
             lane: name.to_owned(),
             state,
             waiting: [0, 1, 2].map(|class: usize| u32::try_from(self.queues[class].len()).unwrap_or(u32::MAX)),
             tokens_out: small(self.bucket.out),
-            tokens_cooling: small(self.bucket.cooling()),
-            tokens_free: small(self.bucket.free(limit)),
+            tokens_cooling: small(self.bucket.cooling() + resting),
+            tokens_free: small(tokens_free),
             day_used: self.day.used(),
-            held_for: Duration::from_millis(held_until.saturating_sub(now)),
+            held_for: Duration::from_millis(until.saturating_sub(now)),
+            limit,
         }
     }
 }
+
+/// How long limits are remembered that a server has told to a lane which is idle.
+const LIMITS_MS: u64 = 31 * 97 * 900_000;
 
 impl Running {
     /// The entry to run once more. It serves the push that came meanwhile too; the more urgent of the two decides its class.
@@ -120,6 +158,17 @@ impl Running {
 }
 
 impl Entry {
+    /// As Redis keeps it.
+    pub(super) fn stored(&self) -> Vec<u8> {
+        const STAMPS: u64 = 1 << 40;
+        let Self { key, priority, cost, crashes, attempt, pushed, payload } = self;
+        let stamp = (pushed % STAMPS).to_be_bytes();
+        let key = [key.kind.as_bytes(), b"/", key.record.as_bytes()].concat();
+        let length = u8::try_from(key.len()).unwrap_or(u8::MAX);
+        let class = (*priority as u8).wrapping_add(crashes.wrapping_mul(4));
+        [&stamp[3..], &[class, *cost, *attempt, length], &key, payload].concat()
+    }
+
     pub(super) fn claimed(&self, epoch: u64, now: u64) -> Job {
         let Self { key, priority, cost, crashes, attempt, pushed, payload } = self.clone();
         let waited = Duration::from_millis(now.saturating_sub(pushed));

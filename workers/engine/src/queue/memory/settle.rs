@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use super::lane::{Entry, Park};
+use super::lane::{Circuit, Entry, Lane, Park};
 use super::state::{State, millis};
+use crate::limit::Limit;
+use crate::permit::{Permits, Told};
 use crate::queue::Settlement;
 use crate::verdict::Verdict;
 
@@ -11,33 +13,42 @@ impl State {
     /// Whether the settlement came in time.
     pub(super) fn settle(&mut self, settlement: &Settlement, now: u64) -> bool {
         let Settlement { job, verdict, permits } = settlement;
-        let used = permits.used();
-        // Times are whole ms, and one that began counts as a whole: a token that came back too early would break the limit.
-        let until = now + millis(self.limit.interval) + 1;
-        // Tokens come back one interval after the response, not after the settlement.
-        let back = until.saturating_sub(millis(permits.since_last_call()));
-        let limit = self.limit;
-        let lane = self.lane(&job.key.lane, now);
+        let (used, name, interval) = (permits.used(), &job.key.lane, millis(self.limit.interval));
+        let (set, breaker, born) = (self.limit, self.claiming.breaker, self.born);
+        let ended = now.saturating_add_signed(-permits.since_last_call_ms());
+        let answered = ended.min(now);
+        let in_time = self.running.get(&job.key).is_some_and(|running| running.epoch == job.epoch);
+        let running = if in_time { self.running.remove(&job.key) } else { None };
+        let lane = self.lane(name, now);
         lane.bucket.thaw(now);
-        lane.day.spend(used, permits.daily_remaining(), &limit, now);
-        let Some(running) = self.running.remove(&job.key) else {
-            self.lane(&job.key.lane, now).bucket.cool(used, back);
+        lane.day.turn(now);
+        let Some(running) = running else {
+            // Too late: the job is another's, or this was told before. What it sent was counted when its lease ended, or when it was told; where the
+            // queue has lost its state meanwhile, its tokens are part of the rest.
+            if job.epoch < born {
+                lane.day.spend(used, now);
+            }
+            lane.hear(permits, answered, &set);
+            lane.judge_late(verdict, answered, now, &set);
+            self.reconsider(name, now);
             return false;
         };
-        if running.epoch != job.epoch {
-            // Too late: the job is another's. The calls it sent are counted all the same.
-            self.running.insert(job.key.clone(), running);
-            self.lane(&job.key.lane, now).bucket.cool(used, back);
-            return false;
-        }
-        let returned_at_claim = running.returned_at_claim;
-        let lane = self.lane(&job.key.lane, now);
-        lane.bucket.out -= u32::from(running.entry.cost);
-        lane.bucket.cool(used, back);
+        let cost = u32::from(running.entry.cost);
+        lane.day.spend(used, now);
+        lane.bucket.out -= cost;
+        // Tokens come back one interval after the response, not after the settlement. Times are whole ms, and one that began counts as a whole: a token
+        // that came back too early would break the limit.
+        lane.bucket.cool(used, ended + 1 + interval);
+        lane.hear(permits, answered, &set);
         if let Some(remaining) = permits.remaining() {
-            lane.bucket.put_aside_for_others(&limit, remaining, returned_at_claim, until);
+            let limit = lane.limit(&set);
+            lane.bucket.put_aside_for_others(&limit, remaining, running.returned_at_claim, now + 1 + interval);
         }
-        self.judge(&job.key.lane, verdict, now);
+        let failures = (breaker.failures, millis(breaker.probe_after));
+        lane.judge(verdict, job.epoch, answered, now, &set, failures);
+        // What is due by now, as after an answer that was told late, is free for this step.
+        lane.bucket.thaw(now);
+        let is_last = running.extra.is_none();
         match verdict {
             Verdict::Done | Verdict::Dead => {
                 if let Some(extra) = running.extra {
@@ -47,66 +58,123 @@ impl State {
             Verdict::Retry { after } => {
                 let mut entry = running.served_again();
                 entry.attempt = entry.attempt.saturating_add(1);
-                self.schedule_or_enqueue(entry, *after, now);
+                self.put_off(entry, *after, is_last, now);
             }
-            Verdict::Snooze { after } => self.schedule_or_enqueue(running.served_again(), *after, now),
+            Verdict::Snooze { after } => self.put_off(running.served_again(), *after, is_last, now),
             Verdict::Throttled { .. } | Verdict::Broken { .. } | Verdict::Released => {
                 self.enqueue(running.served_again(), true, now)
             }
         }
-        self.reconsider(&job.key.lane);
+        // A settlement that freed nothing changes nothing for a lane whose next return is known.
+        if cost > used || self.lane(name, now).park != Park::Tokens {
+            self.reconsider(name, now);
+        } else {
+            self.activate(name, now);
+        }
         true
     }
 
-    /// What the verdict says of the lane as a whole.
-    fn judge(&mut self, name: &str, verdict: &Verdict, now: u64) {
-        let breaker = self.claiming.breaker;
-        let lane = self.lane(name, now);
-        let probing = lane.park == Park::Probing;
-        match verdict {
-            Verdict::Throttled { hold } => self.hold(name, now + millis(*hold)),
-            Verdict::Broken { probe_after } => self.break_off(name, now + millis(*probe_after)),
-            Verdict::Retry { .. } => {
-                lane.failures = lane.failures.saturating_add(1);
-                if probing || lane.failures >= breaker.failures {
-                    self.break_off(name, now + millis(breaker.probe_after));
-                }
-            }
-            Verdict::Done | Verdict::Dead => {
-                lane.failures = 0;
-                if probing {
-                    self.unpark(name);
-                }
-            }
-            // Given back or put off: nothing is known yet.
-            Verdict::Snooze { .. } | Verdict::Released if probing => lane.park = Park::Probe,
-            Verdict::Snooze { .. } | Verdict::Released => {}
-        }
-    }
-
-    /// Opens the lane's breaker.
-    pub(super) fn break_off(&mut self, name: &str, until: u64) {
-        let Some(lane) = self.lanes.get_mut(name) else { return };
-        (lane.park, lane.failures) = (Park::Broken(until), 0);
-        self.timer.wake_lane(name, until);
-    }
-
-    fn hold(&mut self, name: &str, until: u64) {
-        let (limit, interval) = (self.limit, millis(self.limit.interval));
-        let Some(lane) = self.lanes.get_mut(name) else { return };
-        let until = match lane.park {
-            Park::Held(before) => before.max(until),
-            _ => until,
-        };
-        lane.park = Park::Held(until);
-        lane.bucket.ramp(&limit, until, interval);
-        self.timer.wake_lane(name, until);
-    }
-
-    fn schedule_or_enqueue(&mut self, entry: Entry, after: Duration, now: u64) {
+    /// A push that came during the run waits for nothing, as one that comes now would not.
+    fn put_off(&mut self, entry: Entry, after: Duration, is_last: bool, now: u64) {
         match millis(after) {
-            0 => self.enqueue(entry, false, now),
-            after => self.schedule(entry, now + after, now),
+            after if after > 0 && is_last => self.schedule(entry, now + after, now),
+            _ => self.enqueue(entry, false, now),
         }
+    }
+}
+
+impl Lane {
+    /// Takes in what the server said at a time of its limits, and of the calls that its day leaves.
+    fn hear(&mut self, permits: &Permits, at: u64, set: &Limit) {
+        let Told { burst, daily } = permits.told();
+        if (burst.is_some() || daily.is_some()) && at >= self.told_at {
+            self.told_at = at;
+            self.told = Told { burst: burst.or(self.told.burst), daily: daily.or(self.told.daily) };
+        }
+        if let Some(remaining) = permits.daily_remaining() {
+            let limit = self.limit(set);
+            self.day.hear(remaining, at, &limit);
+        }
+    }
+
+    /// What the verdict says of the lane as a whole, as of the time of its last answer. That of a probe decides on the circuit.
+    fn judge(
+        &mut self,
+        verdict: &Verdict,
+        epoch: u64,
+        answered: u64,
+        now: u64,
+        set: &Limit,
+        (most_failures, probe_after): (u8, u64),
+    ) {
+        let is_probe = self.circuit == Circuit::Probing(epoch);
+        match verdict {
+            Verdict::Done | Verdict::Dead => {
+                self.failures = 0;
+                if is_probe {
+                    (self.circuit, self.probe_at) = (Circuit::Closed, 0);
+                }
+            }
+            Verdict::Retry { .. } => {
+                self.failures = self.failures.saturating_add(1);
+                if is_probe {
+                    self.probe_again(now);
+                }
+                if is_probe || (self.circuit == Circuit::Closed && self.failures >= most_failures) {
+                    self.break_off(now + probe_after);
+                }
+            }
+            // Of what was broken nothing is known yet.
+            Verdict::Throttled { .. } | Verdict::Broken { .. } | Verdict::Snooze { .. } | Verdict::Released => {
+                if is_probe {
+                    self.probe_again(now);
+                }
+                match verdict {
+                    Verdict::Throttled { hold } => self.hold(answered + millis(*hold), now, set),
+                    Verdict::Broken { probe_after } => self.break_off(answered + millis(*probe_after)),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// What a verdict says of the lane that came too late for its job. It may come twice, and changes nothing then.
+    fn judge_late(&mut self, verdict: &Verdict, answered: u64, now: u64, set: &Limit) {
+        match verdict {
+            Verdict::Throttled { hold } => {
+                let until = answered + millis(*hold);
+                if until > now.max(self.hold) {
+                    self.hold(until, now, set);
+                }
+            }
+            Verdict::Broken { probe_after } => {
+                let until = answered + millis(*probe_after);
+                if until > now && self.circuit == Circuit::Closed {
+                    self.break_off(until);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Opens the circuit until a time, or for longer where it is open already. A probe that is under way is waited for.
+    fn break_off(&mut self, until: u64) {
+        self.failures = 0;
+        if self.circuit == Circuit::Closed {
+            (self.circuit, self.probe_at) = (Circuit::Open, until);
+        } else {
+            self.probe_at = self.probe_at.max(until);
+        }
+    }
+
+    /// The probe has ended without a word on how things are: another one may probe from a time on.
+    pub(super) fn probe_again(&mut self, at: u64) {
+        (self.circuit, self.probe_at) = (Circuit::Open, self.probe_at.max(at));
+    }
+
+    fn hold(&mut self, until: u64, now: u64, set: &Limit) {
+        self.hold = self.hold.max(until);
+        let limit = self.limit(set);
+        self.bucket.ramp(&limit, self.hold.max(now), millis(set.interval));
     }
 }

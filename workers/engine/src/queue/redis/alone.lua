@@ -5,8 +5,9 @@
 function functions.alone(argv)
   for i = 4, #argv do
     local note = 'A' .. argv[i]
-    if argv[3] ~= '1' then call('HDEL', H, note)
-    elseif call('HEXISTS', H, 'B' .. argv[i]) == 1 then call('HSET', H, note, argv[2]) end
+    if argv[3] ~= '1' then hash_dels[#hash_dels + 1] = note
+    elseif call('HEXISTS', H, 'B' .. argv[i]) == 1 then put_hash(note, argv[2]) end
   end
+  commit()
   return 1
 end

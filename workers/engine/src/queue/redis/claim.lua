@@ -1,14 +1,20 @@
 -- What a claim takes: the lane first, then the job (law 4).
 --
 -- Invariant: tokens taken never exceed the burst within one interval of the last response (law 2).
-local LIMIT_LANES, LIMIT_REPLACED = 200, 100
-
 -- The epoch of this claim, what is returned of the claimed jobs, and their count.
 local epoch, reply, claimed
--- Count of entries passed over, since a more urgent one of their key ran in their place or their kind is paused.
+-- Count of entries passed over, since a more urgent one of their key ran in their place, their kind is paused, or they can't be read.
 local replaced
 -- The kinds that are paused; nil where there are none.
 local paused_kinds
+-- How many jobs of a lane the worker has room for; lanes of which it runs many already have less. Lanes that were passed over because of that.
+local share, rooms, passed_over
+
+local look_at_kinds, claim, more_runnable
+do
+local LIMIT_LANES, LIMIT_REPLACED = 100, 100
+-- Turns of lanes with interactive jobs before one of the others has its own, where some of those wait.
+local HOT_TURNS = 8
 
 local ASIDE = '>Bc0'
 
@@ -19,7 +25,9 @@ end
 
 -- Lines up again, at the tails of their lanes, as many jobs of a resumed kind as one step may. Whether there may be more.
 local function line_up(kind)
-  local aside = call('LPOP', P .. 'k:' .. kind, text(LIMIT_DUE)) or {}
+  local list = list_of(P .. 'k:' .. kind)
+  local aside = peek(list, LIMIT_DUE)
+  drop(list, #aside)
   for i = 1, #aside do
     local name, next_ = unpack_(ASIDE, aside[i])
     local stored = sub(aside[i], next_)
@@ -35,7 +43,7 @@ local function line_up(kind)
 end
 
 -- Whether resumed kinds have jobs left to line up.
-local function look_at_kinds()
+function look_at_kinds()
   local left, more = '', false
   for mark, kind in string.gmatch(kinds, '(%a)([^/]+)/') do
     if mark == 'p' then
@@ -46,14 +54,8 @@ local function look_at_kinds()
       left, more = left .. 'r' .. kind .. '/', true
     end
   end
-  if left ~= kinds then call('HSET', H, 'kinds', left) end
+  if left ~= kinds then put_hash('kinds', left) end
   return more
-end
-
--- Puts envelopes from the one at `first` on back where they came from.
-local function put_back(m, class, listed, first)
-  for i = #listed, first, -1 do call('LPUSH', QUEUE[class] .. m.name, listed[i]) end
-  m[class] = true
 end
 
 -- What parks a lane that can't pay for a job of a class now; nil where it can.
@@ -63,26 +65,30 @@ local function too_dear(m, class, cost)
     if cost > free(m) then return park_for_tokens end
     return nil
   end
-  if cost > day_left(m) - DAILY_RESERVE then return park_for_day end
+  if cost > day_left(m) - daily_reserve_of(m) then return park_for_day end
   -- One job a bin is always let through, however small the share.
   if cost > day_left_to_bulk(m) and m.bin_used + m.out > 0 then return park_for_pace end
-  if cost > free(m) - RESERVE then return park_for_tokens end
+  if cost > free(m) - reserve_of(m) then return park_for_tokens end
   return nil
 end
 
 -- Claims at most `most` of a lane's listed envelopes of a class, and parks the lane where the next one is too dear. How many it took off
 -- the list, and how many of these it claimed.
 local function serve_class(m, class, most)
-  local listed = call('LPOP', QUEUE[class] .. m.name, text(most)) or {}
+  local list = list_of(QUEUE[class] .. m.name)
+  local listed = peek(list, most)
   if #listed < most then m[class] = false end
   local prefix, slots = m.name .. '\0', {}
-  for i = 1, #listed do slots[i] = prefix .. key_in(listed[i]) end
+  for i = 1, #listed do slots[i] = is_whole(listed[i], class) and prefix .. key_in(listed[i]) or '' end
   if m.stale then read_entries(slots, 1, #slots) end
-  local taken, cost_before, entry = 0, nil, nil
+  local taken, most_it_costs, cost_before, entry = 0, most_cost(m, class), nil, nil
   for i = 1, #listed do
     local slot, stored = slots[i], listed[i]
+    if slot == '' then
+      set_aside(string.char(#m.name) .. m.name .. stored)
+      replaced = replaced + 1
     -- Else it was replaced by a more urgent entry of the same key, or is its own second entry.
-    if m.stale and entries[slot] ~= CLASS[class] then
+    elseif m.stale and entries[slot] ~= CLASS[class] then
       replaced = replaced + 1
     elseif paused_kinds and paused_kinds[kind_in(slot)] then
       -- Its entry in the index stays: a push of its key finds it waiting. Nothing is paid, and what is behind it goes on.
@@ -90,9 +96,14 @@ local function serve_class(m, class, most)
       replaced = replaced + 1
     else
       local cost = byte(stored, COST_AT)
+      if cost > most_it_costs then
+        -- The limit was higher when it was pushed.
+        stored, cost = with(stored, COST_AT, most_it_costs - cost), most_it_costs
+      end
       local park = too_dear(m, class, cost)
       if park then
-        put_back(m, class, listed, i)
+        drop(list, i - 1)
+        m[class] = true
         park(m)
         return i - 1, taken
       end
@@ -104,15 +115,16 @@ local function serve_class(m, class, most)
       reply[#reply + 1] = stored
     end
   end
+  drop(list, #listed)
   return #listed, taken
 end
 
--- Claims at most `most` jobs of a lane, the most urgent class first; interactive ones alone where it is `hot`. Whether it claimed any.
+-- Claims at most `most` jobs of a lane, the most urgent class first; interactive ones alone where it is `hot`. How many it claimed.
 local function serve(m, most, hot)
-  local head, taken, left, state_before = #reply, 0, most, m.state
+  local head, taken, left = #reply, 0, most
   reply[head + 1], reply[head + 2] = m.name, ''
   for class = 0, hot and 0 or 2 do
-    if m[class] and left > 0 and m.state == state_before then
+    if m[class] and left > 0 and m.state == NORMAL then
       local off, claimed_of_class = serve_class(m, class, left)
       left, taken = left - off, taken + claimed_of_class
     end
@@ -120,34 +132,46 @@ local function serve(m, most, hot)
   if not (m[0] or m[1] or m[2]) then m.stale = false end
   if taken > 0 then reply[head + 2] = text(taken) else reply[head + 1], reply[head + 2] = nil, nil end
   claimed = claimed + taken
-  return taken > 0
+  return taken
 end
 
 -- Serves a lane that was taken off a ring.
 local function visit(m, turn, hot)
   m.rings = m.rings - (hot and 1 or 2)
-  if m.paused or (m.state ~= NORMAL and m.state ~= PROBE) then return end
+  if m.paused or m.state ~= NORMAL or m.circuit == PROBING then return end
+  local opens = m.circuit == OPEN and math.max(m.hold, m.probe_at) or m.hold
+  if opens > now then return activate(m) end
+  local room = rooms[m.name] or share
+  if room <= 0 then
+    m.rings = m.rings + (hot and 1 or 2)
+    passed_over[#passed_over + 1] = {m.name, hot}
+    return
+  end
   thaw(m)
   turn_day(m)
-  local probing = m.state == PROBE
-  local any = serve(m, probing and 1 or turn, hot)
-  if probing and any then m.state = PROBING
-  elseif probing and m.state ~= PROBE then break_off(m, INTERVAL)
+  local taken = serve(m, m.circuit == OPEN and 1 or math.min(turn, room), hot)
+  rooms[m.name] = room - taken
+  if taken > 0 and m.circuit == OPEN then m.circuit, m.probe = PROBING, epoch
   else activate(m) end
 end
 
--- Takes at most `wanted` lanes off a ring, the one of interactive jobs first, and tells whether it is that one. Nil where both are empty.
+-- Takes at most `wanted` lanes off a ring, the one of interactive jobs first but now and then, and tells whether it is that one. Nil where both are
+-- empty.
 local function off_rings(wanted)
-  for number = 0, 1 do
-    if not is_empty[number] then
-      local names = call('LPOP', RING[number], text(wanted))
-      is_empty[number] = not names or #names < wanted
-      if names then return names, number == 0 end
+  local others_first = turns >= HOT_TURNS
+  for i = 0, 1 do
+    local number = others_first and 1 - i or i
+    local list = list_of(RING[number])
+    local names = peek(list, others_first and i == 0 and 1 or wanted)
+    if names[1] then
+      drop(list, #names)
+      turns = number == 0 and math.min(HOT_TURNS, turns + #names) or 0
+      return names, number == 0
     end
   end
 end
 
-local function claim(most)
+function claim(most)
   local visited = 0
   while claimed < most and visited < LIMIT_LANES and replaced < LIMIT_REPLACED do
     -- No more lanes than are needed if each gives a full turn: what is popped is visited.
@@ -158,7 +182,11 @@ local function claim(most)
     local turn = math.max(TURN, math.ceil((most - claimed) / #names))
     for i = 1, #names do visit(lane_of(names[i]), math.min(turn, most - claimed), hot) end
     visited = visited + #names
-    -- So that a lane which is visited again is found on its ring.
-    flush()
   end
+end
+
+-- Whether a lane is on a ring, other than those that were passed over.
+function more_runnable()
+  return peek(list_of(RING[0]), 1)[1] or peek(list_of(RING[1]), 1)[1]
+end
 end

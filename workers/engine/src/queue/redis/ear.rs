@@ -11,11 +11,20 @@ use std::time::Duration;
 use ::redis::aio::MultiplexedConnection;
 use bytes::Bytes;
 use tokio::sync::Mutex;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep, timeout};
 
-use super::node::Owner;
+use super::node::{Kept, Owner};
 use super::{RESPONSE_TIMEOUT, RedisShard, wire};
-use crate::queue::{QueueError, Step, Stepped};
+use crate::queue::{QueueError, Share, Step, Stepped};
+
+/// How long after the end of its wait an answer may come: a proxy may have swallowed the connection without a word.
+const OVERDUE: Duration = Duration::from_secs(2);
+/// No wait is longer.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
+fn overdue() -> QueueError {
+    QueueError::Redis(std::io::Error::from(std::io::ErrorKind::TimedOut).into())
+}
 
 #[derive(Default)]
 pub(super) struct Ear {
@@ -31,9 +40,14 @@ impl Ear {
 }
 
 impl RedisShard {
-    pub(crate) async fn listen(&self, step: &Step, most: Duration) -> Result<(u64, Stepped), QueueError> {
+    pub(crate) async fn listen(
+        &self,
+        step: &Step,
+        share: &Share,
+        most: Duration,
+    ) -> Result<(u64, Stepped), QueueError> {
         loop {
-            if let Some(heard) = self.node.ask(|owner| self.listen_at(owner, step, most)).await? {
+            if let Some(heard) = self.node.ask(|owner| self.listen_at(owner, step, share, most)).await? {
                 return Ok(heard);
             }
         }
@@ -44,27 +58,35 @@ impl RedisShard {
         &self,
         owner: Arc<Owner>,
         step: &Step,
+        share: &Share,
         most: Duration,
     ) -> Result<Option<(u64, Stepped)>, QueueError> {
         let mut kept = self.ear.connection.lock().await;
         let mut connection = match kept.take() {
             Some((of, connection)) if Arc::ptr_eq(&of, &owner) => connection,
-            _ => self.open_ear(&owner, most).await?,
+            _ => self.open_ear(&owner).await?,
         };
         let mut call = ::redis::pipe();
         // BLPOP reads 0 as for ever.
         let seconds = most.as_secs_f64().max(0.001);
         call.cmd("BLPOP").arg(format!("{}wake", self.prefix)).arg(seconds).ignore();
-        call.add_command(wire::step(self.call("step"), step));
+        call.add_command(wire::step(self.call("step"), step, share, owner.measured()));
         let sent = Instant::now();
         let (reply,): (Vec<Bytes>,) = tokio::select! {
             biased;
             reply = call.query_async(&mut connection) => reply?,
+            () = sleep(most + OVERDUE) => return Err(overdue()),
             // One that went without a word would be listened to until the end.
             () = self.node.left(&owner) => return Ok(None),
         };
         *kept = Some((Arc::clone(&owner), connection));
-        wire::stepped(reply, |now| owner.before(now).map_or(sent, |before| before.max(sent))).map(Some)
+        let mut kept_time = Kept::Steady;
+        let stepped = wire::stepped(reply, |time| {
+            let before = owner.before(time.now);
+            kept_time = owner.keep_time(sent, time);
+            before.map_or(sent, |before| before.max(sent))
+        })?;
+        self.believed(stepped, kept_time).await.map(Some)
     }
 
     /// Lets the step that listens be taken at once.
@@ -75,11 +97,15 @@ impl RedisShard {
         Ok(unblock.query_async(&mut owner.connection.clone()).await?)
     }
 
-    async fn open_ear(&self, owner: &Arc<Owner>, most: Duration) -> Result<MultiplexedConnection, QueueError> {
-        let mut connection = owner.connect(most.max(Duration::from_secs(60)) + RESPONSE_TIMEOUT).await?;
+    async fn open_ear(&self, owner: &Arc<Owner>) -> Result<MultiplexedConnection, QueueError> {
+        // What blocks is bounded where it is asked.
+        let mut connection = owner.connect(LONGEST).await?;
         // It may be another server than the last one.
-        self.meet(&mut connection).await?;
-        let id = ::redis::cmd("CLIENT").arg("ID").query_async(&mut connection).await?;
+        let known = async {
+            self.meet(&mut connection, false).await?;
+            Ok::<_, QueueError>(::redis::cmd("CLIENT").arg("ID").query_async(&mut connection).await?)
+        };
+        let id = timeout(RESPONSE_TIMEOUT, known).await.unwrap_or_else(|_| Err(overdue()))?;
         *self.ear.id() = Some((Arc::clone(owner), id));
         Ok(connection)
     }

@@ -4,11 +4,13 @@
 function functions.heartbeat(argv)
   local answers = {}
   for i = 2, #argv do
+    local batch = 'B' .. argv[i]
     answers[i - 1] = 0
-    if call('ZSCORE', TIMER, 'B' .. argv[i]) then
-      call('ZADD', TIMER, text(now + LEASE), 'B' .. argv[i])
+    if call('ZSCORE', TIMER, batch) then
+      timer_adds[batch] = now + LEASE
       answers[i - 1] = 1
     end
   end
+  commit()
   return answers
 end

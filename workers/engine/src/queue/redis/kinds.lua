@@ -7,8 +7,8 @@ function functions.kinds(argv)
   for mark, kind in string.gmatch(kinds or '', '(%a)([^/]+)/') do
     if kind ~= argv[2] then left = left .. mark .. kind .. '/' end
   end
-  call('HSET', H, 'kinds', left .. argv[3] .. argv[2] .. '/')
+  put_hash('kinds', left .. argv[3] .. argv[2] .. '/')
   runnable = true
-  wake()
+  commit()
   return 1
 end

@@ -122,3 +122,24 @@ impl Library {
 fn says(error: &RedisError, text: &str) -> bool {
     error.detail().is_some_and(|detail| detail.contains(text))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::queue::redis::LAYOUT;
+
+    /// Whoever changes how keys and values are laid out gives the layout another number, so that no version reads what another one wrote.
+    #[test]
+    fn a_layout_that_changes_gets_another_number() {
+        let functions = FUNCTIONS.map(|(_, code, _)| code);
+        let is_layout =
+            |line: &&str| line.contains("'>") || line.starts_with("--   <p>") || line.starts_with("--        ");
+        let lines = SHARED.iter().chain(&functions).flat_map(|file| file.lines()).filter(is_layout);
+        let hash = redis::Script::new(&lines.collect::<Vec<_>>().join("\n")).get_hash().to_owned();
+        assert_eq!(
+            (LAYOUT, &hash[..]),
+            ("6", "694bcc33364894159c7bd10f62f094ff1566b0e8"),
+            "raise LAYOUT, and note the hash beside it"
+        );
+    }
+}

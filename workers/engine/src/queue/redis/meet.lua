@@ -1,21 +1,22 @@
 -- Looks whether this server is the one that the shard's state was written to, after a connection was made.
 --
--- ARGV[2]: ms that a shard rests whose last writes may be lost. ARGV[3]: the highest epoch that the caller knows of: a server that lost its state,
--- or whose clock is behind, would hand out lower ones, which fence nothing (law 5). Returns 1 where writes may be lost, else 0.
--- A replica that was promoted keeps the replication id of its old master as the second one. What that master wrote last may be missing here,
--- and with it tokens that were taken: the state counts as lost (law 2), under a new incarnation, and nothing is claimed until every call
--- that was under way counts no more. A restart keeps or forgets its id, and tells no second one.
+-- ARGV[2]: 1 where the caller has seen that the server's clock was set forward: what was to stay away came back too early. ARGV[3]: the highest epoch
+-- that the caller knows of: a server that lost its state, or whose clock is behind, would hand out lower ones, which fence nothing (law 5).
+-- Returns 1 where writes may be lost, else 0.
+-- Each call compares run ids (`begin`), so another server, or this one started anew, rests. A server that was another's replica meanwhile keeps its run
+-- id: its replication ids tell, of which the second is that of the master before. It has none where the first one is its own choice, as when its
+-- first replica came.
 function functions.meet(argv)
   local info = call('INFO', 'replication')
   local id, before = string.match(info, 'master_replid:(%x+)'), string.match(info, 'master_replid2:(%x+)')
   local known = call('HGET', H, 'replication')
-  local promoted = known and known ~= id and known == before
-  if known ~= id then call('HSET', H, 'replication', id) end
-  local seen = tonumber(argv[3])
-  if promoted then born, rest = now_us, now + tonumber(argv[2]) end
-  if promoted or seen > last_epoch then
-    last_epoch = math.max(last_epoch, seen)
-    call('HSET', H, 'shard', packed_self())
-  end
+  local promoted = known and known ~= id and string.find(before, '[^0]') ~= nil
+  if known ~= id then put_hash('replication', id) end
+  local seen_epoch = tonumber(argv[3])
+  if promoted then born = now_us end
+  if argv[2] == '1' then steps = steps + 1 end
+  if promoted or argv[2] == '1' then rest_fully() end
+  if seen_epoch > last_epoch then last_epoch, self_changed = seen_epoch, true end
+  commit()
   return promoted and 1 or 0
 end

@@ -43,8 +43,45 @@ struct Seen {
     met: Option<Instant>,
     /// Whether it can keep the queue: looked at once a connection.
     is_fit: bool,
-    /// Its clock, in ms, some time after an instant of ours.
-    clock: Option<(Instant, u64)>,
+    /// What its clock said last.
+    clock: Option<Heard>,
+}
+
+/// The queue's time, and how often it was found that a clock had been set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Time {
+    pub(super) now: u64,
+    pub(super) steps: u64,
+}
+
+/// A time that was told between two instants of ours.
+#[derive(Debug, Clone, Copy)]
+struct Heard {
+    sent: Instant,
+    heard: Instant,
+    time: Time,
+}
+
+/// What two answers prove of the server's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kept {
+    Steady,
+    /// Somebody found that it had been set, and all that hangs on it has been mended.
+    WasSet,
+    /// It was set forward, by at least so much.
+    Forward(Duration),
+}
+
+/// The least that the queue's time can be, by a clock of ours that nobody sets.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Measured {
+    pub(super) least: u64,
+    pub(super) steps: u64,
+}
+
+/// Clocks that nobody sets run apart all the same: by ms that are rounded, and by half a thousandth where one is slewed.
+fn drift(over: Duration) -> Duration {
+    Duration::from_millis(20) + over / 500
 }
 
 pub(super) struct Node {
@@ -109,15 +146,35 @@ impl Owner {
         self.seen().is_fit
     }
 
-    pub(super) fn keep_time(&self, sent: Instant, now: u64) {
-        self.seen().clock = Some((sent, now));
+    /// Takes in what the answer to a call says that was sent at an instant, and what that proves. The call may have been under way all the time since the
+    /// answer before.
+    pub(super) fn keep_time(&self, sent: Instant, time: Time) -> Kept {
+        let heard = Instant::now();
+        let Some(before) = self.seen().clock.replace(Heard { sent, heard, time }) else { return Kept::Steady };
+        if before.time.steps != time.steps {
+            return Kept::WasSet;
+        }
+        let most = heard.saturating_duration_since(before.sent);
+        let passed = Duration::from_millis(time.now.saturating_sub(before.time.now));
+        match passed.checked_sub(most + drift(most)) {
+            Some(by) if !by.is_zero() => Kept::Forward(by),
+            _ => Kept::Steady,
+        }
     }
 
-    /// The latest instant, of those known, before which the server's clock did not say `now`: an answer may lie here long before it is read.
+    /// What a call is told that is sent now.
+    pub(super) fn measured(&self) -> Option<Measured> {
+        let Heard { heard, time, .. } = self.seen().clock?;
+        let passed = heard.elapsed();
+        let least = time.now + super::wire::millis(passed.saturating_sub(drift(passed)));
+        Some(Measured { least, steps: time.steps })
+    }
+
+    /// The latest instant, of those known, before which the queue's time was not `now`: an answer may lie here long before it is read.
     pub(super) fn before(&self, now: u64) -> Option<Instant> {
-        let (sent, then) = self.seen().clock?;
+        let Heard { sent, time, .. } = self.seen().clock?;
         // Both are whole ms, rounded down.
-        Some((sent + Duration::from_millis(now.checked_sub(then + 1)?)).min(Instant::now()))
+        Some((sent + Duration::from_millis(now.checked_sub(time.now + 1)?)).min(Instant::now()))
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
@@ -157,7 +214,9 @@ impl Node {
             let owner = self.owner();
             let reply = question(Arc::clone(&owner)).await;
             let Err(QueueError::Redis(error)) = &reply else { return reply };
-            let is_fit = owner.is_fit() && !error.is_io_error();
+            // Its user may have lost a command, so whether it is fit is looked at again, but where it only sends to another.
+            let is_fit = owner.is_fit()
+                && matches!(error.kind(), ErrorKind::Server(ServerErrorKind::Moved | ServerErrorKind::Ask));
             *owner.seen() = Seen { is_fit, ..Seen::default() };
             if !self.look_elsewhere(&owner, error) || hops == HOPS {
                 return reply;
@@ -185,8 +244,13 @@ impl Node {
         let moved = moved_to(error, &owner.client);
         let is_moved = moved.is_some();
         let lost = error.is_io_error() || error.kind() == ErrorKind::Server(ServerErrorKind::ClusterDown);
-        // Such a connection never comes about, even when the login is mended: it has to be begun anew.
-        let is_refused = error.kind() == ErrorKind::AuthenticationFailed;
+        // Such a connection never comes about, even when the login is mended; or it leads to a server that is no master any more, and a new one may lead to
+        // the one that is, as behind an address that was given to another. It has to be begun anew.
+        let is_refused = matches!(
+            error.kind(),
+            ErrorKind::AuthenticationFailed
+                | ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown)
+        );
         self.owner.send_if_modified(|current| {
             if !Arc::ptr_eq(current, owner) {
                 // Another call was faster.

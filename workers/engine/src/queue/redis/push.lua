@@ -16,10 +16,10 @@ local function push(m, entry, delay, slot, stored)
   local kind = byte(entry)
   if kind == RUNS then
     set_entry(slot, 'x' .. sub(entry, 2))
-    call('HSET', H, 'X' .. slot, stored)
+    set_extra(slot, stored)
     return '2'
   elseif kind == RUNS_AGAIN then
-    if class < class_in(call('HGET', H, 'X' .. slot)) then call('HSET', H, 'X' .. slot, stored) end
+    if class < class_in(extra_of(slot)) then set_extra(slot, stored) end
   elseif kind == SCHEDULED then
     -- The earlier time and the more urgent class win; the entry it replaces no longer matches and is dropped when its time comes.
     local planned_class, planned = tonumber(sub(entry, 2, 2)), tonumber(sub(entry, 3))
@@ -45,7 +45,7 @@ local NOT_SERVED = {}
 
 local function served_by(raw)
   if not raw then return NOT_SERVED end
-  local state, flags = byte(raw, 1, 2)
+  local flags, state = byte(raw, 1, 2)
   return state == NORMAL and SERVED[flags] or NOT_SERVED
 end
 
@@ -62,12 +62,8 @@ function functions.push(argv)
       local class, entry = class_in(stored), found[job]
       if count > 1 and entries[slot] then entry = entries[slot] end
       if served[class] and not entry and not m then
-        -- The list of what is to be appended costs more than the call that it saves where there is one job.
-        if count == 1 then call('RPUSH', QUEUE[class] .. name, stored)
-        else
-          append(QUEUE[class] .. name, stored)
-          entries[slot] = CLASS[class]
-        end
+        append(QUEUE[class] .. name, stored)
+        if count > 1 then entries[slot] = CLASS[class] end
         put_entry(slot, CLASS[class])
         runnable = true
         answers[job] = '0'
@@ -77,9 +73,11 @@ function functions.push(argv)
       end
     end
   end
-  save()
   -- An idle worker sleeps until what was due first when it last looked: it has to hear of what is due sooner.
-  if soonest and tonumber(call('ZRANGE', TIMER, '0', '0', 'WITHSCORES')[2]) >= soonest then runnable = true end
-  wake()
+  if soonest and not runnable then
+    local first = tonumber(call('ZRANGE', TIMER, '0', '0', 'WITHSCORES')[2])
+    runnable = not first or first > soonest
+  end
+  commit()
   return {text(born), table.concat(answers)}
 end

@@ -6,11 +6,12 @@ use ::redis::Cmd;
 use bytes::Bytes;
 use tokio::time::Instant;
 
+use super::node::{Measured, Time};
 use crate::envelope;
 use crate::job::{Job, Key, NewJob};
 use crate::limit::{Breaker, Claiming, DAY_BIN, Limit};
-use crate::permit::Permits;
-use crate::queue::{Pushed, QueueError, Settlement, Step, Stepped, Wait};
+use crate::permit::{Permits, Told};
+use crate::queue::{Pushed, QueueError, Settlement, Share, Step, Stepped, Wait};
 use crate::verdict::Verdict;
 
 /// The limits as `read_limits` reads them; a shard without state counts as used up for `spent`.
@@ -45,13 +46,25 @@ pub(super) fn push(mut call: Cmd, jobs: &[NewJob], packed: &[Vec<u8>], positions
     call
 }
 
-pub(super) fn step(mut call: Cmd, Step { finished, settlements, claim }: &Step) -> Cmd {
-    call.arg(*claim).arg(finished.len()).arg(finished);
+/// A step; `clock` is what the caller has measured of the queue's time.
+pub(super) fn step(mut call: Cmd, step: &Step, share: &Share, clock: Option<Measured>) -> Cmd {
+    let Step { finished, settlements, claim } = step;
+    let clock =
+        clock.map(|Measured { least, steps }| [(least as f64).to_be_bytes(), (steps as f64).to_be_bytes()].concat());
+    call.arg(clock.unwrap_or_default()).arg(*claim).arg(shared(share)).arg(finished.len()).arg(finished);
     tell(&mut call, settlements.iter().map(|settlement| &settlement.job.key));
     for Settlement { job, verdict, permits } in settlements {
         call.arg(settled(job, verdict, permits));
     }
     call
+}
+
+/// How many jobs of a lane there is room for, as the step reads it: of every lane, which has no name here, and of some.
+fn shared(share: &Share) -> Vec<u8> {
+    let Share { most, left } = share;
+    let all = most.map(|most| ("", most));
+    let some = left.iter().map(|(lane, left)| (&lane[..], *left));
+    all.into_iter().chain(some).flat_map(|(lane, room)| format!("{lane}\0{room}\0").into_bytes()).collect()
 }
 
 /// Tells jobs lane by lane, as `told` reads them, up to where something follows for each job.
@@ -78,17 +91,19 @@ fn settled(job: &Job, verdict: &Verdict, permits: &Permits) -> Vec<u8> {
         Verdict::Broken { probe_after } => (b'B', *probe_after),
         Verdict::Released => (b'H', Duration::ZERO),
     };
-    let mut packed = Vec::with_capacity(25);
+    let mut packed = Vec::with_capacity(35);
     packed.push(letter);
     // Microseconds since 1970: exact in a double, the one number that Lua has.
     packed.extend((job.epoch as f64).to_be_bytes());
     packed.extend(u16::try_from(permits.used()).unwrap_or(u16::MAX).to_be_bytes());
     let told = permits.remaining().map_or(u16::MAX, |left| u16::try_from(left).unwrap_or(u16::MAX - 1));
     packed.extend(told.to_be_bytes());
-    for duration in [delay, permits.since_last_call()] {
-        packed.extend(u32::try_from(duration.as_millis()).unwrap_or(u32::MAX).to_be_bytes());
-    }
+    packed.extend((millis(delay) as f64).to_be_bytes());
+    packed.extend(i32::try_from(permits.since_last_call_ms()).unwrap_or(i32::MAX).to_be_bytes());
     packed.extend(permits.daily_remaining().unwrap_or(u32::MAX).to_be_bytes());
+    let Told { burst, daily } = permits.told();
+    packed.extend(burst.unwrap_or_default().to_be_bytes());
+    packed.extend(daily.unwrap_or_default().to_be_bytes());
     if letter != b'D' {
         packed.extend(&job.stored);
     }
@@ -105,9 +120,9 @@ pub(super) fn pushed((born, answers): (Bytes, Bytes)) -> Result<(u64, Vec<Pushed
     Ok((number(&born)?, answers.iter().map(answer).collect()))
 }
 
-/// What a step answered, and the shard's incarnation; `begun` tells by the server's time an instant before which the step was not taken.
-pub(super) fn stepped(reply: Vec<Bytes>, begun: impl FnOnce(u64) -> Instant) -> Result<(u64, Stepped), QueueError> {
-    let [incarnation, now, epoch, wait, late, claimed @ ..] = &reply[..] else {
+/// What a step answered, the shard's incarnation, and the queue's time; `begun` tells by that an instant before which the step was not taken.
+pub(super) fn stepped(reply: Vec<Bytes>, begun: impl FnOnce(Time) -> Instant) -> Result<(u64, Stepped), QueueError> {
+    let [incarnation, now, steps, epoch, wait, late, claimed @ ..] = &reply[..] else {
         return Err(QueueError::Reply("a step without its head"));
     };
     let (now, epoch) = (number(now)?, number(epoch)?);
@@ -119,7 +134,8 @@ pub(super) fn stepped(reply: Vec<Bytes>, begun: impl FnOnce(u64) -> Instant) -> 
     let late = late.split(|byte| *byte == b',').filter(|text| !text.is_empty());
     let late = late.map(|text| Ok(usize::try_from(number(text)?).unwrap_or(usize::MAX)));
     let late = late.collect::<Result<_, QueueError>>()?;
-    Ok((number(incarnation)?, Stepped { jobs: jobs(claimed, now, epoch)?, epoch, wait, late, begun: begun(now) }))
+    let begun = begun(Time { now, steps: number(steps)? });
+    Ok((number(incarnation)?, Stepped { jobs: jobs(claimed, now, epoch)?, epoch, wait, late, begun }))
 }
 
 /// The claimed jobs, told lane by lane: its name, the count of its jobs, their stored envelopes.
