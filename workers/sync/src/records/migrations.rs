@@ -40,6 +40,7 @@ fn up_to(last: i64) -> Migrator {
         (35, "processes", include_str!("../../migrations/0035_processes.sql")),
         (36, "people", include_str!("../../migrations/0036_people.sql")),
         (40, "stranded", include_str!("../../migrations/0040_stranded.sql")),
+        (44, "awaited", include_str!("../../migrations/0044_awaited.sql")),
         (50, "kills", include_str!("../../migrations/0050_kills.sql")),
     ];
     let migration = |(version, name, text): (i64, &'static str, &'static str)| {
