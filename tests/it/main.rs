@@ -11,6 +11,7 @@ mod docs;
 mod faults;
 mod flows;
 mod http;
+mod identity;
 mod ids;
 mod jobs;
 mod kubernetes;

@@ -134,8 +134,6 @@ impl Case {
         self.app.settle().await;
         self.app.assert_equal(&self.contact).await;
         assert_eq!((self.sees(of).await, self.conflicts().await), (json!(text), conflicts), "{of:?}");
-        let owing = self.app.app.records.count_unpushed(100).await.unwrap();
-        assert_eq!(owing, 0, "what differs from GHL has a job");
         self.app.finish().await;
     }
 }

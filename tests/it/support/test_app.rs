@@ -409,6 +409,7 @@ impl TestApp {
     /// Ends a test that has looked at its dead jobs itself.
     pub(crate) async fn finish_with_any_dead(mut self) {
         self.settle().await;
+        assert_eq!(self.app.records.count_unpushed(1000).await.unwrap(), 0, "what differs from GHL has a job");
         if let Some(workers) = self.workers.take() {
             workers.stop().await;
         }

@@ -5,6 +5,7 @@ pub mod adopt;
 pub mod compare;
 pub mod echo;
 pub mod fields;
+pub mod identity;
 pub mod merge;
 pub mod push_appointment;
 pub mod push_contact;

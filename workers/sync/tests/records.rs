@@ -22,6 +22,8 @@ mod contacts;
 mod edits;
 #[path = "records/erasures.rs"]
 mod erasures;
+#[path = "records/identity.rs"]
+mod identity;
 #[path = "records/ledger.rs"]
 mod ledger;
 #[path = "records/merged.rs"]

@@ -41,6 +41,17 @@ impl Prints {
         }
     }
 
+    /// Remembers what another record knows that turned out to be this one.
+    pub fn absorb(&mut self, other: &Self) {
+        for (name, prints) in &other.0 {
+            let known = self.0.entry(name.clone()).or_default();
+            known.extend(prints.iter().filter(|print| !known.contains(print)).cloned().collect::<Vec<_>>());
+            while known.len() > MEMORY {
+                known.pop_front();
+            }
+        }
+    }
+
     /// Whether neither of the two values is an edit of the other: they mean the same, or one is the form in which GHL keeps the other, as it
     /// answered to a write.
     #[must_use]

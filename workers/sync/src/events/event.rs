@@ -103,7 +103,17 @@ fn work(
         }
         "contact.created" if contact_id.is_some() => {
             let record_id = required(contact_id, fields)?;
-            Some((JobKind::PullContact, Priority::Realtime, Change::None { record_id }))
+            // GHL has it, and from now on Clienty's id leads to it as well.
+            let change = match data.id("clientyContactId") {
+                None => Change::None { record_id },
+                clienty_id => Change::Contact(ContactChange {
+                    act: Act::Edit,
+                    contact_id: Some(record_id),
+                    clienty_id,
+                    patch: ContactPatch::default(),
+                }),
+            };
+            Some((JobKind::PullContact, Priority::Realtime, change))
         }
         "contact.created" | "contact.updated" | "contact.deleted" | "contact.tagged" => {
             let change = contact(event_type, event_id, contact_id, fields, data);

@@ -170,7 +170,9 @@ fn remedy(environment: &Environment, error: &JobError) -> Remedy {
         },
         JobError::NotConnected => Remedy::Break(environment.broken_hold),
         JobError::Token(error) => without_token(environment, error),
-        JobError::MayStillArrive { wait } | JobError::AwaitsContact { wait } => Remedy::Snooze(*wait),
+        JobError::MayStillArrive { wait } | JobError::AwaitsContact { wait } | JobError::AwaitsDeletion { wait } => {
+            Remedy::Snooze(*wait)
+        }
         JobError::NotYet { wait } => Remedy::PutOff(*wait),
         JobError::OneMoreRun => Remedy::GoOn,
         JobError::Incomplete(_)

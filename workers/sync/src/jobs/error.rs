@@ -110,6 +110,14 @@ pub enum JobError {
         /// Until it is worth another look.
         wait: Duration,
     },
+    /// GHL refuses a create because of a contact that was deleted here and whose deletion is yet to reach GHL.
+    #[error(
+        "GHL still has a contact with its e-mail or phone that was deleted here: it waits for the job that deletes that one"
+    )]
+    AwaitsDeletion {
+        /// Until it is worth another look.
+        wait: Duration,
+    },
     /// A task that a webhook told of and no page shows: the search may lag behind, or the task is gone.
     #[error("GHL's search does not show the task yet")]
     NotShownYet,

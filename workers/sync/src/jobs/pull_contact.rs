@@ -34,17 +34,22 @@ pub(super) async fn run(task: &Task<'_>) -> Result<(), JobError> {
     }
     let snapshot = records.snapshot(location, contact_id).await?;
     let Some(mut fetched) = fetch(task, contact_id, needs, &zone).await? else {
-        if is_mistaken(task).await? {
-            return Err(GhlError::Gone { what: Subject::Contact }.into());
-        }
+        let is_mistaken = is_mistaken(task).await?;
         let mut tx = records.begin(&task.run).await?;
         tx.mark_contact_gone(contact_id).await?;
+        if is_mistaken {
+            tx.keep_open().await?;
+            return Err(GhlError::Gone { what: Subject::Contact }.into());
+        }
         return Ok(tx.close_run(&[]).await?);
     };
     if let Some(contact) = &mut fetched.parts.contact {
         // What GHL's reply leaves out and a webhook carries is known by that.
         for carried in &heard.carried {
             *contact = contact.supplemented(carried);
+        }
+        if snapshot.is_of_nobody() && records.is_erased_person(location, contact).await? {
+            return Ok(records.begin(&task.run).await?.close_run(&[]).await?);
         }
         task.environment.fields.learn(task, &[&*contact]).await?;
     } else if needs.contact && !records.find_contact(location, contact_id).await?.is_some_and(|row| row.is_shown()) {
@@ -78,7 +83,9 @@ pub(super) async fn run(task: &Task<'_>) -> Result<(), JobError> {
 /// A contact that is gone is a deletion, whoever reports it. Only who asks for one that never was here has made a mistake.
 async fn is_mistaken(task: &Task<'_>) -> Result<bool, JobError> {
     let records = &task.environment.records;
-    let is_known = records.find_contact(task.location(), task.record()).await?.is_some();
+    let row = records.find_contact(task.location(), task.record()).await?;
+    // One that a producer has only named was never here either.
+    let is_known = row.is_some_and(|row| !row.is_unread());
     Ok(!is_known && records.is_asked_by_people(&task.run.ids).await?)
 }
 

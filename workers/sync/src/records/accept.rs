@@ -241,6 +241,9 @@ pub(super) async fn take_in(
             Change::Task(change) => change::apply(write, location_id, change).await,
             Change::Note(change) => change::apply(write, location_id, change).await,
             Change::Appointment(change) => change::apply(write, location_id, change).await,
+            Change::Contact(change) if *kind == JobKind::PullContact => {
+                change::contact::link(write, location_id, change).await
+            }
             Change::Contact(change) => change::contact::apply(write, location_id, change).await,
             Change::Undo { conflict_id } => conflicts::undo(write, location_id, conflict_id).await,
         };
@@ -307,8 +310,16 @@ fn check_ids(triggers: &[Trigger]) -> Result<(), Refusal> {
 /// The contacts of the batch whose data was erased, by location. A producer who asks for one gets it again; its other events about one
 /// are refused, and what others tell of one is accepted without what it tells.
 async fn settle_erased(write: &mut Write, triggers: &[Trigger]) -> Result<HashSet<(String, String)>, AcceptError> {
-    let about = |trigger: &Trigger| Some((trigger.event.location_id.clone(), trigger.event.contact_id.clone()?));
-    let contacts: Vec<(String, String)> = triggers.iter().filter_map(about).collect();
+    let about = |trigger: &Trigger| {
+        let clienty_id = match &trigger.change {
+            Change::Contact(change) => change.clienty_id.clone(),
+            _ => None,
+        };
+        let ids = [("contactId", trigger.event.contact_id.clone()), (change::contact::CLIENTY_ID, clienty_id)];
+        let location_id = trigger.event.location_id.clone();
+        ids.into_iter().filter_map(move |(field, id)| Some((field, (location_id.clone(), id?))))
+    };
+    let contacts: Vec<(String, String)> = triggers.iter().flat_map(about).map(|(_, contact)| contact).collect();
     let pairs: Vec<(&str, &str)> = contacts.iter().map(|(l, c)| (l.as_str(), c.as_str())).collect();
     let mut erased = erase::erased_among(write.conn(), &pairs).await?;
     if erased.is_empty() {
@@ -317,16 +328,23 @@ async fn settle_erased(write: &mut Write, triggers: &[Trigger]) -> Result<HashSe
     let now_ms = write.now_ms;
     let says = |trigger: &Trigger| [PRODUCERS, crate::flows::SOURCE].contains(&trigger.event.source.as_str());
     for (index, trigger) in triggers.iter().enumerate().filter(|(_, trigger)| says(trigger)) {
-        let Some(contact) = about(trigger).filter(|contact| erased.contains(contact)) else { continue };
-        if trigger.kind != JobKind::PullContact || trigger.event.source != PRODUCERS {
-            let message = "its data was erased on request; `contact.selected` fetches it anew".to_owned();
-            return Err(Refusal { index, field: "contactId", message }.into());
+        for (field, contact) in about(trigger) {
+            if !erased.contains(&contact) {
+                continue;
+            }
+            if trigger.kind != JobKind::PullContact || trigger.event.source != PRODUCERS {
+                let message =
+                    "its data was erased on request; `contact.selected` with this id as contactId fetches it anew"
+                        .to_owned();
+                return Err(Refusal { index, field, message }.into());
+            }
+            let (location_id, contact_id) = &contact;
+            let lift = sqlx::query(sql!("lift_erasure")).bind(now_ms).bind(location_id).bind(contact_id);
+            lift.execute(write.conn()).await?;
+            let restore = sqlx::query(sql!("restore_aliases")).bind(location_id).bind(contact_id).bind(now_ms);
+            restore.execute(write.conn()).await?;
+            erased.remove(&contact);
         }
-        let (location_id, contact_id) = &contact;
-        sqlx::query(sql!("lift_erasure")).bind(now_ms).bind(location_id).bind(contact_id).execute(write.conn()).await?;
-        let restore = sqlx::query(sql!("restore_aliases")).bind(location_id).bind(contact_id).bind(now_ms);
-        restore.execute(write.conn()).await?;
-        erased.remove(&contact);
     }
     Ok(erased)
 }

@@ -311,6 +311,10 @@ async fn create<E: Entry>(write: &mut Write, location_id: &str, change: &EntryCh
         return refuse("contactId", format!("a new {} needs the contact it belongs to", E::KIND));
     };
     let contact_id = &contacts::resolve(write.conn(), location_id, contact_id).await?;
+    let contact = contacts::find(write.conn(), location_id, contact_id).await?;
+    if contact.is_some_and(|contact| !contact.is_shown()) {
+        return refuse("contactId", contact::DELETED);
+    }
     let row_id = Uuid::now_v7().to_string();
     let clienty_id = change.clienty_id.clone();
     let mut doc = E::default();

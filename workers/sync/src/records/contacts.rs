@@ -9,6 +9,7 @@
 use jiff::Timestamp;
 
 use super::feed::{ChangeOp, Changed, changed_fields};
+use super::job::JobKind;
 use super::merging::{self, Edits};
 use super::model::{Contact, is_key};
 use super::sql::sql;
@@ -22,10 +23,12 @@ use crate::decide::unanswered::Unanswered;
 use crate::decide::verify::{SyncState, Unapplied};
 
 pub(super) use self::following::{follow, follow_to, store};
+pub(super) use self::joining::{join, move_to};
 pub(super) use self::rows::{bare, document, find, insert, insert_all, lock, resolve, row_of, save, save_alias, take};
 
 mod answers;
 mod following;
+mod joining;
 mod rows;
 
 /// A contact as it is kept.
@@ -99,6 +102,12 @@ impl ContactRow {
     #[must_use]
     pub fn is_pending(&self) -> bool {
         self.base.is_none() && self.is_shown()
+    }
+
+    /// Whether it was deleted here, and GHL has it still.
+    #[must_use]
+    pub fn awaits_deletion(&self) -> bool {
+        self.base.is_some() && !self.is_shown()
     }
 
     /// Whether GHL has it, but what GHL has was never read.
@@ -281,6 +290,16 @@ impl Records {
             (_, 1..) => Bringing::GivenUp,
             _ => Bringing::Over,
         })
+    }
+
+    /// Whether a job is open that makes GHL's contact equal to the row.
+    ///
+    /// # Errors
+    /// [`RecordsError::Database`].
+    pub async fn is_pushed(&self, row: &ContactRow) -> Result<bool, RecordsError> {
+        let query = sqlx::query_scalar(sql!("count_open")).bind(JobKind::PushContact.as_str());
+        let open: i64 = query.bind(&row.location_id).bind(&row.row_id).fetch_one(&self.pool).await?;
+        Ok(open > 0)
     }
 
     /// Whether a row has this id of GHL's: such a contact is not what a lost create made.

@@ -6,6 +6,8 @@
 //! no other writer waits for it; their ids stay, as repeated events are known by them. An erasure that a crash interrupts is completed by
 //! the next request for it, or by retention.
 //!
+//! Ids that the person gets later are erased with it ([`later`]).
+//!
 //! The trap is what a database keeps of a deleted row. SQLite overwrites it (`secure_delete`), and its log is emptied before the
 //! receipt is given. PostgreSQL overwrites it once its vacuum has passed, and its backups are their keepers' matter.
 
@@ -22,6 +24,9 @@ use super::ledger::timestamp;
 use super::sql::{CHUNK, sql, with_list};
 use super::{Records, RecordsError, Write, contacts, flows};
 
+pub(super) use self::later::{name_later, recognize, told};
+
+mod later;
 mod pages;
 
 /// How often a transaction that lost a race begins anew.
@@ -115,13 +120,17 @@ impl Records {
             Err(RecordsError::Corrupt { .. }) => None,
             row => row?,
         };
-        let record_id = row.map_or_else(|| contact_id.clone(), |row| row.row_id);
+        let awaits = row.as_ref().and_then(|row| later::awaited(row, &id));
+        let record_id = row.as_ref().map_or_else(|| contact_id.clone(), |row| row.row_id.clone());
         // Before the aliases, by which they are found.
         let runs = flows::ending::erased(&mut write, location_id, &contact_id).await?;
         let mut erased = Counts::from([("flowRuns".to_owned(), runs)]);
+        let twins = later::twins(&mut write, &id, location_id, row.as_ref()).await?;
         for (table, statement) in RECORDS {
-            let rows = sqlx::query(statement).bind(location_id).bind(&contact_id).execute(write.conn()).await?;
-            erased.insert(table.to_owned(), rows.rows_affected());
+            for contact_id in std::iter::once(&contact_id).chain(&twins) {
+                let rows = sqlx::query(statement).bind(location_id).bind(contact_id).execute(write.conn()).await?;
+                *erased.entry(table.to_owned()).or_default() += rows.rows_affected();
+            }
         }
         // Nobody can say of whom those speak that can't be read.
         sqlx::query(sql!("forget_unreadable")).bind(i64::MAX).bind(i64::MAX).execute(write.conn()).await?;
@@ -137,6 +146,9 @@ impl Records {
             receipt.add(earlier.erased);
         }
         save(&mut write, &receipt, is_new).await?;
+        if awaits.is_some() {
+            sqlx::query(sql!("await_erased")).bind(&awaits).bind(&receipt.id).execute(write.conn()).await?;
+        }
         if is_new || !nothing {
             write.report(Changed {
                 location_id: receipt.location_id.clone(),

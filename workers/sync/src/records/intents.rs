@@ -29,9 +29,17 @@ impl Records {
     /// rows.
     ///
     /// # Errors
-    /// [`RecordsError::LostRun`] when it does not, or the row is gone: nothing may be sent then.
+    /// [`RecordsError::LostRun`] when it does not, or the row is gone, and [`RecordsError::Raced`] when a producer has said meanwhile that GHL
+    /// has the contact: nothing may be sent then.
     pub async fn set_contact_intent(&self, run: &Run, sent: Option<&Contact>) -> Result<(), RecordsError> {
-        self.announce(sql!("set_contact_intent"), run, &run.key.record_id, sent.map(document)).await
+        let record_id = &run.key.record_id;
+        match self.announce(sql!("set_contact_intent"), run, record_id, sent.map(document)).await {
+            Err(RecordsError::LostRun(key)) => match self.contact_row(&key.location_id, record_id).await? {
+                Some(row) if row.base.is_some() => Err(RecordsError::Raced),
+                _ => Err(RecordsError::LostRun(key)),
+            },
+            outcome => outcome,
+        }
     }
 
     /// Keeps what an update of a task, note or appointment is about to ask, or forgets it (nothing) once it is known not to have arrived, while

@@ -42,6 +42,7 @@ fn up_to(last: i64) -> Migrator {
         (40, "stranded", include_str!("../../migrations/0040_stranded.sql")),
         (42, "unanswered", include_str!("../../migrations/0042_unanswered.sql")),
         (43, "owing", include_str!("../../migrations/0043_owing.sql")),
+        (44, "awaited", include_str!("../../migrations/0044_awaited.sql")),
         (50, "kills", include_str!("../../migrations/0050_kills.sql")),
     ];
     let migration = |(version, name, text): (i64, &'static str, &'static str)| {

@@ -29,6 +29,12 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// Whether the contact was not there.
+    #[must_use]
+    pub fn is_of_nobody(&self) -> bool {
+        self.contact == 0
+    }
+
     fn still_holds<E>(&self, row: &EntryRow<E>) -> bool {
         self.entries.get(&row.row_id) == Some(&row.revision)
     }

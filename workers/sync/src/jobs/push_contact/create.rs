@@ -1,15 +1,21 @@
 //! A contact that GHL has to get is announced first, as a task is; who finds the announcement looks in GHL for what it made, by e-mail and phone, which GHL
-//! mostly keeps unique, else by all that was sent. Who is older than the announcement is somebody else, whatever is the same; only where GHL itself
-//! refuses the create as a duplicate, the contact that it names is taken.
+//! mostly keeps unique, else by all that was sent. Who is older than the announcement is somebody else, whatever is the same.
+//!
+//! Where GHL refuses the create as a duplicate, the contact that it names is taken if it is the same person, and nobody else's in Clienty
+//! ([`judge`]). Else ours is created without what the two share, which GHL refuses then as it refuses any value.
+
+use std::time::Duration;
 
 use job_engine::Priority;
 
 use super::super::push::until_it_cannot_arrive;
 use super::super::{JobError, Task};
-use super::{close, one_call, refused};
+use super::{close, keep_refused, one_call, refused};
 use crate::decide::adopt;
-use crate::decide::fields::{Fields, fields, with_fields};
-use crate::decide::refused::blamed;
+use crate::decide::fields::{Fields, fields, value, with_fields};
+use crate::decide::identity::{self, Identity, UNIQUE};
+use crate::decide::refused::{self, Refusal, blamed};
+use crate::decide::verify::{SyncState, Unapplied};
 use crate::ghl::GhlError;
 use crate::ghl::model::{Contact as Remote, SearchContacts};
 use crate::mapping::contact::{from_ghl, from_list, from_part, to_new};
@@ -20,11 +26,17 @@ use crate::records::{ContactRow, FollowUp, JobKind};
 const NAMESAKES: u16 = 100;
 /// Without any of these, a contact is nobody.
 const IDENTIFYING: [&str; 6] = ["name", "firstName", "lastName", "email", "phone", "companyName"];
+/// Between two looks whether a deletion has reached GHL.
+const SOON: Duration = Duration::from_millis(500);
 
 pub(super) async fn create(task: &Task<'_>, row: &ContactRow) -> Result<(), JobError> {
     let records = &task.environment.records;
-    let mut wanted = row.doc.clone();
+    let mut wanted = without_held(row);
     loop {
+        if task.permits.left() == 0 {
+            // What is announced is sent in the same run.
+            return Err(JobError::OneMoreRun);
+        }
         let announced_at_ms = Some(task.environment.clock.now_ms());
         records.set_contact_intent(&task.run, Some(&wanted)).await?;
         let error = match one_call(task)?.create_contact(&to_new(&wanted, task.location())).await {
@@ -34,28 +46,129 @@ pub(super) async fn create(task: &Task<'_>, row: &ContactRow) -> Result<(), JobE
             Err(error) if error.outcome_unknown() => return Err(error.into()),
             Err(error) => error,
         };
-        let there = match &error {
-            // GHL itself says who is there.
-            GhlError::Duplicate { contact_id: Some(id), .. } => Some(id.clone()),
-            GhlError::Duplicate { contact_id: None, .. } => by_identity(task, &wanted).await?.map(|there| there.id),
+        if error.may_have_created() {
             // Some creates are refused so and made all the same. Who was there before was not made by it.
-            error if error.may_have_created() => by_identity(task, &wanted)
-                .await?
-                .filter(|there| !adopt::predates(from_list(there.clone()).date_added, announced_at_ms))
-                .map(|there| there.id),
-            _ => None,
-        };
-        if let Some(id) = there {
-            let there = from_ghl(one_call(task)?.get_contact(&id).await?);
-            return link(task, row, &there, None).await;
+            if let Some(there) = by_identity(task, &wanted).await? {
+                let there = from_ghl(one_call(task)?.get_contact(&there.id).await?);
+                let is_new = !adopt::predates(there.date_added, announced_at_ms);
+                if is_new && matches!(judge(task, row, &wanted, &there).await?, Judged::Same) {
+                    return link(task, row, &there, None).await;
+                }
+            }
         }
         records.set_contact_intent(&task.run, None).await?;
+        if let GhlError::Duplicate { contact_id, matching_field } = &error {
+            let there = match contact_id {
+                // GHL itself says who is there.
+                Some(id) => Some(id.clone()),
+                None => by_identity(task, &wanted).await?.map(|there| there.id),
+            };
+            let there = match there {
+                Some(id) => Some(from_ghl(one_call(task)?.get_contact(&id).await?)),
+                None => None,
+            };
+            let judged = match &there {
+                Some(there) => judge(task, row, &wanted, there).await?,
+                None => Judged::Another("GHL does not say which"),
+            };
+            let why = match (judged, &there) {
+                (Judged::Same, Some(there)) => return link(task, row, there, None).await,
+                (Judged::GoesSoon, _) => return Err(JobError::AwaitsDeletion { wait: SOON }),
+                (Judged::Same, None) => "",
+                (Judged::Another(why), _) => why,
+            };
+            let shared = shared(&wanted, there.as_ref(), matching_field.as_deref());
+            let reason = format!("{error}, and it is another one: {why}");
+            return Err(refused_as_shared(task, &wanted, &shared, reason).await?);
+        }
         // What GHL names is left out, as an update leaves it out: the next run sends it alone, and keeps it with the reason.
         match without_refused(&wanted, &error) {
             Some(rest) => wanted = rest,
             None => return Err(refused(task, row, error, &fields(&row.doc)).await),
         }
     }
+}
+
+/// What a contact of GHL's is to one that is to be created.
+enum Judged {
+    /// The same person, and nobody else's.
+    Same,
+    /// It is about to be deleted.
+    GoesSoon,
+    /// Somebody else, or another's, and why.
+    Another(&'static str),
+}
+
+async fn judge(task: &Task<'_>, row: &ContactRow, wanted: &Contact, there: &Contact) -> Result<Judged, JobError> {
+    let records = &task.environment.records;
+    if records.erasure(task.location(), &there.id).await?.is_some() {
+        return Ok(Judged::Another("its data was erased on request"));
+    }
+    if let Some(known) = records.find_contact(task.location(), &there.id).await? {
+        if known.row_id != row.row_id && known.awaits_deletion() && records.is_pushed(&known).await? {
+            return Ok(Judged::GoesSoon);
+        }
+        if known.row_id != row.row_id && (known.awaits_deletion() || known.clienty_id.is_some()) {
+            return Ok(Judged::Another("it has a clientyContactId of its own, or was deleted here"));
+        }
+    }
+    Ok(match identity::compare(wanted, there) {
+        Identity::Same => Judged::Same,
+        Identity::Contradicts => Judged::Another("what else is known of both contradicts"),
+        Identity::Unknown => Judged::Another("the two share neither e-mail nor phone"),
+    })
+}
+
+/// The identifiers for which GHL takes the two for one.
+fn shared(wanted: &Contact, there: Option<&Contact>, matching_field: Option<&str>) -> Vec<&'static str> {
+    let named: Vec<_> = UNIQUE.into_iter().filter(|name| Some(*name) == matching_field).collect();
+    let shared = there.map(|there| identity::shared(wanted, there)).unwrap_or_default();
+    match (named.is_empty(), shared.is_empty()) {
+        (false, _) => named,
+        (true, false) => shared,
+        (true, true) => UNIQUE.to_vec(),
+    }
+}
+
+/// Keeps with the contact that it can't have what another one has. The next run creates it without, where it is somebody without.
+async fn refused_as_shared(
+    task: &Task<'_>,
+    wanted: &Contact,
+    shared: &[&str],
+    reason: String,
+) -> Result<JobError, JobError> {
+    let asked = fields(wanted);
+    let (left_out, rest): (Fields, Fields) = asked.into_iter().partition(|(name, _)| shared.contains(&name.as_str()));
+    let refusal = Refusal { at: task.environment.clock.now(), reason: reason.clone() };
+    let is_somebody = is_somebody(&rest) && !left_out.is_empty();
+    // Whole, where it can't be created without: then nothing of it is sent again as it is.
+    let left_out = if is_somebody { left_out } else { left_out.into_iter().chain(rest).collect() };
+    let earlier = super::row(task).await?.as_ref().map(held).unwrap_or_default();
+    let fields = refused::refused(&left_out, &Fields::new(), &refusal);
+    keep_refused(task, &SyncState::refused(refusal, fields, earlier)).await?;
+    Ok(if is_somebody { JobError::OneMoreRun } else { JobError::Refused { reason } })
+}
+
+/// Its identifiers that are known to be another's.
+fn held(row: &ContactRow) -> Vec<Unapplied> {
+    let refused: Vec<_> =
+        row.sync.iter().flat_map(|sync| &sync.fields).filter(|one| one.refused.is_some()).cloned().collect();
+    let now = fields(&row.doc);
+    // Where more was refused, it was refused as a whole.
+    let is_of_identifiers = refused.iter().all(|one| UNIQUE.contains(&one.field.as_str()));
+    refused.into_iter().filter(|one| is_of_identifiers && value(&now, &one.field) == one.sent).collect()
+}
+
+/// The contact without them, where it is somebody without.
+fn without_held(row: &ContactRow) -> Contact {
+    let held = held(row);
+    let rest: Fields =
+        fields(&row.doc).into_iter().filter(|(name, _)| held.iter().all(|one| one.field != *name)).collect();
+    if !held.is_empty() && is_somebody(&rest) { with_fields(&row.doc, &rest) } else { row.doc.clone() }
+}
+
+fn is_somebody(fields: &Fields) -> bool {
+    IDENTIFYING.iter().any(|name| fields.get(*name).is_some_and(|value| !value.is_null()))
 }
 
 /// The contact without the fields that GHL names as wrong; none where it names none, or where nothing would be left to know it by.
@@ -68,8 +181,7 @@ fn without_refused(wanted: &Contact, error: &GhlError) -> Option<Contact> {
         return None;
     }
     let rest: Fields = asked.into_iter().filter(|(name, _)| !blamed.contains_key(name)).collect();
-    let is_somebody = IDENTIFYING.iter().any(|name| rest.get(*name).is_some_and(|value| !value.is_null()));
-    is_somebody.then(|| with_fields(wanted, &rest))
+    is_somebody(&rest).then(|| with_fields(wanted, &rest))
 }
 
 /// GHL has the contact. What is left to send is the next run's.
@@ -108,26 +220,50 @@ pub(super) async fn settle_announcement(
     announced: &Contact,
 ) -> Result<(), JobError> {
     let wait = until_it_cannot_arrive(task, row.intent_at_ms);
-    let found = match announced.email.is_some() || announced.phone.is_some() {
-        true => match by_identity(task, announced).await? {
-            // Where GHL allows two, the one who was there before is found first; where it does not, it will refuse the create and say so.
-            Some(there) if is_older(&there, row) => among_found(task, row, announced).await?,
-            found => found,
-        },
-        false => among_found(task, row, announced).await?,
-    };
-    if let Some(there) = found {
-        let there = from_ghl(one_call(task)?.get_contact(&there.id).await?);
+    if let Some(there) = made(task, row, announced).await? {
         let asked = fields(announced);
-        // What fits is what the create made; else it was there before, and the create was or will be refused for it.
-        let made = adopt::fits_contact(announced, &there);
-        return link(task, row, &there, made.then_some(&asked)).await;
+        // What fits is what the create made; else GHL made it at the same time of the same person, and ours was or will be refused for it.
+        let is_ours = adopt::fits_contact(announced, &there);
+        return link(task, row, &there, is_ours.then_some(&asked)).await;
     }
     if !wait.is_zero() {
         return Err(JobError::MayStillArrive { wait });
     }
     task.environment.records.set_contact_intent(&task.run, None).await?;
     if row.is_shown() { Err(JobError::OneMoreRun) } else { close(task).await }
+}
+
+/// The contact that the announced create made, or that stands in its way; none that is older, nor another's. What was deleted here meanwhile takes
+/// nothing with it but what it made.
+async fn made(task: &Task<'_>, row: &ContactRow, announced: &Contact) -> Result<Option<Contact>, JobError> {
+    let there = by_identity(task, announced).await?;
+    if there.is_none() && (announced.email.is_some() || announced.phone.is_some()) {
+        return Ok(None);
+    }
+    if let Some(there) = there {
+        let fits = |there: &Contact| adopt::fits_contact(announced, there);
+        let is_new = |there: &Contact| !adopt::predates(there.date_added, row.intent_at_ms);
+        let there = from_ghl(there);
+        let is_ours = match judge(task, row, announced, &there).await? {
+            Judged::Same => row.is_shown() || fits(&there),
+            // A producer knows it by GHL's id, and deleted it by that.
+            Judged::GoesSoon => fits(&there),
+            Judged::Another(_) => false,
+        };
+        if is_ours && is_new(&there) {
+            let whole = from_ghl(one_call(task)?.get_contact(&there.id).await?);
+            if is_new(&whole) && (row.is_shown() || fits(&whole)) {
+                return Ok(Some(whole));
+            }
+        }
+    }
+    // Where GHL allows two, another one may have been found first.
+    match among_found(task, row, announced).await? {
+        // What the list leaves out is read later.
+        Some(there) if task.permits.left() == 0 => Ok(Some(from_list(there))),
+        Some(there) => Ok(Some(from_ghl(one_call(task)?.get_contact(&there.id).await?))),
+        None => Ok(None),
+    }
 }
 
 /// The contact with this e-mail or else this phone.

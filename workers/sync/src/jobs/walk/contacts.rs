@@ -106,6 +106,7 @@ pub(super) async fn run(task: &Task<'_>, mut walk: Walk) -> Result<(), JobError>
         false => Vec::new(),
     };
     let mut tx = records.begin(&task.run).await?;
+    tx.recognize_erased(&contacts).await?;
     let beside = tx.beside(&ids, since).await?;
     let mut outcome = Outcome::default();
     // A create of ours may have made it, whose reply is on its way: that is no event.

@@ -9,8 +9,10 @@ use super::{Act, Applied, Unapplied, refuse};
 use crate::decide::fields::{self, Fields, fields, with_fields};
 use crate::spelling::nearest;
 
+mod ids;
+
 /// Where an event holds Clienty's id of the contact.
-pub(super) const CLIENTY_ID: &str = "data.clientyContactId";
+pub(in super::super) const CLIENTY_ID: &str = "data.clientyContactId";
 
 /// Where an event holds custom fields.
 pub(in super::super) const CUSTOM_FIELDS: &str = "data.customFields";
@@ -58,16 +60,50 @@ pub(in super::super) async fn apply(
     change: &ContactChange,
 ) -> Result<Applied, Unapplied> {
     check_keys(write, location_id, &change.patch).await?;
-    match (find(write, location_id, change).await?, &change.contact_id, &change.clienty_id) {
-        (Some(row), _, _) => edit(write, row, change).await,
-        // GHL may have it though nobody looked at it yet.
-        (None, Some(contact_id), clienty_id) => meet(write, location_id, contact_id, clienty_id.as_ref(), change).await,
-        (None, None, Some(clienty_id)) if change.act == Act::Create => {
-            create(write, location_id, clienty_id, change).await
+    let deletes = change.act == Act::Delete;
+    match (&change.contact_id, &change.clienty_id) {
+        (Some(contact_id), clienty_id) => {
+            match ids::settle(write, location_id, contact_id, clienty_id.as_deref(), deletes).await? {
+                Some(row) => edit(write, row, change).await,
+                // GHL may have it though nobody looked at it yet.
+                None => meet(write, location_id, contact_id, clienty_id.as_ref(), change).await,
+            }
         }
-        (None, None, Some(_)) => refuse(CLIENTY_ID, "no contact of that id is known"),
-        (None, None, None) => refuse("contactId", "an id is needed to tell which contact is meant"),
+        (None, Some(clienty_id)) => match ids::find(write, location_id, clienty_id).await? {
+            Some(row) => edit(write, row, change).await,
+            None if change.act == Act::Create => create(write, location_id, clienty_id, change).await,
+            None => refuse(CLIENTY_ID, "no contact of that id is known; send contactId beside it if GHL has it"),
+        },
+        (None, None) => refuse("contactId", "an id is needed to tell which contact is meant"),
     }
+}
+
+/// Lets Clienty's id lead to the contact that a producer asks for, and edits nothing.
+pub(in super::super) async fn link(
+    write: &mut Write,
+    location_id: &str,
+    change: &ContactChange,
+) -> Result<Applied, Unapplied> {
+    let (Some(contact_id), Some(clienty_id)) = (&change.contact_id, &change.clienty_id) else {
+        return refuse("contactId", "an id is needed to tell which contact is meant");
+    };
+    let row = match ids::settle(write, location_id, contact_id, Some(clienty_id), false).await? {
+        Some(row) => {
+            let before = contacts::find(write.conn(), location_id, &row.contact_id).await?;
+            if row.is_shown() && before.as_ref() != Some(&row) {
+                contacts::save(write, &row, true).await?;
+                write.report(row.stored(before.map(|before| before.doc).as_ref()));
+            }
+            row
+        }
+        None => return meet(write, location_id, contact_id, Some(clienty_id), change).await.map(applied_to_contact),
+    };
+    Ok(applied_to_contact(applied(row)))
+}
+
+/// As the job of a fetch names its record.
+fn applied_to_contact(Applied { record_id, contact_id }: Applied) -> Applied {
+    Applied::contact(contact_id.unwrap_or(record_id))
 }
 
 /// A custom field that the location lacks could be written to nowhere. Where its fields were never read, the job finds out.
@@ -94,35 +130,18 @@ async fn check_keys(write: &mut Write, location_id: &str, patch: &ContactPatch) 
     )
 }
 
-async fn find(write: &mut Write, location_id: &str, change: &ContactChange) -> Result<Option<ContactRow>, Unapplied> {
-    let mut found: Option<ContactRow> = None;
-    for id in [&change.contact_id, &change.clienty_id].into_iter().flatten() {
-        let id = contacts::resolve(write.conn(), location_id, id).await?;
-        let Some(row) = contacts::find(write.conn(), location_id, &id).await? else { continue };
-        if found.as_ref().is_some_and(|found| found.row_id != row.row_id) {
-            return refuse(CLIENTY_ID, "the two ids name different contacts");
-        }
-        found = Some(row);
-    }
-    Ok(found)
-}
+/// A contact that is not shown can't be edited; each way to go on is named, as nobody else tells the producer.
+pub(in super::super) const DELETED: &str = "the contact was deleted: if GHL has it again, `contact.selected` brings it back; to give a \
+     clientyContactId to another contact, as to the one that GHL merged this one into, send it beside that one's contactId; a new contact needs a \
+     clientyContactId of its own";
 
 async fn edit(write: &mut Write, mut row: ContactRow, change: &ContactChange) -> Result<Applied, Unapplied> {
     let deletes = change.act == Act::Delete;
     if !row.is_shown() {
         let field = if change.contact_id.is_some() { "contactId" } else { CLIENTY_ID };
-        return match deletes {
-            true => Ok(applied(row)),
-            false => refuse(field, "the contact was deleted; a new one needs an id of its own"),
-        };
+        return if deletes { Ok(applied(row)) } else { refuse(field, DELETED) };
     }
     let now_ms = write.now_ms;
-    if let Some(clienty_id) = &change.clienty_id
-        && row.clienty_id.is_none()
-    {
-        contacts::save_alias(write, &row.location_id, clienty_id, &row.contact_id).await?;
-        row.clienty_id = Some(clienty_id.clone());
-    }
     let before = row.doc.clone();
     let doc = change.patch.apply(&row.doc);
     row.edits = merging::edited(&row.edits, &row.doc, &doc, now_ms);
@@ -180,7 +199,7 @@ async fn add(write: &mut Write, row: ContactRow) -> Result<Applied, Unapplied> {
         return Err(Unapplied::Failed(RecordsError::Raced));
     }
     if let Some(clienty_id) = &row.clienty_id {
-        contacts::save_alias(write, &row.location_id, clienty_id, &row.contact_id).await?;
+        ids::lead(write, &row.location_id, clienty_id, &row.contact_id).await?;
     }
     write.report(row.stored(None));
     Ok(applied(row))

@@ -3,17 +3,19 @@
 use std::collections::HashMap;
 
 use jiff::Timestamp;
+use job_engine::Priority;
 
 use super::super::conflicts;
-use super::super::feed::{ChangeOp, Changed};
+use super::super::erase;
 use super::super::flows::happened;
+use super::super::job::JobKind;
 use super::super::ledger::timestamp;
 use super::super::merging::{self, Taken, Written};
 use super::super::model::{Contact, CustomField};
-use super::super::runs::Tx;
+use super::super::runs::{FollowUp, Tx};
 use super::super::sql::sql;
 use super::super::{RecordsError, occasions, refusals, unanswered};
-use super::{ContactReply, ContactRow, find, follow, follow_to, save, save_alias, take};
+use super::{ContactReply, ContactRow, find, follow, follow_to, join, move_to, save, take};
 use crate::decide::absent::Unread;
 use crate::decide::fields::{Fields, Record as _, fields, set, with_fields};
 use crate::decide::unanswered::Unanswered;
@@ -91,10 +93,11 @@ impl Tx {
     }
 
     /// GHL has the pending contact under its own id: as a create of ours made it, where `asked` tells what that sent; else as it was there
-    /// before. Returns the row that owes what is left: another one where two contacts of the producer are one in GHL.
+    /// before. Returns the row that owes what is left: another one where a producer's word has made one contact of two.
     ///
     /// # Errors
-    /// [`RecordsError::Database`] or [`RecordsError::Corrupt`].
+    /// [`RecordsError::Raced`] where the contact that was there before is about to be deleted; [`RecordsError::Database`] or
+    /// [`RecordsError::Corrupt`].
     pub async fn contact_linked(
         &mut self,
         row: &ContactRow,
@@ -102,61 +105,45 @@ impl Tx {
         asked: Option<&Fields>,
     ) -> Result<Option<String>, RecordsError> {
         let location_id = self.run.key.location_id.clone();
-        let Some(mut row) = take(&mut self.write, &location_id, &row.row_id).await? else { return Ok(None) };
+        let Some(mut row) = take(&mut self.write, &location_id, &row.row_id).await? else {
+            // Erased meanwhile: then the erasure holds under this id as well.
+            erase::name_later(&mut self.write, &location_id, &row.contact_id, &theirs.id).await?;
+            return Ok(None);
+        };
+        if row.base.is_some() && row.contact_id != theirs.id {
+            // A producer has said meanwhile that GHL has it under another id: what the create made is a contact of its own.
+            self.write.owed.push(FollowUp {
+                kind: JobKind::PullContact,
+                location_id,
+                record_id: theirs.id.clone(),
+                priority: Priority::Realtime,
+            });
+            return Ok(Some(row.row_id));
+        }
         let pending = row.clone();
-        let old_id = std::mem::replace(&mut row.contact_id, theirs.id.clone());
-        let other = find(self.write.conn(), &location_id, &theirs.id).await?;
-        if old_id != theirs.id {
-            self.move_to(&location_id, &old_id, &theirs.id).await?;
-        }
-        if let Some(other) = other.filter(|other| other.row_id != row.row_id) {
-            sqlx::query(sql!("delete_contact"))
-                .bind(&location_id)
-                .bind(if other.clienty_id.is_some() { &row.row_id } else { &other.row_id })
-                .execute(self.write.conn())
-                .await?;
-            if other.clienty_id.is_some() {
-                // Two of the producer's contacts are one person in GHL: what this one says counts as an edit of the other.
-                let mut other = other;
-                let said = Contact { date_updated: None, ..row.doc.clone() };
-                let policies = self.write.policies.clone();
-                let none = Fields::new();
-                let Taken { doc, edits, conflicts } = merging::take_in(
-                    &policies,
-                    &none,
-                    &said,
-                    &other.doc,
-                    &row.edits,
-                    &row.prints,
-                    other.doc.date_updated,
-                );
-                conflicts::keep(
-                    &mut self.write,
-                    &location_id,
-                    &other.contact_id,
-                    Contact::NAME,
-                    &other.row_id,
-                    &conflicts,
-                )
-                .await?;
-                other.edits.extend(edits);
-                let before = std::mem::replace(&mut other.doc, doc);
-                other.doc = other.read(&other.doc);
-                save(&mut self.write, &other, true).await?;
-                self.write.report(Changed { sync: None, ..pending.changed(ChangeOp::Deleted) });
-                self.write.report(other.stored(Some(&before)));
-                return Ok(Some(other.row_id));
+        match find(self.write.conn(), &location_id, &theirs.id).await?.filter(|other| other.row_id != row.row_id) {
+            Some(other) => {
+                let Some(other) = take(&mut self.write, &location_id, &other.row_id).await? else {
+                    return Err(RecordsError::Raced);
+                };
+                if other.awaits_deletion() && row.is_shown() && asked.is_none() {
+                    return Err(RecordsError::Raced);
+                }
+                row = join(&mut self.write, row, other, asked.unwrap_or(&Fields::new())).await?;
             }
-            // From now on the producer's record is the one of that contact.
-            self.write.report(Changed { sync: None, ..other.changed(ChangeOp::Deleted) });
-            if row.is_shown() {
-                row.synced_at_ms = other.synced_at_ms;
+            None => {
+                move_to(&mut self.write, &location_id, &row.contact_id, &theirs.id).await?;
+                row.contact_id.clone_from(&theirs.id);
             }
         }
+        let before = if row.row_id == pending.row_id { pending } else { row.clone() };
         let row_id = row.row_id.clone();
-        // What was refused before was refused of a create.
         let sent = row.intent.take();
-        (row.intent_at_ms, row.sync) = (None, None);
+        row.intent_at_ms = None;
+        if row.base.is_none() {
+            // What was refused before was refused of a create.
+            row.sync = None;
+        }
         match asked {
             Some(asked) => {
                 // It holds what was sent, unless it shows something else.
@@ -164,9 +151,15 @@ impl Tx {
                 let unread = theirs.unconfirmed(asked).collect();
                 let asked = asked.clone();
                 let reply = ContactReply { asked, contact, refused: Vec::new(), is_partial: false, unread };
-                self.write_down(pending, row, &reply).await?;
+                self.write_down(before, row, &reply).await?;
             }
-            None => follow(&mut self.write, row, theirs).await?,
+            None => {
+                if row.base.is_some() {
+                    save(&mut self.write, &row, false).await?;
+                    row.revision += 1;
+                }
+                follow(&mut self.write, row, theirs).await?;
+            }
         }
         Ok(Some(row_id))
     }
@@ -221,13 +214,6 @@ impl Tx {
             base.custom_fields.retain(|field| !ids.contains_key(&field.id));
         }
         save(&mut self.write, &row, false).await
-    }
-
-    async fn move_to(&mut self, location_id: &str, old_id: &str, new_id: &str) -> Result<(), RecordsError> {
-        for text in [sql!("move_aliases"), sql!("move_entries"), sql!("move_conflicts")] {
-            sqlx::query(text).bind(new_id).bind(location_id).bind(old_id).execute(self.write.conn()).await?;
-        }
-        save_alias(&mut self.write, location_id, old_id, new_id).await
     }
 
     /// `before` is the row as readers last saw it.

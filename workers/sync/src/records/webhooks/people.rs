@@ -24,6 +24,7 @@ impl People {
         let bodies: Vec<_> = webhooks.iter().map(|webhook| serde_json::from_str(&webhook.body).ok()).collect();
         let mut people = Self { bodies, erased: HashSet::new() };
         if erase::any_erased(connection).await? {
+            people.recognize(connection, webhooks).await?;
             let mut named = HashSet::new();
             for (index, webhook) in webhooks.iter().enumerate() {
                 let Some(location_id) = webhook.location_id.as_deref() else { continue };
@@ -33,6 +34,21 @@ impl People {
             people.erased = erase::erased_among(connection, &named).await?;
         }
         Ok(people)
+    }
+
+    /// A webhook may be the first to tell under which id GHL has a person whose data was erased.
+    async fn recognize(&self, connection: &mut AnyConnection, webhooks: &[NewWebhook]) -> Result<(), RecordsError> {
+        for (webhook, body) in webhooks.iter().zip(&self.bodies) {
+            let (WebhookWork::Pull { contact_id }, Some(location_id)) = (&webhook.work, &webhook.location_id) else {
+                continue;
+            };
+            let Some(mut contact) = body.as_ref().and_then(erase::told) else { continue };
+            if webhook.event_type.starts_with("Contact") {
+                contact.id.clone_from(contact_id);
+                erase::recognize(connection, location_id, &[&contact]).await?;
+            }
+        }
+        Ok(())
     }
 
     /// The contact that a webhook is about, as far as it says.

@@ -1,0 +1,117 @@
+//! Two rows that turn out to be one contact: they become one, which owes all that both owed (law 17).
+//!
+//! One is pending: a producer made the contact, and GHL is found to have it already. The other is what is known of it in GHL. What differs from
+//! GHL in either is owed by the one row that is left; a field that both edited is as it was edited last. A deletion that waits in either
+//! is owed as well. Jobs, conflicts, tasks, notes and appointments go along, and every id leads to the row that is left.
+
+use super::super::feed::{ChangeOp, Changed};
+use super::super::merging::{self, Edits, Taken};
+use super::super::model::Contact;
+use super::super::sql::sql;
+use super::super::{RecordsError, Write, conflicts};
+use super::{ContactRow, save, save_alias};
+use crate::decide::fields::{self, Fields, Record as _, fields, with_fields};
+use crate::decide::merge::{Conflict, Policies};
+
+/// Makes one row of two; `agreed` is what GHL is known to have got of the pending one. It keeps the row of the contact that a producer
+/// knows, which is another's only where a producer has said that both are one. Both rows are held by this transaction; the one that is left
+/// is written, and returned to be written again.
+pub(in crate::records) async fn join(
+    write: &mut Write,
+    pending: ContactRow,
+    other: ContactRow,
+    agreed: &Fields,
+) -> Result<ContactRow, RecordsError> {
+    let keeps_other = other.clienty_id.is_some() && other.clienty_id != pending.clienty_id;
+    let (row, found) = joined(&write.policies.clone(), &pending, &other, agreed, keeps_other);
+    let gone = if keeps_other { &pending } else { &other };
+    sqlx::query(sql!("delete_contact")).bind(&gone.location_id).bind(&gone.row_id).execute(write.conn()).await?;
+    for text in [sql!("move_jobs_of_contact"), sql!("move_conflicts_of_contact")] {
+        let query = sqlx::query(text).bind(&row.row_id).bind(&row.location_id).bind(&gone.row_id);
+        query.execute(write.conn()).await?;
+    }
+    move_to(write, &row.location_id, &pending.contact_id, &row.contact_id).await?;
+    if gone.is_shown() {
+        write.report(Changed { sync: None, ..gone.changed(ChangeOp::Deleted) });
+    }
+    conflicts::keep(write, &row.location_id, &row.contact_id, Contact::NAME, &row.row_id, &found).await?;
+    save(write, &row, true).await?;
+    Ok(ContactRow { revision: row.revision + 1, ..row })
+}
+
+/// All that hangs on the contact of the id `old` hangs on that of `new` from now on, and `old` leads there.
+pub(in crate::records) async fn move_to(
+    write: &mut Write,
+    location_id: &str,
+    old: &str,
+    new: &str,
+) -> Result<(), RecordsError> {
+    if old == new {
+        return Ok(());
+    }
+    for text in [sql!("move_aliases"), sql!("move_entries"), sql!("move_conflicts")] {
+        sqlx::query(text).bind(new).bind(location_id).bind(old).execute(write.conn()).await?;
+    }
+    save_alias(write, location_id, old, new).await
+}
+
+/// The row that is left of both, and where the pending one and GHL differed.
+fn joined(
+    policies: &Policies,
+    pending: &ContactRow,
+    other: &ContactRow,
+    agreed: &Fields,
+    keeps_other: bool,
+) -> (ContactRow, Vec<Conflict>) {
+    let mut row = if keeps_other { other.clone() } else { pending.clone() };
+    row.contact_id.clone_from(&other.contact_id);
+    row.clienty_id = row.clienty_id.or_else(|| pending.clienty_id.clone());
+    let mut prints = other.prints.clone();
+    prints.absorb(&pending.prints);
+    let (doc, mut edits, conflicts) = said(policies, pending, other, agreed);
+    let (mut now, ours, theirs) = (fields(&doc), fields(&pending.doc), fields(&other.doc));
+    let there = other.base.as_ref().map(fields).unwrap_or_default();
+    let owed = fields::difference(&there, &theirs);
+    for name in owed.keys().chain(other.edits.keys()).filter(|_| other.base.is_some()) {
+        let at = other.edits.get(name).copied().unwrap_or(0);
+        let is_later = pending.edits.get(name).is_some_and(|mine| *mine > at);
+        if !is_later || fields::value(&now, name) != fields::value(&ours, name) {
+            fields::set(&mut now, name, fields::value(&theirs, name));
+            edits.insert(name.clone(), at);
+        }
+    }
+    let like = other.base.as_ref().unwrap_or(&doc);
+    row.doc =
+        Contact { id: row.contact_id.clone(), clienty_contact_id: row.clienty_id.clone(), ..with_fields(like, &now) };
+    row.base = other.base.clone().map(|base| Contact { clienty_contact_id: row.clienty_id.clone(), ..base });
+    row.deleted_at_ms = pending.deleted_at_ms.or(other.deleted_at_ms.filter(|_| other.base.is_some()));
+    (row.edits, row.prints) = (edits, prints);
+    row.unanswered.clone_from(&other.unanswered);
+    row.unread.clone_from(&other.unread);
+    (row.sync, row.synced_at_ms, row.heard_at) = (other.sync.clone(), other.synced_at_ms, other.heard_at);
+    (row.intent, row.intent_at_ms) = (pending.intent.clone(), pending.intent_at_ms);
+    (row, conflicts)
+}
+
+/// What the pending one says, taken into what GHL is known to hold.
+fn said(
+    policies: &Policies,
+    pending: &ContactRow,
+    other: &ContactRow,
+    agreed: &Fields,
+) -> (Contact, Edits, Vec<Conflict>) {
+    let doc = Contact { date_updated: None, ..pending.doc.clone() };
+    match other.base.as_ref().filter(|_| !other.is_unread()) {
+        Some(base) => {
+            let at = base.date_updated;
+            let Taken { doc, edits, conflicts } =
+                merging::take_in(policies, agreed, &doc, base, &pending.edits, &pending.prints, at);
+            (doc, edits, conflicts)
+        }
+        // Nobody has read what GHL holds: what is said of it is blind, as what was said of the other.
+        None => (doc, pending.edits.clone(), Vec::new()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

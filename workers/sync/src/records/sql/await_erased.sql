@@ -1,0 +1,1 @@
+update erasures set awaits = $1 where id = $2
