@@ -121,6 +121,7 @@ pub(super) async fn run(context: Context, args: Args) -> anyhow::Result<Outcome>
     checks.extend(redis::check(config, deployment).await);
     if let Some(records) = records {
         checks.extend(ledger::check(&records).await);
+        checks.extend(ledger::unpushed(&records).await);
         checks.extend(locations::check(config, &records).await);
         checks.extend(work::check(config, &records).await);
         if args.live {

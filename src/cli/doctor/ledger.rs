@@ -26,6 +26,19 @@ pub(super) async fn check(records: &Records) -> Option<Check> {
     Some(Check::warning(NAME, found, remedy))
 }
 
+/// Records that differ from what GHL holds and have no job. Silent where the database does not answer, which another check reports.
+pub(super) async fn unpushed(records: &Records) -> Option<Check> {
+    const NAME: &str = "records";
+    Some(match records.count_unpushed(MOST_DEAD).await.ok()? {
+        0 => Check::ok(NAME, "each that differs from what GHL holds has a job"),
+        count => Check::warning(
+            NAME,
+            format!("{count} differ from what GHL holds and have no job"),
+            "the requeuer of a running worker opens their jobs within minutes; if the number stays, report it as a fault",
+        ),
+    })
+}
+
 /// The jobs, each with what is wrong.
 async fn faulty(records: &Records) -> Result<Vec<String>, RecordsError> {
     let mut faulty = Vec::new();

@@ -43,6 +43,7 @@ async fn a_healthy_deployment_gets_no_remedy() {
         "redis clock",
         "redis queue",
         "ledger",
+        "records",
         "locations",
         "processes",
         "agreement",

@@ -5,13 +5,11 @@
 
 use job_engine::Priority;
 
-use super::contacts;
-use super::entries;
 use super::job::{JobKey, JobKind};
 use super::model::{Appointment, Note, Task};
 use super::runs::FollowUp;
 use super::sql::sql;
-use super::{Records, RecordsError, Write};
+use super::{Records, RecordsError};
 
 /// How far the requeuer has looked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -32,19 +30,24 @@ impl Records {
         let entries = self.unpushed(sql!("unpushed_entries"), &(String::new(), looked.entry.clone()), limit).await?;
         looked.entry = entries.last().map(|key| key.record_id.clone()).unwrap_or_default();
         keys.extend(entries);
-        let mut count = 0;
+        let mut owing = Vec::new();
         for key in keys {
-            let mut write = self.write().await?;
-            if owes(&mut write, &key).await? {
+            if let Some(kind) = self.owes(&key).await? {
                 tracing::warn!(
                     job.kind = key.kind,
                     ghl.location = key.location_id,
                     record = key.record_id,
-                    "a record differs from what GHL holds and has no job; its push was opened"
+                    "a record differs from what GHL holds and has no job; its push is opened"
                 );
-                count += 1;
-                write.commit().await?;
+                let JobKey { location_id, record_id, .. } = key;
+                owing.push(FollowUp { kind, location_id, record_id, priority: Priority::Bulk });
             }
+        }
+        let count = owing.len();
+        if count > 0 {
+            let mut write = self.write().await?;
+            write.owed.extend(owing);
+            write.commit().await?;
         }
         Ok(count)
     }
@@ -59,8 +62,7 @@ impl Records {
         keys.extend(self.unpushed(sql!("unpushed_entries"), &first, limit).await?);
         let mut count = 0;
         for key in keys {
-            // Dropped, it changes nothing.
-            count += usize::from(owes(&mut self.write().await?, &key).await?);
+            count += usize::from(self.owes(&key).await?.is_some());
         }
         Ok(count)
     }
@@ -75,24 +77,20 @@ impl Records {
         let rows: Vec<(String, String, String)> = rows.await?;
         Ok(rows.into_iter().map(|(kind, location_id, record_id)| JobKey { kind, location_id, record_id }).collect())
     }
-}
 
-/// Owes the push of the record, if it does owe one. What GHL refused is settled until somebody edits it.
-async fn owes(write: &mut Write, key: &JobKey) -> Result<bool, RecordsError> {
-    let JobKey { kind, location_id, record_id } = key;
-    let Some(kind) = JobKind::parse(kind) else { return Ok(false) };
-    let is_settled = match kind {
-        JobKind::PushContact => {
-            let row = contacts::take(write, location_id, record_id).await?;
-            row.is_none_or(|row| row.is_settled() || row.refusal().is_some())
-        }
-        JobKind::PushTask => entries::take::<Task>(write, record_id).await?.is_none_or(|row| row.is_settled()),
-        JobKind::PushNote => entries::take::<Note>(write, record_id).await?.is_none_or(|row| row.is_settled()),
-        _ => entries::take::<Appointment>(write, record_id).await?.is_none_or(|row| row.is_settled()),
-    };
-    if !is_settled {
-        let (location_id, record_id) = (location_id.clone(), record_id.clone());
-        write.owed.push(FollowUp { kind, location_id, record_id, priority: Priority::Bulk });
+    /// The job that the record owes, if it owes one. What GHL refused is settled until somebody edits it.
+    async fn owes(&self, key: &JobKey) -> Result<Option<JobKind>, RecordsError> {
+        let JobKey { kind, location_id, record_id } = key;
+        let Some(kind) = JobKind::parse(kind) else { return Ok(None) };
+        let is_settled = match kind {
+            JobKind::PushContact => {
+                let row = self.contact_row(location_id, record_id).await?;
+                row.is_none_or(|row| row.is_settled() || row.refusal().is_some())
+            }
+            JobKind::PushTask => self.entry::<Task>(record_id).await?.is_none_or(|row| row.is_settled()),
+            JobKind::PushNote => self.entry::<Note>(record_id).await?.is_none_or(|row| row.is_settled()),
+            _ => self.entry::<Appointment>(record_id).await?.is_none_or(|row| row.is_settled()),
+        };
+        Ok((!is_settled).then_some(kind))
     }
-    Ok(!is_settled)
 }
