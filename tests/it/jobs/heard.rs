@@ -284,12 +284,16 @@ async fn an_event_that_was_overtaken_takes_nothing_back_and_costs_nothing() {
     };
     let calls = app.all_calls(&app.location().id);
     // A person moved the contact to Bonn, and back; the second event comes first.
-    webhook(&app, "w2", "ContactUpdate", with_city(&held["city"]), 10).await;
-    webhook(&app, "w1", "ContactUpdate", with_city(&json!("Bonn")), 5).await;
+    webhook(&app, "w2", "ContactUpdate", with_city(&held["city"]), -10).await;
+    webhook(&app, "w1", "ContactUpdate", with_city(&json!("Bonn")), -15).await;
     assert_eq!(app.all_calls(&app.location().id), calls);
     assert_eq!(app.view(&contact).await.unwrap()["contact"]["city"], held["city"]);
-    webhook(&app, "w3", "ContactUpdate", with_city(&json!("Bonn")), 15).await;
+    webhook(&app, "w3", "ContactUpdate", with_city(&json!("Bonn")), -5).await;
     assert_eq!(app.view(&contact).await.unwrap()["contact"]["city"], "Bonn");
+    // One that is dated ahead counts as of its receipt: what comes after it is no echo.
+    webhook(&app, "w4", "ContactUpdate", with_city(&json!("Bonn")), 50).await;
+    webhook(&app, "w5", "ContactUpdate", with_city(&json!("Ulm")), 0).await;
+    assert_eq!(app.view(&contact).await.unwrap()["contact"]["city"], "Ulm");
     app.finish().await;
 }
 
