@@ -125,14 +125,21 @@ async fn ids_that_contradict_are_refused_and_a_pending_contact_is_linked(databas
 }
 
 async fn what_waits_for_a_contact_survives_its_adoption(database_url: Option<String>) {
-    let (mut app, contact) = TestApp::knowing_one(Setup { database_url, ..Setup::impatient() }).await;
+    let setup = Setup { database_url, gate: true, ..Setup::impatient() };
+    let (mut app, contact) = TestApp::knowing_one(setup).await;
     let held = count(&app);
     app.rest().await;
     let email = theirs(&app, &contact)["email"].clone();
-    app.tell("contact.updated", &contact, json!({"city": "Bonn"})).await;
+    // GHL is not there for the edit yet, so the create comes first.
+    app.gate().answer(Method::PUT, &format!("/contacts/{contact}"), reqwest::StatusCode::BAD_GATEWAY);
+    let edit = app.tell("contact.updated", &contact, json!({"city": "Bonn"})).await;
     app.tell("contact.tagged", &contact, json!({"tags": ["vip"]})).await;
     send(&app, "contact.created", None, json!({"clientyContactId": "k2", "email": email, "tags": ["ours"]})).await;
     app.work();
+    app.wait_until("the contact is adopted", async || ghl_id(&app, "k2").await == contact).await;
+    assert_eq!(app.job(&edit).await.finished_at, None, "what is not done is not said to be");
+    assert_eq!(app.view("k2").await.unwrap()["contact"]["city"], "Bonn");
+    app.gate().open();
     app.settle().await;
     let now = theirs(&app, &contact);
     let has = |tag: &str| now["tags"].as_array().unwrap().contains(&json!(tag));
@@ -237,10 +244,14 @@ async fn what_is_older_than_the_announcement_is_not_adopted(database_url: Option
         "dateAdded": "2024-05-06T07:08:09.000Z"});
     let older = app.contact_by_hand(None, older).await;
     let before = theirs(&app, &older);
+    // Another one, made in GHL a moment before the announcement.
+    let recent = app.contact_by_hand(None, json!({"firstName": "Rita", "email": "rita@x.de"})).await;
+    let recently = theirs(&app, &recent);
     for (number, data) in [
         json!({"firstName": "Jane", "lastName": "Doe"}),
         json!({"firstName": "Janet", "email": "jane@x.de"}),
         json!({"phone": "+14155550101"}),
+        json!({"firstName": "Rosa", "email": "rita@x.de"}),
     ]
     .into_iter()
     .enumerate()
@@ -258,12 +269,14 @@ async fn what_is_older_than_the_announcement_is_not_adopted(database_url: Option
             let job = send(&app, "contact.created", None, data).await;
             assert_eq!(app.ended(&job).await.state, JobState::Done, "{id}");
             assert_eq!(count(&app), held + 1, "{id}: made once");
-            assert_ne!(ghl_id(&app, &id).await, older, "{id}");
+            let made = ghl_id(&app, &id).await;
+            assert!(made != older && made != recent, "{id}");
             send(&app, "contact.updated", None, json!({"clientyContactId": id, "city": "Ulm"})).await;
             app.settle().await;
             send(&app, "contact.deleted", None, json!({"clientyContactId": id})).await;
             app.settle().await;
             assert_eq!((count(&app), theirs(&app, &older)), (held, before.clone()), "{id}");
+            assert_eq!(theirs(&app, &recent), recently, "{id}");
         }
     }
     app.finish().await;
