@@ -4,7 +4,7 @@ use clienty_sync::sandbox::{Faults, WebhookFaults};
 use clienty_sync::triggers;
 use reqwest::Method;
 use serde_json::{Value, json};
-use sync_workers::records::{AcceptError, JobState, Refusal};
+use sync_workers::records::{AcceptError, JobState, ListQuery, Phase, Purpose, Refusal};
 
 use crate::support::postgres::PostgresServer;
 use crate::support::test_app::{Setup, TestApp, call};
@@ -324,29 +324,60 @@ async fn after_a_merge_in_ghl_the_producers_id_has_a_way_back(database_url: Opti
     app.finish().await;
 }
 
+/// By which door the erased person would come back.
+#[derive(Debug, Clone, Copy)]
+enum Door {
+    Webhook,
+    Import,
+    /// The job of the create goes on.
+    Retry,
+}
+
 async fn an_erased_person_does_not_come_back_by_a_lost_create(database_url: Option<String>) {
     let mut app = working(database_url).await;
     let location = app.location().id;
-    app.sandbox.set_faults(Faults { cut_after: 1000, writes_only: true, at_most: Some(1), ..Faults::default() });
-    let before = app.contacts(&location);
-    let data = json!({"clientyContactId": "k1", "firstName": "Secret", "email": "secret@x.de"});
-    let job = send(&app, "contact.created", None, data).await;
-    app.wait_until("the answer is lost", async || app.job(&job).await.last_error.is_some()).await;
-    app.rest().await;
-    let made = app.contacts(&location).into_iter().find(|id| !before.contains(id)).expect("GHL has made it");
-    // Adopted already, where the next attempt was quick: then the erasure knows the id.
-    app.app.records.erase(&location, "k1").await.unwrap().unwrap();
-    app.work();
-    app.settle().await;
-    let (server, webhooks) = app.with_webhooks(WebhookFaults::default()).await;
-    app.contact_by_hand(Some(&made), json!({"city": "Bonn"})).await;
-    app.wait_until("GHL has told of it", async || !webhooks.stats().answers.is_empty()).await;
-    app.settle().await;
-    for id in [made.as_str(), "k1"] {
-        assert_eq!(app.app.records.view_with_deleted(&location, id).await.unwrap(), None, "{id}");
-        assert!(app.app.records.erasure(&location, id).await.unwrap().is_some(), "{id}");
+    for door in [Door::Retry, Door::Import, Door::Webhook] {
+        let chance = Faults { writes_only: true, at_most: Some(1), ..Faults::default() };
+        app.sandbox.set_faults(Faults { cut_after: 1000, ..chance });
+        let before = app.contacts(&location);
+        let (id, email) = (format!("k{door:?}"), format!("secret.{door:?}@x.de"));
+        let data = json!({"clientyContactId": id, "firstName": "Secret", "email": email});
+        let job = send(&app, "contact.created", None, data).await;
+        app.wait_until("the answer is lost", async || app.job(&job).await.last_error.is_some()).await;
+        app.rest().await;
+        let made = app.contacts(&location).into_iter().find(|id| !before.contains(id)).expect("GHL has made it");
+        // Adopted already, where the next attempt was quick: then the erasure knows the id.
+        app.app.records.erase(&location, &id).await.unwrap().unwrap();
+        app.work();
+        app.settle().await;
+        match door {
+            Door::Retry => {}
+            Door::Import => {
+                let walk = app.app.records.begin_walk(&location, Purpose::Import, false, 0).await.unwrap();
+                app.wait_until("the import is done", async || {
+                    let walk = app.app.records.walk(&walk.as_ref().unwrap().id).await.unwrap().unwrap();
+                    walk.phase == Phase::Done
+                })
+                .await;
+            }
+            Door::Webhook => {
+                let (server, webhooks) = app.with_webhooks(WebhookFaults::default()).await;
+                app.contact_by_hand(Some(&made), json!({"city": "Bonn"})).await;
+                app.wait_until("GHL has told of it", async || !webhooks.stats().answers.is_empty()).await;
+                server.stop().await;
+            }
+        }
+        app.settle().await;
+        for id in [&made, &id] {
+            assert_eq!(app.app.records.view_with_deleted(&location, id).await.unwrap(), None, "{door:?} {id}");
+        }
+        if !matches!(door, Door::Retry) {
+            assert!(app.app.records.erasure(&location, &made).await.unwrap().is_some(), "{door:?}");
+        }
+        let query = ListQuery { limit: 500, include_deleted: true, ..ListQuery::default() };
+        let kept = app.app.records.list_contacts(&location, &query).await.unwrap().items;
+        assert!(kept.iter().all(|shown| shown.record.first_name.as_deref() != Some("Secret")), "{door:?}: {kept:#?}");
     }
     assert_eq!(app.calls(&location, call::UPDATE_CONTACT), 0);
-    server.stop().await;
     app.finish().await;
 }
