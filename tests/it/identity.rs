@@ -4,7 +4,7 @@ use clienty_sync::sandbox::{Faults, WebhookFaults};
 use clienty_sync::triggers;
 use reqwest::Method;
 use serde_json::{Value, json};
-use sync_workers::records::{AcceptError, JobState, Refusal};
+use sync_workers::records::{AcceptError, JobState, ListQuery, Phase, Purpose, Refusal};
 
 use crate::support::postgres::PostgresServer;
 use crate::support::test_app::{Setup, TestApp, call};
@@ -125,14 +125,21 @@ async fn ids_that_contradict_are_refused_and_a_pending_contact_is_linked(databas
 }
 
 async fn what_waits_for_a_contact_survives_its_adoption(database_url: Option<String>) {
-    let (mut app, contact) = TestApp::knowing_one(Setup { database_url, ..Setup::impatient() }).await;
+    let setup = Setup { database_url, gate: true, ..Setup::impatient() };
+    let (mut app, contact) = TestApp::knowing_one(setup).await;
     let held = count(&app);
     app.rest().await;
     let email = theirs(&app, &contact)["email"].clone();
-    app.tell("contact.updated", &contact, json!({"city": "Bonn"})).await;
+    // GHL is not there for the edit yet, so the create comes first.
+    app.gate().answer(Method::PUT, &format!("/contacts/{contact}"), reqwest::StatusCode::BAD_GATEWAY);
+    let edit = app.tell("contact.updated", &contact, json!({"city": "Bonn"})).await;
     app.tell("contact.tagged", &contact, json!({"tags": ["vip"]})).await;
     send(&app, "contact.created", None, json!({"clientyContactId": "k2", "email": email, "tags": ["ours"]})).await;
     app.work();
+    app.wait_until("the contact is adopted", async || ghl_id(&app, "k2").await == contact).await;
+    assert_eq!(app.job(&edit).await.finished_at, None, "what is not done is not said to be");
+    assert_eq!(app.view("k2").await.unwrap()["contact"]["city"], "Bonn");
+    app.gate().open();
     app.settle().await;
     let now = theirs(&app, &contact);
     let has = |tag: &str| now["tags"].as_array().unwrap().contains(&json!(tag));
@@ -237,10 +244,14 @@ async fn what_is_older_than_the_announcement_is_not_adopted(database_url: Option
         "dateAdded": "2024-05-06T07:08:09.000Z"});
     let older = app.contact_by_hand(None, older).await;
     let before = theirs(&app, &older);
+    // Another one, made in GHL a moment before the announcement.
+    let recent = app.contact_by_hand(None, json!({"firstName": "Rita", "email": "rita@x.de"})).await;
+    let recently = theirs(&app, &recent);
     for (number, data) in [
         json!({"firstName": "Jane", "lastName": "Doe"}),
         json!({"firstName": "Janet", "email": "jane@x.de"}),
         json!({"phone": "+14155550101"}),
+        json!({"firstName": "Rosa", "email": "rita@x.de"}),
     ]
     .into_iter()
     .enumerate()
@@ -258,12 +269,14 @@ async fn what_is_older_than_the_announcement_is_not_adopted(database_url: Option
             let job = send(&app, "contact.created", None, data).await;
             assert_eq!(app.ended(&job).await.state, JobState::Done, "{id}");
             assert_eq!(count(&app), held + 1, "{id}: made once");
-            assert_ne!(ghl_id(&app, &id).await, older, "{id}");
+            let made = ghl_id(&app, &id).await;
+            assert!(made != older && made != recent, "{id}");
             send(&app, "contact.updated", None, json!({"clientyContactId": id, "city": "Ulm"})).await;
             app.settle().await;
             send(&app, "contact.deleted", None, json!({"clientyContactId": id})).await;
             app.settle().await;
             assert_eq!((count(&app), theirs(&app, &older)), (held, before.clone()), "{id}");
+            assert_eq!(theirs(&app, &recent), recently, "{id}");
         }
     }
     app.finish().await;
@@ -311,29 +324,60 @@ async fn after_a_merge_in_ghl_the_producers_id_has_a_way_back(database_url: Opti
     app.finish().await;
 }
 
+/// By which door the erased person would come back.
+#[derive(Debug, Clone, Copy)]
+enum Door {
+    Webhook,
+    Import,
+    /// The job of the create goes on.
+    Retry,
+}
+
 async fn an_erased_person_does_not_come_back_by_a_lost_create(database_url: Option<String>) {
     let mut app = working(database_url).await;
     let location = app.location().id;
-    app.sandbox.set_faults(Faults { cut_after: 1000, writes_only: true, at_most: Some(1), ..Faults::default() });
-    let before = app.contacts(&location);
-    let data = json!({"clientyContactId": "k1", "firstName": "Secret", "email": "secret@x.de"});
-    let job = send(&app, "contact.created", None, data).await;
-    app.wait_until("the answer is lost", async || app.job(&job).await.last_error.is_some()).await;
-    app.rest().await;
-    let made = app.contacts(&location).into_iter().find(|id| !before.contains(id)).expect("GHL has made it");
-    // Adopted already, where the next attempt was quick: then the erasure knows the id.
-    app.app.records.erase(&location, "k1").await.unwrap().unwrap();
-    app.work();
-    app.settle().await;
-    let (server, webhooks) = app.with_webhooks(WebhookFaults::default()).await;
-    app.contact_by_hand(Some(&made), json!({"city": "Bonn"})).await;
-    app.wait_until("GHL has told of it", async || !webhooks.stats().answers.is_empty()).await;
-    app.settle().await;
-    for id in [made.as_str(), "k1"] {
-        assert_eq!(app.app.records.view_with_deleted(&location, id).await.unwrap(), None, "{id}");
-        assert!(app.app.records.erasure(&location, id).await.unwrap().is_some(), "{id}");
+    for door in [Door::Retry, Door::Import, Door::Webhook] {
+        let chance = Faults { writes_only: true, at_most: Some(1), ..Faults::default() };
+        app.sandbox.set_faults(Faults { cut_after: 1000, ..chance });
+        let before = app.contacts(&location);
+        let (id, email) = (format!("k{door:?}"), format!("secret.{door:?}@x.de"));
+        let data = json!({"clientyContactId": id, "firstName": "Secret", "email": email});
+        let job = send(&app, "contact.created", None, data).await;
+        app.wait_until("the answer is lost", async || app.job(&job).await.last_error.is_some()).await;
+        app.rest().await;
+        let made = app.contacts(&location).into_iter().find(|id| !before.contains(id)).expect("GHL has made it");
+        // Adopted already, where the next attempt was quick: then the erasure knows the id.
+        app.app.records.erase(&location, &id).await.unwrap().unwrap();
+        app.work();
+        app.settle().await;
+        match door {
+            Door::Retry => {}
+            Door::Import => {
+                let walk = app.app.records.begin_walk(&location, Purpose::Import, false, 0).await.unwrap();
+                app.wait_until("the import is done", async || {
+                    let walk = app.app.records.walk(&walk.as_ref().unwrap().id).await.unwrap().unwrap();
+                    walk.phase == Phase::Done
+                })
+                .await;
+            }
+            Door::Webhook => {
+                let (server, webhooks) = app.with_webhooks(WebhookFaults::default()).await;
+                app.contact_by_hand(Some(&made), json!({"city": "Bonn"})).await;
+                app.wait_until("GHL has told of it", async || !webhooks.stats().answers.is_empty()).await;
+                server.stop().await;
+            }
+        }
+        app.settle().await;
+        for id in [&made, &id] {
+            assert_eq!(app.app.records.view_with_deleted(&location, id).await.unwrap(), None, "{door:?} {id}");
+        }
+        if !matches!(door, Door::Retry) {
+            assert!(app.app.records.erasure(&location, &made).await.unwrap().is_some(), "{door:?}");
+        }
+        let query = ListQuery { limit: 500, include_deleted: true, ..ListQuery::default() };
+        let kept = app.app.records.list_contacts(&location, &query).await.unwrap().items;
+        assert!(kept.iter().all(|shown| shown.record.first_name.as_deref() != Some("Secret")), "{door:?}: {kept:#?}");
     }
     assert_eq!(app.calls(&location, call::UPDATE_CONTACT), 0);
-    server.stop().await;
     app.finish().await;
 }

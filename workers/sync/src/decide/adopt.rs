@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::fields::{self, fields};
+use super::fields::{self, fields, with_fields};
 use super::push_task::Edited;
 use super::same::{answers, same_text};
 use crate::records::model::{Appointment, Contact, Note, Task};
@@ -142,6 +142,14 @@ pub fn fits_contact(sent: &Contact, remote: &Contact) -> bool {
         None => answers(name, &lower(value), &lower(&fields::value(&held, name))),
     };
     WHO.iter().any(names_it) && sent.iter().all(fits)
+}
+
+/// Whether `remote` is about whom the create of `sent` was about, as far as that said: GHL may change the rest on the way.
+#[must_use]
+pub fn is_of(sent: &Contact, remote: &Contact) -> bool {
+    let mut who = fields(sent);
+    who.retain(|name, _| WHO.contains(&name.as_str()));
+    fits_contact(&with_fields(sent, &who), remote)
 }
 
 /// Whether `remote` has an e-mail or a phone that the create of `sent` did not send: then it is a namesake, and not what the create made.
@@ -325,6 +333,19 @@ mod tests {
             assert_eq!(predates(created_at, announced), is_older, "{created_at:?}");
         }
         assert!(!predates(at(-86_400), None));
+    }
+
+    #[test]
+    fn whom_a_create_was_about_is_known_though_ghl_changed_the_rest() {
+        let sent = Contact {
+            first_name: Some("Jane".to_owned()),
+            email: Some("jane@x.de".to_owned()),
+            city: Some("Bonn".to_owned()),
+            ..Contact::default()
+        };
+        let made = Contact { city: None, country: Some("DE".to_owned()), ..sent.clone() };
+        assert!(is_of(&sent, &made) && !fits_contact(&sent, &made));
+        assert!(!is_of(&sent, &Contact { first_name: Some("Joan".to_owned()), ..made }));
     }
 
     #[test]

@@ -274,14 +274,23 @@ async fn edit<E: Entry>(write: &mut Write, row: EntryRow<E>, change: &EntryChang
     if let Some(contact_id) = &change.contact_id
         && contacts::resolve(write.conn(), &row.location_id, contact_id).await? != row.contact_id
     {
-        return refuse("contactId", format!("the {} belongs to another contact", E::KIND));
+        return refuse(
+            "contactId",
+            format!("the {} belongs to another contact; leave contactId out, or send that one's", E::KIND),
+        );
     }
     let deletes = change.act == Act::Delete;
     if row.deleted {
         let field = if change.clienty_id.is_some() { E::CLIENTY_ID_FIELD } else { E::GHL_ID_FIELD };
         return match deletes {
             true => Ok(Applied::entry(row)),
-            false => refuse(field, format!("the {} was deleted; a new one needs an id of its own", E::KIND)),
+            false => refuse(
+                field,
+                format!(
+                    "the {} was deleted: if GHL has it again, `contact.selected` of its contact brings it back; a new one needs an id of its own",
+                    E::KIND
+                ),
+            ),
         };
     }
     let mut doc = row.doc.clone();

@@ -288,6 +288,14 @@ async fn the_id_of_a_deleted_contact_has_a_way_back(db: Db) {
     );
     assert_eq!(row(&db, "a").await.unwrap().clienty_id, None);
     accept(&db, change(Act::Edit, None, Some("k1"), json!({"city": "Ulm"}))).await;
+    // So has that of one whose deletion GHL has yet to do: the deletion waits on.
+    pull(&db, remote("c", json!({"firstName": "Eve"})), 2).await;
+    accept(&db, change(Act::Edit, Some("c"), Some("k3"), json!({}))).await;
+    accept(&db, change(Act::Delete, None, Some("k3"), json!({}))).await;
+    accept(&db, change(Act::Edit, Some("d"), Some("k3"), json!({"city": "Bonn"}))).await;
+    assert_eq!(row(&db, "k3").await.unwrap().contact_id, "d");
+    let waits = row(&db, "c").await.unwrap();
+    assert!(waits.awaits_deletion() && db.records.is_pushed(&waits).await.unwrap());
     // A contact that GHL has again.
     pull(&db, remote("a", json!({"firstName": "Ada"})), 3).await;
     accept(&db, change(Act::Edit, Some("a"), None, json!({"city": "Bonn"}))).await;

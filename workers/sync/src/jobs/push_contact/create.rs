@@ -50,8 +50,8 @@ pub(super) async fn create(task: &Task<'_>, row: &ContactRow) -> Result<(), JobE
             // Some creates are refused so and made all the same. Who was there before was not made by it.
             if let Some(there) = by_identity(task, &wanted).await? {
                 let there = from_ghl(one_call(task)?.get_contact(&there.id).await?);
-                let is_new = !adopt::predates(there.date_added, announced_at_ms);
-                if is_new && matches!(judge(task, row, &wanted, &there).await?, Judged::Same) {
+                let is_ours = adopt::is_of(&wanted, &there) && is_new(&there, announced_at_ms);
+                if is_ours && matches!(judge(task, row, &wanted, &there).await?, Judged::Same) {
                     return link(task, row, &there, None).await;
                 }
             }
@@ -222,9 +222,9 @@ pub(super) async fn settle_announcement(
     let wait = until_it_cannot_arrive(task, row.intent_at_ms);
     if let Some(there) = made(task, row, announced).await? {
         let asked = fields(announced);
-        // What fits is what the create made; else GHL made it at the same time of the same person, and ours was or will be refused for it.
-        let is_ours = adopt::fits_contact(announced, &there);
-        return link(task, row, &there, is_ours.then_some(&asked)).await;
+        // What differs from what was sent may be an edit of the meantime.
+        let is_as_sent = adopt::fits_contact(announced, &there);
+        return link(task, row, &there, is_as_sent.then_some(&asked)).await;
     }
     if !wait.is_zero() {
         return Err(JobError::MayStillArrive { wait });
@@ -233,26 +233,22 @@ pub(super) async fn settle_announcement(
     if row.is_shown() { Err(JobError::OneMoreRun) } else { close(task).await }
 }
 
-/// The contact that the announced create made, or that stands in its way; none that is older, nor another's. What was deleted here meanwhile takes
-/// nothing with it but what it made.
+/// The contact that the announced create made; none that is older, nor another's. Who else has the e-mail or the phone is GHL's to say, by refusing
+/// the create. GHL may have changed fields on the way; what was deleted here meanwhile takes nothing with it but what is just as it was sent.
 async fn made(task: &Task<'_>, row: &ContactRow, announced: &Contact) -> Result<Option<Contact>, JobError> {
     let there = by_identity(task, announced).await?;
     if there.is_none() && (announced.email.is_some() || announced.phone.is_some()) {
         return Ok(None);
     }
-    if let Some(there) = there {
-        let fits = |there: &Contact| adopt::fits_contact(announced, there);
-        let is_new = |there: &Contact| !adopt::predates(there.date_added, row.intent_at_ms);
-        let there = from_ghl(there);
-        let is_ours = match judge(task, row, announced, &there).await? {
-            Judged::Same => row.is_shown() || fits(&there),
-            // A producer knows it by GHL's id, and deleted it by that.
-            Judged::GoesSoon => fits(&there),
-            Judged::Another(_) => false,
+    if let Some(there) = there.filter(|there| !is_older(there, row)) {
+        let fits = |there: &Contact| {
+            adopt::is_of(announced, there) && (row.is_shown() || adopt::fits_contact(announced, there))
         };
-        if is_ours && is_new(&there) {
+        let there = from_ghl(there);
+        let is_anothers = matches!(judge(task, row, announced, &there).await?, Judged::Another(_));
+        if !is_anothers && fits(&there) {
             let whole = from_ghl(one_call(task)?.get_contact(&there.id).await?);
-            if is_new(&whole) && (row.is_shown() || fits(&whole)) {
+            if is_new(&whole, row.intent_at_ms) && fits(&whole) {
                 return Ok(Some(whole));
             }
         }
@@ -273,6 +269,11 @@ async fn by_identity(task: &Task<'_>, contact: &Contact) -> Result<Option<Remote
         return Ok(None);
     }
     Ok(one_call(task)?.find_duplicate_contact(task.location(), email.as_deref(), phone.as_deref()).await?)
+}
+
+/// Whether GHL says that it came after the announcement.
+fn is_new(there: &Contact, announced_at_ms: Option<i64>) -> bool {
+    there.date_added.is_some() && !adopt::predates(there.date_added, announced_at_ms)
 }
 
 fn is_older(there: &Remote, row: &ContactRow) -> bool {
