@@ -199,7 +199,7 @@ async fn a_late_reply_takes_nothing_back_that_a_webhook_told_meanwhile(database_
     let location = case.app.location().id;
     let owes_a_look = async || {
         let row = case.app.app.records.find_contact(&location, &case.contact).await.unwrap().unwrap();
-        row.unanswered.look
+        row.unanswered.needs_look()
     };
     case.app.wait_until("the edit in GHL is heard", owes_a_look).await;
     case.app.gate().open();

@@ -18,15 +18,22 @@ pub struct Unanswered {
     /// When that was written down, in ms since 1970: it was sent after that. Stays until the reply is stored or a look has been made, even where all
     /// that was asked is shown before.
     pub at_ms: Option<i64>,
-    /// Whether GHL showed a state that could not be ordered: it has to be looked at before anything is sent.
-    pub look: bool,
+    /// How many states GHL showed that could not be ordered: if any, it has to be looked at before anything is sent. Counted, so that a look that was
+    /// begun before the last of them is known by it.
+    pub looks: i64,
 }
 
 impl Unanswered {
     /// Whether nothing is open.
     #[must_use]
     pub fn is_none(&self) -> bool {
-        !self.is_open() && !self.look
+        !self.is_open() && !self.needs_look()
+    }
+
+    /// Whether GHL's state has to be looked at.
+    #[must_use]
+    pub fn needs_look(&self) -> bool {
+        self.looks > 0
     }
 
     /// Whether a write has no answer yet.
@@ -36,11 +43,11 @@ impl Unanswered {
     }
 
     /// Takes in what GHL `shows` of some fields of a record that was last agreed to be as `base`: null for what is not there. `is_newer`: the state
-    /// is known to be newer than `base`. Returns `base` with the values that were asked and are shown. Sets [`Unanswered::look`] if anything else
-    /// is shown.
+    /// is known to be newer than `base`. Returns `base` with the values that were asked and are shown. Anything else that is shown owes a look.
     #[must_use]
     pub fn meet(&mut self, base: &Fields, shows: &Fields, is_newer: bool, prints: &mut Prints) -> Fields {
         let mut agreed = base.clone();
+        let mut is_unlike = false;
         for (name, shown) in shows {
             if prints.same(name, shown, &fields::value(base, name)) {
                 continue;
@@ -53,9 +60,10 @@ impl Unanswered {
                 }
                 // An older state that reads as what was asked tells nothing.
                 Some(_) => {}
-                None => self.look = true,
+                None => is_unlike = true,
             }
         }
+        self.looks += i64::from(is_unlike);
         agreed
     }
 }
@@ -72,10 +80,10 @@ mod tests {
 
     /// What becomes of a record that is agreed to be `{city: A, email: a@x.de}` and of which `asked` is unanswered, where GHL shows `shows`.
     fn met(asked: Value, shows: Value, is_newer: bool) -> (Fields, Fields, bool) {
-        let mut open = Unanswered { asked: of(asked), at_ms: Some(1), look: false };
+        let mut open = Unanswered { asked: of(asked), at_ms: Some(1), looks: 0 };
         let base = of(json!({"city": "A", "email": "a@x.de"}));
         let agreed = open.meet(&base, &of(shows), is_newer, &mut Prints::default());
-        (agreed, open.asked, open.look)
+        (agreed, open.asked.clone(), open.needs_look())
     }
 
     #[test]

@@ -153,7 +153,7 @@ async fn push<E: Push>(task: &Task<'_>, row: EntryRow<E>) -> Result<(Outcome<E>,
                 return Ok((outcome, row));
             }
             match task.environment.records.entry::<E>(&row.row_id).await? {
-                Some(row) if task.permits.left() == 0 || row.unanswered.look => return Err(JobError::OneMoreRun),
+                Some(row) if task.permits.left() == 0 || row.unanswered.needs_look() => return Err(JobError::OneMoreRun),
                 Some(row) => row,
                 None => return Ok((Outcome::Unchanged, row)),
             }
@@ -176,7 +176,7 @@ async fn push<E: Push>(task: &Task<'_>, row: EntryRow<E>) -> Result<(Outcome<E>,
 async fn looks_first<E: Entry>(task: &Task<'_>, row: &EntryRow<E>) -> Result<bool, JobError> {
     if row.deleted {
         // Of a deletion that was sent, whether it was brought back since.
-        return Ok(row.base.is_none() && row.unanswered.look);
+        return Ok(row.base.is_none() && row.unanswered.needs_look());
     }
     if row.base.is_none() {
         return Ok(false);
@@ -332,7 +332,8 @@ async fn look<E: Push>(task: &Task<'_>, row: &EntryRow<E>, id: &str) -> Result<O
     };
     let records = &task.environment.records;
     let mut tx = records.begin(&task.run).await?;
-    if !wait.is_zero() && may_still_arrive(&row.unanswered.asked, &row.owed().fields, &fields(&row.read(theirs))) {
+    let base = row.base.as_ref().map(fields).unwrap_or_default();
+    if !wait.is_zero() && may_still_arrive(&row.unanswered.asked, &row.owed().fields, &base, &fields(&row.read(theirs))) {
         return Err(JobError::MayStillArrive { wait });
     }
     tx.entry_looked(row, theirs).await?;
@@ -340,9 +341,11 @@ async fn look<E: Push>(task: &Task<'_>, row: &EntryRow<E>, id: &str) -> Result<O
     Ok(None)
 }
 
-/// Whether what was `asked` is neither shown by `theirs` nor about to be asked again.
-pub(super) fn may_still_arrive(asked: &Fields, owed: &Fields, theirs: &Fields) -> bool {
-    asked != owed && asked.iter().any(|(name, asked)| !answers(name, asked, &value(theirs, name)))
+/// Whether what was `asked` is neither shown by `theirs` nor about to be asked again of the same `base`.
+pub(super) fn may_still_arrive(asked: &Fields, owed: &Fields, base: &Fields, theirs: &Fields) -> bool {
+    let is_missing = asked.iter().any(|(name, asked)| !answers(name, asked, &value(theirs, name)));
+    let is_asked_again = asked == owed && asked.keys().all(|name| value(theirs, name) == value(base, name));
+    is_missing && !is_asked_again
 }
 
 /// Finds out what became of the create that an earlier run announced: adopts the entry where GHL has it, and takes the announcement back

@@ -108,14 +108,15 @@ async fn looked_at(task: &Task<'_>, row: &ContactRow) -> Result<Option<ContactRo
         }
         Err(error) => return Err(error.into()),
     };
-    if !wait.is_zero() && may_still_arrive(&row.unanswered.asked, &row.owed().fields, &fields(&theirs)) {
+    let base = row.base.as_ref().map(fields).unwrap_or_default();
+    if !wait.is_zero() && may_still_arrive(&row.unanswered.asked, &row.owed().fields, &base, &fields(&theirs)) {
         return Err(JobError::MayStillArrive { wait });
     }
     let mut tx = records.begin(&task.run).await?;
     tx.contact_looked(row, &theirs).await?;
     tx.keep_open().await?;
     match self::row(task).await? {
-        Some(row) if row.unanswered.look => Err(JobError::OneMoreRun),
+        Some(row) if row.unanswered.needs_look() => Err(JobError::OneMoreRun),
         row => Ok(row),
     }
 }

@@ -47,8 +47,7 @@ pub(super) fn of_contact(row: &ContactRow, webhook: &StoredWebhook) -> Option<Of
     let told = told(&contact, &held)?;
     let shows = row.unread.iter().filter(|name| !contact.absent.has(name)).cloned().collect();
     let verdict = judge(&Told { fields: &told, at }, &known);
-    let is_newer = at.is_some_and(|at| row.base_at().is_none_or(|base_at| at >= base_at));
-    let answers = if is_newer { shown(asked, &told) } else { Fields::new() };
+    let answers = if at.is_some_and(|at| row.is_answered_by(at)) { shown(asked, &told) } else { Fields::new() };
     Some(OfContact { answers, verdict, at, confirms: confirms(&told, &held, &row.prints), shows })
 }
 

@@ -124,7 +124,7 @@ impl ContactRow {
                 let is_read = self.unanswered.is_none() && !self.is_unread() && !self.takes_away_unread();
                 self.is_shown() && is_read && !self.goes_back() && self.owed().fields.is_empty()
             }
-            None => !self.is_shown() && self.intent.is_none() && !self.unanswered.look,
+            None => !self.is_shown() && self.intent.is_none() && !self.unanswered.needs_look(),
         }
     }
 
@@ -133,6 +133,13 @@ impl ContactRow {
     #[must_use]
     pub fn is_in_flight(&self) -> bool {
         self.base.is_some() && (self.unanswered.is_open() || !self.is_shown())
+    }
+
+    /// Whether an event of `at` is newer than what is agreed and than the write that has no answer.
+    #[must_use]
+    pub fn is_answered_by(&self, at: Timestamp) -> bool {
+        let is_asked_before = self.unanswered.at_ms.is_none_or(|asked_at| at.as_millisecond() >= asked_at);
+        is_asked_before && self.base_at().is_none_or(|base_at| at >= base_at)
     }
 
     /// Whether a field was taken away here that nobody has read.

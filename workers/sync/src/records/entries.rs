@@ -79,7 +79,7 @@ impl<E: Entry> EntryRow<E> {
                 let is_held = *base == self.doc || self.refusal().is_some();
                 !self.deleted && is_held && self.unanswered.is_none() && !self.goes_back()
             }
-            None => self.deleted && self.intent.is_none() && !self.unanswered.look,
+            None => self.deleted && self.intent.is_none() && !self.unanswered.needs_look(),
         }
     }
 

@@ -96,9 +96,11 @@ impl Records {
     ) -> Result<(), RecordsError> {
         let JobKey { kind, location_id, record_id } = &run.key;
         let _gate = self.gate().await?;
+        let mut connection = self.pool.acquire().await?;
+        // Read with the connection in hand: what waits for it is not sent meanwhile.
         let at_ms = (!asked.is_empty()).then(|| self.clock.now_ms());
         let query = sqlx::query(text).bind(column(asked)).bind(row_id).bind(kind).bind(location_id).bind(record_id);
-        let kept = query.bind(run.epoch).bind(at_ms).execute(&self.pool).await?;
+        let kept = query.bind(run.epoch).bind(at_ms).execute(&mut *connection).await?;
         if kept.rows_affected() == 0 { Err(RecordsError::LostRun(run.key.clone())) } else { Ok(()) }
     }
 

@@ -70,7 +70,7 @@ async fn take_back_contact(write: &mut Write, mut row: ContactRow) -> Result<(),
     row.deleted_at_ms = None;
     // A write without an answer may have come to pass.
     let look = row.unanswered.is_open();
-    let unanswered = Unanswered { look, ..Unanswered::default() };
+    let unanswered = Unanswered { looks: look.into(), ..Unanswered::default() };
     (row.edits, row.unanswered, row.sync) = (Edits::new(), unanswered, before(write, &row.prints));
     contacts::save(write, &row, true).await?;
     if look {
@@ -103,7 +103,7 @@ async fn take_back_entry<E: Entry>(write: &mut Write, key: &JobKey) -> Result<()
     if look {
         unanswered::owe_entry(write, &row);
     }
-    let unanswered = Unanswered { look, ..Unanswered::default() };
+    let unanswered = Unanswered { looks: look.into(), ..Unanswered::default() };
     let row = EntryRow { doc: base, deleted: false, edits: Edits::new(), unanswered, sync, ..row };
     write.report(row.stored(Some(&shown)));
     Ok(())

@@ -275,7 +275,7 @@ async fn arrived<E: Entry>(write: &mut Write, row: &EntryRow<E>, theirs: &E) -> 
 /// Makes a row that did not move since the snapshot follow GHL.
 pub(super) async fn follow<E: Entry>(write: &mut Write, row: &EntryRow<E>, theirs: &E) -> Result<(), RecordsError> {
     let theirs = row.read(theirs);
-    if row.base.as_ref() == Some(&theirs) {
+    if row.base.as_ref() == Some(&theirs) && !row.goes_back() {
         return Ok(());
     }
     let mut prints = row.prints.clone();

@@ -45,7 +45,7 @@ pub(super) async fn meet_contact(
     let (before, held) = (row.clone(), fields(base));
     let agreed = row.unanswered.meet(&held, shows, is_newer, &mut row.prints);
     // Either the deletion is yet to arrive, or somebody brought the contact back.
-    row.unanswered.look |= !row.is_shown();
+    row.unanswered.looks += i64::from(!row.is_shown());
     if row.unanswered == before.unanswered {
         return Ok(());
     }
@@ -94,7 +94,7 @@ async fn meet_taken<E: Entry>(
     let Some(base) = &row.base else { return Ok(()) };
     let (mut unanswered, mut prints) = (row.unanswered.clone(), row.prints.clone());
     let agreed = unanswered.meet(&fields(base), shows, is_newer, &mut prints);
-    unanswered.look |= row.deleted;
+    unanswered.looks += i64::from(row.deleted);
     if unanswered == row.unanswered {
         return Ok(());
     }
@@ -103,7 +103,7 @@ async fn meet_taken<E: Entry>(
         .bind(text_of(&with_fields(base, &agreed)))
         .bind(column(&prints))
         .bind(column(&unanswered.asked))
-        .bind(unanswered.look.then_some(1_i64))
+        .bind(unanswered.looks)
         .bind(column(&merging::unanswered(&row.edits, &answered, &fields(&row.doc))))
         .bind(&row.row_id)
         .execute(write.conn())
@@ -156,7 +156,7 @@ impl Tx {
     pub async fn contact_looked(&mut self, row: &ContactRow, theirs: &Contact) -> Result<(), RecordsError> {
         let (location_id, row_id) = (&row.location_id, &row.row_id);
         let Some(now) = contacts::take(&mut self.write, location_id, row_id).await? else { return Ok(()) };
-        if now.base != row.base {
+        if now.base != row.base || now.unanswered.looks != row.unanswered.looks {
             return self.look_again().await;
         }
         contacts::follow(&mut self.write, now, theirs).await?;
@@ -170,7 +170,7 @@ impl Tx {
     /// [`RecordsError::Database`] or [`RecordsError::Corrupt`].
     pub async fn entry_looked<E: Entry>(&mut self, row: &EntryRow<E>, theirs: &E) -> Result<(), RecordsError> {
         let Some(now) = entries::take::<E>(&mut self.write, &row.row_id).await? else { return Ok(()) };
-        if now.base != row.base {
+        if now.base != row.base || now.unanswered.looks != row.unanswered.looks {
             return self.look_again().await;
         }
         pull::follow(&mut self.write, &now, theirs).await?;
@@ -196,7 +196,7 @@ impl Tx {
     pub async fn contact_is_back(&mut self, row_id: &str) -> Result<IsBack, RecordsError> {
         let location_id = self.run.key.location_id.clone();
         let row = contacts::take(&mut self.write, &location_id, row_id).await?;
-        Ok(row.map_or(IsBack::No, |row| IsBack::of(row.is_shown(), row.unanswered.look)))
+        Ok(row.map_or(IsBack::No, |row| IsBack::of(row.is_shown(), row.unanswered.needs_look())))
     }
 
     /// As [`Tx::contact_is_back`], for a task, note or appointment.
@@ -205,7 +205,7 @@ impl Tx {
     /// [`RecordsError::Database`] or [`RecordsError::Corrupt`].
     pub async fn entry_is_back<E: Entry>(&mut self, row_id: &str) -> Result<IsBack, RecordsError> {
         let row = entries::take::<E>(&mut self.write, row_id).await?;
-        Ok(row.map_or(IsBack::No, |row| IsBack::of(!row.deleted, row.unanswered.look)))
+        Ok(row.map_or(IsBack::No, |row| IsBack::of(!row.deleted, row.unanswered.needs_look())))
     }
 
     /// The record that is gone has to be looked at.

@@ -65,7 +65,7 @@ impl Tx {
         let Some(row) = take(&mut self.write, &location_id, row_id).await? else { return Ok(()) };
         let Some(base) = &row.base else { return Ok(()) };
         if row.is_in_flight() {
-            let is_newer = row.base_at().is_none_or(|base_at| at >= base_at);
+            let is_newer = row.is_answered_by(at);
             return unanswered::meet_contact(&mut self.write, row, news, is_newer).await;
         }
         if row.base_at().is_some_and(|base_at| at < base_at) {
@@ -236,7 +236,7 @@ impl Tx {
             .await?;
         let state = SyncState::written(unapplied, timestamp(self.write.now_ms));
         if !is_partial {
-            row.unanswered = Unanswered { look: row.unanswered.look, ..Unanswered::default() };
+            row.unanswered = Unanswered { looks: row.unanswered.looks, ..Unanswered::default() };
         }
         let was_known = row.is_shown() && row.base.is_some() && !row.is_unread();
         let known = std::mem::replace(&mut row.doc, doc);

@@ -19,7 +19,7 @@ pub(in crate::records) async fn store(
     revision: i64,
 ) -> Result<(), RecordsError> {
     let kept = write.page.contact(&theirs.id);
-    if kept.is_some_and(|row| row.revision == revision && is_as_known(row, theirs) && !row.is_in_flight()) {
+    if kept.is_some_and(|row| row.revision == revision && is_as_known(row, theirs) && !row.is_in_flight() && !row.goes_back()) {
         write.page.meet(location_id, &theirs.id);
         return Ok(());
     }
@@ -56,7 +56,7 @@ pub(in crate::records) async fn follow(
     row: ContactRow,
     theirs: &Contact,
 ) -> Result<(), RecordsError> {
-    if is_as_known(&row, theirs) {
+    if is_as_known(&row, theirs) && !row.goes_back() {
         write.page.meet(&row.location_id, &row.contact_id);
         return Ok(());
     }

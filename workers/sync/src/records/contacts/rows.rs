@@ -155,7 +155,7 @@ pub(in crate::records) async fn save(write: &mut Write, row: &ContactRow, shows:
         .bind(column(&row.unanswered.asked))
         .bind(column(&row.unread))
         .bind(row.unanswered.at_ms)
-        .bind(row.unanswered.look.then_some(1_i64))
+        .bind(row.unanswered.looks)
         .execute(write.conn())
         .await?;
     if saved.rows_affected() == 0 { Err(RecordsError::Raced) } else { Ok(()) }
@@ -196,7 +196,7 @@ pub(in crate::records) fn row_of(row: &AnyRow) -> Result<ContactRow, RecordsErro
         unanswered: Unanswered {
             asked: merging::read("contacts", &row_id, row.try_get("asked")?)?,
             at_ms: row.try_get("asked_at")?,
-            look: row.try_get::<Option<i64>, _>("look")?.is_some(),
+            looks: row.try_get::<Option<i64>, _>("looks")?.unwrap_or_default(),
         },
         intent: row.try_get::<Option<String>, _>("intent")?.map(&parse).transpose()?,
         intent_at_ms: row.try_get("intent_at")?,

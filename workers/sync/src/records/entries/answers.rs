@@ -111,7 +111,7 @@ impl Tx {
             .execute(self.write.conn())
             .await?;
         let before = now.clone();
-        let unanswered = Unanswered { look: now.unanswered.look, ..Unanswered::default() };
+        let unanswered = Unanswered { looks: now.unanswered.looks, ..Unanswered::default() };
         let ghl_id = Some(ghl_id.to_owned());
         let mut linked = EntryRow { ghl_id, doc, edits, sync, unanswered, intent: None, ..now };
         linked.base = Some(linked.with_ids_of(base));

@@ -107,7 +107,7 @@ pub(in crate::records) fn row_of<E: Entry>(row: &AnyRow) -> Result<EntryRow<E>, 
         unanswered: Unanswered {
             asked: merging::read("entries", &row_id, row.try_get("asked")?)?,
             at_ms: row.try_get("asked_at")?,
-            look: row.try_get::<Option<i64>, _>("look")?.is_some(),
+            looks: row.try_get::<Option<i64>, _>("looks")?.unwrap_or_default(),
         },
         intent: row.try_get::<Option<String>, _>("intent")?.map(&parse).transpose()?,
         intent_at_ms: row.try_get("intent_at")?,

@@ -1,6 +1,6 @@
 -- Only while the run holds its ledger rows. The revision stays: a reader sees no difference.
 update contacts
-set asked = $1, asked_at = $7, look = null
+set asked = $1, asked_at = $7, looks = null
 where row_id = $2
   and location_id = $4
   and exists (

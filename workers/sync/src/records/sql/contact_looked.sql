@@ -1,3 +1,3 @@
 update contacts
-set asked = null, asked_at = null, look = null
+set asked = null, asked_at = null, looks = null
 where location_id = $1 and row_id = $2

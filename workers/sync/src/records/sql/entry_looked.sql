@@ -1,3 +1,3 @@
 update entries
-set asked = null, asked_at = null, look = null
+set asked = null, asked_at = null, looks = null
 where row_id = $1

@@ -1,13 +1,13 @@
 -- GHL may have merged the contact into another one, which has these then. What is owed for them is kept aside until they are met there.
 update entries
-set gone_base = case when base <> doc or deleted = 1 or edits is not null or asked is not null or look = 1 then base end,
+set gone_base = case when base <> doc or deleted = 1 or edits is not null or asked is not null or looks > 0 then base end,
     gone_deleted = deleted,
     edits = case when base is not null then edits end,
     asked = case when base is not null then asked end,
     deleted = 1,
     base = null,
     asked_at = null,
-    look = null,
+    looks = null,
     intent = null,
     intent_at = null,
     revision = revision + 1,

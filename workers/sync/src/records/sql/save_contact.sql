@@ -17,6 +17,6 @@ set contact_id = $4,
     asked = $19,
     unread = $20,
     asked_at = $21,
-    look = $22,
+    looks = $22,
     revision = revision + 1
 where location_id = $1 and row_id = $2 and revision = $3

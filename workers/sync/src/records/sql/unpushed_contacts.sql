@@ -2,7 +2,7 @@
 select 'push_contact', location_id, row_id
 from contacts
 where ((deleted_at is null and (base is null or base <> doc)) or (deleted_at is not null and base is not null)
-    or intent is not null or asked is not null or asked_at is not null or look is not null)
+    or intent is not null or asked is not null or asked_at is not null or looks > 0 or (edits is not null and base is not null))
   and (location_id > $1 or (location_id = $1 and row_id > $2))
   and not exists (
     select 1 from jobs

@@ -2,7 +2,7 @@
 select 'push_' || entries.kind, location_id, row_id
 from entries
 where ((deleted = 0 and (base is null or base <> doc)) or (deleted = 1 and base is not null)
-    or intent is not null or ((asked is not null or asked_at is not null) and base is not null) or look is not null)
+    or intent is not null or ((asked is not null or asked_at is not null) and base is not null) or looks > 0 or (edits is not null and base is not null))
   and row_id > $2 and $1 = $1
   and not exists (
     select 1 from jobs
