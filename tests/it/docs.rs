@@ -1,4 +1,5 @@
-//! The pages: the README stays short, links lead somewhere, and the table of laws names what is cited and tests that there are.
+//! The pages: the README stays short, links lead somewhere, the table of laws names what is cited, and it and the rules of the sync name tests that
+//! there are.
 //!
 //! What there is of routes, commands, settings and problems has to be on its page. What a page says of it is not read here.
 
@@ -115,7 +116,19 @@ fn laws() -> Vec<(u32, String)> {
     rows.collect()
 }
 
-/// The names of tests in a row of that table.
+/// The rows of the rules of the sync: the name, as `I1`, and all of the row.
+fn rules() -> Vec<(String, String)> {
+    let page = read(&root().join("docs/SYNC.md"));
+    let rows = page.lines().filter_map(|line| {
+        let (name, _) = line.strip_prefix("| ")?.split_once(". ")?;
+        let number = name.strip_prefix(|letter: char| letter.is_ascii_uppercase())?;
+        number.parse::<u32>().ok()?;
+        Some((name.to_owned(), line.to_owned()))
+    });
+    rows.collect()
+}
+
+/// The names of tests in a row of one of these tables.
 fn named_tests(row: &str) -> Vec<&str> {
     row.split('`').skip(1).step_by(2).filter(|code| code.contains("::")).collect()
 }
@@ -132,6 +145,17 @@ fn exists(test: &str) -> bool {
     let modules = &parts[1..];
     // Unit tests are in their module's own file, or in one of theirs.
     has(modules) || modules.strip_suffix(&["tests"]).is_some_and(has)
+}
+
+/// Each row names tests that there are, or says that there are none yet.
+fn assert_that_named_tests_exist(rows: Vec<(String, String)>) {
+    let mut missing = Vec::new();
+    for (name, row) in rows {
+        let tests = named_tests(&row);
+        assert!(!tests.is_empty() || row.contains("Not yet"), "{name} names no test and does not say so");
+        missing.extend(tests.into_iter().filter(|test| !exists(test)).map(|test| format!("{name}: {test}")));
+    }
+    assert!(missing.is_empty(), "there are no such tests:\n{}", missing.join("\n"));
 }
 
 #[test]
@@ -190,13 +214,14 @@ fn every_law_that_is_cited_is_in_the_table() {
 #[test]
 fn every_test_that_the_laws_name_exists() {
     assert!(!exists("it::docs::a_test_that_was_renamed") && !exists("elsewhere::a") && exists("it::docs::exists"));
-    let mut missing = Vec::new();
-    for (number, row) in laws() {
-        let tests = named_tests(&row);
-        assert!(!tests.is_empty() || row.contains("Not yet"), "law {number} names no test and does not say so");
-        missing.extend(tests.into_iter().filter(|test| !exists(test)).map(|test| format!("law {number}: {test}")));
-    }
-    assert!(missing.is_empty(), "there are no such tests:\n{}", missing.join("\n"));
+    assert_that_named_tests_exist(laws().into_iter().map(|(number, row)| (format!("law {number}"), row)).collect());
+}
+
+#[test]
+fn every_test_that_the_rules_of_the_sync_name_exists() {
+    let rules = rules();
+    assert!(rules.len() > 50, "only {} rules were found", rules.len());
+    assert_that_named_tests_exist(rules);
 }
 
 /// A path with its parameters left empty: code and pages name them differently.
