@@ -53,6 +53,8 @@ pub(super) async fn run(task: &Task<'_>) -> Result<(), JobError> {
     match looked {
         Some(row) if !row.is_settled() => change(task, &row).await,
         Some(_) => close(task).await,
+        // It became one with another row during the look: GHL has it, and that row owes the rest.
+        None if self::row(task).await?.is_none() => close(task).await,
         None => gone(task, &row).await,
     }
 }

@@ -1,14 +1,10 @@
 //! Edits of contacts that producers send with their events.
 
-use job_engine::Priority;
-
 use super::super::contacts::{self, ContactRow, bare};
-use super::super::job::JobKind;
 use super::super::merging;
 use super::super::model::{Contact, is_key, key_of};
-use super::super::runs::FollowUp;
 use super::super::sql::sql;
-use super::super::{RecordsError, Write};
+use super::super::{RecordsError, Write, unanswered};
 use super::{Act, Applied, Unapplied, refuse};
 use crate::decide::fields::{self, Fields, fields, with_fields};
 use crate::spelling::nearest;
@@ -100,12 +96,7 @@ pub(in super::super) async fn link(
             }
             if row.is_shown() && !row.is_settled() {
                 // The event's own job reads it; what is left to write has a job as well.
-                write.owed.push(FollowUp {
-                    kind: JobKind::PushContact,
-                    location_id: location_id.to_owned(),
-                    record_id: row.row_id.clone(),
-                    priority: Priority::Realtime,
-                });
+                unanswered::owe_contact(write, &row);
             }
             row
         }

@@ -26,10 +26,11 @@ pub(in crate::records) async fn join(
     let (row, found) = joined(&write.policies.clone(), &pending, &other, agreed, keeps_other);
     let gone = if keeps_other { &pending } else { &other };
     sqlx::query(sql!("delete_contact")).bind(&gone.location_id).bind(&gone.row_id).execute(write.conn()).await?;
-    for text in [sql!("move_jobs_of_contact"), sql!("move_conflicts_of_contact")] {
-        let query = sqlx::query(text).bind(&row.row_id).bind(&row.location_id).bind(&gone.row_id);
-        query.execute(write.conn()).await?;
-    }
+    // The run that has found them to be one may be the pending one's: it ends by itself.
+    let query = sqlx::query(sql!("move_jobs_of_contact")).bind(&row.row_id).bind(&row.location_id).bind(&gone.row_id);
+    query.bind(i64::from(!keeps_other)).execute(write.conn()).await?;
+    let query = sqlx::query(sql!("move_conflicts_of_contact")).bind(&row.row_id);
+    query.bind(&row.location_id).bind(&gone.row_id).execute(write.conn()).await?;
     move_to(write, &row.location_id, &pending.contact_id, &row.contact_id).await?;
     if gone.is_shown() {
         write.report(Changed { sync: None, ..gone.changed(ChangeOp::Deleted) });
