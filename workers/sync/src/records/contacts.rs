@@ -24,7 +24,9 @@ use crate::decide::verify::{SyncState, Unapplied};
 
 pub(super) use self::following::{follow, follow_to, store};
 pub(super) use self::joining::{join, move_to};
-pub(super) use self::rows::{bare, document, find, insert, insert_all, lock, resolve, row_of, save, save_alias, take};
+pub(super) use self::rows::{
+    bare, document, find, find_by_any_id, insert, insert_all, lock, resolve, row_of, save, save_alias, take,
+};
 
 mod answers;
 mod following;
@@ -268,8 +270,7 @@ impl Records {
     /// [`RecordsError::Database`] or [`RecordsError::Corrupt`].
     pub async fn find_contact(&self, location_id: &str, id: &str) -> Result<Option<ContactRow>, RecordsError> {
         let mut connection = self.pool.acquire().await?;
-        let id = resolve(&mut connection, location_id, id).await?;
-        find(&mut connection, location_id, &id).await
+        find_by_any_id(&mut connection, location_id, id).await
     }
 
     /// Whether GHL has yet to get the contact, so that nothing can be hung on it there.

@@ -119,11 +119,11 @@ impl Records {
         deleted: bool,
     ) -> Result<Option<ContactView>, RecordsError> {
         let mut connection = self.pool.acquire().await?;
-        let contact_id = &contacts::resolve(&mut connection, location_id, contact_id).await?;
-        let contact = contacts::find(&mut connection, location_id, contact_id).await?;
+        let contact = contacts::find_by_any_id(&mut connection, location_id, contact_id).await?;
         let Some(contact) = contact.filter(|contact| deleted || contact.is_shown()) else {
             return Ok(None);
         };
+        let contact_id = &contact.contact_id.clone();
         let mut gone: HashMap<String, i64> = HashMap::new();
         if deleted {
             let rows: Vec<(String, i64)> = sqlx::query_as(sql!("deleted_entries"))

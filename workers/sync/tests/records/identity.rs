@@ -12,6 +12,7 @@ promises! {
     a_create_waits_for_the_deletion_of_the_contact_in_its_way,
     two_rows_that_become_one_lose_nothing_that_is_owed,
     another_id_of_a_contact_is_an_alias_for_its_parts_too,
+    a_run_whose_contact_became_one_with_another_settles_nothing,
     a_pending_contact_that_ghl_has_is_read_before_it_is_written,
     a_create_is_not_sent_of_a_contact_that_was_linked_meanwhile,
     an_answer_about_another_contact_than_the_linked_one_changes_nobody,
@@ -228,6 +229,20 @@ async fn another_id_of_a_contact_is_an_alias_for_its_parts_too(db: Db) {
     assert_eq!((row.contact_id.as_str(), row.clienty_id.as_deref()), ("g1", Some("p1")));
     gone(&db, "g1", 2).await;
     assert_eq!(db.refusal(new_task("t3", "p2", "Late")).await.field, "contactId", "nothing is hung on who is gone");
+}
+
+async fn a_run_whose_contact_became_one_with_another_settles_nothing(db: Db) {
+    let theirs = remote("g1", json!({"email": "a@x.de", "city": "Berlin"}));
+    pull(&db, theirs.clone(), 1).await;
+    let edited = accept(&db, change(Act::Edit, Some("g1"), None, json!({"city": "Bonn"}))).await;
+    let zombie = run_of(&db, &edited, 7).await;
+    let created = accept(&db, change(Act::Create, None, Some("k1"), json!({"email": "a@x.de"}))).await;
+    adopt(&db, &created, &theirs, 2).await.unwrap();
+    let tx = db.records.begin(&zombie).await.unwrap();
+    assert!(is_lost(tx.close_run(&[]).await), "its jobs are the other row's");
+    let run = db.records.start_run(&JobKey::new(JobKind::PushContact, LOC, &*created), 3).await.unwrap().unwrap();
+    assert!(run.ids.iter().any(|id| zombie.ids.contains(id)), "and owed still");
+    assert_eq!(row(&db, "g1").await.unwrap().doc.city.as_deref(), Some("Bonn"));
 }
 
 async fn a_pending_contact_that_ghl_has_is_read_before_it_is_written(db: Db) {

@@ -68,6 +68,22 @@ pub(in crate::records) async fn find(
     row.as_ref().map(row_of).transpose()
 }
 
+/// The row that is known by the id, whichever of its ids that is. One that gets GHL's id between the two looks is looked for once more.
+pub(in crate::records) async fn find_by_any_id(
+    connection: &mut sqlx::AnyConnection,
+    location_id: &str,
+    id: &str,
+) -> Result<Option<ContactRow>, RecordsError> {
+    let known = resolve(connection, location_id, id).await?;
+    if let Some(row) = find(connection, location_id, &known).await? {
+        return Ok(Some(row));
+    }
+    match resolve(connection, location_id, id).await? {
+        now if now != known => find(connection, location_id, &now).await,
+        _ => Ok(None),
+    }
+}
+
 /// As [`find`], and keeps the row from others until the commit.
 pub(in crate::records) async fn lock(
     write: &mut Write,

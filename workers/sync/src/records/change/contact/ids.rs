@@ -12,8 +12,7 @@ use crate::decide::identity::{Meant, Named, meant};
 
 /// The row that is known by the id, whichever of its ids that is.
 pub(super) async fn find(write: &mut Write, location_id: &str, id: &str) -> Result<Option<ContactRow>, RecordsError> {
-    let id = contacts::resolve(write.conn(), location_id, id).await?;
-    contacts::find(write.conn(), location_id, &id).await
+    contacts::find_by_any_id(write.conn(), location_id, id).await
 }
 
 /// The row of the contact that both ids mean, to which both lead from now on; none of one that is not known here. Where Clienty's id is new to
