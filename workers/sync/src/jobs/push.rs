@@ -153,7 +153,9 @@ async fn push<E: Push>(task: &Task<'_>, row: EntryRow<E>) -> Result<(Outcome<E>,
                 return Ok((outcome, row));
             }
             match task.environment.records.entry::<E>(&row.row_id).await? {
-                Some(row) if task.permits.left() == 0 || row.unanswered.needs_look() => return Err(JobError::OneMoreRun),
+                Some(row) if task.permits.left() == 0 || row.unanswered.needs_look() => {
+                    return Err(JobError::OneMoreRun);
+                }
                 Some(row) => row,
                 None => return Ok((Outcome::Unchanged, row)),
             }
@@ -333,7 +335,8 @@ async fn look<E: Push>(task: &Task<'_>, row: &EntryRow<E>, id: &str) -> Result<O
     let records = &task.environment.records;
     let mut tx = records.begin(&task.run).await?;
     let base = row.base.as_ref().map(fields).unwrap_or_default();
-    if !wait.is_zero() && may_still_arrive(&row.unanswered.asked, &row.owed().fields, &base, &fields(&row.read(theirs))) {
+    if !wait.is_zero() && may_still_arrive(&row.unanswered.asked, &row.owed().fields, &base, &fields(&row.read(theirs)))
+    {
         return Err(JobError::MayStillArrive { wait });
     }
     tx.entry_looked(row, theirs).await?;

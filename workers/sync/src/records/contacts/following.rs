@@ -19,7 +19,9 @@ pub(in crate::records) async fn store(
     revision: i64,
 ) -> Result<(), RecordsError> {
     let kept = write.page.contact(&theirs.id);
-    if kept.is_some_and(|row| row.revision == revision && is_as_known(row, theirs) && !row.is_in_flight() && !row.goes_back()) {
+    if kept.is_some_and(|row| {
+        row.revision == revision && is_as_known(row, theirs) && !row.is_in_flight() && !row.goes_back()
+    }) {
         write.page.meet(location_id, &theirs.id);
         return Ok(());
     }
