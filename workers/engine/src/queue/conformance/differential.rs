@@ -55,6 +55,7 @@ fn memory_and_redis_do_not_differ() {
 }
 
 /// How many random sequences are tried.
+#[expect(clippy::disallowed_methods, reason = "a test's own setting")]
 fn sequences() -> u32 {
     std::env::var("DIFFERENTIAL_SEQUENCES").ok().and_then(|count| count.parse().ok()).unwrap_or(SEQUENCES)
 }
