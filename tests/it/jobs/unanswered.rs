@@ -262,6 +262,8 @@ async fn what_is_brought_back_while_it_is_deleted_stays(database_url: Option<Str
     case.app.by_hand(Method::POST, &restored, json!({})).await;
     case.looked_at().await;
     case.app.gate().open();
+    case.app.settle().await;
+    assert!(case.app.view(&case.contact).await.is_some(), "nobody has to look once more");
     case.ends(Of::City, "A", 0).await;
 }
 
