@@ -136,8 +136,9 @@ pub enum JobError {
         /// Until then.
         wait: Duration,
     },
-    /// GHL does not have what an earlier run created, but may have it in a moment; creating it now could make it twice.
-    #[error("a create of an earlier run may still arrive")]
+    /// GHL does not show what an earlier run wrote, but may do so in a moment: a create sent now could make it twice, and another update could be
+    /// overtaken by that one.
+    #[error("a write of an earlier run may still arrive")]
     MayStillArrive {
         /// Until it can't any more.
         wait: Duration,

@@ -2,9 +2,9 @@
 //! calls.
 //!
 //! GHL has no idempotency key, so a write is announced in the record before it is sent (law 7). A run that finds the announcement of a create knows
-//! that it got lost on its way; it looks whether GHL has the entry, and adopts it instead of creating it again. An update may be sent again; only
-//! where another edit came since does the run look first, so that the lost write is not met later as an edit of GHL's. It looks as well where a
-//! webhook that no pull has heard yet tells of an edit in GHL: what was edited there is merged, not overwritten.
+//! that it got lost on its way; it looks whether GHL has the entry, and adopts it instead of creating it again. After an update without an answer
+//! the run looks first, so that the lost write is not met later as an edit of GHL's, nor sent over what was edited on top of it. It looks as well if
+//! GHL showed something else meanwhile, or if a webhook that no pull has read yet reports an edit: what was edited there is merged, not overwritten.
 
 use std::collections::HashSet;
 use std::time::Duration;

@@ -138,8 +138,8 @@ pub enum IsBack {
 }
 
 impl IsBack {
-    fn of(is_shown: bool, look: bool) -> Self {
-        match (is_shown, look) {
+    fn of(is_shown: bool, owes_look: bool) -> Self {
+        match (is_shown, owes_look) {
             (true, _) => Self::Yes,
             (false, true) => Self::Perhaps,
             (false, false) => Self::No,
