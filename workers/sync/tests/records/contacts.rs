@@ -22,31 +22,6 @@ fn fields(value: Value) -> Fields {
     serde_json::from_value(value).unwrap()
 }
 
-fn change(act: Act, id: Option<&str>, clienty_id: Option<&str>, set: Value) -> Trigger {
-    let change = ContactChange {
-        act,
-        contact_id: id.map(str::to_owned),
-        clienty_id: clienty_id.map(str::to_owned),
-        patch: ContactPatch { fields: fields(set), tags: None },
-    };
-    Trigger {
-        event: event(None, "contact.updated", id),
-        kind: JobKind::PushContact,
-        priority: job_engine::Priority::Realtime,
-        change: Change::Contact(change),
-    }
-}
-
-fn remote(id: &str, set: Value) -> Contact {
-    let mut contact = set;
-    contact["id"] = json!(id);
-    serde_json::from_value(contact).unwrap()
-}
-
-async fn accept(db: &Db, trigger: Trigger) -> String {
-    db.records.accept(&[trigger]).await.unwrap().remove(0).key.record_id
-}
-
 async fn row(db: &Db, row_id: &str) -> ContactRow {
     db.records.contact_row(LOC, row_id).await.unwrap().unwrap()
 }

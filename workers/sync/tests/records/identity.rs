@@ -23,31 +23,6 @@ promises! {
     an_event_that_names_an_erased_person_beside_another_is_refused,
 }
 
-fn change(act: Act, id: Option<&str>, clienty_id: Option<&str>, set: Value) -> Trigger {
-    let change = ContactChange {
-        act,
-        contact_id: id.map(str::to_owned),
-        clienty_id: clienty_id.map(str::to_owned),
-        patch: ContactPatch { fields: serde_json::from_value(set).unwrap(), tags: None },
-    };
-    Trigger {
-        event: event(None, "contact.updated", id),
-        kind: JobKind::PushContact,
-        priority: job_engine::Priority::Realtime,
-        change: Change::Contact(change),
-    }
-}
-
-fn remote(id: &str, set: Value) -> Contact {
-    let mut contact = set;
-    contact["id"] = json!(id);
-    serde_json::from_value(contact).unwrap()
-}
-
-async fn accept(db: &Db, trigger: Trigger) -> String {
-    db.records.accept(&[trigger]).await.unwrap().remove(0).key.record_id
-}
-
 /// The field for which the event is refused; none where it is accepted.
 async fn refusal(db: &Db, trigger: Trigger) -> Option<(&'static str, String)> {
     match db.records.accept(&[trigger]).await {

@@ -4,7 +4,7 @@ use job_engine::Priority;
 use std::path::PathBuf;
 
 use secrecy::SecretString;
-use serde_json::json;
+use serde_json::{Value, json};
 use sync_workers::clock::Clock;
 use sync_workers::records::model::{Contact, Task};
 use sync_workers::records::*;
@@ -194,4 +194,32 @@ pub(crate) fn is_lost<T: std::fmt::Debug>(result: Result<T, RecordsError>) -> bo
         Err(RecordsError::LostRun(_)) => true,
         other => panic!("not a lost run: {other:?}"),
     }
+}
+
+/// An edit of a contact, named by GHL's id, Clienty's, or both.
+pub(crate) fn change(act: Act, id: Option<&str>, clienty_id: Option<&str>, set: Value) -> Trigger {
+    let change = ContactChange {
+        act,
+        contact_id: id.map(str::to_owned),
+        clienty_id: clienty_id.map(str::to_owned),
+        patch: ContactPatch { fields: serde_json::from_value(set).unwrap(), tags: None },
+    };
+    Trigger {
+        event: event(None, "contact.updated", id),
+        kind: JobKind::PushContact,
+        priority: job_engine::Priority::Realtime,
+        change: Change::Contact(change),
+    }
+}
+
+/// A contact as GHL shows it.
+pub(crate) fn remote(id: &str, set: Value) -> Contact {
+    let mut contact = set;
+    contact["id"] = json!(id);
+    serde_json::from_value(contact).unwrap()
+}
+
+/// Accepts one event and returns the record of its job.
+pub(crate) async fn accept(db: &Db, trigger: Trigger) -> String {
+    db.records.accept(&[trigger]).await.unwrap().remove(0).key.record_id
 }
