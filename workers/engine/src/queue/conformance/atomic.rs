@@ -10,7 +10,7 @@ use crate::queue::{Driver, Queue, QueueError, Settlement, Step};
 use crate::verdict::Verdict;
 
 /// Commands that a step writes with that forgets no lane.
-const WRITES: [&str; 7] = ["hset", "hdel", "zadd", "zrem", "lpop", "lpush", "rpush"];
+const WRITES: [&str; 8] = ["hset", "hdel", "zadd", "zrem", "lpop", "del", "lpush", "rpush"];
 
 /// A queue in which one step has something of everything to do, and that step.
 async fn busy(queue: &Queue) -> Step {
@@ -31,6 +31,10 @@ async fn busy(queue: &Queue) -> Step {
     queue.push(&[NewJob { key: held.jobs[0].key.clone(), ..job("a", "x", Priority::Interactive) }]).await.unwrap();
     let delay = Duration::from_millis(1);
     queue.push(&[NewJob { delay, ..new("c", "kind", "later", Priority::Bulk) }]).await.unwrap();
+    // More than the step takes.
+    for n in 0..9 {
+        queue.push(&[new("d", "kind", &n.to_string(), Priority::Realtime)]).await.unwrap();
+    }
     queue.resume_kind("rests").await.unwrap();
     tokio::time::sleep(Duration::from_millis(20)).await;
     let verdicts = [Verdict::Retry { after: Duration::ZERO }, Verdict::Throttled { hold: delay }, Verdict::Done];

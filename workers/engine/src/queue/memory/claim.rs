@@ -133,14 +133,11 @@ impl State {
         let limit = lane.limit(&set);
         let is_bulk = class == Priority::Bulk;
         let (kept, kept_today) = if is_bulk { (limit.reserve, limit.daily_reserve()) } else { (0, 0) };
-        if lane.queues[class as usize].len() < most {
-            lane.waits[class as usize] = false;
-        }
         let mut off = 0;
         while off < most {
             let Some(lane) = self.lanes.get_mut(name) else { return off };
             let queue = &mut lane.queues[class as usize];
-            let Some(head) = queue.front_mut() else { return off };
+            let Some(head) = queue.front_mut() else { break };
             if lane.index.get(&head.key) != Some(&Place::Waiting(class)) {
                 // Replaced by a more urgent entry of the same key.
                 queue.pop_front();
@@ -175,14 +172,12 @@ impl State {
             match park {
                 Some(Park::DaySpent(until) | Park::Paced(until)) => self.timer.wake_lane(name, until),
                 Some(_) => {
-                    lane.waits[class as usize] = true;
                     self.park_for_tokens(name);
                     return off;
                 }
                 None => {}
             }
             if let Some(park) = park {
-                lane.waits[class as usize] = true;
                 lane.park = park;
                 return off;
             }
@@ -195,6 +190,9 @@ impl State {
             self.running
                 .insert(entry.key.clone(), Running { epoch: claim.epoch, returned_at_claim, entry, extra: None });
             off += 1;
+        }
+        if let Some(lane) = self.lanes.get_mut(name) {
+            lane.waits[class as usize] = !lane.queues[class as usize].is_empty();
         }
         off
     }

@@ -25,7 +25,7 @@ end
 
 -- Lines up again, at the tails of their lanes, as many jobs of a resumed kind as one step may. Whether there may be more.
 local function line_up(kind)
-  local list = list_of(P .. 'k:' .. kind)
+  local list = P .. 'k:' .. kind
   local aside = peek(list, LIMIT_DUE)
   drop(list, #aside)
   for i = 1, #aside do
@@ -58,30 +58,25 @@ function look_at_kinds()
   return more
 end
 
--- What parks a lane that can't pay for a job of a class now; nil where it can.
-local function too_dear(m, class, cost)
-  if class < 2 then
-    if cost > day_left(m) then return park_for_day end
-    if cost > free(m) then return park_for_tokens end
-    return nil
-  end
-  if cost > day_left(m) - daily_reserve_of(m) then return park_for_day end
-  -- One job a bin is always let through, however small the share.
-  if cost > day_left_to_bulk(m) and m.bin_used + m.out > 0 then return park_for_pace end
-  if cost > free(m) - reserve_of(m) then return park_for_tokens end
-  return nil
+-- What a lane has for jobs of a class: calls of its day, those that the day leaves to the class for now, tokens.
+local function means(m, class)
+  if class < 2 then return day_left(m), math.huge, free(m) end
+  return day_left(m) - daily_reserve_of(m), day_left_to_bulk(m), free(m) - reserve_of(m)
 end
 
 -- Claims at most `most` of a lane's listed envelopes of a class, and parks the lane where the next one is too dear. How many it took off
 -- the list, and how many of these it claimed.
 local function serve_class(m, class, most)
-  local list = list_of(QUEUE[class] .. m.name)
+  local list = QUEUE[class] .. m.name
   local listed = peek(list, most)
-  if #listed < most then m[class] = false end
   local prefix, slots = m.name .. '\0', {}
-  for i = 1, #listed do slots[i] = is_whole(listed[i], class) and prefix .. key_in(listed[i]) or '' end
+  for i = 1, #listed do
+    local key = key_of(listed[i], class)
+    slots[i] = key and prefix .. key or ''
+  end
   if m.stale then read_entries(slots, 1, #slots) end
-  local taken, most_it_costs, cost_before, entry = 0, most_cost(m, class), nil, nil
+  local taken, cost_before, entry = 0, nil, nil
+  local of_day, of_pace, tokens = means(m, class)
   for i = 1, #listed do
     local slot, stored = slots[i], listed[i]
     if slot == '' then
@@ -96,18 +91,19 @@ local function serve_class(m, class, most)
       replaced = replaced + 1
     else
       local cost = byte(stored, COST_AT)
-      if cost > most_it_costs then
+      if cost > 1 and cost > most_cost(m, class) then
         -- The limit was higher when it was pushed.
-        stored, cost = with(stored, COST_AT, most_it_costs - cost), most_it_costs
+        stored = with(stored, COST_AT, most_cost(m, class) - cost)
+        cost = byte(stored, COST_AT)
       end
-      local park = too_dear(m, class, cost)
+      -- One job a bin is always let through, however small the share.
+      local park = cost > of_day and park_for_day or cost > of_pace and m.bin_used + m.out > 0 and park_for_pace or cost > tokens and park_for_tokens
       if park then
         drop(list, i - 1)
-        m[class] = true
         park(m)
         return i - 1, taken
       end
-      m.out = m.out + cost
+      m.out, of_day, of_pace, tokens = m.out + cost, of_day - cost, of_pace - cost, tokens - cost
       if cost ~= cost_before then cost_before, entry = cost, pack(RUNNING, RUNS, epoch, m.returned % 4294967296, cost) end
       if m.stale then entries[slot] = entry end
       put_entry(slot, entry)
@@ -116,6 +112,7 @@ local function serve_class(m, class, most)
     end
   end
   drop(list, #listed)
+  m[class] = not is_empty(list)
   return #listed, taken
 end
 
@@ -161,7 +158,7 @@ local function off_rings(wanted)
   local others_first = turns >= HOT_TURNS
   for i = 0, 1 do
     local number = others_first and 1 - i or i
-    local list = list_of(RING[number])
+    local list = RING[number]
     local names = peek(list, others_first and i == 0 and 1 or wanted)
     if names[1] then
       drop(list, #names)
@@ -186,7 +183,5 @@ function claim(most)
 end
 
 -- Whether a lane is on a ring, other than those that were passed over.
-function more_runnable()
-  return peek(list_of(RING[0]), 1)[1] or peek(list_of(RING[1]), 1)[1]
-end
+function more_runnable() return not (is_empty(RING[0]) and is_empty(RING[1])) end
 end

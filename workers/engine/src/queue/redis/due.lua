@@ -52,7 +52,7 @@ local function fire_scheduled(what, rest, due)
   local length = byte(rest)
   local stored = length and sub(rest, length + 2)
   local class = stored and #stored >= KEY_AT and class_in(stored)
-  if not class or not is_whole(stored, class) then return set_aside(what) end
+  if not class or not key_of(stored, class) then return set_aside(what) end
   local lane = sub(rest, 2, length + 1)
   local slot = lane .. '\0' .. key_in(stored)
   if entry_of(slot) == scheduled_entry(class, due) then enqueue(lane_of(lane), class, slot, stored, false) end

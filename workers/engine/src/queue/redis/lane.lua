@@ -38,7 +38,7 @@ local BINS = 100
 -- Takes the next of them; nil where there is none.
 local function next_bin(m)
   if not m.bins or m.bin_at > #m.bins then
-    local list = list_of(P .. 'c:' .. m.name)
+    local list = P .. 'c:' .. m.name
     if m.bins then drop(list, #m.bins) end
     m.bins, m.bin_at = peek(list, BINS), 1
   end
@@ -72,14 +72,14 @@ local function turn_day(m)
   m.day_bin, m.bin_used = today, 0
   if m.others > 0 and math.floor(m.others_at / DAY_BIN) + DAY_BINS <= today then m.others = 0 end
   if m.day_used == 0 then return end
-  local list, gone = list_of(key), 0
-  bins = peek(list, DAY_BINS + 1)
+  local gone = 0
+  bins = peek(key, DAY_BINS + 1)
   for i = 1, #bins do
     local then_, used = unpack_('>I4I4', bins[i])
     if then_ + DAY_BINS > today then break end
     m.day_used, gone = m.day_used - used, i
   end
-  drop(list, gone)
+  drop(key, gone)
 end
 
 local function day_left(m) return daily_of(m) - m.day_used - m.bin_used - m.others - m.out end
@@ -117,8 +117,7 @@ end
 -- Puts a lane that can run where a claim will find it; or, where only time stops it, lets it be looked at then. Each cause stands for itself:
 -- none ends another.
 local function activate(m)
-  if m.paused or m.state ~= NORMAL or m.circuit == PROBING then return end
-  if not (m[0] or m[1] or m[2]) then return end
+  if not (m[0] or m[1] or m[2]) or m.paused or m.state ~= NORMAL or m.circuit == PROBING then return end
   local opens = m.circuit == OPEN and math.max(m.hold, m.probe_at) or m.hold
   if opens > now then return remind(opens, 'L' .. m.name) end
   if m[0] then ring(m, true) end
@@ -145,7 +144,7 @@ end
 local function park_for_day(m)
   local bin = m.day_bin
   if m.day_used > 0 then
-    local oldest = peek(list_of(P .. 'y:' .. m.name), 1)[1]
+    local oldest = peek(P .. 'y:' .. m.name, 1)[1]
     if oldest then bin = math.min(bin, (unpack_('>I4', oldest))) end
   end
   if m.others > 0 then bin = math.min(bin, math.floor(m.others_at / DAY_BIN)) end
@@ -161,10 +160,12 @@ end
 
 -- After tokens came back or a more urgent job came: lets the lane try again.
 local function reconsider(m)
-  if (m.state == DAY_SPENT or m.state == PACED) and day_left(m) > 0 then m.state = NORMAL
-  elseif m.state == TOKENS or m.state == STARVED then
+  local state = m.state
+  if state == DAY_SPENT or state == PACED then
+    if day_left(m) > 0 then m.state = NORMAL end
+  elseif state ~= NORMAL then
     if free(m) > 0 then m.state = NORMAL
-    elseif m.state == STARVED then park_for_tokens(m) end
+    elseif state == STARVED then park_for_tokens(m) end
   end
   activate(m)
 end
@@ -184,12 +185,12 @@ end
 local function key_in(stored) return sub(stored, KEY_AT, KEY_AT + byte(stored, KEY_AT - 1) - 1) end
 local function class_in(stored) return byte(stored, CLASS_AT) % CRASH end
 
--- Whether it is an envelope of that class.
-local function is_whole(stored, class)
-  local length = byte(stored, KEY_AT - 1)
-  if not length or class_in(stored) ~= class or #stored < KEY_AT + length - 1 then return false end
-  local slash = find(stored, '/', KEY_AT, true)
-  return slash and slash < KEY_AT + length
+-- The key of an envelope of that class; nil where it is none.
+local function key_of(stored, class)
+  local class_and_crashes, _, _, length = byte(stored, CLASS_AT, KEY_AT - 1)
+  if not length or class_and_crashes % CRASH ~= class or #stored < KEY_AT + length - 1 then return nil end
+  local key = sub(stored, KEY_AT, KEY_AT + length - 1)
+  return find(key, '/', 1, true) and key or nil
 end
 
 -- Lets a lane run that has a new job of a class.

@@ -14,7 +14,6 @@ local VERDICT, STORED_AT = '>BdHHdi4I4HI4', 36
 local DONE, AGAIN, FAILED, THROTTLED, BROKEN_OFF = byte('DRFTB', 1, 5)
 
 local function put_aside_for_other_clients(m, remaining, returned_at_claim)
-  if remaining == 65535 then return end
   -- The server counts every client of the quota. What it counted beyond ours was spent by another. Tokens that came back since the
   -- claim were still out when the server counted, so they are not another's (law 3).
   local ours = m.out + m.cooling + (m.returned - returned_at_claim) % 4294967296
@@ -87,7 +86,7 @@ end
 local function settle(m, position, slot, packed)
   local verdict, settled, used, remaining, delay, since, remaining_today, burst, daily = unpack_(VERDICT, packed)
   local ended = now - since
-  local answered = math.min(now, ended)
+  local answered = ended < now and ended or now
   local state, owner, returned, cost = running(entry_of(slot))
   if owner ~= settled then
     -- Too late: the job is another's, or this was told before. What it sent was counted when its lease ended, or when it was told; where the queue
@@ -101,12 +100,12 @@ local function settle(m, position, slot, packed)
   m.bin_used = m.bin_used + used
   m.out = m.out - cost
   -- Tokens come back one interval after the response, not after the settlement. A ms that began counts as a whole.
-  cool(m, used, ended + 1 + INTERVAL)
-  hear(m, answered, remaining_today, burst, daily)
-  put_aside_for_other_clients(m, remaining, returned)
+  if used > 0 then cool(m, used, ended + 1 + INTERVAL) end
+  if remaining_today ~= 4294967295 or burst > 0 or daily > 0 then hear(m, answered, remaining_today, burst, daily) end
+  if remaining ~= 65535 then put_aside_for_other_clients(m, remaining, returned) end
   judge(m, verdict, delay, settled, answered)
   -- What is due by now, as after an answer that was told late, is free for this step.
-  thaw(m)
+  if m.first_n > 0 then thaw(m) end
 
   if verdict ~= DONE then
     local stored = to_run_again(slot, state, sub(packed, STORED_AT))

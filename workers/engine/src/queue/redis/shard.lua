@@ -104,7 +104,7 @@ local self_changed, kinds, resting
 local own, own_node
 
 -- What this call will have written, by `commit`. Lists by their keys, and in a row; fields and values in a row; fields that go.
-local lists, touched, index_sets, index_dels, hash_sets, hash_dels, lane_dels, key_dels, timer_adds, timer_rems
+local lists, touched, appended, index_sets, index_dels, hash_sets, hash_dels, lane_dels, key_dels, timer_adds, timer_rems
 -- Lanes by name: as they were read, and opened; and the opened ones in a row.
 local raws, lanes, opened
 -- The index entries that this call has read or set, and the runs that follow others; false where there is none.
@@ -153,7 +153,7 @@ local function begin(keys, argv)
   if keys[1] ~= P then open_shard(keys[1]) end
   if argv[1] ~= limits then read_limits(argv[1]) end
   if not own then who_am_i() end
-  lists, touched, index_sets, index_dels, hash_sets, hash_dels, lane_dels, key_dels = {}, {}, {}, {}, {}, {}, {}, {}
+  lists, touched, appended, index_sets, index_dels, hash_sets, hash_dels, lane_dels, key_dels = {}, {}, {}, {}, {}, {}, {}, {}, {}
   timer_adds, timer_rems, raws, lanes, opened, entries, extras = {}, {}, {}, {}, {}, {}, {}
   runnable, met, self_changed, soonest = false, false, false, nil
   local clock = call('TIME')
@@ -181,8 +181,8 @@ end
 
 -- `command key v1 v2 …` in chunks: a call takes some 8,000 arguments, and law 10 wants less.
 local CHUNK = 200
-local function variadic(command, key, values)
-  for i = 1, #values, CHUNK do
+local function variadic(command, key, values, first)
+  for i = first or 1, #values, CHUNK do
     call(command, key, unpack(values, i, math.min(i + CHUNK - 1, #values)))
   end
 end
@@ -211,61 +211,80 @@ local function remind(at, what)
   if not soonest or at < soonest then soonest = at end
 end
 
--- A list as this call sees it: what was put in front of it, what is stored behind the `popped` first values, what was appended.
+-- A list as this call sees it: what was put in front of it; what is stored behind the `popped` first values, of which so many are known to be there,
+-- and no more where it `ends`; and what was appended, of which so many are `gone` again. Of one that is only appended to there is nothing else.
 local function list_of(key)
   local list = lists[key]
   if not list then
-    list = {key = key, popped = 0, front = false, front_gone = 0, tail = false, tail_gone = 0, length = false}
+    list = {popped = 0, known = 0, ends = false, gone = 0}
     lists[key] = list
-    touched[#touched + 1] = list
+    touched[#touched + 1] = key
+  elseif not list.popped then
+    list.popped, list.known, list.ends, list.gone = 0, 0, false, 0
+    touched[#touched + 1] = key
   end
   return list
 end
 
 local function append(key, value)
-  local list = list_of(key)
-  if list.tail then list.tail[#list.tail + 1] = value else list.tail = {value} end
+  local list = lists[key]
+  if not list then
+    lists[key] = {value}
+    appended[#appended + 1] = key
+    return
+  end
+  local n = #list
+  if n == 0 then appended[#appended + 1] = key end
+  list[n + 1] = value
 end
 
 -- Behind what this call has put in front before: what comes back together keeps its order.
 local function put_in_front(key, value)
   local list = list_of(key)
-  if list.front then list.front[#list.front + 1] = value else list.front = {value} end
+  if list.front then list.front[#list.front + 1] = value else list.front, list.front_gone = {value}, 0 end
 end
 
 -- The first values of a list, at most so many.
-local function peek(list, most)
-  local values, n = {}, 0
-  local front, tail = list.front, list.tail
+local function peek(key, most)
+  local list, values, n = list_of(key), {}, 0
+  local front = list.front
   if front then
     for i = list.front_gone + 1, math.min(#front, list.front_gone + most) do
       n = n + 1
       values[n] = front[i]
     end
   end
-  if n < most and not (list.length and list.popped >= list.length) then
-    local stored = call('LRANGE', list.key, text(list.popped), text(list.popped + most - n - 1))
-    if #stored < most - n then list.length = list.popped + #stored end
+  if n < most and not (list.ends and list.popped >= list.known) then
+    -- One more than is wanted: whether there are others is known then without another look.
+    local wanted = most - n
+    local stored = call('LRANGE', key, text(list.popped), text(list.popped + wanted))
+    list.known, list.ends = list.popped + #stored, #stored <= wanted
+    if not list.ends then stored[#stored] = nil end
     if n == 0 then values, n = stored, #stored
     else
       for i = 1, #stored do values[n + i] = stored[i] end
       n = n + #stored
     end
   end
-  if n < most and tail then
-    for i = list.tail_gone + 1, math.min(#tail, list.tail_gone + most - n) do values[#values + 1] = tail[i] end
-  end
+  for i = list.gone + 1, math.min(#list, list.gone + most - n) do values[#values + 1] = list[i] end
   return values
 end
 
 -- Takes so many of the values off that `peek` has shown.
-local function drop(list, count)
+local function drop(key, count)
+  local list = list_of(key)
   if list.front then
     local of_front = math.min(count, #list.front - list.front_gone)
     list.front_gone, count = list.front_gone + of_front, count - of_front
   end
-  local of_stored = list.length and math.min(count, list.length - list.popped) or count
-  list.popped, list.tail_gone = list.popped + of_stored, list.tail_gone + count - of_stored
+  local of_stored = list.ends and math.min(count, list.known - list.popped) or count
+  list.popped, list.gone = list.popped + of_stored, list.gone + count - of_stored
+end
+
+local function is_empty(key)
+  local list = list_of(key)
+  if list.front and list.front_gone < #list.front or list.gone < #list or list.popped < list.known then return false end
+  return list.ends or not peek(key, 1)[1]
 end
 
 -- Reads in one command the lanes whose names lie from `first` to `last`.
@@ -392,53 +411,55 @@ local function commit()
   for i = 1, #opened do
     local m = opened[i]
     if m.bins and m.bin_at > 1 then
-      drop(list_of(P .. 'c:' .. m.name), m.bin_at - 1)
+      drop(P .. 'c:' .. m.name, m.bin_at - 1)
       m.bins = nil
     end
     sets[i * 2 - 1], sets[i * 2] = m.name, packed(m)
   end
   if self_changed then put_hash('shard', pack(SELF, born, rest, last_epoch, skew, steps, now, turns, host, node)) end
 
-  local pops, pushes, lines
+  local pops, pushes
   for i = 1, #touched do
-    local list = touched[i]
+    local list = lists[touched[i]]
+    if list.popped > 0 and list.ends and list.popped >= list.known then
+      -- All of it is taken: many such lists go by one command.
+      key_dels[#key_dels + 1], list.popped = touched[i], 0
+    end
     pops = pops or list.popped > 0
     pushes = pushes or list.front and list.front_gone < #list.front
-    lines = lines or list.tail and list.tail_gone < #list.tail
   end
   if pops then may('LPOP', H, '1') end
   if pushes or wakes then may('LPUSH', H, '1') end
-  if lines then may('RPUSH', H, '1') end
+  if appended[1] then may('RPUSH', H, '1') end
   if sets[1] or index_sets[1] or hash_sets[1] then may('HSET', H, '1', '1') end
   if index_dels[1] or hash_dels[1] or lane_dels[1] then may('HDEL', H, '1') end
   if adds[1] or met then may('ZADD', H, '1', '1') end
   if timer_rems[1] then may('ZREM', H, '1') end
   if key_dels[1] then may('DEL', H) end
 
+  for i = 1, #key_dels, CHUNK do call('DEL', unpack(key_dels, i, math.min(i + CHUNK - 1, #key_dels))) end
   for i = 1, #touched do
-    local list = touched[i]
-    if list.popped > 0 then call('LPOP', list.key, text(list.popped)) end
-    local front, tail = list.front, list.tail
+    local key = touched[i]
+    local list = lists[key]
+    if list.popped > 0 then call('LPOP', key, text(list.popped)) end
+    local front = list.front
     if front and list.front_gone < #front then
       local turned = {}
       for j = #front, list.front_gone + 1, -1 do turned[#turned + 1] = front[j] end
-      variadic('LPUSH', list.key, turned)
+      variadic('LPUSH', key, turned)
     end
-    if tail and list.tail_gone < #tail then
-      if list.tail_gone > 0 then
-        local left = {}
-        for j = list.tail_gone + 1, #tail do left[#left + 1] = tail[j] end
-        tail = left
-      end
-      if #tail == 1 then call('RPUSH', list.key, tail[1]) else variadic('RPUSH', list.key, tail) end
-    end
+  end
+  for i = 1, #appended do
+    local key = appended[i]
+    local list = lists[key]
+    local first = list.gone and list.gone + 1 or 1
+    if first == #list then call('RPUSH', key, list[first]) else variadic('RPUSH', key, list, first) end
   end
   -- What has ended may be set anew.
   variadic('HDEL', INDEX, index_dels)
   variadic('HSET', INDEX, index_sets)
   variadic('HSET', LANES, sets)
   variadic('HDEL', LANES, lane_dels)
-  for i = 1, #key_dels do call('DEL', key_dels[i]) end
   variadic('HDEL', H, hash_dels)
   variadic('HSET', H, hash_sets)
   variadic('ZREM', TIMER, timer_rems)
