@@ -116,8 +116,12 @@ pub(super) async fn run(context: Context, command: Command) -> anyhow::Result<Ou
                 stats.insert("brokenLocations".to_owned(), json!(halted.broken));
             }
             output.print(&stats, |_| {
+                let told = |state: JobState, count: i64| match (state, count) {
+                    (JobState::Done, DONE_COUNTED..) => format!("{DONE_COUNTED} or more"),
+                    _ => count.to_string(),
+                };
                 let rows: Vec<_> =
-                    counts.iter().map(|(state, count)| [state.as_str().to_owned(), count.to_string()]).collect();
+                    counts.iter().map(|(state, count)| [state.as_str().to_owned(), told(*state, *count)]).collect();
                 std::iter::once(table(["STATE", "JOBS"], &rows))
                     .chain(halted.iter().flat_map(Halted::lines))
                     .collect::<Vec<_>>()

@@ -39,10 +39,10 @@ pub use self::event_ids::ProducerId;
 pub use self::feed::{ChangeItem, ChangeOp, LATEST, Origin, SyncOf};
 pub use self::files::make_folder;
 pub use self::flows::{DeadRun, FlowRun, KEPT as TOUCHES_KEPT, Knows, Logged, NewRun, StepOf, Touch};
-pub use self::forget::Old;
+pub use self::forget::{Old, Place};
 pub use self::found::{Found, Needs, SWEEP_SOURCE};
 pub use self::job::{JobKey, JobKind, JobState, REFRESHES_FIELDS};
-pub use self::ledger::{Decision, Discarded, FailedAttempt, Job, JobFilter, OpenJob};
+pub use self::ledger::{DONE_COUNTED, Decision, Discarded, FailedAttempt, Job, JobFilter, OpenJob};
 pub use self::merging::Edits;
 pub use self::missing::{MissingCount, MissingPart, MissingParts, Part};
 pub use self::opening::Options;
@@ -134,6 +134,7 @@ pub struct Records {
     writes: Arc<WriteCheck>,
     turn_due: Duration,
     noted: Arc<activity::Noted>,
+    marked: Arc<activity::Marked>,
 }
 
 impl Records {

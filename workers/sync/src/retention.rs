@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 use crate::clock::Clock;
-use crate::records::{Old, Records, RecordsError, TOUCHES_KEPT};
+use crate::records::{Old, Place, Records, RecordsError, TOUCHES_KEPT};
 
 /// Between two rounds.
 const ROUND: Duration = Duration::from_secs(600);
@@ -95,14 +95,11 @@ pub async fn round(records: &Records, clock: &Clock, keeping: Keeping) -> Result
     for old in Old::ALL {
         let kept = i64::try_from(keeping.of(old).as_millis()).unwrap_or(i64::MAX);
         let before_ms = clock.now_ms().saturating_sub(kept);
-        loop {
-            let began = Instant::now();
-            let bite = records.forget(old, before_ms, BITE).await?;
+        let (mut place, mut began) = (Place::default(), Instant::now());
+        while let Some(bite) = records.forget(old, before_ms, &mut place, BITE).await? {
             rows += bite;
-            if bite == 0 {
-                break;
-            }
             sleep(began.elapsed()).await;
+            began = Instant::now();
         }
     }
     Ok(rows)

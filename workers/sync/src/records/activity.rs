@@ -1,6 +1,8 @@
-//! When a location was last heard of: a job that was done, a webhook that came. For people, so it need not be exact.
+//! When a location was last heard of: a job that was done, a webhook that came. For people, so it need not be exact. And when a run last began at
+//! all, which a queue that has lost its state must know.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
@@ -11,6 +13,9 @@ use super::{Records, RecordsError};
 
 /// What was written less than so long ago, in ms, is not written again.
 const EVERY_MS: i64 = 30_000;
+
+/// How often a process marks at most that a run began. Whoever reads the mark adds as much.
+pub(super) const MARK_EVERY_MS: i64 = 1000;
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -49,7 +54,30 @@ impl Noted {
     }
 }
 
+/// When this process last marked that a run began, in ms since 1970.
+#[derive(Debug, Default)]
+pub(super) struct Marked(AtomicI64);
+
+impl Marked {
+    /// Whether it is time to mark again; then it counts as marked.
+    fn is_due(&self, now_ms: i64) -> bool {
+        let marked = self.0.load(Ordering::Relaxed);
+        // A clock that was set back marks anew: whether the mark of before stays is seen where it is written.
+        let is_due = !(marked..marked + MARK_EVERY_MS).contains(&now_ms);
+        is_due && self.0.compare_exchange(marked, now_ms, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+}
+
 impl Records {
+    /// Marks that a run begins: nothing tells so later, once its row is done.
+    pub(super) async fn mark_start(&self, now_ms: i64) -> Result<(), RecordsError> {
+        if self.marked.is_due(now_ms) {
+            let _gate = self.gate().await?;
+            sqlx::query(sql!("mark_start")).bind(now_ms).execute(&self.pool).await?;
+        }
+        Ok(())
+    }
+
     /// Notes a sign of a location, unless this process noted the same moments ago.
     ///
     /// # Errors

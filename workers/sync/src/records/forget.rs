@@ -75,10 +75,9 @@ impl Old {
         }
     }
 
-    /// $1 the time before which it is old, $2 how many rows at most.
+    /// $1 the time before which it is old, $2 how many rows at most. Of what no index finds, see [`Records::forget_jobs`].
     fn statement(self) -> Option<&'static str> {
         Some(match self {
-            Self::DoneJobs => sql!("forget_jobs"),
             Self::DeadJobs => sql!("forget_dead_jobs"),
             Self::EventIds => sql!("forget_event_ids"),
             Self::Webhooks => sql!("forget_webhooks"),
@@ -91,7 +90,8 @@ impl Old {
             Self::Walks => sql!("forget_walks"),
             Self::Erasures => sql!("forget_erasures"),
             // The feed notes up to where it was forgotten, and contacts that their aliases have no contact any more.
-            Self::Changes | Self::Contacts => return None,
+            // Rows of the ledger that are done are found by the order in which they were accepted.
+            Self::Changes | Self::Contacts | Self::DoneJobs => return None,
         })
     }
 
@@ -105,12 +105,45 @@ impl Old {
     }
 }
 
+/// How far a round has come with what it looks through in an order.
+#[derive(Debug, Default)]
+pub struct Place(String);
+
 impl Records {
-    /// Forgets what is `old` since before `before_ms` since 1970, up to `limit` rows; returns how many.
+    /// Forgets what is `old` since before `before_ms` since 1970, from a place on, and looks at up to `limit` rows; returns how many it forgot, none
+    /// once there is nothing left to look at.
     ///
     /// # Errors
     /// [`RecordsError::Database`].
-    pub async fn forget(&self, old: Old, before_ms: i64, limit: i64) -> Result<u64, RecordsError> {
+    pub async fn forget(
+        &self,
+        old: Old,
+        before_ms: i64,
+        place: &mut Place,
+        limit: i64,
+    ) -> Result<Option<u64>, RecordsError> {
+        if old == Old::DoneJobs {
+            return self.forget_jobs(before_ms, place, limit).await;
+        }
+        let forgotten = self.forget_found(old, before_ms, limit).await?;
+        Ok((forgotten > 0).then_some(forgotten))
+    }
+
+    /// An index of when rows were done would cost every run two entries. Their ids are in the order in which they were accepted, and what was
+    /// accepted late was not done early: so they are looked through from the oldest one on, up to the first ones that are too young.
+    async fn forget_jobs(&self, before_ms: i64, place: &mut Place, limit: i64) -> Result<Option<u64>, RecordsError> {
+        let query = sqlx::query_as(sql!("old_jobs")).bind(&place.0).bind(limit);
+        let rows: Vec<(String, i64)> = query.fetch_all(&self.pool).await?;
+        let is_old = rows.iter().any(|(_, created_at)| *created_at < before_ms);
+        let Some((last, _)) = rows.into_iter().next_back().filter(|_| is_old) else { return Ok(None) };
+        let query = sqlx::query(sql!("forget_jobs")).bind(before_ms).bind(&place.0).bind(&last);
+        let _gate = self.gate().await?;
+        let forgotten = query.execute(&self.pool).await?.rows_affected();
+        place.0 = last;
+        Ok(Some(forgotten))
+    }
+
+    async fn forget_found(&self, old: Old, before_ms: i64, limit: i64) -> Result<u64, RecordsError> {
         let forgotten = match (old, old.statement()) {
             (Old::Changes, _) => return self.prune_changes(before_ms, limit).await,
             (_, None) => return self.forget_contacts(before_ms, limit).await,

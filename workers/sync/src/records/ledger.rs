@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::feed::{Cause, Origin};
 use super::job::{JobKey, JobState};
 use super::sql::sql;
-use super::{Records, RecordsError, flows, owed, refusals};
+use super::{Records, RecordsError, activity, flows, owed, refusals};
 use crate::decide::sync_status::Progress;
 
 /// One ledger row, as people look at it.
@@ -101,6 +101,9 @@ pub struct FailedAttempt {
     pub error: String,
 }
 
+/// As many rows that are done are counted at most: there may be millions, and a person asks what is left to do.
+pub const DONE_COUNTED: i64 = 100_000;
+
 /// The clocks of two machines may be so far apart; a time further ahead was written before the clock was set back.
 const CLOCKS_APART_MS: i64 = 5000;
 
@@ -159,42 +162,56 @@ impl Records {
     /// See [`Records::job`].
     pub async fn list_jobs(&self, filter: &JobFilter, limit: i64) -> Result<Vec<Job>, RecordsError> {
         let JobFilter { state, location_id, kind, error } = filter;
-        // A text of its own, so that the few dead rows are found by index among the many that are done.
-        let query = match state {
-            Some(JobState::Discarded) => sqlx::query(sql!("list_discarded_jobs")),
-            Some(state) => sqlx::query(sql!("list_jobs_in_state")).bind(state.as_str()),
-            None => sqlx::query(sql!("list_jobs")),
+        /// The rows of a state, newest first, $4 at most.
+        macro_rules! list {
+            ($of_state:literal by $age:literal) => {
+                concat!(sql!("list_jobs"), $of_state, " order by ", $age, " desc limit $4")
+            };
+        }
+        // A text for each, so that the few rows of a state are found by its index among the many that are done. Open ones are sorted by what no index
+        // has: the index of all ids would be read through where few are open.
+        let text = match state {
+            None => list!("true" by "id"),
+            Some(JobState::Waiting) => list!("finished_at is null and state = 'waiting'" by "id || ''"),
+            Some(JobState::Scheduled) => list!("finished_at is null and state = 'scheduled'" by "id || ''"),
+            Some(JobState::Running) => list!("finished_at is null and state = 'running'" by "id || ''"),
+            Some(JobState::Done) => list!("state = 'done' and discarded_at is null" by "id"),
+            Some(JobState::Dead) => list!("state = 'dead'" by "id || ''"),
+            Some(JobState::Discarded) => list!("discarded_at is not null" by "id || ''"),
         };
-        let query = query.bind(location_id.as_deref()).bind(kind.as_deref()).bind(error.as_deref());
+        let query = sqlx::query(text).bind(location_id.as_deref()).bind(kind.as_deref()).bind(error.as_deref());
         let rows = query.bind(limit).fetch_all(&self.pool).await?;
         rows.iter().map(job_of).collect()
     }
 
-    /// How many rows are in each state. Counts the whole index: for a person or a slow gauge, not for each request.
+    /// How many rows are in each state; of those that are done, [`DONE_COUNTED`] at most.
     ///
     /// # Errors
     /// See [`Records::job`].
     pub async fn job_counts(&self) -> Result<Vec<(JobState, i64)>, RecordsError> {
-        let rows: Vec<(String, i64)> = sqlx::query_as(sql!("count_jobs")).fetch_all(&self.pool).await?;
+        let mut counts = self.unfinished_counts().await?;
+        let query = sqlx::query_scalar(sql!("count_done_jobs")).bind(DONE_COUNTED);
+        let done: i64 = query.fetch_one(&self.pool).await?;
         let discarded: i64 = sqlx::query_scalar(sql!("count_discarded_jobs")).fetch_one(&self.pool).await?;
-        let counted = |name: &str| rows.iter().find(|(state, _)| state == name).map_or(0, |(_, n)| *n);
-        let count = |state: JobState| match state {
-            JobState::Discarded => discarded,
-            JobState::Done => counted("done").saturating_sub(discarded).max(0),
-            state => counted(state.as_str()),
-        };
-        Ok(JobState::ALL.into_iter().map(|state| (state, count(state))).collect())
+        for (state, count) in &mut counts {
+            match state {
+                JobState::Discarded => *count = discarded,
+                JobState::Done => *count = done.min(DONE_COUNTED),
+                _ => {}
+            }
+        }
+        Ok(counts)
     }
 
-    /// [`Records::job_counts`] without the done ones, which only grow in number: to count them takes ever longer.
+    /// [`Records::job_counts`] without those that are done or discarded, whose counts are 0 here: they only grow in number, and to count them takes
+    /// ever longer.
     ///
     /// # Errors
     /// See [`Records::job`].
     pub async fn unfinished_counts(&self) -> Result<Vec<(JobState, i64)>, RecordsError> {
         let rows: Vec<(String, i64)> = sqlx::query_as(sql!("count_unfinished_jobs")).fetch_all(&self.pool).await?;
         let count = |state: JobState| rows.iter().find(|(name, _)| name == state.as_str()).map_or(0, |(_, n)| *n);
-        let states = JobState::ALL.into_iter().filter(|state| *state != JobState::Done);
-        Ok(states.map(|state| (state, count(state))).collect())
+        Ok(JobState::ALL.into_iter().map(|state| (state, count(state))).collect())
     }
 
     /// Since when the longest run has been running, in ms since 1970.
@@ -213,12 +230,12 @@ impl Records {
         Ok(sqlx::query_scalar(sql!("oldest_open")).bind(self.clock.now_ms()).fetch_one(&self.pool).await?)
     }
 
-    /// When the last run began, in ms since 1970: no quota was spent by a job after that.
+    /// When the last run began, in ms since 1970, or up to a second after that: no quota was spent by a job later.
     ///
     /// # Errors
     /// See [`Records::job`].
     pub async fn last_activity_ms(&self) -> Result<Option<i64>, RecordsError> {
-        Ok(sqlx::query_scalar(sql!("last_activity")).fetch_one(&self.pool).await?)
+        Ok(sqlx::query_scalar(sql!("last_activity")).bind(activity::MARK_EVERY_MS).fetch_one(&self.pool).await?)
     }
 
     /// The highest epoch that an open row carries; 0 when none does. A queue that lost its state must hand out higher

@@ -138,6 +138,7 @@ impl Records {
             untold: Arc::default(),
             group: Arc::default(),
             writes: Arc::default(),
+            marked: Arc::default(),
             turn_due: options.turn_timeout,
             noted: Arc::default(),
         })

@@ -173,11 +173,13 @@ impl Records {
     /// [`RecordsError::Database`].
     pub async fn start_run(&self, key: &JobKey, epoch: i64) -> Result<Option<Run>, RecordsError> {
         let JobKey { kind, location_id, record_id } = key;
+        let now_ms = self.clock.now_ms();
+        self.mark_start(now_ms).await?;
         let rows = {
             let _gate = self.gate().await?;
             sqlx::query(sql!("start_run"))
                 .bind(epoch)
-                .bind(self.clock.now_ms())
+                .bind(now_ms)
                 .bind(kind)
                 .bind(location_id)
                 .bind(record_id)

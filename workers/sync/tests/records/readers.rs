@@ -163,8 +163,8 @@ async fn what_was_deleted_is_shown_to_those_who_ask_until_it_is_forgotten(db: Db
 
     let now = db.clock.now_ms();
     for (old, rows) in [(Old::Entries, 3), (Old::Contacts, 1)] {
-        assert_eq!(db.records.forget(old, now, 10).await.unwrap(), 0);
-        assert_eq!(db.records.forget(old, now + 1, 10).await.unwrap(), rows);
+        assert_eq!(db.forget(old, now).await, 0);
+        assert_eq!(db.forget(old, now + 1).await, rows);
     }
     assert_eq!(view().await, json!(null));
     assert!(db.records.contact_view(LOC, "c2").await.unwrap().is_some());

@@ -18,7 +18,7 @@ promises! {
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Tables that do not grow with time.
-const KEPT: [(&str, &str); 11] = [
+const KEPT: [(&str, &str); 12] = [
     ("api_keys", "as many as were made"),
     ("change_counter", "one row"),
     ("connections", "one a location"),
@@ -26,6 +26,7 @@ const KEPT: [(&str, &str); 11] = [
     ("deployment", "a row a fact"),
     ("installs", "no longer written"),
     ("location_activity", "one a location"),
+    ("marks", "a row a mark"),
     ("missing_parts", "at most four of a contact, until they are read or the contact goes"),
     ("processes", "each process that ends or begins removes those that are gone"),
     ("spent_installs", "each install that comes back forgets those that expired"),
@@ -91,7 +92,7 @@ async fn millions_of_rows_go_in_small_bites_while_events_go_on(db: Db) {
     sqlx::query(
         "insert into jobs (id, source, event_type, kind, location_id, record_id, priority, state, data, created_at, finished_at)
          with recursive numbers(n) as (select 1 union all select n + 1 from numbers where n < $1)
-         select 'old-' || n, 'api', 'contact.selected', 'pull_contact', 'loc1', 'c' || n, 1, 'done', '{}', n, n from numbers",
+         select '00000000-0000-7000-8000-' || (100000000000 + n), 'api', 'contact.selected', 'pull_contact', 'loc1', 'c' || n, 1, 'done', '{}', n, n from numbers",
     )
     .bind(rows)
     .execute(&pool)

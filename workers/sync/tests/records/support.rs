@@ -25,6 +25,11 @@ pub(crate) struct Db {
 }
 
 impl Db {
+    /// Forgets some of what was old before that time; how much.
+    pub(crate) async fn forget(&self, old: Old, before_ms: i64) -> u64 {
+        self.records.forget(old, before_ms, &mut Place::default(), 10).await.unwrap().unwrap_or(0)
+    }
+
     pub(crate) async fn sqlite() -> Self {
         let folder = std::env::temp_dir().join(format!("clienty-records-{}", Uuid::new_v4()));
         let url = format!("sqlite://{}", folder.join("records.db").display());

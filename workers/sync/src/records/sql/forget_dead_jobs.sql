@@ -1,4 +1,4 @@
 delete from jobs
 where id in (
-    select id from jobs where state = 'dead' and finished_at < $1 order by finished_at limit $2
+    select id from jobs where state = 'dead' and finished_at < $1 limit $2
 )

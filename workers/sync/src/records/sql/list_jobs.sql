@@ -5,5 +5,4 @@ from jobs
 where ($1 is null or location_id = $1)
   and ($2 is null or kind = $2)
   and ($3 is null or replace(last_error, $3, '') <> last_error)
-order by id desc
-limit $4
+  and

@@ -1,1 +1,1 @@
-select min(started_at) from jobs where state = 'running'
+select min(started_at) from jobs where finished_at is null and state = 'running'

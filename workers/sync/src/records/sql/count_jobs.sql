@@ -1,1 +1,0 @@
-select state, count(*) from jobs group by state
