@@ -277,7 +277,11 @@ fn wrong_usage(error: &clap::Error) -> ExitCode {
     let is_usage = error.use_stderr();
     if is_usage && std::env::args_os().any(|argument| argument == "--json") {
         let told = error.render().to_string();
-        let reason = told.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        let reason = match error.kind() {
+            // What is told then is the help, which begins with what the command is for.
+            clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "a subcommand is missing",
+            _ => told.lines().next().unwrap_or_default().trim_start_matches("error: "),
+        };
         // Nothing is left to do where not even this can be printed.
         let _ = Output { json: true }.print(&json!({"error": reason, "usage": told.trim_end()}), |_| String::new());
     }
@@ -293,8 +297,13 @@ fn fail(error: &anyhow::Error, output: Output) -> ExitCode {
         let _ = output.print(&json!({"error": reason}), |_| String::new());
     }
     eprintln!("clienty-sync: {reason}");
-    ExitCode::from(1)
+    ExitCode::from(if error.is::<WrongUsage>() { 2 } else { 1 })
 }
+
+/// What was asked for makes no sense, which only the command itself could see.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct WrongUsage(String);
 
 /// The error with its causes, each told once: most errors of the libraries repeat their cause in their own text.
 fn reason(error: &anyhow::Error) -> String {

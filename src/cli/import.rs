@@ -43,7 +43,8 @@ pub(super) async fn run(context: Context, args: Args) -> anyhow::Result<Outcome>
         lines.extend(in_words(&missing));
         lines.join("\n")
     })?;
-    Ok(if missing.contacts == 0 { Outcome::Done } else { Outcome::Failed })
+    let is_whole = missing.contacts == 0 && walk.passed_over == 0 && walk.not_shown == 0;
+    Ok(if is_whole { Outcome::Done } else { Outcome::Failed })
 }
 
 /// What is missing, and what to do about it; nothing where all came.

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use clap::{Subcommand, ValueEnum};
 use job_engine::{LaneState, Queue};
 use serde_json::{Value, json};
-use sync_workers::records::{JobFilter, JobKind, JobState};
+use sync_workers::records::{DONE_COUNTED, JobFilter, JobKind, JobState};
 
 use super::table::table;
-use super::{Context, Outcome, open_records};
+use super::{Context, Outcome, WrongUsage, open_records};
 use crate::app::{App, AppError};
 use crate::config::Config;
 use crate::explain;
@@ -195,12 +195,14 @@ impl Halted {
 }
 
 /// Refuses what no job can be called, so that a slip of the pen is not taken for good news.
-fn check_kind(kind: Option<&str>) -> anyhow::Result<()> {
-    if let Some(kind) = kind.filter(|kind| JobKind::parse(kind).is_none()) {
-        let kinds: Vec<_> = JobKind::ALL.into_iter().map(JobKind::as_str).collect();
-        bail!("--kind: no jobs are {kind}; there are {}", kinds.join(", "));
+fn check_kind(kind: Option<&str>) -> Result<(), WrongUsage> {
+    match kind.filter(|kind| JobKind::parse(kind).is_none()) {
+        None => Ok(()),
+        Some(kind) => {
+            let kinds: Vec<_> = JobKind::ALL.into_iter().map(JobKind::as_str).collect();
+            Err(WrongUsage(format!("--kind: no jobs are {kind}; there are {}", kinds.join(", "))))
+        }
     }
-    Ok(())
 }
 
 /// The fields that say something, each in its line; so each attempt that failed.

@@ -42,6 +42,10 @@ struct Report {
     findings: Vec<Finding>,
     /// Fields of contacts that one side does not show, with the number of contacts.
     uncompared: BTreeMap<String, i64>,
+    /// Contacts of GHL's that could not be read.
+    passed_over: i64,
+    /// Contacts that GHL counts and its pages do not show.
+    not_shown: i64,
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -59,7 +63,11 @@ pub(super) async fn run(context: Context, args: Args) -> anyhow::Result<Outcome>
     walking.stop().await;
     let report = report?;
     output.print(&json!(report), |_| report.tell())?;
-    Ok(if report.findings.is_empty() { Outcome::Done } else { Outcome::Differs })
+    Ok(match (report.findings.is_empty(), report.is_whole()) {
+        (false, _) => Outcome::Differs,
+        (true, true) => Outcome::Done,
+        (true, false) => Outcome::Failed,
+    })
 }
 
 async fn verify(walking: &mut Walking, args: &Args, quiet: bool) -> anyhow::Result<Report> {
@@ -129,7 +137,13 @@ impl Report {
         };
         let counts = ["contact", "task", "note", "appointment"].into_iter().map(count).collect();
         let (location_id, uncompared) = (walk.location_id.clone(), walk.uncompared.clone());
-        Self { location_id, repaired: 0, calls: walk.calls, counts, findings, uncompared }
+        let Walk { calls, passed_over, not_shown, .. } = *walk;
+        Self { location_id, repaired: 0, calls, counts, findings, uncompared, passed_over, not_shown }
+    }
+
+    /// Whether all of GHL's contacts were compared.
+    fn is_whole(&self) -> bool {
+        self.passed_over == 0 && self.not_shown == 0
     }
 
     fn tell(&self) -> String {
@@ -161,6 +175,18 @@ impl Report {
                 self.uncompared.iter().map(|(field, contacts)| format!("{field} (contacts: {contacts})")).collect();
             text = format!("{text}\n\nnot compared, since GHL's lists do not show them: {}", fields.join(", "));
         }
+        if self.passed_over > 0 {
+            text = format!(
+                "{text}\n\n{} contacts of GHL's could not be read, so they were not compared",
+                self.passed_over
+            );
+        }
+        if self.not_shown > 0 {
+            text = format!(
+                "{text}\n\nGHL counts {} contacts more than its pages showed, so they were not compared; run it again",
+                self.not_shown
+            );
+        }
         if self.repaired > 0 {
             text = format!("{text}\n\n{} contacts were fetched anew before this was compared", self.repaired);
         }
@@ -185,13 +211,23 @@ mod tests {
             vec![finding("contact", Verdict::Different, &["city", "phone"]), finding("note", Verdict::Extra, &[])];
         let counts = BTreeMap::from([("contact", Count { equal: 6, different: 1, ..Count::default() })]);
         let uncompared = BTreeMap::from([("timezone".to_owned(), 7)]);
-        let report = Report { location_id: "l".to_owned(), repaired: 0, calls: 9, counts, findings, uncompared };
+        let report = Report {
+            location_id: "l".to_owned(),
+            repaired: 0,
+            calls: 9,
+            counts,
+            findings,
+            uncompared,
+            passed_over: 2,
+            not_shown: 0,
+        };
         let expected = "RECORD   EQUAL  MISSING  EXTRA  DIFFERENT\n\
                         contact  6      0        0      1\n\n\
                         RECORD   ID         CONTACT  IS         FIELDS\n\
                         contact  contact-1  c1       different  city, phone\n\
                         note     note-1     c1       extra\n\n\
-                        not compared, since GHL's lists do not show them: timezone (contacts: 7)";
+                        not compared, since GHL's lists do not show them: timezone (contacts: 7)\n\n\
+                        2 contacts of GHL's could not be read, so they were not compared";
         assert_eq!(report.tell(), expected);
     }
 }

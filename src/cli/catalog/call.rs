@@ -10,7 +10,7 @@ use sync_workers::catalog::Wish;
 use sync_workers::records::{AcceptError, Job, JobState, Refusal};
 use tokio::time::{Instant, sleep};
 
-use super::super::{Context, Outcome, Output};
+use super::super::{Context, Outcome, Output, WrongUsage};
 use crate::app::App;
 use crate::explain;
 use crate::triggers::{FieldError, operation};
@@ -173,6 +173,7 @@ fn read_body(argument: &str) -> anyhow::Result<Value> {
         (text, None) => (text.to_owned(), "--body"),
     };
     // The words of serde may quote what stands there.
-    serde_json::from_str(&text)
-        .map_err(|error| anyhow::anyhow!("{place} is no JSON: line {}, column {}", error.line(), error.column()))
+    let wrong =
+        |error: serde_json::Error| format!("{place} is no JSON: line {}, column {}", error.line(), error.column());
+    Ok(serde_json::from_str(&text).map_err(|error| WrongUsage(wrong(error)))?)
 }

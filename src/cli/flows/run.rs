@@ -60,7 +60,11 @@ pub(in crate::cli) async fn run(context: Context, arguments: Arguments) -> anyho
     let knows = match knows(&flow, &location, contact.as_deref(), &settings) {
         Ok(knows) => knows,
         Err(mistakes) => {
-            eprintln!("clienty-sync: {name} was not started:");
+            let told = format!("{name} was not started");
+            if output.json {
+                output.print(&json!({"error": told, "mistakes": mistakes}), |_| String::new())?;
+            }
+            eprintln!("clienty-sync: {told}:");
             mistakes.iter().for_each(|mistake| eprintln!("  {mistake}"));
             return Ok(Outcome::WrongUsage);
         }

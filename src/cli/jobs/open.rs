@@ -1,5 +1,7 @@
 //! Open jobs: closed without their work being done, or run before they are due.
 
+use std::collections::HashSet;
+
 use anyhow::ensure;
 use clap::Args;
 use serde_json::json;
@@ -21,7 +23,7 @@ pub(in crate::cli) struct Selection {
     #[arg(required_unless_present_any = ["location", "kind"], conflicts_with_all = ["location", "kind"])]
     ids: Vec<String>,
     /// All of this location that wait or are scheduled
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = super::super::id)]
     location: Option<String>,
     /// All of this kind that wait or are scheduled: pull_contact, push_task, push_note, call_operation, …
     #[arg(long)]
@@ -101,7 +103,8 @@ impl Selection {
                 "job {id} is {word}; only a waiting or scheduled one can be cancelled or run now. `clienty-sync jobs show {id}` shows it"
             );
         }
-        let mut found = ids.clone();
+        let mut named = HashSet::new();
+        let mut found: Vec<String> = ids.iter().filter(|id| named.insert(*id)).cloned().collect();
         if ids.is_empty() {
             for state in [JobState::Waiting, JobState::Scheduled] {
                 let filter =

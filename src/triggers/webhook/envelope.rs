@@ -17,6 +17,12 @@ const SPELLINGS: [(&str, &str); 6] = [
     ("_id", "id"),
 ];
 
+/// Takes out what is wholly inside `data`: only there does it say what it is. Whether it was.
+pub(super) fn open(body: &mut Map<String, Value>) -> bool {
+    let is_inside = !body.contains_key("type") && body.get("data").is_some_and(|data| data["type"].is_string());
+    is_inside && unwrap(body, "data")
+}
+
 /// Brings a body into the one form. Whether it was in another.
 pub(super) fn flatten(event: Recognised, body: &mut Map<String, Value>) -> bool {
     let is_of = |names: &[Event]| names.iter().any(|name| event.may_be(*name));
@@ -54,13 +60,18 @@ pub(super) fn flatten(event: Recognised, body: &mut Map<String, Value>) -> bool 
     moved
 }
 
-/// Puts the members of the object under `wrapper` beside it, where there is one and the body has no id of its own. What the body says itself
-/// stays.
+/// Puts the members of the object under `wrapper` beside it. What the body says itself stays, but an id: that of the wrapped record is the
+/// record's, and the other one the delivery's. Where only the body has one, what is wrapped is something else.
 fn unwrap(body: &mut Map<String, Value>, wrapper: &str) -> bool {
-    if body.contains_key("id") || !body.get(wrapper).is_some_and(Value::is_object) {
+    let has_id = |record: &Map<String, Value>| record.contains_key("id") || record.contains_key("_id");
+    let is_record = body.get(wrapper).and_then(Value::as_object).map(has_id);
+    if is_record.is_none_or(|is_record| body.contains_key("id") && !is_record) {
         return false;
     }
     let Some(Value::Object(inner)) = body.remove(wrapper) else { return false };
+    if has_id(&inner) {
+        body.remove("id");
+    }
     for (name, value) in inner {
         body.entry(name).or_insert(value);
     }

@@ -31,7 +31,8 @@ fn every_documented_name_is_known_and_there_are_77() {
     assert_eq!(Event::ALL.len(), 77);
     for event in Event::ALL {
         for said in [event.as_str(), event.word(), &event.as_str().to_uppercase()] {
-            assert_eq!(read(json!({"type": said})).event, Recognised::As(*event), "{said}");
+            let body = json!({"type": said, "id": "X", "locationId": "L"});
+            assert_eq!(read(body).event, Recognised::As(*event), "{said}");
         }
     }
     for (said, event) in [
@@ -44,9 +45,44 @@ fn every_documented_name_is_known_and_there_are_77() {
         ("EXTERNAL_AUTH_CONNECTED", Event::ExternalAuthConnected),
         ("contact_update", Event::ContactUpdate),
     ] {
-        assert_eq!(read(json!({"type": said})).event, Recognised::As(event));
+        assert_eq!(read(json!({"type": said, "id": "X", "locationId": "L"})).event, Recognised::As(event));
     }
     assert_eq!(read(json!({"type": "ContactExploded"})).event.name(), "unknown");
+}
+
+/// Each of them would be answered with 200 and change nothing.
+#[test]
+fn what_tells_of_a_record_without_saying_which_is_kept_apart() {
+    for body in [
+        json!({"type": "ContactUpdate", "locationId": "L", "id": 12345}),
+        json!({"type": "ContactUpdate", "locationId": "L"}),
+        json!({"type": "ContactUpdate", "id": "C"}),
+        json!({"type": "NoteCreate", "locationId": "L", "body": "x"}),
+        json!({"type": "AppointmentCreate", "locationId": "L", "appointment": {}}),
+        json!([]),
+        json!([{"type": "ContactUpdate"}, {"type": "ContactUpdate"}]),
+        json!("ContactUpdate"),
+        json!(7),
+        json!(null),
+    ] {
+        assert!(Webhook::read(body.to_string().as_bytes()).is_err(), "{body}");
+    }
+}
+
+#[test]
+fn a_body_is_found_wherever_it_is_packed() {
+    let body = json!({"type": "ContactUpdate", "locationId": "L", "id": "C"});
+    for packed in [
+        json!([body]),
+        json!(body.to_string()),
+        json!({"data": body}),
+        json!({"type": "ContactUpdate", "locationId": "L", "data": {"id": "C"}}),
+        json!({"type": "ContactUpdate", "locationId": "L", "id": "evt", "contact": {"id": "C"}}),
+        json!({"type": "ContactUpdate", "locationId": "L", "id": "evt", "data": {"id": "C"}}),
+        json!({"type": "ContactUpdate", "locationId": "L", "id": "C", "contact": {"name": "the company's"}}),
+    ] {
+        assert_eq!(work(packed.clone()), pull("C"), "{packed}");
+    }
 }
 
 #[test]
@@ -207,11 +243,19 @@ fn a_repetition_is_known_by_the_id_and_without_one_by_the_bytes() {
 
 #[test]
 fn the_number_that_nobody_may_keep_is_not_kept_and_all_else_is_kept_to_the_letter() {
-    let body = r#"{"type":"ContactUpdate",  "id":"C", "deep":[{"SSN":"078-05-1120"}],"ssn":"078-05-1120"}"#;
+    let body =
+        r#"{"type":"ContactUpdate",  "id":"C","locationId":"L", "deep":[{"SSN":"078-05-1120"}],"ssn":"078-05-1120"}"#;
     let kept = Webhook::read(body.as_bytes()).unwrap().accepted(now()).body;
     assert!(!kept.contains("078") && kept.contains("ContactUpdate"), "{kept}");
-    let clean = r#"{"type":"ContactUpdate",  "id":"C", "n":1.0e3}"#;
+    let clean = r#"{"type":"ContactUpdate",  "id":"C","locationId":"L", "n":1.0e3}"#;
     assert_eq!(Webhook::read(clean.as_bytes()).unwrap().accepted(now()).body, clean);
+    // Nor where it can't be acted on.
+    for body in
+        [r#"{"type":"ContactUpdate","id":"C","ssn":"078-05-1120"}"#, r#"[{"ssn":"078-05-1120"},{"ssn":"078-05-1120"}]"#]
+    {
+        let kept = String::from_utf8(Webhook::read(body.as_bytes()).unwrap_err().body).unwrap();
+        assert!(!kept.contains("078"), "{kept}");
+    }
 }
 
 #[test]
@@ -310,16 +354,21 @@ proptest! {
     #[test]
     fn no_json_is_too_much_and_what_comes_out_can_be_stored(body in anything(), cut in 0.0..1.0f64) {
         let text = body.to_string();
-        let whole = Webhook::read(text.as_bytes()).unwrap();
-        prop_assert!(whole.event == Recognised::Unknown || body.is_object());
+        // A body that broke off is still read.
+        let cut = (text.len() as f64 * cut) as usize;
+        let _ = Webhook::read(&text.as_bytes()[..cut]);
+        let whole = match Webhook::read(text.as_bytes()) {
+            Ok(whole) => whole,
+            Err(unreadable) => {
+                prop_assert!(!unreadable.body.contains(&0));
+                return Ok(());
+            }
+        };
         let kept = whole.clone().accepted(now());
         for text in [Some(&kept.id), Some(&kept.body), kept.location_id.as_ref()].into_iter().flatten() {
             prop_assert!(!text.contains('\0'));
         }
         prop_assert!(!remove_secrets(&mut whole.fields.clone()), "a secret was left");
         prop_assert_eq!(&Webhook::read(text.as_bytes()).unwrap(), &whole);
-        // A body that broke off is still read.
-        let cut = (text.len() as f64 * cut) as usize;
-        let _ = Webhook::read(&text.as_bytes()[..cut]);
     }
 }

@@ -99,6 +99,27 @@ fn wrong_usage_exits_with_2_and_prints_no_result() {
 }
 
 #[test]
+fn wrong_usage_that_only_the_command_sees_exits_with_2_and_says_so_in_its_document() {
+    let folder = Folder::new("usage");
+    let data = folder.path().to_str().unwrap();
+    let settings = [("CLIENTY_DATA_DIR", data)];
+    assert_eq!(run(clienty_sync(&["migrate"], &settings)).status.code(), Some(0));
+    let wrong: [(&[&str], &str); 5] = [
+        (&["jobs"], "a subcommand is missing"),
+        (&["jobs", "list", "--kind", "nope"], "no jobs are nope"),
+        (&["jobs", "cancel", "--kind", "nope"], "no jobs are nope"),
+        (&["jobs", "pause", "--kind", "nope"], "no jobs are nope"),
+        (&["catalog", "call", "get-contact", "--location", "L", "--body", "{"], "--body is no JSON"),
+    ];
+    for (arguments, reason) in wrong {
+        let ended = run(clienty_sync(&[arguments, &["--json"]].concat(), &settings));
+        assert_eq!(ended.status.code(), Some(2), "{arguments:?}: {ended:?}");
+        let told: Value = serde_json::from_slice(&ended.stdout).unwrap();
+        assert!(told["error"].as_str().unwrap().contains(reason), "{arguments:?}: {told}");
+    }
+}
+
+#[test]
 fn a_command_that_fails_says_so_in_its_document_too() {
     let folder = Folder::new("usage");
     let data = folder.path().to_str().unwrap();

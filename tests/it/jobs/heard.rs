@@ -253,6 +253,27 @@ async fn what_the_contacts_own_reply_leaves_out_is_taken_from_its_webhooks_delet
     app.finish().await;
 }
 
+/// The times of appointments are read in it.
+#[tokio::test]
+async fn a_location_that_tells_no_time_zone_keeps_the_one_that_is_known() {
+    let (app, _) = super::contacts::start().await;
+    let location = app.location();
+    let zone = async || app.app.records.connection(&location.id).await.unwrap().unwrap().time_zone;
+    assert!(app.app.records.set_time_zone(&location.id, "Asia/Tokyo").await.is_ok());
+    for body in [
+        json!({"location": {"id": location.id, "name": "X"}}),
+        json!({"location": {"id": location.id, "timezone": "Mars/Base"}}),
+    ] {
+        let answer = ErrorAnswer::Raw { status: 200, body };
+        app.sandbox.request_errors(vec![RequestedError::always("GET /locations/{locationId}", answer)]);
+        webhook(&app, &uuid::Uuid::new_v4().to_string(), "LocationUpdate", json!({"id": location.id}), 0).await;
+        assert_eq!(zone().await.as_deref(), Some("Asia/Tokyo"));
+    }
+    assert!(app.calls(&location.id, "GET /locations/{locationId}") > 0);
+    app.sandbox.request_errors(Vec::new());
+    app.finish().await;
+}
+
 #[tokio::test]
 async fn news_that_is_older_than_a_deletion_revives_nothing() {
     let (app, contact) = super::contacts::start().await;

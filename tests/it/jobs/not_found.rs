@@ -101,6 +101,58 @@ async fn a_contact_that_ghl_names_as_missing_is_gone_by_one_call() {
 }
 
 #[tokio::test]
+async fn a_create_that_misses_something_else_takes_no_contact_away() {
+    let (app, contact) = TestApp::knowing_one(twice()).await;
+    let before = app.view(&contact).await.unwrap();
+    let answers = [
+        Wording::LocationNotFound.into(),
+        raw(400, "The event calendar was not found"),
+        raw(400, "Contact owner not found"),
+        raw(404, "Contact's assigned user not found"),
+        raw(400, "Task assignee not found"),
+    ];
+    let mut told = 0;
+    for answer in &answers {
+        for (event, operation, data) in [
+            ("note.created", call::CREATE_NOTE, json!({"clientyNoteId": format!("n{told}"), "noteText": "Likes tea"})),
+            (
+                "task.created",
+                call::CREATE_TASK,
+                json!({"clientyTaskId": format!("t{told}"), "title": "Call", "dueDate": "2026-03-01T09:00:00Z"}),
+            ),
+        ] {
+            told += 1;
+            app.sandbox.request_errors(vec![RequestedError::always(operation, answer.clone())]);
+            let job = app.tell(event, &contact, data).await;
+            app.ended(&job).await;
+            let view = app.view(&contact).await.unwrap_or_else(|| panic!("{event} {answer:?} deleted the contact"));
+            assert_eq!(view["contact"]["email"], before["contact"]["email"]);
+        }
+    }
+    app.sandbox.request_errors(Vec::new());
+    app.finish_with_any_dead().await;
+}
+
+/// What GHL's list does not show readably is nothing that a push of another entry depends on.
+#[tokio::test]
+async fn a_note_that_can_not_be_read_blocks_no_other() {
+    let app = TestApp::working(Setup::default()).await;
+    let contact = app.contacts(&app.location().id).remove(0);
+    let body = json!({"notes": [{"id": "ok", "body": "a"}, {"body": "no id"}]});
+    app.sandbox.request_errors(vec![RequestedError::always(call::LIST_NOTES, ErrorAnswer::Raw { status: 200, body })]);
+    let job = app.tell("note.created", &contact, json!({"clientyNoteId": "k1", "noteText": "Likes tea"})).await;
+    let job = app.ended(&job).await;
+    assert_eq!(job.state, JobState::Done, "{job:?}");
+    app.sandbox.request_errors(Vec::new());
+    let held = app.held("notes", &contact);
+    assert_eq!(
+        held.iter().filter(|note| note["body"].as_str().is_some_and(|body| body.contains("Likes tea"))).count(),
+        1
+    );
+    app.finish().await;
+}
+
+#[tokio::test]
 async fn a_task_is_not_taken_for_deleted_because_of_a_route_or_a_user() {
     for answer in [Wording::NoRoute, Wording::UserNotFound, Wording::Empty404, Wording::LocationNotFound] {
         let (app, contact) = TestApp::knowing_one(twice()).await;

@@ -36,7 +36,7 @@ pub const KNOWN: [&str; 15] = [
 /// What GHL lets a client write of an appointment's statuses.
 pub const STATUSES: [&str; 6] = ["new", "confirmed", "cancelled", "showed", "noshow", "invalid"];
 /// What its replies use beside them: who read one may send it back, and it means the status that GHL takes for it.
-const STATUSES_READ: [&str; 3] = ["booked", "active", "completed"];
+const STATUSES_READ: [&str; 4] = ["booked", "active", "completed", "rescheduled"];
 /// How a task reads.
 const TASK_STATUSES: [&str; 3] = ["open", "overdue", "completed"];
 
@@ -246,6 +246,11 @@ fn appointment(
     }
     // Its name with tasks, and its name in the record.
     let users = ["assignedTo", "assignedUserId"].map(|name| cleared_id(data, name));
+    if let [Some(one), Some(other)] = &users
+        && one != other
+    {
+        data.refuse("assignedUserId", "must be what assignedTo is; send one of them");
+    }
     let patch = AppointmentPatch {
         calendar_id,
         title: cleared(data, "title"),

@@ -14,6 +14,11 @@ use super::json::LOST;
 use super::model::{CustomField, SearchAfter};
 use crate::ids;
 
+/// What is told, also where it is null.
+pub(super) fn told<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
+}
+
 /// A text; numbers and booleans are written out, the empty one is nothing.
 pub(super) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     Ok(as_text(&Value::deserialize(deserializer)?))
@@ -63,10 +68,13 @@ pub(super) fn carried_day<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
     carried(deserializer, read_day)
 }
 
-/// Tags: a list of texts, or one text that holds them all, with commas between.
+/// Tags: a list of texts, or one text that holds them all, with commas between. A list with an element that is none says nothing: what is
+/// missing from it would count as taken away.
 pub(super) fn tags<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Carried<Vec<String>>, D::Error> {
     carried(deserializer, |value| match value {
-        Value::Array(values) => Some(values.iter().filter_map(as_text).collect()),
+        Value::Array(values) => {
+            values.iter().filter(|value| !is_nothing(value)).map(as_text).collect::<Option<Vec<_>>>()
+        }
         Value::String(text) => {
             Some(text.split(',').map(str::trim).filter(|tag| !tag.is_empty()).map(str::to_owned).collect())
         }
@@ -74,10 +82,13 @@ pub(super) fn tags<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Carried
     })
 }
 
-/// Custom fields: a list of them, or an object of values by id.
+/// Custom fields: a list of them, or an object of values by id. As with [`tags`], a list with an element that can't be read says nothing.
 pub(super) fn custom_fields<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Carried<Vec<CustomField>>, D::Error> {
     carried(deserializer, |value| match value {
-        Value::Array(values) => Some(values.iter().filter_map(|value| CustomField::deserialize(value).ok()).collect()),
+        Value::Array(values) => {
+            let told = values.iter().filter(|value| !is_nothing(value));
+            told.map(|value| CustomField::deserialize(value).ok()).collect::<Option<Vec<_>>>()
+        }
         Value::Object(by_id) => {
             Some(by_id.iter().map(|(id, value)| CustomField { id: id.clone(), value: value.clone() }).collect())
         }
@@ -96,6 +107,11 @@ fn carried<'de, D: Deserializer<'de>, T>(
         Value::String(text) if text.is_empty() => Carried::Empty,
         value => read(value).map_or(Carried::Absent, Carried::Value),
     })
+}
+
+/// Null and the empty text: there is no such element.
+fn is_nothing(value: &Value) -> bool {
+    value.is_null() || value.as_str().is_some_and(str::is_empty)
 }
 
 /// A list of texts; null is an empty one.

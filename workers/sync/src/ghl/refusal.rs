@@ -8,6 +8,7 @@ use reqwest::StatusCode;
 use serde_json::Value;
 
 use super::error::{GhlError, Subject, UnauthorizedKind};
+use super::json;
 use super::reply::Reply;
 use super::scrub::without_words_of;
 use super::throttle;
@@ -29,7 +30,7 @@ pub(super) fn refusal(reply: &Reply, ids: &[&str], sent: Option<&Value>) -> GhlE
         // What failed inside GHL may quote parts of what it was sent.
         return GhlError::Server { status, reason: without_words_of(&words.join("; "), sent) };
     }
-    let body = serde_json::from_slice(&reply.body).unwrap_or_default();
+    let body = json::read(&reply.body).map(|document| document.value).unwrap_or_default();
     let raw = messages(&body);
     let named = missing_resource(&body).or_else(|| raw.iter().find_map(|message| missing(message, ids)));
     let kind = unauthorized_kind(status, &words);
@@ -121,21 +122,78 @@ fn unauthorized_kind(status: u16, messages: &[String]) -> Option<UnauthorizedKin
     }
 }
 
-/// What "… not found" says is missing: the first thing it names, so that a missing assignee is no missing task. With an id that is none of
-/// the call's `ids`, it is about another record.
+/// What "… not found" says is missing. It is the record only where nothing stands between its name and those words but its id: "contact owner",
+/// "assignee of the task" and "custom field of the contact" are other things. With an id that is none of the call's `ids`, it is about another
+/// record.
 fn missing(message: &str, ids: &[&str]) -> Option<Missing> {
     let lower = message.to_lowercase();
     let before = &lower[..lower.find("not found")?];
-    let words =
-        || before.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '-')).filter(|word| !word.is_empty());
-    let named = words().find_map(|word| match word {
-        "user" | "assignee" | "assigned" | "owner" | "calendar" | "field" | "company" | "agency" | "business"
-        | "campaign" | "workflow" | "opportunity" | "pipeline" | "tag" => Some(Missing::Other),
-        word => subject(word).map(Missing::Record),
-    })?;
-    let id = words().skip_while(|word| *word != "id").nth(1);
-    let is_of_call = id.is_none_or(|id| ids.is_empty() || ids.iter().any(|own| own.eq_ignore_ascii_case(id)));
-    Some(if is_of_call { named } else { Missing::Other })
+    let mut words: Vec<&str> = before
+        .split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '-'))
+        .filter(|word| !word.is_empty() && !BETWEEN.contains(word))
+        .collect();
+    let is_own = |word: &str| ids.iter().any(|own| own.eq_ignore_ascii_case(word));
+    // The id stands behind the name, with or without a word for it.
+    let id = match words.as_slice() {
+        [.., "id" | "ids", id] => Some(*id),
+        [.., last] if is_own(last) || looks_like_id(last) => Some(*last),
+        _ => None,
+    };
+    if id.is_some() {
+        words.pop();
+    }
+    while words.last().is_some_and(|word| *word == "id" || *word == "ids") {
+        words.pop();
+    }
+    let named = words.iter().any(|word| subject(word).is_some());
+    let record = words.split_last().filter(|(_, others)| !others.iter().any(|word| is_thing(word)));
+    let record = record.and_then(|(last, _)| subject(last));
+    match record {
+        Some(what) if id.is_none_or(|id| ids.is_empty() || is_own(id)) => Some(Missing::Record(what)),
+        Some(_) => Some(Missing::Other),
+        None => (named || words.iter().any(|word| is_thing(word))).then_some(Missing::Other),
+    }
+}
+
+/// Words between the name of a thing, its id, and that it was not found.
+const BETWEEN: [&str; 13] =
+    ["was", "is", "were", "are", "could", "be", "with", "the", "this", "that", "given", "provided", "specified"];
+
+/// Things that a call names beside its record.
+fn is_thing(word: &str) -> bool {
+    matches!(
+        word,
+        "user"
+            | "users"
+            | "assignee"
+            | "assigned"
+            | "assignedto"
+            | "owner"
+            | "calendar"
+            | "field"
+            | "fields"
+            | "company"
+            | "agency"
+            | "business"
+            | "campaign"
+            | "workflow"
+            | "opportunity"
+            | "pipeline"
+            | "stage"
+            | "tag"
+            | "tags"
+            | "follower"
+            | "followers"
+            | "member"
+            | "team"
+            | "attachment"
+            | "custom"
+    )
+}
+
+/// Words have no digits, and are not written so long.
+fn looks_like_id(word: &str) -> bool {
+    word.len() >= 6 && word.bytes().any(|byte| byte.is_ascii_digit())
 }
 
 #[cfg(test)]
@@ -201,12 +259,34 @@ mod tests {
         assert_eq!(said(404, "Contact not found"), GhlError::Gone { what: Subject::Contact });
         assert_eq!(said(404, "Task not found"), GhlError::Gone { what: Subject::Task });
         assert_eq!(said(400, "Note with id n1 not found"), GhlError::Gone { what: Subject::Note });
+        for message in [
+            "The contact was not found",
+            "Contact with the given id was not found",
+            "Contact id 4HcQ2fUEbT9hnB not found",
+            "Contact 4HcQ2fUEbT9hnB could not be found; contact not found",
+            "Location abc: contact not found",
+            "Contact (4HcQ2fUEbT9hnB) is not found for the location",
+        ] {
+            assert_eq!(said(400, message), GhlError::Gone { what: Subject::Contact }, "{message}");
+        }
         let named = |id: &str| {
             let body = json!({"message": format!("Contact with id {id} not found")}).to_string();
             refusal(&Reply::canned(400, "application/json", body.as_bytes()), &["aB-1"], None)
         };
         assert_eq!(named("aB-1"), GhlError::Gone { what: Subject::Contact });
         assert!(matches!(named("other"), GhlError::Invalid { status: 400, .. }), "it is about another contact");
+    }
+
+    #[test]
+    fn a_cut_emoji_hides_no_reason() {
+        let cut = |body: &str| refusal(&Reply::canned(400, "application/json", body.as_bytes()), &[], None);
+        let duplicate = r#"{"statusCode":400,"message":"This location does not allow duplicated contacts.","meta":{"contactId":"c1","contactName":"Cut \ud83d","matchingField":"email"}}"#;
+        let found = GhlError::Duplicate { contact_id: Some("c1".to_owned()), matching_field: Some("email".to_owned()) };
+        assert_eq!(cut(duplicate), found);
+        let GhlError::Invalid { messages, .. } = cut(r#"{"message":["phone \ud83d is odd"]}"#) else {
+            panic!("it is invalid")
+        };
+        assert!(messages[0].starts_with("phone"), "{messages:?}");
     }
 
     #[test]
@@ -233,7 +313,19 @@ mod tests {
     #[test]
     fn what_is_missing_beside_the_record_is_the_callers_mistake() {
         for status in [400, 404] {
-            for message in ["User with id u1 not found", "Assigned user of the task not found", "Calendar not found"] {
+            for message in [
+                "User with id u1 not found",
+                "Assigned user of the task not found",
+                "Calendar not found",
+                "The event calendar was not found",
+                "Contact owner not found",
+                "Contact's assigned user 4Hc1 not found",
+                "Contact custom field not found",
+                "Custom field of the contact not found",
+                "Task assignee not found",
+                "Appointment owner with id u7 was not found",
+                "Contact folder not found",
+            ] {
                 let error = said(status, message);
                 assert!(matches!(error, GhlError::Invalid { status: told, .. } if told == status), "{message}");
             }

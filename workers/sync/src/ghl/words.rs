@@ -4,6 +4,7 @@
 
 use serde_json::Value;
 
+use super::json;
 use super::reply::Reply;
 use super::scrub::scrub;
 
@@ -54,8 +55,8 @@ impl Reply {
         let raw = if self.is_page() {
             vec![of_page(&text)]
         } else {
-            match serde_json::from_slice::<Value>(&self.body) {
-                Ok(body) => messages(&body),
+            match json::read(&self.body) {
+                Ok(document) => messages(&document.value),
                 Err(_) if looks_like_json(&text) => Vec::new(),
                 Err(_) => vec![text.into_owned()],
             }

@@ -9,11 +9,23 @@ use super::{JobError, Task};
 use crate::ghl::GhlError;
 use crate::records::{FollowUp, JobKind};
 
+/// How often GHL is asked for what it does not find.
+const LOOKS: i64 = 3;
+
 pub(super) async fn run(task: &Task<'_>) -> Result<(), JobError> {
     let contact_id = match task.ghl().get_appointment(task.record()).await {
         Ok(appointment) => appointment.contact_id,
         // Deleted meanwhile; what is known of it here goes with its own contact.
         Err(GhlError::Gone { .. }) => None,
+        // It may not show yet, or GHL says so of what is gone.
+        Err(GhlError::NotFound { .. }) if task.run.attempts + 1 >= LOOKS => {
+            tracing::info!(
+                ghl.location = task.location(),
+                ghl.appointment = task.record(),
+                "an appointment that a webhook told of is not found; a reconciliation brings it, if it is there"
+            );
+            None
+        }
         Err(error) => return Err(error.into()),
     };
     let pull = |record_id| FollowUp {

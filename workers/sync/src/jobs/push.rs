@@ -15,13 +15,33 @@ use crate::decide::adopt::predates;
 use crate::decide::fields::{Fields, fields, value, with_fields};
 use crate::decide::same::answers;
 use crate::decide::verify::SyncState;
+use crate::ghl::model::Listed;
 use crate::ghl::{Class, GhlError, Subject, UnauthorizedKind};
 use crate::records::{ContactRow, Entry, EntryRow, IsBack};
 
+/// What GHL's list of a contact's entries shows. One item that can't be read makes no other unknown: only what is not among them is.
+pub(super) struct Shown<E> {
+    entries: Vec<E>,
+    /// What could not be read, where there is something.
+    lacks: Option<GhlError>,
+}
+
+impl<E> Shown<E> {
+    pub(super) fn of<T>(list: Listed<T>, operation: &'static str, read: impl Fn(T) -> E) -> Self {
+        let lacks = list.unread(operation);
+        Self { entries: list.items.into_iter().map(read).collect(), lacks }
+    }
+
+    /// An error, where what is not among the entries may still be there.
+    fn is_all(&self) -> Result<(), JobError> {
+        self.lacks.clone().map_or(Ok(()), |error| Err(error.into()))
+    }
+}
+
 /// The calls of one kind of entry.
 pub(super) trait Push: Entry {
-    /// All entries of the contact in GHL.
-    async fn list(task: &Task<'_>, contact: &str) -> Result<Vec<Self>, JobError>;
+    /// The entries of the contact in GHL.
+    async fn list(task: &Task<'_>, contact: &str) -> Result<Shown<Self>, JobError>;
 
     /// The one among `remote` that is the announced create.
     fn lost<'a>(announced: &Self, remote: &'a [Self], linked: &HashSet<String>) -> Option<&'a str>;
@@ -134,8 +154,9 @@ async fn keep_refused<E: Push>(
     let is_known = records.find_contact(&row.location_id, &row.contact_id).await?.is_some();
     let mut tx = records.begin(&task.run).await?;
     tx.refuse_entry::<E>(&row.row_id, state).await?;
-    // A create has no other record that could be missing. With a contact that was known, all goes that hangs on it.
-    if is_known && row.base.is_none() && matches!(error, GhlError::Gone { .. }) {
+    // With a contact that was known and that GHL says is missing, all goes that hangs on it. Another thing that a create misses, such as a calendar,
+    // says nothing of the contact.
+    if is_known && row.base.is_none() && matches!(error, GhlError::Gone { what: Subject::Contact }) {
         tx.mark_contact_gone(&row.contact_id).await?;
     }
     Ok(tx.keep_open().await?)
@@ -248,13 +269,16 @@ async fn missing<E: Push>(
     }
     match listed::<E>(task, &row.contact_id).await? {
         None => Ok(Some(Outcome::ContactGone)),
-        Some(remote) if remote.iter().all(|entry| entry.ghl_id() != Some(id)) => Ok(Some(Outcome::Nothing)),
+        Some(remote) if remote.entries.iter().all(|entry| entry.ghl_id() != Some(id)) => {
+            remote.is_all()?;
+            Ok(Some(Outcome::Nothing))
+        }
         Some(_) => Err(JobError::Unconfirmed { what: E::KIND, is_shown: true }),
     }
 }
 
-/// All entries of the contact in GHL; none where it has no such contact.
-async fn listed<E: Push>(task: &Task<'_>, contact: &str) -> Result<Option<Vec<E>>, JobError> {
+/// The entries of the contact in GHL; none where it has no such contact.
+async fn listed<E: Push>(task: &Task<'_>, contact: &str) -> Result<Option<Shown<E>>, JobError> {
     match E::list(task, contact).await {
         Ok(remote) => Ok(Some(remote)),
         Err(JobError::Ghl(error)) if is_contact_gone(task, contact, &error).await? => Ok(None),
@@ -278,7 +302,7 @@ async fn create<E: Push>(task: &Task<'_>, row: &EntryRow<E>) -> Result<Outcome<E
         // Of what nobody looked at, an equal entry that is there already would be taken for ours if the answer is lost.
         match listed::<E>(task, &row.contact_id).await {
             Ok(None) => return Err(GhlError::Gone { what: Subject::Contact }.into()),
-            Ok(Some(remote)) => keep_seen(task, row, &remote).await?,
+            Ok(Some(remote)) => keep_seen(task, row, &remote.entries).await?,
             // A token that may write and not read goes on without.
             Err(JobError::Ghl(error)) if error.class() == Class::Permanent => {}
             Err(error) => return Err(error),
@@ -329,7 +353,8 @@ async fn look<E: Push>(task: &Task<'_>, row: &EntryRow<E>, id: &str) -> Result<O
     // Asked before the look: what it does not show may still arrive, and would then come after what is sent next.
     let wait = until_it_cannot_arrive(task, row.unanswered.at_ms);
     let Some(remote) = listed::<E>(task, &row.contact_id).await? else { return Ok(Some(Outcome::ContactGone)) };
-    let Some(theirs) = remote.iter().find(|entry| entry.ghl_id() == Some(id)) else {
+    let Some(theirs) = remote.entries.iter().find(|entry| entry.ghl_id() == Some(id)) else {
+        remote.is_all()?;
         return Ok(Some(Outcome::Nothing));
     };
     let records = &task.environment.records;
@@ -356,13 +381,14 @@ pub(super) fn may_still_arrive(asked: &Fields, owed: &Fields, base: &Fields, the
 async fn settle_announcement<E: Push>(task: &Task<'_>, row: &EntryRow<E>, announced: &E) -> Result<(), JobError> {
     let records = &task.environment.records;
     let wait = until_it_cannot_arrive(task, row.intent_at_ms);
-    let remote = listed::<E>(task, &row.contact_id).await?.unwrap_or_default();
+    let shown = listed::<E>(task, &row.contact_id).await?.unwrap_or(Shown { entries: Vec::new(), lacks: None });
+    let remote = &shown.entries;
     // What was there before the announcement is another's.
     let mut others = records.linked_ids::<E>(&row.location_id, &row.contact_id).await?;
     others.extend(records.seen(&row.row_id).await?.unwrap_or_default());
     let is_older = |entry: &&E| predates(entry.created_at(), row.intent_at_ms);
     others.extend(remote.iter().filter(is_older).filter_map(|entry| entry.ghl_id()).map(str::to_owned));
-    let found = E::lost(announced, &remote, &others);
+    let found = E::lost(announced, remote, &others);
     match found.and_then(|id| remote.iter().find(|entry| entry.ghl_id() == Some(id)).map(|entry| (id, entry))) {
         Some((id, entry)) => {
             let mut entry = entry.clone();
@@ -372,10 +398,11 @@ async fn settle_announcement<E: Push>(task: &Task<'_>, row: &EntryRow<E>, announ
             tx.keep_open().await?;
         }
         None => {
+            shown.is_all()?;
             if !wait.is_zero() {
                 return Err(JobError::MayStillArrive { wait });
             }
-            keep_seen(task, row, &remote).await?;
+            keep_seen(task, row, remote).await?;
             records.set_intent::<E>(&task.run, &row.row_id, None).await?;
         }
     }

@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use super::push::Push;
+use super::push::{Push, Shown};
 use super::{JobError, Task};
 use crate::decide::adopt::{self, AppointmentFingerprint};
 use crate::decide::push_appointment::{AppointmentPlan, plan};
@@ -15,10 +15,10 @@ use crate::records::model::Appointment;
 
 impl Push for Appointment {
     /// By contact: that needs no scope beyond those of pulls, and tells those of every calendar.
-    async fn list(task: &Task<'_>, contact: &str) -> Result<Vec<Self>, JobError> {
+    async fn list(task: &Task<'_>, contact: &str) -> Result<Shown<Self>, JobError> {
         let zone = task.environment.zones.of(task).await?;
-        let remote = task.ghl().list_appointments(contact).await?.whole("get-appointments-for-contact")?;
-        Ok(remote.into_iter().map(|held| appointment::from_ghl(held, contact, &zone)).collect())
+        let remote = task.ghl().list_appointments(contact).await?;
+        Ok(Shown::of(remote, "get-appointments-for-contact", |held| appointment::from_ghl(held, contact, &zone)))
     }
 
     fn lost<'a>(announced: &Self, remote: &'a [Self], linked: &HashSet<String>) -> Option<&'a str> {

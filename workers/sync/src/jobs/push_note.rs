@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::push::Push;
+use super::push::{Push, Shown};
 use super::{JobError, Task as Job};
 use crate::decide::adopt::{self, NoteFingerprint};
 use crate::decide::push_note::{NotePlan, plan};
@@ -11,9 +11,9 @@ use crate::records::Entry as _;
 use crate::records::model::Note;
 
 impl Push for Note {
-    async fn list(job: &Job<'_>, contact: &str) -> Result<Vec<Self>, JobError> {
-        let remote = job.ghl().list_notes(contact).await?.whole("get-all-notes")?;
-        Ok(remote.into_iter().map(|held| note::from_ghl(held, contact)).collect())
+    async fn list(job: &Job<'_>, contact: &str) -> Result<Shown<Self>, JobError> {
+        let remote = job.ghl().list_notes(contact).await?;
+        Ok(Shown::of(remote, "get-all-notes", |held| note::from_ghl(held, contact)))
     }
 
     fn lost<'a>(announced: &Self, remote: &'a [Self], linked: &HashSet<String>) -> Option<&'a str> {

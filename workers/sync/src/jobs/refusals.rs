@@ -4,7 +4,7 @@ use super::Task;
 use crate::decide::fields::{Fields, Record, fields};
 use crate::decide::refused::{Refusal, blamed, refused};
 use crate::decide::verify::Unapplied;
-use crate::ghl::GhlError;
+use crate::ghl::{GhlError, Subject};
 
 /// The refused fields of `asked`, where GHL refuses their values for good.
 pub(super) fn values<R: Record>(
@@ -16,8 +16,8 @@ pub(super) fn values<R: Record>(
     let words: Vec<&str> = match error {
         GhlError::Invalid { messages, .. } => messages.iter().map(String::as_str).collect(),
         GhlError::Duplicate { matching_field, .. } => matching_field.iter().map(String::as_str).collect(),
-        // What a create hangs on does not exist: a contact, a calendar.
-        GhlError::Gone { .. } if base.is_none() => Vec::new(),
+        // What a create hangs on does not exist. A location that is missing is no matter of values.
+        GhlError::Gone { what } if base.is_none() && *what != Subject::Location => Vec::new(),
         _ => return None,
     };
     // A create goes whole or not at all.

@@ -36,23 +36,25 @@ impl Zones {
     }
 }
 
+/// The zone that is kept with the connection: GHL told it before, or a person set it. A reply without one is no reason to forget it.
+fn known(task: &Task<'_>) -> Option<(TimeZone, String)> {
+    let name = task.connection.time_zone.clone()?;
+    mapping::location::zone(&name).ok().map(|zone| (zone, name))
+}
+
 /// Asks GHL and keeps the answer with the connection.
 pub(super) async fn ask(task: &Task<'_>) -> Result<TimeZone, JobError> {
     let location = task.location();
     let (zone, name) = match task.ghl().get_location(location).await {
         Ok(found) => match mapping::location::time_zone(&found) {
             Ok(zone) => (zone, found.timezone.unwrap_or_default()),
-            Err(error) => {
+            Err(error) => known(task).unwrap_or_else(|| {
                 tracing::warn!(ghl.location = location, %error, "GHL tells no time zone of the location; taking UTC");
                 (TimeZone::UTC, "UTC".to_owned())
-            }
+            }),
         },
-        // What a person set stays.
-        Err(GhlError::Unauthorized { kind: UnauthorizedKind::MissingScope, .. })
-            if task.connection.time_zone.as_deref().is_some_and(|name| mapping::location::zone(name).is_ok()) =>
-        {
-            let name = task.connection.time_zone.clone().unwrap_or_default();
-            (mapping::location::zone(&name).unwrap_or(TimeZone::UTC), name)
+        Err(GhlError::Unauthorized { kind: UnauthorizedKind::MissingScope, .. }) if known(task).is_some() => {
+            known(task).unwrap_or((TimeZone::UTC, "UTC".to_owned()))
         }
         Err(GhlError::Unauthorized { kind: UnauthorizedKind::MissingScope, .. }) => {
             tracing::warn!(

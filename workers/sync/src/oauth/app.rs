@@ -16,10 +16,11 @@ use reqwest::Request;
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::Cause;
 use super::reply::TokenReply;
-use crate::ghl::{self, Plain, Scopes};
+use crate::ghl::{self, Plain, Scopes, json};
 use crate::records::Holder;
 
 /// The version of the calls that want one.
@@ -74,7 +75,29 @@ pub(super) struct App {
 /// One page of the locations where the app is installed.
 #[derive(Debug, Deserialize)]
 pub(super) struct InstalledPage {
-    pub(super) locations: Vec<InstalledLocation>,
+    /// As GHL lists them; read one by one, so that an odd one hides no other.
+    locations: Vec<Value>,
+    /// How many the agency has in all, where GHL tells.
+    #[serde(default)]
+    count: Value,
+}
+
+impl InstalledPage {
+    /// How many places of the list it holds.
+    pub(super) fn len(&self) -> usize {
+        self.locations.len()
+    }
+
+    /// How many the agency has in all, where GHL tells.
+    pub(super) fn all(&self) -> Option<usize> {
+        let count = self.count.as_u64().or_else(|| self.count.as_str()?.parse().ok())?;
+        usize::try_from(count).ok()
+    }
+
+    /// Those that can be read.
+    pub(super) fn locations(self) -> Vec<InstalledLocation> {
+        self.locations.into_iter().filter_map(|location| InstalledLocation::deserialize(location).ok()).collect()
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -170,7 +193,7 @@ impl App {
         agency: &SecretString,
         company_id: &str,
         skip: usize,
-    ) -> Result<Vec<InstalledLocation>, Cause> {
+    ) -> Result<InstalledPage, Cause> {
         let mut url = self.transport.0.address("/oauth/installedLocations");
         url.query_pairs_mut()
             .append_pair("companyId", company_id)
@@ -180,7 +203,7 @@ impl App {
             .append_pair("limit", &PAGE.to_string());
         let request = Request::new(reqwest::Method::GET, url);
         let reply = self.as_agency("get-installed-location", agency, request).await?;
-        Ok(read::<InstalledPage>(&reply)?.locations)
+        read(&reply)
     }
 
     async fn as_agency(
@@ -223,7 +246,7 @@ fn succeeded(reply: Plain) -> Result<Plain, Cause> {
 }
 
 fn read<T: for<'a> Deserialize<'a>>(reply: &Plain) -> Result<T, Cause> {
-    serde_json::from_slice(&reply.body).map_err(|error| {
+    json::read(&reply.body).and_then(|document| T::deserialize(document.value)).map_err(|error| {
         let reason = format!("a reply that can't be read: {:?} at column {}", error.classify(), error.column());
         Cause::Network { sent: true, reason }
     })

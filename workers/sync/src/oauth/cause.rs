@@ -6,9 +6,7 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
-
-use crate::ghl::{GhlError, Plain, messages, scrub};
+use crate::ghl::{GhlError, Plain, json, messages, scrub};
 
 /// Why there is no new token.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -115,7 +113,7 @@ impl Cause {
                 if reply.is_page { format!("a page with status {status}") } else { format!("status {status}") };
             return Self::Network { sent: status >= 500, reason };
         }
-        let body: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
+        let body = json::read(&reply.body).map(|document| document.value).unwrap_or_default();
         let code = body["error"].as_str().map(str::to_lowercase).unwrap_or_default();
         let told = messages(&body);
         let message = scrub(&told.join("; "), None);
@@ -153,7 +151,7 @@ impl From<GhlError> for Cause {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 

@@ -18,21 +18,32 @@ impl Oauth {
         let company = Holder::Company(company_id.to_owned());
         let began = self.inner.clock.now();
         let mut installed = HashSet::new();
-        let mut new = 0;
-        let mut skip = 0;
+        let (mut new, mut skip, mut is_complete) = (0, 0, true);
         loop {
             let agency = self.access(&company, Need::Good, None).await?;
             self.pace(&company).await?;
             let page = app.installed_locations(&agency.token, company_id, skip).await?;
-            skip += page.len();
-            let is_last = page.len() < PAGE || skip >= MOST;
-            for location in page.into_iter().filter(|location| location.is_installed != Some(false)) {
+            let (places, all) = (page.len(), page.all());
+            skip += places;
+            let locations = page.locations();
+            is_complete &= locations.len() == places;
+            for location in locations.into_iter().filter(|location| location.is_installed != Some(false)) {
                 new += usize::from(self.add_location(company_id, &location.id, location.name.as_deref()).await?);
                 installed.insert(location.id);
             }
-            if is_last {
+            // A page may be shorter than what was asked for: it is the last one only where GHL counts no more.
+            let is_shown = all.is_none_or(|all| skip >= all);
+            if places == 0 || skip >= MOST || (places < PAGE && is_shown) {
+                is_complete &= is_shown && skip < MOST;
                 break;
             }
+        }
+        if !is_complete {
+            tracing::warn!(
+                ghl.company = company_id,
+                "GHL listed some of the agency's locations, so none counts as gone"
+            );
+            return Ok(new);
         }
         for known in self.inner.records.locations_of_company(company_id).await? {
             if !installed.contains(&known) {

@@ -88,7 +88,7 @@ pub struct Contact {
 
 /// One custom field: the id of its definition, and a value of any kind.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(from = "WireCustomField")]
+#[serde(try_from = "WireCustomField")]
 pub struct CustomField {
     pub id: String,
     pub value: Value,
@@ -100,19 +100,26 @@ pub struct CustomField {
 struct WireCustomField {
     #[serde(deserialize_with = "lenient::id")]
     id: String,
-    #[serde(default)]
-    value: Value,
-    #[serde(default)]
-    field_value: Value,
-    #[serde(default, rename = "field_value")]
-    old_field_value: Value,
+    #[serde(default, deserialize_with = "lenient::told")]
+    value: Option<Value>,
+    #[serde(default, deserialize_with = "lenient::told")]
+    field_value: Option<Value>,
+    #[serde(default, rename = "field_value", deserialize_with = "lenient::told")]
+    old_field_value: Option<Value>,
 }
 
-impl From<WireCustomField> for CustomField {
-    fn from(wire: WireCustomField) -> Self {
+impl TryFrom<WireCustomField> for CustomField {
+    type Error = &'static str;
+
+    /// One under another name is not known to be empty.
+    fn try_from(wire: WireCustomField) -> Result<Self, Self::Error> {
         let WireCustomField { id, value, field_value, old_field_value } = wire;
-        let told = [value, field_value, old_field_value].into_iter().find(|value| !value.is_null());
-        Self { id, value: told.unwrap_or_default() }
+        let told: Vec<Value> = [value, field_value, old_field_value].into_iter().flatten().collect();
+        if told.is_empty() {
+            return Err("a custom field without a value");
+        }
+        let value = told.into_iter().find(|value| !value.is_null()).unwrap_or_default();
+        Ok(Self { id, value })
     }
 }
 
@@ -128,6 +135,25 @@ mod tests {
         assert_eq!(read(json!({"id": "f", "value": 0})), json!(0));
         assert_eq!(read(json!({"id": "f", "field_value": ["a"], "fieldValue": ["a"]})), json!(["a"]));
         assert_eq!(read(json!({"id": "f", "value": null, "fieldValue": {"a": 1}})), json!({"a": 1}));
-        assert_eq!(read(json!({"id": "f"})), json!(null));
+        assert_eq!(read(json!({"id": "f", "value": null})), json!(null));
+    }
+
+    #[test]
+    fn a_list_with_what_can_not_be_read_says_nothing_of_what_is_missing_from_it() {
+        let read = |body: Value| serde_json::from_value::<Contact>(body).unwrap();
+        for custom in [
+            json!([{"id": "f1", "value": 1}, {"id": "", "value": "x"}]),
+            json!([{"id": "f1", "fieldValueString": "x"}]),
+            json!([{"id": "f1"}]),
+            json!(["f1"]),
+        ] {
+            let contact = read(json!({"id": "c", "customFields": custom}));
+            assert_eq!(contact.custom_fields, Carried::Absent, "{custom}");
+        }
+        for tags in [json!([{"id": "t", "name": "vip"}]), json!(["a", ["b"]])] {
+            assert_eq!(read(json!({"id": "c", "tags": tags})).tags, Carried::Absent, "{tags}");
+        }
+        assert_eq!(read(json!({"id": "c", "tags": ["a", null, ""]})).tags, Carried::Value(vec!["a".to_owned()]));
+        assert_eq!(read(json!({"id": "c", "tags": [], "customFields": []})).custom_fields, Carried::Value(Vec::new()));
     }
 }

@@ -25,17 +25,20 @@ impl<T> Listed<T> {
     /// # Errors
     /// [`GhlError::Undecodable`].
     pub fn whole(self, operation: &'static str) -> Result<Vec<T>, GhlError> {
-        match self.passed_over {
-            0 => Ok(self.items),
-            passed_over => Err(GhlError::Undecodable {
-                operation,
-                field: "items".to_owned(),
-                status: 200,
-                content_type: "application/json".to_owned(),
-                length: self.items.len(),
-                reason: format!("{passed_over} of them are no records"),
-            }),
-        }
+        self.unread(operation).map_or(Ok(self.items), Err)
+    }
+
+    /// What can't be read of it, where there is something.
+    #[must_use]
+    pub fn unread(&self, operation: &'static str) -> Option<GhlError> {
+        (self.passed_over > 0).then(|| GhlError::Undecodable {
+            operation,
+            field: "items".to_owned(),
+            status: 200,
+            content_type: "application/json".to_owned(),
+            length: self.items.len(),
+            reason: format!("{} of them are no records", self.passed_over),
+        })
     }
 }
 
