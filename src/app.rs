@@ -77,6 +77,11 @@ pub enum AppError {
          \"k1:$(openssl rand -base64 32)\", and keep it safe"
     )]
     NoMasterKey,
+    #[error(
+        "another process works over these records with the queue in its own memory: stop it first. Several processes over the same records \
+         need REDIS_URL, for each would take the whole of GHL's limit for its own"
+    )]
+    InUse,
 }
 
 impl App {
@@ -132,6 +137,9 @@ impl App {
         let deployment = if config.is_distributed() { Some(records.deployment_id().await?) } else { None };
         let handover = match opening {
             Opening::ToGoOn if !config.is_distributed() => {
+                if !records.hold_alone().await? {
+                    return Err(AppError::InUse);
+                }
                 let own = Uuid::new_v4().to_string();
                 let before = records.take_over_limiter(&own).await?;
                 Some(Handover { file: config.data.dir.join(CALLS), before, own })

@@ -355,6 +355,19 @@ impl Config {
         }
     }
 
+    /// Folders in which one process at a time works, where the queue is in its memory: that of the data, and that of the SQLite file.
+    #[must_use]
+    pub fn working_folders(&self) -> Vec<PathBuf> {
+        let url = self.database_url();
+        let file = url.expose_secret().strip_prefix("sqlite:").map(|path| path.strip_prefix("//").unwrap_or(path));
+        let file = file.map(|path| PathBuf::from(path.split('?').next().unwrap_or_default()));
+        let folder = file.and_then(|file| file.parent().map(Path::to_owned));
+        let folder = folder.map(|folder| if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder });
+        let mut folders = vec![self.data.dir.clone()];
+        folders.extend(folder);
+        folders
+    }
+
     /// Where the records are, for people: no password, no user.
     #[must_use]
     pub fn database_name(&self) -> String {

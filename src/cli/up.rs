@@ -16,7 +16,7 @@ pub(super) async fn run(context: Context) -> anyhow::Result<Outcome> {
     let mut signals = Signals::listen()?;
     let distributed = context.config.is_distributed();
     // Held to the end. First of all: what the other process has begun must not be touched.
-    let _sole = if distributed { None } else { Some(Sole::take(&context.config.data.dir)?.or_refuse()?) };
+    let _sole = if distributed { None } else { Some(Sole::take(&context.config.working_folders())?.or_refuse()?) };
     let listeners = Listeners::open(&context.config).await?;
     let app = match distributed {
         true => App::open(context.config).await?,

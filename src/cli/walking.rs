@@ -35,7 +35,7 @@ impl Walking {
         let distributed = config.is_distributed();
         // Looked at first: a shell without the settings makes no data folder.
         open_records(&config).await?.close().await;
-        let sole = if distributed { None } else { Sole::take(&config.data.dir)?.taken() };
+        let sole = if distributed { None } else { Sole::take(&config.working_folders())?.taken() };
         let app = if sole.is_some() { App::open_alone(config).await? } else { App::open(config).await? };
         let connection = app.records.connection(location).await?;
         let is_connected = connection.is_some_and(|connection| connection.is_connected());

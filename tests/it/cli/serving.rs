@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use crate::support::api::Api;
 use crate::support::folder::Folder;
 use crate::support::installation::{Installation, started};
+use crate::support::postgres::PostgresServer;
 use crate::support::program::{clienty_sync, run};
 use crate::support::redis::RedisServer;
 
@@ -72,6 +73,27 @@ async fn a_second_worker_on_one_machine_needs_no_settings() {
     let (_worker, told) = installation.start(&["worker"]);
     let metrics = told["metrics"].as_str().unwrap();
     assert!(metrics.starts_with("http://127.0.0.1:") && !metrics.contains(":9464/"), "{metrics}");
+}
+
+/// Each would take the whole of GHL's limit for its own, and take the other's running jobs for lost.
+#[tokio::test]
+async fn of_two_processes_with_a_queue_in_memory_the_second_refuses_the_same_records() {
+    let postgres = PostgresServer::start();
+    let folder = Folder::new("serving");
+    let file = format!("sqlite://{}/records.db", folder.path().display());
+    for database in [&file, &postgres.url()] {
+        let mut installation = Installation::new(&[("DATABASE_URL", database)]).await;
+        let (mut first, _) = installation.serve("up");
+        let other = Folder::new("serving");
+        installation.set("CLIENTY_DATA_DIR", other.path().to_str().unwrap());
+        let second = installation.run(&["up"]);
+        let told = String::from_utf8(second.stderr).unwrap();
+        assert_eq!(second.status.code(), Some(1), "{database}: {told}");
+        assert!(told.contains("another process") && told.contains("REDIS_URL"), "{database}: {told}");
+        first.terminate();
+        assert_eq!(first.wait().code(), Some(0));
+        let (_next, _) = installation.serve("up");
+    }
 }
 
 #[tokio::test]

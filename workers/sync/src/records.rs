@@ -135,6 +135,8 @@ pub struct Records {
     turn_due: Duration,
     noted: Arc<activity::Noted>,
     marked: Arc<activity::Marked>,
+    /// Holds the lock of [`Records::hold_alone`].
+    alone: Arc<tokio::sync::Mutex<Option<sqlx::AnyConnection>>>,
 }
 
 impl Records {

@@ -4,7 +4,30 @@ use uuid::Uuid;
 
 use super::{Records, RecordsError};
 
+/// Names the lock of [`Records::hold_alone`] among all of a database: the first bytes of "clienty-sync".
+const ALONE: i64 = i64::from_be_bytes(*b"clienty-");
+
 impl Records {
+    /// Whether no other process holds these records for itself, as one does that has the queue in its memory. Held until this process ends, or its
+    /// connection to PostgreSQL does. Of SQLite there are files to be locked instead, so nothing is held.
+    ///
+    /// # Errors
+    /// [`RecordsError::Database`].
+    pub async fn hold_alone(&self) -> Result<bool, RecordsError> {
+        if self.sqlite {
+            return Ok(true);
+        }
+        let mut connection = self.pool.acquire().await?;
+        let query = sqlx::query_scalar("select case when pg_try_advisory_lock($1) then 1 else 0 end").bind(ALONE);
+        let held: i32 = query.fetch_one(&mut *connection).await?;
+        let is_held = held == 1;
+        if is_held {
+            // Never given back, and so held as long as this value or a clone of it lives.
+            *self.alone.lock().await = Some(connection.detach());
+        }
+        Ok(is_held)
+    }
+
     /// The id of this deployment, made at the first question: it tells a queue in Redis whose it is.
     ///
     /// # Errors

@@ -139,6 +139,7 @@ impl Records {
             group: Arc::default(),
             writes: Arc::default(),
             marked: Arc::default(),
+            alone: Arc::default(),
             turn_due: options.turn_timeout,
             noted: Arc::default(),
         })
