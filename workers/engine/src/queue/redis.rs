@@ -12,6 +12,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::time::Instant;
 
+use super::trace::Trace;
 use super::{LaneView, Pushed, QueueError, Settlement, Share, Step, Stepped, Wait};
 use crate::envelope;
 use crate::job::{Key, NewJob, Priority};
@@ -66,6 +67,8 @@ pub(crate) struct RedisShard {
     library: Library,
     /// Asks for the server's time.
     time: Cmd,
+    /// Where it is written what the functions do.
+    trace: Option<Trace>,
 }
 
 /// All shards of a queue at one Redis. Nothing is asked yet.
@@ -92,6 +95,7 @@ pub(crate) fn shards(
             deployment: deployment.clone(),
             library: Library::new(),
             time: ::redis::cmd("TIME"),
+            trace: None,
         })
     };
     (0..count).map(shard).collect()
@@ -122,6 +126,27 @@ impl RedisShard {
     /// Who comes to an empty queue later than it meant to can't say any more that nobody has sent a call.
     pub(crate) fn came_late(&self) {
         self.first_meeting.store(false, Ordering::SeqCst);
+    }
+
+    /// From now on each call of a function leaves a line.
+    pub(crate) fn trace(&mut self, trace: Trace) {
+        (self.library, self.trace) = (self.library.traced(), Some(trace));
+    }
+
+    /// Fetches the lines that functions have left, those of others too.
+    async fn fetch_trace(&self, connection: &mut (impl ConnectionLike + Send)) {
+        const AT_ONCE: usize = 100;
+        let Some(trace) = &self.trace else { return };
+        loop {
+            let mut pop = ::redis::cmd("LPOP");
+            pop.arg(format!("{}trace", self.prefix)).arg(AT_ONCE);
+            // What can't be fetched now is fetched later.
+            let lines: Vec<String> = pop.query_async::<Option<_>>(connection).await.ok().flatten().unwrap_or_default();
+            lines.iter().for_each(|line| trace.take(line));
+            if lines.len() < AT_ONCE {
+                return;
+            }
+        }
     }
 
     /// Epochs go on above this one from the next meeting on.
@@ -332,7 +357,9 @@ impl RedisShard {
             self.get_to_know(owner, &mut connection).await?;
             owner.set_met(asked);
         }
-        self.library.run(&mut connection, call).await
+        let reply = self.library.run(&mut connection, call).await;
+        self.fetch_trace(&mut connection).await;
+        reply
     }
 
     /// Looks whether the server is fit for the queue, whether the queue is ours, and whether it is the server that our state was written to.

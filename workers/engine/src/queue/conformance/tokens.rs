@@ -77,7 +77,7 @@ async fn a_throttled_lane_is_held_whole_and_starts_gently(over: Over) {
         bench.push(job("lane", &n.to_string(), Priority::Realtime)).await;
     }
     let refused = bench.claim(1).await.remove(0);
-    let (began, hold) = (Instant::now(), Duration::from_millis(200));
+    let (began, hold) = (Instant::now(), Duration::from_secs(1));
     assert!(bench.settle(&refused, Verdict::Throttled { hold }, 1).await);
     assert!(bench.claim_now(10).await.is_empty(), "no other job of the lane runs either");
     bench.push(job("lane", "click", Priority::Interactive)).await;
