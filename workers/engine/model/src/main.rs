@@ -34,7 +34,9 @@ fn prove(only: Option<&str>) -> Result<(), Box<dyn Error>> {
     let (mut states, began) = (0, Instant::now());
     for scene in scenes::large().into_iter().filter(|scene| only.is_none_or(|only| scene.name == only)) {
         let searched = Instant::now();
-        let report = search(&Rules::new(scene.limits.clone()), &scene, u64::MAX);
+        let rules = Rules::new(scene.limits.clone());
+        let report = search(&rules, &scene, u64::MAX, |depth, states| eprint!("\r{depth} steps, {states} states  "));
+        eprint!("\r");
         println!(
             "{:<12} {} workers, {} jobs: {} states, {} steps, the farthest after {}; {} s",
             scene.name,

@@ -120,9 +120,9 @@ fn fingerprint(state: &[u8]) -> u64 {
     hasher.finish()
 }
 
-/// Goes through the states of a scene, or until more than `most` were seen.
+/// Goes through the states of a scene, or until more than `most` were seen; `tell` hears how far it is, and how many states that were.
 #[must_use]
-pub fn search(rules: &Rules, scene: &Scene, most: u64) -> Report {
+pub fn search(rules: &Rules, scene: &Scene, most: u64, mut tell: impl FnMut(usize, u64)) -> Report {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let known = Known((0..PARTS).map(|_| Mutex::default()).collect());
     let first = pack(&World::new(rules, scene), scene);
@@ -143,7 +143,7 @@ pub fn search(rules: &Rules, scene: &Scene, most: u64) -> Report {
                     while let Some(work) = layer.get(at.fetch_add(1, Ordering::Relaxed)) {
                         for state in work.states() {
                             let (world, print) = (unpack(state, scene), fingerprint(state));
-                            let tell = |action, violation| {
+                            let found_one = |action, violation| {
                                 let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
                                 // Which of them is told does not hang on who was faster.
                                 if found.as_ref().is_none_or(|(other, ..)| print < *other) {
@@ -154,7 +154,7 @@ pub fn search(rules: &Rules, scene: &Scene, most: u64) -> Report {
                                 && print.is_multiple_of(scene.liveness)
                                 && let Err(violation) = world.gets_done(rules, scene)
                             {
-                                tell(None, violation);
+                                found_one(None, violation);
                             }
                             world.actions(scene, &mut actions);
                             while let Some(action) = actions.pop() {
@@ -169,7 +169,7 @@ pub fn search(rules: &Rules, scene: &Scene, most: u64) -> Report {
                                             piece.push(&bytes);
                                         }
                                     }
-                                    Err(violation) => tell(Some(action), violation),
+                                    Err(violation) => found_one(Some(action), violation),
                                 }
                             }
                             if piece.ends.len() >= PIECE {
@@ -188,6 +188,7 @@ pub fn search(rules: &Rules, scene: &Scene, most: u64) -> Report {
         }
         layer = next.into_inner().unwrap_or_else(PoisonError::into_inner);
         depth += usize::from(!layer.is_empty());
+        tell(depth, states.load(Ordering::Relaxed));
         if states.load(Ordering::Relaxed) > most {
             complete = layer.is_empty();
             break;

@@ -9,7 +9,7 @@ use crate::search::{Report, search};
 const MOST: u64 = 1_000_000;
 
 fn look(scene: &Scene, broken: Option<Mutant>) -> Report {
-    search(&Rules { broken, ..Rules::new(scene.limits.clone()) }, scene, MOST)
+    search(&Rules { broken, ..Rules::new(scene.limits.clone()) }, scene, MOST, |_, _| {})
 }
 
 #[test]

@@ -61,6 +61,8 @@ pub(crate) struct RedisShard {
     first_meeting: AtomicBool,
     /// The highest epoch that this process knows of, from claims and from the store of records.
     seen_epoch: AtomicU64,
+    /// The highest epoch that this shard has given to this process.
+    claimed_epoch: AtomicU64,
     clock_steps: AtomicU64,
     /// Whose queue it is, where others could come by.
     deployment: Option<Arc<Deployment>>,
@@ -91,6 +93,7 @@ pub(crate) fn shards(
             claiming,
             first_meeting: (meeting == FirstMeeting::Unspent).into(),
             seen_epoch: AtomicU64::new(0),
+            claimed_epoch: AtomicU64::new(0),
             clock_steps: AtomicU64::new(0),
             deployment: deployment.clone(),
             library: Library::new(),
@@ -205,6 +208,7 @@ impl RedisShard {
         kept_time: Kept,
     ) -> Result<(u64, Stepped), QueueError> {
         self.know_epoch(stepped.epoch);
+        self.claimed_epoch.fetch_max(stepped.epoch, Ordering::SeqCst);
         let forward = match kept_time {
             Kept::Steady => return Ok((incarnation, stepped)),
             Kept::WasSet => {
@@ -388,9 +392,10 @@ impl RedisShard {
     ) -> Result<(), QueueError> {
         let mut meet = self.call("meet");
         meet.arg(u8::from(clock_went_forward)).arg(self.seen_epoch.load(Ordering::SeqCst));
+        meet.arg(self.claimed_epoch.load(Ordering::SeqCst));
         if self.library.run::<u8>(connection, &meet).await? == 1 {
             tracing::warn!(
-                "the queue's Redis is a replica that was promoted; its shard rests, as last writes may be lost"
+                "the queue's Redis has an older state, or is a replica that was promoted; its shard rests, as last writes may be lost"
             );
         }
         Ok(())
