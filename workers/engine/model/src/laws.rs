@@ -30,7 +30,8 @@ pub(crate) fn broken(law: u8, what: impl Into<String>) -> Result<(), Violation> 
 /// The law that the claim breaks.
 pub fn may_claim(rules: &Rules, shard: &Shard, job: JobId, stored: Envelope, epoch: u64) -> Result<(), Violation> {
     let Shard { now, rest, epoch: last, .. } = *shard;
-    let (limits, lane, what) = (&rules.limits, &shard.lanes[shard.jobs[job].lane], format!("job {job} is claimed"));
+    let (limits, lane, what) =
+        (&rules.limits, &shard.lanes[shard.jobs[job].lane], format_args!("job {job} is claimed"));
     if rest > now {
         return broken(2, format!("{what} while the shard rests for {} more", rest - now));
     }

@@ -35,13 +35,14 @@ fn prove(only: Option<&str>) -> Result<(), Box<dyn Error>> {
     for scene in scenes::large().into_iter().filter(|scene| only.is_none_or(|only| scene.name == only)) {
         let searched = Instant::now();
         let rules = Rules::new(scene.limits.clone());
-        let report = search(&rules, &scene, u64::MAX, |depth, states| eprint!("\r{depth} steps, {states} states  "));
+        let report = search(&rules, &scene, |depth, states| eprint!("\r{depth} steps, {states} states  "));
         eprint!("\r");
         println!(
-            "{:<12} {} workers, {} jobs: {} states, {} steps, the farthest after {}; {} s",
+            "{:<12} {} workers, {} jobs: {} {} states, {} steps, the farthest after {}; {} s",
             scene.name,
             scene.workers,
             scene.jobs.len(),
+            if report.complete { "all" } else { "the nearest" },
             report.states,
             report.steps,
             report.depth,
@@ -58,10 +59,21 @@ fn prove(only: Option<&str>) -> Result<(), Box<dyn Error>> {
 
 fn replay(files: &[&str]) -> Result<(), Box<dyn Error>> {
     let mut replay = Replay::default();
-    for file in files {
-        for line in BufReader::new(File::open(file).map_err(|error| format!("{file}: {error}"))?).lines() {
-            replay.read(&line?).map_err(|rejected| format!("{file}: {rejected}"))?;
-        }
+    let open = |file: &&str| Ok(BufReader::new(File::open(file).map_err(|error| format!("{file}: {error}"))?).lines());
+    let mut traces = files.iter().map(open).collect::<Result<Vec<_>, String>>()?;
+    // A line of each in turn: those of several processes belong together.
+    while !traces.is_empty() {
+        let mut read = Ok(());
+        traces.retain_mut(|lines| match lines.next() {
+            Some(line) if read.is_ok() => {
+                read = line
+                    .map_err(|error| error.to_string())
+                    .and_then(|line| replay.read(&line).map_err(|rejected| rejected.to_string()));
+                true
+            }
+            line => line.is_some(),
+        });
+        read?;
     }
     let (taken, passed_over) = replay.end().map_err(|rejected| rejected.to_string())?;
     println!("The model takes all of {taken} lines; {passed_over} more follow on an older state.");

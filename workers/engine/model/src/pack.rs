@@ -57,6 +57,9 @@ struct Writer<'a> {
     bytes: Vec<u8>,
 }
 
+/// More of one thing no state has.
+const MOST: usize = 16;
+
 /// Where a time is written that lies before or after now.
 const MIDDLE: u64 = 100;
 
@@ -87,19 +90,25 @@ impl Writer<'_> {
         if !scene.has_like_jobs {
             return;
         }
-        let known: Vec<_> = (0..world.owed.len())
-            .map(|job| {
-                self.place(world.shard.jobs[job].place);
-                self.put(world.owed[job] as u64);
-                self.put(u64::from(world.left.pushes[job]));
-                let held: Vec<_> =
-                    world.workers.iter().flat_map(|worker| &worker.runs).filter(|held| held.job == job).collect();
-                self.sorted(&held, |this, held| this.held(&Held { job: 0, ..**held }));
-                std::mem::take(&mut self.bytes)
-            })
-            .collect();
+        let (mut known, mut ends) = (std::mem::take(&mut self.bytes), [0; MOST]);
+        for (job, end) in ends.iter_mut().enumerate().take(world.owed.len()) {
+            self.place(world.shard.jobs[job].place);
+            self.put(world.owed[job] as u64);
+            self.put(u64::from(world.left.pushes[job]));
+            let runs = || world.workers.iter().flat_map(|worker| &worker.runs).filter(|held| held.job == job);
+            match runs().count() {
+                0 => {}
+                1 => runs().for_each(|held| self.held(held, false)),
+                _ => self.sorted(&runs().collect::<Vec<_>>(), |this, held| this.held(held, false)),
+            }
+            known.append(&mut self.bytes);
+            *end = known.len();
+        }
         let like = &scene.like;
-        self.order.sort_by(|one, other| (like[*one], &known[*one]).cmp(&(like[*other], &known[*other])));
+        let of = |job: usize| &known[if job == 0 { 0 } else { ends[job - 1] }..ends[job]];
+        self.order.sort_by(|one, other| (like[*one], of(*one)).cmp(&(like[*other], of(*other))));
+        known.clear();
+        self.bytes = known;
         for (name, job) in self.order.iter().enumerate() {
             self.names[*job] = byte(name as u64);
         }
@@ -107,21 +116,25 @@ impl Writer<'_> {
 
     /// In the order of their bytes.
     fn sorted<T>(&mut self, items: &[T], write: impl Fn(&mut Self, &T)) {
-        if items.len() < 2 {
-            return self.each(items, write);
+        self.put(items.len() as u64);
+        let (begin, mut ends) = (self.bytes.len(), [0; MOST]);
+        for (item, end) in items.iter().zip(&mut ends) {
+            write(self, item);
+            *end = self.bytes.len() - begin;
         }
-        let before = std::mem::take(&mut self.bytes);
-        let mut parts: Vec<_> = items
-            .iter()
-            .map(|item| {
-                write(self, item);
-                std::mem::take(&mut self.bytes)
-            })
-            .collect();
-        parts.sort_unstable();
-        self.bytes = before;
-        self.put(parts.len() as u64);
-        self.bytes.extend(parts.concat());
+        let part = |at: usize| if at == 0 { 0 } else { ends[at - 1] }..ends[at];
+        let written = &self.bytes[begin..];
+        let mut order: [usize; MOST] = std::array::from_fn(|at| at);
+        let order = &mut order[..items.len()];
+        if order.is_sorted_by_key(|at| &written[part(*at)]) {
+            return;
+        }
+        let written = written.to_vec();
+        order.sort_unstable_by_key(|at| &written[part(*at)]);
+        self.bytes.truncate(begin);
+        for at in order {
+            self.bytes.extend(&written[part(*at)]);
+        }
     }
 
     fn world(mut self, world: &World, scene: &Scene) -> Vec<u8> {
@@ -132,7 +145,7 @@ impl Writer<'_> {
             self.shard(older);
         }
         self.epoch(*top);
-        self.sorted(workers, |this, worker| this.sorted(&worker.runs, Self::held));
+        self.sorted(workers, |this, worker| this.sorted(&worker.runs, |this, held| this.held(held, true)));
         self.sorted(orphans, Self::flight);
         self.sorted(delayed, Self::request);
         let window = scene.window();
@@ -240,9 +253,12 @@ impl Writer<'_> {
         self.put(u64::from(cost));
     }
 
-    fn held(&mut self, held: &Held) {
+    /// Without the name of its job where that is looked for.
+    fn held(&mut self, held: &Held, named: bool) {
         let Held { job, epoch, cost, until, used, ended, call, over } = held;
-        self.bytes.push(self.names[*job]);
+        if named {
+            self.bytes.push(self.names[*job]);
+        }
         self.epoch(*epoch);
         self.put(u64::from(*cost));
         self.until(if over.is_some() { 0 } else { *until });

@@ -4,11 +4,12 @@
 //! the lanes stand that were touched all have to be what the model says. After a state that came back older the rest of a shard's lines is passed over,
 //! since nobody has seen what it knows; that it rests is looked at.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use crate::lane::{Circuit, Lane};
 use crate::laws::{Violation, broken, may_claim};
 use crate::rules::Rules;
+use crate::search::fingerprint;
 use crate::shard::{Batch, Envelope, Job, JobId, LaneId, Place, Pushed, Settlement, Shard};
 use crate::trace::{Line, Seen, Stored};
 
@@ -30,7 +31,10 @@ impl std::fmt::Display for Rejected {
 /// A trace as far as it was read, of any number of shards.
 #[derive(Debug, Default)]
 pub struct Replay {
-    shards: HashMap<String, Followed>,
+    /// By shard and life of its state.
+    shards: HashMap<(String, String), Followed>,
+    /// The last life of each shard.
+    lives: HashMap<String, String>,
     taken: u64,
 }
 
@@ -52,6 +56,8 @@ struct Followed {
     seq: u64,
     /// Lines that came before those before them, as of several processes.
     early: BTreeMap<u64, (Line, String)>,
+    /// The lines that came last, by their fingerprints: two processes may have fetched one.
+    lately: VecDeque<(u64, u64)>,
     /// Whether an older state came back, of which nothing is known.
     is_lost: bool,
     passed_over: u64,
@@ -60,7 +66,9 @@ struct Followed {
 /// A step that fires as much may have left some.
 const MOST_DUE: usize = 64;
 /// Lines that lie further apart than these are missing.
-const MOST_EARLY: usize = 100_000;
+const MOST_EARLY: usize = 1_000_000;
+/// A line that two have fetched comes twice within so many.
+const LATELY: usize = 1000;
 
 impl Replay {
     /// Reads one more line.
@@ -70,23 +78,26 @@ impl Replay {
     pub fn read(&mut self, text: &str) -> Result<(), Rejected> {
         let reject = |what: String| Rejected { violation: Violation { law: 0, what }, line: text.to_owned() };
         let line: Line = serde_json::from_str(text).map_err(|error| reject(format!("it is no line: {error}")))?;
-        let name = line.shard.clone();
-        let known = self.shards.remove(&name);
-        let mut followed = match known {
-            // The first of a state that knows nothing: the one before it was lost.
-            Some(before) if line.seq == 1 && before.seq > 1 => {
-                let unknown = before.rules.limits.unknown_calls();
-                let lasts = line.rest.saturating_sub(line.now);
-                if before.shard.now + unknown > line.now && lasts + line.now < before.shard.now + unknown {
-                    let what = format!("a lost state rests for {lasts}, and calls may count for {unknown}");
-                    return Err(Rejected { violation: Violation { law: 2, what }, line: text.to_owned() });
-                }
-                Followed::new(&line)
+        let name = (line.shard.clone(), line.life.clone());
+        if !self.shards.contains_key(&name) {
+            // The state before it was lost.
+            if let Some(before) = self.lives.insert(line.shard.clone(), line.life.clone())
+                && let Some(before) = self.shards.get(&(line.shard.clone(), before))
+                && let counts = before.shard.now + before.rules.limits.unknown_calls()
+                && line.rest.max(line.now) < counts
+            {
+                let what = format!("a lost state rests until {}, and calls may count until {counts}", line.rest);
+                return Err(Rejected { violation: Violation { law: 2, what }, line: text.to_owned() });
             }
-            Some(followed) => followed,
-            None => Followed::new(&line),
-        };
+            self.shards.insert(name.clone(), Followed::new(&line));
+        }
+        let Some(followed) = self.shards.get_mut(&name) else { return Ok(()) };
+        let print = fingerprint(text.as_bytes());
         if line.seq < followed.seq && !followed.is_lost {
+            // Two have fetched it.
+            if followed.lately.contains(&(line.seq, print)) {
+                return Ok(());
+            }
             let lasts = line.rest.saturating_sub(line.now);
             if lasts < followed.rules.limits.unknown_calls() {
                 let what = format!("an older state comes back, and rests for {lasts}");
@@ -96,18 +107,21 @@ impl Replay {
         }
         if followed.is_lost {
             followed.passed_over += 1;
-        } else {
-            followed.early.insert(line.seq, (line, text.to_owned()));
-            while let Some((line, text)) = followed.early.remove(&followed.seq) {
-                followed.follow(&line).map_err(|violation| Rejected { violation, line: text })?;
-                followed.seq += 1;
-                self.taken += 1;
-            }
-            if followed.early.len() > MOST_EARLY {
-                return Err(reject(format!("line {} is missing", followed.seq)));
-            }
+            return Ok(());
         }
-        self.shards.insert(name, followed);
+        followed.early.insert(line.seq, (line, text.to_owned()));
+        while let Some((line, text)) = followed.early.remove(&followed.seq) {
+            followed.lately.push_back((followed.seq, fingerprint(text.as_bytes())));
+            if followed.lately.len() > LATELY {
+                followed.lately.pop_front();
+            }
+            followed.follow(&line).map_err(|violation| Rejected { violation, line: text })?;
+            followed.seq += 1;
+            self.taken += 1;
+        }
+        if followed.early.len() > MOST_EARLY {
+            return Err(reject(format!("line {} is missing", followed.seq)));
+        }
         Ok(())
     }
 
@@ -148,6 +162,7 @@ impl Followed {
             claimed_at: line.now,
             seq: 1,
             early: BTreeMap::new(),
+            lately: VecDeque::new(),
             is_lost: false,
             passed_over: 0,
         }
@@ -173,6 +188,11 @@ impl Followed {
     }
 
     fn follow(&mut self, line: &Line) -> Result<(), Violation> {
+        if self.seq == 1 {
+            // The one that was read first may be a later one.
+            (self.shard.now, self.shard.rest, self.shard.born) = (line.now, line.rest, line.born);
+            (self.steps, self.claimed_at) = (line.steps, line.now);
+        }
         // A clock that was set back may take back what lies after the last claim: all that is to come back at a time then does so later.
         let is_set_back = line.steps > self.steps && line.now >= self.claimed_at;
         if line.now < self.shard.now && !is_set_back {

@@ -39,6 +39,8 @@ pub struct Scene {
     pub heartbeats: bool,
     /// Whether a person may resume a lane whose circuit is open.
     pub resumes: bool,
+    /// How many states are enough: once so many were seen, no state is gone on from that is a step farther.
+    pub most: u64,
     /// In how many ticks all is done, once nothing fails.
     pub patience: u64,
     /// One in so many states is asked whether all gets done; 0: none.
@@ -99,6 +101,7 @@ impl Scene {
             calls: true,
             heartbeats: false,
             resumes: false,
+            most: u64::MAX,
             patience: 40,
             liveness: 64,
             like: Vec::new(),

@@ -24,20 +24,25 @@ pub fn small() -> Vec<Scene> {
     ]
 }
 
-/// Those of `make prove`.
+/// Those of `make prove`: all of their states, but of the last one, which has all that it takes of memory and time, those within so many steps.
 #[must_use]
 pub fn large() -> Vec<Scene> {
+    let (two, three) = (&[0, 0], &[0, 0, 1]);
     vec![
-        refusals(2, &[0, 0], 1),
-        without_calls(circuit(2, &[0, 0], 2)),
+        refusals(2, two, 1),
+        without_calls(circuit(2, two, 2)),
         pushes(2),
-        lost_state(2, &[0, 0, 1]),
-        older_state(2, &[0, 0]),
-        day(2, &[0, 0, 0]),
         classes(2),
-        calls(3, &[0, 0, 1], 1, 1),
+        without_calls(lost_state(2, three)),
+        older_state(2, two),
+        day(3, two),
+        Scene { name: "three", ..without_calls(calls(3, three, 1, 1)) },
+        Scene { most: ENOUGH, ..calls(3, three, 1, 1) },
     ]
 }
+
+/// States that a search stops behind, where there are so many.
+const ENOUGH: u64 = 100_000_000;
 
 /// What is proven of calls is left to other scenes.
 fn without_calls(scene: Scene) -> Scene {

@@ -114,15 +114,15 @@ impl Piece {
     }
 }
 
-fn fingerprint(state: &[u8]) -> u64 {
+pub(crate) fn fingerprint(state: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
     hasher.write(state);
     hasher.finish()
 }
 
-/// Goes through the states of a scene, or until more than `most` were seen; `tell` hears how far it is, and how many states that were.
+/// Goes through the states of a scene; `tell` hears how far it is, and how many states that were.
 #[must_use]
-pub fn search(rules: &Rules, scene: &Scene, most: u64, mut tell: impl FnMut(usize, u64)) -> Report {
+pub fn search(rules: &Rules, scene: &Scene, mut tell: impl FnMut(usize, u64)) -> Report {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let known = Known((0..PARTS).map(|_| Mutex::default()).collect());
     let first = pack(&World::new(rules, scene), scene);
@@ -189,7 +189,7 @@ pub fn search(rules: &Rules, scene: &Scene, most: u64, mut tell: impl FnMut(usiz
         layer = next.into_inner().unwrap_or_else(PoisonError::into_inner);
         depth += usize::from(!layer.is_empty());
         tell(depth, states.load(Ordering::Relaxed));
-        if states.load(Ordering::Relaxed) > most {
+        if states.load(Ordering::Relaxed) > scene.most {
             complete = layer.is_empty();
             break;
         }

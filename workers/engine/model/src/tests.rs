@@ -5,11 +5,10 @@ use crate::scene::Scene;
 use crate::scenes;
 use crate::search::{Report, search};
 
-/// More than any small scene has.
-const MOST: u64 = 1_000_000;
-
 fn look(scene: &Scene, broken: Option<Mutant>) -> Report {
-    search(&Rules { broken, ..Rules::new(scene.limits.clone()) }, scene, MOST, |_, _| {})
+    // More than any small scene has.
+    let scene = Scene { most: 1_000_000, ..scene.clone() };
+    search(&Rules { broken, ..Rules::new(scene.limits.clone()) }, &scene, |_, _| {})
 }
 
 #[test]

@@ -16,6 +16,8 @@ pub struct Line {
     pub call: String,
     /// The shard's prefix.
     pub shard: String,
+    /// The life of its state in which the first of its lines was written.
+    pub life: String,
     /// Counts the lines of the shard's state.
     pub seq: u64,
     /// The queue's time.

@@ -140,13 +140,19 @@ impl RedisShard {
     async fn fetch_trace(&self, connection: &mut (impl ConnectionLike + Send)) {
         const AT_ONCE: usize = 100;
         let Some(trace) = &self.trace else { return };
+        let key = format!("{}trace", self.prefix);
         loop {
-            let mut pop = ::redis::cmd("LPOP");
-            pop.arg(format!("{}trace", self.prefix)).arg(AT_ONCE);
-            // What can't be fetched now is fetched later.
-            let lines: Vec<String> = pop.query_async::<Option<_>>(connection).await.ok().flatten().unwrap_or_default();
-            lines.iter().for_each(|line| trace.take(line));
-            if lines.len() < AT_ONCE {
+            let mut get = ::redis::cmd("LRANGE");
+            get.arg(&key).arg(0).arg(AT_ONCE - 1);
+            // What can't be fetched now is fetched later; and what two fetch at once is in the trace twice, rather than not at all where one of them dies.
+            let Ok(lines) = get.query_async::<Vec<String>>(connection).await else { return };
+            let mut fetched = ::redis::pipe();
+            for line in &lines {
+                trace.take(line);
+                fetched.lrem(&key, 1, line).ignore();
+            }
+            let removed = lines.is_empty() || fetched.query_async::<()>(connection).await.is_ok();
+            if lines.len() < AT_ONCE || !removed {
                 return;
             }
         }

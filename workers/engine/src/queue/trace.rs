@@ -54,3 +54,45 @@ impl Trace {
         (self.0)(line);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use queue_model::replay::Replay;
+
+    use super::*;
+    use crate::job::{Key, NewJob, Priority};
+    use crate::limit::{Claiming, FirstMeeting, Limit};
+    use crate::queue::{Driver, Queue, Step};
+
+    /// As with a process that writes its own file each, and each a part of the lines.
+    #[tokio::test]
+    async fn what_is_written_to_files_is_a_trace() {
+        let second = std::time::Duration::from_secs(1);
+        let limit = Limit { burst: 10, interval: second, call_timeout: second, reserve: 2, daily: 1000 };
+        let path = std::env::temp_dir().join(format!("trace-{}", uuid::Uuid::new_v4()));
+        let trace = Trace::file(File::create(&path).unwrap());
+        let mut queue = Queue::memory(2, limit, Claiming::default(), FirstMeeting::Unspent);
+        let inner = Arc::get_mut(&mut queue.inner).unwrap();
+        inner.shards.iter_mut().for_each(|shard| shard.driver.trace(&trace));
+        assert!(matches!(inner.shards[0].driver, Driver::Memory(_)));
+        for n in 0..20 {
+            let key = Key { lane: format!("lane \"{n}\""), kind: "kind".into(), record: "é\n".into() };
+            queue.push(&[NewJob::new(key, Priority::Realtime, 1)]).await.unwrap();
+        }
+        let mut claimed = 0;
+        for shard in 0..2 {
+            claimed += queue.step(shard, &Step { claim: 20, ..Step::default() }).await.unwrap().jobs.len();
+        }
+        assert_eq!(claimed, 20);
+        let written = std::fs::read_to_string(&path).unwrap();
+        std::fs::remove_file(path).unwrap();
+        // In whatever order they are read, and where some are read twice.
+        let mut lines: Vec<_> = written.lines().collect();
+        lines.reverse();
+        let again = lines[..10].to_vec();
+        lines.extend(again);
+        let mut replay = Replay::default();
+        lines.iter().for_each(|line| replay.read(line).unwrap());
+        assert_eq!(replay.end(), Ok((22, 0)));
+    }
+}

@@ -1,7 +1,7 @@
 -- What each function has done, a line of JSON each, in the order in which they ran; see `trace.rs`. Only in the library of a queue that is traced.
 --
 --   <p>trace      list of the lines that nobody has fetched yet
---   <p>traced     how many there were
+--   <p>traced     hash: n, how many there were; of, the life of the state in which the first was written
 do
 local function stored_in(stored, slot)
   return {slot = slot, class = class_in(stored), crashes = math.floor(byte(stored, CLASS_AT) / CRASH), cost = byte(stored, COST_AT),
@@ -93,7 +93,9 @@ end
 for name, run in pairs(functions) do
   functions[name] = function(argv)
     local reply = run(argv)
-    local line = {call = name, seq = call('INCR', P .. 'traced'), shard = P, now = now, rest = rest, born = text(born), epoch = text(last_epoch),
+    local key = P .. 'traced'
+    call('HSETNX', key, 'of', text(born))
+    local line = {call = name, seq = call('HINCRBY', key, 'n', '1'), life = call('HGET', key, 'of'), shard = P, now = now, rest = rest, born = text(born), epoch = text(last_epoch),
       steps = steps, limits = {BURST, RESERVE, INTERVAL, TIMEOUT, LEASE, FAILURES, PROBE_AFTER, DAILY, DAILY_RESERVE, DAY_BIN, BIN}}
     input[name](argv, reply, line)
     local seen = {}
