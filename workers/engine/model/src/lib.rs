@@ -5,8 +5,8 @@
 //!
 //! - The **search** (`search.rs`) lets everything happen in every order (`world.rs`): pushes, steps, heartbeats, calls that arrive late, workers that die or
 //!   stand still, answers that are lost, requests that come late, a state that is lost or comes back older, pauses. It goes through all states of a scene
-//!   (`scenes.rs`), nearest first, and tells a shortest path to one that breaks a law. `cargo test` takes small scenes, `make prove` large ones: three
-//!   workers, three jobs, two lanes, one death and one loss among them.
+//!   (`scenes.rs`), nearest first, and tells a shortest path to one that breaks a law. `cargo test` takes small scenes, `make prove` large ones: all states
+//!   of three workers, three jobs, two lanes, one death and one loss (`three`), and with their calls (`calls`) the nearest 10^8 of these.
 //! - The **replay** (`replay.rs`) reads what the real functions and the real queue in memory have done, line by line (`trace.rs`), and names the first
 //!   line that the model does not take. The conformance suite of the engine runs with it.
 //!

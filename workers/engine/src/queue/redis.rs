@@ -69,8 +69,9 @@ pub(crate) struct RedisShard {
     library: Library,
     /// Asks for the server's time.
     time: Cmd,
-    /// Where it is written what the functions do.
+    /// Where it is written what the functions do, and calls since then.
     trace: Option<Trace>,
+    traced_calls: AtomicU64,
 }
 
 /// All shards of a queue at one Redis. Nothing is asked yet.
@@ -99,6 +100,7 @@ pub(crate) fn shards(
             library: Library::new(),
             time: ::redis::cmd("TIME"),
             trace: None,
+            traced_calls: AtomicU64::new(0),
         })
     };
     (0..count).map(shard).collect()
@@ -136,10 +138,14 @@ impl RedisShard {
         (self.library, self.trace) = (self.library.traced(), Some(trace));
     }
 
-    /// Fetches the lines that functions have left, those of others too.
+    /// Fetches the lines that functions have left, those of others too; now and then, since it takes as long as a call.
     async fn fetch_trace(&self, connection: &mut (impl ConnectionLike + Send)) {
         const AT_ONCE: usize = 100;
+        const EVERY: u64 = 4;
         let Some(trace) = &self.trace else { return };
+        if !self.traced_calls.fetch_add(1, Ordering::SeqCst).is_multiple_of(EVERY) {
+            return;
+        }
         let key = format!("{}trace", self.prefix);
         loop {
             let mut get = ::redis::cmd("LRANGE");

@@ -16,9 +16,10 @@ promises! {
 }
 
 async fn a_lost_state_counts_as_spent(over: Over) {
+    // The rest begins when it is met.
+    let began = Instant::now();
     let mut bench = Bench::met(over, 10, FirstMeeting::Spent).await;
     let spent = INTERVAL + TIMEOUT + LEASE;
-    let began = Instant::now();
     bench.push(job("lane", "a", Priority::Interactive)).await;
     assert!(bench.claim_now(1).await.is_empty());
     bench.claim(1).await;

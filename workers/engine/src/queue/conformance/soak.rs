@@ -177,7 +177,7 @@ const FAULTS: [(&str, &str); 14] = [
     ("serve(m, m.circuit == OPEN and 1 or math.min(turn, room), hot)", "serve(m, math.min(turn, room), hot)"),
     ("if probe then m.circuit, m.probe_at = CLOSED, 0 end", "m.circuit, m.probe_at = CLOSED, 0"),
     ("    set_entry(slot, 'x' .. sub(entry, 2))\n    set_extra(slot, stored)\n", ""),
-    ("if cost > free(m) - reserve_of(m) then", "if cost > free(m) then"),
+    ("day_left_to_bulk(m), free(m) - reserve_of(m)", "day_left_to_bulk(m), free(m)"),
     ("if call('ZSCORE', TIMER, batch) then", "do"),
     ("last_epoch, self_changed = epoch, true", "self_changed = true"),
     ("return counts and with(stored, CLASS_AT, CRASH) or stored", "return stored"),
