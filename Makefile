@@ -4,7 +4,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-loaded chaos drift check lint fmt bench bench-peers bench-webhooks bench-freshness official-client tools cargo
+.PHONY: help run test test-loaded prove chaos drift check lint fmt bench bench-peers bench-webhooks bench-freshness official-client tools cargo
 
 help: ## Tells what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 18
@@ -21,6 +21,12 @@ test: cargo tools official-client lint ## Checks format and lints and runs all t
 # RUNS, BUSY: how often, and beside how many processes.
 test-loaded: cargo tools official-client ## Runs all tests five times beside four processes that keep the processors busy
 	tests/loaded
+
+# SOAK_EVENTS, SEQUENCES: how many calls are followed, and how many random sequences compared.
+prove: cargo tools ## Goes through all states of the queue's model, lets it follow ten million calls of the real queue, and compares memory and Redis
+	$(CARGO) run --locked --release --package queue-model -- prove
+	SOAK_EVENTS=$(or $(SOAK_EVENTS),10000000) $(CARGO) test --locked --release --package job-engine --lib soak -- --nocapture
+	DIFFERENTIAL_SEQUENCES=$(or $(SEQUENCES),10000) $(CARGO) test --locked --release --package job-engine --lib differential
 
 # CHAOS_SEED=N repeats one storm, CHAOS_MINUTES=N brews new ones for longer.
 chaos: cargo tools ## Kills, stops, restarts and breaks everything for minutes, and looks what is left

@@ -25,10 +25,11 @@ pub struct Limit {
     pub daily: u32,
 }
 
-/// Calls are counted in bins of a quarter of an hour, and a bin counts until 24 h after its end.
+/// Calls are counted in bins of a quarter of an hour, and a bin counts until 24 h after the end of the next one: in that a call may arrive that nobody
+/// saw end, as where its run was cancelled.
 pub(crate) const DAY_BIN: Duration = Duration::from_secs(900);
 /// Bins after which one no longer counts.
-pub(crate) const DAY_BINS: u64 = 97;
+pub(crate) const DAY_BINS: u64 = 98;
 /// Of what is left to it, beyond the half that it has at once, bulk may spend such a part in each bin: it is spread over six hours and more.
 const PACE_BINS: u32 = 24;
 

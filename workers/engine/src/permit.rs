@@ -228,11 +228,13 @@ impl Lease {
         Self { origin: sent, until_ms: Arc::new(AtomicU64::new(millis(length))) }
     }
 
-    /// Extends to `length` after `sent`, the instant before the heartbeat was sent.
+    /// Extends to `length` after `sent`, the instant before the heartbeat was sent. One that is over stays so: an older state of the queue may say that it
+    /// lives, which does not know that the job is another's by now.
     pub fn extend(&self, sent: Instant, length: Duration) {
         let until = millis(sent.saturating_duration_since(self.origin) + length);
-        let longer = |before: u64| (before != REVOKED && before < until).then_some(until);
-        // Nothing to extend is no error: it was revoked, or a later heartbeat was faster.
+        let now = millis(self.origin.elapsed());
+        let longer = |before: u64| (now < before && before < until).then_some(until);
+        // Nothing to extend is no error: it is over, was revoked, or a later heartbeat was faster.
         let _ = self.until_ms.fetch_update(Ordering::SeqCst, Ordering::SeqCst, longer);
     }
 
@@ -248,7 +250,7 @@ impl Lease {
     }
 }
 
-/// An end that no heartbeat moves.
+/// An end that is past.
 const REVOKED: u64 = 0;
 
 fn millis(duration: Duration) -> u64 {
@@ -285,6 +287,15 @@ mod tests {
     async fn a_revoked_lease_cannot_be_extended() {
         let lease = Lease::begin(Instant::now(), LEASE);
         lease.revoke();
+        lease.extend(Instant::now(), LEASE);
+        assert!(lease.is_over());
+    }
+
+    /// The queue may have lost what has become of the job since.
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_that_is_over_is_not_extended() {
+        let lease = Lease::begin(Instant::now(), LEASE);
+        tokio::time::advance(LEASE).await;
         lease.extend(Instant::now(), LEASE);
         assert!(lease.is_over());
     }

@@ -22,6 +22,7 @@ mod lane;
 mod memory;
 mod outage;
 mod redis;
+mod trace;
 
 pub use lane::{LaneState, LaneView};
 pub use memory::Handover;
@@ -136,6 +137,16 @@ struct Shard {
 enum Driver {
     Memory(Box<memory::MemoryShard>),
     Redis(Box<redis::RedisShard>),
+}
+
+impl Driver {
+    /// From now on each call leaves a line.
+    fn trace(&mut self, trace: &trace::Trace) {
+        match self {
+            Self::Memory(memory) => memory.trace(trace.clone()),
+            Self::Redis(redis) => redis.trace(trace.clone()),
+        }
+    }
 }
 
 impl Queue {
@@ -262,7 +273,10 @@ impl Queue {
         Ok(())
     }
 
-    fn over(drivers: Vec<Driver>, limit: Limit, claiming: Claiming) -> Self {
+    fn over(mut drivers: Vec<Driver>, limit: Limit, claiming: Claiming) -> Self {
+        if let Some(trace) = trace::Trace::by_environment() {
+            drivers.iter_mut().for_each(|driver| driver.trace(&trace));
+        }
         let shard = |driver| Shard { driver, incarnation: AtomicU64::new(0), losses: watch::Sender::new(0) };
         let shards = drivers.into_iter().map(shard).collect();
         Self { inner: Arc::new(Inner { shards, outage: Outage::default(), limit, claiming }) }

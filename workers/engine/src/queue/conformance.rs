@@ -52,15 +52,19 @@ mod poison;
 mod pushes;
 mod redis_cluster;
 mod redis_server;
+mod rejected;
 mod scale;
 mod secured;
 mod simulated;
 mod small;
+mod soak;
 mod tokens;
+mod traced;
 mod verdicts;
 
 use redis_cluster::cluster_url;
 use redis_server::RedisServer;
+use traced::followed;
 
 const INTERVAL: Duration = Duration::from_millis(400);
 const LEASE: Duration = Duration::from_millis(300);
@@ -111,7 +115,7 @@ impl Bench {
     }
 
     async fn with(over: Over, limit: Limit, claiming: Claiming, meeting: FirstMeeting) -> Self {
-        match over {
+        let bench = match over {
             Over::Memory => Self { queue: Queue::memory(1, limit, claiming, meeting), redis: None },
             Over::Redis { shards } => {
                 let redis = RedisServer::start();
@@ -123,7 +127,8 @@ impl Bench {
                 let queue = Queue::redis(&cluster_url(port), prefix.as_str(), 4, limit, claiming, meeting).await;
                 Self { queue: queue.unwrap(), redis: None }
             }
-        }
+        };
+        Self { queue: followed(bench.queue), ..bench }
     }
 
     async fn push(&self, job: NewJob) -> Pushed {

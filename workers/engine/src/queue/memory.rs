@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::trace::Trace;
 use super::{LaneView, Pushed, Share, Step, Stepped};
 use crate::envelope::{self, EnvelopeError};
 use crate::job::{Key, NewJob};
@@ -21,12 +22,14 @@ mod lane;
 mod settle;
 mod state;
 mod timer;
+mod trace;
 
 pub use journal::Handover;
 #[cfg(test)]
 pub(crate) use journal::Uptime;
 pub(crate) use journal::{Clock, Journal, Spent, clock};
 use state::State;
+use trace::Traced;
 
 /// One shard in memory. Its clock is tokio's, which a test can pause.
 pub(crate) struct MemoryShard {
@@ -37,6 +40,8 @@ pub(crate) struct MemoryShard {
     origin_ms: u64,
     /// Where it is kept which calls count, for the process after this one.
     journal: Option<Arc<Journal>>,
+    /// Where it is written what is done; taken while the state is held, so that lines are in order.
+    traced: Option<Mutex<Traced>>,
 }
 
 impl MemoryShard {
@@ -47,7 +52,14 @@ impl MemoryShard {
     /// Its time begins there.
     pub(crate) fn at(origin_ms: u64, limit: Limit, claiming: Claiming, meeting: FirstMeeting) -> Self {
         let state = State::new(limit, claiming, meeting, origin_ms);
-        Self { state: Mutex::new(state), arrived: Notify::new(), origin: Instant::now(), origin_ms, journal: None }
+        Self {
+            state: Mutex::new(state),
+            arrived: Notify::new(),
+            origin: Instant::now(),
+            origin_ms,
+            journal: None,
+            traced: None,
+        }
     }
 
     /// Goes on with the calls that the process before has left in these lanes, and keeps its own in the journal.
@@ -61,6 +73,18 @@ impl MemoryShard {
         Self { journal, ..self }
     }
 
+    /// From now on each call leaves a line.
+    pub(crate) fn trace(&mut self, trace: Trace) {
+        self.traced = Some(Mutex::new(Traced::new(trace)));
+        self.with(|state| state.fired = Some(Vec::new()));
+    }
+
+    fn tell(&self, tell: impl FnOnce(&mut Traced)) {
+        if let Some(traced) = &self.traced {
+            tell(&mut traced.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+        }
+    }
+
     pub(crate) fn push(&self, jobs: &[NewJob]) -> Result<(u64, Vec<Pushed>), EnvelopeError> {
         for job in jobs {
             envelope::check(&job.key)?;
@@ -68,7 +92,8 @@ impl MemoryShard {
         let now = self.now();
         let (answers, changes) = self.with(|state| {
             let before = state.next_due();
-            let answers = jobs.iter().map(|job| state.push(job, now)).collect();
+            let answers: Vec<_> = jobs.iter().map(|job| state.push(job, now)).collect();
+            self.tell(|traced| traced.pushed(state, now, jobs, &answers));
             // An idle worker sleeps until what was due first when it last looked.
             let is_sooner = state.next_due().is_some_and(|due| before.is_none_or(|before| due < before));
             (answers, is_sooner || state.is_runnable())
@@ -83,6 +108,7 @@ impl MemoryShard {
         let now = self.now();
         let (stepped, runnable) = self.with(|state| {
             let stepped = state.step(step, share, now);
+            self.tell(|traced| traced.stepped(state, now, step, share, &stepped));
             if let Some(journal) = &self.journal {
                 let settled = step.settlements.iter().map(|settlement| &settlement.job);
                 let touched: BTreeSet<_> = settled.chain(&stepped.jobs).map(|job| job.key.lane.clone()).collect();
@@ -103,24 +129,43 @@ impl MemoryShard {
 
     pub(crate) fn heartbeat(&self, epochs: &[u64]) -> Vec<bool> {
         let now = self.now();
-        self.with(|state| epochs.iter().map(|epoch| state.heartbeat(*epoch, now)).collect())
+        self.with(|state| {
+            let alive: Vec<_> = epochs.iter().map(|epoch| state.heartbeat(*epoch, now)).collect();
+            self.tell(|traced| traced.beaten(state, now, epochs, &alive));
+            alive
+        })
     }
 
     pub(crate) fn alone(&self, key: Option<&Key>, epochs: &[u64], is_alone: bool) {
-        self.with(|state| state.alone(key, epochs, is_alone));
+        let now = self.now();
+        self.with(|state| {
+            state.alone(key, epochs, is_alone);
+            self.tell(|traced| traced.alone(state, now, key, epochs, is_alone));
+        });
     }
 
     pub(crate) fn raise_epoch(&self, seen: u64) {
-        self.with(|state| state.epoch = state.epoch.max(seen));
+        let now = self.now();
+        self.with(|state| {
+            state.epoch = state.epoch.max(seen);
+            self.tell(|traced| traced.met(state, now));
+        });
     }
 
     pub(crate) fn steer(&self, lane: &str, pause: bool) {
         let now = self.now();
-        self.steered(|state| state.steer(lane, pause, now));
+        self.steered(|state| {
+            state.steer(lane, pause, now);
+            self.tell(|traced| traced.steered(state, now, lane, pause));
+        });
     }
 
     pub(crate) fn steer_kind(&self, kind: &str, pause: bool) {
-        self.steered(|state| state.steer_kind(kind, pause));
+        let now = self.now();
+        self.steered(|state| {
+            state.steer_kind(kind, pause);
+            self.tell(|traced| traced.steered_kind(state, now, kind, pause));
+        });
     }
 
     pub(crate) fn paused_kinds(&self) -> Vec<String> {

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::time::Instant;
 
+use super::trace::Trace;
 use super::{LaneView, Pushed, QueueError, Settlement, Share, Step, Stepped, Wait};
 use crate::envelope;
 use crate::job::{Key, NewJob, Priority};
@@ -60,12 +61,17 @@ pub(crate) struct RedisShard {
     first_meeting: AtomicBool,
     /// The highest epoch that this process knows of, from claims and from the store of records.
     seen_epoch: AtomicU64,
+    /// The highest epoch that this shard has given to this process.
+    claimed_epoch: AtomicU64,
     clock_steps: AtomicU64,
     /// Whose queue it is, where others could come by.
     deployment: Option<Arc<Deployment>>,
     library: Library,
     /// Asks for the server's time.
     time: Cmd,
+    /// Where it is written what the functions do, and calls since then.
+    trace: Option<Trace>,
+    traced_calls: AtomicU64,
 }
 
 /// All shards of a queue at one Redis. Nothing is asked yet.
@@ -88,10 +94,13 @@ pub(crate) fn shards(
             claiming,
             first_meeting: (meeting == FirstMeeting::Unspent).into(),
             seen_epoch: AtomicU64::new(0),
+            claimed_epoch: AtomicU64::new(0),
             clock_steps: AtomicU64::new(0),
             deployment: deployment.clone(),
             library: Library::new(),
             time: ::redis::cmd("TIME"),
+            trace: None,
+            traced_calls: AtomicU64::new(0),
         })
     };
     (0..count).map(shard).collect()
@@ -122,6 +131,37 @@ impl RedisShard {
     /// Who comes to an empty queue later than it meant to can't say any more that nobody has sent a call.
     pub(crate) fn came_late(&self) {
         self.first_meeting.store(false, Ordering::SeqCst);
+    }
+
+    /// From now on each call of a function leaves a line.
+    pub(crate) fn trace(&mut self, trace: Trace) {
+        (self.library, self.trace) = (self.library.traced(), Some(trace));
+    }
+
+    /// Fetches the lines that functions have left, those of others too; now and then, since it takes as long as a call.
+    async fn fetch_trace(&self, connection: &mut (impl ConnectionLike + Send)) {
+        const AT_ONCE: usize = 100;
+        const EVERY: u64 = 4;
+        let Some(trace) = &self.trace else { return };
+        if !self.traced_calls.fetch_add(1, Ordering::SeqCst).is_multiple_of(EVERY) {
+            return;
+        }
+        let key = format!("{}trace", self.prefix);
+        loop {
+            let mut get = ::redis::cmd("LRANGE");
+            get.arg(&key).arg(0).arg(AT_ONCE - 1);
+            // What can't be fetched now is fetched later; and what two fetch at once is in the trace twice, rather than not at all where one of them dies.
+            let Ok(lines) = get.query_async::<Vec<String>>(connection).await else { return };
+            let mut fetched = ::redis::pipe();
+            for line in &lines {
+                trace.take(line);
+                fetched.lrem(&key, 1, line).ignore();
+            }
+            let removed = lines.is_empty() || fetched.query_async::<()>(connection).await.is_ok();
+            if lines.len() < AT_ONCE || !removed {
+                return;
+            }
+        }
     }
 
     /// Epochs go on above this one from the next meeting on.
@@ -180,6 +220,7 @@ impl RedisShard {
         kept_time: Kept,
     ) -> Result<(u64, Stepped), QueueError> {
         self.know_epoch(stepped.epoch);
+        self.claimed_epoch.fetch_max(stepped.epoch, Ordering::SeqCst);
         let forward = match kept_time {
             Kept::Steady => return Ok((incarnation, stepped)),
             Kept::WasSet => {
@@ -332,7 +373,9 @@ impl RedisShard {
             self.get_to_know(owner, &mut connection).await?;
             owner.set_met(asked);
         }
-        self.library.run(&mut connection, call).await
+        let reply = self.library.run(&mut connection, call).await;
+        self.fetch_trace(&mut connection).await;
+        reply
     }
 
     /// Looks whether the server is fit for the queue, whether the queue is ours, and whether it is the server that our state was written to.
@@ -361,9 +404,10 @@ impl RedisShard {
     ) -> Result<(), QueueError> {
         let mut meet = self.call("meet");
         meet.arg(u8::from(clock_went_forward)).arg(self.seen_epoch.load(Ordering::SeqCst));
+        meet.arg(self.claimed_epoch.load(Ordering::SeqCst));
         if self.library.run::<u8>(connection, &meet).await? == 1 {
             tracing::warn!(
-                "the queue's Redis is a replica that was promoted; its shard rests, as last writes may be lost"
+                "the queue's Redis has an older state, or is a replica that was promoted; its shard rests, as last writes may be lost"
             );
         }
         Ok(())

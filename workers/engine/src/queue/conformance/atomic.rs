@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::redis_server::RedisServer;
 use super::{Bench, LEASE, Over, claiming, job, limit, permits, records};
-use crate::job::{Key, NewJob, Priority};
+use crate::job::{Job, Key, NewJob, Priority};
 use crate::limit::FirstMeeting;
 use crate::queue::{Driver, Queue, QueueError, Settlement, Step};
 use crate::verdict::Verdict;
@@ -73,6 +73,51 @@ async fn a_step_of_which_one_command_fails_has_changed_nothing() {
         }
     }
     assert!(failed > 15, "only {failed} commands were tried");
+}
+
+/// What a worker, a producer or a person may ask beside a step, in a queue that has something of everything.
+async fn asks(queue: &Queue, number: usize, held: &Job) -> Result<(), QueueError> {
+    let key = |lane: &str, record: &str| Key { lane: lane.into(), kind: "kind".into(), record: record.into() };
+    let delay = Duration::from_millis(1);
+    match number {
+        0 => {
+            let again = NewJob { key: held.key.clone(), ..job("a", "x", Priority::Interactive) };
+            let later = NewJob { delay, ..NewJob::new(key("c", "sooner"), Priority::Bulk, 1) };
+            let new = NewJob::new(key("new", "y"), Priority::Realtime, 1);
+            queue.push(&[again, later, new]).await.map(drop)
+        }
+        1 => queue.heartbeat(0, &[held.epoch, 7]).await.map(drop),
+        2 => queue.pause("a").await,
+        3 => queue.resume("a").await,
+        4 => queue.pause_kind("kind").await,
+        5 => queue.alone(0, Some(&held.key), &[held.epoch], true).await,
+        _ => queue.raise_epochs(held.epoch + 1_000_000).await,
+    }
+}
+
+#[tokio::test]
+async fn so_has_every_other_function() {
+    let redis = RedisServer::start_with(&["--enable-debug-command", "yes"]);
+    let mut queue = open(&redis.url()).await;
+    let shards = &mut std::sync::Arc::get_mut(&mut queue.inner).unwrap().shards;
+    let Driver::Redis(shard) = &mut shards[0].driver else { unreachable!("it was made so") };
+    shard.fail_commands();
+    let held = busy(&queue).await.settlements.remove(0).job;
+    for number in 0..7 {
+        let mut failed = 0;
+        loop {
+            // Met anew, so that it is met in none of the calls that fail.
+            redis.command("DEL fail");
+            queue.heartbeat(0, &[]).await.unwrap();
+            redis.command(&format!("SET fail {}", failed + 1));
+            let before = redis.command("DEBUG DIGEST");
+            let Err(error) = asks(&queue, number, &held).await else { break };
+            assert!(error.to_string().contains("as asked"), "{error}");
+            assert_eq!(redis.command("DEBUG DIGEST"), before, "{number}, after {failed} commands: {error}");
+            failed += 1;
+        }
+        assert!(failed > 0, "no command of {number} was tried");
+    }
 }
 
 /// Each is taken from the user while its connection is open, and given back.

@@ -5,10 +5,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::redis_server::RedisServer;
-use super::{Bench, INTERVAL, LEASE, Over, TIMEOUT, job};
+use super::{Bench, INTERVAL, LEASE, Over, TIMEOUT, claiming, job, limit};
 use crate::job::Priority;
 use crate::limit::FirstMeeting;
-use crate::queue::{LaneState, Step};
+use crate::queue::{LaneState, Queue, Step};
 
 promises! {
     a_lost_state_counts_as_spent,
@@ -16,9 +16,10 @@ promises! {
 }
 
 async fn a_lost_state_counts_as_spent(over: Over) {
+    // The rest begins when it is met.
+    let began = Instant::now();
     let mut bench = Bench::met(over, 10, FirstMeeting::Spent).await;
     let spent = INTERVAL + TIMEOUT + LEASE;
-    let began = Instant::now();
     bench.push(job("lane", "a", Priority::Interactive)).await;
     assert!(bench.claim_now(1).await.is_empty());
     bench.claim(1).await;
@@ -109,5 +110,30 @@ async fn an_older_state_that_comes_back_counts_as_spent() {
     assert!(stepped.jobs.is_empty(), "its call may be under way");
     assert!(losses[0].has_changed().unwrap(), "the loss is told");
     bench.claim(1).await;
+    assert!(began.elapsed() + Duration::from_millis(50) >= INTERVAL + TIMEOUT + LEASE);
+}
+
+/// As when another server was the master meanwhile, and this one, which heard nothing of it, is so again: neither its run id nor its replication ids
+/// tell. Whoever has claimed there knows.
+#[tokio::test]
+async fn a_state_that_knows_less_than_its_workers_counts_as_spent() {
+    let redis = RedisServer::start_with(&["--enable-debug-command", "yes"]);
+    let queue = Queue::redis(&redis.url(), "test", 1, limit(10), claiming(), FirstMeeting::Unspent).await.unwrap();
+    let (a, b) = (job("lane", "a", Priority::Interactive), job("lane", "b", Priority::Interactive));
+    queue.push(&[a, b]).await.unwrap();
+    assert_eq!(redis.command("SAVE"), "+OK");
+    let claim = Step { claim: 1, ..Step::default() };
+    assert_eq!(queue.step(0, &claim).await.unwrap().jobs.len(), 1);
+    assert_eq!(redis.command("DEBUG RELOAD NOSAVE"), "+OK");
+    let losses = queue.losses();
+    // It is met again within a lease, and with each new connection.
+    tokio::time::sleep(LEASE / 4).await;
+    let began = Instant::now();
+    let stepped = queue.step(0, &claim).await.unwrap();
+    assert!(stepped.jobs.is_empty(), "the call of the job that runs may be under way");
+    assert!(losses[0].has_changed().unwrap(), "the loss is told");
+    while queue.step(0, &claim).await.unwrap().jobs.is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     assert!(began.elapsed() + Duration::from_millis(50) >= INTERVAL + TIMEOUT + LEASE);
 }

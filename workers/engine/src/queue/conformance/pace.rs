@@ -2,15 +2,19 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::simulated::{Ground, Simulated, properties, simulate};
 use super::{DAILY, claiming, job, limit, permits, records};
 use crate::job::{Job, Priority};
 use crate::limit::{DAY_BIN, Limit};
+use crate::permit::{Lease, Permits};
 use crate::queue::{LaneState, Settlement, Step, Wait};
 use crate::verdict::Verdict;
 
 properties! {
     bulk_is_paced_from_what_the_day_leaves: 1, 1;
+    a_call_that_nobody_saw_end_counts_for_a_day_from_when_it_may_arrive: 1, 1;
 }
 
 /// Half of what the day leaves to bulk may be spent at once, the rest over hours; a click never waits, and little of the day is wasted.
@@ -60,4 +64,38 @@ async fn end(world: &Simulated<'_>, jobs: Vec<Job>) {
     let settlements = jobs.into_iter().map(|job| Settlement { permits: permits(&job, 1), job, verdict: Verdict::Done });
     let step = Step { settlements: settlements.collect(), ..Step::default() };
     assert!(world.step(step).await.late.is_empty());
+}
+
+/// It is counted when its run is settled, and may arrive when the next quarter of an hour has begun.
+fn a_call_that_nobody_saw_end_counts_for_a_day_from_when_it_may_arrive(ground: &Ground, _: u32) {
+    let (second, day) = (Duration::from_secs(1), Duration::from_secs(24 * 3600));
+    let limit = Limit { burst: 10, interval: second, call_timeout: second * 60, reserve: 1, daily: 2 };
+    simulate(async {
+        let world = Simulated::new(ground, limit, claiming()).await;
+        world.advance(DAY_BIN - second).await;
+        let jobs = ["a", "b", "c"].map(|record| job("lane", record, Priority::Interactive));
+        world.queue.push(&jobs).await.unwrap();
+        let run = world.step(Step { claim: 2, ..Step::default() }).await;
+        let cancelled = run.jobs.iter().map(|job| {
+            let permits = Permits::new(1, Lease::begin(Instant::now(), second)).with_call_timeout(limit.call_timeout);
+            drop(permits.take().unwrap());
+            Settlement { job: job.clone(), verdict: Verdict::Done, permits }
+        });
+        world.step(Step { settlements: cancelled.collect(), finished: vec![run.epoch], claim: 1 }).await;
+        let may_arrive = world.now() + limit.call_timeout;
+        world.advance(may_arrive + day - world.now()).await;
+        assert!(claim(&world).await.is_empty(), "a third call may come within a day of the first two");
+        world.advance(DAY_BIN).await;
+        assert_eq!(claim(&world).await.len(), 1);
+    });
+}
+
+/// A look for lanes to forget may be due before what is wanted.
+async fn claim(world: &Simulated<'_>) -> Vec<Job> {
+    loop {
+        let stepped = world.step(Step { claim: 1, ..Step::default() }).await;
+        if !stepped.jobs.is_empty() || stepped.wait != Wait::More {
+            return stepped.jobs;
+        }
+    }
 }

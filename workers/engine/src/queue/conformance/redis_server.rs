@@ -121,6 +121,15 @@ impl RedisServer {
         lines.into_iter().find_map(|line| line.strip_prefix(field)?.strip_prefix(':').map(str::to_owned))
     }
 
+    /// How many commands it has run, those of functions too.
+    pub(super) fn commands(&self) -> u64 {
+        let mut connection = self.connect();
+        connection.write_all(b"INFO commandstats\r\nQUIT\r\n").unwrap();
+        let lines = BufReader::new(connection).lines().map_while(Result::ok);
+        let calls = lines.filter_map(|line| line.split_once("calls=")?.1.split(',').next()?.parse::<u64>().ok());
+        calls.sum()
+    }
+
     fn connect(&self) -> TcpStream {
         TcpStream::connect(("127.0.0.1", self.port)).unwrap()
     }

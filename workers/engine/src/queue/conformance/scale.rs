@@ -5,7 +5,8 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::{Bench, INTERVAL, Over, Priority, Step, Wait, claiming, done, job, limit};
+use super::redis_server::RedisServer;
+use super::{Bench, INTERVAL, Over, Priority, Queue, Step, Wait, claiming, done, job, limit};
 use crate::job::NewJob;
 use crate::limit::{Claiming, FirstMeeting};
 
@@ -145,4 +146,32 @@ fn scheduled(n: usize) -> NewJob {
 
 async fn waiting(bench: &Bench) -> u32 {
     bench.queue.lane("lane").await.unwrap().unwrap().waiting.iter().sum()
+}
+
+/// Commands that a step runs inside of Redis at most, whatever it has to do: some for each entry that it fires and lane that it visits.
+const MOST_COMMANDS: u64 = 400;
+
+#[tokio::test]
+async fn a_step_runs_a_bounded_number_of_commands() {
+    let redis = RedisServer::start();
+    let queue = Queue::redis(&redis.url(), "test", 1, limit(BURST), claiming(), FirstMeeting::Unspent).await.unwrap();
+    // Dead workers' batches, jobs that are due, and lanes with one job each of every class.
+    let crowd = |count: usize, class| (0..count).map(move |n| job(&lane(n), &format!("{n} {class:?}"), class));
+    queue.push(&crowd(2000, Priority::Interactive).collect::<Vec<_>>()).await.unwrap();
+    for _ in 0..40 {
+        queue.step(0, &Step { claim: BATCH, ..Step::default() }).await.unwrap();
+    }
+    let delay = Duration::from_millis(1);
+    let put_off = (0..2000).map(|n| NewJob { delay, ..job(&lane(n), &format!("later {n}"), Priority::Bulk) });
+    queue.push(&put_off.collect::<Vec<_>>()).await.unwrap();
+    queue.push(&crowd(2000, Priority::Realtime).collect::<Vec<_>>()).await.unwrap();
+    tokio::time::sleep(claiming().lease).await;
+    let mut most = 0;
+    for _ in 0..60 {
+        let before = redis.commands();
+        queue.step(0, &Step { claim: 64, ..Step::default() }).await.unwrap();
+        most = most.max(redis.commands() - before);
+    }
+    println!("{most} commands at most");
+    assert!((100..=MOST_COMMANDS).contains(&most), "{most} commands in one step");
 }

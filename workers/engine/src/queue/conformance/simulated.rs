@@ -9,6 +9,7 @@ use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use tokio::time::Instant;
 
 use super::redis_server::RedisServer;
+use super::traced::followed;
 use crate::limit::{Claiming, FirstMeeting, Limit};
 use crate::queue::memory::MemoryShard;
 use crate::queue::{Driver, Queue, Step, Stepped};
@@ -35,12 +36,22 @@ const ORIGIN_S: u64 = 4_102_444_800;
 
 impl<'a> Simulated<'a> {
     pub(super) async fn new(ground: &'a Ground, limit: Limit, claiming: Claiming) -> Self {
+        Self::traced(ground, limit, claiming, followed).await
+    }
+
+    /// With a trace that somebody else follows.
+    pub(super) async fn traced(
+        ground: &'a Ground,
+        limit: Limit,
+        claiming: Claiming,
+        follow: impl FnOnce(Queue) -> Queue,
+    ) -> Self {
         let (stands, until_dropped) = std::sync::mpsc::channel();
         tokio::task::spawn_blocking(move || until_dropped.recv());
         if let Ground::Redis(server) = ground {
             server.flush_all();
         }
-        let queue = open(ground, limit, claiming, FirstMeeting::Unspent, Duration::ZERO).await;
+        let queue = follow(open(ground, limit, claiming, FirstMeeting::Unspent, Duration::ZERO).await);
         let simulated = Self {
             queue,
             limit,
@@ -72,7 +83,8 @@ impl<'a> Simulated<'a> {
     pub(super) async fn lose_state(&mut self) {
         match self.ground {
             Ground::Memory => {
-                self.queue = open(self.ground, self.limit, self.claiming, FirstMeeting::Spent, self.now()).await;
+                let anew = open(self.ground, self.limit, self.claiming, FirstMeeting::Spent, self.now()).await;
+                self.queue = followed(anew);
             }
             Ground::Redis(server) => {
                 server.flush_all();

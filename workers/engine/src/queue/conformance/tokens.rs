@@ -8,7 +8,7 @@ use super::redis_server::RedisServer;
 use super::simulated::{Ground, Simulated, simulate};
 use super::{Bench, INTERVAL, Over, arrivals, claiming, job, limit, permits};
 use crate::job::Priority;
-use crate::limit::{Claiming, Limit};
+use crate::limit::{Claiming, FirstMeeting, Limit};
 use crate::queue::{LaneState, Settlement, Step, Wait};
 use crate::verdict::Verdict;
 
@@ -72,12 +72,15 @@ async fn tokens_cool_from_the_response_and_not_from_the_settlement(over: Over) {
 }
 
 async fn a_throttled_lane_is_held_whole_and_starts_gently(over: Over) {
-    let bench = Bench::new(over, 16).await;
+    // Its quarters are a second each.
+    let limit = Limit { interval: INTERVAL * 10, ..limit(16) };
+    let claiming = Claiming { lease: Duration::from_secs(60), ..claiming() };
+    let bench = Bench::with(over, limit, claiming, FirstMeeting::Unspent).await;
     for n in 0..40 {
         bench.push(job("lane", &n.to_string(), Priority::Realtime)).await;
     }
     let refused = bench.claim(1).await.remove(0);
-    let (began, hold) = (Instant::now(), Duration::from_millis(200));
+    let (began, hold) = (Instant::now(), Duration::from_secs(1));
     assert!(bench.settle(&refused, Verdict::Throttled { hold }, 1).await);
     assert!(bench.claim_now(10).await.is_empty(), "no other job of the lane runs either");
     bench.push(job("lane", "click", Priority::Interactive)).await;

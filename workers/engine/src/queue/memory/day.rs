@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::limit::{DAY_BIN, DAY_BINS, Limit};
 
-/// Calls in bins of a quarter of an hour; a bin counts until 24 h after its end, whenever the server's own day turns.
+/// Calls in bins of a quarter of an hour; a bin counts until 24 h after the end of the next one, whenever the server's own day turns.
 #[derive(Debug, Default)]
 pub(super) struct Day {
     bins: VecDeque<(u64, u32)>,

@@ -19,6 +19,9 @@ impl State {
                 return;
             }
             self.timer.take(at, &due);
+            if let Some(names) = &mut self.fired {
+                names.push(due.told());
+            }
             fired += 1;
             match due {
                 Due::Lane(name) => {

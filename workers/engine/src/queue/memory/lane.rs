@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::bucket::Bucket;
 use super::day::Day;
 use crate::job::{Job, Key, Priority};
-use crate::limit::Limit;
+use crate::limit::{DAY_BINS, Limit};
 use crate::permit::Told;
 use crate::queue::{LaneState, LaneView};
 
@@ -144,7 +144,7 @@ impl Lane {
 }
 
 /// How long limits are remembered that a server has told to a lane which is idle.
-const LIMITS_MS: u64 = 31 * 97 * 900_000;
+const LIMITS_MS: u64 = 31 * DAY_BINS * 900_000;
 
 impl Running {
     /// The entry to run once more. It serves the push that came meanwhile too; the more urgent of the two decides its class.

@@ -34,6 +34,8 @@ pub(super) struct State {
     /// How many this step has put in front of the others of a lane and class.
     in_front: HashMap<(String, Priority), usize>,
     pub(super) epoch: u64,
+    /// What the last step has fired, by name, where that is traced.
+    pub(super) fired: Option<Vec<Vec<u8>>>,
     /// Whether a look for lanes to forget is planned.
     pub(super) forgets: bool,
 }
@@ -78,6 +80,7 @@ impl State {
             timer: Timer::default(),
             in_front: HashMap::new(),
             epoch: 0,
+            fired: None,
             forgets: false,
         }
     }
@@ -136,6 +139,7 @@ impl State {
             self.timer.end_lease(*epoch);
         }
         let due = self.timer.first(now, super::due::MOST);
+        self.fired.iter_mut().for_each(Vec::clear);
         self.in_front.clear();
         let settled = step.settlements.iter().enumerate();
         let late =

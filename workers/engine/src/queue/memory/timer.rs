@@ -45,6 +45,16 @@ impl Due {
     }
 }
 
+impl Due {
+    /// How a trace calls it.
+    pub(super) fn told(&self) -> Vec<u8> {
+        match self {
+            Self::Scheduled(entry) => [b"J", &envelope::slot(&entry.key)[..]].concat(),
+            due => due.name(),
+        }
+    }
+}
+
 fn lease_name(epoch: u64) -> Vec<u8> {
     format!("B{epoch}").into_bytes()
 }

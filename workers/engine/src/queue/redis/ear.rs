@@ -79,6 +79,7 @@ impl RedisShard {
             // One that went without a word would be listened to until the end.
             () = self.node.left(&owner) => return Ok(None),
         };
+        self.fetch_trace(&mut connection).await;
         *kept = Some((Arc::clone(&owner), connection));
         let mut kept_time = Kept::Steady;
         let stepped = wire::stepped(reply, |time| {

@@ -25,6 +25,9 @@ const FUNCTIONS: [(&str, &str, WhenFull); 7] = [
     ("alone", include_str!("alone.lua"), WhenFull::Runs),
 ];
 
+/// Comes last, where it is traced what the functions do.
+const TRACE: &str = include_str!("trace.lua");
+
 /// Works on no shard's state.
 const ABLE: &str = include_str!("able.lua");
 
@@ -54,6 +57,12 @@ impl Library {
     fn named(code: String) -> Self {
         let name = format!("job_engine_{}", redis::Script::new(&code).get_hash());
         Self { name, code }
+    }
+
+    /// The same functions, each of which leaves a line.
+    pub(super) fn traced(&self) -> Self {
+        const END: &str = "\nreturn begin, functions\nend\n";
+        Self::named(self.code.replace(END, &format!("\n{TRACE}{END}")))
     }
 
     #[cfg(test)]

@@ -87,8 +87,8 @@ local function read_limits(packed)
   BIN = math.max(1, math.floor(INTERVAL / 100))
   UNKNOWN_CALLS = INTERVAL + TIMEOUT + LEASE + 1
 end
--- Bins of the day that count, and those over which bulk spreads what it may not have at once.
-local DAY_BINS, PACE_BINS = 97, 24
+-- Bins of the day that count (see `limit.rs`), and those over which bulk spreads what it may not have at once.
+local DAY_BINS, PACE_BINS = 98, 24
 
 -- The queue's time in microseconds and in ms, and the day's bin that it is in.
 local now_us, now, today

@@ -10,6 +10,11 @@ impl RedisShard {
         self.time.arg("clock").arg("s").arg("us");
     }
 
+    /// From now on a function makes this mistake.
+    pub(crate) fn break_function(&mut self, there: &str, mistaken: &str) {
+        self.library.replace(there, mistaken);
+    }
+
     /// From now on each call of a function fails at its n-th reading command, by the key `fail`, and at any that comes after a writing one.
     pub(crate) fn fail_commands(&mut self) {
         self.library.replace("= redis.call, struct.pack", "= counted, struct.pack");
