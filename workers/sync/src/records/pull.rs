@@ -17,8 +17,10 @@ use super::merging::{self, Taken, column};
 use super::model::{Appointment, Contact, Note, Task};
 use super::runs::Tx;
 use super::sql::sql;
-use super::{ContactRow, Records, RecordsError, Write, conflicts, contacts, missing, unanswered};
-use crate::decide::fields::Fields;
+use super::{ContactRow, Records, RecordsError, Write, conflicts, contacts, context, missing, told, unanswered};
+use crate::decide::fields::{Fields, fields};
+use crate::decide::last_edits;
+use crate::decide::merge::Side;
 
 /// The revisions of a contact and of all that hangs on it, as they were before a pull's first call.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -90,7 +92,8 @@ impl Tx {
         contacts::store(&mut self.write, &location_id, contact, snapshot.contact).await?;
         self.store_entries(&contact.id, tasks, snapshot, true).await?;
         self.store_entries(&contact.id, notes, snapshot, true).await?;
-        self.store_entries(&contact.id, appointments, snapshot, true).await
+        self.store_entries(&contact.id, appointments, snapshot, true).await?;
+        context::check_zone(&mut self.write, &location_id, &contact.id, appointments).await
     }
 
     /// As [`Tx::store_pull`], for what a walk read of a contact. Its snapshot is of now: the caller has passed over what moved.
@@ -116,6 +119,8 @@ impl Tx {
         }
         if let Some(appointments) = appointments {
             self.store_entries(contact_id, appointments, snapshot, !unread.appointments).await?;
+            let location_id = self.run.key.location_id.clone();
+            context::check_zone(&mut self.write, &location_id, contact_id, appointments).await?;
         }
         Ok(())
     }
@@ -275,11 +280,15 @@ async fn arrived<E: Entry>(write: &mut Write, row: &EntryRow<E>, theirs: &E) -> 
 /// Makes a row that did not move since the snapshot follow GHL.
 pub(super) async fn follow<E: Entry>(write: &mut Write, row: &EntryRow<E>, theirs: &E) -> Result<(), RecordsError> {
     let theirs = row.read(theirs);
-    if row.base.as_ref() == Some(&theirs) && !row.goes_back() {
+    let is_read_again = row.base.as_ref().and_then(Entry::read_in).zip(theirs.read_in()).is_some_and(|(a, b)| a != b);
+    if row.base.as_ref() == Some(&theirs) && !row.goes_back() && !is_read_again {
         return Ok(());
     }
+    let (known, mut row) = (row, row.clone());
+    let base = row.base.as_mut().filter(|_| is_read_again);
+    let again = base.and_then(|base| context::read_again(base, &mut row.doc, &theirs, &row.edits));
     let mut prints = row.prints.clone();
-    let Taken { doc, edits, conflicts } = match (&row.base, row.deleted) {
+    let Taken { doc, edits, mut conflicts } = match (&row.base, row.deleted) {
         // Deleted here, and GHL does not know yet.
         (Some(_), true) => Taken { doc: row.doc.clone(), edits: row.edits.clone(), conflicts: Vec::new() },
         // It was gone from GHL and is back.
@@ -289,9 +298,15 @@ pub(super) async fn follow<E: Entry>(write: &mut Write, row: &EntryRow<E>, their
                 .as_ref()
                 .map(|base| merging::agreed(base, &row.unanswered.asked, &theirs, &mut prints))
                 .unwrap_or_default();
-            merging::take_in(&write.policies, &base, &row.doc, &theirs, &row.edits, &prints, None)
+            told::take_in_entry(write, &row, &base, &theirs, &row.edits, &prints).await?
         }
     };
+    conflicts.extend(again);
+    let (row, mut last_edits) = (known, row.last_edits);
+    if let Some(base) = row.base.as_ref().filter(|_| !is_read_again) {
+        let at = write.now_ms;
+        last_edits::note(&mut last_edits, &fields(base), &fields(&theirs), Side::Ghl, |_| at);
+    }
     let deleted = row.deleted && row.base.is_some();
     let shows = doc != row.doc || deleted != row.deleted;
     let now_ms = write.now_ms;
@@ -305,6 +320,7 @@ pub(super) async fn follow<E: Entry>(write: &mut Write, row: &EntryRow<E>, their
         .bind(row.revision)
         .bind(column(&edits))
         .bind(column(&prints))
+        .bind(column(&last_edits))
         .execute(write.conn())
         .await?;
     if refreshed.rows_affected() > 0 {
