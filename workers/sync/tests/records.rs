@@ -24,6 +24,8 @@ mod edits;
 mod erasures;
 #[path = "records/fields.rs"]
 mod fields;
+#[path = "records/gone.rs"]
+mod gone;
 #[path = "records/identity.rs"]
 mod identity;
 #[path = "records/ledger.rs"]

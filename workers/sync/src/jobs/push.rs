@@ -90,14 +90,20 @@ pub(super) async fn run<E: Push>(task: &Task<'_>) -> Result<(), JobError> {
             }
         },
         Some((Outcome::Nothing, row)) => {
+            if !tx.removed_unless_met(&row).await? {
+                tx.keep_open().await?;
+                return Err(JobError::OneMoreRun);
+            }
             tx.refused();
-            tx.removed(&row).await?;
         }
         Some((Outcome::ContactGone, row)) => {
+            if !tx.contact_is_gone_since(&row.contact_id, task.began_ms).await? {
+                tx.keep_open().await?;
+                return Err(JobError::OneMoreRun);
+            }
             if !row.deleted {
                 tx.refused();
             }
-            tx.mark_contact_gone(&row.contact_id).await?;
         }
     }
     tx.close_run(&[]).await?;

@@ -168,6 +168,35 @@ impl Tx {
         mark_gone(&mut self.write, &location_id, contact_id).await
     }
 
+    /// As [`Tx::mark_contact_gone`], where GHL's word for it is as old as `since_ms` (since 1970). Not where the contact was met in GHL since: that may be
+    /// the newer state, so another look tells. Whether it is gone.
+    ///
+    /// # Errors
+    /// [`RecordsError::Database`] or [`RecordsError::Corrupt`].
+    pub async fn contact_is_gone_since(&mut self, contact_id: &str, since_ms: i64) -> Result<bool, RecordsError> {
+        let location_id = self.run.key.location_id.clone();
+        let row = contacts::lock(&mut self.write, &location_id, contact_id).await?;
+        let was_met = row.is_some_and(|row| row.is_shown() && row.base.is_some() && row.synced_at_ms >= since_ms);
+        if !was_met {
+            mark_gone(&mut self.write, &location_id, contact_id).await?;
+        }
+        Ok(!was_met)
+    }
+
+    /// GHL does not have what `row` was at the call. Not where it was met there since, which another look orders. Whether it is gone.
+    ///
+    /// # Errors
+    /// [`RecordsError::Database`] or [`RecordsError::Corrupt`].
+    pub async fn removed_unless_met<E: Entry>(&mut self, row: &EntryRow<E>) -> Result<bool, RecordsError> {
+        let Some(now) = entries::take::<E>(&mut self.write, &row.row_id).await? else { return Ok(true) };
+        if now.base != row.base || now.unanswered.looks != row.unanswered.looks {
+            unanswered::look_at_entry(&mut self.write, &now).await?;
+            return Ok(false);
+        }
+        self.removed(row).await?;
+        Ok(true)
+    }
+
     /// `is_whole`: what is not among them is gone.
     async fn store_entries<E: Entry>(
         &mut self,

@@ -158,6 +158,11 @@ impl Tx {
                 if other.awaits_deletion() && row.is_shown() && asked.is_none() {
                     return Err(RecordsError::Raced);
                 }
+                let is_anothers = other.clienty_id.is_some() && other.clienty_id != row.clienty_id;
+                if is_anothers && !is_made {
+                    // It got an id of Clienty's since it was looked at: it is nobody else's now.
+                    return Err(RecordsError::Raced);
+                }
                 row = join(&mut self.write, row, other, asked.unwrap_or(&Fields::new())).await?;
             }
             None => {
