@@ -5,4 +5,4 @@
 
 pub mod webhook;
 
-pub use sync_workers::events::{FieldError, Fields, SOURCE, kind_of, operation, translate};
+pub use sync_workers::events::{FieldError, Fields, SOURCE, kind_of, operation, translate, translate_at};

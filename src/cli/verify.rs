@@ -94,6 +94,7 @@ async fn repair(walking: &Walking, location: &str, contacts: &BTreeSet<String>) 
     let trigger = |contact: &String| Trigger {
         event: NewEvent {
             id: None,
+            occurred_at: None,
             source: "cli".to_owned(),
             event_type: "verify.repair".to_owned(),
             location_id: location.to_owned(),

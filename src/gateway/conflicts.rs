@@ -62,6 +62,7 @@ fn trigger(conflict: &KeptConflict) -> Trigger {
     };
     let event = NewEvent {
         id: None,
+        occurred_at: None,
         source: triggers::SOURCE.to_owned(),
         event_type: "conflict.undone".to_owned(),
         location_id: conflict.location_id.clone(),

@@ -40,7 +40,7 @@ pub(super) async fn accept(
             continue;
         }
         // One value at a time: of an event, what is stored is kept.
-        match triggers::translate(&json::value(&body, text)?) {
+        match triggers::translate_at(&json::value(&body, text)?, Some(gateway.webhooks.clock.now())) {
             Ok(trigger) => accepted_triggers.push(trigger),
             Err(errors) => problem = errors.into_iter().fold(problem, |problem, error| problem.with(place, error)),
         }

@@ -3,6 +3,7 @@
 mod commands;
 mod durable;
 mod ending;
+mod first_seen;
 mod in_ghl;
 mod occasions;
 mod steps;

@@ -22,3 +22,4 @@ mod rules;
 mod tasks_told_barely;
 mod unanswered;
 mod webhooks;
+mod zones;

@@ -22,7 +22,7 @@ fn events(location: &str, contact: &str, text: &str) -> Vec<(&'static str, Value
         event
     };
     let due = "2030-01-01T00:00:00Z";
-    // With a contactId its data would be the producer's own.
+    // With a contactId it would be a fetch, which reads nothing more.
     let mut created = event("contact.created", json!({"clientyContactId": text, "email": "a@x.de"}));
     created["contactId"] = Value::Null;
     vec![
@@ -96,7 +96,8 @@ async fn texts_with_a_nul(api: &Api, location: &str, contact: &str) {
         assert_eq!(api.post(event.to_string()).await.faults(422), [(None, field.to_owned())], "{event}");
     }
     let selected = json!({"type": "contact.selected", "locationId": location, "contactId": contact, "data": {"own": {"remark": "\0"}}});
-    assert_eq!(api.post(selected.to_string()).await.faults(422), [(None, "data.own.remark".to_owned())]);
+    let faults = ["data.own", "data.own.remark"].map(|field| (None, field.to_owned()));
+    assert_eq!(api.post(selected.to_string()).await.faults(422), faults);
     let note = json!({"locationId": location, "parameters": {"contactId": contact}, "body": {"body": "a\0b"}});
     assert_eq!(call(api, "create-note", &note).await.faults(422), [(None, "body.body".to_owned())]);
 }

@@ -156,7 +156,7 @@ async fn the_queue_is_told_ids_and_nothing_personal() {
     app.tell("task.created", &contact, task).await;
     app.tell("task.updated", &contact, json!({"clientyTaskId": "k1", "title": "Visit Grandmother"})).await;
     app.tell("note.created", &contact, json!({"clientyNoteId": "k1", "noteText": "Divorced since May"})).await;
-    app.tell("contact.selected", &contact, json!({"name": "Grandmother", "email": "grandma@example.com"})).await;
+    app.tell("contact.updated", &contact, json!({"name": "Grandmother", "email": "grandma@example.com"})).await;
 
     let told = String::from_utf8_lossy(&everything_in(&redis)).into_owned();
     assert!(told.contains("push_task") && told.contains(&contact), "the jobs are in the queue: {told}");

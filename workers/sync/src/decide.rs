@@ -6,6 +6,7 @@ pub mod compare;
 pub mod echo;
 pub mod fields;
 pub mod identity;
+pub mod last_edits;
 pub mod merge;
 pub mod push_appointment;
 pub mod push_contact;

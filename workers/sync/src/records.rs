@@ -25,8 +25,8 @@ pub use self::activity::{Activity, Sign};
 pub use self::api_keys::ApiKey;
 pub use self::calls::Called;
 pub use self::change::{
-    Act, AppointmentChange, AppointmentPatch, Change, ContactChange, ContactPatch, EntryChange, NoteChange, NotePatch,
-    TaskChange, TaskPatch,
+    Act, AppointmentChange, AppointmentPatch, Change, ContactChange, ContactPatch, EntryChange, Kept, NoteChange,
+    NotePatch, TaskChange, TaskPatch,
 };
 pub use self::conflicts::KeptConflict;
 pub use self::connections::{Connection, ConnectionKind};
@@ -67,6 +67,7 @@ mod change;
 mod conflicts;
 mod connections;
 mod contacts;
+mod context;
 mod custom_fields;
 mod deployment;
 mod diagnosis;
@@ -103,6 +104,7 @@ mod runs;
 mod schema;
 mod sql;
 mod tokens;
+mod told;
 mod unanswered;
 mod unpushed;
 mod views;

@@ -22,6 +22,10 @@ mod contacts;
 mod edits;
 #[path = "records/erasures.rs"]
 mod erasures;
+#[path = "records/fields.rs"]
+mod fields;
+#[path = "records/gone.rs"]
+mod gone;
 #[path = "records/identity.rs"]
 mod identity;
 #[path = "records/ledger.rs"]
@@ -44,5 +48,7 @@ mod retention;
 mod schema;
 #[path = "records/support.rs"]
 mod support;
+#[path = "records/times.rs"]
+mod times;
 #[path = "records/webhooks.rs"]
 mod webhooks;

@@ -25,7 +25,7 @@ pub trait Record: Serialize + DeserializeOwned + Clone {
     const SETS: &'static [&'static str] = &[];
     /// Lists of `{id, value}`.
     const KEYED: &'static [&'static str] = &[];
-    /// Fields that make sense only together.
+    /// Fields that make sense only together: one field in merge, policy, conflict and undo.
     const TOGETHER: &'static [&'static str] = &[];
 
     /// What a field reads when it is empty.
@@ -33,6 +33,14 @@ pub trait Record: Serialize + DeserializeOwned + Clone {
 
     /// Brings up to date what follows from other fields, after they were set.
     fn derive(&mut self, before: &Self);
+
+    /// Takes on what GHL, which holds `theirs`, filled in where neither side had said anything: both agree on that, so `base` has it as well.
+    fn take_on(&mut self, _base: &mut Fields, _theirs: &Self) {}
+
+    /// An event's field, and why what it makes of the record can't be.
+    fn mistake(&self) -> Option<(&'static str, &'static str)> {
+        None
+    }
 }
 
 impl Record for Contact {
@@ -88,7 +96,23 @@ impl Record for Appointment {
         Value::Null
     }
 
-    fn derive(&mut self, _: &Self) {}
+    fn derive(&mut self, before: &Self) {
+        self.read_in.clone_from(&before.read_in);
+    }
+
+    /// GHL ends an appointment that was created without an end; one whose start was moved since takes that end along.
+    fn take_on(&mut self, base: &mut Fields, theirs: &Self) {
+        let (Some(start), Some(end)) = (theirs.start_time, theirs.end_time) else { return };
+        if self.end_time.is_none() && !base.contains_key("endTime") {
+            set(base, "endTime", json!(end));
+            self.end_time = self.start_time.and_then(|own| own.checked_add(end.duration_since(start)).ok());
+        }
+    }
+
+    fn mistake(&self) -> Option<(&'static str, &'static str)> {
+        let ends_early = self.start_time.zip(self.end_time).is_some_and(|(start, end)| end <= start);
+        ends_early.then_some(("data.endTime", "it must be after startTime"))
+    }
 }
 
 /// Whether there is a field of that full name: `task` for all of a record, `contact.email`, `contact.tags` for all tags, `contact.tags.vip`.
@@ -116,6 +140,13 @@ fn check_field<R: Record + Default>(field: Option<&str>) -> Result<(), String> {
         true => Ok(()),
         false => Err(format!("a field of {}s: {}", R::NAME, known.by_ref().collect::<Vec<_>>().join(", "))),
     }
+}
+
+/// The names of a record's own fields; lists by their own name.
+#[must_use]
+pub fn names<R: Record + Default>() -> Vec<String> {
+    let names = object(&R::default()).into_iter().map(|(name, _)| name);
+    names.filter(|name| !R::FIXED.contains(&name.as_str())).collect()
 }
 
 /// The values of `record`.
@@ -220,7 +251,7 @@ pub fn is_nothing(value: &Value) -> bool {
     value.is_null() || value.as_str() == Some("")
 }
 
-pub(super) fn object<R: Record>(record: &R) -> Map<String, Value> {
+pub(crate) fn object<R: Record>(record: &R) -> Map<String, Value> {
     // Structs of texts, numbers and times have no way to fail.
     match serde_json::to_value(record) {
         Ok(Value::Object(object)) => object,

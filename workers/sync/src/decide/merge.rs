@@ -1,6 +1,6 @@
 //! The three-way merge: what both sides agreed on last, what each made of it, and what it reads now.
 //!
-//! Field by field: where only one side changed, it wins. Where both changed and mean the same, there is nothing to decide, and GHL's form
+//! Field by field, and fields that make sense only together as one: where only one side changed, it wins. Where both changed and mean the same, there is nothing to decide, and GHL's form
 //! is taken, since it would come back anyway. Where both changed and differ, the [`Policy`] of the field decides, and the [`Conflict`] is
 //! told with all three values, so that a person can look at it and take it back.
 
@@ -18,8 +18,7 @@ use super::fields::{self, Fields};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Policy {
-    /// The later edit. GHL tells no time for an edit of a task or note; then ours wins, as an edit that GHL does not have yet is
-    /// moments old.
+    /// The later edit. Where GHL told no time of its edit, ours wins: one that GHL does not have yet is moments old.
     #[default]
     Newest,
     /// GHL.
@@ -56,6 +55,13 @@ pub struct Policies {
 }
 
 impl Policies {
+    /// The policy of fields of a `record` that are decided as one: that of the first of them that has one of its own.
+    #[must_use]
+    pub fn of_all(&self, record: &str, names: &[&str]) -> Policy {
+        let own = names.iter().find_map(|name| self.fields.get(&format!("{record}.{name}")));
+        own.copied().unwrap_or_else(|| self.of(record, names.first().copied().unwrap_or_default()))
+    }
+
     /// The policy of the field `name` of a `record`.
     #[must_use]
     pub fn of(&self, record: &str, name: &str) -> Policy {
@@ -90,12 +96,18 @@ impl Side {
             Self::Ghl => "ghl",
         }
     }
+
+    /// The side of that word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Clienty, Self::Ghl].into_iter().find(|side| side.as_str() == word)
+    }
 }
 
 /// A field that both sides changed, each otherwise.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Conflict {
-    /// Its name within the record.
+    /// Its name within the record. Of fields that make sense only together it is the first, and each value holds them all by name.
     pub field: String,
     /// What both agreed on last; null for nothing.
     pub base: Value,
@@ -105,6 +117,21 @@ pub struct Conflict {
     pub theirs: Value,
     /// Whose value it has now.
     pub winner: Side,
+    /// When it was edited here, in ms since 1970.
+    pub ours_at: Option<i64>,
+    /// When it was edited in GHL; none where GHL told no time of it.
+    pub theirs_at: Option<Timestamp>,
+}
+
+/// When GHL's side was edited, as far as GHL told.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TheirTimes {
+    /// Fields of which something told the time.
+    pub fields: BTreeMap<String, Timestamp>,
+    /// Since then all of GHL's edits were made: when the last state that both agreed on was the newest.
+    pub not_before: Option<Timestamp>,
+    /// Until then they were made: GHL's own time of the record's last change. Where a single field changed, it is that field's.
+    pub not_after: Option<Timestamp>,
 }
 
 /// When the sides were edited, as far as is known; what [`Policy::Newest`] goes by.
@@ -112,8 +139,8 @@ pub struct Conflict {
 pub struct Times<'a> {
     /// By field, in ms since 1970.
     pub ours: Option<&'a BTreeMap<String, i64>>,
-    /// Of their record as a whole.
-    pub theirs: Option<Timestamp>,
+    /// In GHL.
+    pub theirs: Option<&'a TheirTimes>,
 }
 
 impl Times<'_> {
@@ -122,12 +149,23 @@ impl Times<'_> {
         self.ours.is_some_and(|times| times.contains_key(field))
     }
 
-    fn newest(&self, field: &str) -> Side {
-        let ours = self.ours.and_then(|times| times.get(field));
-        match (ours, self.theirs.map(Timestamp::as_millisecond)) {
-            (Some(ours), Some(theirs)) if theirs > *ours => Side::Ghl,
-            _ => Side::Clienty,
-        }
+    fn ours(&self, fields: &[&str]) -> Option<i64> {
+        self.ours.and_then(|times| fields.iter().filter_map(|field| times.get(*field)).max().copied())
+    }
+
+    /// When GHL's side of the fields was edited; `is_single`: nothing else changed there.
+    fn theirs(&self, fields: &[&str], is_single: bool) -> Option<Timestamp> {
+        let told = self.theirs?;
+        let of_fields = fields.iter().filter_map(|field| told.fields.get(*field)).max().copied();
+        of_fields.or(told.not_after.filter(|_| is_single))
+    }
+
+    /// Whose edit is the newer one. Where nobody can tell, ours: GHL does not have it yet, so it is moments old.
+    fn newest(&self, fields: &[&str], is_single: bool) -> Side {
+        let Some(ours) = self.ours(fields) else { return Side::Clienty };
+        let not_before = self.theirs.and_then(|told| told.not_before);
+        let at_least = self.theirs(fields, is_single).max(not_before);
+        if at_least.is_some_and(|at| at.as_millisecond() > ours) { Side::Ghl } else { Side::Clienty }
     }
 }
 
@@ -140,10 +178,30 @@ pub struct Merged {
     pub conflicts: Vec<Conflict>,
 }
 
-/// Merges what the two sides made of `base` in a record called `record`. By its `prints` GHL's form of our own write is known.
+/// When GHL first told each field to read as it does in `now`. `told`: what was told of fields, in any order, null for what is not there; a field that
+/// one does not carry is not in it.
 #[must_use]
+pub fn first_told(now: &Fields, mut told: Vec<(Timestamp, Fields)>, prints: &Prints) -> BTreeMap<String, Timestamp> {
+    told.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+    let names: BTreeSet<String> = told.iter().flat_map(|(_, fields)| fields.keys().cloned()).collect();
+    let mut first = BTreeMap::new();
+    for name in names {
+        let wanted = fields::value(now, &name);
+        let carried = told.iter().filter_map(|(at, fields)| Some((at, fields.get(&name)?)));
+        if let Some((at, _)) = carried.take_while(|(_, value)| prints.same(&name, value, &wanted)).last() {
+            first.insert(name, *at);
+        }
+    }
+    first
+}
+
+/// Merges what the two sides made of `base` in a record called `record`, the fields `together` as one. By its `prints` GHL's form of our own write
+/// is known.
+#[must_use]
+#[expect(clippy::too_many_arguments, reason = "the three states, and what decides between them")]
 pub fn merge(
     record: &str,
+    together: &[&str],
     base: &Fields,
     ours: &Fields,
     theirs: &Fields,
@@ -151,30 +209,49 @@ pub fn merge(
     policies: &Policies,
     prints: &Prints,
 ) -> Merged {
-    let same = |name: &str, a: &Value, b: &Value| prints.same(name, a, b);
     let mut merged = Merged::default();
-    let names: BTreeSet<&String> = base.keys().chain(ours.keys()).chain(theirs.keys()).collect();
-    for name in names {
-        let [base, ours, theirs] = [base, ours, theirs].map(|side| fields::value(side, name));
+    let names: BTreeSet<&str> = base.keys().chain(ours.keys()).chain(theirs.keys()).map(String::as_str).collect();
+    let (one, alone): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| together.contains(name));
+    let alone = alone.iter().map(std::slice::from_ref);
+    let groups: Vec<&[&str]> = alone.chain((!one.is_empty()).then_some(together)).collect();
+    let all_same = |names: &[&str], a: &Fields, b: &Fields| {
+        names.iter().all(|name| prints.same(name, &fields::value(a, name), &fields::value(b, name)))
+    };
+    let is_single = groups.iter().filter(|names| !all_same(names, theirs, base)).count() == 1;
+    for names in groups {
+        let same = |a: &Fields, b: &Fields| all_same(names, a, b);
         // Who went back to what was agreed meant it, too.
-        let is_untouched = same(name, &ours, &base) && !times.has(name);
-        let side = if same(name, &ours, &theirs) || is_untouched {
+        let is_untouched = same(ours, base) && !names.iter().any(|name| times.has(name));
+        let side = if same(ours, theirs) || is_untouched {
             Side::Ghl
-        } else if same(name, &theirs, &base) {
+        } else if same(theirs, base) {
             Side::Clienty
         } else {
-            let winner = match policies.of(record, name) {
+            let winner = match policies.of_all(record, names) {
                 Policy::Ghl => Side::Ghl,
                 Policy::Clienty => Side::Clienty,
-                Policy::Newest => times.newest(name),
+                Policy::Newest => times.newest(names, is_single),
             };
-            let (ours, theirs) = (ours.clone(), theirs.clone());
-            merged.conflicts.push(Conflict { field: name.clone(), base, ours, theirs, winner });
+            let [base, ours, theirs] = [base, ours, theirs].map(|side| told(side, names));
+            let field = names.first().copied().unwrap_or_default().to_owned();
+            let (ours_at, theirs_at) = (times.ours(names), times.theirs(names, is_single));
+            merged.conflicts.push(Conflict { field, base, ours, theirs, winner, ours_at, theirs_at });
             winner
         };
-        fields::set(&mut merged.fields, name, if side == Side::Ghl { theirs } else { ours });
+        let from = if side == Side::Ghl { theirs } else { ours };
+        for name in names {
+            fields::set(&mut merged.fields, name, fields::value(from, name));
+        }
     }
     merged
+}
+
+/// What a side holds of a field; of several that are one, each by its name.
+fn told(side: &Fields, names: &[&str]) -> Value {
+    match names {
+        [name] => fields::value(side, name),
+        names => names.iter().map(|name| ((*name).to_owned(), fields::value(side, name))).collect(),
+    }
 }
 
 #[cfg(test)]

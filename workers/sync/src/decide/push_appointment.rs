@@ -1,7 +1,7 @@
 //! How an appointment of a producer gets into GHL, with the fewest calls.
 //!
-//! `base` is what GHL is known to hold. Only what differs from it is sent, but for the times: GHL moves the end along with a start that comes
-//! alone, so both are sent where either differs. Times are kept to the second there. A calendar, a status and a user can be changed
+//! `base` is what GHL is known to hold. Only what differs from it is sent, but for the end of a new start: GHL moves the end along with a start
+//! that comes alone. Times are kept to the second there. A calendar, a status and a user can be changed
 //! but not taken away: wanting none leaves the one that is there.
 
 use jiff::Timestamp;
@@ -75,18 +75,20 @@ fn changes(wanted: &Appointment, base: &Appointment) -> AppointmentChanges {
         notes,
         assigned_user_id,
         second_hour: _,
+        read_in: _,
         unread: _,
         added_at: _,
         absent: _,
     } = wanted;
     let second = |time: Option<Timestamp>| time.map(Timestamp::as_second);
     let differs = |wanted: &Option<Timestamp>, base| wanted.is_some() && second(*wanted) != second(base);
-    let moved = differs(start_time, base.start_time) || differs(end_time, base.end_time);
+    let starts_otherwise = differs(start_time, base.start_time);
+    let moved = starts_otherwise || differs(end_time, base.end_time);
     AppointmentChanges {
         calendar_id: calendar_id.clone().filter(|_| *calendar_id != base.calendar_id),
         title: text(title, &base.title),
         status: status.clone().filter(|_| *status != base.status),
-        start_time: start_time.filter(|_| moved),
+        start_time: start_time.filter(|_| starts_otherwise),
         // One that is not after the start is of before the start was moved: GHL, which would refuse it, moves its own along.
         end_time: end_time.filter(|end| moved && start_time.is_none_or(|start| *end > start)),
         address: text(address, &base.address),
@@ -169,6 +171,12 @@ mod tests {
         let changes = update(&Appointment { start_time: at("2026-03-01T08:00:00Z"), ..appointment() });
         let times = (at("2026-03-01T08:00:00Z"), at("2026-03-01T09:30:00Z"));
         assert_eq!((changes.start_time, changes.end_time), times);
+    }
+
+    #[test]
+    fn a_new_end_is_sent_alone_since_nobody_moved_the_start() {
+        let changes = update(&Appointment { end_time: at("2026-03-01T10:00:00Z"), ..appointment() });
+        assert_eq!((changes.start_time, changes.end_time), (None, at("2026-03-01T10:00:00Z")));
     }
 
     #[test]

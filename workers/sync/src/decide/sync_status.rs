@@ -128,7 +128,9 @@ impl SyncStatus {
                 && last.fields.iter().all(|one| one.refused.is_none())
                 && edits.values().all(|edited_at| *edited_at <= last.at.as_millisecond())
         };
-        let whole = refusal.filter(is_whole);
+        // What both sides agree on by now is refused no more.
+        let is_agreed = base.is_some() && !is_unread && owed.fields.is_empty() && owed.held.is_empty();
+        let whole = refusal.filter(is_whole).filter(|_| !is_agreed);
         let waiting = if whole.is_some() { Progress::Refused } else { Progress::Pending };
         let there = if owed.fields.is_empty() { BTreeMap::new() } else { held_there() };
         let status = |name: &String, sent: &Value| FieldStatus {

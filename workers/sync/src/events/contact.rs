@@ -29,32 +29,39 @@ const TEXTS: [&str; 14] = [
 pub(super) fn patch(data: &mut Fields<'_>) -> ContactPatch {
     let mut patch = ContactPatch::default();
     for name in TEXTS {
-        let text = data.loose_text(name);
+        let text = data.loose_text(name).filter(|text| !text.trim().is_empty());
         let text = if name == "email" { text.map(|email| email.trim().to_lowercase()) } else { text };
-        if name == "email" && text.as_deref().is_some_and(|email| !email.is_empty() && !may_be_email(email)) {
+        if name == "email" && text.as_deref().is_some_and(|email| !may_be_email(email)) {
             data.refuse(name, "must be an e-mail address, as ada@example.com");
         }
         if data.has(name) {
             patch.fields.insert(name.to_owned(), text.into());
         }
     }
-    if let Some(name) = data.text("name") {
+    let name = data.loose_text("name").unwrap_or_default();
+    if data.has("name") {
         // As GHL does: the first word, and the rest.
         let (first, last) = name.trim().split_once(' ').unwrap_or((name.trim(), ""));
         for (part, text) in [("firstName", first), ("lastName", last.trim())] {
-            patch.fields.entry(part.to_owned()).or_insert_with(|| text.into());
+            let text = if text.is_empty() { Value::Null } else { text.into() };
+            patch.fields.entry(part.to_owned()).or_insert(text);
         }
     }
     let born = data.read("dateOfBirth", "a day, as 1990-09-25", |value| {
         value.as_str().filter(|day| day.parse::<jiff::civil::Date>().is_ok() && day.len() == 10)
     });
-    if data.has("dateOfBirth") {
+    if let Some(born) = born {
         patch.fields.insert("dateOfBirth".to_owned(), born.into());
+    } else if data.is_null("dateOfBirth") {
+        patch.kept.push(("dateOfBirth", "data.dateOfBirth"));
     }
     if let Some(dnd) = data.flag("dnd") {
         patch.fields.insert("dnd".to_owned(), dnd.into());
+    } else if data.is_null("dnd") {
+        patch.kept.push(("dnd", "data.dnd"));
     }
-    patch.tags = tags(data, "tags");
+    // Without any is what null says.
+    patch.tags = if data.is_null("tags") { Some(Vec::new()) } else { None }.or(tags(data, "tags"));
     edit_tags(data, &mut patch, &[("addTags", Value::Bool(true)), ("removeTags", Value::Null)]);
     custom_fields(data, &mut patch);
     patch
@@ -109,6 +116,8 @@ fn custom_fields(data: &mut Fields<'_>, patch: &mut ContactPatch) {
     // Sent with the list, which names the same fields by id, it says nothing more.
     let by_key = by_key.filter(|_| read.is_none());
     for (name, value) in read.or(by_key).unwrap_or_default() {
+        let is_blank = value.as_str().is_some_and(|text| text.trim().is_empty());
+        let value = if is_blank { Value::Null } else { value };
         patch.fields.insert(format!("customFields.{name}"), value);
     }
 }

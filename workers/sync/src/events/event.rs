@@ -1,9 +1,10 @@
 //! Events that producers send: `{"id"?, "type", "locationId", "contactId"?, "data"?}`.
 
 use crate::records::{
-    Act, AppointmentChange, AppointmentPatch, Change, ContactChange, ContactPatch, JobKind, NewEvent, NoteChange,
+    Act, AppointmentChange, AppointmentPatch, Change, ContactChange, ContactPatch, JobKind, Kept, NewEvent, NoteChange,
     NotePatch, TaskChange, TaskPatch, Trigger,
 };
+use jiff::{SignedDuration, Timestamp};
 use job_engine::Priority;
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -40,11 +41,36 @@ const STATUSES_READ: [&str; 4] = ["booked", "active", "completed", "rescheduled"
 /// How a task reads.
 const TASK_STATUSES: [&str; 3] = ["open", "overdue", "completed"];
 
-/// Translates one event, or names every field that is wrong.
+/// Translates one event of which nobody says when it came, so that it may have occurred at any time.
+///
+/// # Errors
+/// See [`translate_at`].
+pub fn translate(event: &Value) -> Result<Trigger, Vec<FieldError>> {
+    translate_at(event, None)
+}
+
+/// So far ahead of ours the producer's clock may be.
+const AHEAD: SignedDuration = SignedDuration::from_mins(1);
+/// So late an event may come: what is older has been reconciled long since.
+const LATEST: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+/// When the event occurred, within bounds.
+fn occurred_at(fields: &mut Fields<'_>, now: Option<Timestamp>) -> Option<Timestamp> {
+    let at = fields.time("occurredAt")?;
+    let age = now.map(|now| now.duration_since(at)).unwrap_or_default();
+    if age < -AHEAD {
+        fields.refuse("occurredAt", "is in the future");
+    } else if age > LATEST {
+        fields.refuse("occurredAt", "is more than 30 days ago; leave it out if the event is to count from now");
+    }
+    Some(at)
+}
+
+/// Translates one event that came at `now`, or names every field that is wrong.
 ///
 /// # Errors
 /// One [`FieldError`] a mistake.
-pub fn translate(event: &Value) -> Result<Trigger, Vec<FieldError>> {
+pub fn translate_at(event: &Value, now: Option<Timestamp>) -> Result<Trigger, Vec<FieldError>> {
     let Some(object) = event.as_object() else {
         let message = format!("an event is an object, not {}", kind_of(event));
         return Err(vec![FieldError { field: String::new(), message }]);
@@ -54,24 +80,29 @@ pub fn translate(event: &Value) -> Result<Trigger, Vec<FieldError>> {
     let event_type = fields.required_text("type");
     let location_id = fields.required_id("locationId");
     let contact_id = fields.id("contactId");
+    let occurred_at = occurred_at(&mut fields, now);
     let empty = Map::new();
     let data = fields.object("data").unwrap_or(&empty);
     let mut inner = Fields::new(data, "data.");
     let contact_id = if event_type.starts_with("contact.") { contact_id } else { contact_of(contact_id, &mut inner) };
     let work = work(&event_type, id.as_deref(), contact_id.as_deref(), &mut fields, &mut inner);
     let mut errors = fields.finish();
-    // What comes with an event that fetches is the producer's own, and is not kept; otherwise every field is an edit.
+    // An event that fetches edits nothing: what it says besides would be lost without a word.
     let fetches = matches!(work, Some((JobKind::PullContact, ..)) | None) && event_type.starts_with("contact.");
-    if !fetches || inner.has_mistakes() {
-        errors.extend(inner.finish());
+    if fetches {
+        inner.refuse_others(format!(
+            "is not read: {event_type} with a contactId fetches the contact; send it with contact.updated"
+        ));
     }
+    errors.extend(inner.finish());
     let nuls: Vec<_> =
         nuls(event, "").into_iter().filter(|nul| errors.iter().all(|error| error.field != nul.field)).collect();
     errors.extend(nuls);
     match work {
         Some((kind, priority, change)) if errors.is_empty() => {
             let data = Value::Object(if fetches { Map::new() } else { data.clone() });
-            let event = NewEvent { id, source: SOURCE.to_owned(), event_type, location_id, contact_id, data };
+            let source = SOURCE.to_owned();
+            let event = NewEvent { id, source, occurred_at, event_type, location_id, contact_id, data };
             Ok(Trigger { event, kind, priority, change })
         }
         _ => Err(errors),
@@ -178,10 +209,12 @@ fn task(event_type: &str, contact_id: Option<&str>, fields: &mut Fields<'_>, dat
     let (title, due_date) = if create {
         (Some(data.required_text("title")), Some(data.required_time("dueDate")))
     } else {
-        (data.text("title"), data.time("dueDate"))
+        (data.set_text("title"), data.time("dueDate"))
     };
     let completed = data.flag("completed");
+    data.refuse_null("completed", "must be true or false");
     // As it is read: what is not completed is open, overdue or not.
+    data.refuse_null("status", "must be open, overdue or completed");
     let status = data.read("status", "open, overdue or completed", |value| {
         value.as_str().filter(|text| TASK_STATUSES.contains(text)).map(|text| text == "completed")
     });
@@ -194,6 +227,8 @@ fn task(event_type: &str, contact_id: Option<&str>, fields: &mut Fields<'_>, dat
         due_date: due_date.map(Some),
         completed: completed.or((event_type == "task.completed").then_some(true)).or(status),
         assigned_to: cleared_id(data, "assignedTo"),
+        // GHL can change them, and take none of them away.
+        kept: nulls_of(data, &[("dueDate", "data.dueDate"), ("assignedTo", "data.assignedTo")]),
     };
     TaskChange { act, clienty_id, ghl_id, contact_id: contact_id.map(str::to_owned), patch }
 }
@@ -211,8 +246,12 @@ fn note(event_type: &str, contact_id: Option<&str>, fields: &mut Fields<'_>, dat
     } else if clienty_id.is_none() && ghl_id.is_none() {
         data.refuse("noteId", "is missing; send noteId or clientyNoteId");
     }
-    let note_text = if create { Some(data.required_text("noteText")) } else { data.text("noteText") };
-    let patch = NotePatch { note_text, user_id: cleared_id(data, "userId") };
+    let note_text = if create { Some(data.required_text("noteText")) } else { data.set_text("noteText") };
+    let patch = NotePatch {
+        note_text,
+        user_id: cleared_id(data, "userId"),
+        kept: nulls_of(data, &[("userId", "data.userId")]),
+    };
     NoteChange { act, clienty_id, ghl_id, contact_id: contact_id.map(str::to_owned), patch }
 }
 
@@ -260,6 +299,8 @@ fn appointment(
         address: cleared(data, "address"),
         notes: cleared(data, "notes"),
         assigned_user_id: users.into_iter().flatten().next(),
+        // GHL can change them, and take none of them away.
+        kept: nulls_of(data, &APPOINTMENT_KEPT),
     };
     AppointmentChange { act, clienty_id, ghl_id, contact_id: contact_id.map(str::to_owned), patch }
 }
@@ -278,15 +319,29 @@ fn act(event_type: &str) -> Act {
     }
 }
 
-/// A text that null clears and absence leaves alone.
+/// A text that null clears, as does one of white space alone, and absence leaves alone.
 fn cleared(data: &mut Fields<'_>, name: &'static str) -> Option<Option<String>> {
-    let text = data.loose_text(name);
-    if data.is_null(name) { Some(None) } else { text.map(Some) }
+    let text = data.loose_text(name).filter(|text| !text.trim().is_empty());
+    if data.is_nothing(name) { Some(None) } else { text.map(Some) }
 }
+
+/// Those of the fields that the event would take away.
+fn nulls_of(data: &Fields<'_>, names: &[Kept]) -> Vec<Kept> {
+    names.iter().copied().filter(|(_, place)| data.is_nothing(place.trim_start_matches("data."))).collect()
+}
+
+const APPOINTMENT_KEPT: [Kept; 6] = [
+    ("calendarId", "data.calendarId"),
+    ("status", "data.status"),
+    ("startTime", "data.startTime"),
+    ("endTime", "data.endTime"),
+    ("assignedUserId", "data.assignedTo"),
+    ("assignedUserId", "data.assignedUserId"),
+];
 
 /// As [`cleared`], for an id.
 fn cleared_id(data: &mut Fields<'_>, name: &'static str) -> Option<Option<String>> {
-    if data.is_null(name) || data.is_empty(name) {
+    if data.is_nothing(name) {
         return cleared(data, name);
     }
     data.id(name).map(Some)
@@ -360,7 +415,10 @@ mod tests {
             assert!(translate(&event).is_ok(), "{status}");
         }
         let status = |status: &str, completed: Value| {
-            let data = json!({"taskId": "t", "status": status, "completed": completed});
+            let mut data = json!({"taskId": "t", "status": status});
+            if !completed.is_null() {
+                data["completed"] = completed;
+            }
             translate(&json!({"type": "task.updated", "locationId": "L", "data": data}))
         };
         for (word, completed) in [("open", false), ("overdue", false), ("completed", true)] {
@@ -379,6 +437,112 @@ mod tests {
         let event = json!({"type": "task.updated", "locationId": "L", "data": {"taskId": "T", "body": null}});
         let Change::Task(change) = translate(&event).unwrap().change else { panic!("a task") };
         assert_eq!((change.patch.body, change.patch.assigned_to), (Some(None), None));
+    }
+
+    /// Each field of each record, emptied in each way: it is taken away or refused, and never passed over without a word.
+    #[test]
+    fn what_empties_a_field_takes_it_away_or_is_refused() {
+        let contact = [
+            "name",
+            "firstName",
+            "lastName",
+            "email",
+            "phone",
+            "companyName",
+            "address1",
+            "city",
+            "state",
+            "country",
+            "postalCode",
+            "website",
+            "source",
+            "assignedTo",
+            "timezone",
+            "dateOfBirth",
+            "dnd",
+            "tags",
+        ];
+        let appointment = [
+            "calendarId",
+            "title",
+            "status",
+            "startTime",
+            "endTime",
+            "address",
+            "notes",
+            "assignedTo",
+            "assignedUserId",
+        ];
+        let tables: [(&str, &str, &[&str]); 4] = [
+            ("contact.updated", "clientyContactId", &contact),
+            ("task.updated", "taskId", &["title", "body", "dueDate", "completed", "status", "assignedTo"]),
+            ("note.updated", "noteId", &["noteText", "userId"]),
+            ("appointment.updated", "appointmentId", &appointment),
+        ];
+        for (event_type, id, fields) in tables {
+            for (field, empty) in
+                fields.iter().flat_map(|field| [json!(null), json!(""), json!(" ")].map(|empty| (field, empty)))
+            {
+                let data = json!({id: "x", *field: empty});
+                let event = json!({"type": event_type, "locationId": "L", "contactId": "C", "data": data});
+                let says = match translate(&event).map(|trigger| trigger.change) {
+                    Err(errors) => errors.iter().all(|error| error.field == format!("data.{field}")),
+                    Ok(Change::Contact(change)) => change.patch != ContactPatch::default(),
+                    Ok(Change::Task(change)) => change.patch != TaskPatch::default(),
+                    Ok(Change::Note(change)) => change.patch != NotePatch::default(),
+                    Ok(Change::Appointment(change)) => change.patch != AppointmentPatch::default(),
+                    Ok(other) => panic!("{other:?}"),
+                };
+                assert!(says, "{event_type}: {field} is {empty:?}");
+            }
+        }
+        let custom = |empty: Value| {
+            let data = json!({"customFields": {"size": empty}});
+            let event = json!({"type": "contact.updated", "locationId": "L", "contactId": "C", "data": data});
+            let Change::Contact(change) = translate(&event).unwrap().change else { panic!("a contact") };
+            json!(change.patch.fields)
+        };
+        for empty in [json!(null), json!(""), json!("  ")] {
+            let is_nothing = custom(empty)["customFields.contact.size"].clone();
+            assert!(is_nothing.is_null(), "{is_nothing:?}");
+        }
+        let named = |data: Value| {
+            let event = json!({"type": "contact.updated", "locationId": "L", "contactId": "C", "data": data});
+            let Change::Contact(change) = translate(&event).unwrap().change else { panic!("a contact") };
+            (json!(change.patch.fields), change.patch.tags)
+        };
+        assert_eq!(named(json!({"name": null})).0, json!({"firstName": null, "lastName": null}));
+        assert_eq!(named(json!({"tags": null})).1, Some(vec![]));
+    }
+
+    #[test]
+    fn an_event_that_fetches_refuses_what_it_does_not_read() {
+        for (event_type, data, wrong) in [
+            ("contact.selected", json!({"city": "Bonn", "remark": 1}), vec!["data.city", "data.remark"]),
+            ("contact.created", json!({"clientyContactId": "k1", "city": "Bonn"}), vec!["data.city"]),
+        ] {
+            let event = json!({"type": event_type, "locationId": "L", "contactId": "C", "data": data});
+            assert_eq!(faults(event), wrong, "{event_type}");
+        }
+        let linked =
+            json!({"type": "contact.created", "locationId": "L", "contactId": "C", "data": {"clientyContactId": "k1"}});
+        assert!(translate(&linked).is_ok());
+    }
+
+    #[test]
+    fn an_event_may_say_when_it_occurred_within_bounds() {
+        let now: Timestamp = "2026-06-01T12:00:00Z".parse().unwrap();
+        let said = |at: Value| {
+            let event = json!({"type": "contact.updated", "locationId": "L", "contactId": "C", "occurredAt": at, "data": {"city": "B"}});
+            translate_at(&event, Some(now)).map(|trigger| trigger.event.occurred_at)
+        };
+        let at = |text: &str| Some(text.parse().unwrap());
+        assert_eq!(said(json!("2026-05-31T12:00:00+02:00")), Ok(at("2026-05-31T10:00:00Z")));
+        assert_eq!(said(json!("2026-06-01T12:00:30Z")), Ok(at("2026-06-01T12:00:30Z")), "clocks differ");
+        assert_eq!(said(Value::Null), Ok(None));
+        for wrong in ["2026-06-01T12:05:00Z", "2026-04-01T00:00:00Z", "yesterday", "2026-06-01T12:00:00"] {
+            assert_eq!(said(json!(wrong)).unwrap_err()[0].field, "occurredAt", "{wrong}");
+        }
     }
 
     #[test]

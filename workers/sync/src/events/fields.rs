@@ -35,13 +35,14 @@ pub struct Fields<'a> {
     path: Cow<'static, str>,
     asked: Vec<&'static str>,
     errors: Vec<FieldError>,
+    others: Option<String>,
 }
 
 impl<'a> Fields<'a> {
     /// Reads `object`, whose place in the event is `path` (empty, or ending in a dot).
     pub fn new(object: &'a Map<String, Value>, path: impl Into<Cow<'static, str>>) -> Self {
         let path = path.into();
-        Self { object, path, asked: Vec::new(), errors: Vec::new() }
+        Self { object, path, asked: Vec::new(), errors: Vec::new(), others: None }
     }
 
     /// Notes a mistake in the field `name`.
@@ -57,6 +58,24 @@ impl<'a> Fields<'a> {
             return None;
         }
         Some(read)
+    }
+
+    /// As [`Fields::text`], of a field that can't be emptied: it may be absent, and not null.
+    pub fn set_text(&mut self, name: &'static str) -> Option<String> {
+        self.refuse_null(name, "can't be emptied; leave it out instead");
+        self.text(name)
+    }
+
+    /// Refuses the field where it is null.
+    pub fn refuse_null(&mut self, name: &'static str, why: &str) {
+        if self.is_null(name) {
+            self.refuse(name, why);
+        }
+    }
+
+    /// Refuses all fields that nobody asked for.
+    pub fn refuse_others(&mut self, why: String) {
+        self.others = Some(why);
     }
 
     /// A text that may be absent, null or empty.
@@ -117,9 +136,11 @@ impl<'a> Fields<'a> {
         self.object.get(name).is_some_and(Value::is_null)
     }
 
-    /// Whether the field is there and the empty text.
-    pub fn is_empty(&self, name: &str) -> bool {
-        self.object.get(name).and_then(Value::as_str) == Some("")
+    /// Whether the field is there and holds nothing: null, or a text of white space alone.
+    pub fn is_nothing(&self, name: &str) -> bool {
+        self.object
+            .get(name)
+            .is_some_and(|value| value.is_null() || value.as_str().is_some_and(|text| text.trim().is_empty()))
     }
 
     /// Whether the field is there, null or not.
@@ -132,16 +153,15 @@ impl<'a> Fields<'a> {
         self.errors.iter().any(|error| error.field == format!("{}{name}", self.path))
     }
 
-    /// Whether any mistake has been noted.
-    pub fn has_mistakes(&self) -> bool {
-        !self.errors.is_empty()
-    }
-
     /// The mistakes, among them every field that nobody asked for.
     pub fn finish(mut self) -> Vec<FieldError> {
         let unknown: Vec<_> = self.object.keys().filter(|name| !self.asked.contains(&name.as_str())).cloned().collect();
         for name in unknown {
             if ABOUT_THE_RECORD.contains(&name.as_str()) {
+                continue;
+            }
+            if let Some(why) = self.others.clone() {
+                self.refuse(&name, why);
                 continue;
             }
             if let Some((_, why)) = NOT_WRITABLE.iter().find(|(known, _)| *known == name) {

@@ -38,6 +38,7 @@ pub fn call(name: &str, wish: Wish, source: &str, id: Option<String>) -> Result<
     })?;
     let event = NewEvent {
         id,
+        occurred_at: None,
         source: source.to_owned(),
         event_type: EVENT_TYPE.to_owned(),
         location_id,

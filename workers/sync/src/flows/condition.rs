@@ -1,7 +1,11 @@
 //! Conditions: `only_if.contact.tags.has = "vip"`. The last word asks, what stands before it is the place that is looked at.
 //!
-//! Texts compare whatever their case: nobody who writes "VIP" means to exclude "vip", which is how GHL keeps tags.
+//! Texts compare whatever their case: nobody who writes "VIP" means to exclude "vip", which is how GHL keeps tags. Times compare as times, whatever
+//! their offset; a day is its midnight, and without an offset a time is UTC.
 
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
 
 use super::places::{Gap, Known, Place, fill, places_of};
@@ -33,7 +37,7 @@ pub enum Asks {
     HasNot,
     /// There is something, or (false) there is nothing.
     IsSet,
-    /// A number, or a text as times are, that is no less.
+    /// A number, a time or another text that is no less.
     AtLeast,
     /// No more.
     AtMost,
@@ -150,13 +154,18 @@ fn is_set(found: &Value) -> bool {
 
 fn equal(one: &Value, other: &Value) -> bool {
     match (one, other) {
-        (Value::String(one), Value::String(other)) => one.to_lowercase() == other.to_lowercase(),
+        (Value::String(a), Value::String(b)) => {
+            by_time(one, other).map_or_else(|| a.to_lowercase() == b.to_lowercase(), std::cmp::Ordering::is_eq)
+        }
         _ => order(one, other).map_or(one == other, std::cmp::Ordering::is_eq),
     }
 }
 
-/// Numbers by what they are, also where a text holds one; texts by their letters, which puts times in order.
+/// Numbers by what they are, also where a text holds one; times by the instant; other texts by their letters.
 fn order(one: &Value, other: &Value) -> Option<std::cmp::Ordering> {
+    if let Some(order) = by_time(one, other) {
+        return Some(order);
+    }
     let number = |value: &Value| match value {
         Value::Number(number) => number.as_f64(),
         Value::String(text) => text.trim().parse().ok(),
@@ -165,5 +174,61 @@ fn order(one: &Value, other: &Value) -> Option<std::cmp::Ordering> {
     match (number(one), number(other)) {
         (Some(one), Some(other)) => one.partial_cmp(&other),
         _ => Some(one.as_str()?.cmp(other.as_str()?)),
+    }
+}
+
+/// The order of two times. Milliseconds are one only beside a time: two numbers are numbers.
+fn by_time(one: &Value, other: &Value) -> Option<std::cmp::Ordering> {
+    let is_told = |value: &Value| value.as_str().and_then(time).is_some();
+    let times = instant(one).zip(instant(other)).filter(|_| is_told(one) || is_told(other));
+    times.map(|(one, other)| one.cmp(&other))
+}
+
+/// The instant that a value means beside a time: custom fields may hold it in milliseconds since 1970.
+fn instant(value: &Value) -> Option<Timestamp> {
+    match value {
+        Value::Number(ms) => Timestamp::from_millisecond(ms.as_i64()?).ok(),
+        value => time(value.as_str()?),
+    }
+}
+
+fn time(text: &str) -> Option<Timestamp> {
+    let text = text.trim();
+    let on_the_wall = || text.parse::<DateTime>().ok().and_then(|wall| TimeZone::UTC.to_timestamp(wall).ok());
+    // `2026` alone, or digits, are no time.
+    let is_dated = text.len() >= 10 && text.as_bytes().get(4) == Some(&b'-');
+    if is_dated { text.parse().ok().or_else(on_the_wall) } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// Each with one that is later, in other words.
+    #[test]
+    fn times_compare_as_times_and_not_as_texts() {
+        let table = [
+            (json!("2026-03-01T10:00:00+01:00"), json!("2026-03-01T09:30:00Z")),
+            (json!("2026-03-01T09:00:00Z"), json!("2026-03-01T09:00:00.001Z")),
+            (json!("2026-03-01"), json!("2026-03-01T00:00:01Z")),
+            (json!("2026-02-28T23:30:00Z"), json!("2026-03-01T00:00:00")),
+            (json!("2026-03-01T23:00:00-05:00"), json!("2026-03-02T05:00:00+00:00")),
+            (json!("2026-03-01 09:00:00"), json!("2026-03-01T09:00:00-01:00")),
+            (json!(1_772_355_600_000_i64), json!("2026-03-01T10:00:00Z")),
+            (json!("9"), json!(10)),
+            (json!("2025-12-31"), json!("2026-01-01")),
+        ];
+        for (earlier, later) in table {
+            assert_eq!(order(&earlier, &later), Some(std::cmp::Ordering::Less), "{earlier} {later}");
+            assert_eq!(order(&later, &earlier), Some(std::cmp::Ordering::Greater), "{later} {earlier}");
+        }
+        assert!(equal(&json!("2026-03-01T10:00:00+01:00"), &json!("2026-03-01T09:00:00Z")));
+        assert!(
+            equal(&json!("VIP"), &json!("vip"))
+                && !equal(&json!("2026-03-01T10:00:00Z"), &json!("2026-03-01T10:00:01Z"))
+        );
+        assert_eq!(order(&json!("2026"), &json!(2025)), Some(std::cmp::Ordering::Greater), "a number");
     }
 }

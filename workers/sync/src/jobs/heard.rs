@@ -174,7 +174,7 @@ async fn created(
         return Ok(None);
     }
     let told = webhook.map(|webhook| read(body(webhook)).map(mapping::contact::from_part).unwrap_or_default());
-    if row.is_none() && is_patient(job) {
+    if row.is_none_or(|row| row.clienty_id.is_none() && !row.is_made_here()) && is_patient(job) {
         let announced = records.announced_contacts(job.location()).await?;
         let may_be = |announced| told.as_ref().is_none_or(|told| may_be_contact(announced, told));
         if announced.iter().any(may_be) {

@@ -33,10 +33,14 @@ pub(super) async fn run(task: &Task<'_>) -> Result<(), JobError> {
         return Err(JobError::OneMoreRun);
     }
     let snapshot = records.snapshot(location, contact_id).await?;
+    let began_ms = task.environment.clock.now_ms();
     let Some(mut fetched) = fetch(task, contact_id, needs, &zone).await? else {
         let is_mistaken = is_mistaken(task).await?;
         let mut tx = records.begin(&task.run).await?;
-        tx.mark_contact_gone(contact_id).await?;
+        if !tx.contact_is_gone_since(contact_id, began_ms).await? {
+            tx.keep_open().await?;
+            return Err(JobError::OneMoreRun);
+        }
         if is_mistaken {
             tx.keep_open().await?;
             return Err(GhlError::Gone { what: Subject::Contact }.into());

@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use super::presence::is_contact_gone;
-use super::{JobError, Task, refusals, told};
+use super::{JobError, Task, refusals, told, zones};
 use crate::decide::adopt::predates;
 use crate::decide::fields::{Fields, fields, value, with_fields};
 use crate::decide::same::answers;
@@ -110,14 +110,20 @@ pub(super) async fn run<E: Push>(task: &Task<'_>) -> Result<(), JobError> {
             }
         },
         Some((Outcome::Nothing, row)) => {
+            if !tx.removed_unless_met(&row).await? {
+                tx.keep_open().await?;
+                return Err(JobError::OneMoreRun);
+            }
             tx.refused();
-            tx.removed(&row).await?;
         }
         Some((Outcome::ContactGone, row)) => {
+            if !tx.contact_is_gone_since(&row.contact_id, task.began_ms).await? {
+                tx.keep_open().await?;
+                return Err(JobError::OneMoreRun);
+            }
             if !row.deleted {
                 tx.refused();
             }
-            tx.mark_contact_gone(&row.contact_id).await?;
         }
     }
     tx.close_run(&[]).await?;
@@ -204,6 +210,9 @@ async fn looks_first<E: Entry>(task: &Task<'_>, row: &EntryRow<E>) -> Result<boo
     if row.base.is_none() {
         return Ok(false);
     }
+    if row.is_read_otherwise(task.connection.time_zone.as_deref()) {
+        return Ok(true);
+    }
     let is_owed = !row.is_settled() && row.refusal().is_none();
     Ok(!row.unanswered.is_none() || row.goes_back() || (is_owed && told::has_news_of_part(task, row).await?))
 }
@@ -232,6 +241,17 @@ async fn change<E: Push>(task: &Task<'_>, row: &EntryRow<E>) -> Result<Outcome<E
     }
     let owed = row.owed();
     let records = &task.environment.records;
+    if row.rests_on_reading() {
+        // The location may have another time zone by now than when it was read, of which its webhook was lost.
+        if task.permits.left() < 2 {
+            return Err(JobError::OneMoreRun);
+        }
+        zones::ask(task).await?;
+        let now = records.connection(task.location()).await?.and_then(|connection| connection.time_zone);
+        if row.is_read_otherwise(now.as_deref()) {
+            return Err(JobError::OneMoreRun);
+        }
+    }
     records.set_asked(&task.run, &row.row_id, &owed.fields).await?;
     let wanted = with_fields(&row.doc, &owed.sendable);
     let answer = wanted.change(task, &row.contact_id, id, base).await;

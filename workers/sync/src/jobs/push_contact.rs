@@ -70,8 +70,12 @@ async fn close(task: &Task<'_>) -> Result<(), JobError> {
 async fn gone(task: &Task<'_>, row: &ContactRow) -> Result<(), JobError> {
     let mut tx = task.environment.records.begin(&task.run).await?;
     if row.is_shown() {
+        if !tx.contact_is_gone_since(&row.contact_id, task.began_ms).await? {
+            tx.look_again().await?;
+            tx.keep_open().await?;
+            return Err(JobError::OneMoreRun);
+        }
         tx.refused();
-        tx.mark_contact_gone(&row.contact_id).await?;
         return Ok(tx.close_run(&[]).await?);
     }
     match tx.contact_is_back(&row.row_id).await? {
@@ -100,13 +104,14 @@ async fn looked_at(task: &Task<'_>, row: &ContactRow) -> Result<Option<ContactRo
     let records = &task.environment.records;
     // Asked before the look: what it does not show may still arrive, and would then come after what is sent next.
     let wait = until_it_cannot_arrive(task, row.unanswered.at_ms);
+    let began_ms = task.environment.clock.now_ms();
     let theirs = match task.ghl().get_contact(&row.contact_id).await {
         Ok(theirs) => from_ghl(theirs),
         Err(error) if is_contact_gone(task, &row.contact_id, &error).await? => {
             let mut tx = records.begin(&task.run).await?;
-            tx.mark_contact_gone(&row.contact_id).await?;
+            let is_gone = tx.contact_is_gone_since(&row.contact_id, began_ms).await?;
             tx.keep_open().await?;
-            return Ok(None);
+            return if is_gone { Ok(None) } else { Err(JobError::OneMoreRun) };
         }
         Err(error) => return Err(error.into()),
     };

@@ -42,7 +42,7 @@ pub(super) fn of_contact(row: &ContactRow, webhook: &StoredWebhook) -> Option<Of
     if webhook.is_late || body["payloadTooLarge"] == true {
         return None;
     }
-    let at = time_of(webhook, &body);
+    let at = webhook.time();
     let contact = mapping::contact::from_part(read(body)?);
     let told = told(&contact, &held)?;
     let shows = row.unread.iter().filter(|name| !contact.absent.has(name)).cloned().collect();
@@ -66,7 +66,7 @@ pub(super) fn carried(webhooks: &[StoredWebhook], row: Option<&ContactRow>) -> V
         .filter(|webhook| !webhook.is_late)
         .filter_map(|webhook| {
             let body = body(webhook);
-            let at = time_of(webhook, &body).filter(|at| known_at.is_none_or(|known| *at >= known))?;
+            let at = webhook.time().filter(|at| known_at.is_none_or(|known| *at >= known))?;
             Some((at, mapping::contact::from_part(read(body)?)))
         })
         .collect();
@@ -74,15 +74,9 @@ pub(super) fn carried(webhooks: &[StoredWebhook], row: Option<&ContactRow>) -> V
     carried.into_iter().map(|(_, contact)| contact).collect()
 }
 
-/// GHL's time of an event, where it bears one: no later than its receipt, since a time ahead would make echoes of all that comes until then.
-fn time_of(webhook: &StoredWebhook, body: &Value) -> Option<Timestamp> {
-    let at = body.get("timestamp").and_then(WireTime::read)?.instant_in(&TimeZone::UTC)?;
-    Some(at.min(webhook.received_at))
-}
-
 /// Whether what an event says to be gone may be taken for gone without a look: one without a time may be of any time.
 pub(super) fn is_believed(webhook: &StoredWebhook) -> bool {
-    !webhook.is_late && time_of(webhook, &body(webhook)).is_some()
+    !webhook.is_late && webhook.time().is_some()
 }
 
 /// A change may be called a creation: so long after its creation a record is not new.
@@ -98,26 +92,13 @@ pub(super) fn made(webhook: &StoredWebhook, contact_id: &str) -> Option<AnyEntry
     let added = record.get("dateAdded").and_then(WireTime::read).and_then(|at| at.instant_in(&TimeZone::UTC));
     // Captured bodies tell the last change as well, in which case GHL's own time of the event need not be asked.
     let changed = record.get("dateUpdated").and_then(WireTime::read).and_then(|at| at.instant_in(&TimeZone::UTC));
-    let is_old =
-        added.zip(changed.or(time_of(webhook, &body))).is_some_and(|(added, at)| at.duration_since(added) > NEW);
+    let is_old = added.zip(changed.or(webhook.time())).is_some_and(|(added, at)| at.duration_since(added) > NEW);
     (!is_old).then(|| part(webhook, contact_id, &TimeZone::UTC)).flatten()
 }
 
 /// The part that an event is about, of a contact in a location of `zone`; none where it does not say.
 pub(super) fn part(webhook: &StoredWebhook, contact_id: &str, zone: &TimeZone) -> Option<AnyEntry> {
-    let mut body = body(webhook);
-    Some(match webhook.event_type.as_str() {
-        event @ ("TaskCreate" | "TaskComplete" | "TaskDelete") => {
-            let mut task = mapping::task::from_ghl(read(body)?, contact_id);
-            if event == "TaskComplete" {
-                task.completed = true;
-                task.absent.remove("completed");
-            }
-            AnyEntry::Task(task)
-        }
-        "NoteCreate" | "NoteUpdate" | "NoteDelete" => AnyEntry::Note(mapping::note::from_ghl(read(body)?, contact_id)),
-        _ => AnyEntry::Appointment(mapping::appointment::from_ghl(read(body["appointment"].take())?, contact_id, zone)),
-    })
+    webhook.part(contact_id, zone)
 }
 
 /// What an event of a part comes to.
@@ -148,7 +129,7 @@ pub(super) async fn of_part(job: &Job<'_>, contact_id: &str, webhook: &StoredWeb
         true => job.environment.zones.of(job).await?,
         false => TimeZone::UTC,
     };
-    let at = time_of(webhook, &body(webhook));
+    let at = webhook.time();
     match part(webhook, contact_id, &zone) {
         Some(AnyEntry::Task(task)) => compared(job, contact_id, &task, at).await,
         Some(AnyEntry::Note(note)) => compared(job, contact_id, &note, at).await,

@@ -11,7 +11,7 @@ use super::{MissingField, take};
 use crate::decide::absent::{Absent, Unread};
 use crate::decide::push_appointment::AppointmentChanges;
 use crate::ghl::{Carried, WireSecond, WireTime, model as ghl};
-use crate::records::model::{Appointment, SecondHour};
+use crate::records::model::{Appointment, ReadIn, SecondHour};
 
 /// The appointment in Clienty's words. It was read for `contact_id`, in a location of `zone`.
 #[must_use]
@@ -35,6 +35,8 @@ pub fn from_ghl(appointment: ghl::Appointment, contact_id: &str, zone: &TimeZone
     } = appointment;
     let second = |time: &Carried<WireTime>| to_the_second(time.as_value().and_then(|time| time.second_in(zone)));
     let second_hour = SecondHour { start_time: second(&start_time), end_time: second(&end_time) };
+    let is_local = |time: &Carried<WireTime>| matches!(time.as_value(), Some(WireTime::Local(_)));
+    let read_in = (is_local(&start_time) || is_local(&end_time)).then(|| zone.iana_name().map(str::to_owned)).flatten();
     let mut absent = Absent::default();
     let first = |time: WireTime| to_the_second(time.instant_in(zone));
     let start_time = take("startTime", start_time.and_then(first), &mut absent);
@@ -56,6 +58,7 @@ pub fn from_ghl(appointment: ghl::Appointment, contact_id: &str, zone: &TimeZone
         notes: take("notes", description.or(notes), &mut absent),
         assigned_user_id: take("assignedUserId", assigned_user_id, &mut absent),
         second_hour,
+        read_in: ReadIn(read_in),
         unread: Unread::new(),
         added_at: date_added.value().and_then(|time| latest(time, zone)),
         absent,
@@ -90,6 +93,7 @@ pub fn to_new(
         notes,
         assigned_user_id,
         second_hour: _,
+        read_in: _,
         unread: _,
         added_at: _,
         absent: _,

@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use std::pin::pin;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use job_engine::Priority;
 use serde_json::Value;
 use sqlx::AnyConnection;
@@ -44,6 +45,8 @@ pub struct NewEvent {
     pub id: Option<String>,
     /// Who sent it: `api`, `webhook`, `cli`, …
     pub source: String,
+    /// When it occurred at the producer's, where that says so; else it counts from its acceptance.
+    pub occurred_at: Option<Timestamp>,
     /// Its type, as in `contact.selected`.
     pub event_type: String,
     /// GHL's location id.
@@ -229,6 +232,8 @@ pub(super) async fn take_in(
         }
         let location_id = &event.location_id;
         let job_id = Uuid::now_v7().to_string();
+        let now_ms = write.now_ms;
+        write.occurred_ms = event.occurred_at.map(|at| at.as_millisecond().min(now_ms));
         write.cause = Cause { origin: origin_of(&event.source), job: Some(job_id.clone()) };
         let applied = match change {
             Change::None { record_id } if *kind == JobKind::PullContact => {
@@ -242,9 +247,9 @@ pub(super) async fn take_in(
             Change::Note(change) => change::apply(write, location_id, change).await,
             Change::Appointment(change) => change::apply(write, location_id, change).await,
             Change::Contact(change) if *kind == JobKind::PullContact => {
-                change::contact::link(write, location_id, change).await
+                Box::pin(change::contact::link(write, location_id, change)).await
             }
-            Change::Contact(change) => change::contact::apply(write, location_id, change).await,
+            Change::Contact(change) => Box::pin(change::contact::apply(write, location_id, change)).await,
             Change::Undo { conflict_id } => conflicts::undo(write, location_id, conflict_id).await,
         };
         let Applied { record_id, contact_id } = applied.map_err(|unapplied| match unapplied {
@@ -274,6 +279,7 @@ pub(super) async fn take_in(
         });
         accepted.push(Accepted { event_id, job_id, duplicate: false, key, priority });
     }
+    write.occurred_ms = None;
     insert_rows(write.conn(), rows).await?;
     let now_ms = write.now_ms;
     ids.store(write.conn(), now_ms).await?;

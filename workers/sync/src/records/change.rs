@@ -11,8 +11,10 @@ use super::entries::{Entry, EntryRow, find_by_clienty_id, find_by_ghl_id, save_e
 use super::merging::{self, Edits};
 use super::model::{Appointment, Note, Task};
 use super::sql::sql;
-use super::{RecordsError, Write};
+use super::{RecordsError, Write, conflicts};
 use crate::decide::echo::Prints;
+use crate::decide::fields::{Record, fields};
+use crate::decide::last_edits::{self, LastEdits, but_for_later};
 use crate::decide::unanswered::Unanswered;
 
 pub use contact::{ContactChange, ContactPatch};
@@ -100,6 +102,9 @@ pub type NoteChange = EntryChange<Note>;
 /// An edit of an appointment.
 pub type AppointmentChange = EntryChange<Appointment>;
 
+/// A field that GHL can change and not take away: its name in the record, and its place in the event that would.
+pub type Kept = (&'static str, &'static str);
+
 /// Fields of a task to set; none leaves the field alone, `Some(None)` clears it.
 #[derive(Debug, Clone, PartialEq, Default)]
 #[expect(missing_docs, reason = "the fields of the task")]
@@ -109,6 +114,8 @@ pub struct TaskPatch {
     pub due_date: Option<Option<Timestamp>>,
     pub completed: Option<bool>,
     pub assigned_to: Option<Option<String>>,
+    /// Fields that the event would take away, and GHL keeps: it says nothing where they are empty, and is refused where they are not.
+    pub kept: Vec<Kept>,
 }
 
 /// Fields of a note to set; none leaves the field alone, `Some(None)` clears it.
@@ -117,6 +124,8 @@ pub struct TaskPatch {
 pub struct NotePatch {
     pub note_text: Option<String>,
     pub user_id: Option<Option<String>>,
+    /// See [`TaskPatch::kept`].
+    pub kept: Vec<Kept>,
 }
 
 /// Fields of an appointment to set; none leaves the field alone, `Some(None)` clears it.
@@ -131,11 +140,13 @@ pub struct AppointmentPatch {
     pub address: Option<Option<String>>,
     pub notes: Option<Option<String>>,
     pub assigned_user_id: Option<Option<String>>,
+    /// See [`TaskPatch::kept`].
+    pub kept: Vec<Kept>,
 }
 
 impl TaskPatch {
     pub(super) fn apply(&self, task: &mut Task) {
-        let Self { title, body, due_date, completed, assigned_to } = self.clone();
+        let Self { title, body, due_date, completed, assigned_to, kept: _ } = self.clone();
         set(&mut task.title, title);
         set(&mut task.body, body);
         set(&mut task.due_date, due_date);
@@ -146,7 +157,7 @@ impl TaskPatch {
 
 impl NotePatch {
     pub(super) fn apply(&self, note: &mut Note) {
-        let Self { note_text, user_id } = self.clone();
+        let Self { note_text, user_id, kept: _ } = self.clone();
         set(&mut note.note_text, note_text);
         set(&mut note.user_id, user_id);
     }
@@ -155,7 +166,8 @@ impl NotePatch {
 impl AppointmentPatch {
     /// A start without an end moves the end along, as in GHL, which keeps times to the second.
     pub(super) fn apply(&self, appointment: &mut Appointment) {
-        let Self { calendar_id, title, status, start_time, end_time, address, notes, assigned_user_id } = self.clone();
+        let Self { calendar_id, title, status, start_time, end_time, address, notes, assigned_user_id, kept: _ } =
+            self.clone();
         let [start_time, end_time] = [start_time, end_time].map(|time| Timestamp::from_second(time?.as_second()).ok());
         let length = appointment.start_time.zip(appointment.end_time).map(|(start, end)| end.duration_since(start));
         // The end may still be that of a start which was moved here and not in GHL yet: GHL moves it along.
@@ -293,19 +305,37 @@ async fn edit<E: Entry>(write: &mut Write, row: EntryRow<E>, change: &EntryChang
             ),
         };
     }
+    check_kept(&row.doc, E::kept(&change.patch))?;
     let mut doc = row.doc.clone();
     E::apply(&mut doc, &change.patch);
+    if let Some(at) = write.occurred_ms {
+        let said = std::mem::replace(&mut doc, E::default());
+        doc = but_for_later(&row.doc, &said, &row.last_edits, at);
+        let lost = last_edits::lost(&row.doc, &said, &doc, &row.last_edits, at);
+        conflicts::keep(write, &row.location_id, &row.contact_id, E::KIND, &row.row_id, &lost).await?;
+    }
     // What was wrong before is not this edit's.
     if row.doc.mistake().is_none() {
         check(&doc)?;
     }
     let clienty_id = row.clienty_id.clone().or_else(|| change.clienty_id.clone());
     save_edit(write, &row, &doc, clienty_id.as_deref(), deletes).await?;
-    let edits = merging::edited(&row.edits, &row.doc, &doc, write.now_ms);
+    let edits = merging::edited(&row.edits, &row.doc, &doc, write.edited_ms());
     let before = row.doc.clone();
     let row = EntryRow { clienty_id, doc, edits, deleted: deletes, ..row };
     write.report(row.stored(Some(&before)));
     Ok(Applied::entry(row))
+}
+
+/// An event can't take away what GHL keeps. What was empty before is read so, and may be sent back so.
+fn check_kept<R: Record>(doc: &R, kept: &[Kept]) -> Result<(), Unapplied> {
+    let held = fields(doc);
+    match kept.iter().find(|(name, _)| held.contains_key(*name)) {
+        Some((_, place)) => {
+            refuse(place, "can't be emptied in GHL, where it can only be changed; leave it out instead")
+        }
+        None => Ok(()),
+    }
 }
 
 fn check<E: Entry>(doc: &E) -> Result<(), Unapplied> {
@@ -359,6 +389,7 @@ async fn create<E: Entry>(write: &mut Write, location_id: &str, change: &EntryCh
         intent: None,
         intent_at_ms: None,
         revision: 1,
+        last_edits: LastEdits::new(),
     };
     write.report(row.stored(None));
     Ok(Applied::entry(row))

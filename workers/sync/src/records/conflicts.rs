@@ -15,6 +15,7 @@ use super::merging::{self, json};
 use super::model::{Appointment, Note, Task};
 use super::sql::sql;
 use super::{Page, Records, RecordsError, Write};
+use crate::decide::echo::Prints;
 use crate::decide::fields::{self, Record, fields, with_fields};
 use crate::decide::merge;
 
@@ -43,6 +44,10 @@ pub struct KeptConflict {
     pub theirs: Value,
     /// `clienty` or `ghl`: whose value the record got.
     pub winner: String,
+    /// When it was edited here.
+    pub ours_at: Option<Timestamp>,
+    /// When it was edited in GHL; null where GHL told no time of it, and Clienty's edit counted as the newer one.
+    pub theirs_at: Option<Timestamp>,
     /// When it was found.
     pub found_at: Timestamp,
     /// When a person took it back.
@@ -99,7 +104,7 @@ pub(super) async fn keep(
     conflicts: &[merge::Conflict],
 ) -> Result<(), RecordsError> {
     let now_ms = write.now_ms;
-    for merge::Conflict { field, base, ours, theirs, winner } in conflicts {
+    for merge::Conflict { field, base, ours, theirs, winner, ours_at, theirs_at } in conflicts {
         sqlx::query(sql!("insert_conflict"))
             .bind(Uuid::now_v7().to_string())
             .bind(location_id)
@@ -112,6 +117,8 @@ pub(super) async fn keep(
             .bind(json(theirs))
             .bind(winner.as_str())
             .bind(now_ms)
+            .bind(*ours_at)
+            .bind(theirs_at.map(Timestamp::as_millisecond))
             .execute(write.conn())
             .await?;
     }
@@ -138,15 +145,33 @@ pub(super) async fn undo(write: &mut Write, location_id: &str, id: &str) -> Resu
 }
 
 impl KeptConflict {
-    /// `record` with the value that lost, unless the one that won has been edited since.
-    fn taken_back<R: Record>(&self, record: &R) -> Result<R, Unapplied> {
+    /// `record` with the value that lost, unless the one that won has been edited since. That GHL wrote it in a form of its own, as `prints` know, is
+    /// no edit.
+    fn taken_back<R: Record>(&self, record: &R, prints: &Prints) -> Result<R, Unapplied> {
         let (won, lost) = if self.winner == "ghl" { (&self.theirs, &self.ours) } else { (&self.ours, &self.theirs) };
         let mut now = fields(record);
-        if fields::value(&now, &self.field) != *won {
-            return refuse("id", "the field was edited since; edit it again instead");
+        for name in self.names::<R>() {
+            let of = |value: &Value| if self.is_of_several::<R>() { value[name].clone() } else { value.clone() };
+            if !prints.same(name, &of(won), &fields::value(&now, name)) {
+                return refuse("id", "the field was edited since; edit it again instead");
+            }
+            fields::set(&mut now, name, of(lost));
         }
-        fields::set(&mut now, &self.field, lost.clone());
-        Ok(with_fields(record, &now))
+        let taken_back = with_fields(record, &now);
+        match taken_back.mistake().filter(|_| record.mistake().is_none()) {
+            Some((_, message)) => refuse("id", format!("what it would give back can't be: {message}")),
+            None => Ok(taken_back),
+        }
+    }
+
+    /// The fields that it is about. Conflicts of earlier versions are about one field each.
+    fn names<R: Record>(&self) -> Vec<&str> {
+        if self.is_of_several::<R>() { R::TOGETHER.to_vec() } else { vec![&self.field] }
+    }
+
+    fn is_of_several<R: Record>(&self) -> bool {
+        R::TOGETHER.contains(&self.field.as_str())
+            && [&self.base, &self.ours, &self.theirs].iter().any(|one| one.is_object())
     }
 }
 
@@ -154,7 +179,7 @@ async fn undo_entry<E: Entry>(write: &mut Write, conflict: &KeptConflict) -> Res
     let Some(row) = entries::take::<E>(write, &conflict.row_id).await?.filter(|row| !row.deleted) else {
         return refuse("id", format!("the {} is gone", E::KIND));
     };
-    let doc = conflict.taken_back(&row.doc)?;
+    let doc = conflict.taken_back(&row.doc, &row.prints)?;
     entries::save_edit(write, &row, &doc, row.clienty_id.as_deref(), false).await?;
     let before = row.doc.clone();
     let edits = merging::edited(&row.edits, &before, &doc, write.now_ms);
@@ -165,7 +190,7 @@ async fn undo_entry<E: Entry>(write: &mut Write, conflict: &KeptConflict) -> Res
 async fn undo_contact(write: &mut Write, conflict: &KeptConflict) -> Result<(), Unapplied> {
     let row = contacts::take(write, &conflict.location_id, &conflict.row_id).await?;
     let Some(mut row) = row.filter(ContactRow::is_shown) else { return refuse("id", "the contact is gone") };
-    let doc = conflict.taken_back(&row.doc)?;
+    let doc = conflict.taken_back(&row.doc, &row.prints)?;
     row.edits = merging::edited(&row.edits, &row.doc, &doc, write.now_ms);
     let before = std::mem::replace(&mut row.doc, doc);
     contacts::save(write, &row, true).await?;
@@ -188,6 +213,8 @@ fn conflict_of(row: &AnyRow) -> Result<KeptConflict, RecordsError> {
         ours: value("ours")?,
         theirs: value("theirs")?,
         winner: row.try_get("winner")?,
+        ours_at: row.try_get::<Option<i64>, _>("ours_at")?.map(timestamp),
+        theirs_at: row.try_get::<Option<i64>, _>("theirs_at")?.map(timestamp),
         found_at: timestamp(row.try_get("found_at")?),
         undone_at: row.try_get::<Option<i64>, _>("undone_at")?.map(timestamp),
         id,

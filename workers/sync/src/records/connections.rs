@@ -133,17 +133,6 @@ impl Records {
         write.commit().await?;
         Ok(gone)
     }
-
-    /// Sets the location's time zone, an IANA name.
-    ///
-    /// # Errors
-    /// See [`Records::save_connection`].
-    pub async fn set_time_zone(&self, location_id: &str, time_zone: &str) -> Result<(), RecordsError> {
-        let _gate = self.gate().await?;
-        let now = self.clock.now_ms();
-        sqlx::query(sql!("set_time_zone")).bind(time_zone).bind(now).bind(location_id).execute(&self.pool).await?;
-        Ok(())
-    }
 }
 
 impl Connection {

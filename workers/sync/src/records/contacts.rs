@@ -17,6 +17,8 @@ use super::{Records, RecordsError};
 use crate::decide::absent::Unread;
 use crate::decide::echo::Prints;
 use crate::decide::fields::{Fields, Record as _, fields};
+use crate::decide::last_edits::LastEdits;
+use crate::decide::merge::Side;
 use crate::decide::refused::Owed;
 use crate::decide::sync_status::{Facts, SyncStatus};
 use crate::decide::unanswered::Unanswered;
@@ -70,6 +72,10 @@ pub struct ContactRow {
     pub heard_at: Option<Timestamp>,
     /// Fields whose value GHL has not shown yet.
     pub unread: Unread,
+    /// Who created it; none where that is not known.
+    pub created_by: Option<Side>,
+    /// When and by whom each field was edited last, as far as that is known.
+    pub last_edits: LastEdits,
 }
 
 /// What GHL answered to a write.
@@ -106,6 +112,13 @@ impl ContactRow {
         self.base.is_none() && self.is_shown()
     }
 
+    /// Whether GHL's word that it was created is no news: Clienty created it. Of rows of before that is not known; then one that has an id of
+    /// Clienty's counts as such.
+    #[must_use]
+    pub fn is_made_here(&self) -> bool {
+        self.created_by.map_or(self.clienty_id.is_some(), |by| by == Side::Clienty)
+    }
+
     /// Whether it was deleted here, and GHL has it still.
     #[must_use]
     pub fn awaits_deletion(&self) -> bool {
@@ -131,10 +144,10 @@ impl ContactRow {
     }
 
     /// Whether a write of GHL's record is on its way, or its outcome is unknown: until its reply is stored, nothing else that is met can be
-    /// ordered (law: a reply is as old as its call).
+    /// ordered (law: a reply is as old as its call). Nor can what was edited by keys be merged before they are known as ids.
     #[must_use]
     pub fn is_in_flight(&self) -> bool {
-        self.base.is_some() && (self.unanswered.is_open() || !self.is_shown())
+        self.base.is_some() && (self.unanswered.is_open() || !self.is_shown() || !self.unresolved().is_empty())
     }
 
     /// Whether an event of `at` is newer than what is agreed and than the write that has no answer.
@@ -171,10 +184,15 @@ impl ContactRow {
         is_whole.then(|| self.owed().refusal().map(str::to_owned)).flatten()
     }
 
-    /// The keys of custom fields whose ids are not known yet.
+    /// The keys of custom fields whose ids are not known yet, also of those that were only taken away.
     #[must_use]
     pub fn unresolved(&self) -> Vec<&str> {
-        self.doc.custom_fields.iter().map(|field| field.id.as_str()).filter(|id| is_key(id)).collect()
+        let set = self.doc.custom_fields.iter().map(|field| field.id.as_str());
+        let edited = self.edits.keys().filter_map(|name| name.strip_prefix("customFields."));
+        let mut keys: Vec<_> = set.chain(edited).filter(|id| is_key(id)).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        keys
     }
 
     /// How far GHL has it.

@@ -18,6 +18,7 @@ use super::{Records, RecordsError};
 use crate::decide::absent::Unread;
 use crate::decide::echo::Prints;
 use crate::decide::fields::fields;
+use crate::decide::last_edits::LastEdits;
 use crate::decide::refused::Owed;
 use crate::decide::sync_status::{Facts, SyncStatus};
 use crate::decide::unanswered::Unanswered;
@@ -63,6 +64,8 @@ pub struct EntryRow<E> {
     pub intent_at_ms: Option<i64>,
     /// Counts its changes.
     pub revision: i64,
+    /// When and by whom each field was edited last, as far as that is known.
+    pub last_edits: LastEdits,
 }
 
 /// A task's row.

@@ -191,7 +191,7 @@ impl Earlier {
 
 /// The hash of what an event says: its type, location, contact and data, whatever the order of the data's members.
 fn content_of(event: &NewEvent) -> String {
-    let NewEvent { id: _, source: _, event_type, location_id, contact_id, data } = event;
+    let NewEvent { id: _, source: _, occurred_at: _, event_type, location_id, contact_id, data } = event;
     let mut hash = Context::new(&SHA256);
     let said = [Value::from(event_type.as_str()), location_id.as_str().into(), contact_id.clone().into()];
     said.iter().for_each(|value| add_value(&mut hash, value));
@@ -233,7 +233,16 @@ mod tests {
     fn event(data: &str) -> NewEvent {
         let data = serde_json::from_str(data).unwrap();
         let (source, event_type) = (PRODUCERS.to_owned(), "contact.updated".to_owned());
-        NewEvent { id: Some("e1".to_owned()), source, event_type, location_id: "l".to_owned(), contact_id: None, data }
+        let (occurred_at, contact_id) = (None, None);
+        NewEvent {
+            id: Some("e1".to_owned()),
+            source,
+            occurred_at,
+            event_type,
+            location_id: "l".to_owned(),
+            contact_id,
+            data,
+        }
     }
 
     #[test]

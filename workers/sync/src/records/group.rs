@@ -198,6 +198,7 @@ mod tests {
     fn rounds(sizes: &[usize]) -> Vec<Vec<usize>> {
         let event = NewEvent {
             id: None,
+            occurred_at: None,
             source: "api".to_owned(),
             event_type: "contact.selected".to_owned(),
             location_id: "loc1".to_owned(),

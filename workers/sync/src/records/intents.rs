@@ -95,13 +95,20 @@ impl Records {
         asked: &Fields,
     ) -> Result<(), RecordsError> {
         let JobKey { kind, location_id, record_id } = &run.key;
-        let _gate = self.gate().await?;
-        let mut connection = self.pool.acquire().await?;
-        // Read with the connection in hand: what waits for it is not sent meanwhile.
-        let at_ms = (!asked.is_empty()).then(|| self.clock.now_ms());
-        let query = sqlx::query(text).bind(column(asked)).bind(row_id).bind(kind).bind(location_id).bind(record_id);
-        let kept = query.bind(run.epoch).bind(at_ms).execute(&mut *connection).await?;
-        if kept.rows_affected() == 0 { Err(RecordsError::LostRun(run.key.clone())) } else { Ok(()) }
+        loop {
+            let _gate = self.gate().await?;
+            let mut connection = self.pool.acquire().await?;
+            // Read with the connection in hand: what waits for it is not sent meanwhile. See `announce` for what was long in writing.
+            let at_ms = (!asked.is_empty()).then(|| self.clock.now_ms());
+            let query = sqlx::query(text).bind(column(asked)).bind(row_id).bind(kind).bind(location_id).bind(record_id);
+            let kept = query.bind(run.epoch).bind(at_ms).execute(&mut *connection).await?;
+            if kept.rows_affected() == 0 {
+                return Err(RecordsError::LostRun(run.key.clone()));
+            }
+            if at_ms.is_none_or(|at_ms| self.clock.now_ms().saturating_sub(at_ms) <= FRESH_MS) {
+                return Ok(());
+            }
+        }
     }
 
     /// Writes an intent by the statement `text`. A create whose announcement is older than it looks would be given up for not arrived while it

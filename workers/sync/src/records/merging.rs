@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -11,7 +10,7 @@ use super::RecordsError;
 use crate::decide::absent::Unread;
 use crate::decide::echo::Prints;
 use crate::decide::fields::{self, Fields, Record, fields, with_fields};
-use crate::decide::merge::{Conflict, Policies, Times, merge};
+use crate::decide::merge::{Conflict, Policies, TheirTimes, Times, merge};
 use crate::decide::same::answers;
 use crate::decide::verify::{self, Unapplied};
 
@@ -25,8 +24,8 @@ pub(super) struct Taken<R> {
     pub(super) conflicts: Vec<Conflict>,
 }
 
-/// `ours`, which was made of `base`, together with `theirs`, GHL's state of the time `at` where that is known. What GHL alone decides is as
-/// in `theirs`.
+/// `ours`, which was made of `base`, together with `theirs`, GHL's state, whose times are as far known as `told`. What GHL alone decides is as in
+/// `theirs`.
 pub(super) fn take_in<R: Record>(
     policies: &Policies,
     base: &Fields,
@@ -34,11 +33,13 @@ pub(super) fn take_in<R: Record>(
     theirs: &R,
     edits: &Edits,
     prints: &Prints,
-    at: Option<Timestamp>,
+    told: &TheirTimes,
 ) -> Taken<R> {
-    let (our_fields, their_fields) = (fields(ours), fields(theirs));
-    let times = Times { ours: Some(edits), theirs: at };
-    let merged = merge(R::NAME, base, &our_fields, &their_fields, &times, policies, prints);
+    let (mut ours, mut base) = (ours.clone(), base.clone());
+    ours.take_on(&mut base, theirs);
+    let (our_fields, their_fields) = (fields(&ours), fields(theirs));
+    let times = Times { ours: Some(edits), theirs: Some(told) };
+    let merged = merge(R::NAME, R::TOGETHER, &base, &our_fields, &their_fields, &times, policies, prints);
     let owed = |name: &String| fields::value(&merged.fields, name) != fields::value(&their_fields, name);
     let edits = edits.iter().filter(|(name, _)| owed(name)).map(|(name, at)| (name.clone(), *at)).collect();
     Taken { doc: with_fields(theirs, &merged.fields), edits, conflicts: merged.conflicts }
@@ -58,6 +59,9 @@ pub(super) fn agreed<R: Record>(base: &R, asked: &Fields, theirs: &R, prints: &m
     agreed
 }
 
+/// The edit that says which tags there are: of a contact that nobody has read, which others it takes away is not known yet.
+pub(super) const ALL_TAGS: &str = "tags";
+
 /// `agreed` where nobody had read the fields that `is_unread` names: what was edited here blindly counts as agreed to be overwritten.
 pub(super) fn with_blind_edits(
     mut agreed: Fields,
@@ -65,7 +69,11 @@ pub(super) fn with_blind_edits(
     edits: &Edits,
     is_unread: impl Fn(&str) -> bool,
 ) -> Fields {
-    let is_blind = |name: &String| edits.contains_key(name) && is_unread(name.split('.').next().unwrap_or(name));
+    let is_blind = |name: &String| {
+        let top = name.split('.').next().unwrap_or(name);
+        let is_said = edits.contains_key(name) || (top == ALL_TAGS && edits.contains_key(ALL_TAGS));
+        is_said && is_unread(top)
+    };
     agreed.extend(theirs.iter().filter(|(name, _)| is_blind(name)).map(|(name, value)| (name.clone(), value.clone())));
     agreed
 }

@@ -43,6 +43,8 @@ fn up_to(last: i64) -> Migrator {
         (42, "unanswered", include_str!("../../migrations/0042_unanswered.sql")),
         (43, "owing", include_str!("../../migrations/0043_owing.sql")),
         (44, "awaited", include_str!("../../migrations/0044_awaited.sql")),
+        (45, "custom field reading", include_str!("../../migrations/0045_custom_field_reading.sql")),
+        (46, "last edits", include_str!("../../migrations/0046_last_edits.sql")),
         (50, "kills", include_str!("../../migrations/0050_kills.sql")),
         (51, "fewer_indexes", include_str!("../../migrations/0051_fewer_indexes.sql")),
     ];

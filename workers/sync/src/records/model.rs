@@ -167,6 +167,9 @@ pub struct Appointment {
     /// What else its times may mean; never stored.
     #[serde(skip)]
     pub second_hour: SecondHour,
+    /// What its times were read in; kept in its row, and not shown.
+    #[serde(skip)]
+    pub read_in: ReadIn,
     /// Fields that GHL's readings have left out so far, so that nobody knows their value; shown beside the record.
     #[serde(skip_serializing_if = "Unread::is_empty")]
     pub unread: Unread,
@@ -176,6 +179,17 @@ pub struct Appointment {
     /// What the source of this reading leaves out; never stored.
     #[serde(skip)]
     pub absent: Absent,
+}
+
+/// The time zone in which times were read that GHL told by the clock on the wall; none where they bore an offset. It says nothing of the appointment
+/// itself: two that differ in this alone are the same.
+#[derive(Debug, Clone, Default)]
+pub struct ReadIn(pub Option<String>);
+
+impl PartialEq for ReadIn {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 /// The other meaning of times that GHL told by the clock on the wall, where that clock was put back and shows an hour twice. As told they

@@ -42,8 +42,8 @@ impl Records {
 }
 
 impl Tx {
-    /// GHL told that it created the contact, with these tags. One that Clienty created, or knows by an id of its own, is no news. Whether
-    /// anything came of it.
+    /// GHL told that it created the contact, with these tags. One that Clienty created is no news, whatever ids lead to it. Whether anything came of
+    /// it.
     ///
     /// # Errors
     /// [`RecordsError::Database`] or [`RecordsError::Corrupt`].
@@ -57,7 +57,7 @@ impl Tx {
         page::flush(write).await?;
         let location_id = self.run.key.location_id.clone();
         let row = contacts::find(write.conn(), &location_id, contact_id).await?;
-        let Some(row) = row.filter(|row| row.is_shown() && row.clienty_id.is_none()) else { return Ok(made) };
+        let Some(row) = row.filter(|row| row.is_shown() && !row.is_made_here()) else { return Ok(made) };
         let applies = |on: &Occasion| match on {
             Occasion::Created => true,
             // Or has got since, before anything was known of it here.
@@ -78,8 +78,13 @@ impl Tx {
 
 /// GHL holds `theirs` of a contact that was known as `row`: begins what waits for its new tags, and for those that it lost.
 pub(super) async fn tagged(write: &mut Write, row: &ContactRow, theirs: &Contact) -> Result<(), RecordsError> {
-    // Of a contact that was never read, nobody can tell which tags are new.
-    let Some(base) = row.base.as_ref().filter(|_| row.is_shown() && !row.is_unread()) else { return Ok(()) };
+    // Of a contact that was never read, nobody can tell which tags are new. One that comes back is known as it was.
+    let known = match (row.is_shown(), &row.base) {
+        (true, base) => base.as_ref(),
+        (false, None) => Some(&row.doc),
+        (false, Some(_)) => None,
+    };
+    let Some(base) = known.filter(|_| row.synced_at_ms > 0) else { return Ok(()) };
     let (rules, flows) = (write.rules.clone(), write.flows.clone());
     if rules.is_empty() && flows.is_empty() {
         return Ok(());
@@ -98,6 +103,29 @@ pub(super) async fn tagged(write: &mut Write, row: &ContactRow, theirs: &Contact
     }
     for (flow, on) in waiting(&flows).filter(|(_, on)| applies(on)) {
         flows::starting::start_for(write, &row, flow, on, true).await?;
+    }
+    Ok(())
+}
+
+/// GHL has the contact of `row` since our create sent it as `sent`, and holds these `tags`: those that it was not sent with were given there.
+pub(super) async fn tagged_since_made(
+    write: &mut Write,
+    row: &ContactRow,
+    sent: &Contact,
+    tags: &[String],
+) -> Result<(), RecordsError> {
+    let (rules, flows) = (write.rules.clone(), write.flows.clone());
+    let is_new = |tag: &String| tags.contains(tag) && !sent.tags.contains(tag) && !row.doc.tags.contains(tag);
+    let applies = |on: &Occasion| matches!(on, Occasion::Tagged(tag) if is_new(tag));
+    let mut there = row.clone();
+    there.doc.tags = tags.to_vec();
+    for rule in rules.iter().filter(|rule| applies(&rule.on)) {
+        if !rules::has_made(write, &there, rule).await? {
+            rules::make(write, &there, rule, false).await?;
+        }
+    }
+    for (flow, on) in waiting(&flows).filter(|(_, on)| applies(on)) {
+        flows::starting::start_for(write, &there, flow, on, false).await?;
     }
     Ok(())
 }

@@ -86,6 +86,7 @@ mod tests {
         Trigger {
             event: NewEvent {
                 id: None,
+                occurred_at: None,
                 source: "api".to_owned(),
                 event_type: "contact.selected".to_owned(),
                 location_id: location_id.to_owned(),

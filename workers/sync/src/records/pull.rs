@@ -17,8 +17,10 @@ use super::merging::{self, Taken, column};
 use super::model::{Appointment, Contact, Note, Task};
 use super::runs::Tx;
 use super::sql::sql;
-use super::{ContactRow, Records, RecordsError, Write, conflicts, contacts, missing, unanswered};
-use crate::decide::fields::Fields;
+use super::{ContactRow, Records, RecordsError, Write, conflicts, contacts, context, missing, told, unanswered};
+use crate::decide::fields::{Fields, fields};
+use crate::decide::last_edits;
+use crate::decide::merge::Side;
 
 /// The revisions of a contact and of all that hangs on it, as they were before a pull's first call.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -90,7 +92,8 @@ impl Tx {
         contacts::store(&mut self.write, &location_id, contact, snapshot.contact).await?;
         self.store_entries(&contact.id, tasks, snapshot, true).await?;
         self.store_entries(&contact.id, notes, snapshot, true).await?;
-        self.store_entries(&contact.id, appointments, snapshot, true).await
+        self.store_entries(&contact.id, appointments, snapshot, true).await?;
+        context::check_zone(&mut self.write, &location_id, &contact.id, appointments).await
     }
 
     /// As [`Tx::store_pull`], for what a walk read of a contact. Its snapshot is of now: the caller has passed over what moved.
@@ -116,6 +119,8 @@ impl Tx {
         }
         if let Some(appointments) = appointments {
             self.store_entries(contact_id, appointments, snapshot, !unread.appointments).await?;
+            let location_id = self.run.key.location_id.clone();
+            context::check_zone(&mut self.write, &location_id, contact_id, appointments).await?;
         }
         Ok(())
     }
@@ -161,6 +166,35 @@ impl Tx {
     pub async fn mark_contact_gone(&mut self, contact_id: &str) -> Result<(), RecordsError> {
         let location_id = self.run.key.location_id.clone();
         mark_gone(&mut self.write, &location_id, contact_id).await
+    }
+
+    /// As [`Tx::mark_contact_gone`], where GHL's word for it is as old as `since_ms` (since 1970). Not where the contact was met in GHL since: that may be
+    /// the newer state, so another look tells. Whether it is gone.
+    ///
+    /// # Errors
+    /// [`RecordsError::Database`] or [`RecordsError::Corrupt`].
+    pub async fn contact_is_gone_since(&mut self, contact_id: &str, since_ms: i64) -> Result<bool, RecordsError> {
+        let location_id = self.run.key.location_id.clone();
+        let row = contacts::lock(&mut self.write, &location_id, contact_id).await?;
+        let was_met = row.is_some_and(|row| row.is_shown() && row.base.is_some() && row.synced_at_ms >= since_ms);
+        if !was_met {
+            mark_gone(&mut self.write, &location_id, contact_id).await?;
+        }
+        Ok(!was_met)
+    }
+
+    /// GHL does not have what `row` was at the call. Not where it was met there since, which another look orders. Whether it is gone.
+    ///
+    /// # Errors
+    /// [`RecordsError::Database`] or [`RecordsError::Corrupt`].
+    pub async fn removed_unless_met<E: Entry>(&mut self, row: &EntryRow<E>) -> Result<bool, RecordsError> {
+        let Some(now) = entries::take::<E>(&mut self.write, &row.row_id).await? else { return Ok(true) };
+        if now.base != row.base || now.unanswered.looks != row.unanswered.looks {
+            unanswered::look_at_entry(&mut self.write, &now).await?;
+            return Ok(false);
+        }
+        self.removed(row).await?;
+        Ok(true)
     }
 
     /// `is_whole`: what is not among them is gone.
@@ -275,11 +309,15 @@ async fn arrived<E: Entry>(write: &mut Write, row: &EntryRow<E>, theirs: &E) -> 
 /// Makes a row that did not move since the snapshot follow GHL.
 pub(super) async fn follow<E: Entry>(write: &mut Write, row: &EntryRow<E>, theirs: &E) -> Result<(), RecordsError> {
     let theirs = row.read(theirs);
-    if row.base.as_ref() == Some(&theirs) && !row.goes_back() {
+    let is_read_again = row.base.as_ref().and_then(Entry::read_in).zip(theirs.read_in()).is_some_and(|(a, b)| a != b);
+    if row.base.as_ref() == Some(&theirs) && !row.goes_back() && !is_read_again {
         return Ok(());
     }
+    let (known, mut row) = (row, row.clone());
+    let base = row.base.as_mut().filter(|_| is_read_again);
+    let again = base.and_then(|base| context::read_again(base, &mut row.doc, &theirs, &row.edits));
     let mut prints = row.prints.clone();
-    let Taken { doc, edits, conflicts } = match (&row.base, row.deleted) {
+    let Taken { doc, edits, mut conflicts } = match (&row.base, row.deleted) {
         // Deleted here, and GHL does not know yet.
         (Some(_), true) => Taken { doc: row.doc.clone(), edits: row.edits.clone(), conflicts: Vec::new() },
         // It was gone from GHL and is back.
@@ -289,9 +327,15 @@ pub(super) async fn follow<E: Entry>(write: &mut Write, row: &EntryRow<E>, their
                 .as_ref()
                 .map(|base| merging::agreed(base, &row.unanswered.asked, &theirs, &mut prints))
                 .unwrap_or_default();
-            merging::take_in(&write.policies, &base, &row.doc, &theirs, &row.edits, &prints, None)
+            told::take_in_entry(write, &row, &base, &theirs, &row.edits, &prints).await?
         }
     };
+    conflicts.extend(again);
+    let (row, mut last_edits) = (known, row.last_edits);
+    if let Some(base) = row.base.as_ref().filter(|_| !is_read_again) {
+        let at = write.now_ms;
+        last_edits::note(&mut last_edits, &fields(base), &fields(&theirs), Side::Ghl, |_| at);
+    }
     let deleted = row.deleted && row.base.is_some();
     let shows = doc != row.doc || deleted != row.deleted;
     let now_ms = write.now_ms;
@@ -305,6 +349,7 @@ pub(super) async fn follow<E: Entry>(write: &mut Write, row: &EntryRow<E>, their
         .bind(row.revision)
         .bind(column(&edits))
         .bind(column(&prints))
+        .bind(column(&last_edits))
         .execute(write.conn())
         .await?;
     if refreshed.rows_affected() > 0 {

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use self::rows::{encoded, save, token_of};
 use super::sql::sql;
-use super::{ConnectionKind, Records, RecordsError};
+use super::{ConnectionKind, Records, RecordsError, context};
 use crate::vault::Sealed;
 
 pub use self::refresh::Failed;
@@ -147,6 +147,7 @@ impl Records {
     ) -> Result<(), RecordsError> {
         let mut write = self.write().await?;
         let now = write.now_ms;
+        let zone_before = context::time_zone_of(write.conn(), location_id).await?;
         sqlx::query(sql!("save_connection"))
             .bind(location_id)
             .bind(kind.as_str())
@@ -157,6 +158,9 @@ impl Records {
             .execute(write.conn())
             .await?;
         save(&mut write, &Holder::Location(location_id.to_owned()), token).await?;
+        if let Some(zone) = time_zone {
+            context::changed(&mut write, location_id, zone_before.as_deref(), zone).await?;
+        }
         write.commit().await
     }
 

@@ -13,8 +13,9 @@ use super::ledger::timestamp;
 use super::missing::MissingPart;
 use super::model::{Appointment, Contact, Note, Task, TaskStatus};
 use super::sql::sql;
-use super::{ContactRow, Records, RecordsError, contacts, missing};
+use super::{ContactRow, Records, RecordsError, contacts, context, missing};
 use crate::decide::absent::Unread;
+use crate::decide::fields::names;
 use crate::decide::sync_status::SyncStatus;
 
 /// A record as readers get it. A deleted one, which they get only where they ask for it, reads as it last did.
@@ -119,10 +120,12 @@ impl Records {
         deleted: bool,
     ) -> Result<Option<ContactView>, RecordsError> {
         let mut connection = self.pool.acquire().await?;
-        let contact = contacts::find_by_any_id(&mut connection, location_id, contact_id).await?;
-        let Some(contact) = contact.filter(|contact| deleted || contact.is_shown()) else {
-            return Ok(None);
+        let contact = match contacts::find_by_any_id(&mut connection, location_id, contact_id).await? {
+            Some(contact) => Some(contact).filter(|contact| deleted || contact.is_shown()),
+            // What hangs on a contact that nobody has fetched yet is shown all the same.
+            None => hangs_on(&mut connection, location_id, contact_id).await?,
         };
+        let Some(contact) = contact else { return Ok(None) };
         let contact_id = &contact.contact_id.clone();
         let mut gone: HashMap<String, i64> = HashMap::new();
         if deleted {
@@ -133,11 +136,13 @@ impl Records {
                 .await?;
             gone.extend(rows);
         }
+        let zone = context::time_zone_of(&mut connection, location_id).await?;
+        let zone = zone.as_deref();
         let tasks: Vec<Shown<Task>> =
-            shown_entries(entries::of_contact(&mut connection, location_id, contact_id).await?, &gone);
-        let notes = shown_entries(entries::of_contact(&mut connection, location_id, contact_id).await?, &gone);
+            shown_entries(entries::of_contact(&mut connection, location_id, contact_id).await?, &gone, zone);
+        let notes = shown_entries(entries::of_contact(&mut connection, location_id, contact_id).await?, &gone, zone);
         let mut appointments: Vec<Shown<Appointment>> =
-            shown_entries(entries::of_contact(&mut connection, location_id, contact_id).await?, &gone);
+            shown_entries(entries::of_contact(&mut connection, location_id, contact_id).await?, &gone, zone);
         appointments.sort_by(|Shown { record: a, .. }, Shown { record: b, .. }| {
             (a.start_time, &a.appointment_id).cmp(&(b.start_time, &b.appointment_id))
         });
@@ -218,14 +223,37 @@ impl Records {
     }
 }
 
-/// The entries that are there, and those that went at one of the times in `gone`, by row id.
-fn shown_entries<E: Entry>(rows: Vec<entries::EntryRow<E>>, gone: &HashMap<String, i64>) -> Vec<Shown<E>> {
+/// A contact of which nothing is known but that something hangs on it; none where nothing does.
+async fn hangs_on(
+    connection: &mut sqlx::AnyConnection,
+    location_id: &str,
+    contact_id: &str,
+) -> Result<Option<ContactRow>, RecordsError> {
+    let query = sqlx::query_scalar(sql!("count_entries_of_contact")).bind(location_id).bind(contact_id);
+    let there: i64 = query.fetch_one(connection).await?;
+    let row = contacts::bare(location_id, contact_id);
+    let (base, unread) = (Some(row.doc.clone()), names::<Contact>().into_iter().collect());
+    // Nothing is owed of it, and nothing was read.
+    Ok((there > 0).then(|| ContactRow { base, unread, synced_at_ms: UNFETCHED_MS, ..row }))
+}
+
+/// When a contact was synced that nobody has fetched: not before 1970, nor at any other time.
+const UNFETCHED_MS: i64 = -1;
+
+/// The entries that are there, and those that went at one of the times in `gone`, by row id; `zone` is the location's.
+fn shown_entries<E: Entry>(
+    rows: Vec<entries::EntryRow<E>>,
+    gone: &HashMap<String, i64>,
+    zone: Option<&str>,
+) -> Vec<Shown<E>> {
     let of_row = |row: entries::EntryRow<E>| {
         let deleted_at = gone.get(&row.row_id).copied();
         let is_there = !row.deleted || deleted_at.is_some();
         let deleted_at = deleted_at.filter(|_| row.deleted).map(timestamp);
-        let (sync, record_id, mut record) = (row.status(), row.row_id, row.doc);
-        is_there.then(|| Shown { sync, record_id, unread: record.take_unread(), record, deleted_at })
+        let (sync, mut unread) = (row.status(), context::unread_since(row.base.as_ref(), zone));
+        let (record_id, mut record) = (row.row_id, row.doc);
+        unread.append(&mut record.take_unread());
+        is_there.then(|| Shown { sync, record_id, unread, record, deleted_at })
     };
     rows.into_iter().filter_map(of_row).collect()
 }

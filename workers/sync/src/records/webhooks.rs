@@ -25,6 +25,7 @@ use super::{Records, RecordsError, Write, flows, order};
 
 mod judging;
 mod people;
+mod telling;
 mod unreadable;
 
 pub use self::unreadable::UnreadableWebhook;
@@ -313,7 +314,7 @@ fn resent_before(now_ms: i64) -> i64 {
     now_ms.saturating_sub(i64::try_from(RESENT.as_millis()).unwrap_or(i64::MAX))
 }
 
-fn stored(row: &AnyRow) -> Result<StoredWebhook, RecordsError> {
+pub(super) fn stored(row: &AnyRow) -> Result<StoredWebhook, RecordsError> {
     Ok(StoredWebhook {
         id: row.try_get("id")?,
         event_type: row.try_get("type")?,

@@ -36,6 +36,7 @@ impl Records {
             found: Vec::new(),
             page: page::Page::default(),
             now_ms: self.clock.now_ms(),
+            occurred_ms: None,
             remember_event_ids: self.remember_event_ids,
             policies: Arc::clone(&self.policies),
             rules: Arc::clone(&self.rules),
@@ -77,6 +78,8 @@ pub(super) struct Write {
     pub(super) found: Vec<Found>,
     pub(super) page: page::Page,
     pub(super) now_ms: i64,
+    /// When what it writes now was said to have occurred, in ms since 1970.
+    pub(super) occurred_ms: Option<i64>,
     pub(super) remember_event_ids: Duration,
     pub(super) policies: Arc<Policies>,
     pub(super) rules: Arc<[TaskRule]>,
@@ -99,6 +102,11 @@ pub(super) struct Write {
 impl Write {
     pub(super) fn conn(&mut self) -> &mut AnyConnection {
         &mut self.tx
+    }
+
+    /// When an edit was made that it writes now, in ms since 1970.
+    pub(super) fn edited_ms(&self) -> i64 {
+        self.occurred_ms.unwrap_or(self.now_ms)
     }
 
     /// Writes what waits in memory, so that nothing of what was done so far is left to the commit.

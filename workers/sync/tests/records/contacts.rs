@@ -12,6 +12,7 @@ promises! {
     a_new_contact_moves_to_ghls_id_with_all_that_hangs_on_it,
     two_contacts_of_a_producer_become_one_where_it_says_so,
     a_contact_that_a_pull_met_first_is_one_contact,
+    the_reply_to_a_create_takes_nothing_back_that_a_pull_read_before,
     an_edit_during_a_write_stays_owed_and_what_was_not_applied_is_told,
     a_blind_edit_wins_over_what_is_read_and_everything_else_follows_ghl,
     a_deletion_is_owed_until_ghl_has_it,
@@ -94,6 +95,31 @@ async fn a_contact_that_a_pull_met_first_is_one_contact(db: Db) {
     assert_eq!((page.items.len(), db.titles("k1").await), (1, vec!["Theirs".to_owned()]));
     db.pull(2, &pulled("g1", &[("t1", "Theirs")])).await;
     assert_eq!(shown(&db, "k1").await.unwrap().contact.record.clienty_contact_id.as_deref(), Some("k1"));
+}
+
+/// Our create is slow to answer. Meanwhile GHL's user edits what it made, and a pull reads that.
+async fn the_reply_to_a_create_takes_nothing_back_that_a_pull_read_before(db: Db) {
+    let set = json!({"firstName": "Ada", "city": "London", "tags.ours": true});
+    let row_id = accept(&db, change(Act::Create, None, Some("k1"), set)).await;
+    let run = db.records.start_run(&JobKey::new(JobKind::PushContact, LOC, row_id.as_str()), 1).await.unwrap().unwrap();
+    let sent = row(&db, &row_id).await.doc;
+    db.records.set_contact_intent(&run, Some(&sent)).await.unwrap();
+    let there = json!({"firstName": "Ada", "city": "Paris", "state": "IDF", "tags": ["ours", "vip"]});
+    db.pull(1, &Pulled { contact: remote("g1", there), ..pulled("g1", &[]) }).await;
+    let mut tx = db.records.begin(&run).await.unwrap();
+    let asked = sync_workers::decide::fields::fields(&sent);
+    let reply = remote("g1", json!({"firstName": "Ada", "city": "London", "tags": ["ours"]}));
+    tx.contact_linked(&row(&db, &row_id).await, &reply, Some(&asked)).await.unwrap();
+    tx.close_run(&[]).await.unwrap();
+    let row = row(&db, &row_id).await;
+    let contact = shown(&db, "k1").await.unwrap().contact.record;
+    assert_eq!(
+        (contact.city.as_deref(), contact.state.as_deref(), contact.tags.len()),
+        (Some("Paris"), Some("IDF"), 2)
+    );
+    assert!(row.is_settled() && row.is_made_here() && row.intent.is_none(), "{row:?}");
+    assert_eq!(row.status().state, Progress::Applied);
+    assert_eq!(db.records.list_conflicts(LOC, None, None, 10).await.unwrap().items, []);
 }
 
 async fn an_edit_during_a_write_stays_owed_and_what_was_not_applied_is_told(db: Db) {

@@ -10,7 +10,7 @@ promises! {
     an_edit_that_means_nothing_names_its_field,
     concurrent_edits_of_one_task_all_count,
     a_conflict_is_taken_back_once_and_not_over_a_later_edit,
-    a_start_that_moved_while_ghl_told_the_end_refuses_no_edit,
+    a_start_that_moved_while_ghl_told_the_end_takes_it_along,
 }
 
 async fn edits_meet_the_row_they_mean(db: Db) {
@@ -39,7 +39,7 @@ async fn edits_meet_the_row_they_mean(db: Db) {
         clienty_id: Some("t1".to_owned()),
         ghl_id: None,
         contact_id: Some("c1".to_owned()),
-        patch: NotePatch { note_text: Some("Met at the fair".to_owned()), user_id: None },
+        patch: NotePatch { note_text: Some("Met at the fair".to_owned()), ..NotePatch::default() },
     };
     let note = Trigger { kind: JobKind::PushNote, change: Change::Note(note), ..edited(new_task("t1", "c1", "")) };
     let key = db.records.accept(&[note]).await.unwrap().remove(0).key;
@@ -119,7 +119,7 @@ async fn a_conflict_is_taken_back_once_and_not_over_a_later_edit(db: Db) {
     assert_eq!((db.titles("c1").await, conflicts().await[0].undone_at), (vec!["Call at three".to_owned()], None));
 }
 
-async fn a_start_that_moved_while_ghl_told_the_end_refuses_no_edit(db: Db) {
+async fn a_start_that_moved_while_ghl_told_the_end_takes_it_along(db: Db) {
     let at = |day: u8, minute: u8| Some(format!("2026-07-{day:02}T09:{minute:02}:00Z").parse().unwrap());
     let edit = async |act, patch| {
         let change = AppointmentChange {
@@ -146,11 +146,14 @@ async fn a_start_that_moved_while_ghl_told_the_end_refuses_no_edit(db: Db) {
     tx.pushed(&sent, "a1", &made).await.unwrap();
     tx.close_run(&[]).await.unwrap();
 
+    let row = db.records.entry::<Appointment>(&key.record_id).await.unwrap().unwrap();
+    assert_eq!((row.doc.start_time, row.doc.end_time), (at(2, 0), at(2, 30)));
+    assert_eq!(db.records.list_conflicts(LOC, None, None, 10).await.unwrap().items, []);
     let elsewhere = AppointmentPatch { address: Some(Some("Room 2".to_owned())), ..AppointmentPatch::default() };
     edit(Act::Edit, elsewhere).await.unwrap();
     edit(Act::Edit, AppointmentPatch { start_time: at(3, 0), ..AppointmentPatch::default() }).await.unwrap();
     let row = db.records.entry::<Appointment>(&key.record_id).await.unwrap().unwrap();
-    assert_eq!((row.doc.start_time, row.doc.end_time), (at(3, 0), at(1, 30)), "which GHL moves along");
+    assert_eq!((row.doc.start_time, row.doc.end_time), (at(3, 0), at(3, 30)));
     edit(Act::Edit, AppointmentPatch { end_time: at(3, 20), ..AppointmentPatch::default() }).await.unwrap();
     let wrong = edit(Act::Edit, AppointmentPatch { end_time: at(2, 0), ..AppointmentPatch::default() }).await;
     assert!(matches!(wrong, Err(AcceptError::Refused(_))), "{wrong:?}");

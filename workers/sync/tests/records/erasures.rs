@@ -211,6 +211,7 @@ const IDS_AND_WORDS: &[&str] = &[
     "discarded_by",
     "given_event_id",
     "unapplied",
+    "created_by",
 ];
 
 /// One person with a secret in every column that may hold one. The columns are filled as they are: what leads to each is tested elsewhere.

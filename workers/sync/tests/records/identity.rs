@@ -12,6 +12,7 @@ promises! {
     a_create_waits_for_the_deletion_of_the_contact_in_its_way,
     two_rows_that_become_one_lose_nothing_that_is_owed,
     another_id_of_a_contact_is_an_alias_for_its_parts_too,
+    a_contact_that_got_another_clienty_id_meanwhile_is_not_adopted,
     a_run_whose_contact_became_one_with_another_settles_nothing,
     a_pending_contact_that_ghl_has_is_read_before_it_is_written,
     a_create_is_not_sent_of_a_contact_that_was_linked_meanwhile,
@@ -132,6 +133,18 @@ async fn both_ids_name_one_contact_or_the_event_is_refused(db: Db) {
             }
         }
     }
+}
+
+/// Between the look at the contact in the way of a create and its adoption, a producer gives that contact an id of its own.
+async fn a_contact_that_got_another_clienty_id_meanwhile_is_not_adopted(db: Db) {
+    let theirs = remote("g1", json!({"email": "a@x.de"}));
+    pull(&db, theirs.clone(), 1).await;
+    let row_id = accept(&db, change(Act::Create, None, Some("k2"), json!({"email": "a@x.de", "city": "Ulm"}))).await;
+    accept(&db, change(Act::Edit, Some("g1"), Some("k1"), json!({}))).await;
+    let raced = adopt(&db, &row_id, &theirs, 2).await;
+    assert!(matches!(raced, Err(RecordsError::Raced)), "{raced:?}");
+    let (one, other) = (row(&db, "k1").await.unwrap(), row(&db, "k2").await.unwrap());
+    assert!(one.row_id != other.row_id && other.is_pending() && one.doc.city.is_none());
 }
 
 /// An adoption of `theirs`, of which nobody knows what it holds.

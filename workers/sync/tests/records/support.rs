@@ -117,6 +117,7 @@ pub(crate) fn vault() -> Vault {
 pub(crate) fn event(id: Option<&str>, event_type: &str, contact_id: Option<&str>) -> NewEvent {
     NewEvent {
         id: id.map(str::to_owned),
+        occurred_at: None,
         source: "api".to_owned(),
         event_type: event_type.to_owned(),
         location_id: LOC.to_owned(),
@@ -207,7 +208,7 @@ pub(crate) fn change(act: Act, id: Option<&str>, clienty_id: Option<&str>, set: 
         act,
         contact_id: id.map(str::to_owned),
         clienty_id: clienty_id.map(str::to_owned),
-        patch: ContactPatch { fields: serde_json::from_value(set).unwrap(), tags: None },
+        patch: ContactPatch { fields: serde_json::from_value(set).unwrap(), ..ContactPatch::default() },
     };
     Trigger {
         event: event(None, "contact.updated", id),

@@ -9,7 +9,7 @@ fn of(fields: Value) -> Fields {
 }
 
 fn merged(base: Value, ours: Value, theirs: Value, times: &Times<'_>, policies: &Policies) -> Merged {
-    merge("contact", &of(base), &of(ours), &of(theirs), times, policies, &Prints::default())
+    merge("contact", &[], &of(base), &of(ours), &of(theirs), times, policies, &Prints::default())
 }
 
 fn only(policy: Policy) -> Policies {
@@ -49,6 +49,8 @@ fn the_policy_decides_and_the_conflict_tells_all_three_values() {
         ours: json!("Bonn"),
         theirs: json!("Köln"),
         winner,
+        ours_at: None,
+        theirs_at: None,
     };
     for (policy, winner, city) in [(Policy::Ghl, Side::Ghl, "Köln"), (Policy::Clienty, Side::Clienty, "Bonn")] {
         let (base, ours, theirs) = (json!({"city": "Berlin"}), json!({"city": "Bonn"}), json!({"city": "Köln"}));
@@ -57,19 +59,99 @@ fn the_policy_decides_and_the_conflict_tells_all_three_values() {
     }
 }
 
+fn at(ms: i64) -> Timestamp {
+    Timestamp::from_millisecond(ms).unwrap()
+}
+
+/// Both edited the city, we at 5,000, and GHL what is in `more` as well; what GHL told of times, who wins, and which time the conflict tells.
 #[test]
 fn the_newest_edit_of_the_field_wins_and_ours_where_ghl_tells_no_time() {
     let ours_at = BTreeMap::from([("city".to_owned(), 5_000), ("email".to_owned(), 9_000)]);
-    let newest = |field: &str, theirs: Option<i64>| {
-        let theirs = theirs.map(|ms| Timestamp::from_millisecond(ms).unwrap());
-        let times = Times { ours: Some(&ours_at), theirs };
-        merged(json!({field: "a"}), json!({field: "b"}), json!({field: "c"}), &times, &Policies::default()).conflicts[0]
-            .winner
+    let told = |city: Option<i64>, not_before: Option<i64>, not_after: Option<i64>| TheirTimes {
+        fields: city.map(|ms| ("city".to_owned(), at(ms))).into_iter().collect(),
+        not_before: not_before.map(at),
+        not_after: not_after.map(at),
     };
-    assert_eq!(newest("city", Some(6_000)), Side::Ghl);
-    assert_eq!(newest("email", Some(6_000)), Side::Clienty, "another field's later edit does not count");
-    assert_eq!(newest("city", Some(5_000)), Side::Clienty);
-    assert_eq!(newest("city", None), Side::Clienty);
+    let (alone, tagged) = (json!({}), json!({"tags.vip": true}));
+    let table = [
+        (&alone, told(Some(6_000), None, None), Side::Ghl, Some(6_000)),
+        (&alone, told(Some(4_000), None, None), Side::Clienty, Some(4_000)),
+        (&alone, told(Some(5_000), None, None), Side::Clienty, Some(5_000)),
+        (&alone, told(None, None, None), Side::Clienty, None),
+        // The record's last change is that of the only field that changed, and not of one beside which another changed.
+        (&alone, told(None, None, Some(6_000)), Side::Ghl, Some(6_000)),
+        (&tagged, told(None, None, Some(6_000)), Side::Clienty, None),
+        (&tagged, told(Some(4_000), None, Some(6_000)), Side::Clienty, Some(4_000)),
+        (&tagged, told(Some(6_000), None, Some(8_000)), Side::Ghl, Some(6_000)),
+        // Whatever GHL changed since a state that is newer than our edit is newer, too.
+        (&tagged, told(None, Some(6_000), Some(8_000)), Side::Ghl, None),
+        (&tagged, told(None, Some(4_000), Some(8_000)), Side::Clienty, None),
+    ];
+    for (more, told, winner, theirs_at) in table {
+        let mut theirs = of(json!({"city": "c"}));
+        theirs.extend(of(more.clone()));
+        let times = Times { ours: Some(&ours_at), theirs: Some(&told) };
+        let (base, ours) = (of(json!({"city": "a"})), of(json!({"city": "b"})));
+        let merged = merge("contact", &[], &base, &ours, &theirs, &times, &Policies::default(), &Prints::default());
+        let conflict = &merged.conflicts[0];
+        let expected = (winner, Some(5_000), theirs_at.map(at));
+        assert_eq!((conflict.winner, conflict.ours_at, conflict.theirs_at), expected, "{told:?} beside {more}");
+    }
+}
+
+#[test]
+fn a_field_has_the_time_at_which_it_was_first_told_to_read_as_it_does() {
+    let told = |ms: i64, fields: Value| (at(ms), of(fields));
+    let events = vec![
+        told(10, json!({"city": "Ulm", "state": "BW"})),
+        told(40, json!({"city": "Bonn", "state": "BW", "country": null})),
+        told(20, json!({"city": "Köln", "state": "BW"})),
+        told(30, json!({"city": "Bonn", "email": "a@x.de"})),
+    ];
+    let now = of(json!({"city": "Bonn", "state": "BW", "email": "b@x.de"}));
+    let first = first_told(&now, events, &Prints::default());
+    let expected = [("city", 30), ("country", 40), ("state", 10)].map(|(name, ms)| (name.to_owned(), at(ms)));
+    assert_eq!(first, BTreeMap::from(expected), "of an e-mail that no event tells nobody knows the time");
+}
+
+const TIMES: [&str; 2] = ["startTime", "endTime"];
+
+fn times(start: u8, end: u8) -> Fields {
+    let at = |hour: u8| json!(format!("2026-03-01T{hour:02}:00:00Z"));
+    of(json!({"startTime": at(start), "endTime": at(end)}))
+}
+
+/// A start and an end are one: whoever wins has both, and one conflict tells both.
+#[test]
+fn fields_that_belong_together_are_decided_as_one() {
+    let base = times(10, 11);
+    let table = [
+        // ours, theirs, whether both changed it
+        (times(10, 12), times(14, 15), true),
+        (times(9, 11), times(10, 12), true),
+        (times(9, 10), times(14, 15), true),
+        (times(10, 11), times(14, 15), false),
+        (times(10, 12), times(10, 11), false),
+        (times(14, 15), times(14, 15), false),
+    ];
+    for (ours, theirs, is_disputed) in table {
+        for (policy, winner) in [(Policy::Ghl, &theirs), (Policy::Clienty, &ours)] {
+            let policies =
+                Policies { fields: [("appointment.endTime".to_owned(), policy)].into(), ..only(Policy::Newest) };
+            let (none, at) = (Prints::default(), Times::default());
+            let merged = merge("appointment", &TIMES, &base, &ours, &theirs, &at, &policies, &none);
+            let expected = match (is_disputed, ours == base) {
+                (true, _) => winner,
+                (false, true) => &theirs,
+                (false, false) => &ours,
+            };
+            assert_eq!(merged.fields, *expected, "{ours:?} and {theirs:?}");
+            let told: Vec<_> =
+                merged.conflicts.iter().map(|one| (one.field.as_str(), &one.ours, &one.theirs)).collect();
+            let disputed = ("startTime", &json!(ours), &json!(theirs));
+            assert_eq!(told, if is_disputed { vec![disputed] } else { vec![] });
+        }
+    }
 }
 
 #[test]
@@ -94,18 +176,30 @@ proptest! {
     #[test]
     fn a_merge_ends_with_one_state_that_stays(base in side(), ours in side(), theirs in side(), policy in 0..3) {
         let policies = only([Policy::Newest, Policy::Ghl, Policy::Clienty][usize::try_from(policy).unwrap()]);
-        let first = merge("contact", &base, &ours, &theirs, &Times::default(), &policies, &Prints::default());
-        let again = merge("contact", &theirs, &first.fields, &theirs, &Times::default(), &policies, &Prints::default());
+        let first = merge("contact", &[], &base, &ours, &theirs, &Times::default(), &policies, &Prints::default());
+        let again = merge("contact", &[], &theirs, &first.fields, &theirs, &Times::default(), &policies, &Prints::default());
         prop_assert_eq!(&again.fields, &first.fields);
         prop_assert_eq!(again.conflicts, vec![]);
-        let agreed = merge("contact", &first.fields, &first.fields, &first.fields, &Times::default(), &policies, &Prints::default());
+        let agreed = merge("contact", &[], &first.fields, &first.fields, &first.fields, &Times::default(), &policies, &Prints::default());
         prop_assert_eq!(agreed.fields, first.fields);
+    }
+
+    /// What is possible on both sides is possible after the merge: an end stays after its start.
+    #[test]
+    fn a_merge_ends_no_appointment_before_it_starts(hours in proptest::array::uniform6(0_u8..20), policy in 0..3) {
+        let policies = only([Policy::Newest, Policy::Ghl, Policy::Clienty][usize::try_from(policy).unwrap()]);
+        let side = |at: usize| times(hours[at], hours[at] + 1 + hours[at + 1] % 4);
+        let (base, ours, theirs) = (side(0), side(2), side(4));
+        let merged = merge("appointment", &TIMES, &base, &ours, &theirs, &Times::default(), &policies, &Prints::default());
+        let [start, end] = TIMES.map(|name| merged.fields[name].as_str().unwrap().to_owned());
+        prop_assert!(start < end);
+        prop_assert!(merged.fields == ours || merged.fields == theirs);
     }
 
     /// No value appears that neither side has, and none is lost that only one side touched.
     #[test]
     fn a_merge_invents_and_loses_nothing(base in side(), ours in side(), theirs in side()) {
-        let merged = merge("contact", &base, &ours, &theirs, &Times::default(), &Policies::default(), &Prints::default());
+        let merged = merge("contact", &[], &base, &ours, &theirs, &Times::default(), &Policies::default(), &Prints::default());
         for name in base.keys().chain(ours.keys()).chain(theirs.keys()) {
             let [before, our, their, now] = [&base, &ours, &theirs, &merged.fields].map(|side| fields::value(side, name));
             prop_assert!(now == our || now == their);

@@ -27,7 +27,7 @@ pub(super) async fn change(task: &Task<'_>, row: &ContactRow) -> Result<(), JobE
     let unread = row.unread.clone();
     let mut reached = ContactReply { asked, contact: base.clone(), refused: Vec::new(), is_partial: false, unread };
     let mut refusal = None;
-    let result = send_all(task, row, plan, &mut reached, &mut refusal).await;
+    let result = send_all(task, row, plan, &owed.fields, &mut reached, &mut refusal).await;
     let untaken = untaken(&reached);
     let untaken: Vec<&str> = untaken.iter().map(String::as_str).collect();
     if task.environment.fields.renamed(task, &row.row_id, &untaken).await? {
@@ -89,6 +89,7 @@ async fn send_all(
     task: &Task<'_>,
     row: &ContactRow,
     plan: ContactPlan,
+    owed: &Fields,
     reached: &mut ContactReply,
     refusal: &mut Option<GhlError>,
 ) -> Result<(), JobError> {
@@ -102,6 +103,7 @@ async fn send_all(
         *refusal = Some(error);
         Ok(rest)
     };
+    let mut has_called = !update.is_empty();
     while !update.is_empty() {
         match send(task, &row.contact_id, &update).await {
             Ok(reply) => {
@@ -123,6 +125,11 @@ async fn send_all(
         if tags.is_empty() {
             continue;
         }
+        if has_called {
+            // Each call may arrive for as long after it was sent: what is announced is as old as the last one.
+            task.environment.records.set_contact_asked(&task.run, owed).await?;
+        }
+        has_called = true;
         let (ghl, contact) = (one_call(task)?, &row.contact_id);
         let held = if adds { ghl.add_tags(contact, &tags).await } else { ghl.remove_tags(contact, &tags).await };
         let value = || if adds { Value::Bool(true) } else { Value::Null };

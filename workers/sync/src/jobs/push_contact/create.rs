@@ -41,7 +41,7 @@ pub(super) async fn create(task: &Task<'_>, row: &ContactRow) -> Result<(), JobE
         records.set_contact_intent(&task.run, Some(&wanted)).await?;
         let error = match one_call(task)?.create_contact(&to_new(&wanted, task.location())).await {
             Ok(made) => {
-                return link(task, row, &from_part(made), Some(&fields(&wanted))).await;
+                return link(task, row, &from_part(made), Some(&fields(&wanted)), Link::Replied).await;
             }
             Err(error) if error.outcome_unknown() => return Err(error.into()),
             Err(error) => error,
@@ -52,7 +52,7 @@ pub(super) async fn create(task: &Task<'_>, row: &ContactRow) -> Result<(), JobE
                 let there = from_ghl(one_call(task)?.get_contact(&there.id).await?);
                 let is_ours = adopt::is_of(&wanted, &there) && is_new(&there, announced_at_ms);
                 if is_ours && matches!(judge(task, row, &wanted, &there).await?, Judged::Same) {
-                    return link(task, row, &there, None).await;
+                    return link(task, row, &there, None, Link::Looked).await;
                 }
             }
         }
@@ -72,7 +72,7 @@ pub(super) async fn create(task: &Task<'_>, row: &ContactRow) -> Result<(), JobE
                 None => Judged::Another("GHL does not say which"),
             };
             let why = match (judged, &there) {
-                (Judged::Same, Some(there)) => return link(task, row, there, None).await,
+                (Judged::Same, Some(there)) => return link(task, row, there, None, Link::Adopted).await,
                 (Judged::GoesSoon, _) => return Err(JobError::AwaitsDeletion { wait: SOON }),
                 (Judged::Same, None) => "",
                 (Judged::Another(why), _) => why,
@@ -184,10 +184,29 @@ fn without_refused(wanted: &Contact, error: &GhlError) -> Option<Contact> {
     is_somebody(&rest).then(|| with_fields(wanted, &rest))
 }
 
-/// GHL has the contact. What is left to send is the next run's.
-async fn link(task: &Task<'_>, row: &ContactRow, theirs: &Contact, asked: Option<&Fields>) -> Result<(), JobError> {
+/// How it became known which contact of GHL's a pending one is.
+enum Link {
+    /// Our create was answered.
+    Replied,
+    /// A look found what our create made.
+    Looked,
+    /// Somebody else had made it.
+    Adopted,
+}
+
+/// GHL has the contact, of which our create sent what was `asked`. What is left to send is the next run's.
+async fn link(
+    task: &Task<'_>,
+    row: &ContactRow,
+    theirs: &Contact,
+    asked: Option<&Fields>,
+    how: Link,
+) -> Result<(), JobError> {
     let mut tx = task.environment.records.begin(&task.run).await?;
-    let owing = tx.contact_linked(row, theirs, asked).await?;
+    let owing = match how {
+        Link::Replied | Link::Adopted => tx.contact_linked(row, theirs, asked).await?,
+        Link::Looked => tx.contact_made(row, theirs, asked).await?,
+    };
     let follow_up = owing.map(|record_id| FollowUp {
         kind: JobKind::PushContact,
         location_id: task.location().to_owned(),
@@ -224,7 +243,7 @@ pub(super) async fn settle_announcement(
         let asked = fields(announced);
         // What differs from what was sent may be an edit of the meantime.
         let is_as_sent = adopt::fits_contact(announced, &there);
-        return link(task, row, &there, is_as_sent.then_some(&asked)).await;
+        return link(task, row, &there, is_as_sent.then_some(&asked), Link::Looked).await;
     }
     if !wait.is_zero() {
         return Err(JobError::MayStillArrive { wait });

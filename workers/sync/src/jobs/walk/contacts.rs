@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::super::{JobError, Task};
+use super::super::{JobError, Task, zones};
 use super::{Outcome, go_on};
 use crate::decide::adopt::may_be_contact;
 use crate::decide::compare;
@@ -41,6 +41,10 @@ enum Tasks {
 
 pub(super) async fn run(task: &Task<'_>, mut walk: Walk) -> Result<(), JobError> {
     let records = &task.environment.records;
+    if walk.purpose == Purpose::Verify && walk.cursor.is_none() && walk.contacts == 0 {
+        // What is compared must be read in the zone that the location has now; the details are read by later runs.
+        zones::ask(task).await?;
+    }
     let ghl = task.ghl();
     let since = records.last_change().await?;
     let search = SearchContacts {

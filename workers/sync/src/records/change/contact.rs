@@ -1,12 +1,13 @@
 //! Edits of contacts that producers send with their events.
 
 use super::super::contacts::{self, ContactRow, bare};
-use super::super::merging;
+use super::super::merging::{self, ALL_TAGS};
 use super::super::model::{Contact, is_key, key_of};
-use super::super::sql::sql;
-use super::super::{RecordsError, Write, unanswered};
-use super::{Act, Applied, Unapplied, refuse};
-use crate::decide::fields::{self, Fields, fields, with_fields};
+use super::super::{RecordsError, Write, conflicts, custom_fields, unanswered};
+use super::{Act, Applied, Kept, Unapplied, check_kept, refuse};
+use crate::decide::fields::{self, Fields, Record as _, fields, with_fields};
+use crate::decide::last_edits::{self, but_for_later};
+use crate::decide::merge::Side;
 use crate::spelling::nearest;
 
 mod ids;
@@ -37,6 +38,8 @@ pub struct ContactPatch {
     pub fields: Fields,
     /// All tags, where they are sent as a whole: others go.
     pub tags: Option<Vec<String>>,
+    /// See [`super::TaskPatch::kept`].
+    pub kept: Vec<Kept>,
 }
 
 impl ContactPatch {
@@ -59,7 +62,7 @@ pub(in super::super) async fn apply(
     location_id: &str,
     change: &ContactChange,
 ) -> Result<Applied, Unapplied> {
-    check_keys(write, location_id, &change.patch).await?;
+    let change = &ContactChange { patch: named_by_id(write, location_id, &change.patch).await?, ..change.clone() };
     let deletes = change.act == Act::Delete;
     match (&change.contact_id, &change.clienty_id) {
         (Some(contact_id), clienty_id) => {
@@ -110,22 +113,35 @@ fn applied_to_contact(Applied { record_id, contact_id }: Applied) -> Applied {
     Applied::contact(contact_id.unwrap_or(record_id))
 }
 
-/// A custom field that the location lacks could be written to nowhere. Where its fields were never read, the job finds out.
-async fn check_keys(write: &mut Write, location_id: &str, patch: &ContactPatch) -> Result<(), Unapplied> {
-    let keys = patch.fields.keys().filter_map(|name| name.strip_prefix("customFields.")).filter(|id| is_key(id));
-    let wanted: Vec<&str> = keys.map(key_of).collect();
-    if wanted.is_empty() {
-        return Ok(());
+/// The patch with its custom fields named by id. One that the location lacks could be written to nowhere. Where its fields were never read, the job
+/// finds out, and keys stay until then.
+async fn named_by_id(write: &mut Write, location_id: &str, patch: &ContactPatch) -> Result<ContactPatch, Unapplied> {
+    let key = |name: &str| name.strip_prefix("customFields.").filter(|id| is_key(id)).map(|key| key_of(key).to_owned());
+    if !patch.fields.keys().any(|name| key(name).is_some()) {
+        return Ok(patch.clone());
     }
-    let query = sqlx::query_as(sql!("custom_field_keys")).bind(location_id);
-    let rows: Vec<(String, String)> = query.fetch_all(write.conn()).await?;
-    let known: Vec<&str> = rows.iter().map(|(_, key)| key_of(key)).collect();
-    if known.is_empty() {
-        return Ok(());
+    let present = custom_fields::present(write, location_id).await?;
+    if present.is_empty() {
+        return Ok(patch.clone());
     }
-    let Some(lacking) = wanted.into_iter().find(|key| !known.contains(key)) else { return Ok(()) };
-    let hint = nearest(lacking, known.iter().copied())
-        .map_or_else(|| ".".to_owned(), |meant| format!("; did you mean {meant}?"));
+    let mut named = ContactPatch { fields: Fields::new(), ..patch.clone() };
+    for (name, value) in &patch.fields {
+        let name = match key(name) {
+            None => name.clone(),
+            Some(key) => match present.get(&key) {
+                Some(id) => format!("customFields.{id}"),
+                None => return no_field(&key, present.keys().map(String::as_str)),
+            },
+        };
+        if named.fields.insert(name, value.clone()).is_some_and(|other| other != *value) {
+            return refuse(CUSTOM_FIELDS, "names one field by its key and by its id, with different values");
+        }
+    }
+    Ok(named)
+}
+
+fn no_field<'a, T>(lacking: &str, known: impl Iterator<Item = &'a str>) -> Result<T, Unapplied> {
+    let hint = nearest(lacking, known).map_or_else(|| ".".to_owned(), |meant| format!("; did you mean {meant}?"));
     refuse(
         CUSTOM_FIELDS,
         format!(
@@ -145,13 +161,28 @@ async fn edit(write: &mut Write, mut row: ContactRow, change: &ContactChange) ->
         let field = if change.contact_id.is_some() { "contactId" } else { CLIENTY_ID };
         return if deletes { Ok(applied(row)) } else { refuse(field, DELETED) };
     }
-    let now_ms = write.now_ms;
+    check_kept(&row.doc, &change.patch.kept)?;
+    let now_ms = edited_at(write, &row, change);
     let before = row.doc.clone();
-    let doc = change.patch.apply(&row.doc);
+    let mut doc = change.patch.apply(&row.doc);
+    let mut said = said(&change.patch);
+    if let Some(at) = write.occurred_ms {
+        let whole = std::mem::take(&mut doc);
+        doc = but_for_later(&row.doc, &whole, &row.last_edits, at);
+        let lost = last_edits::lost(&row.doc, &whole, &doc, &row.last_edits, at);
+        conflicts::keep(write, &row.location_id, &row.contact_id, Contact::NAME, &row.row_id, &lost).await?;
+        said.retain(|name| row.last_edits.get(name).is_none_or(|edit| edit.at <= at));
+    }
     row.edits = merging::edited(&row.edits, &row.doc, &doc, now_ms);
-    // What is taken away without having been read leaves no difference; that it was asked for must.
-    let is_unread = |name: &&String| row.is_unread() || row.unread.contains(name.split('.').next().unwrap_or(name));
-    let blind: Vec<_> = change.patch.fields.keys().filter(is_unread).map(|name| (name.clone(), now_ms)).collect();
+    last_edits::note(&mut row.last_edits, &fields(&row.doc), &fields(&doc), Side::Clienty, |_| now_ms);
+    // What is taken away without having been read leaves no difference; that it was asked for must. Of a key
+    // nobody knows whether it was read, nor beside one of an id.
+    let has_keys = !row.unresolved().is_empty();
+    let is_unread = |name: &&String| {
+        let is_keyed = name.strip_prefix("customFields.").is_some_and(|id| has_keys || is_key(id));
+        is_keyed || row.is_unread() || row.unread.contains(name.split('.').next().unwrap_or(name))
+    };
+    let blind: Vec<_> = said.iter().filter(is_unread).map(|name| (name.clone(), now_ms)).collect();
     row.edits.extend(blind);
     row.doc = Contact { clienty_contact_id: row.clienty_id.clone(), ..doc };
     if deletes {
@@ -162,6 +193,25 @@ async fn edit(write: &mut Write, mut row: ContactRow, change: &ContactChange) ->
     Ok(applied(row))
 }
 
+/// The names of what the patch says something of; [`ALL_TAGS`] where it says which tags there are.
+fn said(patch: &ContactPatch) -> Vec<String> {
+    let tags = patch.tags.iter().flat_map(|tags| {
+        let each = tags.iter().map(|tag| format!("{ALL_TAGS}.{tag}"));
+        each.chain([ALL_TAGS.to_owned()])
+    });
+    patch.fields.keys().cloned().chain(tags).collect()
+}
+
+/// When the edit was made. Custom fields that are named by key and by id can't be told apart yet: of two edits the later one has the later time.
+fn edited_at(write: &Write, row: &ContactRow, change: &ContactChange) -> i64 {
+    let is_custom = |name: &str| name.starts_with("customFields.");
+    if write.occurred_ms.is_some() || !change.patch.fields.keys().any(|name| is_custom(name)) {
+        return write.edited_ms();
+    }
+    let earlier = row.edits.iter().filter(|(name, _)| is_custom(name)).map(|(_, at)| at.saturating_add(1)).max();
+    earlier.unwrap_or(write.now_ms).max(write.now_ms)
+}
+
 /// A row for a contact of GHL's that nobody looked at yet: its base is empty, and it was never synced.
 async fn meet(
     write: &mut Write,
@@ -170,12 +220,18 @@ async fn meet(
     clienty_id: Option<&String>,
     change: &ContactChange,
 ) -> Result<Applied, Unapplied> {
+    if let Some((_, place)) = change.patch.kept.first() {
+        return refuse(place, "can't be emptied in GHL, where it can only be changed; leave it out instead");
+    }
     let mut row = bare(location_id, contact_id);
     row.clienty_id = clienty_id.cloned();
     row.doc.clienty_contact_id = clienty_id.cloned();
     row.base = Some(row.doc.clone());
     row.doc = change.patch.apply(&row.doc);
-    row.edits = change.patch.fields.keys().map(|name| (name.clone(), write.now_ms)).collect();
+    let at_ms = write.edited_ms();
+    row.edits = said(&change.patch).into_iter().map(|name| (name, at_ms)).collect();
+    last_edits::note(&mut row.last_edits, &Fields::new(), &fields(&row.doc), Side::Clienty, |_| at_ms);
+    row.created_by = Some(Side::Ghl);
     row.deleted_at_ms = (change.act == Act::Delete).then_some(write.now_ms);
     add(write, row).await
 }
@@ -194,7 +250,9 @@ async fn create(
     if [first_name, last_name, email, phone, company_name].into_iter().all(Option::is_none) {
         return refuse("data.email", "a new contact needs a name, an e-mail, a phone or a company");
     }
-    row.edits = merging::edited(&row.edits, &nobody, &row.doc, write.now_ms);
+    let at_ms = write.edited_ms();
+    row.edits = merging::edited(&row.edits, &nobody, &row.doc, at_ms);
+    last_edits::note(&mut row.last_edits, &Fields::new(), &fields(&row.doc), Side::Clienty, |_| at_ms);
     add(write, row).await
 }
 

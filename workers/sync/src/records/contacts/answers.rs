@@ -6,18 +6,22 @@ use jiff::Timestamp;
 use job_engine::Priority;
 
 use super::super::conflicts;
+use super::super::custom_fields::name_by_id;
 use super::super::erase;
 use super::super::flows::happened;
 use super::super::job::JobKind;
 use super::super::ledger::timestamp;
 use super::super::merging::{self, Taken, Written};
-use super::super::model::{Contact, CustomField};
+use super::super::model::Contact;
 use super::super::runs::{FollowUp, Tx};
 use super::super::sql::sql;
-use super::super::{RecordsError, occasions, refusals, unanswered};
+use super::super::{RecordsError, occasions, refusals, told, unanswered};
 use super::{ContactReply, ContactRow, find, follow, follow_to, join, move_to, save, take};
 use crate::decide::absent::Unread;
-use crate::decide::fields::{Fields, Record as _, fields, set, with_fields};
+use crate::decide::fields::{Fields, Record as _, fields, set, value, with_fields};
+use crate::decide::last_edits;
+use crate::decide::merge::{Side, TheirTimes};
+use crate::decide::same::answers;
 use crate::decide::unanswered::Unanswered;
 use crate::decide::verify::SyncState;
 
@@ -78,7 +82,8 @@ impl Tx {
         }
         let theirs = Contact { date_updated: Some(at), ..with_fields(base, &held) };
         let unread = row.unread.difference(shown).cloned().collect();
-        follow_to(&mut self.write, row, theirs, unread).await
+        let told = TheirTimes { fields: told::at(news, at), not_before: row.base_at(), not_after: Some(at) };
+        Box::pin(follow_to(&mut self.write, row, theirs, unread, &told)).await
     }
 
     /// An event of `at` told the contact to be as it is known already: what is older tells nothing new from now on.
@@ -92,8 +97,7 @@ impl Tx {
         Ok(())
     }
 
-    /// GHL has the pending contact under its own id: as a create of ours made it, where `asked` tells what that sent; else as it was there
-    /// before. Returns the row that owes what is left: another one where a producer's word has made one contact of two.
+    /// GHL has the pending contact under its own id: as a create of ours made it, where `asked` tells what that sent; else as somebody made it. Returns the row that owes what is left: another one where a producer's word has made one contact of two.
     ///
     /// # Errors
     /// [`RecordsError::Raced`] where the contact that was there before is about to be deleted; [`RecordsError::Database`] or
@@ -103,6 +107,31 @@ impl Tx {
         row: &ContactRow,
         theirs: &Contact,
         asked: Option<&Fields>,
+    ) -> Result<Option<String>, RecordsError> {
+        Box::pin(self.link_contact(row, theirs, asked, asked.is_some(), asked.is_some())).await
+    }
+
+    /// As [`Tx::contact_linked`], for a contact that a create of ours made, as a look shows it afterwards.
+    ///
+    /// # Errors
+    /// See [`Tx::contact_linked`].
+    pub async fn contact_made(
+        &mut self,
+        row: &ContactRow,
+        theirs: &Contact,
+        asked: Option<&Fields>,
+    ) -> Result<Option<String>, RecordsError> {
+        Box::pin(self.link_contact(row, theirs, asked, true, false)).await
+    }
+
+    /// `is_made`: by a create of ours, whose very reply `theirs` is where `is_reply`.
+    async fn link_contact(
+        &mut self,
+        row: &ContactRow,
+        theirs: &Contact,
+        asked: Option<&Fields>,
+        is_made: bool,
+        is_reply: bool,
     ) -> Result<Option<String>, RecordsError> {
         let location_id = self.run.key.location_id.clone();
         let Some(mut row) = take(&mut self.write, &location_id, &row.row_id).await? else {
@@ -129,6 +158,11 @@ impl Tx {
                 if other.awaits_deletion() && row.is_shown() && asked.is_none() {
                     return Err(RecordsError::Raced);
                 }
+                let is_anothers = other.clienty_id.is_some() && other.clienty_id != row.clienty_id;
+                if is_anothers && !is_made {
+                    // It got an id of Clienty's since it was looked at: it is nobody else's now.
+                    return Err(RecordsError::Raced);
+                }
                 row = join(&mut self.write, row, other, asked.unwrap_or(&Fields::new())).await?;
             }
             None => {
@@ -140,6 +174,13 @@ impl Tx {
         let row_id = row.row_id.clone();
         let sent = row.intent.take();
         row.intent_at_ms = None;
+        // A pull that met it before read it after it was made: it tells all that the reply does, and is newer.
+        let met = row.base.clone().filter(|_| is_reply && !row.is_unread());
+        let theirs = met.as_ref().unwrap_or(theirs);
+        row.created_by = Some(if is_made { Side::Clienty } else { row.created_by.unwrap_or(Side::Ghl) });
+        if let Some(sent) = sent.as_ref().filter(|_| is_made) {
+            occasions::tagged_since_made(&mut self.write, &row, sent, &theirs.tags).await?;
+        }
         if row.base.is_none() {
             // What was refused before was refused of a create.
             row.sync = None;
@@ -148,8 +189,14 @@ impl Tx {
             Some(asked) => {
                 // It holds what was sent, unless it shows something else.
                 let contact = theirs.completed(sent.as_ref().unwrap_or(&row.doc));
-                let unread = theirs.unconfirmed(asked).collect();
-                let asked = asked.clone();
+                let unread = if met.is_some() { row.unread.clone() } else { theirs.unconfirmed(asked).collect() };
+                let mut asked = asked.clone();
+                if met.is_some() {
+                    // What reads otherwise by then was edited since, which the two rows were joined by.
+                    row.prints.remember(&asked, &fields(theirs));
+                    let held = fields(theirs);
+                    asked.retain(|name, sent| answers(name, sent, &value(&held, name)));
+                }
                 let reply = ContactReply { asked, contact, refused: Vec::new(), is_partial: false, unread };
                 self.write_down(before, row, &reply).await?;
             }
@@ -175,19 +222,7 @@ impl Tx {
     ) -> Result<(), RecordsError> {
         let location_id = self.run.key.location_id.clone();
         let Some(mut row) = take(&mut self.write, &location_id, row_id).await? else { return Ok(()) };
-        let (keyed, mut kept): (Vec<_>, Vec<_>) =
-            row.doc.custom_fields.into_iter().partition(|field| ids.contains_key(&field.id));
-        for CustomField { id: key, value } in keyed {
-            let Some(id) = ids.get(&key) else { continue };
-            if let Some(at) = row.edits.remove(&format!("customFields.{key}")) {
-                row.edits.insert(format!("customFields.{id}"), at);
-            }
-            match kept.iter_mut().find(|field| field.id == *id) {
-                Some(field) => field.value = value,
-                None => kept.push(CustomField { id: id.clone(), value }),
-            }
-        }
-        row.doc.custom_fields = kept;
+        name_by_id(&mut row, ids);
         save(&mut self.write, &row, false).await
     }
 
@@ -228,10 +263,10 @@ impl Tx {
         occasions::tagged(&mut self.write, &row, &theirs).await?;
         let Written { agreed, unapplied, got } = merging::written(row.base.as_ref(), asked, &theirs);
         row.prints.remember(asked, &got);
-        let policies = self.write.policies.clone();
         let edits = merging::unanswered(&row.edits, asked, &fields(&row.doc));
+        let told = TheirTimes { not_before: row.base_at(), ..TheirTimes::default() };
         let Taken { doc, edits, conflicts } =
-            merging::take_in(&policies, &agreed, &row.doc, &theirs, &edits, &row.prints, theirs.date_updated);
+            told::take_in_contact(&mut self.write, &row, &agreed, &theirs, &edits, &told).await?;
         conflicts::keep(&mut self.write, &row.location_id, &row.contact_id, Contact::NAME, &row.row_id, &conflicts)
             .await?;
         let state = SyncState::written(unapplied, timestamp(self.write.now_ms));
@@ -239,6 +274,10 @@ impl Tx {
             row.unanswered = Unanswered { looks: row.unanswered.looks, ..Unanswered::default() };
         }
         let was_known = row.is_shown() && row.base.is_some() && !row.is_unread();
+        if was_known {
+            let now_ms = self.write.now_ms;
+            last_edits::note(&mut row.last_edits, &agreed, &fields(&theirs), Side::Ghl, |_| now_ms);
+        }
         let known = std::mem::replace(&mut row.doc, doc);
         (row.edits, row.base, row.unread) = (edits, Some(theirs), unread.clone());
         if was_known {

@@ -5,10 +5,12 @@ use super::super::flows::happened;
 use super::super::found::Found;
 use super::super::merging::{self, Taken};
 use super::super::model::Contact;
-use super::super::{RecordsError, Write, occasions, unanswered};
+use super::super::{RecordsError, Write, occasions, told, unanswered};
 use super::{ContactRow, bare, lock, save};
 use crate::decide::absent::Unread;
-use crate::decide::fields::{Fields, Record as _};
+use crate::decide::fields::{Fields, Record as _, fields};
+use crate::decide::last_edits;
+use crate::decide::merge::{Side, TheirTimes};
 
 /// Stores what was read. A row that moved since the reading began, at `revision`, or to which a write is on its way, is looked at afterwards where
 /// it reads otherwise.
@@ -33,7 +35,9 @@ pub(in crate::records) async fn store(
             let whole = row.read(theirs);
             let unread = row.unread_after(theirs);
             let synced_at_ms = write.now_ms;
-            write.page.add_contact(ContactRow { base: Some(whole.clone()), doc: whole, synced_at_ms, unread, ..row });
+            let created_by = Some(Side::Ghl);
+            let base = Some(whole.clone());
+            write.page.add_contact(ContactRow { base, doc: whole, synced_at_ms, unread, created_by, ..row });
             write.found.push(Found::stored("ContactCreate", &theirs.id));
         }
         Some(row) if row.revision == revision && !row.is_in_flight() => follow(write, row, theirs).await?,
@@ -63,25 +67,26 @@ pub(in crate::records) async fn follow(
         return Ok(());
     }
     let (theirs, unread) = (row.read(theirs), row.unread_after(theirs));
-    follow_to(write, row, theirs, unread).await
+    let told = TheirTimes { not_before: row.base_at(), not_after: theirs.date_updated, ..TheirTimes::default() };
+    Box::pin(follow_to(write, row, theirs, unread, &told)).await
 }
 
-/// As [`follow`], to a whole contact with the ids of the row; `unread` is what nobody has read of it.
+/// As [`follow`], to a whole contact with the ids of the row; `unread` is what nobody has read of it, `told` what is known of the times of its edits.
 pub(in crate::records) async fn follow_to(
     write: &mut Write,
     mut row: ContactRow,
     theirs: Contact,
     unread: Unread,
+    told: &TheirTimes,
 ) -> Result<(), RecordsError> {
     let now_ms = write.now_ms;
     occasions::tagged(write, &row, &theirs).await?;
     let known = row.clone();
     let before = (row.doc.clone(), row.is_shown());
     if row.is_shown() {
-        let policies = write.policies.clone();
         let agreed = row.agreed(&theirs);
         let Taken { doc, edits, conflicts } =
-            merging::take_in(&policies, &agreed, &row.doc, &theirs, &row.edits, &row.prints, theirs.date_updated);
+            told::take_in_contact(write, &row, &agreed, &theirs, &row.edits, told).await?;
         conflicts::keep(write, &row.location_id, &row.contact_id, Contact::NAME, &row.row_id, &conflicts).await?;
         let unmet = merging::unmet(&row.edits, &unread);
         (row.doc, row.edits) = (doc, edits);
@@ -93,6 +98,10 @@ pub(in crate::records) async fn follow_to(
     let shows = before != (with_times_of(&row.doc, &before.0), row.is_shown());
     let is_tagged = row.base.as_ref().is_some_and(|base| base.tags != theirs.tags);
     let was_known = before.1 && row.base.is_some() && !row.is_unread();
+    if let Some(base) = row.base.as_ref().filter(|_| was_known) {
+        let at = |name: &str| told.fields.get(name).map_or(now_ms, |at| at.as_millisecond());
+        last_edits::note(&mut row.last_edits, &fields(base), &fields(&theirs), Side::Ghl, at);
+    }
     (row.base, row.unread) = (Some(theirs), unread);
     row.synced_at_ms = now_ms;
     save(write, &row, shows).await?;

@@ -11,7 +11,8 @@ use super::super::sql::sql;
 use super::super::{RecordsError, Write, conflicts};
 use super::{ContactRow, save, save_alias};
 use crate::decide::fields::{self, Fields, Record as _, fields, with_fields};
-use crate::decide::merge::{Conflict, Policies};
+use crate::decide::last_edits::LastEdits;
+use crate::decide::merge::{Conflict, Policies, TheirTimes};
 
 /// Makes one row of two; `agreed` is what GHL is known to have got of the pending one. It keeps the row of the contact that a producer
 /// knows, which is another's only where a producer has said that both are one. Both rows are held by this transaction; the one that is left
@@ -89,9 +90,22 @@ fn joined(
     (row.edits, row.prints) = (edits, prints);
     row.unanswered.clone_from(&other.unanswered);
     row.unread.clone_from(&other.unread);
+    row.created_by = other.created_by;
+    row.last_edits = later(&pending.last_edits, &other.last_edits);
     (row.sync, row.synced_at_ms, row.heard_at) = (other.sync.clone(), other.synced_at_ms, other.heard_at);
     (row.intent, row.intent_at_ms) = (pending.intent.clone(), pending.intent_at_ms);
     (row, conflicts)
+}
+
+/// The last edits of both.
+fn later(one: &LastEdits, other: &LastEdits) -> LastEdits {
+    let mut last = one.clone();
+    for (name, edit) in other {
+        if last.get(name).is_none_or(|known| known.at <= edit.at) {
+            last.insert(name.clone(), *edit);
+        }
+    }
+    last
 }
 
 /// What the pending one says, taken into what GHL is known to hold.
@@ -104,9 +118,11 @@ fn said(
     let doc = Contact { date_updated: None, ..pending.doc.clone() };
     match other.base.as_ref().filter(|_| !other.is_unread()) {
         Some(base) => {
-            let at = base.date_updated;
+            // What GHL got of it is no edit any more: there it may have been edited since.
+            let edits = merging::unanswered(&pending.edits, agreed, &fields(&doc));
+            let told = TheirTimes { not_after: base.date_updated, ..TheirTimes::default() };
             let Taken { doc, edits, conflicts } =
-                merging::take_in(policies, agreed, &doc, base, &pending.edits, &pending.prints, at);
+                merging::take_in(policies, agreed, &doc, base, &edits, &pending.prints, &told);
             (doc, edits, conflicts)
         }
         // Nobody has read what GHL holds: what is said of it is blind, as what was said of the other.

@@ -13,6 +13,8 @@ use super::super::{RecordsError, Write};
 use super::ContactRow;
 use crate::decide::absent::Unread;
 use crate::decide::echo::Prints;
+use crate::decide::last_edits::LastEdits;
+use crate::decide::merge::Side;
 use crate::decide::unanswered::Unanswered;
 
 /// A row without content.
@@ -35,6 +37,8 @@ pub(in crate::records) fn bare(location_id: &str, contact_id: &str) -> ContactRo
         revision: 1,
         heard_at: None,
         unread: Unread::new(),
+        created_by: None,
+        last_edits: LastEdits::new(),
     }
 }
 
@@ -119,7 +123,7 @@ pub(in crate::records) async fn insert_all(
     let mut left = rows;
     while !left.is_empty() {
         let batch = take_batch(&mut left, ROWS);
-        let text = with_rows_then(sql!("insert_contacts"), batch.len(), 17, sql!("insert_contacts_tail"));
+        let text = with_rows_then(sql!("insert_contacts"), batch.len(), 19, sql!("insert_contacts_tail"));
         let mut query = sqlx::query_scalar(text);
         for (seen_walk, row) in batch {
             query = query
@@ -139,7 +143,9 @@ pub(in crate::records) async fn insert_all(
                 .bind(1_i64)
                 .bind(row.deleted_at_ms)
                 .bind(seen_walk)
-                .bind(column(&row.unread));
+                .bind(column(&row.unread))
+                .bind(row.created_by.map(Side::as_str))
+                .bind(column(&row.last_edits));
         }
         new.extend(query.fetch_all(write.conn()).await?);
     }
@@ -172,6 +178,8 @@ pub(in crate::records) async fn save(write: &mut Write, row: &ContactRow, shows:
         .bind(column(&row.unread))
         .bind(row.unanswered.at_ms)
         .bind(row.unanswered.looks)
+        .bind(row.created_by.map(Side::as_str))
+        .bind(column(&row.last_edits))
         .execute(write.conn())
         .await?;
     if saved.rows_affected() == 0 { Err(RecordsError::Raced) } else { Ok(()) }
@@ -221,6 +229,8 @@ pub(in crate::records) fn row_of(row: &AnyRow) -> Result<ContactRow, RecordsErro
         revision: row.try_get("revision")?,
         heard_at: row.try_get::<Option<i64>, _>("heard_at")?.map(timestamp),
         unread: merging::read("contacts", &row_id, row.try_get("unread")?)?,
+        created_by: row.try_get::<Option<String>, _>("created_by")?.as_deref().and_then(Side::parse),
+        last_edits: merging::read("contacts", &row_id, row.try_get("last_edits")?)?,
         row_id,
         contact_id,
         clienty_id,

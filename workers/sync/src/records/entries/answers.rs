@@ -8,9 +8,11 @@ use super::super::ledger::timestamp;
 use super::super::merging::{self, Taken, Written, column};
 use super::super::runs::Tx;
 use super::super::sql::sql;
-use super::super::{RecordsError, conflicts, page, refusals, unanswered};
-use super::{Entry, EntryRow, find_by_ghl_id, of_contact, take, text_of};
-use crate::decide::fields::{Fields, fields};
+use super::super::{RecordsError, conflicts, page, refusals, told, unanswered};
+use super::{Entry, EntryRow, find_by_ghl_id, of_contact, save_edit, take, text_of};
+use crate::decide::fields::{self, Fields, fields, with_fields};
+use crate::decide::last_edits;
+use crate::decide::merge::Side;
 use crate::decide::refused::Owed;
 use crate::decide::unanswered::Unanswered;
 use crate::decide::verify::SyncState;
@@ -63,6 +65,7 @@ impl Tx {
     ) -> Result<(SyncState, bool), RecordsError> {
         let other = find_by_ghl_id::<E>(self.write.conn(), &row.location_id, ghl_id).await?;
         let mut is_gone = false;
+        let mut met = None;
         if let Some(other) = other.filter(|other| other.row_id != row.row_id) {
             // GHL told of its deletion before we heard that it was made.
             is_gone = other.deleted && other.base.is_none();
@@ -79,16 +82,38 @@ impl Tx {
                 // A pull met it first, under a record id of its own.
                 self.write.report(Changed { sync: None, ..other.changed(ChangeOp::Deleted) });
             }
+            let query = sqlx::query(sql!("move_jobs_of_entry")).bind(&row.row_id).bind(E::PUSH.as_str());
+            let moved = query.bind(&row.location_id).bind(&other.row_id).execute(self.write.conn()).await?;
+            if moved.rows_affected() > 0 {
+                unanswered::owe_entry(&mut self.write, row);
+            }
+            met = Some(other).filter(|other| other.base.is_some());
         }
         let Written { agreed, unapplied, got } = merging::written(before, asked, base);
+        // A pull that met it read it after it was made: that is newer than the reply, of which it takes nothing back.
+        let base = met.as_ref().and_then(|met| met.base.as_ref()).unwrap_or(base);
         let now_ms = self.write.now_ms;
         let state = SyncState::written(unapplied, timestamp(now_ms));
         let Some(mut now) = take::<E>(&mut self.write, &row.row_id).await? else { return Ok((state, true)) };
         now.prints.remember(sent, &got);
-        let policies = self.write.policies.clone();
-        let edits = merging::unanswered(&now.edits, sent, &fields(&now.doc));
+        let mut edits = merging::unanswered(&now.edits, sent, &fields(&now.doc));
+        if let Some(met) = &met {
+            // What was edited under GHL's id meanwhile.
+            let (mut doc, said) = (fields(&now.doc), fields(&met.doc));
+            for (name, at) in &met.edits {
+                fields::set(&mut doc, name, fields::value(&said, name));
+                edits.insert(name.clone(), *at);
+            }
+            now.doc = with_fields(&now.doc, &doc);
+            now.prints.absorb(&met.prints);
+            now.unanswered.looks += met.unanswered.looks;
+        }
+        let prints = now.prints.clone();
         let Taken { doc, edits, conflicts } =
-            merging::take_in(&policies, &agreed, &now.doc, base, &edits, &now.prints, None);
+            told::take_in_entry(&mut self.write, &now, &agreed, base, &edits, &prints).await?;
+        if row.base.is_some() {
+            last_edits::note(&mut now.last_edits, &agreed, &fields(base), Side::Ghl, |_| now_ms);
+        }
         conflicts::keep(&mut self.write, &now.location_id, &now.contact_id, E::KIND, &now.row_id, &conflicts).await?;
         if row.base.is_some() && !now.deleted {
             let ours: Fields = asked.iter().chain(sent).map(|(name, value)| (name.clone(), value.clone())).collect();
@@ -108,6 +133,7 @@ impl Tx {
             .bind(column(&edits))
             .bind(column(&now.prints))
             .bind(column(&sync))
+            .bind(column(&now.last_edits))
             .execute(self.write.conn())
             .await?;
         let before = now.clone();
@@ -119,6 +145,12 @@ impl Tx {
         if is_gone {
             self.removed(&linked).await?;
             return Ok((state, true));
+        }
+        if met.is_some_and(|met| met.deleted) && !linked.deleted {
+            // It was deleted under GHL's id, and GHL does not know yet.
+            linked.revision += 1;
+            save_edit(&mut self.write, &linked, &linked.doc, linked.clienty_id.as_deref(), true).await?;
+            linked.deleted = true;
         }
         if let Some(changed) = linked.answered(&before) {
             self.write.report(changed);

@@ -2,12 +2,12 @@
 
 use jiff::Timestamp;
 
-use super::super::change::{AppointmentPatch, NotePatch, TaskPatch};
+use super::super::change::{AppointmentPatch, Kept, NotePatch, TaskPatch};
 use super::super::feed::changed_fields;
 use super::super::found::Events;
 use super::super::job::JobKind;
 use super::super::missing::Part;
-use super::super::model::{Appointment, Note, SecondHour, Task};
+use super::super::model::{Appointment, Note, ReadIn, SecondHour, Task};
 use crate::decide::absent::{Absent, Unread, filled};
 use crate::decide::echo::Prints;
 use crate::decide::fields::Record;
@@ -84,10 +84,8 @@ pub trait Entry: Record + Into<AnyEntry> + PartialEq + Default + Send + Sync + U
     fn lacking(&self) -> Option<&'static str>;
     /// Sets the fields of `patch`.
     fn apply(&mut self, patch: &Self::Patch);
-    /// An event's field, and why what it makes of the record can't be.
-    fn mistake(&self) -> Option<(&'static str, &'static str)> {
-        None
-    }
+    /// What the patch would take away, and GHL keeps.
+    fn kept(patch: &Self::Patch) -> &[Kept];
     /// Whether one of that id is gone with another: a series goes with the event that heads it.
     fn goes_with(_ghl_id: &str, _gone: &str) -> bool {
         false
@@ -97,6 +95,14 @@ pub trait Entry: Record + Into<AnyEntry> + PartialEq + Default + Send + Sync + U
     fn first_met(&self) -> Self;
     /// The names of its fields that nobody knows, taken out of it.
     fn take_unread(&mut self) -> Unread;
+    /// The context in which it was read, where another one would have read it otherwise.
+    fn read_in(&self) -> Option<&str> {
+        None
+    }
+    /// The fields that are read in a context.
+    const READ_IN: &'static [&'static str] = &[];
+    /// Puts in what [`Entry::read_in`] tells.
+    fn set_read_in(&mut self, _zone: Option<String>) {}
     /// Takes from `known`, as the record is known here, what GHL's words leave out or leave open. `prints` tells what was ever written; none
     /// stands for the reply to a write of `known` itself.
     fn read_like(&mut self, known: &Self, prints: Option<&Prints>);
@@ -146,6 +152,10 @@ impl Entry for Task {
 
     fn apply(&mut self, patch: &TaskPatch) {
         patch.apply(self);
+    }
+
+    fn kept(patch: &TaskPatch) -> &[Kept] {
+        &patch.kept
     }
 
     fn first_met(&self) -> Self {
@@ -198,6 +208,10 @@ impl Entry for Note {
 
     fn apply(&mut self, patch: &NotePatch) {
         patch.apply(self);
+    }
+
+    fn kept(patch: &NotePatch) -> &[Kept] {
+        &patch.kept
     }
 
     fn first_met(&self) -> Self {
@@ -256,9 +270,18 @@ impl Entry for Appointment {
         patch.apply(self);
     }
 
-    fn mistake(&self) -> Option<(&'static str, &'static str)> {
-        let ends_early = self.start_time.zip(self.end_time).is_some_and(|(start, end)| end <= start);
-        ends_early.then_some(("data.endTime", "it must be after startTime"))
+    fn kept(patch: &AppointmentPatch) -> &[Kept] {
+        &patch.kept
+    }
+
+    const READ_IN: &'static [&'static str] = <Self as Record>::TOGETHER;
+
+    fn read_in(&self) -> Option<&str> {
+        self.read_in.0.as_deref()
+    }
+
+    fn set_read_in(&mut self, zone: Option<String>) {
+        self.read_in = ReadIn(zone);
     }
 
     fn goes_with(ghl_id: &str, gone: &str) -> bool {
@@ -278,8 +301,8 @@ impl Entry for Appointment {
     /// nothing is told of what we wrote, it stands. Notes of GHL's own are told as long as there are any.
     fn read_like(&mut self, known: &Self, prints: Option<&Prints>) {
         let SecondHour { start_time, end_time } = std::mem::take(&mut self.second_hour);
-        let absent = std::mem::take(&mut self.absent);
-        *self = filled(self, &absent, known);
+        let (absent, read_in) = (std::mem::take(&mut self.absent), std::mem::take(&mut self.read_in));
+        *self = Self { read_in, ..filled(self, &absent, known) };
         self.unread = still_unread(&known.unread, &absent);
         self.added_at = known.added_at;
         if absent.has("endTime") && self.start_time != known.start_time {
@@ -292,6 +315,11 @@ impl Entry for Appointment {
         }
         if end_time.is_some() && end_time == known.end_time {
             self.end_time = end_time;
+        }
+        let is_as_known = (self.start_time, self.end_time) == (known.start_time, known.end_time);
+        if is_as_known && (known.read_in.0.is_none() || (absent.has("startTime") && absent.has("endTime"))) {
+            // What was told with an offset once is as sure as before.
+            self.read_in.clone_from(&known.read_in);
         }
         let Some(notes) = known.notes.as_ref().filter(|_| self.notes.is_none()) else { return };
         if prints.is_none_or(|prints| prints.knows("notes", &notes.as_str().into())) {

@@ -1,5 +1,6 @@
 //! The row of a task, note or appointment in the table: read, kept from others, written.
 
+use serde_json::Value;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
@@ -7,6 +8,9 @@ use super::super::merging::{self, column};
 use super::super::sql::sql;
 use super::super::{RecordsError, Write};
 use super::{Entry, EntryRow};
+use crate::decide::fields::{fields, object};
+use crate::decide::last_edits;
+use crate::decide::merge::Side;
 use crate::decide::unanswered::Unanswered;
 
 /// The document as it is stored: without what the columns hold.
@@ -14,7 +18,29 @@ pub(in crate::records) fn text_of<E: Entry>(doc: &E) -> String {
     let mut bare = doc.clone();
     bare.set_ids(None, None, String::new());
     // Structs of texts, numbers and times have no way to fail.
-    serde_json::to_string(&bare).unwrap_or_default()
+    match doc.read_in() {
+        None => serde_json::to_string(&bare).unwrap_or_default(),
+        Some(zone) => {
+            let mut row = object(&bare);
+            row.insert(READ_IN.to_owned(), zone.into());
+            Value::Object(row).to_string()
+        }
+    }
+}
+
+/// Where a stored document says in which time zone it was read.
+const READ_IN: &str = "readIn";
+
+/// A document as [`text_of`] wrote it.
+fn read_text<E: Entry>(text: &str) -> serde_json::Result<E> {
+    if !text.contains(READ_IN) {
+        return serde_json::from_str(text);
+    }
+    let mut value: Value = serde_json::from_str(text)?;
+    let zone = value.as_object_mut().and_then(|row| row.remove(READ_IN));
+    let mut doc: E = serde_json::from_value(value)?;
+    doc.set_read_in(zone.and_then(|zone| zone.as_str().map(str::to_owned)));
+    Ok(doc)
 }
 
 pub(in crate::records) async fn find_by_clienty_id<E: Entry>(
@@ -50,7 +76,9 @@ pub(in crate::records) async fn save_edit<E: Entry>(
     clienty_id: Option<&str>,
     deletes: bool,
 ) -> Result<(), RecordsError> {
-    let now_ms = write.now_ms;
+    let (now_ms, at_ms) = (write.now_ms, write.edited_ms());
+    let mut last_edits = row.last_edits.clone();
+    last_edits::note(&mut last_edits, &fields(&row.doc), &fields(doc), Side::Clienty, |_| at_ms);
     let edited = sqlx::query(sql!("edit_entry"))
         .bind(text_of(doc))
         .bind(clienty_id)
@@ -58,7 +86,8 @@ pub(in crate::records) async fn save_edit<E: Entry>(
         .bind(now_ms)
         .bind(&row.row_id)
         .bind(row.revision)
-        .bind(column(&merging::edited(&row.edits, &row.doc, doc, now_ms)))
+        .bind(column(&merging::edited(&row.edits, &row.doc, doc, at_ms)))
+        .bind(column(&last_edits))
         .execute(write.conn())
         .await?;
     if edited.rows_affected() == 0 { Err(RecordsError::Raced) } else { Ok(()) }
@@ -95,8 +124,7 @@ pub(in crate::records) fn row_of<E: Entry>(row: &AnyRow) -> Result<EntryRow<E>, 
     let ghl_id: Option<String> = row.try_get("ghl_id")?;
     let clienty_id: Option<String> = row.try_get("clienty_id")?;
     let parse = |text: String| -> Result<E, RecordsError> {
-        let mut doc: E =
-            serde_json::from_str(&text).map_err(|error| RecordsError::corrupt("entries", &row_id, &error))?;
+        let mut doc: E = read_text(&text).map_err(|error| RecordsError::corrupt("entries", &row_id, &error))?;
         doc.set_ids(ghl_id.clone(), clienty_id.clone(), contact_id.clone());
         Ok(doc)
     };
@@ -116,6 +144,7 @@ pub(in crate::records) fn row_of<E: Entry>(row: &AnyRow) -> Result<EntryRow<E>, 
         sync: merging::read("entries", &row_id, row.try_get("sync")?)?,
         deleted: row.try_get::<i64, _>("deleted")? != 0,
         revision: row.try_get("revision")?,
+        last_edits: merging::read("entries", &row_id, row.try_get("last_edits")?)?,
         row_id,
         contact_id,
         ghl_id,

@@ -84,7 +84,7 @@ fn holds<E: Entry + std::fmt::Debug>(of: &[Of], read: fn(Value) -> E, how: &[u8]
     let mut theirs = reading.clone();
     theirs.read_like(&base, Some(&Prints::default()));
     let policies = Policies { default: policy, ..Policies::default() };
-    let taken = take_in(&policies, &fields(&base), &ours, &theirs, &edits, &Prints::default(), None);
+    let taken = take_in(&policies, &fields(&base), &ours, &theirs, &edits, &Prints::default(), &TheirTimes::default());
 
     let all = |record: &E, name: &str| serde_json::to_value(record).unwrap()[name].clone();
     let left_out: BTreeSet<&str> =

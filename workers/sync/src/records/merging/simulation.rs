@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::json;
@@ -190,7 +191,8 @@ impl World {
     }
 
     fn take(&mut self, agreed: &Fields, theirs: &Contact) {
-        let taken = take_in(&self.policies, agreed, &self.ours, theirs, &self.edits, &self.prints, theirs.date_updated);
+        let told = TheirTimes { not_after: theirs.date_updated, ..TheirTimes::default() };
+        let taken = take_in(&self.policies, agreed, &self.ours, theirs, &self.edits, &self.prints, &told);
         self.disputes += taken.conflicts.len();
         self.disputed.extend(taken.conflicts.into_iter().map(|conflict| conflict.field));
         (self.ours, self.edits, self.base) = (taken.doc, taken.edits, theirs.clone());

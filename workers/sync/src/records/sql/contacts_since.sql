@@ -1,5 +1,5 @@
 -- Contacts of GHL's that no producer has named, and that changed since.
 select
-    row_id, location_id, contact_id, clienty_id, doc, base, edits, prints, sync, asked, asked_at, looks, intent, intent_at, deleted_at, synced_at, revision, heard_at, unread
+    row_id, location_id, contact_id, clienty_id, doc, base, edits, prints, sync, asked, asked_at, looks, intent, intent_at, deleted_at, synced_at, revision, heard_at, unread, created_by, last_edits
 from contacts
 where location_id = $1 and base is not null and clienty_id is null and date_updated >= $2

@@ -1,5 +1,5 @@
 select
-    row_id, location_id, contact_id, ghl_id, clienty_id, doc, base, edits, prints, sync, asked, asked_at, looks, intent, intent_at, deleted, revision
+    row_id, location_id, contact_id, ghl_id, clienty_id, doc, base, edits, prints, sync, asked, asked_at, looks, intent, intent_at, deleted, revision, last_edits
 from entries
 where location_id = $1 and contact_id = $2 and kind = $3
 order by row_id

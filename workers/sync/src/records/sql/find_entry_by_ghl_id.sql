@@ -1,4 +1,4 @@
 select
-    row_id, location_id, contact_id, ghl_id, clienty_id, doc, base, edits, prints, sync, asked, asked_at, looks, intent, intent_at, deleted, revision
+    row_id, location_id, contact_id, ghl_id, clienty_id, doc, base, edits, prints, sync, asked, asked_at, looks, intent, intent_at, deleted, revision, last_edits
 from entries
 where kind = $1 and location_id = $2 and ghl_id = $3

@@ -1,5 +1,5 @@
 -- Newest first, before the id $2.
-select id, location_id, contact_id, record, row_id, field, base, ours, theirs, winner, found_at, undone_at
+select id, location_id, contact_id, record, row_id, field, base, ours, theirs, winner, ours_at, theirs_at, found_at, undone_at
 from conflicts
 where location_id = $1
   and ($2 is null or id < $2)

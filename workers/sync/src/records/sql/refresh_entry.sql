@@ -6,5 +6,6 @@ set doc = $1,
     revision = revision + 1,
     changed_at = case when $4 = 1 then $5 else changed_at end,
     edits = $8,
-    prints = $9
+    prints = $9,
+    last_edits = $10
 where row_id = $6 and revision = $7

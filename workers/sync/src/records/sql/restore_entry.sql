@@ -7,4 +7,4 @@ set base = gone_base,
     revision = revision + 1
 where row_id = $1 and base is null and gone_base is not null
 returning
-    row_id, location_id, contact_id, ghl_id, clienty_id, doc, base, edits, prints, sync, asked, asked_at, looks, intent, intent_at, deleted, revision
+    row_id, location_id, contact_id, ghl_id, clienty_id, doc, base, edits, prints, sync, asked, asked_at, looks, intent, intent_at, deleted, revision, last_edits

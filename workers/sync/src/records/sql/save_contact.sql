@@ -18,5 +18,7 @@ set contact_id = $4,
     unread = $20,
     asked_at = $21,
     looks = $22,
+    created_by = $23,
+    last_edits = $24,
     revision = revision + 1
 where location_id = $1 and row_id = $2 and revision = $3

@@ -9,6 +9,7 @@ use super::CLIENTY_ID;
 use crate::decide::adopt::{may_be_contact, predates};
 use crate::decide::fields::Fields;
 use crate::decide::identity::{Meant, Named, meant};
+use crate::decide::merge::Side;
 
 /// The row that is known by the id, whichever of its ids that is.
 pub(super) async fn find(write: &mut Write, location_id: &str, id: &str) -> Result<Option<ContactRow>, RecordsError> {
@@ -111,8 +112,11 @@ async fn both(write: &mut Write, pending: &ContactRow, other: &ContactRow) -> Re
     if !pending.is_pending() || other.base.is_none() || !other.is_shown() {
         return Err(RecordsError::Raced);
     }
+    let in_doubt = pending.intent.is_some();
     let joined = contacts::join(write, pending, other, &Fields::new()).await?;
-    Ok(ContactRow { intent: None, intent_at_ms: None, ..joined })
+    // What a create in doubt has made may be this very contact.
+    let created_by = joined.created_by.filter(|_| !in_doubt);
+    Ok(ContactRow { intent: None, intent_at_ms: None, created_by, ..joined })
 }
 
 /// GHL has the pending contact under an id of which nothing is known here: what GHL holds of it has yet to be read.
@@ -125,6 +129,8 @@ async fn under(write: &mut Write, pending: ContactRow, contact_id: &str) -> Resu
         Contact { id: contact_id.to_owned(), clienty_contact_id: row.clienty_id.clone(), ..Contact::default() };
     (row.contact_id, row.doc.id) = (contact_id.to_owned(), contact_id.to_owned());
     (row.base, row.synced_at_ms, row.sync) = (Some(unread), 0, None);
+    // What a create in doubt has made may be this very contact.
+    row.created_by = row.intent.is_none().then_some(Side::Ghl);
     (row.intent, row.intent_at_ms) = (None, None);
     Ok(row)
 }

@@ -1,0 +1,1 @@
+select time_zone from connections where location_id = $1
