@@ -2,6 +2,9 @@
 //! the database's time even while millions of rows go.
 //!
 //! Every process may run it; they only repeat what another has done.
+//!
+//! The trap is a clock that is wrong: to one that is weeks ahead, all is old. A machine may begin with such a clock and correct it within minutes, so
+//! nothing is forgotten in the first hour, nor for an hour after the clock was seen to jump ([`Footing`]).
 
 use std::time::{Duration, Instant};
 
@@ -14,6 +17,10 @@ use crate::records::{Old, Place, Records, RecordsError, TOUCHES_KEPT};
 const ROUND: Duration = Duration::from_secs(600);
 /// Rows that one statement deletes at most: others wait for it.
 const BITE: i64 = 500;
+/// For so long the clock must have gone at the pace of time before anything is forgotten.
+const PROBATION: Duration = Duration::from_secs(60 * 60);
+/// So much the clock may differ from the time that has passed.
+const JUMP_MS: i64 = 5 * 60 * 1000;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How long things are kept.
@@ -75,8 +82,9 @@ impl Default for Keeping {
 
 /// Runs until it is aborted.
 pub async fn run(records: Records, clock: Clock, keeping: Keeping) {
+    let mut retention = Retention::new(records, clock, keeping, Instant::now());
     loop {
-        match round(&records, &clock, keeping).await {
+        match retention.turn(Instant::now()).await {
             Ok(0) => {}
             Ok(rows) => tracing::info!(rows, "retention deleted old rows"),
             Err(error) => tracing::warn!(%error, "retention stopped; the next round goes on"),
@@ -85,13 +93,69 @@ pub async fn run(records: Records, clock: Clock, keeping: Keeping) {
     }
 }
 
+/// Retention of a process.
+pub struct Retention {
+    records: Records,
+    clock: Clock,
+    keeping: Keeping,
+    footing: Footing,
+}
+
+/// Since when the wall clock goes as time does.
+#[derive(Debug, Clone, Copy)]
+struct Footing {
+    since: Instant,
+    wall_ms: i64,
+}
+
+impl Retention {
+    /// Of a process that begins at `now`.
+    #[must_use]
+    pub fn new(records: Records, clock: Clock, keeping: Keeping, now: Instant) -> Self {
+        let footing = Footing { since: now, wall_ms: clock.now_ms() };
+        Self { records, clock, keeping, footing }
+    }
+
+    /// Completes erasures, and does a round if the clock can be trusted; returns how many rows it deleted.
+    ///
+    /// # Errors
+    /// See [`round`].
+    pub async fn turn(&mut self, now: Instant) -> Result<u64, RecordsError> {
+        if self.footing.holds(now, self.clock.now_ms()) {
+            return round(&self.records, &self.clock, self.keeping).await;
+        }
+        complete_erasures(&self.records).await?;
+        Ok(0)
+    }
+}
+
+impl Footing {
+    /// Whether the clock has gone as time does for long enough. From a jump on, time counts anew.
+    fn holds(&mut self, now: Instant, wall_ms: i64) -> bool {
+        let passed = now.saturating_duration_since(self.since);
+        let expected = self.wall_ms.saturating_add(i64::try_from(passed.as_millis()).unwrap_or(i64::MAX));
+        let off_ms = wall_ms.saturating_sub(expected);
+        if off_ms.abs() > JUMP_MS {
+            tracing::warn!(off_ms, "the clock jumped; retention deletes nothing until it has gone evenly for an hour");
+            *self = Self { since: now, wall_ms };
+            return false;
+        }
+        passed >= PROBATION
+    }
+}
+
+async fn complete_erasures(records: &Records) -> Result<(), RecordsError> {
+    while records.complete_erasures(1).await? > 0 {}
+    Ok(())
+}
+
 /// One round; returns how many rows it deleted.
 ///
 /// # Errors
 /// [`RecordsError::Database`].
 pub async fn round(records: &Records, clock: &Clock, keeping: Keeping) -> Result<u64, RecordsError> {
     let mut rows = 0;
-    while records.complete_erasures(1).await? > 0 {}
+    complete_erasures(records).await?;
     for old in Old::ALL {
         let kept = i64::try_from(keeping.of(old).as_millis()).unwrap_or(i64::MAX);
         let before_ms = clock.now_ms().saturating_sub(kept);

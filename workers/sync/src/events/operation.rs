@@ -3,7 +3,7 @@
 use crate::catalog::{Wish, catalog};
 use crate::records::{Change, JobKind, NewEvent, Trigger};
 use job_engine::Priority;
-use serde_json::json;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::FieldError;
@@ -32,6 +32,7 @@ pub fn call(name: &str, wish: Wish, source: &str, id: Option<String>) -> Result<
     if !faults.is_empty() {
         return Err(faults);
     }
+    let contact_id = contact_of(&wish);
     let call = operation.call(wish).map_err(|mistakes| {
         let faults = mistakes.into_iter();
         faults.map(|mistake| FieldError { field: mistake.field, message: mistake.message }).collect::<Vec<_>>()
@@ -42,12 +43,19 @@ pub fn call(name: &str, wish: Wish, source: &str, id: Option<String>) -> Result<
         source: source.to_owned(),
         event_type: EVENT_TYPE.to_owned(),
         location_id,
-        contact_id: None,
+        contact_id,
         data: json!(call),
     };
     // A record of its own, so that no call is served by another's run.
     let change = Change::None { record_id: Uuid::now_v7().to_string() };
     Ok(Trigger { event, kind: JobKind::CallOperation, priority: Priority::Interactive, change })
+}
+
+/// The contact that a call names, in its path, its query or its body: an erasure of that person's data finds the call by it.
+fn contact_of(wish: &Wish) -> Option<String> {
+    const NAME: &str = "contactId";
+    let named = [wish.parameters.get(NAME), wish.body.as_ref().and_then(|body| body.get(NAME))];
+    named.into_iter().flatten().filter_map(Value::as_str).find(|id| ids::is_id(id)).map(str::to_owned)
 }
 
 /// What to say of a name that is not in the catalogue.
@@ -77,6 +85,21 @@ mod tests {
         assert_eq!(found[0].field, "operation");
         assert!(found[0].message.contains("get-contact"), "{}", found[0].message);
         assert!(faults("xyzzy")[0].message.contains("catalog list"));
+    }
+
+    #[test]
+    fn a_call_is_about_the_contact_that_it_names() {
+        let body = |body| Wish { location_id: "L".to_owned(), body: Some(body), confirmed: true, ..Wish::default() };
+        let by_body = json!({"type": "SMS", "subType": "x", "status": "pending", "contactId": "C", "message": "Hello"});
+        let of_nobody = json!({"firstName": "Ada", "locationId": "L"});
+        for (name, wish, contact_id) in [
+            ("get-contact", wish(), Some("C")),
+            ("send-a-new-message", body(by_body), Some("C")),
+            ("create-contact", body(of_nobody), None),
+        ] {
+            let event = call(name, wish, "api", None).unwrap_or_else(|faults| panic!("{name}: {faults:?}")).event;
+            assert_eq!(event.contact_id.as_deref(), contact_id, "{name}");
+        }
     }
 
     #[test]

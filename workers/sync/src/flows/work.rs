@@ -65,6 +65,10 @@ impl WorkOf<'_> {
         };
         (trigger.event.id, trigger.event.source) = (Some(self.event_id()), SOURCE.to_owned());
         trigger.priority = self.priority;
+        // What a call says comes from the contact of the run, whomever it names: an erasure of that person's data finds it.
+        if let (Work::Call(..), Some(contact_id)) = (work, self.contact_id) {
+            trigger.event.contact_id = Some(contact_id.to_owned());
+        }
         Ok(trigger)
     }
 }

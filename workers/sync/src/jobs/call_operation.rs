@@ -4,8 +4,6 @@
 //! does not know whether GHL has carried the call out, and nothing here can look, as a job for tasks or notes can: so it is not sent
 //! again, also not where a person retries the dead job; who has looked calls anew.
 
-use serde_json::json;
-
 use super::{JobError, Task};
 use crate::catalog::{Call, catalog};
 use crate::ghl::GhlError;
@@ -13,6 +11,12 @@ use crate::ghl::GhlError;
 pub(super) async fn run(task: &Task<'_>) -> Result<(), JobError> {
     let records = &task.environment.records;
     let called = records.called(&task.run).await?;
+    if called.erased {
+        // Nothing of the person is sent any more.
+        let mut tx = records.begin(&task.run).await?;
+        tx.forget_call().await?;
+        return Ok(tx.close_run(&[]).await?);
+    }
     let call: Call = serde_json::from_value(called.data).map_err(|_| JobError::UnknownOperation)?;
     let operation = catalog().operation(&call.operation).ok_or(JobError::UnknownOperation)?;
     let form = operation.form(Some(&call.version)).ok_or(JobError::UnknownOperation)?;
@@ -27,7 +31,7 @@ pub(super) async fn run(task: &Task<'_>) -> Result<(), JobError> {
     match task.ghl().carry_out(&form.endpoint(operation), &call.ids, &call.query, call.body).await {
         Ok(answer) => {
             let mut tx = records.begin(&task.run).await?;
-            tx.store_reply(&json!({"status": answer.status, "body": answer.body})).await?;
+            tx.store_reply(answer.status, answer.body).await?;
             tx.close_run(&[]).await?;
             Ok(())
         }

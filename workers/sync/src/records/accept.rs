@@ -323,7 +323,11 @@ async fn settle_erased(write: &mut Write, triggers: &[Trigger]) -> Result<HashSe
         };
         let ids = [("contactId", trigger.event.contact_id.clone()), (change::contact::CLIENTY_ID, clienty_id)];
         let location_id = trigger.event.location_id.clone();
-        ids.into_iter().filter_map(move |(field, id)| Some((field, (location_id.clone(), id?))))
+        // A call may name people wherever its operation wants them.
+        let called = (trigger.kind == JobKind::CallOperation).then(|| erase::ids_in(&trigger.event.data));
+        let called: Vec<_> = called.into_iter().flatten().map(|id| ("contactId", Some(id.to_owned()))).collect();
+        let ids = ids.into_iter().chain(called);
+        ids.filter_map(move |(field, id)| Some((field, (location_id.clone(), id?))))
     };
     let contacts: Vec<(String, String)> = triggers.iter().flat_map(about).map(|(_, contact)| contact).collect();
     let pairs: Vec<(&str, &str)> = contacts.iter().map(|(l, c)| (l.as_str(), c.as_str())).collect();
@@ -332,7 +336,10 @@ async fn settle_erased(write: &mut Write, triggers: &[Trigger]) -> Result<HashSe
         return Ok(erased);
     }
     let now_ms = write.now_ms;
-    let says = |trigger: &Trigger| [PRODUCERS, crate::flows::SOURCE].contains(&trigger.event.source.as_str());
+    let says = |trigger: &Trigger| {
+        trigger.kind == JobKind::CallOperation
+            || [PRODUCERS, crate::flows::SOURCE].contains(&trigger.event.source.as_str())
+    };
     for (index, trigger) in triggers.iter().enumerate().filter(|(_, trigger)| says(trigger)) {
         for (field, contact) in about(trigger) {
             if !erased.contains(&contact) {

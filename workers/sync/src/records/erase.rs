@@ -25,9 +25,12 @@ use super::sql::{CHUNK, sql, with_list};
 use super::{Records, RecordsError, Write, contacts, flows};
 
 pub(super) use self::later::{name_later, recognize, told};
+pub(super) use self::named::{collect_ids, hold_off, ids_in, is_named_erased};
 
 mod later;
+mod named;
 mod pages;
+mod traces;
 
 /// How often a transaction that lost a race begins anew.
 const MAX_RACES: u32 = 8;
@@ -146,6 +149,7 @@ impl Records {
             receipt.add(earlier.erased);
         }
         save(&mut write, &receipt, is_new).await?;
+        traces::keep(&mut write, &receipt.id, row.as_ref()).await?;
         if awaits.is_some() {
             sqlx::query(sql!("await_erased")).bind(&awaits).bind(&receipt.id).execute(write.conn()).await?;
         }

@@ -21,6 +21,7 @@ use super::accept::{NewEvent, PRODUCERS, Trigger};
 use super::job::JobKey;
 use super::ledger::key_of;
 use super::sql::{CHUNK, sql, with_list, with_rows};
+use crate::events::operation;
 
 /// Who sends events on purpose. The ids of its events are its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -192,8 +193,10 @@ impl Earlier {
 /// The hash of what an event says: its type, location, contact and data, whatever the order of the data's members.
 fn content_of(event: &NewEvent) -> String {
     let NewEvent { id: _, source: _, occurred_at: _, event_type, location_id, contact_id, data } = event;
+    // A call's contact is taken from its data. Earlier releases did not: what they were told is repeated under the same hash.
+    let contact_id = contact_id.clone().filter(|_| event_type != operation::EVENT_TYPE);
     let mut hash = Context::new(&SHA256);
-    let said = [Value::from(event_type.as_str()), location_id.as_str().into(), contact_id.clone().into()];
+    let said = [Value::from(event_type.as_str()), location_id.as_str().into(), contact_id.into()];
     said.iter().for_each(|value| add_value(&mut hash, value));
     add_value(&mut hash, data);
     URL_SAFE_NO_PAD.encode(hash.finish())

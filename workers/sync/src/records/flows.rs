@@ -272,12 +272,14 @@ async fn under_way(write: &mut Write, id: &str) -> Result<Option<FlowRun>, Recor
 /// Whether it was under way still.
 async fn save(write: &mut Write, run: &FlowRun) -> Result<bool, RecordsError> {
     let knows = if run.outcome.is_some() { json!({}) } else { json!(run.knows) };
+    let now_ms = write.now_ms;
     let saved = sqlx::query(sql!("save_flow_run"))
         .bind(knows.to_string())
         .bind(json!(run.log).to_string())
         .bind(i64::try_from(run.step).unwrap_or(i64::MAX))
         .bind(run.wait_until_ms)
         .bind(run.outcome.as_deref())
+        .bind(run.outcome.as_ref().map(|_| now_ms))
         .bind(&run.id)
         .execute(write.conn())
         .await?;

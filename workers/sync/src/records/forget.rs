@@ -1,14 +1,17 @@
 //! Forgetting what nobody needs any more, table by table and in small bites: no writer waits for one longer than for another writer.
 
+use sqlx::Row;
+
+use super::ledger::key_of;
 use super::sql::sql;
-use super::{Records, RecordsError};
+use super::{Records, RecordsError, flows};
 
 /// What is forgotten once it is old enough.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Old {
     /// Rows of the ledger that are done, their failed attempts among them.
     DoneJobs,
-    /// Rows of the ledger that are dead, likewise.
+    /// Rows of the ledger that are dead, likewise. Runs of flows whose steps they are end.
     DeadJobs,
     /// The ids by which repeated events are known.
     EventIds,
@@ -78,7 +81,6 @@ impl Old {
     /// $1 the time before which it is old, $2 how many rows at most. Of what no index finds, see [`Records::forget_jobs`].
     fn statement(self) -> Option<&'static str> {
         Some(match self {
-            Self::DeadJobs => sql!("forget_dead_jobs"),
             Self::EventIds => sql!("forget_event_ids"),
             Self::Webhooks => sql!("forget_webhooks"),
             Self::UnreadableWebhooks => sql!("forget_unreadable"),
@@ -90,8 +92,9 @@ impl Old {
             Self::Walks => sql!("forget_walks"),
             Self::Erasures => sql!("forget_erasures"),
             // The feed notes up to where it was forgotten, and contacts that their aliases have no contact any more.
-            // Rows of the ledger that are done are found by the order in which they were accepted.
-            Self::Changes | Self::Contacts | Self::DoneJobs => return None,
+            // Rows of the ledger that are done are found by the order in which they were accepted, and with dead ones end the runs of flows
+            // that wait for somebody to decide.
+            Self::Changes | Self::Contacts | Self::DoneJobs | Self::DeadJobs => return None,
         })
     }
 
@@ -146,6 +149,7 @@ impl Records {
     async fn forget_found(&self, old: Old, before_ms: i64, limit: i64) -> Result<u64, RecordsError> {
         let forgotten = match (old, old.statement()) {
             (Old::Changes, _) => return self.prune_changes(before_ms, limit).await,
+            (Old::DeadJobs, _) => return self.forget_dead_jobs(before_ms, limit).await,
             (_, None) => return self.forget_contacts(before_ms, limit).await,
             (_, Some(statement)) => {
                 let _gate = self.gate().await?;
@@ -156,6 +160,21 @@ impl Records {
         let Some(rest) = old.rest() else { return Ok(forgotten) };
         let _gate = self.gate().await?;
         Ok(forgotten + sqlx::query(rest).bind(limit).execute(&self.pool).await?.rows_affected())
+    }
+
+    /// Nobody has decided about them, and nobody can from now on: runs of flows whose steps they are end with them.
+    async fn forget_dead_jobs(&self, before_ms: i64, limit: i64) -> Result<u64, RecordsError> {
+        let mut write = self.write().await?;
+        let now_ms = write.now_ms;
+        let rows = sqlx::query(sql!("forget_dead_jobs")).bind(before_ms).bind(limit).fetch_all(write.conn()).await?;
+        for row in &rows {
+            let (source, event_id): (String, Option<String>) = (row.try_get("source")?, row.try_get("event_id")?);
+            flows::ending::discarded(&mut write, &key_of(row)?, &source, event_id.as_deref()).await?;
+        }
+        let stranded = sqlx::query(sql!("end_stranded_runs")).bind(now_ms).bind(before_ms).bind(limit);
+        let ended = stranded.execute(write.conn()).await?.rows_affected();
+        write.commit().await?;
+        Ok(rows.len() as u64 + ended)
     }
 
     async fn forget_contacts(&self, before_ms: i64, limit: i64) -> Result<u64, RecordsError> {

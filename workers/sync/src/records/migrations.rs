@@ -47,6 +47,8 @@ fn up_to(last: i64) -> Migrator {
         (46, "last edits", include_str!("../../migrations/0046_last_edits.sql")),
         (50, "kills", include_str!("../../migrations/0050_kills.sql")),
         (51, "fewer_indexes", include_str!("../../migrations/0051_fewer_indexes.sql")),
+        (52, "ended runs", include_str!("../../migrations/0052_ended_runs.sql")),
+        (53, "traces", include_str!("../../migrations/0053_traces.sql")),
     ];
     let migration = |(version, name, text): (i64, &'static str, &'static str)| {
         Migration::new(version, name.into(), MigrationType::Simple, text.into_sql_str(), false)

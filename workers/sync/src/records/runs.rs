@@ -8,6 +8,7 @@
 //! [`Tx`], which commits only while the run holds its rows, so a zombie's records are rolled back with its verdict.
 
 use job_engine::Priority;
+use serde_json::Value;
 use sqlx::Row;
 use sqlx::query::Query;
 use uuid::Uuid;
@@ -17,7 +18,7 @@ use super::feed::{Cause, Origin, public_name};
 use super::job::{JobKey, JobKind, JobState};
 use super::merging::{self, column};
 use super::sql::sql;
-use super::{Records, RecordsError, Write, flows, refusals};
+use super::{Records, RecordsError, Write, erase, flows, refusals};
 use crate::clean;
 use crate::decide::sync_status::Progress;
 use crate::decide::verify::SyncState;
@@ -261,8 +262,8 @@ impl Records {
     }
 
     async fn bury(&self, run: &Run, reason: &str, outcome: Option<Ended>) -> Result<(), RecordsError> {
-        let reason = &clean::reason(reason);
         let mut write = self.write().await?;
+        let reason = &told(&mut write, run, reason).await?;
         write.cause = Cause { origin: Origin::Ghl, job: run.ids.first().cloned() };
         record_attempts(&mut write, run, reason).await?;
         if outcome.as_ref().is_some_and(|ended| ended.outcome == Progress::Refused) {
@@ -302,8 +303,11 @@ impl Records {
         reason: Option<&str>,
     ) -> Result<(), RecordsError> {
         let state = if due_at_ms.is_some() { JobState::Scheduled } else { JobState::Waiting };
-        let reason = reason.map(clean::reason);
         let mut write = self.write().await?;
+        let reason = match reason {
+            Some(reason) => Some(told(&mut write, run, reason).await?),
+            None => None,
+        };
         if let (1.., Some(error)) = (attempts_spent, &reason) {
             record_attempts(&mut write, run, error).await?;
         }
@@ -347,6 +351,20 @@ async fn finish(
         .execute(write.conn())
         .await?;
     run.held_all(finished.rows_affected())
+}
+
+/// The reason as it is kept: GHL's words may hold data of a person, and are none for one whose data was erased while the run was under way.
+async fn told(write: &mut Write, run: &Run, reason: &str) -> Result<String, RecordsError> {
+    const ERASED: &str = "the data of its contact was erased meanwhile";
+    let about = contacts_of(write, run).await?;
+    let is_erased = erase::is_named_erased(write.conn(), &run.key.location_id, &Value::Null, &about).await?;
+    Ok(if is_erased { ERASED.to_owned() } else { clean::reason(reason) })
+}
+
+/// Whom the rows that the run holds are about.
+pub(super) async fn contacts_of(write: &mut Write, run: &Run) -> Result<Vec<String>, RecordsError> {
+    let rows = fenced(sql!("contacts_of_run"), run).fetch_all(write.conn()).await?;
+    Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
 }
 
 /// While the run still holds its rows: keeps what its attempt came to.

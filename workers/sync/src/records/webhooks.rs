@@ -217,7 +217,7 @@ impl Records {
             // Whatever it says may be undone since: GHL is asked. What it started, it started then.
             let again = [NewWebhook { is_late: true, ..webhooks[index].clone() }];
             let Some(judged) = judge_all(&mut write, &again).await?.pop() else { continue };
-            let Judged { webhook, result, deed, body, job_id, .. } = judged;
+            let Judged { webhook, contact_id, result, deed, body, job_id, .. } = judged;
             let taken = sqlx::query(sql!("take_resent_webhook"))
                 .bind(result.column())
                 .bind(body)
@@ -225,6 +225,7 @@ impl Records {
                 .bind(now_ms)
                 .bind(&webhook.id)
                 .bind(resent_before(now_ms))
+                .bind(contact_id)
                 .execute(write.conn())
                 .await?;
             if taken.rows_affected() == 0 {

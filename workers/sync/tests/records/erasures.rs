@@ -2,6 +2,9 @@
 
 use job_engine::Priority;
 use serde_json::json;
+use sync_workers::catalog::Wish;
+use sync_workers::events::operation;
+use sync_workers::flows::{Flow, Work, WorkOf};
 use sync_workers::records::model::{Appointment, Note};
 use sync_workers::records::*;
 
@@ -19,6 +22,15 @@ promises! {
     no_event_about_an_erased_person_is_kept_with_what_it_says,
     an_erasure_holds_under_every_id,
     an_erasure_that_was_interrupted_is_completed,
+    a_call_about_an_erased_person_is_refused_whoever_sends_it,
+    a_reply_that_shows_an_erased_person_is_not_kept,
+    an_erasure_and_replies_at_once_end_erased,
+    a_call_that_was_accepted_before_is_not_sent,
+    what_an_attempt_said_goes_with_what_its_job_holds,
+    what_fails_after_the_erasure_says_nothing_of_the_person,
+    a_call_that_names_nobody_is_found_by_what_the_person_is_known_by,
+    the_jobs_of_a_persons_flows_hold_nothing_of_the_person,
+    what_started_a_flow_is_kept_as_a_hash,
 }
 
 /// A contact with one of everything, and a neighbour with a task.
@@ -161,7 +173,7 @@ async fn an_id_that_is_part_of_a_word_erases_nothing_of_others(db: Db) {
 }
 
 /// The columns that hold ids, our own words, or what is of no person.
-const NOT_OF_PEOPLE: [&str; 16] = [
+const NOT_OF_PEOPLE: [&str; 17] = [
     "changes.",
     "processes.",
     "location_activity.",
@@ -175,6 +187,7 @@ const NOT_OF_PEOPLE: [&str; 16] = [
     "findings.",
     "flow_touched.",
     "installs.",
+    "marks.",
     "spent_installs.",
     "tokens.",
     "walks.",
@@ -202,7 +215,6 @@ const IDS_AND_WORDS: &[&str] = &[
     "field",
     "winner",
     "flow",
-    "occasion",
     "definition",
     "log",
     "outcome",
@@ -358,4 +370,239 @@ async fn an_erasure_that_was_interrupted_is_completed(db: Db) {
     assert_eq!(db.columns_with("Secret").await, [""; 0]);
     assert_eq!(db.records.erasure(LOC, "c1").await.unwrap().unwrap().id, receipt.id);
     assert_eq!(db.records.complete_erasures(10).await.unwrap(), 0);
+}
+
+/// An id as GHL's are.
+const LONG: &str = "ocQHyuzHvysMo5N5VsXc";
+
+fn call(name: &str, wish: serde_json::Value, source: &str) -> Trigger {
+    let wish = Wish {
+        location_id: LOC.to_owned(),
+        version: None,
+        parameters: wish["parameters"].as_object().cloned().unwrap_or_default(),
+        body: wish.get("body").cloned(),
+        confirmed: true,
+    };
+    operation::call(name, wish, source, None).unwrap()
+}
+
+/// Accepts the call and takes its run.
+async fn calling(db: &Db, trigger: Trigger) -> Run {
+    let key = db.records.accept(&[trigger]).await.unwrap().remove(0).key;
+    db.records.start_run(&key, 1).await.unwrap().unwrap()
+}
+
+fn business(name: &str) -> Trigger {
+    call("create-business", json!({"body": {"name": name, "locationId": LOC}}), "api")
+}
+
+async fn a_call_about_an_erased_person_is_refused_whoever_sends_it(db: Db) {
+    db.pull(1, &pulled(LONG, &[])).await;
+    let message =
+        json!({"body": {"type": "SMS", "subType": "x", "status": "pending", "contactId": LONG, "message": "Secret"}});
+    let calls = [
+        ("get-contact", json!({"parameters": {"contactId": LONG}})),
+        ("send-a-new-message", message),
+        ("add-remove-contact-from-business", json!({"body": {"ids": [LONG], "businessId": "b", "locationId": LOC}})),
+    ];
+    for (name, wish) in &calls {
+        db.records.accept(&[call(name, wish.clone(), "api")]).await.unwrap();
+    }
+    db.records.erase(LOC, LONG).await.unwrap().unwrap();
+    assert!(!told(&db).await.contains(LONG));
+    for source in ["api", "cli", "flow"] {
+        for (name, wish) in &calls {
+            let refused = db.records.accept(&[call(name, wish.clone(), source)]).await;
+            let Err(AcceptError::Refused(refusal)) = refused else { panic!("{source} {name}: {refused:?}") };
+            assert_eq!(refusal.field, "contactId", "{source} {name}");
+        }
+    }
+    assert_eq!(db.columns_with("Secret").await, [""; 0]);
+}
+
+async fn a_reply_that_shows_an_erased_person_is_not_kept(db: Db) {
+    two_people(&db).await;
+    let of = |id: &str| call("get-contact", json!({"parameters": {"contactId": id}}), "api");
+    let (hers, of_all) = (calling(&db, of("c1")).await, calling(&db, business("x")).await);
+    let others = calling(&db, of("c2")).await;
+    db.records.erase(LOC, "c1").await.unwrap().unwrap();
+    for (run, body, kept) in [
+        (hers, json!({"name": "Secret"}), json!(null)),
+        (of_all, json!({"list": [{"contactId": "c1", "name": "Secret"}]}), json!(null)),
+        (others, json!({"id": "c2"}), json!({"id": "c2"})),
+    ] {
+        let mut tx = db.records.begin(&run).await.unwrap();
+        tx.store_reply(200, body).await.unwrap();
+        tx.close_run(&[]).await.unwrap();
+        assert_eq!(db.records.reply(&run.ids[0]).await.unwrap(), Some(json!({"status": 200, "body": kept})));
+    }
+    assert_eq!(db.columns_with("Secret").await, [""; 0]);
+}
+
+async fn an_erasure_and_replies_at_once_end_erased(db: Db) {
+    for round in 0..10 {
+        let contact = format!("{LONG}{round}");
+        db.pull(1, &pulled(&contact, &[])).await;
+        let run = calling(&db, business("x")).await;
+        let (records, body) = (db.records.clone(), json!({"contactId": contact, "name": "Secret"}));
+        let reply = tokio::spawn(async move {
+            let mut tx = records.begin(&run).await.unwrap();
+            tx.store_reply(200, body).await.unwrap();
+            tokio::task::yield_now().await;
+            tx.close_run(&[]).await
+        });
+        db.records.erase(LOC, &contact).await.unwrap().unwrap();
+        reply.await.unwrap().unwrap();
+        assert_eq!(db.columns_with("Secret").await, [""; 0], "round {round}");
+    }
+}
+
+async fn a_call_that_was_accepted_before_is_not_sent(db: Db) {
+    two_people(&db).await;
+    let pool = db.pool().await;
+    let run = calling(&db, call("get-contact", json!({"parameters": {"contactId": "c1"}}), "api")).await;
+    let of_another = calling(&db, call("get-contact", json!({"parameters": {"contactId": "c2"}}), "api")).await;
+    let data: String =
+        sqlx::query_scalar("select data from jobs where id = $1").bind(&run.ids[0]).fetch_one(&pool).await.unwrap();
+    assert!(!db.records.called(&run).await.unwrap().erased);
+    db.records.erase(LOC, "c1").await.unwrap().unwrap();
+    assert!(db.records.called(&run).await.unwrap().erased);
+    assert!(!db.records.called(&of_another).await.unwrap().erased);
+    // It was being accepted as the erasure looked through the ledger.
+    let late = sqlx::query("update jobs set data = $1 where id = $2").bind(data).bind(&run.ids[0]);
+    late.execute(&pool).await.unwrap();
+    assert!(db.records.called(&run).await.unwrap().erased);
+    let mut tx = db.records.begin(&run).await.unwrap();
+    tx.forget_call().await.unwrap();
+    tx.close_run(&[]).await.unwrap();
+    assert_eq!(db.records.job(&run.ids[0]).await.unwrap().unwrap().data, json!({}));
+}
+
+async fn what_an_attempt_said_goes_with_what_its_job_holds(db: Db) {
+    db.pull(1, &pulled(LONG, &[])).await;
+    let run = calling(&db, business(&format!("of {LONG}"))).await;
+    db.records.retry_run(&run, "GHL refused Secret", 0).await.unwrap();
+    assert_eq!(db.columns_with("Secret").await, ["job_attempts.error", "jobs.last_error"]);
+    db.records.erase(LOC, LONG).await.unwrap().unwrap();
+    assert_eq!(db.columns_with("Secret").await, [""; 0]);
+}
+
+async fn what_fails_after_the_erasure_says_nothing_of_the_person(db: Db) {
+    two_people(&db).await;
+    let of = || call("get-contact", json!({"parameters": {"contactId": "c1"}}), "api");
+    let (retried, buried) = (calling(&db, of()).await, calling(&db, of()).await);
+    db.records.erase(LOC, "c1").await.unwrap().unwrap();
+    db.records.retry_run(&retried, "GHL refused Secret", 0).await.unwrap();
+    db.records.bury_run(&buried, "GHL refused Secret").await.unwrap();
+    assert_eq!(db.columns_with("Secret").await, [""; 0]);
+}
+
+async fn a_call_that_names_nobody_is_found_by_what_the_person_is_known_by(db: Db) {
+    let of = |id: &str, email: &str, phone: &str| {
+        let contact = remote(id, json!({"email": email, "phone": phone}));
+        Pulled { contact, ..pulled(id, &[]) }
+    };
+    db.pull(1, &of("c1", "ada@example.com", "+4915112345678")).await;
+    db.pull(1, &of("c2", "nada@example.com", "+4915112345679")).await;
+    let create = |body| call("create-contact", json!({"body": body}), "api");
+    let dead = [
+        create(json!({"locationId": LOC, "email": "Ada@Example.com", "firstName": "Secret"})),
+        create(json!({"locationId": LOC, "phone": "+49 (151) 123-456-78", "firstName": "Secret"})),
+    ];
+    for trigger in dead {
+        let run = calling(&db, trigger).await;
+        db.records.bury_run(&run, "GHL refused Secret").await.unwrap();
+    }
+    let mut of_others = calling(&db, create(json!({"locationId": LOC, "email": "nada@example.com"}))).await;
+    db.records.bury_run(&of_others, "is a duplicate").await.unwrap();
+    let message = json!({"body": {"type": "SMS", "subType": "x", "status": "pending", "contactId": "c2", "message": "ada@example.com"}});
+    of_others.ids.extend(calling(&db, call("send-a-new-message", message, "api")).await.ids);
+    assert_eq!(db.columns_with("Secret").await, ["job_attempts.error", "jobs.data", "jobs.last_error"]);
+
+    // What breaks off is completed, and finds the same.
+    let pool = db.pool().await;
+    sqlx::query("alter table job_attempts rename to job_attempts_away").execute(&pool).await.unwrap();
+    assert!(db.records.erase(LOC, "c1").await.is_err());
+    sqlx::query("alter table job_attempts_away rename to job_attempts").execute(&pool).await.unwrap();
+    assert_eq!(db.records.complete_erasures(10).await.unwrap(), 1);
+    assert_eq!(db.columns_with("Secret").await, [""; 0]);
+    for (column, word) in [("jobs.data", "12345678"), ("erasures.traces", "@"), ("erasures.traces", "151")] {
+        assert!(!db.columns_with(word).await.contains(&column.to_owned()), "{column} {word}");
+    }
+    for id in &of_others.ids {
+        assert_ne!(db.records.job(id).await.unwrap().unwrap().data, json!({}), "another's");
+    }
+}
+
+async fn the_jobs_of_a_persons_flows_hold_nothing_of_the_person(db: Db) {
+    two_people(&db).await;
+    let run = "00000000-0000-7000-8000-000000000001";
+    let of = WorkOf {
+        flow: "welcome",
+        run,
+        step: 2,
+        location_id: LOC,
+        contact_id: Some("c1"),
+        priority: Priority::Realtime,
+    };
+    let work = Work::Call("create-business".to_owned(), json!({"body": {"name": "Secret", "locationId": LOC}}));
+    let trigger = of.trigger(&work).unwrap();
+    assert_eq!(trigger.event.contact_id.as_deref(), Some("c1"));
+    let called = calling(&db, trigger.clone()).await;
+    db.records.bury_run(&called, "GHL refused Secret").await.unwrap();
+    // Those of earlier releases name nobody, and their runs have ended.
+    let pool = db.pool().await;
+    let earlier = calling(&db, of_step(&trigger, 3)).await;
+    let step = sqlx::query(
+        "insert into flow_runs (id, flow, location_id, contact_id, definition, knows, priority, started_at, outcome)
+         values ($1, 'welcome', 'loc1', 'c1', '{}', '{}', 1, 1, 'done')",
+    );
+    step.bind(run).execute(&pool).await.unwrap();
+    db.records.bury_run(&earlier, "GHL refused Secret").await.unwrap();
+    sqlx::query("update jobs set contact_id = null where id = $1").bind(&earlier.ids[0]).execute(&pool).await.unwrap();
+    db.records
+        .accept(&[call("create-business", json!({"body": {"name": "Kept", "locationId": LOC}}), "api")])
+        .await
+        .unwrap();
+    assert_eq!(db.columns_with("Secret").await, ["job_attempts.error", "jobs.data", "jobs.last_error"]);
+    db.records.erase(LOC, "c1").await.unwrap().unwrap();
+    assert_eq!(db.columns_with("Secret").await, [""; 0]);
+    assert!(told(&db).await.contains("Kept"));
+}
+
+fn of_step(trigger: &Trigger, step: usize) -> Trigger {
+    let mut trigger = trigger.clone();
+    trigger.event.id = trigger.event.id.map(|id| id.replace(".2", &format!(".{step}")));
+    trigger.change = Change::None { record_id: format!("call {step}") };
+    trigger
+}
+
+async fn what_started_a_flow_is_kept_as_a_hash(db: Db) {
+    let flow = Flow::read("care", &json!({"on": "contact.tagged=secret", "step": [{"wait": "1d"}]})).unwrap();
+    let options = Options { clock: db.clock.clone(), flows: vec![flow], ..Options::default() };
+    let records = Records::open(&db.url, options).await.unwrap();
+    two_people(&db).await;
+    let pool = db.pool().await;
+    let tagged = async |epoch: i64, contact_id: &str| {
+        db.records.accept(&[selected(None, contact_id)]).await.unwrap();
+        let run = records.start_run(&pull_key(contact_id), epoch).await.unwrap().unwrap();
+        let mut tx = records.begin(&run).await.unwrap();
+        let began = tx.contact_created(contact_id, &["secret".to_owned()]).await.unwrap();
+        tx.close_run(&[]).await.unwrap();
+        began
+    };
+    assert!(tagged(5, "c1").await);
+    assert!(!tagged(6, "c1").await, "once");
+    assert!(tagged(7, "c2").await);
+    assert_eq!(db.columns_with("contact.tagged").await, ["flow_runs.definition", "flow_runs.knows"]);
+    // As an earlier release kept it.
+    let text =
+        "update flow_runs set occasion = 'contact.tagged ' || contact_id || ' secret', outcome = 'done', knows = '{}'";
+    sqlx::query(text).execute(&pool).await.unwrap();
+    assert!(!tagged(8, "c1").await, "it is known by its text");
+    db.records.erase(LOC, "c1").await.unwrap().unwrap();
+    let left: Vec<Option<String>> =
+        sqlx::query_scalar("select occasion from flow_runs order by contact_id").fetch_all(&pool).await.unwrap();
+    assert_eq!(left, [None, Some("contact.tagged c2 secret".to_owned())]);
+    records.close().await;
 }

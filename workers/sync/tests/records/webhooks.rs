@@ -16,6 +16,7 @@ promises! {
     a_run_is_told_the_webhooks_that_brought_it_about,
     a_deletion_is_believed_unless_something_newer_was_heard,
     a_note_or_an_appointment_that_is_known_leads_to_its_contact,
+    what_names_its_contact_by_a_record_is_erased_with_it,
     a_task_without_its_contact_is_looked_for,
     a_webhook_is_known_again_for_35_days,
     a_webhook_that_a_person_sends_again_is_looked_at_again,
@@ -163,6 +164,30 @@ async fn a_note_or_an_appointment_that_is_known_leads_to_its_contact(db: Db) {
     assert_eq!(one(&db, webhook("w3", of("a1"))).await.job, Some(pull_key("c1")));
     let find = JobKey::new(JobKind::FindAppointment, LOC, "unheard");
     assert_eq!(one(&db, webhook("w4", of("unheard"))).await.job, Some(find));
+}
+
+/// Also when the job that it led to was forgotten.
+async fn what_names_its_contact_by_a_record_is_erased_with_it(db: Db) {
+    let note = Note { note_id: Some("n1".to_owned()), contact_id: "c1".to_owned(), ..Note::default() };
+    let appointment =
+        Appointment { appointment_id: Some("a1".to_owned()), contact_id: "c1".to_owned(), ..Appointment::default() };
+    db.pull(1, &Pulled { notes: vec![note], appointments: vec![appointment], ..pulled("c1", &[]) }).await;
+    let works = [
+        WebhookWork::PullOwner { note_id: "n1".to_owned() },
+        WebhookWork::FindAppointment { appointment_id: "a1".to_owned() },
+    ];
+    let say = |id: &str, work| NewWebhook { body: r#"{"text":"Secret"}"#.to_owned(), ..webhook(id, work) };
+    // One was taken before the note was known, and is sent again.
+    let pool = db.pool().await;
+    one(&db, say("w0", WebhookWork::Nothing)).await;
+    sqlx::query("update webhooks set received_at = 1").execute(&pool).await.unwrap();
+    for (id, work) in ["w0", "w1"].into_iter().zip(works) {
+        one(&db, say(id, work)).await;
+    }
+    sqlx::query("delete from jobs").execute(&pool).await.unwrap();
+    assert_eq!(db.columns_with("Secret").await, ["webhooks.body"]);
+    db.records.erase(LOC, "c1").await.unwrap().unwrap();
+    assert_eq!(db.columns_with("Secret").await, [""; 0]);
 }
 
 async fn a_task_without_its_contact_is_looked_for(db: Db) {

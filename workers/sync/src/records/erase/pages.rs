@@ -5,7 +5,7 @@
 
 use super::super::sql::sql;
 use super::super::{Records, RecordsError};
-use super::{Counts, Receipt};
+use super::{Counts, Receipt, traces};
 
 /// Rows of a page.
 const PAGE: i64 = 2000;
@@ -16,20 +16,25 @@ struct Table {
     name: &'static str,
     /// The id that ends the page of $2 rows after the id $1.
     page: &'static str,
-    /// Statements for what hangs on the rows: $1 the location, $2 the erasure, $3 and $4 the page.
-    parts: &'static [&'static str],
-    /// The statement for the rows: as `parts`, and $5 the contact.
-    rows: &'static str,
+    /// Statements for what hangs on the rows and then for the rows: $1 the location, $2 the erasure, $3 and $4 the page, $5 the contact.
+    statements: &'static [&'static str],
+    /// The same for rows that name nobody, by what the person is known by: $1 the location, $2 and $3 the page, $4 the trace.
+    of_traces: &'static [&'static str],
 }
 
 /// Webhooks first: those of before rows named their person are found by the jobs they led to.
 const TABLES: [Table; 2] = [
-    Table { name: "webhooks", page: sql!("page_of_webhooks"), parts: &[], rows: sql!("erase_page_of_webhooks") },
+    Table {
+        name: "webhooks",
+        page: sql!("page_of_webhooks"),
+        statements: &[sql!("erase_page_of_webhooks")],
+        of_traces: &[],
+    },
     Table {
         name: "jobs",
         page: sql!("page_of_jobs"),
-        parts: &[sql!("erase_page_of_attempts")],
-        rows: sql!("erase_page_of_jobs"),
+        statements: &[sql!("erase_page_of_attempts"), sql!("erase_page_of_jobs")],
+        of_traces: &[sql!("erase_page_of_calls_attempts"), sql!("erase_page_of_calls")],
     },
 ];
 
@@ -37,13 +42,14 @@ impl Records {
     /// Empties all pages; returns the rows by table.
     pub(super) async fn erase_pages(&self, receipt: &Receipt) -> Result<Counts, RecordsError> {
         let mut counts = Counts::new();
+        let traces = traces::of(&mut *self.pool.acquire().await?, &receipt.id).await?;
         for table in &TABLES {
-            counts.insert(table.name.to_owned(), self.erase_table(table, receipt).await?);
+            counts.insert(table.name.to_owned(), self.erase_table(table, receipt, &traces).await?);
         }
         Ok(counts)
     }
 
-    async fn erase_table(&self, table: &Table, receipt: &Receipt) -> Result<u64, RecordsError> {
+    async fn erase_table(&self, table: &Table, receipt: &Receipt, traces: &[String]) -> Result<u64, RecordsError> {
         let Receipt { id, location_id, contact_id, .. } = receipt;
         let (mut after, mut erased) = (String::new(), 0);
         loop {
@@ -51,12 +57,21 @@ impl Records {
             let page = sqlx::query_scalar(table.page).bind(&after).bind(PAGE);
             let last: Option<Option<String>> = page.fetch_optional(write.conn()).await?;
             let Some(last) = last.flatten() else { return Ok(erased) };
-            for part in table.parts {
-                let query = sqlx::query(*part).bind(location_id).bind(id).bind(&after).bind(&last);
-                query.execute(write.conn()).await?;
+            // The last one of each is that of the rows.
+            let mut rows = 0;
+            for statement in table.statements {
+                let query = sqlx::query(*statement).bind(location_id).bind(id).bind(&after).bind(&last);
+                rows = query.bind(contact_id).execute(write.conn()).await?.rows_affected();
             }
-            let rows = sqlx::query(table.rows).bind(location_id).bind(id).bind(&after).bind(&last).bind(contact_id);
-            erased += rows.execute(write.conn()).await?.rows_affected();
+            erased += rows;
+            for trace in traces {
+                let mut rows = 0;
+                for statement in table.of_traces {
+                    let query = sqlx::query(*statement).bind(location_id).bind(&after).bind(&last).bind(trace);
+                    rows = query.execute(write.conn()).await?.rows_affected();
+                }
+                erased += rows;
+            }
             write.commit().await?;
             after = last;
         }

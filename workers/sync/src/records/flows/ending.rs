@@ -48,7 +48,7 @@ pub(in crate::records) async fn given_up(write: &mut Write, run: &Run) -> Result
     Ok(())
 }
 
-/// A person closed a dead job for good: the run ends with it.
+/// A person closed a dead job for good, or nobody did before it was forgotten: the run ends with it.
 pub(in crate::records) async fn discarded(
     write: &mut Write,
     key: &JobKey,
@@ -56,7 +56,9 @@ pub(in crate::records) async fn discarded(
     event_id: Option<&str>,
 ) -> Result<(), RecordsError> {
     if let Some((id, _)) = step_of(key, source, event_id) {
-        sqlx::query(sql!("end_flow_run")).bind("discarded").bind(id).fetch_optional(write.conn()).await?;
+        let now_ms = write.now_ms;
+        let end = sqlx::query(sql!("end_flow_run")).bind("discarded").bind(id).bind(now_ms);
+        end.fetch_optional(write.conn()).await?;
     }
     Ok(())
 }
@@ -71,10 +73,13 @@ pub(in crate::records) async fn erased(
     let ids: Vec<String> = query.fetch_all(write.conn()).await?;
     for id in &ids {
         let step = under_way(write, id).await?.map_or(0, |run| run.step);
-        sqlx::query(sql!("end_flow_run")).bind("erased").bind(id).fetch_optional(write.conn()).await?;
-        let (now_ms, event_id) = (write.now_ms, format!("{id}.{step}"));
+        let now_ms = write.now_ms;
+        let end = sqlx::query(sql!("end_flow_run")).bind("erased").bind(id).bind(now_ms);
+        end.fetch_optional(write.conn()).await?;
+        let event_id = format!("{id}.{step}");
         sqlx::query(sql!("close_flow_jobs")).bind(now_ms).bind(id).bind(event_id).execute(write.conn()).await?;
     }
+    sqlx::query(sql!("erase_occasions")).bind(location_id).bind(contact_id).execute(write.conn()).await?;
     Ok(ids.len() as u64)
 }
 

@@ -41,6 +41,15 @@ pub(in crate::records) async fn start(
     start: &Start<'_>,
 ) -> Result<Option<String>, RecordsError> {
     let Start { location_id, contact_id, occasion, knows, priority } = start;
+    let mut hash = None;
+    if let Some(text) = *occasion {
+        let as_text = sqlx::query_scalar(sql!("started_as_text")).bind(*location_id).bind(&flow.name).bind(text);
+        let earlier: i64 = as_text.fetch_one(write.conn()).await?;
+        if earlier > 0 {
+            return Ok(None);
+        }
+        hash = Some(hash_of(&[location_id, &flow.name, text]));
+    }
     let id = Uuid::now_v7().to_string();
     let now_ms = write.now_ms;
     let started = sqlx::query(sql!("start_flow"))
@@ -48,7 +57,7 @@ pub(in crate::records) async fn start(
         .bind(&flow.name)
         .bind(*location_id)
         .bind(*contact_id)
-        .bind(*occasion)
+        .bind(hash)
         .bind(flow.definition.to_string())
         .bind(json!(knows).to_string())
         .bind(i64::from(*priority as u8))
@@ -96,7 +105,12 @@ fn indexed(text: &str) -> Cow<'_, str> {
     if text.len() <= ids::LONGEST {
         return text.into();
     }
-    format!("sha256:{}", URL_SAFE_NO_PAD.encode(digest(&SHA256, text.as_bytes()))).into()
+    hash_of(&[text]).into()
+}
+
+/// What started a run is kept as a hash: a tag may say of a person what is nobody's business, and the run stays when the tag has gone.
+fn hash_of(texts: &[&str]) -> String {
+    format!("sha256:{}", URL_SAFE_NO_PAD.encode(digest(&SHA256, texts.join("\0").as_bytes())))
 }
 
 /// A producer's event was accepted: starts the flows that wait for it. An event is accepted once, and so is what it starts.

@@ -1,3 +1,3 @@
-select data, sent_at
+select data, sent_at, contact_id
 from jobs
 where id = $1

@@ -1,1 +1,1 @@
-update erasures set erased = $1, pending = 0 where id = $2
+update erasures set erased = $1, pending = 0, traces = null where id = $2

@@ -1,2 +1,2 @@
-update flow_runs set outcome = $1, knows = '{}' where id = $2 and outcome is null
+update flow_runs set outcome = $1, knows = '{}', ended_at = $3 where id = $2 and outcome is null
 returning flow

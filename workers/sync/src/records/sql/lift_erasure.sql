@@ -1,5 +1,5 @@
 update erasures
-set lifted_at = $1, pending = 0
+set lifted_at = $1, pending = 0, traces = null
 where location_id = $2
   and lifted_at is null
   and (

@@ -1,4 +1,4 @@
--- All ids of the contact, $3, before its rows go.
+-- All ids of the contact, $3, of its records and of its runs of flows, before its rows go.
 insert into erasure_ids (erasure_id, location_id, id, is_person)
 select $1, $2, id, max(is_person)
 from (
@@ -7,6 +7,10 @@ from (
     union all select alias, 1 from contact_aliases where location_id = $2 and contact_id = $3
     union all select row_id, 0 from contacts where location_id = $2 and contact_id = $3
     union all select row_id, 0 from entries where location_id = $2 and contact_id = $3
+    union all
+    select id, 0 from flow_runs
+    where location_id = $2
+      and (contact_id = $3 or contact_id in (select alias from contact_aliases where location_id = $2 and contact_id = $3))
 ) as named
 group by id
 on conflict do nothing

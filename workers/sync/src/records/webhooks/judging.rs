@@ -23,7 +23,7 @@ pub(super) enum Deed {
 pub(super) struct Judged<'a> {
     pub(super) index: usize,
     pub(super) webhook: &'a NewWebhook,
-    /// Whom it is about, as far as it says.
+    /// Whom it is about, as far as that is known.
     pub(super) contact_id: Option<String>,
     pub(super) result: WebhookResult,
     pub(super) deed: Deed,
@@ -60,7 +60,12 @@ pub(super) async fn judge_all<'a>(
         let is_unknown = matches!((&webhook.work, &deed), (WebhookWork::PullOwner { .. }, Deed::Nothing));
         let is_kept = !is_unknown && !people.names_erased(index, webhook);
         let body = if is_kept { webhook.body.as_str() } else { "{}" };
-        let contact_id = people.contact(index, webhook).map(str::to_owned);
+        // Or, where it does not say, whose job it led to: once that job is forgotten, nothing else tells.
+        let pulled = match &deed {
+            Deed::Enqueue(key) if key.kind == JobKind::PullContact.as_str() => Some(key.record_id.clone()),
+            _ => None,
+        };
+        let contact_id = people.contact(index, webhook).map(str::to_owned).or(pulled);
         judged.push(Judged { index, webhook, contact_id, result, deed, body, job_id, is_connected });
     }
     Ok(judged)

@@ -8,11 +8,6 @@ use sqlx::AnyConnection;
 use super::super::{RecordsError, erase};
 use super::{NewWebhook, WebhookWork};
 
-/// GHL's ids have 20 to 24 letters and digits; a text in which so many stand alone may be one, whatever its field is called.
-const LONG_AS_AN_ID: std::ops::RangeInclusive<usize> = 16..=40;
-/// No id is longer.
-const LONGEST: usize = 128;
-
 /// The people of a batch of webhooks.
 pub(super) struct People {
     bodies: Vec<Option<Map<String, Value>>>,
@@ -75,7 +70,7 @@ impl People {
     fn named<'a>(&'a self, index: usize, webhook: &'a NewWebhook) -> HashSet<&'a str> {
         let mut ids: HashSet<&str> = of_work(&webhook.work).into_iter().collect();
         if let Some(Some(fields)) = self.bodies.get(index) {
-            fields.iter().for_each(|(name, value)| collect(name, value, &mut ids));
+            fields.iter().for_each(|(name, value)| erase::collect_ids(name, value, &mut ids));
         }
         ids
     }
@@ -89,21 +84,5 @@ fn of_work(work: &WebhookWork) -> Option<&str> {
         | WebhookWork::FindTask { .. }
         | WebhookWork::FindAppointment { .. }
         | WebhookWork::RefreshLocation => None,
-    }
-}
-
-/// Texts that can be ids: those of fields that say so, and those that look it.
-fn collect<'a>(name: &str, value: &'a Value, ids: &mut HashSet<&'a str>) {
-    match value {
-        Value::String(text) => {
-            let says = name.to_ascii_lowercase().trim_end_matches('s').ends_with("id") && text.len() <= LONGEST;
-            let looks = LONG_AS_AN_ID.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
-            if says || looks {
-                ids.insert(text);
-            }
-        }
-        Value::Array(items) => items.iter().for_each(|item| collect(name, item, ids)),
-        Value::Object(fields) => fields.iter().for_each(|(name, value)| collect(name, value, ids)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }

@@ -1,0 +1,1 @@
+update erasures set traces = $1 where id = $2

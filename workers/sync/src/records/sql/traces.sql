@@ -1,0 +1,1 @@
+select traces from erasures where id = $1
