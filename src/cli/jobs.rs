@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail};
 use clap::{Subcommand, ValueEnum};
 use job_engine::{LaneState, Queue};
 use serde_json::{Value, json};
-use sync_workers::records::{JobFilter, JobKind, JobState};
+use sync_workers::records::{DONE_COUNTED, JobFilter, JobKind, JobState};
 
 use super::table::table;
 use super::{Context, Outcome, open_records};
