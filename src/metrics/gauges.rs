@@ -3,7 +3,7 @@
 //!
 //! Each of the two has a gauge that says whether it answered the last sample. What does not answer keeps its last numbers.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt::Display;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -27,7 +27,11 @@ pub(super) struct Gauges {
     running_oldest: Gauge,
     runnable_wait: Gauge,
     locations: IntGaugeVec,
-    dead: IntGauge,
+    /// Without labels; a vector, so that it is absent until it was counted: 0 would look as if all of them had just died.
+    dead: IntGaugeVec,
+    daily_share: Gauge,
+    /// What an operator has paused, as of the last sample of the queue: kinds and locations.
+    paused: Mutex<(BTreeSet<String>, HashSet<String>)>,
     /// Since when each location was seen with jobs that could run, at every sample.
     runnable: Mutex<HashMap<String, Instant>>,
 }
@@ -49,12 +53,23 @@ impl Gauges {
             registry.register(Box::new(made.clone()))?;
             Ok::<_, prometheus::Error>(made)
         };
+        let dead =
+            IntGaugeVec::new(Opts::new("clienty_dead_jobs", "Dead letters that an operator has to look at"), &[])?;
+        registry.register(Box::new(dead.clone()))?;
+        let daily_share = seconds(
+            "clienty_quota_daily_share",
+            "Share of the calls of its day that the neediest connected location has left, from 0 to 1",
+        )?;
+        daily_share.set(1.0);
         Ok(Self {
             clock,
             database_up: number("clienty_database_up", "1 if the database answered the last sample")?,
             queue_up: number("clienty_queue_up", "1 if the queue answered the last sample")?,
             queue_jobs: by_state("clienty_queue_jobs", "Ledger rows by state; done ones are not counted here")?,
-            oldest: seconds("clienty_queue_oldest_seconds", "Age of the oldest open ledger row")?,
+            oldest: seconds(
+                "clienty_queue_oldest_seconds",
+                "Age of the oldest open ledger row, but of paused kinds, and of paused or disconnected locations",
+            )?,
             running_oldest: seconds("clienty_running_oldest_seconds", "How long the longest run has been running")?,
             runnable_wait: seconds(
                 "clienty_runnable_wait_seconds",
@@ -64,18 +79,30 @@ impl Gauges {
                 "clienty_locations",
                 "Locations that the queue knows: ready, throttled (waiting for calls), paused by an operator, circuit_open after failures",
             )?,
-            dead: number("clienty_dead_jobs", "Dead letters that an operator has to look at")?,
+            dead,
+            daily_share,
+            paused: Mutex::default(),
             runnable: Mutex::default(),
         })
     }
 
     /// Asks the database and the queue for what is so at this moment.
     pub(super) async fn sample(&self, records: &Records, queue: &Queue) {
-        let (database, lanes) = tokio::join!(in_time(self.sample_records(records)), in_time(queue.lanes()));
+        let (database, lanes, kinds) =
+            tokio::join!(in_time(self.sample_records(records)), in_time(queue.lanes()), in_time(queue.paused_kinds()));
         report(&self.database_up, "the database", &database);
         report(&self.queue_up, "the queue", &lanes);
-        if let Ok(lanes) = lanes {
-            self.sample_lanes(&lanes);
+        let Ok(lanes) = lanes else { return };
+        self.sample_lanes(&lanes);
+        if let Ok(kinds) = kinds {
+            let paused = lanes.iter().filter(|lane| lane.state == LaneState::Paused).map(|lane| lane.lane.clone());
+            *self.paused.lock().unwrap_or_else(PoisonError::into_inner) = (kinds, paused.collect());
+        }
+        // Without the database nobody knows which are connected; the last number stays.
+        let needy: Vec<String> =
+            lanes.iter().filter(|lane| share(lane) < NEEDY).map(|lane| lane.lane.clone()).collect();
+        if let Ok(connected) = in_time(records.known_locations(&needy)).await {
+            self.daily_share.set(least_share(&lanes, &connected));
         }
     }
 
@@ -85,11 +112,13 @@ impl Gauges {
         for (state, count) in records.unfinished_counts().await? {
             match state {
                 JobState::Done | JobState::Discarded => {}
-                JobState::Dead => self.dead.set(count),
+                JobState::Dead => self.dead.with_label_values::<&str>(&[]).set(count),
                 _ => self.queue_jobs.with_label_values(&[state.as_str()]).set(count),
             }
         }
-        self.oldest.set(self.age(records.oldest_open_ms().await?));
+        let (kinds, locations) = self.paused.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let counts = |kind: &str, location: &str| !kinds.contains(kind) && !locations.contains(location);
+        self.oldest.set(self.age(records.oldest_open_ms(counts).await?));
         self.running_oldest.set(self.age(records.oldest_running_ms().await?));
         Ok(())
     }
@@ -120,6 +149,19 @@ impl Gauges {
     }
 }
 
+/// Locations that have more than this share of their day left need no look at whether they are connected.
+const NEEDY: f64 = 0.5;
+
+/// The share of the calls of its day that a location has left.
+fn share(lane: &LaneView) -> f64 {
+    f64::from(lane.limit.daily.saturating_sub(lane.day_used)) / f64::from(lane.limit.daily.max(1))
+}
+
+fn least_share(lanes: &[LaneView], connected: &HashSet<String>) -> f64 {
+    let counts = |lane: &&LaneView| share(lane) >= NEEDY || connected.contains(&lane.lane);
+    lanes.iter().filter(counts).map(share).fold(1.0, f64::min)
+}
+
 async fn in_time<T, E: Display>(answer: impl Future<Output = Result<T, E>>) -> Result<T, String> {
     match timeout(PATIENCE, answer).await {
         Ok(answer) => answer.map_err(|error| error.to_string()),
@@ -147,5 +189,37 @@ fn location_state(state: LaneState) -> &'static str {
         LaneState::WaitsForTokens | LaneState::DaySpent | LaneState::Paced | LaneState::Held => "throttled",
         LaneState::Paused => "paused",
         LaneState::Broken => "circuit_open",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use job_engine::Limit;
+
+    use super::*;
+
+    fn lane(name: &str, daily: u32, day_used: u32) -> LaneView {
+        let interval = Duration::from_secs(10);
+        LaneView {
+            lane: name.to_owned(),
+            state: LaneState::Ready,
+            waiting: [0; 3],
+            tokens_out: 0,
+            tokens_cooling: 0,
+            tokens_free: 1,
+            day_used,
+            held_for: Duration::ZERO,
+            limit: Limit { burst: 100, interval, call_timeout: interval, reserve: 2, daily },
+        }
+    }
+
+    #[test]
+    fn the_day_of_a_location_is_measured_by_its_own_limit() {
+        let connected = HashSet::from(["small".to_owned(), "spent".to_owned()]);
+        let share = |lanes: &[LaneView]| least_share(lanes, &connected);
+        assert_eq!(share(&[]), 1.0);
+        assert_eq!(share(&[lane("small", 10_000, 100), lane("large", 200_000, 20_000)]), 0.9);
+        assert_eq!(share(&[lane("small", 10_000, 9_900), lane("gone", 200_000, 200_000)]), 0.01);
+        assert_eq!(share(&[lane("spent", 10_000, 12_000)]), 0.0);
     }
 }

@@ -28,7 +28,7 @@ async fn look(config: &Config, records: &Records) -> Result<Vec<Check>, RecordsE
     let counts = records.job_counts().await?;
     let count = |state: JobState| counts.iter().find(|(known, _)| *known == state).map_or(0, |(_, count)| *count);
     let open = count(JobState::Waiting) + count(JobState::Scheduled) + count(JobState::Running);
-    let age_ms = records.oldest_open_ms().await?.map(|since| clock.now_ms().saturating_sub(since));
+    let age_ms = records.oldest_open_ms(|_, _| true).await?.map(|since| clock.now_ms().saturating_sub(since));
     Ok(vec![
         alive(&processes, open),
         alike(config, &processes),

@@ -8,11 +8,17 @@ use job_engine::{Job, Verdict};
 use prometheus::{GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry};
 
 use crate::decide::verify::Outcome;
+use crate::ghl::webhooks::Event;
 
 /// Seconds; a job is a few calls of tens or hundreds of milliseconds.
 const DURATION_BUCKETS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
 /// Seconds; an import waits for hours.
 const WAIT_BUCKETS: [f64; 12] = [0.001, 0.005, 0.02, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 3600.0, 21_600.0];
+
+/// What GHL told of a location counts for so long: one that makes no calls any more, or is disconnected, is not needy for ever.
+const TOLD: Duration = Duration::from_secs(60 * 60);
+/// What alerts look at, by the type of webhooks that are not read. A counter that begins with 1 has not increased, so they begin with 0.
+const ALARMING: [&str; 3] = ["bad_signature", "deferred", "unreadable"];
 
 /// Counters and histograms of jobs. Clones share them.
 #[derive(Clone)]
@@ -27,7 +33,7 @@ pub struct JobMetrics {
     flow_runs: IntCounterVec,
     /// Without labels; a vector, so that it is absent until GHL has told.
     daily_remaining: IntGaugeVec,
-    daily_by_location: Arc<Mutex<HashMap<String, u32>>>,
+    daily_by_location: Arc<Mutex<HashMap<String, (u32, Instant)>>>,
     /// Without labels; a vector, so that it is absent where no requeuer runs.
     requeue_age: GaugeVec,
     requeued_at: Arc<Mutex<Option<Instant>>>,
@@ -57,8 +63,10 @@ impl JobMetrics {
             "clienty_flow_runs_total",
             "Runs of flows by how they ended; dead are those that wait for a person",
         );
-        let daily =
-            Opts::new("clienty_quota_daily_remaining", "Calls left today, as GHL tells, of the neediest location");
+        let daily = Opts::new(
+            "clienty_quota_daily_remaining",
+            "Calls left today, as GHL told within the hour, of the neediest location",
+        );
         let requeue = Opts::new(
             "clienty_requeue_last_success_seconds",
             "Seconds since the requeuer of this process last went through all open ledger rows",
@@ -77,6 +85,12 @@ impl JobMetrics {
             requeue_age: GaugeVec::new(requeue, &[])?,
             requeued_at: Arc::default(),
         };
+        for result in ALARMING {
+            metrics.webhooks.with_label_values(&["unknown", result]);
+        }
+        for event in Event::ALL {
+            metrics.webhooks.with_label_values(&[event.as_str(), "deferred"]);
+        }
         registry.register(Box::new(metrics.accepted.clone()))?;
         registry.register(Box::new(metrics.ended.clone()))?;
         registry.register(Box::new(metrics.duration.clone()))?;
@@ -105,6 +119,16 @@ impl JobMetrics {
         if let Some(at) = *self.requeued_at.lock().unwrap_or_else(PoisonError::into_inner) {
             self.requeue_age.with_label_values::<&str>(&[]).set(at.elapsed().as_secs_f64());
         }
+        self.age_told(Instant::now());
+    }
+
+    fn age_told(&self, now: Instant) {
+        let mut locations = self.daily_by_location.lock().unwrap_or_else(PoisonError::into_inner);
+        locations.retain(|_, (_, at)| now.saturating_duration_since(*at) < TOLD);
+        match locations.values().map(|(left, _)| *left).min() {
+            Some(least) => self.daily_remaining.with_label_values::<&str>(&[]).set(i64::from(least)),
+            None => self.daily_remaining.reset(),
+        }
     }
 
     /// An event was accepted for the first time, or found by a sweep.
@@ -131,9 +155,60 @@ impl JobMetrics {
         self.duration.with_label_values(&[kind]).observe(took.as_secs_f64());
         self.wait.with_label_values(&[kind, job.priority.as_str()]).observe(job.waited.as_secs_f64());
         let Some(left) = daily_remaining else { return };
+        self.told(&job.key.lane, left, Instant::now());
+    }
+
+    fn told(&self, location_id: &str, left: u32, now: Instant) {
         let mut locations = self.daily_by_location.lock().unwrap_or_else(PoisonError::into_inner);
-        locations.insert(job.key.lane.clone(), left);
-        let least = locations.values().min().copied().map_or(0, i64::from);
-        self.daily_remaining.with_label_values::<&str>(&[]).set(least);
+        locations.insert(location_id.to_owned(), (left, now));
+        drop(locations);
+        self.age_told(now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus::TextEncoder;
+
+    use super::*;
+
+    fn rendered(registry: &Registry) -> String {
+        TextEncoder::new().encode_to_string(&registry.gather()).unwrap()
+    }
+
+    #[test]
+    fn a_location_of_which_nothing_was_told_for_an_hour_is_not_needy() {
+        let registry = Registry::new();
+        let metrics = JobMetrics::register(&registry).unwrap();
+        let begin = Instant::now();
+        let mut least = Vec::new();
+        metrics.told("idle", 12, begin);
+        metrics.told("busy", 9000, begin + TOLD / 2);
+        for now in [begin + TOLD / 2, begin + TOLD, begin + TOLD * 2] {
+            metrics.age_told(now);
+            let text = rendered(&registry);
+            let line = text.lines().find(|line| line.starts_with("clienty_quota_daily_remaining"));
+            least.push(line.map(str::to_owned));
+        }
+        let told = |left: u32| Some(format!("clienty_quota_daily_remaining {left}"));
+        assert_eq!(least, [told(12), told(9000), None]);
+    }
+
+    #[test]
+    fn what_alerts_look_at_begins_with_nothing() {
+        let registry = Registry::new();
+        let metrics = JobMetrics::register(&registry).unwrap();
+        let text = rendered(&registry);
+        for (result, event) in [
+            ("bad_signature", "unknown"),
+            ("unreadable", "unknown"),
+            ("deferred", "unknown"),
+            ("deferred", "NoteCreate"),
+        ] {
+            let line = format!("clienty_webhooks_total{{result=\"{result}\",type=\"{event}\"}} 0\n");
+            assert!(text.contains(&line), "no {line}");
+        }
+        metrics.webhook("unknown", "unreadable");
+        assert!(rendered(&registry).contains("{result=\"unreadable\",type=\"unknown\"} 1\n"));
     }
 }

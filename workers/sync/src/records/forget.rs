@@ -1,10 +1,7 @@
 //! Forgetting what nobody needs any more, table by table and in small bites: no writer waits for one longer than for another writer.
 
-use sqlx::Row;
-
-use super::ledger::key_of;
 use super::sql::sql;
-use super::{Records, RecordsError, flows};
+use super::{Records, RecordsError};
 
 /// What is forgotten once it is old enough.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -166,15 +163,12 @@ impl Records {
     async fn forget_dead_jobs(&self, before_ms: i64, limit: i64) -> Result<u64, RecordsError> {
         let mut write = self.write().await?;
         let now_ms = write.now_ms;
-        let rows = sqlx::query(sql!("forget_dead_jobs")).bind(before_ms).bind(limit).fetch_all(write.conn()).await?;
-        for row in &rows {
-            let (source, event_id): (String, Option<String>) = (row.try_get("source")?, row.try_get("event_id")?);
-            flows::ending::discarded(&mut write, &key_of(row)?, &source, event_id.as_deref()).await?;
-        }
+        let forget = sqlx::query(sql!("forget_dead_jobs")).bind(before_ms).bind(limit);
+        let forgotten = forget.execute(write.conn()).await?.rows_affected();
         let stranded = sqlx::query(sql!("end_stranded_runs")).bind(now_ms).bind(before_ms).bind(limit);
         let ended = stranded.execute(write.conn()).await?.rows_affected();
         write.commit().await?;
-        Ok(rows.len() as u64 + ended)
+        Ok(forgotten + ended)
     }
 
     async fn forget_contacts(&self, before_ms: i64, limit: i64) -> Result<u64, RecordsError> {

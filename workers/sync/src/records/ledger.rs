@@ -222,12 +222,15 @@ impl Records {
         Ok(sqlx::query_scalar(sql!("oldest_running")).fetch_one(&self.pool).await?)
     }
 
-    /// Since when the open row that waits longest could have run, in ms since 1970.
+    /// Since when the open row that waits longest could have run, in ms since 1970, among those of the kinds and locations that count and of
+    /// locations that are connected.
     ///
     /// # Errors
     /// See [`Records::job`].
-    pub async fn oldest_open_ms(&self) -> Result<Option<i64>, RecordsError> {
-        Ok(sqlx::query_scalar(sql!("oldest_open")).bind(self.clock.now_ms()).fetch_one(&self.pool).await?)
+    pub async fn oldest_open_ms(&self, counts: impl Fn(&str, &str) -> bool) -> Result<Option<i64>, RecordsError> {
+        let query = sqlx::query_as(sql!("oldest_open")).bind(self.clock.now_ms());
+        let rows: Vec<(String, String, i64)> = query.fetch_all(&self.pool).await?;
+        Ok(rows.into_iter().filter(|(kind, location, _)| counts(kind, location)).map(|(.., since)| since).min())
     }
 
     /// When the last run began, in ms since 1970, or up to a second after that: no quota was spent by a job later.

@@ -23,6 +23,7 @@ promises! {
     follow_ups_come_with_the_close_or_not_at_all,
     the_sweeper_finds_each_key_once_and_no_live_run,
     a_clock_that_was_set_back_hides_no_job_and_puts_none_off,
+    the_oldest_job_is_one_that_somebody_could_run,
     finished_rows_are_forgotten_and_open_ones_kept,
     every_failed_attempt_is_kept_as_long_as_its_row,
     an_id_is_its_producers_own_and_remembered_for_a_time,
@@ -212,7 +213,33 @@ async fn the_sweeper_finds_each_key_once_and_no_live_run(db: Db) {
     let silent = db.records.open_jobs(None, 0, now, 10).await.unwrap();
     let found: Vec<_> = silent.iter().map(|open| (open.key.clone(), open.state)).collect();
     assert_eq!(found[1], (live.key, JobState::Running));
-    assert_eq!(db.records.oldest_open_ms().await.unwrap(), Some(now));
+    assert_eq!(db.records.oldest_open_ms(|_, _| true).await.unwrap(), Some(now));
+}
+
+async fn the_oldest_job_is_one_that_somebody_could_run(db: Db) {
+    let start = db.clock.now_ms();
+    let later = |ms| db.clock.set(jiff::Timestamp::from_millisecond(start + ms).unwrap());
+    let of = |contact_id: &str, location_id: &str| {
+        let mut trigger = selected(None, contact_id);
+        location_id.clone_into(&mut trigger.event.location_id);
+        trigger
+    };
+    let token = vault().seal(&secrecy::SecretString::from("pit-token"), "gone").unwrap();
+    for location in ["gone", "paused"] {
+        db.records.save_connection(location, ConnectionKind::Pit, &token, None, None).await.unwrap();
+    }
+    for (ms, trigger) in
+        [(0, of("c1", "gone")), (1, of("c1", "paused")), (2, edited(new_task("t1", "c1", "Call"))), (3, of("c1", LOC))]
+    {
+        later(ms);
+        accept(&db, trigger).await;
+    }
+    db.records.disconnect("gone").await.unwrap();
+    let oldest = async |counts: fn(&str, &str) -> bool| db.records.oldest_open_ms(counts).await.unwrap();
+    assert_eq!(oldest(|_, _| true).await, Some(start + 1));
+    assert_eq!(oldest(|_, location| location != "paused").await, Some(start + 2));
+    assert_eq!(oldest(|kind, location| kind != "push_task" && location != "paused").await, Some(start + 3));
+    assert_eq!(oldest(|_, _| false).await, None);
 }
 
 async fn a_clock_that_was_set_back_hides_no_job_and_puts_none_off(db: Db) {

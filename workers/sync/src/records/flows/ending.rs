@@ -48,7 +48,7 @@ pub(in crate::records) async fn given_up(write: &mut Write, run: &Run) -> Result
     Ok(())
 }
 
-/// A person closed a dead job for good, or nobody did before it was forgotten: the run ends with it.
+/// A person closed a dead job for good: the run ends with it.
 pub(in crate::records) async fn discarded(
     write: &mut Write,
     key: &JobKey,

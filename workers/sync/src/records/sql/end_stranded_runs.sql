@@ -1,5 +1,4 @@
--- Runs whose job earlier releases forgot: nothing goes on with them. A run under way always has a job that is open, or that a person has yet to decide
--- about. $1: now. $2: the time before which a run is old. $3: how many at most.
+-- Runs whose job was forgotten: nothing goes on with them. A run under way always has a job that is open, or that a person has yet to decide about. $1: now. $2: the time before which a run is old. $3: how many at most.
 update flow_runs
 set outcome = 'discarded', knows = '{}', ended_at = $1
 where id in (
