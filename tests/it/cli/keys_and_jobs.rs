@@ -80,7 +80,7 @@ async fn jobs_are_counted_listed_and_shown() {
 
     let refused = installation.run(&["jobs", "list", "--kind", "pull_contacts"]);
     let told = String::from_utf8(refused.stderr).unwrap();
-    assert!(refused.status.code() == Some(1) && told.contains("there are pull_contact, push_task"), "{told}");
+    assert!(refused.status.code() == Some(2) && told.contains("there are pull_contact, push_task"), "{told}");
     for act in ["retry", "discard"] {
         let refused = installation.run(&["jobs", act, &id]);
         let told = String::from_utf8(refused.stderr).unwrap();
@@ -116,7 +116,7 @@ async fn a_kind_is_paused_shown_and_resumed() {
 
     let refused = installation.run(&["jobs", "pause", "--kind", "push_tasks"]);
     let told = String::from_utf8(refused.stderr).unwrap();
-    assert!(refused.status.code() == Some(1) && told.contains("there are pull_contact, push_task"), "{told}");
+    assert!(refused.status.code() == Some(2) && told.contains("there are pull_contact, push_task"), "{told}");
     for wrong in [&["jobs", "pause"][..], &["jobs", "pause", &installation.location, "--kind", "push_task"]] {
         assert_eq!(installation.run(wrong).status.code(), Some(2), "{wrong:?}");
     }

@@ -112,7 +112,7 @@ fn wrong_usage_that_only_the_command_sees_exits_with_2_and_says_so_in_its_docume
         (&["catalog", "call", "get-contact", "--location", "L", "--body", "{"], "--body is no JSON"),
     ];
     for (arguments, reason) in wrong {
-        let ended = run(clienty_sync(&[arguments, &["--json"]].concat(), &settings));
+        let ended = run(clienty_sync(&[&["--json"], arguments].concat(), &settings));
         assert_eq!(ended.status.code(), Some(2), "{arguments:?}: {ended:?}");
         let told: Value = serde_json::from_slice(&ended.stdout).unwrap();
         assert!(told["error"].as_str().unwrap().contains(reason), "{arguments:?}: {told}");

@@ -4,10 +4,13 @@ use crate::lane::{Circuit, Lane};
 use crate::rules::Rules;
 use crate::shard::{Envelope, JobId, Place, Shard, Verdict};
 
+/// No law's number.
+pub const NONE: u8 = 0;
+
 /// A law that does not hold, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
-    /// By its number in docs/ARCHITECTURE.md.
+    /// By its number in docs/ARCHITECTURE.md; [`NONE`] where the step is none that the queue may take.
     pub law: u8,
     /// What was seen.
     pub what: String,

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use crate::lane::{Circuit, Lane};
-use crate::laws::{Violation, broken, may_claim};
+use crate::laws::{NONE, Violation, broken, may_claim};
 use crate::rules::Rules;
 use crate::search::fingerprint;
 use crate::shard::{Batch, Envelope, Job, JobId, LaneId, Place, Pushed, Settlement, Shard};
@@ -76,7 +76,7 @@ impl Replay {
     /// # Errors
     /// The first line that the model rejects, and why.
     pub fn read(&mut self, text: &str) -> Result<(), Rejected> {
-        let reject = |what: String| Rejected { violation: Violation { law: 0, what }, line: text.to_owned() };
+        let reject = |what: String| Rejected { violation: Violation { law: NONE, what }, line: text.to_owned() };
         let line: Line = serde_json::from_str(text).map_err(|error| reject(format!("it is no line: {error}")))?;
         let name = (line.shard.clone(), line.life.clone());
         if !self.shards.contains_key(&name) {
@@ -135,7 +135,7 @@ impl Replay {
             passed_over += followed.passed_over;
             if let Some((line, text)) = followed.early.into_values().next() {
                 let what = format!("lines {} to {} are missing", followed.seq, line.seq - 1);
-                return Err(Rejected { violation: Violation { law: 0, what }, line: text });
+                return Err(Rejected { violation: Violation { law: NONE, what }, line: text });
             }
         }
         Ok((self.taken, passed_over))

@@ -7,6 +7,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
+use super::json::LOST;
 use crate::clean::{is_clean, one_line};
 
 const GAP: &str = "…";
@@ -22,7 +23,7 @@ pub(crate) fn scrub(message: &str, sent: Option<&Value>) -> String {
         drop_echoes(&mut text, sent);
     }
     // What is not clean ends a word, as a space does.
-    let words = text.split(|c: char| c.is_whitespace() || !is_clean(c)).filter(|word| !word.is_empty());
+    let words = text.split(|c: char| c.is_whitespace() || !is_clean(c) || c == LOST).filter(|word| !word.is_empty());
     let words: Vec<&str> = words.map(|word| if is_private(word) { GAP } else { word }).collect();
     one_line(&words.join(" "), LONGEST_MESSAGE)
 }

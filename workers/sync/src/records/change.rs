@@ -309,7 +309,7 @@ async fn edit<E: Entry>(write: &mut Write, row: EntryRow<E>, change: &EntryChang
     let mut doc = row.doc.clone();
     E::apply(&mut doc, &change.patch);
     if let Some(at) = write.occurred_ms {
-        let said = std::mem::replace(&mut doc, E::default());
+        let said = std::mem::take(&mut doc);
         doc = but_for_later(&row.doc, &said, &row.last_edits, at);
         let lost = last_edits::lost(&row.doc, &said, &doc, &row.last_edits, at);
         conflicts::keep(write, &row.location_id, &row.contact_id, E::KIND, &row.row_id, &lost).await?;

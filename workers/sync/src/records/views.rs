@@ -234,7 +234,7 @@ async fn hangs_on(
     let row = contacts::bare(location_id, contact_id);
     let (base, unread) = (Some(row.doc.clone()), names::<Contact>().into_iter().collect());
     // Nothing is owed of it, and nothing was read.
-    Ok((there > 0).then(|| ContactRow { base, unread, synced_at_ms: UNFETCHED_MS, ..row }))
+    Ok((there > 0).then_some(ContactRow { base, unread, synced_at_ms: UNFETCHED_MS, ..row }))
 }
 
 /// When a contact was synced that nobody has fetched: not before 1970, nor at any other time.

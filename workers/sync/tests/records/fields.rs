@@ -64,8 +64,10 @@ async fn resolve(db: &Db, row_id: &str, known: &[(&str, &str)]) {
     tx.keep_open().await.unwrap();
 }
 
+type Edits = &'static [(&'static str, Option<&'static str>)];
+
 /// GHL holds "A". Edits by key and by id, in any order, and what they come to.
-const EDITS: [(&[(&str, Option<&str>)], Option<&str>); 8] = [
+const EDITS: [(Edits, Option<&str>); 8] = [
     (&[(KEYED, None)], None),
     (&[(KEYED, Some("first")), (BY_ID, Some("second"))], Some("second")),
     (&[(BY_ID, Some("first")), (KEYED, Some("second"))], Some("second")),

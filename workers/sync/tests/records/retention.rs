@@ -267,13 +267,20 @@ async fn a_clock_that_is_wrong_forgets_nothing(db: Db) {
     let ahead = DAY * 60;
     db.clock.set(right + ahead);
     let mut retention = Retention::new(db.records.clone(), db.clock.clone(), Keeping::default(), boot);
-    for (minutes, off) in [(0, ahead), (49, ahead), (50, DAY * 0), (70, DAY * 0), (109, DAY * 0), (111, DAY * 0)] {
+    for (minutes, off) in [
+        (0, ahead),
+        (49, ahead),
+        (50, Duration::ZERO),
+        (70, Duration::ZERO),
+        (109, Duration::ZERO),
+        (111, Duration::ZERO),
+    ] {
         db.clock.set(right + minute * minutes + off);
         forgotten.push(retention.turn(boot + minute * minutes).await.unwrap());
     }
     assert_eq!(forgotten, [0; 6], "the job is an hour old");
     // It jumps ahead while the process runs; on the next day it is set right.
-    for (minutes, off) in [(120, ahead), (130, ahead), (175, ahead), (176, DAY * 0)] {
+    for (minutes, off) in [(120, ahead), (130, ahead), (175, ahead), (176, Duration::ZERO)] {
         db.clock.set(right + minute * minutes + off);
         assert_eq!(retention.turn(boot + minute * minutes).await.unwrap(), 0, "{minutes}");
     }
