@@ -138,7 +138,7 @@ fn unsigned(takes_rsa: bool) -> Response {
 /// Keeps a webhook that can't be read, and asks for it again as long as that may help.
 async fn keep_apart(gateway: &Gateway, unreadable: &Unreadable, body: &[u8], now: Timestamp) -> Response {
     gateway.metrics.jobs.webhook(UNREAD, UNREADABLE);
-    match gateway.producer.records().keep_unreadable(&unreadable.id, &unreadable.body).await {
+    match gateway.producer.records().keep_unreadable(&unreadable.id, body).await {
         Ok(kept) => {
             tracing::error!(
                 webhook.id = unreadable.id,

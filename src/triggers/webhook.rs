@@ -28,13 +28,11 @@ pub use sync_workers::ghl::webhooks::{Event, Recognised, recognise};
 /// The name of this source in the ledger and in metrics.
 pub const SOURCE: &str = WEBHOOK_SOURCE;
 
-/// The body is no JSON, whatever is done to it, or says nothing that can be acted on.
+/// The body is no JSON, whatever is done to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unreadable {
     /// By which a repetition is known.
     pub id: String,
-    /// What is kept of it, for a person to look at: the bytes, or where they could be read what they say without what must not be kept.
-    pub body: Vec<u8>,
 }
 
 /// A webhook, read.
@@ -52,7 +50,7 @@ pub struct Webhook {
     pub news: News,
     /// GHL left out what made it too large: only its ids count.
     pub payload_too_large: bool,
-    /// All its fields.
+    /// All its fields; empty where the body holds no object.
     pub fields: Map<String, Value>,
     /// The body as text, without what must not be kept.
     text: String,
@@ -87,19 +85,12 @@ impl Webhook {
     /// Reads a body.
     ///
     /// # Errors
-    /// [`Unreadable`], where it can't be read even after it was cleaned, or tells of a record without saying which.
+    /// [`Unreadable`], where it can't be read even after it was cleaned.
     pub fn read(body: &[u8]) -> Result<Self, Unreadable> {
         let hashed = || format!("sha256:{}", URL_SAFE_NO_PAD.encode(digest(&SHA256, body)));
-        let unreadable = |kept: &[u8]| Unreadable { id: hashed(), body: kept.to_owned() };
-        let document = json::read(body).map_err(|_| unreadable(body))?;
+        let document = json::read(body).map_err(|_| Unreadable { id: hashed() })?;
         let kept = json::text_of(&document, body);
-        let (mut fields, was_packed) = match unpacked(document.value) {
-            Ok(unpacked) => unpacked,
-            Err(mut other) => {
-                remove_secrets_of(&mut other);
-                return Err(unreadable(other.to_string().as_bytes()));
-            }
-        };
+        let (mut fields, was_packed) = unpacked(document.value).unwrap_or_default();
         let removed = remove_secrets(&mut fields);
         let was_inside = envelope::open(&mut fields);
         let event = recognise(&fields);
@@ -107,10 +98,6 @@ impl Webhook {
         let text = if removed || moved { Value::Object(fields.clone()).to_string() } else { kept };
         let given = id(&fields, "webhookId").map(|id| format!("id:{id}"));
         let (location_id, news) = (location(event, &fields), news(event, &fields));
-        // It says that something of ours changed, and not what or where: nobody could act on it, and it would be lost.
-        if is_ours(event) && (location_id.is_none() || news.names_nothing()) {
-            return Err(unreadable(text.as_bytes()));
-        }
         Ok(Self {
             id: given.unwrap_or_else(hashed),
             event,
@@ -165,47 +152,16 @@ impl Webhook {
     }
 }
 
-/// The object that a body is, or holds: in a list of one, or in a text. Whether it was packed so. What holds none comes back.
-fn unpacked(body: Value) -> Result<(Map<String, Value>, bool), Value> {
+/// The object that a body is, or holds: in a list of one, or in a text. Whether it was packed so.
+fn unpacked(body: Value) -> Option<(Map<String, Value>, bool)> {
     match body {
-        Value::Object(fields) => Ok((fields, false)),
+        Value::Object(fields) => Some((fields, false)),
         Value::Array(mut items) if items.len() == 1 => unpacked(items.remove(0)).map(|(fields, _)| (fields, true)),
         Value::String(text) => match json::read(text.as_bytes()) {
-            Ok(Document { value: Value::Object(fields), .. }) => Ok((fields, true)),
-            _ => Err(Value::String(text)),
+            Ok(Document { value: Value::Object(fields), .. }) => Some((fields, true)),
+            _ => None,
         },
-        other => Err(other),
-    }
-}
-
-/// Whether an event is about a record that is kept here.
-fn is_ours(event: Recognised) -> bool {
-    use Event::*;
-    [
-        ContactCreate,
-        ContactUpdate,
-        ContactDelete,
-        ContactDndUpdate,
-        ContactTagUpdate,
-        TaskCreate,
-        TaskComplete,
-        TaskDelete,
-        NoteCreate,
-        NoteUpdate,
-        NoteDelete,
-        AppointmentCreate,
-        AppointmentUpdate,
-        AppointmentDelete,
-        LocationUpdate,
-    ]
-    .into_iter()
-    .any(|ours| event == Recognised::As(ours))
-        || matches!(event, Recognised::OneOf { name: "Appointment", .. })
-}
-
-impl News {
-    fn names_nothing(&self) -> bool {
-        matches!(self, Self::Other | Self::Part { id: None, contact_id: None, .. })
+        _ => None,
     }
 }
 

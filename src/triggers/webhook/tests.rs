@@ -50,25 +50,6 @@ fn every_documented_name_is_known_and_there_are_77() {
     assert_eq!(read(json!({"type": "ContactExploded"})).event.name(), "unknown");
 }
 
-/// Each of them would be answered with 200 and change nothing.
-#[test]
-fn what_tells_of_a_record_without_saying_which_is_kept_apart() {
-    for body in [
-        json!({"type": "ContactUpdate", "locationId": "L", "id": 12345}),
-        json!({"type": "ContactUpdate", "locationId": "L"}),
-        json!({"type": "ContactUpdate", "id": "C"}),
-        json!({"type": "NoteCreate", "locationId": "L", "body": "x"}),
-        json!({"type": "AppointmentCreate", "locationId": "L", "appointment": {}}),
-        json!([]),
-        json!([{"type": "ContactUpdate"}, {"type": "ContactUpdate"}]),
-        json!("ContactUpdate"),
-        json!(7),
-        json!(null),
-    ] {
-        assert!(Webhook::read(body.to_string().as_bytes()).is_err(), "{body}");
-    }
-}
-
 #[test]
 fn a_body_is_found_wherever_it_is_packed() {
     let body = json!({"type": "ContactUpdate", "locationId": "L", "id": "C"});
@@ -249,13 +230,6 @@ fn the_number_that_nobody_may_keep_is_not_kept_and_all_else_is_kept_to_the_lette
     assert!(!kept.contains("078") && kept.contains("ContactUpdate"), "{kept}");
     let clean = r#"{"type":"ContactUpdate",  "id":"C","locationId":"L", "n":1.0e3}"#;
     assert_eq!(Webhook::read(clean.as_bytes()).unwrap().accepted(now()).body, clean);
-    // Nor where it can't be acted on.
-    for body in
-        [r#"{"type":"ContactUpdate","id":"C","ssn":"078-05-1120"}"#, r#"[{"ssn":"078-05-1120"},{"ssn":"078-05-1120"}]"#]
-    {
-        let kept = String::from_utf8(Webhook::read(body.as_bytes()).unwrap_err().body).unwrap();
-        assert!(!kept.contains("078"), "{kept}");
-    }
 }
 
 #[test]
@@ -357,13 +331,7 @@ proptest! {
         // A body that broke off is still read.
         let cut = (text.len() as f64 * cut) as usize;
         let _ = Webhook::read(&text.as_bytes()[..cut]);
-        let whole = match Webhook::read(text.as_bytes()) {
-            Ok(whole) => whole,
-            Err(unreadable) => {
-                prop_assert!(!unreadable.body.contains(&0));
-                return Ok(());
-            }
-        };
+        let whole = Webhook::read(text.as_bytes()).unwrap();
         let kept = whole.clone().accepted(now());
         for text in [Some(&kept.id), Some(&kept.body), kept.location_id.as_ref()].into_iter().flatten() {
             prop_assert!(!text.contains('\0'));

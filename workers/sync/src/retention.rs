@@ -19,6 +19,8 @@ const ROUND: Duration = Duration::from_secs(600);
 const BITE: i64 = 500;
 /// For so long the clock must have gone at the pace of time before anything is forgotten.
 const PROBATION: Duration = Duration::from_secs(60 * 60);
+/// A clock that is no further ahead of what the records show last goes on as it did.
+const UNBROKEN_MS: i64 = 2 * 24 * 60 * 60 * 1000;
 /// So much the clock may differ from the time that has passed.
 const JUMP_MS: i64 = 5 * 60 * 1000;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -99,6 +101,8 @@ pub struct Retention {
     clock: Clock,
     keeping: Keeping,
     footing: Footing,
+    /// Whether the clock was compared with the times that the records hold.
+    is_compared: bool,
 }
 
 /// Since when the wall clock goes as time does.
@@ -106,14 +110,16 @@ pub struct Retention {
 struct Footing {
     since: Instant,
     wall_ms: i64,
+    /// The clock was right before: nothing has to show that it is.
+    is_proven: bool,
 }
 
 impl Retention {
     /// Of a process that begins at `now`.
     #[must_use]
     pub fn new(records: Records, clock: Clock, keeping: Keeping, now: Instant) -> Self {
-        let footing = Footing { since: now, wall_ms: clock.now_ms() };
-        Self { records, clock, keeping, footing }
+        let footing = Footing { since: now, wall_ms: clock.now_ms(), is_proven: false };
+        Self { records, clock, keeping, footing, is_compared: false }
     }
 
     /// Completes erasures, and does a round if the clock can be trusted; returns how many rows it deleted.
@@ -121,7 +127,14 @@ impl Retention {
     /// # Errors
     /// See [`round`].
     pub async fn turn(&mut self, now: Instant) -> Result<u64, RecordsError> {
-        if self.footing.holds(now, self.clock.now_ms()) {
+        let now_ms = self.clock.now_ms();
+        if !self.is_compared {
+            // Whoever worked an hour ago by this very clock has no reason to doubt it.
+            let newest = self.records.newest_sign_ms().await?;
+            self.footing.is_proven = newest.is_none_or(|newest| now_ms.saturating_sub(newest) <= UNBROKEN_MS);
+            self.is_compared = true;
+        }
+        if self.footing.holds(now, now_ms) {
             return round(&self.records, &self.clock, self.keeping).await;
         }
         complete_erasures(&self.records).await?;
@@ -137,10 +150,10 @@ impl Footing {
         let off_ms = wall_ms.saturating_sub(expected);
         if off_ms.abs() > JUMP_MS {
             tracing::warn!(off_ms, "the clock jumped; retention deletes nothing until it has gone evenly for an hour");
-            *self = Self { since: now, wall_ms };
+            *self = Self { since: now, wall_ms, is_proven: false };
             return false;
         }
-        passed >= PROBATION
+        self.is_proven || passed >= PROBATION
     }
 }
 

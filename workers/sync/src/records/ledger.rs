@@ -241,6 +241,14 @@ impl Records {
         Ok(sqlx::query_scalar(sql!("last_activity")).bind(activity::MARK_EVERY_MS).fetch_one(&self.pool).await?)
     }
 
+    /// When the records last show that somebody worked, in ms since 1970: what a clock can be compared with.
+    ///
+    /// # Errors
+    /// See [`Records::job`].
+    pub async fn newest_sign_ms(&self) -> Result<Option<i64>, RecordsError> {
+        Ok(sqlx::query_scalar(sql!("newest_sign")).fetch_one(&self.pool).await?)
+    }
+
     /// The highest epoch that an open row carries; 0 when none does. A queue that lost its state must hand out higher
     /// ones, or [`Records::start_run`] takes its runs for zombies.
     ///
