@@ -104,11 +104,10 @@ fn wrong_usage_that_only_the_command_sees_exits_with_2_and_says_so_in_its_docume
     let data = folder.path().to_str().unwrap();
     let settings = [("CLIENTY_DATA_DIR", data)];
     assert_eq!(run(clienty_sync(&["migrate"], &settings)).status.code(), Some(0));
-    let wrong: [(&[&str], &str); 5] = [
+    let wrong: [(&[&str], &str); 4] = [
         (&["jobs"], "a subcommand is missing"),
         (&["jobs", "list", "--kind", "nope"], "no jobs are nope"),
         (&["jobs", "cancel", "--kind", "nope"], "no jobs are nope"),
-        (&["jobs", "pause", "--kind", "nope"], "no jobs are nope"),
         (&["catalog", "call", "get-contact", "--location", "L", "--body", "{"], "--body is no JSON"),
     ];
     for (arguments, reason) in wrong {

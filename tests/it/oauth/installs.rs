@@ -234,11 +234,6 @@ async fn a_list_of_locations_that_is_not_whole_disconnects_nobody() {
         site.install(oauth, "company", None).await.unwrap();
         assert_eq!(known().await, all, "{body}");
     }
-    // A whole one says who is gone.
-    let whole = ErrorAnswer::Raw { status: 200, body: json!({"locations": [shown], "count": 1}) };
-    site.sandbox.request_errors(vec![RequestedError::once("GET /oauth/installedLocations", whole)]);
-    site.install(oauth, "company", None).await.unwrap();
-    assert_eq!(known().await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
