@@ -82,11 +82,12 @@ pub(super) fn tags<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Carried
     })
 }
 
-/// Custom fields: a list of them, or an object of values by id. As with [`tags`], a list with an element that can't be read says nothing.
+/// Custom fields: a list of them, or an object of values by id. A list with a field whose value can't be read says nothing, as with [`tags`];
+/// a value without an id is nobody's.
 pub(super) fn custom_fields<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Carried<Vec<CustomField>>, D::Error> {
     carried(deserializer, |value| match value {
         Value::Array(values) => {
-            let told = values.iter().filter(|value| !is_nothing(value));
+            let told = values.iter().filter(|value| !is_nothing(value) && !is_nobodys(value));
             told.map(|value| CustomField::deserialize(value).ok()).collect::<Option<Vec<_>>>()
         }
         Value::Object(by_id) => {
@@ -107,6 +108,11 @@ fn carried<'de, D: Deserializer<'de>, T>(
         Value::String(text) if text.is_empty() => Carried::Empty,
         value => read(value).map_or(Carried::Absent, Carried::Value),
     })
+}
+
+/// A value of which nobody can say what field it is of.
+fn is_nobodys(value: &Value) -> bool {
+    value.as_object().is_some_and(|field| field.get("id").is_none_or(|id| as_text(id).is_none()))
 }
 
 /// Null and the empty text: there is no such element.

@@ -65,7 +65,8 @@ fn duplicate(body: &Value) -> GhlError {
     };
     // An e-mail in the place of a field's name is not repeated.
     let is_name = |field: &String| field.len() < 40 && field.chars().all(|c| c.is_ascii_alphabetic() || c == '_');
-    let is_id = |id: &String| id.len() <= LONGEST_ID && id.chars().all(|c| is_clean(c) && !c.is_whitespace());
+    let is_of_id = |c: char| is_clean(c) && !c.is_whitespace() && c != json::LOST;
+    let is_id = |id: &String| id.len() <= LONGEST_ID && id.chars().all(is_of_id);
     GhlError::Duplicate {
         contact_id: told("contactId").filter(is_id),
         matching_field: told("matchingField").filter(is_name),
