@@ -1,6 +1,6 @@
 //! Installs: begun here, approved at GHL, come back once.
 
-use clienty_sync::sandbox::{ErrorAnswer, OauthSettings, RequestedError};
+use clienty_sync::sandbox::OauthSettings;
 use jiff::SignedDuration;
 use reqwest::redirect::Policy;
 use serde_json::{Value, json};
@@ -205,34 +205,6 @@ async fn the_locations_of_an_agency_come_by_exchange_and_go_by_events() {
             );
         }
         assert_eq!(json!(app.records.list_tokens(None, 10).await.unwrap().len()), json!(0));
-    }
-}
-
-/// A page may be shorter than what was asked for, and an item of it may be none: what was not shown is not gone.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_list_of_locations_that_is_not_whole_disconnects_nobody() {
-    let site = Site::new(&[]).await;
-    let app = site.app().await;
-    let oauth = app.oauth.as_ref().unwrap();
-    site.install(oauth, "company", None).await.unwrap();
-    let ids: Vec<_> = site.sandbox.locations().into_iter().map(|location| location.id).collect();
-    let known = async || app.records.known_locations(&ids).await.unwrap().len();
-    let all = known().await;
-    let shown = json!({"_id": ids[0], "name": "First", "isInstalled": true});
-    let bodies = [
-        json!({"locations": [shown], "count": 45}),
-        json!({"locations": [shown], "count": "45"}),
-        json!({"locations": [shown, {"name": "without an id"}]}),
-    ];
-    for body in bodies {
-        let answer = ErrorAnswer::Raw { status: 200, body: body.clone() };
-        let nothing = ErrorAnswer::Raw { status: 200, body: json!({"locations": [], "count": body["count"]}) };
-        site.sandbox.request_errors(vec![
-            RequestedError::once("GET /oauth/installedLocations", answer),
-            RequestedError::once("GET /oauth/installedLocations", nothing),
-        ]);
-        site.install(oauth, "company", None).await.unwrap();
-        assert_eq!(known().await, all, "{body}");
     }
 }
 
