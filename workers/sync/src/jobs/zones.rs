@@ -40,13 +40,18 @@ impl Zones {
 pub(super) async fn ask(task: &Task<'_>) -> Result<TimeZone, JobError> {
     let location = task.location();
     let (zone, name) = match task.ghl().get_location(location).await {
-        Ok(found) => match mapping::location::time_zone(&found) {
-            Ok(zone) => (zone, found.timezone.unwrap_or_default()),
-            Err(error) => {
-                tracing::warn!(ghl.location = location, %error, "GHL tells no time zone of the location; taking UTC");
-                (TimeZone::UTC, "UTC".to_owned())
+        Ok(found) => {
+            if let Some(country) = &found.country {
+                task.environment.records.set_country(location, country).await?;
             }
-        },
+            match mapping::location::time_zone(&found) {
+                Ok(zone) => (zone, found.timezone.unwrap_or_default()),
+                Err(error) => {
+                    tracing::warn!(ghl.location = location, %error, "GHL tells no time zone of the location; taking UTC");
+                    (TimeZone::UTC, "UTC".to_owned())
+                }
+            }
+        }
         // What a person set stays.
         Err(GhlError::Unauthorized { kind: UnauthorizedKind::MissingScope, .. })
             if task.connection.time_zone.as_deref().is_some_and(|name| mapping::location::zone(name).is_ok()) =>

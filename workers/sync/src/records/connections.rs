@@ -134,6 +134,16 @@ impl Records {
         Ok(gone)
     }
 
+    /// Keeps the country of a location (ISO 3166), as GHL tells it.
+    ///
+    /// # Errors
+    /// See [`Records::save_connection`].
+    pub async fn set_country(&self, location_id: &str, country: &str) -> Result<(), RecordsError> {
+        let _gate = self.gate().await?;
+        sqlx::query(sql!("set_country")).bind(location_id).bind(country).execute(&self.pool).await?;
+        Ok(())
+    }
+
     /// Sets the location's time zone, an IANA name.
     ///
     /// # Errors

@@ -45,6 +45,8 @@ fn up_to(last: i64) -> Migrator {
         (44, "awaited", include_str!("../../migrations/0044_awaited.sql")),
         (50, "kills", include_str!("../../migrations/0050_kills.sql")),
         (51, "fewer_indexes", include_str!("../../migrations/0051_fewer_indexes.sql")),
+        (54, "field_types", include_str!("../../migrations/0054_field_types.sql")),
+        (55, "countries", include_str!("../../migrations/0055_countries.sql")),
     ];
     let migration = |(version, name, text): (i64, &'static str, &'static str)| {
         Migration::new(version, name.into(), MigrationType::Simple, text.into_sql_str(), false)
