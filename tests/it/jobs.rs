@@ -13,6 +13,7 @@ mod not_found;
 mod older_equals;
 mod on_postgres;
 mod one_refused_call;
+mod own_network;
 mod parts;
 pub(crate) mod privacy;
 mod pulls;

@@ -59,7 +59,9 @@ async fn pages_broken_answers_and_server_errors_pass_once_their_cause_has() {
         let job = app.tell("contact.selected", &contact, json!({})).await;
         let job = app.ended(&job).await;
         // The ninth fault is in the third run of four or five calls at the earliest, and the last run is whole.
-        assert!(job.state == JobState::Done && job.attempts >= 3, "{faults:?}: {job:?}");
+        // An answer that gets lost spends no attempt.
+        let has_spent = if faults.cut > 0 { job.attempts == 1 } else { job.attempts >= 3 };
+        assert!(job.state == JobState::Done && has_spent, "{faults:?}: {job:?}");
         app.assert_equal(&contact).await;
         app.finish().await;
     }

@@ -161,8 +161,9 @@ pub(super) async fn run(task: &Task<'_>, mut walk: Walk) -> Result<(), JobError>
 /// Whether less at once may help: the page is too long, took GHL or the proxy before it too long again, or was unreadable again.
 fn in_smaller_pages(task: &Task<'_>, error: &GhlError) -> bool {
     match error {
-        GhlError::TooLong { .. } => true,
-        GhlError::Timeout | GhlError::Server { status: 504 | 524, .. } => task.run.attempts >= SLOW,
+        // Whose time is up spends no attempt, so there is none to be counted.
+        GhlError::TooLong { .. } | GhlError::Timeout => true,
+        GhlError::Server { status: 504 | 524, .. } => task.run.attempts >= SLOW,
         GhlError::Undecodable { .. } => task.run.attempts >= UNREADABLE,
         _ => false,
     }
