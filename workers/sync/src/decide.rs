@@ -7,6 +7,7 @@ pub mod echo;
 pub mod fields;
 pub mod identity;
 pub mod merge;
+pub mod names;
 pub mod push_appointment;
 pub mod push_contact;
 pub mod push_note;
