@@ -20,7 +20,7 @@ const TASKS: u32 = 100;
 
 /// Runs that found a page unreadable before it is asked for in smaller parts: a reply that broke off may come whole the next time.
 const UNREADABLE: i64 = 2;
-/// Runs that waited for a page in vain before: one that did so may have met a moment in which GHL was busy.
+/// Runs before in which a proxy had waited for a page in vain: one that did so may have met a moment in which GHL was busy.
 const SLOW: i64 = 1;
 /// A page of that many bytes can't be doubled.
 const LONG_PAGE: usize = 8 * 1024 * 1024;
