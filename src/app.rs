@@ -153,7 +153,7 @@ impl App {
             reached => reached.map(|()| None)?,
         };
         let metrics = Arc::new(Metrics::new(clock.clone())?);
-        let ghl = client(&config, &metrics)?;
+        let ghl = client(&config, &clock, &metrics)?;
         let oauth = open_oauth(&config, &clock, &records, &metrics, &ghl)?;
         Ok((Self { config, clock, records, queue, metrics, oauth, ghl, tuning }, unreached))
     }

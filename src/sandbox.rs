@@ -41,6 +41,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -126,6 +127,11 @@ impl Sandbox {
     /// From now on the search sees a change so much later than a read by id; it sees everything that changed before.
     pub fn set_search_lag(&self, lag: Duration) {
         self.world.set_search_lag(lag);
+    }
+
+    /// From now on GHL's clock, which dates records and replies, is so far ahead of the machine's.
+    pub fn set_clock_ahead(&self, ahead: SignedDuration) {
+        self.world.set_clock_ahead(ahead);
     }
 
     /// How pages of a search look from now on; the same as `POST /_sandbox/search-shape`.

@@ -66,17 +66,17 @@ pub fn vault(config: &Config) -> Result<Vault, AppError> {
     MasterKeys::new(keys).map(Vault::new).ok_or(AppError::NoMasterKey)
 }
 
-/// The client of GHL's API.
+/// The client of GHL's API; it tells the clock what time it is there.
 ///
 /// # Errors
 /// An address that is none.
-pub fn client(config: &Config, metrics: &Metrics) -> Result<ghl::Client, ghl::BuildError> {
+pub fn client(config: &Config, clock: &Clock, metrics: &Metrics) -> Result<ghl::Client, ghl::BuildError> {
     let config = ghl::ClientConfig {
         base_url: config.ghl.api_url.clone(),
         timeout: config.ghl.timeout,
         long_list: config.ghl.long_list,
     };
-    ghl::Client::new(&config, metrics.ghl.clone())
+    Ok(ghl::Client::new(&config, metrics.ghl.clone())?.telling(clock))
 }
 
 /// The door to tokens; none without a master key.

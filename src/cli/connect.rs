@@ -94,7 +94,7 @@ async fn print_link(context: Context) -> anyhow::Result<Outcome> {
     vault(config)?;
     let (clock, records) = (Clock::system(), open_records(config).await?);
     let metrics = Metrics::new(clock.clone())?;
-    let ghl = client(config, &metrics)?;
+    let ghl = client(config, &clock, &metrics)?;
     let oauth = open_oauth(config, &clock, &records, &metrics, &ghl)?.context("no master key is set")?;
     let Begun { url, invitation, expires_at } = oauth.begin_install(None)?;
     let told = json!({"url": url, "invitation": invitation, "expiresAt": expires_at});

@@ -10,6 +10,11 @@ pub(super) fn now() -> Timestamp {
     Timestamp::now()
 }
 
+/// `Wed, 21 Oct 2026 07:28:00 GMT`, as the header `Date` has it.
+pub(super) fn http(at: Timestamp) -> String {
+    at.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+}
+
 /// `2021-07-02T05:18:26.704Z`
 pub(super) fn iso(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()

@@ -7,20 +7,21 @@ use std::sync::Arc;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
-use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, RETRY_AFTER};
+use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, DATE, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
 
 use super::config::Limits;
 use super::connection::CutSwitch;
+use super::dates;
 use super::faults::{Fault, FaultKind};
 use super::lone::with_lone_surrogates;
 use super::meter::Verdict;
 use super::refusal::Refusal;
 use super::scopes;
 use super::version::Version;
-use super::world::{Caller, Grant, World};
+use super::world::{Caller, Grant, Location, World};
 
 const PAGE: &str =
     "<html>\r\n<head><title>Just a moment...</title></head>\r\n<body><h1>Please wait</h1></body>\r\n</html>\r\n";
@@ -59,8 +60,10 @@ pub(super) async fn enter(
         requested.answer.write_limits(reply.headers_mut());
         return reply;
     }
+    let location = Arc::clone(&grant.location);
     let mut reply = through_weather(&world, &connection, grant, request, next).await;
     write_limits(reply.headers_mut(), limits, verdict);
+    write_date(reply.headers_mut(), &location);
     reply
 }
 
@@ -166,6 +169,13 @@ fn write_limits(headers: &mut HeaderMap, limits: Limits, verdict: Verdict) {
         ("x-ratelimit-remaining", u64::from(verdict.remaining)),
     ] {
         headers.insert(HeaderName::from_static(name), HeaderValue::from(value));
+    }
+}
+
+/// The time by GHL's own clock, which the caller's need not agree with.
+fn write_date(headers: &mut HeaderMap, location: &Location) {
+    if let Ok(date) = HeaderValue::try_from(dates::http(location.store().now())) {
+        headers.insert(DATE, date);
     }
 }
 

@@ -13,12 +13,14 @@ pub(super) use things::Things;
 
 use std::collections::HashMap;
 
+use jiff::{SignedDuration, Timestamp};
 use rand::rngs::StdRng;
 use serde_json::{Value, json};
 
 use super::appointment;
 use super::changes::{Changed, Changes};
 use super::contact::{self, text};
+use super::dates;
 use super::seed::ids;
 
 /// A kind of record that belongs to a contact.
@@ -79,11 +81,22 @@ pub(super) struct Store {
     /// Deleted contacts, each with what hung on it: a user of GHL may restore them.
     bin: HashMap<String, (Value, Vec<(Kind, Value)>)>,
     changes: Changes,
+    /// How far its clock is ahead of the machine's.
+    clock_ahead: SignedDuration,
     /// Source of the ids of records that callers create.
     rng: StdRng,
 }
 
 impl Store {
+    /// The time of day by the clock of GHL, which is not the caller's.
+    pub(super) fn now(&self) -> Timestamp {
+        dates::now() + self.clock_ahead
+    }
+
+    pub(super) fn set_clock_ahead(&mut self, ahead: SignedDuration) {
+        self.clock_ahead = ahead;
+    }
+
     pub(super) fn new(location: &str, country: &'static str, changes: Changes, rng: StdRng) -> Self {
         Self {
             location: location.to_owned(),
@@ -100,6 +113,7 @@ impl Store {
             country,
             bin: HashMap::new(),
             changes,
+            clock_ahead: SignedDuration::ZERO,
             rng,
         }
     }

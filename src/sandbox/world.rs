@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::http::Method;
+use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -202,6 +203,13 @@ impl World {
     /// The error of a call, if one was asked for.
     pub(super) fn requested_error(&self, operation: &str, location_id: &str) -> Option<RequestedError> {
         lock(&self.requested).next(operation, location_id)
+    }
+
+    /// From now on the clock of GHL is so far ahead of the machine's.
+    pub(super) fn set_clock_ahead(&self, ahead: SignedDuration) {
+        for location in &self.locations {
+            location.store().set_clock_ahead(ahead);
+        }
     }
 
     pub(super) fn set_search_lag(&self, lag: Duration) {

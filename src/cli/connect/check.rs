@@ -35,8 +35,9 @@ pub(in crate::cli) async fn ask(
     token: &SecretString,
     api: ApiVersion,
 ) -> anyhow::Result<Seen> {
-    let metrics = Metrics::new(Clock::system())?;
-    let ghl = client(config, &metrics)?;
+    let clock = Clock::system();
+    let metrics = Metrics::new(clock.clone())?;
+    let ghl = client(config, &clock, &metrics)?;
     let permits = Permits::new(CALLS, Lease::begin(Instant::now(), PATIENCE));
     let run = ghl.for_run(token, &permits).with_api(api);
     let seen = match run.get_location(location).await {

@@ -128,7 +128,7 @@ fn change(
     let mut ids: Vec<String> = strings(&kept[field]).into_iter().map(str::to_owned).collect();
     change(&mut ids);
     kept[field] = json!(ids);
-    kept["dateUpdated"] = dates::iso(dates::now()).into();
+    kept["dateUpdated"] = dates::iso(store.now()).into();
     store.put_contact(&kept);
     Ok(ids)
 }

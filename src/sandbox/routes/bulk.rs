@@ -87,7 +87,7 @@ fn change<T>(caller: &Caller, id: &str, change: impl FnOnce(&mut Value) -> T) ->
     let mut store = caller.store();
     let mut kept = store.contacts.get(id)?;
     let told = change(&mut kept);
-    kept["dateUpdated"] = dates::iso(dates::now()).into();
+    kept["dateUpdated"] = dates::iso(store.now()).into();
     store.put_contact(&kept);
     Some(told)
 }

@@ -55,8 +55,11 @@ pub(super) async fn create(
 ) -> Result<(StatusCode, Json<Value>), Refusal> {
     check(&body, &[COMMON.as_slice(), &ONLY_CREATE].concat())?;
     caller.expect_location(body["locationId"].as_str().unwrap_or_default())?;
-    let id = caller.store().new_id();
-    let written = write(&caller, json!({ "id": id, "createdAt": dates::iso(dates::now()) }), body);
+    let (id, now) = {
+        let mut store = caller.store();
+        (store.new_id(), store.now())
+    };
+    let written = write(&caller, json!({ "id": id, "createdAt": dates::iso(now) }), body);
     Ok((StatusCode::CREATED, written))
 }
 
@@ -104,8 +107,9 @@ fn write(caller: &Caller, mut business: Value, body: Map<String, Value>) -> Json
     for (field, value) in body {
         business[field] = value;
     }
-    business["updatedAt"] = dates::iso(dates::now()).into();
-    caller.store().businesses.put(business.clone());
+    let mut store = caller.store();
+    business["updatedAt"] = dates::iso(store.now()).into();
+    store.businesses.put(business.clone());
     Json(json!({ "success": true, "buiseness": business, "traceId": Uuid::new_v4().to_string() }))
 }
 

@@ -95,7 +95,7 @@ pub(super) async fn book(Extension(caller): Extension<Caller>, Payload(body): Pa
     expect_calendar(&caller, body["calendarId"].as_str().unwrap_or_default())?;
     let contact = body["contactId"].as_str().unwrap_or_default();
     let mut store = caller.store_holding(contact)?;
-    let now = dates::iso(dates::now());
+    let now = dates::iso(store.now());
     let mut event = json!({
         "id": store.new_id(),
         "locationId": caller.location.facts.id,
@@ -131,8 +131,10 @@ pub(super) async fn rebook(
     let mut event = find(&caller, &id)?;
     apply(&mut event, &body);
     expect_order(&event)?;
-    event["dateUpdated"] = dates::iso(dates::now()).into();
-    caller.store().put(Kind::Appointment, &event);
+    let mut store = caller.store();
+    event["dateUpdated"] = dates::iso(store.now()).into();
+    store.put(Kind::Appointment, &event);
+    drop(store);
     Ok(Json(as_booked(&caller, event)))
 }
 

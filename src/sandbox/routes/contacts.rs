@@ -78,7 +78,7 @@ pub(super) async fn upsert(Extension(caller): Extension<Caller>, Payload(mut bod
                 body.remove("phone");
             }
             contact::apply(&mut found, &body, &store);
-            found["dateUpdated"] = dates::iso(dates::now()).into();
+            found["dateUpdated"] = dates::iso(store.now()).into();
             store.put_contact(&found);
             found
         }
@@ -105,7 +105,7 @@ fn add(store: &mut Store, caller: &Caller, body: &Map<String, Value>) -> Value {
 
 /// A contact of which nothing is known yet.
 pub(super) fn blank(store: &mut Store, location: &str) -> Value {
-    let now = dates::iso(dates::now());
+    let now = dates::iso(store.now());
     json!({
         "id": store.new_id(),
         "locationId": location,
@@ -134,7 +134,7 @@ pub(super) async fn update(
     if let Some((found, field)) = found.filter(|_| !caller.location.allows_duplicates()) {
         return Err(Refusal::duplicate_contact(&found, field));
     }
-    updated["dateUpdated"] = dates::iso(dates::now()).into();
+    updated["dateUpdated"] = dates::iso(store.now()).into();
     store.put_contact(&updated);
     Ok(Json(json!({ "succeded": true, "contact": updated })))
 }

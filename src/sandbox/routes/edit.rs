@@ -40,7 +40,7 @@ pub(super) async fn change_contact(
 ) -> Edited {
     let mut store = find(&world, &location)?.store();
     let mut contact = store.contacts.get(&id).ok_or_else(|| Refusal::no_contact(&id))?;
-    contact["dateUpdated"] = dates::iso(dates::now()).into();
+    contact["dateUpdated"] = dates::iso(store.now()).into();
     Ok(Json(write_contact(&mut store, contact, fields)))
 }
 
@@ -86,7 +86,7 @@ pub(super) async fn merge_contact(
             heir[field] = value.clone();
         }
     }
-    heir["dateUpdated"] = dates::iso(dates::now()).into();
+    heir["dateUpdated"] = dates::iso(store.now()).into();
     contact::derive(&mut heir);
     store.merge_contact(&id, &heir);
     Ok(Json(heir))
@@ -104,7 +104,7 @@ pub(super) async fn add_record(
     if !store.contacts.has(contact) {
         return Err(Refusal::no_contact(contact));
     }
-    let record = serde_json::json!({ "id": store.new_id(), "dateAdded": dates::iso(dates::now()) });
+    let record = serde_json::json!({ "id": store.new_id(), "dateAdded": dates::iso(store.now()) });
     Ok(Json(write_record(&mut store, kind, record, &fields)))
 }
 
@@ -170,7 +170,7 @@ fn write_record(store: &mut Store, kind: Kind, mut record: Value, fields: &Map<S
     calendars::apply(&mut record, fields);
     record["id"] = id;
     if kind == Kind::Appointment {
-        record["dateUpdated"] = dates::iso(dates::now()).into();
+        record["dateUpdated"] = dates::iso(store.now()).into();
     }
     store.put(kind, &record);
     record

@@ -31,7 +31,7 @@ pub(super) async fn create(
         "id": store.new_id(),
         "userId": null,
         "contactId": contact,
-        "dateAdded": dates::iso(dates::now()),
+        "dateAdded": dates::iso(store.now()),
     });
     apply(&mut note, &body);
     store.put(Kind::Note, &note);

@@ -52,7 +52,7 @@ fn change(caller: &Caller, id: &str, change: impl FnOnce(Vec<String>) -> Vec<Str
     let mut kept = store.contacts.get(id).ok_or_else(|| Refusal::no_contact(id))?;
     let tags = change(contact::tags(&kept["tags"]));
     kept["tags"] = json!(tags);
-    kept["dateUpdated"] = dates::iso(dates::now()).into();
+    kept["dateUpdated"] = dates::iso(store.now()).into();
     store.put_contact(&kept);
     Ok(tags)
 }

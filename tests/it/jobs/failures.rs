@@ -59,7 +59,9 @@ async fn pages_broken_answers_and_server_errors_pass_once_their_cause_has() {
         let job = app.tell("contact.selected", &contact, json!({})).await;
         let job = app.ended(&job).await;
         // The ninth fault is in the third run of four or five calls at the earliest, and the last run is whole.
-        assert!(job.state == JobState::Done && job.attempts >= 3, "{faults:?}: {job:?}");
+        // An answer that gets lost spends no attempt.
+        let has_spent = if faults.cut > 0 { job.attempts == 1 } else { job.attempts >= 3 };
+        assert!(job.state == JobState::Done && has_spent, "{faults:?}: {job:?}");
         app.assert_equal(&contact).await;
         app.finish().await;
     }
@@ -219,7 +221,8 @@ async fn what_ghl_refuses_for_good_is_buried_at_once_with_ghls_words() {
     let job = app.tell("note.created", &contact, note).await;
     let job = app.ended(&job).await;
     assert_eq!((job.state, job.attempts), (JobState::Dead, 1));
-    assert_eq!(app.calls(&app.location().id, call::CREATE_NOTE), 1);
+    // Once more without its author, whom GHL names.
+    assert_eq!(app.calls(&app.location().id, call::CREATE_NOTE), 2);
     let reason = job.last_error.unwrap();
     assert!(reason.starts_with("GHL refuses the call with 400") && !reason.contains("Likes tea"), "{reason}");
     app.finish_with_dead(1).await;

@@ -40,6 +40,11 @@ pub(crate) struct Gate {
     server: JoinHandle<()>,
 }
 
+fn serve(listener: TcpListener, keeper: &Arc<Keeper>) -> JoinHandle<()> {
+    let routes = Router::new().fallback(pass).with_state(Arc::clone(keeper));
+    tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() })
+}
+
 impl Gate {
     pub(crate) async fn before(sandbox: String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -50,9 +55,21 @@ impl Gate {
             orders: watch::Sender::new(Vec::new()),
             answered: watch::Sender::new(Vec::new()),
         });
-        let routes = Router::new().fallback(pass).with_state(Arc::clone(&keeper));
-        let server = tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
+        let server = serve(listener, &keeper);
         Self { url, keeper, server }
+    }
+
+    /// Nobody listens any more: new connections are refused, as where our own network lets nothing out.
+    pub(crate) async fn vanish(&mut self) {
+        self.server.abort();
+        // An error says that it was aborted.
+        let _ = (&mut self.server).await;
+    }
+
+    /// It listens again, at its old address.
+    pub(crate) async fn come_back(&mut self) {
+        let listener = TcpListener::bind(self.url.trim_start_matches("http://")).await.unwrap();
+        self.server = serve(listener, &self.keeper);
     }
 
     pub(crate) fn url(&self) -> String {
@@ -120,7 +137,11 @@ async fn pass(State(keeper): State<Arc<Keeper>>, request: Request) -> Response {
 fn with(status: StatusCode, headers: &HeaderMap, body: Bytes) -> Response {
     let mut reply = Response::new(Body::from(body));
     *reply.status_mut() = status;
-    let told = headers.iter().filter(|(name, _)| name.as_str().starts_with("x-ratelimit") || *name == "content-type");
+    let told = headers.iter().filter(|(name, _)| is_passed_on(name.as_str()));
     reply.headers_mut().extend(told.map(|(name, value)| (name.clone(), value.clone())));
     reply
+}
+
+fn is_passed_on(header: &str) -> bool {
+    header.starts_with("x-ratelimit") || matches!(header, "content-type" | "date")
 }

@@ -229,6 +229,10 @@ impl TestApp {
         self.gate.as_ref().expect("the setup asked for a gate")
     }
 
+    pub(crate) fn gate_mut(&mut self) -> &mut Gate {
+        self.gate.as_mut().expect("the setup asked for a gate")
+    }
+
     /// The first location.
     pub(crate) fn location(&self) -> SandboxLocation {
         self.sandbox.locations().remove(0)

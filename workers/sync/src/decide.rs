@@ -8,6 +8,7 @@ pub mod fields;
 pub mod identity;
 pub mod last_edits;
 pub mod merge;
+pub mod names;
 pub mod push_appointment;
 pub mod push_contact;
 pub mod push_note;

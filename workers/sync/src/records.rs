@@ -49,6 +49,7 @@ pub use self::opening::Options;
 pub use self::processes::{NewProcess, Process};
 pub use self::pull::{Parts, Pulled, Snapshot};
 pub use self::runs::{FollowUp, Run, Tx};
+pub(crate) use self::tokens::{CLOCKS_MS, LONGEST_REST_MS};
 pub use self::tokens::{Failed, Holder, NewToken, StoredToken, TokenState};
 pub use self::unanswered::IsBack;
 pub use self::unpushed::Looked;

@@ -7,6 +7,7 @@
 //! The event's time is looked at for one thing only: an event that happened before the state that we hold was read is part of it.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use jiff::Timestamp;
@@ -14,21 +15,40 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::fields::{self, Fields};
-use super::same::{answers, echoes, same};
+use super::same::{Habits, answers, echoes, same, same_in};
 
 /// Values that are remembered of one field, and pairs of them.
 const MEMORY: usize = 12;
 
 /// Hashes of what we wrote to each field and of what GHL answered, oldest first.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Prints(BTreeMap<String, VecDeque<String>>);
+pub struct Prints {
+    fields: BTreeMap<String, VecDeque<String>>,
+    /// How the record's location keeps values; no part of what is remembered.
+    #[serde(skip)]
+    habits: Option<Arc<Habits>>,
+}
+
+impl PartialEq for Prints {
+    fn eq(&self, other: &Self) -> bool {
+        self.fields == other.fields
+    }
+}
+
+impl Eq for Prints {}
 
 impl Prints {
+    /// The prints of a record of a location that keeps values so.
+    #[must_use]
+    pub fn in_location(self, habits: Habits) -> Self {
+        Self { habits: Some(Arc::new(habits)), ..self }
+    }
+
     /// Remembers a write: what was asked (null: taken away), and what GHL answered.
     pub fn remember(&mut self, asked: &Fields, got: &Fields) {
         for (name, sent) in asked {
-            let prints = self.0.entry(name.clone()).or_default();
+            let prints = self.fields.entry(name.clone()).or_default();
             let got = &fields::value(got, name);
             let pair = answers(name, sent, got).then(|| pair(sent, got));
             for print in [print(sent), print(got)].into_iter().chain(pair) {
@@ -43,8 +63,9 @@ impl Prints {
 
     /// Remembers what another record knows that turned out to be this one.
     pub fn absorb(&mut self, other: &Self) {
-        for (name, prints) in &other.0 {
-            let known = self.0.entry(name.clone()).or_default();
+        self.habits = self.habits.take().or_else(|| other.habits.clone());
+        for (name, prints) in &other.fields {
+            let known = self.fields.entry(name.clone()).or_default();
             known.extend(prints.iter().filter(|print| !known.contains(print)).cloned().collect::<Vec<_>>());
             while known.len() > MEMORY {
                 known.pop_front();
@@ -56,21 +77,25 @@ impl Prints {
     /// answered to a write.
     #[must_use]
     pub fn same(&self, name: &str, a: &Value, b: &Value) -> bool {
-        let are_a_pair = |sent, got| self.0.get(name).is_some_and(|prints| prints.contains(&pair(sent, got)));
-        same(name, a, b) || are_a_pair(a, b) || are_a_pair(b, a)
+        let are_a_pair = |sent, got| self.fields.get(name).is_some_and(|prints| prints.contains(&pair(sent, got)));
+        let is_same = match &self.habits {
+            Some(habits) => same_in(habits, name, a, b),
+            None => same(name, a, b),
+        };
+        is_same || are_a_pair(a, b) || are_a_pair(b, a)
     }
 
     /// Whether the field was ever written.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
-        self.0.contains_key(name)
+        self.fields.contains_key(name)
     }
 
     /// Whether the field was written with this value, or GHL answered with it to a write.
     #[must_use]
     pub fn knows(&self, name: &str, value: &Value) -> bool {
         let print = print(value);
-        self.0.get(name).is_some_and(|prints| prints.contains(&print))
+        self.fields.get(name).is_some_and(|prints| prints.contains(&print))
     }
 }
 
@@ -176,7 +201,7 @@ mod tests {
     fn our_own_write_in_ghls_form_is_an_echo_however_late() {
         for late in [100, 101, 9_999_999] {
             assert_eq!(
-                judged(json!({"email": "b@x.de", "phone": "0151 2345678", "city": "Berlin"}), late),
+                judged(json!({"email": "b@x.de", "phone": "+49 151 2345678", "city": "Berlin"}), late),
                 Verdict::Echo
             );
         }

@@ -28,6 +28,9 @@ pub trait Record: Serialize + DeserializeOwned + Clone {
     /// Fields that make sense only together: one field in merge, policy, conflict and undo.
     const TOGETHER: &'static [&'static str] = &[];
 
+    /// Fields without which a create still makes sense: where GHL names one of them as wrong, the rest is created.
+    const OPTIONAL: &'static [&'static str] = &[];
+
     /// What a field reads when it is empty.
     fn empty(name: &str) -> Value;
 
@@ -64,6 +67,7 @@ impl Record for Contact {
 impl Record for Task {
     const NAME: &'static str = "task";
     const FIXED: &'static [&'static str] = &["taskId", "clientyTaskId", "contactId", "unread"];
+    const OPTIONAL: &'static [&'static str] = &["body", "assignedTo"];
 
     fn empty(name: &str) -> Value {
         match name {
@@ -79,6 +83,7 @@ impl Record for Task {
 impl Record for Note {
     const NAME: &'static str = "note";
     const FIXED: &'static [&'static str] = &["noteId", "clientyNoteId", "contactId", "createdAt", "unread"];
+    const OPTIONAL: &'static [&'static str] = &["userId"];
 
     fn empty(name: &str) -> Value {
         if name == "noteText" { json!("") } else { Value::Null }
@@ -91,6 +96,7 @@ impl Record for Appointment {
     const NAME: &'static str = "appointment";
     const FIXED: &'static [&'static str] = &["appointmentId", "clientyAppointmentId", "contactId", "unread"];
     const TOGETHER: &'static [&'static str] = &["startTime", "endTime"];
+    const OPTIONAL: &'static [&'static str] = &["title", "status", "address", "notes", "assignedUserId"];
 
     fn empty(_: &str) -> Value {
         Value::Null

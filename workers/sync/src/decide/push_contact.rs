@@ -66,6 +66,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::decide::same::Habits;
 
     fn of(fields: Value) -> Fields {
         serde_json::from_value(fields).unwrap()
@@ -78,7 +79,8 @@ mod tests {
         let wanted = of(
             json!({"email": "b@x.de", "phone": "0151 2345678", "tags.b": true, "tags.c": true, "companyName": "Deo"}),
         );
-        let plan = plan(&wanted, &base, &Prints::default());
+        let germany = Prints::default().in_location(Habits::of(Some("DE"), None));
+        let plan = plan(&wanted, &base, &germany);
         let expected = ContactPlan {
             update: of(json!({"email": "b@x.de", "city": null})),
             add_tags: vec!["c".to_owned()],
@@ -90,6 +92,27 @@ mod tests {
             plan.asked(),
             of(json!({"email": "b@x.de", "city": null, "tags.c": true, "tags.a": null, "companyName": "Deo"}))
         );
+    }
+
+    /// An edit that another country's number hides is lost on both sides.
+    #[test]
+    fn a_national_phone_is_sent_unless_it_is_known_to_be_the_one_that_ghl_has() {
+        let (base, wanted) = (of(json!({"phone": "+917894563210"})), of(json!({"phone": "(789) 456-3210"})));
+        let calls = |prints: &Prints| plan(&wanted, &base, prints).calls();
+        let in_country = |country| Prints::default().in_location(Habits::of(country, None));
+        assert_eq!(
+            (calls(&in_country(Some("US"))), calls(&in_country(None)), calls(&in_country(Some("IN")))),
+            (1, 1, 0)
+        );
+        let mut answered = in_country(None);
+        answered.remember(&wanted, &base);
+        assert_eq!(calls(&answered), 0);
+    }
+
+    #[test]
+    fn a_code_with_a_leading_zero_is_sent() {
+        let field = |value: &str| of(json!({"customFields.f": value}));
+        assert_eq!(plan(&field("0123456789"), &field("123456789"), &Prints::default()).calls(), 1);
     }
 
     #[test]

@@ -2,12 +2,13 @@
 //!
 //! GHL takes a call whole or not at all. Sent again, a value that it refused would take every other edit of the record down with it. So a
 //! field is held back as long as it has exactly the value that was refused; another value is sent. Where GHL names the fields that it objects to,
-//! they alone are refused, else all that the call asked: which of them was to blame is not told.
+//! they alone are refused, else all that the call asked: which of them was to blame is not told. How GHL names a field is in [`names`](super::names).
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::fields::{self, Fields, Record, difference, fields};
+use super::names::named;
 use super::verify::{Outcome, SyncState, Unapplied};
 
 /// That and why GHL refused a value.
@@ -31,20 +32,21 @@ pub struct Owed {
 }
 
 impl Owed {
-    /// Of a record that reads `doc` and that GHL holds as `base`; none where GHL does not have it. A create is sent as a whole, or not at all.
+    /// Of a record that reads `doc` and that GHL holds as `base`; none where GHL does not have it. A create is sent as a whole, but for what GHL named
+    /// as wrong in it and what it makes sense without; or not at all.
     #[must_use]
     pub fn of<R: Record>(base: Option<&R>, doc: &R, sync: Option<&SyncState>) -> Self {
         let (wanted, held_there) = (fields(doc), base.map(fields).unwrap_or_default());
-        let held = held_back::<R>(&held_there, &wanted, sync);
+        let mut held = held_back::<R>(&held_there, &wanted, sync);
+        let is_left_out = || sync.is_some_and(|sync| sync.is_of_left_out::<R>());
+        if base.is_none() && held.len() < wanted.len() && !is_left_out() {
+            held.clear();
+        }
         let mut sendable = wanted.clone();
         for one in &held {
             fields::set(&mut sendable, &one.field, fields::value(&held_there, &one.field));
         }
-        let fields = difference(&held_there, &sendable);
-        match base.is_none() && !fields.is_empty() {
-            true => Self { fields: wanted.clone(), sendable: wanted, held: Vec::new() },
-            false => Self { fields, sendable, held },
-        }
+        Self { fields: difference(&held_there, &sendable), sendable, held }
     }
 
     /// Why nothing is to be sent, where GHL refused all there is.
@@ -77,12 +79,20 @@ fn held_back<R: Record>(base: &Fields, wanted: &Fields, sync: Option<&SyncState>
 /// Those of the fields `asked` that GHL's `words` name; all where they name none.
 #[must_use]
 pub fn blamed<R: Record>(asked: &Fields, words: &[&str]) -> Fields {
-    let named: Vec<&str> = words.iter().flat_map(|text| text.split(|c: char| !c.is_alphanumeric())).collect();
-    let is_named = |name: &str| named.contains(&name.split('.').next().unwrap_or(name));
+    let named = named::<R>(asked, words);
+    let is_named = |name: &str| named.contains(name);
     let of_group = |name: &str| R::TOGETHER.contains(&name) && R::TOGETHER.iter().any(|other| is_named(other));
     let mut blamed = asked.clone();
     blamed.retain(|name, _| is_named(name) || of_group(name));
     if blamed.is_empty() { asked.clone() } else { blamed }
+}
+
+/// What a create that `asked` for that and was refused in these `words` is to be sent without; none where it is refused as a whole.
+#[must_use]
+pub fn left_out_of_create<R: Record>(asked: &Fields, words: &[&str]) -> Option<Fields> {
+    let blamed = blamed::<R>(asked, words);
+    let is_part = blamed.len() < asked.len() && blamed.keys().all(|name| R::OPTIONAL.contains(&name.as_str()));
+    is_part.then_some(blamed)
 }
 
 /// That GHL refused `asked` where it holds `base`.
@@ -99,6 +109,13 @@ pub fn refused(asked: &Fields, base: &Fields, refusal: &Refusal) -> Vec<Unapplie
 }
 
 impl SyncState {
+    /// Whether it tells what was left out of a create that made the rest, or will: nothing that a create needs was refused with it.
+    #[must_use]
+    pub fn is_of_left_out<R: Record>(&self) -> bool {
+        let mut refused = self.fields.iter().filter(|one| one.refused.is_some()).peekable();
+        refused.peek().is_some() && refused.all(|one| R::OPTIONAL.contains(&one.field.as_str()))
+    }
+
     /// After a refusal of `fields`, or of something that is no matter of fields (none), while `held` is held back from before.
     #[must_use]
     pub fn refused(refusal: Refusal, fields: Vec<Unapplied>, held: Vec<Unapplied>) -> Self {
@@ -131,7 +148,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::records::model::{Appointment, Contact};
+    use crate::records::model::{Appointment, Contact, Task};
 
     fn of(fields: Value) -> Fields {
         serde_json::from_value(fields).unwrap()
@@ -170,6 +187,31 @@ mod tests {
         assert_eq!(owed(json!({"email": "b", "city": "Bonn"})).refusal(), Some("no"));
         let more = json!({"email": "b", "city": "Bonn", "state": "NW"});
         assert_eq!(owed(more.clone()).fields, of(more));
+    }
+
+    #[test]
+    fn a_create_is_sent_without_the_optional_fields_that_ghl_named_and_whole_where_it_named_another() {
+        let task = |fields: Value| -> Task { serde_json::from_value(fields).unwrap() };
+        let whole = json!({"title": "Call", "assignedTo": "u1", "body": "Long", "completed": false});
+        let asked = fields(&task(whole.clone()));
+        let left_out = |words: &str| left_out_of_create::<Task>(&asked, &[words]);
+        assert_eq!(left_out("assignedTo must be a valid user"), Some(of(json!({"assignedTo": "u1"}))));
+        assert_eq!(left_out("title is too long"), None);
+        assert_eq!(left_out("no"), None);
+        let owed = |sync: &SyncState, doc: &Value| Owed::of(None, &task(doc.clone()), Some(sync));
+        let sync = after(json!({"assignedTo": "u1"}), &Fields::new());
+        let first = owed(&sync, &whole);
+        assert_eq!(
+            (first.fields, first.held.len()),
+            (of(json!({"title": "Call", "body": "Long", "completed": false})), 1)
+        );
+        let other = json!({"title": "Call", "assignedTo": "u2", "body": "Long", "completed": false});
+        assert_eq!(owed(&sync, &other).fields, of(other));
+        // Refused as a whole, it is sent as a whole once anything of it is new.
+        let sync = after(whole.clone(), &Fields::new());
+        assert_eq!(owed(&sync, &whole).refusal(), Some("no"));
+        let renamed = json!({"title": "Mail", "assignedTo": "u1", "body": "Long", "completed": false});
+        assert_eq!(owed(&sync, &renamed).fields, of(renamed));
     }
 
     #[test]

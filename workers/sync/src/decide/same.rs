@@ -1,10 +1,11 @@
 //! Whether two values of a field mean the same, for each of the two questions that are asked about them.
 //!
 //! *Did somebody edit it?* ([`same`]) Only what GHL is known to rewrite without a person counts as the same: the case of an e-mail, the
-//! punctuation of a phone, a number's spelling, a day's form. A looser comparison would take an edit for nothing, and lose it.
+//! punctuation of a phone, a number's spelling, a day's form. A looser comparison would take an edit for nothing, and lose it. How much that is depends
+//! on the location: its country says which number a national phone is, and the kind of a custom field what its texts mean ([`Habits`]).
 //!
 //! *Does this answer what was asked?* ([`answers`]) A reply or a late webhook shows our own write in GHL's form: a note with markup around
-//! it, choices in another order. Asked of anything but our own write, this question would lose edits.
+//! it, choices in another order, a phone with the country before it. Asked of anything but our own write, this question would lose edits.
 //!
 //! Where GHL keeps a value in a form that [`same`] does not know, the record's [`Prints`](super::echo::Prints) remember the pair.
 
@@ -13,13 +14,15 @@ use jiff::civil::Date;
 use serde_json::Value;
 
 use self::custom::{loosely, same_custom};
-use self::phone::same_phone;
+use self::phone::{answers_phone, same_phone};
 use self::words::addresses;
 use super::fields::is_nothing;
 
+pub use self::habits::Habits;
 pub use self::words::same_text;
 
 mod custom;
+mod habits;
 mod phone;
 #[cfg(test)]
 mod tests;
@@ -28,16 +31,22 @@ mod words;
 /// Whether the value `b` of the field `name` is no edit of `a`, nor the other way round.
 #[must_use]
 pub fn same(name: &str, a: &Value, b: &Value) -> bool {
+    same_in(&Habits::default(), name, a, b)
+}
+
+/// [`same`], where something is known of the location that keeps the value.
+#[must_use]
+pub fn same_in(habits: &Habits, name: &str, a: &Value, b: &Value) -> bool {
     if a == b || (is_nothing(a) && is_nothing(b)) {
         return true;
     }
     if name.starts_with("customFields.") {
-        return same_custom(a, b);
+        return same_custom(a, b, habits.kind(name));
     }
     let (Some(a), Some(b)) = (text(a), text(b)) else { return false };
     match name {
         "email" => a.trim().eq_ignore_ascii_case(b.trim()),
-        "phone" => same_phone(a, b),
+        "phone" => same_phone(a, b, habits.calling_code()),
         // Markup is content: the address of a link is what a person may edit.
         "noteText" | "body" => false,
         "dateOfBirth" => day(a).is_some() && day(a) == day(b),
@@ -59,6 +68,7 @@ pub fn answers(name: &str, asked: &Value, shown: &Value) -> bool {
         return loosely(asked) == loosely(shown);
     }
     match (text(asked), text(shown)) {
+        (Some(asked), Some(shown)) if name == "phone" => answers_phone(asked, shown),
         (Some(asked), Some(shown)) if matches!(name, "noteText" | "body") => same_text(asked, shown),
         _ => false,
     }

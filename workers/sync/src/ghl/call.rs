@@ -156,6 +156,9 @@ impl Run<'_> {
             }
         };
         permit.answered();
+        if let Some(date) = throttle::date(response.headers()) {
+            self.client.clock.hear_ghl(date);
+        }
         let left = throttle::left(response.headers());
         // Before the body: the counts hold even where the body never ends.
         self.permits.observe(left.interval, left.day);

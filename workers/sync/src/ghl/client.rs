@@ -15,6 +15,7 @@ use super::metrics::GhlMetrics;
 use super::model::Listed;
 use super::reply::Reply;
 use super::scopes::Scopes;
+use crate::clock::Clock;
 
 /// A connection is given this long, however long a whole call may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -63,6 +64,8 @@ pub enum BuildError {
 #[derive(Clone)]
 pub struct Client {
     pub(super) shared: Arc<Shared>,
+    /// Told what time it is at GHL.
+    pub(super) clock: Clock,
 }
 
 pub(super) struct Shared {
@@ -93,7 +96,14 @@ impl Client {
             .pool_max_idle_per_host(IDLE_CONNECTIONS)
             .build()
             .map_err(BuildError::Transport)?;
-        Ok(Self { shared: Arc::new(Shared { http, base_url, metrics, long_list: config.long_list }) })
+        let shared = Arc::new(Shared { http, base_url, metrics, long_list: config.long_list });
+        Ok(Self { shared, clock: Clock::system() })
+    }
+
+    /// The client that tells `clock` what time it is at GHL.
+    #[must_use]
+    pub fn telling(self, clock: &Clock) -> Self {
+        Self { clock: clock.clone(), ..self }
     }
 
     /// The right to call as the owner of `token`, as often as `permits` grant.

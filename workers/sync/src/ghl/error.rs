@@ -203,6 +203,25 @@ impl GhlError {
         }
     }
 
+    /// Whether it says nothing of what GHL thinks of the call: nothing got out, or no answer got in. However often that happens, it gives up no job
+    /// (law 14).
+    #[must_use]
+    pub fn is_unheard(&self) -> bool {
+        match self {
+            Self::Permit(_) | Self::Timeout | Self::Network { .. } => true,
+            Self::Unsendable { .. }
+            | Self::Throttled { .. }
+            | Self::Unauthorized { .. }
+            | Self::Gone { .. }
+            | Self::NotFound { .. }
+            | Self::Duplicate { .. }
+            | Self::Invalid { .. }
+            | Self::Server { .. }
+            | Self::TooLong { .. }
+            | Self::Undecodable { .. } => false,
+        }
+    }
+
     /// Whether a *write* that ended so may have been carried out. A read has no outcome to lose.
     #[must_use]
     pub fn outcome_unknown(&self) -> bool {

@@ -9,8 +9,11 @@ use serde_json::Value;
 
 use super::json::LOST;
 use crate::clean::{is_clean, one_line};
+use crate::decide::names::words_of;
 
 const GAP: &str = "…";
+/// What fields are called with: `Phone number`.
+const COMMON: [&str; 6] = ["address", "code", "date", "name", "number", "user"];
 /// Shorter texts of the request (a color, a yes) are in every sentence by chance.
 const SHORTEST_ECHO: usize = 3;
 const LONGEST_WORD: usize = 48;
@@ -20,7 +23,9 @@ const LONGEST_MESSAGE: usize = 300;
 pub(crate) fn scrub(message: &str, sent: Option<&Value>) -> String {
     let mut text = message.to_owned();
     if let Some(sent) = sent {
-        drop_echoes(&mut text, sent);
+        let mut names = HashSet::from(COMMON.map(str::to_owned));
+        collect_names(sent, &mut names);
+        drop_echoes(&mut text, sent, &names);
     }
     // What is not clean ends a word, as a space does.
     let words = text.split(|c: char| c.is_whitespace() || !is_clean(c) || c == LOST).filter(|word| !word.is_empty());
@@ -52,15 +57,50 @@ fn collect_words(sent: &Value, words: &mut HashSet<String>) {
     }
 }
 
-fn drop_echoes(text: &mut String, sent: &Value) {
+/// The words of the names under which `sent` holds its values.
+fn collect_names(sent: &Value, names: &mut HashSet<String>) {
     match sent {
-        Value::String(value) if value.trim().chars().count() >= SHORTEST_ECHO => {
-            *text = text.replace(value.trim(), GAP)
-        }
-        Value::Array(values) => values.iter().for_each(|value| drop_echoes(text, value)),
-        Value::Object(fields) => fields.values().for_each(|value| drop_echoes(text, value)),
+        Value::Array(values) => values.iter().for_each(|value| collect_names(value, names)),
+        Value::Object(fields) => fields.iter().for_each(|(name, value)| {
+            names.extend(words_of(name));
+            collect_names(value, names);
+        }),
         Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
+}
+
+/// Takes the texts of `sent` out, but for those that read as a field is called: they tell nothing of anybody, and which field is meant must stay.
+fn drop_echoes(text: &mut String, sent: &Value, names: &HashSet<String>) {
+    match sent {
+        Value::String(value) if value.trim().chars().count() >= SHORTEST_ECHO => {
+            if !words_of(value).iter().all(|word| names.contains(word)) {
+                *text = without_echo(text, value.trim());
+            }
+        }
+        Value::Array(values) => values.iter().for_each(|value| drop_echoes(text, value, names)),
+        Value::Object(fields) => fields.values().for_each(|value| drop_echoes(text, value, names)),
+        Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// `text` without `echo`, where that is no part of a longer word: the `one` in `phone` is none. Scripts that set no spaces between words have no such words.
+fn without_echo(text: &str, echo: &str) -> String {
+    let mut kept = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(echo) {
+        let (before, found) = rest.split_at(at);
+        let (echo, after) = found.split_at(echo.len());
+        kept.push_str(before);
+        let is_joined = |beside: Option<char>, own: Option<char>| {
+            [beside, own].iter().all(|c| c.is_some_and(|c| c.is_ascii_alphanumeric()))
+        };
+        let is_part = is_joined(kept.chars().next_back(), echo.chars().next())
+            || is_joined(after.chars().next(), echo.chars().next_back());
+        kept.push_str(if is_part { echo } else { GAP });
+        rest = after;
+    }
+    kept.push_str(rest);
+    kept
 }
 
 fn is_private(word: &str) -> bool {
@@ -79,6 +119,21 @@ mod tests {
     fn what_the_request_carried_is_dropped() {
         let sent = json!({"title": "Call Jane", "completed": true, "dueDate": "2020-10-25T11:00:00Z"});
         assert_eq!(scrub("title \"Call Jane\" is taken", Some(&sent)), "title \"…\" is taken");
+    }
+
+    #[test]
+    fn which_field_is_meant_stays_whatever_was_sent() {
+        let sent = json!({"firstName": "phone", "lastName": "one", "city": "Phone number", "phone": "12 34 56 78", "tags": ["mail"]});
+        for (message, kept) in [
+            ("phone is not valid", "phone is not valid"),
+            ("Phone number is invalid", "Phone number is invalid"),
+            ("phone 12 34 56 78 of one is invalid, says mail", "phone … of … is invalid, says …"),
+            ("email is invalid", "email is invalid"),
+        ] {
+            assert_eq!(scrub(message, Some(&sent)), kept, "{message}");
+        }
+        let sent = json!({"firstName": "Jane", "lastName": "Phone Smith", "phone": "+1"});
+        assert_eq!(scrub("'Jane Phone Smith' (Jane) is taken", Some(&sent)), "'… …' (…) is taken");
     }
 
     #[test]

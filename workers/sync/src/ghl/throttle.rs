@@ -72,8 +72,13 @@ fn wait(headers: &HeaderMap, name: &str, per_second: f64) -> Option<Duration> {
         Ok(millis) => Timestamp::from_millisecond(millis as i64).ok()?,
         Err(_) => http_date(value).or_else(|| value.parse().ok())?,
     };
-    let answered = http_date(text(headers, "date")?)?;
+    let answered = date(headers)?;
     Some(Duration::try_from(until.duration_since(answered)).unwrap_or_default())
+}
+
+/// When the reply was made, by the clock of who made it.
+pub(super) fn date(headers: &HeaderMap) -> Option<Timestamp> {
+    http_date(text(headers, "date")?)
 }
 
 fn http_date(value: &str) -> Option<Timestamp> {

@@ -21,8 +21,10 @@ enum Remedy {
     Retry(Backoff),
     /// Not yet; spends no attempt.
     Snooze(Duration),
-    /// A fault of our own: again, less and less often, until it is mended; spends no attempt (law 14).
+    /// A fault of our own, or no word of GHL: again, less and less often, until it is mended; spends no attempt (law 14).
     Defer,
+    /// Nothing gets out to GHL: as [`Remedy::Defer`], and once that has lasted a while, one job of the lane tries for all.
+    Unreached,
     /// Not yet, as planned: nothing went wrong, and nobody has to hear of it.
     PutOff(Duration),
     /// At once, with new permits.
@@ -47,12 +49,14 @@ pub(super) async fn conclude(
 ) -> Verdict {
     let Err(error) = result else {
         deferrals.forget(&job.key);
+        deferrals.reached(&job.key.lane);
         return Verdict::Done;
     };
     let reason = clean::reason(&error.to_string());
-    let remedy = remedy(environment, &error);
-    if !matches!(remedy, Remedy::Defer) {
+    let remedy = remedy(Waits::of(environment), &error);
+    if !matches!(remedy, Remedy::Defer | Remedy::Unreached) {
         deferrals.forget(&job.key);
+        deferrals.reached(&job.key.lane);
     }
     let step = match remedy {
         Remedy::LetGo => return Verdict::Released,
@@ -68,6 +72,13 @@ pub(super) async fn conclude(
         Remedy::Defer => {
             let after = deferrals.delay(&job.key, error.of_records(), environment.backoff.first);
             Step::of(Verdict::Snooze { after }, Some(after), reason)
+        }
+        Remedy::Unreached => {
+            let after = deferrals.delay(&job.key, None, environment.backoff.first);
+            match deferrals.unreached(&job.key.lane, environment.backoff.first) {
+                Some(probe_after) => Step::of(Verdict::Broken { probe_after }, None, reason),
+                None => Step::of(Verdict::Snooze { after }, Some(after), reason),
+            }
         }
         Remedy::Snooze(after) => Step::of(Verdict::Snooze { after }, Some(after), reason),
         Remedy::Hold(hold) => Step::of(Verdict::Throttled { hold }, None, reason),
@@ -146,30 +157,48 @@ pub(super) fn without_ledger(
     Verdict::Snooze { after: deferrals.delay(&job.key, Some(error), environment.backoff.first) }
 }
 
-fn remedy(environment: &Environment, error: &JobError) -> Remedy {
+/// How long who waits for what.
+#[derive(Clone, Copy)]
+struct Waits {
+    backoff: Backoff,
+    broken_hold: Duration,
+    interval: Duration,
+}
+
+impl Waits {
+    fn of(environment: &Environment) -> Self {
+        let Environment { backoff, broken_hold, interval, .. } = environment;
+        Self { backoff: *backoff, broken_hold: *broken_hold, interval: *interval }
+    }
+}
+
+fn remedy(waits: Waits, error: &JobError) -> Remedy {
     match error {
         JobError::Records(RecordsError::LostRun(_)) | JobError::Ghl(GhlError::Permit(PermitError::LeaseLost)) => {
             Remedy::LetGo
         }
         // GHL's answer holds what the database does not. Attempts end that; all else of the database heals.
-        JobError::Records(error) if error.is_about_a_value() => Remedy::Retry(environment.backoff),
+        JobError::Records(error) if error.is_about_a_value() => Remedy::Retry(waits.backoff),
         // A stored row that can't be read reads no better the next time.
         JobError::Records(RecordsError::Corrupt { .. }) => Remedy::Bury,
         JobError::Records(_) | JobError::Stalled { .. } | JobError::Panicked => Remedy::Defer,
+        // Whether nothing got out or an answer got lost, GHL has not said a word of it.
+        JobError::Ghl(GhlError::Network { sent: false, .. }) => Remedy::Unreached,
+        JobError::Ghl(error) | JobError::PartMissing { error, .. } if error.is_unheard() => Remedy::Defer,
         JobError::NoId
         | JobError::NotShownYet
         | JobError::GoneMeanwhile
         | JobError::Unjudged(_)
         | JobError::PartMissing { .. }
-        | JobError::Unconfirmed { .. } => Remedy::Retry(environment.backoff),
+        | JobError::Unconfirmed { .. } => Remedy::Retry(waits.backoff),
         JobError::Ghl(error) => match error.class() {
-            Class::Passing => Remedy::Retry(environment.backoff),
-            Class::Throttling => Remedy::Hold(rest(environment, error)),
-            Class::Broken => Remedy::Break(environment.broken_hold),
+            Class::Passing => Remedy::Retry(waits.backoff),
+            Class::Throttling => Remedy::Hold(rest(waits, error)),
+            Class::Broken => Remedy::Break(waits.broken_hold),
             Class::Permanent => Remedy::Bury,
         },
-        JobError::NotConnected => Remedy::Break(environment.broken_hold),
-        JobError::Token(error) => without_token(environment, error),
+        JobError::NotConnected => Remedy::Break(waits.broken_hold),
+        JobError::Token(error) => without_token(waits, error),
         JobError::MayStillArrive { wait } | JobError::AwaitsContact { wait } | JobError::AwaitsDeletion { wait } => {
             Remedy::Snooze(*wait)
         }
@@ -193,30 +222,30 @@ fn is_refusal(error: &JobError) -> bool {
 }
 
 /// A missing token is a matter of the lane: no job of it can run, and none has failed.
-fn without_token(environment: &Environment, error: &TokenError) -> Remedy {
+fn without_token(waits: Waits, error: &TokenError) -> Remedy {
     match error {
         TokenError::Records(RecordsError::LostRun(_)) => Remedy::LetGo,
         TokenError::Records(_) => Remedy::Defer,
         TokenError::Permit(PermitError::LeaseLost) => Remedy::LetGo,
         TokenError::Permit(PermitError::Exhausted { .. }) => Remedy::GoOn,
         TokenError::Resting { wait, .. } => Remedy::Hold(*wait),
-        TokenError::Failed(cause) if cause.is_passing() => Remedy::Hold(environment.interval),
+        TokenError::Failed(cause) if cause.is_passing() => Remedy::Hold(waits.interval),
         TokenError::Failed(_)
         | TokenError::NotConnected
         | TokenError::ConnectAgain { .. }
         | TokenError::AgencyConnectAgain { .. }
         | TokenError::NoApp
-        | TokenError::Vault(_) => Remedy::Break(environment.broken_hold),
+        | TokenError::Vault(_) => Remedy::Break(waits.broken_hold),
     }
 }
 
 /// How long GHL wants to be left alone: as long as it says, else until its window has passed.
-fn rest(environment: &Environment, error: &GhlError) -> Duration {
+fn rest(waits: Waits, error: &GhlError) -> Duration {
     match error {
         GhlError::Throttled { retry_after: Some(wait), .. } => *wait,
         // The day's end is not told: look again now and then.
-        GhlError::Throttled { daily: true, .. } => environment.interval * 60,
-        _ => environment.interval,
+        GhlError::Throttled { daily: true, .. } => waits.interval * 60,
+        _ => waits.interval,
     }
 }
 
@@ -227,4 +256,125 @@ fn attempts(run: &Run) -> u8 {
 
 fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ghl::{Subject, UnauthorizedKind};
+    use crate::oauth::Cause;
+    use crate::records::Part;
+
+    const WAITS: Waits = Waits {
+        backoff: Backoff { first: Duration::from_secs(1), most: Duration::from_secs(60), attempts: 12 },
+        broken_hold: Duration::from_secs(60),
+        interval: Duration::from_secs(10),
+    };
+
+    /// Whether an error of that kind may ever end a job: at once, or by its attempts.
+    fn may_bury(error: &JobError) -> bool {
+        match remedy(WAITS, error) {
+            Remedy::Bury | Remedy::Retry(_) => true,
+            Remedy::Snooze(_)
+            | Remedy::Defer
+            | Remedy::Unreached
+            | Remedy::PutOff(_)
+            | Remedy::GoOn
+            | Remedy::Hold(_)
+            | Remedy::Break(_)
+            | Remedy::LetGo => false,
+        }
+    }
+
+    fn network(sent: bool) -> GhlError {
+        GhlError::Network { sent, reason: "dns error".to_owned() }
+    }
+
+    fn unauthorized(kind: UnauthorizedKind) -> GhlError {
+        GhlError::Unauthorized { operation: "get-contact", kind, message: String::new() }
+    }
+
+    fn invalid() -> GhlError {
+        GhlError::Invalid { status: 422, messages: Vec::new() }
+    }
+
+    #[test]
+    fn only_ghls_word_gives_up_a_job() {
+        let of_ghl = [
+            (GhlError::Permit(PermitError::LeaseLost), false),
+            (GhlError::Permit(PermitError::Exhausted { granted: 1 }), false),
+            (GhlError::Timeout, false),
+            (network(false), false),
+            (network(true), false),
+            (GhlError::Throttled { retry_after: None, daily: false }, false),
+            (unauthorized(UnauthorizedKind::TokenRejected), false),
+            (unauthorized(UnauthorizedKind::LocationAccess), false),
+            (unauthorized(UnauthorizedKind::WrongTokenType), false),
+            (unauthorized(UnauthorizedKind::Unexplained), false),
+            (GhlError::Gone { what: Subject::Location }, false),
+            (unauthorized(UnauthorizedKind::VersionHeader), true),
+            (unauthorized(UnauthorizedKind::MissingScope), true),
+            (GhlError::Gone { what: Subject::Contact }, true),
+            (GhlError::NotFound { reason: String::new() }, true),
+            (GhlError::Duplicate { contact_id: None, matching_field: None }, true),
+            (invalid(), true),
+            (GhlError::Server { status: 502, reason: String::new() }, true),
+            (GhlError::TooLong { operation: "get-contact", status: 200, limit: 1 }, true),
+            (
+                GhlError::Undecodable {
+                    operation: "get-contact",
+                    field: "body".to_owned(),
+                    status: 200,
+                    content_type: String::new(),
+                    length: 0,
+                    reason: String::new(),
+                },
+                true,
+            ),
+            // It can never be sent, whoever answers.
+            (GhlError::Unsendable { operation: "get-contact", reason: String::new() }, true),
+        ];
+        for (error, expected) in of_ghl {
+            let is_word = may_bury(&JobError::PartMissing { part: Part::Notes, error: error.clone() });
+            assert_eq!(is_word, !error.is_unheard(), "a part: {error:?}");
+            assert_eq!(may_bury(&JobError::Ghl(error.clone())), expected, "{error:?}");
+        }
+        let wait = Duration::from_secs(1);
+        let cause = |sent| TokenError::Failed(Cause::Network { sent, reason: "dns error".to_owned() });
+        for (error, expected) in [
+            (JobError::Records(RecordsError::Raced), false),
+            (JobError::Records(RecordsError::NoAnswer(wait)), false),
+            (JobError::Stalled { due: wait }, false),
+            (JobError::Panicked, false),
+            (JobError::NotConnected, false),
+            (JobError::OneMoreRun, false),
+            (JobError::AwaitsContact { wait }, false),
+            (JobError::AwaitsDeletion { wait }, false),
+            (JobError::NotYet { wait }, false),
+            (JobError::MayStillArrive { wait }, false),
+            (JobError::Token(cause(false)), false),
+            (JobError::Token(cause(true)), false),
+            (JobError::Token(TokenError::NotConnected), false),
+            (JobError::Token(TokenError::Resting { wait, reason: String::new() }), false),
+            (JobError::Token(TokenError::Permit(PermitError::Exhausted { granted: 1 })), false),
+            // After a word of GHL's.
+            (JobError::Refused { reason: String::new() }, true),
+            (JobError::NotForThisCall(invalid()), true),
+            (JobError::Unjudged(unauthorized(UnauthorizedKind::Unexplained)), true),
+            (JobError::Unconfirmed { what: "note", is_shown: true }, true),
+            (JobError::NoId, true),
+            (JobError::GoneMeanwhile, true),
+            (JobError::NotShownYet, true),
+            (JobError::CannotSearchTasks { scope: "x" }, true),
+            // A call that must not be sent twice was sent.
+            (JobError::OutcomeUnknown { operation: "x", reason: String::new() }, true),
+            // What is asked makes no sense, and no waiting gives it any.
+            (JobError::ForeignRecord, true),
+            (JobError::UnknownKind { kind: String::new() }, true),
+            (JobError::UnknownOperation, true),
+            (JobError::FlowStep { place: String::new(), reason: String::new() }, true),
+        ] {
+            assert_eq!(may_bury(&error), expected, "{error:?}");
+        }
+    }
 }

@@ -1,7 +1,8 @@
 //! How long a job waits that a fault of our own kept from its end.
 //!
-//! Only GHL's answer gives up a job (law 14). A full disk, a lost database or a vault that does not open says nothing
-//! about the job: it spends no attempt and comes back until the fault is mended, less and less often.
+//! Only GHL's answer gives up a job (law 14). A full disk, a lost database, a vault that does not open or a line that lets nothing out says nothing
+//! about the job: it spends no attempt and comes back until the fault is mended, less and less often. Where nothing gets out at all, that is so for
+//! every job of the lane: one tries for all of them.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -17,17 +18,23 @@ const FIRST: Duration = Duration::from_secs(2);
 const RACE: Duration = Duration::from_millis(50);
 /// No delay is longer, so that everything goes on within it once the fault is mended.
 const MOST: Duration = Duration::from_secs(30);
+/// So many runs in a row that reach nobody are their lane's matter. Fewer may be a connection that broke.
+const OUT_OF_REACH: u8 = 3;
 /// Jobs whose faults are counted; what comes on top waits as after its first one.
 const COUNTED: usize = 10_000;
 
 /// Faults in a row, by job.
 #[derive(Debug, Default)]
-pub(super) struct Deferrals(Mutex<HashMap<Key, u8>>);
+pub(super) struct Deferrals {
+    jobs: Mutex<HashMap<Key, u8>>,
+    /// Runs in a row that reached nobody, by lane.
+    lanes: Mutex<HashMap<String, u8>>,
+}
 
 impl Deferrals {
     /// How long the job waits after one more fault. `first` bounds the first delay of those who have less patience.
     pub(super) fn delay(&self, key: &Key, error: Option<&RecordsError>, first: Duration) -> Duration {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
         let has_room = counts.len() < COUNTED;
         let faults = match counts.get_mut(key) {
             Some(count) => {
@@ -45,7 +52,21 @@ impl Deferrals {
 
     /// The job got through.
     pub(super) fn forget(&self, key: &Key) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    }
+
+    /// One more run of the lane reached nobody. Once that is the lane's matter: how long until one job tries for all.
+    pub(super) fn unreached(&self, lane: &str, first: Duration) -> Option<Duration> {
+        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        let runs = lanes.entry(lane.to_owned()).or_default();
+        *runs = runs.saturating_add(1);
+        let backoff = Backoff { first: first.min(FIRST), most: MOST, attempts: u8::MAX };
+        (*runs > OUT_OF_REACH).then(|| backoff.delay(*runs).unwrap_or(MOST))
+    }
+
+    /// A run of the lane has met somebody.
+    pub(super) fn reached(&self, lane: &str) {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner).remove(lane);
     }
 }
 
@@ -77,7 +98,18 @@ mod tests {
         for job in 0..COUNTED + 10 {
             assert!(deferrals.delay(&key(&job.to_string()), None, FIRST) <= FIRST);
         }
-        assert_eq!(deferrals.0.lock().unwrap().len(), COUNTED);
+        assert_eq!(deferrals.jobs.lock().unwrap().len(), COUNTED);
+    }
+
+    #[test]
+    fn who_reaches_nobody_a_few_times_in_a_row_leaves_it_to_one_of_the_lane() {
+        let deferrals = Deferrals::default();
+        let few = |lane: &str| (0..OUT_OF_REACH).all(|_| deferrals.unreached(lane, FIRST).is_none());
+        assert!(few("a") && few("b"));
+        let waits: Vec<_> = (0..1_000).map(|_| deferrals.unreached("a", FIRST)).collect();
+        assert!(waits.iter().all(|wait| wait.is_some_and(|wait| wait <= MOST)));
+        deferrals.reached("a");
+        assert!(few("a") && deferrals.unreached("b", FIRST).is_some());
     }
 
     #[test]

@@ -12,7 +12,8 @@ use std::time::Duration;
 use super::presence::is_contact_gone;
 use super::{JobError, Task, refusals, told, zones};
 use crate::decide::adopt::predates;
-use crate::decide::fields::{Fields, fields, value, with_fields};
+use crate::decide::echo::Prints;
+use crate::decide::fields::{Fields, fields, set, value, with_fields};
 use crate::decide::same::answers;
 use crate::decide::verify::SyncState;
 use crate::ghl::model::Listed;
@@ -253,7 +254,7 @@ async fn change<E: Push>(task: &Task<'_>, row: &EntryRow<E>) -> Result<Outcome<E
         }
     }
     records.set_asked(&task.run, &row.row_id, &owed.fields).await?;
-    let wanted = with_fields(&row.doc, &owed.sendable);
+    let wanted = with_fields(&row.doc, &not_yet_there(&owed.sendable, &fields(base), &row.prints));
     let answer = wanted.change(task, &row.contact_id, id, base).await;
     if is_known_to_have_failed(&answer) {
         records.set_asked(&task.run, &row.row_id, &Fields::new()).await?;
@@ -270,6 +271,18 @@ async fn change<E: Push>(task: &Task<'_>, row: &EntryRow<E>) -> Result<Outcome<E
         },
         Err(error) => Err(error),
     }
+}
+
+/// What is `wanted`, without what GHL, which holds `base`, keeps in a form of its own, as `prints` know from an earlier answer.
+fn not_yet_there(wanted: &Fields, base: &Fields, prints: &Prints) -> Fields {
+    let mut left = wanted.clone();
+    for (name, ours) in wanted {
+        let theirs = value(base, name);
+        if *ours != theirs && prints.same(name, ours, &theirs) {
+            set(&mut left, name, theirs);
+        }
+    }
+    left
 }
 
 /// What is missing, where `error`, of a call about the entry, is about that. A 404 that does not say so is believed where a list agrees.
@@ -313,7 +326,10 @@ async fn create<E: Push>(task: &Task<'_>, row: &EntryRow<E>) -> Result<Outcome<E
     if let Some(reason) = row.refusal() {
         return Err(JobError::Refused { reason });
     }
-    row.doc.check(task).await?;
+    // Without what GHL named as wrong in it before.
+    let owed = row.owed();
+    let wanted = if owed.held.is_empty() { row.doc.clone() } else { with_fields(&row.doc, &owed.sendable) };
+    wanted.check(task).await?;
     let records = &task.environment.records;
     if records.is_pending(&row.location_id, &row.contact_id).await? {
         return Err(JobError::AwaitsContact { wait: until_its_contact_is_worth_a_look(task) });
@@ -331,9 +347,25 @@ async fn create<E: Push>(task: &Task<'_>, row: &EntryRow<E>) -> Result<Outcome<E
             return Err(JobError::OneMoreRun);
         }
     }
-    records.set_intent(&task.run, &row.row_id, Some(&row.doc)).await?;
-    let answer = row.doc.create(task, &row.contact_id).await;
-    if is_known_to_have_failed(&answer) {
+    let announced_at_ms = task.environment.clock.ghl_now_ms();
+    records.set_intent(&task.run, &row.row_id, Some(&wanted)).await?;
+    let answer = wanted.create(task, &row.contact_id).await;
+    if let Err(JobError::Ghl(error)) = &answer
+        && error.may_have_created()
+        && !error.outcome_unknown()
+        && refusals::is_part(error, &owed.fields, row.base.as_ref())
+    {
+        // Some creates are refused so and made all the same, and the rest is to be created after this. The announcement stays for who has no call left
+        // for the look.
+        if task.permits.left() > 0 {
+            let shown = listed::<E>(task, &row.contact_id).await?.unwrap_or(Shown { entries: Vec::new(), lacks: None });
+            if adopted(task, row, &wanted, Some(announced_at_ms), &shown.entries).await? {
+                return Err(JobError::OneMoreRun);
+            }
+            shown.is_all()?;
+            records.set_intent::<E>(&task.run, &row.row_id, None).await?;
+        }
+    } else if is_known_to_have_failed(&answer) {
         records.set_intent::<E>(&task.run, &row.row_id, None).await?;
     }
     match answer {
@@ -378,12 +410,15 @@ async fn look<E: Push>(task: &Task<'_>, row: &EntryRow<E>, id: &str) -> Result<O
         return Ok(Some(Outcome::Nothing));
     };
     let records = &task.environment.records;
-    let mut tx = records.begin(&task.run).await?;
     let base = row.base.as_ref().map(fields).unwrap_or_default();
     if !wait.is_zero() && may_still_arrive(&row.unanswered.asked, &row.owed().fields, &base, &fields(&row.read(theirs)))
     {
+        if is_of_another_time(task, row.unanswered.at_ms) {
+            records.set_asked(&task.run, &row.row_id, &row.unanswered.asked).await?;
+        }
         return Err(JobError::MayStillArrive { wait });
     }
+    let mut tx = records.begin(&task.run).await?;
     tx.entry_looked(row, theirs).await?;
     tx.keep_open().await?;
     Ok(None)
@@ -402,31 +437,44 @@ async fn settle_announcement<E: Push>(task: &Task<'_>, row: &EntryRow<E>, announ
     let records = &task.environment.records;
     let wait = until_it_cannot_arrive(task, row.intent_at_ms);
     let shown = listed::<E>(task, &row.contact_id).await?.unwrap_or(Shown { entries: Vec::new(), lacks: None });
-    let remote = &shown.entries;
-    // What was there before the announcement is another's.
+    if adopted(task, row, announced, row.intent_at_ms, &shown.entries).await? {
+        return Ok(());
+    }
+    shown.is_all()?;
+    if !wait.is_zero() {
+        if is_of_another_time(task, row.intent_at_ms) {
+            records.set_intent(&task.run, &row.row_id, Some(announced)).await?;
+        }
+        return Err(JobError::MayStillArrive { wait });
+    }
+    keep_seen(task, row, &shown.entries).await?;
+    records.set_intent::<E>(&task.run, &row.row_id, None).await?;
+    Ok(())
+}
+
+/// Whether what the announced create made is among `remote`; the row has it then. What was there before the announcement is another's.
+async fn adopted<E: Push>(
+    task: &Task<'_>,
+    row: &EntryRow<E>,
+    announced: &E,
+    announced_at_ms: Option<i64>,
+    remote: &[E],
+) -> Result<bool, JobError> {
+    let records = &task.environment.records;
     let mut others = records.linked_ids::<E>(&row.location_id, &row.contact_id).await?;
     others.extend(records.seen(&row.row_id).await?.unwrap_or_default());
-    let is_older = |entry: &&E| predates(entry.created_at(), row.intent_at_ms);
+    let announced_at_ms = announced_by_ghls_clock(task, announced_at_ms);
+    let is_older = |entry: &&E| predates(entry.created_at(), announced_at_ms);
     others.extend(remote.iter().filter(is_older).filter_map(|entry| entry.ghl_id()).map(str::to_owned));
     let found = E::lost(announced, remote, &others);
-    match found.and_then(|id| remote.iter().find(|entry| entry.ghl_id() == Some(id)).map(|entry| (id, entry))) {
-        Some((id, entry)) => {
-            let mut entry = entry.clone();
-            entry.read_like(announced, None);
-            let mut tx = records.begin(&task.run).await?;
-            tx.adopted(row, id, &entry).await?;
-            tx.keep_open().await?;
-        }
-        None => {
-            shown.is_all()?;
-            if !wait.is_zero() {
-                return Err(JobError::MayStillArrive { wait });
-            }
-            keep_seen(task, row, remote).await?;
-            records.set_intent::<E>(&task.run, &row.row_id, None).await?;
-        }
-    }
-    Ok(())
+    let found = found.and_then(|id| remote.iter().find(|entry| entry.ghl_id() == Some(id)).map(|entry| (id, entry)));
+    let Some((id, entry)) = found else { return Ok(false) };
+    let mut entry = entry.clone();
+    entry.read_like(announced, None);
+    let mut tx = records.begin(&task.run).await?;
+    tx.adopted(row, id, &entry).await?;
+    tx.keep_open().await?;
+    Ok(true)
 }
 
 /// The longer it has waited, the longer it goes on to: the contact may be one that GHL refuses, until a person sees to it.
@@ -442,10 +490,26 @@ const LATER: Duration = Duration::from_secs(60);
 /// and the jobs of a dead worker, whose lease lasts 12 s, are to be done within 30.
 const STRAGGLER: Duration = Duration::from_secs(20);
 
+/// An announcement that lies further ahead was written by a clock that was set back since, or before GHL's time was known: those of two processes are
+/// not so far apart.
+const AHEAD_MS: i64 = 60_000;
+
+/// Whether the time of an announcement says nothing. It is written anew then, or what it announced would be waited for until the clock gets there.
+pub(super) fn is_of_another_time(task: &Task<'_>, announced_at_ms: Option<i64>) -> bool {
+    announced_at_ms.is_some_and(|at| at.saturating_sub(task.environment.clock.ghl_now_ms()) > AHEAD_MS)
+}
+
+/// When a create was announced, for comparing with what GHL dates: none where that says nothing. Of a process that had heard nothing of GHL's clock yet,
+/// it is by our own.
+pub(super) fn announced_by_ghls_clock(task: &Task<'_>, announced_at_ms: Option<i64>) -> Option<i64> {
+    let at = announced_at_ms.filter(|_| !is_of_another_time(task, announced_at_ms))?;
+    Some(at.saturating_add(task.environment.clock.ghl_ahead_ms().min(0)))
+}
+
 /// How long a create that was announced at `intent_at_ms` may still take effect: a look that begins before proves nothing by what it does not
 /// find. So this is asked before the look, which may take as long as the wait.
 pub(super) fn until_it_cannot_arrive(task: &Task<'_>, intent_at_ms: Option<i64>) -> Duration {
     let Some(announced) = intent_at_ms else { return Duration::ZERO };
-    let gone_by = u64::try_from(task.environment.clock.now_ms().saturating_sub(announced)).unwrap_or(0);
+    let gone_by = u64::try_from(task.environment.clock.ghl_now_ms().saturating_sub(announced)).unwrap_or(0);
     task.environment.call_timeout.min(STRAGGLER).saturating_sub(Duration::from_millis(gone_by))
 }

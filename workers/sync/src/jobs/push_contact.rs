@@ -5,7 +5,7 @@
 use self::change::change;
 use self::create::{create, settle_announcement};
 use super::presence::is_contact_gone;
-use super::push::{may_still_arrive, until_it_cannot_arrive};
+use super::push::{is_of_another_time, may_still_arrive, until_it_cannot_arrive};
 use super::{JobError, Task, refusals, told};
 use crate::decide::fields::{Fields, fields};
 use crate::decide::merge::Policy;
@@ -117,6 +117,9 @@ async fn looked_at(task: &Task<'_>, row: &ContactRow) -> Result<Option<ContactRo
     };
     let base = row.base.as_ref().map(fields).unwrap_or_default();
     if !wait.is_zero() && may_still_arrive(&row.unanswered.asked, &row.owed().fields, &base, &fields(&theirs)) {
+        if is_of_another_time(task, row.unanswered.at_ms) {
+            records.set_contact_asked(&task.run, &row.unanswered.asked).await?;
+        }
         return Err(JobError::MayStillArrive { wait });
     }
     let mut tx = records.begin(&task.run).await?;

@@ -2,7 +2,7 @@
 
 use super::Task;
 use crate::decide::fields::{Fields, Record, fields};
-use crate::decide::refused::{Refusal, blamed, refused};
+use crate::decide::refused::{Refusal, blamed, left_out_of_create, refused};
 use crate::decide::verify::Unapplied;
 use crate::ghl::{GhlError, Subject};
 
@@ -20,9 +20,18 @@ pub(super) fn values<R: Record>(
         GhlError::Gone { what } if base.is_none() && *what != Subject::Location => Vec::new(),
         _ => return None,
     };
-    // A create goes whole or not at all.
-    let asked = if base.is_some() { &blamed::<R>(asked, &words) } else { asked };
-    Some(refused(asked, &base.map(fields).unwrap_or_default(), &told(task, error)))
+    let asked = match base {
+        Some(_) => blamed::<R>(asked, &words),
+        None => left_out_of_create::<R>(asked, &words).unwrap_or_else(|| asked.clone()),
+    };
+    Some(refused(&asked, &base.map(fields).unwrap_or_default(), &told(task, error)))
+}
+
+/// Whether GHL objects to a part of `asked`, and the rest may be created without it.
+pub(super) fn is_part<R: Record>(error: &GhlError, asked: &Fields, base: Option<&R>) -> bool {
+    let GhlError::Invalid { messages, .. } = error else { return false };
+    let words: Vec<&str> = messages.iter().map(String::as_str).collect();
+    base.is_none() && left_out_of_create::<R>(asked, &words).is_some()
 }
 
 /// GHL's words for it, with the time.

@@ -46,13 +46,18 @@ fn known(task: &Task<'_>) -> Option<(TimeZone, String)> {
 pub(super) async fn ask(task: &Task<'_>) -> Result<TimeZone, JobError> {
     let location = task.location();
     let (zone, name) = match task.ghl().get_location(location).await {
-        Ok(found) => match mapping::location::time_zone(&found) {
-            Ok(zone) => (zone, found.timezone.unwrap_or_default()),
-            Err(error) => known(task).unwrap_or_else(|| {
-                tracing::warn!(ghl.location = location, %error, "GHL tells no time zone of the location; taking UTC");
-                (TimeZone::UTC, "UTC".to_owned())
-            }),
-        },
+        Ok(found) => {
+            if let Some(country) = &found.country {
+                task.environment.records.set_country(location, country).await?;
+            }
+            match mapping::location::time_zone(&found) {
+                Ok(zone) => (zone, found.timezone.unwrap_or_default()),
+                Err(error) => known(task).unwrap_or_else(|| {
+                    tracing::warn!(ghl.location = location, %error, "GHL tells no time zone of the location; taking UTC");
+                    (TimeZone::UTC, "UTC".to_owned())
+                }),
+            }
+        }
         Err(GhlError::Unauthorized { kind: UnauthorizedKind::MissingScope, .. }) if known(task).is_some() => {
             known(task).unwrap_or((TimeZone::UTC, "UTC".to_owned()))
         }

@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     fn location(timezone: Option<&str>) -> ghl::Location {
-        ghl::Location { id: "l1".to_owned(), name: None, timezone: timezone.map(str::to_owned) }
+        ghl::Location { id: "l1".to_owned(), name: None, timezone: timezone.map(str::to_owned), country: None }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::reply::TokenReply;
 use super::tokens::{Access, Need, TokenError};
 use super::{Cause, Oauth};
 use crate::ghl::Scopes;
-use crate::records::{Failed, Holder, NewToken, StoredToken, TokenState};
+use crate::records::{CLOCKS_MS, Failed, Holder, LONGEST_REST_MS, NewToken, StoredToken, TokenState};
 
 /// Between two calls with an agency's token: far below GHL's 100 in 10 s, whatever delays them.
 pub(super) const SPACING_MS: i64 = 500;
@@ -26,6 +26,13 @@ const STORE_AGAIN: Duration = Duration::from_millis(500);
 const STORE_SELDOM: Duration = Duration::from_secs(10);
 /// For an hour: a full disk takes a person, and without the pair the location has to be connected again.
 const STORE_ATTEMPTS: u32 = 360;
+
+/// Whether something goes on until then that lasts for `longest_ms` at most. What would last for longer began by a clock that was set back since, and is
+/// over.
+fn is_to_come(until: Timestamp, now: Timestamp, longest_ms: i64) -> bool {
+    let left_ms = until.as_millisecond().saturating_sub(now.as_millisecond());
+    left_ms > 0 && left_ms <= longest_ms.saturating_add(CLOCKS_MS)
+}
 
 /// A pending row that this process holds.
 struct Lease {
@@ -46,7 +53,7 @@ impl Oauth {
     ) -> Result<Option<StoredToken>, TokenError> {
         let inner = &self.inner;
         let now = inner.clock.now();
-        if let Some(until) = stored.rest_until.filter(|until| *until > now) {
+        if let Some(until) = stored.rest_until.filter(|until| is_to_come(*until, now, LONGEST_REST_MS)) {
             let wait = Duration::try_from(until.duration_since(now)).unwrap_or_default();
             return Err(TokenError::Resting { wait, reason: stored.reason.clone().unwrap_or_default() });
         }
@@ -64,7 +71,8 @@ impl Oauth {
             return Err(TokenError::ConnectAgain { reason: "the token has run out and can't be refreshed".to_owned() });
         }
         // A pending row of another that is alive: nothing to spend a permit on.
-        if stored.pending_until.is_some_and(|until| until > now) {
+        let lease_ms = i64::try_from(inner.lease.as_millis()).unwrap_or(i64::MAX);
+        if stored.pending_until.is_some_and(|until| is_to_come(until, now, lease_ms)) {
             return Ok(None);
         }
         let permit = permits.map(Permits::take).transpose()?;
@@ -250,7 +258,25 @@ impl Oauth {
             cause if cause.is_passing() => doubling,
             _ => LONG_REST,
         };
-        let rest = SignedDuration::try_from(rest.min(Duration::from_secs(3600))).unwrap_or(SignedDuration::ZERO);
+        let rest = SignedDuration::try_from(rest.min(Duration::from_millis(LONGEST_REST_MS.unsigned_abs())))
+            .unwrap_or(SignedDuration::ZERO);
         Failed { state, reason, rest_until: self.inner.clock.now().checked_add(rest).ok(), unsure }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_goes_on_for_longer_than_it_can_is_over() {
+        let now: Timestamp = "2026-06-01T12:00:00Z".parse().unwrap();
+        let lease_ms = 32_000;
+        for (seconds, expected) in
+            [(-1, false), (0, false), (1, true), (32, true), (92, true), (93, false), (7_200, false)]
+        {
+            let until = now + SignedDuration::from_secs(seconds);
+            assert_eq!(is_to_come(until, now, lease_ms), expected, "{seconds}");
+        }
     }
 }

@@ -133,6 +133,16 @@ impl Records {
         write.commit().await?;
         Ok(gone)
     }
+
+    /// Keeps the country of a location (ISO 3166), as GHL tells it.
+    ///
+    /// # Errors
+    /// See [`Records::save_connection`].
+    pub async fn set_country(&self, location_id: &str, country: &str) -> Result<(), RecordsError> {
+        let _gate = self.gate().await?;
+        sqlx::query(sql!("set_country")).bind(location_id).bind(country).execute(&self.pool).await?;
+        Ok(())
+    }
 }
 
 impl Connection {

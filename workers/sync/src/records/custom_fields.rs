@@ -10,6 +10,7 @@ use super::model::{Contact, CustomField, is_key, key_of};
 use super::sql::sql;
 use super::{Records, RecordsError, Write};
 use crate::decide::fields::{self, fields, with_fields};
+use crate::decide::same::Habits;
 
 impl Records {
     /// Keeps the definitions of a location: id and key.
@@ -24,6 +25,21 @@ impl Records {
             let query = sqlx::query(sql!("save_custom_field")).bind(location_id).bind(id).bind(key).bind(now_ms);
             query.execute(write.conn()).await?;
         }
+        write.commit().await
+    }
+
+    /// Keeps what the custom fields of a location hold: id and `dataType`.
+    ///
+    /// # Errors
+    /// [`RecordsError::Database`].
+    pub async fn save_field_types(&self, location_id: &str, types: &[(String, String)]) -> Result<(), RecordsError> {
+        let kinds = Habits::kinds_text(types.iter().map(|(id, data_type)| (id.as_str(), data_type.as_str())));
+        let mut write = self.write().await?;
+        for (id, data_type) in types {
+            let query = sqlx::query(sql!("set_field_type")).bind(location_id).bind(id).bind(data_type);
+            query.execute(write.conn()).await?;
+        }
+        sqlx::query(sql!("set_field_kinds")).bind(location_id).bind(kinds).execute(write.conn()).await?;
         write.commit().await
     }
 

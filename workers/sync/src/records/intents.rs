@@ -1,5 +1,7 @@
 //! What a write is about to send, kept before it is sent (law 7): of a create it tells what to look for, of an update whose edit a value is that
 //! is met in GHL.
+//!
+//! The time of an announcement is GHL's, as far as that is known: it is compared with the dates of what GHL made.
 
 use std::collections::HashSet;
 
@@ -99,13 +101,13 @@ impl Records {
             let _gate = self.gate().await?;
             let mut connection = self.pool.acquire().await?;
             // Read with the connection in hand: what waits for it is not sent meanwhile. See `announce` for what was long in writing.
-            let at_ms = (!asked.is_empty()).then(|| self.clock.now_ms());
+            let at_ms = (!asked.is_empty()).then(|| self.clock.ghl_now_ms());
             let query = sqlx::query(text).bind(column(asked)).bind(row_id).bind(kind).bind(location_id).bind(record_id);
             let kept = query.bind(run.epoch).bind(at_ms).execute(&mut *connection).await?;
             if kept.rows_affected() == 0 {
                 return Err(RecordsError::LostRun(run.key.clone()));
             }
-            if at_ms.is_none_or(|at_ms| self.clock.now_ms().saturating_sub(at_ms) <= FRESH_MS) {
+            if at_ms.is_none_or(|at_ms| self.clock.ghl_now_ms().saturating_sub(at_ms) <= FRESH_MS) {
                 return Ok(());
             }
         }
@@ -124,7 +126,7 @@ impl Records {
         loop {
             let _gate = self.gate().await?;
             let mut connection = self.pool.acquire().await?;
-            let at_ms = self.clock.now_ms();
+            let (began_ms, at_ms) = (self.clock.now_ms(), self.clock.ghl_now_ms());
             let kept = sqlx::query(text)
                 .bind(intent.as_deref())
                 .bind(intent.as_ref().map(|_| at_ms))
@@ -138,7 +140,7 @@ impl Records {
             if kept.rows_affected() == 0 {
                 return Err(RecordsError::LostRun(run.key.clone()));
             }
-            if self.clock.now_ms().saturating_sub(at_ms) <= FRESH_MS {
+            if self.clock.now_ms().saturating_sub(began_ms) <= FRESH_MS {
                 return Ok(());
             }
         }

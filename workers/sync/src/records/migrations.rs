@@ -49,6 +49,8 @@ fn up_to(last: i64) -> Migrator {
         (51, "fewer_indexes", include_str!("../../migrations/0051_fewer_indexes.sql")),
         (52, "ended runs", include_str!("../../migrations/0052_ended_runs.sql")),
         (53, "traces", include_str!("../../migrations/0053_traces.sql")),
+        (54, "field_types", include_str!("../../migrations/0054_field_types.sql")),
+        (55, "countries", include_str!("../../migrations/0055_countries.sql")),
     ];
     let migration = |(version, name, text): (i64, &'static str, &'static str)| {
         Migration::new(version, name.into(), MigrationType::Simple, text.into_sql_str(), false)

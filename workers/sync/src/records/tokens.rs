@@ -29,6 +29,14 @@ pub enum Holder {
     Company(String),
 }
 
+/// No refresh rests for longer.
+pub(crate) const LONGEST_REST_MS: i64 = 60 * 60 * 1000;
+/// No refresh is held for longer, however long a call may take.
+const LONGEST_LEASE_MS: i64 = 10 * 60 * 1000;
+/// So far apart the clocks of processes may be. What lies further ahead than a lease, a pace or a rest can be was written by a clock that was set back
+/// since: it is over.
+pub(crate) const CLOCKS_MS: i64 = 60 * 1000;
+
 /// Starts the key of a company. No id of GHL holds a colon.
 const COMPANY: &str = "company:";
 
@@ -203,11 +211,14 @@ impl Records {
         before: Timestamp,
         limit: i64,
     ) -> Result<Vec<StoredToken>, RecordsError> {
+        let now = self.clock.now_ms();
         let rows = sqlx::query(sql!("due_tokens"))
             .bind(after.map(Holder::key).unwrap_or_default())
             .bind(before.as_millisecond())
-            .bind(self.clock.now_ms())
+            .bind(now)
             .bind(limit)
+            .bind(now + LONGEST_LEASE_MS + CLOCKS_MS)
+            .bind(now + LONGEST_REST_MS + CLOCKS_MS)
             .fetch_all(&self.pool)
             .await?;
         rows.iter().map(token_of).collect()

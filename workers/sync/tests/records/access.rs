@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use job_engine::{Claiming, FirstMeeting, Limit, Queue};
 use secrecy::{ExposeSecret, SecretString};
 use sync_workers::records::*;
@@ -20,6 +21,7 @@ promises! {
     a_location_that_is_disconnected_is_walked_no_more,
     an_install_comes_back_once_and_its_trace_goes,
     calls_of_a_company_are_spaced,
+    after_the_clock_was_set_back_tokens_are_refreshed_and_calls_are_paced_as_before,
     a_revoked_or_rotated_key_is_refused,
     migrating_twice_changes_nothing,
 }
@@ -170,6 +172,44 @@ async fn calls_of_a_company_are_spaced(db: Db) {
     assert!(db.records.is_to_list(&company, 1000).await.unwrap());
     assert!(!db.records.is_to_list(&company, 1000).await.unwrap(), "somebody does so now");
     assert!(db.records.relist(&company).await.unwrap() && db.records.is_to_list(&company, 1000).await.unwrap());
+}
+
+/// What lies further ahead than it can was written by a clock that was set back since, and holds up nobody.
+async fn after_the_clock_was_set_back_tokens_are_refreshed_and_calls_are_paced_as_before(db: Db) {
+    let records = &db.records;
+    let (before, now): (Timestamp, Timestamp) = ("2026-06-01T14:00:00Z".parse().unwrap(), NOW.parse().unwrap());
+    let lease = SignedDuration::from_secs(90);
+    let soon: Timestamp = "2027-01-01T00:00:00Z".parse().unwrap();
+    db.clock.set(before);
+    records.connect(LOC, ConnectionKind::Oauth, None, &pair("first"), None, None).await.unwrap();
+    let generation = records.token(&location()).await.unwrap().unwrap().generation;
+    let fence = records.begin_refresh(&location(), generation, before + lease).await.unwrap().unwrap();
+    let company = Holder::Company("c1".to_owned());
+    records.connect_company("c1", &NewToken { expires_at: None, ..pair("company") }).await.unwrap();
+    for _ in 0..3 {
+        records.pace_company(&company, 500, 1000).await.unwrap().unwrap();
+    }
+    db.clock.set(now);
+    assert_eq!(records.due_tokens(None, soon, 10).await.unwrap().len(), 1, "nobody can hold it until then");
+    let next = records.begin_refresh(&location(), generation, now + lease).await.unwrap();
+    assert_eq!(next, Some(fence + 1));
+    assert_eq!(records.begin_refresh(&location(), generation, now + lease).await.unwrap(), None, "it is held as ever");
+    let at = records.pace_company(&company, 500, 1000).await.unwrap();
+    assert_eq!(at, Some(now));
+
+    let rest = SignedDuration::from_hours(3);
+    let resting = |until| Failed {
+        state: TokenState::Active,
+        reason: "throttled".to_owned(),
+        rest_until: Some(until),
+        unsure: false,
+    };
+    assert!(records.fail_refresh(&location(), generation, fence + 1, &resting(now + rest)).await.unwrap());
+    assert_eq!(records.due_tokens(None, soon, 10).await.unwrap().len(), 1, "no rest lasts that long");
+    let fence = records.begin_refresh(&location(), generation, now + lease).await.unwrap().unwrap();
+    let rest = SignedDuration::from_mins(30);
+    assert!(records.fail_refresh(&location(), generation, fence, &resting(now + rest)).await.unwrap());
+    assert_eq!(records.due_tokens(None, soon, 10).await.unwrap(), []);
 }
 
 async fn a_revoked_or_rotated_key_is_refused(db: Db) {

@@ -1,10 +1,11 @@
-//! Custom fields, which bear no kind here: a value speaks for itself.
+//! Custom fields: compared by their kind where it is known; else a value speaks for itself.
 
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
+use super::habits::Kind;
 use super::{iso_day, text};
 use crate::decide::fields::is_nothing;
 
@@ -13,24 +14,46 @@ const DAY_MS: i64 = 86_400_000;
 /// Milliseconds since 1970 have at least so many digits; what has fewer is a number like any other.
 const FEWEST_EPOCH_DIGITS: usize = 9;
 
-/// Custom fields bear no kind here, so a value speaks for itself: numbers compare as numbers, and days as days. GHL gives a single choice
-/// back as a list of one, and choices in an order of its own.
-pub(super) fn same_custom(a: &Value, b: &Value) -> bool {
+/// Whether two values of a custom field are the same: as days, numbers or texts where its kind is known. Else a value speaks for itself: numbers compare as
+/// numbers, and days as days, but no two texts of digits as moments. GHL gives a single choice back as a list of one, and choices in an order of its own.
+pub(super) fn same_custom(a: &Value, b: &Value, kind: Option<Kind>) -> bool {
     match (a, b) {
         (Value::Array(one), Value::Array(other)) => {
-            let has = |list: &[Value], value: &Value| list.iter().any(|item| same_custom(item, value));
+            let has = |list: &[Value], value: &Value| list.iter().any(|item| same_custom(item, value, kind));
             one.len() == other.len()
                 && one.iter().all(|item| has(other, item))
                 && other.iter().all(|item| has(one, item))
         }
         (Value::Array(one), other) | (other, Value::Array(one)) => match one.as_slice() {
             [] => is_nothing(other),
-            [one] => same_custom(one, other),
+            [one] => same_custom(one, other, kind),
             _ => false,
         },
         (Value::Object(_), _) | (_, Value::Object(_)) => a == b,
-        _ => a == b || same_number(a, b) || same_day(a, b) || trimmed(a).is_some_and(|a| Some(a) == trimmed(b)),
+        _ if a == b || trimmed(a).is_some_and(|a| Some(a) == trimmed(b)) => true,
+        _ => match kind {
+            Some(Kind::Day) => day(a).is_some_and(|a| Some(a) == day(b)),
+            Some(Kind::Number) => amount(a).is_some_and(|a| Some(a) == amount(b)),
+            Some(Kind::Text) => same_number(a, b),
+            None => same_number(a, b) || same_day(a, b),
+        },
     }
+}
+
+/// The calendar day that a value of a field of days means, in whatever form.
+fn day(value: &Value) -> Option<Date> {
+    Moment::read(value).map(|moment| moment.day)
+}
+
+/// The number that a value of a field of numbers means; there, a leading zero makes no code of it.
+fn amount(value: &Value) -> Option<f64> {
+    let text = match value {
+        Value::Number(number) => return number.as_f64(),
+        Value::String(text) => text.trim(),
+        _ => return None,
+    };
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'-' | b'+' | b'.'));
+    if is_plain { text.parse().ok() } else { None }
 }
 
 fn trimmed(value: &Value) -> Option<&str> {
@@ -56,14 +79,26 @@ fn number(value: &Value) -> Option<f64> {
     if is_plain(whole) && is_plain(rest) && !is_code { text.parse().ok() } else { None }
 }
 
-/// A date without a time is the same as any form of that day. Two forms with a time are the same day where both are midnight; else only the
-/// same instant is the same.
+/// A date without a time is the same as midnight of that day. Two forms with a time are the same day where both are midnight; else only the
+/// same instant is the same. Two texts of digits are no times, whatever they read like.
 fn same_day(a: &Value, b: &Value) -> bool {
-    let (Some(a), Some(b)) = (Moment::read(a), Moment::read(b)) else { return false };
-    match (a.is_day || b.is_day) || (a.is_midnight && b.is_midnight) {
+    let (Some(one), Some(other)) = (Moment::read(a), Moment::read(b)) else { return false };
+    if is_digits(a) && is_digits(b) {
+        return false;
+    }
+    let (a, b) = (one, other);
+    match (a.is_day || a.is_midnight) && (b.is_day || b.is_midnight) {
         true => a.day == b.day,
         false => a.at.is_some() && a.at == b.at,
     }
+}
+
+fn is_digits(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| {
+        let text = text.trim();
+        let digits = text.strip_prefix('-').unwrap_or(text);
+        !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+    })
 }
 
 /// A point in time as a custom field may hold it.

@@ -3,38 +3,73 @@
 /// Digits that tell one phone from another; what comes before them is a country or a trunk prefix.
 const OWN_DIGITS: usize = 7;
 
-/// Two numbers that both name their country are the same where they are equal in E.164. GHL puts the country of the location before a national one,
-/// whose trunk prefix goes or stays as that country has it: so it is the same as a number that is a calling code and the rest of it.
-pub(super) fn same_phone(a: &str, b: &str) -> bool {
+/// Whether two phones are one as far as is known: numbers that both name their country are equal in E.164. One that does not is of the location's country,
+/// whose calling `code` GHL puts before it; where that is not known, it is the same as its own digits alone.
+pub(super) fn same_phone(a: &str, b: &str, code: Option<&str>) -> bool {
+    if is_no_number(a) || is_no_number(b) {
+        return a.trim() == b.trim();
+    }
     match (international(a), international(b)) {
         (Some(a), Some(b)) => a == b,
+        (None, None) if digits(a) == digits(b) => true,
         (one, other) => {
-            let (has_a, has_b) = (one.is_some(), other.is_some());
-            let texts = (a.trim(), b.trim());
-            let (a, b) = (one.unwrap_or_else(|| digits(a)), other.unwrap_or_else(|| digits(b)));
-            if a.bytes().chain(b.bytes()).all(|digit| digit == b'0') {
-                return texts.0 == texts.1;
-            }
-            match (has_a, has_b) {
-                (true, _) => is_national_of(&b, &a),
-                (_, true) => is_national_of(&a, &b),
-                _ => a == b || is_national_of(&a, &b) || is_national_of(&b, &a),
-            }
+            let theirs = other.map_or_else(|| wholes(&digits(b), code), |whole| vec![whole]);
+            let ours = one.map_or_else(|| wholes(&digits(a), code), |whole| vec![whole]);
+            ours.iter().any(|whole| theirs.contains(whole))
         }
     }
 }
 
+/// Whether a phone that GHL shows may be its form of another: GHL puts the country of the location before a national one, whose trunk prefix goes or stays
+/// as that country has it. So it is the same as a number that is a calling code, whichever, and the rest of it.
+pub(super) fn answers_phone(a: &str, b: &str) -> bool {
+    if is_no_number(a) || is_no_number(b) {
+        return a.trim() == b.trim();
+    }
+    match (international(a), international(b)) {
+        (Some(a), Some(b)) => a == b,
+        (Some(a), None) => is_national_of(&digits(b), &a),
+        (None, Some(b)) => is_national_of(&digits(a), &b),
+        (None, None) => {
+            let (a, b) = (digits(a), digits(b));
+            a == b || is_national_of(&a, &b) || is_national_of(&b, &a)
+        }
+    }
+}
+
+fn is_no_number(phone: &str) -> bool {
+    digits(phone).bytes().all(|digit| digit == b'0')
+}
+
+/// The numbers in E.164, without the plus, that a national one may be in a country with that calling code.
+fn wholes(national: &str, code: Option<&str>) -> Vec<String> {
+    let Some(code) = code else { return vec![national.to_owned()] };
+    let mut wholes = Vec::new();
+    if national.strip_prefix(code).is_some_and(|own| own.len() >= OWN_DIGITS) {
+        // The plus alone is missing.
+        wholes.push(national.to_owned());
+    }
+    let trunks =
+        ["", "0"].into_iter().chain(TRUNKS.iter().filter(|(_, codes)| codes.contains(&code)).map(|(trunk, _)| *trunk));
+    let owns = trunks.filter_map(|trunk| national.strip_prefix(trunk)).filter(|own| own.len() >= OWN_DIGITS);
+    wholes.extend(owns.map(|own| format!("{code}{own}")));
+    wholes
+}
+
+/// Trunk prefixes other than the zero, and whose they are: Russia's and Lithuania's 8, Hungary's 06.
+const TRUNKS: [(&str, &[&str]); 2] = [("8", &["7", "370", "375", "993"]), ("06", &["36"])];
+
 /// Whether `national` is how people of some country write `whole`, which names that country.
 fn is_national_of(national: &str, whole: &str) -> bool {
     let own = |trunk: &str| national.strip_prefix(trunk).filter(|own| own.len() >= OWN_DIGITS);
-    // Italy's zero stays; elsewhere one goes, as do Russia's and Lithuania's 8 and Hungary's 06.
+    // Italy's zero stays; elsewhere one goes, as do other trunk prefixes.
     let is_rest = |own: &str, codes: &dyn Fn(&str) -> bool| whole.strip_suffix(own).is_some_and(codes);
-    let is_trunk = |trunk, codes: &[&str]| own(trunk).is_some_and(|own| is_rest(own, &|code| codes.contains(&code)));
+    let is_trunk =
+        |trunk: &str, codes: &[&str]| own(trunk).is_some_and(|own| is_rest(own, &|code| codes.contains(&code)));
     national == whole
         || own("").is_some_and(|own| is_rest(own, &is_calling_code))
         || own("0").is_some_and(|own| is_rest(own, &is_calling_code))
-        || is_trunk("8", &["7", "370", "375", "993"])
-        || is_trunk("06", &["36"])
+        || TRUNKS.iter().any(|(trunk, codes)| is_trunk(trunk, codes))
 }
 
 /// Whether there is a country or region with that calling code (E.164): of one digit, of two, or of three.
@@ -54,15 +89,23 @@ fn is_calling_code(code: &str) -> bool {
     matches!(code, "1" | "7") || TWO.contains(&code) || is_of_three(code)
 }
 
-/// The digits of a number that names its country; none of one that does not.
+/// The digits of a number that names its country; none of one that does not. `+49 (0)151` says that the zero goes where the country is named, but in
+/// Italy, whose zero stays.
 fn international(phone: &str) -> Option<String> {
     let first = phone.trim_start().trim_start_matches(|c: char| !c.is_ascii_digit() && c != '+');
-    let digits = digits(phone);
-    match first.starts_with('+') {
-        true => Some(digits),
-        false => digits.strip_prefix("00").map(str::to_owned),
+    let whole = |phone: &str| {
+        let digits = digits(phone);
+        if first.starts_with('+') { Some(digits) } else { digits.strip_prefix("00").map(str::to_owned) }
+    };
+    let told = whole(phone)?;
+    match phone.split_once("(0)") {
+        Some((code, own)) if !digits(code).is_empty() && !told.starts_with(ITALY) => whole(&format!("{code}{own}")),
+        _ => Some(told),
     }
 }
+
+/// Its calling code.
+const ITALY: &str = "39";
 
 fn digits(phone: &str) -> String {
     phone.chars().filter(char::is_ascii_digit).collect()

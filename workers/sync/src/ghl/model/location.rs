@@ -1,4 +1,4 @@
-//! A location, for what the records need of it: its time zone, its custom fields and its tags.
+//! A location, for what the records need of it: its time zone, its country, its custom fields and its tags.
 
 #![expect(missing_docs, reason = "a field that says no more than its name has no more to say")]
 
@@ -17,6 +17,9 @@ pub struct Location {
     /// An IANA name: `America/Chicago`.
     #[serde(default, deserialize_with = "lenient::text")]
     pub timezone: Option<String>,
+    /// ISO 3166: its calling code goes before national phones.
+    #[serde(default, deserialize_with = "lenient::text")]
+    pub country: Option<String>,
 }
 
 /// What a custom field of contacts is: they name it by its id.

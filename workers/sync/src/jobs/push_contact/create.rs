@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use job_engine::Priority;
 
-use super::super::push::until_it_cannot_arrive;
+use super::super::push::{announced_by_ghls_clock, is_of_another_time, until_it_cannot_arrive};
 use super::super::{JobError, Task};
 use super::{close, keep_refused, one_call, refused};
 use crate::decide::adopt;
@@ -37,7 +37,7 @@ pub(super) async fn create(task: &Task<'_>, row: &ContactRow) -> Result<(), JobE
             // What is announced is sent in the same run.
             return Err(JobError::OneMoreRun);
         }
-        let announced_at_ms = Some(task.environment.clock.now_ms());
+        let announced_at_ms = Some(task.environment.clock.ghl_now_ms());
         records.set_contact_intent(&task.run, Some(&wanted)).await?;
         let error = match one_call(task)?.create_contact(&to_new(&wanted, task.location())).await {
             Ok(made) => {
@@ -50,7 +50,7 @@ pub(super) async fn create(task: &Task<'_>, row: &ContactRow) -> Result<(), JobE
             // Some creates are refused so and made all the same. Who was there before was not made by it.
             if let Some(there) = by_identity(task, &wanted).await? {
                 let there = from_ghl(one_call(task)?.get_contact(&there.id).await?);
-                let is_ours = adopt::is_of(&wanted, &there) && is_new(&there, announced_at_ms);
+                let is_ours = adopt::is_of(&wanted, &there) && is_new(task, &there, announced_at_ms);
                 if is_ours && matches!(judge(task, row, &wanted, &there).await?, Judged::Same) {
                     return link(task, row, &there, None, Link::Looked).await;
                 }
@@ -246,6 +246,9 @@ pub(super) async fn settle_announcement(
         return link(task, row, &there, is_as_sent.then_some(&asked), Link::Looked).await;
     }
     if !wait.is_zero() {
+        if is_of_another_time(task, row.intent_at_ms) {
+            task.environment.records.set_contact_intent(&task.run, Some(announced)).await?;
+        }
         return Err(JobError::MayStillArrive { wait });
     }
     task.environment.records.set_contact_intent(&task.run, None).await?;
@@ -259,7 +262,7 @@ async fn made(task: &Task<'_>, row: &ContactRow, announced: &Contact) -> Result<
     if there.is_none() && (announced.email.is_some() || announced.phone.is_some()) {
         return Ok(None);
     }
-    if let Some(there) = there.filter(|there| !is_older(there, row)) {
+    if let Some(there) = there.filter(|there| !is_older(task, there, row)) {
         let fits = |there: &Contact| {
             adopt::is_of(announced, there) && (row.is_shown() || adopt::fits_contact(announced, there))
         };
@@ -267,7 +270,7 @@ async fn made(task: &Task<'_>, row: &ContactRow, announced: &Contact) -> Result<
         let is_anothers = matches!(judge(task, row, announced, &there).await?, Judged::Another(_));
         if !is_anothers && fits(&there) {
             let whole = from_ghl(one_call(task)?.get_contact(&there.id).await?);
-            if is_new(&whole, row.intent_at_ms) && fits(&whole) {
+            if is_new(task, &whole, row.intent_at_ms) && fits(&whole) {
                 return Ok(Some(whole));
             }
         }
@@ -291,12 +294,12 @@ async fn by_identity(task: &Task<'_>, contact: &Contact) -> Result<Option<Remote
 }
 
 /// Whether GHL says that it came after the announcement.
-fn is_new(there: &Contact, announced_at_ms: Option<i64>) -> bool {
-    there.date_added.is_some() && !adopt::predates(there.date_added, announced_at_ms)
+fn is_new(task: &Task<'_>, there: &Contact, announced_at_ms: Option<i64>) -> bool {
+    there.date_added.is_some() && !adopt::predates(there.date_added, announced_by_ghls_clock(task, announced_at_ms))
 }
 
-fn is_older(there: &Remote, row: &ContactRow) -> bool {
-    adopt::predates(from_ghl(there.clone()).date_added, row.intent_at_ms)
+fn is_older(task: &Task<'_>, there: &Remote, row: &ContactRow) -> bool {
+    adopt::predates(from_ghl(there.clone()).date_added, announced_by_ghls_clock(task, row.intent_at_ms))
 }
 
 /// A contact that no row has, that is as it was sent, and that is no older than the announcement.
@@ -311,7 +314,7 @@ async fn among_found(task: &Task<'_>, row: &ContactRow, announced: &Contact) -> 
     for found in one_call(task)?.search_contacts(&search).await?.contacts {
         let told = from_list(found.contact.clone());
         let fits = adopt::fits_contact(announced, &told) && !adopt::is_namesake(announced, &told);
-        let is_new = told.date_added.is_some() && !is_older(&found.contact, row);
+        let is_new = told.date_added.is_some() && !is_older(task, &found.contact, row);
         if fits && is_new && !task.environment.records.is_linked(task.location(), &found.contact.id).await? {
             return Ok(Some(found.contact));
         }

@@ -20,7 +20,7 @@ const TASKS: u32 = 100;
 
 /// Runs that found a page unreadable before it is asked for in smaller parts: a reply that broke off may come whole the next time.
 const UNREADABLE: i64 = 2;
-/// Runs that waited for a page in vain before: one that did so may have met a moment in which GHL was busy.
+/// Runs before in which a proxy had waited for a page in vain: one that did so may have met a moment in which GHL was busy.
 const SLOW: i64 = 1;
 /// A page of that many bytes can't be doubled.
 const LONG_PAGE: usize = 8 * 1024 * 1024;
@@ -165,8 +165,9 @@ pub(super) async fn run(task: &Task<'_>, mut walk: Walk) -> Result<(), JobError>
 /// Whether less at once may help: the page is too long, took GHL or the proxy before it too long again, or was unreadable again.
 fn in_smaller_pages(task: &Task<'_>, error: &GhlError) -> bool {
     match error {
-        GhlError::TooLong { .. } => true,
-        GhlError::Timeout | GhlError::Server { status: 504 | 524, .. } => task.run.attempts >= SLOW,
+        // Whose time is up spends no attempt, so there is none to be counted.
+        GhlError::TooLong { .. } | GhlError::Timeout => true,
+        GhlError::Server { status: 504 | 524, .. } => task.run.attempts >= SLOW,
         GhlError::Undecodable { .. } => task.run.attempts >= UNREADABLE,
         _ => false,
     }

@@ -15,6 +15,7 @@ use crate::decide::absent::Unread;
 use crate::decide::echo::Prints;
 use crate::decide::last_edits::LastEdits;
 use crate::decide::merge::Side;
+use crate::decide::same::Habits;
 use crate::decide::unanswered::Unanswered;
 
 /// A row without content.
@@ -210,12 +211,14 @@ pub(in crate::records) fn row_of(row: &AnyRow) -> Result<ContactRow, RecordsErro
             serde_json::from_str(&text).map_err(|error| RecordsError::corrupt("contacts", &row_id, &error))?;
         Ok(Contact { id: contact_id.clone(), clienty_contact_id: clienty_id.clone(), ..doc })
     };
+    let (country, kinds): (Option<String>, Option<String>) = (row.try_get("country")?, row.try_get("field_kinds")?);
+    let habits = Habits::of(country.as_deref(), kinds.as_deref());
     Ok(ContactRow {
         location_id: row.try_get("location_id")?,
         doc: parse(row.try_get("doc")?)?,
         base: row.try_get::<Option<String>, _>("base")?.map(&parse).transpose()?,
         edits: merging::read("contacts", &row_id, row.try_get("edits")?)?,
-        prints: merging::read("contacts", &row_id, row.try_get("prints")?)?,
+        prints: merging::read::<Prints>("contacts", &row_id, row.try_get("prints")?)?.in_location(habits),
         sync: merging::read("contacts", &row_id, row.try_get("sync")?)?,
         unanswered: Unanswered {
             asked: merging::read("contacts", &row_id, row.try_get("asked")?)?,

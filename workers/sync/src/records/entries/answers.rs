@@ -119,8 +119,9 @@ impl Tx {
             let ours: Fields = asked.iter().chain(sent).map(|(name, value)| (name.clone(), value.clone())).collect();
             happened::entry_changed(&mut self.write, &now, &doc, &ours).await?;
         }
-        // What was refused of a create is no matter of its fields any more.
-        let refused = now.sync.as_ref().filter(|_| row.base.is_some());
+        // What was refused of a create as a whole is no matter of its fields any more; what was left out of it is.
+        let is_of_fields = |sync: &&SyncState| row.base.is_some() || sync.is_of_left_out::<E>();
+        let refused = now.sync.as_ref().filter(is_of_fields);
         let combined = state.clone().keeping(refused, asked, &got);
         let sync = Some(combined.holding(Owed::of(Some(base), &doc, refused).held));
         self.outcome_of(sync.as_ref());

@@ -16,7 +16,6 @@ use crate::decide::echo::{Known, Told, Verdict, confirms, judge};
 use crate::decide::fields::difference;
 use crate::decide::merge::Policy;
 use crate::decide::push_contact::plan;
-use crate::decide::same::same;
 use crate::decide::unanswered::Unanswered;
 use crate::mapping::contact::told;
 use crate::records::model::Contact;
@@ -183,7 +182,7 @@ impl World {
             let held = |fields: &Fields| fields::value(fields, name);
             assert_eq!(held(&fields(&self.base)), held(&base), "{name} was not carried");
             let (now, before) = (held(&fields(&self.ours)), held(&ours));
-            assert!(same(name, &now, &before), "{name} was not carried, and {before} became {now}");
+            assert!(self.prints.same(name, &now, &before), "{name} was not carried, and {before} became {now}");
         }
         if NAMES.iter().all(|name| theirs.absent.has(name)) {
             assert_eq!(self.disputes, disputes, "nothing was carried that could win");

@@ -6,7 +6,7 @@ use sqlx::Row;
 use super::super::ledger::timestamp;
 use super::super::sql::sql;
 use super::super::{Records, RecordsError};
-use super::Holder;
+use super::{CLOCKS_MS, Holder};
 
 impl Records {
     /// Takes the next moment at which a call with the company's token may be sent, `spacing_ms` after the one before. None where that
@@ -27,6 +27,7 @@ impl Records {
             .bind(spacing_ms)
             .bind(company.key())
             .bind(now + most_ms)
+            .bind(now + most_ms + spacing_ms + CLOCKS_MS)
             .fetch_optional(&self.pool)
             .await?;
         let after: Option<i64> = row.map(|row| row.try_get("next_call_at")).transpose()?;

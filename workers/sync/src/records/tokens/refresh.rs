@@ -6,7 +6,7 @@ use sqlx::Row;
 use super::super::sql::sql;
 use super::super::{Records, RecordsError};
 use super::rows::{encoded, key_id};
-use super::{Holder, NewToken, TokenState};
+use super::{CLOCKS_MS, Holder, NewToken, TokenState};
 use crate::clean;
 
 /// How a refresh failed.
@@ -39,6 +39,7 @@ impl Records {
             .bind(holder.key())
             .bind(generation)
             .bind(self.clock.now_ms())
+            .bind(until.as_millisecond().saturating_add(CLOCKS_MS))
             .fetch_optional(&self.pool)
             .await?;
         Ok(row.map(|row| row.try_get("fence")).transpose()?)
