@@ -67,6 +67,15 @@ pub(super) async fn enter(
     reply
 }
 
+/// What belongs to no location knows no limits, but errors on request.
+pub(super) async fn answer_requested(State(world): State<Arc<World>>, request: Request, next: Next) -> Response {
+    let Some(requested) = world.requested_error(&operation(&request), "") else { return next.run(request).await };
+    if requested.carried_out {
+        next.run(request).await;
+    }
+    requested.answer.into_response()
+}
+
 async fn through_weather(
     world: &Arc<World>,
     connection: &CutSwitch,

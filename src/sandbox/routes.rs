@@ -43,7 +43,15 @@ pub(super) fn router(world: Arc<World>) -> Router {
         .fallback(door::no_such_route)
         .method_not_allowed_fallback(door::no_such_route)
         .layer(middleware::from_fn_with_state(Arc::clone(&world), door::enter));
-    api.merge(control().merge(edits()).merge(logins()).with_state(world))
+    let tokens = tokens().route_layer(middleware::from_fn_with_state(Arc::clone(&world), door::answer_requested));
+    api.merge(control().merge(edits()).merge(logins()).merge(tokens).with_state(world))
+}
+
+fn tokens() -> Router<Arc<World>> {
+    Router::new()
+        .route("/oauth/token", post(oauth::token))
+        .route("/oauth/locationToken", post(oauth::location_token))
+        .route("/oauth/installedLocations", get(oauth::installed))
 }
 
 fn logins() -> Router<Arc<World>> {
@@ -52,9 +60,6 @@ fn logins() -> Router<Arc<World>> {
         // The page of before, to which GHL's own client still links.
         .route("/oauth/chooselocation", get(oauth::choose))
         .route("/v2/oauth/approve", get(oauth::approve))
-        .route("/oauth/token", post(oauth::token))
-        .route("/oauth/locationToken", post(oauth::location_token))
-        .route("/oauth/installedLocations", get(oauth::installed))
         .route("/_sandbox/oauth", get(oauth::told).post(oauth::set))
         .route("/_sandbox/oauth/expire", post(oauth::expire))
         .route("/_sandbox/oauth/revoke", post(oauth::revoke))

@@ -1,6 +1,6 @@
 //! Installs: begun here, approved at GHL, come back once.
 
-use clienty_sync::sandbox::OauthSettings;
+use clienty_sync::sandbox::{ErrorAnswer, OauthSettings, RequestedError};
 use jiff::SignedDuration;
 use reqwest::redirect::Policy;
 use serde_json::{Value, json};
@@ -206,6 +206,40 @@ async fn the_locations_of_an_agency_come_by_exchange_and_go_by_events() {
         }
         assert_eq!(json!(app.records.list_tokens(None, 10).await.unwrap().len()), json!(0));
     }
+}
+
+/// A page may be shorter than what was asked for, and an item of it may be none: what was not shown is not gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_of_locations_that_is_not_whole_disconnects_nobody() {
+    let site = Site::new(&[]).await;
+    // GHL's answer to an install names one location, so that the rest is listed.
+    site.sandbox.set_oauth(OauthSettings { tells_locations: Some(1), ..OauthSettings::default() });
+    let app = site.app().await;
+    let oauth = app.oauth.as_ref().unwrap();
+    site.install(oauth, "company", None).await.unwrap();
+    let ids: Vec<_> = site.sandbox.locations().into_iter().map(|location| location.id).collect();
+    let known = async || app.records.known_locations(&ids).await.unwrap().len();
+    let all = known().await;
+    assert!(all > 1, "{all}");
+    let shown = json!({"_id": ids[0], "name": "First", "isInstalled": true});
+    let answered = async |body: Value| {
+        let nothing = json!({"locations": [], "count": body["count"]});
+        let answers = [body, nothing].map(|body| ErrorAnswer::Raw { status: 200, body });
+        let once = |answer| RequestedError::once("GET /oauth/installedLocations", answer);
+        site.sandbox.request_errors(answers.map(once).to_vec());
+        site.install(oauth, "company", None).await.unwrap();
+        known().await
+    };
+    let bodies = [
+        json!({"locations": [shown], "count": 45}),
+        json!({"locations": [shown], "count": "45"}),
+        json!({"locations": [shown, {"name": "without an id"}]}),
+    ];
+    for body in bodies {
+        assert_eq!(answered(body.clone()).await, all, "{body}");
+    }
+    // One that is whole counts.
+    assert_eq!(answered(json!({"locations": [shown], "count": 1})).await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -84,6 +84,11 @@ pub(super) fn unmet(edits: &Edits, unread: &Unread) -> Edits {
     edits.iter().filter(|(name, _)| is_unread(name)).map(|(name, at)| (name.clone(), *at)).collect()
 }
 
+/// Whether an edit to what `ours` holds says again what was written last to a field that no reply has shown since: that is no edit.
+pub(super) fn says_again(name: &str, ours: &Fields, base: &Fields) -> bool {
+    base.get(name).is_some_and(|held| ours.get(name) == Some(held))
+}
+
 /// Whether an edit took a field away that nobody had read: no difference shows it, so it has to be read before it can be told from nothing.
 pub(super) fn takes_away_unread(edits: &Edits, unread: &Unread, ours: &Fields, base: &Fields) -> bool {
     let is_unread = |name: &str| unread.contains(name.split('.').next().unwrap_or(name));

@@ -178,11 +178,13 @@ async fn edit(write: &mut Write, mut row: ContactRow, change: &ContactChange) ->
     // What is taken away without having been read leaves no difference; that it was asked for must. Of a key
     // nobody knows whether it was read, nor beside one of an id.
     let has_keys = !row.unresolved().is_empty();
-    let is_unread = |name: &&String| {
+    let (now, base) = (fields(&doc), row.base.as_ref().map(fields).unwrap_or_default());
+    let is_blind = |name: &&String| {
         let is_keyed = name.strip_prefix("customFields.").is_some_and(|id| has_keys || is_key(id));
-        is_keyed || row.is_unread() || row.unread.contains(name.split('.').next().unwrap_or(name))
+        let is_unread = row.is_unread() || row.unread.contains(name.split('.').next().unwrap_or(name));
+        is_keyed || (is_unread && !merging::says_again(name, &now, &base))
     };
-    let blind: Vec<_> = said.iter().filter(is_unread).map(|name| (name.clone(), now_ms)).collect();
+    let blind: Vec<_> = said.iter().filter(is_blind).map(|name| (name.clone(), now_ms)).collect();
     row.edits.extend(blind);
     row.doc = Contact { clienty_contact_id: row.clienty_id.clone(), ..doc };
     if deletes {
