@@ -411,8 +411,8 @@ async fn look<E: Push>(task: &Task<'_>, row: &EntryRow<E>, id: &str) -> Result<O
     };
     let records = &task.environment.records;
     let base = row.base.as_ref().map(fields).unwrap_or_default();
-    if !wait.is_zero() && may_still_arrive(&row.unanswered.asked, &row.owed().fields, &base, &fields(&row.read(theirs)))
-    {
+    let (asked, shown) = (&row.unanswered.asked, fields(&row.read(theirs)));
+    if !wait.is_zero() && may_still_arrive(asked, &row.owed().fields, &base, &shown, E::TOGETHER) {
         if is_of_another_time(task, row.unanswered.at_ms) {
             records.set_asked(&task.run, &row.row_id, &row.unanswered.asked).await?;
         }
@@ -424,10 +424,20 @@ async fn look<E: Push>(task: &Task<'_>, row: &EntryRow<E>, id: &str) -> Result<O
     Ok(None)
 }
 
-/// Whether what was `asked` is neither shown by `theirs` nor about to be asked again of the same `base`.
-pub(super) fn may_still_arrive(asked: &Fields, owed: &Fields, base: &Fields, theirs: &Fields) -> bool {
+/// Whether what was `asked` is neither shown by `theirs` nor about to be asked again of the same `base`. The fields `together` are decided as one: GHL's
+/// edit of one of them may take back what is owed of another.
+pub(super) fn may_still_arrive(
+    asked: &Fields,
+    owed: &Fields,
+    base: &Fields,
+    theirs: &Fields,
+    together: &[&str],
+) -> bool {
     let is_missing = asked.iter().any(|(name, asked)| !answers(name, asked, &value(theirs, name)));
-    let is_asked_again = asked == owed && asked.keys().all(|name| value(theirs, name) == value(base, name));
+    let of_group = asked.keys().any(|name| together.contains(&name.as_str()));
+    let group = together.iter().copied().filter(|_| of_group);
+    let is_as_agreed = |name: &str| value(theirs, name) == value(base, name);
+    let is_asked_again = asked == owed && asked.keys().map(String::as_str).chain(group).all(is_as_agreed);
     is_missing && !is_asked_again
 }
 
@@ -512,4 +522,34 @@ pub(super) fn until_it_cannot_arrive(task: &Task<'_>, intent_at_ms: Option<i64>)
     let Some(announced) = intent_at_ms else { return Duration::ZERO };
     let gone_by = u64::try_from(task.environment.clock.ghl_now_ms().saturating_sub(announced)).unwrap_or(0);
     task.environment.call_timeout.min(STRAGGLER).saturating_sub(Duration::from_millis(gone_by))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn a_lost_write_is_waited_for_unless_the_same_is_asked_again_of_the_same() {
+        let of = |value: Value| -> Fields { serde_json::from_value(value).unwrap() };
+        let base = of(json!({"title": "Visit", "startTime": "09:00", "endTime": "10:00"}));
+        let asked = of(json!({"startTime": "11:00"}));
+        let shown = |set: Value| base.clone().into_iter().chain(of(set)).collect::<Fields>();
+        let table = [
+            // GHL shows, owed by now, may still arrive
+            (json!({}), json!({"startTime": "11:00"}), false),
+            (json!({"startTime": "11:00"}), json!({}), false),
+            (json!({}), json!({"startTime": "12:00"}), true),
+            (json!({"startTime": "08:00"}), json!({"startTime": "11:00"}), true),
+            // Another field is another matter; the end is none, since the merge decides about both at once.
+            (json!({"title": "Call"}), json!({"startTime": "11:00"}), false),
+            (json!({"endTime": "10:30"}), json!({"startTime": "11:00"}), true),
+        ];
+        for (shows, owed, may) in table {
+            let together = ["startTime", "endTime"];
+            let found = may_still_arrive(&asked, &of(owed.clone()), &base, &shown(shows.clone()), &together);
+            assert_eq!(found, may, "GHL shows {shows}, and {owed} is owed");
+        }
+    }
 }

@@ -116,7 +116,7 @@ async fn looked_at(task: &Task<'_>, row: &ContactRow) -> Result<Option<ContactRo
         Err(error) => return Err(error.into()),
     };
     let base = row.base.as_ref().map(fields).unwrap_or_default();
-    if !wait.is_zero() && may_still_arrive(&row.unanswered.asked, &row.owed().fields, &base, &fields(&theirs)) {
+    if !wait.is_zero() && may_still_arrive(&row.unanswered.asked, &row.owed().fields, &base, &fields(&theirs), &[]) {
         if is_of_another_time(task, row.unanswered.at_ms) {
             records.set_contact_asked(&task.run, &row.unanswered.asked).await?;
         }

@@ -37,6 +37,10 @@ impl Snapshot {
         self.contact == 0
     }
 
+    fn has<E>(&self, row: &EntryRow<E>) -> bool {
+        self.entries.contains_key(&row.row_id)
+    }
+
     fn still_holds<E>(&self, row: &EntryRow<E>) -> bool {
         self.entries.get(&row.row_id) == Some(&row.revision)
     }
@@ -214,16 +218,17 @@ impl Tx {
         let there: HashSet<&str> = pulled.iter().filter_map(Entry::ghl_id).collect();
         for row in &rows {
             let absent = row.ghl_id.as_deref().is_some_and(|ghl_id| !there.contains(ghl_id));
-            if !is_whole || !absent || row.deleted || !snapshot.still_holds(row) {
+            if !is_whole || !absent || row.deleted || !snapshot.has(row) {
                 continue;
             }
-            if row.is_in_flight() {
+            if !row.is_in_flight() && !row.is_settled() {
+                // An edit that GHL has not seen is the push's to decide: it will be told that the entry is gone.
+            } else if row.is_in_flight() || !snapshot.still_holds(row) {
                 unanswered::look_at_entry(&mut self.write, row).await?;
-            } else if row.is_settled() {
+            } else {
                 self.removed(row).await?;
                 self.write.found.push(Found::stored(E::EVENTS.deleted, contact_id));
             }
-            // An edit that GHL has not seen is the push's to decide: it will be told that the entry is gone.
         }
         Ok(())
     }

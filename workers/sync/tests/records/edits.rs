@@ -7,6 +7,8 @@ use crate::support::*;
 
 promises! {
     edits_meet_the_row_they_mean,
+    an_edit_back_is_over_once_a_look_confirms_it,
+    what_is_met_during_a_look_owes_another_one,
     an_edit_that_means_nothing_names_its_field,
     concurrent_edits_of_one_task_all_count,
     a_conflict_is_taken_back_once_and_not_over_a_later_edit,
@@ -46,6 +48,39 @@ async fn edits_meet_the_row_they_mean(db: Db) {
     let row = db.records.entry::<Note>(&key.record_id).await.unwrap().unwrap();
     assert_eq!(row.doc.note_text, "Met at the fair");
     assert_eq!(db.records.entry::<Task>(&key.record_id).await.unwrap(), None, "a note is no task");
+}
+
+async fn an_edit_back_is_over_once_a_look_confirms_it(db: Db) {
+    db.pull(1, &pulled("c1", &[("g1", "Call")])).await;
+    let row_id = db.edit(edit_by_ghl_id("g1", "Mail")).await;
+    db.edit(edit_by_ghl_id("g1", "Call")).await;
+    let mut tx = db.records.begin(&db.push_run(&row_id, 2).await).await.unwrap();
+    tx.entry_looked(&db.task(&row_id).await, &task("g1", "Call")).await.unwrap();
+    tx.close_run(&[]).await.unwrap();
+    let row = db.task(&row_id).await;
+    assert!(row.is_settled() && row.edits.is_empty(), "{row:?}");
+
+    db.pull(3, &pulled("c1", &[("g1", "Call, says GHL")])).await;
+    assert_eq!(db.titles("c1").await, ["Call, says GHL"]);
+    assert_eq!(db.records.list_conflicts(LOC, None, None, 10).await.unwrap().items.len(), 0);
+    db.pull(4, &pulled("c1", &[])).await;
+    assert!(db.task(&row_id).await.deleted);
+}
+
+async fn what_is_met_during_a_look_owes_another_one(db: Db) {
+    db.pull(1, &pulled("c1", &[("g1", "Call")])).await;
+    let row_id = db.edit(edit_by_ghl_id("g1", "Mail")).await;
+    let push = db.push_run(&row_id, 2).await;
+    db.records.set_asked(&push, &row_id, &db.task(&row_id).await.owed().fields).await.unwrap();
+    let before = db.task(&row_id).await;
+    // While the look is on its way, a pull shows what may be newer or older than it.
+    db.pull(3, &pulled("c1", &[("g1", "Call, says GHL")])).await;
+    let mut tx = db.records.begin(&push).await.unwrap();
+    tx.entry_looked(&before, &task("g1", "Call")).await.unwrap();
+    tx.keep_open().await.unwrap();
+    let row = db.task(&row_id).await;
+    assert!(row.unanswered.needs_look() && !row.is_settled(), "{row:?}");
+    assert_eq!(row.doc.title, "Mail");
 }
 
 async fn an_edit_that_means_nothing_names_its_field(db: Db) {

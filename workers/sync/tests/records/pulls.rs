@@ -12,6 +12,7 @@ promises! {
     a_pull_keeps_an_edit_made_meanwhile,
     a_pull_follows_what_is_settled_and_only_rebases_what_is_not,
     a_pull_removes_what_ghl_no_longer_has,
+    what_moved_during_a_pull_whose_list_lacks_it_is_looked_at,
     a_pull_leaves_an_awaited_create_to_its_push,
     a_deleted_task_does_not_come_back_with_an_older_pull,
     a_contact_that_is_gone_is_not_returned,
@@ -107,6 +108,27 @@ async fn a_pull_removes_what_ghl_no_longer_has(db: Db) {
 
     db.pull(3, &first).await;
     assert_eq!(db.titles("c1").await, ["Call", "Write today", "Only here"], "GHL has it again");
+}
+
+/// Whether the list or the write that was answered meanwhile is the older one, only GHL can tell.
+async fn what_moved_during_a_pull_whose_list_lacks_it_is_looked_at(db: Db) {
+    db.pull(1, &pulled("c1", &[("g1", "Call"), ("g2", "Write")])).await;
+    let run = db.pull_run("c1", 2).await;
+    let snapshot = db.records.snapshot(LOC, "c1").await.unwrap();
+    let (written, owed) =
+        (db.edit(edit_by_ghl_id("g1", "Call now")).await, db.edit(edit_by_ghl_id("g2", "Mail")).await);
+    let push = db.push_run(&written, 3).await;
+    let row = db.task(&written).await;
+    let mut tx = db.records.begin(&push).await.unwrap();
+    assert!(tx.pushed(&row, "g1", &task("g1", "Call now")).await.unwrap().1);
+    tx.close_run(&[]).await.unwrap();
+    db.store(&run, &pulled("c1", &[]), &snapshot).await;
+
+    let row = db.task(&written).await;
+    assert!(!row.deleted && row.unanswered.needs_look(), "{row:?}");
+    assert!(db.records.start_run(&push_key(&written), 4).await.unwrap().is_some(), "its push is owed");
+    let row = db.task(&owed).await;
+    assert!(!row.deleted && row.unanswered.is_none(), "its push is told by GHL: {row:?}");
 }
 
 async fn a_pull_leaves_an_awaited_create_to_its_push(db: Db) {
