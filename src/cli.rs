@@ -28,6 +28,7 @@ mod jobs;
 mod keys;
 mod locations;
 mod migrate;
+mod period;
 mod sandbox;
 mod secrets;
 mod serve;

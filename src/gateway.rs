@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::{StatusCode, Uri};
 use axum::middleware;
-use axum::routing::{MethodRouter, delete, get, post};
+use axum::routing::{MethodRouter, get, post};
 use sync_workers::clock::Clock;
 use sync_workers::oauth::Oauth;
 
@@ -15,6 +15,8 @@ use crate::metrics::Metrics;
 use crate::producer::Producer;
 use crate::signature::WebhookKeys;
 
+mod allowed;
+mod api;
 mod auth;
 mod body;
 mod changes;
@@ -28,6 +30,7 @@ mod jobs;
 mod json;
 mod keys;
 mod locations;
+mod me;
 mod oauth;
 mod operations;
 mod parameters;
@@ -39,6 +42,8 @@ mod server;
 mod turns;
 mod webhooks;
 
+use api::Api;
+pub use api::ApiRoute;
 use body::Memory;
 pub use changes::Tail;
 pub use health::Readiness;
@@ -107,21 +112,16 @@ impl Gateway {
         }
     }
 
+    /// The routes under /v1, and who may use each.
+    #[must_use]
+    pub fn api_routes() -> Vec<ApiRoute> {
+        api().routes
+    }
+
     /// The routes for everybody. Metrics have an address of their own.
     pub fn routes(self) -> Router {
-        let api = Router::new()
-            .route("/v1/events", post(events::accept))
-            .route("/v1/locations", get(locations::list))
-            .route("/v1/locations/{location}", get(locations::show))
-            .route("/v1/locations/{location}/conflicts", get(conflicts::list))
-            .route("/v1/locations/{location}/conflicts/{conflict}/undo", post(conflicts::undo))
-            .route("/v1/locations/{location}/contacts", get(contacts::list))
-            .route("/v1/locations/{location}/contacts/{contact}", get(contacts::show))
-            .route("/v1/locations/{location}/contacts/{contact}/data", delete(erase::erase))
-            .route("/v1/changes", get(changes::list))
-            .route("/v1/jobs/{job}", get(jobs::show))
-            .route("/v1/jobs/{job}/reply", get(operations::reply))
-            .route("/v1/operations/{operation}", post(operations::call))
+        let api = api()
+            .router
             .route_layer(middleware::from_fn_with_state(self.clone(), auth::require_key))
             .route_layer(middleware::from_fn(deadline::of_reads));
         let installs =
@@ -161,6 +161,24 @@ impl Gateway {
             .layer(middleware::from_fn_with_state(self.clone(), request_id::give))
             .with_state(self)
     }
+}
+
+/// Every route under /v1. Each handler takes [`allowed::Allowed`] first, or is none.
+fn api() -> Api {
+    Api::default()
+        .get("/v1/me", me::show)
+        .post("/v1/events", events::accept)
+        .get("/v1/locations", locations::list)
+        .get("/v1/locations/{location}", locations::show)
+        .get("/v1/locations/{location}/conflicts", conflicts::list)
+        .post("/v1/locations/{location}/conflicts/{conflict}/undo", conflicts::undo)
+        .get("/v1/locations/{location}/contacts", contacts::list)
+        .get("/v1/locations/{location}/contacts/{contact}", contacts::show)
+        .delete("/v1/locations/{location}/contacts/{contact}/data", erase::erase)
+        .get("/v1/changes", changes::list)
+        .get("/v1/jobs/{job}", jobs::show)
+        .get("/v1/jobs/{job}/reply", operations::reply)
+        .post("/v1/operations/{operation}", operations::call)
 }
 
 fn health_routes(ready: MethodRouter<Gateway>) -> Router<Gateway> {

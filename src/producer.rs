@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use job_engine::{NewJob, Queue};
 use sync_workers::jobs;
-use sync_workers::records::{AcceptError, Accepted, ProducerId, Records, Trigger};
+use sync_workers::records::{AcceptError, Accepted, Actor, Principal, ProducerId, Records, Trigger};
 use tokio::time::timeout;
 
 /// How long the answer waits for the queue, which goes on without being waited for.
@@ -28,10 +28,14 @@ impl Producer {
         Self { records, queue, id: ProducerId::Program(name.to_owned()) }
     }
 
-    /// The same for events that another sends, as whoever has an API key.
+    /// The same for somebody else, whose locations are all that it sees. The ids of a key's events are its own.
     #[must_use]
-    pub fn on_behalf_of(&self, id: ProducerId) -> Self {
-        Self { id, ..self.clone() }
+    pub fn on_behalf_of(&self, principal: Principal) -> Self {
+        let id = match &principal.actor {
+            Actor::Key(key) => ProducerId::Key(key.clone()),
+            Actor::Cli(_) | Actor::System => self.id.clone(),
+        };
+        Self { id, records: self.records.on_behalf_of(principal), queue: self.queue.clone() }
     }
 
     /// Accepts all of `triggers` or none, in one transaction.

@@ -1,27 +1,35 @@
-//! `keys`: the API keys of producers and readers.
+//! `keys`: API keys, with what each may do, where, and until when.
+
+use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use clap::Subcommand;
+use clap::{Args, Subcommand, ValueEnum};
+use jiff::{SignedDuration, Timestamp};
 use secrecy::ExposeSecret;
 use serde_json::json;
+use sync_workers::clock::Clock;
+use sync_workers::records::{ApiKey, KeyPlace, NewKey, Places, Role};
 
+use super::period::period;
 use super::table::table;
 use super::{Context, Outcome, open_records};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Make a key; it is shown only now
-    Create {
-        /// Whose key it is, for people
-        #[arg(long, value_parser = clap::builder::NonEmptyStringValueParser::new())]
-        name: String,
-    },
+    Create(Create),
     /// List keys, without the keys themselves
     List,
-    /// Replace the secret of a key; the old one ends at once
+    /// Give a key a new secret; the old one ends at once, or after --overlap
     Rotate {
         /// From `keys list`
         id: String,
+        /// Let the old secret open the key for so long: 24h, 7d, …
+        #[arg(long, value_name = "PERIOD", value_parser = period, default_value = "0m")]
+        overlap: Duration,
+        /// Let the key end so long from now, instead of when it would: 90d, …
+        #[arg(long, value_name = "PERIOD", value_parser = period)]
+        expires: Option<Duration>,
     },
     /// End a key
     Revoke {
@@ -30,34 +38,83 @@ pub(super) enum Command {
     },
 }
 
+#[derive(Debug, Args)]
+pub(super) struct Create {
+    /// Whose key it is, for people
+    #[arg(long, value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    name: String,
+    /// What it may do; several with commas between [default: producer,reader]
+    #[arg(long = "role", value_name = "ROLE", value_enum, value_delimiter = ',')]
+    roles: Vec<RoleName>,
+    /// Where: `*`, or location ids and `agency:COMPANY_ID` with commas between; an agency's are those that it has installed
+    #[arg(long, value_name = "L,…", value_delimiter = ',', default_value = "*")]
+    locations: Vec<String>,
+    /// How long it lives: 90d, 24h, … [default: until it is revoked]
+    #[arg(long, value_name = "PERIOD", value_parser = period)]
+    expires: Option<Duration>,
+    /// It reads ids and states alone, no names and values
+    #[arg(long)]
+    ids_only: bool,
+}
+
+/// A role as an argument.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum RoleName {
+    /// Sends events and calls operations
+    Producer,
+    /// Reads records, changes, conflicts, locations and jobs
+    Reader,
+    /// Reads, and decides about jobs and locations
+    Operator,
+    /// Everything
+    Admin,
+}
+
+impl From<RoleName> for Role {
+    fn from(name: RoleName) -> Self {
+        match name {
+            RoleName::Producer => Self::Producer,
+            RoleName::Reader => Self::Reader,
+            RoleName::Operator => Self::Operator,
+            RoleName::Admin => Self::Admin,
+        }
+    }
+}
+
 pub(super) async fn run(context: Context, command: Command) -> anyhow::Result<Outcome> {
+    let new = match &command {
+        Command::Create(create) => Some(create.key()?),
+        _ => None,
+    };
     let records = open_records(&context.config).await?;
     let output = context.output;
     match command {
-        Command::Create { name } => {
-            let (key, plain) = records.create_key(&name).await?;
+        Command::Create(_) => {
+            let (key, plain) = records.create_key(&new.context("what it is to be was read above")?).await?;
             let plain = plain.expose_secret();
             let made = json!({"id": key.id, "name": key.name, "key": plain});
-            output.print(&made, |_| format!("{plain}\n\nThis is key {} of {name}. It is shown only now.", key.id))?;
+            output.print(&made, |_| {
+                format!("{plain}\n\nThis is key {} of {}: {}. It is shown only now.", key.id, key.name, powers(&key))
+            })?;
         }
         Command::List => {
             let keys = records.list_keys().await?;
+            let now = Clock::system().now();
             output.print(&json!({ "keys": keys }), |_| {
-                let rows: Vec<_> = keys
-                    .iter()
-                    .map(|key| {
-                        let revoked = key.revoked_at.map_or("in force".to_owned(), |at| format!("revoked {at}"));
-                        [key.id.clone(), key.name.clone(), key.created_at.to_string(), revoked]
-                    })
-                    .collect();
-                table(["ID", "NAME", "CREATED", "STATE"], &rows)
+                let rows: Vec<_> = keys.iter().map(|key| row(key, now)).collect();
+                table(["ID", "NAME", "ROLES", "LOCATIONS", "LAST USED", "STATE"], &rows)
             })?;
         }
-        Command::Rotate { id } => {
-            let plain = records.rotate_key(&id).await?.with_context(|| unknown(&id))?;
+        Command::Rotate { id, overlap, expires } => {
+            let expires_at = expires.map(from_now).transpose()?;
+            let plain = records.rotate_key(&id, overlap, expires_at).await?.with_context(|| unknown(&id))?;
             let plain = plain.expose_secret();
             let made = json!({"id": id, "key": plain});
-            output.print(&made, |_| format!("{plain}\n\nThis is key {id} from now on. It is shown only now."))?;
+            let old = match overlap.is_zero() {
+                true => "the old one is refused from now on".to_owned(),
+                false => format!("the old one ends at {:.0}", from_now(overlap)?),
+            };
+            output.print(&made, |_| format!("{plain}\n\nThis is key {id}, and {old}. It is shown only now."))?;
         }
         Command::Revoke { id } => {
             ensure!(records.revoke_key(&id).await?, unknown(&id));
@@ -65,6 +122,58 @@ pub(super) async fn run(context: Context, command: Command) -> anyhow::Result<Ou
         }
     }
     Ok(Outcome::Done)
+}
+
+impl Create {
+    fn key(&self) -> anyhow::Result<NewKey> {
+        let Self { name, roles, locations, expires, ids_only } = self;
+        let before = NewKey::of_all(name);
+        Ok(NewKey {
+            roles: if roles.is_empty() { before.roles } else { roles.iter().copied().map(Role::from).collect() },
+            locations: places(locations)?,
+            reads_people: !ids_only,
+            expires_at: expires.map(from_now).transpose()?,
+            name: before.name,
+        })
+    }
+}
+
+/// Every location, or those that are listed; both at once make no sense.
+fn places(listed: &[String]) -> anyhow::Result<Places> {
+    if listed == ["*"] {
+        return Ok(Places::All);
+    }
+    let place = |text: &String| -> anyhow::Result<KeyPlace> {
+        ensure!(text != "*", super::WrongUsage("--locations: `*` stands for every location, and alone".to_owned()));
+        text.parse().map_err(|bad| super::WrongUsage(format!("--locations: an id {bad}")).into())
+    };
+    Ok(Places::Listed(listed.iter().map(place).collect::<anyhow::Result<_>>()?))
+}
+
+fn from_now(period: Duration) -> anyhow::Result<Timestamp> {
+    let period = SignedDuration::try_from(period)?;
+    Clock::system().now().checked_add(period).context("that is later than any time")
+}
+
+/// What a key may do, and where.
+fn powers(key: &ApiKey) -> String {
+    let end = key.expires_at.map(|end| format!(", until {end:.0}")).unwrap_or_default();
+    format!("{} of {}{end}", roles(key), key.locations)
+}
+
+fn roles(key: &ApiKey) -> String {
+    key.roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(",")
+}
+
+fn row(key: &ApiKey, now: Timestamp) -> [String; 6] {
+    let state = match (key.revoked_at, key.expires_at) {
+        (Some(at), _) => format!("revoked {at:.0}"),
+        (None, Some(end)) if end <= now => format!("ended {end:.0}"),
+        (None, Some(end)) => format!("until {end:.0}"),
+        (None, None) => "in force".to_owned(),
+    };
+    let last_used = key.last_used_at.map_or_else(|| "never".to_owned(), |at| format!("{at:.0}"));
+    [key.id.clone(), key.name.clone(), roles(key), key.locations.to_string(), last_used, state]
 }
 
 fn unknown(id: &str) -> String {

@@ -12,11 +12,12 @@ use axum::http::{Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use sync_workers::records::ProducerId;
+use sync_workers::records::{Opened, Principal, hour_of};
 
 use super::body::{self, Bounds};
 use super::deadline::in_time;
 use super::keys::Key;
+use super::request_id::RequestId;
 use super::server::Connection;
 use super::turns::Turns;
 use super::{Gateway, Problem};
@@ -27,10 +28,6 @@ pub(super) const BODY_LIMIT: usize = 1024 * 1024;
 const PAUSE: Duration = Duration::from_millis(200);
 /// Waits for a change without working, so it needs no turn.
 const LONG_POLL: &str = "/v1/changes";
-
-/// Who sent a request: the ids of its events are the key's own.
-#[derive(Debug, Clone)]
-pub(super) struct Caller(pub(super) ProducerId);
 
 /// In the answer to a request that stored many events.
 #[derive(Debug, Clone, Copy)]
@@ -48,7 +45,7 @@ async fn admitted(gateway: &Gateway, request: Request, next: Next) -> Result<Res
     let Some(text) = bearer(&request) else {
         return Err(unauthorized("send `Authorization: Bearer <API key>`; `clienty-sync keys create` makes one"));
     };
-    let (key, caller) = authenticated(gateway, text).await?;
+    let (key, opened) = authenticated(gateway, text).await?;
     let Some(place) = key.enter() else {
         let detail =
             "this key has as many requests under way as it may have; wait for an answer before the next request";
@@ -65,8 +62,11 @@ async fn admitted(gateway: &Gateway, request: Request, next: Next) -> Result<Res
         Some(turns) => Some(turns.next(key.id).await),
         None => None,
     };
+    note_use(gateway, &key, &opened);
+    let request_id = request.extensions().get().map(|RequestId(id)| id.clone());
+    let principal = Principal::of_key(&opened.key, request_id);
     request.extensions_mut().insert(key);
-    request.extensions_mut().insert(caller);
+    request.extensions_mut().insert((opened, principal));
     let response = next.run(request).await;
     if let (Some(turn), Some(StoredBatch)) = (&mut turn, response.extensions().get()) {
         turn.of_batch();
@@ -74,8 +74,23 @@ async fn admitted(gateway: &Gateway, request: Request, next: Next) -> Result<Res
     Ok(response)
 }
 
-/// The key of that text, with a token taken of it, and who has it.
-async fn authenticated(gateway: &Gateway, text: &str) -> Result<(Arc<Key>, Caller), Response> {
+/// Notes the first use of a key in an hour, beside the request.
+fn note_use(gateway: &Gateway, key: &Key, opened: &Opened) {
+    let now = gateway.webhooks.clock.now();
+    let hour = hour_of(now);
+    if opened.key.last_used_at.is_some_and(|noted| noted >= hour) || !key.is_new_hour(hour.as_second()) {
+        return;
+    }
+    let (records, id) = (gateway.producer.records().clone(), opened.key.id.clone());
+    tokio::spawn(async move {
+        if let Err(error) = records.note_key_use(&id, now).await {
+            tracing::warn!(key = id, %error, "the use of an API key is not noted; the next hour's is");
+        }
+    });
+}
+
+/// The key of that text, with a token taken of it, and what it is.
+async fn authenticated(gateway: &Gateway, text: &str) -> Result<(Arc<Key>, Opened), Response> {
     let keys = &gateway.keys;
     let known = keys.known(text);
     if let Some(key) = &known
@@ -93,16 +108,16 @@ async fn authenticated(gateway: &Gateway, text: &str) -> Result<(Arc<Key>, Calle
     };
     let asked = in_time(gateway.producer.records().authenticate(text)).await;
     match asked.map_err(IntoResponse::into_response)? {
-        Ok(Some(api_key)) => {
+        Ok(Some(opened)) => {
             let key = known.unwrap_or_else(|| {
                 let key = keys.remember(text);
                 key.charge(1);
                 key
             });
-            Ok((key, Caller(ProducerId::Key(api_key.id))))
+            Ok((key, opened))
         }
         Ok(None) => {
-            Err(unauthorized("this API key is not known or was revoked; `clienty-sync keys list` shows those in force"))
+            Err(unauthorized("this API key is not known, or has ended; `clienty-sync keys list` shows those in force"))
         }
         Err(error) => Err(Problem::records(&error).into_response()),
     }

@@ -3,16 +3,17 @@
 use std::collections::HashMap;
 
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::Query;
 use axum::http::StatusCode;
 use job_engine::Priority;
 use serde_json::{Value, json};
 use sync_workers::records::{AcceptError, Change, JobKind, KeptConflict, NewEvent, Trigger};
 
+use super::Problem;
+use super::allowed::{Allowed, Decides, ReadsPeople};
 use super::contacts::check_location;
 use super::parameters::Parameters;
 use super::path::Ids;
-use super::{Gateway, Problem};
 use crate::triggers;
 
 const DEFAULT_LIMIT: u32 = 50;
@@ -20,14 +21,14 @@ const MOST: u32 = 500;
 
 /// `?contactId&limit&cursor`: newest first.
 pub(super) async fn list(
-    State(gateway): State<Gateway>,
+    allowed: Allowed<ReadsPeople>,
     Ids(location): Ids<String>,
     query: Query<HashMap<String, String>>,
 ) -> Result<Json<Value>, Problem> {
     let mut parameters = Parameters::new(query, &["contactId", "limit", "cursor"]);
     let limit = parameters.number("limit", 1, MOST).unwrap_or(DEFAULT_LIMIT);
     let (contact, cursor) = (parameters.id("contactId"), parameters.text("cursor"));
-    let records = gateway.producer.records();
+    let records = allowed.records();
     let page = records.list_conflicts(&location, contact.as_deref(), cursor.as_deref(), i64::from(limit)).await;
     let page = parameters.page(page, "the nextCursor of an earlier page", Problem::records)?;
     if page.items.is_empty() {
@@ -38,12 +39,12 @@ pub(super) async fn list(
 
 /// Gives the field the value that lost, as an edit of now. 202 with the job that writes it to GHL; 409 where that makes no sense any more.
 pub(super) async fn undo(
-    State(gateway): State<Gateway>,
+    allowed: Allowed<Decides>,
     Ids((location, id)): Ids<(String, String)>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
-    let found = gateway.producer.records().conflict(&location, &id).await.map_err(|error| Problem::records(&error))?;
+    let found = allowed.records().conflict(&location, &id).await.map_err(|error| Problem::records(&error))?;
     let conflict = found.ok_or_else(|| Problem::not_found("no conflict of that id is known here"))?;
-    let accepted = gateway.producer.send(&[trigger(&conflict)]).await.map_err(|error| match error {
+    let accepted = allowed.producer.send(&[trigger(&conflict)]).await.map_err(|error| match error {
         AcceptError::Refused(refusal) | AcceptError::IdReused(refusal) => {
             Problem::new(StatusCode::CONFLICT, "It can't be undone", refusal.message)
         }

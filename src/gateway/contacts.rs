@@ -3,28 +3,29 @@
 use std::collections::HashMap;
 
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::Query;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use sync_workers::records::{ContactView, ListQuery, Receipt, Records};
 
+use super::Problem;
+use super::allowed::{Allowed, ReadsPeople};
 use super::parameters::Parameters;
 use super::path::Ids;
-use super::{Gateway, Problem};
 
 const DEFAULT_LIMIT: u32 = 50;
 const MOST: u32 = 500;
 
 /// `GET /v1/locations/{locationId}/contacts/{contactId}?includeDeleted`: the contact with its tasks, notes and appointments.
 pub(super) async fn show(
-    State(gateway): State<Gateway>,
+    allowed: Allowed<ReadsPeople>,
     Ids((location, contact)): Ids<(String, String)>,
     query: Query<HashMap<String, String>>,
 ) -> Result<Json<ContactView>, Problem> {
     let mut parameters = Parameters::new(query, &["includeDeleted"]);
     let include_deleted = parameters.flag("includeDeleted");
     parameters.check()?;
-    let records = gateway.producer.records();
+    let records = allowed.records();
     let view = match include_deleted {
         true => records.view_with_deleted(&location, &contact).await,
         false => records.contact_view(&location, &contact).await,
@@ -45,7 +46,7 @@ pub(super) async fn show(
 
 /// `GET /v1/locations/{locationId}/contacts?limit&cursor&query&updatedSince&includeDeleted`.
 pub(super) async fn list(
-    State(gateway): State<Gateway>,
+    allowed: Allowed<ReadsPeople>,
     Ids(location): Ids<String>,
     query: Query<HashMap<String, String>>,
 ) -> Result<Json<Value>, Problem> {
@@ -57,7 +58,7 @@ pub(super) async fn list(
         updated_since: parameters.parse::<Timestamp>("updatedSince", "a time in RFC 3339, as 2026-03-01T09:00:00Z"),
         include_deleted: parameters.flag("includeDeleted"),
     };
-    let records = gateway.producer.records();
+    let records = allowed.records();
     let page = records.list_contacts(&location, &query).await;
     let page = parameters.page(page, "the nextCursor of an earlier page", Problem::records)?;
     if page.items.is_empty() {
@@ -66,8 +67,11 @@ pub(super) async fn list(
     Ok(Json(json!({ "contacts": page.items, "nextCursor": page.next_cursor })))
 }
 
-/// 404 for a location that is neither connected nor has records: a slip of the pen is not to be taken for an empty one.
+/// 404 for a location that the key does not see, or that is neither connected nor has records: a slip of the pen is not to be taken for an empty one.
 pub(super) async fn check_location(records: &Records, location: &str) -> Result<(), Problem> {
+    if !records.sees(location).await.map_err(|error| Problem::records(&error))? {
+        return Err(Problem::unknown_location());
+    }
     let connected = records.known_locations(&[location.to_owned()]).await.map_err(|error| Problem::records(&error))?;
     if !connected.is_empty() {
         return Ok(());

@@ -1,19 +1,19 @@
 //! `DELETE /v1/locations/{locationId}/contacts/{contactId}/data`: erases one person's data, and gives a receipt.
 
 use axum::Json;
-use axum::extract::State;
 use axum::http::StatusCode;
 use sync_workers::records::{Receipt, RecordsError};
 
+use super::Problem;
+use super::allowed::{Allowed, Decides};
 use super::path::Ids;
-use super::{Gateway, Problem};
 
 /// Asked for again, it gives the same receipt.
 pub(super) async fn erase(
-    State(gateway): State<Gateway>,
+    allowed: Allowed<Decides>,
     Ids((location, contact)): Ids<(String, String)>,
 ) -> Result<Json<Receipt>, Problem> {
-    let erased = gateway.producer.records().erase(&location, &contact).await.map_err(|error| match error {
+    let erased = allowed.records().erase(&location, &contact).await.map_err(|error| match error {
         RecordsError::Unwiped => {
             let detail = "the records are gone, but others were reading while their traces in the database's log were to be wiped; \
                           send the request again for the receipt";

@@ -10,7 +10,8 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use sync_workers::records::{AcceptError, Refusal};
 
-use super::auth::{Caller, StoredBatch};
+use super::allowed::{Allowed, Sends};
+use super::auth::StoredBatch;
 use super::keys::Key;
 use super::{Gateway, Problem, json, request_id};
 use crate::triggers::{self, FieldError};
@@ -22,9 +23,9 @@ const BATCH: usize = 50;
 
 /// Checks every event completely, writes them to the ledger in one transaction, and answers 202.
 pub(super) async fn accept(
+    allowed: Allowed<Sends>,
     State(gateway): State<Gateway>,
     Extension(key): Extension<Arc<Key>>,
-    Extension(Caller(caller)): Extension<Caller>,
     body: Bytes,
 ) -> Result<Response, Problem> {
     let texts = json::texts(&body)?;
@@ -49,8 +50,7 @@ pub(super) async fn accept(
         return Err(problem);
     }
     let place = |index| texts.batch.then_some(index);
-    let producer = gateway.producer.on_behalf_of(caller);
-    let accepted = producer.send(&accepted_triggers).await.map_err(|error| match error {
+    let accepted = allowed.producer.send(&accepted_triggers).await.map_err(|error| match error {
         AcceptError::Refused(Refusal { index, field, message }) => {
             problem.with(place(index), FieldError { field: field.to_owned(), message })
         }

@@ -5,7 +5,7 @@
 //! worked on in turn with the requests of other keys ([`Turns`]).
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -55,6 +55,8 @@ pub(super) struct Key {
     bucket: Mutex<Bucket>,
     requests: Arc<Semaphore>,
     pub(super) memory: Memory,
+    /// The last hour in which its use was noted, as its first second since 1970.
+    noted_hour: AtomicI64,
 }
 
 impl Keys {
@@ -94,6 +96,7 @@ impl Keys {
             bucket: Mutex::new(Bucket { rate: self.rate, burst: self.burst, tokens: self.burst, at: now }),
             requests: Arc::new(Semaphore::new(self.requests_each)),
             memory: body::memory(self.memory_each),
+            noted_hour: AtomicI64::new(i64::MIN),
         };
         Arc::clone(known.entry(hash_of(text)).or_insert_with(|| Arc::new(key())))
     }
@@ -114,6 +117,11 @@ impl Key {
     /// A place among the requests of this key.
     pub(super) fn enter(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.requests).try_acquire_owned().ok()
+    }
+
+    /// Whether this is the first request to ask so in that hour.
+    pub(super) fn is_new_hour(&self, hour: i64) -> bool {
+        self.noted_hour.swap(hour, Ordering::Relaxed) != hour
     }
 
     fn bucket<T>(&self, act: impl FnOnce(&mut Bucket) -> T) -> T {

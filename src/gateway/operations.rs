@@ -1,6 +1,5 @@
 //! `POST /v1/operations/{name}`: calls any operation of the catalogue as a job; `GET /v1/jobs/{jobId}/reply`: what GHL answered.
 
-use axum::Extension;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -9,7 +8,7 @@ use serde_json::{Value, json};
 use sync_workers::catalog::Wish;
 use sync_workers::records::{AcceptError, JobState, Refusal};
 
-use super::auth::Caller;
+use super::allowed::{Allowed, FollowsPeople, Sends};
 use super::json::json_of;
 use super::path::Ids;
 use super::{Gateway, Problem};
@@ -17,8 +16,8 @@ use crate::triggers::{self, FieldError, Fields, kind_of, operation};
 
 /// Checks the call completely, writes it to the ledger, and answers 202.
 pub(super) async fn call(
+    allowed: Allowed<Sends>,
     State(gateway): State<Gateway>,
-    Extension(Caller(caller)): Extension<Caller>,
     Ids(name): Ids<String>,
     body: Bytes,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
@@ -26,8 +25,7 @@ pub(super) async fn call(
     let refuse = |errors: Vec<FieldError>| errors.into_iter().fold(wrong(), |problem, error| problem.with(None, error));
     let (id, wish) = read(&json_of(&body)?).map_err(refuse)?;
     let trigger = operation::call(&name, wish, triggers::SOURCE, id).map_err(refuse)?;
-    let producer = gateway.producer.on_behalf_of(caller);
-    let accepted = producer.send(std::slice::from_ref(&trigger)).await.map_err(|error| match error {
+    let accepted = allowed.producer.send(std::slice::from_ref(&trigger)).await.map_err(|error| match error {
         AcceptError::Refused(Refusal { field, message, .. }) => {
             refuse(vec![FieldError { field: field.to_owned(), message }])
         }
@@ -63,8 +61,8 @@ fn read(body: &Value) -> Result<(Option<String>, Wish), Vec<FieldError>> {
 }
 
 /// GHL's answer to the call of a job that is done.
-pub(super) async fn reply(State(gateway): State<Gateway>, Ids(id): Ids<String>) -> Result<Json<Value>, Problem> {
-    let records = gateway.producer.records();
+pub(super) async fn reply(allowed: Allowed<FollowsPeople>, Ids(id): Ids<String>) -> Result<Json<Value>, Problem> {
+    let records = allowed.records();
     let job = records.job(&id).await.map_err(|error| Problem::records(&error))?;
     let job =
         job.ok_or_else(|| Problem::not_found("no such job; ids are in the answer to POST /v1/operations/{name}"))?;

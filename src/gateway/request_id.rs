@@ -14,13 +14,18 @@ use super::Gateway;
 
 const NAME: HeaderName = HeaderName::from_static("x-request-id");
 
+/// The name of a request, for those who work on it.
+#[derive(Debug, Clone)]
+pub(super) struct RequestId(pub(super) String);
+
 /// Names the request, and logs and counts how it ended.
-pub(super) async fn give(State(gateway): State<Gateway>, request: Request, next: Next) -> Response {
+pub(super) async fn give(State(gateway): State<Gateway>, mut request: Request, next: Next) -> Response {
     let id = given(&request).unwrap_or_else(|| Uuid::now_v7().to_string());
     let span = tracing::info_span!("request", request.id = id, http.method = %request.method());
     let (began, path) = (Instant::now(), request.uri().path().to_owned());
     let traced = traced(&request, &id);
     let route = request.extensions().get::<MatchedPath>().map_or("other", MatchedPath::as_str).to_owned();
+    request.extensions_mut().insert(RequestId(id.clone()));
     async move {
         let mut response = next.run(request).instrument(traced.clone()).await;
         // Paths hold ids, which are no personal data; queries may hold a name or an e-mail, and are left out.

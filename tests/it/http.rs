@@ -1,5 +1,6 @@
 //! What the HTTP side promises, asked of the real program.
 
+mod access;
 mod changes;
 mod conflicts;
 mod erasing;

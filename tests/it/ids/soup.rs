@@ -16,7 +16,7 @@ use sync_workers::catalog::Wish;
 use sync_workers::clock::Clock;
 use sync_workers::ids::is_id;
 use sync_workers::jobs::new_job;
-use sync_workers::records::{JobState, Knows, NewRun};
+use sync_workers::records::{JobState, Knows, NewKey, NewRun};
 
 use crate::support::api::{Answer, Api};
 use crate::support::postgres::PostgresServer;
@@ -73,7 +73,7 @@ impl Doors {
         let listener = listen("127.0.0.1:0".parse().unwrap(), "none").await.unwrap();
         let server =
             Server::start(listener, app.app.gateway().routes(), ServerLimits::of(&app.app.config.gateway)).unwrap();
-        let key = app.app.records.create_key("soup").await.unwrap().1;
+        let key = app.app.records.create_key(&NewKey::of_all("soup")).await.unwrap().1;
         let api = Api::new(&format!("http://{}", server.address), key.expose_secret());
         let location = app.location().id;
         Self { app, server, api, location, contact }

@@ -22,7 +22,7 @@ use crate::flows::Flow;
 
 pub use self::accept::{AcceptError, Accepted, NewEvent, Refusal, Trigger};
 pub use self::activity::{Activity, Sign};
-pub use self::api_keys::ApiKey;
+pub use self::api_keys::{ApiKey, KeyPlace, NewKey, Opened, Places, Role, hour_of};
 pub use self::calls::Called;
 pub use self::change::{
     Act, AppointmentChange, AppointmentPatch, Change, ContactChange, ContactPatch, EntryChange, Kept, NoteChange,
@@ -46,6 +46,7 @@ pub use self::ledger::{DONE_COUNTED, Decision, Discarded, FailedAttempt, Job, Jo
 pub use self::merging::Edits;
 pub use self::missing::{MissingCount, MissingPart, MissingParts, Part};
 pub use self::opening::Options;
+pub use self::principal::{Actor, Principal};
 pub use self::processes::{NewProcess, Process};
 pub use self::pull::{Parts, Pulled, Snapshot};
 pub use self::runs::{FollowUp, Run, Tx};
@@ -97,6 +98,7 @@ mod opening;
 mod order;
 mod owed;
 mod page;
+mod principal;
 mod processes;
 mod pull;
 mod refusals;
@@ -127,6 +129,8 @@ pub struct Records {
     /// The turn of one walk to write: of this process no more than one of them has a connection, or waits for the feed's counter, before
     /// those that somebody waits for.
     walks: Arc<Semaphore>,
+    /// Who uses this handle.
+    principal: Arc<Principal>,
     clock: Clock,
     policies: Arc<Policies>,
     rules: Arc<[TaskRule]>,

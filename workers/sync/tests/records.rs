@@ -28,6 +28,8 @@ mod fields;
 mod gone;
 #[path = "records/identity.rs"]
 mod identity;
+#[path = "records/keys.rs"]
+mod keys;
 #[path = "records/ledger.rs"]
 mod ledger;
 #[path = "records/merged.rs"]

@@ -133,6 +133,7 @@ impl Records {
     /// [`AcceptError::Refused`] and [`AcceptError::IdReused`] name the first event and field at fault; [`RecordsError::NoAnswer`] leaves it
     /// open whether they were stored.
     pub async fn accept_from(&self, producer: &ProducerId, triggers: &[Trigger]) -> Result<Vec<Accepted>, AcceptError> {
+        self.check_seen(triggers).await?;
         if self.sqlite {
             return self.accept_in_group(producer, triggers).await;
         }
@@ -367,11 +368,13 @@ async fn check_locations(connection: &mut AnyConnection, triggers: &[Trigger]) -
     let known = known_locations(connection, distinct).await?;
     match triggers.iter().position(|trigger| !known.contains(&trigger.event.location_id)) {
         None => Ok(()),
-        Some(index) => {
-            let message = "no such location is connected".to_owned();
-            Err(Refusal { index, field: "locationId", message }.into())
-        }
+        Some(index) => Err(Refusal { index, ..unknown_location() }.into()),
     }
+}
+
+/// What the first event of a batch is told that is about a location that is not connected.
+pub(super) fn unknown_location() -> Refusal {
+    Refusal { index: 0, field: "locationId", message: "no such location is connected".to_owned() }
 }
 
 pub(super) async fn known_locations(

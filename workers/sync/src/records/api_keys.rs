@@ -1,26 +1,43 @@
-//! API keys of producers: `cs_<id>_<secret>`.
+//! API keys: who may ask for what, where, and until when. A key's text is `cs_<id>_<secret>`.
 //!
 //! The id finds the row, the secret is 32 random bytes. Only its SHA-256 is kept: that is enough for a secret nobody
 //! can guess, and it lets a request be checked without a slow password hash.
+//!
+//! A key has one secret, and for a while after a rotation the one before as well. The trap is a process of an earlier release that works over the
+//! same database: to it every key may do everything. So the secrets of new keys are in a table that it does not know.
+
+use std::time::Duration;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
+use sqlx::Row;
+use sqlx::any::AnyRow;
 
 use super::ledger::timestamp;
 use super::sql::sql;
 use super::{Records, RecordsError};
 
+pub use self::places::{KeyPlace, Places};
+pub use self::role::Role;
+
+mod places;
+mod role;
+
 /// Random bytes of a secret.
 const SECRET_LEN: usize = 32;
 /// Random bytes of an id; shown in hexadecimal, so an id holds no underscore.
 const ID_LEN: usize = 6;
+/// In the place of the hash that earlier releases look for: the hashes are in a table of their own.
+const NO_HASH: &str = "-";
+/// Uses are noted by the hour: a row that is written with each request would be one more commit for each.
+const HOUR_MS: i64 = 60 * 60 * 1000;
 
-/// A producer's key, without its secret.
+/// A key, without its secrets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ApiKey {
@@ -28,40 +45,123 @@ pub struct ApiKey {
     pub id: String,
     /// Who it was made for.
     pub name: String,
+    /// What it may do.
+    pub roles: Vec<Role>,
+    /// Where.
+    pub locations: Places,
+    /// Whether it reads names and values, or ids and states alone.
+    pub reads_people: bool,
+    /// Who made it; none for keys of earlier releases.
+    pub created_by: Option<String>,
     /// When it was made.
     pub created_at: Timestamp,
+    /// When it ends by itself.
+    pub expires_at: Option<Timestamp>,
+    /// The hour in which it was used last.
+    pub last_used_at: Option<Timestamp>,
     /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
+    /// It was made before keys had roles, and nobody decided what it may do.
+    #[serde(skip)]
+    pub predates_roles: bool,
 }
 
-type KeyRow = (String, String, i64, Option<i64>, String);
+impl ApiKey {
+    /// Whether it may do what one of `roles` may.
+    #[must_use]
+    pub fn is_one_of(&self, roles: &[Role]) -> bool {
+        self.roles.iter().any(|own| roles.iter().any(|role| own.includes(*role)))
+    }
+
+    /// Whether it opens anything at `now`.
+    #[must_use]
+    pub fn is_in_force(&self, now: Timestamp) -> bool {
+        self.revoked_at.is_none() && self.expires_at.is_none_or(|end| now < end)
+    }
+}
+
+/// A key to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewKey {
+    /// Who it is for.
+    pub name: String,
+    /// What it may do.
+    pub roles: Vec<Role>,
+    /// Where.
+    pub locations: Places,
+    /// Whether it reads names and values.
+    pub reads_people: bool,
+    /// When it ends by itself.
+    pub expires_at: Option<Timestamp>,
+}
+
+impl NewKey {
+    /// One that sends events and reads records, of every location, for ever.
+    #[must_use]
+    pub fn of_all(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            roles: Role::BEFORE.to_vec(),
+            locations: Places::All,
+            reads_people: true,
+            expires_at: None,
+        }
+    }
+}
+
+/// What a text opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opened {
+    /// The key.
+    pub key: ApiKey,
+    /// When the text ends, where the key has got a newer secret.
+    pub secret_ends_at: Option<Timestamp>,
+}
 
 impl Records {
     /// Makes a key. Its text is returned here and never again.
     ///
     /// # Errors
     /// [`RecordsError::Random`] or [`RecordsError::Database`], as for all below.
-    pub async fn create_key(&self, name: &str) -> Result<(ApiKey, SecretString), RecordsError> {
+    pub async fn create_key(&self, new: &NewKey) -> Result<(ApiKey, SecretString), RecordsError> {
+        let NewKey { name, roles, locations, reads_people, expires_at } = new;
         let id = random::<ID_LEN>()?.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         let secret = new_secret()?;
-        let now_ms = self.clock.now_ms();
-        let _gate = self.gate().await?;
-        sqlx::query(sql!("create_key"))
-            .bind(&id)
-            .bind(name)
-            .bind(hash_of(secret.expose_secret()))
-            .bind(now_ms)
-            .execute(&self.pool)
-            .await?;
+        let created_by = self.principal.actor.to_string();
+        let mut write = self.write().await?;
+        let now_ms = write.now_ms;
+        let insert = sqlx::query(sql!("create_key")).bind(&id).bind(name).bind(NO_HASH).bind(role::text_of(roles));
+        let insert = insert.bind(i64::from(*locations == Places::All)).bind(i64::from(*reads_people));
+        let insert = insert.bind(&created_by).bind(now_ms).bind(expires_at.map(Timestamp::as_millisecond));
+        insert.execute(write.conn()).await?;
+        for place in locations.listed() {
+            let insert = sqlx::query(sql!("insert_key_place")).bind(&id).bind(place.kind()).bind(place.id());
+            insert.execute(write.conn()).await?;
+        }
+        insert_secret(&mut write, &id, &hash_of(secret.expose_secret()), None).await?;
+        write.commit().await?;
         let text = text_of(&id, &secret);
-        Ok((ApiKey { id, name: name.to_owned(), created_at: timestamp(now_ms), revoked_at: None }, text))
+        let key = ApiKey {
+            id,
+            name: name.clone(),
+            roles: roles.clone(),
+            locations: locations.clone(),
+            reads_people: *reads_people,
+            created_by: Some(created_by),
+            created_at: timestamp(now_ms),
+            expires_at: *expires_at,
+            last_used_at: None,
+            revoked_at: None,
+            predates_roles: false,
+        };
+        Ok((key, text))
     }
 
-    /// The key of that text, unless it is revoked, rotated away or was never ours.
+    /// The key that a text opens, unless it has ended, was rotated away or was never ours.
     ///
     /// # Errors
-    /// See [`Records::create_key`].
-    pub async fn authenticate(&self, text: &str) -> Result<Option<ApiKey>, RecordsError> {
+    /// See [`Records::create_key`]; [`RecordsError::Corrupt`].
+    pub async fn authenticate(&self, text: &str) -> Result<Option<Opened>, RecordsError> {
         let Some((id, secret)) = text.strip_prefix("cs_").and_then(|rest| rest.split_once('_')) else {
             return Ok(None);
         };
@@ -69,33 +169,66 @@ impl Records {
         if !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Ok(None);
         }
-        let row: Option<KeyRow> = sqlx::query_as(sql!("key")).bind(id).fetch_optional(&self.pool).await?;
-        let Some((key, hash)) = row.map(key_of) else {
-            return Ok(None);
-        };
-        let same = verify_slices_are_equal(hash.as_bytes(), hash_of(secret).as_bytes()).is_ok();
-        Ok((same && key.revoked_at.is_none()).then_some(key))
+        let now_ms = self.clock.now_ms();
+        let rows = sqlx::query(sql!("key")).bind(id).bind(now_ms).fetch_all(&self.pool).await?;
+        let given = hash_of(secret);
+        let opens = |hash: &str| verify_slices_are_equal(hash.as_bytes(), given.as_bytes()).is_ok();
+        for row in &rows {
+            // An earlier release writes there when it makes or rotates a key, and means that no other secret opens it.
+            let own: String = row.try_get("hash")?;
+            let (hash, ends_at): (Option<String>, Option<i64>) = match own.as_str() {
+                NO_HASH => (row.try_get("secret")?, row.try_get("ends_at")?),
+                _ => (Some(own), None),
+            };
+            if !hash.is_some_and(|hash| opens(&hash)) {
+                continue;
+            }
+            let key = key_of(row, self.places_of(row).await?)?;
+            let opened = Opened { key, secret_ends_at: ends_at.map(timestamp) };
+            return Ok(opened.key.is_in_force(timestamp(now_ms)).then_some(opened));
+        }
+        Ok(None)
     }
 
-    /// All keys, oldest first, revoked ones among them.
+    /// All keys, oldest first, ended ones among them.
     ///
     /// # Errors
-    /// See [`Records::create_key`].
+    /// See [`Records::authenticate`].
     pub async fn list_keys(&self) -> Result<Vec<ApiKey>, RecordsError> {
-        let rows: Vec<KeyRow> = sqlx::query_as(sql!("list_keys")).fetch_all(&self.pool).await?;
-        Ok(rows.into_iter().map(|row| key_of(row).0).collect())
+        let rows = sqlx::query(sql!("list_keys")).fetch_all(&self.pool).await?;
+        let mut keys = Vec::with_capacity(rows.len());
+        for row in &rows {
+            keys.push(key_of(row, self.places_of(row).await?)?);
+        }
+        Ok(keys)
     }
 
-    /// Gives a key a new secret; the old one is refused from now on. None where the id is unknown or revoked.
+    /// Gives a key a new secret. The one before opens it for `overlap` more, and none that is older does for longer. `expires_at` moves its end;
+    /// none leaves it. None where the id is unknown or revoked.
     ///
     /// # Errors
     /// See [`Records::create_key`].
-    pub async fn rotate_key(&self, id: &str) -> Result<Option<SecretString>, RecordsError> {
+    pub async fn rotate_key(
+        &self,
+        id: &str,
+        overlap: Duration,
+        expires_at: Option<Timestamp>,
+    ) -> Result<Option<SecretString>, RecordsError> {
         let secret = new_secret()?;
-        let _gate = self.gate().await?;
-        let rotated =
-            sqlx::query(sql!("rotate_key")).bind(hash_of(secret.expose_secret())).bind(id).execute(&self.pool).await?;
-        Ok((rotated.rows_affected() == 1).then(|| text_of(id, &secret)))
+        let mut write = self.write().await?;
+        let now_ms = write.now_ms;
+        let lock = sqlx::query_scalar(sql!("lock_key")).bind(id);
+        let Some(before): Option<String> = lock.fetch_optional(write.conn()).await? else { return Ok(None) };
+        let ends_at = now_ms.saturating_add(i64::try_from(overlap.as_millis()).unwrap_or(i64::MAX));
+        sqlx::query(sql!("end_key_secrets")).bind(ends_at).bind(id).execute(write.conn()).await?;
+        if before != NO_HASH {
+            insert_secret(&mut write, id, &before, Some(ends_at)).await?;
+        }
+        insert_secret(&mut write, id, &hash_of(secret.expose_secret()), None).await?;
+        let renew = sqlx::query(sql!("renew_key")).bind(NO_HASH).bind(expires_at.map(Timestamp::as_millisecond));
+        renew.bind(id).execute(write.conn()).await?;
+        write.commit().await?;
+        Ok(Some(text_of(id, &secret)))
     }
 
     /// Revokes a key for good; false where the id is unknown or was revoked before.
@@ -103,15 +236,71 @@ impl Records {
     /// # Errors
     /// See [`Records::create_key`].
     pub async fn revoke_key(&self, id: &str) -> Result<bool, RecordsError> {
+        let mut write = self.write().await?;
+        let revoke = sqlx::query(sql!("revoke_key")).bind(write.now_ms).bind(id);
+        let revoked = revoke.execute(write.conn()).await?.rows_affected() == 1;
+        write.commit().await?;
+        Ok(revoked)
+    }
+
+    /// Notes that a key was used at `at`, if its hour is not noted yet.
+    ///
+    /// # Errors
+    /// See [`Records::create_key`].
+    pub async fn note_key_use(&self, id: &str, at: Timestamp) -> Result<(), RecordsError> {
+        let hour_ms = hour_of(at).as_millisecond();
         let _gate = self.gate().await?;
-        let revoked = sqlx::query(sql!("revoke_key")).bind(self.clock.now_ms()).bind(id).execute(&self.pool).await?;
-        Ok(revoked.rows_affected() == 1)
+        sqlx::query(sql!("note_key_use")).bind(hour_ms).bind(id).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// Where the key of a row may look.
+    async fn places_of(&self, row: &AnyRow) -> Result<Places, RecordsError> {
+        if row.try_get::<i64, _>("every_location")? != 0 {
+            return Ok(Places::All);
+        }
+        let id: String = row.try_get("id")?;
+        let query = sqlx::query_as(sql!("key_places")).bind(id);
+        let places: Vec<(String, String)> = query.fetch_all(&self.pool).await?;
+        Ok(Places::Listed(places.into_iter().map(|(kind, place)| KeyPlace::of(&kind, place)).collect()))
     }
 }
 
-fn key_of((id, name, created_at, revoked_at, hash): KeyRow) -> (ApiKey, String) {
-    let key = ApiKey { id, name, created_at: timestamp(created_at), revoked_at: revoked_at.map(timestamp) };
-    (key, hash)
+/// The hour that a time is in.
+#[must_use]
+pub fn hour_of(at: Timestamp) -> Timestamp {
+    let into = at.as_millisecond().rem_euclid(HOUR_MS);
+    at.checked_sub(SignedDuration::from_millis(into)).unwrap_or(at)
+}
+
+async fn insert_secret(
+    write: &mut super::Write,
+    id: &str,
+    hash: &str,
+    ends_at: Option<i64>,
+) -> Result<(), RecordsError> {
+    let now_ms = write.now_ms;
+    let insert = sqlx::query(sql!("insert_key_secret")).bind(id).bind(hash).bind(now_ms).bind(ends_at);
+    insert.execute(write.conn()).await?;
+    Ok(())
+}
+
+fn key_of(row: &AnyRow, locations: Places) -> Result<ApiKey, RecordsError> {
+    let roles: Option<String> = row.try_get("roles")?;
+    let time = |column: &str| row.try_get::<Option<i64>, _>(column).map(|ms| ms.map(timestamp));
+    Ok(ApiKey {
+        id: row.try_get("id")?,
+        name: row.try_get("name")?,
+        predates_roles: roles.is_none(),
+        roles: roles.as_deref().map_or_else(|| Role::BEFORE.to_vec(), role::read),
+        locations,
+        reads_people: row.try_get::<i64, _>("reads_people")? != 0,
+        created_by: row.try_get("created_by")?,
+        created_at: timestamp(row.try_get("created_at")?),
+        expires_at: time("expires_at")?,
+        last_used_at: time("last_used_at")?,
+        revoked_at: time("revoked_at")?,
+    })
 }
 
 fn random<const N: usize>() -> Result<[u8; N], RecordsError> {

@@ -87,12 +87,12 @@ impl Records {
         row.as_ref().map(connection_of).transpose()
     }
 
-    /// All connections, by location id.
+    /// All connections that the principal sees, by location id.
     ///
     /// # Errors
     /// See [`Records::connection`].
     pub async fn list_connections(&self) -> Result<Vec<Connection>, RecordsError> {
-        let rows = sqlx::query(sql!("list_connections")).fetch_all(&self.pool).await?;
+        let rows = sqlx::query(sql!("list_connections")).bind(self.scope()).fetch_all(&self.pool).await?;
         rows.iter().map(connection_of).collect()
     }
 

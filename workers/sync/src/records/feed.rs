@@ -198,28 +198,48 @@ pub(super) async fn append(write: &mut Write) -> Result<(), RecordsError> {
 }
 
 impl Records {
-    /// The feed after `cursor`, from its beginning, or from its end ([`LATEST`]). The next cursor is always there:
-    /// nothing new yet gives the same.
+    /// The feed after `cursor`, from its beginning, or from its end ([`LATEST`]), of the locations that the principal sees. The next cursor is
+    /// always there: nothing new yet gives the same.
+    ///
+    /// # Errors
+    /// See [`Records::list_changes_of`].
+    pub async fn list_changes(&self, cursor: Option<&str>, limit: i64) -> Result<Page<ChangeItem>, RecordsError> {
+        self.list_changes_of(None, cursor, limit).await
+    }
+
+    /// [`Records::list_changes`] of one location. Where most entries are of others the next cursor goes on past them, also when nothing was found.
     ///
     /// # Errors
     /// [`RecordsError::Cursor`] for one that this feed did not hand out, [`RecordsError::Pruned`] for one whose
     /// successors are no longer kept, or [`RecordsError::Database`].
-    pub async fn list_changes(&self, cursor: Option<&str>, limit: i64) -> Result<Page<ChangeItem>, RecordsError> {
+    pub async fn list_changes_of(
+        &self,
+        location_id: Option<&str>,
+        cursor: Option<&str>,
+        limit: i64,
+    ) -> Result<Page<ChangeItem>, RecordsError> {
         let (last, pruned) = self.feed_bounds().await?;
         let after = match cursor {
             None => pruned,
             Some(LATEST) => last,
             Some(text) => text.parse().ok().filter(|after| (0..=last).contains(after)).ok_or(RecordsError::Cursor)?,
         };
-        let rows = sqlx::query(sql!("list_changes")).bind(after).bind(limit).fetch_all(&self.pool).await?;
+        let is_filtered = location_id.is_some() || self.scope().is_some();
+        let until = if is_filtered { last.min(after.saturating_add(LOOKED_THROUGH)) } else { last };
+        let query = sqlx::query(sql!("list_changes")).bind(after).bind(until).bind(location_id).bind(self.scope());
+        let rows = query.bind(limit).fetch_all(&self.pool).await?;
         // Asked after reading: what was pruned meanwhile is no gap that a reader would fail to see.
         let (_, pruned) = self.feed_bounds().await?;
         if after < pruned {
             return Err(RecordsError::Pruned);
         }
         let items = rows.iter().filter_map(|row| item(row).transpose()).collect::<Result<Vec<_>, _>>()?;
-        let last = items.last().map_or(after, |item| item.seq);
-        Ok(Page { items, next_cursor: Some(last.to_string()) })
+        let is_full = i64::try_from(rows.len()).is_ok_and(|count| count >= limit);
+        let next = match rows.last().filter(|_| is_full) {
+            Some(row) => row.try_get("seq")?,
+            None => until,
+        };
+        Ok(Page { items, next_cursor: Some(next.to_string()) })
     }
 
     /// The number of the newest change.
@@ -250,6 +270,9 @@ impl Records {
         Ok(sqlx::query_as(sql!("feed_bounds")).fetch_one(&self.pool).await?)
     }
 }
+
+/// Entries that one page looks through for those of a few locations: who asks has a time limit.
+const LOOKED_THROUGH: i64 = 20_000;
 
 /// The cursor behind the newest change: where a reader begins that has just read all records.
 pub const LATEST: &str = "latest";

@@ -141,7 +141,7 @@ impl Records {
     /// # Errors
     /// [`RecordsError::Database`] or [`RecordsError::Corrupt`], as for all questions below.
     pub async fn job(&self, id: &str) -> Result<Option<Job>, RecordsError> {
-        let row = sqlx::query(sql!("job")).bind(id).fetch_optional(&self.pool).await?;
+        let row = sqlx::query(sql!("job")).bind(id).bind(self.scope()).fetch_optional(&self.pool).await?;
         row.as_ref().map(job_of).transpose()
     }
 
@@ -162,10 +162,10 @@ impl Records {
     /// See [`Records::job`].
     pub async fn list_jobs(&self, filter: &JobFilter, limit: i64) -> Result<Vec<Job>, RecordsError> {
         let JobFilter { state, location_id, kind, error } = filter;
-        /// The rows of a state, newest first, $4 at most.
+        /// The rows of a state, newest first, $5 at most.
         macro_rules! list {
             ($of_state:literal by $age:literal) => {
-                concat!(sql!("list_jobs"), $of_state, " order by ", $age, " desc limit $4")
+                concat!(sql!("list_jobs"), $of_state, " order by ", $age, " desc limit $5")
             };
         }
         // A text for each, so that the few rows of a state are found by its index among the many that are done. Open ones are sorted by what no index
@@ -180,7 +180,7 @@ impl Records {
             Some(JobState::Discarded) => list!("discarded_at is not null" by "id || ''"),
         };
         let query = sqlx::query(text).bind(location_id.as_deref()).bind(kind.as_deref()).bind(error.as_deref());
-        let rows = query.bind(limit).fetch_all(&self.pool).await?;
+        let rows = query.bind(self.scope()).bind(limit).fetch_all(&self.pool).await?;
         rows.iter().map(job_of).collect()
     }
 
@@ -315,7 +315,7 @@ impl Records {
         for id in ids {
             let revived = sqlx::query(sql!("revive_job")).bind(id).execute(write.conn()).await?;
             if revived.rows_affected() == 1 {
-                let row = sqlx::query(sql!("job")).bind(id).fetch_one(write.conn()).await?;
+                let row = sqlx::query(sql!("job")).bind(id).bind(self.scope()).fetch_one(write.conn()).await?;
                 keys.push(key_of(&row)?);
             }
         }

@@ -51,6 +51,7 @@ fn up_to(last: i64) -> Migrator {
         (53, "traces", include_str!("../../migrations/0053_traces.sql")),
         (54, "field_types", include_str!("../../migrations/0054_field_types.sql")),
         (55, "countries", include_str!("../../migrations/0055_countries.sql")),
+        (60, "key roles", include_str!("../../migrations/0060_key_roles.sql")),
     ];
     let migration = |(version, name, text): (i64, &'static str, &'static str)| {
         Migration::new(version, name.into(), MigrationType::Simple, text.into_sql_str(), false)
@@ -88,7 +89,7 @@ mod tests {
                 tables.push(table.to_owned());
                 false
             }
-            ["create", "index", ..] | ["insert", "into", ..] => false,
+            ["create", "index", ..] | ["create", "view", ..] | ["insert", "into", ..] => false,
             // No statement names an index; one that is unique does more than find rows.
             ["drop", "index", index] => !is_plain(index),
             ["create", "unique", "index", _, "on", table, ..] => !tables.iter().any(|known| known == table),

@@ -10,7 +10,7 @@ use sqlx::{AnyConnection, Connection as _};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::{Records, RecordsError, fault, files};
+use super::{Actor, Principal, Records, RecordsError, fault, files};
 use crate::clock::Clock;
 use crate::decide::merge::Policies;
 use crate::decide::rules::TaskRule;
@@ -128,6 +128,7 @@ impl Records {
         Ok(Self {
             pool,
             sqlite,
+            principal: Arc::new(Principal::new(Actor::System)),
             gate: Arc::new(Semaphore::new(1)),
             walks: Arc::new(Semaphore::new(1)),
             clock: options.clock,

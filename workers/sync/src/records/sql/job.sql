@@ -3,3 +3,4 @@ select
     attempts, last_error, data, created_at, due_at, started_at, finished_at, outcome, unapplied, discarded_at, discarded_by, discarded_why
 from jobs
 where id = $1
+  and ($2 is null or location_id in (select location_id from key_sees where key_id = $2))

@@ -1,0 +1,245 @@
+//! Who may ask what: every role on every route, at every location. What is not allowed is 403, what is another's is as if it were not.
+//!
+//! The routes are those that the gateway has registered; one that is new has to say here how it is asked.
+
+use clienty_sync::gateway::{ApiRoute, Gateway, Server, ServerLimits, listen};
+use reqwest::Method;
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+use sync_workers::records::{ConnectionKind, KeyPlace, NewKey, NewToken, Places, Role};
+
+use crate::support::api::{Answer, Api};
+use crate::support::postgres::PostgresServer;
+use crate::support::test_app::{Setup, TestApp};
+
+/// What there is of one location to ask for.
+struct Tenant {
+    location: String,
+    contact: String,
+    /// A pull that is done.
+    job: String,
+    /// A call whose answer is kept.
+    call: String,
+    conflict: String,
+}
+
+impl Tenant {
+    /// One that does not exist.
+    fn nobody() -> Self {
+        let id = |name: &str| format!("no-{name}");
+        Self { location: id("location"), contact: id("contact"), job: id("job"), call: id("call"), conflict: id("c") }
+    }
+
+    /// What must never be in an answer to whoever may not see it.
+    fn marks(&self) -> [&str; 5] {
+        [&self.location, &self.contact, &self.job, &self.call, &self.conflict]
+    }
+}
+
+/// A system with the data of two tenants, interleaved.
+struct Shared {
+    app: TestApp,
+    server: Server,
+    tenants: [Tenant; 2],
+}
+
+/// The agency that has installed the second location.
+const AGENCY: &str = "agency-of-the-second";
+
+impl Shared {
+    async fn start(database_url: Option<String>) -> Self {
+        let app = TestApp::working(Setup { locations: 2, contacts: 4, database_url, ..Setup::default() }).await;
+        let locations = app.sandbox.locations();
+        let second = &locations[1];
+        let sealed = clienty_sync::app::vault(&app.app.config).unwrap();
+        let access = Some(sealed.seal(&second.token.clone().into(), &second.id).unwrap());
+        let token = NewToken { access, refresh: None, expires_at: None, scopes: None, missing_scopes: String::new() };
+        let records = &app.app.records;
+        records.connect(&second.id, ConnectionKind::Oauth, Some(AGENCY), &token, None, None).await.unwrap();
+        let mut tenants = locations.iter().map(|location| Tenant {
+            contact: app.contacts(&location.id).remove(0),
+            location: location.id.clone(),
+            ..Tenant::nobody()
+        });
+        let mut tenants: [Tenant; 2] = std::array::from_fn(|_| tenants.next().unwrap());
+        for round in 0..3 {
+            for tenant in &mut tenants {
+                let Tenant { location, contact, .. } = tenant;
+                let task = json!({"clientyTaskId": format!("{location}-{round}"), "title": format!("of {location}"),
+                    "dueDate": "2030-01-01T00:00:00Z"});
+                tenant.job =
+                    app.send(json!({"type": "contact.selected", "locationId": location, "contactId": contact})).await;
+                app.send(json!({"type": "task.created", "locationId": location, "contactId": contact, "data": task}))
+                    .await;
+                app.settle().await;
+            }
+        }
+        let listener = listen("127.0.0.1:0".parse().unwrap(), "none").await.unwrap();
+        let limits = ServerLimits::of(&app.app.config.gateway);
+        let server = Server::start(listener, app.app.gateway().routes(), limits).unwrap();
+        let mut shared = Self { app, server, tenants };
+        let all = shared.key(Role::BEFORE.to_vec(), Places::All, true).await;
+        for place in 0..2 {
+            let Tenant { location, contact, .. } = &shared.tenants[place];
+            let call = json!({"locationId": location, "parameters": {"contactId": contact}}).to_string();
+            let answer =
+                all.request("POST", "/v1/operations/get-contact", |sent| sent.bearer_auth(&all.key).body(call)).await;
+            let call = answer.json()["jobId"].as_str().expect(&answer.text).to_owned();
+            all.job_in_state(&call, "done").await;
+            shared.tenants[place].call = call;
+            shared.conflict(place).await;
+        }
+        shared
+    }
+
+    /// A field of the tenant's contact that both sides have edited.
+    async fn conflict(&mut self, place: usize) {
+        let tenant = &mut self.tenants[place];
+        let id = format!("conflict-of-{}", tenant.location);
+        let Tenant { location, contact, .. } = &tenant;
+        let statement = format!(
+            "insert into conflicts (id, location_id, contact_id, record, row_id, field, base, ours, theirs, winner, found_at)
+             select '{id}', location_id, contact_id, 'contact', row_id, 'city', '\"A\"', '\"B\"', '\"C\"', 'ghl', 1
+             from contacts where location_id = '{location}' and contact_id = '{contact}'"
+        );
+        self.app.sql(statement.leak()).await;
+        tenant.conflict = id;
+    }
+
+    async fn key(&self, roles: Vec<Role>, locations: Places, reads_people: bool) -> Api {
+        let new = NewKey { roles, locations, reads_people, ..NewKey::of_all("one") };
+        let (_, text) = self.app.app.records.create_key(&new).await.unwrap();
+        Api::new(&format!("http://{}", self.server.address), text.expose_secret())
+    }
+
+    async fn finish(self) {
+        let Self { app, server, .. } = self;
+        server.stop().await;
+        app.finish().await;
+    }
+}
+
+/// Asks for what a tenant has by that route.
+async fn ask(api: &Api, route: &ApiRoute, tenant: &Tenant) -> Answer {
+    let Tenant { location, contact, job, call, conflict } = tenant;
+    let job = if route.path.ends_with("/reply") { call } else { job };
+    let places = [("{location}", location), ("{contact}", contact), ("{job}", job), ("{conflict}", conflict)];
+    let mut path = places.iter().fold(route.path.to_owned(), |path, (place, id)| path.replace(place, id));
+    let mut body = Value::Null;
+    match (&route.method, route.path) {
+        (&Method::POST, "/v1/events") => {
+            body = json!({"type": "contact.selected", "locationId": location, "contactId": contact});
+        }
+        (&Method::POST, "/v1/operations/{operation}") => {
+            path = "/v1/operations/get-contact".to_owned();
+            body = json!({"locationId": location, "parameters": {"contactId": contact}});
+        }
+        (&Method::GET, "/v1/changes") => path = format!("{path}?locationId={location}"),
+        (&Method::POST, "/v1/locations/{location}/conflicts/{conflict}/undo")
+        | (&Method::DELETE, "/v1/locations/{location}/contacts/{contact}/data")
+        | (&Method::GET, _) => {}
+        (method, path) => panic!("{method} {path} is new: how is it asked?"),
+    }
+    assert!(!path.contains('{'), "{path} has a place that no tenant fills");
+    api.request(route.method.as_str(), &path, |request| request.bearer_auth(&api.key).body(body.to_string())).await
+}
+
+/// The answer without the ids of what was asked for.
+fn bare(answer: &Answer, tenant: &Tenant) -> (u16, String) {
+    let text = tenant.marks().iter().fold(answer.text.clone(), |text, id| text.replace(id, "…"));
+    (answer.status, text)
+}
+
+/// Whether what the route answers is of one tenant: by its path, its parameter or its body.
+fn is_of_one(route: &ApiRoute) -> bool {
+    !matches!(route.path, "/v1/me" | "/v1/locations")
+}
+
+async fn every_role_on_every_route_at_every_location(database_url: Option<String>) {
+    let shared = Shared::start(database_url).await;
+    let [first, second] = &shared.tenants;
+    let here = KeyPlace::Location(first.location.clone());
+    let there = KeyPlace::Agency(AGENCY.to_owned());
+    let places = [
+        (Places::All, [true, true]),
+        (Places::Listed(vec![here.clone()]), [true, false]),
+        (Places::Listed(vec![there.clone()]), [false, true]),
+        (Places::Listed(vec![here, there]), [true, true]),
+        (Places::Listed(vec![]), [false, false]),
+    ];
+    let mut roles: Vec<Vec<Role>> = Role::ALL.into_iter().map(|role| vec![role]).collect();
+    roles.extend([vec![], Role::BEFORE.to_vec()]);
+    let mut keys = Vec::new();
+    for (roles, (places, seen)) in roles.iter().flat_map(|roles| places.iter().map(move |place| (roles, place))) {
+        for people in [true, false] {
+            let api = shared.key(roles.clone(), places.clone(), people).await;
+            keys.push((api, roles, places, seen, people));
+        }
+    }
+    // An erasure ends what the others look at.
+    let mut routes = Gateway::api_routes();
+    routes.sort_by_key(|route| route.method == Method::DELETE);
+    let mut allowed = 0;
+    for (route, (api, roles, places, seen, people)) in
+        routes.iter().flat_map(|route| keys.iter().map(move |key| (route, key)))
+    {
+        let has_role = roles.iter().any(|own| route.roles.iter().any(|role| own.includes(*role)));
+        let is_allowed = has_role && (*people || !route.people);
+        let absent = bare(&ask(api, route, &Tenant::nobody()).await, &Tenant::nobody());
+        for (tenant, seen) in [first, second].into_iter().zip(*seen) {
+            let asked = format!("{} {} of {roles:?} at {places:?}, people {people}", route.method, route.path);
+            let answer = ask(api, route, tenant).await;
+            let told = bare(&answer, tenant);
+            let others = [first, second].into_iter().zip(seen_by(places, first, second));
+            for mark in others.filter(|(_, seen)| !seen).flat_map(|(other, _)| other.marks()) {
+                let is_asked_for = tenant.marks().contains(&mark) && !answer.status.to_string().starts_with('2');
+                assert!(is_asked_for || !answer.text.contains(mark), "{asked} tells of {mark}: {}", answer.text);
+            }
+            match (is_allowed, seen) {
+                (false, _) => assert_eq!(answer.status, 403, "{asked}: {}", answer.text),
+                (true, _) if !is_of_one(route) => assert_eq!(answer.status, 200, "{asked}: {}", answer.text),
+                (true, false) => assert_eq!(told, absent, "{asked} tells that there is something"),
+                (true, true) => {
+                    assert!(![401, 403].contains(&answer.status), "{asked}: {}", answer.text);
+                    assert_ne!(told, absent, "{asked} does not see its own");
+                    allowed += 1;
+                }
+            }
+        }
+    }
+    assert!(allowed > 100, "only {allowed} were allowed");
+    shared.finish().await;
+}
+
+/// Which of the two tenants a key of these places sees.
+fn seen_by(places: &Places, first: &Tenant, second: &Tenant) -> [bool; 2] {
+    let Places::Listed(listed) = places else { return [true, true] };
+    let has = |tenant: &Tenant| listed.contains(&KeyPlace::Location(tenant.location.clone()));
+    [has(first), has(second) || listed.contains(&KeyPlace::Agency(AGENCY.to_owned()))]
+}
+
+#[tokio::test]
+async fn every_role_on_every_route_at_every_location_on_sqlite() {
+    every_role_on_every_route_at_every_location(None).await;
+}
+
+#[tokio::test]
+async fn every_role_on_every_route_at_every_location_on_postgres() {
+    let server = PostgresServer::start();
+    every_role_on_every_route_at_every_location(Some(server.create_database("access"))).await;
+}
+
+#[tokio::test]
+async fn without_a_key_every_route_is_401() {
+    let app = TestApp::idle(Setup { contacts: 1, ..Setup::default() }).await;
+    let listener = listen("127.0.0.1:0".parse().unwrap(), "none").await.unwrap();
+    let limits = ServerLimits::of(&app.app.config.gateway);
+    let server = Server::start(listener, app.app.gateway().routes(), limits).unwrap();
+    let api = Api::new(&format!("http://{}", server.address), "cs_0_0");
+    for route in Gateway::api_routes() {
+        let answer = ask(&api, &route, &Tenant::nobody()).await;
+        assert_eq!(answer.status, 401, "{} {}: {}", route.method, route.path, answer.text);
+    }
+    server.stop().await;
+    app.finish().await;
+}

@@ -1,0 +1,1 @@
+select location_id from key_sees where key_id = $1
