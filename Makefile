@@ -4,7 +4,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-loaded prove chaos drift check lint fmt bench bench-peers bench-webhooks bench-freshness official-client tools cargo
+.PHONY: help run test test-loaded prove chaos drift check lint fmt bench bench-peers bench-webhooks bench-freshness bench-sync official-client tools cargo
 
 help: ## Tells what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 18
@@ -60,6 +60,10 @@ bench-webhooks: cargo tools ## Measures how fast the gateway takes signed webhoo
 
 bench-freshness: cargo tools ## Measures how soon an edit on one side is on the other, over Redis and PostgreSQL, with and without imports
 	$(CARGO) bench --locked --bench freshness
+
+# BASELINE=path measures another build of the program in turns with this one; AT_ONCE=N: jobs that run side by side.
+bench-sync: cargo tools ## Measures what a pulled contact costs, each part of the system by itself, over PostgreSQL and over SQLite
+	$(CARGO) bench --locked --bench sync
 
 # What can't be installed is named in the table as missing, so no failure ends this.
 bench-peers: cargo ## Installs the job queues that `make bench` measures the engine beside

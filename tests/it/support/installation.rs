@@ -134,8 +134,12 @@ pub(crate) fn started(arguments: &[&str], settings: &[(&str, &str)], folder: &Fo
 
 /// [`started`] by a shell that does something before.
 fn started_after(first: &str, arguments: &[&str], settings: &[(&str, &str)], folder: &Folder) -> (Program, Value) {
-    let log = folder.path().join(format!("{}.log", arguments[0]));
-    let direct = clienty_sync(&[arguments, &["--json"]].concat(), settings);
+    started_by(first, &clienty_sync(&[arguments, &["--json"]].concat(), settings), arguments[0], folder)
+}
+
+/// [`started_after`] for a whole command, whose log has that name.
+pub(crate) fn started_by(first: &str, direct: &std::process::Command, name: &str, folder: &Folder) -> (Program, Value) {
+    let log = folder.path().join(format!("{name}.log"));
     let mut command = std::process::Command::new("sh");
     command.args(["-c", &format!("{first} log=$1; shift; exec \"$@\" 2>>\"$log\""), "sh"]).arg(&log);
     command.arg(direct.get_program()).args(direct.get_args()).env_clear().stdin(std::process::Stdio::null());

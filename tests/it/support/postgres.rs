@@ -19,13 +19,20 @@ pub(crate) struct PostgresServer {
     port: u16,
     binaries: PathBuf,
     user: Unprivileged,
+    /// Settings of its own.
+    options: &'static [&'static str],
     // Declared before the folder, so it ends before its data goes.
-    process: Leashed,
+    pub(crate) process: Leashed,
     folder: Folder,
 }
 
 impl PostgresServer {
     pub(crate) fn start() -> Self {
+        Self::start_with(&["fsync=off", "full_page_writes=off"])
+    }
+
+    /// With settings of its own, in the place of those that spare the disk.
+    pub(crate) fn start_with(options: &'static [&'static str]) -> Self {
         let binaries = binaries();
         let folder = Folder::new("postgres");
         let data = folder.path().join("data");
@@ -43,8 +50,8 @@ impl PostgresServer {
         assert!(made.status.success(), "initdb failed: {}", String::from_utf8_lossy(&made.stderr));
 
         let port = free_port();
-        let process = launch(&user, &binaries, &folder, port);
-        let mut server = Self { port, binaries, user, process, folder };
+        let process = launch(&user, &binaries, &folder, port, options);
+        let mut server = Self { port, binaries, user, options, process, folder };
         server.wait_ready();
         server
     }
@@ -52,7 +59,7 @@ impl PostgresServer {
     /// Ends it at once, with every connection broken off, and starts it again on the same port and data.
     pub(crate) fn restart(&mut self) {
         self.stop();
-        self.process = launch(&self.user, &self.binaries, &self.folder, self.port);
+        self.process = launch(&self.user, &self.binaries, &self.folder, self.port, self.options);
         self.wait_ready();
     }
 
@@ -101,11 +108,11 @@ impl PostgresServer {
 /// QUIT is its immediate shutdown, which leaves no shared memory behind, as KILL would.
 const IMMEDIATELY: &str = "QUIT";
 
-fn launch(user: &Unprivileged, binaries: &Path, folder: &Folder, port: u16) -> Leashed {
+fn launch(user: &Unprivileged, binaries: &Path, folder: &Folder, port: u16, options: &[&str]) -> Leashed {
     let log = File::create(folder.path().join("log")).unwrap();
     let mut command = user.command(&binaries.join("postgres"));
     command.arg("-D").arg(folder.path().join("data")).arg("-k").arg(folder.path()).args(["-p", &port.to_string()]);
-    for option in ["listen_addresses=127.0.0.1", "fsync=off", "full_page_writes=off", "max_connections=300"] {
+    for option in ["listen_addresses=127.0.0.1", "max_connections=300"].iter().chain(options) {
         command.args(["-c", option]);
     }
     command.current_dir(folder.path()).stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);

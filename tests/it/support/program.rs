@@ -12,7 +12,17 @@ use super::wait_until;
 
 /// `clienty-sync` with the arguments and only the given settings: nothing of the tester's own environment leaks in.
 pub(crate) fn clienty_sync(arguments: &[&str], settings: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_clienty-sync"));
+    with_settings(this_program(), arguments, settings)
+}
+
+/// Where the program under test is.
+pub(crate) fn this_program() -> &'static str {
+    env!("CARGO_BIN_EXE_clienty-sync")
+}
+
+/// [`clienty_sync`] as it was built elsewhere.
+pub(crate) fn with_settings(program: &str, arguments: &[&str], settings: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(program);
     command.args(arguments).env_clear().current_dir(env!("CARGO_TARGET_TMPDIR"));
     command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
     command.envs(settings.iter().copied()).stdin(Stdio::null());

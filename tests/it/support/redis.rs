@@ -12,7 +12,7 @@ use super::wait_until;
 /// A redis-server on a free port with an empty folder, killed with the value.
 #[derive(Debug)]
 pub(crate) struct RedisServer {
-    process: Leashed,
+    pub(crate) process: Leashed,
     port: u16,
     options: Vec<String>,
     /// Its port for TLS, where it has one, and who signs for it.

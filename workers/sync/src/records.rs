@@ -23,6 +23,7 @@ use crate::flows::Flow;
 pub use self::accept::{AcceptError, Accepted, NewEvent, Refusal, Trigger};
 pub use self::activity::{Activity, Sign};
 pub use self::api_keys::{ApiKey, KeyPlace, NewKey, Opened, Places, Role, hour_of};
+pub use self::at_hand::AtHand;
 pub use self::calls::Called;
 pub use self::change::{
     Act, AppointmentChange, AppointmentPatch, Change, ContactChange, ContactPatch, EntryChange, Kept, NoteChange,
@@ -50,6 +51,7 @@ pub use self::principal::{Actor, Principal};
 pub use self::processes::{NewProcess, Process};
 pub use self::pull::{Parts, Pulled, Snapshot};
 pub use self::runs::{FollowUp, Run, Tx};
+pub use self::settling::{Settlement, Told, ToldOfContact};
 pub(crate) use self::tokens::{CLOCKS_MS, LONGEST_REST_MS};
 pub use self::tokens::{Failed, Holder, NewToken, StoredToken, TokenState};
 pub use self::unanswered::IsBack;
@@ -64,6 +66,7 @@ mod accept;
 mod activity;
 mod api_keys;
 mod api_version;
+mod at_hand;
 mod calls;
 mod change;
 mod conflicts;
@@ -89,6 +92,8 @@ mod intents;
 mod job;
 mod kills;
 mod ledger;
+mod line;
+mod lines;
 mod merging;
 mod migrations;
 mod missing;
@@ -105,7 +110,9 @@ mod refusals;
 mod rules;
 mod runs;
 mod schema;
+mod settling;
 mod sql;
+mod starting;
 mod tokens;
 mod told;
 mod unanswered;
@@ -124,6 +131,9 @@ use write_check::WriteCheck;
 #[derive(Debug, Clone)]
 pub struct Records {
     pool: AnyPool,
+    /// For the few statements that each job needs, and for no others: see [`opening`].
+    often: AnyPool,
+    lines: lines::Lines,
     sqlite: bool,
     gate: Arc<Semaphore>,
     /// The turn of one walk to write: of this process no more than one of them has a connection, or waits for the feed's counter, before
@@ -182,5 +192,6 @@ impl Records {
     /// Waits for running statements and closes all connections.
     pub async fn close(&self) {
         self.pool.close().await;
+        self.often.close().await;
     }
 }

@@ -48,6 +48,8 @@ mod readers;
 mod retention;
 #[path = "records/schema.rs"]
 mod schema;
+#[path = "records/settling.rs"]
+mod settling;
 #[path = "records/support.rs"]
 mod support;
 #[path = "records/times.rs"]

@@ -24,68 +24,30 @@ use crate::decide::adopt::may_be_contact;
 use crate::decide::echo::Verdict;
 use crate::decide::fields::Fields;
 use crate::mapping;
-use crate::records::model::{Appointment, Contact, Note, Task};
-use crate::records::{AnyEntry, ContactRow, JobKind, Needs, StoredWebhook, Tx};
+use crate::records::model::Contact;
+use crate::records::{AnyEntry, AtHand, ContactRow, Needs, StoredWebhook, Told, ToldOfContact};
 
 /// What a run's webhooks, and what sweeps found, come to.
 #[derive(Debug, Default)]
 pub(super) struct Heard {
     pub(super) needs: Needs,
-    /// Deleted parts, as they last were.
-    gone: Vec<AnyEntry>,
-    /// The tags with which GHL created the contact, where it told that it did.
-    created: Option<Vec<String>>,
-    /// Tasks, notes and appointments that GHL told to be new.
-    made: Vec<AnyEntry>,
-    /// What writes without an answer asked of parts and events show: the job that writes it, the row, the fields.
-    answers: Vec<(JobKind, String, Fields)>,
+    /// What is stored of them.
+    pub(super) told: Told,
     /// What events tell of the contact itself, the newest first: a source of what the contact's own reply leaves out.
     pub(super) carried: Vec<Contact>,
 }
 
 impl Heard {
     fn everything(created: Option<Vec<String>>, made: Vec<AnyEntry>) -> Self {
-        Self { needs: Needs::ALL, created, made, ..Self::default() }
-    }
-
-    /// Marks what was told to be deleted, and begins what waits for a contact's creation.
-    pub(super) async fn store(&self, tx: &mut Tx, contact_id: &str) -> Result<(), JobError> {
-        if let Some(tags) = &self.created {
-            tx.contact_created(contact_id, tags).await?;
-        }
-        for made in &self.made {
-            match made {
-                AnyEntry::Task(task) => tx.told_created(task).await?,
-                AnyEntry::Note(note) => tx.told_created(note).await?,
-                AnyEntry::Appointment(appointment) => tx.told_created(appointment).await?,
-            }
-        }
-        for (push, row_id, shown) in &self.answers {
-            match push {
-                JobKind::PushTask => tx.entry_shown::<Task>(row_id, shown).await?,
-                JobKind::PushNote => tx.entry_shown::<Note>(row_id, shown).await?,
-                _ => tx.entry_shown::<Appointment>(row_id, shown).await?,
-            }
-        }
-        for gone in &self.gone {
-            match gone {
-                AnyEntry::Task(task) => tx.told_gone(contact_id, task).await?,
-                AnyEntry::Note(note) => tx.told_gone(contact_id, note).await?,
-                AnyEntry::Appointment(appointment) => tx.told_gone(contact_id, appointment).await?,
-            }
-        }
-        Ok(())
+        Self { needs: Needs::ALL, told: Told { created, made, ..Told::default() }, carried: Vec::new() }
     }
 }
 
-/// Reads the run's webhooks; what they tell of the contact itself is stored where it suffices.
-pub(super) async fn hear(job: &Job<'_>) -> Result<Heard, JobError> {
-    let records = &job.environment.records;
-    let webhooks = records.webhooks_of(&job.run.ids).await?;
-    let row = records.find_contact(job.location(), job.record()).await?;
-    let found = records.found_of(&job.run.ids).await?;
-    let carried = told::carried(&webhooks, row.as_ref());
-    let heard = weigh(job, &webhooks, &found, row).await?;
+/// Weighs the run's webhooks, and what sweeps found.
+pub(super) async fn hear(job: &Job<'_>, at_hand: &AtHand) -> Result<Heard, JobError> {
+    let AtHand { webhooks, row, .. } = at_hand;
+    let carried = told::carried(webhooks, row.as_ref());
+    let heard = weigh(job, webhooks, &job.run.found, row.clone()).await?;
     Ok(Heard { carried, ..heard })
 }
 
@@ -106,7 +68,7 @@ async fn weigh(
         return Ok(Heard::everything(created, made));
     }
     let needs = found.iter().fold(Needs::NONE, |all, (_, needs)| all.or(*needs));
-    let mut heard = Heard { needs, created, made, ..Heard::default() };
+    let mut heard = Heard { needs, told: Told { created, made, ..Told::default() }, ..Heard::default() };
     let mut whole = Vec::new();
     for webhook in webhooks {
         let needs = &mut heard.needs;
@@ -137,24 +99,27 @@ async fn weigh(
             // A time without an offset would be read wrongly here, and nobody plans by what is gone.
             "TaskDelete" | "NoteDelete" | "AppointmentDelete" => {
                 match told::part(webhook, job.record(), &TimeZone::UTC) {
-                    Some(gone) => heard.gone.push(gone),
-                    None => return Ok(Heard::everything(heard.created, heard.made)),
+                    Some(gone) => heard.told.gone.push(gone),
+                    None => return Ok(Heard::everything(heard.told.created, heard.told.made)),
                 }
                 continue;
             }
-            _ => return Ok(Heard::everything(heard.created, heard.made)),
+            _ => return Ok(Heard::everything(heard.told.created, heard.told.made)),
         };
         match told::of_part(job, job.record(), webhook).await? {
             OfPart::Known => job.environment.metrics.webhook(&webhook.event_type, "echo"),
             OfPart::Answers { push, row_id, shown } => {
                 job.environment.metrics.webhook(&webhook.event_type, "echo");
-                heard.answers.push((push, row_id, shown));
+                heard.told.answers.push((push, row_id, shown));
             }
             OfPart::PerhapsOurs if is_patient(job) => return Err(JobError::NotYet { wait: SOON }),
             OfPart::News { .. } | OfPart::PerhapsOurs | OfPart::Unknown => *part = true,
         }
     }
-    heard.needs.contact |= !contact_suffices(job, &row, &whole).await?;
+    match of_contact(job, &row, &whole) {
+        Some(told) => heard.told.contact = told,
+        None => heard.needs.contact = true,
+    }
     Ok(heard)
 }
 
@@ -194,14 +159,12 @@ fn is_patient(job: &Job<'_>) -> bool {
     age < PATIENCE.as_millis().try_into().unwrap_or(i64::MAX)
 }
 
-/// Whether events that tell of the whole contact leave nothing to ask for; what they say is stored then.
-async fn contact_suffices(job: &Job<'_>, row: &ContactRow, webhooks: &[&StoredWebhook]) -> Result<bool, JobError> {
+/// What events say that tell of the whole contact, if anything; none where they leave something to ask for.
+fn of_contact(job: &Job<'_>, row: &ContactRow, webhooks: &[&StoredWebhook]) -> Option<Option<ToldOfContact>> {
     let (mut news, mut confirmed): (_, Option<Timestamp>) = (None, None);
     let (mut shown, mut answered) = (Unread::new(), None);
     for webhook in webhooks {
-        let Some(OfContact { verdict, at, confirms, shows, answers }) = told::of_contact(row, webhook) else {
-            return Ok(false);
-        };
+        let OfContact { verdict, at, confirms, shows, answers } = told::of_contact(row, webhook)?;
         match (verdict, at) {
             (Verdict::Echo, _) => {
                 job.environment.metrics.webhook(&webhook.event_type, "echo");
@@ -214,19 +177,14 @@ async fn contact_suffices(job: &Job<'_>, row: &ContactRow, webhooks: &[&StoredWe
                 shown = shows;
                 news = Some((fields.into_iter().chain(answers).collect(), at));
             }
-            (Verdict::Apply(_) | Verdict::Pull, _) => return Ok(false),
+            (Verdict::Apply(_) | Verdict::Pull, _) => return None,
         }
     }
-    let records = &job.environment.records;
+    let row_id = row.row_id.clone();
     let first_shown = confirmed.filter(|at| !shown.is_empty() && Some(*at) >= row.base_at());
     if let Some((fields, at)) = news.or(answered).or_else(|| Some((Fields::new(), first_shown?))) {
-        let mut tx = records.begin(&job.run).await?;
-        tx.contact_told(&row.row_id, &fields, at, &shown).await?;
-        tx.keep_open().await?;
-    } else if let Some(at) = confirmed.filter(|at| Some(*at) > row.base_at()) {
-        let mut tx = records.begin(&job.run).await?;
-        tx.contact_heard(&row.row_id, at).await?;
-        tx.keep_open().await?;
+        return Some(Some(ToldOfContact::Fields { row_id, fields, at, shown }));
     }
-    Ok(true)
+    let confirmed = confirmed.filter(|at| Some(*at) > row.base_at());
+    Some(confirmed.map(|at| ToldOfContact::Confirmed { row_id, at }))
 }

@@ -13,16 +13,24 @@ use super::{JobError, Task, heard, throttles};
 use crate::ghl::model::Listed;
 use crate::ghl::{Class, Endpoint, GhlError, Subject, UnauthorizedKind, endpoints, scope_advice};
 use crate::mapping;
-use crate::records::{Needs, Part, Parts};
+use crate::records::{AtHand, Needs, Part, Parts, Settlement};
 
 pub(super) async fn run(task: &Task<'_>) -> Result<(), JobError> {
     let (location, contact_id) = (task.location(), task.record());
     let records = &task.environment.records;
-    if records.erasure(location, contact_id).await?.is_some() || records.is_pending(location, contact_id).await? {
-        return Ok(records.begin(&task.run).await?.close_run(&[]).await?);
+    let at_hand = records.at_hand(&task.run).await?;
+    if at_hand.is_erased || is_pending(&at_hand, contact_id) {
+        return Ok(records.settle(Settlement::nothing(task.run.clone())).await?);
     }
-    let heard = heard::hear(task).await?;
-    let needs = heard.needs;
+    let mut heard = heard::hear(task, &at_hand).await?;
+    let (needs, mut snapshot) = (heard.needs, at_hand.snapshot);
+    if let Some(told) = heard.told.contact.take_if(|_| needs.calls() > 0) {
+        // Calls may fail; what suffices without them is not lost with them.
+        let mut tx = records.begin(&task.run).await?;
+        tx.told_of_contact(&told).await?;
+        tx.keep_open().await?;
+        snapshot = records.snapshot(location, contact_id).await?;
+    }
     let before = task.permits.left();
     let zone = if needs.appointments { zone_of(task).await? } else { Ok(TimeZone::UTC) };
     // Of a new location, the zone is known to the next run: what its custom fields are called is then asked with the spare call.
@@ -32,7 +40,6 @@ pub(super) async fn run(task: &Task<'_>) -> Result<(), JobError> {
     if task.permits.left() < calls + spare {
         return Err(JobError::OneMoreRun);
     }
-    let snapshot = records.snapshot(location, contact_id).await?;
     let began_ms = task.environment.clock.now_ms();
     let Some(mut fetched) = fetch(task, contact_id, needs, &zone).await? else {
         let is_mistaken = is_mistaken(task).await?;
@@ -53,35 +60,36 @@ pub(super) async fn run(task: &Task<'_>) -> Result<(), JobError> {
             *contact = contact.supplemented(carried);
         }
         if snapshot.is_of_nobody() && records.is_erased_person(location, contact).await? {
-            return Ok(records.begin(&task.run).await?.close_run(&[]).await?);
+            return Ok(records.settle(Settlement::nothing(task.run.clone())).await?);
         }
         task.environment.fields.learn(task, &[&*contact]).await?;
     } else if needs.contact && !records.find_contact(location, contact_id).await?.is_some_and(|row| row.is_shown()) {
         // Without the contact itself, of one that is not known here, there is nothing that the others belong to.
         return Err(fetched.gravest());
     }
-    let mut tx = records.begin(&task.run).await?;
-    if needs.calls() > 0 && fetched.came().is_empty() {
-        tx.keep_missing(contact_id, &[], &fetched.reasons()).await?;
-        tx.keep_open().await?;
+    let (run, came, missing, told) = (task.run.clone(), fetched.came(), fetched.reasons(), heard.told);
+    if needs.calls() > 0 && came.is_empty() {
+        let nothing = Settlement { missing, ..Settlement::nothing(run) };
+        records.settle_in_part(&nothing).await?;
         return Err(fetched.gravest());
     }
-    tx.store_parts(contact_id, &fetched.parts, &snapshot).await?;
-    heard.store(&mut tx, contact_id).await?;
-    tx.keep_missing(contact_id, &fetched.came(), &fetched.reasons()).await?;
-    match fetched.to_ask_again() {
-        Some(error) => {
-            tx.keep_open().await?;
-            Err(error)
-        }
-        None => {
-            for (part, error) in &fetched.missing {
-                let part = part.as_str();
-                tracing::warn!(ghl.location = location, part, %error, "GHL refuses a part of a contact; the others are stored");
-            }
-            Ok(tx.close_run(&[]).await?)
-        }
+    let again = fetched.to_ask_again();
+    let Fetched { parts, missing: refused } = fetched;
+    let settlement = Settlement { run, parts, snapshot, told, came, missing };
+    if let Some(error) = again {
+        records.settle_in_part(&settlement).await?;
+        return Err(error);
     }
+    for (part, error) in &refused {
+        let part = part.as_str();
+        tracing::warn!(ghl.location = location, part, %error, "GHL refuses a part of a contact; the others are stored");
+    }
+    Ok(records.settle(settlement).await?)
+}
+
+/// Whether GHL has yet to get the contact.
+fn is_pending(at_hand: &AtHand, contact_id: &str) -> bool {
+    at_hand.row.as_ref().is_some_and(|row| row.contact_id == contact_id && row.is_pending())
 }
 
 /// A contact that is gone is a deletion, whoever reports it. Only who asks for one that never was here has made a mistake.

@@ -4,14 +4,15 @@
 //! meet the same event or the same row: the unique indexes and the revisions let one of them win, and the other begins
 //! anew and sees what the winner wrote.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::pin::pin;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use job_engine::Priority;
 use serde_json::Value;
-use sqlx::AnyConnection;
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, Row as _};
 use tokio::time::timeout;
 use uuid::Uuid;
 
@@ -22,7 +23,7 @@ use super::event_ids::{Earlier, EventIds, ProducerId};
 use super::feed::{Cause, Origin};
 use super::job::{JobKey, JobKind, REFRESHES_FIELDS};
 use super::runs::FollowUp;
-use super::sql::{CHUNK, sql, with_list, with_rows};
+use super::sql::{CHUNK, look_up_pairs, sql, with_list, with_rows};
 use super::{Records, RecordsError, WEBHOOK_SOURCE, Write, conflicts, contacts, erase, flows, order};
 use crate::ids;
 
@@ -216,6 +217,7 @@ pub(super) async fn take_in(
     let erased = settle_erased(write, triggers).await?;
     let since_ms = write.now_ms.saturating_sub(i64::try_from(write.remember_event_ids.as_millis()).unwrap_or(i64::MAX));
     let mut ids = EventIds::of(write.conn(), producer, triggers, since_ms).await?;
+    let aliases = aliases(write, triggers).await?;
     let mut accepted = Vec::with_capacity(triggers.len());
     let mut rows = Vec::new();
     for (index, trigger) in triggers.iter().enumerate() {
@@ -237,12 +239,13 @@ pub(super) async fn take_in(
         write.occurred_ms = event.occurred_at.map(|at| at.as_millisecond().min(now_ms));
         write.cause = Cause { origin: origin_of(&event.source), job: Some(job_id.clone()) };
         let applied = match change {
-            Change::None { record_id } if *kind == JobKind::PullContact => {
-                contacts::resolve(write.conn(), location_id, record_id)
-                    .await
-                    .map_err(Unapplied::Failed)
-                    .map(Applied::contact)
+            Change::None { record_id } if *kind == JobKind::PullContact => match &aliases {
+                Some(aliases) => {
+                    Ok(aliases.get(&(location_id.clone(), record_id.clone())).unwrap_or(record_id).clone())
+                }
+                None => contacts::resolve(write.conn(), location_id, record_id).await.map_err(Unapplied::Failed),
             }
+            .map(Applied::contact),
             Change::None { record_id } => Ok(Applied { record_id: record_id.clone(), contact_id: None }),
             Change::Task(change) => change::apply(write, location_id, change).await,
             Change::Note(change) => change::apply(write, location_id, change).await,
@@ -285,6 +288,28 @@ pub(super) async fn take_in(
     let now_ms = write.now_ms;
     ids.store(write.conn(), now_ms).await?;
     Ok(accepted)
+}
+
+/// The ids under which contacts are kept that events name by others, where no event of the batch can give one another.
+async fn aliases(
+    write: &mut Write,
+    triggers: &[Trigger],
+) -> Result<Option<HashMap<(String, String), String>>, RecordsError> {
+    let mut named = Vec::new();
+    for Trigger { event, kind, change, .. } in triggers {
+        match change {
+            Change::None { record_id } if *kind == JobKind::PullContact => {
+                named.push((event.location_id.as_str(), record_id.as_str()));
+            }
+            Change::None { .. } => {}
+            _ => return Ok(None),
+        }
+    }
+    named.sort_unstable();
+    named.dedup();
+    let rows = look_up_pairs(write.conn(), sql!("aliases_by_pair"), &named).await?;
+    let alias = |row: &AnyRow| Ok(((row.try_get("location_id")?, row.try_get("alias")?), row.try_get("contact_id")?));
+    rows.iter().map(alias).collect::<Result<_, sqlx::Error>>().map(Some).map_err(RecordsError::from)
 }
 
 /// Whose edit an event of that source is.

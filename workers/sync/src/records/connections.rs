@@ -6,7 +6,7 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 
 use super::ledger::timestamp;
-use super::sql::sql;
+use super::sql::{look_up, sql};
 use super::{Holder, NewToken, Records, RecordsError, Write};
 use crate::vault::Sealed;
 
@@ -83,8 +83,20 @@ impl Records {
     /// # Errors
     /// See [`Records::save_connection`]; [`RecordsError::Corrupt`].
     pub async fn connection(&self, location_id: &str) -> Result<Option<Connection>, RecordsError> {
-        let row = sqlx::query(sql!("connection")).bind(location_id).fetch_optional(&self.pool).await?;
-        row.as_ref().map(connection_of).transpose()
+        let records = self.clone();
+        let look = move |ids| {
+            let records = records.clone();
+            async move { records.connections_of(ids).await }
+        };
+        self.lines.connections.look(location_id.to_owned(), look).await
+    }
+
+    /// Those of the locations, in their order.
+    async fn connections_of(&self, location_ids: Vec<String>) -> Result<Vec<Option<Connection>>, RecordsError> {
+        let rows = look_up(&mut *self.often.acquire().await?, sql!("connections_of"), &location_ids).await?;
+        let found = rows.iter().map(connection_of).collect::<Result<Vec<_>, _>>()?;
+        let of = |id: &String| found.iter().find(|one| one.location_id == *id).cloned();
+        Ok(location_ids.iter().map(of).collect())
     }
 
     /// All connections that the principal sees, by location id.

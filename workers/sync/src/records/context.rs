@@ -66,7 +66,11 @@ pub(super) async fn check_zone(
     read: &[Appointment],
 ) -> Result<(), RecordsError> {
     let Some(zone) = read.iter().find_map(Entry::read_in) else { return Ok(()) };
-    if is_read_otherwise(Some(zone), time_zone_of(write.conn(), location_id).await?.as_deref()) {
+    let now = match write.page.zone(location_id) {
+        Some(now) => now,
+        None => time_zone_of(write.conn(), location_id).await?,
+    };
+    if is_read_otherwise(Some(zone), now.as_deref()) {
         owe_reading(write, location_id, contact_id.to_owned());
     }
     Ok(())

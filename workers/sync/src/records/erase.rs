@@ -21,7 +21,7 @@ use uuid::Uuid;
 use super::accept::known_locations;
 use super::feed::{ChangeOp, Changed};
 use super::ledger::timestamp;
-use super::sql::{CHUNK, sql, with_list};
+use super::sql::{CHUNK, ROWS, sql, take_batch, with_list};
 use super::{Records, RecordsError, Write, contacts, flows};
 
 pub(super) use self::later::{name_later, recognize, told};
@@ -243,10 +243,12 @@ pub(super) async fn erased_among(
 ) -> Result<HashSet<(String, String)>, RecordsError> {
     let wanted: HashSet<(&str, &str)> = contacts.iter().copied().collect();
     let ids: Vec<&str> = wanted.iter().map(|(_, contact_id)| *contact_id).collect();
-    let mut erased = HashSet::new();
-    for chunk in ids.chunks(CHUNK) {
-        let mut query = sqlx::query_as(with_list(sql!("erasures_in_force"), chunk.len())).persistent(chunk.len() == 1);
-        for id in chunk {
+    let (mut left, mut erased) = (ids.as_slice(), HashSet::new());
+    while !left.is_empty() {
+        let batch = take_batch(&mut left, CHUNK);
+        let text = with_list(sql!("erasures_in_force"), batch.len());
+        let mut query = sqlx::query_as(text).persistent(batch.len() <= ROWS);
+        for id in batch {
             query = query.bind(*id);
         }
         let rows: Vec<(String, String)> = query.fetch_all(&mut *connection).await?;

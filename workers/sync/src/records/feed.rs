@@ -8,12 +8,12 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use sqlx::Row;
+use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
 use super::ledger::timestamp;
 use super::model::key_of;
-use super::sql::{ROWS, sql, take_batch, with_rows_then};
+use super::sql::{sql, take_exactly, with_rows_then};
 use super::{Page, Records, RecordsError, Write, erase};
 use crate::decide::fields::{Fields, Record, difference, fields};
 use crate::decide::sync_status::Progress;
@@ -158,14 +158,70 @@ impl Write {
     }
 }
 
+/// A row of the feed but for its number and its time.
+#[derive(Serialize)]
+struct NewItem<'a> {
+    /// Among those of its transaction, from 1.
+    place: i64,
+    location_id: &'a str,
+    contact_id: &'a str,
+    record: &'a str,
+    record_id: &'a str,
+    op: &'a str,
+    clienty_id: Option<&'a str>,
+    ghl_id: Option<&'a str>,
+    origin: &'a str,
+    /// A JSON list.
+    fields: String,
+    sync: Option<&'a str>,
+    caused_by: Option<&'a str>,
+}
+
+impl<'a> NewItem<'a> {
+    fn of(place: i64, changed: &'a Changed, cause: &'a Cause) -> Self {
+        let Changed { location_id, contact_id, record, record_id, clienty_id, ghl_id, op, fields, sync } = changed;
+        let (op, clienty_id, ghl_id) = (op.as_str(), clienty_id.as_deref(), ghl_id.as_deref());
+        // A list of texts has no way to fail.
+        let fields = serde_json::to_string(fields).unwrap_or_default();
+        let (origin, sync, caused_by) = (cause.origin.as_str(), sync.map(Progress::as_str), cause.job.as_deref());
+        Self {
+            place,
+            location_id,
+            contact_id,
+            record,
+            record_id,
+            op,
+            clienty_id,
+            ghl_id,
+            origin,
+            fields,
+            sync,
+            caused_by,
+        }
+    }
+}
+
 /// Numbers and stores what the transaction changed.
 pub(super) async fn append(write: &mut Write) -> Result<(), RecordsError> {
     let changed = std::mem::take(&mut write.changed);
     let Ok(count @ 1..) = i64::try_from(changed.len()) else {
         return Ok(());
     };
-    let (last, erasures): (i64, i64) =
-        sqlx::query_as(sql!("count_changes")).bind(count).fetch_one(write.conn()).await?;
+    let rows: Vec<_> =
+        (1..).zip(&changed).map(|(place, (changed, cause))| NewItem::of(place, changed, cause)).collect();
+    let (last, erasures): (i64, i64) = match write.sqlite {
+        true => sqlx::query_as(sql!("count_changes")).bind(count).fetch_one(write.conn()).await?,
+        false => {
+            let now_ms = write.now_ms;
+            let append = sqlx::query(sql!("append_changes_postgres")).bind(count).bind(now_ms);
+            // A list of texts and numbers has no way to fail.
+            let append = append.bind(serde_json::to_string(&rows).unwrap_or_default()).execute(write.conn()).await?;
+            if u64::try_from(count) == Ok(append.rows_affected()) {
+                return Ok(());
+            }
+            sqlx::query_as(sql!("feed_counter")).fetch_one(write.conn()).await?
+        }
+    };
     if erasures > 0 {
         let told = changed.iter().filter(|(change, _)| change.op != ChangeOp::Erased);
         let told: Vec<_> = told.map(|(change, _)| (change.location_id.as_str(), change.contact_id.as_str())).collect();
@@ -174,19 +230,16 @@ pub(super) async fn append(write: &mut Write) -> Result<(), RecordsError> {
         }
     }
     let now_ms = write.now_ms;
-    let numbered: Vec<_> = (last - count + 1..=last).zip(&changed).collect();
-    let mut left = numbered.as_slice();
+    let mut left = rows.as_slice();
     let mut stored = 0;
     while !left.is_empty() {
-        let batch = take_batch(&mut left, ROWS);
+        let batch = take_exactly(&mut left);
         let mut insert = sqlx::query(with_rows_then(sql!("insert_changes"), batch.len(), 13, "on conflict do nothing"));
-        for (seq, (change, cause)) in batch {
-            let Changed { location_id, contact_id, record, record_id, clienty_id, ghl_id, op, fields, sync } = change;
-            insert = insert.bind(seq).bind(location_id).bind(contact_id).bind(record).bind(record_id);
-            insert = insert.bind(op.as_str()).bind(now_ms).bind(clienty_id).bind(ghl_id);
-            // A list of texts has no way to fail.
-            insert = insert.bind(cause.origin.as_str()).bind(serde_json::to_string(fields).unwrap_or_default());
-            insert = insert.bind(sync.map(Progress::as_str)).bind(&cause.job);
+        for row in batch {
+            insert = insert.bind(last - count + row.place).bind(row.location_id).bind(row.contact_id);
+            insert = insert.bind(row.record).bind(row.record_id).bind(row.op).bind(now_ms);
+            insert = insert.bind(row.clienty_id).bind(row.ghl_id).bind(row.origin).bind(&row.fields);
+            insert = insert.bind(row.sync).bind(row.caused_by);
         }
         stored += insert.execute(write.conn()).await?.rows_affected();
     }

@@ -153,23 +153,9 @@ impl Records {
         }
         Ok(false)
     }
+}
 
-    /// What sweeps found that led to these ledger rows: the event, and what is left to ask for.
-    ///
-    /// # Errors
-    /// [`RecordsError::Database`].
-    pub async fn found_of(&self, job_ids: &[String]) -> Result<Vec<(String, Needs)>, RecordsError> {
-        let mut found = Vec::new();
-        for chunk in job_ids.chunks(CHUNK) {
-            let mut query = sqlx::query_as(with_list(sql!("found_of_jobs"), chunk.len())).persistent(false);
-            for id in chunk {
-                query = query.bind(id);
-            }
-            let rows: Vec<(String, String)> = query.fetch_all(&self.pool).await?;
-            found.extend(
-                rows.into_iter().map(|(event, data)| (event, serde_json::from_str(&data).unwrap_or(Needs::ALL))),
-            );
-        }
-        Ok(found)
-    }
+/// What is left to ask for, as a row of the ledger keeps it.
+pub(super) fn needs_of(data: &str) -> Needs {
+    serde_json::from_str(data).unwrap_or(Needs::ALL)
 }

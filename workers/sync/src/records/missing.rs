@@ -155,6 +155,9 @@ impl Tx {
     ) -> Result<(), RecordsError> {
         let location_id = self.run.key.location_id.clone();
         let now_ms = self.write.now_ms;
+        if missing.is_empty() && self.write.page.is_whole(&location_id, contact_id) {
+            return Ok(());
+        }
         // Of most contacts nothing is missing, and to look costs less than to write.
         let before = of_contact(self.write.conn(), &location_id, contact_id).await?;
         for part in came.iter().filter(|part| before.iter().any(|missing| missing.part == **part)) {

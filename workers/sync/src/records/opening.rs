@@ -10,6 +10,7 @@ use sqlx::{AnyConnection, Connection as _};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use super::lines::Lines;
 use super::{Actor, Principal, Records, RecordsError, fault, files};
 use crate::clock::Clock;
 use crate::decide::merge::Policies;
@@ -38,6 +39,20 @@ const POSTGRES_SETTINGS: &str = "
     set tcp_keepalives_interval = 5;
     set tcp_keepalives_count = 3;
 ";
+
+/// For connections that run nothing but the few statements that each job needs, each of which finds its rows by a whole key. PostgreSQL would plan
+/// them anew at each call, or for tables as they were when they were empty. The settings go together: without sequential scans the one row of the
+/// feed's counter looks so costly that PostgreSQL would compile the statement.
+const POSTGRES_OFTEN: &str = "
+    set plan_cache_mode = force_generic_plan;
+    set jit = off;
+    set enable_seqscan = off;
+    set enable_hashjoin = off;
+    set enable_mergejoin = off;
+";
+
+/// Connections of that kind: one for each line, of those that may be busy at once.
+const OFTEN: u32 = 4;
 
 /// A connection that was idle for longer is asked for a sign of life before it is used.
 const UNASKED: Duration = Duration::from_secs(1);
@@ -100,22 +115,11 @@ impl Records {
             return Err(RecordsError::Url("it begins with neither sqlite: nor postgres:"));
         }
         let connect: AnyConnectOptions = url.parse().map_err(|_| RecordsError::Url("it is not a URL"))?;
-        let pool = AnyPoolOptions::new()
-            .max_connections(options.max_connections)
-            .acquire_timeout(options.acquire_timeout)
-            // In its place: `check`, which has an end.
-            .test_before_acquire(false)
-            .before_acquire(|connection, met| Box::pin(check(connection, met)))
-            .after_release(|connection, met| Box::pin(check(connection, met)))
-            .after_connect(move |connection, _| {
-                Box::pin(async move {
-                    match sqlite {
-                        true => set_up_sqlite(connection).await,
-                        false => sqlx::raw_sql(POSTGRES_SETTINGS).execute(connection).await.map(drop),
-                    }
-                })
-            })
-            .connect_lazy_with(connect);
+        let pool = pool(&options, sqlite, options.max_connections, "").connect_lazy_with(connect.clone());
+        let often = match sqlite {
+            true => pool.clone(),
+            false => self::pool(&options, sqlite, OFTEN, POSTGRES_OFTEN).connect_lazy_with(connect),
+        };
         let deadline = Instant::now() + options.connect_timeout;
         loop {
             match pool.acquire().await {
@@ -127,6 +131,8 @@ impl Records {
         }
         Ok(Self {
             pool,
+            often,
+            lines: Lines::default(),
             sqlite,
             principal: Arc::new(Principal::new(Actor::System)),
             gate: Arc::new(Semaphore::new(1)),
@@ -145,6 +151,26 @@ impl Records {
             noted: Arc::default(),
         })
     }
+}
+
+/// Connections at most so many, on PostgreSQL with these settings more than all have.
+fn pool(options: &Options, sqlite: bool, most: u32, more: &'static str) -> AnyPoolOptions {
+    AnyPoolOptions::new()
+        .max_connections(most)
+        .acquire_timeout(options.acquire_timeout)
+        // In its place: `check`, which has an end.
+        .test_before_acquire(false)
+        .before_acquire(|connection, met| Box::pin(check(connection, met)))
+        .after_release(|connection, met| Box::pin(check(connection, met)))
+        .after_connect(move |connection, _| {
+            Box::pin(async move {
+                if sqlite {
+                    return set_up_sqlite(connection).await;
+                }
+                sqlx::raw_sql(POSTGRES_SETTINGS).execute(&mut *connection).await?;
+                sqlx::raw_sql(more).execute(connection).await.map(drop)
+            })
+        })
 }
 
 /// The settings of a new connection. On a disk that is full or fails even they fail. The pool would try again for as long as a caller waits

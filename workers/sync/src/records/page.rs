@@ -4,6 +4,8 @@
 //! and what is new or only met again waits here until the commit, where it is written many rows a statement: how many statements a page
 //! takes does not grow with its contacts. What reads differently takes a look of its own, since it may have moved since then.
 //!
+//! So do runs that settle together. They are of many locations, and each has a cause of its own for the feed.
+//!
 //! The trap: statements of the transaction do not see what waits. Who stores and then reads calls [`flush`] between.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -14,34 +16,46 @@ use uuid::Uuid;
 
 use super::contacts::{self, ContactRow};
 use super::entries::{self, AnyEntry, Entry, EntryRow, text_of};
-use super::feed::{ChangeOp, Changed};
+use super::feed::{Cause, ChangeOp, Changed};
 use super::pull::{self, Snapshot};
-use super::sql::{CHUNK, ROWS, sql, take_batch, with_list_after, with_rows_then};
+use super::sql::{CHUNK, look_up, look_up_pairs, sql, take_batch, take_exactly, with_list_after, with_rows_then};
 use super::{RecordsError, Write};
 use crate::decide::sync_status::Progress;
+
+/// A location, and an id of a contact in it.
+type Place = (String, String);
 
 #[derive(Default)]
 pub(super) struct Page {
     /// Contacts whose rows were read, whether or not there are any.
-    read: HashSet<String>,
-    contacts: HashMap<String, ContactRow>,
+    read: HashSet<Place>,
+    contacts: HashMap<Place, ContactRow>,
     /// By contact and kind.
-    entries: HashMap<(String, String), Vec<AnyRow>>,
-    new_contacts: Vec<ContactRow>,
-    /// By kind and GHL's id: told twice, an entry belongs to whom it was told of last.
-    new_entries: BTreeMap<(&'static str, String), NewEntry>,
-    /// Contacts that GHL holds as they are known, by location and id.
-    met: BTreeSet<(String, String)>,
+    entries: HashMap<(Place, String), Vec<AnyRow>>,
+    /// Where a part of a contact is known to be missing, and the time zones of locations, as they were read for runs that settle together.
+    beside: Option<Beside>,
+    new_contacts: Vec<(ContactRow, Cause)>,
+    /// By location, kind and GHL's id: told twice, an entry belongs to whom it was told of last.
+    new_entries: BTreeMap<(String, &'static str, String), NewEntry>,
+    /// Contacts that were new to this transaction, and that another one has stored meanwhile.
+    lost: Vec<Place>,
+    /// Contacts that GHL holds as they are known.
+    met: BTreeSet<Place>,
     /// Contacts that a walk has seen.
-    seen: BTreeSet<(String, String)>,
+    seen: BTreeSet<Place>,
     walk: Option<String>,
+}
+
+struct Beside {
+    missing: HashSet<Place>,
+    zones: HashMap<String, Option<String>>,
 }
 
 struct NewEntry {
     /// Made as it was told, so that readers see what was told together in its order.
     row_id: Uuid,
-    location_id: String,
     contact_id: String,
+    cause: Cause,
     doc: String,
     /// As GHL told it: an appointment's second hour is in no document.
     theirs: AnyEntry,
@@ -49,24 +63,45 @@ struct NewEntry {
 
 impl Page {
     /// The contact's row as it was read with the page.
-    pub(super) fn contact(&self, contact_id: &str) -> Option<&ContactRow> {
-        self.contacts.get(contact_id)
+    pub(super) fn contact(&self, location_id: &str, contact_id: &str) -> Option<&ContactRow> {
+        self.contacts.get(&place(location_id, contact_id))
     }
 
     /// Whether the rows of the contact were read.
-    pub(super) fn has_read(&self, contact_id: &str) -> bool {
-        self.read.contains(contact_id)
+    pub(super) fn has_read(&self, location_id: &str, contact_id: &str) -> bool {
+        self.read.contains(&place(location_id, contact_id))
     }
 
     /// Whether that showed that there is none.
-    pub(super) fn lacks(&self, contact_id: &str) -> bool {
-        self.has_read(contact_id) && !self.contacts.contains_key(contact_id)
+    pub(super) fn lacks(&self, location_id: &str, contact_id: &str) -> bool {
+        let place = place(location_id, contact_id);
+        self.read.contains(&place) && !self.contacts.contains_key(&place)
     }
 
     /// The contact's entries of one kind that were read.
-    pub(super) fn entries_of<E: Entry>(&self, contact_id: &str) -> Result<Vec<EntryRow<E>>, RecordsError> {
-        let rows = self.entries.get(&(contact_id.to_owned(), E::KIND.to_owned()));
+    pub(super) fn entries_of<E: Entry>(
+        &self,
+        location_id: &str,
+        contact_id: &str,
+    ) -> Result<Vec<EntryRow<E>>, RecordsError> {
+        let rows = self.entries.get(&(place(location_id, contact_id), E::KIND.to_owned()));
         rows.into_iter().flatten().map(entries::row_of).collect()
+    }
+
+    /// Whether no part of the contact is known to be missing, as far as that was read.
+    pub(super) fn is_whole(&self, location_id: &str, contact_id: &str) -> bool {
+        let place = place(location_id, contact_id);
+        self.read.contains(&place) && self.beside.as_ref().is_some_and(|beside| !beside.missing.contains(&place))
+    }
+
+    /// The time zone of the location, where that was read.
+    pub(super) fn zone(&self, location_id: &str) -> Option<Option<String>> {
+        self.beside.as_ref()?.zones.get(location_id).cloned()
+    }
+
+    /// Contacts that another transaction has stored since their rows were read.
+    pub(super) fn lost(&self) -> &[Place] {
+        &self.lost
     }
 
     /// The rows that were read.
@@ -80,7 +115,7 @@ impl Page {
         for row in self.contacts.values() {
             snapshots.entry(row.contact_id.clone()).or_default().contact = row.revision;
         }
-        for ((contact_id, _), rows) in &self.entries {
+        for (((_, contact_id), _), rows) in &self.entries {
             let entries = &mut snapshots.entry(contact_id.clone()).or_default().entries;
             for row in rows {
                 entries.insert(row.try_get("row_id")?, row.try_get("revision")?);
@@ -89,28 +124,71 @@ impl Page {
         Ok(snapshots)
     }
 
-    pub(super) fn add_contact(&mut self, row: ContactRow) {
-        self.new_contacts.push(row);
+    pub(super) fn add_contact(&mut self, row: ContactRow, cause: Cause) {
+        self.new_contacts.push((row, cause));
     }
 
-    pub(super) fn add_entry<E: Entry>(&mut self, location_id: &str, contact_id: &str, ghl_id: &str, theirs: &E) {
-        let (location_id, contact_id) = (location_id.to_owned(), contact_id.to_owned());
+    pub(super) fn add_entry<E: Entry>(
+        &mut self,
+        location_id: &str,
+        contact_id: &str,
+        ghl_id: &str,
+        theirs: &E,
+        cause: Cause,
+    ) {
         let theirs = theirs.first_met();
         let (row_id, doc) = (Uuid::now_v7(), text_of(&theirs));
-        let new = NewEntry { row_id, location_id, contact_id, doc, theirs: theirs.into() };
-        self.new_entries.insert((E::KIND, ghl_id.to_owned()), new);
+        let new = NewEntry { row_id, contact_id: contact_id.to_owned(), cause, doc, theirs: theirs.into() };
+        self.new_entries.insert((location_id.to_owned(), E::KIND, ghl_id.to_owned()), new);
     }
 
     /// GHL holds the contact as it is known.
     pub(super) fn meet(&mut self, location_id: &str, contact_id: &str) {
-        self.met.insert((location_id.to_owned(), contact_id.to_owned()));
+        self.met.insert(place(location_id, contact_id));
     }
 
     /// The walk has seen the contact.
     pub(super) fn see(&mut self, walk_id: &str, location_id: &str, contact_id: &str) {
         self.walk = Some(walk_id.to_owned());
-        self.seen.insert((location_id.to_owned(), contact_id.to_owned()));
+        self.seen.insert(place(location_id, contact_id));
     }
+
+    fn read_contact(&mut self, row: &AnyRow) -> Result<(), RecordsError> {
+        let row = contacts::row_of(row)?;
+        self.contacts.insert(place(&row.location_id, &row.contact_id), row);
+        Ok(())
+    }
+
+    fn read_entry(&mut self, row: AnyRow) -> Result<(), RecordsError> {
+        let place = (row.try_get("location_id")?, row.try_get("contact_id")?);
+        self.entries.entry((place, row.try_get("kind")?)).or_default().push(row);
+        Ok(())
+    }
+}
+
+fn place(location_id: &str, contact_id: &str) -> Place {
+    (location_id.to_owned(), contact_id.to_owned())
+}
+
+/// Reads the rows of contacts of any locations, and all that runs ask which settle together.
+pub(super) async fn read_beside(write: &mut Write, contacts: &[(&str, &str)]) -> Result<(), RecordsError> {
+    for row in look_up_pairs(write.conn(), sql!("contacts_by_pair"), contacts).await? {
+        write.page.read_contact(&row)?;
+    }
+    for row in look_up_pairs(write.conn(), sql!("entries_by_pair"), contacts).await? {
+        write.page.read_entry(row)?;
+    }
+    let mut beside = Beside { missing: HashSet::new(), zones: HashMap::new() };
+    for row in look_up_pairs(write.conn(), sql!("missing_parts_by_pair"), contacts).await? {
+        beside.missing.insert((row.try_get("location_id")?, row.try_get("contact_id")?));
+    }
+    let locations: BTreeSet<String> = contacts.iter().map(|(location, _)| (*location).to_owned()).collect();
+    for row in look_up(write.conn(), sql!("time_zones_of"), &Vec::from_iter(locations)).await? {
+        beside.zones.insert(row.try_get("location_id")?, row.try_get("time_zone")?);
+    }
+    write.page.beside = Some(beside);
+    write.page.read.extend(contacts.iter().map(|(location, contact)| place(location, contact)));
+    Ok(())
 }
 
 /// Reads the rows of the contacts and of all that hangs on them.
@@ -126,15 +204,13 @@ pub(super) async fn read(write: &mut Write, location_id: &str, contact_ids: &[&s
             }
             let rows = query.fetch_all(write.conn()).await?;
             for row in rows {
-                let contact_id: String = row.try_get("contact_id")?;
-                if text == sql!("find_contacts") {
-                    write.page.contacts.insert(contact_id, contacts::row_of(&row)?);
-                } else {
-                    write.page.entries.entry((contact_id, row.try_get("kind")?)).or_default().push(row);
+                match text == sql!("find_contacts") {
+                    true => write.page.read_contact(&row)?,
+                    false => write.page.read_entry(row)?,
                 }
             }
         }
-        write.page.read.extend(batch.iter().map(|id| (**id).to_owned()));
+        write.page.read.extend(batch.iter().map(|id| place(location_id, id)));
     }
     Ok(())
 }
@@ -145,15 +221,17 @@ pub(super) async fn flush(write: &mut Write) -> Result<(), RecordsError> {
     let (new, entries) = (std::mem::take(&mut page.new_contacts), std::mem::take(&mut page.new_entries));
     let (met, mut seen) = (std::mem::take(&mut page.met), std::mem::take(&mut page.seen));
     let walk = page.walk.clone();
-    let seen_by = |row: &ContactRow| {
-        let is_seen = seen.contains(&(row.location_id.clone(), row.contact_id.clone()));
-        walk.clone().filter(|_| is_seen)
-    };
-    let new: Vec<_> = new.into_iter().map(|row| (seen_by(&row), row)).collect();
+    let place_of = |row: &ContactRow| place(&row.location_id, &row.contact_id);
+    let seen_by = |row: &ContactRow| walk.clone().filter(|_| seen.contains(&place_of(row)));
+    let (new, causes): (Vec<_>, Vec<_>) = new.into_iter().map(|(row, cause)| ((seen_by(&row), row), cause)).unzip();
     let inserted = contacts::insert_all(write, &new).await?;
-    for (_, row) in new.iter().filter(|(_, row)| inserted.contains(&row.contact_id)) {
-        seen.remove(&(row.location_id.clone(), row.contact_id.clone()));
-        write.report(row.stored(None));
+    for ((_, row), cause) in new.iter().zip(causes) {
+        if inserted.contains(&place_of(row)) {
+            seen.remove(&place_of(row));
+            write.changed.push((row.stored(None), cause));
+        } else {
+            write.page.lost.push(place_of(row));
+        }
     }
     let now_ms = write.now_ms;
     touch(write, met.difference(&seen), Some(now_ms), None).await?;
@@ -164,7 +242,7 @@ pub(super) async fn flush(write: &mut Write) -> Result<(), RecordsError> {
 
 async fn touch(
     write: &mut Write,
-    contacts: impl Iterator<Item = &(String, String)>,
+    contacts: impl Iterator<Item = &Place>,
     synced_at_ms: Option<i64>,
     walk: Option<&str>,
 ) -> Result<(), RecordsError> {
@@ -189,24 +267,31 @@ async fn touch(
 
 async fn insert_entries(
     write: &mut Write,
-    entries: BTreeMap<(&'static str, String), NewEntry>,
+    entries: BTreeMap<(String, &'static str, String), NewEntry>,
 ) -> Result<(), RecordsError> {
-    let now_ms = write.now_ms;
+    let (now_ms, cause_before) = (write.now_ms, write.cause.clone());
     let entries: Vec<_> = entries.iter().collect();
-    for chunk in entries.chunks(ROWS) {
+    let mut left = entries.as_slice();
+    while !left.is_empty() {
+        let chunk = take_exactly(&mut left);
         let text = with_rows_then(sql!("insert_pulled_entries"), chunk.len(), 9, sql!("insert_pulled_entries_tail"));
-        let mut insert = sqlx::query_as(text).persistent([1, ROWS].contains(&chunk.len()));
-        for ((kind, ghl_id), NewEntry { row_id, location_id, contact_id, doc, theirs: _ }) in chunk {
+        let mut insert = sqlx::query_as(text);
+        for ((location_id, kind, ghl_id), NewEntry { row_id, contact_id, doc, cause: _, theirs: _ }) in chunk {
             insert = insert.bind(row_id.to_string()).bind(*kind).bind(location_id).bind(contact_id);
             insert = insert.bind(ghl_id).bind(doc).bind(doc).bind(1_i64).bind(now_ms);
         }
-        let stored: Vec<(String, String, String, i64)> = insert.fetch_all(write.conn()).await?;
+        let stored: Vec<(String, String, String, String, i64)> = insert.fetch_all(write.conn()).await?;
         let stored: HashMap<_, _> = stored
             .iter()
-            .map(|(kind, id, row_id, revision)| ((kind.as_str(), id.as_str()), (row_id, *revision)))
+            .map(|(location, kind, id, row, revision)| {
+                ((location.as_str(), kind.as_str(), id.as_str()), (row, *revision))
+            })
             .collect();
-        for ((kind, ghl_id), NewEntry { location_id, contact_id, theirs, .. }) in chunk {
-            let Some((row_id, revision)) = stored.get(&(*kind, ghl_id.as_str())) else { continue };
+        for ((location_id, kind, ghl_id), NewEntry { contact_id, cause, theirs, .. }) in chunk {
+            let Some((row_id, revision)) = stored.get(&(location_id.as_str(), *kind, ghl_id.as_str())) else {
+                continue;
+            };
+            write.cause = cause.clone();
             if *revision > 1 {
                 // It came from another contact.
                 match theirs {
@@ -229,5 +314,6 @@ async fn insert_entries(
             });
         }
     }
+    write.cause = cause_before;
     Ok(())
 }

@@ -210,8 +210,8 @@ impl Tx {
         is_whole: bool,
     ) -> Result<(), RecordsError> {
         let location_id = self.run.key.location_id.clone();
-        let mut rows = self.write.page.entries_of(contact_id)?;
-        if !self.write.page.has_read(contact_id) || !is_as_known(&rows, pulled) {
+        let mut rows = self.write.page.entries_of(&location_id, contact_id)?;
+        if !self.write.page.has_read(&location_id, contact_id) || !is_as_known(&rows, pulled) {
             rows = entries::of_contact(self.write.conn(), &location_id, contact_id).await?;
         }
         self.take_in(contact_id, &rows, pulled, snapshot).await?;
@@ -267,7 +267,8 @@ impl Tx {
                 // It may be what a create with an unknown outcome made; the push will look and adopt it.
                 None if is_awaited(theirs) && self.is_new::<E>(&location_id, ghl_id).await? => {}
                 None => {
-                    self.write.page.add_entry(&location_id, contact_id, ghl_id, theirs);
+                    let cause = self.write.cause.clone();
+                    self.write.page.add_entry(&location_id, contact_id, ghl_id, theirs, cause);
                     self.write.found.push(Found::stored(E::EVENTS.created, contact_id));
                 }
             }

@@ -18,7 +18,7 @@ use super::feed::{Cause, Origin, public_name};
 use super::job::{JobKey, JobKind, JobState};
 use super::merging::{self, column};
 use super::sql::sql;
-use super::{Records, RecordsError, Write, erase, flows, refusals};
+use super::{Needs, Records, RecordsError, Write, erase, flows, refusals};
 use crate::clean;
 use crate::decide::sync_status::Progress;
 use crate::decide::verify::SyncState;
@@ -38,6 +38,10 @@ pub struct Run {
     pub created_at_ms: i64,
     /// Those of the rows that are steps of flows, with the ids of their events.
     pub steps: Vec<(String, String)>,
+    /// Those of the rows to which webhooks led.
+    pub by_webhook: usize,
+    /// What sweeps found that led to its rows: the event, and what is left to ask for.
+    pub found: Vec<(String, Needs)>,
 }
 
 /// A job that a run leads to; becomes a ledger row as the run is closed, so neither is without the other.
@@ -82,6 +86,10 @@ impl Ended {
 }
 
 impl Tx {
+    pub(super) fn of(write: Write, run: &Run) -> Self {
+        Self { write, run: run.clone(), outcome: None }
+    }
+
     /// Closes the run as done, adds the rows of `follow_ups` and commits everything written through this transaction.
     ///
     /// # Errors
@@ -167,49 +175,6 @@ impl FollowUp {
 }
 
 impl Records {
-    /// Takes every open row of `key` for a run of `epoch`; none when nothing is owed.
-    ///
-    /// # Errors
-    /// [`RecordsError::LostRun`] when the open rows are held by a run of the same or a higher epoch;
-    /// [`RecordsError::Database`].
-    pub async fn start_run(&self, key: &JobKey, epoch: i64) -> Result<Option<Run>, RecordsError> {
-        let JobKey { kind, location_id, record_id } = key;
-        let now_ms = self.clock.now_ms();
-        self.mark_start(now_ms).await?;
-        let rows = {
-            let _gate = self.gate().await?;
-            sqlx::query(sql!("start_run"))
-                .bind(epoch)
-                .bind(now_ms)
-                .bind(kind)
-                .bind(location_id)
-                .bind(record_id)
-                .fetch_all(&self.pool)
-                .await?
-        };
-        if rows.is_empty() {
-            let open: i64 = sqlx::query_scalar(sql!("count_open"))
-                .bind(kind)
-                .bind(location_id)
-                .bind(record_id)
-                .fetch_one(&self.pool)
-                .await?;
-            return if open == 0 { Ok(None) } else { Err(RecordsError::LostRun(key.clone())) };
-        }
-        let (ids, steps) = (Vec::new(), Vec::new());
-        let mut run = Run { key: key.clone(), epoch, ids, attempts: 0, created_at_ms: i64::MAX, steps };
-        for row in &rows {
-            let id: String = row.try_get("id")?;
-            let event_id: Option<String> = row.try_get("event_id")?;
-            let is_step = row.try_get::<String, _>("source")? == crate::flows::SOURCE;
-            run.steps.extend(event_id.filter(|_| is_step).map(|event_id| (id.clone(), event_id)));
-            run.ids.push(id);
-            run.attempts = run.attempts.max(row.try_get("attempts")?);
-            run.created_at_ms = run.created_at_ms.min(row.try_get("created_at")?);
-        }
-        Ok(Some(run))
-    }
-
     /// Begins the transaction in which `run` writes its records and is closed. On SQLite it holds the one turn to
     /// write: GHL is called before, not meanwhile.
     ///
@@ -219,9 +184,9 @@ impl Records {
         let is_walk = JobKind::parse(&run.key.kind).is_some_and(JobKind::is_walk);
         // The semaphore is never closed, so there is always a permit.
         let turn = if is_walk { self.walks.clone().acquire_owned().await.ok() } else { None };
-        let cause = Cause { origin: Origin::Ghl, job: run.ids.first().cloned() };
+        let cause = run.cause();
         let write = Write { _walk: turn, cause, ..self.write().await? };
-        Ok(Tx { write, run: run.clone(), outcome: None })
+        Ok(Tx::of(write, run))
     }
 
     /// The attempt failed: its rows are scheduled for `due_at_ms`.
@@ -264,7 +229,7 @@ impl Records {
     async fn bury(&self, run: &Run, reason: &str, outcome: Option<Ended>) -> Result<(), RecordsError> {
         let mut write = self.write().await?;
         let reason = &told(&mut write, run, reason).await?;
-        write.cause = Cause { origin: Origin::Ghl, job: run.ids.first().cloned() };
+        write.cause = run.cause();
         record_attempts(&mut write, run, reason).await?;
         if outcome.as_ref().is_some_and(|ended| ended.outcome == Progress::Refused) {
             refusals::refuse(&mut write, &run.key, reason).await?;
@@ -324,6 +289,11 @@ impl Records {
 }
 
 impl Run {
+    /// Whose change it is what the run stores of GHL.
+    pub(super) fn cause(&self) -> Cause {
+        Cause { origin: Origin::Ghl, job: self.ids.first().cloned() }
+    }
+
     /// Whether an ending found all rows that the start took.
     pub(super) fn held_all(&self, found: u64) -> Result<(), RecordsError> {
         match u64::try_from(self.ids.len()) == Ok(found) {

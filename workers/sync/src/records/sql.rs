@@ -8,7 +8,10 @@ macro_rules! sql {
 }
 
 pub(super) use sql;
-use sqlx::AssertSqlSafe;
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, AssertSqlSafe};
+
+use super::RecordsError;
 
 /// Rows of one statement at most: SQLite takes 32,766 placeholders, and no row here needs more than 32.
 pub(super) const CHUNK: usize = 500;
@@ -34,6 +37,14 @@ pub(super) fn take_batch<'a, T>(rows: &mut &'a [T], most: usize) -> Vec<&'a T> {
     batch.iter().chain(last).take(size).collect()
 }
 
+/// As [`take_batch`] takes [`ROWS`] at most, without filling up: for rows that must not be told twice. Of few there is a size for each.
+pub(super) fn take_exactly<'a, T>(rows: &mut &'a [T]) -> &'a [T] {
+    let size = [ROWS, ROWS / 2, FEW].into_iter().find(|size| *size <= rows.len()).unwrap_or(rows.len());
+    let (batch, rest) = rows.split_at(size);
+    *rows = rest;
+    batch
+}
+
 /// `head` followed by `rows` groups of `columns` placeholders: `head ($1, $2), ($3, $4)`.
 pub(super) fn with_rows(head: &'static str, rows: usize, columns: usize) -> AssertSqlSafe<String> {
     let groups: Vec<String> = (0..rows).map(|row| group(row * columns, columns)).collect();
@@ -48,6 +59,53 @@ pub(super) fn with_rows_then(
     tail: &'static str,
 ) -> AssertSqlSafe<String> {
     AssertSqlSafe(format!("{} {tail}", with_rows(head, rows, columns).0))
+}
+
+/// The rows that belong to a list of texts, which `head` ends before.
+pub(super) async fn look_up(
+    connection: &mut AnyConnection,
+    head: &'static str,
+    of: &[String],
+) -> Result<Vec<AnyRow>, RecordsError> {
+    let mut distinct: Vec<&String> = of.iter().collect();
+    distinct.sort_unstable();
+    distinct.dedup();
+    let (mut left, mut rows) = (distinct.as_slice(), Vec::new());
+    while !left.is_empty() {
+        let batch = take_batch(&mut left, ROWS);
+        let query = sqlx::query(with_list(head, batch.len()));
+        let query = batch.into_iter().fold(query, |query, text| query.bind(text.as_str()));
+        rows.append(&mut query.fetch_all(&mut *connection).await?);
+    }
+    Ok(rows)
+}
+
+/// The rows that belong to pairs of texts, mostly a location and an id in it: `head` ends with `in (values`, and `tail` begins behind them.
+pub(super) async fn look_up_pairs(
+    connection: &mut AnyConnection,
+    head: &'static str,
+    of: &[(&str, &str)],
+) -> Result<Vec<AnyRow>, RecordsError> {
+    let (mut left, mut rows) = (of, Vec::new());
+    while !left.is_empty() {
+        let batch = take_batch(&mut left, ROWS);
+        let query = sqlx::query(with_rows_then(head, batch.len(), 2, ")"));
+        let query = batch.into_iter().fold(query, |query, (one, other)| query.bind(*one).bind(*other));
+        rows.append(&mut query.fetch_all(&mut *connection).await?);
+    }
+    Ok(rows)
+}
+
+/// [`with_rows_then`] for a statement that has `before` placeholders itself.
+pub(super) fn with_rows_between(
+    head: &'static str,
+    before: usize,
+    rows: usize,
+    columns: usize,
+    tail: &'static str,
+) -> AssertSqlSafe<String> {
+    let groups: Vec<String> = (0..rows).map(|row| group(before + row * columns, columns)).collect();
+    AssertSqlSafe(format!("{head}{}{tail}", groups.join(", ")))
 }
 
 /// `head` followed by one group of `count` placeholders: `head ($1, $2, $3)`.
@@ -96,8 +154,26 @@ mod tests {
     }
 
     #[test]
+    fn rows_that_must_not_be_told_twice_are_in_one_batch_of_a_few_sizes() {
+        let rows: Vec<usize> = (0..200).collect();
+        for (count, sizes) in [(0, vec![]), (7, vec![7]), (24, vec![10, 10, 4]), (185, vec![50, 50, 50, 25, 10])] {
+            let mut left = &rows[..count];
+            let mut batches = Vec::new();
+            while !left.is_empty() {
+                batches.push(take_exactly(&mut left));
+            }
+            assert_eq!(batches.iter().map(|batch| batch.len()).collect::<Vec<_>>(), sizes, "{count}");
+            assert_eq!(batches.concat(), rows[..count]);
+        }
+    }
+
+    #[test]
     fn placeholders_count_on_from_row_to_row() {
         assert_eq!(with_rows("values ", 2, 2).0, "values ($1, $2), ($3, $4)");
+        assert_eq!(
+            with_rows_between("a = $1 and b in (values ", 1, 2, 2, ")").0,
+            "a = $1 and b in (values ($2, $3), ($4, $5))"
+        );
         assert_eq!(with_list("in ", 3).0, "in ($1, $2, $3)");
         assert_eq!(with_list_after("a = $1 and b in ", 1, 2).0, "a = $1 and b in ($2, $3)");
     }

@@ -10,7 +10,7 @@
 use jiff::Timestamp;
 
 use self::rows::{encoded, save, token_of};
-use super::sql::sql;
+use super::sql::{look_up, sql};
 use super::{ConnectionKind, Records, RecordsError, context};
 use crate::vault::Sealed;
 
@@ -187,8 +187,20 @@ impl Records {
     /// # Errors
     /// See [`Records::connect`]; [`RecordsError::Corrupt`].
     pub async fn token(&self, holder: &Holder) -> Result<Option<StoredToken>, RecordsError> {
-        let row = sqlx::query(sql!("token")).bind(holder.key()).fetch_optional(&self.pool).await?;
-        row.as_ref().map(token_of).transpose()
+        let records = self.clone();
+        let look = move |keys| {
+            let records = records.clone();
+            async move { records.tokens_of(keys).await }
+        };
+        self.lines.tokens.look(holder.key(), look).await
+    }
+
+    /// Those of the holders, in their order.
+    async fn tokens_of(&self, keys: Vec<String>) -> Result<Vec<Option<StoredToken>>, RecordsError> {
+        let rows = look_up(&mut *self.often.acquire().await?, sql!("tokens_of"), &keys).await?;
+        let found = rows.iter().map(token_of).collect::<Result<Vec<_>, _>>()?;
+        let of = |key: &String| found.iter().find(|one| one.holder.key() == *key).cloned();
+        Ok(keys.iter().map(of).collect())
     }
 
     /// Bearers after `after`, by the key of their holder; all of them, page by page.

@@ -20,7 +20,7 @@ use super::job::JobKey;
 use super::ledger::timestamp;
 use super::pull::mark_gone;
 use super::runs::Tx;
-use super::sql::{CHUNK, sql, with_list, with_list_after, with_rows_then};
+use super::sql::{CHUNK, ROWS, sql, take_batch, with_list, with_list_after, with_rows_then};
 use super::{Records, RecordsError, Write, flows, order};
 
 mod judging;
@@ -248,17 +248,8 @@ impl Records {
     /// # Errors
     /// [`RecordsError::Database`].
     pub async fn webhooks_of(&self, job_ids: &[String]) -> Result<Vec<StoredWebhook>, RecordsError> {
-        let mut connection = self.pool.acquire().await?;
-        let mut found = Vec::new();
-        for chunk in job_ids.chunks(CHUNK) {
-            let mut query = sqlx::query(with_list(sql!("webhooks_of_jobs"), chunk.len())).persistent(false);
-            for id in chunk {
-                query = query.bind(id);
-            }
-            for row in query.fetch_all(&mut *connection).await? {
-                found.push(stored(&row)?);
-            }
-        }
+        let of_jobs = of_jobs(&mut *self.pool.acquire().await?, job_ids).await?;
+        let mut found: Vec<_> = of_jobs.into_iter().map(|(_, webhook)| webhook).collect();
         found.sort_by_key(|webhook| webhook.received_at);
         Ok(found)
     }
@@ -323,6 +314,23 @@ pub(super) fn stored(row: &AnyRow) -> Result<StoredWebhook, RecordsError> {
         received_at: timestamp(row.try_get("received_at")?),
         is_late: row.try_get::<String, _>("result")? == WebhookResult::Late.column(),
     })
+}
+
+/// The webhooks that led to these ledger rows, each with its row.
+pub(super) async fn of_jobs(
+    connection: &mut AnyConnection,
+    job_ids: &[String],
+) -> Result<Vec<(String, StoredWebhook)>, RecordsError> {
+    let (mut left, mut found) = (job_ids, Vec::new());
+    while !left.is_empty() {
+        let batch = take_batch(&mut left, ROWS);
+        let query = sqlx::query(with_list(sql!("webhooks_of_jobs"), batch.len()));
+        let query = batch.into_iter().fold(query, |query, id| query.bind(id));
+        for row in query.fetch_all(&mut *connection).await? {
+            found.push((row.try_get("job_id")?, stored(&row)?));
+        }
+    }
+    Ok(found)
 }
 
 /// Inserts those that are new, and returns their ids.

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use sqlx::AnyConnection;
+use sqlx::{AnyConnection, AnyPool};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
@@ -26,9 +26,14 @@ pub(super) struct Untold {
 impl Records {
     /// Begins a transaction that writes.
     pub(super) async fn write(&self) -> Result<Write, RecordsError> {
+        self.write_over(&self.pool).await
+    }
+
+    /// [`Records::write`] over a connection of that pool.
+    pub(super) async fn write_over(&self, pool: &AnyPool) -> Result<Write, RecordsError> {
         let gate = self.gate().await?;
         let begin = if self.sqlite { "begin immediate" } else { "begin" };
-        let tx = self.pool.begin_with(begin).await?;
+        let tx = pool.begin_with(begin).await?;
         Ok(Write {
             tx,
             changed: Vec::new(),
@@ -112,9 +117,10 @@ impl Write {
     /// Writes what waits in memory, so that nothing of what was done so far is left to the commit.
     pub(super) async fn settle(&mut self) -> Result<(), RecordsError> {
         page::flush(self).await?;
-        feed::append(self).await?;
         let rows = self.owed[self.settled.0..].iter().map(|follow_up| follow_up.row(self.now_ms)).collect();
         accept::insert_rows(self.conn(), rows).await?;
+        // Last, since all writers queue up at the counter.
+        feed::append(self).await?;
         self.settled = (self.owed.len(), self.ended.len());
         Ok(())
     }

@@ -101,7 +101,16 @@ async fn a_page_leaves_an_awaited_create_to_its_push(db: Db) {
 async fn of_walks_one_at_a_time_stores_and_nobody_else_waits_for_it() {
     let db = Db::postgres().await;
     let (walk, other) = (JobKey::new(JobKind::WalkContacts, LOC, "w1"), JobKey::new(JobKind::WalkDetails, LOC, "w2"));
-    let run = |key| Run { key, epoch: 1, ids: Vec::new(), attempts: 0, created_at_ms: 0, steps: Vec::new() };
+    let run = |key| Run {
+        key,
+        epoch: 1,
+        ids: Vec::new(),
+        attempts: 0,
+        created_at_ms: 0,
+        steps: Vec::new(),
+        by_webhook: 0,
+        found: Vec::new(),
+    };
     let (walk, other, pull) = (run(walk), run(other), run(pull_key("c1")));
     let stores = db.records.begin(&walk).await.unwrap();
     let mut waits = std::pin::pin!(db.records.begin(&other));

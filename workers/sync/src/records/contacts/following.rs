@@ -20,7 +20,7 @@ pub(in crate::records) async fn store(
     theirs: &Contact,
     revision: i64,
 ) -> Result<(), RecordsError> {
-    let kept = write.page.contact(&theirs.id);
+    let kept = write.page.contact(location_id, &theirs.id);
     if kept.is_some_and(|row| {
         row.revision == revision && is_as_known(row, theirs) && !row.is_in_flight() && !row.goes_back()
     }) {
@@ -28,7 +28,8 @@ pub(in crate::records) async fn store(
         return Ok(());
     }
     // Whoever writes it now may be about to give it another revision: without the lock this transaction would fail of it.
-    let row = if write.page.lacks(&theirs.id) { None } else { lock(write, location_id, &theirs.id).await? };
+    let row =
+        if write.page.lacks(location_id, &theirs.id) { None } else { lock(write, location_id, &theirs.id).await? };
     match row {
         None if revision == 0 => {
             let row = bare(location_id, &theirs.id);
@@ -37,7 +38,8 @@ pub(in crate::records) async fn store(
             let synced_at_ms = write.now_ms;
             let created_by = Some(Side::Ghl);
             let base = Some(whole.clone());
-            write.page.add_contact(ContactRow { base, doc: whole, synced_at_ms, unread, created_by, ..row });
+            let row = ContactRow { base, doc: whole, synced_at_ms, unread, created_by, ..row };
+            write.page.add_contact(row, write.cause.clone());
             write.found.push(Found::stored("ContactCreate", &theirs.id));
         }
         Some(row) if row.revision == revision && !row.is_in_flight() => follow(write, row, theirs).await?,

@@ -114,18 +114,18 @@ pub(in crate::records) async fn insert(write: &mut Write, row: &ContactRow) -> R
     Ok(!insert_all(write, &[(None, row.clone())]).await?.is_empty())
 }
 
-/// Inserts rows, each with the walk that has seen it; the contact ids of those that are new.
+/// Inserts rows, each with the walk that has seen it; the locations and contact ids of those that are new.
 pub(in crate::records) async fn insert_all(
     write: &mut Write,
     rows: &[(Option<String>, ContactRow)],
-) -> Result<HashSet<String>, RecordsError> {
+) -> Result<HashSet<(String, String)>, RecordsError> {
     let now_ms = write.now_ms;
     let mut new = HashSet::new();
     let mut left = rows;
     while !left.is_empty() {
         let batch = take_batch(&mut left, ROWS);
         let text = with_rows_then(sql!("insert_contacts"), batch.len(), 19, sql!("insert_contacts_tail"));
-        let mut query = sqlx::query_scalar(text);
+        let mut query = sqlx::query_as(text);
         for (seen_walk, row) in batch {
             query = query
                 .bind(&row.location_id)

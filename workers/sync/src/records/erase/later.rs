@@ -115,11 +115,27 @@ async fn name(
 }
 
 impl Records {
+    /// Whether anybody's data was ever erased.
+    async fn any_erased(&self) -> Result<bool, RecordsError> {
+        let records = self.clone();
+        let look = move |asked: Vec<()>| {
+            let records = records.clone();
+            async move {
+                let any = any_erased(&mut *records.often.acquire().await?).await?;
+                Ok(vec![any; asked.len()])
+            }
+        };
+        self.lines.erasures.look((), look).await
+    }
+
     /// Whether GHL's contact is an erased person under a new id: nothing of it is to be stored, and what was kept of it is erased.
     ///
     /// # Errors
     /// See [`Records::erase`].
     pub async fn is_erased_person(&self, location_id: &str, contact: &Contact) -> Result<bool, RecordsError> {
+        if !self.any_erased().await? {
+            return Ok(false);
+        }
         let mut write = self.write().await?;
         if recognize(write.conn(), location_id, &[contact]).await?.is_empty() {
             return Ok(false);

@@ -1,2 +1,2 @@
 on conflict do nothing
-returning contact_id
+returning location_id, contact_id

@@ -13,4 +13,4 @@ set contact_id = excluded.contact_id,
     revision = entries.revision + 1,
     changed_at = excluded.changed_at
 where entries.contact_id <> excluded.contact_id
-returning kind, ghl_id, row_id, revision
+returning location_id, kind, ghl_id, row_id, revision

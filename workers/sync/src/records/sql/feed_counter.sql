@@ -1,0 +1,1 @@
+select last, erasures from change_counter

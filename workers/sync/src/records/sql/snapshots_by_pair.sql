@@ -1,0 +1,4 @@
+-- The pairs of location and contact id are appended.
+select location_id, contact_id, row_id, revision
+from entries
+where (location_id, contact_id) in (values
