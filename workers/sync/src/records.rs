@@ -23,6 +23,7 @@ use crate::flows::Flow;
 pub use self::accept::{AcceptError, Accepted, NewEvent, Refusal, Trigger};
 pub use self::activity::{Activity, Sign};
 pub use self::api_keys::{ApiKey, KeyPlace, NewKey, Opened, Places, Role, hour_of};
+pub use self::audit::{Act as AuditAct, Action, AuditFault, AuditFilter, AuditReport, AuditRow, FaultKind};
 pub use self::calls::Called;
 pub use self::change::{
     Act, AppointmentChange, AppointmentPatch, Change, ContactChange, ContactPatch, EntryChange, Kept, NoteChange,
@@ -64,6 +65,7 @@ mod accept;
 mod activity;
 mod api_keys;
 mod api_version;
+mod audit;
 mod calls;
 mod change;
 mod conflicts;
