@@ -22,7 +22,7 @@ use crate::flows::Flow;
 
 pub use self::accept::{AcceptError, Accepted, NewEvent, Refusal, Trigger};
 pub use self::activity::{Activity, Sign};
-pub use self::api_keys::{ApiKey, KeyPlace, NewKey, Opened, Places, Role, hour_of};
+pub use self::api_keys::{ApiKey, KEY_ENDS_SOON, KeyPlace, NewKey, Opened, Places, Role, hour_of};
 pub use self::audit::{Act as AuditAct, Action, AuditFault, AuditFilter, AuditReport, AuditRow, FaultKind};
 pub use self::calls::Called;
 pub use self::change::{

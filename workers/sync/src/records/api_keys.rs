@@ -36,6 +36,8 @@ const SECRET_LEN: usize = 32;
 const ID_LEN: usize = 6;
 /// In the place of the hash that earlier releases look for: the hashes are in a table of their own.
 const NO_HASH: &str = "-";
+/// Before a key ends, whoever runs the program is told for so long.
+pub const KEY_ENDS_SOON: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 /// Uses are noted by the hour: a row that is written with each request would be one more commit for each.
 const HOUR_MS: i64 = 60 * 60 * 1000;
 
@@ -252,6 +254,16 @@ impl Records {
         write.act(Act::new(Action::KeyRevoke).on(id));
         write.commit().await?;
         Ok(true)
+    }
+
+    /// How many keys in force end within [`KEY_ENDS_SOON`].
+    ///
+    /// # Errors
+    /// See [`Records::create_key`].
+    pub async fn count_ending_keys(&self) -> Result<i64, RecordsError> {
+        let now_ms = self.clock.now_ms();
+        let soon = now_ms.saturating_add(i64::try_from(KEY_ENDS_SOON.as_millis()).unwrap_or(i64::MAX));
+        Ok(sqlx::query_scalar(sql!("count_ending_keys")).bind(now_ms).bind(soon).fetch_one(&self.pool).await?)
     }
 
     /// Notes that a key was used at `at`, if its hour is not noted yet.
