@@ -18,7 +18,9 @@ use crate::producer::Producer;
 
 use queue::reach;
 
-pub use self::parts::{client, for_a_person, oauth_app, open_existing_records, open_oauth, open_records, vault};
+pub use self::parts::{
+    client, for_a_person, oauth_app, open_existing_records, open_oauth, open_records, operator, vault,
+};
 pub use self::queue::{Terms, endpoint, open_queue, remedy};
 pub use self::workers::Workers;
 
@@ -117,14 +119,16 @@ impl App {
         Ok(Self::open_with(config, Tuning::default(), Opening::ToGoOn).await?.0)
     }
 
-    /// [`App::open`] for who only looks or steers: makes no database and changes no schema.
+    /// [`App::open`] for a person who only looks or steers, and whose acts it does: makes no database and changes no schema.
     ///
     /// # Errors
     /// See [`App::open`]; where there is no database, or one of another release.
     pub async fn open_existing(config: Config) -> Result<Self, AppError> {
         // What has this program's schema is not changed by opening it.
         open_existing_records(&config, &Clock::system()).await?.close().await;
-        Self::open(config).await
+        let app = Self::open(config).await?;
+        let records = app.records.on_behalf_of(operator(&app.config));
+        Ok(Self { records, ..app })
     }
 
     async fn open_with(

@@ -15,6 +15,7 @@ use crate::app;
 use crate::config::Config;
 use crate::telemetry;
 
+mod audit;
 mod catalog;
 mod config;
 mod connect;
@@ -98,6 +99,9 @@ enum Command {
     /// API keys of those who send events and read records
     #[command(subcommand)]
     Keys(keys::Command),
+    /// What was done, by whom: list it, verify that nothing was changed, or export it
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Show or check the settings
     #[command(subcommand)]
     Config(config::Command),
@@ -218,7 +222,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Opens a database that is there, with the remedy where it can't be. Looking makes none and changes no schema.
+/// Opens a database that is there for the person who runs the command, with the remedy where it can't be. Looking makes none and changes no schema.
 async fn open_records(config: &Config) -> anyhow::Result<Records> {
     let records = app::open_existing_records(config, &Clock::system()).await;
     let records = match records {
@@ -229,6 +233,7 @@ async fn open_records(config: &Config) -> anyhow::Result<Records> {
         }
         other => other.map_err(anyhow::Error::from),
     };
+    let records = records.map(|records| records.on_behalf_of(app::operator(config)));
     records.with_context(|| {
         format!(
             "can't use the database ({}); see DATABASE_URL and CLIENTY_DATA_DIR, and whether this shell has the settings of the deployment. \
@@ -265,6 +270,7 @@ async fn run(mut context: Context, command: Command) -> anyhow::Result<Outcome> 
         Command::Jobs(command) => jobs::run(context, command).await,
         Command::Flows(command) => flows::run(context, command).await,
         Command::Keys(command) => keys::run(context, command).await,
+        Command::Audit(command) => audit::run(context, command).await,
         Command::Config(command) => config::run(context, &command),
         Command::Migrate => migrate::run(context).await,
         Command::Doctor(args) => doctor::run(context, args).await,

@@ -17,6 +17,7 @@ use crate::signature::WebhookKeys;
 
 mod allowed;
 mod api;
+mod audit;
 mod auth;
 mod body;
 mod changes;
@@ -176,6 +177,7 @@ fn api() -> Api {
         .get("/v1/locations/{location}/contacts/{contact}", contacts::show)
         .delete("/v1/locations/{location}/contacts/{contact}/data", erase::erase)
         .get("/v1/changes", changes::list)
+        .get("/v1/audit", audit::list)
         .get("/v1/jobs/{job}", jobs::show)
         .get("/v1/jobs/{job}/reply", operations::reply)
         .post("/v1/operations/{operation}", operations::call)

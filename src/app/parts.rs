@@ -6,7 +6,7 @@ use secrecy::ExposeSecret;
 use sync_workers::clock::Clock;
 use sync_workers::ghl;
 use sync_workers::oauth::{self, AppConfig, Oauth};
-use sync_workers::records::{self, Records};
+use sync_workers::records::{self, Actor, Principal, Records};
 use sync_workers::vault::{MasterKeys, Vault};
 
 use super::AppError;
@@ -52,6 +52,12 @@ fn options(config: &Config, clock: &Clock, patience: records::Options) -> record
         remember_event_ids: config.keeping.event_ids,
         ..patience
     }
+}
+
+/// The person at the command line, as far as the shell says.
+#[must_use]
+pub fn operator(config: &Config) -> Principal {
+    Principal::new(Actor::Cli(config.operator.clone().unwrap_or_else(|| "operator".to_owned())))
 }
 
 /// How long a person waits for a database that does not answer.

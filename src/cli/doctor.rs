@@ -11,6 +11,7 @@ use crate::app::{self, vault};
 use crate::config::Config;
 
 mod hints;
+mod keys;
 mod ledger;
 mod locations;
 mod redis;
@@ -120,6 +121,7 @@ pub(super) async fn run(context: Context, args: Args) -> anyhow::Result<Outcome>
     };
     checks.extend(redis::check(config, deployment).await);
     if let Some(records) = records {
+        checks.extend(keys::check(&records).await);
         checks.extend(ledger::check(&records).await);
         checks.extend(ledger::unpushed(&records).await);
         checks.extend(locations::check(config, &records).await);

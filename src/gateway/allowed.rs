@@ -54,6 +54,8 @@ access! {
     Sends: [Role::Producer];
     /// Decides about the data of one person, or about one value: the program that has sent it may, and who operates this one.
     Decides: [Role::Producer, Role::Operator];
+    /// Looks at what others did, and says what they may do.
+    Administers: [Role::Admin];
 }
 
 /// That whoever asks may have what `A` stands for, and sees the location of the path.

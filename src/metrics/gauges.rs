@@ -30,6 +30,7 @@ pub(super) struct Gauges {
     /// Without labels; a vector, so that it is absent until it was counted: 0 would look as if all of them had just died.
     dead: IntGaugeVec,
     daily_share: Gauge,
+    keys_ending: IntGauge,
     /// What an operator has paused, as of the last sample of the queue: kinds and locations.
     paused: Mutex<(BTreeSet<String>, HashSet<String>)>,
     /// Since when each location was seen with jobs that could run, at every sample.
@@ -81,6 +82,7 @@ impl Gauges {
             )?,
             dead,
             daily_share,
+            keys_ending: number("clienty_api_keys_ending", "API keys in force that end within 14 days")?,
             paused: Mutex::default(),
             runnable: Mutex::default(),
         })
@@ -116,6 +118,7 @@ impl Gauges {
                 _ => self.queue_jobs.with_label_values(&[state.as_str()]).set(count),
             }
         }
+        self.keys_ending.set(records.count_ending_keys().await?);
         let (kinds, locations) = self.paused.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let counts = |kind: &str, location: &str| !kinds.contains(kind) && !locations.contains(location);
         self.oldest.set(self.age(records.oldest_open_ms(counts).await?));

@@ -16,7 +16,8 @@ const FOREIGN: [&str; 4] = ["target", "node_modules", ".venv", ".git"];
 /// Files in which laws are cited.
 const CODE: [&str; 6] = ["rs", "lua", "sql", "toml", "yaml", "md"];
 /// The programs of tests, as the table names them, and where their files are.
-const PROGRAMS: [(&str, &str); 5] = [
+const PROGRAMS: [(&str, &str); 6] = [
+    ("clienty_sync", "src"),
     ("it", "tests/it"),
     ("records", "workers/sync/tests/records"),
     ("job_engine", "workers/engine/src"),

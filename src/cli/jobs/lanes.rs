@@ -2,7 +2,9 @@
 
 use anyhow::{bail, ensure};
 use clap::Args;
+use job_engine::QueueError;
 use serde_json::json;
+use sync_workers::records::{Action, AuditAct};
 
 use super::super::{Context, Outcome};
 use super::check_kind;
@@ -50,21 +52,41 @@ async fn steer_location(app: &App, location: &str, pause: bool) -> anyhow::Resul
         app.records.connection(location).await?.is_some(),
         "no location {location} is connected; `clienty-sync connect` makes one known"
     );
-    match pause {
-        true => app.queue.pause(location).await?,
-        false => app.queue.resume(location).await?,
-    }
-    Ok(())
+    let act = AuditAct::new(action(pause)).at(location);
+    let steered = async {
+        match pause {
+            true => app.queue.pause(location).await,
+            false => app.queue.resume(location).await,
+        }
+    };
+    noted(app, act, steered).await
 }
 
 async fn steer_kind(app: &App, kind: &str, pause: bool) -> anyhow::Result<()> {
     // A kind of another version may be resumed: it can have been paused by that version.
-    match pause {
-        true => {
-            check_kind(Some(kind))?;
-            app.queue.pause_kind(kind).await?;
+    if pause {
+        check_kind(Some(kind))?;
+    }
+    let act = AuditAct::new(action(pause)).on(kind);
+    let steered = async {
+        match pause {
+            true => app.queue.pause_kind(kind).await,
+            false => app.queue.resume_kind(kind).await,
         }
-        false => app.queue.resume_kind(kind).await?,
+    };
+    noted(app, act, steered).await
+}
+
+fn action(pause: bool) -> Action {
+    if pause { Action::JobsPause } else { Action::JobsResume }
+}
+
+/// The queue and the audit have no transaction in common: the row comes first, and one more tells if nothing came of it.
+async fn noted(app: &App, act: AuditAct, steered: impl Future<Output = Result<(), QueueError>>) -> anyhow::Result<()> {
+    app.records.note_act(act.clone()).await?;
+    if let Err(error) = steered.await {
+        app.records.note_act(act.failed()).await?;
+        return Err(error.into());
     }
     Ok(())
 }

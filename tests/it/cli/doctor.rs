@@ -42,6 +42,7 @@ async fn a_healthy_deployment_gets_no_remedy() {
         "redis persistence",
         "redis clock",
         "redis queue",
+        "api keys",
         "ledger",
         "records",
         "locations",

@@ -22,8 +22,9 @@ use crate::flows::Flow;
 
 pub use self::accept::{AcceptError, Accepted, NewEvent, Refusal, Trigger};
 pub use self::activity::{Activity, Sign};
-pub use self::api_keys::{ApiKey, KeyPlace, NewKey, Opened, Places, Role, hour_of};
+pub use self::api_keys::{ApiKey, KEY_ENDS_SOON, KeyPlace, NewKey, Opened, Places, Role, hour_of};
 pub use self::at_hand::AtHand;
+pub use self::audit::{Act as AuditAct, Action, AuditFault, AuditFilter, AuditReport, AuditRow, FaultKind};
 pub use self::calls::Called;
 pub use self::change::{
     Act, AppointmentChange, AppointmentPatch, Change, ContactChange, ContactPatch, EntryChange, Kept, NoteChange,
@@ -67,6 +68,7 @@ mod activity;
 mod api_keys;
 mod api_version;
 mod at_hand;
+mod audit;
 mod calls;
 mod change;
 mod conflicts;

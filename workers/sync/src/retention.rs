@@ -47,8 +47,8 @@ pub struct Keeping {
 impl Keeping {
     /// Webhooks that can't be read: GHL tries for 3 days, and somebody has to look.
     const UNREADABLE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-    /// Receipts of erasures that were lifted since.
-    const RECEIPTS: Duration = Duration::from_secs(400 * 24 * 60 * 60);
+    /// Receipts of erasures that were lifted since, and the audit.
+    const EVIDENCE: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 
     fn of(self, old: Old) -> Duration {
         match old {
@@ -63,7 +63,7 @@ impl Keeping {
             Old::Webhooks => self.webhooks,
             Old::UnreadableWebhooks => Self::UNREADABLE,
             Old::Touched => TOUCHES_KEPT,
-            Old::Erasures => Self::RECEIPTS,
+            Old::Erasures | Old::Audit => Self::EVIDENCE,
         }
     }
 }

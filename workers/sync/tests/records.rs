@@ -16,6 +16,8 @@ macro_rules! promises {
 
 #[path = "records/access.rs"]
 mod access;
+#[path = "records/audit.rs"]
+mod audit;
 #[path = "records/contacts.rs"]
 mod contacts;
 #[path = "records/edits.rs"]

@@ -10,13 +10,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use job_engine::Priority;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row as _};
 use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::activity::Sign;
+use super::audit::{Act, Action};
 use super::change::contact::CUSTOM_FIELDS;
 use super::change::{self, Applied, Change, Unapplied};
 use super::event_ids::{Earlier, EventIds, ProducerId};
@@ -238,6 +239,10 @@ pub(super) async fn take_in(
         let now_ms = write.now_ms;
         write.occurred_ms = event.occurred_at.map(|at| at.as_millisecond().min(now_ms));
         write.cause = Cause { origin: origin_of(&event.source), job: Some(job_id.clone()) };
+        if let Change::Undo { conflict_id } = change {
+            let act = Act::new(Action::ConflictUndo).by(producer.actor()).at(location_id).on(conflict_id);
+            write.act(act.with(json!({"job": job_id})));
+        }
         let applied = match change {
             Change::None { record_id } if *kind == JobKind::PullContact => match &aliases {
                 Some(aliases) => {

@@ -15,9 +15,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
+use serde_json::json;
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
+use super::audit::{Act, Action};
 use super::ledger::timestamp;
 use super::sql::sql;
 use super::{Records, RecordsError};
@@ -34,6 +36,8 @@ const SECRET_LEN: usize = 32;
 const ID_LEN: usize = 6;
 /// In the place of the hash that earlier releases look for: the hashes are in a table of their own.
 const NO_HASH: &str = "-";
+/// Before a key ends, whoever runs the program is told for so long.
+pub const KEY_ENDS_SOON: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 /// Uses are noted by the hour: a row that is written with each request would be one more commit for each.
 const HOUR_MS: i64 = 60 * 60 * 1000;
 
@@ -139,6 +143,9 @@ impl Records {
             insert.execute(write.conn()).await?;
         }
         insert_secret(&mut write, &id, &hash_of(secret.expose_secret()), None).await?;
+        let powers =
+            json!({"roles": roles, "locations": locations, "readsPeople": reads_people, "expiresAt": expires_at});
+        write.act(Act::new(Action::KeyCreate).on(&id).with(powers));
         write.commit().await?;
         let text = text_of(&id, &secret);
         let key = ApiKey {
@@ -220,6 +227,7 @@ impl Records {
         let lock = sqlx::query_scalar(sql!("lock_key")).bind(id);
         let Some(before): Option<String> = lock.fetch_optional(write.conn()).await? else { return Ok(None) };
         let ends_at = now_ms.saturating_add(i64::try_from(overlap.as_millis()).unwrap_or(i64::MAX));
+        sqlx::query(sql!("forget_key_secrets")).bind(id).bind(now_ms).execute(write.conn()).await?;
         sqlx::query(sql!("end_key_secrets")).bind(ends_at).bind(id).execute(write.conn()).await?;
         if before != NO_HASH {
             insert_secret(&mut write, id, &before, Some(ends_at)).await?;
@@ -227,6 +235,8 @@ impl Records {
         insert_secret(&mut write, id, &hash_of(secret.expose_secret()), None).await?;
         let renew = sqlx::query(sql!("renew_key")).bind(NO_HASH).bind(expires_at.map(Timestamp::as_millisecond));
         renew.bind(id).execute(write.conn()).await?;
+        let ends = json!({"oldSecretEndsAt": timestamp(ends_at), "expiresAt": expires_at});
+        write.act(Act::new(Action::KeyRotate).on(id).with(ends));
         write.commit().await?;
         Ok(Some(text_of(id, &secret)))
     }
@@ -238,9 +248,22 @@ impl Records {
     pub async fn revoke_key(&self, id: &str) -> Result<bool, RecordsError> {
         let mut write = self.write().await?;
         let revoke = sqlx::query(sql!("revoke_key")).bind(write.now_ms).bind(id);
-        let revoked = revoke.execute(write.conn()).await?.rows_affected() == 1;
+        if revoke.execute(write.conn()).await?.rows_affected() == 0 {
+            return Ok(false);
+        }
+        write.act(Act::new(Action::KeyRevoke).on(id));
         write.commit().await?;
-        Ok(revoked)
+        Ok(true)
+    }
+
+    /// How many keys in force end within [`KEY_ENDS_SOON`].
+    ///
+    /// # Errors
+    /// See [`Records::create_key`].
+    pub async fn count_ending_keys(&self) -> Result<i64, RecordsError> {
+        let now_ms = self.clock.now_ms();
+        let soon = now_ms.saturating_add(i64::try_from(KEY_ENDS_SOON.as_millis()).unwrap_or(i64::MAX));
+        Ok(sqlx::query_scalar(sql!("count_ending_keys")).bind(now_ms).bind(soon).fetch_one(&self.pool).await?)
     }
 
     /// Notes that a key was used at `at`, if its hour is not noted yet.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
+use super::audit::{Act, Action};
 use super::ledger::timestamp;
 use super::sql::{look_up, sql};
 use super::{Holder, NewToken, Records, RecordsError, Write};
@@ -120,8 +121,12 @@ impl Records {
         let now = write.now_ms;
         let gone = sqlx::query(sql!("disconnect_location")).bind(now).bind(location_id).execute(write.conn()).await?;
         end_walks(&mut write, location_id).await?;
+        let is_gone = gone.rows_affected() == 1;
+        if is_gone {
+            write.act(Act::new(Action::LocationDisconnect).at(location_id));
+        }
         write.commit().await?;
-        Ok(gone.rows_affected() == 1)
+        Ok(is_gone)
     }
 
     /// Forgets the login of an OAuth install that was taken back at `at`. False where there is none, or a newer one.
@@ -141,6 +146,12 @@ impl Records {
         if let (true, Holder::Location(id)) = (gone, holder) {
             sqlx::query(sql!("uninstall_location")).bind(now).bind(id).execute(write.conn()).await?;
             end_walks(&mut write, id).await?;
+        }
+        if gone {
+            write.act(match holder {
+                Holder::Location(id) => Act::new(Action::LocationDisconnect).at(id),
+                Holder::Company(id) => Act::new(Action::AgencyDisconnect).on(id),
+            });
         }
         write.commit().await?;
         Ok(gone)

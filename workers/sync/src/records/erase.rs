@@ -15,10 +15,12 @@ use std::collections::{BTreeMap, HashSet};
 
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::json;
 use sqlx::AnyConnection;
 use uuid::Uuid;
 
 use super::accept::known_locations;
+use super::audit::{Act, Action};
 use super::feed::{ChangeOp, Changed};
 use super::ledger::timestamp;
 use super::sql::{CHUNK, ROWS, sql, take_batch, with_list};
@@ -154,6 +156,8 @@ impl Records {
             sqlx::query(sql!("await_erased")).bind(&awaits).bind(&receipt.id).execute(write.conn()).await?;
         }
         if is_new || !nothing {
+            let act = Act::new(Action::ContactErase).at(&receipt.location_id).on(&receipt.contact_id);
+            write.act(act.with(json!({"receipt": receipt.id, "erased": receipt.erased})));
             write.report(Changed {
                 location_id: receipt.location_id.clone(),
                 contact_id: receipt.contact_id.clone(),

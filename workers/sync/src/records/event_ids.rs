@@ -16,11 +16,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 use sqlx::{AnyConnection, Row};
 
-use super::RecordsError;
 use super::accept::{NewEvent, PRODUCERS, Trigger};
 use super::job::JobKey;
 use super::ledger::key_of;
 use super::sql::{CHUNK, sql, with_list, with_rows};
+use super::{Actor, RecordsError};
 use crate::events::operation;
 
 /// Who sends events on purpose. The ids of its events are its own.
@@ -30,6 +30,16 @@ pub enum ProducerId {
     Key(String),
     /// A program that uses this crate, by the name that it gives itself.
     Program(String),
+}
+
+impl ProducerId {
+    /// Whose acts they are that its events ask for.
+    pub(super) fn actor(&self) -> Actor {
+        match self {
+            Self::Key(id) => Actor::Key(id.clone()),
+            Self::Program(_) => Actor::System,
+        }
+    }
 }
 
 impl fmt::Display for ProducerId {

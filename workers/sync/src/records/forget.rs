@@ -34,11 +34,13 @@ pub enum Old {
     Walks,
     /// Receipts of erasures that were lifted.
     Erasures,
+    /// What was done, and by whom.
+    Audit,
 }
 
 impl Old {
     /// All of it, what depends on something before that.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Changes,
         Self::Webhooks,
         Self::EventIds,
@@ -53,6 +55,7 @@ impl Old {
         Self::Touched,
         Self::Walks,
         Self::Erasures,
+        Self::Audit,
     ];
 
     /// The tables that it is in.
@@ -72,6 +75,7 @@ impl Old {
             Self::Touched => &["flow_touched"],
             Self::Walks => &["walks", "findings"],
             Self::Erasures => &["erasures", "erasure_ids"],
+            Self::Audit => &["audit"],
         }
     }
 
@@ -90,8 +94,8 @@ impl Old {
             Self::Erasures => sql!("forget_erasures"),
             // The feed notes up to where it was forgotten, and contacts that their aliases have no contact any more.
             // Rows of the ledger that are done are found by the order in which they were accepted, and with dead ones end the runs of flows
-            // that wait for somebody to decide.
-            Self::Changes | Self::Contacts | Self::DoneJobs | Self::DeadJobs => return None,
+            // that wait for somebody to decide. The audit keeps up to where its chain was forgotten.
+            Self::Changes | Self::Contacts | Self::DoneJobs | Self::DeadJobs | Self::Audit => return None,
         })
     }
 
@@ -147,6 +151,7 @@ impl Records {
         let forgotten = match (old, old.statement()) {
             (Old::Changes, _) => return self.prune_changes(before_ms, limit).await,
             (Old::DeadJobs, _) => return self.forget_dead_jobs(before_ms, limit).await,
+            (Old::Audit, _) => return self.forget_audit(before_ms, limit).await,
             (_, None) => return self.forget_contacts(before_ms, limit).await,
             (_, Some(statement)) => {
                 let _gate = self.gate().await?;

@@ -10,6 +10,7 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 use uuid::Uuid;
 
+use super::audit::{Act, Action};
 use super::feed::{Cause, Origin};
 use super::job::{JobKey, JobState};
 use super::sql::sql;
@@ -311,18 +312,21 @@ impl Records {
     /// See [`Records::job`].
     pub async fn revive_jobs(&self, ids: &[String]) -> Result<Vec<JobKey>, RecordsError> {
         let mut write = self.write().await?;
-        let mut keys = Vec::new();
+        let (mut keys, mut revived_ids) = (Vec::new(), Vec::new());
         for id in ids {
             let revived = sqlx::query(sql!("revive_job")).bind(id).execute(write.conn()).await?;
             if revived.rows_affected() == 1 {
                 let row = sqlx::query(sql!("job")).bind(id).bind(self.scope()).fetch_one(write.conn()).await?;
-                keys.push(key_of(&row)?);
+                let key = key_of(&row)?;
+                revived_ids.push((key.location_id.clone(), id.clone()));
+                keys.push(key);
             }
         }
         write.cause = Cause { origin: Origin::Clienty, job: ids.first().cloned() };
         for key in &keys {
             refusals::release(&mut write, key).await?;
         }
+        write.acts.extend(Act::on_jobs(Action::JobsRetry, &revived_ids));
         write.commit().await?;
         Ok(keys)
     }
@@ -333,7 +337,7 @@ impl Records {
     /// # Errors
     /// See [`Records::job`].
     pub async fn discard_jobs(&self, ids: &[String], decision: &Decision) -> Result<u64, RecordsError> {
-        Ok(self.close_by_hand(sql!("discard_job"), ids, decision).await?.len() as u64)
+        Ok(self.close_by_hand(sql!("discard_job"), Action::JobsDiscard, ids, decision).await?.len() as u64)
     }
 
     /// Closes waiting and scheduled rows without their work being done, as [`Records::discard_jobs`] does dead ones. Returns the ids of those
@@ -342,7 +346,7 @@ impl Records {
     /// # Errors
     /// See [`Records::job`].
     pub async fn cancel_jobs(&self, ids: &[String], decision: &Decision) -> Result<Vec<String>, RecordsError> {
-        self.close_by_hand(sql!("cancel_job"), ids, decision).await
+        self.close_by_hand(sql!("cancel_job"), Action::JobsCancel, ids, decision).await
     }
 
     /// Makes waiting and scheduled rows runnable at once; their keys, to enqueue, each with its row's id. What runs already, or is over, is left
@@ -358,6 +362,8 @@ impl Records {
                 hurried.push((id.clone(), key_of(&row)?, priority_of(&row)?));
             }
         }
+        let jobs: Vec<_> = hurried.iter().map(|(id, key, _)| (key.location_id.clone(), id.clone())).collect();
+        write.acts.extend(Act::on_jobs(Action::JobsRunNow, &jobs));
         write.commit().await?;
         Ok(hurried)
     }
@@ -365,6 +371,7 @@ impl Records {
     async fn close_by_hand(
         &self,
         statement: &'static str,
+        action: Action,
         ids: &[String],
         Decision { by, why }: &Decision,
     ) -> Result<Vec<String>, RecordsError> {
@@ -382,6 +389,8 @@ impl Records {
             }
         }
         write.cause = Cause { origin: Origin::Clienty, job: closed.first().cloned() };
+        let jobs: Vec<_> = keys.iter().map(|key| key.location_id.clone()).zip(closed.iter().cloned()).collect();
+        write.acts.extend(Act::on_jobs(action, &jobs));
         for key in keys.iter().collect::<BTreeSet<_>>() {
             owed::take_back(&mut write, key).await?;
         }

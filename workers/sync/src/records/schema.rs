@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Records, RecordsError, migrations};
+use super::{Records, RecordsError, audit, migrations};
 
 /// Changes of a large table may take their time.
 const UNHURRIED: &str = "set statement_timeout = 0; set lock_timeout = 0";
@@ -21,9 +21,14 @@ impl Records {
             sqlx::raw_sql(UNHURRIED).execute(&mut *connection).await?;
         }
         let migrated = migrations::all().run_direct(None, &mut *connection, false).await;
+        let guarded = match &migrated {
+            Ok(()) => audit::guard::put_up(&mut connection, self.sqlite).await,
+            Err(_) => Ok(()),
+        };
         // It has the settings of a migration, and perhaps its locks.
         connection.close().await?;
-        Ok(migrated?)
+        migrated?;
+        guarded
     }
 
     /// The names of migrations that [`Records::migrate`] would run.

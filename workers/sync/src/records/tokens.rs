@@ -8,8 +8,10 @@
 //! works. So storing asks for the generation and not for the fence: however late it comes, it heals what others had to give up.
 
 use jiff::Timestamp;
+use serde_json::json;
 
 use self::rows::{encoded, save, token_of};
+use super::audit::{Act, Action};
 use super::sql::{look_up, sql};
 use super::{ConnectionKind, Records, RecordsError, context};
 use crate::vault::Sealed;
@@ -169,6 +171,8 @@ impl Records {
         if let Some(zone) = time_zone {
             context::changed(&mut write, location_id, zone_before.as_deref(), zone).await?;
         }
+        let by = json!({"kind": kind, "companyId": company_id, "scopes": token.scopes});
+        write.act(Act::new(Action::LocationConnect).at(location_id).with(by));
         write.commit().await
     }
 
@@ -179,6 +183,7 @@ impl Records {
     pub async fn connect_company(&self, company_id: &str, token: &NewToken) -> Result<(), RecordsError> {
         let mut write = self.write().await?;
         save(&mut write, &Holder::Company(company_id.to_owned()), token).await?;
+        write.act(Act::new(Action::AgencyConnect).on(company_id).with(json!({"scopes": token.scopes})));
         write.commit().await
     }
 

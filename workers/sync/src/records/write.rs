@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use super::found::Found;
 use super::write_check::WriteCheck;
-use super::{FollowUp, Records, RecordsError, accept, feed, page};
+use super::{FollowUp, Principal, Records, RecordsError, accept, audit, feed, page};
 use crate::decide::merge::Policies;
 use crate::decide::rules::TaskRule;
 use crate::flows::Flow;
@@ -36,6 +36,8 @@ impl Records {
         let tx = pool.begin_with(begin).await?;
         Ok(Write {
             tx,
+            principal: Arc::clone(&self.principal),
+            acts: Vec::new(),
             changed: Vec::new(),
             cause: feed::Cause::default(),
             found: Vec::new(),
@@ -76,6 +78,10 @@ impl Records {
 /// A transaction that writes, and what it will tell the change feed. Dropped without a commit, it rolls back.
 pub(super) struct Write {
     pub(super) tx: sqlx::Transaction<'static, sqlx::Any>,
+    /// Whose transaction it is.
+    pub(super) principal: Arc<Principal>,
+    /// What it does that the audit has to tell.
+    pub(super) acts: Vec<audit::Act>,
     pub(super) changed: Vec<(feed::Changed, feed::Cause)>,
     /// Whose change it is writing now.
     pub(super) cause: feed::Cause,
@@ -122,12 +128,13 @@ impl Write {
         // Last, since all writers queue up at the counter.
         feed::append(self).await?;
         self.settled = (self.owed.len(), self.ended.len());
-        Ok(())
+        audit::append(self).await
     }
 
     /// Forgets what was done since it was last settled, for a part that is rolled back alone.
     pub(super) fn abandon(&mut self) {
         self.changed.clear();
+        self.acts.clear();
         self.found.clear();
         self.page = page::Page::default();
         self.owed.truncate(self.settled.0);

@@ -5,9 +5,10 @@
 
 use secrecy::SecretString;
 use serde::Serialize;
+use serde_json::json;
 
 use super::{Sealed, Vault, VaultError};
-use crate::records::{Holder, Records, RecordsError, StoredToken};
+use crate::records::{Action, AuditAct, Holder, Records, RecordsError, StoredToken};
 
 const PAGE: i64 = 100;
 /// A token that changes under every one of these passes is being refreshed by a process that has the old keys only.
@@ -32,6 +33,7 @@ pub struct Rotated {
 /// # Errors
 /// When the database does not answer. What was sealed anew until then stays so.
 pub async fn rotate(records: &Records, vault: &Vault) -> Result<Rotated, RecordsError> {
+    records.note_act(AuditAct::new(Action::SecretsRotate).with(json!({"masterKey": vault.newest_key_id()}))).await?;
     let mut told = pass(records, vault).await?;
     for _ in 1..PASSES {
         if told.left.is_empty() {

@@ -173,7 +173,9 @@ async fn an_id_that_is_part_of_a_word_erases_nothing_of_others(db: Db) {
 }
 
 /// The columns that hold ids, our own words, or what is of no person.
-const NOT_OF_PEOPLE: [&str; 17] = [
+const NOT_OF_PEOPLE: [&str; 19] = [
+    "audit",
+    "key_",
     "changes.",
     "processes.",
     "location_activity.",

@@ -95,10 +95,14 @@ async fn the_old_secret_opens_for_the_overlap_and_no_older_one_for_longer(db: Db
 async fn a_key_ends_when_it_was_to_end(db: Db) {
     let end = at("2026-06-02T12:00:00Z");
     let (key, text) = made(&db, NewKey { expires_at: Some(end), ..NewKey::of_all("guest") }).await;
+    let ending = async || db.records.count_ending_keys().await.unwrap();
+    made(&db, NewKey { expires_at: Some(at("2026-06-16T12:00:00Z")), ..NewKey::of_all("later") }).await;
     db.clock.set(at("2026-06-02T11:59:59Z"));
+    assert_eq!(ending().await, 1, "the other has a second more than 14 days");
     assert!(opened(&db, &text).await.is_some());
     db.clock.set(end);
     assert_eq!(opened(&db, &text).await, None);
+    assert_eq!(ending().await, 1, "the one has ended, the other will");
     let later = at("2026-07-01T00:00:00Z");
     let renewed = db.records.rotate_key(&key.id, Duration::from_secs(60), Some(later)).await.unwrap().unwrap();
     assert_eq!(opened(&db, renewed.expose_secret()).await.unwrap().expires_at, Some(later));
@@ -120,9 +124,8 @@ async fn the_use_of_a_key_is_noted_by_the_hour(db: Db) {
 
 /// What an earlier release writes.
 async fn made_by_an_earlier_release(db: &Db, id: &str) {
-    let (_, text) = made(db, NewKey::of_all("of now")).await;
-    let secret = text.rsplit_once('_').unwrap().1;
-    assert!(!secret.is_empty());
+    let (key, text) = made(db, NewKey::of_all("of now")).await;
+    let secret = text.strip_prefix(&format!("cs_{}_", key.id)).unwrap();
     let insert = "insert into api_keys (id, name, hash, created_at) select cast($1 as text), 'of before', hash, created_at from key_secrets";
     sqlx::query(insert).bind(id).execute(&db.pool().await).await.unwrap();
     let old = format!("cs_{id}_{secret}");

@@ -1,0 +1,64 @@
+//! What can be done, by the name that it has in the audit. A name never changes; a new act is a new line.
+
+/// Names acts.
+macro_rules! actions {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal,)*) => {
+        /// What somebody did.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Action {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl Action {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// Its name.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)*
+                }
+            }
+        }
+    };
+}
+
+actions! {
+    /// An API key was made.
+    KeyCreate = "key.create",
+    /// It got a new secret.
+    KeyRotate = "key.rotate",
+    /// It was ended.
+    KeyRevoke = "key.revoke",
+    /// A person's data was erased.
+    ContactErase = "contact.erase",
+    /// A conflict was undone.
+    ConflictUndo = "conflict.undo",
+    /// Dead jobs were tried again.
+    JobsRetry = "jobs.retry",
+    /// Dead jobs were closed for good.
+    JobsDiscard = "jobs.discard",
+    /// Open jobs were closed without their work being done.
+    JobsCancel = "jobs.cancel",
+    /// Open jobs were made due.
+    JobsRunNow = "jobs.run-now",
+    /// The jobs of a location, or of a kind, were paused.
+    JobsPause = "jobs.pause",
+    /// They go on.
+    JobsResume = "jobs.resume",
+    /// A location got a login.
+    LocationConnect = "location.connect",
+    /// Its login was forgotten.
+    LocationDisconnect = "location.disconnect",
+    /// An agency got a login.
+    AgencyConnect = "agency.connect",
+    /// Its login was taken back.
+    AgencyDisconnect = "agency.disconnect",
+    /// Tokens were sealed with the newest master key.
+    SecretsRotate = "secrets.rotate",
+    /// The audit was read.
+    AuditRead = "audit.read",
+    /// Old rows of the audit were forgotten.
+    AuditForget = "audit.forget",
+}

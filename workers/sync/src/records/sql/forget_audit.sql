@@ -1,0 +1,1 @@
+delete from audit where seq <= $1
