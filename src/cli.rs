@@ -28,6 +28,7 @@ mod jobs;
 mod keys;
 mod locations;
 mod migrate;
+mod openapi;
 mod period;
 mod sandbox;
 mod secrets;
@@ -98,6 +99,8 @@ enum Command {
     /// API keys of those who send events and read records
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Print the OpenAPI document of the HTTP API
+    Openapi,
     /// Show or check the settings
     #[command(subcommand)]
     Config(config::Command),
@@ -137,6 +140,7 @@ impl Command {
                 | Self::Gateway
                 | Self::Worker(_)
                 | Self::Version
+                | Self::Openapi
                 | Self::Catalog(catalog::Command::List(_) | catalog::Command::Show { .. } | catalog::Command::Page)
                 | Self::Flows(flows::Command::Check { .. })
         )
@@ -269,6 +273,7 @@ async fn run(mut context: Context, command: Command) -> anyhow::Result<Outcome> 
         Command::Migrate => migrate::run(context).await,
         Command::Doctor(args) => doctor::run(context, args).await,
         Command::Locations(command) => locations::run(context, command).await,
+        Command::Openapi => openapi::run(&context),
         Command::Version => version::run(&context),
     }
 }
