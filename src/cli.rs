@@ -29,6 +29,7 @@ mod jobs;
 mod keys;
 mod locations;
 mod migrate;
+mod openapi;
 mod period;
 mod sandbox;
 mod secrets;
@@ -102,6 +103,8 @@ enum Command {
     /// What was done, by whom: list it, verify that nothing was changed, or export it
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Print the OpenAPI document of the HTTP API
+    Openapi,
     /// Show or check the settings
     #[command(subcommand)]
     Config(config::Command),
@@ -141,6 +144,7 @@ impl Command {
                 | Self::Gateway
                 | Self::Worker(_)
                 | Self::Version
+                | Self::Openapi
                 | Self::Catalog(catalog::Command::List(_) | catalog::Command::Show { .. } | catalog::Command::Page)
                 | Self::Flows(flows::Command::Check { .. })
         )
@@ -275,6 +279,7 @@ async fn run(mut context: Context, command: Command) -> anyhow::Result<Outcome> 
         Command::Migrate => migrate::run(context).await,
         Command::Doctor(args) => doctor::run(context, args).await,
         Command::Locations(command) => locations::run(context, command).await,
+        Command::Openapi => openapi::run(&context),
         Command::Version => version::run(&context),
     }
 }

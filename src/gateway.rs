@@ -6,7 +6,6 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::{StatusCode, Uri};
 use axum::middleware;
-use axum::routing::{MethodRouter, get, post};
 use sync_workers::clock::Clock;
 use sync_workers::oauth::Oauth;
 
@@ -33,12 +32,15 @@ mod keys;
 mod locations;
 mod me;
 mod oauth;
+mod openapi;
 mod operations;
+mod page;
 mod parameters;
 mod path;
 mod problem;
 mod problems;
 mod request_id;
+mod routes;
 mod server;
 mod turns;
 mod webhooks;
@@ -49,7 +51,10 @@ use body::Memory;
 pub use changes::Tail;
 pub use health::Readiness;
 use keys::Keys;
+pub use openapi::DOCUMENT as OPENAPI;
 pub use problem::Problem;
+pub use routes::Route;
+use routes::Routes;
 pub use server::{ListenError, Server, ServerLimits, listen};
 pub use webhooks::Intake;
 
@@ -119,33 +124,31 @@ impl Gateway {
         api().routes
     }
 
+    /// Every route of [`Gateway::routes_with_metrics`]: what openapi.json describes.
+    #[must_use]
+    pub fn every_route() -> Vec<Route> {
+        let api = api().routes.into_iter().map(|ApiRoute { method, path, .. }| Route { method, path });
+        api.chain(open().list).chain(metrics().list).collect()
+    }
+
     /// The routes for everybody. Metrics have an address of their own.
     pub fn routes(self) -> Router {
         let api = api()
             .router
             .route_layer(middleware::from_fn_with_state(self.clone(), auth::require_key))
             .route_layer(middleware::from_fn(deadline::of_reads));
-        let installs =
-            Router::new().route("/oauth/install", get(oauth::install)).route("/oauth/callback", get(oauth::callback));
-        let routes = Router::new()
-            .merge(api)
-            .merge(installs)
-            .merge(health_routes(get(health::ready)))
-            .route("/problems", get(problems::page))
-            .route("/problems/{code}", get(problems::show))
-            .route("/webhooks/ghl", post(webhooks::receive));
-        self.finish(routes)
+        self.finish(api.merge(open().router))
     }
 
     /// [`Gateway::routes`] and metrics, where both have one address.
     pub fn routes_with_metrics(self) -> Router {
-        let metrics = Router::new().route("/metrics", get(health::metrics)).with_state(self.clone());
-        metrics.merge(self.routes())
+        metrics().router.with_state(self.clone()).merge(self.routes())
     }
 
     /// The routes for those who run the process: health and metrics.
     pub fn monitoring_routes(self) -> Router {
-        self.finish(health_routes(get(health::ready_for_all)).route("/metrics", get(health::metrics)))
+        let health = Routes::default().get("/healthz", health::alive).get("/readyz", health::ready_for_all);
+        self.finish(health.router.merge(metrics().router))
     }
 
     /// What every set of routes ends with: problems for what is no route, and a name for each request.
@@ -153,7 +156,7 @@ impl Gateway {
         routes
             .fallback(async |uri: Uri| match uri.path() {
                 "/metrics" => Problem::not_found("metrics are served at CLIENTY_METRICS_LISTEN"),
-                _ => Problem::not_found("there is no such route; docs/HTTP-API.md lists them"),
+                _ => Problem::not_found("there is no such route; /docs lists them"),
             })
             .method_not_allowed_fallback(async || {
                 let detail = "the route is there, but not with this method; the Allow header lists those it has";
@@ -183,6 +186,23 @@ fn api() -> Api {
         .post("/v1/operations/{operation}", operations::call)
 }
 
-fn health_routes(ready: MethodRouter<Gateway>) -> Router<Gateway> {
-    Router::new().route("/healthz", get(health::alive)).route("/readyz", ready)
+/// Every route that takes no key.
+fn open() -> Routes {
+    Routes::default()
+        .post("/webhooks/ghl", webhooks::receive)
+        .get("/oauth/install", oauth::install)
+        .get("/oauth/callback", oauth::callback)
+        .get("/healthz", health::alive)
+        .get("/readyz", health::ready)
+        .get("/openapi.json", openapi::document)
+        .get("/docs", openapi::page)
+        .get("/docs/page.css", openapi::style)
+        .get("/docs/page.js", openapi::script)
+        .get("/llms.txt", openapi::llms)
+        .get("/problems", problems::page)
+        .get("/problems/{code}", problems::show)
+}
+
+fn metrics() -> Routes {
+    Routes::default().get("/metrics", health::metrics)
 }

@@ -7,10 +7,11 @@ use std::collections::HashMap;
 use axum::Json;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::json;
 use sync_workers::oauth::{Cause, InstallError, Installed, Oauth, TokenError};
 
+use super::page::{escaped, page, wants_page};
 use super::{Gateway, Problem};
 use crate::config::Installs;
 
@@ -114,7 +115,7 @@ fn welcome(installed: &Installed, headers: &HeaderMap) -> Response {
         1 => format!("The location is connected. You may close this page.{lacking}"),
         count => format!("{count} locations are connected. You may close this page.{lacking}"),
     };
-    sealed_off(page(StatusCode::OK, "Connected", &detail))
+    sealed_off(told(StatusCode::OK, "Connected", &detail))
 }
 
 fn refusal(error: &InstallError, headers: &HeaderMap) -> Response {
@@ -138,29 +139,14 @@ fn refusal(error: &InstallError, headers: &HeaderMap) -> Response {
 
 fn answer(status: StatusCode, title: &'static str, detail: &str, headers: &HeaderMap) -> Response {
     sealed_off(match wants_page(headers) {
-        true => page(status, title, detail),
+        true => told(status, title, detail),
         false => Problem::new(status, title, detail).into_response(),
     })
 }
 
-fn wants_page(headers: &HeaderMap) -> bool {
-    headers
-        .get(header::ACCEPT)
-        .and_then(|accept| accept.to_str().ok())
-        .is_some_and(|accept| accept.contains("text/html"))
-}
-
-fn page(status: StatusCode, title: &str, detail: &str) -> Response {
-    let (title, detail) = (escaped(title), escaped(detail));
-    let page = format!(
-        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=\"width=device-width\"><title>{title}</title>\
-         <style>body{{font:1.1rem/1.5 system-ui;max-width:36rem;margin:15vh auto;padding:0 1rem}}</style><h1>{title}</h1><p>{detail}</p></html>\n"
-    );
-    (status, Html(page)).into_response()
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+/// What a person reads who is sent here by a browser.
+fn told(status: StatusCode, title: &str, detail: &str) -> Response {
+    page(status, title, &format!("<h1>{}</h1><p>{}</p>", escaped(title), escaped(detail)))
 }
 
 /// The address of the answer holds a code: nobody may store it, or be told of it by a link.

@@ -5,14 +5,17 @@
 
 use std::borrow::Cow;
 
-use axum::http::header;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::Problem;
+use super::page::{accepts, html_of, wants_page};
 use super::path::Ids;
 
 /// The page: a section `## code` for each.
 const PAGE: &str = include_str!("../../docs/PROBLEMS.md");
+
+const MARKDOWN: &str = "text/markdown";
 
 /// Titles whose code is not made of their own words.
 const CODES: [(&str, &str); 9] = [
@@ -43,20 +46,32 @@ fn section(code: &str) -> Option<&'static str> {
     PAGE.split("\n## ").skip(1).find(|section| section.lines().next() == Some(code))
 }
 
-/// The whole page.
-pub(super) async fn page() -> Response {
-    text(PAGE.to_owned())
+/// `GET /problems`: the whole page.
+pub(super) async fn page(headers: HeaderMap) -> Response {
+    answer("Problems", PAGE, &headers)
 }
 
-/// One section of it.
-pub(super) async fn show(Ids(code): Ids<String>) -> Result<Response, Problem> {
+/// `GET /problems/{code}`: one section of it. `.md` behind the code asks for Markdown, whatever `Accept` says.
+pub(super) async fn show(Ids(code): Ids<String>, headers: HeaderMap) -> Result<Response, Problem> {
+    let plain = code.strip_suffix(".md");
+    let code = plain.unwrap_or(&code);
     let section =
-        section(&code).ok_or_else(|| Problem::not_found("there is no problem of that code; /problems lists all"))?;
-    Ok(text(format!("## {}\n", section.trim_end())))
+        section(code).ok_or_else(|| Problem::not_found("there is no problem of that code; /problems lists all"))?;
+    let section = format!("## {}\n", section.trim_end());
+    Ok(if plain.is_some() { markdown(section) } else { answer(code, &section, &headers) })
 }
 
-fn text(page: String) -> Response {
-    ([(header::CONTENT_TYPE, "text/markdown; charset=utf-8")], page).into_response()
+/// Markdown, or a page for those who ask for one and not for Markdown.
+fn answer(title: &str, text: &str, headers: &HeaderMap) -> Response {
+    let is_page = wants_page(headers) && !accepts(headers, MARKDOWN);
+    let mut response =
+        if is_page { super::page::page(StatusCode::OK, title, &html_of(text)) } else { markdown(text.to_owned()) };
+    response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
+    response
+}
+
+fn markdown(text: String) -> Response {
+    ([(header::CONTENT_TYPE, "text/markdown; charset=utf-8")], text).into_response()
 }
 
 #[cfg(test)]

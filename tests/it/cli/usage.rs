@@ -6,7 +6,7 @@ use crate::support::folder::Folder;
 use crate::support::installation::document;
 use crate::support::program::{clienty_sync, run};
 
-const COMMANDS: [&[&str]; 43] = [
+const COMMANDS: [&[&str]; 44] = [
     &[],
     &["demo"],
     &["up"],
@@ -21,6 +21,7 @@ const COMMANDS: [&[&str]; 43] = [
     &["locations", "list"],
     &["locations", "show"],
     &["version"],
+    &["openapi"],
     &["jobs", "cancel"],
     &["jobs", "run-now"],
     &["verify"],
