@@ -12,7 +12,6 @@ const triggers = require('./lib/triggers');
 module.exports = {
   version,
   platformVersion,
-  // An empty field of a Zap changes nothing.
   flags: { cleanInputData: true },
   authentication,
   beforeRequest: [api.authorize],

@@ -125,6 +125,10 @@ const ACTIONS = [
   },
 ];
 
+/** What was filled in: an empty text would take a value away, and an empty list all tags. */
+const filled = (input) =>
+  Object.fromEntries(Object.entries(input).filter(([, value]) => value != null && value.length !== 0));
+
 /** The record of the event, read anew; only its ids if the key may not read people. */
 const read = async (z, record, locationId, contactId, id) => {
   const url = path`/v1/locations/${locationId}/contacts/${contactId}`;
@@ -141,7 +145,7 @@ const send =
   async (z, bundle) => {
     const { locationId, contactId, onceId, ...input } = bundle.inputData;
     const id = once(key, bundle);
-    const body = { id, type, locationId, contactId, data: dataOf(input, id) };
+    const body = { id, type, locationId, contactId, data: dataOf(filled(input), id) };
     const { data } = await z.request({ url: '/v1/events', method: 'POST', body });
     const [{ jobId }] = data.accepted;
     const job = await outcome(z, jobId);

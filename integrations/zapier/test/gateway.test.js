@@ -133,7 +133,9 @@ test('a contact is created, found, changed and tagged', { skip }, async () => {
   assert.deepEqual(await find({ email, phone: '+15550100100' }), []);
   await assert.rejects(find({}), /Give an email/);
   await assert.rejects(find({ phone: '123' }), /6 digits/);
-  const changed = await create('update_contact', { contactId: made.id, city: 'London', empty: ['phone'] });
+  const empty = { firstName: '', tags: [], empty: ['phone'] };
+  const changed = await create('update_contact', { contactId: made.id, city: 'London', ...empty });
+  assert.deepEqual([changed.firstName, changed.tags], ['Ada', ['zap']], 'an empty field changes nothing');
   assert.deepEqual([changed.city, changed.phone, changed.email], ['London', null, email]);
   const tagged = await create('add_tag', { contactId: made.id, tags: ['vip'], removeTags: ['zap'] });
   assert.deepEqual(tagged.tags, ['vip']);
