@@ -31,7 +31,7 @@ module.exports = {
       label: 'API Key',
       required: true,
       type: 'password',
-      helpText: 'Made by `clienty-sync keys create --name zapier`; shown only once.',
+      helpText: 'Made by `clienty-sync keys create`; shown only once. Triggers need the role `admin`.',
     },
   ],
 };
