@@ -4,7 +4,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-loaded prove chaos drift check lint fmt bench bench-peers bench-webhooks bench-freshness bench-sync official-client tools cargo
+.PHONY: help run test test-loaded prove chaos drift check lint fmt bench bench-peers bench-webhooks bench-freshness bench-sync official-client integrations tools cargo
 
 help: ## Tells what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 18
@@ -71,6 +71,11 @@ bench-peers: cargo ## Installs the job queues that `make bench` measures the eng
 	-command -v sidekiq >/dev/null || apt-get install --quiet --yes --no-install-recommends ruby-sidekiq
 	-npm ci --prefix $(BENCH) --no-audit --no-fund
 	-python3 -m venv $(BENCH)/.venv && $(BENCH)/.venv/bin/pip install --quiet --requirement $(BENCH)/requirements.txt
+
+# Not part of `make test`: the first time it installs what builds nodes of n8n, 700 MB.
+integrations: cargo tools ## Tests the apps for Zapier and n8n and the TypeScript client against the gateway, workers and the sandbox
+	$(CARGO) build --locked --workspace
+	integrations/run-tests.mjs target/debug/clienty-sync
 
 # Only where the lock file is newer than what is installed: otherwise the tests need no network.
 CLIENT := tests/official_client
