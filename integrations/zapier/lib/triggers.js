@@ -69,7 +69,7 @@ const perform = async (z, { cleanedRequest: message }) => {
 const subscribe =
   (event) =>
   async (z, { targetUrl, inputData }) => {
-    const body = { targetUrl, event, locationId: inputData.locationId, ignoreOwn: !inputData.ownToo };
+    const body = { targetUrl, event, locationId: inputData.locationId, ignoreOwn: inputData.ownToo !== true };
     const { data } = await z.request({ url: '/v1/hooks', method: 'POST', body });
     // Its secret stays out of what Zapier keeps.
     return { id: data.id };
