@@ -195,6 +195,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What was done, and by whom
+         * @description Newest first. A key that does not see every location gets what concerns its own.
+         */
+        get: operations["listAudit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/jobs/{jobId}": {
         parameters: {
             query?: never;
@@ -1626,6 +1646,42 @@ export interface components {
              */
             secretEndsAt: string | null;
         };
+        /** @description One row of the audit: ids and names, no value of a record. */
+        Act: {
+            /** @description Its place in the chain, from 1 on without a gap. */
+            seq: number;
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            at: string;
+            /** @enum {string} */
+            actorKind: "key" | "cli" | "system";
+            /** @description The id of a key, the name of a user. */
+            actor: string;
+            /** @description What was done. */
+            action: string;
+            /** @description The id of what it was done to. */
+            target: string | null;
+            /** @description The location that it concerns. */
+            locationId: string | null;
+            /** @description The `x-request-id` of the request that did it. */
+            requestId: string | null;
+            /** @enum {string} */
+            outcome: "done" | "failed";
+            /** @description Ids, names and numbers. */
+            details: {
+                [key: string]: unknown;
+            };
+            /** @description Of the row and of the hash before it: `clienty-sync audit verify` finds what was changed or is missing. */
+            hash: string;
+        };
+        /** @description Acts, newest first. */
+        ActPage: {
+            audit: components["schemas"]["Act"][];
+            /** @description Where the next page begins; null after the last one. */
+            nextCursor: string | null;
+        };
     };
     responses: {
         /** @description A parameter is wrong; `errors` names all that are. */
@@ -2636,6 +2692,85 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listAudit: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Not before that time.
+                 * @example 2026-03-01T09:00:00Z
+                 */
+                since?: string;
+                /**
+                 * @description Of that action.
+                 * @example key.create
+                 */
+                action?: string;
+                /**
+                 * @description Of the key of this id, or of this user.
+                 * @example 9f2c61d04b7a
+                 */
+                actor?: string;
+                /**
+                 * @description About this location.
+                 * @example ve9EPM428h8vShlRW1KT
+                 */
+                locationId?: string;
+                /**
+                 * @description Entries of one page at most.
+                 * @example 10
+                 */
+                limit?: number;
+                /**
+                 * @description `nextCursor` of an earlier page.
+                 * @example 18
+                 */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "audit": [
+                     *         {
+                     *           "seq": 17,
+                     *           "at": "2026-11-30T09:00:00Z",
+                     *           "actorKind": "cli",
+                     *           "actor": "ada",
+                     *           "action": "key.create",
+                     *           "target": "9f2c61d04b7a",
+                     *           "locationId": null,
+                     *           "requestId": null,
+                     *           "outcome": "done",
+                     *           "details": {},
+                     *           "hash": "9c56cc51b374c3ba189210d5b6d4bf57790d351c96c47c02190ecf1e430635ab"
+                     *         }
+                     *       ],
+                     *       "nextCursor": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ActPage"];
+                };
+            };
+            400: components["responses"]["InvalidParameters"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
             429: components["responses"]["TooMany"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];

@@ -55,10 +55,17 @@ impl<'a> Operation<'a> {
         all.map(|parameter| self.schemas.resolved(parameter)).filter(|parameter| parameter["in"] == place).collect()
     }
 
-    /// The bodies of its examples, by name.
-    fn bodies(self) -> Vec<(&'a str, &'a Value)> {
+    /// The bodies of its examples. What is edited was made before, and goes afterwards.
+    fn bodies(self) -> Vec<&'a Value> {
         let examples = self.told.pointer("/requestBody/content/application~1json/examples").and_then(Value::as_object);
-        examples.into_iter().flatten().map(|(name, example)| (name.as_str(), &example["value"])).collect()
+        let mut examples: Vec<_> = examples.into_iter().flatten().collect();
+        examples.sort_by_key(|(name, _)| match name.rsplit('.').next() {
+            Some("selected") => 0,
+            Some("created") => 1,
+            Some("deleted") => 3,
+            _ => 2,
+        });
+        examples.into_iter().map(|(_, example)| &example["value"]).collect()
     }
 
     /// Its answers by status.
@@ -305,7 +312,7 @@ impl Asked<'_> {
         let fill = |example: &Value| self.here(example);
         let path = operation.filled(fill, None);
         let bodies = operation.bodies();
-        for (_, body) in &bodies {
+        for body in &bodies {
             let answer = self.succeeds(operation, &path, Some(self.here(body))).await;
             // One event may be about what the one before has made.
             for accepted in answer.json()["accepted"].as_array().into_iter().flatten() {
