@@ -14,6 +14,8 @@ macro_rules! promises {
     };
 }
 
+#[path = "records/accepting.rs"]
+mod accepting;
 #[path = "records/access.rs"]
 mod access;
 #[path = "records/audit.rs"]
@@ -38,6 +40,8 @@ mod ledger;
 mod merged;
 #[path = "records/pages.rs"]
 mod pages;
+#[path = "records/plans.rs"]
+mod plans;
 #[path = "support/postgres.rs"]
 mod postgres;
 #[path = "records/pulls.rs"]
@@ -50,6 +54,8 @@ mod readers;
 mod retention;
 #[path = "records/schema.rs"]
 mod schema;
+#[path = "records/sent.rs"]
+mod sent;
 #[path = "records/settling.rs"]
 mod settling;
 #[path = "records/support.rs"]

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use job_engine::Priority;
+use serde::Serialize;
 use serde_json::{Value, json};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row as _};
@@ -24,9 +25,13 @@ use super::event_ids::{Earlier, EventIds, ProducerId};
 use super::feed::{Cause, Origin};
 use super::job::{JobKey, JobKind, REFRESHES_FIELDS};
 use super::runs::FollowUp;
-use super::sql::{CHUNK, look_up_pairs, sql, with_list, with_rows};
+use super::sql::{CHUNK, look_up_pairs, sql, take_exactly, with_list, with_rows};
 use super::{Records, RecordsError, WEBHOOK_SOURCE, Write, conflicts, contacts, erase, flows, order};
 use crate::ids;
+
+mod together;
+
+pub(super) use together::{Batch, Outcome};
 
 /// The source of what producers send on purpose.
 pub(super) const PRODUCERS: &str = "api";
@@ -139,7 +144,12 @@ impl Records {
         if self.sqlite {
             return self.accept_in_group(producer, triggers).await;
         }
-        let mut accepting = pin!(self.accept_alone(producer, triggers));
+        let mut accepting = pin!(async {
+            match together::is_plain(triggers) {
+                true => self.accept_together(producer, triggers).await,
+                false => self.accept_alone(producer, triggers).await,
+            }
+        });
         loop {
             match timeout(ACCEPT_DUE, &mut accepting).await {
                 Ok(outcome) => return outcome,
@@ -289,7 +299,7 @@ pub(super) async fn take_in(
         accepted.push(Accepted { event_id, job_id, duplicate: false, key, priority });
     }
     write.occurred_ms = None;
-    insert_rows(write.conn(), rows).await?;
+    insert_rows(write, &rows).await?;
     let now_ms = write.now_ms;
     ids.store(write.conn(), now_ms).await?;
     Ok(accepted)
@@ -312,7 +322,7 @@ async fn aliases(
     }
     named.sort_unstable();
     named.dedup();
-    let rows = look_up_pairs(write.conn(), sql!("aliases_by_pair"), &named).await?;
+    let rows = look_up_pairs(write.conn(), sql!("aliases_by_pair"), &named, true).await?;
     let alias = |row: &AnyRow| Ok(((row.try_get("location_id")?, row.try_get("alias")?), row.try_get("contact_id")?));
     rows.iter().map(alias).collect::<Result<_, sqlx::Error>>().map(Some).map_err(RecordsError::from)
 }
@@ -424,6 +434,7 @@ pub(super) async fn known_locations(
 }
 
 /// A ledger row to insert.
+#[derive(Serialize)]
 pub(super) struct NewRow {
     pub(super) id: String,
     pub(super) source: String,
@@ -431,48 +442,52 @@ pub(super) struct NewRow {
     /// The event's id, also where `event_id` has no room for it.
     pub(super) given_event_id: Option<String>,
     pub(super) event_type: String,
+    #[serde(flatten)]
     pub(super) key: JobKey,
     /// The contact that the row is about, where it may hold data of a person.
     pub(super) contact_id: Option<String>,
+    #[serde(serialize_with = "number")]
     pub(super) priority: Priority,
     pub(super) data: String,
     pub(super) created_at_ms: i64,
 }
 
-pub(super) async fn insert_rows(connection: &mut AnyConnection, rows: Vec<NewRow>) -> Result<(), RecordsError> {
-    let mut rows = rows.into_iter().peekable();
-    while rows.peek().is_some() {
-        let chunk: Vec<NewRow> = rows.by_ref().take(CHUNK).collect();
-        let mut insert = sqlx::query(with_rows(sql!("accept_events"), chunk.len(), 12)).persistent(chunk.len() == 1);
-        for NewRow {
-            id,
-            source,
-            event_id,
-            given_event_id,
-            event_type,
-            key,
-            contact_id,
-            priority,
-            data,
-            created_at_ms,
-        } in chunk
-        {
-            let JobKey { kind, location_id, record_id } = key;
+/// One statement for all of them on PostgreSQL, which reads them from one document; SQLite takes longer for that than for placeholders.
+pub(super) async fn insert_rows(write: &mut Write, rows: &[NewRow]) -> Result<(), RecordsError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    if !write.sqlite {
+        // Texts and numbers have no way to fail.
+        let rows = serde_json::to_string(rows).unwrap_or_default();
+        sqlx::query(sql!("accept_events_postgres")).bind(rows).execute(write.conn()).await?;
+        return Ok(());
+    }
+    let mut left = rows;
+    while !left.is_empty() {
+        let batch = take_exactly(&mut left);
+        let mut insert = sqlx::query(with_rows(sql!("accept_events"), batch.len(), 12));
+        for row in batch {
+            let JobKey { kind, location_id, record_id } = &row.key;
             insert = insert
-                .bind(id)
-                .bind(source)
-                .bind(event_id)
-                .bind(given_event_id)
-                .bind(event_type)
+                .bind(&row.id)
+                .bind(&row.source)
+                .bind(&row.event_id)
+                .bind(&row.given_event_id)
+                .bind(&row.event_type)
                 .bind(kind)
                 .bind(location_id)
                 .bind(record_id)
-                .bind(contact_id)
-                .bind(i64::from(priority as u8))
-                .bind(data)
-                .bind(created_at_ms);
+                .bind(&row.contact_id)
+                .bind(i64::from(row.priority as u8))
+                .bind(&row.data)
+                .bind(row.created_at_ms);
         }
-        insert.execute(&mut *connection).await?;
+        insert.execute(write.conn()).await?;
     }
     Ok(())
+}
+
+fn number<S: serde::Serializer>(priority: &Priority, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_u8(*priority as u8)
 }

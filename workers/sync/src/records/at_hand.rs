@@ -54,18 +54,18 @@ impl Records {
             told.entry(job_id).or_default().push(webhook);
         }
         let mut rows: HashMap<(String, String), ContactRow> = HashMap::new();
-        for row in look_up_pairs(&mut connection, sql!("contacts_by_pair"), &pairs).await? {
+        for row in look_up_pairs(&mut connection, sql!("contacts_by_pair"), &pairs, false).await? {
             let row = contacts::row_of(&row)?;
             rows.insert((row.location_id.clone(), row.contact_id.clone()), row);
         }
         let pair = |(location, contact): &(&str, &str)| ((*location).to_owned(), (*contact).to_owned());
         let unknown: Vec<_> = pairs.iter().copied().filter(|one| !rows.contains_key(&pair(one))).collect();
         let mut aliases = HashSet::new();
-        for row in look_up_pairs(&mut connection, sql!("aliases_by_pair"), &unknown).await? {
+        for row in look_up_pairs(&mut connection, sql!("aliases_by_pair"), &unknown, true).await? {
             aliases.insert((row.try_get::<String, _>("location_id")?, row.try_get::<String, _>("alias")?));
         }
         let mut entries: HashMap<(String, String), HashMap<String, i64>> = HashMap::new();
-        for row in look_up_pairs(&mut connection, sql!("snapshots_by_pair"), &pairs).await? {
+        for row in look_up_pairs(&mut connection, sql!("snapshots_by_pair"), &pairs, true).await? {
             let contact = (row.try_get("location_id")?, row.try_get("contact_id")?);
             entries.entry(contact).or_default().insert(row.try_get("row_id")?, row.try_get("revision")?);
         }

@@ -19,7 +19,7 @@ use sqlx::{AnyConnection, Row};
 use super::accept::{NewEvent, PRODUCERS, Trigger};
 use super::job::JobKey;
 use super::ledger::key_of;
-use super::sql::{CHUNK, sql, with_list, with_rows};
+use super::sql::{CHUNK, ROWS, sql, take_batch, take_exactly, with_list, with_rows};
 use super::{Actor, RecordsError};
 use crate::events::operation;
 
@@ -99,8 +99,10 @@ impl EventIds {
         };
         let ids: HashSet<&str> = triggers.iter().filter_map(|trigger| trigger.event.id.as_deref()).collect();
         let ids: Vec<&str> = ids.into_iter().collect();
-        for chunk in ids.chunks(CHUNK) {
-            found.look_up(connection, chunk, since_ms).await?;
+        let mut left = ids.as_slice();
+        while !left.is_empty() {
+            let batch = take_batch(&mut left, CHUNK);
+            found.look_up(connection, &batch, since_ms).await?;
         }
         Ok(found)
     }
@@ -108,12 +110,12 @@ impl EventIds {
     async fn look_up(
         &mut self,
         connection: &mut AnyConnection,
-        ids: &[&str],
+        ids: &[&&str],
         since_ms: i64,
     ) -> Result<(), RecordsError> {
         let with_ids = |text| {
-            let query = sqlx::query(with_list(text, ids.len())).persistent(ids.len() == 1);
-            ids.iter().fold(query, |query, id| query.bind(*id))
+            let query = sqlx::query(with_list(text, ids.len())).persistent(ids.len() <= ROWS);
+            ids.iter().fold(query, |query, id| query.bind(**id))
         };
         for row in with_ids(sql!("find_event_ids")).fetch_all(&mut *connection).await? {
             let key = key_of(&row)?;
@@ -166,9 +168,10 @@ impl EventIds {
             let query = sqlx::query(sql!("forget_event_id")).bind(event_id).bind(location_id).bind(producer);
             query.execute(&mut *connection).await?;
         }
-        for chunk in self.new.chunks(CHUNK) {
-            let text = with_rows(sql!("insert_event_ids"), chunk.len(), 8);
-            let mut insert = sqlx::query(text).persistent(chunk.len() == 1);
+        let mut left = self.new.as_slice();
+        while !left.is_empty() {
+            let chunk = take_exactly(&mut left);
+            let mut insert = sqlx::query(with_rows(sql!("insert_event_ids"), chunk.len(), 8));
             for (Identity { event_id, location_id, producer }, Earlier { job_id, key, content }) in chunk {
                 insert = insert
                     .bind(event_id)

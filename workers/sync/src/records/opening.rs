@@ -52,7 +52,7 @@ const POSTGRES_OFTEN: &str = "
 ";
 
 /// Connections of that kind: one for each line, of those that may be busy at once.
-const OFTEN: u32 = 4;
+const OFTEN: u32 = 6;
 
 /// A connection that was idle for longer is asked for a sign of life before it is used.
 const UNASKED: Duration = Duration::from_secs(1);

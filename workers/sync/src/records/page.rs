@@ -172,14 +172,14 @@ fn place(location_id: &str, contact_id: &str) -> Place {
 
 /// Reads the rows of contacts of any locations, and all that runs ask which settle together.
 pub(super) async fn read_beside(write: &mut Write, contacts: &[(&str, &str)]) -> Result<(), RecordsError> {
-    for row in look_up_pairs(write.conn(), sql!("contacts_by_pair"), contacts).await? {
+    for row in look_up_pairs(write.conn(), sql!("contacts_by_pair"), contacts, false).await? {
         write.page.read_contact(&row)?;
     }
-    for row in look_up_pairs(write.conn(), sql!("entries_by_pair"), contacts).await? {
+    for row in look_up_pairs(write.conn(), sql!("entries_by_pair"), contacts, true).await? {
         write.page.read_entry(row)?;
     }
     let mut beside = Beside { missing: HashSet::new(), zones: HashMap::new() };
-    for row in look_up_pairs(write.conn(), sql!("missing_parts_by_pair"), contacts).await? {
+    for row in look_up_pairs(write.conn(), sql!("missing_parts_by_pair"), contacts, true).await? {
         beside.missing.insert((row.try_get("location_id")?, row.try_get("contact_id")?));
     }
     let locations: BTreeSet<String> = contacts.iter().map(|(location, _)| (*location).to_owned()).collect();

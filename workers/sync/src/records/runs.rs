@@ -102,8 +102,8 @@ impl Tx {
         };
         finish(&mut write, &run, JobState::Done, None, outcome).await?;
         flows::ending::done(&mut write, &run).await?;
-        let rows = follow_ups.iter().map(|follow_up| follow_up.row(write.now_ms)).collect();
-        insert_rows(write.conn(), rows).await?;
+        let rows: Vec<_> = follow_ups.iter().map(|follow_up| follow_up.row(write.now_ms)).collect();
+        insert_rows(&mut write, &rows).await?;
         write.commit().await
     }
 }

@@ -80,16 +80,18 @@ pub(super) async fn look_up(
     Ok(rows)
 }
 
-/// The rows that belong to pairs of texts, mostly a location and an id in it: `head` ends with `in (values`, and `tail` begins behind them.
+/// The rows that belong to pairs of texts, a location and an id in it: `head` ends with `in (values`. Not `is_planned_once` where two indexes begin with
+/// the location: a plan of when the table was empty may take the one that has nothing of the rest.
 pub(super) async fn look_up_pairs(
     connection: &mut AnyConnection,
     head: &'static str,
     of: &[(&str, &str)],
+    is_planned_once: bool,
 ) -> Result<Vec<AnyRow>, RecordsError> {
     let (mut left, mut rows) = (of, Vec::new());
     while !left.is_empty() {
         let batch = take_batch(&mut left, ROWS);
-        let query = sqlx::query(with_rows_then(head, batch.len(), 2, ")"));
+        let query = sqlx::query(with_rows_then(head, batch.len(), 2, ")")).persistent(is_planned_once);
         let query = batch.into_iter().fold(query, |query, (one, other)| query.bind(*one).bind(*other));
         rows.append(&mut query.fetch_all(&mut *connection).await?);
     }

@@ -238,7 +238,7 @@ impl Records {
             }
             outcomes[index] = WebhookOutcome { result, job, job_id };
         }
-        insert_rows(write.conn(), rows).await?;
+        insert_rows(&mut write, &rows).await?;
         write.commit().await?;
         Ok(outcomes)
     }

@@ -123,8 +123,8 @@ impl Write {
     /// Writes what waits in memory, so that nothing of what was done so far is left to the commit.
     pub(super) async fn settle(&mut self) -> Result<(), RecordsError> {
         page::flush(self).await?;
-        let rows = self.owed[self.settled.0..].iter().map(|follow_up| follow_up.row(self.now_ms)).collect();
-        accept::insert_rows(self.conn(), rows).await?;
+        let rows: Vec<_> = self.owed[self.settled.0..].iter().map(|follow_up| follow_up.row(self.now_ms)).collect();
+        accept::insert_rows(self, &rows).await?;
         // Last, since all writers queue up at the counter.
         feed::append(self).await?;
         self.settled = (self.owed.len(), self.ended.len());

@@ -1,18 +1,15 @@
 //! Runs that end together: what they store is what each would store alone, and what befalls one of them costs the others nothing.
 
-use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Once};
 
 use futures_util::future::join_all;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use sync_workers::records::*;
-use tracing::field::{Field, Visit};
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Metadata, Subscriber};
 
+use crate::sent::Sent;
 use crate::support::*;
 
 promises!(
@@ -22,60 +19,6 @@ promises!(
     runs_that_begin_together_each_get_the_rows_of_their_key,
     the_feed_is_whole_and_in_order_while_many_write,
 );
-
-thread_local! {
-    /// The statements that this thread has sent since it listens, each by its first words.
-    static SENT: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
-}
-
-/// Hears of the statements of all threads: where each had a listener of its own, one would now and then miss what it sends.
-struct Sent;
-
-impl Sent {
-    /// Listens on this thread from now on.
-    fn listen() {
-        static ONCE: Once = Once::new();
-        ONCE.call_once(|| tracing::subscriber::set_global_default(Self).unwrap());
-        SENT.set(Some(Vec::new()));
-    }
-
-    /// All so far, which are forgotten.
-    fn take() -> Vec<String> {
-        SENT.replace(Some(Vec::new())).unwrap_or_default()
-    }
-}
-
-impl Subscriber for Sent {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target() == "sqlx::query"
-    }
-
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
-    }
-
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-
-    fn event(&self, event: &Event<'_>) {
-        struct Summary;
-        impl Visit for Summary {
-            fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
-                if field.name() == "summary" {
-                    let text = format!("{value:?}");
-                    let words = text.trim_matches(['"', '…', ' ']).to_owned();
-                    SENT.with_borrow_mut(|sent| sent.iter_mut().for_each(|sent| sent.push(words.clone())));
-                }
-            }
-        }
-        event.record(&mut Summary);
-    }
-
-    fn enter(&self, _: &Id) {}
-
-    fn exit(&self, _: &Id) {}
-}
 
 /// What a pull of the contact hands in that found these tasks.
 async fn settlement(db: &Db, run: &Run, name: &str, tasks: &[(&str, &str)]) -> Settlement {

@@ -95,7 +95,13 @@ pub(in crate::records) async fn lock(
     location_id: &str,
     contact_id: &str,
 ) -> Result<Option<ContactRow>, RecordsError> {
-    let row = sqlx::query(sql!("lock_contact")).bind(location_id).bind(contact_id).fetch_optional(write.conn()).await?;
+    // Planned anew each time: see `look_up_pairs`.
+    let row = sqlx::query(sql!("lock_contact"))
+        .persistent(false)
+        .bind(location_id)
+        .bind(contact_id)
+        .fetch_optional(write.conn())
+        .await?;
     row.as_ref().map(row_of).transpose()
 }
 

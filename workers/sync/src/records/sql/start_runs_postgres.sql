@@ -1,9 +1,7 @@
-)
-update jobs
-set state = 'running', epoch = held.epoch, started_at = $1, due_at = null
-from (
-    -- Found by the whole key: with statistics of a moment without open rows, all that are open would be looked through. So the two looks are kept
-    -- apart, and the second one is by id alone.
+),
+-- Found by the whole key: by the statistics of a moment without open rows, all that are open, or all rows, would be looked through. So the looks are
+-- kept apart, and the last one is by ids that are known.
+held as materialized (
     select wanted.epoch, found.id
     from wanted cross join lateral (
         select id
@@ -13,8 +11,12 @@ from (
           and jobs.epoch < wanted.epoch
         offset 0
     ) as found
-) as held
-where jobs.id = held.id and coalesce(jobs.finished_at, 0) = 0 and jobs.epoch < held.epoch
+)
+update jobs
+set state = 'running', epoch = held.epoch, started_at = $1, due_at = null
+from held
+where jobs.id = any (array(select id from held)) and jobs.id = held.id
+  and coalesce(jobs.finished_at, 0) = 0 and jobs.epoch < held.epoch
 returning
     jobs.id, jobs.kind, jobs.location_id, jobs.record_id, jobs.epoch, attempts, created_at, source, event_id, event_type,
     case when source = 'sweep' then data else '' end as data

@@ -96,7 +96,7 @@ impl Records {
         let open: i64 = open.fetch_one(write.conn()).await?;
         if open == 0 {
             let now_ms = write.now_ms;
-            insert_rows(write.conn(), vec![job_row(key, now_ms)]).await?;
+            insert_rows(&mut write, &[job_row(key, now_ms)]).await?;
         }
         write.commit().await
     }
@@ -139,7 +139,7 @@ impl Records {
         let row = sqlx::query(sql!("walk")).bind(id).fetch_one(write.conn()).await?;
         let walk = walk_of(&row)?;
         if let Some(key) = walk.next_job() {
-            insert_rows(write.conn(), vec![job_row(key, now_ms)]).await?;
+            insert_rows(&mut write, &[job_row(key, now_ms)]).await?;
         }
         write.commit().await?;
         Ok(walk)
