@@ -14,6 +14,7 @@ pub mod ids;
 pub mod jobs;
 pub mod mapping;
 pub mod oauth;
+pub mod outside;
 pub mod presence;
 pub mod records;
 pub mod retention;
