@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use job_engine::{Backoff, Breaker, Handover, Queue, QueueError};
 use sync_workers::clock::Clock;
+use sync_workers::hooks::Hooks;
 use sync_workers::oauth::{self, Oauth};
 use sync_workers::presence::Presence;
 use sync_workers::records::{self, NewProcess, Records};
@@ -18,12 +19,14 @@ use crate::producer::Producer;
 
 use queue::reach;
 
+pub use self::hooks::{HookTuning, hooks};
 pub use self::parts::{
     client, for_a_person, oauth_app, open_existing_records, open_oauth, open_records, operator, vault,
 };
 pub use self::queue::{Terms, endpoint, open_queue, remedy};
 pub use self::workers::Workers;
 
+mod hooks;
 mod parts;
 mod queue;
 mod workers;
@@ -37,6 +40,8 @@ pub struct App {
     pub metrics: Arc<Metrics>,
     /// None without a master key: tokens can neither be sealed nor opened.
     pub oauth: Option<Oauth>,
+    /// Who is told of changes, with the queue of their own.
+    pub hooks: Hooks,
     ghl: ghl::Client,
     tuning: Tuning,
 }
@@ -50,11 +55,14 @@ pub struct Tuning {
     pub breaker: Breaker,
     /// How long a location rests whose token GHL refuses.
     pub broken_hold: Duration,
+    /// How patient hooks are.
+    pub hooks: HookTuning,
 }
 
 impl Default for Tuning {
     fn default() -> Self {
-        Self { backoff: Backoff::default(), breaker: Breaker::default(), broken_hold: jobs::BROKEN_HOLD }
+        let (backoff, breaker) = (Backoff::default(), Breaker::default());
+        Self { backoff, breaker, broken_hold: jobs::BROKEN_HOLD, hooks: HookTuning::default() }
     }
 }
 
@@ -72,6 +80,8 @@ pub enum AppError {
     Metrics(#[from] MetricsError),
     #[error(transparent)]
     Client(#[from] ghl::BuildError),
+    #[error("the client for hooks can't be built: {0}")]
+    Door(#[source] reqwest::Error),
     #[error(transparent)]
     Oauth(#[from] oauth::AppError),
     #[error(
@@ -150,6 +160,7 @@ impl App {
             }
             _ => None,
         };
+        let hook_queue = hooks::queue(&config, tuning.hooks, deployment.clone())?;
         let terms = Terms { deployment, handover };
         let queue = open_queue(&config, tuning.breaker, &records, &clock, terms).await?;
         let unreached = match reach(&queue).await {
@@ -159,7 +170,12 @@ impl App {
         let metrics = Arc::new(Metrics::new(clock.clone())?);
         let ghl = client(&config, &clock, &metrics)?;
         let oauth = open_oauth(&config, &clock, &records, &metrics, &ghl)?;
-        Ok((Self { config, clock, records, queue, metrics, oauth, ghl, tuning }, unreached))
+        let hooks = Hooks {
+            queue: Some(hook_queue),
+            schedule: tuning.hooks.schedule,
+            ..hooks(&config, &records, &clock, &metrics)?
+        };
+        Ok((Self { config, clock, records, queue, metrics, oauth, hooks, ghl, tuning }, unreached))
     }
 
     /// Logs what this process is and where it works, and keeps its row among the live processes until the value is dropped.
@@ -208,6 +224,7 @@ impl App {
             metrics: Arc::clone(&self.metrics),
             webhooks: Webhooks::new(keys, self.clock.clone(), intake, settings),
             oauth: self.oauth.clone(),
+            hooks: self.hooks.clone(),
         };
         Gateway::new(parts, settings)
     }

@@ -24,6 +24,7 @@ mod disconnect;
 mod doctor;
 mod flows;
 mod gateway;
+mod hooks;
 mod import;
 mod jobs;
 mod keys;
@@ -97,6 +98,9 @@ enum Command {
     /// What is done when something happens, step by step: list, check or run it
     #[command(subcommand)]
     Flows(flows::Command),
+    /// Who is told of changes over HTTP
+    #[command(subcommand)]
+    Hooks(hooks::Command),
     /// API keys of those who send events and read records
     #[command(subcommand)]
     Keys(keys::Command),
@@ -273,6 +277,7 @@ async fn run(mut context: Context, command: Command) -> anyhow::Result<Outcome> 
         Command::Secrets(command) => secrets::run(context, command).await,
         Command::Jobs(command) => jobs::run(context, command).await,
         Command::Flows(command) => flows::run(context, command).await,
+        Command::Hooks(command) => hooks::run(context, command).await,
         Command::Keys(command) => keys::run(context, command).await,
         Command::Audit(command) => audit::run(context, command).await,
         Command::Config(command) => config::run(context, &command),

@@ -10,6 +10,7 @@
 mod error;
 mod file;
 mod gateway;
+mod hooks;
 mod parse;
 mod rules;
 mod shown;
@@ -37,6 +38,7 @@ use sync_workers::walker::Periods;
 pub use self::error::{ConfigError, ConfigErrors};
 use self::file::ConfigFile;
 pub use self::gateway::{Gateway, Installs};
+pub use self::hooks::{Hooks, Outside};
 pub use self::shown::{Origin, Shown};
 use self::source::{Read, Sources};
 use crate::signature::{Algorithm, PublicKeys, WebhookKeys};
@@ -68,6 +70,8 @@ pub struct Config {
     pub sweeps: Periods,
     pub redis: Redis,
     pub worker: Worker,
+    pub hooks: Hooks,
+    pub outside: Outside,
     pub secrets: Secrets,
     pub ghl: Ghl,
     pub log: Log,
@@ -292,6 +296,8 @@ impl Config {
                     .setting("worker.concurrency", "CLIENTY_WORKER_CONCURRENCY")
                     .required(number(1, 10_000)),
             },
+            hooks: hooks::hooks(from),
+            outside: hooks::outside(from),
             secrets: Secrets {
                 master_keys: from.setting("secrets.master_keys", "CLIENTY_MASTER_KEYS").secret().list(master_key),
             },

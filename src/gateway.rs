@@ -7,6 +7,7 @@ use axum::Router;
 use axum::http::{StatusCode, Uri};
 use axum::middleware;
 use sync_workers::clock::Clock;
+use sync_workers::hooks::Hooks;
 use sync_workers::oauth::Oauth;
 
 use crate::config::{self, Installs};
@@ -26,6 +27,7 @@ mod deadline;
 mod erase;
 mod events;
 mod health;
+mod hooks;
 mod jobs;
 mod json;
 mod keys;
@@ -66,6 +68,7 @@ pub struct Gateway {
     webhooks: Webhooks,
     /// None without a master key.
     oauth: Option<Oauth>,
+    hooks: Hooks,
     installs: Installs,
     /// Where requests wait for the end of the change feed to move.
     tail: Arc<Tail>,
@@ -80,6 +83,7 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     pub webhooks: Webhooks,
     pub oauth: Option<Oauth>,
+    pub hooks: Hooks,
 }
 
 /// What the route for webhooks needs.
@@ -103,7 +107,7 @@ impl Gateway {
     /// The routes over `parts`, within the bounds of the settings.
     #[must_use]
     pub fn new(parts: Parts, settings: &config::Gateway) -> Self {
-        let Parts { producer, metrics, webhooks, oauth } = parts;
+        let Parts { producer, metrics, webhooks, oauth, hooks } = parts;
         let is_sqlite = producer.records().is_sqlite();
         Self {
             keys: Arc::new(Keys::new(settings, is_sqlite)),
@@ -113,6 +117,7 @@ impl Gateway {
             metrics,
             webhooks,
             oauth,
+            hooks,
             tail: Arc::default(),
             readiness: Arc::default(),
         }
@@ -181,6 +186,18 @@ fn api() -> Api {
         .delete("/v1/locations/{location}/contacts/{contact}/data", erase::erase)
         .get("/v1/changes", changes::list)
         .get("/v1/audit", audit::list)
+        .get("/v1/hooks", hooks::list)
+        .post("/v1/hooks", hooks::create)
+        .get("/v1/hooks/sample", hooks::sample)
+        .get("/v1/hooks/{hook}", hooks::show)
+        .delete("/v1/hooks/{hook}", hooks::delete)
+        .post("/v1/hooks/{hook}/rotate", hooks::rotate)
+        .post("/v1/hooks/{hook}/disable", hooks::disable)
+        .post("/v1/hooks/{hook}/enable", hooks::enable)
+        .post("/v1/hooks/{hook}/test", hooks::test)
+        .post("/v1/hooks/{hook}/recover", hooks::recover)
+        .get("/v1/hooks/{hook}/deliveries", hooks::deliveries)
+        .post("/v1/hooks/{hook}/deliveries/{delivery}/resend", hooks::resend)
         .get("/v1/jobs/{job}", jobs::show)
         .get("/v1/jobs/{job}/reply", operations::reply)
         .post("/v1/operations/{operation}", operations::call)

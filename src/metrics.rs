@@ -8,6 +8,7 @@ use job_engine::Queue;
 use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
 use sync_workers::clock::Clock;
 use sync_workers::ghl::GhlMetrics;
+use sync_workers::hooks::HookMetrics;
 use sync_workers::jobs::JobMetrics;
 use sync_workers::oauth::TokenMetrics;
 use sync_workers::records::Records;
@@ -23,6 +24,7 @@ pub struct Metrics {
     pub ghl: GhlMetrics,
     pub jobs: JobMetrics,
     pub tokens: TokenMetrics,
+    pub hooks: HookMetrics,
     gauges: Gauges,
     requests: IntCounterVec,
 }
@@ -60,7 +62,8 @@ impl Metrics {
         registry.register(Box::new(build))?;
         let (ghl, jobs) = (GhlMetrics::register(&registry)?, JobMetrics::register(&registry)?);
         let (tokens, gauges) = (TokenMetrics::register(&registry)?, Gauges::register(&registry, clock)?);
-        Ok(Self { registry, ghl, jobs, tokens, gauges, requests })
+        let hooks = HookMetrics::register(&registry)?;
+        Ok(Self { registry, ghl, jobs, tokens, hooks, gauges, requests })
     }
 
     /// Samples now and then, for good. Drop the future to end it.

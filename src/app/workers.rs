@@ -1,11 +1,12 @@
-//! The workers of a process: the pool, and the chores beside it.
+//! The workers of a process: the pool, that of the hooks, and the chores beside them.
 
 use std::sync::Arc;
 
 use job_engine::{Hurry, Pool, PoolConfig};
+use sync_workers::hooks::Deliverer;
 use sync_workers::jobs::{CustomFields, Environment, Worker, Zones};
 use sync_workers::oauth::Oauth;
-use sync_workers::{retention, sweeper, walker};
+use sync_workers::{hooks, retention, sweeper, walker};
 use tokio::task::JoinSet;
 
 use super::{App, AppError};
@@ -48,35 +49,58 @@ impl App {
         let worker = Arc::new(Worker::new(environment));
         let pool = Pool::start(&self.queue, Arc::clone(&worker), &config);
         let mut chores = JoinSet::new();
+        let telling = self.hooks.queue.as_ref().map(|queue| {
+            let config = PoolConfig { name: "hooks".to_owned(), concurrency: self.config.hooks.concurrency };
+            Pool::start(queue, Arc::new(Deliverer::new(self.hooks.clone())), &config)
+        });
+        chores.spawn(hooks::run(self.hooks.clone()));
         let metrics = self.metrics.jobs.clone();
         chores.spawn(sweeper::run(self.records.clone(), self.queue.clone(), self.clock.clone(), metrics));
         chores.spawn(retention::run(self.records.clone(), self.clock.clone(), self.config.keeping));
         chores.spawn(walker::run(self.records.clone(), self.queue.clone(), self.clock.clone(), self.config.sweeps));
         let tokens = oauth.clone();
         chores.spawn(async move { tokens.sweep().await });
-        Ok(Workers { pool, worker, chores, oauth })
+        Ok(Workers { pool, telling, worker, chores, oauth })
     }
 }
 
 /// A running pool, and what goes on beside it.
 pub struct Workers {
     pool: Pool,
+    /// The hooks' pool.
+    telling: Option<Pool>,
     worker: Arc<Worker>,
     chores: JoinSet<()>,
     oauth: Oauth,
 }
 
+/// Makes [`Workers::stop`] give back what runs.
+pub struct Hurries(Vec<Hurry>);
+
+impl Hurries {
+    /// Gives back at once what runs.
+    pub fn now(&self) {
+        self.0.iter().for_each(Hurry::now);
+    }
+}
+
 impl Workers {
     /// A handle that makes [`Workers::stop`] give back what runs.
     #[must_use]
-    pub fn hurry(&self) -> Hurry {
-        self.pool.hurry()
+    pub fn hurry(&self) -> Hurries {
+        Hurries(std::iter::once(&self.pool).chain(&self.telling).map(Pool::hurry).collect())
     }
 
     /// Finishes what runs, or gives it back once hurried.
     pub async fn stop(mut self) {
         self.chores.abort_all();
-        self.pool.stop().await;
+        // Side by side: a receiver that hangs holds up no job of GHL's.
+        let telling = async {
+            if let Some(pool) = self.telling.take() {
+                pool.stop().await;
+            }
+        };
+        tokio::join!(self.pool.stop(), telling);
         self.worker.give_back().await;
         self.oauth.idle().await;
     }

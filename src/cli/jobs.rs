@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use clap::{Subcommand, ValueEnum};
 use job_engine::{LaneState, Queue};
 use serde_json::{Value, json};
+use sync_workers::hooks::read_message_id;
 use sync_workers::records::{DONE_COUNTED, JobFilter, JobKind, JobState};
 
 use super::table::table;
@@ -47,7 +48,7 @@ pub(super) enum Command {
     /// Show one job: what became of its attempts, and why it is not running
     #[command(visible_alias = "explain")]
     Show {
-        /// From `jobs list` or the answer to an event
+        /// From `jobs list` or the answer to an event; or a message to a hook
         id: String,
     },
     /// Try dead jobs again, behind everything else of their locations
@@ -138,6 +139,9 @@ pub(super) async fn run(context: Context, command: Command) -> anyhow::Result<Ou
             output.print(&json!({ "jobs": jobs }), |_| listing::text(&jobs))?;
         }
         Command::Show { id } => {
+            if let Some((hook, message)) = read_message_id(&id) {
+                return super::hooks::explain(&context, &id, hook, message).await;
+            }
             let records = open_records(&context.config).await?;
             let unknown = || format!("no job {id}; `clienty-sync jobs list` shows all");
             let job = records.job(&id).await?.with_context(unknown)?;

@@ -16,6 +16,7 @@ use secrecy::{SecretBox, SecretString};
 use sync_workers::decide::fields;
 use sync_workers::decide::merge::Policy;
 use sync_workers::decide::rules::{NoTemplate, Occasion, Template};
+use sync_workers::outside::{Net, NetError};
 use tracing_subscriber::EnvFilter;
 
 use super::{Installs, LogFormat, MasterKey};
@@ -93,6 +94,10 @@ pub(super) fn on_or_off(text: &str) -> Parsed<bool> {
         "off" => Ok(false),
         _ => Err("on or off".to_owned()),
     }
+}
+
+pub(super) fn net(text: &str) -> Parsed<Net> {
+    text.parse().map_err(|expected: NetError| expected.to_string())
 }
 
 pub(super) fn installs(text: &str) -> Parsed<Installs> {

@@ -68,7 +68,8 @@ fn end_of(page: &Page<ChangeItem>) -> Option<i64> {
     page.next_cursor.as_deref()?.parse().ok()
 }
 
-fn problem(error: &RecordsError) -> Problem {
+/// What a reader of the feed is told.
+pub(super) fn problem(error: &RecordsError) -> Problem {
     match error {
         RecordsError::Pruned => Problem::new(
             StatusCode::GONE,

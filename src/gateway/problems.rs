@@ -18,7 +18,7 @@ const PAGE: &str = include_str!("../../docs/PROBLEMS.md");
 const MARKDOWN: &str = "text/markdown";
 
 /// Titles whose code is not made of their own words.
-const CODES: [(&str, &str); 9] = [
+const CODES: [(&str, &str); 11] = [
     ("Not available now", "temporarily-unavailable"),
     ("Come again", "temporarily-unavailable"),
     ("Something failed here", "internal-error"),
@@ -27,6 +27,8 @@ const CODES: [(&str, &str); 9] = [
     ("An event is wrong", "invalid-event"),
     ("No event", "invalid-event"),
     ("No valid API key", "unauthorized"),
+    ("The hook is wrong", "invalid-hook"),
+    ("Hooks need a master key", "no-master-key"),
     ("The body broke off", "incomplete-request-body"),
 ];
 

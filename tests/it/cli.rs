@@ -5,6 +5,7 @@ mod catalog;
 mod connecting;
 mod demo;
 mod doctor;
+mod hooks;
 mod keys_and_jobs;
 mod locations;
 mod looking;

@@ -10,6 +10,7 @@ mod creates;
 mod docs;
 mod faults;
 mod flows;
+mod hooks;
 mod http;
 mod identity;
 mod ids;

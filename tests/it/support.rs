@@ -15,6 +15,7 @@ pub(crate) mod leash;
 pub(crate) mod ports;
 pub(crate) mod postgres;
 pub(crate) mod program;
+pub(crate) mod receiver;
 pub(crate) mod redis;
 pub(crate) mod test_app;
 pub(crate) mod wire;

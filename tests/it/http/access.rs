@@ -21,18 +21,21 @@ struct Tenant {
     /// A call whose answer is kept.
     call: String,
     conflict: String,
+    /// A hook that hears of this location alone.
+    hook: String,
 }
 
 impl Tenant {
     /// One that does not exist.
     fn nobody() -> Self {
         let id = |name: &str| format!("no-{name}");
-        Self { location: id("location"), contact: id("contact"), job: id("job"), call: id("call"), conflict: id("c") }
+        let (location, contact, job) = (id("location"), id("contact"), id("job"));
+        Self { location, contact, job, call: id("call"), conflict: id("c"), hook: id("hook") }
     }
 
     /// What must never be in an answer to whoever may not see it.
-    fn marks(&self) -> [&str; 5] {
-        [&self.location, &self.contact, &self.job, &self.call, &self.conflict]
+    fn marks(&self) -> [&str; 6] {
+        [&self.location, &self.contact, &self.job, &self.call, &self.conflict, &self.hook]
     }
 }
 
@@ -88,6 +91,8 @@ impl Shared {
             all.job_in_state(&call, "done").await;
             shared.tenants[place].call = call;
             shared.conflict(place).await;
+            shared.tenants[place].hook = format!("tenants-hook-{place}");
+            shared.hook(place).await;
         }
         shared
     }
@@ -106,6 +111,27 @@ impl Shared {
         tenant.conflict = id;
     }
 
+    /// The hook of a tenant, which was told of one change; also where it was deleted. Its address leads inside, so nobody is told.
+    async fn hook(&self, place: usize) {
+        let Tenant { location, hook, .. } = &self.tenants[place];
+        let statements = [
+            format!(
+                "insert into hooks (id, url, kind, events, locations, signature, secret, secret_key_id, ignore_own, include_imports, created_by,
+                    state, from_seq, created_at)
+                 values ('{hook}', 'https://127.0.0.1:9443/', 'webhook', '[\"note.deleted\"]', '[\"{location}\"]', 'v1', 'AAAA', 'k1', 0, 0,
+                    'test', 'active', 1000000, 1) on conflict do nothing"
+            ),
+            format!("insert into hook_places (hook_id, location_id) values ('{hook}', '{location}') on conflict do nothing"),
+            format!(
+                "insert into hook_deliveries (hook_id, seq, event, location_id, contact_id, contact_key, record, record_id, state, created_at)
+                 values ('{hook}', 1, 'note.deleted', '{location}', 'c', 'c', 'note', 'n', 'sent', 1) on conflict do nothing"
+            ),
+        ];
+        for statement in statements {
+            self.app.sql(statement.leak()).await;
+        }
+    }
+
     async fn key(&self, roles: Vec<Role>, locations: Places, reads_people: bool) -> Api {
         let new = NewKey { roles, locations, reads_people, ..NewKey::of_all("one") };
         let (_, text) = self.app.app.records.create_key(&new).await.unwrap();
@@ -121,10 +147,12 @@ impl Shared {
 
 /// Asks for what a tenant has by that route.
 async fn ask(api: &Api, route: &ApiRoute, tenant: &Tenant) -> Answer {
-    let Tenant { location, contact, job, call, conflict } = tenant;
+    let Tenant { location, contact, job, call, conflict, hook } = tenant;
+    let delivery = format!("msg_{hook}_1");
     let job = if route.path.ends_with("/reply") { call } else { job };
-    let places = [("{location}", location), ("{contact}", contact), ("{job}", job), ("{conflict}", conflict)];
-    let mut path = places.iter().fold(route.path.to_owned(), |path, (place, id)| path.replace(place, id));
+    let ids = [("{location}", location), ("{contact}", contact), ("{job}", job), ("{conflict}", conflict)];
+    let places = ids.into_iter().chain([("{hook}", hook), ("{delivery}", &delivery)]);
+    let mut path = places.fold(route.path.to_owned(), |path, (place, id)| path.replace(place, id));
     let mut body = Value::Null;
     match (&route.method, route.path) {
         (&Method::POST, "/v1/events") => {
@@ -134,9 +162,15 @@ async fn ask(api: &Api, route: &ApiRoute, tenant: &Tenant) -> Answer {
             path = "/v1/operations/get-contact".to_owned();
             body = json!({"locationId": location, "parameters": {"contactId": contact}});
         }
+        (&Method::POST, "/v1/hooks") => {
+            body = json!({"url": "https://example.com/hook", "events": ["note.deleted"], "locations": [location]});
+        }
+        (&Method::POST, "/v1/hooks/{hook}/recover") => body = json!({"since": "2026-01-01T00:00:00Z"}),
+        (&Method::POST, path) if path.starts_with("/v1/hooks/{hook}/") => body = json!({}),
+        (&Method::GET, "/v1/hooks/sample") => path = format!("{path}?event=contact.updated&locationId={location}"),
         (&Method::GET, "/v1/changes") => path = format!("{path}?locationId={location}"),
         (&Method::POST, "/v1/locations/{location}/conflicts/{conflict}/undo")
-        | (&Method::DELETE, "/v1/locations/{location}/contacts/{contact}/data")
+        | (&Method::DELETE, "/v1/locations/{location}/contacts/{contact}/data" | "/v1/hooks/{hook}")
         | (&Method::GET, _) => {}
         (method, path) => panic!("{method} {path} is new: how is it asked?"),
     }
@@ -152,7 +186,7 @@ fn bare(answer: &Answer, tenant: &Tenant) -> (u16, String) {
 
 /// Whether what the route answers is of one tenant: by its path, its parameter or its body.
 fn is_of_one(route: &ApiRoute) -> bool {
-    !matches!(route.path, "/v1/me" | "/v1/locations")
+    !matches!((&route.method, route.path), (&Method::GET, "/v1/me" | "/v1/locations" | "/v1/hooks"))
 }
 
 async fn every_role_on_every_route_at_every_location(database_url: Option<String>) {
@@ -188,6 +222,10 @@ async fn every_role_on_every_route_at_every_location(database_url: Option<String
         let absent = bare(&ask(api, route, &Tenant::nobody()).await, &Tenant::nobody());
         for (tenant, seen) in [first, second].into_iter().zip(*seen) {
             let asked = format!("{} {} of {roles:?} at {places:?}, people {people}", route.method, route.path);
+            if route.path == "/v1/hooks/{hook}" {
+                shared.hook(0).await;
+                shared.hook(1).await;
+            }
             let answer = ask(api, route, tenant).await;
             let told = bare(&answer, tenant);
             let others = [first, second].into_iter().zip(seen_by(places, first, second));

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use clienty_sync::app::{App, Tuning, Workers, vault};
+use clienty_sync::app::{App, HookTuning, Tuning, Workers, vault};
 use clienty_sync::compare::{self, Mismatch};
 use clienty_sync::config::Config;
 use clienty_sync::gateway::{Server, ServerLimits, listen};
@@ -20,6 +20,7 @@ use reqwest::Method;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use sqlx::{AnyConnection, Connection};
+use sync_workers::hooks::Schedule;
 use sync_workers::records::{Accepted, ConnectionKind, Job, JobFilter, JobState};
 
 use super::Patience;
@@ -167,7 +168,8 @@ impl TestApp {
         settings.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
         let settings = settings.into_iter().map(|(name, value)| (name.to_owned(), value));
         let breaker = Breaker { probe_after: Duration::from_millis(200), ..Breaker::default() };
-        let tuning = Tuning { backoff, breaker, broken_hold };
+        let hooks = HookTuning { burst: 1000, breaker, schedule: Schedule::in_haste(100), ..HookTuning::default() };
+        let tuning = Tuning { backoff, breaker, broken_hold, hooks };
         let mut config = Config::load(None, settings).unwrap();
         config.load_flows().unwrap();
         let key = SigningKey::from_seed(SEED).public_pem();

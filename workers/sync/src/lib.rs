@@ -10,6 +10,7 @@ pub mod enqueue;
 pub mod events;
 pub mod flows;
 pub mod ghl;
+pub mod hooks;
 pub mod ids;
 pub mod jobs;
 pub mod mapping;

@@ -66,6 +66,9 @@ pub struct Answer {
 /// Why there is no answer. Its text has no address: that of a hook may hold a secret of its receiver.
 #[derive(Debug, thiserror::Error)]
 pub enum OutsideError {
+    /// The address may not be called any more: the settings have changed since it was given.
+    #[error("the address {0}")]
+    Refused(#[from] Refused),
     /// The name leads to addresses that may not be called, or to none.
     #[error(
         "its name leads to no address that may be called; CLIENTY_OUTSIDE_ALLOW_NETS allows networks that are not public"

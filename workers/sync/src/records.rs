@@ -43,6 +43,10 @@ pub use self::files::make_folder;
 pub use self::flows::{DeadRun, FlowRun, KEPT as TOUCHES_KEPT, Knows, Logged, NewRun, StepOf, Touch};
 pub use self::forget::{Old, Place};
 pub use self::found::{Found, Needs, SWEEP_SOURCE};
+pub use self::hooks::{
+    Delivery, Hook, HookKind, HookState, MOST_HOOKS, MOST_OF_A_KEY, NewHook, NoHook, Owed, OwedChange, OwedKey, Pumped,
+    Recovery, Settled, Tried,
+};
 pub use self::job::{JobKey, JobKind, JobState, REFRESHES_FIELDS};
 pub use self::ledger::{DONE_COUNTED, Decision, Discarded, FailedAttempt, Job, JobFilter, OpenJob};
 pub use self::merging::Edits;
@@ -89,6 +93,7 @@ mod flows;
 mod forget;
 mod found;
 mod group;
+mod hooks;
 mod installs;
 mod intents;
 mod job;

@@ -47,6 +47,9 @@ pub struct Keeping {
 impl Keeping {
     /// Webhooks that can't be read: GHL tries for 3 days, and somebody has to look.
     const UNREADABLE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+    /// Deliveries to hooks, to look at and to send again; those that failed for longer.
+    const SENT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+    const FAILED: Duration = Duration::from_secs(30 * 24 * 60 * 60);
     /// Receipts of erasures that were lifted since, and the audit.
     const EVIDENCE: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 
@@ -64,6 +67,8 @@ impl Keeping {
             Old::UnreadableWebhooks => Self::UNREADABLE,
             Old::Touched => TOUCHES_KEPT,
             Old::Erasures | Old::Audit => Self::EVIDENCE,
+            Old::SentDeliveries => Self::SENT,
+            Old::FailedDeliveries => Self::FAILED,
         }
     }
 }

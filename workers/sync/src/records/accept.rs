@@ -248,7 +248,8 @@ pub(super) async fn take_in(
         let job_id = Uuid::now_v7().to_string();
         let now_ms = write.now_ms;
         write.occurred_ms = event.occurred_at.map(|at| at.as_millisecond().min(now_ms));
-        write.cause = Cause { origin: origin_of(&event.source), job: Some(job_id.clone()) };
+        let key = producer.key().filter(|_| event.source == PRODUCERS).map(str::to_owned);
+        write.cause = Cause { origin: origin_of(&event.source), job: Some(job_id.clone()), key };
         if let Change::Undo { conflict_id } = change {
             let act = Act::new(Action::ConflictUndo).by(producer.actor()).at(location_id).on(conflict_id);
             write.act(act.with(json!({"job": job_id})));

@@ -211,7 +211,8 @@ impl ContactRow {
     /// That it reads as it does now; `before`, where it was there.
     pub(super) fn stored(&self, before: Option<&Contact>) -> Changed {
         let op = if self.is_shown() { ChangeOp::Stored } else { ChangeOp::Deleted };
-        Changed { fields: changed_fields(before, &self.doc), ..self.changed(op) }
+        let is_new = before.is_none() && op == ChangeOp::Stored;
+        Changed { fields: changed_fields(before, &self.doc), is_new, ..self.changed(op) }
     }
 
     /// What became of it since it was as `before`; none where readers see no difference.
@@ -237,6 +238,7 @@ impl ContactRow {
             op,
             fields: Vec::new(),
             sync: Some(self.status().state),
+            is_new: false,
         }
     }
 

@@ -145,7 +145,8 @@ impl<E: Entry> EntryRow<E> {
     /// That it reads as it does now; `before`, where it was there.
     pub(super) fn stored(&self, before: Option<&E>) -> Changed {
         let op = if self.deleted { ChangeOp::Deleted } else { ChangeOp::Stored };
-        Changed { fields: changed_fields(before, &self.doc), ..self.changed(op) }
+        let is_new = before.is_none() && op == ChangeOp::Stored;
+        Changed { fields: changed_fields(before, &self.doc), is_new, ..self.changed(op) }
     }
 
     /// What became of it since it was as `before`; none where readers see no difference.
@@ -169,6 +170,7 @@ impl<E: Entry> EntryRow<E> {
             op,
             fields: Vec::new(),
             sync: Some(self.status().state),
+            is_new: false,
         }
     }
 }

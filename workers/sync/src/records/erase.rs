@@ -168,6 +168,7 @@ impl Records {
                 op: ChangeOp::Erased,
                 fields: Vec::new(),
                 sync: None,
+                is_new: false,
             });
         }
         write.commit().await?;

@@ -40,6 +40,14 @@ impl ProducerId {
             Self::Program(_) => Actor::System,
         }
     }
+
+    /// The API key's id, where it is one.
+    pub(super) fn key(&self) -> Option<&str> {
+        match self {
+            Self::Key(id) => Some(id),
+            Self::Program(_) => None,
+        }
+    }
 }
 
 impl fmt::Display for ProducerId {

@@ -63,6 +63,10 @@ pub enum Origin {
 impl Origin {
     const ALL: [Self; 4] = [Self::Ghl, Self::Clienty, Self::Flow, Self::Enrichment];
 
+    pub(super) fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.as_str() == name)
+    }
+
     fn as_str(self) -> &'static str {
         match self {
             Self::Ghl => "ghl",
@@ -108,6 +112,10 @@ pub struct ChangeItem {
     pub sync: Option<SyncOf>,
     /// The job that the change belongs to.
     pub caused_by: Option<String>,
+    /// The API key whose event made the change; none where another did, or something came back from GHL.
+    pub key_id: Option<String>,
+    /// Whether the record was not known before; none in entries of earlier versions.
+    pub is_new: Option<bool>,
     /// When, by the clock of the process that wrote it: may run backwards where `seq` does not.
     pub changed_at: Timestamp,
 }
@@ -123,6 +131,8 @@ pub(super) struct Changed {
     pub(super) op: ChangeOp,
     pub(super) fields: Vec<String>,
     pub(super) sync: Option<Progress>,
+    /// Whether the record was not known before.
+    pub(super) is_new: bool,
 }
 
 /// Whose change a transaction is writing.
@@ -131,6 +141,8 @@ pub(super) struct Cause {
     pub(super) origin: Origin,
     /// The job.
     pub(super) job: Option<String>,
+    /// The API key whose event it is.
+    pub(super) key: Option<String>,
 }
 
 /// The names of the fields in which the two differ: all of `after` where there was none before. The text of a tag is personal data, and the
@@ -175,11 +187,14 @@ struct NewItem<'a> {
     fields: String,
     sync: Option<&'a str>,
     caused_by: Option<&'a str>,
+    is_new: i64,
+    key_id: Option<&'a str>,
 }
 
 impl<'a> NewItem<'a> {
     fn of(place: i64, changed: &'a Changed, cause: &'a Cause) -> Self {
-        let Changed { location_id, contact_id, record, record_id, clienty_id, ghl_id, op, fields, sync } = changed;
+        let Changed { location_id, contact_id, record, record_id, clienty_id, ghl_id, op, fields, sync, is_new } =
+            changed;
         let (op, clienty_id, ghl_id) = (op.as_str(), clienty_id.as_deref(), ghl_id.as_deref());
         // A list of texts has no way to fail.
         let fields = serde_json::to_string(fields).unwrap_or_default();
@@ -197,6 +212,8 @@ impl<'a> NewItem<'a> {
             fields,
             sync,
             caused_by,
+            is_new: i64::from(*is_new),
+            key_id: cause.key.as_deref(),
         }
     }
 }
@@ -234,12 +251,12 @@ pub(super) async fn append(write: &mut Write) -> Result<(), RecordsError> {
     let mut stored = 0;
     while !left.is_empty() {
         let batch = take_exactly(&mut left);
-        let mut insert = sqlx::query(with_rows_then(sql!("insert_changes"), batch.len(), 13, "on conflict do nothing"));
+        let mut insert = sqlx::query(with_rows_then(sql!("insert_changes"), batch.len(), 15, "on conflict do nothing"));
         for row in batch {
             insert = insert.bind(last - count + row.place).bind(row.location_id).bind(row.contact_id);
             insert = insert.bind(row.record).bind(row.record_id).bind(row.op).bind(now_ms);
             insert = insert.bind(row.clienty_id).bind(row.ghl_id).bind(row.origin).bind(&row.fields);
-            insert = insert.bind(row.sync).bind(row.caused_by);
+            insert = insert.bind(row.sync).bind(row.caused_by).bind(row.is_new).bind(row.key_id);
         }
         stored += insert.execute(write.conn()).await?.rows_affected();
     }
@@ -319,7 +336,7 @@ impl Records {
         Ok(deleted)
     }
 
-    async fn feed_bounds(&self) -> Result<(i64, i64), RecordsError> {
+    pub(super) async fn feed_bounds(&self) -> Result<(i64, i64), RecordsError> {
         Ok(sqlx::query_as(sql!("feed_bounds")).fetch_one(&self.pool).await?)
     }
 }
@@ -331,7 +348,7 @@ const LOOKED_THROUGH: i64 = 20_000;
 pub const LATEST: &str = "latest";
 
 /// None for an operation of a newer version: a reader of this one could do nothing with it.
-fn item(row: &AnyRow) -> Result<Option<ChangeItem>, RecordsError> {
+pub(super) fn item(row: &AnyRow) -> Result<Option<ChangeItem>, RecordsError> {
     let op: String = row.try_get("op")?;
     let Some(op) = ChangeOp::ALL.into_iter().find(|known| known.as_str() == op) else { return Ok(None) };
     let seq: i64 = row.try_get("seq")?;
@@ -349,10 +366,12 @@ fn item(row: &AnyRow) -> Result<Option<ChangeItem>, RecordsError> {
         clienty_id: row.try_get("clienty_id")?,
         ghl_id: row.try_get("ghl_id")?,
         op,
-        origin: origin.and_then(|name| Origin::ALL.into_iter().find(|known| known.as_str() == name)),
+        origin: origin.and_then(|name| Origin::parse(&name)),
         fields: row.try_get::<Option<String>, _>("fields")?.map(names).transpose()?,
         sync: sync.and_then(|name| Progress::parse(&name)).map(|state| SyncOf { state }),
         caused_by: row.try_get("caused_by")?,
+        key_id: row.try_get("key_id")?,
+        is_new: row.try_get::<Option<i64>, _>("is_new")?.map(|is_new| is_new == 1),
         changed_at: timestamp(row.try_get("changed_at")?),
     }))
 }

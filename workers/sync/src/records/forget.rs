@@ -36,11 +36,15 @@ pub enum Old {
     Erasures,
     /// What was done, and by whom.
     Audit,
+    /// What hooks were told.
+    SentDeliveries,
+    /// What hooks could not be told.
+    FailedDeliveries,
 }
 
 impl Old {
     /// All of it, what depends on something before that.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::Changes,
         Self::Webhooks,
         Self::EventIds,
@@ -56,6 +60,8 @@ impl Old {
         Self::Walks,
         Self::Erasures,
         Self::Audit,
+        Self::SentDeliveries,
+        Self::FailedDeliveries,
     ];
 
     /// The tables that it is in.
@@ -76,6 +82,7 @@ impl Old {
             Self::Walks => &["walks", "findings"],
             Self::Erasures => &["erasures", "erasure_ids"],
             Self::Audit => &["audit"],
+            Self::SentDeliveries | Self::FailedDeliveries => &["hook_deliveries"],
         }
     }
 
@@ -92,6 +99,8 @@ impl Old {
             Self::Touched => sql!("forget_touched"),
             Self::Walks => sql!("forget_walks"),
             Self::Erasures => sql!("forget_erasures"),
+            Self::SentDeliveries => sql!("forget_sent_deliveries"),
+            Self::FailedDeliveries => sql!("forget_failed_deliveries"),
             // The feed notes up to where it was forgotten, and contacts that their aliases have no contact any more.
             // Rows of the ledger that are done are found by the order in which they were accepted, and with dead ones end the runs of flows
             // that wait for somebody to decide. The audit keeps up to where its chain was forgotten.
@@ -104,6 +113,7 @@ impl Old {
         match self {
             Self::Walks => Some(sql!("forget_orphaned_findings")),
             Self::Erasures => Some(sql!("forget_erasure_ids")),
+            Self::FailedDeliveries => Some(sql!("forget_orphaned_deliveries")),
             _ => None,
         }
     }

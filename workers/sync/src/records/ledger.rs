@@ -322,7 +322,7 @@ impl Records {
                 keys.push(key);
             }
         }
-        write.cause = Cause { origin: Origin::Clienty, job: ids.first().cloned() };
+        write.cause = Cause { origin: Origin::Clienty, job: ids.first().cloned(), key: None };
         for key in &keys {
             refusals::release(&mut write, key).await?;
         }
@@ -388,7 +388,7 @@ impl Records {
                 keys.push(key);
             }
         }
-        write.cause = Cause { origin: Origin::Clienty, job: closed.first().cloned() };
+        write.cause = Cause { origin: Origin::Clienty, job: closed.first().cloned(), key: None };
         let jobs: Vec<_> = keys.iter().map(|key| key.location_id.clone()).zip(closed.iter().cloned()).collect();
         write.acts.extend(Act::on_jobs(action, &jobs));
         for key in keys.iter().collect::<BTreeSet<_>>() {

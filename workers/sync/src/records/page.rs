@@ -311,6 +311,7 @@ async fn insert_entries(
                 op: ChangeOp::Stored,
                 fields: theirs.field_names(),
                 sync: Some(Progress::Applied),
+                is_new: true,
             });
         }
     }

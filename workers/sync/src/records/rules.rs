@@ -72,6 +72,7 @@ pub(super) async fn make(
         op: ChangeOp::Stored,
         fields: changed_fields(None, &task),
         sync: Some(Progress::Pending),
+        is_new: true,
     });
     write.cause.origin = cause;
     write.owed.push(FollowUp {

@@ -291,7 +291,7 @@ impl Records {
 impl Run {
     /// Whose change it is what the run stores of GHL.
     pub(super) fn cause(&self) -> Cause {
-        Cause { origin: Origin::Ghl, job: self.ids.first().cloned() }
+        Cause { origin: Origin::Ghl, job: self.ids.first().cloned(), key: None }
     }
 
     /// Whether an ending found all rows that the start took.

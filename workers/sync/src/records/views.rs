@@ -246,16 +246,22 @@ fn shown_entries<E: Entry>(
     gone: &HashMap<String, i64>,
     zone: Option<&str>,
 ) -> Vec<Shown<E>> {
-    let of_row = |row: entries::EntryRow<E>| {
-        let deleted_at = gone.get(&row.row_id).copied();
-        let is_there = !row.deleted || deleted_at.is_some();
-        let deleted_at = deleted_at.filter(|_| row.deleted).map(timestamp);
-        let (sync, mut unread) = (row.status(), context::unread_since(row.base.as_ref(), zone));
-        let (record_id, mut record) = (row.row_id, row.doc);
-        unread.append(&mut record.take_unread());
-        is_there.then(|| Shown { sync, record_id, unread, record, deleted_at })
-    };
-    rows.into_iter().filter_map(of_row).collect()
+    rows.into_iter().filter_map(|row| shown_entry(row, gone, zone)).collect()
+}
+
+/// One of [`shown_entries`].
+pub(super) fn shown_entry<E: Entry>(
+    row: entries::EntryRow<E>,
+    gone: &HashMap<String, i64>,
+    zone: Option<&str>,
+) -> Option<Shown<E>> {
+    let deleted_at = gone.get(&row.row_id).copied();
+    let is_there = !row.deleted || deleted_at.is_some();
+    let deleted_at = deleted_at.filter(|_| row.deleted).map(timestamp);
+    let (sync, mut unread) = (row.status(), context::unread_since(row.base.as_ref(), zone));
+    let (record_id, mut record) = (row.row_id, row.doc);
+    unread.append(&mut record.take_unread());
+    is_there.then(|| Shown { sync, record_id, unread, record, deleted_at })
 }
 
 fn decode_cursor(cursor: &str) -> Result<String, RecordsError> {
@@ -277,7 +283,7 @@ fn pattern(query: &str) -> String {
     pattern
 }
 
-fn contact_of(row: ContactRow, keys: &HashMap<String, String>, missing: &[MissingPart]) -> Shown<Contact> {
+pub(super) fn contact_of(row: ContactRow, keys: &HashMap<String, String>, missing: &[MissingPart]) -> Shown<Contact> {
     let (mut sync, deleted_at) = (row.status(), row.deleted_at_ms.map(timestamp));
     let ContactRow { row_id: record_id, doc: mut record, unread, .. } = row;
     show_keys(&mut record, keys);

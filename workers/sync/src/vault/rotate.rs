@@ -1,4 +1,4 @@
-//! Seals every stored token with the newest master key, while workers go on.
+//! Seals every stored token and every secret of a hook with the newest master key, while workers go on.
 //!
 //! A few rows at a time, each put in place only where the same token still stands there: a refresh that is faster wins, and seals with
 //! the newest key itself. It may be broken off at any time and begun again.
@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{Sealed, Vault, VaultError};
+use crate::hooks::secrets;
 use crate::records::{Action, AuditAct, Holder, Records, RecordsError, StoredToken};
 
 const PAGE: i64 = 100;
@@ -18,7 +19,7 @@ const PASSES: usize = 3;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Rotated {
-    /// Tokens that are stored.
+    /// Tokens and secrets of hooks that are stored.
     pub tokens: usize,
     /// Sealed anew.
     pub resealed: usize,
@@ -48,10 +49,39 @@ pub async fn rotate(records: &Records, vault: &Vault) -> Result<Rotated, Records
 }
 
 async fn pass(records: &Records, vault: &Vault) -> Result<Rotated, RecordsError> {
-    let (mut told, mut after) = (Rotated::default(), None);
+    let mut told = Rotated::default();
+    tokens(records, vault, &mut told).await?;
+    hooks(records, vault, &mut told).await?;
+    Ok(told)
+}
+
+async fn hooks(records: &Records, vault: &Vault, told: &mut Rotated) -> Result<(), RecordsError> {
+    let mut after: Option<String> = None;
+    loop {
+        let page = records.list_hooks(after.as_deref(), PAGE).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = Some(last.id.clone());
+        for hook in &page {
+            told.tokens += 1;
+            if [Some(&hook.secret), hook.old_secret.as_ref()].into_iter().flatten().all(|part| vault.is_newest(part)) {
+                told.current += 1;
+                continue;
+            }
+            let owner = secrets::owner(&hook.id);
+            let again = |sealed: &Sealed| vault.open(sealed, &owner).and_then(|secret| vault.seal(&secret, &owner));
+            match (again(&hook.secret), hook.old_secret.as_ref().map(again).transpose()) {
+                (Ok(secret), Ok(old)) if records.reseal_hook(hook, &secret, old.as_ref()).await? => told.resealed += 1,
+                _ => told.left.push(owner),
+            }
+        }
+    }
+}
+
+async fn tokens(records: &Records, vault: &Vault, told: &mut Rotated) -> Result<(), RecordsError> {
+    let mut after = None;
     loop {
         let page = records.list_tokens(after.as_ref(), PAGE).await?;
-        let Some(last) = page.last() else { return Ok(told) };
+        let Some(last) = page.last() else { return Ok(()) };
         after = Some(last.holder.clone());
         for stored in &page {
             told.tokens += 1;

@@ -173,7 +173,7 @@ async fn an_id_that_is_part_of_a_word_erases_nothing_of_others(db: Db) {
 }
 
 /// The columns that hold ids, our own words, or what is of no person.
-const NOT_OF_PEOPLE: [&str; 19] = [
+const NOT_OF_PEOPLE: [&str; 23] = [
     "audit",
     "key_",
     "changes.",
@@ -187,6 +187,10 @@ const NOT_OF_PEOPLE: [&str; 19] = [
     "erasure_ids.",
     "erasures.",
     "findings.",
+    "hook_deliveries.",
+    "hook_places.",
+    "hook_pump.",
+    "hooks.",
     "flow_touched.",
     "installs.",
     "marks.",

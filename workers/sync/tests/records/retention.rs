@@ -24,13 +24,16 @@ promises! {
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Tables that do not grow with time.
-const KEPT: [(&str, &str); 16] = [
+const KEPT: [(&str, &str); 19] = [
     ("api_keys", "as many as were made"),
     ("audit_ends", "one row"),
     ("change_counter", "one row"),
     ("connections", "one a location"),
     ("custom_fields", "those of the locations"),
     ("deployment", "a row a fact"),
+    ("hook_places", "those of the hooks"),
+    ("hook_pump", "one row"),
+    ("hooks", "as many as were made"),
     ("installs", "no longer written"),
     ("key_places", "those of the keys"),
     ("key_secrets", "at most those that open a key now or did at its last rotation"),

@@ -57,6 +57,20 @@ actions! {
     AgencyDisconnect = "agency.disconnect",
     /// Tokens were sealed with the newest master key.
     SecretsRotate = "secrets.rotate",
+    /// A hook was made.
+    HookCreate = "hook.create",
+    /// It got a new secret.
+    HookRotate = "hook.rotate",
+    /// It is told of nothing more for now.
+    HookDisable = "hook.disable",
+    /// It is told again.
+    HookEnable = "hook.enable",
+    /// It was ended.
+    HookDelete = "hook.delete",
+    /// It is told anew of what did not arrive.
+    HookRecover = "hook.recover",
+    /// A message of it is sent again.
+    HookResend = "hook.resend",
     /// The audit was read.
     AuditRead = "audit.read",
     /// Old rows of the audit were forgotten.

@@ -1,0 +1,294 @@
+//! `hooks`: who is told of changes over HTTP.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use clap::{Args, Subcommand, ValueEnum};
+use jiff::Timestamp;
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+use sync_workers::clock::Clock;
+use sync_workers::hooks::event::Filters;
+use sync_workers::hooks::sign::Signature;
+use sync_workers::hooks::{Hooks, Made, OVERLAP, read_message_id};
+use sync_workers::records::{Hook, HookKind, NewHook};
+
+use super::table::table;
+use super::{Context, Outcome, WrongUsage, open_records};
+use crate::app;
+use crate::metrics::Metrics;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// List all hooks
+    List,
+    /// Make a hook; its secret is shown only now
+    Create(Create),
+    /// Show one hook
+    Show {
+        /// From `hooks list`
+        id: String,
+    },
+    /// Send a hook one signed message now, and report what became of it; exit code 1 if it was not taken
+    Test {
+        /// From `hooks list`
+        id: String,
+        /// The event to send an example of [default: the first that it hears]
+        #[arg(long)]
+        event: Option<String>,
+    },
+    /// List what a hook was told, and what not yet, newest first
+    Deliveries {
+        /// From `hooks list`
+        id: String,
+        /// Only those in this state
+        #[arg(long, value_enum)]
+        state: Option<State>,
+        /// At most so many
+        #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        limit: u32,
+    },
+    /// Send a message again, whatever became of it
+    Resend {
+        /// From `hooks deliveries`
+        message: String,
+    },
+    /// Tell a hook anew of what did not arrive
+    Recover {
+        /// From `hooks list`
+        id: String,
+        /// From when on, as 2026-11-30T09:00:00Z
+        #[arg(long, value_name = "TIME")]
+        since: Timestamp,
+    },
+    /// Give a hook a new secret, beside which the old one signs for a while
+    Rotate {
+        /// From `hooks list`
+        id: String,
+        /// For so many hours [default: 24]
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=720))]
+        overlap_hours: Option<u32>,
+    },
+    /// Tell a hook nothing more until it is enabled
+    Disable {
+        /// From `hooks list`
+        id: String,
+    },
+    /// Tell a hook again, also of what it missed
+    Enable {
+        /// From `hooks list`
+        id: String,
+    },
+    /// End a hook, with what it had yet to hear
+    Delete {
+        /// From `hooks list`
+        id: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Create {
+    /// Where it is told
+    #[arg(long)]
+    url: String,
+    /// What it hears: an event, `contact.*` or `*`; may be given several times
+    #[arg(long = "event", value_name = "EVENT", required = true)]
+    events: Vec<String>,
+    /// Only of this location; may be given several times
+    #[arg(long = "location", value_name = "ID", value_parser = super::id)]
+    locations: Vec<String>,
+    /// Only updates that change this field; may be given several times
+    #[arg(long = "field", value_name = "NAME")]
+    fields: Vec<String>,
+    /// Do not tell what events of this API key change
+    #[arg(long, value_name = "ID")]
+    ignore_key: Option<String>,
+    /// Tell what imports find, too
+    #[arg(long)]
+    imports: bool,
+    /// Sign with a private key, so that the receiver needs a public key alone
+    #[arg(long)]
+    public_key: bool,
+    /// For people
+    #[arg(long)]
+    description: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum State {
+    Open,
+    Sent,
+    Failed,
+    Dropped,
+}
+
+pub(super) async fn run(context: Context, command: Command) -> anyhow::Result<Outcome> {
+    let records = open_records(&context.config).await?;
+    let clock = Clock::system();
+    let hooks = app::hooks(&context.config, &records, &clock, &Metrics::new(clock.clone())?)?;
+    let output = context.output;
+    match command {
+        Command::List => {
+            let all = all(&hooks).await?;
+            output.print(&json!({ "hooks": all }), |_| match all.is_empty() {
+                true => "there are no hooks; `clienty-sync hooks create` makes one".to_owned(),
+                false => table(["ID", "STATE", "EVENTS", "URL"], &all.iter().map(row).collect::<Vec<_>>()),
+            })?;
+        }
+        Command::Create(create) => {
+            let made = hooks.create(new(create, context.config.operator.as_deref())?).await?;
+            output.print(&told(&made), |_| shown_once(&made))?;
+        }
+        Command::Show { id } => output.print(&json!(hook(&hooks, &id).await?), in_lines)?,
+        Command::Test { id, event } => {
+            let trial = hooks.try_out(&id, event.as_deref()).await?.with_context(|| unknown(&id))?;
+            output.print(&json!(trial), in_lines)?;
+            return Ok(if trial.taken { Outcome::Done } else { Outcome::Failed });
+        }
+        Command::Deliveries { id, state, limit } => {
+            let hook = hook(&hooks, &id).await?;
+            let state = state.map(|state| match state {
+                State::Open => "open",
+                State::Sent => "sent",
+                State::Failed => "failed",
+                State::Dropped => "dropped",
+            });
+            let page = records.list_deliveries(&id, state, None, i64::from(limit)).await?;
+            let told = hooks.explained(&hook, &page.items).await;
+            output.print(&json!({ "deliveries": told }), |_| {
+                table(["MESSAGE", "EVENT", "STATE", "TRIES", "WHY"], &told.iter().map(delivery).collect::<Vec<_>>())
+            })?;
+        }
+        Command::Resend { message } => {
+            let (id, sequence) = read_message_id(&message).with_context(|| unknown_message(&message))?;
+            ensure!(hooks.resend(id, sequence).await?, unknown_message(&message));
+            output
+                .print(&json!({"id": message, "resent": true}), |_| format!("a worker sends {message} again soon"))?;
+        }
+        Command::Recover { id, since } => {
+            let recovered = hooks.recover(&id, since).await?.with_context(|| unknown(&id))?;
+            output.print(&json!(recovered), |_| {
+                format!("{} changes since {since}; a worker tells those that did not arrive", recovered.changes)
+            })?;
+        }
+        Command::Rotate { id, overlap_hours } => {
+            let overlap = overlap_hours.map_or(OVERLAP, |hours| Duration::from_secs(u64::from(hours) * 3600));
+            let made = hooks.rotate(&id, overlap).await?.with_context(|| unknown(&id))?;
+            output.print(&told(&made), |_| shown_once(&made))?;
+        }
+        Command::Disable { id } => {
+            records.disable_hook(&id, "by request").await?;
+            output.print(&json!(hook(&hooks, &id).await?), |_| format!("{id} is disabled"))?;
+        }
+        Command::Enable { id } => {
+            let hook = hooks.enable(&id).await?.with_context(|| unknown(&id))?;
+            output.print(&json!(hook), |_| format!("{id} is enabled, and is told what it missed"))?;
+        }
+        Command::Delete { id } => {
+            ensure!(records.delete_hook(&id).await?, unknown(&id));
+            output.print(&json!({"id": id, "deleted": true}), |_| format!("{id} is deleted"))?;
+        }
+    }
+    Ok(Outcome::Done)
+}
+
+/// A message as `jobs explain` shows it: the changes that it told of, or is to tell of.
+pub(super) async fn explain(context: &Context, id: &str, hook_id: &str, message: i64) -> anyhow::Result<Outcome> {
+    let records = open_records(&context.config).await?;
+    let clock = Clock::system();
+    let hooks = app::hooks(&context.config, &records, &clock, &Metrics::new(clock.clone())?)?;
+    let deliveries = records.deliveries_of_message(hook_id, message).await?;
+    ensure!(!deliveries.is_empty(), unknown_message(id));
+    let told = hooks.explained(&hook(&hooks, hook_id).await?, &deliveries).await;
+    context.output.print(&json!({"id": id, "hookId": hook_id, "deliveries": told}), |_| {
+        told.iter().map(in_lines).collect::<Vec<_>>().join("\n\n")
+    })?;
+    Ok(Outcome::Done)
+}
+
+async fn all(hooks: &Hooks) -> anyhow::Result<Vec<Hook>> {
+    const PAGE: i64 = 500;
+    let mut all: Vec<Hook> = Vec::new();
+    loop {
+        let page = hooks.records.list_hooks(all.last().map(|hook| hook.id.as_str()), PAGE).await?;
+        if page.is_empty() {
+            return Ok(all);
+        }
+        all.extend(page);
+    }
+}
+
+async fn hook(hooks: &Hooks, id: &str) -> anyhow::Result<Hook> {
+    hooks.records.hook(id).await?.with_context(|| unknown(id))
+}
+
+fn new(create: Create, operator: Option<&str>) -> Result<NewHook, WrongUsage> {
+    let Create { url, events, locations, fields, ignore_key, imports, public_key, description } = create;
+    let some = |list: Vec<String>| (!list.is_empty()).then_some(list);
+    Ok(NewHook {
+        url,
+        kind: HookKind::Webhook,
+        events: Filters::new(events).map_err(|message| WrongUsage(format!("--event {message}")))?,
+        locations: some(locations),
+        fields: some(fields),
+        signature: if public_key { Signature::V1a } else { Signature::V1 },
+        ignore_own: ignore_key.is_some(),
+        include_imports: imports,
+        key_id: ignore_key,
+        created_by: format!("cli:{}", operator.unwrap_or_default()),
+        description,
+    })
+}
+
+fn told(Made { hook, verifier }: &Made) -> Value {
+    let mut told = json!(hook);
+    told[verifier_name(verifier.expose_secret())] = verifier.expose_secret().into();
+    told
+}
+
+fn verifier_name(verifier: &str) -> &'static str {
+    if verifier.starts_with("whpk_") { "publicKey" } else { "secret" }
+}
+
+fn shown_once(Made { hook, verifier }: &Made) -> String {
+    format!(
+        "{}\n\nThe receiver verifies messages of {} with this. It is shown only now.",
+        verifier.expose_secret(),
+        hook.id
+    )
+}
+
+fn row(hook: &Hook) -> [String; 4] {
+    let state = match (&hook.disabled_why, hook.failing_since) {
+        (Some(_), _) => "disabled",
+        (None, Some(_)) => "failing",
+        (None, None) => "active",
+    };
+    [hook.id.clone(), state.to_owned(), hook.events.texts().join(","), hook.url.clone()]
+}
+
+fn delivery(told: &Value) -> [String; 5] {
+    let text = |name: &str| told[name].as_str().unwrap_or_default().to_owned();
+    [text("id"), text("event"), text("state"), told["attempts"].to_string(), text("why")]
+}
+
+/// The fields that say something, each in its line.
+fn in_lines(shown: &Value) -> String {
+    let fields = shown.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
+    let lines = fields.map(|(name, value)| match value {
+        Value::String(text) => format!("{name:<14} {text}"),
+        Value::Array(items) => {
+            format!("{name:<14} {}", items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "))
+        }
+        other => format!("{name:<14} {other}"),
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn unknown(id: &str) -> String {
+    format!("no hook {id}; `clienty-sync hooks list` shows all")
+}
+
+fn unknown_message(id: &str) -> String {
+    format!("no message {id} is kept; `clienty-sync hooks deliveries` lists those of a hook")
+}

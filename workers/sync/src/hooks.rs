@@ -1,0 +1,216 @@
+//! Hooks: whoever wants to hear of changes is told over HTTP, at once, signed, and in order.
+//!
+//! A change goes this way: a transaction writes it to the change feed; the [`pump`] finds out which hooks hear of it and writes that down; a queue
+//! of their own carries a job for each hook and contact; [`deliver`] makes the message of the record as it is by then, and sends it through the
+//! [door to the outside](crate::outside). A slow receiver takes no worker of GHL's, and 10,000 of them are fair to each other: each is a lane.
+//!
+//! What is promised: every change that a hook hears of is told, or is seen to be missing by the numbers of the messages. What was not taken is sent
+//! again, and all open changes of one record are one message. Messages about one contact come one after the other. The trap: an answer that got lost
+//! means that a message comes twice, under the same `webhook-id`.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use job_engine::{Key, NewJob, Priority, Queue};
+use secrecy::SecretString;
+use serde::Serialize;
+
+use crate::clock::Clock;
+use crate::outside::{Door, Refused};
+use crate::records::{Hook, NewHook, NoHook, OwedKey, Records, RecordsError};
+use crate::vault::{Vault, VaultError};
+
+mod deliver;
+pub mod event;
+pub(crate) mod message;
+mod metrics;
+mod pump;
+pub mod samples;
+mod schedule;
+pub(crate) mod secrets;
+pub mod sign;
+mod trial;
+mod why;
+
+pub use deliver::Deliverer;
+pub use message::read_message_id;
+pub use metrics::HookMetrics;
+pub use pump::run;
+pub use schedule::Schedule;
+pub use trial::Trial;
+
+/// The kind of the jobs.
+const KIND: &str = "deliver";
+/// For how long the secret before a rotation signs as well, unless something else is said.
+pub const OVERLAP: Duration = Duration::from_secs(24 * 3600);
+
+/// All that hooks need. Clones share it.
+#[derive(Clone)]
+pub struct Hooks {
+    /// Where they are kept.
+    pub records: Records,
+    /// Through which they are told.
+    pub door: Door,
+    /// None without a master key: no secret can be sealed or opened.
+    pub vault: Option<Vault>,
+    /// None where another process has it: its pump finds what is owed within half a minute.
+    pub queue: Option<Queue>,
+    /// The time of day.
+    pub clock: Clock,
+    /// When a message is sent again.
+    pub schedule: Schedule,
+    /// What is counted.
+    pub metrics: HookMetrics,
+}
+
+/// Why it was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum HookError {
+    /// The address may not be called.
+    #[error("the address {0}")]
+    Address(#[from] Refused),
+    /// There may be no more.
+    #[error(transparent)]
+    NoHook(NoHook),
+    /// No secret can be sealed.
+    #[error("no master key is set, so the secret of a hook can't be kept: set CLIENTY_MASTER_KEYS")]
+    NoMasterKey,
+    /// A secret could not be made, sealed or opened.
+    #[error("the secret of the hook: {0}")]
+    Secret(String),
+    /// The database.
+    #[error(transparent)]
+    Records(#[from] RecordsError),
+}
+
+impl From<VaultError> for HookError {
+    fn from(error: VaultError) -> Self {
+        Self::Secret(error.to_string())
+    }
+}
+
+impl From<sign::BadSecret> for HookError {
+    fn from(error: sign::BadSecret) -> Self {
+        Self::Secret(error.to_string())
+    }
+}
+
+impl From<NoHook> for HookError {
+    fn from(error: NoHook) -> Self {
+        match error {
+            NoHook::Records(error) => Self::Records(error),
+            error => Self::NoHook(error),
+        }
+    }
+}
+
+/// A hook, and by what its receiver checks its messages; shown once.
+#[derive(Debug)]
+pub struct Made {
+    /// The hook.
+    pub hook: Hook,
+    /// A secret (`whsec_`), or a public key (`whpk_`).
+    pub verifier: SecretString,
+}
+
+/// What a recovery opened again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Recovered {
+    /// Changes since then that the hook hears of, those that had arrived among them.
+    pub changes: usize,
+}
+
+impl Hooks {
+    /// Makes a hook.
+    ///
+    /// # Errors
+    /// [`HookError`].
+    pub async fn create(&self, mut new: NewHook) -> Result<Made, HookError> {
+        new.url = self.door.target(&new.url)?.url().as_str().to_owned();
+        let (id, secret) = (Hook::new_id(), new.signature.new_secret()?);
+        let verifier = sign::verifier(&secret)?;
+        let sealed = self.vault()?.seal(&secret, &secrets::owner(&id))?;
+        Ok(Made { hook: self.records.create_hook(&id, &new, &sealed).await?, verifier })
+    }
+
+    /// Gives a hook another secret, beside which the present one signs for as long as `overlap`; none where there is no such hook.
+    ///
+    /// # Errors
+    /// [`HookError`].
+    pub async fn rotate(&self, id: &str, overlap: Duration) -> Result<Option<Made>, HookError> {
+        let Some(hook) = self.records.hook(id).await? else { return Ok(None) };
+        let secret = hook.signature.new_secret()?;
+        let verifier = sign::verifier(&secret)?;
+        let sealed = self.vault()?.seal(&secret, &secrets::owner(id))?;
+        let until_ms = self.clock.now_ms().saturating_add(i64::try_from(overlap.as_millis()).unwrap_or(i64::MAX));
+        self.records.rotate_hook(id, &sealed, until_ms).await?;
+        Ok(self.records.hook(id).await?.map(|hook| Made { hook, verifier }))
+    }
+
+    /// Tells a disabled hook again, also of what it missed since it was disabled, as far as the feed goes back; none where there is no such hook.
+    ///
+    /// # Errors
+    /// [`HookError`].
+    pub async fn enable(&self, id: &str) -> Result<Option<Hook>, HookError> {
+        let Some(before) = self.records.hook(id).await? else { return Ok(None) };
+        if self.records.enable_hook(id).await?
+            && let Some(since) = before.disabled_at
+        {
+            match self.recover(id, since).await {
+                Ok(_) => {}
+                // What the feed has forgotten can't be told; the receiver sees it missing.
+                Err(HookError::Records(RecordsError::Pruned)) => {
+                    tracing::warn!(hook.id = id, "the feed does not go back to when the hook was disabled");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(self.records.hook(id).await?)
+    }
+
+    /// Tells a hook anew of what did not arrive since a time; none where there is no such hook.
+    ///
+    /// # Errors
+    /// [`RecordsError::Pruned`] where the feed does not go back that far.
+    pub async fn recover(&self, id: &str, since: Timestamp) -> Result<Option<Recovered>, HookError> {
+        let Some(mut recovery) = self.records.begin_recovery(id, since.as_millisecond()).await? else {
+            return Ok(None);
+        };
+        while let Some(jobs) = self.records.recover_more(&mut recovery).await? {
+            self.enqueue(&jobs).await;
+        }
+        Ok(Some(Recovered { changes: recovery.changes }))
+    }
+
+    /// Sends a message again, whatever became of it; false where there is none.
+    ///
+    /// # Errors
+    /// [`HookError::Records`].
+    pub async fn resend(&self, id: &str, message: i64) -> Result<bool, HookError> {
+        let Some(key) = self.records.resend_to_hook(id, message).await? else { return Ok(false) };
+        self.enqueue(&[key]).await;
+        Ok(true)
+    }
+
+    /// It is owed by the database: a queue that does not answer holds nobody up, and hears of it from the pump.
+    async fn enqueue(&self, keys: &[OwedKey]) {
+        let Some(queue) = &self.queue else { return };
+        let now_ms = self.clock.now_ms();
+        let jobs: Vec<_> = keys.iter().map(|key| job(key, now_ms)).collect();
+        if let Err(error) = queue.push(&jobs).await {
+            tracing::warn!(%error, jobs = jobs.len(), "the queue of the hooks was not told; the pump will");
+        }
+    }
+
+    fn vault(&self) -> Result<&Vault, HookError> {
+        self.vault.as_ref().ok_or(HookError::NoMasterKey)
+    }
+}
+
+/// The queue's view of what a hook is to hear of a contact.
+fn job(key: &OwedKey, now_ms: i64) -> NewJob {
+    let OwedKey { hook_id, contact_key, due_at_ms } = key.clone();
+    let key = Key { lane: hook_id, kind: KIND.to_owned(), record: contact_key };
+    let delay = due_at_ms.map_or(0, |due| u64::try_from(due - now_ms).unwrap_or(0));
+    NewJob { delay: Duration::from_millis(delay), ..NewJob::new(key, Priority::Realtime, 1) }
+}

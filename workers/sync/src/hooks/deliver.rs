@@ -1,0 +1,239 @@
+//! A run of the hooks' queue: one message to one hook about one record, and what its answer means.
+//!
+//! | answer | means |
+//! |---|---|
+//! | 2xx | taken |
+//! | 410 | the hook is disabled, a subscription deleted |
+//! | 429, 502, 503, 504 | the endpoint rests for `Retry-After`, or half a minute; no try is spent |
+//! | any other, or none | a try is spent; ten of them are made over three days. After 20 in a row one message a minute probes |
+//!
+//! Where nothing was taken for 120 hours, the hook is disabled.
+
+use std::time::Duration;
+
+use job_engine::{Handler, Job, Permits, Verdict};
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{Method, StatusCode};
+use tokio::time::Instant;
+
+use super::message::{Message, message};
+use super::metrics::Outcome;
+use super::schedule::{DISABLED_AFTER, HOLD, LONGEST_HOLD};
+use super::{HookError, Hooks, secrets, sign};
+use crate::outside::{Answer, OutsideError};
+use crate::records::{Hook, HookKind, Owed, OwedChange, Settled, Tried};
+
+/// After a fault of our own database or vault, which spends no try of anybody.
+const OWN_FAULT: Duration = Duration::from_secs(2);
+/// After a panic.
+const PANICKED: Duration = Duration::from_secs(60);
+
+/// Runs the jobs of the hooks' queue.
+pub struct Deliverer {
+    hooks: Hooks,
+}
+
+/// A message on its way: of whose changes, and which.
+struct Sending<'a> {
+    hook: &'a Hook,
+    changes: &'a [&'a OwedChange],
+    /// Whether more is to be told of the contact.
+    more: bool,
+}
+
+impl Deliverer {
+    /// For these hooks.
+    #[must_use]
+    pub fn new(hooks: Hooks) -> Self {
+        Self { hooks }
+    }
+
+    async fn deliver(&self, job: &Job, permits: &Permits) -> Result<Verdict, HookError> {
+        let Some(owed) = self.hooks.records.owed_to_hook(&job.key.lane, &job.key.record).await? else {
+            return Ok(Verdict::Done);
+        };
+        let now_ms = self.hooks.clock.now_ms();
+        let (due, waits) = first_record(&owed, now_ms);
+        let Some(first) = due.first() else { return Ok(Verdict::Snooze { after: waits }) };
+        let records = &self.hooks.records;
+        let record = records.shown_record(&first.location_id, &first.record, &first.record_id).await?;
+        let changes: Vec<OwedChange> = due.iter().map(|change| (*change).clone()).collect();
+        let sending = Sending { hook: &owed.hook, changes: &due, more: due.len() < owed.changes.len() };
+        let Some(message) =
+            message(&owed.hook.id, &owed.hook.events, owed.hook.reads_people, &changes, record.as_ref())
+        else {
+            return self.settle(&sending, &Tried::default(), Settled::Dropped, Outcome::Dropped).await;
+        };
+        let Ok(permit) = permits.take() else { return Ok(Verdict::Released) };
+        let began = Instant::now();
+        let answer = self.hooks.send(&owed.hook, &message).await?;
+        permit.answered();
+        self.hooks.metrics.took(began.elapsed());
+        let took_ms = i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX);
+        tracing::debug!(hook.id = owed.hook.id, hook.event = message.event, took_ms, "a hook was told");
+        self.conclude(&sending, answer, took_ms).await
+    }
+
+    /// What an answer means.
+    async fn conclude(
+        &self,
+        sending: &Sending<'_>,
+        answer: Result<Answer, OutsideError>,
+        took_ms: i64,
+    ) -> Result<Verdict, HookError> {
+        let (status, error) = match &answer {
+            Ok(answer) if answer.status.is_success() => (Some(answer.status), None),
+            Ok(answer) => (Some(answer.status), Some(format!("the receiver answered {}", answer.status.as_u16()))),
+            Err(error) => (None, Some(error.to_string())),
+        };
+        let tried = Tried { status: status.map(|status| status.as_u16()), error, took_ms };
+        let now_ms = self.hooks.clock.now_ms();
+        let at_ms = |after: Duration| now_ms.saturating_add(i64::try_from(after.as_millis()).unwrap_or(i64::MAX));
+        match status {
+            Some(status) if status.is_success() => self.settle(sending, &tried, Settled::Sent, Outcome::Sent).await,
+            Some(StatusCode::GONE) => self.ended(sending.hook).await,
+            Some(
+                StatusCode::TOO_MANY_REQUESTS
+                | StatusCode::BAD_GATEWAY
+                | StatusCode::SERVICE_UNAVAILABLE
+                | StatusCode::GATEWAY_TIMEOUT,
+            ) => {
+                let asked = answer.ok().and_then(|answer| answer.retry_after);
+                let hold = asked.unwrap_or(HOLD).clamp(Duration::from_secs(1), LONGEST_HOLD);
+                let settled = Settled::Held { at_ms: at_ms(hold) };
+                self.settle(sending, &tried, settled, Outcome::Throttled).await?;
+                Ok(Verdict::Throttled { hold })
+            }
+            _ => {
+                // Each change has its ten tries: the newest one decides.
+                let failed = sending.changes.iter().map(|change| change.attempts).min().unwrap_or(0) + 1;
+                match self.hooks.schedule.wait(u32::try_from(failed).unwrap_or(u32::MAX)) {
+                    Some(after) => {
+                        let settled = Settled::Again { at_ms: at_ms(after) };
+                        self.settle(sending, &tried, settled, Outcome::Failed).await?;
+                        Ok(Verdict::Retry { after })
+                    }
+                    None => {
+                        let more = self.settle(sending, &tried, Settled::GivenUp, Outcome::GivenUp).await?;
+                        Ok(if sending.more { more } else { Verdict::Dead })
+                    }
+                }
+            }
+        }
+    }
+
+    /// Writes down what became of the message. What is left of the contact comes behind the others of its hook.
+    async fn settle(
+        &self,
+        sending: &Sending<'_>,
+        tried: &Tried,
+        settled: Settled,
+        outcome: Outcome,
+    ) -> Result<Verdict, HookError> {
+        let Sending { hook, changes, more } = sending;
+        let seqs: Vec<i64> = changes.iter().map(|change| change.seq).collect();
+        let Some(message) = seqs.last() else { return Ok(Verdict::Done) };
+        let failing_since = self.hooks.records.settle_hook(&hook.id, &seqs, *message, tried, settled).await?;
+        self.hooks.metrics.count(outcome);
+        let failing_ms = failing_since.map(|since| self.hooks.clock.now_ms().saturating_sub(since));
+        if failing_ms
+            .is_some_and(|ms| i128::from(ms) >= i128::try_from(DISABLED_AFTER.as_millis()).unwrap_or(i128::MAX))
+        {
+            let why = "no delivery succeeded for 120 hours; mend the endpoint, then enable the hook";
+            if self.hooks.records.disable_hook(&hook.id, why).await? {
+                tracing::warn!(hook.id = hook.id, "a hook is disabled: no delivery succeeded for 120 hours");
+                self.hooks.metrics.count(Outcome::Disabled);
+            }
+        }
+        Ok(if *more { Verdict::Snooze { after: Duration::ZERO } } else { Verdict::Done })
+    }
+
+    /// The receiver wants no more.
+    async fn ended(&self, hook: &Hook) -> Result<Verdict, HookError> {
+        let records = &self.hooks.records;
+        match hook.kind {
+            HookKind::Rest => drop(records.delete_hook(&hook.id).await?),
+            HookKind::Webhook => drop(records.disable_hook(&hook.id, "the receiver answered 410 Gone").await?),
+        }
+        tracing::info!(hook.id = hook.id, "a hook ended: its receiver answered 410");
+        self.hooks.metrics.count(Outcome::Gone);
+        Ok(Verdict::Done)
+    }
+}
+
+/// The open changes of the record whose oldest one is first, so that what was made first is told first; and how long to wait where none is due.
+/// Nothing of the contact goes before it.
+fn first_record(owed: &Owed, now_ms: i64) -> (Vec<&OwedChange>, Duration) {
+    let Some(first) = owed.changes.first() else { return (Vec::new(), Duration::ZERO) };
+    let of_record: Vec<_> = owed.changes.iter().filter(|change| change.record_id == first.record_id).collect();
+    // A new change is a reason to try at once.
+    let due = of_record.iter().map(|change| change.next_at_ms.unwrap_or(now_ms)).min().unwrap_or(now_ms);
+    match u64::try_from(due - now_ms) {
+        Ok(0) | Err(_) => (of_record, Duration::ZERO),
+        Ok(wait) => (Vec::new(), Duration::from_millis(wait)),
+    }
+}
+
+impl Hooks {
+    /// Sends a message to a hook, signed by every secret that is in force.
+    pub(super) async fn send(&self, hook: &Hook, message: &Message) -> Result<Result<Answer, OutsideError>, HookError> {
+        // The settings may have changed since the address was checked. That is no fault of ours that passes.
+        let target = match self.door.target(&hook.url) {
+            Ok(target) => target,
+            Err(refused) => return Ok(Err(refused.into())),
+        };
+        let now_ms = self.clock.now_ms();
+        let timestamp = now_ms.div_euclid(1000);
+        let signatures: Vec<String> = secrets::in_force(self.vault()?, hook, now_ms)?
+            .iter()
+            .map(|secret| sign::sign(secret, &message.id, timestamp, &message.body))
+            .collect::<Result<_, _>>()?;
+        let request = self
+            .door
+            .request(Method::POST, &target)
+            .header(CONTENT_TYPE, "application/json")
+            .header("webhook-id", &message.id)
+            .header("webhook-timestamp", timestamp)
+            .header("webhook-signature", signatures.join(" "))
+            .body(message.body.clone());
+        Ok(self.door.send(request).await)
+    }
+}
+
+impl Handler for Deliverer {
+    async fn run(&self, job: Job, permits: Permits) -> Verdict {
+        match self.deliver(&job, &permits).await {
+            Ok(verdict) => verdict,
+            // The endpoint is not to blame, so nothing is counted against it.
+            Err(error) => {
+                tracing::warn!(hook.id = job.key.lane, %error, "a hook is not told yet");
+                Verdict::Snooze { after: OWN_FAULT }
+            }
+        }
+    }
+
+    async fn bury(&self, job: Job, reason: &str) -> Verdict {
+        tracing::error!(hook.id = job.key.lane, reason, "messages of a hook killed their worker and are given up");
+        let owed = match self.hooks.records.owed_to_hook(&job.key.lane, &job.key.record).await {
+            Ok(Some(owed)) => owed,
+            Ok(None) => return Verdict::Dead,
+            Err(_) => return Verdict::Retry { after: PANICKED },
+        };
+        let changes: Vec<_> = owed.changes.iter().collect();
+        let tried = Tried { error: Some(reason.to_owned()), ..Tried::default() };
+        let sending = Sending { hook: &owed.hook, changes: &changes, more: false };
+        match self.settle(&sending, &tried, Settled::GivenUp, Outcome::GivenUp).await {
+            Ok(_) => Verdict::Dead,
+            Err(_) => Verdict::Retry { after: PANICKED },
+        }
+    }
+
+    fn ended(&self, job: &Job, verdict: &Verdict, took: Duration, _: &Permits) {
+        tracing::trace!(hook.id = job.key.lane, outcome = verdict.as_str(), ?took, "a run of a hook ended");
+    }
+
+    fn panicked(&self, job: &Job) -> Verdict {
+        tracing::error!(hook.id = job.key.lane, "telling a hook panicked");
+        Verdict::Retry { after: PANICKED }
+    }
+}

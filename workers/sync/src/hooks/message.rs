@@ -1,0 +1,205 @@
+//! The body of a message: made when it is sent, of the record as it is by then. Pure: no I/O.
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use super::event::{Filters, told_as};
+use crate::records::OwedChange;
+
+/// Bytes that a body stays below; what is longer goes without the record's fields, as Standard Webhooks asks.
+const LONGEST: usize = 20_000;
+
+/// A message to a hook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Message {
+    /// The same at each try, and another one as soon as it tells of more.
+    pub(crate) id: String,
+    pub(crate) event: String,
+    pub(crate) body: String,
+}
+
+/// The id of the message that tells of the changes of a hook up to `sequence`. It holds no dot, which separates what is signed.
+pub(crate) fn message_id(hook_id: &str, sequence: i64) -> String {
+    format!("msg_{hook_id}_{sequence}")
+}
+
+/// The hook and the sequence in the id of a message.
+#[must_use]
+pub fn read_message_id(id: &str) -> Option<(&str, i64)> {
+    let (hook_id, sequence) = id.strip_prefix("msg_")?.rsplit_once('_')?;
+    Some((hook_id, sequence.parse().ok()?))
+}
+
+/// The message that tells of these changes of one record, oldest first, with the record as it is now, or its ids where the hook's key reads no more; none
+/// where nothing is left to tell.
+pub(crate) fn message(
+    hook_id: &str,
+    events: &Filters,
+    reads_people: bool,
+    changes: &[OwedChange],
+    record: Option<&Value>,
+) -> Option<Message> {
+    let newest = changes.last()?;
+    let heard: Vec<&str> = changes.iter().map(|change| change.event.as_str()).collect();
+    let is_completed = record.is_some_and(|record| record["completed"] == true);
+    let event = match (told_as(&heard, is_completed, events)?, record) {
+        // It went after the change, and its deletion is on its way, or was forgotten by now.
+        (event, None) if !event.ends_with(".erased") => format!("{}.deleted", newest.record),
+        (event, _) => event.to_owned(),
+    };
+    let ids = json!({
+        "contactId": newest.contact_id,
+        "recordId": newest.record_id,
+        "ghlId": newest.ghl_id,
+        "clientyId": newest.clienty_id,
+    });
+    let is_there = !event.ends_with(".deleted") && !event.ends_with(".erased");
+    let data = record.filter(|_| is_there && reads_people).unwrap_or(&ids);
+    let id = message_id(hook_id, newest.seq);
+    let mut body = head(&id, newest, &event);
+    body.insert("sequence".into(), newest.seq.into());
+    body.insert("previous".into(), newest.previous.into());
+    if let [older @ .., _] = changes
+        && !older.is_empty()
+    {
+        let includes: Vec<Value> = older.iter().map(|change| json!([change.seq, change.previous])).collect();
+        body.insert("includes".into(), includes.into());
+    }
+    body.insert("changes".into(), changed(changes));
+    body.insert("data".into(), data.clone());
+    let mut text = Value::Object(body.clone()).to_string();
+    if text.len() >= LONGEST {
+        body.insert("data".into(), ids);
+        body.insert("truncated".into(), true.into());
+        text = Value::Object(body).to_string();
+    }
+    Some(Message { id, event, body: text })
+}
+
+/// The body of a message that tells of no change, to try an endpoint with or to show what comes: of a record as it is, or as the documentation
+/// has it.
+pub(crate) fn example(id: &str, event: &str, location_id: &str, at: Timestamp, data: &Value) -> Value {
+    json!({
+        "id": id,
+        "type": event,
+        "timestamp": at,
+        "locationId": location_id,
+        "contactId": data.get("contactId").or_else(|| data.get("id")),
+        "record": event.split('.').next(),
+        "recordId": data["recordId"],
+        "origin": "ghl",
+        "causedBy": null,
+        "sequence": null,
+        "previous": null,
+        "changes": [],
+        "data": data,
+    })
+}
+
+fn head(id: &str, newest: &OwedChange, event: &str) -> Map<String, Value> {
+    let caused_by = newest.caused_by.as_ref().map(|job| json!({"jobId": job, "keyId": newest.key_id}));
+    let mut head = Map::new();
+    head.insert("id".into(), id.into());
+    head.insert("type".into(), event.into());
+    head.insert("timestamp".into(), json!(newest.changed_at));
+    head.insert("locationId".into(), newest.location_id.as_str().into());
+    head.insert("contactId".into(), newest.contact_id.as_str().into());
+    head.insert("record".into(), newest.record.as_str().into());
+    head.insert("recordId".into(), newest.record_id.as_str().into());
+    head.insert("origin".into(), json!(newest.origin));
+    head.insert("causedBy".into(), caused_by.unwrap_or_default());
+    head
+}
+
+/// The names of all fields that the changes touched.
+fn changed(changes: &[OwedChange]) -> Value {
+    let mut names: Vec<&str> = changes.iter().flat_map(|change| change.fields.iter().map(String::as_str)).collect();
+    names.sort_unstable();
+    names.dedup();
+    names.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::records::Origin;
+
+    fn owed(seq: i64, previous: i64, event: &str) -> OwedChange {
+        OwedChange {
+            seq,
+            previous: Some(previous),
+            event: event.into(),
+            location_id: "l".into(),
+            contact_id: "c".into(),
+            record: event.split('.').next().unwrap().into(),
+            record_id: "r".into(),
+            clienty_id: None,
+            ghl_id: Some("g".into()),
+            fields: vec![format!("field{seq}")],
+            origin: Some(Origin::Ghl),
+            caused_by: Some("j".into()),
+            key_id: None,
+            changed_at: Timestamp::UNIX_EPOCH,
+            attempts: 0,
+            next_at_ms: None,
+        }
+    }
+
+    fn body(changes: &[OwedChange], record: Option<Value>) -> Value {
+        let all = Filters::new(vec!["*".into()]).unwrap();
+        serde_json::from_str(&message("h", &all, true, changes, record.as_ref()).unwrap().body).unwrap()
+    }
+
+    #[test]
+    fn changes_of_one_record_are_one_message_that_accounts_for_each() {
+        let changes = [owed(3, 1, "contact.created"), owed(5, 4, "contact.updated"), owed(9, 8, "contact.updated")];
+        let told = body(&changes, Some(json!({"name": "Ada"})));
+        assert_eq!(told["type"], "contact.created");
+        assert_eq!((&told["sequence"], &told["previous"]), (&json!(9), &json!(8)));
+        assert_eq!(told["includes"], json!([[3, 1], [5, 4]]));
+        assert_eq!(told["changes"], json!(["field3", "field5", "field9"]));
+        assert_eq!(told["data"], json!({"name": "Ada"}));
+        assert!(body(&changes[..1], Some(json!({})))["includes"].is_null());
+    }
+
+    #[test]
+    fn what_is_gone_by_now_is_told_as_gone() {
+        let told = body(&[owed(3, 1, "note.created")], None);
+        assert_eq!((&told["type"], &told["data"]["recordId"]), (&json!("note.deleted"), &json!("r")));
+        let told = body(&[owed(3, 1, "contact.updated"), owed(4, 3, "contact.erased")], None);
+        assert_eq!((&told["type"], &told["data"]["ghlId"]), (&json!("contact.erased"), &json!("g")));
+        // The deleted one can still be read; it is told by its ids.
+        let told = body(&[owed(4, 3, "contact.deleted")], Some(json!({"name": "Ada"})));
+        assert_eq!(told["data"]["name"], Value::Null);
+    }
+
+    #[test]
+    fn a_body_stays_below_its_bound_and_says_so() {
+        let many: Vec<_> = (0..500).map(|at| owed(1_000_000 + at, 999_999 + at, "contact.updated")).collect();
+        let long = json!({"name": "x".repeat(30_000)});
+        let all = Filters::new(vec!["*".into()]).unwrap();
+        let told = message("h", &all, true, &many, Some(&long)).unwrap();
+        assert!(told.body.len() < LONGEST, "{}", told.body.len());
+        let told: Value = serde_json::from_str(&told.body).unwrap();
+        assert_eq!((&told["truncated"], &told["data"]["recordId"]), (&json!(true), &json!("r")));
+        assert_eq!(told["includes"].as_array().unwrap().len(), 499);
+    }
+
+    #[test]
+    fn who_reads_ids_alone_is_told_ids_alone() {
+        let all = Filters::new(vec!["*".into()]).unwrap();
+        let record = json!({"name": "Ada"});
+        let told = message("h", &all, false, &[owed(3, 1, "contact.updated")], Some(&record)).unwrap();
+        assert!(told.event == "contact.updated" && told.body.contains("recordId") && !told.body.contains("Ada"));
+    }
+
+    #[test]
+    fn ids_of_messages_are_read_as_they_are_made() {
+        let id = message_id("hk_0123", 77);
+        assert_eq!(read_message_id(&id), Some(("hk_0123", 77)));
+        assert!(!id.contains('.'));
+        for wrong in ["", "msg_", "msg_7", "hk_0123_7", "msg_hk_x"] {
+            assert_eq!(read_message_id(wrong), None, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Why a delivery has not arrived, in words.
+
+use job_engine::{LaneState, LaneView};
+use serde_json::{Value, json};
+
+use super::Hooks;
+use crate::records::{Delivery, Hook, HookState};
+
+impl Hooks {
+    /// Deliveries of one hook, each with why it has not arrived; null where it has.
+    pub async fn explained(&self, hook: &Hook, deliveries: &[Delivery]) -> Vec<Value> {
+        let is_open = deliveries.iter().any(|delivery| delivery.state == "open");
+        let lane = match &self.queue {
+            // One that does not answer explains nothing; what stands in the database is told.
+            Some(queue) if is_open => queue.lane(&hook.id).await.ok().flatten(),
+            _ => None,
+        };
+        let told = |delivery: &Delivery| {
+            let mut told = json!(delivery);
+            told["why"] = why(hook, delivery, lane.as_ref()).into();
+            told
+        };
+        deliveries.iter().map(told).collect()
+    }
+}
+
+fn why(hook: &Hook, delivery: &Delivery, lane: Option<&LaneView>) -> Option<String> {
+    match delivery.state.as_str() {
+        "failed" => Some("its tries are spent; resend it, or recover the hook, once the receiver is well".to_owned()),
+        "dropped" => Some("nothing was left to tell when its turn came".to_owned()),
+        "open" => Some(open(hook, delivery, lane)),
+        _ => None,
+    }
+}
+
+fn open(hook: &Hook, delivery: &Delivery, lane: Option<&LaneView>) -> String {
+    if hook.state == HookState::Disabled {
+        let why = hook.disabled_why.as_deref().unwrap_or("by request");
+        return format!("its hook is disabled: {why}; enabling it sends what waits");
+    }
+    let seconds = lane.map_or(0.0, |lane| lane.held_for.as_secs_f64().ceil());
+    let endpoint = match lane.map(|lane| lane.state) {
+        Some(LaneState::Held) => Some(format!("its receiver asked for a rest, of which {seconds} s are left")),
+        Some(LaneState::Broken) => {
+            Some(format!("its receiver failed often in a row; one message probes it in {seconds} s"))
+        }
+        Some(LaneState::WaitsForTokens) => Some("its receiver gets as many messages as it may".to_owned()),
+        Some(LaneState::Paused) => Some("its receiver is paused".to_owned()),
+        _ => None,
+    };
+    let again = delivery.next_at.map(|at| match &delivery.error {
+        Some(error) => format!("{error}; it is tried again at {at}"),
+        None => format!("it is put off until {at}"),
+    });
+    match (again, endpoint) {
+        (Some(again), Some(endpoint)) => format!("{again}; {endpoint}"),
+        (Some(only), None) | (None, Some(only)) => only,
+        (None, None) => "it waits for a worker".to_owned(),
+    }
+}

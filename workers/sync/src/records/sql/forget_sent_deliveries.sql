@@ -1,0 +1,8 @@
+delete from hook_deliveries
+where (hook_id, seq) in (
+    select hook_id, seq
+    from hook_deliveries
+    where ended_at < $1 and state in ('sent', 'dropped')
+    order by ended_at
+    limit $2
+)
