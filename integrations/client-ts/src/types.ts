@@ -215,6 +215,211 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/hooks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * All hooks
+         * @description Oldest first.
+         */
+        get: operations["listHooks"];
+        put?: never;
+        /**
+         * Be told of changes
+         * @description It hears of what changes from now on. Messages follow Standard Webhooks; see `webhooks` of this document. At most 50 hooks of one key, and 10,000 in all.
+         */
+        post: operations["createHook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/hooks/sample": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Messages as they would come
+         * @description Of the newest records, newest first; the documented example if there are none. A plain array, as programs expect it that set up a flow.
+         */
+        get: operations["sampleHook"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/hooks/{hookId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One hook */
+        get: operations["showHook"];
+        put?: never;
+        post?: never;
+        /**
+         * Be told no more
+         * @description It is forgotten with what it had yet to hear.
+         */
+        delete: operations["deleteHook"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/hooks/{hookId}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Another secret
+         * @description The one before signs beside it for a day, or as long as is said.
+         */
+        post: operations["rotateHook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/hooks/{hookId}/disable": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Pause a hook
+         * @description It is told of nothing more until it is enabled.
+         */
+        post: operations["disableHook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/hooks/{hookId}/enable": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Go on with a hook
+         * @description It is told also of what it missed meanwhile.
+         */
+        post: operations["enableHook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/hooks/{hookId}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send one message to try
+         * @description Now, signed, and with `test: true`.
+         */
+        post: operations["testHook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/hooks/{hookId}/recover": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Be told again since a time
+         * @description Of what did not arrive since then.
+         */
+        post: operations["recoverHook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/hooks/{hookId}/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What a hook was told, and what not yet
+         * @description Newest first, one for each change.
+         */
+        get: operations["listDeliveries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/hooks/{hookId}/deliveries/{deliveryId}/resend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send one message again
+         * @description Whatever became of it, with the record as it is now.
+         */
+        post: operations["resendDelivery"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/jobs/{jobId}": {
         parameters: {
             query?: never;
@@ -521,7 +726,263 @@ export interface paths {
         trace?: never;
     };
 }
-export type webhooks = Record<string, never>;
+export interface webhooks {
+    "contact.created": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A contact is new */
+        post: operations["onContactCreated"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "contact.updated": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A contact reads differently */
+        post: operations["onContactUpdated"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "contact.deleted": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A contact is gone */
+        post: operations["onContactDeleted"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "contact.erased": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A contact was erased: erase your copy too */
+        post: operations["onContactErased"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "task.created": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A task is new */
+        post: operations["onTaskCreated"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "task.updated": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A task reads differently */
+        post: operations["onTaskUpdated"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "task.completed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A task was completed */
+        post: operations["onTaskCompleted"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "task.deleted": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A task is gone */
+        post: operations["onTaskDeleted"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "note.created": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A note is new */
+        post: operations["onNoteCreated"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "note.updated": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A note reads differently */
+        post: operations["onNoteUpdated"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "note.deleted": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A note is gone */
+        post: operations["onNoteDeleted"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "appointment.created": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** An appointment is new */
+        post: operations["onAppointmentCreated"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "appointment.updated": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** An appointment reads differently */
+        post: operations["onAppointmentUpdated"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "appointment.deleted": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** An appointment is gone */
+        post: operations["onAppointmentDeleted"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "write.refused": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A write was refused by GHL, or taken in part */
+        post: operations["onWriteRefused"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+}
 export interface components {
     schemas: {
         /** @description A custom field by id or key, and its new value. */
@@ -1329,6 +1790,10 @@ export interface components {
             } | null;
             /** @description The job that the change belongs to. */
             causedBy: string | null;
+            /** @description The API key whose event made the change; null for others. */
+            keyId: string | null;
+            /** @description Whether the record was not known before; null in entries of earlier versions. */
+            isNew: boolean | null;
             /**
              * Format: date-time
              * @description By the clock of the process that wrote it; may run backwards where `seq` does not.
@@ -1682,6 +2147,535 @@ export interface components {
             /** @description Where the next page begins; null after the last one. */
             nextCursor: string | null;
         };
+        /**
+         * @description What a hook can hear of.
+         * @enum {string}
+         */
+        HookEvent: "contact.created" | "contact.updated" | "contact.deleted" | "contact.erased" | "task.created" | "task.updated" | "task.completed" | "task.deleted" | "note.created" | "note.updated" | "note.deleted" | "appointment.created" | "appointment.updated" | "appointment.deleted" | "write.refused";
+        /** @description A hook. */
+        NewHook: {
+            /** @description Where messages are sent: https, no user, no fragment, a public address. */
+            url: string;
+            /** @description Of what it hears; one text is a list of one. */
+            events: string[] | string;
+            /** @description Of which locations; `*` or nothing is all. */
+            locations?: string[] | string | null;
+            /** @description An update that touches none of these is not told; `*` or nothing is all. */
+            fields?: string[] | string | null;
+            /**
+             * @description `v1`: HMAC-SHA256 with a shared secret. `v1a`: Ed25519, of which you get the public key.
+             * @enum {string|null}
+             */
+            signature?: "v1" | "v1a" | null;
+            /** @description Whether what its own key changes is left out; true unless said. */
+            ignoreOwn?: boolean | null;
+            /** @description Whether what an import finds is told; false unless said. */
+            includeImports?: boolean | null;
+            /** @description For people. */
+            description?: string | null;
+        };
+        /** @description The form that programs subscribe with, as Zapier does: one event at one address. */
+        Subscription: {
+            /** @description Where messages are sent. */
+            targetUrl: string;
+            /** @description An event, `contact.*`, `task.*`, `note.*`, `appointment.*` or `*`. */
+            event: string;
+            /** @description Of this location; else of all. */
+            locationId?: string | null;
+            /** @description Whether what its own key changes is left out; true unless said. */
+            ignoreOwn?: boolean | null;
+        };
+        /** @description Where changes are told. */
+        Hook: {
+            id: string;
+            /** @description Where messages are sent. */
+            url: string;
+            /**
+             * @description `webhook`: disabled when it ends. `rest`: a subscription, which goes when it ends.
+             * @enum {string}
+             */
+            kind: "webhook" | "rest";
+            /** @description Of what it hears. */
+            events: string[];
+            /** @description Of which locations; null for all. */
+            locations: string[] | null;
+            /** @description Without one of which an update is not told; null for all. */
+            fields: string[] | null;
+            /**
+             * @description How its messages are signed.
+             * @enum {string}
+             */
+            signature: "v1" | "v1a";
+            /** @description Whether what its own key changes is left out. */
+            ignoreOwn: boolean;
+            /** @description Whether what an import finds is told. */
+            includeImports: boolean;
+            /** @description The API key that made it. */
+            keyId: string | null;
+            /** @description For people. */
+            description: string | null;
+            /**
+             * @description Whether it is told.
+             * @enum {string}
+             */
+            state: "active" | "disabled";
+            /** @description Why it is disabled. */
+            disabledWhy: string | null;
+            /**
+             * Format: date-time
+             * @description Since when it is disabled.
+             */
+            disabledAt: string | null;
+            /**
+             * Format: date-time
+             * @description Since when no delivery has succeeded, if the last one failed.
+             */
+            failingSince: string | null;
+            /**
+             * Format: date-time
+             * @description When a delivery last succeeded after others had failed, or for the first time.
+             */
+            lastSuccessAt: string | null;
+            /**
+             * Format: date-time
+             * @description Until when the secret before the last rotation signs as well.
+             */
+            oldSecretUntil: string | null;
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            createdAt: string;
+        };
+        /** @description A hook, and by what its receiver checks messages: told now, and never again. */
+        MadeHook: {
+            id: string;
+            /** @description Where messages are sent. */
+            url: string;
+            /**
+             * @description `webhook`: disabled when it ends. `rest`: a subscription, which goes when it ends.
+             * @enum {string}
+             */
+            kind: "webhook" | "rest";
+            /** @description Of what it hears. */
+            events: string[];
+            /** @description Of which locations; null for all. */
+            locations: string[] | null;
+            /** @description Without one of which an update is not told; null for all. */
+            fields: string[] | null;
+            /**
+             * @description How its messages are signed.
+             * @enum {string}
+             */
+            signature: "v1" | "v1a";
+            /** @description Whether what its own key changes is left out. */
+            ignoreOwn: boolean;
+            /** @description Whether what an import finds is told. */
+            includeImports: boolean;
+            /** @description The API key that made it. */
+            keyId: string | null;
+            /** @description For people. */
+            description: string | null;
+            /**
+             * @description Whether it is told.
+             * @enum {string}
+             */
+            state: "active" | "disabled";
+            /** @description Why it is disabled. */
+            disabledWhy: string | null;
+            /**
+             * Format: date-time
+             * @description Since when it is disabled.
+             */
+            disabledAt: string | null;
+            /**
+             * Format: date-time
+             * @description Since when no delivery has succeeded, if the last one failed.
+             */
+            failingSince: string | null;
+            /**
+             * Format: date-time
+             * @description When a delivery last succeeded after others had failed, or for the first time.
+             */
+            lastSuccessAt: string | null;
+            /**
+             * Format: date-time
+             * @description Until when the secret before the last rotation signs as well.
+             */
+            oldSecretUntil: string | null;
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            createdAt: string;
+            /** @description With `v1`: `whsec_` and base64. */
+            secret?: string;
+            /** @description With `v1a`: `whpk_` and base64. */
+            publicKey?: string;
+        };
+        /** @description Hooks, oldest first. */
+        HookPage: {
+            hooks: components["schemas"]["Hook"][];
+            /** @description Where the next page begins; null after the last one. */
+            nextCursor: string | null;
+        };
+        /** @description What became of one change, and the message that it went in. */
+        Delivery: {
+            /** @description The message's `webhook-id`. */
+            id: string;
+            /** @description Of the change. */
+            sequence: number;
+            /** @description As what the hook hears of it. */
+            event: string;
+            locationId: string;
+            contactId: string;
+            /** @enum {string} */
+            record: "contact" | "task" | "note" | "appointment";
+            /** @description The record's id for life. */
+            recordId: string;
+            /** @enum {string} */
+            state: "open" | "sent" | "failed" | "dropped";
+            /** @description Tries that failed. */
+            attempts: number;
+            /** @description The status of the last answer. */
+            status: number | null;
+            /** @description What went wrong at the last try. */
+            error: string | null;
+            /** @description How long the last try took. */
+            tookMs: number | null;
+            /**
+             * Format: date-time
+             * @description When it was last tried.
+             */
+            triedAt: string | null;
+            /**
+             * Format: date-time
+             * @description Before which it is not tried again.
+             */
+            nextAt: string | null;
+            /**
+             * Format: date-time
+             * @description When it ended.
+             */
+            endedAt: string | null;
+            /**
+             * Format: date-time
+             * @description When the change was found to be one for this hook.
+             */
+            createdAt: string;
+            /** @description Why it has not arrived; null if it has. */
+            why: string | null;
+        };
+        /** @description Deliveries, newest first. */
+        DeliveryPage: {
+            deliveries: components["schemas"]["Delivery"][];
+            /** @description Where the next page begins; null after the last one. */
+            nextCursor: string | null;
+        };
+        /** @description What became of a message that was sent to try. */
+        Trial: {
+            /** @description The `webhook-id` that was sent. */
+            id: string;
+            event: string;
+            /** @description Whether the receiver has taken it. */
+            taken: boolean;
+            /** @description Of the answer. */
+            status: number | null;
+            /** @description What went wrong. */
+            error: string | null;
+            /** @description How long it took. */
+            tookMs: number;
+            /** @description The beginning of the answer. */
+            answer: string | null;
+        };
+        /** @description What a recovery opened again. */
+        Recovered: {
+            /** @description Changes since then that the hook hears of, those that had arrived among them. */
+            changes: number;
+        };
+        /** @description The ids of a record: it is gone, is too long to be told, or the hook's key reads no names and values. */
+        RecordIds: {
+            contactId: string;
+            recordId: string;
+            ghlId: string | null;
+            clientyId: string | null;
+        };
+        /** @description A contact is new, or reads differently. */
+        ContactTold: {
+            /** @description The `webhook-id`: the same at each try. */
+            id: string;
+            /** @enum {string} */
+            type: "contact.created" | "contact.updated";
+            /**
+             * Format: date-time
+             * @description When the change was written.
+             */
+            timestamp: string;
+            locationId: string;
+            /** @description The contact whose view shows the change. */
+            contactId: string | null;
+            /** @description `contact`, `task`, `note` or `appointment`. */
+            record: string;
+            /** @description The record's id for life. */
+            recordId: string | null;
+            /**
+             * @description Who changed it.
+             * @enum {string|null}
+             */
+            origin: "ghl" | "clienty" | "flow" | "enrichment" | null;
+            /** @description The job that the change belongs to, and the key whose event it was. */
+            causedBy: {
+                jobId: string;
+                keyId: string | null;
+            } | null;
+            /** @description The place of the newest change that the message tells of, in the feed; null in a sample. */
+            sequence: number | null;
+            /** @description The place of the change before it that was one for this hook: if you have not seen it, ask the feed for what is missing. Null for the first. */
+            previous: number | null;
+            /** @description Older changes that the message tells of as well, each as [sequence, previous]. */
+            includes?: (number | null)[][];
+            /** @description Names of the fields that changed. */
+            changes: string[];
+            /** @description The record as it is when the message is sent, or its ids. */
+            data: components["schemas"]["Contact"] | components["schemas"]["RecordIds"];
+            /** @description The record is too long for a message: `data` has its ids, and the API the record. */
+            truncated?: boolean;
+            /** @description Sent to try; nothing has changed. */
+            test?: boolean;
+        };
+        /** @description A task is new, or reads differently. */
+        TaskTold: {
+            /** @description The `webhook-id`: the same at each try. */
+            id: string;
+            /** @enum {string} */
+            type: "task.created" | "task.updated" | "task.completed";
+            /**
+             * Format: date-time
+             * @description When the change was written.
+             */
+            timestamp: string;
+            locationId: string;
+            /** @description The contact whose view shows the change. */
+            contactId: string | null;
+            /** @description `contact`, `task`, `note` or `appointment`. */
+            record: string;
+            /** @description The record's id for life. */
+            recordId: string | null;
+            /**
+             * @description Who changed it.
+             * @enum {string|null}
+             */
+            origin: "ghl" | "clienty" | "flow" | "enrichment" | null;
+            /** @description The job that the change belongs to, and the key whose event it was. */
+            causedBy: {
+                jobId: string;
+                keyId: string | null;
+            } | null;
+            /** @description The place of the newest change that the message tells of, in the feed; null in a sample. */
+            sequence: number | null;
+            /** @description The place of the change before it that was one for this hook: if you have not seen it, ask the feed for what is missing. Null for the first. */
+            previous: number | null;
+            /** @description Older changes that the message tells of as well, each as [sequence, previous]. */
+            includes?: (number | null)[][];
+            /** @description Names of the fields that changed. */
+            changes: string[];
+            /** @description The record as it is when the message is sent, or its ids. */
+            data: components["schemas"]["Task"] | components["schemas"]["RecordIds"];
+            /** @description The record is too long for a message: `data` has its ids, and the API the record. */
+            truncated?: boolean;
+            /** @description Sent to try; nothing has changed. */
+            test?: boolean;
+        };
+        /** @description A note is new, or reads differently. */
+        NoteTold: {
+            /** @description The `webhook-id`: the same at each try. */
+            id: string;
+            /** @enum {string} */
+            type: "note.created" | "note.updated";
+            /**
+             * Format: date-time
+             * @description When the change was written.
+             */
+            timestamp: string;
+            locationId: string;
+            /** @description The contact whose view shows the change. */
+            contactId: string | null;
+            /** @description `contact`, `task`, `note` or `appointment`. */
+            record: string;
+            /** @description The record's id for life. */
+            recordId: string | null;
+            /**
+             * @description Who changed it.
+             * @enum {string|null}
+             */
+            origin: "ghl" | "clienty" | "flow" | "enrichment" | null;
+            /** @description The job that the change belongs to, and the key whose event it was. */
+            causedBy: {
+                jobId: string;
+                keyId: string | null;
+            } | null;
+            /** @description The place of the newest change that the message tells of, in the feed; null in a sample. */
+            sequence: number | null;
+            /** @description The place of the change before it that was one for this hook: if you have not seen it, ask the feed for what is missing. Null for the first. */
+            previous: number | null;
+            /** @description Older changes that the message tells of as well, each as [sequence, previous]. */
+            includes?: (number | null)[][];
+            /** @description Names of the fields that changed. */
+            changes: string[];
+            /** @description The record as it is when the message is sent, or its ids. */
+            data: components["schemas"]["Note"] | components["schemas"]["RecordIds"];
+            /** @description The record is too long for a message: `data` has its ids, and the API the record. */
+            truncated?: boolean;
+            /** @description Sent to try; nothing has changed. */
+            test?: boolean;
+        };
+        /** @description An appointment is new, or reads differently. */
+        AppointmentTold: {
+            /** @description The `webhook-id`: the same at each try. */
+            id: string;
+            /** @enum {string} */
+            type: "appointment.created" | "appointment.updated";
+            /**
+             * Format: date-time
+             * @description When the change was written.
+             */
+            timestamp: string;
+            locationId: string;
+            /** @description The contact whose view shows the change. */
+            contactId: string | null;
+            /** @description `contact`, `task`, `note` or `appointment`. */
+            record: string;
+            /** @description The record's id for life. */
+            recordId: string | null;
+            /**
+             * @description Who changed it.
+             * @enum {string|null}
+             */
+            origin: "ghl" | "clienty" | "flow" | "enrichment" | null;
+            /** @description The job that the change belongs to, and the key whose event it was. */
+            causedBy: {
+                jobId: string;
+                keyId: string | null;
+            } | null;
+            /** @description The place of the newest change that the message tells of, in the feed; null in a sample. */
+            sequence: number | null;
+            /** @description The place of the change before it that was one for this hook: if you have not seen it, ask the feed for what is missing. Null for the first. */
+            previous: number | null;
+            /** @description Older changes that the message tells of as well, each as [sequence, previous]. */
+            includes?: (number | null)[][];
+            /** @description Names of the fields that changed. */
+            changes: string[];
+            /** @description The record as it is when the message is sent, or its ids. */
+            data: components["schemas"]["Appointment"] | components["schemas"]["RecordIds"];
+            /** @description The record is too long for a message: `data` has its ids, and the API the record. */
+            truncated?: boolean;
+            /** @description Sent to try; nothing has changed. */
+            test?: boolean;
+        };
+        /** @description A record is gone. */
+        Gone: {
+            /** @description The `webhook-id`: the same at each try. */
+            id: string;
+            /** @enum {string} */
+            type: "contact.deleted" | "contact.erased" | "task.deleted" | "note.deleted" | "appointment.deleted";
+            /**
+             * Format: date-time
+             * @description When the change was written.
+             */
+            timestamp: string;
+            locationId: string;
+            /** @description The contact whose view shows the change. */
+            contactId: string | null;
+            /** @description `contact`, `task`, `note` or `appointment`. */
+            record: string;
+            /** @description The record's id for life. */
+            recordId: string | null;
+            /**
+             * @description Who changed it.
+             * @enum {string|null}
+             */
+            origin: "ghl" | "clienty" | "flow" | "enrichment" | null;
+            /** @description The job that the change belongs to, and the key whose event it was. */
+            causedBy: {
+                jobId: string;
+                keyId: string | null;
+            } | null;
+            /** @description The place of the newest change that the message tells of, in the feed; null in a sample. */
+            sequence: number | null;
+            /** @description The place of the change before it that was one for this hook: if you have not seen it, ask the feed for what is missing. Null for the first. */
+            previous: number | null;
+            /** @description Older changes that the message tells of as well, each as [sequence, previous]. */
+            includes?: (number | null)[][];
+            /** @description Names of the fields that changed. */
+            changes: string[];
+            data: components["schemas"]["RecordIds"];
+            /** @description The record is too long for a message: `data` has its ids, and the API the record. */
+            truncated?: boolean;
+            /** @description Sent to try; nothing has changed. */
+            test?: boolean;
+        };
+        /** @description GHL refused a write, or took only a part of it: `sync` of the record tells which. */
+        WriteRefused: {
+            /** @description The `webhook-id`: the same at each try. */
+            id: string;
+            /** @enum {string} */
+            type: "write.refused";
+            /**
+             * Format: date-time
+             * @description When the change was written.
+             */
+            timestamp: string;
+            locationId: string;
+            /** @description The contact whose view shows the change. */
+            contactId: string | null;
+            /** @description `contact`, `task`, `note` or `appointment`. */
+            record: string;
+            /** @description The record's id for life. */
+            recordId: string | null;
+            /**
+             * @description Who changed it.
+             * @enum {string|null}
+             */
+            origin: "ghl" | "clienty" | "flow" | "enrichment" | null;
+            /** @description The job that the change belongs to, and the key whose event it was. */
+            causedBy: {
+                jobId: string;
+                keyId: string | null;
+            } | null;
+            /** @description The place of the newest change that the message tells of, in the feed; null in a sample. */
+            sequence: number | null;
+            /** @description The place of the change before it that was one for this hook: if you have not seen it, ask the feed for what is missing. Null for the first. */
+            previous: number | null;
+            /** @description Older changes that the message tells of as well, each as [sequence, previous]. */
+            includes?: (number | null)[][];
+            /** @description Names of the fields that changed. */
+            changes: string[];
+            /** @description The record, of the kind that `record` names. */
+            data: {
+                [key: string]: unknown;
+            };
+            /** @description The record is too long for a message: `data` has its ids, and the API the record. */
+            truncated?: boolean;
+            /** @description Sent to try; nothing has changed. */
+            test?: boolean;
+        };
+        /** @description A message as it would come. */
+        Sample: {
+            id: string;
+            type: components["schemas"]["HookEvent"];
+            /**
+             * Format: date-time
+             * @description When the record changed last.
+             */
+            timestamp: string;
+            locationId: string;
+            /** @description The record. */
+            data: {
+                [key: string]: unknown;
+            };
+        } & {
+            [key: string]: unknown;
+        };
     };
     responses: {
         /** @description A parameter is wrong; `errors` names all that are. */
@@ -1897,6 +2891,60 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
+        /** @description The hook, or what is asked of it, is wrong. Nothing was stored; `errors` names every fault. */
+        InvalidHook: {
+            headers: {
+                "x-request-id": components["headers"]["RequestId"];
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "type": "/problems/invalid-hook",
+                 *       "title": "The hook is wrong",
+                 *       "status": 422,
+                 *       "detail": "nothing was stored",
+                 *       "errors": [
+                 *         {
+                 *           "field": "url",
+                 *           "message": "leads to 10.0.0.1, which is no public address"
+                 *         }
+                 *       ]
+                 *     }
+                 */
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The body is larger than 1 MiB, or has more than 100,000 values. */
+        TooLargeJson: {
+            headers: {
+                "x-request-id": components["headers"]["RequestId"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description No master key is set, so that no secret can be kept; or the database does not answer, or there is no memory for the body. */
+        NoHooks: {
+            headers: {
+                "x-request-id": components["headers"]["RequestId"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The feed no longer goes back that far. Take `cursor=latest` of the change feed, read all records again, and go on from there. */
+        Pruned: {
+            headers: {
+                "x-request-id": components["headers"]["RequestId"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
     };
     parameters: {
         /**
@@ -1919,6 +2967,26 @@ export interface components {
          * @example true
          */
         IncludeDeleted: boolean;
+        /**
+         * @description The hook.
+         * @example hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f
+         */
+        Hook: string;
+        /**
+         * @description The same at each try: take each once.
+         * @example msg_hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f_4711
+         */
+        WebhookId: string;
+        /**
+         * @description Seconds since 1970, when it was sent.
+         * @example 1796029200
+         */
+        WebhookTimestamp: string;
+        /**
+         * @description Standard Webhooks: `v1,` and HMAC-SHA256, or `v1a,` and Ed25519, over `id.timestamp.body`; two while a secret is rotated.
+         * @example v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=
+         */
+        WebhookSignature: string;
     };
     requestBodies: never;
     headers: {
@@ -2669,6 +3737,8 @@ export interface operations {
                      *             "state": "applied"
                      *           },
                      *           "causedBy": "01992f3c-7a10-7c41-9d7e-2f5b6a1c8e90",
+                     *           "keyId": null,
+                     *           "isNew": false,
                      *           "changedAt": "2026-11-30T09:00:00Z"
                      *         }
                      *       ],
@@ -2774,6 +3844,698 @@ export interface operations {
             429: components["responses"]["TooMany"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
+        };
+    };
+    listHooks: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Entries of one page at most.
+                 * @example 10
+                 */
+                limit?: number;
+                /**
+                 * @description `nextCursor` of an earlier page.
+                 * @example hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f
+                 */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "hooks": [
+                     *         {
+                     *           "id": "hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f",
+                     *           "url": "https://example.com/hooks",
+                     *           "kind": "webhook",
+                     *           "events": [
+                     *             "contact.*",
+                     *             "task.completed"
+                     *           ],
+                     *           "locations": null,
+                     *           "fields": null,
+                     *           "signature": "v1",
+                     *           "ignoreOwn": true,
+                     *           "includeImports": false,
+                     *           "keyId": "9f2c61d04b7a",
+                     *           "description": "The CRM",
+                     *           "state": "active",
+                     *           "disabledWhy": null,
+                     *           "disabledAt": null,
+                     *           "failingSince": null,
+                     *           "lastSuccessAt": "2026-11-30T09:00:00Z",
+                     *           "oldSecretUntil": null,
+                     *           "createdAt": "2026-11-01T09:00:00Z"
+                     *         }
+                     *       ],
+                     *       "nextCursor": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["HookPage"];
+                };
+            };
+            400: components["responses"]["InvalidParameters"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    createHook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewHook"] | components["schemas"]["Subscription"];
+            };
+        };
+        responses: {
+            /** @description The hook, and by what its receiver checks messages. */
+            201: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f",
+                     *       "url": "https://example.com/hooks",
+                     *       "kind": "webhook",
+                     *       "events": [
+                     *         "contact.*",
+                     *         "task.completed"
+                     *       ],
+                     *       "locations": null,
+                     *       "fields": null,
+                     *       "signature": "v1",
+                     *       "ignoreOwn": true,
+                     *       "includeImports": false,
+                     *       "keyId": "9f2c61d04b7a",
+                     *       "description": "The CRM",
+                     *       "state": "active",
+                     *       "disabledWhy": null,
+                     *       "disabledAt": null,
+                     *       "failingSince": null,
+                     *       "lastSuccessAt": null,
+                     *       "oldSecretUntil": null,
+                     *       "createdAt": "2026-11-01T09:00:00Z",
+                     *       "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["MadeHook"];
+                };
+            };
+            400: components["responses"]["BadBody"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            408: components["responses"]["TooSlow"];
+            /** @description There are as many hooks as there may be. */
+            409: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: components["responses"]["TooLargeJson"];
+            422: components["responses"]["InvalidHook"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["NoHooks"];
+        };
+    };
+    sampleHook: {
+        parameters: {
+            query: {
+                /**
+                 * @description The event.
+                 * @example contact.updated
+                 */
+                event: components["schemas"]["HookEvent"];
+                /**
+                 * @description Of this location.
+                 * @example ve9EPM428h8vShlRW1KT
+                 */
+                locationId?: string;
+                /**
+                 * @description Entries of one page at most.
+                 * @example 2
+                 */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The messages. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Sample"][];
+                };
+            };
+            400: components["responses"]["InvalidParameters"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    showHook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The hook.
+                 * @example hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f
+                 */
+                hookId: components["parameters"]["Hook"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The hook. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f",
+                     *       "url": "https://example.com/hooks",
+                     *       "kind": "webhook",
+                     *       "events": [
+                     *         "contact.*",
+                     *         "task.completed"
+                     *       ],
+                     *       "locations": null,
+                     *       "fields": null,
+                     *       "signature": "v1",
+                     *       "ignoreOwn": true,
+                     *       "includeImports": false,
+                     *       "keyId": "9f2c61d04b7a",
+                     *       "description": "The CRM",
+                     *       "state": "active",
+                     *       "disabledWhy": null,
+                     *       "disabledAt": null,
+                     *       "failingSince": null,
+                     *       "lastSuccessAt": "2026-11-30T09:00:00Z",
+                     *       "oldSecretUntil": null,
+                     *       "createdAt": "2026-11-01T09:00:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Hook"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    deleteHook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The hook.
+                 * @example hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f
+                 */
+                hookId: components["parameters"]["Hook"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone. */
+            204: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    rotateHook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The hook.
+                 * @example hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f
+                 */
+                hookId: components["parameters"]["Hook"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": {
+                    /**
+                     * @description For how long the secret before signs as well.
+                     * @default 86400
+                     */
+                    overlapSeconds?: number | null;
+                };
+            };
+        };
+        responses: {
+            /** @description The hook, and by what its receiver checks messages from now on. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f",
+                     *       "url": "https://example.com/hooks",
+                     *       "kind": "webhook",
+                     *       "events": [
+                     *         "contact.*",
+                     *         "task.completed"
+                     *       ],
+                     *       "locations": null,
+                     *       "fields": null,
+                     *       "signature": "v1",
+                     *       "ignoreOwn": true,
+                     *       "includeImports": false,
+                     *       "keyId": "9f2c61d04b7a",
+                     *       "description": "The CRM",
+                     *       "state": "active",
+                     *       "disabledWhy": null,
+                     *       "disabledAt": null,
+                     *       "failingSince": null,
+                     *       "lastSuccessAt": null,
+                     *       "oldSecretUntil": "2026-12-01T09:00:00Z",
+                     *       "createdAt": "2026-11-01T09:00:00Z",
+                     *       "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["MadeHook"];
+                };
+            };
+            400: components["responses"]["BadBody"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["TooSlow"];
+            413: components["responses"]["TooLargeJson"];
+            422: components["responses"]["InvalidHook"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["NoHooks"];
+        };
+    };
+    disableHook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The hook.
+                 * @example hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f
+                 */
+                hookId: components["parameters"]["Hook"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The hook. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f",
+                     *       "url": "https://example.com/hooks",
+                     *       "kind": "webhook",
+                     *       "events": [
+                     *         "contact.*",
+                     *         "task.completed"
+                     *       ],
+                     *       "locations": null,
+                     *       "fields": null,
+                     *       "signature": "v1",
+                     *       "ignoreOwn": true,
+                     *       "includeImports": false,
+                     *       "keyId": "9f2c61d04b7a",
+                     *       "description": "The CRM",
+                     *       "state": "disabled",
+                     *       "disabledWhy": "by request",
+                     *       "disabledAt": "2026-11-30T09:00:00Z",
+                     *       "failingSince": null,
+                     *       "lastSuccessAt": "2026-11-30T09:00:00Z",
+                     *       "oldSecretUntil": null,
+                     *       "createdAt": "2026-11-01T09:00:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Hook"];
+                };
+            };
+            400: components["responses"]["IncompleteBody"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["TooSlow"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["UnavailableForBodies"];
+        };
+    };
+    enableHook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The hook.
+                 * @example hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f
+                 */
+                hookId: components["parameters"]["Hook"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The hook. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f",
+                     *       "url": "https://example.com/hooks",
+                     *       "kind": "webhook",
+                     *       "events": [
+                     *         "contact.*",
+                     *         "task.completed"
+                     *       ],
+                     *       "locations": null,
+                     *       "fields": null,
+                     *       "signature": "v1",
+                     *       "ignoreOwn": true,
+                     *       "includeImports": false,
+                     *       "keyId": "9f2c61d04b7a",
+                     *       "description": "The CRM",
+                     *       "state": "active",
+                     *       "disabledWhy": null,
+                     *       "disabledAt": null,
+                     *       "failingSince": null,
+                     *       "lastSuccessAt": "2026-11-30T09:00:00Z",
+                     *       "oldSecretUntil": null,
+                     *       "createdAt": "2026-11-01T09:00:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Hook"];
+                };
+            };
+            400: components["responses"]["IncompleteBody"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["TooSlow"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["UnavailableForBodies"];
+        };
+    };
+    testHook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The hook.
+                 * @example hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f
+                 */
+                hookId: components["parameters"]["Hook"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": {
+                    /**
+                     * @description The event; else the first that the hook hears.
+                     * @enum {string|null}
+                     */
+                    event?: "contact.created" | "contact.updated" | "contact.deleted" | "contact.erased" | "task.created" | "task.updated" | "task.completed" | "task.deleted" | "note.created" | "note.updated" | "note.deleted" | "appointment.created" | "appointment.updated" | "appointment.deleted" | "write.refused" | null;
+                };
+            };
+        };
+        responses: {
+            /** @description What became of it. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "msg_01992f3f00017000800000000000000a",
+                     *       "event": "contact.updated",
+                     *       "taken": true,
+                     *       "status": 204,
+                     *       "error": null,
+                     *       "tookMs": 83,
+                     *       "answer": ""
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Trial"];
+                };
+            };
+            400: components["responses"]["BadBody"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["TooSlow"];
+            413: components["responses"]["TooLargeJson"];
+            422: components["responses"]["InvalidHook"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["NoHooks"];
+        };
+    };
+    recoverHook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The hook.
+                 * @example hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f
+                 */
+                hookId: components["parameters"]["Hook"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /**
+                     * Format: date-time
+                     * @description From this time on.
+                     */
+                    since: string;
+                };
+            };
+        };
+        responses: {
+            /** @description How much that is. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "changes": 42
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Recovered"];
+                };
+            };
+            400: components["responses"]["BadBody"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["TooSlow"];
+            410: components["responses"]["Pruned"];
+            413: components["responses"]["TooLargeJson"];
+            422: components["responses"]["InvalidHook"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["UnavailableForBodies"];
+        };
+    };
+    listDeliveries: {
+        parameters: {
+            query?: {
+                /**
+                 * @description In this state alone.
+                 * @example sent
+                 */
+                state?: "open" | "sent" | "failed" | "dropped";
+                /**
+                 * @description Entries of one page at most.
+                 * @example 10
+                 */
+                limit?: number;
+                /**
+                 * @description `nextCursor` of an earlier page.
+                 * @example 4712
+                 */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The hook.
+                 * @example hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f
+                 */
+                hookId: components["parameters"]["Hook"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "deliveries": [
+                     *         {
+                     *           "id": "msg_hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f_4711",
+                     *           "sequence": 4711,
+                     *           "event": "contact.updated",
+                     *           "locationId": "ve9EPM428h8vShlRW1KT",
+                     *           "contactId": "ocQHyuzHvysMo5N5VsXc",
+                     *           "record": "contact",
+                     *           "recordId": "01992f3b-0010-7000-8000-000000000000",
+                     *           "state": "sent",
+                     *           "attempts": 0,
+                     *           "status": 204,
+                     *           "error": null,
+                     *           "tookMs": 83,
+                     *           "triedAt": "2026-11-30T09:00:00Z",
+                     *           "nextAt": null,
+                     *           "endedAt": "2026-11-30T09:00:00Z",
+                     *           "createdAt": "2026-11-30T09:00:00Z",
+                     *           "why": null
+                     *         }
+                     *       ],
+                     *       "nextCursor": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["DeliveryPage"];
+                };
+            };
+            400: components["responses"]["InvalidParameters"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    resendDelivery: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The hook.
+                 * @example hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f
+                 */
+                hookId: components["parameters"]["Hook"];
+                /**
+                 * @description The message's `webhook-id`.
+                 * @example msg_hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f_4711
+                 */
+                deliveryId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is on its way. */
+            202: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["IncompleteBody"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["TooSlow"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["Unstorable"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["UnavailableForBodies"];
         };
     };
     showJob: {
@@ -3432,6 +5194,1366 @@ export interface operations {
             };
             404: components["responses"]["NotFound"];
             429: components["responses"]["TooManyConnections"];
+        };
+    };
+    onContactCreated: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description The same at each try: take each once.
+                 * @example msg_hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f_4711
+                 */
+                "webhook-id": components["parameters"]["WebhookId"];
+                /**
+                 * @description Seconds since 1970, when it was sent.
+                 * @example 1796029200
+                 */
+                "webhook-timestamp": components["parameters"]["WebhookTimestamp"];
+                /**
+                 * @description Standard Webhooks: `v1,` and HMAC-SHA256, or `v1a,` and Ed25519, over `id.timestamp.body`; two while a secret is rotated.
+                 * @example v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=
+                 */
+                "webhook-signature": components["parameters"]["WebhookSignature"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Below 20,000 bytes. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "id": "msg_hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f_4711",
+                 *       "type": "contact.created",
+                 *       "timestamp": "2026-11-30T09:00:00Z",
+                 *       "locationId": "ve9EPM428h8vShlRW1KT",
+                 *       "contactId": "ocQHyuzHvysMo5N5VsXc",
+                 *       "record": "contact",
+                 *       "recordId": "01992f3b-0010-7000-8000-000000000000",
+                 *       "origin": "ghl",
+                 *       "causedBy": {
+                 *         "jobId": "01992f3c-7a10-7c41-9d7e-2f5b6a1c8e90",
+                 *         "keyId": null
+                 *       },
+                 *       "sequence": 4711,
+                 *       "previous": 4702,
+                 *       "changes": [
+                 *         "city",
+                 *         "dateUpdated"
+                 *       ],
+                 *       "data": {
+                 *         "id": "ocQHyuzHvysMo5N5VsXc",
+                 *         "name": "Ada Lovelace",
+                 *         "firstName": "Ada",
+                 *         "lastName": "Lovelace",
+                 *         "email": "ada@example.com",
+                 *         "phone": "+442071838750",
+                 *         "companyName": null,
+                 *         "address1": null,
+                 *         "city": "London",
+                 *         "state": null,
+                 *         "country": "GB",
+                 *         "postalCode": null,
+                 *         "website": null,
+                 *         "source": null,
+                 *         "assignedTo": null,
+                 *         "dateOfBirth": "1990-09-25",
+                 *         "dnd": false,
+                 *         "timezone": null,
+                 *         "tags": [
+                 *           "lead"
+                 *         ],
+                 *         "customFields": [
+                 *           {
+                 *             "id": "3sv6UEo51C9Bmpo1cKTq",
+                 *             "value": "5"
+                 *           }
+                 *         ],
+                 *         "customFieldsByKey": {
+                 *           "pincode": "5"
+                 *         },
+                 *         "lastActivity": "2026-11-30T09:00:00Z",
+                 *         "dateAdded": "2026-03-01T09:00:00Z",
+                 *         "dateUpdated": "2026-11-30T09:00:00Z",
+                 *         "recordId": "01992f3b-0010-7000-8000-000000000000",
+                 *         "sync": {
+                 *           "state": "applied",
+                 *           "fields": []
+                 *         }
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["ContactTold"];
+            };
+        };
+        responses: {
+            /** @description Nobody listens any more: a subscription is deleted, a hook disabled. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It is taken. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It is sent again: ten tries over three days, later after `Retry-After`. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onContactUpdated: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description The same at each try: take each once.
+                 * @example msg_hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f_4711
+                 */
+                "webhook-id": components["parameters"]["WebhookId"];
+                /**
+                 * @description Seconds since 1970, when it was sent.
+                 * @example 1796029200
+                 */
+                "webhook-timestamp": components["parameters"]["WebhookTimestamp"];
+                /**
+                 * @description Standard Webhooks: `v1,` and HMAC-SHA256, or `v1a,` and Ed25519, over `id.timestamp.body`; two while a secret is rotated.
+                 * @example v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=
+                 */
+                "webhook-signature": components["parameters"]["WebhookSignature"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Below 20,000 bytes. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "id": "msg_hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f_4711",
+                 *       "type": "contact.updated",
+                 *       "timestamp": "2026-11-30T09:00:00Z",
+                 *       "locationId": "ve9EPM428h8vShlRW1KT",
+                 *       "contactId": "ocQHyuzHvysMo5N5VsXc",
+                 *       "record": "contact",
+                 *       "recordId": "01992f3b-0010-7000-8000-000000000000",
+                 *       "origin": "ghl",
+                 *       "causedBy": {
+                 *         "jobId": "01992f3c-7a10-7c41-9d7e-2f5b6a1c8e90",
+                 *         "keyId": null
+                 *       },
+                 *       "sequence": 4711,
+                 *       "previous": 4702,
+                 *       "changes": [
+                 *         "city",
+                 *         "dateUpdated"
+                 *       ],
+                 *       "data": {
+                 *         "id": "ocQHyuzHvysMo5N5VsXc",
+                 *         "name": "Ada Lovelace",
+                 *         "firstName": "Ada",
+                 *         "lastName": "Lovelace",
+                 *         "email": "ada@example.com",
+                 *         "phone": "+442071838750",
+                 *         "companyName": null,
+                 *         "address1": null,
+                 *         "city": "London",
+                 *         "state": null,
+                 *         "country": "GB",
+                 *         "postalCode": null,
+                 *         "website": null,
+                 *         "source": null,
+                 *         "assignedTo": null,
+                 *         "dateOfBirth": "1990-09-25",
+                 *         "dnd": false,
+                 *         "timezone": null,
+                 *         "tags": [
+                 *           "lead"
+                 *         ],
+                 *         "customFields": [
+                 *           {
+                 *             "id": "3sv6UEo51C9Bmpo1cKTq",
+                 *             "value": "5"
+                 *           }
+                 *         ],
+                 *         "customFieldsByKey": {
+                 *           "pincode": "5"
+                 *         },
+                 *         "lastActivity": "2026-11-30T09:00:00Z",
+                 *         "dateAdded": "2026-03-01T09:00:00Z",
+                 *         "dateUpdated": "2026-11-30T09:00:00Z",
+                 *         "recordId": "01992f3b-0010-7000-8000-000000000000",
+                 *         "sync": {
+                 *           "state": "applied",
+                 *           "fields": []
+                 *         }
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["ContactTold"];
+            };
+        };
+        responses: {
+            /** @description Nobody listens any more: a subscription is deleted, a hook disabled. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It is taken. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It is sent again: ten tries over three days, later after `Retry-After`. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onContactDeleted: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description The same at each try: take each once.
+                 * @example msg_hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f_4711
+                 */
+                "webhook-id": components["parameters"]["WebhookId"];
+                /**
+                 * @description Seconds since 1970, when it was sent.
+                 * @example 1796029200
+                 */
+                "webhook-timestamp": components["parameters"]["WebhookTimestamp"];
+                /**
+                 * @description Standard Webhooks: `v1,` and HMAC-SHA256, or `v1a,` and Ed25519, over `id.timestamp.body`; two while a secret is rotated.
+                 * @example v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=
+                 */
+                "webhook-signature": components["parameters"]["WebhookSignature"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Below 20,000 bytes. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "id": "msg_hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f_4711",
+                 *       "type": "contact.deleted",
+                 *       "timestamp": "2026-11-30T09:00:00Z",
+                 *       "locationId": "ve9EPM428h8vShlRW1KT",
+                 *       "contactId": "ocQHyuzHvysMo5N5VsXc",
+                 *       "record": "contact",
+                 *       "recordId": "01992f3b-0010-7000-8000-000000000000",
+                 *       "origin": "ghl",
+                 *       "causedBy": {
+                 *         "jobId": "01992f3c-7a10-7c41-9d7e-2f5b6a1c8e90",
+                 *         "keyId": null
+                 *       },
+                 *       "sequence": 4711,
+                 *       "previous": 4702,
+                 *       "changes": [],
+                 *       "data": {
+                 *         "contactId": "ocQHyuzHvysMo5N5VsXc",
+                 *         "recordId": "01992f3b-0010-7000-8000-000000000000",
+                 *         "ghlId": "ocQHyuzHvysMo5N5VsXc",
+                 *         "clientyId": null
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["Gone"];
+            };
+        };
+        responses: {
+            /** @description Nobody listens any more: a subscription is deleted, a hook disabled. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It is taken. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It is sent again: ten tries over three days, later after `Retry-After`. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onContactErased: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description The same at each try: take each once.
+                 * @example msg_hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f_4711
+                 */
+                "webhook-id": components["parameters"]["WebhookId"];
+                /**
+                 * @description Seconds since 1970, when it was sent.
+                 * @example 1796029200
+                 */
+                "webhook-timestamp": components["parameters"]["WebhookTimestamp"];
+                /**
+                 * @description Standard Webhooks: `v1,` and HMAC-SHA256, or `v1a,` and Ed25519, over `id.timestamp.body`; two while a secret is rotated.
+                 * @example v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=
+                 */
+                "webhook-signature": components["parameters"]["WebhookSignature"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Below 20,000 bytes. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "id": "msg_hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f_4711",
+                 *       "type": "contact.erased",
+                 *       "timestamp": "2026-11-30T09:00:00Z",
+                 *       "locationId": "ve9EPM428h8vShlRW1KT",
+                 *       "contactId": "ocQHyuzHvysMo5N5VsXc",
+                 *       "record": "contact",
+                 *       "recordId": "01992f3b-0010-7000-8000-000000000000",
+                 *       "origin": "ghl",
+                 *       "causedBy": {
+                 *         "jobId": "01992f3c-7a10-7c41-9d7e-2f5b6a1c8e90",
+                 *         "keyId": null
+                 *       },
+                 *       "sequence": 4711,
+                 *       "previous": 4702,
+                 *       "changes": [],
+                 *       "data": {
+                 *         "contactId": "ocQHyuzHvysMo5N5VsXc",
+                 *         "recordId": "01992f3b-0010-7000-8000-000000000000",
+                 *         "ghlId": "ocQHyuzHvysMo5N5VsXc",
+                 *         "clientyId": null
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["Gone"];
+            };
+        };
+        responses: {
+            /** @description Nobody listens any more: a subscription is deleted, a hook disabled. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It is taken. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It is sent again: ten tries over three days, later after `Retry-After`. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onTaskCreated: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description The same at each try: take each once.
+                 * @example msg_hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f_4711
+                 */
+                "webhook-id": components["parameters"]["WebhookId"];
+                /**
+                 * @description Seconds since 1970, when it was sent.
+                 * @example 1796029200
+                 */
+                "webhook-timestamp": components["parameters"]["WebhookTimestamp"];
+                /**
+                 * @description Standard Webhooks: `v1,` and HMAC-SHA256, or `v1a,` and Ed25519, over `id.timestamp.body`; two while a secret is rotated.
+                 * @example v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=
+                 */
+                "webhook-signature": components["parameters"]["WebhookSignature"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Below 20,000 bytes. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "id": "msg_hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f_4711",
+                 *       "type": "task.created",
+                 *       "timestamp": "2026-11-30T09:00:00Z",
+                 *       "locationId": "ve9EPM428h8vShlRW1KT",
+                 *       "contactId": "ocQHyuzHvysMo5N5VsXc",
+                 *       "record": "task",
+                 *       "recordId": "01992f3b-0011-7000-8000-000000000001",
+                 *       "origin": "ghl",
+                 *       "causedBy": {
+                 *         "jobId": "01992f3c-7a10-7c41-9d7e-2f5b6a1c8e90",
+                 *         "keyId": null
+                 *       },
+                 *       "sequence": 4711,
+                 *       "previous": 4702,
+                 *       "changes": [
+                 *         "title"
+                 *       ],
+                 *       "data": {
+                 *         "taskId": "hxHGVRb1YJUscrCB8eXK",
+                 *         "clientyTaskId": "t-17",
+                 *         "contactId": "ocQHyuzHvysMo5N5VsXc",
+                 *         "title": "Call Ada",
+                 *         "body": "About the offer",
+                 *         "dueDate": "2026-12-01T09:00:00Z",
+                 *         "completed": false,
+                 *         "assignedTo": null,
+                 *         "status": "open",
+                 *         "recordId": "01992f3b-0011-7000-8000-000000000001",
+                 *         "sync": {
+                 *           "state": "applied",
+                 *           "fields": []
+                 *         }
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["TaskTold"];
+            };
+        };
+        responses: {
+            /** @description Nobody listens any more: a subscription is deleted, a hook disabled. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It is taken. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It is sent again: ten tries over three days, later after `Retry-After`. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onTaskUpdated: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description The same at each try: take each once.
+                 * @example msg_hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f_4711
+                 */
+                "webhook-id": components["parameters"]["WebhookId"];
+                /**
+                 * @description Seconds since 1970, when it was sent.
+                 * @example 1796029200
+                 */
+                "webhook-timestamp": components["parameters"]["WebhookTimestamp"];
+                /**
+                 * @description Standard Webhooks: `v1,` and HMAC-SHA256, or `v1a,` and Ed25519, over `id.timestamp.body`; two while a secret is rotated.
+                 * @example v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=
+                 */
+                "webhook-signature": components["parameters"]["WebhookSignature"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Below 20,000 bytes. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "id": "msg_hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f_4711",
+                 *       "type": "task.updated",
+                 *       "timestamp": "2026-11-30T09:00:00Z",
+                 *       "locationId": "ve9EPM428h8vShlRW1KT",
+                 *       "contactId": "ocQHyuzHvysMo5N5VsXc",
+                 *       "record": "task",
+                 *       "recordId": "01992f3b-0011-7000-8000-000000000001",
+                 *       "origin": "ghl",
+                 *       "causedBy": {
+                 *         "jobId": "01992f3c-7a10-7c41-9d7e-2f5b6a1c8e90",
+                 *         "keyId": null
+                 *       },
+                 *       "sequence": 4711,
+                 *       "previous": 4702,
+                 *       "changes": [
+                 *         "title"
+                 *       ],
+                 *       "data": {
+                 *         "taskId": "hxHGVRb1YJUscrCB8eXK",
+                 *         "clientyTaskId": "t-17",
+                 *         "contactId": "ocQHyuzHvysMo5N5VsXc",
+                 *         "title": "Call Ada",
+                 *         "body": "About the offer",
+                 *         "dueDate": "2026-12-01T09:00:00Z",
+                 *         "completed": false,
+                 *         "assignedTo": null,
+                 *         "status": "open",
+                 *         "recordId": "01992f3b-0011-7000-8000-000000000001",
+                 *         "sync": {
+                 *           "state": "applied",
+                 *           "fields": []
+                 *         }
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["TaskTold"];
+            };
+        };
+        responses: {
+            /** @description Nobody listens any more: a subscription is deleted, a hook disabled. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It is taken. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It is sent again: ten tries over three days, later after `Retry-After`. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onTaskCompleted: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description The same at each try: take each once.
+                 * @example msg_hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f_4711
+                 */
+                "webhook-id": components["parameters"]["WebhookId"];
+                /**
+                 * @description Seconds since 1970, when it was sent.
+                 * @example 1796029200
+                 */
+                "webhook-timestamp": components["parameters"]["WebhookTimestamp"];
+                /**
+                 * @description Standard Webhooks: `v1,` and HMAC-SHA256, or `v1a,` and Ed25519, over `id.timestamp.body`; two while a secret is rotated.
+                 * @example v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=
+                 */
+                "webhook-signature": components["parameters"]["WebhookSignature"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Below 20,000 bytes. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "id": "msg_hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f_4711",
+                 *       "type": "task.completed",
+                 *       "timestamp": "2026-11-30T09:00:00Z",
+                 *       "locationId": "ve9EPM428h8vShlRW1KT",
+                 *       "contactId": "ocQHyuzHvysMo5N5VsXc",
+                 *       "record": "task",
+                 *       "recordId": "01992f3b-0011-7000-8000-000000000001",
+                 *       "origin": "ghl",
+                 *       "causedBy": {
+                 *         "jobId": "01992f3c-7a10-7c41-9d7e-2f5b6a1c8e90",
+                 *         "keyId": null
+                 *       },
+                 *       "sequence": 4711,
+                 *       "previous": 4702,
+                 *       "changes": [
+                 *         "title"
+                 *       ],
+                 *       "data": {
+                 *         "taskId": "hxHGVRb1YJUscrCB8eXK",
+                 *         "clientyTaskId": "t-17",
+                 *         "contactId": "ocQHyuzHvysMo5N5VsXc",
+                 *         "title": "Call Ada",
+                 *         "body": "About the offer",
+                 *         "dueDate": "2026-12-01T09:00:00Z",
+                 *         "completed": false,
+                 *         "assignedTo": null,
+                 *         "status": "open",
+                 *         "recordId": "01992f3b-0011-7000-8000-000000000001",
+                 *         "sync": {
+                 *           "state": "applied",
+                 *           "fields": []
+                 *         }
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["TaskTold"];
+            };
+        };
+        responses: {
+            /** @description Nobody listens any more: a subscription is deleted, a hook disabled. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It is taken. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It is sent again: ten tries over three days, later after `Retry-After`. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onTaskDeleted: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description The same at each try: take each once.
+                 * @example msg_hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f_4711
+                 */
+                "webhook-id": components["parameters"]["WebhookId"];
+                /**
+                 * @description Seconds since 1970, when it was sent.
+                 * @example 1796029200
+                 */
+                "webhook-timestamp": components["parameters"]["WebhookTimestamp"];
+                /**
+                 * @description Standard Webhooks: `v1,` and HMAC-SHA256, or `v1a,` and Ed25519, over `id.timestamp.body`; two while a secret is rotated.
+                 * @example v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=
+                 */
+                "webhook-signature": components["parameters"]["WebhookSignature"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Below 20,000 bytes. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "id": "msg_hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f_4711",
+                 *       "type": "task.deleted",
+                 *       "timestamp": "2026-11-30T09:00:00Z",
+                 *       "locationId": "ve9EPM428h8vShlRW1KT",
+                 *       "contactId": "ocQHyuzHvysMo5N5VsXc",
+                 *       "record": "task",
+                 *       "recordId": "01992f3b-0011-7000-8000-000000000001",
+                 *       "origin": "ghl",
+                 *       "causedBy": {
+                 *         "jobId": "01992f3c-7a10-7c41-9d7e-2f5b6a1c8e90",
+                 *         "keyId": null
+                 *       },
+                 *       "sequence": 4711,
+                 *       "previous": 4702,
+                 *       "changes": [],
+                 *       "data": {
+                 *         "contactId": "ocQHyuzHvysMo5N5VsXc",
+                 *         "recordId": "01992f3b-0011-7000-8000-000000000001",
+                 *         "ghlId": "hxHGVRb1YJUscrCB8eXK",
+                 *         "clientyId": null
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["Gone"];
+            };
+        };
+        responses: {
+            /** @description Nobody listens any more: a subscription is deleted, a hook disabled. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It is taken. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It is sent again: ten tries over three days, later after `Retry-After`. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onNoteCreated: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description The same at each try: take each once.
+                 * @example msg_hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f_4711
+                 */
+                "webhook-id": components["parameters"]["WebhookId"];
+                /**
+                 * @description Seconds since 1970, when it was sent.
+                 * @example 1796029200
+                 */
+                "webhook-timestamp": components["parameters"]["WebhookTimestamp"];
+                /**
+                 * @description Standard Webhooks: `v1,` and HMAC-SHA256, or `v1a,` and Ed25519, over `id.timestamp.body`; two while a secret is rotated.
+                 * @example v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=
+                 */
+                "webhook-signature": components["parameters"]["WebhookSignature"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Below 20,000 bytes. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "id": "msg_hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f_4711",
+                 *       "type": "note.created",
+                 *       "timestamp": "2026-11-30T09:00:00Z",
+                 *       "locationId": "ve9EPM428h8vShlRW1KT",
+                 *       "contactId": "ocQHyuzHvysMo5N5VsXc",
+                 *       "record": "note",
+                 *       "recordId": "01992f3b-0012-7000-8000-000000000002",
+                 *       "origin": "ghl",
+                 *       "causedBy": {
+                 *         "jobId": "01992f3c-7a10-7c41-9d7e-2f5b6a1c8e90",
+                 *         "keyId": null
+                 *       },
+                 *       "sequence": 4711,
+                 *       "previous": 4702,
+                 *       "changes": [
+                 *         "noteText"
+                 *       ],
+                 *       "data": {
+                 *         "noteId": "n8xVfKTzXyJQGyHnzX3p",
+                 *         "clientyNoteId": "n-4",
+                 *         "contactId": "ocQHyuzHvysMo5N5VsXc",
+                 *         "noteText": "Called, wants an offer",
+                 *         "userId": null,
+                 *         "createdAt": "2026-11-30T09:00:00Z",
+                 *         "recordId": "01992f3b-0012-7000-8000-000000000002",
+                 *         "sync": {
+                 *           "state": "applied",
+                 *           "fields": []
+                 *         }
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["NoteTold"];
+            };
+        };
+        responses: {
+            /** @description Nobody listens any more: a subscription is deleted, a hook disabled. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It is taken. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It is sent again: ten tries over three days, later after `Retry-After`. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onNoteUpdated: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description The same at each try: take each once.
+                 * @example msg_hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f_4711
+                 */
+                "webhook-id": components["parameters"]["WebhookId"];
+                /**
+                 * @description Seconds since 1970, when it was sent.
+                 * @example 1796029200
+                 */
+                "webhook-timestamp": components["parameters"]["WebhookTimestamp"];
+                /**
+                 * @description Standard Webhooks: `v1,` and HMAC-SHA256, or `v1a,` and Ed25519, over `id.timestamp.body`; two while a secret is rotated.
+                 * @example v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=
+                 */
+                "webhook-signature": components["parameters"]["WebhookSignature"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Below 20,000 bytes. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "id": "msg_hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f_4711",
+                 *       "type": "note.updated",
+                 *       "timestamp": "2026-11-30T09:00:00Z",
+                 *       "locationId": "ve9EPM428h8vShlRW1KT",
+                 *       "contactId": "ocQHyuzHvysMo5N5VsXc",
+                 *       "record": "note",
+                 *       "recordId": "01992f3b-0012-7000-8000-000000000002",
+                 *       "origin": "ghl",
+                 *       "causedBy": {
+                 *         "jobId": "01992f3c-7a10-7c41-9d7e-2f5b6a1c8e90",
+                 *         "keyId": null
+                 *       },
+                 *       "sequence": 4711,
+                 *       "previous": 4702,
+                 *       "changes": [
+                 *         "noteText"
+                 *       ],
+                 *       "data": {
+                 *         "noteId": "n8xVfKTzXyJQGyHnzX3p",
+                 *         "clientyNoteId": "n-4",
+                 *         "contactId": "ocQHyuzHvysMo5N5VsXc",
+                 *         "noteText": "Called, wants an offer",
+                 *         "userId": null,
+                 *         "createdAt": "2026-11-30T09:00:00Z",
+                 *         "recordId": "01992f3b-0012-7000-8000-000000000002",
+                 *         "sync": {
+                 *           "state": "applied",
+                 *           "fields": []
+                 *         }
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["NoteTold"];
+            };
+        };
+        responses: {
+            /** @description Nobody listens any more: a subscription is deleted, a hook disabled. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It is taken. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It is sent again: ten tries over three days, later after `Retry-After`. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onNoteDeleted: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description The same at each try: take each once.
+                 * @example msg_hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f_4711
+                 */
+                "webhook-id": components["parameters"]["WebhookId"];
+                /**
+                 * @description Seconds since 1970, when it was sent.
+                 * @example 1796029200
+                 */
+                "webhook-timestamp": components["parameters"]["WebhookTimestamp"];
+                /**
+                 * @description Standard Webhooks: `v1,` and HMAC-SHA256, or `v1a,` and Ed25519, over `id.timestamp.body`; two while a secret is rotated.
+                 * @example v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=
+                 */
+                "webhook-signature": components["parameters"]["WebhookSignature"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Below 20,000 bytes. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "id": "msg_hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f_4711",
+                 *       "type": "note.deleted",
+                 *       "timestamp": "2026-11-30T09:00:00Z",
+                 *       "locationId": "ve9EPM428h8vShlRW1KT",
+                 *       "contactId": "ocQHyuzHvysMo5N5VsXc",
+                 *       "record": "note",
+                 *       "recordId": "01992f3b-0012-7000-8000-000000000002",
+                 *       "origin": "ghl",
+                 *       "causedBy": {
+                 *         "jobId": "01992f3c-7a10-7c41-9d7e-2f5b6a1c8e90",
+                 *         "keyId": null
+                 *       },
+                 *       "sequence": 4711,
+                 *       "previous": 4702,
+                 *       "changes": [],
+                 *       "data": {
+                 *         "contactId": "ocQHyuzHvysMo5N5VsXc",
+                 *         "recordId": "01992f3b-0012-7000-8000-000000000002",
+                 *         "ghlId": "n8xVfKTzXyJQGyHnzX3p",
+                 *         "clientyId": null
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["Gone"];
+            };
+        };
+        responses: {
+            /** @description Nobody listens any more: a subscription is deleted, a hook disabled. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It is taken. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It is sent again: ten tries over three days, later after `Retry-After`. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onAppointmentCreated: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description The same at each try: take each once.
+                 * @example msg_hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f_4711
+                 */
+                "webhook-id": components["parameters"]["WebhookId"];
+                /**
+                 * @description Seconds since 1970, when it was sent.
+                 * @example 1796029200
+                 */
+                "webhook-timestamp": components["parameters"]["WebhookTimestamp"];
+                /**
+                 * @description Standard Webhooks: `v1,` and HMAC-SHA256, or `v1a,` and Ed25519, over `id.timestamp.body`; two while a secret is rotated.
+                 * @example v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=
+                 */
+                "webhook-signature": components["parameters"]["WebhookSignature"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Below 20,000 bytes. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "id": "msg_hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f_4711",
+                 *       "type": "appointment.created",
+                 *       "timestamp": "2026-11-30T09:00:00Z",
+                 *       "locationId": "ve9EPM428h8vShlRW1KT",
+                 *       "contactId": "ocQHyuzHvysMo5N5VsXc",
+                 *       "record": "appointment",
+                 *       "recordId": "01992f3b-0013-7000-8000-000000000003",
+                 *       "origin": "ghl",
+                 *       "causedBy": {
+                 *         "jobId": "01992f3c-7a10-7c41-9d7e-2f5b6a1c8e90",
+                 *         "keyId": null
+                 *       },
+                 *       "sequence": 4711,
+                 *       "previous": 4702,
+                 *       "changes": [
+                 *         "title"
+                 *       ],
+                 *       "data": {
+                 *         "appointmentId": "0TkCdp9PfvLeWKYRRvIz",
+                 *         "clientyAppointmentId": "a-9",
+                 *         "contactId": "ocQHyuzHvysMo5N5VsXc",
+                 *         "calendarId": "BVTAJZRnMDdLcqQSM7ur",
+                 *         "title": "Demo",
+                 *         "status": "confirmed",
+                 *         "startTime": "2026-12-01T15:00:00Z",
+                 *         "endTime": "2026-12-01T15:45:00Z",
+                 *         "address": "Room 1",
+                 *         "notes": null,
+                 *         "assignedUserId": null,
+                 *         "recordId": "01992f3b-0013-7000-8000-000000000003",
+                 *         "sync": {
+                 *           "state": "applied",
+                 *           "fields": []
+                 *         }
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["AppointmentTold"];
+            };
+        };
+        responses: {
+            /** @description Nobody listens any more: a subscription is deleted, a hook disabled. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It is taken. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It is sent again: ten tries over three days, later after `Retry-After`. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onAppointmentUpdated: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description The same at each try: take each once.
+                 * @example msg_hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f_4711
+                 */
+                "webhook-id": components["parameters"]["WebhookId"];
+                /**
+                 * @description Seconds since 1970, when it was sent.
+                 * @example 1796029200
+                 */
+                "webhook-timestamp": components["parameters"]["WebhookTimestamp"];
+                /**
+                 * @description Standard Webhooks: `v1,` and HMAC-SHA256, or `v1a,` and Ed25519, over `id.timestamp.body`; two while a secret is rotated.
+                 * @example v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=
+                 */
+                "webhook-signature": components["parameters"]["WebhookSignature"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Below 20,000 bytes. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "id": "msg_hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f_4711",
+                 *       "type": "appointment.updated",
+                 *       "timestamp": "2026-11-30T09:00:00Z",
+                 *       "locationId": "ve9EPM428h8vShlRW1KT",
+                 *       "contactId": "ocQHyuzHvysMo5N5VsXc",
+                 *       "record": "appointment",
+                 *       "recordId": "01992f3b-0013-7000-8000-000000000003",
+                 *       "origin": "ghl",
+                 *       "causedBy": {
+                 *         "jobId": "01992f3c-7a10-7c41-9d7e-2f5b6a1c8e90",
+                 *         "keyId": null
+                 *       },
+                 *       "sequence": 4711,
+                 *       "previous": 4702,
+                 *       "changes": [
+                 *         "title"
+                 *       ],
+                 *       "data": {
+                 *         "appointmentId": "0TkCdp9PfvLeWKYRRvIz",
+                 *         "clientyAppointmentId": "a-9",
+                 *         "contactId": "ocQHyuzHvysMo5N5VsXc",
+                 *         "calendarId": "BVTAJZRnMDdLcqQSM7ur",
+                 *         "title": "Demo",
+                 *         "status": "confirmed",
+                 *         "startTime": "2026-12-01T15:00:00Z",
+                 *         "endTime": "2026-12-01T15:45:00Z",
+                 *         "address": "Room 1",
+                 *         "notes": null,
+                 *         "assignedUserId": null,
+                 *         "recordId": "01992f3b-0013-7000-8000-000000000003",
+                 *         "sync": {
+                 *           "state": "applied",
+                 *           "fields": []
+                 *         }
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["AppointmentTold"];
+            };
+        };
+        responses: {
+            /** @description Nobody listens any more: a subscription is deleted, a hook disabled. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It is taken. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It is sent again: ten tries over three days, later after `Retry-After`. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onAppointmentDeleted: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description The same at each try: take each once.
+                 * @example msg_hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f_4711
+                 */
+                "webhook-id": components["parameters"]["WebhookId"];
+                /**
+                 * @description Seconds since 1970, when it was sent.
+                 * @example 1796029200
+                 */
+                "webhook-timestamp": components["parameters"]["WebhookTimestamp"];
+                /**
+                 * @description Standard Webhooks: `v1,` and HMAC-SHA256, or `v1a,` and Ed25519, over `id.timestamp.body`; two while a secret is rotated.
+                 * @example v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=
+                 */
+                "webhook-signature": components["parameters"]["WebhookSignature"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Below 20,000 bytes. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "id": "msg_hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f_4711",
+                 *       "type": "appointment.deleted",
+                 *       "timestamp": "2026-11-30T09:00:00Z",
+                 *       "locationId": "ve9EPM428h8vShlRW1KT",
+                 *       "contactId": "ocQHyuzHvysMo5N5VsXc",
+                 *       "record": "appointment",
+                 *       "recordId": "01992f3b-0013-7000-8000-000000000003",
+                 *       "origin": "ghl",
+                 *       "causedBy": {
+                 *         "jobId": "01992f3c-7a10-7c41-9d7e-2f5b6a1c8e90",
+                 *         "keyId": null
+                 *       },
+                 *       "sequence": 4711,
+                 *       "previous": 4702,
+                 *       "changes": [],
+                 *       "data": {
+                 *         "contactId": "ocQHyuzHvysMo5N5VsXc",
+                 *         "recordId": "01992f3b-0013-7000-8000-000000000003",
+                 *         "ghlId": "0TkCdp9PfvLeWKYRRvIz",
+                 *         "clientyId": null
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["Gone"];
+            };
+        };
+        responses: {
+            /** @description Nobody listens any more: a subscription is deleted, a hook disabled. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It is taken. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It is sent again: ten tries over three days, later after `Retry-After`. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onWriteRefused: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description The same at each try: take each once.
+                 * @example msg_hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f_4711
+                 */
+                "webhook-id": components["parameters"]["WebhookId"];
+                /**
+                 * @description Seconds since 1970, when it was sent.
+                 * @example 1796029200
+                 */
+                "webhook-timestamp": components["parameters"]["WebhookTimestamp"];
+                /**
+                 * @description Standard Webhooks: `v1,` and HMAC-SHA256, or `v1a,` and Ed25519, over `id.timestamp.body`; two while a secret is rotated.
+                 * @example v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=
+                 */
+                "webhook-signature": components["parameters"]["WebhookSignature"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Below 20,000 bytes. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "id": "msg_hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f_4711",
+                 *       "type": "write.refused",
+                 *       "timestamp": "2026-11-30T09:00:00Z",
+                 *       "locationId": "ve9EPM428h8vShlRW1KT",
+                 *       "contactId": "ocQHyuzHvysMo5N5VsXc",
+                 *       "record": "contact",
+                 *       "recordId": "01992f3b-0010-7000-8000-000000000000",
+                 *       "origin": "ghl",
+                 *       "causedBy": {
+                 *         "jobId": "01992f3c-7a10-7c41-9d7e-2f5b6a1c8e90",
+                 *         "keyId": null
+                 *       },
+                 *       "sequence": 4711,
+                 *       "previous": 4702,
+                 *       "changes": [],
+                 *       "data": {
+                 *         "id": "ocQHyuzHvysMo5N5VsXc",
+                 *         "name": "Ada Lovelace",
+                 *         "firstName": "Ada",
+                 *         "lastName": "Lovelace",
+                 *         "email": "ada@example.com",
+                 *         "phone": "+442071838750",
+                 *         "companyName": null,
+                 *         "address1": null,
+                 *         "city": "London",
+                 *         "state": null,
+                 *         "country": "GB",
+                 *         "postalCode": null,
+                 *         "website": null,
+                 *         "source": null,
+                 *         "assignedTo": null,
+                 *         "dateOfBirth": "1990-09-25",
+                 *         "dnd": false,
+                 *         "timezone": null,
+                 *         "tags": [
+                 *           "lead"
+                 *         ],
+                 *         "customFields": [
+                 *           {
+                 *             "id": "3sv6UEo51C9Bmpo1cKTq",
+                 *             "value": "5"
+                 *           }
+                 *         ],
+                 *         "customFieldsByKey": {
+                 *           "pincode": "5"
+                 *         },
+                 *         "lastActivity": "2026-11-30T09:00:00Z",
+                 *         "dateAdded": "2026-03-01T09:00:00Z",
+                 *         "dateUpdated": "2026-11-30T09:00:00Z",
+                 *         "recordId": "01992f3b-0010-7000-8000-000000000000",
+                 *         "sync": {
+                 *           "state": "applied",
+                 *           "fields": []
+                 *         }
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["WriteRefused"];
+            };
+        };
+        responses: {
+            /** @description Nobody listens any more: a subscription is deleted, a hook disabled. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It is taken. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It is sent again: ten tries over three days, later after `Retry-After`. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
         };
     };
 }
