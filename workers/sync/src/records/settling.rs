@@ -170,7 +170,7 @@ impl Records {
             let records = records.clone();
             async move { records.settle_together(asked).await }
         };
-        self.lines.settlements.ask(settlement, lead, |taken, one| is_of_another_contact(taken, one)).await
+        self.lines.settlements.ask(settlement, lead, is_of_another_contact).await
     }
 
     /// Stores what a run hands in and leaves the run open: progress that must not be lost with what comes of the rest.
