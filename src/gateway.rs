@@ -42,6 +42,7 @@ mod problems;
 mod request_id;
 mod routes;
 mod server;
+mod steering;
 mod turns;
 mod webhooks;
 
@@ -181,6 +182,10 @@ fn api() -> Api {
         .delete("/v1/locations/{location}/contacts/{contact}/data", erase::erase)
         .get("/v1/changes", changes::list)
         .get("/v1/audit", audit::list)
+        .get("/v1/jobs", jobs::list)
+        .post("/v1/jobs/retry", steering::retry)
+        .post("/v1/jobs/discard", steering::discard)
+        .post("/v1/jobs/cancel", steering::cancel)
         .get("/v1/jobs/{job}", jobs::show)
         .get("/v1/jobs/{job}/reply", operations::reply)
         .post("/v1/operations/{operation}", operations::call)

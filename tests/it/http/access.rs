@@ -134,7 +134,8 @@ async fn ask(api: &Api, route: &ApiRoute, tenant: &Tenant) -> Answer {
             path = "/v1/operations/get-contact".to_owned();
             body = json!({"locationId": location, "parameters": {"contactId": contact}});
         }
-        (&Method::GET, "/v1/changes") => path = format!("{path}?locationId={location}"),
+        (&Method::POST, "/v1/jobs/retry" | "/v1/jobs/discard" | "/v1/jobs/cancel") => body = json!({"jobs": [job]}),
+        (&Method::GET, "/v1/changes" | "/v1/jobs" | "/v1/audit") => path = format!("{path}?locationId={location}"),
         (&Method::POST, "/v1/locations/{location}/conflicts/{conflict}/undo")
         | (&Method::DELETE, "/v1/locations/{location}/contacts/{contact}/data")
         | (&Method::GET, _) => {}
