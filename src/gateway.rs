@@ -44,6 +44,7 @@ mod problems;
 mod request_id;
 mod routes;
 mod server;
+mod steering;
 mod turns;
 mod webhooks;
 
@@ -198,6 +199,10 @@ fn api() -> Api {
         .post("/v1/hooks/{hook}/recover", hooks::recover)
         .get("/v1/hooks/{hook}/deliveries", hooks::deliveries)
         .post("/v1/hooks/{hook}/deliveries/{delivery}/resend", hooks::resend)
+        .get("/v1/jobs", jobs::list)
+        .post("/v1/jobs/retry", steering::retry)
+        .post("/v1/jobs/discard", steering::discard)
+        .post("/v1/jobs/cancel", steering::cancel)
         .get("/v1/jobs/{job}", jobs::show)
         .get("/v1/jobs/{job}/reply", operations::reply)
         .post("/v1/operations/{operation}", operations::call)

@@ -5,9 +5,11 @@
 
 use std::time::Duration;
 
-use job_engine::{NewJob, Queue};
+use job_engine::{NewJob, Priority, Queue};
 use sync_workers::jobs;
-use sync_workers::records::{AcceptError, Accepted, Actor, Principal, ProducerId, Records, Trigger};
+use sync_workers::records::{
+    AcceptError, Accepted, Actor, JobKey, Principal, ProducerId, Records, RecordsError, Trigger,
+};
 use tokio::time::timeout;
 
 /// How long the answer waits for the queue, which goes on without being waited for.
@@ -57,6 +59,16 @@ impl Producer {
         jobs.extend(self.owed());
         self.enqueue(jobs).await;
         Ok(accepted)
+    }
+
+    /// Makes dead jobs owe their work again, behind everything else of their locations. What is not dead is left alone.
+    ///
+    /// # Errors
+    /// When the database does not answer; none was made so then.
+    pub async fn revive(&self, ids: &[String]) -> Result<Vec<JobKey>, RecordsError> {
+        let keys = self.records.revive_jobs(ids).await?;
+        self.enqueue(keys.iter().map(|key| jobs::new_job(key, Priority::Bulk)).collect()).await;
+        Ok(keys)
     }
 
     /// The jobs of what was committed beside the events.

@@ -1,14 +1,18 @@
 //! `jobs`: what is waiting, running, done and dead; and how to steer it.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Subcommand, ValueEnum};
+use jiff::{SignedDuration, Timestamp};
 use job_engine::{LaneState, Queue};
 use serde_json::{Value, json};
+use sync_workers::clock::Clock;
 use sync_workers::hooks::read_message_id;
 use sync_workers::records::{DONE_COUNTED, JobFilter, JobKind, JobState};
 
+use super::period::period;
 use super::table::table;
 use super::{Context, Outcome, WrongUsage, open_records};
 use crate::app::{App, AppError};
@@ -20,6 +24,8 @@ mod lanes;
 mod listing;
 mod open;
 
+/// How often the database is asked while somebody watches.
+const LOOK: Duration = Duration::from_secs(1);
 /// Where an operator gave none.
 const NO_REASON: &str = "no reason given";
 
@@ -41,9 +47,15 @@ pub(super) enum Command {
         /// Only those whose last error contains this text
         #[arg(long, value_name = "TEXT")]
         error: Option<String>,
+        /// Only those accepted within this time: 24h, 7d, …
+        #[arg(long, value_name = "PERIOD", value_parser = period)]
+        since: Option<Duration>,
         /// At most so many
         #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
         limit: u32,
+        /// List again whenever they change, until it is interrupted
+        #[arg(long)]
+        watch: bool,
     },
     /// Show one job: what became of its attempts, and why it is not running
     #[command(visible_alias = "explain")]
@@ -129,14 +141,26 @@ pub(super) async fn run(context: Context, command: Command) -> anyhow::Result<Ou
                     .join("\n")
             })?;
         }
-        Command::List { state, location, kind, error, limit } => {
-            let filter = JobFilter { state: state.map(JobState::from), location_id: location, kind, error };
+        Command::List { state, location, kind, error, since, limit, watch } => {
+            let since = since.map(ago).transpose()?;
+            let state = state.map(JobState::from);
+            let filter = JobFilter { state, location_id: location, kind, error, since, before: None };
             let records = open_records(&context.config).await?;
-            let jobs = records.list_jobs(&filter, i64::from(limit)).await?;
-            if jobs.is_empty() {
-                check_kind(filter.kind.as_deref())?;
+            let mut told = None;
+            loop {
+                let jobs = records.list_jobs(&filter, i64::from(limit)).await?;
+                if jobs.is_empty() {
+                    check_kind(filter.kind.as_deref())?;
+                }
+                if told.as_ref() != Some(&jobs) {
+                    output.print(&json!({ "jobs": jobs }), |_| listing::text(&jobs))?;
+                }
+                if !watch {
+                    break;
+                }
+                told = Some(jobs);
+                tokio::time::sleep(LOOK).await;
             }
-            output.print(&json!({ "jobs": jobs }), |_| listing::text(&jobs))?;
         }
         Command::Show { id } => {
             if let Some((hook, message)) = read_message_id(&id) {
@@ -153,6 +177,11 @@ pub(super) async fn run(context: Context, command: Command) -> anyhow::Result<Ou
         }
     }
     Ok(Outcome::Done)
+}
+
+/// The time that lies so long before now.
+fn ago(period: Duration) -> anyhow::Result<Timestamp> {
+    Ok(Clock::system().now().checked_sub(SignedDuration::try_from(period)?)?)
 }
 
 /// The queue, or why it can't be asked: one in memory is another process's. What stands in the ledger is told in any case.

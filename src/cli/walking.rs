@@ -104,7 +104,8 @@ impl Walking {
     async fn dead(&self, walk: &Walk) -> anyhow::Result<Vec<(String, String)>> {
         let (state, location_id) = (Some(JobState::Dead), Some(walk.location_id.clone()));
         let kind = walk.next_job().map(|key| key.kind);
-        let jobs = self.app.records.list_jobs(&JobFilter { state, location_id, kind, error: None }, 100).await?;
+        let jobs =
+            self.app.records.list_jobs(&JobFilter { state, location_id, kind, ..JobFilter::default() }, 100).await?;
         let of_walk = jobs.into_iter().filter(|job| job.key.record_id == walk.id);
         Ok(of_walk.map(|job| (job.id, job.last_error.unwrap_or_default())).collect())
     }
@@ -175,7 +176,7 @@ impl Walking {
     async fn last_error(&self, walk: &Walk, kind: &str) -> anyhow::Result<Option<String>> {
         for state in [JobState::Scheduled, JobState::Waiting] {
             let (location_id, kind) = (Some(walk.location_id.clone()), Some(kind.to_owned()));
-            let filter = JobFilter { state: Some(state), location_id, kind, error: None };
+            let filter = JobFilter { state: Some(state), location_id, kind, ..JobFilter::default() };
             let jobs = self.app.records.list_jobs(&filter, 1).await?;
             if let Some(error) = jobs.into_iter().find_map(|job| job.last_error) {
                 return Ok(Some(error));

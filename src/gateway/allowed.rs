@@ -54,6 +54,8 @@ access! {
     Sends: [Role::Producer];
     /// Decides about the data of one person, or about one value: the program that has sent it may, and who operates this one.
     Decides: [Role::Producer, Role::Operator];
+    /// Decides about jobs.
+    Operates: [Role::Operator];
     /// Looks at what others did, and says what they may do.
     Administers: [Role::Admin];
 }

@@ -60,6 +60,21 @@ impl Parameters {
         read
     }
 
+    /// One word of several; none as well where it is another, which [`Parameters::check`] tells.
+    pub(super) fn word<T>(
+        &mut self,
+        name: &str,
+        read: impl FnOnce(&str) -> Option<T>,
+        expected: impl Display,
+    ) -> Option<T> {
+        let text = self.text(name)?;
+        let word = read(&text);
+        if word.is_none() {
+            self.refuse(name, expected);
+        }
+        word
+    }
+
     /// A whole number between the two.
     pub(super) fn number(&mut self, name: &str, least: u32, most: u32) -> Option<u32> {
         let expected = format!("a number from {least} to {most}");

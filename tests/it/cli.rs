@@ -1,5 +1,6 @@
 //! What the command line promises, asked of the real program.
 
+mod audit;
 mod bad_rows;
 mod catalog;
 mod connecting;

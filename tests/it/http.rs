@@ -13,5 +13,6 @@ mod payloads;
 mod reading;
 mod refusals;
 mod shutdown;
+mod steering;
 mod sync_states;
 mod webhooks;

@@ -215,6 +215,86 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/jobs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Jobs, newest first
+         * @description Of the locations that the key sees.
+         */
+        get: operations["listJobs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/jobs/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Try dead jobs again
+         * @description Behind everything else of their locations. 10,000 of them at most. Each is in the audit.
+         */
+        post: operations["retryJobs"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/jobs/discard": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Close dead jobs for good
+         * @description What they would have written is taken back. 10,000 of them at most. Each is in the audit.
+         */
+        post: operations["discardJobs"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/jobs/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Close waiting and scheduled jobs
+         * @description Their work is not done, and what they would have written is taken back. 10,000 of them at most. Each is in the audit.
+         */
+        post: operations["cancelJobs"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/hooks": {
         parameters: {
             query?: never;
@@ -1999,6 +2079,97 @@ export interface components {
             flowRunId: string | null;
             /** @description Why it is not running; null if it is, or is over. */
             why: string | null;
+        };
+        /** @description A job in a list. */
+        JobRow: {
+            id: string;
+            /** @description One of `pull_contact`, `push_contact`, `push_task`, `push_note`, `push_appointment`, `refresh_location`, `find_task`, `find_appointment`, `call_operation`, `flow_step`, `walk_contacts`, `walk_details`, `walk_rest`; later versions may have more. */
+            kind: string;
+            locationId: string;
+            /** @description What the job is about; one run at a time has it. */
+            recordId: string;
+            /** @description The event's type. */
+            eventType: string;
+            /** @enum {string} */
+            priority: "interactive" | "realtime" | "bulk";
+            /** @enum {string} */
+            state: "waiting" | "scheduled" | "running" | "done" | "dead" | "discarded";
+            /**
+             * @description What GHL made of a write.
+             * @enum {string|null}
+             */
+            outcome?: "pending" | "applied" | "partlyApplied" | "refused" | null;
+            /** @description Fields that GHL holds otherwise than asked. */
+            unapplied?: string[];
+            /** @description Who closed it without its work being done. */
+            discarded?: {
+                /**
+                 * Format: date-time
+                 * @description When.
+                 */
+                at: string;
+                /** @description Who. */
+                by: string;
+                /** @description Why. */
+                why: string;
+            } | null;
+            /** @description Attempts spent. */
+            attempts: number;
+            /** @description What the last failed attempt said. */
+            lastError?: string | null;
+            /**
+             * Format: date-time
+             * @description When the event was accepted.
+             */
+            createdAt: string;
+            /**
+             * Format: date-time
+             * @description When it is to be tried again.
+             */
+            dueAt?: string | null;
+            /**
+             * Format: date-time
+             * @description When a run took it last.
+             */
+            startedAt?: string | null;
+            /**
+             * Format: date-time
+             * @description When it ended.
+             */
+            finishedAt?: string | null;
+            /** @description The event's own id. */
+            eventId?: string | null;
+            /** @description Who sent the event: `api`, `webhook`, … */
+            source: string;
+            /** @description The run that holds it, or held it last; 0 for none yet. */
+            epoch?: number;
+        };
+        /** @description Jobs, newest first. */
+        JobPage: {
+            jobs: components["schemas"]["JobRow"][];
+            /** @description Where the next page begins; null after the last one. */
+            nextCursor: string | null;
+        };
+        /** @description Jobs by their ids, or those that a filter finds; an empty filter finds all. */
+        JobSelection: {
+            /** @description Their ids. */
+            jobs?: string[];
+            filter?: {
+                /** @description Of that kind. */
+                kind?: string;
+                /** @description Of that location. */
+                locationId?: string;
+                /** @description Whose last error contains this text; not for what is canceled. */
+                error?: string;
+            };
+            /** @description How many are meant. 409 if the number has moved by more than one in twenty. */
+            expect?: number;
+            /** @description Why, for whoever looks at the job later. */
+            reason?: string;
+        };
+        /** @description The jobs that it was done to. */
+        DecidedJobs: {
+            jobs: string[];
         };
         /** @description GHL's answer to the call of an operation. */
         Reply: {
@@ -3844,6 +4015,286 @@ export interface operations {
             429: components["responses"]["TooMany"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
+        };
+    };
+    listJobs: {
+        parameters: {
+            query?: {
+                /**
+                 * @description In that state.
+                 * @example dead
+                 */
+                state?: "waiting" | "scheduled" | "running" | "done" | "dead" | "discarded";
+                /**
+                 * @description Of that kind.
+                 * @example push_task
+                 */
+                kind?: string;
+                /**
+                 * @description Of that location.
+                 * @example ve9EPM428h8vShlRW1KT
+                 */
+                locationId?: string;
+                /**
+                 * @description Whose last error contains this text.
+                 * @example 400
+                 */
+                error?: string;
+                /**
+                 * @description Accepted at that time or later.
+                 * @example 2026-03-01T09:00:00Z
+                 */
+                since?: string;
+                /**
+                 * @description Jobs of one page at most.
+                 * @example 10
+                 */
+                limit?: number;
+                /**
+                 * @description `nextCursor` of an earlier page.
+                 * @example 01992f3c-7a10-7c41-9d7e-2f5b6a1c8e90
+                 */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "jobs": [],
+                     *       "nextCursor": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["JobPage"];
+                };
+            };
+            400: components["responses"]["InvalidParameters"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    retryJobs: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["JobSelection"];
+            };
+        };
+        responses: {
+            /** @description It was done. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "jobs": [
+                     *         "01992f3c-7a10-7c41-9d7e-2f5b6a1c8e90"
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["DecidedJobs"];
+                };
+            };
+            400: components["responses"]["BadBody"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["TooSlow"];
+            /** @description More or fewer jobs are meant than `expect` says. Nothing was done. */
+            409: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is larger than 1 MiB, or has more than 100,000 values. */
+            413: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body names no jobs, or some that are not there. Nothing was done. */
+            422: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["UnavailableForBodies"];
+        };
+    };
+    discardJobs: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["JobSelection"];
+            };
+        };
+        responses: {
+            /** @description It was done. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "jobs": [
+                     *         "01992f3c-7a10-7c41-9d7e-2f5b6a1c8e90"
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["DecidedJobs"];
+                };
+            };
+            400: components["responses"]["BadBody"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["TooSlow"];
+            /** @description More or fewer jobs are meant than `expect` says. Nothing was done. */
+            409: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is larger than 1 MiB, or has more than 100,000 values. */
+            413: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body names no jobs, or some that are not there. Nothing was done. */
+            422: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["UnavailableForBodies"];
+        };
+    };
+    cancelJobs: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["JobSelection"];
+            };
+        };
+        responses: {
+            /** @description It was done. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "jobs": [
+                     *         "01992f3c-7a10-7c41-9d7e-2f5b6a1c8e90"
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["DecidedJobs"];
+                };
+            };
+            400: components["responses"]["BadBody"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["TooSlow"];
+            /** @description More or fewer jobs are meant than `expect` says. Nothing was done. */
+            409: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is larger than 1 MiB, or has more than 100,000 values. */
+            413: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body names no jobs, or some that are not there. Nothing was done. */
+            422: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["UnavailableForBodies"];
         };
     };
     listHooks: {

@@ -2,10 +2,8 @@
 
 use anyhow::Context as _;
 use clap::Args;
-use job_engine::Priority;
 use serde_json::json;
 use sync_workers::enqueue::{fault, set_aside, unknown_kind};
-use sync_workers::jobs::new_job;
 use sync_workers::records::{Decision, Job, JobFilter, JobState, Records};
 
 use super::super::{Context, Outcome};
@@ -66,7 +64,7 @@ pub(super) async fn run(context: Context, selection: Selection, act: Act) -> any
     let ids: Vec<_> = selection.find(&app.records).await?.into_iter().map(|job| job.id).collect();
     if !selection.dry_run {
         match &act {
-            Act::Retry => retry(&app, &ids).await?,
+            Act::Retry => drop(app.producer().revive(&ids).await?),
             Act::Discard(decision) => drop(app.records.discard_jobs(&ids, decision).await?),
         }
     }
@@ -80,17 +78,6 @@ pub(super) async fn run(context: Context, selection: Selection, act: Act) -> any
         ids.iter().cloned().chain([count]).collect::<Vec<_>>().join("\n")
     })?;
     Ok(Outcome::Done)
-}
-
-/// They owe their work again, and wait behind everything else of their locations.
-async fn retry(app: &App, ids: &[String]) -> anyhow::Result<()> {
-    let keys = app.records.revive_jobs(ids).await?;
-    let jobs: Vec<_> = keys.iter().map(|key| new_job(key, Priority::Bulk)).collect();
-    // The ledger has them: a queue that does not answer hears of them from the next sweep.
-    if let Err(error) = app.queue.push(&jobs).await {
-        tracing::warn!(%error, "the queue was not told; the sweeper will");
-    }
-    Ok(())
 }
 
 /// The job if it is dead. An open one that can't be handled is set aside first, as a worker would do, unless this `only_looks`.
@@ -126,6 +113,7 @@ impl Selection {
             location_id: location.clone(),
             kind: kind.clone(),
             error: error.clone(),
+            ..JobFilter::default()
         };
         let dead = records.list_jobs(&filter, MOST).await?;
         if dead.is_empty() {

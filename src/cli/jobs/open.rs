@@ -107,8 +107,12 @@ impl Selection {
         let mut found: Vec<String> = ids.iter().filter(|id| named.insert(*id)).cloned().collect();
         if ids.is_empty() {
             for state in [JobState::Waiting, JobState::Scheduled] {
-                let filter =
-                    JobFilter { state: Some(state), location_id: location.clone(), kind: kind.clone(), error: None };
+                let filter = JobFilter {
+                    state: Some(state),
+                    location_id: location.clone(),
+                    kind: kind.clone(),
+                    ..JobFilter::default()
+                };
                 let jobs: Vec<Job> = records.list_jobs(&filter, MOST).await?;
                 found.extend(jobs.into_iter().map(|job| job.id));
             }

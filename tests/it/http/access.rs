@@ -168,7 +168,8 @@ async fn ask(api: &Api, route: &ApiRoute, tenant: &Tenant) -> Answer {
         (&Method::POST, "/v1/hooks/{hook}/recover") => body = json!({"since": "2026-01-01T00:00:00Z"}),
         (&Method::POST, path) if path.starts_with("/v1/hooks/{hook}/") => body = json!({}),
         (&Method::GET, "/v1/hooks/sample") => path = format!("{path}?event=contact.updated&locationId={location}"),
-        (&Method::GET, "/v1/changes") => path = format!("{path}?locationId={location}"),
+        (&Method::POST, "/v1/jobs/retry" | "/v1/jobs/discard" | "/v1/jobs/cancel") => body = json!({"jobs": [job]}),
+        (&Method::GET, "/v1/changes" | "/v1/jobs" | "/v1/audit") => path = format!("{path}?locationId={location}"),
         (&Method::POST, "/v1/locations/{location}/conflicts/{conflict}/undo")
         | (&Method::DELETE, "/v1/locations/{location}/contacts/{contact}/data" | "/v1/hooks/{hook}")
         | (&Method::GET, _) => {}

@@ -134,6 +134,10 @@ pub struct JobFilter {
     pub kind: Option<String>,
     /// Whose last error contains this text.
     pub error: Option<String>,
+    /// Accepted at that time or later.
+    pub since: Option<Timestamp>,
+    /// Older than the row of this id: what follows a page.
+    pub before: Option<String>,
 }
 
 impl Records {
@@ -162,11 +166,11 @@ impl Records {
     /// # Errors
     /// See [`Records::job`].
     pub async fn list_jobs(&self, filter: &JobFilter, limit: i64) -> Result<Vec<Job>, RecordsError> {
-        let JobFilter { state, location_id, kind, error } = filter;
-        /// The rows of a state, newest first, $5 at most.
+        let JobFilter { state, location_id, kind, error, since, before } = filter;
+        /// The rows of a state, newest first, $7 at most.
         macro_rules! list {
             ($of_state:literal by $age:literal) => {
-                concat!(sql!("list_jobs"), $of_state, " order by ", $age, " desc limit $5")
+                concat!(sql!("list_jobs"), $of_state, " order by ", $age, " desc limit $7")
             };
         }
         // A text for each, so that the few rows of a state are found by its index among the many that are done. Open ones are sorted by what no index
@@ -181,7 +185,8 @@ impl Records {
             Some(JobState::Discarded) => list!("discarded_at is not null" by "id || ''"),
         };
         let query = sqlx::query(text).bind(location_id.as_deref()).bind(kind.as_deref()).bind(error.as_deref());
-        let rows = query.bind(self.scope()).bind(limit).fetch_all(&self.pool).await?;
+        let query = query.bind(self.scope()).bind(since.map(Timestamp::as_millisecond)).bind(before.as_deref());
+        let rows = query.bind(limit).fetch_all(&self.pool).await?;
         rows.iter().map(job_of).collect()
     }
 

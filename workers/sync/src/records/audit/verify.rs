@@ -26,6 +26,18 @@ pub enum FaultKind {
     NotTheOneKept,
 }
 
+impl FaultKind {
+    /// In words.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Changed => "changed",
+            Self::Missing => "missing",
+            Self::NotTheOneKept => "not the one that was kept",
+        }
+    }
+}
+
 /// A place in the chain where something is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AuditFault {

@@ -1,0 +1,167 @@
+//! `POST /v1/jobs/retry`, `/discard` and `/cancel`: decides about jobs, by their ids or by what they have in common.
+//!
+//! Each batch is a transaction with its rows of the audit. Sent again, a request decides about what is left.
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::http::StatusCode;
+use serde_json::{Map, Value, json};
+use sync_workers::records::{Decision, Job, JobFilter, JobState, Records};
+
+use super::Problem;
+use super::allowed::{Allowed, Operates};
+use super::contacts::check_location;
+use super::json::json_of;
+use crate::triggers::{FieldError, Fields, kind_of};
+
+/// Jobs of one request at most: a mistake is seen before it is large.
+const MOST: usize = 10_000;
+/// Jobs of one transaction: others wait for it.
+const BATCH: usize = 500;
+/// The number may have moved by one part in so many since the caller saw it.
+const MOVED: usize = 20;
+
+/// Dead jobs owe their work again, behind everything else of their locations.
+pub(super) async fn retry(allowed: Allowed<Operates>, body: Bytes) -> Result<Json<Value>, Problem> {
+    let (_, ids) = meant(&allowed, &body, &[JobState::Dead], &["kind", "locationId", "error"]).await?;
+    for batch in ids.chunks(BATCH) {
+        allowed.producer.revive(batch).await.map_err(|error| Problem::records(&error))?;
+    }
+    Ok(Json(json!({ "jobs": ids })))
+}
+
+/// Dead jobs are closed for good, and what they would have written is taken back.
+pub(super) async fn discard(allowed: Allowed<Operates>, body: Bytes) -> Result<Json<Value>, Problem> {
+    let (decision, ids) = meant(&allowed, &body, &[JobState::Dead], &["kind", "locationId", "error"]).await?;
+    for batch in ids.chunks(BATCH) {
+        let closed = allowed.records().discard_jobs(batch, &decision).await;
+        closed.map_err(|error| Problem::records(&error))?;
+    }
+    Ok(Json(json!({ "jobs": ids })))
+}
+
+/// Waiting and scheduled jobs are closed without their work being done, and what they would have written is taken back.
+pub(super) async fn cancel(allowed: Allowed<Operates>, body: Bytes) -> Result<Json<Value>, Problem> {
+    let open = [JobState::Waiting, JobState::Scheduled];
+    let (decision, ids) = meant(&allowed, &body, &open, &["kind", "locationId"]).await?;
+    let mut cancelled = Vec::with_capacity(ids.len());
+    for batch in ids.chunks(BATCH) {
+        let closed = allowed.records().cancel_jobs(batch, &decision).await;
+        cancelled.extend(closed.map_err(|error| Problem::records(&error))?);
+    }
+    Ok(Json(json!({ "jobs": cancelled })))
+}
+
+/// Which jobs a body means: those of `jobs` that are in one of the states, or all in them that `filter` finds; and why.
+async fn meant(
+    allowed: &Allowed<Operates>,
+    body: &Bytes,
+    states: &[JobState],
+    filters: &[&str],
+) -> Result<(Decision, Vec<String>), Problem> {
+    let Selection { ids, filter, expect, reason } = Selection::read(&json_of(body)?, filters)?;
+    let records = allowed.records();
+    let jobs = match filter {
+        None => named(records, &ids, states).await?,
+        Some(filter) => found(records, &filter, states).await?,
+    };
+    if let Some(expected) = expect.filter(|expected| jobs.len().abs_diff(*expected) * MOVED > *expected) {
+        let detail = format!("{} jobs are meant now, not {expected}; nothing was done", jobs.len());
+        return Err(Problem::new(StatusCode::CONFLICT, "The number of jobs has changed", detail));
+    }
+    let key = &allowed.opened.key;
+    let by = format!("{} ({})", key.name, key.id);
+    let decision = reason.map_or_else(Decision::default, |why| Decision { why, ..Decision::default() });
+    Ok((Decision { by, ..decision }, jobs))
+}
+
+async fn named(records: &Records, ids: &[String], states: &[JobState]) -> Result<Vec<String>, Problem> {
+    let (mut jobs, mut unknown) = (Vec::new(), Vec::new());
+    for (place, id) in ids.iter().enumerate() {
+        match records.job(id).await.map_err(|error| Problem::records(&error))? {
+            None => unknown.push(FieldError { field: format!("jobs[{place}]"), message: "is no job".to_owned() }),
+            Some(job) if states.contains(&job.state) && !jobs.contains(&job.id) => jobs.push(job.id),
+            Some(_) => {}
+        }
+    }
+    if unknown.is_empty() { Ok(jobs) } else { Err(wrong(unknown)) }
+}
+
+async fn found(records: &Records, filter: &JobFilter, states: &[JobState]) -> Result<Vec<String>, Problem> {
+    if let Some(location) = &filter.location_id {
+        check_location(records, location).await?;
+    }
+    let mut jobs: Vec<Job> = Vec::new();
+    for state in states {
+        let filter = JobFilter { state: Some(*state), ..filter.clone() };
+        let left = i64::try_from(MOST - jobs.len()).unwrap_or(0);
+        jobs.extend(records.list_jobs(&filter, left).await.map_err(|error| Problem::records(&error))?);
+    }
+    Ok(jobs.into_iter().map(|job| job.id).collect())
+}
+
+/// What a body says.
+struct Selection {
+    ids: Vec<String>,
+    /// None where the jobs are named.
+    filter: Option<JobFilter>,
+    /// How many the caller expects.
+    expect: Option<usize>,
+    reason: Option<String>,
+}
+
+impl Selection {
+    fn read(body: &Value, filters: &[&str]) -> Result<Self, Problem> {
+        let Some(object) = body.as_object() else {
+            let message = format!("a selection is an object, not {}", kind_of(body));
+            return Err(wrong(vec![FieldError { field: String::new(), message }]));
+        };
+        let mut fields = Fields::new(object, "");
+        let jobs = fields.any("jobs");
+        let filter = fields.object("filter");
+        let (expect, reason) = (fields.any("expect"), fields.text("reason"));
+        let (mut ids, mut errors) = (Vec::new(), Vec::new());
+        match (jobs, filter) {
+            (Some(jobs), None) => match texts(jobs) {
+                Some(texts) if texts.len() <= MOST => ids = texts,
+                _ => fields.refuse("jobs", format!("must be a list of at most {MOST} ids of jobs")),
+            },
+            (None, Some(_)) => {}
+            _ => fields.refuse("jobs", "must be there, or `filter`, and not both"),
+        }
+        let filter = filter.map(|filter| read_filter(filter, filters, &mut errors));
+        let count = expect.and_then(|expect| usize::try_from(expect.as_u64()?).ok());
+        if expect.is_some() && count.is_none() {
+            fields.refuse("expect", "must be the number of jobs that are meant");
+        }
+        errors.extend(fields.finish());
+        if errors.is_empty() { Ok(Self { ids, filter, expect: count, reason }) } else { Err(wrong(errors)) }
+    }
+}
+
+/// An empty filter means all of them.
+fn read_filter(object: &Map<String, Value>, known: &[&str], errors: &mut Vec<FieldError>) -> JobFilter {
+    let mut fields = Fields::new(object, "filter.");
+    let mut filter = JobFilter::default();
+    if known.contains(&"kind") {
+        filter.kind = fields.text("kind");
+    }
+    if known.contains(&"locationId") {
+        filter.location_id = fields.id("locationId");
+    }
+    if known.contains(&"error") {
+        filter.error = fields.text("error");
+    }
+    errors.extend(fields.finish());
+    filter
+}
+
+fn texts(list: &Value) -> Option<Vec<String>> {
+    let texts = list.as_array()?.iter().map(|id| Some(id.as_str()?.to_owned()));
+    texts.collect::<Option<Vec<_>>>().filter(|ids| ids.iter().all(|id| sync_workers::ids::is_id(id)))
+}
+
+fn wrong(errors: Vec<FieldError>) -> Problem {
+    let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "The selection is wrong", "nothing was done");
+    errors.into_iter().fold(problem, |problem, error| problem.with(None, error))
+}
