@@ -59,9 +59,12 @@ pub(super) fn queue(config: &Config, tuning: HookTuning, deployment: Option<Stri
     let HookTuning { breaker, burst, interval, .. } = tuning;
     let limit = Limit { burst, interval, call_timeout: CALL, reserve: 0, daily: DAY };
     let claiming = Claiming { breaker, ..Claiming::default() };
-    let Some(endpoint) = endpoint(config) else {
-        return Ok(Queue::memory(1, limit, claiming, FirstMeeting::Unspent));
+    let queue = match endpoint(config) {
+        None => Queue::memory(1, limit, claiming, FirstMeeting::Unspent),
+        Some(endpoint) => {
+            let namespace = Namespace { prefix: format!("{}:hooks", config.redis.prefix), deployment };
+            Queue::redis_unmet(&endpoint, &namespace, 1, limit, claiming, FirstMeeting::Unspent)?
+        }
     };
-    let namespace = Namespace { prefix: format!("{}:hooks", config.redis.prefix), deployment };
-    Ok(Queue::redis_unmet(&endpoint, &namespace, 1, limit, claiming, FirstMeeting::Unspent)?)
+    Ok(queue.called("the queue of hooks"))
 }

@@ -279,7 +279,16 @@ impl Queue {
         }
         let shard = |driver| Shard { driver, incarnation: AtomicU64::new(0), losses: watch::Sender::new(0) };
         let shards = drivers.into_iter().map(shard).collect();
-        Self { inner: Arc::new(Inner { shards, outage: Outage::default(), limit, claiming }) }
+        Self { inner: Arc::new(Inner { shards, outage: Outage::of("the queue"), limit, claiming }) }
+    }
+
+    /// The queue, called so in the log; for the second one of a process. Before it is shared.
+    #[must_use]
+    pub fn called(mut self, name: &'static str) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.inner) {
+            inner.outage = Outage::of(name);
+        }
+        self
     }
 
     /// Whether a queue can hold jobs with this key.

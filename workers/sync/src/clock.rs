@@ -32,6 +32,8 @@ impl Offset {
     const MOST_MS: i64 = 24 * 60 * 60 * 1000;
     /// Farther apart than the delays of replies are two that tell different times: one of the clocks was set, or something stands before GHL.
     const STEP_MS: i64 = 5_000;
+    /// GHL tells its time to the second.
+    const RESOLUTION_MS: i64 = 1_000;
     /// The part that one more reply has in the mean.
     const SHARE: i64 = 8;
 
@@ -93,10 +95,12 @@ impl Clock {
         self.now_ms().saturating_add(self.ghl_ahead_ms())
     }
 
-    /// How far GHL's clock is ahead of this one, as far as it is known.
+    /// How far GHL's clock is ahead of this one, as far as it is known. Where the two agree as closely as GHL tells, ours is the better one: what was
+    /// written down at half a second more would be later than GHL's date of what it did because of it.
     #[must_use]
     pub fn ghl_ahead_ms(&self) -> i64 {
-        self.offset.lock().unwrap_or_else(PoisonError::into_inner).ms.unwrap_or(0)
+        let known = self.offset.lock().unwrap_or_else(PoisonError::into_inner).ms.unwrap_or(0);
+        if known.abs() <= Offset::RESOLUTION_MS { 0 } else { known }
     }
 
     /// Now, to the millisecond.
@@ -143,6 +147,15 @@ mod tests {
             (vec![i64::MIN, i64::MAX], None),
         ] {
             assert_eq!(after(&heard), expected, "{heard:?}");
+        }
+    }
+
+    #[test]
+    fn clocks_that_agree_to_the_second_are_one() {
+        let clock = Clock::fixed("2026-03-01T09:00:00.900Z".parse().unwrap());
+        for (heard, ahead_ms) in [("09:00:00", 0), ("09:00:01", 0), ("09:04:00", 0), ("09:04:00", 239_600)] {
+            clock.hear_ghl(format!("2026-03-01T{heard}Z").parse().unwrap());
+            assert_eq!(clock.ghl_ahead_ms(), ahead_ms, "{heard}");
         }
     }
 

@@ -119,7 +119,6 @@ impl Door {
     }
 
     /// A request to a checked address; [`Door::send`] sends it.
-    #[must_use]
     pub fn request(&self, method: Method, target: &Target) -> RequestBuilder {
         self.http.request(method, target.url().clone())
     }

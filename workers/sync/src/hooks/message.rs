@@ -85,7 +85,7 @@ pub(crate) fn example(id: &str, event: &str, location_id: &str, at: Timestamp, d
         "timestamp": at,
         "locationId": location_id,
         "contactId": data.get("contactId").or_else(|| data.get("id")),
-        "record": event.split('.').next(),
+        "record": super::samples::record_of(event),
         "recordId": data["recordId"],
         "origin": "ghl",
         "causedBy": null,

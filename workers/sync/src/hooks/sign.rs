@@ -87,7 +87,7 @@ pub fn sign(secret: &SecretString, id: &str, timestamp_s: i64, body: &str) -> Re
 }
 
 enum Key {
-    Shared(hmac::Key),
+    Shared(Box<hmac::Key>),
     Pair(Box<Ed25519KeyPair>),
 }
 
@@ -95,7 +95,7 @@ fn read(secret: &SecretString) -> Result<Key, BadSecret> {
     let text = secret.expose_secret();
     let decoded = |text: &str| STANDARD.decode(text).map_err(|_| BadSecret);
     if let Some(text) = text.strip_prefix(SHARED) {
-        return Ok(Key::Shared(hmac::Key::new(hmac::HMAC_SHA256, &decoded(text)?)));
+        return Ok(Key::Shared(Box::new(hmac::Key::new(hmac::HMAC_SHA256, &decoded(text)?))));
     }
     let seed = decoded(text.strip_prefix(PRIVATE).ok_or(BadSecret)?)?;
     Ed25519KeyPair::from_seed_unchecked(&seed).map(|pair| Key::Pair(Box::new(pair))).map_err(|_| BadSecret)

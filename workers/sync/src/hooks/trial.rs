@@ -36,7 +36,7 @@ impl Hooks {
         let Some(hook) = self.records.hook(id).await? else { return Ok(None) };
         let event = event.unwrap_or_else(|| hook.events.example()).to_owned();
         // As the documentation has it: a trial tells nobody of anybody.
-        let mut body = samples::documented(&event, None);
+        let mut body = samples::documented(&event);
         let id = format!("msg_{}", Uuid::now_v7().simple());
         (body["id"], body["test"]) = (id.as_str().into(), true.into());
         let message = Message { id: id.clone(), event: event.clone(), body: body.to_string() };

@@ -118,7 +118,9 @@ impl Page {
         for (((_, contact_id), _), rows) in &self.entries {
             let entries = &mut snapshots.entry(contact_id.clone()).or_default().entries;
             for row in rows {
-                entries.insert(row.try_get("row_id")?, row.try_get("revision")?);
+                if row.try_get::<Option<&str>, _>("ghl_id")?.is_some() {
+                    entries.insert(row.try_get("row_id")?, row.try_get("revision")?);
+                }
             }
         }
         Ok(snapshots)

@@ -27,6 +27,7 @@ use crate::decide::merge::Side;
 pub struct Snapshot {
     /// 0 for a contact that was not there.
     pub(super) contact: i64,
+    /// Those that GHL was known to have: of one that it got since, an older list tells nothing.
     pub(super) entries: HashMap<String, i64>,
 }
 
