@@ -1,14 +1,9 @@
 //! A walk's pages: hundreds of contacts in one transaction.
 
-use std::cell::Cell;
-
 use sync_workers::records::model::{Contact, Task};
 use sync_workers::records::*;
-use tracing::callsite::rebuild_interest_cache;
-use tracing::span::{Attributes, Id, Record};
-use tracing::subscriber::{Interest, set_global_default};
-use tracing::{Event, Metadata, Subscriber};
 
+use crate::sent::Sent;
 use crate::support::*;
 
 promises! {
@@ -147,40 +142,11 @@ async fn an_edit_that_comes_while_a_page_is_stored_stays() {
 async fn how_many_statements_a_page_takes_does_not_grow_with_its_contacts() {
     // SQLite's are run in threads of their own, where this test can't count them.
     let db = Db::postgres().await;
-    // No other test of this binary has one.
-    set_global_default(Statements).unwrap();
-    rebuild_interest_cache();
+    Sent::listen();
     let all = contacts(400);
     for (epoch, most) in [(1, 70), (2, 20)] {
-        let before = STATEMENTS.get();
         page(&db, epoch, &all).await;
-        let taken = STATEMENTS.get() - before;
+        let taken = Sent::take().len();
         assert!((10..=most).contains(&taken), "{taken} statements for 400 contacts with 800 tasks");
     }
-}
-
-/// Counts the statements that sqlx tells of in this thread, which is one test's.
-struct Statements;
-
-thread_local! {
-    static STATEMENTS: Cell<usize> = const { Cell::new(0) };
-}
-
-impl Subscriber for Statements {
-    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
-        if self.enabled(metadata) { Interest::sometimes() } else { Interest::never() }
-    }
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target() == "sqlx::query"
-    }
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
-    }
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-    fn event(&self, _: &Event<'_>) {
-        STATEMENTS.set(STATEMENTS.get() + 1);
-    }
-    fn enter(&self, _: &Id) {}
-    fn exit(&self, _: &Id) {}
 }
