@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::json;
 use sync_workers::presence::Presence;
-use sync_workers::records::{ConnectionKind, JobFilter, JobState, NewKey};
+use sync_workers::records::{ConnectionKind, JobFilter, JobState, NewKey, Role};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -128,7 +128,9 @@ impl Demo {
 
     /// Tells how to use it.
     async fn introduce(&self, output: Output) -> anyhow::Result<()> {
-        let (_, key) = self.app.records.create_key(&NewKey::of_all("demo")).await?;
+        // Whoever tries the demo tries all of it.
+        let new = NewKey { roles: vec![Role::Admin], ..NewKey::of_all("demo") };
+        let (_, key) = self.app.records.create_key(&new).await?;
         let key = key.expose_secret();
         let url = format!("http://{}", self.servers.address);
         let location = self.sandbox.locations().into_iter().next().context("the sandbox has a location")?;
