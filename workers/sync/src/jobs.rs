@@ -40,6 +40,7 @@ mod push_note;
 mod push_task;
 mod refresh_location;
 mod refusals;
+mod straggler;
 mod told;
 mod unauthorized;
 mod under_way;

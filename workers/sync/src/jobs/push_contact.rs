@@ -5,7 +5,7 @@
 use self::change::change;
 use self::create::{create, settle_announcement};
 use super::presence::is_contact_gone;
-use super::push::{is_of_another_time, may_still_arrive, until_it_cannot_arrive};
+use super::straggler::{is_of_another_time, may_still_arrive, until_it_cannot_arrive};
 use super::{JobError, Task, refusals, told};
 use crate::decide::fields::{Fields, fields};
 use crate::decide::merge::Policy;

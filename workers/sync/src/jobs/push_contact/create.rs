@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use job_engine::Priority;
 
-use super::super::push::{announced_by_ghls_clock, is_of_another_time, until_it_cannot_arrive};
+use super::super::straggler::{announced_by_ghls_clock, is_of_another_time, until_it_cannot_arrive};
 use super::super::{JobError, Task};
 use super::{close, keep_refused, one_call, refused};
 use crate::decide::adopt;
