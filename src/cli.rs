@@ -17,6 +17,7 @@ use crate::telemetry;
 
 mod audit;
 mod catalog;
+mod completions;
 mod config;
 mod connect;
 mod demo;
@@ -27,16 +28,20 @@ mod gateway;
 mod hooks;
 mod import;
 mod jobs;
+mod json_argument;
 mod keys;
 mod locations;
 mod migrate;
 mod openapi;
 mod period;
+mod remote;
 mod sandbox;
 mod secrets;
+mod send;
 mod serve;
 mod sweep;
 mod table;
+mod tail;
 mod up;
 mod verify;
 mod version;
@@ -101,6 +106,10 @@ enum Command {
     /// Who is told of changes over HTTP
     #[command(subcommand)]
     Hooks(hooks::Command),
+    /// Send an event to a running gateway, and show what becomes of it
+    Send(send::Args),
+    /// Show the change feed of a running gateway as it grows
+    Tail(tail::Args),
     /// API keys of those who send events and read records
     #[command(subcommand)]
     Keys(keys::Command),
@@ -109,6 +118,10 @@ enum Command {
     Audit(audit::Command),
     /// Print the OpenAPI document of the HTTP API
     Openapi,
+    /// Print a script that makes a shell complete the commands
+    Completions(completions::Completions),
+    /// Write the manual pages into a folder
+    Man(completions::Man),
     /// Show or check the settings
     #[command(subcommand)]
     Config(config::Command),
@@ -149,6 +162,10 @@ impl Command {
                 | Self::Worker(_)
                 | Self::Version
                 | Self::Openapi
+                | Self::Completions(_)
+                | Self::Man(_)
+                | Self::Send(_)
+                | Self::Tail(_)
                 | Self::Catalog(catalog::Command::List(_) | catalog::Command::Show { .. } | catalog::Command::Page)
                 | Self::Flows(flows::Command::Check { .. })
         )
@@ -285,6 +302,10 @@ async fn run(mut context: Context, command: Command) -> anyhow::Result<Outcome> 
         Command::Doctor(args) => doctor::run(context, args).await,
         Command::Locations(command) => locations::run(context, command).await,
         Command::Openapi => openapi::run(&context),
+        Command::Send(args) => send::run(context, args).await,
+        Command::Tail(args) => tail::run(context, args).await,
+        Command::Completions(args) => Ok(completions::completions(&args)),
+        Command::Man(args) => completions::man(&args),
         Command::Version => version::run(&context),
     }
 }

@@ -20,6 +20,7 @@ mod api;
 mod audit;
 mod auth;
 mod body;
+mod catalog;
 mod changes;
 mod conflicts;
 mod contacts;
@@ -205,6 +206,8 @@ fn api() -> Api {
         .post("/v1/jobs/cancel", steering::cancel)
         .get("/v1/jobs/{job}", jobs::show)
         .get("/v1/jobs/{job}/reply", operations::reply)
+        .get("/v1/catalog", catalog::list)
+        .get("/v1/catalog/{name}", catalog::show)
         .post("/v1/operations/{operation}", operations::call)
 }
 

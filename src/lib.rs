@@ -4,6 +4,7 @@
 //! is done in `sync-workers`, on the queue of `job-engine`. Rust services that want to send events without HTTP use [`producer::Producer`].
 
 pub mod app;
+mod catalog;
 pub mod cli;
 pub mod compare;
 pub mod config;

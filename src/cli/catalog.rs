@@ -2,12 +2,12 @@
 
 use anyhow::bail;
 use clap::{Args, Subcommand};
-use serde::Serialize;
-use serde_json::{Value, json};
-use sync_workers::catalog::{Form, Operation, Place, Trigger, catalog, page};
+use serde_json::json;
+use sync_workers::catalog::{Form, Operation, Place, Trigger, catalog as complete, page};
 
 use super::table::table;
 use super::{Context, Outcome};
+use crate::catalog::{self, Kind};
 use crate::triggers::operation::unknown;
 
 mod call;
@@ -46,78 +46,47 @@ pub(super) struct Filter {
 
 pub(super) async fn run(context: Context, command: Command) -> anyhow::Result<Outcome> {
     match command {
-        Command::List(filter) => list(&context, &filter)?,
+        Command::List(filter) => list(&context, filter)?,
         Command::Show { name } => show(&context, &name)?,
         Command::Call(arguments) => return call::run(context, arguments).await,
         Command::Page => {
-            let page = page(catalog());
+            let page = page(complete());
             context.output.print(&json!({ "page": page }), |_| page.trim_end().to_owned())?;
         }
     }
     Ok(Outcome::Done)
 }
 
-fn list(context: &Context, filter: &Filter) -> anyhow::Result<()> {
+fn list(context: &Context, filter: Filter) -> anyhow::Result<()> {
     let Filter { area, actions, triggers, search } = filter;
-    if let Some(area) = area.as_deref().filter(|area| !catalog().areas().contains(area)) {
-        bail!("there is no area {area}; there are {}", catalog().areas().join(", "));
-    }
-    let in_area = |of: &str| area.as_deref().is_none_or(|area| area == of);
-    let search = search.as_deref().unwrap_or_default();
-    let operations: Vec<_> = catalog().operations().iter().filter(|_| !triggers).collect();
-    let operations: Vec<_> =
-        operations.into_iter().filter(|operation| in_area(operation.area) && operation.mentions(search)).collect();
-    let found: Vec<_> = catalog().triggers().iter().filter(|_| !actions).collect();
-    let found: Vec<_> = found.into_iter().filter(|trigger| in_area(trigger.area) && trigger.mentions(search)).collect();
-
-    let document = json!({
-        "actions": operations.iter().map(|operation| summary(operation)).collect::<Vec<_>>(),
-        "triggers": found.iter().map(|t| json!({"name": t.name, "area": t.area, "does": t.does, "found": t.found})).collect::<Vec<_>>(),
-    });
-    context.output.print(&document, |_| {
-        let mut rows: Vec<_> = operations
+    let kind = match (actions, triggers) {
+        (true, _) => Some(Kind::Action),
+        (_, true) => Some(Kind::Trigger),
+        _ => None,
+    };
+    let filter = catalog::Filter { kind, area, search: search.unwrap_or_default() };
+    let Some(found) = filter.find() else {
+        let area = filter.area.unwrap_or_default();
+        bail!("there is no area {area}; there are {}", complete().areas().join(", "));
+    };
+    context.output.print(&found.document(), |_| {
+        let actions = found
+            .actions
             .iter()
-            .map(|operation| {
-                [operation.name, operation.area, operation.replay.as_str(), &operation.does].map(str::to_owned)
-            })
-            .collect();
-        rows.extend(
-            found.iter().map(|trigger| [trigger.name, trigger.area, "trigger", &trigger.does].map(str::to_owned)),
-        );
-        let count = format!("{} actions, {} triggers", operations.len(), found.len());
+            .map(|operation| [operation.name, operation.area, operation.replay.as_str(), &operation.does]);
+        let triggers = found.triggers.iter().map(|trigger| [trigger.name, trigger.area, "trigger", &trigger.does]);
+        let rows: Vec<_> = actions.chain(triggers).map(|row| row.map(str::to_owned)).collect();
+        let count = format!("{} actions, {} triggers", found.actions.len(), found.triggers.len());
         format!("{}\n\n{count}", table(["NAME", "AREA", "AGAIN", "DOES"], &rows))
     })
 }
 
-fn summary(operation: &Operation) -> Value {
-    let versions: Vec<_> = operation.versions.iter().map(|form| form.version).collect();
-    let first = operation.form(None);
-    json!({
-        "name": operation.name,
-        "area": operation.area,
-        "does": operation.does,
-        "method": first.map(|form| form.method.as_str()),
-        "path": first.map(|form| form.path),
-        "versions": versions,
-        "scopes": first.map(|form| &form.scopes),
-        "cost": operation.cost,
-        "replay": operation.replay.as_str(),
-        "deprecated": operation.deprecated,
-    })
-}
-
 fn show(context: &Context, name: &str) -> anyhow::Result<()> {
-    match (catalog().operation(name), catalog().trigger(name)) {
-        (Some(operation), _) => context.output.print(&of_kind("action", operation)?, |_| tell_operation(operation)),
-        (None, Some(trigger)) => context.output.print(&of_kind("trigger", trigger)?, |_| tell_trigger(trigger)),
-        (None, None) => bail!("{name} {}", unknown(name)),
-    }
-}
-
-fn of_kind(kind: &str, shown: &impl Serialize) -> anyhow::Result<Value> {
-    let mut document = serde_json::to_value(shown)?;
-    document["kind"] = kind.into();
-    Ok(document)
+    let Some(document) = catalog::entry(name) else { bail!("{name} {}", unknown(name)) };
+    context.output.print(&document, |_| match complete().operation(name) {
+        Some(operation) => tell_operation(operation),
+        None => complete().trigger(name).map(tell_trigger).unwrap_or_default(),
+    })
 }
 
 fn tell_operation(operation: &Operation) -> String {

@@ -1,7 +1,6 @@
 //! `demo`: everything in one process, with a simulated GHL.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use sync_workers::records::{ConnectionKind, JobFilter, JobState, NewKey, Role};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::serve::{Listeners, Servers, Signals, until_stopped};
+use super::serve::{Listeners, Servers, Signals, reachable, until_stopped};
 use super::{Context, Outcome, Output};
 use crate::app::{App, Workers, vault};
 use crate::compare::{self, Mismatch};
@@ -277,15 +276,6 @@ impl Summary {
         let kinds: BTreeSet<_> = examples.iter().map(|found| (found.record, found.field)).collect();
         lines.extend(kinds.iter().map(|(record, field)| format!("  {record}.{field}")));
         lines.join("\n")
-    }
-}
-
-/// Where this machine finds a server that listens at `address`, which may stand for all of its addresses.
-fn reachable(address: SocketAddr) -> SocketAddr {
-    match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => (Ipv4Addr::LOCALHOST, address.port()).into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => (Ipv6Addr::LOCALHOST, address.port()).into(),
-        _ => address,
     }
 }
 

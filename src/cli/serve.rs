@@ -1,6 +1,6 @@
 //! What every long-running command does: serve until a signal, then shut down in order.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -150,5 +150,14 @@ pub(super) async fn stop(mut signals: Signals, servers: Servers, workers: Option
     tokio::select! {
         ((), ()) = stopping => {}
         () = impatient => {}
+    }
+}
+
+/// Where this machine finds a server that listens at `address`, which may stand for all of its addresses.
+pub(super) fn reachable(address: SocketAddr) -> SocketAddr {
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => (Ipv4Addr::LOCALHOST, address.port()).into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => (Ipv6Addr::LOCALHOST, address.port()).into(),
+        _ => address,
     }
 }

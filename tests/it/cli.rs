@@ -13,6 +13,7 @@ mod looking;
 mod open_jobs;
 mod queue_redis;
 mod redis_cluster;
+mod remote;
 mod restarts;
 mod serving;
 mod settings;

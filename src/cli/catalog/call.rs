@@ -1,6 +1,5 @@
 //! `catalog call`: an operation as a job, and GHL's answer.
 
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -10,7 +9,8 @@ use sync_workers::catalog::Wish;
 use sync_workers::records::{AcceptError, Job, JobState, Refusal};
 use tokio::time::{Instant, sleep};
 
-use super::super::{Context, Outcome, Output, WrongUsage};
+use super::super::json_argument::read_json;
+use super::super::{Context, Outcome, Output};
 use crate::app::App;
 use crate::explain;
 use crate::triggers::{FieldError, operation};
@@ -52,7 +52,7 @@ pub(in crate::cli) struct Arguments {
 
 pub(in crate::cli) async fn run(context: Context, arguments: Arguments) -> anyhow::Result<Outcome> {
     let Arguments { name, location, parameters, body, api_version, confirm, wait: _, no_wait, timeout } = arguments;
-    let body = body.as_deref().map(read_body).transpose()?;
+    let body = body.as_deref().map(|body| read_json(body, "--body")).transpose()?;
     let wish = Wish {
         location_id: location,
         version: api_version,
@@ -161,19 +161,4 @@ fn gathered(parameters: Vec<(String, String)>) -> Map<String, Value> {
         }
     }
     gathered
-}
-
-fn read_body(argument: &str) -> anyhow::Result<Value> {
-    let (text, place) = match (argument, argument.strip_prefix('@')) {
-        ("-", _) => (std::io::read_to_string(std::io::stdin()).context("can't read standard input")?, "standard input"),
-        (_, Some(file)) => {
-            let text = std::fs::read_to_string(Path::new(file));
-            (text.with_context(|| format!("can't read the body from {file}"))?, file)
-        }
-        (text, None) => (text.to_owned(), "--body"),
-    };
-    // The words of serde may quote what stands there.
-    let wrong =
-        |error: serde_json::Error| format!("{place} is no JSON: line {}, column {}", error.line(), error.column());
-    Ok(serde_json::from_str(&text).map_err(|error| WrongUsage(wrong(error)))?)
 }

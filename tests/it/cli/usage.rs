@@ -6,7 +6,7 @@ use crate::support::folder::Folder;
 use crate::support::installation::document;
 use crate::support::program::{clienty_sync, run};
 
-const COMMANDS: [&[&str]; 44] = [
+const COMMANDS: [&[&str]; 48] = [
     &[],
     &["demo"],
     &["up"],
@@ -22,6 +22,10 @@ const COMMANDS: [&[&str]; 44] = [
     &["locations", "show"],
     &["version"],
     &["openapi"],
+    &["send"],
+    &["tail"],
+    &["completions"],
+    &["man"],
     &["jobs", "cancel"],
     &["jobs", "run-now"],
     &["verify"],

@@ -22,6 +22,7 @@ mod call;
 mod files;
 mod page;
 mod read;
+mod schema;
 mod shape;
 #[cfg(test)]
 mod tests;

@@ -24,8 +24,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// closed loses the reply, and a create whose reply is lost costs a look before it may be sent again.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Idle connections kept: one for each job that a process runs at once by default.
-const IDLE_CONNECTIONS: usize = 64;
+/// Idle connections kept: four for each job that a process runs at once by default, since a pull makes four calls at the same time.
+const IDLE_CONNECTIONS: usize = 256;
 
 /// Where GHL is, and how long one call may take.
 #[derive(Debug, Clone)]

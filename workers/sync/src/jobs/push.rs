@@ -331,8 +331,11 @@ async fn create<E: Push>(task: &Task<'_>, row: &EntryRow<E>) -> Result<Outcome<E
     let wanted = if owed.held.is_empty() { row.doc.clone() } else { with_fields(&row.doc, &owed.sendable) };
     wanted.check(task).await?;
     let records = &task.environment.records;
-    if records.is_pending(&row.location_id, &row.contact_id).await? {
-        return Err(JobError::AwaitsContact { wait: until_its_contact_is_worth_a_look(task) });
+    match records.is_pending(&row.location_id, &row.contact_id).await? {
+        Some(true) => return Err(JobError::AwaitsContact { wait: until_its_contact_is_worth_a_look(task) }),
+        // GHL answered to the contact's create, or it was discarded, since the row was read.
+        None if has_other_contact(task, row).await? => return Err(JobError::OneMoreRun),
+        Some(false) | None => {}
     }
     if !are_known(task, row).await? {
         // Of what nobody looked at, an equal entry that is there already would be taken for ours if the answer is lost.
@@ -376,6 +379,12 @@ async fn create<E: Push>(task: &Task<'_>, row: &EntryRow<E>) -> Result<Outcome<E
         },
         Err(error) => Err(error),
     }
+}
+
+/// Whether the entry went since it was read, or hangs on a contact of another id.
+async fn has_other_contact<E: Push>(task: &Task<'_>, row: &EntryRow<E>) -> Result<bool, JobError> {
+    let now = task.environment.records.entry::<E>(&row.row_id).await?;
+    Ok(now.is_none_or(|now| now.deleted || now.contact_id != row.contact_id))
 }
 
 /// Whether it is known what the contact has of the kind in GHL: from a pull, or from a look before an earlier attempt.

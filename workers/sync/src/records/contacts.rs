@@ -293,17 +293,17 @@ impl Records {
         find_by_any_id(&mut connection, location_id, id).await
     }
 
-    /// Whether GHL has yet to get the contact, so that nothing can be hung on it there.
+    /// Whether GHL has yet to get the contact, so that nothing can be hung on it there; none where no contact is kept under that id.
     ///
     /// # Errors
     /// [`RecordsError::Database`].
-    pub async fn is_pending(&self, location_id: &str, contact_id: &str) -> Result<bool, RecordsError> {
-        let row: Option<String> = sqlx::query_scalar(sql!("pending_contact"))
+    pub async fn is_pending(&self, location_id: &str, contact_id: &str) -> Result<Option<bool>, RecordsError> {
+        let pending: Option<i64> = sqlx::query_scalar(sql!("pending_contact"))
             .bind(location_id)
             .bind(contact_id)
             .fetch_optional(&self.pool)
             .await?;
-        Ok(row.is_some())
+        Ok(pending.map(|pending| pending != 0))
     }
 
     /// What becomes of a contact that is not known here.

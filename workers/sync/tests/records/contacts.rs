@@ -52,7 +52,7 @@ async fn a_new_contact_moves_to_ghls_id_with_all_that_hangs_on_it(db: Db) {
     db.edit(new_task("t1", "k1", "Call")).await;
     let view = shown(&db, "k1").await.unwrap();
     assert_eq!((view.contact.record.id.as_str(), view.synced_at), ("k1", None));
-    assert!(db.records.is_pending(LOC, "k1").await.unwrap());
+    assert_eq!(db.records.is_pending(LOC, "k1").await.unwrap(), Some(true));
 
     link(&db, &row_id, &remote("g1", json!({"firstName": "Ada", "city": "London", "country": "GB"}))).await;
     for id in ["k1", "g1"] {

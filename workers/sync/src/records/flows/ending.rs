@@ -77,7 +77,8 @@ pub(in crate::records) async fn erased(
         let end = sqlx::query(sql!("end_flow_run")).bind("erased").bind(id).bind(now_ms);
         end.fetch_optional(write.conn()).await?;
         let event_id = format!("{id}.{step}");
-        sqlx::query(sql!("close_flow_jobs")).bind(now_ms).bind(id).bind(event_id).execute(write.conn()).await?;
+        let close = sqlx::query(sql!("close_flow_jobs")).bind(now_ms).bind(id).bind(event_id).bind(location_id);
+        close.execute(write.conn()).await?;
     }
     sqlx::query(sql!("erase_occasions")).bind(location_id).bind(contact_id).execute(write.conn()).await?;
     Ok(ids.len() as u64)

@@ -1,5 +1,11 @@
--- The job of a run that ends, whether it waits, runs or is dead. $2: the run's id; $3: the event id of its step.
+-- The job of a run that ends, whether it waits, runs or is dead: by the key of its own kind, and by the event of its step. $2: the run's id; $3: the event id
+-- of its step; $4: its location.
 update jobs
 set state = 'done', finished_at = coalesce(finished_at, $1)
-where state <> 'done'
-  and ((kind = 'flow_step' and record_id = $2) or (source = 'flow' and event_id = $3))
+where id in (
+    select id from jobs where jobs.finished_at is null and kind = 'flow_step' and location_id = $4 and record_id = $2
+    union all
+    select id from jobs where state = 'dead' and kind = 'flow_step' and location_id = $4 and record_id = $2
+    union all
+    select id from jobs where event_id = $3 and source = 'flow' and state <> 'done'
+)

@@ -1,4 +1,4 @@
--- A contact that GHL does not have yet.
-select row_id
+-- Whether GHL does not have the contact yet.
+select cast(case when base is null then 1 else 0 end as bigint)
 from contacts
-where location_id = $1 and contact_id = $2 and base is null and deleted_at is null
+where location_id = $1 and contact_id = $2 and deleted_at is null

@@ -1,0 +1,40 @@
+//! `completions` and `man`: what a shell and `man` know of the commands.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use clap::{CommandFactory as _, Parser};
+use clap_complete::Shell;
+
+use super::{Cli, Outcome};
+
+const NAME: &str = "clienty-sync";
+
+#[derive(Debug, Parser)]
+pub(super) struct Completions {
+    /// For which shell
+    #[arg(value_enum)]
+    shell: Shell,
+}
+
+#[derive(Debug, Parser)]
+pub(super) struct Man {
+    /// The folder of the pages, which is created where it is missing
+    #[arg(value_name = "DIR")]
+    folder: std::path::PathBuf,
+}
+
+/// Prints the script that makes a shell complete the commands.
+pub(super) fn completions(args: &Completions) -> Outcome {
+    clap_complete::generate(args.shell, &mut Cli::command(), NAME, &mut std::io::stdout());
+    Outcome::Done
+}
+
+/// Writes a page for each command.
+pub(super) fn man(args: &Man) -> anyhow::Result<Outcome> {
+    let folder: &Path = &args.folder;
+    let wrong = || format!("can't write pages into {}", folder.display());
+    std::fs::create_dir_all(folder).with_context(wrong)?;
+    clap_mangen::generate_to(Cli::command(), folder).with_context(wrong)?;
+    Ok(Outcome::Done)
+}
