@@ -104,7 +104,7 @@ struct Facts {
     eviction: Option<String>,
     appendonly: Option<String>,
     ahead_ms: i64,
-    /// Of a node of a cluster.
+    /// One node of a cluster.
     cluster_state: Option<String>,
 }
 
