@@ -85,7 +85,7 @@ impl Producer {
         let queue = self.queue.clone();
         let pushing = tokio::spawn(async move {
             if let Err(error) = queue.push(&jobs).await {
-                tracing::warn!(%error, jobs = jobs.len(), "accepted, but the queue was not told; the sweeper will");
+                tracing::warn!(%error, jobs = jobs.len(), "accepted, but the jobs were not enqueued; the requeuer enqueues them");
             }
         });
         let _ = timeout(PUSH_DUE, pushing).await;

@@ -47,8 +47,7 @@ async fn admitted(gateway: &Gateway, request: Request, next: Next) -> Result<Res
     };
     let (key, opened) = authenticated(gateway, text).await?;
     let Some(place) = key.enter() else {
-        let detail =
-            "this key has as many requests under way as it may have; wait for an answer before the next request";
+        let detail = "this key has too many requests in progress; wait for an answer before you send the next one";
         return Err(Problem::too_many("Too many requests at once", detail, 1).into_response());
     };
     if let Some(connection) = request.extensions().get::<Arc<Connection>>() {

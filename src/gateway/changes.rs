@@ -68,14 +68,14 @@ fn end_of(page: &Page<ChangeItem>) -> Option<i64> {
     page.next_cursor.as_deref()?.parse().ok()
 }
 
-/// What a reader of the feed is told.
+/// The answer to a reader of the feed.
 pub(super) fn problem(error: &RecordsError) -> Problem {
     match error {
         RecordsError::Pruned => Problem::new(
             StatusCode::GONE,
             "The feed no longer goes back that far",
-            "what follows the cursor was forgotten (records.keep_changes_days): take the nextCursor of `cursor=latest`, read all records \
-             again, and go on from there",
+            "the changes after the cursor were deleted (records.keep_changes_days): take the nextCursor of `cursor=latest`, read all records \
+             again, and continue from there",
         ),
         error => Problem::records(error),
     }

@@ -127,7 +127,7 @@ fn wrong(errors: Vec<FieldError>) -> Problem {
 }
 
 fn unknown() -> Problem {
-    Problem::not_found("no hook of that id is known here; GET /v1/hooks lists all")
+    Problem::not_found("there is no hook with this id; GET /v1/hooks lists all")
 }
 
 fn problem(error: &HookError) -> Problem {

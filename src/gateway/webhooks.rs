@@ -68,7 +68,7 @@ pub(super) async fn receive(State(gateway): State<Gateway>, request: Request) ->
                 count(UNREAD, result);
             }
             return match unread {
-                Unread::NoMemory => again("it can't be stored now, and was not"),
+                Unread::NoMemory => again("there is no memory for the body; the webhook was not stored"),
                 unread => unread.problem(BODY_LIMIT).into_response(),
             };
         }
@@ -87,19 +87,19 @@ pub(super) async fn receive(State(gateway): State<Gateway>, request: Request) ->
     Span::current().record("webhook.event", event);
     let come_again = || {
         count(event, DEFERRED);
-        again("it can't be stored now, and was not")
+        again("the webhook can't be stored now; send it again")
     };
     let Ok(noted) = in_time(installs::note(gateway.oauth.as_ref(), &webhook, now)).await else {
         return come_again();
     };
     match noted {
         Ok(Noted::Nothing) => {}
-        Ok(noted) => tracing::info!(webhook.event = event, ?noted, "GHL told of an install"),
+        Ok(noted) => tracing::info!(webhook.event = event, ?noted, "GHL reported an install"),
         Err(error) => {
             tracing::error!(
                 webhook.event = event,
                 error = &error as &dyn std::error::Error,
-                "an install can't be noted"
+                "an install can't be stored; GHL is asked to send the webhook again"
             );
             return come_again();
         }
@@ -128,7 +128,7 @@ fn unsigned(takes_rsa: bool) -> Response {
              GHL_WEBHOOK_ED25519_KEY_FILE and GHL_WEBHOOK_RSA_KEY_FILE set other keys"
         }
         false => {
-            "X-GHL-Signature is not GHL's signature of these bytes, and X-WH-Signature is not taken (GHL_WEBHOOK_RSA is off); \
+            "X-GHL-Signature is not GHL's signature of these bytes, and X-WH-Signature is not accepted (GHL_WEBHOOK_RSA is off); \
              GHL_WEBHOOK_ED25519_KEY_FILE sets other keys"
         }
     };
@@ -144,16 +144,16 @@ async fn keep_apart(gateway: &Gateway, unreadable: &Unreadable, body: &[u8], now
                 webhook.id = unreadable.id,
                 webhook.bytes = body.len(),
                 webhook.seen = kept.seen,
-                "a webhook that GHL signed can't be read; it is kept in unreadable_webhooks"
+                "a webhook with GHL's signature can't be read; it is stored in unreadable_webhooks"
             );
             match kept.may_come_again(now) {
-                true => again("it can't be read; it is kept apart"),
+                true => again("the webhook can't be read; it is stored separately"),
                 false => Json(json!({"result": UNREADABLE})).into_response(),
             }
         }
         Err(error) => {
-            tracing::error!(error = &error as &dyn std::error::Error, "an unreadable webhook can't be kept");
-            again("it can't be read, and not be kept now")
+            tracing::error!(error = &error as &dyn std::error::Error, "an unreadable webhook can't be stored");
+            again("the webhook can't be read, and can't be stored now")
         }
     }
 }

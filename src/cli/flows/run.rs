@@ -83,7 +83,7 @@ pub(in crate::cli) async fn run(context: Context, arguments: Arguments) -> anyho
         bail!("no such contact is known here; an event contact.selected fetches it")
     };
     if let Err(error) = app.queue.push(&[new_job(&key, Priority::Interactive)]).await {
-        tracing::warn!(%error, "the queue was not told; the sweeper will");
+        tracing::warn!(%error, "the run's job was not enqueued; the requeuer enqueues it");
     }
     if !app.config.is_distributed() {
         eprintln!("run {id} waits for `clienty-sync up`, which must be running");

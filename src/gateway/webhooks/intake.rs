@@ -68,7 +68,7 @@ impl Intake {
 async fn store(producer: Producer, mut taken: mpsc::Receiver<Waiting>, untold: mpsc::Sender<Vec<NewJob>>) {
     let mut batch = Vec::with_capacity(BATCH);
     while taken.recv_many(&mut batch, BATCH).await > 0 {
-        // Those that were told to come again would be stored for nobody.
+        // Their senders got a 429 already and will send them again.
         batch.retain(|waiting: &Waiting| !waiting.answer.is_closed());
         let (webhooks, answers): (Vec<_>, Vec<_>) =
             batch.drain(..).map(|Waiting { webhook, answer }| (webhook, answer)).unzip();
@@ -82,17 +82,17 @@ async fn store(producer: Producer, mut taken: mpsc::Receiver<Waiting>, untold: m
         note(&producer, &webhooks).await;
         let mut keys = HashMap::new();
         for (outcome, answer) in outcomes.into_iter().zip(answers) {
-            // Without an outcome the answer is dropped, and with it the sender told.
+            // Without an outcome the answer is dropped, which the sender sees as a 429.
             let Some(WebhookOutcome { result, job, job_id }) = outcome else { continue };
             keys.extend(job.map(|key| (key, ())));
-            // A sender that no longer listens comes again, and is told that it is a duplicate.
+            // A sender that no longer waits sends the webhook again, and gets the answer "duplicate".
             let _ = answer.send(Taken { result, job_id });
         }
         let mut jobs: Vec<_> = keys.into_keys().map(|key| job(&key)).collect();
         // Runs of flows that webhooks have started.
         jobs.extend(producer.records().take_owed().iter().map(|owed| jobs::new_job(&owed.key(), owed.priority)));
         if !jobs.is_empty() && untold.try_send(jobs).is_err() {
-            tracing::warn!("webhooks were accepted, but the queue is not told of their jobs; the sweeper will");
+            tracing::warn!("webhooks were accepted, but their jobs were not enqueued; the requeuer enqueues them");
         }
     }
 }
@@ -126,7 +126,7 @@ async fn note(producer: &Producer, webhooks: &[NewWebhook]) {
     let locations: BTreeSet<&str> = webhooks.iter().filter_map(|webhook| webhook.location_id.as_deref()).collect();
     for location in locations {
         if let Err(error) = producer.records().note_activity(location, Sign::Webhook).await {
-            tracing::debug!(%error, "the last webhook of a location was not noted");
+            tracing::debug!(%error, "the time of a location's last webhook was not stored");
         }
     }
 }
@@ -135,7 +135,7 @@ async fn note(producer: &Producer, webhooks: &[NewWebhook]) {
 async fn enqueue(producer: Producer, mut tell: mpsc::Receiver<Vec<NewJob>>) {
     while let Some(jobs) = tell.recv().await {
         if let Err(error) = producer.queue().push(&jobs).await {
-            tracing::warn!(%error, jobs = jobs.len(), "accepted, but the queue was not told; the sweeper will");
+            tracing::warn!(%error, jobs = jobs.len(), "accepted, but the jobs were not enqueued; the requeuer enqueues them");
         }
     }
 }

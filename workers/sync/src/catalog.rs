@@ -181,7 +181,7 @@ pub enum Found {
 pub fn catalog() -> &'static Catalog {
     static CATALOG: LazyLock<Catalog> = LazyLock::new(|| {
         // It is part of the program and the same in each: a test reads all of it, so it can't fail later.
-        read::all().expect("the catalogue's files can be read")
+        read::all().expect("the catalog's files can be read")
     });
     &CATALOG
 }

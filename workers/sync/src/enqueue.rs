@@ -38,13 +38,13 @@ pub async fn set_aside(records: &Records, key: &JobKey, reason: &str) -> Result<
                 job.kind = key.kind,
                 rows,
                 reason,
-                "a job can't be handled and is set aside as a dead letter; `clienty-sync doctor` names it, `jobs discard` closes it"
+                "a job can't be handled and becomes a dead letter; `clienty-sync doctor` names it, `jobs discard` closes it"
             );
             Ok(rows)
         }
         Err(error) if error.is_passing() => Err(error.to_string()),
         Err(error) => {
-            tracing::error!(job.kind = key.kind, %error, reason, "a job can't be handled, and its row can't be set aside");
+            tracing::error!(job.kind = key.kind, %error, reason, "a job can't be handled, and its row can't become a dead letter");
             Ok(0)
         }
     }

@@ -147,7 +147,7 @@ impl Hooks {
         Ok(self.records.hook(id).await?.map(|hook| Made { hook, verifier }))
     }
 
-    /// Tells a disabled hook again, also of what it missed since it was disabled, as far as the feed goes back; none where there is no such hook.
+    /// Enables a disabled hook, and sends what it missed since it was disabled, as far as the feed goes back; none if there is no such hook.
     ///
     /// # Errors
     /// [`HookError`].
@@ -158,7 +158,7 @@ impl Hooks {
         {
             match self.recover(id, since).await {
                 Ok(_) => {}
-                // What the feed has forgotten can't be told; the receiver sees it missing.
+                // Changes that the feed no longer has can't be sent; the receiver sees a gap.
                 Err(HookError::Records(RecordsError::Pruned)) => {
                     tracing::warn!(hook.id = id, "the feed does not go back to when the hook was disabled");
                 }
@@ -168,10 +168,10 @@ impl Hooks {
         Ok(self.records.hook(id).await?)
     }
 
-    /// Tells a hook anew of what did not arrive since a time; none where there is no such hook.
+    /// Sends a hook the messages again that did not arrive since a time; none if there is no such hook.
     ///
     /// # Errors
-    /// [`RecordsError::Pruned`] where the feed does not go back that far.
+    /// [`RecordsError::Pruned`] if the feed does not go back that far.
     pub async fn recover(&self, id: &str, since: Timestamp) -> Result<Option<Recovered>, HookError> {
         let Some(mut recovery) = self.records.begin_recovery(id, since.as_millisecond()).await? else {
             return Ok(None);
@@ -182,7 +182,7 @@ impl Hooks {
         Ok(Some(Recovered { changes: recovery.changes }))
     }
 
-    /// Sends a message again, whatever became of it; false where there is none.
+    /// Sends a message again, whatever its state; false if there is none.
     ///
     /// # Errors
     /// [`HookError::Records`].
@@ -192,13 +192,13 @@ impl Hooks {
         Ok(true)
     }
 
-    /// It is owed by the database: a queue that does not answer holds nobody up, and hears of it from the pump.
+    /// The database holds the messages: if the queue does not answer, the pump enqueues them later.
     async fn enqueue(&self, keys: &[OwedKey]) {
         let Some(queue) = &self.queue else { return };
         let now_ms = self.clock.now_ms();
         let jobs: Vec<_> = keys.iter().map(|key| job(key, now_ms)).collect();
         if let Err(error) = queue.push(&jobs).await {
-            tracing::warn!(%error, jobs = jobs.len(), "the queue of the hooks was not told; the pump will");
+            tracing::warn!(%error, jobs = jobs.len(), "messages of hooks were not enqueued; the pump enqueues them");
         }
     }
 

@@ -102,7 +102,7 @@ impl Environment {
         }
         let jobs: Vec<_> = owed.iter().map(|follow_up| new_job(&follow_up.key(), follow_up.priority)).collect();
         if let Err(error) = self.queue.push(&jobs).await {
-            tracing::warn!(%error, jobs = jobs.len(), "the queue was not told what follows for rules and flows; the sweeper will");
+            tracing::warn!(%error, jobs = jobs.len(), "jobs of rules and flows were not enqueued; the requeuer enqueues them");
         }
     }
 }
@@ -320,10 +320,10 @@ impl Task<'_> {
         Ok(())
     }
 
-    /// Tells the queue of jobs whose rows are committed.
+    /// Enqueues jobs whose rows are committed.
     async fn tell_queue(&self, jobs: &[NewJob]) {
         if let Err(error) = self.environment.queue.push(jobs).await {
-            tracing::warn!(%error, jobs = jobs.len(), "the queue was not told what follows a run; the sweeper will");
+            tracing::warn!(%error, jobs = jobs.len(), "follow-up jobs of a run were not enqueued; the requeuer enqueues them");
         }
     }
 

@@ -53,6 +53,6 @@ impl Drop for Presence {
 
 async fn see(records: &Records, id: &str, process: &NewProcess) {
     if let Err(error) = records.see_process(id, process).await {
-        tracing::debug!(%error, "this process could not be seen as alive; it tries again");
+        tracing::debug!(%error, "this process could not report that it is alive; it tries again");
     }
 }

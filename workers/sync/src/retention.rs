@@ -94,7 +94,7 @@ pub async fn run(records: Records, clock: Clock, keeping: Keeping) {
         match retention.turn(Instant::now()).await {
             Ok(0) => {}
             Ok(rows) => tracing::info!(rows, "retention deleted old rows"),
-            Err(error) => tracing::warn!(%error, "retention stopped; the next round goes on"),
+            Err(error) => tracing::warn!(%error, "a round of retention failed; the next round continues"),
         }
         sleep(ROUND).await;
     }
@@ -154,7 +154,10 @@ impl Footing {
         let expected = self.wall_ms.saturating_add(i64::try_from(passed.as_millis()).unwrap_or(i64::MAX));
         let off_ms = wall_ms.saturating_sub(expected);
         if off_ms.abs() > JUMP_MS {
-            tracing::warn!(off_ms, "the clock jumped; retention deletes nothing until it has gone evenly for an hour");
+            tracing::warn!(
+                off_ms,
+                "the clock jumped; retention deletes nothing until the clock has run evenly for an hour"
+            );
             *self = Self { since: now, wall_ms, is_proven: false };
             return false;
         }

@@ -56,22 +56,22 @@ pub async fn run(records: Records, queue: Queue, clock: Clock, metrics: JobMetri
                 everything = false;
                 metrics.requeued();
             }
-            Err(error) => tracing::warn!(error, "a sweep broke off; the next one begins anew"),
+            Err(error) => tracing::warn!(error, "a round of the requeuer failed; the next one starts again"),
         }
         match records.reopen_unpushed(&mut looked, PAGE).await {
             Ok(count) => metrics.reopened(count),
             Err(error) => {
-                tracing::warn!(%error, "the look for records without a job broke off; the next round goes on")
+                tracing::warn!(%error, "the search for records without a job failed; the next round continues")
             }
         }
     }
 }
 
-/// One round: pushes every key that owes work, page by page. A row that can't be queued is set aside ([`enqueue`]). Returns how many were
+/// One round: pushes every key with open rows, page by page. A row that can't be queued becomes a dead letter ([`enqueue`]). Returns how many were
 /// pushed.
 ///
 /// # Errors
-/// What the database or the queue said, as text.
+/// The error of the database or the queue, as text.
 pub async fn sweep(
     records: &Records,
     queue: &Queue,
@@ -92,8 +92,8 @@ pub async fn sweep(
     }
 }
 
-/// Tells a queue in memory what other processes accept, until it is aborted: `clienty-sync catalog call` beside `clienty-sync up` has
-/// only the ledger to tell it by.
+/// Enqueues in a queue in memory what other processes accept, until it is aborted: `clienty-sync catalog call` beside `clienty-sync up` can
+/// only write to the ledger.
 pub async fn watch(records: Records, queue: Queue, clock: Clock) {
     loop {
         sleep(LOOK).await;
@@ -106,7 +106,7 @@ pub async fn watch(records: Records, queue: Queue, clock: Clock) {
             Err(error) => Err(error.to_string()),
         };
         if let Err(error) = told {
-            tracing::warn!(error, "a look for new jobs broke off; the next one follows");
+            tracing::warn!(error, "the search for new jobs failed; the next one follows");
         }
     }
 }

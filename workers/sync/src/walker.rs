@@ -32,20 +32,20 @@ pub struct Periods {
     pub details: Option<Duration>,
 }
 
-/// Begins sweeps until it is aborted. Processes that do so at once begin each sweep once.
+/// Starts due reconciliations until it is aborted. If several processes do so, each reconciliation starts once.
 pub async fn run(records: Records, queue: Queue, clock: Clock, periods: Periods) {
     loop {
         if let Err(error) = round(&records, &queue, &clock, periods).await {
-            tracing::warn!(%error, "sweeps that may be due were not begun; the next round does");
+            tracing::warn!(%error, "due reconciliations were not started; the next round starts them");
         }
         sleep(ROUND).await;
     }
 }
 
-/// Begins every sweep that is due.
+/// Starts every reconciliation that is due.
 ///
 /// # Errors
-/// [`RecordsError`]; what was begun before goes on.
+/// [`RecordsError`]; what was started before continues.
 pub async fn round(records: &Records, queue: &Queue, clock: &Clock, periods: Periods) -> Result<(), RecordsError> {
     let all = [
         (Purpose::Sweep, periods.sweep, None),
@@ -75,7 +75,7 @@ pub async fn round(records: &Records, queue: &Queue, clock: &Clock, periods: Per
     Ok(())
 }
 
-/// Begins a sweep of a location, unless one is under way; returns whether.
+/// Starts a reconciliation of a location, unless one is in progress; returns whether.
 ///
 /// # Errors
 /// [`RecordsError`].
@@ -90,7 +90,7 @@ pub async fn begin(
     let Some(walk) = records.begin_walk(location_id, purpose, known_only, pause_ms).await? else { return Ok(false) };
     let jobs: Vec<_> = walk.next_job().iter().map(|key| jobs::new_job(key, Priority::Bulk)).collect();
     if let Err(error) = queue.push(&jobs).await {
-        tracing::warn!(%error, "a sweep was begun, but the queue was not told; the sweeper will");
+        tracing::warn!(%error, "a reconciliation was started, but its job was not enqueued; the requeuer enqueues it");
     }
     Ok(true)
 }

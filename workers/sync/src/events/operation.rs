@@ -66,7 +66,7 @@ pub fn unknown(name: &str) -> String {
         [] => "`clienty-sync catalog list` shows all".to_owned(),
         names => format!("did you mean {}? `clienty-sync catalog list` shows all", names.join(" or ")),
     };
-    format!("is not in the catalogue; {hint}")
+    format!("is not in the catalog; {hint}")
 }
 
 #[cfg(test)]

@@ -70,7 +70,7 @@ impl Deliverer {
         permit.answered();
         self.hooks.metrics.took(began.elapsed());
         let took_ms = i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX);
-        tracing::debug!(hook.id = owed.hook.id, hook.event = message.event, took_ms, "a hook was told");
+        tracing::debug!(hook.id = owed.hook.id, hook.event = message.event, took_ms, "a message was sent to a hook");
         self.conclude(&sending, answer, took_ms).await
     }
 
@@ -204,16 +204,20 @@ impl Handler for Deliverer {
     async fn run(&self, job: Job, permits: Permits) -> Verdict {
         match self.deliver(&job, &permits).await {
             Ok(verdict) => verdict,
-            // The endpoint is not to blame, so nothing is counted against it.
+            // The receiver is not at fault, so nothing is counted against it.
             Err(error) => {
-                tracing::warn!(hook.id = job.key.lane, %error, "a hook is not told yet");
+                tracing::warn!(hook.id = job.key.lane, %error, "a message to a hook was not sent; it is sent later");
                 Verdict::Snooze { after: OWN_FAULT }
             }
         }
     }
 
     async fn bury(&self, job: Job, reason: &str) -> Verdict {
-        tracing::error!(hook.id = job.key.lane, reason, "messages of a hook killed their worker and are given up");
+        tracing::error!(
+            hook.id = job.key.lane,
+            reason,
+            "messages of a hook killed their worker and are not sent again"
+        );
         let owed = match self.hooks.records.owed_to_hook(&job.key.lane, &job.key.record).await {
             Ok(Some(owed)) => owed,
             Ok(None) => return Verdict::Dead,
@@ -233,7 +237,7 @@ impl Handler for Deliverer {
     }
 
     fn panicked(&self, job: &Job) -> Verdict {
-        tracing::error!(hook.id = job.key.lane, "telling a hook panicked");
+        tracing::error!(hook.id = job.key.lane, "sending a message to a hook panicked; it is sent again");
         Verdict::Retry { after: PANICKED }
     }
 }

@@ -49,7 +49,7 @@ pub async fn run(hooks: Hooks) {
                 () = lost.notified() => next_round = Instant::now(),
             },
             Err(error) => {
-                tracing::warn!(%error, "the hooks' queue is behind; it is told again soon");
+                tracing::warn!(%error, "messages of hooks were not enqueued; the pump tries again soon");
                 // What a turn has written down and not enqueued is found by the next round.
                 next_round = Instant::now();
                 sleep(AGAIN).await;

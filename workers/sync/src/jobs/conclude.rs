@@ -13,7 +13,7 @@ use crate::records::{RecordsError, Run};
 use crate::trace;
 
 /// What the ledger says where the database refuses the reason itself.
-const UNSAYABLE: &str = "the reason is a text that the database cannot hold; the log of this process has it";
+const UNSAYABLE: &str = "the database can't store the reason; the log of this process has it";
 
 /// What a failure asks for.
 enum Remedy {
@@ -65,7 +65,7 @@ pub(super) async fn conclude(
         Remedy::Retry(backoff) => match backoff.delay(attempts(run)) {
             Some(after) => Step::of(Verdict::Retry { after }, Some(after), reason),
             None => {
-                let reason = format!("given up after {} attempts: {reason}", attempts(run));
+                let reason = format!("failed after {} attempts: {reason}", attempts(run));
                 Step::of(Verdict::Dead, None, reason)
             }
         },
@@ -98,7 +98,7 @@ pub(super) async fn conclude(
     }
     let written = match in_time(LEDGER_DUE, step.write(environment, run)).await {
         Err(error) if error.is_about_a_value() => {
-            tracing::error!(job.kind = job.key.kind, %error, "the database does not hold the reason of a failure");
+            tracing::error!(job.kind = job.key.kind, %error, "the database can't store the reason of a failure");
             let plain = Step { reason: Some(UNSAYABLE.to_owned()), ..step.clone() };
             in_time(LEDGER_DUE, plain.write(environment, run)).await
         }

@@ -73,7 +73,7 @@ pub(super) async fn run(task: &Task<'_>) -> Result<(), JobError> {
                 tracing::info!(
                     ghl.location = task.location(),
                     ghl.task = task.record(),
-                    "a task that a webhook told of is not found; a sweep brings it, if it is there"
+                    "a task of a webhook was not found; a reconciliation finds it, if it exists"
                 );
                 close(task, &[]).await
             }

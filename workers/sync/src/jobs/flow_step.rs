@@ -70,7 +70,7 @@ pub(super) async fn run(environment: &Environment, run: &Run) -> Result<(), JobE
         Some(Pause::Job(job)) => {
             tx.close_run(&[]).await?;
             if let Err(error) = environment.queue.push(&[job]).await {
-                tracing::warn!(%error, "the queue was not told of the step of a flow; the sweeper will");
+                tracing::warn!(%error, "the job of a flow's step was not enqueued; the requeuer enqueues it");
             }
             Ok(())
         }
@@ -90,7 +90,7 @@ async fn arrived(environment: &Environment, location_id: &str, id: &str) -> Resu
         // The job may have stored it since the first look.
         ended => match records.find_contact(location_id, id).await? {
             None if ended == Bringing::GivenUp => {
-                Err(failed(&format!("contact {id}"), "the job that fetches it was given up; retry that one first"))
+                Err(failed(&format!("contact {id}"), "the job that fetches it is a dead letter; retry that one first"))
             }
             row => Ok(row),
         },

@@ -50,26 +50,24 @@ impl JobMetrics {
         let duration = HistogramOpts::new("clienty_job_duration_seconds", "How long runs took");
         let wait = HistogramOpts::new("clienty_job_wait_seconds", "From the first push to the claim, in queue time");
         let writes =
-            Opts::new("clienty_writes_total", "Writes to GHL by what its reply, compared with what was asked, says");
+            Opts::new("clienty_writes_total", "Writes to GHL, by how its reply compares with the written values");
         let webhooks = Opts::new(
             "clienty_webhooks_total",
-            "Webhooks by what became of them; echo are those of the accepted that told our own write, or what was known",
+            "Webhooks by result; echo are accepted ones that reported our own write, or nothing new",
         );
         let reopened = Opts::new(
             "clienty_records_reopened_total",
-            "Records that differed from what GHL holds and had no job, so that the requeuer opened their push",
+            "Records that differed from GHL without a job, so that the requeuer opened their push",
         );
-        let flow_runs = Opts::new(
-            "clienty_flow_runs_total",
-            "Runs of flows by how they ended; dead are those that wait for a person",
-        );
+        let flow_runs =
+            Opts::new("clienty_flow_runs_total", "Runs of flows by outcome; dead ones wait for an operator");
         let daily = Opts::new(
             "clienty_quota_daily_remaining",
-            "Calls left today, as GHL told within the hour, of the neediest location",
+            "Calls left today, as GHL reported within the hour, of the location with the fewest",
         );
         let requeue = Opts::new(
             "clienty_requeue_last_success_seconds",
-            "Seconds since the requeuer of this process last went through all open ledger rows",
+            "Seconds since the requeuer of this process last read all open ledger rows",
         );
         let metrics = Self {
             accepted: IntCounterVec::new(accepted, &["source", "type"])?,

@@ -27,7 +27,7 @@ impl BrokenOff {
             match records.release_run(&run, None, None).await {
                 Ok(()) | Err(RecordsError::LostRun(_)) => {}
                 Err(error) => {
-                    tracing::warn!(%error, "a run was not given back in the ledger; the sweeper will find it")
+                    tracing::warn!(%error, "a run was not released in the ledger; the requeuer finds it")
                 }
             }
         }

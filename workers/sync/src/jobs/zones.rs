@@ -24,7 +24,7 @@ impl Zones {
     pub(super) async fn of(&self, task: &Task<'_>) -> Result<TimeZone, JobError> {
         if let Some(name) = &task.connection.time_zone {
             return Ok(mapping::location::zone(name).unwrap_or_else(|error| {
-                tracing::warn!(ghl.location = task.location(), %error, "the stored time zone is not known; taking UTC");
+                tracing::warn!(ghl.location = task.location(), %error, "the stored time zone is unknown; using UTC");
                 TimeZone::UTC
             }));
         }
@@ -53,7 +53,7 @@ pub(super) async fn ask(task: &Task<'_>) -> Result<TimeZone, JobError> {
             match mapping::location::time_zone(&found) {
                 Ok(zone) => (zone, found.timezone.unwrap_or_default()),
                 Err(error) => known(task).unwrap_or_else(|| {
-                    tracing::warn!(ghl.location = location, %error, "GHL tells no time zone of the location; taking UTC");
+                    tracing::warn!(ghl.location = location, %error, "GHL reports no time zone for the location; using UTC");
                     (TimeZone::UTC, "UTC".to_owned())
                 }),
             }
@@ -64,7 +64,7 @@ pub(super) async fn ask(task: &Task<'_>) -> Result<TimeZone, JobError> {
         Err(GhlError::Unauthorized { kind: UnauthorizedKind::MissingScope, .. }) => {
             tracing::warn!(
                 ghl.location = location,
-                "the token lacks the scope locations.readonly, so the time zone of appointments is unknown: taking UTC; \
+                "the token lacks the scope locations.readonly, so the time zone of appointments is unknown: using UTC; \
                  `connect --time-zone` sets it"
             );
             (TimeZone::UTC, "UTC".to_owned())

@@ -12,13 +12,13 @@ use crate::ghl::{GhlError, Plain, json, messages, scrub};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Cause {
     /// The code, the refresh token or the install is no longer good.
-    #[error("GHL says that the login was withdrawn or used up: {0}")]
+    #[error("GHL reports that the login was withdrawn or used: {0}")]
     Revoked(String),
     /// The code of an install was used, is too old, or never was one.
-    #[error("GHL does not accept the code of the install ({0}): begin the install again")]
+    #[error("GHL does not accept the code of the install ({0}): start the install again")]
     Code(String),
     /// The location is switched off at GHL; its login may be as good as ever.
-    #[error("GHL says that the location is not active: reactivate it there")]
+    #[error("GHL reports that the location is not active: reactivate it in GHL")]
     LocationInactive,
     /// A fault of this program, which a refresh does not mend.
     #[error("GHL does not know the Version header of the call: {0}")]

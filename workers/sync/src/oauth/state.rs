@@ -18,17 +18,17 @@ const PURPOSE: &str = "clienty-sync install state";
 /// Why a `state` is not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum StateError {
-    /// There is none, as when somebody begins at the marketplace.
-    #[error("the install was not begun here")]
+    /// There is none, as when a customer starts at the marketplace.
+    #[error("the install did not start here")]
     Absent,
     /// Cut, altered, signed with another secret, or begun in another browser.
-    #[error("the install was not begun here, or not in this browser")]
+    #[error("the install did not start here, or not in this browser")]
     Forged,
     /// It took too long.
     #[error("the install took too long")]
     Expired,
     /// It has come back before.
-    #[error("the install has come back before")]
+    #[error("the install was completed before")]
     Used,
 }
 

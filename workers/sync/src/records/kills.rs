@@ -38,7 +38,7 @@ impl Records {
             tracing::error!(
                 job.kind = key.kind,
                 ghl.location = key.location_id,
-                "a job that kills its process is given up"
+                "a job that kills its process becomes a dead letter"
             );
         }
         Ok(())

@@ -193,7 +193,7 @@ fn report(task: &Task<'_>, walk: &mut Walk, not_shown: i64) {
         walk.id,
         walk.purpose = walk.purpose.as_str(),
         walk.not_shown,
-        "GHL counts contacts that its pages do not show; the walk goes on without them"
+        "GHL counts contacts that its pages do not show; the scan continues without them"
     );
 }
 
