@@ -68,7 +68,7 @@ pub enum JobError {
     #[error("the contact belongs to another location than the event names")]
     ForeignRecord,
     /// The ledger row is of another version of this program.
-    #[error("this version does not know the kind {kind}")]
+    #[error("the kind {kind} is not known to this version")]
     UnknownKind {
         /// As the ledger says.
         kind: String,
