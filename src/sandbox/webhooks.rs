@@ -296,7 +296,7 @@ impl Road {
         match request.send().await {
             Ok(answer) => answer.status().as_u16(),
             Err(error) => {
-                tracing::debug!(%error, "nobody took a webhook");
+                tracing::debug!(%error, "a webhook was not delivered");
                 0
             }
         }

@@ -46,7 +46,7 @@ impl Records {
                     return;
                 }
                 Err((event, AcceptError::Records(error))) => {
-                    debug_assert_eq!(event, 0, "a failure is nobody's");
+                    debug_assert_eq!(event, 0, "a failure without its own event");
                     if error.is_passing() && !error.is_race() {
                         return answer_alike(group, error);
                     }

@@ -359,7 +359,7 @@ proptest! {
         world.push(false, 0);
         world.step(&Step::Pull);
         prop_assert!(world.is_equal(), "{:?} and {:?}", fields(&world.ours), fields(&world.ghl));
-        prop_assert!(world.edits.is_empty(), "nothing is owed: {:?}", world.edits);
+        prop_assert!(world.edits.is_empty(), "no write is pending: {:?}", world.edits);
         prop_assert!(world.writes <= world.edits_made + world.replies_lost, "{} writes", world.writes);
         let [ours, theirs] = &world.left;
         for name in NAMES.iter().filter(|name| **name != "source") {
