@@ -15,7 +15,7 @@ run: cargo ## Builds the program and starts the demo: everything in one process,
 
 # Twice as many as processors, since most tests wait for programs that they started.
 test: export RUST_TEST_THREADS ?= $(shell echo $$((2 * $$(nproc))))
-test: cargo tools official-client lint ## Checks format and lints and runs all tests; installs redis-server, PostgreSQL, Node.js and promtool if missing
+test: cargo tools official-client lint ## Checks format and lints and runs all tests; installs redis-server, PostgreSQL, Node.js, Python and promtool if missing
 	$(CARGO) test --locked --workspace
 
 # RUNS, BUSY: how often, and beside how many processes.

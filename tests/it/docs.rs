@@ -11,6 +11,7 @@ use clienty_sync::gateway::Gateway;
 
 use crate::support::program::{clienty_sync, run};
 
+mod samples;
 mod words;
 
 /// Folders that hold no page and no code of ours.
