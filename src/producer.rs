@@ -1,7 +1,8 @@
 //! How work gets in: into the ledger first, then into the queue.
 //!
-//! The gateway uses it for HTTP, and Rust services can use it without: an event counts as accepted once its ledger row is committed.
-//! The queue is told afterwards; where that fails, the sweeper of any worker tells it later (law 1), so it is no error.
+//! The gateway uses it for HTTP, and Rust services can use it without: an event counts as accepted
+//! once its ledger row is committed. The queue is filled afterwards; if that fails, the requeuer of
+//! any worker enqueues the job later (law 1), so it is no error.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Hooks: a queue of their own beside that of GHL's jobs, and the door through which they are told.
+//! Hooks: a queue beside that of GHL's jobs, and the client that sends their messages.
 
 use std::time::Duration;
 

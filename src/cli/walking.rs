@@ -1,4 +1,5 @@
-//! What `import`, `sweep` and `verify` share: they begin a walk over a location, help with its work, and tell how far it is.
+//! What `import`, `reconcile` and `verify` share: they start a scan of a location, work on it, and
+//! show its progress.
 
 use std::time::Duration;
 

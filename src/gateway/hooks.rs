@@ -1,4 +1,5 @@
-//! `/v1/hooks`: who is told of changes over HTTP. One route, and a form of it that programs subscribe with, as Zapier does.
+//! `/v1/hooks`: manages hooks. One route, and a form of it with which programs such as Zapier
+//! subscribe.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,5 @@
-//! Reads the query's parameters one by one, so that a mistake names its parameter, and all mistakes are told at once.
+//! Reads the query's parameters one by one, so that an error names its parameter, and reports all
+//! errors at once.
 
 use std::collections::HashMap;
 use std::fmt::Display;

@@ -1,4 +1,5 @@
-//! A name for every request: the caller's `x-request-id` where it sent a decent one, else a new one; told back, logged and traced.
+//! An id for every request: the caller's `x-request-id` if it is valid, else a new one; returned,
+//! logged and traced.
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue};

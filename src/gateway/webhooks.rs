@@ -1,9 +1,11 @@
-//! `POST /webhooks/ghl`: what GHL tells of its own accord.
+//! `POST /webhooks/ghl`: receives GHL's webhooks.
 //!
-//! GHL repeats a delivery after every answer that is not 2xx and after none: up to 12 times over 3 days, after a 429 6 times, about
-//! 10 minutes apart. A 2xx ends that. So a webhook is stored before it is answered 200, and answered 429 if it can't be: the database is
-//! down, or more comes in than it takes. One that can't be read is kept apart and asked for again, a few times. A late one is looked at
-//! again; one of a foreign location is kept and answered 200, for a repetition would change nothing.
+//! GHL repeats a delivery after every answer that is not 2xx and after none: up to 12 times over 3
+//! days, after a 429 6 times, about 10 minutes apart. A 2xx ends that. So a webhook is stored
+//! before it is answered 200, and answered 429 if it can't be: the database is down, or webhooks
+//! arrive faster than it stores them. One that can't be read is stored separately and requested
+//! again, a few times. A late one is checked in GHL; one of a foreign location is stored and
+//! answered 200, for a repetition would change nothing.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,7 +1,8 @@
-//! What *is*, sampled in the background by one task a process: whoever reads the numbers, however often, counts no table, and is answered
-//! while the database or the queue is down.
+//! Gauges, sampled in the background by one task a process. So a scrape counts no table, and is
+//! answered while the database or the queue is down.
 //!
-//! Each of the two has a gauge that says whether it answered the last sample. What does not answer keeps its last numbers.
+//! Each of the two has a gauge that shows whether it answered the last sample. If one does not
+//! answer, its gauges keep their last values.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt::Display;

@@ -1,4 +1,4 @@
-//! Connected locations whose jobs rest: paused by a person, or broken off after failures.
+//! Connected locations whose jobs wait: paused by an operator, or with an open circuit.
 
 use std::collections::{BTreeMap, BTreeSet};
 

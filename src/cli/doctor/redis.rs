@@ -1,4 +1,4 @@
-//! The Redis of the queue: whether it keeps what it is told; of a cluster, every master.
+//! The Redis of the queue: whether it keeps its data; of a cluster, every master.
 
 use std::time::Duration;
 

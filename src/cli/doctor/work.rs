@@ -1,4 +1,5 @@
-//! The work itself: who does it, what waits for too long, what was given up, and whether GHL still sends webhooks.
+//! The work itself: live workers, jobs that wait for too long, dead letters, and whether GHL still
+//! sends webhooks.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

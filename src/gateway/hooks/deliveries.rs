@@ -1,4 +1,4 @@
-//! What a hook was told, and what not yet; and telling it again.
+//! The messages of a hook, sent and unsent, and how to send one again.
 
 use std::collections::HashMap;
 

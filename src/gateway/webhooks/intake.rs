@@ -1,8 +1,9 @@
-//! Stores webhooks together that come in together: a commit costs the same for one as for a hundred.
+//! Stores webhooks together that arrive together: a commit costs the same for one as for a hundred.
 //!
-//! One task takes all that wait, writes them in one transaction and only then answers each. While it writes the next ones gather,
-//! so the batches grow with the load and a single webhook waits for nobody. What waits is bounded: beyond that, and beyond
-//! [`DEADLINE`], the sender is told to come again, which costs less than to keep it.
+//! One task takes all that wait, writes them in one transaction and only then answers each. While
+//! it writes, the next ones gather, so the batches grow with the load and a single webhook does not
+//! wait for others. The number that waits is bounded: beyond it, and beyond [`DEADLINE`], the
+//! sender gets a 429 and repeats the webhook, which costs less than to keep it.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;

@@ -1,7 +1,8 @@
-//! Enqueues what the ledger owes, and sets aside the rows that no queue can hold.
+//! Enqueues what is open in the ledger, and makes dead letters of the rows that no queue can hold.
 //!
-//! The doors refuse what can't be queued ([`crate::ids`]), so such a row is another version's, or was written by hand. It becomes a dead letter
-//! with its reason: one bad row must hold up neither the other rows nor the start of a process.
+//! The entry points reject ids that can't be queued ([`crate::ids`]), so such a row is another
+//! version's, or was written by hand. It becomes a dead letter with its reason: one bad row must
+//! hold up neither the other rows nor the start of a process.
 
 use job_engine::{Key, NewJob, Queue};
 

@@ -1,12 +1,15 @@
-//! Hooks: whoever wants to hear of changes is told over HTTP, at once, signed, and in order.
+//! Hooks send changes over HTTP, at once, signed, and in order.
 //!
-//! A change goes this way: a transaction writes it to the change feed; the [`pump`] finds out which hooks hear of it and writes that down; a queue
-//! of their own carries a job for each hook and contact; [`deliver`] makes the message of the record as it is by then, and sends it through the
-//! [door to the outside](crate::outside). A slow receiver takes no worker of GHL's, and 10,000 of them are fair to each other: each is a lane.
+//! The way of a change: a transaction writes it to the change feed; the [`pump`] finds the hooks
+//! that get it and writes that down; a queue of its own has a job for each hook and contact;
+//! [`deliver`] builds the message from the current record, and sends it through the [client for
+//! outside addresses](crate::outside). A slow receiver takes no worker of GHL's jobs, and 10,000
+//! hooks are fair to each other: each is a lane.
 //!
-//! What is promised: every change that a hook hears of is told, or is seen to be missing by the numbers of the messages. What was not taken is sent
-//! again, and all open changes of one record are one message. Messages about one contact come one after the other. The trap: an answer that got lost
-//! means that a message comes twice, under the same `webhook-id`.
+//! What is promised: a hook gets each of its changes, or the numbers of the messages show a gap. A
+//! message that is not accepted is sent again, and all open changes of one record are one message.
+//! Messages about one contact are sent one after the other. The trap: if an answer is lost, the
+//! message is sent twice, with the same `webhook-id`.
 
 use std::time::Duration;
 

@@ -1,10 +1,12 @@
-//! The jobs, one file a kind, and what is the same for all of them.
+//! The jobs, one file a kind, and what they share.
 //!
-//! A run goes: take every open ledger row of the key, do the kind's work, and close the rows in the same transaction that writes the
-//! records. Whatever fails ends in [`conclude`], which writes the ledger and tells the queue the same verdict, so the two never
-//! disagree for longer than one sweep.
+//! A run takes every open ledger row of the key, does the kind's work, and closes the rows in the
+//! transaction that writes the records. Every failure ends in [`conclude`], which gives the ledger
+//! and the queue the same outcome, so the two never disagree for longer than one round of the
+//! requeuer.
 //!
-//! A new kind: a variant of [`JobKind`], a file here, a line in [`cost`] and one in [`Worker::work`].
+//! A new kind: a variant of [`JobKind`], a file here, a line in [`cost`] and one in
+//! [`Worker::work`].
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;

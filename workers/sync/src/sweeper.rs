@@ -1,7 +1,8 @@
-//! Tells the queue again what the ledger still owes (law 1: the database is the truth, the queue is disposable).
+//! The requeuer: enqueues what is open in the ledger and missing in the queue (law 1: the database
+//! is the truth, the queue is disposable).
 //!
-//! Pushing is idempotent by key, so sweeping too often costs time and changes nothing. A queue that lost its state is told at once;
-//! a single lost push waits for the next round.
+//! Pushing is idempotent by key, so an extra round costs time and changes nothing. A queue that
+//! lost its state is filled at once; a single lost push waits for the next round.
 
 use std::time::Duration;
 

@@ -1,9 +1,11 @@
-//! Sweeps: from time to time, walks that find what no event told of.
+//! The reconcile scheduler: starts the scans that find what no webhook reported. The code calls
+//! these scans sweeps.
 //!
-//! Contacts that changed are found by the date of change, for one call where none did, and are looked for often. What no date tells, as deletions,
-//! merges and edits of tasks, takes a look at all contacts: a call for hundreds of them and for a hundred tasks. Notes and appointments cost
-//! two calls a contact. These two are spread over half of their period. All are of bulk priority, so they take of the day's calls only what
-//! others leave.
+//! Changed contacts are found by the date of change, with one call if there are none, so this scan
+//! runs often. Deletions, merges and edits of tasks have no date: finding them takes a scan of all
+//! contacts, with one call for hundreds of contacts and one for a hundred tasks. Notes and
+//! appointments cost two calls a contact. The last two scans are spread over half of their period.
+//! All are of bulk priority, so they use only the calls of the day that others leave.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! From what somebody wants called to what is sent: checked completely before it is accepted, every mistake told at once.
+//! From the request for a call to the call: checked completely before it is accepted, with every
+//! mistake reported at once.
 
 use std::fmt;
 

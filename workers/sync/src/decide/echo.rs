@@ -1,10 +1,12 @@
-//! Whether an event of GHL's tells anything new (law 8).
+//! Whether a webhook reports anything new (law 8).
 //!
-//! No event says who caused it, and events come late, twice and out of order. So an own write is known by its values: what we wrote and
-//! what GHL answered leave a [`Prints`] of each field. Time windows are no part of it: they swallow what a person edits in the
-//! same second, and let through what comes a minute late.
+//! No webhook names who caused it, and webhooks come late, twice and out of order. So an own write
+//! is recognized by its values: what we wrote and what GHL answered leave a [`Prints`] of each
+//! field. Time windows are not used: they would drop a person's edit of the same second, and let an
+//! echo through that comes a minute late.
 //!
-//! The event's time is looked at for one thing only: an event that happened before the state that we hold was read is part of it.
+//! The time of the event is used for one thing only: an event before the state that we hold was
+//! read is part of it.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;

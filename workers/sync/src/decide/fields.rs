@@ -1,8 +1,8 @@
-//! A record as named values: the form in which merging, verifying and telling echoes look at it.
+//! A record as named values: the form that merging, verifying and the recognition of echoes use.
 //!
-//! One name is one thing that a person can edit on its own: `email`, but also `tags.vip` and `customFields.f1`, so that two people who
-//! each add a tag disagree about nothing. What GHL alone decides (ids, its dates, a name that follows from its parts) has no name
-//! here: it follows GHL without asking.
+//! One name is one thing that a person can edit on its own: `email`, but also `tags.vip` and
+//! `customFields.f1`, so that two people who each add a tag do not conflict. What GHL alone decides
+//! (ids, its dates, a name that follows from its parts) has no name here: it follows GHL.
 
 use std::collections::BTreeMap;
 

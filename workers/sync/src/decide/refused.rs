@@ -1,8 +1,10 @@
 //! What GHL refused for good, and what a later push leaves out because of it.
 //!
-//! GHL takes a call whole or not at all. Sent again, a value that it refused would take every other edit of the record down with it. So a
-//! field is held back as long as it has exactly the value that was refused; another value is sent. Where GHL names the fields that it objects to,
-//! they alone are refused, else all that the call asked: which of them was to blame is not told. How GHL names a field is in [`names`](super::names).
+//! GHL accepts a call as a whole or not at all. If a refused value were sent again, every other
+//! edit of the record would fail with it. So a field is left out as long as it has exactly the
+//! refused value; another value is sent. If GHL names the fields at fault, only they are refused,
+//! else all fields of the call: GHL does not show which of them is at fault. How GHL names a field
+//! is in [`names`](super::names).
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -1,7 +1,7 @@
-//! Rules that make a task of what happens to a contact in GHL.
+//! Rules that create a task when something happens to a contact in GHL.
 //!
-//! GHL says what a contact is, not what was done to it: a tag counts as new where the last state that both sides agreed on lacks it and
-//! nobody gave it here.
+//! GHL reports the state of a contact, not the action: a tag counts as new if the last state that
+//! both sides agreed on lacks it and it was not added here.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,8 +1,9 @@
-//! What may change a record while a write of ours is unanswered (law: a reply is as old as its call).
+//! What may change a record while a write of ours is unanswered (law 19).
 //!
-//! From the moment a write is announced until its reply is stored, nobody can order the state that the reply shows and one that a list, a page or a
-//! webhook shows meanwhile. So only one thing is believed meanwhile: what was asked has come to pass where something newer than the last agreed state
-//! shows it. Anything else is looked at after the reply.
+//! From the moment a write is announced until its reply is stored, the state that the reply shows
+//! and the state that a list, a page or a webhook shows meanwhile can't be ordered. So only one
+//! thing is believed meanwhile: the written values have arrived if something newer than the last
+//! agreed state shows them. Anything else is re-read after the reply.
 
 use serde::{Deserialize, Serialize};
 

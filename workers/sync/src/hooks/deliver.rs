@@ -2,12 +2,12 @@
 //!
 //! | answer | means |
 //! |---|---|
-//! | 2xx | taken |
+//! | 2xx | accepted |
 //! | 410 | the hook is disabled, a subscription deleted |
-//! | 429, 502, 503, 504 | the endpoint rests for `Retry-After`, or half a minute; no try is spent |
-//! | any other, or none | a try is spent; ten of them are made over three days. After 20 in a row one message a minute probes |
+//! | 429, 502, 503, 504 | nothing is sent to the receiver for `Retry-After`, or half a minute; no attempt is spent |
+//! | any other, or none | an attempt is spent; ten of them are made over three days. After 20 in a row one message a minute probes |
 //!
-//! Where nothing was taken for 120 hours, the hook is disabled.
+//! If nothing was accepted for 120 hours, the hook is disabled.
 
 use std::time::Duration;
 

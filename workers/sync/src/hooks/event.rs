@@ -1,4 +1,4 @@
-//! What hooks can hear of, and which hook hears of a change. Pure: no I/O.
+//! The events of hooks, and which hook gets a change. Pure: no I/O.
 
 use std::collections::HashSet;
 

@@ -1,4 +1,5 @@
-//! Keeps the queue of the hooks told: of each new change at once, and now and then of all that is owed (law 1: the queue is disposable).
+//! Keeps the queue of the hooks filled: with each new change at once, and from time to time with
+//! all unsent messages (law 1: the queue is disposable).
 
 use std::sync::Arc;
 use std::time::Duration;

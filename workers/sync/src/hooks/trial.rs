@@ -1,4 +1,4 @@
-//! Trying a hook: one signed message now, whose outcome is told and not kept.
+//! Tests a hook: sends one signed message now, whose outcome is returned and not stored.
 
 use serde::Serialize;
 use tokio::time::Instant;

@@ -1,4 +1,4 @@
-//! From the result of a run to its verdict: the one place that decides what a failure means.
+//! From the result of a run to its outcome: the one place that decides what a failure means.
 
 use std::time::Duration;
 

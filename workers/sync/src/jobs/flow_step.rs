@@ -1,7 +1,8 @@
-//! `flow_step`: goes on with the run of a flow, up to the next step that takes time.
+//! `flow_step`: continues the run of a flow, up to the next step that takes time.
 //!
-//! A step that says or calls something becomes a job of its own, accepted in the transaction that closes this one; when that job is done, it owes
-//! the next `flow_step`. A wait is this job put off. Calls nobody: what a flow does at GHL, ordinary jobs do, under the location's limit.
+//! A step with an event or a call becomes a job of its own, accepted in the transaction that closes
+//! this one; when that job is done, it creates the next `flow_step`. A wait postpones this job.
+//! This job makes no calls: ordinary jobs make the calls of a flow, under the location's limit.
 
 use std::time::Duration;
 

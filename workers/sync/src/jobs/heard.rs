@@ -1,16 +1,22 @@
-//! What webhooks and sweeps leave to ask GHL for. A webhook tells our own write (law 8), or all that changed, or at least which part of the
-//! contact did; of what a sweep found, the page was stored, and the ledger says what it left out.
+//! What webhooks and reconciliations leave to ask GHL for. A webhook reports our own write (law 8),
+//! or all that changed, or at least which part of the contact changed. A reconciliation has stored
+//! its page, and the ledger names what the page left out.
 //!
-//! GHL promises no order, so without a call only that is believed which a later event can't contradict:
-//! - What an event tells of a whole contact, where it is newer than all that was read or heard of it ([`judge`](crate::decide::echo::judge)).
-//! - What an event tells of a part that is known to be so already: whatever else there is to know, another event tells.
-//! - That a task, note or appointment is deleted: GHL gives none of them back under its id, and a mark of it keeps older news from
-//!   reviving it.
+//! GHL promises no order. So without a call the program believes only what a later event can't
+//! contradict:
+//! - What an event reports about a whole contact, if it is newer than all that was read or reported
+//!   about it ([`judge`](crate::decide::echo::judge)).
+//! - What an event reports about a part, if the part is known to be so already: another event
+//!   reports anything else.
+//! - That a task, note or appointment is deleted: GHL never restores one under its id, and a mark
+//!   of the deletion keeps older events from reviving it.
 //!
-//! Any other event of a part costs one call, for all parts of its kind. A task or note has no date of change, so nobody can say whether
-//! its event is older than what is held; a completed task may have been opened again since, of which no event tells; a note's event leaves
-//! out who wrote it. An appointment's has a date, but its list shows it in the wall's minutes, and its type may be wrong: the documents'
-//! samples of changed and deleted ones say that they were created.
+//! Any other event of a part costs one call, for all parts of its kind. A task or note has no date
+//! of change, so its event can't be ordered against the stored one. A completed task may have been
+//! opened again since, which no event reports, and a note's event leaves out its author. An
+//! appointment has a date of change, but its list shows it in local minutes, and the type of its
+//! event may be wrong: the documents' samples of changed and deleted appointments have the type of
+//! created ones.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What webhooks tell, held against what is known here: whether there is anything new in it (law 8).
+//! Compares what webhooks report with what is known here: whether anything is new (law 8).
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};

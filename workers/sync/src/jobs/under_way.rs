@@ -1,5 +1,5 @@
-//! Runs that the pool broke off, as it does when it is hurried to stop: their ledger rows are given back, or they would read `running` until
-//! another process took them.
+//! Runs that the pool aborts when it is forced to stop: their ledger rows are released, or they
+//! would read `running` until another process took them.
 
 use std::sync::{Mutex, PoisonError};
 

@@ -1,15 +1,20 @@
-//! `walk_contacts`, `walk_details`, `walk_rest`: one page of a walk over all of a location, at bulk priority.
+//! `walk_contacts`, `walk_details`, `walk_rest`: one page of a scan of a location, at bulk
+//! priority. The code calls a scan a walk, and a reconciliation a sweep.
 //!
-//! Contacts come by pages of the search, in the order of (dateUpdated, id): what changes meanwhile moves to the end and is met again. A sweep
-//! begins where contacts were read up to; all other walks read all, and with each page the tasks of its contacts, so that a contact's list of them
-//! is whole and an absent one is known to be gone. Notes and appointments have no list but each contact's own. In the end the contacts
-//! that no page showed are looked at one by one.
+//! Contacts come by pages of the search, in the order of (dateUpdated, id): what changes meanwhile
+//! moves to the end and is read again. The reconciliation of changed contacts starts where the last
+//! scan ended. All other scans read everything, and with each page the tasks of its contacts, so
+//! that the list of a contact's tasks is complete and an absent task is known to be gone. Notes and
+//! appointments have only the lists of each contact. At the end the scan reads the contacts one by
+//! one that no page showed.
 //!
-//! Why a full walk still is needed: GHL tells no date of a deletion, of a merged contact, nor of an edited task. A count of contacts would tell
-//! that some went, but not which, and nothing at all where as many came; and tasks have to be read in any case.
+//! Why a full scan is still needed: GHL has no date for a deletion, a merged contact or an edited
+//! task. A count of contacts would show that some are gone, but not which, and nothing if as many
+//! were added; and tasks have to be read in any case.
 //!
-//! All but a comparison, which notes where the sides differ, store what they read as a pull does; what a sweep finds is a trigger, as an event
-//! is ([`Found`]). All spread their calls over time.
+//! All scans but `verify`, which records the differences, store what they read as a pull does. What
+//! a reconciliation finds is a trigger, as an event is ([`Found`]). All spread their calls over
+//! time.
 
 use std::time::Duration;
 

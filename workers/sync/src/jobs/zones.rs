@@ -1,7 +1,7 @@
-//! The time zones of locations: GHL tells the times of appointments in them, without offset.
+//! The time zones of locations: GHL shows the times of appointments in them, without offset.
 //!
-//! A zone is asked of GHL once and kept with the connection. Many pulls of a new location begin at once; one of them asks, and the
-//! others wait for it, so that a call is not spent on each.
+//! A zone is requested from GHL once and kept with the connection. Many pulls of a new location
+//! start at once; one of them requests it, and the others wait, so that each does not spend a call.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

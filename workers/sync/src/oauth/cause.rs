@@ -1,8 +1,9 @@
-//! Why GHL gave no token: a type, so that nobody has to read GHL's words twice.
+//! Why GHL gave no token: a type, so that GHL's text is interpreted in one place.
 //!
-//! The trap is a 401. It may be about the version header, which no refresh mends, about the app's own secret, or about the bearer of
-//! an agency; and a 400 may be about a location that is switched off for a while. Only a refused *grant* ends a login. What a 401 refuses depends
-//! on what was brought: the request for a token brings no bearer, so it is the code or the refresh token.
+//! The trap is a 401. It may be about the version header, which no refresh fixes, about the app's
+//! own secret, or about the bearer of an agency; and a 400 may be about a location that is switched
+//! off for a while. Only a refused *grant* ends a login. What a 401 refuses depends on what was
+//! sent: the request for a token sends no bearer, so it is the code or the refresh token.
 
 use std::time::Duration;
 

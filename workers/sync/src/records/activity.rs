@@ -1,5 +1,6 @@
-//! When a location was last heard of: a job that was done, a webhook that came. For people, so it need not be exact. And when a run last began at
-//! all, which a queue that has lost its state must know.
+//! When a location was last active: its last done job and its last webhook. For operators, so it
+//! need not be exact. And when a run last began at all, which a queue that has lost its state must
+//! know.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};

@@ -1,11 +1,13 @@
-//! The audit: what was done, and by whom. An act's row is written by the transaction of the act, so there is no act without its row and no row
-//! without its act.
+//! The audit log: what was done, and by whom. The transaction of an action writes its row, so there
+//! is no action without its row and no row without its action.
 //!
-//! A row names ids, fields and numbers, and never a value of a record: it outlives an erasure. Its hash covers the row and the hash of the row before,
-//! so whoever changes, takes out or puts in a row has to write anew all that follow ([`Records::verify_audit`]).
+//! A row names ids, fields and numbers, and never a value of a record: it outlives an erasure. Its
+//! hash covers the row and the hash of the row before, so to change, remove or insert a row means
+//! to rewrite all that follow ([`Records::verify_audit`]).
 //!
-//! Acts wait in memory until the end of their transaction, as the change feed's entries do, since from the first hash on all who act wait for
-//! the commit. Acts of people are few: one row that all of them lock is enough.
+//! Rows wait in memory until the end of their transaction, as the change feed's entries do, since
+//! from the first hash on all other writers of the log wait for the commit. Actions are rare: one
+//! row that all of them lock is enough.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;

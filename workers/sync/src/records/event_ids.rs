@@ -1,11 +1,13 @@
 //! The ids of events, by which a repetition is known.
 //!
-//! An id is its producer's own, within one location: two API keys may use the same. Beside it stands a hash of what the event said, so that the same
-//! again is a repetition, and something else under the same id is a mistake that the producer is told. Ids are remembered for
-//! [`super::Options::remember_event_ids`], whether their jobs are or not.
+//! An id belongs to its producer, within one location: two API keys may use the same id. A hash of
+//! the event is stored with it, so that the same event again is a repetition, and another event
+//! under the same id is an error. Ids are remembered for [`super::Options::remember_event_ids`],
+//! whether their jobs are or not.
 //!
-//! The trap is what earlier releases wrote, and still write while a deployment is upgraded: they know an id by its source alone, and the ledger
-//! has a unique index over both. Their rows match for every producer of the location.
+//! The trap is what earlier releases wrote, and still write while a deployment is upgraded: they
+//! know an id by its source alone, and the ledger has a unique index over both. Their rows match
+//! for every producer of the location.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;

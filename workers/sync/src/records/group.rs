@@ -1,11 +1,14 @@
-//! Batches that wait for SQLite's one writer share a transaction, and with it the one fsync that makes them durable.
+//! Batches that wait for SQLite's one writer share a transaction, and with it the one fsync that
+//! makes them durable.
 //!
-//! With `synchronous = full` a commit waits for the disk, and it costs the same for one batch as for a hundred. So a batch
-//! that finds the writer busy waits with the others; whoever is first has a task of its own that takes all of them, runs
-//! each behind a savepoint, commits once, and only then answers each. A single batch waits for nobody.
+//! With `synchronous = full` a commit waits for the disk, and it costs the same for one batch as
+//! for a hundred. So a batch that finds the writer busy waits with the others. The first one starts
+//! a task that takes all of them, runs each behind a savepoint, commits once, and only then answers
+//! each. A single batch does not wait.
 //!
-//! Isolation: a batch that is refused is rolled back to its savepoint and leaves the others alone. When the database
-//! itself fails, SQLite may have ended the transaction by itself: then nothing of the group is kept, and all are told.
+//! Isolation: a batch that is refused is rolled back to its savepoint and leaves the others alone.
+//! If the database itself fails, SQLite may have ended the transaction: then nothing of the group
+//! is kept, and all get the error.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -1,7 +1,7 @@
-//! Hooks as they are kept: where changes are to be told, of what, and how far each has come.
+//! Hooks as they are stored: their addresses, their filters, and how far each has come.
 //!
-//! Rows hold ids and no record: a message is made when it is sent. An erasure has nothing to do here, and a hook that was down is told of each record
-//! once.
+//! Rows hold ids and no record: a message is built when it is sent. So an erasure has nothing to do
+//! here, and a hook that was down gets each record once.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;

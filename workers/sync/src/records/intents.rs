@@ -1,7 +1,8 @@
-//! What a write is about to send, kept before it is sent (law 7): of a create it tells what to look for, of an update whose edit a value is that
-//! is met in GHL.
+//! What a write is about to send, kept before it is sent (law 7): for a create, what to look for;
+//! for an update, which edit a value in GHL belongs to.
 //!
-//! The time of an announcement is GHL's, as far as that is known: it is compared with the dates of what GHL made.
+//! The time of an announcement is GHL's, as far as that is known: it is compared with GHL's dates
+//! of creation.
 
 use std::collections::HashSet;
 

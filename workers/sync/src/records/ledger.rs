@@ -1,4 +1,4 @@
-//! The questions that people and the sweeper ask the ledger.
+//! The queries that operators and the requeuer send to the ledger.
 
 use std::collections::BTreeSet;
 

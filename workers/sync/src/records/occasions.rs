@@ -1,8 +1,10 @@
-//! What happens to contacts in GHL, and what it leads to: tasks of rules, and runs of flows.
+//! Triggers: what happens to contacts in GHL, and what it starts: tasks of rules, and runs of
+//! flows. The code calls a trigger an occasion.
 //!
-//! Both begin in the transaction that takes in what happened: a repeated, late or retried event finds it taken in, and begins nothing.
-//! GHL may tell a creation any number of times; by the contact and the rule or flow it is known to have led to something. What Clienty writes is
-//! no news when GHL tells of it, so no flow starts another, or itself.
+//! Both start in the transaction that stores what happened: a repeated, late or retried event finds
+//! it stored, and starts nothing. GHL may report a creation any number of times; a row for contact
+//! and rule or flow records that it was handled. GHL's report of our own write is no trigger, so no
+//! flow starts another, or itself.
 
 use std::sync::PoisonError;
 

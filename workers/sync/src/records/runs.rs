@@ -1,11 +1,12 @@
 //! Runs: how a worker takes the open rows of a key, and how it ends them.
 //!
-//! A run serves every open row of its key, so ten events that arrive while a contact waits cost one fetch; a row that
-//! is accepted while the run is under way has no epoch yet, stays open and gets the next run.
+//! A run serves every open row of its key, so ten events that arrive while a contact waits cost one
+//! fetch. A row that is accepted during the run has no epoch yet, stays open and gets the next run.
 //!
-//! Every ending is fenced by the epoch: it must find all rows that the start took, still in the run's hands. A zombie,
-//! whose rows a newer run took, finds none and gets [`RecordsError::LostRun`]. What a run writes goes through its
-//! [`Tx`], which commits only while the run holds its rows, so a zombie's records are rolled back with its verdict.
+//! Every ending is fenced by the epoch: it must find all rows that the start took, still in the
+//! run's hands. A zombie, whose rows a newer run took, finds none and gets
+//! [`RecordsError::LostRun`]. What a run writes goes through its [`Tx`], which commits only while
+//! the run holds its rows, so a zombie's records are rolled back with its outcome.
 
 use job_engine::Priority;
 use serde_json::Value;

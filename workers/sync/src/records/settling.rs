@@ -1,11 +1,15 @@
-//! How runs end that store what they read in GHL: they hand in what there is to store, and those that end at the same time share a transaction.
+//! How runs end that store what they read in GHL: they hand in what there is to store, and those
+//! that end at the same time share a transaction.
 //!
-//! What a run stores alone and what it stores beside others is the same, by the same code: in a group several runs store one after the other,
-//! sorted by contact, and are closed by one statement. Their rows are read together before, as a walk reads those of a page ([`page`]); what reads
-//! otherwise than it is known to is locked and looked at anew. The feed's counter is taken once, as the last step.
+//! A run stores the same alone and beside others, by the same code: in a group, several runs store
+//! one after the other, sorted by contact, and one statement closes them. Their rows are read
+//! together before, as a scan reads those of a page ([`page`]); a record that reads differently is
+//! locked and read again. The feed's counter is taken once, as the last step.
 //!
-//! A run at which the group fails is left out, and the others go again at once: a zombie learns that it is one, and whoever lost a race stores
-//! alone. Where the database refuses a statement that serves them all, it does not say whose value it was: then each stores alone, once.
+//! If the group fails at one run, that run is left out, and the others go again at once: a zombie
+//! learns that it is one, and a run that lost a race stores alone. If the database refuses a
+//! statement that serves them all, it does not name the value at fault: then each stores alone,
+//! once.
 
 use std::collections::HashSet;
 

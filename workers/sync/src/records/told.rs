@@ -1,5 +1,5 @@
-//! When GHL's side of a field was edited: as its webhooks tell, of which each has a time and shows what it carries. They are looked through where both
-//! sides edited a field and the newer edit is to win.
+//! When GHL's side of a field was edited: its webhooks have times and show their fields. They are
+//! read if both sides edited a field and the newer edit is to win.
 
 use std::collections::BTreeMap;
 

@@ -1,11 +1,13 @@
-//! Walks over all of a location: the first import, the sweeps, the comparison of both sides.
+//! Scans of a location: the import, reconciliation, and verify. The code calls a scan a walk.
 //!
-//! A walk goes page by page. What a page brought, and where the next one begins, are written in one transaction, so a walk that is
-//! killed anywhere goes on where it was: the page that was under way is read again, and no other.
+//! A scan proceeds page by page. One transaction writes what a page brought and where the next page
+//! begins. So a scan that is killed anywhere continues where it was: it reads the page that was in
+//! progress again, and no other.
 //!
-//! A page holds hundreds of contacts, of which nobody knows before it is there; so no snapshot of them can be taken before the
-//! call, as a pull does. Its stead is a place in the change feed: whatever the feed tells of a contact after that place moved
-//! while the page was on its way, and is left alone.
+//! The contacts of a page are not known before the page is there, so no snapshot of them can be
+//! taken before the call, as a pull does. A place in the change feed replaces it: a contact that
+//! the feed shows as changed after that place changed while the page was on its way, and the page
+//! does not overwrite it.
 
 use std::collections::{BTreeMap, HashSet};
 

@@ -1,10 +1,12 @@
-//! Webhooks: each taken once, kept for as long as it may come again, with the ledger rows of the jobs it leads to.
+//! Webhooks: each taken once, kept for as long as GHL may repeat it, with the ledger rows of its
+//! jobs.
 //!
-//! Many are taken in one transaction, since a commit costs the same for one as for a hundred. Which of them are new is
-//! for the database to say: the insert returns those that were not there, whichever process was first.
+//! Many are stored in one transaction, since a commit costs the same for one as for a hundred. The
+//! database decides which of them are new: the insert returns those that were not there, whichever
+//! process was first.
 //!
-//! The trap is the order: GHL promises none. A deletion may arrive after the contact was fetched again, so it is believed
-//! without a call only where nothing newer was heard.
+//! The trap is the order: GHL promises none. A deletion may arrive after the contact was fetched
+//! again, so it is believed without a call only if nothing newer is known.
 
 use std::collections::HashSet;
 use std::time::Duration;

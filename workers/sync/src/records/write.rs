@@ -1,4 +1,5 @@
-//! A transaction that writes: its turn, what it gathers until its commit, and what it then leaves to tell others.
+//! A transaction that writes: its turn, what it gathers until its commit, and the jobs and changes
+//! that follow it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

@@ -1,8 +1,11 @@
-//! A contact that GHL has to get is announced first, as a task is; who finds the announcement looks in GHL for what it made, by e-mail and phone, which GHL
-//! mostly keeps unique, else by all that was sent. Who is older than the announcement is somebody else, whatever is the same.
+//! A create of a contact is announced first, as that of a task is. A run that finds the
+//! announcement looks in GHL for the contact that it made: by email and phone, which GHL mostly
+//! keeps unique, else by all that was sent. A contact that is older than the announcement is
+//! another one, whatever is equal.
 //!
-//! Where GHL refuses the create as a duplicate, the contact that it names is taken if it is the same person, and nobody else's in Clienty
-//! ([`judge`]). Else ours is created without what the two share, which GHL refuses then as it refuses any value.
+//! If GHL refuses the create as a duplicate, the contact that it names is adopted if it is the same
+//! person, and no other contact of Clienty's ([`judge`]). Else ours is created without what the two
+//! share, which GHL then refuses like any other value.
 
 use std::time::Duration;
 

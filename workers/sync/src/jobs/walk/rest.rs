@@ -1,8 +1,9 @@
-//! What the pages did not show: contacts that GHL may have lost, and those in which something was found.
+//! What the pages did not show: contacts that GHL may have lost, and those with differences.
 //!
-//! An import leaves them to pulls, which mark what is gone. So does a sweep, to which they are deletions that nobody told of: the call for the
-//! contact itself tells. A comparison fetches each anew, so that what only the search's lag
-//! or an edit under way has shown is no finding.
+//! An import leaves them to pulls, which mark what is gone. So does a reconciliation, for which
+//! they are deletions that no webhook reported: the call for the contact itself decides. `verify`
+//! fetches each again, so that a difference that comes from the search's delay or from an edit in
+//! progress is no finding.
 
 use futures_util::future::join_all;
 

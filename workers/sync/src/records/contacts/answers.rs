@@ -1,4 +1,4 @@
-//! What GHL answered or told of a contact, put to its row.
+//! Applies what GHL answered or reported about a contact to its row.
 
 use std::collections::HashMap;
 

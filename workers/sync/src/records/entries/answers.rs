@@ -1,4 +1,4 @@
-//! What GHL answered or told of a task, note or appointment, put to its row.
+//! Applies what GHL answered or reported about a task, note or appointment to its row.
 
 use uuid::Uuid;
 

@@ -1,4 +1,4 @@
-//! What hooks have yet to hear, what became of each try, and what was told.
+//! The messages of hooks: unsent ones, the result of each attempt, and sent ones.
 
 use jiff::Timestamp;
 use serde::Serialize;

@@ -1,7 +1,7 @@
-//! From the feed to what hooks have yet to hear: off the path of those who write, and one at a time.
+//! From the feed to the messages of hooks: apart from those who write, and one process at a time.
 //!
-//! Whoever pumps locks the one row that says how far the feed was looked through. What hooks are to hear and the row are written in one transaction,
-//! so a pump that is killed has done a whole turn or none.
+//! The pump locks the one row that shows how far the feed was read. One transaction writes the
+//! messages and that row, so a pump that is killed has done a whole turn or none.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 

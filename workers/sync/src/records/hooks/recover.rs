@@ -1,4 +1,4 @@
-//! Telling a hook anew of what it missed: the feed is read again from a time on, as far as it goes back.
+//! Sends a hook what it missed: reads the feed again since a time, as far as it goes back.
 
 use serde_json::json;
 

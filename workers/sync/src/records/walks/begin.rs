@@ -1,8 +1,10 @@
-//! How walks begin, make way for others, and go on.
+//! How scans start, make way for others, and continue.
 //!
-//! A sweep begins where contacts were read up to, by (dateUpdated, id), whatever walk read them. Two things make that place uncertain. GHL's
-//! search shows a change seconds late, so what changed shortly before a walk began may be missing from it though it stands before that
-//! place; and its clock is not ours. So of the last minutes everything is read again; that a record is met twice changes nothing.
+//! A reconciliation of changed contacts starts after the last contact that was read, by
+//! (dateUpdated, id), whichever scan read it. Two things make that place uncertain. GHL's search
+//! shows a change seconds late, so a change shortly before a scan may be missing from it although
+//! its date is before that place; and GHL's clock is not ours. So the last minutes are read again;
+//! reading a record twice changes nothing.
 
 use job_engine::Priority;
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! What is kept of a page's contacts, beside what the page tells of them.
+//! What is stored of a page's contacts, beside what the page shows of them.
 
 use std::collections::{HashMap, HashSet};
 

@@ -1,4 +1,4 @@
-//! Walks as they are kept.
+//! Scans as they are stored.
 
 use serde_json::Value;
 use sqlx::Row;

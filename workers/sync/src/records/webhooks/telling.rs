@@ -1,4 +1,4 @@
-//! What a stored webhook tells.
+//! What a stored webhook reports.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
