@@ -102,7 +102,7 @@ impl Standing {
     fn of_lane(&self) -> String {
         let LaneView { lane: _, state, waiting: _, tokens_out, tokens_cooling, tokens_free, day_used, held_for, limit } =
             &self.lane;
-        // GHL may have told less than is set.
+        // GHL may have reported less than is set.
         let daily = self.daily.min(limit.daily);
         let seconds = held_for.as_secs_f64().ceil();
         match state {

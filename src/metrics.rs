@@ -29,7 +29,7 @@ pub struct Metrics {
     requests: IntCounterVec,
 }
 
-/// Why the numbers can't be told.
+/// Why the metrics can't be registered or printed.
 #[derive(Debug, thiserror::Error)]
 pub enum MetricsError {
     /// Two metrics claim one name.

@@ -31,7 +31,7 @@ impl Producer {
         Self { records, queue, id: ProducerId::Program(name.to_owned()) }
     }
 
-    /// The same for somebody else, whose locations are all that it sees. The ids of a key's events are its own.
+    /// The same on behalf of another principal, which limits the locations. The ids of a key's events are its own.
     #[must_use]
     pub fn on_behalf_of(&self, principal: Principal) -> Self {
         let id = match &principal.actor {
@@ -62,7 +62,7 @@ impl Producer {
         Ok(accepted)
     }
 
-    /// Makes dead jobs owe their work again, behind everything else of their locations. What is not dead is left alone.
+    /// Opens dead jobs again, behind all other jobs of their locations. Other jobs stay as they are.
     ///
     /// # Errors
     /// When the database does not answer; none was made so then.
@@ -78,7 +78,7 @@ impl Producer {
         owed.iter().map(|follow_up| jobs::new_job(&follow_up.key(), follow_up.priority)).collect()
     }
 
-    /// They are accepted, whatever becomes of this: a queue that does not answer holds nobody up.
+    /// They are accepted in any case: a queue that does not answer delays no producer.
     async fn enqueue(&self, jobs: Vec<NewJob>) {
         if jobs.is_empty() {
             return;

@@ -103,7 +103,7 @@ impl Demo {
         config.ghl.webhook_keys.ed25519 =
             PublicKeys::from_pem(Algorithm::Ed25519, &SigningKey::from_seed(seed).public_pem())?;
         config.secrets.master_keys = vec![MasterKey::random("demo")];
-        // Whoever tries hooks out has the receiver on the same machine.
+        // In a demo the receiver of hooks is on the same machine.
         config.hooks.allow_http = true;
         config.outside.allow_nets = ["127.0.0.0/8", "::1/128"].iter().filter_map(|net| net.parse().ok()).collect();
         if once {
@@ -128,7 +128,7 @@ impl Demo {
 
     /// Prints how to use it.
     async fn introduce(&self, output: Output) -> anyhow::Result<()> {
-        // Whoever tries the demo tries all of it.
+        // The demo's key may do everything.
         let new = NewKey { roles: vec![Role::Admin], ..NewKey::of_all("demo") };
         let (_, key) = self.app.records.create_key(&new).await?;
         let key = key.expose_secret();

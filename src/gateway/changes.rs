@@ -23,7 +23,7 @@ const DEFAULT_LIMIT: u32 = 100;
 const MOST: u32 = 1000;
 /// Proxies tend to cut what is silent for longer.
 const LONGEST_WAIT: u32 = 60;
-/// How often the database is asked while somebody waits.
+/// Interval at which the database is read while requests wait.
 const LOOK: Duration = Duration::from_millis(250);
 
 /// One page. With `wait`, an empty one is given only after so many seconds without a change.
@@ -81,7 +81,7 @@ pub(super) fn problem(error: &RecordsError) -> Problem {
     }
 }
 
-/// The end of the feed. However many requests wait for it to move, one of them asks the database, and tells the others.
+/// The end of the feed. However many requests wait for it to move, one of them reads the database for all.
 #[derive(Debug, Default)]
 pub struct Tail {
     last: watch::Sender<i64>,

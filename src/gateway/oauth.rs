@@ -70,7 +70,7 @@ pub(super) async fn callback(
     let cookie = cookie(&headers);
     match given("code") {
         "" => {
-            // Whoever made up an address is not told what stands in it.
+            // A made-up address does not show what it contains.
             if let Err(error) = oauth.end_install(given("state"), cookie.as_deref()).await {
                 return refusal(&error, &headers);
             }
@@ -154,7 +154,7 @@ fn told(status: StatusCode, title: &str, detail: &str) -> Response {
     page(status, title, &format!("<h1>{}</h1><p>{}</p>", escaped(title), escaped(detail)))
 }
 
-/// The address of the answer holds a code: nobody may store it, or be told of it by a link.
+/// The address of the answer holds a code: caches must not store it, and links must not leak it.
 fn sealed_off(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

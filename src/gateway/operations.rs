@@ -1,4 +1,4 @@
-//! `POST /v1/operations/{name}`: calls any operation of the catalogue as a job; `GET /v1/jobs/{jobId}/reply`: what GHL answered.
+//! `POST /v1/operations/{name}`: calls any operation of the catalog as a job; `GET /v1/jobs/{jobId}/reply`: what GHL answered.
 
 use axum::Json;
 use axum::body::Bytes;

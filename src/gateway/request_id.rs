@@ -64,7 +64,7 @@ fn traced(request: &Request, id: &str) -> Span {
     )
 }
 
-/// Tells of the request under way which jobs it led to: their runs have the same ids.
+/// Records which jobs the current request led to: their runs have the same ids.
 pub(super) fn led_to<S: AsRef<str>>(jobs: &[S]) {
     let span = Span::current();
     if !jobs.is_empty() && span.has_field("job.id") {

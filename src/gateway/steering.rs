@@ -21,7 +21,7 @@ const BATCH: usize = 500;
 /// The number may have moved by one part in so many since the caller saw it.
 const MOVED: usize = 20;
 
-/// Dead jobs owe their work again, behind everything else of their locations.
+/// Dead jobs are open again, behind all other jobs of their locations.
 pub(super) async fn retry(allowed: Allowed<Operates>, body: Bytes) -> Result<Json<Value>, Problem> {
     let (_, ids) = meant(&allowed, &body, &[JobState::Dead], &["kind", "locationId", "error"]).await?;
     for batch in ids.chunks(BATCH) {

@@ -34,7 +34,7 @@ use intake::Taken;
 
 /// The largest body that GHL sends, in bytes; of larger events it sends only the ids.
 const BODY_LIMIT: usize = 256 * 1024;
-/// When GHL may come again. It waits ten minutes, whatever is said; others may listen.
+/// When GHL may repeat the webhook. It waits ten minutes in any case; other senders may use the value.
 const COME_AGAIN: Duration = Duration::from_secs(60);
 /// What is counted besides [`WebhookResult`].
 const BAD_SIGNATURE: &str = "bad_signature";

@@ -103,7 +103,7 @@ impl Gauges {
             let paused = lanes.iter().filter(|lane| lane.state == LaneState::Paused).map(|lane| lane.lane.clone());
             *self.paused.lock().unwrap_or_else(PoisonError::into_inner) = (kinds, paused.collect());
         }
-        // Without the database nobody knows which are connected; the last number stays.
+        // Without the database it is unknown which are connected; the last number stays.
         let needy: Vec<String> =
             lanes.iter().filter(|lane| share(lane) < NEEDY).map(|lane| lane.lane.clone()).collect();
         if let Ok(connected) = in_time(records.known_locations(&needy)).await {

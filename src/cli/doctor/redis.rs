@@ -157,7 +157,7 @@ impl Facts {
     }
 }
 
-/// A hosted server may forbid CONFIG; what it can't tell is reported as unknown.
+/// A hosted server may forbid CONFIG; such values are reported as unknown.
 async fn setting(connection: &mut MultiplexedConnection, name: &str) -> Option<String> {
     let answer: Option<(String, String)> = cmd("CONFIG").arg("GET").arg(name).query_async(connection).await.ok();
     answer.map(|(_, value)| value)

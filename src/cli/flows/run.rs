@@ -141,7 +141,7 @@ fn put(event: &mut Value, path: &str, text: &str) {
     }
 }
 
-/// How a run stands, for whoever looks on.
+/// The state of a run, as the command shows it.
 enum Standing {
     Ended(String),
     WaitsUntil(Timestamp),

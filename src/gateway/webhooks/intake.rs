@@ -25,7 +25,7 @@ const WAITING: usize = 1024;
 const STORE_DUE: Duration = Duration::from_secs(10);
 /// How long a contact's job waits for more webhooks of the same burst: GHL sends several for one edit.
 const GATHERING: Duration = Duration::from_millis(500);
-/// Batches whose jobs the queue was not told of yet. Where there are more, the sweeper tells it.
+/// Batches whose jobs are not enqueued yet. If there are more, the requeuer enqueues them.
 const UNTOLD: usize = 64;
 
 /// Where webhooks are handed in. Clones share the task behind it, which ends with the last of them.
@@ -58,7 +58,7 @@ impl Intake {
     }
 
     /// Stores a webhook; none where that is not possible now. It may have been stored all the same, and then is a duplicate when it
-    /// comes again.
+    /// repeats it.
     pub(super) async fn take(&self, webhook: NewWebhook) -> Option<Taken> {
         let (answer, told) = oneshot::channel();
         self.waiting.try_send(Waiting { webhook, answer }).ok()?;
@@ -132,7 +132,7 @@ async fn note(producer: &Producer, webhooks: &[NewWebhook]) {
     }
 }
 
-/// Tells the queue, apart from the storing: a queue that does not answer must not hold up GHL.
+/// Enqueues jobs, separate from the storing: a queue that does not answer must not delay GHL.
 async fn enqueue(producer: Producer, mut tell: mpsc::Receiver<Vec<NewJob>>) {
     while let Some(jobs) = tell.recv().await {
         if let Err(error) = producer.queue().push(&jobs).await {
