@@ -1,4 +1,4 @@
-//! The catalogue: every action of GHL's API and every event that can set something off, as data.
+//! The catalog: every action of GHL's API and every event that can set something off, as data.
 //!
 //! The data is made from GHL's published documents by `workers/sync/catalog/refresh`, a file an area, with `corrections.toml` merged
 //! over it where the documents mislead; a test holds the result against the documents again. It is read on first use.

@@ -32,7 +32,7 @@ impl Offset {
     const MOST_MS: i64 = 24 * 60 * 60 * 1000;
     /// Farther apart than the delays of replies are two that tell different times: one of the clocks was set, or something stands before GHL.
     const STEP_MS: i64 = 5_000;
-    /// GHL tells its time to the second.
+    /// GHL reports its time to the second.
     const RESOLUTION_MS: i64 = 1_000;
     /// The part that one more reply has in the mean.
     const SHARE: i64 = 8;
@@ -95,7 +95,7 @@ impl Clock {
         self.now_ms().saturating_add(self.ghl_ahead_ms())
     }
 
-    /// How far GHL's clock is ahead of this one, as far as it is known. Where the two agree as closely as GHL tells, ours is the better one: what was
+    /// How far GHL's clock is ahead of this one, as far as it is known. Where the two agree as closely as GHL reports, ours is the better one: what was
     /// written down at half a second more would be later than GHL's date of what it did because of it.
     #[must_use]
     pub fn ghl_ahead_ms(&self) -> i64 {

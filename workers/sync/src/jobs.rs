@@ -93,7 +93,7 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// Tells the queue of the jobs that rules and flows have led to, and counts the runs of flows that ended.
+    /// Enqueues the jobs that rules and flows have led to, and counts the runs of flows that ended.
     async fn tell_owed(&self) {
         for (flow, outcome) in self.records.take_ended_runs() {
             self.metrics.flow_ended(&flow, &outcome);
@@ -180,7 +180,7 @@ impl Worker {
         Self { environment, broken_off: BrokenOff::default(), deferrals: Deferrals::default() }
     }
 
-    /// Gives back in the ledger what the pool broke off; for when it has stopped.
+    /// Releases in the ledger the runs that the pool aborted, once it has stopped.
     pub async fn give_back(&self) {
         self.broken_off.give_back(&self.environment.records).await;
     }

@@ -148,7 +148,7 @@ impl Retention {
 }
 
 impl Footing {
-    /// Whether the clock has gone as time does for long enough. From a jump on, time counts anew.
+    /// Whether the clock has gone as time does for long enough. From a jump on, time counts again.
     fn holds(&mut self, now: Instant, wall_ms: i64) -> bool {
         let passed = now.saturating_duration_since(self.since);
         let expected = self.wall_ms.saturating_add(i64::try_from(passed.as_millis()).unwrap_or(i64::MAX));

@@ -26,7 +26,7 @@ pub async fn count(records: &Records) -> Result<bool, RecordsError> {
 }
 
 /// Runs the jobs with which the processes before this one were killed, each alone where one worker runs, until they have ended a run: what kills
-/// this one too is given up by the next.
+/// this process too becomes a dead letter in the next one.
 pub async fn run_first(records: &Records, queue: &Queue) {
     let over = async {
         let mut is_told = false;

@@ -22,7 +22,7 @@ const GRACE: Duration = Duration::from_secs(15);
 /// A run older than this may be nobody's: a queue that lost its state while no worker was there to see it knows nothing of the run. Where
 /// the queue does know of it, the push leads to one more run, which finds nothing owed and calls nobody.
 const SILENT_RUN: Duration = Duration::from_secs(30);
-/// Until a sweep after a loss is tried again that broke off.
+/// Until a failed round after a loss is tried again.
 const AGAIN: Duration = Duration::from_secs(2);
 const PAGE: i64 = 500;
 /// Between two looks for rows of other processes.
@@ -30,7 +30,7 @@ const LOOK: Duration = Duration::from_secs(1);
 /// How far back a look goes: a row is seen though it took long to be committed, or a look did.
 const LOOK_BACK: Duration = Duration::from_secs(4);
 
-/// Sweeps until it is aborted.
+/// Requeues until it is aborted.
 pub async fn run(records: Records, queue: Queue, clock: Clock, metrics: JobMetrics) {
     let mut losses = JoinSet::new();
     let lost = std::sync::Arc::new(tokio::sync::Notify::new());

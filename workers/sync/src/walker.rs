@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::jobs;
 use crate::records::{Connection, Purpose, Records, RecordsError};
 
-/// How often sweeps are looked for that are due.
+/// How often reconciliations are looked for that are due.
 const ROUND: Duration = Duration::from_secs(60);
 /// Contacts that a page of the search shows.
 const PAGE: i64 = 500;
@@ -97,7 +97,7 @@ pub async fn begin(
     Ok(true)
 }
 
-/// Whether a walk passes over contacts that are not kept here: who never imported wants those that were asked for,
+/// Whether a scan passes over contacts that are not kept here: who never imported wants those that were asked for,
 /// or are new, and no others.
 ///
 /// # Errors

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::records::model::{Appointment, Contact, Note, Task};
 
-/// A record's values by name. What is null or an empty text has no entry: GHL tells the two and absence apart at random.
+/// A record's values by name. What is null or an empty text has no entry: GHL reports the two and absence apart at random.
 pub type Fields = BTreeMap<String, Value>;
 
 /// A record that both sides edit.

@@ -18,7 +18,7 @@ use super::fields::{self, Fields};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Policy {
-    /// The later edit. Where GHL told no time of its edit, ours wins: one that GHL does not have yet is moments old.
+    /// The later edit. Where GHL reported no time of its edit, ours wins: one that GHL does not have yet is moments old.
     #[default]
     Newest,
     /// GHL.
@@ -119,11 +119,11 @@ pub struct Conflict {
     pub winner: Side,
     /// When it was edited here, in ms since 1970.
     pub ours_at: Option<i64>,
-    /// When it was edited in GHL; none where GHL told no time of it.
+    /// When it was edited in GHL; none where GHL reported no time of it.
     pub theirs_at: Option<Timestamp>,
 }
 
-/// When GHL's side was edited, as far as GHL told.
+/// When GHL's side was edited, as far as GHL reported.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TheirTimes {
     /// Fields of which something told the time.

@@ -40,7 +40,7 @@ impl<T: Into<String>> FromIterator<T> for Scopes {
     }
 }
 
-/// With blanks between, as GHL tells them.
+/// With blanks between, as GHL reports them.
 impl fmt::Display for Scopes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.iter().map(String::as_str).collect::<Vec<_>>().join(" "))

@@ -76,7 +76,7 @@ async fn turn(hooks: &Hooks) -> Result<bool, Behind> {
     Ok(pumped.more)
 }
 
-/// Tells the queue of all that is owed. What it knows already changes nothing.
+/// Enqueues all that is owed. What it knows already changes nothing.
 async fn requeue(hooks: &Hooks) -> Result<(), Behind> {
     let mut after = None;
     loop {

@@ -31,7 +31,7 @@ enum Remedy {
     GoOn,
     /// The whole lane waits; spends no attempt.
     Hold(Duration),
-    /// The lane is broken off, and one job probes it after the time; spends no attempt.
+    /// The circuit of the lane opens, and one job probes it after the time; spends no attempt.
     Break(Duration),
     /// Nothing will help.
     Bury,

@@ -67,7 +67,7 @@ impl CustomFields {
         self.ask(task).await.map(drop)
     }
 
-    /// Whether a contact's fields were renamed, since GHL did not take a value under `ids`: somebody deleted a field there and made it anew under
+    /// Whether a contact's fields were renamed, since GHL did not take a value under `ids`: somebody deleted a field there and made it again under
     /// the same key. The definitions are asked for once; where they explain nothing, not again for a while.
     pub(super) async fn renamed(&self, task: &Task<'_>, row_id: &str, ids: &[&str]) -> Result<bool, JobError> {
         let (location, records) = (task.location(), &task.environment.records);

@@ -64,7 +64,7 @@ pub(super) async fn run(task: &Task<'_>) -> Result<(), JobError> {
     match known {
         None if said.deleted => close(task, &[]).await,
         Some(row) if said.is_believed => forget(task, &row, &snapshot_of(task, &row).await?).await,
-        // It was here before GHL told of it.
+        // It was here before GHL reported it.
         Some(_) if !said.changed => close(task, &[]).await,
         Some(row) => read(task, &row).await,
         None => match search(task, said.title).await? {

@@ -33,7 +33,7 @@ use crate::mapping;
 use crate::records::model::Contact;
 use crate::records::{AnyEntry, AtHand, ContactRow, Needs, StoredWebhook, Told, ToldOfContact};
 
-/// What a run's webhooks, and what sweeps found, come to.
+/// What a run's webhooks, and what reconciliations found, come to.
 #[derive(Debug, Default)]
 pub(super) struct Heard {
     pub(super) needs: Needs,
@@ -49,7 +49,7 @@ impl Heard {
     }
 }
 
-/// Weighs the run's webhooks, and what sweeps found.
+/// Weighs the run's webhooks, and what reconciliations found.
 pub(super) async fn hear(job: &Job<'_>, at_hand: &AtHand) -> Result<Heard, JobError> {
     let AtHand { webhooks, row, .. } = at_hand;
     let carried = told::carried(webhooks, row.as_ref());
@@ -130,7 +130,7 @@ async fn weigh(
 }
 
 /// The tags with which GHL created the contact, where rules or flows want to know. The event may come before the reply to a create of ours, and be
-/// of that very create: then it waits until the create is settled. A sweep has stored what it found, unless it might be such a create.
+/// of that very create: then it waits until the create is settled. A reconciliation has stored what it found, unless it might be such a create.
 async fn created(
     job: &Job<'_>,
     webhooks: &[StoredWebhook],
@@ -157,7 +157,7 @@ async fn created(
 
 /// Between two looks whether a create of ours is settled.
 const SOON: Duration = Duration::from_millis(500);
-/// How long that is waited for; a create that is in doubt for longer has been given up.
+/// How long that is waited for; a create that is in doubt for longer has been dropped.
 const PATIENCE: Duration = Duration::from_secs(10 * 60);
 
 fn is_patient(job: &Job<'_>) -> bool {

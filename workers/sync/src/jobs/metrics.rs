@@ -15,7 +15,7 @@ const DURATION_BUCKETS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1
 /// Seconds; an import waits for hours.
 const WAIT_BUCKETS: [f64; 12] = [0.001, 0.005, 0.02, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 3600.0, 21_600.0];
 
-/// What GHL told of a location counts for so long: one that makes no calls any more, or is disconnected, is not needy for ever.
+/// What GHL reported of a location counts for so long: one that makes no calls any more, or is disconnected, is not needy for ever.
 const TOLD: Duration = Duration::from_secs(60 * 60);
 /// What alerts look at, by the type of webhooks that are not read. A counter that begins with 1 has not increased, so they begin with 0.
 const ALARMING: [&str; 3] = ["bad_signature", "deferred", "unreadable"];
@@ -129,7 +129,7 @@ impl JobMetrics {
         }
     }
 
-    /// An event was accepted for the first time, or found by a sweep.
+    /// An event was accepted for the first time, or found by a reconciliation.
     pub fn event_accepted(&self, source: &str, event_type: &str) {
         self.accepted.with_label_values(&[source, event_type]).inc();
     }

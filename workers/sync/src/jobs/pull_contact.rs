@@ -4,7 +4,7 @@
 //! that may come later the job is tried again.
 //!
 //! A pull never overwrites what changed here while it ran: it remembers the revisions of before its calls. Of a contact whose data was
-//! erased it fetches nothing, nor of one that GHL has yet to get; and where webhooks or sweeps asked for it, it fetches what they leave open.
+//! erased it fetches nothing, nor of one that GHL has yet to get; and where webhooks or reconciliations asked for it, it fetches what they leave open.
 
 use jiff::tz::TimeZone;
 

@@ -202,7 +202,7 @@ async fn push<E: Push>(task: &Task<'_>, row: EntryRow<E>) -> Result<(Outcome<E>,
 }
 
 /// Whether what GHL holds has to be known before it is overwritten: where a write was never answered, where something was met meanwhile, and where
-/// GHL told of an edit.
+/// GHL reported an edit.
 async fn looks_first<E: Entry>(task: &Task<'_>, row: &EntryRow<E>) -> Result<bool, JobError> {
     if row.deleted {
         // Of a deletion that was sent, whether it was brought back since.

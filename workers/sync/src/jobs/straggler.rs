@@ -14,7 +14,7 @@ const STRAGGLER: Duration = Duration::from_secs(20);
 /// not so far apart.
 const AHEAD_MS: i64 = 60_000;
 
-/// Whether the time of an announcement says nothing. It is written anew then, or what it announced would be waited for until the clock gets there.
+/// Whether the time of an announcement says nothing. It is written again then, or what it announced would be waited for until the clock gets there.
 pub(super) fn is_of_another_time(task: &Task<'_>, announced_at_ms: Option<i64>) -> bool {
     announced_at_ms.is_some_and(|at| at.saturating_sub(task.environment.clock.ghl_now_ms()) > AHEAD_MS)
 }

@@ -9,7 +9,7 @@ use crate::records::{Records, RecordsError, Run};
 #[derive(Default)]
 pub(super) struct BrokenOff(Mutex<Vec<Run>>);
 
-/// A run under way. Dropped before [`UnderWay::end`], it was broken off.
+/// A run in progress. Dropped before [`UnderWay::end`], it was interrupted.
 pub(super) struct UnderWay<'a> {
     run: Option<Run>,
     broken_off: &'a BrokenOff,

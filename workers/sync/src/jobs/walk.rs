@@ -32,7 +32,7 @@ pub(super) async fn run(task: &Task<'_>, kind: JobKind) -> Result<(), JobError> 
     let is_this =
         |walk: &Walk| walk.finished_at_ms.is_none() && walk.next_job().is_some_and(|job| job.kind == kind.as_str());
     let Some(walk) = walk.filter(is_this) else {
-        // It has got on without this job, or was given up or made way for another one.
+        // The scan has continued without this job, or made way for another one.
         return Ok(task.environment.records.begin(&task.run).await?.close_run(&[]).await?);
     };
     // The queue's clock is another one, and may be a little ahead.
@@ -48,12 +48,12 @@ pub(super) async fn run(task: &Task<'_>, kind: JobKind) -> Result<(), JobError> 
 
 /// What is due so soon is due.
 const EARLY_MS: u64 = 100;
-/// The part of a location's calls that a walk takes at most: what it would take beyond that is left to others anyhow.
+/// The part of a location's calls that a scan takes at most: what it would take beyond that is left to others anyhow.
 const SHARE: f64 = 0.8;
 
-/// How long so many calls last at the walk's share of GHL's limit.
+/// How long so many calls last at the scan's share of GHL's limit.
 ///
-/// A walk that called as fast as it may would take all tokens of a moment, and they would come back in one moment as well: until then an edit
+/// A scan that called as fast as it may would take all tokens of a moment, and they would come back in one moment as well: until then an edit
 /// found none. Spread evenly they come back evenly, and others, who go first, find some at every moment.
 fn pace(task: &Task<'_>, calls: u32) -> i64 {
     let limit = task.environment.queue.limit();

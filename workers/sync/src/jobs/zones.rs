@@ -36,7 +36,7 @@ impl Zones {
     }
 }
 
-/// The zone that is kept with the connection: GHL told it before, or a person set it. A reply without one is no reason to forget it.
+/// The zone that is kept with the connection: GHL reported it before, or a person set it. A reply without one is no reason to forget it.
 fn known(task: &Task<'_>) -> Option<(TimeZone, String)> {
     let name = task.connection.time_zone.clone()?;
     mapping::location::zone(&name).ok().map(|zone| (zone, name))

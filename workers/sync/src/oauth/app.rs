@@ -77,7 +77,7 @@ pub(super) struct App {
 pub(super) struct InstalledPage {
     /// As GHL lists them; read one by one, so that an odd one hides no other.
     locations: Vec<Value>,
-    /// How many the agency has in all, where GHL tells.
+    /// How many the agency has in all, if GHL reports it.
     #[serde(default)]
     count: Value,
 }
@@ -88,7 +88,7 @@ impl InstalledPage {
         self.locations.len()
     }
 
-    /// How many the agency has in all, where GHL tells.
+    /// How many the agency has in all, if GHL reports it.
     pub(super) fn all(&self) -> Option<usize> {
         let count = self.count.as_u64().or_else(|| self.count.as_str()?.parse().ok())?;
         usize::try_from(count).ok()

@@ -20,7 +20,7 @@ pub(super) const SPACING_MS: i64 = 500;
 const PATIENCE_MS: i64 = 5_000;
 /// After a failure that does not pass by itself, until it is tried again.
 const LONG_REST: Duration = Duration::from_secs(60);
-/// Between the first attempts to store a pair that nobody else has.
+/// Between the first attempts to store a pair that no other process has.
 const STORE_AGAIN: Duration = Duration::from_millis(500);
 /// Between later ones.
 const STORE_SELDOM: Duration = Duration::from_secs(10);

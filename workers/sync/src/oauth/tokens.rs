@@ -23,7 +23,7 @@ const MARGIN_MS: i64 = 5 * 60_000;
 pub struct Access {
     /// The bearer.
     pub token: SecretString,
-    /// What it was granted; none where nobody told.
+    /// What it was granted; none where it is unknown.
     pub scopes: Option<Scopes>,
     /// Which one it is, for [`Oauth::refused`].
     pub generation: i64,
@@ -81,7 +81,7 @@ pub enum TokenError {
 pub(super) enum Need {
     /// That it has not run out.
     Good,
-    /// That it is refreshed well before that, as the sweep does.
+    /// That it is refreshed well before that, as the renewal does.
     Early,
     /// That it is not this generation, which GHL refused.
     Newer(i64),

@@ -2,7 +2,7 @@
 //!
 //! The edits that events carry are applied in the same transaction, in the order of the batch. Two transactions may
 //! meet the same event or the same row: the unique indexes and the revisions let one of them win, and the other begins
-//! anew and sees what the winner wrote.
+//! again and sees what the winner wrote.
 
 use std::collections::{HashMap, HashSet};
 use std::pin::pin;
@@ -36,7 +36,7 @@ pub(super) use together::{Batch, Outcome};
 /// The source of what producers send on purpose.
 pub(super) const PRODUCERS: &str = "api";
 
-/// How often a transaction that lost a race begins anew. Each loss means that another made progress.
+/// How often a transaction that lost a race starts again. Each loss means that another made progress.
 const MAX_RACES: u8 = 8;
 
 /// Who sends an event waits so long for a database that does not answer, or for the turn to write.

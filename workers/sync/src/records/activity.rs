@@ -29,7 +29,7 @@ pub enum Sign {
     UnknownField,
 }
 
-/// When a location was last heard of.
+/// When a location was last active.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Activity {
     /// When a job of it was last done.
@@ -63,7 +63,7 @@ impl Marked {
     /// Whether it is time to mark again; then it counts as marked.
     fn is_due(&self, now_ms: i64) -> bool {
         let marked = self.0.load(Ordering::Relaxed);
-        // A clock that was set back marks anew: whether the mark of before stays is seen where it is written.
+        // A clock that was set back marks again: whether the mark of before stays is seen where it is written.
         let is_due = !(marked..marked + MARK_EVERY_MS).contains(&now_ms);
         is_due && self.0.compare_exchange(marked, now_ms, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
@@ -99,7 +99,7 @@ impl Records {
         Ok(())
     }
 
-    /// When each location was last heard of; those of which nothing was ever heard are missing.
+    /// When each location was last active; those that were never active are missing.
     ///
     /// # Errors
     /// [`RecordsError::Database`].

@@ -46,7 +46,7 @@ pub struct KeptConflict {
     pub winner: String,
     /// When it was edited here.
     pub ours_at: Option<Timestamp>,
-    /// When it was edited in GHL; null where GHL told no time of it, and Clienty's edit counted as the newer one.
+    /// When it was edited in GHL; null where GHL reported no time of it, and Clienty's edit counted as the newer one.
     pub theirs_at: Option<Timestamp>,
     /// When it was found.
     pub found_at: Timestamp,

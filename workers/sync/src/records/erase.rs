@@ -34,7 +34,7 @@ mod named;
 mod pages;
 mod traces;
 
-/// How often a transaction that lost a race begins anew.
+/// How often a transaction that lost a race starts again.
 const MAX_RACES: u32 = 8;
 /// The tables of records, and the statement that erases one contact's: $1 the location, $2 the contact.
 const RECORDS: [(&str, &str); 6] = [

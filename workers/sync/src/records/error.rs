@@ -127,7 +127,7 @@ impl RecordsError {
         }
     }
 
-    /// Whether another transaction got in between, so that the same one, begun anew, sees what that one did.
+    /// Whether another transaction got in between, so that the same one, begun again, sees what that one did.
     #[must_use]
     pub fn is_race(&self) -> bool {
         match self {
@@ -139,7 +139,7 @@ impl RecordsError {
     }
 
     /// Whether the database refuses a value, which it will do again. A unique index counts, too: it is a race only as
-    /// long as the same transaction, begun anew, takes another way.
+    /// long as the same transaction, begun again, takes another way.
     #[must_use]
     pub fn is_about_a_value(&self) -> bool {
         match self {

@@ -138,7 +138,7 @@ impl Tx {
 }
 
 impl Records {
-    /// Whether somebody asked for what these ledger rows say, other than GHL, a sweep or a run of ours.
+    /// Whether somebody asked for what these ledger rows say, other than GHL, a reconciliation or a run of ours.
     ///
     /// # Errors
     /// [`RecordsError::Database`].

@@ -22,7 +22,7 @@ use super::{Records, RecordsError, Write};
 /// Events of one transaction at most, unless a single batch has more: who reads waits for nobody, but who writes does.
 const MOST_EVENTS: usize = 1_000;
 
-/// How often a batch that lost a race begins anew.
+/// How often a batch that lost a race starts again.
 const MAX_RACES: u8 = 3;
 
 type Outcome = Result<Vec<Accepted>, AcceptError>;

@@ -114,8 +114,8 @@ impl Records {
         }
     }
 
-    /// Writes an intent by the statement `text`. A create whose announcement is older than it looks would be given up for not arrived while it
-    /// still can: so the time is read with the connection in hand, and one that was long in writing is written anew.
+    /// Writes an intent by the statement `text`. A create whose announcement is older than it looks would count as not arrived while it
+    /// still can: so the time is read with the connection in hand, and one that was long in writing is written again.
     async fn announce(
         &self,
         text: &'static str,

@@ -22,17 +22,17 @@ pub enum JobKind {
     FindTask,
     /// Find the contact of an appointment whose webhook does not tell it; the record is GHL's id of the appointment.
     FindAppointment,
-    /// Call any operation of the catalogue; the record is the call, so each is a job of its own.
+    /// Call any operation of the catalog; the record is the call, so each is a job of its own.
     CallOperation,
     /// Go on with the run of a flow; the record is the run.
     FlowStep,
     /// Make GHL's contact equal to ours.
     PushContact,
-    /// One page of contacts of a walk, with their tasks.
+    /// One page of contacts of a scan, with their tasks.
     WalkContacts,
-    /// Notes and appointments of a few contacts of a walk.
+    /// Notes and appointments of a few contacts of a scan.
     WalkDetails,
-    /// What the pages of a walk did not show.
+    /// What the pages of a scan did not show.
     WalkRest,
 }
 
@@ -74,7 +74,7 @@ impl JobKind {
         }
     }
 
-    /// Whether it is a page of a walk, for which nobody waits.
+    /// Whether it is a page of a scan, for which nobody waits.
     #[must_use]
     pub fn is_walk(self) -> bool {
         matches!(self, Self::WalkContacts | Self::WalkDetails | Self::WalkRest)

@@ -96,9 +96,9 @@ impl Default for Decision {
 pub struct FailedAttempt {
     /// From 1, over the whole life of the job.
     pub attempt: i64,
-    /// When it was given up.
+    /// When the attempt failed.
     pub failed_at: Timestamp,
-    /// What it said.
+    /// Its error.
     pub error: String,
 }
 
@@ -108,7 +108,7 @@ pub const DONE_COUNTED: i64 = 100_000;
 /// The clocks of two machines may be so far apart; a time further ahead was written before the clock was set back.
 const CLOCKS_APART_MS: i64 = 5000;
 
-/// A key with open rows, as the sweeper finds it.
+/// A key with open rows, as the requeuer finds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenJob {
     /// What to enqueue; the cursor of the next page as well.

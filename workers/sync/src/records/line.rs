@@ -36,7 +36,7 @@ pub(super) struct Asked<Q, A> {
 }
 
 impl<Q, A> Asked<Q, A> {
-    /// Who does not listen any more has given up, and finds out by itself.
+    /// A caller that no longer waits needs no answer.
     pub(super) fn answer(self, answer: Result<A, RecordsError>) {
         let _ = self.answer.send(answer);
     }

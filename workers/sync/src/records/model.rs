@@ -181,7 +181,7 @@ pub struct Appointment {
     pub absent: Absent,
 }
 
-/// The time zone in which times were read that GHL told by the clock on the wall; none where they bore an offset. It says nothing of the appointment
+/// The time zone in which times were read that GHL reported by the clock on the wall; none where they bore an offset. It says nothing of the appointment
 /// itself: two that differ in this alone are the same.
 #[derive(Debug, Clone, Default)]
 pub struct ReadIn(pub Option<String>);
@@ -192,7 +192,7 @@ impl PartialEq for ReadIn {
     }
 }
 
-/// The other meaning of times that GHL told by the clock on the wall, where that clock was put back and shows an hour twice. As told they
+/// The other meaning of times that GHL reported by the clock on the wall, where that clock was put back and shows an hour twice. As told they
 /// mean the first; which one was meant, only somebody who knows the appointment can say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SecondHour {

@@ -44,7 +44,7 @@ impl Records {
 }
 
 impl Tx {
-    /// GHL told that it created the contact, with these tags. One that Clienty created is no news, whatever ids lead to it. Whether anything came of
+    /// GHL reported that it created the contact, with these tags. One that Clienty created is no news, whatever ids lead to it. Whether anything came of
     /// it.
     ///
     /// # Errors

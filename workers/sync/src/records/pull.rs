@@ -101,7 +101,7 @@ impl Tx {
         context::check_zone(&mut self.write, &location_id, &contact.id, appointments).await
     }
 
-    /// As [`Tx::store_pull`], for what a walk read of a contact. Its snapshot is of now: the caller has passed over what moved.
+    /// As [`Tx::store_pull`], for what a scan read of a contact. Its snapshot is of now: the caller has passed over what moved.
     ///
     /// # Errors
     /// See [`Tx::store_pull`].

@@ -41,7 +41,7 @@ pub struct Run {
     pub steps: Vec<(String, String)>,
     /// Those of the rows to which webhooks led.
     pub by_webhook: usize,
-    /// What sweeps found that led to its rows: the event, and what is left to ask for.
+    /// What reconciliations found that led to its rows: the event, and what is left to ask for.
     pub found: Vec<(String, Needs)>,
 }
 
@@ -324,7 +324,7 @@ async fn finish(
     run.held_all(finished.rows_affected())
 }
 
-/// The reason as it is kept: GHL's words may hold data of a person, and are none for one whose data was erased while the run was under way.
+/// The reason as it is kept: GHL's words may hold data of a person, and are none for one whose data was erased while the run was in progress.
 async fn told(write: &mut Write, run: &Run, reason: &str) -> Result<String, RecordsError> {
     const ERASED: &str = "the data of its contact was erased meanwhile";
     let about = contacts_of(write, run).await?;

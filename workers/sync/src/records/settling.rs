@@ -50,7 +50,7 @@ pub struct Told {
     pub contact: Option<ToldOfContact>,
     /// The tags with which GHL created the contact, where it told that it did.
     pub created: Option<Vec<String>>,
-    /// Tasks, notes and appointments that GHL told to be new.
+    /// Tasks, notes and appointments that GHL reported to be new.
     pub made: Vec<AnyEntry>,
     /// What writes without an answer asked of parts and events show: the job that writes it, the row, the fields.
     pub answers: Vec<(JobKind, String, Fields)>,

@@ -102,7 +102,7 @@ pub struct StoredToken {
     pub obtained_at: Timestamp,
     /// None where it does not expire.
     pub expires_at: Option<Timestamp>,
-    /// Granted, blanks between them; none where nobody told.
+    /// Granted, blanks between them; none where it is unknown.
     pub scopes: Option<String>,
     /// Asked for and not granted; empty where all were.
     pub missing_scopes: String,
@@ -114,7 +114,7 @@ pub struct StoredToken {
     pub generation: i64,
     /// Counts refreshes begun.
     pub fence: i64,
-    /// A refresh is under way; its holder counts as dead after this.
+    /// A refresh is in progress; its holder counts as dead after this.
     pub pending_until: Option<Timestamp>,
     /// The refresh token was sent, and nobody knows what came of it.
     pub unsure: bool,
@@ -135,7 +135,7 @@ pub struct NewToken {
     pub refresh: Option<Sealed>,
     /// None where it does not expire.
     pub expires_at: Option<Timestamp>,
-    /// Granted, blanks between them; none where nobody told.
+    /// Granted, blanks between them; none where it is unknown.
     pub scopes: Option<String>,
     /// Asked for and not granted.
     pub missing_scopes: String,

@@ -44,7 +44,7 @@ mod beside;
 mod findings;
 mod rows;
 
-/// What a walk is for.
+/// What a scan is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Purpose {
@@ -60,7 +60,7 @@ pub enum Purpose {
     Verify,
 }
 
-/// Where a walk is.
+/// Where a scan is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
@@ -79,7 +79,7 @@ pub enum Phase {
 words!(Purpose: Import "import", Sweep "sweep", Full "full", Details "details", Verify "verify");
 words!(Phase: Contacts "contacts", Details "details", Rest "rest", Done "done", Failed "failed");
 
-/// A walk, as far as it has got.
+/// A scan, as far as it has got.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Walk {
@@ -186,7 +186,7 @@ impl Walk {
 }
 
 impl Records {
-    /// The walk of that id.
+    /// The scan of that id.
     ///
     /// # Errors
     /// [`RecordsError::Database`] or [`RecordsError::Corrupt`], as for all questions below.
@@ -195,7 +195,7 @@ impl Records {
         row.as_ref().map(walk_of).transpose()
     }
 
-    /// The newest walk of a purpose.
+    /// The newest scan of a purpose.
     ///
     /// # Errors
     /// See [`Records::walk`].
@@ -235,7 +235,7 @@ impl Records {
         Ok(sqlx::query_scalar(sql!("count_shown_contacts")).bind(location).fetch_one(&self.pool).await?)
     }
 
-    /// Pulls that the walks of a location left behind until `before_ms`, and that are still owed.
+    /// Pulls that the scans of a location left behind until `before_ms`, and that are still owed.
     ///
     /// # Errors
     /// See [`Records::walk`].
@@ -243,7 +243,7 @@ impl Records {
         Ok(sqlx::query_scalar(sql!("open_pulls")).bind(location).bind(before_ms).fetch_one(&self.pool).await?)
     }
 
-    /// Contacts that the walk did not meet, or in which it found something, in the order of their ids, after one.
+    /// Contacts that the scan did not meet, or in which it found something, in the order of their ids, after one.
     ///
     /// # Errors
     /// See [`Records::walk`].

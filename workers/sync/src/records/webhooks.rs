@@ -34,7 +34,7 @@ pub use self::unreadable::UnreadableWebhook;
 
 /// The source of their ledger rows.
 pub const WEBHOOK_SOURCE: &str = "webhook";
-/// How often a transaction that lost a race begins anew.
+/// How often a transaction that lost a race starts again.
 const MAX_RACES: u8 = 8;
 
 /// A webhook whose signature was checked.

@@ -191,7 +191,7 @@ pub struct ContactPage {
     pub contacts: Vec<FoundContact>,
     /// Contacts that could not be read.
     pub passed_over: usize,
-    /// How many the whole search finds, where GHL tells.
+    /// How many the whole search finds, if GHL reports it.
     pub total: Option<u64>,
     /// Where the next page begins; `None` after the last.
     pub next: Option<SearchAfter>,
@@ -216,7 +216,7 @@ pub struct ListPage {
     pub contacts: Vec<Contact>,
     /// Contacts that could not be read.
     pub passed_over: usize,
-    /// How many there are in all, where GHL tells.
+    /// How many there are in all, if GHL reports it.
     pub total: Option<u64>,
     /// Where the next page begins; `None` after the last, and always for a business, which counts instead.
     pub next: Option<ListCursor>,

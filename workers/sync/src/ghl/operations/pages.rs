@@ -24,7 +24,7 @@ impl<'a> Run<'a> {
     }
 
     /// The pages of a search of tasks, from its own `skip` on. A task that is deleted before its page comes moves the later
-    /// ones up, so a walk that must miss none is repeated.
+    /// ones up, so a scan that must miss none is repeated.
     pub fn task_pages(
         self,
         location_id: &'a str,
@@ -44,7 +44,7 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// What to ask for next; `None` where the walk is over or has no permit.
+    /// What to ask for next; `None` where the scan is over or has no permit.
     fn step<S>(&self, walk: Walk<S>) -> Option<S> {
         match walk {
             Walk::Begin(search) => Some(search),

@@ -18,7 +18,7 @@ use crate::records::{Beside, Finding, Found, Needs, Parts, Phase, Purpose, Reach
 /// Tasks that one page asks for. What GHL gives at most is not documented; this it gives.
 const TASKS: u32 = 100;
 
-/// Runs that found a page unreadable before it is asked for in smaller parts: a reply that broke off may come whole the next time.
+/// Runs that found a page unreadable before it is asked for in smaller parts: a reply that was interrupted may come whole the next time.
 const UNREADABLE: i64 = 2;
 /// Runs before in which a proxy had waited for a page in vain: one that did so may have met a moment in which GHL was busy.
 const SLOW: i64 = 1;

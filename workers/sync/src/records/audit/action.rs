@@ -67,7 +67,7 @@ actions! {
     HookEnable = "hook.enable",
     /// It was ended.
     HookDelete = "hook.delete",
-    /// It is told anew of what did not arrive.
+    /// What did not arrive is sent to it again.
     HookRecover = "hook.recover",
     /// A message of it is sent again.
     HookResend = "hook.resend",

@@ -1,4 +1,4 @@
-//! Whether the audit is whole: each row's hash is computed anew, from what retention left on to the newest.
+//! Whether the audit is whole: each row's hash is computed again, from what retention left on to the newest.
 //!
 //! Who can write to the database can also write a whole new chain. That shows only against a hash that was kept elsewhere: each report has the newest,
 //! and takes one of an earlier report ([`Records::verify_audit`]).
@@ -101,7 +101,7 @@ impl AuditReport {
 }
 
 impl Records {
-    /// Computes the chain anew. `kept` is the newest row of an earlier report with its hash, which has to be in the chain unless retention has
+    /// Computes the chain again. `kept` is the newest row of an earlier report with its hash, which has to be in the chain unless retention has
     /// forgotten it.
     ///
     /// # Errors

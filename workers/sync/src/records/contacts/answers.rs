@@ -226,7 +226,7 @@ impl Tx {
         save(&mut self.write, &row, false).await
     }
 
-    /// Names custom fields of a contact by other ids: theirs were deleted in GHL and made anew.
+    /// Names custom fields of a contact by other ids: theirs were deleted in GHL and made again.
     ///
     /// # Errors
     /// [`RecordsError::Database`] or [`RecordsError::Corrupt`].

@@ -150,7 +150,7 @@ impl ContactKeys {
 pub(super) async fn insert(write: &mut Write, heard: &[Heard<'_>]) -> Result<Vec<OwedKey>, RecordsError> {
     const HEAD: &str = "insert into hook_deliveries \
          (hook_id, seq, previous, event, location_id, contact_id, contact_key, record, record_id, state, created_at) values ";
-    // What was recovered is told anew, unless it arrived.
+    // What was recovered is told again, unless it arrived.
     const AGAIN: &str = "on conflict (hook_id, seq) do update set state = 'open', attempts = 0, next_at = null, ended_at = null \
          where hook_deliveries.state in ('failed', 'dropped')";
     let now_ms = write.now_ms;

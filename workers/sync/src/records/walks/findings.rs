@@ -69,7 +69,7 @@ impl Records {
 }
 
 impl Tx {
-    /// Replaces what the walk found in a contact, or adds to it.
+    /// Replaces what the scan found in a contact, or adds to it.
     ///
     /// # Errors
     /// [`RecordsError::Database`].
