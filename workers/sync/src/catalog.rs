@@ -1,4 +1,4 @@
-//! The catalog: every action of GHL's API and every event that can set something off, as data.
+//! The catalog: every action of GHL's API and every event that can start something, as data.
 //!
 //! The data is made from GHL's published documents by `workers/sync/catalog/refresh`, a file an area, with `corrections.toml` merged
 //! over it where the documents mislead; a test holds the result against the documents again. It is read on first use.
@@ -158,7 +158,7 @@ pub struct Trigger {
     pub does: String,
     /// How we learn of it.
     pub found: Found,
-    /// The operations that read what is compared, where it is found by a sweep.
+    /// The operations that read what is compared, if reconciliation finds it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub by: Vec<&'static str>,
     /// What the webhook brings.
@@ -170,7 +170,7 @@ pub struct Trigger {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Found {
-    /// GHL tells.
+    /// GHL sends a webhook.
     Webhook,
     /// By reading, and comparing with the records.
     Sweep,

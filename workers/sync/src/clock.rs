@@ -3,7 +3,7 @@
 //! Queue time is not here: it belongs to the queue (law 9 of the design: one clock).
 //!
 //! GHL dates what it makes by a clock of its own. What is to be compared with such a date is written in GHL's time ([`Clock::ghl_now_ms`]): ours may be
-//! minutes off, and be set at any moment. Each of GHL's replies tells what time it is there.
+//! minutes off, and be set at any moment. Each of GHL's replies shows GHL's time.
 
 use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -11,11 +11,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 
-/// Tells the time of day: the system's, or one that a test sets.
+/// The time of day: the system's, or one that a test sets.
 #[derive(Clone, Default)]
 pub struct Clock {
     fixed_ms: Option<Arc<AtomicI64>>,
-    /// Shared by clones: whoever hears GHL's time tells it to all.
+    /// Shared by clones, so that each reply of GHL sets the time for all.
     offset: Arc<Mutex<Offset>>,
 }
 
@@ -23,7 +23,7 @@ pub struct Clock {
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 struct Offset {
     ms: Option<i64>,
-    /// One that was heard once and is far from that: believed once it is heard again.
+    /// An offset that was seen once and is far from the known one: believed once it is seen again.
     doubted_ms: Option<i64>,
 }
 

@@ -52,11 +52,11 @@ pub const OVERLAP: Duration = Duration::from_secs(24 * 3600);
 pub struct Hooks {
     /// Where they are kept.
     pub records: Records,
-    /// Through which they are told.
+    /// Sends their messages.
     pub door: Door,
     /// None without a master key: no secret can be sealed or opened.
     pub vault: Option<Vault>,
-    /// None where another process has it: its pump finds what is owed within half a minute.
+    /// None if another process has it: its pump finds unsent messages within half a minute.
     pub queue: Option<Queue>,
     /// The time of day.
     pub clock: Clock,
@@ -119,7 +119,7 @@ pub struct Made {
 /// What a recovery opened again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Recovered {
-    /// Changes since then that the hook hears of, those that had arrived among them.
+    /// Changes since then for the hook, including those that had arrived.
     pub changes: usize,
 }
 

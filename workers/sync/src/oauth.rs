@@ -75,7 +75,7 @@ struct Inner {
     lease: Duration,
     /// One caller of this process at a time asks the database who refreshes; the others wait here, for nothing.
     turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
-    /// Refreshes under way in this process: it may not end before they are stored.
+    /// Running refreshes of this process: it may not end before they are stored.
     busy: watch::Sender<usize>,
 }
 
@@ -109,7 +109,7 @@ impl Oauth {
         Ok(Self { inner: Arc::new(Inner { records, vault, clock, metrics, app, lease, turns, busy }) })
     }
 
-    /// Waits until no refresh is under way in this process: what GHL has answered must be stored before it ends.
+    /// Waits until no refresh runs in this process: what GHL has answered must be stored before it ends.
     pub async fn idle(&self) {
         // The sender lives as long as this value.
         let _ = self.inner.busy.subscribe().wait_for(|busy| *busy == 0).await;

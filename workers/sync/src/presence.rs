@@ -22,7 +22,7 @@ pub struct Presence {
 }
 
 impl Presence {
-    /// Is seen from now on. A database that does not answer is told later: being seen must not keep a process from its work.
+    /// Reports the process as alive from now on. If the database does not answer, it is written later: this must not keep a process from its work.
     pub async fn begin(records: Records, process: NewProcess) -> Self {
         let id = Uuid::now_v7().to_string();
         see(&records, &id, &process).await;

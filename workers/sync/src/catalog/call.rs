@@ -12,7 +12,7 @@ use super::{Body, Field, Form, Media, Operation, Place, Shape, Token};
 use crate::ghl::Replay;
 use crate::ids;
 
-/// What somebody wants called.
+/// The requested call.
 #[derive(Debug, Clone, Default)]
 pub struct Wish {
     /// The location whose token is used.

@@ -37,7 +37,7 @@ pub struct Deliverer {
 struct Sending<'a> {
     hook: &'a Hook,
     changes: &'a [&'a OwedChange],
-    /// Whether more is to be told of the contact.
+    /// Whether there are more unsent changes of the contact.
     more: bool,
 }
 
@@ -161,7 +161,7 @@ impl Deliverer {
     }
 }
 
-/// The open changes of the record whose oldest one is first, so that what was made first is told first; and how long to wait where none is due.
+/// The open changes of the record whose oldest one is first, so that older changes are sent first; and how long to wait if none is due.
 /// Nothing of the contact goes before it.
 fn first_record(owed: &Owed, now_ms: i64) -> (Vec<&OwedChange>, Duration) {
     let Some(first) = owed.changes.first() else { return (Vec::new(), Duration::ZERO) };

@@ -16,7 +16,7 @@ pub(crate) enum Outcome {
     Throttled,
     /// Not taken at the last of its tries.
     GivenUp,
-    /// Nothing was left to tell.
+    /// Nothing was left to send.
     Dropped,
     /// The receiver wants no more: 410.
     Gone,

@@ -16,7 +16,7 @@ use crate::records::RecordsError;
 const LOOK: Duration = Duration::from_millis(100);
 /// After a failure.
 const AGAIN: Duration = Duration::from_secs(2);
-/// Between two rounds over all that is owed.
+/// Between two rounds over all unsent messages.
 const ROUND: Duration = Duration::from_secs(30);
 const PAGE: i64 = 500;
 
@@ -59,7 +59,7 @@ pub async fn run(hooks: Hooks) {
     }
 }
 
-/// Why the queue was not told.
+/// Why messages were not enqueued.
 #[derive(Debug, thiserror::Error)]
 enum Behind {
     #[error(transparent)]
@@ -76,7 +76,7 @@ async fn turn(hooks: &Hooks) -> Result<bool, Behind> {
     Ok(pumped.more)
 }
 
-/// Enqueues all that is owed. What it knows already changes nothing.
+/// Enqueues all unsent messages. Enqueuing one again changes nothing.
 async fn requeue(hooks: &Hooks) -> Result<(), Behind> {
     let mut after = None;
     loop {

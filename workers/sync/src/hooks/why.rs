@@ -11,7 +11,7 @@ impl Hooks {
     pub async fn explained(&self, hook: &Hook, deliveries: &[Delivery]) -> Vec<Value> {
         let is_open = deliveries.iter().any(|delivery| delivery.state == "open");
         let lane = match &self.queue {
-            // One that does not answer explains nothing; what stands in the database is told.
+            // A queue that does not answer explains nothing; the database's state is shown.
             Some(queue) if is_open => queue.lane(&hook.id).await.ok().flatten(),
             _ => None,
         };

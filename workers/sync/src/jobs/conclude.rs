@@ -25,7 +25,7 @@ enum Remedy {
     Defer,
     /// Nothing gets out to GHL: as [`Remedy::Defer`], and once that has lasted a while, one job of the lane tries for all.
     Unreached,
-    /// Not yet, as planned: nothing went wrong, and nobody has to hear of it.
+    /// Not yet, as planned: nothing went wrong, and nothing is logged.
     PutOff(Duration),
     /// At once, with new permits.
     GoOn,
@@ -243,7 +243,7 @@ fn without_token(waits: Waits, error: &TokenError) -> Remedy {
 fn rest(waits: Waits, error: &GhlError) -> Duration {
     match error {
         GhlError::Throttled { retry_after: Some(wait), .. } => *wait,
-        // The day's end is not told: look again now and then.
+        // The end of the day is unknown: try again from time to time.
         GhlError::Throttled { daily: true, .. } => waits.interval * 60,
         _ => waits.interval,
     }
@@ -331,7 +331,7 @@ mod tests {
                 },
                 true,
             ),
-            // It can never be sent, whoever answers.
+            // It can never be sent, whatever the answer.
             (GhlError::Unsendable { operation: "get-contact", reason: String::new() }, true),
         ];
         for (error, expected) in of_ghl {

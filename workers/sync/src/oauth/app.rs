@@ -148,7 +148,7 @@ impl App {
 
     /// The tokens of an install that came back with `code`.
     pub(super) async fn redeem(&self, code: &str) -> Result<TokenReply, Cause> {
-        // The reply tells whether a location or a company was chosen; GHL takes the type as a wish.
+        // The reply shows whether a location or a company was chosen; GHL treats the type as a wish.
         let request =
             self.client.exchange_code(AuthorizationCode::new(code.to_owned())).add_extra_param("user_type", "Location");
         request.request_async(&self.transport).await.map_err(|error| cause(error).of_code())

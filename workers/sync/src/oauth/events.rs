@@ -18,7 +18,7 @@ pub struct AppEvent<'a> {
     pub company_id: Option<&'a str>,
     /// The location; absent where the agency itself is meant.
     pub location_id: Option<&'a str>,
-    /// The event's own time, or when it came where it tells none.
+    /// The event's own time, or its arrival if it has none.
     pub at: Timestamp,
 }
 

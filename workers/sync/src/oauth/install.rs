@@ -83,7 +83,7 @@ impl Oauth {
         self.inner.app.as_ref().is_some_and(|app| app.config.redirect_uri.starts_with("https:"))
     }
 
-    /// Begins an install for the browser with that cookie, or for whoever is given the link. It costs no row: the state is signed.
+    /// Starts an install for the browser with that cookie, or for the customer who gets the link. It costs no row: the state is signed.
     ///
     /// # Errors
     /// [`InstallError::NoApp`], [`InstallError::Random`].

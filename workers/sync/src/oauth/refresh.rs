@@ -81,7 +81,7 @@ impl Oauth {
         let Some(fence) = inner.records.begin_refresh(&stored.holder, stored.generation, until).await? else {
             return Ok(None);
         };
-        // A pending row that was there is one that nobody ended.
+        // A pending row that was there belongs to an interrupted refresh.
         let mut stored = stored.clone();
         stored.unsure |= stored.pending_until.is_some();
         let lease = Lease { stored, fence, need, company_id };

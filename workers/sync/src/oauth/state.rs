@@ -32,7 +32,7 @@ pub enum StateError {
     Used,
 }
 
-/// A text that nobody can guess. None where the system gives no random numbers.
+/// A text that can't be guessed. None if the system gives no random numbers.
 pub(super) fn random() -> Option<String> {
     let mut bytes = [0; RANDOM];
     aws_lc_rs::rand::fill(&mut bytes).ok()?;
@@ -71,7 +71,7 @@ pub(super) fn checked(
     if !is_of(None) && !is_of(browser) {
         return Err(StateError::Forged);
     }
-    // After the signature: an expiry that nobody signed says nothing.
+    // After the signature: an unsigned expiry proves nothing.
     if expires_at <= now_ms { Err(StateError::Expired) } else { Ok(nonce.to_owned()) }
 }
 

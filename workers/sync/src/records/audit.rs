@@ -32,12 +32,12 @@ mod verify;
 
 /// Ids that one row names at most; an act on more has several rows.
 const NAMED: usize = 200;
-/// Whoever follows the audit reads it again and again, and each look would be one more row to look at.
+/// A client that follows the audit log reads it again and again, and each read would add one more row.
 const READS_NOTED_EVERY_MS: i64 = 60 * 60 * 1000;
-/// Part of each hash, so that a later form of it can be told from this one.
+/// Part of each hash, so that a later form of it differs from this one.
 const FORM: u32 = 1;
 
-/// What somebody does.
+/// An action.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Act {
     action: Action,
@@ -49,13 +49,13 @@ pub struct Act {
 }
 
 impl Act {
-    /// Of the principal of the records, unless somebody else is named.
+    /// By the principal of the records, unless another actor is named.
     #[must_use]
     pub fn new(action: Action) -> Self {
         Self { action, actor: None, target: None, location_id: None, failed: false, details: json!({}) }
     }
 
-    /// Of somebody whose acts a transaction does together with those of others.
+    /// By an actor whose actions a transaction does together with those of others.
     #[must_use]
     pub fn by(self, actor: Actor) -> Self {
         Self { actor: Some(actor), ..self }

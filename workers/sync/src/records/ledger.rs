@@ -43,7 +43,7 @@ pub struct Job {
     pub attempts: i64,
     /// What the last failed attempt said.
     pub last_error: Option<String>,
-    /// The event's data; not part of the answer to people, as it holds what the event told about them.
+    /// The event's data; not part of the answer, as it holds personal data of the event.
     #[serde(skip)]
     pub data: Value,
     /// When the event was accepted.
@@ -247,7 +247,7 @@ impl Records {
         Ok(sqlx::query_scalar(sql!("last_activity")).bind(activity::MARK_EVERY_MS).fetch_one(&self.pool).await?)
     }
 
-    /// When the records last show that somebody worked, in ms since 1970: what a clock can be compared with.
+    /// When the records last show any work, in ms since 1970: what a clock can be compared with.
     ///
     /// # Errors
     /// See [`Records::job`].
@@ -265,7 +265,7 @@ impl Records {
         Ok(max.unwrap_or(0))
     }
 
-    /// Keys that owe work, in key order after `after`: accepted at least `older_than_ms` ago, and not held by a run
+    /// Keys with open rows, in key order after `after`: accepted at least `older_than_ms` ago, and not held by a run
     /// that started after `running_since_ms`.
     ///
     /// # Errors
@@ -311,7 +311,7 @@ impl Records {
         rows.iter().map(open_job_of).collect()
     }
 
-    /// Makes dead rows owe their work again, what GHL refused of it too; returns the keys to enqueue. Rows that are not dead are left alone.
+    /// Opens dead rows again, with what GHL refused of them; returns the keys to enqueue. Rows that are not dead stay as they are.
     ///
     /// # Errors
     /// See [`Records::job`].

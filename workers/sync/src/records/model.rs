@@ -91,7 +91,7 @@ pub struct Task {
     pub completed: bool,
     /// A GHL user id.
     pub assigned_to: Option<String>,
-    /// Fields that GHL's readings have left out so far, so that nobody knows their value; shown beside the record.
+    /// Fields that GHL's readings have left out so far, so that their value is unknown; shown beside the record.
     #[serde(skip_serializing_if = "Unread::is_empty")]
     pub unread: Unread,
     /// When GHL created it, where the reading says so; never stored.
@@ -137,7 +137,7 @@ pub struct Note {
     /// The GHL user who wrote it.
     pub user_id: Option<String>,
     pub created_at: Option<Timestamp>,
-    /// Fields that GHL's readings have left out so far, so that nobody knows their value; shown beside the record.
+    /// Fields that GHL's readings have left out so far, so that their value is unknown; shown beside the record.
     #[serde(skip_serializing_if = "Unread::is_empty")]
     pub unread: Unread,
     /// What the source of this reading leaves out; never stored.
@@ -170,7 +170,7 @@ pub struct Appointment {
     /// What its times were read in; kept in its row, and not shown.
     #[serde(skip)]
     pub read_in: ReadIn,
-    /// Fields that GHL's readings have left out so far, so that nobody knows their value; shown beside the record.
+    /// Fields that GHL's readings have left out so far, so that their value is unknown; shown beside the record.
     #[serde(skip_serializing_if = "Unread::is_empty")]
     pub unread: Unread,
     /// When GHL created it, where the reading says so; never stored.

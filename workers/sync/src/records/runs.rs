@@ -129,7 +129,7 @@ impl Tx {
         self.outcome = Some(Ended { outcome: Progress::Refused, unapplied: Vec::new() });
     }
 
-    /// What a push wrote down of its record tells what became of the job.
+    /// What a push stored of its record is the outcome of the job.
     pub(super) fn outcome_of(&mut self, sync: Option<&SyncState>) {
         self.outcome = Some(Ended::of(sync, self.run.created_at_ms));
     }
@@ -250,7 +250,7 @@ impl Records {
         let reason = clean::reason(reason);
         let mut write = self.write().await?;
         let mut buried = 0;
-        // The last one's count is told.
+        // The last one's count is returned.
         for statement in [sql!("record_poison"), sql!("bury_key")] {
             let query = sqlx::query(statement).bind(write.now_ms).bind(&reason);
             let query = query.bind(kind).bind(location_id).bind(record_id).bind(epoch);

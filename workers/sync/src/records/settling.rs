@@ -48,7 +48,7 @@ pub struct Settlement {
 pub struct Told {
     /// Of the contact itself.
     pub contact: Option<ToldOfContact>,
-    /// The tags with which GHL created the contact, where it told that it did.
+    /// The tags with which GHL created the contact, if it reported the creation.
     pub created: Option<Vec<String>>,
     /// Tasks, notes and appointments that GHL reported to be new.
     pub made: Vec<AnyEntry>,
@@ -69,7 +69,7 @@ pub enum ToldOfContact {
         fields: Fields,
         /// GHL's time of the event.
         at: Timestamp,
-        /// Fields that nobody had read before.
+        /// Fields that were not read before.
         shown: Unread,
     },
     /// It is as it was known to be.
@@ -85,7 +85,7 @@ pub enum ToldOfContact {
 enum Failed {
     /// At these runs, by their places.
     At(Vec<usize>, RecordsError),
-    /// Nobody knows at which.
+    /// It is unknown at which.
     All(RecordsError),
 }
 
@@ -115,7 +115,7 @@ impl Settlement {
 }
 
 impl Told {
-    /// Marks what was told to be deleted, and begins what waits for a contact's creation.
+    /// Marks what was reported as deleted, and starts what waits for a contact's creation.
     async fn store(&self, tx: &mut Tx, contact_id: &str) -> Result<(), RecordsError> {
         let Self { contact: _, created, made, answers, gone } = self;
         if let Some(tags) = created {
@@ -194,7 +194,7 @@ impl Records {
     }
 
     async fn settle_together(&self, mut group: Vec<Settling>) {
-        // In one order, whoever leads: two groups that lock the same rows wait for each other, and not both at once.
+        // In one order, whichever run leads: two groups that lock the same rows wait for each other, and not both at once.
         group.sort_by(|one, other| one.question.contact().cmp(&other.question.contact()));
         while !group.is_empty() {
             let settlements: Vec<_> = group.iter().map(|one| &one.question).collect();

@@ -52,7 +52,7 @@ pub enum Purpose {
     Import,
     /// Finds contacts that came or changed without an event, by their dates of change.
     Sweep,
-    /// Finds what no date of change tells: contacts that went, and tasks.
+    /// Finds what has no date of change: deleted contacts, and tasks.
     Full,
     /// Finds notes and appointments that came, changed or went.
     Details,
@@ -72,7 +72,7 @@ pub enum Phase {
     Rest,
     /// At its end.
     Done,
-    /// Given up.
+    /// Its job is a dead letter.
     Failed,
 }
 
@@ -126,12 +126,12 @@ pub struct Walk {
     pub not_shown: i64,
     /// Calls sent by the runs that got on.
     pub calls: i64,
-    /// Records that were new, read differently or were gone, with no event that had told.
+    /// Records that were new, different or gone, and that no webhook reported.
     pub found: i64,
     /// Contacts that changed before are not read, in ms since 1970; all are where it is none.
     #[serde(skip)]
     pub since_ms: Option<i64>,
-    /// What GHL created since then, in ms since 1970, and nobody here has heard of, is news.
+    /// What GHL created since then, in ms since 1970, and is unknown here, is a new contact.
     #[serde(skip)]
     pub created_after_ms: Option<i64>,
     /// The last contact that was read.
@@ -235,7 +235,7 @@ impl Records {
         Ok(sqlx::query_scalar(sql!("count_shown_contacts")).bind(location).fetch_one(&self.pool).await?)
     }
 
-    /// Pulls that the scans of a location left behind until `before_ms`, and that are still owed.
+    /// Pulls that the scans of a location left behind until `before_ms`, and that are still open.
     ///
     /// # Errors
     /// See [`Records::walk`].

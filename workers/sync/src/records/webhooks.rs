@@ -157,7 +157,7 @@ const ON_TIME: SignedDuration = SignedDuration::from_mins(10);
 /// So far ahead of ours GHL's clock may go. What is believed to be of a later time makes echoes of all that comes until then.
 const AHEAD: SignedDuration = SignedDuration::from_mins(1);
 
-/// What comes again so long after it was taken is more than GHL's own repetition, which ends with our answer: a person has it sent again from GHL's
+/// A webhook that is repeated so long after it was stored is more than GHL's own repetition, which ends with our answer: a person repeats it from GHL's
 /// log, as the first time did not do what it should.
 const RESENT: Duration = Duration::from_secs(24 * 60 * 60);
 

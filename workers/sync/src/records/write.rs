@@ -15,7 +15,7 @@ use crate::decide::merge::Policies;
 use crate::decide::rules::TaskRule;
 use crate::flows::Flow;
 
-/// What commits of this process leave to tell others.
+/// What follows from commits of this process.
 #[derive(Debug, Default)]
 pub(super) struct Untold {
     /// The queue: jobs that are owed.

@@ -3,7 +3,7 @@
 /// Names acts.
 macro_rules! actions {
     ($($(#[$doc:meta])* $variant:ident = $name:literal,)*) => {
-        /// What somebody did.
+        /// What was done.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Action {
             $($(#[$doc])* $variant,)*
@@ -61,9 +61,9 @@ actions! {
     HookCreate = "hook.create",
     /// It got a new secret.
     HookRotate = "hook.rotate",
-    /// It is told of nothing more for now.
+    /// Nothing is sent to it for now.
     HookDisable = "hook.disable",
-    /// It is told again.
+    /// Messages are sent to it again.
     HookEnable = "hook.enable",
     /// It was ended.
     HookDelete = "hook.delete",

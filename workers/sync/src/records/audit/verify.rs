@@ -11,7 +11,7 @@ use super::AuditRow;
 
 /// Rows of one page.
 const PAGE: i64 = 1_000;
-/// Faults that are told; the count has all.
+/// Faults that are listed; the count has all.
 const TOLD: usize = 100;
 
 /// What is wrong with a row.
@@ -92,7 +92,7 @@ impl AuditReport {
         match row.seq.saturating_sub(1) == self.newest {
             true if row.hash != row.hash_after(&self.hash) => self.add(row.seq, FaultKind::Changed),
             true => {}
-            // Whether it follows from a row that is gone, nobody can say.
+            // Whether it follows from a row that is gone is unknown.
             false => self.miss_up_to(row.seq.saturating_sub(1)),
         }
         (self.newest, self.hash) = (row.seq, row.hash.clone());
