@@ -176,7 +176,7 @@ pub enum Found {
     Sweep,
 }
 
-/// The catalogue, read when it is first asked for.
+/// The catalog, read when it is first needed.
 #[must_use]
 pub fn catalog() -> &'static Catalog {
     static CATALOG: LazyLock<Catalog> = LazyLock::new(|| {

@@ -32,7 +32,7 @@ pub struct Keeping {
     pub changes: Duration,
     /// Deleted records, to be seen by readers that ask for them.
     pub deleted: Duration,
-    /// Rows of the ledger that are done, and what else tells how work went: runs of flows, imports, reconciliations.
+    /// Rows of the ledger that are done, and other results of work: runs of flows, imports, reconciliations.
     pub jobs: Duration,
     /// Dead letters.
     pub dead: Duration,
@@ -40,12 +40,12 @@ pub struct Keeping {
     pub conflicts: Duration,
     /// The ids by which repeated events are known.
     pub event_ids: Duration,
-    /// Webhooks, by which one that comes again is known.
+    /// Webhooks, by which a repetition is recognized.
     pub webhooks: Duration,
 }
 
 impl Keeping {
-    /// Webhooks that can't be read: GHL tries for 3 days, and somebody has to look.
+    /// Webhooks that can't be read: GHL tries for 3 days, and an operator has to look.
     const UNREADABLE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
     /// Deliveries to hooks, to look at and to send again; those that failed for longer.
     const SENT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -134,7 +134,7 @@ impl Retention {
     pub async fn turn(&mut self, now: Instant) -> Result<u64, RecordsError> {
         let now_ms = self.clock.now_ms();
         if !self.is_compared {
-            // Whoever worked an hour ago by this very clock has no reason to doubt it.
+            // Work of an hour ago by this very clock confirms it.
             let newest = self.records.newest_sign_ms().await?;
             self.footing.is_proven = newest.is_none_or(|newest| now_ms.saturating_sub(newest) <= UNBROKEN_MS);
             self.is_compared = true;

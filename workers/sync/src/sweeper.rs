@@ -19,8 +19,8 @@ use crate::records::{JobState, Looked, OpenJob, Records, RecordsError};
 const ROUND: Duration = Duration::from_secs(30);
 /// Rows younger than this are on their way to the queue.
 const GRACE: Duration = Duration::from_secs(15);
-/// A run older than this may be nobody's: a queue that lost its state while no worker was there to see it knows nothing of the run. Where
-/// the queue does know of it, the push leads to one more run, which finds nothing owed and calls nobody.
+/// A run older than this may have no worker: a queue that lost its state while no worker was there to see it knows nothing of the run. Where
+/// the queue does know of it, the push leads to one more run, which finds no open row and makes no calls.
 const SILENT_RUN: Duration = Duration::from_secs(30);
 /// Until a failed round after a loss is tried again.
 const AGAIN: Duration = Duration::from_secs(2);
@@ -42,7 +42,7 @@ pub async fn run(records: Records, queue: Queue, clock: Clock, metrics: JobMetri
             }
         });
     }
-    // What a queue lost that nobody watched is found now, and not when its runs count as silent.
+    // What a queue lost while no worker was running is found now, and not when its runs count as silent.
     let mut everything = queue.is_shared();
     metrics.requeued();
     let mut looked = Looked::default();

@@ -22,7 +22,7 @@ pub struct Refusal {
     pub reason: String,
 }
 
-/// What a record owes GHL.
+/// The pending write of a record.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Owed {
     /// What is to be sent; null takes away.
@@ -66,7 +66,7 @@ impl Owed {
     }
 }
 
-/// What `sync` tells to be refused and is wanted all the same. What makes sense only together is held back together or not at all.
+/// What `sync` shows as refused and is still wanted. What makes sense only together is left out together or not at all.
 fn held_back<R: Record>(base: &Fields, wanted: &Fields, sync: Option<&SyncState>) -> Vec<Unapplied> {
     let is_owed = |name: &str| fields::value(wanted, name) != fields::value(base, name);
     let refused = sync.into_iter().flat_map(|sync| &sync.fields).filter(|one| one.refused.is_some());
@@ -111,7 +111,7 @@ pub fn refused(asked: &Fields, base: &Fields, refusal: &Refusal) -> Vec<Unapplie
 }
 
 impl SyncState {
-    /// Whether it tells what was left out of a create that made the rest, or will: nothing that a create needs was refused with it.
+    /// Whether it shows what was left out of a create that made the rest, or will: nothing that a create needs was refused with it.
     #[must_use]
     pub fn is_of_left_out<R: Record>(&self) -> bool {
         let mut refused = self.fields.iter().filter(|one| one.refused.is_some()).peekable();

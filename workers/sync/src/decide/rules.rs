@@ -21,7 +21,7 @@ pub struct TaskRule {
     pub title: Template,
     /// The task's body.
     pub body: Option<Template>,
-    /// How long after the occasion became known the task is due.
+    /// How long after the trigger became known the task is due.
     pub due_after: SignedDuration,
     /// The GHL user who gets it.
     pub assigned_to: Option<String>,
@@ -38,7 +38,7 @@ pub enum Occasion {
     Untagged(String),
 }
 
-/// It is none of the occasions.
+/// It is not a known trigger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("is neither contact.created, contact.tagged=TAG nor contact.untagged=TAG")]
 pub struct NoOccasion;

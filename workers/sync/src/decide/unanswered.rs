@@ -44,7 +44,7 @@ impl Unanswered {
     }
 
     /// Takes in what GHL `shows` of some fields of a record that was last agreed to be as `base`: null for what is not there. `is_newer`: the state
-    /// is known to be newer than `base`. Returns `base` with the values that were asked and are shown. Anything else that is shown owes a look.
+    /// is known to be newer than `base`. Returns `base` with the values that were asked and are shown. Anything else that is shown needs a re-read.
     #[must_use]
     pub fn meet(&mut self, base: &Fields, shows: &Fields, is_newer: bool, prints: &mut Prints) -> Fields {
         let mut agreed = base.clone();
@@ -59,7 +59,7 @@ impl Unanswered {
                     fields::set(&mut agreed, name, shown.clone());
                     self.asked.remove(name);
                 }
-                // An older state that reads as what was asked tells nothing.
+                // An older state that reads as what was asked proves nothing.
                 Some(_) => {}
                 None => is_unlike = true,
             }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-/// The scopes of one token. Of a Private Integration Token nobody tells them: such a run has none of these, and GHL judges.
+/// The scopes of one token. Those of a Private Integration Token are unknown: such a run has none of these, and GHL decides.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Scopes(BTreeSet<String>);
 

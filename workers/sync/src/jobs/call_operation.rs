@@ -40,7 +40,7 @@ pub(super) async fn run(task: &Task<'_>) -> Result<(), JobError> {
             if only_once {
                 records.mark_sent(&task.run, false).await?;
             }
-            // To whoever called by name, that it is not there is an answer.
+            // For a call by name, "not found" is an answer.
             match error {
                 GhlError::NotFound { reason } => Err(GhlError::Invalid { status: 404, messages: vec![reason] }.into()),
                 error => Err(error.into()),

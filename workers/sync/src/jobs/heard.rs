@@ -39,7 +39,7 @@ pub(super) struct Heard {
     pub(super) needs: Needs,
     /// What is stored of them.
     pub(super) told: Told,
-    /// What events tell of the contact itself, the newest first: a source of what the contact's own reply leaves out.
+    /// What events show of the contact itself, the newest first: a source of what the contact's own reply leaves out.
     pub(super) carried: Vec<Contact>,
 }
 
@@ -102,7 +102,7 @@ async fn weigh(
                 needs.appointments = true;
                 continue;
             }
-            // A time without an offset would be read wrongly here, and nobody plans by what is gone.
+            // A time without an offset would be read wrongly here, and a deleted appointment needs no time.
             "TaskDelete" | "NoteDelete" | "AppointmentDelete" => {
                 match told::part(webhook, job.record(), &TimeZone::UTC) {
                     Some(gone) => heard.told.gone.push(gone),
@@ -165,7 +165,7 @@ fn is_patient(job: &Job<'_>) -> bool {
     age < PATIENCE.as_millis().try_into().unwrap_or(i64::MAX)
 }
 
-/// What events say that tell of the whole contact, if anything; none where they leave something to ask for.
+/// What events of the whole contact show, if anything; none if they leave something to ask for.
 fn of_contact(job: &Job<'_>, row: &ContactRow, webhooks: &[&StoredWebhook]) -> Option<Option<ToldOfContact>> {
     let (mut news, mut confirmed): (_, Option<Timestamp>) = (None, None);
     let (mut shown, mut answered) = (Unread::new(), None);
@@ -178,7 +178,7 @@ fn of_contact(job: &Job<'_>, row: &ContactRow, webhooks: &[&StoredWebhook]) -> O
                 shown.extend(shows.into_iter().filter(|_| confirms));
                 answered = at.filter(|_| !answers.is_empty()).map(|at| (answers, at)).or(answered);
             }
-            // Of several that tell news, only GHL knows which came last.
+            // Of several with changes, only GHL knows which came last.
             (Verdict::Apply(fields), Some(at)) if webhooks.len() == 1 => {
                 shown = shows;
                 news = Some((fields.into_iter().chain(answers).collect(), at));

@@ -31,7 +31,7 @@ pub struct JobMetrics {
     webhooks: IntCounterVec,
     reopened: IntCounter,
     flow_runs: IntCounterVec,
-    /// Without labels; a vector, so that it is absent until GHL has told.
+    /// Without labels; a vector, so that it is absent until GHL has reported a value.
     daily_remaining: IntGaugeVec,
     daily_by_location: Arc<Mutex<HashMap<String, (u32, Instant)>>>,
     /// Without labels; a vector, so that it is absent where no requeuer runs.
@@ -102,7 +102,7 @@ impl JobMetrics {
         Ok(metrics)
     }
 
-    /// The requeuer found so many records that owed a push and had no job.
+    /// The requeuer found so many records with a pending write and no job.
     pub(crate) fn reopened(&self, count: usize) {
         self.reopened.inc_by(count as u64);
     }

@@ -131,7 +131,7 @@ pub(super) async fn run<E: Push>(task: &Task<'_>) -> Result<(), JobError> {
     Ok(())
 }
 
-/// The error, after what GHL refuses for good was kept with the row, for whoever looks at it. Where GHL names what it objects to, the rest is the
+/// The error, after what GHL refuses for good was kept with the row, for readers. Where GHL names what it objects to, the rest is the
 /// next run's.
 async fn kept<E: Push>(task: &Task<'_>, row: &EntryRow<E>, error: JobError) -> JobError {
     let JobError::Ghl(error) = error else { return error };
@@ -335,7 +335,7 @@ async fn create<E: Push>(task: &Task<'_>, row: &EntryRow<E>) -> Result<Outcome<E
         return Err(JobError::AwaitsContact { wait: until_its_contact_is_worth_a_look(task) });
     }
     if !are_known(task, row).await? {
-        // Of what nobody looked at, an equal entry that is there already would be taken for ours if the answer is lost.
+        // Without this look, an equal entry that exists already would count as ours if the answer is lost.
         match listed::<E>(task, &row.contact_id).await {
             Ok(None) => return Err(GhlError::Gone { what: Subject::Contact }.into()),
             Ok(Some(remote)) => keep_seen(task, row, &remote.entries).await?,

@@ -42,7 +42,7 @@ impl UnderWay<'_> {
 
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
-        // A panic where the ledger was being told: the row keeps its epoch, since its retry is in the queue, and takes it over.
+        // A panic while the ledger was written: the row keeps its epoch, since its retry is in the queue, and takes it over.
         if let Some(run) = self.run.take().filter(|_| !std::thread::panicking()) {
             self.broken_off.0.lock().unwrap_or_else(PoisonError::into_inner).push(run);
         }

@@ -64,13 +64,13 @@ fn pace(task: &Task<'_>, calls: u32) -> i64 {
 /// What a page leads to.
 #[derive(Default)]
 struct Outcome {
-    /// Triggers, and what the page could not tell.
+    /// Triggers, and what the page could not show.
     found: Vec<Found>,
     /// Contacts that have to be fetched for another reason.
     pulls: Vec<String>,
 }
 
-/// Keeps what the page brought and where the next one begins, and tells the queue what follows.
+/// Stores what the page brought and where the next one begins, and enqueues what follows.
 async fn go_on(task: &Task<'_>, mut tx: Tx, walk: &mut Walk, outcome: Outcome) -> Result<(), JobError> {
     let Outcome { found, pulls } = outcome;
     walk.calls += i64::from(task.permits.used());

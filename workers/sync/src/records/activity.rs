@@ -15,7 +15,7 @@ use super::{Records, RecordsError};
 /// What was written less than so long ago, in ms, is not written again.
 const EVERY_MS: i64 = 30_000;
 
-/// How often a process marks at most that a run began. Whoever reads the mark adds as much.
+/// How often a process marks at most that a run began. A reader of the mark adds as much.
 pub(super) const MARK_EVERY_MS: i64 = 1000;
 
 /// What happened.
@@ -70,7 +70,7 @@ impl Marked {
 }
 
 impl Records {
-    /// Marks that a run begins: nothing tells so later, once its row is done.
+    /// Marks that a run begins: nothing shows this later, once its row is done.
     pub(super) async fn mark_start(&self, now_ms: i64) -> Result<(), RecordsError> {
         if self.marked.is_due(now_ms) {
             let _gate = self.gate().await?;

@@ -125,7 +125,7 @@ pub(super) async fn keep(
     Ok(())
 }
 
-/// Gives the record the value that lost, as an edit of now, and returns its row id: the record of the push that is owed.
+/// Gives the record the value that lost, as an edit of now, and returns its row id: the record of the pending push.
 pub(super) async fn undo(write: &mut Write, location_id: &str, id: &str) -> Result<Applied, Unapplied> {
     let row = sqlx::query(sql!("conflict")).bind(location_id).bind(id).fetch_optional(write.conn()).await?;
     let Some(conflict) = row.as_ref().map(conflict_of).transpose()? else {

@@ -43,7 +43,7 @@ pub enum RecordsError {
         /// The last one of this program.
         known: i64,
     },
-    /// A newer run holds the job's ledger rows: whoever sees this is a zombie, and nothing it wrote is kept.
+    /// A newer run holds the job's ledger rows: the run that gets this is a zombie, and nothing it wrote is kept.
     #[error("another run took over {0}")]
     LostRun(JobKey),
     /// Another transaction changed the same row first; what was read is out of date.
@@ -154,7 +154,7 @@ impl RecordsError {
     }
 
     pub(super) fn corrupt(table: &'static str, row: &str, error: &serde_json::Error) -> Self {
-        // serde_json quotes values in its messages; category and place tell enough.
+        // serde_json quotes values in its messages; category and place are enough.
         let reason = format!("{:?} at line {} column {}", error.classify(), error.line(), error.column());
         Self::Corrupt { table, row: row.to_owned(), reason }
     }

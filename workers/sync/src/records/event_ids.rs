@@ -28,7 +28,7 @@ use crate::events::operation;
 /// Who sends events on purpose. The ids of its events are its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProducerId {
-    /// Whoever has the API key of this id.
+    /// The owner of the API key with this id.
     Key(String),
     /// A program that uses this crate, by the name that it gives itself.
     Program(String),
@@ -216,7 +216,7 @@ impl Earlier {
 /// The hash of what an event says: its type, location, contact and data, whatever the order of the data's members.
 fn content_of(event: &NewEvent) -> String {
     let NewEvent { id: _, source: _, occurred_at: _, event_type, location_id, contact_id, data } = event;
-    // A call's contact is taken from its data. Earlier releases did not: what they were told is repeated under the same hash.
+    // A call's contact is taken from its data. Earlier releases did not: their events are repeated under the same hash.
     let contact_id = contact_id.clone().filter(|_| event_type != operation::EVENT_TYPE);
     let mut hash = Context::new(&SHA256);
     let said = [Value::from(event_type.as_str()), location_id.as_str().into(), contact_id.into()];

@@ -50,7 +50,7 @@ impl ChangeOp {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Origin {
-    /// GHL, or whoever works there; its answer to a write of ours, too.
+    /// GHL or its users; also its answer to a write of ours.
     #[default]
     Ghl,
     /// A producer's event, or an operator's command.

@@ -103,7 +103,7 @@ impl Old {
             Self::FailedDeliveries => sql!("forget_failed_deliveries"),
             // The feed notes up to where it was forgotten, and contacts that their aliases have no contact any more.
             // Rows of the ledger that are done are found by the order in which they were accepted, and with dead ones end the runs of flows
-            // that wait for somebody to decide. The audit keeps up to where its chain was forgotten.
+            // that wait for an operator. The audit keeps up to where its chain was forgotten.
             Self::Changes | Self::Contacts | Self::DoneJobs | Self::DeadJobs | Self::Audit => return None,
         })
     }

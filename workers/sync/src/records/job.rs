@@ -18,9 +18,9 @@ pub enum JobKind {
     PushAppointment,
     /// Ask GHL for the time zone of a location again; the record is the location itself.
     RefreshLocation,
-    /// Find the task of a webhook that does not tell whose it is; the record is GHL's id of the task.
+    /// Find the task of a webhook that does not name its contact; the record is GHL's id of the task.
     FindTask,
-    /// Find the contact of an appointment whose webhook does not tell it; the record is GHL's id of the appointment.
+    /// Find the contact of an appointment whose webhook does not name it; the record is GHL's id of the appointment.
     FindAppointment,
     /// Call any operation of the catalog; the record is the call, so each is a job of its own.
     CallOperation,
@@ -74,7 +74,7 @@ impl JobKind {
         }
     }
 
-    /// Whether it is a page of a scan, for which nobody waits.
+    /// Whether it is a page of a scan, which is not urgent.
     #[must_use]
     pub fn is_walk(self) -> bool {
         matches!(self, Self::WalkContacts | Self::WalkDetails | Self::WalkRest)
@@ -99,7 +99,7 @@ pub enum JobState {
     Running,
     /// The work is done.
     Done,
-    /// Given up, until a person decides.
+    /// A dead letter, until an operator decides.
     Dead,
     /// An operator closed it without its work being done: a dead one was discarded, an open one cancelled. The column says `done`, as earlier
     /// releases know no other word.

@@ -36,7 +36,7 @@ impl Records {
         rows.iter().map(parse).collect()
     }
 
-    /// The jobs that commits of this process owe and that the queue was not told of yet.
+    /// The jobs of this process's commits that are not enqueued yet.
     #[must_use]
     pub fn take_owed(&self) -> Vec<FollowUp> {
         std::mem::take(&mut self.untold.lock().unwrap_or_else(PoisonError::into_inner).jobs)
@@ -80,7 +80,7 @@ impl Tx {
 
 /// GHL holds `theirs` of a contact that was known as `row`: begins what waits for its new tags, and for those that it lost.
 pub(super) async fn tagged(write: &mut Write, row: &ContactRow, theirs: &Contact) -> Result<(), RecordsError> {
-    // Of a contact that was never read, nobody can tell which tags are new. One that comes back is known as it was.
+    // Which tags of a contact that was never read are new is unknown. One that comes back is known as it was.
     let known = match (row.is_shown(), &row.base) {
         (true, base) => base.as_ref(),
         (false, None) => Some(&row.doc),

@@ -71,7 +71,7 @@ pub struct Options {
     pub acquire_timeout: Duration,
     /// How long a caller waits for SQLite's one turn to write.
     pub turn_timeout: Duration,
-    /// Tells the time that is written into rows.
+    /// The clock of the times in rows.
     pub clock: Clock,
     /// Who wins where both sides edited a field.
     pub policies: Policies,

@@ -35,7 +35,7 @@ pub(super) struct Page {
     /// Where a part of a contact is known to be missing, and the time zones of locations, as they were read for runs that settle together.
     beside: Option<Beside>,
     new_contacts: Vec<(ContactRow, Cause)>,
-    /// By location, kind and GHL's id: told twice, an entry belongs to whom it was told of last.
+    /// By location, kind and GHL's id: an entry that is shown twice belongs to the contact that showed it last.
     new_entries: BTreeMap<(String, &'static str, String), NewEntry>,
     /// Contacts that were new to this transaction, and that another one has stored meanwhile.
     lost: Vec<Place>,
@@ -52,7 +52,7 @@ struct Beside {
 }
 
 struct NewEntry {
-    /// Made as it was told, so that readers see what was told together in its order.
+    /// Made when it was shown, so that readers see what was shown together in its order.
     row_id: Uuid,
     contact_id: String,
     cause: Cause,

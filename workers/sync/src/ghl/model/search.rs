@@ -20,7 +20,7 @@ pub struct Listed<T> {
 }
 
 impl<T> Listed<T> {
-    /// All that GHL has; an error where something among it could not be read, so that nobody takes it for missing.
+    /// All that GHL has; an error if an item could not be read, so that it does not count as missing.
     ///
     /// # Errors
     /// [`GhlError::Undecodable`].
@@ -67,7 +67,7 @@ pub struct SearchContacts {
     /// Words to look for, at most 75 characters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub query: Option<String>,
-    /// Contacts that the pages before have shown: held against GHL's total, they tell whether a page that is not full is the last.
+    /// Contacts that the pages before have shown: compared with GHL's total, they show whether a page that is not full is the last.
     #[serde(skip)]
     pub shown: u64,
 }

@@ -27,7 +27,7 @@ use crate::records::{ContactRow, FollowUp, JobKind};
 
 /// Contacts of one name that are looked through.
 const NAMESAKES: u16 = 100;
-/// Without any of these, a contact is nobody.
+/// A contact needs at least one of these.
 const IDENTIFYING: [&str; 6] = ["name", "firstName", "lastName", "email", "phone", "companyName"];
 /// Between two looks whether a deletion has reached GHL.
 const SOON: Duration = Duration::from_millis(500);
@@ -94,11 +94,11 @@ pub(super) async fn create(task: &Task<'_>, row: &ContactRow) -> Result<(), JobE
 
 /// What a contact of GHL's is to one that is to be created.
 enum Judged {
-    /// The same person, and nobody else's.
+    /// The same person, and not another contact's.
     Same,
     /// It is about to be deleted.
     GoesSoon,
-    /// Somebody else, or another's, and why.
+    /// Another person, or another contact's, and why.
     Another(&'static str),
 }
 
@@ -133,7 +133,7 @@ fn shared(wanted: &Contact, there: Option<&Contact>, matching_field: Option<&str
     }
 }
 
-/// Keeps with the contact that it can't have what another one has. The next run creates it without, where it is somebody without.
+/// Keeps with the contact that it can't have what another one has. The next run creates it without, if enough is left to know it by.
 async fn refused_as_shared(
     task: &Task<'_>,
     wanted: &Contact,
@@ -162,7 +162,7 @@ fn held(row: &ContactRow) -> Vec<Unapplied> {
     refused.into_iter().filter(|one| is_of_identifiers && value(&now, &one.field) == one.sent).collect()
 }
 
-/// The contact without them, where it is somebody without.
+/// The contact without them, if enough is left to know it by.
 fn without_held(row: &ContactRow) -> Contact {
     let held = held(row);
     let rest: Fields =
@@ -193,7 +193,7 @@ enum Link {
     Replied,
     /// A look found what our create made.
     Looked,
-    /// Somebody else had made it.
+    /// It was made by another source.
     Adopted,
 }
 

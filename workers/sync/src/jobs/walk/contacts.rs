@@ -205,7 +205,7 @@ fn behind_contacts(purpose: Purpose) -> Phase {
     }
 }
 
-/// Stores what the page tells of a contact, and of its tasks where it tells of them; what it leaves open is added to the outcome. `is_news`: that
+/// Stores what the page shows of a contact, and of its tasks if it shows them; what it leaves open is added to the outcome. `is_news`: that
 /// GHL created it.
 async fn take_in(
     tx: &mut Tx,
@@ -250,7 +250,7 @@ async fn take_in(
             outcome.found.extend(found);
         }
     }
-    // Of a contact that is known, no event may have told that GHL created it.
+    // The creation of a known contact may not have been reported.
     if is_news && tx.contact_created(&id, &[]).await? && known.is_some() {
         outcome.found.push(Found::stored(CREATED, &id));
     }
@@ -323,7 +323,7 @@ async fn tasks_of(task: &Task<'_>, ghl: &Run<'_>, ids: &[&str]) -> Result<Tasks,
             let contact_id = contact_id.clone();
             let own = found.entry(contact_id.clone()).or_default();
             let task = mapping::task::from_ghl(task, &contact_id);
-            // What moved up while pages were turned is told twice.
+            // What moved up while pages were read is shown twice.
             if own.iter().all(|known| known.task_id != task.task_id) {
                 own.push(task);
             }

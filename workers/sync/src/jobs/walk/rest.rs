@@ -12,7 +12,7 @@ use super::{Outcome, go_on};
 use crate::decide::compare;
 use crate::records::{Found, Needs, Phase, Purpose, Walk};
 
-/// Contacts of one run that calls nobody.
+/// Contacts of one run that makes no calls.
 const MANY: i64 = 200;
 /// The calls that fetch a contact with everything.
 const CALLS: u32 = 4;
@@ -55,7 +55,7 @@ pub(super) async fn run(task: &Task<'_>, mut walk: Walk) -> Result<(), JobError>
         found.push(match (fetched, view) {
             (None, None) => Vec::new(),
             (None, Some(view)) => compare::gone(id, &view),
-            // What GHL refuses to tell is compared with nothing.
+            // What GHL refuses to show is not compared.
             (Some(fetched), view) => compare::contact(id, &fetched.parts, view.as_ref()),
         });
     }

@@ -98,7 +98,7 @@ pub(in super::super) async fn recognize(
     Ok(recognized)
 }
 
-/// The contact that a webhook tells of, where it tells of one whole.
+/// The contact of a webhook, if the webhook shows the whole contact.
 pub(in super::super) fn told(body: &serde_json::Map<String, serde_json::Value>) -> Option<Contact> {
     serde_json::from_value(serde_json::Value::Object(body.clone())).ok().map(from_part)
 }
