@@ -40,7 +40,7 @@ pub struct App {
     pub metrics: Arc<Metrics>,
     /// None without a master key: tokens can neither be sealed nor opened.
     pub oauth: Option<Oauth>,
-    /// Who is told of changes, with the queue of their own.
+    /// The hooks, with their own queue.
     pub hooks: Hooks,
     ghl: ghl::Client,
     tuning: Tuning,
@@ -53,7 +53,7 @@ pub struct Tuning {
     pub backoff: Backoff,
     /// When a location counts as broken by its failures.
     pub breaker: Breaker,
-    /// How long a location rests whose token GHL refuses.
+    /// How long the circuit of a location stays open after GHL refused its token.
     pub broken_hold: Duration,
     /// How patient hooks are.
     pub hooks: HookTuning,

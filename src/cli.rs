@@ -48,17 +48,17 @@ mod version;
 mod walking;
 mod worker;
 
-/// Keeps the CRM Clienty and GoHighLevel (GHL) the same: contacts, tasks, notes, appointments.
+/// Keeps the CRM Clienty and GoHighLevel (GHL) in sync: contacts, tasks, notes, appointments.
 ///
-/// Settings come from `clienty-sync.toml` and the environment, which wins; `clienty-sync config show` lists them all. Results go to
+/// Settings come from `clienty-sync.toml` and the environment, which wins; `clienty-sync config show` lists them. Results go to
 /// standard output, logs to standard error.
 #[derive(Debug, Parser)]
 #[command(name = "clienty-sync", version)]
 struct Cli {
-    /// Settings file [default: clienty-sync.toml, where it exists]
+    /// Settings file [default: clienty-sync.toml, if it exists]
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Print one JSON document instead of text; `{"error": …}` where the command fails
+    /// Print one JSON document instead of text; `{"error": …}` if the command fails
     #[arg(long, global = true)]
     json: bool,
     #[command(subcommand)]
@@ -67,53 +67,53 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Try it out: everything in one process, with a simulated GHL
+    /// Run everything in one process with a simulated GHL, to try it out
     Demo(demo::Args),
-    /// Gateway and workers in one process, for real GHL
+    /// Run the gateway and workers in one process, for real GHL
     Up,
-    /// The HTTP side alone; needs REDIS_URL
+    /// Run the HTTP gateway only; needs REDIS_URL
     Gateway,
-    /// A pool of workers and its /metrics; needs REDIS_URL
+    /// Run a pool of workers and its /metrics; needs REDIS_URL
     Worker(worker::Args),
-    /// The simulated GHL alone
+    /// Run the simulated GHL only
     Sandbox(sandbox::Args),
-    /// Print the link at which a customer connects a location, or connect one by its Private Integration Token
+    /// Print the link that connects a location, or connect one by its Private Integration Token
     Connect(connect::Args),
-    /// Forget the login of a location and end its sweeps; its records stay
+    /// Delete the login of a location and stop its reconciliations; its records stay
     Disconnect(disconnect::Args),
-    /// First import of a location: all contacts, tasks, notes and appointments
+    /// Import all contacts, tasks, notes and appointments of a location
     Import(import::Args),
-    /// Compare the records with GHL, field by field; exit code 3 where they differ
+    /// Compare the records with GHL, field by field; exit code 3 if they differ
     Verify(verify::Args),
-    /// Look now for changes in GHL that no webhook reported, instead of when it is due
+    /// Find changes in GHL that no webhook reported, now instead of when it is due
     #[command(name = "reconcile", visible_alias = "sweep")]
     Sweep(sweep::Args),
-    /// The connected locations: state, time zone, token, last success, calls left
+    /// Show connected locations: state, time zone, token, last success, calls left
     #[command(subcommand)]
     Locations(locations::Command),
-    /// The keys that seal tokens
+    /// Manage the master keys that seal tokens
     #[command(subcommand)]
     Secrets(secrets::Command),
-    /// Look at jobs
+    /// Inspect and manage jobs
     #[command(subcommand)]
     Jobs(jobs::Command),
-    /// Every action and trigger of GHL: look them up, or call one
+    /// List GHL's actions and triggers, or call an action
     #[command(subcommand)]
     Catalog(catalog::Command),
-    /// What is done when something happens, step by step: list, check or run it
+    /// List, check and run flows: steps that follow a trigger
     #[command(subcommand)]
     Flows(flows::Command),
-    /// Who is told of changes over HTTP
+    /// Manage hooks, which send changes to your URLs
     #[command(subcommand)]
     Hooks(hooks::Command),
-    /// Send an event to a running gateway, and show what becomes of it
+    /// Send an event to a running gateway, and show its outcome
     Send(send::Args),
-    /// Show the change feed of a running gateway as it grows
+    /// Follow the change feed of a running gateway
     Tail(tail::Args),
-    /// API keys of those who send events and read records
+    /// Manage the API keys of producers and readers
     #[command(subcommand)]
     Keys(keys::Command),
-    /// What was done, by whom: list it, verify that nothing was changed, or export it
+    /// List, verify or export the audit log
     #[command(subcommand)]
     Audit(audit::Command),
     /// Print the OpenAPI document of the HTTP API
@@ -125,16 +125,16 @@ enum Command {
     /// Show or check the settings
     #[command(subcommand)]
     Config(config::Command),
-    /// Bring the database's schema up to date
+    /// Migrate the database to the current schema
     Migrate,
-    /// Check settings, database, Redis and GHL, and say how to mend each
+    /// Check settings, database, Redis and GHL, and suggest remedies
     Doctor(doctor::Args),
     /// Print the version of the program and of its database schema
     Version,
 }
 
 impl Command {
-    /// Whether it takes in what may start a flow.
+    /// Whether the command stores events that may start a flow.
     fn takes_in(&self) -> bool {
         matches!(
             self,
@@ -150,7 +150,7 @@ impl Command {
 }
 
 impl Command {
-    /// Whether it reads or writes the database of the settings, and says nothing of it itself.
+    /// Whether the command uses the database of the settings and does not log that itself.
     fn looks_at_records(&self) -> bool {
         !matches!(
             self,
@@ -185,33 +185,33 @@ struct Output {
 }
 
 impl Output {
-    /// Prints a result: as JSON where that was asked for, else as `text` tells it.
+    /// Prints a result: as JSON if that was requested, else as `text` formats it.
     fn print<T: Serialize>(self, result: &T, text: impl FnOnce(&T) -> String) -> anyhow::Result<()> {
         let line = if self.json { serde_json::to_string_pretty(result)? } else { text(result) };
         use std::io::Write;
         let mut out = std::io::stdout().lock();
         match writeln!(out, "{line}").and_then(|()| out.flush()) {
-            // Who reads has seen enough, as `head` does.
+            // The reader closed the pipe, as `head` does.
             Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
             written => Ok(written?),
         }
     }
 }
 
-/// How a command ended, where it did not fail.
+/// How a command ended, if it did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Outcome {
     /// Exit code 0.
     Done,
-    /// Exit code 1: it said what is wrong.
+    /// Exit code 1: the command has reported the fault.
     Failed,
-    /// Exit code 2: it said what is wrong with how it was called.
+    /// Exit code 2: the command has reported what is wrong with its arguments or settings.
     WrongUsage,
-    /// Exit code 3: it said where the two sides differ.
+    /// Exit code 3: the command has reported the differences.
     Differs,
 }
 
-/// Of each thread: a build without optimization keeps the futures of whole runs on it.
+/// Stack size of each thread: a build without optimization keeps the futures of whole runs on it.
 const STACK: usize = 8 * 1024 * 1024;
 
 /// Runs the program.
@@ -247,11 +247,11 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Opens a database that is there for the person who runs the command, with the remedy where it can't be. Looking makes none and changes no schema.
+/// Opens an existing database for an operator's command; an error names the remedy. Commands that only read neither create a database nor change its schema.
 async fn open_records(config: &Config) -> anyhow::Result<Records> {
     let records = app::open_existing_records(config, &Clock::system()).await;
     let records = match records {
-        // The pool's own words are that it timed out, whatever stood in its way.
+        // The pool only reports a timeout, whatever the cause.
         Err(RecordsError::Database(error)) => {
             let cause = cause_of_failure(config.database_url().expose_secret()).await;
             Err(anyhow::anyhow!(cause.unwrap_or_else(|| error.to_string())))
@@ -261,8 +261,8 @@ async fn open_records(config: &Config) -> anyhow::Result<Records> {
     let records = records.map(|records| records.on_behalf_of(app::operator(config)));
     records.with_context(|| {
         format!(
-            "can't use the database ({}); see DATABASE_URL and CLIENTY_DATA_DIR, and whether this shell has the settings of the deployment. \
-             `clienty-sync migrate` makes a new one",
+            "can't use the database ({}); check DATABASE_URL and CLIENTY_DATA_DIR, and that this shell has the settings of the deployment. \
+             `clienty-sync migrate` creates a new one",
             config.database_name()
         )
     })
@@ -277,7 +277,7 @@ async fn run(mut context: Context, command: Command) -> anyhow::Result<Outcome> 
     }
     if command.looks_at_records() {
         let (database, queue) = (context.config.database_name(), context.config.queue_name());
-        tracing::info!(database, queue, "the command looks at this database and this queue");
+        tracing::info!(database, queue, "the command uses this database and this queue");
     }
     match command {
         Command::Demo(args) => demo::run(context, args).await,
@@ -310,13 +310,13 @@ async fn run(mut context: Context, command: Command) -> anyhow::Result<Outcome> 
     }
 }
 
-/// Says what is wrong with the arguments, or the help that was asked for; as one JSON document where `--json` is among the arguments.
+/// Prints what is wrong with the arguments, or the requested help; as one JSON document if `--json` is among the arguments.
 fn wrong_usage(error: &clap::Error) -> ExitCode {
     let is_usage = error.use_stderr();
     if is_usage && std::env::args_os().any(|argument| argument == "--json") {
         let told = error.render().to_string();
         let reason = match error.kind() {
-            // What is told then is the help, which begins with what the command is for.
+            // The rendered text is the help, which begins with the purpose of the command.
             clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "a subcommand is missing",
             _ => told.lines().next().unwrap_or_default().trim_start_matches("error: "),
         };
@@ -327,7 +327,7 @@ fn wrong_usage(error: &clap::Error) -> ExitCode {
     ExitCode::from(if is_usage { 2 } else { 0 })
 }
 
-/// Tells why a command failed, in the JSON document too.
+/// Reports why a command failed, in the JSON document too.
 fn fail(error: &anyhow::Error, output: Output) -> ExitCode {
     let reason = reason(error);
     if output.json {
@@ -338,12 +338,12 @@ fn fail(error: &anyhow::Error, output: Output) -> ExitCode {
     ExitCode::from(if error.is::<WrongUsage>() { 2 } else { 1 })
 }
 
-/// What was asked for makes no sense, which only the command itself could see.
+/// A wrong argument that only the command itself can detect.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct WrongUsage(String);
 
-/// The error with its causes, each told once: most errors of the libraries repeat their cause in their own text.
+/// The error with its causes, each stated once: most errors of the libraries repeat their cause in their own text.
 fn reason(error: &anyhow::Error) -> String {
     error.chain().map(ToString::to_string).fold(String::new(), |told, cause| match told.as_str() {
         "" => cause,

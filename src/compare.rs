@@ -1,6 +1,6 @@
 //! Compares records with the sandbox, field by field, on plain JSON: it shares nothing with the mappings, or both would share a bug.
 //!
-//! The left side is what `GET /_sandbox/locations/{id}/state` tells, the right side the unified view as a reader gets it.
+//! The left side is what `GET /_sandbox/locations/{id}/state` returns, the right side the unified view as a reader gets it.
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;

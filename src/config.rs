@@ -1,11 +1,11 @@
 //! The settings: built-in defaults, then a file, then the environment, which wins.
 //!
-//! A bad setting is never the only one told: [`Config::load`] reads everything, and returns either a complete `Config` or
-//! every mistake with its place. To add a setting: a line in `config/default.toml`, a field below, and a line in
-//! [`Config::read`], the table of all settings.
+//! Every wrong setting is reported: [`Config::load`] reads everything, and returns either a
+//! complete `Config` or every mistake with its place. To add a setting: a line in
+//! `config/default.toml`, a field below, and a line in [`Config::read`], the table of all settings.
 //!
-//! This is the only file that reads the process environment. Secrets are [`SecretString`]s, and what `Debug`,
-//! [`Config::show`] and an error print of them is `***`.
+//! This is the only file that reads the process environment. Secrets are [`SecretString`]s, and
+//! `Debug`, [`Config::show`] and errors print them as `***`.
 
 mod error;
 mod file;

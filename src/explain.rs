@@ -1,27 +1,27 @@
-//! How a job stands, in the promised shape, and in words why it is not running.
+//! The state of a job in the promised shape, and the reason why it is not running.
 
 use job_engine::{LaneState, LaneView, Priority, Queue, QueueError};
 use serde_json::{Value, json};
 use sync_workers::enqueue::fault;
 use sync_workers::records::{FailedAttempt, Job, JobState, StepOf};
 
-/// The queue, or why it can't be asked.
+/// The queue, or why it is not available.
 pub type Asked<'a> = Result<&'a Queue, String>;
 
 /// Why a process can't ask the queue of a deployment that has no Redis.
 #[must_use]
 pub fn elsewhere() -> String {
-    "its queue is in the memory of another process, which tells at GET /v1/jobs/{id}".to_owned()
+    "its queue is in the memory of another process; GET /v1/jobs/{id} of that process shows the reason".to_owned()
 }
 
-/// Why a queue that does not answer is no matter of concern for the job.
+/// Why the job is safe although the queue does not answer.
 #[must_use]
 pub fn silent(error: &QueueError) -> String {
     format!("the queue does not answer ({error}); the job is kept and will run")
 }
 
-/// The job as `GET /v1/jobs/{id}` and `jobs show` tell it, with the attempts that failed and the step of a flow that it is. `why` is null where it needs no reason. Without a
-/// queue to ask, what only the queue knows is not told.
+/// The job as `GET /v1/jobs/{id}` and `jobs show` show it, with its failed attempts and its step of a flow. `why` is null if the job needs no reason. Without a
+/// queue, what only the queue knows is left out.
 pub async fn describe(job: &Job, history: &[FailedAttempt], step: Option<&StepOf>, queue: Asked<'_>) -> Value {
     json!({
         "id": job.id,
@@ -58,12 +58,12 @@ pub async fn why(job: &Job, queue: Asked<'_>) -> Option<String> {
     let schedule = match job.state {
         JobState::Running | JobState::Done | JobState::Discarded => return None,
         JobState::Dead => {
-            return Some("it was given up; lastError tells why, `clienty-sync jobs retry` tries it again, `jobs discard` gives it up for good".to_owned());
+            return Some("it is a dead letter; lastError has the reason, `clienty-sync jobs retry` retries it, `jobs discard` closes it for good".to_owned());
         }
         JobState::Scheduled => Some(match (&job.last_error, job.due_at) {
-            (Some(_), Some(due)) => format!("it failed and is tried again at {due}"),
-            (None, Some(due)) => format!("it is put off until {due}"),
-            (_, None) => "it is put off".to_owned(),
+            (Some(_), Some(due)) => format!("it failed and is retried at {due}"),
+            (None, Some(due)) => format!("it is postponed until {due}"),
+            (_, None) => "it is postponed".to_owned(),
         }),
         JobState::Waiting => None,
     };
@@ -71,9 +71,9 @@ pub async fn why(job: &Job, queue: Asked<'_>) -> Option<String> {
         Err(reason) => Err(reason),
         Ok(queue) => match queue.lane(&job.key.location_id).await {
             Err(error) => Err(silent(&error)),
-            Ok(None) => Err("the queue has not heard of it yet; the sweeper tells it".to_owned()),
+            Ok(None) => Err("it is not in the queue yet; the requeuer enqueues it".to_owned()),
             Ok(Some(_)) if queue.paused_kinds().await.is_ok_and(|kinds| kinds.contains(&job.key.kind)) => Err(format!(
-                "all {} jobs are paused; `clienty-sync jobs resume --kind {}` ends that",
+                "all {} jobs are paused; `clienty-sync jobs resume --kind {}` resumes them",
                 job.key.kind, job.key.kind
             )),
             Ok(Some(lane)) => Ok(Standing { lane, priority: job.priority, daily: queue.limit().daily }),
@@ -102,7 +102,7 @@ impl Standing {
     fn of_lane(&self) -> String {
         let LaneView { lane: _, state, waiting: _, tokens_out, tokens_cooling, tokens_free, day_used, held_for, limit } =
             &self.lane;
-        // GHL may have told less than is set.
+        // GHL may have reported less than is set.
         let daily = self.daily.min(limit.daily);
         let seconds = held_for.as_secs_f64().ceil();
         match state {
@@ -120,12 +120,12 @@ impl Standing {
                  leave enough to others; more is free in {seconds} s"
             ),
             LaneState::Held => {
-                format!("its location is held for {seconds} s more: GHL refused, or the queue had lost its state")
+                format!("its location is throttled for {seconds} s more: GHL refused, or the queue had lost its state")
             }
             LaneState::Broken => format!(
-                "its location is broken off after failures; one job probes it in {seconds} s, `clienty-sync jobs resume` does so now"
+                "the circuit of its location is open after failures; one job probes it in {seconds} s, `clienty-sync jobs resume` closes it now"
             ),
-            LaneState::Paused => "its location is paused; `clienty-sync jobs resume` ends that".to_owned(),
+            LaneState::Paused => "its location is paused; `clienty-sync jobs resume` resumes it".to_owned(),
         }
     }
 

@@ -166,7 +166,7 @@ impl Gateway {
                 _ => Problem::not_found("there is no such route; /docs lists them"),
             })
             .method_not_allowed_fallback(async || {
-                let detail = "the route is there, but not with this method; the Allow header lists those it has";
+                let detail = "the route exists, but not with this method; the Allow header lists its methods";
                 Problem::new(StatusCode::METHOD_NOT_ALLOWED, "Wrong method", detail)
             })
             .layer(middleware::from_fn_with_state(self.clone(), request_id::give))

@@ -66,7 +66,7 @@ pub struct Token {
     pub age_seconds: i64,
     /// None where it does not expire.
     pub expires_at: Option<Timestamp>,
-    /// What it was granted; none where nobody told, as for a Private Integration Token.
+    /// What it was granted; none if that is unknown, as for a Private Integration Token.
     pub scopes: Option<Vec<String>>,
     /// What was asked for and not granted.
     pub missing_scopes: Vec<String>,

@@ -29,7 +29,7 @@ pub struct Metrics {
     requests: IntCounterVec,
 }
 
-/// Why the numbers can't be told.
+/// Why the metrics can't be registered or printed.
 #[derive(Debug, thiserror::Error)]
 pub enum MetricsError {
     /// Two metrics claim one name.
@@ -56,8 +56,10 @@ impl Metrics {
             &["route", "status"],
         )?;
         registry.register(Box::new(requests.clone()))?;
-        let build =
-            IntGaugeVec::new(Opts::new("clienty_build_info", "Always 1; its labels say what runs"), &["version"])?;
+        let build = IntGaugeVec::new(
+            Opts::new("clienty_build_info", "Always 1; its labels name version and build"),
+            &["version"],
+        )?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         registry.register(Box::new(build))?;
         let (ghl, jobs) = (GhlMetrics::register(&registry)?, JobMetrics::register(&registry)?);

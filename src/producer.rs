@@ -1,7 +1,8 @@
 //! How work gets in: into the ledger first, then into the queue.
 //!
-//! The gateway uses it for HTTP, and Rust services can use it without: an event counts as accepted once its ledger row is committed.
-//! The queue is told afterwards; where that fails, the sweeper of any worker tells it later (law 1), so it is no error.
+//! The gateway uses it for HTTP, and Rust services can use it without: an event counts as accepted
+//! once its ledger row is committed. The queue is filled afterwards; if that fails, the requeuer of
+//! any worker enqueues the job later (law 1), so it is no error.
 
 use std::time::Duration;
 
@@ -30,7 +31,7 @@ impl Producer {
         Self { records, queue, id: ProducerId::Program(name.to_owned()) }
     }
 
-    /// The same for somebody else, whose locations are all that it sees. The ids of a key's events are its own.
+    /// The same on behalf of another principal, which limits the locations. The ids of a key's events are its own.
     #[must_use]
     pub fn on_behalf_of(&self, principal: Principal) -> Self {
         let id = match &principal.actor {
@@ -61,7 +62,7 @@ impl Producer {
         Ok(accepted)
     }
 
-    /// Makes dead jobs owe their work again, behind everything else of their locations. What is not dead is left alone.
+    /// Opens dead jobs again, behind all other jobs of their locations. Other jobs stay as they are.
     ///
     /// # Errors
     /// When the database does not answer; none was made so then.
@@ -77,7 +78,7 @@ impl Producer {
         owed.iter().map(|follow_up| jobs::new_job(&follow_up.key(), follow_up.priority)).collect()
     }
 
-    /// They are accepted, whatever becomes of this: a queue that does not answer holds nobody up.
+    /// They are accepted in any case: a queue that does not answer delays no producer.
     async fn enqueue(&self, jobs: Vec<NewJob>) {
         if jobs.is_empty() {
             return;
@@ -85,7 +86,7 @@ impl Producer {
         let queue = self.queue.clone();
         let pushing = tokio::spawn(async move {
             if let Err(error) = queue.push(&jobs).await {
-                tracing::warn!(%error, jobs = jobs.len(), "accepted, but the queue was not told; the sweeper will");
+                tracing::warn!(%error, jobs = jobs.len(), "accepted, but the jobs were not enqueued; the requeuer enqueues them");
             }
         });
         let _ = timeout(PUSH_DUE, pushing).await;

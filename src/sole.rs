@@ -66,7 +66,7 @@ fn lock(folder: &Path) -> io::Result<Result<File, InUse>> {
     let mut file = File::options().create(true).truncate(false).write(true).mode(0o600).open(&path)?;
     match file.try_lock() {
         Ok(()) => {
-            // For the message of whoever comes second; without it, that one is refused all the same.
+            // For the message of the second process; without it, that one is refused all the same.
             let _ = file.set_len(0).and_then(|()| writeln!(file, "process {}", std::process::id()));
             Ok(Ok(file))
         }

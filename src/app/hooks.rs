@@ -1,4 +1,4 @@
-//! Hooks: a queue of their own beside that of GHL's jobs, and the door through which they are told.
+//! Hooks: a queue beside that of GHL's jobs, and the client that sends their messages.
 
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ const CALL: Duration = Duration::from_secs(25);
 /// A receiver has no limit of a day that is known here.
 const DAY: u32 = 1_000_000_000;
 
-/// The hooks without a queue, for a command: who has the queue finds within half a minute what is owed.
+/// The hooks without a queue, for a command: the process with the queue finds unsent messages within half a minute.
 ///
 /// # Errors
 /// When TLS can't be set up.
@@ -54,7 +54,7 @@ pub fn hooks(config: &Config, records: &Records, clock: &Clock, metrics: &Metric
     })
 }
 
-/// The hooks' queue: each endpoint is a lane. It is disposable as any: the database owes what is in it.
+/// The hooks' queue: each receiver is a lane. It is disposable like any queue: the database has its messages.
 pub(super) fn queue(config: &Config, tuning: HookTuning, deployment: Option<String>) -> Result<Queue, AppError> {
     let HookTuning { breaker, burst, interval, .. } = tuning;
     let limit = Limit { burst, interval, call_timeout: CALL, reserve: 0, daily: DAY };

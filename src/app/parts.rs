@@ -25,7 +25,7 @@ pub async fn open_records(config: &Config, clock: &Clock) -> Result<Records, rec
 }
 
 /// Opens a database that is there and has this program's schema; changes neither. For a command before which a person sits: a database that does
-/// not answer is told soon.
+/// not answer is reported soon.
 ///
 /// # Errors
 /// When it can't be reached, is not there, or is of another release.
@@ -72,7 +72,7 @@ pub fn vault(config: &Config) -> Result<Vault, AppError> {
     MasterKeys::new(keys).map(Vault::new).ok_or(AppError::NoMasterKey)
 }
 
-/// The client of GHL's API; it tells the clock what time it is there.
+/// The client of GHL's API; it sets GHL's time in the clock.
 ///
 /// # Errors
 /// An address that is none.

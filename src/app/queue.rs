@@ -68,7 +68,7 @@ pub struct Terms {
 /// The queue of the settings, and nothing else. Redis is asked with the first call.
 ///
 /// # Errors
-/// When the database that tells of earlier calls does not answer.
+/// If the database that knows of earlier calls does not answer.
 pub async fn open_queue(
     config: &Config,
     breaker: Breaker,
@@ -85,7 +85,7 @@ pub async fn open_queue(
         reserve: u16::try_from(ghl.burst_limit / RESERVE).unwrap_or(10_000),
     };
     let claiming = Claiming { breaker, ..Claiming::default() };
-    // Whoever called GHL before this queue had any state may have spent the location's tokens (law 2).
+    // Calls to GHL before this queue had any state may have spent the location's tokens (law 2).
     let quiet = limit.interval + limit.call_timeout + claiming.lease;
     let since = records.last_activity_ms().await?.map(|at| clock.now_ms().saturating_sub(at));
     let recent = since.is_some_and(|since| since < i64::try_from(quiet.as_millis()).unwrap_or(i64::MAX));

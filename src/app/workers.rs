@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use super::{App, AppError};
 
 impl App {
-    /// Starts to claim and run jobs, and to sweep.
+    /// Starts to claim and run jobs, and to requeue.
     ///
     /// # Errors
     /// [`AppError::NoMasterKey`], or a GHL address that is none.

@@ -1,4 +1,4 @@
-//! `audit`: what was done, by whom.
+//! `audit`: the audit log.
 
 use std::io::Write as _;
 
@@ -14,17 +14,17 @@ const PAGE: i64 = 1_000;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// List what was done, newest first
+    /// List actions, newest first
     List(List),
-    /// Compute the chain of hashes anew; exit code 3 where a row was changed or is missing
+    /// Verify the chain of hashes; exit code 3 if a row was changed or is missing
     Verify {
-        /// The newest row of an earlier verification with its hash, as SEQ:HASH; it has to be in the chain
+        /// Newest row of an earlier verification and its hash, as SEQ:HASH; the chain must contain it
         #[arg(long, value_name = "SEQ:HASH", value_parser = kept)]
         kept: Option<(i64, String)>,
     },
-    /// Print every row as a line of JSON, the oldest first
+    /// Print each row as a line of JSON, oldest first
     Export {
-        /// Only rows behind this one
+        /// Only rows after this one
         #[arg(long, value_name = "SEQ", default_value_t = 0)]
         after: i64,
     },
@@ -32,19 +32,19 @@ pub(super) enum Command {
 
 #[derive(Debug, Args)]
 pub(super) struct List {
-    /// Only from this time on, in RFC 3339
+    /// Only since this time, in RFC 3339
     #[arg(long, value_name = "TIME")]
     since: Option<Timestamp>,
-    /// Only this action, as key.create or jobs.discard
+    /// Only this action, such as key.create or jobs.discard
     #[arg(long)]
     action: Option<String>,
     /// Only by this key or user
     #[arg(long)]
     actor: Option<String>,
-    /// Only about this location
+    /// Only of this location
     #[arg(long, value_name = "ID", value_parser = super::id)]
     location: Option<String>,
-    /// At most so many
+    /// Maximum number of rows
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     limit: u32,
 }

@@ -16,21 +16,21 @@ mod call;
 pub(super) enum Command {
     /// List actions and triggers
     List(Filter),
-    /// Show one: its parameters and body, versions, scopes, and whether it may be sent again
+    /// Show an action or trigger: parameters, body, versions, scopes, and whether a call may be repeated
     Show {
-        /// From `catalog list`
+        /// Name, from `catalog list`
         name: String,
     },
-    /// Run an action as a job, under the location's limit, and print GHL's answer
+    /// Run an action as a job, within the location's limit, and print GHL's answer
     Call(call::Arguments),
-    /// Print the whole catalogue as a Markdown page
+    /// Print the whole catalog as a Markdown page
     Page,
 }
 
 /// Which are listed.
 #[derive(Debug, Args)]
 pub(super) struct Filter {
-    /// Only those of this area, such as contacts
+    /// Only this area, such as contacts
     #[arg(long)]
     area: Option<String>,
     /// Only actions
@@ -39,7 +39,7 @@ pub(super) struct Filter {
     /// Only triggers
     #[arg(long)]
     triggers: bool,
-    /// Only those in whose name, description or path these words stand
+    /// Only those with these words in name, description or path
     #[arg(long, value_name = "TEXT")]
     search: Option<String>,
 }

@@ -10,13 +10,13 @@ use crate::config::{ConfigErrors, DEFAULTS};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Print every setting with its value, secrets masked, and its origin
+    /// Print every setting with its value and origin; secrets are masked
     Show {
-        /// Print the defaults instead, as a settings file to start from
+        /// Print the defaults as a settings file to start from
         #[arg(long)]
         defaults: bool,
     },
-    /// Check file, environment and flows; every mistake is told at once
+    /// Check file, environment and flows, and report every mistake at once
     Check,
 }
 
@@ -43,13 +43,13 @@ pub(super) fn run(mut context: Context, command: &Command) -> anyhow::Result<Out
     Ok(Outcome::Done)
 }
 
-/// Tells what is wrong with the settings. Exit code 2, as for any wrong usage.
+/// Reports what is wrong with the settings. Exit code 2, as for any wrong usage.
 pub(super) fn refuse(errors: &ConfigErrors, output: Output) -> ExitCode {
     tell(errors, "the settings are wrong", output);
     ExitCode::from(2)
 }
 
-/// Tells every mistake.
+/// Reports every mistake.
 pub(super) fn tell(errors: &ConfigErrors, what: &str, output: Output) {
     if output.json {
         // Nothing is left to do where not even this can be printed.

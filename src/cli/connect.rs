@@ -22,19 +22,19 @@ mod check;
 #[derive(Debug, Parser)]
 #[command(group(ArgGroup::new("way").args(["pit_file", "api"]).multiple(true)))]
 pub(super) struct Args {
-    /// GHL's id of the location; without it, the customer chooses one at GHL
+    /// GHL's id of the location; without it, the customer chooses one in GHL
     #[arg(long, value_name = "ID", requires = "way", value_parser = location_id)]
     location: Option<String>,
     /// File that holds the Private Integration Token; `-` reads standard input
     #[arg(long, value_name = "FILE", requires = "location")]
     pit_file: Option<PathBuf>,
-    /// Time zone of the location, as Europe/Berlin [default: asked of GHL]
+    /// Time zone of the location, such as Europe/Berlin [default: GHL's setting]
     #[arg(long, value_name = "NAME", requires = "pit_file", value_parser = zone_name)]
     time_zone: Option<String>,
-    /// Store the token without asking GHL whether it is one of the location: for a machine that can't reach GHL
+    /// Store the token without a check by GHL: for a machine that can't reach GHL
     #[arg(long, requires = "pit_file")]
     unchecked: bool,
-    /// Generation of GHL's API that the location is called with: v2 or v3; alone with --location, moves a connected one
+    /// Generation of GHL's API for this location: v2 or v3; with --location alone, moves a connected location
     #[arg(long, value_name = "VERSION", requires = "location", value_parser = api_version)]
     api: Option<ApiVersion>,
 }
@@ -45,7 +45,7 @@ pub(super) async fn run(context: Context, args: Args) -> anyhow::Result<Outcome>
         return move_to(&context, &records, location, api).await;
     }
     let Some(file) = args.pit_file else { return print_link(context).await };
-    let Some(location) = args.location else { bail!("--pit-file needs --location: the token does not tell it") };
+    let Some(location) = args.location else { bail!("--pit-file needs --location: the token does not contain it") };
     let token = read_token(&file)?;
     let vault = vault(&context.config)?;
     let records = open_records(&context.config).await?;
@@ -64,10 +64,10 @@ pub(super) async fn run(context: Context, args: Args) -> anyhow::Result<Outcome>
     context.output.print(&told, |_| match (checked, &seen.name) {
         (true, name) => {
             let name = name.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
-            format!("{location}{name} is connected: GHL takes the token, and events of it are accepted from now on")
+            format!("{location}{name} is connected: GHL accepts the token, and the gateway accepts its events from now on")
         }
         (false, _) => {
-            format!("{location} is stored without asking GHL; events of it are accepted, and its first job shows whether the token is good")
+            format!("{location} is stored without a check by GHL; its events are accepted, and its first job shows whether the token is valid")
         }
     })?;
     Ok(Outcome::Done)
@@ -77,12 +77,12 @@ pub(super) async fn run(context: Context, args: Args) -> anyhow::Result<Outcome>
 async fn move_to(context: &Context, records: &Records, location: &str, api: ApiVersion) -> anyhow::Result<Outcome> {
     ensure!(records.set_api(location, api.name()).await?, "{location} is not connected");
     context.output.print(&json!({"locationId": location, "api": api.name()}), |_| {
-        format!("{location} is called with {} of the API from its next job on", api.name())
+        format!("{location} uses {} of GHL's API from its next job on", api.name())
     })?;
     Ok(Outcome::Done)
 }
 
-/// The link at which a customer chooses a location: it is good once, and for a day.
+/// The link at which a customer chooses a location: valid once, for a day.
 async fn print_link(context: Context) -> anyhow::Result<Outcome> {
     let config = &context.config;
     ensure!(
@@ -100,25 +100,25 @@ async fn print_link(context: Context) -> anyhow::Result<Outcome> {
     let told = json!({"url": url, "invitation": invitation, "expiresAt": expires_at});
     context.output.print(&told, |_| {
         let invitation = invitation.as_ref().map(|link| {
-            format!("\n\nTo send it to somebody, use this instead, which is good only in the browser that opens it:\n\n{link}")
+            format!("\n\nTo send a link to a customer, use this one, which works only in the browser that opens it:\n\n{link}")
         });
         format!(
-            "{url}\n\nOpen this in a browser to connect a location or an agency. It is good once, until {expires_at}.{}",
+            "{url}\n\nOpen this in a browser to connect a location or an agency. It is valid once, until {expires_at}.{}",
             invitation.unwrap_or_default()
         )
     })?;
     Ok(Outcome::Done)
 }
 
-/// What can be an id: a slip here would be a location whose events are accepted and whose calls all fail.
+/// Checks an id: a typo here would make a location whose events are accepted and whose calls all fail.
 fn location_id(id: &str) -> Result<String, String> {
     let id = super::id(id)?;
     let is_plain = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
-    if is_plain { Ok(id) } else { Err("an id is made of letters and digits".to_owned()) }
+    if is_plain { Ok(id) } else { Err("an id has letters and digits only".to_owned()) }
 }
 
 fn api_version(name: &str) -> Result<ApiVersion, String> {
-    ApiVersion::named(name).ok_or_else(|| "it is v2 or v3".to_owned())
+    ApiVersion::named(name).ok_or_else(|| "must be v2 or v3".to_owned())
 }
 
 /// The name, if there is such a zone: a wrong one would shift every appointment.
@@ -133,10 +133,10 @@ fn read_token(file: &Path) -> anyhow::Result<SecretString> {
     };
     let text = text.with_context(|| format!("can't read the token from {place}"))?;
     let token = text.trim();
-    ensure!(!token.is_empty(), "{place} holds no token");
+    ensure!(!token.is_empty(), "{place} is empty; it must hold the token");
     ensure!(
         token.bytes().all(|byte| byte.is_ascii_graphic()),
-        "{place} does not hold a token, which is one line of letters, digits and signs without spaces"
+        "{place} does not hold a token: a token is one line of letters, digits and signs without spaces"
     );
     Ok(token.into())
 }

@@ -26,16 +26,16 @@ use crate::triggers;
 
 #[derive(Debug, Parser)]
 pub(super) struct Args {
-    /// Run the main job over every contact, compare the records with the sandbox, and end
+    /// Run the main job over every contact, compare the records with the sandbox, and exit
     #[arg(long)]
     once: bool,
-    /// Locations of the sandbox
+    /// Number of locations in the sandbox
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
     locations: u16,
-    /// Contacts of each location
+    /// Contacts in each location
     #[arg(long, value_name = "N", default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     contacts: u32,
-    /// The same seed makes the same data
+    /// Seed of the sandbox's data
     #[arg(long, value_name = "N", default_value_t = 42)]
     seed: u64,
 }
@@ -63,7 +63,7 @@ struct Demo {
     app: App,
     servers: Servers,
     workers: Workers,
-    /// What the sandbox tells of its changes.
+    /// Delivers the sandbox's webhooks.
     _webhooks: Webhooks,
     _presence: Presence,
     /// Removed with the value.
@@ -102,7 +102,7 @@ impl Demo {
         config.ghl.webhook_keys.ed25519 =
             PublicKeys::from_pem(Algorithm::Ed25519, &SigningKey::from_seed(seed).public_pem())?;
         config.secrets.master_keys = vec![MasterKey::random("demo")];
-        // Whoever tries hooks out has the receiver on the same machine.
+        // In a demo the receiver of hooks is on the same machine.
         config.hooks.allow_http = true;
         config.outside.allow_nets = ["127.0.0.0/8", "::1/128"].iter().filter_map(|net| net.parse().ok()).collect();
         if once {
@@ -125,9 +125,9 @@ impl Demo {
         Ok(Self { sandbox, app, servers, workers, _webhooks: webhooks, _presence: presence, _folder: folder })
     }
 
-    /// Tells how to use it.
+    /// Prints how to use it.
     async fn introduce(&self, output: Output) -> anyhow::Result<()> {
-        // Whoever tries the demo tries all of it.
+        // The demo's key may do everything.
         let new = NewKey { roles: vec![Role::Admin], ..NewKey::of_all("demo") };
         let (_, key) = self.app.records.create_key(&new).await?;
         let key = key.expose_secret();
@@ -154,9 +154,9 @@ impl Demo {
         output.print(&started, |_| {
             format!(
                 "clienty-sync demo is up at {url}, with a simulated GHL at {sandbox}\nAPI key: {key}\n\n\
-                 Select a contact, so that it is fetched from GHL:\n\n  {select}\n\n\
-                 See it, with its tasks, notes and appointments:\n\n  {show}\n\n\
-                 Edit it in GHL, whose webhook brings the change here by itself:\n\n  {edit}\n\nCtrl-C ends the demo and forgets everything.",
+                 Send an event that fetches a contact from GHL:\n\n  {select}\n\n\
+                 Read the contact with its tasks, notes and appointments:\n\n  {show}\n\n\
+                 Edit it in GHL, which reports the change by webhook:\n\n  {edit}\n\nCtrl-C ends the demo and deletes its data.",
                 sandbox = self.sandbox.url(),
             )
         })
@@ -243,7 +243,7 @@ impl Demo {
         })
     }
 
-    /// The contact that has most to show.
+    /// The contact with the most records.
     fn telling_contact(&self, location: &str) -> Option<String> {
         let state = self.sandbox.state(location)?;
         let has = |list: &str, contact: &str| {
@@ -267,7 +267,7 @@ impl Summary {
         let Self { contacts, tasks, notes, appointments, ghl_calls, throttled, mismatches, seconds, examples } = self;
         let mut lines = vec![
             format!("{contacts} contacts, {tasks} tasks, {notes} notes and {appointments} appointments in {seconds} s"),
-            format!("{ghl_calls} calls to GHL, {throttled} of them refused for the rate limit"),
+            format!("{ghl_calls} calls to GHL, {throttled} of them throttled"),
             match mismatches {
                 0 => "the records equal the sandbox in every field".to_owned(),
                 _ => format!("{mismatches} MISMATCHES between the records and the sandbox"),

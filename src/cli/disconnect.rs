@@ -1,4 +1,4 @@
-//! `disconnect`: forgets the login of a location and keeps its records, as an UNINSTALL webhook does.
+//! `disconnect`: deletes the login of a location and keeps its records, as an UNINSTALL webhook does.
 
 use anyhow::{bail, ensure};
 use clap::Parser;
@@ -18,15 +18,15 @@ pub(super) async fn run(context: Context, Args { location }: Args) -> anyhow::Re
     let connection = records.connection(&location).await?.filter(|connection| connection.is_connected());
     if let Some(company) = connection.and_then(|connection| connection.company_id) {
         bail!(
-            "the install of agency {company} opens {location}, and would connect it again: take the app out of the location in GHL, whose \
+            "the install of agency {company} opens {location} and would connect it again: remove the app from the location in GHL, whose \
              UNINSTALL webhook disconnects it"
         );
     }
     ensure!(records.disconnect(&location).await?, "{location} is not connected");
     context.output.print(&json!({"locationId": location, "disconnected": true}), |_| {
         format!(
-            "{location} is disconnected: its login is forgotten here, its sweeps have ended, and events of it are refused. Its records stay, \
-             and jobs that were accepted wait until it is connected again. The token itself is still good: delete it in GHL"
+            "{location} is disconnected: its login is deleted here, its reconciliations have stopped, and its events are rejected. Its records stay, \
+             and accepted jobs wait until it is connected again. The token itself is still valid: delete it in GHL"
         )
     })?;
     Ok(Outcome::Done)

@@ -1,4 +1,4 @@
-//! `doctor`: checks what a deployment stands on, and says how to mend what is wrong.
+//! `doctor`: checks settings, database, Redis, GHL and tokens, and suggests remedies.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ mod redis;
 mod tokens;
 mod work;
 
-/// Names that a line tells.
+/// The most names in a line.
 const NAMED: usize = 5;
 
 /// The first of the names.
@@ -27,13 +27,13 @@ fn named(names: &[String]) -> String {
     format!("{}{more}", names[..names.len().min(NAMED)].join(", "))
 }
 
-/// One thing that was looked at.
+/// One result of `doctor`.
 #[derive(Debug, Serialize)]
 struct Check {
     name: &'static str,
     state: State,
     found: String,
-    /// What to do, where something is wrong.
+    /// What to do if something is wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     remedy: Option<String>,
 }
@@ -60,7 +60,7 @@ impl Check {
         Self { name, state: State::Failed, found: found.into(), remedy: Some(remedy.into()) }
     }
 
-    /// A line for what was found, and one below it for the remedy: side by side they would be wider than a screen.
+    /// One line for the result and one for the remedy: side by side they would be wider than a screen.
     fn tell(&self) -> String {
         let Self { name, state, found, remedy } = self;
         let state = match state {
@@ -75,7 +75,7 @@ impl Check {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Ask GHL whether it takes each stored token: two calls a location
+    /// Ask GHL whether it accepts each stored token: two calls a location
     #[arg(long)]
     live: bool,
 }
@@ -84,11 +84,11 @@ pub(super) async fn run(context: Context, args: Args) -> anyhow::Result<Outcome>
     let config = &context.config;
     // Settings that can't be read have ended the program before this.
     let mut checks = vec![match config.ignored_variables.as_slice() {
-        [] => Check::ok("settings", "all can be read"),
+        [] => Check::ok("settings", "all are valid"),
         ignored => Check::warning(
             "settings",
-            format!("{} are set and are no settings", named(ignored)),
-            "correct the names, or unset them; `clienty-sync config show` lists all",
+            format!("unknown variables are set: {}", named(ignored)),
+            "correct the names or unset them; `clienty-sync config show` lists all settings",
         ),
     }];
     checks.push(match vault(config) {
@@ -100,8 +100,8 @@ pub(super) async fn run(context: Context, args: Args) -> anyhow::Result<Outcome>
         ),
         Err(_) => Check::failed(
             "master keys",
-            "two have the same id, so nobody can tell which one opens a token",
-            "give each key in CLIENTY_MASTER_KEYS an id of its own",
+            "two keys have the same id, so it is ambiguous which one opens a token",
+            "give each key in CLIENTY_MASTER_KEYS its own id",
         ),
     });
     checks.push(match crate::flows::load(&config.flows.dir) {
@@ -109,7 +109,7 @@ pub(super) async fn run(context: Context, args: Args) -> anyhow::Result<Outcome>
         Err(mistakes) => Check::failed(
             "flows",
             mistakes.0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
-            "mend the file; until then nothing that takes events in starts anew",
+            "correct the file; until then, gateways and workers do not start",
         ),
     });
     checks.push(tokens::app(config));
@@ -144,12 +144,12 @@ async fn database(config: &Config) -> (Option<Records>, Vec<Check>) {
     let records = match Records::open(url.expose_secret(), app::for_a_person()).await {
         Ok(records) => records,
         Err(error @ RecordsError::NoDatabase { .. }) => {
-            let remedy = "run `clienty-sync migrate`, or start `clienty-sync up`; if there should be one, this shell lacks the settings of \
+            let remedy = "run `clienty-sync migrate`, or start `clienty-sync up`; if a database should exist, this shell lacks the settings of \
                           the deployment (DATABASE_URL, CLIENTY_DATA_DIR)";
             return (None, vec![Check::failed("database", error.to_string(), remedy)]);
         }
         Err(error) => {
-            // A pool says that it timed out, whatever stood in its way.
+            // The pool only reports a timeout, whatever the cause.
             let cause = records::cause_of_failure(url.expose_secret()).await.unwrap_or_else(|| error.to_string());
             let found = format!("{}: {cause}", config.database_name());
             return (None, vec![Check::failed("database", found, hints::remedy(&cause, "DATABASE_URL"))]);
@@ -157,7 +157,7 @@ async fn database(config: &Config) -> (Option<Records>, Vec<Check>) {
     };
     let mut checks = vec![match records.ping().await {
         Ok(()) => Check::ok("database", format!("{kind} answers ({})", config.database_name())),
-        Err(error) => Check::failed("database", error.to_string(), "check DATABASE_URL and that the server runs"),
+        Err(error) => Check::failed("database", error.to_string(), "check DATABASE_URL, and that the server runs"),
     }];
     checks.push(match records.check_schema().await {
         Ok(()) => Check::ok("schema", "up to date"),
@@ -186,7 +186,7 @@ async fn ghl(config: &Config) -> Check {
     let url = &config.ghl.api_url;
     let reached = reachable(url).await;
     match reached {
-        Ok(()) => Check::ok("ghl", format!("{url} takes connections")),
+        Ok(()) => Check::ok("ghl", format!("{url} accepts connections")),
         Err(error) => {
             let remedy = hints::remedy(&error.to_string(), "GHL_API_URL");
             Check::failed("ghl", format!("{url}: {error}"), remedy)
@@ -194,7 +194,7 @@ async fn ghl(config: &Config) -> Check {
     }
 }
 
-/// Opens a connection and sends nothing: a request would spend a call of somebody's limit.
+/// Opens a connection and sends nothing: a request would spend a call of a location's limit.
 async fn reachable(url: &str) -> std::io::Result<()> {
     let bad = || std::io::Error::new(std::io::ErrorKind::InvalidInput, "the address has no host");
     let parsed: axum::http::Uri = url.parse().map_err(|_| bad())?;

@@ -1,4 +1,4 @@
-//! `flows`: what is done when something happens, step by step.
+//! `flows`: lists, checks and runs flows.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -16,14 +16,14 @@ mod run;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// List the flows, and how many runs of each are under way, done and dead
+    /// List the flows with their runs in progress, done and dead
     List,
-    /// Find every mistake in the flows, with file, line and column
+    /// Report every mistake in the flows, with file, line and column
     Check {
         /// Only these files [default: all of CLIENTY_FLOWS_DIR]
         files: Vec<PathBuf>,
     },
-    /// Start a run by hand, and tell what becomes of each step
+    /// Start a run and show the outcome of each step
     Run(run::Arguments),
 }
 
@@ -77,7 +77,7 @@ async fn list(mut context: Context) -> anyhow::Result<Outcome> {
     }
     context.output.print(&json!({ "flows": listed }), |_| {
         let rows: Vec<_> = listed.iter().map(row).collect();
-        table(["NAME", "ON", "STEPS", "UNDER WAY", "DONE", "DEAD", "ABOUT"], &rows)
+        table(["NAME", "ON", "STEPS", "IN PROGRESS", "DONE", "DEAD", "ABOUT"], &rows)
     })?;
     Ok(Outcome::Done)
 }

@@ -7,8 +7,8 @@ use super::serve::{Listeners, Signals, until_stopped};
 use super::{Context, Outcome};
 use crate::app::{App, remedy};
 
-/// Why one process with a queue in memory is not enough.
-pub(super) const NEEDS_REDIS: &str = "REDIS_URL is not set: without it the queue is in this process's memory, and no other can share it. Set it, or use `clienty-sync up`";
+/// Why a queue in memory is not enough for this command.
+pub(super) const NEEDS_REDIS: &str = "REDIS_URL is not set: without it the queue is in this process's memory, and other processes can't share it. Set it, or use `clienty-sync up`";
 
 pub(super) async fn run(context: Context) -> anyhow::Result<Outcome> {
     ensure!(context.config.is_distributed(), NEEDS_REDIS);
@@ -18,7 +18,7 @@ pub(super) async fn run(context: Context) -> anyhow::Result<Outcome> {
     if let Some(error) = unreached {
         tracing::warn!(
             %error,
-            "the queue's Redis does not answer: events are accepted all the same, and run when it does; {}",
+            "the queue's Redis does not answer: events are accepted, and run when it answers again; {}",
             remedy(&error)
         );
     }

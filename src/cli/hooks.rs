@@ -1,4 +1,4 @@
-//! `hooks`: who is told of changes over HTTP.
+//! `hooks`: addresses that get changes over HTTP.
 
 use std::time::Duration;
 
@@ -22,94 +22,94 @@ use crate::metrics::Metrics;
 pub(super) enum Command {
     /// List all hooks
     List,
-    /// Make a hook; its secret is shown only now
+    /// Create a hook; its secret is shown only once
     Create(Create),
     /// Show one hook
     Show {
-        /// From `hooks list`
+        /// Id of the hook, from `hooks list`
         id: String,
     },
-    /// Send a hook one signed message now, and report what became of it; exit code 1 if it was not taken
+    /// Send one signed test message now; exit code 1 if the receiver does not accept it
     Test {
-        /// From `hooks list`
+        /// Id of the hook, from `hooks list`
         id: String,
-        /// The event to send an example of [default: the first that it hears]
+        /// Event of the test message [default: the hook's first]
         #[arg(long)]
         event: Option<String>,
     },
-    /// List what a hook was told, and what not yet, newest first
+    /// List the messages of a hook, sent and unsent, newest first
     Deliveries {
-        /// From `hooks list`
+        /// Id of the hook, from `hooks list`
         id: String,
-        /// Only those in this state
+        /// Only messages in this state
         #[arg(long, value_enum)]
         state: Option<State>,
-        /// At most so many
+        /// Maximum number of messages
         #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
         limit: u32,
     },
-    /// Send a message again, whatever became of it
+    /// Send a message again, whatever its state
     Resend {
-        /// From `hooks deliveries`
+        /// Id of the message, from `hooks deliveries`
         message: String,
     },
-    /// Tell a hook anew of what did not arrive
+    /// Send a hook the messages again that it did not receive
     Recover {
-        /// From `hooks list`
+        /// Id of the hook, from `hooks list`
         id: String,
-        /// From when on, as 2026-11-30T09:00:00Z
+        /// Since this time, such as 2026-11-30T09:00:00Z
         #[arg(long, value_name = "TIME")]
         since: Timestamp,
     },
-    /// Give a hook a new secret, beside which the old one signs for a while
+    /// Give a hook a new secret; the old one signs too until the overlap ends
     Rotate {
-        /// From `hooks list`
+        /// Id of the hook, from `hooks list`
         id: String,
-        /// For so many hours [default: 24]
+        /// Hours of overlap [default: 24]
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=720))]
         overlap_hours: Option<u32>,
     },
-    /// Tell a hook nothing more until it is enabled
+    /// Stop sending to a hook until it is enabled
     Disable {
-        /// From `hooks list`
+        /// Id of the hook, from `hooks list`
         id: String,
     },
-    /// Tell a hook again, also of what it missed
+    /// Send to a hook again, including what it missed
     Enable {
-        /// From `hooks list`
+        /// Id of the hook, from `hooks list`
         id: String,
     },
-    /// End a hook, with what it had yet to hear
+    /// Delete a hook and its unsent messages
     Delete {
-        /// From `hooks list`
+        /// Id of the hook, from `hooks list`
         id: String,
     },
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Create {
-    /// Where it is told
+    /// Address that gets the messages
     #[arg(long)]
     url: String,
-    /// What it hears: an event, `contact.*` or `*`; may be given several times
+    /// Event to send: a name, `contact.*` or `*`; may be given several times
     #[arg(long = "event", value_name = "EVENT", required = true)]
     events: Vec<String>,
-    /// Only of this location; may be given several times
+    /// Only events of this location; may be given several times
     #[arg(long = "location", value_name = "ID", value_parser = super::id)]
     locations: Vec<String>,
     /// Only updates that change this field; may be given several times
     #[arg(long = "field", value_name = "NAME")]
     fields: Vec<String>,
-    /// Do not tell what events of this API key change
+    /// Do not send changes that events of this API key made
     #[arg(long, value_name = "ID")]
     ignore_key: Option<String>,
-    /// Tell what imports find, too
+    /// Send changes that imports find, too
     #[arg(long)]
     imports: bool,
-    /// Sign with a private key, so that the receiver needs a public key alone
+    /// Sign with a private key, so that the receiver needs only a public key
     #[arg(long)]
     public_key: bool,
-    /// For people
+    /// Description of the hook
     #[arg(long)]
     description: Option<String>,
 }
@@ -131,7 +131,7 @@ pub(super) async fn run(context: Context, command: Command) -> anyhow::Result<Ou
         Command::List => {
             let all = all(&hooks).await?;
             output.print(&json!({ "hooks": all }), |_| match all.is_empty() {
-                true => "there are no hooks; `clienty-sync hooks create` makes one".to_owned(),
+                true => "there are no hooks; `clienty-sync hooks create` creates one".to_owned(),
                 false => table(["ID", "STATE", "EVENTS", "URL"], &all.iter().map(row).collect::<Vec<_>>()),
             })?;
         }
@@ -168,7 +168,7 @@ pub(super) async fn run(context: Context, command: Command) -> anyhow::Result<Ou
         Command::Recover { id, since } => {
             let recovered = hooks.recover(&id, since).await?.with_context(|| unknown(&id))?;
             output.print(&json!(recovered), |_| {
-                format!("{} changes since {since}; a worker tells those that did not arrive", recovered.changes)
+                format!("{} changes since {since}; a worker sends those that did not arrive", recovered.changes)
             })?;
         }
         Command::Rotate { id, overlap_hours } => {
@@ -182,7 +182,7 @@ pub(super) async fn run(context: Context, command: Command) -> anyhow::Result<Ou
         }
         Command::Enable { id } => {
             let hook = hooks.enable(&id).await?.with_context(|| unknown(&id))?;
-            output.print(&json!(hook), |_| format!("{id} is enabled, and is told what it missed"))?;
+            output.print(&json!(hook), |_| format!("{id} is enabled; a worker sends what it missed"))?;
         }
         Command::Delete { id } => {
             ensure!(records.delete_hook(&id).await?, unknown(&id));
@@ -192,7 +192,7 @@ pub(super) async fn run(context: Context, command: Command) -> anyhow::Result<Ou
     Ok(Outcome::Done)
 }
 
-/// A message as `jobs explain` shows it: the changes that it told of, or is to tell of.
+/// A message as `jobs explain` shows it: its changes, sent or unsent.
 pub(super) async fn explain(context: &Context, id: &str, hook_id: &str, message: i64) -> anyhow::Result<Outcome> {
     let records = open_records(&context.config).await?;
     let clock = Clock::system();
@@ -252,7 +252,7 @@ fn verifier_name(verifier: &str) -> &'static str {
 
 fn shown_once(Made { hook, verifier }: &Made) -> String {
     format!(
-        "{}\n\nThe receiver verifies messages of {} with this. It is shown only now.",
+        "{}\n\nThe receiver verifies messages of {} with this. It is shown only once.",
         verifier.expose_secret(),
         hook.id
     )
@@ -272,7 +272,7 @@ fn delivery(told: &Value) -> [String; 5] {
     [text("id"), text("event"), text("state"), told["attempts"].to_string(), text("why")]
 }
 
-/// The fields that say something, each in its line.
+/// The fields that are not null, one a line.
 fn in_lines(shown: &Value) -> String {
     let fields = shown.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
     let lines = fields.map(|(name, value)| match value {
@@ -286,9 +286,9 @@ fn in_lines(shown: &Value) -> String {
 }
 
 fn unknown(id: &str) -> String {
-    format!("no hook {id}; `clienty-sync hooks list` shows all")
+    format!("there is no hook {id}; `clienty-sync hooks list` lists all")
 }
 
 fn unknown_message(id: &str) -> String {
-    format!("no message {id} is kept; `clienty-sync hooks deliveries` lists those of a hook")
+    format!("there is no message {id}; `clienty-sync hooks deliveries` lists those of a hook")
 }

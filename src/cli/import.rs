@@ -1,7 +1,7 @@
 //! `import`: the first import of a location.
 //!
-//! Its work is bulk jobs like any other, so that clicks and webhooks go before it and the day's calls are not used up by it. The command
-//! begins it, helps with it and looks on; killed, the import goes on with the other workers, or with `--resume`.
+//! Its work is bulk jobs like any other: clicks and webhooks go first, and it does not use up the day's calls. The command
+//! starts it, works on it and shows its progress; if the command is killed, the import continues with other workers, or with `--resume`.
 
 use anyhow::ensure;
 use clap::Parser;
@@ -16,7 +16,7 @@ pub(super) struct Args {
     /// GHL's id of the location
     #[arg(long, value_name = "ID", value_parser = super::id)]
     location: String,
-    /// Go on with an import that was broken off; without one, begin
+    /// Resume an interrupted import, or start one
     #[arg(long)]
     resume: bool,
 }
@@ -35,10 +35,10 @@ pub(super) async fn run(context: Context, args: Args) -> anyhow::Result<Outcome>
             "imported {contacts} contacts, {tasks} tasks, {notes} notes and {appointments} appointments with {calls} calls"
         )];
         if *passed_over > 0 {
-            lines.push(format!("{passed_over} contacts could not be read and were passed over; the log names those that have an id"));
+            lines.push(format!("{passed_over} contacts could not be read and were skipped; the log names those that have an id"));
         }
         if *not_shown > 0 {
-            lines.push(format!("GHL counts {not_shown} contacts more than its pages showed; `verify` compares both sides"));
+            lines.push(format!("GHL counts {not_shown} more contacts than its pages showed; `verify` compares both sides"));
         }
         lines.extend(in_words(&missing));
         lines.join("\n")
@@ -47,7 +47,7 @@ pub(super) async fn run(context: Context, args: Args) -> anyhow::Result<Outcome>
     Ok(if is_whole { Outcome::Done } else { Outcome::Failed })
 }
 
-/// What is missing, and what to do about it; nothing where all came.
+/// What is missing, and what to do about it; empty if everything came.
 fn in_words(missing: &MissingParts) -> Vec<String> {
     let MissingParts { contacts, parts } = missing;
     if parts.is_empty() {
@@ -58,7 +58,7 @@ fn in_words(missing: &MissingParts) -> Vec<String> {
         format!("  {} of {contacts} contacts: {reason}", part.as_str())
     };
     lines.extend(parts.iter().map(line));
-    lines.push("once that is mended, `clienty-sync import` reads them again".to_owned());
+    lines.push("once the reason is fixed, `clienty-sync import` reads them again".to_owned());
     lines
 }
 
@@ -68,8 +68,8 @@ async fn import(walking: &mut Walking, location: &str, resume: bool, quiet: bool
         Some(walk) => {
             ensure!(
                 resume,
-                "an import of {location} was begun and is not at its end ({} of {} contacts read, {} with notes and appointments): `clienty-sync import --location {location} \
-                 --resume` goes on with it",
+                "an import of {location} has not finished ({} of {} contacts read, {} with notes and appointments): `clienty-sync import --location {location} \
+                 --resume` continues it",
                 walk.contacts,
                 walk.total.map_or_else(|| "?".to_owned(), |total| total.to_string()),
                 walk.detailed

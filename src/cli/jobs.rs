@@ -1,4 +1,4 @@
-//! `jobs`: what is waiting, running, done and dead; and how to steer it.
+//! `jobs`: inspects and manages jobs.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -24,9 +24,9 @@ mod lanes;
 mod listing;
 mod open;
 
-/// How often the database is asked while somebody watches.
+/// Interval at which `--watch` reads the database.
 const LOOK: Duration = Duration::from_secs(1);
-/// Where an operator gave none.
+/// The reason of an operator who gives none.
 const NO_REASON: &str = "no reason given";
 
 #[derive(Debug, Subcommand)]
@@ -35,45 +35,45 @@ pub(super) enum Command {
     Stats,
     /// List jobs, newest first
     List {
-        /// Only those in this state
+        /// Only jobs in this state
         #[arg(long, value_enum)]
         state: Option<State>,
-        /// Only those of this location
+        /// Only jobs of this location
         #[arg(long, value_name = "ID", value_parser = super::id)]
         location: Option<String>,
-        /// Only those of this kind: pull_contact, push_task, push_note, call_operation, …
+        /// Only jobs of this kind: pull_contact, push_task, push_note, call_operation, …
         #[arg(long)]
         kind: Option<String>,
-        /// Only those whose last error contains this text
+        /// Only jobs whose last error contains this text
         #[arg(long, value_name = "TEXT")]
         error: Option<String>,
-        /// Only those accepted within this time: 24h, 7d, …
+        /// Only jobs accepted within this time: 24h, 7d, …
         #[arg(long, value_name = "PERIOD", value_parser = period)]
         since: Option<Duration>,
-        /// At most so many
+        /// Maximum number of jobs
         #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
         limit: u32,
-        /// List again whenever they change, until it is interrupted
+        /// List the jobs again when they change, until interrupted
         #[arg(long)]
         watch: bool,
     },
-    /// Show one job: what became of its attempts, and why it is not running
+    /// Show one job: its failed attempts, and why it is not running
     #[command(visible_alias = "explain")]
     Show {
-        /// From `jobs list` or the answer to an event; or a message to a hook
+        /// Id of the job, from `jobs list` or the answer to an event; or id of a message to a hook
         id: String,
     },
-    /// Try dead jobs again, behind everything else of their locations
+    /// Retry dead jobs, behind all other jobs of their locations
     Retry(dead::Selection),
-    /// Close dead jobs for good, and take back what they would have written
+    /// Close dead jobs for good and revert their pending writes
     Discard(dead::Discard),
-    /// Close waiting or scheduled jobs without their work being done, and take back what they would have written
+    /// Close waiting or scheduled jobs without running them and revert their pending writes
     Cancel(open::Cancel),
-    /// Run waiting or scheduled jobs now, before they are due
+    /// Run waiting or scheduled jobs before they are due
     RunNow(open::Selection),
-    /// Let no job of a location, or of a kind, run until it is resumed
+    /// Pause all jobs of a location or of a kind
     Pause(lanes::Target),
-    /// End a pause; a location that is held or broken off tries again at once
+    /// Resume a paused location or kind; closes an open circuit at once
     Resume(lanes::Target),
 }
 
@@ -118,7 +118,7 @@ pub(super) async fn run(context: Context, command: Command) -> anyhow::Result<Ou
                 Ok(queue) => Some(Halted::look(&queue).await?),
                 Err(reason) => {
                     if distributed {
-                        eprintln!("what is paused or broken off is not known: {reason}");
+                        eprintln!("pauses and open circuits are unknown: {reason}");
                     }
                     None
                 }
@@ -167,7 +167,7 @@ pub(super) async fn run(context: Context, command: Command) -> anyhow::Result<Ou
                 return super::hooks::explain(&context, &id, hook, message).await;
             }
             let records = open_records(&context.config).await?;
-            let unknown = || format!("no job {id}; `clienty-sync jobs list` shows all");
+            let unknown = || format!("there is no job {id}; `clienty-sync jobs list` lists all");
             let job = records.job(&id).await?.with_context(unknown)?;
             let history = records.failed_attempts(&job.id).await?;
             let step = records.step_of(&job).await?;
@@ -184,7 +184,7 @@ fn ago(period: Duration) -> anyhow::Result<Timestamp> {
     Ok(Clock::system().now().checked_sub(SignedDuration::try_from(period)?)?)
 }
 
-/// The queue, or why it can't be asked: one in memory is another process's. What stands in the ledger is told in any case.
+/// The queue, or why it is not available: a queue in memory belongs to another process. The ledger is read in any case.
 async fn queue(config: Config) -> anyhow::Result<Result<Queue, String>> {
     if !config.is_distributed() {
         return Ok(Err(explain::elsewhere()));
@@ -196,7 +196,7 @@ async fn queue(config: Config) -> anyhow::Result<Result<Queue, String>> {
     }
 }
 
-/// What rests by itself or by a person's wish.
+/// Locations and kinds that are paused, and locations with an open circuit.
 pub(super) struct Halted {
     kinds: BTreeSet<String>,
     pub(super) paused: Vec<String>,
@@ -218,16 +218,16 @@ impl Halted {
         let kinds = self
             .kinds
             .iter()
-            .map(|kind| format!("{kind} is paused; `clienty-sync jobs resume --kind {kind}` ends that"));
-        let paused = self.paused.iter().map(|id| format!("{id} is paused; `clienty-sync jobs resume {id}` ends that"));
+            .map(|kind| format!("{kind} is paused; `clienty-sync jobs resume --kind {kind}` resumes it"));
+        let paused = self.paused.iter().map(|id| format!("{id} is paused; `clienty-sync jobs resume {id}` resumes it"));
         let broken = self.broken.iter().map(|id| {
-            format!("{id} is broken off after failures; `clienty-sync jobs list --location {id} --state waiting` tells the last error")
+            format!("the circuit of {id} is open after failures; `clienty-sync jobs list --location {id} --state waiting` shows the last error")
         });
         kinds.chain(paused).chain(broken).collect()
     }
 }
 
-/// Refuses what no job can be called, so that a slip of the pen is not taken for good news.
+/// Rejects an unknown kind, so that a typo does not look like an empty result.
 fn check_kind(kind: Option<&str>) -> Result<(), WrongUsage> {
     match kind.filter(|kind| JobKind::parse(kind).is_none()) {
         None => Ok(()),
@@ -238,7 +238,7 @@ fn check_kind(kind: Option<&str>) -> Result<(), WrongUsage> {
     }
 }
 
-/// The fields that say something, each in its line; so each attempt that failed.
+/// The fields that are not null and the failed attempts, one a line.
 fn in_lines(shown: &Value) -> String {
     let fields = shown.as_object().into_iter().flatten();
     let lines = fields.filter(|(_, value)| !value.is_null()).flat_map(|(name, value)| match value {

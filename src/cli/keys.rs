@@ -16,43 +16,43 @@ use super::{Context, Outcome, open_records};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Make a key; it is shown only now
+    /// Create a key; it is shown only once
     Create(Create),
-    /// List keys, without the keys themselves
+    /// List keys, without their secrets
     List,
     /// Give a key a new secret; the old one ends at once, or after --overlap
     Rotate {
-        /// From `keys list`
+        /// Id of the key, from `keys list`
         id: String,
-        /// Let the old secret open the key for so long: 24h, 7d, …
+        /// How long the old secret stays valid: 24h, 7d, …
         #[arg(long, value_name = "PERIOD", value_parser = period, default_value = "0m")]
         overlap: Duration,
-        /// Let the key end so long from now, instead of when it would: 90d, …
+        /// New end of the key, from now: 90d, …
         #[arg(long, value_name = "PERIOD", value_parser = period)]
         expires: Option<Duration>,
     },
-    /// End a key
+    /// Revoke a key
     Revoke {
-        /// From `keys list`
+        /// Id of the key, from `keys list`
         id: String,
     },
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Create {
-    /// Whose key it is, for people
+    /// Name of the key's owner
     #[arg(long, value_parser = clap::builder::NonEmptyStringValueParser::new())]
     name: String,
-    /// What it may do; several with commas between [default: producer,reader]
+    /// Roles, separated by commas [default: producer,reader]
     #[arg(long = "role", value_name = "ROLE", value_enum, value_delimiter = ',')]
     roles: Vec<RoleName>,
-    /// Where: `*`, or location ids and `agency:COMPANY_ID` with commas between; an agency's are those that it has installed
+    /// Locations, separated by commas: `*`, location ids, or `agency:COMPANY_ID` for those that an agency has installed
     #[arg(long, value_name = "L,…", value_delimiter = ',', default_value = "*")]
     locations: Vec<String>,
-    /// How long it lives: 90d, 24h, … [default: until it is revoked]
+    /// Lifetime of the key: 90d, 24h, … [default: until it is revoked]
     #[arg(long, value_name = "PERIOD", value_parser = period)]
     expires: Option<Duration>,
-    /// It reads ids and states alone, no names and values
+    /// Let the key read ids and states only, no names and values
     #[arg(long)]
     ids_only: bool,
 }
@@ -64,7 +64,7 @@ enum RoleName {
     Producer,
     /// Reads records, changes, conflicts, locations and jobs
     Reader,
-    /// Reads, and decides about jobs and locations
+    /// Reads, and manages jobs and locations
     Operator,
     /// Everything
     Admin,

@@ -15,7 +15,7 @@ use crate::locations::{self, LocationStatus};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// List every location that is or was connected
+    /// List all locations, connected or disconnected
     List,
     /// Show one location with its token's scopes
     Show {

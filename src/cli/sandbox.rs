@@ -16,7 +16,7 @@ use crate::sandbox::{
 
 /// What it simulates beyond the routes; `docs/SANDBOX.md` has an example of each.
 const SIMULATES: &str = "\
-What it simulates, each by one call to the sandbox itself (no token, no limit):
+Each of these requests to the sandbox (no token, no limit) makes it simulate a behavior of GHL:
   POST /_sandbox/errors                         answers an operation with one of GHL's errors: [{\"operation\": \"GET /contacts/{contactId}\",
                                                 \"error\": \"noRoute\", \"after\": 0, \"times\": 1, \"carriedOut\": false}], or \"status\" and \"body\";
                                                 [] ends them; docs/SANDBOX.md lists the names
@@ -25,10 +25,10 @@ What it simulates, each by one call to the sandbox itself (no token, no limit):
   POST /_sandbox/locations/{id}/scopes          {\"scopes\": [\"contacts.readonly\"]}: what that token may do
   POST /_sandbox/locations/{id}/duplicates      {\"allowed\": true}: two contacts may have one e-mail or phone
   POST /_sandbox/oauth, .../expire, .../revoke  how logins behave; ends access tokens, or logins
-  POST /_sandbox/search-lag                     {\"ms\": 3000}: the search shows changes so much later
+  POST /_sandbox/search-lag                     {\"ms\": 3000}: the search shows changes that much later
   GET  /_sandbox/stats, .../locations           calls by operation, violations of the limit; locations, tokens, contacts
-The limits are those of a location; --small-account has the 25 calls in 10 s and 10,000 a day of GHL's sandbox accounts. When the day is used
-up, X-RateLimit-Daily-Reset is in milliseconds, as GHL sends it.";
+The limits apply to each location; --small-account has the 25 calls in 10 s and 10,000 a day of GHL's sandbox accounts. When the day's calls are
+used, X-RateLimit-Daily-Reset is in milliseconds, as GHL sends it.";
 
 #[derive(Debug, Parser)]
 #[command(after_long_help = SIMULATES, after_help = "--help lists what it simulates")]
@@ -36,55 +36,55 @@ pub(super) struct Args {
     /// Port on 127.0.0.1; 0 takes a free one
     #[arg(long, value_name = "N", default_value_t = 4010)]
     port: u16,
-    /// Locations, each with a token of its own
+    /// Number of locations, each with its own token
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
     locations: u16,
-    /// Contacts of each location
+    /// Contacts in each location
     #[arg(long, value_name = "N", default_value_t = 25, value_parser = clap::value_parser!(u32).range(0..=100_000))]
     contacts: u32,
-    /// The same seed makes the same data, ids and tokens [default: another at each start, so that no id is given twice]
+    /// Seed of data, ids and tokens [default: random, so that no id is used twice]
     #[arg(long, value_name = "N", default_value_t = rand::random::<u32>().into(), hide_default_value = true)]
     seed: u64,
-    /// Calls of one interval that each location may make
+    /// Calls that each location may make in one interval
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     burst_limit: u32,
-    /// The interval
+    /// Length of the interval
     #[arg(long, value_name = "MS", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
     burst_interval_ms: u64,
-    /// Calls of one day
+    /// Calls that each location may make in one day
     #[arg(long, value_name = "N", default_value_t = 200_000, value_parser = clap::value_parser!(u32).range(1..))]
     daily_limit: u32,
-    /// The limits of GHL's sandbox accounts, which its replies alone tell: 25 calls in 10 s, 10,000 a day
+    /// Apply the limits of GHL's sandbox accounts: 25 calls in 10 s, 10,000 a day
     #[arg(long, conflicts_with_all = ["burst_limit", "burst_interval_ms", "daily_limit"])]
     small_account: bool,
-    /// How long each call takes at least
+    /// Minimum duration of each call
     #[arg(long, value_name = "MS", default_value_t = 0)]
     latency_ms: u64,
-    /// Answer searches of contacts in the shape that GHL had then: 2025-01 (names in lower case, no time zone), 2025-09 (no time zone), 2026-03
+    /// Answer contact searches in GHL's format of that month: 2025-01 (names in lower case, no time zone), 2025-09 (no time zone), 2026-03
     #[arg(long, value_name = "MONTH", default_value = "2026-03")]
     search_fields: SearchFields,
-    /// Send a signed webhook here for every change
+    /// Send a signed webhook to this address for every change
     #[arg(long, value_name = "URL")]
     webhook_url: Option<String>,
-    /// Write the public key of the webhooks there, for GHL_WEBHOOK_ED25519_KEY_FILE; the same seed makes the same key
+    /// Write the public key of the webhooks to this file, for GHL_WEBHOOK_ED25519_KEY_FILE; the seed determines the key
     #[arg(long, value_name = "FILE")]
     webhook_key_file: Option<PathBuf>,
-    /// What goes wrong with webhooks, per mille, as {"lose":10,"duplicate":50,"delay":100,"badSignature":5,"bareTask":20,"late":10,"lateHours":48,"odd":10,"broken":5,"delayMs":1000}
+    /// Faults of webhooks, per mille, such as {"lose":10,"duplicate":50,"delay":100,"badSignature":5,"bareTask":20,"late":10,"lateHours":48,"odd":10,"broken":5,"delayMs":1000}
     #[arg(long, value_name = "JSON", value_parser = webhook_faults, requires = "webhook_url")]
     webhook_faults: Option<WebhookFaults>,
-    /// Between two deliveries of a webhook that was refused
+    /// Delay between two deliveries of a failed webhook
     #[arg(long, value_name = "MS", default_value_t = 600_000, value_parser = clap::value_parser!(u64).range(1..))]
     webhook_retry_ms: u64,
-    /// How often a webhook comes again that was refused otherwise than by a 429; 0 as until the summer of 2026
+    /// Repetitions of a webhook that failed with another status than 429; 0 is GHL's behavior until summer 2026
     #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u32).range(0..=1000))]
     webhook_retries: u32,
-    /// How pages of a search of contacts look, as {"most":50,"padding":20000,"withoutId":7,"stuck":false}
+    /// Form of the pages of contact searches, such as {"most":50,"padding":20000,"withoutId":7,"stuck":false}
     #[arg(long, value_name = "JSON", value_parser = search_shape)]
     search_shape: Option<SearchShape>,
 }
 
 impl Args {
-    /// Writes the public key of the webhooks where that was asked for.
+    /// Writes the public key of the webhooks if that was requested.
     pub(super) fn write_key(&self) -> anyhow::Result<()> {
         let Some(file) = &self.webhook_key_file else { return Ok(()) };
         let written = std::fs::write(file, SigningKey::from_seed(self.seed).public_pem());

@@ -1,4 +1,4 @@
-//! `secrets`: the master keys at work.
+//! `secrets`: sealing stored tokens with the newest master key.
 
 use clap::Subcommand;
 use sync_workers::vault::rotate;
@@ -8,7 +8,7 @@ use crate::app::vault;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Seal every stored token with the newest master key; workers may go on meanwhile
+    /// Seal every stored token with the newest master key; workers may keep running
     Rotate,
 }
 
@@ -20,14 +20,14 @@ pub(super) async fn run(context: Context, command: Command) -> anyhow::Result<Ou
     let newest = vault.newest_key_id();
     context.output.print(&told, |told| {
         let mut lines = vec![format!(
-            "{} of {} tokens are sealed anew with {newest}, {} were before",
+            "sealed {} of {} tokens with {newest}; {} were sealed with it before",
             told.resealed, told.tokens, told.current
         )];
         match told.left.len() {
-            0 => lines.push("no older master key is needed any more, once every process has the new one".to_owned()),
+            0 => lines.push("older master keys are no longer needed, once every process has the new one".to_owned()),
             left => lines.push(format!(
-                "{left} are left: {}\nAdd the keys that sealed them to CLIENTY_MASTER_KEYS, or connect them again; restart workers \
-                 that have not the newest key, and run this again",
+                "{left} tokens are left: {}\nAdd the keys that sealed them to CLIENTY_MASTER_KEYS, or connect them again; restart workers \
+                 without the newest key, and run this again",
                 told.left.join(", ")
             )),
         }

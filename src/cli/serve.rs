@@ -12,7 +12,7 @@ use crate::app::{App, PATIENCE, Workers};
 use crate::config::Config;
 use crate::gateway::{ListenError, Server, ServerLimits, listen};
 
-/// How long giving back may take before the process ends without it: leases run out by themselves.
+/// How long requeuing may take before the process ends without it: leases end by themselves.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// SIGTERM and SIGINT.
@@ -41,7 +41,7 @@ impl Signals {
 /// The addresses of a process that serves requests.
 pub(super) struct Listeners {
     public: TcpListener,
-    /// None where metrics share the public address.
+    /// None if metrics share the public address.
     monitoring: Option<TcpListener>,
 }
 
@@ -94,7 +94,7 @@ impl Servers {
         Ok(Self { address: server.address, metrics: server.address, all: vec![server], _sampler: sampler(app) })
     }
 
-    /// Takes no new request and waits for those under way; see [`Server::stop`].
+    /// Takes no new request and waits for those in progress; see [`Server::stop`].
     pub(super) async fn stop(self) {
         let mut stopping: JoinSet<()> = self.all.into_iter().map(Server::stop).collect();
         while stopping.join_next().await.is_some() {}
@@ -105,7 +105,7 @@ fn sampler(app: &App) -> JoinSet<()> {
     JoinSet::from_iter([app.sampler()])
 }
 
-/// Several processes on one machine need no settings: where nobody chose the address and another has it, any free port will do.
+/// Several processes on one machine need no settings: if the default address is taken, any free port will do.
 pub(super) async fn monitoring_listener(config: &Config) -> Result<TcpListener, ListenError> {
     const SETTING: &str = "CLIENTY_METRICS_LISTEN";
     let wanted = config.metrics.listen;
@@ -118,15 +118,15 @@ pub(super) async fn monitoring_listener(config: &Config) -> Result<TcpListener, 
     }
 }
 
-/// Serves until the first signal, then takes nothing new and finishes what runs; a second signal gives it back at once.
+/// Serves until the first signal, then takes nothing new and finishes what runs; a second signal requeues it at once.
 pub(super) async fn until_stopped(mut signals: Signals, servers: Servers, workers: Option<Workers>) {
     signals.next().await;
     stop(signals, servers, workers).await;
 }
 
-/// Takes nothing new and finishes what runs; a signal gives it back at once.
+/// Takes nothing new and finishes what runs; a signal requeues it at once.
 pub(super) async fn stop(mut signals: Signals, servers: Servers, workers: Option<Workers>) {
-    tracing::info!("stopping: finishing what runs; a second signal gives it back at once");
+    tracing::info!("stopping: finishing running jobs; a second signal requeues them at once");
     let hurry = workers.as_ref().map(Workers::hurry);
     let working = async {
         if let Some(workers) = workers {
@@ -137,15 +137,15 @@ pub(super) async fn stop(mut signals: Signals, servers: Servers, workers: Option
     let stopping = async { tokio::join!(working, servers.stop()) };
     let impatient = async {
         tokio::select! {
-            () = signals.next() => tracing::warn!("second signal: giving back what runs"),
-            () = tokio::time::sleep(PATIENCE) => tracing::warn!("still running after {PATIENCE:?}: giving it back"),
+            () = signals.next() => tracing::warn!("second signal: requeuing running jobs"),
+            () = tokio::time::sleep(PATIENCE) => tracing::warn!("jobs still run after {PATIENCE:?}: requeuing them"),
         }
         if let Some(hurry) = hurry {
             hurry.now();
         }
-        // What is left is a job that does not hear.
+        // What is left is a job that does not react.
         tokio::time::sleep(GRACE).await;
-        tracing::warn!("ending with jobs open");
+        tracing::warn!("ending while jobs still run; they run again when their leases end");
     };
     tokio::select! {
         ((), ()) = stopping => {}
@@ -153,7 +153,7 @@ pub(super) async fn stop(mut signals: Signals, servers: Servers, workers: Option
     }
 }
 
-/// Where this machine finds a server that listens at `address`, which may stand for all of its addresses.
+/// The address at which this machine reaches a server that listens at `address`, which may be unspecified.
 pub(super) fn reachable(address: SocketAddr) -> SocketAddr {
     match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => (Ipv4Addr::LOCALHOST, address.port()).into(),

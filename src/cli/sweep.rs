@@ -1,7 +1,7 @@
-//! `sweep`: looks now for what no event told, instead of when a sweep is due; after webhooks were lost, say.
+//! `reconcile`: finds changes that no webhook reported, now instead of when a reconciliation is due.
 //!
-//! Without more it looks through everything, so that afterwards both sides are the same. `--changed` is what the sweeps do that come often: contacts
-//! by their dates of change, which tell neither deletions nor tasks.
+//! By default it scans everything, so that afterwards both sides are the same. `--changed` is the reconciliation that runs often: it finds contacts
+//! by their dates of change, which show neither deletions nor tasks.
 
 use clap::Parser;
 use serde_json::json;
@@ -15,7 +15,7 @@ pub(super) struct Args {
     /// GHL's id of the location
     #[arg(long, value_name = "ID", value_parser = super::id)]
     location: String,
-    /// Look only for contacts that changed since the last look, or are new: mostly one call
+    /// Find only new contacts and contacts that changed since the last reconciliation: usually one call
     #[arg(long)]
     changed: bool,
 }
@@ -37,10 +37,10 @@ pub(super) async fn run(context: Context, args: Args) -> anyhow::Result<Outcome>
 }
 
 fn told(read: &str, found: i64, calls: i64) -> String {
-    format!("looked through {read} with {calls} calls, and found {found} that differed and no event had told of")
+    format!("scanned {read} with {calls} calls, and found {found} changes that no webhook reported")
 }
 
-/// Contacts first: the notes of one that no event told of are then looked for as well.
+/// Contacts first, so that the notes of a new one are scanned as well.
 async fn sweep(walking: &mut Walking, args: &Args, quiet: bool) -> anyhow::Result<(Walk, Option<Walk>)> {
     let Args { location, changed } = args;
     let contacts = walking.begin(location, if *changed { Purpose::Sweep } else { Purpose::Full }).await?;

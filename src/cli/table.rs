@@ -1,4 +1,4 @@
-//! Tables for people.
+//! Tables for terminals.
 
 /// Columns as wide as their widest cell, the headings first.
 pub(super) fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -> String {

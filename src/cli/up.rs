@@ -54,15 +54,15 @@ pub(super) async fn run(context: Context) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// A queue in memory begins empty, and no other process shares it: what the ledger owes is enqueued at once, and what it says is running is nobody's
-/// any more.
+/// A queue in memory starts empty, and no other process shares it: open ledger rows are enqueued at once, and no process holds those that are
+/// marked as running.
 async fn tell_all(app: &App) -> anyhow::Result<()> {
     let told = sweeper::sweep(&app.records, &app.queue, &app.clock, Duration::ZERO, Duration::ZERO).await;
-    told.map_err(anyhow::Error::msg).context("the queue can't be told of the open jobs")?;
+    told.map_err(anyhow::Error::msg).context("can't enqueue the open jobs")?;
     Ok(())
 }
 
-/// The whole pool instead of the one worker, and all that the ledger owes.
+/// The whole pool instead of the one worker, and all open ledger rows.
 async fn all_at_once(app: &App, one: Workers) -> anyhow::Result<Workers> {
     one.stop().await;
     let workers = app.start_workers()?;

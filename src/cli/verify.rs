@@ -14,7 +14,7 @@ use super::table::table;
 use super::walking::Walking;
 use super::{Context, Outcome};
 
-/// Findings that the table for people lists.
+/// Findings that the table lists.
 const LISTED: usize = 50;
 /// Events of one transaction.
 const BATCH: usize = 500;
@@ -24,7 +24,7 @@ pub(super) struct Args {
     /// GHL's id of the location
     #[arg(long, value_name = "ID", value_parser = super::id)]
     location: String,
-    /// Fetch what differs anew, and compare once more
+    /// Fetch the contacts that differ again, and compare once more
     #[arg(long)]
     repair: bool,
 }
@@ -34,7 +34,7 @@ pub(super) struct Args {
 #[serde(rename_all = "camelCase")]
 struct Report {
     location_id: String,
-    /// Contacts that were fetched anew.
+    /// Contacts that were fetched again.
     repaired: usize,
     calls: i64,
     /// By kind of record.
@@ -89,7 +89,7 @@ async fn compare(walking: &mut Walking, location: &str, quiet: bool) -> anyhow::
     Ok(Report::new(&walk, findings, &held))
 }
 
-/// Pulls the contacts anew, and waits for the last of them.
+/// Pulls the contacts again, and waits for the last of them.
 async fn repair(walking: &Walking, location: &str, contacts: &BTreeSet<String>) -> anyhow::Result<()> {
     let trigger = |contact: &String| Trigger {
         event: NewEvent {
@@ -119,8 +119,8 @@ async fn repair(walking: &Walking, location: &str, contacts: &BTreeSet<String>) 
 }
 
 impl Report {
-    /// `held`: the records here that were compared, by kind. What of them is not found to differ is equal; what a walk has read would not tell,
-    /// since it reads some twice, and of contacts that are missing here only what it finds.
+    /// `held`: the compared records here, by kind. Those without a finding are equal. The scan's own count would not show that,
+    /// since it reads some records twice, and only findings of contacts that are missing here.
     fn new(walk: &Walk, findings: Vec<Finding>, held: &HashMap<String, i64>) -> Self {
         let count = |record: &'static str| {
             let mut count = Count::default();
@@ -178,18 +178,18 @@ impl Report {
         }
         if self.passed_over > 0 {
             text = format!(
-                "{text}\n\n{} contacts of GHL's could not be read, so they were not compared",
+                "{text}\n\n{} of GHL's contacts could not be read, so they were not compared",
                 self.passed_over
             );
         }
         if self.not_shown > 0 {
             text = format!(
-                "{text}\n\nGHL counts {} contacts more than its pages showed, so they were not compared; run it again",
+                "{text}\n\nGHL counts {} more contacts than its pages showed, so they were not compared; run the command again",
                 self.not_shown
             );
         }
         if self.repaired > 0 {
-            text = format!("{text}\n\n{} contacts were fetched anew before this was compared", self.repaired);
+            text = format!("{text}\n\n{} contacts were fetched again before this comparison", self.repaired);
         }
         text
     }
@@ -228,7 +228,7 @@ mod tests {
                         contact  contact-1  c1       different  city, phone\n\
                         note     note-1     c1       extra\n\n\
                         not compared, since GHL's lists do not show them: timezone (contacts: 7)\n\n\
-                        2 contacts of GHL's could not be read, so they were not compared";
+                        2 of GHL's contacts could not be read, so they were not compared";
         assert_eq!(report.tell(), expected);
     }
 }

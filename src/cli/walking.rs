@@ -1,4 +1,5 @@
-//! What `import`, `sweep` and `verify` share: they begin a walk over a location, help with its work, and tell how far it is.
+//! What `import`, `reconcile` and `verify` share: they start a scan of a location, work on it, and
+//! show its progress.
 
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ use progress::Progress;
 
 const LOOK: Duration = Duration::from_millis(200);
 
-/// An open app that works for the walk, unless another process over the same queue in memory does.
+/// An open app that works on the scan, unless another process with the same queue in memory does.
 pub(super) struct Walking {
     pub(super) app: App,
     workers: Option<Workers>,
@@ -44,17 +45,17 @@ impl Walking {
             let workers = app.start_workers()?;
             if !distributed {
                 let told = sweeper::sweep(&app.records, &app.queue, &app.clock, Duration::ZERO, Duration::ZERO).await;
-                told.map_err(anyhow::Error::msg).context("the queue can't be told of the open jobs")?;
+                told.map_err(anyhow::Error::msg).context("can't enqueue the open jobs")?;
             }
             Some(workers)
         } else {
-            eprintln!("another process works over this data folder, and does the calls; this one looks on");
+            eprintln!("another process uses this data folder and sends the calls; this one shows the progress");
             None
         };
         Ok(Self { app, workers, signals, _sole: sole })
     }
 
-    /// Begins a walk, once no other one of the location is in its way.
+    /// Starts a scan once no other scan of the location is in progress.
     pub(super) async fn begin(&mut self, location: &str, purpose: Purpose) -> anyhow::Result<Walk> {
         let known_only = walker::keeps_to_known(&self.app.records, location, purpose).await?;
         let mut told = false;
@@ -63,14 +64,14 @@ impl Walking {
                 self.push(&walk).await?;
                 return Ok(walk);
             }
-            // A sweep that takes its time would keep a person waiting for hours.
+            // A slow reconciliation would keep the operator waiting for hours.
             if self.app.records.set_aside_walks(location, Some(purpose)).await? == 0 {
                 self.wait_for_turn(location, &mut told).await?;
             }
         }
     }
 
-    /// Lets a walk go on that was broken off, its dead jobs as well.
+    /// Resumes an interrupted scan, with its dead jobs.
     pub(super) async fn go_on(&mut self, walk: &Walk) -> anyhow::Result<()> {
         let dead: Vec<_> = self.dead(walk).await?.into_iter().map(|(id, _)| id).collect();
         self.app.records.revive_jobs(&dead).await?;
@@ -81,14 +82,14 @@ impl Walking {
         self.push(walk).await
     }
 
-    /// Waits a moment for the end of another walk.
+    /// Waits a moment for the end of another scan.
     async fn wait_for_turn(&mut self, location: &str, told: &mut bool) -> anyhow::Result<()> {
         if !std::mem::replace(told, true) {
-            eprintln!("an import, a sweep or a comparison of {location} is under way; waiting for its end");
+            eprintln!("another scan of {location} is in progress; waiting for its end");
         }
         tokio::select! {
             () = sleep(LOOK) => Ok(()),
-            () = self.signals.next() => bail!("stopped before it began"),
+            () = self.signals.next() => bail!("stopped before the scan started"),
         }
     }
 
@@ -100,7 +101,7 @@ impl Walking {
         Ok(())
     }
 
-    /// The dead jobs of a walk, with their reasons.
+    /// The dead jobs of a scan, with their reasons.
     async fn dead(&self, walk: &Walk) -> anyhow::Result<Vec<(String, String)>> {
         let (state, location_id) = (Some(JobState::Dead), Some(walk.location_id.clone()));
         let kind = walk.next_job().map(|key| key.kind);
@@ -110,25 +111,25 @@ impl Walking {
         Ok(of_walk.map(|job| (job.id, job.last_error.unwrap_or_default())).collect())
     }
 
-    /// Waits until the walk is at its end, telling how far it is.
+    /// Waits for the end of the scan and shows its progress.
     pub(super) async fn follow(&mut self, walk: &Walk, quiet: bool) -> anyhow::Result<Walk> {
         let mut progress = Progress::new(walk, self.app.queue.limit(), quiet);
         loop {
-            let walk = self.app.records.walk(&walk.id).await?.context("the walk is not in the database any more")?;
+            let walk = self.app.records.walk(&walk.id).await?.context("the scan is no longer in the database")?;
             if let Some(ended) = walk.finished_at_ms {
                 if walk.phase != Phase::Done {
-                    bail!("it was given up, and another import, sweep or comparison of the location was begun");
+                    bail!("this scan was stopped in favor of another scan of the location");
                 }
-                // What it left to pulls belongs to it, for whoever asked for it.
+                // The pulls that it left belong to it.
                 if self.app.records.open_pulls(&walk.location_id, ended).await? == 0 {
                     return Ok(walk);
                 }
             } else if let Some((id, reason)) = self.dead(&walk).await?.into_iter().next() {
                 let then = match walk.purpose {
-                    Purpose::Import => format!("; once that is mended, {}", resume(&walk)),
+                    Purpose::Import => format!("; once the reason is fixed, {}", resume(&walk)),
                     _ => String::new(),
                 };
-                bail!("job {id} was given up: {reason}{then}");
+                bail!("job {id} is a dead letter: {reason}{then}");
             }
             let lane = self.app.queue.lane(&walk.location_id).await?;
             let why = if progress.note(&walk) { self.why(&walk, lane.as_ref()).await? } else { None };
@@ -142,24 +143,26 @@ impl Walking {
         }
     }
 
-    /// What a walk waits for that stands still, where it is more than the next answer of GHL's.
+    /// What a stalled scan waits for, if it is more than GHL's next answer.
     async fn why(&self, walk: &Walk, lane: Option<&LaneView>) -> anyhow::Result<Option<String>> {
         let Some(key) = walk.next_job() else { return Ok(None) };
         if self.app.queue.paused_kinds().await?.contains(&key.kind) {
             let kind = key.kind;
-            return Ok(Some(format!("all {kind} jobs are paused: `clienty-sync jobs resume --kind {kind}` ends that")));
+            return Ok(Some(format!(
+                "all {kind} jobs are paused: `clienty-sync jobs resume --kind {kind}` resumes them"
+            )));
         }
         let of_lane = lane.and_then(|LaneView { state, held_for, .. }| match state {
-            // GHL's limit is what an import usually waits for: the time that is left tells more.
+            // An import usually waits for GHL's limit: the remaining time says more.
             LaneState::Ready | LaneState::WaitsForTokens => None,
-            LaneState::DaySpent => Some(format!("its part of the day's calls is used: goes on in {}", told(*held_for))),
-            LaneState::Paced => Some(format!("spread over the day: goes on in {}", told(*held_for))),
+            LaneState::DaySpent => Some(format!("its share of the day's calls is used: continues in {}", told(*held_for))),
+            LaneState::Paced => Some(format!("spread over the day: continues in {}", told(*held_for))),
             LaneState::Held => Some(format!(
-                "its location rests, as GHL refused or calls of an earlier process may still count: goes on in {}",
+                "its location is throttled, as GHL refused or calls of an earlier process may still count: continues in {}",
                 told(*held_for)
             )),
-            LaneState::Broken => Some(format!("its calls fail: tried again in {}", told(*held_for))),
-            LaneState::Paused => Some(format!("paused: `clienty-sync jobs resume {}` ends that", walk.location_id)),
+            LaneState::Broken => Some(format!("its calls fail: retried in {}", told(*held_for))),
+            LaneState::Paused => Some(format!("paused: `clienty-sync jobs resume {}` resumes it", walk.location_id)),
         });
         let failed = match lane.map(|lane| lane.state) {
             Some(LaneState::WaitsForTokens | LaneState::Paused | LaneState::DaySpent | LaneState::Paced) => None,
@@ -167,12 +170,12 @@ impl Walking {
         };
         Ok(match (of_lane, failed) {
             (Some(lane), Some(error)) => Some(format!("{lane} ({error})")),
-            (None, Some(error)) => Some(format!("it will be tried again: {error}")),
+            (None, Some(error)) => Some(format!("it will be retried: {error}")),
             (lane, None) => lane,
         })
     }
 
-    /// Why the open job of a walk did not get on, where it did not.
+    /// The last error of the scan's open job, if it failed.
     async fn last_error(&self, walk: &Walk, kind: &str) -> anyhow::Result<Option<String>> {
         for state in [JobState::Scheduled, JobState::Waiting] {
             let (location_id, kind) = (Some(walk.location_id.clone()), Some(kind.to_owned()));
@@ -185,17 +188,17 @@ impl Walking {
         Ok(None)
     }
 
-    /// What becomes of a walk when this command ends before it.
+    /// What happens to a scan if this command ends first.
     fn what_becomes_of(&self, walk: &Walk) -> String {
         let stored = match walk.purpose {
-            Purpose::Import => "what was read is stored",
-            Purpose::Sweep | Purpose::Full | Purpose::Details => "what was found is stored",
+            Purpose::Import => "the records read so far are stored",
+            Purpose::Sweep | Purpose::Full | Purpose::Details => "the changes found so far are stored",
             Purpose::Verify => "nothing was changed",
         };
         let goes_on = match (&self.workers, self.app.config.is_distributed()) {
             (Some(_), false) => "",
-            (Some(_), true) => ", and workers of other processes go on",
-            (None, _) => ", and the process that works over this data folder goes on",
+            (Some(_), true) => ", and workers of other processes continue",
+            (None, _) => ", and the process that uses this data folder continues",
         };
         match walk.purpose {
             Purpose::Import => format!("{stored}{goes_on}; {}", resume(walk)),
@@ -213,10 +216,10 @@ impl Walking {
 }
 
 fn resume(walk: &Walk) -> String {
-    format!("`clienty-sync import --location {} --resume` goes on where it was", walk.location_id)
+    format!("`clienty-sync import --location {} --resume` continues it", walk.location_id)
 }
 
-/// A time as people say it.
+/// A time in a readable unit.
 fn told(time: Duration) -> String {
     match time.as_secs_f64() {
         secs if secs < 120.0 => format!("{:.0} s", secs.ceil()),

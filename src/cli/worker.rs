@@ -11,7 +11,7 @@ use crate::app::App;
 
 #[derive(Debug, Parser)]
 pub(super) struct Args {
-    /// Jobs that run side by side [default: CLIENTY_WORKER_CONCURRENCY]
+    /// Number of concurrent jobs [default: CLIENTY_WORKER_CONCURRENCY]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=10_000))]
     concurrency: Option<u16>,
 }
@@ -23,7 +23,7 @@ pub(super) async fn run(mut context: Context, args: Args) -> anyhow::Result<Outc
     }
     let signals = Signals::listen()?;
     let listener = monitoring_listener(&context.config).await?;
-    // The pool tells of a queue that does not answer, and waits for it.
+    // The pool reports a queue that does not answer, and waits for it.
     let (app, _) = App::open_to_serve(context.config).await?;
     let presence = app.announce("worker").await;
     let workers = app.start_workers()?;

@@ -43,7 +43,7 @@ impl ConfigFile {
         }
     }
 
-    /// Reads on after a line that is not TOML, so that the mistakes behind it are told as well.
+    /// Reads on after a line that is not TOML, so that the mistakes behind it are reported as well.
     pub(super) fn parse(name: &str, text: &str) -> Self {
         let (table, syntax) = DeTable::parse_recoverable(text);
         let lines = Lines(text);

@@ -26,7 +26,7 @@ pub struct Gateway {
 /// Who may begin an install.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Installs {
-    /// Whoever has a link that `connect` printed.
+    /// Customers with a link that `connect` printed.
     Invited,
     /// Anybody.
     Open,

@@ -1,4 +1,4 @@
-//! `[hooks]` and `[outside]`: who is told of changes, and where requests to the outside may go.
+//! `[hooks]` and `[outside]`: hooks, and which addresses outside may be called.
 
 use sync_workers::outside::Net;
 

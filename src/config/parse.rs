@@ -148,7 +148,7 @@ pub(super) fn redis_url(text: &str) -> Parsed<SecretString> {
         return Err("a URL such as redis://localhost:6379/0".to_owned());
     }
     if text.contains('#') {
-        // `#insecure` would take any certificate, and so any server: nobody could tell to whom tokens' locations and jobs go.
+        // `#insecure` would accept any certificate, and so any server: the queue could go to a stranger's.
         return Err(
             "a URL without # and what follows: name the server's authority in REDIS_CA_FILE instead of #insecure"
                 .to_owned(),

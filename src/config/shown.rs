@@ -52,7 +52,7 @@ fn without_credentials(url: &str) -> String {
             Some((_, host)) => format!("{scheme}://***@{host}{query}"),
             None => format!("{scheme}://{rest}{query}"),
         },
-        // Not a URL: nobody knows which part of it is the password.
+        // Not a URL: it is unknown which part of it is the password.
         None => "***".to_owned(),
     }
 }

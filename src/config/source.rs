@@ -210,7 +210,7 @@ impl Setting<'_> {
         .unwrap_or_default()
     }
 
-    /// `parse` tells all that is wrong with the value.
+    /// `parse` reports all that is wrong with the value.
     fn read<T>(self, parse: impl FnOnce(&Given) -> Result<T, Vec<String>>) -> Option<T> {
         let found = self.find();
         let Self { sources, key, variable, privacy } = self;

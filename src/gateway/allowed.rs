@@ -20,7 +20,7 @@ use crate::producer::Producer;
 
 /// Who may use a route.
 pub(super) trait Access: Send + Sync + 'static {
-    /// Whoever has one of these roles, or one that includes it.
+    /// Keys with one of these roles, or one that includes it.
     const ROLES: &'static [Role];
     /// Whether its answer holds names and values, which not every key reads.
     const PEOPLE: bool = false;
@@ -46,7 +46,7 @@ access! {
     Reads: [Role::Reader];
     /// Names and values, too.
     ReadsPeople: [Role::Reader], people: true;
-    /// What became of an event: whoever may send some, and who may read.
+    /// The state of an event's job: keys that may send events, and keys that may read.
     Follows: [Role::Producer, Role::Reader];
     /// What GHL answered to a call, with names and values.
     FollowsPeople: [Role::Producer, Role::Reader], people: true;
@@ -60,7 +60,7 @@ access! {
     Administers: [Role::Admin];
 }
 
-/// That whoever asks may have what `A` stands for, and sees the location of the path.
+/// Proof that the caller's key has the role of `A`, and sees the location of the path.
 pub(super) struct Allowed<A> {
     /// What opened the request.
     pub(super) opened: Opened,

@@ -1,7 +1,7 @@
 //! The routes under /v1, and for each who may use it.
 //!
 //! A handler is taken only if its first argument is [`Allowed`], which decides who may ask what: a route that forgets it does not compile. The
-//! list of what was registered is what tests walk through.
+//! list of what was registered is what tests go through.
 
 use axum::Router;
 use axum::handler::Handler;
@@ -19,7 +19,7 @@ pub struct ApiRoute {
     pub method: Method,
     /// Its path, with places for ids: `/v1/locations/{location}`.
     pub path: &'static str,
-    /// Whoever has one of these roles, or one that includes it.
+    /// Keys with one of these roles, or one that includes it.
     pub roles: &'static [Role],
     /// Whether its answer holds names and values, which not every key reads.
     pub people: bool,

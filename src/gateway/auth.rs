@@ -24,7 +24,7 @@ use super::{Gateway, Problem};
 
 /// The largest body that is taken, in bytes.
 pub(super) const BODY_LIMIT: usize = 1024 * 1024;
-/// Who asks too much is told so after a moment: whoever asks again at once would keep the server busy with telling.
+/// A 429 is sent after a moment: a client that repeats at once would keep the server busy with such answers.
 const PAUSE: Duration = Duration::from_millis(200);
 /// Waits for a change without working, so it needs no turn.
 const LONG_POLL: &str = "/v1/changes";
@@ -47,8 +47,7 @@ async fn admitted(gateway: &Gateway, request: Request, next: Next) -> Result<Res
     };
     let (key, opened) = authenticated(gateway, text).await?;
     let Some(place) = key.enter() else {
-        let detail =
-            "this key has as many requests under way as it may have; wait for an answer before the next request";
+        let detail = "this key has too many requests in progress; wait for an answer before you send the next one";
         return Err(Problem::too_many("Too many requests at once", detail, 1).into_response());
     };
     if let Some(connection) = request.extensions().get::<Arc<Connection>>() {

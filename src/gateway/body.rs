@@ -74,12 +74,12 @@ impl Unread {
     pub(super) fn problem(self, length: usize) -> Problem {
         match self {
             Self::TooLarge => {
-                let detail = format!("at most {length} bytes are taken; send less at once");
+                let detail = format!("a body has at most {length} bytes; send less at once");
                 Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "The body is too large", detail)
             }
             Self::BrokenOff => Problem::new(StatusCode::BAD_REQUEST, "Incomplete request body", "send it again"),
             Self::Slow => {
-                let detail = "the body did not arrive in time; send it again, faster";
+                let detail = "the body did not arrive in time; send it again over a faster connection, or in parts";
                 Problem::new(StatusCode::REQUEST_TIMEOUT, "The body is too slow", detail)
             }
             Self::NoMemory => {

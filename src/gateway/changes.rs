@@ -23,7 +23,7 @@ const DEFAULT_LIMIT: u32 = 100;
 const MOST: u32 = 1000;
 /// Proxies tend to cut what is silent for longer.
 const LONGEST_WAIT: u32 = 60;
-/// How often the database is asked while somebody waits.
+/// Interval at which the database is read while requests wait.
 const LOOK: Duration = Duration::from_millis(250);
 
 /// One page. With `wait`, an empty one is given only after so many seconds without a change.
@@ -68,20 +68,20 @@ fn end_of(page: &Page<ChangeItem>) -> Option<i64> {
     page.next_cursor.as_deref()?.parse().ok()
 }
 
-/// What a reader of the feed is told.
+/// The answer to a reader of the feed.
 pub(super) fn problem(error: &RecordsError) -> Problem {
     match error {
         RecordsError::Pruned => Problem::new(
             StatusCode::GONE,
             "The feed no longer goes back that far",
-            "what follows the cursor was forgotten (records.keep_changes_days): take the nextCursor of `cursor=latest`, read all records \
-             again, and go on from there",
+            "the changes after the cursor were deleted (records.keep_changes_days): take the nextCursor of `cursor=latest`, read all records \
+             again, and continue from there",
         ),
         error => Problem::records(error),
     }
 }
 
-/// The end of the feed. However many requests wait for it to move, one of them asks the database, and tells the others.
+/// The end of the feed. However many requests wait for it to move, one of them reads the database for all.
 #[derive(Debug, Default)]
 pub struct Tail {
     last: watch::Sender<i64>,

@@ -43,7 +43,7 @@ pub(super) async fn undo(
     Ids((location, id)): Ids<(String, String)>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let found = allowed.records().conflict(&location, &id).await.map_err(|error| Problem::records(&error))?;
-    let conflict = found.ok_or_else(|| Problem::not_found("no conflict of that id is known here"))?;
+    let conflict = found.ok_or_else(|| Problem::not_found("there is no conflict with this id"))?;
     let accepted = allowed.producer.send(&[trigger(&conflict)]).await.map_err(|error| match error {
         AcceptError::Refused(refusal) | AcceptError::IdReused(refusal) => {
             Problem::new(StatusCode::CONFLICT, "It can't be undone", refusal.message)

@@ -35,10 +35,12 @@ pub(super) async fn show(
     }
     let erasure = records.erasure(&location, &contact).await.map_err(|error| Problem::records(&error))?;
     Err(Problem::not_found(match erasure {
-        None => "no such contact here, or it was deleted; a `contact.selected` event fetches one from GHL".to_owned(),
+        None => {
+            "there is no such contact, or it was deleted; a `contact.selected` event fetches one from GHL".to_owned()
+        }
         Some(Receipt { id, erased_at, .. }) => {
             format!(
-                "the contact's data was erased at {erased_at}, receipt {id}; a `contact.selected` event fetches it anew"
+                "the contact's data was erased at {erased_at}, receipt {id}; a `contact.selected` event fetches it again"
             )
         }
     }))

@@ -1,8 +1,8 @@
 //! How long a request waits for the database.
 //!
-//! Who asks has a time limit of its own, and a proxy between has one, too. An answer that comes after them is none, so
-//! a database that hangs is told within [`DEADLINE`], while it may still be heard. What is cut off is dropped: its
-//! transaction is rolled back, and its connection is replaced where it does not answer.
+//! A client has its own time limit, and so may a proxy. An answer after that is useless, so a
+//! request reports a database that hangs within [`DEADLINE`]. The request is dropped then: its
+//! transaction is rolled back, and its connection is replaced if it does not answer.
 
 use std::time::Duration;
 

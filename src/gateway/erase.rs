@@ -15,11 +15,11 @@ pub(super) async fn erase(
 ) -> Result<Json<Receipt>, Problem> {
     let erased = allowed.records().erase(&location, &contact).await.map_err(|error| match error {
         RecordsError::Unwiped => {
-            let detail = "the records are gone, but others were reading while their traces in the database's log were to be wiped; \
+            let detail = "the records are erased, but open reads kept their old copies in the database's log; \
                           send the request again for the receipt";
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "Not wiped yet", detail)
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "Erasure still running", detail)
         }
         error => Problem::records(&error),
     })?;
-    erased.map(Json).ok_or_else(|| Problem::not_found("no such location is connected, and nothing of it is stored"))
+    erased.map(Json).ok_or_else(|| Problem::not_found("the location is not connected and has no records"))
 }

@@ -23,7 +23,7 @@ pub(super) async fn alive() -> Json<Value> {
     Json(json!({"status": "ok"}))
 }
 
-/// The last look at what a request needs. A new one is taken only if the last is old: whoever asks often makes no work.
+/// The last check of what a request needs. A new check runs only if the last is old, so frequent probes cost nothing.
 #[derive(Debug, Default)]
 pub struct Readiness(Mutex<Option<(Instant, Look)>>);
 
@@ -55,7 +55,7 @@ impl Look {
         self.database.is_ok() && self.schema.is_ok() && self.queue.is_ok()
     }
 
-    /// Whether requests are better sent here than to nobody. Without the queue events are accepted all the same. Without a database that all
+    /// Whether requests are better sent here than nowhere. Without the queue events are still accepted. Without a database that all
     /// processes share, this one answers within seconds, and asks GHL to send its webhooks again; an ingress without a single ready process
     /// says nothing of use.
     fn serves(&self) -> bool {
@@ -112,7 +112,7 @@ fn say(check: &Result<(), String>) -> &str {
     check.as_ref().err().map_or("ok", String::as_str)
 }
 
-/// `GET /metrics`: Prometheus' text format. It asks nobody: what is counted over the database and the queue was sampled before.
+/// `GET /metrics`: Prometheus' text format. It queries nothing: the figures of the database and the queue were sampled before.
 pub(super) async fn metrics(State(gateway): State<Gateway>) -> Result<Response, Problem> {
     let text = gateway.metrics.render().map_err(|error| Problem::internal(&error))?;
     Ok(([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response())

@@ -1,4 +1,5 @@
-//! `/v1/hooks`: who is told of changes over HTTP. One route, and a form of it that programs subscribe with, as Zapier does.
+//! `/v1/hooks`: manages hooks. One route, and a form of it with which programs such as Zapier
+//! subscribe.
 
 use std::collections::HashMap;
 
@@ -48,7 +49,7 @@ pub(super) async fn list(
     Ok(Json(json!({ "hooks": hooks, "nextCursor": next_cursor })))
 }
 
-/// 201 with the hook; what its receiver checks messages by is told now and never again.
+/// 201 with the hook; the secret or public key for its receiver is shown only once.
 pub(super) async fn create(
     allowed: Allowed<Administers>,
     State(gateway): State<Gateway>,
@@ -77,17 +78,17 @@ pub(super) async fn show(allowed: Allowed<Reads>, Ids(id): Ids<String>) -> Resul
     seen(allowed.records(), &id).await.map(Json)
 }
 
-/// The hooks as whoever asks has them: what is done is an act of theirs.
+/// The hooks on behalf of the caller, who is the actor in the audit log.
 fn acting<A>(gateway: &Gateway, allowed: &Allowed<A>) -> Hooks {
     Hooks { records: allowed.records().clone(), ..gateway.hooks.clone() }
 }
 
-/// The hook, where whoever asks sees it.
+/// The hook, if the caller's key sees it.
 async fn seen(records: &Records, id: &str) -> Result<Hook, Problem> {
     records.hook(id).await.map_err(|error| Problem::records(&error))?.ok_or_else(unknown)
 }
 
-/// 204: it is told of nothing more, and is forgotten with what it had yet to hear.
+/// 204: the hook and its unsent messages are deleted.
 pub(super) async fn delete(allowed: Allowed<Administers>, Ids(id): Ids<String>) -> Result<StatusCode, Problem> {
     seen(allowed.records(), &id).await?;
     match allowed.records().delete_hook(&id).await.map_err(|error| Problem::records(&error))? {
@@ -127,7 +128,7 @@ fn wrong(errors: Vec<FieldError>) -> Problem {
 }
 
 fn unknown() -> Problem {
-    Problem::not_found("no hook of that id is known here; GET /v1/hooks lists all")
+    Problem::not_found("there is no hook with this id; GET /v1/hooks lists all")
 }
 
 fn problem(error: &HookError) -> Problem {

@@ -53,7 +53,8 @@ pub(super) async fn show(
 ) -> Result<Json<Value>, Problem> {
     let records = allowed.records();
     let job = records.job(&id).await.map_err(|error| Problem::records(&error))?;
-    let job = job.ok_or_else(|| Problem::not_found("no such job; ids are in the answer to POST /v1/events"))?;
+    let job =
+        job.ok_or_else(|| Problem::not_found("there is no such job; ids are in the answer to POST /v1/events"))?;
     let history = records.failed_attempts(&job.id).await.map_err(|error| Problem::records(&error))?;
     let step = records.step_of(&job).await.map_err(|error| Problem::records(&error))?;
     Ok(Json(explain::describe(&job, &history, step.as_ref(), Ok(gateway.producer.queue())).await))

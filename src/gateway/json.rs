@@ -41,7 +41,7 @@ pub(super) fn texts(body: &[u8]) -> Result<Texts<'_>, Problem> {
         0 => Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "No event", "the array is empty")),
         1..=MOST_EVENTS => Ok(Texts { list, batch: true }),
         _ => {
-            let detail = format!("{count} events were sent; at most {MOST_EVENTS} are taken at once");
+            let detail = format!("{count} events were sent; a request has at most {MOST_EVENTS}");
             Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "Too many events", detail))
         }
     }
@@ -74,7 +74,7 @@ fn check_values(body: &[u8]) -> Result<(), Problem> {
     if count <= MOST_VALUES {
         return Ok(());
     }
-    let detail = format!("at most {MOST_VALUES} values are taken; send less at once");
+    let detail = format!("a body has at most {MOST_VALUES} values; send less at once");
     Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "Too many values", detail))
 }
 

@@ -17,7 +17,7 @@ use crate::config::Installs;
 
 /// The cookie that ties an install to its browser.
 const COOKIE: &str = "clienty_install";
-const BEGIN_AGAIN: &str = "Begin again with the link that led here.";
+const BEGIN_AGAIN: &str = "Start again with the link that led here.";
 
 /// `GET /oauth/install?invitation`: to GHL's install page.
 pub(super) async fn install(
@@ -27,8 +27,8 @@ pub(super) async fn install(
 ) -> Response {
     let invitation = query.get("invitation").filter(|invitation| !invitation.is_empty());
     if invitation.is_none() && gateway.installs == Installs::Invited {
-        let detail = "Locations are connected by invitation here. Ask the operator for a link: `clienty-sync connect` prints one, \
-                      good once and for a day. (The setting CLIENTY_INSTALLS=open lets anybody in.)";
+        let detail = "You need an invitation to connect a location. Ask the operator for a link: `clienty-sync connect` prints one, \
+                      valid once, for a day. (The setting CLIENTY_INSTALLS=open turns invitations off.)";
         return answer(StatusCode::FORBIDDEN, "An invitation is needed", detail, &headers);
     }
     match begin(&gateway, invitation).await {
@@ -38,7 +38,7 @@ pub(super) async fn install(
             sealed_off(response)
         }
         Err(InstallError::State(error)) => {
-            let detail = format!("The invitation is not good: {error}. Ask the operator for a new one.");
+            let detail = format!("The invitation is not valid: {error}. Ask the operator for a new one.");
             answer(StatusCode::FORBIDDEN, "An invitation is needed", &detail, &headers)
         }
         Err(error) => refusal(&error, &headers),
@@ -70,7 +70,7 @@ pub(super) async fn callback(
     let cookie = cookie(&headers);
     match given("code") {
         "" => {
-            // Whoever made up an address is not told what stands in it.
+            // A made-up address does not show what it contains.
             if let Err(error) = oauth.end_install(given("state"), cookie.as_deref()).await {
                 return refusal(&error, &headers);
             }
@@ -99,7 +99,10 @@ fn welcome(installed: &Installed, headers: &HeaderMap) -> Response {
         tracing::info!(ghl.location = location, "a location was connected");
     }
     if !missing_scopes.is_empty() {
-        tracing::warn!(oauth.missing_scopes = missing_scopes, "an install granted less than was asked for");
+        tracing::warn!(
+            oauth.missing_scopes = missing_scopes,
+            "an install granted fewer scopes than GHL_SCOPES asks for"
+        );
     }
     if !wants_page(headers) {
         let missing: Vec<&str> = missing_scopes.split(' ').filter(|scope| !scope.is_empty()).collect();
@@ -108,7 +111,9 @@ fn welcome(installed: &Installed, headers: &HeaderMap) -> Response {
     }
     let lacking = match missing_scopes.as_str() {
         "" => String::new(),
-        scopes => format!(" Not granted were: {scopes}. What needs them will be refused; connect again to grant them."),
+        scopes => format!(
+            " These scopes were not granted: {scopes}. GHL will refuse calls that need them; connect again to grant them."
+        ),
     };
     let detail = match locations.len() {
         0 => format!("The agency is connected; its locations follow.{lacking}"),
@@ -127,7 +132,7 @@ fn refusal(error: &InstallError, headers: &HeaderMap) -> Response {
         }
         InstallError::Refused(Cause::Revoked(_) | Cause::Code(_)) => (
             StatusCode::BAD_REQUEST,
-            format!("GHL does not accept the code: it was used before, or is too old. {BEGIN_AGAIN}"),
+            format!("GHL does not accept the code: it was used before or has expired. {BEGIN_AGAIN}"),
         ),
         InstallError::Refused(_) | InstallError::Nameless => (StatusCode::BAD_GATEWAY, error.to_string()),
         InstallError::Token(TokenError::Records(error)) => return Problem::records(error).into_response(),
@@ -149,7 +154,7 @@ fn told(status: StatusCode, title: &str, detail: &str) -> Response {
     page(status, title, &format!("<h1>{}</h1><p>{}</p>", escaped(title), escaped(detail)))
 }
 
-/// The address of the answer holds a code: nobody may store it, or be told of it by a link.
+/// The address of the answer holds a code: caches must not store it, and links must not leak it.
 fn sealed_off(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -1,4 +1,4 @@
-//! `POST /v1/operations/{name}`: calls any operation of the catalogue as a job; `GET /v1/jobs/{jobId}/reply`: what GHL answered.
+//! `POST /v1/operations/{name}`: calls any operation of the catalog as a job; `GET /v1/jobs/{jobId}/reply`: what GHL answered.
 
 use axum::Json;
 use axum::body::Bytes;
@@ -64,15 +64,16 @@ fn read(body: &Value) -> Result<(Option<String>, Wish), Vec<FieldError>> {
 pub(super) async fn reply(allowed: Allowed<FollowsPeople>, Ids(id): Ids<String>) -> Result<Json<Value>, Problem> {
     let records = allowed.records();
     let job = records.job(&id).await.map_err(|error| Problem::records(&error))?;
-    let job =
-        job.ok_or_else(|| Problem::not_found("no such job; ids are in the answer to POST /v1/operations/{name}"))?;
+    let job = job.ok_or_else(|| {
+        Problem::not_found("there is no such job; ids are in the answer to POST /v1/operations/{name}")
+    })?;
     let reply = records.reply(&id).await.map_err(|error| Problem::records(&error))?;
     reply.map(Json).ok_or_else(|| {
         let why = match job.state {
             JobState::Done => "the job is done and calls no operation",
             JobState::Discarded => "the job was discarded before it was done",
-            JobState::Dead => "the job was given up; GET /v1/jobs/{jobId} tells why",
-            JobState::Waiting | JobState::Scheduled | JobState::Running => "the job is not done yet; ask again",
+            JobState::Dead => "the job is a dead letter; GET /v1/jobs/{jobId} has the reason",
+            JobState::Waiting | JobState::Scheduled | JobState::Running => "the job is not done yet; try again later",
         };
         Problem::not_found(why)
     })

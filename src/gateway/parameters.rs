@@ -1,4 +1,5 @@
-//! Reads the query's parameters one by one, so that a mistake names its parameter, and all mistakes are told at once.
+//! Reads the query's parameters one by one, so that an error names its parameter, and reports all
+//! errors at once.
 
 use std::collections::HashMap;
 use std::fmt::Display;
@@ -50,7 +51,7 @@ impl Parameters {
         }
     }
 
-    /// Anything that is written as one word; none as well where it is wrong, which [`Parameters::check`] tells.
+    /// Anything that is written as one word; none also if it is wrong, which [`Parameters::check`] reports.
     pub(super) fn parse<T: FromStr>(&mut self, name: &str, expected: impl Display) -> Option<T> {
         let text = self.text(name)?;
         let read = text.parse().ok();
@@ -60,7 +61,7 @@ impl Parameters {
         read
     }
 
-    /// One word of several; none as well where it is another, which [`Parameters::check`] tells.
+    /// One word of several; none also if it is another, which [`Parameters::check`] reports.
     pub(super) fn word<T>(
         &mut self,
         name: &str,
@@ -91,7 +92,7 @@ impl Parameters {
         self.parse(name, "true or false").unwrap_or(false)
     }
 
-    /// What was read by the parameters, or 400 that names every one that was wrong: the cursor, which only the reading tells, among them.
+    /// What was read by the parameters, or 400 that names every wrong one, including the cursor, which only the query can check.
     pub(super) fn page<T>(
         mut self,
         page: Result<T, RecordsError>,

@@ -87,8 +87,7 @@ impl Problem {
     pub fn unknown_location() -> Self {
         let message =
             "is not connected, and has no records here; `clienty-sync connect` connects a location".to_owned();
-        Self::not_found("no such location is known here")
-            .with(None, FieldError { field: "locationId".to_owned(), message })
+        Self::not_found("there is no such location").with(None, FieldError { field: "locationId".to_owned(), message })
     }
 
     /// 400 for one parameter of the query or the path.
@@ -104,19 +103,18 @@ impl Problem {
         wrong.into_iter().fold(problem, |problem, error| problem.with(None, error))
     }
 
-    /// 500 without a word on the inside: the log has it.
+    /// 500 without internals: the log has them.
     pub fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
         tracing::error!(error, "a request failed");
-        let detail = "it is logged under this answer's x-request-id; the request may be sent again";
+        let detail = "the log has the error under this answer's x-request-id; you may send the request again";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Something failed here", detail)
     }
 
-    /// 503 where sending the request again can help, 422 where the database refuses what was sent, else 500.
+    /// 503 if sending the request again can help, 422 if the database refuses a value, else 500.
     pub fn records(error: &RecordsError) -> Self {
         if error.is_about_a_value() && !error.is_race() {
             tracing::error!(error = error as &dyn std::error::Error, "the database refused a request's value");
-            let detail =
-                "the database does not take a value of the request; nothing was stored, and the same is refused again";
+            let detail = "the database refuses a value of the request, and would refuse it again; nothing was stored";
             return Self::new(StatusCode::UNPROCESSABLE_ENTITY, "A value can't be stored", detail);
         }
         if !error.is_passing() {
@@ -125,11 +123,11 @@ impl Problem {
         tracing::error!(error = error as &dyn std::error::Error, "a request failed");
         let detail = match error {
             RecordsError::NoAnswer(_) => {
-                "the database did not answer in time; send the request again: an event with an id is accepted once, however often it is sent"
+                "the database did not answer in time; send the request again: an event with an id is accepted once, however often you send it"
             }
-            _ => "the database does not answer; nothing was stored, and the request may be sent again",
+            _ => "the database does not answer; nothing was stored; send the request again",
         };
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "Not available now", detail)
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "Temporarily unavailable", detail)
     }
 
     /// Adds a field at fault.

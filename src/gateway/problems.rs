@@ -18,9 +18,7 @@ const PAGE: &str = include_str!("../../docs/PROBLEMS.md");
 const MARKDOWN: &str = "text/markdown";
 
 /// Titles whose code is not made of their own words.
-const CODES: [(&str, &str); 11] = [
-    ("Not available now", "temporarily-unavailable"),
-    ("Come again", "temporarily-unavailable"),
+const CODES: [(&str, &str); 9] = [
     ("Something failed here", "internal-error"),
     ("A parameter is wrong", "invalid-parameters"),
     ("Parameters are wrong", "invalid-parameters"),
@@ -29,7 +27,7 @@ const CODES: [(&str, &str); 11] = [
     ("No valid API key", "unauthorized"),
     ("The hook is wrong", "invalid-hook"),
     ("Hooks need a master key", "no-master-key"),
-    ("The body broke off", "incomplete-request-body"),
+    ("Erasure still running", "not-wiped-yet"),
 ];
 
 /// The code of a title: as the table says, else its words.
@@ -58,7 +56,7 @@ pub(super) async fn show(Ids(code): Ids<String>, headers: HeaderMap) -> Result<R
     let plain = code.strip_suffix(".md");
     let code = plain.unwrap_or(&code);
     let section =
-        section(code).ok_or_else(|| Problem::not_found("there is no problem of that code; /problems lists all"))?;
+        section(code).ok_or_else(|| Problem::not_found("there is no problem with this code; /problems lists all"))?;
     let section = format!("## {}\n", section.trim_end());
     Ok(if plain.is_some() { markdown(section) } else { answer(code, &section, &headers) })
 }
@@ -126,6 +124,7 @@ mod tests {
     #[test]
     fn a_code_is_plain_words() {
         assert_eq!(code_of("It can't be undone"), "it-cant-be-undone");
-        assert_eq!(code_of("Come again"), "temporarily-unavailable");
+        assert_eq!(code_of("Temporarily unavailable"), "temporarily-unavailable");
+        assert_eq!(code_of("Erasure still running"), "not-wiped-yet");
     }
 }

@@ -1,4 +1,5 @@
-//! A name for every request: the caller's `x-request-id` where it sent a decent one, else a new one; told back, logged and traced.
+//! An id for every request: the caller's `x-request-id` if it is valid, else a new one; returned,
+//! logged and traced.
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue};
@@ -63,7 +64,7 @@ fn traced(request: &Request, id: &str) -> Span {
     )
 }
 
-/// Tells of the request under way which jobs it led to: their runs have the same ids.
+/// Records which jobs the current request led to: their runs have the same ids.
 pub(super) fn led_to<S: AsRef<str>>(jobs: &[S]) {
     let span = Span::current();
     if !jobs.is_empty() && span.has_field("job.id") {

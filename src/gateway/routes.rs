@@ -1,4 +1,5 @@
-//! A router that can tell its routes, which axum's can't: the document of the API is compared with them.
+//! A router that lists its routes, which axum's can't: tests compare them with the OpenAPI
+//! document.
 
 use axum::Router;
 use axum::handler::Handler;

@@ -3,7 +3,7 @@
 //! Each connection has a state with a deadline ([`connection`]), and one tick a second closes those that are past it. If all
 //! connections are taken, the one that does least makes room for the next: first one that never sent a whole request, then one that
 //! waits between two requests, then one that sends a body without a key. A few connections are held in reserve beyond the limit;
-//! there `/healthz` is answered and everything else gets 429. So thousands of silent or slow clients lock nobody out.
+//! there `/healthz` is answered and everything else gets 429. So thousands of silent or slow clients lock no other client out.
 //!
 //! axum's own server has neither deadlines nor limits.
 
@@ -49,9 +49,9 @@ const RESERVE: usize = 32;
 const BUFFER: usize = 32 * 1024;
 /// How often deadlines are looked at.
 const TICK: Duration = Duration::from_millis(500);
-/// How long requests under way may take once the server stops.
+/// How long requests in progress may take once the server stops.
 const GRACE: Duration = Duration::from_secs(8);
-/// How long an answered client may go on to send what nobody reads, and how much of it. Without this, a client that is still sending
+/// How long an answered client may keep sending what is not read, and how much of it. Without this, a client that is still sending
 /// sees a reset connection and never the answer.
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 16 * 1024 * 1024;
@@ -87,13 +87,13 @@ pub async fn listen(address: SocketAddr, setting: &'static str) -> Result<TcpLis
     TcpListener::bind(address).await.map_err(|source| ListenError { address, setting, source })
 }
 
-/// Tells a request that would wait for something that the server is about to stop.
+/// Signals a waiting request that the server is about to stop.
 #[derive(Clone)]
 pub(super) struct Stopping(watch::Receiver<bool>);
 
 impl Stopping {
     pub(super) async fn wait(mut self) {
-        // A dropped sender means that nobody will ever ask: that, too, is the end.
+        // A dropped sender means that no signal can come any more: that, too, is the end.
         let _ = self.0.wait_for(|stops| *stops).await;
     }
 }
@@ -109,7 +109,7 @@ impl Server {
     /// Serves `routes` within `limits`.
     ///
     /// # Errors
-    /// When the listener can't tell its address.
+    /// If the listener has no address.
     pub fn start(listener: TcpListener, routes: Router, limits: ServerLimits) -> std::io::Result<Self> {
         let address = listener.local_addr()?;
         let (stop, stopping) = watch::channel(false);
@@ -127,7 +127,7 @@ impl Server {
         Ok(Self { address, stop, task: tokio::spawn(serving.run()) })
     }
 
-    /// Takes no new request, waits for those under way, and cuts off those that take too long.
+    /// Takes no new request, waits for those in progress, and cuts off those that take too long.
     pub async fn stop(self) {
         self.stop.send_replace(true);
         if let Err(error) = self.task.await {
@@ -223,7 +223,7 @@ impl Serving {
         }
     }
 
-    /// Serves one connection to its end, or until it is told to close.
+    /// Serves one connection to its end, or until it has to close.
     fn serve(&self, socket: TcpStream, place: Place) -> impl Future<Output = ()> + Send + 'static {
         let connection = self.connections.open();
         let (routes, stopping) = (self.routes.clone(), self.stopping.clone());

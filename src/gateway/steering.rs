@@ -21,7 +21,7 @@ const BATCH: usize = 500;
 /// The number may have moved by one part in so many since the caller saw it.
 const MOVED: usize = 20;
 
-/// Dead jobs owe their work again, behind everything else of their locations.
+/// Dead jobs are open again, behind all other jobs of their locations.
 pub(super) async fn retry(allowed: Allowed<Operates>, body: Bytes) -> Result<Json<Value>, Problem> {
     let (_, ids) = meant(&allowed, &body, &[JobState::Dead], &["kind", "locationId", "error"]).await?;
     for batch in ids.chunks(BATCH) {
@@ -66,7 +66,7 @@ async fn meant(
         Some(filter) => found(records, &filter, states).await?,
     };
     if let Some(expected) = expect.filter(|expected| jobs.len().abs_diff(*expected) * MOVED > *expected) {
-        let detail = format!("{} jobs are meant now, not {expected}; nothing was done", jobs.len());
+        let detail = format!("the filter selects {} jobs now, not {expected}; nothing was done", jobs.len());
         return Err(Problem::new(StatusCode::CONFLICT, "The number of jobs has changed", detail));
     }
     let key = &allowed.opened.key;
@@ -79,7 +79,7 @@ async fn named(records: &Records, ids: &[String], states: &[JobState]) -> Result
     let (mut jobs, mut unknown) = (Vec::new(), Vec::new());
     for (place, id) in ids.iter().enumerate() {
         match records.job(id).await.map_err(|error| Problem::records(&error))? {
-            None => unknown.push(FieldError { field: format!("jobs[{place}]"), message: "is no job".to_owned() }),
+            None => unknown.push(FieldError { field: format!("jobs[{place}]"), message: "does not exist".to_owned() }),
             Some(job) if states.contains(&job.state) && !jobs.contains(&job.id) => jobs.push(job.id),
             Some(_) => {}
         }
@@ -127,12 +127,12 @@ impl Selection {
                 _ => fields.refuse("jobs", format!("must be a list of at most {MOST} ids of jobs")),
             },
             (None, Some(_)) => {}
-            _ => fields.refuse("jobs", "must be there, or `filter`, and not both"),
+            _ => fields.refuse("jobs", "is needed, or `filter`, but not both"),
         }
         let filter = filter.map(|filter| read_filter(filter, filters, &mut errors));
         let count = expect.and_then(|expect| usize::try_from(expect.as_u64()?).ok());
         if expect.is_some() && count.is_none() {
-            fields.refuse("expect", "must be the number of jobs that are meant");
+            fields.refuse("expect", "must be the expected number of jobs");
         }
         errors.extend(fields.finish());
         if errors.is_empty() { Ok(Self { ids, filter, expect: count, reason }) } else { Err(wrong(errors)) }

@@ -4,7 +4,7 @@
 //! turn. A key that is alone has all places; as soon as others ask, each has its share. So a key that sends thousands of requests
 //! delays another one by about one request, whatever the number.
 //!
-//! A batch of a thousand events takes long, where there is one writer at a time. While others ask, a key rests after it, so that few of
+//! A batch of a thousand events takes long, since there is one writer at a time. While others ask, a key pauses after it, so that few of
 //! their requests meet the next one ([`Turn::of_batch`]).
 
 use std::collections::{HashMap, VecDeque};
@@ -63,7 +63,7 @@ impl Turns {
         Arc::new(Self { places, state: Mutex::default() })
     }
 
-    /// Waits for a place. A request that is given up while it waits leaves its line.
+    /// Waits for a place. A request that is dropped while it waits leaves its line.
     pub(super) async fn next(self: &Arc<Self>, key: u64) -> Turn {
         let (given, mine) = oneshot::channel();
         {
@@ -138,12 +138,12 @@ impl Line {
 }
 
 impl Turn {
-    /// The key rests after this turn, if it takes long. Not after a single event: what makes that slow is not the key.
+    /// The key pauses after this turn, if it takes long. Not after a single event: that is not slow because of the key.
     pub(super) fn of_batch(&mut self) {
         self.is_batch = true;
     }
 
-    /// How long the key rests after this turn.
+    /// How long the key pauses after this turn.
     fn rest(&self, now: Instant) -> Duration {
         let longer = now.saturating_duration_since(self.began).saturating_sub(LONG);
         if self.is_batch { (longer * REST).min(LONGEST_REST) } else { Duration::ZERO }
@@ -163,7 +163,7 @@ impl Drop for Turn {
             }
         }
         self.turns.serve();
-        // Nobody may ask before the rest is over, and those that wait are still to be served then.
+        // There may be no new request before the pause is over, and those that wait are still to be served then.
         if !rest.is_zero()
             && let Ok(runtime) = Handle::try_current()
         {

@@ -1,9 +1,11 @@
-//! `POST /webhooks/ghl`: what GHL tells of its own accord.
+//! `POST /webhooks/ghl`: receives GHL's webhooks.
 //!
-//! GHL repeats a delivery after every answer that is not 2xx and after none: up to 12 times over 3 days, after a 429 6 times, about
-//! 10 minutes apart. A 2xx ends that. So a webhook is stored before it is answered 200, and answered 429 if it can't be: the database is
-//! down, or more comes in than it takes. One that can't be read is kept apart and asked for again, a few times. A late one is looked at
-//! again; one of a foreign location is kept and answered 200, for a repetition would change nothing.
+//! GHL repeats a delivery after every answer that is not 2xx and after none: up to 12 times over 3
+//! days, after a 429 6 times, about 10 minutes apart. A 2xx ends that. So a webhook is stored
+//! before it is answered 200, and answered 429 if it can't be: the database is down, or webhooks
+//! arrive faster than it stores them. One that can't be read is stored separately and requested
+//! again, a few times. A late one is checked in GHL; one of a foreign location is stored and
+//! answered 200, for a repetition would change nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +34,7 @@ use intake::Taken;
 
 /// The largest body that GHL sends, in bytes; of larger events it sends only the ids.
 const BODY_LIMIT: usize = 256 * 1024;
-/// When GHL may come again. It waits ten minutes, whatever is said; others may listen.
+/// When GHL may repeat the webhook. It waits ten minutes in any case; other senders may use the value.
 const COME_AGAIN: Duration = Duration::from_secs(60);
 /// What is counted besides [`WebhookResult`].
 const BAD_SIGNATURE: &str = "bad_signature";
@@ -68,7 +70,7 @@ pub(super) async fn receive(State(gateway): State<Gateway>, request: Request) ->
                 count(UNREAD, result);
             }
             return match unread {
-                Unread::NoMemory => again("it can't be stored now, and was not"),
+                Unread::NoMemory => again("there is no memory for the body; the webhook was not stored"),
                 unread => unread.problem(BODY_LIMIT).into_response(),
             };
         }
@@ -87,19 +89,19 @@ pub(super) async fn receive(State(gateway): State<Gateway>, request: Request) ->
     Span::current().record("webhook.event", event);
     let come_again = || {
         count(event, DEFERRED);
-        again("it can't be stored now, and was not")
+        again("the webhook can't be stored now; send it again")
     };
     let Ok(noted) = in_time(installs::note(gateway.oauth.as_ref(), &webhook, now)).await else {
         return come_again();
     };
     match noted {
         Ok(Noted::Nothing) => {}
-        Ok(noted) => tracing::info!(webhook.event = event, ?noted, "GHL told of an install"),
+        Ok(noted) => tracing::info!(webhook.event = event, ?noted, "GHL reported an install"),
         Err(error) => {
             tracing::error!(
                 webhook.event = event,
                 error = &error as &dyn std::error::Error,
-                "an install can't be noted"
+                "an install can't be stored; GHL is asked to send the webhook again"
             );
             return come_again();
         }
@@ -128,7 +130,7 @@ fn unsigned(takes_rsa: bool) -> Response {
              GHL_WEBHOOK_ED25519_KEY_FILE and GHL_WEBHOOK_RSA_KEY_FILE set other keys"
         }
         false => {
-            "X-GHL-Signature is not GHL's signature of these bytes, and X-WH-Signature is not taken (GHL_WEBHOOK_RSA is off); \
+            "X-GHL-Signature is not GHL's signature of these bytes, and X-WH-Signature is not accepted (GHL_WEBHOOK_RSA is off); \
              GHL_WEBHOOK_ED25519_KEY_FILE sets other keys"
         }
     };
@@ -144,16 +146,16 @@ async fn keep_apart(gateway: &Gateway, unreadable: &Unreadable, body: &[u8], now
                 webhook.id = unreadable.id,
                 webhook.bytes = body.len(),
                 webhook.seen = kept.seen,
-                "a webhook that GHL signed can't be read; it is kept in unreadable_webhooks"
+                "a webhook with GHL's signature can't be read; it is stored in unreadable_webhooks"
             );
             match kept.may_come_again(now) {
-                true => again("it can't be read; it is kept apart"),
+                true => again("the webhook can't be read; it is stored separately"),
                 false => Json(json!({"result": UNREADABLE})).into_response(),
             }
         }
         Err(error) => {
-            tracing::error!(error = &error as &dyn std::error::Error, "an unreadable webhook can't be kept");
-            again("it can't be read, and not be kept now")
+            tracing::error!(error = &error as &dyn std::error::Error, "an unreadable webhook can't be stored");
+            again("the webhook can't be read, and can't be stored now")
         }
     }
 }

@@ -1,7 +1,8 @@
-//! What *is*, sampled in the background by one task a process: whoever reads the numbers, however often, counts no table, and is answered
-//! while the database or the queue is down.
+//! Gauges, sampled in the background by one task a process. So a scrape counts no table, and is
+//! answered while the database or the queue is down.
 //!
-//! Each of the two has a gauge that says whether it answered the last sample. What does not answer keeps its last numbers.
+//! Each of the two has a gauge that shows whether it answered the last sample. If one does not
+//! answer, its gauges keep their last values.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt::Display;
@@ -54,27 +55,29 @@ impl Gauges {
             registry.register(Box::new(made.clone()))?;
             Ok::<_, prometheus::Error>(made)
         };
-        let dead =
-            IntGaugeVec::new(Opts::new("clienty_dead_jobs", "Dead letters that an operator has to look at"), &[])?;
+        let dead = IntGaugeVec::new(
+            Opts::new("clienty_dead_jobs", "Dead letters, which an operator retries or discards"),
+            &[],
+        )?;
         registry.register(Box::new(dead.clone()))?;
         let daily_share = seconds(
             "clienty_quota_daily_share",
-            "Share of the calls of its day that the neediest connected location has left, from 0 to 1",
+            "Smallest share of the day's calls that a connected location has left, from 0 to 1",
         )?;
         daily_share.set(1.0);
         Ok(Self {
             clock,
             database_up: number("clienty_database_up", "1 if the database answered the last sample")?,
             queue_up: number("clienty_queue_up", "1 if the queue answered the last sample")?,
-            queue_jobs: by_state("clienty_queue_jobs", "Ledger rows by state; done ones are not counted here")?,
+            queue_jobs: by_state("clienty_queue_jobs", "Open and dead ledger rows by state")?,
             oldest: seconds(
                 "clienty_queue_oldest_seconds",
-                "Age of the oldest open ledger row, but of paused kinds, and of paused or disconnected locations",
+                "Age of the oldest open ledger row, without paused kinds and paused or disconnected locations",
             )?,
-            running_oldest: seconds("clienty_running_oldest_seconds", "How long the longest run has been running")?,
+            running_oldest: seconds("clienty_running_oldest_seconds", "Age of the longest run")?,
             runnable_wait: seconds(
                 "clienty_runnable_wait_seconds",
-                "How long a location has had jobs that could run and calls to spend: above 0 only if workers are short",
+                "How long a location has had runnable jobs and free calls: above 0 only if there are too few workers",
             )?,
             locations: by_state(
                 "clienty_locations",
@@ -100,7 +103,7 @@ impl Gauges {
             let paused = lanes.iter().filter(|lane| lane.state == LaneState::Paused).map(|lane| lane.lane.clone());
             *self.paused.lock().unwrap_or_else(PoisonError::into_inner) = (kinds, paused.collect());
         }
-        // Without the database nobody knows which are connected; the last number stays.
+        // Without the database it is unknown which are connected; the last number stays.
         let needy: Vec<String> =
             lanes.iter().filter(|lane| share(lane) < NEEDY).map(|lane| lane.lane.clone()).collect();
         if let Ok(connected) = in_time(records.known_locations(&needy)).await {
@@ -177,7 +180,7 @@ fn report<T>(up: &IntGauge, part: &str, answer: &Result<T, String>) {
     let was_up = up.get() == 1;
     up.set(i64::from(answer.is_ok()));
     match answer {
-        Err(error) if was_up => tracing::warn!(error, "{part} does not answer, so its numbers in /metrics are old"),
+        Err(error) if was_up => tracing::warn!(error, "{part} does not answer, so its figures in /metrics are stale"),
         Ok(_) if !was_up => tracing::debug!("{part} answers"),
         _ => {}
     }

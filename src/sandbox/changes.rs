@@ -1,8 +1,8 @@
-//! One place that hears of every change, in the order in which the changes were made.
+//! One place that gets every change, in the order in which the changes were made.
 //!
-//! A change is told under the lock of its location's store, so no two of one location can swap places; what a webhook
-//! does to their order later is its own affair. Listeners are never waited for and none is left out: each has a queue
-//! without an end.
+//! A change is reported under the lock of its location's store, so no two of one location can swap
+//! places; webhooks may reorder them later. The store never waits for a listener and leaves none
+//! out: each has an unbounded queue.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -1,7 +1,8 @@
-//! What can go wrong with a call, and the dice that decide it.
+//! What can go wrong with a call, and the random choice that decides it.
 //!
-//! The distinction that matters is whether the effect was committed before the call failed: a client that cannot tell
-//! must look before it sends a create again. Every fault therefore says on which side of the effect it strikes.
+//! What matters is whether the effect was committed before the call failed: a client that can't
+//! know this must look before it sends a create again. So every fault states on which side of the
+//! effect it occurs.
 
 use std::collections::BTreeMap;
 use std::ops::Range;

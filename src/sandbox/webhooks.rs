@@ -1,8 +1,9 @@
-//! What GHL tells of changes: signed webhooks, with all that goes wrong on their way.
+//! Webhooks of the simulated GHL: signed, with all that goes wrong on their way.
 //!
-//! A delivery is repeated after every answer that is not 2xx, and after none, up to 12 times; after a 429 six times. So GHL's documents of
-//! 30 August 2026 say; before, it was after a 429 alone, which `retries: 0` plays. The dice of a seed decide what is lost, doubled, held back,
-//! late, odd or signed wrongly. There is no order: many are on their way at once.
+//! A delivery is repeated after every answer that is not 2xx, and after none, up to 12 times; after
+//! a 429 six times. This follows GHL's documents of 30 August 2026; before, GHL repeated after a
+//! 429 alone, which `retries: 0` simulates. A seeded random choice decides what is lost, doubled,
+//! delayed, late, odd or signed wrongly. There is no order: many are on their way at once.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -296,7 +297,7 @@ impl Road {
         match request.send().await {
             Ok(answer) => answer.status().as_u16(),
             Err(error) => {
-                tracing::debug!(%error, "nobody took a webhook");
+                tracing::debug!(%error, "a webhook was not delivered");
                 0
             }
         }

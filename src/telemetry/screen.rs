@@ -1,4 +1,5 @@
-//! Standard error as a bar that tells progress and the log share it: a line takes the bar away, and the bar is drawn anew below it.
+//! Standard error that a progress bar and the log share: a log line removes the bar, and the bar is
+//! drawn again below it.
 
 use std::io::{self, Stderr, Write};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};

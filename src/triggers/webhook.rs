@@ -143,7 +143,7 @@ impl Webhook {
                 WebhookWork::FindAppointment { appointment_id: id.clone() }
             }
             News::Location => WebhookWork::RefreshLocation,
-            // Without a time nobody can say whether a later install has made it void: GHL is asked.
+            // Without a time a later install may have made it void: it is checked in GHL.
             News::App { installed: false, location_id: Some(_), .. } if self.at.is_none() => {
                 WebhookWork::RefreshLocation
             }
@@ -212,7 +212,7 @@ fn id(fields: &Map<String, Value>, name: &str) -> Option<String> {
     is_id.then(|| text.to_owned())
 }
 
-/// Takes out what GHL may send and nobody may keep. Whether there was any.
+/// Removes what GHL may send and must not be stored. Returns whether there was any.
 fn remove_secrets(fields: &mut Map<String, Value>) -> bool {
     let mut removed = false;
     fields.retain(|name, _| {

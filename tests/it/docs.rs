@@ -11,6 +11,9 @@ use clienty_sync::gateway::Gateway;
 
 use crate::support::program::{clienty_sync, run};
 
+mod samples;
+mod words;
+
 /// Folders that hold no page and no code of ours.
 const FOREIGN: [&str; 4] = ["target", "node_modules", ".venv", ".git"];
 /// Files in which laws are cited.

@@ -4,6 +4,7 @@ pub(crate) mod api;
 #[path = "../../workers/engine/src/queue/conformance/authority.rs"]
 pub(crate) mod authority;
 pub(crate) mod cluster;
+pub(crate) mod curl;
 pub(crate) mod deployment;
 pub(crate) mod disk_faults;
 pub(crate) mod entries;

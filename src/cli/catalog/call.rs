@@ -17,35 +17,35 @@ use crate::triggers::{FieldError, operation};
 
 /// The name of this source in the ledger.
 const SOURCE: &str = "cli";
-/// Between two looks at the job.
+/// Interval at which the job's state is read.
 const LOOK: Duration = Duration::from_millis(100);
 
 #[derive(Debug, Parser)]
 pub(in crate::cli) struct Arguments {
-    /// From `catalog list`
+    /// Name of the action, from `catalog list`
     name: String,
-    /// GHL's id of the location for which it is called
+    /// GHL's id of the location to call it for
     #[arg(long, value_name = "ID", value_parser = super::super::id)]
     location: String,
-    /// A parameter of path or query; again for each, and for each item of a list
+    /// A parameter of path or query; repeat it for each parameter and each item of a list
     #[arg(long = "param", value_name = "NAME=VALUE", value_parser = parameter)]
     parameters: Vec<(String, String)>,
-    /// The body as JSON; `@FILE` reads a file, `-` standard input
+    /// Body as JSON; `@FILE` reads a file, `-` standard input
     #[arg(long, value_name = "JSON")]
     body: Option<String>,
-    /// Version of the API [default: the operation's first]
+    /// Version of GHL's API [default: the operation's first]
     #[arg(long = "api-version", value_name = "VERSION")]
     api_version: Option<String>,
-    /// Call it though a second call could not be taken back: a message, a payment, a post
+    /// Confirm a call that can't be undone: a message, a payment, a post
     #[arg(long, visible_alias = "yes")]
     confirm: bool,
     /// Wait for the answer; this is the default
     #[arg(long, overrides_with = "no_wait")]
     wait: bool,
-    /// Print the job's id and don't wait
+    /// Print the job's id and do not wait
     #[arg(long)]
     no_wait: bool,
-    /// How long to wait, in seconds; the job goes on
+    /// How long to wait, in seconds; the job continues afterwards
     #[arg(long, value_name = "SECONDS", default_value_t = 120)]
     timeout: u64,
 }
@@ -73,11 +73,10 @@ pub(in crate::cli) async fn run(context: Context, arguments: Arguments) -> anyho
         }
         Err(error) => return Err(error.into()),
     };
-    let id = accepted.into_iter().next().context("the ledger took the call and named no job")?.job_id;
+    let id = accepted.into_iter().next().context("the ledger stored the call and returned no job")?.job_id;
     if no_wait {
-        output.print(&json!({ "jobId": id }), |_| {
-            format!("job {id}; `clienty-sync jobs show {id}` tells how it stands")
-        })?;
+        output
+            .print(&json!({ "jobId": id }), |_| format!("job {id}; `clienty-sync jobs show {id}` shows its state"))?;
         return Ok(Outcome::Done);
     }
     if !app.config.is_distributed() {
@@ -99,7 +98,7 @@ async fn ended(app: &App, id: &str, patience: Duration) -> anyhow::Result<Job> {
             let queue = app.config.is_distributed().then_some(&app.queue).ok_or_else(explain::elsewhere);
             let why = explain::why(&job, queue).await.unwrap_or_else(|| "a worker runs it".to_owned());
             bail!(
-                "job {id} has not ended within {} s: {why}. It goes on; `clienty-sync jobs show {id}` tells how",
+                "job {id} has not ended within {} s: {why}. It continues; `clienty-sync jobs show {id}` shows its state",
                 patience.as_secs()
             );
         }
@@ -109,9 +108,9 @@ async fn ended(app: &App, id: &str, patience: Duration) -> anyhow::Result<Job> {
 
 async fn tell(app: &App, output: Output, job: &Job) -> anyhow::Result<Outcome> {
     if job.state == JobState::Dead {
-        let reason = job.last_error.as_deref().unwrap_or("no reason was kept");
+        let reason = job.last_error.as_deref().unwrap_or("no reason is stored");
         output.print(&json!({"jobId": job.id, "state": job.state, "error": reason}), |_| String::new())?;
-        eprintln!("clienty-sync: job {} was given up: {reason}", job.id);
+        eprintln!("clienty-sync: job {} is a dead letter: {reason}", job.id);
         return Ok(Outcome::Failed);
     }
     if let Some(discarded) = &job.discarded {
@@ -149,7 +148,7 @@ fn parameter(text: &str) -> Result<(String, String), String> {
     }
 }
 
-/// What is given once is a text, what is given again a list.
+/// A parameter that is given once is a text, a repeated one a list.
 fn gathered(parameters: Vec<(String, String)>) -> Map<String, Value> {
     let mut gathered = Map::new();
     for (name, value) in parameters {

@@ -1,4 +1,4 @@
-//! Asks GHL whether a token opens a location, before it is stored or when an operator wants to know.
+//! Checks with GHL whether a token opens a location, before it is stored or when an operator asks.
 
 use std::time::Duration;
 
@@ -20,11 +20,11 @@ const CALLS: u32 = 2;
 /// How long the answers may take together.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What GHL says of the location.
+/// What GHL reports about the location.
 #[derive(Debug, Default)]
 pub(in crate::cli) struct Seen {
     pub(in crate::cli) name: Option<String>,
-    /// An IANA name that is known here.
+    /// A known IANA name.
     pub(in crate::cli) time_zone: Option<String>,
 }
 
@@ -45,7 +45,7 @@ pub(in crate::cli) async fn ask(
             let is_known = |name: &String| sync_workers::mapping::location::zone(name).is_ok();
             Seen { name: found.name, time_zone: found.timezone.filter(is_known) }
         }
-        // Without the scope to see the location, the contacts tell whether the token is one of it.
+        // Without the scope to see the location, reading contacts shows whether the token belongs to it.
         Err(GhlError::Unauthorized { kind: UnauthorizedKind::MissingScope, .. }) => Seen::default(),
         Err(error) => return Err(refusal(error, location, config)),
     };
@@ -64,11 +64,14 @@ fn refusal(error: GhlError, location: &str, config: &Config) -> anyhow::Error {
         GhlError::Unauthorized { kind: UnauthorizedKind::LocationAccess, .. } | GhlError::Gone { .. } => {
             format!("the token is not one of location {location}, or there is no such location")
         }
-        GhlError::Unauthorized { .. } => "GHL does not take the token".to_owned(),
+        GhlError::Unauthorized { .. } => "GHL does not accept the token".to_owned(),
         GhlError::Invalid { .. } | GhlError::Unsendable { .. } => {
-            format!("GHL knows no location {location} for this token")
+            format!("GHL has no location {location} for this token")
         }
-        _ => format!("GHL at {} could not be asked (`--unchecked` stores the token all the same)", config.ghl.api_url),
+        _ => format!(
+            "can't check the token with GHL at {} (`--unchecked` stores it without a check)",
+            config.ghl.api_url
+        ),
     };
     Err::<(), _>(error)
         .with_context(|| format!("{what}; nothing was stored"))

@@ -1,17 +1,17 @@
-//! From the words of a failure to what mends it: the same words come from PostgreSQL, Redis and GHL.
+//! Maps the text of a failure to a remedy: PostgreSQL, Redis and GHL use the same words.
 
-/// What to do about a connection that failed with these words; `setting` is where its address is.
+/// The remedy for a connection that failed with this text; `setting` holds its address.
 pub(super) fn remedy(words: &str, setting: &str) -> String {
     let words = words.to_lowercase();
     let says = |parts: &[&str]| parts.iter().any(|part| words.contains(part));
     if says(&["password", "wrongpass", "noauth", "authentication", "28p01", "28000", "noperm"]) {
-        format!("the server refuses the login: correct user and password in {setting}")
+        format!("the server rejects the login: correct user and password in {setting}")
     } else if says(&["certificate", "tls", "ssl", "handshake"]) {
         format!(
             "the encrypted connection fails: check the scheme or sslmode in {setting}, and the certificate authority"
         )
     } else if says(&["lookup", "name or service not known", "resolve", "dns"]) {
-        format!("the host name is not known: correct it in {setting}, or DNS")
+        format!("the host name can't be resolved: correct it in {setting} or in DNS")
     } else if says(&["refused"]) {
         format!("nothing listens at that address: start the server, or correct host and port in {setting}")
     } else if says(&["does not exist", "3d000"]) {

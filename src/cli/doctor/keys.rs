@@ -1,4 +1,4 @@
-//! API keys: those that end soon, and those for which nobody decided what they may do.
+//! API keys: those that end soon, and those of releases without roles.
 
 use jiff::{SignedDuration, Timestamp};
 use sync_workers::clock::Clock;
@@ -29,7 +29,7 @@ fn look(keys: &[ApiKey], now: Timestamp) -> Vec<Check> {
         checks.push(Check::warning(
             NAME,
             format!("{} end within 14 days: {}", ending.len(), named(&ending)),
-            "`clienty-sync keys rotate ID --overlap 7d --expires 90d` gives one a new secret and a new end; `keys revoke ID` ends it now",
+            "`clienty-sync keys rotate ID --overlap 7d --expires 90d` gives a key a new secret and a new end; `keys revoke ID` ends it now",
         ));
     }
     if !undecided.is_empty() {
@@ -40,7 +40,7 @@ fn look(keys: &[ApiKey], now: Timestamp) -> Vec<Check> {
                 undecided.len(),
                 named(&undecided)
             ),
-            "make each anew with what it needs, `clienty-sync keys create --name NAME --role R --locations L`, and `keys revoke ID` the old one",
+            "create a new key with the roles it needs, `clienty-sync keys create --name NAME --role R --locations L`, and `keys revoke ID` the old one",
         ));
     }
     if checks.is_empty() {

@@ -1,4 +1,4 @@
-//! Jobs that this version can't handle: their key can't be queued, their kind is not known, or an id in it is none.
+//! Jobs that this version can't handle: their key can't be queued, their kind is unknown, or an id in it is invalid.
 //!
 //! No door accepts such a row; another version or a hand wrote it. The workers set it aside as a dead letter, and it stays until a person decides.
 
@@ -26,15 +26,15 @@ pub(super) async fn check(records: &Records) -> Option<Check> {
     Some(Check::warning(NAME, found, remedy))
 }
 
-/// Records that differ from what GHL holds and have no job. Silent where the database does not answer, which another check reports.
+/// Records that differ from GHL and have no job. Silent if the database does not answer, which another check reports.
 pub(super) async fn unpushed(records: &Records) -> Option<Check> {
     const NAME: &str = "records";
     Some(match records.count_unpushed(MOST_DEAD).await.ok()? {
-        0 => Check::ok(NAME, "each that differs from what GHL holds has a job"),
+        0 => Check::ok(NAME, "each record that differs from GHL has a job"),
         count => Check::warning(
             NAME,
-            format!("{count} differ from what GHL holds and have no job"),
-            "the requeuer of a running worker opens their jobs within minutes; if the number stays, report it as a fault",
+            format!("{count} differ from GHL and have no job"),
+            "the requeuer of a running worker opens their jobs within minutes; if the number does not fall, report a bug",
         ),
     })
 }

@@ -1,4 +1,4 @@
-//! Connected locations whose jobs rest: paused by a person, or broken off after failures.
+//! Connected locations whose jobs wait: paused by an operator, or with an open circuit.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,10 +12,10 @@ use crate::app::{Terms, open_queue};
 use crate::config::Config;
 
 const NAME: &str = "locations";
-/// Waiting jobs that are looked through for what their last attempt said.
+/// Waiting jobs whose last error is read.
 const JOBS: i64 = 1000;
 
-/// Silent where the database or the queue does not answer, which other checks have told.
+/// Silent if the database or the queue does not answer, which other checks report.
 pub(super) async fn check(config: &Config, records: &Records) -> Vec<Check> {
     look(config, records).await.unwrap_or_default()
 }
@@ -38,12 +38,12 @@ async fn look(config: &Config, records: &Records) -> anyhow::Result<Vec<Check>> 
         let (paused, broken) = (of_connected(paused), of_connected(broken));
         if !broken.is_empty() {
             let broken: Vec<_> = broken.iter().map(with_error).collect();
-            let found = format!("{} of {} broken off: {}", broken.len(), connected.len(), named(&broken));
+            let found = format!("circuit open for {} of {}: {}", broken.len(), connected.len(), named(&broken));
             checks.push(Check::failed(NAME, found, MEND));
         }
         if !paused.is_empty() {
-            let found = format!("{} of {} paused: {}", paused.len(), connected.len(), named(&paused));
-            checks.push(Check::warning(NAME, found, "`clienty-sync jobs resume LOCATION_ID` ends that"));
+            let found = format!("{} of {} are paused: {}", paused.len(), connected.len(), named(&paused));
+            checks.push(Check::warning(NAME, found, "`clienty-sync jobs resume LOCATION_ID` resumes one"));
         }
     } else {
         // The queue is in the memory of another process: what its jobs met stands in the ledger.
@@ -55,15 +55,15 @@ async fn look(config: &Config, records: &Records) -> anyhow::Result<Vec<Check>> 
         }
     }
     if checks.is_empty() {
-        checks.push(Check::ok(NAME, format!("none of {} rests", connected.len())));
+        checks.push(Check::ok(NAME, format!("none of {} is paused or has an open circuit", connected.len())));
     }
     Ok(checks)
 }
 
-const MEND: &str = "where GHL refuses the token, store a new one with `clienty-sync connect --location ID --pit-file FILE`, or forget the \
-                    location with `clienty-sync disconnect --location ID`; else it is tried again by itself";
+const MEND: &str = "if GHL refuses the token, store a new one with `clienty-sync connect --location ID --pit-file FILE`, or disconnect the \
+                    location with `clienty-sync disconnect --location ID`; otherwise a probe retries by itself";
 
-/// What the last attempt of a waiting job said, by location.
+/// The last error of a waiting job, by location.
 async fn errors(records: &Records) -> anyhow::Result<BTreeMap<String, String>> {
     let filter = JobFilter { state: Some(JobState::Waiting), ..JobFilter::default() };
     let jobs = records.list_jobs(&filter, JOBS).await?;

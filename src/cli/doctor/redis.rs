@@ -1,4 +1,4 @@
-//! The Redis of the queue: whether it keeps what it is told; of a cluster, every master.
+//! The Redis of the queue: whether it keeps its data; of a cluster, every master.
 
 use std::time::Duration;
 
@@ -104,7 +104,7 @@ struct Facts {
     eviction: Option<String>,
     appendonly: Option<String>,
     ahead_ms: i64,
-    /// Of a node of a cluster.
+    /// One node of a cluster.
     cluster_state: Option<String>,
 }
 
@@ -157,7 +157,7 @@ impl Facts {
     }
 }
 
-/// A hosted server may forbid CONFIG; what it can't tell is reported as unknown.
+/// A hosted server may forbid CONFIG; such values are reported as unknown.
 async fn setting(connection: &mut MultiplexedConnection, name: &str) -> Option<String> {
     let answer: Option<(String, String)> = cmd("CONFIG").arg("GET").arg(name).query_async(connection).await.ok();
     answer.map(|(_, value)| value)

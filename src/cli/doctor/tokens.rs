@@ -28,18 +28,18 @@ pub(super) fn app(config: &Config) -> Check {
     }
     if !missing.is_empty() {
         let found = format!("{} not set", missing.join(" and "));
-        return Check::failed(NAME, found, "set all three as the GHL marketplace shows them, or none");
+        return Check::failed(NAME, found, "set all three as GHL's marketplace shows them, or none");
     }
     if !redirect.ends_with("/oauth/callback") {
-        let remedy = "set GHL_REDIRECT_URI to the gateway's /oauth/callback as the internet sees it, and to the same in the marketplace";
+        let remedy = "set GHL_REDIRECT_URI to the public address of the gateway's /oauth/callback, and the same in the marketplace";
         return Check::failed(
             NAME,
-            format!("GHL sends customers back to {redirect}, which is no route of the gateway"),
+            format!("GHL sends customers back to {redirect}, which is not the gateway's /oauth/callback"),
             remedy,
         );
     }
     if ghl.scopes.is_empty() {
-        return Check::failed(NAME, "it asks for no scope, so its tokens open nothing", "set GHL_SCOPES");
+        return Check::failed(NAME, "it asks for no scope, so its tokens allow nothing", "set GHL_SCOPES");
     }
     Check::ok(NAME, format!("asks for {}; comes back to {redirect}", ghl.scopes.join(" ")))
 }
@@ -89,7 +89,7 @@ impl Found {
         } else if stored.expires_at.is_some_and(|end| end <= now) {
             self.expired.push(name);
         } else if stored.failures > 0 {
-            self.failing.push(format!("{name} ({})", stored.reason.as_deref().unwrap_or("no reason told")));
+            self.failing.push(format!("{name} ({})", stored.reason.as_deref().unwrap_or("no reason given")));
         } else if stored.expires_at.is_some_and(|end| end <= soon) {
             self.expiring += 1;
         }
@@ -114,13 +114,13 @@ impl Found {
             (
                 &expired,
                 "expired",
-                "start a worker (or `up`) with GHL_CLIENT_ID, GHL_CLIENT_SECRET and GHL_REDIRECT_URI set: it refreshes them when they are needed",
+                "start a worker (or `up`) with GHL_CLIENT_ID, GHL_CLIENT_SECRET and GHL_REDIRECT_URI set: it refreshes a token when it needs it",
             ),
-            (&failing, "could not be refreshed the last time", "see the reason; workers try again by themselves"),
+            (&failing, "could not be refreshed", "see the reason; workers retry by themselves"),
             (
                 &lacking,
                 "were granted less than GHL_SCOPES asks for",
-                "connect them again to grant the rest, or take it out of GHL_SCOPES",
+                "connect them again to grant the missing scopes, or remove these from GHL_SCOPES",
             ),
         ];
         let mut checks = Vec::new();
@@ -136,7 +136,7 @@ impl Found {
         }
         if older_key > 0 {
             let found = format!("{older_key} of {all} are sealed with an older master key");
-            checks.push(Check::warning(NAME, found, "run `clienty-sync secrets rotate`; workers may go on meanwhile"));
+            checks.push(Check::warning(NAME, found, "run `clienty-sync secrets rotate`; workers may keep running"));
         }
         if checks.is_empty() {
             checks.push(match (all, expiring) {
@@ -144,7 +144,7 @@ impl Found {
                     NAME,
                     "no location is connected",
                     "open the link that `clienty-sync connect` prints, or run `clienty-sync connect --location ID --pit-file FILE`; \
-                     events of other locations are refused",
+                     events of other locations are rejected",
                 ),
                 (all, 0) => Check::ok(NAME, format!("{all} of {all} can be opened")),
                 (all, expiring) => {
@@ -161,13 +161,13 @@ fn told(names: &[String], all: usize, what: &str) -> String {
     format!("{} of {all} {what}: {}", names.len(), named(names))
 }
 
-/// The stored tokens. Silent where the schema or the keys are missing, which other checks have told.
+/// The stored tokens. Silent if the schema or the keys are missing, which other checks report.
 pub(super) async fn check(config: &Config, records: &Records) -> Vec<Check> {
     let Ok(vault) = vault(config) else { return Vec::new() };
     Found::look(records, &vault).await.map_or_else(|_| Vec::new(), Found::checks)
 }
 
-/// Whether GHL takes the stored token of each location, by asking it.
+/// Whether GHL accepts the stored token of each location.
 pub(super) async fn live(config: &Config, records: &Records) -> Check {
     const NAME: &str = "live tokens";
     let look = async {

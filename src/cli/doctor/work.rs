@@ -1,4 +1,5 @@
-//! The work itself: who does it, what waits for too long, what was given up, and whether GHL still sends webhooks.
+//! The work itself: live workers, jobs that wait for too long, dead letters, and whether GHL still
+//! sends webhooks.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -11,12 +12,12 @@ use sync_workers::records::{Connection, JobState, Process, Records, RecordsError
 use super::{Check, named};
 use crate::config::Config;
 
-/// A job that could run and did not for so long means that nobody works.
+/// A runnable job that waits longer than this means that no worker is running.
 const LATE: Duration = Duration::from_secs(5 * 60);
 /// A location that is in use sends a webhook more often than this.
 const QUIET: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Silent where the database does not answer, which another check has told.
+/// Silent if the database does not answer, which another check reports.
 pub(super) async fn check(config: &Config, records: &Records) -> Vec<Check> {
     look(config, records).await.unwrap_or_default()
 }
@@ -58,7 +59,7 @@ fn alive(processes: &[Process], open: i64) -> Check {
     }
 }
 
-/// Processes that differ in version, flows or master keys treat the same event each in its own way.
+/// Processes that differ in version, flows or master keys handle the same event differently.
 fn alike(config: &Config, processes: &[Process]) -> Check {
     const NAME: &str = "agreement";
     let distinct = |of: fn(&Process) -> String| processes.iter().map(of).collect::<BTreeSet<_>>().len();
@@ -72,7 +73,7 @@ fn alike(config: &Config, processes: &[Process]) -> Check {
     let mut differing: Vec<_> = differing.map(|(what, count)| format!("{count} different {what}")).collect();
     let own: Vec<_> = config.secrets.master_keys.iter().map(|key| key.id.clone()).collect();
     if !processes.is_empty() && !processes.iter().any(|one| one.master_keys == own) {
-        differing.push(format!("this shell has other master keys ({})", own.join(",")));
+        differing.push(format!("this shell has different master keys ({})", own.join(",")));
     }
     match differing.as_slice() {
         [] => Check::ok(NAME, "the live processes have one version, the same flows and the same master keys"),
@@ -88,8 +89,8 @@ fn dead(count: i64) -> Check {
         0 => Check::ok(NAME, "none"),
         count => Check::warning(
             NAME,
-            format!("{count} jobs were given up"),
-            "`clienty-sync jobs list --state dead` lists them, `jobs retry` sends them again, `jobs discard` closes them",
+            format!("{count} jobs are dead letters"),
+            "`clienty-sync jobs list --state dead` lists them, `jobs retry` retries them, `jobs discard` closes them",
         ),
     }
 }
@@ -98,9 +99,9 @@ fn oldest(age_ms: i64) -> Check {
     const NAME: &str = "oldest job";
     let found = format!("runnable for {} s", age_ms / 1000);
     match age_ms {
-        0 => Check::ok(NAME, "none waits"),
+        0 => Check::ok(NAME, "none is waiting"),
         age if age < millis(LATE) => Check::ok(NAME, found),
-        _ => Check::warning(NAME, found, "`clienty-sync jobs list --state waiting` and `jobs show JOB` say why"),
+        _ => Check::warning(NAME, found, "`clienty-sync jobs list --state waiting` and `jobs show JOB` show why"),
     }
 }
 
@@ -123,7 +124,7 @@ async fn webhooks(records: &Records, now: Timestamp) -> Result<Check, RecordsErr
         quiet => Check::warning(
             NAME,
             format!("{} of {all} locations sent none within a day: {}", quiet.len(), named(quiet)),
-            "see that the marketplace app sends its webhooks to the gateway's /webhooks/ghl; until then reconciliation finds changes later",
+            "check that the marketplace app sends its webhooks to the gateway's /webhooks/ghl; until then, reconciliation finds changes later",
         ),
     })
 }

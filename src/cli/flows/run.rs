@@ -22,21 +22,21 @@ const LOOK: Duration = Duration::from_millis(100);
 
 #[derive(Debug, Parser)]
 pub(in crate::cli) struct Arguments {
-    /// From `flows list`
+    /// Name of the flow, from `flows list`
     name: String,
     /// GHL's id of the location
     #[arg(long, value_name = "ID", value_parser = super::super::id)]
     location: String,
-    /// The contact that it is about, by any id that is known here
+    /// Contact of the run, by any of its ids
     #[arg(long, value_name = "ID", value_parser = super::super::id)]
     contact: Option<String>,
-    /// A value of the flow's [set], or of what its occasion would tell (event.data.title=…); again for each
+    /// A value of the flow's [set], or of its trigger (event.data.title=…); may be given several times
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting)]
     settings: Vec<(String, String)>,
     /// Show what each step would send, and send nothing
     #[arg(long)]
     dry_run: bool,
-    /// How long to wait, in seconds; the run goes on
+    /// How long to wait, in seconds; the run continues afterwards
     #[arg(long, value_name = "SECONDS", default_value_t = 120)]
     timeout: u64,
 }
@@ -83,7 +83,7 @@ pub(in crate::cli) async fn run(context: Context, arguments: Arguments) -> anyho
         bail!("no such contact is known here; an event contact.selected fetches it")
     };
     if let Err(error) = app.queue.push(&[new_job(&key, Priority::Interactive)]).await {
-        tracing::warn!(%error, "the queue was not told; the sweeper will");
+        tracing::warn!(%error, "the run's job was not enqueued; the requeuer enqueues it");
     }
     if !app.config.is_distributed() {
         eprintln!("run {id} waits for `clienty-sync up`, which must be running");
@@ -141,7 +141,7 @@ fn put(event: &mut Value, path: &str, text: &str) {
     }
 }
 
-/// How a run stands, for whoever looks on.
+/// The state of a run, as the command shows it.
 enum Standing {
     Ended(String),
     WaitsUntil(Timestamp),
@@ -188,7 +188,7 @@ async fn follow(app: &App, output: Output, flow: &Flow, id: &str, patience: Dura
                 continue;
             }
             Standing::UnderWay => bail!(
-                "run {id} has not ended within {} s; it goes on, and `clienty-sync jobs list` tells what it waits for",
+                "run {id} has not ended within {} s; it continues, and `clienty-sync jobs list` shows what it waits for",
                 patience.as_secs()
             ),
             Standing::Ended(outcome) => (outcome.clone(), format!("run {id} is {outcome}"), Outcome::Done),

@@ -11,28 +11,28 @@ use super::check_kind;
 use super::open::operator;
 use crate::app::App;
 
-/// At most so many at once: a mistake is seen before it is large.
+/// The most jobs of one command: a mistake is noticed before it is large.
 const MOST: i64 = 10_000;
 
-/// Which dead jobs are meant.
+/// The selected dead jobs.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Selection {
-    /// Their ids, from `jobs list --state dead`
+    /// Ids of jobs, from `jobs list --state dead`
     #[arg(required_unless_present_any = ["location", "kind", "error", "all"], conflicts_with_all = ["location", "kind", "error", "all"])]
     ids: Vec<String>,
-    /// All of this location
+    /// All dead jobs of this location
     #[arg(long, value_name = "ID", value_parser = super::super::id)]
     location: Option<String>,
-    /// All of this kind: pull_contact, push_task, push_note, call_operation, …
+    /// All dead jobs of this kind: pull_contact, push_task, push_note, call_operation, …
     #[arg(long)]
     kind: Option<String>,
-    /// All whose last error contains this text
+    /// All dead jobs whose last error contains this text
     #[arg(long, value_name = "TEXT")]
     error: Option<String>,
-    /// All
+    /// All dead jobs
     #[arg(long)]
     all: bool,
-    /// Only tell which would be meant
+    /// List the selected jobs and change nothing
     #[arg(long)]
     dry_run: bool,
 }
@@ -42,7 +42,7 @@ pub(in crate::cli) struct Selection {
 pub(in crate::cli) struct Discard {
     #[command(flatten)]
     selection: Selection,
-    /// Why, for whoever looks at the job later
+    /// Reason that `jobs show` displays
     #[arg(long, value_name = "TEXT", default_value = super::NO_REASON)]
     reason: String,
 }
@@ -69,8 +69,8 @@ pub(super) async fn run(context: Context, selection: Selection, act: Act) -> any
         }
     }
     let done = match (selection.dry_run, act) {
-        (true, _) => "would be meant",
-        (false, Act::Retry) => "are tried again",
+        (true, _) => "are selected",
+        (false, Act::Retry) => "are retried",
         (false, Act::Discard(_)) => "are closed for good",
     };
     context.output.print(&json!({"dryRun": selection.dry_run, "jobs": ids}), |_| {
@@ -103,7 +103,7 @@ impl Selection {
             for id in ids {
                 let job = dead_or_aside(records, id, *dry_run).await?;
                 dead.push(job.with_context(|| {
-                    format!("{id} is no dead job; `clienty-sync jobs list --state dead` shows them")
+                    format!("{id} is not a dead job; `clienty-sync jobs list --state dead` lists these")
                 })?);
             }
             return Ok(dead);

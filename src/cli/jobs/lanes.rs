@@ -10,14 +10,14 @@ use super::super::{Context, Outcome};
 use super::check_kind;
 use crate::app::App;
 
-/// What rests or goes on.
+/// What is paused or resumed.
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub(in crate::cli) struct Target {
     /// GHL's id of the location
     #[arg(value_parser = super::super::id)]
     location: Option<String>,
-    /// All jobs of this kind, in every location: pull_contact, push_task, push_note, call_operation, …
+    /// Jobs of this kind in every location: pull_contact, push_task, push_note, call_operation, …
     #[arg(long, value_name = "KIND")]
     kind: Option<String>,
 }
@@ -25,8 +25,8 @@ pub(in crate::cli) struct Target {
 pub(super) async fn run(context: Context, target: Target, pause: bool) -> anyhow::Result<Outcome> {
     ensure!(
         context.config.is_distributed(),
-        "REDIS_URL is not set: a queue in memory is known to its own process alone, and can't be steered from here; set REDIS_URL for `up` and for \
-         this command, or stop `up`: what was accepted waits for it in the ledger, and nothing that was broken off is so after its next start"
+        "REDIS_URL is not set: a queue in memory belongs to its process, and this command can't reach it; set REDIS_URL for `up` and for \
+         this command, or stop `up`: accepted jobs wait for it in the ledger, and every circuit is closed after its next start"
     );
     let app = App::open_existing(context.config).await?;
     let (field, name, again) = match target {
@@ -41,8 +41,8 @@ pub(super) async fn run(context: Context, target: Target, pause: bool) -> anyhow
         Target { location: None, kind: None } => bail!("name a location, or a kind with --kind"),
     };
     context.output.print(&json!({field: name, "paused": pause}), |_| match pause {
-        true => format!("{name} is paused: its jobs are kept and wait until `clienty-sync jobs resume {again}`"),
-        false => format!("{name} goes on"),
+        true => format!("{name} is paused: its jobs wait until `clienty-sync jobs resume {again}`"),
+        false => format!("{name} is resumed"),
     })?;
     Ok(Outcome::Done)
 }
@@ -50,7 +50,7 @@ pub(super) async fn run(context: Context, target: Target, pause: bool) -> anyhow
 async fn steer_location(app: &App, location: &str, pause: bool) -> anyhow::Result<()> {
     ensure!(
         app.records.connection(location).await?.is_some(),
-        "no location {location} is connected; `clienty-sync connect` makes one known"
+        "location {location} is not connected; `clienty-sync connect` connects it"
     );
     let act = AuditAct::new(action(pause)).at(location);
     let steered = async {
@@ -81,7 +81,7 @@ fn action(pause: bool) -> Action {
     if pause { Action::JobsPause } else { Action::JobsResume }
 }
 
-/// The queue and the audit have no transaction in common: the row comes first, and one more tells if nothing came of it.
+/// The queue and the audit share no transaction: the row comes first, and a second row reports a failure.
 async fn noted(app: &App, act: AuditAct, steered: impl Future<Output = Result<(), QueueError>>) -> anyhow::Result<()> {
     app.records.note_act(act.clone()).await?;
     if let Err(error) = steered.await {

@@ -5,7 +5,7 @@ use sync_workers::records::Job;
 
 /// The width that every line keeps to, unless an id alone is longer.
 const WIDTH: usize = 80;
-/// Indents the line that says more of the job above it.
+/// Indents the lines below a job's first line.
 const INDENT: &str = "    ";
 
 /// The jobs, newest first, as they come.
@@ -16,7 +16,7 @@ pub(super) fn text(jobs: &[Job]) -> String {
     jobs.iter().flat_map(lines).collect::<Vec<_>>().join("\n")
 }
 
-/// Id, state and kind; below it when and where; below that what went wrong last, if anything did.
+/// Id, state and kind; below it time and location; below that the last error, if there is one.
 fn lines(job: &Job) -> Vec<String> {
     let state = match job.outcome {
         Some(outcome) => format!("{} ({})", job.state.as_str(), outcome.as_str()),
@@ -36,7 +36,7 @@ fn lines(job: &Job) -> Vec<String> {
     lines
 }
 
-/// As people need it in a list.
+/// To the second, which is enough in a list.
 fn to_the_second(time: Timestamp) -> String {
     format!("{time:.0}")
 }

@@ -1,4 +1,4 @@
-//! Open jobs: closed without their work being done, or run before they are due.
+//! Open jobs: closed without being run, or run before they are due.
 
 use std::collections::HashSet;
 
@@ -13,22 +13,22 @@ use super::check_kind;
 use crate::app::App;
 use crate::config::Config;
 
-/// At most so many at once: a mistake is seen before it is large.
+/// The most jobs of one command: a mistake is noticed before it is large.
 const MOST: i64 = 10_000;
 
-/// Which open jobs are meant.
+/// The selected open jobs.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Selection {
-    /// Their ids, from `jobs list` or the answer to an event
+    /// Ids of jobs, from `jobs list` or the answer to an event
     #[arg(required_unless_present_any = ["location", "kind"], conflicts_with_all = ["location", "kind"])]
     ids: Vec<String>,
-    /// All of this location that wait or are scheduled
+    /// All waiting and scheduled jobs of this location
     #[arg(long, value_name = "ID", value_parser = super::super::id)]
     location: Option<String>,
-    /// All of this kind that wait or are scheduled: pull_contact, push_task, push_note, call_operation, …
+    /// All waiting and scheduled jobs of this kind: pull_contact, push_task, push_note, call_operation, …
     #[arg(long)]
     kind: Option<String>,
-    /// Only tell which would be meant
+    /// List the selected jobs and change nothing
     #[arg(long)]
     dry_run: bool,
 }
@@ -38,23 +38,23 @@ pub(in crate::cli) struct Selection {
 pub(in crate::cli) struct Cancel {
     #[command(flatten)]
     selection: Selection,
-    /// Why, for whoever looks at the job later
+    /// Reason that `jobs show` displays
     #[arg(long, value_name = "TEXT", default_value = super::NO_REASON)]
     reason: String,
 }
 
-/// Closes the jobs and takes back what they would have written.
+/// Closes the jobs and reverts their pending writes.
 pub(super) async fn cancel(context: Context, Cancel { selection, reason }: Cancel) -> anyhow::Result<Outcome> {
     let decision = Decision { by: operator(&context.config), why: reason };
     let app = App::open_existing(context.config).await?;
     let ids = selection.find(&app.records).await?;
     let cancelled = if selection.dry_run { ids.clone() } else { app.records.cancel_jobs(&ids, &decision).await? };
     let began = ids.len() - cancelled.len();
-    let done = if selection.dry_run { "would be cancelled" } else { "are cancelled, and what they owed is taken back" };
+    let done = if selection.dry_run { "would be canceled" } else { "are canceled, and their pending writes reverted" };
     context.output.print(&json!({"dryRun": selection.dry_run, "jobs": cancelled}), |_| {
         let count = match began {
             0 => format!("{} jobs {done}", cancelled.len()),
-            _ => format!("{} jobs {done}; {began} began to run meanwhile and go on", cancelled.len()),
+            _ => format!("{} jobs {done}; {began} started to run meanwhile and continue", cancelled.len()),
         };
         cancelled.iter().cloned().chain([count]).collect::<Vec<_>>().join("\n")
     })?;
@@ -72,14 +72,14 @@ pub(super) async fn run_now(context: Context, selection: Selection) -> anyhow::R
         let jobs: Vec<_> = keys.iter().map(|(_, key, priority)| new_job(key, *priority)).collect();
         // The ledger has them: a queue that does not answer gets them from the next round of the requeuer.
         if let Err(error) = app.queue.push(&jobs).await {
-            tracing::warn!(%error, "the queue did not take the jobs; the requeuer enqueues them");
+            tracing::warn!(%error, "could not enqueue the jobs; the requeuer enqueues them");
         }
         hurried = keys.into_iter().map(|(id, ..)| id).collect();
     }
     let done = match (selection.dry_run, is_distributed) {
         (true, _) => "would run now",
-        (false, true) => "run as soon as their locations have a free call",
-        (false, false) => "run within a minute: the queue is in the memory of another process, which looks for them",
+        (false, true) => "run as soon as their locations have free calls",
+        (false, false) => "run within a minute: the queue is in the memory of another process, which finds them",
     };
     context.output.print(&json!({"dryRun": selection.dry_run, "jobs": hurried}), |_| {
         hurried.iter().cloned().chain([format!("{} jobs {done}", hurried.len())]).collect::<Vec<_>>().join("\n")
@@ -87,7 +87,7 @@ pub(super) async fn run_now(context: Context, selection: Selection) -> anyhow::R
     Ok(Outcome::Done)
 }
 
-/// Who decides: the user of this shell, as far as it says.
+/// The operator: the user of this shell, if it is known.
 pub(super) fn operator(config: &Config) -> String {
     config.operator.clone().unwrap_or_else(|| "operator".to_owned())
 }
@@ -100,7 +100,7 @@ impl Selection {
             let word = state.map_or("not known", JobState::as_str);
             ensure!(
                 matches!(state, Some(JobState::Waiting | JobState::Scheduled)),
-                "job {id} is {word}; only a waiting or scheduled one can be cancelled or run now. `clienty-sync jobs show {id}` shows it"
+                "job {id} is {word}; only a waiting or scheduled job can be canceled or run now. `clienty-sync jobs show {id}` shows it"
             );
         }
         let mut named = HashSet::new();

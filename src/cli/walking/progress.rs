@@ -1,4 +1,4 @@
-//! Tells people how far a walk is: a bar on a terminal, else a line now and then.
+//! Shows the progress of a scan: a bar on a terminal, else a line now and then.
 
 use std::collections::VecDeque;
 use std::io::IsTerminal;
@@ -12,18 +12,18 @@ use crate::telemetry::screen;
 
 /// Between two bars.
 const BAR: Duration = Duration::from_millis(200);
-/// Between two lines where nobody looks at a terminal.
+/// Between two lines if the output is no terminal.
 const LINE: Duration = Duration::from_secs(10);
-/// The rate is that of so long: a pause shows, and one page more or less does not.
+/// Period of the rate: a pause shows, and one page more or less does not.
 const RECENT: Duration = Duration::from_secs(60);
-/// What stands still for so long is asked why.
+/// A scan that stalls for so long shows what it waits for.
 const STILL: Duration = Duration::from_secs(2);
 /// Narrow: on 80 columns the end of the line is cut off.
 const WIDTH: usize = 10;
 
 pub(super) struct Progress {
     limit: Limit,
-    /// When the walk had sent how many calls, the oldest first.
+    /// When the scan had sent how many calls, oldest first.
     recent: VecDeque<(Instant, i64)>,
     moved: Instant,
     told: Option<Instant>,
@@ -37,7 +37,7 @@ impl Progress {
         Self { limit, recent: VecDeque::from([(now, walk.calls)]), moved: now, told: None, terminal, quiet }
     }
 
-    /// Takes note of how far the walk is; whether it has stood still for so long that people ask why.
+    /// Records the progress; returns whether the scan has stalled.
     pub(super) fn note(&mut self, walk: &Walk) -> bool {
         let now = Instant::now();
         if self.recent.back().is_none_or(|(_, calls)| *calls != walk.calls) {
@@ -51,7 +51,7 @@ impl Progress {
         !self.quiet && now.duration_since(self.moved) >= STILL
     }
 
-    /// Tells it, where it is time to. `why`: what it waits for.
+    /// Prints the progress if it is time to. `why`: what the scan waits for.
     pub(super) fn tell(&mut self, walk: &Walk, day_used: u32, why: Option<&str>) {
         let every = if self.terminal { BAR } else { LINE };
         if self.quiet || self.told.is_some_and(|told| told.elapsed() < every) {
@@ -73,13 +73,13 @@ impl Progress {
 }
 
 impl Drop for Progress {
-    /// Takes the bar away, for what is printed next.
+    /// Removes the bar before other output.
     fn drop(&mut self) {
         screen().clear();
     }
 }
 
-/// What matters most comes first. `spread`: over how long the day spreads so many calls.
+/// The most important part comes first. `spread`: over how long the day spreads so many calls.
 fn line(walk: &Walk, rate: f64, spread: impl Fn(u32) -> Duration, why: Option<&str>) -> String {
     let left = calls_left(walk);
     let share = walk.calls as f64 / (walk.calls as f64 + left.unwrap_or(f64::INFINITY)).max(1.0);
@@ -90,8 +90,8 @@ fn line(walk: &Walk, rate: f64, spread: impl Fn(u32) -> Duration, why: Option<&s
     let doing = match (walk.phase, walk.purpose) {
         (Phase::Contacts, _) => format!("{read} of {total} contacts"),
         (Phase::Details, _) => format!("{detailed} of {total} contacts' notes and appointments"),
-        (_, Purpose::Verify) => "looking again at what differs".to_owned(),
-        (_, _) => "looking for what is gone".to_owned(),
+        (_, Purpose::Verify) => "checking differences again".to_owned(),
+        (_, _) => "looking for deleted contacts".to_owned(),
     };
     let time = match (why, left) {
         (Some(why), _) => why.to_owned(),
@@ -101,7 +101,7 @@ fn line(walk: &Walk, rate: f64, spread: impl Fn(u32) -> Duration, why: Option<&s
     format!("[{bar}] {percent:3.0} %  {time}, {doing}, {calls} calls")
 }
 
-/// The calls that a walk still needs, about; none before GHL has told how many contacts there are.
+/// An estimate of the calls that a scan still needs; none before GHL has reported the number of contacts.
 fn calls_left(walk: &Walk) -> Option<f64> {
     let total = walk.total? as f64;
     let each = if walk.tasks_apart { 3.0 } else { 2.0 };
@@ -112,7 +112,7 @@ fn calls_left(walk: &Walk) -> Option<f64> {
     Some(pages + details)
 }
 
-/// How long that takes at the rate, or as the day spreads it where that is longer.
+/// How long that takes at the rate, or as the day spreads it if that is longer.
 fn eta(left: f64, rate: f64, spread: Duration) -> String {
     if rate <= 0.0 {
         return "time left unknown".to_owned();
@@ -186,7 +186,7 @@ mod tests {
         );
         assert_eq!(
             told(&walk(Purpose::Verify, Phase::Rest, 1000, 1000, 2012), None),
-            "[##########] 100 %  0 s left, 10.0 calls/s, looking again at what differs, 2012 calls"
+            "[##########] 100 %  0 s left, 10.0 calls/s, checking differences again, 2012 calls"
         );
         let unknown = Walk { total: None, ..walk(Purpose::Sweep, Phase::Contacts, 0, 0, 0) };
         assert_eq!(told(&unknown, None), "[----------]   0 %  time left unknown, 0 of ? contacts, 0 calls");

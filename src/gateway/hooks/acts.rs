@@ -20,7 +20,7 @@ use crate::triggers::{FieldError, Fields};
 /// For how long two secrets may sign, in seconds.
 const LONGEST_OVERLAP: u64 = 30 * 24 * 3600;
 
-/// `{overlapSeconds?}`: a new secret, told now and never again; the one before signs beside it for a day, or as long as is said.
+/// `{overlapSeconds?}`: a new secret, shown only once; the one before signs beside it for a day, or as long as requested.
 pub(in crate::gateway) async fn rotate(
     allowed: Allowed<Administers>,
     State(gateway): State<Gateway>,
@@ -40,7 +40,7 @@ pub(in crate::gateway) async fn rotate(
     made.as_ref().map(|made| Json(told(made))).ok_or_else(unknown)
 }
 
-/// It is told of nothing more until it is enabled again.
+/// Nothing is sent to the hook until it is enabled again.
 pub(in crate::gateway) async fn disable(
     allowed: Allowed<Administers>,
     Ids(id): Ids<String>,
@@ -51,7 +51,7 @@ pub(in crate::gateway) async fn disable(
     seen(allowed.records(), &id).await.map(Json)
 }
 
-/// It is told again, also of what it missed meanwhile.
+/// Sends to the hook again, including what it missed meanwhile.
 pub(in crate::gateway) async fn enable(
     allowed: Allowed<Administers>,
     State(gateway): State<Gateway>,
@@ -61,7 +61,7 @@ pub(in crate::gateway) async fn enable(
     acting(&gateway, &allowed).enable(&id).await.map_err(|error| problem(&error))?.map(Json).ok_or_else(unknown)
 }
 
-/// `{event?}`: sends one signed message now, and tells what became of it.
+/// `{event?}`: sends one signed message now, and returns its outcome.
 pub(in crate::gateway) async fn test(
     allowed: Allowed<Administers>,
     State(gateway): State<Gateway>,
@@ -80,7 +80,7 @@ pub(in crate::gateway) async fn test(
     trial.map(Json).ok_or_else(unknown)
 }
 
-/// `{since}`: tells anew what did not arrive since then.
+/// `{since}`: sends again what did not arrive since then.
 pub(in crate::gateway) async fn recover(
     allowed: Allowed<Administers>,
     State(gateway): State<Gateway>,

@@ -1,4 +1,4 @@
-//! What a hook was told, and what not yet; and telling it again.
+//! The messages of a hook, sent and unsent, and how to send one again.
 
 use std::collections::HashMap;
 
@@ -46,7 +46,7 @@ pub(in crate::gateway) async fn resend(
 ) -> Result<StatusCode, Problem> {
     seen(allowed.records(), &id).await?;
     let unknown =
-        || Problem::not_found("no delivery of that id; GET /v1/hooks/{hookId}/deliveries lists those that are kept");
+        || Problem::not_found("there is no delivery with this id; GET /v1/hooks/{hookId}/deliveries lists all");
     let (_, message) = read_message_id(&delivery).filter(|(hook, _)| *hook == id).ok_or_else(unknown)?;
     match acting(&gateway, &allowed).resend(&id, message).await.map_err(|error| problem(&error))? {
         true => Ok(StatusCode::ACCEPTED),

@@ -1,4 +1,4 @@
-//! What a hook is to be, as a body says it.
+//! Reads a hook from the body of a request.
 
 use serde_json::{Map, Value};
 use sync_workers::hooks::event::Filters;

@@ -36,7 +36,7 @@ struct State {
     phase: Phase,
     /// When the phase began.
     since: Instant,
-    /// When the request under way began.
+    /// When the current request began.
     request_since: Instant,
 }
 
@@ -71,7 +71,7 @@ impl State {
 pub(in super::super) struct Connection {
     id: u64,
     state: Mutex<State>,
-    /// The place of the request under way among those of its key.
+    /// The place of the current request among those of its key.
     place: Mutex<Option<OwnedSemaphorePermit>>,
     close: Notify,
     all: Weak<Connections>,
@@ -104,7 +104,7 @@ impl Connection {
         }
     }
 
-    /// Keeps the place of a request until its answer is written: an answer that nobody reads stays in memory so long.
+    /// Keeps the place of a request until its answer is written: an answer that the client does not read stays in memory so long.
     pub(in super::super) fn keep(&self, place: OwnedSemaphorePermit) {
         *locked(&self.place) = Some(place);
     }
@@ -126,7 +126,7 @@ impl Drop for Connection {
 /// All connections of a server.
 #[derive(Debug, Default)]
 pub(super) struct Connections {
-    /// The last id, and what is open and not yet told to close.
+    /// The last id, and the open connections that do not have to close yet.
     open: Mutex<(u64, HashMap<u64, Weak<Connection>>)>,
 }
 
@@ -184,7 +184,7 @@ impl Connections {
     }
 
     fn close(&self, connection: &Connection) {
-        // Not twice: who is told to close makes room once.
+        // Not twice: a connection that has to close makes room once.
         locked(&self.open).1.remove(&connection.id);
         connection.close.notify_one();
     }
@@ -207,7 +207,7 @@ mod tests {
         request: Duration::from_secs(120),
     };
 
-    /// Whether it was told to close.
+    /// Whether it has to close.
     async fn is_closed(connection: &Connection) -> bool {
         tokio::time::timeout(Duration::ZERO, connection.closed()).await.is_ok()
     }

@@ -44,7 +44,7 @@ fn fitting(wanted: usize, files: usize) -> usize {
     wanted.min(files - others).max(1)
 }
 
-/// How many files this process may have open. Linux tells it without a system call of our own.
+/// How many files this process may have open. Linux shows it without a system call of our own.
 fn open_files() -> usize {
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
     let soft = limits.lines().find_map(|line| line.strip_prefix("Max open files")?.split_whitespace().next());

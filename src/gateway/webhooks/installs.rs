@@ -1,7 +1,8 @@
-//! INSTALL and UNINSTALL: what they say of logins is done before they are kept.
+//! INSTALL and UNINSTALL: their effect on logins is stored before the webhooks themselves.
 //!
-//! In this order a failure loses nothing: GHL is told to come again and finds no trace of the first time. Doing it twice changes
-//! nothing, and what is older than the login changes nothing either.
+//! In this order a failure loses nothing: GHL repeats the webhook and finds no trace of the first
+//! attempt. Repeating the effect changes nothing, and neither does a webhook that is older than the
+//! login.
 
 use jiff::Timestamp;
 use sync_workers::oauth::{AppEvent, Noted, Oauth, TokenError};

@@ -1,8 +1,9 @@
-//! Stores webhooks together that come in together: a commit costs the same for one as for a hundred.
+//! Stores webhooks together that arrive together: a commit costs the same for one as for a hundred.
 //!
-//! One task takes all that wait, writes them in one transaction and only then answers each. While it writes the next ones gather,
-//! so the batches grow with the load and a single webhook waits for nobody. What waits is bounded: beyond that, and beyond
-//! [`DEADLINE`], the sender is told to come again, which costs less than to keep it.
+//! One task takes all that wait, writes them in one transaction and only then answers each. While
+//! it writes, the next ones gather, so the batches grow with the load and a single webhook does not
+//! wait for others. The number that waits is bounded: beyond it, and beyond [`DEADLINE`], the
+//! sender gets a 429 and repeats the webhook, which costs less than to keep it.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
@@ -24,7 +25,7 @@ const WAITING: usize = 1024;
 const STORE_DUE: Duration = Duration::from_secs(10);
 /// How long a contact's job waits for more webhooks of the same burst: GHL sends several for one edit.
 const GATHERING: Duration = Duration::from_millis(500);
-/// Batches whose jobs the queue was not told of yet. Where there are more, the sweeper tells it.
+/// Batches whose jobs are not enqueued yet. If there are more, the requeuer enqueues them.
 const UNTOLD: usize = 64;
 
 /// Where webhooks are handed in. Clones share the task behind it, which ends with the last of them.
@@ -57,7 +58,7 @@ impl Intake {
     }
 
     /// Stores a webhook; none where that is not possible now. It may have been stored all the same, and then is a duplicate when it
-    /// comes again.
+    /// repeats it.
     pub(super) async fn take(&self, webhook: NewWebhook) -> Option<Taken> {
         let (answer, told) = oneshot::channel();
         self.waiting.try_send(Waiting { webhook, answer }).ok()?;
@@ -68,7 +69,7 @@ impl Intake {
 async fn store(producer: Producer, mut taken: mpsc::Receiver<Waiting>, untold: mpsc::Sender<Vec<NewJob>>) {
     let mut batch = Vec::with_capacity(BATCH);
     while taken.recv_many(&mut batch, BATCH).await > 0 {
-        // Those that were told to come again would be stored for nobody.
+        // Their senders got a 429 already and will send them again.
         batch.retain(|waiting: &Waiting| !waiting.answer.is_closed());
         let (webhooks, answers): (Vec<_>, Vec<_>) =
             batch.drain(..).map(|Waiting { webhook, answer }| (webhook, answer)).unzip();
@@ -82,17 +83,17 @@ async fn store(producer: Producer, mut taken: mpsc::Receiver<Waiting>, untold: m
         note(&producer, &webhooks).await;
         let mut keys = HashMap::new();
         for (outcome, answer) in outcomes.into_iter().zip(answers) {
-            // Without an outcome the answer is dropped, and with it the sender told.
+            // Without an outcome the answer is dropped, which the sender sees as a 429.
             let Some(WebhookOutcome { result, job, job_id }) = outcome else { continue };
             keys.extend(job.map(|key| (key, ())));
-            // A sender that no longer listens comes again, and is told that it is a duplicate.
+            // A sender that no longer waits sends the webhook again, and gets the answer "duplicate".
             let _ = answer.send(Taken { result, job_id });
         }
         let mut jobs: Vec<_> = keys.into_keys().map(|key| job(&key)).collect();
         // Runs of flows that webhooks have started.
         jobs.extend(producer.records().take_owed().iter().map(|owed| jobs::new_job(&owed.key(), owed.priority)));
         if !jobs.is_empty() && untold.try_send(jobs).is_err() {
-            tracing::warn!("webhooks were accepted, but the queue is not told of their jobs; the sweeper will");
+            tracing::warn!("webhooks were accepted, but their jobs were not enqueued; the requeuer enqueues them");
         }
     }
 }
@@ -126,16 +127,16 @@ async fn note(producer: &Producer, webhooks: &[NewWebhook]) {
     let locations: BTreeSet<&str> = webhooks.iter().filter_map(|webhook| webhook.location_id.as_deref()).collect();
     for location in locations {
         if let Err(error) = producer.records().note_activity(location, Sign::Webhook).await {
-            tracing::debug!(%error, "the last webhook of a location was not noted");
+            tracing::debug!(%error, "the time of a location's last webhook was not stored");
         }
     }
 }
 
-/// Tells the queue, apart from the storing: a queue that does not answer must not hold up GHL.
+/// Enqueues jobs, separate from the storing: a queue that does not answer must not delay GHL.
 async fn enqueue(producer: Producer, mut tell: mpsc::Receiver<Vec<NewJob>>) {
     while let Some(jobs) = tell.recv().await {
         if let Err(error) = producer.queue().push(&jobs).await {
-            tracing::warn!(%error, jobs = jobs.len(), "accepted, but the queue was not told; the sweeper will");
+            tracing::warn!(%error, jobs = jobs.len(), "accepted, but the jobs were not enqueued; the requeuer enqueues them");
         }
     }
 }

@@ -41,7 +41,7 @@ pub(super) fn flatten(event: Recognised, body: &mut Map<String, Value>) -> bool 
         moved |= unwrap(body, wrapper);
     }
     let is_own = is_contact || is_task || is_note || is_appointment;
-    // Of the others the shape is told by such names.
+    // Such names show the shape of the others.
     for (seen, name) in SPELLINGS.into_iter().filter(|(seen, _)| is_own || *seen != "_id") {
         moved |= respell(body, seen, name);
     }

@@ -89,7 +89,8 @@ async fn a_location_is_disconnected_and_its_records_stay() {
 fn what_is_no_token_is_refused_with_the_file_named() {
     let folder = Folder::new("connect");
     let settings = [("CLIENTY_MASTER_KEYS", MASTER_KEY)];
-    for (content, reason) in [("", "holds no token"), (" \n", "holds no token"), ("two words\n", "one line of letters")]
+    for (content, reason) in
+        [("", "must hold the token"), (" \n", "must hold the token"), ("two words\n", "one line of letters")]
     {
         let ended = connect(&folder, content, &[], &settings);
         assert_eq!(ended.status.code(), Some(1), "{ended:?}");

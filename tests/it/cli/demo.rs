@@ -1,11 +1,11 @@
 //! `demo`: the first thing anybody runs.
 
 use std::collections::BTreeSet;
-use std::process::Command;
 
 use serde_json::{Value, json};
 
 use crate::support::api::Api;
+use crate::support::curl::curl;
 use crate::support::folder::Folder;
 use crate::support::installation::{document, started};
 use crate::support::program::{Program, clienty_sync, run};
@@ -36,38 +36,10 @@ impl Demo {
         Self { program, api, location, contact, about, _folder: folder }
     }
 
-    /// Runs a printed curl line as a shell would, but with this test as curl.
+    /// Sends a printed line, which must be accepted.
     pub(super) async fn curl(&self, line: &str) -> Value {
-        let output = run({
-            let mut command = Command::new("sh");
-            command.args(["-c", &format!("curl() {{ printf '%s\\0' \"$@\"; }}; {line}")]);
-            command
-        });
-        assert!(output.status.success(), "{output:?}");
-        let text = String::from_utf8(output.stdout).unwrap();
-        let mut words = text.split_terminator('\0');
         let sandbox = Api::new(self.about["sandbox"].as_str().unwrap(), "");
-        let (mut target, mut method, mut headers, mut body) = (None, None, Vec::new(), None);
-        while let Some(word) = words.next() {
-            match word {
-                "-s" => {}
-                "-X" => method = words.next(),
-                "-H" => headers.push(words.next().unwrap().split_once(": ").unwrap()),
-                "-d" => body = words.next(),
-                url => {
-                    let apis = [&self.api, &sandbox].into_iter();
-                    let mut paths = apis.filter_map(|api| Some((api, url.strip_prefix(&api.url)?)));
-                    target = paths.next();
-                }
-            }
-        }
-        let (api, path) = target.unwrap();
-        let method = method.unwrap_or(if body.is_some() { "POST" } else { "GET" });
-        let shape = |request: reqwest::RequestBuilder| {
-            let request = request.body(body.unwrap_or_default().to_owned());
-            headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))
-        };
-        let answer = api.request(method, path, shape).await;
+        let answer = curl(line, &[], &[&self.api, &sandbox]).await;
         assert!([200, 202].contains(&answer.status), "{line}: {}", answer.text);
         answer.json()
     }

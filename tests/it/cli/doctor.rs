@@ -103,15 +103,11 @@ async fn locations_that_rest_are_named_with_what_ends_it() {
     assert_eq!(told(&installation)["state"], "ok");
 
     let _program = refused_by_ghl(&installation).await;
-    wait_until(
-        "the queue is told that it is broken off",
-        || told(&installation)["state"] != "ok",
-        || told(&installation).to_string(),
-    );
+    wait_until("its circuit is open", || told(&installation)["state"] != "ok", || told(&installation).to_string());
     let broken = told(&installation);
     let found = broken["found"].as_str().unwrap();
     assert_eq!(broken["state"], "failed", "{broken}");
-    assert!(found.contains("broken off") && found.contains(location) && found.contains(REFUSED), "{broken}");
+    assert!(found.contains("circuit open") && found.contains(location) && found.contains(REFUSED), "{broken}");
     assert!(broken["remedy"].as_str().unwrap().contains("clienty-sync connect --location"), "{broken}");
     assert_eq!(installation.run(&["doctor"]).status.code(), Some(1));
     // What nobody wants connected is nothing to mend.

@@ -28,7 +28,7 @@ async fn a_hook_is_made_shown_tried_rotated_and_deleted() {
     let message = open()[0]["id"].as_str().unwrap().to_owned();
     let explained = installation.json(&["jobs", "explain", &message]);
     let why = explained["deliveries"][0]["why"].as_str().unwrap();
-    assert!(why.starts_with("the receiver answered 500; it is tried again at"), "{why}");
+    assert!(why.starts_with("the receiver answered 500; it is retried at"), "{why}");
 
     let rotated = installation.json(&["hooks", "rotate", id, "--overlap-hours", "1"]);
     assert_ne!(rotated["secret"], made["secret"]);

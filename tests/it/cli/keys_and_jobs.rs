@@ -84,7 +84,7 @@ async fn jobs_are_counted_listed_and_shown() {
     for act in ["retry", "discard"] {
         let refused = installation.run(&["jobs", act, &id]);
         let told = String::from_utf8(refused.stderr).unwrap();
-        assert!(refused.status.code() == Some(1) && told.contains(&format!("{id} is no dead job")), "{told}");
+        assert!(refused.status.code() == Some(1) && told.contains(&format!("{id} is not a dead job")), "{told}");
     }
     let others: [&[&str]; 3] = [&["--state", "dead"], &["--kind", "push_task"], &["--location", "elsewhere"]];
     for filter in others {
@@ -110,7 +110,7 @@ async fn a_kind_is_paused_shown_and_resumed() {
     );
     assert_eq!(paused(), json!(["push_task"]));
     let told = String::from_utf8(installation.run(&["jobs", "stats"]).stdout).unwrap();
-    assert!(told.contains("push_task is paused; `clienty-sync jobs resume --kind push_task` ends that"), "{told}");
+    assert!(told.contains("push_task is paused; `clienty-sync jobs resume --kind push_task` resumes it"), "{told}");
     installation.json(&["jobs", "resume", "--kind", "push_task"]);
     assert_eq!(paused(), json!([]));
 
@@ -142,7 +142,10 @@ async fn the_locations_that_rest_are_named() {
     installation.json(&["jobs", "pause", location]);
     assert_eq!((&stats()["pausedLocations"], &stats()["brokenLocations"]), (&json!([location]), &json!([])));
     let told = String::from_utf8(installation.run(&["jobs", "stats"]).stdout).unwrap();
-    assert!(told.contains(&format!("{location} is paused; `clienty-sync jobs resume {location}` ends that")), "{told}");
+    assert!(
+        told.contains(&format!("{location} is paused; `clienty-sync jobs resume {location}` resumes it")),
+        "{told}"
+    );
     installation.json(&["jobs", "resume", location]);
 
     let file = installation.data_folder().join("revoked.txt");
@@ -152,13 +155,13 @@ async fn the_locations_that_rest_are_named() {
     let contact = &installation.contacts[0];
     api.post(json!({"type": "contact.selected", "locationId": location, "contactId": contact}).to_string()).await;
     wait_until(
-        "its location is broken off",
+        "the circuit of its location is open",
         || stats()["brokenLocations"] == json!([location]),
         || stats().to_string(),
     );
     assert_eq!(stats()["pausedLocations"], json!([]));
     let told = String::from_utf8(installation.run(&["jobs", "stats"]).stdout).unwrap();
-    assert!(told.contains(&format!("{location} is broken off after failures")), "{told}");
+    assert!(told.contains(&format!("the circuit of {location} is open after failures")), "{told}");
 }
 
 #[tokio::test]

@@ -68,7 +68,7 @@ async fn no_step_is_lost_or_repeated_while_workers_are_killed_and_the_queue_is_e
 
     // A call of which nobody knows what became is never sent again: such runs are dead. All others of the dead go on.
     let unknown =
-        |reason: &Option<String>| reason.as_ref().is_some_and(|reason| reason.contains("it is not known whether"));
+        |reason: &Option<String>| reason.as_ref().is_some_and(|reason| reason.contains("it is unknown whether"));
     let dead: Vec<_> = cluster
         .jobs(JobState::Dead)
         .await

@@ -63,7 +63,7 @@ async fn a_job_is_told_in_the_promised_shape_and_says_why_it_is_not_running() {
     assert_eq!(set.status, 204, "{}", set.text);
     let accepted = api.accepted(&event).await;
     let waiting = api.job_in_state(accepted[0]["jobId"].as_str().unwrap(), "scheduled").await;
-    assert!(waiting["why"].as_str().unwrap().contains("tried again at"), "{waiting}");
+    assert!(waiting["why"].as_str().unwrap().contains("retried at"), "{waiting}");
     assert!(waiting["lastError"].as_str().is_some_and(|error| !error.is_empty()), "{waiting}");
     assert_eq!(waiting["finishedAt"], json!(null));
     let first = &waiting["history"][0];

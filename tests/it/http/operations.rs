@@ -72,5 +72,5 @@ async fn a_job_without_a_reply_says_why_it_has_none() {
     let dead = call(&api, "get-contact", &gone).await.json();
     let id = dead["jobId"].as_str().unwrap();
     api.job_in_state(id, "dead").await;
-    assert!(why(id).await.contains("given up"));
+    assert!(why(id).await.contains("dead letter"));
 }

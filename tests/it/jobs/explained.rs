@@ -38,7 +38,7 @@ async fn a_job_of_a_paused_kind_says_so_and_runs_once_that_is_resumed() {
     app.wait_until("the queue has it", async || why().await.is_some_and(|why| why.contains("paused"))).await;
     assert_eq!(
         why().await.unwrap(),
-        "all pull_contact jobs are paused; `clienty-sync jobs resume --kind pull_contact` ends that"
+        "all pull_contact jobs are paused; `clienty-sync jobs resume --kind pull_contact` resumes them"
     );
     app.app.queue.resume_kind("pull_contact").await.unwrap();
     assert_eq!(app.ended(&id).await.attempts, 1);

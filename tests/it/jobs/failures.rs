@@ -40,7 +40,7 @@ async fn an_undecodable_answer_is_retried_and_then_buried_with_the_reason() {
     let job = app.ended(&job).await;
     assert_eq!((job.state, job.attempts), (JobState::Dead, 3));
     let reason = job.last_error.unwrap();
-    assert!(reason.starts_with("given up after 3 attempts: ") && reason.contains("can't be read"), "{reason}");
+    assert!(reason.starts_with("failed after 3 attempts: ") && reason.contains("can't be read"), "{reason}");
     assert_eq!(app.view(&contact).await, None);
     app.finish_with_dead(1).await;
 }

@@ -24,7 +24,7 @@ async fn one_operation_that_is_refused_fails_its_job_and_lets_the_location_go_on
         let job = app.ended(&job).await;
         assert_eq!(job.state, JobState::Dead, "{wording:?}: {job:?}");
         let reason = job.last_error.unwrap();
-        assert!(reason.contains("GHL takes other calls with this token"), "{wording:?}: {reason}");
+        assert!(reason.contains("GHL accepts other calls with this token"), "{wording:?}: {reason}");
         assert_ne!(lane(&app).await, Some(LaneState::Broken), "{wording:?}");
         app.sandbox.request_errors(Vec::new());
         let other = app.tell("contact.updated", &contact, json!({"city": format!("City {number}")})).await;

@@ -147,7 +147,7 @@ impl Pool {
         tokio::select! {
             () = all_ended => {}
             () = out_of_time => {
-                tracing::warn!("the queue did not hear of all that was given back; it runs again when its leases are over");
+                tracing::warn!("not all released jobs were reported to the queue; they run again when their leases end");
             }
         }
         workers.shutdown().await;

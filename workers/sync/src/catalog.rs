@@ -1,4 +1,4 @@
-//! The catalogue: every action of GHL's API and every event that can set something off, as data.
+//! The catalog: every action of GHL's API and every event that can start something, as data.
 //!
 //! The data is made from GHL's published documents by `workers/sync/catalog/refresh`, a file an area, with `corrections.toml` merged
 //! over it where the documents mislead; a test holds the result against the documents again. It is read on first use.
@@ -159,7 +159,7 @@ pub struct Trigger {
     pub does: String,
     /// How we learn of it.
     pub found: Found,
-    /// The operations that read what is compared, where it is found by a sweep.
+    /// The operations that read what is compared, if reconciliation finds it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub by: Vec<&'static str>,
     /// What the webhook brings.
@@ -171,18 +171,18 @@ pub struct Trigger {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Found {
-    /// GHL tells.
+    /// GHL sends a webhook.
     Webhook,
     /// By reading, and comparing with the records.
     Sweep,
 }
 
-/// The catalogue, read when it is first asked for.
+/// The catalog, read when it is first needed.
 #[must_use]
 pub fn catalog() -> &'static Catalog {
     static CATALOG: LazyLock<Catalog> = LazyLock::new(|| {
         // It is part of the program and the same in each: a test reads all of it, so it can't fail later.
-        read::all().expect("the catalogue's files can be read")
+        read::all().expect("the catalog's files can be read")
     });
     &CATALOG
 }

@@ -3,7 +3,7 @@
 //! Queue time is not here: it belongs to the queue (law 9 of the design: one clock).
 //!
 //! GHL dates what it makes by a clock of its own. What is to be compared with such a date is written in GHL's time ([`Clock::ghl_now_ms`]): ours may be
-//! minutes off, and be set at any moment. Each of GHL's replies tells what time it is there.
+//! minutes off, and be set at any moment. Each of GHL's replies shows GHL's time.
 
 use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -11,11 +11,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 
-/// Tells the time of day: the system's, or one that a test sets.
+/// The time of day: the system's, or one that a test sets.
 #[derive(Clone, Default)]
 pub struct Clock {
     fixed_ms: Option<Arc<AtomicI64>>,
-    /// Shared by clones: whoever hears GHL's time tells it to all.
+    /// Shared by clones, so that each reply of GHL sets the time for all.
     offset: Arc<Mutex<Offset>>,
 }
 
@@ -23,7 +23,7 @@ pub struct Clock {
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 struct Offset {
     ms: Option<i64>,
-    /// One that was heard once and is far from that: believed once it is heard again.
+    /// An offset that was seen once and is far from the known one: believed once it is seen again.
     doubted_ms: Option<i64>,
 }
 
@@ -32,7 +32,7 @@ impl Offset {
     const MOST_MS: i64 = 24 * 60 * 60 * 1000;
     /// Farther apart than the delays of replies are two that tell different times: one of the clocks was set, or something stands before GHL.
     const STEP_MS: i64 = 5_000;
-    /// GHL tells its time to the second.
+    /// GHL reports its time to the second.
     const RESOLUTION_MS: i64 = 1_000;
     /// The part that one more reply has in the mean.
     const SHARE: i64 = 8;
@@ -95,7 +95,7 @@ impl Clock {
         self.now_ms().saturating_add(self.ghl_ahead_ms())
     }
 
-    /// How far GHL's clock is ahead of this one, as far as it is known. Where the two agree as closely as GHL tells, ours is the better one: what was
+    /// How far GHL's clock is ahead of this one, as far as it is known. Where the two agree as closely as GHL reports, ours is the better one: what was
     /// written down at half a second more would be later than GHL's date of what it did because of it.
     #[must_use]
     pub fn ghl_ahead_ms(&self) -> i64 {

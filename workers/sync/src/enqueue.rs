@@ -1,7 +1,8 @@
-//! Enqueues what the ledger owes, and sets aside the rows that no queue can hold.
+//! Enqueues what is open in the ledger, and makes dead letters of the rows that no queue can hold.
 //!
-//! The doors refuse what can't be queued ([`crate::ids`]), so such a row is another version's, or was written by hand. It becomes a dead letter
-//! with its reason: one bad row must hold up neither the other rows nor the start of a process.
+//! The entry points reject ids that can't be queued ([`crate::ids`]), so such a row is another
+//! version's, or was written by hand. It becomes a dead letter with its reason: one bad row must
+//! hold up neither the other rows nor the start of a process.
 
 use job_engine::{Key, NewJob, Queue};
 
@@ -38,13 +39,13 @@ pub async fn set_aside(records: &Records, key: &JobKey, reason: &str) -> Result<
                 job.kind = key.kind,
                 rows,
                 reason,
-                "a job can't be handled and is set aside as a dead letter; `clienty-sync doctor` names it, `jobs discard` closes it"
+                "a job can't be handled and becomes a dead letter; `clienty-sync doctor` names it, `jobs discard` closes it"
             );
             Ok(rows)
         }
         Err(error) if error.is_passing() => Err(error.to_string()),
         Err(error) => {
-            tracing::error!(job.kind = key.kind, %error, reason, "a job can't be handled, and its row can't be set aside");
+            tracing::error!(job.kind = key.kind, %error, reason, "a job can't be handled, and its row can't become a dead letter");
             Ok(0)
         }
     }

@@ -1,6 +1,6 @@
-//! From what a producer says to ledger rows: pure translation, no I/O.
+//! From a producer's event to ledger rows: pure translation, no I/O.
 //!
-//! Whoever speaks for a producer uses the same words: the gateway, a command, the step of a flow. All of it ends in
+//! The gateway, a command and a flow's step use the same events. All end in
 //! [`crate::records::Trigger`], which the ledger accepts.
 
 mod contact;

@@ -1,12 +1,15 @@
-//! Hooks: whoever wants to hear of changes is told over HTTP, at once, signed, and in order.
+//! Hooks send changes over HTTP, at once, signed, and in order.
 //!
-//! A change goes this way: a transaction writes it to the change feed; the [`pump`] finds out which hooks hear of it and writes that down; a queue
-//! of their own carries a job for each hook and contact; [`deliver`] makes the message of the record as it is by then, and sends it through the
-//! [door to the outside](crate::outside). A slow receiver takes no worker of GHL's, and 10,000 of them are fair to each other: each is a lane.
+//! The way of a change: a transaction writes it to the change feed; the [`pump`] finds the hooks
+//! that get it and writes that down; a queue of its own has a job for each hook and contact;
+//! [`deliver`] builds the message from the current record, and sends it through the [client for
+//! outside addresses](crate::outside). A slow receiver takes no worker of GHL's jobs, and 10,000
+//! hooks are fair to each other: each is a lane.
 //!
-//! What is promised: every change that a hook hears of is told, or is seen to be missing by the numbers of the messages. What was not taken is sent
-//! again, and all open changes of one record are one message. Messages about one contact come one after the other. The trap: an answer that got lost
-//! means that a message comes twice, under the same `webhook-id`.
+//! What is promised: a hook gets each of its changes, or the numbers of the messages show a gap. A
+//! message that is not accepted is sent again, and all open changes of one record are one message.
+//! Messages about one contact are sent one after the other. The trap: if an answer is lost, the
+//! message is sent twice, with the same `webhook-id`.
 
 use std::time::Duration;
 
@@ -49,11 +52,11 @@ pub const OVERLAP: Duration = Duration::from_secs(24 * 3600);
 pub struct Hooks {
     /// Where they are kept.
     pub records: Records,
-    /// Through which they are told.
+    /// Sends their messages.
     pub door: Door,
     /// None without a master key: no secret can be sealed or opened.
     pub vault: Option<Vault>,
-    /// None where another process has it: its pump finds what is owed within half a minute.
+    /// None if another process has it: its pump finds unsent messages within half a minute.
     pub queue: Option<Queue>,
     /// The time of day.
     pub clock: Clock,
@@ -116,7 +119,7 @@ pub struct Made {
 /// What a recovery opened again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Recovered {
-    /// Changes since then that the hook hears of, those that had arrived among them.
+    /// Changes since then for the hook, including those that had arrived.
     pub changes: usize,
 }
 
@@ -147,7 +150,7 @@ impl Hooks {
         Ok(self.records.hook(id).await?.map(|hook| Made { hook, verifier }))
     }
 
-    /// Tells a disabled hook again, also of what it missed since it was disabled, as far as the feed goes back; none where there is no such hook.
+    /// Enables a disabled hook, and sends what it missed since it was disabled, as far as the feed goes back; none if there is no such hook.
     ///
     /// # Errors
     /// [`HookError`].
@@ -158,7 +161,7 @@ impl Hooks {
         {
             match self.recover(id, since).await {
                 Ok(_) => {}
-                // What the feed has forgotten can't be told; the receiver sees it missing.
+                // Changes that the feed no longer has can't be sent; the receiver sees a gap.
                 Err(HookError::Records(RecordsError::Pruned)) => {
                     tracing::warn!(hook.id = id, "the feed does not go back to when the hook was disabled");
                 }
@@ -168,10 +171,10 @@ impl Hooks {
         Ok(self.records.hook(id).await?)
     }
 
-    /// Tells a hook anew of what did not arrive since a time; none where there is no such hook.
+    /// Sends a hook the messages again that did not arrive since a time; none if there is no such hook.
     ///
     /// # Errors
-    /// [`RecordsError::Pruned`] where the feed does not go back that far.
+    /// [`RecordsError::Pruned`] if the feed does not go back that far.
     pub async fn recover(&self, id: &str, since: Timestamp) -> Result<Option<Recovered>, HookError> {
         let Some(mut recovery) = self.records.begin_recovery(id, since.as_millisecond()).await? else {
             return Ok(None);
@@ -182,7 +185,7 @@ impl Hooks {
         Ok(Some(Recovered { changes: recovery.changes }))
     }
 
-    /// Sends a message again, whatever became of it; false where there is none.
+    /// Sends a message again, whatever its state; false if there is none.
     ///
     /// # Errors
     /// [`HookError::Records`].
@@ -192,13 +195,13 @@ impl Hooks {
         Ok(true)
     }
 
-    /// It is owed by the database: a queue that does not answer holds nobody up, and hears of it from the pump.
+    /// The database holds the messages: if the queue does not answer, the pump enqueues them later.
     async fn enqueue(&self, keys: &[OwedKey]) {
         let Some(queue) = &self.queue else { return };
         let now_ms = self.clock.now_ms();
         let jobs: Vec<_> = keys.iter().map(|key| job(key, now_ms)).collect();
         if let Err(error) = queue.push(&jobs).await {
-            tracing::warn!(%error, jobs = jobs.len(), "the queue of the hooks was not told; the pump will");
+            tracing::warn!(%error, jobs = jobs.len(), "messages of hooks were not enqueued; the pump enqueues them");
         }
     }
 

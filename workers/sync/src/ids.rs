@@ -1,4 +1,4 @@
-//! The one rule for ids, whoever sends them: a producer, GHL, or a person at the command line.
+//! The one rule for ids of all sources: a producer, GHL, or an operator at the command line.
 //!
 //! An id is a part of a job's key, of database indexes and of a URL's path. What passes this rule fits all three: the queue can pack it, both
 //! databases can store and index it, and it is one segment of a path. Everything that reads ids from outside asks here, and the ledger and the

@@ -1,10 +1,12 @@
-//! The jobs, one file a kind, and what is the same for all of them.
+//! The jobs, one file a kind, and what they share.
 //!
-//! A run goes: take every open ledger row of the key, do the kind's work, and close the rows in the same transaction that writes the
-//! records. Whatever fails ends in [`conclude`], which writes the ledger and tells the queue the same verdict, so the two never
-//! disagree for longer than one sweep.
+//! A run takes every open ledger row of the key, does the kind's work, and closes the rows in the
+//! transaction that writes the records. Every failure ends in [`conclude`], which gives the ledger
+//! and the queue the same outcome, so the two never disagree for longer than one round of the
+//! requeuer.
 //!
-//! A new kind: a variant of [`JobKind`], a file here, a line in [`cost`] and one in [`Worker::work`].
+//! A new kind: a variant of [`JobKind`], a file here, a line in [`cost`] and one in
+//! [`Worker::work`].
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
@@ -55,7 +57,7 @@ pub use error::JobError;
 pub use metrics::JobMetrics;
 pub use zones::Zones;
 
-/// How long the lane of a broken location rests: 10,000 jobs must not become 10,000 dead letters (law 12), and a person has to act first.
+/// How long an open circuit waits for its next probe: 10,000 jobs must not become 10,000 dead letters (law 12), and an operator has to act first.
 pub const BROKEN_HOLD: Duration = Duration::from_secs(60);
 
 /// How long the ledger may take to begin or to end a run.
@@ -74,9 +76,9 @@ pub struct Environment {
     pub clock: Clock,
     /// How failed runs are repeated.
     pub backoff: Backoff,
-    /// How long the lane of a location rests whose token GHL refuses, or that has none; usually [`BROKEN_HOLD`].
+    /// The same for a location whose token GHL refuses, or that has none; usually [`BROKEN_HOLD`].
     pub broken_hold: Duration,
-    /// GHL's window: how long a lane rests after a 429 that names no time.
+    /// GHL's window: how long a lane is throttled after a 429 that names no time.
     pub interval: Duration,
     /// How long one call may take: before that has passed, a lost create may still arrive.
     pub call_timeout: Duration,
@@ -84,14 +86,14 @@ pub struct Environment {
     pub zones: Zones,
     /// The custom fields of locations.
     pub fields: CustomFields,
-    /// Told at once of the jobs that a run leads to.
+    /// Gets the follow-up jobs of a run at once.
     pub queue: Queue,
     /// What is counted.
     pub metrics: JobMetrics,
 }
 
 impl Environment {
-    /// Tells the queue of the jobs that rules and flows have led to, and counts the runs of flows that ended.
+    /// Enqueues the jobs that rules and flows have led to, and counts the runs of flows that ended.
     async fn tell_owed(&self) {
         for (flow, outcome) in self.records.take_ended_runs() {
             self.metrics.flow_ended(&flow, &outcome);
@@ -102,7 +104,7 @@ impl Environment {
         }
         let jobs: Vec<_> = owed.iter().map(|follow_up| new_job(&follow_up.key(), follow_up.priority)).collect();
         if let Err(error) = self.queue.push(&jobs).await {
-            tracing::warn!(%error, jobs = jobs.len(), "the queue was not told what follows for rules and flows; the sweeper will");
+            tracing::warn!(%error, jobs = jobs.len(), "jobs of rules and flows were not enqueued; the requeuer enqueues them");
         }
     }
 }
@@ -157,7 +159,7 @@ pub fn cost(kind: &str) -> u8 {
     }
 }
 
-/// The queue's view of a ledger key that owes work.
+/// The queue's view of a ledger key with open rows.
 #[must_use]
 pub fn new_job(key: &JobKey, priority: Priority) -> NewJob {
     let JobKey { kind, location_id, record_id } = key.clone();
@@ -178,7 +180,7 @@ impl Worker {
         Self { environment, broken_off: BrokenOff::default(), deferrals: Deferrals::default() }
     }
 
-    /// Gives back in the ledger what the pool broke off; for when it has stopped.
+    /// Releases in the ledger the runs that the pool aborted, once it has stopped.
     pub async fn give_back(&self) {
         self.broken_off.give_back(&self.environment.records).await;
     }
@@ -245,13 +247,13 @@ impl Worker {
         }
     }
 
-    /// A run of the job, which `span` tells of.
+    /// A run of the job, recorded by `span`.
     async fn run_in(&self, span: &Span, job: Job, permits: Permits) -> Verdict {
         let key = ledger_key(&job.key);
         let epoch = i64::try_from(job.epoch).unwrap_or(i64::MAX);
         let run = match in_time(LEDGER_DUE, self.environment.records.start_run(&key, epoch)).await {
             Ok(Some(run)) => run,
-            // Served by an earlier run: nothing is owed.
+            // Served by an earlier run: no row is open.
             Ok(None) => return Verdict::Done,
             Err(error) => {
                 if matches!(error, RecordsError::LostRun(_)) {
@@ -312,7 +314,7 @@ impl Task<'_> {
         ghl.with_scopes(self.access.scopes.as_ref()).with_api(api)
     }
 
-    /// Closes the run, and tells the queue of what it leads to.
+    /// Closes the run, and enqueues its follow-up jobs.
     async fn close_with(&self, tx: Tx, follow_ups: &[FollowUp]) -> Result<(), JobError> {
         tx.close_run(follow_ups).await?;
         let jobs: Vec<_> = follow_ups.iter().map(|follow_up| new_job(&follow_up.key(), follow_up.priority)).collect();
@@ -320,10 +322,10 @@ impl Task<'_> {
         Ok(())
     }
 
-    /// Tells the queue of jobs whose rows are committed.
+    /// Enqueues jobs whose rows are committed.
     async fn tell_queue(&self, jobs: &[NewJob]) {
         if let Err(error) = self.environment.queue.push(jobs).await {
-            tracing::warn!(%error, jobs = jobs.len(), "the queue was not told what follows a run; the sweeper will");
+            tracing::warn!(%error, jobs = jobs.len(), "follow-up jobs of a run were not enqueued; the requeuer enqueues them");
         }
     }
 
@@ -358,7 +360,7 @@ impl Handler for Worker {
 
     fn panicked(&self, job: &Job) -> Verdict {
         tracing::error!(job.kind = job.key.kind, ghl.location = job.key.lane, "a job panicked");
-        // Not in its work, whose panics are a result, but where the ledger is told of it: the row stays open under this epoch, and the next run
+        // Not in its work, whose panics are a result, but where the ledger is written: the row stays open under this epoch, and the next run
         // takes it over.
         let after = self.environment.backoff.delay(job.attempt.saturating_add(1));
         Verdict::Retry { after: after.unwrap_or(self.environment.backoff.most) }

@@ -1,18 +1,21 @@
-//! Who may call GHL for a location, and how that came about: OAuth logins of locations and agencies, and Private Integration Tokens.
+//! Who may call GHL for a location: OAuth logins of locations and agencies, and Private Integration
+//! Tokens.
 //!
-//! One door: [`Oauth::for_location`] gives a token that is good now, and refreshes it where it is not. Whoever needs a token asks here
-//! right before it is used, and keeps it no longer than one run.
+//! [`Oauth::for_location`] is the one way to a token: it returns a valid one, and refreshes it if
+//! needed. A run asks for the token right before it uses it, and keeps it no longer than the run.
 //!
-//! A refresh token works **once**. A refresh therefore goes: a pending row first ([`Records::begin_refresh`], of which one at a time
-//! succeeds, whatever the number of processes), then the call, then the new pair sealed and stored, and only then used. Whoever waits
-//! meanwhile reads the row again. A process that dies between GHL's answer and the store leaves a pending row behind; after its lease
-//! the next one tries the old refresh token once, and where GHL refuses it the login is `lost`: a person has to connect again, and
-//! nobody tries it any more.
+//! A refresh token works **once**. So a refresh writes a pending row first
+//! ([`Records::begin_refresh`], of which one at a time succeeds, whatever the number of processes),
+//! then sends the call, then seals and stores the new pair, and only then uses it. Others that wait
+//! meanwhile read the row again. A process that dies between GHL's answer and the store leaves a
+//! pending row; after its lease the next process tries the old refresh token once. If GHL refuses
+//! it, the login is `lost`: the customer has to connect again, and no process retries.
 //!
-//! Law 2 and these calls: `/oauth/token` carries the app's own secret and no location's token, so in our reading it is not counted
-//! against a location. To be safe under the other reading too, a refresh inside a run spends one of the run's permits; the sweep, which
-//! has none, refreshes a pair once and no sooner than a quarter of its life before the end. Calls with an agency's token are spaced by a
-//! row of the database, two a second at most over all processes.
+//! Law 2 and these calls: `/oauth/token` carries the app's own secret and no location's token, so
+//! in our reading it does not count against a location. To be safe under the other reading too, a
+//! refresh inside a run spends one of the run's permits. The renewal, which has none, refreshes a
+//! pair once, and no sooner than a quarter of its life before the end. Calls with an agency's token
+//! are spaced by a row of the database, at most two a second over all processes.
 //!
 //! [`Records::begin_refresh`]: crate::records::Records::begin_refresh
 
@@ -72,7 +75,7 @@ struct Inner {
     lease: Duration,
     /// One caller of this process at a time asks the database who refreshes; the others wait here, for nothing.
     turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
-    /// Refreshes under way in this process: it may not end before they are stored.
+    /// Running refreshes of this process: it may not end before they are stored.
     busy: watch::Sender<usize>,
 }
 
@@ -106,7 +109,7 @@ impl Oauth {
         Ok(Self { inner: Arc::new(Inner { records, vault, clock, metrics, app, lease, turns, busy }) })
     }
 
-    /// Waits until no refresh is under way in this process: what GHL has answered must be stored before it ends.
+    /// Waits until no refresh runs in this process: what GHL has answered must be stored before it ends.
     pub async fn idle(&self) {
         // The sender lives as long as this value.
         let _ = self.inner.busy.subscribe().wait_for(|busy| *busy == 0).await;

@@ -5,7 +5,7 @@
 //! HTTP client asks no resolver for it, and a name is looked up by a resolver that drops what may not be called. What was checked is what is
 //! dialled, so a name that answers differently the next time (DNS rebinding) gains nothing.
 //!
-//! A redirect is an answer and is not followed, and proxies of the environment are ignored: both would dial what nobody checked.
+//! A redirect is an answer and is not followed, and proxies of the environment are ignored: both would connect to an unchecked address.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -110,10 +110,10 @@ impl Door {
         Ok(Self { http, rules })
     }
 
-    /// Checks an address that somebody gave.
+    /// Checks an address of a request.
     ///
     /// # Errors
-    /// [`Refused`], in words for whoever gave it.
+    /// [`Refused`], with a message for the caller.
     pub fn target(&self, url: &str) -> Result<Target, Refused> {
         Target::check(url, &self.rules)
     }
@@ -130,7 +130,7 @@ impl Door {
     pub async fn send(&self, request: RequestBuilder) -> Result<Answer, OutsideError> {
         let mut response = request.send().await.map_err(|error| read(&error))?;
         let (status, retry_after) = (response.status(), retry_after(response.headers()));
-        // The status is the answer. Whoever sends it and no complete body has taken the request in.
+        // The status is the answer: a receiver that sends it without a complete body has the request.
         let body = beginning(&mut response).await;
         Ok(Answer { status, retry_after, body })
     }

@@ -22,7 +22,7 @@ pub struct Presence {
 }
 
 impl Presence {
-    /// Is seen from now on. A database that does not answer is told later: being seen must not keep a process from its work.
+    /// Reports the process as alive from now on. If the database does not answer, it is written later: this must not keep a process from its work.
     pub async fn begin(records: Records, process: NewProcess) -> Self {
         let id = Uuid::now_v7().to_string();
         see(&records, &id, &process).await;
@@ -53,6 +53,6 @@ impl Drop for Presence {
 
 async fn see(records: &Records, id: &str, process: &NewProcess) {
     if let Err(error) = records.see_process(id, process).await {
-        tracing::debug!(%error, "this process could not be seen as alive; it tries again");
+        tracing::debug!(%error, "this process could not report that it is alive; it tries again");
     }
 }

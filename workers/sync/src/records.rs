@@ -143,7 +143,7 @@ pub struct Records {
     lines: lines::Lines,
     sqlite: bool,
     gate: Arc<Semaphore>,
-    /// The turn of one walk to write: of this process no more than one of them has a connection, or waits for the feed's counter, before
+    /// The turn of one scan to write: of this process no more than one of them has a connection, or waits for the feed's counter, before
     /// those that somebody waits for.
     walks: Arc<Semaphore>,
     /// Who uses this handle.

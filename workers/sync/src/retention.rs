@@ -32,7 +32,7 @@ pub struct Keeping {
     pub changes: Duration,
     /// Deleted records, to be seen by readers that ask for them.
     pub deleted: Duration,
-    /// Rows of the ledger that are done, and what else tells how work went: runs of flows, imports, reconciliations.
+    /// Rows of the ledger that are done, and other results of work: runs of flows, imports, reconciliations.
     pub jobs: Duration,
     /// Dead letters.
     pub dead: Duration,
@@ -40,12 +40,12 @@ pub struct Keeping {
     pub conflicts: Duration,
     /// The ids by which repeated events are known.
     pub event_ids: Duration,
-    /// Webhooks, by which one that comes again is known.
+    /// Webhooks, by which a repetition is recognized.
     pub webhooks: Duration,
 }
 
 impl Keeping {
-    /// Webhooks that can't be read: GHL tries for 3 days, and somebody has to look.
+    /// Webhooks that can't be read: GHL tries for 3 days, and an operator has to look.
     const UNREADABLE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
     /// Deliveries to hooks, to look at and to send again; those that failed for longer.
     const SENT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -94,7 +94,7 @@ pub async fn run(records: Records, clock: Clock, keeping: Keeping) {
         match retention.turn(Instant::now()).await {
             Ok(0) => {}
             Ok(rows) => tracing::info!(rows, "retention deleted old rows"),
-            Err(error) => tracing::warn!(%error, "retention stopped; the next round goes on"),
+            Err(error) => tracing::warn!(%error, "a round of retention failed; the next round continues"),
         }
         sleep(ROUND).await;
     }
@@ -134,7 +134,7 @@ impl Retention {
     pub async fn turn(&mut self, now: Instant) -> Result<u64, RecordsError> {
         let now_ms = self.clock.now_ms();
         if !self.is_compared {
-            // Whoever worked an hour ago by this very clock has no reason to doubt it.
+            // Work of an hour ago by this very clock confirms it.
             let newest = self.records.newest_sign_ms().await?;
             self.footing.is_proven = newest.is_none_or(|newest| now_ms.saturating_sub(newest) <= UNBROKEN_MS);
             self.is_compared = true;
@@ -148,13 +148,16 @@ impl Retention {
 }
 
 impl Footing {
-    /// Whether the clock has gone as time does for long enough. From a jump on, time counts anew.
+    /// Whether the clock has gone as time does for long enough. From a jump on, time counts again.
     fn holds(&mut self, now: Instant, wall_ms: i64) -> bool {
         let passed = now.saturating_duration_since(self.since);
         let expected = self.wall_ms.saturating_add(i64::try_from(passed.as_millis()).unwrap_or(i64::MAX));
         let off_ms = wall_ms.saturating_sub(expected);
         if off_ms.abs() > JUMP_MS {
-            tracing::warn!(off_ms, "the clock jumped; retention deletes nothing until it has gone evenly for an hour");
+            tracing::warn!(
+                off_ms,
+                "the clock jumped; retention deletes nothing until the clock has run evenly for an hour"
+            );
             *self = Self { since: now, wall_ms, is_proven: false };
             return false;
         }

@@ -26,7 +26,7 @@ pub async fn count(records: &Records) -> Result<bool, RecordsError> {
 }
 
 /// Runs the jobs with which the processes before this one were killed, each alone where one worker runs, until they have ended a run: what kills
-/// this one too is given up by the next.
+/// this process too becomes a dead letter in the next one.
 pub async fn run_first(records: &Records, queue: &Queue) {
     let over = async {
         let mut is_told = false;
@@ -42,12 +42,12 @@ pub async fn run_first(records: &Records, queue: &Queue) {
                     is_told = enqueue(records, queue, jobs).await.is_ok();
                 }
                 Ok(_) => {}
-                Err(error) => tracing::warn!(%error, "the ledger does not say which jobs have to run alone"),
+                Err(error) => tracing::warn!(%error, "can't read which jobs have to run alone; trying again"),
             }
             tokio::time::sleep(LOOK).await;
         }
     };
     if tokio::time::timeout(ALONE, over).await.is_err() {
-        tracing::warn!("jobs that may kill the process do not end; the others run beside them");
+        tracing::warn!("jobs that may kill the process have not ended; other jobs run beside them now");
     }
 }

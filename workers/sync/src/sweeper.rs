@@ -1,7 +1,8 @@
-//! Tells the queue again what the ledger still owes (law 1: the database is the truth, the queue is disposable).
+//! The requeuer: enqueues what is open in the ledger and missing in the queue (law 1: the database
+//! is the truth, the queue is disposable).
 //!
-//! Pushing is idempotent by key, so sweeping too often costs time and changes nothing. A queue that lost its state is told at once;
-//! a single lost push waits for the next round.
+//! Pushing is idempotent by key, so an extra round costs time and changes nothing. A queue that
+//! lost its state is filled at once; a single lost push waits for the next round.
 
 use std::time::Duration;
 
@@ -18,10 +19,10 @@ use crate::records::{JobState, Looked, OpenJob, Records, RecordsError};
 const ROUND: Duration = Duration::from_secs(30);
 /// Rows younger than this are on their way to the queue.
 const GRACE: Duration = Duration::from_secs(15);
-/// A run older than this may be nobody's: a queue that lost its state while no worker was there to see it knows nothing of the run. Where
-/// the queue does know of it, the push leads to one more run, which finds nothing owed and calls nobody.
+/// A run older than this may have no worker: a queue that lost its state while no worker was there to see it knows nothing of the run. Where
+/// the queue does know of it, the push leads to one more run, which finds no open row and makes no calls.
 const SILENT_RUN: Duration = Duration::from_secs(30);
-/// Until a sweep after a loss is tried again that broke off.
+/// Until a failed round after a loss is tried again.
 const AGAIN: Duration = Duration::from_secs(2);
 const PAGE: i64 = 500;
 /// Between two looks for rows of other processes.
@@ -29,7 +30,7 @@ const LOOK: Duration = Duration::from_secs(1);
 /// How far back a look goes: a row is seen though it took long to be committed, or a look did.
 const LOOK_BACK: Duration = Duration::from_secs(4);
 
-/// Sweeps until it is aborted.
+/// Requeues until it is aborted.
 pub async fn run(records: Records, queue: Queue, clock: Clock, metrics: JobMetrics) {
     let mut losses = JoinSet::new();
     let lost = std::sync::Arc::new(tokio::sync::Notify::new());
@@ -41,7 +42,7 @@ pub async fn run(records: Records, queue: Queue, clock: Clock, metrics: JobMetri
             }
         });
     }
-    // What a queue lost that nobody watched is found now, and not when its runs count as silent.
+    // What a queue lost while no worker was running is found now, and not when its runs count as silent.
     let mut everything = queue.is_shared();
     metrics.requeued();
     let mut looked = Looked::default();
@@ -56,22 +57,22 @@ pub async fn run(records: Records, queue: Queue, clock: Clock, metrics: JobMetri
                 everything = false;
                 metrics.requeued();
             }
-            Err(error) => tracing::warn!(error, "a sweep broke off; the next one begins anew"),
+            Err(error) => tracing::warn!(error, "a round of the requeuer failed; the next one starts again"),
         }
         match records.reopen_unpushed(&mut looked, PAGE).await {
             Ok(count) => metrics.reopened(count),
             Err(error) => {
-                tracing::warn!(%error, "the look for records without a job broke off; the next round goes on")
+                tracing::warn!(%error, "the search for records without a job failed; the next round continues")
             }
         }
     }
 }
 
-/// One round: pushes every key that owes work, page by page. A row that can't be queued is set aside ([`enqueue`]). Returns how many were
+/// One round: pushes every key with open rows, page by page. A row that can't be queued becomes a dead letter ([`enqueue`]). Returns how many were
 /// pushed.
 ///
 /// # Errors
-/// What the database or the queue said, as text.
+/// The error of the database or the queue, as text.
 pub async fn sweep(
     records: &Records,
     queue: &Queue,
@@ -92,8 +93,8 @@ pub async fn sweep(
     }
 }
 
-/// Tells a queue in memory what other processes accept, until it is aborted: `clienty-sync catalog call` beside `clienty-sync up` has
-/// only the ledger to tell it by.
+/// Enqueues in a queue in memory what other processes accept, until it is aborted: `clienty-sync catalog call` beside `clienty-sync up` can
+/// only write to the ledger.
 pub async fn watch(records: Records, queue: Queue, clock: Clock) {
     loop {
         sleep(LOOK).await;
@@ -106,7 +107,7 @@ pub async fn watch(records: Records, queue: Queue, clock: Clock) {
             Err(error) => Err(error.to_string()),
         };
         if let Err(error) = told {
-            tracing::warn!(error, "a look for new jobs broke off; the next one follows");
+            tracing::warn!(error, "the search for new jobs failed; the next one follows");
         }
     }
 }

@@ -37,7 +37,7 @@ pub(crate) fn serves(span: &Span, run: &Run) {
     }
 }
 
-/// Says of the run under way why it did not finish, as the log does.
+/// Says of the run in progress why it did not finish, as the log does.
 pub(crate) fn failed(reason: &str) {
     let span = Span::current();
     span.record("otel.status_code", "error");

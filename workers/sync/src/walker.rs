@@ -1,9 +1,11 @@
-//! Sweeps: from time to time, walks that find what no event told of.
+//! The reconcile scheduler: starts the scans that find what no webhook reported. The code calls
+//! these scans sweeps.
 //!
-//! Contacts that changed are found by the date of change, for one call where none did, and are looked for often. What no date tells, as deletions,
-//! merges and edits of tasks, takes a look at all contacts: a call for hundreds of them and for a hundred tasks. Notes and appointments cost
-//! two calls a contact. These two are spread over half of their period. All are of bulk priority, so they take of the day's calls only what
-//! others leave.
+//! Changed contacts are found by the date of change, with one call if there are none, so this scan
+//! runs often. Deletions, merges and edits of tasks have no date: finding them takes a scan of all
+//! contacts, with one call for hundreds of contacts and one for a hundred tasks. Notes and
+//! appointments cost two calls a contact. The last two scans are spread over half of their period.
+//! All are of bulk priority, so they use only the calls of the day that others leave.
 
 use std::time::Duration;
 
@@ -14,7 +16,7 @@ use crate::clock::Clock;
 use crate::jobs;
 use crate::records::{Connection, Purpose, Records, RecordsError};
 
-/// How often sweeps are looked for that are due.
+/// How often reconciliations are looked for that are due.
 const ROUND: Duration = Duration::from_secs(60);
 /// Contacts that a page of the search shows.
 const PAGE: i64 = 500;
@@ -32,20 +34,20 @@ pub struct Periods {
     pub details: Option<Duration>,
 }
 
-/// Begins sweeps until it is aborted. Processes that do so at once begin each sweep once.
+/// Starts due reconciliations until it is aborted. If several processes do so, each reconciliation starts once.
 pub async fn run(records: Records, queue: Queue, clock: Clock, periods: Periods) {
     loop {
         if let Err(error) = round(&records, &queue, &clock, periods).await {
-            tracing::warn!(%error, "sweeps that may be due were not begun; the next round does");
+            tracing::warn!(%error, "due reconciliations were not started; the next round starts them");
         }
         sleep(ROUND).await;
     }
 }
 
-/// Begins every sweep that is due.
+/// Starts every reconciliation that is due.
 ///
 /// # Errors
-/// [`RecordsError`]; what was begun before goes on.
+/// [`RecordsError`]; what was started before continues.
 pub async fn round(records: &Records, queue: &Queue, clock: &Clock, periods: Periods) -> Result<(), RecordsError> {
     let all = [
         (Purpose::Sweep, periods.sweep, None),
@@ -75,7 +77,7 @@ pub async fn round(records: &Records, queue: &Queue, clock: &Clock, periods: Per
     Ok(())
 }
 
-/// Begins a sweep of a location, unless one is under way; returns whether.
+/// Starts a reconciliation of a location, unless one is in progress; returns whether.
 ///
 /// # Errors
 /// [`RecordsError`].
@@ -90,12 +92,12 @@ pub async fn begin(
     let Some(walk) = records.begin_walk(location_id, purpose, known_only, pause_ms).await? else { return Ok(false) };
     let jobs: Vec<_> = walk.next_job().iter().map(|key| jobs::new_job(key, Priority::Bulk)).collect();
     if let Err(error) = queue.push(&jobs).await {
-        tracing::warn!(%error, "a sweep was begun, but the queue was not told; the sweeper will");
+        tracing::warn!(%error, "a reconciliation was started, but its job was not enqueued; the requeuer enqueues it");
     }
     Ok(true)
 }
 
-/// Whether a walk passes over contacts that are not kept here: who never imported wants those that were asked for,
+/// Whether a scan passes over contacts that are not kept here: who never imported wants those that were asked for,
 /// or are new, and no others.
 ///
 /// # Errors

@@ -66,7 +66,7 @@ impl Alone {
             }
             let key = (shard == own).then_some(&job.key);
             if let Err(error) = self.queue.alone(shard, key, &epochs, is_alone).await {
-                tracing::debug!(%error, "the queue was not told that a job runs alone");
+                tracing::debug!(%error, "could not report to the queue that a job runs alone");
             }
         }
     }

@@ -81,7 +81,7 @@ impl<H: Handler> Service<Task<Held>> for Dispatch<H> {
             if told.is_err() {
                 tracing::error!(
                     job.kind = job.key.kind,
-                    "what is told of a run that ended panicked; the queue is told all the same"
+                    "the report of an ended run panicked; the queue gets the outcome"
                 );
             }
             desk.end(job, verdict, &permits);

@@ -224,7 +224,7 @@ impl RedisShard {
         let forward = match kept_time {
             Kept::Steady => return Ok((incarnation, stepped)),
             Kept::WasSet => {
-                tracing::warn!("the clock of the queue's Redis was set; the queue's time goes on without a jump");
+                tracing::warn!("the clock of the queue's Redis was set; the queue's time continues without a jump");
                 self.clock_steps.fetch_add(1, Ordering::SeqCst);
                 return Ok((incarnation, stepped));
             }
@@ -232,7 +232,7 @@ impl RedisShard {
         };
         tracing::warn!(
             queue.clock.forward_ms = millis(forward),
-            "the clock of the queue's Redis was set forward; its shard rests until no call counts that was sent before"
+            "the clock of the queue's Redis was set forward; its shard waits until earlier calls no longer count"
         );
         self.clock_steps.fetch_add(1, Ordering::SeqCst);
         let released = stepped.jobs.iter().map(|job| Settlement {
@@ -407,7 +407,7 @@ impl RedisShard {
         meet.arg(self.claimed_epoch.load(Ordering::SeqCst));
         if self.library.run::<u8>(connection, &meet).await? == 1 {
             tracing::warn!(
-                "the queue's Redis has an older state, or is a replica that was promoted; its shard rests, as last writes may be lost"
+                "the queue's Redis has an older state, or is a replica that was promoted; its shard waits, as the last writes may be lost"
             );
         }
         Ok(())

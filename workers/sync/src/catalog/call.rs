@@ -1,4 +1,5 @@
-//! From what somebody wants called to what is sent: checked completely before it is accepted, every mistake told at once.
+//! From the request for a call to the call: checked completely before it is accepted, with every
+//! mistake reported at once.
 
 use std::fmt;
 
@@ -11,7 +12,7 @@ use super::{Body, Field, Form, Media, Operation, Place, Shape, Token};
 use crate::ghl::Replay;
 use crate::ids;
 
-/// What somebody wants called.
+/// The requested call.
 #[derive(Debug, Clone, Default)]
 pub struct Wish {
     /// The location whose token is used.

@@ -1,4 +1,4 @@
-//! The catalogue as a page for people, `deploy/docs/catalog.md`.
+//! The catalog as a Markdown page, `deploy/docs/catalog.md`.
 
 use std::fmt::Write as _;
 
@@ -8,12 +8,13 @@ use super::{Catalog, Found, Operation, Trigger};
 #[must_use]
 pub fn page(catalog: &Catalog) -> String {
     let mut page = format!(
-        "# What GHL can do, and what it tells\n\n\
-         {} operations and {} triggers, as `clienty-sync catalog list` shows them; made by `clienty-sync catalog page`, not by hand.\n\
-         `clienty-sync catalog show NAME` tells parameters, body and versions of one, `catalog call NAME` runs it. A call of any costs one\n\
-         request of the location's limit. May it be sent again when its reply was lost? *safe*: it only reads. *replay-safe*: twice is the\n\
-         same as once. *guarded*: twice is a duplicate, so it is not sent again before somebody looked. *never*: twice is harm (a message,\n\
-         a payment), and each call is confirmed.\n",
+        "# GHL's actions and triggers\n\n\
+         {} operations and {} triggers. `clienty-sync catalog page` generates this page, `clienty-sync catalog list` lists the same.\n\
+         `clienty-sync catalog show NAME` shows parameters, body and versions of an operation, `catalog call NAME` runs it. Each call\n\
+         costs one request of the location's limit.\n\n\
+         The column *again* shows whether a call is sent again if its reply was lost. *safe*: yes, it only reads. *replay-safe*: yes, a\n\
+         second call has the effect of one. *guarded*: only after an operator looked in GHL, as a second call makes a duplicate. *never*:\n\
+         no, a second call does harm (a message, a payment); each call must be confirmed.\n",
         catalog.operations().len(),
         catalog.triggers().len(),
     );

@@ -120,7 +120,7 @@ fn form(written: Map<String, Value>) -> Result<Form, String> {
     })
 }
 
-/// The catalogue is read once and never dropped, so what it is made of may as well be `'static`, which the client asks for.
+/// The catalog is read once and never dropped, so what it is made of may as well be `'static`, which the client asks for.
 fn kept(text: String) -> &'static str {
     text.leak()
 }

@@ -20,7 +20,7 @@ pub enum Shape {
     Number,
     /// True or false.
     Flag,
-    /// An object whose members are not told.
+    /// An object with unknown members.
     Object,
     /// One of these words.
     Words(Vec<String>),
@@ -188,7 +188,7 @@ fn check_members(fields: &[Field], members: &Map<String, Value>, place: &str, mi
     }
 }
 
-/// Right if one shape fits. If none does, the mistakes against the one that comes closest are told.
+/// Right if one shape fits. If none does, the mistakes against the closest one are returned.
 fn check_one_of(shapes: &[Shape], value: &Value, place: &str, mistakes: &mut Vec<Mistake>) {
     let against = |shape: &Shape| {
         let mut found = Vec::new();

@@ -55,7 +55,7 @@ impl Absent {
         self.is_partial
     }
 
-    /// The source tells the field in another way.
+    /// The source shows the field in another way.
     pub fn remove(&mut self, name: &str) {
         self.fields.remove(name);
         self.lower_cased.remove(name);

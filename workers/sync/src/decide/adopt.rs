@@ -21,7 +21,7 @@ use crate::records::model::{Appointment, Contact, Note, Task};
 const CLOCKS: SignedDuration = SignedDuration::from_mins(2);
 
 /// Whether a record that GHL created at that time is older than the create that was announced at `announced_at_ms`, so that it is not what the
-/// create made. Where no time is told, it is not known to be.
+/// create made. Without a time, it is not known to be.
 #[must_use]
 pub fn predates(created_at: Option<Timestamp>, announced_at_ms: Option<i64>) -> bool {
     let announced = announced_at_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok());

@@ -1,10 +1,12 @@
-//! Whether an event of GHL's tells anything new (law 8).
+//! Whether a webhook reports anything new (law 8).
 //!
-//! No event says who caused it, and events come late, twice and out of order. So an own write is known by its values: what we wrote and
-//! what GHL answered leave a [`Prints`] of each field. Time windows are no part of it: they swallow what a person edits in the
-//! same second, and let through what comes a minute late.
+//! No webhook names who caused it, and webhooks come late, twice and out of order. So an own write
+//! is recognized by its values: what we wrote and what GHL answered leave a [`Prints`] of each
+//! field. Time windows are not used: they would drop a person's edit of the same second, and let an
+//! echo through that comes a minute late.
 //!
-//! The event's time is looked at for one thing only: an event that happened before the state that we hold was read is part of it.
+//! The time of the event is used for one thing only: an event before the state that we hold was
+//! read is part of it.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -139,17 +141,17 @@ pub enum Verdict {
     Echo,
     /// Its own fields suffice: GHL holds these values now, and the rest as before.
     Apply(Fields),
-    /// Only GHL can tell what it holds now.
+    /// Only a call to GHL shows what it holds now.
     Pull,
 }
 
-/// Whether an event tells the record to be as the last agreed state has it. Then no older event can tell anything new.
+/// Whether an event shows the record as the last agreed state has it. Then no older event can show anything new.
 #[must_use]
 pub fn confirms(told: &Fields, base: &Fields, prints: &Prints) -> bool {
     told.iter().all(|(name, value)| prints.same(name, value, &fields::value(base, name)))
 }
 
-/// What to do about an event that tells `told` of a record of which `known` is held.
+/// What to do about an event that shows `told` of a record of which `known` is stored.
 #[must_use]
 pub fn judge(told: &Told<'_>, known: &Known<'_>) -> Verdict {
     let Some(base) = known.base else { return Verdict::Pull };
@@ -157,7 +159,7 @@ pub fn judge(told: &Told<'_>, known: &Known<'_>) -> Verdict {
         .fields
         .iter()
         .filter(|(name, value)| !known.prints.same(name, value, &fields::value(base, name)))
-        // It says what a write of ours, whose reply is on its way, asks for. What is not sent yet is nobody's echo.
+        // It shows the values of our write, whose reply is on its way. What is not sent yet has no echo.
         .filter(|(name, value)| known.asked.get(*name).is_none_or(|asked| !echoes(name, asked, value)))
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
@@ -166,7 +168,7 @@ pub fn judge(told: &Told<'_>, known: &Known<'_>) -> Verdict {
     };
     match known.base_at {
         Some(base_at) if at < base_at => Verdict::Echo,
-        // A value that we wrote once: a late event of that write, or a person who went back to it. The values can't tell.
+        // A value that we wrote once: a late event of that write, or a person who went back to it. The values can't show which.
         Some(_) if news.iter().any(|(name, value)| known.prints.knows(name, value)) => Verdict::Pull,
         Some(_) => Verdict::Apply(news),
         None => Verdict::Pull,
@@ -233,7 +235,7 @@ mod tests {
         assert_eq!(judge(&Told { fields: &told, at: Some(at(2)) }, &known), Verdict::Echo);
     }
 
-    /// What GHL tells while our write of the field has no answer yet, and after the answer: (field, asked, GHL's form, an edit of GHL's).
+    /// What GHL shows while our write of the field has no answer yet, and after the answer: (field, asked, GHL's form, an edit of GHL's).
     #[test]
     fn our_own_write_is_known_in_ghls_form_before_and_after_its_answer_and_an_edit_is_not() {
         let table = [

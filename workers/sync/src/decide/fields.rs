@@ -1,8 +1,8 @@
-//! A record as named values: the form in which merging, verifying and telling echoes look at it.
+//! A record as named values: the form that merging, verifying and the recognition of echoes use.
 //!
-//! One name is one thing that a person can edit on its own: `email`, but also `tags.vip` and `customFields.f1`, so that two people who
-//! each add a tag disagree about nothing. What GHL alone decides (ids, its dates, a name that follows from its parts) has no name
-//! here: it follows GHL without asking.
+//! One name is one thing that a person can edit on its own: `email`, but also `tags.vip` and
+//! `customFields.f1`, so that two people who each add a tag do not conflict. What GHL alone decides
+//! (ids, its dates, a name that follows from its parts) has no name here: it follows GHL.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::records::model::{Appointment, Contact, Note, Task};
 
-/// A record's values by name. What is null or an empty text has no entry: GHL tells the two and absence apart at random.
+/// A record's values by name. What is null or an empty text has no entry: GHL reports the two and absence apart at random.
 pub type Fields = BTreeMap<String, Value>;
 
 /// A record that both sides edit.

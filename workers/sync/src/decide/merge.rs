@@ -2,7 +2,7 @@
 //!
 //! Field by field, and fields that make sense only together as one: where only one side changed, it wins. Where both changed and mean the same, there is nothing to decide, and GHL's form
 //! is taken, since it would come back anyway. Where both changed and differ, the [`Policy`] of the field decides, and the [`Conflict`] is
-//! told with all three values, so that a person can look at it and take it back.
+//! kept with all three values, so that a person can read and undo it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
@@ -18,7 +18,7 @@ use super::fields::{self, Fields};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Policy {
-    /// The later edit. Where GHL told no time of its edit, ours wins: one that GHL does not have yet is moments old.
+    /// The later edit. Where GHL reported no time of its edit, ours wins: one that GHL does not have yet is moments old.
     #[default]
     Newest,
     /// GHL.
@@ -81,9 +81,9 @@ impl Policies {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Side {
-    /// Our records, and whoever edits them.
+    /// Our records, and their users and producers.
     Clienty,
-    /// GHL, and whoever edits there.
+    /// GHL, and its users.
     Ghl,
 }
 
@@ -119,14 +119,14 @@ pub struct Conflict {
     pub winner: Side,
     /// When it was edited here, in ms since 1970.
     pub ours_at: Option<i64>,
-    /// When it was edited in GHL; none where GHL told no time of it.
+    /// When it was edited in GHL; none where GHL reported no time of it.
     pub theirs_at: Option<Timestamp>,
 }
 
-/// When GHL's side was edited, as far as GHL told.
+/// When GHL's side was edited, as far as GHL reported.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TheirTimes {
-    /// Fields of which something told the time.
+    /// Fields with a known time.
     pub fields: BTreeMap<String, Timestamp>,
     /// Since then all of GHL's edits were made: when the last state that both agreed on was the newest.
     pub not_before: Option<Timestamp>,
@@ -160,7 +160,7 @@ impl Times<'_> {
         of_fields.or(told.not_after.filter(|_| is_single))
     }
 
-    /// Whose edit is the newer one. Where nobody can tell, ours: GHL does not have it yet, so it is moments old.
+    /// Whose edit is the newer one. If that is unknown, ours: GHL does not have it yet, so it is moments old.
     fn newest(&self, fields: &[&str], is_single: bool) -> Side {
         let Some(ours) = self.ours(fields) else { return Side::Clienty };
         let not_before = self.theirs.and_then(|told| told.not_before);
@@ -178,7 +178,7 @@ pub struct Merged {
     pub conflicts: Vec<Conflict>,
 }
 
-/// When GHL first told each field to read as it does in `now`. `told`: what was told of fields, in any order, null for what is not there; a field that
+/// When GHL first reported each field as it reads in `now`. `told`: the reported fields, in any order, null for what is not there; a field that
 /// one does not carry is not in it.
 #[must_use]
 pub fn first_told(now: &Fields, mut told: Vec<(Timestamp, Fields)>, prints: &Prints) -> BTreeMap<String, Timestamp> {

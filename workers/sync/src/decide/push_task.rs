@@ -97,7 +97,7 @@ impl<'a> Edited<'a> {
         Self { title, body, due_date: *due_date, completed: *completed, assigned_to }
     }
 
-    /// The fields in which it differs from `base`, as far as GHL can be told.
+    /// The fields in which it differs from `base`, as far as GHL can store them.
     #[must_use]
     pub fn changes_of(&self, base: &Self) -> TaskChanges {
         let Self { title, body, due_date, completed, assigned_to } = *self;

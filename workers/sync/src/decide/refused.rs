@@ -1,8 +1,10 @@
 //! What GHL refused for good, and what a later push leaves out because of it.
 //!
-//! GHL takes a call whole or not at all. Sent again, a value that it refused would take every other edit of the record down with it. So a
-//! field is held back as long as it has exactly the value that was refused; another value is sent. Where GHL names the fields that it objects to,
-//! they alone are refused, else all that the call asked: which of them was to blame is not told. How GHL names a field is in [`names`](super::names).
+//! GHL accepts a call as a whole or not at all. If a refused value were sent again, every other
+//! edit of the record would fail with it. So a field is left out as long as it has exactly the
+//! refused value; another value is sent. If GHL names the fields at fault, only they are refused,
+//! else all fields of the call: GHL does not show which of them is at fault. How GHL names a field
+//! is in [`names`](super::names).
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -20,7 +22,7 @@ pub struct Refusal {
     pub reason: String,
 }
 
-/// What a record owes GHL.
+/// The pending write of a record.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Owed {
     /// What is to be sent; null takes away.
@@ -64,7 +66,7 @@ impl Owed {
     }
 }
 
-/// What `sync` tells to be refused and is wanted all the same. What makes sense only together is held back together or not at all.
+/// What `sync` shows as refused and is still wanted. What makes sense only together is left out together or not at all.
 fn held_back<R: Record>(base: &Fields, wanted: &Fields, sync: Option<&SyncState>) -> Vec<Unapplied> {
     let is_owed = |name: &str| fields::value(wanted, name) != fields::value(base, name);
     let refused = sync.into_iter().flat_map(|sync| &sync.fields).filter(|one| one.refused.is_some());
@@ -109,7 +111,7 @@ pub fn refused(asked: &Fields, base: &Fields, refusal: &Refusal) -> Vec<Unapplie
 }
 
 impl SyncState {
-    /// Whether it tells what was left out of a create that made the rest, or will: nothing that a create needs was refused with it.
+    /// Whether it shows what was left out of a create that made the rest, or will: nothing that a create needs was refused with it.
     #[must_use]
     pub fn is_of_left_out<R: Record>(&self) -> bool {
         let mut refused = self.fields.iter().filter(|one| one.refused.is_some()).peekable();

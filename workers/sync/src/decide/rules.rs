@@ -1,7 +1,7 @@
-//! Rules that make a task of what happens to a contact in GHL.
+//! Rules that create a task when something happens to a contact in GHL.
 //!
-//! GHL says what a contact is, not what was done to it: a tag counts as new where the last state that both sides agreed on lacks it and
-//! nobody gave it here.
+//! GHL reports the state of a contact, not the action: a tag counts as new if the last state that
+//! both sides agreed on lacks it and it was not added here.
 
 use std::fmt;
 use std::str::FromStr;
@@ -21,7 +21,7 @@ pub struct TaskRule {
     pub title: Template,
     /// The task's body.
     pub body: Option<Template>,
-    /// How long after the occasion became known the task is due.
+    /// How long after the trigger became known the task is due.
     pub due_after: SignedDuration,
     /// The GHL user who gets it.
     pub assigned_to: Option<String>,
@@ -38,7 +38,7 @@ pub enum Occasion {
     Untagged(String),
 }
 
-/// It is none of the occasions.
+/// It is not a known trigger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("is neither contact.created, contact.tagged=TAG nor contact.untagged=TAG")]
 pub struct NoOccasion;

@@ -1,6 +1,6 @@
 //! Whether two values of a field mean the same, for each of the two questions that are asked about them.
 //!
-//! *Did somebody edit it?* ([`same`]) Only what GHL is known to rewrite without a person counts as the same: the case of an e-mail, the
+//! *Was it edited?* ([`same`]) Only what GHL is known to rewrite without a person counts as the same: the case of an e-mail, the
 //! punctuation of a phone, a number's spelling, a day's form. A looser comparison would take an edit for nothing, and lose it. How much that is depends
 //! on the location: its country says which number a national phone is, and the kind of a custom field what its texts mean ([`Habits`]).
 //!

@@ -1,7 +1,8 @@
 //! Appointments that repeat.
 //!
-//! GHL's lists and events tell of no appointment whether it repeats: its id alone says so. Each of a series is an appointment of its own,
-//! with an id that GHL makes of the event that heads the series, the start in ms and the length in s.
+//! GHL's lists and events do not show whether an appointment repeats: only its id does. Each of a
+//! series is an appointment of its own, with an id that GHL makes of the event that heads the
+//! series, the start in ms and the length in s.
 
 /// The event that heads the series of `id`: `ocQHyuzHvysMo5N5VsXc` of `ocQHyuzHvysMo5N5VsXc_1729821600000_1800`. None for any other id.
 #[must_use]

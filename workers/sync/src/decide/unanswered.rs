@@ -1,8 +1,9 @@
-//! What may change a record while a write of ours is unanswered (law: a reply is as old as its call).
+//! What may change a record while a write of ours is unanswered (law 19).
 //!
-//! From the moment a write is announced until its reply is stored, nobody can order the state that the reply shows and one that a list, a page or a
-//! webhook shows meanwhile. So only one thing is believed meanwhile: what was asked has come to pass where something newer than the last agreed state
-//! shows it. Anything else is looked at after the reply.
+//! From the moment a write is announced until its reply is stored, the state that the reply shows
+//! and the state that a list, a page or a webhook shows meanwhile can't be ordered. So only one
+//! thing is believed meanwhile: the written values have arrived if something newer than the last
+//! agreed state shows them. Anything else is re-read after the reply.
 
 use serde::{Deserialize, Serialize};
 
@@ -43,7 +44,7 @@ impl Unanswered {
     }
 
     /// Takes in what GHL `shows` of some fields of a record that was last agreed to be as `base`: null for what is not there. `is_newer`: the state
-    /// is known to be newer than `base`. Returns `base` with the values that were asked and are shown. Anything else that is shown owes a look.
+    /// is known to be newer than `base`. Returns `base` with the values that were asked and are shown. Anything else that is shown needs a re-read.
     #[must_use]
     pub fn meet(&mut self, base: &Fields, shows: &Fields, is_newer: bool, prints: &mut Prints) -> Fields {
         let mut agreed = base.clone();
@@ -58,7 +59,7 @@ impl Unanswered {
                     fields::set(&mut agreed, name, shown.clone());
                     self.asked.remove(name);
                 }
-                // An older state that reads as what was asked tells nothing.
+                // An older state that reads as what was asked proves nothing.
                 Some(_) => {}
                 None => is_unlike = true,
             }

@@ -41,7 +41,7 @@ const STATUSES_READ: [&str; 4] = ["booked", "active", "completed", "rescheduled"
 /// How a task reads.
 const TASK_STATUSES: [&str; 3] = ["open", "overdue", "completed"];
 
-/// Translates one event of which nobody says when it came, so that it may have occurred at any time.
+/// Translates one event without a time of arrival, so that it may have occurred at any time.
 ///
 /// # Errors
 /// See [`translate_at`].
@@ -128,7 +128,7 @@ fn work(
 ) -> Option<(JobKind, Priority, Change)> {
     match event_type {
         "contact.selected" => {
-            // Somebody looks at the contact now.
+            // A user opens the contact now.
             let record_id = required(contact_id, fields)?;
             Some((JobKind::PullContact, Priority::Interactive, Change::None { record_id }))
         }

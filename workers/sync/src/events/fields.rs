@@ -19,7 +19,7 @@ pub struct FieldError {
 /// What readers get with a record and that says nothing of it: who sends a record back as it was read need not take it out.
 const ABOUT_THE_RECORD: [&str; 3] = ["sync", "recordId", "unread"];
 
-/// What readers get and nobody here may set.
+/// Fields that readers get and producers can't set.
 const NOT_WRITABLE: [(&str, &str); 6] = [
     ("id", "is GHL's id of the contact; send it as contactId beside data"),
     ("lastActivity", "is set by GHL alone; leave it out"),
@@ -29,7 +29,7 @@ const NOT_WRITABLE: [(&str, &str); 6] = [
     ("deletedAt", "follows from a deletion; send an event of that type"),
 ];
 
-/// An object under inspection. Each read takes note of the name, so that [`Fields::finish`] can tell what nobody asked for.
+/// An object under inspection. Each read takes note of the name, so that [`Fields::finish`] can report unknown fields.
 pub struct Fields<'a> {
     object: &'a Map<String, Value>,
     path: Cow<'static, str>,
@@ -73,7 +73,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Refuses all fields that nobody asked for.
+    /// Rejects all fields that were not read.
     pub fn refuse_others(&mut self, why: String) {
         self.others = Some(why);
     }
@@ -153,7 +153,7 @@ impl<'a> Fields<'a> {
         self.errors.iter().any(|error| error.field == format!("{}{name}", self.path))
     }
 
-    /// The mistakes, among them every field that nobody asked for.
+    /// The mistakes, among them every unknown field.
     pub fn finish(mut self) -> Vec<FieldError> {
         let unknown: Vec<_> = self.object.keys().filter(|name| !self.asked.contains(&name.as_str())).cloned().collect();
         for name in unknown {

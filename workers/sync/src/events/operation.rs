@@ -1,4 +1,4 @@
-//! A call of any operation of the catalogue, as a trigger like any other.
+//! A call of any operation of the catalog, as a trigger like any other.
 
 use crate::catalog::{Wish, catalog};
 use crate::records::{Change, JobKind, NewEvent, Trigger};
@@ -58,7 +58,7 @@ fn contact_of(wish: &Wish) -> Option<String> {
     named.into_iter().flatten().filter_map(Value::as_str).find(|id| ids::is_id(id)).map(str::to_owned)
 }
 
-/// What to say of a name that is not in the catalogue.
+/// What to say of a name that is not in the catalog.
 #[must_use]
 pub fn unknown(name: &str) -> String {
     let similar = catalog().similar(name);
@@ -66,7 +66,7 @@ pub fn unknown(name: &str) -> String {
         [] => "`clienty-sync catalog list` shows all".to_owned(),
         names => format!("did you mean {}? `clienty-sync catalog list` shows all", names.join(" or ")),
     };
-    format!("is not in the catalogue; {hint}")
+    format!("is not in the catalog; {hint}")
 }
 
 #[cfg(test)]

@@ -142,7 +142,7 @@ impl Run<'_> {
         Ok(header)
     }
 
-    /// Sends, tells the permits what GHL says of the limits, and reads the reply to its end. A call of which nothing was heard may still arrive, until its time
+    /// Sends, passes GHL's limits to the permits, and reads the reply to its end. A call without an answer may still arrive, until its time
     /// is out: its permit is dropped.
     async fn exchange(&self, endpoint: &Endpoint, request: Request, permit: Permit) -> Result<Reply, GhlError> {
         let response = match self.client.shared.http.execute(request).await {

@@ -64,7 +64,7 @@ pub enum BuildError {
 #[derive(Clone)]
 pub struct Client {
     pub(super) shared: Arc<Shared>,
-    /// Told what time it is at GHL.
+    /// Gets GHL's time from each reply.
     pub(super) clock: Clock,
 }
 
@@ -100,7 +100,7 @@ impl Client {
         Ok(Self { shared, clock: Clock::system() })
     }
 
-    /// The client that tells `clock` what time it is at GHL.
+    /// The client that sets GHL's time in `clock`.
     #[must_use]
     pub fn telling(self, clock: &Clock) -> Self {
         Self { clock: clock.clone(), ..self }

@@ -102,7 +102,7 @@ pub struct WireSecond {
 }
 
 impl WireSecond {
-    /// The same instant as a clock in `zone` shows it, `2021-06-23T03:30:00+05:30`: the form in which calendars are told times.
+    /// The same instant as a clock in `zone` shows it, `2021-06-23T03:30:00+05:30`: the form of times that calendars need.
     #[must_use]
     pub fn in_zone(at: Timestamp, zone: &TimeZone) -> Self {
         Self { offset: zone.to_offset(at), ..Self::from(at) }

@@ -1,7 +1,7 @@
 //! The table of operations: what GHL's documents say of each, in one place.
 //!
 //! A replay class is ours: the documents have none. A POST that only searches is `Safe`; one that sets what is set already
-//! (tags, followers, a business) is `ReplaySafe`; what starts a campaign or workflow anew may send messages to a person
+//! (tags, followers, a business) is `ReplaySafe`; what starts a campaign or workflow again may send messages to a person
 //! twice, and is `Never`.
 
 use reqwest::Method;

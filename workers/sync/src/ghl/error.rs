@@ -59,7 +59,7 @@ pub enum GhlError {
     /// A create, in a location that allows no two contacts with one e-mail or phone.
     #[error("GHL already has such a contact{}", .matching_field.as_ref().map(|field| format!(" (same {field})")).unwrap_or_default())]
     Duplicate {
-        /// The contact that is there; where GHL does not tell, `find_duplicate_contact` does.
+        /// The existing contact; if GHL does not name it, `find_duplicate_contact` does.
         contact_id: Option<String>,
         /// The field that is the same, such as `email`.
         matching_field: Option<String>,
@@ -169,7 +169,7 @@ pub enum Class {
     Throttling,
     /// The same call will fail the same way.
     Permanent,
-    /// The location's token may be bad, which is a matter of the location and not of the job. Another call with the same token tells.
+    /// The location's token may be bad, which is a matter of the location and not of the job. Another call with the same token shows which.
     Broken,
 }
 

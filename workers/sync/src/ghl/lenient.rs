@@ -14,7 +14,7 @@ use super::json::LOST;
 use super::model::{CustomField, SearchAfter};
 use crate::ids;
 
-/// What is told, also where it is null.
+/// The value if it is present, also if it is null.
 pub(super) fn told<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
     Value::deserialize(deserializer).map(Some)
 }
@@ -110,7 +110,7 @@ fn carried<'de, D: Deserializer<'de>, T>(
     })
 }
 
-/// A value of which nobody can say what field it is of.
+/// A value without a known field.
 fn is_nobodys(value: &Value) -> bool {
     value.as_object().is_some_and(|field| field.get("id").is_none_or(|id| as_text(id).is_none()))
 }

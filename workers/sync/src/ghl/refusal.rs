@@ -56,7 +56,7 @@ fn is_duplicate(messages: &[String]) -> bool {
     messages.iter().any(|message| message.to_lowercase().contains("duplicated contacts"))
 }
 
-/// Which contact is there already, where GHL tells: `meta` of v2, `error.details` of v3, which may be a list. Its name is left out.
+/// Which contact is there already, if GHL reports it: `meta` of v2, `error.details` of v3, which may be a list. Its name is left out.
 fn duplicate(body: &Value) -> GhlError {
     let told = |name: &str| {
         let error = &body["error"];

@@ -1,5 +1,5 @@
 //! Which scope a refused call lacks, and what to do about it. GHL's own words seldom name it, so the documents' scopes of the operation are named:
-//! all but those that the token is known to have, for the advice to add one of these helps nobody.
+//! all but those that the token is known to have, for the advice to add one of these would not help.
 
 use super::endpoint::Endpoint;
 use super::error::{GhlError, UnauthorizedKind};
@@ -37,7 +37,7 @@ fn candidates(endpoint: &Endpoint, has: impl Fn(&str) -> bool) -> Vec<String> {
     in_practice.map(|(_, scope)| *scope).filter(lacks).map(str::to_owned).collect()
 }
 
-/// The error itself. `needed`: the scopes that the token is known or thought to lack; none where nobody knows.
+/// The error itself. `needed`: the scopes that the token is known or thought to lack; none if that is unknown.
 pub(super) fn refused(endpoint: &Endpoint, found: String, needed: &[String]) -> GhlError {
     let operation = endpoint.operation;
     let message = match needed {

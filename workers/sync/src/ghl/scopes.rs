@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-/// The scopes of one token. Of a Private Integration Token nobody tells them: such a run has none of these, and GHL judges.
+/// The scopes of one token. Those of a Private Integration Token are unknown: such a run has none of these, and GHL decides.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Scopes(BTreeSet<String>);
 
@@ -40,7 +40,7 @@ impl<T: Into<String>> FromIterator<T> for Scopes {
     }
 }
 
-/// With blanks between, as GHL tells them.
+/// With blanks between, as GHL reports them.
 impl fmt::Display for Scopes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.iter().map(String::as_str).collect::<Vec<_>>().join(" "))

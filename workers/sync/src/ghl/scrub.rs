@@ -69,7 +69,7 @@ fn collect_names(sent: &Value, names: &mut HashSet<String>) {
     }
 }
 
-/// Takes the texts of `sent` out, but for those that read as a field is called: they tell nothing of anybody, and which field is meant must stay.
+/// Takes the texts of `sent` out, but for those that read as a field is called: they hold no personal data, and the name of the field must stay.
 fn drop_echoes(text: &mut String, sent: &Value, names: &HashSet<String>) {
     match sent {
         Value::String(value) if value.trim().chars().count() >= SHORTEST_ECHO => {

@@ -35,7 +35,7 @@ pub(super) fn left(headers: &HeaderMap) -> Left {
     Left { interval: count(headers, "x-ratelimit-remaining"), day: count(headers, "x-ratelimit-daily-remaining") }
 }
 
-/// Reads the limits: accounts may have less than the documents promise, and only these headers tell. One for a shorter interval bounds nothing.
+/// Reads the limits: accounts may have less than the documents promise, and only these headers show it. One for a shorter interval bounds nothing.
 pub(super) fn limits(headers: &HeaderMap) -> Limits {
     let is_shorter = count(headers, "x-ratelimit-interval-milliseconds").is_some_and(|ms| ms < INTERVAL_MS);
     Limits {

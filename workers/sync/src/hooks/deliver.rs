@@ -2,12 +2,12 @@
 //!
 //! | answer | means |
 //! |---|---|
-//! | 2xx | taken |
+//! | 2xx | accepted |
 //! | 410 | the hook is disabled, a subscription deleted |
-//! | 429, 502, 503, 504 | the endpoint rests for `Retry-After`, or half a minute; no try is spent |
-//! | any other, or none | a try is spent; ten of them are made over three days. After 20 in a row one message a minute probes |
+//! | 429, 502, 503, 504 | nothing is sent to the receiver for `Retry-After`, or half a minute; no attempt is spent |
+//! | any other, or none | an attempt is spent; ten of them are made over three days. After 20 in a row one message a minute probes |
 //!
-//! Where nothing was taken for 120 hours, the hook is disabled.
+//! If nothing was accepted for 120 hours, the hook is disabled.
 
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ pub struct Deliverer {
 struct Sending<'a> {
     hook: &'a Hook,
     changes: &'a [&'a OwedChange],
-    /// Whether more is to be told of the contact.
+    /// Whether there are more unsent changes of the contact.
     more: bool,
 }
 
@@ -70,7 +70,7 @@ impl Deliverer {
         permit.answered();
         self.hooks.metrics.took(began.elapsed());
         let took_ms = i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX);
-        tracing::debug!(hook.id = owed.hook.id, hook.event = message.event, took_ms, "a hook was told");
+        tracing::debug!(hook.id = owed.hook.id, hook.event = message.event, took_ms, "a message was sent to a hook");
         self.conclude(&sending, answer, took_ms).await
     }
 
@@ -161,7 +161,7 @@ impl Deliverer {
     }
 }
 
-/// The open changes of the record whose oldest one is first, so that what was made first is told first; and how long to wait where none is due.
+/// The open changes of the record whose oldest one is first, so that older changes are sent first; and how long to wait if none is due.
 /// Nothing of the contact goes before it.
 fn first_record(owed: &Owed, now_ms: i64) -> (Vec<&OwedChange>, Duration) {
     let Some(first) = owed.changes.first() else { return (Vec::new(), Duration::ZERO) };
@@ -204,16 +204,20 @@ impl Handler for Deliverer {
     async fn run(&self, job: Job, permits: Permits) -> Verdict {
         match self.deliver(&job, &permits).await {
             Ok(verdict) => verdict,
-            // The endpoint is not to blame, so nothing is counted against it.
+            // The receiver is not at fault, so nothing is counted against it.
             Err(error) => {
-                tracing::warn!(hook.id = job.key.lane, %error, "a hook is not told yet");
+                tracing::warn!(hook.id = job.key.lane, %error, "a message to a hook was not sent; it is sent later");
                 Verdict::Snooze { after: OWN_FAULT }
             }
         }
     }
 
     async fn bury(&self, job: Job, reason: &str) -> Verdict {
-        tracing::error!(hook.id = job.key.lane, reason, "messages of a hook killed their worker and are given up");
+        tracing::error!(
+            hook.id = job.key.lane,
+            reason,
+            "messages of a hook killed their worker and are not sent again"
+        );
         let owed = match self.hooks.records.owed_to_hook(&job.key.lane, &job.key.record).await {
             Ok(Some(owed)) => owed,
             Ok(None) => return Verdict::Dead,
@@ -233,7 +237,7 @@ impl Handler for Deliverer {
     }
 
     fn panicked(&self, job: &Job) -> Verdict {
-        tracing::error!(hook.id = job.key.lane, "telling a hook panicked");
+        tracing::error!(hook.id = job.key.lane, "sending a message to a hook panicked; it is sent again");
         Verdict::Retry { after: PANICKED }
     }
 }

@@ -1,4 +1,4 @@
-//! What hooks can hear of, and which hook hears of a change. Pure: no I/O.
+//! The events of hooks, and which hook gets a change. Pure: no I/O.
 
 use std::collections::HashSet;
 
@@ -29,19 +29,19 @@ pub const EVENTS: [&str; 15] = [
 /// Sent by `test` alone; no filter names it.
 pub const TEST: &str = "hook.test";
 
-/// A task that became completed; whether it did, its record tells when the message is sent.
+/// A task that became completed; its record decides when the message is sent.
 pub(crate) const COMPLETED: &str = "task.completed";
 const REFUSED: &str = "write.refused";
 /// The fields that change when a task is completed.
 const COMPLETING: [&str; 2] = ["completed", "status"];
 
-/// Which events a hook hears of: names, `contact.*`, or `*`.
+/// Which events a hook gets: names, `contact.*`, or `*`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Filters(Vec<String>);
 
 impl Filters {
-    /// Filters as somebody gave them.
+    /// Filters as a request has them.
     ///
     /// # Errors
     /// What is wrong with the first one that is none, in words that follow the name of its field.
@@ -55,7 +55,7 @@ impl Filters {
         }
     }
 
-    /// Filters as they are kept. One that a later release knows hears nothing here.
+    /// Filters as they are stored. A filter of a later release matches nothing here.
     pub(crate) fn kept(texts: Vec<String>) -> Self {
         Self(texts)
     }
@@ -97,12 +97,12 @@ pub(crate) struct Wishes<'a> {
     /// The locations that its key sees; none for every one.
     pub(crate) seen: Option<&'a HashSet<String>>,
     pub(crate) fields: Option<&'a [String]>,
-    /// The key whose changes are not told.
+    /// The key whose changes are not sent.
     pub(crate) ignored_key: Option<&'a str>,
     pub(crate) imports: bool,
 }
 
-/// As what a hook with these wishes hears of the change; none where it does not.
+/// The event of the change for a hook with these filters; none if it does not get it.
 pub(crate) fn heard_as(change: &ChangeItem, is_imported: bool, wishes: Wishes<'_>) -> Option<&'static str> {
     let Wishes { events, locations, seen, fields, ignored_key, imports } = wishes;
     let is_hidden = seen.is_some_and(|seen| !seen.contains(&change.location_id));
@@ -110,7 +110,7 @@ pub(crate) fn heard_as(change: &ChangeItem, is_imported: bool, wishes: Wishes<'_
         return None;
     }
     let event = candidates(change).into_iter().flatten().find(|event| events.hears(event))?;
-    // That GHL refuses a write is news for whoever wrote.
+    // A refused write concerns the key that wrote, too.
     if event != REFUSED && ignored_key.is_some() && change.key_id.as_deref() == ignored_key {
         return None;
     }
@@ -127,7 +127,7 @@ pub(crate) fn heard_as(change: &ChangeItem, is_imported: bool, wishes: Wishes<'_
     Some(event)
 }
 
-/// What a change can be heard as, the most telling first.
+/// The events that a change can be, the most specific first.
 fn candidates(change: &ChangeItem) -> [Option<&'static str>; 2] {
     let of = |what: &str| {
         EVENTS
@@ -152,8 +152,8 @@ fn candidates(change: &ChangeItem) -> [Option<&'static str>; 2] {
     }
 }
 
-/// As what several changes of one record are told in one message: what says the most about it as it is now. None where nothing of them is to
-/// be told any more: a task that may have become completed did not, or not any more.
+/// The event of a message about several changes of one record: the most specific one for its current state. None if nothing of them is left
+/// to send: a task that may have become completed did not, or no longer is.
 pub(crate) fn told_as<'a>(heard: &[&'a str], is_completed: bool, events: &Filters) -> Option<&'a str> {
     let last = |suffix: &str| heard.iter().rev().copied().find(|event| event.ends_with(suffix));
     let gone = last(".erased").or_else(|| last(".deleted"));

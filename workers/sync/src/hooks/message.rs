@@ -12,13 +12,13 @@ const LONGEST: usize = 20_000;
 /// A message to a hook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Message {
-    /// The same at each try, and another one as soon as it tells of more.
+    /// The same at each attempt, and another one as soon as the message has more changes.
     pub(crate) id: String,
     pub(crate) event: String,
     pub(crate) body: String,
 }
 
-/// The id of the message that tells of the changes of a hook up to `sequence`. It holds no dot, which separates what is signed.
+/// The id of the message with the changes of a hook up to `sequence`. It holds no dot, which separates what is signed.
 pub(crate) fn message_id(hook_id: &str, sequence: i64) -> String {
     format!("msg_{hook_id}_{sequence}")
 }
@@ -30,8 +30,8 @@ pub fn read_message_id(id: &str) -> Option<(&str, i64)> {
     Some((hook_id, sequence.parse().ok()?))
 }
 
-/// The message that tells of these changes of one record, oldest first, with the record as it is now, or its ids where the hook's key reads no more; none
-/// where nothing is left to tell.
+/// The message with these changes of one record, oldest first, with the record as it is now, or its ids if the hook's key reads no more; none
+/// if nothing is left to send.
 pub(crate) fn message(
     hook_id: &str,
     events: &Filters,
@@ -76,7 +76,7 @@ pub(crate) fn message(
     Some(Message { id, event, body: text })
 }
 
-/// The body of a message that tells of no change, to try an endpoint with or to show what comes: of a record as it is, or as the documentation
+/// The body of a message without a change, to test a receiver with or as a sample: of a record as it is, or as the documentation
 /// has it.
 pub(crate) fn example(id: &str, event: &str, location_id: &str, at: Timestamp, data: &Value) -> Value {
     json!({
@@ -168,7 +168,7 @@ mod tests {
         assert_eq!((&told["type"], &told["data"]["recordId"]), (&json!("note.deleted"), &json!("r")));
         let told = body(&[owed(3, 1, "contact.updated"), owed(4, 3, "contact.erased")], None);
         assert_eq!((&told["type"], &told["data"]["ghlId"]), (&json!("contact.erased"), &json!("g")));
-        // The deleted one can still be read; it is told by its ids.
+        // The deleted record can still be read; the message has its ids only.
         let told = body(&[owed(4, 3, "contact.deleted")], Some(json!({"name": "Ada"})));
         assert_eq!(told["data"]["name"], Value::Null);
     }

@@ -16,7 +16,7 @@ pub(crate) enum Outcome {
     Throttled,
     /// Not taken at the last of its tries.
     GivenUp,
-    /// Nothing was left to tell.
+    /// Nothing was left to send.
     Dropped,
     /// The receiver wants no more: 410.
     Gone,
@@ -54,8 +54,10 @@ impl HookMetrics {
     /// # Errors
     /// When another metric has one of the names.
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let outcomes =
-            Opts::new("clienty_hooks_total", "Messages to hooks by what became of a try, and hooks that ended");
+        let outcomes = Opts::new(
+            "clienty_hooks_total",
+            "Messages to hooks by outcome of an attempt, and hooks that were disabled",
+        );
         let duration = HistogramOpts::new("clienty_hook_duration_seconds", "How long receivers took to answer");
         let metrics = Self {
             outcomes: IntCounterVec::new(outcomes, &["outcome"])?,

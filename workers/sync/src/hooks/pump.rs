@@ -1,4 +1,5 @@
-//! Keeps the queue of the hooks told: of each new change at once, and now and then of all that is owed (law 1: the queue is disposable).
+//! Keeps the queue of the hooks filled: with each new change at once, and from time to time with
+//! all unsent messages (law 1: the queue is disposable).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +16,7 @@ use crate::records::RecordsError;
 const LOOK: Duration = Duration::from_millis(100);
 /// After a failure.
 const AGAIN: Duration = Duration::from_secs(2);
-/// Between two rounds over all that is owed.
+/// Between two rounds over all unsent messages.
 const ROUND: Duration = Duration::from_secs(30);
 const PAGE: i64 = 500;
 
@@ -49,7 +50,7 @@ pub async fn run(hooks: Hooks) {
                 () = lost.notified() => next_round = Instant::now(),
             },
             Err(error) => {
-                tracing::warn!(%error, "the hooks' queue is behind; it is told again soon");
+                tracing::warn!(%error, "messages of hooks were not enqueued; the pump tries again soon");
                 // What a turn has written down and not enqueued is found by the next round.
                 next_round = Instant::now();
                 sleep(AGAIN).await;
@@ -58,7 +59,7 @@ pub async fn run(hooks: Hooks) {
     }
 }
 
-/// Why the queue was not told.
+/// Why messages were not enqueued.
 #[derive(Debug, thiserror::Error)]
 enum Behind {
     #[error(transparent)]
@@ -75,7 +76,7 @@ async fn turn(hooks: &Hooks) -> Result<bool, Behind> {
     Ok(pumped.more)
 }
 
-/// Tells the queue of all that is owed. What it knows already changes nothing.
+/// Enqueues all unsent messages. Enqueuing one again changes nothing.
 async fn requeue(hooks: &Hooks) -> Result<(), Behind> {
     let mut after = None;
     loop {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// After so many hours without one delivery that succeeded, a hook is disabled.
 pub(crate) const DISABLED_AFTER: Duration = Duration::from_secs(120 * 3600);
-/// How long an endpoint rests that says it has too much to do and not for how long.
+/// How long nothing is sent to a receiver that answers 429 or the like without `Retry-After`.
 pub(crate) const HOLD: Duration = Duration::from_secs(30);
 /// An endpoint is asked again after so long, whatever it said.
 pub(crate) const LONGEST_HOLD: Duration = Duration::from_secs(3600);

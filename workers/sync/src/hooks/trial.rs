@@ -1,4 +1,4 @@
-//! Trying a hook: one signed message now, whose outcome is told and not kept.
+//! Tests a hook: sends one signed message now, whose outcome is returned and not stored.
 
 use serde::Serialize;
 use tokio::time::Instant;
@@ -13,7 +13,7 @@ use super::{HookError, Hooks, samples};
 pub struct Trial {
     /// The `webhook-id` that was sent.
     pub id: String,
-    /// The event that it told of.
+    /// The event of the message.
     pub event: String,
     /// Whether the receiver has taken it.
     pub taken: bool,
@@ -28,14 +28,14 @@ pub struct Trial {
 }
 
 impl Hooks {
-    /// Sends a hook an example of an event, by default of the first that it hears; none where there is no such hook.
+    /// Sends a hook an example of an event, by default of its first; none if there is no such hook.
     ///
     /// # Errors
     /// [`HookError`]; that the receiver does not take it is no error.
     pub async fn try_out(&self, id: &str, event: Option<&str>) -> Result<Option<Trial>, HookError> {
         let Some(hook) = self.records.hook(id).await? else { return Ok(None) };
         let event = event.unwrap_or_else(|| hook.events.example()).to_owned();
-        // As the documentation has it: a trial tells nobody of anybody.
+        // As the documentation has it: a test message holds no person's data.
         let mut body = samples::documented(&event);
         let id = format!("msg_{}", Uuid::now_v7().simple());
         (body["id"], body["test"]) = (id.as_str().into(), true.into());

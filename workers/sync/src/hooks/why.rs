@@ -11,7 +11,7 @@ impl Hooks {
     pub async fn explained(&self, hook: &Hook, deliveries: &[Delivery]) -> Vec<Value> {
         let is_open = deliveries.iter().any(|delivery| delivery.state == "open");
         let lane = match &self.queue {
-            // One that does not answer explains nothing; what stands in the database is told.
+            // A queue that does not answer explains nothing; the database's state is shown.
             Some(queue) if is_open => queue.lane(&hook.id).await.ok().flatten(),
             _ => None,
         };
@@ -26,8 +26,10 @@ impl Hooks {
 
 fn why(hook: &Hook, delivery: &Delivery, lane: Option<&LaneView>) -> Option<String> {
     match delivery.state.as_str() {
-        "failed" => Some("its tries are spent; resend it, or recover the hook, once the receiver is well".to_owned()),
-        "dropped" => Some("nothing was left to tell when its turn came".to_owned()),
+        "failed" => {
+            Some("all attempts failed; resend it, or recover the hook, once the receiver answers again".to_owned())
+        }
+        "dropped" => Some("there was nothing left to send when it was due".to_owned()),
         "open" => Some(open(hook, delivery, lane)),
         _ => None,
     }
@@ -40,17 +42,19 @@ fn open(hook: &Hook, delivery: &Delivery, lane: Option<&LaneView>) -> String {
     }
     let seconds = lane.map_or(0.0, |lane| lane.held_for.as_secs_f64().ceil());
     let endpoint = match lane.map(|lane| lane.state) {
-        Some(LaneState::Held) => Some(format!("its receiver asked for a rest, of which {seconds} s are left")),
+        Some(LaneState::Held) => Some(format!("its receiver asked for a pause, of which {seconds} s are left")),
         Some(LaneState::Broken) => {
-            Some(format!("its receiver failed often in a row; one message probes it in {seconds} s"))
+            Some(format!("its receiver failed many times in a row; one message probes it in {seconds} s"))
         }
-        Some(LaneState::WaitsForTokens) => Some("its receiver gets as many messages as it may".to_owned()),
+        Some(LaneState::WaitsForTokens) => {
+            Some("its receiver already gets as many messages at once as allowed".to_owned())
+        }
         Some(LaneState::Paused) => Some("its receiver is paused".to_owned()),
         _ => None,
     };
     let again = delivery.next_at.map(|at| match &delivery.error {
-        Some(error) => format!("{error}; it is tried again at {at}"),
-        None => format!("it is put off until {at}"),
+        Some(error) => format!("{error}; it is retried at {at}"),
+        None => format!("it is postponed until {at}"),
     });
     match (again, endpoint) {
         (Some(again), Some(endpoint)) => format!("{again}; {endpoint}"),

@@ -1,8 +1,8 @@
-//! `call_operation`: any operation of the catalogue, once.
+//! `call_operation`: any operation of the catalog, once.
 //!
 //! The trap is law 7. What a second call would duplicate or do harm with is marked as sent before it is sent. A run that finds the mark
 //! does not know whether GHL has carried the call out, and nothing here can look, as a job for tasks or notes can: so it is not sent
-//! again, also not where a person retries the dead job; who has looked calls anew.
+//! again, also not where a person retries the dead job; who has looked calls again.
 
 use super::{JobError, Task};
 use crate::catalog::{Call, catalog};
@@ -40,7 +40,7 @@ pub(super) async fn run(task: &Task<'_>) -> Result<(), JobError> {
             if only_once {
                 records.mark_sent(&task.run, false).await?;
             }
-            // To whoever called by name, that it is not there is an answer.
+            // For a call by name, "not found" is an answer.
             match error {
                 GhlError::NotFound { reason } => Err(GhlError::Invalid { status: 404, messages: vec![reason] }.into()),
                 error => Err(error.into()),

@@ -1,4 +1,4 @@
-//! From the result of a run to its verdict: the one place that decides what a failure means.
+//! From the result of a run to its outcome: the one place that decides what a failure means.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::records::{RecordsError, Run};
 use crate::trace;
 
 /// What the ledger says where the database refuses the reason itself.
-const UNSAYABLE: &str = "the reason is a text that the database cannot hold; the log of this process has it";
+const UNSAYABLE: &str = "the database can't store the reason; the log of this process has it";
 
 /// What a failure asks for.
 enum Remedy {
@@ -25,13 +25,13 @@ enum Remedy {
     Defer,
     /// Nothing gets out to GHL: as [`Remedy::Defer`], and once that has lasted a while, one job of the lane tries for all.
     Unreached,
-    /// Not yet, as planned: nothing went wrong, and nobody has to hear of it.
+    /// Not yet, as planned: nothing went wrong, and nothing is logged.
     PutOff(Duration),
     /// At once, with new permits.
     GoOn,
     /// The whole lane waits; spends no attempt.
     Hold(Duration),
-    /// The lane is broken off, and one job probes it after the time; spends no attempt.
+    /// The circuit of the lane opens, and one job probes it after the time; spends no attempt.
     Break(Duration),
     /// Nothing will help.
     Bury,
@@ -65,7 +65,7 @@ pub(super) async fn conclude(
         Remedy::Retry(backoff) => match backoff.delay(attempts(run)) {
             Some(after) => Step::of(Verdict::Retry { after }, Some(after), reason),
             None => {
-                let reason = format!("given up after {} attempts: {reason}", attempts(run));
+                let reason = format!("failed after {} attempts: {reason}", attempts(run));
                 Step::of(Verdict::Dead, None, reason)
             }
         },
@@ -98,7 +98,7 @@ pub(super) async fn conclude(
     }
     let written = match in_time(LEDGER_DUE, step.write(environment, run)).await {
         Err(error) if error.is_about_a_value() => {
-            tracing::error!(job.kind = job.key.kind, %error, "the database does not hold the reason of a failure");
+            tracing::error!(job.kind = job.key.kind, %error, "the database can't store the reason of a failure");
             let plain = Step { reason: Some(UNSAYABLE.to_owned()), ..step.clone() };
             in_time(LEDGER_DUE, plain.write(environment, run)).await
         }
@@ -243,7 +243,7 @@ fn without_token(waits: Waits, error: &TokenError) -> Remedy {
 fn rest(waits: Waits, error: &GhlError) -> Duration {
     match error {
         GhlError::Throttled { retry_after: Some(wait), .. } => *wait,
-        // The day's end is not told: look again now and then.
+        // The end of the day is unknown: try again from time to time.
         GhlError::Throttled { daily: true, .. } => waits.interval * 60,
         _ => waits.interval,
     }
@@ -331,7 +331,7 @@ mod tests {
                 },
                 true,
             ),
-            // It can never be sent, whoever answers.
+            // It can never be sent, whatever the answer.
             (GhlError::Unsendable { operation: "get-contact", reason: String::new() }, true),
         ];
         for (error, expected) in of_ghl {

@@ -1,6 +1,6 @@
 //! The custom fields of locations: producers name them by key, GHL by id.
 //!
-//! The definitions of a location are asked for when a key or an id is met that they do not have: no event tells that one was added. They are
+//! The definitions of a location are asked for when a key or an id is met that they do not have: no webhook reports that one was added. They are
 //! kept with the records as well, for readers.
 
 use std::collections::{HashMap, HashSet};
@@ -67,7 +67,7 @@ impl CustomFields {
         self.ask(task).await.map(drop)
     }
 
-    /// Whether a contact's fields were renamed, since GHL did not take a value under `ids`: somebody deleted a field there and made it anew under
+    /// Whether a contact's fields were renamed, since GHL did not take a value under `ids`: a field was deleted there and made again under
     /// the same key. The definitions are asked for once; where they explain nothing, not again for a while.
     pub(super) async fn renamed(&self, task: &Task<'_>, row_id: &str, ids: &[&str]) -> Result<bool, JobError> {
         let (location, records) = (task.location(), &task.environment.records);

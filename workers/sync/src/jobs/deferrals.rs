@@ -14,11 +14,11 @@ use crate::records::RecordsError;
 
 /// The longest delay after the first fault. Short: most faults are a restart or a lost connection.
 const FIRST: Duration = Duration::from_secs(2);
-/// The longest delay after one lost race: whoever was faster is done, and a person's edit may wait behind this job.
+/// The longest delay after one lost race: the winner is done, and a person's edit may wait behind this job.
 const RACE: Duration = Duration::from_millis(50);
 /// No delay is longer, so that everything goes on within it once the fault is mended.
 const MOST: Duration = Duration::from_secs(30);
-/// So many runs in a row that reach nobody are their lane's matter. Fewer may be a connection that broke.
+/// So many runs in a row without any connection are a fault of the lane. Fewer may be a broken connection.
 const OUT_OF_REACH: u8 = 3;
 /// Jobs whose faults are counted; what comes on top waits as after its first one.
 const COUNTED: usize = 10_000;
@@ -27,7 +27,7 @@ const COUNTED: usize = 10_000;
 #[derive(Debug, Default)]
 pub(super) struct Deferrals {
     jobs: Mutex<HashMap<Key, u8>>,
-    /// Runs in a row that reached nobody, by lane.
+    /// Runs in a row without any connection, by lane.
     lanes: Mutex<HashMap<String, u8>>,
 }
 
@@ -55,7 +55,7 @@ impl Deferrals {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 
-    /// One more run of the lane reached nobody. Once that is the lane's matter: how long until one job tries for all.
+    /// One more run of the lane had no connection. Once that is a fault of the lane: how long until one job probes for all.
     pub(super) fn unreached(&self, lane: &str, first: Duration) -> Option<Duration> {
         let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
         let runs = lanes.entry(lane.to_owned()).or_default();
@@ -64,7 +64,7 @@ impl Deferrals {
         (*runs > OUT_OF_REACH).then(|| backoff.delay(*runs).unwrap_or(MOST))
     }
 
-    /// A run of the lane has met somebody.
+    /// A run of the lane had a connection.
     pub(super) fn reached(&self, lane: &str) {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner).remove(lane);
     }

@@ -22,8 +22,8 @@ pub enum JobError {
         /// How long it had.
         due: Duration,
     },
-    /// A fault of this program, of which the panic's own message told.
-    #[error("the run panicked, which is a fault of clienty-sync: its output has the message; the job is tried again")]
+    /// A bug of this program; the panic's message has the details.
+    #[error("the run panicked, which is a bug of clienty-sync: its output has the message; the job is retried")]
     Panicked,
     /// There is no token to call with.
     #[error(transparent)]
@@ -31,33 +31,33 @@ pub enum JobError {
     /// A record lacks what GHL insists on.
     #[error(transparent)]
     Incomplete(#[from] MissingField),
-    /// Nobody connected the location, or it was disconnected.
+    /// The location was never connected, or was disconnected.
     #[error("the location is not connected: run `clienty-sync connect`")]
     NotConnected,
     /// All that a push has to write was refused before.
     #[error(
-        "{reason}; it is as it was, so it is not sent: `clienty-sync jobs retry` sends it again, `jobs discard` takes it back"
+        "{reason}; it is unchanged, so it is not sent: `clienty-sync jobs retry` sends it again, `jobs discard` reverts it"
     )]
     Refused {
         /// Why, in GHL's words.
         reason: String,
     },
     /// A part of a contact did not come, and may later; the others are stored.
-    #[error("the {} of the contact did not come, and what came is stored: {error}", part.as_str())]
+    #[error("the {} of the contact are missing, and the rest is stored: {error}", part.as_str())]
     PartMissing {
         /// Which one.
         part: Part,
         /// Why.
         error: GhlError,
     },
-    /// GHL does not authorize this call, and takes another one with the same token: no matter of the location.
-    #[error("{0}; GHL takes other calls with this token, so the location goes on and this job alone has failed")]
+    /// GHL does not authorize this call, but accepts another one with the same token: the location is not affected.
+    #[error("{0}; GHL accepts other calls with this token, so only this job failed and the location continues")]
     NotForThisCall(GhlError),
-    /// GHL does not authorize the call, and no permit was left for another call that tells what that is about.
-    #[error("{0}; whether that is about the token or about this call is looked at with the next attempt")]
+    /// GHL does not authorize the call, and no permit was left for another call that shows whether the token is at fault.
+    #[error("{0}; the next attempt checks whether the token or only this call is at fault")]
     Unjudged(GhlError),
     /// A 404 that may mean that the record is gone, and GHL shows the record elsewhere, or would not show it yet.
-    #[error("GHL does not find the {what}, but does not say that it is gone{}", if *.is_shown { ": a list still shows it" } else { "" })]
+    #[error("GHL does not find the {what}, but does not confirm that it is gone{}", if *.is_shown { ": a list still shows it" } else { "" })]
     Unconfirmed {
         /// Of which kind it is.
         what: &'static str,
@@ -65,7 +65,7 @@ pub enum JobError {
         is_shown: bool,
     },
     /// The event names a contact that is not of its location.
-    #[error("the contact belongs to another location than the event says")]
+    #[error("the contact belongs to another location than the event names")]
     ForeignRecord,
     /// The ledger row is of another version of this program.
     #[error("the kind {kind} is not known to this version")]
@@ -73,12 +73,12 @@ pub enum JobError {
         /// As the ledger says.
         kind: String,
     },
-    /// A call by name that this version's catalogue does not have.
-    #[error("the operation that is to be called is not in this version's catalogue")]
+    /// A call by name that this version's catalog does not have.
+    #[error("this version's catalog does not have the operation")]
     UnknownOperation,
-    /// A call that must not be sent twice was sent, and what became of it is not known.
+    /// A call that must not be sent twice was sent, and its outcome is unknown.
     #[error(
-        "it is not known whether GHL carried {operation} out ({reason}), so it is not sent again: look in GHL, and call it anew if it \
+        "it is unknown whether GHL carried {operation} out ({reason}), so it is not sent again: look in GHL, and call it again if it \
          was not"
     )]
     OutcomeUnknown {
@@ -105,33 +105,31 @@ pub enum JobError {
     #[error("the contact was deleted in GHL while it was read")]
     GoneMeanwhile,
     /// A task, note or appointment of a contact that GHL is yet to get.
-    #[error("its contact is not in GHL yet: it waits for the contact's own job")]
+    #[error("its contact is not in GHL yet: it waits for the contact's job")]
     AwaitsContact {
         /// Until it is worth another look.
         wait: Duration,
     },
     /// GHL refuses a create because of a contact that was deleted here and whose deletion is yet to reach GHL.
-    #[error(
-        "GHL still has a contact with its e-mail or phone that was deleted here: it waits for the job that deletes that one"
-    )]
+    #[error("GHL still has a deleted contact with its email or phone: it waits for the job that deletes that contact")]
     AwaitsDeletion {
         /// Until it is worth another look.
         wait: Duration,
     },
-    /// A task that a webhook told of and no page shows: the search may lag behind, or the task is gone.
+    /// A task that a webhook reported and no page shows: the search may lag behind, or the task is gone.
     #[error("GHL's search does not show the task yet")]
     NotShownYet,
-    /// A webhook told of a task without its contact, and the token may not search for it.
+    /// A webhook reported a task without its contact, and the token may not search for it.
     #[error(
-        "a webhook told of a task without its contact, and the token lacks the scope {scope} to find it: grant the scope and connect the \
-         location again, then `clienty-sync jobs retry`; until then the sweeps bring the task"
+        "a webhook reported a task without its contact, and the token lacks the scope {scope} to find it: grant the scope and connect the \
+         location again, then `clienty-sync jobs retry`; until then, reconciliation finds the task"
     )]
     CannotSearchTasks {
         /// What it lacks.
         scope: &'static str,
     },
-    /// A walk that is spread over time is not due yet, or what a run depends on is still to be settled.
-    #[error("it goes on later")]
+    /// A scan that is spread over time is not due yet, or what a run depends on is not settled yet.
+    #[error("it continues later")]
     NotYet {
         /// Until then.
         wait: Duration,
@@ -146,7 +144,7 @@ pub enum JobError {
 }
 
 impl JobError {
-    /// What the records said, where they are to blame.
+    /// The error of the records, if they are at fault.
     pub(super) fn of_records(&self) -> Option<&RecordsError> {
         match self {
             Self::Records(error) | Self::Token(TokenError::Records(error)) => Some(error),

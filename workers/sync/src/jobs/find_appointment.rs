@@ -22,7 +22,7 @@ pub(super) async fn run(task: &Task<'_>) -> Result<(), JobError> {
             tracing::info!(
                 ghl.location = task.location(),
                 ghl.appointment = task.record(),
-                "an appointment that a webhook told of is not found; a reconciliation brings it, if it is there"
+                "an appointment of a webhook was not found; a reconciliation finds it, if it exists"
             );
             None
         }

@@ -1,11 +1,12 @@
-//! `find_task`: a task whose webhook does not tell whose it is, as GHL was seen to send them.
+//! `find_task`: a task whose webhook does not name its contact, as GHL was seen to send them.
 //!
-//! One that is known here is read by its contact, one call; a new one is searched for by its title, mostly one call as well, and stored
-//! as it was found. Only where its contact is not known here either is all of the contact fetched. A deleted one costs no call, nor
-//! does the webhook of a task that was created from here.
+//! A known task is read by its contact, with one call. A new one is searched by its title, mostly
+//! with one call as well, and stored. Only if its contact is unknown too is the whole contact
+//! fetched. A deleted task costs no call, nor does the webhook of a task that was created here.
 //!
-//! Traps: a title is not unique, so the id decides and some pages may have to be turned; the search may lag behind the webhook. What is
-//! found neither way, the sweeps bring. And the title is somebody's, nobody knows whose: it is forgotten when the run is over.
+//! Traps: a title is not unique, so the id decides and the search may need several pages; the
+//! search may lag behind the webhook. Reconciliation finds what neither way finds. The title may be
+//! personal data, and it is not known whose: it is dropped when the run is over.
 
 use job_engine::Priority;
 use serde_json::Value;
@@ -63,7 +64,7 @@ pub(super) async fn run(task: &Task<'_>) -> Result<(), JobError> {
     match known {
         None if said.deleted => close(task, &[]).await,
         Some(row) if said.is_believed => forget(task, &row, &snapshot_of(task, &row).await?).await,
-        // It was here before GHL told of it.
+        // It was here before GHL reported it.
         Some(_) if !said.changed => close(task, &[]).await,
         Some(row) => read(task, &row).await,
         None => match search(task, said.title).await? {
@@ -73,7 +74,7 @@ pub(super) async fn run(task: &Task<'_>) -> Result<(), JobError> {
                 tracing::info!(
                     ghl.location = task.location(),
                     ghl.task = task.record(),
-                    "a task that a webhook told of is not found; a sweep brings it, if it is there"
+                    "a task of a webhook was not found; a reconciliation finds it, if it exists"
                 );
                 close(task, &[]).await
             }

@@ -1,7 +1,8 @@
-//! `flow_step`: goes on with the run of a flow, up to the next step that takes time.
+//! `flow_step`: continues the run of a flow, up to the next step that takes time.
 //!
-//! A step that says or calls something becomes a job of its own, accepted in the transaction that closes this one; when that job is done, it owes
-//! the next `flow_step`. A wait is this job put off. Calls nobody: what a flow does at GHL, ordinary jobs do, under the location's limit.
+//! A step with an event or a call becomes a job of its own, accepted in the transaction that closes
+//! this one; when that job is done, it creates the next `flow_step`. A wait postpones this job.
+//! This job makes no calls: ordinary jobs make the calls of a flow, under the location's limit.
 
 use std::time::Duration;
 
@@ -70,7 +71,7 @@ pub(super) async fn run(environment: &Environment, run: &Run) -> Result<(), JobE
         Some(Pause::Job(job)) => {
             tx.close_run(&[]).await?;
             if let Err(error) = environment.queue.push(&[job]).await {
-                tracing::warn!(%error, "the queue was not told of the step of a flow; the sweeper will");
+                tracing::warn!(%error, "the job of a flow's step was not enqueued; the requeuer enqueues it");
             }
             Ok(())
         }
@@ -90,7 +91,7 @@ async fn arrived(environment: &Environment, location_id: &str, id: &str) -> Resu
         // The job may have stored it since the first look.
         ended => match records.find_contact(location_id, id).await? {
             None if ended == Bringing::GivenUp => {
-                Err(failed(&format!("contact {id}"), "the job that fetches it was given up; retry that one first"))
+                Err(failed(&format!("contact {id}"), "the job that fetches it is a dead letter; retry that one first"))
             }
             row => Ok(row),
         },

@@ -1,16 +1,22 @@
-//! What webhooks and sweeps leave to ask GHL for. A webhook tells our own write (law 8), or all that changed, or at least which part of the
-//! contact did; of what a sweep found, the page was stored, and the ledger says what it left out.
+//! What webhooks and reconciliations leave to ask GHL for. A webhook reports our own write (law 8),
+//! or all that changed, or at least which part of the contact changed. A reconciliation has stored
+//! its page, and the ledger names what the page left out.
 //!
-//! GHL promises no order, so without a call only that is believed which a later event can't contradict:
-//! - What an event tells of a whole contact, where it is newer than all that was read or heard of it ([`judge`](crate::decide::echo::judge)).
-//! - What an event tells of a part that is known to be so already: whatever else there is to know, another event tells.
-//! - That a task, note or appointment is deleted: GHL gives none of them back under its id, and a mark of it keeps older news from
-//!   reviving it.
+//! GHL promises no order. So without a call the program believes only what a later event can't
+//! contradict:
+//! - What an event reports about a whole contact, if it is newer than all that was read or reported
+//!   about it ([`judge`](crate::decide::echo::judge)).
+//! - What an event reports about a part, if the part is known to be so already: another event
+//!   reports anything else.
+//! - That a task, note or appointment is deleted: GHL never restores one under its id, and a mark
+//!   of the deletion keeps older events from reviving it.
 //!
-//! Any other event of a part costs one call, for all parts of its kind. A task or note has no date of change, so nobody can say whether
-//! its event is older than what is held; a completed task may have been opened again since, of which no event tells; a note's event leaves
-//! out who wrote it. An appointment's has a date, but its list shows it in the wall's minutes, and its type may be wrong: the documents'
-//! samples of changed and deleted ones say that they were created.
+//! Any other event of a part costs one call, for all parts of its kind. A task or note has no date
+//! of change, so its event can't be ordered against the stored one. A completed task may have been
+//! opened again since, which no event reports, and a note's event leaves out its author. An
+//! appointment has a date of change, but its list shows it in local minutes, and the type of its
+//! event may be wrong: the documents' samples of changed and deleted appointments have the type of
+//! created ones.
 
 use std::time::Duration;
 
@@ -27,13 +33,13 @@ use crate::mapping;
 use crate::records::model::Contact;
 use crate::records::{AnyEntry, AtHand, ContactRow, Needs, StoredWebhook, Told, ToldOfContact};
 
-/// What a run's webhooks, and what sweeps found, come to.
+/// What a run's webhooks, and what reconciliations found, come to.
 #[derive(Debug, Default)]
 pub(super) struct Heard {
     pub(super) needs: Needs,
     /// What is stored of them.
     pub(super) told: Told,
-    /// What events tell of the contact itself, the newest first: a source of what the contact's own reply leaves out.
+    /// What events show of the contact itself, the newest first: a source of what the contact's own reply leaves out.
     pub(super) carried: Vec<Contact>,
 }
 
@@ -43,7 +49,7 @@ impl Heard {
     }
 }
 
-/// Weighs the run's webhooks, and what sweeps found.
+/// Weighs the run's webhooks, and what reconciliations found.
 pub(super) async fn hear(job: &Job<'_>, at_hand: &AtHand) -> Result<Heard, JobError> {
     let AtHand { webhooks, row, .. } = at_hand;
     let carried = told::carried(webhooks, row.as_ref());
@@ -96,7 +102,7 @@ async fn weigh(
                 needs.appointments = true;
                 continue;
             }
-            // A time without an offset would be read wrongly here, and nobody plans by what is gone.
+            // A time without an offset would be read wrongly here, and a deleted appointment needs no time.
             "TaskDelete" | "NoteDelete" | "AppointmentDelete" => {
                 match told::part(webhook, job.record(), &TimeZone::UTC) {
                     Some(gone) => heard.told.gone.push(gone),
@@ -124,7 +130,7 @@ async fn weigh(
 }
 
 /// The tags with which GHL created the contact, where rules or flows want to know. The event may come before the reply to a create of ours, and be
-/// of that very create: then it waits until the create is settled. A sweep has stored what it found, unless it might be such a create.
+/// of that very create: then it waits until the create is settled. A reconciliation has stored what it found, unless it might be such a create.
 async fn created(
     job: &Job<'_>,
     webhooks: &[StoredWebhook],
@@ -151,7 +157,7 @@ async fn created(
 
 /// Between two looks whether a create of ours is settled.
 const SOON: Duration = Duration::from_millis(500);
-/// How long that is waited for; a create that is in doubt for longer has been given up.
+/// How long that is waited for; a create that is in doubt for longer has been dropped.
 const PATIENCE: Duration = Duration::from_secs(10 * 60);
 
 fn is_patient(job: &Job<'_>) -> bool {
@@ -159,7 +165,7 @@ fn is_patient(job: &Job<'_>) -> bool {
     age < PATIENCE.as_millis().try_into().unwrap_or(i64::MAX)
 }
 
-/// What events say that tell of the whole contact, if anything; none where they leave something to ask for.
+/// What events of the whole contact show, if anything; none if they leave something to ask for.
 fn of_contact(job: &Job<'_>, row: &ContactRow, webhooks: &[&StoredWebhook]) -> Option<Option<ToldOfContact>> {
     let (mut news, mut confirmed): (_, Option<Timestamp>) = (None, None);
     let (mut shown, mut answered) = (Unread::new(), None);
@@ -172,7 +178,7 @@ fn of_contact(job: &Job<'_>, row: &ContactRow, webhooks: &[&StoredWebhook]) -> O
                 shown.extend(shows.into_iter().filter(|_| confirms));
                 answered = at.filter(|_| !answers.is_empty()).map(|at| (answers, at)).or(answered);
             }
-            // Of several that tell news, only GHL knows which came last.
+            // Of several with changes, only GHL knows which came last.
             (Verdict::Apply(fields), Some(at)) if webhooks.len() == 1 => {
                 shown = shows;
                 news = Some((fields.into_iter().chain(answers).collect(), at));

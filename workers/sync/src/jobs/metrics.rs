@@ -15,7 +15,7 @@ const DURATION_BUCKETS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1
 /// Seconds; an import waits for hours.
 const WAIT_BUCKETS: [f64; 12] = [0.001, 0.005, 0.02, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 3600.0, 21_600.0];
 
-/// What GHL told of a location counts for so long: one that makes no calls any more, or is disconnected, is not needy for ever.
+/// What GHL reported of a location counts for so long: one that makes no calls any more, or is disconnected, is not needy for ever.
 const TOLD: Duration = Duration::from_secs(60 * 60);
 /// What alerts look at, by the type of webhooks that are not read. A counter that begins with 1 has not increased, so they begin with 0.
 const ALARMING: [&str; 3] = ["bad_signature", "deferred", "unreadable"];
@@ -31,7 +31,7 @@ pub struct JobMetrics {
     webhooks: IntCounterVec,
     reopened: IntCounter,
     flow_runs: IntCounterVec,
-    /// Without labels; a vector, so that it is absent until GHL has told.
+    /// Without labels; a vector, so that it is absent until GHL has reported a value.
     daily_remaining: IntGaugeVec,
     daily_by_location: Arc<Mutex<HashMap<String, (u32, Instant)>>>,
     /// Without labels; a vector, so that it is absent where no requeuer runs.
@@ -50,26 +50,24 @@ impl JobMetrics {
         let duration = HistogramOpts::new("clienty_job_duration_seconds", "How long runs took");
         let wait = HistogramOpts::new("clienty_job_wait_seconds", "From the first push to the claim, in queue time");
         let writes =
-            Opts::new("clienty_writes_total", "Writes to GHL by what its reply, compared with what was asked, says");
+            Opts::new("clienty_writes_total", "Writes to GHL, by how its reply compares with the written values");
         let webhooks = Opts::new(
             "clienty_webhooks_total",
-            "Webhooks by what became of them; echo are those of the accepted that told our own write, or what was known",
+            "Webhooks by result; echo are accepted ones that reported our own write, or nothing new",
         );
         let reopened = Opts::new(
             "clienty_records_reopened_total",
-            "Records that differed from what GHL holds and had no job, so that the requeuer opened their push",
+            "Records that differed from GHL without a job, so that the requeuer opened their push",
         );
-        let flow_runs = Opts::new(
-            "clienty_flow_runs_total",
-            "Runs of flows by how they ended; dead are those that wait for a person",
-        );
+        let flow_runs =
+            Opts::new("clienty_flow_runs_total", "Runs of flows by outcome; dead ones wait for an operator");
         let daily = Opts::new(
             "clienty_quota_daily_remaining",
-            "Calls left today, as GHL told within the hour, of the neediest location",
+            "Calls left today, as GHL reported within the hour, of the location with the fewest",
         );
         let requeue = Opts::new(
             "clienty_requeue_last_success_seconds",
-            "Seconds since the requeuer of this process last went through all open ledger rows",
+            "Seconds since the requeuer of this process last read all open ledger rows",
         );
         let metrics = Self {
             accepted: IntCounterVec::new(accepted, &["source", "type"])?,
@@ -104,7 +102,7 @@ impl JobMetrics {
         Ok(metrics)
     }
 
-    /// The requeuer found so many records that owed a push and had no job.
+    /// The requeuer found so many records with a pending write and no job.
     pub(crate) fn reopened(&self, count: usize) {
         self.reopened.inc_by(count as u64);
     }
@@ -131,7 +129,7 @@ impl JobMetrics {
         }
     }
 
-    /// An event was accepted for the first time, or found by a sweep.
+    /// An event was accepted for the first time, or found by a reconciliation.
     pub fn event_accepted(&self, source: &str, event_type: &str) {
         self.accepted.with_label_values(&[source, event_type]).inc();
     }

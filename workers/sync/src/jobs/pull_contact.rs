@@ -4,7 +4,7 @@
 //! that may come later the job is tried again.
 //!
 //! A pull never overwrites what changed here while it ran: it remembers the revisions of before its calls. Of a contact whose data was
-//! erased it fetches nothing, nor of one that GHL has yet to get; and where webhooks or sweeps asked for it, it fetches what they leave open.
+//! erased it fetches nothing, nor of one that GHL has yet to get; and where webhooks or reconciliations asked for it, it fetches what they leave open.
 
 use jiff::tz::TimeZone;
 
@@ -92,7 +92,7 @@ fn is_pending(at_hand: &AtHand, contact_id: &str) -> bool {
     at_hand.row.as_ref().is_some_and(|row| row.contact_id == contact_id && row.is_pending())
 }
 
-/// A contact that is gone is a deletion, whoever reports it. Only who asks for one that never was here has made a mistake.
+/// A contact that is gone is a deletion, whatever reports it. Only an event for a contact that never was here is a mistake.
 async fn is_mistaken(task: &Task<'_>) -> Result<bool, JobError> {
     let records = &task.environment.records;
     let row = records.find_contact(task.location(), task.record()).await?;
@@ -243,7 +243,7 @@ async fn settled(
     }
     let is_named = |(_, error): &(Part, GhlError)| *error == GhlError::Gone { what: Subject::Contact };
     if contact_came && missing.iter().any(is_named) {
-        // It was read beside the list, so it was deleted meanwhile: the next look tells.
+        // It was read beside the list, so it was deleted meanwhile: the next attempt shows it.
         return Err(JobError::GoneMeanwhile);
     }
     for (part, error) in missing {

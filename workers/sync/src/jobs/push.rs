@@ -131,7 +131,7 @@ pub(super) async fn run<E: Push>(task: &Task<'_>) -> Result<(), JobError> {
     Ok(())
 }
 
-/// The error, after what GHL refuses for good was kept with the row, for whoever looks at it. Where GHL names what it objects to, the rest is the
+/// The error, after what GHL refuses for good was kept with the row, for readers. Where GHL names what it objects to, the rest is the
 /// next run's.
 async fn kept<E: Push>(task: &Task<'_>, row: &EntryRow<E>, error: JobError) -> JobError {
     let JobError::Ghl(error) = error else { return error };
@@ -202,7 +202,7 @@ async fn push<E: Push>(task: &Task<'_>, row: EntryRow<E>) -> Result<(Outcome<E>,
 }
 
 /// Whether what GHL holds has to be known before it is overwritten: where a write was never answered, where something was met meanwhile, and where
-/// GHL told of an edit.
+/// GHL reported an edit.
 async fn looks_first<E: Entry>(task: &Task<'_>, row: &EntryRow<E>) -> Result<bool, JobError> {
     if row.deleted {
         // Of a deletion that was sent, whether it was brought back since.
@@ -338,7 +338,7 @@ async fn create<E: Push>(task: &Task<'_>, row: &EntryRow<E>) -> Result<Outcome<E
         Some(false) | None => {}
     }
     if !are_known(task, row).await? {
-        // Of what nobody looked at, an equal entry that is there already would be taken for ours if the answer is lost.
+        // Without this look, an equal entry that exists already would count as ours if the answer is lost.
         match listed::<E>(task, &row.contact_id).await {
             Ok(None) => return Err(GhlError::Gone { what: Subject::Contact }.into()),
             Ok(Some(remote)) => keep_seen(task, row, &remote.entries).await?,

@@ -1,6 +1,6 @@
 //! `push_appointment`: creates, updates or deletes an appointment in GHL.
 //!
-//! Whether a slot is free, and who may be booked when, is for GHL's calendar to say: it is not told to look away, and what it refuses is
+//! Whether a slot is free, and who may be booked when, is for GHL's calendar to say: its checks are not switched off, and what it refuses is
 //! shown on the record.
 
 use std::collections::HashSet;
@@ -14,7 +14,7 @@ use crate::records::Entry;
 use crate::records::model::Appointment;
 
 impl Push for Appointment {
-    /// By contact: that needs no scope beyond those of pulls, and tells those of every calendar.
+    /// By contact: that needs no scope beyond those of pulls, and lists those of every calendar.
     async fn list(task: &Task<'_>, contact: &str) -> Result<Shown<Self>, JobError> {
         let zone = task.environment.zones.of(task).await?;
         let remote = task.ghl().list_appointments(contact).await?;

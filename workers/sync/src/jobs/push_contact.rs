@@ -53,7 +53,7 @@ pub(super) async fn run(task: &Task<'_>) -> Result<(), JobError> {
     match looked {
         Some(row) if !row.is_settled() => change(task, &row).await,
         Some(_) => close(task).await,
-        // It became one with another row during the look: GHL has it, and that row owes the rest.
+        // It became one with another row during the look: GHL has it, and that row has the remaining writes.
         None if self::row(task).await?.is_none() => close(task).await,
         None => gone(task, &row).await,
     }
@@ -91,7 +91,7 @@ async fn gone(task: &Task<'_>, row: &ContactRow) -> Result<(), JobError> {
     Ok(tx.close_run(&[]).await?)
 }
 
-/// Whether what GHL holds has to be known before it is overwritten: where GHL is to win, where nobody ever read it, where a write was never answered,
+/// Whether what GHL holds has to be known before it is overwritten: where GHL is to win, where it was never read, where a write was never answered,
 /// and where something was met meanwhile.
 fn looks_first(task: &Task<'_>, row: &ContactRow) -> bool {
     let policies = task.environment.records.policies();

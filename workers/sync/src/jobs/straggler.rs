@@ -6,7 +6,7 @@ use super::Task;
 use crate::decide::fields::{Fields, value};
 use crate::decide::same::answers;
 
-/// How long after its announcement a create may still take effect, where nobody waits for its answer any more. GHL answers within seconds;
+/// How long after its announcement a create may still take effect, when no run waits for its answer any more. GHL answers within seconds;
 /// and the jobs of a dead worker, whose lease lasts 12 s, are to be done within 30.
 const STRAGGLER: Duration = Duration::from_secs(20);
 
@@ -14,12 +14,12 @@ const STRAGGLER: Duration = Duration::from_secs(20);
 /// not so far apart.
 const AHEAD_MS: i64 = 60_000;
 
-/// Whether the time of an announcement says nothing. It is written anew then, or what it announced would be waited for until the clock gets there.
+/// Whether the time of an announcement says nothing. It is written again then, or what it announced would be waited for until the clock gets there.
 pub(super) fn is_of_another_time(task: &Task<'_>, announced_at_ms: Option<i64>) -> bool {
     announced_at_ms.is_some_and(|at| at.saturating_sub(task.environment.clock.ghl_now_ms()) > AHEAD_MS)
 }
 
-/// When a create was announced, for comparing with what GHL dates: none where that says nothing. Of a process that had heard nothing of GHL's clock yet,
+/// When a create was announced, for comparing with what GHL dates: none where that says nothing. For a process without GHL's time yet,
 /// it is by our own.
 pub(super) fn announced_by_ghls_clock(task: &Task<'_>, announced_at_ms: Option<i64>) -> Option<i64> {
     let at = announced_at_ms.filter(|_| !is_of_another_time(task, announced_at_ms))?;

@@ -1,4 +1,4 @@
-//! What webhooks tell, held against what is known here: whether there is anything new in it (law 8).
+//! Compares what webhooks report with what is known here: whether anything is new (law 8).
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -21,7 +21,7 @@ pub(super) struct OfContact {
     pub(super) verdict: Verdict,
     /// GHL's time of the event.
     pub(super) at: Option<Timestamp>,
-    /// It tells the contact to be as the last agreed state has it.
+    /// It shows the contact as the last agreed state has it.
     pub(super) confirms: bool,
     /// Fields that it shows and no reading has shown before.
     pub(super) shows: Unread,
@@ -33,7 +33,7 @@ pub(super) fn is_of_contact(webhook: &StoredWebhook) -> bool {
     matches!(webhook.event_type.as_str(), "ContactCreate" | "ContactUpdate" | "ContactDndUpdate" | "ContactTagUpdate")
 }
 
-/// What an event of the whole contact comes to; none where it does not tell all.
+/// What an event of the whole contact comes to; none if it does not show all.
 pub(super) fn of_contact(row: &ContactRow, webhook: &StoredWebhook) -> Option<OfContact> {
     let base = row.base.as_ref()?;
     let (asked, held) = (&row.unanswered.asked, fields(base));
@@ -57,7 +57,7 @@ fn shown(asked: &Fields, told: &Fields) -> Fields {
     told.iter().filter(is_shown).map(|(name, told)| (name.clone(), told.clone())).collect()
 }
 
-/// What events tell of the contact itself, the newest first: those that say all that they carry of it in time, deletions too, since a contact that is
+/// What events show of the contact itself, the newest first: those that say all that they carry of it in time, deletions too, since a contact that is
 /// there after all is as they say. What is older than the state that is known counts no more.
 pub(super) fn carried(webhooks: &[StoredWebhook], row: Option<&ContactRow>) -> Vec<Contact> {
     let known_at = row.filter(|row| !row.is_unread()).and_then(ContactRow::base_at);
@@ -90,7 +90,7 @@ pub(super) fn made(webhook: &StoredWebhook, contact_id: &str) -> Option<AnyEntry
     let body = body(webhook);
     let record = body.get("appointment").unwrap_or(&body);
     let added = record.get("dateAdded").and_then(WireTime::read).and_then(|at| at.instant_in(&TimeZone::UTC));
-    // Captured bodies tell the last change as well, in which case GHL's own time of the event need not be asked.
+    // Captured bodies have the last change as well; then GHL's own time of the event is not needed.
     let changed = record.get("dateUpdated").and_then(WireTime::read).and_then(|at| at.instant_in(&TimeZone::UTC));
     let is_old = added.zip(changed.or(webhook.time())).is_some_and(|(added, at)| at.duration_since(added) > NEW);
     (!is_old).then(|| part(webhook, contact_id, &TimeZone::UTC)).flatten()
@@ -113,7 +113,7 @@ pub(super) enum OfPart {
         row_id: String,
         shown: Fields,
     },
-    /// It tells the part of this row otherwise than it is held.
+    /// It shows the part of this row differently from the stored one.
     News { row_id: String },
     /// No row has it, and it may be of a create of ours whose reply is on its way.
     PerhapsOurs,
@@ -168,14 +168,14 @@ async fn compared<E: Entry>(
     }
 }
 
-/// Whether a webhook that no pull has looked at yet tells something new of the contact.
+/// Whether a webhook that no pull has handled yet shows something new of the contact.
 pub(super) async fn has_news(job: &Job<'_>, row: &ContactRow) -> Result<bool, JobError> {
     let unheard = job.environment.records.unheard_webhooks(job.location(), &row.contact_id).await?;
     let is_news = |webhook| of_contact(row, webhook).is_none_or(|told| told.verdict != Verdict::Echo);
     Ok(unheard.iter().filter(|webhook| is_of_contact(webhook)).any(is_news))
 }
 
-/// Whether a webhook that no pull has looked at yet tells something new of a task, note or appointment.
+/// Whether a webhook that no pull has handled yet shows something new of a task, note or appointment.
 pub(super) async fn has_news_of_part<E: Entry>(job: &Job<'_>, row: &EntryRow<E>) -> Result<bool, JobError> {
     for webhook in job.environment.records.unheard_webhooks(job.location(), &row.contact_id).await? {
         let is_of_kind = webhook.event_type.to_lowercase().starts_with(E::KIND);
@@ -201,7 +201,7 @@ mod tests {
 
     use super::*;
 
-    /// Whether an event of that type, with these fields and this time, tells of a new record.
+    /// Whether an event of that type, with these fields and this time, reports a new record.
     fn is_new(event_type: &str, mut record: Value, at: Option<&str>) -> bool {
         record["id"] = json!("r1");
         let mut body = match event_type.starts_with("Appointment") {

@@ -1,5 +1,6 @@
-//! What a call that GHL does not authorize says of the location. One endpoint's refusal must not stop all of a location's jobs, so another call
-//! with the same token is made first: only where GHL refuses that one too, the circuit of the location opens.
+//! What an unauthorized call says about the location. One endpoint's refusal must not stop all of a
+//! location's jobs, so another call with the same token is made first: the circuit of the location
+//! opens only if GHL refuses that one too.
 
 use super::{JobError, Task};
 use crate::ghl::model::SearchContacts;

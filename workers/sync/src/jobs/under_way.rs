@@ -1,5 +1,5 @@
-//! Runs that the pool broke off, as it does when it is hurried to stop: their ledger rows are given back, or they would read `running` until
-//! another process took them.
+//! Runs that the pool aborts when it is forced to stop: their ledger rows are released, or they
+//! would read `running` until another process took them.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -9,7 +9,7 @@ use crate::records::{Records, RecordsError, Run};
 #[derive(Default)]
 pub(super) struct BrokenOff(Mutex<Vec<Run>>);
 
-/// A run under way. Dropped before [`UnderWay::end`], it was broken off.
+/// A run in progress. Dropped before [`UnderWay::end`], it was interrupted.
 pub(super) struct UnderWay<'a> {
     run: Option<Run>,
     broken_off: &'a BrokenOff,
@@ -27,7 +27,7 @@ impl BrokenOff {
             match records.release_run(&run, None, None).await {
                 Ok(()) | Err(RecordsError::LostRun(_)) => {}
                 Err(error) => {
-                    tracing::warn!(%error, "a run was not given back in the ledger; the sweeper will find it")
+                    tracing::warn!(%error, "a run was not released in the ledger; the requeuer finds it")
                 }
             }
         }
@@ -42,7 +42,7 @@ impl UnderWay<'_> {
 
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
-        // A panic where the ledger was being told: the row keeps its epoch, since its retry is in the queue, and takes it over.
+        // A panic while the ledger was written: the row keeps its epoch, since its retry is in the queue, and takes it over.
         if let Some(run) = self.run.take().filter(|_| !std::thread::panicking()) {
             self.broken_off.0.lock().unwrap_or_else(PoisonError::into_inner).push(run);
         }

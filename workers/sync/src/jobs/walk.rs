@@ -1,15 +1,20 @@
-//! `walk_contacts`, `walk_details`, `walk_rest`: one page of a walk over all of a location, at bulk priority.
+//! `walk_contacts`, `walk_details`, `walk_rest`: one page of a scan of a location, at bulk
+//! priority. The code calls a scan a walk, and a reconciliation a sweep.
 //!
-//! Contacts come by pages of the search, in the order of (dateUpdated, id): what changes meanwhile moves to the end and is met again. A sweep
-//! begins where contacts were read up to; all other walks read all, and with each page the tasks of its contacts, so that a contact's list of them
-//! is whole and an absent one is known to be gone. Notes and appointments have no list but each contact's own. In the end the contacts
-//! that no page showed are looked at one by one.
+//! Contacts come by pages of the search, in the order of (dateUpdated, id): what changes meanwhile
+//! moves to the end and is read again. The reconciliation of changed contacts starts where the last
+//! scan ended. All other scans read everything, and with each page the tasks of its contacts, so
+//! that the list of a contact's tasks is complete and an absent task is known to be gone. Notes and
+//! appointments have only the lists of each contact. At the end the scan reads the contacts one by
+//! one that no page showed.
 //!
-//! Why a full walk still is needed: GHL tells no date of a deletion, of a merged contact, nor of an edited task. A count of contacts would tell
-//! that some went, but not which, and nothing at all where as many came; and tasks have to be read in any case.
+//! Why a full scan is still needed: GHL has no date for a deletion, a merged contact or an edited
+//! task. A count of contacts would show that some are gone, but not which, and nothing if as many
+//! were added; and tasks have to be read in any case.
 //!
-//! All but a comparison, which notes where the sides differ, store what they read as a pull does; what a sweep finds is a trigger, as an event
-//! is ([`Found`]). All spread their calls over time.
+//! All scans but `verify`, which records the differences, store what they read as a pull does. What
+//! a reconciliation finds is a trigger, as an event is ([`Found`]). All spread their calls over
+//! time.
 
 use std::time::Duration;
 
@@ -27,7 +32,7 @@ pub(super) async fn run(task: &Task<'_>, kind: JobKind) -> Result<(), JobError> 
     let is_this =
         |walk: &Walk| walk.finished_at_ms.is_none() && walk.next_job().is_some_and(|job| job.kind == kind.as_str());
     let Some(walk) = walk.filter(is_this) else {
-        // It has got on without this job, or was given up or made way for another one.
+        // The scan has continued without this job, or made way for another one.
         return Ok(task.environment.records.begin(&task.run).await?.close_run(&[]).await?);
     };
     // The queue's clock is another one, and may be a little ahead.
@@ -43,12 +48,12 @@ pub(super) async fn run(task: &Task<'_>, kind: JobKind) -> Result<(), JobError> 
 
 /// What is due so soon is due.
 const EARLY_MS: u64 = 100;
-/// The part of a location's calls that a walk takes at most: what it would take beyond that is left to others anyhow.
+/// The part of a location's calls that a scan takes at most: what it would take beyond that is left to others anyhow.
 const SHARE: f64 = 0.8;
 
-/// How long so many calls last at the walk's share of GHL's limit.
+/// How long so many calls last at the scan's share of GHL's limit.
 ///
-/// A walk that called as fast as it may would take all tokens of a moment, and they would come back in one moment as well: until then an edit
+/// A scan that called as fast as it may would take all tokens of a moment, and they would come back in one moment as well: until then an edit
 /// found none. Spread evenly they come back evenly, and others, who go first, find some at every moment.
 fn pace(task: &Task<'_>, calls: u32) -> i64 {
     let limit = task.environment.queue.limit();
@@ -59,13 +64,13 @@ fn pace(task: &Task<'_>, calls: u32) -> i64 {
 /// What a page leads to.
 #[derive(Default)]
 struct Outcome {
-    /// Triggers, and what the page could not tell.
+    /// Triggers, and what the page could not show.
     found: Vec<Found>,
     /// Contacts that have to be fetched for another reason.
     pulls: Vec<String>,
 }
 
-/// Keeps what the page brought and where the next one begins, and tells the queue what follows.
+/// Stores what the page brought and where the next one begins, and enqueues what follows.
 async fn go_on(task: &Task<'_>, mut tx: Tx, walk: &mut Walk, outcome: Outcome) -> Result<(), JobError> {
     let Outcome { found, pulls } = outcome;
     walk.calls += i64::from(task.permits.used());

@@ -1,7 +1,7 @@
-//! The time zones of locations: GHL tells the times of appointments in them, without offset.
+//! The time zones of locations: GHL shows the times of appointments in them, without offset.
 //!
-//! A zone is asked of GHL once and kept with the connection. Many pulls of a new location begin at once; one of them asks, and the
-//! others wait for it, so that a call is not spent on each.
+//! A zone is requested from GHL once and kept with the connection. Many pulls of a new location
+//! start at once; one of them requests it, and the others wait, so that each does not spend a call.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,7 +24,7 @@ impl Zones {
     pub(super) async fn of(&self, task: &Task<'_>) -> Result<TimeZone, JobError> {
         if let Some(name) = &task.connection.time_zone {
             return Ok(mapping::location::zone(name).unwrap_or_else(|error| {
-                tracing::warn!(ghl.location = task.location(), %error, "the stored time zone is not known; taking UTC");
+                tracing::warn!(ghl.location = task.location(), %error, "the stored time zone is unknown; using UTC");
                 TimeZone::UTC
             }));
         }
@@ -36,7 +36,7 @@ impl Zones {
     }
 }
 
-/// The zone that is kept with the connection: GHL told it before, or a person set it. A reply without one is no reason to forget it.
+/// The zone that is kept with the connection: GHL reported it before, or a person set it. A reply without one is no reason to forget it.
 fn known(task: &Task<'_>) -> Option<(TimeZone, String)> {
     let name = task.connection.time_zone.clone()?;
     mapping::location::zone(&name).ok().map(|zone| (zone, name))
@@ -53,7 +53,7 @@ pub(super) async fn ask(task: &Task<'_>) -> Result<TimeZone, JobError> {
             match mapping::location::time_zone(&found) {
                 Ok(zone) => (zone, found.timezone.unwrap_or_default()),
                 Err(error) => known(task).unwrap_or_else(|| {
-                    tracing::warn!(ghl.location = location, %error, "GHL tells no time zone of the location; taking UTC");
+                    tracing::warn!(ghl.location = location, %error, "GHL reports no time zone for the location; using UTC");
                     (TimeZone::UTC, "UTC".to_owned())
                 }),
             }
@@ -64,7 +64,7 @@ pub(super) async fn ask(task: &Task<'_>) -> Result<TimeZone, JobError> {
         Err(GhlError::Unauthorized { kind: UnauthorizedKind::MissingScope, .. }) => {
             tracing::warn!(
                 ghl.location = location,
-                "the token lacks the scope locations.readonly, so the time zone of appointments is unknown: taking UTC; \
+                "the token lacks the scope locations.readonly, so the time zone of appointments is unknown: using UTC; \
                  `connect --time-zone` sets it"
             );
             (TimeZone::UTC, "UTC".to_owned())

@@ -292,7 +292,7 @@ mod tests {
             let expected = Appointment { appointment_id: Some("a1".to_owned()), ..appointment.clone() };
             prop_assert_eq!(&Appointment { absent: Absent::default(), ..mapped(reply.clone()) }, &expected);
 
-            // And as the wall tells it, to whoever knows it.
+            // And in local time, if the zone is known.
             for name in ["startTime", "endTime"] {
                 let text = reply[name].as_str().unwrap();
                 reply[name] = json!(text[..19].replace('T', " "));

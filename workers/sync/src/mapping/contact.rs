@@ -204,7 +204,7 @@ fn joined(first: Option<&str>, last: Option<&str>) -> Option<String> {
     }
 }
 
-/// The dates of a contact are GHL's own, and UTC where no offset is told.
+/// The dates of a contact are GHL's own, and UTC without an offset.
 fn instant(time: WireTime) -> Option<Timestamp> {
     time.instant_in(&TimeZone::UTC)
 }

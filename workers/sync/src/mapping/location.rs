@@ -1,4 +1,4 @@
-//! The time zone of a location, which its appointments are told in.
+//! The time zone of a location, in which GHL shows its appointments.
 
 use jiff::tz::TimeZone;
 

@@ -77,7 +77,7 @@ pub(super) struct App {
 pub(super) struct InstalledPage {
     /// As GHL lists them; read one by one, so that an odd one hides no other.
     locations: Vec<Value>,
-    /// How many the agency has in all, where GHL tells.
+    /// How many the agency has in all, if GHL reports it.
     #[serde(default)]
     count: Value,
 }
@@ -88,7 +88,7 @@ impl InstalledPage {
         self.locations.len()
     }
 
-    /// How many the agency has in all, where GHL tells.
+    /// How many the agency has in all, if GHL reports it.
     pub(super) fn all(&self) -> Option<usize> {
         let count = self.count.as_u64().or_else(|| self.count.as_str()?.parse().ok())?;
         usize::try_from(count).ok()
@@ -148,7 +148,7 @@ impl App {
 
     /// The tokens of an install that came back with `code`.
     pub(super) async fn redeem(&self, code: &str) -> Result<TokenReply, Cause> {
-        // The reply tells whether a location or a company was chosen; GHL takes the type as a wish.
+        // The reply shows whether a location or a company was chosen; GHL treats the type as a wish.
         let request =
             self.client.exchange_code(AuthorizationCode::new(code.to_owned())).add_extra_param("user_type", "Location");
         request.request_async(&self.transport).await.map_err(|error| cause(error).of_code())

@@ -1,8 +1,9 @@
-//! Why GHL gave no token: a type, so that nobody has to read GHL's words twice.
+//! Why GHL gave no token: a type, so that GHL's text is interpreted in one place.
 //!
-//! The trap is a 401. It may be about the version header, which no refresh mends, about the app's own secret, or about the bearer of
-//! an agency; and a 400 may be about a location that is switched off for a while. Only a refused *grant* ends a login. What a 401 refuses depends
-//! on what was brought: the request for a token brings no bearer, so it is the code or the refresh token.
+//! The trap is a 401. It may be about the version header, which no refresh fixes, about the app's
+//! own secret, or about the bearer of an agency; and a 400 may be about a location that is switched
+//! off for a while. Only a refused *grant* ends a login. What a 401 refuses depends on what was
+//! sent: the request for a token sends no bearer, so it is the code or the refresh token.
 
 use std::time::Duration;
 
@@ -12,13 +13,13 @@ use crate::ghl::{GhlError, Plain, json, messages, scrub};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Cause {
     /// The code, the refresh token or the install is no longer good.
-    #[error("GHL says that the login was withdrawn or used up: {0}")]
+    #[error("GHL reports that the login was withdrawn or used: {0}")]
     Revoked(String),
     /// The code of an install was used, is too old, or never was one.
-    #[error("GHL does not accept the code of the install ({0}): begin the install again")]
+    #[error("GHL does not accept the code of the install ({0}): start the install again")]
     Code(String),
     /// The location is switched off at GHL; its login may be as good as ever.
-    #[error("GHL says that the location is not active: reactivate it there")]
+    #[error("GHL reports that the location is not active: reactivate it in GHL")]
     LocationInactive,
     /// A fault of this program, which a refresh does not mend.
     #[error("GHL does not know the Version header of the call: {0}")]

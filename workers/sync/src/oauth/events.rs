@@ -1,6 +1,7 @@
-//! What GHL tells of installs, after it has happened: its INSTALL and UNINSTALL events.
+//! GHL's INSTALL and UNINSTALL webhooks: what they report about installs.
 //!
-//! They may come late, twice and in any order. An uninstall that is older than the token is of an install before, and changes nothing.
+//! They may come late, twice and in any order. An uninstall that is older than the token belongs to
+//! an earlier install, and changes nothing.
 
 use jiff::Timestamp;
 
@@ -17,7 +18,7 @@ pub struct AppEvent<'a> {
     pub company_id: Option<&'a str>,
     /// The location; absent where the agency itself is meant.
     pub location_id: Option<&'a str>,
-    /// The event's own time, or when it came where it tells none.
+    /// The event's own time, or its arrival if it has none.
     pub at: Timestamp,
 }
 

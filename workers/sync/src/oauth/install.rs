@@ -83,7 +83,7 @@ impl Oauth {
         self.inner.app.as_ref().is_some_and(|app| app.config.redirect_uri.starts_with("https:"))
     }
 
-    /// Begins an install for the browser with that cookie, or for whoever is given the link. It costs no row: the state is signed.
+    /// Starts an install for the browser with that cookie, or for the customer who gets the link. It costs no row: the state is signed.
     ///
     /// # Errors
     /// [`InstallError::NoApp`], [`InstallError::Random`].
@@ -181,7 +181,7 @@ impl Oauth {
             self.add_location(company_id, location, None).await?;
         }
         if approved.is_empty() || reply.approve_all_locations == Some(true) {
-            // The install stands even where the list does not come: the sweep asks for it again.
+            // The install stands even where the list does not come: the renewal asks for it again.
             if let Err(error) = self.list_locations(company_id).await {
                 tracing::warn!(ghl.company = company_id, %error, "the locations of an agency can't be listed yet");
                 self.inner.records.relist(&Holder::Company(company_id.to_owned())).await?;

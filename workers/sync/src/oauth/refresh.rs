@@ -20,7 +20,7 @@ pub(super) const SPACING_MS: i64 = 500;
 const PATIENCE_MS: i64 = 5_000;
 /// After a failure that does not pass by itself, until it is tried again.
 const LONG_REST: Duration = Duration::from_secs(60);
-/// Between the first attempts to store a pair that nobody else has.
+/// Between the first attempts to store a pair that no other process has.
 const STORE_AGAIN: Duration = Duration::from_millis(500);
 /// Between later ones.
 const STORE_SELDOM: Duration = Duration::from_secs(10);
@@ -81,7 +81,7 @@ impl Oauth {
         let Some(fence) = inner.records.begin_refresh(&stored.holder, stored.generation, until).await? else {
             return Ok(None);
         };
-        // A pending row that was there is one that nobody ended.
+        // A pending row that was there belongs to an interrupted refresh.
         let mut stored = stored.clone();
         stored.unsure |= stored.pending_until.is_some();
         let lease = Lease { stored, fence, need, company_id };
@@ -95,7 +95,9 @@ impl Oauth {
         });
         let result = match refreshing.await {
             Ok(result) => result,
-            Err(error) => Err(Cause::Network { sent: true, reason: format!("the refresh broke off: {error}") }.into()),
+            Err(error) => {
+                Err(Cause::Network { sent: true, reason: format!("the refresh was interrupted: {error}") }.into())
+            }
         };
         drop(permit);
         result
@@ -125,7 +127,7 @@ impl Oauth {
                     token.holder = holder.key(),
                     token.state = state.as_str(),
                     error = reason,
-                    "no new token"
+                    "a token was not refreshed"
                 );
                 let is_mine =
                     self.inner.records.fail_refresh(holder, lease.stored.generation, lease.fence, &failed).await?;
@@ -208,7 +210,7 @@ impl Oauth {
         Ok(())
     }
 
-    /// Seals and stores. It tries for long: nobody but this process has the pair.
+    /// Seals and stores. It retries for long: only this process has the pair.
     async fn store(&self, app: &App, lease: &Lease, reply: &TokenReply) -> Result<bool, TokenError> {
         let holder = &lease.stored.holder;
         let new = self.sealed(holder, reply, &app.scopes())?;
@@ -218,7 +220,7 @@ impl Oauth {
             attempt += 1;
             match self.inner.records.finish_refresh(holder, lease.stored.generation, &new, after_refusal).await {
                 Err(error) if !error.is_about_a_value() && attempt < STORE_ATTEMPTS => {
-                    tracing::error!(token.holder = holder.key(), %error, "a new token can't be stored yet");
+                    tracing::error!(token.holder = holder.key(), %error, "a new token can't be stored yet; trying again");
                     sleep((STORE_AGAIN * attempt).min(STORE_SELDOM)).await;
                 }
                 stored => return Ok(stored?),
@@ -240,13 +242,13 @@ impl Oauth {
         })
     }
 
-    /// What becomes of the token that could not be refreshed.
+    /// The new state of a token that could not be refreshed.
     fn verdict(&self, lease: &Lease, cause: &Cause) -> Failed {
         let stored = &lease.stored;
         let unsure = stored.unsure || cause.is_unsure();
         let (state, reason) = match cause {
             Cause::Revoked(_) if stored.unsure => {
-                let reason = "an earlier refresh was cut off, and the new login it brought reached nobody";
+                let reason = "an earlier refresh was interrupted, and its new login was lost";
                 (TokenState::Lost, reason.to_owned())
             }
             Cause::Revoked(_) => (TokenState::Revoked, cause.to_string()),

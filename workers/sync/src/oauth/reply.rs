@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use std::time::Duration;
 
-/// GHL's tokens live a day; so long is assumed where a reply does not tell.
+/// GHL's tokens live a day; this is assumed if a reply does not say.
 const USUAL_LIFE: Duration = Duration::from_secs(86_399);
 
 static BEARER: BasicTokenType = BasicTokenType::Bearer;

@@ -18,21 +18,21 @@ const PURPOSE: &str = "clienty-sync install state";
 /// Why a `state` is not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum StateError {
-    /// There is none, as when somebody begins at the marketplace.
-    #[error("the install was not begun here")]
+    /// There is none, as when a customer starts at the marketplace.
+    #[error("the install did not start here")]
     Absent,
     /// Cut, altered, signed with another secret, or begun in another browser.
-    #[error("the install was not begun here, or not in this browser")]
+    #[error("the install did not start here, or not in this browser")]
     Forged,
     /// It took too long.
     #[error("the install took too long")]
     Expired,
     /// It has come back before.
-    #[error("the install has come back before")]
+    #[error("the install was completed before")]
     Used,
 }
 
-/// A text that nobody can guess. None where the system gives no random numbers.
+/// A text that can't be guessed. None if the system gives no random numbers.
 pub(super) fn random() -> Option<String> {
     let mut bytes = [0; RANDOM];
     aws_lc_rs::rand::fill(&mut bytes).ok()?;
@@ -71,7 +71,7 @@ pub(super) fn checked(
     if !is_of(None) && !is_of(browser) {
         return Err(StateError::Forged);
     }
-    // After the signature: an expiry that nobody signed says nothing.
+    // After the signature: an unsigned expiry proves nothing.
     if expires_at <= now_ms { Err(StateError::Expired) } else { Ok(nonce.to_owned()) }
 }
 

@@ -1,6 +1,6 @@
-//! Refreshes what nobody uses, ahead of its end, and finds locations that agencies have added or taken away.
+//! Token renewal: refreshes idle tokens before they expire, and finds locations that agencies have added or removed.
 //!
-//! Tokens that are in use are refreshed by their users. What is left is idle, so its refresh meets no burst of calls.
+//! The calls that use a token refresh it. The other tokens are idle, so their refresh meets no burst of calls.
 
 use std::time::Duration;
 
@@ -11,16 +11,16 @@ use super::Oauth;
 use super::tokens::{Need, TokenError};
 use crate::records::Holder;
 
-/// Between two sweeps.
+/// Between two rounds.
 const ROUND: Duration = Duration::from_secs(60);
-/// So long before its end an idle token is refreshed, or a quarter of its life where that is less.
+/// An idle token is refreshed so long before it expires, or a quarter of its lifetime if that is less.
 pub(super) const AHEAD_MS: i64 = 60 * 60_000;
-/// Between two looks at the locations of an agency.
+/// Between two listings of an agency's locations.
 const LOOK_MS: i64 = 60 * 60_000;
 const PAGE: i64 = 100;
 
 impl Oauth {
-    /// Sweeps until it is dropped.
+    /// Renews tokens until it is dropped.
     pub async fn sweep(&self) {
         if self.inner.app.is_none() {
             // Private Integration Tokens don't expire.
@@ -28,7 +28,7 @@ impl Oauth {
         }
         loop {
             if let Err(error) = self.sweep_once().await {
-                tracing::warn!(%error, "a sweep of the tokens broke off; the next one begins anew");
+                tracing::warn!(%error, "a round of token renewal failed; the next one starts again");
             }
             sleep(ROUND).await;
         }
@@ -37,7 +37,7 @@ impl Oauth {
     /// One round: every token that is due. Returns how many were refreshed.
     ///
     /// # Errors
-    /// When the database does not answer. A token that can't be refreshed is told in the log and in its row.
+    /// If the database does not answer. A token that can't be refreshed is reported in the log and in its row.
     pub async fn sweep_once(&self) -> Result<usize, TokenError> {
         self.look_at_companies().await?;
         let ahead = SignedDuration::from_millis(AHEAD_MS);

@@ -15,7 +15,7 @@ use crate::vault::VaultError;
 
 /// While another process refreshes: until the row is read again.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
-/// So long before its end a token is refreshed by whoever uses it, or a tenth of its life where that is less.
+/// A run that uses a token refreshes it so long before its end, or a tenth of its life if that is less.
 const MARGIN_MS: i64 = 5 * 60_000;
 
 /// A token that GHL should accept.
@@ -23,7 +23,7 @@ const MARGIN_MS: i64 = 5 * 60_000;
 pub struct Access {
     /// The bearer.
     pub token: SecretString,
-    /// What it was granted; none where nobody told.
+    /// What it was granted; none where it is unknown.
     pub scopes: Option<Scopes>,
     /// Which one it is, for [`Oauth::refused`].
     pub generation: i64,
@@ -34,7 +34,7 @@ pub struct Access {
 /// Why there is no token.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
-    /// Nobody connected it, or the app was uninstalled.
+    /// The location was never connected, or the app was uninstalled.
     #[error("the location is not connected: run `clienty-sync connect`")]
     NotConnected,
     /// Nothing but a person helps.
@@ -81,7 +81,7 @@ pub enum TokenError {
 pub(super) enum Need {
     /// That it has not run out.
     Good,
-    /// That it is refreshed well before that, as the sweep does.
+    /// That it is refreshed well before that, as the renewal does.
     Early,
     /// That it is not this generation, which GHL refused.
     Newer(i64),

@@ -1,4 +1,4 @@
-//! Looks names up, and drops the addresses that may not be called: the client dials what is left, and asks nobody again.
+//! Looks names up, and drops the addresses that may not be called: the client connects to what is left, and resolves nothing again.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

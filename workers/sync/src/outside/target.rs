@@ -1,4 +1,4 @@
-//! An address that may be called, as far as it tells by itself.
+//! An address that may be called, as far as its text shows.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

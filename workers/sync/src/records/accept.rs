@@ -2,7 +2,7 @@
 //!
 //! The edits that events carry are applied in the same transaction, in the order of the batch. Two transactions may
 //! meet the same event or the same row: the unique indexes and the revisions let one of them win, and the other begins
-//! anew and sees what the winner wrote.
+//! again and sees what the winner wrote.
 
 use std::collections::{HashMap, HashSet};
 use std::pin::pin;
@@ -36,7 +36,7 @@ pub(super) use together::{Batch, Outcome};
 /// The source of what producers send on purpose.
 pub(super) const PRODUCERS: &str = "api";
 
-/// How often a transaction that lost a race begins anew. Each loss means that another made progress.
+/// How often a transaction that lost a race starts again. Each loss means that another made progress.
 const MAX_RACES: u8 = 8;
 
 /// Who sends an event waits so long for a database that does not answer, or for the turn to write.
@@ -73,7 +73,7 @@ pub struct Trigger {
     pub kind: JobKind,
     /// Who goes first.
     pub priority: Priority,
-    /// What it changes here, which tells the record that the job is about.
+    /// What it changes here, which determines the record of the job.
     pub change: Change,
 }
 
@@ -277,7 +277,7 @@ pub(super) async fn take_in(
             Unapplied::Failed(error) => AcceptError::Records(error),
         })?;
         let key = JobKey::new(*kind, location_id, record_id);
-        // What a flow says is no occasion for another.
+        // An event of a flow is no trigger for another.
         if event.source == PRODUCERS && !write.flows.is_empty() {
             flows::starting::start_by_event(write, trigger, &key).await?;
         }
@@ -337,7 +337,7 @@ fn origin_of(source: &str) -> Origin {
     }
 }
 
-/// Every id of every event, whoever sends it: what is stored here must be packed, indexed and addressed.
+/// Every id of every event, whatever its source: what is stored here must be packed, indexed and addressed.
 fn check_ids(triggers: &[Trigger]) -> Result<(), Refusal> {
     for (index, Trigger { event, change, .. }) in triggers.iter().enumerate() {
         let of_event = [
@@ -413,7 +413,7 @@ async fn check_locations(connection: &mut AnyConnection, triggers: &[Trigger]) -
     }
 }
 
-/// What the first event of a batch is told that is about a location that is not connected.
+/// The error of the first event of a batch whose location is not connected.
 pub(super) fn unknown_location() -> Refusal {
     Refusal { index: 0, field: "locationId", message: "no such location is connected".to_owned() }
 }

@@ -1,5 +1,6 @@
-//! When a location was last heard of: a job that was done, a webhook that came. For people, so it need not be exact. And when a run last began at
-//! all, which a queue that has lost its state must know.
+//! When a location was last active: its last done job and its last webhook. For operators, so it
+//! need not be exact. And when a run last began at all, which a queue that has lost its state must
+//! know.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -14,7 +15,7 @@ use super::{Records, RecordsError};
 /// What was written less than so long ago, in ms, is not written again.
 const EVERY_MS: i64 = 30_000;
 
-/// How often a process marks at most that a run began. Whoever reads the mark adds as much.
+/// How often a process marks at most that a run began. A reader of the mark adds as much.
 pub(super) const MARK_EVERY_MS: i64 = 1000;
 
 /// What happened.
@@ -28,7 +29,7 @@ pub enum Sign {
     UnknownField,
 }
 
-/// When a location was last heard of.
+/// When a location was last active.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Activity {
     /// When a job of it was last done.
@@ -62,14 +63,14 @@ impl Marked {
     /// Whether it is time to mark again; then it counts as marked.
     fn is_due(&self, now_ms: i64) -> bool {
         let marked = self.0.load(Ordering::Relaxed);
-        // A clock that was set back marks anew: whether the mark of before stays is seen where it is written.
+        // A clock that was set back marks again: whether the mark of before stays is seen where it is written.
         let is_due = !(marked..marked + MARK_EVERY_MS).contains(&now_ms);
         is_due && self.0.compare_exchange(marked, now_ms, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 }
 
 impl Records {
-    /// Marks that a run begins: nothing tells so later, once its row is done.
+    /// Marks that a run begins: nothing shows this later, once its row is done.
     pub(super) async fn mark_start(&self, now_ms: i64) -> Result<(), RecordsError> {
         if self.marked.is_due(now_ms) {
             let _gate = self.gate().await?;
@@ -98,7 +99,7 @@ impl Records {
         Ok(())
     }
 
-    /// When each location was last heard of; those of which nothing was ever heard are missing.
+    /// When each location was last active; those that were never active are missing.
     ///
     /// # Errors
     /// [`RecordsError::Database`].

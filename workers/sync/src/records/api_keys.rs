@@ -36,7 +36,7 @@ const SECRET_LEN: usize = 32;
 const ID_LEN: usize = 6;
 /// In the place of the hash that earlier releases look for: the hashes are in a table of their own.
 const NO_HASH: &str = "-";
-/// Before a key ends, whoever runs the program is told for so long.
+/// For so long before a key ends, the operator gets a warning.
 pub const KEY_ENDS_SOON: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 /// Uses are noted by the hour: a row that is written with each request would be one more commit for each.
 const HOUR_MS: i64 = 60 * 60 * 1000;
@@ -65,7 +65,7 @@ pub struct ApiKey {
     pub last_used_at: Option<Timestamp>,
     /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
-    /// It was made before keys had roles, and nobody decided what it may do.
+    /// It was made before keys had roles, and its roles were never chosen.
     #[serde(skip)]
     pub predates_roles: bool,
 }

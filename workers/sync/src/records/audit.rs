@@ -1,11 +1,13 @@
-//! The audit: what was done, and by whom. An act's row is written by the transaction of the act, so there is no act without its row and no row
-//! without its act.
+//! The audit log: what was done, and by whom. The transaction of an action writes its row, so there
+//! is no action without its row and no row without its action.
 //!
-//! A row names ids, fields and numbers, and never a value of a record: it outlives an erasure. Its hash covers the row and the hash of the row before,
-//! so whoever changes, takes out or puts in a row has to write anew all that follow ([`Records::verify_audit`]).
+//! A row names ids, fields and numbers, and never a value of a record: it outlives an erasure. Its
+//! hash covers the row and the hash of the row before, so to change, remove or insert a row means
+//! to rewrite all that follow ([`Records::verify_audit`]).
 //!
-//! Acts wait in memory until the end of their transaction, as the change feed's entries do, since from the first hash on all who act wait for
-//! the commit. Acts of people are few: one row that all of them lock is enough.
+//! Rows wait in memory until the end of their transaction, as the change feed's entries do, since
+//! from the first hash on all other writers of the log wait for the commit. Actions are rare: one
+//! row that all of them lock is enough.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
@@ -30,12 +32,12 @@ mod verify;
 
 /// Ids that one row names at most; an act on more has several rows.
 const NAMED: usize = 200;
-/// Whoever follows the audit reads it again and again, and each look would be one more row to look at.
+/// A client that follows the audit log reads it again and again, and each read would add one more row.
 const READS_NOTED_EVERY_MS: i64 = 60 * 60 * 1000;
-/// Part of each hash, so that a later form of it can be told from this one.
+/// Part of each hash, so that a later form of it differs from this one.
 const FORM: u32 = 1;
 
-/// What somebody does.
+/// An action.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Act {
     action: Action,
@@ -47,13 +49,13 @@ pub struct Act {
 }
 
 impl Act {
-    /// Of the principal of the records, unless somebody else is named.
+    /// By the principal of the records, unless another actor is named.
     #[must_use]
     pub fn new(action: Action) -> Self {
         Self { action, actor: None, target: None, location_id: None, failed: false, details: json!({}) }
     }
 
-    /// Of somebody whose acts a transaction does together with those of others.
+    /// By an actor whose actions a transaction does together with those of others.
     #[must_use]
     pub fn by(self, actor: Actor) -> Self {
         Self { actor: Some(actor), ..self }

@@ -46,7 +46,7 @@ pub struct KeptConflict {
     pub winner: String,
     /// When it was edited here.
     pub ours_at: Option<Timestamp>,
-    /// When it was edited in GHL; null where GHL told no time of it, and Clienty's edit counted as the newer one.
+    /// When it was edited in GHL; null where GHL reported no time of it, and Clienty's edit counted as the newer one.
     pub theirs_at: Option<Timestamp>,
     /// When it was found.
     pub found_at: Timestamp,
@@ -125,7 +125,7 @@ pub(super) async fn keep(
     Ok(())
 }
 
-/// Gives the record the value that lost, as an edit of now, and returns its row id: the record of the push that is owed.
+/// Gives the record the value that lost, as an edit of now, and returns its row id: the record of the pending push.
 pub(super) async fn undo(write: &mut Write, location_id: &str, id: &str) -> Result<Applied, Unapplied> {
     let row = sqlx::query(sql!("conflict")).bind(location_id).bind(id).fetch_optional(write.conn()).await?;
     let Some(conflict) = row.as_ref().map(conflict_of).transpose()? else {

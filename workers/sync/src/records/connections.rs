@@ -109,7 +109,7 @@ impl Records {
         rows.iter().map(connection_of).collect()
     }
 
-    /// Forgets the login of a location, however it was connected, and ends its walks; records and accepted jobs stay. False where it is not
+    /// Forgets the login of a location, however it was connected, and ends its scans; records and accepted jobs stay. False where it is not
     /// connected.
     ///
     /// # Errors
@@ -157,7 +157,7 @@ impl Records {
         Ok(gone)
     }
 
-    /// Keeps the country of a location (ISO 3166), as GHL tells it.
+    /// Keeps the country of a location (ISO 3166), as GHL reports it.
     ///
     /// # Errors
     /// See [`Records::save_connection`].
@@ -176,7 +176,7 @@ impl Connection {
     }
 }
 
-/// Ends the walks of a location without a login, with their jobs: each would be tried again for ever.
+/// Ends the scans of a location without a login, with their jobs: each would be tried again for ever.
 async fn end_walks(write: &mut Write, location_id: &str) -> Result<(), RecordsError> {
     let now = write.now_ms;
     for statement in [sql!("end_walks"), sql!("close_walk_jobs")] {

@@ -1,4 +1,5 @@
-//! Why a database can't be had, in its own words: a pool that waits for connections says only that it timed out.
+//! Why a database can't be reached, in its own words: a pool that waits for connections only
+//! reports a timeout.
 
 use std::time::Duration;
 

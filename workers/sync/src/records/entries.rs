@@ -113,7 +113,7 @@ impl<E: Entry> EntryRow<E> {
         is_whole.then(|| self.owed().refusal().map(str::to_owned)).flatten()
     }
 
-    /// What GHL told of this record, so that it compares with what is kept.
+    /// What GHL reported of this record, so that it compares with what is kept.
     #[must_use]
     pub fn read(&self, theirs: &E) -> E {
         let mut theirs = self.with_ids_of(theirs);

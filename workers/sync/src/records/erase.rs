@@ -34,7 +34,7 @@ mod named;
 mod pages;
 mod traces;
 
-/// How often a transaction that lost a race begins anew.
+/// How often a transaction that lost a race starts again.
 const MAX_RACES: u32 = 8;
 /// The tables of records, and the statement that erases one contact's: $1 the location, $2 the contact.
 const RECORDS: [(&str, &str); 6] = [
@@ -110,7 +110,7 @@ impl Records {
     /// Deletes the records of the contact and names all its ids, in one transaction.
     async fn begin_erasure(&self, location_id: &str, contact_id: &str) -> Result<Option<Receipt>, RecordsError> {
         let mut write = self.write().await?;
-        // First, so that whoever is about to store something of the contact has done so, or will see that it must not.
+        // First, so that a transaction that is about to store something of the contact has done so, or will see that it must not.
         sqlx::query(sql!("count_erasure")).execute(write.conn()).await?;
         let earlier = erasure(write.conn(), location_id, contact_id).await?;
         // The contact may have got GHL's id since the caller read it.
@@ -137,7 +137,7 @@ impl Records {
                 *erased.entry(table.to_owned()).or_default() += rows.rows_affected();
             }
         }
-        // Nobody can say of whom those speak that can't be read.
+        // The persons in unreadable ones are unknown.
         sqlx::query(sql!("forget_unreadable")).bind(i64::MAX).bind(i64::MAX).execute(write.conn()).await?;
         let nothing = erased.values().all(|rows| *rows == 0);
         let is_new = earlier.is_none();

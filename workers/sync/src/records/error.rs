@@ -43,7 +43,7 @@ pub enum RecordsError {
         /// The last one of this program.
         known: i64,
     },
-    /// A newer run holds the job's ledger rows: whoever sees this is a zombie, and nothing it wrote is kept.
+    /// A newer run holds the job's ledger rows: the run that gets this is a zombie, and nothing it wrote is kept.
     #[error("another run took over {0}")]
     LostRun(JobKey),
     /// Another transaction changed the same row first; what was read is out of date.
@@ -127,7 +127,7 @@ impl RecordsError {
         }
     }
 
-    /// Whether another transaction got in between, so that the same one, begun anew, sees what that one did.
+    /// Whether another transaction got in between, so that the same one, begun again, sees what that one did.
     #[must_use]
     pub fn is_race(&self) -> bool {
         match self {
@@ -139,7 +139,7 @@ impl RecordsError {
     }
 
     /// Whether the database refuses a value, which it will do again. A unique index counts, too: it is a race only as
-    /// long as the same transaction, begun anew, takes another way.
+    /// long as the same transaction, begun again, takes another way.
     #[must_use]
     pub fn is_about_a_value(&self) -> bool {
         match self {
@@ -154,7 +154,7 @@ impl RecordsError {
     }
 
     pub(super) fn corrupt(table: &'static str, row: &str, error: &serde_json::Error) -> Self {
-        // serde_json quotes values in its messages; category and place tell enough.
+        // serde_json quotes values in its messages; category and place are enough.
         let reason = format!("{:?} at line {} column {}", error.classify(), error.line(), error.column());
         Self::Corrupt { table, row: row.to_owned(), reason }
     }

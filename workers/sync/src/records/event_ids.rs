@@ -1,11 +1,13 @@
 //! The ids of events, by which a repetition is known.
 //!
-//! An id is its producer's own, within one location: two API keys may use the same. Beside it stands a hash of what the event said, so that the same
-//! again is a repetition, and something else under the same id is a mistake that the producer is told. Ids are remembered for
-//! [`super::Options::remember_event_ids`], whether their jobs are or not.
+//! An id belongs to its producer, within one location: two API keys may use the same id. A hash of
+//! the event is stored with it, so that the same event again is a repetition, and another event
+//! under the same id is an error. Ids are remembered for [`super::Options::remember_event_ids`],
+//! whether their jobs are or not.
 //!
-//! The trap is what earlier releases wrote, and still write while a deployment is upgraded: they know an id by its source alone, and the ledger
-//! has a unique index over both. Their rows match for every producer of the location.
+//! The trap is what earlier releases wrote, and still write while a deployment is upgraded: they
+//! know an id by its source alone, and the ledger has a unique index over both. Their rows match
+//! for every producer of the location.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -26,7 +28,7 @@ use crate::events::operation;
 /// Who sends events on purpose. The ids of its events are its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProducerId {
-    /// Whoever has the API key of this id.
+    /// The owner of the API key with this id.
     Key(String),
     /// A program that uses this crate, by the name that it gives itself.
     Program(String),
@@ -214,7 +216,7 @@ impl Earlier {
 /// The hash of what an event says: its type, location, contact and data, whatever the order of the data's members.
 fn content_of(event: &NewEvent) -> String {
     let NewEvent { id: _, source: _, occurred_at: _, event_type, location_id, contact_id, data } = event;
-    // A call's contact is taken from its data. Earlier releases did not: what they were told is repeated under the same hash.
+    // A call's contact is taken from its data. Earlier releases did not: their events are repeated under the same hash.
     let contact_id = contact_id.clone().filter(|_| event_type != operation::EVENT_TYPE);
     let mut hash = Context::new(&SHA256);
     let said = [Value::from(event_type.as_str()), location_id.as_str().into(), contact_id.into()];

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 pub(super) enum Meaning {
     /// The database, its disk or the way to it failed; the same call can succeed later.
     Outage,
-    /// Another transaction got in between; the same one, begun anew, sees what that one wrote.
+    /// Another transaction got in between; the same one, begun again, sees what that one wrote.
     Race,
     /// The database refuses a value; the same value is refused again.
     Value,

@@ -1,10 +1,11 @@
 //! The change feed: which records changed, in the order of the commits.
 //!
-//! An entry says what to read again and holds no document. A transaction collects its entries in memory and numbers
-//! them as its last step before the commit, since the lock on the one counter makes all writers queue up from there on.
+//! An entry names what to read again and holds no document. A transaction collects its entries in
+//! memory and numbers them as its last step before the commit, since the lock on the one counter
+//! makes all writers queue up from there on.
 //!
-//! Whatever readers can see is told here, so this is also where a write about a contact is stopped whose data was
-//! erased: the lock puts each write before or after the erasure.
+//! Every change that readers can see goes through here, so this is also where a write about an
+//! erased contact is stopped: the lock puts each write before or after the erasure.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -49,7 +50,7 @@ impl ChangeOp {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Origin {
-    /// GHL, or whoever works there; its answer to a write of ours, too.
+    /// GHL or its users; also its answer to a write of ours.
     #[default]
     Ghl,
     /// A producer's event, or an operator's command.

@@ -1,4 +1,5 @@
-//! The files of SQLite: customers' data, so nobody reads them but the user that runs the program, whatever its umask says.
+//! The files of SQLite hold customers' data, so only the user that runs the program may read them,
+//! whatever its umask.
 
 use std::fs::{DirBuilder, File, Permissions};
 use std::io;

@@ -1,4 +1,4 @@
-//! Forgetting what nobody needs any more, table by table and in small bites: no writer waits for one longer than for another writer.
+//! Retention: deletes what is no longer needed, table by table and in small batches: no writer waits for one longer than for another writer.
 
 use super::sql::sql;
 use super::{Records, RecordsError};
@@ -36,9 +36,9 @@ pub enum Old {
     Erasures,
     /// What was done, and by whom.
     Audit,
-    /// What hooks were told.
+    /// Sent messages to hooks.
     SentDeliveries,
-    /// What hooks could not be told.
+    /// Failed messages to hooks.
     FailedDeliveries,
 }
 
@@ -103,7 +103,7 @@ impl Old {
             Self::FailedDeliveries => sql!("forget_failed_deliveries"),
             // The feed notes up to where it was forgotten, and contacts that their aliases have no contact any more.
             // Rows of the ledger that are done are found by the order in which they were accepted, and with dead ones end the runs of flows
-            // that wait for somebody to decide. The audit keeps up to where its chain was forgotten.
+            // that wait for an operator. The audit keeps up to where its chain was forgotten.
             Self::Changes | Self::Contacts | Self::DoneJobs | Self::DeadJobs | Self::Audit => return None,
         })
     }
@@ -174,7 +174,7 @@ impl Records {
         Ok(forgotten + sqlx::query(rest).bind(limit).execute(&self.pool).await?.rows_affected())
     }
 
-    /// Nobody has decided about them, and nobody can from now on: runs of flows whose steps they are end with them.
+    /// Dead letters that no operator retried or discarded: runs of flows whose steps they are end with them.
     async fn forget_dead_jobs(&self, before_ms: i64, limit: i64) -> Result<u64, RecordsError> {
         let mut write = self.write().await?;
         let now_ms = write.now_ms;

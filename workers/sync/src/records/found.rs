@@ -1,7 +1,9 @@
-//! What a sweep found that no event had told. It is a trigger as an event is, with a row of its own in the ledger.
+//! A change that a reconciliation found and no webhook reported. It is a trigger as an event is,
+//! with its own row in the ledger.
 //!
-//! The page that shows a change holds it as well, so mostly the row is done as it is written, in the transaction that stores what was found.
-//! Where a page leaves something to ask for, the row is open, and says what that is.
+//! The page that shows a change also holds it, so mostly the row is done when it is written, in the
+//! transaction that stores the change. If a page leaves something to ask for, the row is open, and
+//! names it.
 
 use job_engine::Priority;
 use serde::{Deserialize, Serialize};
@@ -136,7 +138,7 @@ impl Tx {
 }
 
 impl Records {
-    /// Whether somebody asked for what these ledger rows say, other than GHL, a sweep or a run of ours.
+    /// Whether somebody asked for what these ledger rows say, other than GHL, a reconciliation or a run of ours.
     ///
     /// # Errors
     /// [`RecordsError::Database`].

@@ -1,11 +1,14 @@
-//! Batches that wait for SQLite's one writer share a transaction, and with it the one fsync that makes them durable.
+//! Batches that wait for SQLite's one writer share a transaction, and with it the one fsync that
+//! makes them durable.
 //!
-//! With `synchronous = full` a commit waits for the disk, and it costs the same for one batch as for a hundred. So a batch
-//! that finds the writer busy waits with the others; whoever is first has a task of its own that takes all of them, runs
-//! each behind a savepoint, commits once, and only then answers each. A single batch waits for nobody.
+//! With `synchronous = full` a commit waits for the disk, and it costs the same for one batch as
+//! for a hundred. So a batch that finds the writer busy waits with the others. The first one starts
+//! a task that takes all of them, runs each behind a savepoint, commits once, and only then answers
+//! each. A single batch does not wait.
 //!
-//! Isolation: a batch that is refused is rolled back to its savepoint and leaves the others alone. When the database
-//! itself fails, SQLite may have ended the transaction by itself: then nothing of the group is kept, and all are told.
+//! Isolation: a batch that is refused is rolled back to its savepoint and leaves the others alone.
+//! If the database itself fails, SQLite may have ended the transaction: then nothing of the group
+//! is kept, and all get the error.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,10 +19,10 @@ use super::accept::{ACCEPT_DUE, AcceptError, Accepted, Trigger, take_in};
 use super::event_ids::ProducerId;
 use super::{Records, RecordsError, Write};
 
-/// Events of one transaction at most, unless a single batch has more: who reads waits for nobody, but who writes does.
+/// Events of one transaction at most, unless a single batch has more: readers do not wait, but writers do.
 const MOST_EVENTS: usize = 1_000;
 
-/// How often a batch that lost a race begins anew.
+/// How often a batch that lost a race starts again.
 const MAX_RACES: u8 = 3;
 
 type Outcome = Result<Vec<Accepted>, AcceptError>;
@@ -47,7 +50,7 @@ struct Batch {
 }
 
 impl Group {
-    /// Lets a batch wait. Whether the caller has to see to it that somebody leads.
+    /// Lets a batch wait. Returns whether the caller has to start a leader.
     fn join(&self, batch: Batch) -> bool {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.batches.push(batch);
@@ -60,7 +63,7 @@ impl Group {
     /// one never for ever.
     fn next(&self) -> Option<Vec<Batch>> {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // Nobody waits for the answer of these any more.
+        // No caller waits for the answer of these any more.
         waiting.batches.retain(|batch| !batch.answer.is_closed());
         if waiting.batches.is_empty() {
             waiting.is_led = false;
@@ -108,7 +111,7 @@ impl Records {
             tokio::spawn(lead(self.clone()));
         }
         if timeout(ACCEPT_DUE, has_begun).await.is_err() {
-            // Dropped with it: the end at which the answer would arrive, so whoever leads passes it over.
+            // Dropped with it: the end at which the answer would arrive, so the leader skips it.
             return Err(RecordsError::NoTurn(ACCEPT_DUE).into());
         }
         told.await.unwrap_or_else(|_| Err(RecordsError::from(sqlx::Error::WorkerCrashed).into()))
@@ -131,7 +134,7 @@ async fn lead(records: Records) {
             Err(error) => Err(error),
         };
         match outcomes {
-            // Who does not listen any more sends it again, and is told that it is a duplicate.
+            // A caller that no longer waits sends it again, and gets the answer "duplicate".
             Ok(outcomes) => answers.into_iter().zip(outcomes).for_each(|(answer, outcome)| {
                 let _ = answer.send(outcome);
             }),
@@ -194,7 +197,7 @@ mod tests {
     use super::super::job::JobKind;
     use super::*;
 
-    /// Lets batches of these sizes wait, and tells who goes together.
+    /// Lets batches of these sizes wait, and returns which go together.
     fn rounds(sizes: &[usize]) -> Vec<Vec<usize>> {
         let event = NewEvent {
             id: None,

@@ -1,7 +1,7 @@
-//! Hooks as they are kept: where changes are to be told, of what, and how far each has come.
+//! Hooks as they are stored: their addresses, their filters, and how far each has come.
 //!
-//! Rows hold ids and no record: a message is made when it is sent. An erasure has nothing to do here, and a hook that was down is told of each record
-//! once.
+//! Rows hold ids and no record: a message is built when it is sent. So an erasure has nothing to do
+//! here, and a hook that was down gets each record once.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
@@ -45,7 +45,7 @@ pub enum HookKind {
     Rest,
 }
 
-/// Whether it is told.
+/// Whether messages are sent to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum HookState {
@@ -55,24 +55,24 @@ pub enum HookState {
     Disabled,
 }
 
-/// What somebody wants to hear, and where.
+/// A new hook: its address and filters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewHook {
     /// A checked address.
     pub url: String,
     /// Whose kind of hook it is.
     pub kind: HookKind,
-    /// Of what it hears.
+    /// The events that it gets.
     pub events: Filters,
     /// Of which locations; none for all.
     pub locations: Option<Vec<String>>,
-    /// Without one of which an update is not told; none for all.
+    /// An update without any of these fields is not sent; none for all.
     pub fields: Option<Vec<String>>,
     /// How its messages are signed.
     pub signature: Signature,
     /// Whether what its own key changes is left out.
     pub ignore_own: bool,
-    /// Whether what an import finds is told.
+    /// Whether changes that an import finds are sent.
     pub include_imports: bool,
     /// The API key that makes it.
     pub key_id: Option<String>,
@@ -88,27 +88,27 @@ pub struct NewHook {
 pub struct Hook {
     /// The queue's lane of its messages.
     pub id: String,
-    /// Where it is told.
+    /// Address of the receiver.
     pub url: String,
     /// A person's or a program's.
     pub kind: HookKind,
-    /// Of what it hears.
+    /// The events that it gets.
     pub events: Filters,
     /// Of which locations; none for all.
     pub locations: Option<Vec<String>>,
-    /// Without one of which an update is not told; none for all.
+    /// An update without any of these fields is not sent; none for all.
     pub fields: Option<Vec<String>>,
     /// How its messages are signed.
     pub signature: Signature,
     /// Whether what its own key changes is left out.
     pub ignore_own: bool,
-    /// Whether what an import finds is told.
+    /// Whether changes that an import finds are sent.
     pub include_imports: bool,
     /// The API key that made it.
     pub key_id: Option<String>,
     /// For people.
     pub description: Option<String>,
-    /// Whether it is told.
+    /// Whether messages are sent to it.
     pub state: HookState,
     /// Why it is disabled.
     pub disabled_why: Option<String>,
@@ -197,13 +197,13 @@ fn select(rest: &str) -> sqlx::AssertSqlSafe<String> {
 }
 
 impl Records {
-    /// Makes a hook under that id, which hears of what changes from now on. Its secret is sealed for the id.
+    /// Creates a hook with that id, which gets changes from now on. Its secret is sealed for the id.
     ///
     /// # Errors
     /// [`NoHook`].
     pub async fn create_hook(&self, id: &str, new: &NewHook, secret: &Sealed) -> Result<Hook, NoHook> {
         let mut write = self.write().await?;
-        // Of the key, and in all. Whoever makes one at the same time may make one too many, and no more.
+        // Of the key, and in all. A request at the same time may create one too many, and no more.
         let count = "select (select count(*) from hooks where key_id = $1), (select count(*) from hooks)";
         let (of_key, all): (i64, i64) =
             sqlx::query_as(count).bind(&new.key_id).fetch_one(write.conn()).await.map_err(RecordsError::from)?;
@@ -286,7 +286,7 @@ impl Records {
         Ok(deleted)
     }
 
-    /// Tells a hook of nothing more; false where it was so before. What it has yet to hear is kept.
+    /// Disables a hook; false if it was disabled before. Its unsent messages are kept.
     ///
     /// # Errors
     /// See [`Records::hook`].
@@ -303,7 +303,7 @@ impl Records {
         Ok(disabled)
     }
 
-    /// Tells a disabled hook again of what changes from now on, and of what it had yet to hear; false where it was not disabled.
+    /// Enables a disabled hook: it gets changes from now on, and its unsent messages; false if it was not disabled.
     ///
     /// # Errors
     /// See [`Records::hook`].
@@ -338,7 +338,7 @@ impl Records {
         Ok(rotated)
     }
 
-    /// Puts secrets in place that another master key sealed, where nobody has changed them meanwhile.
+    /// Stores secrets that another master key sealed, if they were not changed meanwhile.
     pub(crate) async fn reseal_hook(
         &self,
         hook: &Hook,

@@ -1,7 +1,8 @@
-//! What a write is about to send, kept before it is sent (law 7): of a create it tells what to look for, of an update whose edit a value is that
-//! is met in GHL.
+//! What a write is about to send, kept before it is sent (law 7): for a create, what to look for;
+//! for an update, which edit a value in GHL belongs to.
 //!
-//! The time of an announcement is GHL's, as far as that is known: it is compared with the dates of what GHL made.
+//! The time of an announcement is GHL's, as far as that is known: it is compared with GHL's dates
+//! of creation.
 
 use std::collections::HashSet;
 
@@ -113,8 +114,8 @@ impl Records {
         }
     }
 
-    /// Writes an intent by the statement `text`. A create whose announcement is older than it looks would be given up for not arrived while it
-    /// still can: so the time is read with the connection in hand, and one that was long in writing is written anew.
+    /// Writes an intent by the statement `text`. A create whose announcement is older than it looks would count as not arrived while it
+    /// still can: so the time is read with the connection in hand, and one that was long in writing is written again.
     async fn announce(
         &self,
         text: &'static str,

@@ -18,21 +18,21 @@ pub enum JobKind {
     PushAppointment,
     /// Ask GHL for the time zone of a location again; the record is the location itself.
     RefreshLocation,
-    /// Find the task of a webhook that does not tell whose it is; the record is GHL's id of the task.
+    /// Find the task of a webhook that does not name its contact; the record is GHL's id of the task.
     FindTask,
-    /// Find the contact of an appointment whose webhook does not tell it; the record is GHL's id of the appointment.
+    /// Find the contact of an appointment whose webhook does not name it; the record is GHL's id of the appointment.
     FindAppointment,
-    /// Call any operation of the catalogue; the record is the call, so each is a job of its own.
+    /// Call any operation of the catalog; the record is the call, so each is a job of its own.
     CallOperation,
     /// Go on with the run of a flow; the record is the run.
     FlowStep,
     /// Make GHL's contact equal to ours.
     PushContact,
-    /// One page of contacts of a walk, with their tasks.
+    /// One page of contacts of a scan, with their tasks.
     WalkContacts,
-    /// Notes and appointments of a few contacts of a walk.
+    /// Notes and appointments of a few contacts of a scan.
     WalkDetails,
-    /// What the pages of a walk did not show.
+    /// What the pages of a scan did not show.
     WalkRest,
 }
 
@@ -74,7 +74,7 @@ impl JobKind {
         }
     }
 
-    /// Whether it is a page of a walk, for which nobody waits.
+    /// Whether it is a page of a scan, which is not urgent.
     #[must_use]
     pub fn is_walk(self) -> bool {
         matches!(self, Self::WalkContacts | Self::WalkDetails | Self::WalkRest)
@@ -99,7 +99,7 @@ pub enum JobState {
     Running,
     /// The work is done.
     Done,
-    /// Given up, until a person decides.
+    /// A dead letter, until an operator decides.
     Dead,
     /// An operator closed it without its work being done: a dead one was discarded, an open one cancelled. The column says `done`, as earlier
     /// releases know no other word.

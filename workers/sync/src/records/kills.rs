@@ -9,7 +9,7 @@ use super::job::JobKey;
 use super::sql::sql;
 use super::{Records, RecordsError};
 
-/// Marks a row as given up, however old its epoch.
+/// Makes a row a dead letter, however old its epoch.
 const ANY_EPOCH: i64 = i64::MAX;
 
 /// Killed so often, a job may be what kills.
@@ -38,7 +38,7 @@ impl Records {
             tracing::error!(
                 job.kind = key.kind,
                 ghl.location = key.location_id,
-                "a job that kills its process is given up"
+                "a job that kills its process becomes a dead letter"
             );
         }
         Ok(())

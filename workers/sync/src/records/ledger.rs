@@ -1,4 +1,4 @@
-//! The questions that people and the sweeper ask the ledger.
+//! The queries that operators and the requeuer send to the ledger.
 
 use std::collections::BTreeSet;
 
@@ -43,7 +43,7 @@ pub struct Job {
     pub attempts: i64,
     /// What the last failed attempt said.
     pub last_error: Option<String>,
-    /// The event's data; not part of the answer to people, as it holds what the event told about them.
+    /// The event's data; not part of the answer, as it holds personal data of the event.
     #[serde(skip)]
     pub data: Value,
     /// When the event was accepted.
@@ -96,9 +96,9 @@ impl Default for Decision {
 pub struct FailedAttempt {
     /// From 1, over the whole life of the job.
     pub attempt: i64,
-    /// When it was given up.
+    /// When the attempt failed.
     pub failed_at: Timestamp,
-    /// What it said.
+    /// Its error.
     pub error: String,
 }
 
@@ -108,7 +108,7 @@ pub const DONE_COUNTED: i64 = 100_000;
 /// The clocks of two machines may be so far apart; a time further ahead was written before the clock was set back.
 const CLOCKS_APART_MS: i64 = 5000;
 
-/// A key with open rows, as the sweeper finds it.
+/// A key with open rows, as the requeuer finds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenJob {
     /// What to enqueue; the cursor of the next page as well.
@@ -247,7 +247,7 @@ impl Records {
         Ok(sqlx::query_scalar(sql!("last_activity")).bind(activity::MARK_EVERY_MS).fetch_one(&self.pool).await?)
     }
 
-    /// When the records last show that somebody worked, in ms since 1970: what a clock can be compared with.
+    /// When the records last show any work, in ms since 1970: what a clock can be compared with.
     ///
     /// # Errors
     /// See [`Records::job`].
@@ -265,7 +265,7 @@ impl Records {
         Ok(max.unwrap_or(0))
     }
 
-    /// Keys that owe work, in key order after `after`: accepted at least `older_than_ms` ago, and not held by a run
+    /// Keys with open rows, in key order after `after`: accepted at least `older_than_ms` ago, and not held by a run
     /// that started after `running_since_ms`.
     ///
     /// # Errors
@@ -311,7 +311,7 @@ impl Records {
         rows.iter().map(open_job_of).collect()
     }
 
-    /// Makes dead rows owe their work again, what GHL refused of it too; returns the keys to enqueue. Rows that are not dead are left alone.
+    /// Opens dead rows again, with what GHL refused of them; returns the keys to enqueue. Rows that are not dead stay as they are.
     ///
     /// # Errors
     /// See [`Records::job`].

@@ -1,8 +1,10 @@
-//! A line: what waits at the same time for the same work goes together.
+//! A line: tasks that wait at the same time for the same work are done together.
 //!
-//! A statement for sixty rows costs little more than one for a single row, and a transaction for sixty runs little more than one for a single run.
-//! So whoever finds nobody at work leads: a task of its own takes all that wait, answers them, and takes those that came meanwhile, until nobody
-//! waits. There is no timer: a line that is idle works at once, and one that is busy works for as many as have come.
+//! A statement for sixty rows costs little more than one for a single row, and a transaction for
+//! sixty runs little more than one for a single run. So the first that finds the line idle leads:
+//! its task takes all that wait, answers them, and takes those that came meanwhile, until none
+//! waits. There is no timer: an idle line works at once, and a busy one works for as many as have
+//! come.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -34,7 +36,7 @@ pub(super) struct Asked<Q, A> {
 }
 
 impl<Q, A> Asked<Q, A> {
-    /// Who does not listen any more has given up, and finds out by itself.
+    /// A caller that no longer waits needs no answer.
     pub(super) fn answer(self, answer: Result<A, RecordsError>) {
         let _ = self.answer.send(answer);
     }

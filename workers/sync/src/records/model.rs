@@ -91,7 +91,7 @@ pub struct Task {
     pub completed: bool,
     /// A GHL user id.
     pub assigned_to: Option<String>,
-    /// Fields that GHL's readings have left out so far, so that nobody knows their value; shown beside the record.
+    /// Fields that GHL's readings have left out so far, so that their value is unknown; shown beside the record.
     #[serde(skip_serializing_if = "Unread::is_empty")]
     pub unread: Unread,
     /// When GHL created it, where the reading says so; never stored.
@@ -137,7 +137,7 @@ pub struct Note {
     /// The GHL user who wrote it.
     pub user_id: Option<String>,
     pub created_at: Option<Timestamp>,
-    /// Fields that GHL's readings have left out so far, so that nobody knows their value; shown beside the record.
+    /// Fields that GHL's readings have left out so far, so that their value is unknown; shown beside the record.
     #[serde(skip_serializing_if = "Unread::is_empty")]
     pub unread: Unread,
     /// What the source of this reading leaves out; never stored.
@@ -170,7 +170,7 @@ pub struct Appointment {
     /// What its times were read in; kept in its row, and not shown.
     #[serde(skip)]
     pub read_in: ReadIn,
-    /// Fields that GHL's readings have left out so far, so that nobody knows their value; shown beside the record.
+    /// Fields that GHL's readings have left out so far, so that their value is unknown; shown beside the record.
     #[serde(skip_serializing_if = "Unread::is_empty")]
     pub unread: Unread,
     /// When GHL created it, where the reading says so; never stored.
@@ -181,7 +181,7 @@ pub struct Appointment {
     pub absent: Absent,
 }
 
-/// The time zone in which times were read that GHL told by the clock on the wall; none where they bore an offset. It says nothing of the appointment
+/// The time zone in which times were read that GHL reported by the clock on the wall; none where they bore an offset. It says nothing of the appointment
 /// itself: two that differ in this alone are the same.
 #[derive(Debug, Clone, Default)]
 pub struct ReadIn(pub Option<String>);
@@ -192,7 +192,7 @@ impl PartialEq for ReadIn {
     }
 }
 
-/// The other meaning of times that GHL told by the clock on the wall, where that clock was put back and shows an hour twice. As told they
+/// The other meaning of times that GHL reported by the clock on the wall, where that clock was put back and shows an hour twice. As told they
 /// mean the first; which one was meant, only somebody who knows the appointment can say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SecondHour {

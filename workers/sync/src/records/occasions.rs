@@ -1,8 +1,10 @@
-//! What happens to contacts in GHL, and what it leads to: tasks of rules, and runs of flows.
+//! Triggers: what happens to contacts in GHL, and what it starts: tasks of rules, and runs of
+//! flows. The code calls a trigger an occasion.
 //!
-//! Both begin in the transaction that takes in what happened: a repeated, late or retried event finds it taken in, and begins nothing.
-//! GHL may tell a creation any number of times; by the contact and the rule or flow it is known to have led to something. What Clienty writes is
-//! no news when GHL tells of it, so no flow starts another, or itself.
+//! Both start in the transaction that stores what happened: a repeated, late or retried event finds
+//! it stored, and starts nothing. GHL may report a creation any number of times; a row for contact
+//! and rule or flow records that it was handled. GHL's report of our own write is no trigger, so no
+//! flow starts another, or itself.
 
 use std::sync::PoisonError;
 
@@ -34,7 +36,7 @@ impl Records {
         rows.iter().map(parse).collect()
     }
 
-    /// The jobs that commits of this process owe and that the queue was not told of yet.
+    /// The jobs of this process's commits that are not enqueued yet.
     #[must_use]
     pub fn take_owed(&self) -> Vec<FollowUp> {
         std::mem::take(&mut self.untold.lock().unwrap_or_else(PoisonError::into_inner).jobs)
@@ -42,7 +44,7 @@ impl Records {
 }
 
 impl Tx {
-    /// GHL told that it created the contact, with these tags. One that Clienty created is no news, whatever ids lead to it. Whether anything came of
+    /// GHL reported that it created the contact, with these tags. One that Clienty created is no news, whatever ids lead to it. Whether anything came of
     /// it.
     ///
     /// # Errors
@@ -78,7 +80,7 @@ impl Tx {
 
 /// GHL holds `theirs` of a contact that was known as `row`: begins what waits for its new tags, and for those that it lost.
 pub(super) async fn tagged(write: &mut Write, row: &ContactRow, theirs: &Contact) -> Result<(), RecordsError> {
-    // Of a contact that was never read, nobody can tell which tags are new. One that comes back is known as it was.
+    // Which tags of a contact that was never read are new is unknown. One that comes back is known as it was.
     let known = match (row.is_shown(), &row.base) {
         (true, base) => base.as_ref(),
         (false, None) => Some(&row.doc),

@@ -41,7 +41,7 @@ const POSTGRES_SETTINGS: &str = "
 ";
 
 /// For connections that run nothing but the few statements that each job needs, each of which finds its rows by a whole key. PostgreSQL would plan
-/// them anew at each call, or for tables as they were when they were empty. The settings go together: without sequential scans the one row of the
+/// them again at each call, or for tables as they were when they were empty. The settings go together: without sequential scans the one row of the
 /// feed's counter looks so costly that PostgreSQL would compile the statement.
 const POSTGRES_OFTEN: &str = "
     set plan_cache_mode = force_generic_plan;
@@ -71,7 +71,7 @@ pub struct Options {
     pub acquire_timeout: Duration,
     /// How long a caller waits for SQLite's one turn to write.
     pub turn_timeout: Duration,
-    /// Tells the time that is written into rows.
+    /// The clock of the times in rows.
     pub clock: Clock,
     /// Who wins where both sides edited a field.
     pub policies: Policies,

@@ -34,7 +34,7 @@ pub(super) async fn take_turns(write: &mut Write, triggers: &[Trigger]) -> Resul
     Ok(())
 }
 
-/// Waits a moment before a transaction that lost so many races begins anew. Losers that come back at once meet again.
+/// Waits a moment before a transaction that lost so many races starts again. Losers that come back at once meet again.
 pub(super) async fn after_race(races: u8) {
     let backoff = Backoff { first: Duration::from_millis(5), most: Duration::from_millis(200), attempts: u8::MAX };
     sleep(backoff.delay(races).unwrap_or_default()).await;

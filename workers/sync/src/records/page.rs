@@ -1,6 +1,6 @@
 //! What a transaction has read of many contacts at once, and what it has yet to write of them.
 //!
-//! A walk stores hundreds of contacts in one transaction, and most of them are new or as they are known. So their rows are read together,
+//! A scan stores hundreds of contacts in one transaction, and most of them are new or as they are known. So their rows are read together,
 //! and what is new or only met again waits here until the commit, where it is written many rows a statement: how many statements a page
 //! takes does not grow with its contacts. What reads differently takes a look of its own, since it may have moved since then.
 //!
@@ -35,13 +35,13 @@ pub(super) struct Page {
     /// Where a part of a contact is known to be missing, and the time zones of locations, as they were read for runs that settle together.
     beside: Option<Beside>,
     new_contacts: Vec<(ContactRow, Cause)>,
-    /// By location, kind and GHL's id: told twice, an entry belongs to whom it was told of last.
+    /// By location, kind and GHL's id: an entry that is shown twice belongs to the contact that showed it last.
     new_entries: BTreeMap<(String, &'static str, String), NewEntry>,
     /// Contacts that were new to this transaction, and that another one has stored meanwhile.
     lost: Vec<Place>,
     /// Contacts that GHL holds as they are known.
     met: BTreeSet<Place>,
-    /// Contacts that a walk has seen.
+    /// Contacts that a scan has seen.
     seen: BTreeSet<Place>,
     walk: Option<String>,
 }
@@ -52,12 +52,12 @@ struct Beside {
 }
 
 struct NewEntry {
-    /// Made as it was told, so that readers see what was told together in its order.
+    /// Made when it was shown, so that readers see what was shown together in its order.
     row_id: Uuid,
     contact_id: String,
     cause: Cause,
     doc: String,
-    /// As GHL told it: an appointment's second hour is in no document.
+    /// As GHL reported it: an appointment's second hour is in no document.
     theirs: AnyEntry,
 }
 
@@ -149,7 +149,7 @@ impl Page {
         self.met.insert(place(location_id, contact_id));
     }
 
-    /// The walk has seen the contact.
+    /// The scan has seen the contact.
     pub(super) fn see(&mut self, walk_id: &str, location_id: &str, contact_id: &str) {
         self.walk = Some(walk_id.to_owned());
         self.seen.insert(place(location_id, contact_id));
@@ -199,7 +199,7 @@ pub(super) async fn read(write: &mut Write, location_id: &str, contact_ids: &[&s
     while !left.is_empty() {
         let batch = take_batch(&mut left, CHUNK);
         for text in [sql!("find_contacts"), sql!("entries_of_contacts")] {
-            // Planned anew each time: a plan of when the tables were empty would read all of them while an import fills them.
+            // Planned again each time: a plan of when the tables were empty would read all of them while an import fills them.
             let mut query = sqlx::query(with_list_after(text, 1, batch.len())).persistent(false).bind(location_id);
             for id in &batch {
                 query = query.bind(**id);

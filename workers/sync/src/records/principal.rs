@@ -15,11 +15,11 @@ use super::{ApiKey, Records, RecordsError, accept};
 /// Who acts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Actor {
-    /// Whoever has the API key of this id.
+    /// The owner of the API key with this id.
     Key(String),
     /// A person at the command line, by the name of its user.
     Cli(String),
-    /// The program itself: because GHL told so, or because it was time.
+    /// The program itself: because GHL reported so, or because it was time.
     System,
 }
 
@@ -62,13 +62,13 @@ pub struct Principal {
 }
 
 impl Principal {
-    /// Somebody who sees every location.
+    /// A principal that sees every location.
     #[must_use]
     pub fn new(actor: Actor) -> Self {
         Self { actor, request_id: None, scope: None }
     }
 
-    /// Whoever has that key, by a request.
+    /// The owner of that key, in a request.
     #[must_use]
     pub fn of_key(key: &ApiKey, request_id: Option<String>) -> Self {
         let scope = match key.locations {
@@ -80,7 +80,7 @@ impl Principal {
 }
 
 impl Records {
-    /// The same records for somebody else.
+    /// The same records for another principal.
     #[must_use]
     pub fn on_behalf_of(&self, principal: Principal) -> Self {
         Self { principal: Arc::new(principal), ..self.clone() }
@@ -91,7 +91,7 @@ impl Records {
         self.principal.scope.as_deref()
     }
 
-    /// Whether the principal sees that location. One that sees every location sees also those that nobody knows.
+    /// Whether the principal sees that location. One that sees every location sees also unknown ones.
     ///
     /// # Errors
     /// [`RecordsError::Database`].

@@ -27,7 +27,7 @@ use crate::decide::merge::Side;
 pub struct Snapshot {
     /// 0 for a contact that was not there.
     pub(super) contact: i64,
-    /// Those that GHL was known to have: of one that it got since, an older list tells nothing.
+    /// Those that GHL was known to have: an older list shows nothing of one that it got since.
     pub(super) entries: HashMap<String, i64>,
 }
 
@@ -101,7 +101,7 @@ impl Tx {
         context::check_zone(&mut self.write, &location_id, &contact.id, appointments).await
     }
 
-    /// As [`Tx::store_pull`], for what a walk read of a contact. Its snapshot is of now: the caller has passed over what moved.
+    /// As [`Tx::store_pull`], for what a scan read of a contact. Its snapshot is of now: the caller has passed over what moved.
     ///
     /// # Errors
     /// See [`Tx::store_pull`].
@@ -174,7 +174,7 @@ impl Tx {
     }
 
     /// As [`Tx::mark_contact_gone`], where GHL's word for it is as old as `since_ms` (since 1970). Not where the contact was met in GHL since: that may be
-    /// the newer state, so another look tells. Whether it is gone.
+    /// the newer state, so a re-read decides. Whether it is gone.
     ///
     /// # Errors
     /// [`RecordsError::Database`] or [`RecordsError::Corrupt`].
@@ -223,7 +223,7 @@ impl Tx {
                 continue;
             }
             if !row.is_in_flight() && !row.is_settled() {
-                // An edit that GHL has not seen is the push's to decide: it will be told that the entry is gone.
+                // An edit that GHL has not seen is the push's to decide: GHL will answer that the entry is gone.
             } else if row.is_in_flight() || !snapshot.still_holds(row) {
                 unanswered::look_at_entry(&mut self.write, row).await?;
             } else {
@@ -283,7 +283,7 @@ impl Tx {
     }
 }
 
-/// A row that came from another contact follows GHL; what was owed for it is owed still.
+/// A row that came from another contact follows GHL; its pending writes stay pending.
 pub(super) async fn moved<E: Entry>(write: &mut Write, row_id: &str, theirs: &E) -> Result<(), RecordsError> {
     match entries::take::<E>(write, row_id).await? {
         Some(row) => arrived(write, &row, theirs).await,
@@ -291,7 +291,7 @@ pub(super) async fn moved<E: Entry>(write: &mut Write, row_id: &str, theirs: &E)
     }
 }
 
-/// The row of what went with its contact while something was owed for it, with that; none of any other row.
+/// The row of what went with its contact with a pending write, with that; none of any other row.
 async fn restored<E: Entry>(write: &mut Write, row: &EntryRow<E>) -> Result<Option<EntryRow<E>>, RecordsError> {
     if !row.deleted || row.base.is_some() {
         return Ok(None);
@@ -300,7 +300,7 @@ async fn restored<E: Entry>(write: &mut Write, row: &EntryRow<E>) -> Result<Opti
     row.as_ref().map(entries::row_of).transpose()
 }
 
-/// A row that was met again follows GHL, and what it owes is a job.
+/// A row that was met again follows GHL, and its pending write is a job.
 async fn arrived<E: Entry>(write: &mut Write, row: &EntryRow<E>, theirs: &E) -> Result<(), RecordsError> {
     if !row.deleted {
         write.report(row.stored(None));

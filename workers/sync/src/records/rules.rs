@@ -1,11 +1,11 @@
-//! Tasks that rules make of what happens to contacts in GHL, each exactly once.
+//! Tasks that rules create when something happens to a contact in GHL, each exactly once.
 //!
-//! A task is made in the transaction that takes in what happened: a repeated, late or retried event finds it taken in, and makes none. Its
-//! id here tells its rule and its contact, so that a creation, which GHL may tell any number of times, makes one. It is a task like
-//! those of producers: readers see it at once, and the ordinary push brings it to GHL, since both sides are to show the same and most
-//! of those who will do it work there.
+//! A task is created in the transaction that stores what happened: a repeated, late or retried
+//! event finds it stored, and creates no task. The task's id here holds its rule and its contact,
+//! so that a creation, which GHL may report any number of times, makes one task. It is a task like
+//! those of producers: readers see it at once, and the ordinary push writes it to GHL.
 //!
-//! What a task changes is no occasion for a rule, so none sets off another.
+//! A change by a task is no trigger for a rule, so no rule starts another.
 
 use job_engine::Priority;
 use uuid::Uuid;

@@ -1,11 +1,12 @@
 //! Runs: how a worker takes the open rows of a key, and how it ends them.
 //!
-//! A run serves every open row of its key, so ten events that arrive while a contact waits cost one fetch; a row that
-//! is accepted while the run is under way has no epoch yet, stays open and gets the next run.
+//! A run serves every open row of its key, so ten events that arrive while a contact waits cost one
+//! fetch. A row that is accepted during the run has no epoch yet, stays open and gets the next run.
 //!
-//! Every ending is fenced by the epoch: it must find all rows that the start took, still in the run's hands. A zombie,
-//! whose rows a newer run took, finds none and gets [`RecordsError::LostRun`]. What a run writes goes through its
-//! [`Tx`], which commits only while the run holds its rows, so a zombie's records are rolled back with its verdict.
+//! Every ending is fenced by the epoch: it must find all rows that the start took, still in the
+//! run's hands. A zombie, whose rows a newer run took, finds none and gets
+//! [`RecordsError::LostRun`]. What a run writes goes through its [`Tx`], which commits only while
+//! the run holds its rows, so a zombie's records are rolled back with its outcome.
 
 use job_engine::Priority;
 use serde_json::Value;
@@ -40,7 +41,7 @@ pub struct Run {
     pub steps: Vec<(String, String)>,
     /// Those of the rows to which webhooks led.
     pub by_webhook: usize,
-    /// What sweeps found that led to its rows: the event, and what is left to ask for.
+    /// What reconciliations found that led to its rows: the event, and what is left to ask for.
     pub found: Vec<(String, Needs)>,
 }
 
@@ -128,7 +129,7 @@ impl Tx {
         self.outcome = Some(Ended { outcome: Progress::Refused, unapplied: Vec::new() });
     }
 
-    /// What a push wrote down of its record tells what became of the job.
+    /// What a push stored of its record is the outcome of the job.
     pub(super) fn outcome_of(&mut self, sync: Option<&SyncState>) {
         self.outcome = Some(Ended::of(sync, self.run.created_at_ms));
     }
@@ -249,7 +250,7 @@ impl Records {
         let reason = clean::reason(reason);
         let mut write = self.write().await?;
         let mut buried = 0;
-        // The last one's count is told.
+        // The last one's count is returned.
         for statement in [sql!("record_poison"), sql!("bury_key")] {
             let query = sqlx::query(statement).bind(write.now_ms).bind(&reason);
             let query = query.bind(kind).bind(location_id).bind(record_id).bind(epoch);
@@ -323,7 +324,7 @@ async fn finish(
     run.held_all(finished.rows_affected())
 }
 
-/// The reason as it is kept: GHL's words may hold data of a person, and are none for one whose data was erased while the run was under way.
+/// The reason as it is kept: GHL's words may hold data of a person, and are none for one whose data was erased while the run was in progress.
 async fn told(write: &mut Write, run: &Run, reason: &str) -> Result<String, RecordsError> {
     const ERASED: &str = "the data of its contact was erased meanwhile";
     let about = contacts_of(write, run).await?;

@@ -1,11 +1,15 @@
-//! How runs end that store what they read in GHL: they hand in what there is to store, and those that end at the same time share a transaction.
+//! How runs end that store what they read in GHL: they hand in what there is to store, and those
+//! that end at the same time share a transaction.
 //!
-//! What a run stores alone and what it stores beside others is the same, by the same code: in a group several runs store one after the other,
-//! sorted by contact, and are closed by one statement. Their rows are read together before, as a walk reads those of a page ([`page`]); what reads
-//! otherwise than it is known to is locked and looked at anew. The feed's counter is taken once, as the last step.
+//! A run stores the same alone and beside others, by the same code: in a group, several runs store
+//! one after the other, sorted by contact, and one statement closes them. Their rows are read
+//! together before, as a scan reads those of a page ([`page`]); a record that reads differently is
+//! locked and read again. The feed's counter is taken once, as the last step.
 //!
-//! A run at which the group fails is left out, and the others go again at once: a zombie learns that it is one, and whoever lost a race stores
-//! alone. Where the database refuses a statement that serves them all, it does not say whose value it was: then each stores alone, once.
+//! If the group fails at one run, that run is left out, and the others go again at once: a zombie
+//! learns that it is one, and a run that lost a race stores alone. If the database refuses a
+//! statement that serves them all, it does not name the value at fault: then each stores alone,
+//! once.
 
 use std::collections::HashSet;
 
@@ -44,9 +48,9 @@ pub struct Settlement {
 pub struct Told {
     /// Of the contact itself.
     pub contact: Option<ToldOfContact>,
-    /// The tags with which GHL created the contact, where it told that it did.
+    /// The tags with which GHL created the contact, if it reported the creation.
     pub created: Option<Vec<String>>,
-    /// Tasks, notes and appointments that GHL told to be new.
+    /// Tasks, notes and appointments that GHL reported to be new.
     pub made: Vec<AnyEntry>,
     /// What writes without an answer asked of parts and events show: the job that writes it, the row, the fields.
     pub answers: Vec<(JobKind, String, Fields)>,
@@ -65,7 +69,7 @@ pub enum ToldOfContact {
         fields: Fields,
         /// GHL's time of the event.
         at: Timestamp,
-        /// Fields that nobody had read before.
+        /// Fields that were not read before.
         shown: Unread,
     },
     /// It is as it was known to be.
@@ -81,7 +85,7 @@ pub enum ToldOfContact {
 enum Failed {
     /// At these runs, by their places.
     At(Vec<usize>, RecordsError),
-    /// Nobody knows at which.
+    /// It is unknown at which.
     All(RecordsError),
 }
 
@@ -111,7 +115,7 @@ impl Settlement {
 }
 
 impl Told {
-    /// Marks what was told to be deleted, and begins what waits for a contact's creation.
+    /// Marks what was reported as deleted, and starts what waits for a contact's creation.
     async fn store(&self, tx: &mut Tx, contact_id: &str) -> Result<(), RecordsError> {
         let Self { contact: _, created, made, answers, gone } = self;
         if let Some(tags) = created {
@@ -190,7 +194,7 @@ impl Records {
     }
 
     async fn settle_together(&self, mut group: Vec<Settling>) {
-        // In one order, whoever leads: two groups that lock the same rows wait for each other, and not both at once.
+        // In one order, whichever run leads: two groups that lock the same rows wait for each other, and not both at once.
         group.sort_by(|one, other| one.question.contact().cmp(&other.question.contact()));
         while !group.is_empty() {
             let settlements: Vec<_> = group.iter().map(|one| &one.question).collect();

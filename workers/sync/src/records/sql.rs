@@ -23,7 +23,7 @@ pub(super) const ROWS: usize = 50;
 const FEW: usize = 10;
 
 /// Takes from `rows` what one statement holds, at most `most` of them: as many as a few sizes have, so that a connection prepares each
-/// text once. What is short of a size is filled up with its last row: to tell a row twice must be the same as once.
+/// text once. What is short of a size is filled up with its last row: passing a row twice must be the same as once.
 pub(super) fn take_batch<'a, T>(rows: &mut &'a [T], most: usize) -> Vec<&'a T> {
     let size = match rows.len() {
         left @ (0 | 1) => left,
@@ -37,7 +37,7 @@ pub(super) fn take_batch<'a, T>(rows: &mut &'a [T], most: usize) -> Vec<&'a T> {
     batch.iter().chain(last).take(size).collect()
 }
 
-/// As [`take_batch`] takes [`ROWS`] at most, without filling up: for rows that must not be told twice. Of few there is a size for each.
+/// As [`take_batch`] takes [`ROWS`] at most, without filling up: for rows that must not be passed twice. Of few there is a size for each.
 pub(super) fn take_exactly<'a, T>(rows: &mut &'a [T]) -> &'a [T] {
     let size = [ROWS, ROWS / 2, FEW].into_iter().find(|size| *size <= rows.len()).unwrap_or(rows.len());
     let (batch, rest) = rows.split_at(size);

@@ -31,7 +31,7 @@ pub enum Holder {
     Company(String),
 }
 
-/// No refresh rests for longer.
+/// The longest pause after a failed refresh.
 pub(crate) const LONGEST_REST_MS: i64 = 60 * 60 * 1000;
 /// No refresh is held for longer, however long a call may take.
 const LONGEST_LEASE_MS: i64 = 10 * 60 * 1000;
@@ -73,7 +73,7 @@ pub enum TokenState {
     Active,
     /// GHL has withdrawn it: a person has to connect again.
     Revoked,
-    /// Its refresh was cut off, and the new pair reached nobody: a person has to connect again.
+    /// Its refresh was interrupted, and the new pair is lost: the customer has to connect again.
     Lost,
 }
 
@@ -102,7 +102,7 @@ pub struct StoredToken {
     pub obtained_at: Timestamp,
     /// None where it does not expire.
     pub expires_at: Option<Timestamp>,
-    /// Granted, blanks between them; none where nobody told.
+    /// Granted, blanks between them; none where it is unknown.
     pub scopes: Option<String>,
     /// Asked for and not granted; empty where all were.
     pub missing_scopes: String,
@@ -114,9 +114,9 @@ pub struct StoredToken {
     pub generation: i64,
     /// Counts refreshes begun.
     pub fence: i64,
-    /// A refresh is under way; its holder counts as dead after this.
+    /// A refresh is in progress; its holder counts as dead after this.
     pub pending_until: Option<Timestamp>,
-    /// The refresh token was sent, and nobody knows what came of it.
+    /// The refresh token was sent, and the outcome is unknown.
     pub unsure: bool,
     /// Got because GHL refused the one before.
     pub after_refusal: bool,
@@ -135,7 +135,7 @@ pub struct NewToken {
     pub refresh: Option<Sealed>,
     /// None where it does not expire.
     pub expires_at: Option<Timestamp>,
-    /// Granted, blanks between them; none where nobody told.
+    /// Granted, blanks between them; none where it is unknown.
     pub scopes: Option<String>,
     /// Asked for and not granted.
     pub missing_scopes: String,
@@ -218,7 +218,7 @@ impl Records {
         rows.iter().map(token_of).collect()
     }
 
-    /// Bearers that expire before `before` or were never fetched, and that nobody is refreshing.
+    /// Bearers that expire before `before` or were never fetched, and that no process is refreshing.
     ///
     /// # Errors
     /// See [`Records::token`].

@@ -1,5 +1,5 @@
-//! When GHL's side of a field was edited: as its webhooks tell, of which each has a time and shows what it carries. They are looked through where both
-//! sides edited a field and the newer edit is to win.
+//! When GHL's side of a field was edited: its webhooks have times and show their fields. They are
+//! read if both sides edited a field and the newer edit is to win.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ use crate::decide::fields::{Fields, Record, fields, value};
 use crate::decide::merge::{Policy, TheirTimes, first_told};
 use crate::mapping;
 
-/// Webhooks of so long before our edit are looked through as well: what they tell is older, and the conflict says so.
+/// Webhooks of so long before our edit are looked through as well: what they show is older, and the conflict shows that.
 const BEFORE: SignedDuration = SignedDuration::from_hours(1);
 
 /// `ours`, which was made of `base`, together with `theirs` (see [`merging::take_in`]), for the contact of `row`.
@@ -36,7 +36,7 @@ pub(super) async fn take_in_contact(
         Some((fields(&contact), contact.absent))
     };
     let about = About { location_id: &row.location_id, contact_id: &row.contact_id, prints: &row.prints };
-    // Boxed: whoever follows GHL's state has room for the common case, in which nothing is looked up.
+    // Boxed: the caller's future stays small for the common case, in which nothing is looked up.
     Box::pin(take_in(write, &about, base, &row.doc, theirs, edits, told, carried)).await
 }
 
@@ -130,7 +130,7 @@ async fn webhooks(
     Ok(told)
 }
 
-/// The times of fields that a single event told.
+/// The times of fields of a single event.
 pub(super) fn at(news: &Fields, at: Timestamp) -> BTreeMap<String, Timestamp> {
     news.keys().map(|name| (name.clone(), at)).collect()
 }

@@ -1,5 +1,5 @@
-//! What is met of a record while a write of it is unanswered, and the look that orders it afterwards (laws: owed is never settled without an
-//! answer; a reply is as old as its call).
+//! What is read of a record while a write of it is unanswered, and the re-read that orders it
+//! afterwards (laws 18 and 19).
 
 use job_engine::Priority;
 

@@ -1,7 +1,8 @@
-//! Records that owe a push and have no job for it (law: owed is never settled without an answer).
+//! Records with a pending write and no job for it (law 18).
 //!
-//! Whoever makes a record differ from what GHL holds owes a job in the same transaction, so there are none. What an older version left apart, and
-//! what a fault of ours leaves, is found here: the requeuer opens its job, and `doctor` names it.
+//! The code that makes a record differ from GHL creates a job in the same transaction, so there
+//! should be none. Records that an older version or a bug left are found here: the requeuer opens
+//! their jobs, and `doctor` counts them.
 
 use job_engine::Priority;
 

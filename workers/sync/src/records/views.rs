@@ -122,7 +122,7 @@ impl Records {
         let mut connection = self.pool.acquire().await?;
         let contact = match contacts::find_by_any_id(&mut connection, location_id, contact_id).await? {
             Some(contact) => Some(contact).filter(|contact| deleted || contact.is_shown()),
-            // What hangs on a contact that nobody has fetched yet is shown all the same.
+            // The parts of a contact that was not fetched yet are shown all the same.
             None => hangs_on(&mut connection, location_id, contact_id).await?,
         };
         let Some(contact) = contact else { return Ok(None) };
@@ -186,7 +186,7 @@ impl Records {
             .bind(after)
             .bind(query.as_deref().map(pattern))
             .bind(updated_since.map(Timestamp::as_millisecond))
-            // One more than asked for tells whether there is a next page.
+            // One more than requested shows whether there is a next page.
             .bind(i64::try_from(limit).unwrap_or(i64::MAX - 1) + 1)
             .bind(i64::from(*include_deleted))
             .fetch_all(&self.pool)
@@ -205,7 +205,7 @@ impl Records {
 }
 
 impl Records {
-    /// The missing parts of these contacts. Of most locations nothing is missing, which one look tells.
+    /// The missing parts of these contacts. Most locations miss nothing, which one query shows.
     async fn missing_of(
         &self,
         location_id: &str,
@@ -233,11 +233,11 @@ async fn hangs_on(
     let there: i64 = query.fetch_one(connection).await?;
     let row = contacts::bare(location_id, contact_id);
     let (base, unread) = (Some(row.doc.clone()), names::<Contact>().into_iter().collect());
-    // Nothing is owed of it, and nothing was read.
+    // It has no pending write, and nothing was read.
     Ok((there > 0).then_some(ContactRow { base, unread, synced_at_ms: UNFETCHED_MS, ..row }))
 }
 
-/// When a contact was synced that nobody has fetched: not before 1970, nor at any other time.
+/// When a contact was synced that was never fetched: not before 1970, nor at any other time.
 const UNFETCHED_MS: i64 = -1;
 
 /// The entries that are there, and those that went at one of the times in `gone`, by row id; `zone` is the location's.

@@ -1,11 +1,13 @@
-//! Walks over all of a location: the first import, the sweeps, the comparison of both sides.
+//! Scans of a location: the import, reconciliation, and verify. The code calls a scan a walk.
 //!
-//! A walk goes page by page. What a page brought, and where the next one begins, are written in one transaction, so a walk that is
-//! killed anywhere goes on where it was: the page that was under way is read again, and no other.
+//! A scan proceeds page by page. One transaction writes what a page brought and where the next page
+//! begins. So a scan that is killed anywhere continues where it was: it reads the page that was in
+//! progress again, and no other.
 //!
-//! A page holds hundreds of contacts, of which nobody knows before it is there; so no snapshot of them can be taken before the
-//! call, as a pull does. Its stead is a place in the change feed: whatever the feed tells of a contact after that place moved
-//! while the page was on its way, and is left alone.
+//! The contacts of a page are not known before the page is there, so no snapshot of them can be
+//! taken before the call, as a pull does. A place in the change feed replaces it: a contact that
+//! the feed shows as changed after that place changed while the page was on its way, and the page
+//! does not overwrite it.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -42,7 +44,7 @@ mod beside;
 mod findings;
 mod rows;
 
-/// What a walk is for.
+/// What a scan is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Purpose {
@@ -50,7 +52,7 @@ pub enum Purpose {
     Import,
     /// Finds contacts that came or changed without an event, by their dates of change.
     Sweep,
-    /// Finds what no date of change tells: contacts that went, and tasks.
+    /// Finds what has no date of change: deleted contacts, and tasks.
     Full,
     /// Finds notes and appointments that came, changed or went.
     Details,
@@ -58,7 +60,7 @@ pub enum Purpose {
     Verify,
 }
 
-/// Where a walk is.
+/// Where a scan is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
@@ -70,14 +72,14 @@ pub enum Phase {
     Rest,
     /// At its end.
     Done,
-    /// Given up.
+    /// Its job is a dead letter.
     Failed,
 }
 
 words!(Purpose: Import "import", Sweep "sweep", Full "full", Details "details", Verify "verify");
 words!(Phase: Contacts "contacts", Details "details", Rest "rest", Done "done", Failed "failed");
 
-/// A walk, as far as it has got.
+/// A scan, as far as it has got.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Walk {
@@ -124,12 +126,12 @@ pub struct Walk {
     pub not_shown: i64,
     /// Calls sent by the runs that got on.
     pub calls: i64,
-    /// Records that were new, read differently or were gone, with no event that had told.
+    /// Records that were new, different or gone, and that no webhook reported.
     pub found: i64,
     /// Contacts that changed before are not read, in ms since 1970; all are where it is none.
     #[serde(skip)]
     pub since_ms: Option<i64>,
-    /// What GHL created since then, in ms since 1970, and nobody here has heard of, is news.
+    /// What GHL created since then, in ms since 1970, and is unknown here, is a new contact.
     #[serde(skip)]
     pub created_after_ms: Option<i64>,
     /// The last contact that was read.
@@ -184,7 +186,7 @@ impl Walk {
 }
 
 impl Records {
-    /// The walk of that id.
+    /// The scan of that id.
     ///
     /// # Errors
     /// [`RecordsError::Database`] or [`RecordsError::Corrupt`], as for all questions below.
@@ -193,7 +195,7 @@ impl Records {
         row.as_ref().map(walk_of).transpose()
     }
 
-    /// The newest walk of a purpose.
+    /// The newest scan of a purpose.
     ///
     /// # Errors
     /// See [`Records::walk`].
@@ -233,7 +235,7 @@ impl Records {
         Ok(sqlx::query_scalar(sql!("count_shown_contacts")).bind(location).fetch_one(&self.pool).await?)
     }
 
-    /// Pulls that the walks of a location left behind until `before_ms`, and that are still owed.
+    /// Pulls that the scans of a location left behind until `before_ms`, and that are still open.
     ///
     /// # Errors
     /// See [`Records::walk`].
@@ -241,7 +243,7 @@ impl Records {
         Ok(sqlx::query_scalar(sql!("open_pulls")).bind(location).bind(before_ms).fetch_one(&self.pool).await?)
     }
 
-    /// Contacts that the walk did not meet, or in which it found something, in the order of their ids, after one.
+    /// Contacts that the scan did not meet, or in which it found something, in the order of their ids, after one.
     ///
     /// # Errors
     /// See [`Records::walk`].

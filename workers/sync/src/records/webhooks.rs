@@ -1,10 +1,12 @@
-//! Webhooks: each taken once, kept for as long as it may come again, with the ledger rows of the jobs it leads to.
+//! Webhooks: each taken once, kept for as long as GHL may repeat it, with the ledger rows of its
+//! jobs.
 //!
-//! Many are taken in one transaction, since a commit costs the same for one as for a hundred. Which of them are new is
-//! for the database to say: the insert returns those that were not there, whichever process was first.
+//! Many are stored in one transaction, since a commit costs the same for one as for a hundred. The
+//! database decides which of them are new: the insert returns those that were not there, whichever
+//! process was first.
 //!
-//! The trap is the order: GHL promises none. A deletion may arrive after the contact was fetched again, so it is believed
-//! without a call only where nothing newer was heard.
+//! The trap is the order: GHL promises none. A deletion may arrive after the contact was fetched
+//! again, so it is believed without a call only if nothing newer is known.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -32,7 +34,7 @@ pub use self::unreadable::UnreadableWebhook;
 
 /// The source of their ledger rows.
 pub const WEBHOOK_SOURCE: &str = "webhook";
-/// How often a transaction that lost a race begins anew.
+/// How often a transaction that lost a race starts again.
 const MAX_RACES: u8 = 8;
 
 /// A webhook whose signature was checked.
@@ -155,7 +157,7 @@ const ON_TIME: SignedDuration = SignedDuration::from_mins(10);
 /// So far ahead of ours GHL's clock may go. What is believed to be of a later time makes echoes of all that comes until then.
 const AHEAD: SignedDuration = SignedDuration::from_mins(1);
 
-/// What comes again so long after it was taken is more than GHL's own repetition, which ends with our answer: a person has it sent again from GHL's
+/// A webhook that is repeated so long after it was stored is more than GHL's own repetition, which ends with our answer: a person repeats it from GHL's
 /// log, as the first time did not do what it should.
 const RESENT: Duration = Duration::from_secs(24 * 60 * 60);
 

@@ -1,4 +1,5 @@
-//! A transaction that writes: its turn, what it gathers until its commit, and what it then leaves to tell others.
+//! A transaction that writes: its turn, what it gathers until its commit, and the jobs and changes
+//! that follow it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -14,7 +15,7 @@ use crate::decide::merge::Policies;
 use crate::decide::rules::TaskRule;
 use crate::flows::Flow;
 
-/// What commits of this process leave to tell others.
+/// What follows from commits of this process.
 #[derive(Debug, Default)]
 pub(super) struct Untold {
     /// The queue: jobs that are owed.

@@ -1,7 +1,8 @@
-//! Whether the database takes writes, for those who ask whether this process is ready.
+//! Whether the database accepts writes, for `/readyz`.
 //!
-//! A full or read-only disk answers every read, so only a write tells. It is a real one, with a commit that reaches the
-//! disk, but however many ask, it is done once a second at most, and not at all while other writes get through.
+//! A full or read-only disk answers every read, so only a write shows it. It is a real write, with
+//! a commit that reaches the disk, but it is done once a second at most, and not at all while other
+//! writes succeed.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};

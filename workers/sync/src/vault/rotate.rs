@@ -1,7 +1,7 @@
 //! Seals every stored token and every secret of a hook with the newest master key, while workers go on.
 //!
 //! A few rows at a time, each put in place only where the same token still stands there: a refresh that is faster wins, and seals with
-//! the newest key itself. It may be broken off at any time and begun again.
+//! the newest key itself. It may be interrupted at any time and begun again.
 
 use secrecy::SecretString;
 use serde::Serialize;
@@ -21,7 +21,7 @@ const PASSES: usize = 3;
 pub struct Rotated {
     /// Tokens and secrets of hooks that are stored.
     pub tokens: usize,
-    /// Sealed anew.
+    /// Sealed again.
     pub resealed: usize,
     /// Were sealed with the newest key already.
     pub current: usize,
@@ -32,7 +32,7 @@ pub struct Rotated {
 /// Seals what an older key has sealed.
 ///
 /// # Errors
-/// When the database does not answer. What was sealed anew until then stays so.
+/// When the database does not answer. What was sealed again until then stays so.
 pub async fn rotate(records: &Records, vault: &Vault) -> Result<Rotated, RecordsError> {
     records.note_act(AuditAct::new(Action::SecretsRotate).with(json!({"masterKey": vault.newest_key_id()}))).await?;
     let mut told = pass(records, vault).await?;

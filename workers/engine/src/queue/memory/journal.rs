@@ -136,7 +136,7 @@ impl Journal {
             return;
         }
         let Some(now) = (self.clock)() else {
-            return self.give_up(&mut written, "the machine does not tell its uptime");
+            return self.give_up(&mut written, "the uptime of the machine is unknown");
         };
         let mut bytes = Vec::new();
         for (lane, spent) in lanes {
@@ -201,7 +201,7 @@ impl Journal {
         tracing::warn!(
             reason,
             removed = ?removed.err(),
-            "the count of calls is not kept in the data folder; after the next start every location rests for a minute"
+            "the count of calls is not stored in the data folder; after the next start every location waits for a minute"
         );
     }
 

@@ -103,7 +103,7 @@ impl Deployment {
         match self.query::<()>(&alive).await {
             // As where the memory is used up: steps, which free some, have to go on.
             Err(QueueError::Redis(error)) if !error.is_io_error() => {
-                tracing::debug!(%error, "the queue was not told that this process is alive");
+                tracing::debug!(%error, "this process could not report to the queue that it is alive");
             }
             told => told?,
         }
@@ -157,7 +157,7 @@ impl Deployment {
             queue.shards.before = before.shards,
             queue.layout = layout,
             queue.layout.before = before.layout,
-            "the queue is split anew; every location rests until no earlier call counts, and open jobs are pushed again"
+            "the queue is split again; every location waits until earlier calls no longer count, and open jobs are pushed again"
         );
         let mut layouts = vec![&before.layout, layout];
         layouts.dedup();

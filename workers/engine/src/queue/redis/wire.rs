@@ -142,7 +142,7 @@ pub(super) fn stepped(reply: Vec<Bytes>, begun: impl FnOnce(Time) -> Instant) ->
 fn jobs(mut claimed: &[Bytes], now: u64, epoch: u64) -> Result<Vec<Job>, QueueError> {
     let mut jobs = Vec::new();
     while let [lane, count, rest @ ..] = claimed {
-        let lane = std::str::from_utf8(lane).map_err(|_| QueueError::Reply("a lane that is no text"))?;
+        let lane = std::str::from_utf8(lane).map_err(|_| QueueError::Reply("a lane that is not text"))?;
         let count = usize::try_from(number(count)?).unwrap_or(usize::MAX);
         let stored = rest.get(..count).ok_or(QueueError::Reply("a lane with fewer jobs than it says"))?;
         for stored in stored {

@@ -87,7 +87,7 @@ pub struct AppointmentFields {
     pub assigned_user_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
-    /// Whether GHL's automations tell the contact.
+    /// Whether GHL's automations notify the contact.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to_notify: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]

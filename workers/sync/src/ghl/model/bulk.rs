@@ -37,7 +37,7 @@ pub struct BulkTags {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BulkOutcome {
-    /// How many contacts were left as they are, where GHL tells.
+    /// How many contacts were left as they are, if GHL reports it.
     #[serde(default, deserialize_with = "lenient::count")]
     pub error_count: Option<u64>,
     #[serde(default, deserialize_with = "lenient::list")]

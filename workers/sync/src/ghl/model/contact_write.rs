@@ -2,7 +2,7 @@
 //!
 //! Three, because GHL takes three sets of fields: an update knows no location, company or gender, and the tags of an
 //! update or upsert *replace* all that the contact has. So tags are written with a create only, and otherwise by
-//! `add_tags` and `remove_tags`. An upsert may meet a contact that nobody has looked at, and so sets no "do not disturb".
+//! `add_tags` and `remove_tags`. An upsert may meet a contact that was never read, and so sets no "do not disturb".
 
 #![expect(missing_docs, reason = "a field that says no more than its name has no more to say")]
 

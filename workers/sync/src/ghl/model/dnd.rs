@@ -52,7 +52,7 @@ pub enum DndStatus {
     Active,
     /// The contact may be written to.
     Inactive,
-    /// The contact may not be written to, and nobody may change that.
+    /// The contact may not be written to, and this can't be changed.
     Permanent,
     /// A word that this client does not know; left alone, like a permanent one.
     Unknown,

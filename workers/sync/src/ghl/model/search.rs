@@ -20,7 +20,7 @@ pub struct Listed<T> {
 }
 
 impl<T> Listed<T> {
-    /// All that GHL has; an error where something among it could not be read, so that nobody takes it for missing.
+    /// All that GHL has; an error if an item could not be read, so that it does not count as missing.
     ///
     /// # Errors
     /// [`GhlError::Undecodable`].
@@ -67,7 +67,7 @@ pub struct SearchContacts {
     /// Words to look for, at most 75 characters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub query: Option<String>,
-    /// Contacts that the pages before have shown: held against GHL's total, they tell whether a page that is not full is the last.
+    /// Contacts that the pages before have shown: compared with GHL's total, they show whether a page that is not full is the last.
     #[serde(skip)]
     pub shown: u64,
 }
@@ -191,7 +191,7 @@ pub struct ContactPage {
     pub contacts: Vec<FoundContact>,
     /// Contacts that could not be read.
     pub passed_over: usize,
-    /// How many the whole search finds, where GHL tells.
+    /// How many the whole search finds, if GHL reports it.
     pub total: Option<u64>,
     /// Where the next page begins; `None` after the last.
     pub next: Option<SearchAfter>,
@@ -216,7 +216,7 @@ pub struct ListPage {
     pub contacts: Vec<Contact>,
     /// Contacts that could not be read.
     pub passed_over: usize,
-    /// How many there are in all, where GHL tells.
+    /// How many there are in all, if GHL reports it.
     pub total: Option<u64>,
     /// Where the next page begins; `None` after the last, and always for a business, which counts instead.
     pub next: Option<ListCursor>,

@@ -7,7 +7,7 @@ use super::super::reply::Reply;
 use super::super::{GhlError, Run, endpoints};
 
 impl Run<'_> {
-    /// One page of a search; [`Run::contact_pages`] walks over all of them.
+    /// One page of a search; [`Run::contact_pages`] goes through all of them.
     ///
     /// # Errors
     /// As documented at [`GhlError`]; [`GhlError::Unsendable`] where the search is past GHL's limits.

@@ -1,8 +1,9 @@
-//! Walks over all pages of a list, as streams.
+//! All pages of a list, as streams.
 //!
-//! Each page is one call and so one permit. A walk ends quietly where the run has no permit left: the last page's `next`
-//! then says where another run goes on, and it is `None` only where the walk is complete. Without a permit for even the
-//! first page it is an error, so that no answer never reads as an empty list.
+//! Each page is one call and so one permit. The stream ends without an error if the run has no
+//! permit left: the last page's `next` then shows where another run continues, and it is `None`
+//! only if the list is complete. Without a permit for even the first page the stream is an error,
+//! so that a missing answer never reads as an empty list.
 
 use futures_util::stream::{self, Stream};
 
@@ -23,7 +24,7 @@ impl<'a> Run<'a> {
     }
 
     /// The pages of a search of tasks, from its own `skip` on. A task that is deleted before its page comes moves the later
-    /// ones up, so a walk that must miss none is repeated.
+    /// ones up, so a scan that must miss none is repeated.
     pub fn task_pages(
         self,
         location_id: &'a str,
@@ -43,7 +44,7 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// What to ask for next; `None` where the walk is over or has no permit.
+    /// What to ask for next; `None` where the scan is over or has no permit.
     fn step<S>(&self, walk: Walk<S>) -> Option<S> {
         match walk {
             Walk::Begin(search) => Some(search),

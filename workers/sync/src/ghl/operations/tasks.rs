@@ -12,7 +12,7 @@ impl Run<'_> {
         self.listed(&self.for_long_list().call(&endpoints::LIST_TASKS, &[contact_id]).await?, "tasks")
     }
 
-    /// One page of the tasks of a whole location; [`Run::task_pages`] walks over all of them.
+    /// One page of the tasks of a whole location; [`Run::task_pages`] goes through all of them.
     ///
     /// How many GHL gives at most is not documented, so a page that is not full need not be the last: an empty one is.
     ///

@@ -84,7 +84,7 @@ fn untaken(reached: &ContactReply) -> Vec<String> {
     silent.chain(refused).collect()
 }
 
-/// Makes the calls of `plan`. What they came to is added to `reached`, and the last refusal among it told.
+/// Makes the calls of `plan`. What they came to is added to `reached`, and the last refusal is returned.
 async fn send_all(
     task: &Task<'_>,
     row: &ContactRow,

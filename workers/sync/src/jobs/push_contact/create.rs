@@ -1,8 +1,11 @@
-//! A contact that GHL has to get is announced first, as a task is; who finds the announcement looks in GHL for what it made, by e-mail and phone, which GHL
-//! mostly keeps unique, else by all that was sent. Who is older than the announcement is somebody else, whatever is the same.
+//! A create of a contact is announced first, as that of a task is. A run that finds the
+//! announcement looks in GHL for the contact that it made: by email and phone, which GHL mostly
+//! keeps unique, else by all that was sent. A contact that is older than the announcement is
+//! another one, whatever is equal.
 //!
-//! Where GHL refuses the create as a duplicate, the contact that it names is taken if it is the same person, and nobody else's in Clienty
-//! ([`judge`]). Else ours is created without what the two share, which GHL refuses then as it refuses any value.
+//! If GHL refuses the create as a duplicate, the contact that it names is adopted if it is the same
+//! person, and no other contact of Clienty's ([`judge`]). Else ours is created without what the two
+//! share, which GHL then refuses like any other value.
 
 use std::time::Duration;
 
@@ -24,7 +27,7 @@ use crate::records::{ContactRow, FollowUp, JobKind};
 
 /// Contacts of one name that are looked through.
 const NAMESAKES: u16 = 100;
-/// Without any of these, a contact is nobody.
+/// A contact needs at least one of these.
 const IDENTIFYING: [&str; 6] = ["name", "firstName", "lastName", "email", "phone", "companyName"];
 /// Between two looks whether a deletion has reached GHL.
 const SOON: Duration = Duration::from_millis(500);
@@ -91,11 +94,11 @@ pub(super) async fn create(task: &Task<'_>, row: &ContactRow) -> Result<(), JobE
 
 /// What a contact of GHL's is to one that is to be created.
 enum Judged {
-    /// The same person, and nobody else's.
+    /// The same person, and not another contact's.
     Same,
     /// It is about to be deleted.
     GoesSoon,
-    /// Somebody else, or another's, and why.
+    /// Another person, or another contact's, and why.
     Another(&'static str),
 }
 
@@ -130,7 +133,7 @@ fn shared(wanted: &Contact, there: Option<&Contact>, matching_field: Option<&str
     }
 }
 
-/// Keeps with the contact that it can't have what another one has. The next run creates it without, where it is somebody without.
+/// Keeps with the contact that it can't have what another one has. The next run creates it without, if enough is left to know it by.
 async fn refused_as_shared(
     task: &Task<'_>,
     wanted: &Contact,
@@ -159,7 +162,7 @@ fn held(row: &ContactRow) -> Vec<Unapplied> {
     refused.into_iter().filter(|one| is_of_identifiers && value(&now, &one.field) == one.sent).collect()
 }
 
-/// The contact without them, where it is somebody without.
+/// The contact without them, if enough is left to know it by.
 fn without_held(row: &ContactRow) -> Contact {
     let held = held(row);
     let rest: Fields =
@@ -190,7 +193,7 @@ enum Link {
     Replied,
     /// A look found what our create made.
     Looked,
-    /// Somebody else had made it.
+    /// It was made by another source.
     Adopted,
 }
 

@@ -18,7 +18,7 @@ use crate::records::{Beside, Finding, Found, Needs, Parts, Phase, Purpose, Reach
 /// Tasks that one page asks for. What GHL gives at most is not documented; this it gives.
 const TASKS: u32 = 100;
 
-/// Runs that found a page unreadable before it is asked for in smaller parts: a reply that broke off may come whole the next time.
+/// Runs that found a page unreadable before it is asked for in smaller parts: a reply that was interrupted may come whole the next time.
 const UNREADABLE: i64 = 2;
 /// Runs before in which a proxy had waited for a page in vain: one that did so may have met a moment in which GHL was busy.
 const SLOW: i64 = 1;
@@ -193,7 +193,7 @@ fn report(task: &Task<'_>, walk: &mut Walk, not_shown: i64) {
         walk.id,
         walk.purpose = walk.purpose.as_str(),
         walk.not_shown,
-        "GHL counts contacts that its pages do not show; the walk goes on without them"
+        "GHL counts contacts that its pages do not show; the scan continues without them"
     );
 }
 
@@ -205,7 +205,7 @@ fn behind_contacts(purpose: Purpose) -> Phase {
     }
 }
 
-/// Stores what the page tells of a contact, and of its tasks where it tells of them; what it leaves open is added to the outcome. `is_news`: that
+/// Stores what the page shows of a contact, and of its tasks if it shows them; what it leaves open is added to the outcome. `is_news`: that
 /// GHL created it.
 async fn take_in(
     tx: &mut Tx,
@@ -250,7 +250,7 @@ async fn take_in(
             outcome.found.extend(found);
         }
     }
-    // Of a contact that is known, no event may have told that GHL created it.
+    // The creation of a known contact may not have been reported.
     if is_news && tx.contact_created(&id, &[]).await? && known.is_some() {
         outcome.found.push(Found::stored(CREATED, &id));
     }
@@ -323,7 +323,7 @@ async fn tasks_of(task: &Task<'_>, ghl: &Run<'_>, ids: &[&str]) -> Result<Tasks,
             let contact_id = contact_id.clone();
             let own = found.entry(contact_id.clone()).or_default();
             let task = mapping::task::from_ghl(task, &contact_id);
-            // What moved up while pages were turned is told twice.
+            // What moved up while pages were read is shown twice.
             if own.iter().all(|known| known.task_id != task.task_id) {
                 own.push(task);
             }

@@ -76,7 +76,7 @@ pub(super) async fn run(task: &Task<'_>, mut walk: Walk) -> Result<(), JobError>
         let answer = answer.filter(|_| !beside.touched.contains(id));
         let asks_again = answer.as_ref().is_none_or(|fetched| fetched.to_ask_again().is_some());
         if asks_again {
-            // Gone, moved meanwhile, or a part may come later: a pull of its own will tell, or the end of the comparison.
+            // Gone, moved meanwhile, or a part may come later: its own pull will show it, or the end of the comparison.
             match walk.purpose {
                 Purpose::Verify => tx.keep_findings(&walk, id, &[unsure(id)], false).await?,
                 _ => pulls.push(id.clone()),

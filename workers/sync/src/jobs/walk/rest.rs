@@ -1,8 +1,9 @@
-//! What the pages did not show: contacts that GHL may have lost, and those in which something was found.
+//! What the pages did not show: contacts that GHL may have lost, and those with differences.
 //!
-//! An import leaves them to pulls, which mark what is gone. So does a sweep, to which they are deletions that nobody told of: the call for the
-//! contact itself tells. A comparison fetches each anew, so that what only the search's lag
-//! or an edit under way has shown is no finding.
+//! An import leaves them to pulls, which mark what is gone. So does a reconciliation, for which
+//! they are deletions that no webhook reported: the call for the contact itself decides. `verify`
+//! fetches each again, so that a difference that comes from the search's delay or from an edit in
+//! progress is no finding.
 
 use futures_util::future::join_all;
 
@@ -11,7 +12,7 @@ use super::{Outcome, go_on};
 use crate::decide::compare;
 use crate::records::{Found, Needs, Phase, Purpose, Walk};
 
-/// Contacts of one run that calls nobody.
+/// Contacts of one run that makes no calls.
 const MANY: i64 = 200;
 /// The calls that fetch a contact with everything.
 const CALLS: u32 = 4;
@@ -54,7 +55,7 @@ pub(super) async fn run(task: &Task<'_>, mut walk: Walk) -> Result<(), JobError>
         found.push(match (fetched, view) {
             (None, None) => Vec::new(),
             (None, Some(view)) => compare::gone(id, &view),
-            // What GHL refuses to tell is compared with nothing.
+            // What GHL refuses to show is not compared.
             (Some(fetched), view) => compare::contact(id, &fetched.parts, view.as_ref()),
         });
     }

@@ -1,12 +1,12 @@
 //! Single events that edit nothing, as most are that producers send: those that come at the same time share a transaction.
 //!
-//! None of them writes anything before it is known to be accepted. So where one is refused, it alone is told, and the others go again.
+//! None of them writes anything before it is known to be accepted. So if one is refused, it alone gets the error, and the others go again.
 
 use super::super::line::{Asked, answer_alike};
 use super::super::{Records, RecordsError, order};
 use super::{AcceptError, Accepted, Change, ProducerId, Refusal, Trigger, take_in};
 
-/// A larger batch has its own transaction: nobody waits for it, and its commit is shared by its own.
+/// A larger batch has its own transaction: no other event waits for it, and its own events share its commit.
 const FEW: usize = 10;
 
 /// A batch of one producer, and what becomes of it.
@@ -46,7 +46,7 @@ impl Records {
                     return;
                 }
                 Err((event, AcceptError::Records(error))) => {
-                    debug_assert_eq!(event, 0, "a failure is nobody's");
+                    debug_assert_eq!(event, 0, "a failure without its own event");
                     if error.is_passing() && !error.is_race() {
                         return answer_alike(group, error);
                     }

@@ -21,7 +21,7 @@ pub enum Role {
 impl Role {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Producer, Self::Reader, Self::Operator, Self::Admin];
-    /// What every key could do before there were roles, and what one can do for which nobody asked for a role.
+    /// What every key could do before there were roles, and what a key without a requested role can do.
     pub const BEFORE: [Self; 2] = [Self::Producer, Self::Reader];
 
     /// Its word.
@@ -41,7 +41,7 @@ impl Role {
         Self::ALL.into_iter().find(|role| role.as_str() == word)
     }
 
-    /// Whether whoever has this role may do what the `other` may.
+    /// Whether this role includes the `other`.
     #[must_use]
     pub fn includes(self, other: Self) -> bool {
         match self {

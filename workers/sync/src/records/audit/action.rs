@@ -3,7 +3,7 @@
 /// Names acts.
 macro_rules! actions {
     ($($(#[$doc:meta])* $variant:ident = $name:literal,)*) => {
-        /// What somebody did.
+        /// What was done.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Action {
             $($(#[$doc])* $variant,)*
@@ -61,13 +61,13 @@ actions! {
     HookCreate = "hook.create",
     /// It got a new secret.
     HookRotate = "hook.rotate",
-    /// It is told of nothing more for now.
+    /// Nothing is sent to it for now.
     HookDisable = "hook.disable",
-    /// It is told again.
+    /// Messages are sent to it again.
     HookEnable = "hook.enable",
     /// It was ended.
     HookDelete = "hook.delete",
-    /// It is told anew of what did not arrive.
+    /// What did not arrive is sent to it again.
     HookRecover = "hook.recover",
     /// A message of it is sent again.
     HookResend = "hook.resend",

@@ -1,4 +1,4 @@
-//! Whether the audit is whole: each row's hash is computed anew, from what retention left on to the newest.
+//! Whether the audit is whole: each row's hash is computed again, from what retention left on to the newest.
 //!
 //! Who can write to the database can also write a whole new chain. That shows only against a hash that was kept elsewhere: each report has the newest,
 //! and takes one of an earlier report ([`Records::verify_audit`]).
@@ -11,7 +11,7 @@ use super::AuditRow;
 
 /// Rows of one page.
 const PAGE: i64 = 1_000;
-/// Faults that are told; the count has all.
+/// Faults that are listed; the count has all.
 const TOLD: usize = 100;
 
 /// What is wrong with a row.
@@ -92,7 +92,7 @@ impl AuditReport {
         match row.seq.saturating_sub(1) == self.newest {
             true if row.hash != row.hash_after(&self.hash) => self.add(row.seq, FaultKind::Changed),
             true => {}
-            // Whether it follows from a row that is gone, nobody can say.
+            // Whether it follows from a row that is gone is unknown.
             false => self.miss_up_to(row.seq.saturating_sub(1)),
         }
         (self.newest, self.hash) = (row.seq, row.hash.clone());
@@ -101,7 +101,7 @@ impl AuditReport {
 }
 
 impl Records {
-    /// Computes the chain anew. `kept` is the newest row of an earlier report with its hash, which has to be in the chain unless retention has
+    /// Computes the chain again. `kept` is the newest row of an earlier report with its hash, which has to be in the chain unless retention has
     /// forgotten it.
     ///
     /// # Errors

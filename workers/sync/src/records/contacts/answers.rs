@@ -1,4 +1,4 @@
-//! What GHL answered or told of a contact, put to its row.
+//! Applies what GHL answered or reported about a contact to its row.
 
 use std::collections::HashMap;
 
@@ -226,7 +226,7 @@ impl Tx {
         save(&mut self.write, &row, false).await
     }
 
-    /// Names custom fields of a contact by other ids: theirs were deleted in GHL and made anew.
+    /// Names custom fields of a contact by other ids: theirs were deleted in GHL and made again.
     ///
     /// # Errors
     /// [`RecordsError::Database`] or [`RecordsError::Corrupt`].

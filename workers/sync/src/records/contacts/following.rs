@@ -1,4 +1,4 @@
-//! How a contact's row follows what a pull or a walk read in GHL.
+//! How a contact's row follows what a pull or a scan read in GHL.
 
 use super::super::conflicts;
 use super::super::flows::happened;

@@ -1,8 +1,11 @@
-//! Two rows that turn out to be one contact: they become one, which owes all that both owed (law 17).
+//! Two rows that turn out to be one contact: they become one row with the pending writes of both
+//! (law 17).
 //!
-//! One is pending: a producer made the contact, and GHL is found to have it already. The other is what is known of it in GHL. What differs from
-//! GHL in either is owed by the one row that is left; a field that both edited is as it was edited last. A deletion that waits in either
-//! is owed as well. Jobs, conflicts, tasks, notes and appointments go along, and every id leads to the row that is left.
+//! One row is pending: a producer created the contact, and GHL is found to have it already. The
+//! other row has what is known of it in GHL. The remaining row has all that differs from GHL in
+//! either as a pending write; a field that both edited has the later edit. A waiting deletion of
+//! either stays pending as well. Jobs, conflicts, tasks, notes and appointments move along, and
+//! every id leads to the remaining row.
 
 use super::super::feed::{ChangeOp, Changed};
 use super::super::merging::{self, Edits, Taken};

@@ -95,7 +95,7 @@ pub(in crate::records) async fn lock(
     location_id: &str,
     contact_id: &str,
 ) -> Result<Option<ContactRow>, RecordsError> {
-    // Planned anew each time: see `look_up_pairs`.
+    // Planned again each time: see `look_up_pairs`.
     let row = sqlx::query(sql!("lock_contact"))
         .persistent(false)
         .bind(location_id)
@@ -120,7 +120,7 @@ pub(in crate::records) async fn insert(write: &mut Write, row: &ContactRow) -> R
     Ok(!insert_all(write, &[(None, row.clone())]).await?.is_empty())
 }
 
-/// Inserts rows, each with the walk that has seen it; the locations and contact ids of those that are new.
+/// Inserts rows, each with the scan that has seen it; the locations and contact ids of those that are new.
 pub(in crate::records) async fn insert_all(
     write: &mut Write,
     rows: &[(Option<String>, ContactRow)],

@@ -1,4 +1,4 @@
-//! What GHL answered or told of a task, note or appointment, put to its row.
+//! Applies what GHL answered or reported about a task, note or appointment to its row.
 
 use uuid::Uuid;
 
@@ -67,7 +67,7 @@ impl Tx {
         let mut is_gone = false;
         let mut met = None;
         if let Some(other) = other.filter(|other| other.row_id != row.row_id) {
-            // GHL told of its deletion before we heard that it was made.
+            // GHL reported its deletion before its creation.
             is_gone = other.deleted && other.base.is_none();
             if let Some(clienty_id) = &other.clienty_id {
                 return Err(RecordsError::Conflict {
@@ -193,7 +193,7 @@ impl Tx {
         Ok(())
     }
 
-    /// GHL told that it deleted what `row` is. An edit that GHL has not seen is the push's to decide: it will be told that it came too late.
+    /// GHL reported that it deleted what `row` is. An edit that GHL has not seen is the push's to decide: it will be told that it came too late.
     async fn goes<E: Entry>(&mut self, row: &EntryRow<E>) -> Result<(), RecordsError> {
         if row.is_in_flight() {
             unanswered::look_at_entry(&mut self.write, row).await
@@ -204,7 +204,7 @@ impl Tx {
         }
     }
 
-    /// GHL told that it deleted `theirs`, which is of the contact: readers do not see it any more. One that was never known here leaves a mark,
+    /// GHL reported that it deleted `theirs`, which is of the contact: readers do not see it any more. One that was never known here leaves a mark,
     /// so that no older list brings it.
     ///
     /// # Errors

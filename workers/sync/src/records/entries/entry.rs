@@ -71,7 +71,7 @@ pub trait Entry: Record + Into<AnyEntry> + PartialEq + Default + Send + Sync + U
     fn ghl_id(&self) -> Option<&str>;
     /// Puts the ids and the contact in.
     fn set_ids(&mut self, ghl_id: Option<String>, clienty_id: Option<String>, contact_id: String);
-    /// Whether this, as GHL tells it, may be what the create of `announced` made, in whatever form GHL keeps it. A pull leaves such an entry
+    /// Whether this, as GHL reports it, may be what the create of `announced` made, in whatever form GHL keeps it. A pull leaves such an entry
     /// to the push that looks for it: with a row of its own, the push would take it for another's, and create it again.
     fn may_be(&self, announced: &Self) -> bool;
     /// When GHL created it, where it says so.

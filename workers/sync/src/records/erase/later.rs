@@ -1,8 +1,9 @@
 //! Ids that an erased person gets later.
 //!
-//! A create that was on its way when its contact was erased may have been carried out, and GHL shows that contact under an id which nobody could
-//! name then. So the erasure keeps hashes of what was sent ([`Awaited`]). Whoever is about to store a contact that is not known here asks
-//! first: one that fits is named, and the erasure holds under its id from then on.
+//! A create that was on its way when its contact was erased may have been carried out, and GHL then
+//! shows that contact under an id that was unknown at the erasure. So the erasure keeps hashes of
+//! what was sent ([`Awaited`]). The code that stores an unknown contact checks it first: a contact
+//! that matches is recorded, and the erasure holds under its id from then on.
 
 use std::collections::HashSet;
 
@@ -97,7 +98,7 @@ pub(in super::super) async fn recognize(
     Ok(recognized)
 }
 
-/// The contact that a webhook tells of, where it tells of one whole.
+/// The contact of a webhook, if the webhook shows the whole contact.
 pub(in super::super) fn told(body: &serde_json::Map<String, serde_json::Value>) -> Option<Contact> {
     serde_json::from_value(serde_json::Value::Object(body.clone())).ok().map(from_part)
 }

@@ -18,7 +18,7 @@ struct Table {
     page: &'static str,
     /// Statements for what hangs on the rows and then for the rows: $1 the location, $2 the erasure, $3 and $4 the page, $5 the contact.
     statements: &'static [&'static str],
-    /// The same for rows that name nobody, by what the person is known by: $1 the location, $2 and $3 the page, $4 the trace.
+    /// The same for rows that name no person, by what the person is known by: $1 the location, $2 and $3 the page, $4 the trace.
     of_traces: &'static [&'static str],
 }
 

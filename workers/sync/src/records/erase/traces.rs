@@ -1,4 +1,4 @@
-//! What else a person is known by: calls that name nobody may hold the person's e-mail or phone, as one that would have created the contact.
+//! What else a person is known by: calls that name no person may hold the person's e-mail or phone, as one that would have created the contact.
 //!
 //! They are kept with the erasure until it is complete, as an erasure that a crash interrupts must find the same.
 
@@ -34,7 +34,7 @@ pub(super) async fn of(connection: &mut AnyConnection, erasure_id: &str) -> Resu
     traces.map(Option::unwrap_or_default).map_err(|error| RecordsError::corrupt("erasures", erasure_id, &error))
 }
 
-/// Whole texts of a document, in quotes: a part of somebody else's address is no trace. Of a phone, the digits.
+/// Whole texts of a document, in quotes: a part of another address is no trace. Of a phone, the digits.
 fn traces(contact: &Contact) -> Vec<String> {
     let email = contact.email.as_deref().map(|email| email.trim().to_ascii_lowercase());
     let digits = |phone: &str| phone.chars().filter(char::is_ascii_digit).collect::<String>();

@@ -1,4 +1,4 @@
-//! What hooks have yet to hear, what became of each try, and what was told.
+//! The messages of hooks: unsent ones, the result of each attempt, and sent ones.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -44,7 +44,7 @@ pub struct OwedChange {
     pub seq: i64,
     /// The place of the change before it that the hook was to hear of.
     pub previous: Option<i64>,
-    /// As what the hook hears of it.
+    /// The event for the hook.
     pub event: String,
     /// GHL's location id.
     pub location_id: String,
@@ -90,7 +90,7 @@ pub struct Tried {
 pub enum Settled {
     /// The receiver has taken them.
     Sent,
-    /// There is nothing to tell of them any more.
+    /// Nothing of them is left to send.
     Dropped,
     /// They are tried again, which spends a try.
     Again {
@@ -114,7 +114,7 @@ pub struct Delivery {
     pub id: String,
     /// Of the change.
     pub sequence: i64,
-    /// As what the hook hears of it.
+    /// The event for the hook.
     pub event: String,
     /// GHL's location id.
     pub location_id: String,
@@ -201,7 +201,7 @@ impl Records {
         query.persistent(seqs.len() == 1).execute(write.conn()).await?;
         let failing_since = match settled {
             Settled::Sent => {
-                // Most succeed after another that did: then nobody writes the row.
+                // Most succeed after another that did: then the row is not written.
                 let well = "update hooks set failing_since = null, last_success_at = $1 \
                      where id = $2 and (failing_since is not null or last_success_at is null)";
                 sqlx::query(well).bind(now_ms).bind(hook_id).execute(write.conn()).await?;
@@ -218,7 +218,7 @@ impl Records {
         Ok(failing_since)
     }
 
-    /// What hooks have yet to hear, after a key: what a queue has to be told that lost it.
+    /// Unsent messages of hooks, after a key: what a queue needs that lost its state.
     ///
     /// # Errors
     /// See [`Records::owed_to_hook`].

@@ -1,7 +1,7 @@
-//! From the feed to what hooks have yet to hear: off the path of those who write, and one at a time.
+//! From the feed to the messages of hooks: apart from those who write, and one process at a time.
 //!
-//! Whoever pumps locks the one row that says how far the feed was looked through. What hooks are to hear and the row are written in one transaction,
-//! so a pump that is killed has done a whole turn or none.
+//! The pump locks the one row that shows how far the feed was read. One transaction writes the
+//! messages and that row, so a pump that is killed has done a whole turn or none.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -47,7 +47,7 @@ impl Records {
             return Ok(Pumped::default());
         }
         let mut write = self.write().await?;
-        // The lock of whoever pumps, before anything is read.
+        // The pump's lock, before anything is read.
         let take = "update hook_pump set last_seq = last_seq where name = 'feed' returning last_seq";
         let pumped: i64 = sqlx::query_scalar(take).fetch_one(write.conn()).await?;
         let end: i64 = sqlx::query_scalar("select last from change_counter").fetch_one(write.conn()).await?;
@@ -66,7 +66,7 @@ impl Records {
         let last = if more { changes.last().map_or(end, |change| change.seq) } else { end };
         let heard = self.heard(&mut write, &hooks, &changes).await?;
         let jobs = insert(&mut write, &heard).await?;
-        // In one order, as whoever else writes to several hooks.
+        // In one order, as all code that writes to several hooks.
         let newest: BTreeMap<&str, i64> = heard.iter().map(|heard| (heard.hook_id, heard.change.seq)).collect();
         for (hook_id, seq) in newest {
             let note = sqlx::query("update hooks set last_seq = $1 where id = $2").bind(seq).bind(hook_id);
@@ -77,7 +77,7 @@ impl Records {
         Ok(Pumped { jobs, more })
     }
 
-    /// What of the changes each hook hears.
+    /// Which of the changes each hook gets.
     async fn heard<'a>(
         &self,
         write: &mut Write,
@@ -103,7 +103,7 @@ impl Records {
 
 /// The changes after one place and up to another, at most `limit` of them.
 pub(super) async fn after(write: &mut Write, after: i64, end: i64, limit: i64) -> Result<Vec<AnyRow>, RecordsError> {
-    // Of every location, whoever asks.
+    // Of every location, whatever the principal.
     let (location, key): (Option<&str>, Option<&str>) = (None, None);
     let query = sqlx::query(sql!("list_changes")).bind(after).bind(end).bind(location).bind(key).bind(limit);
     Ok(query.fetch_all(write.conn()).await?)
@@ -139,7 +139,7 @@ impl ContactKeys {
         let query = "select row_id from contacts where location_id = $1 and contact_id = $2";
         let query = sqlx::query_scalar(query).bind(&place.0).bind(&contact_id);
         let key: Option<String> = query.fetch_optional(write.conn()).await?;
-        // Nobody has fetched it yet.
+        // It was not fetched yet.
         let key = key.unwrap_or(contact_id);
         self.0.insert(place, key.clone());
         Ok(key)
@@ -150,7 +150,7 @@ impl ContactKeys {
 pub(super) async fn insert(write: &mut Write, heard: &[Heard<'_>]) -> Result<Vec<OwedKey>, RecordsError> {
     const HEAD: &str = "insert into hook_deliveries \
          (hook_id, seq, previous, event, location_id, contact_id, contact_key, record, record_id, state, created_at) values ";
-    // What was recovered is told anew, unless it arrived.
+    // What was recovered is sent again, unless it arrived.
     const AGAIN: &str = "on conflict (hook_id, seq) do update set state = 'open', attempts = 0, next_at = null, ended_at = null \
          where hook_deliveries.state in ('failed', 'dropped')";
     let now_ms = write.now_ms;

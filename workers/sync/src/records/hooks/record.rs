@@ -1,4 +1,4 @@
-//! A record as hooks tell of it: as the view of its contact shows it, and alone.
+//! A record as messages to hooks show it: as in the view of its contact, and alone.
 
 use serde_json::Value;
 

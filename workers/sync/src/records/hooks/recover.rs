@@ -1,4 +1,4 @@
-//! Telling a hook anew of what it missed: the feed is read again from a time on, as far as it goes back.
+//! Sends a hook what it missed: reads the feed again since a time, as far as it goes back.
 
 use serde_json::json;
 
@@ -20,15 +20,15 @@ pub struct Recovery {
     hook: Hook,
     /// Changes up to it were looked at.
     after: i64,
-    /// The pump tells of what is behind it.
+    /// The pump sends what comes after it.
     end: i64,
     previous: Option<i64>,
-    /// Changes so far that the hook hears of, those that had arrived among them.
+    /// Changes so far for the hook, including those that had arrived.
     pub changes: usize,
 }
 
 impl Records {
-    /// Begins to tell a hook of all changes since `since_ms` (ms since 1970) that did not arrive; none where there is no such hook.
+    /// Starts to send a hook all changes since `since_ms` (ms since 1970) that did not arrive; none if there is no such hook.
     ///
     /// # Errors
     /// [`RecordsError::Pruned`] where the feed does not go back that far, [`RecordsError::Database`] or [`RecordsError::Corrupt`].

@@ -24,7 +24,7 @@ pub(super) async fn now(write: &mut Write) -> Result<Seen, RecordsError> {
     Ok(seen)
 }
 
-/// Disables the hooks of keys that have ended: whoever had a key that was revoked is to hear of nothing more.
+/// Disables the hooks of keys that have ended: the owner of a revoked key gets nothing more.
 pub(super) async fn end_with_keys(write: &mut Write) -> Result<(), RecordsError> {
     let now_ms = write.now_ms;
     let query = "update hooks set state = 'disabled', disabled_why = 'its API key is no longer in force', disabled_at = $1 \

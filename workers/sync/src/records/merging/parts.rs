@@ -53,7 +53,7 @@ fn appointment(body: Value) -> Appointment {
     mapping::appointment::from_ghl(read, "c", &TimeZone::UTC)
 }
 
-/// A record as GHL tells it: each field left out (0), as the first value (1), as the second (2), or null (3).
+/// A record as GHL reports it: each field left out (0), as the first value (1), as the second (2), or null (3).
 fn told(fields: &[Of], how: impl Fn(usize) -> u8) -> Value {
     let mut body = Map::from_iter([("id".to_owned(), json!("x"))]);
     for (index, (name, _, values)) in fields.iter().enumerate() {
@@ -66,7 +66,7 @@ fn told(fields: &[Of], how: impl Fn(usize) -> u8) -> Value {
     body.into()
 }
 
-/// `how` GHL tells each field (see [`told`]), and whether it was `edited` here before.
+/// `how` GHL reports each field (see [`told`]), and whether it was `edited` here before.
 fn holds<E: Entry + std::fmt::Debug>(of: &[Of], read: fn(Value) -> E, how: &[u8], edited: &[bool], policy: Policy) {
     let mut base = read(told(of, |_| 1));
     base.read_like(&E::default(), None);

@@ -354,12 +354,12 @@ proptest! {
         for step in &steps {
             world.step(step);
         }
-        // The sweep, and the push that is owed since the last edit.
+        // The reconciliation, and the push that is owed since the last edit.
         world.step(&Step::Pull);
         world.push(false, 0);
         world.step(&Step::Pull);
         prop_assert!(world.is_equal(), "{:?} and {:?}", fields(&world.ours), fields(&world.ghl));
-        prop_assert!(world.edits.is_empty(), "nothing is owed: {:?}", world.edits);
+        prop_assert!(world.edits.is_empty(), "no write is pending: {:?}", world.edits);
         prop_assert!(world.writes <= world.edits_made + world.replies_lost, "{} writes", world.writes);
         let [ours, theirs] = &world.left;
         for name in NAMES.iter().filter(|name| **name != "source") {
@@ -371,7 +371,7 @@ proptest! {
             }
         }
 
-        // Every webhook that is still under way, twice, and another sweep: nobody writes any more.
+        // Every webhook that is still in progress, twice, and another reconciliation: nobody writes any more.
         let (writes, changes) = (world.writes, world.ghl.clone());
         for webhook in world.webhooks.clone().iter().rev().cycle().take(2 * world.webhooks.len()) {
             world.hear(webhook, 0);

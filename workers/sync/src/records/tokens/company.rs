@@ -45,7 +45,7 @@ impl Records {
         Ok(done.execute(&self.pool).await?.rows_affected() == 1)
     }
 
-    /// Has the company's locations listed at the next sweep. False where the company is not known.
+    /// Has the company's locations listed at the next renewal. False where the company is not known.
     ///
     /// # Errors
     /// See [`Records::connect`].

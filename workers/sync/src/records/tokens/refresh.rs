@@ -23,7 +23,7 @@ pub struct Failed {
 }
 
 impl Records {
-    /// Begins a refresh of that generation; its fence. None where somebody else refreshes it or has: read again.
+    /// Begins a refresh of that generation; its fence. None if another process refreshes it or has: read again.
     ///
     /// # Errors
     /// See [`Records::connect`].

@@ -1,8 +1,10 @@
-//! How walks begin, make way for others, and go on.
+//! How scans start, make way for others, and continue.
 //!
-//! A sweep begins where contacts were read up to, by (dateUpdated, id), whatever walk read them. Two things make that place uncertain. GHL's
-//! search shows a change seconds late, so what changed shortly before a walk began may be missing from it though it stands before that
-//! place; and its clock is not ours. So of the last minutes everything is read again; that a record is met twice changes nothing.
+//! A reconciliation of changed contacts starts after the last contact that was read, by
+//! (dateUpdated, id), whichever scan read it. Two things make that place uncertain. GHL's search
+//! shows a change seconds late, so a change shortly before a scan may be missing from it although
+//! its date is before that place; and GHL's clock is not ours. So the last minutes are read again;
+//! reading a record twice changes nothing.
 
 use job_engine::Priority;
 use serde_json::Value;
@@ -14,12 +16,12 @@ use super::super::sql::sql;
 use super::super::{Records, RecordsError, Write};
 use super::{Phase, Purpose, Walk, walk_of};
 
-/// So long before a walk began, GHL's search may have left out what had changed: it lags by seconds, and clocks differ.
+/// So long before a scan began, GHL's search may have left out what had changed: it lags by seconds, and clocks differ.
 const OVERLAP_MS: i64 = 5 * 60 * 1000;
 /// Contacts of the first page.
 const PAGE: i64 = 500;
 
-/// Where a walk over contacts begins.
+/// Where a scan over contacts begins.
 #[derive(Default)]
 struct Start {
     /// What changed before is not read.
@@ -31,7 +33,7 @@ struct Start {
 }
 
 impl Records {
-    /// Begins a walk and writes the ledger row of its first job. None where another is under way that it would disturb.
+    /// Begins a scan and writes the ledger row of its first job. None where another is in progress that it would disturb.
     ///
     /// # Errors
     /// [`RecordsError::Database`].
@@ -56,7 +58,7 @@ impl Records {
         }
     }
 
-    /// Lets walks make way that were given up; with them, for a person who begins a walk, those in its way that take their time. Returns how
+    /// Lets scans make way whose job is a dead letter; with them, if an operator starts a scan, slow ones in its way. Returns how
     /// many.
     ///
     /// # Errors
@@ -72,14 +74,14 @@ impl Records {
         Ok(aside.await?.rows_affected())
     }
 
-    /// Lets a walk go on whose job is gone, or that made way for another one. False while another one is in its way.
+    /// Lets a scan go on whose job is gone, or that made way for another one. False while another one is in its way.
     ///
     /// # Errors
     /// [`RecordsError::Database`].
     pub async fn resume_walk(&self, walk: &Walk) -> Result<bool, RecordsError> {
         match self.try_resume_walk(walk).await {
             Err(error) if error.is_race() => {
-                // What was given up makes way; the caller comes again.
+                // A scan with a dead job makes way; the caller tries again.
                 self.set_aside_walks(&walk.location_id, None).await?;
                 Ok(false)
             }
@@ -153,7 +155,7 @@ impl Records {
         Ok(walk.is_some_and(|walk| walk.tasks_apart))
     }
 
-    /// Gives up sweeps that have not moved since `before_ms`; returns how many.
+    /// Gives up reconciliations that have not moved since `before_ms`; returns how many.
     ///
     /// # Errors
     /// See [`Records::walk`].
@@ -164,7 +166,7 @@ impl Records {
     }
 }
 
-/// The beginning of a walk; a race where another one has to end first.
+/// The beginning of a scan; a race where another one has to end first.
 async fn start(write: &mut Write, location_id: &str, purpose: Purpose) -> Result<Start, RecordsError> {
     if !matches!(purpose, Purpose::Sweep | Purpose::Full) {
         return Ok(Start::default());

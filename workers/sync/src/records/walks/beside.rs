@@ -1,4 +1,4 @@
-//! What is kept of a page's contacts, beside what the page tells of them.
+//! What is stored of a page's contacts, beside what the page shows of them.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,7 +10,7 @@ use super::super::{ContactRow, RecordsError, erase, page};
 use crate::decide::absent::Unread;
 use crate::decide::fields::fields;
 
-/// What is kept of a contact that a page told of.
+/// What is stored of a contact of a page.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Known {
     /// The last state agreed with GHL; none of what GHL lost.

@@ -60,7 +60,7 @@ impl Records {
             sqlx::query_as(sql!("list_findings")).bind(walk_id).fetch_all(&self.pool).await?;
         let finding = |(record, record_id, contact_id, verdict, fields): (_, String, _, String, String)| {
             let broken = |reason: &str| corrupt("findings", &record_id, reason);
-            let verdict = Verdict::parse(&verdict).ok_or_else(|| broken("its verdict is not one of ours"))?;
+            let verdict = Verdict::parse(&verdict).ok_or_else(|| broken("its difference is of an unknown kind"))?;
             let fields = serde_json::from_str(&fields).map_err(|_| broken("its fields are no list"))?;
             Ok(Finding { record, record_id, contact_id, verdict, fields })
         };
@@ -69,7 +69,7 @@ impl Records {
 }
 
 impl Tx {
-    /// Replaces what the walk found in a contact, or adds to it.
+    /// Replaces what the scan found in a contact, or adds to it.
     ///
     /// # Errors
     /// [`RecordsError::Database`].

@@ -1,4 +1,4 @@
-//! Walks as they are kept.
+//! Scans as they are stored.
 
 use serde_json::Value;
 use sqlx::Row;
@@ -11,7 +11,7 @@ use super::super::sql::sql;
 use super::{Phase, Purpose, Reached, Walk};
 
 impl Tx {
-    /// Remembers that the walk has met a contact.
+    /// Remembers that the scan has met a contact.
     ///
     /// # Errors
     /// [`RecordsError::Database`].
@@ -20,7 +20,7 @@ impl Tx {
         Ok(())
     }
 
-    /// Writes how far the walk has got.
+    /// Writes how far the scan has got.
     ///
     /// # Errors
     /// [`RecordsError::Database`].

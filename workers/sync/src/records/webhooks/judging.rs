@@ -27,7 +27,7 @@ pub(super) struct Judged<'a> {
     pub(super) contact_id: Option<String>,
     pub(super) result: WebhookResult,
     pub(super) deed: Deed,
-    /// What is kept of its body: nothing of a person whose data was erased, nor of one whom nobody here knows.
+    /// What is kept of its body: nothing of a person whose data was erased, nor of an unknown one.
     pub(super) body: &'a str,
     pub(super) job_id: Option<String>,
     /// Its location is connected, and it is taken: it may start flows.
@@ -60,7 +60,7 @@ pub(super) async fn judge_all<'a>(
         let is_unknown = matches!((&webhook.work, &deed), (WebhookWork::PullOwner { .. }, Deed::Nothing));
         let is_kept = !is_unknown && !people.names_erased(index, webhook);
         let body = if is_kept { webhook.body.as_str() } else { "{}" };
-        // Or, where it does not say, whose job it led to: once that job is forgotten, nothing else tells.
+        // Or, where it does not say, whose job it led to: once that job is deleted, nothing else shows it.
         let pulled = match &deed {
             Deed::Enqueue(key) if key.kind == JobKind::PullContact.as_str() => Some(key.record_id.clone()),
             _ => None,

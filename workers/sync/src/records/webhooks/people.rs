@@ -31,7 +31,7 @@ impl People {
         Ok(people)
     }
 
-    /// A webhook may be the first to tell under which id GHL has a person whose data was erased.
+    /// A webhook may be the first to show under which id GHL has a person whose data was erased.
     async fn recognize(&self, connection: &mut AnyConnection, webhooks: &[NewWebhook]) -> Result<(), RecordsError> {
         for (webhook, body) in webhooks.iter().zip(&self.bodies) {
             let (WebhookWork::Pull { contact_id }, Some(location_id)) = (&webhook.work, &webhook.location_id) else {

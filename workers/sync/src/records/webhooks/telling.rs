@@ -1,4 +1,4 @@
-//! What a stored webhook tells.
+//! What a stored webhook reports.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -24,7 +24,7 @@ impl StoredWebhook {
         Some(at.min(self.received_at))
     }
 
-    /// The contact that it is about, as GHL tells it; none of another record.
+    /// The contact that it is about, as GHL reports it; none of another record.
     #[must_use]
     pub fn contact(&self) -> Option<Value> {
         const EVENTS: [&str; 4] = ["ContactCreate", "ContactUpdate", "ContactDndUpdate", "ContactTagUpdate"];

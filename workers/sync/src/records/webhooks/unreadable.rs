@@ -1,4 +1,5 @@
-//! Webhooks that GHL signed and that nobody can read: kept apart, so that none is lost without a trace, and few.
+//! Webhooks that GHL signed and that can't be read: stored separately, so that none is lost without
+//! a trace, and in small number.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
