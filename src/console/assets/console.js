@@ -1,27 +1,26 @@
 // Progressive enhancement of the console; every page works without it. It keeps four promises:
-//  1. <main data-live="SECONDS" data-now="TIME"> stays current: its URL is fetched again, and of each [data-part] that reads differently the
-//     new one takes the place of the old. Nothing is replaced under a hand: not while a field or a dialog is in use, text is selected,
-//     or the pointer is on a link or a button of the part. Hidden tabs ask nothing.
-//  2. <time data-ago datetime> says how long ago, by the server's clock.
+//  1. <main data-live="SECONDS"> stays current: its URL is fetched again, and of each [data-part] that reads differently the new one takes
+//     the place of the old. Nothing is replaced under a hand: not while a field or a dialog is in use, text is selected, or the pointer is on
+//     a link or a button of the part. Hidden tabs ask nothing.
+//  2. <time data-ago datetime> says how long ago, by the server's clock and in its words.
 //  3. A click on [data-copy] copies its title.
 //  4. A <form data-confirm="Question?" data-confirm-text="…"> asks first, with the words of its button. Without JavaScript the server asks;
-//     confirmed=yes tells it that the question was answered.
+//     sure=1 tells it that the question was answered.
 "use strict";
 (() => {
   const main = document.querySelector("main");
   const slot = document.querySelector("[data-live-status]");
 
   // ── times ──
-  let skew = Date.parse(main.dataset.now || "") - Date.now() || 0;
-  const steps = [["s", 1], ["min", 60], ["h", 3600], ["day", 86400]];
+  let skew = Date.parse(main.dataset.now) - Date.now() || 0;
+  const units = [[120, 1, "s"], [7200, 60, "min"], [172800, 3600, "h"], [Infinity, 86400, "days"]];
+  const span = (seconds) => {
+    const [, length, unit] = units.find(([below]) => seconds < below);
+    return `${Math.floor(seconds / length)} ${unit}`;
+  };
   function ago(time) {
     const seconds = Math.round((Date.now() + skew - Date.parse(time.dateTime)) / 1000);
-    if (Number.isNaN(seconds)) return;
-    const size = Math.abs(seconds);
-    const [unit, length] = steps.filter(([, l]) => l <= size).pop() || steps[0];
-    const count = Math.floor(size / length);
-    const words = `${count} ${unit}${unit === "day" && count !== 1 ? "s" : ""}`;
-    const text = size < 1 ? "now" : seconds < 0 ? `in ${words}` : `${words} ago`;
+    const text = Math.abs(seconds) < 2 ? "now" : seconds < 0 ? `in ${span(-seconds)}` : `${span(seconds)} ago`;
     if (time.textContent !== text) time.textContent = text;
   }
   const times = (root) => root.querySelectorAll("time[data-ago]").forEach(ago);
@@ -60,7 +59,7 @@
   document.addEventListener("submit", (event) => {
     const form = event.target;
     if (form.dataset.sent) return event.preventDefault(); // a double click is one act
-    if (form.dataset.confirm && !form.elements.confirmed) {
+    if (form.dataset.confirm && !form.elements.sure) {
       event.preventDefault();
       ask(form, event.submitter);
     } else if (form.method === "post") {
@@ -70,7 +69,7 @@
   // the browser's back shows the page as it was left: its forms may be sent again, and ask again
   addEventListener("pageshow", () => document.querySelectorAll("form[data-sent]").forEach((form) => {
     delete form.dataset.sent;
-    if (form.dataset.confirm) form.elements.confirmed?.remove();
+    if (form.dataset.confirm) form.elements.sure?.remove();
   }));
   const make = (name, values, ...children) => {
     const element = Object.assign(document.createElement(name), values);
@@ -82,12 +81,12 @@
     const dialog = make("dialog", {},
       make("h2", { id: "question", textContent: form.dataset.confirm }),
       make("p", { textContent: form.dataset.confirmText || "" }),
-      make("form", { method: "dialog", className: "acts" }, make("button", { value: "no", textContent: "Cancel", autofocus: true }), yes));
+      make("form", { method: "dialog", className: "acts" }, make("button", { value: "no", textContent: "Keep as it is", autofocus: true }), yes));
     dialog.setAttribute("aria-labelledby", "question");
     dialog.addEventListener("close", () => {
       dialog.remove();
       if (dialog.returnValue !== "yes") return button.focus();
-      form.append(make("input", { type: "hidden", name: "confirmed", value: "yes" }));
+      form.append(make("input", { type: "hidden", name: "sure", value: "1" }));
       form.requestSubmit(button);
     });
     document.body.append(dialog);
@@ -104,6 +103,7 @@
     return copy.outerHTML;
   };
   const known = new Map();
+  const source = document.querySelector("script").getAttribute("src");
   let timer, asked = Date.now(), failures = 0, paused = false, over = false;
 
   const held = () => document.querySelector("dialog[open], main :is(input, select, textarea):focus") || !getSelection().isCollapsed;
@@ -138,13 +138,14 @@
     try {
       const answer = await fetch(location.href, { cache: "no-cache", redirect: "manual", signal: AbortSignal.timeout(10000) });
       if (answer.type === "opaqueredirect" || answer.status === 401 || answer.status === 403) return end("you are signed out.", "Sign in", location.href);
-      if (answer.status === 404 || answer.status === 410) return end("what this page shows is gone.", "Reload", location.href);
+      if (answer.status === 404) return end("what this page shows is gone.", "Reload", location.href);
       if (!answer.ok) throw new Error(`the gateway answers ${answer.status}`);
+      skew = Date.parse(answer.headers.get("date")) - Date.now() || skew;
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-      if (page.querySelector("script")?.getAttribute("src") !== document.querySelector("script").getAttribute("src")) return end("a newer version runs.", "Reload", location.href);
+      if (page.querySelector("script")?.getAttribute("src") !== source) return end("a newer version runs.", "Reload", location.href);
       if (!held() && !paused) take(page);
       failures = 0;
-      show("ready", "Live");
+      if (!paused) show("ready", "Live");
     } catch (error) {
       failures += 1;
       show("warn", `Not live: ${error instanceof TypeError || error.name === "TimeoutError" ? "the gateway does not answer" : error.message}`);
@@ -152,7 +153,10 @@
     plan();
   }
   function take(page) {
-    skew = Date.parse(page.querySelector("main").dataset.now || "") - Date.now() || skew;
+    for (const link of document.querySelectorAll(".nav a")) {
+      const fresh = [...page.querySelectorAll(".nav a")].find((other) => other.pathname === link.pathname);
+      if (fresh && fresh.innerHTML !== link.innerHTML) link.replaceChildren(...fresh.childNodes);
+    }
     document.title = page.title;
     const here = parts(document);
     for (const [name, fresh] of parts(page)) {
