@@ -1,7 +1,7 @@
 // Progressive enhancement of the console; every page works without it. It keeps four promises:
 //  1. <main data-live="SECONDS"> stays current: its URL is fetched again, and of each [data-part] that reads differently the new one takes
-//     the place of the old. Nothing is replaced under a hand: not while a field or a dialog is in use, text is selected, or the pointer is on
-//     a link or a button of the part. Hidden tabs ask nothing.
+//     the place of the old. Nothing is replaced under a hand: not while a field or a dialog is in use, text is selected, or the pointer or
+//     the keyboard is on a button of the part. Hidden tabs ask nothing.
 //  2. <time data-ago datetime> says how long ago, by the server's clock and in its words.
 //  3. A click on [data-copy] copies its title.
 //  4. A <form data-confirm="Question?" data-confirm-text="…"> asks first, with the words of its button. Without JavaScript the server asks;
@@ -162,7 +162,7 @@
     for (const [name, fresh] of parts(page)) {
       const old = here.get(name);
       const says = said(fresh);
-      if (!old || says === known.get(name) || dirty(old) || old.querySelector("a:hover, button:hover, :popover-open")) continue;
+      if (!old || says === known.get(name) || dirty(old) || old.querySelector("a:hover, button:hover, button:focus-visible")) continue;
       const focus = old.contains(document.activeElement) && key(document.activeElement);
       const open = new Set([...old.querySelectorAll("details[open]")].map((details) => details.id));
       const left = [...old.querySelectorAll(".table")].map((table) => table.scrollLeft);
