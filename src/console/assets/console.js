@@ -184,6 +184,13 @@
     document.addEventListener("visibilitychange", () => plan(Math.max(1, every - (Date.now() - asked))));
     plan();
   }
+  // what was just done is said once: a reload or a bookmark does not say it again
+  const here = new URL(location.href);
+  if (here.searchParams.has("done")) {
+    here.searchParams.delete("done");
+    here.searchParams.delete("n");
+    history.replaceState(null, "", here);
+  }
   copyable(document);
   times(document);
   setInterval(() => { if (!document.hidden && getSelection().isCollapsed) times(document); }, 1000);
