@@ -4,9 +4,11 @@
 //! is done in `sync-workers`, on the queue of `job-engine`. Rust services that want to send events without HTTP use [`producer::Producer`].
 
 pub mod app;
+mod causes;
 pub mod cli;
 pub mod compare;
 pub mod config;
+pub mod console;
 pub mod explain;
 pub mod flows;
 pub mod gateway;
@@ -16,5 +18,6 @@ pub mod producer;
 pub mod sandbox;
 pub mod signature;
 mod sole;
+mod steering;
 mod telemetry;
 pub mod triggers;

@@ -147,15 +147,19 @@ impl Demo {
             sandbox = self.sandbox.url(),
             token = location.token,
         );
+        let console = self.app.console_link().map(|path| format!("{}{path}", url_of(self.servers.address)));
+        let first = console.as_ref().map_or_else(String::new, |link| {
+            format!("Open the console in a browser, once and within a quarter of an hour:\n\n  {link}\n\n")
+        });
         let started = json!({
-            "url": url, "apiKey": key, "locationId": id, "contactId": contact, "sandbox": self.sandbox.url(),
+            "url": url, "console": console, "apiKey": key, "locationId": id, "contactId": contact, "sandbox": self.sandbox.url(),
             "metrics": format!("http://{}/metrics", self.servers.metrics),
             "select": select, "show": show, "edit": edit,
         });
         output.print(&started, |_| {
             format!(
                 "clienty-sync demo is up at {url}, with a simulated GHL at {sandbox}\nAPI key: {key}\n\n\
-                 Select a contact, so that it is fetched from GHL:\n\n  {select}\n\n\
+                 {first}Select a contact, so that it is fetched from GHL:\n\n  {select}\n\n\
                  See it, with its tasks, notes and appointments:\n\n  {show}\n\n\
                  Edit it in GHL, whose webhook brings the change here by itself:\n\n  {edit}\n\nCtrl-C ends the demo and forgets everything.",
                 sandbox = self.sandbox.url(),
@@ -280,8 +284,12 @@ impl Summary {
     }
 }
 
+fn url_of(address: SocketAddr) -> String {
+    format!("http://{}", reachable(address))
+}
+
 /// Where this machine finds a server that listens at `address`, which may stand for all of its addresses.
-fn reachable(address: SocketAddr) -> SocketAddr {
+pub(super) fn reachable(address: SocketAddr) -> SocketAddr {
     match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => (Ipv4Addr::LOCALHOST, address.port()).into(),
         IpAddr::V6(ip) if ip.is_unspecified() => (Ipv6Addr::LOCALHOST, address.port()).into(),
