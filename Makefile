@@ -4,7 +4,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-loaded prove chaos drift check lint fmt bench bench-peers bench-webhooks bench-freshness bench-sync official-client integrations tools cargo
+.PHONY: help run test test-loaded prove chaos drift check lint fmt bench bench-peers bench-webhooks bench-freshness bench-sync official-client browser integrations tools cargo
 
 help: ## Lists the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 18
@@ -15,11 +15,11 @@ run: cargo ## Builds the program and starts the demo: everything in one process,
 
 # Twice as many as processors, since most tests wait for programs that they started.
 test: export RUST_TEST_THREADS ?= $(shell echo $$((2 * $$(nproc))))
-test: cargo tools official-client lint ## Checks format and lints and runs all tests; installs redis-server, PostgreSQL, Node.js, Python and promtool if missing
+test: cargo tools official-client browser lint ## Checks format and lints and runs all tests; installs redis-server, PostgreSQL, Node.js, Python, promtool and Chromium if missing
 	$(CARGO) test --locked --workspace
 
 # RUNS, BUSY: how often, and beside how many processes.
-test-loaded: cargo tools official-client ## Runs all tests five times beside four processes that keep the processors busy
+test-loaded: cargo tools official-client browser ## Runs all tests five times beside four processes that keep the processors busy
 	tests/loaded
 
 # SOAK_EVENTS, SEQUENCES: how many calls are replayed, and how many random sequences are compared.
@@ -82,6 +82,13 @@ CLIENT := tests/official_client
 official-client: $(CLIENT)/node_modules/.package-lock.json
 $(CLIENT)/node_modules/.package-lock.json: $(CLIENT)/package-lock.json | tools
 	npm ci --prefix $(CLIENT) --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+# What drives the browser; the browser itself is Debian's.
+BROWSER := tests/browser
+browser: $(BROWSER)/node_modules/.package-lock.json
+$(BROWSER)/node_modules/.package-lock.json: $(BROWSER)/package-lock.json | tools
+	npm ci --prefix $(BROWSER) --ignore-scripts --no-audit --no-fund
 	@touch $@
 
 tools:

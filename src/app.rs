@@ -12,7 +12,8 @@ use sync_workers::records::{self, NewProcess, Records};
 use sync_workers::{ghl, jobs};
 use uuid::Uuid;
 
-use crate::config::Config;
+use crate::config::{Config, Ui};
+use crate::console::{self, Console, Links};
 use crate::gateway::{Gateway, Intake, Parts, Webhooks};
 use crate::metrics::{Metrics, MetricsError};
 use crate::producer::Producer;
@@ -42,6 +43,8 @@ pub struct App {
     pub oauth: Option<Oauth>,
     /// The hooks, with their own queue.
     pub hooks: Hooks,
+    /// Those that open the console once.
+    pub links: Links,
     ghl: ghl::Client,
     tuning: Tuning,
 }
@@ -175,7 +178,10 @@ impl App {
             schedule: tuning.hooks.schedule,
             ..hooks(&config, &records, &clock, &metrics)?
         };
-        Ok((Self { config, clock, records, queue, metrics, oauth, hooks, ghl, tuning }, unreached))
+        Ok((
+            Self { config, clock, records, queue, metrics, oauth, hooks, links: Links::default(), ghl, tuning },
+            unreached,
+        ))
     }
 
     /// Logs what this process is and where it works, and keeps its row among the live processes until the value is dropped.
@@ -225,8 +231,20 @@ impl App {
             webhooks: Webhooks::new(keys, self.clock.clone(), intake, settings),
             oauth: self.oauth.clone(),
             hooks: self.hooks.clone(),
+            console: Console::new(self.console_parts(), &self.config),
         };
         Gateway::new(parts, settings)
+    }
+
+    fn console_parts(&self) -> console::Parts {
+        let (hooks, clock, links) = (self.hooks.clone(), self.clock.clone(), self.links.clone());
+        console::Parts { producer: self.producer(), hooks, clock, links }
+    }
+
+    /// The path of a page that opens the console once, for whoever started this process; none where the console is off.
+    #[must_use]
+    pub fn console_link(&self) -> Option<String> {
+        (self.config.gateway.ui != Ui::Off).then(|| format!("/ui/open/{}", self.links.issue()))
     }
 
     /// Samples for `/metrics` what the database and the queue hold. Drop the future to end it.

@@ -37,7 +37,7 @@ use sync_workers::walker::Periods;
 
 pub use self::error::{ConfigError, ConfigErrors};
 use self::file::ConfigFile;
-pub use self::gateway::{Gateway, Installs};
+pub use self::gateway::{Gateway, Installs, Ui};
 pub use self::hooks::{Hooks, Outside};
 pub use self::shown::{Origin, Shown};
 use self::source::{Read, Sources};

@@ -11,6 +11,7 @@ use sync_workers::hooks::Hooks;
 use sync_workers::oauth::Oauth;
 
 use crate::config::{self, Installs};
+use crate::console::Console;
 use crate::metrics::Metrics;
 use crate::producer::Producer;
 use crate::signature::WebhookKeys;
@@ -44,19 +45,23 @@ mod problem;
 mod problems;
 mod request_id;
 mod routes;
+mod scans;
 mod server;
 mod steering;
 mod turns;
 mod webhooks;
 
+pub(crate) use allowed::{Access, Administers, Decides, Operates, Reads, ReadsPeople};
 use api::Api;
 pub use api::ApiRoute;
 use body::Memory;
 pub use changes::Tail;
+pub(crate) use conflicts::undo_of;
 pub use health::Readiness;
 use keys::Keys;
 pub use openapi::DOCUMENT as OPENAPI;
 pub use problem::Problem;
+pub(crate) use request_id::RequestId;
 pub use routes::Route;
 use routes::Routes;
 pub use server::{ListenError, Server, ServerLimits, listen};
@@ -77,6 +82,8 @@ pub struct Gateway {
     readiness: Arc<Readiness>,
     keys: Arc<Keys>,
     body_timeout: Duration,
+    /// None where it is off.
+    console: Option<Console>,
 }
 
 /// What the gateway is made of.
@@ -86,6 +93,8 @@ pub struct Parts {
     pub webhooks: Webhooks,
     pub oauth: Option<Oauth>,
     pub hooks: Hooks,
+    /// None where it is off.
+    pub console: Option<Console>,
 }
 
 /// What the route for webhooks needs.
@@ -109,7 +118,7 @@ impl Gateway {
     /// The routes over `parts`, within the bounds of the settings.
     #[must_use]
     pub fn new(parts: Parts, settings: &config::Gateway) -> Self {
-        let Parts { producer, metrics, webhooks, oauth, hooks } = parts;
+        let Parts { producer, metrics, webhooks, oauth, hooks, console } = parts;
         let is_sqlite = producer.records().is_sqlite();
         Self {
             keys: Arc::new(Keys::new(settings, is_sqlite)),
@@ -120,6 +129,7 @@ impl Gateway {
             webhooks,
             oauth,
             hooks,
+            console,
             tail: Arc::default(),
             readiness: Arc::default(),
         }
@@ -144,7 +154,8 @@ impl Gateway {
             .router
             .route_layer(middleware::from_fn_with_state(self.clone(), auth::require_key))
             .route_layer(middleware::from_fn(deadline::of_reads));
-        self.finish(api.merge(open().router))
+        let pages = self.console.clone().map_or_else(Router::new, Console::routes);
+        self.finish(api.merge(open().router).merge(pages))
     }
 
     /// [`Gateway::routes`] and metrics, where both have one address.
@@ -181,6 +192,12 @@ fn api() -> Api {
         .post("/v1/events", events::accept)
         .get("/v1/locations", locations::list)
         .get("/v1/locations/{location}", locations::show)
+        .get("/v1/locations/{location}/scans", scans::list)
+        .post("/v1/locations/{location}/pause", scans::pause)
+        .post("/v1/locations/{location}/resume", scans::resume)
+        .post("/v1/locations/{location}/import", scans::import)
+        .post("/v1/locations/{location}/reconcile", scans::reconcile)
+        .post("/v1/locations/{location}/verify", scans::verify)
         .get("/v1/locations/{location}/conflicts", conflicts::list)
         .post("/v1/locations/{location}/conflicts/{conflict}/undo", conflicts::undo)
         .get("/v1/locations/{location}/contacts", contacts::list)
@@ -204,6 +221,8 @@ fn api() -> Api {
         .post("/v1/jobs/retry", steering::retry)
         .post("/v1/jobs/discard", steering::discard)
         .post("/v1/jobs/cancel", steering::cancel)
+        .post("/v1/jobs/run-now", steering::run_now)
+        .get("/v1/jobs/groups", jobs::groups)
         .get("/v1/jobs/{job}", jobs::show)
         .get("/v1/jobs/{job}/reply", operations::reply)
         .get("/v1/catalog", catalog::list)

@@ -5,9 +5,11 @@
 
 pub mod app;
 mod catalog;
+mod causes;
 pub mod cli;
 pub mod compare;
 pub mod config;
+pub mod console;
 pub mod explain;
 pub mod flows;
 pub mod gateway;
@@ -17,5 +19,6 @@ pub mod producer;
 pub mod sandbox;
 pub mod signature;
 mod sole;
+mod steering;
 mod telemetry;
 pub mod triggers;

@@ -72,6 +72,16 @@ impl Producer {
         Ok(keys)
     }
 
+    /// Makes waiting and scheduled jobs due at once; the ids of those that are now. What runs already, or is over, is left alone.
+    ///
+    /// # Errors
+    /// When the database does not answer; none was made so then.
+    pub async fn hurry(&self, ids: &[String]) -> Result<Vec<String>, RecordsError> {
+        let hurried = self.records.run_jobs_now(ids).await?;
+        self.enqueue(hurried.iter().map(|(_, key, priority)| jobs::new_job(key, *priority)).collect()).await;
+        Ok(hurried.into_iter().map(|(id, ..)| id).collect())
+    }
+
     /// The jobs of what was committed beside the events.
     fn owed(&self) -> Vec<NewJob> {
         let owed = self.records.take_owed();

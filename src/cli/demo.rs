@@ -1,6 +1,7 @@
 //! `demo`: everything in one process, with a simulated GHL.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -146,15 +147,19 @@ impl Demo {
             sandbox = self.sandbox.url(),
             token = location.token,
         );
+        let console = self.app.console_link().map(|path| format!("{}{path}", url_of(self.servers.address)));
+        let first = console.as_ref().map_or_else(String::new, |link| {
+            format!("Open the console in a browser, once and within a quarter of an hour:\n\n  {link}\n\n")
+        });
         let started = json!({
-            "url": url, "apiKey": key, "locationId": id, "contactId": contact, "sandbox": self.sandbox.url(),
+            "url": url, "console": console, "apiKey": key, "locationId": id, "contactId": contact, "sandbox": self.sandbox.url(),
             "metrics": format!("http://{}/metrics", self.servers.metrics),
             "select": select, "show": show, "edit": edit,
         });
         output.print(&started, |_| {
             format!(
                 "clienty-sync demo is up at {url}, with a simulated GHL at {sandbox}\nAPI key: {key}\n\n\
-                 Send an event that fetches a contact from GHL:\n\n  {select}\n\n\
+                 {first}Send an event that fetches a contact from GHL:\n\n  {select}\n\n\
                  Read the contact with its tasks, notes and appointments:\n\n  {show}\n\n\
                  Edit it in GHL, which reports the change by webhook:\n\n  {edit}\n\nCtrl-C ends the demo and deletes its data.",
                 sandbox = self.sandbox.url(),
@@ -277,6 +282,10 @@ impl Summary {
         lines.extend(kinds.iter().map(|(record, field)| format!("  {record}.{field}")));
         lines.join("\n")
     }
+}
+
+fn url_of(address: SocketAddr) -> String {
+    format!("http://{}", reachable(address))
 }
 
 /// A folder of its own, removed when the demo ends.

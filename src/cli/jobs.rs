@@ -20,6 +20,7 @@ use crate::config::Config;
 use crate::explain;
 
 mod dead;
+mod groups;
 mod lanes;
 mod listing;
 mod open;
@@ -56,6 +57,9 @@ pub(super) enum Command {
         /// List the jobs again when they change, until interrupted
         #[arg(long)]
         watch: bool,
+        /// Group dead jobs by what they died of
+        #[arg(long, conflicts_with_all = ["state", "kind", "error", "since", "limit", "watch"])]
+        group: bool,
     },
     /// Show one job: its failed attempts, and why it is not running
     #[command(visible_alias = "explain")]
@@ -141,7 +145,11 @@ pub(super) async fn run(context: Context, command: Command) -> anyhow::Result<Ou
                     .join("\n")
             })?;
         }
-        Command::List { state, location, kind, error, since, limit, watch } => {
+        Command::List { group: true, location, .. } => {
+            let records = open_records(&context.config).await?;
+            groups::list(&records, location.as_deref(), output).await?;
+        }
+        Command::List { state, location, kind, error, since, limit, watch, group: _ } => {
             let since = since.map(ago).transpose()?;
             let state = state.map(JobState::from);
             let filter = JobFilter { state, location_id: location, kind, error, since, before: None };

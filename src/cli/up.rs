@@ -30,8 +30,14 @@ pub(super) async fn run(context: Context) -> anyhow::Result<Outcome> {
     }
     let servers = listeners.serve(&app)?;
     let (url, metrics) = (format!("http://{}", servers.address), format!("http://{}/metrics", servers.metrics));
-    context.output.print(&json!({"url": url, "metrics": metrics}), |_| {
-        format!("clienty-sync is up at {url}\nmetrics at {metrics}")
+    // A link in a log that others read would be theirs as well: only where nobody else reaches the address.
+    let link = if servers.address.ip().is_loopback() { app.console_link() } else { None };
+    let link = link.map(|path| format!("{url}{path}"));
+    context.output.print(&json!({"url": url, "metrics": metrics, "console": link}), |_| {
+        let first = link
+            .as_ref()
+            .map_or_else(String::new, |link| format!("\nthe console, once and within a quarter of an hour: {link}"));
+        format!("clienty-sync is up at {url}\nmetrics at {metrics}{first}")
     })?;
     let mut watch = JoinSet::new();
     let mut workers = workers;

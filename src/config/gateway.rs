@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::parse::{address, installs, mebibytes, milliseconds, number};
+use super::parse::{address, installs, mebibytes, milliseconds, number, ui};
 use super::source::{Setting, Sources};
 
 /// `[gateway]`
@@ -21,6 +21,18 @@ pub struct Gateway {
     pub key_rate: u32,
     pub key_burst: u32,
     pub installs: Installs,
+    pub ui: Ui,
+}
+
+/// What the console under `/ui` does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ui {
+    /// It shows, and does what an operator tells it.
+    On,
+    /// It is not there.
+    Off,
+    /// It shows, and does nothing, whatever a key may do.
+    ReadOnly,
 }
 
 /// Who may begin an install.
@@ -47,6 +59,7 @@ pub(super) fn read(from: &mut Sources) -> Gateway {
         key_rate: setting(from, "key_rate", "CLIENTY_KEY_RATE").required(number(1, 1_000_000)),
         key_burst: setting(from, "key_burst", "CLIENTY_KEY_BURST").required(number(1, 10_000_000)),
         installs: setting(from, "installs", "CLIENTY_INSTALLS").required(installs),
+        ui: setting(from, "ui", "CLIENTY_UI").required(ui),
     }
 }
 

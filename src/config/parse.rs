@@ -19,7 +19,7 @@ use sync_workers::decide::rules::{NoTemplate, Occasion, Template};
 use sync_workers::outside::{Net, NetError};
 use tracing_subscriber::EnvFilter;
 
-use super::{Installs, LogFormat, MasterKey};
+use super::{Installs, LogFormat, MasterKey, Ui};
 use crate::signature::{Algorithm, PublicKeys};
 
 pub(super) type Parsed<T> = Result<T, String>;
@@ -105,6 +105,15 @@ pub(super) fn installs(text: &str) -> Parsed<Installs> {
         "invited" => Ok(Installs::Invited),
         "open" => Ok(Installs::Open),
         _ => Err("invited or open".to_owned()),
+    }
+}
+
+pub(super) fn ui(text: &str) -> Parsed<Ui> {
+    match text {
+        "on" => Ok(Ui::On),
+        "off" => Ok(Ui::Off),
+        "read-only" => Ok(Ui::ReadOnly),
+        _ => Err("on, off or read-only".to_owned()),
     }
 }
 

@@ -19,7 +19,7 @@ use super::{Gateway, Problem};
 use crate::producer::Producer;
 
 /// Who may use a route.
-pub(super) trait Access: Send + Sync + 'static {
+pub(crate) trait Access: Send + Sync + 'static {
     /// Keys with one of these roles, or one that includes it.
     const ROLES: &'static [Role];
     /// Whether its answer holds names and values, which not every key reads.
@@ -30,7 +30,7 @@ pub(super) trait Access: Send + Sync + 'static {
 macro_rules! access {
     ($($(#[$doc:meta])* $name:ident: $roles:expr $(, people: $people:literal)?;)*) => {$(
         $(#[$doc])*
-        pub(super) enum $name {}
+        pub(crate) enum $name {}
 
         impl Access for $name {
             const ROLES: &'static [Role] = &$roles;

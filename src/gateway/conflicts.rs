@@ -44,7 +44,7 @@ pub(super) async fn undo(
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let found = allowed.records().conflict(&location, &id).await.map_err(|error| Problem::records(&error))?;
     let conflict = found.ok_or_else(|| Problem::not_found("there is no conflict with this id"))?;
-    let accepted = allowed.producer.send(&[trigger(&conflict)]).await.map_err(|error| match error {
+    let accepted = allowed.producer.send(&[undo_of(&conflict)]).await.map_err(|error| match error {
         AcceptError::Refused(refusal) | AcceptError::IdReused(refusal) => {
             Problem::new(StatusCode::CONFLICT, "It can't be undone", refusal.message)
         }
@@ -54,7 +54,8 @@ pub(super) async fn undo(
     Ok((StatusCode::ACCEPTED, Json(json!({ "jobId": job }))))
 }
 
-fn trigger(conflict: &KeptConflict) -> Trigger {
+/// The event that gives the field the value that lost.
+pub(crate) fn undo_of(conflict: &KeptConflict) -> Trigger {
     let kind = match conflict.record.as_str() {
         "task" => JobKind::PushTask,
         "note" => JobKind::PushNote,

@@ -1,4 +1,4 @@
-//! `GET /v1/jobs`: what was accepted, newest first; `GET /v1/jobs/{jobId}`: how one stands, and why it is not running.
+//! `GET /v1/jobs`: what was accepted, newest first; `GET /v1/jobs/groups`: what was given up, by its cause; `GET /v1/jobs/{jobId}`: how one stands, and why it is not running.
 
 use std::collections::HashMap;
 
@@ -13,7 +13,7 @@ use super::contacts::check_location;
 use super::parameters::Parameters;
 use super::path::Ids;
 use super::{Gateway, Problem};
-use crate::explain;
+use crate::{causes, explain};
 
 const DEFAULT_LIMIT: u32 = 50;
 const MOST: u32 = 500;
@@ -43,6 +43,22 @@ pub(super) async fn list(
     let jobs = records.list_jobs(&filter, i64::from(limit)).await.map_err(|error| Problem::records(&error))?;
     let next = jobs.last().filter(|_| jobs.len() >= limit as usize).map(|job| &job.id);
     Ok(Json(json!({ "jobs": jobs, "nextCursor": next })))
+}
+
+/// `?locationId`: dead letters by what they died of, those first that have the newest.
+pub(super) async fn groups(
+    allowed: Allowed<Reads>,
+    query: Query<HashMap<String, String>>,
+) -> Result<Json<Value>, Problem> {
+    let mut parameters = Parameters::new(query, &["locationId"]);
+    let location = parameters.id("locationId");
+    parameters.check()?;
+    let records = allowed.records();
+    if let Some(location) = &location {
+        check_location(records, location).await?;
+    }
+    let found = causes::groups(records, location.as_deref()).await.map_err(|error| Problem::records(&error))?;
+    Ok(Json(json!({ "groups": found.groups, "isCut": found.is_cut })))
 }
 
 /// One job.

@@ -17,7 +17,7 @@ const NAME: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The name of a request, for those who work on it.
 #[derive(Debug, Clone)]
-pub(super) struct RequestId(pub(super) String);
+pub(crate) struct RequestId(pub(crate) String);
 
 /// Names the request, and logs and counts how it ended.
 pub(super) async fn give(State(gateway): State<Gateway>, mut request: Request, next: Next) -> Response {

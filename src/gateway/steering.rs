@@ -1,42 +1,30 @@
-//! `POST /v1/jobs/retry`, `/discard` and `/cancel`: decides about jobs, by their ids or by what they have in common.
-//!
-//! Each batch is a transaction with its rows of the audit. Sent again, a request decides about what is left.
+//! `POST /v1/jobs/retry`, `/discard`, `/cancel` and `/run-now`: decides about jobs, by their ids or by what they have in common. Sent again, a
+//! request decides about what is left.
 
 use axum::Json;
 use axum::body::Bytes;
 use axum::http::StatusCode;
 use serde_json::{Map, Value, json};
-use sync_workers::records::{Decision, Job, JobFilter, JobState, Records};
+use sync_workers::records::{Decision, JobFilter, JobState, Records};
 
 use super::Problem;
 use super::allowed::{Allowed, Operates};
 use super::contacts::check_location;
 use super::json::json_of;
+use crate::steering::{self, MOST};
 use crate::triggers::{FieldError, Fields, kind_of};
-
-/// Jobs of one request at most: a mistake is seen before it is large.
-const MOST: usize = 10_000;
-/// Jobs of one transaction: others wait for it.
-const BATCH: usize = 500;
-/// The number may have moved by one part in so many since the caller saw it.
-const MOVED: usize = 20;
 
 /// Dead jobs are open again, behind all other jobs of their locations.
 pub(super) async fn retry(allowed: Allowed<Operates>, body: Bytes) -> Result<Json<Value>, Problem> {
     let (_, ids) = meant(&allowed, &body, &[JobState::Dead], &["kind", "locationId", "error"]).await?;
-    for batch in ids.chunks(BATCH) {
-        allowed.producer.revive(batch).await.map_err(|error| Problem::records(&error))?;
-    }
+    steering::retry(&allowed.producer, &ids).await.map_err(|error| Problem::records(&error))?;
     Ok(Json(json!({ "jobs": ids })))
 }
 
 /// Dead jobs are closed for good, and what they would have written is taken back.
 pub(super) async fn discard(allowed: Allowed<Operates>, body: Bytes) -> Result<Json<Value>, Problem> {
     let (decision, ids) = meant(&allowed, &body, &[JobState::Dead], &["kind", "locationId", "error"]).await?;
-    for batch in ids.chunks(BATCH) {
-        let closed = allowed.records().discard_jobs(batch, &decision).await;
-        closed.map_err(|error| Problem::records(&error))?;
-    }
+    steering::discard(allowed.records(), &ids, &decision).await.map_err(|error| Problem::records(&error))?;
     Ok(Json(json!({ "jobs": ids })))
 }
 
@@ -44,12 +32,16 @@ pub(super) async fn discard(allowed: Allowed<Operates>, body: Bytes) -> Result<J
 pub(super) async fn cancel(allowed: Allowed<Operates>, body: Bytes) -> Result<Json<Value>, Problem> {
     let open = [JobState::Waiting, JobState::Scheduled];
     let (decision, ids) = meant(&allowed, &body, &open, &["kind", "locationId"]).await?;
-    let mut cancelled = Vec::with_capacity(ids.len());
-    for batch in ids.chunks(BATCH) {
-        let closed = allowed.records().cancel_jobs(batch, &decision).await;
-        cancelled.extend(closed.map_err(|error| Problem::records(&error))?);
-    }
-    Ok(Json(json!({ "jobs": cancelled })))
+    let canceled = steering::cancel(allowed.records(), &ids, &decision).await;
+    Ok(Json(json!({ "jobs": canceled.map_err(|error| Problem::records(&error))? })))
+}
+
+/// Waiting and scheduled jobs become due now.
+pub(super) async fn run_now(allowed: Allowed<Operates>, body: Bytes) -> Result<Json<Value>, Problem> {
+    let open = [JobState::Waiting, JobState::Scheduled];
+    let (_, ids) = meant(&allowed, &body, &open, &["kind", "locationId"]).await?;
+    let hurried = steering::run_now(&allowed.producer, &ids).await;
+    Ok(Json(json!({ "jobs": hurried.map_err(|error| Problem::records(&error))? })))
 }
 
 /// Which jobs a body means: those of `jobs` that are in one of the states, or all in them that `filter` finds; and why.
@@ -65,7 +57,7 @@ async fn meant(
         None => named(records, &ids, states).await?,
         Some(filter) => found(records, &filter, states).await?,
     };
-    if let Some(expected) = expect.filter(|expected| jobs.len().abs_diff(*expected) * MOVED > *expected) {
+    if let Some(expected) = expect.filter(|expected| steering::has_moved(jobs.len(), *expected)) {
         let detail = format!("the filter selects {} jobs now, not {expected}; nothing was done", jobs.len());
         return Err(Problem::new(StatusCode::CONFLICT, "The number of jobs has changed", detail));
     }
@@ -91,13 +83,7 @@ async fn found(records: &Records, filter: &JobFilter, states: &[JobState]) -> Re
     if let Some(location) = &filter.location_id {
         check_location(records, location).await?;
     }
-    let mut jobs: Vec<Job> = Vec::new();
-    for state in states {
-        let filter = JobFilter { state: Some(*state), ..filter.clone() };
-        let left = i64::try_from(MOST - jobs.len()).unwrap_or(0);
-        jobs.extend(records.list_jobs(&filter, left).await.map_err(|error| Problem::records(&error))?);
-    }
-    Ok(jobs.into_iter().map(|job| job.id).collect())
+    steering::found(records, filter, states).await.map_err(|error| Problem::records(&error))
 }
 
 /// What a body says.

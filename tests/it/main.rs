@@ -4,8 +4,10 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
+mod browser;
 mod chaos;
 mod cli;
+mod console;
 mod creates;
 mod docs;
 mod faults;

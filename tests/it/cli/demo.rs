@@ -142,3 +142,17 @@ fn for_people_it_says_how_to_go_on() {
         assert!(told.contains(part), "{told}");
     }
 }
+
+#[tokio::test]
+async fn the_demo_prints_a_link_that_opens_the_console_once() {
+    let demo = Demo::start();
+    let link = demo.about["console"].as_str().expect("a link").to_owned();
+    let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let opened = client.get(&link).send().await.unwrap();
+    assert_eq!((opened.status().as_u16(), &opened.headers()["location"]), (303, &"/ui".parse().unwrap()));
+    let cookie = opened.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+    let now = client.get(format!("{}/ui", demo.api.url)).header("cookie", cookie).send().await.unwrap();
+    assert_eq!(now.status(), 200);
+    assert!(now.text().await.unwrap().contains("<h1>Now</h1>"));
+    assert_eq!(client.get(&link).send().await.unwrap().status(), 401, "once");
+}

@@ -168,9 +168,22 @@ async fn ask(api: &Api, route: &ApiRoute, tenant: &Tenant) -> Answer {
         (&Method::POST, "/v1/hooks/{hook}/recover") => body = json!({"since": "2026-01-01T00:00:00Z"}),
         (&Method::POST, path) if path.starts_with("/v1/hooks/{hook}/") => body = json!({}),
         (&Method::GET, "/v1/hooks/sample") => path = format!("{path}?event=contact.updated&locationId={location}"),
-        (&Method::POST, "/v1/jobs/retry" | "/v1/jobs/discard" | "/v1/jobs/cancel") => body = json!({"jobs": [job]}),
-        (&Method::GET, "/v1/changes" | "/v1/jobs" | "/v1/audit") => path = format!("{path}?locationId={location}"),
-        (&Method::POST, "/v1/locations/{location}/conflicts/{conflict}/undo")
+        (&Method::POST, "/v1/jobs/retry" | "/v1/jobs/discard" | "/v1/jobs/cancel" | "/v1/jobs/run-now") => {
+            body = json!({"jobs": [job]})
+        }
+        (&Method::GET, "/v1/changes" | "/v1/jobs" | "/v1/jobs/groups" | "/v1/audit") => {
+            path = format!("{path}?locationId={location}")
+        }
+        // Steering comes back to what it was by the next route, and a scan changes nothing that is asked for here.
+        (
+            &Method::POST,
+            "/v1/locations/{location}/pause"
+            | "/v1/locations/{location}/resume"
+            | "/v1/locations/{location}/import"
+            | "/v1/locations/{location}/reconcile"
+            | "/v1/locations/{location}/verify",
+        )
+        | (&Method::POST, "/v1/locations/{location}/conflicts/{conflict}/undo")
         | (&Method::DELETE, "/v1/locations/{location}/contacts/{contact}/data" | "/v1/hooks/{hook}")
         | (&Method::GET, _) => {}
         (method, path) => panic!("{method} {path} is new: how is it asked?"),

@@ -13,10 +13,17 @@ use crate::support::program::{clienty_sync, run};
 
 mod schema;
 
-/// What succeeds only with an OAuth app at GHL, at another address or after a message was sent: that it is answered as documented is all that is
-/// asked of these.
-const ELSEWHERE: [&str; 4] =
-    ["/oauth/install", "/oauth/callback", "/metrics", "/v1/hooks/{hookId}/deliveries/{deliveryId}/resend"];
+/// What succeeds only with an OAuth app at GHL, at another address, after a message was sent or while no scan is under way: that it is answered as
+/// documented is all that is asked of these.
+const ELSEWHERE: [&str; 7] = [
+    "/oauth/install",
+    "/oauth/callback",
+    "/metrics",
+    "/v1/hooks/{hookId}/deliveries/{deliveryId}/resend",
+    "/v1/locations/{locationId}/import",
+    "/v1/locations/{locationId}/reconcile",
+    "/v1/locations/{locationId}/verify",
+];
 const WEBHOOKS: &str = "/webhooks/ghl";
 
 fn document() -> Value {

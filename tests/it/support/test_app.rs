@@ -358,6 +358,15 @@ impl TestApp {
         connection.close().await.unwrap();
     }
 
+    /// What a question that counts comes to.
+    pub(crate) async fn count(&self, question: &'static str) -> i64 {
+        let url = self.app.config.database_url();
+        let mut connection = AnyConnection::connect(url.expose_secret()).await.unwrap();
+        let count = sqlx::query_scalar(question).fetch_one(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+        count
+    }
+
     pub(crate) async fn open_jobs(&self) -> Vec<Job> {
         let mut open = self.jobs_in(JobState::Waiting).await;
         open.extend(self.jobs_in(JobState::Scheduled).await);

@@ -52,6 +52,7 @@ pub use self::ledger::{DONE_COUNTED, Decision, Discarded, FailedAttempt, Job, Jo
 pub use self::merging::Edits;
 pub use self::missing::{MissingCount, MissingPart, MissingParts, Part};
 pub use self::opening::Options;
+pub use self::overview::{DeadLetter, ListedRun};
 pub use self::principal::{Actor, Principal};
 pub use self::processes::{NewProcess, Process};
 pub use self::pull::{Parts, Pulled, Snapshot};
@@ -108,6 +109,7 @@ pub mod model;
 mod occasions;
 mod opening;
 mod order;
+mod overview;
 mod owed;
 mod page;
 mod principal;

@@ -198,7 +198,7 @@ async fn undo_contact(write: &mut Write, conflict: &KeptConflict) -> Result<(), 
     Ok(())
 }
 
-fn conflict_of(row: &AnyRow) -> Result<KeptConflict, RecordsError> {
+pub(super) fn conflict_of(row: &AnyRow) -> Result<KeptConflict, RecordsError> {
     let id: String = row.try_get("id")?;
     let value = |column: &str| -> Result<Value, RecordsError> {
         merging::read("conflicts", &id, Some(row.try_get::<String, _>(column)?))

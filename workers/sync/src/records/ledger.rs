@@ -441,7 +441,7 @@ fn open_job_of(row: &AnyRow) -> Result<OpenJob, RecordsError> {
     })
 }
 
-fn job_of(row: &AnyRow) -> Result<Job, RecordsError> {
+pub(super) fn job_of(row: &AnyRow) -> Result<Job, RecordsError> {
     let id: String = row.try_get("id")?;
     let state: String = row.try_get("state")?;
     let data: String = row.try_get("data")?;

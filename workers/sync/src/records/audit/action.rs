@@ -47,6 +47,10 @@ actions! {
     JobsPause = "jobs.pause",
     /// They go on.
     JobsResume = "jobs.resume",
+    /// A scan of a location was begun, or an import goes on.
+    ScanStart = "scan.start",
+    /// The data of a person was looked at in the console.
+    PersonRead = "person.read",
     /// A location got a login.
     LocationConnect = "location.connect",
     /// Its login was forgotten.
