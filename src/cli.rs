@@ -118,7 +118,7 @@ enum Command {
     Audit(audit::Command),
     /// Print the OpenAPI document of the HTTP API
     Openapi,
-    /// Print a script that makes a shell complete the commands
+    /// Print a script with completions for a shell
     Completions(completions::Completions),
     /// Write the manual pages into a folder
     Man(completions::Man),

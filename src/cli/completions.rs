@@ -12,14 +12,14 @@ const NAME: &str = "clienty-sync";
 
 #[derive(Debug, Parser)]
 pub(super) struct Completions {
-    /// For which shell
+    /// Shell that gets the completions
     #[arg(value_enum)]
     shell: Shell,
 }
 
 #[derive(Debug, Parser)]
 pub(super) struct Man {
-    /// The folder of the pages, which is created where it is missing
+    /// Folder of the pages; created if it is missing
     #[arg(value_name = "DIR")]
     folder: std::path::PathBuf,
 }

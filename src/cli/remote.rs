@@ -20,7 +20,7 @@ pub(super) struct Arguments {
     /// Address of the gateway [default: CLIENTY_LISTEN]
     #[arg(long, value_name = "URL", env = "CLIENTY_URL", hide_env_values = true)]
     url: Option<String>,
-    /// An API key; better in the variable, since others on the machine can read the arguments of a command
+    /// API key; prefer the variable, since other users of the machine can read the arguments of a command
     #[arg(long, value_name = "KEY", env = "CLIENTY_API_KEY", hide_env_values = true)]
     key: Option<SecretString>,
 }
@@ -35,7 +35,7 @@ pub(super) struct Remote {
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RemoteError {
-    /// Nobody answers there, or not in time.
+    /// There is no answer, or not in time.
     #[error("can't reach the gateway at {url}: {reason}. Is it running? --url or CLIENTY_URL names another address")]
     Unreachable { url: String, reason: String },
     /// It answered with a problem.
@@ -104,7 +104,7 @@ impl Remote {
 }
 
 fn no_gateway(status: StatusCode) -> String {
-    format!("what answers there with {status} is no gateway of clienty-sync")
+    format!("the server that answers with {status} is not a gateway of clienty-sync")
 }
 
 /// A problem document as a sentence, and a line for each field at fault.

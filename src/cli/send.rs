@@ -11,7 +11,7 @@ use super::json_argument::read_json;
 use super::remote::{self, Remote};
 use super::{Context, Outcome, Output, WrongUsage};
 
-/// Between two looks at the job.
+/// Interval at which the job's state is read.
 const LOOK: Duration = Duration::from_millis(250);
 
 #[derive(Debug, Parser)]
@@ -25,7 +25,7 @@ pub(super) struct Args {
     /// Id of the contact, GHL's or Clienty's
     #[arg(long, value_name = "ID", value_parser = super::id)]
     contact: Option<String>,
-    /// A field of the event's data, as text; again for each
+    /// A field of the event's data, as text; may be given several times
     #[arg(long = "field", value_name = "NAME=VALUE", value_parser = field)]
     fields: Vec<(String, String)>,
     /// The event's data as JSON; `@FILE` reads a file, `-` standard input
@@ -34,10 +34,10 @@ pub(super) struct Args {
     /// Id of the event: the same event sent twice under one id is accepted once
     #[arg(long, value_name = "ID", value_parser = super::id)]
     id: Option<String>,
-    /// Wait for the outcome; exit code 1 where the job is dead
+    /// Wait for the outcome; exit code 1 if the job is dead
     #[arg(long)]
     wait: bool,
-    /// How long to wait, in seconds; the job goes on
+    /// How long to wait, in seconds; the job continues afterwards
     #[arg(long, value_name = "SECONDS", default_value_t = 120)]
     timeout: u64,
     #[command(flatten)]
@@ -60,7 +60,7 @@ pub(super) async fn run(context: Context, args: Args) -> anyhow::Result<Outcome>
     event["locationId"] = gateway.location(location).await?.into();
     let answer = gateway.post("/v1/events", &event).await?;
     let accepted = &answer["accepted"][0];
-    let job = accepted["jobId"].as_str().context("the gateway accepted the event and named no job")?;
+    let job = accepted["jobId"].as_str().context("the gateway accepted the event and returned no job")?;
     if !wait {
         context.output.print(accepted, |accepted| {
             let before = if accepted["duplicate"] == true { ", as it was before" } else { "" };
@@ -97,7 +97,7 @@ async fn ended(gateway: &Remote, id: &str, patience: Duration) -> anyhow::Result
         if Instant::now() >= deadline {
             let why = job["why"].as_str().unwrap_or("a worker runs it");
             bail!(
-                "job {id} has not ended within {} s: {why}. It goes on; GET /v1/jobs/{id} shows it",
+                "job {id} has not ended within {} s: {why}. It continues; GET /v1/jobs/{id} shows its state",
                 patience.as_secs()
             );
         }

@@ -21,10 +21,10 @@ pub(super) struct Args {
     /// Only changes of this location
     #[arg(long, value_name = "ID", value_parser = super::id)]
     location: Option<String>,
-    /// Begin behind this cursor; `start` shows all that is kept, `latest` only what comes
+    /// Start after this cursor; `start` shows all changes that are kept, `latest` only new ones
     #[arg(long, value_name = "CURSOR", default_value = "latest")]
     from: String,
-    /// End after so many changes
+    /// Exit after this number of changes
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
     #[command(flatten)]
@@ -75,7 +75,7 @@ fn pauses() -> impl Iterator<Item = Duration> {
         .build()
 }
 
-/// Whether anybody still reads.
+/// Whether the output is still read.
 fn printed(line: &str) -> anyhow::Result<bool> {
     let mut out = std::io::stdout().lock();
     match writeln!(out, "{line}").and_then(|()| out.flush()) {
