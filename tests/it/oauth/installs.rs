@@ -45,7 +45,7 @@ async fn a_browser_installs_over_the_gateway_and_the_way_back_is_good_once() {
     assert!(text.contains("Connected") && text.contains("contacts.write"), "{text}");
     let again = callback(Some(cookie), "*/*").await.unwrap();
     assert_eq!(again.status(), 400);
-    assert!(again.text().await.unwrap().contains("has come back before"));
+    assert!(again.text().await.unwrap().contains("was completed before"));
     assert_eq!(site.count("codes"), 1);
 
     let doctor: Value =
@@ -115,7 +115,7 @@ async fn without_an_invitation_nobody_begins_an_install_and_an_invitation_is_goo
     assert_eq!(done.json::<Value>().await.unwrap()["locations"], json!([site.location()]));
     let again = open(invitation).await;
     assert_eq!(again.status(), 403);
-    assert!(again.text().await.unwrap().contains("has come back before"));
+    assert!(again.text().await.unwrap().contains("was completed before"));
     assert_eq!(callback(&cookie).await.unwrap().status(), 400);
 }
 
