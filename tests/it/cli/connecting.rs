@@ -41,7 +41,7 @@ fn a_token_is_taken_from_a_file_and_from_standard_input() {
     command.stdin(token);
     let ended = run(command);
     assert_eq!(ended.status.code(), Some(0), "{ended:?}");
-    assert!(String::from_utf8(ended.stdout).unwrap().contains("L2 is stored without asking GHL"));
+    assert!(String::from_utf8(ended.stdout).unwrap().contains("L2 is stored without a check by GHL"));
 }
 
 #[test]

@@ -33,7 +33,7 @@ async fn a_waiting_job_is_cancelled_with_who_and_why_and_ghl_never_gets_it() {
 
     let again = installation.run(&["jobs", "cancel", &id]);
     let told = String::from_utf8(again.stderr).unwrap();
-    assert!(again.status.code() == Some(1) && told.contains("is discarded; only a waiting or scheduled one"), "{told}");
+    assert!(again.status.code() == Some(1) && told.contains("is discarded; only a waiting or scheduled job"), "{told}");
     let (_worker, _) = installation.start(&["worker"]);
     let view = api.pulled(&installation.location, &installation.contacts[0]).await;
     assert_ne!(view["contact"]["city"], "Nowhere", "what it would have written is taken back");

@@ -52,7 +52,7 @@ async fn drift_is_found_by_field_told_without_personal_data_and_mended() {
 
     let mended = verify(&["--repair"]);
     assert_eq!(mended.status.code(), Some(0), "{mended:?}");
-    assert!(String::from_utf8_lossy(&mended.stdout).contains("4 contacts were fetched anew"), "{mended:?}");
+    assert!(String::from_utf8_lossy(&mended.stdout).contains("4 contacts were fetched again"), "{mended:?}");
     let clean = document(&verify(&["--json"]));
     assert_eq!((&clean["findings"], &clean["counts"]["contact"]["equal"]), (&json!([]), &json!(6)));
 }
