@@ -194,7 +194,7 @@ async fn a_part_that_fails_for_long_keeps_none_of_the_others_back_and_comes_late
         let job = app.tell("contact.selected", &contact, json!({})).await;
         let job = app.ended(&job).await;
         assert_eq!((job.state, job.attempts), (JobState::Dead, 3), "{answer:?}");
-        assert!(job.last_error.as_ref().unwrap().contains("the notes of the contact did not come"), "{job:?}");
+        assert!(job.last_error.as_ref().unwrap().contains("the notes of the contact are missing"), "{job:?}");
         let view = app.view(&contact).await.unwrap();
         assert_eq!(
             (missing(&view), view["tasks"].as_array().unwrap().len()),
