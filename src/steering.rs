@@ -125,7 +125,7 @@ pub(crate) async fn scan(producer: &Producer, location: &str, purpose: Purpose) 
         records.note_act(AuditAct::new(Action::ScanStart).at(location).on(&walk.id).with(details)).await?;
         let jobs: Vec<_> = walk.next_job().iter().map(|key| new_job(key, Priority::Bulk)).collect();
         if let Err(error) = producer.queue().push(&jobs).await {
-            tracing::warn!(%error, "a scan was begun, but the queue was not told; the requeuer will");
+            tracing::warn!(%error, "a scan was started, but its job was not enqueued; the requeuer enqueues it");
         }
     }
     Ok(scanned)

@@ -80,7 +80,7 @@ async fn begin(
     match scan.map_err(|error| Problem::records(&error))? {
         Scan::Begun(walk) | Scan::GoesOn(walk) => Ok((StatusCode::ACCEPTED, Json(told(&walk)))),
         Scan::InTheWay => {
-            let detail = "another scan of the location is under way; nothing was begun";
+            let detail = "another scan of the location is in progress; nothing was started";
             Err(Problem::new(StatusCode::CONFLICT, "A scan is under way", detail))
         }
         Scan::NotConnected => Err(Problem::unknown_location()),

@@ -8,7 +8,7 @@ use super::{files, pages, prose, read, root};
 use crate::support::program::{clienty_sync, run};
 
 /// The replaced words, each with the words to use.
-const REPLACED: [(&str, &str); 34] = [
+const REPLACED: [(&str, &str); 33] = [
     ("told", "reported, shown, sent"),
     ("tells", "reports, shows, lists"),
     ("untold", "not enqueued"),
@@ -41,7 +41,6 @@ const REPLACED: [(&str, &str); 34] = [
     ("given up", "a dead letter"),
     ("come again", "retry later"),
     ("comes again", "is repeated"),
-    ("under way", "in progress"),
     ("said again", "repeated"),
 ];
 
