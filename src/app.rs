@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use crate::config::{Config, Ui};
 use crate::console::{self, Console, Links};
+use crate::flows::watch;
 use crate::gateway::{Gateway, Intake, Parts, Webhooks};
 use crate::metrics::{Metrics, MetricsError};
 use crate::producer::Producer;
@@ -195,6 +196,7 @@ impl App {
             database = config.database_name(),
             queue = config.queue_name(),
             flows = flows.len(),
+            flows.broken = config.flows.broken.len(),
             flows.hash = config.flows.hash(),
             master_keys = keys.join(","),
             "clienty-sync starts"
@@ -202,6 +204,8 @@ impl App {
         for variable in &config.ignored_variables {
             tracing::warn!(variable, "a variable that begins as settings do is none of them, and is ignored");
         }
+        // It ends with the process.
+        tokio::spawn(watch::run(config.flows.dir.clone(), self.records.clone()));
         let process = NewProcess {
             role: role.to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -13,6 +13,7 @@ use sync_workers::records::{Records, RecordsError, cause_of_failure};
 
 use crate::app;
 use crate::config::Config;
+use crate::flows::watch;
 use crate::telemetry;
 
 mod audit;
@@ -269,11 +270,12 @@ async fn open_records(config: &Config) -> anyhow::Result<Records> {
 }
 
 async fn run(mut context: Context, command: Command) -> anyhow::Result<Outcome> {
-    if command.takes_in()
-        && let Err(mistakes) = context.config.load_flows()
-    {
-        config::tell(&mistakes, "a flow is wrong", context.output);
-        return Ok(Outcome::WrongUsage);
+    if command.takes_in() {
+        if let Err(mistakes) = context.config.load_flows() {
+            config::tell(&mistakes, "the flows can't be read", context.output);
+            return Ok(Outcome::WrongUsage);
+        }
+        watch::report(&context.config.flows.broken);
     }
     if command.looks_at_records() {
         let (database, queue) = (context.config.database_name(), context.config.queue_name());

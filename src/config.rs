@@ -31,7 +31,7 @@ use secrecy::{ExposeSecret, SecretBox, SecretString};
 use serde_json::{Value, json};
 use sync_workers::decide::merge::Policies;
 use sync_workers::decide::rules::TaskRule;
-use sync_workers::flows::Flow;
+use sync_workers::flows::{Flow, hash};
 use sync_workers::retention::Keeping;
 use sync_workers::walker::Periods;
 
@@ -41,6 +41,7 @@ pub use self::gateway::{Gateway, Installs, Ui};
 pub use self::hooks::{Hooks, Outside};
 pub use self::shown::{Origin, Shown};
 use self::source::{Read, Sources};
+use crate::flows::{Broken, Loaded};
 use crate::signature::{Algorithm, PublicKeys, WebhookKeys};
 
 /// The defaults, as a commented settings file.
@@ -99,11 +100,13 @@ pub struct Data {
 }
 
 /// `[flows]`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Flows {
     pub dir: PathBuf,
-    /// Empty until [`Config::load_flows`]: commands that take nothing in run beside a broken flow.
+    /// Empty until [`Config::load_flows`].
     pub loaded: Vec<Flow>,
+    /// Files that hold no flow, each with what is wrong; empty until then.
+    pub broken: Vec<Broken>,
 }
 
 /// `[redis]`
@@ -188,14 +191,7 @@ impl Flows {
     /// The same in every process that has loaded the same flows.
     #[must_use]
     pub fn hash(&self) -> String {
-        use std::hash::{DefaultHasher, Hash, Hasher};
-
-        // Without a key of its own, so it is the same in every process of one release.
-        let mut hasher = DefaultHasher::new();
-        for flow in &self.loaded {
-            (&flow.name, flow.definition.to_string()).hash(&mut hasher);
-        }
-        format!("{:012x}", hasher.finish() >> 16)
+        hash(&self.loaded)
     }
 }
 
@@ -276,7 +272,7 @@ impl Config {
                 fields: from.setting("merge.fields", "CLIENTY_MERGE_FIELDS").list(field_policy).into_iter().collect(),
             },
             rules: rules::read(from),
-            flows: Flows { dir: from.setting("flows.dir", "CLIENTY_FLOWS_DIR").required(path), loaded: Vec::new() },
+            flows: Flows { dir: from.setting("flows.dir", "CLIENTY_FLOWS_DIR").required(path), ..Flows::default() },
             sweeps: Periods {
                 sweep: from.setting("sweep.every_minutes", "CLIENTY_SWEEP_EVERY_MINUTES").required(period(60)),
                 full: from.setting("sweep.full_minutes", "CLIENTY_SWEEP_FULL_MINUTES").required(period(60)),
@@ -340,12 +336,13 @@ impl Config {
         }
     }
 
-    /// Reads the flows of the folder.
+    /// Reads the flows of the folder. A file that is broken takes its own flow out of force, and no other.
     ///
     /// # Errors
-    /// Every mistake in them, with file, line and column.
+    /// A folder that can't be read.
     pub fn load_flows(&mut self) -> Result<(), ConfigErrors> {
-        self.flows.loaded = crate::flows::load(&self.flows.dir)?;
+        let Loaded { flows, broken } = crate::flows::load(&self.flows.dir)?;
+        (self.flows.loaded, self.flows.broken) = (flows, broken);
         Ok(())
     }
 

@@ -1,39 +1,96 @@
-//! The files of flows: a folder of TOML, one flow a file, its stem the flow's name.
+//! The texts of flows: a folder of TOML files, one flow a file, its stem the flow's name; or what somebody pushed.
 //!
 //! What a flow is, and what is wrong with one, `sync_workers::flows` says of a document without lines; here each mistake gets the place in the
-//! file where a person finds it.
+//! text where a person finds it. A broken file takes its own flow out of force, and no other.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
 use serde_json::Value;
 use sync_workers::events::FieldError;
 use sync_workers::flows::Flow;
+use sync_workers::records::BrokenFlow;
 use toml::de::{DeTable, DeValue};
 
 use crate::config::{ConfigError, ConfigErrors};
 
+pub mod begin;
+pub mod found;
+pub mod rehearsal;
+pub mod told;
+pub mod watch;
+
+/// Bytes of one flow.
+pub const LONGEST: usize = 64 * 1024;
+
+/// The flows of a folder.
+#[derive(Debug, Clone, Default)]
+pub struct Loaded {
+    /// Those that can run, by name.
+    pub flows: Vec<Flow>,
+    /// The others, each with its mistakes.
+    pub broken: Vec<Broken>,
+}
+
+/// A file that is no flow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Broken {
+    /// Its stem.
+    pub name: String,
+    /// What is wrong with it.
+    pub mistakes: Vec<ConfigError>,
+}
+
+/// What is wrong with a text, and where.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Mistake {
+    /// From 1.
+    pub line: usize,
+    /// In characters, from 1.
+    pub column: usize,
+    /// As `step[1].body.name`; empty where the text can't be read.
+    pub field: String,
+    /// What is expected there.
+    pub message: String,
+}
+
+impl Broken {
+    /// As the records keep it for those who ask.
+    #[must_use]
+    pub fn kept(&self) -> BrokenFlow {
+        BrokenFlow { name: self.name.clone(), mistakes: self.mistakes.iter().map(ToString::to_string).collect() }
+    }
+}
+
+impl Loaded {
+    /// Every mistake of every file.
+    #[must_use]
+    pub fn mistakes(&self) -> ConfigErrors {
+        ConfigErrors(self.broken.iter().flat_map(|broken| broken.mistakes.iter().cloned()).collect())
+    }
+}
+
 /// Reads all flows of a folder, by name. A folder that is not there holds none.
 ///
 /// # Errors
-/// Every mistake in every file.
-pub fn load(folder: &Path) -> Result<Vec<Flow>, ConfigErrors> {
-    read(&files(folder)?)
+/// A folder that can't be read.
+pub fn load(folder: &Path) -> Result<Loaded, ConfigErrors> {
+    Ok(read(&files(folder)?))
 }
 
 /// Reads these files.
-///
-/// # Errors
-/// Every mistake in each of them.
-pub fn read(files: &[PathBuf]) -> Result<Vec<Flow>, ConfigErrors> {
-    let (mut flows, mut mistakes) = (Vec::new(), Vec::new());
+#[must_use]
+pub fn read(files: &[PathBuf]) -> Loaded {
+    let mut loaded = Loaded::default();
     for file in files {
+        let name = stem(file);
         match read_one(file) {
-            Ok(flow) => flows.push(flow),
-            Err(wrong) => mistakes.extend(wrong),
+            Ok(flow) => loaded.flows.push(flow),
+            Err(mistakes) => loaded.broken.push(Broken { name, mistakes }),
         }
     }
-    if mistakes.is_empty() { Ok(flows) } else { Err(ConfigErrors(mistakes)) }
+    loaded
 }
 
 /// The files of a folder that hold flows, by name.
@@ -52,31 +109,53 @@ pub fn files(folder: &Path) -> Result<Vec<PathBuf>, ConfigErrors> {
     Ok(files)
 }
 
+/// The name of the flow that a file holds.
+#[must_use]
+pub fn stem(file: &Path) -> String {
+    file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
 fn read_one(file: &Path) -> Result<Flow, Vec<ConfigError>> {
     let text = fs::read_to_string(file).map_err(|error| vec![unreadable(file, &error)])?;
-    let (table, syntax) = DeTable::parse_recoverable(&text);
-    let place = |offset: usize| {
-        let before = text.get(..offset).unwrap_or(&text);
-        let column = before.rsplit('\n').next().map_or(0, |line| line.chars().count()) + 1;
-        format!("{}:{}:{column}", file.display(), 1 + before.matches('\n').count())
+    let in_file = |Mistake { line, column, field, message }| {
+        let place = format!("{}:{line}:{column}", file.display());
+        ConfigError { place, key: field, problem: message }
     };
+    parse(&stem(file), &text).map_err(|mistakes| mistakes.into_iter().map(in_file).collect())
+}
+
+/// Reads the text of the flow `name`, and holds it against the events, the catalogue and itself.
+///
+/// # Errors
+/// Every mistake, in the order of the text.
+pub fn parse(name: &str, text: &str) -> Result<Flow, Vec<Mistake>> {
+    if text.len() > LONGEST {
+        let message = format!("the flow has {} bytes; one has at most {LONGEST}", text.len());
+        return Err(vec![Mistake { line: 1, column: 1, field: String::new(), message }]);
+    }
+    let place = |offset: usize| {
+        let before = text.get(..offset).unwrap_or(text);
+        let column = before.rsplit('\n').next().map_or(0, |line| line.chars().count()) + 1;
+        (1 + before.matches('\n').count(), column)
+    };
+    let (table, syntax) = DeTable::parse_recoverable(text);
     if !syntax.is_empty() {
-        let mistake = |error: &toml::de::Error| ConfigError {
-            place: place(error.span().map_or(0, |span| span.start)),
-            key: String::new(),
-            problem: format!("not TOML: {}", error.message().replace('\n', ", ")),
+        let mistake = |error: &toml::de::Error| {
+            let (line, column) = place(error.span().map_or(0, |span| span.start));
+            let message = format!("not TOML: {}", error.message().replace('\n', ", "));
+            Mistake { line, column, field: String::new(), message }
         };
         return Err(syntax.iter().map(mistake).collect());
     }
-    let name = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-    Flow::checked(&name, &of_table(table.get_ref())).map_err(|mistakes| {
-        let mistake = |FieldError { field, message }| {
-            let at = locate(table.get_ref(), &field);
-            (at, ConfigError { place: place(at), key: field, problem: message })
-        };
+    Flow::checked(name, &of_table(table.get_ref())).map_err(|mistakes| {
+        let mistake = |FieldError { field, message }| (locate(table.get_ref(), &field), field, message);
         let mut mistakes: Vec<_> = mistakes.into_iter().map(mistake).collect();
-        mistakes.sort_by_key(|(at, _)| *at);
-        mistakes.into_iter().map(|(_, mistake)| mistake).collect()
+        mistakes.sort_by_key(|(at, ..)| *at);
+        let mistake = |(at, field, message)| {
+            let (line, column) = place(at);
+            Mistake { line, column, field, message }
+        };
+        mistakes.into_iter().map(mistake).collect()
     })
 }
 

@@ -28,6 +28,7 @@ mod contacts;
 mod deadline;
 mod erase;
 mod events;
+mod flows;
 mod health;
 mod hooks;
 mod jobs;
@@ -205,6 +206,21 @@ fn api() -> Api {
         .delete("/v1/locations/{location}/contacts/{contact}/data", erase::erase)
         .get("/v1/changes", changes::list)
         .get("/v1/audit", audit::list)
+        .get("/v1/flows", flows::list)
+        .get("/v1/flows/{flow}", flows::show)
+        .put("/v1/flows/{flow}", flows::put)
+        .delete("/v1/flows/{flow}", flows::delete)
+        .post("/v1/flows/{flow}/check", flows::check)
+        .post("/v1/flows/{flow}/enable", flows::enable)
+        .post("/v1/flows/{flow}/disable", flows::disable)
+        .post("/v1/flows/{flow}/run", flows::run)
+        .get("/v1/flows/{flow}/runs", flows::runs_of)
+        .get("/v1/flows/{flow}/versions", flows::versions)
+        .get("/v1/flow-runs", flows::runs)
+        .get("/v1/flow-runs/{run}", flows::show_run)
+        .post("/v1/flow-runs/{run}/stop", flows::stop)
+        .post("/v1/flow-runs/{run}/retry", flows::retry)
+        .post("/v1/flow-runs/{run}/discard", flows::discard)
         .get("/v1/hooks", hooks::list)
         .post("/v1/hooks", hooks::create)
         .get("/v1/hooks/sample", hooks::sample)

@@ -11,6 +11,7 @@ use sync_workers::vault::{MasterKeys, Vault};
 
 use super::AppError;
 use crate::config::Config;
+use crate::flows::Broken;
 use crate::metrics::Metrics;
 
 /// Opens the database and brings its schema up to date.
@@ -49,6 +50,7 @@ fn options(config: &Config, clock: &Clock, patience: records::Options) -> record
         policies: config.merge.clone(),
         rules: config.rules.clone(),
         flows: config.flows.loaded.clone(),
+        broken_flows: config.flows.broken.iter().map(Broken::kept).collect(),
         remember_event_ids: config.keeping.event_ids,
         ..patience
     }

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::{Context, Outcome, Output};
 use crate::config::{ConfigErrors, DEFAULTS};
+use crate::flows;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -20,7 +21,7 @@ pub(super) enum Command {
     Check,
 }
 
-pub(super) fn run(mut context: Context, command: &Command) -> anyhow::Result<Outcome> {
+pub(super) fn run(context: Context, command: &Command) -> anyhow::Result<Outcome> {
     match command {
         Command::Show { defaults: true } => {
             context.output.print(&json!({"file": DEFAULTS}), |_| DEFAULTS.trim_end().to_owned())?;
@@ -29,7 +30,11 @@ pub(super) fn run(mut context: Context, command: &Command) -> anyhow::Result<Out
             context.output.print(&context.config.show(), |_| context.config.show_toml().trim_end().to_owned())?;
         }
         Command::Check => {
-            if let Err(mistakes) = context.config.load_flows() {
+            let mistakes = match flows::load(&context.config.flows.dir) {
+                Ok(loaded) => loaded.mistakes(),
+                Err(mistakes) => mistakes,
+            };
+            if !mistakes.0.is_empty() {
                 tell(&mistakes, "a flow is wrong", context.output);
                 return Ok(Outcome::WrongUsage);
             }

@@ -104,12 +104,25 @@ pub(super) async fn run(context: Context, args: Args) -> anyhow::Result<Outcome>
             "give each key in CLIENTY_MASTER_KEYS its own id",
         ),
     });
-    checks.push(match crate::flows::load(&config.flows.dir) {
-        Ok(flows) => Check::ok("flows", format!("{} in {}", flows.len(), config.flows.dir.display())),
-        Err(mistakes) => Check::failed(
+    let flows = crate::flows::load(&config.flows.dir);
+    let mistakes = match &flows {
+        Ok(flows) => flows.mistakes(),
+        Err(mistakes) => mistakes.clone(),
+    };
+    let count = flows.as_ref().map_or(0, |loaded| loaded.flows.len());
+    let loaded = flows.unwrap_or_default();
+    let file_names: Vec<String> = loaded
+        .flows
+        .iter()
+        .map(|flow| flow.name.clone())
+        .chain(loaded.broken.iter().map(|broken| broken.name.clone()))
+        .collect();
+    checks.push(match mistakes.0.as_slice() {
+        [] => Check::ok("flows", format!("{count} in {}", config.flows.dir.display())),
+        mistakes => Check::failed(
             "flows",
-            mistakes.0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
-            "correct the file; until then, gateways and workers do not start",
+            mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
+            "correct the file; until then its flow starts no run, and the others do",
         ),
     });
     checks.push(tokens::app(config));
@@ -121,6 +134,7 @@ pub(super) async fn run(context: Context, args: Args) -> anyhow::Result<Outcome>
     };
     checks.extend(redis::check(config, deployment).await);
     if let Some(records) = records {
+        checks.extend(flows_twice(&records, &file_names).await);
         checks.extend(keys::check(&records).await);
         checks.extend(ledger::check(&records).await);
         checks.extend(ledger::unpushed(&records).await);
@@ -136,6 +150,23 @@ pub(super) async fn run(context: Context, args: Args) -> anyhow::Result<Outcome>
         checks.iter().map(Check::tell).collect::<Vec<_>>().join("\n")
     })?;
     Ok(if failed { Outcome::Failed } else { Outcome::Done })
+}
+
+/// One name is one flow: of a file, or of the database.
+async fn flows_twice(records: &Records, files: &[String]) -> Option<Check> {
+    const NAME: &str = "flow names";
+    let kept = match records.kept_flows().await {
+        Ok(kept) => kept,
+        Err(error) => return Some(Check::failed(NAME, error.to_string(), "see the database above")),
+    };
+    let twice: Vec<_> = kept.into_iter().map(|flow| flow.name).filter(|name| files.contains(name)).collect();
+    (!twice.is_empty()).then(|| {
+        Check::failed(
+            NAME,
+            format!("a file and the database both have {}", named(&twice)),
+            "the files count; rename them, or `clienty-sync flows delete` the others once the files are away",
+        )
+    })
 }
 
 async fn database(config: &Config) -> (Option<Records>, Vec<Check>) {

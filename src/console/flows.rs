@@ -60,7 +60,7 @@ pub(super) async fn page(
     let of = query.get("flow").cloned().unwrap_or_default().replace('\0', "");
     let before = query.get("before").filter(|text| ids::is_id(text));
     let flow = Some(of.as_str()).filter(|flow| !flow.is_empty());
-    let runs = in_time(records.list_flow_runs(flow, before.map(String::as_str), ROWS)).await?;
+    let runs = in_time(records.flow_run_heads(flow, before.map(String::as_str), ROWS)).await?;
     let dead: HashMap<String, (String, Option<String>)> =
         in_time(records.dead_flow_runs()).await?.into_iter().map(|dead| (dead.run, (dead.job, dead.reason))).collect();
     let is_full = i64::try_from(runs.len()).is_ok_and(|count| count >= ROWS);

@@ -31,7 +31,7 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Ids<T> 
 /// The name of a place in the routes, as producers spell it.
 fn field_of(place: &str) -> String {
     match place {
-        "operation" => place.to_owned(),
+        "operation" | "flow" => place.to_owned(),
         record => format!("{record}Id"),
     }
 }

@@ -7,6 +7,7 @@ use sync_workers::records::RecordsError;
 
 use super::problems;
 
+use crate::flows::Mistake;
 use crate::triggers::FieldError;
 
 /// An answer that says what was wrong, where, and what to do.
@@ -38,6 +39,11 @@ struct Fault {
     /// Position in the batch; absent where a single event was sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     index: Option<usize>,
+    /// In the text of a flow, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    column: Option<usize>,
     field: String,
     message: String,
 }
@@ -135,7 +141,18 @@ impl Problem {
     pub fn with(mut self, index: Option<usize>, error: FieldError) -> Self {
         let FieldError { field, message } = error;
         if self.errors.len() < MOST_FAULTS {
-            self.errors.push(Fault { index, field, message });
+            self.errors.push(Fault { index, line: None, column: None, field, message });
+        } else {
+            self.more_errors += 1;
+        }
+        self
+    }
+
+    /// Adds a mistake in a text.
+    #[must_use]
+    pub fn with_mistake(mut self, Mistake { line, column, field, message }: Mistake) -> Self {
+        if self.errors.len() < MOST_FAULTS {
+            self.errors.push(Fault { index: None, line: Some(line), column: Some(column), field, message });
         } else {
             self.more_errors += 1;
         }

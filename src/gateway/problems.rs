@@ -18,7 +18,7 @@ const PAGE: &str = include_str!("../../docs/PROBLEMS.md");
 const MARKDOWN: &str = "text/markdown";
 
 /// Titles whose code is not made of their own words.
-const CODES: [(&str, &str); 9] = [
+const CODES: [(&str, &str); 18] = [
     ("Something failed here", "internal-error"),
     ("A parameter is wrong", "invalid-parameters"),
     ("Parameters are wrong", "invalid-parameters"),
@@ -28,6 +28,15 @@ const CODES: [(&str, &str); 9] = [
     ("The hook is wrong", "invalid-hook"),
     ("Hooks need a master key", "no-master-key"),
     ("Erasure still running", "not-wiped-yet"),
+    ("The flow is wrong", "invalid-flow"),
+    ("The flow has changed", "flow-changed"),
+    ("The flow is a file", "flow-is-a-file"),
+    ("The name is taken", "flow-name-taken"),
+    ("The flow is disabled", "flow-disabled"),
+    ("The run is wrong", "invalid-flow-run"),
+    ("The run is over", "flow-run-over"),
+    ("No step was given up", "flow-run-not-dead"),
+    ("No such contact here", "unknown-contact"),
 ];
 
 /// The code of a title: as the table says, else its words.

@@ -295,6 +295,253 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/flows": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * All flows
+         * @description Those of the database, which people change here, and those of files, which are changed where they are. A key that does not see every location sees the flows that name locations, each of which it sees.
+         */
+        get: operations["listFlows"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/flows/{flow}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One flow */
+        get: operations["showFlow"];
+        /**
+         * Keep a flow
+         * @description Checked completely; in force in every process within two seconds. A run keeps the text that it began with.
+         */
+        put: operations["putFlow"];
+        post?: never;
+        /**
+         * Delete a flow
+         * @description Its versions and its runs stay; those under way end as they would.
+         */
+        delete: operations["deleteFlow"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/flows/{flow}/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Check a flow
+         * @description Nothing is kept.
+         */
+        post: operations["checkFlow"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/flows/{flow}/enable": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let a flow start runs */
+        post: operations["enableFlow"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/flows/{flow}/run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Start a run
+         * @description By hand, whatever its trigger. `dryRun` shows each step with its places filled, which takes a key that reads names and values.
+         */
+        post: operations["runFlow"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/flows/{flow}/disable": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Let a flow start no runs
+         * @description Runs that are under way end as they would, unless they are stopped.
+         */
+        post: operations["disableFlow"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/flows/{flow}/runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Runs of a flow */
+        get: operations["listRunsOfFlow"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/flows/{flow}/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Versions of a flow */
+        get: operations["listFlowVersions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/flow-runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Runs of flows, newest first
+         * @description Of the locations that the key sees.
+         */
+        get: operations["listFlowRuns"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/flow-runs/{runId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One run */
+        get: operations["showFlowRun"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/flow-runs/{runId}/stop": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * End a run
+         * @description No further step begins; what a step has set going ends as it would.
+         */
+        post: operations["stopFlowRun"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/flow-runs/{runId}/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Go on with a dead run */
+        post: operations["retryFlowRun"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/flow-runs/{runId}/discard": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** End a dead run */
+        post: operations["discardFlowRun"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/hooks": {
         parameters: {
             query?: never;
@@ -2208,6 +2455,10 @@ export interface components {
             errors?: {
                 /** @description The event's place in the array; absent if one event was sent. */
                 index?: number;
+                /** @description In the text of a flow, from 1. */
+                line?: number;
+                /** @description In characters, from 1. */
+                column?: number;
                 /** @description Its path, as `data.dueDate`; empty for the whole. */
                 field: string;
                 /** @description What is wrong and what would be right. */
@@ -2847,6 +3098,308 @@ export interface components {
         } & {
             [key: string]: unknown;
         };
+        /** @description A step, as the flow says it. */
+        FlowStep: {
+            /** @description Its name, or its number. */
+            step: string;
+            /** @description What it does. */
+            sentence: string;
+            /** @description For how long it waits. */
+            wait?: string;
+            /** @description The type of the event that it sends. */
+            event?: string;
+            /** @description The operation that it calls. */
+            call?: string;
+        };
+        /** @description A flow: what is done, step by step, when something happens. */
+        Flow: {
+            name: string;
+            /**
+             * @description `file`: of this deployment, and changed there.
+             * @enum {string}
+             */
+            source: "database" | "file";
+            /**
+             * @description Only one that is enabled starts runs. `broken`: it can't be read.
+             * @enum {string}
+             */
+            state: "enabled" | "disabled" | "broken";
+            /** @description Which version is shown; null of a file. */
+            version: number | null;
+            /** @description Why it is disabled. */
+            why: string | null;
+            /** @description Who wrote the version: `key:ID` or `cli:USER`. */
+            author: string | null;
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            createdAt: string | null;
+            /**
+             * Format: date-time
+             * @description When the version was written.
+             */
+            updatedAt: string | null;
+            /** @description What is wrong with its file. */
+            mistakes: string[];
+            /** @description What it is good for. */
+            about: string | null;
+            /** @description What starts it; null if only people do. */
+            on: string | null;
+            /** @description Whether a run is about a contact. */
+            needsContact: boolean | null;
+            /** @description Where it runs; null for every location. */
+            locations: string[] | null;
+            /** @description Values that whoever starts a run may set otherwise. */
+            set: {
+                [key: string]: unknown;
+            } | null;
+            /** @description In order. */
+            steps: components["schemas"]["FlowStep"][] | null;
+            /** @description How many runs stand so. */
+            runs?: {
+                underWay?: number;
+                done?: number;
+                skipped?: number;
+                stopped?: number;
+                discarded?: number;
+                erased?: number;
+            };
+            /** @description As its author wrote it; null of a file. */
+            toml?: string | null;
+            /** @description The same document as JSON. */
+            definition?: {
+                [key: string]: unknown;
+            } | null;
+            /** @description Runs that were ended. */
+            stoppedRuns?: number;
+        };
+        /** @description All flows, by name. */
+        FlowList: {
+            /** @description The flows. */
+            flows: components["schemas"]["Flow"][];
+        };
+        /** @description A flow to keep. */
+        FlowText: {
+            /** @description Its text. */
+            toml: string;
+            /** @description Whether it starts runs. Absent: as before, and if it is new, yes. */
+            enabled?: boolean | null;
+        };
+        /** @description What is wrong with a text, or what it says. */
+        FlowCheck: {
+            /** @description Whether it could be kept. */
+            ok: boolean;
+            /** @description Every mistake. */
+            errors: {
+                /** @description From 1. */
+                line: number;
+                /** @description In characters, from 1. */
+                column: number;
+                /** @description As `step[1].body.name`; empty for the whole. */
+                field: string;
+                /** @description What would be right. */
+                message: string;
+            }[];
+            /** @description What it is good for. */
+            about?: string | null;
+            /** @description What starts it; null if only people do. */
+            on?: string | null;
+            /** @description Whether a run is about a contact. */
+            needsContact?: boolean | null;
+            /** @description Where it runs; null for every location. */
+            locations?: string[] | null;
+            /** @description Values that whoever starts a run may set otherwise. */
+            set?: {
+                [key: string]: unknown;
+            } | null;
+            /** @description In order. */
+            steps?: components["schemas"]["FlowStep"][] | null;
+        };
+        /** @description The versions of a flow, newest first. */
+        FlowVersions: {
+            /** @description The versions. */
+            versions: {
+                version: number;
+                /** @description `key:ID` or `cli:USER`. */
+                author: string;
+                /**
+                 * Format: date-time
+                 * @description When it was written.
+                 */
+                at: string;
+                /** @description Whether the flow was deleted by it. */
+                deleted: boolean;
+            }[];
+        };
+        /** @description How it is disabled. */
+        FlowSwitch: {
+            /** @description For people. */
+            why?: string | null;
+            /**
+             * @description Ends the runs that are under way, too.
+             * @default false
+             */
+            stop: boolean | null;
+        };
+        /** @description A run to start. */
+        FlowRunWish: {
+            /** @description GHL's id of the location. */
+            locationId: string;
+            /** @description The contact that it is about, by any of its ids. */
+            contactId?: string | null;
+            /** @description Values of the flow's `[set]`, of the same types. */
+            set?: {
+                [key: string]: unknown;
+            } | null;
+            /** @description What its trigger would say. */
+            event?: {
+                [key: string]: unknown;
+            } | null;
+            /**
+             * @description Only shows what it would do.
+             * @default false
+             */
+            dryRun: boolean | null;
+        };
+        /** @description What a run would do. */
+        FlowRehearsal: {
+            flow: string;
+            version: number | null;
+            /** @description Whether its conditions hold; null if only the run can tell. */
+            wouldBegin: boolean | null;
+            /** @description In order. */
+            steps: {
+                step: string;
+                /** @description What it would do. */
+                sentence: string;
+                /** @description Whether its conditions hold; null if only the run can tell. */
+                onlyIf: boolean | null;
+                /** @description What is wrong with what it would send. */
+                mistakes: string[];
+                wait?: string;
+                /** @description The event that it would send. */
+                event?: {
+                    [key: string]: unknown;
+                };
+                /** @description The call that it would make. */
+                call?: {
+                    [key: string]: unknown;
+                };
+            }[];
+        };
+        /** @description A run that was started. */
+        StartedRun: {
+            flow: string;
+            version: number | null;
+            runId: string;
+        };
+        /** @description A run of a flow. */
+        FlowRun: {
+            id: string;
+            flow: string;
+            /** @description Of the flow; null of a file. */
+            version: number | null;
+            locationId: string;
+            /** @description The contact that it is about. */
+            contactId: string | null;
+            /**
+             * @description `underWay` and `dead`: it has not ended; a step of a dead one was given up.
+             * @enum {string}
+             */
+            outcome: "underWay" | "dead" | "done" | "skipped" | "stopped" | "discarded" | "erased";
+            /** @description The step that is next or under way. */
+            step: string | null;
+            /**
+             * Format: date-time
+             * @description Until when that step waits.
+             */
+            waitsUntil: string | null;
+            /**
+             * Format: date-time
+             * @description When it began.
+             */
+            startedAt: string;
+            /**
+             * Format: date-time
+             * @description When it ended.
+             */
+            endedAt: string | null;
+            /** @description Who ended it before its end. */
+            stoppedBy: string | null;
+            /** @description The job that was given up. */
+            deadJobId: string | null;
+        };
+        /** @description Runs, newest first. */
+        FlowRunPage: {
+            /** @description The runs. */
+            runs: components["schemas"]["FlowRun"][];
+            /** @description Of the next page, if there is one. */
+            nextCursor: string | null;
+        };
+        /** @description A run with what became of each step. */
+        WholeFlowRun: {
+            id: string;
+            flow: string;
+            /** @description Of the flow; null of a file. */
+            version: number | null;
+            locationId: string;
+            /** @description The contact that it is about. */
+            contactId: string | null;
+            /**
+             * @description `underWay` and `dead`: it has not ended; a step of a dead one was given up.
+             * @enum {string}
+             */
+            outcome: "underWay" | "dead" | "done" | "skipped" | "stopped" | "discarded" | "erased";
+            /** @description The step that is next or under way. */
+            step: string | null;
+            /**
+             * Format: date-time
+             * @description Until when that step waits.
+             */
+            waitsUntil: string | null;
+            /**
+             * Format: date-time
+             * @description When it began.
+             */
+            startedAt: string;
+            /**
+             * Format: date-time
+             * @description When it ended.
+             */
+            endedAt: string | null;
+            /** @description Who ended it before its end. */
+            stoppedBy: string | null;
+            /** @description The job that was given up. */
+            deadJobId: string | null;
+            /** @description In order. */
+            steps: {
+                /** @description Its name, or its number. */
+                step: string | null;
+                /** @enum {string} */
+                state: "done" | "skipped" | "underWay" | "waiting" | "dead" | "next" | "notReached";
+                /** @description What it does, and what became of it. */
+                sentence: string;
+                /**
+                 * Format: date-time
+                 * @description When it was over.
+                 */
+                at: string | null;
+                /** @description The job that it is. */
+                jobId: string | null;
+            }[];
+            /** @description What it waits for. */
+            why: string | null;
+            /** @description Its trigger, until it ends. */
+            startedBy: {
+                /** @description As `appointment.noshow`. */
+                type: string | null;
+                /** @description `ghl` or `clienty`. */
+                origin: string | null;
+                /** @description The tag. */
+                tag: string | null;
+            } | null;
+        };
     };
     responses: {
         /** @description A parameter is wrong; `errors` names all that are. */
@@ -3116,6 +3669,52 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
+        /** @description The flow, or what is asked of it, is wrong. Nothing was stored; `errors` names every mistake with its place. */
+        InvalidFlow: {
+            headers: {
+                "x-request-id": components["headers"]["RequestId"];
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "type": "/problems/invalid-flow",
+                 *       "title": "The flow is wrong",
+                 *       "status": 422,
+                 *       "detail": "nothing was stored",
+                 *       "errors": [
+                 *         {
+                 *           "line": 5,
+                 *           "column": 1,
+                 *           "field": "step[0].event",
+                 *           "message": "is not known; did you mean contact.tagged?"
+                 *         }
+                 *       ]
+                 *     }
+                 */
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description A file of the deployment holds the flow, the name is another's, or there are too many. Nothing was stored. */
+        FlowOfFile: {
+            headers: {
+                "x-request-id": components["headers"]["RequestId"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The flow is not in the state that `If-Match` names. Nothing was stored. */
+        FlowChanged: {
+            headers: {
+                "x-request-id": components["headers"]["RequestId"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
     };
     parameters: {
         /**
@@ -3158,6 +3757,51 @@ export interface components {
          * @example v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=
          */
         WebhookSignature: string;
+        /**
+         * @description The flow's name.
+         * @example welcome
+         */
+        Flow: string;
+        /**
+         * @description The run.
+         * @example 01992f3c-8b20-7d52-8e8f-3a6c7b2d9f01
+         */
+        FlowRun: string;
+        /**
+         * @description Only if the flow is in the state of this `ETag`; `*` if there is one.
+         * @example "3"
+         */
+        IfMatch: string;
+        /**
+         * @description `*`: only if there is no flow of that name.
+         * @example *
+         */
+        IfNoneMatch: string;
+        /**
+         * @description That stand so.
+         * @example dead
+         */
+        RunOutcome: "underWay" | "dead" | "done" | "skipped" | "stopped" | "discarded" | "erased";
+        /**
+         * @description In that location.
+         * @example ve9EPM428h8vShlRW1KT
+         */
+        OfLocation: string;
+        /**
+         * @description About that contact, by any of its ids.
+         * @example ocQHyuzHvysMo5N5VsXc
+         */
+        OfContact: string;
+        /**
+         * @description Runs of one page at most.
+         * @example 10
+         */
+        RunLimit: number;
+        /**
+         * @description `nextCursor` of an earlier page.
+         * @example 01992f3c-8b20-7d52-8e8f-3a6c7b2d9f01
+         */
+        RunCursor: string;
     };
     requestBodies: never;
     headers: {
@@ -4295,6 +4939,1105 @@ export interface operations {
             429: components["responses"]["TooMany"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["UnavailableForBodies"];
+        };
+    };
+    listFlows: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The flows. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "flows": [
+                     *         {
+                     *           "name": "welcome",
+                     *           "source": "database",
+                     *           "state": "enabled",
+                     *           "version": 3,
+                     *           "why": null,
+                     *           "author": "key:9f2c61d04b7a",
+                     *           "createdAt": "2026-11-01T09:00:00Z",
+                     *           "updatedAt": "2026-11-30T09:00:00Z",
+                     *           "mistakes": [],
+                     *           "about": "",
+                     *           "on": "contact.tagged=vip",
+                     *           "needsContact": true,
+                     *           "locations": null,
+                     *           "set": {},
+                     *           "steps": [
+                     *             {
+                     *               "step": "step 1",
+                     *               "sentence": "creates a task “Call {contact.name}”",
+                     *               "event": "task.created"
+                     *             }
+                     *           ],
+                     *           "runs": {
+                     *             "done": 312,
+                     *             "underWay": 2
+                     *           }
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["FlowList"];
+                };
+            };
+            400: components["responses"]["InvalidParameters"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    showFlow: {
+        parameters: {
+            query?: {
+                /**
+                 * @description As that version says it.
+                 * @example 1
+                 */
+                version?: number;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The flow's name.
+                 * @example welcome
+                 */
+                flow: components["parameters"]["Flow"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The flow; its text alone for who accepts `application/toml` and no JSON. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "name": "welcome",
+                     *       "source": "database",
+                     *       "state": "enabled",
+                     *       "version": 3,
+                     *       "why": null,
+                     *       "author": "key:9f2c61d04b7a",
+                     *       "createdAt": "2026-11-01T09:00:00Z",
+                     *       "updatedAt": "2026-11-30T09:00:00Z",
+                     *       "mistakes": [],
+                     *       "about": "",
+                     *       "on": "contact.tagged=vip",
+                     *       "needsContact": true,
+                     *       "locations": null,
+                     *       "set": {},
+                     *       "steps": [
+                     *         {
+                     *           "step": "step 1",
+                     *           "sentence": "creates a task “Call {contact.name}”",
+                     *           "event": "task.created"
+                     *         }
+                     *       ],
+                     *       "toml": "on = \"contact.tagged=vip\"\n\n[[step]]\nevent = \"task.created\"\ndata.title = \"Call {contact.name}\"\ndata.dueDate = \"{in 1d}\"\n",
+                     *       "definition": {
+                     *         "on": "contact.tagged=vip",
+                     *         "step": [
+                     *           {
+                     *             "event": "task.created",
+                     *             "data": {
+                     *               "title": "Call {contact.name}",
+                     *               "dueDate": "{in 1d}"
+                     *             }
+                     *           }
+                     *         ]
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Flow"];
+                    "application/toml": string;
+                };
+            };
+            400: components["responses"]["InvalidParameters"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    putFlow: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Only if the flow is in the state of this `ETag`; `*` if there is one.
+                 * @example "3"
+                 */
+                "If-Match"?: components["parameters"]["IfMatch"];
+                /**
+                 * @description `*`: only if there is no flow of that name.
+                 * @example *
+                 */
+                "If-None-Match"?: components["parameters"]["IfNoneMatch"];
+            };
+            path: {
+                /**
+                 * @description The flow's name.
+                 * @example welcome
+                 */
+                flow: components["parameters"]["Flow"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FlowText"];
+                "application/toml": string;
+            };
+        };
+        responses: {
+            /** @description It was there, and has a new version if its text is another. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    /** @description By which `If-Match` knows this state. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "name": "welcome",
+                     *       "source": "database",
+                     *       "state": "enabled",
+                     *       "version": 3,
+                     *       "why": null,
+                     *       "author": "key:9f2c61d04b7a",
+                     *       "createdAt": "2026-11-01T09:00:00Z",
+                     *       "updatedAt": "2026-11-30T09:00:00Z",
+                     *       "mistakes": [],
+                     *       "about": "",
+                     *       "on": "contact.tagged=vip",
+                     *       "needsContact": true,
+                     *       "locations": null,
+                     *       "set": {},
+                     *       "steps": [
+                     *         {
+                     *           "step": "step 1",
+                     *           "sentence": "creates a task “Call {contact.name}”",
+                     *           "event": "task.created"
+                     *         }
+                     *       ],
+                     *       "toml": "on = \"contact.tagged=vip\"\n\n[[step]]\nevent = \"task.created\"\ndata.title = \"Call {contact.name}\"\ndata.dueDate = \"{in 1d}\"\n",
+                     *       "definition": {
+                     *         "on": "contact.tagged=vip",
+                     *         "step": [
+                     *           {
+                     *             "event": "task.created",
+                     *             "data": {
+                     *               "title": "Call {contact.name}",
+                     *               "dueDate": "{in 1d}"
+                     *             }
+                     *           }
+                     *         ]
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Flow"];
+                };
+            };
+            /** @description It is new. */
+            201: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    /** @description By which `If-Match` knows this state. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "name": "welcome",
+                     *       "source": "database",
+                     *       "state": "enabled",
+                     *       "version": 1,
+                     *       "why": null,
+                     *       "author": "key:9f2c61d04b7a",
+                     *       "createdAt": "2026-11-01T09:00:00Z",
+                     *       "updatedAt": "2026-11-30T09:00:00Z",
+                     *       "mistakes": [],
+                     *       "about": "",
+                     *       "on": "contact.tagged=vip",
+                     *       "needsContact": true,
+                     *       "locations": null,
+                     *       "set": {},
+                     *       "steps": [
+                     *         {
+                     *           "step": "step 1",
+                     *           "sentence": "creates a task “Call {contact.name}”",
+                     *           "event": "task.created"
+                     *         }
+                     *       ],
+                     *       "toml": "on = \"contact.tagged=vip\"\n\n[[step]]\nevent = \"task.created\"\ndata.title = \"Call {contact.name}\"\ndata.dueDate = \"{in 1d}\"\n",
+                     *       "definition": {
+                     *         "on": "contact.tagged=vip",
+                     *         "step": [
+                     *           {
+                     *             "event": "task.created",
+                     *             "data": {
+                     *               "title": "Call {contact.name}",
+                     *               "dueDate": "{in 1d}"
+                     *             }
+                     *           }
+                     *         ]
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Flow"];
+                };
+            };
+            400: components["responses"]["BadBody"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["TooSlow"];
+            409: components["responses"]["FlowOfFile"];
+            412: components["responses"]["FlowChanged"];
+            413: components["responses"]["TooLargeJson"];
+            422: components["responses"]["InvalidFlow"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["UnavailableForBodies"];
+        };
+    };
+    deleteFlow: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Only if the flow is in the state of this `ETag`; `*` if there is one.
+                 * @example "3"
+                 */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                /**
+                 * @description The flow's name.
+                 * @example welcome
+                 */
+                flow: components["parameters"]["Flow"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone. */
+            204: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["FlowOfFile"];
+            412: components["responses"]["FlowChanged"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    checkFlow: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The flow's name.
+                 * @example welcome
+                 */
+                flow: components["parameters"]["Flow"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FlowText"];
+                "application/toml": string;
+            };
+        };
+        responses: {
+            /** @description What PUT would say of it. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "ok": true,
+                     *       "errors": [],
+                     *       "about": "",
+                     *       "on": "contact.tagged=vip",
+                     *       "needsContact": true,
+                     *       "locations": null,
+                     *       "set": {},
+                     *       "steps": [
+                     *         {
+                     *           "step": "step 1",
+                     *           "sentence": "creates a task “Call {contact.name}”",
+                     *           "event": "task.created"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["FlowCheck"];
+                };
+            };
+            400: components["responses"]["BadBody"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["TooSlow"];
+            413: components["responses"]["TooLargeJson"];
+            422: components["responses"]["InvalidFlow"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["UnavailableForBodies"];
+        };
+    };
+    enableFlow: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The flow's name.
+                 * @example welcome
+                 */
+                flow: components["parameters"]["Flow"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The flow. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    /** @description By which `If-Match` knows this state. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "name": "welcome",
+                     *       "source": "database",
+                     *       "state": "enabled",
+                     *       "version": 3,
+                     *       "why": null,
+                     *       "author": "key:9f2c61d04b7a",
+                     *       "createdAt": "2026-11-01T09:00:00Z",
+                     *       "updatedAt": "2026-11-30T09:00:00Z",
+                     *       "mistakes": [],
+                     *       "about": "",
+                     *       "on": "contact.tagged=vip",
+                     *       "needsContact": true,
+                     *       "locations": null,
+                     *       "set": {},
+                     *       "steps": [
+                     *         {
+                     *           "step": "step 1",
+                     *           "sentence": "creates a task “Call {contact.name}”",
+                     *           "event": "task.created"
+                     *         }
+                     *       ],
+                     *       "stoppedRuns": 0
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Flow"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["FlowOfFile"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    runFlow: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The flow's name.
+                 * @example welcome
+                 */
+                flow: components["parameters"]["Flow"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FlowRunWish"];
+            };
+        };
+        responses: {
+            /** @description What it would do. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "flow": "welcome",
+                     *       "version": 3,
+                     *       "wouldBegin": true,
+                     *       "steps": [
+                     *         {
+                     *           "step": "step 1",
+                     *           "sentence": "creates a task “Call Ada”",
+                     *           "onlyIf": true,
+                     *           "mistakes": [],
+                     *           "event": {
+                     *             "type": "task.created",
+                     *             "locationId": "ve9EPM428h8vShlRW1KT",
+                     *             "contactId": "ocQHyuzHvysMo5N5VsXc",
+                     *             "data": {
+                     *               "title": "Call Ada"
+                     *             }
+                     *           }
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["FlowRehearsal"];
+                };
+            };
+            /** @description It was started. */
+            202: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "flow": "welcome",
+                     *       "version": 3,
+                     *       "runId": "01992f3c-8b20-7d52-8e8f-3a6c7b2d9f01"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["StartedRun"];
+                };
+            };
+            400: components["responses"]["BadBody"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["TooSlow"];
+            /** @description The flow is disabled or broken. */
+            409: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: components["responses"]["TooLargeJson"];
+            /** @description What is asked is wrong, or the contact is not known here. Nothing was started. */
+            422: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["UnavailableForBodies"];
+        };
+    };
+    disableFlow: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The flow's name.
+                 * @example welcome
+                 */
+                flow: components["parameters"]["Flow"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["FlowSwitch"];
+            };
+        };
+        responses: {
+            /** @description The flow. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    /** @description By which `If-Match` knows this state. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "name": "welcome",
+                     *       "source": "database",
+                     *       "state": "disabled",
+                     *       "version": 3,
+                     *       "why": "too many tasks",
+                     *       "author": "key:9f2c61d04b7a",
+                     *       "createdAt": "2026-11-01T09:00:00Z",
+                     *       "updatedAt": "2026-11-30T09:00:00Z",
+                     *       "mistakes": [],
+                     *       "about": "",
+                     *       "on": "contact.tagged=vip",
+                     *       "needsContact": true,
+                     *       "locations": null,
+                     *       "set": {},
+                     *       "steps": [
+                     *         {
+                     *           "step": "step 1",
+                     *           "sentence": "creates a task “Call {contact.name}”",
+                     *           "event": "task.created"
+                     *         }
+                     *       ],
+                     *       "stoppedRuns": 2
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Flow"];
+                };
+            };
+            400: components["responses"]["BadBody"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["TooSlow"];
+            409: components["responses"]["FlowOfFile"];
+            413: components["responses"]["TooLargeJson"];
+            422: components["responses"]["InvalidFlow"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["UnavailableForBodies"];
+        };
+    };
+    listRunsOfFlow: {
+        parameters: {
+            query?: {
+                /**
+                 * @description That stand so.
+                 * @example dead
+                 */
+                outcome?: components["parameters"]["RunOutcome"];
+                /**
+                 * @description In that location.
+                 * @example ve9EPM428h8vShlRW1KT
+                 */
+                locationId?: components["parameters"]["OfLocation"];
+                /**
+                 * @description About that contact, by any of its ids.
+                 * @example ocQHyuzHvysMo5N5VsXc
+                 */
+                contactId?: components["parameters"]["OfContact"];
+                /**
+                 * @description Runs of one page at most.
+                 * @example 10
+                 */
+                limit?: components["parameters"]["RunLimit"];
+                /**
+                 * @description `nextCursor` of an earlier page.
+                 * @example 01992f3c-8b20-7d52-8e8f-3a6c7b2d9f01
+                 */
+                cursor?: components["parameters"]["RunCursor"];
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The flow's name.
+                 * @example welcome
+                 */
+                flow: components["parameters"]["Flow"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "runs": [
+                     *         {
+                     *           "id": "01992f3c-8b20-7d52-8e8f-3a6c7b2d9f01",
+                     *           "flow": "welcome",
+                     *           "version": 3,
+                     *           "locationId": "ve9EPM428h8vShlRW1KT",
+                     *           "contactId": "ocQHyuzHvysMo5N5VsXc",
+                     *           "outcome": "underWay",
+                     *           "step": "step 1",
+                     *           "waitsUntil": null,
+                     *           "startedAt": "2026-11-30T09:00:00Z",
+                     *           "endedAt": null,
+                     *           "stoppedBy": null,
+                     *           "deadJobId": null
+                     *         }
+                     *       ],
+                     *       "nextCursor": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["FlowRunPage"];
+                };
+            };
+            400: components["responses"]["InvalidParameters"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listFlowVersions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The flow's name.
+                 * @example welcome
+                 */
+                flow: components["parameters"]["Flow"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them, also of a flow that was deleted. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "versions": [
+                     *         {
+                     *           "version": 3,
+                     *           "author": "key:9f2c61d04b7a",
+                     *           "at": "2026-11-30T09:00:00Z",
+                     *           "deleted": false
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["FlowVersions"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listFlowRuns: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Of that flow.
+                 * @example welcome
+                 */
+                flow?: string;
+                /**
+                 * @description That stand so.
+                 * @example dead
+                 */
+                outcome?: components["parameters"]["RunOutcome"];
+                /**
+                 * @description In that location.
+                 * @example ve9EPM428h8vShlRW1KT
+                 */
+                locationId?: components["parameters"]["OfLocation"];
+                /**
+                 * @description About that contact, by any of its ids.
+                 * @example ocQHyuzHvysMo5N5VsXc
+                 */
+                contactId?: components["parameters"]["OfContact"];
+                /**
+                 * @description Runs of one page at most.
+                 * @example 10
+                 */
+                limit?: components["parameters"]["RunLimit"];
+                /**
+                 * @description `nextCursor` of an earlier page.
+                 * @example 01992f3c-8b20-7d52-8e8f-3a6c7b2d9f01
+                 */
+                cursor?: components["parameters"]["RunCursor"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "runs": [
+                     *         {
+                     *           "id": "01992f3c-8b20-7d52-8e8f-3a6c7b2d9f01",
+                     *           "flow": "welcome",
+                     *           "version": 3,
+                     *           "locationId": "ve9EPM428h8vShlRW1KT",
+                     *           "contactId": "ocQHyuzHvysMo5N5VsXc",
+                     *           "outcome": "underWay",
+                     *           "step": "step 1",
+                     *           "waitsUntil": null,
+                     *           "startedAt": "2026-11-30T09:00:00Z",
+                     *           "endedAt": null,
+                     *           "stoppedBy": null,
+                     *           "deadJobId": null
+                     *         }
+                     *       ],
+                     *       "nextCursor": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["FlowRunPage"];
+                };
+            };
+            400: components["responses"]["InvalidParameters"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    showFlowRun: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The run.
+                 * @example 01992f3c-8b20-7d52-8e8f-3a6c7b2d9f01
+                 */
+                runId: components["parameters"]["FlowRun"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The run, each step in a sentence. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "01992f3c-8b20-7d52-8e8f-3a6c7b2d9f01",
+                     *       "flow": "welcome",
+                     *       "version": 3,
+                     *       "locationId": "ve9EPM428h8vShlRW1KT",
+                     *       "contactId": "ocQHyuzHvysMo5N5VsXc",
+                     *       "outcome": "underWay",
+                     *       "step": "step 1",
+                     *       "waitsUntil": null,
+                     *       "startedAt": "2026-11-30T09:00:00Z",
+                     *       "endedAt": null,
+                     *       "stoppedBy": null,
+                     *       "deadJobId": null,
+                     *       "steps": [
+                     *         {
+                     *           "step": "step 1",
+                     *           "state": "underWay",
+                     *           "sentence": "creates a task “Call {contact.name}”: under way",
+                     *           "at": null,
+                     *           "jobId": "01992f3c-7a10-7c41-9d7e-2f5b6a1c8e90"
+                     *         }
+                     *       ],
+                     *       "why": "its location waits for a worker",
+                     *       "startedBy": {
+                     *         "type": "contact.tagged",
+                     *         "origin": null,
+                     *         "tag": "vip"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["WholeFlowRun"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    stopFlowRun: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The run.
+                 * @example 01992f3c-8b20-7d52-8e8f-3a6c7b2d9f01
+                 */
+                runId: components["parameters"]["FlowRun"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It has ended. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "01992f3c-8b20-7d52-8e8f-3a6c7b2d9f01",
+                     *       "flow": "welcome",
+                     *       "version": 3,
+                     *       "locationId": "ve9EPM428h8vShlRW1KT",
+                     *       "contactId": "ocQHyuzHvysMo5N5VsXc",
+                     *       "outcome": "stopped",
+                     *       "step": null,
+                     *       "waitsUntil": null,
+                     *       "startedAt": "2026-11-30T09:00:00Z",
+                     *       "endedAt": "2026-11-30T09:05:00Z",
+                     *       "stoppedBy": "key:9f2c61d04b7a",
+                     *       "deadJobId": null,
+                     *       "steps": [
+                     *         {
+                     *           "step": "step 1",
+                     *           "state": "notReached",
+                     *           "sentence": "creates a task “Call {contact.name}”: not reached",
+                     *           "at": null,
+                     *           "jobId": "01992f3c-7a10-7c41-9d7e-2f5b6a1c8e90"
+                     *         }
+                     *       ],
+                     *       "why": "it was stopped by key:9f2c61d04b7a",
+                     *       "startedBy": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["WholeFlowRun"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            /** @description It has ended before. */
+            409: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    retryFlowRun: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The run.
+                 * @example 01992f3c-8b20-7d52-8e8f-3a6c7b2d9f01
+                 */
+                runId: components["parameters"]["FlowRun"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The step is tried again. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "01992f3c-8b20-7d52-8e8f-3a6c7b2d9f01",
+                     *       "flow": "welcome",
+                     *       "version": 3,
+                     *       "locationId": "ve9EPM428h8vShlRW1KT",
+                     *       "contactId": "ocQHyuzHvysMo5N5VsXc",
+                     *       "outcome": "underWay",
+                     *       "step": "step 1",
+                     *       "waitsUntil": null,
+                     *       "startedAt": "2026-11-30T09:00:00Z",
+                     *       "endedAt": null,
+                     *       "stoppedBy": null,
+                     *       "deadJobId": null,
+                     *       "steps": [
+                     *         {
+                     *           "step": "step 1",
+                     *           "state": "underWay",
+                     *           "sentence": "creates a task “Call {contact.name}”: under way",
+                     *           "at": null,
+                     *           "jobId": "01992f3c-7a10-7c41-9d7e-2f5b6a1c8e90"
+                     *         }
+                     *       ],
+                     *       "why": "its location waits for a worker",
+                     *       "startedBy": {
+                     *         "type": "contact.tagged",
+                     *         "origin": null,
+                     *         "tag": "vip"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["WholeFlowRun"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            /** @description No step of it was given up. */
+            409: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    discardFlowRun: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The run.
+                 * @example 01992f3c-8b20-7d52-8e8f-3a6c7b2d9f01
+                 */
+                runId: components["parameters"]["FlowRun"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It has ended. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "01992f3c-8b20-7d52-8e8f-3a6c7b2d9f01",
+                     *       "flow": "welcome",
+                     *       "version": 3,
+                     *       "locationId": "ve9EPM428h8vShlRW1KT",
+                     *       "contactId": "ocQHyuzHvysMo5N5VsXc",
+                     *       "outcome": "discarded",
+                     *       "step": null,
+                     *       "waitsUntil": null,
+                     *       "startedAt": "2026-11-30T09:00:00Z",
+                     *       "endedAt": "2026-11-30T09:05:00Z",
+                     *       "stoppedBy": null,
+                     *       "deadJobId": null,
+                     *       "steps": [
+                     *         {
+                     *           "step": "step 1",
+                     *           "state": "notReached",
+                     *           "sentence": "creates a task “Call {contact.name}”: not reached",
+                     *           "at": null,
+                     *           "jobId": "01992f3c-7a10-7c41-9d7e-2f5b6a1c8e90"
+                     *         }
+                     *       ],
+                     *       "why": null,
+                     *       "startedBy": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["WholeFlowRun"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            /** @description No step of it was given up. */
+            409: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
         };
     };
     listHooks: {

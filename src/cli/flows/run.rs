@@ -7,15 +7,18 @@ use clap::Parser;
 use jiff::Timestamp;
 use job_engine::Priority;
 use serde_json::{Map, Value, json};
+use sync_workers::events::FieldError;
 use sync_workers::flows::Flow;
 use sync_workers::jobs::new_job;
 use sync_workers::records::{DeadRun, FlowRun, Knows, NewRun};
 use tokio::time::{Instant, sleep};
 
 use super::super::{Context, Outcome, Output, config};
-use super::rehearsal;
 use crate::app::App;
-use crate::flows;
+use crate::config::ConfigErrors;
+use crate::flows::begin::{Wanted, knows};
+use crate::flows::found;
+use crate::flows::rehearsal::rehearse;
 
 /// Between two looks at the run.
 const LOOK: Duration = Duration::from_millis(100);
@@ -41,38 +44,40 @@ pub(in crate::cli) struct Arguments {
     timeout: u64,
 }
 
-pub(in crate::cli) async fn run(context: Context, arguments: Arguments) -> anyhow::Result<Outcome> {
+pub(in crate::cli) async fn run(mut context: Context, arguments: Arguments) -> anyhow::Result<Outcome> {
     let Arguments { name, location, contact, settings, dry_run, timeout } = arguments;
-    let (output, folder) = (context.output, context.config.flows.dir.clone());
-    let file = flows::files(&folder)?
-        .into_iter()
-        .find(|file| file.file_stem().is_some_and(|stem| stem.to_string_lossy() == name));
-    let file = file.with_context(|| {
-        format!("there is no flow {name} in {}; `clienty-sync flows list` shows all", folder.display())
+    let output = context.output;
+    context.config.load_flows()?;
+    if let Some(broken) = context.config.flows.broken.iter().find(|broken| broken.name == name) {
+        config::tell(&ConfigErrors(broken.mistakes.clone()), "the flow is wrong", output);
+        return Ok(Outcome::WrongUsage);
+    }
+    let app = App::open_existing(context.config).await?;
+    let found = found::find(&app.records, &name).await?;
+    let folder = app.config.flows.dir.display().to_string();
+    let found = found.with_context(|| {
+        format!("there is no flow {name} in {folder}, nor in the database; `clienty-sync flows list` shows all")
     })?;
-    let flow = match flows::read(&[file]) {
-        Ok(mut flows) => flows.pop().context("a file holds a flow")?,
-        Err(mistakes) => {
-            config::tell(&mistakes, "the flow is wrong", output);
-            return Ok(Outcome::WrongUsage);
-        }
+    let flow = found.flow().with_context(|| format!("{name} can't be read by this release"))?;
+    let wanted = match wanted(&flow, location.clone(), contact.clone(), &settings) {
+        Ok(wanted) => wanted,
+        Err(mistakes) => return refuse(output, &name, &mistakes),
     };
-    let knows = match knows(&flow, &location, contact.as_deref(), &settings) {
+    let knows = match knows(&flow, &wanted) {
         Ok(knows) => knows,
         Err(mistakes) => {
-            let told = format!("{name} was not started");
-            if output.json {
-                output.print(&json!({"error": told, "mistakes": mistakes}), |_| String::new())?;
-            }
-            eprintln!("clienty-sync: {told}:");
-            mistakes.iter().for_each(|mistake| eprintln!("  {mistake}"));
-            return Ok(Outcome::WrongUsage);
+            let told = |FieldError { field, message }: FieldError| match field.as_str() {
+                "contactId" => format!("--contact {message}"),
+                "locationId" => format!("--location {message}"),
+                field => format!("--set {} {message}", field.trim_start_matches("set.")),
+            };
+            return refuse(output, &name, &mistakes.into_iter().map(told).collect::<Vec<_>>());
         }
     };
-    let app = App::open_existing(context.config).await?;
     if dry_run {
-        return rehearsal::show(&app, output, &flow, &location, contact.as_deref(), &knows).await;
+        return dry(&app, output, &flow, &location, contact.as_deref(), &knows).await;
     }
+    ensure!(found.state() == "enabled", "{name} is {}; `clienty-sync flows enable {name}` ends that", found.state());
     let connection = app.records.connection(&location).await?;
     ensure!(
         connection.is_some_and(|connection| connection.is_connected()),
@@ -91,39 +96,49 @@ pub(in crate::cli) async fn run(context: Context, arguments: Arguments) -> anyho
     follow(&app, output, &flow, &id, Duration::from_secs(timeout)).await
 }
 
-/// What the run knows as it begins; every wrong setting at once.
-fn knows(
-    flow: &Flow,
-    location: &str,
-    contact: Option<&str>,
-    settings: &[(String, String)],
-) -> Result<Knows, Vec<String>> {
-    let mut mistakes = Vec::new();
-    if contact.is_none() && flow.needs_contact() {
-        mistakes.push("--contact is missing: the flow is about one".to_owned());
+fn refuse(output: Output, name: &str, mistakes: &[String]) -> anyhow::Result<Outcome> {
+    let told = format!("{name} was not started");
+    if output.json {
+        output.print(&json!({"error": told, "mistakes": mistakes}), |_| String::new())?;
     }
-    let mut event = json!({"type": "flow.run", "locationId": location, "contactId": contact});
-    let mut set = flow.set.clone();
+    eprintln!("clienty-sync: {told}:");
+    mistakes.iter().for_each(|mistake| eprintln!("  {mistake}"));
+    Ok(Outcome::WrongUsage)
+}
+
+/// What is typed is text; what the flow has otherwise is JSON.
+fn wanted(
+    flow: &Flow,
+    location_id: String,
+    contact_id: Option<String>,
+    settings: &[(String, String)],
+) -> Result<Wanted, Vec<String>> {
+    let (mut mistakes, mut set, mut event) = (Vec::new(), Map::new(), json!({}));
     for (name, text) in settings {
         if let Some(path) = name.strip_prefix("event.") {
             put(&mut event, path, text);
             continue;
         }
-        match flow.set.get(name) {
-            Some(Value::String(_)) => drop(set.insert(name.clone(), text.as_str().into())),
-            Some(like) => match serde_json::from_str::<Value>(text) {
-                Ok(value) if std::mem::discriminant(&value) == std::mem::discriminant(like) => {
-                    drop(set.insert(name.clone(), value))
-                }
-                _ => mistakes.push(format!("--set {name} must be JSON of the same type as in the file")),
-            },
-            None => {
+        let value = match flow.set.get(name) {
+            Some(Value::String(_)) | None => Value::from(text.as_str()),
+            Some(_) => serde_json::from_str(text).unwrap_or(Value::Null),
+        };
+        match (flow.set.get(name), &value) {
+            (Some(like), value) if std::mem::discriminant(like) != std::mem::discriminant(value) => {
+                mistakes.push(format!("--set {name} must be JSON of the same type as in the file"));
+            }
+            (None, _) => {
                 let known: Vec<_> = flow.set.keys().map(String::as_str).chain(["event.…"]).collect();
                 mistakes.push(format!("--set {name} is not known; known are {}", known.join(", ")));
             }
+            _ => drop(set.insert(name.clone(), value)),
         }
     }
-    if mistakes.is_empty() { Ok(Knows { event, set, answers: Map::new() }) } else { Err(mistakes) }
+    if contact_id.is_none() && flow.needs_contact() && !mistakes.is_empty() {
+        mistakes.push("--contact is missing: the flow is about one".to_owned());
+    }
+    let event = event.as_object().cloned().unwrap_or_default();
+    if mistakes.is_empty() { Ok(Wanted { location_id, contact_id, set, event }) } else { Err(mistakes) }
 }
 
 fn put(event: &mut Value, path: &str, text: &str) {
@@ -139,6 +154,47 @@ fn put(event: &mut Value, path: &str, text: &str) {
             put(below, rest, text);
         }
     }
+}
+
+/// What each step would send.
+async fn dry(
+    app: &App,
+    output: Output,
+    flow: &Flow,
+    location: &str,
+    contact: Option<&str>,
+    knows: &Knows,
+) -> anyhow::Result<Outcome> {
+    let row = match contact {
+        None => None,
+        Some(id) => {
+            let row = app.records.find_contact(location, id).await?;
+            Some(row.context("no such contact is known here; an event contact.selected fetches it")?)
+        }
+    };
+    let rehearsal = rehearse(&app.records, app.clock.now(), flow, location, row.as_ref(), knows).await?;
+    let told = json!({"flow": flow.name, "onlyIf": rehearsal.would_begin, "steps": rehearsal.steps});
+    output.print(&told, |_| {
+        let begins = (rehearsal.would_begin == Some(false))
+            .then(|| "its conditions do not hold: a run would end at once".to_owned());
+        begins.into_iter().chain(rehearsal.steps.iter().map(tell)).collect::<Vec<_>>().join("\n")
+    })?;
+    Ok(if rehearsal.is_wrong() { Outcome::Failed } else { Outcome::Done })
+}
+
+/// The step in a sentence, and what it would send below it.
+fn tell(step: &Value) -> String {
+    let sends = match (&step["event"], &step["call"]) {
+        (Value::Object(_), _) => format!("\n{:<17}event {}", "", step["event"]),
+        (_, Value::Object(call)) => {
+            format!("\n{:<17}call  {} {}", "", call["operation"].as_str().unwrap_or_default(), call["wish"])
+        }
+        _ => String::new(),
+    };
+    let mistakes = step["mistakes"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let mistakes: String = mistakes.map(|mistake| format!("\n{:<17}wrong: {mistake}", "")).collect();
+    let text = |name: &str| step[name].as_str().unwrap_or_default();
+    format!("{:<16} {}{sends}{mistakes}", text("step"), text("sentence"))
 }
 
 /// The state of a run, as the command shows it.

@@ -32,7 +32,7 @@ const FLOWS: &[(&str, &str)] = &[
     ),
     (
         "relocated",
-        "on = \"contact.updated\"\nonly_if.event.data.city.is_set = true\n[[step]]\nevent = \"note.created\"\ndata.noteText = \"lives in {event.data.city} by {event.origin}\"\n",
+        "on = \"contact.updated\"\nonly_if.event.data.city.is_set = true\n[[step]]\nevent = \"note.created\"\ndata.noteText = \"lives in {event.data.city} by {event.origin}, not {event.before.city}\"\n",
     ),
     (
         "left",
@@ -79,6 +79,8 @@ async fn whatever_the_staff_does(setup: Setup, faults: WebhookFaults) {
     let (flowing, contact) = (&office.flowing, office.contact.as_str());
     let state = flowing.app.state(&flowing.location);
     let calendar = &state["appointments"][0]["calendarId"];
+    let known = state["contacts"].as_array().unwrap().iter().find(|one| one["id"] == contact).unwrap();
+    let moved = format!("lives in Bonn by ghl, not {}", known["city"].as_str().unwrap_or_default());
     assert_eq!(office.noted(), [""; 0], "what a pull finds did not happen now");
 
     let new = json!({
@@ -109,7 +111,7 @@ async fn whatever_the_staff_does(setup: Setup, faults: WebhookFaults) {
     flowing.settle().await;
     flowing.app.contact_by_hand(Some(contact), json!({"tags": ["new"]})).await;
     flowing.settle().await;
-    let mut expected = vec!["booked Demo", "deleted Talk", "done Call by ghl", "lives in Bonn by ghl"];
+    let mut expected = vec!["booked Demo", "deleted Talk", "done Call by ghl", &*moved];
     expected.extend(["missed Demo", "moved Demo", "no longer vip"]);
     assert_eq!(office.noted(), expected);
 
@@ -120,7 +122,7 @@ async fn whatever_the_staff_does(setup: Setup, faults: WebhookFaults) {
     flowing.settle().await;
     flowing.app.tell("task.completed", contact, json!({"clientyTaskId": "t1"})).await;
     flowing.settle().await;
-    expected.extend(["done Ours by clienty", "lives in Rome by clienty"]);
+    expected.extend(["done Ours by clienty", "lives in Rome by clienty, not Bonn"]);
     expected.sort_unstable();
     assert_eq!(office.noted(), expected);
     assert_eq!(flowing.runs("missed", "done").await, 1);

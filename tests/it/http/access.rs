@@ -23,6 +23,10 @@ struct Tenant {
     conflict: String,
     /// A hook that hears of this location alone.
     hook: String,
+    /// A flow that runs in this location alone.
+    flow: String,
+    /// A run of it that has ended.
+    run: String,
 }
 
 impl Tenant {
@@ -30,12 +34,14 @@ impl Tenant {
     fn nobody() -> Self {
         let id = |name: &str| format!("no-{name}");
         let (location, contact, job) = (id("location"), id("contact"), id("job"));
-        Self { location, contact, job, call: id("call"), conflict: id("c"), hook: id("hook") }
+        let (call, conflict, hook) = (id("call"), id("c"), id("hook"));
+        Self { location, contact, job, call, conflict, hook, flow: id("flow"), run: id("run") }
     }
 
     /// What must never be in an answer to whoever may not see it.
-    fn marks(&self) -> [&str; 6] {
-        [&self.location, &self.contact, &self.job, &self.call, &self.conflict, &self.hook]
+    fn marks(&self) -> [&str; 8] {
+        let Self { location, contact, job, call, conflict, hook, flow, run } = self;
+        [location, contact, job, call, conflict, hook, flow, run]
     }
 }
 
@@ -93,6 +99,9 @@ impl Shared {
             shared.conflict(place).await;
             shared.tenants[place].hook = format!("tenants-hook-{place}");
             shared.hook(place).await;
+            shared.tenants[place].flow = format!("tenants-flow-{place}");
+            shared.tenants[place].run = format!("tenants-run-{place}");
+            shared.flow(place).await;
         }
         shared
     }
@@ -132,6 +141,30 @@ impl Shared {
         }
     }
 
+    /// The flow of a tenant, which has run once; also where it was deleted.
+    async fn flow(&self, place: usize) {
+        let Tenant { location, contact, flow, run, .. } = &self.tenants[place];
+        let definition = flow_of(location);
+        let statements = [
+            format!(
+                "insert into flows (name, version, state, state_at, toml, definition, every_location, author, created_at, updated_at)
+                 values ('{flow}', 1, 'enabled', 1, '{definition}', '{{\"locations\":[\"{location}\"],\"step\":[{{\"wait\":\"1d\"}}]}}', 0,
+                    'test', 1, 1) on conflict do nothing"
+            ),
+            format!("insert into flow_places (flow, location_id) values ('{flow}', '{location}') on conflict do nothing"),
+            format!(
+                "insert into flow_versions (flow, version, toml, author, at) values ('{flow}', 1, '{definition}', 'test', 1) on conflict do nothing"
+            ),
+            format!(
+                "insert into flow_runs (id, flow, location_id, contact_id, definition, knows, priority, started_at, outcome)
+                 values ('{run}', '{flow}', '{location}', '{contact}', '{{}}', '{{}}', 1, 1, 'done') on conflict do nothing"
+            ),
+        ];
+        for statement in statements {
+            self.app.sql(statement.leak()).await;
+        }
+    }
+
     async fn key(&self, roles: Vec<Role>, locations: Places, reads_people: bool) -> Api {
         let new = NewKey { roles, locations, reads_people, ..NewKey::of_all("one") };
         let (_, text) = self.app.app.records.create_key(&new).await.unwrap();
@@ -145,13 +178,19 @@ impl Shared {
     }
 }
 
+/// A flow that runs in one location.
+fn flow_of(location: &str) -> String {
+    format!("locations = [\"{location}\"]\n[[step]]\nwait = \"1d\"\n")
+}
+
 /// Asks for what a tenant has by that route.
 async fn ask(api: &Api, route: &ApiRoute, tenant: &Tenant) -> Answer {
-    let Tenant { location, contact, job, call, conflict, hook } = tenant;
+    let Tenant { location, contact, job, call, conflict, hook, flow, run } = tenant;
     let delivery = format!("msg_{hook}_1");
     let job = if route.path.ends_with("/reply") { call } else { job };
     let ids = [("{location}", location), ("{contact}", contact), ("{job}", job), ("{conflict}", conflict)];
-    let places = ids.into_iter().chain([("{hook}", hook), ("{delivery}", &delivery)]);
+    let more = [("{hook}", hook), ("{delivery}", &delivery), ("{flow}", flow), ("{run}", run)];
+    let places = ids.into_iter().chain(more);
     let mut path = places.fold(route.path.to_owned(), |path, (place, id)| path.replace(place, id));
     let mut body = Value::Null;
     match (&route.method, route.path) {
@@ -171,7 +210,12 @@ async fn ask(api: &Api, route: &ApiRoute, tenant: &Tenant) -> Answer {
         (&Method::POST, "/v1/jobs/retry" | "/v1/jobs/discard" | "/v1/jobs/cancel" | "/v1/jobs/run-now") => {
             body = json!({"jobs": [job]})
         }
-        (&Method::GET, "/v1/changes" | "/v1/jobs" | "/v1/jobs/groups" | "/v1/audit") => {
+        (&Method::PUT | &Method::POST, "/v1/flows/{flow}" | "/v1/flows/{flow}/check") => {
+            body = json!({"toml": flow_of(location), "enabled": false});
+        }
+        (&Method::POST, "/v1/flows/{flow}/run") => body = json!({"locationId": location, "contactId": contact}),
+        (&Method::POST, path) if path.starts_with("/v1/flow") => body = json!({}),
+        (&Method::GET, "/v1/changes" | "/v1/jobs" | "/v1/jobs/groups" | "/v1/audit" | "/v1/flow-runs") => {
             path = format!("{path}?locationId={location}")
         }
         // Steering comes back to what it was by the next route, and a scan changes nothing that is asked for here.
@@ -184,7 +228,10 @@ async fn ask(api: &Api, route: &ApiRoute, tenant: &Tenant) -> Answer {
             | "/v1/locations/{location}/verify",
         )
         | (&Method::POST, "/v1/locations/{location}/conflicts/{conflict}/undo")
-        | (&Method::DELETE, "/v1/locations/{location}/contacts/{contact}/data" | "/v1/hooks/{hook}")
+        | (
+            &Method::DELETE,
+            "/v1/locations/{location}/contacts/{contact}/data" | "/v1/hooks/{hook}" | "/v1/flows/{flow}",
+        )
         | (&Method::GET, _) => {}
         (method, path) => panic!("{method} {path} is new: how is it asked?"),
     }
@@ -200,7 +247,10 @@ fn bare(answer: &Answer, tenant: &Tenant) -> (u16, String) {
 
 /// Whether what the route answers is of one tenant: by its path, its parameter or its body.
 fn is_of_one(route: &ApiRoute) -> bool {
-    !matches!((&route.method, route.path), (&Method::GET, "/v1/me" | "/v1/locations" | "/v1/hooks"))
+    // A text that is checked is nobody's yet.
+    let lists = ["/v1/me", "/v1/locations", "/v1/hooks", "/v1/flows"];
+    let is_list = route.method == Method::GET && lists.contains(&route.path);
+    !is_list && route.path != "/v1/flows/{flow}/check"
 }
 
 async fn every_role_on_every_route_at_every_location(database_url: Option<String>) {
@@ -239,6 +289,10 @@ async fn every_role_on_every_route_at_every_location(database_url: Option<String
             if route.path == "/v1/hooks/{hook}" {
                 shared.hook(0).await;
                 shared.hook(1).await;
+            }
+            if route.path == "/v1/flows/{flow}" {
+                shared.flow(0).await;
+                shared.flow(1).await;
             }
             let answer = ask(api, route, tenant).await;
             let told = bare(&answer, tenant);

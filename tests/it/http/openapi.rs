@@ -13,9 +13,9 @@ use crate::support::program::{clienty_sync, run};
 
 mod schema;
 
-/// What succeeds only with an OAuth app at GHL, at another address, after a message was sent or while no scan is under way: that it is answered as
-/// documented is all that is asked of these.
-const ELSEWHERE: [&str; 7] = [
+/// What succeeds only with an OAuth app at GHL, at another address, after a message was sent, with a dead run or while no scan is under way: that it is
+/// answered as documented is all that is asked of these.
+const ELSEWHERE: [&str; 9] = [
     "/oauth/install",
     "/oauth/callback",
     "/metrics",
@@ -23,6 +23,8 @@ const ELSEWHERE: [&str; 7] = [
     "/v1/locations/{locationId}/import",
     "/v1/locations/{locationId}/reconcile",
     "/v1/locations/{locationId}/verify",
+    "/v1/flow-runs/{runId}/retry",
+    "/v1/flow-runs/{runId}/discard",
 ];
 const WEBHOOKS: &str = "/webhooks/ghl";
 
@@ -368,6 +370,13 @@ async fn every_example_works_and_every_answer_is_as_documented() {
     let shape = |request: reqwest::RequestBuilder| request.bearer_auth(&api.key).json(&hook);
     let made = api.request("POST", "/v1/hooks", shape).await.json();
     let state = ghl.get(&format!("/_sandbox/locations/{location}/state")).await.json();
+    let flow = json!({"toml": "[[step]]\nwait = \"1d\"\n"});
+    let shape = |request: reqwest::RequestBuilder| request.bearer_auth(&api.key).json(&flow);
+    assert_eq!(api.request("PUT", "/v1/flows/welcome", shape).await.status, 201);
+    let wanted = json!({"locationId": location, "contactId": contacts[0]});
+    let shape = |request: reqwest::RequestBuilder| request.bearer_auth(&api.key).json(&wanted);
+    api.pulled(location, &contacts[0]).await;
+    let run = api.request("POST", "/v1/flows/welcome/run", shape).await.json();
 
     let documented = |operation, name| Asked::documented(&document, operation, name);
     let event = document.pointer("/paths/~1v1~1events/post/requestBody/content/application~1json/examples").unwrap();
@@ -380,6 +389,7 @@ async fn every_example_works_and_every_answer_is_as_documented() {
         (documented("showReply", "jobId"), text(&called["jobId"])),
         (documented("undoConflict", "conflictId"), text(&conflicts["conflicts"][0]["id"])),
         (documented("showHook", "hookId"), text(&made["id"])),
+        (documented("showFlowRun", "runId"), text(&run["runId"])),
         (calendar, text(&state["appointments"][0]["calendarId"])),
     ];
     let asked = Asked { document: &document, api, signer, names };
@@ -389,6 +399,11 @@ async fn every_example_works_and_every_answer_is_as_documented() {
     for operation in operations {
         asked.examples(operation).await;
     }
+}
+
+/// Whether it is about a hook or a flow, which may be looked for first.
+fn is_named(operation: Operation<'_>) -> bool {
+    ["{hookId}", "{flow}"].iter().any(|place| operation.path.contains(place))
 }
 
 #[tokio::test]
@@ -418,12 +433,12 @@ async fn every_refusal_is_as_documented() {
             let here = operation.filled(|_| installation.location.clone(), None);
             let sign = if here.contains('?') { '&' } else { '?' };
             let wrong = asked.ask(operation, &format!("{here}{sign}nonsense=1"), None).await;
-            let is_nobodys = operation.path.contains("{hookId}") && wrong.status == 404;
+            let is_nobodys = is_named(operation) && wrong.status == 404;
             assert!(wrong.status == 400 || is_nobodys, "{here}: {} {}", wrong.status, wrong.text);
         }
         if operation.path.starts_with("/v1/") && has_body {
-            // A hook that nobody has is looked for before its body is read.
-            let is_nobodys = |answer: &Answer| operation.path.contains("{hookId}") && answer.status == 404;
+            // A hook or a flow that nobody has is looked for before its body is read.
+            let is_nobodys = |answer: &Answer| is_named(operation) && answer.status == 404;
             for (body, status) in [("{", 400), ("{}", 422), ("7", 422)] {
                 let refused = asked.ask(operation, &path, Some(body.to_owned())).await;
                 let fits = refused.status == status || is_nobodys(&refused);

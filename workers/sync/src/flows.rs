@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 
 use crate::decide::rules::Occasion;
 
+mod change;
 mod check;
 mod condition;
 mod on;
@@ -22,12 +23,16 @@ mod tests;
 mod work;
 
 pub use crate::ghl::webhooks::object_of;
+pub use change::{Changed, IN_A_CHANGE};
 pub use condition::{Asks, Condition};
 pub use places::{Gap, Known, Place, fill};
 pub use work::{Work, WorkOf};
 
 /// The source of what flows do in the ledger and in metrics. It is no occasion for a flow.
 pub const SOURCE: &str = "flow";
+
+/// In the place of a tag: any.
+pub const ANY_TAG: &str = "*";
 
 /// The `origin` of an event that happened in GHL.
 pub const ORIGIN_GHL: &str = "ghl";
@@ -49,6 +54,10 @@ pub struct Flow {
     pub set: Map<String, Value>,
     /// In order.
     pub steps: Vec<Step>,
+    /// Where it runs; none for every location.
+    pub locations: Option<Vec<String>>,
+    /// Which of its versions it is; none of a file.
+    pub version: Option<i64>,
     /// The document that it was read from.
     pub definition: Value,
 }
@@ -60,6 +69,13 @@ pub enum On {
     Contact(Occasion),
     /// A producer sent an event of this type, or it happened in GHL to what is kept here.
     Event(String),
+    /// A field of a record reads otherwise than before, whichever side changed it: `contact.updated=email`.
+    Changed {
+        /// `contact`, `task`, `note` or `appointment`.
+        record: String,
+        /// The field, or a list of which anything changed.
+        field: String,
+    },
     /// GHL sent a webhook of this name.
     Webhook(&'static str),
 }
@@ -112,6 +128,19 @@ pub struct Call {
     pub confirmed: bool,
 }
 
+/// By which it is known whether two processes have the same flows.
+#[must_use]
+pub fn hash(flows: &[Flow]) -> String {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+
+    // Without a key of its own, so it is the same in every process of one release.
+    let mut hasher = DefaultHasher::new();
+    for flow in flows {
+        (&flow.name, flow.definition.to_string()).hash(&mut hasher);
+    }
+    format!("{:012x}", hasher.finish() >> 16)
+}
+
 impl Flow {
     /// What people call the step at `index`: its name, or its number.
     #[must_use]
@@ -131,6 +160,12 @@ impl Flow {
     pub fn tells_of(&self, index: usize, name: &str) -> bool {
         let later = self.steps.iter().skip(index + 1);
         later.flat_map(Step::places).any(|(_, place)| place.root() == Some(name))
+    }
+
+    /// Whether it runs in that location.
+    #[must_use]
+    pub fn runs_in(&self, location_id: &str) -> bool {
+        self.locations.as_ref().is_none_or(|locations| locations.iter().any(|id| id == location_id))
     }
 
     /// Whether a run needs a contact.

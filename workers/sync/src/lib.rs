@@ -8,6 +8,7 @@ pub mod clock;
 pub mod decide;
 pub mod enqueue;
 pub mod events;
+pub mod flow_guard;
 pub mod flows;
 pub mod ghl;
 pub mod hooks;

@@ -6,6 +6,7 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use uuid::Uuid;
 
+use crate::flows::hash;
 use crate::records::{NewProcess, Records};
 
 /// Between two signs of life.
@@ -23,13 +24,15 @@ pub struct Presence {
 
 impl Presence {
     /// Reports the process as alive from now on. If the database does not answer, it is written later: this must not keep a process from its work.
-    pub async fn begin(records: Records, process: NewProcess) -> Self {
+    pub async fn begin(records: Records, mut process: NewProcess) -> Self {
         let id = Uuid::now_v7().to_string();
         see(&records, &id, &process).await;
         let (beats, beating_id) = (records.clone(), id.clone());
         let beating = tokio::spawn(async move {
             loop {
                 sleep(BEAT).await;
+                // Files of flows may have changed.
+                process.flows = hash(&beats.file_flows());
                 see(&beats, &beating_id, &process).await;
             }
         });

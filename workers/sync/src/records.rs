@@ -18,7 +18,6 @@ use tokio::time::timeout;
 use crate::clock::Clock;
 use crate::decide::merge::Policies;
 use crate::decide::rules::TaskRule;
-use crate::flows::Flow;
 
 pub use self::accept::{AcceptError, Accepted, NewEvent, Refusal, Trigger};
 pub use self::activity::{Activity, Sign};
@@ -40,7 +39,10 @@ pub use self::error::RecordsError;
 pub use self::event_ids::ProducerId;
 pub use self::feed::{ChangeItem, ChangeOp, LATEST, Origin, SyncOf};
 pub use self::files::make_folder;
-pub use self::flows::{DeadRun, FlowRun, KEPT as TOUCHES_KEPT, Knows, Logged, NewRun, StepOf, Touch};
+pub use self::flows::{
+    BrokenFlow, DeadRun, Expected, FlowRun, FlowVersion, KEPT as TOUCHES_KEPT, KeptFlow, Knows, Logged, MOST_FLOWS,
+    NewRun, NewVersion, NoChange, RUN_OUTCOMES, RunFilter, RunJob, RunJobs, StepOf, Touch,
+};
 pub use self::forget::{Old, Place};
 pub use self::found::{Found, Needs, SWEEP_SOURCE};
 pub use self::hooks::{
@@ -132,6 +134,7 @@ mod webhooks;
 mod write;
 mod write_check;
 
+use flows::in_force::InForce;
 use group::Group;
 use write::{Untold, Write};
 use write_check::WriteCheck;
@@ -153,7 +156,7 @@ pub struct Records {
     clock: Clock,
     policies: Arc<Policies>,
     rules: Arc<[TaskRule]>,
-    flows: Arc<[Flow]>,
+    flows: Arc<InForce>,
     remember_event_ids: Duration,
     untold: Arc<Mutex<Untold>>,
     group: Arc<Group>,

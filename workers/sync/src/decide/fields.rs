@@ -155,6 +155,16 @@ pub fn names<R: Record + Default>() -> Vec<String> {
     names.filter(|name| !R::FIXED.contains(&name.as_str())).collect()
 }
 
+/// The names of the fields in which the two differ, in order, but for those that `is_left_out` names.
+#[must_use]
+pub fn differing(one: &Fields, other: &Fields, is_left_out: impl Fn(&str) -> bool) -> Vec<String> {
+    let mut names: Vec<_> = one.keys().chain(other.keys()).filter(|name| !is_left_out(name)).cloned().collect();
+    names.sort_unstable();
+    names.dedup();
+    names.retain(|name| value(one, name) != value(other, name));
+    names
+}
+
 /// The values of `record`.
 #[must_use]
 pub fn fields<R: Record>(record: &R) -> Fields {

@@ -25,9 +25,16 @@ const EVENTS_INSTEAD: [(&str, &str); 5] = [
     ("add-tags", "contact.tagged"),
 ];
 
+/// Steps of one flow.
+const MOST_STEPS: usize = 50;
+
 /// Every mistake in what could be read of a flow.
 pub(super) fn check(flow: &Flow) -> Vec<FieldError> {
     let mut mistakes = Vec::new();
+    if flow.steps.len() > MOST_STEPS {
+        let message = format!("holds {} steps; a flow has at most {MOST_STEPS}", flow.steps.len());
+        mistakes.push(FieldError { field: "step".to_owned(), message });
+    }
     for (field, place) in flow.only_if.iter().flat_map(|condition| condition.places("")) {
         mistakes.extend(unknown(flow, 0, &place).map(|message| FieldError { field, message }));
     }
@@ -158,7 +165,11 @@ fn unknown(flow: &Flow, index: usize, place: &Place) -> Option<String> {
                     Some(Shape::Fields(fields)) => fields.iter().map(|field| field.name.as_str()).collect(),
                     _ => return None,
                 },
-                Some(On::Event(_)) => vec!["id", "type", "locationId", "contactId", "data", "record", "origin"],
+                Some(On::Event(_) | On::Changed { .. }) => {
+                    let before = flow.on.as_ref().is_some_and(On::is_change).then_some("before");
+                    let all = ["id", "type", "locationId", "contactId", "data", "record", "origin"];
+                    all.into_iter().chain(before).collect()
+                }
             };
             if first.is_some_and(|first| known.contains(&first)) { None } else { none(known) }
         }

@@ -7,6 +7,7 @@ use super::places::misread;
 use super::{Call, Condition, Deed, Event, Flow, On, Step};
 use crate::decide::span;
 use crate::events::{FieldError, Fields, kind_of};
+use crate::ids;
 
 /// Of what places speak that are no step's answer.
 pub(super) const ROOTS: [&str; 3] = ["contact", "event", "set"];
@@ -48,6 +49,19 @@ fn read(name: &str, document: &Value) -> (Flow, Vec<FieldError>) {
     let on = fields.text("on").and_then(|text| On::parse(&text).map_err(|wrong| fields.refuse("on", wrong)).ok());
     let only_if = conditions(&mut fields, "", &mut mistakes);
     let set = fields.object("set").cloned().unwrap_or_default();
+    let locations = fields.any("locations").and_then(|listed| {
+        let ids = listed.as_array().and_then(|ids| {
+            ids.iter().map(|id| id.as_str().filter(|id| ids::is_id(id)).map(str::to_owned)).collect::<Option<Vec<_>>>()
+        });
+        let ids = ids.filter(|ids| !ids.is_empty());
+        if ids.is_none() {
+            fields.refuse(
+                "locations",
+                "must be a list of ids of locations, at least one; without it, a flow runs in all",
+            );
+        }
+        ids
+    });
     let listed = fields.read("step", "steps, each under a line [[step]]", Value::as_array);
     if listed.is_none_or(Vec::is_empty) && !fields.has_mistake("step") {
         fields.refuse("step", "is missing; a flow has at least one, under a line [[step]]");
@@ -71,7 +85,8 @@ fn read(name: &str, document: &Value) -> (Flow, Vec<FieldError>) {
     for mistake in &mut mistakes {
         mistake.field.truncate(mistake.field.trim_end_matches('.').len());
     }
-    (Flow { name: name.to_owned(), about, on, only_if, set, steps, definition: document.clone() }, mistakes)
+    let (name, definition) = (name.to_owned(), document.clone());
+    (Flow { name, about, on, only_if, set, steps, locations, version: None, definition }, mistakes)
 }
 
 fn step(object: &Map<String, Value>, path: &str, before: &[Step], mistakes: &mut Vec<FieldError>) -> Step {

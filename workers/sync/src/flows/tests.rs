@@ -249,6 +249,12 @@ fn a_condition_that_can_never_hold_is_a_mistake() {
         ("task.updated", "data", "assignedTo", json!({"is_set": true})),
         ("task.completed", "record", "status", json!({"is": "completed"})),
         ("contact.updated", "data", "city", json!({"is": "Bonn"})),
+        ("contact.updated=city", "before", "city", json!({"is": "Bonn"})),
+        ("appointment.noshow", "record", "status", json!({"is": "NoShow"})),
+        ("appointment.noshow", "before", "status", json!({"is": "confirmed"})),
+        ("appointment.moved", "data", "status", json!({"is": "cancelled"})),
+        ("task.deleted", "record", "title", json!({"is": "Call"})),
+        ("task.deleted", "data", "taskId", json!({"is_set": true})),
     ] {
         assert_eq!(on(event, of(part, field, asks)), [""; 0], "{event} {part}.{field}");
     }
@@ -260,9 +266,81 @@ fn a_condition_that_can_never_hold_is_a_mistake() {
         ("note.created", "data", "text", json!({"has": "x"})),
         ("contact.updated", "data", "town", json!({"is": "Bonn"})),
         ("contact.selected", "data", "anything", json!({"is": "said"})),
+        ("appointment.noshow", "data", "status", json!({"is": "showed"})),
+        ("appointment.noshow", "record", "status", json!({"is": ["cancelled", "confirmed"]})),
+        ("appointment.cancelled", "record", "status", json!({"is": "confirmed"})),
+        ("appointment.moved", "record", "status", json!({"is": "late"})),
+        ("appointment.updated=status", "data", "status", json!({"is": "missed"})),
+        ("contact.updated=city", "data", "town", json!({"is": "Bonn"})),
+        ("task.completed", "record", "completed", json!({"is": false})),
+        ("task.completed", "data", "status", json!({"is": "open"})),
+        ("task.deleted", "data", "title", json!({"is": "Call"})),
+        ("contact.deleted", "record", "email", json!({"is_set": true})),
     ] {
         assert_eq!(on(event, of(part, field, asks)).len(), 1, "{event} {part}.{field}");
     }
+}
+
+#[test]
+fn a_condition_on_the_event_itself_that_can_never_hold_is_a_mistake() {
+    let on = |on: &str, only_if: Value| fields(json!({"on": on, "only_if": only_if, "step": [{"wait": "1d"}]}));
+    for (event, part, word) in [
+        ("contact.tagged=vip", "tag", json!("VIP")),
+        ("contact.tagged=*", "tag", json!(["gold", "silver"])),
+        ("contact.created", "type", json!("contact.created")),
+        ("appointment.noshow", "origin", json!("ghl")),
+        ("task.updated=dueDate", "type", json!("task.updated")),
+    ] {
+        assert_eq!(on(event, json!({"event": {part: {"is": word}}})), [""; 0], "{event} {part}");
+    }
+    for (event, part, word) in [
+        ("contact.tagged=vip", "tag", json!("gold")),
+        ("contact.untagged=vip", "tag", json!(["gold", "silver"])),
+        ("contact.created", "type", json!("contact.updated")),
+        ("appointment.noshow", "origin", json!("staff")),
+        ("task.updated=dueDate", "type", json!("task.completed")),
+    ] {
+        assert_eq!(on(event, json!({"event": {part: {"is": word}}})).len(), 1, "{event} {part}");
+    }
+}
+
+#[test]
+fn a_trigger_names_what_can_happen() {
+    let on = |on: &str| fields(json!({"on": on, "step": [{"wait": "1d"}]}));
+    for right in [
+        "appointment.moved",
+        "appointment.cancelled",
+        "appointment.noshow",
+        "appointment.showed",
+        "contact.updated=email",
+        "contact.updated=tags",
+        "contact.updated=customFields",
+        "contact.updated=customFields.f1",
+        "task.updated=dueDate",
+        "note.updated=noteText",
+        "appointment.updated=status",
+        "contact.tagged=*",
+        "contact.untagged=*",
+    ] {
+        assert_eq!(on(right), [""; 0], "{right}");
+    }
+    for wrong in [
+        "appointment.missed",
+        "appointment.moved=status",
+        "contact.updated=",
+        "contact.updated=town",
+        "contact.updated=id",
+        "task.updated=titel",
+        "deal.updated=name",
+        "contact.tagged",
+    ] {
+        assert_eq!(on(wrong), ["on"], "{wrong}");
+    }
+    let place = |on: &str| {
+        let step = json!({"call": "create-business", "body": {"name": "{event.before.email}"}});
+        fields(json!({"on": on, "step": [step]}))
+    };
+    assert_eq!((place("contact.updated=email"), place("task.created").len()), (vec![], 1));
 }
 
 #[test]

@@ -144,7 +144,7 @@ impl Walking<'_> {
         let object = match &self.flow.on {
             Some(On::Webhook(_)) => object_of(event),
             // A contact is changed by an event of a flow, never by a call of it, and so is no news.
-            Some(On::Event(_)) if event["origin"] == ORIGIN_GHL => {
+            Some(On::Event(_) | On::Changed { .. }) if event["origin"] == ORIGIN_GHL => {
                 ["taskId", "noteId", "appointmentId"].iter().find_map(|id| event["data"][*id].as_str())
             }
             _ => None,

@@ -141,7 +141,7 @@ async fn created(
     let records = &job.environment.records;
     let webhook = webhooks.iter().find(|webhook| webhook.event_type == CREATED);
     let is_found = found.iter().any(|(event, _)| event == CREATED);
-    if !records.has_occasions() || (webhook.is_none() && !is_found) {
+    if (webhook.is_none() && !is_found) || !records.has_occasions().await? {
         return Ok(None);
     }
     let told = webhook.map(|webhook| read(body(webhook)).map(mapping::contact::from_part).unwrap_or_default());

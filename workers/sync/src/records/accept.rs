@@ -262,7 +262,7 @@ pub(super) async fn take_in(
                 None => contacts::resolve(write.conn(), location_id, record_id).await.map_err(Unapplied::Failed),
             }
             .map(Applied::contact),
-            Change::None { record_id } => Ok(Applied { record_id: record_id.clone(), contact_id: None }),
+            Change::None { record_id } => Ok(Applied { record_id: record_id.clone(), contact_id: None, edited: None }),
             Change::Task(change) => change::apply(write, location_id, change).await,
             Change::Note(change) => change::apply(write, location_id, change).await,
             Change::Appointment(change) => change::apply(write, location_id, change).await,
@@ -272,14 +272,14 @@ pub(super) async fn take_in(
             Change::Contact(change) => Box::pin(change::contact::apply(write, location_id, change)).await,
             Change::Undo { conflict_id } => conflicts::undo(write, location_id, conflict_id).await,
         };
-        let Applied { record_id, contact_id } = applied.map_err(|unapplied| match unapplied {
+        let Applied { record_id, contact_id, edited } = applied.map_err(|unapplied| match unapplied {
             Unapplied::Refused { field, message } => AcceptError::Refused(Refusal { index, field, message }),
             Unapplied::Failed(error) => AcceptError::Records(error),
         })?;
         let key = JobKey::new(*kind, location_id, record_id);
         // An event of a flow is no trigger for another.
         if event.source == PRODUCERS && !write.flows.is_empty() {
-            flows::starting::start_by_event(write, trigger, &key).await?;
+            flows::starting::start_by_event(write, trigger, &key, edited).await?;
         }
         rows.push(NewRow {
             id: job_id.clone(),

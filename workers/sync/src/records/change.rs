@@ -4,6 +4,7 @@
 //! reads afterwards. An edit that cannot be meant is refused with the field at fault.
 
 use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::contacts;
@@ -13,9 +14,10 @@ use super::model::{Appointment, Note, Task};
 use super::sql::sql;
 use super::{RecordsError, Write, conflicts};
 use crate::decide::echo::Prints;
-use crate::decide::fields::{Record, fields};
+use crate::decide::fields::{Record, differing, fields};
 use crate::decide::last_edits::{self, LastEdits, but_for_later};
 use crate::decide::unanswered::Unanswered;
+use crate::flows::Changed;
 
 pub use contact::{ContactChange, ContactPatch};
 
@@ -207,16 +209,36 @@ pub(super) struct Applied {
     pub(super) record_id: String,
     /// The contact that it is or belongs to.
     pub(super) contact_id: Option<String>,
+    /// What it changed of a record that was here, where flows may wait for that.
+    pub(super) edited: Option<Edited>,
+}
+
+/// What an edit changed.
+pub(super) struct Edited {
+    /// Of which record, which fields.
+    pub(super) changed: Changed,
+    /// The record as it was.
+    pub(super) before: Value,
 }
 
 impl Applied {
     /// Applied to nothing but the contact of that id.
     pub(super) fn contact(id: String) -> Self {
-        Self { record_id: id.clone(), contact_id: Some(id) }
+        Self { record_id: id.clone(), contact_id: Some(id), edited: None }
     }
 
     fn entry<E: Entry>(row: EntryRow<E>) -> Self {
-        Self { record_id: row.row_id, contact_id: Some(row.contact_id) }
+        Self { record_id: row.row_id, contact_id: Some(row.contact_id), edited: None }
+    }
+
+    /// It reads `after` now, and read `before` until then.
+    pub(super) fn edited<R: Record>(mut self, write: &Write, before: &R, after: &R) -> Self {
+        if !write.flows.is_empty() {
+            let changed = differing(&fields(before), &fields(after), |_| false);
+            let changed = Changed::of(R::NAME, &fields(after), changed);
+            self.edited = Some(Edited { changed, before: json!(before) });
+        }
+        self
     }
 }
 
@@ -324,7 +346,9 @@ async fn edit<E: Entry>(write: &mut Write, row: EntryRow<E>, change: &EntryChang
     let before = row.doc.clone();
     let row = EntryRow { clienty_id, doc, edits, deleted: deletes, ..row };
     write.report(row.stored(Some(&before)));
-    Ok(Applied::entry(row))
+    let after = row.doc.clone();
+    let applied = Applied::entry(row);
+    Ok(if deletes { applied } else { applied.edited(write, &before, &after) })
 }
 
 /// An event can't take away what GHL keeps. What was empty before is read so, and may be sent back so.

@@ -141,7 +141,7 @@ pub(super) async fn undo(write: &mut Write, location_id: &str, id: &str) -> Resu
         Appointment::NAME => undo_entry::<Appointment>(write, &conflict).await?,
         _ => undo_contact(write, &conflict).await?,
     }
-    Ok(Applied { record_id: conflict.row_id, contact_id: Some(conflict.contact_id) })
+    Ok(Applied { record_id: conflict.row_id, contact_id: Some(conflict.contact_id), edited: None })
 }
 
 impl KeptConflict {

@@ -16,6 +16,7 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 
 use super::accept::{AcceptError, Accepted, Trigger, take_in};
+use super::audit::{Act, Action};
 use super::contacts::{self, ContactRow};
 use super::custom_fields::show_keys;
 use super::event_ids::ProducerId;
@@ -27,12 +28,19 @@ use super::{Job, Records, RecordsError, Write};
 use crate::flows::{self, Flow};
 
 pub(super) mod ending;
+mod guard;
 pub(super) mod happened;
+pub(super) mod in_force;
+mod kept;
+mod runs;
 pub(super) mod starting;
 mod touched;
 
 use starting::{Start, start};
 
+pub use in_force::BrokenFlow;
+pub use kept::{Expected, FlowVersion, KeptFlow, MOST_FLOWS, NewVersion, NoChange};
+pub use runs::{RUN_OUTCOMES, RunFilter, RunJob, RunJobs};
 pub use touched::{KEPT, Touch};
 
 /// A run as it is kept.
@@ -62,6 +70,12 @@ pub struct FlowRun {
     pub started_at: Timestamp,
     /// `done`, `skipped`, `discarded` or `erased`; none while it is under way.
     pub outcome: Option<String>,
+    /// The version of the flow that it is of; none of a file.
+    pub version: Option<i64>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// Who ended it before its end.
+    pub stopped_by: Option<String>,
 }
 
 /// What a run knows beside its contact.
@@ -148,6 +162,10 @@ impl Records {
             priority: Priority::Interactive,
         };
         let id = start(&mut write, flow, &by).await?;
+        if let Some(id) = &id {
+            let about = json!({"run": id, "version": flow.version});
+            write.act(Act::new(Action::FlowRun).at(location_id).on(&flow.name).with(about));
+        }
         write.commit().await?;
         Ok(id.map(|id| (id.clone(), JobKey::new(JobKind::FlowStep, location_id, id))))
     }
@@ -166,7 +184,8 @@ impl Records {
     /// # Errors
     /// See [`Records::start_flow`].
     pub async fn flow_counts(&self) -> Result<BTreeMap<String, BTreeMap<String, i64>>, RecordsError> {
-        let rows: Vec<(String, String, i64)> = sqlx::query_as(sql!("count_flow_runs")).fetch_all(&self.pool).await?;
+        let rows: Vec<(String, String, i64)> =
+            sqlx::query_as(sql!("count_flow_runs")).bind(self.scope()).fetch_all(&self.pool).await?;
         let mut counts = BTreeMap::<_, BTreeMap<_, _>>::new();
         for (flow, standing, runs) in rows {
             counts.entry(flow).or_default().insert(standing, runs);
@@ -311,6 +330,9 @@ fn run_of(row: &AnyRow) -> Result<FlowRun, RecordsError> {
         priority: u8::try_from(priority).ok().and_then(Priority::from_number).unwrap_or(Priority::Bulk),
         started_at: timestamp(row.try_get("started_at")?),
         outcome: row.try_get("outcome")?,
+        version: row.try_get("version")?,
+        ended_at: row.try_get::<Option<i64>, _>("ended_at")?.map(timestamp),
+        stopped_by: row.try_get("stopped_by")?,
         id,
     })
 }

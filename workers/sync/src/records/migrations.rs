@@ -54,6 +54,8 @@ fn up_to(last: i64) -> Migrator {
         (60, "key roles", include_str!("../../migrations/0060_key_roles.sql")),
         (61, "audit", include_str!("../../migrations/0061_audit.sql")),
         (65, "hooks", include_str!("../../migrations/0065_hooks.sql")),
+        (68, "flows", include_str!("../../migrations/0068_flows.sql")),
+        (69, "flow_rates", include_str!("../../migrations/0069_flow_rates.sql")),
     ];
     let migration = |(version, name, text): (i64, &'static str, &'static str)| {
         Migration::new(version, name.into(), MigrationType::Simple, text.into_sql_str(), false)

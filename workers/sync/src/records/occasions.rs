@@ -14,13 +14,15 @@ use super::runs::{FollowUp, Tx};
 use super::sql::sql;
 use super::{Records, RecordsError, Write, flows, page, rules};
 use crate::decide::rules::{Occasion, lost_tags, new_tags};
-use crate::flows::{Flow, On};
+use crate::flows::{ANY_TAG, Flow, On};
 
 impl Records {
     /// Whether anything waits for what happens to contacts.
-    #[must_use]
-    pub fn has_occasions(&self) -> bool {
-        !self.rules.is_empty() || waiting(&self.flows).next().is_some()
+    ///
+    /// # Errors
+    /// [`RecordsError::Database`].
+    pub async fn has_occasions(&self) -> Result<bool, RecordsError> {
+        Ok(!self.rules.is_empty() || waiting(&self.flows_in_force().await?).next().is_some())
     }
 
     /// The contacts whose creation in GHL was announced by a push and is not known to have happened.
@@ -71,8 +73,12 @@ impl Tx {
                 made |= rules::make(write, &row, rule, false).await?;
             }
         }
-        for (flow, on) in waiting(&flows).filter(|(_, on)| applies(on)) {
-            made |= flows::starting::start_for(write, &row, flow, on, false).await?;
+        let given = row.base.iter().flat_map(|base| &base.tags).filter(|tag| has_from_ghl(&row, tag));
+        let mut all: Vec<&str> = given.chain(tags).map(String::as_str).collect();
+        all.sort_unstable();
+        all.dedup();
+        for (flow, on) in each(&flows, &all, &[]).filter(|(_, on)| applies(on)) {
+            made |= flows::starting::start_for(write, &row, flow, &on, false).await?;
         }
         Ok(made)
     }
@@ -103,8 +109,8 @@ pub(super) async fn tagged(write: &mut Write, row: &ContactRow, theirs: &Contact
         let another = rules::has_made(write, &row, rule).await?;
         rules::make(write, &row, rule, another).await?;
     }
-    for (flow, on) in waiting(&flows).filter(|(_, on)| applies(on)) {
-        flows::starting::start_for(write, &row, flow, on, true).await?;
+    for (flow, on) in each(&flows, &new, &lost).filter(|(_, on)| applies(on)) {
+        flows::starting::start_for(write, &row, flow, &on, true).await?;
     }
     Ok(())
 }
@@ -126,8 +132,9 @@ pub(super) async fn tagged_since_made(
             rules::make(write, &there, rule, false).await?;
         }
     }
-    for (flow, on) in waiting(&flows).filter(|(_, on)| applies(on)) {
-        flows::starting::start_for(write, &there, flow, on, false).await?;
+    let all: Vec<&str> = tags.iter().map(String::as_str).collect();
+    for (flow, on) in each(&flows, &all, &[]).filter(|(_, on)| applies(on)) {
+        flows::starting::start_for(write, &there, flow, &on, false).await?;
     }
     Ok(())
 }
@@ -136,7 +143,22 @@ pub(super) async fn tagged_since_made(
 fn waiting(flows: &[Flow]) -> impl Iterator<Item = (&Flow, &Occasion)> {
     flows.iter().filter_map(|flow| match &flow.on {
         Some(On::Contact(occasion)) => Some((flow, occasion)),
-        Some(On::Event(_) | On::Webhook(_)) | None => None,
+        Some(On::Event(_) | On::Changed { .. } | On::Webhook(_)) | None => None,
+    })
+}
+
+/// The same, each with one occasion: who waits for any tag waits for each of these that are new, or lost.
+fn each<'a>(flows: &'a [Flow], new: &[&str], lost: &[&str]) -> impl Iterator<Item = (&'a Flow, Occasion)> {
+    let each_of = |tags: &[&str], made: fn(String) -> Occasion| -> Vec<Occasion> {
+        tags.iter().map(|tag| made((*tag).to_owned())).collect()
+    };
+    waiting(flows).flat_map(move |(flow, on)| {
+        let each: Vec<Occasion> = match on {
+            Occasion::Tagged(tag) if tag == ANY_TAG => each_of(new, Occasion::Tagged),
+            Occasion::Untagged(tag) if tag == ANY_TAG => each_of(lost, Occasion::Untagged),
+            on => vec![on.clone()],
+        };
+        each.into_iter().map(move |on| (flow, on))
     })
 }
 

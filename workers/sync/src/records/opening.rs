@@ -10,6 +10,7 @@ use sqlx::{AnyConnection, Connection as _};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use super::flows::in_force::{BrokenFlow, InForce};
 use super::lines::Lines;
 use super::{Actor, Principal, Records, RecordsError, fault, files};
 use crate::clock::Clock;
@@ -79,6 +80,8 @@ pub struct Options {
     pub rules: Vec<TaskRule>,
     /// What runs when something happens.
     pub flows: Vec<Flow>,
+    /// Files that hold none that can run.
+    pub broken_flows: Vec<BrokenFlow>,
     /// For how long an event's id is remembered.
     pub remember_event_ids: Duration,
     /// Whether a missing SQLite file is made, with its folder.
@@ -96,6 +99,7 @@ impl Default for Options {
             policies: Policies::default(),
             rules: Vec::new(),
             flows: Vec::new(),
+            broken_flows: Vec::new(),
             remember_event_ids: Duration::from_secs(30 * 24 * 60 * 60),
             create: true,
         }
@@ -140,7 +144,7 @@ impl Records {
             clock: options.clock,
             policies: Arc::new(options.policies),
             rules: options.rules.into(),
-            flows: options.flows.into(),
+            flows: Arc::new(InForce::of_files(options.flows, options.broken_flows)),
             remember_event_ids: options.remember_event_ids,
             untold: Arc::default(),
             group: Arc::default(),

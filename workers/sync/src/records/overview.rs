@@ -133,13 +133,13 @@ impl Records {
     ///
     /// # Errors
     /// See [`Records::count_jobs_up_to`].
-    pub async fn list_flow_runs(
+    pub async fn flow_run_heads(
         &self,
         flow: Option<&str>,
         before: Option<&str>,
         limit: i64,
     ) -> Result<Vec<ListedRun>, RecordsError> {
-        let query = sqlx::query(sql!("list_flow_runs")).bind(self.scope()).bind(flow).bind(before).bind(limit);
+        let query = sqlx::query(sql!("flow_run_heads")).bind(self.scope()).bind(flow).bind(before).bind(limit);
         let rows = query.fetch_all(&self.pool).await?;
         let run = |row: &sqlx::any::AnyRow| {
             Ok(ListedRun {

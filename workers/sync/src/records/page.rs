@@ -17,6 +17,7 @@ use uuid::Uuid;
 use super::contacts::{self, ContactRow};
 use super::entries::{self, AnyEntry, Entry, EntryRow, text_of};
 use super::feed::{Cause, ChangeOp, Changed};
+use super::flows::happened;
 use super::pull::{self, Snapshot};
 use super::sql::{CHUNK, look_up, look_up_pairs, sql, take_batch, take_exactly, with_list_after, with_rows_then};
 use super::{RecordsError, Write};
@@ -315,6 +316,7 @@ async fn insert_entries(
                 sync: Some(Progress::Applied),
                 is_new: true,
             });
+            happened::entry_met(write, location_id, theirs).await?;
         }
     }
     write.cause = cause_before;

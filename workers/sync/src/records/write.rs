@@ -34,7 +34,9 @@ impl Records {
     pub(super) async fn write_over(&self, pool: &AnyPool) -> Result<Write, RecordsError> {
         let gate = self.gate().await?;
         let begin = if self.sqlite { "begin immediate" } else { "begin" };
-        let tx = pool.begin_with(begin).await?;
+        let mut tx = pool.begin_with(begin).await?;
+        let now_ms = self.clock.now_ms();
+        let flows = self.flows.look(&mut tx, now_ms).await?;
         Ok(Write {
             tx,
             principal: Arc::clone(&self.principal),
@@ -43,12 +45,12 @@ impl Records {
             cause: feed::Cause::default(),
             found: Vec::new(),
             page: page::Page::default(),
-            now_ms: self.clock.now_ms(),
+            now_ms,
             occurred_ms: None,
             remember_event_ids: self.remember_event_ids,
             policies: Arc::clone(&self.policies),
             rules: Arc::clone(&self.rules),
-            flows: Arc::clone(&self.flows),
+            flows,
             owed: Vec::new(),
             ended: Vec::new(),
             settled: (0, 0),

@@ -105,7 +105,7 @@ pub(super) async fn run(task: &Task<'_>, mut walk: Walk) -> Result<(), JobError>
     walk.total = page.total.and_then(|total| i64::try_from(total).ok()).or(walk.total);
     walk.next_at_ms = task.environment.clock.now_ms() + share(walk.pause_ms, ids.len());
 
-    let announced = match walk.triggers() && records.has_occasions() {
+    let announced = match walk.triggers() && records.has_occasions().await? {
         true => records.announced_contacts(&walk.location_id).await?,
         false => Vec::new(),
     };

@@ -75,6 +75,18 @@ actions! {
     HookRecover = "hook.recover",
     /// A message of it is sent again.
     HookResend = "hook.resend",
+    /// A version of a flow was written.
+    FlowWrite = "flow.write",
+    /// It was deleted.
+    FlowDelete = "flow.delete",
+    /// It starts runs again.
+    FlowEnable = "flow.enable",
+    /// It starts no runs for now.
+    FlowDisable = "flow.disable",
+    /// A run of it was started by hand.
+    FlowRun = "flow.run",
+    /// A run was ended before its end.
+    RunStop = "flow-run.stop",
     /// The audit was read.
     AuditRead = "audit.read",
     /// Old rows of the audit were forgotten.

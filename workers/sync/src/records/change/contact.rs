@@ -109,7 +109,7 @@ pub(in super::super) async fn link(
 }
 
 /// As the job of a fetch names its record.
-fn applied_to_contact(Applied { record_id, contact_id }: Applied) -> Applied {
+fn applied_to_contact(Applied { record_id, contact_id, edited: _ }: Applied) -> Applied {
     Applied::contact(contact_id.unwrap_or(record_id))
 }
 
@@ -192,7 +192,9 @@ async fn edit(write: &mut Write, mut row: ContactRow, change: &ContactChange) ->
     }
     contacts::save(write, &row, true).await?;
     write.report(row.stored(Some(&before)));
-    Ok(applied(row))
+    let after = row.doc.clone();
+    let applied = applied(row);
+    Ok(if deletes { applied } else { applied.edited(write, &before, &after) })
 }
 
 /// The names of what the patch says something of; [`ALL_TAGS`] where it says which tags there are.
@@ -270,5 +272,5 @@ async fn add(write: &mut Write, row: ContactRow) -> Result<Applied, Unapplied> {
 }
 
 fn applied(row: ContactRow) -> Applied {
-    Applied { record_id: row.row_id, contact_id: Some(row.contact_id) }
+    Applied { record_id: row.row_id, contact_id: Some(row.contact_id), edited: None }
 }

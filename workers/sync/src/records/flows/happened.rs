@@ -1,34 +1,42 @@
 //! What happens in GHL to what is kept here, as events that start flows: an appointment was booked, moved or missed, a task done, a contact
 //! changed.
 //!
-//! A flow begins in the transaction that takes the change in, whichever way it came: by a webhook, a sweep or the reply to a write. A repetition
-//! finds it taken in, and begins nothing. What Clienty wrote is no change when GHL shows it. The event reads as a producer's would: `data`
-//! holds the ids and the fields that changed, `record` all of the record, and `origin` says `ghl`.
+//! A flow begins in the transaction that takes the change in, whichever way it came: by a webhook, a sweep, a pull or the reply to a write. A
+//! repetition finds it taken in, and begins nothing. What Clienty wrote is no change when GHL shows it. The event reads as a producer's would:
+//! `data` holds the ids and the fields that changed, `before` what those read until then, `record` all of the record, and `origin` says `ghl`.
 //!
-//! That a record is new says only GHL's webhook: what is read for the first time may be years old.
+//! That a record is new GHL's webhook says; what is read for the first time may be years old. It is new all the same where GHL made it after
+//! all of its location, or its contact, was kept here ([`is_news`]).
 
 use job_engine::Priority;
 use serde_json::{Map, Value, json};
+use sqlx::Row;
+use uuid::Uuid;
 
-use super::super::contacts::ContactRow;
-use super::super::entries::{Entry, EntryRow, find_by_ghl_id};
+use super::super::contacts::{self, ContactRow};
+use super::super::entries::{AnyEntry, Entry, EntryRow, find_by_ghl_id};
 use super::super::model::Contact;
 use super::super::runs::Tx;
+use super::super::sql::sql;
 use super::super::{RecordsError, Write, page};
 use super::Knows;
 use super::starting::{Start, start};
 use crate::decide::echo::Prints;
-use crate::decide::fields::{Fields, Record, fields, value};
-use crate::flows::{ORIGIN_GHL, On};
+use crate::decide::fields::{Fields, Record, differing, fields};
+use crate::flows::{Changed, ORIGIN_GHL};
 
-/// Fields that say one thing of a task.
-const DONE: [&str; 2] = ["completed", "status"];
+/// What is older is no news, however it comes to light: nobody wants to be told of it by a flow.
+const NEWS_MS: i64 = 7 * 24 * 60 * 60 * 1000;
+
+/// So far GHL's clock may be ahead of ours; what is later was not made then.
+const AHEAD_MS: i64 = 2 * 60 * 1000;
 
 struct Happened<'a> {
-    event_type: String,
+    changed: Changed,
     location_id: &'a str,
     contact_id: &'a str,
     data: Map<String, Value>,
+    before: Map<String, Value>,
     record: Value,
     /// By which a repetition is known, where nothing else tells it.
     once: Option<String>,
@@ -44,21 +52,22 @@ pub(in crate::records) async fn entry_changed<E: Entry>(
     if write.flows.is_empty() {
         return Ok(());
     }
-    let changed = changed(&row.doc, doc, ours);
-    let done =
-        E::KIND == "task" && value(&fields(doc), "completed") == true && changed.iter().any(|name| DONE[0] == name);
-    if done {
-        happened(write, of_entry(row, doc, &changed, "completed")).await?;
+    let changed = Changed::of(E::KIND, &fields(doc), changed(&row.doc, doc, ours));
+    if !is_awaited(write, &changed) {
+        return Ok(());
     }
-    if changed.iter().any(|name| !done || !DONE.contains(&name.as_str())) {
-        happened(write, of_entry(row, doc, &changed, "updated")).await?;
-    }
-    Ok(())
+    let before = told(&json!(row.doc), &changed.fields);
+    let event = of_entry(row, doc, changed);
+    happened(write, Happened { before, ..event }).await
 }
 
 /// GHL no longer has an entry.
 pub(in crate::records) async fn entry_gone<E: Entry>(write: &mut Write, row: &EntryRow<E>) -> Result<(), RecordsError> {
-    happened(write, of_entry(row, &row.doc, &[], "deleted")).await
+    let changed = Changed::whole(E::KIND, "deleted");
+    if !is_awaited(write, &changed) {
+        return Ok(());
+    }
+    happened(write, of_entry(row, &row.doc, changed)).await
 }
 
 /// GHL changed a contact, which was known as `before`; `ours` was asked by us.
@@ -71,17 +80,18 @@ pub(in crate::records) async fn contact_changed(
     if write.flows.is_empty() {
         return Ok(());
     }
-    let changed = changed(before, &row.doc, ours);
-    if changed.is_empty() {
+    let changed = Changed::of(Contact::NAME, &Fields::new(), changed(before, &row.doc, ours));
+    if !is_awaited(write, &changed) {
         return Ok(());
     }
     let record = json!(row.doc);
     let event = Happened {
-        event_type: "contact.updated".to_owned(),
         location_id: &row.location_id,
         contact_id: &row.contact_id,
-        data: told(&record, &changed),
+        data: told(&record, &changed.fields),
+        before: told(&json!(before), &changed.fields),
         record,
+        changed,
         once: None,
     };
     happened(write, event).await
@@ -93,9 +103,65 @@ pub(in crate::records) async fn contact_gone(
     location_id: &str,
     contact_id: &str,
 ) -> Result<(), RecordsError> {
-    let event_type = "contact.deleted".to_owned();
-    let (data, record) = (Map::new(), Value::Null);
-    happened(write, Happened { event_type, location_id, contact_id, data, record, once: None }).await
+    let (data, before, record) = (Map::new(), Map::new(), Value::Null);
+    let changed = Changed::whole(Contact::NAME, "deleted");
+    happened(write, Happened { changed, location_id, contact_id, data, before, record, once: None }).await
+}
+
+/// An entry was read in GHL and not known here, nor under another contact.
+pub(in crate::records) async fn entry_met(
+    write: &mut Write,
+    location_id: &str,
+    theirs: &AnyEntry,
+) -> Result<(), RecordsError> {
+    if write.flows.is_empty() {
+        return Ok(());
+    }
+    match theirs {
+        AnyEntry::Task(task) => met(write, location_id, task).await,
+        AnyEntry::Note(note) => met(write, location_id, note).await,
+        AnyEntry::Appointment(appointment) => met(write, location_id, appointment).await,
+    }
+}
+
+async fn met<E: Entry>(write: &mut Write, location_id: &str, theirs: &E) -> Result<(), RecordsError> {
+    let created = Changed::whole(E::KIND, "created").and_as_met(&fields(theirs));
+    let Some(ghl_id) = theirs.ghl_id().filter(|_| is_awaited(write, &created)) else { return Ok(()) };
+    let Some(row) = find_by_ghl_id::<E>(write.conn(), location_id, ghl_id).await? else { return Ok(()) };
+    match is_news(write, location_id, &row.contact_id, theirs.created_at().map(|at| at.as_millisecond())).await? {
+        true => made(write, &row, ghl_id, created).await,
+        false => Ok(()),
+    }
+}
+
+/// Whether GHL made what was not known here, and that at `at_ms` where it says so, while its contact was kept here or all of its location was.
+/// Tasks often have no date: then the whole lists that were read before tell, as long as that is not long ago.
+async fn is_news(
+    write: &mut Write,
+    location_id: &str,
+    contact_id: &str,
+    at_ms: Option<i64>,
+) -> Result<bool, RecordsError> {
+    let Some(contact) = contacts::find(write.conn(), location_id, contact_id).await? else { return Ok(false) };
+    let read = sqlx::query(sql!("location_was_read")).bind(location_id).fetch_one(write.conn()).await?;
+    let (first, last): (Option<i64>, Option<i64>) = (read.try_get("first_read")?, read.try_get("last_read")?);
+    let recent = write.now_ms.saturating_sub(NEWS_MS);
+    let kept_since = kept_since(&contact.row_id).unwrap_or(write.now_ms);
+    let latest = write.now_ms.saturating_add(AHEAD_MS);
+    Ok(match at_ms {
+        Some(at) => at > kept_since.min(first.unwrap_or(i64::MAX)).max(recent) && at <= latest,
+        None => {
+            let added = contact.doc.date_added.map(|at| at.as_millisecond());
+            let is_after = |first: i64| kept_since <= first || added.is_some_and(|added| added > first);
+            first.is_some_and(is_after) && last.is_some_and(|last| last > recent)
+        }
+    })
+}
+
+/// When a row was made, as its id tells.
+fn kept_since(row_id: &str) -> Option<i64> {
+    let (seconds, nanos) = Uuid::parse_str(row_id).ok()?.get_timestamp()?.to_unix();
+    i64::try_from(seconds).ok()?.checked_mul(1000)?.checked_add(i64::from(nanos / 1_000_000))
 }
 
 impl Tx {
@@ -110,29 +176,50 @@ impl Tx {
         let row = find_by_ghl_id::<E>(self.write.conn(), &location_id, ghl_id).await?;
         let is_theirs = |row: &EntryRow<E>| !row.deleted && row.clienty_id.is_none() && row.prints == Prints::default();
         let Some(row) = row.filter(is_theirs) else { return Ok(()) };
-        let all: Vec<_> = fields(&row.doc).into_keys().collect();
-        let event = of_entry(&row, &row.doc, &all, "created");
-        let once = Some(format!("{} {ghl_id}", event.event_type));
-        happened(&mut self.write, Happened { once, ..event }).await
+        let created = Changed::whole(E::KIND, "created");
+        // What became of it after it was first met was a change.
+        let created = if row.revision == 1 { created.and_as_met(&fields(&row.doc)) } else { created };
+        made(&mut self.write, &row, ghl_id, created).await
     }
 }
 
+/// GHL made what the row is: once, however often it is told.
+async fn made<E: Entry>(
+    write: &mut Write,
+    row: &EntryRow<E>,
+    ghl_id: &str,
+    created: Changed,
+) -> Result<(), RecordsError> {
+    let all: Vec<_> = fields(&row.doc).into_keys().collect();
+    let data = told(&json!(row.doc), &all);
+    let event = of_entry(row, &row.doc, created);
+    let data = event.data.clone().into_iter().chain(data).collect();
+    happened(write, Happened { once: Some(ghl_id.to_owned()), data, ..event }).await
+}
+
+fn is_awaited(write: &Write, changed: &Changed) -> bool {
+    write.flows.iter().any(|flow| flow.on.as_ref().is_some_and(|on| on.met_by(changed).is_some()))
+}
+
 async fn happened(write: &mut Write, event: Happened<'_>) -> Result<(), RecordsError> {
-    let Happened { event_type, location_id, contact_id, data, record, once } = event;
+    let Happened { changed, location_id, contact_id, data, before, record, once } = event;
     let flows = write.flows.clone();
-    let on = On::Event(event_type);
-    for flow in flows.iter().filter(|flow| flow.on.as_ref() == Some(&on)) {
-        let On::Event(event_type) = &on else { continue };
-        let event = json!({
+    for flow in flows.iter() {
+        let Some(event_type) = flow.on.as_ref().and_then(|on| on.met_by(&changed)) else { continue };
+        let mut event = json!({
             "type": event_type, "locationId": location_id, "contactId": contact_id, "data": data, "record": record,
             "origin": ORIGIN_GHL,
         });
+        if !before.is_empty() || !changed.fields.is_empty() {
+            event["before"] = json!(before);
+        }
         let knows = Knows { event, set: flow.set.clone(), answers: Map::new() };
+        let occasion = once.as_ref().map(|id| format!("{event_type} {id}"));
         let by = Start {
             location_id,
             // Of one that is gone no step can say anything.
             contact_id: (event_type != "contact.deleted").then_some(contact_id),
-            occasion: once.as_deref(),
+            occasion: occasion.as_deref(),
             knows,
             priority: Priority::Realtime,
         };
@@ -141,22 +228,16 @@ async fn happened(write: &mut Write, event: Happened<'_>) -> Result<(), RecordsE
     Ok(())
 }
 
-fn of_entry<'a, E: Entry>(row: &'a EntryRow<E>, doc: &E, changed: &[String], verb: &str) -> Happened<'a> {
+fn of_entry<'a, E: Entry>(row: &'a EntryRow<E>, doc: &E, changed: Changed) -> Happened<'a> {
     let mut doc = doc.clone();
     doc.set_ids(row.ghl_id.clone(), row.clienty_id.clone(), row.contact_id.clone());
     let record = json!(doc);
-    let mut data = told(&record, changed);
+    let mut data = told(&record, &changed.fields);
     for id in [E::GHL_ID_FIELD, E::CLIENTY_ID_FIELD].map(|field| field.trim_start_matches("data.")) {
         data.insert(id.to_owned(), record[id].clone());
     }
-    Happened {
-        event_type: format!("{}.{verb}", E::KIND),
-        location_id: &row.location_id,
-        contact_id: &row.contact_id,
-        data,
-        record,
-        once: None,
-    }
+    let (location_id, contact_id) = (row.location_id.as_str(), row.contact_id.as_str());
+    Happened { changed, location_id, contact_id, data, before: Map::new(), record, once: None }
 }
 
 /// The names of the fields that read differently, but for those that we asked for.
@@ -165,15 +246,11 @@ fn changed<R: Record>(before: &R, after: &R, ours: &Fields) -> Vec<String> {
     // What makes sense only together is answered together.
     let together = R::TOGETHER.iter().any(|name| ours.contains_key(*name));
     let is_ours = |name: &str| ours.contains_key(name) || (together && R::TOGETHER.contains(&name));
-    let mut names: Vec<_> = before.keys().chain(after.keys()).filter(|name| !is_ours(name)).cloned().collect();
-    names.sort_unstable();
-    names.dedup();
-    names.retain(|name| value(&before, name) != value(&after, name));
-    names
+    differing(&before, &after, is_ours)
 }
 
 /// The fields of a record of which these changed: of a list, all of it.
-fn told(record: &Value, changed: &[String]) -> Map<String, Value> {
+pub(super) fn told(record: &Value, changed: &[String]) -> Map<String, Value> {
     let top = |name: &String| name.split('.').next().unwrap_or_default().to_owned();
     changed.iter().map(top).map(|name| (name.clone(), record[&name].clone())).collect()
 }

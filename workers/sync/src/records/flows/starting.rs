@@ -10,14 +10,15 @@ use serde_json::{Map, json};
 use uuid::Uuid;
 
 use super::super::accept::Trigger;
+use super::super::change::Edited;
 use super::super::contacts::{self, ContactRow};
 use super::super::job::{JobKey, JobKind};
 use super::super::runs::FollowUp;
 use super::super::sql::sql;
 use super::super::{NewWebhook, RecordsError, Write, erase};
-use super::{Knows, ending, next};
+use super::{Knows, ending, happened, next};
 use crate::decide::rules::Occasion;
-use crate::flows::{Flow, ORIGIN_CLIENTY, On};
+use crate::flows::{Flow, IN_A_CHANGE, ORIGIN_CLIENTY, On};
 use crate::ghl::json::clip;
 use crate::ids;
 
@@ -41,6 +42,9 @@ pub(in crate::records) async fn start(
     start: &Start<'_>,
 ) -> Result<Option<String>, RecordsError> {
     let Start { location_id, contact_id, occasion, knows, priority } = start;
+    if !flow.runs_in(location_id) {
+        return Ok(None);
+    }
     let mut hash = None;
     if let Some(text) = *occasion {
         let as_text = sqlx::query_scalar(sql!("started_as_text")).bind(*location_id).bind(&flow.name).bind(text);
@@ -62,6 +66,7 @@ pub(in crate::records) async fn start(
         .bind(json!(knows).to_string())
         .bind(i64::from(*priority as u8))
         .bind(now_ms)
+        .bind(flow.version)
         .execute(write.conn())
         .await?;
     if started.rows_affected() == 0 {
@@ -118,18 +123,37 @@ pub(in crate::records) async fn start_by_event(
     write: &mut Write,
     trigger: &Trigger,
     key: &JobKey,
+    edited: Option<Edited>,
 ) -> Result<(), RecordsError> {
     let event = &trigger.event;
     let flows = write.flows.clone();
-    for flow in flows.iter().filter(|flow| flow.on == Some(On::Event(event.event_type.clone()))) {
+    let said = On::Event(event.event_type.clone());
+    for flow in flows.iter().filter(|flow| flow.runs_in(&event.location_id)) {
+        // What a producer says is an event whatever it changes. What else the change is only the record tells.
+        let by_change = |on: &On| {
+            let Edited { changed, .. } = edited.as_ref()?;
+            let is_further = matches!(on, On::Event(name) if IN_A_CHANGE.contains(&name.as_str()));
+            on.met_by(changed).filter(|_| is_further || matches!(on, On::Changed { .. }))
+        };
+        let event_type = match &flow.on {
+            Some(on) if *on == said => event.event_type.clone(),
+            Some(on) => match by_change(on) {
+                Some(event_type) => event_type,
+                None => continue,
+            },
+            None => continue,
+        };
         let contact_id = match ending::ids_of(write, key).await?["contactId"].as_str() {
             Some(id) => Some(contacts::resolve(write.conn(), &event.location_id, id).await?),
             None => None,
         };
-        let told = json!({
-            "id": event.id, "type": event.event_type, "locationId": event.location_id, "contactId": event.contact_id, "data": event.data,
+        let mut told = json!({
+            "id": event.id, "type": event_type, "locationId": event.location_id, "contactId": event.contact_id, "data": event.data,
             "record": ending::record_of(write, key).await?, "origin": ORIGIN_CLIENTY,
         });
+        if let Some(Edited { changed, before }) = &edited {
+            told["before"] = json!(happened::told(before, &changed.fields));
+        }
         let knows = Knows { event: told, set: flow.set.clone(), answers: Map::new() };
         let location_id = &event.location_id;
         let by = Start {

@@ -1,0 +1,109 @@
+//! A dry run: what each step would send, its places filled as far as they are known.
+
+use jiff::Timestamp;
+use job_engine::Priority;
+use serde_json::{Map, Value, json};
+use sync_workers::flows::{Condition, Deed, Flow, Known, Work, WorkOf};
+use sync_workers::records::{ContactRow, Knows, Records, RecordsError};
+
+use super::told;
+
+/// What a run would do.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rehearsal {
+    /// Whether its conditions hold; none where that is known only as it runs.
+    pub would_begin: Option<bool>,
+    /// Each step: `step`, `sentence`, `onlyIf`, `mistakes`, and `event`, `call` or `wait`.
+    pub steps: Vec<Value>,
+}
+
+impl Rehearsal {
+    /// Whether a step says what can't be.
+    #[must_use]
+    pub fn is_wrong(&self) -> bool {
+        self.steps.iter().any(|step| step["mistakes"].as_array().is_some_and(|mistakes| !mistakes.is_empty()))
+    }
+}
+
+/// Goes through the steps of a run that would begin now; nothing is sent and nothing is kept.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn rehearse(
+    records: &Records,
+    now: Timestamp,
+    flow: &Flow,
+    location: &str,
+    row: Option<&ContactRow>,
+    knows: &Knows,
+) -> Result<Rehearsal, RecordsError> {
+    let contact = match row {
+        None => None,
+        Some(row) => Some(records.as_readers_see(row).await?),
+    };
+    let answers = Map::new();
+    let known = Known {
+        now,
+        contact: contact.as_ref(),
+        event: &knows.event,
+        set: &knows.set,
+        answers: &answers,
+        rehearses: true,
+    };
+    let steps = flow.steps.iter().enumerate().map(|(index, step)| {
+        let of = WorkOf {
+            flow: &flow.name,
+            run: "RUN",
+            step: index,
+            location_id: location,
+            contact_id: row.map(|row| row.contact_id.as_str()),
+            priority: Priority::Interactive,
+        };
+        let work = step.work(&of, &known).ok().flatten();
+        // What is filled with an answer is judged as the step runs.
+        let mistakes = work
+            .as_ref()
+            .filter(|_| !step.awaits_answers())
+            .and_then(|work| of.trigger(work).err())
+            .unwrap_or_default();
+        let mistakes: Vec<_> =
+            mistakes.iter().map(|mistake| format!("{} {}", mistake.field, mistake.message)).collect();
+        let only_if = verdict(&step.only_if, &known);
+        let mut told = json!({"step": flow.title(index), "onlyIf": only_if, "mistakes": mistakes});
+        let does = match (work, &step.deed) {
+            (Some(Work::Event(event)), _) => {
+                let does = told::event(event["type"].as_str().unwrap_or_default(), &event["data"]);
+                told["event"] = event;
+                does
+            }
+            (Some(Work::Call(operation, wish)), _) => {
+                let does = told::call(&operation);
+                told["call"] = json!({"operation": operation, "wish": wish});
+                does
+            }
+            (None, Deed::Wait(_)) => {
+                told["wait"] = flow.definition["step"][index]["wait"].clone();
+                told::step(flow, index)
+            }
+            (None, _) => told::step(flow, index),
+        };
+        told["sentence"] = match only_if {
+            Some(true) => does,
+            Some(false) => format!("does nothing, as its conditions do not hold; else it {does}"),
+            None => format!("{does}, if its conditions hold by then"),
+        }
+        .into();
+        told
+    });
+    Ok(Rehearsal { would_begin: verdict(&flow.only_if, &known), steps: steps.collect() })
+}
+
+/// Whether all hold; none where that is known only as it runs.
+fn verdict(conditions: &[Condition], known: &Known<'_>) -> Option<bool> {
+    let each: Vec<_> = conditions.iter().map(|condition| condition.holds(known).ok()).collect();
+    match (each.contains(&Some(false)), each.contains(&None)) {
+        (true, _) => Some(false),
+        (false, true) => None,
+        (false, false) => Some(true),
+    }
+}

@@ -1,0 +1,198 @@
+//! Flows and their runs as people read them: JSON for programs, and a sentence for each step.
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+use sync_workers::catalog::catalog;
+use sync_workers::flows::{Deed, Flow};
+use sync_workers::records::{FlowRun, RunJobs};
+
+/// What a step does, in a few words that go on from "the step": "waits 2d", "creates a task “Call {contact.name}”".
+#[must_use]
+pub fn step(flow: &Flow, index: usize) -> String {
+    match flow.steps.get(index).map(|step| &step.deed) {
+        Some(Deed::Wait(_)) => {
+            format!("waits {}", flow.definition["step"][index]["wait"].as_str().unwrap_or("a while"))
+        }
+        Some(Deed::Event(said)) => event(&said.event_type, &Value::Object(said.data.clone())),
+        Some(Deed::Call(said)) => call(&said.operation),
+        None => "is at its end".to_owned(),
+    }
+}
+
+/// What an event does.
+#[must_use]
+pub fn event(event_type: &str, data: &Value) -> String {
+    let named = |field: &str| match data[field].as_str() {
+        Some(text) => format!(" “{}”", short(text)),
+        None => String::new(),
+    };
+    let list = |field: &str| match &data[field] {
+        Value::Array(items) => {
+            let items: Vec<_> =
+                items.iter().map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned)).collect();
+            Some(items.join(", "))
+        }
+        Value::String(text) => Some(text.clone()),
+        _ => None,
+    };
+    let fields = || {
+        let names: Vec<_> = data.as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+        if names.is_empty() { String::new() } else { format!(": {}", names.join(", ")) }
+    };
+    match event_type {
+        "contact.selected" => "fetches the contact".to_owned(),
+        "contact.created" => format!("creates a contact{}", fields()),
+        "contact.updated" => format!("edits the contact{}", fields()),
+        "contact.deleted" => "deletes the contact".to_owned(),
+        "contact.tagged" => {
+            let given = list("tags").map(|tags| format!("gives the contact the tags {tags}"));
+            let taken = list("removeTags").map(|tags| format!("takes the tags {tags} from the contact"));
+            let both: Vec<_> = given.into_iter().chain(taken).collect();
+            if both.is_empty() { "changes the contact's tags".to_owned() } else { both.join(" and ") }
+        }
+        "task.created" => format!("creates a task{}", named("title")),
+        "task.updated" => format!("edits a task{}", fields()),
+        "task.completed" => "completes a task".to_owned(),
+        "task.deleted" => "deletes a task".to_owned(),
+        "note.created" => format!("writes a note{}", named("noteText")),
+        "note.updated" => format!("edits a note{}", named("noteText")),
+        "note.deleted" => "deletes a note".to_owned(),
+        "appointment.created" => format!("books an appointment{}", named("title")),
+        "appointment.updated" => format!("edits an appointment{}", fields()),
+        "appointment.deleted" => "deletes an appointment".to_owned(),
+        other => format!("sends the event {other}"),
+    }
+}
+
+/// What a call does.
+#[must_use]
+pub fn call(operation: &str) -> String {
+    let summary = catalog().operation(operation).map(|found| short(found.does.trim().trim_end_matches('.')));
+    match summary.filter(|summary| !summary.is_empty()) {
+        Some(summary) => format!("calls {operation} ({summary})"),
+        None => format!("calls {operation}"),
+    }
+}
+
+/// At most so many letters of a text.
+const SHORT: usize = 60;
+
+fn short(text: &str) -> String {
+    match text.char_indices().nth(SHORT) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.to_owned(),
+    }
+}
+
+/// What a flow says of itself.
+#[must_use]
+pub fn flow(flow: &Flow) -> Map<String, Value> {
+    let steps: Vec<_> = (0..flow.steps.len()).map(|index| of_step(flow, index)).collect();
+    let told = json!({
+        "about": flow.about,
+        "on": flow.on_words(),
+        "needsContact": flow.needs_contact(),
+        "locations": flow.locations,
+        "set": flow.set,
+        "steps": steps,
+    });
+    let Value::Object(told) = told else { return Map::new() };
+    told
+}
+
+fn of_step(flow: &Flow, index: usize) -> Value {
+    let does = match &flow.steps[index].deed {
+        Deed::Wait(_) => json!({"wait": flow.definition["step"][index]["wait"]}),
+        Deed::Event(event) => json!({"event": event.event_type}),
+        Deed::Call(call) => json!({"call": call.operation}),
+    };
+    let mut told = json!({"step": flow.title(index), "sentence": step(flow, index)});
+    if let (Some(told), Value::Object(does)) = (told.as_object_mut(), does) {
+        told.extend(does);
+    }
+    told
+}
+
+/// A run as a list shows it. `jobs` are its own, where they are known.
+#[must_use]
+pub fn run(run: &FlowRun, jobs: Option<&RunJobs>) -> Value {
+    let flow = Flow::read(&run.flow, &run.definition).ok();
+    let at = flow.as_ref().filter(|flow| run.outcome.is_none() && run.step < flow.steps.len());
+    let dead = jobs.and_then(|jobs| jobs.dead(run.step)).filter(|_| run.outcome.is_none());
+    json!({
+        "id": run.id,
+        "flow": run.flow,
+        "version": run.version,
+        "locationId": run.location_id,
+        "contactId": run.contact_id,
+        "outcome": if dead.is_some() { "dead" } else { run.standing() },
+        "step": at.map(|flow| flow.title(run.step)),
+        "waitsUntil": run.wait_until_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok()).filter(|_| run.outcome.is_none()),
+        "startedAt": run.started_at,
+        "endedAt": run.ended_at,
+        "stoppedBy": run.stopped_by,
+        "deadJobId": dead.map(|job| &job.id),
+    })
+}
+
+/// A run with what became of each step, in sentences. `why` says what it waits for.
+#[must_use]
+pub fn whole_run(run: &FlowRun, jobs: &RunJobs, why: Option<String>) -> Value {
+    let mut told = self::run(run, Some(jobs));
+    let flow = Flow::read(&run.flow, &run.definition).ok();
+    let count = flow.as_ref().map_or(0, |flow| flow.steps.len());
+    let steps = (0..count).map(|index| {
+        let logged = run.log.iter().find(|logged| logged.step == index);
+        let job = jobs.steps.get(&index);
+        let state = match logged {
+            Some(logged) if logged.done => "done",
+            Some(_) => "skipped",
+            None if run.outcome.is_some() => "notReached",
+            None if index != run.step => "next",
+            None if jobs.dead(index).is_some() => "dead",
+            None if run.wait_until_ms.is_some() => "waiting",
+            None => "underWay",
+        };
+        let does = flow.as_ref().map(|flow| step(flow, index)).unwrap_or_default();
+        let sentence = match state {
+            "done" => format!("{does}: done"),
+            "skipped" => format!("{does}: skipped, as its conditions did not hold or an earlier answer was missing"),
+            "notReached" => format!("{does}: not reached"),
+            "dead" => format!("{does}: given up"),
+            "waiting" | "underWay" => format!("{does}: under way"),
+            _ => format!("{does}: to come"),
+        };
+        json!({
+            "step": flow.as_ref().map(|flow| flow.title(index)),
+            "state": state,
+            "sentence": sentence,
+            "at": logged.map(|logged| logged.at),
+            "jobId": job.map(|job| &job.id),
+        })
+    });
+    told["steps"] = steps.collect();
+    told["why"] = why.into();
+    let event = &run.knows.event;
+    let of_event = |name: &str| event[name].as_str().map(str::to_owned);
+    told["startedBy"] = match run.outcome {
+        // What it knew is forgotten.
+        Some(_) => Value::Null,
+        None => json!({"type": of_event("type"), "origin": of_event("origin"), "tag": of_event("tag")}),
+    };
+    told
+}
+
+/// Why a run does not go on; none where it does, or has ended.
+#[must_use]
+pub fn why(run: &FlowRun, of_job: Option<String>) -> Option<String> {
+    if let Some(by) = &run.stopped_by {
+        return Some(format!("it was stopped by {by}"));
+    }
+    if run.outcome.is_some() {
+        return None;
+    }
+    match run.wait_until_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok()) {
+        Some(until) => Some(format!("its step waits until {until:.0}; it goes on by itself")),
+        None => of_job.or_else(|| Some("the job of its step is about to be told to the queue".to_owned())),
+    }
+}

@@ -1,0 +1,1 @@
+select name, version, definition from flows where state = 'enabled' order by name

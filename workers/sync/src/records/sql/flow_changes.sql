@@ -1,0 +1,1 @@
+select changes from flow_counter where name = 'flows'
