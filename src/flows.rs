@@ -13,6 +13,8 @@ use toml::de::{DeTable, DeValue};
 
 use crate::config::{ConfigError, ConfigErrors};
 
+pub mod gallery;
+
 /// Reads all flows of a folder, by name. A folder that is not there holds none.
 ///
 /// # Errors
