@@ -168,7 +168,7 @@ impl Command {
                 | Self::Send(_)
                 | Self::Tail(_)
                 | Self::Catalog(catalog::Command::List(_) | catalog::Command::Show { .. } | catalog::Command::Page)
-                | Self::Flows(flows::Command::Check { .. })
+                | Self::Flows(flows::Command::Check { .. } | flows::Command::Gallery | flows::Command::New(_))
         )
     }
 }

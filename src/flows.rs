@@ -17,6 +17,7 @@ use crate::config::{ConfigError, ConfigErrors};
 
 pub mod begin;
 pub mod found;
+pub mod gallery;
 pub mod rehearsal;
 pub mod told;
 pub mod watch;

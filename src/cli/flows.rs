@@ -14,6 +14,7 @@ use super::{Context, Outcome, config, open_records};
 use crate::flows::found::{self, Found};
 use crate::flows::{self, Mistake, parse, stem};
 
+mod gallery;
 mod run;
 mod runs;
 
@@ -26,6 +27,10 @@ pub(super) enum Command {
         /// Only these files [default: all of CLIENTY_FLOWS_DIR]
         files: Vec<PathBuf>,
     },
+    /// List flows to start from: what each does, the scopes it needs, the calls it costs
+    Gallery,
+    /// Write a flow from a template of the gallery into the folder of flows
+    New(gallery::New),
     /// Start a run and show the outcome of each step
     Run(run::Arguments),
     /// List runs, newest first
@@ -95,6 +100,8 @@ pub(super) async fn run(context: Context, command: Command) -> anyhow::Result<Ou
     match command {
         Command::List => list(context).await,
         Command::Check { files } => check(&context, &files),
+        Command::Gallery => gallery::list(context.output),
+        Command::New(arguments) => gallery::new(&context, arguments),
         Command::Run(arguments) => run::run(context, arguments).await,
         Command::Runs(arguments) => runs::list(context, arguments).await,
         Command::Show { run } => runs::show(context, &run).await,

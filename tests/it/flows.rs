@@ -4,6 +4,7 @@ mod commands;
 mod durable;
 mod ending;
 mod first_seen;
+mod gallery;
 mod happenings;
 mod in_ghl;
 mod kept;

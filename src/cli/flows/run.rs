@@ -272,7 +272,7 @@ async fn follow(app: &App, output: Output, flow: &Flow, id: &str, patience: Dura
     }
 }
 
-fn setting(text: &str) -> Result<(String, String), String> {
+pub(super) fn setting(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("a setting is NAME=VALUE".to_owned()),
