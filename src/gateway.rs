@@ -27,6 +27,7 @@ mod deadline;
 mod erase;
 mod events;
 mod health;
+mod history;
 mod hooks;
 mod jobs;
 mod json;
@@ -184,6 +185,9 @@ fn api() -> Api {
         .post("/v1/locations/{location}/conflicts/{conflict}/undo", conflicts::undo)
         .get("/v1/locations/{location}/contacts", contacts::list)
         .get("/v1/locations/{location}/contacts/{contact}", contacts::show)
+        .get("/v1/locations/{location}/contacts/{contact}/history", history::list)
+        .get("/v1/locations/{location}/contacts/{contact}/fields/{field}/why", history::why)
+        .post("/v1/locations/{location}/contacts/{contact}/fields/{field}/revert", history::revert)
         .delete("/v1/locations/{location}/contacts/{contact}/data", erase::erase)
         .get("/v1/changes", changes::list)
         .get("/v1/audit", audit::list)

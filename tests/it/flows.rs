@@ -4,6 +4,7 @@ mod commands;
 mod durable;
 mod ending;
 mod first_seen;
+mod history;
 mod in_ghl;
 mod occasions;
 mod steps;

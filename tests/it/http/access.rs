@@ -23,6 +23,8 @@ struct Tenant {
     conflict: String,
     /// A hook that hears of this location alone.
     hook: String,
+    /// A change of the contact in its history.
+    change: String,
 }
 
 impl Tenant {
@@ -30,7 +32,7 @@ impl Tenant {
     fn nobody() -> Self {
         let id = |name: &str| format!("no-{name}");
         let (location, contact, job) = (id("location"), id("contact"), id("job"));
-        Self { location, contact, job, call: id("call"), conflict: id("c"), hook: id("hook") }
+        Self { location, contact, job, call: id("call"), conflict: id("c"), hook: id("hook"), change: id("change") }
     }
 
     /// What must never be in an answer to whoever may not see it.
@@ -90,6 +92,11 @@ impl Shared {
             let call = answer.json()["jobId"].as_str().expect(&answer.text).to_owned();
             all.job_in_state(&call, "done").await;
             shared.tenants[place].call = call;
+            let Tenant { location, contact, .. } = &shared.tenants[place];
+            let history = all.get(&format!("/v1/locations/{location}/contacts/{contact}/history")).await.json();
+            let items = history["history"].as_array().unwrap_or_else(|| panic!("{history}"));
+            let change = items.iter().find(|item| item["record"] == "contact").unwrap_or_else(|| panic!("{history}"));
+            shared.tenants[place].change = change["id"].as_str().unwrap().to_owned();
             shared.conflict(place).await;
             shared.tenants[place].hook = format!("tenants-hook-{place}");
             shared.hook(place).await;
@@ -147,11 +154,12 @@ impl Shared {
 
 /// Asks for what a tenant has by that route.
 async fn ask(api: &Api, route: &ApiRoute, tenant: &Tenant) -> Answer {
-    let Tenant { location, contact, job, call, conflict, hook } = tenant;
+    let Tenant { location, contact, job, call, conflict, hook, change } = tenant;
     let delivery = format!("msg_{hook}_1");
     let job = if route.path.ends_with("/reply") { call } else { job };
     let ids = [("{location}", location), ("{contact}", contact), ("{job}", job), ("{conflict}", conflict)];
-    let places = ids.into_iter().chain([("{hook}", hook), ("{delivery}", &delivery)]);
+    let field = "city".to_owned();
+    let places = ids.into_iter().chain([("{hook}", hook), ("{delivery}", &delivery), ("{field}", &field)]);
     let mut path = places.fold(route.path.to_owned(), |path, (place, id)| path.replace(place, id));
     let mut body = Value::Null;
     match (&route.method, route.path) {
@@ -168,6 +176,7 @@ async fn ask(api: &Api, route: &ApiRoute, tenant: &Tenant) -> Answer {
         (&Method::POST, "/v1/hooks/{hook}/recover") => body = json!({"since": "2026-01-01T00:00:00Z"}),
         (&Method::POST, path) if path.starts_with("/v1/hooks/{hook}/") => body = json!({}),
         (&Method::GET, "/v1/hooks/sample") => path = format!("{path}?event=contact.updated&locationId={location}"),
+        (&Method::POST, path) if path.ends_with("/revert") => body = json!({"to": change}),
         (&Method::POST, "/v1/jobs/retry" | "/v1/jobs/discard" | "/v1/jobs/cancel") => body = json!({"jobs": [job]}),
         (&Method::GET, "/v1/changes" | "/v1/jobs" | "/v1/audit") => path = format!("{path}?locationId={location}"),
         (&Method::POST, "/v1/locations/{location}/conflicts/{conflict}/undo")

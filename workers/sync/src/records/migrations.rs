@@ -53,6 +53,7 @@ fn up_to(last: i64) -> Migrator {
         (55, "countries", include_str!("../../migrations/0055_countries.sql")),
         (60, "key roles", include_str!("../../migrations/0060_key_roles.sql")),
         (61, "audit", include_str!("../../migrations/0061_audit.sql")),
+        (62, "history", include_str!("../../migrations/0062_history.sql")),
         (65, "hooks", include_str!("../../migrations/0065_hooks.sql")),
     ];
     let migration = |(version, name, text): (i64, &'static str, &'static str)| {

@@ -314,6 +314,7 @@ async fn insert_entries(
                 fields: theirs.field_names(),
                 sync: Some(Progress::Applied),
                 is_new: true,
+                was: None,
             });
         }
     }
