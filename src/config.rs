@@ -252,6 +252,7 @@ impl Config {
             },
             keeping: Keeping {
                 changes: from.setting("records.keep_changes_days", "CLIENTY_KEEP_CHANGES_DAYS").required(days(1, 3650)),
+                history: from.setting("records.keep_history_days", "CLIENTY_KEEP_HISTORY_DAYS").required(days(1, 3650)),
                 deleted: from.setting("records.keep_deleted_days", "CLIENTY_KEEP_DELETED_DAYS").required(days(1, 3650)),
                 jobs: from.setting("records.keep_jobs_days", "CLIENTY_KEEP_JOBS_DAYS").required(days(1, 3650)),
                 dead: from

@@ -30,6 +30,7 @@ mod erase;
 mod events;
 mod flows;
 mod health;
+mod history;
 mod hooks;
 mod jobs;
 mod json;
@@ -203,6 +204,9 @@ fn api() -> Api {
         .post("/v1/locations/{location}/conflicts/{conflict}/undo", conflicts::undo)
         .get("/v1/locations/{location}/contacts", contacts::list)
         .get("/v1/locations/{location}/contacts/{contact}", contacts::show)
+        .get("/v1/locations/{location}/contacts/{contact}/history", history::list)
+        .get("/v1/locations/{location}/contacts/{contact}/fields/{field}/why", history::why)
+        .post("/v1/locations/{location}/contacts/{contact}/fields/{field}/revert", history::revert)
         .delete("/v1/locations/{location}/contacts/{contact}/data", erase::erase)
         .get("/v1/changes", changes::list)
         .get("/v1/audit", audit::list)

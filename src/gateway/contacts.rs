@@ -4,34 +4,39 @@ use std::collections::HashMap;
 
 use axum::Json;
 use axum::extract::Query;
+use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use sync_workers::records::{ContactView, ListQuery, Receipt, Records};
+use sync_workers::records::{ListQuery, Receipt, Records};
 
-use super::Problem;
 use super::allowed::{Allowed, ReadsPeople};
 use super::parameters::Parameters;
 use super::path::Ids;
+use super::{Problem, history};
 
 const DEFAULT_LIMIT: u32 = 50;
 const MOST: u32 = 500;
 
-/// `GET /v1/locations/{locationId}/contacts/{contactId}?includeDeleted`: the contact with its tasks, notes and appointments.
+/// `GET /v1/locations/{locationId}/contacts/{contactId}?includeDeleted&at`: the contact with its tasks, notes and appointments, as it is or as it was.
 pub(super) async fn show(
     allowed: Allowed<ReadsPeople>,
     Ids((location, contact)): Ids<(String, String)>,
     query: Query<HashMap<String, String>>,
-) -> Result<Json<ContactView>, Problem> {
-    let mut parameters = Parameters::new(query, &["includeDeleted"]);
+) -> Result<Response, Problem> {
+    let mut parameters = Parameters::new(query, &["includeDeleted", "at"]);
     let include_deleted = parameters.flag("includeDeleted");
+    let at = parameters.parse::<Timestamp>("at", "a time in RFC 3339, as 2026-03-01T09:00:00Z");
     parameters.check()?;
     let records = allowed.records();
+    if let Some(at) = at {
+        return Ok(Json(history::view_at(records, &location, &contact, at).await?).into_response());
+    }
     let view = match include_deleted {
         true => records.view_with_deleted(&location, &contact).await,
         false => records.contact_view(&location, &contact).await,
     };
     if let Some(view) = view.map_err(|error| Problem::records(&error))? {
-        return Ok(Json(view));
+        return Ok(Json(view).into_response());
     }
     let erasure = records.erasure(&location, &contact).await.map_err(|error| Problem::records(&error))?;
     Err(Problem::not_found(match erasure {

@@ -6,6 +6,7 @@ mod ending;
 mod first_seen;
 mod gallery;
 mod happenings;
+mod history;
 mod in_ghl;
 mod kept;
 mod occasions;

@@ -6,6 +6,7 @@ mod conflicts;
 mod erasing;
 mod events;
 mod health;
+mod history;
 mod openapi;
 mod operations;
 mod overload;

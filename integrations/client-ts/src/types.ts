@@ -107,11 +107,71 @@ export interface paths {
         };
         /**
          * A contact with its tasks, notes and appointments
-         * @description The unified view.
+         * @description The unified view; with `at`, as it was.
          */
         get: operations["showContact"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/locations/{locationId}/contacts/{contactId}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What changed in a contact, and where from
+         * @description Of the contact and of its tasks, notes and appointments, newest first, for `CLIENTY_KEEP_HISTORY_DAYS` (30).
+         */
+        get: operations["listHistory"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/locations/{locationId}/contacts/{contactId}/fields/{field}/why": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Why a field holds what it holds
+         * @description The chain from its value back to a webhook, a reply, a list, or an event, and to who sent that.
+         */
+        get: operations["explainField"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/locations/{locationId}/contacts/{contactId}/fields/{field}/revert": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Give a field what it held earlier
+         * @description An edit of now, as an event would make it.
+         */
+        post: operations["revertField"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2076,6 +2136,378 @@ export interface components {
                  */
                 since: string;
             }[];
+        };
+        /** @description A contact as it was. */
+        PastContact: {
+            /** @description GHL's id; until GHL has the contact, your own. */
+            id: string;
+            /** @description Your own id; absent if the contact began in GHL. */
+            clientyContactId?: string;
+            name: string | null;
+            firstName: string | null;
+            lastName: string | null;
+            /** @description An e-mail address; kept in lower case. */
+            email: string | null;
+            /** @description GHL normalises it to E.164 if it can. */
+            phone: string | null;
+            companyName: string | null;
+            address1: string | null;
+            city: string | null;
+            state: string | null;
+            country: string | null;
+            postalCode: string | null;
+            website: string | null;
+            source: string | null;
+            /** @description Id of a GHL user. */
+            assignedTo: string | null;
+            /** @description A day, as 1990-09-25. */
+            dateOfBirth: string | null;
+            /** @description Do not disturb, over all channels. */
+            dnd: boolean | null;
+            timezone: string | null;
+            tags: string[];
+            customFields: components["schemas"]["CustomField"][];
+            /** @description The same by key, if the keys are known and there are any. */
+            customFieldsByKey?: {
+                [key: string]: unknown;
+            };
+            /** @description Null: nobody keeps what it was. */
+            lastActivity: null;
+            /**
+             * Format: date-time
+             * @description Set by GHL alone.
+             */
+            dateAdded: string | null;
+            /** @description Null: nobody keeps what it was. */
+            dateUpdated: null;
+            /** @description The same for the life of the record; the change feed names it so. */
+            recordId: string;
+        };
+        /** @description A task as it was. */
+        PastTask: {
+            /** @description GHL's id; null until GHL has it. */
+            taskId: string | null;
+            /** @description Your own id; null if it began in GHL. */
+            clientyTaskId: string | null;
+            contactId: string;
+            title: string;
+            body: string | null;
+            /**
+             * Format: date-time
+             * @description To the second.
+             */
+            dueDate: string | null;
+            /** @description Whether it is done. */
+            completed: boolean;
+            /** @description Id of a GHL user. */
+            assignedTo: string | null;
+            /**
+             * @description As of the moment of reading.
+             * @enum {string}
+             */
+            status: "open" | "overdue" | "completed";
+            /** @description The same for the life of the record; the change feed names it so. */
+            recordId: string;
+        };
+        /** @description A note as it was. */
+        PastNote: {
+            /** @description GHL's id; null until GHL has it. */
+            noteId: string | null;
+            /** @description Your own id; null if it began in GHL. */
+            clientyNoteId: string | null;
+            contactId: string;
+            /** @description As written; GHL's editor writes HTML. */
+            noteText: string;
+            /** @description The GHL user who wrote it. */
+            userId: string | null;
+            /**
+             * Format: date-time
+             * @description Set by GHL alone.
+             */
+            createdAt: string | null;
+            /** @description The same for the life of the record; the change feed names it so. */
+            recordId: string;
+        };
+        /** @description An appointment as it was. */
+        PastAppointment: {
+            /** @description GHL's id; null until GHL has it. */
+            appointmentId: string | null;
+            /** @description Your own id; null if it began in GHL. */
+            clientyAppointmentId: string | null;
+            contactId: string;
+            calendarId: string | null;
+            title: string | null;
+            /** @description GHL's word: new, confirmed, cancelled, showed, noshow, invalid, or one that its replies also use. */
+            status: string | null;
+            /**
+             * Format: date-time
+             * @description When it begins.
+             */
+            startTime: string | null;
+            /**
+             * Format: date-time
+             * @description When it ends.
+             */
+            endTime: string | null;
+            address: string | null;
+            notes: string | null;
+            /** @description Id of a GHL user. */
+            assignedUserId: string | null;
+            /** @description The same for the life of the record; the change feed names it so. */
+            recordId: string;
+        };
+        /** @description A contact with all that belonged to it, as readers saw it then. It says nothing of how far GHL had it. */
+        PastView: {
+            /**
+             * Format: date-time
+             * @description The moment.
+             */
+            at: string;
+            contact: components["schemas"]["PastContact"];
+            /** @description In the order in which they became known here. */
+            tasks: components["schemas"]["PastTask"][];
+            /** @description In the order in which they became known here. */
+            notes: components["schemas"]["PastNote"][];
+            /** @description By start time. */
+            appointments: components["schemas"]["PastAppointment"][];
+        };
+        /** @description What a change did to a field. */
+        FieldChange: {
+            /** @description The field's name within the record; each tag and each custom field has its own, as `tags.vip`. */
+            field: string;
+            /** @description What it held before; null for nothing. */
+            from: unknown;
+            /** @description What it has held since; null for nothing. */
+            to: unknown;
+        };
+        /** @description A change of a record. */
+        HistoryItem: {
+            /** @description Of the change; the `seq` of the change feed. */
+            id: string;
+            /**
+             * Format: date-time
+             * @description When it was stored.
+             */
+            at: string;
+            /**
+             * @description `contact`, `task`, `note` or `appointment`.
+             * @enum {string}
+             */
+            record: "contact" | "task" | "note" | "appointment";
+            /** @description The record's id for life. */
+            recordId: string;
+            /**
+             * @description `stored`: new, or reads differently since. `deleted`: no longer shown since.
+             * @enum {string}
+             */
+            op: "stored" | "deleted";
+            /** @description Whether the record was not there before. */
+            isNew: boolean;
+            /**
+             * @description Who changed it; null in entries of earlier versions.
+             * @enum {string|null}
+             */
+            origin: "ghl" | "clienty" | "flow" | "enrichment" | null;
+            /**
+             * @description How it came about: `event` (a producer, a flow, the command line), `webhook`, `reply` (GHL's answer to a write), `look` (read in GHL), `list` (import, reconciliation), `rule`, `operator` (a job was closed by hand). Absent in changes of earlier versions.
+             * @enum {string}
+             */
+            via?: "event" | "webhook" | "reply" | "look" | "list" | "rule" | "operator";
+            /** @description Of `webhook`: GHL's id of it. */
+            webhookId?: string;
+            /** @description Of `rule`: its name. */
+            rule?: string;
+            /** @description The job that it belongs to. */
+            causedBy: string | null;
+            /** @description The API key whose event it was. */
+            keyId: string | null;
+            changes: components["schemas"]["FieldChange"][];
+        };
+        /** @description Changes, newest first. */
+        HistoryPage: {
+            history: components["schemas"]["HistoryItem"][];
+            /** @description The `cursor` of the next page; null after the last one. */
+            nextCursor: string | null;
+        };
+        /** @description A field's value, and where it came from. */
+        Why: {
+            /**
+             * @description `contact`, `task`, `note` or `appointment`.
+             * @enum {string}
+             */
+            record: "contact" | "task" | "note" | "appointment";
+            /** @description The record's id for life. */
+            recordId: string;
+            /** @description Its name within the record. */
+            field: string;
+            /** @description What it holds now, or held when the record was deleted; of a list, all of it. Null for nothing. */
+            value: unknown;
+            /** @description From the value back to what came from outside. Empty where that is longer ago than the history goes back, and nobody knows who edited it. */
+            chain: ({
+                /** @enum {string} */
+                step: "change";
+                /** @description Its `id` in the history. */
+                historyId: string;
+                /**
+                 * Format: date-time
+                 * @description When.
+                 */
+                at: string;
+                /** @description Before; null for nothing. */
+                from: unknown;
+                /** @description Since; null for nothing. */
+                to: unknown;
+                /**
+                 * @description Who changed it; null in entries of earlier versions.
+                 * @enum {string|null}
+                 */
+                origin: "ghl" | "clienty" | "flow" | "enrichment" | null;
+                /** @description Whether the record was new. */
+                isNew: boolean;
+            } | {
+                /** @enum {string} */
+                step: "merge";
+                /** @description The conflict. */
+                conflictId: string;
+                /** @enum {string} */
+                winner: "clienty" | "ghl";
+                /** @description What Clienty had made of it. */
+                ours: unknown;
+                /** @description What GHL had made of it. */
+                theirs: unknown;
+                /**
+                 * Format: date-time
+                 * @description When it was found.
+                 */
+                foundAt: string;
+                /**
+                 * Format: date-time
+                 * @description When a person took it back.
+                 */
+                undoneAt: string | null;
+            } | {
+                /** @enum {string} */
+                step: "reply";
+                /** @description The job. */
+                jobId: string | null;
+                /**
+                 * Format: date-time
+                 * @description When it was stored.
+                 */
+                at: string;
+            } | {
+                /** @enum {string} */
+                step: "look";
+                /** @description The job. */
+                jobId: string | null;
+                /**
+                 * Format: date-time
+                 * @description When it was stored.
+                 */
+                at: string;
+            } | {
+                /** @enum {string} */
+                step: "list";
+                /** @description The job. */
+                jobId: string | null;
+                /** @description The job's kind; null once it is forgotten. */
+                kind: string | null;
+                /**
+                 * Format: date-time
+                 * @description When it was stored.
+                 */
+                at: string;
+            } | {
+                /** @enum {string} */
+                step: "webhook";
+                /** @description GHL's id of it. */
+                webhookId: string;
+                /** @description What GHL calls it. */
+                type: string | null;
+                /**
+                 * Format: date-time
+                 * @description When it came.
+                 */
+                receivedAt: string | null;
+                /** @description SHA-256 of its body, base64url. */
+                sha256: string | null;
+                /** @description GHL's signature was right. */
+                signatureChecked: boolean;
+            } | {
+                /** @enum {string} */
+                step: "event";
+                /** @description The job. */
+                jobId: string | null;
+                /** @description The id that its producer gave it. */
+                eventId: string | null;
+                /** @description Its type. */
+                type: string | null;
+                /**
+                 * Format: date-time
+                 * @description When.
+                 */
+                acceptedAt: string | null;
+            } | {
+                /** @enum {string} */
+                step: "flow";
+                /** @description The run. */
+                runId: string;
+                /** @description The flow; null once the run is forgotten. */
+                flow: string | null;
+            } | {
+                /** @enum {string} */
+                step: "rule";
+                /** @description Its name. */
+                rule: string;
+            } | {
+                /** @enum {string} */
+                step: "operator";
+                /** @description The job. */
+                jobId: string | null;
+                /**
+                 * Format: date-time
+                 * @description When.
+                 */
+                at: string;
+                /** @description The reason that was given. */
+                why: string | null;
+            } | {
+                /** @enum {string} */
+                step: "lastEdit";
+                /**
+                 * Format: date-time
+                 * @description When.
+                 */
+                at: string;
+                /**
+                 * @description Whose.
+                 * @enum {string}
+                 */
+                by: "clienty" | "ghl";
+            } | {
+                /** @enum {string} */
+                step: "actor";
+                /** @enum {string} */
+                kind: "key" | "program" | "producer" | "cli" | "flow" | "rule" | "operator" | "enrichment" | "ghl" | "ghlUser";
+                /** @description Of the API key, the run or GHL's user. */
+                id: string | null;
+                /** @description Its name, where it has one. */
+                name: string | null;
+            })[];
+            /**
+             * Format: date-time
+             * @description What was before is forgotten; null where nothing is.
+             */
+            historySince: string | null;
+        };
+        /** @description Which moment a field goes back to: one of `to` and `before`. */
+        Revert: {
+            /** @description What it held right after this change, by its `id` in the history. */
+            to?: string;
+            /** @description What it held right before it. */
+            before?: string;
+            /** @description The task, note or appointment; without it, the contact. */
+            recordId?: string;
         };
         /** @description Contacts by id. */
         ContactPage: {
@@ -4167,6 +4599,11 @@ export interface operations {
                  * @example true
                  */
                 includeDeleted?: components["parameters"]["IncludeDeleted"];
+                /**
+                 * @description As it was at that time, for `CLIENTY_KEEP_HISTORY_DAYS` (30).
+                 * @example 2035-03-01T09:00:00Z
+                 */
+                at?: string;
             };
             header?: never;
             path: {
@@ -4290,7 +4727,104 @@ export interface operations {
                      *       "syncedAt": "2026-11-30T09:00:00Z"
                      *     }
                      */
-                    "application/json": components["schemas"]["ContactView"];
+                    "application/json": components["schemas"]["ContactView"] | components["schemas"]["PastView"];
+                };
+            };
+            400: components["responses"]["InvalidParameters"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            /** @description The history does not go back that far (`CLIENTY_KEEP_HISTORY_DAYS`, 30). */
+            410: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listHistory: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Changes of this field alone; of all tags as `tags`.
+                 * @example city
+                 */
+                field?: string;
+                /**
+                 * @description Changes of this record alone.
+                 * @example 01992f3b-0010-7000-8000-000000000000
+                 */
+                recordId?: string;
+                /**
+                 * @description Entries of one page at most.
+                 * @example 10
+                 */
+                limit?: number;
+                /**
+                 * @description `nextCursor` of an earlier page.
+                 * @example 4711
+                 */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description GHL's id of the location.
+                 * @example ve9EPM428h8vShlRW1KT
+                 */
+                locationId: components["parameters"]["Location"];
+                /**
+                 * @description The contact, by GHL's id or your own.
+                 * @example ocQHyuzHvysMo5N5VsXc
+                 */
+                contactId: components["parameters"]["Contact"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "history": [
+                     *         {
+                     *           "id": "4711",
+                     *           "at": "2026-11-30T09:00:00Z",
+                     *           "record": "contact",
+                     *           "recordId": "01992f3b-0010-7000-8000-000000000000",
+                     *           "op": "stored",
+                     *           "isNew": false,
+                     *           "origin": "ghl",
+                     *           "via": "webhook",
+                     *           "webhookId": "4d8f7a6e-5b31-4c07-9e1a-b2c901992f3d",
+                     *           "causedBy": "01992f3c-7a10-7c41-9d7e-2f5b6a1c8e90",
+                     *           "keyId": null,
+                     *           "changes": [
+                     *             {
+                     *               "field": "city",
+                     *               "from": "London",
+                     *               "to": "Hamburg"
+                     *             }
+                     *           ]
+                     *         }
+                     *       ],
+                     *       "nextCursor": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["HistoryPage"];
                 };
             };
             400: components["responses"]["InvalidParameters"];
@@ -4300,6 +4834,193 @@ export interface operations {
             429: components["responses"]["TooMany"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
+        };
+    };
+    explainField: {
+        parameters: {
+            query?: {
+                /**
+                 * @description The task, note or appointment, by its `recordId`; without it, the contact.
+                 * @example 01992f3b-0010-7000-8000-000000000000
+                 */
+                recordId?: string;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description GHL's id of the location.
+                 * @example ve9EPM428h8vShlRW1KT
+                 */
+                locationId: components["parameters"]["Location"];
+                /**
+                 * @description The contact, by GHL's id or your own.
+                 * @example ocQHyuzHvysMo5N5VsXc
+                 */
+                contactId: components["parameters"]["Contact"];
+                /**
+                 * @description The field, as the history names it.
+                 * @example city
+                 */
+                field: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The chain. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "record": "contact",
+                     *       "recordId": "01992f3b-0010-7000-8000-000000000000",
+                     *       "field": "city",
+                     *       "value": "Hamburg",
+                     *       "chain": [
+                     *         {
+                     *           "step": "change",
+                     *           "historyId": "4711",
+                     *           "at": "2026-11-30T09:00:00Z",
+                     *           "from": "London",
+                     *           "to": "Hamburg",
+                     *           "origin": "ghl",
+                     *           "isNew": false
+                     *         },
+                     *         {
+                     *           "step": "merge",
+                     *           "conflictId": "01992f3d-0c55-7e1a-b2c9-4d8f7a6e5b31",
+                     *           "winner": "ghl",
+                     *           "ours": "Berlin",
+                     *           "theirs": "Hamburg",
+                     *           "foundAt": "2026-11-30T09:00:00Z",
+                     *           "undoneAt": null
+                     *         },
+                     *         {
+                     *           "step": "webhook",
+                     *           "webhookId": "4d8f7a6e-5b31-4c07-9e1a-b2c901992f3d",
+                     *           "type": "ContactUpdate",
+                     *           "receivedAt": "2026-11-30T09:00:00Z",
+                     *           "sha256": "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU",
+                     *           "signatureChecked": true
+                     *         },
+                     *         {
+                     *           "step": "actor",
+                     *           "kind": "ghl",
+                     *           "id": null,
+                     *           "name": null
+                     *         }
+                     *       ],
+                     *       "historySince": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Why"];
+                };
+            };
+            400: components["responses"]["InvalidParameters"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    revertField: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description GHL's id of the location.
+                 * @example ve9EPM428h8vShlRW1KT
+                 */
+                locationId: components["parameters"]["Location"];
+                /**
+                 * @description The contact, by GHL's id or your own.
+                 * @example ocQHyuzHvysMo5N5VsXc
+                 */
+                contactId: components["parameters"]["Contact"];
+                /**
+                 * @description The field, as the history names it.
+                 * @example city
+                 */
+                field: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Revert"];
+            };
+        };
+        responses: {
+            /** @description The job that writes it to GHL. */
+            202: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "jobId": "01992f3c-7a10-7c41-9d7e-2f5b6a1c8e90"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["AcceptedJob"];
+                };
+            };
+            400: components["responses"]["BadBody"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["TooSlow"];
+            /** @description The field can't hold that value now. */
+            409: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The history does not go back that far (`CLIENTY_KEEP_HISTORY_DAYS`, 30). */
+            410: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is larger than 1 MiB, or has more than 100,000 values. */
+            413: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body names no change, or two. Nothing was done. */
+            422: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["UnavailableForBodies"];
         };
     };
     eraseContact: {

@@ -27,6 +27,8 @@ struct Tenant {
     flow: String,
     /// A run of it that has ended.
     run: String,
+    /// A change of the contact in its history.
+    change: String,
 }
 
 impl Tenant {
@@ -35,7 +37,8 @@ impl Tenant {
         let id = |name: &str| format!("no-{name}");
         let (location, contact, job) = (id("location"), id("contact"), id("job"));
         let (call, conflict, hook) = (id("call"), id("c"), id("hook"));
-        Self { location, contact, job, call, conflict, hook, flow: id("flow"), run: id("run") }
+        let (flow, run, change) = (id("flow"), id("run"), id("change"));
+        Self { location, contact, job, call, conflict, hook, flow, run, change }
     }
 
     /// What must never be in an answer to whoever may not see it.
@@ -96,6 +99,11 @@ impl Shared {
             let call = answer.json()["jobId"].as_str().expect(&answer.text).to_owned();
             all.job_in_state(&call, "done").await;
             shared.tenants[place].call = call;
+            let Tenant { location, contact, .. } = &shared.tenants[place];
+            let history = all.get(&format!("/v1/locations/{location}/contacts/{contact}/history")).await.json();
+            let items = history["history"].as_array().unwrap_or_else(|| panic!("{history}"));
+            let change = items.iter().find(|item| item["record"] == "contact").unwrap_or_else(|| panic!("{history}"));
+            shared.tenants[place].change = change["id"].as_str().unwrap().to_owned();
             shared.conflict(place).await;
             shared.tenants[place].hook = format!("tenants-hook-{place}");
             shared.hook(place).await;
@@ -185,11 +193,12 @@ fn flow_of(location: &str) -> String {
 
 /// Asks for what a tenant has by that route.
 async fn ask(api: &Api, route: &ApiRoute, tenant: &Tenant) -> Answer {
-    let Tenant { location, contact, job, call, conflict, hook, flow, run } = tenant;
+    let Tenant { location, contact, job, call, conflict, hook, flow, run, change } = tenant;
     let delivery = format!("msg_{hook}_1");
     let job = if route.path.ends_with("/reply") { call } else { job };
     let ids = [("{location}", location), ("{contact}", contact), ("{job}", job), ("{conflict}", conflict)];
-    let more = [("{hook}", hook), ("{delivery}", &delivery), ("{flow}", flow), ("{run}", run)];
+    let more = [("{hook}", hook), ("{delivery}", &delivery), ("{flow}", flow), ("{run}", run), ("{field}", &field)];
+    let field = "city".to_owned();
     let places = ids.into_iter().chain(more);
     let mut path = places.fold(route.path.to_owned(), |path, (place, id)| path.replace(place, id));
     let mut body = Value::Null;
@@ -207,6 +216,7 @@ async fn ask(api: &Api, route: &ApiRoute, tenant: &Tenant) -> Answer {
         (&Method::POST, "/v1/hooks/{hook}/recover") => body = json!({"since": "2026-01-01T00:00:00Z"}),
         (&Method::POST, path) if path.starts_with("/v1/hooks/{hook}/") => body = json!({}),
         (&Method::GET, "/v1/hooks/sample") => path = format!("{path}?event=contact.updated&locationId={location}"),
+        (&Method::POST, path) if path.ends_with("/revert") => body = json!({"to": change}),
         (&Method::POST, "/v1/jobs/retry" | "/v1/jobs/discard" | "/v1/jobs/cancel" | "/v1/jobs/run-now") => {
             body = json!({"jobs": [job]})
         }

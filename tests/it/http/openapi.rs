@@ -350,7 +350,7 @@ async fn every_example_works_and_every_answer_is_as_documented() {
     let api = of_role(&installation, &api, "admin");
     let Installation { location, contacts, .. } = &installation;
 
-    // A job, a reply, a conflict and a hook.
+    // A job, a reply, a conflict, a change and a hook.
     let selected = json!({"type": "contact.selected", "locationId": location, "contactId": contacts[1]});
     let job = api.done(&selected).await;
     let call = json!({"locationId": location, "parameters": {"contactId": contacts[1]}});
@@ -366,6 +366,11 @@ async fn every_example_works_and_every_answer_is_as_documented() {
     let edit = json!({"type": "contact.updated", "locationId": location, "contactId": contacts[1], "data": {"city": "Berlin"}});
     api.done(&edit).await;
     let conflicts = api.get(&format!("/v1/locations/{location}/conflicts")).await.json();
+    let selected = json!({"type": "contact.selected", "locationId": location, "contactId": contacts[0]});
+    api.done(&selected).await;
+    let history = api.get(&format!("/v1/locations/{location}/contacts/{}/history", contacts[0])).await.json();
+    let of_contact = |item: &&Value| item["record"] == "contact";
+    let change = history["history"].as_array().unwrap().iter().find(of_contact).expect("it was stored").clone();
     let hook = json!({"url": "https://example.com/hooks", "events": ["note.*"]});
     let shape = |request: reqwest::RequestBuilder| request.bearer_auth(&api.key).json(&hook);
     let made = api.request("POST", "/v1/hooks", shape).await.json();
@@ -390,6 +395,8 @@ async fn every_example_works_and_every_answer_is_as_documented() {
         (documented("undoConflict", "conflictId"), text(&conflicts["conflicts"][0]["id"])),
         (documented("showHook", "hookId"), text(&made["id"])),
         (documented("showFlowRun", "runId"), text(&run["runId"])),
+        ("4711".to_owned(), text(&change["id"])),
+        ("01992f3b-0010-7000-8000-000000000000".to_owned(), text(&change["recordId"])),
         (calendar, text(&state["appointments"][0]["calendarId"])),
     ];
     let asked = Asked { document: &document, api, signer, names };

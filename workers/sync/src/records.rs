@@ -45,6 +45,7 @@ pub use self::flows::{
 };
 pub use self::forget::{Old, Place};
 pub use self::found::{Found, Needs, SWEEP_SOURCE};
+pub use self::history::{Earlier, FieldChange, HistoryItem, HistoryQuery, Link, Moment, Past, PastView, Via, Why};
 pub use self::hooks::{
     Delivery, Hook, HookKind, HookState, MOST_HOOKS, MOST_OF_A_KEY, NewHook, NoHook, Owed, OwedChange, OwedKey, Pumped,
     Recovery, Settled, Tried,
@@ -96,6 +97,7 @@ mod flows;
 mod forget;
 mod found;
 mod group;
+mod history;
 mod hooks;
 mod installs;
 mod intents;

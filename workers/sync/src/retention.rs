@@ -30,6 +30,8 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 pub struct Keeping {
     /// Entries of the change feed.
     pub changes: Duration,
+    /// What changes took away: the history of records.
+    pub history: Duration,
     /// Deleted records, to be seen by readers that ask for them.
     pub deleted: Duration,
     /// Rows of the ledger that are done, and other results of work: runs of flows, imports, reconciliations.
@@ -56,6 +58,7 @@ impl Keeping {
     fn of(self, old: Old) -> Duration {
         match old {
             Old::Changes => self.changes,
+            Old::History => self.history,
             Old::Entries | Old::Contacts => self.deleted,
             // An alias leads to what the ledger still has by that id.
             Old::DoneJobs | Old::FlowRuns | Old::Walks => self.jobs,
@@ -77,6 +80,7 @@ impl Default for Keeping {
     fn default() -> Self {
         Self {
             changes: DAY * 30,
+            history: DAY * 30,
             deleted: DAY * 30,
             jobs: DAY * 30,
             dead: DAY * 180,

@@ -30,6 +30,8 @@ mod erasures;
 mod fields;
 #[path = "records/gone.rs"]
 mod gone;
+#[path = "records/history.rs"]
+mod history;
 #[path = "records/identity.rs"]
 mod identity;
 #[path = "records/keys.rs"]

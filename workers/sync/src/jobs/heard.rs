@@ -105,7 +105,7 @@ async fn weigh(
             // A time without an offset would be read wrongly here, and a deleted appointment needs no time.
             "TaskDelete" | "NoteDelete" | "AppointmentDelete" => {
                 match told::part(webhook, job.record(), &TimeZone::UTC) {
-                    Some(gone) => heard.told.gone.push(gone),
+                    Some(gone) => heard.told.gone.push((gone, webhook.id.clone())),
                     None => return Ok(Heard::everything(heard.told.created, heard.told.made)),
                 }
                 continue;
@@ -169,18 +169,21 @@ fn is_patient(job: &Job<'_>) -> bool {
 fn of_contact(job: &Job<'_>, row: &ContactRow, webhooks: &[&StoredWebhook]) -> Option<Option<ToldOfContact>> {
     let (mut news, mut confirmed): (_, Option<Timestamp>) = (None, None);
     let (mut shown, mut answered) = (Unread::new(), None);
+    let mut by = String::new();
     for webhook in webhooks {
         let OfContact { verdict, at, confirms, shows, answers } = told::of_contact(row, webhook)?;
         match (verdict, at) {
             (Verdict::Echo, _) => {
                 job.environment.metrics.webhook(&webhook.event_type, "echo");
                 confirmed = confirmed.max(at.filter(|_| confirms));
+                by.clone_from(&webhook.id);
                 shown.extend(shows.into_iter().filter(|_| confirms));
                 answered = at.filter(|_| !answers.is_empty()).map(|at| (answers, at)).or(answered);
             }
             // Of several with changes, only GHL knows which came last.
             (Verdict::Apply(fields), Some(at)) if webhooks.len() == 1 => {
                 shown = shows;
+                by.clone_from(&webhook.id);
                 news = Some((fields.into_iter().chain(answers).collect(), at));
             }
             (Verdict::Apply(_) | Verdict::Pull, _) => return None,
@@ -189,7 +192,7 @@ fn of_contact(job: &Job<'_>, row: &ContactRow, webhooks: &[&StoredWebhook]) -> O
     let row_id = row.row_id.clone();
     let first_shown = confirmed.filter(|at| !shown.is_empty() && Some(*at) >= row.base_at());
     if let Some((fields, at)) = news.or(answered).or_else(|| Some((Fields::new(), first_shown?))) {
-        return Some(Some(ToldOfContact::Fields { row_id, fields, at, shown }));
+        return Some(Some(ToldOfContact::Fields { row_id, fields, at, shown, webhook_id: by }));
     }
     let confirmed = confirmed.filter(|at| Some(*at) > row.base_at());
     Some(confirmed.map(|at| ToldOfContact::Confirmed { row_id, at }))

@@ -23,6 +23,7 @@ use super::change::contact::CUSTOM_FIELDS;
 use super::change::{self, Applied, Change, Unapplied};
 use super::event_ids::{Earlier, EventIds, ProducerId};
 use super::feed::{Cause, Origin};
+use super::history::Via;
 use super::job::{JobKey, JobKind, REFRESHES_FIELDS};
 use super::runs::FollowUp;
 use super::sql::{CHUNK, look_up_pairs, sql, take_exactly, with_list, with_rows};
@@ -249,7 +250,8 @@ pub(super) async fn take_in(
         let now_ms = write.now_ms;
         write.occurred_ms = event.occurred_at.map(|at| at.as_millisecond().min(now_ms));
         let key = producer.key().filter(|_| event.source == PRODUCERS).map(str::to_owned);
-        write.cause = Cause { origin: origin_of(&event.source), job: Some(job_id.clone()), key };
+        let origin = origin_of(&event.source);
+        write.cause = Cause { origin, job: Some(job_id.clone()), key, via: Via::Event };
         if let Change::Undo { conflict_id } = change {
             let act = Act::new(Action::ConflictUndo).by(producer.actor()).at(location_id).on(conflict_id);
             write.act(act.with(json!({"job": job_id})));

@@ -8,7 +8,8 @@
 
 use jiff::Timestamp;
 
-use super::feed::{ChangeOp, Changed, changed_fields};
+use super::feed::{ChangeOp, Changed};
+use super::history::Was;
 use super::job::JobKind;
 use super::merging::{self, Edits};
 use super::model::{Contact, is_key};
@@ -212,17 +213,19 @@ impl ContactRow {
     pub(super) fn stored(&self, before: Option<&Contact>) -> Changed {
         let op = if self.is_shown() { ChangeOp::Stored } else { ChangeOp::Deleted };
         let is_new = before.is_none() && op == ChangeOp::Stored;
-        Changed { fields: changed_fields(before, &self.doc), is_new, ..self.changed(op) }
+        let (fields, was) = Was::of(op, before, &self.doc);
+        Changed { fields, was, is_new, ..self.changed(op) }
     }
 
     /// What became of it since it was as `before`; none where readers see no difference.
     pub(super) fn answered(&self, before: &Self) -> Option<Changed> {
         let stored = self.stored(Some(&before.doc));
         if before.is_shown() != self.is_shown() || !stored.fields.is_empty() {
-            return Some(stored);
+            return Some(stored.after(before.is_shown()));
         }
         let is_same = before.status().state == self.status().state && before.contact_id == self.contact_id;
-        (!is_same).then(|| self.changed(if self.is_shown() { ChangeOp::Synced } else { ChangeOp::Deleted }))
+        let op = if self.is_shown() { ChangeOp::Synced } else { ChangeOp::Deleted };
+        (!is_same).then(|| self.changed(op).after(before.is_shown()))
     }
 
     pub(super) fn changed(&self, op: ChangeOp) -> Changed {
@@ -239,6 +242,7 @@ impl ContactRow {
             fields: Vec::new(),
             sync: Some(self.status().state),
             is_new: false,
+            was: (op == ChangeOp::Deleted).then(|| Was::gone(&self.doc)),
         }
     }
 

@@ -10,7 +10,8 @@
 
 use std::collections::HashSet;
 
-use super::feed::{ChangeOp, Changed, changed_fields};
+use super::feed::{ChangeOp, Changed};
+use super::history::Was;
 use super::merging::{self, Edits};
 use super::model::{Note, Task};
 use super::sql::sql;
@@ -25,7 +26,9 @@ use crate::decide::unanswered::Unanswered;
 use crate::decide::verify::SyncState;
 
 pub use self::entry::{AnyEntry, Entry};
-pub(super) use self::rows::{find_by_clienty_id, find_by_ghl_id, of_contact, row_of, save_edit, take, text_of};
+pub(super) use self::rows::{
+    find_by_clienty_id, find_by_ghl_id, of_contact, parts_of, row_of, save_edit, shown_parts, take, text_of,
+};
 
 mod answers;
 mod entry;
@@ -146,17 +149,19 @@ impl<E: Entry> EntryRow<E> {
     pub(super) fn stored(&self, before: Option<&E>) -> Changed {
         let op = if self.deleted { ChangeOp::Deleted } else { ChangeOp::Stored };
         let is_new = before.is_none() && op == ChangeOp::Stored;
-        Changed { fields: changed_fields(before, &self.doc), is_new, ..self.changed(op) }
+        let (fields, was) = Was::of(op, before, &self.doc);
+        Changed { fields, was, is_new, ..self.changed(op) }
     }
 
     /// What became of it since it was as `before`; none where readers see no difference.
     pub(super) fn answered(&self, before: &Self) -> Option<Changed> {
         let stored = self.stored(Some(&before.doc));
         if before.deleted != self.deleted || !stored.fields.is_empty() {
-            return Some(stored);
+            return Some(stored.after(!before.deleted));
         }
         let is_same = before.status().state == self.status().state && before.ghl_id == self.ghl_id;
-        (!is_same).then(|| self.changed(if self.deleted { ChangeOp::Deleted } else { ChangeOp::Synced }))
+        let op = if self.deleted { ChangeOp::Deleted } else { ChangeOp::Synced };
+        (!is_same).then(|| self.changed(op).after(!before.deleted))
     }
 
     pub(super) fn changed(&self, op: ChangeOp) -> Changed {
@@ -171,6 +176,7 @@ impl<E: Entry> EntryRow<E> {
             fields: Vec::new(),
             sync: Some(self.status().state),
             is_new: false,
+            was: (op == ChangeOp::Deleted).then(|| Was::gone(&self.doc)),
         }
     }
 }

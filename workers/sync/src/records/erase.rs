@@ -37,7 +37,8 @@ mod traces;
 /// How often a transaction that lost a race starts again.
 const MAX_RACES: u32 = 8;
 /// The tables of records, and the statement that erases one contact's: $1 the location, $2 the contact.
-const RECORDS: [(&str, &str); 6] = [
+const RECORDS: [(&str, &str); 7] = [
+    ("history", sql!("erase_history")),
     ("eventIds", sql!("erase_event_ids")),
     ("conflicts", sql!("erase_conflicts")),
     ("missingParts", sql!("erase_missing_parts")),
@@ -169,6 +170,7 @@ impl Records {
                 fields: Vec::new(),
                 sync: None,
                 is_new: false,
+                was: None,
             });
         }
         write.commit().await?;

@@ -77,6 +77,12 @@ pub enum RecordsError {
     /// A cursor that no page handed out.
     #[error("the cursor was not handed out by a page")]
     Cursor,
+    /// A moment that the history of records does not go back to.
+    #[error("the history goes back to {since}")]
+    Forgotten {
+        /// What was from then on is known.
+        since: jiff::Timestamp,
+    },
     /// A cursor of the change feed that is older than what is kept of it.
     #[error("the feed no longer holds what follows the cursor")]
     Pruned,
@@ -122,6 +128,7 @@ impl RecordsError {
             | Self::Corrupt { .. }
             | Self::Cursor
             | Self::Pruned
+            | Self::Forgotten { .. }
             | Self::Erased { .. }
             | Self::Random => false,
         }

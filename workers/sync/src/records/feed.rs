@@ -1,8 +1,8 @@
 //! The change feed: which records changed, in the order of the commits.
 //!
-//! An entry names what to read again and holds no document. A transaction collects its entries in
-//! memory and numbers them as its last step before the commit, since the lock on the one counter
-//! makes all writers queue up from there on.
+//! An entry names what to read again and tells its readers no value; what it took away is kept with it for the [history](super::history). A
+//! transaction collects its entries in memory and numbers them as its last step before the commit, since the lock on the one counter makes all
+//! writers queue up from there on.
 //!
 //! Every change that readers can see goes through here, so this is also where a write about an
 //! erased contact is stopped: the lock puts each write before or after the erasure.
@@ -12,11 +12,11 @@ use serde::{Deserialize, Serialize};
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
+use super::history::{Via, Was};
 use super::ledger::timestamp;
 use super::model::key_of;
 use super::sql::{sql, take_exactly, with_rows_then};
 use super::{Page, Records, RecordsError, Write, erase};
-use crate::decide::fields::{Fields, Record, difference, fields};
 use crate::decide::sync_status::Progress;
 
 /// What happened to a record.
@@ -35,6 +35,10 @@ pub enum ChangeOp {
 
 impl ChangeOp {
     const ALL: [Self; 4] = [Self::Stored, Self::Synced, Self::Deleted, Self::Erased];
+
+    pub(super) fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.as_str() == name)
+    }
 
     fn as_str(self) -> &'static str {
         match self {
@@ -134,6 +138,8 @@ pub(super) struct Changed {
     pub(super) sync: Option<Progress>,
     /// Whether the record was not known before.
     pub(super) is_new: bool,
+    /// What it took away; none where nothing was there.
+    pub(super) was: Option<Was>,
 }
 
 /// Whose change a transaction is writing.
@@ -144,18 +150,12 @@ pub(super) struct Cause {
     pub(super) job: Option<String>,
     /// The API key whose event it is.
     pub(super) key: Option<String>,
+    /// How it comes about.
+    pub(super) via: Via,
 }
 
-/// The names of the fields in which the two differ: all of `after` where there was none before. The text of a tag is personal data, and the
-/// feed outlives an erasure.
-pub(super) fn changed_fields<R: Record>(before: Option<&R>, after: &R) -> Vec<String> {
-    let before = before.map_or_else(Fields::new, fields);
-    let mut names: Vec<String> = difference(&before, &fields(after)).into_keys().map(public_name).collect();
-    names.dedup();
-    names
-}
-
-/// A field as it is named outside of the record: all tags are one field, and a custom field has the key that producers write.
+/// A field as it is named outside of the record: all tags are one field, as the text of a tag is personal data and the feed outlives an erasure, and a
+/// custom field has the key that producers write.
 pub(super) fn public_name(name: String) -> String {
     match name.split_once('.') {
         Some(("tags", _)) => "tags".to_owned(),
@@ -166,8 +166,20 @@ pub(super) fn public_name(name: String) -> String {
 
 impl Write {
     /// Adds an entry to the feed, caused by whatever the transaction is doing now.
-    pub(super) fn report(&mut self, changed: Changed) {
+    pub(super) fn report(&mut self, mut changed: Changed) {
+        if let Some(place) = self.begun.iter().position(|(begun, _)| begun.record_id == changed.record_id) {
+            let (begun, cause) = self.begun.remove(place);
+            match changed.op {
+                ChangeOp::Stored | ChangeOp::Synced => changed = changed.goes_on(begun),
+                ChangeOp::Deleted | ChangeOp::Erased => self.changed.push((begun, cause)),
+            }
+        }
         self.changed.push((changed, self.cause.clone()));
+    }
+
+    /// As [`Write::report`], for a change that another one of the same record may follow: both are one entry then.
+    pub(super) fn report_with_next(&mut self, changed: Changed) {
+        self.begun.push((changed, self.cause.clone()));
     }
 }
 
@@ -190,11 +202,13 @@ struct NewItem<'a> {
     caused_by: Option<&'a str>,
     is_new: i64,
     key_id: Option<&'a str>,
+    was: Option<String>,
+    via: String,
 }
 
 impl<'a> NewItem<'a> {
     fn of(place: i64, changed: &'a Changed, cause: &'a Cause) -> Self {
-        let Changed { location_id, contact_id, record, record_id, clienty_id, ghl_id, op, fields, sync, is_new } =
+        let Changed { location_id, contact_id, record, record_id, clienty_id, ghl_id, op, fields, sync, is_new, was } =
             changed;
         let (op, clienty_id, ghl_id) = (op.as_str(), clienty_id.as_deref(), ghl_id.as_deref());
         // A list of texts has no way to fail.
@@ -215,12 +229,16 @@ impl<'a> NewItem<'a> {
             caused_by,
             is_new: i64::from(*is_new),
             key_id: cause.key.as_deref(),
+            was: was.as_ref().map(Was::text),
+            via: cause.via.text(),
         }
     }
 }
 
 /// Numbers and stores what the transaction changed.
 pub(super) async fn append(write: &mut Write) -> Result<(), RecordsError> {
+    let begun = std::mem::take(&mut write.begun);
+    write.changed.extend(begun);
     let changed = std::mem::take(&mut write.changed);
     let Ok(count @ 1..) = i64::try_from(changed.len()) else {
         return Ok(());
@@ -252,12 +270,13 @@ pub(super) async fn append(write: &mut Write) -> Result<(), RecordsError> {
     let mut stored = 0;
     while !left.is_empty() {
         let batch = take_exactly(&mut left);
-        let mut insert = sqlx::query(with_rows_then(sql!("insert_changes"), batch.len(), 15, "on conflict do nothing"));
+        let mut insert = sqlx::query(with_rows_then(sql!("insert_changes"), batch.len(), 17, "on conflict do nothing"));
         for row in batch {
             insert = insert.bind(last - count + row.place).bind(row.location_id).bind(row.contact_id);
             insert = insert.bind(row.record).bind(row.record_id).bind(row.op).bind(now_ms);
             insert = insert.bind(row.clienty_id).bind(row.ghl_id).bind(row.origin).bind(&row.fields);
             insert = insert.bind(row.sync).bind(row.caused_by).bind(row.is_new).bind(row.key_id);
+            insert = insert.bind(&row.was).bind(&row.via);
         }
         stored += insert.execute(write.conn()).await?.rows_affected();
     }
@@ -321,20 +340,21 @@ impl Records {
         Ok(self.feed_bounds().await?.0)
     }
 
-    /// Forgets changes from before `before_ms` since 1970, at most `limit` of them; returns how many.
+    /// Forgets changes from before `before_ms` since 1970, at most `limit` of them; returns how many. Their rows stay for as long as the history
+    /// needs them.
     ///
     /// # Errors
     /// [`RecordsError::Database`].
     pub async fn prune_changes(&self, before_ms: i64, limit: i64) -> Result<u64, RecordsError> {
         let mut write = self.write().await?;
-        let (horizon, pruned): (i64, i64) =
+        let (horizon, pruned, forgotten): (i64, i64, i64) =
             sqlx::query_as(sql!("feed_horizon")).bind(before_ms).fetch_one(write.conn()).await?;
         let horizon = horizon.min(pruned.saturating_add(limit));
-        let deleted = sqlx::query(sql!("prune_changes")).bind(horizon).execute(write.conn()).await?.rows_affected();
+        sqlx::query(sql!("prune_changes")).bind(horizon.min(forgotten)).execute(write.conn()).await?;
         // Last, since all writers queue up at this row.
         sqlx::query(sql!("note_pruned")).bind(horizon).execute(write.conn()).await?;
         write.commit().await?;
-        Ok(deleted)
+        Ok(u64::try_from(horizon.saturating_sub(pruned)).unwrap_or_default())
     }
 
     pub(super) async fn feed_bounds(&self) -> Result<(i64, i64), RecordsError> {
@@ -351,7 +371,7 @@ pub const LATEST: &str = "latest";
 /// None for an operation of a newer version: a reader of this one could do nothing with it.
 pub(super) fn item(row: &AnyRow) -> Result<Option<ChangeItem>, RecordsError> {
     let op: String = row.try_get("op")?;
-    let Some(op) = ChangeOp::ALL.into_iter().find(|known| known.as_str() == op) else { return Ok(None) };
+    let Some(op) = ChangeOp::parse(&op) else { return Ok(None) };
     let seq: i64 = row.try_get("seq")?;
     let origin: Option<String> = row.try_get("origin")?;
     let sync: Option<String> = row.try_get("sync")?;

@@ -18,6 +18,8 @@ pub enum Old {
     UnreadableWebhooks,
     /// Entries of the change feed.
     Changes,
+    /// What changes took away.
+    History,
     /// Tasks, notes and appointments that were deleted. What a push has yet to settle stays.
     Entries,
     /// Contacts that were deleted.
@@ -44,8 +46,9 @@ pub enum Old {
 
 impl Old {
     /// All of it, what depends on something before that.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Changes,
+        Self::History,
         Self::Webhooks,
         Self::EventIds,
         Self::UnreadableWebhooks,
@@ -72,7 +75,7 @@ impl Old {
             Self::EventIds => &["event_ids"],
             Self::Webhooks => &["webhooks"],
             Self::UnreadableWebhooks => &["unreadable_webhooks"],
-            Self::Changes => &["changes"],
+            Self::Changes | Self::History => &["changes"],
             Self::Entries => &["entries"],
             Self::Contacts => &["contacts"],
             Self::Aliases => &["contact_aliases"],
@@ -101,10 +104,12 @@ impl Old {
             Self::Erasures => sql!("forget_erasures"),
             Self::SentDeliveries => sql!("forget_sent_deliveries"),
             Self::FailedDeliveries => sql!("forget_failed_deliveries"),
-            // The feed notes up to where it was forgotten, and contacts that their aliases have no contact any more.
+            // The feed and the history note up to where they were forgotten, and contacts that their aliases have no contact any more.
             // Rows of the ledger that are done are found by the order in which they were accepted, and with dead ones end the runs of flows
             // that wait for an operator. The audit keeps up to where its chain was forgotten.
-            Self::Changes | Self::Contacts | Self::DoneJobs | Self::DeadJobs | Self::Audit => return None,
+            Self::Changes | Self::History | Self::Contacts | Self::DoneJobs | Self::DeadJobs | Self::Audit => {
+                return None;
+            }
         })
     }
 
@@ -160,6 +165,7 @@ impl Records {
     async fn forget_found(&self, old: Old, before_ms: i64, limit: i64) -> Result<u64, RecordsError> {
         let forgotten = match (old, old.statement()) {
             (Old::Changes, _) => return self.prune_changes(before_ms, limit).await,
+            (Old::History, _) => return self.forget_history(before_ms, limit).await,
             (Old::DeadJobs, _) => return self.forget_dead_jobs(before_ms, limit).await,
             (Old::Audit, _) => return self.forget_audit(before_ms, limit).await,
             (_, None) => return self.forget_contacts(before_ms, limit).await,

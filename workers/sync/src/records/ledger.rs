@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::audit::{Act, Action};
 use super::feed::{Cause, Origin};
+use super::history::Via;
 use super::job::{JobKey, JobState};
 use super::sql::sql;
 use super::{Records, RecordsError, activity, flows, owed, refusals};
@@ -327,7 +328,7 @@ impl Records {
                 keys.push(key);
             }
         }
-        write.cause = Cause { origin: Origin::Clienty, job: ids.first().cloned(), key: None };
+        write.cause = Cause { origin: Origin::Clienty, job: ids.first().cloned(), key: None, via: Via::Operator };
         for key in &keys {
             refusals::release(&mut write, key).await?;
         }
@@ -393,7 +394,7 @@ impl Records {
                 keys.push(key);
             }
         }
-        write.cause = Cause { origin: Origin::Clienty, job: closed.first().cloned(), key: None };
+        write.cause = Cause { origin: Origin::Clienty, job: closed.first().cloned(), key: None, via: Via::Operator };
         let jobs: Vec<_> = keys.iter().map(|key| key.location_id.clone()).zip(closed.iter().cloned()).collect();
         write.acts.extend(Act::on_jobs(action, &jobs));
         for key in keys.iter().collect::<BTreeSet<_>>() {

@@ -53,6 +53,7 @@ fn up_to(last: i64) -> Migrator {
         (55, "countries", include_str!("../../migrations/0055_countries.sql")),
         (60, "key roles", include_str!("../../migrations/0060_key_roles.sql")),
         (61, "audit", include_str!("../../migrations/0061_audit.sql")),
+        (62, "history", include_str!("../../migrations/0062_history.sql")),
         (65, "hooks", include_str!("../../migrations/0065_hooks.sql")),
         (68, "flows", include_str!("../../migrations/0068_flows.sql")),
         (69, "flow_rates", include_str!("../../migrations/0069_flow_rates.sql")),

@@ -76,7 +76,7 @@ async fn take_back_contact(write: &mut Write, mut row: ContactRow) -> Result<(),
     if look {
         unanswered::owe_contact(write, &row);
     }
-    write.report(row.stored(Some(&shown)));
+    write.report(row.stored(Some(&shown)).after(was_shown));
     Ok(())
 }
 
@@ -98,14 +98,14 @@ async fn take_back_entry<E: Entry>(write: &mut Write, key: &JobKey) -> Result<()
         .bind(&row.row_id)
         .execute(write.conn())
         .await?;
-    let (base, shown) = (base.clone(), row.doc.clone());
+    let (base, shown, was_shown) = (base.clone(), row.doc.clone(), !row.deleted);
     let look = row.unanswered.is_open();
     if look {
         unanswered::owe_entry(write, &row);
     }
     let unanswered = Unanswered { looks: look.into(), ..Unanswered::default() };
     let row = EntryRow { doc: base, deleted: false, edits: Edits::new(), unanswered, sync, ..row };
-    write.report(row.stored(Some(&shown)));
+    write.report(row.stored(Some(&shown)).after(was_shown));
     Ok(())
 }
 

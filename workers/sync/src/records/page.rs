@@ -315,6 +315,7 @@ async fn insert_entries(
                 fields: theirs.field_names(),
                 sync: Some(Progress::Applied),
                 is_new: true,
+                was: None,
             });
             happened::entry_met(write, location_id, theirs).await?;
         }

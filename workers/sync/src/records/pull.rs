@@ -13,6 +13,7 @@ use super::entries::{self, Entry, EntryRow, text_of};
 use super::feed::{ChangeOp, Changed};
 use super::flows::happened;
 use super::found::{Found, Needs};
+use super::history::Was;
 use super::merging::{self, Taken, column};
 use super::model::{Appointment, Contact, Note, Task};
 use super::runs::Tx;
@@ -370,7 +371,7 @@ pub(super) async fn follow<E: Entry>(write: &mut Write, row: &EntryRow<E>, their
             if row.base.is_some() && !row.deleted {
                 happened::entry_changed(write, row, &now.doc, &Fields::new()).await?;
             }
-            write.report(now.stored(Some(&row.doc)));
+            write.report(now.stored(Some(&row.doc)).after(!row.deleted));
             write.found.push(Found::stored(E::EVENTS.updated, &row.contact_id));
         }
     }
@@ -401,16 +402,17 @@ pub(super) async fn mark_gone(write: &mut Write, location_id: &str, contact_id: 
         .bind(contact_id)
         .execute(write.conn())
         .await?;
-    sqlx::query(sql!("remove_entries_of_contact"))
+    let went = sqlx::query(sql!("remove_entries_of_contact"))
         .bind(now_ms)
         .bind(location_id)
         .bind(contact_id)
-        .execute(write.conn())
+        .fetch_all(write.conn())
         .await?;
     missing::forget(write, location_id, contact_id).await?;
     if let Some(row) = shown.filter(|_| marked.rows_affected() > 0) {
         happened::contact_gone(write, location_id, contact_id).await?;
-        write.report(Changed { sync: None, ..row.changed(ChangeOp::Deleted) });
+        let was = Some(Was::gone(&row.doc).with_parts(entries::parts_of(&went)?));
+        write.report(Changed { sync: None, was, ..row.changed(ChangeOp::Deleted) });
     }
     Ok(())
 }

@@ -12,7 +12,8 @@ use uuid::Uuid;
 
 use super::contacts::ContactRow;
 use super::entries::text_of;
-use super::feed::{ChangeOp, Changed, Origin, changed_fields};
+use super::feed::{ChangeOp, Changed, Origin};
+use super::history::{Via, changed_fields};
 use super::job::JobKind;
 use super::runs::FollowUp;
 use super::sql::sql;
@@ -61,7 +62,8 @@ pub(super) async fn make(
     if made.rows_affected() == 0 {
         return Ok(false);
     }
-    let cause = std::mem::replace(&mut write.cause.origin, Origin::Flow);
+    let cause = write.cause.clone();
+    (write.cause.origin, write.cause.via) = (Origin::Flow, Via::Rule { rule: rule.name.clone() });
     write.report(Changed {
         location_id: row.location_id.clone(),
         contact_id: row.contact_id.clone(),
@@ -73,8 +75,9 @@ pub(super) async fn make(
         fields: changed_fields(None, &task),
         sync: Some(Progress::Pending),
         is_new: true,
+        was: None,
     });
-    write.cause.origin = cause;
+    write.cause = cause;
     write.owed.push(FollowUp {
         kind: JobKind::PushTask,
         location_id: row.location_id.clone(),

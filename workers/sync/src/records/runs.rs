@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use super::accept::insert_rows;
 use super::feed::{Cause, Origin, public_name};
+use super::history::Via;
 use super::job::{JobKey, JobKind, JobState};
 use super::merging::{self, column};
 use super::sql::sql;
@@ -292,7 +293,12 @@ impl Records {
 impl Run {
     /// Whose change it is what the run stores of GHL.
     pub(super) fn cause(&self) -> Cause {
-        Cause { origin: Origin::Ghl, job: self.ids.first().cloned(), key: None }
+        let via = match JobKind::parse(&self.key.kind) {
+            Some(JobKind::PushContact | JobKind::PushTask | JobKind::PushNote | JobKind::PushAppointment) => Via::Reply,
+            Some(kind) if kind.is_walk() => Via::List,
+            _ => Via::Look,
+        };
+        Cause { origin: Origin::Ghl, job: self.ids.first().cloned(), key: None, via }
     }
 
     /// Whether an ending found all rows that the start took.

@@ -15,6 +15,7 @@ use std::collections::HashSet;
 
 use jiff::Timestamp;
 
+use super::history::Via;
 use super::job::JobKind;
 use super::line::{Asked, answer_alike};
 use super::missing::Part;
@@ -54,8 +55,8 @@ pub struct Told {
     pub made: Vec<AnyEntry>,
     /// What writes without an answer asked of parts and events show: the job that writes it, the row, the fields.
     pub answers: Vec<(JobKind, String, Fields)>,
-    /// Deleted parts, as they last were.
-    pub gone: Vec<AnyEntry>,
+    /// Deleted parts, as they last were, each with the id of the webhook that said so.
+    pub gone: Vec<(AnyEntry, String)>,
 }
 
 /// What an event said of a contact itself, in time.
@@ -71,6 +72,8 @@ pub enum ToldOfContact {
         at: Timestamp,
         /// Fields that were not read before.
         shown: Unread,
+        /// The id of the webhook that said so.
+        webhook_id: String,
     },
     /// It is as it was known to be.
     Confirmed {
@@ -135,13 +138,16 @@ impl Told {
                 _ => tx.entry_shown::<Appointment>(row_id, shown).await?,
             }
         }
-        for gone in gone {
+        let cause = tx.write.cause.clone();
+        for (gone, webhook_id) in gone {
+            tx.write.cause.via = Via::Webhook { webhook_id: webhook_id.clone() };
             match gone {
                 AnyEntry::Task(task) => tx.told_gone(contact_id, task).await?,
                 AnyEntry::Note(note) => tx.told_gone(contact_id, note).await?,
                 AnyEntry::Appointment(appointment) => tx.told_gone(contact_id, appointment).await?,
             }
         }
+        tx.write.cause = cause;
         Ok(())
     }
 }
@@ -153,7 +159,13 @@ impl Tx {
     /// [`RecordsError::Database`] or [`RecordsError::Corrupt`].
     pub async fn told_of_contact(&mut self, told: &ToldOfContact) -> Result<(), RecordsError> {
         match told {
-            ToldOfContact::Fields { row_id, fields, at, shown } => self.contact_told(row_id, fields, *at, shown).await,
+            ToldOfContact::Fields { row_id, fields, at, shown, webhook_id } => {
+                let via = Via::Webhook { webhook_id: webhook_id.clone() };
+                let before = std::mem::replace(&mut self.write.cause.via, via);
+                self.contact_told(row_id, fields, *at, shown).await?;
+                self.write.cause.via = before;
+                Ok(())
+            }
             ToldOfContact::Confirmed { row_id, at } => self.contact_heard(row_id, *at).await,
         }
     }

@@ -5,6 +5,7 @@ use job_engine::Priority;
 
 use super::contacts::{self, ContactRow};
 use super::entries::{self, Entry, EntryRow, text_of};
+use super::history::Via;
 use super::job::JobKind;
 use super::merging::{self, column};
 use super::model::Contact;
@@ -159,6 +160,7 @@ impl Tx {
         if now.base != row.base || now.unanswered.looks != row.unanswered.looks {
             return self.look_again().await;
         }
+        self.write.cause.via = Via::Look;
         contacts::follow(&mut self.write, now, theirs).await?;
         sqlx::query(sql!("contact_looked")).bind(location_id).bind(row_id).execute(self.write.conn()).await?;
         Ok(())
@@ -173,6 +175,7 @@ impl Tx {
         if now.base != row.base || now.unanswered.looks != row.unanswered.looks {
             return self.look_again().await;
         }
+        self.write.cause.via = Via::Look;
         pull::follow(&mut self.write, &now, theirs).await?;
         sqlx::query(sql!("entry_looked")).bind(&row.row_id).execute(self.write.conn()).await?;
         Ok(())

@@ -18,6 +18,7 @@ use sqlx::{AnyConnection, Row};
 
 use self::judging::{Deed, Judged, judge_all};
 use super::accept::{NewRow, insert_rows};
+use super::history::Via;
 use super::job::JobKey;
 use super::ledger::timestamp;
 use super::pull::mark_gone;
@@ -208,6 +209,7 @@ impl Records {
                     Some(key)
                 }
                 (Deed::MarkGone { location_id, contact_id }, _) => {
+                    write.cause.via = Via::Webhook { webhook_id: webhook.id.clone() };
                     mark_gone(&mut write, &location_id, &contact_id).await?;
                     None
                 }

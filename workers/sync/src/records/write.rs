@@ -42,6 +42,7 @@ impl Records {
             principal: Arc::clone(&self.principal),
             acts: Vec::new(),
             changed: Vec::new(),
+            begun: Vec::new(),
             cause: feed::Cause::default(),
             found: Vec::new(),
             page: page::Page::default(),
@@ -86,6 +87,8 @@ pub(super) struct Write {
     /// What it does that the audit has to tell.
     pub(super) acts: Vec<audit::Act>,
     pub(super) changed: Vec<(feed::Changed, feed::Cause)>,
+    /// What another change of the same record may go on with.
+    pub(super) begun: Vec<(feed::Changed, feed::Cause)>,
     /// Whose change it is writing now.
     pub(super) cause: feed::Cause,
     /// What it stored that was read in GHL and was not known.
@@ -137,6 +140,7 @@ impl Write {
     /// Forgets what was done since it was last settled, for a part that is rolled back alone.
     pub(super) fn abandon(&mut self) {
         self.changed.clear();
+        self.begun.clear();
         self.acts.clear();
         self.found.clear();
         self.page = page::Page::default();

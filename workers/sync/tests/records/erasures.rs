@@ -173,10 +173,15 @@ async fn an_id_that_is_part_of_a_word_erases_nothing_of_others(db: Db) {
 }
 
 /// The columns that hold ids, our own words, or what is of no person.
-const NOT_OF_PEOPLE: [&str; 23] = [
+const NOT_OF_PEOPLE: [&str; 28] = [
     "audit",
     "key_",
-    "changes.",
+    "changes.caused_by",
+    "changes.fields",
+    "changes.key_id",
+    "changes.origin",
+    "changes.sync",
+    "changes.via",
     "processes.",
     "location_activity.",
     "event_ids.",

@@ -3,7 +3,7 @@
 use super::super::contacts::{self, ContactRow, bare};
 use super::super::merging::{self, ALL_TAGS};
 use super::super::model::{Contact, is_key, key_of};
-use super::super::{RecordsError, Write, conflicts, custom_fields, unanswered};
+use super::super::{RecordsError, Write, conflicts, custom_fields, entries, unanswered};
 use super::{Act, Applied, Kept, Unapplied, check_kept, refuse};
 use crate::decide::fields::{self, Fields, Record as _, fields, with_fields};
 use crate::decide::last_edits::{self, but_for_later};
@@ -191,10 +191,21 @@ async fn edit(write: &mut Write, mut row: ContactRow, change: &ContactChange) ->
         row.deleted_at_ms = Some(now_ms);
     }
     contacts::save(write, &row, true).await?;
-    write.report(row.stored(Some(&before)));
+    report(write, &row, Some(&before)).await?;
     let after = row.doc.clone();
     let applied = applied(row);
     Ok(if deletes { applied } else { applied.edited(write, &before, &after) })
+}
+
+/// Of one that is deleted with all that readers saw with it: nobody sees that from now on either.
+async fn report(write: &mut Write, row: &ContactRow, before: Option<&Contact>) -> Result<(), RecordsError> {
+    let mut changed = row.stored(before);
+    if !row.is_shown() {
+        let parts = entries::shown_parts(write, &row.location_id, &row.contact_id).await?;
+        changed.was = changed.was.map(|was| was.with_parts(parts));
+    }
+    write.report(changed);
+    Ok(())
 }
 
 /// The names of what the patch says something of; [`ALL_TAGS`] where it says which tags there are.
@@ -267,7 +278,7 @@ async fn add(write: &mut Write, row: ContactRow) -> Result<Applied, Unapplied> {
     if let Some(clienty_id) = &row.clienty_id {
         ids::lead(write, &row.location_id, clienty_id, &row.contact_id).await?;
     }
-    write.report(row.stored(None));
+    report(write, &row, None).await?;
     Ok(applied(row))
 }
 

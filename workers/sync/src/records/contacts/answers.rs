@@ -9,6 +9,7 @@ use super::super::conflicts;
 use super::super::custom_fields::name_by_id;
 use super::super::erase;
 use super::super::flows::happened;
+use super::super::history::Via;
 use super::super::job::JobKind;
 use super::super::ledger::timestamp;
 use super::super::merging::{self, Taken, Written};
@@ -134,6 +135,7 @@ impl Tx {
         is_reply: bool,
     ) -> Result<Option<String>, RecordsError> {
         let location_id = self.run.key.location_id.clone();
+        self.write.cause.via = if is_reply { Via::Reply } else { Via::Look };
         let Some(mut row) = take(&mut self.write, &location_id, &row.row_id).await? else {
             // Erased meanwhile: then the erasure holds under this id as well.
             erase::name_later(&mut self.write, &location_id, &row.contact_id, &theirs.id).await?;

@@ -114,7 +114,7 @@ pub(in crate::records) async fn follow_to(
         if was_known {
             happened::contact_changed(write, &row, &before.0, &Fields::new()).await?;
         }
-        write.report(row.stored(Some(&known.doc)));
+        write.report(row.stored(Some(&known.doc)).after(known.is_shown()));
         let event = if is_tagged { "ContactTagUpdate" } else { "ContactUpdate" };
         write.found.push(Found::stored(event, &row.contact_id));
     }

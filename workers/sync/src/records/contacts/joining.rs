@@ -41,6 +41,11 @@ pub(in crate::records) async fn join(
     }
     conflicts::keep(write, &row.location_id, &row.contact_id, Contact::NAME, &row.row_id, &found).await?;
     save(write, &row, true).await?;
+    let kept = if keeps_other { &other } else { &pending };
+    let changed = row.stored(Some(&kept.doc)).after(kept.is_shown());
+    if !changed.fields.is_empty() || kept.is_shown() != row.is_shown() {
+        write.report_with_next(changed);
+    }
     Ok(ContactRow { revision: row.revision + 1, ..row })
 }
 

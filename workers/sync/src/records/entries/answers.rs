@@ -4,6 +4,7 @@ use uuid::Uuid;
 
 use super::super::feed::{ChangeOp, Changed};
 use super::super::flows::happened;
+use super::super::history::Via;
 use super::super::ledger::timestamp;
 use super::super::merging::{self, Taken, Written, column};
 use super::super::runs::Tx;
@@ -50,6 +51,7 @@ impl Tx {
     ) -> Result<(SyncState, bool), RecordsError> {
         // Nothing was asked by this run; what GHL holds otherwise than the intent was edited there since.
         let sent = row.intent.as_ref().map(fields).unwrap_or_default();
+        self.write.cause.via = Via::Look;
         self.link(row, ghl_id, base, row.intent.as_ref(), &Fields::new(), &sent).await
     }
 
@@ -95,6 +97,7 @@ impl Tx {
         let now_ms = self.write.now_ms;
         let state = SyncState::written(unapplied, timestamp(now_ms));
         let Some(mut now) = take::<E>(&mut self.write, &row.row_id).await? else { return Ok((state, true)) };
+        let known = now.doc.clone();
         now.prints.remember(sent, &got);
         let mut edits = merging::unanswered(&now.edits, sent, &fields(&now.doc));
         if let Some(met) = &met {
@@ -137,7 +140,7 @@ impl Tx {
             .bind(column(&now.last_edits))
             .execute(self.write.conn())
             .await?;
-        let before = now.clone();
+        let before = EntryRow { doc: known, ..now.clone() };
         let unanswered = Unanswered { looks: now.unanswered.looks, ..Unanswered::default() };
         let ghl_id = Some(ghl_id.to_owned());
         let mut linked = EntryRow { ghl_id, doc, edits, sync, unanswered, intent: None, ..now };

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use super::super::change::{AppointmentPatch, Kept, NotePatch, TaskPatch};
-use super::super::feed::changed_fields;
 use super::super::found::Events;
+use super::super::history::changed_fields;
 use super::super::job::JobKind;
 use super::super::missing::Part;
 use super::super::model::{Appointment, Note, ReadIn, SecondHour, Task};

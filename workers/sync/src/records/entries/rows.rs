@@ -4,7 +4,9 @@ use serde_json::Value;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
+use super::super::history::Part;
 use super::super::merging::{self, column};
+use super::super::model::{Appointment, Note, Task};
 use super::super::sql::sql;
 use super::super::{RecordsError, Write};
 use super::{Entry, EntryRow};
@@ -91,6 +93,36 @@ pub(in crate::records) async fn save_edit<E: Entry>(
         .execute(write.conn())
         .await?;
     if edited.rows_affected() == 0 { Err(RecordsError::Raced) } else { Ok(()) }
+}
+
+/// What readers saw of these rows until their contact went.
+pub(in crate::records) fn parts_of(rows: &[AnyRow]) -> Result<Vec<Part>, RecordsError> {
+    let mut parts = Vec::new();
+    for row in rows {
+        let (record, id): (String, String) = (row.try_get("kind")?, row.try_get("row_id")?);
+        if row.try_get::<i64, _>("was_deleted")? != 0 {
+            continue;
+        }
+        let text: String = row.try_get("doc")?;
+        let doc = match record.as_str() {
+            Task::KIND => read_text::<Task>(&text).map(|doc| fields(&doc)),
+            Note::KIND => read_text::<Note>(&text).map(|doc| fields(&doc)),
+            _ => read_text::<Appointment>(&text).map(|doc| fields(&doc)),
+        };
+        let doc = doc.map_err(|error| RecordsError::corrupt("entries", &id, &error))?;
+        parts.push(Part { record, id, doc });
+    }
+    Ok(parts)
+}
+
+/// As [`parts_of`], of a contact that is about to go.
+pub(in crate::records) async fn shown_parts(
+    write: &mut Write,
+    location_id: &str,
+    contact_id: &str,
+) -> Result<Vec<Part>, RecordsError> {
+    let query = sqlx::query(sql!("shown_parts_of_contact")).bind(location_id).bind(contact_id);
+    parts_of(&query.fetch_all(write.conn()).await?)
 }
 
 async fn find<E: Entry>(

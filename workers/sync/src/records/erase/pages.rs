@@ -23,7 +23,13 @@ struct Table {
 }
 
 /// Webhooks first: those of before rows named their person are found by the jobs they led to.
-const TABLES: [Table; 2] = [
+const TABLES: [Table; 3] = [
+    Table {
+        name: "history",
+        page: sql!("page_of_changes"),
+        statements: &[sql!("erase_page_of_changes")],
+        of_traces: &[],
+    },
     Table {
         name: "webhooks",
         page: sql!("page_of_webhooks"),

@@ -13,3 +13,4 @@ set gone_base = case when base <> doc or deleted = 1 or edits is not null or ask
     revision = revision + 1,
     changed_at = $1
 where location_id = $2 and contact_id = $3 and (deleted = 0 or base is not null)
+returning kind, row_id, doc, gone_deleted as was_deleted

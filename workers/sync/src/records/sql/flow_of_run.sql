@@ -1,0 +1,1 @@
+select flow from flow_runs where id = $1

@@ -1,0 +1,1 @@
+select name from api_keys where id = $1

@@ -1,0 +1,1 @@
+select id, type, body, received_at, result from webhooks where id = $1
