@@ -53,8 +53,9 @@ pub(super) async fn show(
             .filter(|_| !step.awaits_answers())
             .and_then(|work| of.trigger(work).err())
             .unwrap_or_default();
-        let mistakes: Vec<_> =
-            mistakes.iter().map(|mistake| format!("{} {}", mistake.field, mistake.message)).collect();
+        let mistakes = mistakes.iter().map(|mistake| format!("{} {}", mistake.field, mistake.message));
+        let unfit = step.unfit(&known).into_iter().map(|(field, gap)| format!("{field} {gap}"));
+        let mistakes: Vec<_> = unfit.chain(mistakes).collect();
         let mut told =
             json!({"step": flow.title(index), "onlyIf": verdict(&step.only_if, &known), "mistakes": mistakes});
         match (work, &step.deed) {

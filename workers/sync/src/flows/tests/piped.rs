@@ -69,6 +69,10 @@ fn what_a_pipe_can_do_nothing_with_is_told_without_the_value() {
     let rehearsal = Known { rehearses: true, ..known };
     let text = "Call {contact.phone | date}";
     assert_eq!(fill(&json!(text), &rehearsal), Ok(Some(json!(text))));
+    let document =
+        json!({"step": [tag(), {"event": "note.created", "data": {"noteText": text, "userId": "{tag.id | upper}"}}]});
+    let unfit = Flow::read("f", &document).unwrap().steps[1].unfit(&rehearsal);
+    assert!(matches!(unfit.as_slice(), [(field, Gap::Unfit { .. })] if field == "data.noteText"), "{unfit:?}");
 }
 
 #[test]
