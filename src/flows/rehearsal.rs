@@ -66,8 +66,9 @@ pub async fn rehearse(
             .filter(|_| !step.awaits_answers())
             .and_then(|work| of.trigger(work).err())
             .unwrap_or_default();
-        let mistakes: Vec<_> =
-            mistakes.iter().map(|mistake| format!("{} {}", mistake.field, mistake.message)).collect();
+        let mistakes = mistakes.iter().map(|mistake| format!("{} {}", mistake.field, mistake.message));
+        let unfit = step.unfit(&known).into_iter().map(|(field, gap)| format!("{field} {gap}"));
+        let mistakes: Vec<_> = unfit.chain(mistakes).collect();
         let only_if = verdict(&step.only_if, &known);
         let mut told = json!({"step": flow.title(index), "onlyIf": only_if, "mistakes": mistakes});
         let does = match (work, &step.deed) {

@@ -25,7 +25,7 @@ fn folder(files: &[(&str, &str)]) -> Folder {
     folder
 }
 
-const BROKEN: &str = "abuot = \"x\"\n\n[[step]]\nname = \"tag\"\nevent = \"contact.taged\"\n\n[[step]]\ncall = \"create_task\"\nbody.title = \"Call {contact.nmae}\"\n";
+const BROKEN: &str = "abuot = \"x\"\n\n[[step]]\nname = \"tag\"\nevent = \"contact.taged\"\n\n[[step]]\ncall = \"create_task\"\nbody.title = \"Call {contact.nmae}\"\nbody.body = \"Since {contact.tags | date}\"\n";
 
 #[test]
 fn every_mistake_is_told_with_file_line_and_column() {
@@ -41,6 +41,7 @@ fn every_mistake_is_told_with_file_line_and_column() {
         (format!("{}:5:1", file("broken.toml")), "step[0].event"),
         (format!("{}:8:1", file("broken.toml")), "step[1].call"),
         (format!("{}:9:6", file("broken.toml")), "step[1].body.title"),
+        (format!("{}:10:6", file("broken.toml")), "step[1].body.body"),
     ];
     for command in [&["flows", "check"][..], &["config", "check"]] {
         let ended = run(clienty_sync(&[command, &["--json"]].concat(), &settings));
@@ -60,6 +61,7 @@ fn every_mistake_is_told_with_file_line_and_column() {
         );
         let told = told(&ended);
         assert!(told.contains("did you mean contact.tagged?") && told.contains("create-task"), "{told}");
+        assert!(told.contains("{contact.tags | date}, character 17: date takes"), "{told}");
     }
     let ended = run(clienty_sync(&["flows", "check", &file("good.toml")], &[]));
     assert_eq!(ended.status.code(), Some(0), "{ended:?}");

@@ -25,7 +25,7 @@ mod work;
 pub use crate::ghl::webhooks::object_of;
 pub use change::{Changed, IN_A_CHANGE};
 pub use condition::{Asks, Condition};
-pub use places::{Gap, Known, Place, fill};
+pub use places::{Gap, Known, Piped, Place, fill};
 pub use work::{Work, WorkOf};
 
 /// The source of what flows do in the ledger and in metrics. It is no occasion for a flow.

@@ -17,6 +17,7 @@ pub mod jobs;
 pub mod mapping;
 pub mod oauth;
 pub mod outside;
+pub mod pipes;
 pub mod presence;
 pub mod records;
 pub mod retention;

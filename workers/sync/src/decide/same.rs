@@ -18,7 +18,8 @@ use self::phone::{answers_phone, same_phone};
 use self::words::addresses;
 use super::fields::is_nothing;
 
-pub use self::habits::Habits;
+pub use self::habits::{Habits, calling_code};
+pub use self::phone::e164;
 pub use self::words::same_text;
 
 mod custom;

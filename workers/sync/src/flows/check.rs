@@ -14,6 +14,7 @@ use crate::records::model::Contact;
 use crate::spelling::nearest;
 
 mod never;
+mod piped;
 
 /// Operations that create or tag contacts, and the event that does the same. GHL would tell of such a call as of anybody's, and start the
 /// flows that wait for it; what an event does is known to be our own.
@@ -36,7 +37,8 @@ pub(super) fn check(flow: &Flow) -> Vec<FieldError> {
         mistakes.push(FieldError { field: "step".to_owned(), message });
     }
     for (field, place) in flow.only_if.iter().flat_map(|condition| condition.places("")) {
-        mistakes.extend(unknown(flow, 0, &place).map(|message| FieldError { field, message }));
+        let wrong = unknown(flow, 0, &place).or_else(|| piped::wrong(flow, &place));
+        mistakes.extend(wrong.map(|message| FieldError { field, message }));
     }
     mistakes.extend(flow.only_if.iter().filter_map(|condition| never::holds(flow, condition)));
     if flow.on == Some(On::Event("contact.deleted".to_owned())) && flow.needs_contact() {
@@ -51,7 +53,8 @@ pub(super) fn check(flow: &Flow) -> Vec<FieldError> {
         };
         let places = step.places();
         for (field, place) in &places {
-            mistakes.extend(unknown(flow, index, place).map(|message| FieldError { field: below(field), message }));
+            let wrong = unknown(flow, index, place).or_else(|| piped::wrong(flow, place));
+            mistakes.extend(wrong.map(|message| FieldError { field: below(field), message }));
         }
         let is_filled = |field: &str| {
             places.iter().any(|(at, _)| {
@@ -131,7 +134,7 @@ fn tried(flow: &Flow, index: usize, step: &Step) -> Vec<FieldError> {
 
 /// What is wrong with a place in the step at `index`.
 fn unknown(flow: &Flow, index: usize, place: &Place) -> Option<String> {
-    let Place::Path(path) = place else { return None };
+    let Place::Path(path) = place.bare() else { return None };
     let (root, rest) = path.split_first()?;
     let place = path.join(".");
     let none = |known: Vec<&str>| {

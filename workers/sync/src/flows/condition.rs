@@ -64,10 +64,10 @@ impl Condition {
     /// Whether it holds. What a step that was passed over would have answered is not there.
     ///
     /// # Errors
-    /// [`Gap::Open`] where a rehearsal can't tell.
+    /// [`Gap::Open`] where a rehearsal can't tell, [`Gap::Unfit`] where a pipe of the value can't do with what comes to it.
     pub fn holds(&self, known: &Known<'_>) -> Result<bool, Gap> {
         let absent = |gap| match gap {
-            Gap::Open => Err(Gap::Open),
+            gap @ (Gap::Open | Gap::Unfit { .. }) => Err(gap),
             Gap::PassedOver { .. } | Gap::Unanswered { .. } => Ok(None),
         };
         let found = known.find(&self.place).or_else(absent)?.unwrap_or(Value::Null);

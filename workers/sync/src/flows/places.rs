@@ -1,12 +1,13 @@
 //! Places in the values of a flow, `{contact.email}`, and how they are filled.
 //!
 //! A value that is one place alone keeps the type of what stands there, and is left out where nothing does; within a text it is written out,
-//! as nothing where nothing is. `{{` and `}}` are braces.
+//! as nothing where nothing is. `{{` and `}}` are braces. Pipes change what stands there before it is used, `{contact.phone | digits}`.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
 use crate::decide::{rules, span};
+use crate::pipes::{self, Pipes};
 use crate::records::model::Contact;
 
 /// What stands between braces.
@@ -18,6 +19,19 @@ pub enum Place {
     In(SignedDuration),
     /// A value of the contact, the event, the flow's own values, or the answer of a step.
     Path(Vec<String>),
+    /// What comes out of pipes.
+    Piped(Box<Piped>),
+}
+
+/// A place with pipes behind it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Piped {
+    /// The place.
+    pub of: Place,
+    /// What is done to what stands there.
+    pub pipes: Pipes,
+    /// As it is written, without braces.
+    pub text: String,
 }
 
 /// What a run knows.
@@ -54,6 +68,14 @@ pub enum Gap {
         /// The place, without braces.
         place: String,
     },
+    /// A pipe can do nothing with what stands there.
+    #[error("{{{place}}}: {mistake}")]
+    Unfit {
+        /// The place, without braces.
+        place: String,
+        /// What the pipe expects.
+        mistake: pipes::Mistake,
+    },
     /// It is only a rehearsal.
     #[error("is not known before it runs")]
     Open,
@@ -68,6 +90,13 @@ impl Place {
     /// Reads what stands between the braces.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let text = text.trim();
+        if let Some((of, row)) = text.split_once('|') {
+            let of = Self::parse(of)?;
+            // Columns count from the brace.
+            let column = text.chars().count() - row.chars().count() + 2;
+            let pipes = Pipes::parse(row, column).map_err(|wrong| format!("{{{text}}}, {wrong}"))?;
+            return Ok(Self::Piped(Box::new(Piped { of, pipes, text: text.to_owned() })));
+        }
         if text == "now" {
             return Ok(Self::Now);
         }
@@ -88,10 +117,16 @@ impl Place {
     /// Of what it speaks first.
     #[must_use]
     pub fn root(&self) -> Option<&str> {
-        match self {
-            Self::Now | Self::In(_) => None,
+        match self.bare() {
             Self::Path(path) => path.first().map(String::as_str),
+            Self::Now | Self::In(_) | Self::Piped(_) => None,
         }
+    }
+
+    /// The place without its pipes.
+    #[must_use]
+    pub fn bare(&self) -> &Self {
+        if let Self::Piped(piped) = self { piped.of.bare() } else { self }
     }
 }
 
@@ -105,6 +140,7 @@ impl Known<'_> {
             Place::Now => return Ok(Some(self.in_a_while(SignedDuration::ZERO))),
             Place::In(long) => return Ok(Some(self.in_a_while(*long))),
             Place::Path(path) => path,
+            Place::Piped(piped) => return self.through(piped),
         };
         let (root, rest) = path.split_first().map_or(("", &[][..]), |(root, rest)| (root.as_str(), rest));
         let own = match root {
@@ -114,6 +150,15 @@ impl Known<'_> {
             step => return self.answer(step, rest, &path.join(".")),
         };
         Ok(own.as_ref().and_then(|own| below(own, rest)).cloned())
+    }
+
+    fn through(&self, piped: &Piped) -> Result<Option<Value>, Gap> {
+        let found = match self.find(&piped.of) {
+            // Whoever says what stands for nothing, expects nothing.
+            Err(Gap::Unanswered { .. }) if piped.pipes.take_absent() => None,
+            found => found?,
+        };
+        piped.pipes.apply(found).map_err(|mistake| Gap::Unfit { place: piped.text.clone(), mistake })
     }
 
     fn answer(&self, step: &str, rest: &[String], place: &str) -> Result<Option<Value>, Gap> {
@@ -189,9 +234,12 @@ fn fill_text(text: &str, known: &Known<'_>) -> Result<Option<Value>, Gap> {
 
 fn in_words(place: &Place, found: Option<Value>, known: &Known<'_>) -> String {
     match found {
-        None if *place == Place::Path(vec!["contact".to_owned(), "name".to_owned()]) => {
+        None if *place.bare() == Place::Path(vec!["contact".to_owned(), "name".to_owned()]) => {
             let contact = known.contact.and_then(|contact| serde_json::from_value::<Contact>(contact.clone()).ok());
-            contact.map(|contact| rules::called(&contact).to_owned()).unwrap_or_default()
+            let called = contact.map(|contact| rules::called(&contact).to_owned()).unwrap_or_default();
+            let Place::Piped(piped) = place else { return called };
+            let changed = piped.pipes.apply(Some(called.into())).ok().flatten();
+            changed.map_or_else(String::new, |changed| in_words(&Place::Now, Some(changed), known))
         }
         None => String::new(),
         Some(Value::String(text)) => text,
@@ -245,8 +293,7 @@ fn pieces(text: &str) -> Result<Vec<Piece>, String> {
         } else if brace == "}" {
             return Err("holds a } that closes nothing; braces of a text are doubled".to_owned());
         } else {
-            let (place, after) =
-                rest.split_once('}').ok_or("holds a { that nothing closes; braces of a text are doubled")?;
+            let (place, after) = closed(rest).ok_or("holds a { that nothing closes; braces of a text are doubled")?;
             if !plain.is_empty() {
                 pieces.push(Piece::Text(std::mem::take(&mut plain)));
             }
@@ -259,4 +306,23 @@ fn pieces(text: &str) -> Result<Vec<Piece>, String> {
         pieces.push(Piece::Text(plain));
     }
     Ok(pieces)
+}
+
+/// What stands before the brace that closes a place, and what after it. In the texts of pipes braces are braces; where a quote is never closed, the
+/// first brace does, so that the pipes tell of the quote.
+fn closed(text: &str) -> Option<(&str, &str)> {
+    let (mut quote, mut is_piped, mut is_escaped) = (None, false, false);
+    for (at, letter) in text.char_indices() {
+        match (quote, letter) {
+            _ if std::mem::take(&mut is_escaped) => {}
+            (Some(_), '\\') => is_escaped = true,
+            (Some(open), letter) if open == letter => quote = None,
+            (Some(_), _) => {}
+            (None, '}') => return Some((&text[..at], &text[at + 1..])),
+            (None, '|') => is_piped = true,
+            (None, '"' | '\'') if is_piped => quote = Some(letter),
+            (None, _) => {}
+        }
+    }
+    text.split_once('}')
 }

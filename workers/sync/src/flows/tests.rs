@@ -2,6 +2,8 @@ use serde_json::{Value, json};
 
 use super::*;
 
+mod piped;
+
 fn mistakes(document: Value) -> Vec<(String, String)> {
     let found = Flow::checked("f", &document).err().unwrap_or_default();
     found.into_iter().map(|mistake| (mistake.field, mistake.message)).collect()

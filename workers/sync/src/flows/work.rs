@@ -86,6 +86,14 @@ impl Step {
         })
     }
 
+    /// What its pipes can do nothing with, each with where it stands. What is not known yet is not among it.
+    #[must_use]
+    pub fn unfit(&self, known: &Known<'_>) -> Vec<(String, Gap)> {
+        let places = self.places().into_iter();
+        let gaps = places.filter_map(|(field, place)| known.find(&place).err().map(|gap| (field, gap)));
+        gaps.filter(|(_, gap)| matches!(gap, Gap::Unfit { .. })).collect()
+    }
+
     /// Whether anything of it is known only once an earlier step has answered.
     #[must_use]
     pub fn awaits_answers(&self) -> bool {

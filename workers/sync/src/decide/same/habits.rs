@@ -89,7 +89,9 @@ const CODES: &str = "AC247 AD376 AE971 AF93 AG1 AI1 AL355 AM374 AO244 AR54 AS1 A
     SK421 SL232 SM378 SN221 SO252 SR597 SS211 ST239 SV503 SX1 SY963 SZ268 TA290 TC1 TD235 TG228 TH66 TJ992 TK690 TL670 TM993 TN216 TO676 TR90 TT1 \
     TV688 TW886 TZ255 UA380 UG256 US1 UY598 UZ998 VA39 VC1 VE58 VG1 VI1 VN84 VU678 WF681 WS685 XK383 YE967 YT262 ZA27 ZM260 ZW263";
 
-fn calling_code(country: &str) -> Option<&'static str> {
+/// The calling code (E.164) of a country by its two letters (ISO 3166).
+#[must_use]
+pub fn calling_code(country: &str) -> Option<&'static str> {
     let country = country.trim();
     CODES.split_whitespace().find_map(|item| {
         let (name, code) = item.split_at(2);

@@ -37,6 +37,68 @@ pub(super) fn answers_phone(a: &str, b: &str) -> bool {
     }
 }
 
+/// A phone in E.164, `+491512345678`. One that does not name its country is of the country with that calling `code`; none of what is no phone, or could
+/// be two.
+#[must_use]
+pub fn e164(phone: &str, code: Option<&str>) -> Option<String> {
+    let is_phone =
+        |letter: char| letter.is_ascii_digit() || letter.is_whitespace() || "+-–().·/\u{a0}".contains(letter);
+    // An extension, or a word, is not dialled.
+    if is_no_number(phone)
+        || !phone.chars().all(is_phone)
+        || phone.trim_start().chars().skip(1).any(|letter| letter == '+')
+    {
+        return None;
+    }
+    let whole = match (international(phone), code) {
+        (Some(whole), _) => whole,
+        (None, Some(code)) => {
+            let national = digits(phone);
+            let own = without_trunk(&national, code);
+            let as_told = is_own(own, code).then(|| format!("{code}{own}"));
+            let without_plus = national.strip_prefix(code).filter(|own| own.len() >= OWN_DIGITS && is_own(own, code));
+            match (as_told, without_plus) {
+                (Some(whole), None) => whole,
+                (None, Some(_)) => national.clone(),
+                _ => return None,
+            }
+        }
+        (None, None) => return None,
+    };
+    let names_country = (1..=3).any(|length| whole.get(..length).is_some_and(is_calling_code));
+    // The longest that there are, and no shorter than a country with its own digits.
+    let is_whole = (OWN_DIGITS + 1..=15).contains(&whole.len());
+    (is_whole && names_country).then(|| format!("+{whole}"))
+}
+
+/// What is dialled after the country: most countries drop a zero, some another prefix, and some keep theirs.
+fn without_trunk<'a>(national: &'a str, code: &str) -> &'a str {
+    // Italy, San Marino, the Ivory Coast, the Congo, Benin.
+    if [ITALY, "378", "225", "242", "229"].contains(&code) {
+        return national;
+    }
+    let trunks = TRUNKS.iter().filter(|(_, codes)| codes.contains(&code)).map(|(trunk, _)| *trunk).chain(["0"]);
+    let own = trunks.filter_map(|trunk| national.strip_prefix(trunk)).find(|own| is_own(own, code));
+    // Where the eight is also a digit of its own, the length tells.
+    match own {
+        Some(own) if national.starts_with('0') || !is_own(national, code) => own,
+        _ => national,
+    }
+}
+
+/// Whether there are numbers of that length behind the calling code.
+fn is_own(own: &str, code: &str) -> bool {
+    let lengths = match code {
+        "1" | "7" | "52" | "91" => 10..=10,
+        "33" | "34" | "41" | "48" | "351" | "375" | "420" | "421" => 9..=9,
+        "45" | "47" | "370" | "993" => 8..=8,
+        "44" => 9..=10,
+        "49" => 6..=11,
+        _ => 6..=12,
+    };
+    lengths.contains(&own.len()) && (!own.starts_with('0') || [ITALY, "378", "225", "242", "229"].contains(&code))
+}
+
 fn is_no_number(phone: &str) -> bool {
     digits(phone).bytes().all(|digit| digit == b'0')
 }
