@@ -8,8 +8,9 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 use sync_workers::records::{Decision, FlowRun, RUN_OUTCOMES, Records, RunFilter, RunJobs};
 
+use super::unknown;
 use crate::explain;
-use crate::flows::told;
+use crate::flows::{found, told};
 use crate::gateway::allowed::{Allowed, Operates, Reads};
 use crate::gateway::contacts::check_location;
 use crate::gateway::deadline::in_time;
@@ -27,7 +28,7 @@ pub(in crate::gateway) async fn runs(
 ) -> Result<Json<Value>, Problem> {
     let mut parameters = Parameters::new(query, &["flow", "outcome", "locationId", "contactId", "limit", "cursor"]);
     let flow = parameters.id("flow");
-    list(allowed.records(), parameters, flow).await
+    list(allowed.records(), parameters, flow, false).await
 }
 
 /// `GET /v1/flows/{flow}/runs`: the same of one flow, also of one that is no longer there.
@@ -37,10 +38,16 @@ pub(in crate::gateway) async fn runs_of(
     query: Query<HashMap<String, String>>,
 ) -> Result<Json<Value>, Problem> {
     let parameters = Parameters::new(query, &["outcome", "locationId", "contactId", "limit", "cursor"]);
-    list(allowed.records(), parameters, Some(name)).await
+    list(allowed.records(), parameters, Some(name), true).await
 }
 
-async fn list(records: &Records, mut parameters: Parameters, flow: Option<String>) -> Result<Json<Value>, Problem> {
+/// `is_named`: by the path, so that there has to be such a flow, or to have been one.
+async fn list(
+    records: &Records,
+    mut parameters: Parameters,
+    flow: Option<String>,
+    is_named: bool,
+) -> Result<Json<Value>, Problem> {
     let limit = parameters.number("limit", 1, MOST).unwrap_or(DEFAULT_LIMIT);
     let known = |word: &str| RUN_OUTCOMES.contains(&word).then(|| word.to_owned());
     let filter = RunFilter {
@@ -55,6 +62,9 @@ async fn list(records: &Records, mut parameters: Parameters, flow: Option<String
         check_location(records, location).await?;
     }
     let runs = records.list_flow_runs(&filter, i64::from(limit)).await.map_err(|error| Problem::records(&error))?;
+    if let Some(flow) = filter.flow.as_ref().filter(|_| is_named && runs.is_empty()) {
+        check_flow(records, flow).await?;
+    }
     let next = runs.last().filter(|_| runs.len() >= limit as usize).map(|run| &run.id);
     let mut listed = Vec::with_capacity(runs.len());
     for run in &runs {
@@ -66,6 +76,16 @@ async fn list(records: &Records, mut parameters: Parameters, flow: Option<String
         listed.push(told::run(run, jobs.as_ref()));
     }
     Ok(Json(json!({ "runs": listed, "nextCursor": next })))
+}
+
+/// 404 for a flow that is not there and has no run that is kept.
+async fn check_flow(records: &Records, name: &str) -> Result<(), Problem> {
+    if found::find(records, name).await.map_err(|error| Problem::records(&error))?.is_some() {
+        return Ok(());
+    }
+    let any = RunFilter { flow: Some(name.to_owned()), ..RunFilter::default() };
+    let any = records.list_flow_runs(&any, 1).await.map_err(|error| Problem::records(&error))?;
+    if any.is_empty() { Err(unknown()) } else { Ok(()) }
 }
 
 /// `GET /v1/flow-runs/{run}`: what became of each step, and what it waits for.

@@ -220,9 +220,9 @@ async fn ask(api: &Api, route: &ApiRoute, tenant: &Tenant) -> Answer {
         (&Method::POST, "/v1/jobs/retry" | "/v1/jobs/discard" | "/v1/jobs/cancel" | "/v1/jobs/run-now") => {
             body = json!({"jobs": [job]})
         }
-        (&Method::PUT | &Method::POST, "/v1/flows/{flow}" | "/v1/flows/{flow}/check") => {
-            body = json!({"toml": flow_of(location), "enabled": false});
-        }
+        (&Method::PUT, "/v1/flows/{flow}") => body = json!({"toml": flow_of(location), "enabled": false}),
+        // What it says comes back.
+        (&Method::POST, "/v1/flows/{flow}/check") => body = json!({"toml": "[[step]]\nwait = \"1d\"\n"}),
         (&Method::POST, "/v1/flows/{flow}/run") => body = json!({"locationId": location, "contactId": contact}),
         (&Method::POST, path) if path.starts_with("/v1/flow") => body = json!({}),
         (&Method::GET, "/v1/changes" | "/v1/jobs" | "/v1/jobs/groups" | "/v1/audit" | "/v1/flow-runs") => {

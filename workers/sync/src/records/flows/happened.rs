@@ -8,6 +8,8 @@
 //! That a record is new GHL's webhook says; what is read for the first time may be years old. It is new all the same where GHL made it after
 //! all of its location, or its contact, was kept here ([`is_news`]).
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use job_engine::Priority;
 use serde_json::{Map, Value, json};
 use sqlx::Row;
@@ -28,8 +30,8 @@ use crate::flows::{Changed, ORIGIN_GHL};
 /// What is older is no news, however it comes to light: nobody wants to be told of it by a flow.
 const NEWS_MS: i64 = 7 * 24 * 60 * 60 * 1000;
 
-/// So far GHL's clock may be ahead of ours; what is later was not made then.
-const AHEAD_MS: i64 = 2 * 60 * 1000;
+/// So far GHL's clock may be from ours; and of an appointment it tells the second alone, or the minute.
+const CLOCKS_MS: i64 = 2 * 60 * 1000;
 
 struct Happened<'a> {
     changed: Changed,
@@ -128,7 +130,8 @@ async fn met<E: Entry>(write: &mut Write, location_id: &str, theirs: &E) -> Resu
     let created = Changed::whole(E::KIND, "created").and_as_met(&fields(theirs));
     let Some(ghl_id) = theirs.ghl_id().filter(|_| is_awaited(write, &created)) else { return Ok(()) };
     let Some(row) = find_by_ghl_id::<E>(write.conn(), location_id, ghl_id).await? else { return Ok(()) };
-    match is_news(write, location_id, &row.contact_id, theirs.created_at().map(|at| at.as_millisecond())).await? {
+    let at_ms = theirs.created_at().map(|at| on_the_wall(at, theirs.read_in()).as_millisecond());
+    match is_news(write, location_id, &row.contact_id, at_ms).await? {
         true => made(write, &row, ghl_id, created).await,
         false => Ok(()),
     }
@@ -147,15 +150,23 @@ async fn is_news(
     let (first, last): (Option<i64>, Option<i64>) = (read.try_get("first_read")?, read.try_get("last_read")?);
     let recent = write.now_ms.saturating_sub(NEWS_MS);
     let kept_since = kept_since(&contact.row_id).unwrap_or(write.now_ms);
-    let latest = write.now_ms.saturating_add(AHEAD_MS);
+    let since = kept_since.min(first.unwrap_or(i64::MAX)).saturating_sub(CLOCKS_MS).max(recent);
     Ok(match at_ms {
-        Some(at) => at > kept_since.min(first.unwrap_or(i64::MAX)).max(recent) && at <= latest,
+        Some(at) => at > since && at <= write.now_ms.saturating_add(CLOCKS_MS),
         None => {
             let added = contact.doc.date_added.map(|at| at.as_millisecond());
             let is_after = |first: i64| kept_since <= first || added.is_some_and(|added| added > first);
             first.is_some_and(is_after) && last.is_some_and(|last| last > recent)
         }
     })
+}
+
+/// When a record was created whose time GHL tells without an offset: as its other times are read, on the wall of the zone, and not as late as it may
+/// be ([`Entry::created_at`]).
+fn on_the_wall(at: Timestamp, zone: Option<&str>) -> Timestamp {
+    let zone = zone.and_then(|zone| TimeZone::get(zone).ok());
+    let read = zone.and_then(|zone| zone.to_timestamp(TimeZone::UTC.to_datetime(at)).ok());
+    read.map_or(at, |read| read.min(at))
 }
 
 /// When a row was made, as its id tells.
@@ -253,4 +264,23 @@ fn changed<R: Record>(before: &R, after: &R, ours: &Fields) -> Vec<String> {
 pub(super) fn told(record: &Value, changed: &[String]) -> Map<String, Value> {
     let top = |name: &String| name.split('.').next().unwrap_or_default().to_owned();
     changed.iter().map(top).map(|name| (name.clone(), record[&name].clone())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the wall shows is read as late as it may be first, and then as the wall shows it.
+    #[test]
+    fn a_time_without_an_offset_is_read_on_the_wall() {
+        let real: Timestamp = "2026-03-05T12:00:00Z".parse().unwrap();
+        for zone in ["Europe/Berlin", "America/New_York", "Asia/Kolkata", "UTC"] {
+            let tz = TimeZone::get(zone).unwrap();
+            let shown = tz.to_datetime(real);
+            let latest = [tz.to_timestamp(shown), TimeZone::UTC.to_timestamp(shown)].map(Result::unwrap);
+            let latest = latest.into_iter().max().unwrap();
+            assert_eq!(on_the_wall(latest, Some(zone)), real, "{zone}");
+            assert_eq!(on_the_wall(real, None), real);
+        }
+    }
 }
