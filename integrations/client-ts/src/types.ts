@@ -78,6 +78,123 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/locations/{locationId}/scans": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How far the scans of a location are */
+        get: operations["listScans"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/locations/{locationId}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Let no job of a location run
+         * @description Its jobs are kept, and wait until it is resumed.
+         */
+        post: operations["pauseLocation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/locations/{locationId}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * End a pause
+         * @description A location whose circuit is open tries again at once.
+         */
+        post: operations["resumeLocation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/locations/{locationId}/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Import a location
+         * @description Reads all contacts with their tasks, notes and appointments. An import that has not come to its end goes on where it was.
+         */
+        post: operations["importLocation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/locations/{locationId}/reconcile": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Find what no webhook told
+         * @description Looks through all contacts and tasks of the location.
+         */
+        post: operations["reconcileLocation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/locations/{locationId}/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Compare both sides
+         * @description Compares every field, and changes nothing.
+         */
+        post: operations["verifyLocation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/locations/{locationId}/contacts": {
         parameters: {
             query?: never;
@@ -602,6 +719,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/jobs/groups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Dead jobs by what they died of
+         * @description The newest 10,000 dead jobs are looked through. Two errors have one cause if they read the same without ids, numbers and quoted parts.
+         */
+        get: operations["groupDeadJobs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/jobs/run-now": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Run waiting and scheduled jobs now
+         * @description Before they are due, as soon as their locations have a free call. 10,000 of them at most. Each is in the audit.
+         */
+        post: operations["runJobsNow"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/hooks": {
         parameters: {
             query?: never;
@@ -616,8 +773,8 @@ export interface paths {
         get: operations["listHooks"];
         put?: never;
         /**
-         * Be told of changes
-         * @description It hears of what changes from now on. Messages follow Standard Webhooks; see `webhooks` of this document. At most 50 hooks of one key, and 10,000 in all.
+         * Create a hook
+         * @description It gets changes from now on. Messages follow Standard Webhooks; see `webhooks` of this document. At most 50 hooks of one key, and 10,000 in all.
          */
         post: operations["createHook"];
         delete?: never;
@@ -658,7 +815,7 @@ export interface paths {
         put?: never;
         post?: never;
         /**
-         * Be told no more
+         * Delete a hook
          * @description It is forgotten with what it had yet to hear.
          */
         delete: operations["deleteHook"];
@@ -698,7 +855,7 @@ export interface paths {
         put?: never;
         /**
          * Pause a hook
-         * @description It is told of nothing more until it is enabled.
+         * @description Nothing is sent to it until it is enabled.
          */
         post: operations["disableHook"];
         delete?: never;
@@ -718,7 +875,7 @@ export interface paths {
         put?: never;
         /**
          * Go on with a hook
-         * @description It is told also of what it missed meanwhile.
+         * @description It also gets what it missed meanwhile.
          */
         post: operations["enableHook"];
         delete?: never;
@@ -757,7 +914,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Be told again since a time
+         * Send again since a time
          * @description Of what did not arrive since then.
          */
         post: operations["recoverHook"];
@@ -775,7 +932,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * What a hook was told, and what not yet
+         * List the messages of a hook, sent and unsent
          * @description Newest first, one for each change.
          */
         get: operations["listDeliveries"];
@@ -847,6 +1004,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/catalog": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the actions and triggers of GHL
+         * @description All that GHL can be asked to do, and all that happens in it, from GHL's own documents. Any key may ask.
+         */
+        get: operations["listCatalog"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/catalog/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show an action or trigger
+         * @description An action with the JSON Schema (draft 2020-12) of a call in each version of GHL's API, as `POST /v1/operations/{operation}` takes it; a trigger with that of its webhook. Any key may ask.
+         */
+        get: operations["showCatalogEntry"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/operations/{operation}": {
         parameters: {
             query?: never;
@@ -857,8 +1054,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Call any operation of GHL's catalogue
-         * @description As a job, under the location's limit. `clienty-sync catalog list` shows all.
+         * Call any operation of the catalog
+         * @description As a job, under the location's limit. `GET /v1/catalog` lists all, with the JSON Schema of each.
          */
         post: operations["callOperation"];
         delete?: never;
@@ -1568,7 +1765,7 @@ export interface components {
         };
         /** @description One event, at most 64 KiB long. What it may hold depends on its `type`. */
         Event: components["schemas"]["ContactSelected"] | components["schemas"]["ContactCreated"] | components["schemas"]["ContactUpdated"] | components["schemas"]["ContactDeleted"] | components["schemas"]["ContactTagged"] | components["schemas"]["TaskCreated"] | components["schemas"]["TaskUpdated"] | components["schemas"]["TaskCompleted"] | components["schemas"]["TaskDeleted"] | components["schemas"]["NoteCreated"] | components["schemas"]["NoteUpdated"] | components["schemas"]["NoteDeleted"] | components["schemas"]["AppointmentCreated"] | components["schemas"]["AppointmentUpdated"] | components["schemas"]["AppointmentDeleted"];
-        /** @description Somebody looks at the contact: fetches it with its tasks, notes and appointments. */
+        /** @description A user opens the contact: fetches it with its tasks, notes and appointments. */
         ContactSelected: {
             /** @description Belongs to the API key, within the location. The same event again is accepted once; other content under it is 409. */
             id?: string | null;
@@ -1879,7 +2076,7 @@ export interface components {
                 duplicate: boolean;
             }[];
         };
-        /** @description The call of an operation of the catalogue. */
+        /** @description The call of an operation of the catalog. */
         Call: {
             /** @description By it a repetition is known, as for events. */
             id?: string | null;
@@ -2121,7 +2318,7 @@ export interface components {
             appointments: components["schemas"]["Appointment"][];
             /**
              * Format: date-time
-             * @description When GHL's answer was last stored; null until GHL has the contact, and of one that nobody fetched.
+             * @description When GHL's answer was last stored; null until GHL has the contact, and for a contact that was never fetched.
              */
             syncedAt: string | null;
             /** @description Parts that may be old or empty above. */
@@ -2593,7 +2790,7 @@ export interface components {
             oursAt: string | null;
             /**
              * Format: date-time
-             * @description When it was edited in GHL; null if GHL told none.
+             * @description When it was edited in GHL; null if GHL reported no time.
              */
             theirsAt: string | null;
             /**
@@ -2632,7 +2829,7 @@ export interface components {
              * @description Null if it does not expire.
              */
             expiresAt: string | null;
-            /** @description What it was granted; null if nobody told, as for a Private Integration Token. */
+            /** @description What it was granted; null if that is unknown, as for a Private Integration Token. */
             scopes: string[] | null;
             /** @description What was asked for and not granted. */
             missingScopes: string[];
@@ -2681,6 +2878,58 @@ export interface components {
         /** @description Locations by id. */
         LocationList: {
             locations: components["schemas"]["Location"][];
+        };
+        /** @description A pass over all of a location. */
+        Scan: {
+            id: string;
+            locationId: string;
+            /**
+             * @description `sweep`, `full` and `details` are parts of reconciliation.
+             * @enum {unknown}
+             */
+            purpose: "import" | "sweep" | "full" | "details" | "verify";
+            /** @enum {unknown} */
+            phase: "contacts" | "details" | "rest" | "done" | "failed";
+            /** @description Whether tasks are read contact by contact. */
+            tasksApart?: boolean;
+            /** @description Contacts, as GHL counts them; null before it has said so. */
+            total: number | null;
+            /** @description Contacts read. */
+            contacts: number;
+            /** @description Tasks read. */
+            tasks?: number;
+            /** @description Notes read. */
+            notes?: number;
+            /** @description Appointments read. */
+            appointments?: number;
+            /** @description Contacts whose notes and appointments were read. */
+            detailed?: number;
+            /** @description Contacts that could not be read. */
+            passedOver?: number;
+            /** @description Contacts that GHL counts and does not show. */
+            notShown?: number;
+            /** @description Calls sent. */
+            calls: number;
+            /** @description Records that differed with no event that had told. */
+            found?: number;
+            /** @description Fields that could not be compared, with the number of contacts. */
+            uncompared?: {
+                [key: string]: number;
+            };
+            /** Format: date-time */
+            startedAt: string;
+            /** Format: date-time */
+            updatedAt?: string;
+            /** Format: date-time */
+            finishedAt: string | null;
+        };
+        ScanList: {
+            scans: components["schemas"]["Scan"][];
+        };
+        /** @description Whether jobs of the location run. */
+        Steered: {
+            locationId: string;
+            paused: boolean;
         };
         /** @description How the work of an event stands. */
         Job: {
@@ -2850,6 +3099,33 @@ export interface components {
         DecidedJobs: {
             jobs: string[];
         };
+        JobGroups: {
+            groups: {
+                /** @description The same for the same kind and cause, at all times. */
+                id: string;
+                kind: string;
+                /** @description Their last error, without what differs. */
+                cause: string;
+                /** @description How many. */
+                count: number;
+                /** Format: date-time */
+                firstAt: string;
+                /** Format: date-time */
+                lastAt: string;
+                /** @description How many locations have some. */
+                locations: number;
+                /** @description The first few of those. */
+                locationIds: string[];
+                /** @description The newest one. */
+                sampleJobId: string;
+                /** @description What that one says. */
+                sampleError: string;
+                /** @description What mends it. */
+                remedy: string;
+            }[];
+            /** @description Whether there are more dead jobs than were looked through. */
+            isCut: boolean;
+        };
         /** @description GHL's answer to the call of an operation. */
         Reply: {
             /** @description GHL's status. */
@@ -3010,11 +3286,11 @@ export interface components {
         NewHook: {
             /** @description Where messages are sent: https, no user, no fragment, a public address. */
             url: string;
-            /** @description Of what it hears; one text is a list of one. */
+            /** @description The events that it gets; one text is a list of one. */
             events: string[] | string;
             /** @description Of which locations; `*` or nothing is all. */
             locations?: string[] | string | null;
-            /** @description An update that touches none of these is not told; `*` or nothing is all. */
+            /** @description An update that changes none of these is not sent; `*` or nothing is all. */
             fields?: string[] | string | null;
             /**
              * @description `v1`: HMAC-SHA256 with a shared secret. `v1a`: Ed25519, of which you get the public key.
@@ -3023,7 +3299,7 @@ export interface components {
             signature?: "v1" | "v1a" | null;
             /** @description Whether what its own key changes is left out; true unless said. */
             ignoreOwn?: boolean | null;
-            /** @description Whether what an import finds is told; false unless said. */
+            /** @description Whether changes that an import finds are sent; false by default. */
             includeImports?: boolean | null;
             /** @description For people. */
             description?: string | null;
@@ -3039,7 +3315,7 @@ export interface components {
             /** @description Whether what its own key changes is left out; true unless said. */
             ignoreOwn?: boolean | null;
         };
-        /** @description Where changes are told. */
+        /** @description A hook: the address and the filters of its messages. */
         Hook: {
             id: string;
             /** @description Where messages are sent. */
@@ -3049,11 +3325,11 @@ export interface components {
              * @enum {string}
              */
             kind: "webhook" | "rest";
-            /** @description Of what it hears. */
+            /** @description The events that it gets. */
             events: string[];
             /** @description Of which locations; null for all. */
             locations: string[] | null;
-            /** @description Without one of which an update is not told; null for all. */
+            /** @description An update without any of these is not sent; null for all. */
             fields: string[] | null;
             /**
              * @description How its messages are signed.
@@ -3062,14 +3338,14 @@ export interface components {
             signature: "v1" | "v1a";
             /** @description Whether what its own key changes is left out. */
             ignoreOwn: boolean;
-            /** @description Whether what an import finds is told. */
+            /** @description Whether changes that an import finds are sent. */
             includeImports: boolean;
             /** @description The API key that made it. */
             keyId: string | null;
             /** @description For people. */
             description: string | null;
             /**
-             * @description Whether it is told.
+             * @description Whether messages are sent to it.
              * @enum {string}
              */
             state: "active" | "disabled";
@@ -3101,7 +3377,7 @@ export interface components {
              */
             createdAt: string;
         };
-        /** @description A hook, and by what its receiver checks messages: told now, and never again. */
+        /** @description A hook, and the secret or public key for its receiver: shown only once. */
         MadeHook: {
             id: string;
             /** @description Where messages are sent. */
@@ -3111,11 +3387,11 @@ export interface components {
              * @enum {string}
              */
             kind: "webhook" | "rest";
-            /** @description Of what it hears. */
+            /** @description The events that it gets. */
             events: string[];
             /** @description Of which locations; null for all. */
             locations: string[] | null;
-            /** @description Without one of which an update is not told; null for all. */
+            /** @description An update without any of these is not sent; null for all. */
             fields: string[] | null;
             /**
              * @description How its messages are signed.
@@ -3124,14 +3400,14 @@ export interface components {
             signature: "v1" | "v1a";
             /** @description Whether what its own key changes is left out. */
             ignoreOwn: boolean;
-            /** @description Whether what an import finds is told. */
+            /** @description Whether changes that an import finds are sent. */
             includeImports: boolean;
             /** @description The API key that made it. */
             keyId: string | null;
             /** @description For people. */
             description: string | null;
             /**
-             * @description Whether it is told.
+             * @description Whether messages are sent to it.
              * @enum {string}
              */
             state: "active" | "disabled";
@@ -3179,7 +3455,7 @@ export interface components {
             id: string;
             /** @description Of the change. */
             sequence: number;
-            /** @description As what the hook hears of it. */
+            /** @description The event for the hook. */
             event: string;
             locationId: string;
             contactId: string;
@@ -3244,10 +3520,10 @@ export interface components {
         };
         /** @description What a recovery opened again. */
         Recovered: {
-            /** @description Changes since then that the hook hears of, those that had arrived among them. */
+            /** @description Changes since then for the hook, including those that had arrived. */
             changes: number;
         };
-        /** @description The ids of a record: it is gone, is too long to be told, or the hook's key reads no names and values. */
+        /** @description The ids of a record: it is gone, is too long to be sent, or the hook's key reads no names and values. */
         RecordIds: {
             contactId: string;
             recordId: string;
@@ -3282,11 +3558,11 @@ export interface components {
                 jobId: string;
                 keyId: string | null;
             } | null;
-            /** @description The place of the newest change that the message tells of, in the feed; null in a sample. */
+            /** @description The place of the newest change of the message in the feed; null in a sample. */
             sequence: number | null;
             /** @description The place of the change before it that was one for this hook: if you have not seen it, ask the feed for what is missing. Null for the first. */
             previous: number | null;
-            /** @description Older changes that the message tells of as well, each as [sequence, previous]. */
+            /** @description Older changes that the message covers as well, each as [sequence, previous]. */
             includes?: (number | null)[][];
             /** @description Names of the fields that changed. */
             changes: string[];
@@ -3325,11 +3601,11 @@ export interface components {
                 jobId: string;
                 keyId: string | null;
             } | null;
-            /** @description The place of the newest change that the message tells of, in the feed; null in a sample. */
+            /** @description The place of the newest change of the message in the feed; null in a sample. */
             sequence: number | null;
             /** @description The place of the change before it that was one for this hook: if you have not seen it, ask the feed for what is missing. Null for the first. */
             previous: number | null;
-            /** @description Older changes that the message tells of as well, each as [sequence, previous]. */
+            /** @description Older changes that the message covers as well, each as [sequence, previous]. */
             includes?: (number | null)[][];
             /** @description Names of the fields that changed. */
             changes: string[];
@@ -3368,11 +3644,11 @@ export interface components {
                 jobId: string;
                 keyId: string | null;
             } | null;
-            /** @description The place of the newest change that the message tells of, in the feed; null in a sample. */
+            /** @description The place of the newest change of the message in the feed; null in a sample. */
             sequence: number | null;
             /** @description The place of the change before it that was one for this hook: if you have not seen it, ask the feed for what is missing. Null for the first. */
             previous: number | null;
-            /** @description Older changes that the message tells of as well, each as [sequence, previous]. */
+            /** @description Older changes that the message covers as well, each as [sequence, previous]. */
             includes?: (number | null)[][];
             /** @description Names of the fields that changed. */
             changes: string[];
@@ -3411,11 +3687,11 @@ export interface components {
                 jobId: string;
                 keyId: string | null;
             } | null;
-            /** @description The place of the newest change that the message tells of, in the feed; null in a sample. */
+            /** @description The place of the newest change of the message in the feed; null in a sample. */
             sequence: number | null;
             /** @description The place of the change before it that was one for this hook: if you have not seen it, ask the feed for what is missing. Null for the first. */
             previous: number | null;
-            /** @description Older changes that the message tells of as well, each as [sequence, previous]. */
+            /** @description Older changes that the message covers as well, each as [sequence, previous]. */
             includes?: (number | null)[][];
             /** @description Names of the fields that changed. */
             changes: string[];
@@ -3454,11 +3730,11 @@ export interface components {
                 jobId: string;
                 keyId: string | null;
             } | null;
-            /** @description The place of the newest change that the message tells of, in the feed; null in a sample. */
+            /** @description The place of the newest change of the message in the feed; null in a sample. */
             sequence: number | null;
             /** @description The place of the change before it that was one for this hook: if you have not seen it, ask the feed for what is missing. Null for the first. */
             previous: number | null;
-            /** @description Older changes that the message tells of as well, each as [sequence, previous]. */
+            /** @description Older changes that the message covers as well, each as [sequence, previous]. */
             includes?: (number | null)[][];
             /** @description Names of the fields that changed. */
             changes: string[];
@@ -3468,7 +3744,7 @@ export interface components {
             /** @description Sent to try; nothing has changed. */
             test?: boolean;
         };
-        /** @description GHL refused a write, or took only a part of it: `sync` of the record tells which. */
+        /** @description GHL refused a write, or accepted only a part of it: `sync` of the record shows which. */
         WriteRefused: {
             /** @description The `webhook-id`: the same at each try. */
             id: string;
@@ -3496,11 +3772,11 @@ export interface components {
                 jobId: string;
                 keyId: string | null;
             } | null;
-            /** @description The place of the newest change that the message tells of, in the feed; null in a sample. */
+            /** @description The place of the newest change of the message in the feed; null in a sample. */
             sequence: number | null;
             /** @description The place of the change before it that was one for this hook: if you have not seen it, ask the feed for what is missing. Null for the first. */
             previous: number | null;
-            /** @description Older changes that the message tells of as well, each as [sequence, previous]. */
+            /** @description Older changes that the message covers as well, each as [sequence, previous]. */
             includes?: (number | null)[][];
             /** @description Names of the fields that changed. */
             changes: string[];
@@ -3832,6 +4108,79 @@ export interface components {
                 tag: string | null;
             } | null;
         };
+        CatalogAction: {
+            /** @description Of `POST /v1/operations/{operation}`. */
+            name: string;
+            area: string;
+            /** @description In one sentence. */
+            does: string;
+            /** @description Of the usual version, as the rest. */
+            method: string | null;
+            path: string | null;
+            versions: string[];
+            scopes: string[] | null;
+            /** @description Requests of the location's limit. */
+            cost: number;
+            /** @description Whether it may be sent again. */
+            replay: string;
+            deprecated: boolean;
+        };
+        CatalogTrigger: {
+            name: string;
+            area: string;
+            does: string;
+            /**
+             * @description Whether GHL sends a webhook, or it is found by reading and comparing.
+             * @enum {string}
+             */
+            found: "webhook" | "sweep";
+        };
+        Catalog: {
+            actions: components["schemas"]["CatalogAction"][];
+            triggers: components["schemas"]["CatalogTrigger"][];
+        };
+        CatalogEntry: {
+            name: string;
+            /** @enum {string} */
+            kind: "action" | "trigger";
+            area: string;
+            does: string;
+            /** @description The operation id of GHL's documents, where it is another. */
+            documentedAs?: string;
+            cost?: number;
+            replay?: string;
+            deprecated?: boolean;
+            /** @description Where GHL's documents are not followed: the field, and why. */
+            corrections?: {
+                [key: string]: string;
+            };
+            versions?: {
+                version: string;
+                method: string;
+                path: string;
+                scopes: string[];
+                tokens: string[];
+                parameters: {
+                    [key: string]: unknown;
+                }[];
+                body?: {
+                    [key: string]: unknown;
+                };
+                /** @description JSON Schema of the call's `parameters` and `body`. */
+                schema: {
+                    [key: string]: unknown;
+                };
+            }[];
+            /** @enum {string} */
+            found?: "webhook" | "sweep";
+            by?: string[];
+            /** @description What the webhook brings, in the catalog's own notation. */
+            payload?: unknown;
+            /** @description JSON Schema of a trigger's webhook. */
+            schema?: {
+                [key: string]: unknown;
+            };
+        };
     };
     responses: {
         /** @description A parameter is wrong; `errors` names all that are. */
@@ -3918,7 +4267,7 @@ export interface components {
                  *       "type": "/problems/not-found",
                  *       "title": "Not found",
                  *       "status": 404,
-                 *       "detail": "no such location is known here",
+                 *       "detail": "there is no such location",
                  *       "errors": [
                  *         {
                  *           "field": "locationId",
@@ -4010,9 +4359,9 @@ export interface components {
                 /**
                  * @example {
                  *       "type": "/problems/temporarily-unavailable",
-                 *       "title": "Not available now",
+                 *       "title": "Temporarily unavailable",
                  *       "status": 503,
-                 *       "detail": "the database does not answer; nothing was stored, and the request may be sent again"
+                 *       "detail": "the database does not answer; nothing was stored; send the request again"
                  *     }
                  */
                 "application/problem+json": components["schemas"]["Problem"];
@@ -4482,6 +4831,358 @@ export interface operations {
             429: components["responses"]["TooMany"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
+        };
+    };
+    listScans: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description GHL's id of the location.
+                 * @example ve9EPM428h8vShlRW1KT
+                 */
+                locationId: components["parameters"]["Location"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The last scan of each purpose. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "scans": [
+                     *         {
+                     *           "id": "01992f3c-7a10-7c41-9d7e-2f5b6a1c8e91",
+                     *           "locationId": "ve9EPM428h8vShlRW1KT",
+                     *           "purpose": "import",
+                     *           "phase": "contacts",
+                     *           "tasksApart": false,
+                     *           "total": null,
+                     *           "contacts": 0,
+                     *           "tasks": 0,
+                     *           "notes": 0,
+                     *           "appointments": 0,
+                     *           "detailed": 0,
+                     *           "passedOver": 0,
+                     *           "notShown": 0,
+                     *           "calls": 0,
+                     *           "found": 0,
+                     *           "startedAt": "2026-11-30T09:00:00Z",
+                     *           "updatedAt": "2026-11-30T09:00:00Z",
+                     *           "finishedAt": null
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ScanList"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    pauseLocation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description GHL's id of the location.
+                 * @example ve9EPM428h8vShlRW1KT
+                 */
+                locationId: components["parameters"]["Location"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It was done. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "locationId": "ve9EPM428h8vShlRW1KT",
+                     *       "paused": true
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Steered"];
+                };
+            };
+            400: components["responses"]["IncompleteBody"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["TooSlow"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["Unstorable"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["UnavailableForBodies"];
+        };
+    };
+    resumeLocation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description GHL's id of the location.
+                 * @example ve9EPM428h8vShlRW1KT
+                 */
+                locationId: components["parameters"]["Location"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It was done. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "locationId": "ve9EPM428h8vShlRW1KT",
+                     *       "paused": false
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Steered"];
+                };
+            };
+            400: components["responses"]["IncompleteBody"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["TooSlow"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["Unstorable"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["UnavailableForBodies"];
+        };
+    };
+    importLocation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description GHL's id of the location.
+                 * @example ve9EPM428h8vShlRW1KT
+                 */
+                locationId: components["parameters"]["Location"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The scan. */
+            202: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "01992f3c-7a10-7c41-9d7e-2f5b6a1c8e91",
+                     *       "locationId": "ve9EPM428h8vShlRW1KT",
+                     *       "purpose": "import",
+                     *       "phase": "contacts",
+                     *       "tasksApart": false,
+                     *       "total": null,
+                     *       "contacts": 0,
+                     *       "tasks": 0,
+                     *       "notes": 0,
+                     *       "appointments": 0,
+                     *       "detailed": 0,
+                     *       "passedOver": 0,
+                     *       "notShown": 0,
+                     *       "calls": 0,
+                     *       "found": 0,
+                     *       "startedAt": "2026-11-30T09:00:00Z",
+                     *       "updatedAt": "2026-11-30T09:00:00Z",
+                     *       "finishedAt": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Scan"];
+                };
+            };
+            400: components["responses"]["IncompleteBody"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["TooSlow"];
+            /** @description Another scan of the location is under way. */
+            409: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["Unstorable"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["UnavailableForBodies"];
+        };
+    };
+    reconcileLocation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description GHL's id of the location.
+                 * @example ve9EPM428h8vShlRW1KT
+                 */
+                locationId: components["parameters"]["Location"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The scan. */
+            202: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "01992f3c-7a10-7c41-9d7e-2f5b6a1c8e91",
+                     *       "locationId": "ve9EPM428h8vShlRW1KT",
+                     *       "purpose": "full",
+                     *       "phase": "contacts",
+                     *       "tasksApart": false,
+                     *       "total": null,
+                     *       "contacts": 0,
+                     *       "tasks": 0,
+                     *       "notes": 0,
+                     *       "appointments": 0,
+                     *       "detailed": 0,
+                     *       "passedOver": 0,
+                     *       "notShown": 0,
+                     *       "calls": 0,
+                     *       "found": 0,
+                     *       "startedAt": "2026-11-30T09:00:00Z",
+                     *       "updatedAt": "2026-11-30T09:00:00Z",
+                     *       "finishedAt": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Scan"];
+                };
+            };
+            400: components["responses"]["IncompleteBody"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["TooSlow"];
+            /** @description Another scan of the location is under way. */
+            409: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["Unstorable"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["UnavailableForBodies"];
+        };
+    };
+    verifyLocation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description GHL's id of the location.
+                 * @example ve9EPM428h8vShlRW1KT
+                 */
+                locationId: components["parameters"]["Location"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The scan. */
+            202: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "01992f3c-7a10-7c41-9d7e-2f5b6a1c8e91",
+                     *       "locationId": "ve9EPM428h8vShlRW1KT",
+                     *       "purpose": "verify",
+                     *       "phase": "contacts",
+                     *       "tasksApart": false,
+                     *       "total": null,
+                     *       "contacts": 0,
+                     *       "tasks": 0,
+                     *       "notes": 0,
+                     *       "appointments": 0,
+                     *       "detailed": 0,
+                     *       "passedOver": 0,
+                     *       "notShown": 0,
+                     *       "calls": 0,
+                     *       "found": 0,
+                     *       "startedAt": "2026-11-30T09:00:00Z",
+                     *       "updatedAt": "2026-11-30T09:00:00Z",
+                     *       "finishedAt": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Scan"];
+                };
+            };
+            400: components["responses"]["IncompleteBody"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["TooSlow"];
+            /** @description Another scan of the location is under way. */
+            409: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["Unstorable"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["UnavailableForBodies"];
         };
     };
     listContacts: {
@@ -6761,6 +7462,132 @@ export interface operations {
             503: components["responses"]["Unavailable"];
         };
     };
+    groupDeadJobs: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Only of that location.
+                 * @example ve9EPM428h8vShlRW1KT
+                 */
+                locationId?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The groups, those first that have the newest. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "groups": [
+                     *         {
+                     *           "id": "7f3a09bc77d2",
+                     *           "kind": "push_contact",
+                     *           "cause": "GHL refuses the call with 422: phone must be a valid phone number",
+                     *           "count": 2317,
+                     *           "firstAt": "2026-11-30T08:00:00Z",
+                     *           "lastAt": "2026-11-30T09:00:00Z",
+                     *           "locations": 1,
+                     *           "locationIds": [
+                     *             "ve9EPM428h8vShlRW1KT"
+                     *           ],
+                     *           "sampleJobId": "01992f3c-7a10-7c41-9d7e-2f5b6a1c8e90",
+                     *           "sampleError": "GHL refuses the call with 422: phone must be a valid phone number",
+                     *           "remedy": "GHL refuses the value. Correct it in Clienty or in GHL; discard what was corrected, retry the rest."
+                     *         }
+                     *       ],
+                     *       "isCut": false
+                     *     }
+                     */
+                    "application/json": components["schemas"]["JobGroups"];
+                };
+            };
+            400: components["responses"]["InvalidParameters"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    runJobsNow: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["JobSelection"];
+            };
+        };
+        responses: {
+            /** @description It was done. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "jobs": [
+                     *         "01992f3c-7a10-7c41-9d7e-2f5b6a1c8e90"
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["DecidedJobs"];
+                };
+            };
+            400: components["responses"]["BadBody"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["TooSlow"];
+            /** @description More or fewer jobs are meant than `expect` says. Nothing was done. */
+            409: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is larger than 1 MiB, or has more than 100,000 values. */
+            413: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body names no jobs, or some that are not there. Nothing was done. */
+            422: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["UnavailableForBodies"];
+        };
+    };
     listHooks: {
         parameters: {
             query?: {
@@ -7243,7 +8070,7 @@ export interface operations {
             content: {
                 "application/json": {
                     /**
-                     * @description The event; else the first that the hook hears.
+                     * @description The event; by default the hook's first.
                      * @enum {string|null}
                      */
                     event?: "contact.created" | "contact.updated" | "contact.deleted" | "contact.erased" | "task.created" | "task.updated" | "task.completed" | "task.deleted" | "note.created" | "note.updated" | "note.deleted" | "appointment.created" | "appointment.updated" | "appointment.deleted" | "write.refused" | null;
@@ -7555,13 +8382,171 @@ export interface operations {
             503: components["responses"]["Unavailable"];
         };
     };
+    listCatalog: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Only these.
+                 * @example action
+                 */
+                kind?: "action" | "trigger";
+                /**
+                 * @description Only those of this area.
+                 * @example contacts
+                 */
+                area?: string;
+                /**
+                 * @description Only those in whose name, description or path these words stand.
+                 * @example get contact
+                 */
+                search?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Actions and triggers, by area. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "actions": [
+                     *         {
+                     *           "name": "get-contact",
+                     *           "area": "contacts",
+                     *           "does": "Get Contact",
+                     *           "method": "GET",
+                     *           "path": "/contacts/{contactId}",
+                     *           "versions": [
+                     *             "2021-07-28"
+                     *           ],
+                     *           "scopes": [
+                     *             "contacts.readonly"
+                     *           ],
+                     *           "cost": 1,
+                     *           "replay": "safe",
+                     *           "deprecated": false
+                     *         }
+                     *       ],
+                     *       "triggers": [
+                     *         {
+                     *           "name": "ContactCreate",
+                     *           "area": "contacts",
+                     *           "does": "A contact was created.",
+                     *           "found": "webhook"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Catalog"];
+                };
+            };
+            400: components["responses"]["InvalidParameters"];
+            401: components["responses"]["Unauthorized"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    showCatalogEntry: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description From the list.
+                 * @example get-contact
+                 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The entry. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "name": "get-contact",
+                     *       "kind": "action",
+                     *       "area": "contacts",
+                     *       "does": "Get Contact",
+                     *       "cost": 1,
+                     *       "replay": "safe",
+                     *       "deprecated": false,
+                     *       "corrections": {},
+                     *       "versions": [
+                     *         {
+                     *           "version": "2021-07-28",
+                     *           "method": "GET",
+                     *           "path": "/contacts/{contactId}",
+                     *           "scopes": [
+                     *             "contacts.readonly"
+                     *           ],
+                     *           "tokens": [
+                     *             "location"
+                     *           ],
+                     *           "parameters": [
+                     *             {
+                     *               "in": "path",
+                     *               "name": "contactId",
+                     *               "required": true,
+                     *               "shape": "string"
+                     *             }
+                     *           ],
+                     *           "schema": {
+                     *             "type": "object",
+                     *             "properties": {
+                     *               "parameters": {
+                     *                 "type": "object",
+                     *                 "properties": {
+                     *                   "contactId": {
+                     *                     "type": "string",
+                     *                     "description": "goes into the path"
+                     *                   }
+                     *                 },
+                     *                 "required": [
+                     *                   "contactId"
+                     *                 ],
+                     *                 "additionalProperties": false
+                     *               }
+                     *             },
+                     *             "required": [],
+                     *             "additionalProperties": false
+                     *           }
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["CatalogEntry"];
+                };
+            };
+            400: components["responses"]["InvalidParameters"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
     callOperation: {
         parameters: {
             query?: never;
             header?: never;
             path: {
                 /**
-                 * @description Its name in the catalogue.
+                 * @description Its name in the catalog.
                  * @example get-contact
                  */
                 operation: string;
@@ -8203,7 +9188,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Nobody listens any more: a subscription is deleted, a hook disabled. */
+            /** @description The receiver is gone: a subscription is deleted, a hook disabled. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -8318,7 +9303,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Nobody listens any more: a subscription is deleted, a hook disabled. */
+            /** @description The receiver is gone: a subscription is deleted, a hook disabled. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -8396,7 +9381,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Nobody listens any more: a subscription is deleted, a hook disabled. */
+            /** @description The receiver is gone: a subscription is deleted, a hook disabled. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -8474,7 +9459,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Nobody listens any more: a subscription is deleted, a hook disabled. */
+            /** @description The receiver is gone: a subscription is deleted, a hook disabled. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -8564,7 +9549,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Nobody listens any more: a subscription is deleted, a hook disabled. */
+            /** @description The receiver is gone: a subscription is deleted, a hook disabled. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -8654,7 +9639,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Nobody listens any more: a subscription is deleted, a hook disabled. */
+            /** @description The receiver is gone: a subscription is deleted, a hook disabled. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -8744,7 +9729,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Nobody listens any more: a subscription is deleted, a hook disabled. */
+            /** @description The receiver is gone: a subscription is deleted, a hook disabled. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -8822,7 +9807,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Nobody listens any more: a subscription is deleted, a hook disabled. */
+            /** @description The receiver is gone: a subscription is deleted, a hook disabled. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -8909,7 +9894,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Nobody listens any more: a subscription is deleted, a hook disabled. */
+            /** @description The receiver is gone: a subscription is deleted, a hook disabled. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -8996,7 +9981,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Nobody listens any more: a subscription is deleted, a hook disabled. */
+            /** @description The receiver is gone: a subscription is deleted, a hook disabled. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -9074,7 +10059,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Nobody listens any more: a subscription is deleted, a hook disabled. */
+            /** @description The receiver is gone: a subscription is deleted, a hook disabled. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -9166,7 +10151,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Nobody listens any more: a subscription is deleted, a hook disabled. */
+            /** @description The receiver is gone: a subscription is deleted, a hook disabled. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -9258,7 +10243,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Nobody listens any more: a subscription is deleted, a hook disabled. */
+            /** @description The receiver is gone: a subscription is deleted, a hook disabled. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -9336,7 +10321,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Nobody listens any more: a subscription is deleted, a hook disabled. */
+            /** @description The receiver is gone: a subscription is deleted, a hook disabled. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -9448,7 +10433,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Nobody listens any more: a subscription is deleted, a hook disabled. */
+            /** @description The receiver is gone: a subscription is deleted, a hook disabled. */
             410: {
                 headers: {
                     [name: string]: unknown;
