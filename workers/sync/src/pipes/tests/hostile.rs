@@ -137,6 +137,9 @@ fn what_grows_is_stopped_before_it_is_made() {
         let mistake = pipes(&text).apply(Some(value)).unwrap_err();
         assert!(mistake.expected.starts_with("at most "), "{mistake}");
     }
+    // Not only refused afterwards: it would be 4 GiB by then.
+    assert!(texts::replace(&long, "a", &to).is_err());
+    assert!(lists::join(&vec![json!("a"); MOST_VALUES].into(), &to).is_err());
     // The bound itself is within.
     assert_eq!(through("lower", json!(long)), json!(long));
     assert_eq!(through("count", vec![json!(1); MOST_VALUES].into()), json!(MOST_VALUES));
