@@ -43,11 +43,10 @@ pub(super) fn answers_phone(a: &str, b: &str) -> bool {
 pub fn e164(phone: &str, code: Option<&str>) -> Option<String> {
     let is_phone =
         |letter: char| letter.is_ascii_digit() || letter.is_whitespace() || "+-–().·/\u{a0}".contains(letter);
+    let is_inner_plus =
+        phone.split_once('+').is_some_and(|(before, after)| !digits(before).is_empty() || after.contains('+'));
     // An extension, or a word, is not dialled.
-    if is_no_number(phone)
-        || !phone.chars().all(is_phone)
-        || phone.trim_start().chars().skip(1).any(|letter| letter == '+')
-    {
+    if is_no_number(phone) || !phone.chars().all(is_phone) || is_inner_plus {
         return None;
     }
     let whole = match (international(phone), code) {
@@ -71,10 +70,12 @@ pub fn e164(phone: &str, code: Option<&str>) -> Option<String> {
     (is_whole && names_country).then(|| format!("+{whole}"))
 }
 
+/// Italy, San Marino, the Ivory Coast, the Congo and Benin, where the zero is a digit of the number.
+const KEEP_ZERO: [&str; 5] = [ITALY, "378", "225", "242", "229"];
+
 /// What is dialled after the country: most countries drop a zero, some another prefix, and some keep theirs.
 fn without_trunk<'a>(national: &'a str, code: &str) -> &'a str {
-    // Italy, San Marino, the Ivory Coast, the Congo, Benin.
-    if [ITALY, "378", "225", "242", "229"].contains(&code) {
+    if KEEP_ZERO.contains(&code) {
         return national;
     }
     let trunks = TRUNKS.iter().filter(|(_, codes)| codes.contains(&code)).map(|(trunk, _)| *trunk).chain(["0"]);
@@ -96,7 +97,7 @@ fn is_own(own: &str, code: &str) -> bool {
         "49" => 6..=11,
         _ => 6..=12,
     };
-    lengths.contains(&own.len()) && (!own.starts_with('0') || [ITALY, "378", "225", "242", "229"].contains(&code))
+    lengths.contains(&own.len()) && (!own.starts_with('0') || KEEP_ZERO.contains(&code))
 }
 
 fn is_no_number(phone: &str) -> bool {

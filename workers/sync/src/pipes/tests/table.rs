@@ -237,7 +237,7 @@ fn what_does_not_say_what_is_read_is_a_mistake_that_does_not_tell_it() {
     ];
     for (text, wrong) in table {
         for value in *wrong {
-            let mistake = pipes(text).apply(Some(json!(value))).expect_err(&format!("{value:?} | {text}"));
+            let Err(mistake) = pipes(text).apply(Some(json!(value))) else { panic!("{value:?} | {text}") };
             assert_eq!(Some(mistake.pipe), text.split(' ').next());
             let told = mistake.to_string();
             assert!(!told.contains("s3cret"), "{told}");
