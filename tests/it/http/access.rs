@@ -197,8 +197,8 @@ async fn ask(api: &Api, route: &ApiRoute, tenant: &Tenant) -> Answer {
     let delivery = format!("msg_{hook}_1");
     let job = if route.path.ends_with("/reply") { call } else { job };
     let ids = [("{location}", location), ("{contact}", contact), ("{job}", job), ("{conflict}", conflict)];
-    let more = [("{hook}", hook), ("{delivery}", &delivery), ("{flow}", flow), ("{run}", run), ("{field}", &field)];
     let field = "city".to_owned();
+    let more = [("{hook}", hook), ("{delivery}", &delivery), ("{flow}", flow), ("{run}", run), ("{field}", &field)];
     let places = ids.into_iter().chain(more);
     let mut path = places.fold(route.path.to_owned(), |path, (place, id)| path.replace(place, id));
     let mut body = Value::Null;
