@@ -61,7 +61,10 @@ impl World {
         for contact in &self.contacts {
             views.push(bare(app.view(contact).await.unwrap_or_default()));
         }
-        assert_eq!(app.mismatches(&app.location(), &self.contacts).await, []);
+        let mut unlike = app.mismatches(&app.location(), &self.contacts).await;
+        // They move by themselves, of which GHL sends no webhook, and have no history.
+        unlike.retain(|one| !["lastActivity", "dateUpdated"].contains(&one.field));
+        assert_eq!(unlike, []);
         // What happens from now on is of another millisecond.
         let at = app.app.clock.now();
         app.wait_until("time goes on", async || app.app.clock.now_ms() > at.as_millisecond()).await;

@@ -316,7 +316,7 @@ async fn then(db: &Db, id: &str, at: Timestamp) -> Value {
 /// Readers look after each of many changes, which a seed draws; whenever they ask later, they are told what they saw.
 async fn the_past_is_what_readers_saw_then(db: Db) {
     const CONTACTS: [&str; 3] = ["c1", "c2", "c3"];
-    for seed in 0..4 {
+    for seed in 0..3 {
         let mut dice = StdRng::seed_from_u64(seed);
         let (mut epoch, mut seen) = (1 + i64::try_from(seed).unwrap() * 1000, Vec::new());
         for step in 0..40 {
