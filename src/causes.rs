@@ -182,7 +182,7 @@ fn shortened(token: &str) -> String {
 }
 
 /// What mends dead letters that say so.
-fn remedy(cause: &str) -> &'static str {
+pub(crate) fn remedy(cause: &str) -> &'static str {
     let cause = cause.to_lowercase();
     let says = |parts: &[&str]| parts.iter().any(|part| cause.contains(part));
     if says(&["scope"]) {

@@ -125,13 +125,16 @@ fn locations(sample: &Sample) -> Vec<Alarm> {
     let broken = of(&|one| one.state == Some(State::CircuitOpen));
     for location in broken.iter().take(EACH) {
         let path = path(location);
-        let title = match refusal(location) {
-            Some(_) => format!("GHL refuses the token of {}", name(location)),
-            None => format!("The calls of {} fail", name(location)),
+        let said = refusal(location).or_else(|| sample.failures.get(&location.location_id).map(String::as_str));
+        let title = match said {
+            Some(why) if refusal(location).is_some() || why.contains("not authorize") => {
+                format!("GHL refuses the token of {}", name(location))
+            }
+            _ => format!("The calls of {} fail", name(location)),
         };
-        let why = refusal(location).unwrap_or("Calls failed in a row");
+        let why = said.unwrap_or("Calls failed in a row").trim_end_matches('.');
         let cause = format!(
-            "{why}, so its circuit is open: {} wait and none is lost. One job probes it now and then.",
+            "{why}. Its circuit is open: {} wait and none is lost. One job probes it now and then.",
             jobs(location.waiting)
         );
         let alarm = Alarm::new(true, title, cause, "ClientyLocationsCircuitOpen").since(location.last_success_at);

@@ -177,7 +177,11 @@ fn rows(row: &ContactRow, statuses: &[FieldStatus], conflicts: &[KeptConflict]) 
 }
 
 fn side_by_side(name: &str, ours: &Fields, theirs: &Fields, status: Option<&FieldStatus>, conflict: bool) -> (u8, Row) {
-    let told = |fields: &Fields| value(&fields::value(fields, name));
+    let told = |fields: &Fields| match fields::value(fields, name) {
+        Value::Bool(true) if name.starts_with("tags.") => "present".to_owned(),
+        Value::Null if name.starts_with("tags.") => "absent".to_owned(),
+        other => value(&other),
+    };
     let (rank, state, why) = match status {
         Some(status) => {
             let word = if status.state == Progress::Pending { "toGhl" } else { status.state.as_str() };
@@ -198,21 +202,21 @@ fn activities(view: &ContactView) -> Vec<Activity> {
     let gone = |deleted: bool| if deleted { "deleted " } else { "" };
     let tasks = view.tasks.iter().map(|shown| Activity {
         kind: "task",
-        title: shown.record.task.title.clone(),
+        title: titled(&shown.record.task.title),
         told: format!("{}{}", gone(shown.deleted_at.is_some()), json_word(&shown.record.status)),
         state: state(shown.sync.state),
         fields: names(&shown.sync.fields),
     });
     let notes = view.notes.iter().map(|shown| Activity {
         kind: "note",
-        title: shown.record.note_text.clone(),
+        title: titled(&shown.record.note_text),
         told: gone(shown.deleted_at.is_some()).to_owned(),
         state: state(shown.sync.state),
         fields: names(&shown.sync.fields),
     });
     let appointments = view.appointments.iter().map(|shown| Activity {
         kind: "appointment",
-        title: shown.record.title.clone().unwrap_or_default(),
+        title: titled(shown.record.title.as_deref().unwrap_or_default()),
         told: format!(
             "{}{}",
             gone(shown.deleted_at.is_some()),
@@ -222,6 +226,12 @@ fn activities(view: &ContactView) -> Vec<Activity> {
         fields: names(&shown.sync.fields),
     });
     tasks.chain(notes).chain(appointments).collect()
+}
+
+const UNTITLED: &str = "without a title";
+
+fn titled(title: &str) -> String {
+    if title.trim().is_empty() { UNTITLED.to_owned() } else { title.to_owned() }
 }
 
 /// The word by which the API says it.

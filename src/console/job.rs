@@ -14,9 +14,8 @@ use super::jobs::state_of;
 use super::show::{Markup, ago, id, id_link, plain, segment, state_as};
 use super::trouble::{Trouble, in_time};
 use super::visitor::{Act, Visitor};
-use crate::explain;
 use crate::gateway::{Operates, Reads};
-use crate::steering;
+use crate::{causes, explain, steering};
 
 #[derive(Template)]
 #[template(path = "console/job.html")]
@@ -67,7 +66,10 @@ pub(super) async fn page(
     Ok(rendered(&Page {
         path: format!("/ui/jobs/{}", segment(&job.id)),
         state: state_of(&job),
-        why: why.map(|why| sentence(&why)).unwrap_or_default(),
+        why: match (job.state, &job.last_error) {
+            (JobState::Dead, Some(error)) => format!("{} {}", sentence(error), causes::remedy(error)),
+            _ => why.map(|why| sentence(&why)).unwrap_or_default(),
+        },
         facts: facts(&job, flow.as_ref(), now),
         buttons: if visitor.may(Role::Operator) { buttons(job.state) } else { Vec::new() },
         frame: visitor.frame("/ui/jobs", format!("{} {}", job.key.kind, job.id)).after(&query),

@@ -14,7 +14,7 @@ use super::jobs::{self, Line};
 use super::show::{Markup, ago, ago_or_none, counted, grouped, id, segment, span, state_as};
 use super::trouble::{Trouble, in_time};
 use super::visitor::{Act, Visitor};
-use super::{Console, alarms, locations};
+use super::{Console, alarms, locations, sample};
 use crate::gateway::{Operates, Reads};
 use crate::locations as standing;
 use crate::steering::{self, Scan, SteerError};
@@ -149,7 +149,12 @@ pub(super) async fn page(
         }
         _ => held,
     };
-    let why = [alarms::refusal(&status).map(|why| format!("{why}.")), held]
+    let said = match (alarms::refusal(&status), status.state) {
+        (Some(why), _) => Some(why.to_owned()),
+        (None, Some(standing::State::CircuitOpen)) => in_time(sample::last_error(records, &location)).await?,
+        (None, _) => None,
+    };
+    let why = [said.map(|why| format!("{}.", why.trim_end_matches('.'))), held]
         .into_iter()
         .flatten()
         .collect::<Vec<_>>()

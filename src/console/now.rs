@@ -78,7 +78,7 @@ pub(super) async fn page(visitor: Visitor<Reads>, State(console): State<Console>
 
 fn lead(alarms: &[Alarm], now: Timestamp) -> String {
     let newest = alarms.iter().filter_map(|alarm| alarm.since).max();
-    let age = newest.map(|newest| format!(", the newest since {}", since(newest, now))).unwrap_or_default();
+    let age = newest.map(|newest| format!(", the newest {}", since(newest, now))).unwrap_or_default();
     match alarms.len() {
         0 => "Nothing is wrong. All events that were accepted are done or on their way.".to_owned(),
         1 => format!("One problem{age}. Everything that was accepted is kept."),

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use sync_workers::presence::SILENT;
-use sync_workers::records::{ApiKey, Hook, JobState, Places, Process, Records, RecordsError};
+use sync_workers::records::{ApiKey, Hook, JobFilter, JobState, Places, Process, Records, RecordsError};
 use tokio::time::{Instant, timeout};
 
 use super::Console;
@@ -25,6 +25,8 @@ const FRESH: Duration = Duration::from_secs(1);
 const STALE: Duration = Duration::from_secs(10);
 /// How long a part of a sample is waited for that the rest does without.
 const PART: Duration = Duration::from_millis(900);
+/// Locations whose calls fail that are looked at closely.
+const FAILING: usize = 5;
 /// Hooks that are looked at.
 const HOOKS: i64 = 200;
 /// Sights that are remembered.
@@ -36,6 +38,8 @@ pub(super) struct Sample {
     pub(super) locations: Vec<LocationStatus>,
     /// Calls of a location's day.
     pub(super) daily: u32,
+    /// What the calls of those locations that fail say, as far as it was looked for.
+    pub(super) failures: HashMap<String, String>,
     counts: Vec<(JobState, i64)>,
     pub(super) dead: Groups,
     /// Since when the job that waits longest could have run.
@@ -71,10 +75,16 @@ impl Sample {
         // Of very many open or dead jobs this takes its time. The rest of the page is worth more than that.
         let oldest = timeout(PART, oldest).await.unwrap_or(Ok(None))?;
         let dead = dead.unwrap_or(Ok(Groups { groups: Vec::new(), is_cut: true }))?;
+        let mut failures = HashMap::new();
+        for location in locations.iter().filter(|one| one.state == Some(State::CircuitOpen)).take(FAILING) {
+            let error = last_error(records, &location.location_id).await?;
+            failures.extend(error.map(|error| (location.location_id.clone(), error)));
+        }
         let silent = i64::try_from(SILENT.as_millis()).unwrap_or(i64::MAX);
         Ok(Self {
             taken_at: clock.now(),
             daily: queue.limit().daily,
+            failures,
             counts: counts?,
             dead,
             oldest: oldest.and_then(|ms| Timestamp::from_millisecond(ms).ok()),
@@ -85,6 +95,19 @@ impl Sample {
             locations,
         })
     }
+}
+
+/// What the last attempt of an open job of a location said.
+pub(super) async fn last_error(records: &Records, location: &str) -> Result<Option<String>, RecordsError> {
+    for state in [JobState::Waiting, JobState::Scheduled] {
+        // Every error has a blank.
+        let (location_id, error) = (Some(location.to_owned()), Some(" ".to_owned()));
+        let filter = JobFilter { state: Some(state), location_id, error, ..JobFilter::default() };
+        if let Some(error) = records.list_jobs(&filter, 1).await?.into_iter().find_map(|job| job.last_error) {
+            return Ok(Some(error));
+        }
+    }
+    Ok(None)
 }
 
 /// The last sample of each sight.

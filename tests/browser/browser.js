@@ -35,7 +35,7 @@ export const openChromium = async () => {
         // An answer of 4xx that a story asks for is told as an error as well.
         if (message.type() === 'error' && !message.text().startsWith('Failed to load resource')) faults.push(message.text());
       });
-      page.setDefaultTimeout(60_000);
+      page.setDefaultTimeout(Number(process.env.PATIENCE ?? 60_000));
       const visitor = { context, page, faults };
       if (key) await signIn(visitor, key);
       return visitor;

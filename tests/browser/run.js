@@ -21,6 +21,7 @@ const told = async (name, story) => {
   } catch (error) {
     failed += 1;
     console.log(`FAILED  ${name}\n${error.stack}`);
+    await system.mend();
   }
 };
 

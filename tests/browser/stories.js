@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { system, until } from './system.js';
 
-const press = (page, name) => page.getByRole('button', { name, exact: false }).first().click();
+const press = (page, name) => page.locator('main').getByRole('button', { name }).first().click();
 
 /** Presses the button that asks first, and answers yes. */
 const confirmed = async (page, name) => {
@@ -40,7 +40,7 @@ export const stories = {
     assert.match(await page.locator('pre').textContent(), /422/);
     await confirmed(page, 'Retry');
     await page.waitForURL('**/ui/dead?done=retry**');
-    assert.match(await page.getByRole('status').first().textContent(), /tried again/);
+    assert.match(await page.locator('.flash').textContent(), /tried again/);
     await until('the job is done', async () => (await system.job(job)).state === 'done');
     await page.goto('/ui/dead');
     assert.match(await page.locator('main').textContent(), /No dead letters/);
@@ -175,7 +175,8 @@ export const more = {
       throw new Error(`no Tab leads to ${text}`);
     };
     await page.goto('/ui/sign-in');
-    // The field has the focus.
+    // The field has the focus by itself.
+    await page.locator('#key:focus').waitFor();
     await page.keyboard.type(system.key);
     await page.keyboard.press('Enter');
     await page.waitForURL('**/ui');

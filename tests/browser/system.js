@@ -18,7 +18,7 @@ const api = (path, options) => json(url + path, { ...options, headers: { authori
 
 /** Asks until the answer is yes. */
 export const until = async (what, isSo) => {
-  for (let asked = 0; asked < 1200; asked += 1) {
+  for (let asked = 0; asked < Number(process.env.PATIENCE ?? 60_000) / 50; asked += 1) {
     const answer = await isSo();
     if (answer) return answer;
     await sleep(50);
@@ -46,6 +46,12 @@ export const system = {
   /** Answers of GHL's that are errors from now on. */
   errors: (list) => json(`${ghl}/_sandbox/errors`, { body: list }),
   revokeToken: (revoked) => json(`${ghl}/_sandbox/locations/${location}/token`, { body: { revoked } }),
+  /** As it was before a story that broke off in the middle. */
+  async mend() {
+    await this.errors([]);
+    await this.revokeToken(false);
+    await api(`/v1/locations/${location}/resume`);
+  },
   /** A contact that a person makes at GHL's screen. */
   byHand: async (fields) => (await json(`${ghl}/_sandbox/locations/${location}/contacts`, { body: fields })).id,
   /** Sends an event, and waits until its job is in the state. */

@@ -169,3 +169,88 @@ async fn jobs_are_decided_about_at_the_locations_of_the_key_and_the_audit_tells_
     assert_eq!((ids(&told[0]["details"]["jobs"]), &told[1]["target"]), (ids(&retried.json()["jobs"]), &json!(mine[0])));
     system.finish().await;
 }
+
+#[tokio::test]
+async fn dead_jobs_are_grouped_by_what_they_died_of_at_the_locations_of_the_key() {
+    let system = Waiting::start().await;
+    for (place, cause) in [("c0", "422: contact 1234567 is wrong"), ("c1", "422: contact 9 is wrong"), ("c2", "500")] {
+        let error = format!("GHL refuses the call with {cause}");
+        let statement = format!(
+            "update jobs set state = 'dead', finished_at = 5, last_error = '{error}' where record_id = '{place}'"
+        );
+        system.app.sql(statement.leak()).await;
+    }
+    let (here, _) = system.key(Role::Reader, system.here()).await;
+    let (all, _) = system.key(Role::Reader, Places::All).await;
+    let groups = async |api: &Api, query: &str| api.get(&format!("/v1/jobs/groups{query}")).await.json();
+    let counts = |told: &Value| -> Vec<(String, u64, u64)> {
+        let mut counts: Vec<_> = told["groups"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|group| {
+                (
+                    group["cause"].as_str().unwrap().to_owned(),
+                    group["count"].as_u64().unwrap(),
+                    group["locations"].as_u64().unwrap(),
+                )
+            })
+            .collect();
+        counts.sort();
+        counts
+    };
+    let told = |count: u64, locations: u64| {
+        ["422: contact … is wrong", "500"]
+            .map(|cause| {
+                let of = if cause == "500" { count / 2 } else { count };
+                (format!("GHL refuses the call with {cause}"), of, locations)
+            })
+            .to_vec()
+    };
+    assert_eq!(counts(&groups(&here, "").await), told(2, 1));
+    assert_eq!(counts(&groups(&all, "").await), told(4, 2));
+    assert_eq!(counts(&groups(&all, &format!("?locationId={}", system.locations[1])).await), told(2, 1));
+    let elsewhere = here.get(&format!("/v1/jobs/groups?locationId={}", system.locations[1])).await;
+    assert_eq!(elsewhere.status, 404, "{}", elsewhere.text);
+    assert_eq!(groups(&all, "").await["isCut"], false);
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn jobs_that_are_put_off_run_now_and_a_location_is_paused_resumed_and_scanned() {
+    let system = Waiting::start().await;
+    let location = &system.locations[0];
+    system.app.sql("update jobs set state = 'scheduled', due_at = 9000000000000").await;
+    let (operator, key) = system.key(Role::Operator, system.here()).await;
+    let hurried = decide(&operator, "run-now", &json!({"filter": {}, "expect": 6})).await;
+    assert_eq!((hurried.status, ids(&hurried.json()["jobs"]).len()), (200, 6), "{}", hurried.text);
+    assert_eq!((system.in_state(0, JobState::Waiting).await, system.in_state(1, JobState::Scheduled).await), (6, 6));
+    let steer = async |what: &str| {
+        let path = format!("/v1/locations/{location}/{what}");
+        operator.request("POST", &path, |request| request.bearer_auth(&operator.key)).await
+    };
+    let state = async || operator.get(&format!("/v1/locations/{location}")).await.json()["state"].clone();
+    let paused = steer("pause").await;
+    assert_eq!((paused.status, paused.json()), (200, json!({"locationId": location, "paused": true})));
+    assert_eq!(state().await, "paused");
+    assert_eq!(steer("resume").await.json()["paused"], false);
+    assert_ne!(state().await, "paused");
+    let begun = steer("import").await;
+    assert_eq!((begun.status, &begun.json()["purpose"]), (202, &json!("import")), "{}", begun.text);
+    let goes_on = steer("import").await;
+    assert_eq!((goes_on.status, &goes_on.json()["id"]), (202, &begun.json()["id"]), "it goes on: {}", goes_on.text);
+    let in_the_way = steer("verify").await.problem(409);
+    assert_eq!(in_the_way["type"], "/problems/a-scan-is-under-way");
+    let scans = operator.get(&format!("/v1/locations/{location}/scans")).await.json();
+    assert_eq!((scans["scans"].as_array().unwrap().len(), &scans["scans"][0]["id"]), (1, &begun.json()["id"]));
+    let elsewhere = format!("/v1/locations/{}/pause", system.locations[1]);
+    assert_eq!(operator.request("POST", &elsewhere, |request| request.bearer_auth(&operator.key)).await.status, 404);
+    for (action, count) in [("jobs.run-now", 1), ("jobs.pause", 1), ("jobs.resume", 1), ("scan.start", 2)] {
+        let question = format!(
+            "select count(*) from audit where action = '{action}' and actor = '{key}' and location_id = '{location}'"
+        );
+        assert_eq!(system.app.count(question.leak()).await, count, "{action}");
+    }
+    system.app.sql("update walks set phase = 'failed', finished_at = 1").await;
+    system.finish().await;
+}
