@@ -106,7 +106,13 @@ impl Sources {
         let is_ours = |name: &&String| OWN_VARIABLES.iter().any(|beginning| name.starts_with(beginning));
         let mut ignored = Vec::new();
         for name in self.environment.keys().filter(is_ours).filter(|name| !known.contains(&name.as_str())) {
-            let Some(meant) = nearest(name, known.iter().copied()) else {
+            // What both begin with makes them no more alike.
+            let meant = OWN_VARIABLES.iter().find_map(|beginning| {
+                let own = name.strip_prefix(beginning)?;
+                let meant = nearest(own, known.iter().filter_map(|known| known.strip_prefix(beginning)))?;
+                Some(format!("{beginning}{meant}"))
+            });
+            let Some(meant) = meant else {
                 ignored.push(name.clone());
                 continue;
             };

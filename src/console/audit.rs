@@ -9,7 +9,7 @@ use sync_workers::ids;
 use sync_workers::records::{Action, AuditFilter, AuditRow};
 
 use super::frame::{Frame, rendered};
-use super::show::{Markup, ago, dash, id, id_link, query_part, segment, state_as};
+use super::show::{Markup, ago, dash, id, id_link, plain, query_part, segment, state_as};
 use super::trouble::{Trouble, in_time};
 use super::visitor::Visitor;
 use crate::gateway::Administers;
@@ -70,7 +70,10 @@ pub(super) async fn page(
 
 fn row(row: &AuditRow, now: jiff::Timestamp) -> Row {
     let target = match (&row.target, row.action.as_str()) {
-        (None, _) => dash(),
+        (None, _) => match row.details["jobs"].as_array() {
+            Some(jobs) => plain(&format!("{} jobs", jobs.len())),
+            None => dash(),
+        },
         (Some(target), action) if action.starts_with("jobs.") && target.len() == 36 => {
             id_link(target, &format!("/ui/jobs/{}", segment(target)))
         }
