@@ -1,5 +1,7 @@
 //! What is wrong, from a sample: each case with its cause in a sentence, the section of the runbook, and the button that mends it.
 
+use std::cmp::Reverse;
+
 use jiff::{SignedDuration, Timestamp};
 use sync_workers::records::{HookState, JobState};
 
@@ -74,7 +76,7 @@ pub(super) fn of(sample: &Sample, is_admin: bool) -> Vec<Alarm> {
             "Whoever uses one is refused from then on. A rotated key has a new secret and the old one for a while.";
         alarms.push(Alarm::new(false, title, cause, "ClientyApiKeyEnds").link("/ui/keys", "Keys"));
     }
-    alarms.sort_by(|one, other| (other.is_bad, other.since).cmp(&(one.is_bad, one.since)));
+    alarms.sort_by_key(|alarm| Reverse((alarm.is_bad, alarm.since)));
     alarms
 }
 
