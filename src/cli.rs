@@ -306,7 +306,7 @@ async fn run(mut context: Context, command: Command) -> anyhow::Result<Outcome> 
         Command::Openapi => openapi::run(&context),
         Command::Send(args) => send::run(context, args).await,
         Command::Tail(args) => tail::run(context, args).await,
-        Command::Completions(args) => Ok(completions::completions(&args)),
+        Command::Completions(args) => completions::completions(&args),
         Command::Man(args) => completions::man(&args),
         Command::Version => version::run(&context),
     }

@@ -1,5 +1,6 @@
 //! `completions` and `man`: what a shell and `man` know of the commands.
 
+use std::io::{ErrorKind, Write as _};
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -25,9 +26,14 @@ pub(super) struct Man {
 }
 
 /// Prints the script that makes a shell complete the commands.
-pub(super) fn completions(args: &Completions) -> Outcome {
-    clap_complete::generate(args.shell, &mut Cli::command(), NAME, &mut std::io::stdout());
-    Outcome::Done
+pub(super) fn completions(args: &Completions) -> anyhow::Result<Outcome> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), NAME, &mut script);
+    match std::io::stdout().lock().write_all(&script) {
+        // Who reads has seen enough, as `head` does.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(Outcome::Done),
+        written => Ok(written.map(|()| Outcome::Done)?),
+    }
 }
 
 /// Writes a page for each command.

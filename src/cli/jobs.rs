@@ -122,7 +122,7 @@ pub(super) async fn run(context: Context, command: Command) -> anyhow::Result<Ou
                 Ok(queue) => Some(Halted::look(&queue).await?),
                 Err(reason) => {
                     if distributed {
-                        eprintln!("pauses and open circuits are unknown: {reason}");
+                        eprintln!("pauses and open circuits are not known: {reason}");
                     }
                     None
                 }

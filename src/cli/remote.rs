@@ -57,11 +57,16 @@ impl Remote {
         Ok(Self { client, url, key })
     }
 
-    pub(super) async fn get(&self, path: &str, query: &[(&str, String)], wait: Duration) -> Result<Value, RemoteError> {
+    pub(super) async fn fetch(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+        wait: Duration,
+    ) -> Result<Value, RemoteError> {
         self.send(self.request(Method::GET, path).query(query).timeout(PATIENCE + wait)).await
     }
 
-    pub(super) async fn post(&self, path: &str, body: &Value) -> Result<Value, RemoteError> {
+    pub(super) async fn submit(&self, path: &str, body: &Value) -> Result<Value, RemoteError> {
         self.send(self.request(Method::POST, path).json(body).timeout(PATIENCE)).await
     }
 
@@ -93,7 +98,7 @@ impl Remote {
         if let Some(named) = named {
             return Ok(named);
         }
-        let known = self.get("/v1/locations", &[], Duration::ZERO).await?;
+        let known = self.fetch("/v1/locations", &[], Duration::ZERO).await?;
         let known: Vec<_> = known["locations"].as_array().into_iter().flatten().collect();
         match known.as_slice() {
             [one] => Ok(one["locationId"].as_str().unwrap_or_default().to_owned()),

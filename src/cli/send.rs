@@ -58,7 +58,7 @@ pub(super) async fn run(context: Context, args: Args) -> anyhow::Result<Outcome>
     }
     let gateway = Remote::new(&context.config, remote)?;
     event["locationId"] = gateway.location(location).await?.into();
-    let answer = gateway.post("/v1/events", &event).await?;
+    let answer = gateway.submit("/v1/events", &event).await?;
     let accepted = &answer["accepted"][0];
     let job = accepted["jobId"].as_str().context("the gateway accepted the event and returned no job")?;
     if !wait {
@@ -90,7 +90,7 @@ fn data_of(fields: Vec<(String, String)>, data: Option<&str>) -> anyhow::Result<
 async fn ended(gateway: &Remote, id: &str, patience: Duration) -> anyhow::Result<Value> {
     let deadline = Instant::now() + patience;
     loop {
-        let job = gateway.get(&format!("/v1/jobs/{id}"), &[], Duration::ZERO).await?;
+        let job = gateway.fetch(&format!("/v1/jobs/{id}"), &[], Duration::ZERO).await?;
         if ["done", "dead", "discarded"].iter().any(|state| job["state"] == *state) {
             return Ok(job);
         }

@@ -42,7 +42,7 @@ pub(super) async fn run(context: Context, args: Args) -> anyhow::Result<Outcome>
         let mut query = vec![("wait", WAIT.as_secs().to_string())];
         query.extend(location.iter().map(|location| ("locationId", location.clone())));
         query.extend(cursor.iter().map(|cursor| ("cursor", cursor.clone())));
-        let page = match gateway.get("/v1/changes", &query, WAIT).await {
+        let page = match gateway.fetch("/v1/changes", &query, WAIT).await {
             Ok(page) => page,
             // Who watches through a deployment goes on where it was.
             Err(error @ RemoteError::Unreachable { .. }) if cursor.as_deref().is_some_and(|at| at != "latest") => {

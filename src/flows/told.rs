@@ -158,7 +158,7 @@ pub fn whole_run(run: &FlowRun, jobs: &RunJobs, why: Option<String>) -> Value {
             "done" => format!("{does}: done"),
             "skipped" => format!("{does}: skipped, as its conditions did not hold or an earlier answer was missing"),
             "notReached" => format!("{does}: not reached"),
-            "dead" => format!("{does}: given up"),
+            "dead" => format!("{does}: dead"),
             "waiting" | "underWay" => format!("{does}: under way"),
             _ => format!("{does}: to come"),
         };
@@ -193,6 +193,6 @@ pub fn why(run: &FlowRun, of_job: Option<String>) -> Option<String> {
     }
     match run.wait_until_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok()) {
         Some(until) => Some(format!("its step waits until {until:.0}; it goes on by itself")),
-        None => of_job.or_else(|| Some("the job of its step is about to be told to the queue".to_owned())),
+        None => of_job.or_else(|| Some("the job of its step is about to be enqueued".to_owned())),
     }
 }

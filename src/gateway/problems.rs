@@ -35,7 +35,7 @@ const CODES: [(&str, &str); 18] = [
     ("The flow is disabled", "flow-disabled"),
     ("The run is wrong", "invalid-flow-run"),
     ("The run is over", "flow-run-over"),
-    ("No step was given up", "flow-run-not-dead"),
+    ("No dead step", "flow-run-not-dead"),
     ("No such contact here", "unknown-contact"),
 ];
 

@@ -41,7 +41,7 @@ async fn steer(allowed: &Allowed<Operates>, location: &str, pause: bool) -> Resu
         SteerError::Records(error) => Problem::records(&error),
         SteerError::Queue(error) => {
             tracing::error!(%error, "a location was not steered");
-            Problem::busy("Not available now", "the queue does not answer; nothing was done")
+            Problem::busy("Temporarily unavailable", "the queue does not answer; nothing was done")
         }
     })?;
     Ok(Json(json!({ "locationId": location, "paused": pause })))

@@ -43,7 +43,7 @@ pub(in crate::gateway) async fn run(
         return Err(wrong(errors));
     }
     let Some(flow) = found.flow() else {
-        let detail = "the flow is broken: GET /v1/flows tells what is wrong";
+        let detail = "the flow is broken: GET /v1/flows names what is wrong";
         return Err(Problem::new(StatusCode::CONFLICT, "The flow is disabled", detail));
     };
     check_location(records, &wanted.location_id).await?;
@@ -74,7 +74,7 @@ pub(in crate::gateway) async fn run(
     let started = records.start_flow(new).await.map_err(|error| Problem::records(&error))?;
     let (id, key) = started.ok_or_else(nobody)?;
     if let Err(error) = allowed.producer.queue().push(&[new_job(&key, Priority::Interactive)]).await {
-        tracing::warn!(%error, "a run of a flow was started, but the queue was not told; the sweeper will");
+        tracing::warn!(%error, "the job of a new run was not enqueued; the requeuer enqueues it");
     }
     Ok((StatusCode::ACCEPTED, Json(json!({"flow": name, "version": flow.version, "runId": id}))))
 }

@@ -154,7 +154,7 @@ async fn dead(records: &Records, id: &str) -> Result<String, Problem> {
     let dead = jobs.dead(run.step).filter(|_| run.outcome.is_none()).map(|job| job.id.clone());
     dead.ok_or_else(|| {
         let detail = "the run goes on by itself, or has ended; GET /v1/flow-runs/{runId} shows how it stands";
-        Problem::new(StatusCode::CONFLICT, "No step was given up", detail)
+        Problem::new(StatusCode::CONFLICT, "No dead step", detail)
     })
 }
 

@@ -79,7 +79,7 @@ fn shells_complete_the_commands_and_man_has_a_page_for_each() {
         std::fs::write(folder.path().join(shell), script.stdout).unwrap();
     }
     // A real shell, which every machine has.
-    let asked = "source ./bash; COMP_WORDS=(clienty-sync jobs re); COMP_CWORD=2; _clienty-sync clienty-sync re jobs; echo ${COMPREPLY[@]}";
+    let asked = "source ./bash; COMP_WORDS=(clienty-sync jobs re); COMP_CWORD=2; _clienty__sync clienty-sync re jobs; echo ${COMPREPLY[@]}";
     let completed = run({
         let mut bash = Command::new("bash");
         bash.args(["-c", asked]).current_dir(folder.path());
