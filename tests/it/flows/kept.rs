@@ -283,7 +283,7 @@ async fn a_dead_run_says_why_and_goes_on_or_ends_as_it_is_told() {
     flowing.settle().await;
     let shown = editor.shown(&run).await;
     assert_eq!((&shown["outcome"], &shown["steps"][0]["state"]), (&json!("dead"), &json!("dead")), "{shown:#}");
-    assert!(shown["why"].as_str().unwrap().contains("given up"), "{shown:#}");
+    assert!(shown["why"].as_str().unwrap().contains("dead letter"), "{shown:#}");
     let dead = editor.api.get("/v1/flow-runs?outcome=dead").await.json();
     assert_eq!((&dead["runs"][0]["id"], &dead["runs"][0]["deadJobId"]), (&json!(run), &shown["steps"][0]["jobId"]));
     let retried = editor.post(&format!("/v1/flow-runs/{run}/retry"), json!({})).await;

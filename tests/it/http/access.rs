@@ -197,8 +197,15 @@ async fn ask(api: &Api, route: &ApiRoute, tenant: &Tenant) -> Answer {
     let delivery = format!("msg_{hook}_1");
     let job = if route.path.ends_with("/reply") { call } else { job };
     let ids = [("{location}", location), ("{contact}", contact), ("{job}", job), ("{conflict}", conflict)];
-    let field = "city".to_owned();
-    let more = [("{hook}", hook), ("{delivery}", &delivery), ("{flow}", flow), ("{run}", run), ("{field}", &field)];
+    let (field, operation) = ("city".to_owned(), "get-contact".to_owned());
+    let more = [
+        ("{hook}", hook),
+        ("{delivery}", &delivery),
+        ("{flow}", flow),
+        ("{run}", run),
+        ("{field}", &field),
+        ("{name}", &operation),
+    ];
     let places = ids.into_iter().chain(more);
     let mut path = places.fold(route.path.to_owned(), |path, (place, id)| path.replace(place, id));
     let mut body = Value::Null;
@@ -258,7 +265,7 @@ fn bare(answer: &Answer, tenant: &Tenant) -> (u16, String) {
 /// Whether what the route answers is of one tenant: by its path, its parameter or its body.
 fn is_of_one(route: &ApiRoute) -> bool {
     // A text that is checked is nobody's yet.
-    let lists = ["/v1/me", "/v1/locations", "/v1/hooks", "/v1/flows"];
+    let lists = ["/v1/me", "/v1/locations", "/v1/hooks", "/v1/flows", "/v1/catalog", "/v1/catalog/{name}"];
     let is_list = route.method == Method::GET && lists.contains(&route.path);
     !is_list && route.path != "/v1/flows/{flow}/check"
 }
