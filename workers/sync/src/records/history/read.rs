@@ -36,7 +36,7 @@ pub(super) struct Held {
 #[derive(Debug, Clone)]
 pub(super) enum Now {
     Contact(Box<Contact>),
-    Entry(AnyEntry),
+    Entry(Box<AnyEntry>),
 }
 
 /// Goes back in time, a change at a time.
@@ -120,7 +120,7 @@ impl Walk {
         for row in rows {
             let EntryRow { row_id, contact_id, clienty_id, ghl_id, doc, deleted, .. } = row;
             let (kind, fields) = (E::KIND.to_owned(), fields(&doc));
-            let now = Some(Now::Entry(doc.into()));
+            let now = Some(Now::Entry(Box::new(doc.into())));
             let held = Held { kind, contact_id, clienty_id, ghl_id, is_there: !deleted, is_unmet: false, fields, now };
             self.records.insert(row_id, held);
         }
