@@ -29,7 +29,9 @@ pub(super) struct Man {
 pub(super) fn completions(args: &Completions) -> anyhow::Result<Outcome> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), NAME, &mut script);
-    match std::io::stdout().lock().write_all(&script) {
+    // clap_complete 4.6 spells a name with a hyphen in two ways, so that bash completes no subcommand.
+    let script = String::from_utf8_lossy(&script).replace("clienty__subcmd__sync", "clienty__sync");
+    match std::io::stdout().lock().write_all(script.as_bytes()) {
         // Who reads has seen enough, as `head` does.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(Outcome::Done),
         written => Ok(written.map(|()| Outcome::Done)?),

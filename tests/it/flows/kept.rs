@@ -190,7 +190,7 @@ async fn a_change_is_in_force_in_every_process() {
         flowing.app.wait_until("the other process knows", async || in_force().await == expected).await;
     }
     editor.post("/v1/flows/gold/disable", json!({})).await;
-    flowing.app.wait_until("the other process knows", async || in_force().await == []).await;
+    flowing.app.wait_until("the other process knows", async || in_force().await.is_empty()).await;
     other.records.close().await;
     editor.finish().await;
 }
