@@ -173,7 +173,7 @@ async fn an_id_that_is_part_of_a_word_erases_nothing_of_others(db: Db) {
 }
 
 /// The columns that hold ids, our own words, or what is of no person.
-const NOT_OF_PEOPLE: [&str; 28] = [
+const NOT_OF_PEOPLE: [&str; 32] = [
     "audit",
     "key_",
     "changes.caused_by",
@@ -196,7 +196,11 @@ const NOT_OF_PEOPLE: [&str; 28] = [
     "hook_places.",
     "hook_pump.",
     "hooks.",
+    "flow_counter.",
+    "flow_places.",
     "flow_touched.",
+    "flow_versions.",
+    "flows.",
     "installs.",
     "marks.",
     "spent_installs.",
@@ -232,6 +236,7 @@ const IDS_AND_WORDS: &[&str] = &[
     "seen_walk",
     "unread",
     "discarded_by",
+    "stopped_by",
     "given_event_id",
     "unapplied",
     "created_by",

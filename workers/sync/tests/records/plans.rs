@@ -18,19 +18,26 @@ const LARGE: [&str; 9] =
     ["jobs", "contacts", "entries", "changes", "webhooks", "event_ids", "conflicts", "hook_deliveries", "flow_runs"];
 
 /// What looks through one of them: in a bite, at intervals, once for a person, or by an index that holds few of its rows.
-const THROUGH: [(&str, &str); 16] = [
+const THROUGH: [(&str, &str); 23] = [
     ("count_done_jobs", "SCAN jobs"),
     ("count_flow_runs", "flow_runs_outcome"),
+    ("count_jobs_up_to", "jobs_"),
     ("count_kills", "jobs_open"),
     ("count_unfinished_jobs", "jobs_"),
+    ("dead_letters", "jobs_dead"),
     ("end_stranded_runs", "SCAN flow_runs"),
     ("erase_event_ids", "SCAN event_ids"),
     ("feed_horizon", "sqlite_autoindex_changes_1"),
+    ("flow_run_heads", "sqlite_autoindex_flow_runs_1"),
     ("forget_contacts", "SCAN contacts"),
     ("forget_dead_jobs", "jobs_dead"),
     ("forget_entries", "SCAN entries"),
     ("forget_orphaned_deliveries", "hook_deliveries_open"),
+    ("history_end", "sqlite_autoindex_changes_1"),
     ("last_activity", "sqlite_autoindex_jobs_1"),
+    ("list_conflicts_everywhere", "sqlite_autoindex_conflicts_1"),
+    ("list_flow_runs", "sqlite_autoindex_flow_runs_1"),
+    ("list_flow_runs", "jobs_dead"),
     ("newest_sign", "sqlite_autoindex_changes_1"),
     ("oldest_open", "jobs_open"),
     ("running_keys", "jobs_open"),
