@@ -97,13 +97,13 @@ async fn the_numbers_tell_how_runs_ended() {
     flowing.ended(&second).await;
     flowing.begin("bad", Some(&contact)).await;
     flowing.settle().await;
-    let metrics = flowing.app.app.metrics.render().unwrap();
     for line in [
         "clienty_flow_runs_total{flow=\"good\",outcome=\"done\"} 1",
         "clienty_flow_runs_total{flow=\"good\",outcome=\"skipped\"} 1",
         "clienty_flow_runs_total{flow=\"bad\",outcome=\"dead\"} 1",
     ] {
-        assert!(metrics.contains(line), "no {line} in\n{metrics}");
+        // Counted once the end is committed, which is what was waited for.
+        flowing.app.wait_until(line, async || flowing.app.app.metrics.render().unwrap().contains(line)).await;
     }
     flowing.finish_with_dead(1).await;
 }
