@@ -132,7 +132,7 @@ test('mistakes are told by field, and may be passed on', { skip }, async () => {
 		return true;
 	});
 	const [passed] = await run('contact', 'get', { contactId: 'none' }, { continues: true });
-	assert.match(passed.error, /^Not found: no such contact/);
+	assert.match(passed.error, /^Not found: there is no such contact/);
 	await assert.rejects(
 		run('contact', 'get', { contactId: 'c' }, { credentials: { baseUrl, apiKey: 'no' } }),
 		/No valid API key/,
