@@ -189,13 +189,17 @@ impl Output {
     /// Prints a result: as JSON if that was requested, else as `text` formats it.
     fn print<T: Serialize>(self, result: &T, text: impl FnOnce(&T) -> String) -> anyhow::Result<()> {
         let line = if self.json { serde_json::to_string_pretty(result)? } else { text(result) };
-        use std::io::Write;
-        let mut out = std::io::stdout().lock();
-        match writeln!(out, "{line}").and_then(|()| out.flush()) {
-            // The reader closed the pipe, as `head` does.
-            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-            written => Ok(written?),
-        }
+        put(&format!("{line}\n")).map(drop)
+    }
+}
+
+/// Writes to standard output; whether anything still reads it. A reader that has seen enough, such as `head`, is no failure.
+fn put(text: &str) -> anyhow::Result<bool> {
+    use std::io::{ErrorKind, Write as _};
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        written => Ok(written.map(|()| true)?),
     }
 }
 

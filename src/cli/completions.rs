@@ -1,13 +1,12 @@
 //! `completions` and `man`: what a shell and `man` know of the commands.
 
-use std::io::{ErrorKind, Write as _};
 use std::path::Path;
 
 use anyhow::Context as _;
 use clap::{CommandFactory as _, Parser};
 use clap_complete::Shell;
 
-use super::{Cli, Outcome};
+use super::{Cli, Outcome, put};
 
 const NAME: &str = "clienty-sync";
 
@@ -31,11 +30,7 @@ pub(super) fn completions(args: &Completions) -> anyhow::Result<Outcome> {
     clap_complete::generate(args.shell, &mut Cli::command(), NAME, &mut script);
     // clap_complete 4.6 spells a name with a hyphen in two ways, so that bash completes no subcommand.
     let script = String::from_utf8_lossy(&script).replace("clienty__subcmd__sync", "clienty__sync");
-    match std::io::stdout().lock().write_all(script.as_bytes()) {
-        // Who reads has seen enough, as `head` does.
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(Outcome::Done),
-        written => Ok(written.map(|()| Outcome::Done)?),
-    }
+    put(&script).map(|_| Outcome::Done)
 }
 
 /// Writes a page for each command.

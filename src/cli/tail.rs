@@ -1,6 +1,5 @@
 //! `tail`: the change feed as it grows.
 
-use std::io::Write as _;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -9,7 +8,7 @@ use serde_json::Value;
 use tokio::time::sleep;
 
 use super::remote::{self, Remote, RemoteError};
-use super::{Context, Outcome};
+use super::{Context, Outcome, put};
 
 /// How long the gateway is asked to wait for the next change.
 const WAIT: Duration = Duration::from_secs(25);
@@ -54,7 +53,8 @@ pub(super) async fn run(context: Context, args: Args) -> anyhow::Result<Outcome>
         };
         pauses = self::pauses();
         for change in page["changes"].as_array().into_iter().flatten() {
-            if !printed(&if context.output.json { change.to_string() } else { line(change) })? {
+            let line = if context.output.json { change.to_string() } else { line(change) };
+            if !put(&format!("{line}\n"))? {
                 return Ok(Outcome::Done);
             }
             left -= 1;
@@ -73,15 +73,6 @@ fn pauses() -> impl Iterator<Item = Duration> {
         .with_jitter()
         .without_max_times()
         .build()
-}
-
-/// Whether the output is still read.
-fn printed(line: &str) -> anyhow::Result<bool> {
-    let mut out = std::io::stdout().lock();
-    match writeln!(out, "{line}").and_then(|()| out.flush()) {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
-        written => Ok(written.map(|()| true)?),
-    }
 }
 
 /// Such as `17  contact stored  ocQHyuzHvysMo5N5VsXc  by ghl: city, phone`.

@@ -53,7 +53,8 @@ fn what_stands_in_the_way_is_named_with_its_remedy() {
     assert_eq!(wrong.status.code(), Some(2), "{wrong:?}");
     assert!(errors(&wrong).contains("--data must be an object"), "{wrong:?}");
     let dead = beside(&demo, &["send", "contact.selected", "--contact", "nobody", "--wait"]);
-    assert!(matches!(dead.status.code(), Some(0 | 1)), "{dead:?}");
+    assert_eq!(dead.status.code(), Some(1), "{dead:?}");
+    assert!(text(&dead).starts_with("pull_contact dead, job "), "{dead:?}");
     let wrong = beside(&demo, &["tail", "--from", "yesterday"]);
     assert!(errors(&wrong).contains("cursor"), "{wrong:?}");
 
