@@ -2,19 +2,24 @@
 import assert from 'node:assert/strict';
 import { system, until } from './system.js';
 
-const press = (page, name) => page.locator('main').getByRole('button', { name }).first().click();
+/** Presses the button of an act, and waits for the page that says what was done; its address does not say it for long. */
+const acts = async ({ page, button, said }) => {
+  const loaded = page.waitForEvent('load');
+  await button.click();
+  await loaded;
+  await page.locator('.flash[data-tone="ok"]').filter({ hasText: said }).waitFor();
+};
+const named = (within, name) => within.getByRole('button', { name }).first();
+const press = (page, name) => named(page.locator('main'), name).click();
+const does = (page, name, said) => acts({ page, button: named(page.locator('main'), name), said });
 
-/** Presses the button that asks first, and answers yes. */
-const confirmed = async (page, name) => {
-  await press(page, name);
+/** The same of an act that asks first, and is answered yes: in a dialog, or without JavaScript on a page of its own. */
+const confirmed = async (page, button, name, said) => {
+  await button.click();
+  await page.locator('dialog[open], main input[name="sure"]').first().waitFor({ state: 'attached' });
   const dialog = page.getByRole('dialog');
-  if (await dialog.count()) {
-    await dialog.getByRole('button', { name }).click();
-  } else {
-    // Without JavaScript the server asks on a page of its own.
-    await page.waitForSelector('input[name="sure"]', { state: 'attached' });
-    await press(page, name);
-  }
+  const asks = (await dialog.count()) ? dialog : page.locator('main');
+  await acts({ page, button: named(asks, name), said });
 };
 
 /** Makes a dead letter of the one cause, and looks at Now until it tells. */
@@ -38,9 +43,7 @@ export const stories = {
     await now(page, 'dead letter');
     await page.getByRole('link', { name: 'Look at the group' }).first().click();
     assert.match(await page.locator('pre').textContent(), /422/);
-    await confirmed(page, 'Retry');
-    await page.waitForURL('**/ui/dead?done=retry**');
-    assert.match(await page.locator('.flash').textContent(), /tried again/);
+    await confirmed(page, named(page.locator('main'), 'Retry'), 'Retry', 'tried again');
     await until('the job is done', async () => (await system.job(job)).state === 'done');
     await page.goto('/ui/dead');
     assert.match(await page.locator('main').textContent(), /No dead letters/);
@@ -51,8 +54,7 @@ export const stories = {
     await page.goto('/ui/jobs?state=dead');
     await page.locator('tbody a.id').first().click();
     assert.match(await page.locator('.steps').textContent(), /given up/);
-    await confirmed(page, 'Discard');
-    await page.waitForURL('**?done=discard');
+    await confirmed(page, named(page.locator('main'), 'Discard'), 'Discard', 'closed for good');
     assert.equal((await system.job(job)).state, 'discarded');
     assert.match(await page.locator('.steps').textContent(), /discarded/);
   },
@@ -74,8 +76,7 @@ export const stories = {
 
   async 'a location is paused, what waits says why, and it goes on'({ page }, [contact]) {
     await page.goto(`/ui/locations/${system.location}`);
-    await press(page, 'Pause');
-    await page.waitForURL('**?done=pause');
+    await does(page, 'Pause', 'is paused');
     const { accepted: [{ jobId }] } = await system.send('contact.selected', contact);
     await page.goto(`/ui/jobs/${jobId}`);
     assert.match(await page.locator('.lead').textContent(), /paused/);
@@ -86,8 +87,7 @@ export const stories = {
 
   async 'an import runs to its end before the eyes, and verifying finds both sides equal'({ page, javaScript }) {
     await page.goto(`/ui/locations/${system.location}`);
-    await press(page, 'Import');
-    await page.waitForURL('**?done=scan');
+    await does(page, 'Import', 'has begun');
     const row = (name) => page.locator('[data-part="scans"] tr').filter({ has: page.getByRole('rowheader', { name, exact: true }) });
     const ends = async (name, word) => {
       // With JavaScript the page becomes current by itself.
@@ -97,8 +97,7 @@ export const stories = {
       });
     };
     await ends('Import', 'done');
-    await press(page, 'Verify');
-    await page.waitForURL('**?done=scan');
+    await does(page, 'Verify', 'has begun');
     await ends('Verify', 'equal');
   },
 
@@ -151,9 +150,8 @@ export const more = {
     await two.page.goto('/ui');
     const admin = await chromium.visitor({ url: system.url, key: system.key });
     await admin.page.goto('/ui/keys');
-    await admin.page.locator('tr').filter({ has: admin.page.locator(`[title="${id}"]`) }).getByRole('button', { name: 'Revoke' }).click();
-    await admin.page.getByRole('dialog').getByRole('button', { name: 'Revoke' }).click();
-    await admin.page.waitForURL('**?done=revoke');
+    const row = admin.page.locator('tr').filter({ has: admin.page.locator(`[title="${id}"]`) });
+    await confirmed(admin.page, named(row, 'Revoke'), 'Revoke', 'is revoked');
     await one.page.reload();
     await one.page.waitForURL('**/ui/sign-in?to=/ui/jobs');
     // The other one hears of it by itself.
@@ -195,7 +193,7 @@ export const more = {
     await page.getByRole('dialog').waitFor();
     await page.keyboard.press('Tab');
     await page.keyboard.press('Enter');
-    await page.waitForURL('**/ui/dead?done=retry**');
+    await page.locator('.flash').filter({ hasText: 'tried again' }).waitFor();
     await until('the job is done', async () => (await system.job(job)).state === 'done');
     return [visitor];
   },

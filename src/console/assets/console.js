@@ -76,7 +76,9 @@
     element.append(...children);
     return element;
   };
+  let asks = false;
   function ask(form, button) {
+    asks = true;
     const yes = make("button", { value: "yes", className: button.className || "main" }, ...[...button.childNodes].map((node) => node.cloneNode(true)));
     const dialog = make("dialog", {},
       make("h2", { id: "question", textContent: form.dataset.confirm }),
@@ -85,6 +87,7 @@
     dialog.setAttribute("aria-labelledby", "question");
     dialog.addEventListener("close", () => {
       dialog.remove();
+      asks = false;
       if (dialog.returnValue !== "yes") return button.focus();
       form.append(make("input", { type: "hidden", name: "sure", value: "1" }));
       form.requestSubmit(button);
@@ -106,7 +109,8 @@
   const source = document.querySelector("script").getAttribute("src");
   let timer, asked = Date.now(), failures = 0, paused = false, over = false;
 
-  const held = () => document.querySelector("dialog[open], main :is(input, select, textarea):focus") || !getSelection().isCollapsed;
+  // a question is open until its answer was heard, which is a moment after its dialog has closed: its form must not be replaced before
+  const held = () => asks || document.querySelector("main :is(input, select, textarea):focus") || !getSelection().isCollapsed;
   const dirty = (part) => [...part.querySelectorAll("input:not([type=hidden]), textarea")].some((field) => field.value !== field.defaultValue || field.checked !== field.defaultChecked);
   const key = (element) => element.id || [element.tagName, element.href, element.form && element.form.action, element.textContent].join();
 
