@@ -10,6 +10,7 @@ mod heard;
 mod interleavings;
 mod lost_creates;
 mod lost_updates;
+mod merged;
 mod not_found;
 mod older_equals;
 mod on_postgres;

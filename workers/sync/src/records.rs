@@ -33,7 +33,7 @@ pub use self::conflicts::KeptConflict;
 pub use self::connections::{Connection, ConnectionKind};
 pub use self::contacts::{Bringing, ContactReply, ContactRow};
 pub use self::diagnosis::cause_of_failure;
-pub use self::entries::{AnyEntry, Entry, EntryRow, NoteRow, TaskRow};
+pub use self::entries::{AnyEntry, Entry, EntryRow, NoteRow, SetAside, TaskRow};
 pub use self::erase::Receipt;
 pub use self::error::RecordsError;
 pub use self::event_ids::ProducerId;

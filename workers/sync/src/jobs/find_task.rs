@@ -21,7 +21,7 @@ use crate::records::{EntryRow, FollowUp, JobKind, Snapshot, StoredWebhook, Tx};
 /// Pages that one run turns: so many hundred tasks may have the same title.
 pub(super) const PAGES: u8 = 5;
 /// Tasks of a page. What GHL gives at most is not documented; this it gives.
-const PAGE: u32 = 100;
+pub(super) const PAGE: u32 = 100;
 /// How often a task is looked for.
 const LOOKS: i64 = 3;
 const SCOPE: &str = "locations/tasks.readonly";

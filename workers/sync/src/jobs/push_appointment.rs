@@ -21,6 +21,10 @@ impl Push for Appointment {
         Ok(Shown::of(remote, "get-appointments-for-contact", |held| appointment::from_ghl(held, contact, &zone)))
     }
 
+    async fn whereabouts(task: &Task<'_>, id: &str, _: &Self) -> Result<Option<String>, JobError> {
+        Ok(task.ghl().get_appointment(id).await?.contact_id)
+    }
+
     fn lost<'a>(announced: &Self, remote: &'a [Self], linked: &HashSet<String>) -> Option<&'a str> {
         adopt::lost_appointment(&AppointmentFingerprint::of(announced), remote, linked)
     }

@@ -16,6 +16,11 @@ impl Push for Note {
         Ok(Shown::of(remote, "get-all-notes", |held| note::from_ghl(held, contact)))
     }
 
+    /// GHL finds a note by its contact alone.
+    async fn whereabouts(_: &Job<'_>, _: &str, _: &Self) -> Result<Option<String>, JobError> {
+        Ok(None)
+    }
+
     fn lost<'a>(announced: &Self, remote: &'a [Self], linked: &HashSet<String>) -> Option<&'a str> {
         adopt::lost_note(&NoteFingerprint::of(announced), remote, linked)
     }

@@ -2,10 +2,12 @@
 
 use std::collections::HashSet;
 
+use super::find_task::PAGE;
 use super::push::{Push, Shown};
 use super::{JobError, Task as Job};
 use crate::decide::adopt::{self, TaskFingerprint};
 use crate::decide::push_task::{TaskPlan, plan};
+use crate::ghl::model::SearchTasks;
 use crate::mapping::task;
 use crate::records::Entry as _;
 use crate::records::model::Task;
@@ -14,6 +16,12 @@ impl Push for Task {
     async fn list(job: &Job<'_>, contact: &str) -> Result<Shown<Self>, JobError> {
         let remote = job.ghl().list_tasks(contact).await?;
         Ok(Shown::of(remote, "get-all-tasks", |held| task::from_ghl(held, contact)))
+    }
+
+    async fn whereabouts(job: &Job<'_>, id: &str, task: &Self) -> Result<Option<String>, JobError> {
+        let search = SearchTasks { query: Some(task.title.clone()), limit: PAGE, ..SearchTasks::default() };
+        let page = job.ghl().search_tasks(job.location(), &search).await?;
+        Ok(page.tasks.into_iter().find(|found| found.id == id).and_then(|found| found.contact_id))
     }
 
     fn lost<'a>(announced: &Self, remote: &'a [Self], linked: &HashSet<String>) -> Option<&'a str> {

@@ -25,12 +25,14 @@ use crate::decide::sync_status::{Facts, SyncStatus};
 use crate::decide::unanswered::Unanswered;
 use crate::decide::verify::SyncState;
 
+pub use self::aside::SetAside;
 pub use self::entry::{AnyEntry, Entry};
 pub(super) use self::rows::{
     find_by_clienty_id, find_by_ghl_id, of_contact, parts_of, row_of, save_edit, shown_parts, take, text_of,
 };
 
 mod answers;
+mod aside;
 mod entry;
 mod rows;
 

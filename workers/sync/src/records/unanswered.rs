@@ -25,6 +25,14 @@ pub(super) fn owe_entry<E: Entry>(write: &mut Write, row: &EntryRow<E>) {
     owe(write, E::PUSH, &row.location_id, &row.row_id);
 }
 
+impl Tx {
+    /// The contact is fetched once this is committed.
+    pub fn fetch_contact(&mut self, contact_id: &str) {
+        let location_id = self.run.key.location_id.clone();
+        owe(&mut self.write, JobKind::PullContact, &location_id, contact_id);
+    }
+}
+
 fn owe(write: &mut Write, kind: JobKind, location_id: &str, record_id: &str) {
     write.owed.push(FollowUp {
         kind,

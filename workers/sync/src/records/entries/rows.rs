@@ -34,7 +34,7 @@ pub(in crate::records) fn text_of<E: Entry>(doc: &E) -> String {
 const READ_IN: &str = "readIn";
 
 /// A document as [`text_of`] wrote it.
-fn read_text<E: Entry>(text: &str) -> serde_json::Result<E> {
+pub(super) fn read_text<E: Entry>(text: &str) -> serde_json::Result<E> {
     if !text.contains(READ_IN) {
         return serde_json::from_str(text);
     }
