@@ -4,7 +4,6 @@
 //! promises and pass the same conformance suite: [`memory`], for everything in one process, and [`redis`], for any number of them.
 //! The queue is disposable (law 1): whoever pushes keeps the truth elsewhere and pushes again what was lost.
 
-use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -20,8 +19,10 @@ use crate::verdict::Verdict;
 
 mod lane;
 mod memory;
+mod open;
 mod outage;
 mod redis;
+mod steer;
 mod trace;
 
 pub use lane::{LaneState, LaneView};
@@ -150,147 +151,6 @@ impl Driver {
 }
 
 impl Queue {
-    /// A queue in this process, with as many shards as wanted, that forgets everything when it is dropped.
-    #[must_use]
-    pub fn memory(shards: usize, limit: Limit, claiming: Claiming, meeting: FirstMeeting) -> Self {
-        let drivers = (0..shards.max(1))
-            .map(|_| Driver::Memory(Box::new(memory::MemoryShard::new(limit, claiming, meeting))))
-            .collect();
-        Self::over(drivers, limit, claiming)
-    }
-
-    /// [`Queue::memory`] that goes on with the calls that the process before it has left in a file, and leaves its own there. Where the file is not
-    /// to be believed it begins by `meeting`.
-    #[must_use]
-    pub fn memory_after(
-        shards: usize,
-        limit: Limit,
-        claiming: Claiming,
-        meeting: FirstMeeting,
-        handover: &Handover,
-    ) -> Self {
-        Self::memory_by(shards, limit, claiming, meeting, handover, memory::clock())
-    }
-
-    fn memory_by(
-        shards: usize,
-        limit: Limit,
-        claiming: Claiming,
-        meeting: FirstMeeting,
-        handover: &Handover,
-        clock: memory::Clock,
-    ) -> Self {
-        let (left, journal) = memory::Journal::take(handover, &limit, clock);
-        let meeting = if left.is_some() { FirstMeeting::Unspent } else { meeting };
-        let (journal, count) = (journal.map(Arc::new), shards.max(1));
-        let mut by_shard = vec![HashMap::new(); count];
-        for (lane, spent) in left.unwrap_or_default() {
-            by_shard[shard_of(&lane, count)].insert(lane, spent);
-        }
-        let drivers = by_shard.into_iter().map(|left| {
-            let shard = memory::MemoryShard::new(limit, claiming, meeting).going_on(left, journal.clone());
-            Driver::Memory(Box::new(shard))
-        });
-        Self::over(drivers.collect(), limit, claiming)
-    }
-
-    /// A queue in Redis, which answers. Where the endpoint is any node of a cluster, each shard is spoken to where it lives.
-    ///
-    /// # Errors
-    /// [`QueueError::Redis`] when that is no Redis URL or the server can't be reached, [`QueueError::Unfit`] when it can't keep the queue.
-    pub async fn redis(
-        endpoint: impl Into<Endpoint>,
-        namespace: impl Into<Namespace>,
-        shards: usize,
-        limit: Limit,
-        claiming: Claiming,
-        meeting: FirstMeeting,
-    ) -> Result<Self, QueueError> {
-        let queue = Self::redis_unmet(&endpoint.into(), &namespace.into(), shards, limit, claiming, meeting)?;
-        queue.meet().await?;
-        Ok(queue)
-    }
-
-    /// A queue in Redis that connects with its first call, and again when it can: for processes that serve without it meanwhile.
-    ///
-    /// # Errors
-    /// [`QueueError::Redis`] when that is no Redis URL, or its certificates are none.
-    pub fn redis_unmet(
-        endpoint: &Endpoint,
-        namespace: &Namespace,
-        shards: usize,
-        limit: Limit,
-        claiming: Claiming,
-        meeting: FirstMeeting,
-    ) -> Result<Self, QueueError> {
-        let shards = redis::shards(endpoint, namespace, shards.max(1), limit, claiming, meeting)?;
-        let drivers = shards.into_iter().map(|shard| Driver::Redis(Box::new(shard))).collect();
-        Ok(Self::over(drivers, limit, claiming))
-    }
-
-    /// Meets every shard: state that is lost later was there, also for a process that asks for nothing until then.
-    ///
-    /// # Errors
-    /// See [`Queue::redis`]. What was not met now is met with its first call, and counts as used up where it has no state.
-    pub async fn meet(&self) -> Result<(), QueueError> {
-        let mut met = Ok(());
-        for shard in &self.inner.shards {
-            let Driver::Redis(redis) = &shard.driver else { continue };
-            if met.is_ok() {
-                met = redis.heartbeat(&[]).await.map(drop);
-            }
-            if met.is_err() {
-                redis.came_late();
-            }
-        }
-        met
-    }
-
-    /// Hands out epochs above this one: the highest that the store of records knows of. A queue that lost its state, or whose clock was set back,
-    /// would begin below it, and its runs could not write (law 5).
-    #[must_use]
-    pub fn above(self, epoch: u64) -> Self {
-        for shard in &self.inner.shards {
-            match &shard.driver {
-                Driver::Memory(memory) => memory.raise_epoch(epoch.min(MOST_EPOCH)),
-                Driver::Redis(redis) => redis.know_epoch(epoch.min(MOST_EPOCH)),
-            }
-        }
-        self
-    }
-
-    /// [`Queue::above`] for a queue in use, as when a run was refused since the records know a higher epoch.
-    ///
-    /// # Errors
-    /// [`QueueError::Redis`] when the server failed; it is raised when that answers again.
-    pub async fn raise_epochs(&self, epoch: u64) -> Result<(), QueueError> {
-        for shard in &self.inner.shards {
-            match &shard.driver {
-                Driver::Memory(memory) => memory.raise_epoch(epoch.min(MOST_EPOCH)),
-                Driver::Redis(redis) => redis.raise_epoch(epoch.min(MOST_EPOCH)).await?,
-            }
-        }
-        Ok(())
-    }
-
-    fn over(mut drivers: Vec<Driver>, limit: Limit, claiming: Claiming) -> Self {
-        if let Some(trace) = trace::Trace::by_environment() {
-            drivers.iter_mut().for_each(|driver| driver.trace(&trace));
-        }
-        let shard = |driver| Shard { driver, incarnation: AtomicU64::new(0), losses: watch::Sender::new(0) };
-        let shards = drivers.into_iter().map(shard).collect();
-        Self { inner: Arc::new(Inner { shards, outage: Outage::of("the queue"), limit, claiming }) }
-    }
-
-    /// The queue, called so in the log; for the second one of a process. Before it is shared.
-    #[must_use]
-    pub fn called(mut self, name: &'static str) -> Self {
-        if let Some(inner) = Arc::get_mut(&mut self.inner) {
-            inner.outage = Outage::of(name);
-        }
-        self
-    }
-
     /// Whether a queue can hold jobs with this key.
     ///
     /// # Errors
@@ -357,75 +217,6 @@ impl Queue {
             }
         }
         Ok(lanes)
-    }
-
-    /// Lets no job of the lane be claimed until it is resumed. What runs goes on.
-    ///
-    /// # Errors
-    /// [`QueueError::Redis`] when the server failed.
-    pub async fn pause(&self, lane: &str) -> Result<(), QueueError> {
-        self.steer(lane, true).await
-    }
-
-    /// Ends a pause, and lets a broken lane try again at once. What the server has refused stays refused, and tokens whose calls count stay away.
-    ///
-    /// # Errors
-    /// [`QueueError::Redis`] when the server failed.
-    pub async fn resume(&self, lane: &str) -> Result<(), QueueError> {
-        self.steer(lane, false).await
-    }
-
-    async fn steer(&self, lane: &str, pause: bool) -> Result<(), QueueError> {
-        match &self.inner.shards[self.shard_of(lane)].driver {
-            Driver::Memory(memory) => {
-                memory.steer(lane, pause);
-                Ok(())
-            }
-            Driver::Redis(redis) => redis.steer(lane, pause).await,
-        }
-    }
-
-    /// Lets no job of the kind be claimed, in any lane, until it is resumed. What runs goes on; other kinds are not held up.
-    /// Lost with the queue's state, as every pause.
-    ///
-    /// # Errors
-    /// [`QueueError::Envelope`] when that is no kind; [`QueueError::Redis`] when the server failed, with any part of the shards done.
-    pub async fn pause_kind(&self, kind: &str) -> Result<(), QueueError> {
-        self.steer_kind(kind, true).await
-    }
-
-    /// Ends the pause of a kind: its jobs are lined up again, behind those of their lanes that wait.
-    ///
-    /// # Errors
-    /// See [`Queue::pause_kind`].
-    pub async fn resume_kind(&self, kind: &str) -> Result<(), QueueError> {
-        self.steer_kind(kind, false).await
-    }
-
-    async fn steer_kind(&self, kind: &str, pause: bool) -> Result<(), QueueError> {
-        envelope::part("kind", kind, '/')?;
-        for shard in &self.inner.shards {
-            match &shard.driver {
-                Driver::Memory(memory) => memory.steer_kind(kind, pause),
-                Driver::Redis(redis) => redis.steer_kind(kind, pause).await?,
-            }
-        }
-        Ok(())
-    }
-
-    /// The kinds that are paused, in alphabetical order.
-    ///
-    /// # Errors
-    /// [`QueueError::Redis`] when the server failed.
-    pub async fn paused_kinds(&self) -> Result<BTreeSet<String>, QueueError> {
-        let mut kinds = BTreeSet::new();
-        for shard in &self.inner.shards {
-            match &shard.driver {
-                Driver::Memory(memory) => kinds.extend(memory.paused_kinds()),
-                Driver::Redis(redis) => kinds.extend(redis.paused_kinds().await?),
-            }
-        }
-        Ok(kinds)
     }
 
     /// Asks every shard whether it is there.
