@@ -183,8 +183,13 @@ impl<'a> People<'a> {
     /// Sends an event; whether what it is about was still there.
     async fn tell(&self, event: &str, contact: Option<&str>, mut data: Value) -> bool {
         data.as_object_mut().unwrap().retain(|_, value| !value.is_null());
-        let event = json!({"type": event, "locationId": self.location, "contactId": contact, "data": data});
-        let answer = self.place.api.post(event.to_string()).await;
+        let mut event = json!({"type": event, "locationId": self.location, "contactId": contact, "data": data});
+        let mut answer = self.place.api.post(event.to_string()).await;
+        if answer.text.contains("belongs to another contact; leave contactId out") {
+            // GHL merged the contact since it was looked at. As the answer says.
+            event.as_object_mut().unwrap().remove("contactId");
+            answer = self.place.api.post(event.to_string()).await;
+        }
         let is_gone = answer.text.contains("was deleted");
         assert!(answer.status == 202 || is_gone, "{event}: {}", answer.text);
         !is_gone
