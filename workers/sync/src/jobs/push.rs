@@ -15,7 +15,7 @@ use crate::decide::echo::Prints;
 use crate::decide::fields::{Fields, fields, set, value, with_fields};
 use crate::decide::verify::SyncState;
 use crate::ghl::model::Listed;
-use crate::ghl::{Class, GhlError, Subject, UnauthorizedKind};
+use crate::ghl::{GhlError, Subject, UnauthorizedKind};
 use crate::records::{Entry, EntryRow, IsBack};
 
 use self::create::{create, settle_announcement};
@@ -360,9 +360,4 @@ async fn look<E: Push>(task: &Task<'_>, row: &EntryRow<E>, id: &str) -> Result<O
     tx.entry_looked(row, theirs).await?;
     tx.keep_open().await?;
     Ok(None)
-}
-
-/// Whether the same call would be refused again.
-fn refused_for_good(error: &JobError) -> bool {
-    matches!(error, JobError::Ghl(error) if error.class() == Class::Permanent)
 }

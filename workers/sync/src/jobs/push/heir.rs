@@ -2,8 +2,9 @@
 //! under the other contact. What the part owes was set aside when its contact went; here the other contact is found and fetched, which gives
 //! the part its new contact and its debts back (law 18).
 
+use super::Push;
 use super::create::until_its_contact_is_worth_a_look;
-use super::{Push, refused_for_good};
+use crate::ghl::{Class, GhlError};
 use crate::jobs::{JobError, Task};
 use crate::records::{EntryRow, SetAside};
 
@@ -56,10 +57,11 @@ async fn was_read(task: &Task<'_>, contact: &str, since_ms: i64) -> Result<bool,
     Ok(row.is_some_and(|row| row.is_shown() && !row.is_unread() && row.synced_at_ms > since_ms))
 }
 
-/// A question that GHL refuses for good, such as for a scope that the token lacks, is one without an answer.
+/// A question that GHL refuses for good, such as for a scope that the token lacks, is one without an answer; so is one about what is not there.
 fn unless_refused<T>(answer: Result<Option<T>, JobError>) -> Result<Option<T>, JobError> {
     match answer {
-        Err(error) if refused_for_good(&error) => Ok(None),
+        Err(JobError::Ghl(GhlError::NotFound { .. })) => Ok(None),
+        Err(JobError::Ghl(error)) if error.class() == Class::Permanent => Ok(None),
         answer => answer,
     }
 }
