@@ -67,18 +67,24 @@ pub(super) async fn run(task: &Task<'_>) -> Result<(), JobError> {
         // It was here before GHL reported it.
         Some(_) if !said.changed => close(task, &[]).await,
         Some(row) => read(task, &row).await,
-        None => match search(task, said.title).await? {
-            Some(found) => keep(task, found, said.is_new).await,
-            None if task.run.attempts + 1 < LOOKS => Err(JobError::NotShownYet),
-            None => {
-                tracing::info!(
-                    ghl.location = task.location(),
-                    ghl.task = task.record(),
-                    "a task of a webhook was not found; a reconciliation finds it, if it exists"
-                );
-                close(task, &[]).await
-            }
-        },
+        None => find(task, said).await,
+    }
+}
+
+/// A task that is not known here.
+async fn find(task: &Task<'_>, said: Told) -> Result<(), JobError> {
+    let began_ms = task.environment.clock.now_ms();
+    match search(task, said.title).await? {
+        Some(found) => keep(task, found, said.is_new, began_ms).await,
+        None if task.run.attempts + 1 < LOOKS => Err(JobError::NotShownYet),
+        None => {
+            tracing::info!(
+                ghl.location = task.location(),
+                ghl.task = task.record(),
+                "a task of a webhook was not found; a reconciliation finds it, if it exists"
+            );
+            close(task, &[]).await
+        }
     }
 }
 
@@ -101,7 +107,7 @@ async fn forget(task: &Task<'_>, row: &EntryRow<OurTask>, snapshot: &Snapshot) -
 }
 
 /// A new task, found in GHL.
-async fn keep(task: &Task<'_>, found: GhlTask, is_new: bool) -> Result<(), JobError> {
+async fn keep(task: &Task<'_>, found: GhlTask, is_new: bool, began_ms: i64) -> Result<(), JobError> {
     let records = &task.environment.records;
     let Some(contact_id) = found.contact_id.clone() else { return close(task, &[]).await };
     let location = task.location();
@@ -120,7 +126,8 @@ async fn keep(task: &Task<'_>, found: GhlTask, is_new: bool) -> Result<(), JobEr
     let theirs = mapping::task::from_ghl(found, &contact_id);
     let mut tx = records.begin(&task.run).await?;
     // It was not here before the search: whatever is here by now is newer.
-    tx.store_entry(&contact_id, &theirs, &Snapshot::default()).await?;
+    let snapshot = Snapshot::default().of_reading_since(began_ms);
+    tx.store_entry(&contact_id, &theirs, &snapshot).await?;
     if is_new {
         tx.told_created(&theirs).await?;
     }

@@ -43,6 +43,7 @@ impl Records {
     }
 
     async fn all_at_hand(&self, pulling: Vec<Pulling>) -> Result<Vec<AtHand>, RecordsError> {
+        let taken_ms = self.clock.now_ms();
         let mut connection = self.often.acquire().await?;
         let pairs: Vec<_> =
             pulling.iter().map(|(location, contact, _)| (location.as_str(), contact.as_str())).collect();
@@ -76,6 +77,7 @@ impl Records {
             let snapshot = Snapshot {
                 contact: row.as_ref().map_or(0, |row| row.revision),
                 entries: entries.get(&contact).cloned().unwrap_or_default(),
+                taken_ms: Some(taken_ms),
             };
             if aliases.contains(&contact) {
                 row = contacts::find_by_any_id(&mut connection, one.0, one.1).await?;

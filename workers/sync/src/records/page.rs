@@ -19,8 +19,8 @@ use super::entries::{self, AnyEntry, Entry, EntryRow, text_of};
 use super::feed::{Cause, ChangeOp, Changed};
 use super::flows::happened;
 use super::pull::{self, Snapshot};
-use super::sql::{CHUNK, look_up, look_up_pairs, sql, take_batch, take_exactly, with_list_after, with_rows_then};
-use super::{RecordsError, Write};
+use super::sql::{CHUNK, look_up, look_up_pairs, sql, take_batch, take_exactly, with_list_after, with_rows_between};
+use super::{RecordsError, Write, unanswered};
 use crate::decide::sync_status::Progress;
 
 /// A location, and an id of a contact in it.
@@ -56,6 +56,8 @@ struct NewEntry {
     /// Made when it was shown, so that readers see what was shown together in its order.
     row_id: Uuid,
     contact_id: String,
+    /// When the reading that shows it began, in ms since 1970. None is now.
+    as_of_ms: Option<i64>,
     cause: Cause,
     doc: String,
     /// As GHL reported it: an appointment's second hour is in no document.
@@ -131,17 +133,17 @@ impl Page {
         self.new_contacts.push((row, cause));
     }
 
+    /// An entry of the contact under GHL's id, as a reading shows it that began then.
     pub(super) fn add_entry<E: Entry>(
         &mut self,
         location_id: &str,
-        contact_id: &str,
-        ghl_id: &str,
+        (contact_id, ghl_id, as_of_ms): (&str, &str, Option<i64>),
         theirs: &E,
         cause: Cause,
     ) {
         let theirs = theirs.first_met();
         let (row_id, doc) = (Uuid::now_v7(), text_of(&theirs));
-        let new = NewEntry { row_id, contact_id: contact_id.to_owned(), cause, doc, theirs: theirs.into() };
+        let new = NewEntry { row_id, contact_id: contact_id.to_owned(), as_of_ms, cause, doc, theirs: theirs.into() };
         self.new_entries.insert((location_id.to_owned(), E::KIND, ghl_id.to_owned()), new);
     }
 
@@ -277,9 +279,12 @@ async fn insert_entries(
     let mut left = entries.as_slice();
     while !left.is_empty() {
         let chunk = take_exactly(&mut left);
-        let text = with_rows_then(sql!("insert_pulled_entries"), chunk.len(), 9, sql!("insert_pulled_entries_tail"));
-        let mut insert = sqlx::query_as(text);
-        for ((location_id, kind, ghl_id), NewEntry { row_id, contact_id, doc, cause: _, theirs: _ }) in chunk {
+        let text =
+            with_rows_between(sql!("insert_pulled_entries"), 2, chunk.len(), 9, sql!("insert_pulled_entries_tail"));
+        // Of runs that settle together, the oldest reading counts: what it leaves alone is fetched once more.
+        let as_of_ms = chunk.iter().filter_map(|(_, new)| new.as_of_ms).min().unwrap_or(now_ms);
+        let mut insert = sqlx::query_as(text).bind(as_of_ms).bind(now_ms);
+        for ((location_id, kind, ghl_id), NewEntry { row_id, contact_id, doc, .. }) in chunk {
             insert = insert.bind(row_id.to_string()).bind(*kind).bind(location_id).bind(contact_id);
             insert = insert.bind(ghl_id).bind(doc).bind(doc).bind(1_i64).bind(now_ms);
         }
@@ -292,6 +297,7 @@ async fn insert_entries(
             .collect();
         for ((location_id, kind, ghl_id), NewEntry { contact_id, cause, theirs, .. }) in chunk {
             let Some((row_id, revision)) = stored.get(&(location_id.as_str(), *kind, ghl_id.as_str())) else {
+                leave_newer(write, location_id, contact_id, ghl_id, theirs).await?;
                 continue;
             };
             write.cause = cause.clone();
@@ -321,5 +327,26 @@ async fn insert_entries(
         }
     }
     write.cause = cause_before;
+    Ok(())
+}
+
+/// GHL showed the entry of a contact, and it is here already. Where it moved to another contact, or was deleted there, since that reading began,
+/// the reading is no proof of where it is now: the contact is fetched once more (law 19).
+async fn leave_newer(
+    write: &mut Write,
+    location_id: &str,
+    contact_id: &str,
+    ghl_id: &str,
+    theirs: &AnyEntry,
+) -> Result<(), RecordsError> {
+    let holder: Option<String> = sqlx::query_scalar(sql!("contact_of_entry"))
+        .bind(theirs.kind())
+        .bind(location_id)
+        .bind(ghl_id)
+        .fetch_optional(write.conn())
+        .await?;
+    if holder.is_some_and(|holder| holder != contact_id) {
+        unanswered::fetch_contact(write, location_id, contact_id);
+    }
     Ok(())
 }

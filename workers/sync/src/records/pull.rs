@@ -30,9 +30,17 @@ pub struct Snapshot {
     pub(super) contact: i64,
     /// Those that GHL was known to have: an older list shows nothing of one that it got since.
     pub(super) entries: HashMap<String, i64>,
+    /// When it was taken, in ms since 1970: what the pull brings is no older. None is now.
+    pub(super) taken_ms: Option<i64>,
 }
 
 impl Snapshot {
+    /// The snapshot of a reading that began then, in ms since 1970.
+    #[must_use]
+    pub fn of_reading_since(self, began_ms: i64) -> Self {
+        Self { taken_ms: Some(began_ms), ..self }
+    }
+
     /// Whether the contact was not there.
     #[must_use]
     pub fn is_of_nobody(&self) -> bool {
@@ -76,6 +84,7 @@ impl Records {
     /// # Errors
     /// [`RecordsError::Database`].
     pub async fn snapshot(&self, location_id: &str, contact_id: &str) -> Result<Snapshot, RecordsError> {
+        let taken_ms = self.clock.now_ms();
         let contact: Option<i64> = sqlx::query_scalar(sql!("snapshot_contact"))
             .bind(location_id)
             .bind(contact_id)
@@ -83,7 +92,7 @@ impl Records {
             .await?;
         let entries: Vec<(String, i64)> =
             sqlx::query_as(sql!("snapshot_entries")).bind(location_id).bind(contact_id).fetch_all(&self.pool).await?;
-        Ok(Snapshot { contact: contact.unwrap_or(0), entries: entries.into_iter().collect() })
+        Ok(Snapshot { contact: contact.unwrap_or(0), entries: entries.into_iter().collect(), taken_ms: Some(taken_ms) })
     }
 }
 
@@ -270,7 +279,8 @@ impl Tx {
                 None if is_awaited(theirs) && self.is_new::<E>(&location_id, ghl_id).await? => {}
                 None => {
                     let cause = self.write.cause.clone();
-                    self.write.page.add_entry(&location_id, contact_id, ghl_id, theirs, cause);
+                    let shown = (contact_id, ghl_id, snapshot.taken_ms);
+                    self.write.page.add_entry(&location_id, shown, theirs, cause);
                     self.write.found.push(Found::stored(E::EVENTS.created, contact_id));
                 }
             }

@@ -29,8 +29,13 @@ impl Tx {
     /// The contact is fetched once this is committed.
     pub fn fetch_contact(&mut self, contact_id: &str) {
         let location_id = self.run.key.location_id.clone();
-        owe(&mut self.write, JobKind::PullContact, &location_id, contact_id);
+        fetch_contact(&mut self.write, &location_id, contact_id);
     }
+}
+
+/// The contact is fetched once this is committed.
+pub(super) fn fetch_contact(write: &mut Write, location_id: &str, contact_id: &str) {
+    owe(write, JobKind::PullContact, location_id, contact_id);
 }
 
 fn owe(write: &mut Write, kind: JobKind, location_id: &str, record_id: &str) {

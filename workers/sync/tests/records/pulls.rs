@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use jiff::{SignedDuration, Timestamp};
 use sync_workers::decide::sync_status::SyncStatus;
 use sync_workers::records::model::{Appointment, Note, Task};
 use sync_workers::records::*;
@@ -17,6 +18,9 @@ promises! {
     a_deleted_task_does_not_come_back_with_an_older_pull,
     a_contact_that_is_gone_is_not_returned,
     a_part_that_ghl_told_to_be_deleted_is_not_brought_by_an_older_list,
+    an_older_list_takes_no_part_back_from_the_contact_that_has_it_now,
+    an_older_list_brings_no_part_back_that_was_deleted_under_another_contact,
+    a_clock_that_was_set_back_keeps_no_part_from_moving,
     a_part_that_ghl_deleted_before_we_heard_of_its_create_is_gone,
     what_no_list_tells_stays_with_an_appointment_that_moves_to_another_contact,
     a_series_goes_with_the_event_that_heads_it,
@@ -208,6 +212,61 @@ async fn a_part_that_ghl_told_to_be_deleted_is_not_brought_by_an_older_list(db: 
     assert_eq!(shown.tasks.iter().filter(|task| task.deleted_at.is_some()).count(), 2, "as they last were");
     db.pull(6, &pulled("c1", &[("g1", "Call")])).await;
     assert_eq!(db.titles("c1").await, ["Call"], "a list that is newer counts");
+}
+
+/// Seconds after [`NOW`].
+fn later(seconds: i64) -> Timestamp {
+    NOW.parse::<Timestamp>().unwrap() + SignedDuration::from_secs(seconds)
+}
+
+/// What is told of the task g1 while a pull of c1 is on its way whose list shows it.
+async fn an_older_list_of_c1(db: &Db, told: impl AsyncFnOnce(&Db)) {
+    db.pull(1, &pulled("c1", &[])).await;
+    db.pull(1, &pulled("c2", &[("g1", "Call")])).await;
+    db.clock.set(later(10));
+    let snapshot = db.records.snapshot(LOC, "c1").await.unwrap();
+    db.clock.set(later(20));
+    told(db).await;
+    db.clock.set(later(30));
+    let run = db.pull_run("c1", 3).await;
+    db.store(&run, &pulled("c1", &[("g1", "Call")]), &snapshot).await;
+}
+
+async fn an_older_list_takes_no_part_back_from_the_contact_that_has_it_now(db: Db) {
+    let met_again = async |db: &Db| {
+        db.pull(2, &pulled("c1", &[("g1", "Call")])).await;
+        db.clock.set(later(25));
+        db.pull(2, &pulled("c2", &[("g1", "Call")])).await;
+    };
+    an_older_list_of_c1(&db, met_again).await;
+    assert_eq!((db.titles("c1").await, db.titles("c2").await), (vec![], vec!["Call".to_owned()]));
+    let run = db.records.start_run(&pull_key("c1"), 4).await.unwrap().expect("a pull orders what the list could not");
+    let snapshot = db.records.snapshot(LOC, "c1").await.unwrap();
+    db.store(&run, &pulled("c1", &[("g1", "Call")]), &snapshot).await;
+    assert_eq!((db.titles("c1").await, db.titles("c2").await), (vec!["Call".to_owned()], vec![]), "its list is newer");
+    assert!(db.records.start_run(&pull_key("c1"), 5).await.unwrap().is_none());
+}
+
+async fn an_older_list_brings_no_part_back_that_was_deleted_under_another_contact(db: Db) {
+    let deleted = async |db: &Db| {
+        let run = db.pull_run("c2", 2).await;
+        let mut tx = db.records.begin(&run).await.unwrap();
+        tx.told_gone("c2", &task("g1", "Call")).await.unwrap();
+        tx.close_run(&[]).await.unwrap();
+    };
+    an_older_list_of_c1(&db, deleted).await;
+    assert_eq!((db.titles("c1").await, db.titles("c2").await), (vec![], vec![]));
+    assert!(db.records.start_run(&pull_key("c1"), 4).await.unwrap().is_some(), "a pull finds out");
+}
+
+async fn a_clock_that_was_set_back_keeps_no_part_from_moving(db: Db) {
+    db.clock.set(later(7200));
+    db.pull(1, &pulled("c1", &[])).await;
+    db.pull(1, &pulled("c2", &[("g1", "Call")])).await;
+    db.clock.set(later(0));
+    db.pull(2, &pulled("c1", &[("g1", "Call")])).await;
+    assert_eq!(db.titles("c1").await, ["Call"]);
+    assert!(db.records.start_run(&pull_key("c1"), 3).await.unwrap().is_none());
 }
 
 async fn a_part_that_ghl_deleted_before_we_heard_of_its_create_is_gone(db: Db) {

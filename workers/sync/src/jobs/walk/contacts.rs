@@ -46,7 +46,7 @@ pub(super) async fn run(task: &Task<'_>, mut walk: Walk) -> Result<(), JobError>
         zones::ask(task).await?;
     }
     let ghl = task.ghl();
-    let since = records.last_change().await?;
+    let (since, began_ms) = (records.last_change().await?, task.environment.clock.now_ms());
     let search = SearchContacts {
         page_limit: walk.page_limit,
         search_after: walk.cursor.clone().and_then(|cursor| serde_json::from_value(cursor).ok()),
@@ -111,7 +111,7 @@ pub(super) async fn run(task: &Task<'_>, mut walk: Walk) -> Result<(), JobError>
     };
     let mut tx = records.begin(&task.run).await?;
     tx.recognize_erased(&contacts).await?;
-    let beside = tx.beside(&ids, since).await?;
+    let beside = tx.beside(&ids, since).await?.of_reading_since(began_ms);
     let mut outcome = Outcome::default();
     // A create of ours may have made it, whose reply is on its way: that is no event.
     let may_be_ours = |contact: &Contact| announced.iter().any(|announced| may_be_contact(announced, contact));
@@ -230,7 +230,7 @@ async fn take_in(
         if !has_tasks && walk.purpose != Purpose::Sweep && !walk.tasks_apart {
             outcome.pulls.push(id.clone());
         }
-        let snapshot = beside.snapshots.get(&id).cloned().unwrap_or_default();
+        let snapshot = beside.snapshot_of(&id);
         let is_incomplete = match known {
             Some(known) => known.is_incomplete_after(&contact),
             None => contact.awaited().next().is_some(),

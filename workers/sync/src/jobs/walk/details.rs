@@ -24,7 +24,7 @@ pub(super) async fn run(task: &Task<'_>, mut walk: Walk) -> Result<(), JobError>
     if most == 0 {
         return Err(JobError::OneMoreRun);
     }
-    let since = records.last_change().await?;
+    let (since, began_ms) = (records.last_change().await?, task.environment.clock.now_ms());
     if walk.total.is_none() {
         walk.total = Some(records.count_shown_contacts(&walk.location_id).await?);
     }
@@ -65,7 +65,7 @@ pub(super) async fn run(task: &Task<'_>, mut walk: Walk) -> Result<(), JobError>
 
     let mut tx = records.begin(&task.run).await?;
     let named: Vec<&str> = ids.iter().map(String::as_str).collect();
-    let beside = tx.beside(&named, since).await?;
+    let beside = tx.beside(&named, since).await?.of_reading_since(began_ms);
     let had_missing = tx.has_missing().await?;
     let mut pulls = Vec::new();
     for (index, (id, answer)) in ids.iter().zip(answers).enumerate() {
@@ -95,7 +95,7 @@ pub(super) async fn run(task: &Task<'_>, mut walk: Walk) -> Result<(), JobError>
             let findings = compare::contact(id, &parts, views.get(index).and_then(Option::as_ref));
             tx.keep_findings(&walk, id, &findings, false).await?;
         } else {
-            let snapshot = beside.snapshots.get(id).cloned().unwrap_or_default();
+            let snapshot = beside.snapshot_of(id);
             tx.store_parts(id, &parts, &snapshot).await?;
         }
     }

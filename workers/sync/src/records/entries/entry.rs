@@ -24,6 +24,15 @@ pub enum AnyEntry {
 }
 
 impl AnyEntry {
+    /// What it is called in the tables.
+    pub(in crate::records) fn kind(&self) -> &'static str {
+        match self {
+            Self::Task(_) => Task::KIND,
+            Self::Note(_) => Note::KIND,
+            Self::Appointment(_) => Appointment::KIND,
+        }
+    }
+
     /// The names of the fields that it has.
     pub(in crate::records) fn field_names(&self) -> Vec<String> {
         match self {

@@ -1,5 +1,6 @@
 -- Someone else may hold the id: a task moves with its contact when contacts are merged in GHL. It moves here as well, as it is known, with what
--- is owed for it, and follows what was told then.
+-- is owed for it, and follows what was told then. Not where it moved or went after $1, when the reading began that shows it here; a time
+-- after $2, which is now, is one of before the clock was set back.
 on conflict (kind, location_id, ghl_id) do update
 set contact_id = excluded.contact_id,
     base = coalesce(entries.base, entries.gone_base, entries.doc),
@@ -13,4 +14,5 @@ set contact_id = excluded.contact_id,
     revision = entries.revision + 1,
     changed_at = excluded.changed_at
 where entries.contact_id <> excluded.contact_id
+    and (entries.changed_at <= $1 or entries.changed_at > $2)
 returning location_id, kind, ghl_id, row_id, revision

@@ -47,10 +47,30 @@ pub struct Beside {
     pub known: HashMap<String, Known>,
     /// The revisions as they are now.
     pub snapshots: HashMap<String, Snapshot>,
+    /// When the page was asked for, in ms since 1970. None is now.
+    began_ms: Option<i64>,
     /// Those that moved while the page was on its way.
     pub touched: HashSet<String>,
     /// Those whose data was erased.
     pub erased: HashSet<String>,
+}
+
+impl Beside {
+    /// Beside a page that was asked for then, in ms since 1970.
+    #[must_use]
+    pub fn of_reading_since(self, began_ms: i64) -> Self {
+        Self { began_ms: Some(began_ms), ..self }
+    }
+
+    /// The revisions of the contact and of all that hangs on it.
+    #[must_use]
+    pub fn snapshot_of(&self, contact_id: &str) -> Snapshot {
+        let snapshot = self.snapshots.get(contact_id).cloned().unwrap_or_default();
+        match self.began_ms {
+            Some(began_ms) => snapshot.of_reading_since(began_ms),
+            None => snapshot,
+        }
+    }
 }
 
 impl Tx {
