@@ -167,6 +167,7 @@ impl Command {
                 | Self::Man(_)
                 | Self::Send(_)
                 | Self::Tail(_)
+                | Self::Hooks(hooks::Command::Listen(_))
                 | Self::Catalog(catalog::Command::List(_) | catalog::Command::Show { .. } | catalog::Command::Page)
                 | Self::Flows(flows::Command::Check { .. } | flows::Command::Gallery | flows::Command::New(_))
         )

@@ -229,6 +229,7 @@ fn api() -> Api {
         .post("/v1/hooks", hooks::create)
         .get("/v1/hooks/sample", hooks::sample)
         .get("/v1/hooks/{hook}", hooks::show)
+        .patch("/v1/hooks/{hook}", hooks::edit)
         .delete("/v1/hooks/{hook}", hooks::delete)
         .post("/v1/hooks/{hook}/rotate", hooks::rotate)
         .post("/v1/hooks/{hook}/disable", hooks::disable)

@@ -18,12 +18,31 @@ use super::{Context, Outcome, WrongUsage, open_records};
 use crate::app;
 use crate::metrics::Metrics;
 
+mod edit;
+mod listen;
+
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
+    #[command(flatten)]
+    Manage(Manage),
+    /// Receive messages on this machine, verify and print them, until interrupted
+    Listen(listen::Listen),
+}
+
+/// What is done in the database, whose workers send the messages.
+#[derive(Debug, Subcommand)]
+pub(super) enum Manage {
     /// List all hooks
     List,
     /// Create a hook; its secret is shown only once
     Create(Create),
+    /// Change the address or the filters of a hook; unsent messages keep their order
+    Edit {
+        /// Id of the hook, from `hooks list`
+        id: String,
+        #[command(flatten)]
+        changes: edit::Changes,
+    },
     /// Show one hook
     Show {
         /// Id of the hook, from `hooks list`
@@ -123,29 +142,40 @@ pub(super) enum State {
 }
 
 pub(super) async fn run(context: Context, command: Command) -> anyhow::Result<Outcome> {
+    match command {
+        Command::Manage(command) => manage(context, command).await,
+        Command::Listen(args) => listen::listen(context, args).await,
+    }
+}
+
+async fn manage(context: Context, command: Manage) -> anyhow::Result<Outcome> {
     let records = open_records(&context.config).await?;
     let clock = Clock::system();
     let hooks = app::hooks(&context.config, &records, &clock, &Metrics::new(clock.clone())?)?;
     let output = context.output;
     match command {
-        Command::List => {
+        Manage::List => {
             let all = all(&hooks).await?;
             output.print(&json!({ "hooks": all }), |_| match all.is_empty() {
                 true => "there are no hooks; `clienty-sync hooks create` creates one".to_owned(),
                 false => table(["ID", "STATE", "EVENTS", "URL"], &all.iter().map(row).collect::<Vec<_>>()),
             })?;
         }
-        Command::Create(create) => {
+        Manage::Create(create) => {
             let made = hooks.create(new(create, context.config.operator.as_deref())?).await?;
             output.print(&told(&made), |_| shown_once(&made))?;
         }
-        Command::Show { id } => output.print(&json!(hook(&hooks, &id).await?), in_lines)?,
-        Command::Test { id, event } => {
+        Manage::Edit { id, changes } => {
+            let hook = hooks.edit(&id, changes.edit()?).await?.with_context(|| unknown(&id))?;
+            output.print(&json!(hook), in_lines)?;
+        }
+        Manage::Show { id } => output.print(&json!(hook(&hooks, &id).await?), in_lines)?,
+        Manage::Test { id, event } => {
             let trial = hooks.try_out(&id, event.as_deref()).await?.with_context(|| unknown(&id))?;
             output.print(&json!(trial), in_lines)?;
             return Ok(if trial.taken { Outcome::Done } else { Outcome::Failed });
         }
-        Command::Deliveries { id, state, limit } => {
+        Manage::Deliveries { id, state, limit } => {
             let hook = hook(&hooks, &id).await?;
             let state = state.map(|state| match state {
                 State::Open => "open",
@@ -159,32 +189,32 @@ pub(super) async fn run(context: Context, command: Command) -> anyhow::Result<Ou
                 table(["MESSAGE", "EVENT", "STATE", "TRIES", "WHY"], &told.iter().map(delivery).collect::<Vec<_>>())
             })?;
         }
-        Command::Resend { message } => {
+        Manage::Resend { message } => {
             let (id, sequence) = read_message_id(&message).with_context(|| unknown_message(&message))?;
             ensure!(hooks.resend(id, sequence).await?, unknown_message(&message));
             output
                 .print(&json!({"id": message, "resent": true}), |_| format!("a worker sends {message} again soon"))?;
         }
-        Command::Recover { id, since } => {
+        Manage::Recover { id, since } => {
             let recovered = hooks.recover(&id, since).await?.with_context(|| unknown(&id))?;
             output.print(&json!(recovered), |_| {
                 format!("{} changes since {since}; a worker sends those that did not arrive", recovered.changes)
             })?;
         }
-        Command::Rotate { id, overlap_hours } => {
+        Manage::Rotate { id, overlap_hours } => {
             let overlap = overlap_hours.map_or(OVERLAP, |hours| Duration::from_secs(u64::from(hours) * 3600));
             let made = hooks.rotate(&id, overlap).await?.with_context(|| unknown(&id))?;
             output.print(&told(&made), |_| shown_once(&made))?;
         }
-        Command::Disable { id } => {
+        Manage::Disable { id } => {
             records.disable_hook(&id, "by request").await?;
             output.print(&json!(hook(&hooks, &id).await?), |_| format!("{id} is disabled"))?;
         }
-        Command::Enable { id } => {
+        Manage::Enable { id } => {
             let hook = hooks.enable(&id).await?.with_context(|| unknown(&id))?;
             output.print(&json!(hook), |_| format!("{id} is enabled; a worker sends what it missed"))?;
         }
-        Command::Delete { id } => {
+        Manage::Delete { id } => {
             ensure!(records.delete_hook(&id).await?, unknown(&id));
             output.print(&json!({"id": id, "deleted": true}), |_| format!("{id} is deleted"))?;
         }

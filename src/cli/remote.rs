@@ -70,6 +70,11 @@ impl Remote {
         self.send(self.request(Method::POST, path).json(body).timeout(PATIENCE)).await
     }
 
+    /// Deletes what is at the path.
+    pub(super) async fn remove(&self, path: &str) -> Result<(), RemoteError> {
+        self.send(self.request(Method::DELETE, path).timeout(PATIENCE)).await.map(drop)
+    }
+
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, format!("{}{path}", self.url)).bearer_auth(self.key.expose_secret())
     }
@@ -86,6 +91,9 @@ impl Remote {
         let reply = request.send().await.map_err(unreachable)?;
         let status = reply.status();
         let text = reply.text().await.map_err(unreachable)?;
+        if status == StatusCode::NO_CONTENT {
+            return Ok(Value::Null);
+        }
         match serde_json::from_str(&text) {
             Ok(document) if status.is_success() => Ok(document),
             Ok(problem) => Err(RemoteError::Refused(problem)),

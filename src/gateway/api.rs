@@ -45,6 +45,10 @@ impl Api {
         self.add(Method::PUT, path, on(MethodFilter::PUT, handler), access::<H, T>())
     }
 
+    pub(super) fn patch<H: Guarded<T>, T: 'static>(self, path: &'static str, handler: H) -> Self {
+        self.add(Method::PATCH, path, on(MethodFilter::PATCH, handler), access::<H, T>())
+    }
+
     pub(super) fn delete<H: Guarded<T>, T: 'static>(self, path: &'static str, handler: H) -> Self {
         self.add(Method::DELETE, path, on(MethodFilter::DELETE, handler), access::<H, T>())
     }
@@ -111,7 +115,7 @@ mod tests {
                 let others = text.split(call).skip(1).filter(|rest| rest.trim_start().starts_with("\"/v1"));
                 assert_eq!(others.count(), 0, "{}: {call} of a route under /v1", path.display());
             }
-            let verbs = [".get(", ".post(", ".put(", ".delete("];
+            let verbs = [".get(", ".post(", ".put(", ".patch(", ".delete("];
             let calls = verbs.iter().flat_map(|verb| text.split(verb).skip(1));
             registered += calls.filter(|rest| rest.trim_start().starts_with("\"/v1")).count();
         }

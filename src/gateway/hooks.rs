@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use sync_workers::hooks::{HookError, Hooks, Made, event, samples};
-use sync_workers::records::{Hook, HookKind, NewHook, Records};
+use sync_workers::records::{Hook, HookKind, NewHook, Places, Records};
 
 use super::allowed::{Administers, Allowed, Reads, ReadsPeople};
 use super::deadline::in_time;
@@ -56,12 +56,7 @@ pub(super) async fn create(
     body: Bytes,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let wish = read::wish(&json_of(&body)?).map_err(wrong)?;
-    for location in wish.new.locations.iter().flatten() {
-        if !in_time(allowed.records().sees(location)).await?.map_err(|error| Problem::records(&error))? {
-            let message = "names a location that is not connected".to_owned();
-            return Err(wrong(vec![FieldError { field: wish.places.to_owned(), message }]));
-        }
-    }
+    see_all(allowed.records(), wish.new.locations.as_deref(), wish.places).await?;
     let key = &allowed.opened.key.id;
     let new = NewHook { key_id: Some(key.clone()), created_by: format!("key:{key}"), ..wish.new };
     let made = acting(&gateway, &allowed).create(new).await.map_err(|error| match error {
@@ -71,6 +66,45 @@ pub(super) async fn create(
         error => problem(&error),
     })?;
     Ok((StatusCode::CREATED, Json(told(&made))))
+}
+
+/// What the body names of the hook changes, with the checks of a new one. It gives the hook nothing that the caller's key does not have.
+pub(super) async fn edit(
+    allowed: Allowed<Administers>,
+    State(gateway): State<Gateway>,
+    Ids(id): Ids<String>,
+    body: Bytes,
+) -> Result<Json<Hook>, Problem> {
+    let hook = seen(allowed.records(), &id).await?;
+    let edit = read::edit(&json_of(&body)?).map_err(wrong)?;
+    see_all(allowed.records(), edit.locations.as_ref().and_then(Option::as_deref), "locations").await?;
+    let key = &allowed.opened.key;
+    let is_own = hook.key_id.as_ref() == Some(&key.id);
+    let beyond = |field: &str, message: &str| {
+        Err(wrong(vec![FieldError { field: field.to_owned(), message: message.to_owned() }]))
+    };
+    if !is_own && edit.locations == Some(None) && key.locations != Places::All {
+        return beyond(
+            "locations",
+            "must be an array: the hook is of another key, and yours does not see every location",
+        );
+    }
+    if !is_own && edit.url.is_some() && hook.reads_people() && !key.reads_people {
+        return beyond("url", "can't be changed: the hook sends names and values, and your key reads ids alone");
+    }
+    let edited = acting(&gateway, &allowed).edit(&id, edit).await.map_err(|error| problem(&error))?;
+    edited.map(Json).ok_or_else(unknown)
+}
+
+/// 422 unless the caller sees each of the locations; what it does not see is as if it were not connected.
+async fn see_all(records: &Records, locations: Option<&[String]>, field: &str) -> Result<(), Problem> {
+    for location in locations.into_iter().flatten() {
+        if !in_time(records.sees(location)).await?.map_err(|error| Problem::records(&error))? {
+            let message = "names a location that is not connected".to_owned();
+            return Err(wrong(vec![FieldError { field: field.to_owned(), message }]));
+        }
+    }
+    Ok(())
 }
 
 /// One hook.

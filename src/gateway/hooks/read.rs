@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 use sync_workers::hooks::event::Filters;
 use sync_workers::hooks::sign::Signature;
 use sync_workers::ids;
-use sync_workers::records::{HookKind, NewHook};
+use sync_workers::records::{HookEdit, HookKind, NewHook};
 
 use super::kind_of;
 use crate::triggers::{self, FieldError, Fields};
@@ -20,14 +20,53 @@ pub(super) struct Wish {
 }
 
 pub(super) fn wish(body: &Value) -> Result<Wish, Vec<FieldError>> {
-    let Some(object) = body.as_object() else {
-        let message = format!("a hook is an object, not {}", triggers::kind_of(body));
-        return Err(vec![FieldError { field: String::new(), message }]);
-    };
+    let object = object(body)?;
     match kind_of(object) {
         HookKind::Webhook => webhook(object),
         HookKind::Rest => subscription(object),
     }
+}
+
+/// What is to change. Null, or `*`, is all locations and all fields; what is not named stays.
+pub(super) fn edit(body: &Value) -> Result<HookEdit, Vec<FieldError>> {
+    let object = object(body)?;
+    let mut fields = Fields::new(object, "");
+    for name in ["url", "events", "ignoreOwn", "includeImports"] {
+        fields.refuse_null(name, "can't be emptied; leave it out instead");
+    }
+    let events = texts(&mut fields, "events");
+    let edit = HookEdit {
+        url: fields.text("url"),
+        events: events.map(|events| filters(&mut fields, "events", Some(events))),
+        locations: fields.has("locations").then(|| locations(&mut fields)),
+        fields: fields.has("fields").then(|| texts(&mut fields, "fields")),
+        ignore_own: fields.flag("ignoreOwn"),
+        include_imports: fields.flag("includeImports"),
+        description: fields.has("description").then(|| fields.text("description")),
+    };
+    if object.is_empty() {
+        fields.refuse(
+            "",
+            "names nothing that changes: url, events, locations, fields, ignoreOwn, includeImports or description",
+        );
+    }
+    let errors = fields.finish();
+    if errors.is_empty() { Ok(edit) } else { Err(errors) }
+}
+
+fn object(body: &Value) -> Result<&Map<String, Value>, Vec<FieldError>> {
+    body.as_object().ok_or_else(|| {
+        let message = format!("a hook is an object, not {}", triggers::kind_of(body));
+        vec![FieldError { field: String::new(), message }]
+    })
+}
+
+fn locations(fields: &mut Fields<'_>) -> Option<Vec<String>> {
+    let locations = texts(fields, "locations");
+    if let Some(bad) = locations.iter().flatten().find_map(|id| ids::check(id).err()) {
+        fields.refuse("locations", bad.to_string());
+    }
+    locations
 }
 
 fn webhook(object: &Map<String, Value>) -> Result<Wish, Vec<FieldError>> {
@@ -38,10 +77,7 @@ fn webhook(object: &Map<String, Value>) -> Result<Wish, Vec<FieldError>> {
         fields.refuse("events", "is missing");
     }
     let events = filters(&mut fields, "events", events);
-    let locations = texts(&mut fields, "locations");
-    if let Some(bad) = locations.iter().flatten().find_map(|id| ids::check(id).err()) {
-        fields.refuse("locations", bad.to_string());
-    }
+    let locations = locations(&mut fields);
     let signature = fields.text("signature");
     let known = signature.as_deref().map_or(Some(Signature::V1), Signature::parse);
     if known.is_none() {

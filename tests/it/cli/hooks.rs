@@ -30,6 +30,14 @@ async fn a_hook_is_made_shown_tried_rotated_and_deleted() {
     let why = explained["deliveries"][0]["why"].as_str().unwrap();
     assert!(why.starts_with("the receiver answered 500; it is retried at"), "{why}");
 
+    let edited =
+        installation.json(&["hooks", "edit", id, "--event", "contact.*", "--field", "city", "--imports", "true"]);
+    assert_eq!((&edited["fields"], &edited["includeImports"]), (&json!(["city"]), &json!(true)));
+    let edited = installation.json(&["hooks", "edit", id, "--field", "*", "--imports", "false"]);
+    assert_eq!(
+        (&edited["fields"], &edited["events"], &edited["url"]),
+        (&json!(null), &json!(["contact.*"]), &made["url"])
+    );
     let rotated = installation.json(&["hooks", "rotate", id, "--overlap-hours", "1"]);
     assert_ne!(rotated["secret"], made["secret"]);
     assert_eq!(installation.json(&["hooks", "disable", id])["state"], "disabled");
@@ -47,6 +55,9 @@ async fn a_hook_is_made_shown_tried_rotated_and_deleted() {
         (&["hooks", "delete", id], 1),
         (&["hooks", "resend", &message], 1),
         (&["jobs", "explain", &message], 1),
+        (&["hooks", "edit", id, "--event", "*"], 1),
+        (&["hooks", "edit", id], 2),
+        (&["hooks", "edit", id, "--location", "*", "--location", "l"], 2),
         (&["hooks", "create", "--url", "https://10.0.0.1/", "--event", "*"], 1),
         (&["hooks", "create", "--url", "https://example.com/", "--event", "contact.vanished"], 2),
     ] {

@@ -1,6 +1,7 @@
 //! `send` and `tail` beside a demo, completions and manual pages.
 
-use std::process::{Command, Output};
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
@@ -40,6 +41,34 @@ fn an_event_is_sent_and_its_outcome_and_its_change_are_shown() {
     assert_eq!((&change["record"], &change["ghlId"]), (&"contact".into(), &contact.into()));
     let seen = text(&beside(&demo, &["tail", "--from", "start", "--count", "1"]));
     assert!(seen.contains("contact") && seen.contains(contact) && seen.lines().count() == 1, "{seen}");
+}
+
+#[test]
+fn messages_of_a_hook_are_received_verified_and_printed() {
+    let demo = Demo::start_with(&[]);
+    let variables = ["url", "apiKey"].map(|name| demo.about[name].as_str().unwrap().to_owned());
+    let variables = [("CLIENTY_URL", variables[0].as_str()), ("CLIENTY_API_KEY", variables[1].as_str())];
+    let listening = ["hooks", "listen", "--create-for", "contact.*,task.created", "--count", "1", "--json"];
+    let mut listening = clienty_sync(&listening, &variables).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(listening.stdout.take().unwrap());
+    let mut about = String::new();
+    while serde_json::from_str::<Value>(&about).is_err() {
+        assert!(lines.read_line(&mut about).unwrap() > 0, "{about}");
+    }
+    let about: Value = serde_json::from_str(&about).unwrap();
+    let hooks = text(&beside(&demo, &["hooks", "listen", "--help"]));
+    assert!(hooks.contains("--create-for"), "{hooks}");
+    let selected = beside(&demo, &["send", "contact.selected", "--contact", &demo.contact, "--wait"]);
+    assert_eq!(selected.status.code(), Some(0), "{selected:?}");
+    let mut line = String::new();
+    lines.read_line(&mut line).unwrap();
+    let came: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!((&came["verified"], &came["message"]["type"]), (&true.into(), &"contact.created".into()), "{came}");
+    assert_eq!(listening.wait().unwrap().code(), Some(0));
+    // It ends so only where its hook was deleted.
+    assert!(about["hookId"].is_string() && about["listening"].as_str().unwrap().starts_with("http://127.0.0.1:"));
+    let wrong = beside(&demo, &["hooks", "listen", "--create-for", "contact.vanished"]);
+    assert_eq!(wrong.status.code(), Some(1), "{wrong:?}");
 }
 
 #[test]

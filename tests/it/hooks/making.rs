@@ -1,6 +1,7 @@
 //! Making hooks, changing them, trying them, and the form that programs subscribe with.
 
 use serde_json::{Value, json};
+use sync_workers::records::{KeyPlace, NewKey, Places, Role};
 
 use super::{hook, path, send, setup, working};
 use crate::support::receiver::{Does, Receiver};
@@ -148,5 +149,77 @@ async fn an_address_that_is_not_allowed_any_more_is_a_failure_of_the_hook_and_is
     })
     .await;
     assert!(!api.get(&path(&made)).await.json()["failingSince"].is_null());
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn an_edit_changes_what_it_names_and_unsent_messages_go_to_the_new_address_in_their_order() {
+    let (app, _server, _webhooks, api) = working().await;
+    let (before, after) = (Receiver::start().await, Receiver::start().await);
+    before.does(Does::Answer(500));
+    let made = hook(&api, &before, &["*"], json!({"description": "for the data team"})).await;
+    after.knows(made["secret"].as_str().unwrap());
+    let contact = app.contacts(&app.location().id).remove(0);
+    app.tell("contact.selected", &contact, json!({})).await;
+    app.contact_by_hand(Some(&contact), json!({"city": "Rome"})).await;
+    let open = format!("{}/deliveries?state=open", path(&made));
+    let opened = || async { api.get(&open).await.json()["deliveries"].as_array().unwrap().clone() };
+    app.wait_until("a delivery has failed", async || opened().await.iter().any(|one| one["status"] == 500)).await;
+    let waiting = opened().await;
+
+    let edit = json!({"url": after.url, "events": ["contact.*", "note.*"], "locations": [app.location().id], "ignoreOwn": false});
+    let edited = send(&api, "PATCH", &path(&made), edit).await;
+    assert_eq!(edited.status, 200, "{}", edited.text);
+    let edited = edited.json();
+    assert_eq!((&edited["url"], &edited["events"]), (&json!(after.url), &json!(["contact.*", "note.*"])));
+    assert_eq!((&edited["description"], &edited["failingSince"]), (&made["description"], &json!(null)));
+    // The pump looks for unsent messages twice a minute.
+    app.wait_until("what waited arrives", async || opened().await.is_empty()).await;
+    let told: Vec<_> = after.taken().iter().flat_map(crate::support::receiver::accounted).map(|(seq, _)| seq).collect();
+    assert!(waiting.iter().all(|one| told.contains(&one["sequence"].as_i64().unwrap())), "{told:?} of {waiting:?}");
+    assert!(told.is_sorted(), "{told:?}");
+    after.assert_all_verified();
+
+    let cleared =
+        send(&api, "PATCH", &path(&made), json!({"locations": null, "fields": "*", "description": null})).await.json();
+    assert_eq!((&cleared["locations"], &cleared["description"]), (&json!(null), &json!(null)));
+    let audit = api.get("/v1/audit?action=hook.edit").await.json();
+    assert_eq!(audit["audit"].as_array().unwrap().len(), 2, "{audit}");
+    assert_eq!(audit["audit"][1]["details"]["changed"], json!(["url", "events", "locations", "ignoreOwn"]));
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn an_edit_is_checked_as_a_new_hook_and_gives_nothing_that_its_key_does_not_have() {
+    let (app, server, _webhooks, api) = working().await;
+    let receiver = Receiver::start().await;
+    let here = app.location().id;
+    let made = hook(&api, &receiver, &["*"], json!({"locations": [here]})).await;
+    let faults = async |api: &crate::support::api::Api, body: Value| {
+        let answer = send(api, "PATCH", &path(&made), body.clone()).await;
+        let faults = answer.faults(422).into_iter().map(|(_, field)| field).collect::<Vec<_>>();
+        assert_eq!(api.get(&path(&made)).await.json()["url"], made["url"], "{body} changed nothing");
+        faults
+    };
+    for (body, fields) in [
+        (json!({}), vec![""]),
+        (json!([]), vec![""]),
+        (json!({"url": "http://10.0.0.1/"}), vec!["url"]),
+        (json!({"url": null, "events": []}), vec!["url", "events"]),
+        (json!({"events": ["contact.vanished"], "ignoreOwn": "no"}), vec!["events", "ignoreOwn"]),
+        (json!({"locations": ["a\nb"]}), vec!["locations"]),
+        (json!({"signature": "v1a"}), vec!["signature"]),
+    ] {
+        assert_eq!(faults(&api, body.clone()).await, fields, "{body}");
+    }
+    let one = KeyPlace::Location(here.clone());
+    let narrow = NewKey { roles: vec![Role::Admin], locations: Places::Listed(vec![one]), ..NewKey::of_all("one") };
+    let ids = NewKey { reads_people: false, locations: Places::All, ..narrow.clone() };
+    let (narrow, ids) = (super::key(&app, &server, narrow).await, super::key(&app, &server, ids).await);
+    assert_eq!(faults(&narrow, json!({"locations": "*"})).await, ["locations"]);
+    assert_eq!(faults(&narrow, json!({"locations": ["elsewhere"]})).await, ["locations"]);
+    assert_eq!(faults(&ids, json!({"url": "https://example.com/mine"})).await, ["url"]);
+    assert_eq!(send(&narrow, "PATCH", &path(&made), json!({"events": ["note.*"]})).await.status, 200);
+    assert_eq!(send(&api, "PATCH", "/v1/hooks/hk_none", json!({"events": ["note.*"]})).await.status, 404);
     app.finish().await;
 }

@@ -220,6 +220,7 @@ async fn ask(api: &Api, route: &ApiRoute, tenant: &Tenant) -> Answer {
         (&Method::POST, "/v1/hooks") => {
             body = json!({"url": "https://example.com/hook", "events": ["note.deleted"], "locations": [location]});
         }
+        (&Method::PATCH, "/v1/hooks/{hook}") => body = json!({"events": ["note.deleted"], "locations": [location]}),
         (&Method::POST, "/v1/hooks/{hook}/recover") => body = json!({"since": "2026-01-01T00:00:00Z"}),
         (&Method::POST, path) if path.starts_with("/v1/hooks/{hook}/") => body = json!({}),
         (&Method::GET, "/v1/hooks/sample") => path = format!("{path}?event=contact.updated&locationId={location}"),

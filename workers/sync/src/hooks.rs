@@ -20,7 +20,7 @@ use serde::Serialize;
 
 use crate::clock::Clock;
 use crate::outside::{Door, Refused};
-use crate::records::{Hook, NewHook, NoHook, OwedKey, Records, RecordsError};
+use crate::records::{Hook, HookEdit, NewHook, NoHook, OwedKey, Records, RecordsError};
 use crate::vault::{Vault, VaultError};
 
 mod deliver;
@@ -134,6 +134,17 @@ impl Hooks {
         let verifier = sign::verifier(&secret)?;
         let sealed = self.vault()?.seal(&secret, &secrets::owner(&id))?;
         Ok(Made { hook: self.records.create_hook(&id, &new, &sealed).await?, verifier })
+    }
+
+    /// Changes a hook; none if there is no such hook. Its unsent messages stay in their order.
+    ///
+    /// # Errors
+    /// [`HookError`].
+    pub async fn edit(&self, id: &str, mut edit: HookEdit) -> Result<Option<Hook>, HookError> {
+        if let Some(url) = &mut edit.url {
+            *url = self.door.target(url)?.url().as_str().to_owned();
+        }
+        Ok(self.records.edit_hook(id, &edit).await?)
     }
 
     /// Gives a hook another secret, beside which the present one signs for as long as `overlap`; none where there is no such hook.

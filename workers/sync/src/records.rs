@@ -47,8 +47,8 @@ pub use self::forget::{Old, Place};
 pub use self::found::{Found, Needs, SWEEP_SOURCE};
 pub use self::history::{Earlier, FieldChange, HistoryItem, HistoryQuery, Link, Moment, Past, PastView, Via, Why};
 pub use self::hooks::{
-    Delivery, Hook, HookKind, HookState, MOST_HOOKS, MOST_OF_A_KEY, NewHook, NoHook, Owed, OwedChange, OwedKey, Pumped,
-    Recovery, Settled, Tried,
+    Delivery, Hook, HookEdit, HookKind, HookState, MOST_HOOKS, MOST_OF_A_KEY, NewHook, NoHook, Owed, OwedChange,
+    OwedKey, Pumped, Recovery, Settled, Tried,
 };
 pub use self::job::{JobKey, JobKind, JobState, REFRESHES_FIELDS};
 pub use self::ledger::{DONE_COUNTED, Decision, Discarded, FailedAttempt, Job, JobFilter, OpenJob};

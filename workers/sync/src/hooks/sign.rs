@@ -4,7 +4,7 @@
 //! nothing; the private one (`whsk_`) never leaves this program. Pure: no I/O.
 
 use aws_lc_rs::hmac;
-use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret, SecretString};
@@ -86,6 +86,28 @@ pub fn sign(secret: &SecretString, id: &str, timestamp_s: i64, body: &str) -> Re
     })
 }
 
+/// Whether one of the signatures of a message, as its header has them, is by what a receiver was given: a secret, or a public key.
+#[must_use]
+pub fn verifies(verifier: &SecretString, id: &str, timestamp_s: i64, body: &str, header: &str) -> bool {
+    let signed = format!("{id}.{timestamp_s}.{body}");
+    let signatures = |version: &str| -> Vec<Vec<u8>> {
+        let of_version = header.split(' ').filter_map(|part| part.split_once(','));
+        let of_version = of_version.filter(|(given, _)| *given == version);
+        of_version.filter_map(|(_, text)| STANDARD.decode(text).ok()).collect()
+    };
+    if let Some(text) = verifier.expose_secret().strip_prefix(PUBLIC) {
+        let Ok(public) = STANDARD.decode(text) else { return false };
+        let key = UnparsedPublicKey::new(&ED25519, &public);
+        return signatures("v1a").iter().any(|signature| key.verify(signed.as_bytes(), signature).is_ok());
+    }
+    match read(verifier) {
+        Ok(Key::Shared(key)) => {
+            signatures("v1").iter().any(|signature| hmac::verify(&key, signed.as_bytes(), signature).is_ok())
+        }
+        Ok(Key::Pair(_)) | Err(BadSecret) => false,
+    }
+}
+
 enum Key {
     Shared(Box<hmac::Key>),
     Pair(Box<Ed25519KeyPair>),
@@ -103,8 +125,6 @@ fn read(secret: &SecretString) -> Result<Key, BadSecret> {
 
 #[cfg(test)]
 mod tests {
-    use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
-
     use super::*;
 
     /// The example of the specification's reference libraries.
@@ -125,6 +145,23 @@ mod tests {
         let key = UnparsedPublicKey::new(&ED25519, &public);
         assert!(key.verify(b"msg_1.7.{}", &signature).is_ok());
         assert!(key.verify(b"msg_1.8.{}", &signature).is_err());
+    }
+
+    #[test]
+    fn a_message_is_verified_by_any_of_its_signatures_and_by_nothing_else() {
+        for kind in [Signature::V1, Signature::V1a] {
+            let (secret, other) = (kind.new_secret().unwrap(), kind.new_secret().unwrap());
+            let header = format!("{} {}", sign(&other, "m", 7, "{}").unwrap(), sign(&secret, "m", 7, "{}").unwrap());
+            let verifier = verifier(&secret).unwrap();
+            assert!(verifies(&verifier, "m", 7, "{}", &header), "{kind:?}");
+            for (id, at, body) in [("n", 7, "{}"), ("m", 8, "{}"), ("m", 7, "[]")] {
+                assert!(!verifies(&verifier, id, at, body, &header), "{kind:?} {id} {at} {body}");
+            }
+            for header in ["", "v1", "v1,", "v1,%", "v2,AAAA"] {
+                assert!(!verifies(&verifier, "m", 7, "{}", header), "{kind:?} {header}");
+            }
+        }
+        assert!(!verifies(&SecretString::from("whpk_%"), "m", 7, "{}", "v1a,AAAA"));
     }
 
     #[test]

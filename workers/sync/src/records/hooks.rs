@@ -14,18 +14,20 @@ use uuid::Uuid;
 
 use super::audit::{Act, Action};
 use super::ledger::timestamp;
-use super::{Records, RecordsError};
+use super::{Records, RecordsError, Write};
 use crate::hooks::event::{Filters, Wishes};
 use crate::hooks::sign::Signature;
 use crate::vault::Sealed;
 
 mod deliveries;
+mod edit;
 mod pump;
 mod record;
 mod recover;
 mod seen;
 
 pub use deliveries::{Delivery, Owed, OwedChange, OwedKey, Settled, Tried};
+pub use edit::HookEdit;
 pub use pump::Pumped;
 pub use recover::Recovery;
 use seen::{NOWHERE, Seen};
@@ -168,6 +170,12 @@ impl Hook {
         format!("hk_{}", Uuid::now_v7().simple())
     }
 
+    /// Whether its messages have names and values, or ids alone, as its key reads.
+    #[must_use]
+    pub fn reads_people(&self) -> bool {
+        self.reads_people
+    }
+
     /// What of a change it asks for.
     pub(crate) fn wishes<'a>(&'a self, seen: &'a Seen) -> Wishes<'a> {
         let of_key = self.key_id.as_ref().filter(|_| !self.sees_all);
@@ -236,11 +244,7 @@ impl Records {
             .execute(write.conn())
             .await
             .map_err(RecordsError::from)?;
-        for location in new.locations.iter().flatten() {
-            let insert = "insert into hook_places (hook_id, location_id) values ($1, $2) on conflict do nothing";
-            let insert = sqlx::query(insert).bind(id).bind(location).execute(write.conn());
-            insert.await.map_err(RecordsError::from)?;
-        }
+        insert_places(&mut write, id, new.locations.as_deref()).await?;
         let wish = json!({"events": new.events.texts(), "locations": new.locations, "kind": new.kind});
         write.act(Act::new(Action::HookCreate).on(id).with(wish));
         let row = sqlx::query(select("where id = $1")).bind(id).fetch_one(write.conn()).await;
@@ -359,6 +363,15 @@ impl Records {
         write.commit().await?;
         Ok(resealed.rows_affected() > 0)
     }
+}
+
+/// Writes down the locations of a hook that has none yet; it hears of all of them if none are listed.
+async fn insert_places(write: &mut Write, id: &str, locations: Option<&[String]>) -> Result<(), RecordsError> {
+    for location in locations.into_iter().flatten() {
+        let insert = "insert into hook_places (hook_id, location_id) values ($1, $2) on conflict do nothing";
+        sqlx::query(insert).bind(id).bind(location).execute(write.conn()).await?;
+    }
+    Ok(())
 }
 
 fn hook_of(row: &AnyRow) -> Result<Hook, RecordsError> {

@@ -65,6 +65,8 @@ actions! {
     HookCreate = "hook.create",
     /// It got a new secret.
     HookRotate = "hook.rotate",
+    /// Its address or its filters were changed.
+    HookEdit = "hook.edit",
     /// Nothing is sent to it for now.
     HookDisable = "hook.disable",
     /// Messages are sent to it again.
