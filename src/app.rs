@@ -236,6 +236,7 @@ impl App {
             oauth: self.oauth.clone(),
             hooks: self.hooks.clone(),
             console: Console::new(self.console_parts(), &self.config),
+            settings: self.config.shown().into(),
         };
         Gateway::new(parts, settings)
     }

@@ -10,7 +10,7 @@ use sync_workers::clock::Clock;
 use sync_workers::hooks::Hooks;
 use sync_workers::oauth::Oauth;
 
-use crate::config::{self, Installs};
+use crate::config::{self, Installs, Shown};
 use crate::console::Console;
 use crate::metrics::Metrics;
 use crate::producer::Producer;
@@ -18,6 +18,7 @@ use crate::signature::WebhookKeys;
 
 mod allowed;
 mod api;
+mod api_keys;
 mod audit;
 mod auth;
 mod body;
@@ -26,6 +27,7 @@ mod changes;
 mod conflicts;
 mod contacts;
 mod deadline;
+mod deployment;
 mod erase;
 mod events;
 mod flows;
@@ -86,6 +88,8 @@ pub struct Gateway {
     body_timeout: Duration,
     /// None where it is off.
     console: Option<Console>,
+    /// As people may see them.
+    settings: Arc<[Shown]>,
 }
 
 /// What the gateway is made of.
@@ -97,6 +101,8 @@ pub struct Parts {
     pub hooks: Hooks,
     /// None where it is off.
     pub console: Option<Console>,
+    /// As people may see them.
+    pub settings: Arc<[Shown]>,
 }
 
 /// What the route for webhooks needs.
@@ -120,7 +126,7 @@ impl Gateway {
     /// The routes over `parts`, within the bounds of the settings.
     #[must_use]
     pub fn new(parts: Parts, settings: &config::Gateway) -> Self {
-        let Parts { producer, metrics, webhooks, oauth, hooks, console } = parts;
+        let Parts { producer, metrics, webhooks, oauth, hooks, console, settings: shown } = parts;
         let is_sqlite = producer.records().is_sqlite();
         Self {
             keys: Arc::new(Keys::new(settings, is_sqlite)),
@@ -132,6 +138,7 @@ impl Gateway {
             oauth,
             hooks,
             console,
+            settings: shown,
             tail: Arc::default(),
             readiness: Arc::default(),
         }
@@ -191,6 +198,12 @@ impl Gateway {
 fn api() -> Api {
     Api::default()
         .get("/v1/me", me::show)
+        .get("/v1/keys", api_keys::list)
+        .post("/v1/keys", api_keys::create)
+        .post("/v1/keys/{key}/rotate", api_keys::rotate)
+        .delete("/v1/keys/{key}", api_keys::revoke)
+        .get("/v1/settings", deployment::settings)
+        .get("/v1/processes", deployment::processes)
         .post("/v1/events", events::accept)
         .get("/v1/locations", locations::list)
         .get("/v1/locations/{location}", locations::show)

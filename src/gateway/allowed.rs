@@ -12,7 +12,7 @@ use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use sync_workers::ids;
-use sync_workers::records::{Opened, Principal, Records, Role};
+use sync_workers::records::{Opened, Places, Principal, Records, Role};
 
 use super::deadline::in_time;
 use super::{Gateway, Problem};
@@ -24,17 +24,20 @@ pub(crate) trait Access: Send + Sync + 'static {
     const ROLES: &'static [Role];
     /// Whether its answer holds names and values, which not every key reads.
     const PEOPLE: bool = false;
+    /// Whether it is about the whole deployment, which a key of some locations does not see.
+    const WHOLE: bool = false;
 }
 
 /// Names kinds of access, each with the roles that have it.
 macro_rules! access {
-    ($($(#[$doc:meta])* $name:ident: $roles:expr $(, people: $people:literal)?;)*) => {$(
+    ($($(#[$doc:meta])* $name:ident: $roles:expr $(, people: $people:literal)? $(, whole: $whole:literal)?;)*) => {$(
         $(#[$doc])*
         pub(crate) enum $name {}
 
         impl Access for $name {
             const ROLES: &'static [Role] = &$roles;
             $(const PEOPLE: bool = $people;)?
+            $(const WHOLE: bool = $whole;)?
         }
     )*};
 }
@@ -56,8 +59,12 @@ access! {
     Decides: [Role::Producer, Role::Operator];
     /// Decides about jobs.
     Operates: [Role::Operator];
+    /// Looks at what the whole deployment does.
+    OperatesAll: [Role::Operator], whole: true;
     /// Looks at what others did, and says what they may do.
     Administers: [Role::Admin];
+    /// Looks at how the whole deployment is set up.
+    AdministersAll: [Role::Admin], whole: true;
 }
 
 /// Proof that the caller's key has the role of `A`, and sees the location of the path.
@@ -95,6 +102,11 @@ impl<A: Access> FromRequestParts<Gateway> for Allowed<A> {
             let detail = "the answer holds names and values, and this key reads ids and states alone";
             return Err(forbidden(detail.to_owned()));
         }
+        if A::WHOLE && key.locations != Places::All {
+            return Err(forbidden(
+                "this is about the whole deployment, and this key sees some locations alone".to_owned(),
+            ));
+        }
         let producer = gateway.producer.on_behalf_of(principal);
         let path = RawPathParams::from_request_parts(parts, gateway).await;
         let location = path.iter().flatten().find(|(name, id)| *name == "location" && ids::is_id(id));
@@ -107,6 +119,6 @@ impl<A: Access> FromRequestParts<Gateway> for Allowed<A> {
     }
 }
 
-fn forbidden(detail: String) -> Problem {
+pub(super) fn forbidden(detail: String) -> Problem {
     Problem::new(StatusCode::FORBIDDEN, "Not allowed with this key", detail)
 }

@@ -23,6 +23,8 @@ pub struct ApiRoute {
     pub roles: &'static [Role],
     /// Whether its answer holds names and values, which not every key reads.
     pub people: bool,
+    /// Whether it is about the whole deployment, which a key of some locations does not see.
+    pub whole: bool,
 }
 
 /// Routes under /v1 as they are put together.
@@ -58,9 +60,9 @@ impl Api {
         method: Method,
         path: &'static str,
         route: MethodRouter<Gateway>,
-        (roles, people): (&'static [Role], bool),
+        (roles, people, whole): (&'static [Role], bool, bool),
     ) -> Self {
-        self.routes.push(ApiRoute { method, path, roles, people });
+        self.routes.push(ApiRoute { method, path, roles, people, whole });
         Self { router: self.router.route(path, route), routes: self.routes }
     }
 }
@@ -71,8 +73,8 @@ pub(super) trait Guarded<T>: Handler<T, Gateway> {
     type Access: Access;
 }
 
-fn access<H: Guarded<T>, T>() -> (&'static [Role], bool) {
-    (H::Access::ROLES, H::Access::PEOPLE)
+fn access<H: Guarded<T>, T>() -> (&'static [Role], bool, bool) {
+    (H::Access::ROLES, H::Access::PEOPLE, H::Access::WHOLE)
 }
 
 /// For each number of arguments behind the first.

@@ -18,7 +18,7 @@ const PAGE: &str = include_str!("../../docs/PROBLEMS.md");
 const MARKDOWN: &str = "text/markdown";
 
 /// Titles whose code is not made of their own words.
-const CODES: [(&str, &str); 18] = [
+const CODES: [(&str, &str); 19] = [
     ("Something failed here", "internal-error"),
     ("A parameter is wrong", "invalid-parameters"),
     ("Parameters are wrong", "invalid-parameters"),
@@ -26,6 +26,7 @@ const CODES: [(&str, &str); 18] = [
     ("No event", "invalid-event"),
     ("No valid API key", "unauthorized"),
     ("The hook is wrong", "invalid-hook"),
+    ("The key is wrong", "invalid-key"),
     ("Hooks need a master key", "no-master-key"),
     ("Erasure still running", "not-wiped-yet"),
     ("The flow is wrong", "invalid-flow"),

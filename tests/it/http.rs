@@ -7,6 +7,7 @@ mod erasing;
 mod events;
 mod health;
 mod history;
+mod keys;
 mod openapi;
 mod operations;
 mod overload;

@@ -29,6 +29,8 @@ struct Tenant {
     run: String,
     /// A change of the contact in its history.
     change: String,
+    /// An API key of this location alone, which reads ids alone.
+    key: String,
 }
 
 impl Tenant {
@@ -37,14 +39,14 @@ impl Tenant {
         let id = |name: &str| format!("no-{name}");
         let (location, contact, job) = (id("location"), id("contact"), id("job"));
         let (call, conflict, hook) = (id("call"), id("c"), id("hook"));
-        let (flow, run, change) = (id("flow"), id("run"), id("change"));
-        Self { location, contact, job, call, conflict, hook, flow, run, change }
+        let (flow, run, change, key) = (id("flow"), id("run"), id("change"), id("api-key"));
+        Self { location, contact, job, call, conflict, hook, flow, run, change, key }
     }
 
     /// What must never be in an answer to whoever may not see it.
-    fn marks(&self) -> [&str; 8] {
-        let Self { location, contact, job, call, conflict, hook, flow, run, change: _ } = self;
-        [location, contact, job, call, conflict, hook, flow, run]
+    fn marks(&self) -> [&str; 9] {
+        let Self { location, contact, job, call, conflict, hook, flow, run, change: _, key } = self;
+        [location, contact, job, call, conflict, hook, flow, run, key]
     }
 }
 
@@ -110,8 +112,28 @@ impl Shared {
             shared.tenants[place].flow = format!("tenants-flow-{place}");
             shared.tenants[place].run = format!("tenants-run-{place}");
             shared.flow(place).await;
+            shared.tenants[place].key = format!("tenants-key-{place}");
+            shared.api_key(place).await;
         }
         shared
+    }
+
+    /// The API key of a tenant, in force; also where it was revoked.
+    async fn api_key(&self, place: usize) {
+        let Tenant { location, key, .. } = &self.tenants[place];
+        let statements = [
+            format!(
+                "insert into api_keys (id, name, hash, roles, every_location, reads_people, created_at)
+                 values ('{key}', 'of a tenant', '-', 'reader', 0, 0, 1) on conflict do nothing"
+            ),
+            format!(
+                "insert into key_places (key_id, kind, place) values ('{key}', 'location', '{location}') on conflict do nothing"
+            ),
+            format!("update api_keys set revoked_at = null where id = '{key}'"),
+        ];
+        for statement in statements {
+            self.app.sql(statement.leak()).await;
+        }
     }
 
     /// A field of the tenant's contact that both sides have edited.
@@ -193,7 +215,7 @@ fn flow_of(location: &str) -> String {
 
 /// Asks for what a tenant has by that route.
 async fn ask(api: &Api, route: &ApiRoute, tenant: &Tenant) -> Answer {
-    let Tenant { location, contact, job, call, conflict, hook, flow, run, change } = tenant;
+    let Tenant { location, contact, job, call, conflict, hook, flow, run, change, key } = tenant;
     let delivery = format!("msg_{hook}_1");
     let job = if route.path.ends_with("/reply") { call } else { job };
     let ids = [("{location}", location), ("{contact}", contact), ("{job}", job), ("{conflict}", conflict)];
@@ -203,6 +225,7 @@ async fn ask(api: &Api, route: &ApiRoute, tenant: &Tenant) -> Answer {
         ("{delivery}", &delivery),
         ("{flow}", flow),
         ("{run}", run),
+        ("{key}", key),
         ("{field}", &field),
         ("{name}", &operation),
     ];
@@ -217,6 +240,8 @@ async fn ask(api: &Api, route: &ApiRoute, tenant: &Tenant) -> Answer {
             path = "/v1/operations/get-contact".to_owned();
             body = json!({"locationId": location, "parameters": {"contactId": contact}});
         }
+        (&Method::POST, "/v1/keys") => body = json!({"name": "made", "locations": [location], "readsPeople": false}),
+        (&Method::POST, "/v1/keys/{key}/rotate") => body = json!({}),
         (&Method::POST, "/v1/hooks") => {
             body = json!({"url": "https://example.com/hook", "events": ["note.deleted"], "locations": [location]});
         }
@@ -248,7 +273,10 @@ async fn ask(api: &Api, route: &ApiRoute, tenant: &Tenant) -> Answer {
         | (&Method::POST, "/v1/locations/{location}/conflicts/{conflict}/undo")
         | (
             &Method::DELETE,
-            "/v1/locations/{location}/contacts/{contact}/data" | "/v1/hooks/{hook}" | "/v1/flows/{flow}",
+            "/v1/locations/{location}/contacts/{contact}/data"
+            | "/v1/hooks/{hook}"
+            | "/v1/flows/{flow}"
+            | "/v1/keys/{key}",
         )
         | (&Method::GET, _) => {}
         (method, path) => panic!("{method} {path} is new: how is it asked?"),
@@ -266,8 +294,8 @@ fn bare(answer: &Answer, tenant: &Tenant) -> (u16, String) {
 /// Whether what the route answers is of one tenant: by its path, its parameter or its body.
 fn is_of_one(route: &ApiRoute) -> bool {
     // A text that is checked is nobody's yet.
-    let lists = ["/v1/me", "/v1/locations", "/v1/hooks", "/v1/flows", "/v1/catalog", "/v1/catalog/{name}"];
-    let is_list = route.method == Method::GET && lists.contains(&route.path);
+    let lists = ["/v1/me", "/v1/keys", "/v1/locations", "/v1/hooks", "/v1/flows", "/v1/catalog", "/v1/catalog/{name}"];
+    let is_list = route.method == Method::GET && (route.whole || lists.contains(&route.path));
     !is_list && route.path != "/v1/flows/{flow}/check"
 }
 
@@ -300,13 +328,17 @@ async fn every_role_on_every_route_at_every_location(database_url: Option<String
         routes.iter().flat_map(|route| keys.iter().map(move |key| (route, key)))
     {
         let has_role = roles.iter().any(|own| route.roles.iter().any(|role| own.includes(*role)));
-        let is_allowed = has_role && (*people || !route.people);
+        let is_allowed = has_role && (*people || !route.people) && (!route.whole || **places == Places::All);
         let absent = bare(&ask(api, route, &Tenant::nobody()).await, &Tenant::nobody());
         for (tenant, seen) in [first, second].into_iter().zip(*seen) {
             let asked = format!("{} {} of {roles:?} at {places:?}, people {people}", route.method, route.path);
             if route.path == "/v1/hooks/{hook}" {
                 shared.hook(0).await;
                 shared.hook(1).await;
+            }
+            if route.path == "/v1/keys/{key}" {
+                shared.api_key(0).await;
+                shared.api_key(1).await;
             }
             if route.path == "/v1/flows/{flow}" {
                 shared.flow(0).await;

@@ -350,7 +350,7 @@ async fn every_example_works_and_every_answer_is_as_documented() {
     let api = of_role(&installation, &api, "admin");
     let Installation { location, contacts, .. } = &installation;
 
-    // A job, a reply, a conflict, a change and a hook.
+    // A job, a reply, a conflict, a change, a hook and an API key.
     let selected = json!({"type": "contact.selected", "locationId": location, "contactId": contacts[1]});
     let job = api.done(&selected).await;
     let call = json!({"locationId": location, "parameters": {"contactId": contacts[1]}});
@@ -383,6 +383,8 @@ async fn every_example_works_and_every_answer_is_as_documented() {
     api.pulled(location, &contacts[0]).await;
     let run = api.request("POST", "/v1/flows/welcome/run", shape).await.json();
 
+    let key = installation.json(&["keys", "create", "--name", "shop", "--role", "reader"]);
+
     let documented = |operation, name| Asked::documented(&document, operation, name);
     let event = document.pointer("/paths/~1v1~1events/post/requestBody/content/application~1json/examples").unwrap();
     let calendar = event["appointment.created"]["value"]["data"]["calendarId"].as_str().unwrap().to_owned();
@@ -394,6 +396,7 @@ async fn every_example_works_and_every_answer_is_as_documented() {
         (documented("showReply", "jobId"), text(&called["jobId"])),
         (documented("undoConflict", "conflictId"), text(&conflicts["conflicts"][0]["id"])),
         (documented("showHook", "hookId"), text(&made["id"])),
+        (documented("rotateKey", "keyId"), text(&key["id"])),
         (documented("showFlowRun", "runId"), text(&run["runId"])),
         ("4711".to_owned(), text(&change["id"])),
         ("01992f3b-0010-7000-8000-000000000000".to_owned(), text(&change["recordId"])),
@@ -408,9 +411,9 @@ async fn every_example_works_and_every_answer_is_as_documented() {
     }
 }
 
-/// Whether it is about a hook or a flow, which may be looked for first.
+/// Whether it is about a hook, a flow or an API key, which may be looked for first.
 fn is_named(operation: Operation<'_>) -> bool {
-    ["{hookId}", "{flow}"].iter().any(|place| operation.path.contains(place))
+    ["{hookId}", "{flow}", "{keyId}"].iter().any(|place| operation.path.contains(place))
 }
 
 #[tokio::test]
