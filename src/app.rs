@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use job_engine::{Backoff, Breaker, Handover, Queue, QueueError};
 use sync_workers::clock::Clock;
+use sync_workers::enrich::Enricher;
 use sync_workers::hooks::Hooks;
 use sync_workers::oauth::{self, Oauth};
 use sync_workers::presence::Presence;
@@ -12,7 +13,7 @@ use sync_workers::records::{self, NewProcess, Records};
 use sync_workers::{ghl, jobs};
 use uuid::Uuid;
 
-use crate::config::{Config, Ui};
+use crate::config::{Config, ConfigErrors, Ui};
 use crate::console::{self, Console, Links};
 use crate::flows::watch;
 use crate::gateway::{Gateway, Intake, Parts, Webhooks};
@@ -21,6 +22,7 @@ use crate::producer::Producer;
 
 use queue::reach;
 
+pub use self::enrich::enricher;
 pub use self::hooks::{HookTuning, hooks};
 pub use self::parts::{
     client, for_a_person, oauth_app, open_existing_records, open_oauth, open_records, operator, vault,
@@ -28,6 +30,7 @@ pub use self::parts::{
 pub use self::queue::{Terms, endpoint, open_queue, remedy};
 pub use self::workers::Workers;
 
+mod enrich;
 mod hooks;
 mod parts;
 mod queue;
@@ -44,6 +47,8 @@ pub struct App {
     pub oauth: Option<Oauth>,
     /// The hooks, with their own queue.
     pub hooks: Hooks,
+    /// Looks contacts up.
+    pub enricher: Enricher,
     /// Those that open the console once.
     pub links: Links,
     ghl: ghl::Client,
@@ -86,6 +91,8 @@ pub enum AppError {
     Client(#[from] ghl::BuildError),
     #[error("the client for hooks can't be built: {0}")]
     Door(#[source] reqwest::Error),
+    #[error("a provider of enrichment is wrong: {0}")]
+    Enrich(#[from] ConfigErrors),
     #[error(transparent)]
     Oauth(#[from] oauth::AppError),
     #[error(
@@ -179,8 +186,21 @@ impl App {
             schedule: tuning.hooks.schedule,
             ..hooks(&config, &records, &clock, &metrics)?
         };
+        let enricher = enricher(&config, &metrics)?;
         Ok((
-            Self { config, clock, records, queue, metrics, oauth, hooks, links: Links::default(), ghl, tuning },
+            Self {
+                config,
+                clock,
+                records,
+                queue,
+                metrics,
+                oauth,
+                hooks,
+                enricher,
+                links: Links::default(),
+                ghl,
+                tuning,
+            },
             unreached,
         ))
     }
@@ -235,6 +255,7 @@ impl App {
             webhooks: Webhooks::new(keys, self.clock.clone(), intake, settings),
             oauth: self.oauth.clone(),
             hooks: self.hooks.clone(),
+            enrichment: Arc::clone(&self.enricher.rules),
             console: Console::new(self.console_parts(), &self.config),
             settings: self.config.shown().into(),
         };

@@ -24,6 +24,7 @@ mod connect;
 mod demo;
 mod disconnect;
 mod doctor;
+mod enrich;
 mod flows;
 mod gateway;
 mod hooks;
@@ -107,6 +108,9 @@ enum Command {
     /// Manage hooks, which send changes to your URLs
     #[command(subcommand)]
     Hooks(hooks::Command),
+    /// Look up what is missing of contacts: providers, keys, runs, cost, undo
+    #[command(subcommand)]
+    Enrich(enrich::Command),
     /// Send an event to a running gateway, and show its outcome
     Send(send::Args),
     /// Follow the change feed of a running gateway
@@ -302,6 +306,7 @@ async fn run(mut context: Context, command: Command) -> anyhow::Result<Outcome> 
         Command::Jobs(command) => jobs::run(context, command).await,
         Command::Flows(command) => flows::run(context, command).await,
         Command::Hooks(command) => hooks::run(context, command).await,
+        Command::Enrich(command) => enrich::run(context, command).await,
         Command::Keys(command) => keys::run(context, command).await,
         Command::Audit(command) => audit::run(context, command).await,
         Command::Config(command) => config::run(context, &command),

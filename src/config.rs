@@ -7,6 +7,7 @@
 //! This is the only file that reads the process environment. Secrets are [`SecretString`]s, and
 //! `Debug`, [`Config::show`] and errors print them as `***`.
 
+mod enrich;
 mod error;
 mod file;
 mod gateway;
@@ -35,6 +36,7 @@ use sync_workers::flows::{Flow, hash};
 use sync_workers::retention::Keeping;
 use sync_workers::walker::Periods;
 
+pub use self::enrich::Enrich;
 pub use self::error::{ConfigError, ConfigErrors};
 use self::file::ConfigFile;
 pub use self::gateway::{Gateway, Installs, Ui};
@@ -73,6 +75,7 @@ pub struct Config {
     pub worker: Worker,
     pub hooks: Hooks,
     pub outside: Outside,
+    pub enrich: Enrich,
     pub secrets: Secrets,
     pub ghl: Ghl,
     pub log: Log,
@@ -295,6 +298,7 @@ impl Config {
             },
             hooks: hooks::hooks(from),
             outside: hooks::outside(from),
+            enrich: enrich::read(from),
             secrets: Secrets {
                 master_keys: from.setting("secrets.master_keys", "CLIENTY_MASTER_KEYS").secret().list(master_key),
             },

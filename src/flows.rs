@@ -134,6 +134,17 @@ pub fn parse(name: &str, text: &str) -> Result<Flow, Vec<Mistake>> {
         let message = format!("the flow has {} bytes; one has at most {LONGEST}", text.len());
         return Err(vec![Mistake { line: 1, column: 1, field: String::new(), message }]);
     }
+    document(text, |document| Flow::checked(name, document))
+}
+
+/// Reads a text as TOML, and what `read` makes of it; mistakes get their places.
+///
+/// # Errors
+/// Every mistake, in the order of the text.
+pub(crate) fn document<T>(
+    text: &str,
+    read: impl FnOnce(&Value) -> Result<T, Vec<FieldError>>,
+) -> Result<T, Vec<Mistake>> {
     let place = |offset: usize| {
         let before = text.get(..offset).unwrap_or(text);
         let column = before.rsplit('\n').next().map_or(0, |line| line.chars().count()) + 1;
@@ -148,7 +159,7 @@ pub fn parse(name: &str, text: &str) -> Result<Flow, Vec<Mistake>> {
         };
         return Err(syntax.iter().map(mistake).collect());
     }
-    Flow::checked(name, &of_table(table.get_ref())).map_err(|mistakes| {
+    read(&of_table(table.get_ref())).map_err(|mistakes| {
         let mistake = |FieldError { field, message }| (locate(table.get_ref(), &field), field, message);
         let mut mistakes: Vec<_> = mistakes.into_iter().map(mistake).collect();
         mistakes.sort_by_key(|(at, ..)| *at);

@@ -7,6 +7,7 @@ use axum::Router;
 use axum::http::{StatusCode, Uri};
 use axum::middleware;
 use sync_workers::clock::Clock;
+use sync_workers::enrich::Rules;
 use sync_workers::hooks::Hooks;
 use sync_workers::oauth::Oauth;
 
@@ -28,6 +29,7 @@ mod conflicts;
 mod contacts;
 mod deadline;
 mod deployment;
+mod enrichment;
 mod erase;
 mod events;
 mod flows;
@@ -80,6 +82,8 @@ pub struct Gateway {
     /// None without a master key.
     oauth: Option<Oauth>,
     hooks: Hooks,
+    /// On what ground people are looked up.
+    enrichment: Arc<Rules>,
     installs: Installs,
     /// Where requests wait for the end of the change feed to move.
     tail: Arc<Tail>,
@@ -99,6 +103,8 @@ pub struct Parts {
     pub webhooks: Webhooks,
     pub oauth: Option<Oauth>,
     pub hooks: Hooks,
+    /// On what ground people are looked up.
+    pub enrichment: Arc<Rules>,
     /// None where it is off.
     pub console: Option<Console>,
     /// As people may see them.
@@ -126,7 +132,7 @@ impl Gateway {
     /// The routes over `parts`, within the bounds of the settings.
     #[must_use]
     pub fn new(parts: Parts, settings: &config::Gateway) -> Self {
-        let Parts { producer, metrics, webhooks, oauth, hooks, console, settings: shown } = parts;
+        let Parts { producer, metrics, webhooks, oauth, hooks, enrichment, console, settings: shown } = parts;
         let is_sqlite = producer.records().is_sqlite();
         Self {
             keys: Arc::new(Keys::new(settings, is_sqlite)),
@@ -137,6 +143,7 @@ impl Gateway {
             webhooks,
             oauth,
             hooks,
+            enrichment,
             console,
             settings: shown,
             tail: Arc::default(),
@@ -220,6 +227,7 @@ fn api() -> Api {
         .get("/v1/locations/{location}/contacts/{contact}/history", history::list)
         .get("/v1/locations/{location}/contacts/{contact}/fields/{field}/why", history::why)
         .post("/v1/locations/{location}/contacts/{contact}/fields/{field}/revert", history::revert)
+        .get("/v1/locations/{location}/contacts/{contact}/enrichment", enrichment::show)
         .delete("/v1/locations/{location}/contacts/{contact}/data", erase::erase)
         .get("/v1/changes", changes::list)
         .get("/v1/audit", audit::list)

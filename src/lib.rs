@@ -10,6 +10,7 @@ pub mod cli;
 pub mod compare;
 pub mod config;
 pub mod console;
+pub mod enrich;
 pub mod explain;
 pub mod flows;
 pub mod gateway;

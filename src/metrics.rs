@@ -7,6 +7,7 @@ use std::time::Duration;
 use job_engine::Queue;
 use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
 use sync_workers::clock::Clock;
+use sync_workers::enrich::EnrichMetrics;
 use sync_workers::ghl::GhlMetrics;
 use sync_workers::hooks::HookMetrics;
 use sync_workers::jobs::JobMetrics;
@@ -25,6 +26,7 @@ pub struct Metrics {
     pub jobs: JobMetrics,
     pub tokens: TokenMetrics,
     pub hooks: HookMetrics,
+    pub enrich: EnrichMetrics,
     gauges: Gauges,
     requests: IntCounterVec,
 }
@@ -64,8 +66,8 @@ impl Metrics {
         registry.register(Box::new(build))?;
         let (ghl, jobs) = (GhlMetrics::register(&registry)?, JobMetrics::register(&registry)?);
         let (tokens, gauges) = (TokenMetrics::register(&registry)?, Gauges::register(&registry, clock)?);
-        let hooks = HookMetrics::register(&registry)?;
-        Ok(Self { registry, ghl, jobs, tokens, hooks, gauges, requests })
+        let (hooks, enrich) = (HookMetrics::register(&registry)?, EnrichMetrics::register(&registry)?);
+        Ok(Self { registry, ghl, jobs, tokens, hooks, enrich, gauges, requests })
     }
 
     /// Samples now and then, for good. Drop the future to end it.

@@ -17,6 +17,7 @@ mod connection;
 mod contact;
 mod dates;
 mod door;
+mod enrich;
 mod faults;
 mod found;
 mod lone;
@@ -79,7 +80,9 @@ impl Sandbox {
         let address = listener.local_addr()?;
         let (stop, stopping) = watch::channel(false);
         let world = Arc::new(World::new(&config, stopping.clone()).map_err(io::Error::other)?);
-        let app = routes::router(Arc::clone(&world)).into_make_service_with_connect_info::<CutSwitch>();
+        let routes = routes::router(Arc::clone(&world));
+        let routes = if config.enrich { routes.merge(enrich::router()) } else { routes };
+        let app = routes.into_make_service_with_connect_info::<CutSwitch>();
         let server = tokio::spawn(
             axum::serve(CuttableListener::new(listener), app).with_graceful_shutdown(stopped(stopping)).into_future(),
         );

@@ -43,6 +43,7 @@ impl App {
             zones: Zones::default(),
             fields: CustomFields::default(),
             queue: self.queue.clone(),
+            enricher: self.enricher.clone(),
             metrics: self.metrics.jobs.clone(),
         };
         let config = PoolConfig { name: "sync".to_owned(), concurrency };

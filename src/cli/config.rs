@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{Context, Outcome, Output};
 use crate::config::{ConfigErrors, DEFAULTS};
-use crate::flows;
+use crate::{enrich, flows};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -17,7 +17,7 @@ pub(super) enum Command {
         #[arg(long)]
         defaults: bool,
     },
-    /// Check file, environment and flows, and report every mistake at once
+    /// Check file, environment, flows and providers, and report every mistake at once
     Check,
 }
 
@@ -36,6 +36,10 @@ pub(super) fn run(context: Context, command: &Command) -> anyhow::Result<Outcome
             };
             if !mistakes.0.is_empty() {
                 tell(&mistakes, "a flow is wrong", context.output);
+                return Ok(Outcome::WrongUsage);
+            }
+            if let Err(mistakes) = enrich::providers(&context.config.enrich) {
+                tell(&mistakes, "a provider of enrichment is wrong", context.output);
                 return Ok(Outcome::WrongUsage);
             }
             let ignored = &context.config.ignored_variables;

@@ -26,6 +26,7 @@ Each of these requests to the sandbox (no token, no limit) makes it simulate a b
   POST /_sandbox/locations/{id}/duplicates      {\"allowed\": true}: two contacts may have one e-mail or phone
   POST /_sandbox/oauth, .../expire, .../revoke  how logins behave; ends access tokens, or logins
   POST /_sandbox/search-lag                     {\"ms\": 3000}: the search shows changes that much later
+  POST /_sandbox/enrich                         with --enrich: [{\"provider\": \"hunter\", \"status\": 403, \"retryAfter\": 5, \"lost\": false, \"ms\": 0, \"times\": 1}]
   GET  /_sandbox/stats, .../locations           calls by operation, violations of the limit; locations, tokens, contacts
 The limits apply to each location; --small-account has the 25 calls in 10 s and 10,000 a day of GHL's sandbox accounts. When the day's calls are
 used, X-RateLimit-Daily-Reset is in milliseconds, as GHL sends it.";
@@ -81,6 +82,9 @@ pub(super) struct Args {
     /// Form of the pages of contact searches, such as {"most":50,"padding":20000,"withoutId":7,"stuck":false}
     #[arg(long, value_name = "JSON", value_parser = search_shape)]
     search_shape: Option<SearchShape>,
+    /// Simulate providers of enrichment, too, below /_enrich: Gravatar, Hunter, People Data Labs, Apollo, and a service of your own
+    #[arg(long)]
+    enrich: bool,
 }
 
 impl Args {
@@ -118,6 +122,7 @@ pub(super) async fn run(context: Context, args: Args) -> anyhow::Result<Outcome>
         webhook_retry_ms,
         webhook_retries,
         search_shape,
+        enrich,
     } = args;
     let latency = Duration::from_millis(latency_ms);
     let mut signals = Signals::listen()?;
@@ -138,6 +143,7 @@ pub(super) async fn run(context: Context, args: Args) -> anyhow::Result<Outcome>
         latency: latency..latency,
         search_fields,
         search: search_shape.unwrap_or_default(),
+        enrich,
         ..SandboxConfig::default()
     };
     let sandbox = Sandbox::start(config).await;
@@ -155,7 +161,12 @@ pub(super) async fn run(context: Context, args: Args) -> anyhow::Result<Outcome>
         sandbox.locations().iter().map(|location| json!({"id": location.id, "token": location.token})).collect();
     let (client_id, client_secret) = sandbox.oauth_app();
     let oauth = json!({"clientId": client_id, "clientSecret": client_secret, "marketplaceUrl": sandbox.url()});
-    context.output.print(&json!({"url": sandbox.url(), "locations": tokens, "oauth": oauth, "seed": seed}), |_| {
+    let doubles = enrich.then(|| format!("{}/_enrich", sandbox.url()));
+    let mut printed = json!({"url": sandbox.url(), "locations": tokens, "oauth": oauth, "seed": seed});
+    if let Some(doubles) = &doubles {
+        printed["enrich"] = doubles.as_str().into();
+    }
+    context.output.print(&printed, |_| {
         let mut lines = vec![format!("the sandbox is up at {}", sandbox.url())];
         let known = sandbox.locations();
         lines.extend(known.iter().map(|location| format!("location {} has the token {}", location.id, location.token)));
@@ -163,6 +174,11 @@ pub(super) async fn run(context: Context, args: Args) -> anyhow::Result<Outcome>
             "the OAuth app is GHL_CLIENT_ID={client_id} GHL_CLIENT_SECRET={client_secret} GHL_MARKETPLACE_URL={}",
             sandbox.url()
         ));
+        lines.extend(
+            doubles
+                .iter()
+                .map(|url| format!("providers of enrichment are doubled at CLIENTY_ENRICH_SANDBOX_URL={url}")),
+        );
         lines.push(format!("more: {}/_sandbox/locations", sandbox.url()));
         lines.push(format!("the same data, ids and tokens again: --seed {seed}; without it the next start has others"));
         lines.join("\n")

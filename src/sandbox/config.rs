@@ -27,6 +27,8 @@ pub struct SandboxConfig {
     pub search_fields: SearchFields,
     pub faults: Faults,
     pub search: SearchShape,
+    /// Whether providers of enrichment are doubled below `/_enrich`.
+    pub enrich: bool,
 }
 
 /// How the pages of a search of contacts look; by default as they were asked for.
@@ -62,6 +64,7 @@ impl Default for SandboxConfig {
             search_fields: SearchFields::default(),
             faults: Faults::default(),
             search: SearchShape::default(),
+            enrich: false,
         }
     }
 }

@@ -10,6 +10,7 @@ mod cli;
 mod console;
 mod creates;
 mod docs;
+mod enrich;
 mod faults;
 mod flows;
 mod hooks;

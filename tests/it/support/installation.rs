@@ -32,8 +32,14 @@ pub(crate) struct Installation {
 
 impl Installation {
     pub(crate) async fn new(extra: &[(&str, &str)]) -> Self {
+        Self::with_sandbox(&[], extra).await
+    }
+
+    /// [`Installation::new`] beside a sandbox that is started with more flags.
+    pub(crate) async fn with_sandbox(flags: &[&str], extra: &[(&str, &str)]) -> Self {
         let folder = Folder::new("installation");
-        let (sandbox, started) = started(&["sandbox", "--port", "0", "--contacts", "6", "--seed", "42"], &[], &folder);
+        let usual = ["sandbox", "--port", "0", "--contacts", "6", "--seed", "42"];
+        let (sandbox, started) = started(&[usual.as_slice(), flags].concat(), &[], &folder);
         let ghl = started["url"].as_str().unwrap().to_owned();
         let place = &started["locations"][0];
         let (location, token) = (place["id"].as_str().unwrap().to_owned(), place["token"].as_str().unwrap().to_owned());

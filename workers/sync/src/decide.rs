@@ -4,6 +4,7 @@ pub mod absent;
 pub mod adopt;
 pub mod compare;
 pub mod echo;
+pub mod enrichment;
 pub mod fields;
 pub mod identity;
 pub mod last_edits;

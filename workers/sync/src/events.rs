@@ -8,5 +8,5 @@ mod event;
 mod fields;
 pub mod operation;
 
-pub use event::{KNOWN, SOURCE, STATUSES, translate, translate_at};
+pub use event::{ENRICH, KNOWN, SOURCE, STATUSES, translate, translate_at};
 pub use fields::{FieldError, Fields, kind_of};

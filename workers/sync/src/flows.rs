@@ -26,6 +26,7 @@ pub use crate::ghl::webhooks::object_of;
 pub use change::{Changed, IN_A_CHANGE};
 pub use condition::{Asks, Condition};
 pub use places::{Gap, Known, Piped, Place, fill};
+pub(crate) use places::{misread, places_of};
 pub use work::{Work, WorkOf};
 
 /// The source of what flows do in the ledger and in metrics. It is no occasion for a flow.

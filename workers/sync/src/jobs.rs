@@ -17,6 +17,7 @@ use tokio::time::timeout;
 use tracing::{Instrument, Span};
 
 use crate::clock::Clock;
+use crate::enrich::Enricher;
 use crate::ghl::{self, Class, GhlError};
 use crate::oauth::{Access, Oauth};
 use crate::records::model::{Appointment, Note, Task as TaskRecord};
@@ -27,6 +28,7 @@ mod call_operation;
 mod conclude;
 mod custom_fields;
 mod deferrals;
+mod enrich_contact;
 mod error;
 mod find_appointment;
 mod find_task;
@@ -88,6 +90,8 @@ pub struct Environment {
     pub fields: CustomFields,
     /// Gets the follow-up jobs of a run at once.
     pub queue: Queue,
+    /// Looks contacts up.
+    pub enricher: Enricher,
     /// What is counted.
     pub metrics: JobMetrics,
 }
@@ -154,8 +158,8 @@ pub fn cost(kind: &str) -> u8 {
         Some(JobKind::WalkContacts) => 20,
         // No more at once, or an import would wait for a moment without others.
         Some(JobKind::WalkDetails | JobKind::WalkRest) => 20 + SPARE,
-        // What it leads to calls GHL.
-        Some(JobKind::FlowStep) | None => 0,
+        // What they lead to calls GHL.
+        Some(JobKind::FlowStep | JobKind::EnrichContact) | None => 0,
     }
 }
 
@@ -202,6 +206,9 @@ impl Worker {
         if kind == JobKind::FlowStep {
             return Box::pin(flow_step::run(environment, run)).await;
         }
+        if kind == JobKind::EnrichContact {
+            return Box::pin(enrich_contact::run(environment, run)).await;
+        }
         let connection = environment.records.connection(&job.key.lane).await?.ok_or(JobError::NotConnected)?;
         let access = environment.oauth.for_location(&connection.location_id, Some(permits)).await?;
         if access.is_new {
@@ -220,8 +227,8 @@ impl Worker {
             JobKind::FindAppointment => Box::pin(find_appointment::run(&task)).await,
             JobKind::RefreshLocation => Box::pin(refresh_location::run(&task)).await,
             JobKind::CallOperation => Box::pin(call_operation::run(&task)).await,
-            // It has no token, and needs none.
-            JobKind::FlowStep => Ok(()),
+            // They have no token, and need none.
+            JobKind::FlowStep | JobKind::EnrichContact => Ok(()),
             JobKind::PushContact => Box::pin(push_contact::run(&task)).await,
             JobKind::WalkContacts | JobKind::WalkDetails | JobKind::WalkRest => Box::pin(walk::run(&task, kind)).await,
         };
@@ -286,7 +293,12 @@ impl Worker {
 /// How long a run of the kind may take: all its calls at their slowest, and time for the database before, between and behind them. Every
 /// call to GHL has an end of its own; a database behind a line that went dead without a word has none but this.
 fn longest_run(kind: &str, call_timeout: Duration) -> Duration {
-    LEDGER_DUE + (call_timeout + LEDGER_DUE / 4) * (u32::from(cost(kind)) + 1)
+    let calls = match JobKind::parse(kind) {
+        // Of others than GHL.
+        Some(JobKind::EnrichContact) => enrich_contact::MOST_CALLS,
+        _ => cost(kind),
+    };
+    LEDGER_DUE + (call_timeout + LEDGER_DUE / 4) * (u32::from(calls) + 1)
 }
 
 /// What the ledger says, unless it takes longer than `due`.

@@ -7,6 +7,7 @@ mod clean;
 pub mod clock;
 pub mod decide;
 pub mod enqueue;
+pub mod enrich;
 pub mod events;
 pub mod flow_guard;
 pub mod flows;

@@ -63,6 +63,21 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
+/// An answer that is read for what it says.
+#[derive(Debug, Clone)]
+pub struct Fetched {
+    /// Of the response.
+    pub status: StatusCode,
+    /// After how many seconds the far side wants to be asked again.
+    pub retry_after: Option<Duration>,
+    /// Of the response.
+    pub headers: HeaderMap,
+    /// The body, or its beginning.
+    pub body: Vec<u8>,
+    /// Whether all of the body came, and was no longer than asked for.
+    pub is_whole: bool,
+}
+
 /// Why there is no answer. Its text has no address: that of a hook may hold a secret of its receiver.
 #[derive(Debug, thiserror::Error)]
 pub enum OutsideError {
@@ -131,19 +146,36 @@ impl Door {
         let mut response = request.send().await.map_err(|error| read(&error))?;
         let (status, retry_after) = (response.status(), retry_after(response.headers()));
         // The status is the answer: a receiver that sends it without a complete body has the request.
-        let body = beginning(&mut response).await;
+        let (body, _) = beginning(&mut response, ANSWER).await;
         Ok(Answer { status, retry_after, body })
+    }
+
+    /// Sends it, and reads up to `most` bytes of the answer.
+    ///
+    /// # Errors
+    /// See [`Door::send`].
+    pub async fn fetch(&self, request: RequestBuilder, most: usize) -> Result<Fetched, OutsideError> {
+        let mut response = request.send().await.map_err(|error| read(&error))?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let (body, is_whole) = beginning(&mut response, most).await;
+        Ok(Fetched { status, retry_after: retry_after(&headers), headers, body, is_whole })
     }
 }
 
-async fn beginning(response: &mut Response) -> Vec<u8> {
+/// The body up to `most` bytes, and whether that is all of it.
+async fn beginning(response: &mut Response, most: usize) -> (Vec<u8>, bool) {
     let mut body = Vec::new();
-    while body.len() < ANSWER
-        && let Ok(Some(chunk)) = response.chunk().await
-    {
-        body.extend_from_slice(&chunk[..chunk.len().min(ANSWER - body.len())]);
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if body.len() + chunk.len() > most => {
+                body.extend_from_slice(&chunk[..most - body.len()]);
+                return (body, false);
+            }
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Ok(None) => return (body, true),
+            Err(_) => return (body, false),
+        }
     }
-    body
 }
 
 /// In seconds, as all of them say it that throttle; a date is no reason to trust a foreign clock.

@@ -33,6 +33,9 @@ pub use self::conflicts::KeptConflict;
 pub use self::connections::{Connection, ConnectionKind};
 pub use self::contacts::{Bringing, ContactReply, ContactRow};
 pub use self::diagnosis::cause_of_failure;
+pub use self::enrichments::{
+    Answer, Asked, Ceilings, Enriched, Enrichment, KnownAnswer, Question, Reserved, Settle, Spend, StoredKey, Undone,
+};
 pub use self::entries::{AnyEntry, Entry, EntryRow, NoteRow, SetAside, TaskRow};
 pub use self::erase::Receipt;
 pub use self::error::RecordsError;
@@ -86,6 +89,7 @@ mod context;
 mod custom_fields;
 mod deployment;
 mod diagnosis;
+mod enrichments;
 mod entries;
 mod erase;
 mod error;

@@ -69,7 +69,9 @@ impl Keeping {
             Old::Webhooks => self.webhooks,
             Old::UnreadableWebhooks => Self::UNREADABLE,
             Old::Touched => TOUCHES_KEPT,
-            Old::Erasures | Old::Audit => Self::EVIDENCE,
+            Old::Erasures | Old::Audit | Old::EnrichSpend => Self::EVIDENCE,
+            // They know themselves until when they count.
+            Old::EnrichAnswers => Duration::ZERO,
             Old::SentDeliveries => Self::SENT,
             Old::FailedDeliveries => Self::FAILED,
         }

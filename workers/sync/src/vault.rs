@@ -9,6 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
+use aws_lc_rs::hmac::{self, HMAC_SHA256};
 use secrecy::{ExposeSecret, SecretString};
 
 mod rotate;
@@ -19,7 +20,10 @@ pub use self::rotate::{Rotated, rotate};
 pub const KEY_LEN: usize = 32;
 
 /// The master keys, newest first; at least one.
-pub struct MasterKeys(Vec<(String, RandomizedNonceKey)>);
+pub struct MasterKeys(Vec<(String, RandomizedNonceKey, hmac::Key)>);
+
+/// What keys of fingerprints are made of, with a master key: a key that seals does nothing else.
+const FINGERPRINTS: &[u8] = b"clienty-sync fingerprints";
 
 impl MasterKeys {
     /// Keys with their ids, newest first; none where there are none, or an id is there twice: it would be left to chance
@@ -32,7 +36,9 @@ impl MasterKeys {
             if !ids.insert(id.clone()) {
                 return None;
             }
-            usable.push((id, RandomizedNonceKey::new(&AES_256_GCM, bytes).ok()?));
+            let derived = hmac::sign(&hmac::Key::new(HMAC_SHA256, bytes), FINGERPRINTS);
+            let fingerprints = hmac::Key::new(HMAC_SHA256, derived.as_ref());
+            usable.push((id, RandomizedNonceKey::new(&AES_256_GCM, bytes).ok()?, fingerprints));
         }
         (!usable.is_empty()).then_some(Self(usable))
     }
@@ -40,7 +46,7 @@ impl MasterKeys {
 
 impl fmt::Debug for MasterKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|(id, _)| id)).finish()
+        f.debug_list().entries(self.0.iter().map(|(id, ..)| id)).finish()
     }
 }
 
@@ -107,7 +113,7 @@ impl Vault {
     /// # Errors
     /// [`VaultError::NotSealed`].
     pub fn seal(&self, secret: &SecretString, associated: &str) -> Result<Sealed, VaultError> {
-        let (key_id, key) = self.newest();
+        let (key_id, key, _) = self.newest();
         let mut sealed = secret.expose_secret().as_bytes().to_vec();
         let nonce = key
             .seal_in_place_append_tag(Aad::from(associated.as_bytes()), &mut sealed)
@@ -122,11 +128,11 @@ impl Vault {
     /// [`VaultError::UnknownKey`] or [`VaultError::NotOpened`].
     pub fn open(&self, sealed: &Sealed, associated: &str) -> Result<SecretString, VaultError> {
         let Sealed { key_id, bytes } = sealed;
-        let (_, key) = self
+        let (_, key, _) = self
             .keys
             .0
             .iter()
-            .find(|(id, _)| id == key_id)
+            .find(|(id, ..)| id == key_id)
             .ok_or_else(|| VaultError::UnknownKey { key_id: key_id.clone() })?;
         let not_opened = || VaultError::NotOpened { key_id: key_id.clone() };
         let (nonce, ciphertext) = bytes.split_at_checked(NONCE_LEN).ok_or_else(not_opened)?;
@@ -138,7 +144,16 @@ impl Vault {
         Ok(SecretString::from(secret))
     }
 
-    fn newest(&self) -> &(String, RandomizedNonceKey) {
+    /// By what a text is known again without being kept, under each master key, the newest first. What it is for separates those of one purpose from
+    /// all others.
+    #[must_use]
+    pub fn fingerprints(&self, purpose: &str, text: &str) -> Vec<String> {
+        let tagged = format!("{purpose}\0{text}");
+        let sign = |key| hmac::sign(key, tagged.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        self.keys.0.iter().map(|(_, _, key)| sign(key)).collect()
+    }
+
+    fn newest(&self) -> &(String, RandomizedNonceKey, hmac::Key) {
         // `MasterKeys::new` returns at least one.
         &self.keys.0[0]
     }
@@ -196,6 +211,17 @@ mod tests {
     fn no_key_and_a_repeated_id_are_refused() {
         assert!(MasterKeys::new([]).is_none());
         assert!(MasterKeys::new([("k1".to_owned(), &[1; KEY_LEN]), ("k1".to_owned(), &[2; KEY_LEN])]).is_none());
+    }
+
+    #[test]
+    fn a_fingerprint_is_of_its_key_its_purpose_and_its_text() {
+        let both = vault(&[("k2", 2), ("k1", 1)]);
+        let prints = both.fingerprints("a", "ada@x.de");
+        assert_eq!((prints.len(), prints[0].len()), (2, 64));
+        assert_eq!(prints[1], vault(&[("k1", 1)]).fingerprints("a", "ada@x.de")[0], "an older key still knows it");
+        for other in [both.fingerprints("b", "ada@x.de"), both.fingerprints("a", "bob@x.de")] {
+            assert_ne!(prints[0], other[0]);
+        }
     }
 
     #[test]

@@ -24,6 +24,8 @@ mod audit;
 mod contacts;
 #[path = "records/edits.rs"]
 mod edits;
+#[path = "records/enrichments.rs"]
+mod enrichments;
 #[path = "records/erasures.rs"]
 mod erasures;
 #[path = "records/fields.rs"]

@@ -191,6 +191,7 @@ mod tests {
             appointments,
             synced_at: Some(Timestamp::UNIX_EPOCH),
             missing: Vec::new(),
+            enrichment: Vec::new(),
         }
     }
 

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::echo::Prints;
+use super::enrichment::OF_A_MACHINE;
 use super::fields::{self, Fields};
 
 /// Who wins where both sides edited a field.
@@ -153,6 +154,11 @@ impl Times<'_> {
         self.ours.and_then(|times| fields.iter().filter_map(|field| times.get(*field)).max().copied())
     }
 
+    /// Whether our side of the fields is no person's word, so that any other one counts.
+    fn is_of_a_machine(&self, fields: &[&str]) -> bool {
+        self.ours(fields) == Some(OF_A_MACHINE)
+    }
+
     /// When GHL's side of the fields was edited; `is_single`: nothing else changed there.
     fn theirs(&self, fields: &[&str], is_single: bool) -> Option<Timestamp> {
         let told = self.theirs?;
@@ -226,6 +232,8 @@ pub fn merge(
             Side::Ghl
         } else if same(theirs, base) {
             Side::Clienty
+        } else if times.is_of_a_machine(names) {
+            Side::Ghl
         } else {
             let winner = match policies.of_all(record, names) {
                 Policy::Ghl => Side::Ghl,

@@ -18,7 +18,7 @@ use self::phone::{answers_phone, same_phone};
 use self::words::addresses;
 use super::fields::is_nothing;
 
-pub use self::habits::{Habits, calling_code};
+pub use self::habits::{Habits, calling_code, countries_with};
 pub use self::phone::e164;
 pub use self::words::same_text;
 

@@ -16,12 +16,13 @@ use super::fields::{FieldError, Fields, kind_of, nuls};
 pub const SOURCE: &str = "api";
 
 /// The event types that this version handles.
-pub const KNOWN: [&str; 15] = [
+pub const KNOWN: [&str; 16] = [
     "contact.selected",
     "contact.created",
     "contact.updated",
     "contact.deleted",
     "contact.tagged",
+    "contact.enrich",
     "task.created",
     "task.updated",
     "task.completed",
@@ -33,6 +34,9 @@ pub const KNOWN: [&str; 15] = [
     "appointment.updated",
     "appointment.deleted",
 ];
+
+/// Looks a contact up elsewhere.
+pub const ENRICH: &str = "contact.enrich";
 
 /// What GHL lets a client write of an appointment's statuses.
 pub const STATUSES: [&str; 6] = ["new", "confirmed", "cancelled", "showed", "noshow", "invalid"];
@@ -88,11 +92,11 @@ pub fn translate_at(event: &Value, now: Option<Timestamp>) -> Result<Trigger, Ve
     let work = work(&event_type, id.as_deref(), contact_id.as_deref(), &mut fields, &mut inner);
     let mut errors = fields.finish();
     // An event that fetches edits nothing: what it says besides would be lost without a word.
-    let fetches = matches!(work, Some((JobKind::PullContact, ..)) | None) && event_type.starts_with("contact.");
+    let fetches = matches!(work, Some((JobKind::PullContact | JobKind::EnrichContact, ..)) | None)
+        && event_type.starts_with("contact.");
     if fetches {
-        inner.refuse_others(format!(
-            "is not read: {event_type} with a contactId fetches the contact; send it with contact.updated"
-        ));
+        let does = if event_type == ENRICH { "looks the contact up" } else { "with a contactId fetches the contact" };
+        inner.refuse_others(format!("is not read: {event_type} {does}; send it with contact.updated"));
     }
     errors.extend(inner.finish());
     let nuls: Vec<_> =
@@ -145,6 +149,10 @@ fn work(
                 }),
             };
             Some((JobKind::PullContact, Priority::Realtime, change))
+        }
+        ENRICH => {
+            let record_id = required(contact_id, fields)?;
+            Some((JobKind::EnrichContact, Priority::Realtime, Change::None { record_id }))
         }
         "contact.created" | "contact.updated" | "contact.deleted" | "contact.tagged" => {
             let change = contact(event_type, event_id, contact_id, fields, data);
@@ -370,6 +378,16 @@ mod tests {
         let trigger = translate(&event).unwrap();
         assert_eq!((trigger.kind, trigger.priority), (JobKind::PullContact, Priority::Interactive));
         assert!(matches!(trigger.change, Change::None { record_id } if record_id == "C"));
+    }
+
+    #[test]
+    fn a_contact_is_looked_up_by_an_event_that_says_nothing_else() {
+        let event = |data: Value| json!({"type": ENRICH, "locationId": "L", "contactId": "C", "data": data});
+        let trigger = translate(&event(json!({}))).unwrap();
+        assert_eq!(trigger.kind, JobKind::EnrichContact);
+        assert!(matches!(trigger.change, Change::None { record_id } if record_id == "C"));
+        assert_eq!(faults(event(json!({"website": "x"}))), ["data.website"]);
+        assert_eq!(faults(json!({"type": ENRICH, "locationId": "L"})), ["contactId"]);
     }
 
     #[test]

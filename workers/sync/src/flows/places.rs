@@ -252,12 +252,12 @@ fn in_words(place: &Place, found: Option<Value>, known: &Known<'_>) -> String {
 }
 
 /// What is wrong with the texts in a value, each with its place below `field`.
-pub(super) fn misread(value: &Value, field: &str) -> Vec<(String, String)> {
+pub(crate) fn misread(value: &Value, field: &str) -> Vec<(String, String)> {
     each_text(value, field, &|text| pieces(text).err().into_iter().collect())
 }
 
 /// The places in a value, each with where it stands.
-pub(super) fn places_of(value: &Value, field: &str) -> Vec<(String, Place)> {
+pub(crate) fn places_of(value: &Value, field: &str) -> Vec<(String, Place)> {
     let places = |text: &str| {
         let pieces = pieces(text).unwrap_or_default().into_iter();
         pieces.filter_map(|piece| if let Piece::Place(place) = piece { Some(place) } else { None }).collect()

@@ -6,7 +6,7 @@ use super::check::check;
 use super::places::misread;
 use super::{Call, Condition, Deed, Event, Flow, On, Step};
 use crate::decide::span;
-use crate::events::{FieldError, Fields, kind_of};
+use crate::events::{ENRICH, FieldError, Fields, kind_of};
 use crate::ids;
 
 /// Of what places speak that are no step's answer.
@@ -104,19 +104,20 @@ fn step(object: &Map<String, Value>, path: &str, before: &[Step], mistakes: &mut
         }
     }
     let only_if = conditions(&mut fields, path, mistakes);
-    let kinds = ["wait", "event", "call"];
+    let kinds = ["wait", "event", "call", "enrich"];
     let said: Vec<_> = kinds.into_iter().filter(|kind| fields.has(kind)).collect();
     let deed = match said.as_slice() {
         ["wait"] => wait(&mut fields),
         ["event"] => event(&mut fields),
         ["call"] => call(&mut fields),
+        ["enrich"] => enrich(&mut fields),
         _ => {
             // Only what nobody knows is to be told beside this.
-            for known in ["wait", "event", "call", "contactId", "data", "parameters", "body"] {
+            for known in ["wait", "event", "call", "enrich", "contactId", "data", "parameters", "body"] {
                 fields.any(known);
             }
             drop((fields.flag("confirm"), fields.text("version")));
-            fields.refuse("", "must say one of wait, event or call, and only one of them");
+            fields.refuse("", "must say one of wait, event, call or enrich, and only one of them");
             None
         }
     };
@@ -145,6 +146,14 @@ fn event(fields: &mut Fields<'_>) -> Option<Deed> {
     let contact_id = fields.any("contactId").cloned();
     let data = fields.object("data").cloned().unwrap_or_default();
     Some(Deed::Event(Event { event_type: event_type?, contact_id, data }))
+}
+
+/// Another word for the event that looks the run's contact up.
+fn enrich(fields: &mut Fields<'_>) -> Option<Deed> {
+    if fields.flag("enrich") == Some(false) {
+        fields.refuse("enrich", "must be true; leave the step out instead");
+    }
+    Some(Deed::Event(Event { event_type: ENRICH.to_owned(), contact_id: None, data: Map::new() }))
 }
 
 fn call(fields: &mut Fields<'_>) -> Option<Deed> {

@@ -55,6 +55,17 @@ fn every_mistake_is_told_at_once_with_its_place() {
 }
 
 #[test]
+fn a_step_looks_the_runs_contact_up() {
+    let document = json!({"step": [{"enrich": true}, {"wait": "1d"}]});
+    let flow = Flow::checked("f", &document).unwrap();
+    assert!(flow.needs_contact());
+    let event = Event { event_type: "contact.enrich".to_owned(), contact_id: None, data: serde_json::Map::new() };
+    assert_eq!(flow.steps[0].deed, Deed::Event(event));
+    assert_eq!(fields(json!({"step": [{"enrich": false}]})), ["step[0].enrich"]);
+    assert_eq!(fields(json!({"step": [{"enrich": true, "wait": "1d"}]})), ["step[0]"]);
+}
+
+#[test]
 fn what_a_step_says_is_checked_as_the_gateway_does() {
     let document = json!({"step": [
         {"event": "task.created", "data": {"titel": "x", "dueDate": "soon"}},

@@ -199,9 +199,10 @@ fn remedy(waits: Waits, error: &JobError) -> Remedy {
         },
         JobError::NotConnected => Remedy::Break(waits.broken_hold),
         JobError::Token(error) => without_token(waits, error),
-        JobError::MayStillArrive { wait } | JobError::AwaitsContact { wait } | JobError::AwaitsDeletion { wait } => {
-            Remedy::Snooze(*wait)
-        }
+        JobError::MayStillArrive { wait }
+        | JobError::AwaitsContact { wait }
+        | JobError::AwaitsDeletion { wait }
+        | JobError::AwaitsProvider { wait, .. } => Remedy::Snooze(*wait),
         JobError::NotYet { wait } => Remedy::PutOff(*wait),
         JobError::OneMoreRun => Remedy::GoOn,
         JobError::Incomplete(_)
@@ -212,6 +213,7 @@ fn remedy(waits: Waits, error: &JobError) -> Remedy {
         | JobError::UnknownKind { .. }
         | JobError::UnknownOperation
         | JobError::FlowStep { .. }
+        | JobError::NotEnriched { .. }
         | JobError::OutcomeUnknown { .. } => Remedy::Bury,
     }
 }
@@ -350,6 +352,7 @@ mod tests {
             (JobError::OneMoreRun, false),
             (JobError::AwaitsContact { wait }, false),
             (JobError::AwaitsDeletion { wait }, false),
+            (JobError::AwaitsProvider { why: String::new(), wait }, false),
             (JobError::NotYet { wait }, false),
             (JobError::MayStillArrive { wait }, false),
             (JobError::Token(cause(false)), false),
@@ -373,6 +376,7 @@ mod tests {
             (JobError::UnknownKind { kind: String::new() }, true),
             (JobError::UnknownOperation, true),
             (JobError::FlowStep { place: String::new(), reason: String::new() }, true),
+            (JobError::NotEnriched { reason: String::new() }, true),
         ] {
             assert_eq!(may_bury(&error), expected, "{error:?}");
         }

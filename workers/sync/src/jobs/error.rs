@@ -95,6 +95,20 @@ pub enum JobError {
         /// What is wrong; never a value.
         reason: String,
     },
+    /// A contact can't be looked up, and no waiting changes that.
+    #[error("the contact can't be looked up: {reason}")]
+    NotEnriched {
+        /// Why; never a value.
+        reason: String,
+    },
+    /// A provider of enrichment can't be asked for now: it is called too often, or a ceiling has no room.
+    #[error("{why}")]
+    AwaitsProvider {
+        /// Which one, and what has to happen.
+        why: String,
+        /// Until it is worth another look.
+        wait: Duration,
+    },
     /// GHL created something and did not say what; the next run looks for it.
     #[error("GHL's answer to a create holds no id")]
     NoId,

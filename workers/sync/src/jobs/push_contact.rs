@@ -7,6 +7,7 @@ use self::create::{create, settle_announcement};
 use super::presence::is_contact_gone;
 use super::straggler::{is_of_another_time, may_still_arrive, until_it_cannot_arrive};
 use super::{JobError, Task, refusals, told};
+use crate::decide::enrichment::OF_A_MACHINE;
 use crate::decide::fields::{Fields, fields};
 use crate::decide::merge::Policy;
 use crate::decide::verify::SyncState;
@@ -92,11 +93,17 @@ async fn gone(task: &Task<'_>, row: &ContactRow) -> Result<(), JobError> {
 }
 
 /// Whether what GHL holds has to be known before it is overwritten: where GHL is to win, where it was never read, where a write was never answered,
-/// and where something was met meanwhile.
+/// where something was met meanwhile, and where what is to be written is no person's word, which must not take the place of one.
 fn looks_first(task: &Task<'_>, row: &ContactRow) -> bool {
     let policies = task.environment.records.policies();
     let ghl_wins = || row.edits.keys().any(|name| policies.of("contact", name) == Policy::Ghl);
-    row.is_unread() || row.takes_away_unread() || ghl_wins() || !row.unanswered.is_none() || row.goes_back()
+    let of_a_machine = row.edits.values().any(|at| *at == OF_A_MACHINE);
+    row.is_unread()
+        || row.takes_away_unread()
+        || ghl_wins()
+        || of_a_machine
+        || !row.unanswered.is_none()
+        || row.goes_back()
 }
 
 /// The row after it took in what GHL holds; none where GHL has it no more.

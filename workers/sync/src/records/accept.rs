@@ -257,7 +257,7 @@ pub(super) async fn take_in(
             write.act(act.with(json!({"job": job_id})));
         }
         let applied = match change {
-            Change::None { record_id } if *kind == JobKind::PullContact => match &aliases {
+            Change::None { record_id } if is_of_contact(*kind) => match &aliases {
                 Some(aliases) => {
                     Ok(aliases.get(&(location_id.clone(), record_id.clone())).unwrap_or(record_id).clone())
                 }
@@ -316,7 +316,7 @@ async fn aliases(
     let mut named = Vec::new();
     for Trigger { event, kind, change, .. } in triggers {
         match change {
-            Change::None { record_id } if *kind == JobKind::PullContact => {
+            Change::None { record_id } if is_of_contact(*kind) => {
                 named.push((event.location_id.as_str(), record_id.as_str()));
             }
             Change::None { .. } => {}
@@ -328,6 +328,11 @@ async fn aliases(
     let rows = look_up_pairs(write.conn(), sql!("aliases_by_pair"), &named, true).await?;
     let alias = |row: &AnyRow| Ok(((row.try_get("location_id")?, row.try_get("alias")?), row.try_get("contact_id")?));
     rows.iter().map(alias).collect::<Result<_, sqlx::Error>>().map(Some).map_err(RecordsError::from)
+}
+
+/// Whether the record of such a job is a contact, by the id under which it is kept.
+fn is_of_contact(kind: JobKind) -> bool {
+    matches!(kind, JobKind::PullContact | JobKind::EnrichContact)
 }
 
 /// Whose edit an event of that source is.

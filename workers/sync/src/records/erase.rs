@@ -37,12 +37,14 @@ mod traces;
 /// How often a transaction that lost a race starts again.
 const MAX_RACES: u32 = 8;
 /// The tables of records, and the statement that erases one contact's: $1 the location, $2 the contact.
-const RECORDS: [(&str, &str); 7] = [
+const RECORDS: [(&str, &str); 9] = [
     ("history", sql!("erase_history")),
     ("eventIds", sql!("erase_event_ids")),
     ("conflicts", sql!("erase_conflicts")),
     ("missingParts", sql!("erase_missing_parts")),
     ("contactAliases", sql!("erase_aliases")),
+    ("enrichments", sql!("erase_enrichments")),
+    ("enrichmentAnswers", sql!("erase_enrich_cache")),
     ("entries", sql!("erase_entries")),
     ("contacts", sql!("erase_contacts")),
 ];

@@ -42,11 +42,15 @@ pub enum Old {
     SentDeliveries,
     /// Failed messages to hooks.
     FailedDeliveries,
+    /// Answers of providers of enrichment that do not count any more.
+    EnrichAnswers,
+    /// What enrichment has cost.
+    EnrichSpend,
 }
 
 impl Old {
     /// All of it, what depends on something before that.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::Changes,
         Self::History,
         Self::Webhooks,
@@ -65,6 +69,8 @@ impl Old {
         Self::Audit,
         Self::SentDeliveries,
         Self::FailedDeliveries,
+        Self::EnrichAnswers,
+        Self::EnrichSpend,
     ];
 
     /// The tables that it is in.
@@ -77,7 +83,7 @@ impl Old {
             Self::UnreadableWebhooks => &["unreadable_webhooks"],
             Self::Changes | Self::History => &["changes"],
             Self::Entries => &["entries"],
-            Self::Contacts => &["contacts"],
+            Self::Contacts => &["contacts", "enrichments"],
             Self::Aliases => &["contact_aliases"],
             Self::Conflicts => &["conflicts"],
             Self::FlowRuns => &["flow_runs"],
@@ -86,6 +92,8 @@ impl Old {
             Self::Erasures => &["erasures", "erasure_ids"],
             Self::Audit => &["audit"],
             Self::SentDeliveries | Self::FailedDeliveries => &["hook_deliveries"],
+            Self::EnrichAnswers => &["enrich_cache"],
+            Self::EnrichSpend => &["enrich_spend"],
         }
     }
 
@@ -104,6 +112,8 @@ impl Old {
             Self::Erasures => sql!("forget_erasures"),
             Self::SentDeliveries => sql!("forget_sent_deliveries"),
             Self::FailedDeliveries => sql!("forget_failed_deliveries"),
+            Self::EnrichAnswers => sql!("forget_enrich_cache"),
+            Self::EnrichSpend => sql!("forget_enrich_spend"),
             // The feed and the history note up to where they were forgotten, and contacts that their aliases have no contact any more.
             // Rows of the ledger that are done are found by the order in which they were accepted, and with dead ones end the runs of flows
             // that wait for an operator. The audit keeps up to where its chain was forgotten.
@@ -200,6 +210,9 @@ impl Records {
         for (location_id, contact_id) in &contacts {
             let orphan = sqlx::query(sql!("orphan_aliases")).bind(now_ms).bind(location_id).bind(contact_id);
             orphan.execute(write.conn()).await?;
+            for text in [sql!("erase_enrichments"), sql!("erase_enrich_cache")] {
+                sqlx::query(text).bind(location_id).bind(contact_id).execute(write.conn()).await?;
+            }
         }
         write.commit().await?;
         Ok(contacts.len() as u64)

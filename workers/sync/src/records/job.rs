@@ -26,6 +26,8 @@ pub enum JobKind {
     CallOperation,
     /// Go on with the run of a flow; the record is the run.
     FlowStep,
+    /// Look up elsewhere what is missing of a contact.
+    EnrichContact,
     /// Make GHL's contact equal to ours.
     PushContact,
     /// One page of contacts of a scan, with their tasks.
@@ -38,7 +40,7 @@ pub enum JobKind {
 
 impl JobKind {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::PullContact,
         Self::PushTask,
         Self::PushNote,
@@ -49,6 +51,7 @@ impl JobKind {
         Self::FindAppointment,
         Self::CallOperation,
         Self::FlowStep,
+        Self::EnrichContact,
         Self::WalkContacts,
         Self::WalkDetails,
         Self::WalkRest,
@@ -67,6 +70,7 @@ impl JobKind {
             Self::FindAppointment => "find_appointment",
             Self::CallOperation => "call_operation",
             Self::FlowStep => "flow_step",
+            Self::EnrichContact => "enrich_contact",
             Self::PushContact => "push_contact",
             Self::WalkContacts => "walk_contacts",
             Self::WalkDetails => "walk_details",

@@ -57,6 +57,9 @@ fn up_to(last: i64) -> Migrator {
         (65, "hooks", include_str!("../../migrations/0065_hooks.sql")),
         (68, "flows", include_str!("../../migrations/0068_flows.sql")),
         (69, "flow_rates", include_str!("../../migrations/0069_flow_rates.sql")),
+        (75, "enrichments", include_str!("../../migrations/0075_enrichments.sql")),
+        (76, "enrich spend", include_str!("../../migrations/0076_enrich_spend.sql")),
+        (77, "enrich cache", include_str!("../../migrations/0077_enrich_cache.sql")),
     ];
     let migration = |(version, name, text): (i64, &'static str, &'static str)| {
         Migration::new(version, name.into(), MigrationType::Simple, text.into_sql_str(), false)

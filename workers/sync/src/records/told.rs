@@ -15,6 +15,7 @@ use super::webhooks::{StoredWebhook, stored};
 use super::{ContactRow, RecordsError, Write};
 use crate::decide::absent::Absent;
 use crate::decide::echo::Prints;
+use crate::decide::enrichment::OF_A_MACHINE;
 use crate::decide::fields::{Fields, Record, fields, value};
 use crate::decide::merge::{Policy, TheirTimes, first_told};
 use crate::mapping;
@@ -83,7 +84,9 @@ async fn take_in<R: Record>(
     let taken = merging::take_in(&policies, base, ours, theirs, edits, about.prints, told);
     let is_open =
         |field: &str| policies.of_all(R::NAME, &[field]) == Policy::Newest && !told.fields.contains_key(field);
-    let Some(since) = edits.values().min().filter(|_| taken.conflicts.iter().any(|one| is_open(&one.field))) else {
+    // Who made no person's edit has no time to compare.
+    let made = edits.values().filter(|at| **at != OF_A_MACHINE);
+    let Some(since) = made.min().filter(|_| taken.conflicts.iter().any(|one| is_open(&one.field))) else {
         return Ok(taken);
     };
     let now = fields(theirs);

@@ -13,7 +13,7 @@ use super::ledger::timestamp;
 use super::missing::MissingPart;
 use super::model::{Appointment, Contact, Note, Task, TaskStatus};
 use super::sql::sql;
-use super::{ContactRow, Records, RecordsError, contacts, context, missing};
+use super::{ContactRow, Enrichment, Records, RecordsError, contacts, context, enrichments, missing};
 use crate::decide::absent::Unread;
 use crate::decide::fields::names;
 use crate::decide::sync_status::SyncStatus;
@@ -54,6 +54,9 @@ pub struct ContactView {
     /// The parts that GHL did not give when they were last asked for: what stands above of them may be old or empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<MissingPart>,
+    /// Fields of the contact that read as enrichment filled them, and where each value came from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub enrichment: Vec<Enrichment>,
 }
 
 /// A task and whether it still waits.
@@ -147,8 +150,10 @@ impl Records {
             (a.start_time, &a.appointment_id).cmp(&(b.start_time, &b.appointment_id))
         });
         let missing = missing::of_contact(&mut connection, location_id, contact_id).await?;
+        let enriched = enrichments::of_contact(&mut connection, location_id, contact_id).await?;
         drop(connection);
         let keys = self.custom_field_keys(location_id).await?;
+        let enrichment = enrichments::in_force(&contact, enriched, &keys);
         let now = self.clock.now();
         let with_status = |Shown { record: task, deleted_at, record_id, sync, unread }: Shown<Task>| Shown {
             record: TaskView { status: task.status(now), task },
@@ -165,6 +170,7 @@ impl Records {
             appointments,
             synced_at: (synced_at > 0).then(|| timestamp(synced_at)),
             missing,
+            enrichment,
         }))
     }
 

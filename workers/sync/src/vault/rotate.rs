@@ -1,4 +1,4 @@
-//! Seals every stored token and every secret of a hook with the newest master key, while workers go on.
+//! Seals every stored token, every secret of a hook and every key of a provider with the newest master key, while workers go on.
 //!
 //! A few rows at a time, each put in place only where the same token still stands there: a refresh that is faster wins, and seals with
 //! the newest key itself. It may be interrupted at any time and begun again.
@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{Sealed, Vault, VaultError};
+use crate::enrich;
 use crate::hooks::secrets;
 use crate::records::{Action, AuditAct, Holder, Records, RecordsError, StoredToken};
 
@@ -19,7 +20,7 @@ const PASSES: usize = 3;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Rotated {
-    /// Tokens and secrets of hooks that are stored.
+    /// Tokens, secrets of hooks and keys of providers that are stored.
     pub tokens: usize,
     /// Sealed again.
     pub resealed: usize,
@@ -52,7 +53,24 @@ async fn pass(records: &Records, vault: &Vault) -> Result<Rotated, RecordsError>
     let mut told = Rotated::default();
     tokens(records, vault, &mut told).await?;
     hooks(records, vault, &mut told).await?;
+    providers(records, vault, &mut told).await?;
     Ok(told)
+}
+
+async fn providers(records: &Records, vault: &Vault, told: &mut Rotated) -> Result<(), RecordsError> {
+    for stored in records.provider_keys().await? {
+        told.tokens += 1;
+        if vault.is_newest(&stored.secret) {
+            told.current += 1;
+            continue;
+        }
+        let owner = enrich::owner(&stored.provider);
+        match vault.open(&stored.secret, &owner).and_then(|key| vault.seal(&key, &owner)) {
+            Ok(secret) if records.reseal_provider_key(&stored, &secret).await? => told.resealed += 1,
+            _ => told.left.push(owner),
+        }
+    }
+    Ok(())
 }
 
 async fn hooks(records: &Records, vault: &Vault, told: &mut Rotated) -> Result<(), RecordsError> {

@@ -173,7 +173,7 @@ async fn an_id_that_is_part_of_a_word_erases_nothing_of_others(db: Db) {
 }
 
 /// The columns that hold ids, our own words, or what is of no person.
-const NOT_OF_PEOPLE: [&str; 32] = [
+const NOT_OF_PEOPLE: [&str; 34] = [
     "audit",
     "key_",
     "changes.caused_by",
@@ -189,6 +189,8 @@ const NOT_OF_PEOPLE: [&str; 32] = [
     "connections.",
     "custom_fields.",
     "deployment.",
+    "enrich_keys.",
+    "enrich_spend.",
     "erasure_ids.",
     "erasures.",
     "findings.",
@@ -259,6 +261,10 @@ async fn with_secrets(db: &Db) -> Vec<String> {
         "insert into missing_parts (location_id, contact_id, part, reason, since) values ('loc1', 'c1', 'notes', 'Secret', 1)",
         "insert into flow_runs (id, flow, location_id, contact_id, definition, knows, priority, started_at)
          values ('r1', 'welcome', 'loc1', 'c1', '{}', '{\"event\":\"Secret\"}', 1, 1)",
+        "insert into enrichments (location_id, contact_id, field, provider, value, at, expires_at)
+         values ('loc1', 'c1', 'city', 'pdl', '\"Secret\"', 1, 1)",
+        "insert into enrich_cache (name, provider, location_id, contact_id, state, call_id, cost, sent, answer, asked_at, expires_at)
+         values ('hmac', 'pdl', 'loc1', 'c1', 'match', 'call', 1, '[]', '{}', 1, 1)",
     ] {
         sqlx::query(statement).execute(&pool).await.unwrap();
     }

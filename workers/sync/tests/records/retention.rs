@@ -24,13 +24,14 @@ promises! {
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Tables that do not grow with time.
-const KEPT: [(&str, &str); 23] = [
+const KEPT: [(&str, &str); 24] = [
     ("api_keys", "as many as were made"),
     ("audit_ends", "one row"),
     ("change_counter", "one row"),
     ("connections", "one a location"),
     ("custom_fields", "those of the locations"),
     ("deployment", "a row a fact"),
+    ("enrich_keys", "one a provider"),
     ("flow_counter", "one row"),
     ("flow_places", "those of the flows"),
     ("flow_versions", "as many as people wrote"),

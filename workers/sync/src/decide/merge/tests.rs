@@ -59,6 +59,17 @@ fn the_policy_decides_and_the_conflict_tells_all_three_values() {
     }
 }
 
+#[test]
+fn what_no_person_said_loses_against_any_other_edit_and_is_no_conflict() {
+    let ours_at = BTreeMap::from([("city".to_owned(), OF_A_MACHINE)]);
+    let times = Times { ours: Some(&ours_at), theirs: None };
+    for policy in [Policy::Newest, Policy::Ghl, Policy::Clienty] {
+        let sides = |theirs: Value| merged(json!({}), json!({"city": "Bonn"}), theirs, &times, &only(policy));
+        assert_eq!(sides(json!({"city": "Köln"})), Merged { fields: of(json!({"city": "Köln"})), conflicts: vec![] });
+        assert_eq!(sides(json!({})).fields, of(json!({"city": "Bonn"})), "nothing stands against it");
+    }
+}
+
 fn at(ms: i64) -> Timestamp {
     Timestamp::from_millisecond(ms).unwrap()
 }

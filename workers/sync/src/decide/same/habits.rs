@@ -99,6 +99,13 @@ pub fn calling_code(country: &str) -> Option<&'static str> {
     })
 }
 
+/// The countries (ISO 3166) that share a calling code; none of what is no code.
+#[must_use]
+pub fn countries_with(code: &str) -> Vec<&'static str> {
+    let items = CODES.split_whitespace().map(|item| item.split_at(2));
+    items.filter(|(_, own)| *own == code).map(|(name, _)| name).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -89,6 +89,12 @@ actions! {
     FlowRun = "flow.run",
     /// A run was ended before its end.
     RunStop = "flow-run.stop",
+    /// A provider of enrichment got a key.
+    EnrichConnect = "enrich.connect",
+    /// Contacts were looked up by hand.
+    EnrichRun = "enrich.run",
+    /// What a provider gave was taken back.
+    EnrichUndo = "enrich.undo",
     /// The audit was read.
     AuditRead = "audit.read",
     /// Old rows of the audit were forgotten.

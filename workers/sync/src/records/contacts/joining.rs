@@ -11,7 +11,7 @@ use super::super::feed::{ChangeOp, Changed};
 use super::super::merging::{self, Edits, Taken};
 use super::super::model::Contact;
 use super::super::sql::sql;
-use super::super::{RecordsError, Write, conflicts};
+use super::super::{RecordsError, Write, conflicts, enrichments};
 use super::{ContactRow, save, save_alias};
 use crate::decide::fields::{self, Fields, Record as _, fields, with_fields};
 use crate::decide::last_edits::LastEdits;
@@ -59,9 +59,10 @@ pub(in crate::records) async fn move_to(
     if old == new {
         return Ok(());
     }
-    for text in [sql!("move_aliases"), sql!("move_entries"), sql!("move_conflicts")] {
+    for text in [sql!("move_aliases"), sql!("move_entries"), sql!("move_conflicts"), sql!("move_enrich_cache")] {
         sqlx::query(text).bind(new).bind(location_id).bind(old).execute(write.conn()).await?;
     }
+    enrichments::move_to(write, location_id, old, new).await?;
     save_alias(write, location_id, old, new).await
 }
 

@@ -88,7 +88,7 @@ pub(in crate::records) async fn erased(
 pub(super) async fn ids_of(write: &mut Write, key: &JobKey) -> Result<Value, RecordsError> {
     let JobKey { kind, location_id, record_id } = key;
     let (ghl, own) = match JobKind::parse(kind) {
-        Some(JobKind::PullContact) => return Ok(json!({"contactId": record_id})),
+        Some(JobKind::PullContact | JobKind::EnrichContact) => return Ok(json!({"contactId": record_id})),
         Some(JobKind::PushContact) => {
             let query = sqlx::query_as(sql!("ids_of_contact")).bind(location_id).bind(record_id);
             let ids: Option<(String, Option<String>)> = query.fetch_optional(write.conn()).await?;

@@ -31,6 +31,11 @@ pub enum Via {
         /// Its name.
         rule: String,
     },
+    /// A provider of enrichment gave it, or what it gave was taken back.
+    Enrichment {
+        /// Its name.
+        provider: String,
+    },
 }
 
 impl Via {
@@ -45,6 +50,7 @@ impl Via {
             "o" => Self::Operator,
             "w" => Self::Webhook { webhook_id: long(named) },
             "u" => Self::Rule { rule: named.to_owned() },
+            "n" => Self::Enrichment { provider: named.to_owned() },
             _ => return None,
         })
     }
@@ -59,6 +65,7 @@ impl Via {
             Self::Operator => "o".to_owned(),
             Self::Webhook { webhook_id } => format!("w:{}", short(webhook_id)),
             Self::Rule { rule } => format!("u:{rule}"),
+            Self::Enrichment { provider } => format!("n:{provider}"),
         }
     }
 
@@ -73,6 +80,7 @@ impl Via {
             Self::Operator => "operator",
             Self::Webhook { .. } => "webhook",
             Self::Rule { .. } => "rule",
+            Self::Enrichment { .. } => "enrichment",
         }
     }
 }
@@ -106,7 +114,9 @@ mod tests {
         let ids = ["3fa85f64-5717-4562-b3fc-2c963f66afa6", "3FA85F64-5717-4562-B3FC-2C963F66AFA6", "k:1", "", "="];
         let webhooks = ids.map(|id| Via::Webhook { webhook_id: id.to_owned() });
         let rule = Via::Rule { rule: "call:new".to_owned() };
-        for via in [Via::Look, Via::List, Via::Reply, Via::Event, Via::Operator, rule].into_iter().chain(webhooks) {
+        let found = Via::Enrichment { provider: "pdl".to_owned() };
+        let plain = [Via::Look, Via::List, Via::Reply, Via::Event, Via::Operator, rule, found];
+        for via in plain.into_iter().chain(webhooks) {
             assert_eq!(Via::parse(&via.text()), Some(via));
         }
         let kept = Via::Webhook { webhook_id: ids[0].to_owned() }.text();

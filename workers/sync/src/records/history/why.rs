@@ -76,11 +76,13 @@ pub enum Link {
     Flow { run_id: String, flow: Option<String> },
     /// A rule of the settings.
     Rule { rule: String },
+    /// A provider of enrichment gave it, or what it gave was taken back.
+    Enrichment { job_id: Option<String>, provider: String, at: Timestamp },
     /// The job that was to write another value was closed by hand.
     Operator { job_id: Option<String>, at: Timestamp, why: Option<String> },
     /// The last edit of the field that is known, of before the history.
     LastEdit { at: Timestamp, by: Side },
-    /// Who did it: `key`, `program`, `producer` where nobody keeps which, `cli`, `flow`, `rule`, `operator`, `ghl`, or `ghlUser` where GHL names one.
+    /// Who did it: `key`, `program`, `producer` where nobody keeps which, `cli`, `flow`, `rule`, `enrichment`, `operator`, `ghl`, or `ghlUser` where GHL names one.
     Actor { kind: &'static str, id: Option<String>, name: Option<String> },
 }
 
@@ -211,6 +213,11 @@ async fn caused(
         Some(Via::Rule { rule }) => {
             chain.push(Link::Rule { rule: rule.clone() });
             chain.push(Link::Actor { kind: "rule", id: None, name: Some(rule) });
+            return Ok(());
+        }
+        Some(Via::Enrichment { provider }) => {
+            chain.push(Link::Enrichment { job_id, provider: provider.clone(), at });
+            chain.push(Link::Actor { kind: "enrichment", id: None, name: Some(provider) });
             return Ok(());
         }
         Some(Via::Operator) => {

@@ -1,0 +1,73 @@
+//! Domains at which anybody gets an e-mail address: they say nothing of a company.
+
+/// The best known ones; subdomains belong to them.
+const DOMAINS: [&str; 60] = [
+    "163.com",
+    "126.com",
+    "aol.com",
+    "arcor.de",
+    "att.net",
+    "bigpond.com",
+    "bluewin.ch",
+    "bol.com.br",
+    "btinternet.com",
+    "comcast.net",
+    "cox.net",
+    "example.com",
+    "example.net",
+    "example.org",
+    "fastmail.com",
+    "foxmail.com",
+    "free.fr",
+    "freenet.de",
+    "gmail.com",
+    "gmx.at",
+    "gmx.ch",
+    "gmx.com",
+    "gmx.de",
+    "gmx.net",
+    "googlemail.com",
+    "hey.com",
+    "hotmail.co.uk",
+    "hotmail.com",
+    "hotmail.de",
+    "hotmail.fr",
+    "hotmail.it",
+    "icloud.com",
+    "laposte.net",
+    "libero.it",
+    "live.com",
+    "mac.com",
+    "mail.com",
+    "mail.ru",
+    "mailbox.org",
+    "me.com",
+    "msn.com",
+    "naver.com",
+    "orange.fr",
+    "outlook.com",
+    "outlook.de",
+    "posteo.de",
+    "proton.me",
+    "protonmail.com",
+    "qq.com",
+    "rediffmail.com",
+    "sbcglobal.net",
+    "t-online.de",
+    "tutanota.com",
+    "uol.com.br",
+    "verizon.net",
+    "web.de",
+    "yahoo.co.uk",
+    "yahoo.com",
+    "yandex.ru",
+    "zoho.com",
+];
+
+/// Whether the domain is one of them, or reserved for examples.
+#[must_use]
+pub fn is_free(domain: &str) -> bool {
+    let domain = domain.trim().trim_end_matches('.').to_lowercase();
+    let is_own = |free: &str| domain.strip_suffix(free).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+    DOMAINS.iter().any(|free| is_own(free)) || domain.starts_with("yahoo.") || domain.ends_with(".test")
+}

@@ -1,0 +1,1 @@
+delete from enrichments where location_id = $1 and contact_id = $2
