@@ -6,7 +6,7 @@ use job_engine::{Hurry, Pool, PoolConfig};
 use sync_workers::hooks::Deliverer;
 use sync_workers::jobs::{CustomFields, Environment, Worker, Zones};
 use sync_workers::oauth::Oauth;
-use sync_workers::{flow_guard, hooks, retention, sweeper, walker};
+use sync_workers::{flow_guard, hooks, location_watch, retention, sweeper, walker};
 use tokio::task::JoinSet;
 
 use super::{App, AppError};
@@ -58,6 +58,7 @@ impl App {
         let metrics = self.metrics.jobs.clone();
         chores.spawn(sweeper::run(self.records.clone(), self.queue.clone(), self.clock.clone(), metrics));
         chores.spawn(flow_guard::run(self.records.clone()));
+        chores.spawn(location_watch::run(self.records.clone(), self.queue.clone(), self.clock.clone()));
         chores.spawn(retention::run(self.records.clone(), self.clock.clone(), self.config.keeping));
         chores.spawn(walker::run(self.records.clone(), self.queue.clone(), self.clock.clone(), self.config.sweeps));
         let tokens = oauth.clone();

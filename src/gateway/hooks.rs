@@ -140,9 +140,8 @@ pub(super) async fn sample(
     let limit = parameters.number("limit", 1, MOST_SAMPLES).unwrap_or(3);
     let (location, event) = (parameters.id("locationId"), parameters.text("event"));
     parameters.check()?;
-    let known = event.as_deref().and_then(|event| event::EVENTS.into_iter().find(|known| *known == event));
-    let event =
-        known.ok_or_else(|| Problem::parameter("event", format!("must be one of {}", event::EVENTS.join(", "))))?;
+    let known = event.as_deref().and_then(event::named);
+    let event = known.ok_or_else(|| Problem::parameter("event", format!("must be one of {}", event::names())))?;
     let limit = usize::try_from(limit).unwrap_or(1);
     let samples = samples::newest(allowed.records(), event, location.as_deref(), limit).await;
     samples.map(Json).map_err(|error| Problem::records(&error))

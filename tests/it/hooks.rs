@@ -2,6 +2,7 @@
 
 mod failing;
 mod making;
+mod notices;
 mod processes;
 mod telling;
 

@@ -72,8 +72,8 @@ pub(in crate::gateway) async fn test(
     let object = object(&body)?;
     let mut fields = Fields::new(&object, "");
     let event = fields.text("event");
-    if event.as_deref().is_some_and(|event| !event::EVENTS.contains(&event)) {
-        fields.refuse("event", format!("must be one of {}", event::EVENTS.join(", ")));
+    if event.as_deref().is_some_and(|event| event::named(event).is_none()) {
+        fields.refuse("event", format!("must be one of {}", event::names()));
     }
     finish(fields)?;
     let trial = acting(&gateway, &allowed).try_out(&id, event.as_deref()).await.map_err(|error| problem(&error))?;

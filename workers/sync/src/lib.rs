@@ -15,6 +15,7 @@ pub mod ghl;
 pub mod hooks;
 pub mod ids;
 pub mod jobs;
+pub mod location_watch;
 pub mod mapping;
 pub mod oauth;
 pub mod outside;

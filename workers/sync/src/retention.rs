@@ -57,7 +57,7 @@ impl Keeping {
 
     fn of(self, old: Old) -> Duration {
         match old {
-            Old::Changes => self.changes,
+            Old::Changes | Old::Notices => self.changes,
             Old::History => self.history,
             Old::Entries | Old::Contacts => self.deleted,
             // An alias leads to what the ledger still has by that id.

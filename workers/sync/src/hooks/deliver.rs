@@ -165,7 +165,12 @@ impl Deliverer {
 /// Nothing of the contact goes before it.
 fn first_record(owed: &Owed, now_ms: i64) -> (Vec<&OwedChange>, Duration) {
     let Some(first) = owed.changes.first() else { return (Vec::new(), Duration::ZERO) };
-    let of_record: Vec<_> = owed.changes.iter().filter(|change| change.record_id == first.record_id).collect();
+    // A notice is a message of its own.
+    let goes_with_first = |change: &&OwedChange| match first.notice {
+        Some(_) => change.seq == first.seq,
+        None => change.record_id == first.record_id,
+    };
+    let of_record: Vec<_> = owed.changes.iter().filter(goes_with_first).collect();
     // A new change is a reason to try at once.
     let due = of_record.iter().map(|change| change.next_at_ms.unwrap_or(now_ms)).min().unwrap_or(now_ms);
     match u64::try_from(due - now_ms) {

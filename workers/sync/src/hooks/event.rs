@@ -1,13 +1,14 @@
 //! The events of hooks, and which hook gets a change. Pure: no I/O.
 
 use std::collections::HashSet;
+use std::sync::LazyLock;
 
 use serde::Serialize;
 
 use crate::decide::sync_status::Progress;
-use crate::records::{ChangeItem, ChangeOp};
+use crate::records::{Action, ChangeItem, ChangeOp, NoticeItem};
 
-/// All events, by record.
+/// The events of records.
 pub const EVENTS: [&str; 15] = [
     "contact.created",
     "contact.updated",
@@ -25,6 +26,27 @@ pub const EVENTS: [&str; 15] = [
     "appointment.deleted",
     "write.refused",
 ];
+
+/// The events of the system. Those of the audit are beside them, one for each of its actions: `audit.key.create`.
+pub const NOTICES: [&str; 10] = [
+    "conflict.found",
+    "job.died",
+    "flow.failed",
+    "location.connected",
+    "location.broken",
+    "location.recovered",
+    "location.disconnected",
+    "import.done",
+    "quota.low",
+    "hook.disabled",
+];
+
+/// Every event.
+static ALL: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let of_audit = Action::ALL.iter().map(|action| format!("{AUDIT}{}", action.as_str()));
+    EVENTS.into_iter().chain(NOTICES).map(str::to_owned).chain(of_audit).collect()
+});
+const AUDIT: &str = "audit.";
 
 /// Sent by `test` alone; no filter names it.
 pub const TEST: &str = "hook.test";
@@ -49,7 +71,7 @@ impl Filters {
         if texts.is_empty() {
             return Err(format!("must name at least one event: {}", known()));
         }
-        match texts.iter().find(|text| !EVENTS.iter().any(|event| fits(text, event))) {
+        match texts.iter().find(|text| !ALL.iter().any(|event| fits(text, event))) {
             Some(_) => Err(format!("names an event that does not exist; there are {}", known())),
             None => Ok(Self(texts)),
         }
@@ -60,10 +82,16 @@ impl Filters {
         Self(texts)
     }
 
-    /// Whether the event is among them.
+    /// Whether the event of a record is among them.
     #[must_use]
     pub fn hears(&self, event: &str) -> bool {
         self.0.iter().any(|filter| fits(filter, event))
+    }
+
+    /// Whether the event of the system is among them. `*` stands for those of records: who wants more names it.
+    #[must_use]
+    pub fn hears_notice(&self, event: &str) -> bool {
+        self.0.iter().any(|filter| filter != EVERY && fits(filter, event))
     }
 
     /// As they were given.
@@ -75,17 +103,34 @@ impl Filters {
     /// The first event that they hear, for an example.
     #[must_use]
     pub fn example(&self) -> &'static str {
-        EVENTS.into_iter().find(|event| self.hears(event)).unwrap_or("contact.updated")
+        let of_records = EVENTS.into_iter().find(|event| self.hears(event));
+        let of_system = || ALL.iter().map(String::as_str).find(|event| self.hears_notice(event));
+        of_records.or_else(of_system).unwrap_or("contact.updated")
     }
 }
 
-fn known() -> String {
-    format!("{}, or contact.*, task.*, note.*, appointment.*, *", EVENTS.join(", "))
+/// The event of that name.
+#[must_use]
+pub fn named(name: &str) -> Option<&'static str> {
+    ALL.iter().map(String::as_str).find(|event| *event == name)
 }
+
+/// The names of all events, for a message.
+#[must_use]
+pub fn names() -> String {
+    format!("{}, {}, or {AUDIT} and an action of the audit", EVENTS.join(", "), NOTICES.join(", "))
+}
+
+fn known() -> String {
+    let all = "contact.*, task.*, note.*, appointment.*, location.*, audit.*; * is all of contacts, tasks, notes and appointments";
+    format!("{}; {all}", names())
+}
+
+const EVERY: &str = "*";
 
 fn fits(filter: &str, event: &str) -> bool {
     filter == event
-        || filter == "*"
+        || filter == EVERY
         || filter.strip_suffix(".*").is_some_and(|record| event.split_once('.').is_some_and(|(of, _)| of == record))
 }
 
@@ -125,6 +170,18 @@ pub(crate) fn heard_as(change: &ChangeItem, is_imported: bool, wishes: Wishes<'_
         return None;
     }
     Some(event)
+}
+
+/// Whether a hook with these filters gets the notice. What concerns no single location is for keys that see every one.
+pub(crate) fn hears(notice: &NoticeItem, wishes: Wishes<'_>) -> bool {
+    let Wishes { events, locations, seen, .. } = wishes;
+    let is_there = match &notice.location_id {
+        Some(id) => {
+            seen.is_none_or(|seen| seen.contains(id)) && locations.is_none_or(|locations| locations.contains(id))
+        }
+        None => seen.is_none() && locations.is_none(),
+    };
+    is_there && events.hears_notice(&notice.event)
 }
 
 /// The events that a change can be, the most specific first.
@@ -272,6 +329,50 @@ mod tests {
         assert!(heard_as(&others, false, Wishes { fields: Some(&title), ..all }).is_none());
         let gone = ChangeItem { op: ChangeOp::Deleted, ..others };
         assert!(heard_as(&gone, false, Wishes { fields: Some(&title), ..all }).is_some(), "it is no update");
+    }
+
+    #[test]
+    fn a_notice_is_heard_by_name_where_its_location_is_seen() {
+        let notice = |event: &str, location_id: Option<&str>| NoticeItem {
+            seq: 1,
+            event: event.into(),
+            location_id: location_id.map(str::to_owned),
+            contact_id: None,
+            record: "job".into(),
+            record_id: "j".into(),
+            details: serde_json::json!({}),
+            at: jiff::Timestamp::UNIX_EPOCH,
+        };
+        let (here, there) = (["l".to_owned()], ["m".to_owned()]);
+        let (own, other) = (HashSet::from(["l".to_owned()]), HashSet::from(["m".to_owned()]));
+        for (texts, event, is_heard) in [
+            (&["job.died"][..], "job.died", true),
+            (&["job.*"], "job.died", true),
+            (&["*"], "job.died", false),
+            (&["*", "audit.*"], "audit.key.create", true),
+            (&["audit.key.create"], "audit.key.create", true),
+            (&["audit.key.create"], "audit.key.revoke", false),
+        ] {
+            let events = filters(texts);
+            assert_eq!(hears(&notice(event, Some("l")), of_all(&events)), is_heard, "{texts:?} {event}");
+            assert_eq!(hears(&notice(event, None), of_all(&events)), is_heard, "{texts:?} {event}");
+        }
+        let events = filters(&["job.*"]);
+        let (of_one, of_none) = (notice("job.died", Some("l")), notice("job.died", None));
+        let all = of_all(&events);
+        for (wishes, is_heard) in [
+            (Wishes { locations: Some(&here), ..all }, true),
+            (Wishes { locations: Some(&there), ..all }, false),
+            (Wishes { seen: Some(&own), ..all }, true),
+            (Wishes { seen: Some(&other), ..all }, false),
+        ] {
+            assert_eq!(hears(&of_one, wishes), is_heard, "{wishes:?}");
+            assert!(!hears(&of_none, wishes), "{wishes:?}");
+        }
+        assert_eq!(
+            (filters(&["audit.*"]).example(), named("audit.key.create")),
+            ("audit.key.create", Some("audit.key.create"))
+        );
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::event::{Filters, told_as};
+use super::event::{EVENTS, Filters, told_as};
 use crate::records::OwedChange;
 
 /// Bytes that a body stays below; what is longer goes without the record's fields, as Standard Webhooks asks.
@@ -40,6 +40,9 @@ pub(crate) fn message(
     record: Option<&Value>,
 ) -> Option<Message> {
     let newest = changes.last()?;
+    if newest.notice.is_some() {
+        return Some(about_the_system(hook_id, newest));
+    }
     let heard: Vec<&str> = changes.iter().map(|change| change.event.as_str()).collect();
     let is_completed = record.is_some_and(|record| record["completed"] == true);
     let event = match (told_as(&heard, is_completed, events)?, record) {
@@ -76,9 +79,28 @@ pub(crate) fn message(
     Some(Message { id, event, body: text })
 }
 
+/// The message of a notice: it has ids, names and numbers, and is never joined with another.
+fn about_the_system(hook_id: &str, notice: &OwedChange) -> Message {
+    let id = message_id(hook_id, notice.seq);
+    let mut data = notice.notice.clone().unwrap_or_default();
+    data["recordId"] = notice.record_id.as_str().into();
+    let mut body = head(&id, notice, &notice.event);
+    for name in ["locationId", "contactId"] {
+        // What concerns none of them.
+        if body.get(name).is_some_and(|id| id == "") {
+            body.insert(name.into(), Value::Null);
+        }
+    }
+    body.insert("sequence".into(), notice.seq.into());
+    body.insert("previous".into(), notice.previous.into());
+    body.insert("changes".into(), json!([]));
+    body.insert("data".into(), data);
+    Message { id, event: notice.event.clone(), body: Value::Object(body).to_string() }
+}
+
 /// The body of a message without a change, to test a receiver with or as a sample: of a record as it is, or as the documentation
 /// has it.
-pub(crate) fn example(id: &str, event: &str, location_id: &str, at: Timestamp, data: &Value) -> Value {
+pub(crate) fn example(id: &str, event: &str, location_id: Option<&str>, at: Timestamp, data: &Value) -> Value {
     json!({
         "id": id,
         "type": event,
@@ -87,7 +109,7 @@ pub(crate) fn example(id: &str, event: &str, location_id: &str, at: Timestamp, d
         "contactId": data.get("contactId").or_else(|| data.get("id")),
         "record": super::samples::record_of(event),
         "recordId": data["recordId"],
-        "origin": "ghl",
+        "origin": EVENTS.contains(&event).then_some("ghl"),
         "causedBy": null,
         "sequence": null,
         "previous": null,
@@ -136,6 +158,7 @@ mod tests {
             clienty_id: None,
             ghl_id: Some("g".into()),
             fields: vec![format!("field{seq}")],
+            notice: None,
             origin: Some(Origin::Ghl),
             caused_by: Some("j".into()),
             key_id: None,
@@ -191,6 +214,25 @@ mod tests {
         let record = json!({"name": "Ada"});
         let told = message("h", &all, false, &[owed(3, 1, "contact.updated")], Some(&record)).unwrap();
         assert!(told.event == "contact.updated" && told.body.contains("recordId") && !told.body.contains("Ada"));
+    }
+
+    #[test]
+    fn a_notice_is_a_message_of_its_own_with_ids_alone() {
+        let notice = OwedChange {
+            notice: Some(json!({"kind": "push_note"})),
+            location_id: String::new(),
+            contact_id: String::new(),
+            fields: Vec::new(),
+            origin: None,
+            ..owed(7, 3, "job.died")
+        };
+        let told = body(&[notice], Some(json!({"name": "Ada"})));
+        assert_eq!(told["data"], json!({"kind": "push_note", "recordId": "r"}));
+        assert_eq!((&told["type"], &told["record"]), (&json!("job.died"), &json!("job")));
+        assert_eq!(
+            (&told["locationId"], &told["contactId"], &told["previous"]),
+            (&json!(null), &json!(null), &json!(3))
+        );
     }
 
     #[test]

@@ -19,6 +19,7 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 
 use super::ledger::timestamp;
+use super::notices::Notice;
 use super::sql::sql;
 use super::{Actor, Page, Records, RecordsError, Write};
 
@@ -183,6 +184,7 @@ pub(super) async fn append(write: &mut Write) -> Result<(), RecordsError> {
         };
         row.hash = row.hash_after(&before);
         insert(write, &row).await?;
+        write.notice(row.notice());
         before = row.hash;
     }
     sqlx::query(sql!("end_audit")).bind(&before).execute(write.conn()).await?;
@@ -211,6 +213,20 @@ async fn insert(write: &mut Write, row: &AuditRow) -> Result<(), RecordsError> {
 }
 
 impl AuditRow {
+    /// What a hook sends of it, for a program that keeps a copy of the audit.
+    fn notice(&self) -> Notice {
+        let Self { seq, actor_kind, actor, action, target, location_id, request_id, outcome, details, hash, .. } = self;
+        let row = json!({
+            "actorKind": actor_kind, "actor": actor, "action": action, "target": target, "requestId": request_id,
+            "outcome": outcome, "details": details, "hash": hash,
+        });
+        let notice = Notice::new(format!("audit.{action}"), "audit", seq.to_string()).with(row);
+        match location_id {
+            Some(id) => notice.at(id),
+            None => notice,
+        }
+    }
+
     /// The hash that the row has behind a row of that hash. A list in JSON has one reading, whatever its texts hold.
     fn hash_after(&self, before: &str) -> String {
         let Self { seq, at, actor_kind, actor, action, target, location_id, request_id, outcome, raw_details, .. } =

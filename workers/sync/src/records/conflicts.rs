@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sqlx::Row;
 use sqlx::any::AnyRow;
 use uuid::Uuid;
@@ -11,8 +11,9 @@ use super::change::{Applied, Unapplied, refuse};
 use super::contacts::{self, ContactRow};
 use super::entries::{self, Entry, EntryRow};
 use super::ledger::timestamp;
-use super::merging::{self, json};
+use super::merging::{self, json as column};
 use super::model::{Appointment, Note, Task};
+use super::notices::Notice;
 use super::sql::sql;
 use super::{Page, Records, RecordsError, Write};
 use crate::decide::echo::Prints;
@@ -105,16 +106,19 @@ pub(super) async fn keep(
 ) -> Result<(), RecordsError> {
     let now_ms = write.now_ms;
     for merge::Conflict { field, base, ours, theirs, winner, ours_at, theirs_at } in conflicts {
+        let id = Uuid::now_v7().to_string();
+        let about = json!({"record": record, "recordId": row_id, "field": field, "winner": winner.as_str()});
+        write.notice(Notice::new("conflict.found", "conflict", &id).at(location_id).of(contact_id).with(about));
         sqlx::query(sql!("insert_conflict"))
-            .bind(Uuid::now_v7().to_string())
+            .bind(id)
             .bind(location_id)
             .bind(contact_id)
             .bind(record)
             .bind(row_id)
             .bind(field)
-            .bind(json(base))
-            .bind(json(ours))
-            .bind(json(theirs))
+            .bind(column(base))
+            .bind(column(ours))
+            .bind(column(theirs))
             .bind(winner.as_str())
             .bind(now_ms)
             .bind(*ours_at)

@@ -7,6 +7,7 @@ use sqlx::any::AnyRow;
 
 use super::audit::{Act, Action};
 use super::ledger::timestamp;
+use super::notices::Notice;
 use super::sql::{look_up, sql};
 use super::{Holder, NewToken, Records, RecordsError, Write};
 use crate::vault::Sealed;
@@ -124,6 +125,7 @@ impl Records {
         let is_gone = gone.rows_affected() == 1;
         if is_gone {
             write.act(Act::new(Action::LocationDisconnect).at(location_id));
+            write.notice(Notice::new("location.disconnected", "location", location_id).at(location_id));
         }
         write.commit().await?;
         Ok(is_gone)
@@ -148,6 +150,9 @@ impl Records {
             end_walks(&mut write, id).await?;
         }
         if gone {
+            if let Holder::Location(id) = holder {
+                write.notice(Notice::new("location.disconnected", "location", id).at(id));
+            }
             write.act(match holder {
                 Holder::Location(id) => Act::new(Action::LocationDisconnect).at(id),
                 Holder::Company(id) => Act::new(Action::AgencyDisconnect).on(id),

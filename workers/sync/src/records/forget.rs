@@ -18,6 +18,8 @@ pub enum Old {
     UnreadableWebhooks,
     /// Entries of the change feed.
     Changes,
+    /// What happened to the system.
+    Notices,
     /// What changes took away.
     History,
     /// Tasks, notes and appointments that were deleted. What a push has yet to settle stays.
@@ -50,8 +52,9 @@ pub enum Old {
 
 impl Old {
     /// All of it, what depends on something before that.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Changes,
+        Self::Notices,
         Self::History,
         Self::Webhooks,
         Self::EventIds,
@@ -82,6 +85,7 @@ impl Old {
             Self::Webhooks => &["webhooks"],
             Self::UnreadableWebhooks => &["unreadable_webhooks"],
             Self::Changes | Self::History => &["changes"],
+            Self::Notices => &["notices"],
             Self::Entries => &["entries"],
             Self::Contacts => &["contacts", "enrichments"],
             Self::Aliases => &["contact_aliases"],
@@ -103,6 +107,7 @@ impl Old {
             Self::EventIds => sql!("forget_event_ids"),
             Self::Webhooks => sql!("forget_webhooks"),
             Self::UnreadableWebhooks => sql!("forget_unreadable"),
+            Self::Notices => sql!("forget_notices"),
             Self::Entries => sql!("forget_entries"),
             Self::Aliases => sql!("forget_aliases"),
             Self::Conflicts => sql!("forget_conflicts"),

@@ -138,6 +138,8 @@ pub struct Hook {
     pub(crate) last_seq: Option<i64>,
     #[serde(skip)]
     pub(crate) from_seq: i64,
+    #[serde(skip)]
+    pub(crate) from_notice: i64,
 }
 
 /// Why there is no new hook.
@@ -191,7 +193,7 @@ impl Hook {
 }
 
 const COLUMNS: &str = "select id, url, kind, events, locations, fields, signature, secret, secret_key_id, old_secret, old_secret_key_id, \
-     old_secret_until, ignore_own, include_imports, key_id, description, state, disabled_why, disabled_at, from_seq, last_seq, \
+     old_secret_until, ignore_own, include_imports, key_id, description, state, disabled_why, disabled_at, from_seq, from_notice, last_seq, \
      failing_since, last_success_at, created_at, \
      coalesce((select every_location from api_keys where api_keys.id = hooks.key_id), 1) as sees_all, \
      coalesce((select reads_people from api_keys where api_keys.id = hooks.key_id), 1) as reads_people from hooks ";
@@ -222,8 +224,9 @@ impl Records {
             return Err(NoHook::InAll);
         }
         let insert = "insert into hooks (id, url, kind, events, locations, fields, signature, secret, secret_key_id, ignore_own, \
-             include_imports, key_id, created_by, description, state, from_seq, created_at) \
-             select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 'active', last, $15 from change_counter";
+             include_imports, key_id, created_by, description, state, from_seq, from_notice, created_at) \
+             select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 'active', change_counter.last, notice_counter.last, $15 \
+             from change_counter, notice_counter";
         let now_ms = write.now_ms;
         sqlx::query(insert)
             .bind(id)
@@ -302,6 +305,7 @@ impl Records {
         let disabled = disabled.rows_affected() > 0;
         if disabled {
             write.act(Act::new(Action::HookDisable).on(id).with(json!({"why": why})));
+            write.notice(seen::disabled(id, why));
         }
         write.commit().await?;
         Ok(disabled)
@@ -419,6 +423,7 @@ fn hook_of(row: &AnyRow) -> Result<Hook, RecordsError> {
         reads_people: row.try_get::<i64, _>("reads_people")? == 1,
         last_seq: row.try_get("last_seq")?,
         from_seq: row.try_get("from_seq")?,
+        from_notice: row.try_get("from_notice")?,
         id,
     })
 }

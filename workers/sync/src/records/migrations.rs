@@ -60,6 +60,7 @@ fn up_to(last: i64) -> Migrator {
         (75, "enrichments", include_str!("../../migrations/0075_enrichments.sql")),
         (76, "enrich spend", include_str!("../../migrations/0076_enrich_spend.sql")),
         (77, "enrich cache", include_str!("../../migrations/0077_enrich_cache.sql")),
+        (78, "notices", include_str!("../../migrations/0078_notices.sql")),
     ];
     let migration = |(version, name, text): (i64, &'static str, &'static str)| {
         Migration::new(version, name.into(), MigrationType::Simple, text.into_sql_str(), false)

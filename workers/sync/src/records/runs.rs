@@ -9,7 +9,7 @@
 //! the run holds its rows, so a zombie's records are rolled back with its outcome.
 
 use job_engine::Priority;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sqlx::Row;
 use sqlx::query::Query;
 use uuid::Uuid;
@@ -19,6 +19,7 @@ use super::feed::{Cause, Origin, public_name};
 use super::history::Via;
 use super::job::{JobKey, JobKind, JobState};
 use super::merging::{self, column};
+use super::notices::Notice;
 use super::sql::sql;
 use super::{Needs, Records, RecordsError, Write, erase, flows, refusals};
 use crate::clean;
@@ -237,6 +238,9 @@ impl Records {
             refusals::refuse(&mut write, &run.key, reason).await?;
         }
         finish(&mut write, run, JobState::Dead, Some(reason), outcome).await?;
+        for id in &run.ids {
+            write.notice(died(&run.key, id));
+        }
         flows::ending::given_up(&mut write, run).await?;
         write.commit().await
     }
@@ -250,15 +254,18 @@ impl Records {
         let JobKey { kind, location_id, record_id } = key;
         let reason = clean::reason(reason);
         let mut write = self.write().await?;
-        let mut buried = 0;
-        // The last one's count is returned.
-        for statement in [sql!("record_poison"), sql!("bury_key")] {
-            let query = sqlx::query(statement).bind(write.now_ms).bind(&reason);
-            let query = query.bind(kind).bind(location_id).bind(record_id).bind(epoch);
-            buried = query.execute(write.conn()).await?.rows_affected();
+        let now_ms = write.now_ms;
+        let poison = sqlx::query(sql!("record_poison")).bind(now_ms).bind(&reason);
+        let poison = poison.bind(kind).bind(location_id).bind(record_id).bind(epoch);
+        poison.execute(write.conn()).await?;
+        let bury = sqlx::query_scalar(sql!("bury_key")).bind(now_ms).bind(&reason);
+        let bury = bury.bind(kind).bind(location_id).bind(record_id).bind(epoch);
+        let buried: Vec<String> = bury.fetch_all(write.conn()).await?;
+        for id in &buried {
+            write.notice(died(key, id));
         }
         write.commit().await?;
-        Ok(buried)
+        Ok(buried.len() as u64)
     }
 
     /// Opens the rows of `run` again.
@@ -308,6 +315,11 @@ impl Run {
             false => Err(RecordsError::LostRun(self.key.clone())),
         }
     }
+}
+
+/// Only an operator decides about it now.
+fn died(key: &JobKey, id: &str) -> Notice {
+    Notice::new("job.died", "job", id).at(&key.location_id).with(json!({ "kind": key.kind }))
 }
 
 async fn finish(

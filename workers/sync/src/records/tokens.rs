@@ -12,6 +12,7 @@ use serde_json::json;
 
 use self::rows::{encoded, save, token_of};
 use super::audit::{Act, Action};
+use super::notices::Notice;
 use super::sql::{look_up, sql};
 use super::{ConnectionKind, Records, RecordsError, context};
 use crate::vault::Sealed;
@@ -173,6 +174,8 @@ impl Records {
         }
         let by = json!({"kind": kind, "companyId": company_id, "scopes": token.scopes});
         write.act(Act::new(Action::LocationConnect).at(location_id).with(by));
+        let kind = json!({"kind": kind, "companyId": company_id});
+        write.notice(Notice::new("location.connected", "location", location_id).at(location_id).with(kind));
         write.commit().await
     }
 

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::found::Found;
 use super::write_check::WriteCheck;
-use super::{FollowUp, Principal, Records, RecordsError, accept, audit, feed, page};
+use super::{FollowUp, Principal, Records, RecordsError, accept, audit, feed, notices, page};
 use crate::decide::merge::Policies;
 use crate::decide::rules::TaskRule;
 use crate::flows::Flow;
@@ -41,6 +41,7 @@ impl Records {
             tx,
             principal: Arc::clone(&self.principal),
             acts: Vec::new(),
+            notices: Vec::new(),
             changed: Vec::new(),
             begun: Vec::new(),
             cause: feed::Cause::default(),
@@ -54,7 +55,7 @@ impl Records {
             flows,
             owed: Vec::new(),
             ended: Vec::new(),
-            settled: (0, 0),
+            settled: (0, 0, 0),
             sqlite: self.sqlite,
             untold: Arc::clone(&self.untold),
             writes: Arc::clone(&self.writes),
@@ -86,6 +87,8 @@ pub(super) struct Write {
     pub(super) principal: Arc<Principal>,
     /// What it does that the audit has to tell.
     pub(super) acts: Vec<audit::Act>,
+    /// What it reports of the system, with what the acts say.
+    pub(super) notices: Vec<notices::Notice>,
     pub(super) changed: Vec<(feed::Changed, feed::Cause)>,
     /// What another change of the same record may go on with.
     pub(super) begun: Vec<(feed::Changed, feed::Cause)>,
@@ -105,8 +108,8 @@ pub(super) struct Write {
     pub(super) owed: Vec<FollowUp>,
     /// Flows of which it ends a run, and how.
     pub(super) ended: Vec<(String, String)>,
-    /// How many of both belong to parts that are settled.
-    pub(super) settled: (usize, usize),
+    /// How many of both, and of the notices, belong to parts that are settled.
+    pub(super) settled: (usize, usize, usize),
     pub(super) sqlite: bool,
     /// Where both are kept for others once they are committed.
     pub(super) untold: Arc<Mutex<Untold>>,
@@ -133,8 +136,9 @@ impl Write {
         accept::insert_rows(self, &rows).await?;
         // Last, since all writers queue up at the counter.
         feed::append(self).await?;
-        self.settled = (self.owed.len(), self.ended.len());
-        audit::append(self).await
+        audit::append(self).await?;
+        self.settled = (self.owed.len(), self.ended.len(), self.notices.len());
+        Ok(())
     }
 
     /// Forgets what was done since it was last settled, for a part that is rolled back alone.
@@ -146,10 +150,12 @@ impl Write {
         self.page = page::Page::default();
         self.owed.truncate(self.settled.0);
         self.ended.truncate(self.settled.1);
+        self.notices.truncate(self.settled.2);
     }
 
     pub(super) async fn commit(mut self) -> Result<(), RecordsError> {
         self.settle().await?;
+        notices::append(&mut self).await?;
         self.tx.commit().await?;
         self.writes.note_commit();
         let owed = std::mem::take(&mut self.owed);

@@ -173,7 +173,7 @@ async fn an_id_that_is_part_of_a_word_erases_nothing_of_others(db: Db) {
 }
 
 /// The columns that hold ids, our own words, or what is of no person.
-const NOT_OF_PEOPLE: [&str; 34] = [
+const NOT_OF_PEOPLE: [&str; 36] = [
     "audit",
     "key_",
     "changes.caused_by",
@@ -205,6 +205,8 @@ const NOT_OF_PEOPLE: [&str; 34] = [
     "flows.",
     "installs.",
     "marks.",
+    "notice_counter.",
+    "notices.",
     "spent_installs.",
     "tokens.",
     "walks.",

@@ -14,8 +14,18 @@ const SETTINGS: &str = "
 ";
 
 /// Tables that grow with use.
-const LARGE: [&str; 9] =
-    ["jobs", "contacts", "entries", "changes", "webhooks", "event_ids", "conflicts", "hook_deliveries", "flow_runs"];
+const LARGE: [&str; 10] = [
+    "jobs",
+    "contacts",
+    "entries",
+    "changes",
+    "webhooks",
+    "event_ids",
+    "conflicts",
+    "hook_deliveries",
+    "flow_runs",
+    "notices",
+];
 
 /// What looks through one of them: in a bite, at intervals, once for a person, or by an index that holds few of its rows.
 const THROUGH: [(&str, &str); 23] = [

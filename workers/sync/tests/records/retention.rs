@@ -24,7 +24,7 @@ promises! {
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Tables that do not grow with time.
-const KEPT: [(&str, &str); 24] = [
+const KEPT: [(&str, &str); 25] = [
     ("api_keys", "as many as were made"),
     ("audit_ends", "one row"),
     ("change_counter", "one row"),
@@ -46,6 +46,7 @@ const KEPT: [(&str, &str); 24] = [
     ("location_activity", "one a location"),
     ("marks", "a row a mark"),
     ("missing_parts", "at most four of a contact, until they are read or the contact goes"),
+    ("notice_counter", "one row"),
     ("processes", "each process that ends or begins removes those that are gone"),
     ("spent_installs", "each install that comes back forgets those that expired"),
     ("tokens", "one a location"),

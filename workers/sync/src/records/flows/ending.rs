@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::job::{JobKey, JobKind};
 use super::super::ledger::timestamp;
+use super::super::notices::Notice;
 use super::super::runs::Run;
 use super::super::sql::sql;
 use super::super::{RecordsError, Write, page};
@@ -42,6 +43,12 @@ pub(in crate::records) async fn given_up(write: &mut Write, run: &Run) -> Result
         .filter_map(|(_, event_id)| Some(step_of(&run.key, flows::SOURCE, Some(event_id.as_str()))?.0.to_owned()));
     for id in own.into_iter().chain(steps) {
         if let Some(of) = under_way(write, &id).await? {
+            let about = json!({"flow": of.flow, "step": of.step});
+            let notice = Notice::new("flow.failed", "flow-run", &of.id).at(&of.location_id).with(about);
+            write.notice(match &of.contact_id {
+                Some(contact_id) => notice.of(contact_id),
+                None => notice,
+            });
             write.ended.push((of.flow, "dead".to_owned()));
         }
     }

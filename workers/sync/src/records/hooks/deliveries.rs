@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
@@ -11,6 +11,7 @@ use super::super::feed::Origin;
 use super::super::ledger::timestamp;
 use super::super::sql::with_list_after;
 use super::super::{Page, Records, RecordsError};
+use super::pump::NOTICES;
 use super::{Hook, HookState};
 use crate::hooks::message::message_id;
 
@@ -37,10 +38,10 @@ pub struct Owed {
     pub changes: Vec<OwedChange>,
 }
 
-/// A change that a hook is to hear of.
+/// A change, or a notice, that a hook is to hear of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwedChange {
-    /// Its place in the feed.
+    /// Its place in the feed; beyond it, of a notice.
     pub seq: i64,
     /// The place of the change before it that the hook was to hear of.
     pub previous: Option<i64>,
@@ -60,6 +61,8 @@ pub struct OwedChange {
     pub ghl_id: Option<String>,
     /// The names of the fields that changed.
     pub fields: Vec<String>,
+    /// What a notice says beside its ids; none for a change.
+    pub notice: Option<Value>,
     /// Who changed it.
     pub origin: Option<Origin>,
     /// The job that the change belongs to.
@@ -154,10 +157,11 @@ impl Records {
             return Ok(None);
         };
         let query = "select d.seq, d.previous, d.event, d.location_id, d.contact_id, d.record, d.record_id, d.attempts, d.next_at, \
-             d.created_at, c.clienty_id, c.ghl_id, c.fields, c.origin, c.caused_by, c.key_id, c.changed_at \
-             from hook_deliveries d left join changes c on c.seq = d.seq \
+             d.created_at, c.clienty_id, c.ghl_id, c.fields, c.origin, coalesce(c.caused_by, n.caused_by) as caused_by, \
+             coalesce(c.key_id, n.key_id) as key_id, coalesce(c.changed_at, n.at) as changed_at, n.details \
+             from hook_deliveries d left join changes c on c.seq = d.seq left join notices n on n.seq = d.seq - $4 \
              where d.hook_id = $1 and d.contact_key = $2 and d.state = 'open' order by d.seq limit $3";
-        let query = sqlx::query(query).bind(hook_id).bind(contact_key).bind(MOST_CHANGES);
+        let query = sqlx::query(query).bind(hook_id).bind(contact_key).bind(MOST_CHANGES).bind(NOTICES);
         let rows = query.fetch_all(&self.pool).await?;
         let changes = rows.iter().map(change_of).collect::<Result<Vec<_>, _>>()?;
         Ok((!changes.is_empty()).then_some(Owed { hook, changes }))
@@ -298,6 +302,8 @@ fn change_of(row: &AnyRow) -> Result<OwedChange, RecordsError> {
     let names = |text: String| {
         serde_json::from_str(&text).map_err(|error| RecordsError::corrupt("changes", &seq.to_string(), &error))
     };
+    let details: Option<String> = row.try_get("details")?;
+    let details = details.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_else(|| json!({}));
     // The feed may have forgotten it by now.
     let changed_at: Option<i64> = row.try_get("changed_at")?;
     Ok(OwedChange {
@@ -311,6 +317,7 @@ fn change_of(row: &AnyRow) -> Result<OwedChange, RecordsError> {
         clienty_id: row.try_get("clienty_id")?,
         ghl_id: row.try_get("ghl_id")?,
         fields: row.try_get::<Option<String>, _>("fields")?.map(names).transpose()?.unwrap_or_default(),
+        notice: (seq > NOTICES).then_some(details),
         origin: row.try_get::<Option<String>, _>("origin")?.and_then(|name| Origin::parse(&name)),
         caused_by: row.try_get("caused_by")?,
         key_id: row.try_get("key_id")?,

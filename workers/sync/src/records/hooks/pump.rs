@@ -1,7 +1,10 @@
-//! From the feed to the messages of hooks: apart from those who write, and one process at a time.
+//! From the feed and the notices to the messages of hooks: apart from those who write, and one
+//! process at a time.
 //!
-//! The pump locks the one row that shows how far the feed was read. One transaction writes the
-//! messages and that row, so a pump that is killed has done a whole turn or none.
+//! The pump locks the one row that shows how far the feed was read; beside it is how far the notices
+//! were. One transaction writes the messages and both rows, so a pump that is killed has done a whole
+//! turn or none. A hook has one chain of messages over both: the number of a notice is its place
+//! beyond [`NOTICES`], which no change has.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -9,13 +12,15 @@ use sqlx::any::AnyRow;
 
 use super::super::feed::item;
 use super::super::sql::{ROWS, sql, with_list, with_rows_then};
-use super::super::{ChangeItem, Records, RecordsError, Write, contacts};
+use super::super::{ChangeItem, NoticeItem, Records, RecordsError, Write, contacts, notices};
 use super::deliveries::OwedKey;
 use super::{Hook, hook_of, seen, select};
-use crate::hooks::event::heard_as;
+use crate::hooks::event::{heard_as, hears};
 
-/// Changes of one turn.
+/// Changes of one turn, and notices of one.
 const TURN: i64 = 1000;
+/// What the number of a notice has beyond its place among the notices. Programs hold numbers of up to 2^53 exactly.
+pub(super) const NOTICES: i64 = 1 << 52;
 
 /// What a turn of the pump came to.
 #[derive(Debug, Default)]
@@ -26,63 +31,106 @@ pub struct Pumped {
     pub more: bool,
 }
 
-/// A change that a hook is to hear of.
+/// A change or a notice that a hook is to hear of.
 pub(super) struct Heard<'a> {
-    pub(super) hook_id: &'a str,
-    pub(super) change: &'a ChangeItem,
-    pub(super) previous: Option<i64>,
-    pub(super) event: &'static str,
-    pub(super) contact_key: String,
+    hook_id: &'a str,
+    seq: i64,
+    previous: Option<i64>,
+    event: &'a str,
+    location_id: &'a str,
+    contact_id: &'a str,
+    record: &'a str,
+    record_id: &'a str,
+    contact_key: String,
+}
+
+impl<'a> Heard<'a> {
+    pub(super) fn of_change(
+        hook_id: &'a str,
+        change: &'a ChangeItem,
+        previous: Option<i64>,
+        event: &'a str,
+        contact_key: String,
+    ) -> Self {
+        let ChangeItem { seq, location_id, contact_id, record, record_id, .. } = change;
+        Self { hook_id, seq: *seq, previous, event, location_id, contact_id, record, record_id, contact_key }
+    }
+
+    /// Messages about one thing keep their order among themselves.
+    pub(super) fn of_notice(hook_id: &'a str, notice: &'a NoticeItem, previous: Option<i64>) -> Self {
+        let NoticeItem { seq, event, location_id, contact_id, record, record_id, .. } = notice;
+        Self {
+            hook_id,
+            seq: NOTICES + seq,
+            previous,
+            event,
+            location_id: location_id.as_deref().unwrap_or_default(),
+            contact_id: contact_id.as_deref().unwrap_or_default(),
+            record,
+            record_id,
+            contact_key: format!("{record}:{record_id}"),
+        }
+    }
 }
 
 impl Records {
-    /// Looks through the next changes of the feed.
+    /// Looks through the next changes of the feed, and the next notices.
     ///
     /// # Errors
     /// [`RecordsError::Database`] or [`RecordsError::Corrupt`].
     pub async fn pump_hooks(&self) -> Result<Pumped, RecordsError> {
-        let look = "select hook_pump.last_seq, change_counter.last from hook_pump, change_counter where name = 'feed'";
-        let (pumped, end): (i64, i64) = sqlx::query_as(look).fetch_one(&self.pool).await?;
-        if pumped >= end {
+        let look = "select (select last_seq from hook_pump where name = 'feed'), (select last_seq from hook_pump where name = 'notices'), \
+             change_counter.last, notice_counter.last from change_counter, notice_counter";
+        let (pumped, reported, end, newest): (i64, i64, i64, i64) = sqlx::query_as(look).fetch_one(&self.pool).await?;
+        if pumped >= end && reported >= newest {
             return Ok(Pumped::default());
         }
         let mut write = self.write().await?;
         // The pump's lock, before anything is read.
         let take = "update hook_pump set last_seq = last_seq where name = 'feed' returning last_seq";
         let pumped: i64 = sqlx::query_scalar(take).fetch_one(write.conn()).await?;
-        let end: i64 = sqlx::query_scalar("select last from change_counter").fetch_one(write.conn()).await?;
+        let reported = sqlx::query_scalar("select last_seq from hook_pump where name = 'notices'");
+        let reported: i64 = reported.fetch_one(write.conn()).await?;
+        let ends =
+            sqlx::query_as("select change_counter.last, notice_counter.last from change_counter, notice_counter");
+        let (end, newest): (i64, i64) = ends.fetch_one(write.conn()).await?;
         seen::end_with_keys(&mut write).await?;
         let rows = sqlx::query(select("where state = 'active' order by id")).fetch_all(write.conn()).await?;
         let hooks = rows.iter().map(hook_of).collect::<Result<Vec<_>, _>>()?;
         if hooks.is_empty() {
-            move_to(&mut write, end).await?;
+            move_to(&mut write, end, newest).await?;
             write.commit().await?;
             return Ok(Pumped::default());
         }
         let rows = after(&mut write, pumped, end, TURN).await?;
-        let more = i64::try_from(rows.len()).unwrap_or(TURN) >= TURN;
+        let is_full = |rows: usize| i64::try_from(rows).unwrap_or(TURN) >= TURN;
+        let more = is_full(rows.len());
         // What an operation of a later release did is passed over with the rest.
         let changes = rows.iter().filter_map(|row| item(row).transpose()).collect::<Result<Vec<_>, _>>()?;
         let last = if more { changes.last().map_or(end, |change| change.seq) } else { end };
-        let heard = self.heard(&mut write, &hooks, &changes).await?;
+        let notices = notices::after(&mut write, reported, newest, TURN).await?;
+        let more_notices = is_full(notices.len());
+        let last_notice = if more_notices { notices.last().map_or(newest, |notice| notice.seq) } else { newest };
+        let heard = self.heard(&mut write, &hooks, &changes, &notices).await?;
         let jobs = insert(&mut write, &heard).await?;
         // In one order, as all code that writes to several hooks.
-        let newest: BTreeMap<&str, i64> = heard.iter().map(|heard| (heard.hook_id, heard.change.seq)).collect();
+        let newest: BTreeMap<&str, i64> = heard.iter().map(|heard| (heard.hook_id, heard.seq)).collect();
         for (hook_id, seq) in newest {
             let note = sqlx::query("update hooks set last_seq = $1 where id = $2").bind(seq).bind(hook_id);
             note.execute(write.conn()).await?;
         }
-        move_to(&mut write, last).await?;
+        move_to(&mut write, last, last_notice).await?;
         write.commit().await?;
-        Ok(Pumped { jobs, more })
+        Ok(Pumped { jobs, more: more || more_notices })
     }
 
-    /// Which of the changes each hook gets.
+    /// Which of the changes and of the notices each hook gets, in the order of its chain.
     async fn heard<'a>(
         &self,
         write: &mut Write,
         hooks: &'a [Hook],
         changes: &'a [ChangeItem],
+        notices: &'a [NoticeItem],
     ) -> Result<Vec<Heard<'a>>, RecordsError> {
         let (imported, seen) = (imported(write, changes).await?, seen::now(write).await?);
         let mut keys = ContactKeys::default();
@@ -94,7 +142,14 @@ impl Records {
                 let Some(event) = heard_as(change, is_imported, hook.wishes(&seen)) else { continue };
                 let before = previous.insert(&hook.id, change.seq).or(hook.last_seq);
                 let contact_key = keys.of(write, change).await?;
-                all.push(Heard { hook_id: &hook.id, change, previous: before, event, contact_key });
+                all.push(Heard::of_change(&hook.id, change, before, event, contact_key));
+            }
+        }
+        for notice in notices {
+            let is_new = |hook: &&Hook| hook.from_notice < notice.seq && hears(notice, hook.wishes(&seen));
+            for hook in hooks.iter().filter(is_new) {
+                let before = previous.insert(&hook.id, NOTICES + notice.seq).or(hook.last_seq);
+                all.push(Heard::of_notice(&hook.id, notice, before));
             }
         }
         Ok(all)
@@ -160,10 +215,9 @@ pub(super) async fn insert(write: &mut Write, heard: &[Heard<'_>]) -> Result<Vec
         let (batch, rest) = left.split_at(if left.len() >= ROWS { ROWS } else { 1 });
         left = rest;
         let mut query = sqlx::query(with_rows_then(HEAD, batch.len(), 11, AGAIN));
-        for Heard { hook_id, change, previous, event, contact_key } in batch {
-            query = query.bind(*hook_id).bind(change.seq).bind(*previous).bind(*event).bind(&change.location_id);
-            query = query.bind(&change.contact_id).bind(contact_key).bind(&change.record).bind(&change.record_id);
-            query = query.bind("open").bind(now_ms);
+        for Heard { hook_id, seq, previous, event, location_id, contact_id, record, record_id, contact_key } in batch {
+            query = query.bind(*hook_id).bind(*seq).bind(*previous).bind(*event).bind(*location_id).bind(*contact_id);
+            query = query.bind(contact_key).bind(*record).bind(*record_id).bind("open").bind(now_ms);
         }
         query.execute(write.conn()).await?;
     }
@@ -180,7 +234,10 @@ pub(super) async fn insert(write: &mut Write, heard: &[Heard<'_>]) -> Result<Vec
     Ok(jobs)
 }
 
-async fn move_to(write: &mut Write, seq: i64) -> Result<(), RecordsError> {
-    sqlx::query("update hook_pump set last_seq = $1 where name = 'feed'").bind(seq).execute(write.conn()).await?;
+async fn move_to(write: &mut Write, change: i64, notice: i64) -> Result<(), RecordsError> {
+    for (name, seq) in [("feed", change), ("notices", notice)] {
+        let update = sqlx::query("update hook_pump set last_seq = $1 where name = $2").bind(seq).bind(name);
+        update.execute(write.conn()).await?;
+    }
     Ok(())
 }

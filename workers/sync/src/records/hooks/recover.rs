@@ -1,15 +1,15 @@
-//! Sends a hook what it missed: reads the feed again since a time, as far as it goes back.
+//! Sends a hook what it missed: reads the feed and the notices again since a time, as far as they go back.
 
 use serde_json::json;
 
 use super::super::audit::{Act, Action};
 use super::super::feed::item;
 use super::super::ledger::timestamp;
-use super::super::{Records, RecordsError};
+use super::super::{Records, RecordsError, notices};
 use super::deliveries::OwedKey;
-use super::pump::{self, ContactKeys, Heard, imported, insert};
+use super::pump::{self, ContactKeys, Heard, NOTICES, imported, insert};
 use super::{Hook, seen};
-use crate::hooks::event::heard_as;
+use crate::hooks::event::{heard_as, hears};
 
 /// Changes of one transaction.
 const PAGE: i64 = 500;
@@ -22,6 +22,8 @@ pub struct Recovery {
     after: i64,
     /// The pump sends what comes after it.
     end: i64,
+    /// The same of notices.
+    notices: (i64, i64),
     previous: Option<i64>,
     /// Changes so far for the hook, including those that had arrived.
     pub changes: usize,
@@ -44,10 +46,13 @@ impl Records {
         let end: i64 = end.fetch_one(&self.pool).await?;
         let after = "select coalesce(min(seq) - 1, $2) from changes where changed_at >= $1";
         let after: i64 = sqlx::query_scalar(after).bind(since_ms).bind(end).fetch_one(&self.pool).await?;
+        let notices = "select coalesce((select min(seq) - 1 from notices where at >= $1), last_seq), last_seq \
+             from hook_pump where name = 'notices'";
+        let notices: (i64, i64) = sqlx::query_as(notices).bind(since_ms).fetch_one(&self.pool).await?;
         let mut write = self.write().await?;
         write.act(Act::new(Action::HookRecover).on(hook_id).with(json!({"since": timestamp(since_ms)})));
         write.commit().await?;
-        Ok(Some(Recovery { hook, after, end, previous: None, changes: 0 }))
+        Ok(Some(Recovery { hook, after, end, notices, previous: None, changes: 0 }))
     }
 
     /// Goes on; what to enqueue, and none when it is done.
@@ -55,10 +60,10 @@ impl Records {
     /// # Errors
     /// See [`Records::begin_recovery`].
     pub async fn recover_more(&self, recovery: &mut Recovery) -> Result<Option<Vec<OwedKey>>, RecordsError> {
-        let Recovery { hook, after, end, previous, changes: count } = recovery;
-        if after >= end {
-            return Ok(None);
+        if recovery.after >= recovery.end {
+            return self.recover_notices(recovery).await;
         }
+        let Recovery { hook, after, end, previous, changes: count, .. } = recovery;
         let mut write = self.write().await?;
         let rows = pump::after(&mut write, *after, *end, PAGE).await?;
         let changes = rows.iter().filter_map(|row| item(row).transpose()).collect::<Result<Vec<_>, _>>()?;
@@ -69,12 +74,32 @@ impl Records {
             let Some(event) = heard_as(change, is_imported, hook.wishes(&seen)) else { continue };
             let before = previous.replace(change.seq);
             let contact_key = keys.of(&mut write, change).await?;
-            heard.push(Heard { hook_id: &hook.id, change, previous: before, event, contact_key });
+            heard.push(Heard::of_change(&hook.id, change, before, event, contact_key));
         }
         let jobs = insert(&mut write, &heard).await?;
         write.commit().await?;
         *count += heard.len();
         *after = changes.last().map_or(*end, |change| change.seq);
+        Ok(Some(jobs))
+    }
+
+    async fn recover_notices(&self, recovery: &mut Recovery) -> Result<Option<Vec<OwedKey>>, RecordsError> {
+        let Recovery { hook, notices: (after, end), previous, changes: count, .. } = recovery;
+        if after >= end {
+            return Ok(None);
+        }
+        let mut write = self.write().await?;
+        let all = notices::after(&mut write, *after, *end, PAGE).await?;
+        let seen = seen::now(&mut write).await?;
+        let heard: Vec<_> = all
+            .iter()
+            .filter(|notice| hears(notice, hook.wishes(&seen)))
+            .map(|notice| Heard::of_notice(&hook.id, notice, previous.replace(NOTICES + notice.seq)))
+            .collect();
+        let jobs = insert(&mut write, &heard).await?;
+        write.commit().await?;
+        *count += heard.len();
+        *after = all.last().map_or(*end, |notice| notice.seq);
         Ok(Some(jobs))
     }
 }

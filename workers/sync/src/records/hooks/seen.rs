@@ -3,6 +3,9 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
+use serde_json::json;
+
+use super::super::notices::Notice;
 use super::super::{RecordsError, Write};
 
 /// What a key sees that sees nothing.
@@ -24,11 +27,20 @@ pub(super) async fn now(write: &mut Write) -> Result<Seen, RecordsError> {
     Ok(seen)
 }
 
+/// A hook that is disabled is news for the others.
+pub(super) fn disabled(hook_id: &str, why: &str) -> Notice {
+    Notice::new("hook.disabled", "hook", hook_id).with(json!({ "why": why }))
+}
+
 /// Disables the hooks of keys that have ended: the owner of a revoked key gets nothing more.
 pub(super) async fn end_with_keys(write: &mut Write) -> Result<(), RecordsError> {
     let now_ms = write.now_ms;
     let query = "update hooks set state = 'disabled', disabled_why = 'its API key is no longer in force', disabled_at = $1 \
-         where state = 'active' and key_id in (select id from api_keys where revoked_at is not null or expires_at <= $1)";
-    sqlx::query(query).bind(now_ms).execute(write.conn()).await?;
+         where state = 'active' and key_id in (select id from api_keys where revoked_at is not null or expires_at <= $1) \
+         returning id";
+    let ended: Vec<String> = sqlx::query_scalar(query).bind(now_ms).fetch_all(write.conn()).await?;
+    for id in ended {
+        write.notice(disabled(&id, "its API key is no longer in force"));
+    }
     Ok(())
 }

@@ -1,11 +1,12 @@
 //! Scans as they are stored.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
 use super::super::RecordsError;
 use super::super::merging::{self, column};
+use super::super::notices::Notice;
 use super::super::runs::Tx;
 use super::super::sql::sql;
 use super::{Phase, Purpose, Reached, Walk};
@@ -27,6 +28,13 @@ impl Tx {
     pub async fn save_walk(&mut self, walk: &Walk) -> Result<(), RecordsError> {
         let now_ms = self.write.now_ms;
         let is_over = matches!(walk.phase, Phase::Done | Phase::Failed);
+        if walk.purpose == Purpose::Import && walk.phase == Phase::Done && walk.finished_at_ms.is_none() {
+            let counts = json!({
+                "contacts": walk.contacts, "tasks": walk.tasks, "notes": walk.notes, "appointments": walk.appointments,
+                "calls": walk.calls,
+            });
+            self.write.notice(Notice::new("import.done", "scan", &walk.id).at(&walk.location_id).with(counts));
+        }
         sqlx::query(sql!("save_walk"))
             .bind(walk.phase.as_str())
             .bind(walk.cursor.as_ref().map(Value::to_string))
