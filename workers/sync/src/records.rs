@@ -153,6 +153,9 @@ pub struct Records {
     pool: AnyPool,
     /// For the few statements that each job needs, and for no others: see [`opening`].
     often: AnyPool,
+    /// SQLite's one connection that writes: its cache of pages and its prepared statements stay good, since no other one writes meanwhile. On PostgreSQL
+    /// as `pool`.
+    writer: AnyPool,
     lines: lines::Lines,
     sqlite: bool,
     gate: Arc<Semaphore>,
@@ -213,5 +216,6 @@ impl Records {
     pub async fn close(&self) {
         self.pool.close().await;
         self.often.close().await;
+        self.writer.close().await;
     }
 }

@@ -26,7 +26,7 @@ use super::feed::{Cause, Origin};
 use super::history::Via;
 use super::job::{JobKey, JobKind, REFRESHES_FIELDS};
 use super::runs::FollowUp;
-use super::sql::{CHUNK, look_up_pairs, sql, take_exactly, with_list, with_rows};
+use super::sql::{CHUNK, Marks, look_up_pairs, sql, take_exactly, with_list, with_rows};
 use super::{Records, RecordsError, WEBHOOK_SOURCE, Write, conflicts, contacts, erase, flows, order};
 use crate::ids;
 
@@ -474,7 +474,7 @@ pub(super) async fn insert_rows(write: &mut Write, rows: &[NewRow]) -> Result<()
     let mut left = rows;
     while !left.is_empty() {
         let batch = take_exactly(&mut left);
-        let mut insert = sqlx::query(with_rows(sql!("accept_events"), batch.len(), 12));
+        let mut insert = sqlx::query(with_rows(Marks::Plain, sql!("accept_events"), batch.len(), 12));
         for row in batch {
             let JobKey { kind, location_id, record_id } = &row.key;
             insert = insert

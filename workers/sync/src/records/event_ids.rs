@@ -21,7 +21,7 @@ use sqlx::{AnyConnection, Row};
 use super::accept::{NewEvent, PRODUCERS, Trigger};
 use super::job::JobKey;
 use super::ledger::key_of;
-use super::sql::{CHUNK, ROWS, sql, take_batch, take_exactly, with_list, with_rows};
+use super::sql::{CHUNK, Marks, ROWS, sql, take_batch, take_exactly, with_list, with_rows};
 use super::{Actor, RecordsError};
 use crate::events::operation;
 
@@ -178,10 +178,11 @@ impl EventIds {
             let query = sqlx::query(sql!("forget_event_id")).bind(event_id).bind(location_id).bind(producer);
             query.execute(&mut *connection).await?;
         }
+        let marks = Marks::of(connection);
         let mut left = self.new.as_slice();
         while !left.is_empty() {
             let chunk = take_exactly(&mut left);
-            let mut insert = sqlx::query(with_rows(sql!("insert_event_ids"), chunk.len(), 8));
+            let mut insert = sqlx::query(with_rows(marks, sql!("insert_event_ids"), chunk.len(), 8));
             for (Identity { event_id, location_id, producer }, Earlier { job_id, key, content }) in chunk {
                 insert = insert
                     .bind(event_id)

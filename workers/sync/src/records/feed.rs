@@ -15,7 +15,7 @@ use sqlx::any::AnyRow;
 use super::history::{Via, Was};
 use super::ledger::timestamp;
 use super::model::key_of;
-use super::sql::{sql, take_exactly, with_rows_then};
+use super::sql::{Marks, sql, take_exactly, with_rows_then};
 use super::{Page, Records, RecordsError, Write, erase};
 use crate::decide::sync_status::Progress;
 
@@ -266,11 +266,13 @@ pub(super) async fn append(write: &mut Write) -> Result<(), RecordsError> {
         }
     }
     let now_ms = write.now_ms;
+    let marks = Marks::of(write.conn());
     let mut left = rows.as_slice();
     let mut stored = 0;
     while !left.is_empty() {
         let batch = take_exactly(&mut left);
-        let mut insert = sqlx::query(with_rows_then(sql!("insert_changes"), batch.len(), 17, "on conflict do nothing"));
+        let mut insert =
+            sqlx::query(with_rows_then(marks, sql!("insert_changes"), batch.len(), 17, "on conflict do nothing"));
         for row in batch {
             insert = insert.bind(last - count + row.place).bind(row.location_id).bind(row.contact_id);
             insert = insert.bind(row.record).bind(row.record_id).bind(row.op).bind(now_ms);

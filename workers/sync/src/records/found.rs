@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::job::{JobKey, JobKind, JobState};
 use super::runs::Tx;
-use super::sql::{CHUNK, ROWS, sql, with_list, with_rows};
+use super::sql::{CHUNK, Marks, ROWS, sql, with_list, with_rows};
 use super::{Records, RecordsError};
 
 /// The source of their ledger rows, also in metrics.
@@ -107,9 +107,10 @@ impl Tx {
     /// [`RecordsError::Database`].
     pub async fn keep_found(&mut self, found: &[Found]) -> Result<Vec<JobKey>, RecordsError> {
         let (now_ms, location_id) = (self.write.now_ms, self.run.key.location_id.clone());
+        let marks = Marks::of(self.write.conn());
         let mut open = Vec::new();
         for chunk in found.chunks(ROWS) {
-            let text = with_rows(sql!("insert_found"), chunk.len(), 11);
+            let text = with_rows(marks, sql!("insert_found"), chunk.len(), 11);
             let mut insert = sqlx::query(text).persistent(chunk.len() == ROWS);
             for Found { event, contact_id, needs } in chunk {
                 let key = JobKey::new(JobKind::PullContact, &location_id, contact_id);

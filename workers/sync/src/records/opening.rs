@@ -28,6 +28,13 @@ const SQLITE_SETTINGS: &str = "
     pragma secure_delete = on;
 ";
 
+/// For the connection that writes: 16 MiB of pages, of which only it changes any, and as much of the log before its pages are written once more to
+/// their places in the file.
+const SQLITE_WRITER: &str = "
+    pragma cache_size = -16384;
+    pragma wal_autocheckpoint = 4096;
+";
+
 /// A process that stands still in the midst of a transaction keeps its locks, and all others wait for them. PostgreSQL ends that
 /// transaction long before the process' lease is over; between two statements lies no work of ours that takes so long. Nor does a
 /// statement, or its wait for a lock: what takes longer is ended and tried again. The keepalives are the server's, which so ends the
@@ -120,9 +127,9 @@ impl Records {
         }
         let connect: AnyConnectOptions = url.parse().map_err(|_| RecordsError::Url("it is not a URL"))?;
         let pool = pool(&options, sqlite, options.max_connections, "").connect_lazy_with(connect.clone());
-        let often = match sqlite {
-            true => pool.clone(),
-            false => self::pool(&options, sqlite, OFTEN, POSTGRES_OFTEN).connect_lazy_with(connect),
+        let (often, writer) = match sqlite {
+            true => (pool.clone(), self::pool(&options, sqlite, 1, SQLITE_WRITER).connect_lazy_with(connect)),
+            false => (self::pool(&options, sqlite, OFTEN, POSTGRES_OFTEN).connect_lazy_with(connect), pool.clone()),
         };
         let deadline = Instant::now() + options.connect_timeout;
         loop {
@@ -136,6 +143,7 @@ impl Records {
         Ok(Self {
             pool,
             often,
+            writer,
             lines: Lines::default(),
             sqlite,
             principal: Arc::new(Principal::new(Actor::System)),
@@ -157,7 +165,7 @@ impl Records {
     }
 }
 
-/// Connections at most so many, on PostgreSQL with these settings more than all have.
+/// Connections at most so many, with these settings more than all have.
 fn pool(options: &Options, sqlite: bool, most: u32, more: &'static str) -> AnyPoolOptions {
     AnyPoolOptions::new()
         .max_connections(most)
@@ -169,7 +177,7 @@ fn pool(options: &Options, sqlite: bool, most: u32, more: &'static str) -> AnyPo
         .after_connect(move |connection, _| {
             Box::pin(async move {
                 if sqlite {
-                    return set_up_sqlite(connection).await;
+                    return set_up_sqlite(connection, more).await;
                 }
                 sqlx::raw_sql(POSTGRES_SETTINGS).execute(&mut *connection).await?;
                 sqlx::raw_sql(more).execute(connection).await.map(drop)
@@ -179,8 +187,12 @@ fn pool(options: &Options, sqlite: bool, most: u32, more: &'static str) -> AnyPo
 
 /// The settings of a new connection. On a disk that is full or fails even they fail. The pool would try again for as long as a caller waits
 /// for a connection; so it gets one that writes nothing, says so at once, and is replaced after it.
-async fn set_up_sqlite(connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
-    let Err(error) = sqlx::raw_sql(SQLITE_SETTINGS).execute(&mut *connection).await else { return Ok(()) };
+async fn set_up_sqlite(connection: &mut AnyConnection, more: &'static str) -> Result<(), sqlx::Error> {
+    let set_up = async {
+        sqlx::raw_sql(SQLITE_SETTINGS).execute(&mut *connection).await?;
+        sqlx::raw_sql(more).execute(&mut *connection).await
+    };
+    let Err(error) = set_up.await else { return Ok(()) };
     tracing::warn!(%error, "a new connection to the database can't be set up");
     fault::note(&error);
     sqlx::raw_sql("pragma query_only = on").execute(connection).await.map(drop)

@@ -11,7 +11,7 @@ use tokio::time::sleep;
 
 use super::accept::Trigger;
 use super::change::Change;
-use super::sql::with_rows_then;
+use super::sql::{Marks, with_rows_then};
 use super::{RecordsError, Write};
 
 /// Stripes of one location. Each is a lock in PostgreSQL's memory, which holds a few thousand of all transactions.
@@ -24,8 +24,13 @@ pub(super) async fn take_turns(write: &mut Write, triggers: &[Trigger]) -> Resul
         return Ok(());
     }
     let keys = keys(triggers);
-    let text =
-        with_rows_then("select count(pg_advisory_xact_lock(key)) from (values ", keys.len(), 1, ") as stripes (key)");
+    let text = with_rows_then(
+        Marks::Numbered,
+        "select count(pg_advisory_xact_lock(key)) from (values ",
+        keys.len(),
+        1,
+        ") as stripes (key)",
+    );
     let mut query = sqlx::query(text).persistent(false);
     for key in keys {
         query = query.bind(key);

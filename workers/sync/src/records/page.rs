@@ -19,7 +19,9 @@ use super::entries::{self, AnyEntry, Entry, EntryRow, text_of};
 use super::feed::{Cause, ChangeOp, Changed};
 use super::flows::happened;
 use super::pull::{self, Snapshot};
-use super::sql::{CHUNK, look_up, look_up_pairs, sql, take_batch, take_exactly, with_list_after, with_rows_between};
+use super::sql::{
+    CHUNK, Marks, look_up, look_up_pairs, sql, take_batch, take_exactly, with_list_after, with_rows_then,
+};
 use super::{RecordsError, Write, unanswered};
 use crate::decide::sync_status::Progress;
 
@@ -279,15 +281,16 @@ async fn insert_entries(
     let mut left = entries.as_slice();
     while !left.is_empty() {
         let chunk = take_exactly(&mut left);
-        let text =
-            with_rows_between(sql!("insert_pulled_entries"), 2, chunk.len(), 9, sql!("insert_pulled_entries_tail"));
+        let (marks, tail) = (Marks::of(write.conn()), sql!("insert_pulled_entries_tail"));
+        let text = with_rows_then(marks, sql!("insert_pulled_entries"), chunk.len(), 9, tail);
         // Of runs that settle together, the oldest reading counts: what it leaves alone is fetched once more.
         let as_of_ms = chunk.iter().filter_map(|(_, new)| new.as_of_ms).min().unwrap_or(now_ms);
-        let mut insert = sqlx::query_as(text).bind(as_of_ms).bind(now_ms);
+        let mut insert = sqlx::query_as(text);
         for ((location_id, kind, ghl_id), NewEntry { row_id, contact_id, doc, .. }) in chunk {
             insert = insert.bind(row_id.to_string()).bind(*kind).bind(location_id).bind(contact_id);
             insert = insert.bind(ghl_id).bind(doc).bind(doc).bind(1_i64).bind(now_ms);
         }
+        insert = insert.bind(as_of_ms).bind(now_ms);
         let stored: Vec<(String, String, String, String, i64)> = insert.fetch_all(write.conn()).await?;
         let stored: HashMap<_, _> = stored
             .iter()

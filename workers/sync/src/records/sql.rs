@@ -15,12 +15,41 @@ use super::RecordsError;
 
 /// Rows of one statement at most: SQLite takes 32,766 placeholders, and no row here needs more than 32.
 pub(super) const CHUNK: usize = 500;
-/// Rows of one statement that has many columns. SQLite looks for each placeholder among all of the statement: what is ten times as long takes it
-/// a hundred times as long.
+/// Rows of one statement that has many columns.
 pub(super) const ROWS: usize = 50;
 
 /// Rows of one statement that has few.
 const FEW: usize = 10;
+
+/// How a database takes the placeholders of the rows of a statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Marks {
+    /// `$1`, `$2`, …
+    Numbered,
+    /// `?`. SQLite would look for the name of each numbered one among all of the statement: what is ten times as long would take it a hundred times
+    /// as long (`sqlite3VListNumToName`; a third of a pull's time before this).
+    Plain,
+}
+
+impl Marks {
+    /// As the database of the connection takes them.
+    pub(super) fn of(connection: &AnyConnection) -> Self {
+        match connection.backend_name() {
+            "SQLite" => Self::Plain,
+            _ => Self::Numbered,
+        }
+    }
+
+    /// One group of `count` placeholders, behind so many others.
+    fn group(self, before: usize, count: usize) -> String {
+        let mark = |number| match self {
+            Self::Numbered => format!("${number}"),
+            Self::Plain => "?".to_owned(),
+        };
+        let marks: Vec<String> = (before + 1..=before + count).map(mark).collect();
+        format!("({})", marks.join(", "))
+    }
+}
 
 /// Takes from `rows` what one statement holds, at most `most` of them: as many as a few sizes have, so that a connection prepares each
 /// text once. What is short of a size is filled up with its last row: passing a row twice must be the same as once.
@@ -46,19 +75,31 @@ pub(super) fn take_exactly<'a, T>(rows: &mut &'a [T]) -> &'a [T] {
 }
 
 /// `head` followed by `rows` groups of `columns` placeholders: `head ($1, $2), ($3, $4)`.
-pub(super) fn with_rows(head: &'static str, rows: usize, columns: usize) -> AssertSqlSafe<String> {
-    let groups: Vec<String> = (0..rows).map(|row| group(row * columns, columns)).collect();
+pub(super) fn with_rows(marks: Marks, head: &'static str, rows: usize, columns: usize) -> AssertSqlSafe<String> {
+    let groups: Vec<String> = (0..rows).map(|row| marks.group(row * columns, columns)).collect();
     AssertSqlSafe(format!("{head}{}", groups.join(", ")))
 }
 
-/// [`with_rows`] with a `tail` behind them.
+/// [`with_rows`] with a `tail` behind them, whose own placeholders, from `$1` on, are bound after those of the rows.
 pub(super) fn with_rows_then(
+    marks: Marks,
     head: &'static str,
     rows: usize,
     columns: usize,
     tail: &'static str,
 ) -> AssertSqlSafe<String> {
-    AssertSqlSafe(format!("{} {tail}", with_rows(head, rows, columns).0))
+    AssertSqlSafe(format!("{} {}", with_rows(marks, head, rows, columns).0, behind(tail, rows * columns)))
+}
+
+/// The text with its placeholders numbered on from `before`.
+fn behind(text: &str, before: usize) -> String {
+    let mut parts = text.split('$');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| {
+        let rest = part.trim_start_matches(|letter: char| letter.is_ascii_digit());
+        let number: usize = part[..part.len() - rest.len()].parse().unwrap_or_default();
+        format!("{text}${}{rest}", before + number)
+    })
 }
 
 /// The rows that belong to a list of texts, which `head` ends before.
@@ -88,10 +129,13 @@ pub(super) async fn look_up_pairs(
     of: &[(&str, &str)],
     is_planned_once: bool,
 ) -> Result<Vec<AnyRow>, RecordsError> {
+    let marks = Marks::of(connection);
+    // SQLite plans without regard to what the tables hold.
+    let is_planned_once = is_planned_once || marks == Marks::Plain;
     let (mut left, mut rows) = (of, Vec::new());
     while !left.is_empty() {
         let batch = take_batch(&mut left, ROWS);
-        let query = sqlx::query(with_rows_then(head, batch.len(), 2, ")")).persistent(is_planned_once);
+        let query = sqlx::query(with_rows_then(marks, head, batch.len(), 2, ")")).persistent(is_planned_once);
         let query = batch.into_iter().fold(query, |query, (one, other)| query.bind(*one).bind(*other));
         rows.append(&mut query.fetch_all(&mut *connection).await?);
     }
@@ -106,7 +150,7 @@ pub(super) fn with_rows_between(
     columns: usize,
     tail: &'static str,
 ) -> AssertSqlSafe<String> {
-    let groups: Vec<String> = (0..rows).map(|row| group(before + row * columns, columns)).collect();
+    let groups: Vec<String> = (0..rows).map(|row| Marks::Numbered.group(before + row * columns, columns)).collect();
     AssertSqlSafe(format!("{head}{}{tail}", groups.join(", ")))
 }
 
@@ -117,12 +161,7 @@ pub(super) fn with_list(head: &'static str, count: usize) -> AssertSqlSafe<Strin
 
 /// [`with_list`] for a head that has `before` placeholders itself.
 pub(super) fn with_list_after(head: &'static str, before: usize, count: usize) -> AssertSqlSafe<String> {
-    AssertSqlSafe(format!("{head}{}", group(before, count)))
-}
-
-fn group(before: usize, count: usize) -> String {
-    let marks: Vec<String> = (before + 1..=before + count).map(|number| format!("${number}")).collect();
-    format!("({})", marks.join(", "))
+    AssertSqlSafe(format!("{head}{}", Marks::Numbered.group(before, count)))
 }
 
 #[cfg(test)]
@@ -171,7 +210,10 @@ mod tests {
 
     #[test]
     fn placeholders_count_on_from_row_to_row() {
-        assert_eq!(with_rows("values ", 2, 2).0, "values ($1, $2), ($3, $4)");
+        assert_eq!(with_rows(Marks::Numbered, "values ", 2, 2).0, "values ($1, $2), ($3, $4)");
+        assert_eq!(with_rows_then(Marks::Plain, "values", 2, 2, "or nothing").0, "values(?, ?), (?, ?) or nothing");
+        let then = with_rows_then(Marks::Plain, "values ", 5, 2, "where a < $1 or a > $2");
+        assert_eq!(then.0, "values (?, ?), (?, ?), (?, ?), (?, ?), (?, ?) where a < $11 or a > $12");
         assert_eq!(
             with_rows_between("a = $1 and b in (values ", 1, 2, 2, ")").0,
             "a = $1 and b in (values ($2, $3), ($4, $5))"

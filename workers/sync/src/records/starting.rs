@@ -58,7 +58,7 @@ impl Records {
             for (JobKey { kind, location_id, record_id }, epoch) in batch {
                 query = query.bind(kind).bind(location_id).bind(record_id).bind(*epoch);
             }
-            for row in query.fetch_all(&self.often).await? {
+            for row in query.fetch_all(self.writing(&self.often)).await? {
                 let key = key_of(&row)?;
                 runs.entry(key.clone()).or_insert_with(|| Run::of(key)).add(&row)?;
             }

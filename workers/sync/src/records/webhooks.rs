@@ -23,7 +23,7 @@ use super::job::JobKey;
 use super::ledger::timestamp;
 use super::pull::mark_gone;
 use super::runs::Tx;
-use super::sql::{CHUNK, ROWS, sql, take_batch, with_list, with_list_after, with_rows_then};
+use super::sql::{CHUNK, Marks, ROWS, sql, take_batch, with_list, with_list_after, with_rows_then};
 use super::{Records, RecordsError, Write, flows, order};
 
 mod judging;
@@ -343,9 +343,11 @@ async fn insert(
     judged: &[Judged<'_>],
     now_ms: i64,
 ) -> Result<HashSet<String>, RecordsError> {
+    let marks = Marks::of(connection);
     let mut new = HashSet::new();
     for chunk in judged.chunks(CHUNK) {
-        let text = with_rows_then(sql!("insert_webhooks"), chunk.len(), 8, "on conflict (id) do nothing returning id");
+        let text =
+            with_rows_then(marks, sql!("insert_webhooks"), chunk.len(), 8, "on conflict (id) do nothing returning id");
         let mut query = sqlx::query_scalar(text).persistent(chunk.len() == 1);
         for Judged { webhook, contact_id, result, body, job_id, .. } in chunk {
             query = query

@@ -30,11 +30,11 @@ impl Records {
         self.write_over(&self.pool).await
     }
 
-    /// [`Records::write`] over a connection of that pool.
+    /// [`Records::write`] over a connection of that pool, or SQLite's one that writes.
     pub(super) async fn write_over(&self, pool: &AnyPool) -> Result<Write, RecordsError> {
         let gate = self.gate().await?;
         let begin = if self.sqlite { "begin immediate" } else { "begin" };
-        let mut tx = pool.begin_with(begin).await?;
+        let mut tx = self.writing(pool).begin_with(begin).await?;
         let now_ms = self.clock.now_ms();
         let flows = self.flows.look(&mut tx, now_ms).await?;
         Ok(Write {
@@ -62,6 +62,11 @@ impl Records {
             _gate: gate,
             _walk: None,
         })
+    }
+
+    /// The connections that write where those of `pool` read. Only while [`Records::gate`] is held.
+    pub(super) fn writing<'a>(&'a self, pool: &'a AnyPool) -> &'a AnyPool {
+        if self.sqlite { &self.writer } else { pool }
     }
 
     /// The turn of one writer; PostgreSQL has its own and better ones.

@@ -8,7 +8,7 @@ use sqlx::any::AnyRow;
 use super::super::ledger::timestamp;
 use super::super::merging::{self, column};
 use super::super::model::Contact;
-use super::super::sql::{ROWS, sql, take_batch, with_rows_then};
+use super::super::sql::{Marks, ROWS, sql, take_batch, take_exactly, with_rows_then};
 use super::super::{RecordsError, Write};
 use super::ContactRow;
 use crate::decide::absent::Unread;
@@ -95,9 +95,9 @@ pub(in crate::records) async fn lock(
     location_id: &str,
     contact_id: &str,
 ) -> Result<Option<ContactRow>, RecordsError> {
-    // Planned again each time: see `look_up_pairs`.
+    // PostgreSQL plans it again each time: see `look_up_pairs`.
     let row = sqlx::query(sql!("lock_contact"))
-        .persistent(false)
+        .persistent(write.sqlite)
         .bind(location_id)
         .bind(contact_id)
         .fetch_optional(write.conn())
@@ -127,10 +127,15 @@ pub(in crate::records) async fn insert_all(
 ) -> Result<HashSet<(String, String)>, RecordsError> {
     let now_ms = write.now_ms;
     let mut new = HashSet::new();
+    let marks = Marks::of(write.conn());
     let mut left = rows;
     while !left.is_empty() {
-        let batch = take_batch(&mut left, ROWS);
-        let text = with_rows_then(sql!("insert_contacts"), batch.len(), 19, sql!("insert_contacts_tail"));
+        // A statement costs PostgreSQL more than a few rows that are passed twice, and SQLite less.
+        let batch = match marks {
+            Marks::Numbered => take_batch(&mut left, ROWS),
+            Marks::Plain => take_exactly(&mut left).iter().collect(),
+        };
+        let text = with_rows_then(marks, sql!("insert_contacts"), batch.len(), 19, sql!("insert_contacts_tail"));
         let mut query = sqlx::query_as(text);
         for (seen_walk, row) in batch {
             query = query

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use sqlx::any::AnyRow;
 
 use super::super::feed::item;
-use super::super::sql::{ROWS, sql, with_list, with_rows_then};
+use super::super::sql::{Marks, ROWS, sql, with_list, with_rows_then};
 use super::super::{ChangeItem, NoticeItem, Records, RecordsError, Write, contacts, notices};
 use super::deliveries::OwedKey;
 use super::{Hook, hook_of, seen, select};
@@ -209,12 +209,13 @@ pub(super) async fn insert(write: &mut Write, heard: &[Heard<'_>]) -> Result<Vec
     const AGAIN: &str = "on conflict (hook_id, seq) do update set state = 'open', attempts = 0, next_at = null, ended_at = null \
          where hook_deliveries.state in ('failed', 'dropped')";
     let now_ms = write.now_ms;
+    let marks = Marks::of(write.conn());
     let mut left = heard;
     while !left.is_empty() {
         // Whole batches or single rows: a row may be there once in a statement that updates what it meets, so none is filled up.
         let (batch, rest) = left.split_at(if left.len() >= ROWS { ROWS } else { 1 });
         left = rest;
-        let mut query = sqlx::query(with_rows_then(HEAD, batch.len(), 11, AGAIN));
+        let mut query = sqlx::query(with_rows_then(marks, HEAD, batch.len(), 11, AGAIN));
         for Heard { hook_id, seq, previous, event, location_id, contact_id, record, record_id, contact_key } in batch {
             query = query.bind(*hook_id).bind(*seq).bind(*previous).bind(*event).bind(*location_id).bind(*contact_id);
             query = query.bind(contact_key).bind(*record).bind(*record_id).bind("open").bind(now_ms);

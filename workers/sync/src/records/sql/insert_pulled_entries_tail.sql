@@ -1,6 +1,6 @@
 -- Someone else may hold the id: a task moves with its contact when contacts are merged in GHL. It moves here as well, as it is known, with what
--- is owed for it, and follows what was told then. Not where it moved or went after $1, when the reading began that shows it here; a time
--- after $2, which is now, is one of before the clock was set back.
+-- is owed for it, and follows what was told then. Not where it moved or went after the reading began that shows it here, which
+-- is the first placeholder; a time after now, the second, is one of before the clock was set back.
 on conflict (kind, location_id, ghl_id) do update
 set contact_id = excluded.contact_id,
     base = coalesce(entries.base, entries.gone_base, entries.doc),
