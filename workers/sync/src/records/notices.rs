@@ -15,7 +15,7 @@ use sqlx::any::AnyRow;
 
 use super::feed::Cause;
 use super::ledger::timestamp;
-use super::sql::{ROWS, sql, with_rows_then};
+use super::sql::{Marks, ROWS, sql, with_rows};
 use super::{Records, RecordsError, Write};
 
 pub use self::locations::Turn;
@@ -105,12 +105,13 @@ pub(super) async fn append(write: &mut Write) -> Result<(), RecordsError> {
     let extend = sqlx::query_scalar("update notice_counter set last = last + $1 returning last").bind(count);
     let last: i64 = extend.fetch_one(write.conn()).await?;
     let (now_ms, mut seq) = (write.now_ms, last - count);
+    let marks = Marks::of(write.conn());
     let mut left = notices.as_slice();
     while !left.is_empty() {
         // Whole batches or single rows: a connection prepares each text once.
         let (batch, rest) = left.split_at(if left.len() >= ROWS { ROWS } else { 1 });
         left = rest;
-        let mut insert = sqlx::query(with_rows_then(HEAD, batch.len(), 10, ""));
+        let mut insert = sqlx::query(with_rows(marks, HEAD, batch.len(), 10));
         for Notice { event, location_id, contact_id, record, record_id, details, cause } in batch {
             seq += 1;
             insert = insert.bind(seq).bind(event).bind(location_id).bind(contact_id).bind(*record).bind(record_id);
