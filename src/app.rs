@@ -264,7 +264,7 @@ impl App {
 
     fn console_parts(&self) -> console::Parts {
         let (hooks, clock, links) = (self.hooks.clone(), self.clock.clone(), self.links.clone());
-        console::Parts { producer: self.producer(), hooks, clock, links }
+        console::Parts { producer: self.producer(), hooks, enricher: self.enricher.clone(), clock, links }
     }
 
     /// The path of a page that opens the console once, for whoever started this process; none where the console is off.

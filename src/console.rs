@@ -14,6 +14,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use axum::routing::{get, post};
 use sync_workers::clock::Clock;
+use sync_workers::enrich::Enricher;
 use sync_workers::flows::Flow;
 use sync_workers::hooks::Hooks;
 use sync_workers::vault::{MasterKeys, Vault};
@@ -30,6 +31,7 @@ mod conflicts;
 mod contact;
 mod contacts;
 mod dead;
+mod enrichment;
 mod find;
 mod flows;
 mod frame;
@@ -67,6 +69,7 @@ const AT_ONCE: usize = 8;
 pub struct Console {
     producer: Producer,
     hooks: Hooks,
+    enricher: Enricher,
     clock: Clock,
     /// Seals what a browser keeps.
     vault: Vault,
@@ -82,6 +85,7 @@ pub struct Console {
 pub struct Parts {
     pub producer: Producer,
     pub hooks: Hooks,
+    pub enricher: Enricher,
     pub clock: Clock,
     pub links: Links,
 }
@@ -90,7 +94,7 @@ impl Console {
     /// The console of the settings; none where it is off.
     #[must_use]
     pub fn new(parts: Parts, config: &Config) -> Option<Self> {
-        let Parts { producer, hooks, clock, links } = parts;
+        let Parts { producer, hooks, enricher, clock, links } = parts;
         let is_read_only = match config.gateway.ui {
             Ui::Off => return None,
             Ui::ReadOnly => true,
@@ -99,6 +103,7 @@ impl Console {
         Some(Self {
             producer,
             hooks,
+            enricher,
             clock,
             vault: vault(config)?,
             links,
@@ -131,6 +136,7 @@ impl Console {
             .route("/ui/flows", get(flows::page))
             .route("/ui/hooks", get(hooks::page))
             .route("/ui/hooks/{hook}", get(hook::page).post(hook::act))
+            .route("/ui/enrichment", get(enrichment::page))
             .route("/ui/keys", get(keys::page))
             .route("/ui/keys/{key}", post(keys::act))
             .route("/ui/audit", get(audit::page))

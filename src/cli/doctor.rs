@@ -10,6 +10,7 @@ use super::{Context, Outcome};
 use crate::app::{self, vault};
 use crate::config::Config;
 
+mod enrichment;
 mod hints;
 mod keys;
 mod ledger;
@@ -128,6 +129,7 @@ pub(super) async fn run(context: Context, args: Args) -> anyhow::Result<Outcome>
     checks.push(tokens::app(config));
     let (records, of_database) = database(config).await;
     checks.extend(of_database);
+    checks.extend(enrichment::check(config, records.as_ref()).await);
     let deployment = match &records {
         Some(records) => records.known_deployment_id().await.unwrap_or_default(),
         None => None,

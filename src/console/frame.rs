@@ -64,7 +64,11 @@ impl Frame {
                 ("/ui/dead", "Dead letters", true),
                 ("/ui/conflicts", "Conflicts", true),
             ],
-            &[("/ui/flows", "Flows", true), ("/ui/hooks", "Hooks", true)],
+            &[
+                ("/ui/flows", "Flows", true),
+                ("/ui/hooks", "Hooks", true),
+                ("/ui/enrichment", "Enrichment", self.is_operator && self.sees_all),
+            ],
             &[
                 ("/ui/keys", "Keys", self.is_admin && self.sees_all),
                 ("/ui/audit", "Audit", self.is_admin),

@@ -158,3 +158,24 @@ async fn who_has_not_agreed_or_is_not_to_be_disturbed_is_not_looked_up() {
     let dead = api.job_in_state(unknown[0]["jobId"].as_str().unwrap(), "dead").await;
     assert!(dead["lastError"].as_str().unwrap().contains("contact.selected fetches it"), "{dead}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_of_a_flow_looks_the_contact_up_and_the_next_one_reads_what_was_found() {
+    let world = World::new(&[]).await;
+    let location = &world.installation.location;
+    let (_program, api) = world.installation.serve("up");
+    let contact = world.person(&api, "ada@flowing-works.io", json!({})).await;
+    let folder = world.installation.data_folder();
+    let flow = "[[step]]\nenrich = true\n\n[[step]]\nevent = \"task.created\"\ndata.title = \"Visit {contact.website}\"\n\
+         data.dueDate = \"{in 1d}\"\n";
+    let file = folder.join("look-up.toml");
+    std::fs::write(&file, flow).unwrap();
+    world.installation.json(&["flows", "push", file.to_str().unwrap()]);
+    let run = ["flows", "run", "look-up", "--location", location, "--contact", &contact];
+    world.installation.json(&run);
+    let view = api.get(&format!("/v1/locations/{location}/contacts/{contact}")).await.json();
+    assert_eq!(view["tasks"][0]["title"], "Visit https://flowing-works.io", "{view}");
+    let website = view["enrichment"].as_array().unwrap().iter().find(|one| one["field"] == "website").unwrap();
+    assert_eq!((&website["provider"], &website["inForce"]), (&json!("local"), &json!(true)));
+    assert!(view["contact"].get("enrichment").is_none(), "{view}");
+}

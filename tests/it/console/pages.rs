@@ -222,6 +222,7 @@ async fn roles_and_locations_of_a_key_hold_on_every_page() {
         ("/ui/audit", [403, 403, 200]),
         ("/ui/settings", [403, 403, 403]),
         ("/ui/processes", [403, 403, 403]),
+        ("/ui/enrichment", [403, 403, 403]),
     ] {
         for (browser, status) in [&reader, &operator, &admin].into_iter().zip(allowed) {
             assert_eq!(browser.get(path).await.status, status, "{path}");

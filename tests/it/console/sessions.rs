@@ -6,7 +6,7 @@ use super::{Console, with_form};
 use crate::support::test_app::{Setup, TestApp};
 
 /// Every page that needs no id.
-pub(super) const PAGES: [&str; 13] = [
+pub(super) const PAGES: [&str; 14] = [
     "/ui",
     "/ui/locations",
     "/ui/jobs",
@@ -14,6 +14,7 @@ pub(super) const PAGES: [&str; 13] = [
     "/ui/conflicts",
     "/ui/flows",
     "/ui/hooks",
+    "/ui/enrichment",
     "/ui/keys",
     "/ui/audit",
     "/ui/settings",

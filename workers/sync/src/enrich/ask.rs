@@ -43,6 +43,11 @@ pub enum Reply {
     },
     /// It refuses its key, or the account has no credits left.
     Refused,
+    /// It can't do with this question, and may with the next one: nothing was taken.
+    Rejected {
+        /// For the log: no address, no value.
+        reason: String,
+    },
     /// It failed, or the call did not get out: nothing was taken.
     Failed {
         /// For the log: no address, no value.
@@ -99,6 +104,7 @@ impl Provider {
             401..=403 => return Reply::Refused,
             // A proxy that lost the answer says so, and the provider may have charged for it.
             502 | 504 => return Reply::Unknown { reason: said },
+            400 | 404..=499 => return Reply::Rejected { reason: said },
             _ => return Reply::Failed { reason: said },
         }
         if !answer.is_whole {
@@ -159,6 +165,7 @@ fn normal(name: &str, text: String) -> Option<String> {
         }),
         "phone" => crate::decide::same::e164(&text, None),
         "country" => Some(text.to_uppercase()).filter(|code| crate::decide::same::calling_code(code).is_some()),
+        "timezone" => jiff::tz::TimeZone::get(&text).is_ok().then_some(text),
         "dateOfBirth" => text.parse::<jiff::civil::Date>().ok().map(|day| day.to_string()),
         _ => Some(text),
     }

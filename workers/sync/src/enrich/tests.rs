@@ -121,6 +121,7 @@ fn an_answer_means_what_the_file_says() {
     assert_eq!(answered(403, &json!({}), &[]), Reply::Throttled { after: None });
     assert_eq!(answered(401, &json!({}), &[]), Reply::Refused);
     assert!(matches!(answered(500, &json!({}), &[]), Reply::Failed { .. }));
+    assert!(matches!(answered(400, &json!({}), &[]), Reply::Rejected { .. }));
     assert!(matches!(answered(504, &json!({}), &[]), Reply::Unknown { .. }));
     let lost = provider().means(Err(OutsideError::TimedOut), &keys());
     assert!(matches!(lost, Reply::Unknown { .. }));

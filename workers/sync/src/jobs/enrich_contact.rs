@@ -275,6 +275,12 @@ impl Asking<'_> {
                 self.passed_over("it refuses its key, or its account has no credits left; `clienty-sync enrich connect` gives it another key");
                 (crate::enrich::Money::ZERO, Settle::Failed, Came::Nothing)
             }
+            Reply::Rejected { reason } => {
+                pace.inspect(|pace| pace.answered());
+                self.count(Outcome::Broken);
+                self.passed_over(&reason);
+                (crate::enrich::Money::ZERO, Settle::Failed, Came::Nothing)
+            }
             Reply::Failed { reason } => {
                 pace.inspect(|pace| pace.failed(now));
                 self.count(Outcome::Broken);
