@@ -173,7 +173,13 @@ impl Command {
                 | Self::Tail(_)
                 | Self::Hooks(hooks::Command::Listen(_))
                 | Self::Catalog(catalog::Command::List(_) | catalog::Command::Show { .. } | catalog::Command::Page)
-                | Self::Flows(flows::Command::Check { .. } | flows::Command::Gallery | flows::Command::New(_))
+                | Self::Flows(
+                    flows::Command::Check { .. }
+                        | flows::Command::Try(_)
+                        | flows::Command::Test { .. }
+                        | flows::Command::Gallery
+                        | flows::Command::New(_)
+                )
         )
     }
 }

@@ -16,10 +16,12 @@ use toml::de::{DeTable, DeValue};
 use crate::config::{ConfigError, ConfigErrors};
 
 pub mod begin;
+pub mod cases;
 pub mod found;
 pub mod gallery;
 pub mod rehearsal;
 pub mod told;
+pub mod trial;
 pub mod watch;
 
 /// Bytes of one flow.
@@ -105,7 +107,8 @@ pub fn files(folder: &Path) -> Result<Vec<PathBuf>, ConfigErrors> {
     let entries = fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let entries = entries.map_err(|error| ConfigErrors(vec![unreadable(folder, &error)]))?;
     let mut files: Vec<_> = entries.into_iter().map(|entry| entry.path()).collect();
-    files.retain(|file| file.extension().is_some_and(|extension| extension == "toml"));
+    // Beside a flow stand its tests.
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "toml") && !cases::is_file(file));
     files.sort();
     Ok(files)
 }
@@ -116,13 +119,23 @@ pub fn stem(file: &Path) -> String {
     file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
-fn read_one(file: &Path) -> Result<Flow, Vec<ConfigError>> {
+/// The flow of a file.
+///
+/// # Errors
+/// A file that can't be read, or every mistake in it.
+pub fn read_one(file: &Path) -> Result<Flow, Vec<ConfigError>> {
     let text = fs::read_to_string(file).map_err(|error| vec![unreadable(file, &error)])?;
+    parse(&stem(file), &text).map_err(|mistakes| in_file(file, mistakes))
+}
+
+/// Mistakes with the file that they are in.
+#[must_use]
+pub fn in_file(file: &Path, mistakes: Vec<Mistake>) -> Vec<ConfigError> {
     let in_file = |Mistake { line, column, field, message }| {
         let place = format!("{}:{line}:{column}", file.display());
         ConfigError { place, key: field, problem: message }
     };
-    parse(&stem(file), &text).map_err(|mistakes| mistakes.into_iter().map(in_file).collect())
+    mistakes.into_iter().map(in_file).collect()
 }
 
 /// Reads the text of the flow `name`, and holds it against the events, the catalogue and itself.
@@ -145,30 +158,41 @@ pub(crate) fn document<T>(
     text: &str,
     read: impl FnOnce(&Value) -> Result<T, Vec<FieldError>>,
 ) -> Result<T, Vec<Mistake>> {
-    let place = |offset: usize| {
-        let before = text.get(..offset).unwrap_or(text);
-        let column = before.rsplit('\n').next().map_or(0, |line| line.chars().count()) + 1;
-        (1 + before.matches('\n').count(), column)
-    };
+    let table = read_table(text)?;
+    read(&of_table(&table)).map_err(|mistakes| located(text, &table, mistakes))
+}
+
+/// Reads a text as TOML that knows where each value stands.
+fn read_table(text: &str) -> Result<DeTable<'_>, Vec<Mistake>> {
     let (table, syntax) = DeTable::parse_recoverable(text);
-    if !syntax.is_empty() {
-        let mistake = |error: &toml::de::Error| {
-            let (line, column) = place(error.span().map_or(0, |span| span.start));
-            let message = format!("not TOML: {}", error.message().replace('\n', ", "));
-            Mistake { line, column, field: String::new(), message }
-        };
-        return Err(syntax.iter().map(mistake).collect());
+    if syntax.is_empty() {
+        return Ok(table.into_inner());
     }
-    read(&of_table(table.get_ref())).map_err(|mistakes| {
-        let mistake = |FieldError { field, message }| (locate(table.get_ref(), &field), field, message);
-        let mut mistakes: Vec<_> = mistakes.into_iter().map(mistake).collect();
-        mistakes.sort_by_key(|(at, ..)| *at);
-        let mistake = |(at, field, message)| {
-            let (line, column) = place(at);
-            Mistake { line, column, field, message }
-        };
-        mistakes.into_iter().map(mistake).collect()
-    })
+    let mistake = |error: &toml::de::Error| {
+        let (line, column) = place(text, error.span().map_or(0, |span| span.start));
+        let message = format!("not TOML: {}", error.message().replace('\n', ", "));
+        Mistake { line, column, field: String::new(), message }
+    };
+    Err(syntax.iter().map(mistake).collect())
+}
+
+/// Line and column of a byte, each from 1.
+fn place(text: &str, offset: usize) -> (usize, usize) {
+    let before = text.get(..offset).unwrap_or(text);
+    let column = before.rsplit('\n').next().map_or(0, |line| line.chars().count()) + 1;
+    (1 + before.matches('\n').count(), column)
+}
+
+/// The mistakes with their places, in the order of the text.
+fn located(text: &str, table: &DeTable<'_>, mistakes: Vec<FieldError>) -> Vec<Mistake> {
+    let at = |FieldError { field, message }| (locate(table, &field), field, message);
+    let mut mistakes: Vec<_> = mistakes.into_iter().map(at).collect();
+    mistakes.sort_by_key(|(at, ..)| *at);
+    let mistake = |(at, field, message)| {
+        let (line, column) = place(text, at);
+        Mistake { line, column, field, message }
+    };
+    mistakes.into_iter().map(mistake).collect()
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> ConfigError {

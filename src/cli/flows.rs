@@ -17,6 +17,7 @@ use crate::flows::{self, Mistake, parse, stem};
 mod gallery;
 mod run;
 mod runs;
+mod trial;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -31,6 +32,13 @@ pub(super) enum Command {
     Gallery,
     /// Write a flow from a template of the gallery into the folder of flows
     New(gallery::New),
+    /// Show what each placeholder, pipe and condition of a flow makes of a contact, without any call
+    Try(trial::Try),
+    /// Run the tests of flows, for CI: exit 0 if all pass, else 1 with file, line, expected and got of each failure
+    Test {
+        /// Files of tests [default: all *.test.toml of CLIENTY_FLOWS_DIR]
+        files: Vec<PathBuf>,
+    },
     /// Start a run and show the outcome of each step
     Run(run::Arguments),
     /// List runs, newest first
@@ -102,6 +110,8 @@ pub(super) async fn run(context: Context, command: Command) -> anyhow::Result<Ou
         Command::Check { files } => check(&context, &files),
         Command::Gallery => gallery::list(context.output),
         Command::New(arguments) => gallery::new(&context, arguments),
+        Command::Try(arguments) => trial::try_out(&context, arguments),
+        Command::Test { files } => trial::test(&context, files),
         Command::Run(arguments) => run::run(context, arguments).await,
         Command::Runs(arguments) => runs::list(context, arguments).await,
         Command::Show { run } => runs::show(context, &run).await,

@@ -11,6 +11,7 @@ mod in_ghl;
 mod kept;
 mod occasions;
 mod steps;
+mod trial;
 mod webhooks;
 
 use clienty_sync::gateway::Server;

@@ -107,7 +107,7 @@ fn refuse(output: Output, name: &str, mistakes: &[String]) -> anyhow::Result<Out
 }
 
 /// What is typed is text; what the flow has otherwise is JSON.
-fn wanted(
+pub(super) fn wanted(
     flow: &Flow,
     location_id: String,
     contact_id: Option<String>,

@@ -15,6 +15,7 @@ use crate::decide::rules::Occasion;
 mod change;
 mod check;
 mod condition;
+mod look;
 mod on;
 mod places;
 mod read;
@@ -24,7 +25,9 @@ mod work;
 
 pub use crate::ghl::webhooks::object_of;
 pub use change::{Changed, IN_A_CHANGE};
+pub use check::of_contact as contact_fields;
 pub use condition::{Asks, Condition};
+pub use look::Seen;
 pub use places::{Gap, Known, Piped, Place, fill};
 pub(crate) use places::{misread, places_of};
 pub use work::{Work, WorkOf};

@@ -115,6 +115,18 @@ impl Pipes {
         }
         Ok(value)
     }
+
+    /// What comes out of each, by its name, up to the first that can't do with what came to it; for authors who look for it.
+    #[must_use]
+    pub fn stages(&self, value: Option<Value>) -> Vec<(&'static str, Option<Value>)> {
+        let (mut value, mut stages) = (value.filter(|value| !value.is_null()), Vec::new());
+        for pipe in &self.0 {
+            let Ok(next) = pipe.apply(value) else { break };
+            value = next.filter(|value| !value.is_null());
+            stages.push((pipe.name, value.clone()));
+        }
+        stages
+    }
 }
 
 impl Pipe {

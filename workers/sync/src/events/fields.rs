@@ -126,6 +126,11 @@ impl<'a> Fields<'a> {
         self.read(name, "an object", Value::as_object)
     }
 
+    /// A list, or absent.
+    pub fn list(&mut self, name: &'static str) -> Option<&'a Vec<Value>> {
+        self.read(name, "a list", Value::as_array)
+    }
+
     /// Any value but null, or absent.
     pub fn any(&mut self, name: &'static str) -> Option<&'a Value> {
         self.read(name, "anything", Some)

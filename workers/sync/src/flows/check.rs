@@ -197,7 +197,8 @@ fn unknown(flow: &Flow, index: usize, place: &Place) -> Option<String> {
 }
 
 /// The fields of a contact as readers see it.
-fn of_contact() -> Vec<String> {
+#[must_use]
+pub fn of_contact() -> Vec<String> {
     let shown = json!(Contact::default());
     let own = shown.as_object().into_iter().flatten().map(|(name, _)| name.clone());
     own.chain(["clientyContactId", "customFieldsByKey"].map(str::to_owned)).collect()
