@@ -33,6 +33,7 @@ mod jobs;
 mod json_argument;
 mod keys;
 mod locations;
+mod mapping;
 mod migrate;
 mod openapi;
 mod period;
@@ -105,6 +106,9 @@ enum Command {
     /// List, check and run flows: steps that follow a trigger
     #[command(subcommand)]
     Flows(flows::Command),
+    /// Map custom fields of GHL's to fields of Clienty's, each with its type and choices
+    #[command(subcommand)]
+    Mapping(mapping::Command),
     /// Manage hooks, which send changes to your URLs
     #[command(subcommand)]
     Hooks(hooks::Command),
@@ -180,6 +184,7 @@ impl Command {
                         | flows::Command::Gallery
                         | flows::Command::New(_)
                 )
+                | Self::Mapping(mapping::Command::Check { location: None, .. })
         )
     }
 }
@@ -311,6 +316,7 @@ async fn run(mut context: Context, command: Command) -> anyhow::Result<Outcome> 
         Command::Secrets(command) => secrets::run(context, command).await,
         Command::Jobs(command) => jobs::run(context, command).await,
         Command::Flows(command) => flows::run(context, command).await,
+        Command::Mapping(command) => mapping::run(context, command).await,
         Command::Hooks(command) => hooks::run(context, command).await,
         Command::Enrich(command) => enrich::run(context, command).await,
         Command::Keys(command) => keys::run(context, command).await,

@@ -8,7 +8,8 @@ use sync_workers::enrich::Provider;
 use sync_workers::spelling::nearest;
 
 use crate::config::{ConfigError, ConfigErrors, Enrich};
-use crate::flows::{self, Mistake};
+use crate::flows;
+use crate::toml_text::{self, Mistake};
 
 /// The files of `deploy/enrich`, which are compiled into the program.
 const BUILT_IN: [(&str, &str); 6] = [
@@ -27,16 +28,17 @@ const BUILT_IN: [(&str, &str); 6] = [
 pub fn providers(settings: &Enrich) -> Result<Vec<Provider>, ConfigErrors> {
     let mut errors = Vec::new();
     let mut providers: Vec<Provider> = Vec::new();
-    let mut add =
-        |name: &str, place: &str, text: &str| match flows::document(text, |document| Provider::read(name, document)) {
-            Ok(provider) => {
-                providers.retain(|known| known.name != provider.name);
-                providers.push(provider);
-            }
-            Err(mistakes) => errors.extend(mistakes.into_iter().map(|Mistake { line, column, field, message }| {
-                ConfigError { place: format!("{place}:{line}:{column}"), key: field, problem: message }
-            })),
-        };
+    let mut add = |name: &str, place: &str, text: &str| match toml_text::read("provider", text, |document| {
+        Provider::read(name, document)
+    }) {
+        Ok(provider) => {
+            providers.retain(|known| known.name != provider.name);
+            providers.push(provider);
+        }
+        Err(mistakes) => errors.extend(mistakes.into_iter().map(|Mistake { line, column, field, message }| {
+            ConfigError { place: format!("{place}:{line}:{column}"), key: field, problem: message }
+        })),
+    };
     for (name, text) in BUILT_IN {
         add(name, &format!("deploy/enrich/{name}.toml"), text);
     }

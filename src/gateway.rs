@@ -31,6 +31,7 @@ mod deadline;
 mod deployment;
 mod enrichment;
 mod erase;
+mod etag;
 mod events;
 mod flows;
 mod health;
@@ -40,6 +41,7 @@ mod jobs;
 mod json;
 mod keys;
 mod locations;
+mod mapping;
 mod me;
 mod oauth;
 mod openapi;
@@ -222,6 +224,13 @@ fn api() -> Api {
         .post("/v1/locations/{location}/verify", scans::verify)
         .get("/v1/locations/{location}/conflicts", conflicts::list)
         .post("/v1/locations/{location}/conflicts/{conflict}/undo", conflicts::undo)
+        .get("/v1/locations/{location}/mapping", mapping::show)
+        .put("/v1/locations/{location}/mapping", mapping::put)
+        .delete("/v1/locations/{location}/mapping", mapping::delete)
+        .post("/v1/locations/{location}/mapping/check", mapping::check)
+        .get("/v1/locations/{location}/mapping/suggest", mapping::suggest)
+        .post("/v1/locations/{location}/mapping/preview", mapping::preview)
+        .get("/v1/locations/{location}/mapping/history", mapping::history)
         .get("/v1/locations/{location}/contacts", contacts::list)
         .get("/v1/locations/{location}/contacts/{contact}", contacts::show)
         .get("/v1/locations/{location}/contacts/{contact}/history", history::list)

@@ -116,6 +116,10 @@ pub(super) async fn undo(
             let detail = format!("It can't be undone: {}.", refusal.message);
             return Err(Trouble::new(StatusCode::CONFLICT, "Not undone", detail));
         }
+        Err(AcceptError::Unmapped { message, .. }) => {
+            let detail = format!("It can't be undone: {message}.");
+            return Err(Trouble::new(StatusCode::CONFLICT, "Not undone", detail));
+        }
         Err(AcceptError::Records(error)) => return Err(error.into()),
     }
     console.samples.forget();

@@ -11,7 +11,8 @@ use sync_workers::events::{FieldError, Fields, kind_of};
 use sync_workers::flows::Flow;
 
 use super::trial::{self, Given, Trial};
-use super::{Mistake, locate, located, of_table, place, read_table, stem};
+use super::{Mistake, stem};
+use crate::toml_text::Document;
 
 const SUFFIX: &str = ".test";
 const OUTCOMES: [&str; 4] = ["done", "skipped", "failed", "open"];
@@ -76,8 +77,8 @@ impl Cases {
     /// # Errors
     /// Every mistake, in the order of the text.
     pub fn read(file: &Path, text: &str) -> Result<Self, Vec<Mistake>> {
-        let table = read_table(text)?;
-        let document = of_table(&table);
+        let read = Document::read("file of tests", text)?;
+        let document = read.value();
         let empty = Map::new();
         let mut fields = Fields::new(document.as_object().unwrap_or(&empty), "");
         let own = stem(file);
@@ -93,8 +94,7 @@ impl Cases {
             let path = format!("test[{index}]");
             match listed.as_object() {
                 Some(object) => {
-                    let (line, _) = place(text, locate(&table, &path));
-                    cases.push(case(object, index, line, &mut mistakes));
+                    cases.push(case(object, index, read.line(&path), &mut mistakes));
                 }
                 None => {
                     let message = format!("must be a table, not {}", kind_of(listed));
@@ -103,7 +103,7 @@ impl Cases {
             }
         }
         mistakes.extend(fields.finish());
-        if mistakes.is_empty() { Ok(Self { flow, cases }) } else { Err(located(text, &table, mistakes)) }
+        if mistakes.is_empty() { Ok(Self { flow, cases }) } else { Err(read.located(mistakes)) }
     }
 }
 
@@ -134,12 +134,12 @@ impl Case {
     /// # Errors
     /// Every mistake in what is given, and each step that the flow does not have.
     pub fn run(&self, flow: &Flow, text: &str) -> Result<Vec<Difference>, Vec<Mistake>> {
-        let table = read_table(text)?;
+        let read = Document::read("file of tests", text)?;
         let path = format!("test[{}]", self.index);
         let wrong = |mistakes: Vec<FieldError>, below: &str| {
             let below =
                 |mistake: FieldError| FieldError { field: format!("{path}.{below}.{}", mistake.field), ..mistake };
-            located(text, &table, mistakes.into_iter().map(below).collect())
+            read.located(mistakes.into_iter().map(below).collect())
         };
         let trial = trial::run(flow, &self.given).map_err(|mistakes| wrong(mistakes, "given"))?;
         let got = document(&trial, flow);
@@ -157,7 +157,7 @@ impl Case {
         let mut found = Vec::new();
         differ(&Value::Object(self.expect.clone()), Some(&got), "", &mut found);
         let with_line = |(field, expected, got): (String, Value, Option<Value>)| {
-            let (line, _) = place(text, locate(&table, &format!("{path}.expect.{field}")));
+            let line = read.line(&format!("{path}.expect.{field}"));
             Difference { line, field, expected, got }
         };
         Ok(found.into_iter().map(with_line).collect())

@@ -48,6 +48,7 @@ pub(super) async fn undo(
         AcceptError::Refused(refusal) | AcceptError::IdReused(refusal) => {
             Problem::new(StatusCode::CONFLICT, "It can't be undone", refusal.message)
         }
+        AcceptError::Unmapped { message, .. } => Problem::new(StatusCode::CONFLICT, "It can't be undone", message),
         AcceptError::Records(error) => Problem::records(&error),
     })?;
     let job = accepted.first().map(|accepted| &accepted.job_id);

@@ -57,6 +57,7 @@ pub(super) async fn accept(
         AcceptError::IdReused(Refusal { index, field, message }) => {
             Problem::id_reused().with(place(index), FieldError { field: field.to_owned(), message })
         }
+        AcceptError::Unmapped { index, field, message } => problem.with(place(index), FieldError { field, message }),
         AcceptError::Records(error) => Problem::records(&error),
     })?;
     for (accepted, trigger) in accepted.iter().zip(&accepted_triggers) {

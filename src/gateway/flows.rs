@@ -11,11 +11,12 @@ use axum::extract::Query;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
-use sync_workers::records::{Expected, NewVersion, NoChange, Records};
+use sync_workers::records::{NewVersion, NoChange, Records};
 
 use super::Problem;
 use super::allowed::{Administers, Allowed, Operates, Reads};
 use super::deadline::in_time;
+use super::etag::{expected, tagged};
 use super::json::json_of;
 use super::page::accepts;
 use super::parameters::Parameters;
@@ -242,28 +243,6 @@ impl Written {
         let enabled = fields.flag("enabled");
         let errors = fields.finish();
         if errors.is_empty() { Ok(Self { toml, enabled }) } else { Err(wrong_fields(errors)) }
-    }
-}
-
-/// What `If-Match` and `If-None-Match` say of the flow that is to be changed.
-fn expected(headers: &HeaderMap) -> Expected {
-    let text = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
-    if text(header::IF_NONE_MATCH) == Some("*") {
-        return Expected::Nothing;
-    }
-    match text(header::IF_MATCH) {
-        None => Expected::Anything,
-        Some("*") => Expected::Something,
-        Some(tags) => {
-            let tags = tags.split(',').map(|tag| tag.trim().trim_start_matches("W/").trim_matches('"').to_owned());
-            Expected::Tagged(tags.collect())
-        }
-    }
-}
-
-fn tagged(response: &mut Response, tag: &str) {
-    if let Ok(tag) = HeaderValue::from_str(&format!("\"{tag}\"")) {
-        response.headers_mut().insert(header::ETAG, tag);
     }
 }
 

@@ -110,6 +110,7 @@ pub(super) async fn revert(
     })?;
     let accepted = allowed.producer.send(&[trigger]).await.map_err(|error| match error {
         AcceptError::Refused(refusal) | AcceptError::IdReused(refusal) => irreversible(&refusal.message),
+        AcceptError::Unmapped { message, .. } => irreversible(&message),
         AcceptError::Records(error) => Problem::records(&error),
     })?;
     let job = accepted.first().map(|accepted| &accepted.job_id);

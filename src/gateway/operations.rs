@@ -32,6 +32,7 @@ pub(super) async fn call(
         AcceptError::IdReused(Refusal { field, message, .. }) => {
             Problem::id_reused().with(None, FieldError { field: field.to_owned(), message })
         }
+        AcceptError::Unmapped { field, message, .. } => refuse(vec![FieldError { field, message }]),
         AcceptError::Records(error) => Problem::records(&error),
     })?;
     // One trigger, one answer.

@@ -54,6 +54,7 @@ impl Story {
                 }
                 Err(AcceptError::Records(error)) => assert!(error.is_passing(), "told as lasting: {error}"),
                 Err(AcceptError::Refused(refusal) | AcceptError::IdReused(refusal)) => panic!("{refusal}"),
+                Err(AcceptError::Unmapped { field, message, .. }) => panic!("{field}: {message}"),
             }
         }
     }

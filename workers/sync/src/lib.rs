@@ -9,6 +9,7 @@ pub mod decide;
 pub mod enqueue;
 pub mod enrich;
 pub mod events;
+pub mod field_mapping;
 pub mod flow_guard;
 pub mod flows;
 pub mod ghl;

@@ -55,6 +55,7 @@ pub use self::hooks::{
 };
 pub use self::job::{JobKey, JobKind, JobState, REFRESHES_FIELDS};
 pub use self::ledger::{DONE_COUNTED, Decision, Discarded, FailedAttempt, Job, JobFilter, OpenJob};
+pub use self::mappings::{FieldPreview, Held, KeptMapping, MappingVersion, NoMapping, Preview, UnmappedValue};
 pub use self::merging::Edits;
 pub use self::missing::{MissingCount, MissingPart, MissingParts, Part};
 pub use self::notices::{NoticeItem, Turn};
@@ -111,6 +112,7 @@ mod kills;
 mod ledger;
 mod line;
 mod lines;
+mod mappings;
 mod merging;
 mod migrations;
 mod missing;
@@ -144,6 +146,7 @@ mod write_check;
 
 use flows::in_force::InForce;
 use group::Group;
+use mappings::in_force::MappingsInForce;
 use write::{Untold, Write};
 use write_check::WriteCheck;
 
@@ -168,6 +171,7 @@ pub struct Records {
     policies: Arc<Policies>,
     rules: Arc<[TaskRule]>,
     flows: Arc<InForce>,
+    mappings: Arc<MappingsInForce>,
     remember_event_ids: Duration,
     untold: Arc<Mutex<Untold>>,
     group: Arc<Group>,

@@ -49,7 +49,7 @@ pub trait Record: Serialize + DeserializeOwned + Clone {
 impl Record for Contact {
     const NAME: &'static str = "contact";
     const FIXED: &'static [&'static str] =
-        &["id", "clientyContactId", "customFieldsByKey", "name", "lastActivity", "dateAdded", "dateUpdated"];
+        &["id", "clientyContactId", "customFieldsByKey", "fields", "name", "lastActivity", "dateAdded", "dateUpdated"];
     const SETS: &'static [&'static str] = &["tags"];
     const KEYED: &'static [&'static str] = &["customFields"];
 

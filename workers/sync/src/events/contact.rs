@@ -64,6 +64,9 @@ pub(super) fn patch(data: &mut Fields<'_>) -> ContactPatch {
     patch.tags = if data.is_null("tags") { Some(Vec::new()) } else { None }.or(tags(data, "tags"));
     edit_tags(data, &mut patch, &[("addTags", Value::Bool(true)), ("removeTags", Value::Null)]);
     custom_fields(data, &mut patch);
+    // What the names mean, the location's mapping says as the event is taken in.
+    let mapped = data.object("fields").into_iter().flatten();
+    patch.mapped = mapped.map(|(name, value)| (name.clone(), value.clone())).collect();
     patch
 }
 

@@ -201,5 +201,5 @@ fn unknown(flow: &Flow, index: usize, place: &Place) -> Option<String> {
 pub fn of_contact() -> Vec<String> {
     let shown = json!(Contact::default());
     let own = shown.as_object().into_iter().flatten().map(|(name, _)| name.clone());
-    own.chain(["clientyContactId", "customFieldsByKey"].map(str::to_owned)).collect()
+    own.chain(["clientyContactId", "customFieldsByKey", "fields"].map(str::to_owned)).collect()
 }

@@ -137,11 +137,14 @@ impl CustomFields {
         let definitions = task.ghl().list_custom_fields(task.location()).await?;
         let types = definitions.iter().filter_map(|one| Some((one.id.clone(), one.data_type.clone()?)));
         let types: Vec<(String, String)> = types.collect();
+        let choices = definitions.iter().map(|one| (one.id.clone(), one.name.clone(), one.picklist_options.clone()));
+        let choices: Vec<_> = choices.collect();
         let by_key = definitions.into_iter().filter_map(|definition| Some((definition.field_key?, definition.id)));
         let ids: Ids = Arc::new(by_key.collect());
         let kept: Vec<_> = ids.iter().map(|(key, id)| (id.clone(), key.clone())).collect();
         task.environment.records.save_custom_fields(task.location(), &kept).await?;
         task.environment.records.save_field_types(task.location(), &types).await?;
+        task.environment.records.save_field_choices(task.location(), &choices).await?;
         let mut known = self.by_location.lock().unwrap_or_else(PoisonError::into_inner);
         known.insert(task.location().to_owned(), Arc::clone(&ids));
         Ok(ids)

@@ -203,6 +203,9 @@ impl Walking<'_> {
             Err(AcceptError::Refused(refusal) | AcceptError::IdReused(refusal)) => {
                 return Err(failed(&place, &format!("{}: {}", refusal.field, refusal.message)));
             }
+            Err(AcceptError::Unmapped { field, message, .. }) => {
+                return Err(failed(&place, &format!("{field}: {message}")));
+            }
             Err(AcceptError::Records(error)) => return Err(error.into()),
         };
         let Some(accepted) = accepted else { return Ok(Came::Over { done: false }) };

@@ -46,7 +46,7 @@ pub(super) async fn run(task: &Task<'_>) -> Result<(), JobError> {
         };
     }
     let row = task.environment.fields.resolved(task, row).await?;
-    let looked = if looks_first(task, &row) || told::has_news(task, &row).await? {
+    let looked = if looks_first(task, &row).await? || told::has_news(task, &row).await? {
         looked_at(task, &row).await?
     } else {
         Some(row.clone())
@@ -94,16 +94,16 @@ async fn gone(task: &Task<'_>, row: &ContactRow) -> Result<(), JobError> {
 
 /// Whether what GHL holds has to be known before it is overwritten: where GHL is to win, where it was never read, where a write was never answered,
 /// where something was met meanwhile, and where what is to be written is no person's word, which must not take the place of one.
-fn looks_first(task: &Task<'_>, row: &ContactRow) -> bool {
-    let policies = task.environment.records.policies();
+async fn looks_first(task: &Task<'_>, row: &ContactRow) -> Result<bool, JobError> {
+    let policies = task.environment.records.policies_of(&row.location_id).await?;
     let ghl_wins = || row.edits.keys().any(|name| policies.of("contact", name) == Policy::Ghl);
     let of_a_machine = row.edits.values().any(|at| *at == OF_A_MACHINE);
-    row.is_unread()
+    Ok(row.is_unread()
         || row.takes_away_unread()
         || ghl_wins()
         || of_a_machine
         || !row.unanswered.is_none()
-        || row.goes_back()
+        || row.goes_back())
 }
 
 /// The row after it took in what GHL holds; none where GHL has it no more.

@@ -148,6 +148,7 @@ fn read(contact: ghl::Contact, mut absent: Absent) -> Contact {
             .map(|fields| fields.into_iter().map(custom_field).collect())
             .unwrap_or_default(),
         custom_fields_by_key: BTreeMap::new(),
+        fields: BTreeMap::new(),
         last_activity: take("lastActivity", last_activity.and_then(instant), &mut absent),
         date_added: take("dateAdded", date_added.and_then(instant), &mut absent),
         date_updated: take("dateUpdated", date_updated.and_then(instant), &mut absent),

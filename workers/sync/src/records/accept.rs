@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use super::activity::Sign;
 use super::audit::{Act, Action};
-use super::change::contact::CUSTOM_FIELDS;
+use super::change::contact::{CUSTOM_FIELDS, MAPPED};
 use super::change::{self, Applied, Change, Unapplied};
 use super::event_ids::{Earlier, EventIds, ProducerId};
 use super::feed::{Cause, Origin};
@@ -28,6 +28,7 @@ use super::job::{JobKey, JobKind, REFRESHES_FIELDS};
 use super::runs::FollowUp;
 use super::sql::{CHUNK, Marks, look_up_pairs, sql, take_exactly, with_list, with_rows};
 use super::{Records, RecordsError, WEBHOOK_SOURCE, Write, conflicts, contacts, erase, flows, order};
+use crate::field_mapping::Unwritable;
 use crate::ids;
 
 mod together;
@@ -114,6 +115,16 @@ pub enum AcceptError {
     /// The producer's to mend: the event's id is that of another event of the producer's.
     #[error(transparent)]
     IdReused(Refusal),
+    /// The producer's to mend: `data.fields` says what the mapping of the location does not take.
+    #[error("event {index}: {field}: {message}")]
+    Unmapped {
+        /// The event's place in the batch, from 0.
+        index: usize,
+        /// The field at fault, as `data.fields.lifecycle`.
+        field: String,
+        /// What is wrong with it.
+        message: String,
+    },
     /// Ours.
     #[error(transparent)]
     Records(#[from] RecordsError),
@@ -188,7 +199,7 @@ impl Records {
 
     /// A field that is not known may have been added in GHL since its fields were read, of which GHL sends no webhook: they are read again,
     /// once in a while.
-    async fn look_for_fields(&self, location_id: &str) {
+    pub async fn look_for_fields(&self, location_id: &str) {
         if !self.noted.is_due(location_id, Sign::UnknownField, self.clock.now_ms()) {
             return;
         }
@@ -276,6 +287,9 @@ pub(super) async fn take_in(
         };
         let Applied { record_id, contact_id, edited } = applied.map_err(|unapplied| match unapplied {
             Unapplied::Refused { field, message } => AcceptError::Refused(Refusal { index, field, message }),
+            Unapplied::Unmapped(Unwritable { name, message }) => {
+                AcceptError::Unmapped { index, field: format!("{MAPPED}.{name}"), message }
+            }
             Unapplied::Failed(error) => AcceptError::Records(error),
         })?;
         let key = JobKey::new(*kind, location_id, record_id);

@@ -17,6 +17,7 @@ use crate::decide::echo::Prints;
 use crate::decide::fields::{Record, differing, fields};
 use crate::decide::last_edits::{self, LastEdits, but_for_later};
 use crate::decide::unanswered::Unanswered;
+use crate::field_mapping::Unwritable;
 use crate::flows::Changed;
 
 pub use contact::{ContactChange, ContactPatch};
@@ -246,6 +247,8 @@ impl Applied {
 pub(super) enum Unapplied {
     /// The producer's to mend.
     Refused { field: &'static str, message: String },
+    /// The producer's to mend, too: what the mapping does not take.
+    Unmapped(Unwritable),
     /// Ours.
     Failed(RecordsError),
 }

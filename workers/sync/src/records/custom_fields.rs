@@ -4,6 +4,9 @@
 //! stays, until the push has asked for them.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use serde_json::json;
 
 use super::contacts::ContactRow;
 use super::model::{Contact, CustomField, is_key, key_of};
@@ -11,8 +14,58 @@ use super::sql::sql;
 use super::{Records, RecordsError, Write};
 use crate::decide::fields::{self, fields, with_fields};
 use crate::decide::same::Habits;
+use crate::field_mapping::{Definition, Mapping};
+
+/// What readers get the custom fields of a location as.
+pub(super) struct Naming {
+    /// By id.
+    pub(super) keys: HashMap<String, String>,
+    mapping: Arc<Mapping>,
+}
 
 impl Records {
+    /// How readers see the fields of a location's contacts.
+    pub(super) async fn naming(&self, location_id: &str) -> Result<Naming, RecordsError> {
+        let (keys, mapping) = (self.custom_field_keys(location_id).await?, self.mapping_of(location_id).await?);
+        Ok(Naming { keys, mapping })
+    }
+
+    /// Keeps what users of GHL see of the custom fields of a location: id, name and what a choice may be.
+    ///
+    /// # Errors
+    /// [`RecordsError::Database`].
+    pub async fn save_field_choices(
+        &self,
+        location_id: &str,
+        choices: &[(String, Option<String>, Vec<String>)],
+    ) -> Result<(), RecordsError> {
+        let mut write = self.write().await?;
+        for (id, name, options) in choices {
+            let options = json!(options).to_string();
+            let query = sqlx::query(sql!("set_field_choices")).bind(location_id).bind(id).bind(name).bind(options);
+            query.execute(write.conn()).await?;
+        }
+        write.commit().await
+    }
+
+    /// The custom fields of a location as GHL defined them when they were last read, by key; none where they were never read.
+    ///
+    /// # Errors
+    /// [`RecordsError::Database`].
+    pub async fn field_definitions(&self, location_id: &str) -> Result<Vec<Definition>, RecordsError> {
+        type Row = (String, String, Option<String>, Option<String>, Option<String>);
+        let query = sqlx::query_as(sql!("field_definitions")).bind(location_id);
+        let rows: Vec<Row> = query.fetch_all(&self.pool).await?;
+        let definition = |(id, key, name, data_type, options): Row| Definition {
+            id,
+            key: format!("contact.{}", key_of(&key)),
+            name,
+            data_type,
+            options: options.and_then(|options| serde_json::from_str(&options).ok()).unwrap_or_default(),
+        };
+        Ok(rows.into_iter().map(definition).collect())
+    }
+
     /// Keeps the definitions of a location: id and key.
     ///
     /// # Errors
@@ -93,8 +146,8 @@ pub(super) fn name_by_id(row: &mut ContactRow, ids: &HashMap<String, String>) {
     row.doc = with_fields(&row.doc, &now);
 }
 
-/// Shows a contact's custom fields by key as well. One whose key is not known is shown by id alone.
-pub(super) fn show_keys(contact: &mut Contact, keys: &HashMap<String, String>) {
+/// Shows a contact's custom fields by key as well, and what the location's mapping makes of them. One whose key is not known is shown by id alone.
+pub(super) fn show_keys(contact: &mut Contact, Naming { keys, mapping }: &Naming) {
     // One that is named by its key is an edit of the one that GHL names by its id.
     let edited: HashSet<String> = contact
         .custom_fields
@@ -109,4 +162,5 @@ pub(super) fn show_keys(contact: &mut Contact, keys: &HashMap<String, String>) {
         (keys.contains_key(&field.id) || is_key(&field.id)).then(|| (key.to_owned(), field.value.clone()))
     };
     contact.custom_fields_by_key = contact.custom_fields.iter().filter_map(by_key).collect();
+    contact.fields = mapping.show(contact);
 }

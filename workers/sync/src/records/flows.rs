@@ -226,7 +226,7 @@ impl Records {
     /// See [`Records::start_flow`].
     pub async fn as_readers_see(&self, row: &ContactRow) -> Result<Value, RecordsError> {
         let mut contact = row.doc.clone();
-        show_keys(&mut contact, &self.custom_field_keys(&row.location_id).await?);
+        show_keys(&mut contact, &self.naming(&row.location_id).await?);
         Ok(json!(contact))
     }
 

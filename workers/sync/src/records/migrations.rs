@@ -57,6 +57,8 @@ fn up_to(last: i64) -> Migrator {
         (65, "hooks", include_str!("../../migrations/0065_hooks.sql")),
         (68, "flows", include_str!("../../migrations/0068_flows.sql")),
         (69, "flow_rates", include_str!("../../migrations/0069_flow_rates.sql")),
+        (73, "mappings", include_str!("../../migrations/0073_mappings.sql")),
+        (74, "field choices", include_str!("../../migrations/0074_field_choices.sql")),
         (75, "enrichments", include_str!("../../migrations/0075_enrichments.sql")),
         (76, "enrich spend", include_str!("../../migrations/0076_enrich_spend.sql")),
         (77, "enrich cache", include_str!("../../migrations/0077_enrich_cache.sql")),

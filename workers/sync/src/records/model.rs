@@ -46,6 +46,9 @@ pub struct Contact {
     /// The same by key, for readers: never stored.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub custom_fields_by_key: BTreeMap<String, Value>,
+    /// What the location's mapping makes of them, by Clienty's names, for readers: never stored.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub fields: BTreeMap<String, Value>,
     pub last_activity: Option<Timestamp>,
     pub date_added: Option<Timestamp>,
     pub date_updated: Option<Timestamp>,

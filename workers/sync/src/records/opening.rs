@@ -153,6 +153,7 @@ impl Records {
             policies: Arc::new(options.policies),
             rules: options.rules.into(),
             flows: Arc::new(InForce::of_files(options.flows, options.broken_flows)),
+            mappings: Arc::default(),
             remember_event_ids: options.remember_event_ids,
             untold: Arc::default(),
             group: Arc::default(),

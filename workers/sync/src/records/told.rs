@@ -12,7 +12,7 @@ use super::merging::{self, Edits, Taken};
 use super::model::Contact;
 use super::sql::sql;
 use super::webhooks::{StoredWebhook, stored};
-use super::{ContactRow, RecordsError, Write};
+use super::{ContactRow, RecordsError, Write, mappings};
 use crate::decide::absent::Absent;
 use crate::decide::echo::Prints;
 use crate::decide::enrichment::OF_A_MACHINE;
@@ -80,7 +80,7 @@ async fn take_in<R: Record>(
     told: &TheirTimes,
     carried: impl Fn(&StoredWebhook, &TimeZone) -> Option<(Fields, Absent)>,
 ) -> Result<Taken<R>, RecordsError> {
-    let policies = write.policies.clone();
+    let policies = mappings::policies(write, about.location_id).await?;
     let taken = merging::take_in(&policies, base, ours, theirs, edits, about.prints, told);
     let is_open =
         |field: &str| policies.of_all(R::NAME, &[field]) == Policy::Newest && !told.fields.contains_key(field);

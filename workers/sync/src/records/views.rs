@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::custom_fields::show_keys;
+use super::custom_fields::{Naming, show_keys};
 use super::entries::{self, Entry};
 use super::ledger::timestamp;
 use super::missing::MissingPart;
@@ -152,8 +152,8 @@ impl Records {
         let missing = missing::of_contact(&mut connection, location_id, contact_id).await?;
         let enriched = enrichments::of_contact(&mut connection, location_id, contact_id).await?;
         drop(connection);
-        let keys = self.custom_field_keys(location_id).await?;
-        let enrichment = enrichments::in_force(&contact, enriched, &keys);
+        let naming = self.naming(location_id).await?;
+        let enrichment = enrichments::in_force(&contact, enriched, &naming.keys);
         let now = self.clock.now();
         let with_status = |Shown { record: task, deleted_at, record_id, sync, unread }: Shown<Task>| Shown {
             record: TaskView { status: task.status(now), task },
@@ -164,7 +164,7 @@ impl Records {
         };
         let synced_at = contact.synced_at_ms;
         Ok(Some(ContactView {
-            contact: contact_of(contact, &keys, &missing),
+            contact: contact_of(contact, &naming, &missing),
             tasks: tasks.into_iter().map(with_status).collect(),
             notes,
             appointments,
@@ -200,11 +200,11 @@ impl Records {
         let more = rows.len() > limit;
         let rows = rows.iter().take(limit).map(contacts::row_of).collect::<Result<Vec<_>, _>>()?;
         let next_cursor = rows.last().filter(|_| more).map(|row| URL_SAFE_NO_PAD.encode(&row.contact_id));
-        let keys = self.custom_field_keys(location_id).await?;
+        let naming = self.naming(location_id).await?;
         let missing = self.missing_of(location_id, &rows).await?;
         let of = |row: ContactRow| {
             let missing = missing.get(&row.contact_id).map(Vec::as_slice).unwrap_or_default();
-            contact_of(row, &keys, missing)
+            contact_of(row, &naming, missing)
         };
         Ok(Page { items: rows.into_iter().map(of).collect(), next_cursor })
     }
@@ -289,10 +289,10 @@ fn pattern(query: &str) -> String {
     pattern
 }
 
-pub(super) fn contact_of(row: ContactRow, keys: &HashMap<String, String>, missing: &[MissingPart]) -> Shown<Contact> {
+pub(super) fn contact_of(row: ContactRow, naming: &Naming, missing: &[MissingPart]) -> Shown<Contact> {
     let (mut sync, deleted_at) = (row.status(), row.deleted_at_ms.map(timestamp));
     let ContactRow { row_id: record_id, doc: mut record, unread, .. } = row;
-    show_keys(&mut record, keys);
+    show_keys(&mut record, naming);
     sync.missing = missing.iter().map(|missing| missing.part).collect();
     Shown { record, deleted_at, record_id, sync, unread }
 }

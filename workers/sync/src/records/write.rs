@@ -9,6 +9,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
 use super::found::Found;
+use super::mappings::in_force::Mappings;
 use super::write_check::WriteCheck;
 use super::{FollowUp, Principal, Records, RecordsError, accept, audit, feed, notices, page};
 use crate::decide::merge::Policies;
@@ -37,6 +38,7 @@ impl Records {
         let mut tx = self.writing(pool).begin_with(begin).await?;
         let now_ms = self.clock.now_ms();
         let flows = self.flows.look(&mut tx, now_ms).await?;
+        let mappings = self.mappings.look(&mut tx, now_ms).await?;
         Ok(Write {
             tx,
             principal: Arc::clone(&self.principal),
@@ -53,6 +55,7 @@ impl Records {
             policies: Arc::clone(&self.policies),
             rules: Arc::clone(&self.rules),
             flows,
+            mappings,
             owed: Vec::new(),
             ended: Vec::new(),
             settled: (0, 0, 0),
@@ -109,6 +112,7 @@ pub(super) struct Write {
     pub(super) policies: Arc<Policies>,
     pub(super) rules: Arc<[TaskRule]>,
     pub(super) flows: Arc<[Flow]>,
+    pub(super) mappings: Arc<Mappings>,
     /// Jobs that it leads to, whatever else the run that it is part of leads to.
     pub(super) owed: Vec<FollowUp>,
     /// Flows of which it ends a run, and how.

@@ -173,7 +173,7 @@ async fn an_id_that_is_part_of_a_word_erases_nothing_of_others(db: Db) {
 }
 
 /// The columns that hold ids, our own words, or what is of no person.
-const NOT_OF_PEOPLE: [&str; 36] = [
+const NOT_OF_PEOPLE: [&str; 39] = [
     "audit",
     "key_",
     "changes.caused_by",
@@ -204,6 +204,9 @@ const NOT_OF_PEOPLE: [&str; 36] = [
     "flow_versions.",
     "flows.",
     "installs.",
+    "mapping_counter.",
+    "mapping_versions.",
+    "mappings.",
     "marks.",
     "notice_counter.",
     "notices.",

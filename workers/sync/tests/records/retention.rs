@@ -24,7 +24,7 @@ promises! {
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Tables that do not grow with time.
-const KEPT: [(&str, &str); 25] = [
+const KEPT: [(&str, &str); 28] = [
     ("api_keys", "as many as were made"),
     ("audit_ends", "one row"),
     ("change_counter", "one row"),
@@ -44,6 +44,9 @@ const KEPT: [(&str, &str); 25] = [
     ("key_secrets", "at most those that open a key now or did at its last rotation"),
     ("key_sees", "a view"),
     ("location_activity", "one a location"),
+    ("mapping_counter", "one row"),
+    ("mapping_versions", "as many as people wrote"),
+    ("mappings", "one a location"),
     ("marks", "a row a mark"),
     ("missing_parts", "at most four of a contact, until they are read or the contact goes"),
     ("notice_counter", "one row"),

@@ -88,7 +88,7 @@ fn of_contact(field: &str) -> Kind {
         "lastActivity" | "dateAdded" | "dateUpdated" => Kind::Time,
         "dnd" => Kind::Bool,
         "tags" | "customFields" => Kind::List,
-        "customFieldsByKey" => Kind::Object,
+        "customFieldsByKey" | "fields" => Kind::Object,
         _ => Kind::Any,
     }
 }

@@ -43,6 +43,7 @@ fn a_whole_contact_is_mapped() {
         tags: vec!["vip".to_owned()],
         custom_fields: vec![CustomField { id: "f1".to_owned(), value: json!(["a", 1]) }],
         custom_fields_by_key: BTreeMap::new(),
+        fields: BTreeMap::new(),
         last_activity: Some("2021-07-16T11:39:30.564Z".parse().unwrap()),
         date_added: Some("2021-07-02T05:18:26.704Z".parse().unwrap()),
         date_updated: Some("2021-07-02T05:18:26.704Z".parse().unwrap()),

@@ -89,9 +89,9 @@ impl Records {
             let outcome = take_in(&mut write, &of_one[0].0, own).await;
             let own = outcome.map_err(|error| match error {
                 AcceptError::Records(_) => (0, error),
-                AcceptError::Refused(Refusal { index, .. }) | AcceptError::IdReused(Refusal { index, .. }) => {
-                    (accepted.len() + index, error)
-                }
+                AcceptError::Refused(Refusal { index, .. })
+                | AcceptError::IdReused(Refusal { index, .. })
+                | AcceptError::Unmapped { index, .. } => (accepted.len() + index, error),
             })?;
             accepted.extend(own);
         }
@@ -106,6 +106,7 @@ impl AcceptError {
         match self {
             Self::Refused(refusal) => Self::Refused(Refusal { index, ..refusal }),
             Self::IdReused(refusal) => Self::IdReused(Refusal { index, ..refusal }),
+            Self::Unmapped { field, message, .. } => Self::Unmapped { index, field, message },
             error => error,
         }
     }

@@ -95,6 +95,10 @@ actions! {
     EnrichRun = "enrich.run",
     /// What a provider gave was taken back.
     EnrichUndo = "enrich.undo",
+    /// A version of a mapping was written.
+    MappingWrite = "mapping.write",
+    /// A mapping was deleted.
+    MappingDelete = "mapping.delete",
     /// The audit was read.
     AuditRead = "audit.read",
     /// Old rows of the audit were forgotten.

@@ -8,6 +8,7 @@ use super::{Act, Applied, Kept, Unapplied, check_kept, refuse};
 use crate::decide::fields::{self, Fields, Record as _, fields, with_fields};
 use crate::decide::last_edits::{self, but_for_later};
 use crate::decide::merge::Side;
+use crate::field_mapping::Unwritable;
 use crate::spelling::nearest;
 
 mod ids;
@@ -17,6 +18,9 @@ pub(in super::super) const CLIENTY_ID: &str = "data.clientyContactId";
 
 /// Where an event holds custom fields.
 pub(in super::super) const CUSTOM_FIELDS: &str = "data.customFields";
+
+/// Where an event holds mapped fields.
+pub(in super::super) const MAPPED: &str = "data.fields";
 
 /// One edit, naming its contact by GHL's id, Clienty's id, or both.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,6 +42,8 @@ pub struct ContactPatch {
     pub fields: Fields,
     /// All tags, where they are sent as a whole: others go.
     pub tags: Option<Vec<String>>,
+    /// By the names of the location's mapping.
+    pub mapped: Fields,
     /// See [`super::TaskPatch::kept`].
     pub kept: Vec<Kept>,
 }
@@ -116,6 +122,7 @@ fn applied_to_contact(Applied { record_id, contact_id, edited: _ }: Applied) -> 
 /// The patch with its custom fields named by id. One that the location lacks could be written to nowhere. Where its fields were never read, the job
 /// finds out, and keys stay until then.
 async fn named_by_id(write: &mut Write, location_id: &str, patch: &ContactPatch) -> Result<ContactPatch, Unapplied> {
+    let patch = &mapped(write, location_id, patch)?;
     let key = |name: &str| name.strip_prefix("customFields.").filter(|id| is_key(id)).map(|key| key_of(key).to_owned());
     if !patch.fields.keys().any(|name| key(name).is_some()) {
         return Ok(patch.clone());
@@ -138,6 +145,26 @@ async fn named_by_id(write: &mut Write, location_id: &str, patch: &ContactPatch)
         }
     }
     Ok(named)
+}
+
+/// The patch with what it says of mapped fields as what GHL gets of them.
+fn mapped(write: &Write, location_id: &str, patch: &ContactPatch) -> Result<ContactPatch, Unapplied> {
+    if patch.mapped.is_empty() {
+        return Ok(patch.clone());
+    }
+    let mapping = write.mappings.of(location_id);
+    let written = mapping.write(&patch.mapped).map_err(Unapplied::Unmapped)?;
+    let mut all = ContactPatch { mapped: Fields::new(), ..patch.clone() };
+    for (name, value) in written {
+        let other = all.fields.insert(name.clone(), value.clone());
+        if other.is_some_and(|other| other != value) {
+            let field = mapping.fields.iter().find(|field| field.ghl.field() == name);
+            let message = "is the same field in GHL as another of this event, with another value".to_owned();
+            let name = field.map(|field| field.name.clone()).unwrap_or_default();
+            return Err(Unapplied::Unmapped(Unwritable { name, message }));
+        }
+    }
+    Ok(all)
 }
 
 fn no_field<'a, T>(lacking: &str, known: impl Iterator<Item = &'a str>) -> Result<T, Unapplied> {

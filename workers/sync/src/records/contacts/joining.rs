@@ -11,7 +11,7 @@ use super::super::feed::{ChangeOp, Changed};
 use super::super::merging::{self, Edits, Taken};
 use super::super::model::Contact;
 use super::super::sql::sql;
-use super::super::{RecordsError, Write, conflicts, enrichments};
+use super::super::{RecordsError, Write, conflicts, enrichments, mappings};
 use super::{ContactRow, save, save_alias};
 use crate::decide::fields::{self, Fields, Record as _, fields, with_fields};
 use crate::decide::last_edits::LastEdits;
@@ -27,7 +27,8 @@ pub(in crate::records) async fn join(
     agreed: &Fields,
 ) -> Result<ContactRow, RecordsError> {
     let keeps_other = other.clienty_id.is_some() && other.clienty_id != pending.clienty_id;
-    let (row, found) = joined(&write.policies.clone(), &pending, &other, agreed, keeps_other);
+    let policies = mappings::policies(write, &pending.location_id).await?;
+    let (row, found) = joined(&policies, &pending, &other, agreed, keeps_other);
     let gone = if keeps_other { &pending } else { &other };
     sqlx::query(sql!("delete_contact")).bind(&gone.location_id).bind(&gone.row_id).execute(write.conn()).await?;
     // The run that has found them to be one may be the pending one's: it ends by itself.

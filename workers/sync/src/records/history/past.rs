@@ -70,7 +70,7 @@ impl Records {
         if walk.is_at_end() && at_ms < walk.forgotten_ms {
             return Err(RecordsError::Forgotten { since: timestamp(walk.forgotten_ms) });
         }
-        show_keys(&mut contact.record, &self.custom_field_keys(location_id).await?);
+        show_keys(&mut contact.record, &self.naming(location_id).await?);
         let tasks = walk.all::<Task>().into_iter().map(|Past { record: task, record_id }| Past {
             record: TaskView { status: task.status(at), task },
             record_id,

@@ -26,8 +26,8 @@ impl Records {
             "contact" => {
                 let row = self.contact_row(location_id, record_id).await?.filter(|row| row.is_shown());
                 let Some(row) = row else { return Ok(None) };
-                let keys = self.custom_field_keys(location_id).await?;
-                json(&contact_of(row, &keys, &[]), record_id).map(Some)
+                let naming = self.naming(location_id).await?;
+                json(&contact_of(row, &naming, &[]), record_id).map(Some)
             }
             Task::KIND => {
                 let now = self.clock.now();

@@ -1,0 +1,1 @@
+select changes from mapping_counter where name = 'mappings'

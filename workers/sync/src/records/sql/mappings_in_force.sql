@@ -1,0 +1,1 @@
+select location_id, version, definition from mappings
