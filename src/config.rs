@@ -270,6 +270,7 @@ impl Config {
                 webhooks: from
                     .setting("records.keep_webhooks_days", "CLIENTY_KEEP_WEBHOOKS_DAYS")
                     .required(days(1, 3650)),
+                audit: from.setting("records.keep_audit_days", "CLIENTY_KEEP_AUDIT_DAYS").required(days(1, 3650)),
             },
             merge: Policies {
                 default: from.setting("merge.policy", "CLIENTY_MERGE_POLICY").required(policy),

@@ -44,6 +44,7 @@ mod keys;
 mod links;
 mod location;
 mod locations;
+mod mapping;
 mod now;
 mod processes;
 mod runbook;
@@ -125,6 +126,7 @@ impl Console {
             .route("/ui/assets/{version}/{name}", get(assets::file))
             .route("/ui/locations", get(locations::page))
             .route("/ui/locations/{location}", get(location::page).post(location::act))
+            .route("/ui/locations/{location}/mapping", get(mapping::page).post(mapping::act))
             .route("/ui/locations/{location}/contacts", get(contacts::page))
             .route("/ui/locations/{location}/contacts/{contact}", get(contact::page))
             .route("/ui/jobs", get(jobs::page))

@@ -62,6 +62,7 @@ mod webhooks;
 pub(crate) use allowed::{Access, Administers, Decides, Operates, Reads, ReadsPeople};
 use api::Api;
 pub use api::ApiRoute;
+pub(crate) use api_keys::MOST_EVENTS_A_MINUTE;
 use body::Memory;
 pub use changes::Tail;
 pub(crate) use conflicts::undo_of;

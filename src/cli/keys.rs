@@ -13,6 +13,7 @@ use sync_workers::records::{ApiKey, KeyPlace, NewKey, Places, Role};
 use super::period::period;
 use super::table::table;
 use super::{Context, Outcome, open_records};
+use crate::gateway::MOST_EVENTS_A_MINUTE;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -52,6 +53,9 @@ pub(super) struct Create {
     /// Lifetime of the key: 90d, 24h, … [default: until it is revoked]
     #[arg(long, value_name = "PERIOD", value_parser = period)]
     expires: Option<Duration>,
+    /// Number of events that the key may send in a minute to each gateway [default: no limit of its own]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_EVENTS_A_MINUTE)))]
+    events_per_minute: Option<u32>,
     /// Let the key read ids and states only, no names and values
     #[arg(long)]
     ids_only: bool,
@@ -126,12 +130,13 @@ pub(super) async fn run(context: Context, command: Command) -> anyhow::Result<Ou
 
 impl Create {
     fn key(&self) -> anyhow::Result<NewKey> {
-        let Self { name, roles, locations, expires, ids_only } = self;
+        let Self { name, roles, locations, expires, events_per_minute, ids_only } = self;
         let before = NewKey::of_all(name);
         Ok(NewKey {
             roles: if roles.is_empty() { before.roles } else { roles.iter().copied().map(Role::from).collect() },
             locations: places(locations)?,
             reads_people: !ids_only,
+            events_per_minute: *events_per_minute,
             expires_at: expires.map(from_now).transpose()?,
             name: before.name,
         })

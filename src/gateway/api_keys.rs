@@ -24,6 +24,8 @@ use crate::triggers::{FieldError, Fields, kind_of};
 const LONGEST_NAME: usize = 200;
 /// Locations of one key.
 const MOST_PLACES: usize = 1000;
+/// Events that a key may be limited to in a minute; beyond it a limit would limit nothing.
+pub(crate) const MOST_EVENTS_A_MINUTE: u32 = 10_000_000;
 /// For how long two secrets may open one key, in seconds.
 const LONGEST_OVERLAP: u64 = 30 * 24 * 3600;
 
@@ -58,6 +60,7 @@ pub(super) async fn create(
         roles: roles(&mut fields),
         locations: places(&mut fields).unwrap_or_else(|| own.locations.clone()),
         reads_people: fields.flag("readsPeople").unwrap_or(own.reads_people),
+        events_per_minute: events_per_minute(&mut fields, own.events_per_minute),
         expires_at: end(&mut fields, &allowed.opened, gateway.webhooks.clock.now()).or(ends_at(&allowed.opened)),
         name,
     };
@@ -83,7 +86,11 @@ pub(super) async fn rotate(
     let key = seen(&allowed, &id).await?;
     let own = ends_at(&allowed.opened);
     let outlives = own.is_some_and(|own| key.expires_at.is_none_or(|end| end > own));
-    if outlives || (key.reads_people && !allowed.opened.key.reads_people) {
+    let sends_more = match (key.events_per_minute, allowed.opened.key.events_per_minute) {
+        (_, None) => false,
+        (most, Some(own)) => most.is_none_or(|most| most > own),
+    };
+    if outlives || sends_more || (key.reads_people && !allowed.opened.key.reads_people) {
         let detail = "the key may do more, or lives longer, than the one that asks, which would get its secret";
         return Err(forbidden(detail.to_owned()));
     }
@@ -158,6 +165,17 @@ fn end(fields: &mut Fields<'_>, opened: &Opened, now: Timestamp) -> Option<Times
         _ => {}
     }
     Some(end)
+}
+
+/// The events of a minute that the body allows, not more than those of the caller.
+fn events_per_minute(fields: &mut Fields<'_>, own: Option<u32>) -> Option<u32> {
+    let Some(given) = fields.any("eventsPerMinute") else { return own };
+    let most = own.unwrap_or(MOST_EVENTS_A_MINUTE);
+    let given = given.as_u64().and_then(|given| u32::try_from(given).ok()).filter(|given| (1..=most).contains(given));
+    if given.is_none() {
+        fields.refuse("eventsPerMinute", format!("must be a whole number from 1 to {most}"));
+    }
+    given
 }
 
 /// As on the command line: a producer and reader, unless the body says otherwise.

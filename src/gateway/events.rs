@@ -49,6 +49,7 @@ pub(super) async fn accept(
     if problem.has_faults() {
         return Err(problem);
     }
+    gateway.keys.take_events(&allowed.opened.key, accepted_triggers.len()).map_err(Problem::too_many_events)?;
     let place = |index| texts.batch.then_some(index);
     let accepted = allowed.producer.send(&accepted_triggers).await.map_err(|error| match error {
         AcceptError::Refused(Refusal { index, field, message }) => {

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
+use sync_workers::records::ApiKey;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
@@ -45,6 +46,8 @@ pub(super) struct Keys {
     /// By the hash of the whole key: who knows only its id spends nothing of it.
     known: Mutex<HashMap<[u8; 32], Arc<Key>>>,
     last_id: AtomicU64,
+    /// The events of keys that may send so many in a minute, by their ids: secrets of one key share them.
+    events: Mutex<HashMap<String, Bucket>>,
 }
 
 /// A key that has asked for something.
@@ -74,7 +77,19 @@ impl Keys {
             strangers: Arc::new(Semaphore::new(STRANGERS)),
             known: Mutex::default(),
             last_id: AtomicU64::new(0),
+            events: Mutex::default(),
         }
+    }
+
+    /// Takes events of a minute from a key that may send so many; or how long it takes until they fit. More at once than a minute has are let in
+    /// after a quiet minute, and the next ones wait for them.
+    pub(super) fn take_events(&self, key: &ApiKey, events: usize) -> Result<(), Duration> {
+        let Some(most) = key.events_per_minute.map(f64::from) else { return Ok(()) };
+        let mut all = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let full = Bucket { rate: most / 60.0, burst: most, tokens: most, at: now };
+        let bucket = all.entry(key.id.clone()).or_insert(full);
+        bucket.take_all(events as f64, now)
     }
 
     /// The key of this text, if it was let pass before.
@@ -141,11 +156,17 @@ struct Bucket {
 
 impl Bucket {
     fn take(&mut self, now: Instant) -> Result<(), Duration> {
+        self.take_all(1.0, now)
+    }
+
+    /// As many tokens; where there never are so many, all that there can be have to be there.
+    fn take_all(&mut self, tokens: f64, now: Instant) -> Result<(), Duration> {
         self.fill(now);
-        if self.tokens < 1.0 {
-            return Err(Duration::from_secs_f64((1.0 - self.tokens) / self.rate));
+        let needed = tokens.min(self.burst);
+        if self.tokens < needed {
+            return Err(Duration::from_secs_f64((needed - self.tokens) / self.rate));
         }
-        self.tokens -= 1.0;
+        self.tokens -= tokens;
         Ok(())
     }
 
@@ -184,6 +205,18 @@ mod tests {
             taken += usize::from(bucket.take(Instant::now()).is_ok());
         }
         assert!((19..=20).contains(&taken), "2 s at 10/s gave {taken}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_does_not_fit_takes_nothing_and_what_never_fits_waits_for_a_full_bucket() {
+        let mut bucket = Bucket { rate: 1.0, burst: 60.0, tokens: 60.0, at: Instant::now() };
+        assert_eq!(bucket.take_all(40.0, Instant::now()), Ok(()));
+        assert_eq!(bucket.take_all(30.0, Instant::now()), Err(Duration::from_secs(10)));
+        assert_eq!(bucket.take_all(20.0, Instant::now()), Ok(()));
+        assert_eq!(bucket.take_all(1000.0, Instant::now()), Err(Duration::from_secs(60)));
+        tokio::time::advance(Duration::from_secs(60)).await;
+        assert_eq!(bucket.take_all(120.0, Instant::now()), Ok(()));
+        assert_eq!(bucket.take_all(1.0, Instant::now()), Err(Duration::from_secs(61)));
     }
 
     #[tokio::test(start_paused = true)]

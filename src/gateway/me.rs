@@ -14,6 +14,7 @@ pub(super) async fn show(allowed: Allowed<Anyone>) -> Json<Value> {
         "roles": key.roles,
         "locations": key.locations,
         "readsPeople": key.reads_people,
+        "eventsPerMinute": key.events_per_minute,
         "createdAt": key.created_at,
         "expiresAt": key.expires_at,
         "secretEndsAt": allowed.opened.secret_ends_at,

@@ -25,6 +25,7 @@ pub(super) async fn call(
     let refuse = |errors: Vec<FieldError>| errors.into_iter().fold(wrong(), |problem, error| problem.with(None, error));
     let (id, wish) = read(&json_of(&body)?).map_err(refuse)?;
     let trigger = operation::call(&name, wish, triggers::SOURCE, id).map_err(refuse)?;
+    gateway.keys.take_events(&allowed.opened.key, 1).map_err(Problem::too_many_events)?;
     let accepted = allowed.producer.send(std::slice::from_ref(&trigger)).await.map_err(|error| match error {
         AcceptError::Refused(Refusal { field, message, .. }) => {
             refuse(vec![FieldError { field: field.to_owned(), message }])

@@ -1,5 +1,7 @@
 //! Errors as `application/problem+json` (RFC 9457), naming the field at fault.
 
+use std::time::Duration;
+
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -70,6 +72,13 @@ impl Problem {
     /// 429 for one client that asks too much.
     pub fn too_many(title: &'static str, detail: impl Into<String>, seconds: u64) -> Self {
         Self::new(StatusCode::TOO_MANY_REQUESTS, title, detail).retry_after(seconds)
+    }
+
+    /// 429 for a key that has sent as many events as it may in a minute.
+    pub(super) fn too_many_events(wait: Duration) -> Self {
+        let detail =
+            "this key may send fewer events in a minute; nothing was stored, send them again after Retry-After seconds";
+        Self::too_many("Too many events in a minute", detail, wait.as_secs() + 1)
     }
 
     /// Adds the `Retry-After` header.

@@ -18,7 +18,7 @@ const PAGE: &str = include_str!("../../docs/PROBLEMS.md");
 const MARKDOWN: &str = "text/markdown";
 
 /// Titles whose code is not made of their own words.
-const CODES: [(&str, &str); 19] = [
+const CODES: [(&str, &str); 21] = [
     ("Something failed here", "internal-error"),
     ("A parameter is wrong", "invalid-parameters"),
     ("Parameters are wrong", "invalid-parameters"),
@@ -34,6 +34,8 @@ const CODES: [(&str, &str); 19] = [
     ("The flow is a file", "flow-is-a-file"),
     ("The name is taken", "flow-name-taken"),
     ("The flow is disabled", "flow-disabled"),
+    ("The mapping is wrong", "invalid-mapping"),
+    ("The mapping has changed", "mapping-changed"),
     ("The run is wrong", "invalid-flow-run"),
     ("The run is over", "flow-run-over"),
     ("No dead step", "flow-run-not-dead"),

@@ -20,6 +20,7 @@ mod ids;
 mod jobs;
 mod kubernetes;
 mod leases;
+mod mapping;
 mod oauth;
 mod official_client;
 mod outages;

@@ -64,6 +64,7 @@ mod tests {
             roles: Role::BEFORE.to_vec(),
             locations: Places::All,
             reads_people: true,
+            events_per_minute: None,
             created_by: None,
             created_at: at("2026-01-01T00:00:00Z"),
             expires_at: expires_at.map(at),

@@ -7,7 +7,7 @@ use sync_workers::jobs::new_job;
 use sync_workers::records::{KeyPlace, NewKey, Places, Purpose, Role};
 
 use super::{api, hook, key, path, send, setup, working};
-use crate::support::receiver::{Receiver, gaps};
+use crate::support::receiver::{Receiver, accounted, gaps};
 use crate::support::test_app::{Setup, TestApp};
 
 #[tokio::test]
@@ -169,5 +169,71 @@ async fn a_hook_hears_what_its_key_may_see_and_ends_with_it() {
     everywhere.until("the edit is told", |taken| taken.len() == 5).await;
     assert_eq!(all.get(&path(&made)).await.json()["disabledWhy"], "its API key is no longer in force");
     assert_eq!(here.came().len(), 2);
+    app.finish().await;
+}
+
+/// Whatever is edited, by whom, the messages account for every change that is an event, and for nothing else.
+#[tokio::test]
+async fn the_feed_and_hooks_tell_the_same_changes() {
+    let (app, _server, _webhooks, api) = working().await;
+    let receiver = Receiver::start().await;
+    let made = hook(&api, &receiver, &["*"], json!({"ignoreOwn": false, "includeImports": true})).await;
+    let location = app.location().id;
+    let contacts = app.contacts(&location);
+    let event = |kind: &str, contact: &str, data: serde_json::Value| json!({"type": kind, "locationId": location, "contactId": contact, "data": data});
+    for round in 0..12_usize {
+        // Every pair of a contact and a kind of edit comes, in an order that repeats none of both for long.
+        let contact = &contacts[round * 5 % 4];
+        match round % 6 {
+            0 => drop(app.tell("contact.selected", contact, json!({})).await),
+            1 => drop(app.contact_by_hand(Some(contact), json!({"city": format!("C{round}")})).await),
+            2 => {
+                let note = json!({"clientyNoteId": format!("n{round}"), "noteText": "Met"});
+                drop(app.send(event("note.created", contact, note)).await);
+            }
+            3 => drop(app.send(event("contact.updated", contact, json!({"companyName": format!("X{round}")}))).await),
+            4 => {
+                let task =
+                    json!({"clientyTaskId": format!("t{round}"), "title": "Call", "dueDate": "2030-01-01T00:00:00Z"});
+                drop(app.send(event("task.created", contact, task)).await);
+            }
+            _ => app.remove_by_hand(&format!("/contacts/{}", contacts[4 + round / 6])).await,
+        }
+        if round % 3 == 0 {
+            app.settle().await;
+        }
+    }
+    app.settle().await;
+    let mut feed: Vec<serde_json::Value> = Vec::new();
+    loop {
+        let cursor = feed.last().map_or(0, |change| change["seq"].as_i64().unwrap());
+        let page = api.get(&format!("/v1/changes?limit=1000&cursor={cursor}")).await.json();
+        match page["changes"].as_array().unwrap().as_slice() {
+            [] => break,
+            changes => feed.extend(changes.iter().cloned()),
+        }
+    }
+    // That GHL has it now is no event; that GHL refuses it is one.
+    let is_event = |change: &&serde_json::Value| {
+        change["op"] != "synced" || ["refused", "partlyApplied"].iter().any(|state| change["sync"]["state"] == *state)
+    };
+    let mut expected: Vec<i64> = feed.iter().filter(is_event).map(|change| change["seq"].as_i64().unwrap()).collect();
+    expected.sort_unstable();
+    assert!(expected.len() > 10, "{feed:?}");
+    let dropped = async || {
+        let dropped = api.get(&format!("{}/deliveries?state=dropped&limit=500", path(&made))).await.json();
+        let dropped = dropped["deliveries"].as_array().unwrap().clone();
+        dropped.into_iter().map(|one| one["sequence"].as_i64().unwrap()).collect::<Vec<_>>()
+    };
+    app.wait_until("the messages account for all changes", async || {
+        let accounted = receiver.taken().iter().flat_map(accounted).map(|(seq, _)| seq).collect::<Vec<_>>();
+        let mut told = [accounted, dropped().await].concat();
+        told.sort_unstable();
+        told.dedup();
+        assert!(told.iter().all(|seq| expected.contains(seq)), "{told:?} are not all of {expected:?}");
+        told == expected
+    })
+    .await;
+    receiver.assert_all_verified();
     app.finish().await;
 }

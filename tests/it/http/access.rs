@@ -253,6 +253,9 @@ async fn ask(api: &Api, route: &ApiRoute, tenant: &Tenant) -> Answer {
         (&Method::POST, "/v1/jobs/retry" | "/v1/jobs/discard" | "/v1/jobs/cancel" | "/v1/jobs/run-now") => {
             body = json!({"jobs": [job]})
         }
+        (_, path) if path.starts_with("/v1/locations/{location}/mapping") && route.method != Method::GET => {
+            body = json!({"toml": ""});
+        }
         (&Method::PUT, "/v1/flows/{flow}") => body = json!({"toml": flow_of(location), "enabled": false}),
         // What it says comes back.
         (&Method::POST, "/v1/flows/{flow}/check") => body = json!({"toml": "[[step]]\nwait = \"1d\"\n"}),

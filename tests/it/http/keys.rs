@@ -77,6 +77,8 @@ async fn what_is_no_key_is_refused_field_by_field() {
         (json!({"name": "k", "locations": ["a\nb"]}), vec!["locations"]),
         (json!({"name": "k", "expiresAt": "2020-01-01T00:00:00Z", "readsPeople": 1}), vec!["readsPeople", "expiresAt"]),
         (json!({"name": "k", "expiresAt": "tomorrow"}), vec!["expiresAt"]),
+        (json!({"name": "k", "eventsPerMinute": 0}), vec!["eventsPerMinute"]),
+        (json!({"name": "k", "eventsPerMinute": 1.5}), vec!["eventsPerMinute"]),
     ] {
         assert_eq!(faults(&send(&api, "POST", "/v1/keys", body.clone()).await), fields, "{body}");
     }
@@ -157,4 +159,41 @@ async fn the_settings_in_force_are_shown_and_secrets_never() {
     assert!(of("CLIENTY_QUEUE_PREFIX")["origin"].is_string(), "{}", shown.text);
     server.stop().await;
     app.finish().await;
+}
+
+#[tokio::test]
+async fn a_key_sends_as_many_events_in_a_minute_as_it_may_and_no_more() {
+    let (app, server) = serving().await;
+    let (_, api) = admin(&app, &server, NewKey::of_all("operator")).await;
+    let few = json!({"name": "few", "roles": ["producer", "admin"], "eventsPerMinute": 3});
+    let made = send(&api, "POST", "/v1/keys", few).await.json();
+    let few = api.with_key(made["key"].as_str().unwrap());
+    assert_eq!(few.get("/v1/me").await.json()["eventsPerMinute"], 3);
+    let location = app.location().id;
+    let event = |id: &str| json!({"id": id, "type": "contact.selected", "locationId": location, "contactId": id});
+    let events = async |ids: &[&str]| {
+        let events: Vec<Value> = ids.iter().map(|id| event(id)).collect();
+        send(&few, "POST", "/v1/events", json!(events)).await
+    };
+    // What is refused for another reason costs nothing.
+    assert_eq!(send(&few, "POST", "/v1/events", json!([{"type": "contact.selected"}])).await.status, 422);
+    assert_eq!(events(&["a", "b"]).await.status, 202);
+    let beyond = events(&["c", "d"]).await;
+    let problem = beyond.problem(429);
+    assert!(problem["type"].as_str().unwrap().ends_with("/too-many-events-in-a-minute"), "{problem}");
+    let wait: u64 = beyond.header("retry-after").parse().unwrap();
+    assert!((1..=21).contains(&wait), "a third of a minute for one, not {wait} s");
+    assert_eq!(events(&["c"]).await.status, 202, "one is left");
+    let call = json!({"locationId": location, "parameters": {"contactId": "a"}});
+    assert_eq!(send(&few, "POST", "/v1/operations/get-contact", call).await.status, 429);
+    assert_eq!(api.get("/v1/me").await.status, 200);
+    assert_eq!(app.open_jobs().await.len(), 3, "nothing of what was refused is stored");
+    // Who may send few makes no key that may send more.
+    for wish in [json!({"name": "more", "eventsPerMinute": 4}), json!({"name": "more", "eventsPerMinute": "all"})] {
+        assert_eq!(faults(&send(&few, "POST", "/v1/keys", wish).await), ["eventsPerMinute"]);
+    }
+    let same = send(&few, "POST", "/v1/keys", json!({"name": "same"})).await.json();
+    assert_eq!(same["eventsPerMinute"], 3);
+    server.stop().await;
+    app.finish_with_any_dead().await;
 }

@@ -11,6 +11,7 @@ use crate::support::ghl_signer::GhlSigner;
 use crate::support::installation::Installation;
 use crate::support::program::{clienty_sync, run};
 
+mod released;
 mod schema;
 
 /// What succeeds only with an OAuth app at GHL, at another address, after a message was sent, with a dead run or while no scan is under way: that it is
@@ -378,6 +379,9 @@ async fn every_example_works_and_every_answer_is_as_documented() {
     let flow = json!({"toml": "[[step]]\nwait = \"1d\"\n"});
     let shape = |request: reqwest::RequestBuilder| request.bearer_auth(&api.key).json(&flow);
     assert_eq!(api.request("PUT", "/v1/flows/welcome", shape).await.status, 201);
+    let mapping = json!({"toml": ""});
+    let shape = |request: reqwest::RequestBuilder| request.bearer_auth(&api.key).json(&mapping);
+    assert_eq!(api.request("PUT", &format!("/v1/locations/{location}/mapping"), shape).await.status, 201);
     let wanted = json!({"locationId": location, "contactId": contacts[0]});
     let shape = |request: reqwest::RequestBuilder| request.bearer_auth(&api.key).json(&wanted);
     api.pulled(location, &contacts[0]).await;

@@ -44,6 +44,8 @@ pub struct Keeping {
     pub event_ids: Duration,
     /// Webhooks, by which a repetition is recognized.
     pub webhooks: Duration,
+    /// Rows of the audit.
+    pub audit: Duration,
 }
 
 impl Keeping {
@@ -52,7 +54,7 @@ impl Keeping {
     /// Deliveries to hooks, to look at and to send again; those that failed for longer.
     const SENT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
     const FAILED: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-    /// Receipts of erasures that were lifted since, and the audit.
+    /// Receipts of erasures that were lifted since,.
     const EVIDENCE: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 
     fn of(self, old: Old) -> Duration {
@@ -69,7 +71,8 @@ impl Keeping {
             Old::Webhooks => self.webhooks,
             Old::UnreadableWebhooks => Self::UNREADABLE,
             Old::Touched => TOUCHES_KEPT,
-            Old::Erasures | Old::Audit | Old::EnrichSpend => Self::EVIDENCE,
+            Old::Erasures | Old::EnrichSpend => Self::EVIDENCE,
+            Old::Audit => self.audit,
             // They know themselves until when they count.
             Old::EnrichAnswers => Duration::ZERO,
             Old::SentDeliveries => Self::SENT,
@@ -89,6 +92,7 @@ impl Default for Keeping {
             conflicts: DAY * 180,
             event_ids: DAY * 30,
             webhooks: DAY * 35,
+            audit: DAY * 400,
         }
     }
 }

@@ -40,6 +40,8 @@ mod identity;
 mod keys;
 #[path = "records/ledger.rs"]
 mod ledger;
+#[path = "records/mappings.rs"]
+mod mappings;
 #[path = "records/merged.rs"]
 mod merged;
 #[path = "records/pages.rs"]

@@ -55,6 +55,8 @@ pub struct ApiKey {
     pub locations: Places,
     /// Whether it reads names and values, or ids and states alone.
     pub reads_people: bool,
+    /// How many events it may send in a minute, at each gateway; none for as many as the settings allow.
+    pub events_per_minute: Option<u32>,
     /// Who made it; none for keys of earlier releases.
     pub created_by: Option<String>,
     /// When it was made.
@@ -95,6 +97,8 @@ pub struct NewKey {
     pub locations: Places,
     /// Whether it reads names and values.
     pub reads_people: bool,
+    /// How many events it may send in a minute; none for as many as the settings allow.
+    pub events_per_minute: Option<u32>,
     /// When it ends by itself.
     pub expires_at: Option<Timestamp>,
 }
@@ -108,6 +112,7 @@ impl NewKey {
             roles: Role::BEFORE.to_vec(),
             locations: Places::All,
             reads_people: true,
+            events_per_minute: None,
             expires_at: None,
         }
     }
@@ -128,7 +133,7 @@ impl Records {
     /// # Errors
     /// [`RecordsError::Random`] or [`RecordsError::Database`], as for all below.
     pub async fn create_key(&self, new: &NewKey) -> Result<(ApiKey, SecretString), RecordsError> {
-        let NewKey { name, roles, locations, reads_people, expires_at } = new;
+        let NewKey { name, roles, locations, reads_people, events_per_minute, expires_at } = new;
         let id = random::<ID_LEN>()?.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         let secret = new_secret()?;
         let created_by = self.principal.actor.to_string();
@@ -137,14 +142,16 @@ impl Records {
         let insert = sqlx::query(sql!("create_key")).bind(&id).bind(name).bind(NO_HASH).bind(role::text_of(roles));
         let insert = insert.bind(i64::from(*locations == Places::All)).bind(i64::from(*reads_people));
         let insert = insert.bind(&created_by).bind(now_ms).bind(expires_at.map(Timestamp::as_millisecond));
-        insert.execute(write.conn()).await?;
+        insert.bind(events_per_minute.map(i64::from)).execute(write.conn()).await?;
         for place in locations.listed() {
             let insert = sqlx::query(sql!("insert_key_place")).bind(&id).bind(place.kind()).bind(place.id());
             insert.execute(write.conn()).await?;
         }
         insert_secret(&mut write, &id, &hash_of(secret.expose_secret()), None).await?;
-        let powers =
-            json!({"roles": roles, "locations": locations, "readsPeople": reads_people, "expiresAt": expires_at});
+        let powers = json!({
+            "roles": roles, "locations": locations, "readsPeople": reads_people, "eventsPerMinute": events_per_minute,
+            "expiresAt": expires_at,
+        });
         write.act(Act::new(Action::KeyCreate).on(&id).with(powers));
         write.commit().await?;
         let text = text_of(&id, &secret);
@@ -154,6 +161,7 @@ impl Records {
             roles: roles.clone(),
             locations: locations.clone(),
             reads_people: *reads_people,
+            events_per_minute: *events_per_minute,
             created_by: Some(created_by),
             created_at: timestamp(now_ms),
             expires_at: *expires_at,
@@ -318,6 +326,9 @@ fn key_of(row: &AnyRow, locations: Places) -> Result<ApiKey, RecordsError> {
         roles: roles.as_deref().map_or_else(|| Role::BEFORE.to_vec(), role::read),
         locations,
         reads_people: row.try_get::<i64, _>("reads_people")? != 0,
+        events_per_minute: row
+            .try_get::<Option<i64>, _>("events_per_minute")?
+            .and_then(|most| u32::try_from(most).ok()),
         created_by: row.try_get("created_by")?,
         created_at: timestamp(row.try_get("created_at")?),
         expires_at: time("expires_at")?,

@@ -63,6 +63,7 @@ fn up_to(last: i64) -> Migrator {
         (76, "enrich spend", include_str!("../../migrations/0076_enrich_spend.sql")),
         (77, "enrich cache", include_str!("../../migrations/0077_enrich_cache.sql")),
         (78, "notices", include_str!("../../migrations/0078_notices.sql")),
+        (79, "key events", include_str!("../../migrations/0079_key_events.sql")),
     ];
     let migration = |(version, name, text): (i64, &'static str, &'static str)| {
         Migration::new(version, name.into(), MigrationType::Simple, text.into_sql_str(), false)
