@@ -31,6 +31,7 @@ pub use self::change::{
 };
 pub use self::conflicts::KeptConflict;
 pub use self::connections::{Connection, ConnectionKind};
+pub(crate) use self::contacts::PushStep;
 pub use self::contacts::{Bringing, ContactReply, ContactRow};
 pub use self::diagnosis::cause_of_failure;
 pub use self::enrichments::{

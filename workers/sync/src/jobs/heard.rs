@@ -122,7 +122,7 @@ async fn weigh(
             OfPart::News { .. } | OfPart::PerhapsOurs | OfPart::Unknown => *part = true,
         }
     }
-    match of_contact(job, &row, &whole) {
+    match of_contact(&row, &whole, |event| job.environment.metrics.webhook(event, "echo")) {
         Some(told) => heard.told.contact = told,
         None => heard.needs.contact = true,
     }
@@ -165,8 +165,13 @@ fn is_patient(job: &Job<'_>) -> bool {
     age < PATIENCE.as_millis().try_into().unwrap_or(i64::MAX)
 }
 
-/// What events of the whole contact show, if anything; none if they leave something to ask for.
-fn of_contact(job: &Job<'_>, row: &ContactRow, webhooks: &[&StoredWebhook]) -> Option<Option<ToldOfContact>> {
+/// What events of the whole contact show, if anything; none if they leave something to ask for. `echo` is called with the type of each that tells
+/// nothing.
+pub(crate) fn of_contact(
+    row: &ContactRow,
+    webhooks: &[&StoredWebhook],
+    mut echo: impl FnMut(&str),
+) -> Option<Option<ToldOfContact>> {
     let (mut news, mut confirmed): (_, Option<Timestamp>) = (None, None);
     let (mut shown, mut answered) = (Unread::new(), None);
     let mut by = String::new();
@@ -174,7 +179,7 @@ fn of_contact(job: &Job<'_>, row: &ContactRow, webhooks: &[&StoredWebhook]) -> O
         let OfContact { verdict, at, confirms, shows, answers } = told::of_contact(row, webhook)?;
         match (verdict, at) {
             (Verdict::Echo, _) => {
-                job.environment.metrics.webhook(&webhook.event_type, "echo");
+                echo(&webhook.event_type);
                 confirmed = confirmed.max(at.filter(|_| confirms));
                 by.clone_from(&webhook.id);
                 shown.extend(shows.into_iter().filter(|_| confirms));

@@ -7,46 +7,42 @@ use self::create::{create, settle_announcement};
 use super::presence::is_contact_gone;
 use super::straggler::{is_of_another_time, may_still_arrive, until_it_cannot_arrive};
 use super::{JobError, Task, refusals, told};
-use crate::decide::enrichment::OF_A_MACHINE;
 use crate::decide::fields::{Fields, fields};
-use crate::decide::merge::Policy;
 use crate::decide::verify::SyncState;
 use crate::ghl::{GhlError, Run};
 use crate::mapping::contact::from_ghl;
-use crate::records::{ContactRow, IsBack};
+use crate::records::{ContactRow, IsBack, PushStep};
 
 mod change;
 mod create;
 
 pub(super) async fn run(task: &Task<'_>) -> Result<(), JobError> {
     let Some(row) = row(task).await? else { return close(task).await };
-    if let Some(reason) = row.refusal() {
-        return Err(JobError::Refused { reason });
-    }
-    if row.is_settled() {
-        return close(task).await;
-    }
-    if row.base.is_none() && !row.is_shown() && row.intent.is_none() {
-        // It was met while its deletion was on its way, so it may have been brought back.
-        looked_at(task, &row).await?;
-        return close(task).await;
-    }
-    if row.base.is_none() {
-        return match &row.intent {
-            Some(announced) => settle_announcement(task, &row, announced).await,
-            None => create(task, &task.environment.fields.resolved(task, row).await?).await,
-        };
-    }
-    if !row.is_shown() {
-        task.environment.records.begin_deletion(&task.run).await?;
-        return match task.ghl().delete_contact(&row.contact_id).await {
-            Ok(()) => gone(task, &row).await,
-            Err(error) if is_contact_gone(task, &row.contact_id, &error).await? => gone(task, &row).await,
-            Err(error) => Err(refused(task, &row, error, &Fields::new()).await),
-        };
+    match row.push_step() {
+        PushStep::Refused(reason) => return Err(JobError::Refused { reason }),
+        PushStep::Close => return close(task).await,
+        PushStep::LookWhetherBack => {
+            looked_at(task, &row).await?;
+            return close(task).await;
+        }
+        PushStep::SettleAnnouncement => {
+            let Some(announced) = &row.intent else { return close(task).await };
+            return settle_announcement(task, &row, announced).await;
+        }
+        PushStep::Create => return create(task, &task.environment.fields.resolved(task, row).await?).await,
+        PushStep::Delete => {
+            task.environment.records.begin_deletion(&task.run).await?;
+            return match task.ghl().delete_contact(&row.contact_id).await {
+                Ok(()) => gone(task, &row).await,
+                Err(error) if is_contact_gone(task, &row.contact_id, &error).await? => gone(task, &row).await,
+                Err(error) => Err(refused(task, &row, error, &Fields::new()).await),
+            };
+        }
+        PushStep::Change => {}
     }
     let row = task.environment.fields.resolved(task, row).await?;
-    let looked = if looks_first(task, &row).await? || told::has_news(task, &row).await? {
+    let policies = task.environment.records.policies_of(&row.location_id).await?;
+    let looked = if row.looks_first(&policies) || told::has_news(task, &row).await? {
         looked_at(task, &row).await?
     } else {
         Some(row.clone())
@@ -90,20 +86,6 @@ async fn gone(task: &Task<'_>, row: &ContactRow) -> Result<(), JobError> {
         }
     }
     Ok(tx.close_run(&[]).await?)
-}
-
-/// Whether what GHL holds has to be known before it is overwritten: where GHL is to win, where it was never read, where a write was never answered,
-/// where something was met meanwhile, and where what is to be written is no person's word, which must not take the place of one.
-async fn looks_first(task: &Task<'_>, row: &ContactRow) -> Result<bool, JobError> {
-    let policies = task.environment.records.policies_of(&row.location_id).await?;
-    let ghl_wins = || row.edits.keys().any(|name| policies.of("contact", name) == Policy::Ghl);
-    let of_a_machine = row.edits.values().any(|at| *at == OF_A_MACHINE);
-    Ok(row.is_unread()
-        || row.takes_away_unread()
-        || ghl_wins()
-        || of_a_machine
-        || !row.unanswered.is_none()
-        || row.goes_back())
 }
 
 /// The row after it took in what GHL holds; none where GHL has it no more.

@@ -36,7 +36,7 @@ pub(super) fn until_it_cannot_arrive(task: &Task<'_>, intent_at_ms: Option<i64>)
 
 /// Whether what was `asked` is neither shown by `theirs` nor about to be asked again of the same `base`. The fields `together` are decided as one: GHL's
 /// edit of one of them may take back what is owed of another.
-pub(super) fn may_still_arrive(
+pub(crate) fn may_still_arrive(
     asked: &Fields,
     owed: &Fields,
     base: &Fields,

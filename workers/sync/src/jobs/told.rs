@@ -17,8 +17,8 @@ use crate::records::model::Contact;
 use crate::records::{AnyEntry, ContactRow, Entry, EntryRow, JobKind, StoredWebhook};
 
 /// What an event of a whole contact comes to.
-pub(super) struct OfContact {
-    pub(super) verdict: Verdict,
+pub(crate) struct OfContact {
+    pub(crate) verdict: Verdict,
     /// GHL's time of the event.
     pub(super) at: Option<Timestamp>,
     /// It shows the contact as the last agreed state has it.
@@ -34,7 +34,7 @@ pub(super) fn is_of_contact(webhook: &StoredWebhook) -> bool {
 }
 
 /// What an event of the whole contact comes to; none if it does not show all.
-pub(super) fn of_contact(row: &ContactRow, webhook: &StoredWebhook) -> Option<OfContact> {
+pub(crate) fn of_contact(row: &ContactRow, webhook: &StoredWebhook) -> Option<OfContact> {
     let base = row.base.as_ref()?;
     let (asked, held) = (&row.unanswered.asked, fields(base));
     let known = Known { asked, base: Some(&held), base_at: row.base_at(), prints: &row.prints };
@@ -59,7 +59,7 @@ fn shown(asked: &Fields, told: &Fields) -> Fields {
 
 /// What events show of the contact itself, the newest first: those that say all that they carry of it in time, deletions too, since a contact that is
 /// there after all is as they say. What is older than the state that is known counts no more.
-pub(super) fn carried(webhooks: &[StoredWebhook], row: Option<&ContactRow>) -> Vec<Contact> {
+pub(crate) fn carried(webhooks: &[StoredWebhook], row: Option<&ContactRow>) -> Vec<Contact> {
     let known_at = row.filter(|row| !row.is_unread()).and_then(ContactRow::base_at);
     let told = webhooks.iter().filter(|webhook| is_of_contact(webhook) || webhook.event_type == "ContactDelete");
     let mut carried: Vec<_> = told
@@ -171,8 +171,13 @@ async fn compared<E: Entry>(
 /// Whether a webhook that no pull has handled yet shows something new of the contact.
 pub(super) async fn has_news(job: &Job<'_>, row: &ContactRow) -> Result<bool, JobError> {
     let unheard = job.environment.records.unheard_webhooks(job.location(), &row.contact_id).await?;
+    Ok(are_news(row, &unheard))
+}
+
+/// Whether one of the webhooks shows something new of the contact.
+pub(crate) fn are_news(row: &ContactRow, unheard: &[StoredWebhook]) -> bool {
     let is_news = |webhook| of_contact(row, webhook).is_none_or(|told| told.verdict != Verdict::Echo);
-    Ok(unheard.iter().filter(|webhook| is_of_contact(webhook)).any(is_news))
+    unheard.iter().filter(|webhook| is_of_contact(webhook)).any(is_news)
 }
 
 /// Whether a webhook that no pull has handled yet shows something new of a task, note or appointment.

@@ -30,11 +30,13 @@ pub(super) use self::joining::{join, move_to};
 pub(super) use self::rows::{
     bare, document, find, find_by_any_id, insert, insert_all, lock, resolve, row_of, save, save_alias, take,
 };
+pub(crate) use self::steps::PushStep;
 
 mod answers;
 mod following;
 mod joining;
 mod rows;
+mod steps;
 
 /// A contact as it is kept.
 #[derive(Debug, Clone, PartialEq)]

@@ -191,7 +191,7 @@ impl Tx {
     pub async fn contact_is_gone_since(&mut self, contact_id: &str, since_ms: i64) -> Result<bool, RecordsError> {
         let location_id = self.run.key.location_id.clone();
         let row = contacts::lock(&mut self.write, &location_id, contact_id).await?;
-        let was_met = row.is_some_and(|row| row.is_shown() && row.base.is_some() && row.synced_at_ms >= since_ms);
+        let was_met = row.is_some_and(|row| row.was_met_since(since_ms));
         if !was_met {
             mark_gone(&mut self.write, &location_id, contact_id).await?;
         }

@@ -17,7 +17,7 @@ use crate::decide::absent::Absent;
 use crate::decide::echo::Prints;
 use crate::decide::enrichment::OF_A_MACHINE;
 use crate::decide::fields::{Fields, Record, fields, value};
-use crate::decide::merge::{Policy, TheirTimes, first_told};
+use crate::decide::merge::{Policies, Policy, TheirTimes, first_told};
 use crate::mapping;
 
 /// Webhooks of so long before our edit are looked through as well: what they show is older, and the conflict shows that.
@@ -82,16 +82,10 @@ async fn take_in<R: Record>(
 ) -> Result<Taken<R>, RecordsError> {
     let policies = mappings::policies(write, about.location_id).await?;
     let taken = merging::take_in(&policies, base, ours, theirs, edits, about.prints, told);
-    let is_open =
-        |field: &str| policies.of_all(R::NAME, &[field]) == Policy::Newest && !told.fields.contains_key(field);
-    // Who made no person's edit has no time to compare.
-    let made = edits.values().filter(|at| **at != OF_A_MACHINE);
-    let Some(since) = made.min().filter(|_| taken.conflicts.iter().any(|one| is_open(&one.field))) else {
-        return Ok(taken);
-    };
+    let Some(since) = undated_since::<R>(&policies, &taken, edits, told) else { return Ok(taken) };
     let now = fields(theirs);
     let mut said = Vec::new();
-    for (at, webhook) in webhooks(write, about, *since).await? {
+    for (at, webhook) in webhooks(write, about, since).await? {
         let zone = zone(write, about.location_id, &webhook).await?;
         let Some((carried, absent)) = carried(&webhook, &zone) else { continue };
         said.push((at, of_edits(edits, &carried, &absent)));
@@ -102,8 +96,22 @@ async fn take_in<R: Record>(
     Ok(merging::take_in(&policies, base, ours, theirs, edits, about.prints, &told))
 }
 
+/// Since when webhooks may say when GHL's side of a conflict was edited, where that decides it and is not known.
+pub(super) fn undated_since<R: Record>(
+    policies: &Policies,
+    taken: &Taken<R>,
+    edits: &Edits,
+    told: &TheirTimes,
+) -> Option<i64> {
+    let is_open =
+        |field: &str| policies.of_all(R::NAME, &[field]) == Policy::Newest && !told.fields.contains_key(field);
+    // Who made no person's edit has no time to compare.
+    let made = edits.values().filter(|at| **at != OF_A_MACHINE);
+    made.min().copied().filter(|_| taken.conflicts.iter().any(|one| is_open(&one.field)))
+}
+
 /// What a webhook carries of the fields that were edited here, null for what it says not to be there. A list of custom fields may leave some out.
-fn of_edits(edits: &Edits, said: &Fields, absent: &Absent) -> Fields {
+pub(super) fn of_edits(edits: &Edits, said: &Fields, absent: &Absent) -> Fields {
     let is_carried =
         |name: &&String| !absent.has(name) && (!name.starts_with("customFields.") || said.contains_key(name.as_str()));
     edits.keys().filter(is_carried).map(|name| (name.clone(), value(said, name))).collect()

@@ -55,19 +55,10 @@ pub(super) async fn meet_contact(
     shows: &Fields,
     is_newer: bool,
 ) -> Result<(), RecordsError> {
-    let Some(base) = &row.base else { return Ok(()) };
-    let (before, held) = (row.clone(), fields(base));
-    let agreed = row.unanswered.meet(&held, shows, is_newer, &mut row.prints);
-    // Either the deletion is yet to arrive, or somebody brought the contact back.
-    row.unanswered.looks += i64::from(!row.is_shown());
-    if row.unanswered == before.unanswered {
-        return Ok(());
+    if row.met(shows, is_newer) {
+        contacts::save(write, &row, false).await?;
+        owe_contact(write, &row);
     }
-    let answered = answered(&before.unanswered, &row.unanswered);
-    row.edits = merging::unanswered(&row.edits, &answered, &fields(&row.doc));
-    row.base = Some(with_fields(base, &agreed));
-    contacts::save(write, &row, false).await?;
-    owe_contact(write, &row);
     Ok(())
 }
 
@@ -170,7 +161,7 @@ impl Tx {
     pub async fn contact_looked(&mut self, row: &ContactRow, theirs: &Contact) -> Result<(), RecordsError> {
         let (location_id, row_id) = (&row.location_id, &row.row_id);
         let Some(now) = contacts::take(&mut self.write, location_id, row_id).await? else { return Ok(()) };
-        if now.base != row.base || now.unanswered.looks != row.unanswered.looks {
+        if !now.is_looked_at_as(row) {
             return self.look_again().await;
         }
         self.write.cause.via = Via::Look;

@@ -7,7 +7,7 @@ use super::super::{RecordsError, Write, conflicts, custom_fields, entries, unans
 use super::{Act, Applied, Kept, Unapplied, check_kept, refuse};
 use crate::decide::fields::{self, Fields, Record as _, fields, with_fields};
 use crate::decide::last_edits::{self, but_for_later};
-use crate::decide::merge::Side;
+use crate::decide::merge::{Conflict, Side};
 use crate::field_mapping::Unwritable;
 use crate::spelling::nearest;
 
@@ -191,13 +191,32 @@ async fn edit(write: &mut Write, mut row: ContactRow, change: &ContactChange) ->
     check_kept(&row.doc, &change.patch.kept)?;
     let now_ms = edited_at(write, &row, change);
     let before = row.doc.clone();
-    let mut doc = change.patch.apply(&row.doc);
-    let mut said = said(&change.patch);
-    if let Some(at) = write.occurred_ms {
+    let late = edited(&mut row, &change.patch, write.occurred_ms, now_ms);
+    conflicts::keep(write, &row.location_id, &row.contact_id, Contact::NAME, &row.row_id, &late).await?;
+    if deletes {
+        row.deleted_at_ms = Some(now_ms);
+    }
+    contacts::save(write, &row, true).await?;
+    report(write, &row, Some(&before)).await?;
+    let after = row.doc.clone();
+    let applied = applied(row);
+    Ok(if deletes { applied } else { applied.edited(write, &before, &after) })
+}
+
+/// Applies an edit to a row; what it lost to a later one of GHL's, where it occurred earlier than it came.
+pub(in super::super) fn edited(
+    row: &mut ContactRow,
+    patch: &ContactPatch,
+    occurred_ms: Option<i64>,
+    now_ms: i64,
+) -> Vec<Conflict> {
+    let mut doc = patch.apply(&row.doc);
+    let mut said = said(patch);
+    let mut late = Vec::new();
+    if let Some(at) = occurred_ms {
         let whole = std::mem::take(&mut doc);
         doc = but_for_later(&row.doc, &whole, &row.last_edits, at);
-        let lost = last_edits::lost(&row.doc, &whole, &doc, &row.last_edits, at);
-        conflicts::keep(write, &row.location_id, &row.contact_id, Contact::NAME, &row.row_id, &lost).await?;
+        late = last_edits::lost(&row.doc, &whole, &doc, &row.last_edits, at);
         said.retain(|name| row.last_edits.get(name).is_none_or(|edit| edit.at <= at));
     }
     row.edits = merging::edited(&row.edits, &row.doc, &doc, now_ms);
@@ -214,14 +233,7 @@ async fn edit(write: &mut Write, mut row: ContactRow, change: &ContactChange) ->
     let blind: Vec<_> = said.iter().filter(is_blind).map(|name| (name.clone(), now_ms)).collect();
     row.edits.extend(blind);
     row.doc = Contact { clienty_contact_id: row.clienty_id.clone(), ..doc };
-    if deletes {
-        row.deleted_at_ms = Some(now_ms);
-    }
-    contacts::save(write, &row, true).await?;
-    report(write, &row, Some(&before)).await?;
-    let after = row.doc.clone();
-    let applied = applied(row);
-    Ok(if deletes { applied } else { applied.edited(write, &before, &after) })
+    late
 }
 
 /// Of one that is deleted with all that readers saw with it: nobody sees that from now on either.
@@ -265,17 +277,26 @@ async fn meet(
     if let Some((_, place)) = change.patch.kept.first() {
         return refuse(place, "can't be emptied in GHL, where it can only be changed; leave it out instead");
     }
-    let mut row = bare(location_id, contact_id);
+    let mut row = blind(bare(location_id, contact_id), clienty_id, &change.patch, write.edited_ms());
+    row.deleted_at_ms = (change.act == Act::Delete).then_some(write.now_ms);
+    add(write, row).await
+}
+
+/// `row`, a bare one of a contact of GHL's that nobody looked at, with what an edit of it says.
+pub(in super::super) fn blind(
+    mut row: ContactRow,
+    clienty_id: Option<&String>,
+    patch: &ContactPatch,
+    at_ms: i64,
+) -> ContactRow {
     row.clienty_id = clienty_id.cloned();
     row.doc.clienty_contact_id = clienty_id.cloned();
     row.base = Some(row.doc.clone());
-    row.doc = change.patch.apply(&row.doc);
-    let at_ms = write.edited_ms();
-    row.edits = said(&change.patch).into_iter().map(|name| (name, at_ms)).collect();
+    row.doc = patch.apply(&row.doc);
+    row.edits = said(patch).into_iter().map(|name| (name, at_ms)).collect();
     last_edits::note(&mut row.last_edits, &Fields::new(), &fields(&row.doc), Side::Clienty, |_| at_ms);
     row.created_by = Some(Side::Ghl);
-    row.deleted_at_ms = (change.act == Act::Delete).then_some(write.now_ms);
-    add(write, row).await
+    row
 }
 
 async fn create(
@@ -284,18 +305,22 @@ async fn create(
     clienty_id: &str,
     change: &ContactChange,
 ) -> Result<Applied, Unapplied> {
-    let mut row = bare(location_id, clienty_id);
-    row.clienty_id = Some(clienty_id.to_owned());
-    let nobody = Contact { clienty_contact_id: Some(clienty_id.to_owned()), ..row.doc };
-    row.doc = change.patch.apply(&nobody);
+    let row = new(bare(location_id, clienty_id), &change.patch, write.edited_ms());
     let Contact { first_name, last_name, email, phone, company_name, .. } = &row.doc;
     if [first_name, last_name, email, phone, company_name].into_iter().all(Option::is_none) {
         return refuse("data.email", "a new contact needs a name, an e-mail, a phone or a company");
     }
-    let at_ms = write.edited_ms();
+    add(write, row).await
+}
+
+/// `row`, a bare one under the id of a producer that has made a contact, with what that says.
+pub(in super::super) fn new(mut row: ContactRow, patch: &ContactPatch, at_ms: i64) -> ContactRow {
+    row.clienty_id = Some(row.contact_id.clone());
+    let nobody = Contact { clienty_contact_id: row.clienty_id.clone(), ..row.doc };
+    row.doc = patch.apply(&nobody);
     row.edits = merging::edited(&row.edits, &nobody, &row.doc, at_ms);
     last_edits::note(&mut row.last_edits, &Fields::new(), &fields(&row.doc), Side::Clienty, |_| at_ms);
-    add(write, row).await
+    row
 }
 
 async fn add(write: &mut Write, row: ContactRow) -> Result<Applied, Unapplied> {

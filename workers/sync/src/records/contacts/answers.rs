@@ -11,19 +11,14 @@ use super::super::erase;
 use super::super::flows::happened;
 use super::super::history::Via;
 use super::super::job::JobKind;
-use super::super::ledger::timestamp;
-use super::super::merging::{self, Taken, Written};
 use super::super::model::Contact;
 use super::super::runs::{FollowUp, Tx};
 use super::super::sql::sql;
 use super::super::{RecordsError, occasions, refusals, told, unanswered};
+use super::steps::{Heard, Linked, Linking};
 use super::{ContactReply, ContactRow, find, follow, follow_to, join, move_to, save, take};
 use crate::decide::absent::Unread;
-use crate::decide::fields::{Fields, Record as _, fields, set, value, with_fields};
-use crate::decide::last_edits;
-use crate::decide::merge::{Side, TheirTimes};
-use crate::decide::same::answers;
-use crate::decide::unanswered::Unanswered;
+use crate::decide::fields::{Fields, Record as _, fields};
 use crate::decide::verify::SyncState;
 
 impl Tx {
@@ -68,23 +63,16 @@ impl Tx {
     ) -> Result<(), RecordsError> {
         let location_id = self.run.key.location_id.clone();
         let Some(row) = take(&mut self.write, &location_id, row_id).await? else { return Ok(()) };
-        let Some(base) = &row.base else { return Ok(()) };
-        if row.is_in_flight() {
-            let is_newer = row.is_answered_by(at);
-            return unanswered::meet_contact(&mut self.write, row, news, is_newer).await;
-        }
-        if row.base_at().is_some_and(|base_at| at < base_at) {
-            // Something newer was taken in since the event was judged.
+        if row.base.is_none() {
             return Ok(());
         }
-        let mut held = fields(base);
-        for (name, value) in news {
-            set(&mut held, name, value.clone());
+        match row.heard(news, at, shown) {
+            Heard::Older => Ok(()),
+            Heard::Unordered { is_newer } => unanswered::meet_contact(&mut self.write, row, news, is_newer).await,
+            Heard::Follow { theirs, unread, told } => {
+                Box::pin(follow_to(&mut self.write, row, *theirs, unread, &told)).await
+            }
         }
-        let theirs = Contact { date_updated: Some(at), ..with_fields(base, &held) };
-        let unread = row.unread.difference(shown).cloned().collect();
-        let told = TheirTimes { fields: told::at(news, at), not_before: row.base_at(), not_after: Some(at) };
-        Box::pin(follow_to(&mut self.write, row, theirs, unread, &told)).await
     }
 
     /// An event of `at` told the contact to be as it is known already: what is older tells nothing new from now on.
@@ -141,33 +129,28 @@ impl Tx {
             erase::name_later(&mut self.write, &location_id, &row.contact_id, &theirs.id).await?;
             return Ok(None);
         };
-        if row.base.is_some() && row.contact_id != theirs.id {
-            // A producer has said meanwhile that GHL has it under another id: what the create made is a contact of its own.
-            self.write.owed.push(FollowUp {
-                kind: JobKind::PullContact,
-                location_id,
-                record_id: theirs.id.clone(),
-                priority: Priority::Realtime,
-            });
-            return Ok(Some(row.row_id));
-        }
         let pending = row.clone();
-        match find(self.write.conn(), &location_id, &theirs.id).await?.filter(|other| other.row_id != row.row_id) {
-            Some(other) => {
-                let Some(other) = take(&mut self.write, &location_id, &other.row_id).await? else {
-                    return Err(RecordsError::Raced);
-                };
-                if other.awaits_deletion() && row.is_shown() && asked.is_none() {
-                    return Err(RecordsError::Raced);
-                }
-                let is_anothers = other.clienty_id.is_some() && other.clienty_id != row.clienty_id;
-                if is_anothers && !is_made {
-                    // It got an id of Clienty's since it was looked at: it is nobody else's now.
-                    return Err(RecordsError::Raced);
-                }
+        let find = find(self.write.conn(), &location_id, &theirs.id).await?;
+        let other = match find.filter(|other| other.row_id != row.row_id) {
+            // One that goes between the two looks is looked for again.
+            Some(other) => Some(take(&mut self.write, &location_id, &other.row_id).await?.ok_or(RecordsError::Raced)?),
+            None => None,
+        };
+        match (row.linking(&theirs.id, other.as_ref(), is_made, asked.is_some()), other) {
+            (Linking::IsAnother, _) => {
+                self.write.owed.push(FollowUp {
+                    kind: JobKind::PullContact,
+                    location_id,
+                    record_id: theirs.id.clone(),
+                    priority: Priority::Realtime,
+                });
+                return Ok(Some(row.row_id));
+            }
+            (Linking::Raced, _) => return Err(RecordsError::Raced),
+            (Linking::Join, Some(other)) => {
                 row = join(&mut self.write, row, other, asked.unwrap_or(&Fields::new())).await?;
             }
-            None => {
+            (Linking::Join | Linking::Move, _) => {
                 move_to(&mut self.write, &location_id, &row.contact_id, &theirs.id).await?;
                 row.contact_id.clone_from(&theirs.id);
             }
@@ -176,38 +159,20 @@ impl Tx {
         let row_id = row.row_id.clone();
         let sent = row.intent.take();
         row.intent_at_ms = None;
-        // A pull that met it before read it after it was made: it tells all that the reply does, and is newer.
-        let met = row.base.clone().filter(|_| is_reply && !row.is_unread());
-        let theirs = met.as_ref().unwrap_or(theirs);
-        row.created_by = Some(if is_made { Side::Clienty } else { row.created_by.unwrap_or(Side::Ghl) });
+        let (theirs, linked) = row.linked(theirs, sent.as_ref(), asked, is_made, is_reply);
         if let Some(sent) = sent.as_ref().filter(|_| is_made) {
             occasions::tagged_since_made(&mut self.write, &row, sent, &theirs.tags).await?;
         }
-        if row.base.is_none() {
-            // What was refused before was refused of a create.
-            row.sync = None;
-        }
-        match asked {
-            Some(asked) => {
-                // It holds what was sent, unless it shows something else.
-                let contact = theirs.completed(sent.as_ref().unwrap_or(&row.doc));
-                let unread = if met.is_some() { row.unread.clone() } else { theirs.unconfirmed(asked).collect() };
-                let mut asked = asked.clone();
-                if met.is_some() {
-                    // What reads otherwise by then was edited since, which the two rows were joined by.
-                    row.prints.remember(&asked, &fields(theirs));
-                    let held = fields(theirs);
-                    asked.retain(|name, sent| answers(name, sent, &value(&held, name)));
-                }
-                let reply = ContactReply { asked, contact, refused: Vec::new(), is_partial: false, unread };
+        match linked {
+            Linked::Reply(reply) => {
                 self.write_down(before, row, &reply).await?;
             }
-            None => {
-                if row.base.is_some() {
+            Linked::Follow { is_known } => {
+                if is_known {
                     save(&mut self.write, &row, false).await?;
                     row.revision += 1;
                 }
-                follow(&mut self.write, row, theirs).await?;
+                follow(&mut self.write, row, &theirs).await?;
             }
         }
         Ok(Some(row_id))
@@ -260,35 +225,20 @@ impl Tx {
         mut row: ContactRow,
         reply: &ContactReply,
     ) -> Result<(SyncState, bool), RecordsError> {
-        let ContactReply { asked, contact, refused, is_partial, unread } = reply;
-        let theirs = row.read(contact);
-        occasions::tagged(&mut self.write, &row, &theirs).await?;
-        let Written { agreed, unapplied, got } = merging::written(row.base.as_ref(), asked, &theirs);
-        row.prints.remember(asked, &got);
-        let edits = merging::unanswered(&row.edits, asked, &fields(&row.doc));
-        let told = TheirTimes { not_before: row.base_at(), ..TheirTimes::default() };
-        let Taken { doc, edits, conflicts } =
-            told::take_in_contact(&mut self.write, &row, &agreed, &theirs, &edits, &told).await?;
-        conflicts::keep(&mut self.write, &row.location_id, &row.contact_id, Contact::NAME, &row.row_id, &conflicts)
+        let answer = row.answer(reply);
+        occasions::tagged(&mut self.write, &row, &answer.theirs).await?;
+        let taken =
+            told::take_in_contact(&mut self.write, &row, &answer.agreed, &answer.theirs, &answer.edits, &answer.told)
+                .await?;
+        let conflicts = &taken.conflicts;
+        conflicts::keep(&mut self.write, &row.location_id, &row.contact_id, Contact::NAME, &row.row_id, conflicts)
             .await?;
-        let state = SyncState::written(unapplied, timestamp(self.write.now_ms));
-        if !is_partial {
-            row.unanswered = Unanswered { looks: row.unanswered.looks, ..Unanswered::default() };
-        }
-        let was_known = row.is_shown() && row.base.is_some() && !row.is_unread();
+        let known = row.doc.clone();
+        let (state, was_known) = row.answered_by(reply, answer, taken, self.write.now_ms);
         if was_known {
-            let now_ms = self.write.now_ms;
-            last_edits::note(&mut row.last_edits, &agreed, &fields(&theirs), Side::Ghl, |_| now_ms);
+            happened::contact_changed(&mut self.write, &row, &known, &reply.asked).await?;
         }
-        let known = std::mem::replace(&mut row.doc, doc);
-        (row.edits, row.base, row.unread) = (edits, Some(theirs), unread.clone());
-        if was_known {
-            happened::contact_changed(&mut self.write, &row, &known, asked).await?;
-        }
-        let held = row.owed().held.into_iter().chain(refused.iter().cloned()).collect();
-        row.sync = Some(state.clone().keeping(row.sync.as_ref(), asked, &got).holding(held));
         self.outcome_of(row.sync.as_ref());
-        row.synced_at_ms = self.write.now_ms;
         save(&mut self.write, &row, true).await?;
         if let Some(changed) = row.answered(&before) {
             self.write.report(changed);

@@ -9,7 +9,6 @@ use super::CLIENTY_ID;
 use crate::decide::adopt::{may_be_contact, predates};
 use crate::decide::fields::Fields;
 use crate::decide::identity::{Meant, Named, meant};
-use crate::decide::merge::Side;
 
 /// The row that is known by the id, whichever of its ids that is.
 pub(super) async fn find(write: &mut Write, location_id: &str, id: &str) -> Result<Option<ContactRow>, RecordsError> {
@@ -123,14 +122,7 @@ async fn both(write: &mut Write, pending: &ContactRow, other: &ContactRow) -> Re
 async fn under(write: &mut Write, pending: ContactRow, contact_id: &str) -> Result<ContactRow, RecordsError> {
     let location_id = pending.location_id.clone();
     let row = contacts::take(write, &location_id, &pending.row_id).await?.filter(ContactRow::is_pending);
-    let mut row = row.ok_or(RecordsError::Raced)?;
+    let row = row.ok_or(RecordsError::Raced)?;
     contacts::move_to(write, &location_id, &row.contact_id, contact_id).await?;
-    let unread =
-        Contact { id: contact_id.to_owned(), clienty_contact_id: row.clienty_id.clone(), ..Contact::default() };
-    (row.contact_id, row.doc.id) = (contact_id.to_owned(), contact_id.to_owned());
-    (row.base, row.synced_at_ms, row.sync) = (Some(unread), 0, None);
-    // What a create in doubt has made may be this very contact.
-    row.created_by = row.intent.is_none().then_some(Side::Ghl);
-    (row.intent, row.intent_at_ms) = (None, None);
-    Ok(row)
+    Ok(row.under(contact_id))
 }
