@@ -21,6 +21,7 @@ mod catalog;
 mod completions;
 mod config;
 mod connect;
+#[cfg(feature = "sandbox")]
 mod demo;
 mod disconnect;
 mod doctor;
@@ -38,6 +39,7 @@ mod migrate;
 mod openapi;
 mod period;
 mod remote;
+#[cfg(feature = "sandbox")]
 mod sandbox;
 mod secrets;
 mod send;
@@ -71,6 +73,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run everything in one process with a simulated GHL, to try it out
+    #[cfg(feature = "sandbox")]
     Demo(demo::Args),
     /// Run the gateway and workers in one process, for real GHL
     Up,
@@ -79,6 +82,7 @@ enum Command {
     /// Run a pool of workers and its /metrics; needs REDIS_URL
     Worker(worker::Args),
     /// Run the simulated GHL only
+    #[cfg(feature = "sandbox")]
     Sandbox(sandbox::Args),
     /// Print the link that connects a location, or connect one by its Private Integration Token
     Connect(connect::Args),
@@ -145,10 +149,13 @@ enum Command {
 impl Command {
     /// Whether the command stores events that may start a flow.
     fn takes_in(&self) -> bool {
+        #[cfg(feature = "sandbox")]
+        if let Self::Demo(_) = self {
+            return true;
+        }
         matches!(
             self,
-            Self::Demo(_)
-                | Self::Up
+            Self::Up
                 | Self::Gateway
                 | Self::Worker(_)
                 | Self::Import(_)
@@ -161,11 +168,13 @@ impl Command {
 impl Command {
     /// Whether the command uses the database of the settings and does not log that itself.
     fn looks_at_records(&self) -> bool {
+        #[cfg(feature = "sandbox")]
+        if let Self::Demo(_) | Self::Sandbox(_) = self {
+            return false;
+        }
         !matches!(
             self,
-            Self::Demo(_)
-                | Self::Sandbox(_)
-                | Self::Config(_)
+            Self::Config(_)
                 | Self::Up
                 | Self::Gateway
                 | Self::Worker(_)
@@ -243,6 +252,7 @@ pub fn main() -> ExitCode {
     };
     let output = Output { json: cli.json };
     // The settings may name that very file.
+    #[cfg(feature = "sandbox")]
     if let Command::Sandbox(args) = &cli.command
         && let Err(error) = args.write_key()
     {
@@ -302,10 +312,12 @@ async fn run(mut context: Context, command: Command) -> anyhow::Result<Outcome> 
         tracing::info!(database, queue, "the command uses this database and this queue");
     }
     match command {
+        #[cfg(feature = "sandbox")]
         Command::Demo(args) => demo::run(context, args).await,
         Command::Up => up::run(context).await,
         Command::Gateway => gateway::run(context).await,
         Command::Worker(args) => worker::run(context, args).await,
+        #[cfg(feature = "sandbox")]
         Command::Sandbox(args) => sandbox::run(context, args).await,
         Command::Connect(args) => connect::run(context, args).await,
         Command::Disconnect(args) => disconnect::run(context, args).await,

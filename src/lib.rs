@@ -18,7 +18,6 @@ pub mod locations;
 pub mod mapping;
 pub mod metrics;
 pub mod producer;
-pub mod sandbox;
 pub mod signature;
 mod sole;
 mod steering;

@@ -21,7 +21,7 @@ use super::{Context, Outcome, Output};
 use crate::app::{App, Workers, vault};
 use crate::compare::{self, Mismatch};
 use crate::config::{Config, MasterKey};
-use crate::sandbox::{Sandbox, SandboxConfig, SigningKey, WebhookConfig, Webhooks};
+use ghl_sandbox::{Sandbox, SandboxConfig, SigningKey, WebhookConfig, Webhooks};
 use crate::signature::{Algorithm, PublicKeys};
 use crate::triggers;
 

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::serve::Signals;
 use super::{Context, Outcome};
-use crate::sandbox::{
+use ghl_sandbox::{
     Limits, Sandbox, SandboxConfig, SearchFields, SearchShape, SigningKey, WebhookConfig, WebhookFaults, Webhooks,
 };
 

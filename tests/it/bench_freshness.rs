@@ -12,7 +12,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use clienty_sync::sandbox::{SandboxConfig, WebhookFaults};
+use ghl_sandbox::{SandboxConfig, WebhookFaults};
 use serde_json::json;
 use sync_workers::records::{JobFilter, JobKind, JobState, LATEST, Purpose};
 use tokio::task::JoinSet;

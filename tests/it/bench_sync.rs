@@ -11,7 +11,7 @@
 
 use std::time::Duration;
 
-use clienty_sync::sandbox::{Limits, Sandbox, SandboxConfig};
+use ghl_sandbox::{Limits, Sandbox, SandboxConfig};
 use serde_json::{Value, json};
 use sync_workers::records::{JobState, Options, Records};
 use tokio::time::{Instant, sleep};

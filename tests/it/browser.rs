@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use clienty_sync::sandbox::{Limits, SandboxConfig, WebhookFaults};
+use ghl_sandbox::{Limits, SandboxConfig, WebhookFaults};
 use secrecy::ExposeSecret;
 use serde_json::Value;
 use sync_workers::records::{NewKey, Role};

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use clienty_sync::sandbox::Faults;
+use ghl_sandbox::Faults;
 use serde_json::{Value, json};
 use sync_workers::records::JobState;
 use tokio::time::sleep;

@@ -15,7 +15,7 @@ mod trial;
 mod webhooks;
 
 use clienty_sync::gateway::Server;
-use clienty_sync::sandbox::{WebhookFaults, Webhooks};
+use ghl_sandbox::{WebhookFaults, Webhooks};
 use serde_json::{Map, Value};
 use sync_workers::records::{FlowRun, Knows, NewRun};
 

@@ -24,7 +24,7 @@ fn setup() -> Setup {
 }
 
 /// A working system that GHL tells of changes, with a gateway.
-async fn working() -> (TestApp, Server, clienty_sync::sandbox::Webhooks, Api) {
+async fn working() -> (TestApp, Server, ghl_sandbox::Webhooks, Api) {
     let app = TestApp::working(setup()).await;
     let (server, webhooks) = app.with_webhooks(Default::default()).await;
     let api = api(&app, &server, "first").await;

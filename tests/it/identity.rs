@@ -1,6 +1,6 @@
 //! One person is one person, from the producer's event to what GHL holds then (law 17), on both databases.
 
-use clienty_sync::sandbox::{Faults, WebhookFaults};
+use ghl_sandbox::{Faults, WebhookFaults};
 use clienty_sync::triggers;
 use reqwest::Method;
 use serde_json::{Value, json};

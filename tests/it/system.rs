@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clienty_sync::sandbox::{Limits, SandboxConfig};
+use ghl_sandbox::{Limits, SandboxConfig};
 use sync_workers::records::JobState;
 use tokio::time::Instant;
 

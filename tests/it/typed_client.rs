@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use clienty_sync::sandbox::{Limits, Sandbox, SandboxConfig};
+use ghl_sandbox::{Limits, Sandbox, SandboxConfig};
 use job_engine::{Lease, Permits};
 use prometheus::Registry;
 use reqwest::Method;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clienty_sync::sandbox::{Faults, Limits, SandboxConfig};
+use ghl_sandbox::{Faults, Limits, SandboxConfig};
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clienty_sync::sandbox::Faults;
+use ghl_sandbox::Faults;
 use serde_json::{Value, json};
 use sqlx::{Connection, SqliteConnection};
 use sync_workers::flows::Flow;

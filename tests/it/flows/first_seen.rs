@@ -1,6 +1,6 @@
 //! What happens in GHL before Clienty knows the contact there, or while it is about to: each occasion still starts its run, once.
 
-use clienty_sync::sandbox::WebhookFaults;
+use ghl_sandbox::WebhookFaults;
 use reqwest::Method;
 use serde_json::json;
 

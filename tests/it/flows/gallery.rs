@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use clienty_sync::flows::gallery::{self, TEMPLATES};
-use clienty_sync::sandbox::{Sandbox, SandboxConfig, SigningKey, WebhookFaults};
+use ghl_sandbox::{Sandbox, SandboxConfig, SigningKey, WebhookFaults};
 use reqwest::Method;
 use serde_json::{Value, json};
 use sync_workers::catalog::catalog;

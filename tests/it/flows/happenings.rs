@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use clienty_sync::sandbox::WebhookFaults;
+use ghl_sandbox::WebhookFaults;
 use reqwest::Method;
 use serde_json::{Value, json};
 use sync_workers::records::Purpose;

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use clienty_sync::sandbox::WebhookFaults;
+use ghl_sandbox::WebhookFaults;
 use jiff::Timestamp;
 use job_engine::Priority;
 use rand::rngs::StdRng;

@@ -1,6 +1,6 @@
 //! What happens in GHL to what is kept here starts flows: each once, and none for what Clienty did.
 
-use clienty_sync::sandbox::WebhookFaults;
+use ghl_sandbox::WebhookFaults;
 use reqwest::Method;
 use serde_json::{Value, json};
 

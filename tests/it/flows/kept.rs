@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use clienty_sync::app::{App, Tuning};
-use clienty_sync::sandbox::WebhookFaults;
+use ghl_sandbox::WebhookFaults;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use sync_workers::records::{NewKey, Places, RUN_OUTCOMES, Role, RunFilter};

@@ -1,6 +1,6 @@
 //! When a run begins: once for each occasion, and never for what flows themselves do.
 
-use clienty_sync::sandbox::{Faults, WebhookFaults};
+use ghl_sandbox::{Faults, WebhookFaults};
 use serde_json::json;
 
 use super::Flowing;

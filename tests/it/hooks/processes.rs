@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use clienty_sync::sandbox::SandboxConfig;
+use ghl_sandbox::SandboxConfig;
 use serde_json::{Value, json};
 
 use super::{TO_THIS_MACHINE, hook};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clienty_sync::sandbox::SandboxConfig;
+use ghl_sandbox::SandboxConfig;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
 

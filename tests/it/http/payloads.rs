@@ -6,7 +6,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use clienty_sync::gateway::{Server, ServerLimits, listen};
-use clienty_sync::sandbox::SigningKey;
+use ghl_sandbox::SigningKey;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use sqlx::{Connection as _, SqliteConnection};

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use clienty_sync::gateway::{Server, ServerLimits, listen};
-use clienty_sync::sandbox::SigningKey;
+use ghl_sandbox::SigningKey;
 use clienty_sync::triggers::operation;
 use job_engine::Priority;
 use proptest::collection::vec;

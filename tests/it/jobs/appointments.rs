@@ -1,7 +1,7 @@
 //! Appointments go both ways: with the fewest calls, each created once, merged field by field, in the time of their location.
 
 use clienty_sync::app::vault;
-use clienty_sync::sandbox::WebhookFaults;
+use ghl_sandbox::WebhookFaults;
 use jiff::SignedDuration;
 use reqwest::Method;
 use secrecy::SecretString;
@@ -190,7 +190,7 @@ async fn identical_ones(setup: Setup) {
         booked.tell("contact.selected", json!({})).await;
     }
     booked.app.settle().await;
-    booked.app.sandbox.set_faults(clienty_sync::sandbox::Faults::default());
+    booked.app.sandbox.set_faults(ghl_sandbox::Faults::default());
     booked.select().await;
     assert_eq!(booked.theirs("Twin").len(), 6);
     for number in 0..6 {

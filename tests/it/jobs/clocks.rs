@@ -1,6 +1,6 @@
 //! Our clock and GHL's need not agree, and either may be set: no create is made twice for it, and nothing waits for hours.
 
-use clienty_sync::sandbox::Faults;
+use ghl_sandbox::Faults;
 use jiff::SignedDuration;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};

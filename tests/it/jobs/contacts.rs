@@ -1,6 +1,6 @@
 //! Contacts of a producer get into GHL, with the fewest calls, and each once.
 
-use clienty_sync::sandbox::Faults;
+use ghl_sandbox::Faults;
 use reqwest::Method;
 use serde_json::{Value, json};
 use sync_workers::records::{JobState, ListQuery};

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use clienty_sync::sandbox::Faults;
+use ghl_sandbox::Faults;
 use job_engine::{Backoff, LaneState};
 use serde_json::{Value, json};
 use sync_workers::records::JobState;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use clienty_sync::gateway::Server;
-use clienty_sync::sandbox::{ErrorAnswer, RequestedError, WebhookFaults, Webhooks};
+use ghl_sandbox::{ErrorAnswer, RequestedError, WebhookFaults, Webhooks};
 use clienty_sync::triggers::webhook::Webhook;
 use reqwest::Method;
 use serde_json::{Value, json};

@@ -1,7 +1,7 @@
 //! Both sides edit one contact at once, in an order that a seed draws; calls fail, replies are lost, pulls come in between. It ends equal, with no
 //! more writes than there were edits and lost replies. `records/merging` has it as a property over thousands of interleavings; this is the real app.
 
-use clienty_sync::sandbox::{Faults, WebhookFaults};
+use ghl_sandbox::{Faults, WebhookFaults};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use reqwest::Method;

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use clienty_sync::sandbox::Faults;
+use ghl_sandbox::Faults;
 use jiff::SignedDuration;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};

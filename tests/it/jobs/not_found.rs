@@ -1,6 +1,6 @@
 //! A contact is deleted here only by GHL's word about that contact, or by a 404 that a second look agrees with.
 
-use clienty_sync::sandbox::{ErrorAnswer, RequestedError, Wording};
+use ghl_sandbox::{ErrorAnswer, RequestedError, Wording};
 use job_engine::{Backoff, LaneState};
 use serde_json::json;
 use sync_workers::records::JobState;

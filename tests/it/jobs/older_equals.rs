@@ -1,6 +1,6 @@
 //! After a lost create, what GHL had before the announcement is not what the create made, however equal it is.
 
-use clienty_sync::sandbox::Faults;
+use ghl_sandbox::Faults;
 use jiff::SignedDuration;
 use reqwest::Method;
 use serde_json::{Value, json};

@@ -1,6 +1,6 @@
 //! The same jobs over PostgreSQL, which orders concurrent transactions by other rules than SQLite.
 
-use clienty_sync::sandbox::Faults;
+use ghl_sandbox::Faults;
 use clienty_sync::triggers::operation;
 use reqwest::Method;
 use serde_json::{Value, json};

@@ -1,6 +1,6 @@
 //! A call that GHL does not authorize stops its location only where GHL refuses another call with the same token, too.
 
-use clienty_sync::sandbox::{RequestedError, Wording};
+use ghl_sandbox::{RequestedError, Wording};
 use job_engine::LaneState;
 use serde_json::json;
 use sync_workers::records::JobState;

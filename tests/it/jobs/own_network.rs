@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clienty_sync::sandbox::Faults;
+use ghl_sandbox::Faults;
 use job_engine::Backoff;
 use serde_json::json;
 use sync_workers::records::JobState;
@@ -89,7 +89,7 @@ async fn a_page_that_is_never_answered_in_time_is_asked_for_in_smaller_ones() {
     let setup = Setup { contacts: 12, timeout: Duration::from_millis(500), ..Setup::default() };
     let app = TestApp::working(setup).await;
     let location = app.location().id;
-    let shape = clienty_sync::sandbox::SearchShape { unanswered_above: 3, ..Default::default() };
+    let shape = ghl_sandbox::SearchShape { unanswered_above: 3, ..Default::default() };
     app.sandbox.set_search_shape(shape);
     let records = &app.app.records;
     records.begin_walk(&location, sync_workers::records::Purpose::Import, false, 0).await.unwrap().unwrap();

@@ -1,6 +1,6 @@
 //! The parts of a contact are independent: those that came are stored, and those that did not are named.
 
-use clienty_sync::sandbox::{ErrorAnswer, RequestedError, Wording};
+use ghl_sandbox::{ErrorAnswer, RequestedError, Wording};
 use job_engine::Backoff;
 use serde_json::{Value, json};
 use sync_workers::records::{JobState, ListQuery};

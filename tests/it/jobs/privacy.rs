@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::sync::{Arc, LazyLock, Mutex};
 
-use clienty_sync::sandbox::Faults;
+use ghl_sandbox::Faults;
 use redis::Value as Reply;
 use serde_json::{Value, json};
 use tracing::Dispatch;

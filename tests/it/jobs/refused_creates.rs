@@ -1,6 +1,6 @@
 //! A field that GHL names as wrong in a create is left out and shown as refused; the rest is made, once.
 
-use clienty_sync::sandbox::{ErrorAnswer, RequestedError};
+use ghl_sandbox::{ErrorAnswer, RequestedError};
 use serde_json::{Value, json};
 use sync_workers::records::JobState;
 

@@ -1,6 +1,6 @@
 //! What a producer says again costs no call, in whatever form GHL keeps it.
 
-use clienty_sync::sandbox::{ErrorAnswer, RequestedError};
+use ghl_sandbox::{ErrorAnswer, RequestedError};
 use serde_json::json;
 
 use crate::support::test_app::{Setup, TestApp, call};

@@ -1,7 +1,7 @@
 //! Contact events in GHL make tasks, where a rule says so: each once, here and in GHL, however its webhooks travel.
 
 use clienty_sync::gateway::Server;
-use clienty_sync::sandbox::{Faults, WebhookFaults, Webhooks};
+use ghl_sandbox::{Faults, WebhookFaults, Webhooks};
 use reqwest::Method;
 use serde_json::json;
 use sync_workers::records::{ChangeOp, Job, JobState, Origin};

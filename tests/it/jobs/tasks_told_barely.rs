@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use clienty_sync::gateway::Server;
-use clienty_sync::sandbox::{WebhookFaults, Webhooks};
+use ghl_sandbox::{WebhookFaults, Webhooks};
 use clienty_sync::triggers::webhook::Webhook;
 use job_engine::Priority;
 use reqwest::Method;

@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 
-use clienty_sync::sandbox::WebhookFaults;
+use ghl_sandbox::WebhookFaults;
 use reqwest::Method;
 use serde_json::{Value, json};
 use sync_workers::records::JobState;

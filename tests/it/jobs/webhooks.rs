@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use clienty_sync::app::vault;
 use clienty_sync::gateway::{Server, ServerLimits, listen};
-use clienty_sync::sandbox::{SigningKey, WebhookFaults, Webhooks};
+use ghl_sandbox::{SigningKey, WebhookFaults, Webhooks};
 use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
 use secrecy::SecretString;

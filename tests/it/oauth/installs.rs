@@ -1,6 +1,6 @@
 //! Installs: begun here, approved at GHL, come back once.
 
-use clienty_sync::sandbox::{ErrorAnswer, OauthSettings, RequestedError};
+use ghl_sandbox::{ErrorAnswer, OauthSettings, RequestedError};
 use jiff::SignedDuration;
 use reqwest::redirect::Policy;
 use serde_json::{Value, json};

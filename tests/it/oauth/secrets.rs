@@ -160,7 +160,7 @@ async fn a_full_run_tells_no_secret_and_the_keys_rotate_meanwhile() {
     site.settings.push(("DATABASE_URL".to_owned(), format!("postgres://me:{}@127.0.0.1:1/x", PASSWORDS[1])));
     say(&mut told, &site, &["doctor"]);
 
-    let app = clienty_sync::sandbox::OauthSettings::default();
+    let app = ghl_sandbox::OauthSettings::default();
     let mut secrets = site.tokens();
     assert!(secrets.len() >= 6, "pairs of the install and of two refreshes");
     secrets.extend([pit.token, app.client_secret, back["code"].clone(), key, STRANGE_KEY.to_owned()]);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use clienty_sync::app::{App, Tuning};
 use clienty_sync::config::Config;
-use clienty_sync::sandbox::{OauthSettings, Sandbox, SandboxConfig};
+use ghl_sandbox::{OauthSettings, Sandbox, SandboxConfig};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Url};
 use serde_json::Value;

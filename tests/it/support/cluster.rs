@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use clienty_sync::compare::{self, Mismatch};
-use clienty_sync::sandbox::{Limits, Sandbox, SandboxConfig};
+use ghl_sandbox::{Limits, Sandbox, SandboxConfig};
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 use sync_workers::records::{Job, JobFilter, JobState, Options, Records};

@@ -5,7 +5,7 @@ use std::process::Output;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use clienty_sync::sandbox::{Changed, Sandbox, SandboxConfig, SigningKey, WebhookConfig, WebhookFaults, Webhooks};
+use ghl_sandbox::{Changed, Sandbox, SandboxConfig, SigningKey, WebhookConfig, WebhookFaults, Webhooks};
 use serde_json::Value;
 use sync_workers::records::{Job, JobFilter, JobState, Options, Records};
 use tokio::sync::mpsc::UnboundedReceiver;

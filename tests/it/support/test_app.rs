@@ -9,7 +9,7 @@ use clienty_sync::app::{App, HookTuning, Tuning, Workers, vault};
 use clienty_sync::compare::{self, Mismatch};
 use clienty_sync::config::Config;
 use clienty_sync::gateway::{Server, ServerLimits, listen};
-use clienty_sync::sandbox::{
+use ghl_sandbox::{
     Limits, Sandbox, SandboxConfig, SandboxLocation, SearchFields, SigningKey, WebhookConfig, WebhookFaults, Webhooks,
 };
 use clienty_sync::signature::{Algorithm, PublicKeys};

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use clienty_sync::compare::{self, Mismatch};
-use clienty_sync::sandbox::{Limits, SandboxConfig, WebhookFaults};
+use ghl_sandbox::{Limits, SandboxConfig, WebhookFaults};
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use clienty_sync::compare;
-use clienty_sync::sandbox::SandboxLocation;
+use ghl_sandbox::SandboxLocation;
 use jiff::tz::TimeZone;
 use job_engine::Priority;
 use serde_json::{Value, json};

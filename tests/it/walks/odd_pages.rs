@@ -1,7 +1,7 @@
 //! Pages as GHL really makes them: too long, too short, with items that have no id, with texts that no strict parser reads. A walk reads what can be
 //! read, tells what could not, and ends.
 
-use clienty_sync::sandbox::{ErrorAnswer, RequestedError, SearchShape};
+use ghl_sandbox::{ErrorAnswer, RequestedError, SearchShape};
 use serde_json::json;
 use sync_workers::records::{Phase, Purpose, Walk};
 

@@ -1,6 +1,6 @@
 //! Whatever the search of GHL leaves out of a contact: an import ends with complete views, and nothing that is known is emptied afterwards.
 
-use clienty_sync::sandbox::SearchFields;
+use ghl_sandbox::SearchFields;
 use reqwest::Method;
 use serde_json::{Value, json};
 use sync_workers::records::Purpose;

@@ -1,7 +1,7 @@
 //! What a sweep finds is a trigger like any event: it makes the tasks of rules, once, and is counted and kept as one.
 
 use clienty_sync::gateway::Server;
-use clienty_sync::sandbox::{WebhookFaults, Webhooks};
+use ghl_sandbox::{WebhookFaults, Webhooks};
 use clienty_sync::triggers::webhook::Webhook;
 use reqwest::Method;
 use serde_json::{Value, json};
