@@ -42,6 +42,7 @@ check: cargo ## Compiles everything without running it
 lint: cargo
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- --deny warnings
+	$(CARGO) check --locked --no-default-features # as the image is built: without the simulated GHL
 
 fmt: cargo ## Formats the code
 	$(CARGO) fmt --all

@@ -153,15 +153,7 @@ impl Command {
         if let Self::Demo(_) = self {
             return true;
         }
-        matches!(
-            self,
-            Self::Up
-                | Self::Gateway
-                | Self::Worker(_)
-                | Self::Import(_)
-                | Self::Sweep(_)
-                | Self::Verify(_)
-        )
+        matches!(self, Self::Up | Self::Gateway | Self::Worker(_) | Self::Import(_) | Self::Sweep(_) | Self::Verify(_))
     }
 }
 

@@ -21,9 +21,9 @@ use super::{Context, Outcome, Output};
 use crate::app::{App, Workers, vault};
 use crate::compare::{self, Mismatch};
 use crate::config::{Config, MasterKey};
-use ghl_sandbox::{Sandbox, SandboxConfig, SigningKey, WebhookConfig, Webhooks};
 use crate::signature::{Algorithm, PublicKeys};
 use crate::triggers;
+use ghl_sandbox::{Sandbox, SandboxConfig, SigningKey, WebhookConfig, Webhooks};
 
 #[derive(Debug, Parser)]
 pub(super) struct Args {

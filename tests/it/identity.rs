@@ -1,7 +1,7 @@
 //! One person is one person, from the producer's event to what GHL holds then (law 17), on both databases.
 
-use ghl_sandbox::{Faults, WebhookFaults};
 use clienty_sync::triggers;
+use ghl_sandbox::{Faults, WebhookFaults};
 use reqwest::Method;
 use serde_json::{Value, json};
 use sync_workers::records::{AcceptError, JobState, ListQuery, Phase, Purpose, Refusal};

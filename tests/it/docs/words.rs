@@ -223,7 +223,8 @@ fn is_sql(text: &str) -> bool {
 
 /// The files of the programs, without those of their tests.
 fn code() -> Vec<PathBuf> {
-    let all = ["src", "workers/sync/src", "workers/engine/src"].map(|folder| files(&root().join(folder), &["rs"]));
+    let all = ["src", "workers/sync/src", "workers/sandbox/src", "workers/engine/src"]
+        .map(|folder| files(&root().join(folder), &["rs"]));
     let tests = ["tests", "tests.rs", "conformance", "conformance.rs"];
     let is_test = |path: &Path| place(path).split('/').any(|part| tests.contains(&part));
     all.concat().into_iter().filter(|path| !is_test(path)).collect()

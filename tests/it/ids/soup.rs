@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use clienty_sync::gateway::{Server, ServerLimits, listen};
-use ghl_sandbox::SigningKey;
 use clienty_sync::triggers::operation;
+use ghl_sandbox::SigningKey;
 use job_engine::Priority;
 use proptest::collection::vec;
 use proptest::prelude::*;

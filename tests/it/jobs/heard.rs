@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use clienty_sync::gateway::Server;
-use ghl_sandbox::{ErrorAnswer, RequestedError, WebhookFaults, Webhooks};
 use clienty_sync::triggers::webhook::Webhook;
+use ghl_sandbox::{ErrorAnswer, RequestedError, WebhookFaults, Webhooks};
 use reqwest::Method;
 use serde_json::{Value, json};
 use sync_workers::clock::Clock;

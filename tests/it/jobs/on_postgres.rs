@@ -1,7 +1,7 @@
 //! The same jobs over PostgreSQL, which orders concurrent transactions by other rules than SQLite.
 
-use ghl_sandbox::Faults;
 use clienty_sync::triggers::operation;
+use ghl_sandbox::Faults;
 use reqwest::Method;
 use serde_json::{Value, json};
 use sync_workers::catalog::Wish;

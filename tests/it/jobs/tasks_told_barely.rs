@@ -3,8 +3,8 @@
 use std::cell::Cell;
 
 use clienty_sync::gateway::Server;
-use ghl_sandbox::{WebhookFaults, Webhooks};
 use clienty_sync::triggers::webhook::Webhook;
+use ghl_sandbox::{WebhookFaults, Webhooks};
 use job_engine::Priority;
 use reqwest::Method;
 use serde_json::{Value, json};

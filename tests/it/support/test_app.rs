@@ -9,11 +9,11 @@ use clienty_sync::app::{App, HookTuning, Tuning, Workers, vault};
 use clienty_sync::compare::{self, Mismatch};
 use clienty_sync::config::Config;
 use clienty_sync::gateway::{Server, ServerLimits, listen};
+use clienty_sync::signature::{Algorithm, PublicKeys};
+use clienty_sync::triggers;
 use ghl_sandbox::{
     Limits, Sandbox, SandboxConfig, SandboxLocation, SearchFields, SigningKey, WebhookConfig, WebhookFaults, Webhooks,
 };
-use clienty_sync::signature::{Algorithm, PublicKeys};
-use clienty_sync::triggers;
 use jiff::tz::TimeZone;
 use job_engine::{Backoff, Breaker};
 use reqwest::Method;

@@ -1,8 +1,8 @@
 //! What a sweep finds is a trigger like any event: it makes the tasks of rules, once, and is counted and kept as one.
 
 use clienty_sync::gateway::Server;
-use ghl_sandbox::{WebhookFaults, Webhooks};
 use clienty_sync::triggers::webhook::Webhook;
+use ghl_sandbox::{WebhookFaults, Webhooks};
 use reqwest::Method;
 use serde_json::{Value, json};
 use sync_workers::clock::Clock;

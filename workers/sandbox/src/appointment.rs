@@ -10,7 +10,7 @@ use super::dates;
 const TIMES: [&str; 4] = ["startTime", "endTime", "dateAdded", "dateUpdated"];
 
 /// As a contact's appointments are shown: `2021-07-16 11:00:00` on the clock on the location's wall, without an offset.
-pub(super) fn on_the_wall(event: Value, zone: &TimeZone) -> Value {
+pub(super) fn to_local_time(event: Value, zone: &TimeZone) -> Value {
     with_times(event, |at| dates::wall(at, zone))
 }
 

@@ -5,27 +5,27 @@ use axum::extract::{FromRequest, Request};
 use axum::http::header::CONTENT_TYPE;
 use serde_json::{Map, Value};
 
+use super::api_error::ApiError;
 use super::dates;
-use super::refusal::Refusal;
+use super::state::Caller;
 use super::version::Version;
-use super::world::Caller;
 
 /// A JSON object from a request. Without a JSON content type the body is not read, and counts as empty.
 pub(super) struct Payload(pub(super) Map<String, Value>);
 
 impl<S: Send + Sync> FromRequest<S> for Payload {
-    type Rejection = Refusal;
+    type Rejection = ApiError;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         let kind = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let is_json = kind.to_ascii_lowercase().starts_with("application/json");
         let version = request.extensions().get::<Caller>().map_or(Version::Dated, |caller| caller.version);
         let bytes =
-            Bytes::from_request(request, state).await.map_err(|error| Refusal::bad_request(error.to_string()))?;
+            Bytes::from_request(request, state).await.map_err(|error| ApiError::bad_request(error.to_string()))?;
         if !is_json || bytes.is_empty() {
             return Ok(Self(Map::new()));
         }
-        let mut body = serde_json::from_slice(&bytes).map_err(|error| Refusal::bad_request(error.to_string()))?;
+        let mut body = serde_json::from_slice(&bytes).map_err(|error| ApiError::bad_request(error.to_string()))?;
         version.read(&mut body);
         Ok(Self(body))
     }
@@ -108,7 +108,7 @@ fn is_email(text: &str) -> bool {
 }
 
 /// Accepts `body` if it has all required fields, no unknown one, and each is of its shape.
-pub(super) fn check(body: &Map<String, Value>, fields: &[Field]) -> Result<(), Refusal> {
+pub(super) fn check(body: &Map<String, Value>, fields: &[Field]) -> Result<(), ApiError> {
     let mut complaints: Vec<String> = body
         .keys()
         .filter(|name| !fields.iter().any(|field| field.name == *name))
@@ -121,5 +121,5 @@ pub(super) fn check(body: &Map<String, Value>, fields: &[Field]) -> Result<(), R
             Some(value) => complaints.extend(shape.complaint(name, value)),
         }
     }
-    if complaints.is_empty() { Ok(()) } else { Err(Refusal::unprocessable(complaints)) }
+    if complaints.is_empty() { Ok(()) } else { Err(ApiError::unprocessable(complaints)) }
 }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::dates;
 use super::phone;
-use super::store::{Store, Things};
+use super::store::{Collection, Store};
 
 /// Writes the fields of a create or update into a stored contact, normalised as GHL does.
 pub(super) fn apply(contact: &mut Value, input: &Map<String, Value>, store: &Store) {
@@ -72,7 +72,7 @@ pub(super) fn tags(list: &Value) -> Vec<String> {
 }
 
 /// A write names fields by id or key and says `field_value`; what is stored says `id` and `value`. Unknown ones vanish.
-fn merge_custom_fields(contact: &mut Value, written: &Value, definitions: &Things) {
+fn merge_custom_fields(contact: &mut Value, written: &Value, definitions: &Collection) {
     let mut fields = contact["customFields"].as_array().cloned().unwrap_or_default();
     for field in written.as_array().into_iter().flatten() {
         let key = field["key"].as_str().map(|key| format!("contact.{}", key.trim_start_matches("contact.")));

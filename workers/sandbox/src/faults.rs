@@ -13,7 +13,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde::{Deserialize, Serialize};
 
-/// How often each fault strikes, in calls per mille; each is thrown for on its own, and the first in this order wins.
+/// How often each fault happens, in calls per mille; each is thrown for on its own, and the first in this order wins.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Faults {
@@ -47,7 +47,7 @@ pub struct Faults {
     pub hang_ms: u64,
     /// Only calls other than GET are struck.
     pub writes_only: bool,
-    /// After so many faults the weather clears.
+    /// After so many faults no more happen.
     pub at_most: Option<u64>,
 }
 
@@ -99,7 +99,7 @@ pub(super) struct Dice {
     rng: StdRng,
     faults: Faults,
     left: Option<u64>,
-    /// Calls that the present storm still strikes.
+    /// Calls that the present storm still answers with 429.
     storm_left: u64,
     /// Faults that struck, by their name in [`Faults`].
     struck: BTreeMap<String, u64>,

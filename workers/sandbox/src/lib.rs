@@ -11,6 +11,7 @@
 
 #![warn(missing_docs)]
 
+mod api_error;
 mod appointment;
 mod body;
 mod changes;
@@ -18,26 +19,25 @@ mod config;
 mod connection;
 mod contact;
 mod dates;
-mod door;
 mod enrich;
 mod faults;
 mod found;
 mod lone;
 mod meter;
+mod middleware;
 mod oauth;
 mod phone;
-mod refusal;
 mod requested;
 mod routes;
 mod scopes;
 mod seed;
+mod state;
 mod stats;
 mod store;
 #[cfg(test)]
 mod tests;
 mod version;
 mod webhooks;
-mod world;
 
 use std::io;
 use std::net::SocketAddr;
@@ -57,17 +57,17 @@ pub use faults::Faults;
 pub use found::SearchFields;
 pub use oauth::OauthSettings;
 pub use requested::{ErrorAnswer, RequestedError, Wording};
+pub use state::SandboxLocation;
 pub use stats::{LocationStats, Stats};
 pub use webhooks::{SigningKey, WebhookConfig, WebhookFaults, WebhookStats, Webhooks};
-pub use world::SandboxLocation;
 
 use connection::{CutSwitch, CuttableListener};
-use world::World;
+use state::SandboxState;
 
 /// A running sandbox. Dropping it stops it; [`Sandbox::stop`] also waits until the port is free.
 pub struct Sandbox {
     address: SocketAddr,
-    world: Arc<World>,
+    state: Arc<SandboxState>,
     stop: watch::Sender<bool>,
     server: JoinHandle<io::Result<()>>,
 }
@@ -81,15 +81,15 @@ impl Sandbox {
         let listener = TcpListener::bind(config.listen).await?;
         let address = listener.local_addr()?;
         let (stop, stopping) = watch::channel(false);
-        let world = Arc::new(World::new(&config, stopping.clone()).map_err(io::Error::other)?);
-        let routes = routes::router(Arc::clone(&world));
+        let state = Arc::new(SandboxState::new(&config, stopping.clone()).map_err(io::Error::other)?);
+        let routes = routes::router(Arc::clone(&state));
         let routes = if config.enrich { routes.merge(enrich::router()) } else { routes };
         let app = routes.into_make_service_with_connect_info::<CutSwitch>();
         let server = tokio::spawn(
             axum::serve(CuttableListener::new(listener), app).with_graceful_shutdown(stopped(stopping)).into_future(),
         );
         tracing::info!(sandbox.address = %address, sandbox.locations = config.locations, "GHL sandbox listens");
-        Ok(Self { address, world, stop, server })
+        Ok(Self { address, state, stop, server })
     }
 
     /// The base URL, for `GHL_API_URL`; without a slash at its end.
@@ -101,13 +101,13 @@ impl Sandbox {
     /// The seeded locations with their Private Integration Tokens.
     #[must_use]
     pub fn locations(&self) -> Vec<SandboxLocation> {
-        self.world.locations().iter().map(|location| location.public()).collect()
+        self.state.locations().iter().map(|location| location.public()).collect()
     }
 
     /// What arrived so far; the same as `GET /_sandbox/stats`.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.world.stats()
+        self.state.stats()
     }
 
     /// The OAuth app that is known: its client id and secret.
@@ -119,35 +119,35 @@ impl Sandbox {
 
     /// Replaces the faults from the next call on; the dice are not thrown anew.
     pub fn set_faults(&self, faults: Faults) {
-        self.world.set_faults(faults);
+        self.state.set_faults(faults);
     }
 
     /// Everything that changes from now on, in the order in which it does. Listen, and the change is there when the
     /// reply to its call is.
     #[must_use]
     pub fn changes(&self) -> UnboundedReceiver<Changed> {
-        self.world.listen()
+        self.state.listen()
     }
 
     /// From now on the search sees a change so much later than a read by id; it sees everything that changed before.
     pub fn set_search_lag(&self, lag: Duration) {
-        self.world.set_search_lag(lag);
+        self.state.set_search_lag(lag);
     }
 
     /// From now on GHL's clock, which dates records and replies, is so far ahead of the machine's.
     pub fn set_clock_ahead(&self, ahead: SignedDuration) {
-        self.world.set_clock_ahead(ahead);
+        self.state.set_clock_ahead(ahead);
     }
 
     /// How pages of a search look from now on; the same as `POST /_sandbox/search-shape`.
     pub fn set_search_shape(&self, shape: SearchShape) {
-        self.world.set_search_shape(shape);
+        self.state.set_search_shape(shape);
     }
 
     /// All a location holds, as `GET /_sandbox/locations/{id}/state` tells it; `None` for an unknown location.
     #[must_use]
     pub fn state(&self, location_id: &str) -> Option<Value> {
-        Some(self.world.location(location_id)?.state())
+        Some(self.state.location(location_id)?.state())
     }
 
     /// Stops listening, ends calls that hang, and waits for the server to end.

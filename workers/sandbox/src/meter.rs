@@ -32,7 +32,7 @@ pub(super) struct Meter {
 
 /// What the meter says to one arrival; the numbers are those of the reply's headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Verdict {
+pub(super) struct Admission {
     pub(super) admitted: bool,
     pub(super) remaining: u32,
     pub(super) daily_remaining: u32,
@@ -60,7 +60,7 @@ impl Meter {
     }
 
     /// Counts an arrival at `at_us` and says whether it may go on.
-    pub(super) fn arrive(&mut self, at_us: u64, operation: String) -> Verdict {
+    pub(super) fn arrive(&mut self, at_us: u64, operation: String) -> Admission {
         let burst = self.limits.burst;
         let (fixed, sliding) = self.windows(&self.arrivals, at_us);
         self.over_fixed += u64::from(fixed >= burst);
@@ -82,7 +82,7 @@ impl Meter {
             self.throttled += 1;
         }
         let taken = u32::from(admitted);
-        Verdict {
+        Admission {
             admitted,
             remaining: burst.saturating_sub(used + taken),
             daily_remaining: self.limits.daily.saturating_sub(used_today + taken),
@@ -182,7 +182,7 @@ mod tests {
         let mut meter = meter(10, 2, Window::Both);
         assert!(arrive(&mut meter, 0));
         let second = meter.arrive(60 * SECOND, "GET /x".to_owned());
-        assert_eq!(second, Verdict { admitted: true, remaining: 9, daily_remaining: 0, day_left_ms: 86_340_000 });
+        assert_eq!(second, Admission { admitted: true, remaining: 9, daily_remaining: 0, day_left_ms: 86_340_000 });
         assert!(!arrive(&mut meter, DAY_US - 1));
         assert!(arrive(&mut meter, DAY_US));
     }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::Sandbox;
-use super::refusal::Refusal;
+use super::api_error::ApiError;
 
 /// How logins behave.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,11 +97,11 @@ impl Book {
     }
 
     /// The login of an access token.
-    pub(super) fn open(&self, token: &str) -> Result<Login, Refusal> {
+    pub(super) fn open(&self, token: &str) -> Result<Login, ApiError> {
         match self.access.get(token) {
             Some((grant, until)) if *until > Instant::now() => Ok(grant.clone()),
-            Some(_) => Err(Refusal::unauthorized("Invalid JWT")),
-            None => Err(Refusal::unauthorized("Invalid Private Integration token")),
+            Some(_) => Err(ApiError::unauthorized("Invalid JWT")),
+            None => Err(ApiError::unauthorized("Invalid Private Integration token")),
         }
     }
 
@@ -235,6 +235,6 @@ impl Sandbox {
     }
 
     fn book(&self) -> std::sync::MutexGuard<'_, Book> {
-        self.world.book.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -271,19 +271,19 @@ impl ErrorAnswer {
 impl Sandbox {
     /// Answers calls with these errors from now on, and with no others that were asked for before.
     pub fn request_errors(&self, errors: Vec<RequestedError>) {
-        self.world.request_errors(errors);
+        self.state.request_errors(errors);
     }
 
     /// Whether a location allows two contacts with one e-mail or phone.
     pub fn allow_duplicates(&self, location_id: &str, allowed: bool) {
-        if let Some(location) = self.world.location(location_id) {
+        if let Some(location) = self.state.location(location_id) {
             location.allow_duplicates(allowed);
         }
     }
 
     /// Whether the Private Integration Token of a location opens it; GHL's user can revoke one, and makes a new one.
     pub fn set_token_revoked(&self, location_id: &str, revoked: bool) {
-        if let Some(location) = self.world.location(location_id) {
+        if let Some(location) = self.state.location(location_id) {
             location.set_revoked(revoked);
         }
     }

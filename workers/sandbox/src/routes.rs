@@ -1,7 +1,6 @@
-//! The routes: the API behind its door, and the control routes beside it.
+//! The routes: the API behind its middleware, and the control routes beside it.
 
 mod appointments;
-mod belonging;
 mod bulk;
 mod businesses;
 mod calendars;
@@ -9,7 +8,7 @@ mod contacts;
 mod control;
 mod custom_fields;
 mod edit;
-mod kept;
+mod followers_and_workflows;
 mod listing;
 mod location_tags;
 mod locations;
@@ -18,6 +17,7 @@ mod oauth;
 mod search;
 mod tags;
 mod tasks;
+mod tasks_and_notes;
 
 use std::sync::Arc;
 
@@ -28,33 +28,33 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::door;
-use super::refusal::Refusal;
+use super::api_error::ApiError;
+use super::state::SandboxState;
 use super::store::Kind;
-use super::world::World;
 
-type Reply = Result<Json<Value>, Refusal>;
+type Reply = Result<Json<Value>, ApiError>;
 
-pub(super) fn router(world: Arc<World>) -> Router {
+pub(super) fn router(state: Arc<SandboxState>) -> Router {
     let api = contacts()
         .merge(below_contacts())
         .merge(locations())
         .merge(calendars())
-        .fallback(door::no_such_route)
-        .method_not_allowed_fallback(door::no_such_route)
-        .layer(middleware::from_fn_with_state(Arc::clone(&world), door::enter));
-    let tokens = tokens().route_layer(middleware::from_fn_with_state(Arc::clone(&world), door::answer_requested));
-    api.merge(control().merge(edits()).merge(logins()).merge(tokens).with_state(world))
+        .fallback(crate::middleware::no_such_route)
+        .method_not_allowed_fallback(crate::middleware::no_such_route)
+        .layer(middleware::from_fn_with_state(Arc::clone(&state), crate::middleware::enter));
+    let tokens =
+        tokens().route_layer(middleware::from_fn_with_state(Arc::clone(&state), crate::middleware::answer_requested));
+    api.merge(control().merge(edits()).merge(logins()).merge(tokens).with_state(state))
 }
 
-fn tokens() -> Router<Arc<World>> {
+fn tokens() -> Router<Arc<SandboxState>> {
     Router::new()
         .route("/oauth/token", post(oauth::token))
         .route("/oauth/locationToken", post(oauth::location_token))
         .route("/oauth/installedLocations", get(oauth::installed))
 }
 
-fn logins() -> Router<Arc<World>> {
+fn logins() -> Router<Arc<SandboxState>> {
     Router::new()
         .route("/v2/oauth/chooselocation", get(oauth::choose))
         // The page of before, to which GHL's own client still links.
@@ -65,7 +65,7 @@ fn logins() -> Router<Arc<World>> {
         .route("/_sandbox/oauth/revoke", post(oauth::revoke))
 }
 
-fn control() -> Router<Arc<World>> {
+fn control() -> Router<Arc<SandboxState>> {
     Router::new()
         .route("/_sandbox/locations", get(control::locations))
         .route("/_sandbox/locations/{locationId}/state", get(control::state))
@@ -79,7 +79,7 @@ fn control() -> Router<Arc<World>> {
         .route("/_sandbox/search-shape", post(control::set_search_shape))
 }
 
-fn edits() -> Router<Arc<World>> {
+fn edits() -> Router<Arc<SandboxState>> {
     let mut edits = Router::new()
         .route("/_sandbox/locations/{locationId}/scopes", post(edit::set_scopes))
         .route("/_sandbox/locations/{locationId}/contacts", post(edit::add_contact))
@@ -90,9 +90,9 @@ fn edits() -> Router<Arc<World>> {
         .route("/_sandbox/locations/{locationId}/contacts/{contactId}/merge", post(edit::merge_contact))
         .route("/_sandbox/locations/{locationId}/contacts/{contactId}/restore", post(edit::restore_contact));
     for (kind, name) in [(Kind::Task, "tasks"), (Kind::Note, "notes"), (Kind::Appointment, "appointments")] {
-        let one = put(move |world, at, fields| edit::change_record(kind, world, at, fields))
-            .delete(move |world, at| edit::remove_record(kind, world, at));
-        let new = post(move |world, at, fields| edit::add_record(kind, world, at, fields));
+        let one = put(move |state, at, fields| edit::change_record(kind, state, at, fields))
+            .delete(move |state, at| edit::remove_record(kind, state, at));
+        let new = post(move |state, at, fields| edit::add_record(kind, state, at, fields));
         edits = edits
             .route(&format!("/_sandbox/locations/{{locationId}}/{name}"), new)
             .route(&format!("/_sandbox/locations/{{locationId}}/{name}/{{id}}"), one);
@@ -113,25 +113,34 @@ fn contacts() -> Router {
 }
 
 fn below_contacts() -> Router {
-    let task = get(|caller, at| kept::get(Kind::Task, caller, at))
+    let task = get(|caller, at| tasks_and_notes::get(Kind::Task, caller, at))
         .put(tasks::update)
-        .delete(|caller, at| kept::delete(Kind::Task, caller, at));
-    let note = get(|caller, at| kept::get(Kind::Note, caller, at))
+        .delete(|caller, at| tasks_and_notes::delete(Kind::Task, caller, at));
+    let note = get(|caller, at| tasks_and_notes::get(Kind::Note, caller, at))
         .put(notes::update)
-        .delete(|caller, at| kept::delete(Kind::Note, caller, at));
-    let campaign = post(belonging::join_campaign).delete(belonging::leave_campaign);
-    let workflow = post(belonging::join_workflow).delete(belonging::leave_workflow);
+        .delete(|caller, at| tasks_and_notes::delete(Kind::Note, caller, at));
+    let campaign = post(followers_and_workflows::join_campaign).delete(followers_and_workflows::leave_campaign);
+    let workflow = post(followers_and_workflows::join_workflow).delete(followers_and_workflows::leave_workflow);
     Router::new()
         .route("/contacts/{contactId}/tags", post(tags::add).delete(tags::remove))
-        .route("/contacts/{contactId}/tasks", get(|caller, at| kept::list(Kind::Task, caller, at)).post(tasks::create))
+        .route(
+            "/contacts/{contactId}/tasks",
+            get(|caller, at| tasks_and_notes::list(Kind::Task, caller, at)).post(tasks::create),
+        )
         .route("/contacts/{contactId}/tasks/{taskId}", task)
         .route("/contacts/{contactId}/tasks/{taskId}/completed", put(tasks::complete))
-        .route("/contacts/{contactId}/notes", get(|caller, at| kept::list(Kind::Note, caller, at)).post(notes::create))
+        .route(
+            "/contacts/{contactId}/notes",
+            get(|caller, at| tasks_and_notes::list(Kind::Note, caller, at)).post(notes::create),
+        )
         .route("/contacts/{contactId}/notes/{id}", note)
         .route("/contacts/{contactId}/appointments", get(appointments::list))
-        .route("/contacts/{contactId}/followers", post(belonging::follow).delete(belonging::unfollow))
-        .route("/contacts/{contactId}/campaigns/removeAll", delete(belonging::leave_all_campaigns))
-        .route("/contacts/{contactId}/campaigns/remove-all", delete(belonging::leave_all_campaigns))
+        .route(
+            "/contacts/{contactId}/followers",
+            post(followers_and_workflows::follow).delete(followers_and_workflows::unfollow),
+        )
+        .route("/contacts/{contactId}/campaigns/removeAll", delete(followers_and_workflows::leave_all_campaigns))
+        .route("/contacts/{contactId}/campaigns/remove-all", delete(followers_and_workflows::leave_all_campaigns))
         .route("/contacts/{contactId}/campaigns/{campaignId}", campaign)
         .route("/contacts/{contactId}/workflow/{workflowId}", workflow)
 }
@@ -148,8 +157,8 @@ fn locations() -> Router {
         .route("/locations/{locationId}/tasks/search", post(tasks::search))
         .route("/businesses/", get(businesses::list).post(businesses::create))
         .route("/businesses/{businessId}", get(businesses::get).put(businesses::update).delete(businesses::delete))
-        .route("/campaigns/", get(belonging::campaigns))
-        .route("/workflows/", get(belonging::workflows))
+        .route("/campaigns/", get(followers_and_workflows::campaigns))
+        .route("/workflows/", get(followers_and_workflows::workflows))
         .route("/users/", get(locations::users))
 }
 

@@ -24,8 +24,8 @@ use super::changes::Changes;
 use super::config::SandboxConfig;
 use super::contact::text;
 use super::meter::Meter;
+use super::state::{Location, SandboxLocation};
 use super::store::{Kind, Store};
-use super::world::{Location, SandboxLocation};
 
 /// Where locations are: time zone, country, name. Half hours, no summer time, and a summer time of half an hour included.
 const PLACES: [(&str, &str, &str); 12] = [

@@ -1,15 +1,15 @@
 //! What one location holds. Records are kept in the form in which GHL shows them by id, and every change is told.
 
+mod collection;
+mod contact_collection;
 mod contacts;
 mod packed;
 mod search_index;
-mod shelf;
-mod things;
 
+pub(super) use collection::Collection;
+pub(super) use contact_collection::ContactCollection;
 pub(super) use contacts::Contacts;
 pub(super) use search_index::Date;
-pub(super) use shelf::Shelf;
-pub(super) use things::Things;
 
 use std::collections::HashMap;
 
@@ -64,18 +64,18 @@ impl Kind {
 pub(super) struct Store {
     location: String,
     pub(super) contacts: Contacts,
-    pub(super) tasks: Shelf,
-    pub(super) notes: Shelf,
+    pub(super) tasks: ContactCollection,
+    pub(super) notes: ContactCollection,
     /// Their times are in UTC here; each route says them in its own way.
-    pub(super) appointments: Shelf,
+    pub(super) appointments: ContactCollection,
     /// Definitions of the custom fields, as GHL lists them.
-    pub(super) custom_fields: Things,
+    pub(super) custom_fields: Collection,
     /// Every tag that a contact has or had.
-    pub(super) tags: Things,
-    pub(super) businesses: Things,
-    pub(super) calendars: Things,
-    pub(super) campaigns: Things,
-    pub(super) workflows: Things,
+    pub(super) tags: Collection,
+    pub(super) businesses: Collection,
+    pub(super) calendars: Collection,
+    pub(super) campaigns: Collection,
+    pub(super) workflows: Collection,
     /// ISO 3166 code; decides how phones are normalised.
     pub(super) country: &'static str,
     /// Deleted contacts, each with what hung on it: a user of GHL may restore them.
@@ -101,15 +101,15 @@ impl Store {
         Self {
             location: location.to_owned(),
             contacts: Contacts::default(),
-            tasks: Shelf::default(),
-            notes: Shelf::default(),
-            appointments: Shelf::default(),
-            custom_fields: Things::default(),
-            tags: Things::default(),
-            businesses: Things::default(),
-            calendars: Things::default(),
-            campaigns: Things::default(),
-            workflows: Things::default(),
+            tasks: ContactCollection::default(),
+            notes: ContactCollection::default(),
+            appointments: ContactCollection::default(),
+            custom_fields: Collection::default(),
+            tags: Collection::default(),
+            businesses: Collection::default(),
+            calendars: Collection::default(),
+            campaigns: Collection::default(),
+            workflows: Collection::default(),
             country,
             bin: HashMap::new(),
             changes,
@@ -122,7 +122,7 @@ impl Store {
         ids::record(&mut self.rng)
     }
 
-    pub(super) fn shelf(&self, kind: Kind) -> &Shelf {
+    pub(super) fn collection(&self, kind: Kind) -> &ContactCollection {
         match kind {
             Kind::Task => &self.tasks,
             Kind::Note => &self.notes,
@@ -130,7 +130,7 @@ impl Store {
         }
     }
 
-    fn shelf_mut(&mut self, kind: Kind) -> &mut Shelf {
+    fn collection_mut(&mut self, kind: Kind) -> &mut ContactCollection {
         match kind {
             Kind::Task => &mut self.tasks,
             Kind::Note => &mut self.notes,
@@ -161,7 +161,8 @@ impl Store {
     pub(super) fn remove_contact(&mut self, id: &str) -> bool {
         let Some(contact) = self.contacts.take(id) else { return false };
         let parts = Kind::ALL.into_iter();
-        let parts = parts.flat_map(|kind| self.shelf_mut(kind).clear(id).into_iter().map(move |part| (kind, part)));
+        let parts =
+            parts.flat_map(|kind| self.collection_mut(kind).clear(id).into_iter().map(move |part| (kind, part)));
         let parts = parts.collect();
         self.tell("ContactDelete", id, &contact);
         self.bin.insert(id.to_owned(), (contact, parts));
@@ -173,7 +174,7 @@ impl Store {
         let (contact, parts) = self.bin.remove(id)?;
         self.contacts.put(&contact);
         for (kind, part) in parts {
-            self.shelf_mut(kind).put(id, &part);
+            self.collection_mut(kind).put(id, &part);
         }
         Some(contact)
     }
@@ -184,9 +185,9 @@ impl Store {
         self.contacts.put(into);
         let heir = text(into, "id");
         for kind in Kind::ALL {
-            for mut record in self.shelf_mut(kind).clear(gone) {
+            for mut record in self.collection_mut(kind).clear(gone) {
                 record["contactId"] = heir.into();
-                self.shelf_mut(kind).put(heir, &record);
+                self.collection_mut(kind).put(heir, &record);
             }
         }
         self.tell("ContactMerge", heir, &contact);
@@ -196,13 +197,13 @@ impl Store {
     /// Keeps a record of a contact, new or changed.
     pub(super) fn put(&mut self, kind: Kind, record: &Value) {
         let contact = text(record, "contactId");
-        let before = self.shelf_mut(kind).put(contact, record);
+        let before = self.collection_mut(kind).put(contact, record);
         self.tell(before.map_or(kind.added(), |before| kind.changed(&before, record)), contact, record);
     }
 
     /// Whether there was such a record.
     pub(super) fn remove(&mut self, kind: Kind, contact: &str, id: &str) -> bool {
-        let Some(record) = self.shelf_mut(kind).take(contact, id) else { return false };
+        let Some(record) = self.collection_mut(kind).take(contact, id) else { return false };
         self.tell(kind.removed(), contact, &record);
         true
     }
@@ -224,7 +225,7 @@ impl Store {
             "tasks": self.tasks.all().collect::<Vec<_>>(),
             "notes": self.notes.all().collect::<Vec<_>>(),
             "businesses": self.businesses.all(),
-            "appointments": self.appointments.all().map(|event| appointment::on_the_wall(event, zone)).collect::<Vec<_>>(),
+            "appointments": self.appointments.all().map(|event| appointment::to_local_time(event, zone)).collect::<Vec<_>>(),
         })
     }
 }

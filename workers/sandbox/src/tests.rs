@@ -4,10 +4,10 @@ mod calendars;
 mod changes;
 mod contacts;
 mod documents;
-mod door;
 mod edits;
 mod every_operation;
 mod faults;
+mod middleware;
 mod seed;
 mod tasks_and_notes;
 mod versions;
@@ -75,7 +75,7 @@ impl Bench {
         self.answered(&method, path, self.call(method.clone(), path).json(&body)).await
     }
 
-    /// Edits the world as a user of GHL does.
+    /// Edits its records as a user of GHL does.
     async fn edit(&self, method: Method, path: &str, body: Value) -> (u16, Value) {
         let url = format!("{}/_sandbox/locations/{}/{path}", self.sandbox.url(), self.location);
         let reply = self.client.request(method, url).json(&body).send().await.unwrap();

@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::Response;
 use serde_json::{Map, Value, json};
 
-use super::refusal::Refusal;
+use super::api_error::ApiError;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Version {
@@ -23,17 +23,17 @@ const CHANNELS: [(&str, &str); 6] =
 
 impl Version {
     /// The version that a call names. Calendars have a dated one of their own; GHL's own client sends the newest dated one everywhere.
-    pub(super) fn of(headers: &HeaderMap, route: &str) -> Result<Self, Refusal> {
+    pub(super) fn of(headers: &HeaderMap, route: &str) -> Result<Self, ApiError> {
         let dated: &[&str] = if route.starts_with("/calendars/") {
             &["2021-04-15", "2023-02-21"]
         } else {
             &["2021-07-28", "2021-04-15", "2023-02-21"]
         };
         match headers.get("version") {
-            None => Err(Refusal::unauthorized("version header was not found.")),
+            None => Err(ApiError::unauthorized("version header was not found.")),
             Some(version) if version == "v3" => Ok(Self::V3),
             Some(version) if dated.iter().any(|known| version == known) => Ok(Self::Dated),
-            Some(_) => Err(Refusal::unauthorized("version header is invalid")),
+            Some(_) => Err(ApiError::unauthorized("version header is invalid")),
         }
     }
 

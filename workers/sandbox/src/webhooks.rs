@@ -52,14 +52,14 @@ pub struct WebhookConfig {
 }
 
 impl WebhookConfig {
-    /// Good weather, and GHL's patience.
+    /// No faults, and GHL's patience.
     #[must_use]
     pub fn new(url: impl Into<String>, seed: u64) -> Self {
         Self { url: url.into(), seed, faults: WebhookFaults::default(), retry_interval: BETWEEN, retries: RETRIES }
     }
 }
 
-/// How often each fault strikes, in webhooks per mille; each is thrown for on its own.
+/// How often each fault happens, in webhooks per mille; each is thrown for on its own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct WebhookFaults {

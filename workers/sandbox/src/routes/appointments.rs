@@ -5,7 +5,7 @@ use axum::extract::Path;
 
 use super::{Reply, named};
 use crate::appointment;
-use crate::world::Caller;
+use crate::state::Caller;
 
 pub(super) async fn list(Extension(caller): Extension<Caller>, Path(contact): Path<String>) -> Reply {
     let store = caller.store_holding(&contact)?;
@@ -14,7 +14,7 @@ pub(super) async fn list(Extension(caller): Extension<Caller>, Path(contact): Pa
         if let Some(fields) = event.as_object_mut() {
             fields.remove("description");
         }
-        appointment::on_the_wall(event, zone)
+        appointment::to_local_time(event, zone)
     };
     let events: Vec<_> = store.appointments.of(&contact).map(as_listed).collect();
     Ok(named("events", events))

@@ -7,12 +7,12 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::Reply;
+use crate::api_error::ApiError;
 use crate::body::Shape::{Filled, Flag, Text, Texts};
 use crate::body::{Field, Payload, check, may, must};
 use crate::contact::{self, strings};
 use crate::dates;
-use crate::refusal::Refusal;
-use crate::world::Caller;
+use crate::state::Caller;
 
 const TAGS: [Field; 4] =
     [must("contacts", Texts), must("tags", Texts), must("locationId", Filled), may("removeAllTags", Flag)];
@@ -25,13 +25,13 @@ pub(super) async fn tags(
     Extension(caller): Extension<Caller>,
     Path(kind): Path<String>,
     Payload(body): Payload,
-) -> Result<(StatusCode, Json<Value>), Refusal> {
+) -> Result<(StatusCode, Json<Value>), ApiError> {
     check(&body, &TAGS)?;
     caller.expect_location(body["locationId"].as_str().unwrap_or_default())?;
     let adds = match kind.as_str() {
         "add" => true,
         "remove" => false,
-        _ => return Err(Refusal::unprocessable(vec!["type must be one of the following values: add, remove".into()])),
+        _ => return Err(ApiError::unprocessable(vec!["type must be one of the following values: add, remove".into()])),
     };
     let all = body.get("removeAllTags").and_then(Value::as_bool).unwrap_or(false);
     let sent = contact::tags(&body["tags"]);
@@ -70,7 +70,7 @@ pub(super) async fn business(Extension(caller): Extension<Caller>, Payload(body)
     caller.expect_location(body["locationId"].as_str().unwrap_or_default())?;
     let business = business_of(&body);
     if business.as_str().is_some_and(|id| caller.store().businesses.get(id).is_none()) {
-        return Err(Refusal::unprocessable(vec!["businessId must be that of a business".to_owned()]));
+        return Err(ApiError::unprocessable(vec!["businessId must be that of a business".to_owned()]));
     }
     let ids: Vec<&str> = strings(&body["ids"])
         .into_iter()

@@ -8,12 +8,12 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::{Reply, named};
+use crate::api_error::ApiError;
 use crate::body::Shape::{Email, Filled, Text};
 use crate::body::{Field, Payload, check, may, must};
 use crate::contact::{as_listed, is_named};
 use crate::dates;
-use crate::refusal::Refusal;
-use crate::world::Caller;
+use crate::state::Caller;
 
 const COMMON: [Field; 9] = [
     may("phone", Text),
@@ -52,7 +52,7 @@ pub(super) async fn list(Extension(caller): Extension<Caller>, Query(asked): Que
 pub(super) async fn create(
     Extension(caller): Extension<Caller>,
     Payload(body): Payload,
-) -> Result<(StatusCode, Json<Value>), Refusal> {
+) -> Result<(StatusCode, Json<Value>), ApiError> {
     check(&body, &[COMMON.as_slice(), &ONLY_CREATE].concat())?;
     caller.expect_location(body["locationId"].as_str().unwrap_or_default())?;
     let (id, now) = {
@@ -113,7 +113,7 @@ fn write(caller: &Caller, mut business: Value, body: Map<String, Value>) -> Json
     Json(json!({ "success": true, "buiseness": business, "traceId": Uuid::new_v4().to_string() }))
 }
 
-fn find(caller: &Caller, id: &str) -> Result<Value, Refusal> {
+fn find(caller: &Caller, id: &str) -> Result<Value, ApiError> {
     let found = caller.store().businesses.get(id).cloned();
-    found.ok_or_else(|| Refusal::bad_request(format!("Business with id {id} not found")))
+    found.ok_or_else(|| ApiError::bad_request(format!("Business with id {id} not found")))
 }

@@ -8,14 +8,14 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{AskedLocation, Reply, named};
+use crate::api_error::ApiError;
 use crate::appointment;
 use crate::body::Shape::{Filled, Flag, Moment, OneOf, Text};
 use crate::body::{Field, Payload, check, may, must};
 use crate::contact::text;
 use crate::dates;
-use crate::refusal::Refusal;
+use crate::state::Caller;
 use crate::store::Kind;
-use crate::world::Caller;
 
 /// What may be written; replies also have booked, active and completed.
 const STATUSES: &[&str] = &["new", "confirmed", "cancelled", "showed", "noshow", "invalid"];
@@ -69,13 +69,13 @@ pub(super) struct EventsQuery {
 pub(super) async fn events(Extension(caller): Extension<Caller>, Query(asked): Query<EventsQuery>) -> Reply {
     caller.expect_named_location(asked.location_id.as_deref())?;
     let moment = |field: &str, text: &Option<String>| {
-        let wrong = || Refusal::unprocessable(vec![format!("{field} must be a number string")]);
+        let wrong = || ApiError::unprocessable(vec![format!("{field} must be a number string")]);
         text.as_deref().ok_or_else(wrong)?.parse::<i64>().map_err(|_| wrong())
     };
     let (from, to) = (moment("startTime", &asked.start_time)?, moment("endTime", &asked.end_time)?);
     let narrowed = [("calendarId", asked.calendar_id), ("assignedUserId", asked.user_id), ("groupId", asked.group_id)];
     if narrowed.iter().all(|(_, wanted)| wanted.is_none()) {
-        return Err(Refusal::bad_request("Either of userId, calendarId or groupId is required"));
+        return Err(ApiError::bad_request("Either of userId, calendarId or groupId is required"));
     }
     let fits = |event: &Value| narrowed.iter().all(|(field, id)| id.as_ref().is_none_or(|id| event[*field] == **id));
     let store = caller.store();
@@ -143,7 +143,7 @@ pub(super) async fn cancel(
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
     Payload(body): Payload,
-) -> Result<(StatusCode, Json<Value>), Refusal> {
+) -> Result<(StatusCode, Json<Value>), ApiError> {
     check(&body, &[])?;
     let event = find(&caller, &id)?;
     caller.store().remove(Kind::Appointment, text(&event, "contactId"), &id);
@@ -170,21 +170,21 @@ pub(crate) fn apply(event: &mut Value, body: &Map<String, Value>) {
     }
 }
 
-fn expect_order(event: &Value) -> Result<(), Refusal> {
+fn expect_order(event: &Value) -> Result<(), ApiError> {
     if dates::parse(text(event, "startTime")) < dates::parse(text(event, "endTime")) {
         return Ok(());
     }
-    Err(Refusal::unprocessable(vec!["endTime must be after startTime".to_owned()]))
+    Err(ApiError::unprocessable(vec!["endTime must be after startTime".to_owned()]))
 }
 
-fn expect_calendar(caller: &Caller, id: &str) -> Result<(), Refusal> {
+fn expect_calendar(caller: &Caller, id: &str) -> Result<(), ApiError> {
     let known = caller.store().calendars.get(id).is_some();
-    if known { Ok(()) } else { Err(Refusal::bad_request(format!("Calendar with id {id} not found"))) }
+    if known { Ok(()) } else { Err(ApiError::bad_request(format!("Calendar with id {id} not found"))) }
 }
 
-fn find(caller: &Caller, id: &str) -> Result<Value, Refusal> {
+fn find(caller: &Caller, id: &str) -> Result<Value, ApiError> {
     let found = caller.store().appointments.find(id);
-    found.ok_or_else(|| Refusal::bad_request(format!("Event with id {id} not found")))
+    found.ok_or_else(|| ApiError::bad_request(format!("Event with id {id} not found")))
 }
 
 /// The form in which calendars show an event: what it may lack elsewhere is an explicit null here.

@@ -7,14 +7,14 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::{Reply, named, succeded};
+use crate::api_error::ApiError;
 use crate::body::Shape::{Anything, Email, Filled, Flag, Object, Objects, Text, Texts};
 use crate::body::{Field, Payload, check, may, must};
 use crate::contact;
 use crate::dates;
 use crate::phone;
-use crate::refusal::Refusal;
+use crate::state::Caller;
 use crate::store::Store;
-use crate::world::Caller;
 
 /// What an update takes; a create takes three more.
 const UPDATE: [Field; 20] = [
@@ -51,12 +51,12 @@ pub(super) async fn get(Extension(caller): Extension<Caller>, Path(id): Path<Str
 pub(super) async fn create(
     Extension(caller): Extension<Caller>,
     Payload(body): Payload,
-) -> Result<(StatusCode, Json<Value>), Refusal> {
+) -> Result<(StatusCode, Json<Value>), ApiError> {
     check(&body, &[UPDATE.as_slice(), &ONLY_CREATE].concat())?;
     caller.expect_location(body["locationId"].as_str().unwrap_or_default())?;
     let mut store = caller.store();
     if let Some((found, field)) = duplicate(&store, &body).filter(|_| !caller.location.allows_duplicates()) {
-        return Err(Refusal::duplicate_contact(&found, field));
+        return Err(ApiError::duplicate_contact(&found, field));
     }
     Ok((StatusCode::CREATED, named("contact", contact::as_created(&add(&mut store, &caller, &body)))))
 }
@@ -127,12 +127,12 @@ pub(super) async fn update(
 ) -> Reply {
     let mut store = caller.store_holding(&id)?;
     check(&body, &UPDATE)?;
-    let mut updated = store.contacts.get(&id).ok_or_else(|| Refusal::no_contact(&id))?;
+    let mut updated = store.contacts.get(&id).ok_or_else(|| ApiError::no_contact(&id))?;
     contact::apply(&mut updated, &body, &store);
     let written = |field| if body.contains_key(field) { contact::text(&updated, field) } else { "" };
     let found = store.contacts.duplicate(Some(&id), written("email"), written("phone"));
     if let Some((found, field)) = found.filter(|_| !caller.location.allows_duplicates()) {
-        return Err(Refusal::duplicate_contact(&found, field));
+        return Err(ApiError::duplicate_contact(&found, field));
     }
     updated["dateUpdated"] = dates::iso(store.now()).into();
     store.put_contact(&updated);

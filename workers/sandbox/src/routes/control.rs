@@ -12,11 +12,11 @@ use serde_json::{Value, json};
 use crate::config::SearchShape;
 use crate::faults::Faults;
 use crate::requested::RequestedError;
+use crate::state::SandboxState;
 use crate::stats::Stats;
-use crate::world::World;
 
-pub(super) async fn locations(State(world): State<Arc<World>>) -> Json<Value> {
-    let shown = world.locations().iter().map(|location| {
+pub(super) async fn locations(State(state): State<Arc<SandboxState>>) -> Json<Value> {
+    let shown = state.locations().iter().map(|location| {
         let mut shown = json!(location.public());
         shown["contacts"] = location.store().contacts.ids().collect::<Vec<_>>().into();
         shown
@@ -24,36 +24,42 @@ pub(super) async fn locations(State(world): State<Arc<World>>) -> Json<Value> {
     Json(shown.collect())
 }
 
-pub(super) async fn state(State(world): State<Arc<World>>, Path(id): Path<String>) -> Result<Json<Value>, StatusCode> {
-    let location = world.location(&id).ok_or(StatusCode::NOT_FOUND)?;
+pub(super) async fn state(
+    State(state): State<Arc<SandboxState>>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, StatusCode> {
+    let location = state.location(&id).ok_or(StatusCode::NOT_FOUND)?;
     Ok(Json(location.state()))
 }
 
-pub(super) async fn stats(State(world): State<Arc<World>>) -> Json<Stats> {
-    Json(world.stats())
+pub(super) async fn stats(State(state): State<Arc<SandboxState>>) -> Json<Stats> {
+    Json(state.stats())
 }
 
-pub(super) async fn reset_stats(State(world): State<Arc<World>>) -> StatusCode {
-    world.reset_stats();
+pub(super) async fn reset_stats(State(state): State<Arc<SandboxState>>) -> StatusCode {
+    state.reset_stats();
     StatusCode::NO_CONTENT
 }
 
-pub(super) async fn set_faults(State(world): State<Arc<World>>, Json(faults): Json<Faults>) -> StatusCode {
-    world.set_faults(faults);
+pub(super) async fn set_faults(State(state): State<Arc<SandboxState>>, Json(faults): Json<Faults>) -> StatusCode {
+    state.set_faults(faults);
     StatusCode::NO_CONTENT
 }
 
-pub(super) async fn set_search_shape(State(world): State<Arc<World>>, Json(shape): Json<SearchShape>) -> StatusCode {
-    world.set_search_shape(shape);
+pub(super) async fn set_search_shape(
+    State(state): State<Arc<SandboxState>>,
+    Json(shape): Json<SearchShape>,
+) -> StatusCode {
+    state.set_search_shape(shape);
     StatusCode::NO_CONTENT
 }
 
 /// `POST /_sandbox/errors`: a list of [`RequestedError`]; an empty one ends them.
 pub(super) async fn request_errors(
-    State(world): State<Arc<World>>,
+    State(state): State<Arc<SandboxState>>,
     Json(errors): Json<Vec<RequestedError>>,
 ) -> StatusCode {
-    world.request_errors(errors);
+    state.request_errors(errors);
     StatusCode::NO_CONTENT
 }
 
@@ -65,11 +71,11 @@ pub(super) struct TokenState {
 
 /// `POST /_sandbox/locations/{id}/token`: revokes the Private Integration Token of a location, or makes it valid again.
 pub(super) async fn set_token(
-    State(world): State<Arc<World>>,
+    State(state): State<Arc<SandboxState>>,
     Path(id): Path<String>,
     Json(TokenState { revoked }): Json<TokenState>,
 ) -> StatusCode {
-    match world.location(&id) {
+    match state.location(&id) {
         Some(location) => {
             location.set_revoked(revoked);
             StatusCode::NO_CONTENT
@@ -86,11 +92,11 @@ pub(super) struct Duplicates {
 
 /// `POST /_sandbox/locations/{id}/duplicates`: whether two contacts may have one e-mail or phone.
 pub(super) async fn allow_duplicates(
-    State(world): State<Arc<World>>,
+    State(state): State<Arc<SandboxState>>,
     Path(id): Path<String>,
     Json(Duplicates { allowed }): Json<Duplicates>,
 ) -> StatusCode {
-    match world.location(&id) {
+    match state.location(&id) {
         Some(location) => {
             location.allow_duplicates(allowed);
             StatusCode::NO_CONTENT
@@ -106,9 +112,9 @@ pub(super) struct SearchLag {
 }
 
 pub(super) async fn set_search_lag(
-    State(world): State<Arc<World>>,
+    State(state): State<Arc<SandboxState>>,
     Json(SearchLag { ms }): Json<SearchLag>,
 ) -> StatusCode {
-    world.set_search_lag(Duration::from_millis(ms));
+    state.set_search_lag(Duration::from_millis(ms));
     StatusCode::NO_CONTENT
 }

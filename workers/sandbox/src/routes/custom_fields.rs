@@ -7,11 +7,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Reply, named, succeded};
+use crate::api_error::ApiError;
 use crate::body::Shape::{Anything, Filled, Flag, Number, Text, Texts};
 use crate::body::{Field, Payload, check, may, must};
 use crate::contact::text;
-use crate::refusal::Refusal;
-use crate::world::Caller;
+use crate::state::Caller;
 
 const COMMON: [Field; 7] = [
     must("name", Filled),
@@ -49,7 +49,7 @@ pub(super) async fn create(
     Extension(caller): Extension<Caller>,
     Path(location): Path<String>,
     Payload(body): Payload,
-) -> Result<(StatusCode, Json<Value>), Refusal> {
+) -> Result<(StatusCode, Json<Value>), ApiError> {
     caller.expect_location(&location)?;
     check(&body, &[COMMON.as_slice(), &ONLY_CREATE].concat())?;
     let mut store = caller.store();
@@ -57,7 +57,7 @@ pub(super) async fn create(
     let model = body.get("model").and_then(Value::as_str).unwrap_or("contact");
     let key = format!("{model}.{}", name.to_lowercase().replace(' ', "_"));
     if store.custom_fields.with("fieldKey", &key).is_some() {
-        return Err(Refusal::bad_request(format!("{key} already exists")));
+        return Err(ApiError::bad_request(format!("{key} already exists")));
     }
     let field = json!({
         "id": store.new_id(),
@@ -106,11 +106,11 @@ pub(super) async fn delete(
     Ok(succeded())
 }
 
-fn find(caller: &Caller, id: &str) -> Result<Value, Refusal> {
+fn find(caller: &Caller, id: &str) -> Result<Value, ApiError> {
     caller
         .store()
         .custom_fields
         .get(id)
         .cloned()
-        .ok_or_else(|| Refusal::bad_request(format!("Custom field with id {id} not found")))
+        .ok_or_else(|| ApiError::bad_request(format!("Custom field with id {id} not found")))
 }

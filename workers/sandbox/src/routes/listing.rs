@@ -6,11 +6,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Reply, named};
+use crate::api_error::ApiError;
 use crate::contact::{as_listed, date_ms, is_named};
 use crate::phone;
-use crate::refusal::Refusal;
+use crate::state::Caller;
 use crate::store::Date;
-use crate::world::Caller;
 
 const MOST: usize = 100;
 
@@ -28,7 +28,7 @@ pub(super) async fn list(Extension(caller): Extension<Caller>, Query(asked): Que
     caller.expect_named_location(asked.location_id.as_deref())?;
     let limit = asked.limit.unwrap_or(20);
     if limit > MOST {
-        return Err(Refusal::unprocessable(vec![format!("limit must not be greater than {MOST}")]));
+        return Err(ApiError::unprocessable(vec![format!("limit must not be greater than {MOST}")]));
     }
     let wanted = asked.query.unwrap_or_default().to_lowercase();
     let mut store = caller.store();

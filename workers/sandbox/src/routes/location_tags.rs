@@ -5,10 +5,10 @@ use axum::extract::Path;
 use serde_json::{Value, json};
 
 use super::{Reply, named, succeded};
+use crate::api_error::ApiError;
 use crate::body::Shape::Filled;
 use crate::body::{Field, Payload, check, must};
-use crate::refusal::Refusal;
-use crate::world::Caller;
+use crate::state::Caller;
 
 const TAG: [Field; 1] = [must("name", Filled)];
 
@@ -28,7 +28,7 @@ pub(super) async fn create(
     let mut store = caller.store();
     let name = body["name"].as_str().unwrap_or_default().to_lowercase();
     if store.tags.with("name", &name).is_some() {
-        return Err(Refusal::bad_request("The tag name is already exist."));
+        return Err(ApiError::bad_request("The tag name is already exist."));
     }
     let tag = json!({ "id": store.new_id(), "name": name, "locationId": location });
     store.tags.put(tag.clone());
@@ -63,6 +63,6 @@ pub(super) async fn delete(
     Ok(succeded())
 }
 
-fn find(caller: &Caller, id: &str) -> Result<Value, Refusal> {
-    caller.store().tags.get(id).cloned().ok_or_else(|| Refusal::bad_request(format!("Tag with id {id} not found")))
+fn find(caller: &Caller, id: &str) -> Result<Value, ApiError> {
+    caller.store().tags.get(id).cloned().ok_or_else(|| ApiError::bad_request(format!("Tag with id {id} not found")))
 }

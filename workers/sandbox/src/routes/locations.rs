@@ -5,7 +5,7 @@ use axum::extract::Path;
 use serde_json::{Value, json};
 
 use super::{AskedLocation, Reply, named};
-use crate::world::Caller;
+use crate::state::Caller;
 
 pub(super) async fn get(Extension(caller): Extension<Caller>, Path(id): Path<String>) -> Reply {
     caller.expect_location(&id)?;

@@ -6,12 +6,12 @@ use axum::{Extension, Json};
 use serde_json::{Map, Value, json};
 
 use super::{Reply, named};
+use crate::api_error::ApiError;
 use crate::body::Shape::{Filled, Flag, Text};
 use crate::body::{Field, Payload, check, may, must};
 use crate::dates;
-use crate::refusal::Refusal;
+use crate::state::Caller;
 use crate::store::Kind;
-use crate::world::Caller;
 
 const CREATE: [Field; 5] =
     [may("userId", Text), must("body", Filled), may("title", Text), may("color", Text), may("pinned", Flag)];
@@ -23,7 +23,7 @@ pub(super) async fn create(
     Extension(caller): Extension<Caller>,
     Path(contact): Path<String>,
     Payload(body): Payload,
-) -> Result<(StatusCode, Json<Value>), Refusal> {
+) -> Result<(StatusCode, Json<Value>), ApiError> {
     let mut store = caller.store_holding(&contact)?;
     check(&body, &CREATE)?;
     expect_user(&caller, &body)?;
@@ -59,10 +59,10 @@ fn apply(note: &mut Value, body: &Map<String, Value>) {
 }
 
 /// A note is written by a user of the location, or by nobody.
-fn expect_user(caller: &Caller, body: &Map<String, Value>) -> Result<(), Refusal> {
+fn expect_user(caller: &Caller, body: &Map<String, Value>) -> Result<(), ApiError> {
     match body.get("userId").and_then(Value::as_str) {
         Some(id) if !caller.location.users.iter().any(|user| user == id) => {
-            Err(Refusal::bad_request(format!("User with id {id} not found")))
+            Err(ApiError::bad_request(format!("User with id {id} not found")))
         }
         _ => Ok(()),
     }

@@ -14,13 +14,13 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::Reply;
+use crate::api_error::ApiError;
 use crate::body::Shape::{Anything, Filled, Number, Objects, Text};
 use crate::body::{Field, Payload, check, may, must};
 use crate::contact::is_named;
 use crate::found::as_found;
-use crate::refusal::Refusal;
+use crate::state::Caller;
 use crate::store::{Contacts, Date};
-use crate::world::Caller;
 use filter::Filter;
 use order::{Key, Order};
 
@@ -41,7 +41,7 @@ const LAST_BY_PAGE: usize = 10_000;
 pub(super) async fn search(Extension(caller): Extension<Caller>, Payload(body): Payload) -> Reply {
     check(&body, &SEARCH)?;
     caller.expect_location(body["locationId"].as_str().unwrap_or_default())?;
-    let (mut asked, shape) = (Asked::read(&body)?, caller.world.search_shape());
+    let (mut asked, shape) = (Asked::read(&body)?, caller.state.search_shape());
     if shape.most > 0 {
         asked.limit = asked.limit.min(shape.most);
     }
@@ -65,7 +65,7 @@ pub(super) async fn search(Extension(caller): Extension<Caller>, Payload(body): 
         .into_iter()
         .enumerate()
         .map(|(at, contact)| {
-            let mut item = as_found(&contact, caller.world.search_fields);
+            let mut item = as_found(&contact, caller.state.search_fields);
             item["searchAfter"] = asked.order.key(&contact).iter().map(Value::from).collect();
             if shape.padding > 0 {
                 item["padding"] = "x".repeat(shape.padding).into();
@@ -94,15 +94,15 @@ struct Asked {
 }
 
 impl Asked {
-    fn read(body: &Map<String, Value>) -> Result<Self, Refusal> {
+    fn read(body: &Map<String, Value>) -> Result<Self, ApiError> {
         let count = |field| body.get(field).and_then(Value::as_u64).map(|n| usize::try_from(n).unwrap_or(usize::MAX));
         let limit = count("pageLimit").filter(|limit| (1..=LONGEST_PAGE).contains(limit)).ok_or_else(|| {
-            Refusal::unprocessable(vec![format!("pageLimit must be a number from 1 to {LONGEST_PAGE}")])
+            ApiError::unprocessable(vec![format!("pageLimit must be a number from 1 to {LONGEST_PAGE}")])
         })?;
         let query = body.get("query").and_then(Value::as_str).unwrap_or_default().to_lowercase();
         if query.chars().count() > LONGEST_QUERY {
             let complaint = format!("query must be shorter than or equal to {LONGEST_QUERY} characters");
-            return Err(Refusal::unprocessable(vec![complaint]));
+            return Err(ApiError::unprocessable(vec![complaint]));
         }
         let order = Order::read(list(body, "sort"))?;
         let after = match body.get("searchAfter") {
@@ -111,10 +111,10 @@ impl Asked {
         };
         let page = count("page").unwrap_or(1).max(1);
         if after.is_some() && body.get("page").is_some_and(|page| !page.is_null()) {
-            return Err(Refusal::bad_request("Only one of page and searchAfter can be sent"));
+            return Err(ApiError::bad_request("Only one of page and searchAfter can be sent"));
         }
         if page.saturating_mul(limit) > LAST_BY_PAGE {
-            return Err(Refusal::bad_request(format!("page reaches beyond {LAST_BY_PAGE} contacts: use searchAfter")));
+            return Err(ApiError::bad_request(format!("page reaches beyond {LAST_BY_PAGE} contacts: use searchAfter")));
         }
         let skip = if after.is_some() { 0 } else { (page - 1) * limit };
         Ok(Self { limit, skip, after, query, filters: Filter::all(list(body, "filters"))?, order })

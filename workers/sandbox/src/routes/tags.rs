@@ -6,12 +6,12 @@ use axum::{Extension, Json};
 use serde_json::{Value, json};
 
 use super::Reply;
+use crate::api_error::ApiError;
 use crate::body::Shape::Texts;
 use crate::body::{Field, Payload, check, must};
 use crate::contact;
 use crate::dates;
-use crate::refusal::Refusal;
-use crate::world::Caller;
+use crate::state::Caller;
 
 const TAGS: [Field; 1] = [must("tags", Texts)];
 
@@ -19,7 +19,7 @@ pub(super) async fn add(
     Extension(caller): Extension<Caller>,
     Path(contact): Path<String>,
     Payload(body): Payload,
-) -> Result<(StatusCode, Json<Value>), Refusal> {
+) -> Result<(StatusCode, Json<Value>), ApiError> {
     check(&body, &TAGS)?;
     let tags = change(&caller, &contact, |mut kept| {
         for tag in contact::tags(&body["tags"]) {
@@ -47,9 +47,9 @@ pub(super) async fn remove(
     Ok(Json(json!({ "tags": tags, "succeded": true })))
 }
 
-fn change(caller: &Caller, id: &str, change: impl FnOnce(Vec<String>) -> Vec<String>) -> Result<Vec<String>, Refusal> {
+fn change(caller: &Caller, id: &str, change: impl FnOnce(Vec<String>) -> Vec<String>) -> Result<Vec<String>, ApiError> {
     let mut store = caller.store_holding(id)?;
-    let mut kept = store.contacts.get(id).ok_or_else(|| Refusal::no_contact(id))?;
+    let mut kept = store.contacts.get(id).ok_or_else(|| ApiError::no_contact(id))?;
     let tags = change(contact::tags(&kept["tags"]));
     kept["tags"] = json!(tags);
     kept["dateUpdated"] = dates::iso(store.now()).into();

@@ -8,13 +8,13 @@ use axum::{Extension, Json};
 use serde_json::{Map, Value, json};
 
 use super::{Reply, named};
+use crate::api_error::ApiError;
 use crate::body::Shape::{Filled, Flag, Moment, Number, Text, Texts, WholeSecond};
 use crate::body::{Field, Payload, check, may, must};
 use crate::contact::text;
 use crate::dates;
-use crate::refusal::Refusal;
+use crate::state::Caller;
 use crate::store::Kind;
-use crate::world::Caller;
 
 const CREATE: [Field; 5] = [
     must("title", Filled),
@@ -49,7 +49,7 @@ pub(super) async fn create(
     Extension(caller): Extension<Caller>,
     Path(contact): Path<String>,
     Payload(body): Payload,
-) -> Result<(StatusCode, Json<Value>), Refusal> {
+) -> Result<(StatusCode, Json<Value>), ApiError> {
     let mut store = caller.store_holding(&contact)?;
     check(&body, &CREATE)?;
     let mut task = json!({ "id": store.new_id(), "body": null, "assignedTo": null, "contactId": contact });

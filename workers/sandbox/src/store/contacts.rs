@@ -41,12 +41,7 @@ impl Contacts {
 
     /// The contact other than `except` with this e-mail or else this phone (E.164), and the name of the field that
     /// matched. Empty matches nothing.
-    pub(crate) fn duplicate(
-        &self,
-        except: Option<&str>,
-        email: &str,
-        phone: &str,
-    ) -> Option<(Value, &'static str)> {
+    pub(crate) fn duplicate(&self, except: Option<&str>, email: &str, phone: &str) -> Option<(Value, &'static str)> {
         UNIQUE.into_iter().zip([email, phone]).filter(|(_, wanted)| !wanted.is_empty()).find_map(|(field, wanted)| {
             let from = (field, wanted.to_lowercase().into_boxed_str(), Id::from(""));
             self.unique

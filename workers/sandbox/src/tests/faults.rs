@@ -20,7 +20,7 @@ async fn a_cut_connection_answers_nothing_and_yet_commits() {
         assert!(lost.is_err(), "not even a status line arrives");
         assert_eq!(bench.state()["notes"].as_array().unwrap().len(), before + committed);
     }
-    assert_eq!(bench.get(&path).await.0, 200, "the weather clears after one fault");
+    assert_eq!(bench.get(&path).await.0, 200, "no more faults happen after one");
     let struck = bench.sandbox.stats().faults;
     assert_eq!((struck["cut"], struck["cutAfter"]), (1, 1));
 }

@@ -4,9 +4,9 @@ use std::ops::RangeInclusive;
 
 use serde_json::{Value, json};
 
+use crate::api_error::ApiError;
 use crate::contact::{date_ms, text};
 use crate::dates;
-use crate::refusal::Refusal;
 use crate::store::Date;
 
 pub(super) enum Filter {
@@ -21,11 +21,11 @@ pub(super) enum Filter {
 
 impl Filter {
     /// All of these, each a filter or a group of them joined by AND or OR.
-    pub(super) fn all(filters: &[Value]) -> Result<Vec<Self>, Refusal> {
+    pub(super) fn all(filters: &[Value]) -> Result<Vec<Self>, ApiError> {
         filters.iter().map(Self::read).collect()
     }
 
-    fn read(filter: &Value) -> Result<Self, Refusal> {
+    fn read(filter: &Value) -> Result<Self, ApiError> {
         if let Some(members) = filter["filters"].as_array() {
             let members = Self::all(members)?;
             return Ok(if filter["group"] == "OR" { Self::Any(members) } else { Self::All(members) });
@@ -41,7 +41,7 @@ impl Filter {
             ("not_contains", _) => Self::Not(Self::Contains(field, lower()).into()),
             ("exists", _) => Self::Exists(field),
             ("not_exists", _) => Self::Not(Self::Exists(field).into()),
-            _ => return Err(Refusal::unprocessable(vec![format!("filter {field} {operator} is not supported")])),
+            _ => return Err(ApiError::unprocessable(vec![format!("filter {field} {operator} is not supported")])),
         })
     }
 
@@ -62,11 +62,11 @@ impl Filter {
 }
 
 /// A bound that is not sent bounds nothing; one that is no moment is refused.
-fn range(field: &str, wanted: &Value) -> Result<RangeInclusive<i64>, Refusal> {
+fn range(field: &str, wanted: &Value) -> Result<RangeInclusive<i64>, ApiError> {
     let bound = |side: &str, default| match &wanted[side] {
         Value::Null => Ok(default),
         bound => moment(bound)
-            .ok_or_else(|| Refusal::unprocessable(vec![format!("{side} of the range of {field} must be a date")])),
+            .ok_or_else(|| ApiError::unprocessable(vec![format!("{side} of the range of {field} must be a date")])),
     };
     Ok(bound("gte", i64::MIN)?..=bound("lte", i64::MAX)?)
 }

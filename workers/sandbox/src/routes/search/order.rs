@@ -4,8 +4,8 @@ use std::cmp::Ordering;
 
 use serde_json::{Value, json};
 
+use crate::api_error::ApiError;
 use crate::contact::{date_ms, text};
-use crate::refusal::Refusal;
 use crate::store::Date;
 
 /// What else than a date can be sorted by.
@@ -41,10 +41,10 @@ impl From<&Key> for Value {
 
 impl Order {
     /// Newest first, if nothing else is asked for.
-    pub(super) fn read(sorts: &[Value]) -> Result<Self, Refusal> {
+    pub(super) fn read(sorts: &[Value]) -> Result<Self, ApiError> {
         if sorts.len() > MOST {
             let complaint = format!("sort must contain no more than {MOST} elements");
-            return Err(Refusal::unprocessable(vec![complaint]));
+            return Err(ApiError::unprocessable(vec![complaint]));
         }
         let mut by = sorts.iter().map(Sort::read).collect::<Result<Vec<_>, _>>()?;
         if by.is_empty() {
@@ -70,8 +70,8 @@ impl Order {
     }
 
     /// The place after which to go on.
-    pub(super) fn place(&self, search_after: &Value) -> Result<Vec<Key>, Refusal> {
-        let wrong = || Refusal::unprocessable(vec!["searchAfter must be that of an item before".to_owned()]);
+    pub(super) fn place(&self, search_after: &Value) -> Result<Vec<Key>, ApiError> {
+        let wrong = || ApiError::unprocessable(vec!["searchAfter must be that of an item before".to_owned()]);
         let parts = search_after.as_array().filter(|parts| parts.len() == self.by.len() + 1).ok_or_else(wrong)?;
         let dates = self.by.iter().map(|sort| sort.date.is_some()).chain([false]);
         let key = |(part, is_date): (&Value, bool)| {
@@ -91,16 +91,16 @@ impl Order {
 }
 
 impl Sort {
-    fn read(sort: &Value) -> Result<Self, Refusal> {
+    fn read(sort: &Value) -> Result<Self, ApiError> {
         let field = text(sort, "field").to_owned();
         let date = Date::named(&field);
         let descending = match text(sort, "direction") {
             "asc" => false,
             "desc" | "" => true,
-            other => return Err(Refusal::unprocessable(vec![format!("sort direction {other} is not supported")])),
+            other => return Err(ApiError::unprocessable(vec![format!("sort direction {other} is not supported")])),
         };
         if date.is_none() && !TEXTS.contains(&field.as_str()) {
-            return Err(Refusal::unprocessable(vec![format!("sort field {field} is not supported")]));
+            return Err(ApiError::unprocessable(vec![format!("sort field {field} is not supported")]));
         }
         Ok(Self { field, date, descending })
     }

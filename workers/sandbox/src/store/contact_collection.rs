@@ -9,7 +9,7 @@ use super::packed::Packed;
 use crate::contact::{date_ms, text};
 
 #[derive(Default)]
-pub(crate) struct Shelf(BTreeMap<Box<str>, Vec<Entry>>);
+pub(crate) struct ContactCollection(BTreeMap<Box<str>, Vec<Entry>>);
 
 /// What is asked for often is kept beside the record, so that few need be opened.
 struct Entry {
@@ -25,7 +25,7 @@ impl From<&Value> for Entry {
     }
 }
 
-impl Shelf {
+impl ContactCollection {
     pub(crate) fn all(&self) -> impl Iterator<Item = Value> {
         self.0.values().flatten().map(|entry| entry.record.open())
     }

@@ -8,14 +8,14 @@ use uuid::Uuid;
 
 /// An error reply.
 #[derive(Debug)]
-pub(super) struct Refusal {
+pub(super) struct ApiError {
     status: StatusCode,
     message: Value,
     error: Option<&'static str>,
     meta: Option<Value>,
 }
 
-impl Refusal {
+impl ApiError {
     pub(super) fn new(status: StatusCode, message: impl Into<Value>) -> Self {
         Self { status, message: message.into(), error: None, meta: None }
     }
@@ -65,7 +65,7 @@ impl Refusal {
     }
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let Self { status, message, error, meta } = self;
         let mut body = json!({ "statusCode": status.as_u16(), "message": message });

@@ -3,15 +3,15 @@
 use serde_json::Value;
 
 #[derive(Default)]
-pub(crate) struct Things(Vec<Value>);
+pub(crate) struct Collection(Vec<Value>);
 
-impl From<Vec<Value>> for Things {
+impl From<Vec<Value>> for Collection {
     fn from(records: Vec<Value>) -> Self {
         Self(records)
     }
 }
 
-impl Things {
+impl Collection {
     pub(crate) fn all(&self) -> &[Value] {
         &self.0
     }

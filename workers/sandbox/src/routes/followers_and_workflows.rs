@@ -6,13 +6,13 @@ use axum::{Extension, Json};
 use serde_json::{Value, json};
 
 use super::{Reply, named, succeded};
+use crate::api_error::ApiError;
 use crate::body::Shape::{Moment, Texts};
 use crate::body::{Field, Payload, check, may, must};
 use crate::contact::strings;
 use crate::dates;
-use crate::refusal::Refusal;
+use crate::state::Caller;
 use crate::store::Store;
-use crate::world::Caller;
 
 const FOLLOWERS: [Field; 1] = [must("followers", Texts)];
 const WORKFLOW: [Field; 1] = [may("eventStartTime", Moment)];
@@ -21,11 +21,11 @@ pub(super) async fn follow(
     Extension(caller): Extension<Caller>,
     Path(contact): Path<String>,
     Payload(body): Payload,
-) -> Result<(StatusCode, Json<Value>), Refusal> {
+) -> Result<(StatusCode, Json<Value>), ApiError> {
     check(&body, &FOLLOWERS)?;
     let wanted = strings(&body["followers"]);
     if let Some(stranger) = wanted.iter().find(|id| !caller.location.users.iter().any(|user| user == *id)) {
-        return Err(Refusal::bad_request(format!("User with id {stranger} not found")));
+        return Err(ApiError::bad_request(format!("User with id {stranger} not found")));
     }
     let mut added = Vec::new();
     let all = change(&caller, &contact, "followers", |kept| {
@@ -52,7 +52,7 @@ pub(super) async fn unfollow(
 pub(super) async fn join_campaign(
     Extension(caller): Extension<Caller>,
     Path((contact, campaign)): Path<(String, String)>,
-) -> Result<(StatusCode, Json<Value>), Refusal> {
+) -> Result<(StatusCode, Json<Value>), ApiError> {
     expect(caller.store().campaigns.get(&campaign), "Campaign", &campaign)?;
     change(&caller, &contact, "campaigns", |kept| join(kept, campaign))?;
     Ok((StatusCode::CREATED, succeded()))
@@ -106,8 +106,8 @@ fn things(caller: &Caller, asked: &super::AskedLocation, part: &str, of: fn(&Sto
     Ok(named(part, of(&caller.store())))
 }
 
-fn expect(found: Option<&Value>, what: &str, id: &str) -> Result<(), Refusal> {
-    found.map(|_| ()).ok_or_else(|| Refusal::bad_request(format!("{what} with id {id} not found")))
+fn expect(found: Option<&Value>, what: &str, id: &str) -> Result<(), ApiError> {
+    found.map(|_| ()).ok_or_else(|| ApiError::bad_request(format!("{what} with id {id} not found")))
 }
 
 fn join(kept: &mut Vec<String>, id: String) {
@@ -122,9 +122,9 @@ fn change(
     contact: &str,
     field: &str,
     change: impl FnOnce(&mut Vec<String>),
-) -> Result<Vec<String>, Refusal> {
+) -> Result<Vec<String>, ApiError> {
     let mut store = caller.store_holding(contact)?;
-    let mut kept = store.contacts.get(contact).ok_or_else(|| Refusal::no_contact(contact))?;
+    let mut kept = store.contacts.get(contact).ok_or_else(|| ApiError::no_contact(contact))?;
     let mut ids: Vec<String> = strings(&kept[field]).into_iter().map(str::to_owned).collect();
     change(&mut ids);
     kept[field] = json!(ids);

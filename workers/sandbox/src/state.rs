@@ -16,13 +16,13 @@ use serde_json::Value;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::watch;
 
+use super::api_error::ApiError;
 use super::changes::{Changed, Changes};
 use super::config::{SandboxConfig, SearchShape};
 use super::faults::{Dice, Fault, Faults};
 use super::found::SearchFields;
-use super::meter::{Meter, Verdict};
+use super::meter::{Admission, Meter};
 use super::oauth::{Book, Holder};
-use super::refusal::Refusal;
 use super::requested::{Requested, RequestedError};
 use super::seed;
 use super::stats::Stats;
@@ -108,7 +108,7 @@ impl Location {
     }
 }
 
-pub(super) struct World {
+pub(super) struct SandboxState {
     started: Instant,
     latency: Range<Duration>,
     pub(super) search_fields: SearchFields,
@@ -122,7 +122,7 @@ pub(super) struct World {
     stopping: watch::Receiver<bool>,
 }
 
-impl World {
+impl SandboxState {
     pub(super) fn new(config: &SandboxConfig, stopping: watch::Receiver<bool>) -> Result<Self, jiff::Error> {
         let changes = Changes::default();
         Ok(Self {
@@ -156,16 +156,16 @@ impl World {
     }
 
     /// What a bearer token opens.
-    pub(super) fn by_token(&self, token: &str) -> Result<Grant, Refusal> {
+    pub(super) fn by_token(&self, token: &str) -> Result<Grant, ApiError> {
         if let Some(location) = self.locations.iter().find(|location| location.facts.token == token) {
             if location.revoked.load(Ordering::Relaxed) {
-                return Err(Refusal::unauthorized("Invalid Private Integration token"));
+                return Err(ApiError::unauthorized("Invalid Private Integration token"));
             }
             return Ok(Grant { location: Arc::clone(location), scopes: lock(&location.scopes).clone() });
         }
         let login = lock(&self.book).open(token)?;
-        let Holder::Location(id) = &login.holder else { return Err(Refusal::foreign_location()) };
-        let location = self.location(id).cloned().ok_or_else(Refusal::foreign_location)?;
+        let Holder::Location(id) = &login.holder else { return Err(ApiError::foreign_location()) };
+        let location = self.location(id).cloned().ok_or_else(ApiError::foreign_location)?;
         Ok(Grant { location, scopes: Some(login.scopes.split(' ').map(str::to_owned).collect()) })
     }
 
@@ -174,14 +174,14 @@ impl World {
     }
 
     /// Counts an arrival. The instant is taken under the meter's lock, so that arrivals are in order.
-    pub(super) fn arrive(&self, location: &Location, operation: String) -> Verdict {
+    pub(super) fn arrive(&self, location: &Location, operation: String) -> Admission {
         let mut meter = location.meter();
         let at_us = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
         meter.arrive(at_us, operation)
     }
 
     /// Throws the dice for one call.
-    pub(super) fn weather(&self, method: &Method) -> (Duration, Option<Fault>) {
+    pub(super) fn draw_fault(&self, method: &Method) -> (Duration, Option<Fault>) {
         let mut dice = lock(&self.dice);
         (dice.latency(&self.latency), dice.fault(method))
     }
@@ -242,10 +242,10 @@ impl World {
     }
 }
 
-/// Who calls: the location whose token was sent, within its world.
+/// Who calls: the location whose token was sent, within the sandbox.
 #[derive(Clone)]
 pub(super) struct Caller {
-    pub(super) world: Arc<World>,
+    pub(super) state: Arc<SandboxState>,
     pub(super) location: Arc<Location>,
     pub(super) version: Version,
 }
@@ -255,26 +255,26 @@ impl Caller {
         self.location.store()
     }
 
-    /// The store, if it holds the contact; else the refusal that tells whether another location does.
-    pub(super) fn store_holding(&self, contact: &str) -> Result<MutexGuard<'_, Store>, Refusal> {
+    /// The store, if it holds the contact; else the error that says whether another location does.
+    pub(super) fn store_holding(&self, contact: &str) -> Result<MutexGuard<'_, Store>, ApiError> {
         let store = self.store();
         if store.contacts.has(contact) {
             return Ok(store);
         }
         drop(store);
-        let elsewhere = self.world.locations.iter().any(|place| place.store().contacts.has(contact));
-        Err(if elsewhere { Refusal::foreign_location() } else { Refusal::no_contact(contact) })
+        let elsewhere = self.state.locations.iter().any(|place| place.store().contacts.has(contact));
+        Err(if elsewhere { ApiError::foreign_location() } else { ApiError::no_contact(contact) })
     }
 
     /// Refuses a missing name of a location too.
-    pub(super) fn expect_named_location(&self, id: Option<&str>) -> Result<(), Refusal> {
-        let id = id.ok_or_else(|| Refusal::unprocessable(vec!["locationId should not be empty".to_owned()]))?;
+    pub(super) fn expect_named_location(&self, id: Option<&str>) -> Result<(), ApiError> {
+        let id = id.ok_or_else(|| ApiError::unprocessable(vec!["locationId should not be empty".to_owned()]))?;
         self.expect_location(id)
     }
 
     /// Refuses a location other than the token's.
-    pub(super) fn expect_location(&self, id: &str) -> Result<(), Refusal> {
-        if id == self.location.facts.id { Ok(()) } else { Err(Refusal::foreign_location()) }
+    pub(super) fn expect_location(&self, id: &str) -> Result<(), ApiError> {
+        if id == self.location.facts.id { Ok(()) } else { Err(ApiError::foreign_location()) }
     }
 }
 

@@ -5,9 +5,9 @@ use axum::extract::Path;
 use serde_json::Value;
 
 use super::{Reply, named, succeded};
-use crate::refusal::Refusal;
+use crate::api_error::ApiError;
+use crate::state::Caller;
 use crate::store::{Kind, Store};
-use crate::world::Caller;
 
 impl Kind {
     /// The part of a reply that holds one record, and the part that holds several.
@@ -19,13 +19,13 @@ impl Kind {
         }
     }
 
-    /// The record, or the refusal that names it.
-    pub(super) fn find(self, store: &Store, contact: &str, id: &str) -> Result<Value, Refusal> {
-        store.shelf(self).get(contact, id).ok_or_else(|| self.missing(id))
+    /// The record, or the error that names it.
+    pub(super) fn find(self, store: &Store, contact: &str, id: &str) -> Result<Value, ApiError> {
+        store.collection(self).get(contact, id).ok_or_else(|| self.missing(id))
     }
 
-    pub(super) fn missing(self, id: &str) -> Refusal {
-        Refusal::not_found(match self {
+    pub(super) fn missing(self, id: &str) -> ApiError {
+        ApiError::not_found(match self {
             Self::Task => format!("Task with id {id} not found"),
             Self::Note => format!("Note with id {id} not found"),
             Self::Appointment => format!("Appointment with id {id} not found"),
@@ -35,7 +35,7 @@ impl Kind {
 
 pub(super) async fn list(kind: Kind, Extension(caller): Extension<Caller>, Path(contact): Path<String>) -> Reply {
     let store = caller.store_holding(&contact)?;
-    Ok(named(kind.parts().1, store.shelf(kind).of(&contact).collect::<Vec<_>>()))
+    Ok(named(kind.parts().1, store.collection(kind).of(&contact).collect::<Vec<_>>()))
 }
 
 pub(super) async fn get(
