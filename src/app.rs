@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use job_engine::{Backoff, Breaker, Handover, Queue, QueueError};
-use sync_workers::clock::Clock;
+use sync_model::clock::Clock;
 use sync_workers::enrich::Enricher;
 use sync_workers::hooks::Hooks;
+use sync_workers::jobs;
 use sync_workers::oauth::{self, Oauth};
 use sync_workers::presence::Presence;
 use sync_workers::records::{self, NewProcess, Records};
-use sync_workers::{ghl, jobs};
 use uuid::Uuid;
 
 use crate::config::{Config, ConfigErrors, Ui};

@@ -1,7 +1,7 @@
 //! What of the catalog people and programs look up, on the command line and over HTTP alike.
 
+use ghl::catalog::{Operation, Trigger, catalog};
 use serde_json::{Value, json};
-use sync_workers::catalog::{Operation, Trigger, catalog};
 
 /// Which half of the catalog.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

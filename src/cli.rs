@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 use secrecy::ExposeSecret;
 use serde::Serialize;
 use serde_json::json;
-use sync_workers::clock::Clock;
+use sync_model::clock::Clock;
 use sync_workers::records::{Records, RecordsError, cause_of_failure};
 
 use crate::app;
@@ -382,5 +382,5 @@ fn reason(error: &anyhow::Error) -> String {
 
 /// An argument that is an id of a location, a contact or a record.
 fn id(text: &str) -> Result<String, String> {
-    sync_workers::ids::check(text).map(|()| text.to_owned()).map_err(|bad| bad.to_string())
+    sync_model::ids::check(text).map(|()| text.to_owned()).map_err(|bad| bad.to_string())
 }

@@ -13,7 +13,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use axum::routing::{get, post};
-use sync_workers::clock::Clock;
+use sync_model::clock::Clock;
 use sync_workers::enrich::Enricher;
 use sync_workers::flows::Flow;
 use sync_workers::hooks::Hooks;

@@ -4,8 +4,8 @@
 
 use std::fs;
 
+use sync_model::suggest::nearest;
 use sync_workers::enrich::Provider;
-use sync_workers::spelling::nearest;
 
 use crate::config::{ConfigError, ConfigErrors, Enrich};
 use crate::flows;

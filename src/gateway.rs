@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::{StatusCode, Uri};
 use axum::middleware;
-use sync_workers::clock::Clock;
+use sync_model::clock::Clock;
 use sync_workers::enrich::Rules;
 use sync_workers::hooks::Hooks;
 use sync_workers::oauth::Oauth;

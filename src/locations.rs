@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use job_engine::{LaneState, LaneView};
 use serde::Serialize;
-use sync_workers::clock::Clock;
+use sync_model::clock::Clock;
 use sync_workers::records::{
     Activity, Connection, ConnectionKind, Holder, Records, RecordsError, StoredToken, TokenState,
 };

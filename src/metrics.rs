@@ -4,11 +4,11 @@
 
 use std::time::Duration;
 
+use ghl::GhlMetrics;
 use job_engine::Queue;
 use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
-use sync_workers::clock::Clock;
+use sync_model::clock::Clock;
 use sync_workers::enrich::EnrichMetrics;
-use sync_workers::ghl::GhlMetrics;
 use sync_workers::hooks::HookMetrics;
 use sync_workers::jobs::JobMetrics;
 use sync_workers::oauth::TokenMetrics;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use job_engine::{Breaker, Claiming, FirstMeeting, Limit, Namespace, Queue};
-use sync_workers::clock::Clock;
+use sync_model::clock::Clock;
 use sync_workers::hooks::{Hooks, Schedule};
 use sync_workers::outside::{Door, Rules};
 use sync_workers::records::Records;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
-use sync_workers::clock::Clock;
-use sync_workers::ghl;
+use sync_model::clock::Clock;
+
 use sync_workers::oauth::{self, AppConfig, Oauth};
 use sync_workers::records::{self, Actor, Principal, Records};
 use sync_workers::vault::{MasterKeys, Vault};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use job_engine::{Breaker, Claiming, Endpoint, FirstMeeting, Handover, Limit, Namespace, Queue, QueueError, Trouble};
 use secrecy::ExposeSecret;
-use sync_workers::clock::Clock;
+use sync_model::clock::Clock;
 use sync_workers::records::Records;
 
 use super::AppError;

@@ -2,8 +2,8 @@
 
 use anyhow::bail;
 use clap::{Args, Subcommand};
+use ghl::catalog::{Form, Operation, Place, Trigger, catalog as complete, page};
 use serde_json::json;
-use sync_workers::catalog::{Form, Operation, Place, Trigger, catalog as complete, page};
 
 use super::table::table;
 use super::{Context, Outcome};

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
 use clap::{ArgGroup, Parser};
+use ghl::ApiVersion;
 use secrecy::SecretString;
 use serde_json::json;
-use sync_workers::clock::Clock;
-use sync_workers::ghl::ApiVersion;
+use sync_model::clock::Clock;
 use sync_workers::oauth::{Begun, InstallError};
 use sync_workers::records::{ConnectionKind, Records};
 

@@ -9,10 +9,10 @@ use clap::{Args, Subcommand};
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 use serde_json::{Value, json};
-use sync_workers::clock::Clock;
+use sync_model::clock::Clock;
+use sync_model::suggest::nearest;
 use sync_workers::enrich::{Enricher, Money, Provider, is_fillable};
 use sync_workers::records::{Spend, Undone};
-use sync_workers::spelling::nearest;
 
 use super::table::table;
 use super::{Context, Outcome, WrongUsage, config, open_records};

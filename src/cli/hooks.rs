@@ -7,7 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
-use sync_workers::clock::Clock;
+use sync_model::clock::Clock;
 use sync_workers::hooks::event::Filters;
 use sync_workers::hooks::sign::Signature;
 use sync_workers::hooks::{Hooks, Made, OVERLAP, read_message_id};

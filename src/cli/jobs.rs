@@ -8,7 +8,7 @@ use clap::{Subcommand, ValueEnum};
 use jiff::{SignedDuration, Timestamp};
 use job_engine::{LaneState, Queue};
 use serde_json::{Value, json};
-use sync_workers::clock::Clock;
+use sync_model::clock::Clock;
 use sync_workers::hooks::read_message_id;
 use sync_workers::records::{DONE_COUNTED, JobFilter, JobKind, JobState};
 

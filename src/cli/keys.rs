@@ -7,7 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use jiff::{SignedDuration, Timestamp};
 use secrecy::ExposeSecret;
 use serde_json::json;
-use sync_workers::clock::Clock;
+use sync_model::clock::Clock;
 use sync_workers::records::{ApiKey, KeyPlace, NewKey, Places, Role};
 
 use super::period::period;

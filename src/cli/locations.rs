@@ -5,7 +5,7 @@ use clap::Subcommand;
 use jiff::Timestamp;
 use job_engine::{Breaker, Queue};
 use serde_json::{Value, json};
-use sync_workers::clock::Clock;
+use sync_model::clock::Clock;
 use sync_workers::records::Records;
 
 use super::{Context, Outcome, open_records};

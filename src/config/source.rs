@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sync_workers::spelling::nearest;
+use sync_model::suggest::nearest;
 
 use super::error::{ConfigError, ConfigErrors};
 use super::file::{ConfigFile, Entry, Given};

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use askama::Template;
 use axum::extract::Query;
 use axum::response::Response;
-use sync_workers::ids;
+use sync_model::ids;
 use sync_workers::records::{Action, AuditFilter, AuditRow};
 
 use super::frame::{Frame, rendered};

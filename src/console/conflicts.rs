@@ -7,7 +7,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use jiff::Timestamp;
-use sync_workers::ids;
+use sync_model::ids;
 use sync_workers::records::{AcceptError, KeptConflict, Role};
 
 use super::Console;

@@ -6,7 +6,7 @@ use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use jiff::Timestamp;
-use sync_workers::ids;
+use sync_model::ids;
 use sync_workers::records::Role;
 
 use super::frame::{Frame, rendered};

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
-use sync_workers::ids;
+use sync_model::ids;
 
 use super::Console;
 use super::show::{query_part, segment};

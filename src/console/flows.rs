@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::Response;
+use sync_model::ids;
 use sync_workers::flows::Flow;
-use sync_workers::ids;
 
 use super::Console;
 use super::frame::{Frame, rendered};

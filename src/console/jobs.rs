@@ -6,7 +6,7 @@ use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::Response;
 use jiff::Timestamp;
-use sync_workers::ids;
+use sync_model::ids;
 use sync_workers::records::{Job, JobFilter, JobKind, JobState};
 
 use super::Console;

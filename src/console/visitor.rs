@@ -13,7 +13,7 @@ use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
-use sync_workers::ids;
+use sync_model::ids;
 use sync_workers::records::{ApiKey, Decision, Places, Principal, Records, Role};
 
 use super::frame::Frame;

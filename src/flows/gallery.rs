@@ -8,8 +8,8 @@ use std::ops::Range;
 
 use serde::Serialize;
 use serde_json::Value;
+use sync_model::suggest::nearest;
 use sync_workers::flows::Flow;
-use sync_workers::spelling::nearest;
 use toml::de::{DeTable, DeValue};
 
 macro_rules! templates {

@@ -1,8 +1,8 @@
 //! Flows and their runs as people read them: JSON for programs, and a sentence for each step.
 
+use ghl::catalog::catalog;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
-use sync_workers::catalog::catalog;
 use sync_workers::flows::{Deed, Flow};
 use sync_workers::records::{FlowRun, RunJobs};
 

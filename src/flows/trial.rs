@@ -6,9 +6,9 @@
 use jiff::Timestamp;
 use job_engine::Priority;
 use serde_json::{Map, Value, json};
+use sync_model::suggest::nearest;
 use sync_workers::events::{FieldError, Fields, kind_of};
 use sync_workers::flows::{Condition, Deed, Flow, Gap, Known, On, Seen, Step, Work, WorkOf, contact_fields};
-use sync_workers::spelling::nearest;
 
 use super::begin::{Wanted, knows};
 use super::told;

@@ -11,7 +11,7 @@ use std::marker::PhantomData;
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
-use sync_workers::ids;
+use sync_model::ids;
 use sync_workers::records::{Opened, Places, Principal, Records, Role};
 
 use super::deadline::in_time;

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use axum::Json;
 use axum::extract::Query;
+use ghl::catalog::catalog as complete;
 use serde_json::Value;
-use sync_workers::catalog::catalog as complete;
 
 use super::Problem;
 use super::allowed::{Allowed, Anyone};

@@ -4,8 +4,8 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
+use ghl::catalog::Wish;
 use serde_json::{Value, json};
-use sync_workers::catalog::Wish;
 use sync_workers::records::{AcceptError, JobState, Refusal};
 
 use super::allowed::{Allowed, FollowsPeople, Sends};

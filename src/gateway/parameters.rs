@@ -6,7 +6,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use axum::extract::Query;
-use sync_workers::ids;
+use sync_model::ids;
 use sync_workers::records::RecordsError;
 
 use super::Problem;

@@ -3,7 +3,7 @@
 use axum::extract::{FromRequestParts, Path, RawPathParams};
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
-use sync_workers::ids;
+use sync_model::ids;
 
 use super::Problem;
 use crate::triggers::FieldError;

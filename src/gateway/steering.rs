@@ -144,7 +144,7 @@ fn read_filter(object: &Map<String, Value>, known: &[&str], errors: &mut Vec<Fie
 
 fn texts(list: &Value) -> Option<Vec<String>> {
     let texts = list.as_array()?.iter().map(|id| Some(id.as_str()?.to_owned()));
-    texts.collect::<Option<Vec<_>>>().filter(|ids| ids.iter().all(|id| sync_workers::ids::is_id(id)))
+    texts.collect::<Option<Vec<_>>>().filter(|ids| ids.iter().all(|id| sync_model::ids::is_id(id)))
 }
 
 fn wrong(errors: Vec<FieldError>) -> Problem {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use job_engine::{LaneState, LaneView, Queue};
 use prometheus::{Gauge, IntGauge, IntGaugeVec, Opts, Registry};
-use sync_workers::clock::Clock;
+use sync_model::clock::Clock;
 use sync_workers::records::{JobState, Records, RecordsError};
 use tokio::time::{Instant, timeout};
 

@@ -11,19 +11,19 @@ use std::ops::BitOr;
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ghl::WireTime;
+use ghl::json::{self, Document};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
-use sync_workers::ghl::WireTime;
-use sync_workers::ghl::json::{self, Document};
-use sync_workers::ids;
+use sync_model::ids;
 use sync_workers::records::{NewWebhook, WEBHOOK_SOURCE, WebhookWork, is_late};
 
 mod envelope;
 #[cfg(test)]
 mod tests;
 
-pub use sync_workers::ghl::webhooks::{Event, Recognised, recognise};
+pub use ghl::webhooks::{Event, Recognised, recognise};
 
 /// The name of this source in the ledger and in metrics.
 pub const SOURCE: &str = WEBHOOK_SOURCE;

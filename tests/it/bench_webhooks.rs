@@ -151,7 +151,7 @@ async fn measure(name: &str, rate: u32, extra: &[(&str, String)]) {
 fn request(key: &Ed25519KeyPair, location: &str, number: u32) -> Vec<u8> {
     let body = json!({
         "type": "ContactUpdate", "locationId": location, "id": format!("benchContact{number:08}"),
-        "webhookId": format!("bench-{number}"), "timestamp": sync_workers::clock::Clock::system().now().to_string(),
+        "webhookId": format!("bench-{number}"), "timestamp": sync_model::clock::Clock::system().now().to_string(),
         "address1": "3535 1st St N", "city": "Dolomite", "state": "AL", "companyName": "Loram ipsum", "country": "DE",
         "source": "form", "dateAdded": "2021-11-26T12:41:02.193Z", "dnd": true, "email": "jane@example.com",
         "name": "Jane Deo", "firstName": "Jane", "lastName": "Deo", "phone": "+919509597501", "postalCode": "35061",

@@ -5,14 +5,14 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use ghl::model::*;
+use ghl::{ApiVersion, Client, ClientConfig, GhlError, GhlMetrics, LONG_LIST, Run, WireSecond};
 use ghl_sandbox::{Limits, Sandbox, SandboxConfig};
 use job_engine::{Lease, Permits};
 use prometheus::Registry;
 use reqwest::Method;
 use secrecy::SecretString;
 use serde_json::{Value, json};
-use sync_workers::ghl::model::*;
-use sync_workers::ghl::{ApiVersion, Client, ClientConfig, GhlError, GhlMetrics, LONG_LIST, Run, WireSecond};
 use tokio::time::Instant;
 
 /// More than all calls of a test.

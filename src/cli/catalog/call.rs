@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::Parser;
+use ghl::catalog::Wish;
 use serde_json::{Map, Value, json};
-use sync_workers::catalog::Wish;
 use sync_workers::records::{AcceptError, Job, JobState, Refusal};
 use tokio::time::{Instant, sleep};
 

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use ghl::model::SearchContacts;
+use ghl::{ApiVersion, GhlError, UnauthorizedKind};
 use job_engine::{Lease, Permits};
 use secrecy::SecretString;
-use sync_workers::clock::Clock;
-use sync_workers::ghl::model::SearchContacts;
-use sync_workers::ghl::{ApiVersion, GhlError, UnauthorizedKind};
+use sync_model::clock::Clock;
 
 use tokio::time::Instant;
 

@@ -1,7 +1,7 @@
 //! API keys: those that end soon, and those of releases without roles.
 
 use jiff::{SignedDuration, Timestamp};
-use sync_workers::clock::Clock;
+use sync_model::clock::Clock;
 use sync_workers::records::{ApiKey, KEY_ENDS_SOON, Records};
 
 use super::{Check, named};

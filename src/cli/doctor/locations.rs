@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use job_engine::Breaker;
-use sync_workers::clock::Clock;
+use sync_model::clock::Clock;
 use sync_workers::records::{Connection, JobFilter, JobState, Records};
 
 use super::super::jobs::Halted;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use job_engine::{Endpoint, Namespace, QueueError, Trouble};
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, RedisResult, cmd};
-use sync_workers::clock::Clock;
+use sync_model::clock::Clock;
 
 use super::hints::remedy;
 use super::{Check, State, named};

@@ -1,8 +1,8 @@
 //! What opens GHL: the OAuth app of the settings, and the stored tokens.
 
+use ghl::ApiVersion;
 use jiff::{SignedDuration, Timestamp};
-use sync_workers::clock::Clock;
-use sync_workers::ghl::ApiVersion;
+use sync_model::clock::Clock;
 use sync_workers::records::{Holder, Records, RecordsError, StoredToken, TokenState};
 use sync_workers::vault::Vault;
 

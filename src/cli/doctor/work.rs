@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use sync_workers::clock::Clock;
+use sync_model::clock::Clock;
 use sync_workers::presence::SILENT;
 use sync_workers::records::{Connection, JobState, Process, Records, RecordsError};
 

@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail};
 use clap::Parser;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
-use sync_workers::clock::Clock;
+use sync_model::clock::Clock;
 use sync_workers::events::FieldError;
 
 use super::super::{Context, Outcome, Output, config};

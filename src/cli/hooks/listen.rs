@@ -13,7 +13,7 @@ use axum::http::{HeaderMap, StatusCode};
 use clap::Args;
 use secrecy::SecretString;
 use serde_json::{Value, json};
-use sync_workers::clock::Clock;
+use sync_model::clock::Clock;
 use sync_workers::hooks::sign;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;

@@ -1,9 +1,9 @@
 //! Reads a hook from the body of a request.
 
 use serde_json::{Map, Value};
+use sync_model::ids;
 use sync_workers::hooks::event::Filters;
 use sync_workers::hooks::sign::Signature;
-use sync_workers::ids;
 use sync_workers::records::{HookEdit, HookKind, NewHook};
 
 use super::kind_of;

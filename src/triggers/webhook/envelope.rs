@@ -1,8 +1,8 @@
 //! The one form of a body. GHL was seen to wrap the record (`{"contact":{…}}`, `{"data":{…}}`), to write the ids of the envelope with
 //! underscores, and to send an appointment flat or under `appointment`.
 
+use ghl::webhooks::{Event, Recognised};
 use serde_json::{Map, Value};
-use sync_workers::ghl::webhooks::{Event, Recognised};
 
 /// What belongs to the delivery and not to the record.
 const ENVELOPE: [&str; 8] =

@@ -109,7 +109,7 @@ async fn what_ran_before_the_clock_was_set_back_is_found_again() {
     let job = api.done(&selected(&installation, 0)).await;
     up.terminate();
     up.wait();
-    let ahead = sync_workers::clock::Clock::system().now_ms() + 7_200_000;
+    let ahead = sync_model::clock::Clock::system().now_ms() + 7_200_000;
     sqlx::any::install_default_drivers();
     let pool = sqlx::AnyPool::connect(&installation.database_url()).await.unwrap();
     let put = "update jobs set state = 'running', finished_at = null, epoch = $1, started_at = $2, created_at = $2 where id = $3";

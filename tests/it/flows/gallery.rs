@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use clienty_sync::flows::gallery::{self, TEMPLATES};
+use ghl::catalog::catalog;
 use ghl_sandbox::{Sandbox, SandboxConfig, SigningKey, WebhookFaults};
 use reqwest::Method;
 use serde_json::{Value, json};
-use sync_workers::catalog::catalog;
 use sync_workers::flows::{Deed, Event, Flow};
 use sync_workers::records::JobState;
 

@@ -1,7 +1,7 @@
 //! GHL's other webhooks start flows: each once, and none for what a flow itself called.
 
 use serde_json::{Value, json};
-use sync_workers::clock::Clock;
+use sync_model::clock::Clock;
 
 use crate::support::api::Api;
 use crate::support::folder::Folder;

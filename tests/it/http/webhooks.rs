@@ -1,13 +1,13 @@
 //! Webhooks, sent to the real program as GHL sends them.
 
 use futures_util::StreamExt;
+use ghl::json as ghl_json;
 use jiff::SignedDuration;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection};
-use sync_workers::ghl::json as ghl_json;
 
 use crate::support::api::{Answer, Api};
 use crate::support::ghl_signer::GhlSigner;
@@ -74,7 +74,7 @@ impl Place {
 }
 
 fn now(later: SignedDuration) -> String {
-    let now = sync_workers::clock::Clock::system().now() + later;
+    let now = sync_model::clock::Clock::system().now() + later;
     now.to_string()
 }
 

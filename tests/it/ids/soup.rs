@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use clienty_sync::gateway::{Server, ServerLimits, listen};
 use clienty_sync::triggers::operation;
+use ghl::catalog::Wish;
 use ghl_sandbox::SigningKey;
 use job_engine::Priority;
 use proptest::collection::vec;
@@ -12,9 +13,8 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use secrecy::ExposeSecret;
 use serde_json::{Map, Value, json};
-use sync_workers::catalog::Wish;
-use sync_workers::clock::Clock;
-use sync_workers::ids::is_id;
+use sync_model::clock::Clock;
+use sync_model::ids::is_id;
 use sync_workers::jobs::new_job;
 use sync_workers::records::{JobState, Knows, NewKey, NewRun};
 

@@ -2,7 +2,7 @@
 
 use clienty_sync::triggers::webhook::Webhook;
 use serde_json::{Value, json};
-use sync_workers::clock::Clock;
+use sync_model::clock::Clock;
 use sync_workers::jobs;
 
 use super::contacts::start;

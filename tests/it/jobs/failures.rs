@@ -257,11 +257,8 @@ async fn a_run_that_panicked_is_given_back_and_counts_as_no_kill() {
         }
         std::io::sink()
     };
-    let _listening = tracing_subscriber::fmt()
-        .with_env_filter("off,sync_workers::ghl::call=debug")
-        .with_writer(spring)
-        .finish()
-        .set_default();
+    let _listening =
+        tracing_subscriber::fmt().with_env_filter("off,ghl::call=debug").with_writer(spring).finish().set_default();
     let (mut app, contact) = TestApp::knowing_one(Setup::default()).await;
     armed.store(ENDLESS, Ordering::SeqCst);
     let job = app.tell("contact.selected", &contact, json!({})).await;

@@ -7,7 +7,7 @@ use clienty_sync::triggers::webhook::Webhook;
 use ghl_sandbox::{ErrorAnswer, RequestedError, WebhookFaults, Webhooks};
 use reqwest::Method;
 use serde_json::{Value, json};
-use sync_workers::clock::Clock;
+use sync_model::clock::Clock;
 use sync_workers::jobs;
 
 use crate::support::test_app::{Setup, TestApp, call};

@@ -8,7 +8,7 @@ use ghl_sandbox::Faults;
 use jiff::SignedDuration;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use sync_workers::clock::Clock;
+use sync_model::clock::Clock;
 use sync_workers::records::JobState;
 
 use super::contacts::start;

@@ -4,7 +4,7 @@ use ghl_sandbox::Faults;
 use jiff::SignedDuration;
 use reqwest::Method;
 use serde_json::{Value, json};
-use sync_workers::clock::Clock;
+use sync_model::clock::Clock;
 use sync_workers::records::JobState;
 
 use crate::support::test_app::{Setup, TestApp, call};

@@ -1,10 +1,10 @@
 //! The same jobs over PostgreSQL, which orders concurrent transactions by other rules than SQLite.
 
 use clienty_sync::triggers::operation;
+use ghl::catalog::Wish;
 use ghl_sandbox::Faults;
 use reqwest::Method;
 use serde_json::{Value, json};
-use sync_workers::catalog::Wish;
 use sync_workers::records::JobState;
 
 use crate::support::postgres::PostgresServer;

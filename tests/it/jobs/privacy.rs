@@ -49,7 +49,7 @@ impl Log {
         let writer = log.clone();
         let subscriber = tracing_subscriber::fmt()
             // Each span that is sent as a trace makes a line of all that it says.
-            .with_env_filter(EnvFilter::new(format!("debug,{}=trace", sync_workers::trace::TARGET)))
+            .with_env_filter(EnvFilter::new(format!("debug,{}=trace", ghl::trace::TARGET)))
             .with_span_events(FmtSpan::CLOSE)
             .with_ansi(false)
             .with_writer(move || writer.clone())

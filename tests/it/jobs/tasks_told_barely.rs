@@ -8,7 +8,7 @@ use ghl_sandbox::{WebhookFaults, Webhooks};
 use job_engine::Priority;
 use reqwest::Method;
 use serde_json::{Value, json};
-use sync_workers::clock::Clock;
+use sync_model::clock::Clock;
 use sync_workers::jobs;
 use sync_workers::records::JobState;
 

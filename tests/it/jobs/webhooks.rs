@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
 use secrecy::SecretString;
 use serde_json::json;
-use sync_workers::clock::Clock;
+use sync_model::clock::Clock;
 use sync_workers::records::{Holder, NewToken};
 
 use crate::support::postgres::PostgresServer;

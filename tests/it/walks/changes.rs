@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use reqwest::Method;
 use serde_json::{Value, json};
-use sync_workers::clock::Clock;
+use sync_model::clock::Clock;
 use sync_workers::jobs::new_job;
 use sync_workers::records::{Phase, Purpose, Walk};
 use sync_workers::walker::begin;

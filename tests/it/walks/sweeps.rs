@@ -7,7 +7,7 @@ use clienty_sync::compare::Mismatch;
 use jiff::SignedDuration;
 use reqwest::Method;
 use serde_json::json;
-use sync_workers::clock::Clock;
+use sync_model::clock::Clock;
 use sync_workers::records::Purpose;
 use sync_workers::walker::{self, Periods};
 

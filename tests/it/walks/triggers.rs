@@ -5,7 +5,7 @@ use clienty_sync::triggers::webhook::Webhook;
 use ghl_sandbox::{WebhookFaults, Webhooks};
 use reqwest::Method;
 use serde_json::{Value, json};
-use sync_workers::clock::Clock;
+use sync_model::clock::Clock;
 use sync_workers::jobs::new_job;
 use sync_workers::records::{Job, JobState, Phase, Purpose, SWEEP_SOURCE, Walk};
 use sync_workers::walker::begin;

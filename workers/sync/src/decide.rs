@@ -17,7 +17,6 @@ pub mod push_task;
 pub mod refused;
 pub mod rules;
 pub mod same;
-pub mod series;
 pub mod span;
 pub mod sync_status;
 pub mod unanswered;

@@ -1,12 +1,12 @@
 //! Enqueues what is open in the ledger, and makes dead letters of the rows that no queue can hold.
 //!
-//! The entry points reject ids that can't be queued ([`crate::ids`]), so such a row is another
+//! The entry points reject ids that can't be queued ([`sync_model::ids`]), so such a row is another
 //! version's, or was written by hand. It becomes a dead letter with its reason: one bad row must
 //! hold up neither the other rows nor the start of a process.
 
 use job_engine::{Key, NewJob, Queue};
+use sync_model::ids::{self, BadId};
 
-use crate::ids::{self, BadId};
 use crate::records::{JobKey, JobKind, Records};
 
 /// Marks a row as set aside, however old its epoch.

@@ -250,7 +250,7 @@ impl Mapping {
 
     fn unknown(&self, name: &str) -> String {
         let mut names = self.fields.iter().filter(|field| field.direction.is_written()).map(|field| &*field.name);
-        match crate::spelling::nearest(name, names.clone()) {
+        match sync_model::suggest::nearest(name, names.clone()) {
             Some(meant) => format!("is not in the mapping of the location; did you mean {meant}?"),
             None if self.fields.is_empty() => {
                 "is not in the mapping of the location, which is empty: see docs/MAPPING.md".to_owned()

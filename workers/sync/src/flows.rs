@@ -23,10 +23,10 @@ mod read;
 mod tests;
 mod work;
 
-pub use crate::ghl::webhooks::object_of;
 pub use change::{Changed, IN_A_CHANGE};
 pub use check::of_contact as contact_fields;
 pub use condition::{Asks, Condition};
+pub use ghl::webhooks::object_of;
 pub use look::Seen;
 pub use places::{Gap, Known, Piped, Place, fill};
 pub(crate) use places::{misread, places_of};

@@ -17,8 +17,8 @@ use jiff::Timestamp;
 use job_engine::{Key, NewJob, Priority, Queue};
 use secrecy::SecretString;
 use serde::Serialize;
+use sync_model::clock::Clock;
 
-use crate::clock::Clock;
 use crate::outside::{Door, Refused};
 use crate::records::{Hook, HookEdit, NewHook, NoHook, OwedKey, Records, RecordsError};
 use crate::vault::{Vault, VaultError};

@@ -12,13 +12,13 @@ use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use ghl::{Class, GhlError};
 use job_engine::{Backoff, Handler, Job, Key, NewJob, Permits, Priority, Queue, Verdict};
+use sync_model::clock::Clock;
 use tokio::time::timeout;
 use tracing::{Instrument, Span};
 
-use crate::clock::Clock;
 use crate::enrich::Enricher;
-use crate::ghl::{self, Class, GhlError};
 use crate::oauth::{Access, Oauth};
 use crate::records::model::{Appointment, Note, Task as TaskRecord};
 use crate::records::{Connection, FollowUp, JobKey, JobKind, Records, RecordsError, Run, Sign, Tx};

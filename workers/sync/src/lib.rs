@@ -2,9 +2,6 @@
 
 #![warn(missing_docs)]
 
-pub mod catalog;
-mod clean;
-pub mod clock;
 pub mod decide;
 pub mod enqueue;
 pub mod enrich;
@@ -12,9 +9,7 @@ pub mod events;
 pub mod field_mapping;
 pub mod flow_guard;
 pub mod flows;
-pub mod ghl;
 pub mod hooks;
-pub mod ids;
 pub mod jobs;
 pub mod location_watch;
 pub mod mapping;
@@ -24,7 +19,6 @@ pub mod pipes;
 pub mod presence;
 pub mod records;
 pub mod retention;
-pub mod spelling;
 pub mod suspects;
 pub mod sweeper;
 pub mod trace;

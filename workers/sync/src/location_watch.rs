@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use job_engine::{LaneState, LaneView, Queue};
+use sync_model::clock::Clock;
 use tokio::time::sleep;
 
-use crate::clock::Clock;
 use crate::records::{Records, RecordsError, Turn};
 
 /// Between two looks.

@@ -3,8 +3,9 @@
 //! Both sides are destructured without `..`, so a field that is added to either does not compile until it is mapped or
 //! named as left out.
 
+use ghl::Carried;
+
 use crate::decide::absent::Absent;
-use crate::ghl::Carried;
 
 /// A field without which GHL takes no new record: refused here, since GHL's refusal would cost a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -29,3 +30,5 @@ pub mod contact;
 pub mod location;
 pub mod note;
 pub mod task;
+#[cfg(test)]
+mod tests;

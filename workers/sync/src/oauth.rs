@@ -40,8 +40,8 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::clock::Clock;
-use crate::ghl;
+use sync_model::clock::Clock;
+
 use crate::records::Records;
 use crate::vault::Vault;
 

@@ -12,10 +12,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sqlx::{AnyConnection, AnyPool, Connection as _};
+use sync_model::clock::Clock;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use crate::clock::Clock;
 use crate::decide::merge::Policies;
 use crate::decide::rules::TaskRule;
 
@@ -54,7 +54,6 @@ pub use self::hooks::{
     Delivery, Hook, HookEdit, HookKind, HookState, MOST_HOOKS, MOST_OF_A_KEY, NewHook, NoHook, Owed, OwedChange,
     OwedKey, Pumped, Recovery, Settled, Tried,
 };
-pub use self::job::{JobKey, JobKind, JobState, REFRESHES_FIELDS};
 pub use self::ledger::{DONE_COUNTED, Decision, Discarded, FailedAttempt, Job, JobFilter, OpenJob};
 pub use self::mappings::{FieldPreview, Held, KeptMapping, MappingVersion, NoMapping, Preview, UnmappedValue};
 pub use self::merging::Edits;
@@ -76,6 +75,7 @@ pub use self::walks::{Beside, Finding, Known, Phase, Purpose, Reached, Verdict, 
 pub use self::webhooks::{
     NewWebhook, StoredWebhook, UnreadableWebhook, WEBHOOK_SOURCE, WebhookOutcome, WebhookResult, WebhookWork, is_late,
 };
+pub use sync_model::job::{JobKey, JobKind, JobState, REFRESHES_FIELDS};
 
 mod accept;
 mod activity;
@@ -108,7 +108,6 @@ mod history;
 mod hooks;
 mod installs;
 mod intents;
-mod job;
 mod kills;
 mod ledger;
 mod line;

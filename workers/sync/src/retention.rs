@@ -8,9 +8,9 @@
 
 use std::time::{Duration, Instant};
 
+use sync_model::clock::Clock;
 use tokio::time::sleep;
 
-use crate::clock::Clock;
 use crate::records::{Old, Place, Records, RecordsError, TOUCHES_KEPT};
 
 /// Between two rounds.

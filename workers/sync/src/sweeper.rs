@@ -7,10 +7,10 @@
 use std::time::Duration;
 
 use job_engine::Queue;
+use sync_model::clock::Clock;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::clock::Clock;
 use crate::enqueue;
 use crate::jobs::{self, JobMetrics};
 use crate::records::{JobState, Looked, OpenJob, Records, RecordsError};

@@ -1,16 +1,14 @@
-//! The spans that traces are made of: a job's run, and each of its calls of GHL.
+//! The spans that traces are made of: a job's run. Its calls of GHL are in `ghl::trace`.
 //!
 //! Their target is their own and their level one that logs leave out, so where no traces are sent they cost a comparison and stand in no log line. They say
 //! what logs say: ids and this program's own words; no name, no text and no token.
 
+use ghl::trace::TARGET;
 use job_engine::Job;
 use tracing::Span;
 use tracing::field::Empty;
 
 use crate::records::Run;
-
-/// The target of all spans that are sent as traces.
-pub const TARGET: &str = "clienty::trace";
 
 /// A run of a job. What it serves and how it ended is recorded as it becomes known.
 pub(crate) fn run(job: &Job) -> Span {
@@ -42,28 +40,6 @@ pub(crate) fn failed(reason: &str) {
     let span = Span::current();
     span.record("otel.status_code", "error");
     span.record("job.error", reason);
-}
-
-/// A call of GHL.
-pub(crate) fn call(operation: &str, method: &str) -> Span {
-    tracing::trace_span!(
-        target: TARGET,
-        "ghl",
-        otel.name = operation,
-        otel.kind = "client",
-        otel.status_code = Empty,
-        ghl.operation = operation,
-        http.request.method = method,
-        http.response.status_code = Empty,
-    )
-}
-
-/// How a call ended: the status that GHL answered, or why there is none.
-pub(crate) fn answered(span: &Span, status: &str, succeeded: bool) {
-    span.record("http.response.status_code", status);
-    if !succeeded {
-        span.record("otel.status_code", "error");
-    }
 }
 
 /// Ids as one attribute: the first of them, where they are many.

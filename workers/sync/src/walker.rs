@@ -10,9 +10,9 @@
 use std::time::Duration;
 
 use job_engine::{Priority, Queue};
+use sync_model::clock::Clock;
 use tokio::time::sleep;
 
-use crate::clock::Clock;
 use crate::jobs;
 use crate::records::{Connection, Purpose, Records, RecordsError};
 

@@ -6,6 +6,8 @@
 
 use std::collections::HashSet;
 
+use sync_model::words::words_of;
+
 use super::fields::{Fields, Record};
 
 /// What else a field is called, as `contact.phone` or, in every record, `assignedTo`.
@@ -95,24 +97,6 @@ fn hints(name: &str) -> Vec<Vec<String>> {
         .filter(|(field, _)| *field == name)
         .flat_map(|(_, called)| called.iter().copied().map(words_of))
         .collect()
-}
-
-/// The words of a text, in lower case; `postalCode` has two.
-pub(crate) fn words_of(text: &str) -> Vec<String> {
-    let mut words = vec![String::new()];
-    let mut was_lower = false;
-    for c in text.chars() {
-        let begins = !c.is_alphanumeric() || (c.is_uppercase() && was_lower);
-        if begins {
-            words.push(String::new());
-        }
-        if c.is_alphanumeric() {
-            words.last_mut().into_iter().for_each(|word| word.extend(c.to_lowercase()));
-        }
-        was_lower = c.is_lowercase() || c.is_ascii_digit();
-    }
-    words.retain(|word| !word.is_empty());
-    words
 }
 
 fn without_other_meanings(mut words: Vec<String>) -> Vec<String> {

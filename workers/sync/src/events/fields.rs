@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use crate::ids;
+use sync_model::ids;
 
 /// A field that is not as it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]

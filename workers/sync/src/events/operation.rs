@@ -1,6 +1,8 @@
 //! A call of any operation of the catalog, as a trigger like any other.
 
-use crate::catalog::{Wish, catalog};
+use ghl::catalog::{Wish, catalog};
+use sync_model::ids;
+
 use crate::records::{Change, JobKind, NewEvent, Trigger};
 use job_engine::Priority;
 use serde_json::{Value, json};
@@ -8,7 +10,6 @@ use uuid::Uuid;
 
 use super::FieldError;
 use super::fields::nuls;
-use crate::ids;
 
 /// The type of such an event in the ledger and in metrics.
 pub const EVENT_TYPE: &str = "operation.called";

@@ -8,9 +8,9 @@ use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use serde::Serialize;
 use serde_json::{Value, json};
+use sync_model::suggest::nearest;
 
 use crate::pipes::{Kind, Pipes};
-use crate::spelling::nearest;
 
 /// What the values of a field are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

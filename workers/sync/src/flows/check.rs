@@ -3,15 +3,15 @@
 //! What stands at a place is known only when a step runs, so a value with a place in it is taken for right here, whatever its type; what is
 //! written out is checked as the gateway checks it.
 
+use ghl::catalog::{Shape, catalog};
 use serde_json::{Map, Value, json};
+use sync_model::suggest::nearest;
 
 use super::places::{Known, Place};
 use super::read::ROOTS;
 use super::{Deed, Flow, On, Step, Work, WorkOf};
-use crate::catalog::{Shape, catalog};
 use crate::events::{FieldError, KNOWN};
 use crate::records::model::Contact;
-use crate::spelling::nearest;
 
 mod never;
 mod piped;

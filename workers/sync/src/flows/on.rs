@@ -2,12 +2,13 @@
 //!
 //! `RECORD.updated=FIELD` waits for one field; `=*` of a tag for any tag.
 
+use ghl::webhooks::{Event, Starts};
+use sync_model::suggest::nearest;
+
 use super::On;
 use super::change::IN_A_CHANGE;
 use crate::decide::fields::check_name;
 use crate::events::KNOWN;
-use crate::ghl::webhooks::{Event, Starts};
-use crate::spelling::nearest;
 
 /// Triggers that exist in GHL alone: what Clienty itself creates or tags is none.
 const OF_GHL: [&str; 3] = ["contact.created", "contact.tagged", "contact.untagged"];

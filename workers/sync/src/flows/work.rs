@@ -1,13 +1,13 @@
 //! From a step to the trigger of its job, with what goes without saying: the contact of the run, and the id by which a repetition of a
 //! created task, note or appointment is known.
 
+use ghl::catalog::{self, Operation, Shape, Wish};
 use job_engine::Priority;
 use serde_json::{Map, Value, json};
 
 use super::places::{Gap, Known, Place, fill, fill_members, places_of};
 use super::read::ROOTS;
 use super::{Call, Deed, Event, SOURCE, Step};
-use crate::catalog::{self, Operation, Shape, Wish};
 use crate::events::{FieldError, operation, translate};
 use crate::records::Trigger;
 

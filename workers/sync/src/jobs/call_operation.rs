@@ -4,9 +4,10 @@
 //! does not know whether GHL has carried the call out, and nothing here can look, as a job for tasks or notes can: so it is not sent
 //! again, also not where a person retries the dead job; who has looked calls again.
 
+use ghl::GhlError;
+use ghl::catalog::{Call, catalog};
+
 use super::{JobError, Task};
-use crate::catalog::{Call, catalog};
-use crate::ghl::GhlError;
 
 pub(super) async fn run(task: &Task<'_>) -> Result<(), JobError> {
     let records = &task.environment.records;

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use ghl::{Class, GhlError};
 use job_engine::{Backoff, Job, PermitError, Verdict};
+use sync_model::clean;
 
 use super::deferrals::Deferrals;
 use super::{Environment, JobError, LEDGER_DUE, in_time};
-use crate::clean;
-use crate::ghl::{Class, GhlError};
 use crate::oauth::TokenError;
 use crate::records::{RecordsError, Run};
 use crate::trace;
@@ -263,9 +263,9 @@ fn millis(duration: Duration) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ghl::{Subject, UnauthorizedKind};
     use crate::oauth::Cause;
     use crate::records::Part;
+    use ghl::{Subject, UnauthorizedKind};
 
     const WAITS: Waits = Waits {
         backoff: Backoff { first: Duration::from_secs(1), most: Duration::from_secs(60), attempts: 12 },

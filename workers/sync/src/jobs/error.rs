@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::ghl::GhlError;
+use ghl::GhlError;
+
 use crate::mapping::MissingField;
 use crate::oauth::TokenError;
 use crate::records::{Part, RecordsError};

@@ -3,10 +3,10 @@
 //! GHL is asked for the appointment, and its contact is fetched by a job of its own. The body of the webhook may be about anybody, so it is
 //! forgotten when the run is over.
 
+use ghl::GhlError;
 use job_engine::Priority;
 
 use super::{JobError, Task};
-use crate::ghl::GhlError;
 use crate::records::{FollowUp, JobKind};
 
 /// How often GHL is asked for what it does not find.

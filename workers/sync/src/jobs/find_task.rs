@@ -8,12 +8,12 @@
 //! search may lag behind the webhook. Reconciliation finds what neither way finds. The title may be
 //! personal data, and it is not known whose: it is dropped when the run is over.
 
+use ghl::model::{SearchTasks, Task as GhlTask};
+use ghl::{GhlError, Subject, UnauthorizedKind};
 use job_engine::Priority;
 use serde_json::Value;
 
 use super::{JobError, Task, told};
-use crate::ghl::model::{SearchTasks, Task as GhlTask};
-use crate::ghl::{GhlError, Subject, UnauthorizedKind};
 use crate::mapping;
 use crate::records::model::Task as OurTask;
 use crate::records::{EntryRow, FollowUp, JobKind, Snapshot, StoredWebhook, Tx};

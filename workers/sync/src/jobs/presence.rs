@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
+use ghl::model::SearchContacts;
+use ghl::{GhlError, Subject};
+
 use super::{JobError, Task};
-use crate::ghl::model::SearchContacts;
-use crate::ghl::{GhlError, Subject};
 
 /// GHL's search shows a new contact some seconds later than the contact itself; by now it does.
 const INDEXED_AFTER: Duration = Duration::from_secs(10 * 60);

@@ -6,12 +6,12 @@
 //! A pull never overwrites what changed here while it ran: it remembers the revisions of before its calls. Of a contact whose data was
 //! erased it fetches nothing, nor of one that GHL has yet to get; and where webhooks or reconciliations asked for it, it fetches what they leave open.
 
+use ghl::model::Listed;
+use ghl::{Class, Endpoint, GhlError, Subject, UnauthorizedKind, endpoints, scope_advice};
 use jiff::tz::TimeZone;
 
 use super::presence::is_contact_gone;
 use super::{JobError, Task, heard, throttles};
-use crate::ghl::model::Listed;
-use crate::ghl::{Class, Endpoint, GhlError, Subject, UnauthorizedKind, endpoints, scope_advice};
 use crate::mapping;
 use crate::records::{AtHand, Needs, Part, Parts, Settlement};
 

@@ -2,12 +2,13 @@
 
 use std::collections::HashSet;
 
+use ghl::model::SearchTasks;
+
 use super::find_task::PAGE;
 use super::push::{Push, Shown};
 use super::{JobError, Task as Job};
 use crate::decide::adopt::{self, TaskFingerprint};
 use crate::decide::push_task::{TaskPlan, plan};
-use crate::ghl::model::SearchTasks;
 use crate::mapping::task;
 use crate::records::Entry as _;
 use crate::records::model::Task;

@@ -1,8 +1,9 @@
 //! `refresh_location`: the location asked of GHL again, because GHL said that it changed, or that the app is gone from it without saying when;
 //! or its custom fields, because an event named one that it is not known to have.
 
+use ghl::{GhlError, UnauthorizedKind};
+
 use super::{Environment, JobError, Task, zones};
-use crate::ghl::{GhlError, UnauthorizedKind};
 use crate::oauth::TokenError;
 use crate::records::{Holder, REFRESHES_FIELDS, Run};
 

@@ -1,5 +1,6 @@
 //! Compares what webhooks report with what is known here: whether anything is new (law 8).
 
+use ghl::WireTime;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
@@ -10,7 +11,6 @@ use crate::decide::absent::Unread;
 use crate::decide::echo::{Known, Told, Verdict, confirms, judge};
 use crate::decide::fields::{Fields, difference, fields, value};
 use crate::decide::same::echoes;
-use crate::ghl::WireTime;
 use crate::mapping;
 use crate::mapping::contact::told;
 use crate::records::model::Contact;

@@ -2,9 +2,10 @@
 //! location's jobs, so another call with the same token is made first: the circuit of the location
 //! opens only if GHL refuses that one too.
 
+use ghl::model::SearchContacts;
+use ghl::{GhlError, UnauthorizedKind, endpoints};
+
 use super::{JobError, Task};
-use crate::ghl::model::SearchContacts;
-use crate::ghl::{GhlError, UnauthorizedKind, endpoints};
 
 /// The error with which the run ends.
 pub(super) async fn classify(task: &Task<'_>, refused: GhlError) -> JobError {

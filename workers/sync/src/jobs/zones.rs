@@ -6,11 +6,11 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use ghl::{GhlError, UnauthorizedKind};
 use jiff::tz::TimeZone;
 use tokio::sync::OnceCell;
 
 use super::{JobError, Task};
-use crate::ghl::{GhlError, UnauthorizedKind};
 use crate::mapping;
 
 /// The zones that this process has met. Clones share them.

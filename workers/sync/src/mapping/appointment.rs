@@ -4,13 +4,13 @@
 //! offset that the location's clocks have at that time. Clienty's notes are what GHL calls the description when it is written; GHL's
 //! own notes, which a booking form fills in, can't be written.
 
+use ::ghl::{Carried, WireSecond, WireTime, model as ghl};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::{MissingField, take};
 use crate::decide::absent::{Absent, Unread};
 use crate::decide::push_appointment::AppointmentChanges;
-use crate::ghl::{Carried, WireSecond, WireTime, model as ghl};
 use crate::records::model::{Appointment, ReadIn, SecondHour};
 
 /// The appointment in Clienty's words. It was read for `contact_id`, in a location of `zone`.

@@ -5,13 +5,13 @@
 
 use std::collections::BTreeMap;
 
+use ::ghl::{Carried, WireTime, model as ghl};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::take;
 use crate::decide::absent::Absent;
 use crate::decide::fields::{Fields, fields, value};
-use crate::ghl::{Carried, WireTime, model as ghl};
 use crate::records::model::{Contact, CustomField};
 
 pub use self::write::{to_changes, to_new};

@@ -2,7 +2,7 @@
 
 use jiff::tz::TimeZone;
 
-use crate::ghl::model as ghl;
+use ::ghl::model as ghl;
 
 /// A location whose time zone is not usable; reading its appointments as UTC would move them by hours.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -1,11 +1,11 @@
 //! A note, both ways. The text is the body as it is, HTML or not: cleaning it here would write the cleaning back.
 
+use ::ghl::model as ghl;
 use jiff::tz::TimeZone;
 
 use super::take;
 use crate::decide::absent::{Absent, Unread};
 use crate::decide::push_note::NoteChanges;
-use crate::ghl::model as ghl;
 use crate::records::model::Note;
 
 /// The note in Clienty's words. It was read for `contact_id`; whether a producer knows it by an id of its own is not in

@@ -1,12 +1,12 @@
 //! A task, both ways.
 
+use ::ghl::{WireSecond, WireTime, model as ghl};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::{MissingField, take};
 use crate::decide::absent::{Absent, Unread};
 use crate::decide::push_task::{Edited, TaskChanges};
-use crate::ghl::{WireSecond, WireTime, model as ghl};
 use crate::records::model::Task;
 
 /// The task in Clienty's words. It was read for `contact_id`; whether a producer knows it by an id of its own is not in

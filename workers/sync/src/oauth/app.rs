@@ -6,6 +6,7 @@
 
 use std::pin::Pin;
 
+use ghl::{Plain, Scopes, json};
 use oauth2::basic::{BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse};
 use oauth2::{
     AsyncHttpClient, AuthType, AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken, EndpointNotSet,
@@ -20,7 +21,6 @@ use serde_json::Value;
 
 use super::Cause;
 use super::reply::TokenReply;
-use crate::ghl::{self, Plain, Scopes, json};
 use crate::records::Holder;
 
 /// The version of the calls that want one.

@@ -3,15 +3,15 @@
 
 use std::path::PathBuf;
 
+use ghl::{Client, ClientConfig, GhlMetrics, LONG_LIST};
 use prometheus::Registry;
+use scripted_server::{Answer, Server};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
 use super::app::App;
 use super::reply::TokenReply;
 use super::{AppConfig, Cause};
-use crate::ghl::tests::server::{Answer, Server};
-use crate::ghl::{Client, ClientConfig, GhlMetrics, LONG_LIST};
 use crate::records::Holder;
 
 /// The app, before a server that answers once.

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use crate::ghl::{GhlError, Plain, json, messages, scrub};
+use ghl::{GhlError, Plain, json, messages, scrub};
 
 /// Why there is no new token.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -1,14 +1,14 @@
 //! An install, from the link to the stored tokens.
 
+use ghl::Scopes;
 use jiff::Timestamp;
+use sync_model::ids;
 
 use super::app::App;
 use super::reply::TokenReply;
 use super::state::{self, StateError};
 use super::tokens::TokenError;
 use super::{Cause, Oauth};
-use crate::ghl::Scopes;
-use crate::ids;
 use crate::records::{ConnectionKind, Holder, RecordsError};
 
 /// How long a customer may take to choose a location.

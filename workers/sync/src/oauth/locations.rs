@@ -2,10 +2,11 @@
 
 use std::collections::HashSet;
 
+use sync_model::ids;
+
 use super::Oauth;
 use super::app::PAGE;
 use super::tokens::{Need, TokenError};
-use crate::ids;
 use crate::records::{ConnectionKind, Holder, NewToken};
 
 /// A list longer than this is one that never ends.

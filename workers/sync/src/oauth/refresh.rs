@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::time::Duration;
 
+use ghl::Scopes;
 use jiff::{SignedDuration, Timestamp};
 use job_engine::Permits;
 use tokio::time::sleep;
@@ -11,7 +12,6 @@ use super::app::App;
 use super::reply::TokenReply;
 use super::tokens::{Access, Need, TokenError};
 use super::{Cause, Oauth};
-use crate::ghl::Scopes;
 use crate::records::{CLOCKS_MS, Failed, Holder, LONGEST_REST_MS, NewToken, StoredToken, TokenState};
 
 /// Between two calls with an agency's token: far below GHL's 100 in 10 s, whatever delays them.

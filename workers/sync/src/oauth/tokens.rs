@@ -3,13 +3,13 @@
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use ghl::Scopes;
 use job_engine::{PermitError, Permits};
 use secrecy::SecretString;
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::sleep;
 
 use super::{Cause, Oauth};
-use crate::ghl::Scopes;
 use crate::records::{Holder, RecordsError, StoredToken, TokenState};
 use crate::vault::VaultError;
 

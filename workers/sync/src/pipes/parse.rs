@@ -6,11 +6,11 @@
 use std::collections::VecDeque;
 
 use serde_json::Value;
+use sync_model::suggest::nearest;
 
 use super::decimal::Decimal;
 use super::functions::{self, KNOWN};
 use super::{MOST, Misread, Pipe};
-use crate::spelling::nearest;
 
 /// Reads a row of pipes.
 pub(super) fn row(text: &str, column: usize) -> Result<Vec<Pipe>, Misread> {

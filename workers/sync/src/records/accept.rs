@@ -14,6 +14,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row as _};
+use sync_model::ids;
+use sync_model::job::{JobKey, JobKind, REFRESHES_FIELDS};
 use tokio::time::timeout;
 use uuid::Uuid;
 
@@ -24,12 +26,10 @@ use super::change::{self, Applied, Change, Unapplied};
 use super::event_ids::{Earlier, EventIds, ProducerId};
 use super::feed::{Cause, Origin};
 use super::history::Via;
-use super::job::{JobKey, JobKind, REFRESHES_FIELDS};
 use super::runs::FollowUp;
 use super::sql::{CHUNK, Marks, look_up_pairs, sql, take_exactly, with_list, with_rows};
 use super::{Records, RecordsError, WEBHOOK_SOURCE, Write, conflicts, contacts, erase, flows, order};
 use crate::field_mapping::Unwritable;
-use crate::ids;
 
 mod together;
 

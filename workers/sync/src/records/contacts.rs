@@ -7,10 +7,10 @@
 //! A contact that a producer edits before it was ever pulled has an empty base and was never synced: the push reads it first.
 
 use jiff::Timestamp;
+use sync_model::job::JobKind;
 
 use super::feed::{ChangeOp, Changed};
 use super::history::Was;
-use super::job::JobKind;
 use super::merging::{self, Edits};
 use super::model::{Contact, is_key};
 use super::sql::sql;

@@ -5,9 +5,9 @@
 
 use job_engine::Priority;
 use serde_json::Value;
+use sync_model::job::JobKind;
 
 use super::entries::Entry;
-use super::job::JobKind;
 use super::merging::Edits;
 use super::model::Appointment;
 use super::runs::FollowUp;

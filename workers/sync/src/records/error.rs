@@ -1,7 +1,8 @@
 //! What can go wrong with the records, and whether trying again helps.
 
+use sync_model::job::JobKey;
+
 use super::fault::{self, Meaning};
-use super::job::JobKey;
 
 /// A failure of the records.
 #[derive(Debug, thiserror::Error)]

@@ -17,9 +17,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 use sqlx::{AnyConnection, Row};
+use sync_model::job::JobKey;
 
 use super::accept::{NewEvent, PRODUCERS, Trigger};
-use super::job::JobKey;
 use super::ledger::key_of;
 use super::sql::{CHUNK, Marks, ROWS, sql, take_batch, take_exactly, with_list, with_rows};
 use super::{Actor, RecordsError};

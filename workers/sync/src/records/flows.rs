@@ -14,13 +14,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sqlx::Row;
 use sqlx::any::AnyRow;
+use sync_model::job::{JobKey, JobKind};
 
 use super::accept::{AcceptError, Accepted, Trigger, take_in};
 use super::audit::{Act, Action};
 use super::contacts::{self, ContactRow};
 use super::custom_fields::show_keys;
 use super::event_ids::ProducerId;
-use super::job::{JobKey, JobKind};
 use super::ledger::timestamp;
 use super::runs::{FollowUp, Tx};
 use super::sql::sql;

@@ -7,9 +7,9 @@
 
 use job_engine::Priority;
 use serde::{Deserialize, Serialize};
+use sync_model::job::{JobKey, JobKind, JobState};
 use uuid::Uuid;
 
-use super::job::{JobKey, JobKind, JobState};
 use super::runs::Tx;
 use super::sql::{CHUNK, Marks, ROWS, sql, with_list, with_rows};
 use super::{Records, RecordsError};

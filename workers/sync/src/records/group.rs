@@ -194,8 +194,8 @@ mod tests {
 
     use super::super::accept::NewEvent;
     use super::super::change::Change;
-    use super::super::job::JobKind;
     use super::*;
+    use sync_model::job::JobKind;
 
     /// Lets batches of these sizes wait, and returns which go together.
     fn rounds(sizes: &[usize]) -> Vec<Vec<usize>> {

@@ -6,9 +6,10 @@
 
 use std::collections::HashSet;
 
+use sync_model::job::JobKey;
+
 use super::contacts::document;
 use super::entries::text_of;
-use super::job::JobKey;
 use super::merging::column;
 use super::model::Contact;
 use super::sql::sql;

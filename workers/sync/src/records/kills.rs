@@ -4,8 +4,8 @@
 //! alone, and gives up what was killed thrice, the last time alone.
 
 use job_engine::{MAX_CRASHES, Priority};
+use sync_model::job::JobKey;
 
-use super::job::JobKey;
 use super::sql::sql;
 use super::{Records, RecordsError};
 

@@ -8,12 +8,12 @@ use serde::Serialize;
 use serde_json::Value;
 use sqlx::Row;
 use sqlx::any::AnyRow;
+use sync_model::job::{JobKey, JobState};
 use uuid::Uuid;
 
 use super::audit::{Act, Action};
 use super::feed::{Cause, Origin};
 use super::history::Via;
-use super::job::{JobKey, JobState};
 use super::sql::sql;
 use super::{Records, RecordsError, activity, flows, owed, refusals};
 use crate::decide::sync_status::Progress;

@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::pool::PoolConnectionMetadata;
 use sqlx::{AnyConnection, Connection as _};
+use sync_model::clock::Clock;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::flows::in_force::{BrokenFlow, InForce};
 use super::lines::Lines;
 use super::{Actor, Principal, Records, RecordsError, fault, files};
-use crate::clock::Clock;
 use crate::decide::merge::Policies;
 use crate::decide::rules::TaskRule;
 use crate::flows::Flow;

@@ -84,8 +84,8 @@ mod tests {
     use serde_json::json;
 
     use super::super::accept::NewEvent;
-    use super::super::job::JobKind;
     use super::*;
+    use sync_model::job::JobKind;
 
     fn selected(location_id: &str, contact: &str) -> Trigger {
         Trigger {

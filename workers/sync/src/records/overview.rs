@@ -4,10 +4,10 @@
 
 use jiff::Timestamp;
 use sqlx::Row;
+use sync_model::job::{JobKey, JobState};
 
 use super::audit::{Act, Action};
 use super::conflicts::{KeptConflict, conflict_of};
-use super::job::{JobKey, JobState};
 use super::ledger::{Job, job_of, timestamp};
 use super::sql::sql;
 use super::{Page, Records, RecordsError};

@@ -3,10 +3,11 @@
 //! An edit that is taken back reads again as GHL holds the record, as far as that is known. A record that GHL never got goes, with all that
 //! hangs on it, so that its id is free for a new one.
 
+use sync_model::job::{JobKey, JobKind};
+
 use super::contacts::{self, ContactRow};
 use super::entries::{self, Entry, EntryRow};
 use super::feed::{ChangeOp, Changed};
-use super::job::{JobKey, JobKind};
 use super::ledger::timestamp;
 use super::merging::{Edits, column};
 use super::model::{Appointment, Note, Task};

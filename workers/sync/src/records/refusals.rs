@@ -1,8 +1,9 @@
 //! That GHL refuses what a record asks for: kept with the record, so that view and feed say it as the job does.
 
+use sync_model::job::{JobKey, JobKind};
+
 use super::contacts::{self, ContactRow};
 use super::entries::{self, Entry, EntryRow};
-use super::job::{JobKey, JobKind};
 use super::ledger::timestamp;
 use super::merging::column;
 use super::model::{Appointment, Note, Task};

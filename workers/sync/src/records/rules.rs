@@ -8,13 +8,13 @@
 //! A change by a task is no trigger for a rule, so no rule starts another.
 
 use job_engine::Priority;
+use sync_model::job::JobKind;
 use uuid::Uuid;
 
 use super::contacts::ContactRow;
 use super::entries::text_of;
 use super::feed::{ChangeOp, Changed, Origin};
 use super::history::{Via, changed_fields};
-use super::job::JobKind;
 use super::runs::FollowUp;
 use super::sql::sql;
 use super::{RecordsError, Write};

@@ -12,17 +12,17 @@ use job_engine::Priority;
 use serde_json::{Value, json};
 use sqlx::Row;
 use sqlx::query::Query;
+use sync_model::clean;
+use sync_model::job::{JobKey, JobKind, JobState};
 use uuid::Uuid;
 
 use super::accept::insert_rows;
 use super::feed::{Cause, Origin, public_name};
 use super::history::Via;
-use super::job::{JobKey, JobKind, JobState};
 use super::merging::{self, column};
 use super::notices::Notice;
 use super::sql::sql;
 use super::{Needs, Records, RecordsError, Write, erase, flows, refusals};
-use crate::clean;
 use crate::decide::sync_status::Progress;
 use crate::decide::verify::SyncState;
 

@@ -14,9 +14,9 @@
 use std::collections::HashSet;
 
 use jiff::Timestamp;
+use sync_model::job::JobKind;
 
 use super::history::Via;
-use super::job::JobKind;
 use super::line::{Asked, answer_alike};
 use super::missing::Part;
 use super::model::{Appointment, Note, Task};

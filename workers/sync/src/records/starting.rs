@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use sqlx::Row;
 use sqlx::any::AnyRow;
+use sync_model::job::JobKey;
 
 use super::found::{SWEEP_SOURCE, needs_of};
-use super::job::JobKey;
 use super::ledger::key_of;
 use super::runs::Run;
 use super::sql::{ROWS, sql, take_batch, with_rows_between};

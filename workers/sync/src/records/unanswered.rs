@@ -2,11 +2,11 @@
 //! afterwards (laws 18 and 19).
 
 use job_engine::Priority;
+use sync_model::job::JobKind;
 
 use super::contacts::{self, ContactRow};
 use super::entries::{self, Entry, EntryRow, text_of};
 use super::history::Via;
-use super::job::JobKind;
 use super::merging::{self, column};
 use super::model::Contact;
 use super::runs::{FollowUp, Run, Tx};

@@ -5,8 +5,8 @@
 //! their jobs, and `doctor` counts them.
 
 use job_engine::Priority;
+use sync_model::job::{JobKey, JobKind};
 
-use super::job::{JobKey, JobKind};
 use super::model::{Appointment, Note, Task};
 use super::runs::FollowUp;
 use super::sql::sql;

@@ -13,9 +13,9 @@ use std::collections::{BTreeMap, HashSet};
 
 use serde::Serialize;
 use serde_json::Value;
+use sync_model::job::{JobKey, JobKind};
 
 use self::rows::walk_of;
-use super::job::{JobKey, JobKind};
 use super::sql::sql;
 use super::{Records, RecordsError};
 

@@ -15,11 +15,11 @@ use jiff::{SignedDuration, Timestamp};
 use job_engine::Priority;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
+use sync_model::job::JobKey;
 
 use self::judging::{Deed, Judged, judge_all};
 use super::accept::{NewRow, insert_rows};
 use super::history::Via;
-use super::job::JobKey;
 use super::ledger::timestamp;
 use super::pull::mark_gone;
 use super::runs::Tx;

@@ -1,8 +1,8 @@
 //! Erasing one person's data.
 
+use ghl::catalog::Wish;
 use job_engine::Priority;
 use serde_json::json;
-use sync_workers::catalog::Wish;
 use sync_workers::events::operation;
 use sync_workers::flows::{Flow, Work, WorkOf};
 use sync_workers::records::model::{Appointment, Note};

@@ -2,6 +2,7 @@
 //! not the one that the trigger stands for.
 
 use serde_json::Value;
+use sync_model::suggest::nearest;
 
 use super::super::change::statuses_of;
 use super::super::condition::{Asks, Condition};
@@ -10,7 +11,6 @@ use super::super::{ANY_TAG, Flow, ORIGIN_CLIENTY, ORIGIN_GHL, On};
 use super::of_contact;
 use crate::decide::rules::Occasion;
 use crate::events::{FieldError, STATUSES};
-use crate::spelling::nearest;
 
 /// What GHL was seen to answer of statuses beside those that it lets clients write.
 const READ: [&str; 3] = ["booked", "active", "completed"];

@@ -1,10 +1,10 @@
 //! Pipes that can never do with what comes to them: a `date` of a list, or of a value of the flow's own that is none.
 
+use ghl::catalog::{Shape, catalog};
 use serde_json::{Map, Value};
 
 use super::super::places::{Gap, Known, Place};
 use super::super::{Flow, On};
-use crate::catalog::{Shape, catalog};
 use crate::pipes::Kind;
 
 /// Why the pipes of a place can never do with what stands there; none where they can.

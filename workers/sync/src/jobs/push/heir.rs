@@ -2,9 +2,10 @@
 //! under the other contact. What the part owes was set aside when its contact went; here the other contact is found and fetched, which gives
 //! the part its new contact and its debts back (law 18).
 
+use ghl::{Class, GhlError};
+
 use super::Push;
 use super::create::until_its_contact_is_worth_a_look;
-use crate::ghl::{Class, GhlError};
 use crate::jobs::{JobError, Task};
 use crate::records::{EntryRow, SetAside};
 

@@ -1,5 +1,7 @@
 //! What GHL has otherwise is sent: the fields with one call, added and removed tags with one each.
 
+use ghl::GhlError;
+use ghl::model::{DndChange, UpdateContact};
 use serde_json::Value;
 
 use super::super::presence::is_contact_gone;
@@ -8,8 +10,6 @@ use super::{gone, keep_refused, one_call};
 use crate::decide::fields::{Fields, fields, set, with_fields};
 use crate::decide::push_contact::{ContactPlan, plan};
 use crate::decide::verify::{Outcome, SyncState};
-use crate::ghl::GhlError;
-use crate::ghl::model::{DndChange, UpdateContact};
 use crate::mapping::contact::{from_ghl, from_part, to_changes};
 use crate::records::model::{Contact, is_key};
 use crate::records::{ContactReply, ContactRow};

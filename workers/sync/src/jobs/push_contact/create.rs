@@ -9,6 +9,8 @@
 
 use std::time::Duration;
 
+use ghl::GhlError;
+use ghl::model::{Contact as Remote, SearchContacts};
 use job_engine::Priority;
 
 use super::super::straggler::{announced_by_ghls_clock, is_of_another_time, until_it_cannot_arrive};
@@ -19,8 +21,6 @@ use crate::decide::fields::{Fields, fields, value, with_fields};
 use crate::decide::identity::{self, Identity, UNIQUE};
 use crate::decide::refused::{self, Refusal, blamed};
 use crate::decide::verify::{SyncState, Unapplied};
-use crate::ghl::GhlError;
-use crate::ghl::model::{Contact as Remote, SearchContacts};
 use crate::mapping::contact::{from_ghl, from_list, from_part, to_new};
 use crate::records::model::Contact;
 use crate::records::{ContactRow, FollowUp, JobKind};

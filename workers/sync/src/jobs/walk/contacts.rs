@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use ghl::model::{SearchContacts, SearchTasks, Task as GhlTask};
+use ghl::{Class, GhlError, Run, UnauthorizedKind};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
@@ -9,8 +11,6 @@ use super::super::{JobError, Task, zones};
 use super::{Outcome, go_on};
 use crate::decide::adopt::may_be_contact;
 use crate::decide::compare;
-use crate::ghl::model::{SearchContacts, SearchTasks, Task as GhlTask};
-use crate::ghl::{Class, GhlError, Run, UnauthorizedKind};
 use crate::mapping;
 use crate::records::model::{Contact, Task as OurTask};
 use crate::records::{Beside, Finding, Found, Needs, Parts, Phase, Purpose, Reached, Tx, Verdict, Walk};

@@ -1,9 +1,9 @@
 //! The bodies that write a contact.
 
+use ::ghl::model as ghl;
 use serde_json::Value;
 
 use crate::decide::fields::{Fields, fields};
-use crate::ghl::model as ghl;
 use crate::records::model::{Contact, is_key};
 
 /// The body that creates `contact`, whose custom fields are named by id.

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
 
-use crate::ids::{self, BadId};
+use sync_model::ids::{self, BadId};
 
 /// Before the id of an agency.
 const AGENCY: &str = "agency:";

@@ -1,5 +1,7 @@
 //! Edits of contacts that producers send with their events.
 
+use sync_model::suggest::nearest;
+
 use super::super::contacts::{self, ContactRow, bare};
 use super::super::merging::{self, ALL_TAGS};
 use super::super::model::{Contact, is_key, key_of};
@@ -9,7 +11,6 @@ use crate::decide::fields::{self, Fields, Record as _, fields, with_fields};
 use crate::decide::last_edits::{self, but_for_later};
 use crate::decide::merge::{Conflict, Side};
 use crate::field_mapping::Unwritable;
-use crate::spelling::nearest;
 
 mod ids;
 

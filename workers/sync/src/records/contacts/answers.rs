@@ -4,13 +4,13 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 use job_engine::Priority;
+use sync_model::job::JobKind;
 
 use super::super::conflicts;
 use super::super::custom_fields::name_by_id;
 use super::super::erase;
 use super::super::flows::happened;
 use super::super::history::Via;
-use super::super::job::JobKind;
 use super::super::model::Contact;
 use super::super::runs::{FollowUp, Tx};
 use super::super::sql::sql;

@@ -1,8 +1,8 @@
 //! What the end of a job means for the run of which it is a step.
 
 use serde_json::{Value, json};
+use sync_model::job::{JobKey, JobKind};
 
-use super::super::job::{JobKey, JobKind};
 use super::super::ledger::timestamp;
 use super::super::notices::Notice;
 use super::super::runs::Run;

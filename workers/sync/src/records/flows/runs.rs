@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 use sqlx::Row;
+use sync_model::job::JobState;
 
 use super::super::audit::{Act, Action};
 use super::super::contacts;
-use super::super::job::JobState;
 use super::super::sql::{look_up, sql};
 use super::super::{Decision, Records, RecordsError, Write};
 use super::{FlowRun, run_of};

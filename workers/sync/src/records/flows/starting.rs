@@ -5,22 +5,22 @@ use std::borrow::Cow;
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ghl::json::clip;
 use job_engine::Priority;
 use serde_json::{Map, json};
+use sync_model::ids;
+use sync_model::job::{JobKey, JobKind};
 use uuid::Uuid;
 
 use super::super::accept::Trigger;
 use super::super::change::Edited;
 use super::super::contacts::{self, ContactRow};
-use super::super::job::{JobKey, JobKind};
 use super::super::runs::FollowUp;
 use super::super::sql::sql;
 use super::super::{NewWebhook, RecordsError, Write, erase};
 use super::{Knows, ending, happened, next};
 use crate::decide::rules::Occasion;
 use crate::flows::{Flow, IN_A_CHANGE, ORIGIN_CLIENTY, On};
-use crate::ghl::json::clip;
-use crate::ids;
 
 /// How deep the body of a webhook may nest that starts a run.
 const DEPTH: usize = 100;

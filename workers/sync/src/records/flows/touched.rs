@@ -6,11 +6,11 @@
 use std::time::Duration;
 
 use serde_json::Value;
+use sync_model::ids;
 
 use super::super::runs::Tx;
 use super::super::sql::sql;
 use super::super::{RecordsError, Write};
-use crate::ids;
 
 /// For how long what GHL tells of an object may be of a flow's own call: it repeats a delivery for an hour.
 pub(super) const OWN_MS: i64 = 60 * 60 * 1000;

@@ -3,13 +3,13 @@
 
 use std::collections::BTreeSet;
 
+use ::ghl::model as ghl;
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
 use serde_json::{Map, json};
 
 use super::*;
 use crate::decide::merge::Policy;
-use crate::ghl::model as ghl;
 use crate::mapping;
 use crate::records::entries::Entry;
 use crate::records::model::{Appointment, Note, Task};

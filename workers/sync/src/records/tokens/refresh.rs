@@ -2,12 +2,12 @@
 
 use jiff::Timestamp;
 use sqlx::Row;
+use sync_model::clean;
 
 use super::super::sql::sql;
 use super::super::{Records, RecordsError};
 use super::rows::{encoded, key_id};
 use super::{CLOCKS_MS, Holder, NewToken, TokenState};
-use crate::clean;
 
 /// How a refresh failed.
 #[derive(Debug, Clone)]

@@ -8,10 +8,10 @@
 
 use job_engine::Priority;
 use serde_json::Value;
+use sync_model::job::JobKey;
 use uuid::Uuid;
 
 use super::super::accept::{NewRow, insert_rows};
-use super::super::job::JobKey;
 use super::super::sql::sql;
 use super::super::{Records, RecordsError, Write};
 use super::{Phase, Purpose, Walk, walk_of};

@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 
 use sqlx::AnyConnection;
+use sync_model::job::{JobKey, JobKind};
 use uuid::Uuid;
 
 use super::super::accept::known_locations;
-use super::super::job::{JobKey, JobKind};
 use super::super::sql::sql;
 use super::super::{RecordsError, Write};
 use super::people::People;

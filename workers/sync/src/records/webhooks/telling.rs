@@ -1,12 +1,12 @@
 //! What a stored webhook reports.
 
+use ghl::WireTime;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::StoredWebhook;
-use crate::ghl::WireTime;
 use crate::mapping;
 use crate::records::AnyEntry;
 
