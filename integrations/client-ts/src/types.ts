@@ -24,6 +24,110 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * All API keys
+         * @description Those that the caller sees: itself, and the keys of its own locations. Oldest first, ended ones among them.
+         */
+        get: operations["listKeys"];
+        put?: never;
+        /**
+         * Create an API key
+         * @description It gets no more than its creator has: no location, no names and values, no longer life.
+         */
+        post: operations["createKey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/keys/{keyId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Revoke an API key
+         * @description It opens nothing any more, and its hooks are disabled.
+         */
+        delete: operations["revokeKey"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/keys/{keyId}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Another secret for an API key
+         * @description The one before ends at once, or after the overlap. Not for a key that may do more, or lives longer, than the one that asks.
+         */
+        post: operations["rotateKey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The settings in force
+         * @description Of the process that answers, each with where its value came from. Secrets are masked. For keys that see every location.
+         */
+        get: operations["listSettings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/processes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The processes that are alive
+         * @description Those that reported within half a minute. For keys that see every location.
+         */
+        get: operations["listProcesses"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/events": {
         parameters: {
             query?: never;
@@ -195,6 +299,105 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/locations/{locationId}/mapping": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The mapping of a location */
+        get: operations["showMapping"];
+        /**
+         * Keep a mapping
+         * @description Checked completely, also against the custom fields of the location; in force in every process within two seconds, for everything that was ever read, without a call to GHL. The location `*` is the default of all that have no mapping.
+         */
+        put: operations["putMapping"];
+        post?: never;
+        /**
+         * Delete a mapping
+         * @description Its versions stay.
+         */
+        delete: operations["deleteMapping"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/locations/{locationId}/mapping/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Check a mapping
+         * @description Without a body it checks the mapping in force, as after custom fields were changed in GHL.
+         */
+        post: operations["checkMapping"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/locations/{locationId}/mapping/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Preview a mapping
+         * @description Over all stored contacts, without a call to GHL; for a key that reads names and values.
+         */
+        post: operations["previewMapping"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/locations/{locationId}/mapping/suggest": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Suggest a mapping */
+        get: operations["suggestMapping"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/locations/{locationId}/mapping/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Versions of a mapping */
+        get: operations["listMappingVersions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/locations/{locationId}/contacts": {
         parameters: {
             query?: never;
@@ -289,6 +492,26 @@ export interface paths {
          * @description An edit of now, as an event would make it.
          */
         post: operations["revertField"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/locations/{locationId}/contacts/{contactId}/enrichment": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What enrichment looked up about a contact
+         * @description Where each value came from, who was asked about the person and what was sent, and on what ground: the answer to a request under Article 14 or 15 of the GDPR.
+         */
+        get: operations["showEnrichment"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -821,7 +1044,11 @@ export interface paths {
         delete: operations["deleteHook"];
         options?: never;
         head?: never;
-        patch?: never;
+        /**
+         * Change a hook
+         * @description With the checks of a new one. Messages that are not sent yet stay, in their order, and go to the new address.
+         */
+        patch: operations["editHook"];
         trace?: never;
     };
     "/v1/hooks/{hookId}/rotate": {
@@ -1566,6 +1793,193 @@ export interface webhooks {
         patch?: never;
         trace?: never;
     };
+    "conflict.found": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Both sides edited one field */
+        post: operations["onConflictFound"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "job.died": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A job is a dead letter */
+        post: operations["onJobDied"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "flow.failed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A run of a flow failed */
+        post: operations["onFlowFailed"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "location.connected": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A location is connected */
+        post: operations["onLocationConnected"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "location.broken": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The circuit of a location is open */
+        post: operations["onLocationBroken"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "location.recovered": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The circuit of a location is closed again */
+        post: operations["onLocationRecovered"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "location.disconnected": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The login of a location is gone */
+        post: operations["onLocationDisconnected"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "import.done": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The first import of a location is done */
+        post: operations["onImportDone"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "quota.low": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Few calls are left of a day */
+        post: operations["onQuotaLow"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "hook.disabled": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Another hook is disabled */
+        post: operations["onHookDisabled"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "audit.*": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Something was done: one event for each action of the audit */
+        post: operations["onAudit"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export interface components {
     schemas: {
@@ -1625,6 +2039,10 @@ export interface components {
             customFieldsByKey?: {
                 [key: string]: unknown;
             } | null;
+            /** @description Mapped fields, by the names of the location's mapping; null empties one. */
+            fields?: {
+                [key: string]: unknown;
+            };
             /** @description As it was read; says nothing here. */
             recordId?: unknown;
             /** @description As it was read; says nothing here. */
@@ -1764,7 +2182,7 @@ export interface components {
             unread?: unknown;
         };
         /** @description One event, at most 64 KiB long. What it may hold depends on its `type`. */
-        Event: components["schemas"]["ContactSelected"] | components["schemas"]["ContactCreated"] | components["schemas"]["ContactUpdated"] | components["schemas"]["ContactDeleted"] | components["schemas"]["ContactTagged"] | components["schemas"]["TaskCreated"] | components["schemas"]["TaskUpdated"] | components["schemas"]["TaskCompleted"] | components["schemas"]["TaskDeleted"] | components["schemas"]["NoteCreated"] | components["schemas"]["NoteUpdated"] | components["schemas"]["NoteDeleted"] | components["schemas"]["AppointmentCreated"] | components["schemas"]["AppointmentUpdated"] | components["schemas"]["AppointmentDeleted"];
+        Event: components["schemas"]["ContactSelected"] | components["schemas"]["ContactCreated"] | components["schemas"]["ContactUpdated"] | components["schemas"]["ContactDeleted"] | components["schemas"]["ContactTagged"] | components["schemas"]["ContactEnrich"] | components["schemas"]["TaskCreated"] | components["schemas"]["TaskUpdated"] | components["schemas"]["TaskCompleted"] | components["schemas"]["TaskDeleted"] | components["schemas"]["NoteCreated"] | components["schemas"]["NoteUpdated"] | components["schemas"]["NoteDeleted"] | components["schemas"]["AppointmentCreated"] | components["schemas"]["AppointmentUpdated"] | components["schemas"]["AppointmentDeleted"];
         /** @description A user opens the contact: fetches it with its tasks, notes and appointments. */
         ContactSelected: {
             /** @description Belongs to the API key, within the location. The same event again is accepted once; other content under it is 409. */
@@ -1864,6 +2282,26 @@ export interface components {
              */
             occurredAt?: string | null;
             data: components["schemas"]["TagData"];
+        };
+        /** @description Looks up elsewhere what is missing of the contact, with the providers of the settings; see docs/ENRICHMENT.md. */
+        ContactEnrich: {
+            /** @description Belongs to the API key, within the location. The same event again is accepted once; other content under it is 409. */
+            id?: string | null;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "contact.enrich";
+            /** @description GHL's id of the location; it must be connected. */
+            locationId: string;
+            /** @description GHL's id of the contact, or Clienty's. */
+            contactId: string;
+            /**
+             * Format: date-time
+             * @description When the edit was made: at most 30 days ago, and not in the future. Without it, it counts from its acceptance.
+             */
+            occurredAt?: string | null;
+            data?: components["schemas"]["NoData"];
         };
         /** @description Creates the task in GHL, once. `data` needs `clientyTaskId`, `title` and `dueDate`; the contact is named beside `data` or within it. */
         TaskCreated: {
@@ -2184,6 +2622,10 @@ export interface components {
             customFieldsByKey?: {
                 [key: string]: unknown;
             };
+            /** @description What the mapping of the location makes of them, by Clienty's names; empty ones are left out. A value that does not parse is `{"unmapped": {"raw", "why"}}`. */
+            fields?: {
+                [key: string]: unknown;
+            };
             /**
              * Format: date-time
              * @description Set by GHL alone.
@@ -2333,6 +2775,8 @@ export interface components {
                  */
                 since: string;
             }[];
+            /** @description Fields of the contact that read as enrichment filled them. Absent if there are none. */
+            enrichment?: components["schemas"]["Enriched"][];
         };
         /** @description A contact as it was. */
         PastContact: {
@@ -2366,6 +2810,10 @@ export interface components {
             customFields: components["schemas"]["CustomField"][];
             /** @description The same by key, if the keys are known and there are any. */
             customFieldsByKey?: {
+                [key: string]: unknown;
+            };
+            /** @description What the mapping of the location makes of them, by Clienty's names; empty ones are left out. A value that does not parse is `{"unmapped": {"raw", "why"}}`. */
+            fields?: {
                 [key: string]: unknown;
             };
             /** @description Null: nobody keeps what it was. */
@@ -2506,14 +2954,16 @@ export interface components {
              */
             origin: "ghl" | "clienty" | "flow" | "enrichment" | null;
             /**
-             * @description How it came about: `event` (a producer, a flow, the command line), `webhook`, `reply` (GHL's answer to a write), `look` (read in GHL), `list` (import, reconciliation), `rule`, `operator` (a job was closed by hand). Absent in changes of earlier versions.
+             * @description How it came about: `event` (a producer, a flow, the command line), `webhook`, `reply` (GHL's answer to a write), `look` (read in GHL), `list` (import, reconciliation), `rule`, `operator` (a job was closed by hand), `enrichment` (a provider gave it, or what it gave was taken back). Absent in changes of earlier versions.
              * @enum {string}
              */
-            via?: "event" | "webhook" | "reply" | "look" | "list" | "rule" | "operator";
+            via?: "event" | "webhook" | "reply" | "look" | "list" | "rule" | "operator" | "enrichment";
             /** @description Of `webhook`: GHL's id of it. */
             webhookId?: string;
             /** @description Of `rule`: its name. */
             rule?: string;
+            /** @description Of `enrichment`: the name of the provider. */
+            provider?: string;
             /** @description The job that it belongs to. */
             causedBy: string | null;
             /** @description The API key whose event it was. */
@@ -2658,6 +3108,18 @@ export interface components {
                 rule: string;
             } | {
                 /** @enum {string} */
+                step: "enrichment";
+                /** @description The job. */
+                jobId: string | null;
+                /** @description Its name. */
+                provider: string;
+                /**
+                 * Format: date-time
+                 * @description When.
+                 */
+                at: string;
+            } | {
+                /** @enum {string} */
                 step: "operator";
                 /** @description The job. */
                 jobId: string | null;
@@ -2696,6 +3158,42 @@ export interface components {
              * @description What was before is forgotten; null where nothing is.
              */
             historySince: string | null;
+        };
+        /** @description What enrichment looked up about a contact. */
+        ContactEnrichment: {
+            /** @description The id under which the contact is kept. */
+            contactId: string;
+            /** @description On what ground people are looked up: `legitimate_interest`, or `tag:` and the tag that a contact must have. */
+            ground: string;
+            /**
+             * @description Why the contact is not looked up: `no_consent` or `do_not_disturb`; null if it may be.
+             * @enum {string|null}
+             */
+            withheld: "no_consent" | "do_not_disturb" | null;
+            /** @description The values that were filled in. */
+            fields: components["schemas"]["Enriched"][];
+            /** @description Which providers were asked about the person, newest first. */
+            asked: {
+                /** @description Who was asked. */
+                provider: string;
+                /** @description What was sent of the person, such as `email` or `email (hashed)`. */
+                sent: string[];
+                /**
+                 * @description `match`, `miss`, `failed`, `unknown`, or `asked` until the answer comes.
+                 * @enum {string}
+                 */
+                outcome: "asked" | "match" | "miss" | "failed" | "unknown";
+                /**
+                 * Format: date-time
+                 * @description When.
+                 */
+                at: string;
+                /**
+                 * Format: date-time
+                 * @description The provider is not asked again before.
+                 */
+                expiresAt: string;
+            }[];
         };
         /** @description Which moment a field goes back to: one of `to` and `before`. */
         Revert: {
@@ -3225,6 +3723,8 @@ export interface components {
             locations: string | string[];
             /** @description Whether it reads names and values, or ids and states alone. */
             readsPeople: boolean;
+            /** @description How many events it may send in a minute, at each gateway; null for as many as the settings allow. */
+            eventsPerMinute: number | null;
             /**
              * Format: date-time
              * @description When it was made.
@@ -3240,6 +3740,150 @@ export interface components {
              * @description When this secret ends, if the key has a newer one.
              */
             secretEndsAt: string | null;
+        };
+        /** @description An API key, without its secret. */
+        ApiKey: {
+            /** @description The part of the key between its underscores. */
+            id: string;
+            /** @description Who it was made for. */
+            name: string;
+            /** @description What it may do. */
+            roles: ("producer" | "reader" | "operator" | "admin")[];
+            /** @description `*` for every location, else location ids and `agency:COMPANY_ID`. */
+            locations: string | string[];
+            /** @description Whether it reads names and values, or ids and states alone. */
+            readsPeople: boolean;
+            /** @description How many events it may send in a minute, at each gateway; null for as many as the settings allow. */
+            eventsPerMinute: number | null;
+            /** @description `key:ID` or `cli:USER`; null for keys of earlier releases. */
+            createdBy: string | null;
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            createdAt: string;
+            /**
+             * Format: date-time
+             * @description When it ends by itself.
+             */
+            expiresAt: string | null;
+            /**
+             * Format: date-time
+             * @description The hour in which it was used last.
+             */
+            lastUsedAt: string | null;
+            /**
+             * Format: date-time
+             * @description When it was revoked.
+             */
+            revokedAt: string | null;
+        };
+        /** @description An API key to make. It gets no more than its creator has. */
+        NewApiKey: {
+            /** @description Who it is for. */
+            name: string;
+            /** @description What it may do: `producer` and `reader` unless said. */
+            roles?: ("producer" | "reader" | "operator" | "admin")[] | null;
+            /** @description `*` for every location, or location ids and `agency:COMPANY_ID`; the creator's unless said. */
+            locations?: string[] | string | null;
+            /** @description Whether it reads names and values; as the creator unless said. */
+            readsPeople?: boolean | null;
+            /** @description How many events it may send in a minute, at each gateway; as the creator unless said. */
+            eventsPerMinute?: number | null;
+            /**
+             * Format: date-time
+             * @description When it ends by itself: to come, and not after the creator's end, which holds unless said.
+             */
+            expiresAt?: string | null;
+        };
+        /** @description An API key with its text, which is shown only once. */
+        MadeApiKey: {
+            /** @description The part of the key between its underscores. */
+            id: string;
+            /** @description Who it was made for. */
+            name: string;
+            /** @description What it may do. */
+            roles: ("producer" | "reader" | "operator" | "admin")[];
+            /** @description `*` for every location, else location ids and `agency:COMPANY_ID`. */
+            locations: string | string[];
+            /** @description Whether it reads names and values, or ids and states alone. */
+            readsPeople: boolean;
+            /** @description How many events it may send in a minute, at each gateway; null for as many as the settings allow. */
+            eventsPerMinute: number | null;
+            /** @description `key:ID` or `cli:USER`; null for keys of earlier releases. */
+            createdBy: string | null;
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            createdAt: string;
+            /**
+             * Format: date-time
+             * @description When it ends by itself.
+             */
+            expiresAt: string | null;
+            /**
+             * Format: date-time
+             * @description The hour in which it was used last.
+             */
+            lastUsedAt: string | null;
+            /**
+             * Format: date-time
+             * @description When it was revoked.
+             */
+            revokedAt: string | null;
+            /** @description The text to send as `Authorization: Bearer`. */
+            key: string;
+        };
+        /** @description The API keys that the caller sees, oldest first, ended ones among them. */
+        ApiKeyList: {
+            keys: components["schemas"]["ApiKey"][];
+        };
+        /** @description The settings of the process that answers. */
+        SettingList: {
+            settings: {
+                /** @description `section.name`, as in the settings file. */
+                key: string;
+                /** @description Its name in the environment. */
+                variable: string;
+                /** @description The value in force, a secret as `***`; null if it is not set. */
+                value: string | null;
+                /**
+                 * @description Where the value came from.
+                 * @enum {string}
+                 */
+                origin: "default" | "file" | "environment";
+            }[];
+        };
+        /** @description The processes that are alive. */
+        ProcessList: {
+            processes: {
+                id: string;
+                /** @description `up`, `gateway`, `worker` or `demo`. */
+                role: string;
+                /** @description Of the program. */
+                version: string;
+                /** @description The machine. */
+                host: string;
+                /** @description The system's number of the process. */
+                pid: number;
+                /** @description A hash of the flows of its files. */
+                flows: string;
+                /** @description The ids of its master keys, newest first. */
+                masterKeys: string[];
+                /** @description Where its queue is. */
+                queue: string;
+                /**
+                 * Format: date-time
+                 * @description When it started.
+                 */
+                startedAt: string;
+                /**
+                 * Format: date-time
+                 * @description When it last reported.
+                 */
+                seenAt: string;
+            }[];
         };
         /** @description One row of the audit: ids and names, no value of a record. */
         Act: {
@@ -3281,7 +3925,7 @@ export interface components {
          * @description What a hook can hear of.
          * @enum {string}
          */
-        HookEvent: "contact.created" | "contact.updated" | "contact.deleted" | "contact.erased" | "task.created" | "task.updated" | "task.completed" | "task.deleted" | "note.created" | "note.updated" | "note.deleted" | "appointment.created" | "appointment.updated" | "appointment.deleted" | "write.refused";
+        HookEvent: "contact.created" | "contact.updated" | "contact.deleted" | "contact.erased" | "task.created" | "task.updated" | "task.completed" | "task.deleted" | "note.created" | "note.updated" | "note.deleted" | "appointment.created" | "appointment.updated" | "appointment.deleted" | "write.refused" | "conflict.found" | "job.died" | "flow.failed" | "location.connected" | "location.broken" | "location.recovered" | "location.disconnected" | "import.done" | "quota.low" | "hook.disabled" | "audit.key.create" | "audit.key.rotate" | "audit.key.revoke" | "audit.contact.erase" | "audit.conflict.undo" | "audit.jobs.retry" | "audit.jobs.discard" | "audit.jobs.cancel" | "audit.jobs.run-now" | "audit.jobs.pause" | "audit.jobs.resume" | "audit.scan.start" | "audit.person.read" | "audit.location.connect" | "audit.location.disconnect" | "audit.agency.connect" | "audit.agency.disconnect" | "audit.secrets.rotate" | "audit.hook.create" | "audit.hook.rotate" | "audit.hook.edit" | "audit.hook.disable" | "audit.hook.enable" | "audit.hook.delete" | "audit.hook.recover" | "audit.hook.resend" | "audit.flow.write" | "audit.flow.delete" | "audit.flow.enable" | "audit.flow.disable" | "audit.flow.run" | "audit.flow-run.stop" | "audit.enrich.connect" | "audit.enrich.run" | "audit.enrich.undo" | "audit.mapping.write" | "audit.mapping.delete" | "audit.audit.read" | "audit.audit.forget";
         /** @description A hook. */
         NewHook: {
             /** @description Where messages are sent: https, no user, no fragment, a public address. */
@@ -3304,11 +3948,28 @@ export interface components {
             /** @description For people. */
             description?: string | null;
         };
+        /** @description What changes of a hook; what is not named stays. */
+        HookEdit: {
+            /** @description Where messages are sent from now on, unsent ones among them. */
+            url?: string;
+            /** @description The events that it gets from now on; one text is a list of one. */
+            events?: string[] | string;
+            /** @description Of which locations; `*` or null is all. */
+            locations?: string[] | string | null;
+            /** @description An update that changes none of these is not sent; `*` or null is all. */
+            fields?: string[] | string | null;
+            /** @description Whether what its own key changes is left out. */
+            ignoreOwn?: boolean;
+            /** @description Whether changes that an import finds are sent. */
+            includeImports?: boolean;
+            /** @description For people. */
+            description?: string | null;
+        };
         /** @description The form that programs subscribe with, as Zapier does: one event at one address. */
         Subscription: {
             /** @description Where messages are sent. */
             targetUrl: string;
-            /** @description An event, `contact.*`, `task.*`, `note.*`, `appointment.*` or `*`. */
+            /** @description An event, `contact.*`, `task.*`, `note.*`, `appointment.*`, `location.*`, `audit.*` and the like, or `*` for all of contacts, tasks, notes and appointments. */
             event: string;
             /** @description Of this location; else of all. */
             locationId?: string | null;
@@ -3560,7 +4221,7 @@ export interface components {
             } | null;
             /** @description The place of the newest change of the message in the feed; null in a sample. */
             sequence: number | null;
-            /** @description The place of the change before it that was one for this hook: if you have not seen it, ask the feed for what is missing. Null for the first. */
+            /** @description The place of the change before it that was one for this hook: if you have not seen it, ask the feed for what is missing. Beyond 2^52 it is an event of the system. Null for the first. */
             previous: number | null;
             /** @description Older changes that the message covers as well, each as [sequence, previous]. */
             includes?: (number | null)[][];
@@ -3603,7 +4264,7 @@ export interface components {
             } | null;
             /** @description The place of the newest change of the message in the feed; null in a sample. */
             sequence: number | null;
-            /** @description The place of the change before it that was one for this hook: if you have not seen it, ask the feed for what is missing. Null for the first. */
+            /** @description The place of the change before it that was one for this hook: if you have not seen it, ask the feed for what is missing. Beyond 2^52 it is an event of the system. Null for the first. */
             previous: number | null;
             /** @description Older changes that the message covers as well, each as [sequence, previous]. */
             includes?: (number | null)[][];
@@ -3646,7 +4307,7 @@ export interface components {
             } | null;
             /** @description The place of the newest change of the message in the feed; null in a sample. */
             sequence: number | null;
-            /** @description The place of the change before it that was one for this hook: if you have not seen it, ask the feed for what is missing. Null for the first. */
+            /** @description The place of the change before it that was one for this hook: if you have not seen it, ask the feed for what is missing. Beyond 2^52 it is an event of the system. Null for the first. */
             previous: number | null;
             /** @description Older changes that the message covers as well, each as [sequence, previous]. */
             includes?: (number | null)[][];
@@ -3689,7 +4350,7 @@ export interface components {
             } | null;
             /** @description The place of the newest change of the message in the feed; null in a sample. */
             sequence: number | null;
-            /** @description The place of the change before it that was one for this hook: if you have not seen it, ask the feed for what is missing. Null for the first. */
+            /** @description The place of the change before it that was one for this hook: if you have not seen it, ask the feed for what is missing. Beyond 2^52 it is an event of the system. Null for the first. */
             previous: number | null;
             /** @description Older changes that the message covers as well, each as [sequence, previous]. */
             includes?: (number | null)[][];
@@ -3732,7 +4393,7 @@ export interface components {
             } | null;
             /** @description The place of the newest change of the message in the feed; null in a sample. */
             sequence: number | null;
-            /** @description The place of the change before it that was one for this hook: if you have not seen it, ask the feed for what is missing. Null for the first. */
+            /** @description The place of the change before it that was one for this hook: if you have not seen it, ask the feed for what is missing. Beyond 2^52 it is an event of the system. Null for the first. */
             previous: number | null;
             /** @description Older changes that the message covers as well, each as [sequence, previous]. */
             includes?: (number | null)[][];
@@ -3774,7 +4435,7 @@ export interface components {
             } | null;
             /** @description The place of the newest change of the message in the feed; null in a sample. */
             sequence: number | null;
-            /** @description The place of the change before it that was one for this hook: if you have not seen it, ask the feed for what is missing. Null for the first. */
+            /** @description The place of the change before it that was one for this hook: if you have not seen it, ask the feed for what is missing. Beyond 2^52 it is an event of the system. Null for the first. */
             previous: number | null;
             /** @description Older changes that the message covers as well, each as [sequence, previous]. */
             includes?: (number | null)[][];
@@ -3789,17 +4450,519 @@ export interface components {
             /** @description Sent to try; nothing has changed. */
             test?: boolean;
         };
+        /** @description Both sides edited one field; `GET /v1/locations/{locationId}/conflicts` has the values. */
+        ConflictFound: {
+            /** @description The `webhook-id`: the same at each try. */
+            id: string;
+            /** @enum {string} */
+            type: "conflict.found";
+            /**
+             * Format: date-time
+             * @description When it happened.
+             */
+            timestamp: string;
+            /** @description The location; null for what concerns the whole deployment. */
+            locationId: string | null;
+            /** @description The contact that it concerns, if it concerns one. */
+            contactId: string | null;
+            /**
+             * @description What kind of thing it is about.
+             * @enum {string}
+             */
+            record: "conflict";
+            /** @description Which one. */
+            recordId: string;
+            /** @description No change of a record. */
+            origin: null;
+            /** @description The job that the change belongs to, and the key whose event it was. */
+            causedBy: {
+                jobId: string;
+                keyId: string | null;
+            } | null;
+            /** @description Its place in the chain of this hook, beyond 2^52; the change feed does not list it. Null in a sample. */
+            sequence: number | null;
+            /** @description The `sequence` before it that was one for this hook, of a change or an event of the system. Null for the first. */
+            previous: number | null;
+            /** @description Empty. */
+            changes: string[];
+            /** @description Ids, names and numbers. */
+            data: {
+                /** @description As above. */
+                recordId: string;
+                /** @description `contact`, `task`, `note` or `appointment`. */
+                record: string;
+                /** @description The field. */
+                field: string;
+                /**
+                 * @description Whose value the record has.
+                 * @enum {string}
+                 */
+                winner: "clienty" | "ghl";
+                /** @description The contact. */
+                contactId?: string;
+            };
+            /** @description Sent to try; nothing has changed. */
+            test?: boolean;
+        };
+        /** @description A job is a dead letter: an operator decides about it. `GET /v1/jobs/{jobId}` has the reason. */
+        JobDied: {
+            /** @description The `webhook-id`: the same at each try. */
+            id: string;
+            /** @enum {string} */
+            type: "job.died";
+            /**
+             * Format: date-time
+             * @description When it happened.
+             */
+            timestamp: string;
+            /** @description The location; null for what concerns the whole deployment. */
+            locationId: string | null;
+            /** @description The contact that it concerns, if it concerns one. */
+            contactId: string | null;
+            /**
+             * @description What kind of thing it is about.
+             * @enum {string}
+             */
+            record: "job";
+            /** @description Which one. */
+            recordId: string;
+            /** @description No change of a record. */
+            origin: null;
+            /** @description The job that the change belongs to, and the key whose event it was. */
+            causedBy: {
+                jobId: string;
+                keyId: string | null;
+            } | null;
+            /** @description Its place in the chain of this hook, beyond 2^52; the change feed does not list it. Null in a sample. */
+            sequence: number | null;
+            /** @description The `sequence` before it that was one for this hook, of a change or an event of the system. Null for the first. */
+            previous: number | null;
+            /** @description Empty. */
+            changes: string[];
+            /** @description Ids, names and numbers. */
+            data: {
+                /** @description As above. */
+                recordId: string;
+                /** @description What it was to do. */
+                kind: string;
+            };
+            /** @description Sent to try; nothing has changed. */
+            test?: boolean;
+        };
+        /** @description A run of a flow stands at a step that failed. `GET /v1/flow-runs/{runId}` has the reason. */
+        FlowFailed: {
+            /** @description The `webhook-id`: the same at each try. */
+            id: string;
+            /** @enum {string} */
+            type: "flow.failed";
+            /**
+             * Format: date-time
+             * @description When it happened.
+             */
+            timestamp: string;
+            /** @description The location; null for what concerns the whole deployment. */
+            locationId: string | null;
+            /** @description The contact that it concerns, if it concerns one. */
+            contactId: string | null;
+            /**
+             * @description What kind of thing it is about.
+             * @enum {string}
+             */
+            record: "flow-run";
+            /** @description Which one. */
+            recordId: string;
+            /** @description No change of a record. */
+            origin: null;
+            /** @description The job that the change belongs to, and the key whose event it was. */
+            causedBy: {
+                jobId: string;
+                keyId: string | null;
+            } | null;
+            /** @description Its place in the chain of this hook, beyond 2^52; the change feed does not list it. Null in a sample. */
+            sequence: number | null;
+            /** @description The `sequence` before it that was one for this hook, of a change or an event of the system. Null for the first. */
+            previous: number | null;
+            /** @description Empty. */
+            changes: string[];
+            /** @description Ids, names and numbers. */
+            data: {
+                /** @description As above. */
+                recordId: string;
+                /** @description The flow. */
+                flow: string;
+                /** @description The step, from 0. */
+                step: number;
+                /** @description The contact. */
+                contactId?: string;
+            };
+            /** @description Sent to try; nothing has changed. */
+            test?: boolean;
+        };
+        /** @description A location has a login, new or renewed. */
+        LocationConnected: {
+            /** @description The `webhook-id`: the same at each try. */
+            id: string;
+            /** @enum {string} */
+            type: "location.connected";
+            /**
+             * Format: date-time
+             * @description When it happened.
+             */
+            timestamp: string;
+            /** @description The location; null for what concerns the whole deployment. */
+            locationId: string | null;
+            /** @description The contact that it concerns, if it concerns one. */
+            contactId: string | null;
+            /**
+             * @description What kind of thing it is about.
+             * @enum {string}
+             */
+            record: "location";
+            /** @description Which one. */
+            recordId: string;
+            /** @description No change of a record. */
+            origin: null;
+            /** @description The job that the change belongs to, and the key whose event it was. */
+            causedBy: {
+                jobId: string;
+                keyId: string | null;
+            } | null;
+            /** @description Its place in the chain of this hook, beyond 2^52; the change feed does not list it. Null in a sample. */
+            sequence: number | null;
+            /** @description The `sequence` before it that was one for this hook, of a change or an event of the system. Null for the first. */
+            previous: number | null;
+            /** @description Empty. */
+            changes: string[];
+            /** @description Ids, names and numbers. */
+            data: {
+                /** @description As above. */
+                recordId: string;
+                /**
+                 * @description How it is connected.
+                 * @enum {string}
+                 */
+                kind: "pit" | "oauth";
+                /** @description The agency. */
+                companyId: string | null;
+            };
+            /** @description Sent to try; nothing has changed. */
+            test?: boolean;
+        };
+        /** @description The circuit of a location is open after failures, and its jobs wait (`location.broken`); or its login is gone (`location.disconnected`). */
+        LocationTurned: {
+            /** @description The `webhook-id`: the same at each try. */
+            id: string;
+            /** @enum {string} */
+            type: "location.broken" | "location.disconnected";
+            /**
+             * Format: date-time
+             * @description When it happened.
+             */
+            timestamp: string;
+            /** @description The location; null for what concerns the whole deployment. */
+            locationId: string | null;
+            /** @description The contact that it concerns, if it concerns one. */
+            contactId: string | null;
+            /**
+             * @description What kind of thing it is about.
+             * @enum {string}
+             */
+            record: "location";
+            /** @description Which one. */
+            recordId: string;
+            /** @description No change of a record. */
+            origin: null;
+            /** @description The job that the change belongs to, and the key whose event it was. */
+            causedBy: {
+                jobId: string;
+                keyId: string | null;
+            } | null;
+            /** @description Its place in the chain of this hook, beyond 2^52; the change feed does not list it. Null in a sample. */
+            sequence: number | null;
+            /** @description The `sequence` before it that was one for this hook, of a change or an event of the system. Null for the first. */
+            previous: number | null;
+            /** @description Empty. */
+            changes: string[];
+            /** @description Ids, names and numbers. */
+            data: {
+                /** @description As above. */
+                recordId: string;
+            };
+            /** @description Sent to try; nothing has changed. */
+            test?: boolean;
+        };
+        /** @description The circuit of a location is closed, and its jobs run again. */
+        LocationRecovered: {
+            /** @description The `webhook-id`: the same at each try. */
+            id: string;
+            /** @enum {string} */
+            type: "location.recovered";
+            /**
+             * Format: date-time
+             * @description When it happened.
+             */
+            timestamp: string;
+            /** @description The location; null for what concerns the whole deployment. */
+            locationId: string | null;
+            /** @description The contact that it concerns, if it concerns one. */
+            contactId: string | null;
+            /**
+             * @description What kind of thing it is about.
+             * @enum {string}
+             */
+            record: "location";
+            /** @description Which one. */
+            recordId: string;
+            /** @description No change of a record. */
+            origin: null;
+            /** @description The job that the change belongs to, and the key whose event it was. */
+            causedBy: {
+                jobId: string;
+                keyId: string | null;
+            } | null;
+            /** @description Its place in the chain of this hook, beyond 2^52; the change feed does not list it. Null in a sample. */
+            sequence: number | null;
+            /** @description The `sequence` before it that was one for this hook, of a change or an event of the system. Null for the first. */
+            previous: number | null;
+            /** @description Empty. */
+            changes: string[];
+            /** @description Ids, names and numbers. */
+            data: {
+                /** @description As above. */
+                recordId: string;
+                /**
+                 * Format: date-time
+                 * @description Since when it was open.
+                 */
+                brokenSince: string | null;
+            };
+            /** @description Sent to try; nothing has changed. */
+            test?: boolean;
+        };
+        /** @description The first import of a location has read everything. */
+        ImportDone: {
+            /** @description The `webhook-id`: the same at each try. */
+            id: string;
+            /** @enum {string} */
+            type: "import.done";
+            /**
+             * Format: date-time
+             * @description When it happened.
+             */
+            timestamp: string;
+            /** @description The location; null for what concerns the whole deployment. */
+            locationId: string | null;
+            /** @description The contact that it concerns, if it concerns one. */
+            contactId: string | null;
+            /**
+             * @description What kind of thing it is about.
+             * @enum {string}
+             */
+            record: "scan";
+            /** @description Which one. */
+            recordId: string;
+            /** @description No change of a record. */
+            origin: null;
+            /** @description The job that the change belongs to, and the key whose event it was. */
+            causedBy: {
+                jobId: string;
+                keyId: string | null;
+            } | null;
+            /** @description Its place in the chain of this hook, beyond 2^52; the change feed does not list it. Null in a sample. */
+            sequence: number | null;
+            /** @description The `sequence` before it that was one for this hook, of a change or an event of the system. Null for the first. */
+            previous: number | null;
+            /** @description Empty. */
+            changes: string[];
+            /** @description Ids, names and numbers. */
+            data: {
+                /** @description As above. */
+                recordId: string;
+                /** @description Contacts that it read. */
+                contacts: number;
+                /** @description Tasks. */
+                tasks: number;
+                /** @description Notes. */
+                notes: number;
+                /** @description Appointments. */
+                appointments: number;
+                /** @description Calls to GHL. */
+                calls: number;
+            };
+            /** @description Sent to try; nothing has changed. */
+            test?: boolean;
+        };
+        /** @description Less than a twentieth of the calls of a day is left; once a day for each location. */
+        QuotaLow: {
+            /** @description The `webhook-id`: the same at each try. */
+            id: string;
+            /** @enum {string} */
+            type: "quota.low";
+            /**
+             * Format: date-time
+             * @description When it happened.
+             */
+            timestamp: string;
+            /** @description The location; null for what concerns the whole deployment. */
+            locationId: string | null;
+            /** @description The contact that it concerns, if it concerns one. */
+            contactId: string | null;
+            /**
+             * @description What kind of thing it is about.
+             * @enum {string}
+             */
+            record: "location";
+            /** @description Which one. */
+            recordId: string;
+            /** @description No change of a record. */
+            origin: null;
+            /** @description The job that the change belongs to, and the key whose event it was. */
+            causedBy: {
+                jobId: string;
+                keyId: string | null;
+            } | null;
+            /** @description Its place in the chain of this hook, beyond 2^52; the change feed does not list it. Null in a sample. */
+            sequence: number | null;
+            /** @description The `sequence` before it that was one for this hook, of a change or an event of the system. Null for the first. */
+            previous: number | null;
+            /** @description Empty. */
+            changes: string[];
+            /** @description Ids, names and numbers. */
+            data: {
+                /** @description As above. */
+                recordId: string;
+                /** @description Calls that are left. */
+                callsLeft: number;
+                /** @description Calls of a day. */
+                callsADay: number;
+            };
+            /** @description Sent to try; nothing has changed. */
+            test?: boolean;
+        };
+        /** @description Another hook is disabled. */
+        HookDisabled: {
+            /** @description The `webhook-id`: the same at each try. */
+            id: string;
+            /** @enum {string} */
+            type: "hook.disabled";
+            /**
+             * Format: date-time
+             * @description When it happened.
+             */
+            timestamp: string;
+            /** @description The location; null for what concerns the whole deployment. */
+            locationId: string | null;
+            /** @description The contact that it concerns, if it concerns one. */
+            contactId: string | null;
+            /**
+             * @description What kind of thing it is about.
+             * @enum {string}
+             */
+            record: "hook";
+            /** @description Which one. */
+            recordId: string;
+            /** @description No change of a record. */
+            origin: null;
+            /** @description The job that the change belongs to, and the key whose event it was. */
+            causedBy: {
+                jobId: string;
+                keyId: string | null;
+            } | null;
+            /** @description Its place in the chain of this hook, beyond 2^52; the change feed does not list it. Null in a sample. */
+            sequence: number | null;
+            /** @description The `sequence` before it that was one for this hook, of a change or an event of the system. Null for the first. */
+            previous: number | null;
+            /** @description Empty. */
+            changes: string[];
+            /** @description Ids, names and numbers. */
+            data: {
+                /** @description As above. */
+                recordId: string;
+                /** @description Why. */
+                why: string;
+            };
+            /** @description Sent to try; nothing has changed. */
+            test?: boolean;
+        };
+        /** @description A row of the audit: its action is the type without `audit.`, its place `recordId`. */
+        AuditRecorded: {
+            /** @description The `webhook-id`: the same at each try. */
+            id: string;
+            /** @enum {string} */
+            type: "audit.key.create" | "audit.key.rotate" | "audit.key.revoke" | "audit.contact.erase" | "audit.conflict.undo" | "audit.jobs.retry" | "audit.jobs.discard" | "audit.jobs.cancel" | "audit.jobs.run-now" | "audit.jobs.pause" | "audit.jobs.resume" | "audit.scan.start" | "audit.person.read" | "audit.location.connect" | "audit.location.disconnect" | "audit.agency.connect" | "audit.agency.disconnect" | "audit.secrets.rotate" | "audit.hook.create" | "audit.hook.rotate" | "audit.hook.edit" | "audit.hook.disable" | "audit.hook.enable" | "audit.hook.delete" | "audit.hook.recover" | "audit.hook.resend" | "audit.flow.write" | "audit.flow.delete" | "audit.flow.enable" | "audit.flow.disable" | "audit.flow.run" | "audit.flow-run.stop" | "audit.enrich.connect" | "audit.enrich.run" | "audit.enrich.undo" | "audit.mapping.write" | "audit.mapping.delete" | "audit.audit.read" | "audit.audit.forget";
+            /**
+             * Format: date-time
+             * @description When it happened.
+             */
+            timestamp: string;
+            /** @description The location; null for what concerns the whole deployment. */
+            locationId: string | null;
+            /** @description The contact that it concerns, if it concerns one. */
+            contactId: string | null;
+            /**
+             * @description What kind of thing it is about.
+             * @enum {string}
+             */
+            record: "audit";
+            /** @description Which one. */
+            recordId: string;
+            /** @description No change of a record. */
+            origin: null;
+            /** @description The job that the change belongs to, and the key whose event it was. */
+            causedBy: {
+                jobId: string;
+                keyId: string | null;
+            } | null;
+            /** @description Its place in the chain of this hook, beyond 2^52; the change feed does not list it. Null in a sample. */
+            sequence: number | null;
+            /** @description The `sequence` before it that was one for this hook, of a change or an event of the system. Null for the first. */
+            previous: number | null;
+            /** @description Empty. */
+            changes: string[];
+            /** @description Ids, names and numbers. */
+            data: {
+                /** @description As above. */
+                recordId: string;
+                /**
+                 * @description Who acted.
+                 * @enum {string}
+                 */
+                actorKind: "key" | "cli" | "system";
+                /** @description The id of a key, the name of a user. */
+                actor: string;
+                /** @description What was done. */
+                action: string;
+                /** @description The id of what it was done to. */
+                target: string | null;
+                /** @description The request. */
+                requestId: string | null;
+                /**
+                 * @description Whether it came to something.
+                 * @enum {string}
+                 */
+                outcome: "done" | "failed";
+                /** @description Ids, names and numbers. */
+                details: {
+                    [key: string]: unknown;
+                };
+                /** @description Of the row and of the hash before it. */
+                hash: string;
+            };
+            /** @description Sent to try; nothing has changed. */
+            test?: boolean;
+        };
         /** @description A message as it would come. */
         Sample: {
             id: string;
             type: components["schemas"]["HookEvent"];
             /**
              * Format: date-time
-             * @description When the record changed last.
+             * @description When the record changed last, or the event happened.
              */
             timestamp: string;
-            locationId: string;
-            /** @description The record. */
+            /** @description Null for what concerns the whole deployment. */
+            locationId: string | null;
+            /** @description The record; of an event of the system, its ids. */
             data: {
                 [key: string]: unknown;
             };
@@ -4181,6 +5344,151 @@ export interface components {
                 [key: string]: unknown;
             };
         };
+        /** @description Where the value of a field came from that enrichment filled in. */
+        Enriched: {
+            /** @description The name of the contact's field; a custom field by its key. */
+            field: string;
+            /** @description Who gave the value. */
+            provider: string;
+            /** @description As it was filled in. */
+            value: unknown;
+            /** @description From 0 to 1, as the provider rates it; null if it does not. */
+            confidence: number | null;
+            /**
+             * Format: date-time
+             * @description When it was found.
+             */
+            at: string;
+            /**
+             * Format: date-time
+             * @description The provider is not asked again before.
+             */
+            expiresAt: string;
+            /** @description Whether the field still reads so and no person has edited it since. */
+            inForce: boolean;
+        };
+        /** @description A mapping to keep. */
+        MappingText: {
+            /** @description Its text; an empty one maps nothing. */
+            toml: string;
+        };
+        /** @description The mapping that is in force for a location, or a version of it. */
+        Mapping: {
+            /** @description The location, or `*`. */
+            locationId: string;
+            /**
+             * @description `own`, `default` (that of all locations), or `none`.
+             * @enum {string}
+             */
+            source?: "own" | "default" | "none";
+            /** @description Which version it is; 0 if nothing is mapped. */
+            version: number;
+            /** @description As `If-Match` names this state. */
+            etag?: string;
+            /** @description Who wrote the version: `key:ID` or `cli:USER`. */
+            author?: string | null;
+            /**
+             * Format: date-time
+             * @description When there was a first one.
+             */
+            createdAt?: string | null;
+            /**
+             * Format: date-time
+             * @description When the version was written.
+             */
+            updatedAt?: string | null;
+            /** @description As its author wrote it. */
+            toml: string;
+            /** @description The same as JSON. */
+            definition?: {
+                [key: string]: unknown;
+            } | null;
+        };
+        /** @description What is wrong with a text. */
+        MappingCheck: {
+            /** @description Whether it could be kept. */
+            ok: boolean;
+            /** @description Every mistake. */
+            errors: {
+                /** @description From 1. */
+                line: number;
+                /** @description In characters, from 1. */
+                column: number;
+                /** @description As `contact.plan.type`; empty for the whole. */
+                field: string;
+                /** @description What would be right. */
+                message: string;
+            }[];
+            /** @description How many fields it maps. */
+            fields?: number;
+            /** @description Whether the custom fields of the location are known, so that it was compared with them. */
+            knowsFields: boolean;
+        };
+        /** @description What would read differently. */
+        MappingPreview: {
+            /** @description Contacts that were looked through. */
+            contacts: number;
+            /** @description Those of which a field would read differently. */
+            changed: number;
+            /** @description Values that do not read as their type. */
+            unmapped: number;
+            /** @description By Clienty's name. */
+            fields: {
+                [key: string]: {
+                    /** @description Contacts that have a value in it. */
+                    values: number;
+                    /** @description Contacts of which it would read differently. */
+                    changed: number;
+                    /** @description Values that do not read as its type. */
+                    unmapped: number;
+                    /** @description Some of them. */
+                    examples: {
+                        /** @description The location. */
+                        locationId: string;
+                        /** @description The contact. */
+                        contactId: string;
+                        /** @description As GHL has it. */
+                        raw: unknown;
+                        /** @description What was expected. */
+                        why: string;
+                    }[];
+                };
+            };
+        };
+        /** @description A mapping to begin with. */
+        MappingSuggestion: {
+            /** @description The mapping. */
+            toml: string;
+            /** @description The custom fields of the location, as GHL defined them when they were last read. */
+            customFields: {
+                /** @description GHL's id. */
+                id: string;
+                /** @description Its key. */
+                key: string;
+                /** @description As users of GHL see it. */
+                name: string | null;
+                /** @description GHL's word for what it holds. */
+                dataType: string | null;
+                /** @description What a choice may be. */
+                options: string[];
+            }[];
+        };
+        /** @description The versions of a mapping, newest first. */
+        MappingVersions: {
+            /** @description The versions. */
+            versions: {
+                version: number;
+                /** @description `key:ID` or `cli:USER`. */
+                author: string;
+                /**
+                 * Format: date-time
+                 * @description When it was written.
+                 */
+                at: string;
+                /** @description Whether the mapping was deleted by it. */
+                deleted: boolean;
+            }[];
+        };
     };
     responses: {
         /** @description A parameter is wrong; `errors` names all that are. */
@@ -4378,7 +5686,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The key lacks the role that the route takes, or reads ids alone where the answer holds names and values. */
+        /** @description The key lacks the role that the route takes, reads ids alone where the answer holds names and values, or sees some locations alone where the answer is about all. */
         Forbidden: {
             headers: {
                 "x-request-id": components["headers"]["RequestId"];
@@ -4496,6 +5804,66 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
+        /** @description The key is wrong, or would get more than its creator has. Nothing was stored; `errors` names every fault. */
+        InvalidKey: {
+            headers: {
+                "x-request-id": components["headers"]["RequestId"];
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "type": "/problems/invalid-key",
+                 *       "title": "The key is wrong",
+                 *       "status": 422,
+                 *       "detail": "nothing was stored",
+                 *       "errors": [
+                 *         {
+                 *           "field": "readsPeople",
+                 *           "message": "must be false: your key reads ids and states alone"
+                 *         }
+                 *       ]
+                 *     }
+                 */
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The mapping is not in the state that `If-Match` names. Nothing was stored. */
+        MappingChanged: {
+            headers: {
+                "x-request-id": components["headers"]["RequestId"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The mapping is wrong. Nothing was stored; `errors` names every mistake with its place. */
+        InvalidMapping: {
+            headers: {
+                "x-request-id": components["headers"]["RequestId"];
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "type": "/problems/invalid-mapping",
+                 *       "title": "The mapping is wrong",
+                 *       "status": 422,
+                 *       "detail": "nothing was stored",
+                 *       "errors": [
+                 *         {
+                 *           "line": 5,
+                 *           "column": 1,
+                 *           "field": "contact.plan.ghl",
+                 *           "message": "the location has no custom field contact.plann. Did you mean contact.plan?"
+                 *         }
+                 *       ]
+                 *     }
+                 */
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
     };
     parameters: {
         /**
@@ -4583,6 +5951,11 @@ export interface components {
          * @example 01992f3c-8b20-7d52-8e8f-3a6c7b2d9f01
          */
         RunCursor: string;
+        /**
+         * @description The API key's id.
+         * @example 4be17a90c2d5
+         */
+        ApiKey: string;
     };
     requestBodies: never;
     headers: {
@@ -4621,6 +5994,7 @@ export interface operations {
                      *       ],
                      *       "locations": "*",
                      *       "readsPeople": true,
+                     *       "eventsPerMinute": null,
                      *       "createdAt": "2026-11-30T09:00:00Z",
                      *       "expiresAt": null,
                      *       "secretEndsAt": null
@@ -4630,6 +6004,305 @@ export interface operations {
                 };
             };
             401: components["responses"]["Unauthorized"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listKeys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The keys. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "keys": [
+                     *         {
+                     *           "id": "4be17a90c2d5",
+                     *           "name": "shop",
+                     *           "roles": [
+                     *             "producer",
+                     *             "reader"
+                     *           ],
+                     *           "locations": [
+                     *             "ve9EPM428h8vShlRW1KT"
+                     *           ],
+                     *           "readsPeople": true,
+                     *           "eventsPerMinute": null,
+                     *           "createdBy": "key:9f2c61d04b7a",
+                     *           "createdAt": "2026-11-30T09:00:00Z",
+                     *           "expiresAt": "2099-03-01T09:00:00Z",
+                     *           "lastUsedAt": null,
+                     *           "revokedAt": null
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ApiKeyList"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    createKey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewApiKey"];
+            };
+        };
+        responses: {
+            /** @description The key; its text is shown only here. */
+            201: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "4be17a90c2d5",
+                     *       "name": "shop",
+                     *       "roles": [
+                     *         "producer",
+                     *         "reader"
+                     *       ],
+                     *       "locations": [
+                     *         "ve9EPM428h8vShlRW1KT"
+                     *       ],
+                     *       "readsPeople": true,
+                     *       "eventsPerMinute": null,
+                     *       "createdBy": "key:9f2c61d04b7a",
+                     *       "createdAt": "2026-11-30T09:00:00Z",
+                     *       "expiresAt": "2099-03-01T09:00:00Z",
+                     *       "lastUsedAt": null,
+                     *       "revokedAt": null,
+                     *       "key": "cs_4be17a90c2d5_0fJ3rX1c8Yk2mQ7vT5bN9wZ4hL6dP0sGqE-uR_aVtCo"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["MadeApiKey"];
+                };
+            };
+            400: components["responses"]["BadBody"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            408: components["responses"]["TooSlow"];
+            413: components["responses"]["TooLargeJson"];
+            422: components["responses"]["InvalidKey"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    revokeKey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The API key's id.
+                 * @example 4be17a90c2d5
+                 */
+                keyId: components["parameters"]["ApiKey"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is revoked. */
+            204: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    rotateKey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The API key's id.
+                 * @example 4be17a90c2d5
+                 */
+                keyId: components["parameters"]["ApiKey"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": {
+                    /**
+                     * @description For how long the secret before opens the key as well.
+                     * @default 0
+                     */
+                    overlapSeconds?: number | null;
+                    /**
+                     * Format: date-time
+                     * @description A new end of the key.
+                     */
+                    expiresAt?: string | null;
+                };
+            };
+        };
+        responses: {
+            /** @description The key with its new text, which is shown only here. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "4be17a90c2d5",
+                     *       "name": "shop",
+                     *       "roles": [
+                     *         "producer",
+                     *         "reader"
+                     *       ],
+                     *       "locations": [
+                     *         "ve9EPM428h8vShlRW1KT"
+                     *       ],
+                     *       "readsPeople": true,
+                     *       "eventsPerMinute": null,
+                     *       "createdBy": "key:9f2c61d04b7a",
+                     *       "createdAt": "2026-11-30T09:00:00Z",
+                     *       "expiresAt": "2099-03-01T09:00:00Z",
+                     *       "lastUsedAt": null,
+                     *       "revokedAt": null,
+                     *       "key": "cs_4be17a90c2d5_0fJ3rX1c8Yk2mQ7vT5bN9wZ4hL6dP0sGqE-uR_aVtCo"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["MadeApiKey"];
+                };
+            };
+            400: components["responses"]["BadBody"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["TooSlow"];
+            413: components["responses"]["TooLargeJson"];
+            422: components["responses"]["InvalidKey"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listSettings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The settings, in the order of the settings file. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "settings": [
+                     *         {
+                     *           "key": "gateway.listen",
+                     *           "variable": "CLIENTY_LISTEN",
+                     *           "value": "127.0.0.1:8080",
+                     *           "origin": "default"
+                     *         },
+                     *         {
+                     *           "key": "secrets.master_keys",
+                     *           "variable": "CLIENTY_MASTER_KEYS",
+                     *           "value": "***",
+                     *           "origin": "environment"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["SettingList"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listProcesses: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The processes. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "processes": [
+                     *         {
+                     *           "id": "01992f3c-7a10-7c41-9d7e-2f5b6a1c8e91",
+                     *           "role": "up",
+                     *           "version": "0.1.0",
+                     *           "host": "sync-1",
+                     *           "pid": 17,
+                     *           "flows": "none",
+                     *           "masterKeys": [
+                     *             "k1"
+                     *           ],
+                     *           "queue": "memory",
+                     *           "startedAt": "2026-11-30T09:00:00Z",
+                     *           "seenAt": "2026-11-30T09:00:10Z"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ProcessList"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
             429: components["responses"]["TooMany"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -5185,6 +6858,438 @@ export interface operations {
             503: components["responses"]["UnavailableForBodies"];
         };
     };
+    showMapping: {
+        parameters: {
+            query?: {
+                /**
+                 * @description As that version of the location's own says it.
+                 * @example 1
+                 */
+                version?: number;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description GHL's id of the location.
+                 * @example ve9EPM428h8vShlRW1KT
+                 */
+                locationId: components["parameters"]["Location"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The one in force: the location's own, or that of all locations. Its text alone for who accepts `application/toml` and no JSON. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "locationId": "ve9EPM428h8vShlRW1KT",
+                     *       "source": "own",
+                     *       "version": 3,
+                     *       "etag": "3",
+                     *       "author": "key:9f2c61d04b7a",
+                     *       "createdAt": "2026-11-01T09:00:00Z",
+                     *       "updatedAt": "2026-11-30T09:00:00Z",
+                     *       "toml": "[contact.plan]\nghl = \"contact.plan\"\ntype = \"choice\"\nvalues = { free = \"Free\", pro = \"Pro\", enterprise = \"Enterprise\" }\n",
+                     *       "definition": {
+                     *         "contact": {
+                     *           "plan": {
+                     *             "ghl": "contact.plan",
+                     *             "type": "choice",
+                     *             "values": {
+                     *               "free": "Free",
+                     *               "pro": "Pro",
+                     *               "enterprise": "Enterprise"
+                     *             }
+                     *           }
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Mapping"];
+                    "application/toml": string;
+                };
+            };
+            400: components["responses"]["InvalidParameters"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    putMapping: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Only if the flow is in the state of this `ETag`; `*` if there is one.
+                 * @example "3"
+                 */
+                "If-Match"?: components["parameters"]["IfMatch"];
+                /**
+                 * @description `*`: only if there is no flow of that name.
+                 * @example *
+                 */
+                "If-None-Match"?: components["parameters"]["IfNoneMatch"];
+            };
+            path: {
+                /**
+                 * @description GHL's id of the location.
+                 * @example ve9EPM428h8vShlRW1KT
+                 */
+                locationId: components["parameters"]["Location"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MappingText"];
+                "application/toml": string;
+            };
+        };
+        responses: {
+            /** @description The location had one, which has a new version if the text is another. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    /** @description By which `If-Match` knows this state. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "locationId": "ve9EPM428h8vShlRW1KT",
+                     *       "source": "own",
+                     *       "version": 3,
+                     *       "etag": "3",
+                     *       "author": "key:9f2c61d04b7a",
+                     *       "createdAt": "2026-11-01T09:00:00Z",
+                     *       "updatedAt": "2026-11-30T09:00:00Z",
+                     *       "toml": "[contact.plan]\nghl = \"contact.plan\"\ntype = \"choice\"\nvalues = { free = \"Free\", pro = \"Pro\", enterprise = \"Enterprise\" }\n",
+                     *       "definition": {
+                     *         "contact": {
+                     *           "plan": {
+                     *             "ghl": "contact.plan",
+                     *             "type": "choice",
+                     *             "values": {
+                     *               "free": "Free",
+                     *               "pro": "Pro",
+                     *               "enterprise": "Enterprise"
+                     *             }
+                     *           }
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Mapping"];
+                };
+            };
+            /** @description The location had none of its own. */
+            201: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    /** @description By which `If-Match` knows this state. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "locationId": "ve9EPM428h8vShlRW1KT",
+                     *       "source": "own",
+                     *       "version": 1,
+                     *       "etag": "1",
+                     *       "author": "key:9f2c61d04b7a",
+                     *       "createdAt": "2026-11-01T09:00:00Z",
+                     *       "updatedAt": "2026-11-30T09:00:00Z",
+                     *       "toml": "[contact.plan]\nghl = \"contact.plan\"\ntype = \"choice\"\nvalues = { free = \"Free\", pro = \"Pro\", enterprise = \"Enterprise\" }\n",
+                     *       "definition": {
+                     *         "contact": {
+                     *           "plan": {
+                     *             "ghl": "contact.plan",
+                     *             "type": "choice",
+                     *             "values": {
+                     *               "free": "Free",
+                     *               "pro": "Pro",
+                     *               "enterprise": "Enterprise"
+                     *             }
+                     *           }
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Mapping"];
+                };
+            };
+            400: components["responses"]["BadBody"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["TooSlow"];
+            412: components["responses"]["MappingChanged"];
+            413: components["responses"]["TooLargeJson"];
+            422: components["responses"]["InvalidMapping"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["UnavailableForBodies"];
+        };
+    };
+    deleteMapping: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Only if the flow is in the state of this `ETag`; `*` if there is one.
+                 * @example "3"
+                 */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                /**
+                 * @description GHL's id of the location.
+                 * @example ve9EPM428h8vShlRW1KT
+                 */
+                locationId: components["parameters"]["Location"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone; that of all locations is in force. */
+            204: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["MappingChanged"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    checkMapping: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description GHL's id of the location.
+                 * @example ve9EPM428h8vShlRW1KT
+                 */
+                locationId: components["parameters"]["Location"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["MappingText"];
+                "application/toml": string;
+            };
+        };
+        responses: {
+            /** @description What PUT would say of it. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "ok": true,
+                     *       "errors": [],
+                     *       "fields": 1,
+                     *       "knowsFields": true
+                     *     }
+                     */
+                    "application/json": components["schemas"]["MappingCheck"];
+                };
+            };
+            400: components["responses"]["BadBody"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["TooSlow"];
+            413: components["responses"]["TooLargeJson"];
+            422: components["responses"]["InvalidMapping"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["UnavailableForBodies"];
+        };
+    };
+    previewMapping: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description GHL's id of the location.
+                 * @example ve9EPM428h8vShlRW1KT
+                 */
+                locationId: components["parameters"]["Location"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["MappingText"];
+                "application/toml": string;
+            };
+        };
+        responses: {
+            /** @description What readers would get once it is in force. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "contacts": 1204,
+                     *       "changed": 480,
+                     *       "unmapped": 1,
+                     *       "fields": {
+                     *         "plan": {
+                     *           "values": 480,
+                     *           "changed": 480,
+                     *           "unmapped": 1,
+                     *           "examples": [
+                     *             {
+                     *               "locationId": "ve9EPM428h8vShlRW1KT",
+                     *               "contactId": "ocQHyuzHvysMo5N5VsXc",
+                     *               "raw": "Gold",
+                     *               "why": "expected one of \"Enterprise\", \"Free\", \"Pro\", which values names"
+                     *             }
+                     *           ]
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["MappingPreview"];
+                };
+            };
+            400: components["responses"]["BadBody"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["TooSlow"];
+            413: components["responses"]["TooLargeJson"];
+            422: components["responses"]["InvalidMapping"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["UnavailableForBodies"];
+        };
+    };
+    suggestMapping: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description GHL's id of the location.
+                 * @example ve9EPM428h8vShlRW1KT
+                 */
+                locationId: components["parameters"]["Location"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A mapping of every custom field that the location has. If they were not read yet, they are read now, and the text is empty. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "toml": "[contact.plan]\nghl = \"contact.plan\"\ntype = \"choice\"\nvalues = { free = \"Free\", pro = \"Pro\", enterprise = \"Enterprise\" }\n",
+                     *       "customFields": [
+                     *         {
+                     *           "id": "fld01",
+                     *           "key": "contact.plan",
+                     *           "name": "Plan",
+                     *           "dataType": "SINGLE_OPTIONS",
+                     *           "options": [
+                     *             "Free",
+                     *             "Pro",
+                     *             "Enterprise"
+                     *           ]
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["MappingSuggestion"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listMappingVersions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description GHL's id of the location.
+                 * @example ve9EPM428h8vShlRW1KT
+                 */
+                locationId: components["parameters"]["Location"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Those of the location's own, also if it was deleted. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "versions": [
+                     *         {
+                     *           "version": 3,
+                     *           "author": "key:9f2c61d04b7a",
+                     *           "at": "2026-11-30T09:00:00Z",
+                     *           "deleted": false
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["MappingVersions"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
     listContacts: {
         parameters: {
             query?: {
@@ -5722,6 +7827,73 @@ export interface operations {
             429: components["responses"]["TooMany"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["UnavailableForBodies"];
+        };
+    };
+    showEnrichment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description GHL's id of the location.
+                 * @example ve9EPM428h8vShlRW1KT
+                 */
+                locationId: components["parameters"]["Location"];
+                /**
+                 * @description The contact, by GHL's id or your own.
+                 * @example ocQHyuzHvysMo5N5VsXc
+                 */
+                contactId: components["parameters"]["Contact"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What is known. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "contactId": "ocQHyuzHvysMo5N5VsXc",
+                     *       "ground": "tag:marketing-ok",
+                     *       "withheld": null,
+                     *       "fields": [
+                     *         {
+                     *           "field": "website",
+                     *           "provider": "local",
+                     *           "value": "https://lovelace.dev",
+                     *           "confidence": null,
+                     *           "at": "2026-11-30T09:00:00Z",
+                     *           "expiresAt": "2027-11-30T09:00:00Z",
+                     *           "inForce": true
+                     *         }
+                     *       ],
+                     *       "asked": [
+                     *         {
+                     *           "provider": "pdl",
+                     *           "sent": [
+                     *             "email"
+                     *           ],
+                     *           "outcome": "miss",
+                     *           "at": "2026-11-30T09:00:00Z",
+                     *           "expiresAt": "2026-12-30T09:00:00Z"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ContactEnrichment"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
         };
     };
     eraseContact: {
@@ -7853,6 +10025,72 @@ export interface operations {
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    editHook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The hook.
+                 * @example hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f
+                 */
+                hookId: components["parameters"]["Hook"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["HookEdit"];
+            };
+        };
+        responses: {
+            /** @description The hook as it is now. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f",
+                     *       "url": "https://example.com/hooks",
+                     *       "kind": "webhook",
+                     *       "events": [
+                     *         "contact.*",
+                     *         "note.created"
+                     *       ],
+                     *       "locations": null,
+                     *       "fields": null,
+                     *       "signature": "v1",
+                     *       "ignoreOwn": true,
+                     *       "includeImports": true,
+                     *       "keyId": "9f2c61d04b7a",
+                     *       "description": "The CRM",
+                     *       "state": "active",
+                     *       "disabledWhy": null,
+                     *       "disabledAt": null,
+                     *       "failingSince": null,
+                     *       "lastSuccessAt": "2026-11-30T09:00:00Z",
+                     *       "oldSecretUntil": null,
+                     *       "createdAt": "2026-11-01T09:00:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Hook"];
+                };
+            };
+            400: components["responses"]["BadBody"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["TooSlow"];
+            413: components["responses"]["TooLargeJson"];
+            422: components["responses"]["InvalidHook"];
             429: components["responses"]["TooMany"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -10430,6 +12668,827 @@ export interface operations {
                  *     }
                  */
                 "application/json": components["schemas"]["WriteRefused"];
+            };
+        };
+        responses: {
+            /** @description The receiver is gone: a subscription is deleted, a hook disabled. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It is taken. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It is sent again: ten tries over three days, later after `Retry-After`. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onConflictFound: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description The same at each try: take each once.
+                 * @example msg_hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f_4711
+                 */
+                "webhook-id": components["parameters"]["WebhookId"];
+                /**
+                 * @description Seconds since 1970, when it was sent.
+                 * @example 1796029200
+                 */
+                "webhook-timestamp": components["parameters"]["WebhookTimestamp"];
+                /**
+                 * @description Standard Webhooks: `v1,` and HMAC-SHA256, or `v1a,` and Ed25519, over `id.timestamp.body`; two while a secret is rotated.
+                 * @example v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=
+                 */
+                "webhook-signature": components["parameters"]["WebhookSignature"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Below 20,000 bytes. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "id": "msg_hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f_4503599627370513",
+                 *       "type": "conflict.found",
+                 *       "timestamp": "2026-11-30T09:00:00Z",
+                 *       "locationId": "ve9EPM428h8vShlRW1KT",
+                 *       "contactId": "ocQHyuzHvysMo5N5VsXc",
+                 *       "record": "conflict",
+                 *       "recordId": "01992f3c-7a10-7c41-9d7e-2f5b6a1c8e90",
+                 *       "origin": null,
+                 *       "causedBy": null,
+                 *       "sequence": 4503599627370513,
+                 *       "previous": 4711,
+                 *       "changes": [],
+                 *       "data": {
+                 *         "record": "contact",
+                 *         "field": "city",
+                 *         "winner": "ghl",
+                 *         "recordId": "01992f3c-7a10-7c41-9d7e-2f5b6a1c8e90"
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["ConflictFound"];
+            };
+        };
+        responses: {
+            /** @description The receiver is gone: a subscription is deleted, a hook disabled. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It is taken. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It is sent again: ten tries over three days, later after `Retry-After`. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onJobDied: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description The same at each try: take each once.
+                 * @example msg_hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f_4711
+                 */
+                "webhook-id": components["parameters"]["WebhookId"];
+                /**
+                 * @description Seconds since 1970, when it was sent.
+                 * @example 1796029200
+                 */
+                "webhook-timestamp": components["parameters"]["WebhookTimestamp"];
+                /**
+                 * @description Standard Webhooks: `v1,` and HMAC-SHA256, or `v1a,` and Ed25519, over `id.timestamp.body`; two while a secret is rotated.
+                 * @example v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=
+                 */
+                "webhook-signature": components["parameters"]["WebhookSignature"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Below 20,000 bytes. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "id": "msg_hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f_4503599627370513",
+                 *       "type": "job.died",
+                 *       "timestamp": "2026-11-30T09:00:00Z",
+                 *       "locationId": "ve9EPM428h8vShlRW1KT",
+                 *       "contactId": null,
+                 *       "record": "job",
+                 *       "recordId": "01992f3c-7a10-7c41-9d7e-2f5b6a1c8e90",
+                 *       "origin": null,
+                 *       "causedBy": null,
+                 *       "sequence": 4503599627370513,
+                 *       "previous": 4711,
+                 *       "changes": [],
+                 *       "data": {
+                 *         "kind": "push_contact",
+                 *         "recordId": "01992f3c-7a10-7c41-9d7e-2f5b6a1c8e90"
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["JobDied"];
+            };
+        };
+        responses: {
+            /** @description The receiver is gone: a subscription is deleted, a hook disabled. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It is taken. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It is sent again: ten tries over three days, later after `Retry-After`. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onFlowFailed: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description The same at each try: take each once.
+                 * @example msg_hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f_4711
+                 */
+                "webhook-id": components["parameters"]["WebhookId"];
+                /**
+                 * @description Seconds since 1970, when it was sent.
+                 * @example 1796029200
+                 */
+                "webhook-timestamp": components["parameters"]["WebhookTimestamp"];
+                /**
+                 * @description Standard Webhooks: `v1,` and HMAC-SHA256, or `v1a,` and Ed25519, over `id.timestamp.body`; two while a secret is rotated.
+                 * @example v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=
+                 */
+                "webhook-signature": components["parameters"]["WebhookSignature"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Below 20,000 bytes. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "id": "msg_hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f_4503599627370513",
+                 *       "type": "flow.failed",
+                 *       "timestamp": "2026-11-30T09:00:00Z",
+                 *       "locationId": "ve9EPM428h8vShlRW1KT",
+                 *       "contactId": "ocQHyuzHvysMo5N5VsXc",
+                 *       "record": "flow-run",
+                 *       "recordId": "01992f3c-7a10-7c41-9d7e-2f5b6a1c8e90",
+                 *       "origin": null,
+                 *       "causedBy": null,
+                 *       "sequence": 4503599627370513,
+                 *       "previous": 4711,
+                 *       "changes": [],
+                 *       "data": {
+                 *         "flow": "welcome",
+                 *         "step": 1,
+                 *         "recordId": "01992f3c-7a10-7c41-9d7e-2f5b6a1c8e90"
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["FlowFailed"];
+            };
+        };
+        responses: {
+            /** @description The receiver is gone: a subscription is deleted, a hook disabled. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It is taken. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It is sent again: ten tries over three days, later after `Retry-After`. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onLocationConnected: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description The same at each try: take each once.
+                 * @example msg_hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f_4711
+                 */
+                "webhook-id": components["parameters"]["WebhookId"];
+                /**
+                 * @description Seconds since 1970, when it was sent.
+                 * @example 1796029200
+                 */
+                "webhook-timestamp": components["parameters"]["WebhookTimestamp"];
+                /**
+                 * @description Standard Webhooks: `v1,` and HMAC-SHA256, or `v1a,` and Ed25519, over `id.timestamp.body`; two while a secret is rotated.
+                 * @example v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=
+                 */
+                "webhook-signature": components["parameters"]["WebhookSignature"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Below 20,000 bytes. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "id": "msg_hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f_4503599627370513",
+                 *       "type": "location.connected",
+                 *       "timestamp": "2026-11-30T09:00:00Z",
+                 *       "locationId": "ve9EPM428h8vShlRW1KT",
+                 *       "contactId": null,
+                 *       "record": "location",
+                 *       "recordId": "ve9EPM428h8vShlRW1KT",
+                 *       "origin": null,
+                 *       "causedBy": null,
+                 *       "sequence": 4503599627370513,
+                 *       "previous": 4711,
+                 *       "changes": [],
+                 *       "data": {
+                 *         "kind": "oauth",
+                 *         "companyId": "c-17",
+                 *         "recordId": "ve9EPM428h8vShlRW1KT"
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["LocationConnected"];
+            };
+        };
+        responses: {
+            /** @description The receiver is gone: a subscription is deleted, a hook disabled. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It is taken. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It is sent again: ten tries over three days, later after `Retry-After`. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onLocationBroken: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description The same at each try: take each once.
+                 * @example msg_hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f_4711
+                 */
+                "webhook-id": components["parameters"]["WebhookId"];
+                /**
+                 * @description Seconds since 1970, when it was sent.
+                 * @example 1796029200
+                 */
+                "webhook-timestamp": components["parameters"]["WebhookTimestamp"];
+                /**
+                 * @description Standard Webhooks: `v1,` and HMAC-SHA256, or `v1a,` and Ed25519, over `id.timestamp.body`; two while a secret is rotated.
+                 * @example v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=
+                 */
+                "webhook-signature": components["parameters"]["WebhookSignature"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Below 20,000 bytes. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "id": "msg_hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f_4503599627370513",
+                 *       "type": "location.broken",
+                 *       "timestamp": "2026-11-30T09:00:00Z",
+                 *       "locationId": "ve9EPM428h8vShlRW1KT",
+                 *       "contactId": null,
+                 *       "record": "location",
+                 *       "recordId": "ve9EPM428h8vShlRW1KT",
+                 *       "origin": null,
+                 *       "causedBy": null,
+                 *       "sequence": 4503599627370513,
+                 *       "previous": 4711,
+                 *       "changes": [],
+                 *       "data": {
+                 *         "recordId": "ve9EPM428h8vShlRW1KT"
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["LocationTurned"];
+            };
+        };
+        responses: {
+            /** @description The receiver is gone: a subscription is deleted, a hook disabled. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It is taken. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It is sent again: ten tries over three days, later after `Retry-After`. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onLocationRecovered: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description The same at each try: take each once.
+                 * @example msg_hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f_4711
+                 */
+                "webhook-id": components["parameters"]["WebhookId"];
+                /**
+                 * @description Seconds since 1970, when it was sent.
+                 * @example 1796029200
+                 */
+                "webhook-timestamp": components["parameters"]["WebhookTimestamp"];
+                /**
+                 * @description Standard Webhooks: `v1,` and HMAC-SHA256, or `v1a,` and Ed25519, over `id.timestamp.body`; two while a secret is rotated.
+                 * @example v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=
+                 */
+                "webhook-signature": components["parameters"]["WebhookSignature"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Below 20,000 bytes. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "id": "msg_hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f_4503599627370513",
+                 *       "type": "location.recovered",
+                 *       "timestamp": "2026-11-30T09:00:00Z",
+                 *       "locationId": "ve9EPM428h8vShlRW1KT",
+                 *       "contactId": null,
+                 *       "record": "location",
+                 *       "recordId": "ve9EPM428h8vShlRW1KT",
+                 *       "origin": null,
+                 *       "causedBy": null,
+                 *       "sequence": 4503599627370513,
+                 *       "previous": 4711,
+                 *       "changes": [],
+                 *       "data": {
+                 *         "brokenSince": "2026-11-30T08:00:00Z",
+                 *         "recordId": "ve9EPM428h8vShlRW1KT"
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["LocationRecovered"];
+            };
+        };
+        responses: {
+            /** @description The receiver is gone: a subscription is deleted, a hook disabled. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It is taken. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It is sent again: ten tries over three days, later after `Retry-After`. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onLocationDisconnected: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description The same at each try: take each once.
+                 * @example msg_hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f_4711
+                 */
+                "webhook-id": components["parameters"]["WebhookId"];
+                /**
+                 * @description Seconds since 1970, when it was sent.
+                 * @example 1796029200
+                 */
+                "webhook-timestamp": components["parameters"]["WebhookTimestamp"];
+                /**
+                 * @description Standard Webhooks: `v1,` and HMAC-SHA256, or `v1a,` and Ed25519, over `id.timestamp.body`; two while a secret is rotated.
+                 * @example v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=
+                 */
+                "webhook-signature": components["parameters"]["WebhookSignature"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Below 20,000 bytes. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "id": "msg_hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f_4503599627370513",
+                 *       "type": "location.disconnected",
+                 *       "timestamp": "2026-11-30T09:00:00Z",
+                 *       "locationId": "ve9EPM428h8vShlRW1KT",
+                 *       "contactId": null,
+                 *       "record": "location",
+                 *       "recordId": "ve9EPM428h8vShlRW1KT",
+                 *       "origin": null,
+                 *       "causedBy": null,
+                 *       "sequence": 4503599627370513,
+                 *       "previous": 4711,
+                 *       "changes": [],
+                 *       "data": {
+                 *         "recordId": "ve9EPM428h8vShlRW1KT"
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["LocationTurned"];
+            };
+        };
+        responses: {
+            /** @description The receiver is gone: a subscription is deleted, a hook disabled. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It is taken. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It is sent again: ten tries over three days, later after `Retry-After`. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onImportDone: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description The same at each try: take each once.
+                 * @example msg_hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f_4711
+                 */
+                "webhook-id": components["parameters"]["WebhookId"];
+                /**
+                 * @description Seconds since 1970, when it was sent.
+                 * @example 1796029200
+                 */
+                "webhook-timestamp": components["parameters"]["WebhookTimestamp"];
+                /**
+                 * @description Standard Webhooks: `v1,` and HMAC-SHA256, or `v1a,` and Ed25519, over `id.timestamp.body`; two while a secret is rotated.
+                 * @example v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=
+                 */
+                "webhook-signature": components["parameters"]["WebhookSignature"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Below 20,000 bytes. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "id": "msg_hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f_4503599627370513",
+                 *       "type": "import.done",
+                 *       "timestamp": "2026-11-30T09:00:00Z",
+                 *       "locationId": "ve9EPM428h8vShlRW1KT",
+                 *       "contactId": null,
+                 *       "record": "scan",
+                 *       "recordId": "01992f3c-7a10-7c41-9d7e-2f5b6a1c8e90",
+                 *       "origin": null,
+                 *       "causedBy": null,
+                 *       "sequence": 4503599627370513,
+                 *       "previous": 4711,
+                 *       "changes": [],
+                 *       "data": {
+                 *         "contacts": 24,
+                 *         "tasks": 40,
+                 *         "notes": 31,
+                 *         "appointments": 12,
+                 *         "calls": 96,
+                 *         "recordId": "01992f3c-7a10-7c41-9d7e-2f5b6a1c8e90"
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["ImportDone"];
+            };
+        };
+        responses: {
+            /** @description The receiver is gone: a subscription is deleted, a hook disabled. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It is taken. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It is sent again: ten tries over three days, later after `Retry-After`. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onQuotaLow: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description The same at each try: take each once.
+                 * @example msg_hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f_4711
+                 */
+                "webhook-id": components["parameters"]["WebhookId"];
+                /**
+                 * @description Seconds since 1970, when it was sent.
+                 * @example 1796029200
+                 */
+                "webhook-timestamp": components["parameters"]["WebhookTimestamp"];
+                /**
+                 * @description Standard Webhooks: `v1,` and HMAC-SHA256, or `v1a,` and Ed25519, over `id.timestamp.body`; two while a secret is rotated.
+                 * @example v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=
+                 */
+                "webhook-signature": components["parameters"]["WebhookSignature"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Below 20,000 bytes. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "id": "msg_hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f_4503599627370513",
+                 *       "type": "quota.low",
+                 *       "timestamp": "2026-11-30T09:00:00Z",
+                 *       "locationId": "ve9EPM428h8vShlRW1KT",
+                 *       "contactId": null,
+                 *       "record": "location",
+                 *       "recordId": "ve9EPM428h8vShlRW1KT",
+                 *       "origin": null,
+                 *       "causedBy": null,
+                 *       "sequence": 4503599627370513,
+                 *       "previous": 4711,
+                 *       "changes": [],
+                 *       "data": {
+                 *         "callsLeft": 9800,
+                 *         "callsADay": 200000,
+                 *         "recordId": "ve9EPM428h8vShlRW1KT"
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["QuotaLow"];
+            };
+        };
+        responses: {
+            /** @description The receiver is gone: a subscription is deleted, a hook disabled. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It is taken. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It is sent again: ten tries over three days, later after `Retry-After`. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onHookDisabled: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description The same at each try: take each once.
+                 * @example msg_hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f_4711
+                 */
+                "webhook-id": components["parameters"]["WebhookId"];
+                /**
+                 * @description Seconds since 1970, when it was sent.
+                 * @example 1796029200
+                 */
+                "webhook-timestamp": components["parameters"]["WebhookTimestamp"];
+                /**
+                 * @description Standard Webhooks: `v1,` and HMAC-SHA256, or `v1a,` and Ed25519, over `id.timestamp.body`; two while a secret is rotated.
+                 * @example v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=
+                 */
+                "webhook-signature": components["parameters"]["WebhookSignature"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Below 20,000 bytes. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "id": "msg_hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f_4503599627370513",
+                 *       "type": "hook.disabled",
+                 *       "timestamp": "2026-11-30T09:00:00Z",
+                 *       "locationId": null,
+                 *       "contactId": null,
+                 *       "record": "hook",
+                 *       "recordId": "hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f",
+                 *       "origin": null,
+                 *       "causedBy": null,
+                 *       "sequence": 4503599627370513,
+                 *       "previous": 4711,
+                 *       "changes": [],
+                 *       "data": {
+                 *         "why": "by request",
+                 *         "recordId": "hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f"
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["HookDisabled"];
+            };
+        };
+        responses: {
+            /** @description The receiver is gone: a subscription is deleted, a hook disabled. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It is taken. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It is sent again: ten tries over three days, later after `Retry-After`. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onAudit: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description The same at each try: take each once.
+                 * @example msg_hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f_4711
+                 */
+                "webhook-id": components["parameters"]["WebhookId"];
+                /**
+                 * @description Seconds since 1970, when it was sent.
+                 * @example 1796029200
+                 */
+                "webhook-timestamp": components["parameters"]["WebhookTimestamp"];
+                /**
+                 * @description Standard Webhooks: `v1,` and HMAC-SHA256, or `v1a,` and Ed25519, over `id.timestamp.body`; two while a secret is rotated.
+                 * @example v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=
+                 */
+                "webhook-signature": components["parameters"]["WebhookSignature"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Below 20,000 bytes. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "id": "msg_hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f_4503599627370513",
+                 *       "type": "audit.hook.create",
+                 *       "timestamp": "2026-11-30T09:00:00Z",
+                 *       "locationId": null,
+                 *       "contactId": null,
+                 *       "record": "audit",
+                 *       "recordId": "17",
+                 *       "origin": null,
+                 *       "causedBy": null,
+                 *       "sequence": 4503599627370513,
+                 *       "previous": 4711,
+                 *       "changes": [],
+                 *       "data": {
+                 *         "actorKind": "key",
+                 *         "actor": "9f2c61d04b7a",
+                 *         "action": "hook.create",
+                 *         "target": "hk_01992f3e1a2b7c3d8e4f5a6b7c8d9e0f",
+                 *         "requestId": "01992f3c-7a10-7c41-9d7e-2f5b6a1c8e92",
+                 *         "outcome": "done",
+                 *         "details": {
+                 *           "events": [
+                 *             "contact.*"
+                 *           ]
+                 *         },
+                 *         "hash": "n4bQgYhMfWWaL-qgxVrQFaO_TxsrC4Is0V1sFbDwCgg",
+                 *         "recordId": "17"
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["AuditRecorded"];
             };
         };
         responses: {

@@ -197,7 +197,10 @@ async fn the_feed_and_hooks_tell_the_same_changes() {
                     json!({"clientyTaskId": format!("t{round}"), "title": "Call", "dueDate": "2030-01-01T00:00:00Z"});
                 drop(app.send(event("task.created", contact, task)).await);
             }
-            _ => app.remove_by_hand(&format!("/contacts/{}", contacts[4 + round / 6])).await,
+            _ => {
+                let gone = &contacts[4 + round / 6];
+                app.remove_by_hand(&format!("/_sandbox/locations/{location}/contacts/{gone}")).await;
+            }
         }
         if round % 3 == 0 {
             app.settle().await;

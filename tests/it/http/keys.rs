@@ -194,6 +194,6 @@ async fn a_key_sends_as_many_events_in_a_minute_as_it_may_and_no_more() {
     }
     let same = send(&few, "POST", "/v1/keys", json!({"name": "same"})).await.json();
     assert_eq!(same["eventsPerMinute"], 3);
+    // No worker runs, so its jobs stay open.
     server.stop().await;
-    app.finish_with_any_dead().await;
 }
