@@ -77,13 +77,13 @@ async fn a_mapping_is_suggested_checked_previewed_and_in_force() {
         let refused = api.post(said(wrong).to_string()).await;
         assert_eq!(refused.faults(422), [(None, format!("data.fields.{field}"))]);
     }
-    api.done(&said(json!({"plan": "enterprise", "color": "night blue", "employer": "Engines"}))).await;
+    api.done(&said(json!({"plan": "enterprise", "color": "night blue", "town": "Lovelace"}))).await;
     let view = api.get(&format!("/v1/locations/{location}/contacts/{}", contacts[0])).await.json();
     let contact = &view["contact"];
     assert_eq!(contact["fields"]["plan"], "enterprise", "{contact}");
     assert_eq!(contact["customFieldsByKey"]["plan"], "Enterprise", "{contact}");
     assert_eq!(contact["customFieldsByKey"]["favourite_colour"], "Night Blue", "{contact}");
-    assert_eq!((&contact["companyName"], &contact["sync"]["state"]), (&json!("Engines"), &json!("applied")));
+    assert_eq!((&contact["city"], &contact["sync"]["state"]), (&json!("Lovelace"), &json!("applied")));
 
     let history = api.get(&format!("{path}/history")).await.json();
     assert_eq!(history["versions"].as_array().unwrap().len(), 2);
