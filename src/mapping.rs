@@ -1,9 +1,9 @@
 //! The texts of mappings: read, held against the fields of a location, and shown.
 //!
-//! What a mapping is, and what is wrong with one, `sync_workers::field_mapping` says of a document without lines; here each mistake gets its place.
+//! What a mapping is, and what is wrong with one, `sync_model::field_mapping` says of a document without lines; here each mistake gets its place.
 
 use serde_json::{Value, json};
-use sync_workers::field_mapping::{EVERYWHERE, Mapping};
+use sync_model::field_mapping::{EVERYWHERE, Mapping};
 use sync_workers::records::{Held, KeptMapping, Records, RecordsError};
 
 use crate::toml_text::{self, Mistake};

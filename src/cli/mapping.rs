@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail, ensure};
 use clap::Subcommand;
 use serde_json::{Value, json};
-use sync_workers::field_mapping::{self, EVERYWHERE};
+use sync_model::field_mapping::{self, EVERYWHERE};
 use sync_workers::records::{Expected, FieldPreview, MappingVersion, Preview, Records};
 
 use super::table::table;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use sync_workers::decide::enrichment::Overwrite;
+use sync_model::decide::enrichment::Overwrite;
 use sync_workers::enrich::{Consent, FILLABLE, Money, NotMoney, Rules, is_fillable};
 
 use super::parse::{Parsed, http_url, path, word};

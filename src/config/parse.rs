@@ -13,9 +13,9 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::{SecretBox, SecretString};
-use sync_workers::decide::fields;
-use sync_workers::decide::merge::Policy;
-use sync_workers::decide::rules::{NoTemplate, Occasion, Template};
+use sync_model::decide::fields;
+use sync_model::decide::merge::Policy;
+use sync_model::decide::rules::{NoTemplate, Occasion, Template};
 use sync_workers::outside::{Net, NetError};
 use tracing_subscriber::EnvFilter;
 

@@ -1,8 +1,8 @@
 //! `[rules]`: settings whose names a person makes up, one rule each.
 
 use jiff::SignedDuration;
-use sync_workers::decide::rules::TaskRule;
-use sync_workers::decide::span;
+use sync_model::decide::rules::TaskRule;
+use sync_model::decide::span;
 
 use super::parse::{occasion, template, word};
 use super::source::{Setting, Sources};

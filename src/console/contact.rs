@@ -8,8 +8,8 @@ use askama::Template;
 use axum::extract::{Path, Query};
 use axum::response::Response;
 use serde_json::Value;
-use sync_workers::decide::fields::{self, Fields};
-use sync_workers::decide::sync_status::{FieldStatus, Progress};
+use sync_model::decide::fields::{self, Fields};
+use sync_model::decide::sync_status::{FieldStatus, Progress};
 use sync_workers::records::{ContactRow, ContactView, JobKey, JobKind, KeptConflict, Role};
 
 use super::conflicts::{self, Shown};

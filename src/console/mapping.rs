@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use askama::Template;
 use axum::extract::{Path, Query};
 use axum::response::{IntoResponse, Redirect, Response};
-use sync_workers::field_mapping::{Definition, Mapping, suggest};
+use sync_model::field_mapping::{Definition, Mapping, suggest};
 use sync_workers::records::{Expected, Held, NoMapping, Preview};
 
 use super::frame::{Frame, rendered};
@@ -159,7 +159,7 @@ fn rows(mapping: &Mapping, definitions: &[Definition]) -> Vec<Row> {
         let options = if one.options.is_empty() { String::new() } else { format!(": {}", one.options.join(", ")) };
         format!("{} {data_type}{options}", one.name.as_deref().unwrap_or_default())
     };
-    let field = |field: &sync_workers::field_mapping::MappedField| {
+    let field = |field: &sync_model::field_mapping::MappedField| {
         let ghl = field.ghl.words();
         let definition = definitions.iter().find(|one| one.key == ghl);
         let way = match (field.direction.is_read(), field.direction.is_written()) {

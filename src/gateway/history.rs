@@ -9,7 +9,7 @@ use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use sync_workers::decide::fields::check_name;
+use sync_model::decide::fields::check_name;
 use sync_workers::records::{
     AcceptError, Earlier, HistoryQuery, Moment, PastView, Receipt, Records, RecordsError, Why,
 };

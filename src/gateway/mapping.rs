@@ -11,7 +11,7 @@ use axum::extract::Query;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
-use sync_workers::field_mapping;
+use sync_model::field_mapping;
 use sync_workers::records::{NoMapping, Records, RecordsError};
 
 use super::Problem;

@@ -186,7 +186,7 @@ async fn the_past_is_what_was_there_and_every_value_comes_from_outside(database_
             for (field, value) in record.as_object().unwrap() {
                 let record_id = record["recordId"].as_str().unwrap();
                 let why = records.why(&flowing.location, contact, Some(record_id), field).await.unwrap().unwrap();
-                if sync_workers::decide::fields::check_name(&format!("{}.{field}", why.record)).is_err()
+                if sync_model::decide::fields::check_name(&format!("{}.{field}", why.record)).is_err()
                     || value.is_null()
                 {
                     continue;

@@ -2,7 +2,7 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use sync_workers::decide::sync_status::Progress;
+use sync_model::decide::sync_status::Progress;
 use sync_workers::records::JobState;
 
 use crate::support::test_app::{Setup, TestApp, call};

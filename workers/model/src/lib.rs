@@ -6,8 +6,14 @@
 
 pub mod clean;
 pub mod clock;
+pub mod decide;
+pub mod field_mapping;
 pub mod ids;
 pub mod job;
+pub mod json_fields;
+pub mod part;
+pub mod pipes;
+pub mod record;
 pub mod series;
 pub mod suggest;
 pub mod words;

@@ -5,7 +5,7 @@
 //!
 //! The trap is money. The greatest cost of a call is reserved in a committed row before the call is sent, and settled after it. A call whose outcome is
 //! unknown counts as paid and is not repeated by itself; so no crash and no race passes a ceiling or pays twice. The other trap is people: what they
-//! typed or took away is never overwritten ([`crate::decide::enrichment`]), a contact without consent is not asked about, and an erasure takes it all.
+//! typed or took away is never overwritten ([`sync_model::decide::enrichment`]), a contact without consent is not asked about, and an erasure takes it all.
 //!
 //! A new provider is a file in `deploy/enrich`, and no code.
 
@@ -13,10 +13,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use secrecy::SecretString;
+use sync_model::decide::enrichment::Overwrite;
+use sync_model::record::Contact;
 
-use crate::decide::enrichment::Overwrite;
 use crate::outside::Door;
-use crate::records::model::Contact;
 use crate::records::{Records, RecordsError};
 use crate::vault::{Vault, VaultError};
 

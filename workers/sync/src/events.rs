@@ -5,8 +5,7 @@
 
 mod contact;
 mod event;
-mod fields;
 pub mod operation;
 
 pub use event::{ENRICH, KNOWN, SOURCE, STATUSES, translate, translate_at};
-pub use fields::{FieldError, Fields, kind_of};
+pub use sync_model::json_fields::{FieldError, Fields, kind_of};

@@ -10,7 +10,7 @@
 use jiff::SignedDuration;
 use serde_json::{Map, Value};
 
-use crate::decide::rules::Occasion;
+use sync_model::decide::rules::Occasion;
 
 mod change;
 mod check;

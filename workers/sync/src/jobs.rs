@@ -15,16 +15,17 @@ use futures_util::FutureExt;
 use ghl::{Class, GhlError};
 use job_engine::{Backoff, Handler, Job, Key, NewJob, Permits, Priority, Queue, Verdict};
 use sync_model::clock::Clock;
+use sync_model::record::{Appointment, Note, Task as TaskRecord};
 use tokio::time::timeout;
 use tracing::{Instrument, Span};
 
 use crate::enrich::Enricher;
 use crate::oauth::{Access, Oauth};
-use crate::records::model::{Appointment, Note, Task as TaskRecord};
 use crate::records::{Connection, FollowUp, JobKey, JobKind, Records, RecordsError, Run, Sign, Tx};
 use crate::trace;
 
 mod call_operation;
+mod compare;
 mod conclude;
 mod custom_fields;
 mod deferrals;

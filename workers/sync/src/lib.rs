@@ -2,11 +2,9 @@
 
 #![warn(missing_docs)]
 
-pub mod decide;
 pub mod enqueue;
 pub mod enrich;
 pub mod events;
-pub mod field_mapping;
 pub mod flow_guard;
 pub mod flows;
 pub mod hooks;
@@ -15,7 +13,6 @@ pub mod location_watch;
 pub mod mapping;
 pub mod oauth;
 pub mod outside;
-pub mod pipes;
 pub mod presence;
 pub mod records;
 pub mod retention;

@@ -5,7 +5,7 @@
 
 use ghl::Carried;
 
-use crate::decide::absent::Absent;
+use sync_model::decide::absent::Absent;
 
 /// A field without which GHL takes no new record: refused here, since GHL's refusal would cost a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -16,8 +16,8 @@ use sync_model::clock::Clock;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use crate::decide::merge::Policies;
-use crate::decide::rules::TaskRule;
+use sync_model::decide::merge::Policies;
+use sync_model::decide::rules::TaskRule;
 
 pub use self::accept::{AcceptError, Accepted, NewEvent, Refusal, Trigger};
 pub use self::activity::{Activity, Sign};
@@ -57,7 +57,7 @@ pub use self::hooks::{
 pub use self::ledger::{DONE_COUNTED, Decision, Discarded, FailedAttempt, Job, JobFilter, OpenJob};
 pub use self::mappings::{FieldPreview, Held, KeptMapping, MappingVersion, NoMapping, Preview, UnmappedValue};
 pub use self::merging::Edits;
-pub use self::missing::{MissingCount, MissingPart, MissingParts, Part};
+pub use self::missing::{MissingCount, MissingPart, MissingParts};
 pub use self::notices::{NoticeItem, Turn};
 pub use self::opening::Options;
 pub use self::overview::{DeadLetter, ListedRun};
@@ -76,6 +76,7 @@ pub use self::webhooks::{
     NewWebhook, StoredWebhook, UnreadableWebhook, WEBHOOK_SOURCE, WebhookOutcome, WebhookResult, WebhookWork, is_late,
 };
 pub use sync_model::job::{JobKey, JobKind, JobState, REFRESHES_FIELDS};
+pub use sync_model::part::Part;
 
 mod accept;
 mod activity;
@@ -116,7 +117,6 @@ mod mappings;
 mod merging;
 mod migrations;
 mod missing;
-pub mod model;
 mod notices;
 mod occasions;
 mod opening;

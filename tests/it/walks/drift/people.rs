@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
-use sync_workers::decide::sync_status::Progress;
+use sync_model::decide::sync_status::Progress;
 
 use crate::support::deployment::Deployment;
 

@@ -6,12 +6,12 @@ use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{RequestBuilder, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
+use sync_model::decide::fields::Fields;
 
 use super::keys::Keys;
 use super::money::Money;
 use super::provider::{Charged, Provider, Request};
 use super::template::Values;
-use crate::decide::fields::Fields;
 use crate::outside::{Door, Fetched, OutsideError};
 
 /// Bytes of an answer.
@@ -163,8 +163,8 @@ fn normal(name: &str, text: String) -> Option<String> {
             let (user, host) = email.rsplit_once('@').unwrap_or_default();
             !user.is_empty() && host.contains('.') && !email.contains(char::is_whitespace)
         }),
-        "phone" => crate::decide::same::e164(&text, None),
-        "country" => Some(text.to_uppercase()).filter(|code| crate::decide::same::calling_code(code).is_some()),
+        "phone" => sync_model::decide::same::e164(&text, None),
+        "country" => Some(text.to_uppercase()).filter(|code| sync_model::decide::same::calling_code(code).is_some()),
         "timezone" => jiff::tz::TimeZone::get(&text).is_ok().then_some(text),
         "dateOfBirth" => text.parse::<jiff::civil::Date>().ok().map(|day| day.to_string()),
         _ => Some(text),

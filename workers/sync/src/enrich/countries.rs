@@ -1,6 +1,6 @@
 //! The country of a phone, where its calling code belongs to one country alone.
 
-use crate::decide::same::countries_with;
+use sync_model::decide::same::countries_with;
 
 /// The two letters (ISO 3166) of the country of a phone in E.164. None where several share the code, as those of +1 and +7 do.
 pub(super) fn of_phone(e164: &str) -> Option<String> {

@@ -1,10 +1,10 @@
 //! What a provider is asked by: the few things about a contact that may be sent, in one form each.
 
 use serde_json::{Map, Value};
+use sync_model::decide::same::e164;
+use sync_model::record::Contact;
 
 use super::{countries, free_mail};
-use crate::decide::same::e164;
-use crate::records::model::Contact;
 
 /// The names that places may use: `{key.email}`.
 pub const KEYS: [&str; 8] = ["email", "phone", "domain", "country", "first_name", "last_name", "company", "website"];

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Map, Value};
+use sync_model::decide::span;
 
 use super::keys::{KEYS, Keys};
 use super::money::Money;
 use super::template::{self, ROOTS};
-use crate::decide::span;
 use crate::events::{FieldError, Fields};
 use crate::flows::{misread, places_of};
 

@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
+use sync_model::pipes::{Kind, Mistake};
 
 use crate::flows::{Gap, Known, Place, fill};
-use crate::pipes::{Kind, Mistake};
 
 use super::KEYS;
 

@@ -3,11 +3,11 @@
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
+use sync_model::decide::fields::Fields;
+use sync_model::record::Contact;
 
 use super::*;
-use crate::decide::fields::Fields;
 use crate::outside::{Fetched, OutsideError};
-use crate::records::model::Contact;
 
 fn document() -> Value {
     json!({

@@ -5,7 +5,7 @@
 use crate::records::ContactPatch;
 use serde_json::{Map, Value};
 
-use super::fields::Fields;
+use sync_model::json_fields::Fields;
 
 /// Texts that are edited as they are.
 const TEXTS: [&str; 14] = [

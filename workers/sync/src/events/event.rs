@@ -9,8 +9,9 @@ use job_engine::Priority;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use sync_model::json_fields::{FieldError, Fields, kind_of, nuls};
+
 use super::contact;
-use super::fields::{FieldError, Fields, kind_of, nuls};
 
 /// The name of this source in the ledger and in metrics.
 pub const SOURCE: &str = "api";

@@ -2,6 +2,7 @@
 
 use ghl::catalog::{Wish, catalog};
 use sync_model::ids;
+use sync_model::json_fields::nuls;
 
 use crate::records::{Change, JobKind, NewEvent, Trigger};
 use job_engine::Priority;
@@ -9,7 +10,6 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::FieldError;
-use super::fields::nuls;
 
 /// The type of such an event in the ledger and in metrics.
 pub const EVENT_TYPE: &str = "operation.called";

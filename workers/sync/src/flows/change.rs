@@ -4,9 +4,9 @@
 //! `appointment.cancelled`, and starts the flows of each.
 
 use serde_json::Value;
+use sync_model::decide::fields::{Fields, value};
 
 use super::On;
-use crate::decide::fields::{Fields, value};
 
 /// Fields that say one thing of a task.
 const DONE: [&str; 2] = ["completed", "status"];

@@ -5,13 +5,13 @@
 
 use ghl::catalog::{Shape, catalog};
 use serde_json::{Map, Value, json};
+use sync_model::record::Contact;
 use sync_model::suggest::nearest;
 
 use super::places::{Known, Place};
 use super::read::ROOTS;
 use super::{Deed, Flow, On, Step, Work, WorkOf};
 use crate::events::{FieldError, KNOWN};
-use crate::records::model::Contact;
 
 mod never;
 mod piped;

@@ -3,11 +3,11 @@
 //! `RECORD.updated=FIELD` waits for one field; `=*` of a tag for any tag.
 
 use ghl::webhooks::{Event, Starts};
+use sync_model::decide::fields::check_name;
 use sync_model::suggest::nearest;
 
 use super::On;
 use super::change::IN_A_CHANGE;
-use crate::decide::fields::check_name;
 use crate::events::KNOWN;
 
 /// Triggers that exist in GHL alone: what Clienty itself creates or tags is none.

@@ -6,9 +6,9 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
-use crate::decide::{rules, span};
-use crate::pipes::{self, Pipes};
-use crate::records::model::Contact;
+use sync_model::decide::{rules, span};
+use sync_model::pipes::{self, Pipes};
+use sync_model::record::Contact;
 
 /// What stands between braces.
 #[derive(Debug, Clone, PartialEq, Eq)]

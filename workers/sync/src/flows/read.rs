@@ -1,12 +1,12 @@
 //! From a document to a flow: what words there are, and every mistake at once, each with its place.
 
 use serde_json::{Map, Value};
+use sync_model::decide::span;
 use sync_model::ids;
 
 use super::check::check;
 use super::places::misread;
 use super::{Call, Condition, Deed, Event, Flow, On, Step};
-use crate::decide::span;
 use crate::events::{ENRICH, FieldError, Fields, kind_of};
 
 /// Of what places speak that are no step's answer.

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use serde::Serialize;
+use sync_model::decide::sync_status::Progress;
 
-use crate::decide::sync_status::Progress;
 use crate::records::{Action, ChangeItem, ChangeOp, NoticeItem};
 
 /// The events of records.

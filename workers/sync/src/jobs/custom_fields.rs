@@ -7,9 +7,10 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use sync_model::record::{Contact, key_of};
+
 use super::{JobError, Task, concerns_lane};
 use crate::records::ContactRow;
-use crate::records::model::{Contact, key_of};
 
 /// Ids by key (`contact.pincode`).
 type Ids = Arc<HashMap<String, String>>;

@@ -243,7 +243,7 @@ impl Asking<'_> {
                 self.enricher.metrics.spent(&provider.name, credits);
                 // No more is kept of a person than is wanted.
                 let want = &self.enricher.rules.want;
-                let fields: crate::decide::fields::Fields =
+                let fields: sync_model::decide::fields::Fields =
                     fields.into_iter().filter(|(name, _)| want.contains(name)).collect();
                 let at_ms = self.environment.clock.now_ms();
                 let keeps_ms = millis(provider.keeps);

@@ -12,10 +12,10 @@ use ghl::model::{SearchTasks, Task as GhlTask};
 use ghl::{GhlError, Subject, UnauthorizedKind};
 use job_engine::Priority;
 use serde_json::Value;
+use sync_model::record::Task as OurTask;
 
 use super::{JobError, Task, told};
 use crate::mapping;
-use crate::records::model::Task as OurTask;
 use crate::records::{EntryRow, FollowUp, JobKind, Snapshot, StoredWebhook, Tx};
 
 /// Pages that one run turns: so many hundred tasks may have the same title.

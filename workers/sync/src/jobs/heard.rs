@@ -5,7 +5,7 @@
 //! GHL promises no order. So without a call the program believes only what a later event can't
 //! contradict:
 //! - What an event reports about a whole contact, if it is newer than all that was read or reported
-//!   about it ([`judge`](crate::decide::echo::judge)).
+//!   about it ([`judge`](sync_model::decide::echo::judge)).
 //! - What an event reports about a part, if the part is known to be so already: another event
 //!   reports anything else.
 //! - That a task, note or appointment is deleted: GHL never restores one under its id, and a mark
@@ -22,15 +22,15 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use sync_model::decide::absent::Unread;
+use sync_model::decide::echo::Verdict;
+use sync_model::decide::fields::Fields;
+use sync_model::decide::match_lost_create::could_match_contact;
+use sync_model::record::Contact;
 
 use super::told::{self, OfContact, OfPart, body, read};
 use super::{JobError, Task as Job};
-use crate::decide::absent::Unread;
-use crate::decide::adopt::may_be_contact;
-use crate::decide::echo::Verdict;
-use crate::decide::fields::Fields;
 use crate::mapping;
-use crate::records::model::Contact;
 use crate::records::{AnyEntry, AtHand, ContactRow, Needs, StoredWebhook, Told, ToldOfContact};
 
 /// What a run's webhooks, and what reconciliations found, come to.
@@ -147,7 +147,7 @@ async fn created(
     let told = webhook.map(|webhook| read(body(webhook)).map(mapping::contact::from_part).unwrap_or_default());
     if row.is_none_or(|row| row.clienty_id.is_none() && !row.is_made_here()) && is_patient(job) {
         let announced = records.announced_contacts(job.location()).await?;
-        let may_be = |announced| told.as_ref().is_none_or(|told| may_be_contact(announced, told));
+        let may_be = |announced| told.as_ref().is_none_or(|told| could_match_contact(announced, told));
         if announced.iter().any(may_be) {
             return Err(JobError::NotYet { wait: SOON });
         }

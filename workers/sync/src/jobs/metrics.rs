@@ -8,7 +8,7 @@ use ghl::webhooks::Event;
 use job_engine::{Job, Verdict};
 use prometheus::{GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry};
 
-use crate::decide::verify::Outcome;
+use sync_model::decide::verify::Outcome;
 
 /// Seconds; a job is a few calls of tens or hundreds of milliseconds.
 const DURATION_BUCKETS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];

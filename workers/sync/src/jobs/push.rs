@@ -10,13 +10,13 @@ use std::collections::HashSet;
 
 use ghl::model::Listed;
 use ghl::{GhlError, Subject, UnauthorizedKind};
+use sync_model::decide::echo::Prints;
+use sync_model::decide::fields::{Fields, fields, set, value, with_fields};
+use sync_model::decide::verify::SyncState;
 
 use super::presence::is_contact_gone;
 use super::straggler::{is_of_another_time, may_still_arrive, until_it_cannot_arrive};
 use super::{JobError, Task, refusals, told, zones};
-use crate::decide::echo::Prints;
-use crate::decide::fields::{Fields, fields, set, value, with_fields};
-use crate::decide::verify::SyncState;
 use crate::records::{Entry, EntryRow, IsBack};
 
 use self::create::{create, settle_announcement};

@@ -5,13 +5,14 @@
 
 use std::collections::HashSet;
 
+use sync_model::decide::match_lost_create::{self, AppointmentFingerprint};
+use sync_model::decide::push_appointment::{AppointmentPlan, plan};
+use sync_model::record::Appointment;
+
 use super::push::{Push, Shown};
 use super::{JobError, Task};
-use crate::decide::adopt::{self, AppointmentFingerprint};
-use crate::decide::push_appointment::{AppointmentPlan, plan};
 use crate::mapping::appointment;
 use crate::records::Entry;
-use crate::records::model::Appointment;
 
 impl Push for Appointment {
     /// By contact: that needs no scope beyond those of pulls, and lists those of every calendar.
@@ -26,7 +27,7 @@ impl Push for Appointment {
     }
 
     fn lost<'a>(announced: &Self, remote: &'a [Self], linked: &HashSet<String>) -> Option<&'a str> {
-        adopt::lost_appointment(&AppointmentFingerprint::of(announced), remote, linked)
+        match_lost_create::lost_appointment(&AppointmentFingerprint::of(announced), remote, linked)
     }
 
     async fn check(&self, task: &Task<'_>) -> Result<(), JobError> {

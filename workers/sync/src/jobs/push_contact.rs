@@ -3,14 +3,14 @@
 //! A run takes one step after the other, and writes down what it has reached before its permits run out.
 
 use ghl::{GhlError, Run};
+use sync_model::decide::fields::{Fields, fields};
+use sync_model::decide::verify::SyncState;
 
 use self::change::change;
 use self::create::{create, settle_announcement};
 use super::presence::is_contact_gone;
 use super::straggler::{is_of_another_time, may_still_arrive, until_it_cannot_arrive};
 use super::{JobError, Task, refusals, told};
-use crate::decide::fields::{Fields, fields};
-use crate::decide::verify::SyncState;
 use crate::mapping::contact::from_ghl;
 use crate::records::{ContactRow, IsBack, PushStep};
 

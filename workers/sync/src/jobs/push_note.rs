@@ -2,13 +2,14 @@
 
 use std::collections::HashSet;
 
+use sync_model::decide::match_lost_create::{self, NoteFingerprint};
+use sync_model::decide::push_note::{NotePlan, plan};
+use sync_model::record::Note;
+
 use super::push::{Push, Shown};
 use super::{JobError, Task as Job};
-use crate::decide::adopt::{self, NoteFingerprint};
-use crate::decide::push_note::{NotePlan, plan};
 use crate::mapping::note;
 use crate::records::Entry as _;
-use crate::records::model::Note;
 
 impl Push for Note {
     async fn list(job: &Job<'_>, contact: &str) -> Result<Shown<Self>, JobError> {
@@ -22,7 +23,7 @@ impl Push for Note {
     }
 
     fn lost<'a>(announced: &Self, remote: &'a [Self], linked: &HashSet<String>) -> Option<&'a str> {
-        adopt::lost_note(&NoteFingerprint::of(announced), remote, linked)
+        match_lost_create::lost_note(&NoteFingerprint::of(announced), remote, linked)
     }
 
     async fn check(&self, _: &Job<'_>) -> Result<(), JobError> {

@@ -3,15 +3,15 @@
 use std::collections::HashSet;
 
 use ghl::model::SearchTasks;
+use sync_model::decide::match_lost_create::{self, TaskFingerprint};
+use sync_model::decide::push_task::{TaskPlan, plan};
+use sync_model::record::Task;
 
 use super::find_task::PAGE;
 use super::push::{Push, Shown};
 use super::{JobError, Task as Job};
-use crate::decide::adopt::{self, TaskFingerprint};
-use crate::decide::push_task::{TaskPlan, plan};
 use crate::mapping::task;
 use crate::records::Entry as _;
-use crate::records::model::Task;
 
 impl Push for Task {
     async fn list(job: &Job<'_>, contact: &str) -> Result<Shown<Self>, JobError> {
@@ -26,7 +26,7 @@ impl Push for Task {
     }
 
     fn lost<'a>(announced: &Self, remote: &'a [Self], linked: &HashSet<String>) -> Option<&'a str> {
-        adopt::lost_task(&TaskFingerprint::of(announced), remote, linked)
+        match_lost_create::lost_task(&TaskFingerprint::of(announced), remote, linked)
     }
 
     async fn check(&self, _: &Job<'_>) -> Result<(), JobError> {

@@ -1,11 +1,11 @@
 //! What a refusal of GHL's is kept as, with the record that it is about.
 
 use ghl::{GhlError, Subject};
+use sync_model::decide::fields::{Fields, Record, fields};
+use sync_model::decide::refused::{Refusal, blamed, left_out_of_create, refused};
+use sync_model::decide::verify::Unapplied;
 
 use super::Task;
-use crate::decide::fields::{Fields, Record, fields};
-use crate::decide::refused::{Refusal, blamed, left_out_of_create, refused};
-use crate::decide::verify::Unapplied;
 
 /// The refused fields of `asked`, where GHL refuses their values for good.
 pub(super) fn values<R: Record>(

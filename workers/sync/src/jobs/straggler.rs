@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use sync_model::decide::fields::{Fields, value};
+use sync_model::decide::same::answers;
+
 use super::Task;
-use crate::decide::fields::{Fields, value};
-use crate::decide::same::answers;
 
 /// How long after its announcement a create may still take effect, when no run waits for its answer any more. GHL answers within seconds;
 /// and the jobs of a dead worker, whose lease lasts 12 s, are to be done within 30.

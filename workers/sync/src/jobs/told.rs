@@ -5,15 +5,15 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use sync_model::decide::absent::Unread;
+use sync_model::decide::echo::{Known, Told, Verdict, confirms, judge};
+use sync_model::decide::fields::{Fields, difference, fields, value};
+use sync_model::decide::same::echoes;
+use sync_model::record::Contact;
 
 use super::{JobError, Task as Job};
-use crate::decide::absent::Unread;
-use crate::decide::echo::{Known, Told, Verdict, confirms, judge};
-use crate::decide::fields::{Fields, difference, fields, value};
-use crate::decide::same::echoes;
 use crate::mapping;
 use crate::mapping::contact::told;
-use crate::records::model::Contact;
 use crate::records::{AnyEntry, ContactRow, Entry, EntryRow, JobKind, StoredWebhook};
 
 /// What an event of a whole contact comes to.

@@ -7,11 +7,11 @@
 use ::ghl::{Carried, WireSecond, WireTime, model as ghl};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use sync_model::decide::absent::{Absent, Unread};
+use sync_model::decide::push_appointment::AppointmentChanges;
+use sync_model::record::{Appointment, ReadIn, SecondHour};
 
 use super::{MissingField, take};
-use crate::decide::absent::{Absent, Unread};
-use crate::decide::push_appointment::AppointmentChanges;
-use crate::records::model::{Appointment, ReadIn, SecondHour};
 
 /// The appointment in Clienty's words. It was read for `contact_id`, in a location of `zone`.
 #[must_use]

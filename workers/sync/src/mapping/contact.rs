@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 use ::ghl::{Carried, WireTime, model as ghl};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use sync_model::decide::absent::Absent;
+use sync_model::decide::fields::{Fields, fields, value};
+use sync_model::record::{Contact, CustomField};
 
 use super::take;
-use crate::decide::absent::Absent;
-use crate::decide::fields::{Fields, fields, value};
-use crate::records::model::{Contact, CustomField};
 
 pub use self::write::{to_changes, to_new};
 

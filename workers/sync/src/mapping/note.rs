@@ -2,11 +2,11 @@
 
 use ::ghl::model as ghl;
 use jiff::tz::TimeZone;
+use sync_model::decide::absent::{Absent, Unread};
+use sync_model::decide::push_note::NoteChanges;
+use sync_model::record::Note;
 
 use super::take;
-use crate::decide::absent::{Absent, Unread};
-use crate::decide::push_note::NoteChanges;
-use crate::records::model::Note;
 
 /// The note in Clienty's words. It was read for `contact_id`; whether a producer knows it by an id of its own is not in
 /// GHL, so `clienty_note_id` is none.

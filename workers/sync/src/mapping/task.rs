@@ -3,11 +3,11 @@
 use ::ghl::{WireSecond, WireTime, model as ghl};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use sync_model::decide::absent::{Absent, Unread};
+use sync_model::decide::push_task::{Edited, TaskChanges};
+use sync_model::record::Task;
 
 use super::{MissingField, take};
-use crate::decide::absent::{Absent, Unread};
-use crate::decide::push_task::{Edited, TaskChanges};
-use crate::records::model::Task;
 
 /// The task in Clienty's words. It was read for `contact_id`; whether a producer knows it by an id of its own is not in
 /// GHL, so `clienty_task_id` is none.

@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row as _};
+use sync_model::field_mapping::Unwritable;
 use sync_model::ids;
 use sync_model::job::{JobKey, JobKind, REFRESHES_FIELDS};
 use tokio::time::timeout;
@@ -29,7 +30,6 @@ use super::history::Via;
 use super::runs::FollowUp;
 use super::sql::{CHUNK, Marks, look_up_pairs, sql, take_exactly, with_list, with_rows};
 use super::{Records, RecordsError, WEBHOOK_SOURCE, Write, conflicts, contacts, erase, flows, order};
-use crate::field_mapping::Unwritable;
 
 mod together;
 

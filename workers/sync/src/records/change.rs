@@ -5,19 +5,19 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+use sync_model::decide::echo::Prints;
+use sync_model::decide::fields::{Record, differing, fields};
+use sync_model::decide::last_edits::{self, LastEdits, but_for_later};
+use sync_model::decide::unanswered::Unanswered;
+use sync_model::field_mapping::Unwritable;
+use sync_model::record::{Appointment, Note, Task};
 use uuid::Uuid;
 
 use super::contacts;
 use super::entries::{Entry, EntryRow, find_by_clienty_id, find_by_ghl_id, save_edit, text_of};
 use super::merging::{self, Edits};
-use super::model::{Appointment, Note, Task};
 use super::sql::sql;
 use super::{RecordsError, Write, conflicts};
-use crate::decide::echo::Prints;
-use crate::decide::fields::{Record, differing, fields};
-use crate::decide::last_edits::{self, LastEdits, but_for_later};
-use crate::decide::unanswered::Unanswered;
-use crate::field_mapping::Unwritable;
 use crate::flows::Changed;
 
 pub use contact::{ContactChange, ContactPatch};

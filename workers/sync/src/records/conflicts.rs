@@ -5,6 +5,10 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use sqlx::Row;
 use sqlx::any::AnyRow;
+use sync_model::decide::echo::Prints;
+use sync_model::decide::fields::{self, Record, fields, with_fields};
+use sync_model::decide::merge;
+use sync_model::record::{Appointment, Note, Task};
 use uuid::Uuid;
 
 use super::change::{Applied, Unapplied, refuse};
@@ -12,13 +16,9 @@ use super::contacts::{self, ContactRow};
 use super::entries::{self, Entry, EntryRow};
 use super::ledger::timestamp;
 use super::merging::{self, json as column};
-use super::model::{Appointment, Note, Task};
 use super::notices::Notice;
 use super::sql::sql;
 use super::{Page, Records, RecordsError, Write};
-use crate::decide::echo::Prints;
-use crate::decide::fields::{self, Record, fields, with_fields};
-use crate::decide::merge;
 
 /// A conflict as people look at it.
 #[derive(Debug, Clone, PartialEq, Serialize)]

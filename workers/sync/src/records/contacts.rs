@@ -7,23 +7,23 @@
 //! A contact that a producer edits before it was ever pulled has an empty base and was never synced: the push reads it first.
 
 use jiff::Timestamp;
+use sync_model::decide::absent::Unread;
+use sync_model::decide::echo::Prints;
+use sync_model::decide::fields::{Fields, Record as _, fields};
+use sync_model::decide::last_edits::LastEdits;
+use sync_model::decide::merge::Side;
+use sync_model::decide::refused::Owed;
+use sync_model::decide::sync_status::{Facts, SyncStatus};
+use sync_model::decide::unanswered::Unanswered;
+use sync_model::decide::verify::{SyncState, Unapplied};
 use sync_model::job::JobKind;
+use sync_model::record::{Contact, is_key};
 
 use super::feed::{ChangeOp, Changed};
 use super::history::Was;
 use super::merging::{self, Edits};
-use super::model::{Contact, is_key};
 use super::sql::sql;
 use super::{Records, RecordsError};
-use crate::decide::absent::Unread;
-use crate::decide::echo::Prints;
-use crate::decide::fields::{Fields, Record as _, fields};
-use crate::decide::last_edits::LastEdits;
-use crate::decide::merge::Side;
-use crate::decide::refused::Owed;
-use crate::decide::sync_status::{Facts, SyncStatus};
-use crate::decide::unanswered::Unanswered;
-use crate::decide::verify::{SyncState, Unapplied};
 
 pub(super) use self::following::{follow, follow_to, store};
 pub(super) use self::joining::{join, move_to};

@@ -5,17 +5,17 @@
 
 use job_engine::Priority;
 use serde_json::Value;
+use sync_model::decide::absent::Unread;
+use sync_model::decide::fields::{self, fields, with_fields};
+use sync_model::decide::merge::{Conflict, Side};
 use sync_model::job::JobKind;
+use sync_model::record::Appointment;
 
 use super::entries::Entry;
 use super::merging::Edits;
-use super::model::Appointment;
 use super::runs::FollowUp;
 use super::sql::sql;
 use super::{Records, RecordsError, Write};
-use crate::decide::absent::Unread;
-use crate::decide::fields::{self, fields, with_fields};
-use crate::decide::merge::{Conflict, Side};
 use crate::mapping;
 
 impl Records {

@@ -7,14 +7,14 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use serde_json::json;
+use sync_model::decide::fields::{self, fields, with_fields};
+use sync_model::decide::same::Habits;
+use sync_model::field_mapping::{Definition, Mapping};
+use sync_model::record::{Contact, CustomField, is_key, key_of};
 
 use super::contacts::ContactRow;
-use super::model::{Contact, CustomField, is_key, key_of};
 use super::sql::sql;
 use super::{Records, RecordsError, Write};
-use crate::decide::fields::{self, fields, with_fields};
-use crate::decide::same::Habits;
-use crate::field_mapping::{Definition, Mapping};
 
 /// What readers get the custom fields of a location as.
 pub(super) struct Naming {

@@ -1,7 +1,7 @@
 //! What enrichment wrote into contacts, and how it is written: an ordinary change with an author of its own, that of no person.
 //!
 //! A row says where the value of a field came from, for as long as the field reads so and no person has touched it; which of the rows that is so for is
-//! decided when they are read ([`crate::decide::enrichment::Held`]), so an edit has nothing to do here. The values go to GHL by the ordinary push.
+//! decided when they are read ([`sync_model::decide::enrichment::Held`]), so an edit has nothing to do here. The values go to GHL by the ordinary push.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -9,16 +9,16 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::{AnyConnection, Row as _};
+use sync_model::decide::enrichment::{Held, OF_A_MACHINE, Overwrite, Own};
+use sync_model::decide::fields::{self, Fields, fields, with_fields};
+use sync_model::record::Contact;
 
 use super::contacts::{self, ContactRow};
 use super::feed::Origin;
 use super::history::Via;
 use super::ledger::timestamp;
-use super::model::Contact;
 use super::runs::Tx;
 use super::{Records, RecordsError, Write, custom_fields, unanswered};
-use crate::decide::enrichment::{Held, OF_A_MACHINE, Overwrite, Own};
-use crate::decide::fields::{self, Fields, fields, with_fields};
 
 mod answers;
 mod keys;

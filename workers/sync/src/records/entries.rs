@@ -10,20 +10,21 @@
 
 use std::collections::HashSet;
 
+use sync_model::decide::absent::Unread;
+use sync_model::decide::echo::Prints;
+use sync_model::decide::fields::fields;
+use sync_model::decide::last_edits::LastEdits;
+use sync_model::decide::refused::Owed;
+use sync_model::decide::sync_status::{Facts, SyncStatus};
+use sync_model::decide::unanswered::Unanswered;
+use sync_model::decide::verify::SyncState;
+use sync_model::record::{Note, Task};
+
 use super::feed::{ChangeOp, Changed};
 use super::history::Was;
 use super::merging::{self, Edits};
-use super::model::{Note, Task};
 use super::sql::sql;
 use super::{Records, RecordsError};
-use crate::decide::absent::Unread;
-use crate::decide::echo::Prints;
-use crate::decide::fields::fields;
-use crate::decide::last_edits::LastEdits;
-use crate::decide::refused::Owed;
-use crate::decide::sync_status::{Facts, SyncStatus};
-use crate::decide::unanswered::Unanswered;
-use crate::decide::verify::SyncState;
 
 pub use self::aside::SetAside;
 pub use self::entry::{AnyEntry, Entry};

@@ -11,13 +11,13 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
+use sync_model::decide::sync_status::Progress;
+use sync_model::record::key_of;
 
 use super::history::{Via, Was};
 use super::ledger::timestamp;
-use super::model::key_of;
 use super::sql::{Marks, sql, take_exactly, with_rows_then};
 use super::{Page, Records, RecordsError, Write, erase};
-use crate::decide::sync_status::Progress;
 
 /// What happened to a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

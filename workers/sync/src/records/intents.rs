@@ -6,15 +6,15 @@
 
 use std::collections::HashSet;
 
+use sync_model::decide::fields::Fields;
 use sync_model::job::JobKey;
+use sync_model::record::Contact;
 
 use super::contacts::document;
 use super::entries::text_of;
 use super::merging::column;
-use super::model::Contact;
 use super::sql::sql;
 use super::{Entry, Records, RecordsError, Run};
-use crate::decide::fields::Fields;
 
 /// How much older than the sending of a create its announcement may be, in ms.
 const FRESH_MS: i64 = 2_000;

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 use sqlx::Row;
 use sqlx::any::AnyRow;
+use sync_model::decide::sync_status::Progress;
 use sync_model::job::{JobKey, JobState};
 use uuid::Uuid;
 
@@ -16,7 +17,6 @@ use super::feed::{Cause, Origin};
 use super::history::Via;
 use super::sql::sql;
 use super::{Records, RecordsError, activity, flows, owed, refusals};
-use crate::decide::sync_status::Progress;
 
 /// One ledger row, as people look at it.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -8,12 +8,12 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use sqlx::Row;
 use sqlx::any::AnyRow;
+use sync_model::field_mapping::{EVERYWHERE, Mapping};
 
 use super::accept::known_locations;
 use super::audit::{Act, Action};
 use super::ledger::timestamp;
 use super::{Expected, Records, RecordsError, Write};
-use crate::field_mapping::{EVERYWHERE, Mapping};
 
 pub(super) mod in_force;
 mod policies;

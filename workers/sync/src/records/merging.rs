@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use sync_model::decide::absent::Unread;
+use sync_model::decide::echo::Prints;
+use sync_model::decide::fields::{self, Fields, Record, fields, with_fields};
+use sync_model::decide::merge::{Conflict, Policies, TheirTimes, Times, merge};
+use sync_model::decide::same::answers;
+use sync_model::decide::verify::{self, Unapplied};
 
 use super::RecordsError;
-use crate::decide::absent::Unread;
-use crate::decide::echo::Prints;
-use crate::decide::fields::{self, Fields, Record, fields, with_fields};
-use crate::decide::merge::{Conflict, Policies, TheirTimes, Times, merge};
-use crate::decide::same::answers;
-use crate::decide::verify::{self, Unapplied};
 
 /// When each field that GHL does not have yet was edited here, in ms since 1970.
 pub type Edits = BTreeMap<String, i64>;

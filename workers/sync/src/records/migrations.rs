@@ -74,7 +74,7 @@ fn up_to(last: i64) -> Migrator {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Options, Phase, Purpose, Records, ledger, model};
+    use super::super::{Options, Phase, Purpose, Records, ledger};
     use super::*;
 
     /// The last migration of the last release. To be raised with each release.
@@ -177,7 +177,7 @@ mod tests {
         let told: Vec<_> = view.appointments.iter().map(|one| (&one.record.appointment_id, one.deleted_at)).collect();
         let ids = ["a1", "a2"].map(|id| Some(id.to_owned()));
         assert_eq!(told, [(&ids[0], None), (&ids[1], Some(ledger::timestamp(5)))]);
-        let row = records.entry::<model::Appointment>("l-a1").await.unwrap().unwrap();
+        let row = records.entry::<sync_model::record::Appointment>("l-a1").await.unwrap().unwrap();
         assert!(row.is_settled() && row.doc.title.as_deref() == Some("Demo"));
         records.close().await;
         let _ = std::fs::remove_dir_all(folder);

@@ -5,44 +5,12 @@
 use serde::{Deserialize, Serialize};
 
 use jiff::Timestamp;
+use sync_model::part::Part;
 
 use super::ledger::timestamp;
 use super::runs::Tx;
 use super::sql::sql;
 use super::{Records, RecordsError, Write};
-
-/// What is read of a contact by one call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Part {
-    /// The contact itself.
-    Contact,
-    /// Its tasks.
-    Tasks,
-    /// Its notes.
-    Notes,
-    /// Its appointments.
-    Appointments,
-}
-
-impl Part {
-    const ALL: [Self; 4] = [Self::Contact, Self::Tasks, Self::Notes, Self::Appointments];
-
-    /// Its name in views, summaries and the database.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Contact => "contact",
-            Self::Tasks => "tasks",
-            Self::Notes => "notes",
-            Self::Appointments => "appointments",
-        }
-    }
-
-    fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|part| part.as_str() == name)
-    }
-}
 
 /// A part of a contact that was asked for and did not come.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

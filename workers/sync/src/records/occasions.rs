@@ -8,12 +8,13 @@
 
 use std::sync::PoisonError;
 
+use sync_model::decide::rules::{Occasion, lost_tags, new_tags};
+use sync_model::record::Contact;
+
 use super::contacts::{self, ContactRow};
-use super::model::Contact;
 use super::runs::{FollowUp, Tx};
 use super::sql::sql;
 use super::{Records, RecordsError, Write, flows, page, rules};
-use crate::decide::rules::{Occasion, lost_tags, new_tags};
 use crate::flows::{ANY_TAG, Flow, On};
 
 impl Records {

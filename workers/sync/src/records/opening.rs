@@ -8,14 +8,14 @@ use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::pool::PoolConnectionMetadata;
 use sqlx::{AnyConnection, Connection as _};
 use sync_model::clock::Clock;
+use sync_model::decide::merge::Policies;
+use sync_model::decide::rules::TaskRule;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::flows::in_force::{BrokenFlow, InForce};
 use super::lines::Lines;
 use super::{Actor, Principal, Records, RecordsError, fault, files};
-use crate::decide::merge::Policies;
-use crate::decide::rules::TaskRule;
 use crate::flows::Flow;
 
 /// `busy_timeout`: how long one connection waits for SQLite's lock while another *process* writes. `synchronous`: a commit waits for the disk,

@@ -3,19 +3,19 @@
 //! An edit that is taken back reads again as GHL holds the record, as far as that is known. A record that GHL never got goes, with all that
 //! hangs on it, so that its id is free for a new one.
 
+use sync_model::decide::echo::Prints;
+use sync_model::decide::unanswered::Unanswered;
+use sync_model::decide::verify::SyncState;
 use sync_model::job::{JobKey, JobKind};
+use sync_model::record::{Appointment, Note, Task};
 
 use super::contacts::{self, ContactRow};
 use super::entries::{self, Entry, EntryRow};
 use super::feed::{ChangeOp, Changed};
 use super::ledger::timestamp;
 use super::merging::{Edits, column};
-use super::model::{Appointment, Note, Task};
 use super::sql::sql;
 use super::{RecordsError, Write, unanswered};
-use crate::decide::echo::Prints;
-use crate::decide::unanswered::Unanswered;
-use crate::decide::verify::SyncState;
 
 /// Takes back what the record owes GHL, unless another job of it is open or a person has yet to decide about one.
 pub(super) async fn take_back(write: &mut Write, key: &JobKey) -> Result<(), RecordsError> {

@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use sqlx::Row;
 use sqlx::any::AnyRow;
+use sync_model::decide::sync_status::Progress;
 use uuid::Uuid;
 
 use super::contacts::{self, ContactRow};
@@ -23,7 +24,6 @@ use super::sql::{
     CHUNK, Marks, look_up, look_up_pairs, sql, take_batch, take_exactly, with_list_after, with_rows_then,
 };
 use super::{RecordsError, Write, unanswered};
-use crate::decide::sync_status::Progress;
 
 /// A location, and an id of a contact in it.
 type Place = (String, String);

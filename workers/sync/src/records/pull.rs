@@ -7,7 +7,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::decide::adopt::predates;
+use sync_model::decide::fields::{Fields, fields};
+use sync_model::decide::last_edits;
+use sync_model::decide::match_lost_create::predates;
+use sync_model::decide::merge::Side;
+use sync_model::record::{Appointment, Contact, Note, Task};
 
 use super::entries::{self, Entry, EntryRow, text_of};
 use super::feed::{ChangeOp, Changed};
@@ -15,13 +19,9 @@ use super::flows::happened;
 use super::found::{Found, Needs};
 use super::history::Was;
 use super::merging::{self, Taken, column};
-use super::model::{Appointment, Contact, Note, Task};
 use super::runs::Tx;
 use super::sql::sql;
 use super::{ContactRow, Records, RecordsError, Write, conflicts, contacts, context, missing, told, unanswered};
-use crate::decide::fields::{Fields, fields};
-use crate::decide::last_edits;
-use crate::decide::merge::Side;
 
 /// The revisions of a contact and of all that hangs on it, as they were before a pull's first call.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

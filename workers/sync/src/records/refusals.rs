@@ -1,17 +1,17 @@
 //! That GHL refuses what a record asks for: kept with the record, so that view and feed say it as the job does.
 
+use sync_model::decide::refused::Refusal;
+use sync_model::decide::sync_status::Progress;
+use sync_model::decide::verify::SyncState;
 use sync_model::job::{JobKey, JobKind};
+use sync_model::record::{Appointment, Note, Task};
 
 use super::contacts::{self, ContactRow};
 use super::entries::{self, Entry, EntryRow};
 use super::ledger::timestamp;
 use super::merging::column;
-use super::model::{Appointment, Note, Task};
 use super::sql::sql;
 use super::{RecordsError, Write};
-use crate::decide::refused::Refusal;
-use crate::decide::sync_status::Progress;
-use crate::decide::verify::SyncState;
 
 /// What becomes of the kept state of a record.
 #[derive(Clone, Copy)]

@@ -8,6 +8,8 @@
 //! A change by a task is no trigger for a rule, so no rule starts another.
 
 use job_engine::Priority;
+use sync_model::decide::rules::TaskRule;
+use sync_model::decide::sync_status::Progress;
 use sync_model::job::JobKind;
 use uuid::Uuid;
 
@@ -18,8 +20,6 @@ use super::history::{Via, changed_fields};
 use super::runs::FollowUp;
 use super::sql::sql;
 use super::{RecordsError, Write};
-use crate::decide::rules::TaskRule;
-use crate::decide::sync_status::Progress;
 
 /// The id of the rule's first task for the contact.
 fn first_id(row: &ContactRow, rule: &TaskRule) -> String {

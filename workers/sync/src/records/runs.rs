@@ -13,6 +13,8 @@ use serde_json::{Value, json};
 use sqlx::Row;
 use sqlx::query::Query;
 use sync_model::clean;
+use sync_model::decide::sync_status::Progress;
+use sync_model::decide::verify::SyncState;
 use sync_model::job::{JobKey, JobKind, JobState};
 use uuid::Uuid;
 
@@ -23,8 +25,6 @@ use super::merging::{self, column};
 use super::notices::Notice;
 use super::sql::sql;
 use super::{Needs, Records, RecordsError, Write, erase, flows, refusals};
-use crate::decide::sync_status::Progress;
-use crate::decide::verify::SyncState;
 
 /// A run that has begun: the open rows of a key, held under an epoch.
 #[derive(Debug, Clone, PartialEq, Eq)]

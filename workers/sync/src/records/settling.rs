@@ -14,18 +14,18 @@
 use std::collections::HashSet;
 
 use jiff::Timestamp;
+use sync_model::decide::absent::Unread;
+use sync_model::decide::fields::Fields;
 use sync_model::job::JobKind;
+use sync_model::part::Part;
+use sync_model::record::{Appointment, Note, Task};
 
 use super::history::Via;
 use super::line::{Asked, answer_alike};
-use super::missing::Part;
-use super::model::{Appointment, Note, Task};
 use super::pull::{Parts, Snapshot};
 use super::runs::{Run, Tx};
 use super::sql::{sql, take_exactly, with_rows_between};
 use super::{AnyEntry, Records, RecordsError, Write, page};
-use crate::decide::absent::Unread;
-use crate::decide::fields::Fields;
 
 /// What a pull has to store, as its last step.
 #[derive(Debug, Clone)]

@@ -5,19 +5,19 @@ use std::collections::BTreeMap;
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
+use sync_model::decide::absent::Absent;
+use sync_model::decide::echo::Prints;
+use sync_model::decide::enrichment::OF_A_MACHINE;
+use sync_model::decide::fields::{Fields, Record, fields, value};
+use sync_model::decide::merge::{Policies, Policy, TheirTimes, first_told};
+use sync_model::record::Contact;
 
 use super::context;
 use super::entries::{AnyEntry, Entry, EntryRow};
 use super::merging::{self, Edits, Taken};
-use super::model::Contact;
 use super::sql::sql;
 use super::webhooks::{StoredWebhook, stored};
 use super::{ContactRow, RecordsError, Write, mappings};
-use crate::decide::absent::Absent;
-use crate::decide::echo::Prints;
-use crate::decide::enrichment::OF_A_MACHINE;
-use crate::decide::fields::{Fields, Record, fields, value};
-use crate::decide::merge::{Policies, Policy, TheirTimes, first_told};
 use crate::mapping;
 
 /// Webhooks of so long before our edit are looked through as well: what they show is older, and the conflict shows that.

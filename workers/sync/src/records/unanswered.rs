@@ -2,18 +2,18 @@
 //! afterwards (laws 18 and 19).
 
 use job_engine::Priority;
+use sync_model::decide::fields::{Fields, difference, fields, with_fields};
+use sync_model::decide::unanswered::Unanswered;
 use sync_model::job::JobKind;
+use sync_model::record::Contact;
 
 use super::contacts::{self, ContactRow};
 use super::entries::{self, Entry, EntryRow, text_of};
 use super::history::Via;
 use super::merging::{self, column};
-use super::model::Contact;
 use super::runs::{FollowUp, Run, Tx};
 use super::sql::sql;
 use super::{Records, RecordsError, Write, pull};
-use crate::decide::fields::{Fields, difference, fields, with_fields};
-use crate::decide::unanswered::Unanswered;
 
 /// Owes the push of a contact.
 pub(super) fn owe_contact(write: &mut Write, row: &ContactRow) {

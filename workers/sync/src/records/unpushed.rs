@@ -6,8 +6,8 @@
 
 use job_engine::Priority;
 use sync_model::job::{JobKey, JobKind};
+use sync_model::record::{Appointment, Note, Task};
 
-use super::model::{Appointment, Note, Task};
 use super::runs::FollowUp;
 use super::sql::sql;
 use super::{Records, RecordsError};

@@ -6,17 +6,17 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use sync_model::decide::absent::Unread;
+use sync_model::decide::fields::names;
+use sync_model::decide::sync_status::SyncStatus;
+use sync_model::record::{Appointment, Contact, Note, Task, TaskStatus};
 
 use super::custom_fields::{Naming, show_keys};
 use super::entries::{self, Entry};
 use super::ledger::timestamp;
 use super::missing::MissingPart;
-use super::model::{Appointment, Contact, Note, Task, TaskStatus};
 use super::sql::sql;
 use super::{ContactRow, Enrichment, Records, RecordsError, contacts, context, enrichments, missing};
-use crate::decide::absent::Unread;
-use crate::decide::fields::names;
-use crate::decide::sync_status::SyncStatus;
 
 /// A record as readers get it. A deleted one, which they get only where they ask for it, reads as it last did.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

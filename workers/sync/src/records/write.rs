@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sqlx::{AnyConnection, AnyPool};
+use sync_model::decide::merge::Policies;
+use sync_model::decide::rules::TaskRule;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
@@ -12,8 +14,6 @@ use super::found::Found;
 use super::mappings::in_force::Mappings;
 use super::write_check::WriteCheck;
 use super::{FollowUp, Principal, Records, RecordsError, accept, audit, feed, notices, page};
-use crate::decide::merge::Policies;
-use crate::decide::rules::TaskRule;
 use crate::flows::Flow;
 
 /// What follows from commits of this process.

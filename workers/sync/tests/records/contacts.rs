@@ -1,9 +1,9 @@
 //! Contacts that both sides edit: before GHL has them, while they are written, and afterwards.
 
 use serde_json::{Value, json};
-use sync_workers::decide::fields::Fields;
-use sync_workers::decide::sync_status::Progress;
-use sync_workers::records::model::Contact;
+use sync_model::decide::fields::Fields;
+use sync_model::decide::sync_status::Progress;
+use sync_model::record::Contact;
 use sync_workers::records::*;
 
 use crate::support::*;
@@ -36,7 +36,7 @@ async fn begin(db: &Db, row_id: &str, epoch: i64) -> Tx {
 async fn link(db: &Db, row_id: &str, theirs: &Contact) -> Option<String> {
     let row = row(db, row_id).await;
     let mut tx = begin(db, row_id, 1).await;
-    let asked = sync_workers::decide::fields::fields(&row.doc);
+    let asked = sync_model::decide::fields::fields(&row.doc);
     let owing = tx.contact_linked(&row, theirs, Some(&asked)).await.unwrap();
     tx.close_run(&[]).await.unwrap();
     owing
@@ -107,7 +107,7 @@ async fn the_reply_to_a_create_takes_nothing_back_that_a_pull_read_before(db: Db
     let there = json!({"firstName": "Ada", "city": "Paris", "state": "IDF", "tags": ["ours", "vip"]});
     db.pull(1, &Pulled { contact: remote("g1", there), ..pulled("g1", &[]) }).await;
     let mut tx = db.records.begin(&run).await.unwrap();
-    let asked = sync_workers::decide::fields::fields(&sent);
+    let asked = sync_model::decide::fields::fields(&sent);
     let reply = remote("g1", json!({"firstName": "Ada", "city": "London", "tags": ["ours"]}));
     tx.contact_linked(&row(&db, &row_id).await, &reply, Some(&asked)).await.unwrap();
     tx.close_run(&[]).await.unwrap();

@@ -1,6 +1,6 @@
 //! Edits that events carry.
 
-use sync_workers::records::model::{Appointment, Note, Task};
+use sync_model::record::{Appointment, Note, Task};
 use sync_workers::records::*;
 
 use crate::support::*;

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use sync_workers::decide::enrichment::Overwrite;
-use sync_workers::decide::fields::Fields;
+use sync_model::decide::enrichment::Overwrite;
+use sync_model::decide::fields::Fields;
 use sync_workers::enrich::Money;
 use sync_workers::records::*;
 

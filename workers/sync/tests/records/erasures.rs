@@ -3,9 +3,9 @@
 use ghl::catalog::Wish;
 use job_engine::Priority;
 use serde_json::json;
+use sync_model::record::{Appointment, Note};
 use sync_workers::events::operation;
 use sync_workers::flows::{Flow, Work, WorkOf};
-use sync_workers::records::model::{Appointment, Note};
 use sync_workers::records::*;
 
 use crate::schema;
@@ -85,7 +85,7 @@ async fn everything_of_a_person_goes_and_a_receipt_stays(db: Db) {
     assert_eq!(["contacts", "entries", "jobs", "webhooks"].map(count), [1, 4, 3, 2]);
     assert_eq!((receipt.contact_id.as_str(), receipt.erased_at.to_string().as_str()), ("c1", NOW));
     assert_eq!(db.records.view_with_deleted(LOC, "c1").await.unwrap(), None);
-    assert!(db.records.entry::<model::Task>(&row_id).await.unwrap().is_none());
+    assert!(db.records.entry::<sync_model::record::Task>(&row_id).await.unwrap().is_none());
     let told = told(&db).await;
     assert!(!told.contains("Secret") && told.contains("Kept"), "{told}");
     assert!(db.records.contact_view(LOC, "c2").await.unwrap().is_some_and(|view| view.tasks.len() == 1));

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use sync_workers::decide::fields::fields;
-use sync_workers::decide::refused::Refusal as Refused;
-use sync_workers::decide::sync_status::Progress;
-use sync_workers::decide::verify::SyncState;
-use sync_workers::records::model::{Appointment, Contact, Note, ReadIn};
+use sync_model::decide::fields::fields;
+use sync_model::decide::refused::Refusal as Refused;
+use sync_model::decide::sync_status::Progress;
+use sync_model::decide::verify::SyncState;
+use sync_model::record::{Appointment, Contact, Note, ReadIn};
 use sync_workers::records::*;
 
 use crate::support::*;
@@ -349,7 +349,7 @@ async fn what_both_sides_agree_on_is_not_refused(db: Db) {
     let mut tx = db.records.begin(&run).await.unwrap();
     let reason = "a missing scope".to_owned();
     let state = SyncState::refused(Refused { at: db.clock.now(), reason }, Vec::new(), Vec::new());
-    tx.refuse_entry::<sync_workers::records::model::Task>(&row_id, &state).await.unwrap();
+    tx.refuse_entry::<sync_model::record::Task>(&row_id, &state).await.unwrap();
     tx.keep_open().await.unwrap();
     assert_eq!(db.task(&row_id).await.status().state, Progress::Refused);
     db.pull(3, &pulled("c1", &[("g1", "Call at noon")])).await;

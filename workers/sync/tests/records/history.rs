@@ -6,10 +6,10 @@ use jiff::Timestamp;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
-use sync_workers::decide::absent::Unread;
-use sync_workers::decide::fields::Fields;
-use sync_workers::decide::fields::fields;
-use sync_workers::records::model::Contact;
+use sync_model::decide::absent::Unread;
+use sync_model::decide::fields::Fields;
+use sync_model::decide::fields::fields;
+use sync_model::record::Contact;
 use sync_workers::records::*;
 use sync_workers::retention::{self, Keeping};
 

@@ -1,8 +1,8 @@
 //! One person is one person: whatever ids an event names, whichever rows become one, whatever id comes later (law 17).
 
 use serde_json::{Value, json};
-use sync_workers::decide::fields::{Fields, fields};
-use sync_workers::records::model::Contact;
+use sync_model::decide::fields::{Fields, fields};
+use sync_model::record::Contact;
 use sync_workers::records::*;
 
 use crate::support::*;

@@ -1,8 +1,8 @@
 //! Mappings: versions, two editors, what readers see, what producers write, and that a preview is what applying does.
 
 use serde_json::{Value, json};
-use sync_workers::field_mapping::Mapping;
-use sync_workers::records::model::CustomField;
+use sync_model::field_mapping::Mapping;
+use sync_model::record::CustomField;
 use sync_workers::records::*;
 
 use crate::support::*;
@@ -151,7 +151,7 @@ async fn a_preview_is_what_applying_does(db: Db) {
 }
 
 async fn who_wins_is_the_mappings_to_say(db: Db) {
-    use sync_workers::decide::merge::Policy;
+    use sync_model::decide::merge::Policy;
     know(&db).await;
     let mut document = document();
     document["contact"]["plan"]["wins"] = json!("clienty");

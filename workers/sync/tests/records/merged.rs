@@ -1,8 +1,8 @@
 //! Contacts that GHL merges, with what hangs on them and what is owed for it. GHL tells nobody of a merge: one contact is gone, and its tasks,
 //! notes and appointments are met under the other.
 
-use sync_workers::decide::absent::Absent;
-use sync_workers::records::model::{Appointment, Task};
+use sync_model::decide::absent::Absent;
+use sync_model::record::{Appointment, Task};
 use sync_workers::records::*;
 
 use crate::support::*;

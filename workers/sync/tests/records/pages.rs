@@ -1,6 +1,6 @@
 //! A walk's pages: hundreds of contacts in one transaction.
 
-use sync_workers::records::model::{Contact, Task};
+use sync_model::record::{Contact, Task};
 use sync_workers::records::*;
 
 use crate::sent::Sent;

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use jiff::{SignedDuration, Timestamp};
-use sync_workers::decide::sync_status::SyncStatus;
-use sync_workers::records::model::{Appointment, Note, Task};
+use sync_model::decide::sync_status::SyncStatus;
+use sync_model::record::{Appointment, Note, Task};
 use sync_workers::records::*;
 
 use crate::support::*;

@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 
 use serde_json::json;
-use sync_workers::records::model::{Appointment, Contact, Task, TaskStatus};
+use sync_model::record::{Appointment, Contact, Task, TaskStatus};
 use sync_workers::records::*;
 
 use crate::support::*;

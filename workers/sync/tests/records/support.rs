@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use sync_model::clock::Clock;
-use sync_workers::records::model::{Contact, Task};
+use sync_model::record::{Contact, Task};
 use sync_workers::records::*;
 use sync_workers::vault::{MasterKeys, Vault};
 use uuid::Uuid;

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use sync_workers::records::model::{Contact, Note};
+use sync_model::record::{Contact, Note};
 use sync_workers::records::*;
 
 use crate::support::*;

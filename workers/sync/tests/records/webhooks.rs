@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use sync_workers::records::model::{Appointment, Note};
+use sync_model::record::{Appointment, Note};
 use sync_workers::records::*;
 use sync_workers::retention::{self, Keeping};
 

@@ -2,6 +2,7 @@
 //! not the one that the trigger stands for.
 
 use serde_json::Value;
+use sync_model::decide::rules::Occasion;
 use sync_model::suggest::nearest;
 
 use super::super::change::statuses_of;
@@ -9,7 +10,6 @@ use super::super::condition::{Asks, Condition};
 use super::super::places::Place;
 use super::super::{ANY_TAG, Flow, ORIGIN_CLIENTY, ORIGIN_GHL, On};
 use super::of_contact;
-use crate::decide::rules::Occasion;
 use crate::events::{FieldError, STATUSES};
 
 /// What GHL was seen to answer of statuses beside those that it lets clients write.

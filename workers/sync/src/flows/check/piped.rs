@@ -2,10 +2,10 @@
 
 use ghl::catalog::{Shape, catalog};
 use serde_json::{Map, Value};
+use sync_model::pipes::Kind;
 
 use super::super::places::{Gap, Known, Place};
 use super::super::{Flow, On};
-use crate::pipes::Kind;
 
 /// Why the pipes of a place can never do with what stands there; none where they can.
 pub(super) fn wrong(flow: &Flow, place: &Place) -> Option<String> {

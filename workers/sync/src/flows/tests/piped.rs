@@ -44,7 +44,7 @@ fn what_comes_out_of_pipes_is_filled_in_and_keeps_its_type_where_it_is_alone() {
         fill(&json!({"a": "{contact.city | upper}", "b": ["{contact.tags | split}"]}), &known),
         Err(Gap::Unfit {
             place: "contact.tags | split".to_owned(),
-            mistake: crate::pipes::Pipes::parse("split", 1).unwrap().apply(Some(json!(["b"]))).unwrap_err(),
+            mistake: sync_model::pipes::Pipes::parse("split", 1).unwrap().apply(Some(json!(["b"]))).unwrap_err(),
         })
     );
     assert_eq!(fill(&json!({"a": "{contact.city | upper}", "b": 1}), &known), Ok(Some(json!({"b": 1}))), "left out");

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use ghl::{Class, GhlError, Subject};
+use sync_model::decide::fields::with_fields;
+use sync_model::decide::match_lost_create::predates;
 
 use super::{Outcome, Push, Shown, is_known_to_have_failed, listed};
-use crate::decide::adopt::predates;
-use crate::decide::fields::with_fields;
 use crate::jobs::straggler::{announced_by_ghls_clock, is_of_another_time, until_it_cannot_arrive};
 use crate::jobs::{JobError, Task, refusals};
 use crate::records::{ContactRow, Entry, EntryRow};

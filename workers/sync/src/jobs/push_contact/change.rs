@@ -3,15 +3,15 @@
 use ghl::GhlError;
 use ghl::model::{DndChange, UpdateContact};
 use serde_json::Value;
+use sync_model::decide::fields::{Fields, fields, set, with_fields};
+use sync_model::decide::push_contact::{ContactPlan, plan};
+use sync_model::decide::verify::{Outcome, SyncState};
+use sync_model::record::{Contact, is_key};
 
 use super::super::presence::is_contact_gone;
 use super::super::{JobError, Task, refusals};
 use super::{gone, keep_refused, one_call};
-use crate::decide::fields::{Fields, fields, set, with_fields};
-use crate::decide::push_contact::{ContactPlan, plan};
-use crate::decide::verify::{Outcome, SyncState};
 use crate::mapping::contact::{from_ghl, from_part, to_changes};
-use crate::records::model::{Contact, is_key};
 use crate::records::{ContactReply, ContactRow};
 
 /// Sends what differs, one call after the other. What GHL refuses holds up no other.

@@ -12,17 +12,17 @@ use std::time::Duration;
 use ghl::GhlError;
 use ghl::model::{Contact as Remote, SearchContacts};
 use job_engine::Priority;
+use sync_model::decide::fields::{Fields, fields, value, with_fields};
+use sync_model::decide::identity::{self, Identity, UNIQUE};
+use sync_model::decide::match_lost_create;
+use sync_model::decide::refused::{self, Refusal, blamed};
+use sync_model::decide::verify::{SyncState, Unapplied};
+use sync_model::record::Contact;
 
 use super::super::straggler::{announced_by_ghls_clock, is_of_another_time, until_it_cannot_arrive};
 use super::super::{JobError, Task};
 use super::{close, keep_refused, one_call, refused};
-use crate::decide::adopt;
-use crate::decide::fields::{Fields, fields, value, with_fields};
-use crate::decide::identity::{self, Identity, UNIQUE};
-use crate::decide::refused::{self, Refusal, blamed};
-use crate::decide::verify::{SyncState, Unapplied};
 use crate::mapping::contact::{from_ghl, from_list, from_part, to_new};
-use crate::records::model::Contact;
 use crate::records::{ContactRow, FollowUp, JobKind};
 
 /// Contacts of one name that are looked through.
@@ -53,7 +53,7 @@ pub(super) async fn create(task: &Task<'_>, row: &ContactRow) -> Result<(), JobE
             // Some creates are refused so and made all the same. Who was there before was not made by it.
             if let Some(there) = by_identity(task, &wanted).await? {
                 let there = from_ghl(one_call(task)?.get_contact(&there.id).await?);
-                let is_ours = adopt::is_of(&wanted, &there) && is_new(task, &there, announced_at_ms);
+                let is_ours = match_lost_create::is_of(&wanted, &there) && is_new(task, &there, announced_at_ms);
                 if is_ours && matches!(judge(task, row, &wanted, &there).await?, Judged::Same) {
                     return link(task, row, &there, None, Link::Looked).await;
                 }
@@ -245,7 +245,7 @@ pub(super) async fn settle_announcement(
     if let Some(there) = made(task, row, announced).await? {
         let asked = fields(announced);
         // What differs from what was sent may be an edit of the meantime.
-        let is_as_sent = adopt::fits_contact(announced, &there);
+        let is_as_sent = match_lost_create::fits_contact(announced, &there);
         return link(task, row, &there, is_as_sent.then_some(&asked), Link::Looked).await;
     }
     if !wait.is_zero() {
@@ -267,7 +267,8 @@ async fn made(task: &Task<'_>, row: &ContactRow, announced: &Contact) -> Result<
     }
     if let Some(there) = there.filter(|there| !is_older(task, there, row)) {
         let fits = |there: &Contact| {
-            adopt::is_of(announced, there) && (row.is_shown() || adopt::fits_contact(announced, there))
+            match_lost_create::is_of(announced, there)
+                && (row.is_shown() || match_lost_create::fits_contact(announced, there))
         };
         let there = from_ghl(there);
         let is_anothers = matches!(judge(task, row, announced, &there).await?, Judged::Another(_));
@@ -298,11 +299,12 @@ async fn by_identity(task: &Task<'_>, contact: &Contact) -> Result<Option<Remote
 
 /// Whether GHL says that it came after the announcement.
 fn is_new(task: &Task<'_>, there: &Contact, announced_at_ms: Option<i64>) -> bool {
-    there.date_added.is_some() && !adopt::predates(there.date_added, announced_by_ghls_clock(task, announced_at_ms))
+    there.date_added.is_some()
+        && !match_lost_create::predates(there.date_added, announced_by_ghls_clock(task, announced_at_ms))
 }
 
 fn is_older(task: &Task<'_>, there: &Remote, row: &ContactRow) -> bool {
-    adopt::predates(from_ghl(there.clone()).date_added, announced_by_ghls_clock(task, row.intent_at_ms))
+    match_lost_create::predates(from_ghl(there.clone()).date_added, announced_by_ghls_clock(task, row.intent_at_ms))
 }
 
 /// A contact that no row has, that is as it was sent, and that is no older than the announcement.
@@ -316,7 +318,8 @@ async fn among_found(task: &Task<'_>, row: &ContactRow, announced: &Contact) -> 
     };
     for found in one_call(task)?.search_contacts(&search).await?.contacts {
         let told = from_list(found.contact.clone());
-        let fits = adopt::fits_contact(announced, &told) && !adopt::is_namesake(announced, &told);
+        let fits =
+            match_lost_create::fits_contact(announced, &told) && !match_lost_create::is_namesake(announced, &told);
         let is_new = told.date_added.is_some() && !is_older(task, &found.contact, row);
         if fits && is_new && !task.environment.records.is_linked(task.location(), &found.contact.id).await? {
             return Ok(Some(found.contact));

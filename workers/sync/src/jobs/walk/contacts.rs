@@ -5,14 +5,14 @@ use std::collections::HashMap;
 use ghl::model::{SearchContacts, SearchTasks, Task as GhlTask};
 use ghl::{Class, GhlError, Run, UnauthorizedKind};
 use jiff::Timestamp;
+use sync_model::decide::match_lost_create::could_match_contact;
+use sync_model::record::{Contact, Task as OurTask};
 use tokio::time::Instant;
 
 use super::super::{JobError, Task, zones};
 use super::{Outcome, go_on};
-use crate::decide::adopt::may_be_contact;
-use crate::decide::compare;
+use crate::jobs::compare;
 use crate::mapping;
-use crate::records::model::{Contact, Task as OurTask};
 use crate::records::{Beside, Finding, Found, Needs, Parts, Phase, Purpose, Reached, Tx, Verdict, Walk};
 
 /// Tasks that one page asks for. What GHL gives at most is not documented; this it gives.
@@ -114,7 +114,7 @@ pub(super) async fn run(task: &Task<'_>, mut walk: Walk) -> Result<(), JobError>
     let beside = tx.beside(&ids, since).await?.of_reading_since(began_ms);
     let mut outcome = Outcome::default();
     // A create of ours may have made it, whose reply is on its way: that is no event.
-    let may_be_ours = |contact: &Contact| announced.iter().any(|announced| may_be_contact(announced, contact));
+    let may_be_ours = |contact: &Contact| announced.iter().any(|announced| could_match_contact(announced, contact));
     for contact in contacts {
         let id = contact.id.clone();
         walk.contacts += 1;

@@ -13,7 +13,7 @@ use super::super::pull_contact::{self, Fetched};
 use super::super::{JobError, Task};
 use super::contacts::unsure;
 use super::{Outcome, go_on};
-use crate::decide::compare;
+use crate::jobs::compare;
 use crate::records::{Needs, Phase, Purpose, Walk};
 
 pub(super) async fn run(task: &Task<'_>, mut walk: Walk) -> Result<(), JobError> {

@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 
 use super::super::{JobError, Task, pull_contact};
 use super::{Outcome, go_on};
-use crate::decide::compare;
+use crate::jobs::compare;
 use crate::records::{Found, Needs, Phase, Purpose, Walk};
 
 /// Contacts of one run that makes no calls.

@@ -1,9 +1,9 @@
 //! Contacts as GHL's replies, lists and webhooks show them.
 
 use serde_json::{Value, json};
+use sync_model::decide::absent::Unread;
 
 use super::*;
-use crate::decide::absent::Unread;
 
 fn mapped(contact: Value) -> Contact {
     Contact { absent: Absent::default(), ..from_ghl(serde_json::from_value(contact).unwrap()) }

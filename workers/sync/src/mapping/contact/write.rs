@@ -3,8 +3,8 @@
 use ::ghl::model as ghl;
 use serde_json::Value;
 
-use crate::decide::fields::{Fields, fields};
-use crate::records::model::{Contact, is_key};
+use sync_model::decide::fields::{Fields, fields};
+use sync_model::record::{Contact, is_key};
 
 /// The body that creates `contact`, whose custom fields are named by id.
 #[must_use]

@@ -9,10 +9,10 @@ use ::ghl::model::{NewContact, SearchContacts, SearchTasks, UpdateContact, Upser
 use jiff::tz::TimeZone;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use sync_model::record::Contact;
 
 use super::*;
 use crate::mapping;
-use crate::records::model::Contact;
 
 /// The client before a server that answers with the captured body of that number, which is the beginning of its file's name.
 async fn answering(number: &str) -> Option<Bench> {

@@ -7,10 +7,10 @@ use ::ghl::model::UpdateContact;
 use ::ghl::{Class, GhlError, Subject, UnauthorizedKind};
 use scripted_server::reply;
 use serde_json::{Value, json};
+use sync_model::record::Contact;
 
 use super::*;
 use crate::mapping::contact::{from_ghl, to_new};
-use crate::records::model::Contact;
 
 /// A reply: status, headers and body. A text is a page.
 #[derive(Clone)]

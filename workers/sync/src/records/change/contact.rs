@@ -1,16 +1,16 @@
 //! Edits of contacts that producers send with their events.
 
+use sync_model::decide::fields::{self, Fields, Record as _, fields, with_fields};
+use sync_model::decide::last_edits::{self, but_for_later};
+use sync_model::decide::merge::{Conflict, Side};
+use sync_model::field_mapping::Unwritable;
+use sync_model::record::{Contact, is_key, key_of};
 use sync_model::suggest::nearest;
 
 use super::super::contacts::{self, ContactRow, bare};
 use super::super::merging::{self, ALL_TAGS};
-use super::super::model::{Contact, is_key, key_of};
 use super::super::{RecordsError, Write, conflicts, custom_fields, entries, unanswered};
 use super::{Act, Applied, Kept, Unapplied, check_kept, refuse};
-use crate::decide::fields::{self, Fields, Record as _, fields, with_fields};
-use crate::decide::last_edits::{self, but_for_later};
-use crate::decide::merge::{Conflict, Side};
-use crate::field_mapping::Unwritable;
 
 mod ids;
 

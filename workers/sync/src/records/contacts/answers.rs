@@ -4,22 +4,22 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 use job_engine::Priority;
+use sync_model::decide::absent::Unread;
+use sync_model::decide::fields::{Fields, Record as _, fields};
+use sync_model::decide::verify::SyncState;
 use sync_model::job::JobKind;
+use sync_model::record::Contact;
 
 use super::super::conflicts;
 use super::super::custom_fields::name_by_id;
 use super::super::erase;
 use super::super::flows::happened;
 use super::super::history::Via;
-use super::super::model::Contact;
 use super::super::runs::{FollowUp, Tx};
 use super::super::sql::sql;
 use super::super::{RecordsError, occasions, refusals, told, unanswered};
 use super::steps::{Heard, Linked, Linking};
 use super::{ContactReply, ContactRow, find, follow, follow_to, join, move_to, save, take};
-use crate::decide::absent::Unread;
-use crate::decide::fields::{Fields, Record as _, fields};
-use crate::decide::verify::SyncState;
 
 impl Tx {
     /// GHL did what `reply` says. Readers see GHL's form of it, unless they edited it since: then the edit stays and its own job will push it.

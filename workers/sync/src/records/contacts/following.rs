@@ -1,15 +1,16 @@
 //! How a contact's row follows what a pull or a scan read in GHL.
 
+use sync_model::decide::absent::Unread;
+use sync_model::decide::fields::{Fields, Record as _};
+use sync_model::decide::merge::TheirTimes;
+use sync_model::record::Contact;
+
 use super::super::conflicts;
 use super::super::flows::happened;
 use super::super::found::Found;
-use super::super::model::Contact;
 use super::super::{RecordsError, Write, occasions, told, unanswered};
 use super::steps::{Followed, Pull};
 use super::{ContactRow, bare, lock, save};
-use crate::decide::absent::Unread;
-use crate::decide::fields::{Fields, Record as _};
-use crate::decide::merge::TheirTimes;
 
 /// Stores what was read. A row that moved since the reading began, at `revision`, or to which a write is on its way, is looked at afterwards where
 /// it reads otherwise.

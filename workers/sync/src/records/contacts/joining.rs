@@ -7,15 +7,16 @@
 //! either stays pending as well. Jobs, conflicts, tasks, notes and appointments move along, and
 //! every id leads to the remaining row.
 
+use sync_model::decide::fields::{self, Fields, Record as _, fields, with_fields};
+use sync_model::decide::last_edits::LastEdits;
+use sync_model::decide::merge::{Conflict, Policies, TheirTimes};
+use sync_model::record::Contact;
+
 use super::super::feed::{ChangeOp, Changed};
 use super::super::merging::{self, Edits, Taken};
-use super::super::model::Contact;
 use super::super::sql::sql;
 use super::super::{RecordsError, Write, conflicts, enrichments, mappings};
 use super::{ContactRow, save, save_alias};
-use crate::decide::fields::{self, Fields, Record as _, fields, with_fields};
-use crate::decide::last_edits::LastEdits;
-use crate::decide::merge::{Conflict, Policies, TheirTimes};
 
 /// Makes one row of two; `agreed` is what GHL is known to have got of the pending one. It keeps the row of the contact that a producer
 /// knows, which is another's only where a producer has said that both are one. Both rows are held by this transaction; the one that is left

@@ -4,19 +4,19 @@ use std::collections::{BTreeMap, HashSet};
 
 use sqlx::Row;
 use sqlx::any::AnyRow;
+use sync_model::decide::absent::Unread;
+use sync_model::decide::echo::Prints;
+use sync_model::decide::last_edits::LastEdits;
+use sync_model::decide::merge::Side;
+use sync_model::decide::same::Habits;
+use sync_model::decide::unanswered::Unanswered;
+use sync_model::record::Contact;
 
 use super::super::ledger::timestamp;
 use super::super::merging::{self, column};
-use super::super::model::Contact;
 use super::super::sql::{Marks, ROWS, sql, take_batch, take_exactly, with_rows_then};
 use super::super::{RecordsError, Write};
 use super::ContactRow;
-use crate::decide::absent::Unread;
-use crate::decide::echo::Prints;
-use crate::decide::last_edits::LastEdits;
-use crate::decide::merge::Side;
-use crate::decide::same::Habits;
-use crate::decide::unanswered::Unanswered;
 
 /// A row without content.
 pub(in crate::records) fn bare(location_id: &str, contact_id: &str) -> ContactRow {

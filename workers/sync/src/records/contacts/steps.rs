@@ -3,20 +3,20 @@
 //! (`records/world`) tries every order of it.
 
 use jiff::Timestamp;
+use sync_model::decide::absent::Unread;
+use sync_model::decide::enrichment::OF_A_MACHINE;
+use sync_model::decide::fields::{Fields, fields, set, value, with_fields};
+use sync_model::decide::last_edits;
+use sync_model::decide::merge::{Conflict, Policies, Policy, Side, TheirTimes};
+use sync_model::decide::same::answers;
+use sync_model::decide::unanswered::Unanswered;
+use sync_model::decide::verify::{SyncState, Unapplied};
+use sync_model::record::Contact;
 
 use super::super::ledger::timestamp;
 use super::super::merging::{self, Taken, Written};
-use super::super::model::Contact;
 use super::super::told;
 use super::{ContactReply, ContactRow};
-use crate::decide::absent::Unread;
-use crate::decide::enrichment::OF_A_MACHINE;
-use crate::decide::fields::{Fields, fields, set, value, with_fields};
-use crate::decide::last_edits;
-use crate::decide::merge::{Conflict, Policies, Policy, Side, TheirTimes};
-use crate::decide::same::answers;
-use crate::decide::unanswered::Unanswered;
-use crate::decide::verify::{SyncState, Unapplied};
 
 /// What a push does first.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,11 +3,11 @@
 use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::Row as _;
+use sync_model::decide::fields::Fields;
 
 use super::super::ledger::timestamp;
 use super::super::{Records, RecordsError};
 use super::Answer;
-use crate::decide::fields::Fields;
 
 /// What is known of a question.
 #[derive(Debug, Clone, PartialEq)]

@@ -10,12 +10,12 @@ use jiff::Timestamp;
 use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
 use serde::Serialize;
+use sync_model::decide::fields::Fields;
 use uuid::Uuid;
 
 use super::super::ledger::timestamp;
 use super::super::runs::Run;
 use super::super::{Records, RecordsError, Write, erase};
-use crate::decide::fields::Fields;
 use crate::enrich::Money;
 
 /// What may be spent.

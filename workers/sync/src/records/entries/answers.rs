@@ -1,5 +1,11 @@
 //! Applies what GHL answered or reported about a task, note or appointment to its row.
 
+use sync_model::decide::fields::{self, Fields, fields, with_fields};
+use sync_model::decide::last_edits;
+use sync_model::decide::merge::Side;
+use sync_model::decide::refused::Owed;
+use sync_model::decide::unanswered::Unanswered;
+use sync_model::decide::verify::SyncState;
 use uuid::Uuid;
 
 use super::super::feed::{ChangeOp, Changed};
@@ -11,12 +17,6 @@ use super::super::runs::Tx;
 use super::super::sql::sql;
 use super::super::{RecordsError, conflicts, page, refusals, told, unanswered};
 use super::{Entry, EntryRow, find_by_ghl_id, of_contact, save_edit, take, text_of};
-use crate::decide::fields::{self, Fields, fields, with_fields};
-use crate::decide::last_edits;
-use crate::decide::merge::Side;
-use crate::decide::refused::Owed;
-use crate::decide::unanswered::Unanswered;
-use crate::decide::verify::SyncState;
 
 impl Tx {
     /// GHL has `row` under `ghl_id` and answered with `base` to what was sent. Readers see the answer, unless the row was edited since

@@ -1,18 +1,18 @@
 //! What the three kinds of records that hang on a contact have in common.
 
 use jiff::Timestamp;
+use sync_model::decide::absent::{Absent, Unread, filled};
+use sync_model::decide::echo::Prints;
+use sync_model::decide::fields::Record;
+use sync_model::decide::same::same_text;
 use sync_model::job::JobKind;
+use sync_model::part::Part;
+use sync_model::record::{Appointment, Note, ReadIn, SecondHour, Task};
 use sync_model::series::head_of;
 
 use super::super::change::{AppointmentPatch, Kept, NotePatch, TaskPatch};
 use super::super::found::Events;
 use super::super::history::changed_fields;
-use super::super::missing::Part;
-use super::super::model::{Appointment, Note, ReadIn, SecondHour, Task};
-use crate::decide::absent::{Absent, Unread, filled};
-use crate::decide::echo::Prints;
-use crate::decide::fields::Record;
-use crate::decide::same::same_text;
 
 /// A task, note or appointment.
 #[derive(Debug, Clone, PartialEq)]

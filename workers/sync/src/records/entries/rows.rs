@@ -3,17 +3,17 @@
 use serde_json::Value;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
+use sync_model::decide::fields::{fields, object};
+use sync_model::decide::last_edits;
+use sync_model::decide::merge::Side;
+use sync_model::decide::unanswered::Unanswered;
+use sync_model::record::{Appointment, Note, Task};
 
 use super::super::history::Part;
 use super::super::merging::{self, column};
-use super::super::model::{Appointment, Note, Task};
 use super::super::sql::sql;
 use super::super::{RecordsError, Write};
 use super::{Entry, EntryRow};
-use crate::decide::fields::{fields, object};
-use crate::decide::last_edits;
-use crate::decide::merge::Side;
-use crate::decide::unanswered::Unanswered;
 
 /// The document as it is stored: without what the columns hold.
 pub(in crate::records) fn text_of<E: Entry>(doc: &E) -> String {

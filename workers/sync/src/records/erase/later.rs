@@ -8,13 +8,13 @@
 use std::collections::HashSet;
 
 use sqlx::AnyConnection;
+use sync_model::decide::identity::Awaited;
+use sync_model::record::Contact;
 
-use super::super::model::Contact;
 use super::super::runs::Tx;
 use super::super::sql::sql;
 use super::super::{ContactRow, Records, RecordsError, Write, contacts};
 use super::{any_erased, erasure};
-use crate::decide::identity::Awaited;
 use crate::mapping::contact::from_part;
 
 /// What the erasure of `row` waits for.

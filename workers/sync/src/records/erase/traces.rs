@@ -3,8 +3,8 @@
 //! They are kept with the erasure until it is complete, as an erasure that a crash interrupts must find the same.
 
 use sqlx::AnyConnection;
+use sync_model::record::Contact;
 
-use super::super::model::Contact;
 use super::super::sql::sql;
 use super::super::{ContactRow, RecordsError, Write};
 

@@ -13,18 +13,18 @@ use jiff::tz::TimeZone;
 use job_engine::Priority;
 use serde_json::{Map, Value, json};
 use sqlx::Row;
+use sync_model::decide::echo::Prints;
+use sync_model::decide::fields::{Fields, Record, differing, fields};
+use sync_model::record::Contact;
 use uuid::Uuid;
 
 use super::super::contacts::{self, ContactRow};
 use super::super::entries::{AnyEntry, Entry, EntryRow, find_by_ghl_id};
-use super::super::model::Contact;
 use super::super::runs::Tx;
 use super::super::sql::sql;
 use super::super::{RecordsError, Write, page};
 use super::Knows;
 use super::starting::{Start, start};
-use crate::decide::echo::Prints;
-use crate::decide::fields::{Fields, Record, differing, fields};
 use crate::flows::{Changed, ORIGIN_GHL};
 
 /// What is older is no news, however it comes to light: nobody wants to be told of it by a flow.

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ghl::json::clip;
 use job_engine::Priority;
 use serde_json::{Map, json};
+use sync_model::decide::rules::Occasion;
 use sync_model::ids;
 use sync_model::job::{JobKey, JobKind};
 use uuid::Uuid;
@@ -19,7 +20,6 @@ use super::super::runs::FollowUp;
 use super::super::sql::sql;
 use super::super::{NewWebhook, RecordsError, Write, erase};
 use super::{Knows, ending, happened, next};
-use crate::decide::rules::Occasion;
 use crate::flows::{Flow, IN_A_CHANGE, ORIGIN_CLIENTY, On};
 
 /// How deep the body of a webhook may nest that starts a run.

@@ -1,11 +1,11 @@
 //! What a field held earlier, for an edit that gives it back.
 
 use serde_json::Value;
+use sync_model::decide::fields::Record;
+use sync_model::record::{Appointment, Contact};
 
-use super::super::model::{Appointment, Contact};
 use super::super::{Records, RecordsError};
 use super::why::value_of;
-use crate::decide::fields::Record;
 
 /// A field of a record that is there now, with what it held earlier.
 #[derive(Debug, Clone, PartialEq)]

@@ -5,14 +5,14 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
+use sync_model::decide::fields::{Record, with_fields};
+use sync_model::record::{Appointment, Contact, Note, Task};
 
 use super::super::custom_fields::show_keys;
 use super::super::entries::{AnyEntry, Entry};
 use super::super::ledger::timestamp;
-use super::super::model::{Appointment, Contact, Note, Task};
 use super::super::{Records, RecordsError, TaskView};
 use super::read::{Held, Now, Walk};
-use crate::decide::fields::{Record, with_fields};
 
 /// A record of then.
 #[derive(Debug, Clone, PartialEq, Serialize)]

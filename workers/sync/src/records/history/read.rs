@@ -2,15 +2,16 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use sync_model::decide::fields::{Fields, Record, fields, is_nothing, set, value};
+use sync_model::record::{Appointment, Contact, Note, Task};
+
 use super::super::contacts;
 use super::super::entries::{self, AnyEntry, Entry, EntryRow};
 use super::super::feed::ChangeOp;
 use super::super::ledger::timestamp;
-use super::super::model::{Appointment, Contact, Note, Task};
 use super::super::sql::sql;
 use super::super::{ContactRow, Records, RecordsError};
 use super::{FieldChange, Row};
-use crate::decide::fields::{Fields, Record, fields, is_nothing, set, value};
 
 /// So many changes of one contact are looked through; what came before them counts as forgotten.
 const MOST: i64 = 20_000;

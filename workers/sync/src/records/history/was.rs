@@ -5,9 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use sync_model::decide::fields::{Fields, Record, difference, fields};
 
 use super::super::feed::{ChangeOp, Changed, public_name};
-use crate::decide::fields::{Fields, Record, difference, fields};
 
 /// What a change took away.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -166,8 +166,8 @@ fn compared<R: Record>(before: Option<&R>, after: &R) -> (Vec<String>, Vec<Value
 mod tests {
     use serde_json::json;
 
-    use super::super::super::model::{Contact, CustomField};
     use super::*;
+    use sync_model::record::{Contact, CustomField};
 
     fn contact(city: &str, tags: &[&str], pincode: Value) -> Contact {
         Contact {

@@ -7,19 +7,19 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 use sqlx::{AnyConnection, Row as _};
+use sync_model::decide::fields::Record;
+use sync_model::decide::merge::Side;
+use sync_model::record::{Appointment, Contact};
 
 use super::super::conflicts::KeptConflict;
 use super::super::feed::Origin;
 use super::super::ledger::timestamp;
-use super::super::model::{Appointment, Contact};
 use super::super::sql::sql;
 use super::super::webhooks::{StoredWebhook, WEBHOOK_SOURCE, of_jobs, stored};
 use super::super::{Records, RecordsError};
 use super::listing::is_of;
 use super::read::{Held, Walk};
 use super::{Row, Via};
-use crate::decide::fields::Record;
-use crate::decide::merge::Side;
 use crate::flows;
 
 /// A field's value, and where it came from.

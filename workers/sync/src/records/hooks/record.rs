@@ -1,10 +1,10 @@
 //! A record as messages to hooks show it: as in the view of its contact, and alone.
 
 use serde_json::Value;
+use sync_model::record::{Appointment, Note, Task};
 
 use super::super::entries::Entry;
 use super::super::feed::item;
-use super::super::model::{Appointment, Note, Task};
 use super::super::views::{TaskView, contact_of, shown_entry};
 use super::super::{ChangeItem, Records, RecordsError, Shown, context};
 

@@ -9,10 +9,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use serde_json::Value;
 use sqlx::AnyConnection;
+use sync_model::field_mapping::{EVERYWHERE, Mapping};
 
 use super::super::RecordsError;
 use super::super::sql::sql;
-use crate::field_mapping::{EVERYWHERE, Mapping};
 
 /// Between two looks at the number of changes.
 const LOOK_MS: i64 = 1_000;

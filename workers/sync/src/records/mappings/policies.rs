@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use sync_model::decide::merge::{Policies, Policy};
+use sync_model::field_mapping::{GhlField, Mapping};
+
 use super::super::{Records, RecordsError, Write, custom_fields};
-use crate::decide::merge::{Policies, Policy};
-use crate::field_mapping::{GhlField, Mapping};
 
 /// The policies of a location's fields, in a transaction that writes.
 pub(in crate::records) async fn policies(write: &mut Write, location_id: &str) -> Result<Arc<Policies>, RecordsError> {

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::Value;
+use sync_model::field_mapping::{EVERYWHERE, Mapping, Reading};
 
 use super::super::custom_fields::show_keys;
 use super::super::sql::sql;
 use super::super::{Records, RecordsError, contacts};
 use super::Held;
-use crate::field_mapping::{EVERYWHERE, Mapping, Reading};
 
 /// Contacts that are read at a time.
 const PAGE: i64 = 500;

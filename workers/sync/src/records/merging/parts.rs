@@ -7,12 +7,12 @@ use ::ghl::model as ghl;
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
 use serde_json::{Map, json};
+use sync_model::decide::merge::Policy;
+use sync_model::record::{Appointment, Note, Task};
 
 use super::*;
-use crate::decide::merge::Policy;
 use crate::mapping;
 use crate::records::entries::Entry;
-use crate::records::model::{Appointment, Note, Task};
 
 /// A field: its name in GHL and here, and three values of it.
 type Of = (&'static str, &'static str, [&'static str; 3]);

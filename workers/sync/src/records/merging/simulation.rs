@@ -9,16 +9,16 @@ use jiff::Timestamp;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::json;
+use sync_model::decide::absent::{Absent, Unread};
+use sync_model::decide::echo::{Known, Told, Verdict, confirms, judge};
+use sync_model::decide::fields::difference;
+use sync_model::decide::merge::Policy;
+use sync_model::decide::push_contact::plan;
+use sync_model::decide::unanswered::Unanswered;
+use sync_model::record::Contact;
 
 use super::*;
-use crate::decide::absent::{Absent, Unread};
-use crate::decide::echo::{Known, Told, Verdict, confirms, judge};
-use crate::decide::fields::difference;
-use crate::decide::merge::Policy;
-use crate::decide::push_contact::plan;
-use crate::decide::unanswered::Unanswered;
 use crate::mapping::contact::told;
-use crate::records::model::Contact;
 
 #[derive(Debug, Clone)]
 enum Step {

@@ -2,13 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::super::model::Contact;
+use sync_model::decide::absent::Unread;
+use sync_model::decide::fields::fields;
+use sync_model::record::Contact;
+
 use super::super::pull::Snapshot;
 use super::super::runs::Tx;
 use super::super::sql::sql;
 use super::super::{ContactRow, RecordsError, erase, page};
-use crate::decide::absent::Unread;
-use crate::decide::fields::fields;
 
 /// What is stored of a contact of a page.
 #[derive(Debug, Clone, PartialEq)]

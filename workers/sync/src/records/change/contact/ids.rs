@@ -1,14 +1,15 @@
 //! Which contact the ids of an event mean (law 17): what they name is decided by [`meant`], and carried out here.
 
+use sync_model::decide::fields::Fields;
+use sync_model::decide::identity::{Meant, Named, meant};
+use sync_model::decide::match_lost_create::{could_match_contact, predates};
+use sync_model::record::Contact;
+
 use super::super::super::contacts::{self, ContactRow};
-use super::super::super::model::Contact;
 use super::super::super::sql::sql;
 use super::super::super::{RecordsError, Write};
 use super::super::{Unapplied, refuse};
 use super::CLIENTY_ID;
-use crate::decide::adopt::{may_be_contact, predates};
-use crate::decide::fields::Fields;
-use crate::decide::identity::{Meant, Named, meant};
 
 /// The row that is known by the id, whichever of its ids that is.
 pub(super) async fn find(write: &mut Write, location_id: &str, id: &str) -> Result<Option<ContactRow>, RecordsError> {
@@ -76,7 +77,7 @@ fn named(row: Option<&ContactRow>, beside: Option<&ContactRow>) -> Named {
     // What the create in doubt may have made is no other contact.
     let may_be_made = |intent: &Contact| {
         beside.is_some_and(|beside| {
-            may_be_contact(intent, &beside.doc) && !predates(beside.doc.date_added, row.intent_at_ms)
+            could_match_contact(intent, &beside.doc) && !predates(beside.doc.date_added, row.intent_at_ms)
         })
     };
     let in_doubt = row.base.is_none() && row.intent.as_ref().is_some_and(|intent| !may_be_made(intent));

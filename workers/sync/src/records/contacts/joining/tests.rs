@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use proptest::collection::btree_map;
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use sync_model::decide::absent::Unread;
 
 use super::*;
-use crate::decide::absent::Unread;
 use crate::records::contacts::bare;
 
 const NAMES: [&str; 5] = ["city", "email", "firstName", "tags.a", "tags.b"];

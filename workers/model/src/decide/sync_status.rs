@@ -13,7 +13,7 @@ use super::fields::{self, Record, fields};
 use super::refused::{Owed, Refusal};
 use super::same::same;
 use super::verify::{Outcome, SyncState, Unapplied};
-use crate::records::Part;
+use crate::part::Part;
 
 /// How far GHL has a record, or a field of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -4,11 +4,11 @@
 
 use std::sync::LazyLock;
 
+use crate::suggest::nearest;
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use serde::Serialize;
 use serde_json::{Value, json};
-use sync_model::suggest::nearest;
 
 use crate::pipes::{Kind, Pipes};
 

@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 
-use sync_model::words::words_of;
+use crate::words::words_of;
 
 use super::fields::{Fields, Record};
 
@@ -113,7 +113,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::records::model::{Appointment, Contact, Note, Task};
+    use crate::record::{Appointment, Contact, Note, Task};
 
     fn all(names: &[&str]) -> Fields {
         names.iter().map(|name| ((*name).to_owned(), json!("x"))).collect()

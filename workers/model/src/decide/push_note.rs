@@ -2,7 +2,7 @@
 //!
 //! `base` is what GHL is known to hold. The author can be changed but not taken away.
 
-use crate::records::model::Note;
+use crate::record::Note;
 
 /// What to send.
 #[derive(Debug, Clone, PartialEq)]

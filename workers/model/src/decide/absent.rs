@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::fields::{Fields, Record, object};
-use crate::records::model::Contact;
+use crate::record::Contact;
 
 /// Top-level names of fields whose value GHL has not shown yet.
 pub type Unread = BTreeSet<String>;

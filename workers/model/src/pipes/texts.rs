@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::net::Ipv4Addr;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use reqwest::Url;
 use serde_json::Value;
+use url::Url;
 
 use super::decimal::Decimal;
 use super::{Fit, LONGEST, Unfit, too_long};

@@ -6,7 +6,7 @@
 
 use jiff::Timestamp;
 
-use crate::records::model::Appointment;
+use crate::record::Appointment;
 
 /// What to send.
 #[derive(Debug, Clone, PartialEq)]

@@ -8,10 +8,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::adopt::predates;
 use super::fields::{Fields, fields, is_nothing, value};
+use super::match_lost_create::predates;
 use super::same::answers;
-use crate::records::model::Contact;
+use crate::record::Contact;
 
 /// What GHL keeps unique, where a location allows no duplicates.
 pub const UNIQUE: [&str; 2] = ["email", "phone"];

@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::fields::{self, fields, with_fields};
 use super::push_task::Edited;
 use super::same::{answers, same_text};
-use crate::records::model::{Appointment, Contact, Note, Task};
+use crate::record::{Appointment, Contact, Note, Task};
 
 /// So far GHL's clock may be behind ours, and the other way round.
 const CLOCKS: SignedDuration = SignedDuration::from_mins(2);
@@ -162,7 +162,7 @@ const WHO: [&str; 5] = ["firstName", "lastName", "companyName", "email", "phone"
 
 /// Whether `told`, a contact of GHL's, may be what the create of `announced` made or met: GHL keeps e-mails and phones unique.
 #[must_use]
-pub fn may_be_contact(announced: &Contact, told: &Contact) -> bool {
+pub fn could_match_contact(announced: &Contact, told: &Contact) -> bool {
     let (ours, theirs) = (fields(announced), fields(told));
     let is_same = |name: &str| {
         let (our, their) = (fields::value(&ours, name), fields::value(&theirs, name));

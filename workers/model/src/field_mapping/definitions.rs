@@ -1,11 +1,11 @@
 //! A mapping held against the custom fields that a location has.
 
+use crate::suggest::nearest;
 use serde::Serialize;
-use sync_model::suggest::nearest;
 
 use super::{GhlField, MappedField, Mapping, ValueType};
-use crate::events::FieldError;
-use crate::records::model::key_of;
+use crate::json_fields::FieldError;
+use crate::record::key_of;
 
 /// A custom field of a location, as GHL defined it when it was last read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -5,8 +5,8 @@
 
 use std::collections::VecDeque;
 
+use crate::suggest::nearest;
 use serde_json::Value;
-use sync_model::suggest::nearest;
 
 use super::decimal::Decimal;
 use super::functions::{self, KNOWN};

@@ -9,7 +9,7 @@
 
 use jiff::Timestamp;
 
-use crate::records::model::Task;
+use crate::record::Task;
 
 /// What to send.
 #[derive(Debug, Clone, PartialEq)]

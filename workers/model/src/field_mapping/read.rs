@@ -1,11 +1,11 @@
 //! From a document to a mapping: what words there are, and every mistake at once, each with its place.
 
+use crate::suggest::nearest;
 use serde_json::{Map, Value};
-use sync_model::suggest::nearest;
 
 use super::{Direction, GhlField, MOST_FIELDS, MappedField, Mapping, Reading, ValueType};
 use crate::decide::merge::Policy;
-use crate::events::{FieldError, kind_of};
+use crate::json_fields::{FieldError, kind_of};
 use crate::pipes::{Kind, Pipes};
 
 /// The fields that every contact has and that can be mapped.

@@ -1,13 +1,12 @@
 //! What to do, decided from values alone: no call, no database, no clock.
 
 pub mod absent;
-pub mod adopt;
-pub mod compare;
 pub mod echo;
 pub mod enrichment;
 pub mod fields;
 pub mod identity;
 pub mod last_edits;
+pub mod match_lost_create;
 pub mod merge;
 pub mod names;
 pub mod push_appointment;

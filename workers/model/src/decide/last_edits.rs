@@ -67,7 +67,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::records::model::{Appointment, Contact};
+    use crate::record::{Appointment, Contact};
 
     fn contact(set: Value) -> Contact {
         serde_json::from_value(set).unwrap()

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use sync_model::ids;
+use crate::ids;
 
 /// A field that is not as it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -188,7 +188,7 @@ impl<'a> Fields<'a> {
     }
 
     /// What `read` makes of the field, which may be absent or null.
-    pub(crate) fn read<T>(
+    pub fn read<T>(
         &mut self,
         name: &'static str,
         expected: &str,
@@ -205,7 +205,7 @@ impl<'a> Fields<'a> {
 }
 
 /// The texts in `value`, whose place is `path`, that hold a NUL: PostgreSQL keeps none, so that no database is asked to.
-pub(super) fn nuls(value: &Value, path: &str) -> Vec<FieldError> {
+pub fn nuls(value: &Value, path: &str) -> Vec<FieldError> {
     const MESSAGE: &str = "holds a NUL character (U+0000), which can't be stored";
     let refuse = |field: String| FieldError { field, message: MESSAGE.to_owned() };
     match value {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Definition, ValueType};
-use crate::records::model::key_of;
+use crate::record::key_of;
 
 /// A mapping of every custom field that has a type here, as TOML; the others are named in comments.
 #[must_use]

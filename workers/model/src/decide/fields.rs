@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use crate::records::model::{Appointment, Contact, Note, Task};
+use crate::record::{Appointment, Contact, Note, Task};
 
 /// A record's values by name. What is null or an empty text has no entry: GHL reports the two and absence apart at random.
 pub type Fields = BTreeMap<String, Value>;
@@ -267,7 +267,9 @@ pub fn is_nothing(value: &Value) -> bool {
     value.is_null() || value.as_str() == Some("")
 }
 
-pub(crate) fn object<R: Record>(record: &R) -> Map<String, Value> {
+/// The record as JSON has it.
+#[must_use]
+pub fn object<R: Record>(record: &R) -> Map<String, Value> {
     // Structs of texts, numbers and times have no way to fail.
     match serde_json::to_value(record) {
         Ok(Value::Object(object)) => object,
@@ -285,7 +287,7 @@ fn in_order(list: &Value, wanted: Vec<&str>, id: fn(&Value) -> Option<&str>) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::records::model::CustomField;
+    use crate::record::CustomField;
 
     fn contact() -> Contact {
         Contact {

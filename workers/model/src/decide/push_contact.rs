@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::echo::Prints;
 use super::fields::{Fields, difference};
-use crate::records::model::is_key;
+use crate::record::is_key;
 
 /// GHL takes it with a create, and with no update.
 const ONLY_CREATED: &str = "companyName";

@@ -150,7 +150,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::records::model::{Appointment, Contact, Task};
+    use crate::record::{Appointment, Contact, Task};
 
     fn of(fields: Value) -> Fields {
         serde_json::from_value(fields).unwrap()

@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::records::model::{Contact, Task};
+use crate::record::{Contact, Task};
 
 /// One rule.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::decide::fields::{Fields, fields, is_nothing};
 use crate::decide::merge::Policy;
 use crate::pipes::Pipes;
-use crate::records::model::Contact;
+use crate::record::Contact;
 
 mod definitions;
 mod read;
@@ -250,7 +250,7 @@ impl Mapping {
 
     fn unknown(&self, name: &str) -> String {
         let mut names = self.fields.iter().filter(|field| field.direction.is_written()).map(|field| &*field.name);
-        match sync_model::suggest::nearest(name, names.clone()) {
+        match crate::suggest::nearest(name, names.clone()) {
             Some(meant) => format!("is not in the mapping of the location; did you mean {meant}?"),
             None if self.fields.is_empty() => {
                 "is not in the mapping of the location, which is empty: see docs/MAPPING.md".to_owned()

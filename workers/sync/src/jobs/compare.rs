@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
+use sync_model::decide::echo::Prints;
 
-use super::echo::Prints;
 use crate::records::{ContactView, Entry, Finding, Parts, Shown, Verdict};
 
 /// What is no difference: ids of the producer's own, and the one field that GHL's lists leave out and that moves without an event.
@@ -14,7 +14,7 @@ const OWN: [&str; 6] =
 
 /// Where the parts that were read differ from the view; none stands for a contact that the records lack, with all that belongs to it.
 #[must_use]
-pub fn contact(contact_id: &str, theirs: &Parts, ours: Option<&ContactView>) -> Vec<Finding> {
+pub(super) fn contact(contact_id: &str, theirs: &Parts, ours: Option<&ContactView>) -> Vec<Finding> {
     let Parts { contact, tasks, notes, appointments, unread } = theirs;
     let finding = |record: &str, id: &str, verdict, fields| Finding {
         record: record.to_owned(),
@@ -92,7 +92,7 @@ pub fn contact(contact_id: &str, theirs: &Parts, ours: Option<&ContactView>) -> 
 
 /// What is found in a contact that GHL lacks: it is extra with all that belongs to it.
 #[must_use]
-pub fn gone(contact_id: &str, ours: &ContactView) -> Vec<Finding> {
+pub(super) fn gone(contact_id: &str, ours: &ContactView) -> Vec<Finding> {
     let nothing =
         Parts { tasks: Some(Vec::new()), notes: Some(Vec::new()), appointments: Some(Vec::new()), ..Parts::default() };
     let itself = Finding {
@@ -120,7 +120,7 @@ fn as_known<E: Entry, V>(theirs: &[E], ours: &[Shown<V>], entry: fn(&V) -> &E) -
 
 /// The fields of a contact that can't be compared: what was read leaves them out, or no reading has shown them yet.
 #[must_use]
-pub fn uncompared(theirs: &Parts, ours: &ContactView) -> BTreeSet<String> {
+pub(super) fn uncompared(theirs: &Parts, ours: &ContactView) -> BTreeSet<String> {
     let Some(contact) = &theirs.contact else { return BTreeSet::new() };
     let missing = contact.awaited().filter(|name| !contact.absent.is_contradicted(name, &ours.contact.record));
     missing.map(str::to_owned).chain(ours.contact.unread.iter().cloned()).collect()
@@ -164,9 +164,9 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::decide::sync_status::SyncStatus;
     use crate::records::TaskView;
-    use crate::records::model::{Appointment, Contact, Task, TaskStatus};
+    use sync_model::decide::sync_status::SyncStatus;
+    use sync_model::record::{Appointment, Contact, Task, TaskStatus};
 
     fn shown<T>(record: T) -> Shown<T> {
         let sync = SyncStatus::default();
