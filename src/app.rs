@@ -66,12 +66,14 @@ pub struct Tuning {
     pub broken_hold: Duration,
     /// How patient hooks are.
     pub hooks: HookTuning,
+    /// The program that runs scripts of flows; this one, unless it is said.
+    pub script_host: Option<&'static str>,
 }
 
 impl Default for Tuning {
     fn default() -> Self {
         let (backoff, breaker) = (Backoff::default(), Breaker::default());
-        Self { backoff, breaker, broken_hold: jobs::BROKEN_HOLD, hooks: HookTuning::default() }
+        Self { backoff, breaker, broken_hold: jobs::BROKEN_HOLD, hooks: HookTuning::default(), script_host: None }
     }
 }
 

@@ -167,7 +167,7 @@ fn plain(word: &str) -> String {
             text.push(letter);
         }
     }
-    text + &shortened(&token)
+    text + shortened(&token).as_str()
 }
 
 fn shortened(token: &str) -> String {

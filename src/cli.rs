@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::json;
 use sync_model::clock::Clock;
 use sync_workers::records::{Records, RecordsError, cause_of_failure};
+use sync_workers::scripts::child;
 
 use crate::app;
 use crate::config::Config;
@@ -238,6 +239,10 @@ const STACK: usize = 8 * 1024 * 1024;
 
 /// Runs the program.
 pub fn main() -> ExitCode {
+    // It needs no settings, and has a moment to live.
+    if std::env::args_os().nth(1).is_some_and(|word| word == child::WORD) {
+        return child::serve();
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return wrong_usage(&error),

@@ -14,6 +14,7 @@ mod gateway;
 mod hooks;
 mod parse;
 mod rules;
+mod scripts;
 mod shown;
 mod source;
 mod tls;
@@ -74,6 +75,8 @@ pub struct Config {
     pub redis: Redis,
     pub worker: Worker,
     pub hooks: Hooks,
+    /// `[scripts]`: what one run of a script may take.
+    pub scripts: sync_workers::scripts::Limits,
     pub outside: Outside,
     pub enrich: Enrich,
     pub secrets: Secrets,
@@ -298,6 +301,7 @@ impl Config {
                     .required(number(1, 10_000)),
             },
             hooks: hooks::hooks(from),
+            scripts: scripts::read(from),
             outside: hooks::outside(from),
             enrich: enrich::read(from),
             secrets: Secrets {

@@ -6,8 +6,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use serde_json::{Value, json};
+use sync_workers::events::FieldError;
 use sync_workers::flows::Flow;
 use sync_workers::records::BrokenFlow;
+use sync_workers::scripts::is_name;
 
 use crate::config::{ConfigError, ConfigErrors};
 use crate::toml_text;
@@ -108,7 +111,7 @@ pub fn stem(file: &Path) -> String {
 /// A file that can't be read, or every mistake in it.
 pub fn read_one(file: &Path) -> Result<Flow, Vec<ConfigError>> {
     let text = fs::read_to_string(file).map_err(|error| vec![unreadable(file, &error)])?;
-    parse(&stem(file), &text).map_err(|mistakes| in_file(file, mistakes))
+    parse_beside(&stem(file), &text, file.parent()).map_err(|mistakes| in_file(file, mistakes))
 }
 
 /// Mistakes with the file that they are in.
@@ -126,7 +129,85 @@ pub fn in_file(file: &Path, mistakes: Vec<Mistake>) -> Vec<ConfigError> {
 /// # Errors
 /// Every mistake, in the order of the text.
 pub fn parse(name: &str, text: &str) -> Result<Flow, Vec<Mistake>> {
-    toml_text::read("flow", text, |document| Flow::checked(name, document))
+    parse_beside(name, text, None)
+}
+
+/// [`parse`], for a flow whose scripts are files of a folder.
+///
+/// # Errors
+/// Every mistake, in the order of the text.
+pub fn parse_beside(name: &str, text: &str, folder: Option<&Path>) -> Result<Flow, Vec<Mistake>> {
+    toml_text::read("flow", text, |document| {
+        let mut document = document.clone();
+        let mut mistakes = Vec::new();
+        if let Some(folder) = folder {
+            mistakes = add_scripts(&mut document, folder);
+        }
+        match Flow::checked(name, &document) {
+            Ok(flow) if mistakes.is_empty() => Ok(flow),
+            Ok(_) => Err(mistakes),
+            Err(further) => Err(mistakes.into_iter().chain(further).collect()),
+        }
+    })
+}
+
+/// Puts the scripts of files into a flow's document, where it does not have them itself.
+fn add_scripts(document: &mut Value, folder: &Path) -> Vec<FieldError> {
+    let mut mistakes = Vec::new();
+    let names: Vec<_> = document["step"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .enumerate()
+        .filter_map(|(index, step)| Some((index, step["script"].as_str()?.to_owned())))
+        .filter(|(_, name)| is_name(name))
+        .collect();
+    for (index, name) in names {
+        if !document["scripts"][&name].is_null() || !(document["scripts"].is_null() || document["scripts"].is_object())
+        {
+            continue;
+        }
+        match fs::read_to_string(folder.join(&name)) {
+            Ok(text) => document["scripts"][&name] = json!({ "text": text }),
+            // That it is not there is said of the step.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => {
+                let message = format!("{name} can't be read: {error}");
+                mistakes.push(FieldError { field: format!("step[{index}].script"), message });
+            }
+        }
+    }
+    mistakes
+}
+
+/// The text of a flow with its scripts in it, so that it needs no files beside it.
+#[must_use]
+pub fn with_scripts(text: &str, flow: &Flow) -> String {
+    let own: Value = toml::from_str(text).unwrap_or_default();
+    let mut whole = text.trim_end().to_owned();
+    whole.push('\n');
+    for source in flow.scripts() {
+        if own["scripts"][&source.name].is_null() {
+            whole.push_str(&format!("\n[scripts.\"{}\"]\ntext = {}\n", source.name, quoted(&source.text)));
+        }
+    }
+    whole
+}
+
+/// As TOML has a text of several lines.
+fn quoted(text: &str) -> String {
+    let is_plain = |letter: char| matches!(letter, '\n' | '\t') || !letter.is_control();
+    if !text.contains("'''") && !text.ends_with('\'') && text.chars().all(is_plain) {
+        return format!("'''\n{text}'''");
+    }
+    let escaped = text.chars().map(|letter| match letter {
+        '\\' => "\\\\".to_owned(),
+        '"' => "\\\"".to_owned(),
+        '\n' | '\t' => letter.to_string(),
+        letter if letter.is_control() => format!("\\u{:04X}", u32::from(letter)),
+        letter => letter.to_string(),
+    });
+    format!("\"\"\"\n{}\"\"\"", escaped.collect::<String>())
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> ConfigError {

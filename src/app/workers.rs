@@ -6,10 +6,14 @@ use job_engine::{Hurry, Pool, PoolConfig};
 use sync_workers::hooks::Deliverer;
 use sync_workers::jobs::{CustomFields, Environment, Worker, Zones};
 use sync_workers::oauth::Oauth;
+use sync_workers::scripts::Scripts;
 use sync_workers::{flow_guard, hooks, location_watch, retention, sweeper, walker};
 use tokio::task::JoinSet;
 
 use super::{App, AppError};
+
+/// This very file, also when an upgrade has put another one in its place.
+const THIS_PROGRAM: &str = "/proc/self/exe";
 
 impl App {
     /// Starts to claim and run jobs, and to requeue.
@@ -44,6 +48,7 @@ impl App {
             fields: CustomFields::default(),
             queue: self.queue.clone(),
             enricher: self.enricher.clone(),
+            scripts: Scripts::new(self.tuning.script_host.unwrap_or(THIS_PROGRAM), self.config.scripts),
             metrics: self.metrics.jobs.clone(),
         };
         let config = PoolConfig { name: "sync".to_owned(), concurrency };

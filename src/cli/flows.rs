@@ -12,7 +12,7 @@ use sync_workers::records::{Expected, KeptFlow, NewVersion, NoChange, Records};
 use super::table::table;
 use super::{Context, Outcome, config, open_records};
 use crate::flows::found::{self, Found};
-use crate::flows::{self, Mistake, parse, stem};
+use crate::flows::{self, Mistake, parse_beside, stem, with_scripts};
 
 mod gallery;
 mod run;
@@ -220,8 +220,8 @@ async fn push(
     let (mut texts, mut wrong) = (Vec::new(), Vec::new());
     for file in files {
         let text = fs::read_to_string(file).with_context(|| format!("can't read {}", file.display()))?;
-        match parse(&stem(file), &text) {
-            Ok(flow) => texts.push((flow, text)),
+        match parse_beside(&stem(file), &text, file.parent()) {
+            Ok(flow) => texts.push((flow.clone(), with_scripts(&text, &flow))),
             Err(mistakes) => wrong.extend(mistakes.into_iter().map(|mistake| (file, mistake))),
         }
     }

@@ -50,5 +50,5 @@ pub fn knows(flow: &Flow, wanted: &Wanted) -> Result<Knows, Vec<FieldError>> {
     if let Some(event) = event.as_object_mut() {
         event.extend(said.clone());
     }
-    if mistakes.is_empty() { Ok(Knows { event, set, answers: Map::new() }) } else { Err(mistakes) }
+    if mistakes.is_empty() { Ok(Knows { event, set, answers: Map::new(), ..Knows::default() }) } else { Err(mistakes) }
 }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 use sync_workers::events::{FieldError, Fields, kind_of};
 use sync_workers::flows::Flow;
+use sync_workers::scripts::Limits;
 
 use super::trial::{self, Given, Trial};
 use super::{Mistake, stem};
@@ -133,7 +134,7 @@ impl Case {
     ///
     /// # Errors
     /// Every mistake in what is given, and each step that the flow does not have.
-    pub fn run(&self, flow: &Flow, text: &str) -> Result<Vec<Difference>, Vec<Mistake>> {
+    pub fn run(&self, flow: &Flow, text: &str, limits: &Limits) -> Result<Vec<Difference>, Vec<Mistake>> {
         let read = Document::read("file of tests", text)?;
         let path = format!("test[{}]", self.index);
         let wrong = |mistakes: Vec<FieldError>, below: &str| {
@@ -141,7 +142,7 @@ impl Case {
                 |mistake: FieldError| FieldError { field: format!("{path}.{below}.{}", mistake.field), ..mistake };
             read.located(mistakes.into_iter().map(below).collect())
         };
-        let trial = trial::run(flow, &self.given).map_err(|mistakes| wrong(mistakes, "given"))?;
+        let trial = trial::run(flow, &self.given, limits).map_err(|mistakes| wrong(mistakes, "given"))?;
         let got = document(&trial, flow);
         let mut mistakes = Vec::new();
         for name in self.expect.get("step").and_then(Value::as_object).into_iter().flat_map(Map::keys) {

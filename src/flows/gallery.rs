@@ -28,6 +28,7 @@ pub const TEMPLATES: &[Template] = templates![
     "do-not-disturb",
     "form-task",
     "hand-over-note",
+    "lead-score",
     "lead-task",
     "moved-note",
     "next-task",

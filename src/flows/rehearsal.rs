@@ -82,6 +82,11 @@ pub async fn rehearse(
                 told["call"] = json!({"operation": operation, "wish": wish});
                 does
             }
+            (Some(Work::Script(name, input)), _) => {
+                let does = told::runs(&name);
+                told["script"] = json!({"name": name, "input": input});
+                does
+            }
             (None, Deed::Wait(_)) => {
                 told["wait"] = flow.definition["step"][index]["wait"].clone();
                 told::step(flow, index)

@@ -15,6 +15,7 @@ pub fn step(flow: &Flow, index: usize) -> String {
         }
         Some(Deed::Event(said)) => event(&said.event_type, &Value::Object(said.data.clone())),
         Some(Deed::Call(said)) => call(&said.operation),
+        Some(Deed::Script(script)) => runs(&script.source.name),
         None => "is at its end".to_owned(),
     }
 }
@@ -64,6 +65,12 @@ pub fn event(event_type: &str, data: &Value) -> String {
     }
 }
 
+/// What a script does.
+#[must_use]
+pub fn runs(script: &str) -> String {
+    format!("runs the script {script}")
+}
+
 /// What a call does.
 #[must_use]
 pub fn call(operation: &str) -> String {
@@ -105,6 +112,7 @@ fn of_step(flow: &Flow, index: usize) -> Value {
         Deed::Wait(_) => json!({"wait": flow.definition["step"][index]["wait"]}),
         Deed::Event(event) => json!({"event": event.event_type}),
         Deed::Call(call) => json!({"call": call.operation}),
+        Deed::Script(script) => json!({"script": script.source.name, "sha256": script.source.sha256()}),
     };
     let mut told = json!({"step": flow.title(index), "sentence": step(flow, index)});
     if let (Some(told), Value::Object(does)) = (told.as_object_mut(), does) {
@@ -127,7 +135,7 @@ pub fn run(run: &FlowRun, jobs: Option<&RunJobs>) -> Value {
         "contactId": run.contact_id,
         "outcome": if dead.is_some() { "dead" } else { run.standing() },
         "step": at.map(|flow| flow.title(run.step)),
-        "waitsUntil": run.wait_until_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok()).filter(|_| run.outcome.is_none()),
+        "waitsUntil": waits_until(run, flow.as_ref()),
         "startedAt": run.started_at,
         "endedAt": run.ended_at,
         "stoppedBy": run.stopped_by,
@@ -135,9 +143,9 @@ pub fn run(run: &FlowRun, jobs: Option<&RunJobs>) -> Value {
     })
 }
 
-/// A run with what became of each step, in sentences. `why` says what it waits for.
+/// A run with what became of each step, in sentences. `why` says what it waits for. What scripts printed is for who may read of people.
 #[must_use]
-pub fn whole_run(run: &FlowRun, jobs: &RunJobs, why: Option<String>) -> Value {
+pub fn whole_run(run: &FlowRun, jobs: &RunJobs, why: Option<String>, reads_people: bool) -> Value {
     let mut told = self::run(run, Some(jobs));
     let flow = Flow::read(&run.flow, &run.definition).ok();
     let count = flow.as_ref().map_or(0, |flow| flow.steps.len());
@@ -162,8 +170,11 @@ pub fn whole_run(run: &FlowRun, jobs: &RunJobs, why: Option<String>) -> Value {
             "waiting" | "underWay" => format!("{does}: under way"),
             _ => format!("{does}: to come"),
         };
+        let title = flow.as_ref().map(|flow| flow.title(index));
+        let printed = title.as_ref().and_then(|title| run.knows.printed.get(title)).filter(|_| reads_people);
         json!({
-            "step": flow.as_ref().map(|flow| flow.title(index)),
+            "step": title,
+            "printed": printed,
             "state": state,
             "sentence": sentence,
             "at": logged.map(|logged| logged.at),
@@ -182,6 +193,13 @@ pub fn whole_run(run: &FlowRun, jobs: &RunJobs, why: Option<String>) -> Value {
     told
 }
 
+/// Until when a step of that name waits; what else takes time has no such moment.
+fn waits_until(run: &FlowRun, flow: Option<&Flow>) -> Option<Timestamp> {
+    let step = flow?.steps.get(run.step).filter(|_| run.outcome.is_none())?;
+    let is_wait = matches!(step.deed, Deed::Wait(_));
+    run.wait_until_ms.filter(|_| is_wait).and_then(|ms| Timestamp::from_millisecond(ms).ok())
+}
+
 /// Why a run does not go on; none where it does, or has ended.
 #[must_use]
 pub fn why(run: &FlowRun, of_job: Option<String>) -> Option<String> {
@@ -191,7 +209,7 @@ pub fn why(run: &FlowRun, of_job: Option<String>) -> Option<String> {
     if run.outcome.is_some() {
         return None;
     }
-    match run.wait_until_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok()) {
+    match waits_until(run, Flow::read(&run.flow, &run.definition).ok().as_ref()) {
         Some(until) => Some(format!("its step waits until {until:.0}; it goes on by itself")),
         None => of_job.or_else(|| Some("the job of its step is about to be enqueued".to_owned())),
     }

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use sync_model::suggest::nearest;
 use sync_workers::events::{FieldError, Fields, kind_of};
 use sync_workers::flows::{Condition, Deed, Flow, Gap, Known, On, Seen, Step, Work, WorkOf, contact_fields};
+use sync_workers::scripts::{self, Limits};
 
 use super::begin::{Wanted, knows};
 use super::told;
@@ -90,7 +91,7 @@ impl Given {
 ///
 /// # Errors
 /// Every mistake in what is given, by its name: `contact.emial`, `set.callers`, `answers.compnay`.
-pub fn run(flow: &Flow, given: &Given) -> Result<Trial, Vec<FieldError>> {
+pub fn run(flow: &Flow, given: &Given, limits: &Limits) -> Result<Trial, Vec<FieldError>> {
     let contact = given.person()?;
     let contact_id = contact.as_ref().and_then(|contact| contact["id"].as_str()).map(str::to_owned);
     let location_id = given.location_id.clone().or_else(|| flow.locations.as_ref()?.first().cloned());
@@ -111,7 +112,7 @@ pub fn run(flow: &Flow, given: &Given) -> Result<Trial, Vec<FieldError>> {
     if !mistakes.is_empty() {
         return Err(mistakes);
     }
-    let run = Run { flow, contact, contact_id, location_id, event: knows.event, set: knows.set };
+    let run = Run { flow, contact, contact_id, location_id, event: knows.event, set: knows.set, limits };
     Ok(run.go(given))
 }
 
@@ -140,6 +141,7 @@ struct Run<'a> {
     location_id: String,
     event: Value,
     set: Map<String, Value>,
+    limits: &'a Limits,
 }
 
 impl Run<'_> {
@@ -168,7 +170,9 @@ impl Run<'_> {
                 now = now.checked_add(*long).unwrap_or(now);
             }
             if let Some(name) = &step.name {
-                let answer = if state == "skipped" { Some(Value::Null) } else { given.answers.get(name).cloned() };
+                let given = || given.answers.get(name).cloned();
+                let computed = shown.get("answer").cloned();
+                let answer = if state == "skipped" { Some(Value::Null) } else { given().or(computed) };
                 answers.extend(answer.map(|answer| (name.clone(), answer)));
             }
             steps.push(shown);
@@ -211,6 +215,10 @@ impl Run<'_> {
                     shown[part] = wish[part].clone();
                 }
             }
+            Some(Work::Script(name, input)) => {
+                shown["script"] = name.as_str().into();
+                shown["input"] = json!(input);
+            }
             None => shown["wait"] = self.flow.definition["step"][index]["wait"].clone(),
         }
         let (state, error) = match (holds, passed, failed) {
@@ -218,6 +226,7 @@ impl Run<'_> {
             (_, Some((field, gap)), _) => ("skipped", Some(format!("{field} {gap}"))),
             (_, _, Some((field, gap))) => ("failed", Some(format!("{field} {gap}"))),
             _ if is_open => ("open", None),
+            _ if matches!(step.deed, Deed::Script(_)) => self.script(step, work, &mut shown),
             _ => match work.and_then(|work| of.trigger(&work).err()) {
                 Some(mistakes) => {
                     let each = mistakes.iter().map(|mistake| format!("{} {}", mistake.field, mistake.message));
@@ -233,6 +242,24 @@ impl Run<'_> {
             shown.retain(|_, value| !value.is_null());
         }
         shown
+    }
+}
+
+impl Run<'_> {
+    /// What the script makes of its input. It computes and does nothing else, so it runs here as it would in earnest.
+    fn script(&self, step: &Step, work: Option<Work>, shown: &mut Value) -> (&'static str, Option<String>) {
+        let (Deed::Script(script), Some(Work::Script(name, input))) = (&step.deed, work) else { return ("open", None) };
+        let ran = scripts::run(&script.source.text, &input, self.limits);
+        if !ran.printed.is_empty() {
+            shown["printed"] = ran.printed.into();
+        }
+        match ran.answer {
+            Ok(answer) => {
+                shown["answer"] = answer.into();
+                ("done", None)
+            }
+            Err(failure) => ("failed", Some(failure.of(&name))),
+        }
     }
 }
 

@@ -65,5 +65,10 @@ fn signs(folder: &Path) -> Signs {
         let length = about.map_or(0, |about| about.len());
         (file, changed, length)
     };
-    files(folder).unwrap_or_default().into_iter().map(sign).collect()
+    // A script is part of each flow that names it.
+    let listed = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let scripts = listed.filter(|file| file.extension().is_some_and(|extension| extension == "rhai"));
+    let mut scripts: Vec<_> = scripts.collect();
+    scripts.sort();
+    files(folder).unwrap_or_default().into_iter().chain(scripts).map(sign).collect()
 }

@@ -10,6 +10,7 @@ mod history;
 mod in_ghl;
 mod kept;
 mod occasions;
+mod scripts;
 mod steps;
 mod trial;
 mod webhooks;
@@ -53,7 +54,8 @@ impl Flowing {
     async fn begin(&self, flow: &str, contact: Option<&str>) -> String {
         let records = &self.app.app.records;
         let flow = self.app.app.config.flows.loaded.iter().find(|known| known.name == flow).unwrap();
-        let knows = Knows { event: Value::Object(Map::new()), set: flow.set.clone(), answers: Map::new() };
+        let knows =
+            Knows { event: Value::Object(Map::new()), set: flow.set.clone(), answers: Map::new(), ..Knows::default() };
         let new = NewRun { flow, location_id: &self.location, contact_id: contact, knows };
         let (id, key) = records.start_flow(new).await.unwrap().unwrap();
         self.app.app.queue.push(&[sync_workers::jobs::new_job(&key, job_engine::Priority::Interactive)]).await.unwrap();

@@ -27,7 +27,7 @@ fn rules() -> Vec<Value> {
 fn promtool(args: &[&str]) {
     let ran = Command::new("promtool").args(args).current_dir(path("deploy/prometheus")).output();
     let ran = ran.expect("promtool is missing: `tests/install-tools` installs it");
-    let said = String::from_utf8_lossy(&ran.stdout).into_owned() + &String::from_utf8_lossy(&ran.stderr);
+    let said = String::from_utf8_lossy(&ran.stdout).into_owned() + &*String::from_utf8_lossy(&ran.stderr);
     assert!(ran.status.success(), "promtool {args:?}: {said}");
 }
 

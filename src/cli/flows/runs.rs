@@ -86,7 +86,7 @@ async fn whole(app: &App, id: &str) -> anyhow::Result<(Value, String)> {
             (_, why) => why,
         };
     }
-    let told = told::whole_run(&run, &jobs, told::why(&run, of_job));
+    let told = told::whole_run(&run, &jobs, told::why(&run, of_job), true);
     let mut lines = vec![format!(
         "{} of {}, begun at {:.0}",
         told["outcome"].as_str().unwrap_or_default(),
@@ -96,6 +96,7 @@ async fn whole(app: &App, id: &str) -> anyhow::Result<(Value, String)> {
     for step in told["steps"].as_array().into_iter().flatten() {
         let text = |name: &str| step[name].as_str().unwrap_or_default();
         lines.push(format!("{:<16} {}", text("step"), text("sentence")));
+        lines.extend(text("printed").lines().map(|line| format!("    printed: {line}")));
     }
     lines.extend(told["why"].as_str().map(str::to_owned));
     Ok((told, lines.join("\n")))

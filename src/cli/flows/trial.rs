@@ -63,7 +63,7 @@ pub(in crate::cli) fn try_out(context: &Context, arguments: Try) -> anyhow::Resu
     };
     let now = arguments.now.unwrap_or_else(|| Clock::system().now());
     let given = Given { now, location_id: arguments.location, contact, event, set, answers };
-    let trial = match trial::run(&flow, &given) {
+    let trial = match trial::run(&flow, &given, &context.config.scripts) {
         Ok(trial) => trial,
         Err(mistakes) => {
             let option = |FieldError { field, message }: FieldError| format!("--{field} {message}");
@@ -107,9 +107,13 @@ fn in_words(trial: &Trial) -> String {
         let each = |name: &str| step[name].as_array().into_iter().flatten();
         lines.extend(each("onlyIf").map(condition));
         lines.extend(each("places").map(|place| format!("    {}", of_place(place))));
-        for part in ["data", "parameters", "body"].into_iter().filter(|part| step.get(*part).is_some()) {
+        for part in
+            ["data", "parameters", "body", "input", "answer"].into_iter().filter(|part| step.get(*part).is_some())
+        {
             lines.push(format!("    {part}: {}", step[part]));
         }
+        let printed = step["printed"].as_str().into_iter().flat_map(str::lines);
+        lines.extend(printed.map(|line| format!("    printed: {line}")));
         lines.extend(step["error"].as_str().map(|error| format!("    {}: {error}", text("state"))));
     }
     lines.push(format!("the run would be {}", trial.outcome));
@@ -165,7 +169,7 @@ pub(in crate::cli) fn test(context: &Context, files: Vec<PathBuf>) -> anyhow::Re
             }
         };
         for case in &cases.cases {
-            match case.run(&flow, &text) {
+            match case.run(&flow, &text, &context.config.scripts) {
                 Ok(differences) => {
                     passed += usize::from(differences.is_empty());
                     let differences: Vec<_> = differences.iter().map(|difference| told(file, difference)).collect();

@@ -95,7 +95,7 @@ pub(in crate::gateway) async fn show_run(
     Ids(id): Ids<String>,
 ) -> Result<Json<Value>, Problem> {
     let run = seen(allowed.records(), &id).await?;
-    whole(allowed.records(), &gateway, &run).await
+    whole(allowed.records(), &gateway, &run, allowed.opened.key.reads_people).await
 }
 
 /// `POST /v1/flow-runs/{run}/stop`: no further step begins.
@@ -109,7 +109,7 @@ pub(in crate::gateway) async fn stop(
     if !in_time(records.stop_flow_run(&id)).await?.map_err(|error| Problem::records(&error))? {
         return Err(Problem::new(StatusCode::CONFLICT, "The run is over", "it has ended before; nothing was done"));
     }
-    whole(records, &gateway, &seen(records, &id).await?).await
+    whole(records, &gateway, &seen(records, &id).await?, allowed.opened.key.reads_people).await
 }
 
 /// `POST /v1/flow-runs/{run}/retry`: the step that was given up is tried again, and the run goes on from there.
@@ -121,7 +121,7 @@ pub(in crate::gateway) async fn retry(
     let records = allowed.records();
     let job = dead(records, &id).await?;
     in_time(allowed.producer.revive(&[job])).await?.map_err(|error| Problem::records(&error))?;
-    whole(records, &gateway, &seen(records, &id).await?).await
+    whole(records, &gateway, &seen(records, &id).await?, allowed.opened.key.reads_people).await
 }
 
 /// `POST /v1/flow-runs/{run}/discard`: the step that was given up is closed for good, and the run ends with it.
@@ -135,7 +135,7 @@ pub(in crate::gateway) async fn discard(
     let key = &allowed.opened.key;
     let decision = Decision { by: format!("{} ({})", key.name, key.id), why: format!("the run {id} was discarded") };
     in_time(records.discard_jobs(&[job], &decision)).await?.map_err(|error| Problem::records(&error))?;
-    whole(records, &gateway, &seen(records, &id).await?).await
+    whole(records, &gateway, &seen(records, &id).await?, allowed.opened.key.reads_people).await
 }
 
 async fn seen(records: &Records, id: &str) -> Result<FlowRun, Problem> {
@@ -158,7 +158,12 @@ async fn dead(records: &Records, id: &str) -> Result<String, Problem> {
     })
 }
 
-async fn whole(records: &Records, gateway: &Gateway, run: &FlowRun) -> Result<Json<Value>, Problem> {
+async fn whole(
+    records: &Records,
+    gateway: &Gateway,
+    run: &FlowRun,
+    reads_people: bool,
+) -> Result<Json<Value>, Problem> {
     let jobs = jobs_of(records, run).await?;
     let mut of_job = None;
     if let Some(job) = jobs.waits_for(run.step).filter(|_| run.outcome.is_none()) {
@@ -170,5 +175,5 @@ async fn whole(records: &Records, gateway: &Gateway, run: &FlowRun) -> Result<Js
             };
         }
     }
-    Ok(Json(told::whole_run(run, &jobs, told::why(run, of_job))))
+    Ok(Json(told::whole_run(run, &jobs, told::why(run, of_job), reads_people)))
 }

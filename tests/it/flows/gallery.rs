@@ -111,6 +111,14 @@ const CASES: &[Case] = &[
         r#"{"owner": "USER2", "notes": ["Handed over from USER1 to USER2"], "tasks": [["Introduce yourself to Ada Byron", "USER2"]]}"#,
     ),
     skipped("hand-over-note", &[UNOWNED, Act::Contact(r#"{"assignedTo": "USER1"}"#)], "{}"),
+    case("lead-score", &[ADA], r#"{"notes": ["Score 10: own domain"]}"#),
+    case(
+        "lead-score",
+        &[Act::Contact(
+            r#"{"firstName": "Ada", "lastName": "Byron", "email": "ada@x.de", "assignedTo": "USER1", "phone": "+491512345678", "companyName": "Acme"}"#,
+        )],
+        r#"{"notes": ["Score 60: phone, company, own domain"], "tags": ["hot"]}"#,
+    ),
     case(
         "lead-task",
         &[ADA, Act::Contact(r#"{"tags": ["lead"]}"#)],
@@ -237,6 +245,7 @@ each_is_run![
     who_wants_no_mail_leaves_the_lists => "do-not-disturb",
     a_form_is_a_task => "form-task",
     a_hand_over_is_noted => "hand-over-note",
+    a_contact_is_scored => "lead-score",
     a_lead_is_a_task_of_its_owner => "lead-task",
     a_moved_appointment_is_noted => "moved-note",
     a_task_follows_another => "next-task",
@@ -415,7 +424,7 @@ async fn users() -> Vec<String> {
 /// The operations of the catalog that a step's call or event ends in.
 fn operations(deed: &Deed) -> Vec<&str> {
     match deed {
-        Deed::Wait(_) => Vec::new(),
+        Deed::Wait(_) | Deed::Script(_) => Vec::new(),
         Deed::Call(call) => vec![call.operation.as_str()],
         Deed::Event(Event { event_type, data, .. }) => match event_type.as_str() {
             "task.created" => vec!["create-task"],

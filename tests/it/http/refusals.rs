@@ -128,7 +128,7 @@ async fn a_body_of_one_mebibyte_is_taken_and_one_byte_more_is_refused() {
     let padded = |length: usize, id: &str| {
         let event = system.selected(id).to_string();
         let blanks = " ".repeat(length - event.len());
-        event + &blanks
+        event + blanks.as_str()
     };
     assert_eq!(padded(MIB, "a").len(), MIB);
 

@@ -192,7 +192,7 @@ async fn a_key_file_that_holds_no_key_is_told_when_the_program_starts() {
     let [_, (_, rsa)] = place.signer.settings();
     place.installation.set("GHL_WEBHOOK_ED25519_KEY_FILE", &rsa);
     let checked = place.installation.run(&["config", "check"]);
-    let told = String::from_utf8_lossy(&checked.stderr).into_owned() + &String::from_utf8_lossy(&checked.stdout);
+    let told = String::from_utf8_lossy(&checked.stderr).into_owned() + &*String::from_utf8_lossy(&checked.stdout);
     assert_eq!(checked.status.code(), Some(2), "{told}");
     assert!(told.contains("GHL_WEBHOOK_ED25519_KEY_FILE") && told.contains("key 1 is not of this kind"), "{told}");
 }

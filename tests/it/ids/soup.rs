@@ -143,7 +143,8 @@ impl Doors {
         }
         let app = &self.app.app;
         let flow = app.config.flows.loaded.iter().find(|flow| flow.name == "by-webhook").unwrap();
-        let knows = Knows { event: Value::Object(Map::new()), set: flow.set.clone(), answers: Map::new() };
+        let knows =
+            Knows { event: Value::Object(Map::new()), set: flow.set.clone(), answers: Map::new(), ..Knows::default() };
         // The command line asks first.
         if is_id(text) {
             let new = NewRun { flow, location_id: &self.location, contact_id: Some(text), knows };

@@ -149,7 +149,9 @@ impl TestApp {
         let dir = folder.path().join("flows");
         std::fs::create_dir_all(&dir).unwrap();
         for (name, text) in flows {
-            std::fs::write(dir.join(format!("{name}.toml")), text).unwrap();
+            // Beside a flow stand its scripts.
+            let file = if name.contains('.') { (*name).to_owned() } else { format!("{name}.toml") };
+            std::fs::write(dir.join(file), text).unwrap();
         }
         let mut settings = vec![
             ("CLIENTY_FLOWS_DIR", dir.display().to_string()),
@@ -169,7 +171,8 @@ impl TestApp {
         let settings = settings.into_iter().map(|(name, value)| (name.to_owned(), value));
         let breaker = Breaker { probe_after: Duration::from_millis(200), ..Breaker::default() };
         let hooks = HookTuning { burst: 1000, breaker, schedule: Schedule::in_haste(100), ..HookTuning::default() };
-        let tuning = Tuning { backoff, breaker, broken_hold, hooks };
+        let script_host = Some(env!("CARGO_BIN_EXE_clienty-sync"));
+        let tuning = Tuning { backoff, breaker, broken_hold, hooks, script_host };
         let mut config = Config::load(None, settings).unwrap();
         config.load_flows().unwrap();
         let key = SigningKey::from_seed(SEED).public_pem();

@@ -7,10 +7,14 @@
 //!
 //! A new kind of step: a variant of [`Deed`], its words in `read.rs`, what is wrong with one in `check.rs`, and what it does in `jobs/flow_step.rs`.
 
+use std::sync::Arc;
+
 use jiff::SignedDuration;
 use serde_json::{Map, Value};
 
 use sync_model::decide::rules::Occasion;
+
+use crate::scripts::Source;
 
 mod change;
 mod check;
@@ -19,6 +23,7 @@ mod look;
 mod on;
 mod places;
 mod read;
+mod scripted;
 #[cfg(test)]
 mod tests;
 mod work;
@@ -104,6 +109,8 @@ pub enum Deed {
     Event(Event),
     /// An operation of the catalogue.
     Call(Call),
+    /// A script, which computes its answer.
+    Script(Script),
 }
 
 /// An event as a step says it, its places not filled yet.
@@ -130,6 +137,15 @@ pub struct Call {
     pub body: Option<Value>,
     /// The author knows that a second call of it could not be taken back.
     pub confirmed: bool,
+}
+
+/// A script with its input, whose places are not filled yet.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Script {
+    /// What runs.
+    pub source: Arc<Source>,
+    /// What its function gets.
+    pub input: Map<String, Value>,
 }
 
 /// By which it is known whether two processes have the same flows.
@@ -164,6 +180,20 @@ impl Flow {
     pub fn tells_of(&self, index: usize, name: &str) -> bool {
         let later = self.steps.iter().skip(index + 1);
         later.flat_map(Step::places).any(|(_, place)| place.root() == Some(name))
+    }
+
+    /// Its scripts, each once.
+    #[must_use]
+    pub fn scripts(&self) -> Vec<&Arc<Source>> {
+        let mut scripts: Vec<&Arc<Source>> = Vec::new();
+        for step in &self.steps {
+            if let Deed::Script(script) = &step.deed
+                && !scripts.contains(&&script.source)
+            {
+                scripts.push(&script.source);
+            }
+        }
+        scripts
     }
 
     /// Whether it runs in that location.

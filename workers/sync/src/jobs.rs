@@ -22,6 +22,7 @@ use tracing::{Instrument, Span};
 use crate::enrich::Enricher;
 use crate::oauth::{Access, Oauth};
 use crate::records::{Connection, FollowUp, JobKey, JobKind, Records, RecordsError, Run, Sign, Tx};
+use crate::scripts::Scripts;
 use crate::trace;
 
 mod call_operation;
@@ -93,6 +94,8 @@ pub struct Environment {
     pub queue: Queue,
     /// Looks contacts up.
     pub enricher: Enricher,
+    /// Runs the scripts of flows.
+    pub scripts: Scripts,
     /// What is counted.
     pub metrics: JobMetrics,
 }

@@ -16,6 +16,7 @@ pub mod outside;
 pub mod presence;
 pub mod records;
 pub mod retention;
+pub mod scripts;
 pub mod suspects;
 pub mod sweeper;
 pub mod trace;

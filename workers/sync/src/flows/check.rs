@@ -12,6 +12,7 @@ use super::places::{Known, Place};
 use super::read::ROOTS;
 use super::{Deed, Flow, On, Step, Work, WorkOf};
 use crate::events::{FieldError, KNOWN};
+use crate::scripts;
 
 mod never;
 mod piped;
@@ -53,7 +54,8 @@ pub(super) fn check(flow: &Flow) -> Vec<FieldError> {
         };
         let places = step.places();
         for (field, place) in &places {
-            let wrong = unknown(flow, index, place).or_else(|| piped::wrong(flow, place));
+            let wrong = unknown(flow, index, place).filter(|_| !is_whole(step, field, place));
+            let wrong = wrong.or_else(|| piped::wrong(flow, place));
             mistakes.extend(wrong.map(|message| FieldError { field: below(field), message }));
         }
         let is_filled = |field: &str| {
@@ -62,6 +64,13 @@ pub(super) fn check(flow: &Flow) -> Vec<FieldError> {
             })
         };
         if matches!(&step.deed, Deed::Call(call) if call.operation.is_empty()) {
+            continue;
+        }
+        if let Deed::Script(script) = &step.deed {
+            let wrong = scripts::check(&script.source.text).err();
+            mistakes.extend(
+                wrong.map(|wrong| FieldError { field: below("script"), message: wrong.of(&script.source.name) }),
+            );
             continue;
         }
         let wrong = match named(step) {
@@ -78,7 +87,7 @@ pub(super) fn check(flow: &Flow) -> Vec<FieldError> {
 fn named(step: &Step) -> Result<(), FieldError> {
     let refuse = |field: &str, message: String| Err(FieldError { field: field.to_owned(), message });
     match &step.deed {
-        Deed::Wait(_) => Ok(()),
+        Deed::Wait(_) | Deed::Script(_) => Ok(()),
         Deed::Event(event) if KNOWN.contains(&event.event_type.as_str()) => Ok(()),
         Deed::Event(event) => {
             let meant = nearest(&event.event_type, KNOWN).map(|meant| format!("did you mean {meant}?"));
@@ -130,6 +139,12 @@ fn tried(flow: &Flow, index: usize, step: &Step) -> Vec<FieldError> {
         _ => mistake,
     });
     mistakes.collect()
+}
+
+/// Whether it stands for all of the contact, the event or the flow's own values, and the step takes such: a script does.
+fn is_whole(step: &Step, field: &str, place: &Place) -> bool {
+    let takes_all = matches!(&step.deed, Deed::Script(_)) && !field.starts_with("only_if");
+    takes_all && matches!(place.bare(), Place::Path(path) if path.len() == 1)
 }
 
 /// What is wrong with a place in the step at `index`.

@@ -1,13 +1,17 @@
 //! From a document to a flow: what words there are, and every mistake at once, each with its place.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 use sync_model::decide::span;
 use sync_model::ids;
 
 use super::check::check;
 use super::places::misread;
-use super::{Call, Condition, Deed, Event, Flow, On, Step};
+use super::scripted::{self, Scripts};
+use super::{Call, Condition, Deed, Event, Flow, On, Script, Step};
 use crate::events::{ENRICH, FieldError, Fields, kind_of};
+use crate::scripts::is_name;
 
 /// Of what places speak that are no step's answer.
 pub(super) const ROOTS: [&str; 3] = ["contact", "event", "set"];
@@ -62,6 +66,7 @@ fn read(name: &str, document: &Value) -> (Flow, Vec<FieldError>) {
         }
         ids
     });
+    let scripts = scripted::read(fields.object(scripted::FIELD), &mut mistakes);
     let listed = fields.read("step", "steps, each under a line [[step]]", Value::as_array);
     if listed.is_none_or(Vec::is_empty) && !fields.has_mistake("step") {
         fields.refuse("step", "is missing; a flow has at least one, under a line [[step]]");
@@ -70,7 +75,7 @@ fn read(name: &str, document: &Value) -> (Flow, Vec<FieldError>) {
     for (index, listed) in listed.into_iter().flatten().enumerate() {
         let path = format!("step[{index}].");
         match listed.as_object() {
-            Some(object) => steps.push(step(object, &path, &steps, &mut mistakes)),
+            Some(object) => steps.push(step(object, &path, &steps, &scripts, &mut mistakes)),
             None => {
                 let message = format!("must be a table, not {}", kind_of(listed));
                 mistakes.push(FieldError { field: format!("step[{index}]"), message });
@@ -79,17 +84,28 @@ fn read(name: &str, document: &Value) -> (Flow, Vec<FieldError>) {
         }
     }
     mistakes.extend(fields.finish());
-    for (field, value) in document.as_object().into_iter().flatten().filter(|(field, _)| *field != "about") {
+    for (field, value) in document
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter(|(field, _)| !["about", scripted::FIELD].contains(&field.as_str()))
+    {
         mistakes.extend(misread(value, field).into_iter().map(|(field, message)| FieldError { field, message }));
     }
     for mistake in &mut mistakes {
         mistake.field.truncate(mistake.field.trim_end_matches('.').len());
     }
-    let (name, definition) = (name.to_owned(), document.clone());
+    let (name, definition) = (name.to_owned(), scripted::kept(document, &scripts));
     (Flow { name, about, on, only_if, set, steps, locations, version: None, definition }, mistakes)
 }
 
-fn step(object: &Map<String, Value>, path: &str, before: &[Step], mistakes: &mut Vec<FieldError>) -> Step {
+fn step(
+    object: &Map<String, Value>,
+    path: &str,
+    before: &[Step],
+    scripts: &Scripts,
+    mistakes: &mut Vec<FieldError>,
+) -> Step {
     let mut fields = Fields::new(object, path.to_owned());
     let name = fields.text("name");
     if let Some(name) = &name {
@@ -104,20 +120,23 @@ fn step(object: &Map<String, Value>, path: &str, before: &[Step], mistakes: &mut
         }
     }
     let only_if = conditions(&mut fields, path, mistakes);
-    let kinds = ["wait", "event", "call", "enrich"];
+    let kinds = ["wait", "event", "call", "enrich", "script"];
     let said: Vec<_> = kinds.into_iter().filter(|kind| fields.has(kind)).collect();
     let deed = match said.as_slice() {
         ["wait"] => wait(&mut fields),
         ["event"] => event(&mut fields),
         ["call"] => call(&mut fields),
         ["enrich"] => enrich(&mut fields),
+        ["script"] => script(&mut fields, scripts),
         _ => {
             // Only what nobody knows is to be told beside this.
-            for known in ["wait", "event", "call", "enrich", "contactId", "data", "parameters", "body"] {
+            for known in
+                ["wait", "event", "call", "enrich", "script", "contactId", "data", "parameters", "body", "input"]
+            {
                 fields.any(known);
             }
             drop((fields.flag("confirm"), fields.text("version")));
-            fields.refuse("", "must say one of wait, event, call or enrich, and only one of them");
+            fields.refuse("", "must say one of wait, event, call, enrich or script, and only one of them");
             None
         }
     };
@@ -163,6 +182,24 @@ fn call(fields: &mut Fields<'_>) -> Option<Deed> {
     let body = fields.any("body").cloned();
     let confirmed = fields.flag("confirm").unwrap_or(false);
     Some(Deed::Call(Call { operation: operation?, version, parameters, body, confirmed }))
+}
+
+fn script(fields: &mut Fields<'_>, scripts: &Scripts) -> Option<Deed> {
+    let name = fields.text("script");
+    let input = fields.object("input").cloned().unwrap_or_default();
+    let name = name?;
+    match scripts.get(&name) {
+        Some(source) => Some(Deed::Script(Script { source: Arc::clone(source), input })),
+        None if !is_name(&name) => {
+            fields.refuse("script", "must be the name of a file beside the flow, as score.rhai");
+            None
+        }
+        None => {
+            let message = format!("is not there: no file {name} beside the flow, and no [scripts.\"{name}\"] in it");
+            fields.refuse("script", message);
+            None
+        }
+    }
 }
 
 fn conditions(fields: &mut Fields<'_>, path: &str, mistakes: &mut Vec<FieldError>) -> Vec<Condition> {

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::places::{Gap, Known, Place, fill, fill_members, places_of};
 use super::read::ROOTS;
-use super::{Call, Deed, Event, SOURCE, Step};
+use super::{Call, Deed, Event, SOURCE, Script, Step};
 use crate::events::{FieldError, operation, translate};
 use crate::records::Trigger;
 
@@ -35,6 +35,8 @@ pub enum Work {
     Event(Value),
     /// A call: the operation, and what is wished of it as `POST /v1/operations/{name}` takes it.
     Call(String, Value),
+    /// A script: its name, and what it gets.
+    Script(String, Map<String, Value>),
 }
 
 impl WorkOf<'_> {
@@ -44,11 +46,11 @@ impl WorkOf<'_> {
         format!("{}.{}", self.run, self.step)
     }
 
-    /// An event, so that its job can be accepted.
+    /// An event, so that its job can be accepted; none for what is no job.
     ///
     /// # Errors
     /// What is wrong with what the step says, now that its places are filled.
-    pub fn trigger(&self, work: &Work) -> Result<Trigger, Vec<FieldError>> {
+    pub fn trigger(&self, work: &Work) -> Result<Option<Trigger>, Vec<FieldError>> {
         let mut trigger = match work {
             Work::Event(event) => translate(event)?,
             Work::Call(name, wish) => {
@@ -62,6 +64,7 @@ impl WorkOf<'_> {
                 };
                 operation::call(name, wish, SOURCE, None)?
             }
+            Work::Script(..) => return Ok(None),
         };
         (trigger.event.id, trigger.event.source) = (Some(self.event_id()), SOURCE.to_owned());
         trigger.priority = self.priority;
@@ -69,7 +72,7 @@ impl WorkOf<'_> {
         if let (Work::Call(..), Some(contact_id)) = (work, self.contact_id) {
             trigger.event.contact_id = Some(contact_id.to_owned());
         }
-        Ok(trigger)
+        Ok(Some(trigger))
     }
 }
 
@@ -83,6 +86,9 @@ impl Step {
             Deed::Wait(_) => None,
             Deed::Event(event) => Some(Work::Event(event.say(of, known)?)),
             Deed::Call(call) => Some(call.wish(of, known)?),
+            Deed::Script(Script { source, input }) => {
+                Some(Work::Script(source.name.clone(), fill_members(input, known)?))
+            }
         })
     }
 
@@ -103,7 +109,7 @@ impl Step {
     /// Whether what goes without saying is the contact of the run.
     pub(super) fn takes_contact(&self) -> bool {
         match &self.deed {
-            Deed::Wait(_) => false,
+            Deed::Wait(_) | Deed::Script(_) => false,
             Deed::Event(event) => event.contact_id.is_none() && event.is_about_contact(),
             Deed::Call(call) => {
                 let (in_path, in_body) = call.wants_contact();
@@ -126,6 +132,7 @@ impl Step {
                 places.extend(members(parameters, "parameters"));
                 places.extend(body.iter().flat_map(|body| places_of(body, "body")));
             }
+            Deed::Script(Script { source: _, input }) => places.extend(members(input, "input")),
         }
         places
     }

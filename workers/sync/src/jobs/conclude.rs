@@ -181,7 +181,7 @@ fn remedy(waits: Waits, error: &JobError) -> Remedy {
         JobError::Records(error) if error.is_about_a_value() => Remedy::Retry(waits.backoff),
         // A stored row that can't be read reads no better the next time.
         JobError::Records(RecordsError::Corrupt { .. }) => Remedy::Bury,
-        JobError::Records(_) | JobError::Stalled { .. } | JobError::Panicked => Remedy::Defer,
+        JobError::Records(_) | JobError::Stalled { .. } | JobError::Panicked | JobError::Script(_) => Remedy::Defer,
         // Whether nothing got out or an answer got lost, GHL has not said a word of it.
         JobError::Ghl(GhlError::Network { sent: false, .. }) => Remedy::Unreached,
         JobError::Ghl(error) | JobError::PartMissing { error, .. } if error.is_unheard() => Remedy::Defer,
@@ -347,6 +347,7 @@ mod tests {
             (JobError::Records(RecordsError::Raced), false),
             (JobError::Records(RecordsError::NoAnswer(wait)), false),
             (JobError::Stalled { due: wait }, false),
+            (JobError::Script(crate::scripts::NotRun::TooBusy), false),
             (JobError::Panicked, false),
             (JobError::NotConnected, false),
             (JobError::OneMoreRun, false),

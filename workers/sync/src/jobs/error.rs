@@ -7,6 +7,7 @@ use ghl::GhlError;
 use crate::mapping::MissingField;
 use crate::oauth::TokenError;
 use crate::records::{Part, RecordsError};
+use crate::scripts::NotRun;
 
 /// Why a run did not finish.
 #[derive(Debug, thiserror::Error)]
@@ -96,6 +97,9 @@ pub enum JobError {
         /// What is wrong; never a value.
         reason: String,
     },
+    /// The script of a flow's step did not run; it is not at fault.
+    #[error(transparent)]
+    Script(#[from] NotRun),
     /// A contact can't be looked up, and no waiting changes that.
     #[error("the contact can't be looked up: {reason}")]
     NotEnriched {

@@ -3,6 +3,8 @@
 //! A step with an event or a call becomes a job of its own, accepted in the transaction that closes
 //! this one; when that job is done, it creates the next `flow_step`. A wait postpones this job.
 //! This job makes no calls: ordinary jobs make the calls of a flow, under the location's limit.
+//! A script runs here, before the transaction and not in it: the step is reached first, stored, and
+//! then computed by the next run of this job, so nothing waits for it and a crash repeats it alone.
 
 use std::time::Duration;
 
@@ -14,6 +16,7 @@ use super::{Environment, JobError, new_job};
 use crate::events::FieldError;
 use crate::flows::{Condition, Deed, Flow, Gap, Known, ORIGIN_GHL, On, Work, WorkOf, object_of};
 use crate::records::{AcceptError, Bringing, ContactRow, FlowRun, Run, Touch, Tx};
+use crate::scripts::Ran;
 
 /// How long a run waits for other flows' calls to be answered.
 const PATIENCE: SignedDuration = SignedDuration::from_mins(10);
@@ -22,10 +25,12 @@ const SOON: Duration = Duration::from_secs(1);
 
 /// What comes of a step.
 enum Came {
-    /// It is over, done or passed over, and the one behind it is next.
-    Over { done: bool },
+    /// It is over, and the one behind it is next: done, with what it answered, or passed over.
+    Over(Option<Value>),
     /// It takes time.
     Pause(Pause),
+    /// It can't be done.
+    Failed(JobError),
 }
 
 /// What the run waits for.
@@ -34,6 +39,8 @@ enum Pause {
     Until(i64),
     /// The end of this job, which was accepted.
     Job(NewJob),
+    /// What a person decides.
+    Failed(JobError),
 }
 
 pub(super) async fn run(environment: &Environment, run: &Run) -> Result<(), JobError> {
@@ -64,9 +71,10 @@ pub(super) async fn run(environment: &Environment, run: &Run) -> Result<(), JobE
     };
     let flow = Flow::read(&at.flow, &at.definition);
     let flow = flow.map_err(|mistakes| failed(&format!("flow {}", at.flow), &in_a_line(&mistakes)))?;
-    let mut tx = environment.records.begin(run).await?;
     let walk = Walking { environment, flow, row, contact };
-    match walk.go(&mut tx, at).await? {
+    let ran = walk.compute(&at).await?;
+    let mut tx = environment.records.begin(run).await?;
+    match walk.go(&mut tx, at, ran).await? {
         None => Ok(tx.close_run(&[]).await?),
         Some(Pause::Job(job)) => {
             tx.close_run(&[]).await?;
@@ -74,6 +82,10 @@ pub(super) async fn run(environment: &Environment, run: &Run) -> Result<(), JobE
                 tracing::warn!(%error, "the job of a flow's step was not enqueued; the requeuer enqueues it");
             }
             Ok(())
+        }
+        Some(Pause::Failed(error)) => {
+            tx.keep_open().await?;
+            Err(error)
         }
         Some(Pause::Until(until_ms)) => {
             tx.keep_open().await?;
@@ -109,7 +121,7 @@ struct Walking<'a> {
 
 impl Walking<'_> {
     /// Up to what takes time; none where the run has ended.
-    async fn go(&self, tx: &mut Tx, mut at: FlowRun) -> Result<Option<Pause>, JobError> {
+    async fn go(&self, tx: &mut Tx, mut at: FlowRun, mut ran: Option<Ran>) -> Result<Option<Pause>, JobError> {
         let now_ms = self.environment.clock.now_ms();
         // Perhaps by its own last step.
         let is_gone = self.row.as_ref().is_some_and(|row| !row.is_shown()) && at.step < self.flow.steps.len();
@@ -123,8 +135,16 @@ impl Walking<'_> {
                 at.outcome = Some("done".to_owned());
                 break;
             }
-            match self.step(tx, &at).await? {
-                Came::Over { done } => at.passed(&Some(self.flow.clone()), done.then_some(Value::Null), now_ms),
+            let ran = ran.take();
+            if let Some(ran) = ran.as_ref().filter(|ran| !ran.printed.is_empty()) {
+                at.knows.printed.insert(self.flow.title(at.step), ran.printed.clone());
+            }
+            match self.step(tx, &at, ran).await? {
+                Came::Over(answer) => at.passed(&Some(self.flow.clone()), answer, now_ms),
+                Came::Failed(error) => {
+                    tx.save_flow_run(&at).await?;
+                    return Ok(Some(Pause::Failed(error)));
+                }
                 Came::Pause(pause) => {
                     if let Pause::Until(until_ms) = pause {
                         at.wait_until_ms = Some(until_ms);
@@ -159,41 +179,63 @@ impl Walking<'_> {
         }
     }
 
-    async fn step(&self, tx: &mut Tx, at: &FlowRun) -> Result<Came, JobError> {
-        let (known, now_ms) = (self.known(at), self.environment.clock.now_ms());
-        let Some(step) = self.flow.steps.get(at.step) else { return Ok(Came::Over { done: false }) };
-        let place = format!("flow {}, {}", self.flow.name, self.flow.title(at.step));
-        // Who waits has passed the conditions of the wait.
-        if at.wait_until_ms.is_none() && !all_hold(&step.only_if, &known) {
-            return Ok(Came::Over { done: false });
-        }
-        if let Deed::Wait(long) = step.deed {
-            let until_ms = at
-                .wait_until_ms
-                .unwrap_or_else(|| now_ms.saturating_add(i64::try_from(long.as_millis()).unwrap_or(i64::MAX)));
-            return Ok(if until_ms <= now_ms {
-                Came::Over { done: true }
-            } else {
-                Came::Pause(Pause::Until(until_ms))
-            });
-        }
-        let of = WorkOf {
+    /// Runs the script of the step, if the run has reached one.
+    async fn compute(&self, at: &FlowRun) -> Result<Option<Ran>, JobError> {
+        let is_gone = self.row.as_ref().is_some_and(|row| !row.is_shown());
+        let step = self.flow.steps.get(at.step).filter(|_| at.wait_until_ms.is_some() && !is_gone);
+        let Some(Deed::Script(script)) = step.map(|step| &step.deed) else { return Ok(None) };
+        let work = step.and_then(|step| step.work(&self.work_of(at), &self.known(at)).ok().flatten());
+        let Some(Work::Script(_, input)) = work else { return Ok(None) };
+        Ok(Some(self.environment.scripts.run(&script.source, input).await?))
+    }
+
+    fn work_of<'a>(&'a self, at: &'a FlowRun) -> WorkOf<'a> {
+        WorkOf {
             flow: &self.flow.name,
             run: &at.id,
             step: at.step,
             location_id: &at.location_id,
             contact_id: self.row.as_ref().map(|row| row.contact_id.as_str()),
             priority: at.priority,
-        };
+        }
+    }
+
+    async fn step(&self, tx: &mut Tx, at: &FlowRun, ran: Option<Ran>) -> Result<Came, JobError> {
+        let (known, now_ms) = (self.known(at), self.environment.clock.now_ms());
+        let Some(step) = self.flow.steps.get(at.step) else { return Ok(Came::Over(None)) };
+        let place = format!("flow {}, {}", self.flow.name, self.flow.title(at.step));
+        // Who waits has passed the conditions of the wait.
+        if at.wait_until_ms.is_none() && !all_hold(&step.only_if, &known) {
+            return Ok(Came::Over(None));
+        }
+        if let Deed::Wait(long) = step.deed {
+            let until_ms = at
+                .wait_until_ms
+                .unwrap_or_else(|| now_ms.saturating_add(i64::try_from(long.as_millis()).unwrap_or(i64::MAX)));
+            return Ok(if until_ms <= now_ms {
+                Came::Over(Some(Value::Null))
+            } else {
+                Came::Pause(Pause::Until(until_ms))
+            });
+        }
+        let of = self.work_of(at);
         if matches!(step.deed, Deed::Call(_)) && self.row.as_ref().is_some_and(ContactRow::is_pending) {
             return Err(JobError::AwaitsContact { wait: SOON });
         }
         let work = match step.work(&of, &known) {
             Ok(Some(work)) => work,
-            Ok(None) | Err(Gap::PassedOver { .. }) => return Ok(Came::Over { done: false }),
+            Ok(None) | Err(Gap::PassedOver { .. }) => return Ok(Came::Over(None)),
             Err(gap) => return Err(failed(&place, &gap.to_string())),
         };
+        if let Work::Script(script, _) = &work {
+            return Ok(match ran.map(|ran| ran.answer) {
+                None => Came::Pause(Pause::Until(now_ms)),
+                Some(Ok(answer)) => Came::Over(Some(answer.into())),
+                Some(Err(failure)) => Came::Failed(failed(&place, &failure.of(script))),
+            });
+        }
         let trigger = of.trigger(&work).map_err(|mistakes| failed(&place, &in_a_line(&mistakes)))?;
+        let Some(trigger) = trigger else { return Ok(Came::Over(None)) };
         let (source, event_type) = (trigger.event.source.clone(), trigger.event.event_type.clone());
         if let Work::Call(_, wish) = &work {
             tx.touch(wish).await?;
@@ -208,7 +250,7 @@ impl Walking<'_> {
             }
             Err(AcceptError::Records(error)) => return Err(error.into()),
         };
-        let Some(accepted) = accepted else { return Ok(Came::Over { done: false }) };
+        let Some(accepted) = accepted else { return Ok(Came::Over(None)) };
         self.environment.metrics.event_accepted(&source, &event_type);
         Ok(Came::Pause(Pause::Job(new_job(&accepted.key, accepted.priority))))
     }

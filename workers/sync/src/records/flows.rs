@@ -88,6 +88,9 @@ pub struct Knows {
     pub set: Map<String, Value>,
     /// What steps answered, by name; null for one that was passed over. Only what a later step speaks of.
     pub answers: Map<String, Value>,
+    /// What scripts printed, by the title of their step.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub printed: BTreeMap<String, String>,
 }
 
 /// What became of a step.

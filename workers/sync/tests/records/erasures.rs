@@ -573,7 +573,7 @@ async fn the_jobs_of_a_persons_flows_hold_nothing_of_the_person(db: Db) {
         priority: Priority::Realtime,
     };
     let work = Work::Call("create-business".to_owned(), json!({"body": {"name": "Secret", "locationId": LOC}}));
-    let trigger = of.trigger(&work).unwrap();
+    let trigger = of.trigger(&work).unwrap().unwrap();
     assert_eq!(trigger.event.contact_id.as_deref(), Some("c1"));
     let called = calling(&db, trigger.clone()).await;
     db.records.bury_run(&called, "GHL refused Secret").await.unwrap();

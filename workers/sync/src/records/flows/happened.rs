@@ -224,7 +224,7 @@ async fn happened(write: &mut Write, event: Happened<'_>) -> Result<(), RecordsE
         if !before.is_empty() || !changed.fields.is_empty() {
             event["before"] = json!(before);
         }
-        let knows = Knows { event, set: flow.set.clone(), answers: Map::new() };
+        let knows = Knows { event, set: flow.set.clone(), answers: Map::new(), ..Knows::default() };
         let occasion = once.as_ref().map(|id| format!("{event_type} {id}"));
         let by = Start {
             location_id,

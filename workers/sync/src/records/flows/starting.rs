@@ -95,7 +95,7 @@ pub(in crate::records) async fn start_for(
         event["tag"] = tag.as_str().into();
         occasion = format!("{occasion} {}", indexed(tag));
     }
-    let knows = Knows { event, set: flow.set.clone(), answers: Map::new() };
+    let knows = Knows { event, set: flow.set.clone(), answers: Map::new(), ..Knows::default() };
     let (location_id, contact_id) = (row.location_id.as_str(), Some(row.contact_id.as_str()));
     let first = Start { location_id, contact_id, occasion: Some(&occasion), knows, priority: Priority::Realtime };
     if start(write, flow, &first).await?.is_some() {
@@ -154,7 +154,7 @@ pub(in crate::records) async fn start_by_event(
         if let Some(Edited { changed, before }) = &edited {
             told["before"] = json!(happened::told(before, &changed.fields));
         }
-        let knows = Knows { event: told, set: flow.set.clone(), answers: Map::new() };
+        let knows = Knows { event: told, set: flow.set.clone(), answers: Map::new(), ..Knows::default() };
         let location_id = &event.location_id;
         let by = Start {
             location_id,
@@ -196,7 +196,7 @@ pub(in crate::records) async fn start_by_webhook(write: &mut Write, webhook: &Ne
         }
     }
     for flow in waiting {
-        let knows = Knows { event: event.clone(), set: flow.set.clone(), answers: Map::new() };
+        let knows = Knows { event: event.clone(), set: flow.set.clone(), answers: Map::new(), ..Knows::default() };
         let occasion = format!("webhook {}", webhook.id);
         let (contact_id, occasion) = (contact_id.as_deref(), Some(occasion.as_str()));
         start(write, flow, &Start { location_id, contact_id, occasion, knows, priority: Priority::Realtime }).await?;
