@@ -7,10 +7,9 @@
 use std::time::Duration;
 
 use job_engine::{NewJob, Priority, Queue};
+use sync_workers::events::Trigger;
 use sync_workers::jobs;
-use sync_workers::records::{
-    AcceptError, Accepted, Actor, JobKey, Principal, ProducerId, Records, RecordsError, Trigger,
-};
+use sync_workers::records::{AcceptError, Accepted, Actor, JobKey, Principal, ProducerId, Records, RecordsError};
 use tokio::time::timeout;
 
 /// How long the answer waits for the queue, which goes on without being waited for.

@@ -1,7 +1,7 @@
 //! Enrichment: its providers, and the guarded door that hooks use as well.
 
+use outbound::outside::{Door, Rules};
 use sync_workers::enrich::Enricher;
-use sync_workers::outside::{Door, Rules};
 
 use super::{AppError, vault};
 use crate::config::Config;

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use job_engine::{Breaker, Claiming, FirstMeeting, Limit, Namespace, Queue};
+use outbound::outside::{Door, Rules};
 use sync_model::clock::Clock;
 use sync_workers::hooks::{Hooks, Schedule};
-use sync_workers::outside::{Door, Rules};
 use sync_workers::records::Records;
 
 use super::{AppError, endpoint, vault};

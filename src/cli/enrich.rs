@@ -10,8 +10,9 @@ use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use sync_model::clock::Clock;
+use sync_model::money::Money;
 use sync_model::suggest::nearest;
-use sync_workers::enrich::{Enricher, Money, Provider, is_fillable};
+use sync_workers::enrich::{Enricher, Provider, is_fillable};
 use sync_workers::records::{Spend, Undone};
 
 use super::table::table;

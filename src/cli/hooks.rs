@@ -8,10 +8,10 @@ use jiff::Timestamp;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use sync_model::clock::Clock;
-use sync_workers::hooks::event::Filters;
-use sync_workers::hooks::sign::Signature;
 use sync_workers::hooks::{Hooks, Made, OVERLAP, read_message_id};
+use sync_workers::records::hook_event::Filters;
 use sync_workers::records::{Hook, HookKind, NewHook};
+use sync_workers::signing::Signature;
 
 use super::table::table;
 use super::{Context, Outcome, WrongUsage, open_records};

@@ -1,7 +1,7 @@
 //! `secrets`: sealing stored tokens with the newest master key.
 
 use clap::Subcommand;
-use sync_workers::vault::rotate;
+use sync_workers::key_rotation::rotate;
 
 use super::{Context, Outcome, open_records};
 use crate::app::vault;

@@ -7,7 +7,8 @@ use clap::Parser;
 use job_engine::Priority;
 use serde::Serialize;
 use serde_json::json;
-use sync_workers::records::{Change, Finding, JobKind, NewEvent, Purpose, Trigger, Verdict, Walk};
+use sync_workers::events::{NewEvent, Trigger};
+use sync_workers::records::{Change, Finding, JobKind, Purpose, Verdict, Walk};
 use tokio::time::sleep;
 
 use super::table::table;

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use sync_model::decide::enrichment::Overwrite;
-use sync_workers::enrich::{Consent, FILLABLE, Money, NotMoney, Rules, is_fillable};
+use sync_model::money::{Money, NotMoney};
+use sync_workers::enrich::{Consent, FILLABLE, Rules, is_fillable};
 
 use super::parse::{Parsed, http_url, path, word};
 use super::source::Sources;

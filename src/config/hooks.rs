@@ -1,6 +1,6 @@
 //! `[hooks]` and `[outside]`: hooks, and which addresses outside may be called.
 
-use sync_workers::outside::Net;
+use outbound::outside::Net;
 
 use super::parse::{net, number, on_or_off};
 use super::source::Sources;

@@ -12,11 +12,11 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use outbound::outside::{Net, NetError};
 use secrecy::{SecretBox, SecretString};
 use sync_model::decide::fields;
 use sync_model::decide::merge::Policy;
 use sync_model::decide::rules::{NoTemplate, Occasion, Template};
-use sync_workers::outside::{Net, NetError};
 use tracing_subscriber::EnvFilter;
 
 use super::{Installs, LogFormat, MasterKey, Ui};

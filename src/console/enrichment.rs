@@ -8,7 +8,7 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 use jiff::SignedDuration;
-use sync_workers::enrich::Money;
+use sync_model::money::Money;
 use sync_workers::records::Spend;
 
 use super::Console;

@@ -7,7 +7,8 @@ use axum::extract::Query;
 use axum::http::StatusCode;
 use job_engine::Priority;
 use serde_json::{Value, json};
-use sync_workers::records::{AcceptError, Change, JobKind, KeptConflict, NewEvent, Trigger};
+use sync_workers::events::{NewEvent, Trigger};
+use sync_workers::records::{AcceptError, Change, JobKind, KeptConflict};
 
 use super::Problem;
 use super::allowed::{Allowed, Decides, ReadsPeople};

@@ -9,7 +9,8 @@ use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
-use sync_workers::hooks::{HookError, Hooks, Made, event, samples};
+use sync_workers::hooks::{HookError, Hooks, Made, samples};
+use sync_workers::records::hook_event as event;
 use sync_workers::records::{Hook, HookKind, NewHook, Places, Records};
 
 use super::allowed::{Administers, Allowed, Reads, ReadsPeople};

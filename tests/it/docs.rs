@@ -20,7 +20,7 @@ const FOREIGN: [&str; 4] = ["target", "node_modules", ".venv", ".git"];
 /// Files in which laws are cited.
 const CODE: [&str; 6] = ["rs", "lua", "sql", "toml", "yaml", "md"];
 /// The programs of tests, as the table names them, and where their files are.
-const PROGRAMS: [(&str, &str); 9] = [
+const PROGRAMS: [(&str, &str); 10] = [
     ("clienty_sync", "src"),
     ("it", "tests/it"),
     ("records", "workers/sync/tests/records"),
@@ -28,6 +28,7 @@ const PROGRAMS: [(&str, &str); 9] = [
     ("ghl_sandbox", "workers/sandbox/src"),
     ("job_engine", "workers/engine/src"),
     ("queue_model", "workers/engine/model/src"),
+    ("outbound", "workers/outbound/src"),
     ("sync_model", "workers/model/src"),
     ("sync_workers", "workers/sync/src"),
 ];

@@ -1,6 +1,7 @@
 //! Enrichment: providers that can't be read, have no key, or may cost nothing though they cost something.
 
-use sync_workers::enrich::{Money, Provider};
+use sync_model::money::Money;
+use sync_workers::enrich::Provider;
 use sync_workers::records::Records;
 
 use super::{Check, named};

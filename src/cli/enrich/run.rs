@@ -7,11 +7,11 @@ use clap::Parser;
 use job_engine::Priority;
 use serde::Serialize;
 use serde_json::{Map, json};
-use sync_workers::enrich::{Enricher, Keys, Money};
+use sync_model::money::Money;
+use sync_workers::enrich::{Enricher, Keys};
 use sync_workers::events::ENRICH;
-use sync_workers::records::{
-    Action, AuditAct, Change, ContactRow, JobKind, KnownAnswer, ListQuery, NewEvent, Records, Trigger,
-};
+use sync_workers::events::{NewEvent, Trigger};
+use sync_workers::records::{Action, AuditAct, Change, ContactRow, JobKind, KnownAnswer, ListQuery, Records};
 
 use super::super::Context;
 use crate::app::App;

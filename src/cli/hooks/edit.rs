@@ -1,8 +1,8 @@
 //! `hooks edit`: another address or other filters for a hook.
 
 use clap::Args;
-use sync_workers::hooks::event::Filters;
 use sync_workers::records::HookEdit;
+use sync_workers::records::hook_event::Filters;
 
 use crate::cli::WrongUsage;
 

@@ -14,7 +14,7 @@ use clap::Args;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use sync_model::clock::Clock;
-use sync_workers::hooks::sign;
+use sync_workers::signing as sign;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;

@@ -7,8 +7,9 @@ use axum::body::Bytes;
 use axum::extract::State;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
-use sync_workers::hooks::{OVERLAP, Recovered, Trial, event};
+use sync_workers::hooks::{OVERLAP, Recovered, Trial};
 use sync_workers::records::Hook;
+use sync_workers::records::hook_event as event;
 
 use super::{acting, problem, seen, told, unknown, wrong};
 use crate::gateway::allowed::{Administers, Allowed};

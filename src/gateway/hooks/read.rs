@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value};
 use sync_model::ids;
-use sync_workers::hooks::event::Filters;
-use sync_workers::hooks::sign::Signature;
+use sync_workers::records::hook_event::Filters;
 use sync_workers::records::{HookEdit, HookKind, NewHook};
+use sync_workers::signing::Signature;
 
 use super::kind_of;
 use crate::triggers::{self, FieldError, Fields};

@@ -1,7 +1,7 @@
 //! Events of the system: what happened to no record is sent as well, in one chain with the changes.
 
 use serde_json::{Value, json};
-use sync_workers::hooks::event;
+use sync_workers::records::hook_event as event;
 use sync_workers::records::{Action, KeyPlace, NewKey, Places, Purpose, Role};
 
 use super::{hook, key, path, send, setup, working};

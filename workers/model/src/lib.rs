@@ -4,14 +4,18 @@
 
 #![warn(missing_docs)]
 
+pub mod change;
 pub mod clean;
 pub mod clock;
 pub mod decide;
+pub mod entry;
 pub mod field_mapping;
 pub mod ids;
 pub mod job;
 pub mod json_fields;
+pub mod money;
 pub mod part;
+pub mod patch;
 pub mod pipes;
 pub mod record;
 pub mod series;

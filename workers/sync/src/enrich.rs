@@ -16,27 +16,27 @@ use secrecy::SecretString;
 use sync_model::decide::enrichment::Overwrite;
 use sync_model::record::Contact;
 
-use crate::outside::Door;
 use crate::records::{Records, RecordsError};
 use crate::vault::{Vault, VaultError};
+use outbound::outside::Door;
 
 mod ask;
 mod countries;
 pub mod free_mail;
 mod keys;
 mod metrics;
-mod money;
 mod pace;
 mod provider;
 mod template;
 #[cfg(test)]
 mod tests;
 
+use sync_model::money::Money;
+
 pub use self::ask::Reply;
 pub use self::keys::{KEYS, Keys};
 pub use self::metrics::EnrichMetrics;
 pub(crate) use self::metrics::Outcome;
-pub use self::money::{Money, NotMoney};
 pub use self::pace::{Pace, Turn};
 pub use self::provider::{Charged, FILLABLE, Limit, Provider, is_fillable};
 

@@ -3,7 +3,7 @@
 //! The way of a change: a transaction writes it to the change feed; the [`pump`] finds the hooks
 //! that get it and writes that down; a queue of its own has a job for each hook and contact;
 //! [`deliver`] builds the message from the current record, and sends it through the [client for
-//! outside addresses](crate::outside). A slow receiver takes no worker of GHL's jobs, and 10,000
+//! outside addresses](outbound::outside). A slow receiver takes no worker of GHL's jobs, and 10,000
 //! hooks are fair to each other: each is a lane.
 //!
 //! What is promised: a hook gets each of its changes, or the numbers of the messages show a gap. A
@@ -19,24 +19,23 @@ use secrecy::SecretString;
 use serde::Serialize;
 use sync_model::clock::Clock;
 
-use crate::outside::{Door, Refused};
 use crate::records::{Hook, HookEdit, NewHook, NoHook, OwedKey, Records, RecordsError};
+use crate::signing;
 use crate::vault::{Vault, VaultError};
+use outbound::outside::{Door, Refused};
 
 mod deliver;
-pub mod event;
 pub(crate) mod message;
 mod metrics;
 mod pump;
 pub mod samples;
 mod schedule;
 pub(crate) mod secrets;
-pub mod sign;
 mod trial;
 mod why;
 
+pub use crate::records::read_message_id;
 pub use deliver::Deliverer;
-pub use message::read_message_id;
 pub use metrics::HookMetrics;
 pub use pump::run;
 pub use schedule::Schedule;
@@ -92,8 +91,8 @@ impl From<VaultError> for HookError {
     }
 }
 
-impl From<sign::BadSecret> for HookError {
-    fn from(error: sign::BadSecret) -> Self {
+impl From<signing::BadSecret> for HookError {
+    fn from(error: signing::BadSecret) -> Self {
         Self::Secret(error.to_string())
     }
 }
@@ -131,7 +130,7 @@ impl Hooks {
     pub async fn create(&self, mut new: NewHook) -> Result<Made, HookError> {
         new.url = self.door.target(&new.url)?.url().as_str().to_owned();
         let (id, secret) = (Hook::new_id(), new.signature.new_secret()?);
-        let verifier = sign::verifier(&secret)?;
+        let verifier = signing::verifier(&secret)?;
         let sealed = self.vault()?.seal(&secret, &secrets::owner(&id))?;
         Ok(Made { hook: self.records.create_hook(&id, &new, &sealed).await?, verifier })
     }
@@ -154,7 +153,7 @@ impl Hooks {
     pub async fn rotate(&self, id: &str, overlap: Duration) -> Result<Option<Made>, HookError> {
         let Some(hook) = self.records.hook(id).await? else { return Ok(None) };
         let secret = hook.signature.new_secret()?;
-        let verifier = sign::verifier(&secret)?;
+        let verifier = signing::verifier(&secret)?;
         let sealed = self.vault()?.seal(&secret, &secrets::owner(id))?;
         let until_ms = self.clock.now_ms().saturating_add(i64::try_from(overlap.as_millis()).unwrap_or(i64::MAX));
         self.records.rotate_hook(id, &sealed, until_ms).await?;

@@ -19,16 +19,12 @@ use tokio::time::timeout;
 use sync_model::decide::merge::Policies;
 use sync_model::decide::rules::TaskRule;
 
-pub use self::accept::{AcceptError, Accepted, NewEvent, Refusal, Trigger};
+pub use self::accept::{AcceptError, Accepted, Refusal};
 pub use self::activity::{Activity, Sign};
 pub use self::api_keys::{ApiKey, KEY_ENDS_SOON, KeyPlace, NewKey, Opened, Places, Role, hour_of};
 pub use self::at_hand::AtHand;
 pub use self::audit::{Act as AuditAct, Action, AuditFault, AuditFilter, AuditReport, AuditRow, FaultKind};
 pub use self::calls::Called;
-pub use self::change::{
-    Act, AppointmentChange, AppointmentPatch, Change, ContactChange, ContactPatch, EntryChange, Kept, NoteChange,
-    NotePatch, TaskChange, TaskPatch,
-};
 pub use self::conflicts::KeptConflict;
 pub use self::connections::{Connection, ConnectionKind};
 pub(crate) use self::contacts::PushStep;
@@ -50,6 +46,8 @@ pub use self::flows::{
 pub use self::forget::{Old, Place};
 pub use self::found::{Found, Needs, SWEEP_SOURCE};
 pub use self::history::{Earlier, FieldChange, HistoryItem, HistoryQuery, Link, Moment, Past, PastView, Via, Why};
+pub use self::hooks::event as hook_event;
+pub use self::hooks::message_id::{message_id, read_message_id};
 pub use self::hooks::{
     Delivery, Hook, HookEdit, HookKind, HookState, MOST_HOOKS, MOST_OF_A_KEY, NewHook, NoHook, Owed, OwedChange,
     OwedKey, Pumped, Recovery, Settled, Tried,
@@ -75,8 +73,12 @@ pub use self::walks::{Beside, Finding, Known, Phase, Purpose, Reached, Verdict, 
 pub use self::webhooks::{
     NewWebhook, StoredWebhook, UnreadableWebhook, WEBHOOK_SOURCE, WebhookOutcome, WebhookResult, WebhookWork, is_late,
 };
+pub use sync_model::change::{
+    Act, AppointmentChange, Change, ContactChange, ContactPatch, EntryChange, NoteChange, TaskChange,
+};
 pub use sync_model::job::{JobKey, JobKind, JobState, REFRESHES_FIELDS};
 pub use sync_model::part::Part;
+pub use sync_model::patch::{AppointmentPatch, Kept, NotePatch, TaskPatch};
 
 mod accept;
 mod activity;

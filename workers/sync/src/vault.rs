@@ -12,10 +12,6 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use aws_lc_rs::hmac::{self, HMAC_SHA256};
 use secrecy::{ExposeSecret, SecretString};
 
-mod rotate;
-
-pub use self::rotate::{Rotated, rotate};
-
 /// Bytes of a master key.
 pub const KEY_LEN: usize = 32;
 
@@ -104,7 +100,7 @@ impl Vault {
         &self.newest().0
     }
 
-    fn is_newest(&self, sealed: &Sealed) -> bool {
+    pub(crate) fn is_newest(&self, sealed: &Sealed) -> bool {
         sealed.key_id == self.newest().0
     }
 

@@ -7,12 +7,12 @@ use reqwest::{RequestBuilder, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use sync_model::decide::fields::Fields;
+use sync_model::money::Money;
 
 use super::keys::Keys;
-use super::money::Money;
 use super::provider::{Charged, Provider, Request};
 use super::template::Values;
-use crate::outside::{Door, Fetched, OutsideError};
+use outbound::outside::{Door, Fetched, OutsideError};
 
 /// Bytes of an answer.
 const LONGEST: usize = 256 * 1024;

@@ -8,9 +8,9 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Map, Value};
 use sync_model::decide::span;
+use sync_model::money::Money;
 
 use super::keys::{KEYS, Keys};
-use super::money::Money;
 use super::template::{self, ROOTS};
 use crate::events::{FieldError, Fields};
 use crate::flows::{misread, places_of};
@@ -343,7 +343,7 @@ fn money(fields: &mut Fields<'_>, name: &'static str) -> Money {
         Value::Number(number) => number.to_string().parse().ok(),
         _ => None,
     };
-    fields.read(name, &super::NotMoney.to_string(), written).unwrap_or_default()
+    fields.read(name, &sync_model::money::NotMoney.to_string(), written).unwrap_or_default()
 }
 
 fn statuses(fields: &mut Fields<'_>, name: &'static str) -> Vec<u16> {

@@ -7,7 +7,7 @@ use sync_model::decide::fields::Fields;
 use sync_model::record::Contact;
 
 use super::*;
-use crate::outside::{Fetched, OutsideError};
+use outbound::outside::{Fetched, OutsideError};
 
 fn document() -> Value {
     json!({

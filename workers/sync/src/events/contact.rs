@@ -2,8 +2,8 @@
 //!
 //! Tags and e-mails are put into GHL's lower case here: what is written as it will be read is no difference.
 
-use crate::records::ContactPatch;
 use serde_json::{Map, Value};
+use sync_model::change::ContactPatch;
 
 use sync_model::json_fields::Fields;
 

@@ -1,17 +1,16 @@
 //! Events that producers send: `{"id"?, "type", "locationId", "contactId"?, "data"?}`.
 
-use crate::records::{
-    Act, AppointmentChange, AppointmentPatch, Change, ContactChange, ContactPatch, JobKind, Kept, NewEvent, NoteChange,
-    NotePatch, TaskChange, TaskPatch, Trigger,
-};
 use jiff::{SignedDuration, Timestamp};
 use job_engine::Priority;
 use serde_json::{Map, Value};
+use sync_model::change::{Act, AppointmentChange, Change, ContactChange, ContactPatch, NoteChange, TaskChange};
+use sync_model::job::JobKind;
+use sync_model::patch::{AppointmentPatch, Kept, NotePatch, TaskPatch};
 use uuid::Uuid;
 
 use sync_model::json_fields::{FieldError, Fields, kind_of, nuls};
 
-use super::contact;
+use super::{NewEvent, Trigger, contact};
 
 /// The name of this source in the ledger and in metrics.
 pub const SOURCE: &str = "api";

@@ -1,10 +1,12 @@
 //! A call of any operation of the catalog, as a trigger like any other.
 
 use ghl::catalog::{Wish, catalog};
+use sync_model::change::Change;
 use sync_model::ids;
+use sync_model::job::JobKind;
 use sync_model::json_fields::nuls;
 
-use crate::records::{Change, JobKind, NewEvent, Trigger};
+use super::{NewEvent, Trigger};
 use job_engine::Priority;
 use serde_json::{Value, json};
 use uuid::Uuid;

@@ -8,8 +8,7 @@ use serde_json::{Map, Value, json};
 use super::places::{Gap, Known, Place, fill, fill_members, places_of};
 use super::read::ROOTS;
 use super::{Call, Deed, Event, SOURCE, Script, Step};
-use crate::events::{FieldError, operation, translate};
-use crate::records::Trigger;
+use crate::events::{FieldError, Trigger, operation, translate};
 
 /// Whose work a step's is.
 #[derive(Debug, Clone)]

@@ -19,9 +19,10 @@ use tokio::time::Instant;
 use super::message::{Message, message};
 use super::metrics::Outcome;
 use super::schedule::{DISABLED_AFTER, HOLD, LONGEST_HOLD};
-use super::{HookError, Hooks, secrets, sign};
-use crate::outside::{Answer, OutsideError};
+use super::{HookError, Hooks, secrets};
 use crate::records::{Hook, HookKind, Owed, OwedChange, Settled, Tried};
+use crate::signing;
+use outbound::outside::{Answer, OutsideError};
 
 /// After a fault of our own database or vault, which spends no try of anybody.
 const OWN_FAULT: Duration = Duration::from_secs(2);
@@ -191,7 +192,7 @@ impl Hooks {
         let timestamp = now_ms.div_euclid(1000);
         let signatures: Vec<String> = secrets::in_force(self.vault()?, hook, now_ms)?
             .iter()
-            .map(|secret| sign::sign(secret, &message.id, timestamp, &message.body))
+            .map(|secret| signing::sign(secret, &message.id, timestamp, &message.body))
             .collect::<Result<_, _>>()?;
         let request = self
             .door

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::event::{EVENTS, Filters, told_as};
-use crate::records::OwedChange;
+use crate::records::hook_event::{EVENTS, Filters, told_as};
+use crate::records::{OwedChange, message_id};
 
 /// Bytes that a body stays below; what is longer goes without the record's fields, as Standard Webhooks asks.
 const LONGEST: usize = 20_000;
@@ -16,18 +16,6 @@ pub(crate) struct Message {
     pub(crate) id: String,
     pub(crate) event: String,
     pub(crate) body: String,
-}
-
-/// The id of the message with the changes of a hook up to `sequence`. It holds no dot, which separates what is signed.
-pub(crate) fn message_id(hook_id: &str, sequence: i64) -> String {
-    format!("msg_{hook_id}_{sequence}")
-}
-
-/// The hook and the sequence in the id of a message.
-#[must_use]
-pub fn read_message_id(id: &str) -> Option<(&str, i64)> {
-    let (hook_id, sequence) = id.strip_prefix("msg_")?.rsplit_once('_')?;
-    Some((hook_id, sequence.parse().ok()?))
 }
 
 /// The message with these changes of one record, oldest first, with the record as it is now, or its ids if the hook's key reads no more; none
@@ -233,15 +221,5 @@ mod tests {
             (&told["locationId"], &told["contactId"], &told["previous"]),
             (&json!(null), &json!(null), &json!(3))
         );
-    }
-
-    #[test]
-    fn ids_of_messages_are_read_as_they_are_made() {
-        let id = message_id("hk_0123", 77);
-        assert_eq!(read_message_id(&id), Some(("hk_0123", 77)));
-        assert!(!id.contains('.'));
-        for wrong in ["", "msg_", "msg_7", "hk_0123_7", "msg_hk_x"] {
-            assert_eq!(read_message_id(wrong), None, "{wrong}");
-        }
     }
 }

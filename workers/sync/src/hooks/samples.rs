@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::event::EVENTS;
 use super::message::example;
+use crate::records::hook_event::EVENTS;
 use crate::records::{Records, RecordsError};
 
 /// The newest records of the event's kind, newest first; the documented example where there are none. The id of a sample is its record's, so it is

@@ -234,7 +234,7 @@ impl Asking<'_> {
     }
 
     /// What an answer costs, what is kept of it, and what comes of it.
-    fn means(&self, reply: Reply, now: Instant) -> (crate::enrich::Money, Settle, Came) {
+    fn means(&self, reply: Reply, now: Instant) -> (sync_model::money::Money, Settle, Came) {
         let (provider, pace) = (self.provider, self.enricher.paces.get(&self.provider.name));
         match reply {
             Reply::Match { fields, confidence, credits } => {
@@ -267,25 +267,25 @@ impl Asking<'_> {
                 self.count(Outcome::Throttled);
                 let wait = pace.map_or(SOON * 60, |pace| pace.throttled(now, after));
                 let came = self.wait("wants to be called less often", wait, true);
-                (crate::enrich::Money::ZERO, Settle::Failed, came)
+                (sync_model::money::Money::ZERO, Settle::Failed, came)
             }
             Reply::Refused => {
                 pace.inspect(|pace| pace.refused(now));
                 self.count(Outcome::Broken);
                 self.passed_over("it refuses its key, or its account has no credits left; `clienty-sync enrich connect` gives it another key");
-                (crate::enrich::Money::ZERO, Settle::Failed, Came::Nothing)
+                (sync_model::money::Money::ZERO, Settle::Failed, Came::Nothing)
             }
             Reply::Rejected { reason } => {
                 pace.inspect(|pace| pace.answered());
                 self.count(Outcome::Broken);
                 self.passed_over(&reason);
-                (crate::enrich::Money::ZERO, Settle::Failed, Came::Nothing)
+                (sync_model::money::Money::ZERO, Settle::Failed, Came::Nothing)
             }
             Reply::Failed { reason } => {
                 pace.inspect(|pace| pace.failed(now));
                 self.count(Outcome::Broken);
                 self.passed_over(&reason);
-                (crate::enrich::Money::ZERO, Settle::Failed, Came::Nothing)
+                (sync_model::money::Money::ZERO, Settle::Failed, Came::Nothing)
             }
             Reply::Unknown { reason } => {
                 pace.inspect(|pace| pace.failed(now));

@@ -8,12 +8,12 @@ use std::collections::{HashMap, HashSet};
 use std::pin::pin;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use job_engine::Priority;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row as _};
+use sync_model::change::{CLIENTY_ID, Change};
 use sync_model::field_mapping::Unwritable;
 use sync_model::ids;
 use sync_model::job::{JobKey, JobKind, REFRESHES_FIELDS};
@@ -23,13 +23,14 @@ use uuid::Uuid;
 use super::activity::Sign;
 use super::audit::{Act, Action};
 use super::change::contact::{CUSTOM_FIELDS, MAPPED};
-use super::change::{self, Applied, Change, Unapplied};
+use super::change::{self, Applied, Unapplied};
 use super::event_ids::{Earlier, EventIds, ProducerId};
 use super::feed::{Cause, Origin};
 use super::history::Via;
 use super::runs::FollowUp;
 use super::sql::{CHUNK, Marks, look_up_pairs, sql, take_exactly, with_list, with_rows};
 use super::{Records, RecordsError, WEBHOOK_SOURCE, Write, conflicts, contacts, erase, flows, order};
+use crate::events::Trigger;
 
 mod together;
 
@@ -46,38 +47,6 @@ pub(super) const ACCEPT_DUE: Duration = Duration::from_secs(2);
 
 /// How long a database may take to show that it is busy and not gone.
 const ALIVE_DUE: Duration = Duration::from_secs(1);
-
-/// An event as it came in.
-#[derive(Debug, Clone, PartialEq)]
-pub struct NewEvent {
-    /// The id that its source gave it, by which a repetition is known.
-    pub id: Option<String>,
-    /// Who sent it: `api`, `webhook`, `cli`, …
-    pub source: String,
-    /// When it occurred at the producer's, where that says so; else it counts from its acceptance.
-    pub occurred_at: Option<Timestamp>,
-    /// Its type, as in `contact.selected`.
-    pub event_type: String,
-    /// GHL's location id.
-    pub location_id: String,
-    /// The contact it is about.
-    pub contact_id: Option<String>,
-    /// The rest, kept as it came.
-    pub data: Value,
-}
-
-/// An event, the job it leads to and the edit it carries.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Trigger {
-    /// The event.
-    pub event: NewEvent,
-    /// The job's kind.
-    pub kind: JobKind,
-    /// Who goes first.
-    pub priority: Priority,
-    /// What it changes here, which determines the record of the job.
-    pub change: Change,
-}
 
 /// An accepted event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -384,7 +353,7 @@ async fn settle_erased(write: &mut Write, triggers: &[Trigger]) -> Result<HashSe
             Change::Contact(change) => change.clienty_id.clone(),
             _ => None,
         };
-        let ids = [("contactId", trigger.event.contact_id.clone()), (change::contact::CLIENTY_ID, clienty_id)];
+        let ids = [("contactId", trigger.event.contact_id.clone()), (CLIENTY_ID, clienty_id)];
         let location_id = trigger.event.location_id.clone();
         // A call may name people wherever its operation wants them.
         let called = (trigger.kind == JobKind::CallOperation).then(|| erase::ids_in(&trigger.event.data));

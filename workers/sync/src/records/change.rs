@@ -3,14 +3,12 @@
 //! Pure but for the row's reading and writing: which row an edit means, whether it may touch it, and what the document
 //! reads afterwards. An edit that cannot be meant is refused with the field at fault.
 
-use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use sync_model::decide::echo::Prints;
 use sync_model::decide::fields::{Record, differing, fields};
 use sync_model::decide::last_edits::{self, LastEdits, but_for_later};
 use sync_model::decide::unanswered::Unanswered;
 use sync_model::field_mapping::Unwritable;
-use sync_model::record::{Appointment, Note, Task};
 use uuid::Uuid;
 
 use super::contacts;
@@ -20,189 +18,10 @@ use super::sql::sql;
 use super::{RecordsError, Write, conflicts};
 use crate::flows::Changed;
 
-pub use contact::{ContactChange, ContactPatch};
+use sync_model::change::{Act, EntryChange};
+use sync_model::patch::Kept;
 
 pub(super) mod contact;
-
-/// What an event changes here before its job runs.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Change {
-    /// Nothing; the job is about the record of that id.
-    None {
-        /// A contact id, or the location's id for a job over all of it.
-        record_id: String,
-    },
-    /// A task.
-    Task(TaskChange),
-    /// A note.
-    Note(NoteChange),
-    /// An appointment.
-    Appointment(AppointmentChange),
-    /// A contact.
-    Contact(ContactChange),
-    /// The conflict of that id is taken back.
-    Undo {
-        /// [`super::KeptConflict::id`].
-        conflict_id: String,
-    },
-}
-
-impl Change {
-    /// The ids that it names, each by its field.
-    pub(super) fn ids(&self) -> [(&'static str, Option<&str>); 3] {
-        fn of_entry<E: Entry>(change: &EntryChange<E>) -> [(&'static str, Option<&str>); 3] {
-            let EntryChange { act: _, clienty_id, ghl_id, contact_id, patch: _ } = change;
-            [
-                (E::CLIENTY_ID_FIELD, clienty_id.as_deref()),
-                (E::GHL_ID_FIELD, ghl_id.as_deref()),
-                ("contactId", contact_id.as_deref()),
-            ]
-        }
-        const NONE: (&str, Option<&str>) = ("", None);
-        match self {
-            Self::None { record_id } => [("contactId", Some(record_id)), NONE, NONE],
-            Self::Task(change) => of_entry(change),
-            Self::Note(change) => of_entry(change),
-            Self::Appointment(change) => of_entry(change),
-            Self::Contact(ContactChange { act: _, contact_id, clienty_id, patch: _ }) => {
-                [("contactId", contact_id.as_deref()), (contact::CLIENTY_ID, clienty_id.as_deref()), NONE]
-            }
-            Self::Undo { conflict_id } => [("conflictId", Some(conflict_id)), NONE, NONE],
-        }
-    }
-}
-
-/// What to do with a record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Act {
-    /// Make it; where Clienty's id is known already, edit it.
-    Create,
-    /// Edit it.
-    Edit,
-    /// Delete it; twice is once.
-    Delete,
-}
-
-/// One edit, naming its task, note or appointment by Clienty's id, GHL's id, or both.
-#[derive(Debug, Clone, PartialEq)]
-pub struct EntryChange<E: Entry> {
-    /// What to do.
-    pub act: Act,
-    /// The producer's own id.
-    pub clienty_id: Option<String>,
-    /// GHL's id.
-    pub ghl_id: Option<String>,
-    /// The contact; needed to create, else checked where given.
-    pub contact_id: Option<String>,
-    /// The fields to set.
-    pub patch: E::Patch,
-}
-
-/// An edit of a task.
-pub type TaskChange = EntryChange<Task>;
-/// An edit of a note.
-pub type NoteChange = EntryChange<Note>;
-/// An edit of an appointment.
-pub type AppointmentChange = EntryChange<Appointment>;
-
-/// A field that GHL can change and not take away: its name in the record, and its place in the event that would.
-pub type Kept = (&'static str, &'static str);
-
-/// Fields of a task to set; none leaves the field alone, `Some(None)` clears it.
-#[derive(Debug, Clone, PartialEq, Default)]
-#[expect(missing_docs, reason = "the fields of the task")]
-pub struct TaskPatch {
-    pub title: Option<String>,
-    pub body: Option<Option<String>>,
-    pub due_date: Option<Option<Timestamp>>,
-    pub completed: Option<bool>,
-    pub assigned_to: Option<Option<String>>,
-    /// Fields that the event would take away, and GHL keeps: it says nothing where they are empty, and is refused where they are not.
-    pub kept: Vec<Kept>,
-}
-
-/// Fields of a note to set; none leaves the field alone, `Some(None)` clears it.
-#[derive(Debug, Clone, PartialEq, Default)]
-#[expect(missing_docs, reason = "the fields of the note")]
-pub struct NotePatch {
-    pub note_text: Option<String>,
-    pub user_id: Option<Option<String>>,
-    /// See [`TaskPatch::kept`].
-    pub kept: Vec<Kept>,
-}
-
-/// Fields of an appointment to set; none leaves the field alone, `Some(None)` clears it.
-#[derive(Debug, Clone, PartialEq, Default)]
-#[expect(missing_docs, reason = "the fields of the appointment")]
-pub struct AppointmentPatch {
-    pub calendar_id: Option<String>,
-    pub title: Option<Option<String>>,
-    pub status: Option<String>,
-    pub start_time: Option<Timestamp>,
-    pub end_time: Option<Timestamp>,
-    pub address: Option<Option<String>>,
-    pub notes: Option<Option<String>>,
-    pub assigned_user_id: Option<Option<String>>,
-    /// See [`TaskPatch::kept`].
-    pub kept: Vec<Kept>,
-}
-
-impl TaskPatch {
-    pub(super) fn apply(&self, task: &mut Task) {
-        let Self { title, body, due_date, completed, assigned_to, kept: _ } = self.clone();
-        set(&mut task.title, title);
-        set(&mut task.body, body);
-        set(&mut task.due_date, due_date);
-        set(&mut task.completed, completed);
-        set(&mut task.assigned_to, assigned_to);
-    }
-}
-
-impl NotePatch {
-    pub(super) fn apply(&self, note: &mut Note) {
-        let Self { note_text, user_id, kept: _ } = self.clone();
-        set(&mut note.note_text, note_text);
-        set(&mut note.user_id, user_id);
-    }
-}
-
-impl AppointmentPatch {
-    /// A start without an end moves the end along, as in GHL, which keeps times to the second.
-    pub(super) fn apply(&self, appointment: &mut Appointment) {
-        let Self { calendar_id, title, status, start_time, end_time, address, notes, assigned_user_id, kept: _ } =
-            self.clone();
-        let [start_time, end_time] = [start_time, end_time].map(|time| Timestamp::from_second(time?.as_second()).ok());
-        let length = appointment.start_time.zip(appointment.end_time).map(|(start, end)| end.duration_since(start));
-        // The end may still be that of a start which was moved here and not in GHL yet: GHL moves it along.
-        let length = length.filter(|length| length.is_positive());
-        let moved = |start: Timestamp, length: SignedDuration| start.checked_add(length).ok();
-        let end_time = end_time.or_else(|| start_time.zip(length).and_then(|(start, length)| moved(start, length)));
-        set(&mut appointment.calendar_id, calendar_id.map(Some));
-        set(&mut appointment.title, title);
-        let status = status.filter(|status| appointment.status.as_ref() != Some(status));
-        set(&mut appointment.status, status.map(|status| Some(writable(status))));
-        set(&mut appointment.start_time, start_time.map(Some));
-        set(&mut appointment.end_time, end_time.map(Some));
-        set(&mut appointment.address, address);
-        set(&mut appointment.notes, notes);
-        set(&mut appointment.assigned_user_id, assigned_user_id);
-    }
-}
-
-/// The status that GHL takes for a word of its replies.
-fn writable(status: String) -> String {
-    match status.as_str() {
-        "booked" | "active" => "confirmed".to_owned(),
-        "completed" => "showed".to_owned(),
-        _ => status,
-    }
-}
-
-fn set<T>(field: &mut T, value: Option<T>) {
-    if let Some(value) = value {
-        *field = value;
-    }
-}
 
 /// The record that an edit was applied to.
 pub(super) struct Applied {

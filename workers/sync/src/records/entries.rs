@@ -27,14 +27,13 @@ use super::sql::sql;
 use super::{Records, RecordsError};
 
 pub use self::aside::SetAside;
-pub use self::entry::{AnyEntry, Entry};
 pub(super) use self::rows::{
     find_by_clienty_id, find_by_ghl_id, of_contact, parts_of, row_of, save_edit, shown_parts, take, text_of,
 };
+pub use sync_model::entry::{AnyEntry, Entry};
 
 mod answers;
 mod aside;
-mod entry;
 mod rows;
 
 /// A task, note or appointment as it is kept.

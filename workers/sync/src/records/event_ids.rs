@@ -19,11 +19,12 @@ use serde_json::Value;
 use sqlx::{AnyConnection, Row};
 use sync_model::job::JobKey;
 
-use super::accept::{NewEvent, PRODUCERS, Trigger};
+use super::accept::PRODUCERS;
 use super::ledger::key_of;
 use super::sql::{CHUNK, Marks, ROWS, sql, take_batch, take_exactly, with_list, with_rows};
 use super::{Actor, RecordsError};
 use crate::events::operation;
+use crate::events::{NewEvent, Trigger};
 
 /// Who sends events on purpose. The ids of its events are its own.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -16,7 +16,7 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 use sync_model::job::{JobKey, JobKind};
 
-use super::accept::{AcceptError, Accepted, Trigger, take_in};
+use super::accept::{AcceptError, Accepted, take_in};
 use super::audit::{Act, Action};
 use super::contacts::{self, ContactRow};
 use super::custom_fields::show_keys;
@@ -25,6 +25,7 @@ use super::ledger::timestamp;
 use super::runs::{FollowUp, Tx};
 use super::sql::sql;
 use super::{Job, Records, RecordsError, Write};
+use crate::events::Trigger;
 use crate::flows::{self, Flow};
 
 pub(super) mod ending;

@@ -67,14 +67,6 @@ pub struct Found {
     pub needs: Needs,
 }
 
-/// What the events of a kind of records are called, in GHL's way.
-#[derive(Debug, Clone, Copy)]
-pub struct Events {
-    pub created: &'static str,
-    pub updated: &'static str,
-    pub deleted: &'static str,
-}
-
 impl Found {
     /// What a page could not tell.
     #[must_use]

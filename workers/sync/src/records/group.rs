@@ -15,9 +15,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::accept::{ACCEPT_DUE, AcceptError, Accepted, Trigger, take_in};
+use super::accept::{ACCEPT_DUE, AcceptError, Accepted, take_in};
 use super::event_ids::ProducerId;
 use super::{Records, RecordsError, Write};
+use crate::events::Trigger;
 
 /// Events of one transaction at most, unless a single batch has more: readers do not wait, but writers do.
 const MOST_EVENTS: usize = 1_000;
@@ -192,9 +193,9 @@ mod tests {
     use job_engine::Priority;
     use serde_json::json;
 
-    use super::super::accept::NewEvent;
-    use super::super::change::Change;
     use super::*;
+    use crate::events::NewEvent;
+    use sync_model::change::Change;
     use sync_model::job::JobKind;
 
     /// Lets batches of these sizes wait, and returns which go together.

@@ -30,7 +30,7 @@ pub use self::past::{Past, PastView};
 pub use self::via::Via;
 pub use self::why::{Link, Why};
 
-pub(super) use self::was::{Part, Was, changed_fields};
+pub(super) use self::was::{Part, Was, changed_fields, field_names};
 
 mod earlier;
 mod forget;

@@ -15,12 +15,14 @@ use uuid::Uuid;
 use super::audit::{Act, Action};
 use super::ledger::timestamp;
 use super::{Records, RecordsError, Write};
-use crate::hooks::event::{Filters, Wishes};
-use crate::hooks::sign::Signature;
+use crate::records::hook_event::{Filters, Wishes};
+use crate::signing::Signature;
 use crate::vault::Sealed;
 
 mod deliveries;
 mod edit;
+pub mod event;
+pub(super) mod message_id;
 mod pump;
 mod record;
 mod recover;

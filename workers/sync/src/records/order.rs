@@ -7,12 +7,12 @@
 use std::time::Duration;
 
 use job_engine::Backoff;
+use sync_model::change::Change;
 use tokio::time::sleep;
 
-use super::accept::Trigger;
-use super::change::Change;
 use super::sql::{Marks, with_rows_then};
 use super::{RecordsError, Write};
+use crate::events::Trigger;
 
 /// Stripes of one location. Each is a lock in PostgreSQL's memory, which holds a few thousand of all transactions.
 const STRIPES: u64 = 64;
@@ -83,8 +83,8 @@ mod tests {
     use job_engine::Priority;
     use serde_json::json;
 
-    use super::super::accept::NewEvent;
     use super::*;
+    use crate::events::NewEvent;
     use sync_model::job::JobKind;
 
     fn selected(location_id: &str, contact: &str) -> Trigger {

@@ -19,6 +19,7 @@ use super::contacts::{self, ContactRow};
 use super::entries::{self, AnyEntry, Entry, EntryRow, text_of};
 use super::feed::{Cause, ChangeOp, Changed};
 use super::flows::happened;
+use super::history::field_names;
 use super::pull::{self, Snapshot};
 use super::sql::{
     CHUNK, Marks, look_up, look_up_pairs, sql, take_batch, take_exactly, with_list_after, with_rows_then,
@@ -321,7 +322,7 @@ async fn insert_entries(
                 clienty_id: None,
                 ghl_id: Some(ghl_id.clone()),
                 op: ChangeOp::Stored,
-                fields: theirs.field_names(),
+                fields: field_names(theirs),
                 sync: Some(Progress::Applied),
                 is_new: true,
                 was: None,

@@ -7,10 +7,11 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
-use super::accept::{AcceptError, Refusal, Trigger};
+use super::accept::{AcceptError, Refusal};
 use super::api_keys::Places;
 use super::sql::sql;
 use super::{ApiKey, Records, RecordsError, accept};
+use crate::events::Trigger;
 
 /// Who acts.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 
 use futures_util::future::join_all;
 use serde_json::json;
+use sync_workers::events::{NewEvent, Trigger};
 use sync_workers::records::*;
 
 use crate::sent::Sent;

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use sync_workers::events::Trigger;
 use sync_workers::records::*;
 use sync_workers::retention::{self, Keeping};
-use sync_workers::vault;
 
 use crate::support::*;
 
@@ -83,7 +83,7 @@ async fn each_act_has_its_row_by_whom_it_was_done_and_on_what(db: Db) {
 
     ada.note_act(AuditAct::new(Action::JobsPause).at(LOC)).await.unwrap();
     expect("jobs.pause", "cli:ada", "", LOC);
-    vault::rotate(&ada, &vault()).await.unwrap();
+    sync_workers::key_rotation::rotate(&ada, &vault()).await.unwrap();
     expect("secrets.rotate", "cli:ada", "", "");
     assert!(ada.disconnect(LOC).await.unwrap() && !ada.disconnect(LOC).await.unwrap());
     expect("location.disconnect", "cli:ada", "", LOC);

@@ -1,6 +1,7 @@
 //! Edits that events carry.
 
 use sync_model::record::{Appointment, Note, Task};
+use sync_workers::events::Trigger;
 use sync_workers::records::*;
 
 use crate::support::*;

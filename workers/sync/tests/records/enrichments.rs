@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use sync_model::decide::enrichment::Overwrite;
 use sync_model::decide::fields::Fields;
-use sync_workers::enrich::Money;
+use sync_model::money::Money;
+use sync_workers::events::Trigger;
 use sync_workers::records::*;
 
 use crate::support::*;

@@ -4,6 +4,7 @@ use ghl::catalog::Wish;
 use job_engine::Priority;
 use serde_json::json;
 use sync_model::record::{Appointment, Note};
+use sync_workers::events::Trigger;
 use sync_workers::events::operation;
 use sync_workers::flows::{Flow, Work, WorkOf};
 use sync_workers::records::*;

@@ -9,6 +9,7 @@ use sync_model::decide::refused::Refusal as Refused;
 use sync_model::decide::sync_status::Progress;
 use sync_model::decide::verify::SyncState;
 use sync_model::record::{Appointment, Contact, Note, ReadIn};
+use sync_workers::events::Trigger;
 use sync_workers::records::*;
 
 use crate::support::*;

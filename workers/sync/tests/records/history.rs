@@ -10,6 +10,7 @@ use sync_model::decide::absent::Unread;
 use sync_model::decide::fields::Fields;
 use sync_model::decide::fields::fields;
 use sync_model::record::Contact;
+use sync_workers::events::Trigger;
 use sync_workers::records::*;
 use sync_workers::retention::{self, Keeping};
 

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use sync_model::decide::fields::{Fields, fields};
 use sync_model::record::Contact;
+use sync_workers::events::Trigger;
 use sync_workers::records::*;
 
 use crate::support::*;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
+use sync_workers::events::Trigger;
 use sync_workers::records::*;
 
 use crate::support::*;

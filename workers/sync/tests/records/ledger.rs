@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use jiff::Timestamp;
 use sqlx::Connection as _;
+use sync_workers::events::Trigger;
 use sync_workers::records::*;
 
 use crate::support::*;

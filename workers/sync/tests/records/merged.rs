@@ -3,6 +3,7 @@
 
 use sync_model::decide::absent::Absent;
 use sync_model::record::{Appointment, Task};
+use sync_workers::events::Trigger;
 use sync_workers::records::*;
 
 use crate::support::*;

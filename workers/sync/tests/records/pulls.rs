@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use jiff::{SignedDuration, Timestamp};
 use sync_model::decide::sync_status::SyncStatus;
 use sync_model::record::{Appointment, Note, Task};
+use sync_workers::events::Trigger;
 use sync_workers::records::*;
 
 use crate::support::*;

@@ -7,6 +7,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use sync_model::clock::Clock;
 use sync_model::record::{Contact, Task};
+use sync_workers::events::{NewEvent, Trigger};
 use sync_workers::records::*;
 use sync_workers::vault::{MasterKeys, Vault};
 use uuid::Uuid;

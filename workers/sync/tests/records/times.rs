@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use sync_model::record::{Contact, Note};
+use sync_workers::events::{NewEvent, Trigger};
 use sync_workers::records::*;
 
 use crate::support::*;

@@ -2,9 +2,13 @@
 //!
 //! None of them writes anything before it is known to be accepted. So if one is refused, it alone gets the error, and the others go again.
 
+use sync_model::change::Change;
+
 use super::super::line::{Asked, answer_alike};
 use super::super::{Records, RecordsError, order};
-use super::{AcceptError, Accepted, Change, ProducerId, Refusal, Trigger, take_in};
+
+use super::{AcceptError, Accepted, ProducerId, Refusal, take_in};
+use crate::events::Trigger;
 
 /// A larger batch has its own transaction: no other event waits for it, and its own events share its commit.
 const FEW: usize = 10;

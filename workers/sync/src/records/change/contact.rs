@@ -1,6 +1,7 @@
 //! Edits of contacts that producers send with their events.
 
-use sync_model::decide::fields::{self, Fields, Record as _, fields, with_fields};
+use sync_model::change::{Act, CLIENTY_ID, ContactChange, ContactPatch};
+use sync_model::decide::fields::{Fields, Record as _, fields};
 use sync_model::decide::last_edits::{self, but_for_later};
 use sync_model::decide::merge::{Conflict, Side};
 use sync_model::field_mapping::Unwritable;
@@ -10,58 +11,15 @@ use sync_model::suggest::nearest;
 use super::super::contacts::{self, ContactRow, bare};
 use super::super::merging::{self, ALL_TAGS};
 use super::super::{RecordsError, Write, conflicts, custom_fields, entries, unanswered};
-use super::{Act, Applied, Kept, Unapplied, check_kept, refuse};
+use super::{Applied, Unapplied, check_kept, refuse};
 
 mod ids;
-
-/// Where an event holds Clienty's id of the contact.
-pub(in super::super) const CLIENTY_ID: &str = "data.clientyContactId";
 
 /// Where an event holds custom fields.
 pub(in super::super) const CUSTOM_FIELDS: &str = "data.customFields";
 
 /// Where an event holds mapped fields.
 pub(in super::super) const MAPPED: &str = "data.fields";
-
-/// One edit, naming its contact by GHL's id, Clienty's id, or both.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ContactChange {
-    /// What to do.
-    pub act: Act,
-    /// GHL's id; the producer's own does as well, once it is known.
-    pub contact_id: Option<String>,
-    /// The producer's own id.
-    pub clienty_id: Option<String>,
-    /// What to set.
-    pub patch: ContactPatch,
-}
-
-/// Fields of a contact to set.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct ContactPatch {
-    /// By name, tags and custom fields among them; null takes one away.
-    pub fields: Fields,
-    /// All tags, where they are sent as a whole: others go.
-    pub tags: Option<Vec<String>>,
-    /// By the names of the location's mapping.
-    pub mapped: Fields,
-    /// See [`super::TaskPatch::kept`].
-    pub kept: Vec<Kept>,
-}
-
-impl ContactPatch {
-    fn apply(&self, contact: &Contact) -> Contact {
-        let mut now = fields(contact);
-        if let Some(tags) = &self.tags {
-            now.retain(|name, _| !name.starts_with("tags."));
-            now.extend(tags.iter().map(|tag| (format!("tags.{tag}"), true.into())));
-        }
-        for (name, value) in &self.fields {
-            fields::set(&mut now, name, value.clone());
-        }
-        with_fields(contact, &now)
-    }
-}
 
 /// Applies one edit and returns the contact that it was applied to.
 pub(in super::super) async fn apply(

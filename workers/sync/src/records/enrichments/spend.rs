@@ -11,12 +11,12 @@ use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
 use serde::Serialize;
 use sync_model::decide::fields::Fields;
+use sync_model::money::Money;
 use uuid::Uuid;
 
 use super::super::ledger::timestamp;
 use super::super::runs::Run;
 use super::super::{Records, RecordsError, Write, erase};
-use crate::enrich::Money;
 
 /// What may be spent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,13 +13,13 @@ use sync_model::ids;
 use sync_model::job::{JobKey, JobKind};
 use uuid::Uuid;
 
-use super::super::accept::Trigger;
 use super::super::change::Edited;
 use super::super::contacts::{self, ContactRow};
 use super::super::runs::FollowUp;
 use super::super::sql::sql;
 use super::super::{NewWebhook, RecordsError, Write, erase};
 use super::{Knows, ending, happened, next};
+use crate::events::Trigger;
 use crate::flows::{Flow, IN_A_CHANGE, ORIGIN_CLIENTY, On};
 
 /// How deep the body of a webhook may nest that starts a run.

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sync_model::decide::fields::{Fields, Record, difference, fields};
+use sync_model::entry::AnyEntry;
 
 use super::super::feed::{ChangeOp, Changed, public_name};
 
@@ -133,6 +134,15 @@ impl Changed {
 /// The names of the fields in which the two differ, as the feed tells them: all of `after` where there was none before.
 pub(in super::super) fn changed_fields<R: Record>(before: Option<&R>, after: &R) -> Vec<String> {
     compared(before, after).0
+}
+
+/// The names of the fields that it has.
+pub(in super::super) fn field_names(entry: &AnyEntry) -> Vec<String> {
+    match entry {
+        AnyEntry::Task(task) => changed_fields(None, task),
+        AnyEntry::Note(note) => changed_fields(None, note),
+        AnyEntry::Appointment(appointment) => changed_fields(None, appointment),
+    }
 }
 
 /// The fields in which the two differ, and what each held before.

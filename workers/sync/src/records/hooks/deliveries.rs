@@ -11,9 +11,9 @@ use super::super::feed::Origin;
 use super::super::ledger::timestamp;
 use super::super::sql::with_list_after;
 use super::super::{Page, Records, RecordsError};
+use super::message_id::message_id;
 use super::pump::NOTICES;
 use super::{Hook, HookState};
-use crate::hooks::message::message_id;
 
 /// Changes that one message accounts for at most: their numbers have to find room in it.
 const MOST_CHANGES: i64 = 300;

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::super::audit::{Act, Action};
 use super::super::{Records, RecordsError};
 use super::{Hook, hook_of, list, select};
-use crate::hooks::event::Filters;
+use crate::records::hook_event::Filters;
 
 /// What changes of a hook; none of a part leaves it. A list that can be none is in a second layer: none there is all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

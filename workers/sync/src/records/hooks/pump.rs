@@ -15,7 +15,7 @@ use super::super::sql::{Marks, ROWS, sql, with_list, with_rows_then};
 use super::super::{ChangeItem, NoticeItem, Records, RecordsError, Write, contacts, notices};
 use super::deliveries::OwedKey;
 use super::{Hook, hook_of, seen, select};
-use crate::hooks::event::{heard_as, hears};
+use crate::records::hook_event::{heard_as, hears};
 
 /// Changes of one turn, and notices of one.
 const TURN: i64 = 1000;

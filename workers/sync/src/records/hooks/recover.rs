@@ -9,7 +9,7 @@ use super::super::{Records, RecordsError, notices};
 use super::deliveries::OwedKey;
 use super::pump::{self, ContactKeys, Heard, NOTICES, imported, insert};
 use super::{Hook, seen};
-use crate::hooks::event::{heard_as, hears};
+use crate::records::hook_event::{heard_as, hears};
 
 /// Changes of one transaction.
 const PAGE: i64 = 500;

@@ -7,10 +7,10 @@ use secrecy::SecretString;
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Sealed, Vault, VaultError};
 use crate::enrich;
 use crate::hooks::secrets;
 use crate::records::{Action, AuditAct, Holder, Records, RecordsError, StoredToken};
+use crate::vault::{Sealed, Vault, VaultError};
 
 const PAGE: i64 = 100;
 /// A token that changes under every one of these passes is being refreshed by a process that has the old keys only.

@@ -1,18 +1,16 @@
 //! What the three kinds of records that hang on a contact have in common.
 
+use crate::decide::absent::{Absent, Unread, filled};
+use crate::decide::echo::Prints;
+use crate::decide::fields::Record;
+use crate::decide::same::same_text;
+use crate::job::JobKind;
+use crate::part::Part;
+use crate::record::{Appointment, Note, ReadIn, SecondHour, Task};
+use crate::series::head_of;
 use jiff::Timestamp;
-use sync_model::decide::absent::{Absent, Unread, filled};
-use sync_model::decide::echo::Prints;
-use sync_model::decide::fields::Record;
-use sync_model::decide::same::same_text;
-use sync_model::job::JobKind;
-use sync_model::part::Part;
-use sync_model::record::{Appointment, Note, ReadIn, SecondHour, Task};
-use sync_model::series::head_of;
 
-use super::super::change::{AppointmentPatch, Kept, NotePatch, TaskPatch};
-use super::super::found::Events;
-use super::super::history::changed_fields;
+use crate::patch::{AppointmentPatch, Kept, NotePatch, TaskPatch};
 
 /// A task, note or appointment.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,20 +23,12 @@ pub enum AnyEntry {
 
 impl AnyEntry {
     /// What it is called in the tables.
-    pub(in crate::records) fn kind(&self) -> &'static str {
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
         match self {
             Self::Task(_) => Task::KIND,
             Self::Note(_) => Note::KIND,
             Self::Appointment(_) => Appointment::KIND,
-        }
-    }
-
-    /// The names of the fields that it has.
-    pub(in crate::records) fn field_names(&self) -> Vec<String> {
-        match self {
-            Self::Task(task) => changed_fields(None, task),
-            Self::Note(note) => changed_fields(None, note),
-            Self::Appointment(appointment) => changed_fields(None, appointment),
         }
     }
 }
@@ -59,6 +49,15 @@ impl From<Appointment> for AnyEntry {
     fn from(appointment: Appointment) -> Self {
         Self::Appointment(appointment)
     }
+}
+
+/// What the events of a kind of records are called, in GHL's way.
+#[derive(Debug, Clone, Copy)]
+#[expect(missing_docs, reason = "the events")]
+pub struct Events {
+    pub created: &'static str,
+    pub updated: &'static str,
+    pub deleted: &'static str,
 }
 
 /// What tasks, notes and appointments have in common.
