@@ -123,7 +123,7 @@ fn api_version(name: &str) -> Result<ApiVersion, String> {
 
 /// The name, if there is such a zone: a wrong one would shift every appointment.
 fn zone_name(name: &str) -> Result<String, String> {
-    sync_workers::mapping::location::zone(name).map(|_| name.trim().to_owned()).map_err(|error| error.to_string())
+    sync_model::time_zone::zone(name).map(|_| name.trim().to_owned()).map_err(|error| error.to_string())
 }
 
 fn read_token(file: &Path) -> anyhow::Result<SecretString> {

@@ -42,7 +42,7 @@ pub(in crate::cli) async fn ask(
     let run = ghl.for_run(token, &permits).with_api(api);
     let seen = match run.get_location(location).await {
         Ok(found) => {
-            let is_known = |name: &String| sync_workers::mapping::location::zone(name).is_ok();
+            let is_known = |name: &String| sync_model::time_zone::zone(name).is_ok();
             Seen { name: found.name, time_zone: found.timezone.filter(is_known) }
         }
         // Without the scope to see the location, reading contacts shows whether the token belongs to it.

@@ -20,4 +20,5 @@ pub mod pipes;
 pub mod record;
 pub mod series;
 pub mod suggest;
+pub mod time_zone;
 pub mod words;

@@ -27,7 +27,6 @@ fn take<T>(field: &'static str, carried: Carried<T>, absent: &mut Absent) -> Opt
 
 pub mod appointment;
 pub mod contact;
-pub mod location;
 pub mod note;
 pub mod task;
 #[cfg(test)]

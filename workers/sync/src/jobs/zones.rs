@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ghl::{GhlError, UnauthorizedKind};
 use jiff::tz::TimeZone;
+use sync_model::time_zone;
 use tokio::sync::OnceCell;
 
 use super::{JobError, Task};
-use crate::mapping;
 
 /// The zones that this process has met. Clones share them.
 #[derive(Clone, Default)]
@@ -23,7 +23,7 @@ impl Zones {
     /// The zone of the task's location.
     pub(super) async fn of(&self, task: &Task<'_>) -> Result<TimeZone, JobError> {
         if let Some(name) = &task.connection.time_zone {
-            return Ok(mapping::location::zone(name).unwrap_or_else(|error| {
+            return Ok(time_zone::zone(name).unwrap_or_else(|error| {
                 tracing::warn!(ghl.location = task.location(), %error, "the stored time zone is unknown; using UTC");
                 TimeZone::UTC
             }));
@@ -39,7 +39,7 @@ impl Zones {
 /// The zone that is kept with the connection: GHL reported it before, or a person set it. A reply without one is no reason to forget it.
 fn known(task: &Task<'_>) -> Option<(TimeZone, String)> {
     let name = task.connection.time_zone.clone()?;
-    mapping::location::zone(&name).ok().map(|zone| (zone, name))
+    time_zone::zone(&name).ok().map(|zone| (zone, name))
 }
 
 /// Asks GHL and keeps the answer with the connection.
@@ -50,7 +50,7 @@ pub(super) async fn ask(task: &Task<'_>) -> Result<TimeZone, JobError> {
             if let Some(country) = &found.country {
                 task.environment.records.set_country(location, country).await?;
             }
-            match mapping::location::time_zone(&found) {
+            match time_zone::time_zone(found.timezone.as_deref()) {
                 Ok(zone) => (zone, found.timezone.unwrap_or_default()),
                 Err(error) => known(task).unwrap_or_else(|| {
                     tracing::warn!(ghl.location = location, %error, "GHL reports no time zone for the location; using UTC");

@@ -10,13 +10,13 @@ use sync_model::decide::fields::{self, fields, with_fields};
 use sync_model::decide::merge::{Conflict, Side};
 use sync_model::job::JobKind;
 use sync_model::record::Appointment;
+use sync_model::time_zone;
 
 use super::entries::Entry;
 use super::merging::Edits;
 use super::runs::FollowUp;
 use super::sql::sql;
 use super::{Records, RecordsError, Write};
-use crate::mapping;
 
 impl Records {
     /// Sets the location's time zone, an IANA name. Where it had another one, all that was read in that is read again.
@@ -83,7 +83,7 @@ fn owe_reading(write: &mut Write, location_id: &str, record_id: String) {
 
 /// Whether what was read in `zone` would be read otherwise `now`.
 pub(super) fn is_read_otherwise(zone: Option<&str>, now: Option<&str>) -> bool {
-    let now = now.and_then(|now| mapping::location::zone(now).ok());
+    let now = now.and_then(|now| time_zone::zone(now).ok());
     zone.zip(now.as_ref().and_then(|now| now.iana_name())).is_some_and(|(zone, now)| zone != now)
 }
 

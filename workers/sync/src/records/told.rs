@@ -11,6 +11,7 @@ use sync_model::decide::enrichment::OF_A_MACHINE;
 use sync_model::decide::fields::{Fields, Record, fields, value};
 use sync_model::decide::merge::{Policies, Policy, TheirTimes, first_told};
 use sync_model::record::Contact;
+use sync_model::time_zone;
 
 use super::context;
 use super::entries::{AnyEntry, Entry, EntryRow};
@@ -122,7 +123,7 @@ async fn zone(write: &mut Write, location_id: &str, webhook: &StoredWebhook) -> 
         return Ok(TimeZone::UTC);
     }
     let name = context::time_zone_of(write.conn(), location_id).await?;
-    Ok(name.and_then(|name| mapping::location::zone(&name).ok()).unwrap_or(TimeZone::UTC))
+    Ok(name.and_then(|name| time_zone::zone(&name).ok()).unwrap_or(TimeZone::UTC))
 }
 
 /// The webhooks about the contact and what hangs on it that bear a time, since a while before `since_ms`.

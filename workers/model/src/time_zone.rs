@@ -2,8 +2,6 @@
 
 use jiff::tz::TimeZone;
 
-use ::ghl::model as ghl;
-
 /// A location whose time zone is not usable; reading its appointments as UTC would move them by hours.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ZoneError {
@@ -18,13 +16,12 @@ pub enum ZoneError {
     },
 }
 
-/// The zone of `location`.
+/// The zone of a location that names `name` as its own.
 ///
 /// # Errors
 /// [`ZoneError`] where it names none that is known.
-pub fn time_zone(location: &ghl::Location) -> Result<TimeZone, ZoneError> {
-    let name = location.timezone.as_deref().ok_or(ZoneError::Missing)?;
-    zone(name)
+pub fn time_zone(name: Option<&str>) -> Result<TimeZone, ZoneError> {
+    zone(name.ok_or(ZoneError::Missing)?)
 }
 
 /// The zone of an IANA name, as kept from [`time_zone`].
@@ -39,20 +36,16 @@ pub fn zone(name: &str) -> Result<TimeZone, ZoneError> {
 mod tests {
     use super::*;
 
-    fn location(timezone: Option<&str>) -> ghl::Location {
-        ghl::Location { id: "l1".to_owned(), name: None, timezone: timezone.map(str::to_owned), country: None }
-    }
-
     #[test]
     fn a_location_has_its_zone() {
-        let zone = time_zone(&location(Some("America/Chicago"))).unwrap();
+        let zone = time_zone(Some("America/Chicago")).unwrap();
         assert_eq!(zone.iana_name(), Some("America/Chicago"));
     }
 
     #[test]
     fn no_zone_and_an_unknown_zone_are_errors() {
-        assert_eq!(time_zone(&location(None)), Err(ZoneError::Missing));
+        assert_eq!(time_zone(None), Err(ZoneError::Missing));
         let unknown = ZoneError::Unknown { name: "Moon/Base".to_owned() };
-        assert_eq!(time_zone(&location(Some("Moon/Base"))), Err(unknown));
+        assert_eq!(time_zone(Some("Moon/Base")), Err(unknown));
     }
 }
