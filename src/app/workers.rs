@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use job_engine::{Hurry, Pool, PoolConfig};
 use sync_workers::hooks::Deliverer;
+use sync_workers::http_steps::HttpSteps;
 use sync_workers::jobs::{CustomFields, Environment, Worker, Zones};
 use sync_workers::oauth::Oauth;
 use sync_workers::scripts::Scripts;
@@ -48,6 +49,12 @@ impl App {
             fields: CustomFields::default(),
             queue: self.queue.clone(),
             enricher: self.enricher.clone(),
+            http_steps: HttpSteps::new(
+                self.hooks.door.clone(),
+                self.hooks.vault.clone(),
+                self.records.clone(),
+                self.clock.clone(),
+            ),
             scripts: Scripts::new(self.tuning.script_host.unwrap_or(THIS_PROGRAM), self.config.scripts),
             metrics: self.metrics.jobs.clone(),
         };

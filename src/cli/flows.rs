@@ -17,6 +17,7 @@ use crate::flows::{self, Mistake, parse_beside, stem, with_scripts};
 mod gallery;
 mod run;
 mod runs;
+mod secret;
 mod trial;
 
 #[derive(Debug, Subcommand)]
@@ -97,6 +98,9 @@ pub(super) enum Command {
         /// From `flows list`
         name: String,
     },
+    /// Secrets that HTTP steps use: store, list and forget
+    #[command(subcommand)]
+    Secret(secret::Command),
     /// List the versions of a flow, newest first
     History {
         /// From `flows list`
@@ -121,6 +125,7 @@ pub(super) async fn run(context: Context, command: Command) -> anyhow::Result<Ou
         Command::Enable { name } => switch(context, &name, true, None, false).await,
         Command::Disable { name, stop, why } => switch(context, &name, false, why.as_deref(), stop).await,
         Command::Delete { name } => delete(context, &name).await,
+        Command::Secret(command) => secret::run(context, command).await,
         Command::History { name } => history(context, &name).await,
     }
 }
@@ -249,7 +254,16 @@ async fn push(
         );
     }
     let mut pushed = Vec::new();
+    let secrets = records.flow_secrets().await?;
     for (flow, toml) in &texts {
+        for name in flow.secrets() {
+            if !secrets.iter().any(|secret| secret.name == name) {
+                eprintln!(
+                    "clienty-sync: {} needs the secret {name}, which is not stored: `clienty-sync flows secret set {name} --file F`",
+                    flow.name
+                );
+            }
+        }
         let enabled = disabled.then_some(false);
         let (kept, is_new) =
             records.put_flow(NewVersion { flow, toml, enabled }, &expected).await.map_err(no_change)?;

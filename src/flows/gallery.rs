@@ -35,6 +35,7 @@ pub const TEMPLATES: &[Template] = templates![
     "no-show-follow-up",
     "re-engage",
     "review-request",
+    "score-by-service",
     "stale-lead",
     "tag-hygiene",
     "vip-alert",

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use sync_workers::flows::{Condition, Deed, Flow, Known, Work, WorkOf};
 use sync_workers::records::{ContactRow, Knows, Records, RecordsError};
 
-use super::told;
+use super::{told, trial};
 
 /// What a run would do.
 #[derive(Debug, Clone, PartialEq)]
@@ -85,6 +85,11 @@ pub async fn rehearse(
             (Some(Work::Script(name, input)), _) => {
                 let does = told::runs(&name);
                 told["script"] = json!({"name": name, "input": input});
+                does
+            }
+            (Some(Work::Http(request)), _) => {
+                let does = told::requests(request.method, &request.url);
+                told["http"] = trial::request(&request);
                 does
             }
             (None, Deed::Wait(_)) => {

@@ -16,6 +16,7 @@ pub fn step(flow: &Flow, index: usize) -> String {
         Some(Deed::Event(said)) => event(&said.event_type, &Value::Object(said.data.clone())),
         Some(Deed::Call(said)) => call(&said.operation),
         Some(Deed::Script(script)) => runs(&script.source.name),
+        Some(Deed::Http(http)) => requests(http.method, &http.url),
         None => "is at its end".to_owned(),
     }
 }
@@ -71,6 +72,13 @@ pub fn runs(script: &str) -> String {
     format!("runs the script {script}")
 }
 
+/// What an HTTP step does. Of the address only the host is shown: the rest may hold a key of the receiver.
+#[must_use]
+pub fn requests(method: &str, url: &str) -> String {
+    let host = url.split_once("://").map_or(url, |(_, rest)| rest);
+    format!("sends a {method} request to {}", host.split(['/', '?', '#']).next().unwrap_or(host))
+}
+
 /// What a call does.
 #[must_use]
 pub fn call(operation: &str) -> String {
@@ -112,6 +120,7 @@ fn of_step(flow: &Flow, index: usize) -> Value {
         Deed::Wait(_) => json!({"wait": flow.definition["step"][index]["wait"]}),
         Deed::Event(event) => json!({"event": event.event_type}),
         Deed::Call(call) => json!({"call": call.operation}),
+        Deed::Http(http) => json!({"http": http.url, "method": http.method}),
         Deed::Script(script) => json!({"script": script.source.name, "sha256": script.source.sha256()}),
     };
     let mut told = json!({"step": flow.title(index), "sentence": step(flow, index)});

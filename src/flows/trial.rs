@@ -8,7 +8,9 @@ use job_engine::Priority;
 use serde_json::{Map, Value, json};
 use sync_model::suggest::nearest;
 use sync_workers::events::{FieldError, Fields, kind_of};
-use sync_workers::flows::{Condition, Deed, Flow, Gap, Known, On, Seen, Step, Work, WorkOf, contact_fields};
+use sync_workers::flows::{
+    Condition, Deed, Flow, Gap, HeaderPart, Known, On, Request, Seen, Step, Work, WorkOf, contact_fields,
+};
 use sync_workers::scripts::{self, Limits};
 
 use super::begin::{Wanted, knows};
@@ -219,6 +221,11 @@ impl Run<'_> {
                 shown["script"] = name.as_str().into();
                 shown["input"] = json!(input);
             }
+            Some(Work::Http(sent)) => {
+                if let (Some(shown), Value::Object(sent)) = (shown.as_object_mut(), request(sent)) {
+                    shown.extend(sent);
+                }
+            }
             None => shown["wait"] = self.flow.definition["step"][index]["wait"].clone(),
         }
         let (state, error) = match (holds, passed, failed) {
@@ -261,6 +268,20 @@ impl Run<'_> {
             Err(failure) => ("failed", Some(failure.of(&name))),
         }
     }
+}
+
+/// A request as it would be sent. Of secrets it has the names.
+#[must_use]
+pub fn request(request: &Request) -> Value {
+    let header = |(name, parts): &(String, Vec<HeaderPart>)| {
+        let part = |part: &HeaderPart| match part {
+            HeaderPart::Text(text) => text.clone(),
+            HeaderPart::Secret(name) => format!("{{secret.{name}}}"),
+        };
+        (name.clone(), parts.iter().map(part).collect::<String>().into())
+    };
+    let headers: Map<String, Value> = request.headers.iter().map(header).collect();
+    json!({"http": request.url, "method": request.method, "headers": headers, "body": request.body, "sign": request.sign})
 }
 
 /// Whether all hold, none where that hangs on what is not known; and each as it is shown.

@@ -279,6 +279,7 @@ fn problem(error: &NoChange) -> Problem {
         NoChange::Unconnected | NoChange::Everywhere => {
             wrong_fields(vec![FieldError { field: "locations".to_owned(), message: error.to_string() }])
         }
+        NoChange::Secrets => wrong_fields(vec![FieldError { field: "step".to_owned(), message: error.to_string() }]),
         NoChange::Records(error) => Problem::records(error),
     }
 }

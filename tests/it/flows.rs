@@ -7,6 +7,7 @@ mod first_seen;
 mod gallery;
 mod happenings;
 mod history;
+mod http_steps;
 mod in_ghl;
 mod kept;
 mod occasions;

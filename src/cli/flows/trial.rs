@@ -107,8 +107,9 @@ fn in_words(trial: &Trial) -> String {
         let each = |name: &str| step[name].as_array().into_iter().flatten();
         lines.extend(each("onlyIf").map(condition));
         lines.extend(each("places").map(|place| format!("    {}", of_place(place))));
-        for part in
-            ["data", "parameters", "body", "input", "answer"].into_iter().filter(|part| step.get(*part).is_some())
+        for part in ["http", "headers", "data", "parameters", "body", "input", "answer"]
+            .into_iter()
+            .filter(|part| step.get(*part).is_some())
         {
             lines.push(format!("    {part}: {}", step[part]));
         }

@@ -13,9 +13,11 @@ use sync_workers::flows::{Deed, Event, Flow};
 use sync_workers::records::JobState;
 
 use super::Flowing;
+use super::http_steps::DOORS;
 use crate::support::folder::Folder;
 use crate::support::installation::document;
 use crate::support::program::{clienty_sync, run};
+use crate::support::receiver::{Does, Receiver};
 use crate::support::test_app::{SEED, Setup};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/flows/gallery");
@@ -179,6 +181,7 @@ const CASES: &[Case] = &[
         &[ADA, Act::Contact(r#"{"tags": ["review-asked"]}"#), BOOKED, SHOWED],
         r#"{"tags": ["review-asked"]}"#,
     ),
+    case("score-by-service", &[ADA], r#"{"tags": ["gold"], "notes": ["Segment gold: large company"]}"#),
     case("stale-lead", &[ADA], r#"{"tasks": [["No progress for two weeks: Ada Byron", "USER1"]]}"#),
     case("stale-lead", &[ADA, CUSTOMER], r#"{"tags": ["customer"]}"#),
     case(
@@ -252,6 +255,7 @@ each_is_run![
     a_missed_appointment_is_followed_up => "no-show-follow-up",
     a_visitor_is_invited_again => "re-engage",
     a_review_is_asked_for_once => "review-request",
+    a_service_is_asked => "score-by-service",
     a_lead_without_progress_is_a_task => "stale-lead",
     a_customer_loses_the_tags_of_prospects => "tag-hygiene",
     a_vip_is_a_task_and_is_followed => "vip-alert",
@@ -275,10 +279,13 @@ impl Story {
         let users = users().await;
         let mut words: Vec<_> = users.into_iter().zip(1..).map(|(id, number)| (format!("USER{number}"), id)).collect();
         let set: Vec<_> = case.set.iter().map(|(name, value)| ((*name).to_owned(), replaced(&words, value))).collect();
-        let text: &'static str = template.filled(&set).unwrap().leak();
+        let receiver = Receiver::start().await;
+        receiver.does(Does::Say(r#"{"segment": "gold", "why": "large company"}"#));
+        let text = template.filled(&set).unwrap().replace("https://example.com/segments", &receiver.url);
+        let text: &'static str = text.leak();
         let flows: &'static [(&'static str, &'static str)] = vec![(template.name, text)].leak();
         // Others are there, and are left alone.
-        let setup = Setup { flows, contacts: 2, ..Setup::default() };
+        let setup = Setup { flows, contacts: 2, settings: DOORS, ..Setup::default() };
         let flowing = Flowing::start(setup, WebhookFaults { duplicate: 500, ..WebhookFaults::default() }).await;
         let state = flowing.app.state(&flowing.location);
         words.push(("CALENDAR".to_owned(), state["appointments"][0]["calendarId"].as_str().unwrap().to_owned()));
@@ -424,7 +431,7 @@ async fn users() -> Vec<String> {
 /// The operations of the catalog that a step's call or event ends in.
 fn operations(deed: &Deed) -> Vec<&str> {
     match deed {
-        Deed::Wait(_) | Deed::Script(_) => Vec::new(),
+        Deed::Wait(_) | Deed::Script(_) | Deed::Http(_) => Vec::new(),
         Deed::Call(call) => vec![call.operation.as_str()],
         Deed::Event(Event { event_type, data, .. }) => match event_type.as_str() {
             "task.created" => vec!["create-task"],

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 use standardwebhooks::Webhook;
@@ -19,6 +19,8 @@ use super::Patience;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Does {
     Take,
+    /// Takes it, and answers this JSON.
+    Say(&'static str),
     /// Answers so, and takes nothing.
     Answer(u16),
     /// Answers 429 or the like, and to be asked again after so many seconds.
@@ -36,6 +38,10 @@ pub(crate) enum Does {
 pub(crate) struct Came {
     pub(crate) id: String,
     pub(crate) signature: String,
+    pub(crate) method: String,
+    /// Path and query.
+    pub(crate) path: String,
+    pub(crate) authorization: String,
     pub(crate) body: Value,
     /// By one of the secrets that the receiver knows.
     pub(crate) is_verified: bool,
@@ -135,7 +141,7 @@ fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn receive(State(kept): State<Arc<Kept>>, headers: HeaderMap, body: Bytes) -> Response {
+async fn receive(State(kept): State<Arc<Kept>>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
     let is_verified = locked(&kept.secrets)
         .iter()
@@ -144,12 +150,17 @@ async fn receive(State(kept): State<Arc<Kept>>, headers: HeaderMap, body: Bytes)
     locked(&kept.came).push(Came {
         id: text("webhook-id"),
         signature: text("webhook-signature"),
-        body: serde_json::from_slice(&body).unwrap(),
+        method: method.to_string(),
+        path: uri.to_string(),
+        authorization: text("authorization"),
+        // Only steps of flows send requests without one.
+        body: if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap() },
         is_verified,
-        is_taken: matches!(does, Does::Take | Does::TakeAndHangUp),
+        is_taken: matches!(does, Does::Take | Does::Say(_) | Does::TakeAndHangUp),
     });
     match does {
         Does::Take => StatusCode::NO_CONTENT.into_response(),
+        Does::Say(json) => ([("content-type", "application/json")], json).into_response(),
         Does::Answer(status) => StatusCode::from_u16(status).unwrap().into_response(),
         Does::AskLater(status, seconds) => {
             let mut response = StatusCode::from_u16(status).unwrap().into_response();

@@ -7,6 +7,7 @@
 //!
 //! A new kind of step: a variant of [`Deed`], its words in `read.rs`, what is wrong with one in `check.rs`, and what it does in `jobs/flow_step.rs`.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::SignedDuration;
@@ -19,6 +20,7 @@ use crate::scripts::Source;
 mod change;
 mod check;
 mod condition;
+mod http;
 mod look;
 mod on;
 mod places;
@@ -32,8 +34,9 @@ pub use change::{Changed, IN_A_CHANGE};
 pub use check::of_contact as contact_fields;
 pub use condition::{Asks, Condition};
 pub use ghl::webhooks::object_of;
+pub use http::{Again, Http, Request, is_secret_name};
 pub use look::Seen;
-pub use places::{Gap, Known, Piped, Place, fill};
+pub use places::{Gap, HeaderPart, Known, Piped, Place, fill};
 pub(crate) use places::{misread, places_of};
 pub use work::{Work, WorkOf};
 
@@ -111,6 +114,8 @@ pub enum Deed {
     Call(Call),
     /// A script, which computes its answer.
     Script(Script),
+    /// A request to the outside.
+    Http(Http),
 }
 
 /// An event as a step says it, its places not filled yet.
@@ -194,6 +199,13 @@ impl Flow {
             }
         }
         scripts
+    }
+
+    /// The names of the secrets that its steps speak of, each once.
+    #[must_use]
+    pub fn secrets(&self) -> BTreeSet<&str> {
+        let steps = self.steps.iter();
+        steps.flat_map(|step| if let Deed::Http(http) = &step.deed { http.secrets() } else { Vec::new() }).collect()
     }
 
     /// Whether it runs in that location.

@@ -20,6 +20,7 @@ use tokio::time::timeout;
 use tracing::{Instrument, Span};
 
 use crate::enrich::Enricher;
+use crate::http_steps::HttpSteps;
 use crate::oauth::{Access, Oauth};
 use crate::records::{Connection, FollowUp, JobKey, JobKind, Records, RecordsError, Run, Sign, Tx};
 use crate::scripts::Scripts;
@@ -94,6 +95,8 @@ pub struct Environment {
     pub queue: Queue,
     /// Looks contacts up.
     pub enricher: Enricher,
+    /// Sends the requests of flows.
+    pub http_steps: HttpSteps,
     /// Runs the scripts of flows.
     pub scripts: Scripts,
     /// What is counted.

@@ -1,4 +1,4 @@
-//! Seals every stored token, every secret of a hook and every key of a provider with the newest master key, while workers go on.
+//! Seals every stored token, every secret of a hook or of flows and every key of a provider with the newest master key, while workers go on.
 //!
 //! A few rows at a time, each put in place only where the same token still stands there: a refresh that is faster wins, and seals with
 //! the newest key itself. It may be interrupted at any time and begun again.
@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::enrich;
 use crate::hooks::secrets;
 use crate::records::{Action, AuditAct, Holder, Records, RecordsError, StoredToken};
-use crate::vault::{Sealed, Vault, VaultError};
+use crate::vault::{Sealed, Vault, VaultError, of_flows};
 
 const PAGE: i64 = 100;
 /// A token that changes under every one of these passes is being refreshed by a process that has the old keys only.
@@ -20,7 +20,7 @@ const PASSES: usize = 3;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Rotated {
-    /// Tokens, secrets of hooks and keys of providers that are stored.
+    /// Tokens, secrets of hooks and of flows, and keys of providers that are stored.
     pub tokens: usize,
     /// Sealed again.
     pub resealed: usize,
@@ -54,7 +54,24 @@ async fn pass(records: &Records, vault: &Vault) -> Result<Rotated, RecordsError>
     tokens(records, vault, &mut told).await?;
     hooks(records, vault, &mut told).await?;
     providers(records, vault, &mut told).await?;
+    flows(records, vault, &mut told).await?;
     Ok(told)
+}
+
+async fn flows(records: &Records, vault: &Vault, told: &mut Rotated) -> Result<(), RecordsError> {
+    for stored in records.flow_secrets().await? {
+        told.tokens += 1;
+        if vault.is_newest(&stored.secret) {
+            told.current += 1;
+            continue;
+        }
+        let owner = of_flows(&stored.name);
+        match vault.open(&stored.secret, &owner).and_then(|secret| vault.seal(&secret, &owner)) {
+            Ok(secret) if records.reseal_flow_secret(&stored, &secret).await? => told.resealed += 1,
+            _ => told.left.push(owner),
+        }
+    }
+    Ok(())
 }
 
 async fn providers(records: &Records, vault: &Vault, told: &mut Rotated) -> Result<(), RecordsError> {

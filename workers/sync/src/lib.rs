@@ -8,6 +8,7 @@ pub mod events;
 pub mod flow_guard;
 pub mod flows;
 pub mod hooks;
+pub mod http_steps;
 pub mod jobs;
 pub mod key_rotation;
 pub mod location_watch;

@@ -40,8 +40,8 @@ pub use self::event_ids::ProducerId;
 pub use self::feed::{ChangeItem, ChangeOp, LATEST, Origin, SyncOf};
 pub use self::files::make_folder;
 pub use self::flows::{
-    BrokenFlow, DeadRun, Expected, FlowRun, FlowVersion, KEPT as TOUCHES_KEPT, KeptFlow, Knows, Logged, MOST_FLOWS,
-    NewRun, NewVersion, NoChange, RUN_OUTCOMES, RunFilter, RunJob, RunJobs, StepOf, Touch,
+    BrokenFlow, DeadRun, Expected, FlowRun, FlowSecret, FlowVersion, KEPT as TOUCHES_KEPT, KeptFlow, Knows, Logged,
+    MOST_FLOWS, NewRun, NewVersion, NoChange, RUN_OUTCOMES, RunFilter, RunJob, RunJobs, StepOf, Touch,
 };
 pub use self::forget::{Old, Place};
 pub use self::found::{Found, Needs, SWEEP_SOURCE};

@@ -87,6 +87,12 @@ pub struct Vault {
     keys: Arc<MasterKeys>,
 }
 
+/// Whom a secret of flows is sealed for, by its name.
+#[must_use]
+pub fn of_flows(name: &str) -> String {
+    format!("flow-secret:{name}")
+}
+
 impl Vault {
     /// A vault over `keys`.
     #[must_use]

@@ -55,7 +55,7 @@ pub(super) fn check(flow: &Flow) -> Vec<FieldError> {
         let places = step.places();
         for (field, place) in &places {
             let wrong = unknown(flow, index, place).filter(|_| !is_whole(step, field, place));
-            let wrong = wrong.or_else(|| piped::wrong(flow, place));
+            let wrong = wrong.or_else(|| secret(step, field, place)).or_else(|| piped::wrong(flow, place));
             mistakes.extend(wrong.map(|message| FieldError { field: below(field), message }));
         }
         let is_filled = |field: &str| {
@@ -87,7 +87,7 @@ pub(super) fn check(flow: &Flow) -> Vec<FieldError> {
 fn named(step: &Step) -> Result<(), FieldError> {
     let refuse = |field: &str, message: String| Err(FieldError { field: field.to_owned(), message });
     match &step.deed {
-        Deed::Wait(_) | Deed::Script(_) => Ok(()),
+        Deed::Wait(_) | Deed::Script(_) | Deed::Http(_) => Ok(()),
         Deed::Event(event) if KNOWN.contains(&event.event_type.as_str()) => Ok(()),
         Deed::Event(event) => {
             let meant = nearest(&event.event_type, KNOWN).map(|meant| format!("did you mean {meant}?"));
@@ -141,9 +141,25 @@ fn tried(flow: &Flow, index: usize, step: &Step) -> Vec<FieldError> {
     mistakes.collect()
 }
 
+/// A secret goes into a header, as it is, and nowhere else.
+fn secret(step: &Step, field: &str, place: &Place) -> Option<String> {
+    let Place::Secret(name) = place.bare() else { return None };
+    match (&step.deed, place) {
+        (Deed::Http(_), Place::Secret(_)) if field.starts_with("headers.") => None,
+        (Deed::Http(_), Place::Piped(_)) if field.starts_with("headers.") => {
+            Some(format!("{{secret.{name}}} takes no pipes"))
+        }
+        _ => Some(format!("{{secret.{name}}} may stand in a header of an HTTP step alone")),
+    }
+}
+
 /// Whether it stands for all of the contact, the event or the flow's own values, and the step takes such: a script does.
 fn is_whole(step: &Step, field: &str, place: &Place) -> bool {
-    let takes_all = matches!(&step.deed, Deed::Script(_)) && !field.starts_with("only_if");
+    let takes_all = match &step.deed {
+        Deed::Script(_) => field.starts_with("input"),
+        Deed::Http(_) => field.starts_with("body"),
+        _ => false,
+    };
     takes_all && matches!(place.bare(), Place::Path(path) if path.len() == 1)
 }
 

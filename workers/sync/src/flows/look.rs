@@ -66,6 +66,7 @@ impl fmt::Display for Place {
             Self::Now => f.write_str("now"),
             Self::In(long) => write!(f, "in {}", span(*long)),
             Self::Path(path) => f.write_str(&path.join(".")),
+            Self::Secret(name) => write!(f, "secret.{name}"),
             Self::Piped(piped) => f.write_str(&piped.text),
         }
     }

@@ -10,6 +10,8 @@ use sync_model::decide::{rules, span};
 use sync_model::pipes::{self, Pipes};
 use sync_model::record::Contact;
 
+use super::http::is_secret_name;
+
 /// What stands between braces.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
@@ -19,6 +21,8 @@ pub enum Place {
     In(SignedDuration),
     /// A value of the contact, the event, the flow's own values, or the answer of a step.
     Path(Vec<String>),
+    /// A secret of a header, which nothing but the request itself is filled with.
+    Secret(String),
     /// What comes out of pipes.
     Piped(Box<Piped>),
 }
@@ -103,6 +107,12 @@ impl Place {
         if let Some(long) = text.strip_prefix("in ") {
             return span::parse(long.trim()).map(Self::In).map_err(|expected| format!("{{{text}}} must be {expected}"));
         }
+        if let Some(name) = text.strip_prefix("secret.") {
+            return match is_secret_name(name) {
+                true => Ok(Self::Secret(name.to_owned())),
+                false => Err(format!("{{{text}}} is no name of a secret: letters, digits, - and _")),
+            };
+        }
         let path: Vec<_> = text.split('.').map(str::to_owned).collect();
         let is_word =
             |word: &String| !word.is_empty() && !word.contains(|letter: char| letter == '{' || letter.is_whitespace());
@@ -119,7 +129,7 @@ impl Place {
     pub fn root(&self) -> Option<&str> {
         match self.bare() {
             Self::Path(path) => path.first().map(String::as_str),
-            Self::Now | Self::In(_) | Self::Piped(_) => None,
+            Self::Now | Self::In(_) | Self::Secret(_) | Self::Piped(_) => None,
         }
     }
 
@@ -140,6 +150,7 @@ impl Known<'_> {
             Place::Now => return Ok(Some(self.in_a_while(SignedDuration::ZERO))),
             Place::In(long) => return Ok(Some(self.in_a_while(*long))),
             Place::Path(path) => path,
+            Place::Secret(name) => return Ok(Some(json!(format!("{{secret.{name}}}")))),
             Place::Piped(piped) => return self.through(piped),
         };
         let (root, rest) = path.split_first().map_or(("", &[][..]), |(root, rest)| (root.as_str(), rest));
@@ -230,6 +241,59 @@ fn fill_text(text: &str, known: &Known<'_>) -> Result<Option<Value>, Gap> {
         }
     }
     Ok(Some(filled.into()))
+}
+
+/// A piece of a header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HeaderPart {
+    /// As it is sent.
+    Text(String),
+    /// The name of a secret.
+    Secret(String),
+}
+
+/// Fills a header, but for its secrets.
+pub(super) fn fill_header(text: &str, known: &Known<'_>) -> Result<Vec<HeaderPart>, Gap> {
+    let parts = pieces(text).unwrap_or_default().into_iter().map(|piece| {
+        Ok(match piece {
+            Piece::Text(text) => HeaderPart::Text(text),
+            Piece::Place(Place::Secret(name)) => HeaderPart::Secret(name),
+            // A line of its own would be another header.
+            Piece::Place(place) => HeaderPart::Text(filled(&place, known)?.replace(char::is_control, " ")),
+        })
+    });
+    parts.collect()
+}
+
+/// Fills a URL: what stands at a place is one segment of the path or one value of the query.
+pub(super) fn fill_url(text: &str, known: &Known<'_>) -> Result<String, Gap> {
+    let parts = pieces(text).unwrap_or_default().into_iter().map(|piece| {
+        Ok(match piece {
+            Piece::Text(text) => text,
+            Piece::Place(place) => escaped(&filled(&place, known)?),
+        })
+    });
+    parts.collect()
+}
+
+/// In words; of a rehearsal that does not know it, as it is written.
+fn filled(place: &Place, known: &Known<'_>) -> Result<String, Gap> {
+    match known.find(place) {
+        Err(Gap::Open) => Ok(format!("{{{place}}}")),
+        found => Ok(in_words(place, found?, known)),
+    }
+}
+
+fn escaped(text: &str) -> String {
+    let byte = |byte: u8| match byte {
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
+        byte => format!("%{byte:02X}"),
+    };
+    match text {
+        // They would leave the path.
+        "." | ".." => text.replace('.', "%2E"),
+        text => text.bytes().map(byte).collect(),
+    }
 }
 
 fn in_words(place: &Place, found: Option<Value>, known: &Known<'_>) -> String {

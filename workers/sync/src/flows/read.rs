@@ -9,12 +9,14 @@ use sync_model::ids;
 use super::check::check;
 use super::places::misread;
 use super::scripted::{self, Scripts};
-use super::{Call, Condition, Deed, Event, Flow, On, Script, Step};
+use super::{Call, Condition, Deed, Event, Flow, Http, On, Script, Step};
 use crate::events::{ENRICH, FieldError, Fields, kind_of};
 use crate::scripts::is_name;
 
 /// Of what places speak that are no step's answer.
 pub(super) const ROOTS: [&str; 3] = ["contact", "event", "set"];
+/// Words that no step is called by.
+const TAKEN: [&str; 2] = ["now", "secret"];
 /// Of the names of flows and steps.
 const LONGEST_NAME: usize = 40;
 
@@ -109,18 +111,20 @@ fn step(
     let mut fields = Fields::new(object, path.to_owned());
     let name = fields.text("name");
     if let Some(name) = &name {
-        if !is_plain(name) || ROOTS.contains(&name.as_str()) || name == "now" {
+        if !is_plain(name) || ROOTS.contains(&name.as_str()) || TAKEN.contains(&name.as_str()) {
             let taken = ROOTS.join(", ");
             fields.refuse(
                 "name",
-                format!("must be 1 to {LONGEST_NAME} lower-case letters, digits, - and _, and not {taken} or now"),
+                format!(
+                    "must be 1 to {LONGEST_NAME} lower-case letters, digits, - and _, and not {taken}, now or secret"
+                ),
             );
         } else if before.iter().any(|step| step.name.as_ref() == Some(name)) {
             fields.refuse("name", "is another step's name too");
         }
     }
     let only_if = conditions(&mut fields, path, mistakes);
-    let kinds = ["wait", "event", "call", "enrich", "script"];
+    let kinds = ["wait", "event", "call", "enrich", "script", "http"];
     let said: Vec<_> = kinds.into_iter().filter(|kind| fields.has(kind)).collect();
     let deed = match said.as_slice() {
         ["wait"] => wait(&mut fields),
@@ -128,15 +132,30 @@ fn step(
         ["call"] => call(&mut fields),
         ["enrich"] => enrich(&mut fields),
         ["script"] => script(&mut fields, scripts),
+        ["http"] => Http::read(&mut fields).map(Deed::Http),
         _ => {
             // Only what nobody knows is to be told beside this.
-            for known in
-                ["wait", "event", "call", "enrich", "script", "contactId", "data", "parameters", "body", "input"]
-            {
+            for known in [
+                "wait",
+                "event",
+                "call",
+                "enrich",
+                "script",
+                "contactId",
+                "data",
+                "parameters",
+                "body",
+                "input",
+                "http",
+                "headers",
+                "method",
+                "sign",
+                "again",
+            ] {
                 fields.any(known);
             }
             drop((fields.flag("confirm"), fields.text("version")));
-            fields.refuse("", "must say one of wait, event, call, enrich or script, and only one of them");
+            fields.refuse("", "must say one of wait, event, call, enrich, script or http, and only one of them");
             None
         }
     };

@@ -364,3 +364,40 @@ fn of_a_contact_that_is_gone_nothing_can_be_said() {
     assert_eq!(step(call("was {contact.email}")), ["on"]);
     assert_eq!(step(json!({"event": "note.created", "data": {"noteText": "gone"}})), ["on"]);
 }
+
+#[test]
+fn an_http_step_says_whom_it_asks_and_keeps_secrets_in_headers() {
+    let fine = json!({"step": [{"name": "ask", "http": "https://example.com/{contact.id}", "headers": {"x-key": "{secret.KEY}"}, "body": {"c": "{contact}"}}]});
+    let flow = Flow::checked("f", &fine).unwrap();
+    assert_eq!(flow.secrets().into_iter().collect::<Vec<_>>(), ["KEY"]);
+    for (step, field) in [
+        (json!({"http": "ftp://example.com"}), "step[0].http"),
+        (json!({"http": "https://{contact.website}/x"}), "step[0].http"),
+        (json!({"http": "https://a.{contact.city}.com/x"}), "step[0].http"),
+        (json!({"http": "https://example.com", "method": "TRACE"}), "step[0].method"),
+        (json!({"http": "https://example.com", "method": "GET", "body": {}}), "step[0].body"),
+        (json!({"http": "https://example.com", "again": "often"}), "step[0].again"),
+        (json!({"http": "https://example.com", "headers": {"webhook-id": "x"}}), "step[0].headers.webhook-id"),
+        (json!({"http": "https://example.com", "headers": {"x": "a\nb"}}), "step[0].headers.x"),
+        (json!({"http": "https://example.com", "headers": {"x": "{secret.KEY | upper}"}}), "step[0].headers.x"),
+        (json!({"http": "https://example.com", "body": {"x": "{secret.KEY}"}}), "step[0].body.x"),
+        (json!({"http": "https://example.com/{secret.KEY}"}), "step[0].http"),
+        (json!({"event": "note.created", "data": {"noteText": "{secret.KEY}"}}), "step[0].data.noteText"),
+        (json!({"event": "note.created", "data": {"noteText": "{contact}"}}), "step[0].data.noteText"),
+        (json!({"script": "x.rhai"}), "step[0].script"),
+    ] {
+        let mistakes = Flow::checked("f", &json!({"step": [step]})).unwrap_err();
+        assert_eq!(mistakes[0].field, field, "{step} {mistakes:?}");
+    }
+}
+
+#[test]
+fn a_script_that_was_altered_is_refused() {
+    let text = "fn run(input) { #{} }";
+    let step = json!([{"script": "a.rhai", "input": {"all": "{event}"}}]);
+    let flow = Flow::checked("f", &json!({"step": step, "scripts": {"a.rhai": {"text": text}}})).unwrap();
+    assert_eq!(Flow::read("f", &flow.definition).unwrap().definition, flow.definition);
+    let mut altered = flow.definition.clone();
+    altered["scripts"]["a.rhai"]["text"] = "fn run(input) { #{ x: 1 } }".into();
+    assert_eq!(Flow::read("f", &altered).unwrap_err()[0].field, "scripts.a.rhai.sha256");
+}

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::places::{Gap, Known, Place, fill, fill_members, places_of};
 use super::read::ROOTS;
-use super::{Call, Deed, Event, SOURCE, Script, Step};
+use super::{Call, Deed, Event, Http, Request, SOURCE, Script, Step};
 use crate::events::{FieldError, Trigger, operation, translate};
 
 /// Whose work a step's is.
@@ -36,6 +36,8 @@ pub enum Work {
     Call(String, Value),
     /// A script: its name, and what it gets.
     Script(String, Map<String, Value>),
+    /// A request to the outside.
+    Http(Request),
 }
 
 impl WorkOf<'_> {
@@ -63,7 +65,7 @@ impl WorkOf<'_> {
                 };
                 operation::call(name, wish, SOURCE, None)?
             }
-            Work::Script(..) => return Ok(None),
+            Work::Script(..) | Work::Http(_) => return Ok(None),
         };
         (trigger.event.id, trigger.event.source) = (Some(self.event_id()), SOURCE.to_owned());
         trigger.priority = self.priority;
@@ -85,6 +87,7 @@ impl Step {
             Deed::Wait(_) => None,
             Deed::Event(event) => Some(Work::Event(event.say(of, known)?)),
             Deed::Call(call) => Some(call.wish(of, known)?),
+            Deed::Http(http) => Some(Work::Http(http.request(known)?)),
             Deed::Script(Script { source, input }) => {
                 Some(Work::Script(source.name.clone(), fill_members(input, known)?))
             }
@@ -108,7 +111,7 @@ impl Step {
     /// Whether what goes without saying is the contact of the run.
     pub(super) fn takes_contact(&self) -> bool {
         match &self.deed {
-            Deed::Wait(_) | Deed::Script(_) => false,
+            Deed::Wait(_) | Deed::Script(_) | Deed::Http(_) => false,
             Deed::Event(event) => event.contact_id.is_none() && event.is_about_contact(),
             Deed::Call(call) => {
                 let (in_path, in_body) = call.wants_contact();
@@ -132,6 +135,11 @@ impl Step {
                 places.extend(body.iter().flat_map(|body| places_of(body, "body")));
             }
             Deed::Script(Script { source: _, input }) => places.extend(members(input, "input")),
+            Deed::Http(Http { url, headers, body, method: _, sign: _, again: _ }) => {
+                places.extend(places_of(&Value::from(url.as_str()), "http"));
+                places.extend(members(headers, "headers"));
+                places.extend(body.iter().flat_map(|body| places_of(body, "body")));
+            }
         }
         places
     }

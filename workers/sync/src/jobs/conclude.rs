@@ -197,6 +197,9 @@ fn remedy(waits: Waits, error: &JobError) -> Remedy {
             Class::Broken => Remedy::Break(waits.broken_hold),
             Class::Permanent => Remedy::Bury,
         },
+        JobError::Outside { wait: Some(wait), .. } => Remedy::Snooze(*wait),
+        // Its attempts end it, and then a person decides: GHL has no word in it.
+        JobError::Outside { wait: None, .. } => Remedy::Retry(waits.backoff),
         JobError::NotConnected => Remedy::Break(waits.broken_hold),
         JobError::Token(error) => without_token(waits, error),
         JobError::MayStillArrive { wait }
@@ -377,6 +380,8 @@ mod tests {
             (JobError::UnknownKind { kind: String::new() }, true),
             (JobError::UnknownOperation, true),
             (JobError::FlowStep { place: String::new(), reason: String::new() }, true),
+            (JobError::Outside { place: String::new(), reason: String::new(), wait: Some(wait) }, false),
+            (JobError::Outside { place: String::new(), reason: String::new(), wait: None }, true),
             (JobError::NotEnriched { reason: String::new() }, true),
         ] {
             assert_eq!(may_bury(&error), expected, "{error:?}");

@@ -97,6 +97,16 @@ pub enum JobError {
         /// What is wrong; never a value.
         reason: String,
     },
+    /// The request of a flow's step failed, and may be sent again.
+    #[error("{place}: {reason}")]
+    Outside {
+        /// The flow and its step.
+        place: String,
+        /// What happened; never an address or a value.
+        reason: String,
+        /// When the receiver wants to be asked again, if it says so.
+        wait: Option<Duration>,
+    },
     /// The script of a flow's step did not run; it is not at fault.
     #[error(transparent)]
     Script(#[from] NotRun),

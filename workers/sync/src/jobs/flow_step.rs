@@ -14,7 +14,8 @@ use serde_json::Value;
 
 use super::{Environment, JobError, new_job};
 use crate::events::FieldError;
-use crate::flows::{Condition, Deed, Flow, Gap, Known, ORIGIN_GHL, On, Work, WorkOf, object_of};
+use crate::flows::{Again, Condition, Deed, Flow, Gap, Known, ORIGIN_GHL, On, Request, Work, WorkOf, object_of};
+use crate::http_steps::{NotReady, Sent};
 use crate::records::{AcceptError, Bringing, ContactRow, FlowRun, Run, Touch, Tx};
 use crate::scripts::Ran;
 
@@ -31,6 +32,14 @@ enum Came {
     Pause(Pause),
     /// It can't be done.
     Failed(JobError),
+}
+
+/// What a step has done outside of a transaction.
+enum Alone {
+    /// A script ran.
+    Ran(Ran),
+    /// A request was sent.
+    Sent(Sent),
 }
 
 /// What the run waits for.
@@ -72,9 +81,9 @@ pub(super) async fn run(environment: &Environment, run: &Run) -> Result<(), JobE
     let flow = Flow::read(&at.flow, &at.definition);
     let flow = flow.map_err(|mistakes| failed(&format!("flow {}", at.flow), &in_a_line(&mistakes)))?;
     let walk = Walking { environment, flow, row, contact };
-    let ran = walk.compute(&at).await?;
+    let came = walk.alone(run, &at).await?;
     let mut tx = environment.records.begin(run).await?;
-    match walk.go(&mut tx, at, ran).await? {
+    match walk.go(&mut tx, at, came).await? {
         None => Ok(tx.close_run(&[]).await?),
         Some(Pause::Job(job)) => {
             tx.close_run(&[]).await?;
@@ -121,7 +130,7 @@ struct Walking<'a> {
 
 impl Walking<'_> {
     /// Up to what takes time; none where the run has ended.
-    async fn go(&self, tx: &mut Tx, mut at: FlowRun, mut ran: Option<Ran>) -> Result<Option<Pause>, JobError> {
+    async fn go(&self, tx: &mut Tx, mut at: FlowRun, mut alone: Option<Alone>) -> Result<Option<Pause>, JobError> {
         let now_ms = self.environment.clock.now_ms();
         // Perhaps by its own last step.
         let is_gone = self.row.as_ref().is_some_and(|row| !row.is_shown()) && at.step < self.flow.steps.len();
@@ -135,11 +144,18 @@ impl Walking<'_> {
                 at.outcome = Some("done".to_owned());
                 break;
             }
-            let ran = ran.take();
-            if let Some(ran) = ran.as_ref().filter(|ran| !ran.printed.is_empty()) {
+            let alone = alone.take();
+            if let Some(Alone::Ran(ran)) = &alone
+                && !ran.printed.is_empty()
+            {
                 at.knows.printed.insert(self.flow.title(at.step), ran.printed.clone());
             }
-            match self.step(tx, &at, ran).await? {
+            // Of what is unknown the mark stays.
+            at.knows.sent = match &alone {
+                Some(Alone::Sent(Sent::Unknown(_))) => Some(at.step),
+                _ => None,
+            };
+            match self.step(tx, &at, alone).await? {
                 Came::Over(answer) => at.passed(&Some(self.flow.clone()), answer, now_ms),
                 Came::Failed(error) => {
                     tx.save_flow_run(&at).await?;
@@ -179,14 +195,47 @@ impl Walking<'_> {
         }
     }
 
-    /// Runs the script of the step, if the run has reached one.
-    async fn compute(&self, at: &FlowRun) -> Result<Option<Ran>, JobError> {
+    /// Does what the step does outside of a transaction, if the run has reached such a step.
+    async fn alone(&self, run: &Run, at: &FlowRun) -> Result<Option<Alone>, JobError> {
         let is_gone = self.row.as_ref().is_some_and(|row| !row.is_shown());
         let step = self.flow.steps.get(at.step).filter(|_| at.wait_until_ms.is_some() && !is_gone);
-        let Some(Deed::Script(script)) = step.map(|step| &step.deed) else { return Ok(None) };
-        let work = step.and_then(|step| step.work(&self.work_of(at), &self.known(at)).ok().flatten());
-        let Some(Work::Script(_, input)) = work else { return Ok(None) };
-        Ok(Some(self.environment.scripts.run(&script.source, input).await?))
+        let Some(step) = step.filter(|step| matches!(step.deed, Deed::Script(_) | Deed::Http(_))) else {
+            return Ok(None);
+        };
+        let of = self.work_of(at);
+        // What can't be filled is said by the step itself.
+        match (&step.deed, step.work(&of, &self.known(at)).ok().flatten()) {
+            (Deed::Script(script), Some(Work::Script(_, input))) => {
+                Ok(Some(Alone::Ran(self.environment.scripts.run(&script.source, input).await?)))
+            }
+            (_, Some(Work::Http(request))) => {
+                Ok(Some(Alone::Sent(self.send(run, at, &request, &of.event_id()).await?)))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Sends a request. One that must not be sent twice is marked before: who finds the mark does not send it.
+    async fn send(&self, run: &Run, at: &FlowRun, request: &Request, id: &str) -> Result<Sent, JobError> {
+        if at.knows.sent == Some(at.step) {
+            return Ok(Sent::Unknown(
+                "an earlier run sent it and did not live to see the answer, or lost it".to_owned(),
+            ));
+        }
+        let ready = match self.environment.http_steps.ready(request, id).await {
+            Ok(ready) => ready,
+            Err(NotReady::Refused(reason)) => return Ok(Sent::Refused(reason)),
+            Err(NotReady::Busy) => return Err(JobError::NotYet { wait: SOON }),
+            Err(NotReady::Records(error)) => return Err(error.into()),
+        };
+        if request.again == Again::Guarded {
+            let mut marked = at.clone();
+            marked.knows.sent = Some(at.step);
+            let mut tx = self.environment.records.begin(run).await?;
+            tx.save_flow_run(&marked).await?;
+            tx.keep_open().await?;
+        }
+        Ok(ready.send().await)
     }
 
     fn work_of<'a>(&'a self, at: &'a FlowRun) -> WorkOf<'a> {
@@ -200,7 +249,7 @@ impl Walking<'_> {
         }
     }
 
-    async fn step(&self, tx: &mut Tx, at: &FlowRun, ran: Option<Ran>) -> Result<Came, JobError> {
+    async fn step(&self, tx: &mut Tx, at: &FlowRun, alone: Option<Alone>) -> Result<Came, JobError> {
         let (known, now_ms) = (self.known(at), self.environment.clock.now_ms());
         let Some(step) = self.flow.steps.get(at.step) else { return Ok(Came::Over(None)) };
         let place = format!("flow {}, {}", self.flow.name, self.flow.title(at.step));
@@ -228,10 +277,26 @@ impl Walking<'_> {
             Err(gap) => return Err(failed(&place, &gap.to_string())),
         };
         if let Work::Script(script, _) = &work {
-            return Ok(match ran.map(|ran| ran.answer) {
-                None => Came::Pause(Pause::Until(now_ms)),
-                Some(Ok(answer)) => Came::Over(Some(answer.into())),
-                Some(Err(failure)) => Came::Failed(failed(&place, &failure.of(script))),
+            return Ok(match alone {
+                Some(Alone::Ran(Ran { answer: Ok(answer), .. })) => Came::Over(Some(answer.into())),
+                Some(Alone::Ran(Ran { answer: Err(failure), .. })) => Came::Failed(failed(&place, &failure.of(script))),
+                _ => Came::Pause(Pause::Until(now_ms)),
+            });
+        }
+        if let Work::Http(_) = &work {
+            return Ok(match alone {
+                Some(Alone::Sent(Sent::Answered(answer))) => Came::Over(Some(answer)),
+                Some(Alone::Sent(Sent::Refused(reason))) => Came::Failed(failed(&place, &reason)),
+                Some(Alone::Sent(Sent::Later { reason, wait })) => {
+                    Came::Failed(JobError::Outside { place, reason, wait })
+                }
+                Some(Alone::Sent(Sent::Unknown(reason))) => {
+                    let reason = format!(
+                        "it is unknown whether the address did it ({reason}), so it is not sent again: look there; `jobs discard` ends the run"
+                    );
+                    Came::Failed(failed(&place, &reason))
+                }
+                _ => Came::Pause(Pause::Until(now_ms)),
             });
         }
         let trigger = of.trigger(&work).map_err(|mistakes| failed(&place, &in_a_line(&mistakes)))?;

@@ -34,6 +34,7 @@ pub(super) mod happened;
 pub(super) mod in_force;
 mod kept;
 mod runs;
+mod secrets;
 pub(super) mod starting;
 mod touched;
 
@@ -42,6 +43,7 @@ use starting::{Start, start};
 pub use in_force::BrokenFlow;
 pub use kept::{Expected, FlowVersion, KeptFlow, MOST_FLOWS, NewVersion, NoChange};
 pub use runs::{RUN_OUTCOMES, RunFilter, RunJob, RunJobs};
+pub use secrets::FlowSecret;
 pub use touched::{KEPT, Touch};
 
 /// A run as it is kept.
@@ -92,6 +94,9 @@ pub struct Knows {
     /// What scripts printed, by the title of their step.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub printed: BTreeMap<String, String>,
+    /// The step whose request was sent, which must not be sent twice, from 0; none once its answer is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sent: Option<usize>,
 }
 
 /// What became of a step.

@@ -64,6 +64,7 @@ fn up_to(last: i64) -> Migrator {
         (77, "enrich cache", include_str!("../../migrations/0077_enrich_cache.sql")),
         (78, "notices", include_str!("../../migrations/0078_notices.sql")),
         (79, "key events", include_str!("../../migrations/0079_key_events.sql")),
+        (80, "flow secrets", include_str!("../../migrations/0080_flow_secrets.sql")),
     ];
     let migration = |(version, name, text): (i64, &'static str, &'static str)| {
         Migration::new(version, name.into(), MigrationType::Simple, text.into_sql_str(), false)

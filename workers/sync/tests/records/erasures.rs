@@ -174,7 +174,7 @@ async fn an_id_that_is_part_of_a_word_erases_nothing_of_others(db: Db) {
 }
 
 /// The columns that hold ids, our own words, or what is of no person.
-const NOT_OF_PEOPLE: [&str; 39] = [
+const NOT_OF_PEOPLE: [&str; 40] = [
     "audit",
     "key_",
     "changes.caused_by",
@@ -195,6 +195,7 @@ const NOT_OF_PEOPLE: [&str; 39] = [
     "erasure_ids.",
     "erasures.",
     "findings.",
+    "flow_secrets.",
     "hook_deliveries.",
     "hook_places.",
     "hook_pump.",

@@ -24,7 +24,7 @@ promises! {
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Tables that do not grow with time.
-const KEPT: [(&str, &str); 28] = [
+const KEPT: [(&str, &str); 29] = [
     ("api_keys", "as many as were made"),
     ("audit_ends", "one row"),
     ("change_counter", "one row"),
@@ -34,6 +34,7 @@ const KEPT: [(&str, &str); 28] = [
     ("enrich_keys", "one a provider"),
     ("flow_counter", "one row"),
     ("flow_places", "those of the flows"),
+    ("flow_secrets", "as many as people set"),
     ("flow_versions", "as many as people wrote"),
     ("flows", "200 at most"),
     ("hook_places", "those of the hooks"),

@@ -55,6 +55,7 @@ fn found<'a>(flow: &'a Flow, place: &Place) -> Option<&'a Value> {
 fn kind(flow: &Flow, place: &Place) -> Kind {
     let path = match place {
         Place::Now | Place::In(_) => return Kind::Time,
+        Place::Secret(_) => return Kind::Text,
         Place::Piped(_) => return Kind::Any,
         Place::Path(path) => path,
     };

@@ -85,6 +85,10 @@ actions! {
     FlowEnable = "flow.enable",
     /// It starts no runs for now.
     FlowDisable = "flow.disable",
+    /// A secret of flows was stored.
+    FlowSecretSet = "flow-secret.set",
+    /// It was forgotten.
+    FlowSecretRemove = "flow-secret.remove",
     /// A run of it was started by hand.
     FlowRun = "flow.run",
     /// A run was ended before its end.

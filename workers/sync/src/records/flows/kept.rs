@@ -99,6 +99,9 @@ pub enum NoChange {
     /// A flow of that name is for locations that the principal does not see.
     #[error("the name is taken by a flow of other locations")]
     Taken,
+    /// The flow speaks of secrets, and the principal does not see every location.
+    #[error("holds a secret, which only keys that see every location may use")]
+    Secrets,
     /// The flow would run in locations that are not connected, or that the principal does not see.
     #[error("names a location that is not connected")]
     Unconnected,
@@ -159,6 +162,9 @@ impl Records {
     ) -> Result<(KeptFlow, bool), NoChange> {
         let mut write = self.write().await?;
         count_change(&mut write).await?;
+        if self.scope().is_some() && !flow.secrets().is_empty() {
+            return Err(NoChange::Secrets);
+        }
         self.check_places(&mut write, flow).await?;
         let kept = self.visible(&mut write, &flow.name).await?;
         if !expected.is_met_by(kept.as_ref()) {

@@ -130,7 +130,9 @@ impl Records {
         }
         let flow = Flow::read(&run.flow, &run.definition).ok();
         let steps = flow.iter().flat_map(|flow| flow.steps.iter().enumerate());
-        let is_job = |(_, step): &(usize, &crate::flows::Step)| !matches!(step.deed, Deed::Wait(_) | Deed::Script(_));
+        let is_job = |(_, step): &(usize, &crate::flows::Step)| {
+            !matches!(step.deed, Deed::Wait(_) | Deed::Script(_) | Deed::Http(_))
+        };
         let ids: Vec<_> = steps.filter(is_job).map(|(index, _)| format!("{}.{index}", run.id)).collect();
         for row in look_up(&mut connection, sql!("jobs_of_flow_steps"), &ids).await? {
             let event_id: String = row.try_get("event_id")?;
