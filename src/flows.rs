@@ -17,6 +17,7 @@ use crate::toml_text;
 
 pub use crate::toml_text::{LONGEST, Mistake};
 
+pub mod backtest;
 pub mod begin;
 pub mod cases;
 pub mod found;

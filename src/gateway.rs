@@ -245,6 +245,7 @@ fn api() -> Api {
         .get("/v1/flows/{flow}", flows::show)
         .put("/v1/flows/{flow}", flows::put)
         .delete("/v1/flows/{flow}", flows::delete)
+        .post("/v1/flows/{flow}/backtest", flows::backtest)
         .post("/v1/flows/{flow}/check", flows::check)
         .post("/v1/flows/{flow}/enable", flows::enable)
         .post("/v1/flows/{flow}/disable", flows::disable)

@@ -14,6 +14,7 @@ use super::{Context, Outcome, config, open_records};
 use crate::flows::found::{self, Found};
 use crate::flows::{self, Mistake, parse_beside, stem, with_scripts};
 
+mod backtest;
 mod gallery;
 mod run;
 mod runs;
@@ -42,6 +43,8 @@ pub(super) enum Command {
     },
     /// Start a run and show the outcome of each step
     Run(run::Arguments),
+    /// Show how often a flow would have run in the last days, and the calls of GHL; sends nothing
+    Backtest(backtest::Arguments),
     /// List runs, newest first
     Runs(runs::Arguments),
     /// Show what became of each step of a run, and what it waits for
@@ -117,6 +120,7 @@ pub(super) async fn run(context: Context, command: Command) -> anyhow::Result<Ou
         Command::Try(arguments) => trial::try_out(&context, arguments),
         Command::Test { files } => trial::test(&context, files),
         Command::Run(arguments) => run::run(context, arguments).await,
+        Command::Backtest(arguments) => backtest::run(context, arguments).await,
         Command::Runs(arguments) => runs::list(context, arguments).await,
         Command::Show { run } => runs::show(context, &run).await,
         Command::Stop { run } => runs::stop(context, &run).await,

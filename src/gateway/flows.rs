@@ -25,9 +25,11 @@ use crate::flows::found::{self, Found, is_file};
 use crate::flows::{Mistake, parse, told};
 use crate::triggers::{FieldError, Fields, kind_of};
 
+mod backtest;
 mod begin;
 mod runs;
 
+pub(super) use backtest::backtest;
 pub(super) use begin::run;
 pub(super) use runs::{discard, retry, runs, runs_of, show_run, stop};
 

@@ -1,5 +1,6 @@
 //! Flows: what each run does once, when one begins, and what stops it.
 
+mod backtest;
 mod commands;
 mod durable;
 mod ending;

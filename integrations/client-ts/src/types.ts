@@ -740,6 +740,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/flows/{flow}/backtest": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask how often a flow would have run
+         * @description Reads what is stored. Nothing is sent and nothing is kept.
+         */
+        post: operations["backtestFlow"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/flows/{flow}/check": {
         parameters: {
             query?: never;
@@ -4981,6 +5001,14 @@ export interface components {
             event?: string;
             /** @description The operation that it calls. */
             call?: string;
+            /** @description The script that it runs. */
+            script?: string;
+            /** @description Of that script's text, in hexadecimal. */
+            sha256?: string;
+            /** @description The address that it sends a request to. */
+            http?: string;
+            /** @description Of that request. */
+            method?: string;
         };
         /** @description A flow: what is done, step by step, when something happens. */
         Flow: {
@@ -5157,6 +5185,14 @@ export interface components {
                 call?: {
                     [key: string]: unknown;
                 };
+                /** @description The script that it would run, with its input. */
+                script?: {
+                    [key: string]: unknown;
+                };
+                /** @description The request that it would send, with the names of secrets. */
+                http?: {
+                    [key: string]: unknown;
+                };
             }[];
         };
         /** @description A run that was started. */
@@ -5258,6 +5294,8 @@ export interface components {
                 at: string | null;
                 /** @description The job that it is. */
                 jobId: string | null;
+                /** @description What its script printed, until the run ends. Keys without `readsPeople` read null. */
+                printed: string | null;
             }[];
             /** @description What it waits for. */
             why: string | null;
@@ -5488,6 +5526,61 @@ export interface components {
                 /** @description Whether the mapping was deleted by it. */
                 deleted: boolean;
             }[];
+        };
+        /** @description How often a flow would have run. */
+        FlowBacktest: {
+            flow: string;
+            /** @description Of the flow; null of a file. */
+            version: number | null;
+            /** @description Its trigger. */
+            on: string;
+            /** @description How far back was asked. */
+            days: number;
+            /**
+             * Format: date-time
+             * @description How far back it came.
+             */
+            since: string;
+            /** Format: date-time */
+            until: string;
+            /** @description Whether it came as far back as was asked. */
+            complete: boolean;
+            /** @description Changes, or webhooks, that were looked at. */
+            lookedAt: number;
+            /** @description Those that met the trigger. */
+            triggered: number;
+            /** @description Those whose conditions held. */
+            wouldRun: number;
+            /** @description Those of which nobody knows any more whether they did. */
+            unknown: number;
+            /** @description Calls of GHL that these runs would have made. */
+            calls: number;
+            /** @description With the steps that depend on answers. */
+            callsAtMost: number;
+            /** @description By day in UTC. */
+            perDay: {
+                date: string;
+                runs: number;
+                calls: number;
+            }[];
+            /** @description The location and day with the most calls. */
+            busiest: {
+                date: string;
+                locationId: string;
+                calls: number;
+                /** @description Of the calls that the location has in a day. */
+                ofDailyLimit: number;
+            } | null;
+            /** @description The newest ten. */
+            sample: {
+                /** Format: date-time */
+                at: string;
+                locationId: string;
+                contactId: string | null;
+                calls: number;
+            }[];
+            /** @description What it can't know, in sentences. */
+            notes: string[];
         };
     };
     responses: {
@@ -8858,6 +8951,102 @@ export interface operations {
             503: components["responses"]["Unavailable"];
         };
     };
+    backtestFlow: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The flow's name.
+                 * @example welcome
+                 */
+                flow: components["parameters"]["Flow"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": {
+                    /**
+                     * @description How far back.
+                     * @default 7
+                     */
+                    days?: number;
+                };
+            };
+        };
+        responses: {
+            /** @description What would have been. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "flow": "welcome",
+                     *       "version": 3,
+                     *       "on": "contact.tagged=vip",
+                     *       "days": 7,
+                     *       "since": "2026-11-23T09:00:00Z",
+                     *       "until": "2026-11-30T09:00:00Z",
+                     *       "complete": true,
+                     *       "lookedAt": 20412,
+                     *       "triggered": 320,
+                     *       "wouldRun": 312,
+                     *       "unknown": 0,
+                     *       "calls": 936,
+                     *       "callsAtMost": 936,
+                     *       "perDay": [
+                     *         {
+                     *           "date": "2026-11-29",
+                     *           "runs": 48,
+                     *           "calls": 144
+                     *         }
+                     *       ],
+                     *       "busiest": {
+                     *         "date": "2026-11-29",
+                     *         "locationId": "ve9EPM428h8vShlRW1KT",
+                     *         "calls": 144,
+                     *         "ofDailyLimit": 0.0007
+                     *       },
+                     *       "sample": [
+                     *         {
+                     *           "at": "2026-11-29T08:12:44Z",
+                     *           "locationId": "ve9EPM428h8vShlRW1KT",
+                     *           "contactId": "ocQHyuzHvysMo5N5VsXc",
+                     *           "calls": 3
+                     *         }
+                     *       ],
+                     *       "notes": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["FlowBacktest"];
+                };
+            };
+            400: components["responses"]["BadBody"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["TooSlow"];
+            /** @description The flow is disabled or broken. */
+            409: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: components["responses"]["TooLargeJson"];
+            422: components["responses"]["InvalidFlow"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["UnavailableForBodies"];
+        };
+    };
     checkFlow: {
         parameters: {
             query?: never;
@@ -9398,7 +9587,8 @@ export interface operations {
                      *           "state": "underWay",
                      *           "sentence": "creates a task “Call {contact.name}”: under way",
                      *           "at": null,
-                     *           "jobId": "01992f3c-7a10-7c41-9d7e-2f5b6a1c8e90"
+                     *           "jobId": "01992f3c-7a10-7c41-9d7e-2f5b6a1c8e90",
+                     *           "printed": null
                      *         }
                      *       ],
                      *       "why": "its location waits for a worker",
@@ -9462,7 +9652,8 @@ export interface operations {
                      *           "state": "notReached",
                      *           "sentence": "creates a task “Call {contact.name}”: not reached",
                      *           "at": null,
-                     *           "jobId": "01992f3c-7a10-7c41-9d7e-2f5b6a1c8e90"
+                     *           "jobId": "01992f3c-7a10-7c41-9d7e-2f5b6a1c8e90",
+                     *           "printed": null
                      *         }
                      *       ],
                      *       "why": "it was stopped by key:9f2c61d04b7a",
@@ -9532,7 +9723,8 @@ export interface operations {
                      *           "state": "underWay",
                      *           "sentence": "creates a task “Call {contact.name}”: under way",
                      *           "at": null,
-                     *           "jobId": "01992f3c-7a10-7c41-9d7e-2f5b6a1c8e90"
+                     *           "jobId": "01992f3c-7a10-7c41-9d7e-2f5b6a1c8e90",
+                     *           "printed": null
                      *         }
                      *       ],
                      *       "why": "its location waits for a worker",
@@ -9606,7 +9798,8 @@ export interface operations {
                      *           "state": "notReached",
                      *           "sentence": "creates a task “Call {contact.name}”: not reached",
                      *           "at": null,
-                     *           "jobId": "01992f3c-7a10-7c41-9d7e-2f5b6a1c8e90"
+                     *           "jobId": "01992f3c-7a10-7c41-9d7e-2f5b6a1c8e90",
+                     *           "printed": null
                      *         }
                      *       ],
                      *       "why": null,

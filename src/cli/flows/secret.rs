@@ -9,8 +9,8 @@ use clap::Subcommand;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 use sync_workers::flows::is_secret_name;
-use sync_workers::hooks::sign::Signature;
 use sync_workers::http_steps::seal;
+use sync_workers::signing::Signature;
 
 use super::super::table::table;
 use super::super::{Context, Outcome, WrongUsage, open_records};

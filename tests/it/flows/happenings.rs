@@ -3,8 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
+use std::time::Duration;
 
+use clienty_sync::flows::backtest::{Asked, backtest};
 use ghl_sandbox::WebhookFaults;
+use jiff::Timestamp;
 use reqwest::Method;
 use serde_json::{Value, json};
 use sync_workers::records::Purpose;
@@ -112,6 +115,22 @@ impl Office {
         assert_eq!(found, expected, "{:?}: {what}", self.by);
     }
 
+    /// What was stored tells of the same.
+    async fn ask_back(&self) {
+        let records = &self.flowing.app.app.records;
+        let asked = Asked { days: 7, budget: Duration::from_secs(60), daily_limit: 200_000 };
+        let mut found = BTreeMap::new();
+        for flow in records.file_flows().iter() {
+            let told = backtest(records, flow, Timestamp::now(), &asked).await.unwrap();
+            assert_eq!((&told["complete"], &told["unknown"]), (&json!(true), &json!(0)), "{told:#}");
+            let name = TRIGGERS.iter().find(|(name, _)| *name == flow.name).unwrap().0;
+            found.insert(name, told["wouldRun"].as_i64().unwrap());
+        }
+        let expected: BTreeMap<_, _> =
+            TRIGGERS.iter().map(|(name, _)| (*name, self.expected.get(name).copied().unwrap_or(0))).collect();
+        assert_eq!(found, expected, "{:?}: a backtest", self.by);
+    }
+
     /// That this has happened starts one run of each of these, and of no others.
     async fn happened(&mut self, what: &str, flows: &[&'static str]) {
         self.learn().await;
@@ -210,6 +229,9 @@ async fn everything(setup: Setup, by: By, faults: WebhookFaults) {
     office.pull().await;
     office.reconcile().await;
     office.check("looked at again").await;
+    if by == By::Webhook {
+        office.ask_back().await;
+    }
     office.flowing.finish().await;
 }
 

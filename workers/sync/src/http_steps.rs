@@ -15,10 +15,10 @@ use sync_model::clock::Clock;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::flows::{Again, HeaderPart, Request};
-use crate::hooks::sign;
-use crate::outside::{Door, Fetched, OutsideError};
 use crate::records::{Records, RecordsError};
+use crate::signing as sign;
 use crate::vault::{Sealed, Vault, VaultError, of_flows};
+use outbound::outside::{Door, Fetched, OutsideError};
 
 /// From looking up the name to the last byte of the answer.
 const TIMEOUT: Duration = Duration::from_secs(10);

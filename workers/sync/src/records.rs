@@ -41,7 +41,8 @@ pub use self::feed::{ChangeItem, ChangeOp, LATEST, Origin, SyncOf};
 pub use self::files::make_folder;
 pub use self::flows::{
     BrokenFlow, DeadRun, Expected, FlowRun, FlowSecret, FlowVersion, KEPT as TOUCHES_KEPT, KeptFlow, Knows, Logged,
-    MOST_FLOWS, NewRun, NewVersion, NoChange, RUN_OUTCOMES, RunFilter, RunJob, RunJobs, StepOf, Touch,
+    MOST_FLOWS, NewRun, NewVersion, NoChange, PastChange, PastWebhook, RUN_OUTCOMES, RunFilter, RunJob, RunJobs,
+    StepOf, Touch,
 };
 pub use self::forget::{Old, Place};
 pub use self::found::{Found, Needs, SWEEP_SOURCE};

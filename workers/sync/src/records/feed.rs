@@ -334,6 +334,14 @@ impl Records {
         Ok(Page { items, next_cursor: Some(next.to_string()) })
     }
 
+    /// Whether the oldest changes are no longer kept.
+    ///
+    /// # Errors
+    /// [`RecordsError::Database`].
+    pub async fn is_feed_cut(&self) -> Result<bool, RecordsError> {
+        Ok(self.feed_bounds().await?.1 > 0)
+    }
+
     /// The number of the newest change.
     ///
     /// # Errors

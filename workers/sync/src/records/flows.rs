@@ -28,6 +28,7 @@ use super::{Job, Records, RecordsError, Write};
 use crate::events::Trigger;
 use crate::flows::{self, Flow};
 
+mod back;
 pub(super) mod ending;
 mod guard;
 pub(super) mod happened;
@@ -40,6 +41,7 @@ mod touched;
 
 use starting::{Start, start};
 
+pub use back::{PastChange, PastWebhook};
 pub use in_force::BrokenFlow;
 pub use kept::{Expected, FlowVersion, KeptFlow, MOST_FLOWS, NewVersion, NoChange};
 pub use runs::{RUN_OUTCOMES, RunFilter, RunJob, RunJobs};

@@ -40,7 +40,7 @@ pub enum Via {
 
 impl Via {
     /// What [`Via::text`] wrote; none for what another version did.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(in super::super) fn parse(text: &str) -> Option<Self> {
         let (letter, named) = text.split_once(':').unwrap_or((text, ""));
         Some(match letter {
             "k" => Self::Look,
