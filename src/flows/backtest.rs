@@ -245,7 +245,11 @@ impl Walk<'_> {
         let (mut calls, mut at_most) = (0, 0);
         for step in &self.flow.steps {
             let costs = costs(step);
-            match verdict(&step.only_if, &known) {
+            let other = step.instead_of.map(|other| verdict(&self.flow.steps[other].only_if, &known));
+            if other == Some(Some(true)) {
+                continue;
+            }
+            match verdict(&step.only_if, &known).filter(|_| other != Some(None)) {
                 Some(true) if !step.awaits_answers() => (calls, at_most) = (calls + costs, at_most + costs),
                 Some(false) => {}
                 _ => at_most += costs,

@@ -69,7 +69,13 @@ pub async fn rehearse(
         let mistakes = mistakes.iter().map(|mistake| format!("{} {}", mistake.field, mistake.message));
         let unfit = step.unfit(&known).into_iter().map(|(field, gap)| format!("{field} {gap}"));
         let mistakes: Vec<_> = unfit.chain(mistakes).collect();
-        let only_if = verdict(&step.only_if, &known);
+        let own = verdict(&step.only_if, &known);
+        let other = step.instead_of.map(|other| verdict(&flow.steps[other].only_if, &known));
+        let only_if = match (own, other) {
+            (Some(false), _) | (_, Some(Some(true))) => Some(false),
+            (_, Some(None)) => None,
+            (own, _) => own,
+        };
         let mut told = json!({"step": flow.title(index), "onlyIf": only_if, "mistakes": mistakes});
         let does = match (work, &step.deed) {
             (Some(Work::Event(event)), _) => {
@@ -92,8 +98,8 @@ pub async fn rehearse(
                 told["http"] = trial::request(&request);
                 does
             }
-            (None, Deed::Wait(_)) => {
-                told["wait"] = flow.definition["step"][index]["wait"].clone();
+            (None, Deed::Wait(wait)) => {
+                told["wait"] = wait.to_string().into();
                 told::step(flow, index)
             }
             (None, _) => told::step(flow, index),

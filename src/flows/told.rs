@@ -10,9 +10,7 @@ use sync_workers::records::{FlowRun, RunJobs};
 #[must_use]
 pub fn step(flow: &Flow, index: usize) -> String {
     match flow.steps.get(index).map(|step| &step.deed) {
-        Some(Deed::Wait(_)) => {
-            format!("waits {}", flow.definition["step"][index]["wait"].as_str().unwrap_or("a while"))
-        }
+        Some(Deed::Wait(wait)) => format!("waits {wait}"),
         Some(Deed::Event(said)) => event(&said.event_type, &Value::Object(said.data.clone())),
         Some(Deed::Call(said)) => call(&said.operation),
         Some(Deed::Script(script)) => runs(&script.source.name),
@@ -117,7 +115,7 @@ pub fn flow(flow: &Flow) -> Map<String, Value> {
 
 fn of_step(flow: &Flow, index: usize) -> Value {
     let does = match &flow.steps[index].deed {
-        Deed::Wait(_) => json!({"wait": flow.definition["step"][index]["wait"]}),
+        Deed::Wait(wait) => json!({"wait": wait.to_string()}),
         Deed::Event(event) => json!({"event": event.event_type}),
         Deed::Call(call) => json!({"call": call.operation}),
         Deed::Http(http) => json!({"http": http.url, "method": http.method}),
@@ -173,7 +171,7 @@ pub fn whole_run(run: &FlowRun, jobs: &RunJobs, why: Option<String>, reads_peopl
         let does = flow.as_ref().map(|flow| step(flow, index)).unwrap_or_default();
         let sentence = match state {
             "done" => format!("{does}: done"),
-            "skipped" => format!("{does}: skipped, as its conditions did not hold or an earlier answer was missing"),
+            "skipped" => format!("{does}: skipped, as its conditions did not hold, an earlier answer was missing, or the step in its place was done"),
             "notReached" => format!("{does}: not reached"),
             "dead" => format!("{does}: dead"),
             "waiting" | "underWay" => format!("{does}: under way"),

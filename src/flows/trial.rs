@@ -4,6 +4,7 @@
 //! `call` with `parameters` and `body`, `wait`. What GHL would answer is given, or is not known.
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use job_engine::Priority;
 use serde_json::{Map, Value, json};
 use sync_model::suggest::nearest;
@@ -29,6 +30,8 @@ pub struct Given {
     pub now: Timestamp,
     /// Where; the first location of the flow, unless it is said.
     pub location_id: Option<String>,
+    /// Of the location; UTC unless it is said.
+    pub zone: Option<TimeZone>,
     /// The contact as readers see it, or the unified view that holds it.
     pub contact: Option<Value>,
     /// What its trigger says, beside what goes without saying.
@@ -55,12 +58,18 @@ impl Given {
     pub fn read(table: &Map<String, Value>, path: &str, mistakes: &mut Vec<FieldError>) -> Self {
         let mut fields = Fields::new(table, format!("{path}."));
         let now = fields.time("now").unwrap_or_default();
+        let zone = fields.text("zone");
+        let found = zone.as_deref().map(TimeZone::get);
+        if matches!(found, Some(Err(_))) {
+            fields.refuse("zone", "must be a time zone, as Europe/Berlin");
+        }
+        let zone = found.and_then(Result::ok);
         let location_id = fields.id("locationId");
         let contact = fields.object("contact").map(|contact| Value::Object(contact.clone()));
         let mut object = |name| fields.object(name).cloned().unwrap_or_default();
         let (event, set, answers) = (object("event"), object("set"), object("answers"));
         mistakes.extend(fields.finish());
-        Self { now, location_id, contact, event, set, answers }
+        Self { now, zone, location_id, contact, event, set, answers }
     }
 
     /// The contact alone, with an id.
@@ -155,10 +164,16 @@ impl Run<'_> {
             Some(false) => "skipped",
             None => "open",
         };
-        let mut steps = Vec::new();
+        let mut steps: Vec<Value> = Vec::new();
         for (index, step) in self.flow.steps.iter().enumerate() {
             let mut shown = match outcome {
                 "skipped" | "failed" => json!({"state": "notReached", "sentence": told::step(self.flow, index)}),
+                _ if step.instead_of.is_some_and(|other| steps[other]["state"] == "open") => {
+                    json!({"state": "open", "sentence": told::step(self.flow, index)})
+                }
+                _ if step.instead_of.is_some_and(|other| steps[other]["state"] == "done") => json!({
+                    "state": "skipped", "sentence": told::step(self.flow, index), "error": "the step in its place is done",
+                }),
                 _ => self.step(index, step, &self.known(now, &answers)),
             };
             shown["step"] = self.flow.title(index).into();
@@ -168,8 +183,8 @@ impl Run<'_> {
                 ("open", "done") => outcome = "open",
                 _ => {}
             }
-            if let (Deed::Wait(long), "done") = (&step.deed, state) {
-                now = now.checked_add(*long).unwrap_or(now);
+            if let (Deed::Wait(wait), "done") = (&step.deed, state) {
+                now = wait.until(now, given.zone.as_ref().unwrap_or(&TimeZone::UTC));
             }
             if let Some(name) = &step.name {
                 let given = || given.answers.get(name).cloned();

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use clap::Parser;
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 use sync_model::clock::Clock;
 use sync_workers::events::FieldError;
@@ -39,6 +40,9 @@ pub(in crate::cli) struct Try {
     /// Time at which the run begins, in RFC 3339 [default: now]
     #[arg(long, value_name = "TIME")]
     now: Option<Timestamp>,
+    /// Time zone of the location, such as Europe/Berlin [default: UTC]
+    #[arg(long, value_name = "ZONE")]
+    zone: Option<String>,
 }
 
 pub(in crate::cli) fn try_out(context: &Context, arguments: Try) -> anyhow::Result<Outcome> {
@@ -62,7 +66,8 @@ pub(in crate::cli) fn try_out(context: &Context, arguments: Try) -> anyhow::Resu
         Err(mistakes) => return refuse(output, &flow.name, &mistakes),
     };
     let now = arguments.now.unwrap_or_else(|| Clock::system().now());
-    let given = Given { now, location_id: arguments.location, contact, event, set, answers };
+    let zone = arguments.zone.as_deref().map(TimeZone::get).transpose().context("--zone is no time zone")?;
+    let given = Given { now, zone, location_id: arguments.location, contact, event, set, answers };
     let trial = match trial::run(&flow, &given, &context.config.scripts) {
         Ok(trial) => trial,
         Err(mistakes) => {

@@ -255,3 +255,47 @@ async fn a_killed_process_of_a_script_is_no_fault_of_the_script() {
     let silent = Scripts::new("/bin/true", Limits::default());
     assert!(silent.run(&source, Map::new()).await.is_err());
 }
+
+/// The samples of the page below a heading, each as it stands there.
+fn samples(heading: &str) -> Vec<String> {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/FLOWS.md")).unwrap();
+    let section = page.split(&format!("\n## {heading}\n")).nth(1).unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let mut samples: Vec<String> = Vec::new();
+    let mut is_within = false;
+    for line in section.lines() {
+        match line.strip_prefix("    ") {
+            Some(line) if is_within => samples.last_mut().unwrap().push_str(&format!("{line}\n")),
+            Some(line) => samples.push(format!("{line}\n")),
+            None if line.is_empty() && is_within => {
+                samples.last_mut().unwrap().push('\n');
+                continue;
+            }
+            None => {}
+        }
+        is_within = line.starts_with("    ");
+    }
+    samples
+}
+
+#[test]
+fn the_samples_of_the_page_are_flows_without_a_mistake() {
+    let folder = Folder::new("samples");
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    let scripts = samples("Scripts");
+    write("scored.toml", &format!("on = \"contact.created\"\n{}", scripts[0]));
+    write("score.rhai", &scripts[1]);
+    let step = "[[step]]\nname = \"score\"\nscript = \"score.rhai\"\ninput.contact = \"{contact}\"\n";
+    write("whole.toml", &format!("{step}{}", scripts[2]));
+    write("asks.toml", &samples("HTTP steps")[0]);
+    write("either.toml", &samples("If not, else")[0]);
+    let settings = [("CLIENTY_FLOWS_DIR", folder.path().to_str().unwrap())];
+    let checked = document(&run(clienty_sync(&["flows", "check", "--json"], &settings)));
+    assert_eq!(checked["flows"], json!(["asks", "either", "scored", "whole"]), "{checked:#}");
+    write("ada.json", &json!({"firstName": "Ada", "tags": ["vip", "lead"]}).to_string());
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    for (flow, wanted) in [("scored.toml", json!({"points": 60})), ("whole.toml", json!({"points": 2}))] {
+        let tried = ["flows", "try", &file(flow), "--contact", &file("ada.json"), "--json"];
+        assert_eq!(document(&run(clienty_sync(&tried, &settings)))["steps"][0]["answer"], wanted, "{flow}");
+    }
+}

@@ -180,3 +180,43 @@ parameters.contactId = "{lead.contactId}"
     assert_eq!(flowing.held("notes", lead["id"].as_str().unwrap(), "body"), ["a lead"]);
     flowing.finish().await;
 }
+
+const EITHER: &str = r#"
+[[step]]
+name = "big"
+event = "note.created"
+data.noteText = "a company"
+only_if.contact.companyName.is_set = true
+
+[[step]]
+else = "big"
+event = "note.created"
+data.noteText = "a person"
+
+[[step]]
+name = "office"
+wait = { within = "00:00-23:59" }
+
+[[step]]
+else = "office"
+event = "note.created"
+data.noteText = "never"
+"#;
+
+#[tokio::test]
+async fn a_step_is_done_in_the_place_of_one_that_was_skipped_and_only_then() {
+    let flowing = Flowing::calm(&[("either", EITHER)]).await;
+    for (fields, wanted) in [
+        (json!({"firstName": "Ada", "companyName": "Acme", "email": "a@x.de"}), "a company"),
+        (json!({"firstName": "Bea", "email": "b@x.de"}), "a person"),
+    ] {
+        let contact = flowing.app.contact_by_hand(None, fields).await;
+        flowing.settle().await;
+        let id = flowing.begin("either", Some(&contact)).await;
+        let run = flowing.ended(&id).await;
+        flowing.settle().await;
+        assert_eq!(run.outcome.as_deref(), Some("done"), "{run:?}");
+        assert_eq!(flowing.held("notes", &contact, "body"), [wanted]);
+    }
+    flowing.finish().await;
+}

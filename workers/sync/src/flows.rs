@@ -10,7 +10,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use jiff::SignedDuration;
 use serde_json::{Map, Value};
 
 use sync_model::decide::rules::Occasion;
@@ -28,6 +27,7 @@ mod read;
 mod scripted;
 #[cfg(test)]
 mod tests;
+mod wait;
 mod work;
 
 pub use change::{Changed, IN_A_CHANGE};
@@ -38,6 +38,7 @@ pub use http::{Again, Http, Request, is_secret_name};
 pub use look::Seen;
 pub use places::{Gap, HeaderPart, Known, Piped, Place, fill};
 pub(crate) use places::{misread, places_of};
+pub use wait::Wait;
 pub use work::{Work, WorkOf};
 
 /// The source of what flows do in the ledger and in metrics. It is no occasion for a flow.
@@ -99,6 +100,8 @@ pub struct Step {
     pub name: Option<String>,
     /// What must hold, or the step is passed over.
     pub only_if: Vec<Condition>,
+    /// The step, from 0, in whose place it is done: where that one is done, this one is passed over.
+    pub instead_of: Option<usize>,
     /// What it does.
     pub deed: Deed,
 }
@@ -106,8 +109,8 @@ pub struct Step {
 /// What a step does.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Deed {
-    /// Nothing, for so long.
-    Wait(SignedDuration),
+    /// Nothing, for a while.
+    Wait(Wait),
     /// What a producer would say.
     Event(Event),
     /// An operation of the catalogue.

@@ -41,7 +41,7 @@ impl Step {
     /// The places of what it does, in the order of their fields. Those of its conditions are not among them.
     #[must_use]
     pub fn look(&self, known: &Known<'_>) -> Vec<Seen> {
-        let of_deed = Self { name: None, only_if: Vec::new(), deed: self.deed.clone() };
+        let of_deed = Self { name: None, only_if: Vec::new(), instead_of: None, deed: self.deed.clone() };
         let places = match &self.deed {
             Deed::Wait(_) => Vec::new(),
             _ => of_deed.places(),
@@ -72,7 +72,7 @@ impl fmt::Display for Place {
     }
 }
 
-fn span(long: SignedDuration) -> String {
+pub(super) fn span(long: SignedDuration) -> String {
     let minutes = long.as_mins();
     match (minutes % (24 * 60), minutes % 60) {
         (0, _) => format!("{}d", minutes / (24 * 60)),

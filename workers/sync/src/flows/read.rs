@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
-use sync_model::decide::span;
 use sync_model::ids;
 
 use super::check::check;
 use super::places::misread;
 use super::scripted::{self, Scripts};
-use super::{Call, Condition, Deed, Event, Flow, Http, On, Script, Step};
+use super::{Call, Condition, Deed, Event, Flow, Http, On, Script, Step, Wait};
 use crate::events::{ENRICH, FieldError, Fields, kind_of};
 use crate::scripts::is_name;
 
@@ -81,7 +80,7 @@ fn read(name: &str, document: &Value) -> (Flow, Vec<FieldError>) {
             None => {
                 let message = format!("must be a table, not {}", kind_of(listed));
                 mistakes.push(FieldError { field: format!("step[{index}]"), message });
-                steps.push(Step { name: None, only_if: Vec::new(), deed: unread() });
+                steps.push(Step { name: None, only_if: Vec::new(), instead_of: None, deed: unread() });
             }
         }
     }
@@ -124,10 +123,17 @@ fn step(
         }
     }
     let only_if = conditions(&mut fields, path, mistakes);
+    let instead_of = fields.text("else").and_then(|other| {
+        let found = before.iter().position(|step| step.name.as_ref() == Some(&other));
+        if found.is_none() {
+            fields.refuse("else", "must be the name of an earlier step: this one is done if that one is skipped");
+        }
+        found
+    });
     let kinds = ["wait", "event", "call", "enrich", "script", "http"];
     let said: Vec<_> = kinds.into_iter().filter(|kind| fields.has(kind)).collect();
     let deed = match said.as_slice() {
-        ["wait"] => wait(&mut fields),
+        ["wait"] => wait(&mut fields, path, mistakes),
         ["event"] => event(&mut fields),
         ["call"] => call(&mut fields),
         ["enrich"] => enrich(&mut fields),
@@ -160,7 +166,7 @@ fn step(
         }
     };
     mistakes.extend(fields.finish());
-    Step { name, only_if, deed: deed.unwrap_or_else(unread) }
+    Step { name, only_if, instead_of, deed: deed.unwrap_or_else(unread) }
 }
 
 /// Stands for what can't be read, so that the other steps keep their places and are checked all the same.
@@ -168,12 +174,11 @@ fn unread() -> Deed {
     Deed::Call(Call { operation: String::new(), version: None, parameters: Map::new(), body: None, confirmed: false })
 }
 
-fn wait(fields: &mut Fields<'_>) -> Option<Deed> {
-    let long = fields.text("wait")?;
-    match span::parse(&long) {
-        Ok(long) => Some(Deed::Wait(long)),
-        Err(expected) => {
-            fields.refuse("wait", format!("must be {expected}"));
+fn wait(fields: &mut Fields<'_>, path: &str, mistakes: &mut Vec<FieldError>) -> Option<Deed> {
+    match Wait::read(fields.any("wait")?, &format!("{path}wait")) {
+        Ok(wait) => Some(Deed::Wait(wait)),
+        Err(wrong) => {
+            mistakes.extend(wrong);
             None
         }
     }

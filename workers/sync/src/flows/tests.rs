@@ -401,3 +401,19 @@ fn a_script_that_was_altered_is_refused() {
     altered["scripts"]["a.rhai"]["text"] = "fn run(input) { #{ x: 1 } }".into();
     assert_eq!(Flow::read("f", &altered).unwrap_err()[0].field, "scripts.a.rhai.sha256");
 }
+
+#[test]
+fn else_names_an_earlier_step() {
+    let note = |more: Value| {
+        let mut step = json!({"event": "note.created", "data": {"noteText": "x"}});
+        step.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        step
+    };
+    let flow = json!({"step": [note(json!({"name": "a"})), note(json!({"else": "a"}))]});
+    let read = Flow::checked("f", &flow).unwrap();
+    assert_eq!((read.steps[0].instead_of, read.steps[1].instead_of), (None, Some(0)));
+    for step in [note(json!({"else": "later"})), note(json!({"name": "me", "else": "me"}))] {
+        let flow = json!({"step": [step, note(json!({"name": "later"}))]});
+        assert_eq!(Flow::checked("f", &flow).unwrap_err()[0].field, "step[0].else");
+    }
+}

@@ -9,15 +9,17 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use jiff::tz::TimeZone;
 use job_engine::NewJob;
 use serde_json::Value;
 
 use super::{Environment, JobError, new_job};
 use crate::events::FieldError;
-use crate::flows::{Again, Condition, Deed, Flow, Gap, Known, ORIGIN_GHL, On, Request, Work, WorkOf, object_of};
+use crate::flows::{Again, Condition, Deed, Flow, Gap, Known, ORIGIN_GHL, On, Request, Step, Work, WorkOf, object_of};
 use crate::http_steps::{NotReady, Sent};
 use crate::records::{AcceptError, Bringing, ContactRow, FlowRun, Run, Touch, Tx};
 use crate::scripts::Ran;
+use sync_model::time_zone;
 
 /// How long a run waits for other flows' calls to be answered.
 const PATIENCE: SignedDuration = SignedDuration::from_mins(10);
@@ -54,7 +56,7 @@ enum Pause {
 
 pub(super) async fn run(environment: &Environment, run: &Run) -> Result<(), JobError> {
     let connection = environment.records.connection(&run.key.location_id).await?;
-    if !connection.is_some_and(|connection| connection.is_connected()) {
+    if !connection.as_ref().is_some_and(|connection| connection.is_connected()) {
         return Err(JobError::NotConnected);
     }
     let Some(at) = environment.records.flow_run(&run.key.record_id).await?.filter(|at| at.outcome.is_none()) else {
@@ -80,7 +82,8 @@ pub(super) async fn run(environment: &Environment, run: &Run) -> Result<(), JobE
     };
     let flow = Flow::read(&at.flow, &at.definition);
     let flow = flow.map_err(|mistakes| failed(&format!("flow {}", at.flow), &in_a_line(&mistakes)))?;
-    let walk = Walking { environment, flow, row, contact };
+    let zone = connection.and_then(|connection| time_zone::zone(connection.time_zone.as_deref()?).ok());
+    let walk = Walking { environment, flow, row, contact, zone: zone.unwrap_or(TimeZone::UTC) };
     let came = walk.alone(run, &at).await?;
     let mut tx = environment.records.begin(run).await?;
     match walk.go(&mut tx, at, came).await? {
@@ -126,6 +129,8 @@ struct Walking<'a> {
     row: Option<ContactRow>,
     /// The contact as it is now.
     contact: Option<Value>,
+    /// Of the location; UTC while nobody knows it.
+    zone: TimeZone,
 }
 
 impl Walking<'_> {
@@ -254,13 +259,13 @@ impl Walking<'_> {
         let Some(step) = self.flow.steps.get(at.step) else { return Ok(Came::Over(None)) };
         let place = format!("flow {}, {}", self.flow.name, self.flow.title(at.step));
         // Who waits has passed the conditions of the wait.
-        if at.wait_until_ms.is_none() && !all_hold(&step.only_if, &known) {
+        if at.wait_until_ms.is_none() && !(is_turn(step, at) && all_hold(&step.only_if, &known)) {
             return Ok(Came::Over(None));
         }
-        if let Deed::Wait(long) = step.deed {
+        if let Deed::Wait(wait) = &step.deed {
             let until_ms = at
                 .wait_until_ms
-                .unwrap_or_else(|| now_ms.saturating_add(i64::try_from(long.as_millis()).unwrap_or(i64::MAX)));
+                .unwrap_or_else(|| wait.until(self.environment.clock.now(), &self.zone).as_millisecond());
             return Ok(if until_ms <= now_ms {
                 Came::Over(Some(Value::Null))
             } else {
@@ -330,6 +335,12 @@ impl Walking<'_> {
             rehearses: false,
         }
     }
+}
+
+/// Whether the step in whose place it is done was skipped.
+fn is_turn(step: &Step, at: &FlowRun) -> bool {
+    let was_done = |other: usize| at.log.iter().any(|logged| logged.step == other && logged.done);
+    !step.instead_of.is_some_and(was_done)
 }
 
 /// In earnest there is nothing that can't be told.
