@@ -129,11 +129,11 @@ impl Doubles {
         while seen.recent.front().is_some_and(|at| now.saturating_duration_since(*at) >= within) {
             seen.recent.pop_front();
         }
-        let throttles = |after| Err(refused(habit.throttles, after, "too many requests"));
         if let Some(first) = seen.recent.front().filter(|_| seen.recent.len() >= most) {
             let wait = (*first + within).saturating_duration_since(now).as_secs() + 1;
             seen.throttled += 1;
-            return throttles((habit.name == GRAVATAR.name).then_some(wait));
+            let after = (habit.name == GRAVATAR.name).then_some(wait);
+            return Err(refused(habit.throttles, after, "too many requests"));
         }
         if let Some(status) = wish.as_ref().and_then(|wish| wish.status) {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

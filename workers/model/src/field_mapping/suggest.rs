@@ -20,7 +20,7 @@ pub fn suggest(definitions: &[Definition]) -> String {
         let value_type = match definition.fits() {
             Some([]) => {
                 // Writing into a text has no way to fail, here and below.
-                let _ = write!(toml, "{gap}# {label}: contact.{key} holds {data_type}, which has no type here\n");
+                let _ = writeln!(toml, "{gap}# {label}: contact.{key} holds {data_type}, which has no type here");
                 continue;
             }
             Some([first, ..]) => *first,
@@ -31,14 +31,14 @@ pub fn suggest(definitions: &[Definition]) -> String {
         let value_type = if has_choices && definition.options.is_empty() { ValueType::Text } else { value_type };
         let name = unique(camel(key), &mut names);
         let _ = write!(toml, "{gap}[contact.{name}] # {label}\nghl = {}\n", quoted(&format!("contact.{key}")));
-        let _ = write!(toml, "type = \"{}\"\n", value_type.word());
+        let _ = writeln!(toml, "type = \"{}\"", value_type.word());
         match (has_choices, definition.options.is_empty()) {
             (true, true) => toml.push_str("direction = \"from_ghl\"\n"),
             (true, false) => {
                 let mut own = Vec::new();
                 let pair = |option: &String| format!("{} = {}", unique(snake(option), &mut own), quoted(option));
                 let pairs: Vec<_> = definition.options.iter().map(pair).collect();
-                let _ = write!(toml, "values = {{ {} }}\n", pairs.join(", "));
+                let _ = writeln!(toml, "values = {{ {} }}", pairs.join(", "));
             }
             _ => {}
         }
