@@ -191,6 +191,14 @@ impl Command {
     }
 }
 
+#[cfg(feature = "sandbox")]
+impl Command {
+    /// Whether the command means a running demo where there is no database: those that prepare or check one of this shell's own never do.
+    fn looks_beside(&self) -> bool {
+        !matches!(self, Self::Migrate | Self::Doctor(_) | Self::Connect(_) | Self::Secrets(_))
+    }
+}
+
 /// What a command needs to know of how it was called.
 struct Context {
     config: Config,
@@ -305,6 +313,13 @@ async fn run(mut context: Context, command: Command) -> anyhow::Result<Outcome> 
         watch::report(&context.config.flows.broken);
     }
     if command.looks_at_records() {
+        #[cfg(feature = "sandbox")]
+        if command.looks_beside()
+            && let Some(demo) = demo::beside::Beside::find(&context.config)
+        {
+            demo.apply(&mut context.config);
+            tracing::info!(url = demo.url(), "the command works beside this demo");
+        }
         let (database, queue) = (context.config.database_name(), context.config.queue_name());
         tracing::info!(database, queue, "the command uses this database and this queue");
     }

@@ -28,6 +28,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use job_engine::Tls;
 use secrecy::{ExposeSecret, SecretBox, SecretString};
 use serde_json::{Value, json};
@@ -149,6 +151,20 @@ impl MasterKey {
     #[must_use]
     pub fn random(id: &str) -> Self {
         Self { id: id.to_owned(), key: Arc::new(SecretBox::new(Box::new(rand::random()))) }
+    }
+
+    /// Reads one as the setting has it.
+    ///
+    /// # Errors
+    /// What was expected.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        parse::master_key(text)
+    }
+
+    /// As the setting has it, the key in the open.
+    #[must_use]
+    pub fn written(&self) -> String {
+        format!("{}:{}", self.id, STANDARD.encode(self.key.expose_secret()))
     }
 }
 

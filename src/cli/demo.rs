@@ -25,6 +25,10 @@ use crate::signature::{Algorithm, PublicKeys};
 use crate::triggers;
 use ghl_sandbox::{Sandbox, SandboxConfig, SigningKey, WebhookConfig, Webhooks};
 
+use self::beside::{Beside, Left};
+
+pub(super) mod beside;
+
 #[derive(Debug, Parser)]
 pub(super) struct Args {
     /// Run the main job over every contact, compare the records with the sandbox, and exit
@@ -67,6 +71,8 @@ struct Demo {
     /// Delivers the sandbox's webhooks.
     _webhooks: Webhooks,
     _presence: Presence,
+    /// Where the settings have the data, though a demo keeps its own elsewhere.
+    settled: PathBuf,
     /// Removed with the value.
     _folder: Folder,
 }
@@ -78,7 +84,7 @@ pub(super) async fn run(context: Context, args: Args) -> anyhow::Result<Outcome>
     if once {
         return demo.once(context.output).await;
     }
-    demo.introduce(context.output).await?;
+    let _left = demo.introduce(context.output).await?;
     until_stopped(signals, demo.servers, Some(demo.workers)).await;
     demo.sandbox.stop().await;
     Ok(Outcome::Done)
@@ -95,17 +101,10 @@ impl Demo {
         })
         .await?;
         let folder = Folder::new()?;
-        // The demo stands on its own parts, whatever the settings say: it must not touch a real GHL or database.
-        config.data.dir = folder.0.clone();
-        config.data.database_url = None;
-        config.redis.url = None;
-        config.ghl.api_url = sandbox.url();
+        let settled = config.data.dir.clone();
+        beside::stand_alone(&mut config, &folder.0, &sandbox.url(), MasterKey::random("demo"));
         config.ghl.webhook_keys.ed25519 =
             PublicKeys::from_pem(Algorithm::Ed25519, &SigningKey::from_seed(seed).public_pem())?;
-        config.secrets.master_keys = vec![MasterKey::random("demo")];
-        // In a demo the receiver of hooks is on the same machine.
-        config.hooks.allow_http = true;
-        config.outside.allow_nets = ["127.0.0.0/8", "::1/128"].iter().filter_map(|net| net.parse().ok()).collect();
         if once {
             config.gateway.listen.set_port(0);
             config.metrics.listen.set_port(0);
@@ -123,15 +122,16 @@ impl Demo {
         let workers = app.start_workers()?;
         let url = format!("http://{}/webhooks/ghl", reachable(servers.address));
         let webhooks = Webhooks::send(WebhookConfig::new(url, seed), &sandbox)?;
-        Ok(Self { sandbox, app, servers, workers, _webhooks: webhooks, _presence: presence, _folder: folder })
+        Ok(Self { sandbox, app, servers, workers, _webhooks: webhooks, _presence: presence, settled, _folder: folder })
     }
 
-    /// Prints how to use it.
-    async fn introduce(&self, output: Output) -> anyhow::Result<()> {
+    /// Prints how to use it, and leaves what other commands need to find it.
+    async fn introduce(&self, output: Output) -> anyhow::Result<Option<Left>> {
         // The demo's key may do everything.
         let new = NewKey { roles: vec![Role::Admin], ..NewKey::of_all("demo") };
         let (_, key) = self.app.records.create_key(&new).await?;
         let key = key.expose_secret();
+        let left = self.leave(key)?;
         let url = format!("http://{}", self.servers.address);
         let location = self.sandbox.locations().into_iter().next().context("the sandbox has a location")?;
         let contact = self.telling_contact(&location.id).context("the sandbox has a contact")?;
@@ -151,6 +151,9 @@ impl Demo {
         let first = console.as_ref().map_or_else(String::new, |link| {
             format!("Open the console in a browser, once and within a quarter of an hour:\n\n  {link}\n\n")
         });
+        let others = left.as_ref().map_or("", |_| {
+            "Other commands find the demo from the same folder: try `clienty-sync tail` or `clienty-sync jobs list`.\n\n"
+        });
         let started = json!({
             "url": url, "console": console, "apiKey": key, "locationId": id, "contactId": contact, "sandbox": self.sandbox.url(),
             "metrics": format!("http://{}/metrics", self.servers.metrics),
@@ -161,10 +164,28 @@ impl Demo {
                 "clienty-sync demo is up at {url}, with a simulated GHL at {sandbox}\nAPI key: {key}\n\n\
                  {first}Send an event that fetches a contact from GHL:\n\n  {select}\n\n\
                  Read the contact with its tasks, notes and appointments:\n\n  {show}\n\n\
-                 Edit it in GHL, which reports the change by webhook:\n\n  {edit}\n\nCtrl-C ends the demo and deletes its data.",
+                 Edit it in GHL, which reports the change by webhook:\n\n  {edit}\n\n{others}Ctrl-C ends the demo and deletes its data.",
                 sandbox = self.sandbox.url(),
             )
-        })
+        })?;
+        Ok(left)
+    }
+
+    /// Leaves what other commands need to find the demo. Without it, they need its address and key.
+    fn leave(&self, key: &str) -> anyhow::Result<Option<Left>> {
+        let config = &self.app.config;
+        let beside = Beside {
+            listen: self.servers.address,
+            data_dir: config.data.dir.clone(),
+            api_key: key.to_owned(),
+            master_key: config.secrets.master_keys.first().context("a demo has a master key")?.written(),
+            ghl_api_url: config.ghl.api_url.clone(),
+        };
+        let left = beside.leave(&self.settled);
+        if let Err(error) = &left {
+            tracing::warn!(folder = %self.settled.display(), %error, "other commands can't find this demo by themselves: set CLIENTY_URL and CLIENTY_API_KEY");
+        }
+        Ok(left.ok())
     }
 
     /// Pulls every contact of the sandbox and compares what is stored with what is there.

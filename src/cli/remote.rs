@@ -8,6 +8,8 @@ use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
+#[cfg(feature = "sandbox")]
+use super::demo::beside::Beside;
 use super::serve::reachable;
 use crate::config::Config;
 
@@ -45,10 +47,14 @@ pub(super) enum RemoteError {
 
 impl Remote {
     pub(super) fn new(config: &Config, arguments: Arguments) -> anyhow::Result<Self> {
-        let Arguments { url, key } = arguments;
-        let Some(key) = key.filter(|key| !key.expose_secret().is_empty()) else {
+        let Arguments { mut url, key } = arguments;
+        let mut key = key.filter(|key| !key.expose_secret().is_empty());
+        if url.is_none() && key.is_none() {
+            (url, key) = of_a_demo(config);
+        }
+        let Some(key) = key else {
             bail!(
-                "no API key: set CLIENTY_API_KEY; `demo` prints one, `clienty-sync keys create --name NAME` makes one"
+                "no API key: set CLIENTY_API_KEY; a `demo` over the same data folder needs none, `clienty-sync keys create --name NAME` makes one"
             )
         };
         let url = url.unwrap_or_else(|| format!("http://{}", reachable(config.gateway.listen)));
@@ -114,6 +120,17 @@ impl Remote {
             many => bail!("--location is needed: this key sees {} locations", many.len()),
         }
     }
+}
+
+/// Address and key of a demo that runs beside.
+#[cfg(feature = "sandbox")]
+fn of_a_demo(config: &Config) -> (Option<String>, Option<SecretString>) {
+    Beside::find(config).map(|demo| (demo.url(), demo.key())).unzip()
+}
+
+#[cfg(not(feature = "sandbox"))]
+fn of_a_demo(_: &Config) -> (Option<String>, Option<SecretString>) {
+    (None, None)
 }
 
 fn no_gateway(status: StatusCode) -> String {

@@ -2,6 +2,7 @@
 
 mod audit;
 mod bad_rows;
+mod beside;
 mod catalog;
 mod connecting;
 mod demo;

@@ -1,6 +1,7 @@
 //! `demo`: the first thing anybody runs.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
@@ -19,7 +20,7 @@ pub(super) struct Demo {
     pub(super) api: Api,
     pub(super) location: String,
     pub(super) contact: String,
-    _folder: Folder,
+    folder: Folder,
 }
 
 impl Demo {
@@ -29,11 +30,18 @@ impl Demo {
 
     pub(super) fn start_with(settings: &[(&str, &str)]) -> Self {
         let folder = Folder::new("demo");
-        let (program, about) = started(&["demo"], &[settings, &ADDRESSES].concat(), &folder);
+        let data = folder.path().join("data");
+        let data = [("CLIENTY_DATA_DIR", data.to_str().unwrap())];
+        let (program, about) = started(&["demo"], &[settings, &data, &ADDRESSES].concat(), &folder);
         let text = |name: &str| about[name].as_str().unwrap_or_else(|| panic!("no {name}: {about}")).to_owned();
         let api = Api::started(&about, &text("apiKey"));
         let (location, contact) = (text("locationId"), text("contactId"));
-        Self { program, api, location, contact, about, _folder: folder }
+        Self { program, api, location, contact, about, folder }
+    }
+
+    /// The data folder of the settings under which it was started.
+    pub(super) fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
     }
 
     /// Sends a printed line, which must be accepted.
@@ -134,8 +142,10 @@ fn once_tells_what_it_did_and_ends_well() {
 
 #[test]
 fn for_people_it_says_how_to_go_on() {
-    let mut program =
-        Program::start(clienty_sync(&["demo"], &[("CLIENTY_LISTEN", "127.0.0.1:0"), ("RUST_LOG", "off")]));
+    let folder = Folder::new("demo-for-people");
+    let data = ("CLIENTY_DATA_DIR", folder.path().to_str().unwrap());
+    let settings = [data, ("CLIENTY_LISTEN", "127.0.0.1:0"), ("RUST_LOG", "off")];
+    let mut program = Program::start(clienty_sync(&["demo"], &settings));
     program.wait_for_line("Ctrl-C ends the demo");
     let told = program.output();
     for part in ["is up at http://127.0.0.1:", "API key: cs_", "contact.selected", "curl -s"] {
