@@ -352,8 +352,8 @@ async fn run(mut context: Context, command: Command) -> anyhow::Result<Outcome> 
         Command::Openapi => openapi::run(&context),
         Command::Send(args) => send::run(context, args).await,
         Command::Tail(args) => tail::run(context, args).await,
-        Command::Completions(args) => completions::completions(&args),
-        Command::Man(args) => completions::man(&args),
+        Command::Completions(args) => completions::completions(&args, context.output),
+        Command::Man(args) => completions::man(&args, context.output),
         Command::Version => version::run(&context),
     }
 }

@@ -108,6 +108,9 @@ fn shells_complete_the_commands_and_man_has_a_page_for_each() {
         assert!(text(&script).contains("reconcile"), "{shell}");
         std::fs::write(folder.path().join(shell), script.stdout).unwrap();
     }
+    let script: Value =
+        serde_json::from_slice(&run(clienty_sync(&["completions", "bash", "--json"], &[])).stdout).unwrap();
+    assert!(script["script"].as_str().unwrap().contains("reconcile"), "{script}");
     // A real shell, which every machine has.
     let asked = "source ./bash; COMP_WORDS=(clienty-sync jobs re); COMP_CWORD=2; _clienty__sync clienty-sync re jobs; echo ${COMPREPLY[@]}";
     let completed = run({
@@ -118,8 +121,10 @@ fn shells_complete_the_commands_and_man_has_a_page_for_each() {
     assert_eq!(text(&completed).trim(), "retry resume", "{completed:?}");
 
     let pages = folder.path().join("man");
-    let ended = run(clienty_sync(&["man", pages.to_str().unwrap()], &[]));
+    let ended = run(clienty_sync(&["man", pages.to_str().unwrap(), "--json"], &[]));
     assert_eq!(ended.status.code(), Some(0), "{ended:?}");
+    let written: Value = serde_json::from_slice(&ended.stdout).unwrap();
+    assert_eq!(written["folder"], pages.to_str().unwrap());
     for (page, word) in [("clienty-sync.1", "reconcile"), ("clienty-sync-jobs-list.1", "watch")] {
         let page = std::fs::read_to_string(pages.join(page)).unwrap();
         assert!(page.contains(word), "{page}");
