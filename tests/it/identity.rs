@@ -36,6 +36,7 @@ on_both! {
     who_shares_one_identifier_and_not_the_other_is_somebody_else,
     a_contact_of_another_clienty_id_is_nobody_elses,
     what_is_older_than_the_announcement_is_not_adopted,
+    what_a_lost_create_made_is_known_though_a_pull_met_it_first,
     a_second_id_of_a_contact_leads_to_it,
     after_a_merge_in_ghl_the_producers_id_has_a_way_back,
     an_erased_person_does_not_come_back_by_a_lost_create,
@@ -331,6 +332,28 @@ enum Door {
     Import,
     /// The job of the create goes on.
     Retry,
+}
+
+/// GHL's event of the create may be read before the push looks for what it made. Without an e-mail and a phone, GHL refuses no second one.
+async fn what_a_lost_create_made_is_known_though_a_pull_met_it_first(database_url: Option<String>) {
+    let mut app = working(database_url).await;
+    let location = app.location().id;
+    for number in 0..5 {
+        let before = app.contacts(&location);
+        app.sandbox.set_faults(Faults { cut_after: 1000, writes_only: true, at_most: Some(1), ..Faults::default() });
+        let id = format!("k{number}");
+        let data = json!({"clientyContactId": id, "firstName": format!("Ann {number}")});
+        let job = send(&app, "contact.created", None, data).await;
+        app.wait_until("the answer is lost", async || app.job(&job).await.last_error.is_some()).await;
+        app.rest().await;
+        let made = app.contacts(&location).into_iter().find(|id| !before.contains(id)).expect("GHL has made it");
+        let pulled = send(&app, "contact.selected", Some(&made), json!({})).await;
+        app.work();
+        assert_eq!(app.ended(&pulled).await.state, JobState::Done);
+        app.settle().await;
+        assert_eq!(count(&app), before.len() + 1, "made once");
+        assert_eq!(ghl_id(&app, &id).await, made);
+    }
 }
 
 async fn an_erased_person_does_not_come_back_by_a_lost_create(database_url: Option<String>) {

@@ -144,6 +144,8 @@ mod unpushed;
 mod views;
 mod walks;
 mod webhooks;
+#[cfg(test)]
+mod world;
 mod write;
 mod write_check;
 

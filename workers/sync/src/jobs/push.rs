@@ -110,6 +110,13 @@ pub(super) async fn run<E: Push>(task: &Task<'_>) -> Result<(), JobError> {
             tx.keep_open().await?;
             return Err(JobError::OneMoreRun);
         }
+        // A look whether it was brought back while its deletion was on its way.
+        Some((Outcome::Nothing, row)) if row.deleted && row.base.is_none() && row.unanswered.needs_look() => {
+            if !tx.entry_stays_gone(&row).await? {
+                tx.keep_open().await?;
+                return Err(JobError::OneMoreRun);
+            }
+        }
         Some((Outcome::Nothing, row)) if row.deleted => match tx.entry_is_back::<E>(&row.row_id).await? {
             IsBack::Yes => {}
             IsBack::No => tx.removed(&row).await?,

@@ -15,7 +15,7 @@ use crate::mapping::contact::from_ghl;
 use crate::records::{ContactRow, IsBack, PushStep};
 
 mod change;
-mod create;
+pub(crate) mod create;
 
 pub(super) async fn run(task: &Task<'_>) -> Result<(), JobError> {
     let Some(row) = row(task).await? else { return close(task).await };
@@ -23,8 +23,13 @@ pub(super) async fn run(task: &Task<'_>) -> Result<(), JobError> {
         PushStep::Refused(reason) => return Err(JobError::Refused { reason }),
         PushStep::Close => return close(task).await,
         PushStep::LookWhetherBack => {
-            looked_at(task, &row).await?;
-            return close(task).await;
+            let is_back = looked_at(task, &row).await?.is_some();
+            let mut tx = task.environment.records.begin(&task.run).await?;
+            if !is_back && !tx.contact_stays_gone(&row).await? {
+                tx.keep_open().await?;
+                return Err(JobError::OneMoreRun);
+            }
+            return Ok(tx.close_run(&[]).await?);
         }
         PushStep::SettleAnnouncement => {
             let Some(announced) = &row.intent else { return close(task).await };

@@ -34,9 +34,9 @@ pub(crate) use self::steps::PushStep;
 
 mod answers;
 mod following;
-mod joining;
+pub(super) mod joining;
 mod rows;
-mod steps;
+pub(super) mod steps;
 
 /// A contact as it is kept.
 #[derive(Debug, Clone, PartialEq)]
@@ -255,13 +255,13 @@ impl ContactRow {
     }
 
     /// What is unread after `theirs`.
-    fn unread_after(&self, theirs: &Contact) -> Unread {
+    pub(super) fn unread_after(&self, theirs: &Contact) -> Unread {
         theirs.unread_after(&self.unread, self.base.as_ref().filter(|_| !self.is_unread()))
     }
 
     /// What the merge with GHL's state counts as agreed. Of a contact or field that was never read nothing is known to be agreed; what a
     /// producer edited blindly is meant to be.
-    fn agreed(&mut self, theirs: &Contact) -> Fields {
+    pub(super) fn agreed(&mut self, theirs: &Contact) -> Fields {
         let Some(base) = &self.base else { return Fields::new() };
         let agreed = merging::agreed(base, &self.unanswered.asked, theirs, &mut self.prints);
         let is_unread = |name: &str| self.is_unread() || self.unread.contains(name);
@@ -334,18 +334,5 @@ impl Records {
         let query = sqlx::query_scalar(sql!("count_open")).bind(JobKind::PushContact.as_str());
         let open: i64 = query.bind(&row.location_id).bind(&row.row_id).fetch_one(&self.pool).await?;
         Ok(open > 0)
-    }
-
-    /// Whether a row has this id of GHL's: such a contact is not what a lost create made.
-    ///
-    /// # Errors
-    /// [`RecordsError::Database`].
-    pub async fn is_linked(&self, location_id: &str, contact_id: &str) -> Result<bool, RecordsError> {
-        let row: Option<String> = sqlx::query_scalar(sql!("linked_contact"))
-            .bind(location_id)
-            .bind(contact_id)
-            .fetch_optional(&self.pool)
-            .await?;
-        Ok(row.is_some())
     }
 }

@@ -196,6 +196,19 @@ impl Tx {
         }
     }
 
+    /// As [`Tx::contact_stays_gone`], for a task, note or appointment.
+    ///
+    /// # Errors
+    /// [`RecordsError::Database`] or [`RecordsError::Corrupt`].
+    pub async fn entry_stays_gone<E: Entry>(&mut self, row: &EntryRow<E>) -> Result<bool, RecordsError> {
+        let Some(now) = entries::take::<E>(&mut self.write, &row.row_id).await? else { return Ok(true) };
+        let is_met = now.base != row.base || now.unanswered.looks != row.unanswered.looks;
+        if !is_met {
+            sqlx::query(sql!("entry_looked")).bind(&row.row_id).execute(self.write.conn()).await?;
+        }
+        Ok(!is_met || !now.unanswered.needs_look())
+    }
+
     /// Whether the contact was brought back in GHL while its deletion was on its way.
     ///
     /// # Errors
@@ -204,6 +217,21 @@ impl Tx {
         let location_id = self.run.key.location_id.clone();
         let row = contacts::take(&mut self.write, &location_id, row_id).await?;
         Ok(row.map_or(IsBack::No, |row| IsBack::of(row.is_shown(), row.unanswered.needs_look())))
+    }
+
+    /// A look shows that the deleted contact of `row` was not brought back: it owes no look any more. Not where it was met since the look began.
+    /// Whether it owes none.
+    ///
+    /// # Errors
+    /// [`RecordsError::Database`] or [`RecordsError::Corrupt`].
+    pub async fn contact_stays_gone(&mut self, row: &ContactRow) -> Result<bool, RecordsError> {
+        let (location_id, row_id) = (&row.location_id, &row.row_id);
+        let Some(now) = contacts::take(&mut self.write, location_id, row_id).await? else { return Ok(true) };
+        let is_met = !now.is_looked_at_as(row);
+        if !is_met {
+            sqlx::query(sql!("contact_looked")).bind(location_id).bind(row_id).execute(self.write.conn()).await?;
+        }
+        Ok(!is_met || !now.unanswered.needs_look())
     }
 
     /// As [`Tx::contact_is_back`], for a task, note or appointment.

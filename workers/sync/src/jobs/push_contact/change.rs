@@ -137,8 +137,7 @@ async fn send_all(
         match held {
             Ok(held) => {
                 reached.asked.append(&mut asked);
-                reached.contact.tags = held;
-                reached.unread.remove("tags");
+                reached.holds_tags(held);
             }
             Err(error) => drop(refuse(error.into(), &asked, reached)?),
         }

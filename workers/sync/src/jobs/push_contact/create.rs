@@ -123,7 +123,7 @@ async fn judge(task: &Task<'_>, row: &ContactRow, wanted: &Contact, there: &Cont
 }
 
 /// The identifiers for which GHL takes the two for one.
-fn shared(wanted: &Contact, there: Option<&Contact>, matching_field: Option<&str>) -> Vec<&'static str> {
+pub(crate) fn shared(wanted: &Contact, there: Option<&Contact>, matching_field: Option<&str>) -> Vec<&'static str> {
     let named: Vec<_> = UNIQUE.into_iter().filter(|name| Some(*name) == matching_field).collect();
     let shared = there.map(|there| identity::shared(wanted, there)).unwrap_or_default();
     match (named.is_empty(), shared.is_empty()) {
@@ -153,7 +153,7 @@ async fn refused_as_shared(
 }
 
 /// Its identifiers that are known to be another's.
-fn held(row: &ContactRow) -> Vec<Unapplied> {
+pub(crate) fn held(row: &ContactRow) -> Vec<Unapplied> {
     let refused: Vec<_> =
         row.sync.iter().flat_map(|sync| &sync.fields).filter(|one| one.refused.is_some()).cloned().collect();
     let now = fields(&row.doc);
@@ -163,14 +163,14 @@ fn held(row: &ContactRow) -> Vec<Unapplied> {
 }
 
 /// The contact without them, if enough is left to know it by.
-fn without_held(row: &ContactRow) -> Contact {
+pub(crate) fn without_held(row: &ContactRow) -> Contact {
     let held = held(row);
     let rest: Fields =
         fields(&row.doc).into_iter().filter(|(name, _)| held.iter().all(|one| one.field != *name)).collect();
     if !held.is_empty() && is_somebody(&rest) { with_fields(&row.doc, &rest) } else { row.doc.clone() }
 }
 
-fn is_somebody(fields: &Fields) -> bool {
+pub(crate) fn is_somebody(fields: &Fields) -> bool {
     IDENTIFYING.iter().any(|name| fields.get(*name).is_some_and(|value| !value.is_null()))
 }
 
@@ -307,7 +307,7 @@ fn is_older(task: &Task<'_>, there: &Remote, row: &ContactRow) -> bool {
     match_lost_create::predates(from_ghl(there.clone()).date_added, announced_by_ghls_clock(task, row.intent_at_ms))
 }
 
-/// A contact that no row has, that is as it was sent, and that is no older than the announcement.
+/// A contact that is as it was sent, that is no older than the announcement, and that no row had before it.
 async fn among_found(task: &Task<'_>, row: &ContactRow, announced: &Contact) -> Result<Option<Remote>, JobError> {
     let Contact { email, phone, name, company_name, .. } = announced;
     let words = [email, phone, name, company_name].into_iter().find_map(|text| text.as_deref()).unwrap_or_default();
@@ -321,7 +321,13 @@ async fn among_found(task: &Task<'_>, row: &ContactRow, announced: &Contact) -> 
         let fits =
             match_lost_create::fits_contact(announced, &told) && !match_lost_create::is_namesake(announced, &told);
         let is_new = told.date_added.is_some() && !is_older(task, &found.contact, row);
-        if fits && is_new && !task.environment.records.is_linked(task.location(), &found.contact.id).await? {
+        if !fits || !is_new {
+            continue;
+        }
+        // A pull or a scan may have met it before this look. Whom a row had before the announcement is another one.
+        let known = task.environment.records.find_contact(task.location(), &found.contact.id).await?;
+        let announced_at_ms = row.intent_at_ms.map(|at| at.saturating_sub(task.environment.clock.ghl_ahead_ms()));
+        if known.is_none_or(|known| known.was_first_met_since(announced_at_ms)) {
             return Ok(Some(found.contact));
         }
     }

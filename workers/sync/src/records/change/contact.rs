@@ -13,7 +13,7 @@ use super::super::merging::{self, ALL_TAGS};
 use super::super::{RecordsError, Write, conflicts, custom_fields, entries, unanswered};
 use super::{Applied, Unapplied, check_kept, refuse};
 
-mod ids;
+pub(in super::super) mod ids;
 
 /// Where an event holds custom fields.
 pub(in super::super) const CUSTOM_FIELDS: &str = "data.customFields";

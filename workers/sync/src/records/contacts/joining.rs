@@ -69,7 +69,7 @@ pub(in crate::records) async fn move_to(
 }
 
 /// The row that is left of both, and where the pending one and GHL differed.
-fn joined(
+pub(in crate::records) fn joined(
     policies: &Policies,
     pending: &ContactRow,
     other: &ContactRow,

@@ -2,7 +2,7 @@
 //! from values alone. Transactions and jobs carry it out; the model of both sides
 //! (`records/world`) tries every order of it.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use sync_model::decide::absent::Unread;
 use sync_model::decide::enrichment::OF_A_MACHINE;
 use sync_model::decide::fields::{Fields, fields, set, value, with_fields};
@@ -17,6 +17,11 @@ use super::super::ledger::timestamp;
 use super::super::merging::{self, Taken, Written};
 use super::super::told;
 use super::{ContactReply, ContactRow};
+
+/// What tells two times apart.
+const MOMENT: SignedDuration = SignedDuration::from_millis(1);
+/// The revision of a row that was not changed since it was inserted.
+const FIRST: i64 = 1;
 
 /// What a push does first.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,6 +119,17 @@ pub(in crate::records) enum Linked {
     Reply(Box<ContactReply>),
     /// As a reading; `is_known`: of a row that was read before.
     Follow { is_known: bool },
+}
+
+impl ContactReply {
+    /// GHL answered to a call about tags that it holds these. That reply has no time, and is newer than all that was known before the call: an event
+    /// of the time of that takes no tag back.
+    pub(crate) fn holds_tags(&mut self, tags: Vec<String>) {
+        self.contact.tags = tags;
+        self.unread.remove("tags");
+        let known_at = self.contact.date_updated;
+        self.contact.date_updated = known_at.map(|at| at.checked_add(MOMENT).unwrap_or(at));
+    }
 }
 
 impl ContactRow {
@@ -246,6 +262,14 @@ impl ContactRow {
     /// Whether a look that was begun when the row was as `before` shows its newest state.
     pub(in crate::records) fn is_looked_at_as(&self, before: &Self) -> bool {
         self.base == before.base && self.unanswered.looks == before.unanswered.looks
+    }
+
+    /// Whether a reading met it for the first time since then, in ms since 1970, and nothing was done with it after that: then a create that was
+    /// announced at that time can have made it.
+    pub(crate) fn was_first_met_since(&self, announced_at_ms: Option<i64>) -> bool {
+        let is_untouched =
+            self.revision == FIRST && self.clienty_id.is_none() && self.is_shown() && self.base.is_some();
+        is_untouched && announced_at_ms.is_some_and(|at| self.synced_at_ms >= at)
     }
 
     /// Whether it was met in GHL since then, in ms since 1970: that may be newer than a 404 of that time.

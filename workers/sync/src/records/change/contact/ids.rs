@@ -72,7 +72,7 @@ pub(super) async fn settle(
 }
 
 /// `row` is what an id names; `beside` what the other id of the event names.
-fn named(row: Option<&ContactRow>, beside: Option<&ContactRow>) -> Named {
+pub(in super::super::super) fn named(row: Option<&ContactRow>, beside: Option<&ContactRow>) -> Named {
     let Some(row) = row else { return Named::Unknown };
     // What the create in doubt may have made is no other contact.
     let may_be_made = |intent: &Contact| {

@@ -1,1 +1,0 @@
-select row_id from contacts where location_id = $1 and contact_id = $2 and base is not null
