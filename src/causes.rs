@@ -246,8 +246,8 @@ mod tests {
             letter("a", "push_task", "l1", 10, "GHL refuses the call with 422: task 18"),
         ];
         let groups = grouped(&letters);
-        let told: Vec<_> = groups.iter().map(|g| (g.count, g.locations, g.sample_job_id.as_str())).collect();
-        assert_eq!(told, [(1, 1, "b"), (2, 2, "c")]);
+        let reported: Vec<_> = groups.iter().map(|g| (g.count, g.locations, g.sample_job_id.as_str())).collect();
+        assert_eq!(reported, [(1, 1, "b"), (2, 2, "c")]);
         assert_eq!((groups[1].first_at.as_second(), groups[1].last_at.as_second()), (10, 30));
         assert_eq!(groups[1].id, key(&letters[2]).0);
     }

@@ -39,19 +39,19 @@ mod mapping;
 mod migrate;
 mod openapi;
 mod period;
+mod reconcile;
 mod remote;
 #[cfg(feature = "sandbox")]
 mod sandbox;
+mod scan_progress;
 mod secrets;
 mod send;
 mod serve;
-mod sweep;
 mod table;
 mod tail;
 mod up;
 mod verify;
 mod version;
-mod walking;
 mod worker;
 
 /// Keeps the CRM Clienty and GoHighLevel (GHL) in sync: contacts, tasks, notes, appointments.
@@ -95,7 +95,7 @@ enum Command {
     Verify(verify::Args),
     /// Find changes in GHL that no webhook reported, now instead of when it is due
     #[command(name = "reconcile", visible_alias = "sweep")]
-    Sweep(sweep::Args),
+    Reconcile(reconcile::Args),
     /// Show connected locations: state, time zone, token, last success, calls left
     #[command(subcommand)]
     Locations(locations::Command),
@@ -154,7 +154,10 @@ impl Command {
         if let Self::Demo(_) = self {
             return true;
         }
-        matches!(self, Self::Up | Self::Gateway | Self::Worker(_) | Self::Import(_) | Self::Sweep(_) | Self::Verify(_))
+        matches!(
+            self,
+            Self::Up | Self::Gateway | Self::Worker(_) | Self::Import(_) | Self::Reconcile(_) | Self::Verify(_)
+        )
     }
 }
 
@@ -307,7 +310,7 @@ async fn open_records(config: &Config) -> anyhow::Result<Records> {
 async fn run(mut context: Context, command: Command) -> anyhow::Result<Outcome> {
     if command.takes_in() {
         if let Err(mistakes) = context.config.load_flows() {
-            config::tell(&mistakes, "the flows can't be read", context.output);
+            config::report(&mistakes, "the flows can't be read", context.output);
             return Ok(Outcome::WrongUsage);
         }
         watch::report(&context.config.flows.broken);
@@ -336,7 +339,7 @@ async fn run(mut context: Context, command: Command) -> anyhow::Result<Outcome> 
         Command::Catalog(command) => catalog::run(context, command).await,
         Command::Import(args) => import::run(context, args).await,
         Command::Verify(args) => verify::run(context, args).await,
-        Command::Sweep(args) => sweep::run(context, args).await,
+        Command::Reconcile(args) => reconcile::run(context, args).await,
         Command::Secrets(command) => secrets::run(context, command).await,
         Command::Jobs(command) => jobs::run(context, command).await,
         Command::Flows(command) => flows::run(context, command).await,
@@ -362,14 +365,14 @@ async fn run(mut context: Context, command: Command) -> anyhow::Result<Outcome> 
 fn wrong_usage(error: &clap::Error) -> ExitCode {
     let is_usage = error.use_stderr();
     if is_usage && std::env::args_os().any(|argument| argument == "--json") {
-        let told = error.render().to_string();
+        let reported = error.render().to_string();
         let reason = match error.kind() {
             // The rendered text is the help, which begins with the purpose of the command.
             clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "a subcommand is missing",
-            _ => told.lines().next().unwrap_or_default().trim_start_matches("error: "),
+            _ => reported.lines().next().unwrap_or_default().trim_start_matches("error: "),
         };
         // Nothing is left to do where not even this can be printed.
-        let _ = Output { json: true }.print(&json!({"error": reason, "usage": told.trim_end()}), |_| String::new());
+        let _ = Output { json: true }.print(&json!({"error": reason, "usage": reported.trim_end()}), |_| String::new());
     }
     let _ = error.print();
     ExitCode::from(if is_usage { 2 } else { 0 })
@@ -393,9 +396,9 @@ struct WrongUsage(String);
 
 /// The error with its causes, each stated once: most errors of the libraries repeat their cause in their own text.
 fn reason(error: &anyhow::Error) -> String {
-    error.chain().map(ToString::to_string).fold(String::new(), |told, cause| match told.as_str() {
+    error.chain().map(ToString::to_string).fold(String::new(), |reported, cause| match reported.as_str() {
         "" => cause,
-        said if said.contains(&cause) => told,
+        said if said.contains(&cause) => reported,
         said => format!("{said}: {cause}"),
     })
 }

@@ -7,6 +7,7 @@
 //! This is the only file that reads the process environment. Secrets are [`SecretString`]s, and
 //! `Debug`, [`Config::show`] and errors print them as `***`.
 
+mod effective;
 mod enrich;
 mod error;
 mod file;
@@ -15,7 +16,6 @@ mod hooks;
 mod parse;
 mod rules;
 mod scripts;
-mod shown;
 mod source;
 mod tls;
 
@@ -36,15 +36,15 @@ use serde_json::{Value, json};
 use sync_model::decide::merge::Policies;
 use sync_model::decide::rules::TaskRule;
 use sync_workers::flows::{Flow, hash};
+use sync_workers::reconcile_scheduler::Periods;
 use sync_workers::retention::Keeping;
-use sync_workers::walker::Periods;
 
+pub use self::effective::{Origin, Shown};
 pub use self::enrich::Enrich;
 pub use self::error::{ConfigError, ConfigErrors};
 use self::file::ConfigFile;
 pub use self::gateway::{Gateway, Installs, Ui};
 pub use self::hooks::{Hooks, Outside};
-pub use self::shown::{Origin, Shown};
 use self::source::{Read, Sources};
 use crate::flows::{Broken, Loaded};
 use crate::signature::{Algorithm, PublicKeys, WebhookKeys};
@@ -72,8 +72,8 @@ pub struct Config {
     /// `[rules]`
     pub rules: Vec<TaskRule>,
     pub flows: Flows,
-    /// `[sweep]`
-    pub sweeps: Periods,
+    /// `[reconciliation]`
+    pub reconciliations: Periods,
     pub redis: Redis,
     pub worker: Worker,
     pub hooks: Hooks,
@@ -297,8 +297,8 @@ impl Config {
             },
             rules: rules::read(from),
             flows: Flows { dir: from.setting("flows.dir", "CLIENTY_FLOWS_DIR").required(path), ..Flows::default() },
-            sweeps: Periods {
-                sweep: from.setting("sweep.every_minutes", "CLIENTY_SWEEP_EVERY_MINUTES").required(period(60)),
+            reconciliations: Periods {
+                reconcile: from.setting("sweep.every_minutes", "CLIENTY_SWEEP_EVERY_MINUTES").required(period(60)),
                 full: from.setting("sweep.full_minutes", "CLIENTY_SWEEP_FULL_MINUTES").required(period(60)),
                 details: from.setting("sweep.details_hours", "CLIENTY_SWEEP_DETAILS_HOURS").required(period(3600)),
             },
@@ -453,7 +453,7 @@ impl Config {
     /// [`Config::shown`] as a settings file, the origin of each value behind it.
     #[must_use]
     pub fn show_toml(&self) -> String {
-        shown::as_toml(&self.shown)
+        effective::as_toml(&self.shown)
     }
 }
 

@@ -3,7 +3,7 @@
 use job_engine::{LaneState, LaneView, Priority, Queue, QueueError};
 use serde_json::{Value, json};
 use sync_workers::enqueue::fault;
-use sync_workers::records::{FailedAttempt, Job, JobState, StepOf};
+use sync_workers::records::{FailedAttempt, JobState, LedgerEntry, StepOf};
 
 /// The queue, or why it is not available.
 pub type Asked<'a> = Result<&'a Queue, String>;
@@ -22,7 +22,7 @@ pub fn silent(error: &QueueError) -> String {
 
 /// The job as `GET /v1/jobs/{id}` and `jobs show` show it, with its failed attempts and its step of a flow. `why` is null if the job needs no reason. Without a
 /// queue, what only the queue knows is left out.
-pub async fn describe(job: &Job, history: &[FailedAttempt], step: Option<&StepOf>, queue: Asked<'_>) -> Value {
+pub async fn describe(job: &LedgerEntry, history: &[FailedAttempt], step: Option<&StepOf>, queue: Asked<'_>) -> Value {
     json!({
         "id": job.id,
         "kind": job.key.kind,
@@ -49,7 +49,7 @@ pub async fn describe(job: &Job, history: &[FailedAttempt], step: Option<&StepOf
 }
 
 /// Why the job is not running; none where it is, or is done.
-pub async fn why(job: &Job, queue: Asked<'_>) -> Option<String> {
+pub async fn why(job: &LedgerEntry, queue: Asked<'_>) -> Option<String> {
     if job.finished_at.is_none()
         && let Some(reason) = fault(&job.key)
     {

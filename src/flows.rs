@@ -20,10 +20,10 @@ pub use crate::toml_text::{LONGEST, Mistake};
 pub mod backtest;
 pub mod begin;
 pub mod cases;
+pub mod dry_run;
 pub mod found;
 pub mod gallery;
-pub mod rehearsal;
-pub mod told;
+pub mod reports;
 pub mod trial;
 pub mod watch;
 

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use job_engine::{NewJob, Priority, Queue};
-use sync_workers::events::Trigger;
+use sync_workers::events::IncomingEvent;
 use sync_workers::jobs;
 use sync_workers::records::{AcceptError, Accepted, Actor, JobKey, Principal, ProducerId, Records, RecordsError};
 use tokio::time::timeout;
@@ -44,19 +44,19 @@ impl Producer {
     ///
     /// # Errors
     /// [`AcceptError`]; nothing was stored then, but after [`sync_workers::records::RecordsError::NoAnswer`], when that is not known.
-    pub async fn send(&self, triggers: &[Trigger]) -> Result<Vec<Accepted>, AcceptError> {
+    pub async fn send(&self, triggers: &[IncomingEvent]) -> Result<Vec<Accepted>, AcceptError> {
         let accepted = match self.records.accept_from(&self.id, triggers).await {
             Ok(accepted) => accepted,
             Err(error) => {
                 // A refusal may lead to a look at what has changed in GHL.
-                self.enqueue(self.owed()).await;
+                self.enqueue(self.pending()).await;
                 return Err(error);
             }
         };
         let work = accepted.iter().filter(|accepted| !accepted.duplicate);
         let mut jobs: Vec<_> = work.map(|accepted| jobs::new_job(&accepted.key, accepted.priority)).collect();
         // Runs of flows that events have started.
-        jobs.extend(self.owed());
+        jobs.extend(self.pending());
         self.enqueue(jobs).await;
         Ok(accepted)
     }
@@ -75,16 +75,16 @@ impl Producer {
     ///
     /// # Errors
     /// When the database does not answer; none was made so then.
-    pub async fn hurry(&self, ids: &[String]) -> Result<Vec<String>, RecordsError> {
+    pub async fn force_stop(&self, ids: &[String]) -> Result<Vec<String>, RecordsError> {
         let hurried = self.records.run_jobs_now(ids).await?;
         self.enqueue(hurried.iter().map(|(_, key, priority)| jobs::new_job(key, *priority)).collect()).await;
         Ok(hurried.into_iter().map(|(id, ..)| id).collect())
     }
 
     /// The jobs of what was committed beside the events.
-    fn owed(&self) -> Vec<NewJob> {
-        let owed = self.records.take_owed();
-        owed.iter().map(|follow_up| jobs::new_job(&follow_up.key(), follow_up.priority)).collect()
+    fn pending(&self) -> Vec<NewJob> {
+        let pending = self.records.take_pending();
+        pending.iter().map(|follow_up| jobs::new_job(&follow_up.key(), follow_up.priority)).collect()
     }
 
     /// They are accepted in any case: a queue that does not answer delays no producer.

@@ -4,10 +4,10 @@
 
 use job_engine::{Priority, QueueError};
 use sync_workers::jobs::new_job;
+use sync_workers::reconcile_scheduler;
 use sync_workers::records::{
-    Action, AuditAct, Decision, Job, JobFilter, JobState, Purpose, Records, RecordsError, Walk,
+    Action, AuditAct, Decision, JobFilter, JobState, LedgerEntry, Purpose, Records, RecordsError, Scan,
 };
-use sync_workers::walker;
 
 use crate::producer::Producer;
 
@@ -29,7 +29,7 @@ pub(crate) async fn found(
     filter: &JobFilter,
     states: &[JobState],
 ) -> Result<Vec<String>, RecordsError> {
-    let mut jobs: Vec<Job> = Vec::new();
+    let mut jobs: Vec<LedgerEntry> = Vec::new();
     for state in states {
         let filter = JobFilter { state: Some(*state), ..filter.clone() };
         let left = i64::try_from(MOST - jobs.len()).unwrap_or(0);
@@ -71,7 +71,7 @@ pub(crate) async fn cancel(
 pub(crate) async fn run_now(producer: &Producer, ids: &[String]) -> Result<Vec<String>, RecordsError> {
     let mut hurried = Vec::with_capacity(ids.len());
     for batch in ids.chunks(BATCH) {
-        hurried.extend(producer.hurry(batch).await?);
+        hurried.extend(producer.force_stop(batch).await?);
     }
     Ok(hurried)
 }
@@ -87,7 +87,7 @@ pub(crate) enum SteerError {
 
 /// Lets no job of a location run, or ends that; a location whose circuit is open tries again at once.
 ///
-/// The queue and the audit have no transaction in common: the row comes first, and one more tells if nothing came of it.
+/// The queue and the audit have no transaction in common: the row comes first, and one more shows if nothing came of it.
 pub(crate) async fn pause(producer: &Producer, location: &str, pause: bool) -> Result<(), SteerError> {
     let act = AuditAct::new(if pause { Action::JobsPause } else { Action::JobsResume }).at(location);
     producer.records().note_act(act.clone()).await?;
@@ -102,11 +102,11 @@ pub(crate) async fn pause(producer: &Producer, location: &str, pause: bool) -> R
 
 /// What came of the wish to scan a location.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Scan {
+pub(crate) enum BegunScan {
     /// It has begun.
-    Begun(Walk),
+    Begun(Scan),
     /// It goes on where it was.
-    GoesOn(Walk),
+    GoesOn(Scan),
     /// Another one is under way.
     InTheWay,
     /// There is no login to scan with.
@@ -114,16 +114,16 @@ pub(crate) enum Scan {
 }
 
 /// Begins a scan of a location. An import that has not come to its end goes on instead, its dead jobs among it.
-pub(crate) async fn scan(producer: &Producer, location: &str, purpose: Purpose) -> Result<Scan, RecordsError> {
+pub(crate) async fn scan(producer: &Producer, location: &str, purpose: Purpose) -> Result<BegunScan, RecordsError> {
     let records = producer.records();
     if !records.connection(location).await?.is_some_and(|connection| connection.is_connected()) {
-        return Ok(Scan::NotConnected);
+        return Ok(BegunScan::NotConnected);
     }
     let scanned = begin_or_go_on(records, location, purpose).await?;
-    if let Scan::Begun(walk) | Scan::GoesOn(walk) = &scanned {
+    if let BegunScan::Begun(scan) | BegunScan::GoesOn(scan) = &scanned {
         let details = serde_json::json!({ "purpose": purpose.as_str() });
-        records.note_act(AuditAct::new(Action::ScanStart).at(location).on(&walk.id).with(details)).await?;
-        let jobs: Vec<_> = walk.next_job().iter().map(|key| new_job(key, Priority::Bulk)).collect();
+        records.note_act(AuditAct::new(Action::ScanStart).at(location).on(&scan.id).with(details)).await?;
+        let jobs: Vec<_> = scan.next_job().iter().map(|key| new_job(key, Priority::Bulk)).collect();
         if let Err(error) = producer.queue().push(&jobs).await {
             tracing::warn!(%error, "a scan was started, but its job was not enqueued; the requeuer enqueues it");
         }
@@ -131,35 +131,35 @@ pub(crate) async fn scan(producer: &Producer, location: &str, purpose: Purpose) 
     Ok(scanned)
 }
 
-async fn begin_or_go_on(records: &Records, location: &str, purpose: Purpose) -> Result<Scan, RecordsError> {
+async fn begin_or_go_on(records: &Records, location: &str, purpose: Purpose) -> Result<BegunScan, RecordsError> {
     if purpose == Purpose::Import {
-        let latest = records.latest_walk(location, purpose).await?;
-        if let Some(walk) = latest.filter(|walk| walk.next_job().is_some()) {
-            records.revive_jobs(&dead_jobs(records, &walk).await?).await?;
-            return Ok(if records.resume_walk(&walk).await? { Scan::GoesOn(walk) } else { Scan::InTheWay });
+        let latest = records.latest_scan(location, purpose).await?;
+        if let Some(scan) = latest.filter(|scan| scan.next_job().is_some()) {
+            records.revive_jobs(&dead_jobs(records, &scan).await?).await?;
+            return Ok(if records.resume_scan(&scan).await? { BegunScan::GoesOn(scan) } else { BegunScan::InTheWay });
         }
     }
-    let known_only = walker::keeps_to_known(records, location, purpose).await?;
-    if let Some(walk) = records.begin_walk(location, purpose, known_only, 0).await? {
-        return Ok(Scan::Begun(walk));
+    let known_only = reconcile_scheduler::keeps_to_known(records, location, purpose).await?;
+    if let Some(scan) = records.begin_scan(location, purpose, known_only, 0).await? {
+        return Ok(BegunScan::Begun(scan));
     }
     // A reconciliation that takes its time makes way for whoever asks for a scan now.
-    if records.set_aside_walks(location, Some(purpose)).await? == 0 {
-        return Ok(Scan::InTheWay);
+    if records.set_aside_scans(location, Some(purpose)).await? == 0 {
+        return Ok(BegunScan::InTheWay);
     }
-    Ok(records.begin_walk(location, purpose, known_only, 0).await?.map_or(Scan::InTheWay, Scan::Begun))
+    Ok(records.begin_scan(location, purpose, known_only, 0).await?.map_or(BegunScan::InTheWay, BegunScan::Begun))
 }
 
 /// The dead jobs of a scan.
-async fn dead_jobs(records: &Records, walk: &Walk) -> Result<Vec<String>, RecordsError> {
+async fn dead_jobs(records: &Records, scan: &Scan) -> Result<Vec<String>, RecordsError> {
     let filter = JobFilter {
         state: Some(JobState::Dead),
-        location_id: Some(walk.location_id.clone()),
-        kind: walk.next_job().map(|key| key.kind),
+        location_id: Some(scan.location_id.clone()),
+        kind: scan.next_job().map(|key| key.kind),
         ..JobFilter::default()
     };
     let jobs = records.list_jobs(&filter, 100).await?;
-    Ok(jobs.into_iter().filter(|job| job.key.record_id == walk.id).map(|job| job.id).collect())
+    Ok(jobs.into_iter().filter(|job| job.key.record_id == scan.id).map(|job| job.id).collect())
 }
 
 #[cfg(test)]

@@ -8,10 +8,10 @@ use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::config::{Log, LogFormat};
 
-mod screen;
+mod terminal;
 mod traces;
 
-pub(crate) use screen::screen;
+pub(crate) use terminal::terminal;
 use traces::Traces;
 
 /// Starts logging and traces for the whole process, within its runtime. A second call changes nothing. The traces are sent to their end as
@@ -19,7 +19,7 @@ use traces::Traces;
 pub(crate) fn init(log: &Log) -> Option<Traces> {
     let filter = EnvFilter::try_new(&log.filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let is_terminal = io::stderr().is_terminal();
-    let lines = tracing_subscriber::fmt::layer().with_writer(|| screen::Lines);
+    let lines = tracing_subscriber::fmt::layer().with_writer(|| terminal::Lines);
     let lines = match log.format {
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
         LogFormat::Auto if !is_terminal => lines.json().flatten_event(true).boxed(),

@@ -1,6 +1,6 @@
 //! From an outside event to ledger rows: pure translation, no I/O.
 //!
-//! Each source has its file; all end in [`sync_workers::events::Trigger`], which the ledger accepts. What producers say is translated in
+//! Each source has its file; all end in [`sync_workers::events::IncomingEvent`], which the ledger accepts. What producers say is translated in
 //! [`sync_workers::events`], since the steps of flows speak the same language.
 
 pub mod webhook;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use job_engine::{Breaker, Claiming, FirstMeeting, Limit, Namespace, Queue};
+use job_engine::{Breaker, Claiming, ColdStart, Limit, Namespace, Queue};
 use outbound::outside::{Door, Rules};
 use sync_model::clock::Clock;
 use sync_workers::hooks::{Hooks, Schedule};
@@ -60,10 +60,10 @@ pub(super) fn queue(config: &Config, tuning: HookTuning, deployment: Option<Stri
     let limit = Limit { burst, interval, call_timeout: CALL, reserve: 0, daily: DAY };
     let claiming = Claiming { breaker, ..Claiming::default() };
     let queue = match endpoint(config) {
-        None => Queue::memory(1, limit, claiming, FirstMeeting::Unspent),
+        None => Queue::memory(1, limit, claiming, ColdStart::Unspent),
         Some(endpoint) => {
             let namespace = Namespace { prefix: format!("{}:hooks", config.redis.prefix), deployment };
-            Queue::redis_unmet(&endpoint, &namespace, 1, limit, claiming, FirstMeeting::Unspent)?
+            Queue::redis_unmet(&endpoint, &namespace, 1, limit, claiming, ColdStart::Unspent)?
         }
     };
     Ok(queue.called("the queue of hooks"))

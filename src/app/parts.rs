@@ -84,7 +84,7 @@ pub fn client(config: &Config, clock: &Clock, metrics: &Metrics) -> Result<ghl::
         timeout: config.ghl.timeout,
         long_list: config.ghl.long_list,
     };
-    Ok(ghl::Client::new(&config, metrics.ghl.clone())?.telling(clock))
+    Ok(ghl::Client::new(&config, metrics.ghl.clone())?.reporting(clock))
 }
 
 /// The door to tokens; none without a master key.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use job_engine::{Breaker, Claiming, Endpoint, FirstMeeting, Handover, Limit, Namespace, Queue, QueueError, Trouble};
+use job_engine::{Breaker, Claiming, ColdStart, Endpoint, Handover, Limit, Namespace, Queue, QueueError, Trouble};
 use secrecy::ExposeSecret;
 use sync_model::clock::Clock;
 use sync_workers::records::Records;
@@ -89,7 +89,7 @@ pub async fn open_queue(
     let quiet = limit.interval + limit.call_timeout + claiming.lease;
     let since = records.last_activity_ms().await?.map(|at| clock.now_ms().saturating_sub(at));
     let recent = since.is_some_and(|since| since < i64::try_from(quiet.as_millis()).unwrap_or(i64::MAX));
-    let meeting = if recent { FirstMeeting::Spent } else { FirstMeeting::Unspent };
+    let meeting = if recent { ColdStart::Spent } else { ColdStart::Unspent };
     let shards = usize::from(config.redis.shards);
     let queue = match endpoint(config) {
         Some(endpoint) => {

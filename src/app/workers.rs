@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use job_engine::{Hurry, Pool, PoolConfig};
+use job_engine::{ForceStop, Pool, PoolConfig};
 use sync_workers::hooks::Deliverer;
 use sync_workers::http_steps::HttpSteps;
-use sync_workers::jobs::{CustomFields, Environment, Worker, Zones};
+use sync_workers::jobs::{CustomFields, Environment, TimeZones, Worker};
 use sync_workers::oauth::Oauth;
 use sync_workers::scripts::Scripts;
-use sync_workers::{flow_guard, hooks, location_watch, retention, sweeper, walker};
+use sync_workers::{flow_guard, hooks, location_watch, reconcile_scheduler, requeuer, retention};
 use tokio::task::JoinSet;
 
 use super::{App, AppError};
@@ -45,7 +45,7 @@ impl App {
             broken_hold: self.tuning.broken_hold,
             interval: ghl.burst_interval,
             call_timeout: ghl.timeout,
-            zones: Zones::default(),
+            time_zones: TimeZones::default(),
             fields: CustomFields::default(),
             queue: self.queue.clone(),
             enricher: self.enricher.clone(),
@@ -62,20 +62,25 @@ impl App {
         let worker = Arc::new(Worker::new(environment));
         let pool = Pool::start(&self.queue, Arc::clone(&worker), &config);
         let mut chores = JoinSet::new();
-        let telling = self.hooks.queue.as_ref().map(|queue| {
+        let reporting = self.hooks.queue.as_ref().map(|queue| {
             let config = PoolConfig { name: "hooks".to_owned(), concurrency: self.config.hooks.concurrency };
             Pool::start(queue, Arc::new(Deliverer::new(self.hooks.clone())), &config)
         });
         chores.spawn(hooks::run(self.hooks.clone()));
         let metrics = self.metrics.jobs.clone();
-        chores.spawn(sweeper::run(self.records.clone(), self.queue.clone(), self.clock.clone(), metrics));
+        chores.spawn(requeuer::run(self.records.clone(), self.queue.clone(), self.clock.clone(), metrics));
         chores.spawn(flow_guard::run(self.records.clone()));
         chores.spawn(location_watch::run(self.records.clone(), self.queue.clone(), self.clock.clone()));
         chores.spawn(retention::run(self.records.clone(), self.clock.clone(), self.config.keeping));
-        chores.spawn(walker::run(self.records.clone(), self.queue.clone(), self.clock.clone(), self.config.sweeps));
+        chores.spawn(reconcile_scheduler::run(
+            self.records.clone(),
+            self.queue.clone(),
+            self.clock.clone(),
+            self.config.reconciliations,
+        ));
         let tokens = oauth.clone();
-        chores.spawn(async move { tokens.sweep().await });
-        Ok(Workers { pool, telling, worker, chores, oauth })
+        chores.spawn(async move { tokens.reconcile().await });
+        Ok(Workers { pool, reporting, worker, chores, oauth })
     }
 }
 
@@ -83,39 +88,39 @@ impl App {
 pub struct Workers {
     pool: Pool,
     /// The hooks' pool.
-    telling: Option<Pool>,
+    reporting: Option<Pool>,
     worker: Arc<Worker>,
     chores: JoinSet<()>,
     oauth: Oauth,
 }
 
 /// Makes [`Workers::stop`] give back what runs.
-pub struct Hurries(Vec<Hurry>);
+pub struct Hurries(Vec<ForceStop>);
 
 impl Hurries {
     /// Gives back at once what runs.
     pub fn now(&self) {
-        self.0.iter().for_each(Hurry::now);
+        self.0.iter().for_each(ForceStop::now);
     }
 }
 
 impl Workers {
     /// A handle that makes [`Workers::stop`] give back what runs.
     #[must_use]
-    pub fn hurry(&self) -> Hurries {
-        Hurries(std::iter::once(&self.pool).chain(&self.telling).map(Pool::hurry).collect())
+    pub fn force_stop(&self) -> Hurries {
+        Hurries(std::iter::once(&self.pool).chain(&self.reporting).map(Pool::force_stop).collect())
     }
 
     /// Finishes what runs, or gives it back once hurried.
     pub async fn stop(mut self) {
         self.chores.abort_all();
         // Side by side: a receiver that hangs holds up no job of GHL's.
-        let telling = async {
-            if let Some(pool) = self.telling.take() {
+        let reporting = async {
+            if let Some(pool) = self.reporting.take() {
                 pool.stop().await;
             }
         };
-        tokio::join!(self.pool.stop(), telling);
+        tokio::join!(self.pool.stop(), reporting);
         self.worker.give_back().await;
         self.oauth.idle().await;
     }

@@ -118,8 +118,8 @@ fn in_words(report: &AuditReport) -> String {
         let kept = "keep this elsewhere, and give it to the next `audit verify --kept`";
         return format!("nothing is changed or missing: {of}\n{newest}:{hash}\n{kept}");
     }
-    let told = faults.iter().map(|found| format!("    row {} is {}", found.seq, found.fault.as_str()));
-    let lines = std::iter::once(format!("{fault_count} faults in {of}")).chain(told);
+    let reported = faults.iter().map(|found| format!("    row {} is {}", found.seq, found.fault.as_str()));
+    let lines = std::iter::once(format!("{fault_count} faults in {of}")).chain(reported);
     lines.collect::<Vec<_>>().join("\n")
 }
 

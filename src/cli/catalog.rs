@@ -84,12 +84,12 @@ fn list(context: &Context, filter: Filter) -> anyhow::Result<()> {
 fn show(context: &Context, name: &str) -> anyhow::Result<()> {
     let Some(document) = catalog::entry(name) else { bail!("{name} {}", unknown(name)) };
     context.output.print(&document, |_| match complete().operation(name) {
-        Some(operation) => tell_operation(operation),
-        None => complete().trigger(name).map(tell_trigger).unwrap_or_default(),
+        Some(operation) => report_operation(operation),
+        None => complete().trigger(name).map(report_trigger).unwrap_or_default(),
     })
 }
 
-fn tell_operation(operation: &Operation) -> String {
+fn report_operation(operation: &Operation) -> String {
     let Operation { name, documented_as: _, area, does, cost, replay, deprecated, corrections, versions } = operation;
     let mut lines = vec![format!("{name}: {does}"), String::new()];
     lines.push(format!("area     {area}"));
@@ -99,11 +99,11 @@ fn tell_operation(operation: &Operation) -> String {
         lines.push("GHL advises against it".to_owned());
     }
     lines.extend(corrections.iter().map(|(field, reason)| format!("not as documented: {field}, for {reason}")));
-    lines.extend(versions.iter().map(tell_form));
+    lines.extend(versions.iter().map(report_form));
     lines.join("\n")
 }
 
-fn tell_form(form: &Form) -> String {
+fn report_form(form: &Form) -> String {
     let Form { version, method, path, scopes, tokens: _, parameters, body } = form;
     let mut lines = vec![String::new(), format!("{version}  {method} {path}")];
     if !scopes.is_empty() {
@@ -127,7 +127,7 @@ fn tell_form(form: &Form) -> String {
     lines.join("\n")
 }
 
-fn tell_trigger(trigger: &Trigger) -> String {
+fn report_trigger(trigger: &Trigger) -> String {
     let Trigger { name, area, does, found: _, by, payload } = trigger;
     let mut lines = vec![format!("{name}: {does}"), String::new(), format!("area     {area}")];
     match payload {

@@ -35,11 +35,11 @@ pub(super) fn run(context: Context, command: &Command) -> anyhow::Result<Outcome
                 Err(mistakes) => mistakes,
             };
             if !mistakes.0.is_empty() {
-                tell(&mistakes, "a flow is wrong", context.output);
+                report(&mistakes, "a flow is wrong", context.output);
                 return Ok(Outcome::WrongUsage);
             }
             if let Err(mistakes) = enrich::providers(&context.config.enrich) {
-                tell(&mistakes, "a provider of enrichment is wrong", context.output);
+                report(&mistakes, "a provider of enrichment is wrong", context.output);
                 return Ok(Outcome::WrongUsage);
             }
             let ignored = &context.config.ignored_variables;
@@ -54,12 +54,12 @@ pub(super) fn run(context: Context, command: &Command) -> anyhow::Result<Outcome
 
 /// Reports what is wrong with the settings. Exit code 2, as for any wrong usage.
 pub(super) fn refuse(errors: &ConfigErrors, output: Output) -> ExitCode {
-    tell(errors, "the settings are wrong", output);
+    report(errors, "the settings are wrong", output);
     ExitCode::from(2)
 }
 
 /// Reports every mistake.
-pub(super) fn tell(errors: &ConfigErrors, what: &str, output: Output) {
+pub(super) fn report(errors: &ConfigErrors, what: &str, output: Output) {
     if output.json {
         // Nothing is left to do where not even this can be printed.
         let _ = output.print(&json!({"ok": false, "errors": errors.0}), |_| String::new());

@@ -60,8 +60,9 @@ pub(super) async fn run(context: Context, args: Args) -> anyhow::Result<Outcome>
         records.set_api(&location, api.name()).await?;
     }
     let checked = !args.unchecked;
-    let told = json!({"locationId": location, "kind": "pit", "checked": checked, "name": seen.name, "timeZone": zone});
-    context.output.print(&told, |_| match (checked, &seen.name) {
+    let reported =
+        json!({"locationId": location, "kind": "pit", "checked": checked, "name": seen.name, "timeZone": zone});
+    context.output.print(&reported, |_| match (checked, &seen.name) {
         (true, name) => {
             let name = name.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
             format!("{location}{name} is connected: GHL accepts the token, and the gateway accepts its events from now on")
@@ -97,8 +98,8 @@ async fn print_link(context: Context) -> anyhow::Result<Outcome> {
     let ghl = client(config, &clock, &metrics)?;
     let oauth = open_oauth(config, &clock, &records, &metrics, &ghl)?.context("no master key is set")?;
     let Begun { url, invitation, expires_at } = oauth.begin_install(None)?;
-    let told = json!({"url": url, "invitation": invitation, "expiresAt": expires_at});
-    context.output.print(&told, |_| {
+    let reported = json!({"url": url, "invitation": invitation, "expiresAt": expires_at});
+    context.output.print(&reported, |_| {
         let invitation = invitation.as_ref().map(|link| {
             format!("\n\nTo send a link to a customer, use this one, which works only in the browser that opens it:\n\n{link}")
         });

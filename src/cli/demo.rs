@@ -134,7 +134,7 @@ impl Demo {
         let left = self.leave(key)?;
         let url = format!("http://{}", self.servers.address);
         let location = self.sandbox.locations().into_iter().next().context("the sandbox has a location")?;
-        let contact = self.telling_contact(&location.id).context("the sandbox has a contact")?;
+        let contact = self.reporting_contact(&location.id).context("the sandbox has a contact")?;
         let id = &location.id;
         let select = format!(
             "curl -s {url}/v1/events -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \
@@ -199,7 +199,7 @@ impl Demo {
         self.workers.stop().await;
         self.servers.stop().await;
         self.sandbox.stop().await;
-        output.print(&summary, Summary::tell)?;
+        output.print(&summary, Summary::report)?;
         Ok(if summary.mismatches == 0 { Outcome::Done } else { Outcome::Failed })
     }
 
@@ -270,7 +270,7 @@ impl Demo {
     }
 
     /// The contact with the most records.
-    fn telling_contact(&self, location: &str) -> Option<String> {
+    fn reporting_contact(&self, location: &str) -> Option<String> {
         let state = self.sandbox.state(location)?;
         let has = |list: &str, contact: &str| {
             let rows = state[list].as_array().into_iter().flatten();
@@ -289,7 +289,7 @@ impl Demo {
 }
 
 impl Summary {
-    fn tell(&self) -> String {
+    fn report(&self) -> String {
         let Self { contacts, tasks, notes, appointments, ghl_calls, throttled, mismatches, seconds, examples } = self;
         let mut lines = vec![
             format!("{contacts} contacts, {tasks} tasks, {notes} notes and {appointments} appointments in {seconds} s"),

@@ -62,7 +62,7 @@ impl Check {
     }
 
     /// One line for the result and one for the remedy: side by side they would be wider than a screen.
-    fn tell(&self) -> String {
+    fn report(&self) -> String {
         let Self { name, state, found, remedy } = self;
         let state = match state {
             State::Ok => "ok",
@@ -149,7 +149,7 @@ pub(super) async fn run(context: Context, args: Args) -> anyhow::Result<Outcome>
     checks.push(ghl(config).await);
     let failed = checks.iter().any(|check| check.state == State::Failed);
     context.output.print(&serde_json::json!({"ok": !failed, "checks": checks}), |_| {
-        checks.iter().map(Check::tell).collect::<Vec<_>>().join("\n")
+        checks.iter().map(Check::report).collect::<Vec<_>>().join("\n")
     })?;
     Ok(if failed { Outcome::Failed } else { Outcome::Done })
 }

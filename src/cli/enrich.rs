@@ -79,7 +79,7 @@ pub(super) async fn run(context: Context, command: Command) -> anyhow::Result<Ou
 }
 
 fn wrong(mistakes: &ConfigErrors, context: &Context) -> Outcome {
-    config::tell(mistakes, "a provider of enrichment is wrong", context.output);
+    config::report(mistakes, "a provider of enrichment is wrong", context.output);
     Outcome::WrongUsage
 }
 
@@ -94,7 +94,7 @@ async fn list(context: &Context, all: &[Provider]) -> anyhow::Result<()> {
         Ok(records) => records.provider_keys().await?.into_iter().map(|key| key.provider).collect(),
         Err(_) => Vec::new(),
     };
-    let told = |provider: &Provider| {
+    let reported = |provider: &Provider| {
         let place = order.iter().position(|name| *name == provider.name);
         let key = match provider {
             provider if !provider.takes_secret() => "not needed",
@@ -107,10 +107,10 @@ async fn list(context: &Context, all: &[Provider]) -> anyhow::Result<()> {
             "costs": provider.cost(), "fills": provider.gives().collect::<Vec<_>>(), "sends": provider.sends(),
         })
     };
-    let told: Vec<Value> = all.iter().map(told).collect();
+    let reported: Vec<Value> = all.iter().map(reported).collect();
     let rules = &context.config.enrich.rules;
     let printed = json!({
-        "providers": told, "want": rules.want, "consent": rules.consent.to_string(),
+        "providers": reported, "want": rules.want, "consent": rules.consent.to_string(),
         "providerMonth": rules.provider_month, "locationDay": rules.location_day,
     });
     context.output.print(&printed, |_| {
@@ -123,7 +123,7 @@ async fn list(context: &Context, all: &[Provider]) -> anyhow::Result<()> {
             let text = |name: &str| provider[name].as_str().unwrap_or_default().to_owned();
             [place, text("name"), text("key"), text("costs"), words(&provider["sends"]), words(&provider["fills"])]
         };
-        table(["ORDER", "NAME", "KEY", "COSTS", "SENDS", "FILLS"], &told.iter().map(row).collect::<Vec<_>>())
+        table(["ORDER", "NAME", "KEY", "COSTS", "SENDS", "FILLS"], &reported.iter().map(row).collect::<Vec<_>>())
     })
 }
 
@@ -167,8 +167,8 @@ async fn spend(context: &Context, days: u32) -> anyhow::Result<()> {
     let since = Clock::system().now().checked_sub(SignedDuration::from_hours(24 * i64::from(days)))?;
     let all = records.enrich_spend(since.as_millisecond()).await?;
     let rules = &context.config.enrich.rules;
-    let told = json!({"providerMonth": rules.provider_month, "locationDay": rules.location_day, "spend": all});
-    context.output.print(&told, |_| {
+    let reported = json!({"providerMonth": rules.provider_month, "locationDay": rules.location_day, "spend": all});
+    context.output.print(&reported, |_| {
         if all.is_empty() {
             return "no provider was called".to_owned();
         }
@@ -189,9 +189,9 @@ async fn take_back(context: &Context, undo: &Undo) -> anyhow::Result<()> {
     );
     let since_ms = since.map_or(0, Timestamp::as_millisecond);
     let Undone { contacts, fields, kept } = records.undo_enrichments(location, provider, since_ms).await?;
-    let told =
+    let reported =
         json!({"provider": provider, "location": location, "contacts": contacts, "fields": fields, "kept": kept});
-    context.output.print(&told, |_| {
+    context.output.print(&reported, |_| {
         format!(
             "took back {fields} values of {provider} from {contacts} contacts; {kept} stay, as people have edited them. \
              A worker writes that to GHL"

@@ -141,7 +141,7 @@ fn check(context: &Context, files: &[PathBuf]) -> anyhow::Result<Outcome> {
     };
     let mistakes = loaded.mistakes();
     if !mistakes.0.is_empty() {
-        config::tell(&mistakes, &format!("{} wrong", mistakes.0.len()), context.output);
+        config::report(&mistakes, &format!("{} wrong", mistakes.0.len()), context.output);
         return Ok(Outcome::WrongUsage);
     }
     let names: Vec<_> = loaded.flows.iter().map(|flow| &flow.name).collect();
@@ -170,7 +170,7 @@ async fn list(mut context: Context) -> anyhow::Result<Outcome> {
     for found in found::all(&records).await? {
         let name = found.name().to_owned();
         let (counts, dead) = (counts.remove(&name).unwrap_or_default(), dead.remove(&name).unwrap_or_default());
-        listed.push(summary(found.told(), &counts, &dead));
+        listed.push(summary(found.reported(), &counts, &dead));
     }
     // They are gone; what they began goes on.
     for (name, counts) in counts {
@@ -190,9 +190,9 @@ async fn list(mut context: Context) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-fn summary(mut told: Value, counts: &BTreeMap<String, i64>, dead: &[String]) -> Value {
+fn summary(mut reported: Value, counts: &BTreeMap<String, i64>, dead: &[String]) -> Value {
     let count = |outcome: &str| counts.get(outcome).copied().unwrap_or(0);
-    told["runs"] = json!({
+    reported["runs"] = json!({
         "underWay": count("underWay") - i64::try_from(dead.len()).unwrap_or(0),
         "done": count("done"),
         "dead": dead.len(),
@@ -201,8 +201,8 @@ fn summary(mut told: Value, counts: &BTreeMap<String, i64>, dead: &[String]) -> 
         "discarded": count("discarded"),
         "erased": count("erased"),
     });
-    told["deadJobs"] = json!(dead);
-    told
+    reported["deadJobs"] = json!(dead);
+    reported
 }
 
 fn row(listed: &Value) -> [String; 9] {
@@ -271,23 +271,23 @@ async fn push(
         let enabled = disabled.then_some(false);
         let (kept, is_new) =
             records.put_flow(NewVersion { flow, toml, enabled }, &expected).await.map_err(no_change)?;
-        pushed.push(told(&kept, is_new));
+        pushed.push(reported(&kept, is_new));
     }
     context.output.print(&json!({ "flows": pushed }), |_| {
-        let line = |told: &Value| {
-            let text = |name: &str| told[name].as_str().unwrap_or_default();
-            format!("{} is version {} now, {}", text("name"), told["version"], text("state"))
+        let line = |reported: &Value| {
+            let text = |name: &str| reported[name].as_str().unwrap_or_default();
+            format!("{} is version {} now, {}", text("name"), reported["version"], text("state"))
         };
         pushed.iter().map(line).collect::<Vec<_>>().join("\n")
     })?;
     Ok(Outcome::Done)
 }
 
-fn told(kept: &KeptFlow, is_new: bool) -> Value {
-    let mut told = Found::Kept(kept.clone()).told();
-    told["etag"] = kept.tag().into();
-    told["created"] = is_new.into();
-    told
+fn reported(kept: &KeptFlow, is_new: bool) -> Value {
+    let mut reported = Found::Kept(kept.clone()).reported();
+    reported["etag"] = kept.tag().into();
+    reported["created"] = is_new.into();
+    reported
 }
 
 fn no_change(error: NoChange) -> anyhow::Error {
@@ -343,7 +343,7 @@ async fn switch(
     let switched = records.enable_flow(name, enabled, why, stops).await?;
     let (kept, stopped) =
         switched.with_context(|| format!("there is no flow {name}; `clienty-sync flows list` shows all"))?;
-    let mut shown = told(&kept, false);
+    let mut shown = reported(&kept, false);
     shown["stoppedRuns"] = stopped.into();
     context.output.print(&shown, |_| {
         let runs = if stops { format!("; {stopped} runs were stopped") } else { String::new() };

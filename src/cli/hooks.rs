@@ -163,7 +163,7 @@ async fn manage(context: Context, command: Manage) -> anyhow::Result<Outcome> {
         }
         Manage::Create(create) => {
             let made = hooks.create(new(create, context.config.operator.as_deref())?).await?;
-            output.print(&told(&made), |_| shown_once(&made))?;
+            output.print(&reported(&made), |_| shown_once(&made))?;
         }
         Manage::Edit { id, changes } => {
             let hook = hooks.edit(&id, changes.edit()?).await?.with_context(|| unknown(&id))?;
@@ -184,9 +184,9 @@ async fn manage(context: Context, command: Manage) -> anyhow::Result<Outcome> {
                 State::Dropped => "dropped",
             });
             let page = records.list_deliveries(&id, state, None, i64::from(limit)).await?;
-            let told = hooks.explained(&hook, &page.items).await;
-            output.print(&json!({ "deliveries": told }), |_| {
-                table(["MESSAGE", "EVENT", "STATE", "TRIES", "WHY"], &told.iter().map(delivery).collect::<Vec<_>>())
+            let reported = hooks.explained(&hook, &page.items).await;
+            output.print(&json!({ "deliveries": reported }), |_| {
+                table(["MESSAGE", "EVENT", "STATE", "TRIES", "WHY"], &reported.iter().map(delivery).collect::<Vec<_>>())
             })?;
         }
         Manage::Resend { message } => {
@@ -204,7 +204,7 @@ async fn manage(context: Context, command: Manage) -> anyhow::Result<Outcome> {
         Manage::Rotate { id, overlap_hours } => {
             let overlap = overlap_hours.map_or(OVERLAP, |hours| Duration::from_secs(u64::from(hours) * 3600));
             let made = hooks.rotate(&id, overlap).await?.with_context(|| unknown(&id))?;
-            output.print(&told(&made), |_| shown_once(&made))?;
+            output.print(&reported(&made), |_| shown_once(&made))?;
         }
         Manage::Disable { id } => {
             records.disable_hook(&id, "by request").await?;
@@ -229,9 +229,9 @@ pub(super) async fn explain(context: &Context, id: &str, hook_id: &str, message:
     let hooks = app::hooks(&context.config, &records, &clock, &Metrics::new(clock.clone())?)?;
     let deliveries = records.deliveries_of_message(hook_id, message).await?;
     ensure!(!deliveries.is_empty(), unknown_message(id));
-    let told = hooks.explained(&hook(&hooks, hook_id).await?, &deliveries).await;
-    context.output.print(&json!({"id": id, "hookId": hook_id, "deliveries": told}), |_| {
-        told.iter().map(in_lines).collect::<Vec<_>>().join("\n\n")
+    let reported = hooks.explained(&hook(&hooks, hook_id).await?, &deliveries).await;
+    context.output.print(&json!({"id": id, "hookId": hook_id, "deliveries": reported}), |_| {
+        reported.iter().map(in_lines).collect::<Vec<_>>().join("\n\n")
     })?;
     Ok(Outcome::Done)
 }
@@ -270,10 +270,10 @@ fn new(create: Create, operator: Option<&str>) -> Result<NewHook, WrongUsage> {
     })
 }
 
-fn told(Made { hook, verifier }: &Made) -> Value {
-    let mut told = json!(hook);
-    told[verifier_name(verifier.expose_secret())] = verifier.expose_secret().into();
-    told
+fn reported(Made { hook, verifier }: &Made) -> Value {
+    let mut reported = json!(hook);
+    reported[verifier_name(verifier.expose_secret())] = verifier.expose_secret().into();
+    reported
 }
 
 fn verifier_name(verifier: &str) -> &'static str {
@@ -297,9 +297,9 @@ fn row(hook: &Hook) -> [String; 4] {
     [hook.id.clone(), state.to_owned(), hook.events.texts().join(","), hook.url.clone()]
 }
 
-fn delivery(told: &Value) -> [String; 5] {
-    let text = |name: &str| told[name].as_str().unwrap_or_default().to_owned();
-    [text("id"), text("event"), text("state"), told["attempts"].to_string(), text("why")]
+fn delivery(reported: &Value) -> [String; 5] {
+    let text = |name: &str| reported[name].as_str().unwrap_or_default().to_owned();
+    [text("id"), text("event"), text("state"), reported["attempts"].to_string(), text("why")]
 }
 
 /// The fields that are not null, one a line.

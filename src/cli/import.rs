@@ -6,9 +6,9 @@
 use anyhow::ensure;
 use clap::Parser;
 use serde_json::json;
-use sync_workers::records::{MissingCount, MissingParts, Purpose, Walk};
+use sync_workers::records::{MissingCount, MissingParts, Purpose, Scan};
 
-use super::walking::Walking;
+use super::scan_progress::ScanProgress;
 use super::{Context, Outcome};
 
 #[derive(Debug, Parser)]
@@ -24,13 +24,13 @@ pub(super) struct Args {
 pub(super) async fn run(context: Context, args: Args) -> anyhow::Result<Outcome> {
     let Context { config, output } = context;
     let Args { location, resume } = args;
-    let mut walking = Walking::start(config, &location).await?;
-    let outcome = import(&mut walking, &location, resume, output.json).await;
-    let missing = walking.app.records.missing_parts(&location).await;
-    walking.stop().await;
-    let (walk, missing) = (outcome?, missing?);
-    output.print(&json!({ "import": walk, "missing": missing }), |_| {
-        let Walk { contacts, tasks, notes, appointments, calls, passed_over, not_shown, .. } = &walk;
+    let mut scan_progress = ScanProgress::start(config, &location).await?;
+    let outcome = import(&mut scan_progress, &location, resume, output.json).await;
+    let missing = scan_progress.app.records.missing_parts(&location).await;
+    scan_progress.stop().await;
+    let (scan, missing) = (outcome?, missing?);
+    output.print(&json!({ "import": scan, "missing": missing }), |_| {
+        let Scan { contacts, tasks, notes, appointments, calls, passed_over, not_shown, .. } = &scan;
         let mut lines = vec![format!(
             "imported {contacts} contacts, {tasks} tasks, {notes} notes and {appointments} appointments with {calls} calls"
         )];
@@ -43,7 +43,7 @@ pub(super) async fn run(context: Context, args: Args) -> anyhow::Result<Outcome>
         lines.extend(in_words(&missing));
         lines.join("\n")
     })?;
-    let is_whole = missing.contacts == 0 && walk.passed_over == 0 && walk.not_shown == 0;
+    let is_whole = missing.contacts == 0 && scan.passed_over == 0 && scan.not_shown == 0;
     Ok(if is_whole { Outcome::Done } else { Outcome::Failed })
 }
 
@@ -62,22 +62,22 @@ fn in_words(missing: &MissingParts) -> Vec<String> {
     lines
 }
 
-async fn import(walking: &mut Walking, location: &str, resume: bool, quiet: bool) -> anyhow::Result<Walk> {
-    let latest = walking.app.records.latest_walk(location, Purpose::Import).await?;
-    let walk = match latest.filter(|walk| walk.next_job().is_some()) {
-        Some(walk) => {
+async fn import(scan_progress: &mut ScanProgress, location: &str, resume: bool, quiet: bool) -> anyhow::Result<Scan> {
+    let latest = scan_progress.app.records.latest_scan(location, Purpose::Import).await?;
+    let scan = match latest.filter(|scan| scan.next_job().is_some()) {
+        Some(scan) => {
             ensure!(
                 resume,
                 "an import of {location} has not finished ({} of {} contacts read, {} with notes and appointments): `clienty-sync import --location {location} \
                  --resume` continues it",
-                walk.contacts,
-                walk.total.map_or_else(|| "?".to_owned(), |total| total.to_string()),
-                walk.detailed
+                scan.contacts,
+                scan.total.map_or_else(|| "?".to_owned(), |total| total.to_string()),
+                scan.detailed
             );
-            walking.go_on(&walk).await?;
-            walk
+            scan_progress.go_on(&scan).await?;
+            scan
         }
-        None => walking.begin(location, Purpose::Import).await?,
+        None => scan_progress.begin(location, Purpose::Import).await?,
     };
-    walking.follow(&walk, quiet).await
+    scan_progress.follow(&scan, quiet).await
 }

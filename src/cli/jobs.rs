@@ -133,12 +133,12 @@ pub(super) async fn run(context: Context, command: Command) -> anyhow::Result<Ou
                 stats.insert("brokenLocations".to_owned(), json!(halted.broken));
             }
             output.print(&stats, |_| {
-                let told = |state: JobState, count: i64| match (state, count) {
+                let reported = |state: JobState, count: i64| match (state, count) {
                     (JobState::Done, DONE_COUNTED..) => format!("{DONE_COUNTED} or more"),
                     _ => count.to_string(),
                 };
                 let rows: Vec<_> =
-                    counts.iter().map(|(state, count)| [state.as_str().to_owned(), told(*state, *count)]).collect();
+                    counts.iter().map(|(state, count)| [state.as_str().to_owned(), reported(*state, *count)]).collect();
                 std::iter::once(table(["STATE", "JOBS"], &rows))
                     .chain(halted.iter().flat_map(Halted::lines))
                     .collect::<Vec<_>>()
@@ -154,19 +154,19 @@ pub(super) async fn run(context: Context, command: Command) -> anyhow::Result<Ou
             let state = state.map(JobState::from);
             let filter = JobFilter { state, location_id: location, kind, error, since, before: None };
             let records = open_records(&context.config).await?;
-            let mut told = None;
+            let mut reported = None;
             loop {
                 let jobs = records.list_jobs(&filter, i64::from(limit)).await?;
                 if jobs.is_empty() {
                     check_kind(filter.kind.as_deref())?;
                 }
-                if told.as_ref() != Some(&jobs) {
+                if reported.as_ref() != Some(&jobs) {
                     output.print(&json!({ "jobs": jobs }), |_| listing::text(&jobs))?;
                 }
                 if !watch {
                     break;
                 }
-                told = Some(jobs);
+                reported = Some(jobs);
                 tokio::time::sleep(LOOK).await;
             }
         }

@@ -16,22 +16,22 @@ pub(super) async fn run(context: Context, command: Command) -> anyhow::Result<Ou
     let Command::Rotate = command;
     let vault = vault(&context.config)?;
     let records = open_records(&context.config).await?;
-    let told = rotate(&records, &vault).await?;
+    let reported = rotate(&records, &vault).await?;
     let newest = vault.newest_key_id();
-    context.output.print(&told, |told| {
+    context.output.print(&reported, |reported| {
         let mut lines = vec![format!(
             "sealed {} of {} tokens with {newest}; {} were sealed with it before",
-            told.resealed, told.tokens, told.current
+            reported.resealed, reported.tokens, reported.current
         )];
-        match told.left.len() {
+        match reported.left.len() {
             0 => lines.push("older master keys are no longer needed, once every process has the new one".to_owned()),
             left => lines.push(format!(
                 "{left} tokens are left: {}\nAdd the keys that sealed them to CLIENTY_MASTER_KEYS, or connect them again; restart workers \
                  without the newest key, and run this again",
-                told.left.join(", ")
+                reported.left.join(", ")
             )),
         }
         lines.join("\n")
     })?;
-    Ok(if told.left.is_empty() { Outcome::Done } else { Outcome::Failed })
+    Ok(if reported.left.is_empty() { Outcome::Done } else { Outcome::Failed })
 }

@@ -69,7 +69,7 @@ pub(super) async fn run(context: Context, args: Args) -> anyhow::Result<Outcome>
         return Ok(Outcome::Done);
     }
     let job = ended(&gateway, job, Duration::from_secs(timeout)).await?;
-    tell(context.output, accepted, &job)
+    report(context.output, accepted, &job)
 }
 
 fn data_of(fields: Vec<(String, String)>, data: Option<&str>) -> anyhow::Result<Map<String, Value>> {
@@ -105,7 +105,7 @@ async fn ended(gateway: &Remote, id: &str, patience: Duration) -> anyhow::Result
     }
 }
 
-fn tell(output: Output, accepted: &Value, job: &Value) -> anyhow::Result<Outcome> {
+fn report(output: Output, accepted: &Value, job: &Value) -> anyhow::Result<Outcome> {
     let is_done = job["state"] == "done";
     output.print(&json!({"accepted": accepted, "job": job}), |_| {
         let text = |name: &str| job[name].as_str().unwrap_or_default();

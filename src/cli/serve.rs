@@ -127,7 +127,7 @@ pub(super) async fn until_stopped(mut signals: Signals, servers: Servers, worker
 /// Takes nothing new and finishes what runs; a signal requeues it at once.
 pub(super) async fn stop(mut signals: Signals, servers: Servers, workers: Option<Workers>) {
     tracing::info!("stopping: finishing running jobs; a second signal requeues them at once");
-    let hurry = workers.as_ref().map(Workers::hurry);
+    let force_stop = workers.as_ref().map(Workers::force_stop);
     let working = async {
         if let Some(workers) = workers {
             workers.stop().await;
@@ -140,8 +140,8 @@ pub(super) async fn stop(mut signals: Signals, servers: Servers, workers: Option
             () = signals.next() => tracing::warn!("second signal: requeuing running jobs"),
             () = tokio::time::sleep(PATIENCE) => tracing::warn!("jobs still run after {PATIENCE:?}: requeuing them"),
         }
-        if let Some(hurry) = hurry {
-            hurry.now();
+        if let Some(force_stop) = force_stop {
+            force_stop.now();
         }
         // What is left is a job that does not react.
         tokio::time::sleep(GRACE).await;

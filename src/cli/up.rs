@@ -4,19 +4,20 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use serde_json::json;
-use sync_workers::{suspects, sweeper};
+use sync_workers::{requeuer, suspects};
 use tokio::task::JoinSet;
 
 use super::serve::{Listeners, Signals, stop, until_stopped};
 use super::{Context, Outcome};
 use crate::app::{App, Workers};
-use crate::sole::Sole;
+use crate::instance_lock::InstanceLock;
 
 pub(super) async fn run(context: Context) -> anyhow::Result<Outcome> {
     let mut signals = Signals::listen()?;
     let distributed = context.config.is_distributed();
     // Held to the end. First of all: what the other process has begun must not be touched.
-    let _sole = if distributed { None } else { Some(Sole::take(&context.config.working_folders())?.or_refuse()?) };
+    let _sole =
+        if distributed { None } else { Some(InstanceLock::take(&context.config.working_folders())?.or_refuse()?) };
     let listeners = Listeners::open(&context.config).await?;
     let app = match distributed {
         true => App::open(context.config).await?,
@@ -26,7 +27,7 @@ pub(super) async fn run(context: Context) -> anyhow::Result<Outcome> {
     let has_suspects = !distributed && suspects::count(&app.records).await?;
     let workers = if has_suspects { app.start_one_worker()? } else { app.start_workers()? };
     if !distributed && !has_suspects {
-        tell_all(&app).await?;
+        report_all(&app).await?;
     }
     let servers = listeners.serve(&app)?;
     let (url, metrics) = (format!("http://{}", servers.address), format!("http://{}/metrics", servers.metrics));
@@ -53,7 +54,7 @@ pub(super) async fn run(context: Context) -> anyhow::Result<Outcome> {
         workers = all_at_once(&app, workers).await?;
     }
     if !distributed {
-        watch.spawn(sweeper::watch(app.records.clone(), app.queue.clone(), app.clock.clone()));
+        watch.spawn(requeuer::watch(app.records.clone(), app.queue.clone(), app.clock.clone()));
     }
     until_stopped(signals, servers, Some(workers)).await;
     presence.end().await;
@@ -62,9 +63,9 @@ pub(super) async fn run(context: Context) -> anyhow::Result<Outcome> {
 
 /// A queue in memory starts empty, and no other process shares it: open ledger rows are enqueued at once, and no process holds those that are
 /// marked as running.
-async fn tell_all(app: &App) -> anyhow::Result<()> {
-    let told = sweeper::sweep(&app.records, &app.queue, &app.clock, Duration::ZERO, Duration::ZERO).await;
-    told.map_err(anyhow::Error::msg).context("can't enqueue the open jobs")?;
+async fn report_all(app: &App) -> anyhow::Result<()> {
+    let reported = requeuer::reconcile(&app.records, &app.queue, &app.clock, Duration::ZERO, Duration::ZERO).await;
+    reported.map_err(anyhow::Error::msg).context("can't enqueue the open jobs")?;
     Ok(())
 }
 
@@ -72,6 +73,6 @@ async fn tell_all(app: &App) -> anyhow::Result<()> {
 async fn all_at_once(app: &App, one: Workers) -> anyhow::Result<Workers> {
     one.stop().await;
     let workers = app.start_workers()?;
-    tell_all(app).await?;
+    report_all(app).await?;
     Ok(workers)
 }

@@ -7,12 +7,12 @@ use clap::Parser;
 use job_engine::Priority;
 use serde::Serialize;
 use serde_json::json;
-use sync_workers::events::{NewEvent, Trigger};
-use sync_workers::records::{Change, Finding, JobKind, Purpose, Verdict, Walk};
+use sync_workers::events::{IncomingEvent, NewEvent};
+use sync_workers::records::{Change, Difference, Finding, JobKind, Purpose, Scan};
 use tokio::time::sleep;
 
+use super::scan_progress::ScanProgress;
 use super::table::table;
-use super::walking::Walking;
 use super::{Context, Outcome};
 
 /// Findings that the table lists.
@@ -59,11 +59,11 @@ struct Count {
 
 pub(super) async fn run(context: Context, args: Args) -> anyhow::Result<Outcome> {
     let Context { config, output } = context;
-    let mut walking = Walking::start(config, &args.location).await?;
-    let report = verify(&mut walking, &args, output.json).await;
-    walking.stop().await;
+    let mut scan_progress = ScanProgress::start(config, &args.location).await?;
+    let report = verify(&mut scan_progress, &args, output.json).await;
+    scan_progress.stop().await;
     let report = report?;
-    output.print(&json!(report), |_| report.tell())?;
+    output.print(&json!(report), |_| report.report())?;
     Ok(match (report.findings.is_empty(), report.is_whole()) {
         (false, _) => Outcome::Differs,
         (true, true) => Outcome::Done,
@@ -71,28 +71,28 @@ pub(super) async fn run(context: Context, args: Args) -> anyhow::Result<Outcome>
     })
 }
 
-async fn verify(walking: &mut Walking, args: &Args, quiet: bool) -> anyhow::Result<Report> {
-    let first = compare(walking, &args.location, quiet).await?;
+async fn verify(scan_progress: &mut ScanProgress, args: &Args, quiet: bool) -> anyhow::Result<Report> {
+    let first = compare(scan_progress, &args.location, quiet).await?;
     if !args.repair || first.findings.is_empty() {
         return Ok(first);
     }
     let contacts: BTreeSet<_> = first.findings.iter().map(|finding| finding.contact_id.clone()).collect();
-    repair(walking, &args.location, &contacts).await?;
-    let second = compare(walking, &args.location, quiet).await?;
+    repair(scan_progress, &args.location, &contacts).await?;
+    let second = compare(scan_progress, &args.location, quiet).await?;
     Ok(Report { repaired: contacts.len(), calls: first.calls + second.calls, ..second })
 }
 
-async fn compare(walking: &mut Walking, location: &str, quiet: bool) -> anyhow::Result<Report> {
-    let walk = walking.begin(location, Purpose::Verify).await?;
-    let walk = walking.follow(&walk, quiet).await?;
-    let records = &walking.app.records;
-    let (findings, held) = (records.findings(&walk.id).await?, records.count_compared(location).await?);
-    Ok(Report::new(&walk, findings, &held))
+async fn compare(scan_progress: &mut ScanProgress, location: &str, quiet: bool) -> anyhow::Result<Report> {
+    let scan = scan_progress.begin(location, Purpose::Verify).await?;
+    let scan = scan_progress.follow(&scan, quiet).await?;
+    let records = &scan_progress.app.records;
+    let (findings, held) = (records.findings(&scan.id).await?, records.count_compared(location).await?);
+    Ok(Report::new(&scan, findings, &held))
 }
 
 /// Pulls the contacts again, and waits for the last of them.
-async fn repair(walking: &Walking, location: &str, contacts: &BTreeSet<String>) -> anyhow::Result<()> {
-    let trigger = |contact: &String| Trigger {
+async fn repair(scan_progress: &ScanProgress, location: &str, contacts: &BTreeSet<String>) -> anyhow::Result<()> {
+    let trigger = |contact: &String| IncomingEvent {
         event: NewEvent {
             id: None,
             occurred_at: None,
@@ -109,10 +109,10 @@ async fn repair(walking: &Walking, location: &str, contacts: &BTreeSet<String>) 
     let triggers: Vec<_> = contacts.iter().map(trigger).collect();
     let mut jobs = Vec::new();
     for chunk in triggers.chunks(BATCH) {
-        jobs.extend(walking.app.producer().send(chunk).await?.into_iter().map(|accepted| accepted.job_id));
+        jobs.extend(scan_progress.app.producer().send(chunk).await?.into_iter().map(|accepted| accepted.job_id));
     }
     for job in jobs {
-        while walking.app.records.job(&job).await?.is_some_and(|job| job.finished_at.is_none()) {
+        while scan_progress.app.records.job(&job).await?.is_some_and(|job| job.finished_at.is_none()) {
             sleep(Duration::from_millis(50)).await;
         }
     }
@@ -122,14 +122,14 @@ async fn repair(walking: &Walking, location: &str, contacts: &BTreeSet<String>) 
 impl Report {
     /// `held`: the compared records here, by kind. Those without a finding are equal. The scan's own count would not show that,
     /// since it reads some records twice, and only findings of contacts that are missing here.
-    fn new(walk: &Walk, findings: Vec<Finding>, held: &HashMap<String, i64>) -> Self {
+    fn new(scan: &Scan, findings: Vec<Finding>, held: &HashMap<String, i64>) -> Self {
         let count = |record: &'static str| {
             let mut count = Count::default();
             for finding in findings.iter().filter(|finding| finding.record == record) {
-                match finding.verdict {
-                    Verdict::Missing => count.missing += 1,
-                    Verdict::Extra => count.extra += 1,
-                    Verdict::Different => count.different += 1,
+                match finding.difference {
+                    Difference::Missing => count.missing += 1,
+                    Difference::Extra => count.extra += 1,
+                    Difference::Different => count.different += 1,
                 }
             }
             let held = held.get(record).copied().unwrap_or_default();
@@ -138,8 +138,8 @@ impl Report {
             (record, count)
         };
         let counts = ["contact", "task", "note", "appointment"].into_iter().map(count).collect();
-        let (location_id, uncompared) = (walk.location_id.clone(), walk.uncompared.clone());
-        let Walk { calls, passed_over, not_shown, .. } = *walk;
+        let (location_id, uncompared) = (scan.location_id.clone(), scan.uncompared.clone());
+        let Scan { calls, passed_over, not_shown, .. } = *scan;
         Self { location_id, repaired: 0, calls, counts, findings, uncompared, passed_over, not_shown }
     }
 
@@ -148,7 +148,7 @@ impl Report {
         self.passed_over == 0 && self.not_shown == 0
     }
 
-    fn tell(&self) -> String {
+    fn report(&self) -> String {
         let rows: Vec<_> = self
             .counts
             .iter()
@@ -162,9 +162,9 @@ impl Report {
                 .findings
                 .iter()
                 .take(LISTED)
-                .map(|Finding { record, record_id, contact_id, verdict, fields }| {
-                    let verdict = verdict.as_str().to_owned();
-                    [record.clone(), record_id.clone(), contact_id.clone(), verdict, fields.join(", ")]
+                .map(|Finding { record, record_id, contact_id, difference, fields }| {
+                    let difference = difference.as_str().to_owned();
+                    [record.clone(), record_id.clone(), contact_id.clone(), difference, fields.join(", ")]
                 })
                 .collect();
             text = format!("{text}\n\n{}", table(["RECORD", "ID", "CONTACT", "IS", "FIELDS"], &rows));
@@ -202,15 +202,17 @@ mod tests {
 
     #[test]
     fn the_table_names_records_and_fields() {
-        let finding = |record: &str, verdict, fields: &[&str]| Finding {
+        let finding = |record: &str, difference, fields: &[&str]| Finding {
             record: record.to_owned(),
             record_id: format!("{record}-1"),
             contact_id: "c1".to_owned(),
-            verdict,
+            difference,
             fields: fields.iter().map(|field| (*field).to_owned()).collect(),
         };
-        let findings =
-            vec![finding("contact", Verdict::Different, &["city", "phone"]), finding("note", Verdict::Extra, &[])];
+        let findings = vec![
+            finding("contact", Difference::Different, &["city", "phone"]),
+            finding("note", Difference::Extra, &[]),
+        ];
         let counts = BTreeMap::from([("contact", Count { equal: 6, different: 1, ..Count::default() })]);
         let uncompared = BTreeMap::from([("timezone".to_owned(), 7)]);
         let report = Report {
@@ -230,6 +232,6 @@ mod tests {
                         note     note-1     c1       extra\n\n\
                         not compared, since GHL's lists do not show them: timezone (contacts: 7)\n\n\
                         2 of GHL's contacts could not be read, so they were not compared";
-        assert_eq!(report.tell(), expected);
+        assert_eq!(report.report(), expected);
     }
 }

@@ -27,7 +27,7 @@ pub struct Gateway {
 /// What the console under `/ui` does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ui {
-    /// It shows, and does what an operator tells it.
+    /// It shows, and does what an operator informs it.
     On,
     /// It is not there.
     Off,

@@ -16,7 +16,7 @@ use outbound::outside::{Net, NetError};
 use secrecy::{SecretBox, SecretString};
 use sync_model::decide::fields;
 use sync_model::decide::merge::Policy;
-use sync_model::decide::rules::{NoTemplate, Occasion, Template};
+use sync_model::decide::rules::{NoTemplate, Template, Trigger};
 use tracing_subscriber::EnvFilter;
 
 use super::{Installs, LogFormat, MasterKey, Ui};
@@ -40,7 +40,7 @@ pub(super) fn field_policy(text: &str) -> Parsed<(String, Policy)> {
     Ok((name.to_owned(), policy(winner)?))
 }
 
-pub(super) fn occasion(text: &str) -> Parsed<Occasion> {
+pub(super) fn trigger(text: &str) -> Parsed<Trigger> {
     text.parse().map_err(|_| "contact.created, or contact.tagged= and a tag".to_owned())
 }
 

@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use sync_model::decide::rules::TaskRule;
 use sync_model::decide::span;
 
-use super::parse::{occasion, template, word};
+use super::parse::{template, trigger, word};
 use super::source::{Setting, Sources};
 
 /// A rule whose `due_after` is not set.
@@ -17,7 +17,7 @@ pub(super) fn read(from: &mut Sources) -> Vec<TaskRule> {
 }
 
 fn rule(from: &mut Sources, name: String) -> Option<TaskRule> {
-    let on = setting(from, &name, "on").needed(occasion);
+    let on = setting(from, &name, "on").needed(trigger);
     let title = setting(from, &name, "title").needed(template);
     let body = setting(from, &name, "body").optional(template);
     let due_after = setting(from, &name, "due_after").optional(span::parse).unwrap_or(USUALLY_DUE);

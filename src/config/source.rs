@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sync_model::suggest::nearest;
 
+use super::effective::{Origin, Privacy, Shown};
 use super::error::{ConfigError, ConfigErrors};
 use super::file::{ConfigFile, Entry, Given};
 use super::parse::Parsed;
-use super::shown::{Origin, Privacy, Shown};
 
 /// Variables with these beginnings that are almost a setting's name are slips. Others may be somebody's own, as the CLIENTY_API_KEY that a
 /// person exports for curl: they are named, and no more.

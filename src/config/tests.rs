@@ -73,7 +73,7 @@ fn the_environment_wins_over_the_file_and_the_file_over_the_defaults() {
 }
 
 #[test]
-fn every_mistake_is_told_at_once_with_its_place() {
+fn every_mistake_is_reported_at_once_with_its_place() {
     let file = "\
 [worker]
 concurrency = 0
@@ -84,9 +84,9 @@ scopes = 3.5
 burst_limit = [\"100\"]
 ";
     let errors = load(file, &[("GHL_TIMEOUT_MS", "soon"), ("REDIS_URL", "mysql://cache")]).unwrap_err();
-    let told: Vec<String> = errors.to_string().lines().map(str::to_owned).collect();
+    let reported: Vec<String> = errors.to_string().lines().map(str::to_owned).collect();
     assert_eq!(
-        told,
+        reported,
         [
             "clienty-sync.toml:4 gateway.listen: got \"here\", expected an address and a port, such as 127.0.0.1:8080",
             "environment REDIS_URL: expected a URL such as redis://localhost:6379/0",
@@ -99,21 +99,22 @@ burst_limit = [\"100\"]
 }
 
 #[test]
-fn every_wrong_value_of_a_list_is_told_at_once() {
-    let told = load("[merge]\nfields = ['contact.city=us', 'contact.city=ghl', 'nothing']", &[]).unwrap_err();
-    let told: Vec<_> = told.0.iter().map(|error| (error.place.as_str(), error.key.as_str(), &error.problem)).collect();
-    let [(place, key, first), (_, _, second)] = told.as_slice() else { panic!("{told:?}") };
+fn every_wrong_value_of_a_list_is_reported_at_once() {
+    let reported = load("[merge]\nfields = ['contact.city=us', 'contact.city=ghl', 'nothing']", &[]).unwrap_err();
+    let reported: Vec<_> =
+        reported.0.iter().map(|error| (error.place.as_str(), error.key.as_str(), &error.problem)).collect();
+    let [(place, key, first), (_, _, second)] = reported.as_slice() else { panic!("{reported:?}") };
     assert_eq!((*place, *key), ("clienty-sync.toml:2", "merge.fields"));
-    assert!(first.contains("contact.city=us") && second.contains("nothing"), "{told:?}");
+    assert!(first.contains("contact.city=us") && second.contains("nothing"), "{reported:?}");
 }
 
 #[test]
 fn unknown_keys_and_misspelt_variables_are_mistakes_and_a_persons_own_variable_is_not() {
     let file = "[worker]\nconcurency = 8\n[mail]\nhost = \"x\"\n";
     let errors = load(file, &[("CLIENTY_LISTENS", "x"), ("CLIENTY_API_KEY", "x"), ("GHL_PROXY", "x")]).unwrap_err();
-    let told: Vec<String> = errors.to_string().lines().map(str::to_owned).collect();
+    let reported: Vec<String> = errors.to_string().lines().map(str::to_owned).collect();
     assert_eq!(
-        told,
+        reported,
         [
             "clienty-sync.toml:4 mail.host: unknown key; `clienty-sync config show --defaults` lists all",
             "clienty-sync.toml:2 worker.concurency: unknown key; did you mean worker.concurrency?",
@@ -207,8 +208,8 @@ fn a_rule_has_a_name_of_its_own_in_the_file_or_the_environment() {
         ("CLIENTY_RULE_THIRD_TITLE", "Third"),
     ];
     let rules = load(file, &environment).unwrap().rules;
-    let told: Vec<_> = rules.iter().map(|rule| (rule.name.as_str(), rule.due_after.as_hours())).collect();
-    assert_eq!(told, [("third", 24), ("vip", 4), ("welcome", 24)]);
+    let reported: Vec<_> = rules.iter().map(|rule| (rule.name.as_str(), rule.due_after.as_hours())).collect();
+    assert_eq!(reported, [("third", 24), ("vip", 4), ("welcome", 24)]);
     assert_eq!(rules[2].title, "Hello".parse().unwrap());
     let shown = load(file, &environment).unwrap();
     assert!(shown.show().to_string().contains("rules.vip.due_after"), "{}", shown.show());

@@ -14,7 +14,7 @@ use crate::locations::{LocationStatus, State};
 const LATE: SignedDuration = SignedDuration::from_mins(5);
 /// A location that is in use sends a webhook more often than this.
 const QUIET: SignedDuration = SignedDuration::from_hours(24);
-/// Cases of one sort that are told one by one.
+/// Cases of one sort that are reported one by one.
 const EACH: usize = 5;
 /// A location that has less than one part in so many of its day left is in need.
 const LITTLE: u32 = 20;

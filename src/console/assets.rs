@@ -22,7 +22,7 @@ pub(super) fn version() -> &'static str {
     &VERSION
 }
 
-/// `GET /ui/assets/{version}/{name}`, for everybody: it tells nothing of anybody.
+/// `GET /ui/assets/{version}/{name}`, for everybody: it reports nothing of anybody.
 pub(super) async fn file(Path((asked, name)): Path<(String, String)>) -> Response {
     let (kind, text) = match name.as_str() {
         "console.css" => ("text/css; charset=utf-8", STYLE),

@@ -25,7 +25,7 @@ struct Page {
 }
 
 /// What an act is called, and what comes of it.
-fn told(act: &str) -> (&'static str, &'static str, &'static str) {
+fn reported(act: &str) -> (&'static str, &'static str, &'static str) {
     const TAKEN_BACK: &str = "What they would have written is taken back: an edit reads again as GHL holds it, and a record that GHL never took is gone.";
     match act {
         "discard" => ("Discard", "risky", TAKEN_BACK),
@@ -56,7 +56,7 @@ fn asked<A>(
     expected: Option<usize>,
     status: StatusCode,
 ) -> Response {
-    let (words, class, text) = told(act);
+    let (words, class, text) = reported(act);
     let shown = grouped(count as u64);
     let title = if count == 1 { format!("{words} this job?") } else { format!("{words} {shown} jobs?") };
     let page = Page {

@@ -78,7 +78,7 @@ pub(super) async fn page(
 
 /// A conflict for a table; without values for whoever reads ids alone.
 pub(super) fn shown(conflict: &KeptConflict, people: bool, now: Timestamp) -> Shown {
-    let told = |one: &serde_json::Value| if people { value(one) } else { "…".to_owned() };
+    let reported = |one: &serde_json::Value| if people { value(one) } else { "…".to_owned() };
     let location = format!("/ui/locations/{}", segment(&conflict.location_id));
     let contact = format!("{location}/contacts/{}", segment(&conflict.contact_id));
     let (word, words) = match (conflict.undone_at, conflict.winner.as_str()) {
@@ -91,9 +91,9 @@ pub(super) fn shown(conflict: &KeptConflict, people: bool, now: Timestamp) -> Sh
         contact: id_link(&conflict.contact_id, &contact),
         record: conflict.record.clone(),
         field: conflict.field.clone(),
-        base: told(&conflict.base),
-        ours: told(&conflict.ours),
-        theirs: told(&conflict.theirs),
+        base: reported(&conflict.base),
+        ours: reported(&conflict.ours),
+        theirs: reported(&conflict.theirs),
         clienty_won: conflict.winner != "ghl",
         state: state_as(word, words),
         found: ago(conflict.found_at, now),

@@ -57,7 +57,7 @@ struct Row {
 struct Activity {
     kind: &'static str,
     title: String,
-    told: String,
+    reported: String,
     state: Markup,
     fields: String,
 }
@@ -116,7 +116,7 @@ fn lead(view: &ContactView) -> String {
     }
     let fields = &view.contact.sync.fields;
     let count = |state: Progress| fields.iter().filter(|field| field.state == state).count();
-    let told: Vec<String> = [
+    let reported: Vec<String> = [
         (Progress::Pending, "on the way to GHL"),
         (Progress::Refused, "refused by GHL"),
         (Progress::PartlyApplied, "kept by GHL otherwise than asked"),
@@ -125,11 +125,11 @@ fn lead(view: &ContactView) -> String {
     .filter(|(state, _)| count(*state) > 0)
     .map(|(state, words)| format!("{} {words}", plural(count(state))))
     .collect();
-    match (told.as_slice(), &view.contact.sync.reason) {
+    match (reported.as_slice(), &view.contact.sync.reason) {
         ([], None) if view.synced_at.is_none() => "GHL has yet to get it.".to_owned(),
         ([], None) => "Both sides have the same.".to_owned(),
         ([], Some(reason)) => format!("GHL refused it: {reason}"),
-        (told, _) => format!("{}.", told.join(", ")),
+        (reported, _) => format!("{}.", reported.join(", ")),
     }
 }
 
@@ -177,7 +177,7 @@ fn rows(row: &ContactRow, statuses: &[FieldStatus], conflicts: &[KeptConflict]) 
 }
 
 fn side_by_side(name: &str, ours: &Fields, theirs: &Fields, status: Option<&FieldStatus>, conflict: bool) -> (u8, Row) {
-    let told = |fields: &Fields| match fields::value(fields, name) {
+    let reported = |fields: &Fields| match fields::value(fields, name) {
         Value::Bool(true) if name.starts_with("tags.") => "present".to_owned(),
         Value::Null if name.starts_with("tags.") => "absent".to_owned(),
         other => value(&other),
@@ -192,8 +192,9 @@ fn side_by_side(name: &str, ours: &Fields, theirs: &Fields, status: Option<&Fiel
         None if conflict => (1, state_as("conflict", "was in conflict"), String::new()),
         None => (2, state_as("agreed", "agreed"), String::new()),
     };
-    let there = status.map(|status| &status.got).filter(|got| **got != Value::Null).map_or_else(|| told(theirs), value);
-    (rank, Row { name: name.to_owned(), ours: told(ours), theirs: there, state, why })
+    let there =
+        status.map(|status| &status.got).filter(|got| **got != Value::Null).map_or_else(|| reported(theirs), value);
+    (rank, Row { name: name.to_owned(), ours: reported(ours), theirs: there, state, why })
 }
 
 fn activities(view: &ContactView) -> Vec<Activity> {
@@ -203,21 +204,21 @@ fn activities(view: &ContactView) -> Vec<Activity> {
     let tasks = view.tasks.iter().map(|shown| Activity {
         kind: "task",
         title: titled(&shown.record.task.title),
-        told: format!("{}{}", gone(shown.deleted_at.is_some()), json_word(&shown.record.status)),
+        reported: format!("{}{}", gone(shown.deleted_at.is_some()), json_word(&shown.record.status)),
         state: state(shown.sync.state),
         fields: names(&shown.sync.fields),
     });
     let notes = view.notes.iter().map(|shown| Activity {
         kind: "note",
         title: titled(&shown.record.note_text),
-        told: gone(shown.deleted_at.is_some()).to_owned(),
+        reported: gone(shown.deleted_at.is_some()).to_owned(),
         state: state(shown.sync.state),
         fields: names(&shown.sync.fields),
     });
     let appointments = view.appointments.iter().map(|shown| Activity {
         kind: "appointment",
         title: titled(shown.record.title.as_deref().unwrap_or_default()),
-        told: format!(
+        reported: format!(
             "{}{}",
             gone(shown.deleted_at.is_some()),
             shown.record.start_time.map(|at| format!("{at:.0}")).unwrap_or_default()

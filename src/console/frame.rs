@@ -26,7 +26,7 @@ pub(super) struct Frame {
     pub(super) may_administer: bool,
     pub(super) is_read_only: bool,
     pub(super) token: String,
-    /// By which the script tells how long ago something was.
+    /// By which the script shows how long ago something was.
     pub(super) now: Timestamp,
     /// What was just done.
     pub(super) notice: Option<String>,
@@ -78,20 +78,20 @@ impl Frame {
         ];
         let place =
             |(path, name, _): &(&'static str, &'static str, bool)| Place { path, name, is_here: *path == self.section };
-        let shown = groups.iter().map(|group| group.iter().filter(|(.., is_shown)| *is_shown).map(place).collect());
+        let shown = groups.iter().map(|group| group.iter().filter(|(.., is_visible)| *is_visible).map(place).collect());
         shown.filter(|group: &Vec<Place>| !group.is_empty()).collect()
     }
 
     /// With what the query says was just done.
     pub(super) fn after(self, query: &HashMap<String, String>) -> Self {
         let count = query.get("n").and_then(|count| count.parse::<u64>().ok());
-        let notice = query.get("done").and_then(|done| told(done, count));
+        let notice = query.get("done").and_then(|done| reported(done, count));
         Self { notice, ..self }
     }
 }
 
 /// The sentence of an act. Only words of ours: a link must not be able to make this page say something.
-fn told(done: &str, count: Option<u64>) -> Option<String> {
+fn reported(done: &str, count: Option<u64>) -> Option<String> {
     let jobs = match count {
         Some(1) => "1 job".to_owned(),
         Some(count) => format!("{} jobs", grouped(count)),

@@ -1,4 +1,4 @@
-//! One hook: its deliveries, why one did not arrive; and the buttons that send one again, tell what was missed, or pause it.
+//! One hook: its deliveries, why one did not arrive; and the buttons that send one again, report what was missed, or pause it.
 
 use std::collections::HashMap;
 

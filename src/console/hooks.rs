@@ -1,4 +1,4 @@
-//! Who is told of changes over HTTP, and whether it arrives.
+//! Who is informed of changes over HTTP, and whether it arrives.
 
 use std::collections::HashMap;
 

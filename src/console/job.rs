@@ -6,7 +6,7 @@ use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use jiff::Timestamp;
-use sync_workers::records::{Job, JobState, Role};
+use sync_workers::records::{JobState, LedgerEntry, Role};
 
 use super::Console;
 use super::frame::{Frame, rendered};
@@ -35,7 +35,7 @@ struct Page {
 struct Step {
     state: Markup,
     at: Markup,
-    told: String,
+    reported: String,
 }
 
 struct Button {
@@ -86,12 +86,12 @@ fn sentence(text: &str) -> String {
     format!("{first}{}.", letters.as_str().trim_end_matches('.'))
 }
 
-fn step(state: &str, words: &str, at: Timestamp, now: Timestamp, told: String) -> Step {
-    Step { state: state_as(state, words), at: ago(at, now), told }
+fn step(state: &str, words: &str, at: Timestamp, now: Timestamp, reported: String) -> Step {
+    Step { state: state_as(state, words), at: ago(at, now), reported }
 }
 
 /// How it stands, as the end of its time line.
-fn last_step(job: &Job, now: Timestamp) -> Option<Step> {
+fn last_step(job: &LedgerEntry, now: Timestamp) -> Option<Step> {
     let at = job.finished_at.or(job.started_at).unwrap_or(job.created_at);
     Some(match job.state {
         JobState::Running => step("running", "running", job.started_at?, now, String::new()),
@@ -106,14 +106,18 @@ fn last_step(job: &Job, now: Timestamp) -> Option<Step> {
     })
 }
 
-fn unapplied(job: &Job) -> String {
+fn unapplied(job: &LedgerEntry) -> String {
     match job.unapplied.as_slice() {
         [] => String::new(),
         fields => format!("GHL holds otherwise than asked: {}", fields.join(", ")),
     }
 }
 
-fn facts(job: &Job, flow: Option<&sync_workers::records::StepOf>, now: Timestamp) -> Vec<(&'static str, Markup)> {
+fn facts(
+    job: &LedgerEntry,
+    flow: Option<&sync_workers::records::StepOf>,
+    now: Timestamp,
+) -> Vec<(&'static str, Markup)> {
     let location = format!("/ui/locations/{}", segment(&job.key.location_id));
     let mut facts = vec![
         ("Job", id(&job.id)),
@@ -135,7 +139,7 @@ fn facts(job: &Job, flow: Option<&sync_workers::records::StepOf>, now: Timestamp
 }
 
 /// A contact leads to its page.
-fn record(job: &Job) -> Markup {
+fn record(job: &LedgerEntry) -> Markup {
     let key = &job.key;
     match key.kind.as_str() {
         "pull_contact" | "push_contact" => {

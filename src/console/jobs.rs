@@ -7,7 +7,7 @@ use axum::extract::{Query, State};
 use axum::response::Response;
 use jiff::Timestamp;
 use sync_model::ids;
-use sync_workers::records::{Job, JobFilter, JobKind, JobState};
+use sync_workers::records::{JobFilter, JobKind, JobState, LedgerEntry};
 
 use super::Console;
 use super::frame::{Frame, rendered};
@@ -133,7 +133,7 @@ pub(super) async fn page(
 }
 
 /// A job for a table.
-pub(super) fn line(job: &Job, now: Timestamp) -> Line {
+pub(super) fn line(job: &LedgerEntry, now: Timestamp) -> Line {
     let path = format!("/ui/jobs/{}", segment(&job.id));
     let location = format!("/ui/locations/{}", segment(&job.key.location_id));
     Line {
@@ -153,7 +153,7 @@ pub(super) fn line(job: &Job, now: Timestamp) -> Line {
 }
 
 /// Its state, with what GHL made of it.
-pub(super) fn state_of(job: &Job) -> Markup {
+pub(super) fn state_of(job: &LedgerEntry) -> Markup {
     match (job.state, job.outcome) {
         (JobState::Done, Some(outcome)) if outcome.as_str() != "applied" => {
             state_as(outcome.as_str(), &format!("done, {}", words(outcome.as_str())))
@@ -169,7 +169,7 @@ fn words(outcome: &str) -> &str {
     }
 }
 
-fn why(job: &Job, now: Timestamp) -> String {
+fn why(job: &LedgerEntry, now: Timestamp) -> String {
     if let Some(discarded) = &job.discarded {
         return format!("by {}: {}", discarded.by, discarded.why);
     }

@@ -1,7 +1,7 @@
 //! Links that open the console once: `demo` and `up` print one for the person before the terminal, who has no key at hand.
 //!
 //! A link lives in the memory of its process, for a quarter of an hour and for one use, and it opens only at an address of the same machine. Whoever
-//! uses it gets a key of its own that ends by itself, so that the audit tells who did what, and `keys revoke` ends it early.
+//! uses it gets a key of its own that ends by itself, so that the audit shows who did what, and `keys revoke` ends it early.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

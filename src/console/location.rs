@@ -7,7 +7,7 @@ use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use jiff::Timestamp;
 use job_engine::{LaneState, LaneView, Limit};
-use sync_workers::records::{JobFilter, JobState, Phase, Purpose, Role, Walk};
+use sync_workers::records::{JobFilter, JobState, Phase, Purpose, Role, Scan};
 
 use super::frame::{Frame, rendered};
 use super::jobs::{self, Line};
@@ -17,7 +17,7 @@ use super::visitor::{Act, Visitor};
 use super::{Console, alarms, locations, sample};
 use crate::gateway::{Operates, Reads};
 use crate::locations as standing;
-use crate::steering::{self, Scan, SteerError};
+use crate::steering::{self, BegunScan, SteerError};
 
 /// Jobs that the page lists.
 const JOBS: i64 = 5;
@@ -95,7 +95,7 @@ struct Shown {
     /// Percent that is done, where that is known.
     percent: Option<u64>,
     is_running: bool,
-    told: String,
+    reported: String,
     began: Markup,
 }
 
@@ -111,14 +111,14 @@ pub(super) async fn page(
     let lane = queue.lane(&location).await.ok().flatten();
     let mut scans = Vec::new();
     let mut import_goes_on = false;
-    for purpose in [Purpose::Import, Purpose::Verify, Purpose::Sweep, Purpose::Full, Purpose::Details] {
-        let Some(walk) = in_time(records.latest_walk(&location, purpose)).await? else { continue };
-        import_goes_on |= purpose == Purpose::Import && walk.next_job().is_some();
-        let differences = match (purpose, walk.phase) {
-            (Purpose::Verify, Phase::Done) => Some(in_time(records.findings(&walk.id)).await?.len()),
+    for purpose in [Purpose::Import, Purpose::Verify, Purpose::Reconcile, Purpose::Full, Purpose::Details] {
+        let Some(scan) = in_time(records.latest_scan(&location, purpose)).await? else { continue };
+        import_goes_on |= purpose == Purpose::Import && scan.next_job().is_some();
+        let differences = match (purpose, scan.phase) {
+            (Purpose::Verify, Phase::Done) => Some(in_time(records.findings(&scan.id)).await?.len()),
             _ => None,
         };
-        scans.push(scan(&walk, differences, visitor.now));
+        scans.push(row_of(&scan, differences, visitor.now));
     }
     let filter = JobFilter { state: Some(JobState::Dead), location_id: Some(location.clone()), ..JobFilter::default() };
     let dead = in_time(records.list_jobs(&filter, JOBS + 1)).await?;
@@ -214,16 +214,16 @@ fn facts(status: &standing::LocationStatus, now: Timestamp) -> Vec<(&'static str
     facts
 }
 
-fn scan(walk: &Walk, differences: Option<usize>, now: Timestamp) -> Shown {
-    let name = match walk.purpose {
+fn row_of(scan: &Scan, differences: Option<usize>, now: Timestamp) -> Shown {
+    let name = match scan.purpose {
         Purpose::Import => "Import",
         Purpose::Verify => "Verify",
-        Purpose::Sweep => "Reconcile what changed",
+        Purpose::Reconcile => "Reconcile what changed",
         Purpose::Full => "Reconcile everything",
         Purpose::Details => "Reconcile notes and appointments",
     };
-    let is_running = walk.next_job().is_some() && walk.finished_at_ms.is_none();
-    let state = match (walk.phase, differences) {
+    let is_running = scan.next_job().is_some() && scan.finished_at_ms.is_none();
+    let state = match (scan.phase, differences) {
         (Phase::Failed, _) => state_as("failed", "given up"),
         (Phase::Done, Some(0)) => state_as("ok", "equal"),
         (Phase::Done, Some(1)) => state_as("warn", "1 difference"),
@@ -233,51 +233,51 @@ fn scan(walk: &Walk, differences: Option<usize>, now: Timestamp) -> Shown {
         _ => state_as("running", "under way"),
     };
     let read = |count: i64| grouped(count.max(0).unsigned_abs());
-    let total = walk.total.map(read);
+    let total = scan.total.map(read);
     let of_total = total.as_ref().map(|total| format!(" of {total}")).unwrap_or_default();
-    let mut told = vec![format!("{}{of_total} contacts", read(walk.contacts))];
-    if walk.detailed > 0 || walk.phase == Phase::Details {
-        told.push(format!("{} with notes and appointments", read(walk.detailed)));
+    let mut reported = vec![format!("{}{of_total} contacts", read(scan.contacts))];
+    if scan.detailed > 0 || scan.phase == Phase::Details {
+        reported.push(format!("{} with notes and appointments", read(scan.detailed)));
     }
-    told.push(format!("{} calls", read(walk.calls)));
-    if walk.found > 0 {
-        told.push(format!("{} found that no event had told of", read(walk.found)));
+    reported.push(format!("{} calls", read(scan.calls)));
+    if scan.found > 0 {
+        reported.push(format!("{} found that no event had told of", read(scan.found)));
     }
-    if let Some(left) = is_running.then(|| time_left(walk, now)).flatten() {
-        told.push(format!("about {left} left"));
+    if let Some(left) = is_running.then(|| time_left(scan, now)).flatten() {
+        reported.push(format!("about {left} left"));
     }
-    let began = walk.finished_at_ms.unwrap_or(walk.started_at_ms);
+    let began = scan.finished_at_ms.unwrap_or(scan.started_at_ms);
     Shown {
         name,
         state,
-        percent: percent(walk),
+        percent: percent(scan),
         is_running,
-        told: told.join(" · "),
+        reported: reported.join(" · "),
         began: Timestamp::from_millisecond(began).map_or_else(|_| Markup::default(), |at| ago(at, now)),
     }
 }
 
 /// How much of what it has to read it has read: contacts by pages, then, for an import, each contact's notes and appointments.
-fn share(walk: &Walk) -> Option<f64> {
-    let total = walk.total.filter(|total| *total > 0)? as f64;
-    let pages = (walk.contacts as f64 / total).min(1.0);
-    let details = (walk.detailed as f64 / total).min(1.0);
-    Some(match walk.purpose {
+fn share(scan: &Scan) -> Option<f64> {
+    let total = scan.total.filter(|total| *total > 0)? as f64;
+    let pages = (scan.contacts as f64 / total).min(1.0);
+    let details = (scan.detailed as f64 / total).min(1.0);
+    Some(match scan.purpose {
         Purpose::Details => details,
-        Purpose::Sweep | Purpose::Full => pages,
+        Purpose::Reconcile | Purpose::Full => pages,
         // Details cost two calls a contact, pages one for hundreds.
         Purpose::Import | Purpose::Verify => 0.05 * pages + 0.95 * details,
     })
 }
 
-fn percent(walk: &Walk) -> Option<u64> {
-    share(walk).map(|share| (share * 100.0) as u64)
+fn percent(scan: &Scan) -> Option<u64> {
+    share(scan).map(|share| (share * 100.0) as u64)
 }
 
-/// At the pace so far. The day's quota may make it longer, which the state of the location tells.
-fn time_left(walk: &Walk, now: Timestamp) -> Option<String> {
-    let share = share(walk).filter(|share| *share > 0.01)?;
-    let took = now.as_millisecond().saturating_sub(walk.started_at_ms) as f64 / 1000.0;
+/// At the pace so far. The day's quota may make it longer, which the state of the location reports.
+fn time_left(scan: &Scan, now: Timestamp) -> Option<String> {
+    let share = share(scan).filter(|share| *share > 0.01)?;
+    let took = now.as_millisecond().saturating_sub(scan.started_at_ms) as f64 / 1000.0;
     Some(span((took * (1.0 - share) / share) as i64))
 }
 
@@ -303,12 +303,12 @@ pub(super) async fn act(
     Ok(Redirect::to(&format!("/ui/locations/{}?done={done}", segment(&location))).into_response())
 }
 
-fn begun(scan: Scan) -> Result<&'static str, Trouble> {
+fn begun(scan: BegunScan) -> Result<&'static str, Trouble> {
     match scan {
-        Scan::Begun(_) => Ok("scan"),
-        Scan::GoesOn(_) => Ok("goes-on"),
-        Scan::InTheWay => Ok("in-the-way"),
-        Scan::NotConnected => Err(Trouble::no_such("connected location")),
+        BegunScan::Begun(_) => Ok("scan"),
+        BegunScan::GoesOn(_) => Ok("goes-on"),
+        BegunScan::InTheWay => Ok("in-the-way"),
+        BegunScan::NotConnected => Err(Trouble::no_such("connected location")),
     }
 }
 

@@ -82,14 +82,14 @@ pub(super) async fn page(
     let mut found: Vec<&LocationStatus> = sample
         .locations
         .iter()
-        .filter(|one| is_shown(one, &show, &sample))
+        .filter(|one| is_visible(one, &show, &sample))
         .filter(|one| {
             let name = one.name.as_deref().unwrap_or_default().to_lowercase();
             name.contains(&wanted) || one.location_id.to_lowercase().contains(&wanted)
         })
         .collect();
     found.sort_by_key(|one| (rank(one), std::cmp::Reverse(one.waiting), one.location_id.clone()));
-    let count = |show: &str| sample.locations.iter().filter(|one| is_shown(one, show, &sample)).count();
+    let count = |show: &str| sample.locations.iter().filter(|one| is_visible(one, show, &sample)).count();
     let tabs = SHOWN.into_iter().map(|(word, name)| Tab {
         to: format!("/ui/locations?show={word}"),
         name,
@@ -123,7 +123,7 @@ fn are(count: usize) -> String {
     if count == 1 { "1 location is".to_owned() } else { format!("{} locations are", grouped(count as u64)) }
 }
 
-fn is_shown(one: &LocationStatus, show: &str, sample: &Sample) -> bool {
+fn is_visible(one: &LocationStatus, show: &str, sample: &Sample) -> bool {
     match show {
         "" => true,
         "trouble" => rank(one) < 3,

@@ -169,7 +169,7 @@ impl Console {
         if slot.turn.try_lock().is_ok() {
             let (console, records) = (self.clone(), records.clone());
             tokio::spawn(async move {
-                // Who looks next is told of what went wrong.
+                // Who looks next is informed of what went wrong.
                 let _ = slot.renew(&console, &records).await;
             });
         }

@@ -85,14 +85,14 @@ impl Session {
         let key_id = String::from_utf8(URL_SAFE_NO_PAD.decode(key_id).ok()?).ok()?;
         let sealed = Sealed { key_id, bytes: URL_SAFE_NO_PAD.decode(bytes).ok()? };
         let text = vault.open(&sealed, OWNER).ok()?;
-        let told: Value = serde_json::from_str(text.expose_secret()).ok()?;
-        let age = now.duration_since(Timestamp::from_millisecond(told["at"].as_i64()?).ok()?);
+        let reported: Value = serde_json::from_str(text.expose_secret()).ok()?;
+        let age = now.duration_since(Timestamp::from_millisecond(reported["at"].as_i64()?).ok()?);
         if age >= LASTS {
             return None;
         }
         let token = digest(&SHA256, format!("form:{cookie}").as_bytes());
         let token = URL_SAFE_NO_PAD.encode(&token.as_ref()[..24]);
-        Some(Self { key: SecretString::from(told["key"].as_str()?), token })
+        Some(Self { key: SecretString::from(reported["key"].as_str()?), token })
     }
 }
 
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn the_way_is_told_by_the_proxy_or_by_the_machines_own_names() {
+    fn the_way_is_reported_by_the_proxy_or_by_the_machines_own_names() {
         for (host, proto, way) in [
             ("127.0.0.1:8080", None, Way::Loopback),
             ("localhost", None, Way::Loopback),

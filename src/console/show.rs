@@ -175,7 +175,7 @@ mod tests {
         );
         assert_eq!((counted(10_000, 10_000), counted(10_001, 10_000)), ("10,000".to_owned(), "10,000+".to_owned()));
         let now: Timestamp = "2026-11-30T12:00:00Z".parse().unwrap();
-        for (at, told) in [
+        for (at, reported) in [
             ("2026-11-30T11:59:59Z", "now"),
             ("2026-11-30T11:59:00Z", "60 s ago"),
             ("2026-11-30T11:30:00Z", "30 min ago"),
@@ -183,7 +183,7 @@ mod tests {
             ("2026-11-27T12:00:00Z", "3 days ago"),
             ("2026-11-30T12:00:30Z", "in 30 s"),
         ] {
-            assert_eq!(since(at.parse().unwrap(), now), told);
+            assert_eq!(since(at.parse().unwrap(), now), reported);
         }
         assert_eq!(shortened("0193a7ec-2b4f-7c8d-9eaf-3c5d7e9f1b2a"), "0193a7…1b2a");
         assert_eq!(shortened("مركز الشفاء الطبي الكبير").chars().count(), 11);

@@ -1,7 +1,7 @@
 //! A backtest: how often a flow would have run in the last days, and how many calls of GHL that would have cost. Nothing is sent and nothing is kept.
 //!
 //! It reads the change feed, or the stored webhooks, from now back, and asks of each change what the flow's trigger asks. Conditions are held against
-//! the contact as it was then, which the history tells. The work is bounded by time and number; what was not looked at is said, and so is what nobody
+//! the contact as it was then, which the history reports. The work is bounded by time and number; what was not looked at is said, and so is what nobody
 //! can know any more.
 
 use std::collections::{BTreeMap, HashMap};
@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use ghl::catalog::catalog;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
-use sync_model::decide::rules::Occasion;
-use sync_workers::flows::{ANY_TAG, Changed, Condition, Deed, Flow, Known, ORIGIN_CLIENTY, ORIGIN_GHL, On, Step};
+use sync_model::decide::rules::Trigger;
+use sync_workers::flows::{ANY_TAG, Changed, Condition, Flow, Known, ORIGIN_CLIENTY, ORIGIN_GHL, On, Step, StepAction};
 use sync_workers::records::{
     ChangeOp, FieldChange, HistoryItem, HistoryQuery, Origin, PastChange, Records, RecordsError, Via,
 };
@@ -45,7 +45,7 @@ pub struct Asked {
 pub enum NoBacktest {
     /// The flow has no trigger, or one of which nothing is stored.
     #[error("{0}")]
-    Untold(&'static str),
+    NotEnqueued(&'static str),
     /// The database.
     #[error(transparent)]
     Records(#[from] RecordsError),
@@ -60,7 +60,7 @@ struct Would {
     at_most: u32,
 }
 
-struct Walk<'a> {
+struct Scan<'a> {
     records: &'a Records,
     flow: &'a Flow,
     until: Instant,
@@ -70,7 +70,7 @@ struct Walk<'a> {
     runs: Vec<Would>,
     /// That met the trigger.
     triggered: usize,
-    /// Of which nobody can tell whether the conditions held.
+    /// Of which nobody can show whether the conditions held.
     unknown: usize,
 }
 
@@ -88,9 +88,9 @@ pub async fn backtest(records: &Records, flow: &Flow, now: Timestamp, asked: &As
     let days = asked.days.clamp(1, MOST_DAYS);
     let since = now.checked_sub(SignedDuration::from_hours(24 * i64::from(days))).unwrap_or(Timestamp::UNIX_EPOCH);
     let Some(on) = &flow.on else {
-        return Err(NoBacktest::Untold("only people start the flow, and nothing shows how often they would have"));
+        return Err(NoBacktest::NotEnqueued("only people start the flow, and nothing shows how often they would have"));
     };
-    let mut walk = Walk {
+    let mut scan = Scan {
         records,
         flow,
         until: Instant::now() + asked.budget,
@@ -101,17 +101,19 @@ pub async fn backtest(records: &Records, flow: &Flow, now: Timestamp, asked: &As
         unknown: 0,
     };
     let (looked_at, reached) = match on {
-        On::Webhook(event) => walk.webhooks(event, since).await?,
+        On::Webhook(event) => scan.webhooks(event, since).await?,
         on => {
             if let On::Event(name) = on
                 && !is_in_the_feed(name)
             {
-                return Err(NoBacktest::Untold("the event of the trigger changes nothing, so nothing is stored of it"));
+                return Err(NoBacktest::NotEnqueued(
+                    "the event of the trigger changes nothing, so nothing is stored of it",
+                ));
             }
-            walk.changes(on, since).await?
+            scan.changes(on, since).await?
         }
     };
-    Ok(walk.told(days, since, now, looked_at, reached, asked))
+    Ok(scan.reported(days, since, now, looked_at, reached, asked))
 }
 
 fn is_in_the_feed(event: &str) -> bool {
@@ -119,7 +121,7 @@ fn is_in_the_feed(event: &str) -> bool {
     ["created", "updated", "completed", "deleted", "moved", "cancelled", "noshow", "showed"].contains(&verb)
 }
 
-impl Walk<'_> {
+impl Scan<'_> {
     /// How many changes were looked at, and since when; none for all that was asked for.
     async fn changes(&mut self, on: &On, since: Timestamp) -> Result<(usize, Option<Timestamp>), RecordsError> {
         let since_ms = since.as_millisecond();
@@ -152,10 +154,10 @@ impl Walk<'_> {
         if change.is_new && change.via == Some(Via::List) {
             return Ok(Full::No);
         }
-        let is_told = matches!(change.op, ChangeOp::Stored | ChangeOp::Deleted);
+        let is_reported = matches!(change.op, ChangeOp::Stored | ChangeOp::Deleted);
         let is_own =
             matches!(change.origin, None | Some(Origin::Flow | Origin::Enrichment)) || change.via == Some(Via::Reply);
-        if !is_told || is_own || !self.flow.runs_in(&change.location_id) || !may_meet(on, change) {
+        if !is_reported || is_own || !self.flow.runs_in(&change.location_id) || !may_meet(on, change) {
             return Ok(Full::No);
         }
         if self.looked_up >= MOST_LOOKED_UP {
@@ -232,9 +234,9 @@ impl Walk<'_> {
             event: &event,
             set: &self.flow.set,
             answers: &nothing,
-            rehearses: true,
+            is_dry_run: true,
         };
-        match verdict(&self.flow.only_if, &known) {
+        match outcome(&self.flow.only_if, &known) {
             Some(true) => {}
             Some(false) => return Ok(()),
             None => {
@@ -245,11 +247,11 @@ impl Walk<'_> {
         let (mut calls, mut at_most) = (0, 0);
         for step in &self.flow.steps {
             let costs = costs(step);
-            let other = step.instead_of.map(|other| verdict(&self.flow.steps[other].only_if, &known));
+            let other = step.instead_of.map(|other| outcome(&self.flow.steps[other].only_if, &known));
             if other == Some(Some(true)) {
                 continue;
             }
-            match verdict(&step.only_if, &known).filter(|_| other != Some(None)) {
+            match outcome(&step.only_if, &known).filter(|_| other != Some(None)) {
                 Some(true) if !step.awaits_answers() => (calls, at_most) = (calls + costs, at_most + costs),
                 Some(false) => {}
                 _ => at_most += costs,
@@ -259,7 +261,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn told(
+    fn reported(
         &self,
         days: u32,
         since: Timestamp,
@@ -339,7 +341,7 @@ impl Walk<'_> {
     }
 }
 
-/// Whether the change may be what the trigger waits for, as far as its row tells.
+/// Whether the change may be what the trigger waits for, as far as its row reports.
 fn may_meet(on: &On, change: &PastChange) -> bool {
     let has = |wanted: &str| {
         change
@@ -348,10 +350,10 @@ fn may_meet(on: &On, change: &PastChange) -> bool {
             .any(|field| field.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
     };
     match on {
-        On::Contact(Occasion::Created) => {
+        On::Contact(Trigger::Created) => {
             change.record == "contact" && change.is_new && change.origin == Some(Origin::Ghl)
         }
-        On::Contact(Occasion::Tagged(_) | Occasion::Untagged(_)) => {
+        On::Contact(Trigger::Tagged(_) | Trigger::Untagged(_)) => {
             change.record == "contact" && change.origin == Some(Origin::Ghl) && has("tags")
         }
         On::Event(name) => {
@@ -369,14 +371,14 @@ fn may_meet(on: &On, change: &PastChange) -> bool {
     }
 }
 
-/// The event that the flow would have been told; none if it is not what the trigger waits for.
+/// The event that the flow would have been reported; none if it is not what the trigger waits for.
 fn met(on: &On, change: &PastChange, changes: &[FieldChange]) -> Option<Value> {
     let origin = if change.origin == Some(Origin::Ghl) { ORIGIN_GHL } else { ORIGIN_CLIENTY };
     let is_there = |value: &Value| !value.is_null() && *value != json!(false);
     match on {
-        On::Contact(Occasion::Created) => Some(json!({"type": "contact.created"})),
-        On::Contact(occasion @ (Occasion::Tagged(tag) | Occasion::Untagged(tag))) => {
-            let is_gain = matches!(occasion, Occasion::Tagged(_));
+        On::Contact(Trigger::Created) => Some(json!({"type": "contact.created"})),
+        On::Contact(trigger @ (Trigger::Tagged(tag) | Trigger::Untagged(tag))) => {
+            let is_gain = matches!(trigger, Trigger::Tagged(_));
             let tag = changes.iter().find_map(|changed| {
                 let found = changed.field.strip_prefix("tags.")?;
                 let gained = is_there(&changed.to) && !is_there(&changed.from);
@@ -410,8 +412,8 @@ fn met(on: &On, change: &PastChange, changes: &[FieldChange]) -> Option<Value> {
     }
 }
 
-/// Whether all hold; none if nobody can tell.
-fn verdict(conditions: &[Condition], known: &Known<'_>) -> Option<bool> {
+/// Whether all hold; none if nobody can show.
+fn outcome(conditions: &[Condition], known: &Known<'_>) -> Option<bool> {
     let each: Vec<_> = conditions.iter().map(|condition| condition.holds(known).ok()).collect();
     match (each.contains(&Some(false)), each.contains(&None)) {
         (true, _) => Some(false),
@@ -422,17 +424,17 @@ fn verdict(conditions: &[Condition], known: &Known<'_>) -> Option<bool> {
 
 /// Calls of GHL that the step makes.
 fn costs(step: &Step) -> u32 {
-    match &step.deed {
-        Deed::Wait(_) | Deed::Script(_) | Deed::Http(_) => 0,
-        Deed::Event(_) => 1,
-        Deed::Call(call) => catalog().operation(&call.operation).map_or(1, |operation| u32::from(operation.cost)),
+    match &step.action {
+        StepAction::Wait(_) | StepAction::Script(_) | StepAction::Http(_) => 0,
+        StepAction::Event(_) => 1,
+        StepAction::Call(call) => catalog().operation(&call.operation).map_or(1, |operation| u32::from(operation.cost)),
     }
 }
 
 /// In a sentence.
 #[must_use]
-pub fn sentence(told: &Value) -> String {
-    let number = |name: &str| told[name].as_u64().unwrap_or(0);
+pub fn sentence(reported: &Value) -> String {
+    let number = |name: &str| reported[name].as_u64().unwrap_or(0);
     let calls = match (number("calls"), number("callsAtMost")) {
         (calls, most) if calls == most => format!("{calls} calls"),
         (calls, most) => format!("{calls} to {most} calls"),
@@ -441,7 +443,7 @@ pub fn sentence(told: &Value) -> String {
         0 => String::new(),
         unknown => format!("; of {unknown} more it is unknown"),
     };
-    let share = told["busiest"]["ofDailyLimit"]
+    let share = reported["busiest"]["ofDailyLimit"]
         .as_f64()
         .map_or(String::new(), |share| format!("; on its busiest day {:.1} % of a location's calls", share * 100.0));
     format!(

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use sync_workers::flows::Flow;
 use sync_workers::records::{BrokenFlow, KeptFlow, Records, RecordsError};
 
-use super::told;
+use super::reports;
 
 /// A flow, wherever it is from.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,9 +54,9 @@ impl Found {
 
     /// As programs read it.
     #[must_use]
-    pub fn told(&self) -> Value {
+    pub fn reported(&self) -> Value {
         let flow = self.flow();
-        let mut told = json!({
+        let mut reported = json!({
             "name": self.name(), "source": "file", "state": self.state(), "version": null, "why": null, "author": null,
             "createdAt": null, "updatedAt": null, "mistakes": [],
             "about": null, "on": null, "needsContact": null, "locations": null, "set": null, "steps": null,
@@ -72,18 +72,18 @@ impl Found {
                     ("createdAt", json!(created_at)),
                     ("updatedAt", json!(updated_at)),
                 ] {
-                    told[name] = value;
+                    reported[name] = value;
                 }
             }
             Self::File(_) => {}
             Self::Broken(broken) => {
-                told["mistakes"] = json!(broken.mistakes);
+                reported["mistakes"] = json!(broken.mistakes);
             }
         }
-        if let (Some(told), Some(flow)) = (told.as_object_mut(), &flow) {
-            told.extend(told::flow(flow));
+        if let (Some(reported), Some(flow)) = (reported.as_object_mut(), &flow) {
+            reported.extend(reports::flow(flow));
         }
-        told
+        reported
     }
 }
 

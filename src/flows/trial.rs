@@ -10,12 +10,12 @@ use serde_json::{Map, Value, json};
 use sync_model::suggest::nearest;
 use sync_workers::events::{FieldError, Fields, kind_of};
 use sync_workers::flows::{
-    Condition, Deed, Flow, Gap, HeaderPart, Known, On, Request, Seen, Step, Work, WorkOf, contact_fields,
+    Condition, Flow, HeaderPart, Known, MissingValue, On, Request, Seen, Step, StepAction, Work, WorkOf, contact_fields,
 };
 use sync_workers::scripts::{self, Limits};
 
 use super::begin::{Wanted, knows};
-use super::told;
+use super::reports;
 
 /// The run's id, which the ids of what steps create begin with.
 const RUN: &str = "RUN";
@@ -167,12 +167,12 @@ impl Run<'_> {
         let mut steps: Vec<Value> = Vec::new();
         for (index, step) in self.flow.steps.iter().enumerate() {
             let mut shown = match outcome {
-                "skipped" | "failed" => json!({"state": "notReached", "sentence": told::step(self.flow, index)}),
+                "skipped" | "failed" => json!({"state": "notReached", "sentence": reports::step(self.flow, index)}),
                 _ if step.instead_of.is_some_and(|other| steps[other]["state"] == "open") => {
-                    json!({"state": "open", "sentence": told::step(self.flow, index)})
+                    json!({"state": "open", "sentence": reports::step(self.flow, index)})
                 }
                 _ if step.instead_of.is_some_and(|other| steps[other]["state"] == "done") => json!({
-                    "state": "skipped", "sentence": told::step(self.flow, index), "error": "the step in its place is done",
+                    "state": "skipped", "sentence": reports::step(self.flow, index), "error": "the step in its place is done",
                 }),
                 _ => self.step(index, step, &self.known(now, &answers)),
             };
@@ -183,7 +183,7 @@ impl Run<'_> {
                 ("open", "done") => outcome = "open",
                 _ => {}
             }
-            if let (Deed::Wait(wait), "done") = (&step.deed, state) {
+            if let (StepAction::Wait(wait), "done") = (&step.action, state) {
                 now = wait.until(now, given.zone.as_ref().unwrap_or(&TimeZone::UTC));
             }
             if let Some(name) = &step.name {
@@ -198,17 +198,19 @@ impl Run<'_> {
     }
 
     fn known<'a>(&'a self, now: Timestamp, answers: &'a Map<String, Value>) -> Known<'a> {
-        Known { now, contact: self.contact.as_ref(), event: &self.event, set: &self.set, answers, rehearses: true }
+        Known { now, contact: self.contact.as_ref(), event: &self.event, set: &self.set, answers, is_dry_run: true }
     }
 
     fn step(&self, index: usize, step: &Step, known: &Known<'_>) -> Value {
         let (holds, only_if) = judged(&step.only_if, known);
         let seen = step.look(known);
         let mut shown = json!({"onlyIf": only_if, "places": seen.iter().map(place).collect::<Vec<_>>()});
-        let gaps = || seen.iter().filter_map(|seen| seen.value.as_ref().err().map(|gap| (&seen.field, gap)));
-        let passed = gaps().find(|(_, gap)| matches!(gap, Gap::PassedOver { .. }));
-        let failed = gaps().find(|(_, gap)| !matches!(gap, Gap::PassedOver { .. } | Gap::Open));
-        let is_open = holds.is_none() || gaps().any(|(_, gap)| *gap == Gap::Open);
+        let missing_values =
+            || seen.iter().filter_map(|seen| seen.value.as_ref().err().map(|missing| (&seen.field, missing)));
+        let passed = missing_values().find(|(_, missing)| matches!(missing, MissingValue::PassedOver { .. }));
+        let failed = missing_values()
+            .find(|(_, missing)| !matches!(missing, MissingValue::PassedOver { .. } | MissingValue::Open));
+        let is_open = holds.is_none() || missing_values().any(|(_, missing)| *missing == MissingValue::Open);
         let of = WorkOf {
             flow: &self.flow.name,
             run: RUN,
@@ -218,18 +220,18 @@ impl Run<'_> {
             priority: Priority::Interactive,
         };
         let work = step.work(&of, known).ok().flatten();
-        let mut does = told::step(self.flow, index);
+        let mut does = reports::step(self.flow, index);
         match &work {
             Some(Work::Event(event)) => {
-                does = told::event(event["type"].as_str().unwrap_or_default(), &event["data"]);
+                does = reports::event(event["type"].as_str().unwrap_or_default(), &event["data"]);
                 shown["event"] = event["type"].clone();
                 shown["contactId"] = event["contactId"].clone();
                 shown["data"] = event["data"].clone();
             }
-            Some(Work::Call(operation, wish)) => {
+            Some(Work::Call(operation, request)) => {
                 shown["call"] = operation.as_str().into();
                 for part in ["version", "parameters", "body", "confirm"] {
-                    shown[part] = wish[part].clone();
+                    shown[part] = request[part].clone();
                 }
             }
             Some(Work::Script(name, input)) => {
@@ -245,10 +247,10 @@ impl Run<'_> {
         }
         let (state, error) = match (holds, passed, failed) {
             (Some(false), ..) => ("skipped", Some("its conditions do not hold".to_owned())),
-            (_, Some((field, gap)), _) => ("skipped", Some(format!("{field} {gap}"))),
-            (_, _, Some((field, gap))) => ("failed", Some(format!("{field} {gap}"))),
+            (_, Some((field, missing)), _) => ("skipped", Some(format!("{field} {missing}"))),
+            (_, _, Some((field, missing))) => ("failed", Some(format!("{field} {missing}"))),
             _ if is_open => ("open", None),
-            _ if matches!(step.deed, Deed::Script(_)) => self.script(step, work, &mut shown),
+            _ if matches!(step.action, StepAction::Script(_)) => self.script(step, work, &mut shown),
             _ => match work.and_then(|work| of.trigger(&work).err()) {
                 Some(mistakes) => {
                     let each = mistakes.iter().map(|mistake| format!("{} {}", mistake.field, mistake.message));
@@ -270,7 +272,9 @@ impl Run<'_> {
 impl Run<'_> {
     /// What the script makes of its input. It computes and does nothing else, so it runs here as it would in earnest.
     fn script(&self, step: &Step, work: Option<Work>, shown: &mut Value) -> (&'static str, Option<String>) {
-        let (Deed::Script(script), Some(Work::Script(name, input))) = (&step.deed, work) else { return ("open", None) };
+        let (StepAction::Script(script), Some(Work::Script(name, input))) = (&step.action, work) else {
+            return ("open", None);
+        };
         let ran = scripts::run(&script.source.text, &input, self.limits);
         if !ran.printed.is_empty() {
             shown["printed"] = ran.printed.into();
@@ -304,7 +308,7 @@ fn judged(conditions: &[Condition], known: &Known<'_>) -> (Option<bool>, Vec<Val
     let mut all = Some(true);
     let mut shown = Vec::new();
     for condition in conditions {
-        let holds = condition.holds(known).map_err(|gap| gap.to_string());
+        let holds = condition.holds(known).map_err(|missing| missing.to_string());
         let (seen, places) = condition.look(known);
         all = match (all, &holds) {
             (Some(false), _) | (_, Ok(false)) => Some(false),

@@ -1,6 +1,6 @@
 //! Looks now and then whether the files of flows have changed, so that an edited file is in force without a restart.
 //!
-//! A file that is broken while somebody edits it takes its flow out of force, and says so; the last good one is not kept, as nobody could tell
+//! A file that is broken while somebody edits it takes its flow out of force, and says so; the last good one is not kept, as nobody could show
 //! which one runs.
 
 use std::path::{Path, PathBuf};

@@ -62,7 +62,7 @@ impl Received {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unread {
     TooLarge,
-    BrokenOff,
+    InFlight,
     /// It took too long.
     Slow,
     /// There is no memory for it now.
@@ -77,7 +77,7 @@ impl Unread {
                 let detail = format!("a body has at most {length} bytes; send less at once");
                 Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "The body is too large", detail)
             }
-            Self::BrokenOff => Problem::new(StatusCode::BAD_REQUEST, "Incomplete request body", "send it again"),
+            Self::InFlight => Problem::new(StatusCode::BAD_REQUEST, "Incomplete request body", "send it again"),
             Self::Slow => {
                 let detail = "the body did not arrive in time; send it again over a faster connection, or in parts";
                 Problem::new(StatusCode::REQUEST_TIMEOUT, "The body is too slow", detail)
@@ -118,7 +118,7 @@ async fn whole(body: Body, bounds: &Bounds) -> Result<Received, Unread> {
     let mut units = 0;
     let mut stream = body.into_data_stream();
     while let Some(chunk) = timeout_at(deadline, stream.next()).await.map_err(|_| Unread::Slow)? {
-        let chunk = chunk.map_err(|_| Unread::BrokenOff)?;
+        let chunk = chunk.map_err(|_| Unread::InFlight)?;
         let length = received.bytes.len() + chunk.len();
         if length > bounds.length {
             return Err(Unread::TooLarge);

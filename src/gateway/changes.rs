@@ -91,7 +91,7 @@ pub struct Tail {
 impl Tail {
     /// Returns once the feed has a change beyond `end`.
     async fn beyond(&self, records: &Records, end: i64) -> Result<(), RecordsError> {
-        let mut told = self.last.subscribe();
+        let mut reported = self.last.subscribe();
         let ask = async {
             let _asking = self.asking.lock().await;
             loop {
@@ -105,7 +105,7 @@ impl Tail {
         };
         tokio::select! {
             // The sender lives as long as this, so the only answer is that it moved.
-            _ = told.wait_for(|last| *last > end) => Ok(()),
+            _ = reported.wait_for(|last| *last > end) => Ok(()),
             asked = ask => asked,
         }
     }

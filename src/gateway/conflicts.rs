@@ -7,7 +7,7 @@ use axum::extract::Query;
 use axum::http::StatusCode;
 use job_engine::Priority;
 use serde_json::{Value, json};
-use sync_workers::events::{NewEvent, Trigger};
+use sync_workers::events::{IncomingEvent, NewEvent};
 use sync_workers::records::{AcceptError, Change, JobKind, KeptConflict};
 
 use super::Problem;
@@ -57,7 +57,7 @@ pub(super) async fn undo(
 }
 
 /// The event that gives the field the value that lost.
-pub(crate) fn undo_of(conflict: &KeptConflict) -> Trigger {
+pub(crate) fn undo_of(conflict: &KeptConflict) -> IncomingEvent {
     let kind = match conflict.record.as_str() {
         "task" => JobKind::PushTask,
         "note" => JobKind::PushNote,
@@ -73,5 +73,10 @@ pub(crate) fn undo_of(conflict: &KeptConflict) -> Trigger {
         contact_id: Some(conflict.contact_id.clone()),
         data: json!({}),
     };
-    Trigger { event, kind, priority: Priority::Realtime, change: Change::Undo { conflict_id: conflict.id.clone() } }
+    IncomingEvent {
+        event,
+        kind,
+        priority: Priority::Realtime,
+        change: Change::Undo { conflict_id: conflict.id.clone() },
+    }
 }

@@ -22,7 +22,7 @@ use super::page::accepts;
 use super::parameters::Parameters;
 use super::path::Ids;
 use crate::flows::found::{self, Found, is_file};
-use crate::flows::{Mistake, parse, told};
+use crate::flows::{Mistake, parse, reports};
 use crate::triggers::{FieldError, Fields, kind_of};
 
 mod backtest;
@@ -49,9 +49,9 @@ pub(super) async fn list(
     let counts = records.flow_counts().await.map_err(|error| Problem::records(&error))?;
     let listed = found::all(records).await.map_err(|error| Problem::records(&error))?;
     let listed = listed.iter().map(|found| {
-        let mut told = found.told();
-        told["runs"] = json!(counts.get(found.name()).cloned().unwrap_or_default());
-        told
+        let mut reported = found.reported();
+        reported["runs"] = json!(counts.get(found.name()).cloned().unwrap_or_default());
+        reported
     });
     Ok(Json(json!({ "flows": listed.collect::<Vec<_>>() })))
 }
@@ -68,7 +68,7 @@ pub(super) async fn show(
     parameters.check()?;
     let records = allowed.records();
     let found = find(records, &name).await?;
-    let mut told = found.told();
+    let mut reported = found.reported();
     let mut tag = None;
     let mut toml = None;
     if let Found::Kept(kept) = &found {
@@ -79,7 +79,7 @@ pub(super) async fn show(
         let text = records.flow_version(&name, i64::from(version)).await.map_err(|error| Problem::records(&error))?;
         let text =
             text.ok_or_else(|| Problem::not_found("the flow has no such version; …/versions lists those it has"))?;
-        told["version"] = version.into();
+        reported["version"] = version.into();
         (tag, toml) = (None, Some(text));
     }
     let wants_toml =
@@ -87,9 +87,9 @@ pub(super) async fn show(
     let mut response = match (wants_toml, toml) {
         (true, Some(toml)) => ([(header::CONTENT_TYPE, TOML)], toml).into_response(),
         (_, toml) => {
-            told["toml"] = json!(toml);
-            told["definition"] = found.flow().map_or(Value::Null, |flow| flow.definition);
-            Json(told).into_response()
+            reported["toml"] = json!(toml);
+            reported["definition"] = found.flow().map_or(Value::Null, |flow| flow.definition);
+            Json(reported).into_response()
         }
     };
     if let Some(tag) = tag {
@@ -117,11 +117,11 @@ pub(super) async fn put(
     let put = in_time(records.put_flow(NewVersion { flow: &flow, toml: &toml, enabled }, &expected)).await?;
     let (kept, is_new) = put.map_err(|error| problem(&error))?;
     let tag = kept.tag();
-    let mut told = Found::Kept(kept).told();
-    told["toml"] = toml.into();
-    told["definition"] = flow.definition;
+    let mut reported = Found::Kept(kept).reported();
+    reported["toml"] = toml.into();
+    reported["definition"] = flow.definition;
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
-    let mut response = (status, Json(told)).into_response();
+    let mut response = (status, Json(reported)).into_response();
     tagged(&mut response, &tag);
     Ok(response)
 }
@@ -156,7 +156,7 @@ pub(super) async fn check(
         Ok(flow) => {
             let mut checked = json!({"ok": true, "errors": []});
             if let Some(checked) = checked.as_object_mut() {
-                checked.extend(told::flow(&flow));
+                checked.extend(reports::flow(&flow));
             }
             checked
         }
@@ -206,9 +206,9 @@ async fn switch(
     let switched = in_time(records.enable_flow(name, enabled, why, stops)).await?;
     let (kept, stopped) = switched.map_err(|error| Problem::records(&error))?.ok_or_else(unknown)?;
     let tag = kept.tag();
-    let mut told = Found::Kept(kept).told();
-    told["stoppedRuns"] = stopped.into();
-    let mut response = Json(told).into_response();
+    let mut reported = Found::Kept(kept).reported();
+    reported["stoppedRuns"] = stopped.into();
+    let mut response = Json(reported).into_response();
     tagged(&mut response, &tag);
     Ok(response)
 }

@@ -195,7 +195,7 @@ fn irreversible(reason: &str) -> Problem {
     Problem::new(StatusCode::CONFLICT, "It can't be reverted", reason)
 }
 
-/// What is told of a contact that has no history.
+/// What is reported about a contact that has no history.
 async fn not_here(records: &Records, location: &str, contact: &str) -> Problem {
     match erased(records, location, contact).await {
         Ok(Some(problem)) | Err(problem) => problem,
@@ -203,7 +203,7 @@ async fn not_here(records: &Records, location: &str, contact: &str) -> Problem {
     }
 }
 
-/// What is told of a contact whose data was erased.
+/// What is reported about a contact whose data was erased.
 async fn erased(records: &Records, location: &str, contact: &str) -> Result<Option<Problem>, Problem> {
     let erasure = records.erasure(location, contact).await.map_err(|error| Problem::records(&error))?;
     Ok(erasure.map(|Receipt { id, erased_at, .. }| {
@@ -213,7 +213,7 @@ async fn erased(records: &Records, location: &str, contact: &str) -> Result<Opti
     }))
 }
 
-/// What a reader of the history is told.
+/// What a reader of the history is reported.
 fn problem(error: &RecordsError) -> Problem {
     match error {
         RecordsError::Forgotten { since } => Problem::new(

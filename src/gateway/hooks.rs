@@ -56,17 +56,17 @@ pub(super) async fn create(
     State(gateway): State<Gateway>,
     body: Bytes,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
-    let wish = read::wish(&json_of(&body)?).map_err(wrong)?;
-    see_all(allowed.records(), wish.new.locations.as_deref(), wish.places).await?;
+    let request = read::request(&json_of(&body)?).map_err(wrong)?;
+    see_all(allowed.records(), request.new.locations.as_deref(), request.places).await?;
     let key = &allowed.opened.key.id;
-    let new = NewHook { key_id: Some(key.clone()), created_by: format!("key:{key}"), ..wish.new };
+    let new = NewHook { key_id: Some(key.clone()), created_by: format!("key:{key}"), ..request.new };
     let made = acting(&gateway, &allowed).create(new).await.map_err(|error| match error {
         HookError::Address(refused) => {
-            wrong(vec![FieldError { field: wish.address.to_owned(), message: refused.to_string() }])
+            wrong(vec![FieldError { field: request.address.to_owned(), message: refused.to_string() }])
         }
         error => problem(&error),
     })?;
-    Ok((StatusCode::CREATED, Json(told(&made))))
+    Ok((StatusCode::CREATED, Json(reported(&made))))
 }
 
 /// What the body names of the hook changes, with the checks of a new one. It gives the hook nothing that the caller's key does not have.
@@ -149,11 +149,11 @@ pub(super) async fn sample(
 }
 
 /// A hook with what its receiver checks messages by.
-fn told(Made { hook, verifier }: &Made) -> Value {
-    let mut told = json!(hook);
+fn reported(Made { hook, verifier }: &Made) -> Value {
+    let mut reported = json!(hook);
     let name = if verifier.expose_secret().starts_with("whpk_") { "publicKey" } else { "secret" };
-    told[name] = verifier.expose_secret().into();
-    told
+    reported[name] = verifier.expose_secret().into();
+    reported
 }
 
 fn wrong(errors: Vec<FieldError>) -> Problem {

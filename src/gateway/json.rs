@@ -126,8 +126,8 @@ mod tests {
 
     fn refused<T: fmt::Debug>(read: Result<T, Problem>) -> (u16, String) {
         let problem = read.expect_err("refused");
-        let told = serde_json::to_value(&problem).unwrap()["detail"].as_str().unwrap().to_owned();
-        (problem.into_response().status().as_u16(), told)
+        let reported = serde_json::to_value(&problem).unwrap()["detail"].as_str().unwrap().to_owned();
+        (problem.into_response().status().as_u16(), reported)
     }
 
     #[test]

@@ -106,8 +106,8 @@ fn welcome(installed: &Installed, headers: &HeaderMap) -> Response {
     }
     if !wants_page(headers) {
         let missing: Vec<&str> = missing_scopes.split(' ').filter(|scope| !scope.is_empty()).collect();
-        let told = json!({"locations": locations, "companyId": company_id, "missingScopes": missing});
-        return sealed_off(Json(told).into_response());
+        let reported = json!({"locations": locations, "companyId": company_id, "missingScopes": missing});
+        return sealed_off(Json(reported).into_response());
     }
     let lacking = match missing_scopes.as_str() {
         "" => String::new(),
@@ -120,7 +120,7 @@ fn welcome(installed: &Installed, headers: &HeaderMap) -> Response {
         1 => format!("The location is connected. You may close this page.{lacking}"),
         count => format!("{count} locations are connected. You may close this page.{lacking}"),
     };
-    sealed_off(told(StatusCode::OK, "Connected", &detail))
+    sealed_off(reported(StatusCode::OK, "Connected", &detail))
 }
 
 fn refusal(error: &InstallError, headers: &HeaderMap) -> Response {
@@ -144,13 +144,13 @@ fn refusal(error: &InstallError, headers: &HeaderMap) -> Response {
 
 fn answer(status: StatusCode, title: &'static str, detail: &str, headers: &HeaderMap) -> Response {
     sealed_off(match wants_page(headers) {
-        true => told(status, title, detail),
+        true => reported(status, title, detail),
         false => Problem::new(status, title, detail).into_response(),
     })
 }
 
 /// What a person reads who is sent here by a browser.
-fn told(status: StatusCode, title: &str, detail: &str) -> Response {
+fn reported(status: StatusCode, title: &str, detail: &str) -> Response {
     page(status, title, &format!("<h1>{}</h1><p>{}</p>", escaped(title), escaped(detail)))
 }
 

@@ -23,8 +23,8 @@ pub(super) async fn call(
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let wrong = || Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "The call is wrong", "nothing was stored");
     let refuse = |errors: Vec<FieldError>| errors.into_iter().fold(wrong(), |problem, error| problem.with(None, error));
-    let (id, wish) = read(&json_of(&body)?).map_err(refuse)?;
-    let trigger = operation::call(&name, wish, triggers::SOURCE, id).map_err(refuse)?;
+    let (id, request) = read(&json_of(&body)?).map_err(refuse)?;
+    let trigger = operation::call(&name, request, triggers::SOURCE, id).map_err(refuse)?;
     gateway.keys.take_events(&allowed.opened.key, 1).map_err(Problem::too_many_events)?;
     let accepted = allowed.producer.send(std::slice::from_ref(&trigger)).await.map_err(|error| match error {
         AcceptError::Refused(Refusal { field, message, .. }) => {
@@ -51,7 +51,7 @@ fn read(body: &Value) -> Result<(Option<String>, Wish), Vec<FieldError>> {
     };
     let mut fields = Fields::new(object, "");
     let id = fields.id("id");
-    let wish = Wish {
+    let request = Wish {
         location_id: fields.required_id("locationId"),
         version: fields.text("version"),
         parameters: fields.object("parameters").cloned().unwrap_or_default(),
@@ -59,7 +59,7 @@ fn read(body: &Value) -> Result<(Option<String>, Wish), Vec<FieldError>> {
         confirmed: fields.flag("confirm").unwrap_or(false),
     };
     let errors = fields.finish();
-    if errors.is_empty() { Ok((id, wish)) } else { Err(errors) }
+    if errors.is_empty() { Ok((id, request)) } else { Err(errors) }
 }
 
 /// GHL's answer to the call of a job that is done.

@@ -4,22 +4,22 @@ use axum::Json;
 use axum::http::StatusCode;
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use sync_workers::records::{Purpose, Walk};
+use sync_workers::records::{Purpose, Scan};
 
 use super::Problem;
 use super::allowed::{Allowed, Operates, Reads};
 use super::contacts::check_location;
 use super::path::Ids;
-use crate::steering::{self, Scan, SteerError};
+use crate::steering::{self, BegunScan, SteerError};
 
 /// The last scan of each purpose.
 pub(super) async fn list(allowed: Allowed<Reads>, Ids(location): Ids<String>) -> Result<Json<Value>, Problem> {
     let records = allowed.records();
     check_location(records, &location).await?;
     let mut scans = Vec::new();
-    for purpose in [Purpose::Import, Purpose::Verify, Purpose::Sweep, Purpose::Full, Purpose::Details] {
-        let walk = records.latest_walk(&location, purpose).await.map_err(|error| Problem::records(&error))?;
-        scans.extend(walk.as_ref().map(told));
+    for purpose in [Purpose::Import, Purpose::Verify, Purpose::Reconcile, Purpose::Full, Purpose::Details] {
+        let scan = records.latest_scan(&location, purpose).await.map_err(|error| Problem::records(&error))?;
+        scans.extend(scan.as_ref().map(reported));
     }
     Ok(Json(json!({ "scans": scans })))
 }
@@ -55,7 +55,7 @@ pub(super) async fn import(
     begin(&allowed, &location, Purpose::Import).await
 }
 
-/// 202 with the scan for what no webhook told.
+/// 202 with the scan for what no webhook reported.
 pub(super) async fn reconcile(
     allowed: Allowed<Operates>,
     Ids(location): Ids<String>,
@@ -78,21 +78,21 @@ async fn begin(
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let scan = steering::scan(&allowed.producer, location, purpose).await;
     match scan.map_err(|error| Problem::records(&error))? {
-        Scan::Begun(walk) | Scan::GoesOn(walk) => Ok((StatusCode::ACCEPTED, Json(told(&walk)))),
-        Scan::InTheWay => {
+        BegunScan::Begun(scan) | BegunScan::GoesOn(scan) => Ok((StatusCode::ACCEPTED, Json(reported(&scan)))),
+        BegunScan::InTheWay => {
             let detail = "another scan of the location is in progress; nothing was started";
             Err(Problem::new(StatusCode::CONFLICT, "A scan is under way", detail))
         }
-        Scan::NotConnected => Err(Problem::unknown_location()),
+        BegunScan::NotConnected => Err(Problem::unknown_location()),
     }
 }
 
 /// A scan with its times.
-fn told(walk: &Walk) -> Value {
+fn reported(scan: &Scan) -> Value {
     let time = |ms: i64| Timestamp::from_millisecond(ms).ok();
-    let mut told = json!(walk);
-    told["startedAt"] = json!(time(walk.started_at_ms));
-    told["updatedAt"] = json!(time(walk.updated_at_ms));
-    told["finishedAt"] = json!(walk.finished_at_ms.and_then(time));
-    told
+    let mut reported = json!(scan);
+    reported["startedAt"] = json!(time(scan.started_at_ms));
+    reported["updatedAt"] = json!(time(scan.updated_at_ms));
+    reported["finishedAt"] = json!(scan.finished_at_ms.and_then(time));
+    reported
 }

@@ -64,7 +64,7 @@ pub(super) async fn receive(State(gateway): State<Gateway>, request: Request) ->
             let result = match unread {
                 Unread::TooLarge => Some(WebhookResult::Refused.as_str()),
                 Unread::NoMemory => Some(DEFERRED),
-                Unread::BrokenOff | Unread::Slow => None,
+                Unread::InFlight | Unread::Slow => None,
             };
             if let Some(result) = result {
                 count(UNREAD, result);

@@ -114,7 +114,7 @@ impl Webhook {
     #[must_use]
     pub fn accepted(self, now: Timestamp) -> NewWebhook {
         let is_of_app = matches!(self.news, News::App { .. })
-            || [Event::PlanChange, Event::LocationCreate].into_iter().any(|event| self.event.may_be(event));
+            || [Event::PlanChange, Event::LocationCreate].into_iter().any(|event| self.event.could_match(event));
         NewWebhook {
             work: self.work(),
             id: self.id,

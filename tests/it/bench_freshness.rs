@@ -145,9 +145,9 @@ async fn know_contacts(place: &Deployment) -> Vec<(String, Vec<String>)> {
 /// Begins to import these of the locations, and waits for the first page, which is the largest.
 async fn begin_imports(place: &Deployment, which: Range<usize>) {
     for location in &place.sandbox.locations()[which] {
-        place.records.begin_walk(&location.id, Purpose::Import, false, 0).await.unwrap().unwrap();
+        place.records.begin_scan(&location.id, Purpose::Import, false, 0).await.unwrap().unwrap();
     }
-    // The sweeper tells the queue of them within a minute.
+    // The requeuer reports the queue of them within a minute.
     let (state, kind) = (Some(JobState::Running), Some(JobKind::WalkContacts.as_str().to_owned()));
     let running = JobFilter { state, kind, ..JobFilter::default() };
     while place.records.list_jobs(&running, 1).await.unwrap().is_empty() {
@@ -199,11 +199,11 @@ async fn edit(place: Arc<Deployment>, board: Shared, location: String, contacts:
             match way {
                 Way::Contact => {
                     let path = format!("{location}/contacts/{contact}");
-                    place.at_the_screen("PUT", &path, json!({"city": text})).await;
+                    place.at_the_terminal("PUT", &path, json!({"city": text})).await;
                 }
                 Way::Note => {
                     let note = json!({"contactId": contact, "body": text});
-                    place.at_the_screen("POST", &format!("{location}/notes"), note).await;
+                    place.at_the_terminal("POST", &format!("{location}/notes"), note).await;
                 }
                 Way::Event => {
                     let event = json!({"type": "contact.updated", "locationId": location, "contactId": contact, "data": {"city": text}});

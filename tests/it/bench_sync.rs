@@ -106,19 +106,19 @@ async fn measure(program: &str, on_postgres: bool, at_once: &str) -> (f64, Spent
     }
     let settings: Vec<_> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let command = |arguments: &[&str]| with_settings(program, &[arguments, &["--json"]].concat(), &settings);
-    let told = |arguments: &[&str]| document(&run(command(arguments)));
-    told(&["migrate"]);
+    let reported = |arguments: &[&str]| document(&run(command(arguments)));
+    reported(&["migrate"]);
     for location in sandbox.locations() {
         std::fs::write(file("token"), &location.token).unwrap();
         let of = ["connect", "--location", &location.id, "--time-zone", "UTC", "--unchecked", "--pit-file"];
-        told(&[&of[..], &[&file("token")]].concat());
+        reported(&[&of[..], &[&file("token")]].concat());
     }
-    let key = told(&["keys", "create", "--name", "bench"])["key"].as_str().unwrap().to_owned();
+    let key = reported(&["keys", "create", "--name", "bench"])["key"].as_str().unwrap().to_owned();
 
     // Over SQLite the one process does it all, from the first event on.
     let (first, before) = (if on_postgres { "gateway" } else { "up" }, Instant::now());
-    let (front, told) = started_by("", &command(&[first]), first, &folder);
-    let api = Api::new(told["url"].as_str().unwrap(), &key);
+    let (front, reported) = started_by("", &command(&[first]), first, &folder);
+    let api = Api::new(reported["url"].as_str().unwrap(), &key);
     let mut events = Vec::new();
     for location in sandbox.locations() {
         let state = sandbox.state(&location.id).unwrap();

@@ -4,7 +4,7 @@
 //! Each webhook has its own id and contact, so each is verified, stored and leads to a job: nothing is saved by repetition. They
 //! are sent at a fixed rate, and a latency counts from the moment at which the webhook was *due*: a gateway that falls behind can't
 //! slow its measurement down with it. Sender and gateway share the machine: what the gateway takes of the processors, and how much of them
-//! all programs of the machine take together, is printed beside, for a latency tells nothing where others had them.
+//! all programs of the machine take together, is printed beside, for a latency reports nothing where others had them.
 
 #![expect(clippy::unwrap_used, reason = "in a benchmark a panic is the report")]
 

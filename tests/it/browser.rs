@@ -42,12 +42,12 @@ async fn the_console_works_in_a_browser() {
     node.env("CONSOLE_DOOMED", &doomed).env("CONSOLE_DOOMED_ID", &doomed_id);
     node.env("CONSOLE_LOCATION", &location.id).env("GHL_URL", system.sandbox.url()).env("GHL_TOKEN", &location.token);
     let ended = tokio::task::spawn_blocking(move || run(node)).await.unwrap();
-    let told = [ended.stdout, ended.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
-    println!("{told}");
-    assert!(ended.status.success(), "{told}");
+    let reported = [ended.stdout, ended.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    println!("{reported}");
+    assert!(ended.status.success(), "{reported}");
     assert!(
-        told.lines().filter(|line| line.starts_with("ok ")).count() >= 20 || std::env::var_os("STORY").is_some(),
-        "{told}"
+        reported.lines().filter(|line| line.starts_with("ok ")).count() >= 20 || std::env::var_os("STORY").is_some(),
+        "{reported}"
     );
 }
 

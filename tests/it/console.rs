@@ -75,7 +75,7 @@ impl Console {
     /// A contact of GHL that is known here, called so.
     async fn contact_called(&self, name: &str) -> String {
         let contact = self.app.contact_by_hand(None, json!({"firstName": name, "email": "x@example.com"})).await;
-        self.app.tell("contact.selected", &contact, json!({})).await;
+        self.app.report("contact.selected", &contact, json!({})).await;
         self.app.settle().await;
         contact
     }

@@ -53,7 +53,7 @@ async fn creates_are_made_once_each_while_replies_are_lost_and_workers_are_kille
     let dead: Vec<_> = cluster.jobs(JobState::Dead).await.into_iter().map(|job| job.id).collect();
     println!("{} creates, {kills} kills, {} given up for a while; {struck:?}", events.len(), dead.len());
     cluster.records.revive_jobs(&dead).await.unwrap();
-    // Not until so many are done: sweeps of a long run are done jobs too.
+    // Not until so many are done: reconciliations of a long run are done jobs too.
     cluster.until_nothing_is_open().await;
     assert_eq!(cluster.jobs(JobState::Dead).await.len(), 0);
     assert!(kills > 0 && struck.values().sum::<u64>() > 0, "{kills} kills, {struck:?}");

@@ -73,8 +73,8 @@ impl World {
         self.ghl.get("/_sandbox/enrich").await.json()[provider].clone()
     }
 
-    async fn wish(&self, wishes: Value) {
-        let set = self.ghl.request("POST", "/_sandbox/enrich", |request| request.json(&wishes)).await;
+    async fn request(&self, requests: Value) {
+        let set = self.ghl.request("POST", "/_sandbox/enrich", |request| request.json(&requests)).await;
         assert_eq!(set.status, 204, "{}", set.text);
     }
 

@@ -11,10 +11,10 @@ mod history;
 mod http_steps;
 mod in_ghl;
 mod kept;
-mod occasions;
 mod scripts;
 mod steps;
 mod trial;
+mod triggers;
 mod webhooks;
 
 use clienty_sync::gateway::Server;
@@ -24,7 +24,7 @@ use sync_workers::records::{FlowRun, Knows, NewRun};
 
 use crate::support::test_app::{Setup, TestApp};
 
-/// A system that runs flows, and a GHL that tells of its changes.
+/// A system that runs flows, and a GHL that reports its changes.
 struct Flowing {
     app: TestApp,
     server: Server,
@@ -47,7 +47,7 @@ impl Flowing {
     /// A contact that is known here.
     async fn known(&self) -> String {
         let contact = self.app.contacts(&self.location).remove(0);
-        self.app.tell("contact.selected", &contact, serde_json::json!({})).await;
+        self.app.report("contact.selected", &contact, serde_json::json!({})).await;
         self.settle().await;
         contact
     }
@@ -82,7 +82,7 @@ impl Flowing {
 
     async fn settle(&self) {
         for _ in 0..3 {
-            // What a run does GHL tells of, and that may lead to more.
+            // What a run does GHL reports, and that may lead to more.
             self.app.wait_until("all webhooks are delivered", async || self.webhooks.stats().pending == 0).await;
             self.app.settle().await;
         }

@@ -1,10 +1,10 @@
-//! Hooks: whoever wants to hear of changes is told over HTTP, by real messages to a real receiver.
+//! Hooks: whoever wants to learn of changes is informed over HTTP, by real messages to a real receiver.
 
 mod failing;
 mod making;
 mod notices;
 mod processes;
-mod telling;
+mod reporting;
 
 use clienty_sync::gateway::Server;
 use secrecy::ExposeSecret;
@@ -23,7 +23,7 @@ fn setup() -> Setup {
     Setup { settings: TO_THIS_MACHINE, ..Setup::default() }
 }
 
-/// A working system that GHL tells of changes, with a gateway.
+/// A working system that GHL reports changes, with a gateway.
 async fn working() -> (TestApp, Server, ghl_sandbox::Webhooks, Api) {
     let app = TestApp::working(setup()).await;
     let (server, webhooks) = app.with_webhooks(Default::default()).await;
@@ -46,7 +46,7 @@ async fn send(api: &Api, method: &str, path: &str, body: Value) -> Answer {
     api.request(method, path, |request| request.bearer_auth(&api.key).json(&body)).await
 }
 
-/// Makes a hook that tells the receiver of these events, with more fields; the hook.
+/// Makes a hook that reports the receiver of these events, with more fields; the hook.
 async fn hook(api: &Api, receiver: &Receiver, events: &[&str], more: Value) -> Value {
     let mut body = json!({"url": receiver.url, "events": events});
     body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());

@@ -89,7 +89,7 @@ async fn ids_that_contradict_are_refused_and_a_pending_contact_is_linked(databas
     let mut app = idle(database_url).await;
     let contacts = app.contacts(&app.location().id);
     let (first, sixth, seventh) = (&contacts[0], &contacts[5], &contacts[6]);
-    app.tell("contact.updated", first, json!({"clientyContactId": "k1", "city": "Bonn"})).await;
+    app.report("contact.updated", first, json!({"clientyContactId": "k1", "city": "Bonn"})).await;
     app.work();
     app.settle().await;
     let before = [theirs(&app, first), theirs(&app, sixth)];
@@ -109,7 +109,7 @@ async fn ids_that_contradict_are_refused_and_a_pending_contact_is_linked(databas
     let held = count(&app);
     app.rest().await;
     send(&app, "contact.created", None, json!({"clientyContactId": "k46", "firstName": "Nora"})).await;
-    app.tell("contact.updated", seventh, json!({"clientyContactId": "k46", "city": "Ulm"})).await;
+    app.report("contact.updated", seventh, json!({"clientyContactId": "k46", "city": "Ulm"})).await;
     app.work();
     app.settle().await;
     assert_eq!((count(&app), ghl_id(&app, "k46").await), (held, seventh.clone()), "no second contact was made");
@@ -119,7 +119,7 @@ async fn ids_that_contradict_are_refused_and_a_pending_contact_is_linked(databas
     app.settle().await;
     assert_eq!(ghl_id(&app, "k6").await, *sixth);
     app.assert_equal(sixth).await;
-    app.tell("contact.selected", seventh, json!({})).await;
+    app.report("contact.selected", seventh, json!({})).await;
     app.settle().await;
     app.assert_equal(seventh).await;
     app.finish().await;
@@ -133,8 +133,8 @@ async fn what_waits_for_a_contact_survives_its_adoption(database_url: Option<Str
     let email = theirs(&app, &contact)["email"].clone();
     // GHL is not there for the edit yet, so the create comes first.
     app.gate().answer(Method::PUT, &format!("/contacts/{contact}"), reqwest::StatusCode::BAD_GATEWAY);
-    let edit = app.tell("contact.updated", &contact, json!({"city": "Bonn"})).await;
-    app.tell("contact.tagged", &contact, json!({"tags": ["vip"]})).await;
+    let edit = app.report("contact.updated", &contact, json!({"city": "Bonn"})).await;
+    app.report("contact.tagged", &contact, json!({"tags": ["vip"]})).await;
     send(&app, "contact.created", None, json!({"clientyContactId": "k2", "email": email, "tags": ["ours"]})).await;
     app.work();
     app.wait_until("the contact is adopted", async || ghl_id(&app, "k2").await == contact).await;
@@ -146,7 +146,7 @@ async fn what_waits_for_a_contact_survives_its_adoption(database_url: Option<Str
     let has = |tag: &str| now["tags"].as_array().unwrap().contains(&json!(tag));
     assert!(now["city"] == "Bonn" && has("vip") && has("ours"), "{now}");
     assert_eq!((count(&app), ghl_id(&app, "k2").await), (held, contact.clone()));
-    app.tell("contact.selected", &contact, json!({})).await;
+    app.report("contact.selected", &contact, json!({})).await;
     app.settle().await;
     app.assert_equal(&contact).await;
     app.finish().await;
@@ -160,7 +160,7 @@ async fn a_deletion_that_waits_is_done_before_its_successor_is_created(database_
     let path = format!("/contacts/{contact}");
     // GHL is not there for the deletion yet, so the create comes first.
     app.gate().answer(Method::DELETE, &path, reqwest::StatusCode::BAD_GATEWAY);
-    let deletion = app.tell("contact.deleted", &contact, json!({})).await;
+    let deletion = app.report("contact.deleted", &contact, json!({})).await;
     let create = send(&app, "contact.created", None, json!({"clientyContactId": "k2", "email": email})).await;
     app.work();
     app.wait_until("the create waits", async || {
@@ -286,10 +286,10 @@ async fn what_is_older_than_the_announcement_is_not_adopted(database_url: Option
 async fn a_second_id_of_a_contact_leads_to_it(database_url: Option<String>) {
     let app = working(database_url).await;
     let contact = app.contacts(&app.location().id).remove(0);
-    app.tell("contact.updated", &contact, json!({"clientyContactId": "p1", "city": "Bonn"})).await;
-    app.tell("contact.updated", &contact, json!({"clientyContactId": "p2", "city": "Ulm"})).await;
+    app.report("contact.updated", &contact, json!({"clientyContactId": "p1", "city": "Bonn"})).await;
+    app.report("contact.updated", &contact, json!({"clientyContactId": "p2", "city": "Ulm"})).await;
     let due = "2026-03-01T09:00:00Z";
-    app.tell("task.created", "p2", json!({"clientyTaskId": "t1", "title": "Call her", "dueDate": due})).await;
+    app.report("task.created", "p2", json!({"clientyTaskId": "t1", "title": "Call her", "dueDate": due})).await;
     app.settle().await;
     assert_eq!((ghl_id(&app, "p1").await, ghl_id(&app, "p2").await), (contact.clone(), contact.clone()));
     let has_it = app.held("tasks", &contact).iter().any(|task| task["title"] == "Call her");
@@ -301,7 +301,7 @@ async fn after_a_merge_in_ghl_the_producers_id_has_a_way_back(database_url: Opti
     let app = working(database_url).await;
     let contacts = app.contacts(&app.location().id);
     let (gone, heir) = (&contacts[0], &contacts[1]);
-    app.tell("contact.updated", gone, json!({"clientyContactId": "k1", "city": "Bonn"})).await;
+    app.report("contact.updated", gone, json!({"clientyContactId": "k1", "city": "Bonn"})).await;
     app.settle().await;
     let path = format!("/_sandbox/locations/{}/contacts/{gone}/merge", app.location().id);
     app.by_hand(Method::POST, &path, json!({"into": heir})).await;
@@ -309,16 +309,16 @@ async fn after_a_merge_in_ghl_the_producers_id_has_a_way_back(database_url: Opti
     let (_, message) = refusal(&app, "contact.updated", Some(heir), data.clone()).await;
     assert!(message.contains("contact.selected"), "{message}");
     // As it says.
-    app.tell("contact.selected", gone, json!({})).await;
+    app.report("contact.selected", gone, json!({})).await;
     app.settle().await;
     let (_, message) = refusal(&app, "contact.updated", None, data.clone()).await;
     assert!(message.contains("contactId"), "{message}");
-    app.tell("contact.updated", heir, data).await;
+    app.report("contact.updated", heir, data).await;
     app.settle().await;
     assert_eq!((ghl_id(&app, "k1").await, &theirs(&app, heir)["city"]), (heir.clone(), &json!("Ulm")));
     send(&app, "contact.updated", None, json!({"clientyContactId": "k1", "city": "Bonn"})).await;
     let due = "2026-03-01T09:00:00Z";
-    app.tell("task.created", "k1", json!({"clientyTaskId": "t1", "title": "Call her", "dueDate": due})).await;
+    app.report("task.created", "k1", json!({"clientyTaskId": "t1", "title": "Call her", "dueDate": due})).await;
     app.settle().await;
     assert_eq!(theirs(&app, heir)["city"], "Bonn");
     assert!(app.held("tasks", heir).iter().any(|task| task["title"] == "Call her"));
@@ -376,10 +376,10 @@ async fn an_erased_person_does_not_come_back_by_a_lost_create(database_url: Opti
         match door {
             Door::Retry => {}
             Door::Import => {
-                let walk = app.app.records.begin_walk(&location, Purpose::Import, false, 0).await.unwrap();
+                let scan = app.app.records.begin_scan(&location, Purpose::Import, false, 0).await.unwrap();
                 app.wait_until("the import is done", async || {
-                    let walk = app.app.records.walk(&walk.as_ref().unwrap().id).await.unwrap().unwrap();
-                    walk.phase == Phase::Done
+                    let scan = app.app.records.scan(&scan.as_ref().unwrap().id).await.unwrap().unwrap();
+                    scan.phase == Phase::Done
                 })
                 .await;
             }

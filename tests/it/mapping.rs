@@ -134,7 +134,7 @@ async fn applying_calls_ghl_for_nothing_and_touches_nothing() {
     let app = TestApp::working(Setup { contacts: 6, ..Setup::default() }).await;
     let location = app.location().id;
     for contact in app.contacts(&location) {
-        app.tell("contact.selected", &contact, json!({})).await;
+        app.report("contact.selected", &contact, json!({})).await;
     }
     app.settle().await;
     let records = &app.app.records;

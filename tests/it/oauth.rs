@@ -1,4 +1,4 @@
-//! OAuth: how locations and agencies come in, how their tokens stay good, and that nothing of it is told.
+//! OAuth: how locations and agencies come in, how their tokens stay good, and that nothing of it is reported.
 
 mod installs;
 mod jobs;

@@ -39,8 +39,8 @@ async fn ghls_own_client_works_with_the_sandbox() {
     node.arg("run.js").current_dir(SCRIPTS).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
     node.env("GHL_API_URL", url).env("WEBHOOK_PORT", &port).env("WEBHOOK_KEY_FILE", &key);
     let ended = run(node);
-    let told = [ended.stdout, ended.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
-    assert!(ended.status.success(), "the client and the sandbox do not agree:\n{told}");
+    let reported = [ended.stdout, ended.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    assert!(ended.status.success(), "the client and the sandbox do not agree:\n{reported}");
 
     // A script that did nothing would not fail.
     let api = Api::new(url, "");

@@ -53,7 +53,7 @@ fn the_built_program_runs_to_its_end() {
 }
 
 #[test]
-fn a_program_is_heard_on_both_streams_and_ends_when_asked() {
+fn a_program_is_received_on_both_streams_and_ends_when_asked() {
     let mut program =
         Program::start(shell("trap 'echo bye; exit 7' TERM; echo hello; echo warned >&2; while :; do sleep 0.1; done"));
     assert_eq!(program.wait_for_line("hello"), "hello");

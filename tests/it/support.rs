@@ -55,7 +55,7 @@ impl Patience {
     }
 }
 
-/// Asks until the answer is yes. It panics with what `describe` tells when the answer stays no.
+/// Asks until the answer is yes. It panics with what `describe` shows when the answer stays no.
 pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool, describe: impl FnOnce() -> String) {
     let mut patience = Patience::usual();
     while !is_so() {

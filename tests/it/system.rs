@@ -36,7 +36,7 @@ async fn three_workers_share_the_work_and_never_exceed_the_limit() {
         let burst = usize::try_from(limits.burst).unwrap();
         let took = Duration::from_micros(stats.arrivals_micros[7 * burst] - stats.arrivals_micros[burst]);
         let used = (6 * limits.interval).as_secs_f64() / took.as_secs_f64();
-        // Told, not asserted: how much a busy machine uses is its own affair. The engine proves it over simulated time.
+        // Reported, not asserted: how much a busy machine uses is its own affair. The engine proves it over simulated time.
         eprintln!("{location} used {:.1} % of the allowed calls", used * 100.0);
     }
     assert_eq!(cluster.mismatches().await, []);
@@ -67,7 +67,7 @@ async fn the_jobs_of_a_killed_worker_are_done_by_another() {
         let is_done = async || cluster.records.job(id).await.unwrap().unwrap().state == JobState::Done;
         wait_until_async(&format!("{id} is done"), is_done).await;
     }
-    // Told, not asserted: how long it takes on a busy machine is its own affair. The engine proves it over simulated time.
+    // Reported, not asserted: how long it takes on a busy machine is its own affair. The engine proves it over simulated time.
     eprintln!("what a killed worker had was done {:?} later", killed.elapsed());
     cluster.until_done(i64::try_from(events.len()).unwrap()).await;
     cluster.assert_never_over_the_limit();

@@ -46,8 +46,8 @@ impl Place {
         let url = format!("{}{path}", self.sandbox.url());
         let request = reqwest::Client::new().request(method, url).json(&body).header("version", "2021-07-28");
         let token = self.sandbox.locations().remove(0).token;
-        let told: Value = request.bearer_auth(token).send().await.unwrap().json().await.unwrap();
-        told.pointer(place).and_then(Value::as_str).unwrap_or_else(|| panic!("{path}: {told}")).to_owned()
+        let reported: Value = request.bearer_auth(token).send().await.unwrap().json().await.unwrap();
+        reported.pointer(place).and_then(Value::as_str).unwrap_or_else(|| panic!("{path}: {reported}")).to_owned()
     }
 
     /// The operations on contacts that were called so far.

@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail};
 use clap::Parser;
 use ghl::catalog::Wish;
 use serde_json::{Map, Value, json};
-use sync_workers::records::{AcceptError, Job, JobState, Refusal};
+use sync_workers::records::{AcceptError, JobState, LedgerEntry, Refusal};
 use tokio::time::{Instant, sleep};
 
 use super::super::json_argument::read_json;
@@ -53,7 +53,7 @@ pub(in crate::cli) struct Arguments {
 pub(in crate::cli) async fn run(context: Context, arguments: Arguments) -> anyhow::Result<Outcome> {
     let Arguments { name, location, parameters, body, api_version, confirm, wait: _, no_wait, timeout } = arguments;
     let body = body.as_deref().map(|body| read_json(body, "--body")).transpose()?;
-    let wish = Wish {
+    let request = Wish {
         location_id: location,
         version: api_version,
         parameters: gathered(parameters),
@@ -61,7 +61,7 @@ pub(in crate::cli) async fn run(context: Context, arguments: Arguments) -> anyho
         confirmed: confirm,
     };
     let output = context.output;
-    let trigger = match operation::call(&name, wish, SOURCE, None) {
+    let trigger = match operation::call(&name, request, SOURCE, None) {
         Ok(trigger) => trigger,
         Err(mistakes) => return refuse(output, &name, &mistakes),
     };
@@ -83,11 +83,11 @@ pub(in crate::cli) async fn run(context: Context, arguments: Arguments) -> anyho
         eprintln!("job {id} waits for `clienty-sync up`, which must be running");
     }
     let job = ended(&app, &id, Duration::from_secs(timeout)).await?;
-    tell(&app, output, &job).await
+    report(&app, output, &job).await
 }
 
 /// The job once it is done or dead.
-async fn ended(app: &App, id: &str, patience: Duration) -> anyhow::Result<Job> {
+async fn ended(app: &App, id: &str, patience: Duration) -> anyhow::Result<LedgerEntry> {
     let deadline = Instant::now() + patience;
     loop {
         let job = app.records.job(id).await?.context("the job was deleted")?;
@@ -106,7 +106,7 @@ async fn ended(app: &App, id: &str, patience: Duration) -> anyhow::Result<Job> {
     }
 }
 
-async fn tell(app: &App, output: Output, job: &Job) -> anyhow::Result<Outcome> {
+async fn report(app: &App, output: Output, job: &LedgerEntry) -> anyhow::Result<Outcome> {
     if job.state == JobState::Dead {
         let reason = job.last_error.as_deref().unwrap_or("no reason is stored");
         output.print(&json!({"jobId": job.id, "state": job.state, "error": reason}), |_| String::new())?;
@@ -128,12 +128,12 @@ async fn tell(app: &App, output: Output, job: &Job) -> anyhow::Result<Outcome> {
 
 fn refuse(output: Output, name: &str, mistakes: &[FieldError]) -> anyhow::Result<Outcome> {
     let each = |mistake: &FieldError| json!({"field": mistake.field, "message": mistake.message});
-    let told = format!("{name} was not called: {} wrong", mistakes.len());
+    let reported = format!("{name} was not called: {} wrong", mistakes.len());
     if output.json {
         let list: Vec<_> = mistakes.iter().map(each).collect();
-        output.print(&json!({"error": told, "mistakes": list}), |_| String::new())?;
+        output.print(&json!({"error": reported, "mistakes": list}), |_| String::new())?;
     }
-    eprintln!("clienty-sync: {told}");
+    eprintln!("clienty-sync: {reported}");
     for FieldError { field, message } in mistakes {
         let field = if field == "operation" { name } else { field };
         eprintln!("  {field} {message}");

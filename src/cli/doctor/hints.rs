@@ -40,9 +40,9 @@ mod tests {
             ("no answer within 3 s", "firewall"),
             ("something else", "that the server runs"),
         ];
-        for (words, told) in table {
+        for (words, reported) in table {
             let remedy = remedy(words, "SETTING");
-            assert!(remedy.contains(told) && remedy.contains("SETTING"), "{words}: {remedy}");
+            assert!(remedy.contains(reported) && remedy.contains("SETTING"), "{words}: {remedy}");
         }
     }
 }

@@ -19,11 +19,11 @@ pub(super) async fn check(records: &Records) -> Vec<Check> {
 fn look(keys: &[ApiKey], now: Timestamp) -> Vec<Check> {
     let soon = SignedDuration::try_from(KEY_ENDS_SOON).unwrap_or(SignedDuration::MAX);
     let in_force: Vec<_> = keys.iter().filter(|key| key.is_in_force(now)).collect();
-    let told = |key: &&&ApiKey| format!("{} ({})", key.name, key.id);
-    let undecided: Vec<_> = in_force.iter().filter(|key| key.predates_roles).map(|key| told(&key)).collect();
+    let reported = |key: &&&ApiKey| format!("{} ({})", key.name, key.id);
+    let undecided: Vec<_> = in_force.iter().filter(|key| key.predates_roles).map(|key| reported(&key)).collect();
     let ends_soon = |key: &ApiKey| key.expires_at.filter(|end| end.duration_since(now) <= soon);
     let ending: Vec<_> =
-        in_force.iter().filter_map(|key| Some(format!("{} at {:.0}", told(&key), ends_soon(key)?))).collect();
+        in_force.iter().filter_map(|key| Some(format!("{} at {:.0}", reported(&key), ends_soon(key)?))).collect();
     let mut checks = Vec::new();
     if !ending.is_empty() {
         checks.push(Check::warning(

@@ -86,14 +86,14 @@ fn together(nodes: Vec<(&str, Vec<Check>)>) -> Vec<Check> {
     let mut by_name: Vec<(State, Vec<String>, Check)> = Vec::new();
     for (node, check) in nodes.into_iter().flat_map(|(node, checks)| checks.into_iter().map(move |check| (node, check)))
     {
-        let told = format!("{} at {node}", check.found);
+        let reported = format!("{} at {node}", check.found);
         match by_name.iter_mut().find(|(_, _, known)| known.name == check.name) {
             Some((state, all, known)) if check.state > *state => {
-                (*state, *all, *known) = (check.state, vec![told], check);
+                (*state, *all, *known) = (check.state, vec![reported], check);
             }
-            Some((state, all, _)) if check.state == *state => all.push(told),
+            Some((state, all, _)) if check.state == *state => all.push(reported),
             Some(_) => {}
-            None => by_name.push((check.state, vec![told], check)),
+            None => by_name.push((check.state, vec![reported], check)),
         }
     }
     by_name.into_iter().map(|(_, all, check)| Check { found: named(&all), ..check }).collect()

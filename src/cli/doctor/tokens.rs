@@ -126,12 +126,12 @@ impl Found {
         let mut checks = Vec::new();
         for (names, what, remedy) in failed {
             if !names.is_empty() {
-                checks.push(Check::failed(NAME, told(names, all, what), remedy));
+                checks.push(Check::failed(NAME, reported(names, all, what), remedy));
             }
         }
         for (names, what, remedy) in warned {
             if !names.is_empty() {
-                checks.push(Check::warning(NAME, told(names, all, what), remedy));
+                checks.push(Check::warning(NAME, reported(names, all, what), remedy));
             }
         }
         if older_key > 0 {
@@ -157,7 +157,7 @@ impl Found {
     }
 }
 
-fn told(names: &[String], all: usize, what: &str) -> String {
+fn reported(names: &[String], all: usize, what: &str) -> String {
     format!("{} of {all} {what}: {}", names.len(), named(names))
 }
 

@@ -41,9 +41,9 @@ async fn look(config: &Config, records: &Records) -> Result<Vec<Check>, RecordsE
 
 fn alive(processes: &[Process], open: i64) -> Check {
     const NAME: &str = "processes";
-    let told: Vec<_> =
+    let reported: Vec<_> =
         processes.iter().map(|one| format!("{} {} ({} pid {})", one.role, one.version, one.host, one.pid)).collect();
-    let others = if told.is_empty() { String::new() } else { format!("; alive: {}", named(&told)) };
+    let others = if reported.is_empty() { String::new() } else { format!("; alive: {}", named(&reported)) };
     match processes.iter().filter(|one| one.role != "gateway").count() {
         0 if open > 0 => Check::failed(
             NAME,
@@ -55,7 +55,7 @@ fn alive(processes: &[Process], open: i64) -> Check {
             format!("no worker is alive{others}"),
             "start `clienty-sync up`, or gateway and worker",
         ),
-        _ => Check::ok(NAME, format!("{} alive: {}", told.len(), named(&told))),
+        _ => Check::ok(NAME, format!("{} alive: {}", reported.len(), named(&reported))),
     }
 }
 

@@ -10,7 +10,7 @@ use serde_json::{Map, json};
 use sync_model::money::Money;
 use sync_workers::enrich::{Enricher, Keys};
 use sync_workers::events::ENRICH;
-use sync_workers::events::{NewEvent, Trigger};
+use sync_workers::events::{IncomingEvent, NewEvent};
 use sync_workers::records::{Action, AuditAct, Change, ContactRow, JobKind, KnownAnswer, ListQuery, Records};
 
 use super::super::Context;
@@ -92,16 +92,16 @@ pub(super) async fn run(context: Context, arguments: Arguments) -> anyhow::Resul
         app.records.note_act(act.with(json!({"contacts": plan.contacts, "calls": plan.calls}))).await?;
         let producer = app.producer();
         for ids in plan.ids.chunks(usize::try_from(PAGE)?) {
-            let triggers: Vec<Trigger> = ids.iter().map(|id| trigger(&location, id)).collect();
+            let triggers: Vec<IncomingEvent> = ids.iter().map(|id| trigger(&location, id)).collect();
             accepted += producer.send(&triggers).await?.len();
         }
     }
     let (provider_month, location_day) = (rules.provider_month, rules.location_day);
-    let told = json!({
+    let reported = json!({
         "location": location, "dryRun": dry_run, "accepted": accepted, "plan": plan,
         "providerMonth": provider_month, "locationDay": location_day,
     });
-    output.print(&told, |_| match dry_run {
+    output.print(&reported, |_| match dry_run {
         true => said,
         false => format!(
             "{accepted} contacts wait to be looked up; `clienty-sync jobs list --kind enrich_contact` shows them"
@@ -109,7 +109,7 @@ pub(super) async fn run(context: Context, arguments: Arguments) -> anyhow::Resul
     })
 }
 
-fn trigger(location: &str, contact: &str) -> Trigger {
+fn trigger(location: &str, contact: &str) -> IncomingEvent {
     let event = NewEvent {
         id: None,
         source: SOURCE.to_owned(),
@@ -120,7 +120,7 @@ fn trigger(location: &str, contact: &str) -> Trigger {
         data: Map::new().into(),
     };
     let change = Change::None { record_id: contact.to_owned() };
-    Trigger { event, kind: JobKind::EnrichContact, priority: Priority::Bulk, change }
+    IncomingEvent { event, kind: JobKind::EnrichContact, priority: Priority::Bulk, change }
 }
 
 async fn plan(
@@ -140,7 +140,7 @@ async fn plan(
                 return Ok(plan);
             }
             let row = records.find_contact(location, &shown.record.id).await?;
-            if let Some(row) = row.filter(ContactRow::is_shown) {
+            if let Some(row) = row.filter(ContactRow::is_visible) {
                 add(&mut plan, records, enricher, &row, missing).await?;
             }
         }

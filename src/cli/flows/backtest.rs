@@ -43,10 +43,10 @@ pub(super) async fn run(mut context: Context, arguments: Arguments) -> anyhow::R
         (None, None) => bail!("name a flow, or a file with --file"),
     };
     let asked = Asked { days: arguments.days, budget: BUDGET, daily_limit: context.config.ghl.daily_limit };
-    let told = backtest(&records, &flow, Clock::system().now(), &asked).await?;
-    context.output.print(&told, |told| {
-        let mut lines = vec![sentence(told)];
-        for day in told["perDay"].as_array().into_iter().flatten() {
+    let reported = backtest(&records, &flow, Clock::system().now(), &asked).await?;
+    context.output.print(&reported, |reported| {
+        let mut lines = vec![sentence(reported)];
+        for day in reported["perDay"].as_array().into_iter().flatten() {
             lines.push(format!(
                 "{}  {} runs, {} calls",
                 day["date"].as_str().unwrap_or_default(),
@@ -54,8 +54,9 @@ pub(super) async fn run(mut context: Context, arguments: Arguments) -> anyhow::R
                 day["calls"]
             ));
         }
-        lines
-            .extend(told["notes"].as_array().into_iter().flatten().filter_map(|note| note.as_str().map(str::to_owned)));
+        lines.extend(
+            reported["notes"].as_array().into_iter().flatten().filter_map(|note| note.as_str().map(str::to_owned)),
+        );
         lines.join("\n")
     })?;
     Ok(Outcome::Done)

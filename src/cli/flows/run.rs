@@ -17,8 +17,8 @@ use super::super::{Context, Outcome, Output, config};
 use crate::app::App;
 use crate::config::ConfigErrors;
 use crate::flows::begin::{Wanted, knows};
+use crate::flows::dry_run::dry_run;
 use crate::flows::found;
-use crate::flows::rehearsal::rehearse;
 
 /// Between two looks at the run.
 const LOOK: Duration = Duration::from_millis(100);
@@ -49,7 +49,7 @@ pub(in crate::cli) async fn run(mut context: Context, arguments: Arguments) -> a
     let output = context.output;
     context.config.load_flows()?;
     if let Some(broken) = context.config.flows.broken.iter().find(|broken| broken.name == name) {
-        config::tell(&ConfigErrors(broken.mistakes.clone()), "the flow is wrong", output);
+        config::report(&ConfigErrors(broken.mistakes.clone()), "the flow is wrong", output);
         return Ok(Outcome::WrongUsage);
     }
     let app = App::open_existing(context.config).await?;
@@ -66,12 +66,12 @@ pub(in crate::cli) async fn run(mut context: Context, arguments: Arguments) -> a
     let knows = match knows(&flow, &wanted) {
         Ok(knows) => knows,
         Err(mistakes) => {
-            let told = |FieldError { field, message }: FieldError| match field.as_str() {
+            let reported = |FieldError { field, message }: FieldError| match field.as_str() {
                 "contactId" => format!("--contact {message}"),
                 "locationId" => format!("--location {message}"),
                 field => format!("--set {} {message}", field.trim_start_matches("set.")),
             };
-            return refuse(output, &name, &mistakes.into_iter().map(told).collect::<Vec<_>>());
+            return refuse(output, &name, &mistakes.into_iter().map(reported).collect::<Vec<_>>());
         }
     };
     if dry_run {
@@ -97,11 +97,11 @@ pub(in crate::cli) async fn run(mut context: Context, arguments: Arguments) -> a
 }
 
 fn refuse(output: Output, name: &str, mistakes: &[String]) -> anyhow::Result<Outcome> {
-    let told = format!("{name} was not started");
+    let reported = format!("{name} was not started");
     if output.json {
-        output.print(&json!({"error": told, "mistakes": mistakes}), |_| String::new())?;
+        output.print(&json!({"error": reported, "mistakes": mistakes}), |_| String::new())?;
     }
-    eprintln!("clienty-sync: {told}:");
+    eprintln!("clienty-sync: {reported}:");
     mistakes.iter().for_each(|mistake| eprintln!("  {mistake}"));
     Ok(Outcome::WrongUsage)
 }
@@ -172,18 +172,18 @@ async fn dry(
             Some(row.context("no such contact is known here; an event contact.selected fetches it")?)
         }
     };
-    let rehearsal = rehearse(&app.records, app.clock.now(), flow, location, row.as_ref(), knows).await?;
-    let told = json!({"flow": flow.name, "onlyIf": rehearsal.would_begin, "steps": rehearsal.steps});
-    output.print(&told, |_| {
-        let begins = (rehearsal.would_begin == Some(false))
+    let dry_run = dry_run(&app.records, app.clock.now(), flow, location, row.as_ref(), knows).await?;
+    let reported = json!({"flow": flow.name, "onlyIf": dry_run.would_begin, "steps": dry_run.steps});
+    output.print(&reported, |_| {
+        let begins = (dry_run.would_begin == Some(false))
             .then(|| "its conditions do not hold: a run would end at once".to_owned());
-        begins.into_iter().chain(rehearsal.steps.iter().map(tell)).collect::<Vec<_>>().join("\n")
+        begins.into_iter().chain(dry_run.steps.iter().map(report)).collect::<Vec<_>>().join("\n")
     })?;
-    Ok(if rehearsal.is_wrong() { Outcome::Failed } else { Outcome::Done })
+    Ok(if dry_run.is_wrong() { Outcome::Failed } else { Outcome::Done })
 }
 
 /// The step in a sentence, and what it would send below it.
-fn tell(step: &Value) -> String {
+fn report(step: &Value) -> String {
     let sends = match (&step["event"], &step["call"]) {
         (Value::Object(_), _) => format!("\n{:<17}event {}", "", step["event"]),
         (_, Value::Object(call)) => {
@@ -221,7 +221,7 @@ async fn look(app: &App, id: &str) -> anyhow::Result<(FlowRun, Standing)> {
 /// Prints a line for each step that is over, and how the run stands once there is nothing more to wait for.
 async fn follow(app: &App, output: Output, flow: &Flow, id: &str, patience: Duration) -> anyhow::Result<Outcome> {
     let deadline = Instant::now() + patience;
-    let mut told = 0;
+    let mut reported = 0;
     loop {
         let (run, standing) = look(app, id).await?;
         let lines: Vec<_> = run
@@ -230,10 +230,10 @@ async fn follow(app: &App, output: Output, flow: &Flow, id: &str, patience: Dura
             .map(|logged| (flow.title(logged.step), if logged.done { "done" } else { "skipped" }))
             .collect();
         if !output.json {
-            for (step, outcome) in lines.iter().skip(told) {
+            for (step, outcome) in lines.iter().skip(reported) {
                 output.print(&Value::Null, |_| format!("{step:<16} {outcome}"))?;
             }
-            told = lines.len();
+            reported = lines.len();
         }
         let steps: Vec<_> = lines.iter().map(|(step, outcome)| json!({"step": step, "outcome": outcome})).collect();
         let mut document = json!({"runId": id, "flow": flow.name, "steps": steps});

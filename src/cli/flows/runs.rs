@@ -9,7 +9,7 @@ use super::super::table::table;
 use super::super::{Context, Outcome, open_records};
 use crate::app::App;
 use crate::explain;
-use crate::flows::told;
+use crate::flows::reports;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Arguments {
@@ -36,12 +36,12 @@ pub(super) async fn list(context: Context, arguments: Arguments) -> anyhow::Resu
     let mut listed = Vec::new();
     for run in records.list_flow_runs(&filter, i64::from(limit)).await? {
         let jobs = if run.outcome.is_none() { Some(records.jobs_of_run(&run).await?) } else { None };
-        listed.push(told::run(&run, jobs.as_ref()));
+        listed.push(reports::run(&run, jobs.as_ref()));
     }
     context.output.print(&json!({ "runs": listed }), |_| {
-        let text = |told: &Value, name: &str| told[name].as_str().unwrap_or_default().to_owned();
-        let row = |told: &Value| {
-            ["id", "flow", "outcome", "step", "locationId", "contactId", "startedAt"].map(|name| text(told, name))
+        let text = |reported: &Value, name: &str| reported[name].as_str().unwrap_or_default().to_owned();
+        let row = |reported: &Value| {
+            ["id", "flow", "outcome", "step", "locationId", "contactId", "startedAt"].map(|name| text(reported, name))
         };
         table(
             ["RUN", "FLOW", "OUTCOME", "STEP", "LOCATION", "CONTACT", "STARTED"],
@@ -54,8 +54,8 @@ pub(super) async fn list(context: Context, arguments: Arguments) -> anyhow::Resu
 pub(super) async fn show(context: Context, id: &str) -> anyhow::Result<Outcome> {
     let output = context.output;
     let app = App::open_existing(context.config).await?;
-    let (told, text) = whole(&app, id).await?;
-    output.print(&told, |_| text)?;
+    let (reported, text) = whole(&app, id).await?;
+    output.print(&reported, |_| text)?;
     Ok(Outcome::Done)
 }
 
@@ -86,18 +86,18 @@ async fn whole(app: &App, id: &str) -> anyhow::Result<(Value, String)> {
             (_, why) => why,
         };
     }
-    let told = told::whole_run(&run, &jobs, told::why(&run, of_job), true);
+    let reported = reports::whole_run(&run, &jobs, reports::why(&run, of_job), true);
     let mut lines = vec![format!(
         "{} of {}, begun at {:.0}",
-        told["outcome"].as_str().unwrap_or_default(),
+        reported["outcome"].as_str().unwrap_or_default(),
         run.flow,
         run.started_at
     )];
-    for step in told["steps"].as_array().into_iter().flatten() {
+    for step in reported["steps"].as_array().into_iter().flatten() {
         let text = |name: &str| step[name].as_str().unwrap_or_default();
         lines.push(format!("{:<16} {}", text("step"), text("sentence")));
         lines.extend(text("printed").lines().map(|line| format!("    printed: {line}")));
     }
-    lines.extend(told["why"].as_str().map(str::to_owned));
-    Ok((told, lines.join("\n")))
+    lines.extend(reported["why"].as_str().map(str::to_owned));
+    Ok((reported, lines.join("\n")))
 }

@@ -84,11 +84,11 @@ fn read(file: &PathBuf) -> anyhow::Result<SecretString> {
 
 async fn list(context: &Context) -> anyhow::Result<Outcome> {
     let secrets = open_records(&context.config).await?.flow_secrets().await?;
-    let told: Vec<_> = secrets
+    let reported: Vec<_> = secrets
         .iter()
         .map(|secret| json!({"name": secret.name, "author": secret.author, "setAt": secret.set_at}))
         .collect();
-    context.output.print(&json!({ "secrets": told }), |_| {
+    context.output.print(&json!({ "secrets": reported }), |_| {
         let row = |secret: &sync_workers::records::FlowSecret| {
             [secret.name.clone(), format!("{:.0}", secret.set_at), secret.author.clone()]
         };

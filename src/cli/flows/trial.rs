@@ -50,7 +50,7 @@ pub(in crate::cli) fn try_out(context: &Context, arguments: Try) -> anyhow::Resu
     let flow = match read_one(&arguments.file) {
         Ok(flow) => flow,
         Err(mistakes) => {
-            config::tell(&ConfigErrors(mistakes), "the flow is wrong", output);
+            config::report(&ConfigErrors(mistakes), "the flow is wrong", output);
             return Ok(Outcome::WrongUsage);
         }
     };
@@ -178,7 +178,7 @@ pub(in crate::cli) fn test(context: &Context, files: Vec<PathBuf>) -> anyhow::Re
             match case.run(&flow, &text, &context.config.scripts) {
                 Ok(differences) => {
                     passed += usize::from(differences.is_empty());
-                    let differences: Vec<_> = differences.iter().map(|difference| told(file, difference)).collect();
+                    let differences: Vec<_> = differences.iter().map(|difference| reported(file, difference)).collect();
                     let place = format!("{}:{}", file.display(), case.line);
                     tests.push(json!({
                         "place": place, "flow": flow.name, "name": case.name, "passed": differences.is_empty(), "failures": differences,
@@ -195,7 +195,7 @@ pub(in crate::cli) fn test(context: &Context, files: Vec<PathBuf>) -> anyhow::Re
     Ok(if is_right { Outcome::Done } else { Outcome::Failed })
 }
 
-fn told(file: &Path, difference: &Difference) -> Value {
+fn reported(file: &Path, difference: &Difference) -> Value {
     let Difference { line, field, expected, got } = difference;
     json!({"file": file.display().to_string(), "line": line, "field": field, "expected": expected, "got": got})
 }

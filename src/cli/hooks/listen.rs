@@ -77,8 +77,8 @@ pub(super) async fn listen(context: Context, args: Listen) -> anyhow::Result<Out
         [] => None,
         events => {
             let gateway = Remote::new(&context.config, remote)?;
-            let wish = json!({"url": url, "events": events, "ignoreOwn": false, "description": "hooks listen"});
-            let hook = gateway.submit("/v1/hooks", &wish).await?;
+            let request = json!({"url": url, "events": events, "ignoreOwn": false, "description": "hooks listen"});
+            let hook = gateway.submit("/v1/hooks", &request).await?;
             Some((gateway, hook))
         }
     };

@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use clap::Args;
 use serde_json::json;
 use sync_workers::enqueue::{fault, set_aside, unknown_kind};
-use sync_workers::records::{Decision, Job, JobFilter, JobState, Records};
+use sync_workers::records::{Decision, JobFilter, JobState, LedgerEntry, Records};
 
 use super::super::{Context, Outcome};
 use super::check_kind;
@@ -81,7 +81,7 @@ pub(super) async fn run(context: Context, selection: Selection, act: Act) -> any
 }
 
 /// The job if it is dead. An open one that can't be handled is set aside first, as a worker would do, unless this `only_looks`.
-async fn dead_or_aside(records: &Records, id: &str, only_looks: bool) -> anyhow::Result<Option<Job>> {
+async fn dead_or_aside(records: &Records, id: &str, only_looks: bool) -> anyhow::Result<Option<LedgerEntry>> {
     let Some(job) = records.job(id).await? else { return Ok(None) };
     if matches!(job.state, JobState::Dead) {
         return Ok(Some(job));
@@ -96,7 +96,7 @@ async fn dead_or_aside(records: &Records, id: &str, only_looks: bool) -> anyhow:
 }
 
 impl Selection {
-    async fn find(&self, records: &Records) -> anyhow::Result<Vec<Job>> {
+    async fn find(&self, records: &Records) -> anyhow::Result<Vec<LedgerEntry>> {
         let Self { ids, location, kind, error, all: _, dry_run } = self;
         if !ids.is_empty() {
             let mut dead = Vec::with_capacity(ids.len());

@@ -1,7 +1,7 @@
 //! `jobs list` on a terminal of 80 columns: two lines a job, the id alone in its column so that it can be copied.
 
 use jiff::Timestamp;
-use sync_workers::records::Job;
+use sync_workers::records::LedgerEntry;
 
 /// The width that every line keeps to, unless an id alone is longer.
 const WIDTH: usize = 80;
@@ -9,7 +9,7 @@ const WIDTH: usize = 80;
 const INDENT: &str = "    ";
 
 /// The jobs, newest first, as they come.
-pub(super) fn text(jobs: &[Job]) -> String {
+pub(super) fn text(jobs: &[LedgerEntry]) -> String {
     if jobs.is_empty() {
         return "no jobs".to_owned();
     }
@@ -17,7 +17,7 @@ pub(super) fn text(jobs: &[Job]) -> String {
 }
 
 /// Id, state and kind; below it time and location; below that the last error, if there is one.
-fn lines(job: &Job) -> Vec<String> {
+fn lines(job: &LedgerEntry) -> Vec<String> {
     let state = match job.outcome {
         Some(outcome) => format!("{} ({})", job.state.as_str(), outcome.as_str()),
         None => job.state.as_str().to_owned(),

@@ -6,7 +6,7 @@ use anyhow::ensure;
 use clap::Args;
 use serde_json::json;
 use sync_workers::jobs::new_job;
-use sync_workers::records::{Decision, Job, JobFilter, JobState, Records};
+use sync_workers::records::{Decision, JobFilter, JobState, LedgerEntry, Records};
 
 use super::super::{Context, Outcome};
 use super::check_kind;
@@ -113,7 +113,7 @@ impl Selection {
                     kind: kind.clone(),
                     ..JobFilter::default()
                 };
-                let jobs: Vec<Job> = records.list_jobs(&filter, MOST).await?;
+                let jobs: Vec<LedgerEntry> = records.list_jobs(&filter, MOST).await?;
                 found.extend(jobs.into_iter().map(|job| job.id));
             }
             if found.is_empty() {

@@ -38,10 +38,12 @@ pub(in crate::gateway) async fn backtest(
     let limit = gateway.settings.iter().find(|setting| setting.key == "ghl.daily_limit");
     let daily_limit = limit.and_then(|limit| limit.value.as_deref()?.parse().ok()).unwrap_or(u32::MAX);
     let asked = Asked { days, budget: BUDGET, daily_limit };
-    let told = in_time(ask(records, &flow, gateway.webhooks.clock.now(), &asked)).await?;
-    told.map(Json).map_err(|error| match error {
+    let reported = in_time(ask(records, &flow, gateway.webhooks.clock.now(), &asked)).await?;
+    reported.map(Json).map_err(|error| match error {
         NoBacktest::Records(error) => Problem::records(&error),
-        NoBacktest::Untold(why) => wrong_fields(vec![FieldError { field: "on".to_owned(), message: why.to_owned() }]),
+        NoBacktest::NotEnqueued(why) => {
+            wrong_fields(vec![FieldError { field: "on".to_owned(), message: why.to_owned() }])
+        }
     })
 }
 

@@ -11,7 +11,7 @@ use sync_workers::records::NewRun;
 
 use super::{find, not_an_object};
 use crate::flows::begin::{Wanted, knows};
-use crate::flows::rehearsal::rehearse;
+use crate::flows::dry_run::dry_run;
 use crate::gateway::allowed::{Allowed, Operates};
 use crate::gateway::contacts::check_location;
 use crate::gateway::json::json_of;
@@ -52,7 +52,7 @@ pub(in crate::gateway) async fn run(
         None => None,
         Some(id) => {
             let row = records.find_contact(&wanted.location_id, id).await.map_err(|error| Problem::records(&error))?;
-            Some(row.filter(sync_workers::records::ContactRow::is_shown).ok_or_else(nobody)?)
+            Some(row.filter(sync_workers::records::ContactRow::is_visible).ok_or_else(nobody)?)
         }
     };
     if is_dry {
@@ -61,10 +61,11 @@ pub(in crate::gateway) async fn run(
             return Err(Problem::new(StatusCode::FORBIDDEN, "Not allowed with this key", detail));
         }
         let now = gateway.webhooks.clock.now();
-        let rehearsal = rehearse(records, now, &flow, &wanted.location_id, contact.as_ref(), &knows).await;
-        let rehearsal = rehearsal.map_err(|error| Problem::records(&error))?;
-        let told = json!({"flow": name, "version": flow.version, "wouldBegin": rehearsal.would_begin, "steps": rehearsal.steps});
-        return Ok((StatusCode::OK, Json(told)));
+        let dry_run = dry_run(records, now, &flow, &wanted.location_id, contact.as_ref(), &knows).await;
+        let dry_run = dry_run.map_err(|error| Problem::records(&error))?;
+        let reported =
+            json!({"flow": name, "version": flow.version, "wouldBegin": dry_run.would_begin, "steps": dry_run.steps});
+        return Ok((StatusCode::OK, Json(reported)));
     }
     if found.state() != "enabled" {
         let detail = "it starts no runs until POST /v1/flows/{flow}/enable; dryRun: true shows what it would do";

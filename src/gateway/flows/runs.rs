@@ -10,7 +10,7 @@ use sync_workers::records::{Decision, FlowRun, RUN_OUTCOMES, Records, RunFilter,
 
 use super::unknown;
 use crate::explain;
-use crate::flows::{found, told};
+use crate::flows::{found, reports};
 use crate::gateway::allowed::{Allowed, Operates, Reads};
 use crate::gateway::contacts::check_location;
 use crate::gateway::deadline::in_time;
@@ -73,7 +73,7 @@ async fn list(
             None => Some(jobs_of(records, run).await?),
             Some(_) => None,
         };
-        listed.push(told::run(run, jobs.as_ref()));
+        listed.push(reports::run(run, jobs.as_ref()));
     }
     Ok(Json(json!({ "runs": listed, "nextCursor": next })))
 }
@@ -175,5 +175,5 @@ async fn whole(
             };
         }
     }
-    Ok(Json(told::whole_run(run, &jobs, told::why(run, of_job), reads_people)))
+    Ok(Json(reports::whole_run(run, &jobs, reports::why(run, of_job), reads_people)))
 }

@@ -11,7 +11,7 @@ use sync_workers::hooks::{OVERLAP, Recovered, Trial};
 use sync_workers::records::Hook;
 use sync_workers::records::hook_event as event;
 
-use super::{acting, problem, seen, told, unknown, wrong};
+use super::{acting, problem, reported, seen, unknown, wrong};
 use crate::gateway::allowed::{Administers, Allowed};
 use crate::gateway::json::json_of;
 use crate::gateway::path::Ids;
@@ -38,7 +38,7 @@ pub(in crate::gateway) async fn rotate(
     finish(fields)?;
     let overlap = seconds.flatten().map_or(OVERLAP, Duration::from_secs);
     let made = acting(&gateway, &allowed).rotate(&id, overlap).await.map_err(|error| problem(&error))?;
-    made.as_ref().map(|made| Json(told(made))).ok_or_else(unknown)
+    made.as_ref().map(|made| Json(reported(made))).ok_or_else(unknown)
 }
 
 /// Nothing is sent to the hook until it is enabled again.

@@ -19,7 +19,7 @@ pub(super) struct Wish {
     pub(super) places: &'static str,
 }
 
-pub(super) fn wish(body: &Value) -> Result<Wish, Vec<FieldError>> {
+pub(super) fn request(body: &Value) -> Result<Wish, Vec<FieldError>> {
     let object = object(body)?;
     match kind_of(object) {
         HookKind::Webhook => webhook(object),
@@ -121,9 +121,9 @@ fn subscription(object: &Map<String, Value>) -> Result<Wish, Vec<FieldError>> {
     finish(fields, Wish { new, address: "targetUrl", places: "locationId" })
 }
 
-fn finish(fields: Fields<'_>, wish: Wish) -> Result<Wish, Vec<FieldError>> {
+fn finish(fields: Fields<'_>, request: Wish) -> Result<Wish, Vec<FieldError>> {
     let errors = fields.finish();
-    if errors.is_empty() { Ok(wish) } else { Err(errors) }
+    if errors.is_empty() { Ok(request) } else { Err(errors) }
 }
 
 /// A list of texts, not empty; `*` alone means all, as where nothing is said.

@@ -10,7 +10,7 @@ use sync_workers::oauth::{AppEvent, Noted, Oauth, TokenError};
 use crate::triggers::webhook::{News, Webhook};
 
 /// Does what a webhook says of installs; nothing if it says nothing of them. How old it is does not matter: an uninstall that is older than the
-/// login changes nothing, and of a late install the agency's token tells whether it holds still. An uninstall that bears no time is not
+/// login changes nothing, and of a late install the agency's token shows whether it holds still. An uninstall that bears no time is not
 /// believed: the agency is asked where the app is installed, and the location's token is tried by the job that the webhook leads to.
 ///
 /// # Errors

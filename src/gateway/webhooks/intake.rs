@@ -26,7 +26,7 @@ const STORE_DUE: Duration = Duration::from_secs(10);
 /// How long a contact's job waits for more webhooks of the same burst: GHL sends several for one edit.
 const GATHERING: Duration = Duration::from_millis(500);
 /// Batches whose jobs are not enqueued yet. If there are more, the requeuer enqueues them.
-const UNTOLD: usize = 64;
+const NOT_ENQUEUED: usize = 64;
 
 /// Where webhooks are handed in. Clones share the task behind it, which ends with the last of them.
 #[derive(Debug, Clone)]
@@ -51,22 +51,22 @@ impl Intake {
     #[must_use]
     pub fn start(producer: Producer) -> Self {
         let (waiting, taken) = mpsc::channel(WAITING);
-        let (untold, tell) = mpsc::channel(UNTOLD);
-        tokio::spawn(store(producer.clone(), taken, untold));
-        tokio::spawn(enqueue(producer, tell));
+        let (not_enqueued, report) = mpsc::channel(NOT_ENQUEUED);
+        tokio::spawn(store(producer.clone(), taken, not_enqueued));
+        tokio::spawn(enqueue(producer, report));
         Self { waiting }
     }
 
     /// Stores a webhook; none where that is not possible now. It may have been stored all the same, and then is a duplicate when it
     /// repeats it.
     pub(super) async fn take(&self, webhook: NewWebhook) -> Option<Taken> {
-        let (answer, told) = oneshot::channel();
+        let (answer, reported) = oneshot::channel();
         self.waiting.try_send(Waiting { webhook, answer }).ok()?;
-        timeout(DEADLINE, told).await.ok()?.ok()
+        timeout(DEADLINE, reported).await.ok()?.ok()
     }
 }
 
-async fn store(producer: Producer, mut taken: mpsc::Receiver<Waiting>, untold: mpsc::Sender<Vec<NewJob>>) {
+async fn store(producer: Producer, mut taken: mpsc::Receiver<Waiting>, not_enqueued: mpsc::Sender<Vec<NewJob>>) {
     let mut batch = Vec::with_capacity(BATCH);
     while taken.recv_many(&mut batch, BATCH).await > 0 {
         // Their senders got a 429 already and will send them again.
@@ -91,8 +91,10 @@ async fn store(producer: Producer, mut taken: mpsc::Receiver<Waiting>, untold: m
         }
         let mut jobs: Vec<_> = keys.into_keys().map(|key| job(&key)).collect();
         // Runs of flows that webhooks have started.
-        jobs.extend(producer.records().take_owed().iter().map(|owed| jobs::new_job(&owed.key(), owed.priority)));
-        if !jobs.is_empty() && untold.try_send(jobs).is_err() {
+        jobs.extend(
+            producer.records().take_pending().iter().map(|pending| jobs::new_job(&pending.key(), pending.priority)),
+        );
+        if !jobs.is_empty() && not_enqueued.try_send(jobs).is_err() {
             tracing::warn!("webhooks were accepted, but their jobs were not enqueued; the requeuer enqueues them");
         }
     }
@@ -133,8 +135,8 @@ async fn note(producer: &Producer, webhooks: &[NewWebhook]) {
 }
 
 /// Enqueues jobs, separate from the storing: a queue that does not answer must not delay GHL.
-async fn enqueue(producer: Producer, mut tell: mpsc::Receiver<Vec<NewJob>>) {
-    while let Some(jobs) = tell.recv().await {
+async fn enqueue(producer: Producer, mut report: mpsc::Receiver<Vec<NewJob>>) {
+    while let Some(jobs) = report.recv().await {
         if let Err(error) = producer.queue().push(&jobs).await {
             tracing::warn!(%error, jobs = jobs.len(), "accepted, but the jobs were not enqueued; the requeuer enqueues them");
         }

@@ -25,7 +25,7 @@ pub(super) fn open(body: &mut Map<String, Value>) -> bool {
 
 /// Brings a body into the one form. Whether it was in another.
 pub(super) fn flatten(event: Recognised, body: &mut Map<String, Value>) -> bool {
-    let is_of = |names: &[Event]| names.iter().any(|name| event.may_be(*name));
+    let is_of = |names: &[Event]| names.iter().any(|name| event.could_match(*name));
     let is_appointment = is_of(&[Event::AppointmentCreate, Event::AppointmentUpdate, Event::AppointmentDelete]);
     let is_contact = is_of(&[
         Event::ContactCreate,

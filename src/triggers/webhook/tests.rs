@@ -83,7 +83,7 @@ fn events_of_contacts_tasks_notes_and_appointments_pull_the_contact() {
 }
 
 #[test]
-fn a_deleted_contact_is_told_with_the_time_of_its_deletion() {
+fn a_deleted_contact_is_reported_with_the_time_of_its_deletion() {
     let gone = work(json!({"type": "ContactDelete", "locationId": "L", "id": "C", "timestamp": NOW}));
     assert_eq!(gone, WebhookWork::ContactGone { contact_id: "C".to_owned(), at: Some(now()) });
 }
@@ -102,7 +102,7 @@ fn a_changed_location_is_looked_at_and_names_itself_by_id() {
 }
 
 #[test]
-fn installs_are_told_apart_and_need_no_connection() {
+fn installs_are_distinguished_and_need_no_connection() {
     let install = read(json!({"type": "INSTALL", "appId": "A", "companyId": "K", "locationId": "L"}));
     let News::App { installed: true, location_id, company_id, app_id } = &install.news else { panic!("{install:?}") };
     assert_eq!((location_id.as_deref(), company_id.as_deref(), app_id.as_deref()), (Some("L"), Some("K"), Some("A")));
@@ -184,7 +184,7 @@ fn what_is_far_from_now_is_late_and_asks_for_the_same_as_ever() {
 }
 
 #[test]
-fn odd_characters_are_cleaned_and_what_cannot_be_read_is_told_apart() {
+fn odd_characters_are_cleaned_and_what_cannot_be_read_is_distinguished() {
     for odd in [
         &br#"{"type":"ContactUpdate","locationId":"L","id":"C","firstName":"Cut \ud83d"}"#[..],
         b"{\"type\":\"ContactUpdate\",\"locationId\":\"L\",\"id\":\"C\",\"firstName\":\"\xff\"}",
@@ -201,9 +201,9 @@ fn odd_characters_are_cleaned_and_what_cannot_be_read_is_told_apart() {
         format!(r#"{{"type":"ContactUpdate","locationId":"L","id":"C","x":{}{}}}"#, "[".repeat(200), "]".repeat(200));
     assert_eq!(Webhook::read(deep.as_bytes()).unwrap().accepted(now()).work, pull("C"));
     for unreadable in [&b""[..], b"no json", b"\xff\xfe", br#"{"type":"ContactUpdate","id":"C""#] {
-        let told = Webhook::read(unreadable).unwrap_err();
-        assert!(told.id.starts_with("sha256:"));
-        assert_eq!(Webhook::read(unreadable).unwrap_err(), told);
+        let reported = Webhook::read(unreadable).unwrap_err();
+        assert!(reported.id.starts_with("sha256:"));
+        assert_eq!(Webhook::read(unreadable).unwrap_err(), reported);
     }
 }
 
@@ -233,13 +233,13 @@ fn the_number_that_nobody_may_keep_is_not_kept_and_all_else_is_kept_to_the_lette
 }
 
 #[test]
-fn what_ghl_left_out_for_its_size_is_told() {
+fn what_ghl_left_out_for_its_size_is_reported() {
     let webhook = read(json!({"type": "NoteUpdate", "locationId": "L", "contactId": "C", "payloadTooLarge": true}));
     assert!(webhook.payload_too_large);
     assert_eq!(webhook.accepted(now()).work, pull("C"));
 }
 
-/// The documents call their samples by the event. Two kinds of samples can't tell it: those of appointments all say
+/// The documents call their samples by the event. Two kinds of samples can't show it: those of appointments all say
 /// `AppointmentCreate`, and some look alike to the letter, which [`Recognised::OneOf`] admits.
 #[test]
 fn every_sample_of_the_documents_is_recognised() {
@@ -262,7 +262,7 @@ fn every_sample_of_the_documents_is_recognised() {
             let found = read(sample.clone()).event;
             let is_appointment = name.starts_with("Appointment") && sample["type"] == "AppointmentCreate";
             let expected = if is_appointment { Event::AppointmentCreate } else { event };
-            assert!(found.may_be(expected), "{name} is taken for {}", found.name());
+            assert!(found.could_match(expected), "{name} is taken for {}", found.name());
         }
     }
     // The other 19 are of documents that came later.

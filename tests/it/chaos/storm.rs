@@ -185,7 +185,7 @@ impl Storm {
         }
     }
 
-    /// What a producer does that is told 503: it sends again. The last blow may have been a restart of PostgreSQL, to which the
+    /// What a producer does that is reported 503: it sends again. The last blow may have been a restart of PostgreSQL, to which the
     /// gateway finds its way back with the first requests that fail.
     async fn send_until_accepted(&self, events: &[Value]) {
         for _ in 0..TRIES_IN_THE_CALM {

@@ -12,14 +12,14 @@ async fn what_a_person_did_is_listed_exported_and_verified() {
     installation.json(&["keys", "revoke", key["id"].as_str().unwrap()]);
 
     let list = |more: &[&str]| {
-        let told = installation.json(&[&["audit", "list", "--actor", "ada"], more].concat());
-        let rows = told["audit"].as_array().unwrap().clone();
+        let reported = installation.json(&[&["audit", "list", "--actor", "ada"], more].concat());
+        let rows = reported["audit"].as_array().unwrap().clone();
         rows.into_iter().map(|row| (row["action"].as_str().unwrap().to_owned(), row)).collect::<Vec<_>>()
     };
-    let told = list(&["--action", "key.create"]);
+    let reported = list(&["--action", "key.create"]);
     // The installation has made a key of its own before.
-    assert_eq!(told.len(), 2);
-    let made = &told[0].1;
+    assert_eq!(reported.len(), 2);
+    let made = &reported[0].1;
     assert_eq!((&made["target"], &made["actorKind"]), (&key["id"], &json!("cli")));
     assert_eq!((&made["details"]["roles"], &made["details"]["locations"]), (&json!(["reader"]), &json!("*")));
     let text = String::from_utf8(installation.run(&["audit", "list"]).stdout).unwrap();
@@ -43,6 +43,6 @@ async fn what_a_person_did_is_listed_exported_and_verified() {
     sqlx::raw_sql(sqlx::AssertSqlSafe(format!("{tampering}{seq}"))).execute(&mut connection).await.unwrap();
     let ran = installation.run(&["audit", "verify", "--json"]);
     assert_eq!(ran.status.code(), Some(3));
-    let told: Value = serde_json::from_slice(&ran.stdout).unwrap();
-    assert_eq!(told["faults"], json!([{"seq": seq, "fault": "changed"}]));
+    let reported: Value = serde_json::from_slice(&ran.stdout).unwrap();
+    assert_eq!(reported["faults"], json!([{"seq": seq, "fault": "changed"}]));
 }

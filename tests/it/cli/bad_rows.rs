@@ -69,8 +69,8 @@ async fn insert(url: &str, rows: &[Bad]) {
 }
 
 fn named(installation: &Installation) -> Value {
-    let told = document(&installation.run(&["doctor", "--json"]));
-    told["checks"].as_array().unwrap().iter().find(|check| check["name"] == "ledger").cloned().unwrap()
+    let reported = document(&installation.run(&["doctor", "--json"]));
+    reported["checks"].as_array().unwrap().iter().find(|check| check["name"] == "ledger").cloned().unwrap()
 }
 
 async fn a_bad_row_of_every_kind(installation: &Installation, database_url: &str, with_nul: bool) {

@@ -62,13 +62,13 @@ fn what_it_leaves_is_its_users_alone_and_goes_with_it() {
     // Records of one's own come first: the file of a database that is none is not passed over.
     let own = demo.data().join("clienty.db");
     fs::write(&own, "").unwrap();
-    let told = beside(&demo, &["send", "contact.selected"]);
-    assert!(String::from_utf8_lossy(&told.stderr).contains("no API key"), "{told:?}");
+    let reported = beside(&demo, &["send", "contact.selected"]);
+    assert!(String::from_utf8_lossy(&reported.stderr).contains("no API key"), "{reported:?}");
     fs::remove_file(own).unwrap();
     // Nor does what others may read or have put there count.
     fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
-    let told = beside(&demo, &["send", "contact.selected"]);
-    assert!(String::from_utf8_lossy(&told.stderr).contains("no API key"), "{told:?}");
+    let reported = beside(&demo, &["send", "contact.selected"]);
+    assert!(String::from_utf8_lossy(&reported.stderr).contains("no API key"), "{reported:?}");
 
     demo.program.terminate();
     assert_eq!(demo.program.wait().code(), Some(0));
@@ -81,7 +81,7 @@ fn a_demo_that_was_killed_is_not_found() {
     let file = demo.data().join("demo.json");
     demo.program.kill();
     assert!(file.exists(), "nobody could remove it");
-    let told = beside(&demo, &["tail"]);
-    assert_eq!(told.status.code(), Some(1), "{told:?}");
-    assert!(String::from_utf8_lossy(&told.stderr).contains("no API key"), "{told:?}");
+    let reported = beside(&demo, &["tail"]);
+    assert_eq!(reported.status.code(), Some(1), "{reported:?}");
+    assert!(String::from_utf8_lossy(&reported.stderr).contains("no API key"), "{reported:?}");
 }

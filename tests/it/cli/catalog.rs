@@ -98,7 +98,7 @@ fn the_page_in_the_repository_is_up_to_date() {
 }
 
 #[tokio::test]
-async fn all_mistakes_of_a_call_are_told_at_once_and_nothing_is_stored() {
+async fn all_mistakes_of_a_call_are_reported_at_once_and_nothing_is_stored() {
     let installation = Installation::new(&[]).await;
     let body = r#"{"title": 7, "titel": "x", "completed": false}"#;
     let arguments = [
@@ -114,22 +114,22 @@ async fn all_mistakes_of_a_call_are_told_at_once_and_nothing_is_stored() {
     ];
     let ended = installation.run(&arguments);
     assert_eq!(ended.status.code(), Some(2), "{ended:?}");
-    let (out, told) = texts(&ended);
+    let (out, reported) = texts(&ended);
     assert_eq!(out, "");
     for field in ["contactId", "color", "title", "titel", "dueDate"] {
-        assert!(told.contains(field), "nothing of {field}: {told}");
+        assert!(reported.contains(field), "nothing of {field}: {reported}");
     }
     let with_json = installation.run(&[&arguments[..], &["--json"]].concat());
     assert!(document(&with_json)["mistakes"].as_array().unwrap().len() >= 5, "{with_json:?}");
 
     let broken = installation.run(&["catalog", "call", "create-task", "--location", "L", "--body", "{\"secret\" 1}"]);
-    let (_, told) = texts(&broken);
-    assert!(told.contains("line 1") && !told.contains("secret"), "{told}");
+    let (_, reported) = texts(&broken);
+    assert!(reported.contains("line 1") && !reported.contains("secret"), "{reported}");
     assert_eq!(installation.job_count(), 0);
 }
 
 #[tokio::test]
-async fn a_call_prints_the_reply_which_no_log_holds() {
+async fn a_call_fingerprints_the_reply_which_no_log_holds() {
     let installation = Installation::new(&[("RUST_LOG", "debug")]).await;
     let (_program, api) = installation.serve("up");
     let parameter = format!("contactId={}", installation.contacts[0]);
@@ -139,9 +139,9 @@ async fn a_call_prints_the_reply_which_no_log_holds() {
     let reply: Value = document(&ended);
     assert_eq!(reply["contact"]["id"], json!(installation.contacts[0]), "{reply}");
 
-    let told = installation.json(&arguments);
-    assert_eq!((&told["state"], &told["reply"]["status"]), (&json!("done"), &json!(200)));
-    assert_eq!(told["reply"]["body"]["contact"], reply["contact"]);
+    let reported = installation.json(&arguments);
+    assert_eq!((&reported["state"], &reported["reply"]["status"]), (&json!("done"), &json!(200)));
+    assert_eq!(reported["reply"]["body"]["contact"], reply["contact"]);
 
     let waiting = installation.json(&[&arguments[..], &["--no-wait"]].concat());
     let id = waiting["jobId"].as_str().unwrap();
@@ -166,12 +166,12 @@ async fn a_create_whose_reply_is_lost_is_not_sent_again_not_even_by_hand() {
     strike(&installation, json!({"cutAfter": 1000, "writesOnly": true, "atMost": 1})).await;
     let ended = call(&installation, &["--json"]);
     assert_eq!(ended.status.code(), Some(1), "{ended:?}");
-    let told = document(&ended);
-    assert_eq!(told["state"], "dead", "{told}");
-    assert!(told["error"].as_str().unwrap().contains("create-task"), "{told}");
+    let reported = document(&ended);
+    assert_eq!(reported["state"], "dead", "{reported}");
+    assert!(reported["error"].as_str().unwrap().contains("create-task"), "{reported}");
     assert_eq!(created(&installation).await, 1);
 
-    let id = told["jobId"].as_str().unwrap();
+    let id = reported["jobId"].as_str().unwrap();
     installation.json(&["jobs", "retry", id]);
     api.job_in_state(id, "dead").await;
     assert_eq!(created(&installation).await, 1);

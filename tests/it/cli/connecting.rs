@@ -28,9 +28,9 @@ fn a_token_is_taken_from_a_file_and_from_standard_input() {
     for more in [&["--json", "--unchecked"][..], &["--json", "--unchecked", "--time-zone", "Europe/Berlin"]] {
         let ended = connect(&folder, &format!("{TOKEN}\n"), more, &settings);
         assert_eq!(ended.status.code(), Some(0), "{ended:?}");
-        let told = document(&ended);
+        let reported = document(&ended);
         assert_eq!(
-            (&told["locationId"], &told["kind"], &told["checked"]),
+            (&reported["locationId"], &reported["kind"], &reported["checked"]),
             (&json!("L1"), &json!("pit"), &json!(false))
         );
     }
@@ -94,8 +94,8 @@ fn what_is_no_token_is_refused_with_the_file_named() {
     {
         let ended = connect(&folder, content, &[], &settings);
         assert_eq!(ended.status.code(), Some(1), "{ended:?}");
-        let told = String::from_utf8(ended.stderr).unwrap();
-        assert!(told.contains(reason) && told.contains("/token"), "{told}");
+        let reported = String::from_utf8(ended.stderr).unwrap();
+        assert!(reported.contains(reason) && reported.contains("/token"), "{reported}");
     }
     let empty = run(clienty_sync(&["connect", "--location", "L", "--pit-file", "-"], &settings));
     assert_eq!(empty.status.code(), Some(1), "{empty:?}");
@@ -106,13 +106,13 @@ fn what_is_no_token_is_refused_with_the_file_named() {
 }
 
 #[test]
-fn without_a_master_key_nothing_is_stored_and_the_remedy_is_told() {
+fn without_a_master_key_nothing_is_stored_and_the_remedy_is_reported() {
     let folder = Folder::new("connect");
     let ended = connect(&folder, TOKEN, &[], &[]);
     assert_eq!(ended.status.code(), Some(1), "{ended:?}");
-    let told = String::from_utf8(ended.stderr).unwrap();
-    assert!(told.contains("CLIENTY_MASTER_KEYS") && told.contains("openssl rand"), "{told}");
-    assert!(!told.contains(TOKEN));
+    let reported = String::from_utf8(ended.stderr).unwrap();
+    assert!(reported.contains("CLIENTY_MASTER_KEYS") && reported.contains("openssl rand"), "{reported}");
+    assert!(!reported.contains(TOKEN));
     assert!(!folder.path().join("clienty.db").exists());
 }
 

@@ -129,7 +129,7 @@ async fn a_created_task_arrives_in_ghl_once_and_in_the_view_with_both_ids() {
 }
 
 #[test]
-fn once_tells_what_it_did_and_ends_well() {
+fn once_reports_what_it_did_and_ends_well() {
     let ended = run(clienty_sync(&["demo", "--once", "--json", "--contacts", "8"], &[]));
     assert_eq!(ended.status.code(), Some(0), "{ended:?}");
     let summary = document(&ended);
@@ -147,14 +147,14 @@ fn for_people_it_says_how_to_go_on() {
     let settings = [data, ("CLIENTY_LISTEN", "127.0.0.1:0"), ("RUST_LOG", "off")];
     let mut program = Program::start(clienty_sync(&["demo"], &settings));
     program.wait_for_line("Ctrl-C ends the demo");
-    let told = program.output();
+    let reported = program.output();
     for part in ["is up at http://127.0.0.1:", "API key: cs_", "contact.selected", "curl -s"] {
-        assert!(told.contains(part), "{told}");
+        assert!(reported.contains(part), "{reported}");
     }
 }
 
 #[tokio::test]
-async fn the_demo_prints_a_link_that_opens_the_console_once() {
+async fn the_demo_fingerprints_a_link_that_opens_the_console_once() {
     let demo = Demo::start();
     let link = demo.about["console"].as_str().expect("a link").to_owned();
     let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();

@@ -13,10 +13,10 @@ use crate::support::{wait_until, wait_until_async};
 const REFUSED: &str = "GHL does not authorize the call";
 
 /// The named check.
-fn check<'a>(told: &'a Value, name: &str) -> &'a Value {
-    let checks = told["checks"].as_array().unwrap();
+fn check<'a>(reported: &'a Value, name: &str) -> &'a Value {
+    let checks = reported["checks"].as_array().unwrap();
     let found = checks.iter().find(|check| check["name"] == name);
-    found.unwrap_or_else(|| panic!("no check {name}: {told}"))
+    found.unwrap_or_else(|| panic!("no check {name}: {reported}"))
 }
 
 #[tokio::test]
@@ -60,31 +60,31 @@ async fn a_healthy_deployment_gets_no_remedy() {
     let signature = signer.ghl(body.as_bytes());
     let sent = api.request("POST", "/webhooks/ghl", |request| request.header("x-ghl-signature", signature).body(body));
     assert_eq!(sent.await.status, 200);
-    let told = installation.json(&["doctor"]);
-    assert_eq!(told["ok"], true, "{told}");
+    let reported = installation.json(&["doctor"]);
+    assert_eq!(reported["ok"], true, "{reported}");
     for name in names {
         assert_eq!(
-            (&check(&told, name)["state"], &check(&told, name)["remedy"]),
+            (&check(&reported, name)["state"], &check(&reported, name)["remedy"]),
             (&json!("ok"), &json!(null)),
-            "{told}"
+            "{reported}"
         );
     }
-    assert_eq!(told["checks"].as_array().unwrap().len(), names.len());
-    assert!(check(&told, "database")["found"].as_str().unwrap().contains("PostgreSQL"));
+    assert_eq!(reported["checks"].as_array().unwrap().len(), names.len());
+    assert!(check(&reported, "database")["found"].as_str().unwrap().contains("PostgreSQL"));
 }
 
 #[tokio::test]
-async fn a_redis_that_would_lose_jobs_is_told() {
+async fn a_redis_that_would_lose_jobs_is_reported() {
     let redis = RedisServer::start_with(&["--save", "", "--appendonly", "no", "--maxmemory-policy", "allkeys-lru"]);
     let installation = Installation::new(&[("REDIS_URL", &redis.url())]).await;
     let ended = installation.run(&["doctor", "--json"]);
     assert_eq!(ended.status.code(), Some(1), "{ended:?}");
-    let told = document(&ended);
-    let eviction = check(&told, "redis eviction");
+    let reported = document(&ended);
+    let eviction = check(&reported, "redis eviction");
     assert_eq!((&eviction["state"], &eviction["found"]), (&json!("failed"), &json!("allkeys-lru")));
     assert!(eviction["remedy"].as_str().unwrap().contains("noeviction"));
-    assert_eq!(check(&told, "redis persistence")["state"], "warning");
-    assert!(check(&told, "redis persistence")["remedy"].as_str().unwrap().contains("appendonly yes"));
+    assert_eq!(check(&reported, "redis persistence")["state"], "warning");
+    assert!(check(&reported, "redis persistence")["remedy"].as_str().unwrap().contains("appendonly yes"));
 }
 
 #[tokio::test]
@@ -92,19 +92,23 @@ async fn locations_that_rest_are_named_with_what_ends_it() {
     let redis = RedisServer::start_with(&["--appendonly", "yes", "--maxmemory-policy", "noeviction"]);
     let installation = Installation::new(&[("REDIS_URL", &redis.url())]).await;
     let location = installation.location.as_str();
-    let told =
+    let reported =
         |installation: &Installation| check(&document(&installation.run(&["doctor", "--json"])), "locations").clone();
     installation.json(&["jobs", "pause", location]);
-    let paused = told(&installation);
+    let paused = reported(&installation);
     assert_eq!(paused["state"], "warning", "{paused}");
     assert!(paused["found"].as_str().unwrap().contains(&format!("paused: {location}")), "{paused}");
     assert!(paused["remedy"].as_str().unwrap().contains("clienty-sync jobs resume"), "{paused}");
     installation.json(&["jobs", "resume", location]);
-    assert_eq!(told(&installation)["state"], "ok");
+    assert_eq!(reported(&installation)["state"], "ok");
 
     let _program = refused_by_ghl(&installation).await;
-    wait_until("its circuit is open", || told(&installation)["state"] != "ok", || told(&installation).to_string());
-    let broken = told(&installation);
+    wait_until(
+        "its circuit is open",
+        || reported(&installation)["state"] != "ok",
+        || reported(&installation).to_string(),
+    );
+    let broken = reported(&installation);
     let found = broken["found"].as_str().unwrap();
     assert_eq!(broken["state"], "failed", "{broken}");
     assert!(found.contains("circuit open") && found.contains(location) && found.contains(REFUSED), "{broken}");
@@ -112,15 +116,15 @@ async fn locations_that_rest_are_named_with_what_ends_it() {
     assert_eq!(installation.run(&["doctor"]).status.code(), Some(1));
     // What nobody wants connected is nothing to mend.
     installation.json(&["disconnect", "--location", location]);
-    assert_eq!(told(&installation)["state"], "ok");
+    assert_eq!(reported(&installation)["state"], "ok");
 }
 
 #[tokio::test]
 async fn a_queue_in_memory_is_known_by_the_jobs_that_failed_and_wait() {
     let installation = Installation::new(&[]).await;
     let _program = refused_by_ghl(&installation).await;
-    let told = document(&installation.run(&["doctor", "--json"]));
-    let waiting = check(&told, "locations");
+    let reported = document(&installation.run(&["doctor", "--json"]));
+    let waiting = check(&reported, "locations");
     let found = waiting["found"].as_str().unwrap();
     assert!(found.contains(&installation.location) && found.contains(REFUSED), "{waiting}");
     assert_eq!(waiting["state"], "warning", "{waiting}");
@@ -141,16 +145,16 @@ async fn refused_by_ghl(installation: &Installation) -> Program {
 }
 
 #[tokio::test]
-async fn tokens_that_these_master_keys_cannot_open_are_told() {
+async fn tokens_that_these_master_keys_cannot_open_are_reported() {
     let installation = Installation::new(&[]).await;
     let other = "other:MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI=";
     let mut settings = installation.settings();
     settings.push(("CLIENTY_MASTER_KEYS", other));
     let ended = run(clienty_sync(&["doctor", "--json"], &settings));
     assert_eq!(ended.status.code(), Some(1), "{ended:?}");
-    let told = document(&ended);
-    assert_eq!(check(&told, "tokens")["state"], "failed");
-    assert!(check(&told, "tokens")["remedy"].as_str().unwrap().contains("CLIENTY_MASTER_KEYS"));
+    let reported = document(&ended);
+    assert_eq!(check(&reported, "tokens")["state"], "failed");
+    assert!(check(&reported, "tokens")["remedy"].as_str().unwrap().contains("CLIENTY_MASTER_KEYS"));
 }
 
 #[test]
@@ -162,18 +166,18 @@ fn with_everything_down_each_part_has_its_remedy() {
     ];
     let ended = run(clienty_sync(&["doctor", "--json"], &settings));
     assert_eq!(ended.status.code(), Some(1), "{ended:?}");
-    let told = document(&ended);
-    assert_eq!(told["ok"], false);
+    let reported = document(&ended);
+    assert_eq!(reported["ok"], false);
     for (name, remedy) in [
         ("master keys", "CLIENTY_MASTER_KEYS"),
         ("database", "DATABASE_URL"),
         ("redis", "REDIS_URL"),
         ("ghl", "GHL_API_URL"),
     ] {
-        assert_eq!(check(&told, name)["state"], "failed", "{told}");
-        assert!(check(&told, name)["remedy"].as_str().unwrap().contains(remedy), "{told}");
+        assert_eq!(check(&reported, name)["state"], "failed", "{reported}");
+        assert!(check(&reported, name)["remedy"].as_str().unwrap().contains(remedy), "{reported}");
     }
-    assert!(!told.to_string().contains("hunter2"), "{told}");
+    assert!(!reported.to_string().contains("hunter2"), "{reported}");
 
     let plain = run(clienty_sync(&["doctor"], &settings));
     assert_eq!(plain.status.code(), Some(1));
@@ -185,8 +189,8 @@ fn with_everything_down_each_part_has_its_remedy() {
         "{text}"
     );
     for (name, cause) in [("database", "refused"), ("redis", "refused"), ("ghl", "refused")] {
-        let found = check(&told, name)["found"].as_str().unwrap().to_lowercase();
-        assert!(found.contains(cause), "{name} names the real cause: {told}");
-        assert!(check(&told, name)["remedy"].as_str().unwrap().contains("nothing listens"), "{told}");
+        let found = check(&reported, name)["found"].as_str().unwrap().to_lowercase();
+        assert!(found.contains(cause), "{name} names the real cause: {reported}");
+        assert!(check(&reported, name)["remedy"].as_str().unwrap().contains("nothing listens"), "{reported}");
     }
 }

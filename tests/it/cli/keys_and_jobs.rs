@@ -79,12 +79,15 @@ async fn jobs_are_counted_listed_and_shown() {
     assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
 
     let refused = installation.run(&["jobs", "list", "--kind", "pull_contacts"]);
-    let told = String::from_utf8(refused.stderr).unwrap();
-    assert!(refused.status.code() == Some(2) && told.contains("there are pull_contact, push_task"), "{told}");
+    let reported = String::from_utf8(refused.stderr).unwrap();
+    assert!(refused.status.code() == Some(2) && reported.contains("there are pull_contact, push_task"), "{reported}");
     for act in ["retry", "discard"] {
         let refused = installation.run(&["jobs", act, &id]);
-        let told = String::from_utf8(refused.stderr).unwrap();
-        assert!(refused.status.code() == Some(1) && told.contains(&format!("{id} is not a dead job")), "{told}");
+        let reported = String::from_utf8(refused.stderr).unwrap();
+        assert!(
+            refused.status.code() == Some(1) && reported.contains(&format!("{id} is not a dead job")),
+            "{reported}"
+        );
     }
     let others: [&[&str]; 3] = [&["--state", "dead"], &["--kind", "push_task"], &["--location", "elsewhere"]];
     for filter in others {
@@ -109,27 +112,30 @@ async fn a_kind_is_paused_shown_and_resumed() {
         json!({"kind": "push_task", "paused": true})
     );
     assert_eq!(paused(), json!(["push_task"]));
-    let told = String::from_utf8(installation.run(&["jobs", "stats"]).stdout).unwrap();
-    assert!(told.contains("push_task is paused; `clienty-sync jobs resume --kind push_task` resumes it"), "{told}");
+    let reported = String::from_utf8(installation.run(&["jobs", "stats"]).stdout).unwrap();
+    assert!(
+        reported.contains("push_task is paused; `clienty-sync jobs resume --kind push_task` resumes it"),
+        "{reported}"
+    );
     installation.json(&["jobs", "resume", "--kind", "push_task"]);
     assert_eq!(paused(), json!([]));
 
     let refused = installation.run(&["jobs", "pause", "--kind", "push_tasks"]);
-    let told = String::from_utf8(refused.stderr).unwrap();
-    assert!(refused.status.code() == Some(2) && told.contains("there are pull_contact, push_task"), "{told}");
+    let reported = String::from_utf8(refused.stderr).unwrap();
+    assert!(refused.status.code() == Some(2) && reported.contains("there are pull_contact, push_task"), "{reported}");
     for wrong in [&["jobs", "pause"][..], &["jobs", "pause", &installation.location, "--kind", "push_task"]] {
         assert_eq!(installation.run(wrong).status.code(), Some(2), "{wrong:?}");
     }
 }
 
 #[tokio::test]
-async fn what_steers_a_queue_in_memory_is_told() {
+async fn what_steers_a_queue_in_memory_is_reported() {
     let installation = Installation::new(&[]).await;
     for act in ["pause", "resume"] {
         let refused = installation.run(&["jobs", act, &installation.location]);
-        let told = String::from_utf8(refused.stderr).unwrap();
-        assert_eq!(refused.status.code(), Some(1), "{told}");
-        assert!(told.contains("set REDIS_URL for `up`") && told.contains("stop `up`"), "{told}");
+        let reported = String::from_utf8(refused.stderr).unwrap();
+        assert_eq!(refused.status.code(), Some(1), "{reported}");
+        assert!(reported.contains("set REDIS_URL for `up`") && reported.contains("stop `up`"), "{reported}");
     }
 }
 
@@ -141,10 +147,10 @@ async fn the_locations_that_rest_are_named() {
     let stats = || installation.json(&["jobs", "stats"]);
     installation.json(&["jobs", "pause", location]);
     assert_eq!((&stats()["pausedLocations"], &stats()["brokenLocations"]), (&json!([location]), &json!([])));
-    let told = String::from_utf8(installation.run(&["jobs", "stats"]).stdout).unwrap();
+    let reported = String::from_utf8(installation.run(&["jobs", "stats"]).stdout).unwrap();
     assert!(
-        told.contains(&format!("{location} is paused; `clienty-sync jobs resume {location}` resumes it")),
-        "{told}"
+        reported.contains(&format!("{location} is paused; `clienty-sync jobs resume {location}` resumes it")),
+        "{reported}"
     );
     installation.json(&["jobs", "resume", location]);
 
@@ -160,8 +166,8 @@ async fn the_locations_that_rest_are_named() {
         || stats().to_string(),
     );
     assert_eq!(stats()["pausedLocations"], json!([]));
-    let told = String::from_utf8(installation.run(&["jobs", "stats"]).stdout).unwrap();
-    assert!(told.contains(&format!("the circuit of {location} is open after failures")), "{told}");
+    let reported = String::from_utf8(installation.run(&["jobs", "stats"]).stdout).unwrap();
+    assert!(reported.contains(&format!("the circuit of {location} is open after failures")), "{reported}");
 }
 
 #[tokio::test]
@@ -178,8 +184,8 @@ async fn jobs_are_counted_and_shown_without_redis() {
 
     assert_eq!(installation.json(&["jobs", "stats"])["waiting"], 1);
     let ended = installation.run(&["jobs", "stats"]);
-    let told = String::from_utf8(ended.stderr).unwrap();
-    assert!(told.contains("not known: the queue does not answer"), "{told}");
+    let reported = String::from_utf8(ended.stderr).unwrap();
+    assert!(reported.contains("not known: the queue does not answer"), "{reported}");
     let why = installation.json(&["jobs", "show", id])["why"].clone();
     assert!(why.as_str().unwrap().starts_with("the queue does not answer"), "{why}");
 }

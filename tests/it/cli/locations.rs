@@ -21,9 +21,9 @@ async fn a_wrong_token_or_location_is_an_error_and_nothing_is_stored() {
         [("nope", installation.token.as_str()), (installation.location.as_str(), "pit-wrong"), ("nope", "pit-wrong")];
     for (location, token) in wrong {
         let ended = connect(location, token, &["--json"]);
-        let told = document(&ended);
-        assert_eq!(ended.status.code(), Some(1), "{location}: {told}");
-        let error = told["error"].as_str().unwrap();
+        let reported = document(&ended);
+        assert_eq!(ended.status.code(), Some(1), "{location}: {reported}");
+        let error = reported["error"].as_str().unwrap();
         assert!(error.contains("nothing was stored") && !error.contains(token), "{error}");
         assert_eq!(listed(), std::slice::from_ref(&installation.location));
     }
@@ -79,9 +79,9 @@ async fn doctor_sees_the_dead_letters_and_that_nobody_works() {
     let redis = RedisServer::start();
     let installation = Installation::new(&[("REDIS_URL", &redis.url())]).await;
     let check = |name: &str| {
-        let told = document(&installation.run(&["doctor", "--json"]));
-        let found = told["checks"].as_array().unwrap().iter().find(|check| check["name"] == name).cloned();
-        found.unwrap_or_else(|| panic!("no check {name}: {told}"))
+        let reported = document(&installation.run(&["doctor", "--json"]));
+        let found = reported["checks"].as_array().unwrap().iter().find(|check| check["name"] == name).cloned();
+        found.unwrap_or_else(|| panic!("no check {name}: {reported}"))
     };
     let (_gateway, api) = installation.serve("gateway");
     let data = json!({"clientyNoteId": "n1", "noteText": "For nobody"});

@@ -32,11 +32,11 @@ fn a_shell_without_the_settings_makes_no_database_and_reports_none_of_its_own() 
         let data = folder.path().join("data");
         let settings = [("CLIENTY_DATA_DIR", data.to_str().unwrap()), ("CLIENTY_MASTER_KEYS", MASTER_KEY)];
         let ended = run(clienty_sync(command, &settings));
-        let told = String::from_utf8(ended.stderr).unwrap();
-        assert_eq!(ended.status.code(), Some(1), "{command:?}: {told}");
+        let reported = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(1), "{command:?}: {reported}");
         assert!(
-            told.contains("there is no database at") && told.contains("clienty-sync migrate"),
-            "{command:?}: {told}"
+            reported.contains("there is no database at") && reported.contains("clienty-sync migrate"),
+            "{command:?}: {reported}"
         );
         assert!(!data.exists(), "{command:?} made {}", data.display());
         let doctor = document(&run(clienty_sync(&["doctor", "--json"], &settings)));
@@ -45,7 +45,7 @@ fn a_shell_without_the_settings_makes_no_database_and_reports_none_of_its_own() 
 }
 
 #[tokio::test]
-async fn an_older_schema_is_left_as_it_is_and_a_newer_one_is_told_by_every_command_and_process() {
+async fn an_older_schema_is_left_as_it_is_and_a_newer_one_is_reported_by_every_command_and_process() {
     let installation = Installation::new(&[]).await;
     let sql = async |statement: &'static str| {
         use sqlx::Connection as _;
@@ -60,9 +60,12 @@ async fn an_older_schema_is_left_as_it_is_and_a_newer_one_is_told_by_every_comma
     sql("insert into _sqlx_migrations (version, description, success, checksum, execution_time) values (99999, 'of later', 1, x'00', 0)").await;
     for command in [&["jobs", "stats"][..], &["migrate"], &["up"], &["connect", "--location", "L", "--api", "v2"]] {
         let ended = installation.run(command);
-        let told = String::from_utf8(ended.stderr).unwrap();
-        assert_eq!(ended.status.code(), Some(1), "{command:?}: {told}");
-        assert!(told.contains("needs a newer clienty-sync") && told.contains("99999"), "{command:?}: {told}");
+        let reported = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(1), "{command:?}: {reported}");
+        assert!(
+            reported.contains("needs a newer clienty-sync") && reported.contains("99999"),
+            "{command:?}: {reported}"
+        );
     }
     let doctor = document(&installation.run(&["doctor", "--json"]));
     assert!(doctor["ok"] == false && doctor.to_string().contains("needs a newer clienty-sync"), "{doctor}");
@@ -78,11 +81,11 @@ async fn each_command_says_on_standard_error_which_database_and_queue_it_looked_
         &["doctor", "--json"],
     ] {
         let ended = installation.run(command);
-        let told = String::from_utf8(ended.stderr.clone()).unwrap();
+        let reported = String::from_utf8(ended.stderr.clone()).unwrap();
         let database = installation.data_folder().join("clienty.db");
         assert!(
-            told.contains(database.to_str().unwrap()) && told.contains("memory of this process"),
-            "{command:?}: {told}"
+            reported.contains(database.to_str().unwrap()) && reported.contains("memory of this process"),
+            "{command:?}: {reported}"
         );
         assert!(document(&ended).is_object(), "standard output has the one document");
     }
@@ -91,9 +94,15 @@ async fn each_command_says_on_standard_error_which_database_and_queue_it_looked_
         ("REDIS_URL", "redis://:hunter2@127.0.0.1:1"),
     ];
     let ended = run(clienty_sync(&["jobs", "stats"], &settings));
-    let told = String::from_utf8(ended.stderr).unwrap();
-    assert!(told.contains("127.0.0.1:1/records") && !told.contains("hunter2") && !told.contains("somebody"), "{told}");
-    assert!(told.to_lowercase().contains("refused") && !told.contains("pool timed out"), "the real cause: {told}");
+    let reported = String::from_utf8(ended.stderr).unwrap();
+    assert!(
+        reported.contains("127.0.0.1:1/records") && !reported.contains("hunter2") && !reported.contains("somebody"),
+        "{reported}"
+    );
+    assert!(
+        reported.to_lowercase().contains("refused") && !reported.contains("pool timed out"),
+        "the real cause: {reported}"
+    );
 }
 
 #[test]
@@ -101,8 +110,8 @@ fn a_usage_error_is_one_json_document_too() {
     for arguments in [&["jobs", "list", "--state", "lost"][..], &["bogus"], &["keys", "create"]] {
         let ended = run(clienty_sync(&[arguments, &["--json"]].concat(), &[]));
         assert_eq!(ended.status.code(), Some(2), "{arguments:?}: {ended:?}");
-        let told: Value = document(&ended);
-        assert!(told["error"].as_str().is_some_and(|error| !error.is_empty()), "{told}");
+        let reported: Value = document(&ended);
+        assert!(reported["error"].as_str().is_some_and(|error| !error.is_empty()), "{reported}");
         assert!(!ended.stderr.is_empty(), "people read it on standard error");
     }
     let version = document(&run(clienty_sync(&["version", "--json"], &[])));
@@ -117,12 +126,15 @@ fn variables_that_are_no_settings_are_named() {
         ("GHL_TIMEOUT_M", "GHL_TIMEOUT_MS"),
     ] {
         let ended = run(clienty_sync(&["config", "check"], &[(slip, "50")]));
-        let told = String::from_utf8(ended.stderr).unwrap();
-        assert!(ended.status.code() == Some(2) && told.contains(&format!("did you mean {meant}?")), "{slip}: {told}");
+        let reported = String::from_utf8(ended.stderr).unwrap();
+        assert!(
+            ended.status.code() == Some(2) && reported.contains(&format!("did you mean {meant}?")),
+            "{slip}: {reported}"
+        );
     }
     let settings = [("CLIENTY_SOMETHING_QUITE_DIFFERENT", "1"), ("GHL_ANOTHER_WORLD", "1")];
     let ended = run(clienty_sync(&["config", "check", "--json"], &settings));
-    let told = document(&ended);
-    assert_eq!((ended.status.code(), &told["ok"]), (Some(0), &Value::Bool(true)), "{told}");
-    assert_eq!(told["ignoredVariables"].as_array().unwrap().len(), 2, "{told}");
+    let reported = document(&ended);
+    assert_eq!((ended.status.code(), &reported["ok"]), (Some(0), &Value::Bool(true)), "{reported}");
+    assert_eq!(reported["ignoredVariables"].as_array().unwrap().len(), 2, "{reported}");
 }

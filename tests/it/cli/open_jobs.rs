@@ -19,10 +19,10 @@ async fn a_waiting_job_is_cancelled_with_who_and_why_and_ghl_never_gets_it() {
     let installation = Installation::new(&[("REDIS_URL", &redis.url())]).await;
     let (_gateway, api) = installation.serve("gateway");
     let id = waiting(&installation, &api, "Nowhere").await;
-    let told = installation.json(&["jobs", "cancel", &id, "--dry-run"]);
-    assert_eq!(told, json!({"dryRun": true, "jobs": [id]}));
-    let told = installation.json(&["jobs", "cancel", &id, "--reason", "sent by mistake"]);
-    assert_eq!(told, json!({"dryRun": false, "jobs": [id]}));
+    let reported = installation.json(&["jobs", "cancel", &id, "--dry-run"]);
+    assert_eq!(reported, json!({"dryRun": true, "jobs": [id]}));
+    let reported = installation.json(&["jobs", "cancel", &id, "--reason", "sent by mistake"]);
+    assert_eq!(reported, json!({"dryRun": false, "jobs": [id]}));
     let job = api.get(&format!("/v1/jobs/{id}")).await.json();
     assert_eq!((&job["state"], &job["discarded"]["why"]), (&json!("discarded"), &json!("sent by mistake")), "{job}");
     assert!(job["discarded"]["at"].is_string() && job["discarded"]["by"].is_string() && job["finishedAt"].is_string());
@@ -32,8 +32,11 @@ async fn a_waiting_job_is_cancelled_with_who_and_why_and_ghl_never_gets_it() {
     assert_eq!(installation.json(&["jobs", "list", "--state", "done"])["jobs"], json!([]));
 
     let again = installation.run(&["jobs", "cancel", &id]);
-    let told = String::from_utf8(again.stderr).unwrap();
-    assert!(again.status.code() == Some(1) && told.contains("is discarded; only a waiting or scheduled job"), "{told}");
+    let reported = String::from_utf8(again.stderr).unwrap();
+    assert!(
+        again.status.code() == Some(1) && reported.contains("is discarded; only a waiting or scheduled job"),
+        "{reported}"
+    );
     let (_worker, _) = installation.start(&["worker"]);
     let view = api.pulled(&installation.location, &installation.contacts[0]).await;
     assert_ne!(view["contact"]["city"], "Nowhere", "what it would have written is taken back");

@@ -1,4 +1,4 @@
-//! The queue's Redis: away, unfit, another's, or behind TLS; told by name at the start, in `config check` and in `doctor`.
+//! The queue's Redis: away, unfit, another's, or behind TLS; reported by name at the start, in `config check` and in `doctor`.
 
 use serde_json::json;
 
@@ -13,9 +13,9 @@ const PLAIN: &[&str] = &["--save", "", "--appendonly", "no"];
 
 /// What `doctor` says of a check.
 fn doctor(installation: &Installation, name: &str) -> String {
-    let told = document(&installation.run(&["doctor", "--json"]));
-    let check = told["checks"].as_array().unwrap().iter().find(|check| check["name"] == name);
-    check.unwrap_or_else(|| panic!("no {name}: {told}")).to_string()
+    let reported = document(&installation.run(&["doctor", "--json"]));
+    let check = reported["checks"].as_array().unwrap().iter().find(|check| check["name"] == name);
+    check.unwrap_or_else(|| panic!("no {name}: {reported}")).to_string()
 }
 
 /// What a command says that can't start.
@@ -62,8 +62,8 @@ async fn a_redis_that_drops_keys_or_lacks_a_right_is_named_at_the_start_and_by_d
     let mut installation = Installation::new(&[("REDIS_URL", &redis.url())]).await;
     config(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]);
     for command in ["gateway", "worker"] {
-        let told = refusal(&installation, &[command]);
-        assert!(told.contains("maxmemory-policy allkeys-lru") && told.contains("noeviction"), "{told}");
+        let reported = refusal(&installation, &[command]);
+        assert!(reported.contains("maxmemory-policy allkeys-lru") && reported.contains("noeviction"), "{reported}");
     }
     assert!(doctor(&installation, "redis eviction").contains("failed"));
     assert!(doctor(&installation, "redis queue").contains("allkeys-lru"));
@@ -72,8 +72,8 @@ async fn a_redis_that_drops_keys_or_lacks_a_right_is_named_at_the_start_and_by_d
     config(&["ACL", "SETUSER", "worker", "on", ">secret", "~*", "+@all", "-hscan", "-zadd"]);
     installation.set("REDIS_URL", &redis.url().replace("redis://", "redis://worker:secret@"));
     for command in ["gateway", "worker"] {
-        let told = refusal(&installation, &[command]);
-        assert!(told.contains("lacks hscan, zadd") && told.contains("ACL SETUSER"), "{told}");
+        let reported = refusal(&installation, &[command]);
+        assert!(reported.contains("lacks hscan, zadd") && reported.contains("ACL SETUSER"), "{reported}");
     }
     assert!(doctor(&installation, "redis queue").contains("hscan, zadd"));
 }
@@ -86,8 +86,8 @@ async fn two_deployments_on_one_redis_need_two_prefixes() {
     let (_first, api) = first.serve("gateway");
     let (_worker, _) = first.start(&["worker"]);
     for command in ["gateway", "worker"] {
-        let told = refusal(&second, &[command]);
-        assert!(told.contains("another deployment") && told.contains("CLIENTY_QUEUE_PREFIX"), "{told}");
+        let reported = refusal(&second, &[command]);
+        assert!(reported.contains("another deployment") && reported.contains("CLIENTY_QUEUE_PREFIX"), "{reported}");
     }
     // Nobody has opened the queue of this database, so `doctor` knows no id yet; a start that was refused has made one.
     assert!(doctor(&second, "redis queue").contains("another deployment"));
@@ -105,8 +105,8 @@ impl Installation {
     /// Another number of shards than that of the processes that run.
     fn set_shards_and_refuse(mut self) {
         self.set("CLIENTY_QUEUE_SHARDS", "3");
-        let told = refusal(&self, &["worker"]);
-        assert!(told.contains("CLIENTY_QUEUE_SHARDS") && told.contains("1 shards"), "{told}");
+        let reported = refusal(&self, &["worker"]);
+        assert!(reported.contains("CLIENTY_QUEUE_SHARDS") && reported.contains("1 shards"), "{reported}");
     }
 }
 
@@ -126,14 +126,14 @@ async fn redis_over_tls_is_used_and_what_keeps_it_from_that_is_named() {
     let [certificate, key] = redis.expired_client();
     installation.set("REDIS_CERT_FILE", &certificate);
     installation.set("REDIS_KEY_FILE", &key);
-    for told in [refusal(&installation, &["worker"]), doctor(&installation, "redis")] {
-        assert!(told.contains("REDIS_CERT_FILE") && told.contains("client certificate"), "{told}");
+    for reported in [refusal(&installation, &["worker"]), doctor(&installation, "redis")] {
+        assert!(reported.contains("REDIS_CERT_FILE") && reported.contains("client certificate"), "{reported}");
     }
     let other = Authority::new();
     let certificate = other.certificate().display().to_string();
     installation.set("REDIS_CA_FILE", &certificate);
-    for told in [refusal(&installation, &["worker"]), doctor(&installation, "redis")] {
-        assert!(told.contains("REDIS_CA_FILE") && told.contains("authority that is not trusted"), "{told}");
+    for reported in [refusal(&installation, &["worker"]), doctor(&installation, "redis")] {
+        assert!(reported.contains("REDIS_CA_FILE") && reported.contains("authority that is not trusted"), "{reported}");
     }
 }
 
@@ -166,10 +166,10 @@ fn wrong_files_of_tls_are_found_by_config_check() {
     for (settings, key, problem) in cases {
         let ended = run(clienty_sync(&["config", "check", "--json"], settings));
         assert_eq!(ended.status.code(), Some(2), "{settings:?}: {ended:?}");
-        let told = document(&ended);
-        let error = &told["errors"][0];
-        assert_eq!((&error["key"], told["errors"].as_array().unwrap().len()), (&json!(key), 1), "{told}");
-        assert!(error["problem"].as_str().unwrap().contains(problem), "{told}");
+        let reported = document(&ended);
+        let error = &reported["errors"][0];
+        assert_eq!((&error["key"], reported["errors"].as_array().unwrap().len()), (&json!(key), 1), "{reported}");
+        assert!(error["problem"].as_str().unwrap().contains(problem), "{reported}");
     }
     let good = [secured, ("REDIS_CA_FILE", &ca), ("REDIS_CERT_FILE", &certificate), ("REDIS_KEY_FILE", &key)];
     assert_eq!(run(clienty_sync(&["config", "check"], &good)).status.code(), Some(0));

@@ -29,8 +29,8 @@ async fn an_address_that_is_taken_is_named_with_the_setting_to_change() {
     for (command, setting) in commands {
         let ended = installation.run(command);
         assert_eq!(ended.status.code(), Some(1), "{command:?}: {ended:?}");
-        let told = String::from_utf8(ended.stderr).unwrap();
-        let reason = told.lines().find(|line| line.starts_with("clienty-sync: ")).unwrap();
+        let reported = String::from_utf8(ended.stderr).unwrap();
+        let reason = reported.lines().find(|line| line.starts_with("clienty-sync: ")).unwrap();
         assert!(
             reason.contains(setting) && reason.contains("in use") && reason.contains(&port),
             "{command:?}: {reason}"
@@ -39,13 +39,14 @@ async fn an_address_that_is_taken_is_named_with_the_setting_to_change() {
 }
 
 #[tokio::test]
-async fn the_sandbox_takes_a_free_port_and_tells_its_tokens() {
+async fn the_sandbox_takes_a_free_port_and_reports_its_tokens() {
     let folder = Folder::new("sandbox");
-    let (mut program, told) = started(&["sandbox", "--port", "0", "--locations", "2", "--contacts", "3"], &[], &folder);
-    let locations = told["locations"].as_array().unwrap();
+    let (mut program, reported) =
+        started(&["sandbox", "--port", "0", "--locations", "2", "--contacts", "3"], &[], &folder);
+    let locations = reported["locations"].as_array().unwrap();
     assert_eq!(locations.len(), 2);
-    assert!(locations.iter().all(|location| location["id"].is_string() && location["token"].is_string()), "{told}");
-    let known = Api::new(told["url"].as_str().unwrap(), "").get("/_sandbox/locations").await.json();
+    assert!(locations.iter().all(|location| location["id"].is_string() && location["token"].is_string()), "{reported}");
+    let known = Api::new(reported["url"].as_str().unwrap(), "").get("/_sandbox/locations").await.json();
     assert_eq!(known[1]["contacts"].as_array().unwrap().len(), 3);
     program.terminate();
     assert_eq!(program.wait().code(), Some(0));
@@ -70,8 +71,8 @@ async fn a_second_worker_on_one_machine_needs_no_settings() {
     let _first = TcpListener::bind("127.0.0.1:9464");
     let redis = RedisServer::start();
     let installation = Installation::new(&[("REDIS_URL", &redis.url()), ("CLIENTY_METRICS_LISTEN", "")]).await;
-    let (_worker, told) = installation.start(&["worker"]);
-    let metrics = told["metrics"].as_str().unwrap();
+    let (_worker, reported) = installation.start(&["worker"]);
+    let metrics = reported["metrics"].as_str().unwrap();
     assert!(metrics.starts_with("http://127.0.0.1:") && !metrics.contains(":9464/"), "{metrics}");
 }
 
@@ -87,9 +88,9 @@ async fn of_two_processes_with_a_queue_in_memory_the_second_refuses_the_same_rec
         let other = Folder::new("serving");
         installation.set("CLIENTY_DATA_DIR", other.path().to_str().unwrap());
         let second = installation.run(&["up"]);
-        let told = String::from_utf8(second.stderr).unwrap();
-        assert_eq!(second.status.code(), Some(1), "{database}: {told}");
-        assert!(told.contains("another process") && told.contains("REDIS_URL"), "{database}: {told}");
+        let reported = String::from_utf8(second.stderr).unwrap();
+        assert_eq!(second.status.code(), Some(1), "{database}: {reported}");
+        assert!(reported.contains("another process") && reported.contains("REDIS_URL"), "{database}: {reported}");
         first.terminate();
         assert_eq!(first.wait().code(), Some(0));
         let (_next, _) = installation.serve("up");
@@ -112,13 +113,13 @@ fn apart_they_need_a_redis_and_say_so() {
     for command in ["gateway", "worker"] {
         let ended = run(clienty_sync(&[command], &[]));
         assert_eq!(ended.status.code(), Some(1), "{ended:?}");
-        let told = String::from_utf8(ended.stderr).unwrap();
-        assert!(told.contains("REDIS_URL is not set") && told.contains("clienty-sync up"), "{told}");
+        let reported = String::from_utf8(ended.stderr).unwrap();
+        assert!(reported.contains("REDIS_URL is not set") && reported.contains("clienty-sync up"), "{reported}");
     }
 }
 
 #[test]
-fn a_redis_that_is_down_is_told_once_with_its_setting() {
+fn a_redis_that_is_down_is_reported_once_with_its_setting() {
     let folder = Folder::new("serving");
     let settings = [
         ("CLIENTY_DATA_DIR", folder.path().to_str().unwrap()),
@@ -129,7 +130,7 @@ fn a_redis_that_is_down_is_told_once_with_its_setting() {
     // One that needs the queue at once; gateways and workers wait for it.
     let ended = run(clienty_sync(&["jobs", "pause", "location"], &settings));
     assert_eq!(ended.status.code(), Some(1), "{ended:?}");
-    let told = String::from_utf8(ended.stderr).unwrap();
-    assert!(told.contains("REDIS_URL") && !told.contains("hunter2"), "{told}");
-    assert_eq!(told.matches("Connection refused").count(), 1, "{told}");
+    let reported = String::from_utf8(ended.stderr).unwrap();
+    assert!(reported.contains("REDIS_URL") && !reported.contains("hunter2"), "{reported}");
+    assert_eq!(reported.matches("Connection refused").count(), 1, "{reported}");
 }

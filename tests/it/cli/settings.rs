@@ -7,7 +7,7 @@ use crate::support::installation::document;
 use crate::support::program::{clienty_sync, run};
 
 #[test]
-fn every_mistake_in_file_and_environment_is_told_at_once_with_its_place() {
+fn every_mistake_in_file_and_environment_is_reported_at_once_with_its_place() {
     let folder = Folder::new("settings");
     let file = folder.path().join("own.toml");
     std::fs::write(&file, "[worker]\nconcurency = 8\n[gateway]\nlisten = \"here\"\n[ghl]\nburst_limit = \n").unwrap();
@@ -27,19 +27,21 @@ fn every_mistake_in_file_and_environment_is_told_at_once_with_its_place() {
         let arguments = [command, &["--config", file]].concat();
         let ended = run(clienty_sync(&[&arguments[..], &["--json"]].concat(), &settings));
         assert_eq!(ended.status.code(), Some(2), "{ended:?}");
-        let told = document(&ended);
-        assert_eq!(told["ok"], false);
-        let places: Vec<_> = told["errors"].as_array().unwrap().iter().map(place_and_key).collect();
+        let reported = document(&ended);
+        assert_eq!(reported["ok"], false);
+        let places: Vec<_> = reported["errors"].as_array().unwrap().iter().map(place_and_key).collect();
         assert_eq!(places, expected.clone().map(|(place, key)| (place, key.to_owned())));
 
         let plain = run(clienty_sync(&arguments, &settings));
         assert_eq!((plain.status.code(), plain.stdout.as_slice()), (Some(2), b"".as_slice()));
-        let told = String::from_utf8(plain.stderr).unwrap();
+        let reported = String::from_utf8(plain.stderr).unwrap();
         for (place, key) in &expected {
-            assert!(told.contains(place) && told.contains(key), "{told}");
+            assert!(reported.contains(place) && reported.contains(key), "{reported}");
         }
-        assert!(told.contains("did you mean worker.concurrency?") && told.contains("did you mean CLIENTY_LISTEN?"));
-        assert!(!told.contains("secret-word"), "a value that may be a secret is printed: {told}");
+        assert!(
+            reported.contains("did you mean worker.concurrency?") && reported.contains("did you mean CLIENTY_LISTEN?")
+        );
+        assert!(!reported.contains("secret-word"), "a value that may be a secret is printed: {reported}");
     }
 }
 
@@ -66,8 +68,8 @@ fn a_policy_for_a_field_that_there_is_not_is_refused_with_those_that_there_are()
         ("people=ghl", "contact, task, note, appointment"),
         ("task.title=me", "newest, ghl or clienty"),
     ] {
-        let (code, told) = check(wrong);
-        assert!(code == Some(2) && told.contains(wrong) && told.contains(known), "{wrong}: {told}");
+        let (code, reported) = check(wrong);
+        assert!(code == Some(2) && reported.contains(wrong) && reported.contains(known), "{wrong}: {reported}");
     }
 }
 

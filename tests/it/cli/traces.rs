@@ -120,7 +120,7 @@ async fn a_webhook_the_job_that_it_caused_and_the_calls_of_that_are_traced() {
     assert_eq!(webhook.says("http.response.status_code"), "200");
     let id = webhook.says("job.id");
     assert!(!id.is_empty(), "{webhook:#?}");
-    let is_its_last = |span: &&Span| span.says("job.id").contains(id) && span.says("job.verdict") == "done";
+    let is_its_last = |span: &&Span| span.says("job.id").contains(id) && span.says("job.outcome") == "done";
     let job = spans.iter().filter(|span| span.name == "pull_contact").find(is_its_last);
     let job = job.unwrap_or_else(|| panic!("no run of {id} in {spans:#?}"));
     assert_eq!((job.says("ghl.location"), job.failed), (&*demo.location, false));
@@ -137,12 +137,12 @@ async fn a_webhook_the_job_that_it_caused_and_the_calls_of_that_are_traced() {
 }
 
 #[test]
-fn a_collector_that_is_not_there_is_told_once_and_holds_up_nothing() {
+fn a_collector_that_is_not_there_is_reported_once_and_holds_up_nothing() {
     let nobody = format!("http://127.0.0.1:{}", free_port());
     let settings = [("OTEL_EXPORTER_OTLP_ENDPOINT", nobody.as_str()), ("OTEL_BSP_SCHEDULE_DELAY", "10")];
     let ended = run(clienty_sync(&["demo", "--once", "--json", "--contacts", "30"], &settings));
     assert_eq!(ended.status.code(), Some(0), "{ended:?}");
-    let told = String::from_utf8(ended.stderr).unwrap();
-    assert_eq!(told.matches("takes no traces").count(), 1, "{told}");
+    let reported = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(reported.matches("takes no traces").count(), 1, "{reported}");
     assert!(serde_json::from_slice::<Value>(&ended.stdout).unwrap()["mismatches"] == 0);
 }

@@ -73,7 +73,7 @@ fn every_command_explains_itself_and_every_option() {
 }
 
 #[test]
-fn wrong_usage_exits_with_2_and_prints_no_result() {
+fn wrong_usage_exits_with_2_and_fingerprints_no_result() {
     let wrong: [&[&str]; 20] = [
         &["bogus"],
         &["up", "--bogus"],
@@ -118,8 +118,8 @@ fn wrong_usage_that_only_the_command_sees_exits_with_2_and_says_so_in_its_docume
     for (arguments, reason) in wrong {
         let ended = run(clienty_sync(&[&["--json"], arguments].concat(), &settings));
         assert_eq!(ended.status.code(), Some(2), "{arguments:?}: {ended:?}");
-        let told: Value = serde_json::from_slice(&ended.stdout).unwrap();
-        assert!(told["error"].as_str().unwrap().contains(reason), "{arguments:?}: {told}");
+        let reported: Value = serde_json::from_slice(&ended.stdout).unwrap();
+        assert!(reported["error"].as_str().unwrap().contains(reason), "{arguments:?}: {reported}");
     }
 }
 
@@ -151,12 +151,12 @@ fn a_command_that_fails_says_so_in_its_document_too() {
 }
 
 #[test]
-fn a_database_that_cannot_be_opened_is_told_with_its_settings() {
+fn a_database_that_cannot_be_opened_is_reported_with_its_settings() {
     for command in [&["keys", "list"][..], &["jobs", "stats"], &["jobs", "list"]] {
         let ended = run(clienty_sync(command, &[("DATABASE_URL", "sqlite:///dev/null/none.db")]));
         assert_eq!(ended.status.code(), Some(1), "{ended:?}");
-        let told = String::from_utf8(ended.stderr).unwrap();
-        assert!(told.contains("DATABASE_URL") && told.contains("CLIENTY_DATA_DIR"), "{told}");
+        let reported = String::from_utf8(ended.stderr).unwrap();
+        assert!(reported.contains("DATABASE_URL") && reported.contains("CLIENTY_DATA_DIR"), "{reported}");
     }
 }
 

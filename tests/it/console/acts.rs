@@ -13,8 +13,8 @@ async fn a_dead_job_is_retried_or_discarded_and_a_waiting_one_canceled_or_run_no
     let dead = console
         .dead(&["GHL refuses the call with 422: a".to_owned(), "GHL refuses the call with 422: a".to_owned()])
         .await;
-    let waiting = app.tell("contact.selected", "c8", json!({})).await;
-    let later = app.tell("contact.selected", "c9", json!({})).await;
+    let waiting = app.report("contact.selected", "c8", json!({})).await;
+    let later = app.report("contact.selected", "c9", json!({})).await;
     app.sql("update jobs set state = 'scheduled', due_at = 9000000000000 where record_id = 'c9'").await;
     let operator = console.signed_in(Role::Operator).await;
     let path = |id: &str| format!("/ui/jobs/{id}");
@@ -43,8 +43,8 @@ async fn a_dead_job_is_retried_or_discarded_and_a_waiting_one_canceled_or_run_no
             done.text
         );
         assert_eq!(state(id).await, after, "{act}");
-        let told = operator.page(done.location()).await;
-        assert!(told.has("role=\"status\""), "{act}: {}", told.text);
+        let reported = operator.page(done.location()).await;
+        assert!(reported.has("role=\"status\""), "{act}: {}", reported.text);
         // Again it makes no sense, and says so.
         let again = operator.act(&path(id), &path(id), &[("act", "discard"), ("sure", "1")]).await;
         assert_eq!(again.status, 409, "{act}: {}", again.text);

@@ -110,9 +110,9 @@ async fn busy(database_url: Option<String>) {
     let location = app.location().id;
     let (hostile, arabic) = (console.contact_called(HOSTILE).await, console.contact_called(RIGHT_TO_LEFT).await);
     let note = json!({"clientyNoteId": "n1", "noteText": HOSTILE});
-    app.tell("note.created", &hostile, note).await;
+    app.report("note.created", &hostile, note).await;
     let task = json!({"clientyTaskId": "t1", "title": HOSTILE, "dueDate": "2030-01-01T00:00:00Z"});
-    app.tell("task.created", &hostile, task).await;
+    app.report("task.created", &hostile, task).await;
     app.settle().await;
     // What is put into the database from here on stays as it is.
     console.app.rest().await;
@@ -154,8 +154,8 @@ async fn busy(database_url: Option<String>) {
     let arabic = admin.page(&format!("/ui/locations/{location}/contacts/{arabic}")).await;
     assert!(arabic.has(&format!("<bdi>{RIGHT_TO_LEFT}</bdi>")), "{}", arabic.text);
     let now = admin.page("/ui").await;
-    for told in ["dead letter", "Deliveries to example.com fail", "Runbook: ClientyHookFails"] {
-        assert!(now.has(told), "{told}: {}", now.text);
+    for reported in ["dead letter", "Deliveries to example.com fail", "Runbook: ClientyHookFails"] {
+        assert!(now.has(reported), "{reported}: {}", now.text);
     }
     let find = admin.get(&format!("/ui/find?q={hostile}")).await;
     assert_eq!((find.status, find.location()), (303, own.as_str()));

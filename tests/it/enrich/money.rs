@@ -69,7 +69,7 @@ async fn a_lost_answer_is_paid_and_not_asked_for_again() {
     world.connect("pdl", "key-of-a-vendor");
     let (_program, api) = world.installation.serve("up");
     let contact = world.person(&api, "ada@lost-works.io", json!({})).await;
-    world.wish(json!([{"provider": "pdl", "lost": true}])).await;
+    world.request(json!([{"provider": "pdl", "lost": true}])).await;
     for _ in 0..2 {
         api.done(&world.event(&contact)).await;
     }
@@ -92,7 +92,7 @@ async fn a_worker_that_is_killed_in_the_middle_pays_no_call_twice() {
         let contact = world.person(&api, &format!("k{number}@kill-works.io"), json!({})).await;
         events.push(world.event(&contact));
     }
-    world.wish(json!([{"provider": "pdl", "ms": 400, "times": 1000}])).await;
+    world.request(json!([{"provider": "pdl", "ms": 400, "times": 1000}])).await;
     let accepted = api.accepted(&Value::Array(events)).await;
     for _ in 0..3 {
         tokio::time::sleep(std::time::Duration::from_millis(500)).await;

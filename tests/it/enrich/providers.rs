@@ -75,7 +75,7 @@ async fn who_is_throttled_waits_and_who_is_broken_is_passed_over() {
     let world = connected(&settings).await;
     let (_program, api) = world.installation.serve("up");
     let contact = world.person(&api, "ada@throttled.io", json!({})).await;
-    world.wish(json!([{"provider": "hunter", "status": 403, "retryAfter": 1, "times": 2}])).await;
+    world.request(json!([{"provider": "hunter", "status": 403, "retryAfter": 1, "times": 2}])).await;
     api.done(&world.event(&contact)).await;
     world.until_in_ghl(&contact, "city", "Berlin").await;
     let seen = world.seen("hunter").await;
@@ -84,7 +84,7 @@ async fn who_is_throttled_waits_and_who_is_broken_is_passed_over() {
 
     // It fails: the next one is asked at once.
     let contact = world.person(&api, "bea@failing.io", json!({})).await;
-    world.wish(json!([{"provider": "hunter", "status": 500, "times": 1}])).await;
+    world.request(json!([{"provider": "hunter", "status": 500, "times": 1}])).await;
     api.done(&world.event(&contact)).await;
     world.until_in_ghl(&contact, "city", "Hamburg").await;
     let looked_up = world.enrichment(&api, &contact).await;

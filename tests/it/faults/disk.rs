@@ -55,8 +55,12 @@ fn every_fault_heals(kind: &str) {
     let files = std::env::temp_dir().join("clienty-it-jobs-");
     inner.envs(faults.environment(&files)).env(INNER, kind);
     let ended = inner.output().unwrap();
-    let told = String::from_utf8_lossy(&ended.stdout);
-    assert!(ended.status.success() && told.contains("1 passed"), "{told}\n{}", String::from_utf8_lossy(&ended.stderr));
+    let reported = String::from_utf8_lossy(&ended.stdout);
+    assert!(
+        ended.status.success() && reported.contains("1 passed"),
+        "{reported}\n{}",
+        String::from_utf8_lossy(&ended.stderr)
+    );
 }
 
 #[test]
@@ -87,7 +91,7 @@ async fn inner() {
     let mut story = Story::begin(Setup::impatient()).await;
     let mut struck = 0;
     for steps in steps() {
-        struck += usize::from(story.tell_under(&disk, steps).await);
+        struck += usize::from(story.report_under(&disk, steps).await);
     }
     assert!(struck > steps().count() / 2, "it struck {struck} times");
     story.end().await;
@@ -114,8 +118,8 @@ async fn while_the_disk_is_full_nothing_is_accepted_and_readyz_says_so_and_then_
             answer.problem(503);
         }
         wait_until_async("/readyz answers 503", async || ready().await.status == 503).await;
-        let told = ready().await.json();
-        assert!(told["database"].as_str().unwrap().contains("does not write"), "{told}");
+        let reported = ready().await.json();
+        assert!(reported["database"].as_str().unwrap().contains("does not write"), "{reported}");
         assert_eq!(api.request("GET", "/healthz", |request| request).await.status, 200);
 
         faults.heal();

@@ -39,8 +39,8 @@ async fn requests_and_commands_are_answered_soon_and_all_goes_on_afterwards() {
         assert!(began.elapsed() < 4 * SOON, "{:?}", began.elapsed());
     }
     let began = Instant::now();
-    let told = tokio::task::block_in_place(|| installation.run(&["jobs", "stats"]));
-    assert_eq!(told.status.code(), Some(1), "{told:?}");
+    let reported = tokio::task::block_in_place(|| installation.run(&["jobs", "stats"]));
+    assert_eq!(reported.status.code(), Some(1), "{reported:?}");
     assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
 
     wire.mend();

@@ -36,18 +36,18 @@ async fn every_nth(server: &PostgresServer, lane: usize) {
     let (wire, url) = Wire::before(&server.create_database(&format!("lost{lane}"))).await;
     let mut story = Story::begin(Setup { database_url: Some(url), ..Setup::impatient() }).await;
     wire.count();
-    story.tell().await;
+    story.report().await;
     story.app.settle().await;
     let statements = wire.statements();
     for part in ["insert into jobs", "update jobs", "commit"] {
         let is_there = statements.iter().any(|text| text.to_lowercase().contains(part));
         assert!(is_there, "no {part} among {statements:#?}");
     }
-    let (mut told, mut struck) = (0, 0);
+    let (mut reported, mut struck) = (0, 0);
     for steps in (lane..statements.len()).step_by(LANES) {
-        told += 1;
-        struck += usize::from(story.tell_under(&wire, steps).await);
+        reported += 1;
+        struck += usize::from(story.report_under(&wire, steps).await);
     }
-    assert!(struck >= told / 2, "of {told} statements {struck} broke");
+    assert!(struck >= reported / 2, "of {reported} statements {struck} broke");
     story.end().await;
 }

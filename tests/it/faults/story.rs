@@ -1,4 +1,4 @@
-//! One accept, one pull and one push, told again and again while the database fails somewhere in it.
+//! One accept, one pull and one push, reported again and again while the database fails somewhere in it.
 
 use serde_json::{Value, json};
 use sync_workers::records::{AcceptError, JobState};
@@ -24,22 +24,22 @@ pub(super) struct Story {
     contact: String,
     jobs: Vec<String>,
     notes: Vec<String>,
-    told: usize,
+    reported: usize,
 }
 
 impl Story {
     pub(super) async fn begin(setup: Setup) -> Self {
         let (app, contact) = TestApp::knowing_one(setup).await;
-        Self { app, contact, jobs: Vec::new(), notes: Vec::new(), told: 0 }
+        Self { app, contact, jobs: Vec::new(), notes: Vec::new(), reported: 0 }
     }
 
-    /// Tells it once: a contact is selected, a task and a note are made.
-    pub(super) async fn tell(&mut self) {
-        self.told += 1;
+    /// informs it once: a contact is selected, a task and a note are made.
+    pub(super) async fn report(&mut self) {
+        self.reported += 1;
         let (location, contact) = (self.app.location().id, self.contact.clone());
         let event =
             |kind: &str, data: Value| json!({"type": kind, "locationId": location, "contactId": contact, "data": data});
-        let (task, note) = (format!("task {}", self.told), format!("note {}", self.told));
+        let (task, note) = (format!("task {}", self.reported), format!("note {}", self.reported));
         let events = [
             event("contact.selected", json!({})),
             event("task.created", json!({"clientyTaskId": task, "title": task, "dueDate": DUE})),
@@ -59,11 +59,11 @@ impl Story {
         }
     }
 
-    /// Tells it while the fault strikes after so many steps. Whether it struck at all.
-    pub(super) async fn tell_under(&mut self, fault: &impl Fault, steps: usize) -> bool {
+    /// informs it while the fault strikes after so many steps. Whether it struck at all.
+    pub(super) async fn report_under(&mut self, fault: &impl Fault, steps: usize) -> bool {
         let before = self.jobs.len();
         fault.strike_after(steps);
-        self.tell().await;
+        self.report().await;
         // Until it struck, or nothing is left that it could strike.
         while !fault.has_struck() && !self.is_done(before).await {
             sleep(Duration::from_millis(2)).await;

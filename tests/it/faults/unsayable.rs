@@ -18,7 +18,7 @@ async fn a_refusal_in_words_that_the_database_cannot_hold_ends_the_job_and_reads
         let (app, contact) = TestApp::knowing_one(Setup { database_url, gate: true, ..Setup::impatient() }).await;
         let notes = format!("/contacts/{contact}/notes");
         app.gate().say(Method::POST, &notes, StatusCode::UNPROCESSABLE_ENTITY, SAID);
-        let job = app.tell("note.created", &contact, json!({"clientyNoteId": "n1", "noteText": "Hello"})).await;
+        let job = app.report("note.created", &contact, json!({"clientyNoteId": "n1", "noteText": "Hello"})).await;
         let dead = app.ended(&job).await;
         assert_eq!(dead.state, JobState::Dead);
         let reason = dead.last_error.unwrap();

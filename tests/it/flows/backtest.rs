@@ -48,7 +48,7 @@ struct Asking {
 }
 
 impl Asking {
-    async fn told(&self, flow: &str, body: Value) -> crate::support::api::Answer {
+    async fn reported(&self, flow: &str, body: Value) -> crate::support::api::Answer {
         let shape = |request: reqwest::RequestBuilder| request.bearer_auth(&self.api.key).json(&body);
         self.api.request("POST", &format!("/v1/flows/{flow}/backtest"), shape).await
     }
@@ -96,23 +96,31 @@ async fn a_backtest_counts_the_runs_that_there_were_and_sends_nothing() {
     assert_eq!((asking.live("vips").await, asking.live("moved").await), ((3, 1), (3, 1)));
     let calls = flowing.app.all_calls(&flowing.location);
     for (flow, calls, at_most) in [("vips", 5, 8), ("moved", 3, 3), ("won", 4, 4)] {
-        let answer = asking.told(flow, json!({"days": 3})).await;
+        let answer = asking.reported(flow, json!({"days": 3})).await;
         assert_eq!(answer.status, 200, "{}", answer.text);
-        let told = answer.json();
+        let reported = answer.json();
         let (done, skipped) = asking.live(flow).await;
         assert_eq!(
-            (told["wouldRun"].as_i64(), told["triggered"].as_i64()),
+            (reported["wouldRun"].as_i64(), reported["triggered"].as_i64()),
             (Some(done), Some(done + skipped)),
-            "{told:#}"
+            "{reported:#}"
         );
-        assert_eq!((&told["complete"], &told["unknown"]), (&json!(true), &json!(0)), "{told:#}");
-        assert_eq!((told["calls"].as_i64(), told["callsAtMost"].as_i64()), (Some(calls), Some(at_most)), "{told:#}");
+        assert_eq!((&reported["complete"], &reported["unknown"]), (&json!(true), &json!(0)), "{reported:#}");
+        assert_eq!(
+            (reported["calls"].as_i64(), reported["callsAtMost"].as_i64()),
+            (Some(calls), Some(at_most)),
+            "{reported:#}"
+        );
         assert!(!answer.text.contains("Bonn") && !answer.text.contains("x.de"), "{}", answer.text);
     }
-    let untold = asking.told("by-hand", json!({})).await;
-    assert!(untold.status == 422 && untold.text.contains("only people start the flow"), "{}", untold.text);
-    assert_eq!(asking.told("vips", json!({"days": 99})).await.status, 422);
-    assert_eq!(asking.told("nothing", json!({})).await.status, 404);
+    let not_enqueued = asking.reported("by-hand", json!({})).await;
+    assert!(
+        not_enqueued.status == 422 && not_enqueued.text.contains("only people start the flow"),
+        "{}",
+        not_enqueued.text
+    );
+    assert_eq!(asking.reported("vips", json!({"days": 99})).await.status, 422);
+    assert_eq!(asking.reported("nothing", json!({})).await.status, 404);
     assert_eq!(flowing.app.all_calls(&flowing.location), calls);
     assert_eq!(asking.live("vips").await, (3, 1));
     asking.flowing.finish().await;

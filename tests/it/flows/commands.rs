@@ -12,7 +12,7 @@ use crate::support::wait_until_async;
 
 const SAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/flows");
 
-fn told(ended: &Output) -> String {
+fn reported(ended: &Output) -> String {
     String::from_utf8(ended.stderr.clone()).unwrap()
 }
 
@@ -28,7 +28,7 @@ fn folder(files: &[(&str, &str)]) -> Folder {
 const BROKEN: &str = "abuot = \"x\"\n\n[[step]]\nname = \"tag\"\nevent = \"contact.taged\"\n\n[[step]]\ncall = \"create_task\"\nbody.title = \"Call {contact.nmae}\"\nbody.body = \"Since {contact.tags | date}\"\n";
 
 #[test]
-fn every_mistake_is_told_with_file_line_and_column() {
+fn every_mistake_is_reported_with_file_line_and_column() {
     let folder = folder(&[
         ("broken.toml", BROKEN),
         ("torn.toml", "about = \n[[step]]\nwait = \"1d\"\n"),
@@ -48,8 +48,8 @@ fn every_mistake_is_told_with_file_line_and_column() {
         assert_eq!(ended.status.code(), Some(2), "{command:?}: {ended:?}");
         let errors = document(&ended)["errors"].clone();
         for (place, key) in &expected {
-            let is_told = |error: &Value| error["place"] == *place && error["key"] == *key;
-            assert!(errors.as_array().unwrap().iter().any(is_told), "{place} {key}: {errors:#}");
+            let is_reported = |error: &Value| error["place"] == *place && error["key"] == *key;
+            assert!(errors.as_array().unwrap().iter().any(is_reported), "{place} {key}: {errors:#}");
         }
         assert_eq!(errors.as_array().unwrap().len(), expected.len() + 1, "{errors:#}");
         assert!(
@@ -59,9 +59,9 @@ fn every_mistake_is_told_with_file_line_and_column() {
                 .iter()
                 .any(|error| error["place"].as_str().unwrap().starts_with(&file("torn.toml:1")))
         );
-        let told = told(&ended);
-        assert!(told.contains("did you mean contact.tagged?") && told.contains("create-task"), "{told}");
-        assert!(told.contains("{contact.tags | date}, character 17: date takes"), "{told}");
+        let reported = reported(&ended);
+        assert!(reported.contains("did you mean contact.tagged?") && reported.contains("create-task"), "{reported}");
+        assert!(reported.contains("{contact.tags | date}, character 17: date takes"), "{reported}");
     }
     let ended = run(clienty_sync(&["flows", "check", &file("good.toml")], &[]));
     assert_eq!(ended.status.code(), Some(0), "{ended:?}");
@@ -147,13 +147,13 @@ async fn a_run_that_cannot_begin_says_all_that_is_wrong_and_a_dead_one_why() {
     api.pulled(&installation.location, &contact).await;
     let doomed = ["flows", "run", "doomed", "--location", &installation.location];
     let ended = installation.run(&[&doomed[..], &["--set", "taks=x", "--set", "many=several"]].concat());
-    let told_all = told(&ended);
+    let reported_all = reported(&ended);
     assert_eq!(ended.status.code(), Some(2), "{ended:?}");
-    assert!(["--contact", "taks", "many"].iter().all(|word| told_all.contains(word)), "{told_all}");
+    assert!(["--contact", "taks", "many"].iter().all(|word| reported_all.contains(word)), "{reported_all}");
     let ended = installation.run(&["flows", "run", "nothing", "--location", &installation.location]);
-    assert!(ended.status.code() == Some(1) && told(&ended).contains("there is no flow nothing"), "{ended:?}");
+    assert!(ended.status.code() == Some(1) && reported(&ended).contains("there is no flow nothing"), "{ended:?}");
     let ended = installation.run(&[&doomed[..], &["--contact", "nobody"]].concat());
-    assert!(ended.status.code() == Some(1) && told(&ended).contains("contact.selected"), "{ended:?}");
+    assert!(ended.status.code() == Some(1) && reported(&ended).contains("contact.selected"), "{ended:?}");
 
     let ended = installation.run(&[&doomed[..], &["--contact", &contact, "--set", "task=other", "--json"]].concat());
     let dead = document(&ended);

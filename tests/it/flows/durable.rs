@@ -19,7 +19,7 @@ const RUNS: usize = 20;
 const KILLS: usize = 4;
 const BETWEEN_KILLS: Duration = Duration::from_millis(1500);
 
-/// Each step tells which run it is of, in what GHL keeps.
+/// Each step shows which run it is of, in what GHL keeps.
 fn steps() -> Value {
     json!({"set": {"n": ""}, "step": [
         {"event": "note.created", "data": {"noteText": "note of {set.n}"}},

@@ -39,7 +39,7 @@ async fn a_run_whose_contact_is_deleted_ends_without_a_dead_letter() {
     let contact = flowing.known().await;
     let id = flowing.begin("slow", Some(&contact)).await;
     flowing.app.wait_until("the run waits", async || flowing.run(&id).await.wait_until_ms.is_some()).await;
-    flowing.app.tell("contact.deleted", &contact, json!({})).await;
+    flowing.app.report("contact.deleted", &contact, json!({})).await;
     let_time_pass(&flowing).await;
     flowing.app.sql("update jobs set due_at = 1 where kind = 'flow_step' and finished_at is null").await;
     flowing
@@ -71,8 +71,8 @@ async fn a_run_rests_with_its_location_and_goes_on_with_it() {
     let token = flowing.app.location().token;
     assert!(records.disconnect(&flowing.location).await.unwrap());
     let id = flowing.begin("note", Some(&contact)).await;
-    let is_told = async || flowing.app.jobs_in(JobState::Waiting).await.iter().any(|job| job.last_error.is_some());
-    flowing.app.wait_until("the run waits for a login", is_told).await;
+    let is_reported = async || flowing.app.jobs_in(JobState::Waiting).await.iter().any(|job| job.last_error.is_some());
+    flowing.app.wait_until("the run waits for a login", is_reported).await;
     assert_eq!(flowing.app.calls(&flowing.location, call::CREATE_NOTE), made + 1);
     flowing.app.connect(&flowing.location, &token).await;
     assert_eq!(flowing.ended(&id).await.outcome.as_deref(), Some("done"));
@@ -82,7 +82,7 @@ async fn a_run_rests_with_its_location_and_goes_on_with_it() {
 }
 
 #[tokio::test]
-async fn the_numbers_tell_how_runs_ended() {
+async fn the_numbers_report_how_runs_ended() {
     const TWO: &[(&str, &str)] = &[
         ("good", "only_if.contact.tags.has_not = \"no\"\n[[step]]\ncall = \"get-contact\"\n"),
         ("bad", "[[step]]\ncall = \"get-task\"\nparameters.taskId = \"none\"\n"),
@@ -91,7 +91,7 @@ async fn the_numbers_tell_how_runs_ended() {
     let contact = flowing.known().await;
     let first = flowing.begin("good", Some(&contact)).await;
     flowing.ended(&first).await;
-    flowing.app.tell("contact.tagged", &contact, json!({"tags": ["no"]})).await;
+    flowing.app.report("contact.tagged", &contact, json!({"tags": ["no"]})).await;
     flowing.settle().await;
     let second = flowing.begin("good", Some(&contact)).await;
     flowing.ended(&second).await;

@@ -1,4 +1,4 @@
-//! What happens in GHL before Clienty knows the contact there, or while it is about to: each occasion still starts its run, once.
+//! What happens in GHL before Clienty knows the contact there, or while it is about to: each trigger still starts its run, once.
 
 use ghl_sandbox::WebhookFaults;
 use reqwest::Method;
@@ -22,11 +22,11 @@ async fn who_was_created_in_ghl_is_greeted_though_a_producer_links_its_id_first(
     let mut flowing = Flowing::calm(NOTES).await;
     flowing.app.rest().await;
     let contact = flowing.app.contact_by_hand(None, json!({"firstName": "Ada", "tags": ["vip"]})).await;
-    flowing.app.tell("contact.created", &contact, json!({"clientyContactId": "k1"})).await;
+    flowing.app.report("contact.created", &contact, json!({"clientyContactId": "k1"})).await;
     flowing.app.work();
     flowing.settle().await;
     assert_eq!((runs(&flowing.app, "greet").await, runs(&flowing.app, "vip").await), (1, 1));
-    // Told again, it is no other occasion; and what Clienty creates is none.
+    // Reported again, it is no other trigger; and what Clienty creates is none.
     flowing.app.contact_by_hand(Some(&contact), json!({"city": "Bonn"})).await;
     let data = json!({"clientyContactId": "k2", "email": "ours@x.de", "tags": ["vip"]});
     flowing.app.send(json!({"type": "contact.created", "locationId": flowing.location, "data": data})).await;
@@ -37,7 +37,7 @@ async fn who_was_created_in_ghl_is_greeted_though_a_producer_links_its_id_first(
 
 /// The reply to our create is lost, and GHL gives a tag to what it made before anybody here knows of it.
 #[tokio::test]
-async fn a_tag_that_ghl_gives_to_what_a_lost_create_made_is_an_occasion() {
+async fn a_tag_that_ghl_gives_to_what_a_lost_create_made_is_an_trigger() {
     let setup = Setup { flows: NOTES, gate: true, ..Setup::impatient() };
     let flowing = Flowing::start(setup, WebhookFaults::default()).await;
     let app = &flowing.app;
@@ -52,16 +52,16 @@ async fn a_tag_that_ghl_gives_to_what_a_lost_create_made_is_an_occasion() {
     app.gate().open();
     flowing.settle().await;
     assert_eq!((runs(app, "vip").await, runs(app, "greet").await), (1, 0));
-    app.tell("contact.selected", &made, json!({})).await;
+    app.report("contact.selected", &made, json!({})).await;
     flowing.settle().await;
     assert_eq!(runs(app, "vip").await, 1);
     app.assert_equal(&made).await;
     flowing.finish().await;
 }
 
-/// No webhook tells of the tag; a producer's create is what shows it.
+/// No webhook reports the tag; a producer's create is what shows it.
 #[tokio::test]
-async fn a_tag_that_an_adoption_shows_first_is_an_occasion() {
+async fn a_tag_that_an_adoption_shows_first_is_an_trigger() {
     let (app, contact) = TestApp::knowing_one(Setup { flows: NOTES, ..Setup::default() }).await;
     let location = app.location().id;
     let state = app.state(&location);

@@ -9,7 +9,7 @@ use ghl::catalog::catalog;
 use ghl_sandbox::{Sandbox, SandboxConfig, SigningKey, WebhookFaults};
 use reqwest::Method;
 use serde_json::{Value, json};
-use sync_workers::flows::{Deed, Event, Flow};
+use sync_workers::flows::{Event, Flow, StepAction};
 use sync_workers::records::JobState;
 
 use super::Flowing;
@@ -429,11 +429,11 @@ async fn users() -> Vec<String> {
 }
 
 /// The operations of the catalog that a step's call or event ends in.
-fn operations(deed: &Deed) -> Vec<&str> {
-    match deed {
-        Deed::Wait(_) | Deed::Script(_) | Deed::Http(_) => Vec::new(),
-        Deed::Call(call) => vec![call.operation.as_str()],
-        Deed::Event(Event { event_type, data, .. }) => match event_type.as_str() {
+fn operations(action: &StepAction) -> Vec<&str> {
+    match action {
+        StepAction::Wait(_) | StepAction::Script(_) | StepAction::Http(_) => Vec::new(),
+        StepAction::Call(call) => vec![call.operation.as_str()],
+        StepAction::Event(Event { event_type, data, .. }) => match event_type.as_str() {
             "task.created" => vec!["create-task"],
             "note.created" => vec!["create-note"],
             "contact.updated" => vec!["update-contact"],
@@ -458,7 +458,7 @@ fn each_template_is_a_flow_and_its_head_says_what_it_needs_and_costs() {
         let head = template.head().unwrap();
         assert!(!flow.about.is_empty() && flow.on.is_some(), "{}", template.name);
         assert!(head.needs.is_sorted(), "{}: {:?}", template.name, head.needs);
-        let called: Vec<_> = flow.steps.iter().flat_map(|step| operations(&step.deed)).collect();
+        let called: Vec<_> = flow.steps.iter().flat_map(|step| operations(&step.action)).collect();
         for scope in called.iter().copied().flat_map(scopes_of) {
             assert!(head.needs.iter().any(|need| need == scope), "{} needs {scope}", template.name);
         }

@@ -80,20 +80,20 @@ impl Office {
 
     async fn look(&self, purpose: Purpose) {
         let app = &self.flowing.app.app;
-        let walk = app.records.begin_walk(&self.flowing.location, purpose, false, 0).await.unwrap().unwrap();
-        let job = sync_workers::jobs::new_job(&walk.next_job().unwrap(), job_engine::Priority::Bulk);
+        let scan = app.records.begin_scan(&self.flowing.location, purpose, false, 0).await.unwrap().unwrap();
+        let job = sync_workers::jobs::new_job(&scan.next_job().unwrap(), job_engine::Priority::Bulk);
         app.queue.push(&[job]).await.unwrap();
         self.flowing.app.settle().await;
     }
 
     async fn reconcile(&self) {
-        for purpose in [Purpose::Sweep, Purpose::Full, Purpose::Details] {
+        for purpose in [Purpose::Reconcile, Purpose::Full, Purpose::Details] {
             self.look(purpose).await;
         }
     }
 
     async fn pull(&self) {
-        self.flowing.app.tell("contact.selected", &self.contact, json!({})).await;
+        self.flowing.app.report("contact.selected", &self.contact, json!({})).await;
         self.flowing.settle().await;
     }
 
@@ -115,16 +115,16 @@ impl Office {
         assert_eq!(found, expected, "{:?}: {what}", self.by);
     }
 
-    /// What was stored tells of the same.
+    /// What was stored reports the same.
     async fn ask_back(&self) {
         let records = &self.flowing.app.app.records;
         let asked = Asked { days: 7, budget: Duration::from_secs(60), daily_limit: 200_000 };
         let mut found = BTreeMap::new();
         for flow in records.file_flows().iter() {
-            let told = backtest(records, flow, Timestamp::now(), &asked).await.unwrap();
-            assert_eq!((&told["complete"], &told["unknown"]), (&json!(true), &json!(0)), "{told:#}");
+            let reported = backtest(records, flow, Timestamp::now(), &asked).await.unwrap();
+            assert_eq!((&reported["complete"], &reported["unknown"]), (&json!(true), &json!(0)), "{reported:#}");
             let name = TRIGGERS.iter().find(|(name, _)| *name == flow.name).unwrap().0;
-            found.insert(name, told["wouldRun"].as_i64().unwrap());
+            found.insert(name, reported["wouldRun"].as_i64().unwrap());
         }
         let expected: BTreeMap<_, _> =
             TRIGGERS.iter().map(|(name, _)| (*name, self.expected.get(name).copied().unwrap_or(0))).collect();
@@ -138,7 +138,7 @@ impl Office {
         self.check(what).await;
     }
 
-    async fn at_the_screen(&self, method: Method, kind: &str, id: Option<&str>, fields: Value) -> String {
+    async fn at_the_terminal(&self, method: Method, kind: &str, id: Option<&str>, fields: Value) -> String {
         let at = id.map_or(String::new(), |id| format!("/{id}"));
         let path = format!("/_sandbox/locations/{}/{kind}{at}", self.flowing.location);
         if method == Method::DELETE {
@@ -158,66 +158,66 @@ async fn everything(setup: Setup, by: By, faults: WebhookFaults) {
     let tags = state["contacts"].as_array().unwrap().iter().find(|one| one["id"] == *contact).unwrap()["tags"].clone();
     let with_vip: Vec<_> = tags.as_array().unwrap().iter().cloned().chain([json!("vip")]).collect();
 
-    office.at_the_screen(put.clone(), "contacts", Some(&contact), json!({"city": "Bonn"})).await;
+    office.at_the_terminal(put.clone(), "contacts", Some(&contact), json!({"city": "Bonn"})).await;
     office.happened("it moves", &["contact-edited", "contact-city"]).await;
-    office.at_the_screen(put.clone(), "contacts", Some(&contact), json!({"lastName": "New"})).await;
+    office.at_the_terminal(put.clone(), "contacts", Some(&contact), json!({"lastName": "New"})).await;
     office.happened("it marries", &["contact-edited"]).await;
-    office.at_the_screen(put.clone(), "contacts", Some(&contact), json!({"tags": with_vip})).await;
+    office.at_the_terminal(put.clone(), "contacts", Some(&contact), json!({"tags": with_vip})).await;
     office.happened("it gets a tag", &["tag-vip", "tag-any", "contact-edited", "contact-tags"]).await;
-    office.at_the_screen(put.clone(), "contacts", Some(&contact), json!({"tags": tags})).await;
+    office.at_the_terminal(put.clone(), "contacts", Some(&contact), json!({"tags": tags})).await;
     office.happened("it loses the tag", &["tag-lost", "contact-edited", "contact-tags"]).await;
 
     let new = json!({"contactId": contact, "title": "Call", "dueDate": "2030-03-04T10:00:00Z", "completed": false});
-    let task = office.at_the_screen(post.clone(), "tasks", None, new).await;
+    let task = office.at_the_terminal(post.clone(), "tasks", None, new).await;
     office.happened("a task is made", &["task-new"]).await;
-    office.at_the_screen(put.clone(), "tasks", Some(&task), json!({"title": "Call again"})).await;
+    office.at_the_terminal(put.clone(), "tasks", Some(&task), json!({"title": "Call again"})).await;
     if by == By::Webhook {
         // GHL has no webhook of it.
         office.pull().await;
     }
     office.happened("it is edited", &["task-edited"]).await;
-    office.at_the_screen(put.clone(), "tasks", Some(&task), json!({"completed": true})).await;
+    office.at_the_terminal(put.clone(), "tasks", Some(&task), json!({"completed": true})).await;
     office.happened("it is done", &["task-done"]).await;
-    office.at_the_screen(delete.clone(), "tasks", Some(&task), json!({})).await;
+    office.at_the_terminal(delete.clone(), "tasks", Some(&task), json!({})).await;
     office.happened("it is deleted", &["task-gone"]).await;
 
-    let note = office.at_the_screen(post.clone(), "notes", None, json!({"contactId": contact, "body": "Hi"})).await;
+    let note = office.at_the_terminal(post.clone(), "notes", None, json!({"contactId": contact, "body": "Hi"})).await;
     office.happened("a note is added", &["note-new"]).await;
-    office.at_the_screen(put.clone(), "notes", Some(&note), json!({"body": "Hello"})).await;
+    office.at_the_terminal(put.clone(), "notes", Some(&note), json!({"body": "Hello"})).await;
     office.happened("it is edited", &["note-edited"]).await;
-    office.at_the_screen(delete.clone(), "notes", Some(&note), json!({})).await;
+    office.at_the_terminal(delete.clone(), "notes", Some(&note), json!({})).await;
     office.happened("it is deleted", &["note-gone"]).await;
 
     let new = json!({
         "contactId": contact, "calendarId": state["appointments"][0]["calendarId"], "title": "Demo", "appointmentStatus": "confirmed",
         "startTime": "2030-03-04T10:00:00Z", "endTime": "2030-03-04T10:30:00Z",
     });
-    let visit = office.at_the_screen(post.clone(), "appointments", None, new).await;
+    let visit = office.at_the_terminal(post.clone(), "appointments", None, new).await;
     office.happened("a visit is booked", &["visit-booked"]).await;
     let later = json!({"startTime": "2030-03-05T10:00:00Z", "endTime": "2030-03-05T10:30:00Z"});
-    office.at_the_screen(put.clone(), "appointments", Some(&visit), later).await;
+    office.at_the_terminal(put.clone(), "appointments", Some(&visit), later).await;
     office.happened("it is moved", &["visit-edited", "visit-moved"]).await;
     for (status, flow) in [("noshow", "visit-missed"), ("showed", "visit-showed"), ("cancelled", "visit-cancelled")] {
-        office.at_the_screen(put.clone(), "appointments", Some(&visit), json!({"appointmentStatus": status})).await;
+        office.at_the_terminal(put.clone(), "appointments", Some(&visit), json!({"appointmentStatus": status})).await;
         office.happened(status, &["visit-edited", flow]).await;
     }
-    office.at_the_screen(put.clone(), "appointments", Some(&visit), json!({"title": "Talk"})).await;
+    office.at_the_terminal(put.clone(), "appointments", Some(&visit), json!({"title": "Talk"})).await;
     office.happened("it is renamed", &["visit-edited"]).await;
-    office.at_the_screen(delete.clone(), "appointments", Some(&visit), json!({})).await;
+    office.at_the_terminal(delete.clone(), "appointments", Some(&visit), json!({})).await;
     office.happened("it is deleted", &["visit-gone"]).await;
 
     let new = json!({"firstName": "Ada", "email": "ada@x.de", "tags": ["vip"]});
-    let created = office.at_the_screen(post.clone(), "contacts", None, new).await;
+    let created = office.at_the_terminal(post.clone(), "contacts", None, new).await;
     if by == By::Pull {
         // That something was pulled for the first time says nothing of when it came to be.
-        office.flowing.app.tell("contact.selected", &created, json!({})).await;
+        office.flowing.app.report("contact.selected", &created, json!({})).await;
         office.flowing.settle().await;
         office.check("a pull of what nobody knew").await;
         office.reconcile().await;
     }
     office.happened("a contact is made", &["contact-new", "tag-vip", "tag-any"]).await;
     office.contact = created.clone();
-    office.at_the_screen(delete, "contacts", Some(&created), json!({})).await;
+    office.at_the_terminal(delete, "contacts", Some(&created), json!({})).await;
     if by == By::Pull {
         // Whoever asks for what is gone has made no mistake: it was here.
         office.pull().await;
@@ -236,7 +236,7 @@ async fn everything(setup: Setup, by: By, faults: WebhookFaults) {
 }
 
 #[tokio::test]
-async fn each_happening_that_a_webhook_tells_starts_one_run() {
+async fn each_happening_that_a_webhook_reports_starts_one_run() {
     everything(Setup::default(), By::Webhook, WebhookFaults::default()).await;
 }
 
@@ -279,12 +279,12 @@ async fn what_was_missed_or_done_before_it_was_read_starts_a_run_of_either() {
         for n in 0..MANY {
             let at = format!("2030-03-{:02}T10:00:00Z", n + 1);
             let new = json!({"contactId": contact, "calendarId": calendar, "title": "Demo", "appointmentStatus": "confirmed", "startTime": at});
-            let visit = office.at_the_screen(Method::POST, "appointments", None, new).await;
+            let visit = office.at_the_terminal(Method::POST, "appointments", None, new).await;
             let missed = json!({"appointmentStatus": "noshow"});
-            office.at_the_screen(Method::PUT, "appointments", Some(&visit), missed).await;
+            office.at_the_terminal(Method::PUT, "appointments", Some(&visit), missed).await;
             let new = json!({"contactId": contact, "title": format!("T{n}"), "dueDate": at, "completed": false});
-            let task = office.at_the_screen(Method::POST, "tasks", None, new).await;
-            office.at_the_screen(Method::PUT, "tasks", Some(&task), json!({"completed": true})).await;
+            let task = office.at_the_terminal(Method::POST, "tasks", None, new).await;
+            office.at_the_terminal(Method::PUT, "tasks", Some(&task), json!({"completed": true})).await;
         }
         office.flowing.app.work();
         office.learn().await;
@@ -299,7 +299,7 @@ async fn what_was_missed_or_done_before_it_was_read_starts_a_run_of_either() {
     }
 }
 
-/// Clienty's own writes are told once, by Clienty, whatever GHL shows of them afterwards.
+/// Clienty's own writes are reported once, by Clienty, whatever GHL shows of them afterwards.
 #[tokio::test]
 async fn what_a_producer_says_starts_one_run_and_its_echo_none() {
     let faults = WebhookFaults { duplicate: 500, ..WebhookFaults::default() };
@@ -329,7 +329,7 @@ async fn what_a_producer_says_starts_one_run_and_its_echo_none() {
         ("note.updated", json!({"clientyNoteId": "n1", "noteText": "Still ours"}), &["note-edited"]),
     ];
     for (event, data, flows) in said {
-        office.flowing.app.tell(event, &contact, data).await;
+        office.flowing.app.report(event, &contact, data).await;
         office.happened(event, flows).await;
     }
     office.pull().await;

@@ -1,6 +1,6 @@
 //! The history of records in the whole system: an import, GHL's webhooks, a producer's events, flows and merges.
 //!
-//! After each of many acts, which a seed draws, readers look. Whenever they ask for that moment later, they are told what they saw; and where nothing was
+//! After each of many acts, which a seed draws, readers look. Whenever they ask for that moment later, they are informed what they saw; and where nothing was
 //! owed that was what GHL held. Each value that is there at the end leads back to something that came from outside.
 
 use std::collections::BTreeSet;
@@ -43,9 +43,9 @@ impl World {
         // Where GHL wins, GHL is read before it is written.
         let setup = Setup { flows: FLOWS, contacts: CONTACTS, burst: 1000, database_url, ..Setup::default() };
         let flowing = Flowing::start(setup, WebhookFaults { duplicate: 200, ..WebhookFaults::default() }).await;
-        let walk =
-            flowing.app.app.records.begin_walk(&flowing.location, Purpose::Import, false, 0).await.unwrap().unwrap();
-        flowing.app.app.queue.push(&[new_job(&walk.next_job().unwrap(), Priority::Bulk)]).await.unwrap();
+        let scan =
+            flowing.app.app.records.begin_scan(&flowing.location, Purpose::Import, false, 0).await.unwrap().unwrap();
+        flowing.app.app.queue.push(&[new_job(&scan.next_job().unwrap(), Priority::Bulk)]).await.unwrap();
         let contacts = flowing.app.contacts(&flowing.location);
         let mut world = Self { flowing, contacts, seen: Vec::new() };
         world.flowing.settle().await;
@@ -72,7 +72,7 @@ impl World {
     }
 
     /// A person edits a record at GHL's screen.
-    async fn at_the_screen(&self, method: Method, kind: &str, id: Option<&str>, fields: Value) {
+    async fn at_the_terminal(&self, method: Method, kind: &str, id: Option<&str>, fields: Value) {
         let at = id.map_or(String::new(), |id| format!("/{id}"));
         let path = format!("/_sandbox/locations/{}/{kind}{at}", self.flowing.location);
         self.flowing.app.by_hand(method, &path, fields).await;
@@ -85,25 +85,25 @@ impl World {
         let field = ["city", "address1", "postalCode"][dice.random_range(0..3)];
         let value = if dice.random_range(0..4) == 0 { Value::Null } else { json!(word) };
         match dice.random_range(0..10) {
-            0 | 1 => self.at_the_screen(Method::PUT, "contacts", Some(contact), json!({field: value})).await,
+            0 | 1 => self.at_the_terminal(Method::PUT, "contacts", Some(contact), json!({field: value})).await,
             2 | 3 => {
-                app.tell("contact.updated", contact, json!({field: value})).await;
+                app.report("contact.updated", contact, json!({field: value})).await;
             }
             4 => {
                 // Both at once: a merge decides.
-                self.at_the_screen(Method::PUT, "contacts", Some(contact), json!({field: "theirs"})).await;
-                app.tell("contact.updated", contact, json!({field: word})).await;
+                self.at_the_terminal(Method::PUT, "contacts", Some(contact), json!({field: "theirs"})).await;
+                app.report("contact.updated", contact, json!({field: word})).await;
             }
             5 => {
-                app.tell("contact.tagged", contact, json!({"tags": ["hot"]})).await;
+                app.report("contact.tagged", contact, json!({"tags": ["hot"]})).await;
             }
             6 => {
-                app.tell("contact.updated", contact, json!({"removeTags": ["hot"]})).await;
+                app.report("contact.updated", contact, json!({"removeTags": ["hot"]})).await;
             }
             7 => {
                 let data =
                     json!({"clientyTaskId": format!("t{step}"), "title": word, "dueDate": "2030-01-01T00:00:00Z"});
-                app.tell("task.created", contact, data).await;
+                app.report("task.created", contact, data).await;
             }
             8 => {
                 let view = app.view(contact).await.unwrap();
@@ -112,12 +112,13 @@ impl World {
                     return;
                 };
                 match dice.random_range(0..3) {
-                    0 => app.tell("task.deleted", contact, json!({"taskId": task["taskId"]})).await,
-                    _ => app.tell("task.updated", contact, json!({"taskId": task["taskId"], "title": word})).await,
+                    0 => app.report("task.deleted", contact, json!({"taskId": task["taskId"]})).await,
+                    _ => app.report("task.updated", contact, json!({"taskId": task["taskId"], "title": word})).await,
                 };
             }
             _ => {
-                app.tell("note.created", contact, json!({"clientyNoteId": format!("n{step}"), "noteText": word})).await;
+                app.report("note.created", contact, json!({"clientyNoteId": format!("n{step}"), "noteText": word}))
+                    .await;
             }
         }
     }

@@ -264,9 +264,9 @@ async fn kill_9_in_a_script_and_in_a_request_repeats_nothing_outside() {
     let (mut up, api) = installation.serve("up");
     api.pulled(&location, &contact).await;
     let begun = ["flows", "run", "slow", "--location", &location, "--contact", &contact, "--timeout", "0", "--json"];
-    let told = document(&installation.run(&begun));
-    let told = told["error"].as_str().unwrap_or_else(|| panic!("{told}")).to_owned();
-    let run = told.split(' ').nth(1).unwrap().to_owned();
+    let reported = document(&installation.run(&begun));
+    let reported = reported["error"].as_str().unwrap_or_else(|| panic!("{reported}")).to_owned();
+    let run = reported.split(' ').nth(1).unwrap().to_owned();
     // Killed once the first step is done: most often within the script. More often would make the job one that kills its workers.
     let notes = async || {
         let state = Api::new(&installation.ghl, "").get(&format!("/_sandbox/locations/{location}/state")).await.json();

@@ -55,7 +55,7 @@ impl Office {
         Self { flowing, contact, seeded }
     }
 
-    async fn at_the_screen(&self, method: Method, kind: &str, id: Option<&str>, fields: Value) -> Value {
+    async fn at_the_terminal(&self, method: Method, kind: &str, id: Option<&str>, fields: Value) -> Value {
         let at = id.map_or(String::new(), |id| format!("/{id}"));
         let path = format!("/_sandbox/locations/{}/{kind}{at}", self.flowing.location);
         let reply = self.flowing.app.by_hand(method, &path, fields).await;
@@ -87,17 +87,17 @@ async fn whatever_the_staff_does(setup: Setup, faults: WebhookFaults) {
         "contactId": contact, "calendarId": calendar, "title": "Demo", "appointmentStatus": "confirmed",
         "startTime": "2030-03-04T10:00:00Z", "endTime": "2030-03-04T10:30:00Z",
     });
-    let booked = office.at_the_screen(Method::POST, "appointments", None, new).await;
+    let booked = office.at_the_terminal(Method::POST, "appointments", None, new).await;
     let id = booked["id"].as_str().unwrap().to_owned();
     assert_eq!(office.noted(), ["booked Demo"]);
     let later = json!({"startTime": "2030-03-05T10:00:00Z", "endTime": "2030-03-05T10:30:00Z"});
-    office.at_the_screen(Method::PUT, "appointments", Some(&id), later).await;
+    office.at_the_terminal(Method::PUT, "appointments", Some(&id), later).await;
     assert_eq!(office.noted(), ["booked Demo", "moved Demo"]);
-    office.at_the_screen(Method::PUT, "appointments", Some(&id), json!({"appointmentStatus": "noshow"})).await;
+    office.at_the_terminal(Method::PUT, "appointments", Some(&id), json!({"appointmentStatus": "noshow"})).await;
     assert_eq!(office.noted(), ["booked Demo", "missed Demo", "moved Demo"]);
     // It is missed still, and was not missed again.
-    office.at_the_screen(Method::PUT, "appointments", Some(&id), json!({"title": "Talk"})).await;
-    flowing.app.tell("contact.selected", contact, json!({})).await;
+    office.at_the_terminal(Method::PUT, "appointments", Some(&id), json!({"title": "Talk"})).await;
+    flowing.app.report("contact.selected", contact, json!({})).await;
     flowing.settle().await;
     assert_eq!(office.noted(), ["booked Demo", "missed Demo", "moved Demo"]);
     flowing.app.remove_by_hand(&format!("/_sandbox/locations/{}/appointments/{id}", flowing.location)).await;
@@ -105,8 +105,8 @@ async fn whatever_the_staff_does(setup: Setup, faults: WebhookFaults) {
     assert_eq!(office.noted(), ["booked Demo", "deleted Talk", "missed Demo", "moved Demo"]);
 
     let task = json!({"contactId": contact, "title": "Call", "dueDate": "2030-03-04T10:00:00Z", "completed": false});
-    let task = office.at_the_screen(Method::POST, "tasks", None, task).await["id"].as_str().unwrap().to_owned();
-    office.at_the_screen(Method::PUT, "tasks", Some(&task), json!({"completed": true})).await;
+    let task = office.at_the_terminal(Method::POST, "tasks", None, task).await["id"].as_str().unwrap().to_owned();
+    office.at_the_terminal(Method::PUT, "tasks", Some(&task), json!({"completed": true})).await;
     flowing.app.contact_by_hand(Some(contact), json!({"city": "Bonn", "tags": ["vip", "new"]})).await;
     flowing.settle().await;
     flowing.app.contact_by_hand(Some(contact), json!({"tags": ["new"]})).await;
@@ -115,12 +115,12 @@ async fn whatever_the_staff_does(setup: Setup, faults: WebhookFaults) {
     expected.extend(["missed Demo", "moved Demo", "no longer vip"]);
     assert_eq!(office.noted(), expected);
 
-    // What Clienty says is told once, by Clienty, and GHL's webhooks of it start nothing.
-    flowing.app.tell("contact.updated", contact, json!({"city": "Rome"})).await;
+    // What Clienty says is reported once, by Clienty, and GHL's webhooks of it start nothing.
+    flowing.app.report("contact.updated", contact, json!({"city": "Rome"})).await;
     let done = json!({"clientyTaskId": "t1", "title": "Ours", "dueDate": "2030-03-01T09:00:00Z"});
-    flowing.app.tell("task.created", contact, done).await;
+    flowing.app.report("task.created", contact, done).await;
     flowing.settle().await;
-    flowing.app.tell("task.completed", contact, json!({"clientyTaskId": "t1"})).await;
+    flowing.app.report("task.completed", contact, json!({"clientyTaskId": "t1"})).await;
     flowing.settle().await;
     expected.extend(["done Ours by clienty", "lives in Rome by clienty, not Bonn"]);
     expected.sort_unstable();

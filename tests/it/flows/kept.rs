@@ -171,7 +171,7 @@ async fn every_mistake_is_answered_with_its_line_and_column() {
     editor.finish().await;
 }
 
-/// No process is told, and none is started anew.
+/// No process is reported, and none is started anew.
 #[tokio::test]
 async fn a_change_is_in_force_in_every_process() {
     let server = PostgresServer::start();
@@ -213,7 +213,7 @@ async fn each_run_has_one_version_while_versions_rain() {
     let happen = async {
         for round in 0..ROUNDS {
             let note = json!({"clientyNoteId": format!("n{round}"), "noteText": "x"});
-            flowing.app.tell("note.created", &contact, note).await;
+            flowing.app.report("note.created", &contact, note).await;
         }
     };
     tokio::join!(write, happen);
@@ -230,7 +230,7 @@ async fn each_run_has_one_version_while_versions_rain() {
 }
 
 #[tokio::test]
-async fn a_run_is_told_in_sentences_and_stopped() {
+async fn a_run_is_reported_in_sentences_and_stopped() {
     let editor = Editor::start(Setup::default()).await;
     let flowing = &editor.flowing;
     let contact = flowing.known().await;
@@ -274,7 +274,7 @@ async fn a_run_is_told_in_sentences_and_stopped() {
 }
 
 #[tokio::test]
-async fn a_dead_run_says_why_and_goes_on_or_ends_as_it_is_told() {
+async fn a_dead_run_says_why_and_goes_on_or_ends_as_it_is_reported() {
     let editor = Editor::start(Setup::default()).await;
     let flowing = &editor.flowing;
     let contact = flowing.known().await;
@@ -312,10 +312,10 @@ async fn a_dry_run_reads_as_sentences_and_sends_nothing() {
     let toml = "[set]\nwho = \"Bob\"\n\n[[step]]\nevent = \"task.created\"\ndata.title = \"Call {contact.id} for {set.who}\"\ndata.dueDate = \"{in 1d}\"\n\n[[step]]\nwait = \"2d\"\n";
     editor.put("plan", toml, None).await;
     let body = json!({"locationId": flowing.location, "contactId": contact, "set": {"who": "Ada"}, "dryRun": true});
-    let told = editor.post("/v1/flows/plan/run", body).await;
-    assert_eq!(told.status, 200, "{}", told.text);
+    let reported = editor.post("/v1/flows/plan/run", body).await;
+    assert_eq!(reported.status, 200, "{}", reported.text);
     let sentences: Vec<_> =
-        told.json()["steps"].as_array().unwrap().iter().map(|step| step["sentence"].clone()).collect();
+        reported.json()["steps"].as_array().unwrap().iter().map(|step| step["sentence"].clone()).collect();
     assert_eq!(sentences, [json!(format!("creates a task “Call {contact} for Ada”")), json!("waits 2d")]);
     assert_eq!(editor.api.get("/v1/flow-runs").await.json()["runs"], json!([]));
     for (wrong, field) in [
@@ -339,7 +339,7 @@ async fn a_flow_runs_where_it_says_and_is_seen_by_who_sees_that() {
     let text = |location: &str| format!("locations = [\"{location}\"]\n{}", at_once("note.created", "x"));
     editor.put("here", &text(&flowing.location), None).await;
     editor.put("there", &text(&elsewhere), None).await;
-    flowing.app.tell("note.created", &contact, json!({"clientyNoteId": "n1", "noteText": "x"})).await;
+    flowing.app.report("note.created", &contact, json!({"clientyNoteId": "n1", "noteText": "x"})).await;
     flowing.settle().await;
     assert_eq!((flowing.runs("here", "done").await, flowing.runs("there", "done").await), (1, 0));
     let place = sync_workers::records::KeyPlace::Location(flowing.location.clone());
@@ -403,9 +403,9 @@ async fn a_file_is_its_own_flow_alone() {
     const FILES: &[(&str, &str)] = &[("good", WAITS), ("broken", "on = \"contact.creatd\"\n[[step]]\nwait = \"1d\"\n")];
     let editor = Editor::start(Setup { flows: FILES, ..Setup::default() }).await;
     let listed = editor.api.get("/v1/flows").await.json();
-    let told: Vec<_> =
+    let reported: Vec<_> =
         listed["flows"].as_array().unwrap().iter().map(|flow| (flow["name"].clone(), flow["state"].clone())).collect();
-    assert_eq!(told, [(json!("broken"), json!("broken")), (json!("good"), json!("enabled"))]);
+    assert_eq!(reported, [(json!("broken"), json!("broken")), (json!("good"), json!("enabled"))]);
     assert!(listed["flows"][0]["mistakes"][0].as_str().unwrap().contains("broken.toml:1:1"), "{listed:#}");
     for name in ["good", "broken"] {
         assert!(editor.put(name, WAITS, None).await.problem(409)["type"] == "/problems/flow-is-a-file");

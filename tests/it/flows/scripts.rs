@@ -221,7 +221,7 @@ fn text_of(text: &str) -> String {
     text.replace("LETS", &lets).replace("OPEN", &"(".repeat(5_000)).replace("CLOSE", &format!("1{}", ")".repeat(5_000)))
 }
 
-/// Each in a process of its own, as workers run them, of which the system tells the peak.
+/// Each in a process of its own, as workers run them, of which the system reports the peak.
 #[tokio::test]
 async fn hostile_scripts_end_by_the_limit_that_they_run_into() {
     let scripts = Scripts::new(this_program(), Limits::default());

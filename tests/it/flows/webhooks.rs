@@ -68,7 +68,7 @@ async fn a_webhook_starts_one_run_and_one_of_what_a_flow_called_starts_none() {
     let made: Vec<_> = companies().await.into_iter().filter(|one| one["name"] == "First deal").collect();
     assert_eq!(made.len(), 1);
 
-    // As if GHL told of what the call made.
+    // As if GHL reported what the call made.
     send("w3", made[0]["id"].as_str().unwrap(), "Own deal", "open").await;
     runs("skipped", 2).await;
     send("w4", "o4", "Second deal", "open").await;

@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::{hook, path, send, working};
-use crate::support::receiver::{Does, Receiver, accounted, gaps};
+use crate::support::receiver::{Does, Receiver, accounted, missing_values};
 use crate::support::test_app::TestApp;
 
 /// Fetches the contacts, so that what happens to them is an edit.
 async fn known(app: &TestApp, count: usize) -> Vec<String> {
     let contacts: Vec<String> = app.contacts(&app.location().id).into_iter().take(count).collect();
     for contact in &contacts {
-        app.tell("contact.selected", contact, json!({})).await;
+        app.report("contact.selected", contact, json!({})).await;
     }
     app.settle().await;
     contacts
@@ -20,12 +20,12 @@ async fn known(app: &TestApp, count: usize) -> Vec<String> {
 
 async fn edit(app: &TestApp, contacts: &[String], city: &str) {
     for contact in contacts {
-        app.tell("contact.updated", contact, json!({ "city": city })).await;
+        app.report("contact.updated", contact, json!({ "city": city })).await;
     }
     app.settle().await;
 }
 
-/// The newest city that was told of each contact; and that no contact was told of something older after something newer.
+/// The newest city that was reported about each contact; and that no contact was reported about something older after something newer.
 fn newest(bodies: &[Value]) -> BTreeMap<String, String> {
     let (mut newest, mut last) = (BTreeMap::new(), BTreeMap::new());
     for body in bodies {
@@ -39,7 +39,7 @@ fn newest(bodies: &[Value]) -> BTreeMap<String, String> {
 }
 
 #[tokio::test]
-async fn whatever_a_receiver_does_nothing_is_lost_and_each_contact_is_told_in_order() {
+async fn whatever_a_receiver_does_nothing_is_lost_and_each_contact_is_reported_in_order() {
     let (app, _server, _webhooks, api) = working().await;
     let contacts = known(&app, 4).await;
     let receiver = Receiver::start().await;
@@ -62,20 +62,21 @@ async fn whatever_a_receiver_does_nothing_is_lost_and_each_contact_is_told_in_or
         app.wait_until("the receiver was asked", async || receiver.came().len() > before).await;
     }
     receiver.does(Does::Take);
-    let is_told = |taken: &[Value]| newest(taken).values().filter(|city| *city == "city 8").count() == contacts.len();
-    let taken = receiver.until("all is told", is_told).await;
+    let is_reported =
+        |taken: &[Value]| newest(taken).values().filter(|city| *city == "city 8").count() == contacts.len();
+    let taken = receiver.until("all is told", is_reported).await;
     receiver.assert_all_verified();
-    assert_eq!(gaps(&taken), [0; 0]);
+    assert_eq!(missing_values(&taken), [0; 0]);
     app.wait_until("nothing is open", async || {
         api.get(&format!("{}/deliveries?state=open", path(&made))).await.json()["deliveries"] == json!([])
     })
     .await;
-    // Every change of the feed that it was to hear of is accounted for.
-    let told: BTreeSet<i64> = receiver.taken().iter().flat_map(accounted).map(|(seq, _)| seq).collect();
+    // Every change of the feed that it was to learn of is accounted for.
+    let reported: BTreeSet<i64> = receiver.taken().iter().flat_map(accounted).map(|(seq, _)| seq).collect();
     let kept = api.get(&format!("{}/deliveries?limit=500", path(&made))).await.json();
-    let owed: BTreeSet<i64> =
+    let pending: BTreeSet<i64> =
         kept["deliveries"].as_array().unwrap().iter().map(|one| one["sequence"].as_i64().unwrap()).collect();
-    assert_eq!(told, owed);
+    assert_eq!(reported, pending);
     let shown = api.get(&path(&made)).await.json();
     assert_eq!((&shown["state"], &shown["failingSince"]), (&json!("active"), &json!(null)), "{shown}");
     app.finish().await;
@@ -93,10 +94,11 @@ async fn an_endpoint_that_was_down_gets_each_contact_once_with_its_newest_state(
     }
     app.wait_until("the receiver was asked", async || !receiver.came().is_empty()).await;
     receiver.does(Does::Take);
-    let is_told = |taken: &[Value]| newest(taken).values().filter(|city| *city == "city 9").count() == contacts.len();
-    let taken = receiver.until("all is told", is_told).await;
+    let is_reported =
+        |taken: &[Value]| newest(taken).values().filter(|city| *city == "city 9").count() == contacts.len();
+    let taken = receiver.until("all is told", is_reported).await;
     assert_eq!(taken.len(), contacts.len(), "{taken:#?}");
-    assert_eq!(gaps(&taken), [0; 0]);
+    assert_eq!(missing_values(&taken), [0; 0]);
     let changes: usize = taken.iter().map(|body| accounted(body).len()).sum();
     assert!(changes >= 60, "only {changes} changes are accounted for");
     app.finish().await;
@@ -128,16 +130,16 @@ async fn a_message_is_given_up_after_its_tries_seen_as_a_gap_and_sent_again_on_r
     receiver.does(Does::Take);
     edit(&app, &contacts[1..], "third").await;
     let taken = receiver.until("the next edit is told", |taken| newest(taken).len() == 2).await;
-    assert_eq!(gaps(&taken), [given_up["sequence"].as_i64().unwrap()]);
+    assert_eq!(missing_values(&taken), [given_up["sequence"].as_i64().unwrap()]);
     let resend = format!("{}/deliveries/{}/resend", path(&made), given_up["id"].as_str().unwrap());
     assert_eq!(send(&api, "POST", &resend, json!({})).await.status, 202);
-    let taken = receiver.until("it is told after all", |taken| gaps(taken).is_empty()).await;
+    let taken = receiver.until("it is told after all", |taken| missing_values(taken).is_empty()).await;
     assert_eq!(taken.last().unwrap()["data"]["city"], "lost");
     app.finish().await;
 }
 
 #[tokio::test]
-async fn a_hook_that_fails_for_days_is_disabled_and_told_what_it_missed_once_it_is_enabled() {
+async fn a_hook_that_fails_for_days_is_disabled_and_reported_what_it_missed_once_it_is_enabled() {
     let (app, _server, _webhooks, api) = working().await;
     let contacts = known(&app, 2).await;
     let receiver = Receiver::start().await;
@@ -155,9 +157,9 @@ async fn a_hook_that_fails_for_days_is_disabled_and_told_what_it_missed_once_it_
     assert_eq!(receiver.came().len(), asked, "nobody tells a disabled hook");
     let enabled = send(&api, "POST", &format!("{}/enable", path(&made)), json!({})).await;
     assert_eq!(enabled.json()["state"], "active", "{}", enabled.text);
-    let is_told = |taken: &[Value]| newest(taken).values().filter(|city| *city == "missed").count() == 2;
-    let taken = receiver.until("what was missed is told", is_told).await;
-    assert_eq!(gaps(&taken), [0; 0]);
+    let is_reported = |taken: &[Value]| newest(taken).values().filter(|city| *city == "missed").count() == 2;
+    let taken = receiver.until("what was missed is told", is_reported).await;
+    assert_eq!(missing_values(&taken), [0; 0]);
     let recover = format!("{}/recover", path(&made));
     let recovered = send(&api, "POST", &recover, json!({"since": "2020-01-01T00:00:00Z"})).await;
     assert!(recovered.json()["changes"].as_u64().unwrap() >= 4, "{}", recovered.text);
@@ -166,7 +168,7 @@ async fn a_hook_that_fails_for_days_is_disabled_and_told_what_it_missed_once_it_
 }
 
 #[tokio::test]
-async fn a_receiver_that_wants_no_more_is_told_no_more() {
+async fn a_receiver_that_wants_no_more_is_reported_no_more() {
     let (app, _server, _webhooks, api) = working().await;
     let contacts = known(&app, 1).await;
     let receiver = Receiver::start().await;

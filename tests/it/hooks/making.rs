@@ -51,7 +51,7 @@ async fn an_address_of_the_inside_is_refused_where_nothing_is_allowed() {
 }
 
 #[tokio::test]
-async fn a_secret_is_told_once_and_rotates_with_an_overlap() {
+async fn a_secret_is_reported_once_and_rotates_with_an_overlap() {
     let (app, _server, _webhooks, api) = working().await;
     let receiver = Receiver::start().await;
     let made = hook(&api, &receiver, &["*"], json!({"description": "for the data team"})).await;
@@ -63,9 +63,9 @@ async fn a_secret_is_told_once_and_rotates_with_an_overlap() {
     assert_ne!(rotated["secret"], made["secret"]);
     // The receiver knows the old one alone, and then the new one alone.
     send(&api, "POST", &format!("{}/test", path(&made)), json!({"event": "note.created"})).await;
-    let told = receiver.came();
-    assert_eq!((told.len(), told[1].signature.split(' ').count()), (2, 2));
-    assert_eq!((&told[1].body["type"], &told[1].body["test"]), (&json!("note.created"), &json!(true)));
+    let reported = receiver.came();
+    assert_eq!((reported.len(), reported[1].signature.split(' ').count()), (2, 2));
+    assert_eq!((&reported[1].body["type"], &reported[1].body["test"]), (&json!("note.created"), &json!(true)));
     receiver.assert_all_verified();
     let later = Receiver::start().await;
     later.knows(rotated["secret"].as_str().unwrap());
@@ -78,7 +78,7 @@ async fn a_secret_is_told_once_and_rotates_with_an_overlap() {
 }
 
 #[tokio::test]
-async fn a_program_subscribes_sees_samples_hears_and_unsubscribes() {
+async fn a_program_subscribes_sees_samples_receives_and_unsubscribes() {
     let (app, _server, _webhooks, api) = working().await;
     let location = app.location().id;
     let sample = |query: String| {
@@ -88,7 +88,7 @@ async fn a_program_subscribes_sees_samples_hears_and_unsubscribes() {
     let documented = sample(format!("event=note.created&locationId={location}")).await;
     assert_eq!((documented[0]["type"].as_str(), documented.as_array().unwrap().len()), (Some("note.created"), 1));
     for contact in app.contacts(&location).iter().take(3) {
-        app.tell("contact.selected", contact, json!({})).await;
+        app.report("contact.selected", contact, json!({})).await;
     }
     app.settle().await;
     let samples = sample(format!("event=contact.updated&locationId={location}&limit=2")).await;
@@ -103,9 +103,9 @@ async fn a_program_subscribes_sees_samples_hears_and_unsubscribes() {
     receiver.knows(answer.json()["secret"].as_str().unwrap());
     let contact = app.contacts(&location).remove(0);
     app.contact_by_hand(Some(&contact), json!({"city": "Rome"})).await;
-    let told = receiver.until("the edit is told", |taken| !taken.is_empty()).await;
+    let reported = receiver.until("the edit is told", |taken| !taken.is_empty()).await;
     let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
-    let shared: Vec<String> = keys(&told[0]).into_iter().filter(|key| key != "includes").collect();
+    let shared: Vec<String> = keys(&reported[0]).into_iter().filter(|key| key != "includes").collect();
     assert_eq!(shared, keys(&samples[0]), "a sample has the shape of a message");
     assert_eq!(send(&api, "DELETE", &path(&answer.json()), json!({})).await.status, 204);
     assert_eq!(send(&api, "DELETE", &path(&answer.json()), json!({})).await.status, 404);
@@ -141,7 +141,7 @@ async fn an_address_that_is_not_allowed_any_more_is_a_failure_of_the_hook_and_is
     // As where the settings allowed another network before.
     app.sql("update hooks set url = 'http://127.0.0.2:9000/'").await;
     let contact = app.contacts(&app.location().id).remove(0);
-    app.tell("contact.selected", &contact, json!({})).await;
+    app.report("contact.selected", &contact, json!({})).await;
     let open = format!("{}/deliveries?state=open", path(&made));
     app.wait_until("the delivery has failed", async || {
         let open = api.get(&open).await.json();
@@ -160,7 +160,7 @@ async fn an_edit_changes_what_it_names_and_unsent_messages_go_to_the_new_address
     let made = hook(&api, &before, &["*"], json!({"description": "for the data team"})).await;
     after.knows(made["secret"].as_str().unwrap());
     let contact = app.contacts(&app.location().id).remove(0);
-    app.tell("contact.selected", &contact, json!({})).await;
+    app.report("contact.selected", &contact, json!({})).await;
     app.contact_by_hand(Some(&contact), json!({"city": "Rome"})).await;
     let open = format!("{}/deliveries?state=open", path(&made));
     let opened = || async { api.get(&open).await.json()["deliveries"].as_array().unwrap().clone() };
@@ -175,9 +175,13 @@ async fn an_edit_changes_what_it_names_and_unsent_messages_go_to_the_new_address
     assert_eq!((&edited["description"], &edited["failingSince"]), (&made["description"], &json!(null)));
     // The pump looks for unsent messages twice a minute.
     app.wait_until("what waited arrives", async || opened().await.is_empty()).await;
-    let told: Vec<_> = after.taken().iter().flat_map(crate::support::receiver::accounted).map(|(seq, _)| seq).collect();
-    assert!(waiting.iter().all(|one| told.contains(&one["sequence"].as_i64().unwrap())), "{told:?} of {waiting:?}");
-    assert!(told.is_sorted(), "{told:?}");
+    let reported: Vec<_> =
+        after.taken().iter().flat_map(crate::support::receiver::accounted).map(|(seq, _)| seq).collect();
+    assert!(
+        waiting.iter().all(|one| reported.contains(&one["sequence"].as_i64().unwrap())),
+        "{reported:?} of {waiting:?}"
+    );
+    assert!(reported.is_sorted(), "{reported:?}");
     after.assert_all_verified();
 
     let cleared =

@@ -5,7 +5,7 @@ use sync_workers::records::hook_event as event;
 use sync_workers::records::{Action, KeyPlace, NewKey, Places, Purpose, Role};
 
 use super::{hook, key, path, send, setup, working};
-use crate::support::receiver::{Receiver, gaps};
+use crate::support::receiver::{Receiver, missing_values};
 use crate::support::test_app::{Setup, TestApp};
 
 /// Above all places of the feed.
@@ -26,9 +26,9 @@ async fn what_happens_to_the_system_is_sent_in_one_chain_with_the_changes_and_th
     hook(&api, &all, &["*", "job.died", "audit.*", "location.*"], json!({})).await;
     hook(&api, &records, &["*"], json!({})).await;
     let contact = app.contacts(&app.location().id).remove(0);
-    app.tell("contact.selected", &contact, json!({})).await;
+    app.report("contact.selected", &contact, json!({})).await;
     all.until("the contact is sent", |taken| has(taken, "contact.created")).await;
-    let dead = app.tell("contact.selected", "no-contact", json!({})).await;
+    let dead = app.report("contact.selected", "no-contact", json!({})).await;
     all.until("the dead job is sent", |taken| has(taken, "job.died")).await;
     super::api(&app, &server, "third").await;
     app.contact_by_hand(Some(&contact), json!({"city": "Rome"})).await;
@@ -36,7 +36,7 @@ async fn what_happens_to_the_system_is_sent_in_one_chain_with_the_changes_and_th
     let taken = all.until("the new key and the edit are sent", edited).await;
     all.assert_all_verified();
 
-    assert_eq!(gaps(&taken), [0; 0], "{:?}", types(&taken));
+    assert_eq!(missing_values(&taken), [0; 0], "{:?}", types(&taken));
     let died = taken.iter().find(|body| body["type"] == "job.died").unwrap();
     assert_eq!((&died["recordId"], &died["locationId"]), (&json!(dead), &json!(app.location().id)));
     assert_eq!(died["data"], json!({"kind": "pull_contact", "recordId": dead}));
@@ -48,13 +48,13 @@ async fn what_happens_to_the_system_is_sent_in_one_chain_with_the_changes_and_th
     let feed = api.get("/v1/changes").await.json();
     let seqs: Vec<i64> = feed["changes"].as_array().unwrap().iter().map(|item| item["seq"].as_i64().unwrap()).collect();
     assert!(!seqs.is_empty() && seqs.iter().copied().eq(1..=i64::try_from(seqs.len()).unwrap()), "{seqs:?}");
-    let told = records.until("the edit is sent", |taken| has(taken, "contact.updated")).await;
-    assert!(types(&told).iter().all(|name| event::EVENTS.contains(name)), "{:?}", types(&told));
+    let reported = records.until("the edit is sent", |taken| has(taken, "contact.updated")).await;
+    assert!(types(&reported).iter().all(|name| event::EVENTS.contains(name)), "{:?}", types(&reported));
     let own = |taken: &[Value]| -> Vec<Value> {
         let of_feed = |body: &&Value| body["sequence"].as_i64().unwrap() < BEYOND;
         taken.iter().filter(of_feed).map(|body| body["sequence"].clone()).collect()
     };
-    assert_eq!(own(&taken), own(&told), "both hear of the same changes");
+    assert_eq!(own(&taken), own(&reported), "both hear of the same changes");
     app.finish_with_dead(1).await;
 }
 
@@ -66,20 +66,20 @@ async fn a_circuit_that_opens_and_closes_is_sent_once_and_so_are_logins_and_impo
     let location = app.location();
     app.sandbox.set_token_revoked(&location.id, true);
     let contact = app.contacts(&location.id).remove(0);
-    app.tell("contact.selected", &contact, json!({})).await;
+    app.report("contact.selected", &contact, json!({})).await;
     receiver.until("the open circuit is sent", |taken| has(taken, "location.broken")).await;
     app.sandbox.set_token_revoked(&location.id, false);
     let taken = receiver.until("the closed one is sent", |taken| has(taken, "location.recovered")).await;
     assert!(taken.last().unwrap()["data"]["brokenSince"].is_string(), "{taken:?}");
     app.settle().await;
     app.connect(&location.id, &location.token).await;
-    let walk = app.app.records.begin_walk(&location.id, Purpose::Import, false, 0).await.unwrap().unwrap();
+    let scan = app.app.records.begin_scan(&location.id, Purpose::Import, false, 0).await.unwrap().unwrap();
     app.requeue().await;
     let taken = receiver.until("the import is sent", |taken| has(taken, "import.done")).await;
     let done = taken.iter().find(|body| body["type"] == "import.done").unwrap();
     assert_eq!(
         (&done["recordId"], &done["data"]["contacts"]),
-        (&json!(walk.id), &json!(app.contacts(&location.id).len()))
+        (&json!(scan.id), &json!(app.contacts(&location.id).len()))
     );
     assert!(app.app.records.disconnect(&location.id).await.unwrap());
     let taken = receiver.until("the login is gone", |taken| has(taken, "location.disconnected")).await;
@@ -87,12 +87,12 @@ async fn a_circuit_that_opens_and_closes_is_sent_once_and_so_are_logins_and_impo
     {
         assert_eq!(types(&taken).iter().filter(|one| **one == name).count(), 1, "{name}: {:?}", types(&taken));
     }
-    assert_eq!(gaps(&taken), [0; 0]);
+    assert_eq!(missing_values(&taken), [0; 0]);
     app.finish().await;
 }
 
 #[tokio::test]
-async fn a_key_of_one_location_hears_of_that_alone() {
+async fn a_key_of_one_location_receives_of_that_alone() {
     let app = TestApp::working(Setup { locations: 2, ..setup() }).await;
     let (server, _webhooks) = app.with_webhooks(Default::default()).await;
     let ids: Vec<String> = app.sandbox.locations().into_iter().map(|location| location.id).collect();

@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 use super::{TO_THIS_MACHINE, hook};
 use crate::support::cluster::{Cluster, quick};
 use crate::support::installation::Installation;
-use crate::support::receiver::{Receiver, gaps};
+use crate::support::receiver::{Receiver, missing_values};
 
 fn contacts(taken: &[Value]) -> BTreeSet<String> {
     taken.iter().filter_map(|body| body["data"]["id"].as_str()).map(str::to_owned).collect()
 }
 
 #[tokio::test]
-async fn what_a_killed_process_had_not_told_is_told_by_the_next() {
+async fn what_a_killed_process_had_not_reported_is_reported_by_the_next() {
     let installation = Installation::new(TO_THIS_MACHINE).await;
     let (mut program, api) = installation.serve("up");
     let receiver = Receiver::start().await;
@@ -37,12 +37,12 @@ async fn what_a_killed_process_had_not_told_is_told_by_the_next() {
     let all: BTreeSet<String> = installation.contacts.iter().cloned().collect();
     let taken = receiver.until("all are told", |taken| contacts(taken) == all).await;
     receiver.assert_all_verified();
-    assert_eq!(gaps(&taken), [0; 0]);
+    assert_eq!(missing_values(&taken), [0; 0]);
     program.kill();
 }
 
 #[tokio::test]
-async fn workers_over_redis_and_postgresql_share_the_work_and_tell_each_contact_once() {
+async fn workers_over_redis_and_postgresql_share_the_work_and_report_each_contact_once() {
     let mut cluster = Cluster::start(SandboxConfig { locations: 2, ..quick(2, 10) }, TO_THIS_MACHINE).await;
     let receiver = Receiver::start().await;
     let admin = cluster.command(&["keys", "create", "--name", "admin", "--role", "admin", "--json"]);
@@ -53,5 +53,5 @@ async fn workers_over_redis_and_postgresql_share_the_work_and_tell_each_contact_
     let taken = receiver.until("all are told", |taken| contacts(taken).len() == 20).await;
     receiver.assert_all_verified();
     assert_eq!(taken.len(), 20, "{taken:#?}");
-    assert_eq!(gaps(&taken), [0; 0]);
+    assert_eq!(missing_values(&taken), [0; 0]);
 }

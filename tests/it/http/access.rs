@@ -21,7 +21,7 @@ struct Tenant {
     /// A call whose answer is kept.
     call: String,
     conflict: String,
-    /// A hook that hears of this location alone.
+    /// A hook that learns of this location alone.
     hook: String,
     /// A flow that runs in this location alone.
     flow: String,
@@ -150,7 +150,7 @@ impl Shared {
         tenant.conflict = id;
     }
 
-    /// The hook of a tenant, which was told of one change; also where it was deleted. Its address leads inside, so nobody is told.
+    /// The hook of a tenant, which was reported about one change; also where it was deleted. Its address leads inside, so nobody is informed.
     async fn hook(&self, place: usize) {
         let Tenant { location, hook, .. } = &self.tenants[place];
         let statements = [
@@ -348,7 +348,7 @@ async fn every_role_on_every_route_at_every_location(database_url: Option<String
                 shared.flow(1).await;
             }
             let answer = ask(api, route, tenant).await;
-            let told = bare(&answer, tenant);
+            let reported = bare(&answer, tenant);
             let others = [first, second].into_iter().zip(seen_by(places, first, second));
             for mark in others.filter(|(_, seen)| !seen).flat_map(|(other, _)| other.marks()) {
                 let is_asked_for = tenant.marks().contains(&mark) && !answer.status.to_string().starts_with('2');
@@ -357,10 +357,10 @@ async fn every_role_on_every_route_at_every_location(database_url: Option<String
             match (is_allowed, seen) {
                 (false, _) => assert_eq!(answer.status, 403, "{asked}: {}", answer.text),
                 (true, _) if !is_of_one(route) => assert_eq!(answer.status, 200, "{asked}: {}", answer.text),
-                (true, false) => assert_eq!(told, absent, "{asked} tells that there is something"),
+                (true, false) => assert_eq!(reported, absent, "{asked} tells that there is something"),
                 (true, true) => {
                     assert!(![401, 403].contains(&answer.status), "{asked}: {}", answer.text);
-                    assert_ne!(told, absent, "{asked} does not see its own");
+                    assert_ne!(reported, absent, "{asked} does not see its own");
                     allowed += 1;
                 }
             }

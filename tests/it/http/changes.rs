@@ -14,7 +14,7 @@ fn numbers(page: &Value) -> Vec<i64> {
     page["changes"].as_array().unwrap().iter().map(|change| change["seq"].as_i64().unwrap()).collect()
 }
 
-/// Reads the feed from its beginning by small pages, until it has told of `contacts` of them.
+/// Reads the feed from its beginning by small pages, until it has reported `contacts` of them.
 async fn follow(api: Api, contacts: usize) -> Vec<Value> {
     let (mut path, mut read, mut found) = ("/v1/changes?limit=7&wait=30".to_owned(), Vec::new(), 0);
     while found < contacts {
@@ -45,18 +45,18 @@ async fn readers_follow_many_writers_of_other_processes_without_a_gap() {
     assert_eq!(read[..ours.min(others.len())], others[..ours.min(others.len())]);
     let mut contacts: Vec<String> =
         cluster.sandbox.locations().iter().flat_map(|at| cluster.contacts(&at.id)).collect();
-    let mut told: Vec<String> = read
+    let mut reported: Vec<String> = read
         .iter()
         .filter(|change| change["record"] == "contact")
         .map(|change| change["recordId"].as_str().unwrap().to_owned())
         .collect();
     contacts.sort();
-    told.sort();
-    assert_eq!(told, contacts);
+    reported.sort();
+    assert_eq!(reported, contacts);
 }
 
 #[tokio::test]
-async fn who_waits_is_told_when_something_changes_and_when_the_program_ends() {
+async fn who_waits_is_reported_when_something_changes_and_when_the_program_ends() {
     let installation = Installation::new(&[]).await;
     let (mut program, api) = installation.serve("up");
     let end = api.get("/v1/changes?cursor=latest").await.json();
@@ -68,10 +68,10 @@ async fn who_waits_is_told_when_something_changes_and_when_the_program_ends() {
         tokio::spawn(async move { api.get("/v1/changes?cursor=0&wait=60").await })
     };
     api.pulled(&installation.location, &installation.contacts[0]).await;
-    let told = waiting.await.unwrap().json();
-    assert_eq!(numbers(&told)[0], 1);
-    assert_eq!(told["changes"][0]["record"], "contact");
-    assert_eq!(told["changes"][0]["op"], "stored");
+    let reported = waiting.await.unwrap().json();
+    assert_eq!(numbers(&reported)[0], 1);
+    assert_eq!(reported["changes"][0]["record"], "contact");
+    assert_eq!(reported["changes"][0]["op"], "stored");
 
     let end = api.get("/v1/changes?cursor=latest").await.json();
     let path = format!("/v1/changes?wait=60&cursor={}", end["nextCursor"].as_str().unwrap());

@@ -9,23 +9,23 @@ use crate::support::installation::Installation;
 
 const DUE: &str = "2026-03-01T09:00:00Z";
 /// Shorter texts are in other people's data by chance.
-const TELLING: usize = 5;
+const REPORTING: usize = 5;
 
 async fn erase(api: &Api, location: &str, contact: &str) -> Answer {
     let path = format!("/v1/locations/{location}/contacts/{contact}/data");
     api.request("DELETE", &path, |request| request.bearer_auth(&api.key)).await
 }
 
-/// Every text in a view that tells something of the person.
+/// Every text in a view that reports something of the person.
 fn texts(value: &Value, found: &mut BTreeSet<String>) {
     match value {
-        Value::String(text) if text.chars().count() >= TELLING => {
+        Value::String(text) if text.chars().count() >= REPORTING => {
             found.insert(text.clone());
         }
         Value::Array(list) => list.iter().for_each(|value| texts(value, found)),
         Value::Object(fields) => {
-            let telling = fields.iter().filter(|(name, _)| !name.to_lowercase().ends_with("id"));
-            telling.for_each(|(_, value)| texts(value, found));
+            let reporting = fields.iter().filter(|(name, _)| !name.to_lowercase().ends_with("id"));
+            reporting.for_each(|(_, value)| texts(value, found));
         }
         _ => {}
     }

@@ -30,7 +30,7 @@ async fn the_same_id_is_accepted_once_also_within_one_batch() {
 }
 
 #[tokio::test]
-async fn a_job_is_told_in_the_promised_shape_and_says_why_it_is_not_running() {
+async fn a_job_is_reported_in_the_promised_shape_and_says_why_it_is_not_running() {
     let installation = Installation::new(&[]).await;
     let (_program, api) = installation.serve("up");
     let event =

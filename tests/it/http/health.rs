@@ -27,9 +27,9 @@ const METRICS: [&str; 12] = [
 
 /// What `/readyz` says once it has noticed: a look counts for a second.
 async fn once_not_ok(api: &Api) -> Value {
-    let told = async || api.get("/readyz").await.json();
-    wait_until_async("/readyz is not ok", async || told().await["status"] != "ok").await;
-    told().await
+    let reported = async || api.get("/readyz").await.json();
+    wait_until_async("/readyz is not ok", async || reported().await["status"] != "ok").await;
+    reported().await
 }
 
 #[tokio::test]
@@ -94,9 +94,9 @@ async fn a_gateway_serves_without_redis_and_says_what_is_missing() {
     );
 
     redis.kill();
-    let told = once_not_ok(&api).await;
-    assert_eq!((&told["status"], &told["database"]), (&json!("degraded"), &json!("ok")));
-    assert_ne!(told["queue"], "ok");
+    let reported = once_not_ok(&api).await;
+    assert_eq!((&reported["status"], &reported["database"]), (&json!("degraded"), &json!("ok")));
+    assert_ne!(reported["queue"], "ok");
     assert_eq!(api.monitoring("/readyz").await.status, 503);
     // It is alive all the same: to start it anew would mend nothing.
     assert_eq!(api.request("GET", "/healthz", |request| request).await.status, 200);
@@ -127,15 +127,15 @@ async fn a_gateway_answers_without_its_database_and_says_which_part_is_missing()
     api.get("/v1/locations/l%00/contacts").await.problem(404);
 
     drop(postgres);
-    let told = once_not_ok(&api).await;
-    assert_eq!((&told["status"], &told["queue"]), (&json!("degraded"), &json!("ok")));
-    assert_ne!(told["database"], "ok");
+    let reported = once_not_ok(&api).await;
+    assert_eq!((&reported["status"], &reported["queue"]), (&json!("degraded"), &json!("ok")));
+    assert_ne!(reported["database"], "ok");
     assert_eq!(api.monitoring("/readyz").await.status, 503);
     assert_eq!(api.request("GET", "/healthz", |request| request).await.status, 200);
 }
 
 #[tokio::test]
-async fn a_worker_tells_its_health_and_numbers_and_has_no_api() {
+async fn a_worker_reports_its_health_and_numbers_and_has_no_api() {
     let redis = RedisServer::start();
     let installation = Installation::new(&[("REDIS_URL", &redis.url())]).await;
     let (_program, started) = installation.start(&["worker", "--concurrency", "2"]);

@@ -189,8 +189,8 @@ async fn a_key_sends_as_many_events_in_a_minute_as_it_may_and_no_more() {
     assert_eq!(api.get("/v1/me").await.status, 200);
     assert_eq!(app.open_jobs().await.len(), 3, "nothing of what was refused is stored");
     // Who may send few makes no key that may send more.
-    for wish in [json!({"name": "more", "eventsPerMinute": 4}), json!({"name": "more", "eventsPerMinute": "all"})] {
-        assert_eq!(faults(&send(&few, "POST", "/v1/keys", wish).await), ["eventsPerMinute"]);
+    for request in [json!({"name": "more", "eventsPerMinute": 4}), json!({"name": "more", "eventsPerMinute": "all"})] {
+        assert_eq!(faults(&send(&few, "POST", "/v1/keys", request).await), ["eventsPerMinute"]);
     }
     let same = send(&few, "POST", "/v1/keys", json!({"name": "same"})).await.json();
     assert_eq!(same["eventsPerMinute"], 3);

@@ -39,7 +39,7 @@ struct Operation<'a> {
     schemas: Schemas<'a>,
     method: &'a str,
     path: &'a str,
-    told: &'a Value,
+    reported: &'a Value,
 }
 
 impl<'a> Operation<'a> {
@@ -48,28 +48,29 @@ impl<'a> Operation<'a> {
         let paths = document["paths"].as_object().unwrap();
         let of_path = |(path, methods): (&'a String, &'a Value)| {
             let methods = methods.as_object().unwrap();
-            methods.iter().map(move |(method, told)| Self { schemas, method, path, told }).collect::<Vec<_>>()
+            methods.iter().map(move |(method, reported)| Self { schemas, method, path, reported }).collect::<Vec<_>>()
         };
         paths.iter().flat_map(of_path).collect()
     }
 
     fn is_open(self) -> bool {
-        self.told["security"] == json!([])
+        self.reported["security"] == json!([])
     }
 
     /// One of them is needed.
     fn roles(self) -> Vec<&'a str> {
-        texts(&self.told["x-clienty-role"])
+        texts(&self.reported["x-clienty-role"])
     }
 
     fn parameters(self, place: &str) -> Vec<&'a Value> {
-        let all = self.told["parameters"].as_array().into_iter().flatten();
+        let all = self.reported["parameters"].as_array().into_iter().flatten();
         all.map(|parameter| self.schemas.resolved(parameter)).filter(|parameter| parameter["in"] == place).collect()
     }
 
     /// The bodies of its examples. What is edited was made before, and goes afterwards.
     fn bodies(self) -> Vec<&'a Value> {
-        let examples = self.told.pointer("/requestBody/content/application~1json/examples").and_then(Value::as_object);
+        let examples =
+            self.reported.pointer("/requestBody/content/application~1json/examples").and_then(Value::as_object);
         let mut examples: Vec<_> = examples.into_iter().flatten().collect();
         examples.sort_by_key(|(name, _)| match name.rsplit('.').next() {
             Some("selected") => 0,
@@ -82,7 +83,7 @@ impl<'a> Operation<'a> {
 
     /// Its answers by status.
     fn responses(self) -> BTreeMap<u16, &'a Value> {
-        let responses = self.told["responses"].as_object().unwrap().iter();
+        let responses = self.reported["responses"].as_object().unwrap().iter();
         responses.map(|(status, response)| (status.parse::<u16>().unwrap(), self.schemas.resolved(response))).collect()
     }
 
@@ -150,14 +151,14 @@ fn shape(path: &str) -> String {
 }
 
 /// Each value within the document, with its place.
-fn walk<'a>(value: &'a Value, place: &str, visit: &mut impl FnMut(&str, &'a Value)) {
+fn scan<'a>(value: &'a Value, place: &str, visit: &mut impl FnMut(&str, &'a Value)) {
     visit(place, value);
     let members = value.as_object().into_iter().flatten();
     for (name, below) in members {
-        walk(below, &format!("{place}/{}", name.replace('/', "~1")), visit);
+        scan(below, &format!("{place}/{}", name.replace('/', "~1")), visit);
     }
     for (index, below) in value.as_array().into_iter().flatten().enumerate() {
-        walk(below, &format!("{place}/{index}"), visit);
+        scan(below, &format!("{place}/{index}"), visit);
     }
 }
 
@@ -187,7 +188,7 @@ fn who_may_use_a_route_is_in_the_document() {
         .collect();
     for operation in Operation::all(&document) {
         let route = routes.remove(&(operation.method.to_uppercase(), shape(operation.path)));
-        let people = operation.told["x-clienty-people"] == true;
+        let people = operation.reported["x-clienty-people"] == true;
         let described = (!operation.is_open()).then(|| (operation.roles(), people));
         assert_eq!(described, route, "{} {}", operation.method, operation.path);
     }
@@ -199,7 +200,7 @@ fn the_document_is_openapi_3_1_and_refers_to_what_is_there() {
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1."));
     assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
     let mut used = BTreeSet::new();
-    walk(&document, "", &mut |_, value| {
+    scan(&document, "", &mut |_, value| {
         if let Some(to) = value["$ref"].as_str() {
             Schemas { document: &document }.resolved(value);
             used.insert(to.trim_start_matches('#').to_owned());
@@ -214,10 +215,10 @@ fn the_document_is_openapi_3_1_and_refers_to_what_is_there() {
     let tags: Vec<_> = document["tags"].as_array().unwrap().iter().map(|tag| tag["name"].as_str().unwrap()).collect();
     let mut ids = BTreeSet::new();
     for operation in Operation::all(&document) {
-        let Operation { path, told, .. } = operation;
-        assert!(ids.insert(told["operationId"].as_str().unwrap()), "{path}: its operationId is another's");
-        assert!(told["summary"].as_str().is_some_and(|summary| !summary.is_empty()), "{path}: no summary");
-        assert!(texts(&told["tags"]).iter().all(|tag| tags.contains(tag)), "{path}: {}", told["tags"]);
+        let Operation { path, reported, .. } = operation;
+        assert!(ids.insert(reported["operationId"].as_str().unwrap()), "{path}: its operationId is another's");
+        assert!(reported["summary"].as_str().is_some_and(|summary| !summary.is_empty()), "{path}: no summary");
+        assert!(texts(&reported["tags"]).iter().all(|tag| tags.contains(tag)), "{path}: {}", reported["tags"]);
         let places: BTreeSet<_> =
             path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).collect();
         let named: BTreeSet<_> =
@@ -241,7 +242,7 @@ fn every_example_in_the_document_fits_its_schema() {
         assert!(faults.is_empty(), "{place}: {faults:#?}");
         seen += 1;
     };
-    walk(&document, "", &mut |place, value| {
+    scan(&document, "", &mut |place, value| {
         // A parameter or a media type; what a schema calls its own properties is neither.
         if value["schema"].is_object() && !place.ends_with("/properties") {
             if let Some(example) = value.get("example") {
@@ -264,9 +265,9 @@ fn every_example_in_the_document_fits_its_schema() {
 fn every_problem_is_an_answer_of_some_route() {
     let document = document();
     let mut named = BTreeSet::new();
-    walk(&document, "", &mut |_, value| named.extend(texts(&value["x-clienty-problems"])));
+    scan(&document, "", &mut |_, value| named.extend(texts(&value["x-clienty-problems"])));
     let page = include_str!("../../../docs/PROBLEMS.md");
-    // That there is a route with another method is told by none of them.
+    // That there is a route with another method is reported by none of them.
     let explained: BTreeSet<_> =
         page.lines().filter_map(|line| line.strip_prefix("## ")).filter(|code| *code != "wrong-method").collect();
     assert_eq!(named, explained);
@@ -291,7 +292,7 @@ impl Asked<'_> {
     /// The example of a place in the path of some operation.
     fn documented(document: &Value, operation_id: &str, name: &str) -> String {
         let operations = Operation::all(document);
-        let operation = operations.iter().find(|operation| operation.told["operationId"] == operation_id).unwrap();
+        let operation = operations.iter().find(|operation| operation.reported["operationId"] == operation_id).unwrap();
         let places = operation.parameters("path");
         places.iter().find(|place| place["name"] == name).unwrap()["example"].as_str().unwrap().to_owned()
     }
@@ -430,7 +431,7 @@ async fn every_refusal_is_as_documented() {
     let nobody = |_: &Value| "nobody".to_owned();
     for operation in Operation::all(asked.document) {
         let (path, responses) = (operation.filled(nobody, None), operation.responses());
-        let has_body = operation.told["requestBody"].is_object();
+        let has_body = operation.reported["requestBody"].is_object();
         if !operation.is_open() {
             let without_key = asked.api.request(&operation.method.to_uppercase(), &path, |request| request).await;
             assert_eq!(without_key.status, 401, "{path}: {}", without_key.text);
@@ -538,8 +539,8 @@ async fn an_explanation_of_a_problem_is_a_page_for_browsers_and_markdown_for_pro
     ] {
         let answer = api.request("GET", path, |request| request.header("accept", accept)).await;
         assert_eq!(answer.status, 200, "{path}: {}", answer.text);
-        let told = (answer.header("content-type").split(';').next().unwrap(), answer.text.contains(holds));
-        assert_eq!(told, (kind, true), "{path} {accept}: {}", answer.text);
+        let reported = (answer.header("content-type").split(';').next().unwrap(), answer.text.contains(holds));
+        assert_eq!(reported, (kind, true), "{path} {accept}: {}", answer.text);
     }
     for unknown in ["/problems/nonsense", "/problems/nonsense.md", "/problems/.md"] {
         api.request("GET", unknown, |request| request).await.problem(404);

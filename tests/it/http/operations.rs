@@ -16,11 +16,11 @@ async fn an_operation_is_called_once_for_one_id_and_its_reply_can_be_read() {
     let installation = Installation::new(&[]).await;
     let (_program, api) = installation.serve("up");
     let contact = &installation.contacts[0];
-    let wish = json!({"id": "c1", "locationId": installation.location, "parameters": {"contactId": contact}});
-    let accepted = call(&api, "get-contact", &wish).await;
+    let request = json!({"id": "c1", "locationId": installation.location, "parameters": {"contactId": contact}});
+    let accepted = call(&api, "get-contact", &request).await;
     assert_eq!((accepted.status, &accepted.json()["duplicate"]), (202, &json!(false)), "{}", accepted.text);
     let id = accepted.json()["jobId"].as_str().unwrap().to_owned();
-    let again = call(&api, "get-contact", &wish).await.json();
+    let again = call(&api, "get-contact", &request).await.json();
     assert_eq!(again, json!({"jobId": id, "duplicate": true}));
 
     api.job_in_state(&id, "done").await;

@@ -50,7 +50,7 @@ fn peak(program: &Program) -> usize {
     peak.trim().strip_suffix(" kB").unwrap().parse::<usize>().unwrap() * 1024
 }
 
-/// Asks for health over a new connection each time, until it is told to end; how often.
+/// Asks for health over a new connection each time, until it is asked to end; how often.
 fn probing(address: &str, ends: &Arc<AtomicBool>) -> JoinHandle<usize> {
     let (address, ends) = (address.to_owned(), Arc::clone(ends));
     tokio::spawn(async move {

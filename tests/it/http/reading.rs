@@ -127,7 +127,7 @@ async fn a_wrong_parameter_is_named() {
 }
 
 #[tokio::test]
-async fn all_wrong_parameters_are_told_at_once() {
+async fn all_wrong_parameters_are_reported_at_once() {
     let installation = Installation::new(&[]).await;
     let (_program, api) = installation.serve("up");
     let location = format!("/v1/locations/{}", installation.location);

@@ -74,7 +74,7 @@ async fn one_wrong_event_refuses_the_batch_by_position_and_field_and_stores_none
 }
 
 #[tokio::test]
-async fn every_wrong_event_of_a_batch_is_told_at_once() {
+async fn every_wrong_event_of_a_batch_is_reported_at_once() {
     let system = Refusing::start().await;
     let wrong = json!({"type": "note.created", "locationId": system.installation.location, "data": {"noteText": 1}});
     let answer = system.api.post(json!([wrong, system.selected("good"), {}]).to_string()).await;
@@ -86,7 +86,7 @@ async fn every_wrong_event_of_a_batch_is_told_at_once() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_no_json_is_a_400_that_tells_where_it_broke() {
+async fn a_body_that_is_no_json_is_a_400_that_reports_where_it_broke() {
     let system = Refusing::start().await;
     for (body, place) in [("", "line 1"), ("{\n\"type\": oops}", "line 2"), ("[{}", "line 1"), ("{} {}", "line 1")] {
         let problem = system.api.post(body).await.problem(400);

@@ -109,7 +109,7 @@ async fn jobs_are_listed_by_pages_of_the_locations_that_the_key_sees() {
 }
 
 #[tokio::test]
-async fn jobs_are_decided_about_at_the_locations_of_the_key_and_the_audit_tells_by_whom() {
+async fn jobs_are_decided_about_at_the_locations_of_the_key_and_the_audit_reports_by_whom() {
     let system = Waiting::start().await;
     let (operator, key) = system.key(Role::Operator, system.here()).await;
     let (mine, others) = (&system.jobs[0], &system.jobs[1]);
@@ -160,13 +160,17 @@ async fn jobs_are_decided_about_at_the_locations_of_the_key_and_the_audit_tells_
     );
 
     let (admin, _) = system.key(Role::Admin, Places::All).await;
-    let told = admin.get("/v1/audit?limit=10").await.json();
-    let told: Vec<_> = told["audit"].as_array().unwrap().iter().filter(|row| row["actor"] == key.as_str()).collect();
+    let reported = admin.get("/v1/audit?limit=10").await.json();
+    let reported: Vec<_> =
+        reported["audit"].as_array().unwrap().iter().filter(|row| row["actor"] == key.as_str()).collect();
     let acts: Vec<_> =
-        told.iter().map(|row| (&row["action"], &row["locationId"], row["requestId"].is_string())).collect();
+        reported.iter().map(|row| (&row["action"], &row["locationId"], row["requestId"].is_string())).collect();
     let here = json!(system.locations[0]);
     assert_eq!(acts, [(&json!("jobs.retry"), &here, true), (&json!("jobs.cancel"), &here, true)]);
-    assert_eq!((ids(&told[0]["details"]["jobs"]), &told[1]["target"]), (ids(&retried.json()["jobs"]), &json!(mine[0])));
+    assert_eq!(
+        (ids(&reported[0]["details"]["jobs"]), &reported[1]["target"]),
+        (ids(&retried.json()["jobs"]), &json!(mine[0]))
+    );
     system.finish().await;
 }
 
@@ -183,8 +187,8 @@ async fn dead_jobs_are_grouped_by_what_they_died_of_at_the_locations_of_the_key(
     let (here, _) = system.key(Role::Reader, system.here()).await;
     let (all, _) = system.key(Role::Reader, Places::All).await;
     let groups = async |api: &Api, query: &str| api.get(&format!("/v1/jobs/groups{query}")).await.json();
-    let counts = |told: &Value| -> Vec<(String, u64, u64)> {
-        let mut counts: Vec<_> = told["groups"]
+    let counts = |reported: &Value| -> Vec<(String, u64, u64)> {
+        let mut counts: Vec<_> = reported["groups"]
             .as_array()
             .unwrap()
             .iter()
@@ -199,7 +203,7 @@ async fn dead_jobs_are_grouped_by_what_they_died_of_at_the_locations_of_the_key(
         counts.sort();
         counts
     };
-    let told = |count: u64, locations: u64| {
+    let reported = |count: u64, locations: u64| {
         ["422: contact … is wrong", "500"]
             .map(|cause| {
                 let of = if cause == "500" { count / 2 } else { count };
@@ -207,9 +211,9 @@ async fn dead_jobs_are_grouped_by_what_they_died_of_at_the_locations_of_the_key(
             })
             .to_vec()
     };
-    assert_eq!(counts(&groups(&here, "").await), told(2, 1));
-    assert_eq!(counts(&groups(&all, "").await), told(4, 2));
-    assert_eq!(counts(&groups(&all, &format!("?locationId={}", system.locations[1])).await), told(2, 1));
+    assert_eq!(counts(&groups(&here, "").await), reported(2, 1));
+    assert_eq!(counts(&groups(&all, "").await), reported(4, 2));
+    assert_eq!(counts(&groups(&all, &format!("?locationId={}", system.locations[1])).await), reported(2, 1));
     let elsewhere = here.get(&format!("/v1/jobs/groups?locationId={}", system.locations[1])).await;
     assert_eq!(elsewhere.status, 404, "{}", elsewhere.text);
     assert_eq!(groups(&all, "").await["isCut"], false);

@@ -15,7 +15,7 @@ async fn feed(api: &Api, cursor: &str) -> (Vec<Value>, String) {
 }
 
 /// The entries of one kind of record, each as its op, its state and its origin.
-fn told(changes: &[Value], record: &str) -> Vec<Value> {
+fn reported(changes: &[Value], record: &str) -> Vec<Value> {
     let of = changes.iter().filter(|change| change["record"] == record);
     of.map(|change| json!([change["op"], change["sync"]["state"], change["origin"]])).collect()
 }
@@ -70,13 +70,13 @@ async fn an_edit_is_pending_until_ghl_has_it_and_the_feed_names_one_record_throu
     let (changes, _) = feed(&api, &cursor).await;
     let (accepted_as, answered) = (json!(["stored", "pending", "clienty"]), json!(["synced", "applied", "ghl"]));
     for record in ["contact", "task", "note"] {
-        let told = told(&changes, record);
+        let reported = reported(&changes, record);
         assert_eq!(
-            told.iter().filter(|one| **one == accepted_as).count(),
+            reported.iter().filter(|one| **one == accepted_as).count(),
             1,
             "the edit of a {record} comes once: {changes:?}"
         );
-        assert_eq!(told, [accepted_as.clone(), answered.clone()], "{record}: {changes:?}");
+        assert_eq!(reported, [accepted_as.clone(), answered.clone()], "{record}: {changes:?}");
         let ids: Vec<_> = changes.iter().filter(|one| one["record"] == record).map(|one| &one["recordId"]).collect();
         assert!(ids.windows(2).all(|pair| pair[0] == pair[1]), "one record, one id: {changes:?}");
     }
@@ -112,15 +112,15 @@ async fn what_ghl_keeps_otherwise_stays_named_until_it_is_edited() {
         let fields = sync["fields"].as_array().unwrap().iter();
         fields.map(|one| one["field"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
-    let told = sync().await;
+    let reported = sync().await;
     assert_eq!(
-        (&told["state"], named(&told)),
+        (&reported["state"], named(&reported)),
         (&json!("partlyApplied"), vec!["customFields.contact.balnce".to_owned()])
     );
     let good = send(json!({"city": "Köln"})).await;
     assert_eq!(good["outcome"], "applied", "this job's own fields are in GHL: {good}");
-    let told = sync().await;
-    assert_eq!(told["state"], "partlyApplied", "a good edit of another field does not wipe it: {told}");
+    let reported = sync().await;
+    assert_eq!(reported["state"], "partlyApplied", "a good edit of another field does not wipe it: {reported}");
 
     // By now the keys are known.
     let wrong = json!({"type": "contact.updated", "locationId": location, "contactId": contact, "data": {"customFields": {"balnce": 6}}});
@@ -155,9 +155,9 @@ async fn a_refusal_reaches_the_job_the_view_and_the_feed() {
         let job = api.job_in_state(&id, "dead").await;
         assert_eq!(job["outcome"], "refused", "{job}");
         let (changes, _) = feed(&api, &cursor).await;
-        let told = told(&changes, record);
+        let reported = reported(&changes, record);
         assert_eq!(
-            told,
+            reported,
             [json!(["stored", "pending", "clienty"]), json!(["synced", "refused", "ghl"])],
             "{record}: {changes:?}"
         );

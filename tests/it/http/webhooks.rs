@@ -104,7 +104,7 @@ async fn a_webhook_brings_its_contact(extra: &[(&str, &str)]) {
     assert_eq!(place.taken(&api, &place.event("ContactUpdate", "w1")).await, "accepted");
     place.until_shown(&api).await;
     assert_eq!(place.taken(&api, &place.event("ContactUpdate", "w1")).await, "duplicate");
-    // Without an id, the bytes tell.
+    // Without an id, the bytes report.
     let mut nameless = place.event("ContactTagUpdate", "");
     nameless.as_object_mut().unwrap().remove("webhookId");
     assert_eq!(place.taken(&api, &nameless).await, "accepted");
@@ -187,14 +187,17 @@ async fn while_ghl_changes_its_key_both_are_believed() {
 }
 
 #[tokio::test]
-async fn a_key_file_that_holds_no_key_is_told_when_the_program_starts() {
+async fn a_key_file_that_holds_no_key_is_reported_when_the_program_starts() {
     let mut place = Place::new(&[]).await;
     let [_, (_, rsa)] = place.signer.settings();
     place.installation.set("GHL_WEBHOOK_ED25519_KEY_FILE", &rsa);
     let checked = place.installation.run(&["config", "check"]);
-    let told = String::from_utf8_lossy(&checked.stderr).into_owned() + &*String::from_utf8_lossy(&checked.stdout);
-    assert_eq!(checked.status.code(), Some(2), "{told}");
-    assert!(told.contains("GHL_WEBHOOK_ED25519_KEY_FILE") && told.contains("key 1 is not of this kind"), "{told}");
+    let reported = String::from_utf8_lossy(&checked.stderr).into_owned() + &*String::from_utf8_lossy(&checked.stdout);
+    assert_eq!(checked.status.code(), Some(2), "{reported}");
+    assert!(
+        reported.contains("GHL_WEBHOOK_ED25519_KEY_FILE") && reported.contains("key 1 is not of this kind"),
+        "{reported}"
+    );
 }
 
 /// GHL repeats a delivery for 3 days, and people have it sent again for 30: both with the old time.
@@ -330,7 +333,7 @@ async fn two_gateways_take_one_webhook_once() {
 
 /// GHL repeats a delivery after any answer that is not 2xx.
 #[tokio::test]
-async fn without_a_database_ghl_is_told_to_come_again_and_then_it_is_taken() {
+async fn without_a_database_ghl_is_reported_to_come_again_and_then_it_is_taken() {
     let mut server = PostgresServer::start();
     let place = Place::new(&[("DATABASE_URL", &server.url())]).await;
     let (_program, api) = place.up();

@@ -69,12 +69,12 @@ async fn every_door_refuses(installation: &Installation) {
                 assert!(answer.text.contains("at most 200 bytes"), "{}", answer.text);
             }
         }
-        for (field, wish) in [
+        for (field, wanted) in [
             ("id", json!({"id": text, "locationId": location, "parameters": {"contactId": contact}})),
             ("locationId", json!({"locationId": text, "parameters": {"contactId": contact}})),
             ("parameters.contactId", json!({"locationId": location, "parameters": {"contactId": text}})),
         ] {
-            let answer = call(&api, "get-contact", &wish).await;
+            let answer = call(&api, "get-contact", &wanted).await;
             assert_eq!(answer.faults(422), [(None, field.to_owned())], "{text:?}: {}", answer.text);
         }
     }

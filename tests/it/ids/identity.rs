@@ -74,17 +74,17 @@ async fn an_id_is_its_keys_own(installation: &Installation) {
 }
 
 async fn operations_likewise(api: &Api, other: &Api, location: &str, contact: &str) {
-    let call = async |api: &Api, wish: Value| {
+    let call = async |api: &Api, wanted: Value| {
         let key = api.key.clone();
-        api.request("POST", "/v1/operations/get-contact", |request| request.bearer_auth(key).json(&wish)).await
+        api.request("POST", "/v1/operations/get-contact", |request| request.bearer_auth(key).json(&wanted)).await
     };
-    let wish = |contact: &str| json!({"id": "call-1", "locationId": location, "parameters": {"contactId": contact}});
-    let first = call(api, wish(contact)).await;
+    let wanted = |contact: &str| json!({"id": "call-1", "locationId": location, "parameters": {"contactId": contact}});
+    let first = call(api, wanted(contact)).await;
     assert_eq!((first.status, &first.json()["duplicate"]), (202, &json!(false)), "{}", first.text);
-    let again = call(api, wish(contact)).await.json();
+    let again = call(api, wanted(contact)).await.json();
     assert_eq!(again, json!({"jobId": first.json()["jobId"], "duplicate": true}));
-    assert_eq!(call(api, wish("another")).await.faults(409), [(None, "id".to_owned())]);
-    let of_other = call(other, wish("another")).await;
+    assert_eq!(call(api, wanted("another")).await.faults(409), [(None, "id".to_owned())]);
+    let of_other = call(other, wanted("another")).await;
     assert_eq!((of_other.status, &of_other.json()["duplicate"]), (202, &json!(false)), "{}", of_other.text);
 }
 

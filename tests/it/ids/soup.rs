@@ -118,10 +118,10 @@ impl Doors {
         let said = event("note.created", contact, json!({"clientyNoteId": format!("said-{number}"), "noteText": text}));
         self.event(said).await;
         for name in ["get-task", "delete-task"] {
-            let wish = json!({"locationId": location, "parameters": {"contactId": contact, "taskId": text}});
+            let wanted = json!({"locationId": location, "parameters": {"contactId": contact, "taskId": text}});
             let key = self.api.key.clone();
-            let call = |request: reqwest::RequestBuilder| request.bearer_auth(key).json(&wish);
-            taken_as_id(text, &wish, &self.api.request("POST", &format!("/v1/operations/{name}"), call).await);
+            let call = |request: reqwest::RequestBuilder| request.bearer_auth(key).json(&wanted);
+            taken_as_id(text, &wanted, &self.api.request("POST", &format!("/v1/operations/{name}"), call).await);
         }
         let at = Clock::system().now().to_string();
         self.webhook(json!({"type": "ContactUpdate", "locationId": location, "id": text, "webhookId": format!("u{number}"), "timestamp": at})).await;
@@ -133,8 +133,8 @@ impl Doors {
     /// What `catalog call` and `flows run` do.
     async fn command(&self, text: &str) {
         let parameters = json!({"locationId": self.location, "tagId": text}).as_object().unwrap().clone();
-        let wish = Wish { location_id: self.location.clone(), parameters, ..Wish::default() };
-        match operation::call("delete-tag", wish, "cli", None) {
+        let wanted = Wish { location_id: self.location.clone(), parameters, ..Wish::default() };
+        match operation::call("delete-tag", wanted, "cli", None) {
             Ok(trigger) => {
                 assert!(is_id(text), "{text:?}");
                 self.app.app.producer().send(&[trigger]).await.unwrap();

@@ -43,14 +43,14 @@ impl Booked {
         data
     }
 
-    async fn tell(&self, event_type: &str, data: Value) -> String {
-        self.app.tell(event_type, &self.contact, data).await
+    async fn report(&self, event_type: &str, data: Value) -> String {
+        self.app.report(event_type, &self.contact, data).await
     }
 
     /// Creates `k1` and waits until GHL has it.
     async fn with_one(setup: Setup) -> Self {
         let booked = Self::start(setup).await;
-        booked.tell("appointment.created", booked.data("k1", "Demo", json!({}))).await;
+        booked.report("appointment.created", booked.data("k1", "Demo", json!({}))).await;
         booked.app.settle().await;
         booked
     }
@@ -60,7 +60,7 @@ impl Booked {
         self.app.rest().await;
         let before = self.app.sandbox.stats().locations[&self.location].operations.clone();
         for (event_type, data) in events {
-            self.tell(event_type, data.clone()).await;
+            self.report(event_type, data.clone()).await;
         }
         self.app.work();
         self.app.settle().await;
@@ -90,7 +90,7 @@ impl Booked {
     }
 
     async fn select(&self) {
-        self.tell("contact.selected", json!({})).await;
+        self.report("contact.selected", json!({})).await;
         self.app.settle().await;
     }
 
@@ -160,7 +160,7 @@ async fn an_appointment_is_created_once_whatever_happens_to_the_create() {
     let booked = Booked::start(Setup::impatient()).await;
     for (number, (name, faults)) in every_fault().into_iter().enumerate() {
         booked.app.sandbox.set_faults(faults);
-        let job = booked.tell("appointment.created", booked.data(&format!("k{number}"), name, json!({}))).await;
+        let job = booked.report("appointment.created", booked.data(&format!("k{number}"), name, json!({}))).await;
         let job = booked.app.ended(&job).await;
         assert_eq!(job.state, JobState::Done, "{name}: {job:?}");
         assert_eq!(booked.theirs(name).len(), 1, "{name}: {job:?}");
@@ -180,14 +180,14 @@ async fn identical_appointments_over_postgres() {
     identical_ones(Setup { database_url: Some(server.create_database("twins")), ..Setup::impatient() }).await;
 }
 
-/// In the second of two hours that the wall shows alike, where the list of appointments can't tell what was sent.
+/// In the second of two hours that the wall shows alike, where the list of appointments can't show what was sent.
 async fn identical_ones(setup: Setup) {
     let booked = Booked::start(setup).await;
     booked.app.sandbox.set_faults(storm());
     let times = json!({"startTime": "2026-11-01T06:30:00Z", "endTime": "2026-11-01T06:50:00Z"});
     for number in 0..6 {
-        booked.tell("appointment.created", booked.data(&format!("k{number}"), "Twin", times.clone())).await;
-        booked.tell("contact.selected", json!({})).await;
+        booked.report("appointment.created", booked.data(&format!("k{number}"), "Twin", times.clone())).await;
+        booked.report("contact.selected", json!({})).await;
     }
     booked.app.settle().await;
     booked.app.sandbox.set_faults(ghl_sandbox::Faults::default());
@@ -206,7 +206,7 @@ async fn an_hour_that_the_wall_shows_twice_moves_no_appointment_and_costs_no_wri
     let second = json!({"startTime": "2026-11-01T06:30:00Z", "endTime": "2026-11-01T06:50:00Z"});
     let across = json!({"startTime": "2026-11-01T05:45:00Z", "endTime": "2026-11-01T06:15:00Z"});
     for (id, times) in [("k1", &second), ("k2", &across)] {
-        booked.tell("appointment.created", booked.data(id, id, times.clone())).await;
+        booked.report("appointment.created", booked.data(id, id, times.clone())).await;
     }
     booked.app.settle().await;
     let feed = booked.app.app.records.last_change().await.unwrap();
@@ -231,9 +231,9 @@ async fn both_sides_edit_one_appointment_and_each_field_goes_to_who_changed_it_o
     let path = format!("/calendars/events/appointments/{id}");
     booked.app.gate().answer(Method::PUT, &path, reqwest::StatusCode::BAD_GATEWAY);
     let edit = json!({"clientyAppointmentId": "k1", "title": "Demo, says Clienty", "status": "showed"});
-    let job = booked.tell("appointment.updated", edit).await;
+    let job = booked.report("appointment.updated", edit).await;
     booked.app.wait_until("the push has failed", async || booked.app.job(&job).await.last_error.is_some()).await;
-    let pull = booked.tell("contact.selected", json!({})).await;
+    let pull = booked.report("contact.selected", json!({})).await;
     booked.app.ended(&pull).await;
     booked.app.gate().open();
     booked.app.settle().await;
@@ -255,12 +255,12 @@ async fn an_own_write_that_comes_back_writes_nothing_and_what_ghl_edits_arrives(
     let booked = Booked::start(Setup::default()).await;
     let (server, webhooks) =
         booked.app.with_webhooks(WebhookFaults { duplicate: 500, ..WebhookFaults::default() }).await;
-    booked.tell("appointment.created", booked.data("k1", "Demo", json!({}))).await;
+    booked.report("appointment.created", booked.data("k1", "Demo", json!({}))).await;
     booked
-        .tell("appointment.updated", json!({"clientyAppointmentId": "k1", "title": "Demo 2", "notes": "Bring more"}))
+        .report("appointment.updated", json!({"clientyAppointmentId": "k1", "title": "Demo 2", "notes": "Bring more"}))
         .await;
-    let told = async || webhooks.stats().pending == 0;
-    booked.app.wait_until("all webhooks are delivered", told).await;
+    let reported = async || webhooks.stats().pending == 0;
+    booked.app.wait_until("all webhooks are delivered", reported).await;
     booked.app.settle().await;
     let writes = ["POST /calendars/events/appointments", call::UPDATE_APPOINTMENT]
         .map(|name| booked.app.calls(&booked.location, name));
@@ -273,7 +273,7 @@ async fn an_own_write_that_comes_back_writes_nothing_and_what_ghl_edits_arrives(
         (&json!("2026-03-03T15:00:00Z"), &json!("2026-03-03T15:45:00Z"))
     );
     assert_eq!(ours["notes"], "Bring more", "which no list tells");
-    booked.app.wait_until("all webhooks are delivered", told).await;
+    booked.app.wait_until("all webhooks are delivered", reported).await;
     booked.app.settle().await;
     assert_eq!(booked.app.calls(&booked.location, call::UPDATE_APPOINTMENT), writes[1]);
     server.stop().await;
@@ -281,7 +281,7 @@ async fn an_own_write_that_comes_back_writes_nothing_and_what_ghl_edits_arrives(
 }
 
 #[tokio::test]
-async fn notes_that_are_emptied_in_ghl_go_and_those_that_no_list_tells_stay() {
+async fn notes_that_are_emptied_in_ghl_go_and_those_that_no_list_reports_stay() {
     let booked = Booked::with_one(Setup::default()).await;
     for (edit, expected) in [
         (json!({"address": "Room 2"}), json!("Bring it")),
@@ -298,7 +298,7 @@ async fn notes_that_are_emptied_in_ghl_go_and_those_that_no_list_tells_stay() {
 #[tokio::test]
 async fn what_ghl_refuses_is_shown_on_the_record_with_its_reason() {
     let booked = Booked::start(Setup::default()).await;
-    let job = booked.tell("appointment.created", booked.data("k1", "Demo", json!({"calendarId": "none"}))).await;
+    let job = booked.report("appointment.created", booked.data("k1", "Demo", json!({"calendarId": "none"}))).await;
     assert_eq!(booked.app.ended(&job).await.state, JobState::Dead);
     let sync = &booked.ours("k1").await.unwrap()["sync"];
     assert_eq!(sync["state"], "refused", "{sync}");
@@ -319,7 +319,7 @@ async fn a_login_without_the_scope_sends_nothing_and_says_which_one_it_needs() {
     };
     booked.app.app.records.connect(&booked.location, ConnectionKind::Oauth, None, &token, None, None).await.unwrap();
     let before = booked.app.all_calls(&booked.location);
-    let job = booked.tell("appointment.created", booked.data("k1", "Demo", json!({}))).await;
+    let job = booked.report("appointment.created", booked.data("k1", "Demo", json!({}))).await;
     let dead = booked.app.ended(&job).await;
     let error = dead.last_error.unwrap();
     assert!(error.contains("calendars/events.write") && error.contains("GHL_SCOPES"), "{error}");

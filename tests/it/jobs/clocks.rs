@@ -49,8 +49,8 @@ async fn a_create_whose_answer_is_lost_is_made_once_however_far_the_clocks_are_a
     let location = app.location().id;
     for ahead in APART {
         app.sandbox.set_clock_ahead(SignedDuration::from_secs(ahead));
-        // Replies tell the time.
-        app.tell("contact.selected", &contact, json!({})).await;
+        // Replies report the time.
+        app.report("contact.selected", &contact, json!({})).await;
         app.settle().await;
         for (event_type, data, list, field) in creates(&app, &format!("Apart {ahead}")) {
             let name = format!("Apart {ahead}");
@@ -60,7 +60,7 @@ async fn a_create_whose_answer_is_lost_is_made_once_however_far_the_clocks_are_a
                     app.send(json!({"type": event_type, "locationId": location, "data": data})).await;
                 }
                 _ => {
-                    app.tell(event_type, &contact, data).await;
+                    app.report(event_type, &contact, data).await;
                 }
             }
             app.settle().await;
@@ -76,7 +76,7 @@ async fn after_the_clock_was_set_back_a_write_that_was_lost_is_sent_again_soon()
     let setup = Setup { gate: true, ..Setup::impatient() };
     let (mut app, contact) = TestApp::knowing_one(setup).await;
     let location = app.location().id;
-    app.tell("note.created", &contact, json!({"clientyNoteId": "old", "noteText": "Before"})).await;
+    app.report("note.created", &contact, json!({"clientyNoteId": "old", "noteText": "Before"})).await;
     app.settle().await;
     let never = Faults { cut: 1000, writes_only: true, at_most: Some(3), ..Faults::default() };
     let (notes, itself) = (format!("/contacts/{contact}/notes"), format!("/contacts/{contact}"));
@@ -85,8 +85,8 @@ async fn after_the_clock_was_set_back_a_write_that_was_lost_is_sent_again_soon()
     app.gate().answer(Method::POST, "/contacts/search", StatusCode::BAD_GATEWAY);
     app.sandbox.set_faults(never);
     let jobs = [
-        app.tell("note.created", &contact, json!({"clientyNoteId": "new", "noteText": "Once"})).await,
-        app.tell("note.updated", &contact, json!({"clientyNoteId": "old", "noteText": "Then"})).await,
+        app.report("note.created", &contact, json!({"clientyNoteId": "new", "noteText": "Once"})).await,
+        app.report("note.updated", &contact, json!({"clientyNoteId": "old", "noteText": "Then"})).await,
         app.send(json!({"type": "contact.created", "locationId": location,
                         "data": {"clientyContactId": "k1", "lastName": "Once"}}))
             .await,
@@ -96,7 +96,7 @@ async fn after_the_clock_was_set_back_a_write_that_was_lost_is_sent_again_soon()
     }
     app.rest().await;
     assert_eq!(app.sandbox.stats().faults["cut"], 3);
-    app.tell("note.updated", &contact, json!({"clientyNoteId": "old", "noteText": "After"})).await;
+    app.report("note.updated", &contact, json!({"clientyNoteId": "old", "noteText": "After"})).await;
     app.sql("update entries set intent_at = intent_at + 7200000, asked_at = asked_at + 7200000").await;
     app.sql("update contacts set intent_at = intent_at + 7200000, asked_at = asked_at + 7200000").await;
     app.gate().open();

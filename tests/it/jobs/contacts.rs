@@ -18,7 +18,7 @@ async fn calls_of(app: &mut TestApp, contact: &str, events: &[(&str, Value)]) ->
     let location = app.location().id;
     let before = app.sandbox.stats().locations[&location].operations.clone();
     for (event_type, data) in events {
-        app.tell(event_type, contact, data.clone()).await;
+        app.report(event_type, contact, data.clone()).await;
     }
     app.work();
     app.settle().await;
@@ -49,7 +49,7 @@ async fn create(app: &TestApp, id: &str, mut data: Value) -> String {
 #[tokio::test]
 async fn ten_edits_of_a_contact_are_one_call_with_what_changed_alone() {
     let (mut app, contact) = start().await;
-    // A person edits another field, and nothing tells us.
+    // A person edits another field, and nothing informs us.
     app.by_hand(Method::PUT, &format!("/contacts/{contact}"), json!({"city": "Bonn"})).await;
     let edits: Vec<_> = (0..10)
         .map(|n| ("contact.updated", json!({"email": format!("new{n}@example.com"), "address1": "Here 1"})))
@@ -75,7 +75,7 @@ async fn tags_come_and_go_one_by_one_and_those_of_others_stay() {
     let tags = theirs(&app, &contact)["tags"].clone();
     let has = |tag: &str| tags.as_array().unwrap().contains(&json!(tag));
     assert!(has("vip") && has("theirs") && !has("ours"), "{tags}");
-    app.tell("contact.selected", &contact, json!({})).await;
+    app.report("contact.selected", &contact, json!({})).await;
     app.settle().await;
     app.assert_equal(&contact).await;
     app.finish().await;
@@ -101,21 +101,21 @@ async fn a_contact_that_nobody_looked_at_can_be_edited() {
     let held = theirs(&app, &contact);
     assert_eq!(held["email"], "blind@example.com");
     assert!(removed.iter().all(|tag| !held["tags"].as_array().unwrap().contains(tag)), "{held}");
-    app.tell("contact.selected", &contact, json!({})).await;
+    app.report("contact.selected", &contact, json!({})).await;
     app.settle().await;
     app.assert_equal(&contact).await;
     app.finish().await;
 }
 
 #[tokio::test]
-async fn what_ghl_did_not_apply_is_told_with_the_contact() {
+async fn what_ghl_did_not_apply_is_reported_with_the_contact() {
     let (app, contact) = start().await;
-    app.tell("contact.updated", &contact, json!({"companyName": "Deo & Sons", "city": "Bonn"})).await;
+    app.report("contact.updated", &contact, json!({"companyName": "Deo & Sons", "city": "Bonn"})).await;
     app.settle().await;
     let sync = app.view(&contact).await.unwrap()["contact"]["sync"].clone();
     assert_eq!(sync["state"], "partlyApplied", "{sync}");
-    let told: Vec<_> = sync["fields"].as_array().unwrap().iter().map(|one| (&one["field"], &one["sent"])).collect();
-    assert_eq!(told, [(&json!("companyName"), &json!("Deo & Sons"))]);
+    let reported: Vec<_> = sync["fields"].as_array().unwrap().iter().map(|one| (&one["field"], &one["sent"])).collect();
+    assert_eq!(reported, [(&json!("companyName"), &json!("Deo & Sons"))]);
     let query = ListQuery { limit: 10, ..ListQuery::default() };
     let page = app.app.records.list_contacts(&app.location().id, &query).await.unwrap();
     let listed = page.items.into_iter().find(|item| item.record.id == contact).unwrap();
@@ -131,7 +131,8 @@ async fn custom_fields_are_written_and_read_by_key() {
     let fields = app.by_hand(Method::GET, &format!("/locations/{location}/customFields"), json!({})).await;
     let text =
         fields["customFields"].as_array().unwrap().iter().find(|field| field["dataType"] == "TEXT").unwrap().clone();
-    app.tell("contact.updated", &contact, json!({"customFields": {text["fieldKey"].as_str().unwrap(): "Seven"}})).await;
+    app.report("contact.updated", &contact, json!({"customFields": {text["fieldKey"].as_str().unwrap(): "Seven"}}))
+        .await;
     app.settle().await;
     let held = theirs(&app, &contact)["customFields"].clone();
     assert!(held.as_array().unwrap().contains(&json!({"id": text["id"], "value": "Seven"})), "{held}");
@@ -149,7 +150,7 @@ async fn custom_fields_that_began_in_ghl_are_read_by_key_and_asked_about_once() 
     let contacts = app.contacts(&location);
     for _ in 0..2 {
         for contact in &contacts {
-            app.tell("contact.selected", contact, json!({})).await;
+            app.report("contact.selected", contact, json!({})).await;
         }
         app.settle().await;
     }
@@ -184,7 +185,7 @@ async fn the_first_contact_of_a_location_is_shown_with_the_keys_of_its_custom_fi
     let has_fields = |contact: &&Value| !contact["customFields"].as_array().unwrap().is_empty();
     let contact = state["contacts"].as_array().unwrap().iter().find(has_fields).expect("the sandbox seeds them");
     let contact = contact["id"].as_str().unwrap();
-    let id = app.tell("contact.selected", contact, json!({})).await;
+    let id = app.report("contact.selected", contact, json!({})).await;
     app.ended(&id).await;
     let view = app.view(contact).await.unwrap();
     assert!(view["contact"]["customFieldsByKey"].is_object(), "{}", view["contact"]);
@@ -201,7 +202,7 @@ async fn without_the_scope_custom_fields_are_read_by_id_as_before() {
     let url = format!("{}/_sandbox/locations/{location}/scopes", app.sandbox.url());
     assert!(reqwest::Client::new().post(url).json(&scopes).send().await.unwrap().status().is_success());
     for contact in app.contacts(&location) {
-        app.tell("contact.selected", &contact, json!({})).await;
+        app.report("contact.selected", &contact, json!({})).await;
         app.settle().await;
         let view = app.view(&contact).await.unwrap();
         assert_eq!(view["contact"]["customFieldsByKey"], json!(null));
@@ -217,8 +218,8 @@ async fn a_created_contact_is_found_under_both_ids_with_all_that_waited_for_it()
     app.rest().await;
     create(&app, "k1", json!({"firstName": "Nora", "phone": "+1 415 555 0123", "tags": ["Lead"]})).await;
     let due = "2026-03-01T09:00:00Z";
-    app.tell("task.created", "k1", json!({"clientyTaskId": "t1", "title": "Call Nora", "dueDate": due})).await;
-    app.tell("note.created", "k1", json!({"clientyNoteId": "n1", "noteText": "Likes tea"})).await;
+    app.report("task.created", "k1", json!({"clientyTaskId": "t1", "title": "Call Nora", "dueDate": due})).await;
+    app.report("note.created", "k1", json!({"clientyNoteId": "n1", "noteText": "Likes tea"})).await;
     let before = app.view("k1").await.unwrap();
     assert_eq!((&before["contact"]["id"], &before["tasks"][0]["title"]), (&json!("k1"), &json!("Call Nora")));
     app.work();
@@ -289,22 +290,22 @@ async fn edits_of_both_sides_at_once_end_equal_and_what_one_side_edited_alone_st
     let (mut app, contact) = start().await;
     app.rest().await;
     app.by_hand(Method::PUT, &format!("/contacts/{contact}"), json!({"city": "Bonn", "state": "NW"})).await;
-    app.tell("contact.selected", &contact, json!({})).await;
+    app.report("contact.selected", &contact, json!({})).await;
     app.work();
     app.settle().await;
     app.rest().await;
     // Both sides edit the city, ours first; only ours edits the address.
-    app.tell("contact.updated", &contact, json!({"city": "Berlin", "address1": "Ours 1"})).await;
+    app.report("contact.updated", &contact, json!({"city": "Berlin", "address1": "Ours 1"})).await;
     app.by_hand(Method::PUT, &format!("/contacts/{contact}"), json!({"city": "Hamburg"})).await;
     // The pull goes first, as a click does.
-    app.tell("contact.selected", &contact, json!({})).await;
+    app.report("contact.selected", &contact, json!({})).await;
     app.work();
     app.settle().await;
     let held = theirs(&app, &contact);
     let location = app.location().id;
     let conflicts = app.app.records.list_conflicts(&location, Some(&contact), None, 10).await.unwrap().items;
     match conflicts.as_slice() {
-        // The push went first, and nothing told of the edit in GHL.
+        // The push went first, and nothing reported the edit in GHL.
         [] => assert_eq!(held["city"], "Berlin"),
         [conflict, ..] => {
             assert_eq!(
@@ -322,13 +323,13 @@ async fn edits_of_both_sides_at_once_end_equal_and_what_one_side_edited_alone_st
 #[tokio::test]
 async fn a_pull_that_shows_our_own_write_changes_nothing() {
     let (app, contact) = start().await;
-    app.tell("contact.updated", &contact, json!({"city": "Bonn"})).await;
-    app.tell("contact.tagged", &contact, json!({"tags": ["ours"]})).await;
+    app.report("contact.updated", &contact, json!({"city": "Bonn"})).await;
+    app.report("contact.tagged", &contact, json!({"tags": ["ours"]})).await;
     app.settle().await;
     let location = app.location().id;
     let feed = async || app.app.records.list_changes(None, 1000).await.unwrap().items.len();
     let (changes, writes) = (feed().await, app.calls(&location, call::UPDATE_CONTACT));
-    app.tell("contact.selected", &contact, json!({})).await;
+    app.report("contact.selected", &contact, json!({})).await;
     app.settle().await;
     assert_eq!((feed().await, app.calls(&location, call::UPDATE_CONTACT)), (changes, writes));
     app.finish().await;

@@ -37,8 +37,8 @@ async fn webhook(app: &TestApp, contact: &str, id: &str, edited: Value) {
 #[tokio::test]
 async fn an_own_write_that_comes_back_costs_no_call_and_changes_nothing() {
     let (app, contact) = start().await;
-    app.tell("contact.updated", &contact, json!({"city": "Bonn", "email": "New@Example.com"})).await;
-    app.tell("contact.tagged", &contact, json!({"tags": ["ours"]})).await;
+    app.report("contact.updated", &contact, json!({"city": "Bonn", "email": "New@Example.com"})).await;
+    app.report("contact.tagged", &contact, json!({"tags": ["ours"]})).await;
     app.settle().await;
     let location = app.location().id;
     let feed = async || app.app.records.list_changes(None, 1000).await.unwrap().items.len();
@@ -47,15 +47,15 @@ async fn an_own_write_that_comes_back_costs_no_call_and_changes_nothing() {
         webhook(&app, &contact, id, json!({})).await;
     }
     assert_eq!((app.all_calls(&location), feed().await), before);
-    let told = app.app.metrics.render().unwrap();
-    assert!(told.contains("clienty_webhooks_total{result=\"echo\",type=\"ContactUpdate\"} 2\n"), "{told}");
+    let reported = app.app.metrics.render().unwrap();
+    assert!(reported.contains("clienty_webhooks_total{result=\"echo\",type=\"ContactUpdate\"} 2\n"), "{reported}");
     app.finish().await;
 }
 
 #[tokio::test]
 async fn what_a_person_edited_in_the_same_second_is_taken_from_the_event_without_a_call() {
     let (app, contact) = start().await;
-    app.tell("contact.updated", &contact, json!({"city": "Bonn"})).await;
+    app.report("contact.updated", &contact, json!({"city": "Bonn"})).await;
     app.settle().await;
     let location = app.location().id;
     let calls = app.all_calls(&location);

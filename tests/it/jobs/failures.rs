@@ -36,7 +36,7 @@ async fn an_undecodable_answer_is_retried_and_then_buried_with_the_reason() {
     let location = app.location().id;
     let contact = app.contacts(&location).remove(0);
     app.sandbox.set_faults(Faults { truncate: 1000, ..Faults::default() });
-    let job = app.tell("contact.selected", &contact, json!({})).await;
+    let job = app.report("contact.selected", &contact, json!({})).await;
     let job = app.ended(&job).await;
     assert_eq!((job.state, job.attempts), (JobState::Dead, 3));
     let reason = job.last_error.unwrap();
@@ -56,7 +56,7 @@ async fn pages_broken_answers_and_server_errors_pass_once_their_cause_has() {
         let app = TestApp::working(Setup::default()).await;
         let contact = app.contacts(&app.location().id).remove(0);
         app.sandbox.set_faults(Faults { at_most: Some(9), ..faults.clone() });
-        let job = app.tell("contact.selected", &contact, json!({})).await;
+        let job = app.report("contact.selected", &contact, json!({})).await;
         let job = app.ended(&job).await;
         // The ninth fault is in the third run of four or five calls at the earliest, and the last run is whole.
         // An answer that gets lost spends no attempt.
@@ -148,9 +148,9 @@ async fn an_event_that_names_a_contact_of_another_location_is_buried_and_holds_u
     let location = app.location();
     let foreign = app.contacts(&app.sandbox.locations()[1].id).remove(0);
     let contacts = app.contacts(&location.id);
-    let pull = app.tell("contact.selected", &foreign, json!({})).await;
+    let pull = app.report("contact.selected", &foreign, json!({})).await;
     let task = json!({"clientyTaskId": "k1", "title": "Call", "dueDate": "2026-03-01T09:00:00Z"});
-    let push = app.tell("task.created", &foreign, task).await;
+    let push = app.report("task.created", &foreign, task).await;
     let events: Vec<_> = contacts.iter().map(|contact| selected(&location.id, contact)).collect();
     app.send_all(&events).await;
     app.work();
@@ -185,7 +185,7 @@ async fn a_token_of_another_location_rests_the_lane_and_buries_nothing() {
 async fn a_job_of_an_unknown_kind_is_buried_with_the_reason() {
     let mut app = TestApp::idle(Setup::default()).await;
     let contact = app.contacts(&app.location().id).remove(0);
-    let job = app.tell("contact.selected", &contact, json!({})).await;
+    let job = app.report("contact.selected", &contact, json!({})).await;
     app.sql("update jobs set kind = 'pull_company'").await;
     assert_eq!(app.requeue().await, 1);
     app.work();
@@ -201,8 +201,8 @@ async fn a_job_whose_record_is_gone_is_done() {
     let mut app = TestApp::idle(Setup::default()).await;
     let contact = app.contacts(&app.location().id).remove(0);
     let data = json!({"clientyTaskId": "k1", "title": "Call", "dueDate": "2026-03-01T09:00:00Z"});
-    let task = app.tell("task.created", &contact, data).await;
-    let note = app.tell("note.created", &contact, json!({"clientyNoteId": "k1", "noteText": "Likes tea"})).await;
+    let task = app.report("task.created", &contact, data).await;
+    let note = app.report("note.created", &contact, json!({"clientyNoteId": "k1", "noteText": "Likes tea"})).await;
     app.sql("delete from entries").await;
     app.work();
     for job in [task, note] {
@@ -218,7 +218,7 @@ async fn what_ghl_refuses_for_good_is_buried_at_once_with_ghls_words() {
     let app = TestApp::working(Setup::default()).await;
     let contact = app.contacts(&app.location().id).remove(0);
     let note = json!({"clientyNoteId": "k1", "noteText": "Likes tea", "userId": "noUserOfThisLocation"});
-    let job = app.tell("note.created", &contact, note).await;
+    let job = app.report("note.created", &contact, note).await;
     let job = app.ended(&job).await;
     assert_eq!((job.state, job.attempts), (JobState::Dead, 1));
     // Once more without its author, whom GHL names.
@@ -261,7 +261,7 @@ async fn a_run_that_panicked_is_given_back_and_counts_as_no_kill() {
         tracing_subscriber::fmt().with_env_filter("off,ghl::call=debug").with_writer(spring).finish().set_default();
     let (mut app, contact) = TestApp::knowing_one(Setup::default()).await;
     armed.store(ENDLESS, Ordering::SeqCst);
-    let job = app.tell("contact.selected", &contact, json!({})).await;
+    let job = app.report("contact.selected", &contact, json!({})).await;
     app.wait_until("it panics twice", async || armed.load(Ordering::SeqCst) <= ENDLESS - 2).await;
     app.rest().await;
     for _ in 0..3 {

@@ -16,7 +16,7 @@ const FIELDS: [&str; 3] = ["city", "address1", "postalCode"];
 async fn begun(database_url: Option<String>) -> (TestApp, String) {
     let app = TestApp::working(Setup { database_url, burst: 1000, ..Setup::impatient() }).await;
     let contact = app.contacts(&app.location().id).remove(0);
-    app.tell("contact.selected", &contact, json!({})).await;
+    app.report("contact.selected", &contact, json!({})).await;
     app.settle().await;
     (app, contact)
 }
@@ -31,7 +31,7 @@ async fn interleave(app: &TestApp, contact: &str, seed: u64) {
         let field = FIELDS[dice.random_range(0..FIELDS.len())];
         match dice.random_range(0..10) {
             0..5 => {
-                app.tell("contact.updated", contact, json!({field: format!("ours {step}")})).await;
+                app.report("contact.updated", contact, json!({field: format!("ours {step}")})).await;
                 ours += 1;
             }
             5..8 => {
@@ -47,13 +47,13 @@ async fn interleave(app: &TestApp, contact: &str, seed: u64) {
                 });
             }
             _ => {
-                app.tell("contact.selected", contact, json!({})).await;
+                app.report("contact.selected", contact, json!({})).await;
             }
         }
     }
     app.sandbox.set_faults(Faults::default());
     app.settle().await;
-    app.tell("contact.selected", contact, json!({})).await;
+    app.report("contact.selected", contact, json!({})).await;
     app.settle().await;
     app.assert_equal(contact).await;
     let struck: u64 = app.sandbox.stats().faults.values().sum();
@@ -62,7 +62,7 @@ async fn interleave(app: &TestApp, contact: &str, seed: u64) {
 
     // And it stays: another look finds nothing to write.
     let writes = app.calls(&location, call::UPDATE_CONTACT);
-    app.tell("contact.selected", contact, json!({})).await;
+    app.report("contact.selected", contact, json!({})).await;
     app.settle().await;
     assert_eq!(app.calls(&location, call::UPDATE_CONTACT), writes, "seed {seed}");
 }
@@ -114,8 +114,12 @@ async fn interleave_parts(app: &TestApp, contact: &str, seed: u64) {
         match dice.random_range(0..10) {
             0..4 if known => {
                 ours += 1;
-                app.tell(&format!("{kind}.updated"), contact, json!({id_name: id, our_field: format!("ours {step}")}))
-                    .await;
+                app.report(
+                    &format!("{kind}.updated"),
+                    contact,
+                    json!({id_name: id, our_field: format!("ours {step}")}),
+                )
+                .await;
             }
             0..4 => {
                 let id = format!("{id}-{step}");
@@ -129,11 +133,11 @@ async fn interleave_parts(app: &TestApp, contact: &str, seed: u64) {
                     _ => {}
                 }
                 ours += 1;
-                app.tell(&format!("{kind}.created"), contact, data).await;
+                app.report(&format!("{kind}.created"), contact, data).await;
             }
             4 if known => {
                 ours += 1;
-                app.tell(&format!("{kind}.deleted"), contact, json!({id_name: id})).await;
+                app.report(&format!("{kind}.deleted"), contact, json!({id_name: id})).await;
             }
             5..8 if !theirs.is_empty() => {
                 let one = &theirs[dice.random_range(0..theirs.len())];
@@ -144,7 +148,7 @@ async fn interleave_parts(app: &TestApp, contact: &str, seed: u64) {
                 app.remove_by_hand(&path(&one["id"])).await;
             }
             _ => {
-                app.tell("contact.selected", contact, json!({})).await;
+                app.report("contact.selected", contact, json!({})).await;
             }
         }
     }
@@ -152,7 +156,7 @@ async fn interleave_parts(app: &TestApp, contact: &str, seed: u64) {
     app.wait_until("all webhooks are delivered", async || webhooks.stats().pending == 0).await;
     app.settle().await;
     // An edited task has no event.
-    app.tell("contact.selected", contact, json!({})).await;
+    app.report("contact.selected", contact, json!({})).await;
     app.settle().await;
     app.wait_until("all webhooks are delivered", async || webhooks.stats().pending == 0).await;
     app.settle().await;
@@ -160,7 +164,7 @@ async fn interleave_parts(app: &TestApp, contact: &str, seed: u64) {
     let (sent, struck) = (writes() - before, self::struck(app) - struck);
     assert!(sent <= ours + struck, "seed {seed}: {sent} writes for {ours} edits and {struck} faults");
     let quiet = writes();
-    app.tell("contact.selected", contact, json!({})).await;
+    app.report("contact.selected", contact, json!({})).await;
     app.settle().await;
     assert_eq!(writes(), quiet, "seed {seed}");
     app.assert_equal(contact).await;

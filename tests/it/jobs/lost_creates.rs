@@ -63,7 +63,7 @@ async fn a_task_is_created_once_whatever_happens_to_the_create() {
     let (app, contact) = start().await;
     for (number, (name, faults)) in every_fault().into_iter().enumerate() {
         app.sandbox.set_faults(faults);
-        let job = app.tell("task.created", &contact, new_task(&format!("k{number}"), name)).await;
+        let job = app.report("task.created", &contact, new_task(&format!("k{number}"), name)).await;
         let job = app.ended(&job).await;
         assert_eq!(job.state, JobState::Done, "{name}: {job:?}");
         assert_eq!(count(&app, "tasks", &contact, "title", name), 1, "{name}: {job:?}");
@@ -78,7 +78,7 @@ async fn a_note_is_created_once_whatever_happens_to_the_create() {
     let (app, contact) = start().await;
     for (number, (name, faults)) in every_fault().into_iter().enumerate() {
         app.sandbox.set_faults(faults);
-        let job = app.tell("note.created", &contact, new_note(&format!("k{number}"), name)).await;
+        let job = app.report("note.created", &contact, new_note(&format!("k{number}"), name)).await;
         let job = app.ended(&job).await;
         assert_eq!(job.state, JobState::Done, "{name}: {job:?}");
         assert_eq!(count(&app, "notes", &contact, "body", name), 1, "{name}: {job:?}");
@@ -117,8 +117,8 @@ async fn identical_tasks_and_notes_are_as_many_after_a_storm_as_were_wanted() {
     let (app, contact) = start().await;
     app.sandbox.set_faults(storm());
     for number in 0..6 {
-        app.tell("task.created", &contact, new_task(&format!("k{number}"), "Twin")).await;
-        app.tell("note.created", &contact, new_note(&format!("k{number}"), "Twin")).await;
+        app.report("task.created", &contact, new_task(&format!("k{number}"), "Twin")).await;
+        app.report("note.created", &contact, new_note(&format!("k{number}"), "Twin")).await;
     }
     app.settle().await;
     assert_eq!(count(&app, "tasks", &contact, "title", "Twin"), 6);
@@ -131,9 +131,9 @@ async fn identical_tasks_and_notes_are_as_many_after_a_storm_as_were_wanted() {
 async fn an_edit_that_comes_while_a_create_is_lost_reaches_the_adopted_task() {
     let (app, contact) = start().await;
     app.sandbox.set_faults(Faults { cut_after: 1000, writes_only: true, at_most: Some(1), ..Faults::default() });
-    let create = app.tell("task.created", &contact, new_task("k1", "Call")).await;
+    let create = app.report("task.created", &contact, new_task("k1", "Call")).await;
     app.wait_until("the answer is lost", async || app.job(&create).await.last_error.is_some()).await;
-    app.tell("task.updated", &contact, json!({"clientyTaskId": "k1", "title": "Mail"})).await;
+    app.report("task.updated", &contact, json!({"clientyTaskId": "k1", "title": "Mail"})).await;
     app.settle().await;
     assert_eq!(count(&app, "tasks", &contact, "title", "Call"), 0);
     assert_eq!(count(&app, "tasks", &contact, "title", "Mail"), 1);
@@ -146,9 +146,9 @@ async fn an_edit_that_comes_while_a_create_is_lost_reaches_the_adopted_task() {
 async fn a_task_that_is_deleted_while_its_create_is_lost_is_deleted_in_ghl_too() {
     let (app, contact) = start().await;
     app.sandbox.set_faults(Faults { cut_after: 1000, writes_only: true, at_most: Some(1), ..Faults::default() });
-    let create = app.tell("task.created", &contact, new_task("k1", "Call")).await;
+    let create = app.report("task.created", &contact, new_task("k1", "Call")).await;
     app.wait_until("the answer is lost", async || app.job(&create).await.last_error.is_some()).await;
-    app.tell("task.deleted", &contact, json!({"clientyTaskId": "k1"})).await;
+    app.report("task.deleted", &contact, json!({"clientyTaskId": "k1"})).await;
     app.settle().await;
     assert_eq!(count(&app, "tasks", &contact, "title", "Call"), 0);
     assert_eq!(app.calls(&app.location().id, call::DELETE_TASK), 1);
@@ -160,9 +160,9 @@ async fn a_task_that_is_deleted_while_its_create_is_lost_is_deleted_in_ghl_too()
 async fn a_pull_that_meets_a_lost_task_shows_it_once() {
     let (app, contact) = start().await;
     app.sandbox.set_faults(Faults { cut_after: 1000, writes_only: true, at_most: Some(1), ..Faults::default() });
-    let create = app.tell("task.created", &contact, new_task("k1", "Call")).await;
+    let create = app.report("task.created", &contact, new_task("k1", "Call")).await;
     app.wait_until("the answer is lost", async || app.job(&create).await.last_error.is_some()).await;
-    let pull = app.tell("contact.selected", &contact, json!({})).await;
+    let pull = app.report("contact.selected", &contact, json!({})).await;
     assert_eq!(app.ended(&pull).await.state, JobState::Done);
     app.settle().await;
     let view = app.view(&contact).await.unwrap();
@@ -177,16 +177,16 @@ async fn a_pull_that_meets_a_lost_task_shows_it_once() {
 async fn changes_and_deletions_that_are_struck_by_a_storm_arrive_all_the_same() {
     let (app, contact) = start().await;
     for number in 0..6 {
-        app.tell("task.created", &contact, new_task(&format!("k{number}"), &format!("Task {number}"))).await;
+        app.report("task.created", &contact, new_task(&format!("k{number}"), &format!("Task {number}"))).await;
     }
     app.settle().await;
     app.sandbox.set_faults(storm());
     for number in 0..6 {
         let id = format!("k{number}");
         match number % 3 {
-            0 => app.tell("task.updated", &contact, json!({"clientyTaskId": id, "title": "Edited"})).await,
-            1 => app.tell("task.completed", &contact, json!({"clientyTaskId": id})).await,
-            _ => app.tell("task.deleted", &contact, json!({"clientyTaskId": id})).await,
+            0 => app.report("task.updated", &contact, json!({"clientyTaskId": id, "title": "Edited"})).await,
+            1 => app.report("task.completed", &contact, json!({"clientyTaskId": id})).await,
+            _ => app.report("task.deleted", &contact, json!({"clientyTaskId": id})).await,
         };
     }
     app.settle().await;
@@ -212,7 +212,7 @@ async fn a_look_that_began_before_the_create_could_no_longer_arrive_proves_nothi
     let before = app.calls(&location, call::LIST_NOTES);
     app.gate().answer(Method::POST, &path, StatusCode::BAD_GATEWAY);
     app.gate().hold(Method::GET, &path);
-    app.tell("note.created", &contact, new_note("k1", "Once")).await;
+    app.report("note.created", &contact, new_note("k1", "Once")).await;
     app.work();
     app.gate().answered(Method::GET, &path, usize::try_from(before).unwrap() + 1).await;
     clock.set(clock.now() + SignedDuration::from_secs(60));

@@ -14,13 +14,13 @@ async fn start(database_url: Option<String>) -> (TestApp, String) {
     TestApp::knowing_one(setup).await
 }
 
-/// Tells `first`, whose write GHL carries out and nobody hears so, then `second`; a pull sees GHL in between.
+/// Reports `first`, whose write GHL carries out and nobody receives so, then `second`; a pull sees GHL in between.
 async fn edit_twice(app: &TestApp, contact: &str, event: &str, path: &str, first: Value, second: Value) {
     app.gate().hold(Method::PUT, path);
-    app.tell(event, contact, first).await;
+    app.report(event, contact, first).await;
     app.gate().answered(Method::PUT, path, 1).await;
-    app.tell(event, contact, second).await;
-    let pull = app.tell("contact.selected", contact, json!({})).await;
+    app.report(event, contact, second).await;
+    let pull = app.report("contact.selected", contact, json!({})).await;
     app.ended(&pull).await;
     app.gate().open();
     app.settle().await;
@@ -41,8 +41,8 @@ async fn of_a_contact(database_url: Option<String>) {
 async fn of_a_task_and_a_note(database_url: Option<String>) {
     let (app, contact) = start(database_url).await;
     let task = json!({"clientyTaskId": "t", "title": "Call", "dueDate": "2026-03-01T09:00:00Z"});
-    app.tell("task.created", &contact, task).await;
-    app.tell("note.created", &contact, json!({"clientyNoteId": "n", "noteText": "Called"})).await;
+    app.report("task.created", &contact, task).await;
+    app.report("note.created", &contact, json!({"clientyNoteId": "n", "noteText": "Called"})).await;
     app.settle().await;
     for (list, our_id, ghl_id, field) in
         [("tasks", "clientyTaskId", "taskId", "title"), ("notes", "clientyNoteId", "noteId", "noteText")]

@@ -1,4 +1,4 @@
-//! GHL merges a contact into another one and tells nobody. What Clienty edited or deleted of the contact's tasks and notes meanwhile reaches GHL all
+//! GHL merges a contact into another one and informs nobody. What Clienty edited or deleted of the contact's tasks and notes meanwhile reaches GHL all
 //! the same: the parts live on under the other contact (law 18, K19).
 
 use reqwest::Method;
@@ -24,10 +24,10 @@ async fn an_edit_of_what_a_merged_contact_had_is_sent_where_it_lives_on_over_pos
 async fn two_of_one_person(app: &TestApp) -> (String, String) {
     let gone = app.contact_by_hand(None, json!({"firstName": "Ann", "phone": PHONE})).await;
     let heir = app.contact_by_hand(None, json!({"firstName": "Anne", "email": "ann@x.de"})).await;
-    app.tell("contact.selected", &gone, json!({})).await;
+    app.report("contact.selected", &gone, json!({})).await;
     let due = "2026-03-01T09:00:00Z";
-    app.tell("task.created", &gone, json!({"clientyTaskId": "t", "title": "Call", "dueDate": due})).await;
-    app.tell("note.created", &gone, json!({"clientyNoteId": "n", "noteText": "Called"})).await;
+    app.report("task.created", &gone, json!({"clientyTaskId": "t", "title": "Call", "dueDate": due})).await;
+    app.report("note.created", &gone, json!({"clientyNoteId": "n", "noteText": "Called"})).await;
     app.settle().await;
     (gone, heir)
 }
@@ -59,11 +59,11 @@ async fn an_edit_is_sent_where_it_lives_on(database: impl Fn(&str) -> Option<Str
             };
             let (gone, heir) = two_of_one_person(&app).await;
             if is_known {
-                app.tell("contact.selected", &heir, json!({})).await;
+                app.report("contact.selected", &heir, json!({})).await;
                 app.settle().await;
             }
             merge(&app, &gone, &heir).await;
-            let job = app.tell(event, &gone, data).await;
+            let job = app.report(event, &gone, data).await;
             app.settle().await;
             let job = app.job(&job).await;
             assert_eq!(format!("{:?}", job.state), "Done", "{place}: {job:?}");

@@ -55,14 +55,14 @@ async fn a_404_that_is_not_about_the_contact_deletes_nothing() {
             (call::UPDATE_CONTACT, "contact.updated", json!({"city": "Bonn"})),
         ] {
             app.sandbox.request_errors(vec![RequestedError::always(operation, answer.clone())]);
-            let job = app.tell(event, &contact, data).await;
+            let job = app.report(event, &contact, data).await;
             let job = app.ended(&job).await;
             let view = app.view(&contact).await.unwrap_or_else(|| panic!("{operation} {answer:?} deleted it: {job:?}"));
             assert_eq!(view["tasks"], before["tasks"], "{answer:?}");
             app.sandbox.request_errors(Vec::new());
             if operation == call::UPDATE_CONTACT {
                 // What waits or was refused is sent, so that the next round has something to send.
-                app.tell("contact.updated", &contact, json!({"city": "Berlin"})).await;
+                app.report("contact.updated", &contact, json!({"city": "Berlin"})).await;
             }
             app.settle().await;
         }
@@ -80,7 +80,7 @@ async fn a_404_without_a_name_is_believed_where_the_search_agrees() {
         let (app, contact) = TestApp::knowing_one(twice()).await;
         app.remove_by_hand(&format!("/_sandbox/locations/{}/contacts/{contact}", app.location().id)).await;
         app.sandbox.request_errors(vec![RequestedError::always(call::GET_CONTACT, answer.into())]);
-        let job = app.tell("contact.selected", &contact, json!({})).await;
+        let job = app.report("contact.selected", &contact, json!({})).await;
         let job = app.ended(&job).await;
         assert_eq!((job.state, app.view(&contact).await), (JobState::Done, None), "{answer:?}: {job:?}");
         app.finish().await;
@@ -92,7 +92,7 @@ async fn a_contact_that_ghl_names_as_missing_is_gone_by_one_call() {
     for answer in [Wording::ContactNotFound, Wording::ContactNotFound400] {
         let (app, contact) = TestApp::knowing_one(twice()).await;
         app.sandbox.request_errors(vec![RequestedError::always(call::GET_CONTACT, answer.into())]);
-        let job = app.tell("contact.selected", &contact, json!({})).await;
+        let job = app.report("contact.selected", &contact, json!({})).await;
         assert_eq!(app.ended(&job).await.state, JobState::Done);
         assert_eq!(app.view(&contact).await, None, "{answer:?}");
         assert_eq!(app.calls(&app.location().id, call::SEARCH_CONTACTS), 0);
@@ -111,19 +111,23 @@ async fn a_create_that_misses_something_else_takes_no_contact_away() {
         raw(404, "Contact's assigned user not found"),
         raw(400, "Task assignee not found"),
     ];
-    let mut told = 0;
+    let mut reported = 0;
     for answer in &answers {
         for (event, operation, data) in [
-            ("note.created", call::CREATE_NOTE, json!({"clientyNoteId": format!("n{told}"), "noteText": "Likes tea"})),
+            (
+                "note.created",
+                call::CREATE_NOTE,
+                json!({"clientyNoteId": format!("n{reported}"), "noteText": "Likes tea"}),
+            ),
             (
                 "task.created",
                 call::CREATE_TASK,
-                json!({"clientyTaskId": format!("t{told}"), "title": "Call", "dueDate": "2026-03-01T09:00:00Z"}),
+                json!({"clientyTaskId": format!("t{reported}"), "title": "Call", "dueDate": "2026-03-01T09:00:00Z"}),
             ),
         ] {
-            told += 1;
+            reported += 1;
             app.sandbox.request_errors(vec![RequestedError::always(operation, answer.clone())]);
-            let job = app.tell(event, &contact, data).await;
+            let job = app.report(event, &contact, data).await;
             app.ended(&job).await;
             let view = app.view(&contact).await.unwrap_or_else(|| panic!("{event} {answer:?} deleted the contact"));
             assert_eq!(view["contact"]["email"], before["contact"]["email"]);
@@ -140,7 +144,7 @@ async fn a_note_that_can_not_be_read_blocks_no_other() {
     let contact = app.contacts(&app.location().id).remove(0);
     let body = json!({"notes": [{"id": "ok", "body": "a"}, {"body": "no id"}]});
     app.sandbox.request_errors(vec![RequestedError::always(call::LIST_NOTES, ErrorAnswer::Raw { status: 200, body })]);
-    let job = app.tell("note.created", &contact, json!({"clientyNoteId": "k1", "noteText": "Likes tea"})).await;
+    let job = app.report("note.created", &contact, json!({"clientyNoteId": "k1", "noteText": "Likes tea"})).await;
     let job = app.ended(&job).await;
     assert_eq!(job.state, JobState::Done, "{job:?}");
     app.sandbox.request_errors(Vec::new());
@@ -157,7 +161,7 @@ async fn a_task_is_not_taken_for_deleted_because_of_a_route_or_a_user() {
     for answer in [Wording::NoRoute, Wording::UserNotFound, Wording::Empty404, Wording::LocationNotFound] {
         let (app, contact) = TestApp::knowing_one(twice()).await;
         let task = app
-            .tell(
+            .report(
                 "task.created",
                 &contact,
                 json!({"clientyTaskId": "k1", "title": "Call", "dueDate": "2026-03-01T09:00:00Z"}),
@@ -166,12 +170,12 @@ async fn a_task_is_not_taken_for_deleted_because_of_a_route_or_a_user() {
         assert_eq!(app.ended(&task).await.state, JobState::Done);
         let errors = [call::UPDATE_TASK, call::DELETE_TASK].map(|one| RequestedError::always(one, answer.into()));
         app.sandbox.request_errors(errors.into());
-        let job = app.tell("task.updated", &contact, json!({"clientyTaskId": "k1", "title": "Mail"})).await;
+        let job = app.report("task.updated", &contact, json!({"clientyTaskId": "k1", "title": "Mail"})).await;
         let job = app.ended(&job).await;
         assert_eq!(job.state, JobState::Dead, "{answer:?}");
         let view = app.view(&contact).await.unwrap();
         assert!(view["tasks"].as_array().unwrap().iter().any(|task| task["title"] == "Mail"), "{answer:?}: {view}");
-        let job = app.tell("task.deleted", &contact, json!({"clientyTaskId": "k1"})).await;
+        let job = app.report("task.deleted", &contact, json!({"clientyTaskId": "k1"})).await;
         assert_eq!(app.ended(&job).await.state, JobState::Dead, "{answer:?}: it is still there");
         app.sandbox.request_errors(Vec::new());
         assert!(app.held("tasks", &contact).iter().any(|task| task["title"] == "Call"));

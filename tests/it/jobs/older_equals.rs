@@ -75,12 +75,12 @@ async fn ours_is_made_and_deleted(app: &TestApp, kind: &Kind, contact: &str, old
     lose_one(app);
     let mut data = kind.data.clone();
     data[kind.id_field] = json!("k1");
-    let job = app.tell(&format!("{}.created", kind.event), contact, data).await;
+    let job = app.report(&format!("{}.created", kind.event), contact, data).await;
     let job = app.ended(&job).await;
     assert_eq!(job.state, JobState::Done, "{}: {job:?}", kind.list);
     assert_eq!(app.sandbox.stats().faults["cut"], 1, "the first POST was lost");
     assert_eq!(ids(app, kind.list, contact).len(), before + 1, "{}: one more than before", kind.list);
-    let job = app.tell(&format!("{}.deleted", kind.event), contact, json!({ kind.id_field: "k1" })).await;
+    let job = app.report(&format!("{}.deleted", kind.event), contact, json!({ kind.id_field: "k1" })).await;
     assert_eq!(app.ended(&job).await.state, JobState::Done);
     let left = ids(app, kind.list, contact);
     assert!(
@@ -110,7 +110,7 @@ async fn of_a_known_contact_what_is_older_than_the_announcement_stays_anothers()
     for number in 0..3 {
         let (app, contact) = TestApp::knowing_one(Setup::impatient()).await;
         let kind = &kinds(&app)[number];
-        // No webhook told of it, and it was made before the announcement: a little, or long.
+        // No webhook reported it, and it was made before the announcement: a little, or long.
         let moments_ago = (Clock::system().now() - SignedDuration::from_mins(10)).to_string();
         let added = if number == 0 { LONG_AGO } else { &moments_ago };
         let older = put(&app, kind, &contact, Some(added)).await;
@@ -128,7 +128,7 @@ async fn of_a_known_contact_nothing_is_looked_at_before_a_create() {
     for kind in kinds(&app) {
         let mut data = kind.data.clone();
         data[kind.id_field] = json!("k1");
-        let job = app.tell(&format!("{}.created", kind.event), &contact, data).await;
+        let job = app.report(&format!("{}.created", kind.event), &contact, data).await;
         assert_eq!(app.ended(&job).await.state, JobState::Done);
     }
     assert_eq!(calls(), before);
@@ -158,9 +158,9 @@ async fn a_namesake_is_not_adopted_and_nothing_of_him_is_overwritten_or_deleted(
     assert_eq!(app.contacts(&app.location().id).len(), count + 1);
     let ours = app.view("k1").await.unwrap()["contact"]["id"].as_str().unwrap().to_owned();
     assert_ne!(ours, namesake);
-    app.tell("contact.updated", "k1", json!({"city": "Elsewhere"})).await;
+    app.report("contact.updated", "k1", json!({"city": "Elsewhere"})).await;
     app.settle().await;
-    app.tell("contact.deleted", "k1", json!({})).await;
+    app.report("contact.deleted", "k1", json!({})).await;
     app.settle().await;
     assert_eq!(contact_of(&app, &namesake), before);
     assert_eq!(contact_of(&app, &ours), Value::Null);

@@ -44,8 +44,8 @@ async fn creates_in_a_storm_are_made_once(database_url: String) {
     // Identical ones, so that two runs may want to adopt the same one.
     for number in 0..8 {
         let id = format!("k{number}");
-        app.tell("task.created", &contact, json!({"clientyTaskId": id, "title": "Twin", "dueDate": DUE})).await;
-        app.tell("note.created", &contact, json!({"clientyNoteId": id, "noteText": "Twin"})).await;
+        app.report("task.created", &contact, json!({"clientyTaskId": id, "title": "Twin", "dueDate": DUE})).await;
+        app.report("note.created", &contact, json!({"clientyNoteId": id, "noteText": "Twin"})).await;
     }
     app.settle().await;
     let twins = |list: &str, field: &str| app.held(list, &contact).iter().filter(|one| one[field] == "Twin").count();
@@ -57,12 +57,12 @@ async fn creates_in_a_storm_are_made_once(database_url: String) {
 async fn edits_and_pulls_at_once_end_equal(database_url: String) {
     let app = start(database_url, Setup::default()).await;
     let contact = app.contacts(&app.location().id).remove(0);
-    app.tell("contact.selected", &contact, json!({})).await;
-    app.tell("task.created", &contact, json!({"clientyTaskId": "k1", "title": "Call", "dueDate": DUE})).await;
+    app.report("contact.selected", &contact, json!({})).await;
+    app.report("task.created", &contact, json!({"clientyTaskId": "k1", "title": "Call", "dueDate": DUE})).await;
     for number in 0..20 {
         let edit = json!({"clientyTaskId": "k1", "title": format!("Call {number}")});
-        app.tell("task.updated", &contact, edit).await;
-        app.tell("contact.selected", &contact, json!({})).await;
+        app.report("task.updated", &contact, edit).await;
+        app.report("contact.selected", &contact, json!({})).await;
     }
     app.settle().await;
     assert!(app.held("tasks", &contact).iter().any(|task| task["title"] == "Call 19"));
@@ -73,7 +73,7 @@ async fn edits_and_pulls_at_once_end_equal(database_url: String) {
 async fn a_gone_contact_disappears(database_url: String) {
     let (app, contact) = TestApp::knowing_one(Setup { database_url: Some(database_url), ..Setup::default() }).await;
     app.by_hand(Method::DELETE, &format!("/contacts/{contact}"), json!({})).await;
-    let job = app.tell("contact.selected", &contact, json!({})).await;
+    let job = app.report("contact.selected", &contact, json!({})).await;
     assert_eq!(app.ended(&job).await.state, JobState::Done);
     assert_eq!(app.view(&contact).await, None);
     app.finish().await;
@@ -83,12 +83,12 @@ async fn an_operation_whose_reply_is_lost_is_called_once(database_url: String) {
     let mut app = TestApp::idle(Setup { database_url: Some(database_url), ..Setup::impatient() }).await;
     let location_id = app.location().id;
     let contact = app.contacts(&location_id).remove(0);
-    let wish = |body| {
+    let request = |body| {
         let parameters = json!({"contactId": contact}).as_object().unwrap().clone();
         Wish { location_id: location_id.clone(), parameters, body, ..Wish::default() }
     };
     let task = json!({"title": "Called", "dueDate": DUE, "completed": false});
-    let create = operation::call("create-task", wish(Some(task)), "test", None).unwrap();
+    let create = operation::call("create-task", request(Some(task)), "test", None).unwrap();
     app.sandbox.set_faults(Faults { cut_after: 1000, writes_only: true, at_most: Some(1), ..Faults::default() });
     let accepted = app.app.producer().send(&[create]).await.unwrap().remove(0);
     let since = app.app.clock.now_ms() - 60_000;
@@ -101,7 +101,7 @@ async fn an_operation_whose_reply_is_lost_is_called_once(database_url: String) {
     assert_eq!(app.held("tasks", &contact).iter().filter(|task| task["title"] == "Called").count(), 1);
     assert_eq!(app.app.records.new_jobs(since, 10).await.unwrap(), []);
 
-    let read = operation::call("get-contact", wish(None), "test", None).unwrap();
+    let read = operation::call("get-contact", request(None), "test", None).unwrap();
     let accepted = app.app.producer().send(&[read]).await.unwrap().remove(0);
     assert_eq!(app.ended(&accepted.job_id).await.state, JobState::Done);
     let reply = app.app.records.reply(&accepted.job_id).await.unwrap().unwrap();

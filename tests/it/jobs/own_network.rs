@@ -29,7 +29,7 @@ async fn a_job_outlasts_any_time_in_which_nothing_gets_out() {
     let mut app = TestApp::idle(Setup { gate: true, ..setup() }).await;
     let contact = app.contacts(&app.location().id).remove(0);
     app.gate_mut().vanish().await;
-    let job = app.tell("contact.updated", &contact, json!({"city": "Bonn"})).await;
+    let job = app.report("contact.updated", &contact, json!({"city": "Bonn"})).await;
     app.work();
     // A contact that was never read takes one call a run.
     let calls = 2 * u64::from(ATTEMPTS) + 2;
@@ -53,7 +53,7 @@ async fn a_job_outlasts_any_number_of_answers_that_get_lost() {
     for faults in [Faults { cut: 1000, ..Faults::default() }, Faults { cut_after: 1000, ..Faults::default() }] {
         let lost = u64::from(ATTEMPTS) + 3;
         app.sandbox.set_faults(Faults { at_most: Some(lost), ..faults.clone() });
-        let job = app.tell("contact.updated", &contact, json!({"city": format!("{faults:?}")})).await;
+        let job = app.report("contact.updated", &contact, json!({"city": format!("{faults:?}")})).await;
         let job = app.ended(&job).await;
         assert_eq!((job.state, job.attempts), (JobState::Done, 1), "{faults:?}: {job:?}");
     }
@@ -68,7 +68,7 @@ async fn where_nothing_gets_out_a_locations_jobs_wait_behind_one_probe() {
     let contacts = app.contacts(&app.location().id);
     app.gate_mut().vanish().await;
     for contact in &contacts {
-        app.tell("contact.selected", contact, json!({})).await;
+        app.report("contact.selected", contact, json!({})).await;
     }
     app.work();
     app.wait_until("the location is broken off", async || {
@@ -92,11 +92,11 @@ async fn a_page_that_is_never_answered_in_time_is_asked_for_in_smaller_ones() {
     let shape = ghl_sandbox::SearchShape { unanswered_above: 3, ..Default::default() };
     app.sandbox.set_search_shape(shape);
     let records = &app.app.records;
-    records.begin_walk(&location, sync_workers::records::Purpose::Import, false, 0).await.unwrap().unwrap();
+    records.begin_scan(&location, sync_workers::records::Purpose::Import, false, 0).await.unwrap().unwrap();
     app.requeue().await;
     app.settle().await;
     let mut unlike = app.mismatches(&app.location(), &app.contacts(&location)).await;
-    // No search tells it.
+    // No search informs it.
     unlike.retain(|one| one.field != "lastActivity");
     assert_eq!(unlike, []);
     app.finish().await;

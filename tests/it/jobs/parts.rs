@@ -55,7 +55,7 @@ async fn whatever_fields_the_lists_leave_out_nothing_known_is_emptied_and_what_i
             RequestedError::always(operation, listed(&app, list, &contact, fields, mask))
         });
         app.sandbox.request_errors(answers.collect());
-        app.tell("contact.selected", &contact, json!({})).await;
+        app.report("contact.selected", &contact, json!({})).await;
         app.settle().await;
         let mut view = app.view(&contact).await.unwrap();
         view.as_object_mut().unwrap().remove("syncedAt");
@@ -78,8 +78,8 @@ async fn whatever_fields_the_lists_leave_out_nothing_known_is_emptied_and_what_i
     for (list, _) in PARTS {
         for record in whole[list].as_array().unwrap() {
             let held = app.held(list, &contact);
-            let is_shown = |name: &str| held.iter().all(|one| one.get(name).is_some());
-            let shown: Vec<_> = FIELDS.concat().into_iter().filter(|name| is_shown(name)).collect();
+            let is_visible = |name: &str| held.iter().all(|one| one.get(name).is_some());
+            let shown: Vec<_> = FIELDS.concat().into_iter().filter(|name| is_visible(name)).collect();
             let unread = record["unread"].as_array().cloned().unwrap_or_default();
             assert!(shown.iter().all(|name| !unread.contains(&json!(name))), "{record}");
         }
@@ -106,7 +106,7 @@ async fn a_list_that_is_longer_than_the_setting_allows_is_a_part_that_is_missing
             let key = if list == "appointments" { "events" } else { list };
             let long = ErrorAnswer::Raw { status: 200, body: json!({ key: held }) };
             app.sandbox.request_errors(vec![RequestedError::always(operation, long)]);
-            let job = app.tell("contact.selected", &contact, json!({})).await;
+            let job = app.report("contact.selected", &contact, json!({})).await;
             assert_eq!(app.ended(&job).await.state, JobState::Done);
             let view = app.view(&contact).await.unwrap();
             let expected: Vec<_> = if is_read { Vec::new() } else { vec![list] };
@@ -141,7 +141,7 @@ async fn of_an_unknown_contact_the_parts_that_ghl_gives_are_stored_and_the_other
             let app = TestApp::working(Setup::default()).await;
             let contact = rich(&app);
             app.sandbox.request_errors(vec![RequestedError::always(operation, answer.clone())]);
-            let job = app.tell("contact.selected", &contact, json!({})).await;
+            let job = app.report("contact.selected", &contact, json!({})).await;
             let job = app.ended(&job).await;
             assert_eq!(job.state, JobState::Done, "{refused} {answer:?}: {job:?}");
             let view = app.view(&contact).await.unwrap();
@@ -158,7 +158,7 @@ async fn of_an_unknown_contact_the_parts_that_ghl_gives_are_stored_and_the_other
                 assert_eq!(view[list].as_array().unwrap().len(), expected, "{refused} {answer:?} {list}");
             }
             app.sandbox.request_errors(Vec::new());
-            app.tell("contact.selected", &contact, json!({})).await;
+            app.report("contact.selected", &contact, json!({})).await;
             app.settle().await;
             let view = app.view(&contact).await.unwrap();
             assert_eq!(
@@ -177,7 +177,7 @@ async fn the_advice_names_the_scope_that_is_missing_and_none_that_is_there() {
     let app = TestApp::working(Setup::default()).await;
     let contact = rich(&app);
     app.sandbox.request_errors(vec![RequestedError::always(call::LIST_APPOINTMENTS, Wording::MissingScope.into())]);
-    app.tell("contact.selected", &contact, json!({})).await;
+    app.report("contact.selected", &contact, json!({})).await;
     app.settle().await;
     let reason = app.view(&contact).await.unwrap()["missing"][0]["reason"].as_str().unwrap().to_owned();
     assert!(reason.contains("calendars/events.readonly") && !reason.contains("contacts.readonly"), "{reason}");
@@ -191,7 +191,7 @@ async fn a_part_that_fails_for_long_keeps_none_of_the_others_back_and_comes_late
         let app = TestApp::working(Setup { backoff, ..Setup::default() }).await;
         let contact = rich(&app);
         app.sandbox.request_errors(vec![RequestedError::always(call::LIST_NOTES, answer.into())]);
-        let job = app.tell("contact.selected", &contact, json!({})).await;
+        let job = app.report("contact.selected", &contact, json!({})).await;
         let job = app.ended(&job).await;
         assert_eq!((job.state, job.attempts), (JobState::Dead, 3), "{answer:?}");
         assert!(job.last_error.as_ref().unwrap().contains("the notes of the contact are missing"), "{job:?}");
@@ -201,7 +201,7 @@ async fn a_part_that_fails_for_long_keeps_none_of_the_others_back_and_comes_late
             (vec!["notes"], app.held("tasks", &contact).len())
         );
         app.sandbox.request_errors(Vec::new());
-        app.tell("contact.selected", &contact, json!({})).await;
+        app.report("contact.selected", &contact, json!({})).await;
         app.settle().await;
         app.assert_equal(&contact).await;
         assert_eq!(app.view(&contact).await.unwrap().get("missing"), None);
@@ -213,12 +213,12 @@ async fn a_part_that_fails_for_long_keeps_none_of_the_others_back_and_comes_late
 async fn a_known_contact_keeps_what_is_known_of_a_part_that_does_not_come() {
     let app = TestApp::working(Setup::default()).await;
     let contact = rich(&app);
-    app.tell("contact.selected", &contact, json!({})).await;
+    app.report("contact.selected", &contact, json!({})).await;
     app.settle().await;
     let known = app.view(&contact).await.unwrap();
     app.sandbox.request_errors(vec![RequestedError::always(call::GET_CONTACT, Wording::MissingScope.into())]);
     let note = app.by_hand(reqwest::Method::POST, &format!("/contacts/{contact}/notes"), json!({"body": "New"})).await;
-    let job = app.tell("contact.selected", &contact, json!({})).await;
+    let job = app.report("contact.selected", &contact, json!({})).await;
     assert_eq!(app.ended(&job).await.state, JobState::Done);
     let mut view = app.view(&contact).await.unwrap();
     assert_eq!(view["contact"]["sync"].as_object_mut().unwrap().remove("missing"), Some(json!(["contact"])));
@@ -229,13 +229,13 @@ async fn a_known_contact_keeps_what_is_known_of_a_part_that_does_not_come() {
 }
 
 /// Creates a contact, and returns its job once that has ended.
-async fn create(app: &TestApp, data: Value) -> sync_workers::records::Job {
+async fn create(app: &TestApp, data: Value) -> sync_workers::records::LedgerEntry {
     let job = app.send(json!({"type": "contact.created", "locationId": app.location().id, "data": data})).await;
     app.ended(&job).await
 }
 
 #[tokio::test]
-async fn a_contact_is_created_without_the_field_that_ghl_refuses_and_the_field_is_told() {
+async fn a_contact_is_created_without_the_field_that_ghl_refuses_and_the_field_is_reported() {
     for (field, value, status, message) in [
         ("phone", "+4930123456", 422, json!(["phone must be a valid phone number"])),
         ("phone", "+4930123456", 400, json!("Invalid phone number")),
@@ -276,10 +276,10 @@ async fn a_custom_field_that_was_deleted_and_made_anew_is_asked_for_once_and_sen
     let made = app.by_hand(reqwest::Method::POST, &fields, json!({"name": "Tier", "dataType": "TEXT"})).await;
     let (id, key) = (made["customField"]["id"].clone(), made["customField"]["fieldKey"].as_str().unwrap().to_owned());
     let key = key.trim_start_matches("contact.").to_owned();
-    app.tell("contact.selected", &contact, json!({})).await;
+    app.report("contact.selected", &contact, json!({})).await;
     app.settle().await;
     let set = async |value: &str| {
-        let job = app.tell("contact.updated", &contact, json!({"customFields": { key.as_str(): value }})).await;
+        let job = app.report("contact.updated", &contact, json!({"customFields": { key.as_str(): value }})).await;
         app.ended(&job).await
     };
     assert_eq!(set("gold").await.state, JobState::Done);

@@ -19,7 +19,7 @@ use crate::support::test_app::{Setup, TestApp};
 
 const DUE: &str = "2026-03-01T09:00:00Z";
 /// Shorter words are in ids by chance.
-const TELLING: usize = 4;
+const REPORTING: usize = 4;
 
 /// Collects what is logged and traced on this thread, which runs everything of a test.
 #[derive(Clone, Default)]
@@ -80,7 +80,7 @@ fn secrets(app: &TestApp) -> BTreeSet<String> {
         }
     }
     // Names that are ordinary words of a log as well, and would prove nothing.
-    secrets.retain(|text| text.chars().count() >= TELLING && !["null", "undefined", "Demo"].contains(&text.as_str()));
+    secrets.retain(|text| text.chars().count() >= REPORTING && !["null", "undefined", "Demo"].contains(&text.as_str()));
     secrets
 }
 
@@ -112,13 +112,13 @@ async fn no_token_name_address_number_or_text_is_logged_or_traced() {
     for (number, contact) in contacts.iter().take(10).enumerate() {
         let id = format!("k{number}");
         let task = json!({"clientyTaskId": id, "title": "Call Grandmother", "body": "Owes me 500", "dueDate": DUE});
-        app.tell("task.created", contact, task).await;
-        app.tell("note.created", contact, json!({"clientyNoteId": id, "noteText": "Divorced since May"})).await;
-        app.tell("contact.selected", contact, json!({})).await;
+        app.report("task.created", contact, task).await;
+        app.report("note.created", contact, json!({"clientyNoteId": id, "noteText": "Divorced since May"})).await;
+        app.report("contact.selected", contact, json!({})).await;
     }
     // Refused by GHL, which may quote what it refuses.
     let refused = json!({"clientyNoteId": "refused", "noteText": "Quoted by GHL", "userId": "jane.doe@example.com"});
-    app.tell("note.created", &contacts[0], refused).await;
+    app.report("note.created", &contacts[0], refused).await;
     app.settle().await;
 
     let mut secrets = secrets(&app);
@@ -128,17 +128,17 @@ async fn no_token_name_address_number_or_text_is_logged_or_traced() {
     secrets.extend(ours.map(str::to_owned));
     app.finish_with_dead(1).await;
     let text = log.text();
-    for part in ["called GHL", "a run did not finish", "job.verdict=\"done\"", "http.response.status_code=\"200\""] {
+    for part in ["called GHL", "a run did not finish", "job.outcome=\"done\"", "http.response.status_code=\"200\""] {
         assert!(text.contains(part), "no {part} was heard");
     }
     for line in text.lines() {
-        let told: Vec<_> = secrets.iter().filter(|secret| line.contains(secret.as_str())).collect();
-        assert!(told.is_empty(), "{told:?} in {line}");
+        let reported: Vec<_> = secrets.iter().filter(|secret| line.contains(secret.as_str())).collect();
+        assert!(reported.is_empty(), "{reported:?} in {line}");
     }
 }
 
 #[test]
-fn a_log_hears_what_another_thread_came_by_first() {
+fn a_log_receives_what_another_thread_came_by_first() {
     let (log, _listening) = Log::listen();
     let line = || tracing::debug!("came by");
     std::thread::spawn(line).join().unwrap();
@@ -148,26 +148,26 @@ fn a_log_hears_what_another_thread_came_by_first() {
 }
 
 #[tokio::test]
-async fn the_queue_is_told_ids_and_nothing_personal() {
+async fn the_queue_is_reported_ids_and_nothing_personal() {
     let redis = RedisServer::start();
     let mut app = TestApp::idle(Setup { redis_url: Some(redis.url()), ..Setup::default() }).await;
     let contact = app.contacts(&app.location().id).remove(0);
     let task = json!({"clientyTaskId": "k1", "title": "Call Grandmother", "body": "Owes me 500", "dueDate": DUE});
-    app.tell("task.created", &contact, task).await;
-    app.tell("task.updated", &contact, json!({"clientyTaskId": "k1", "title": "Visit Grandmother"})).await;
-    app.tell("note.created", &contact, json!({"clientyNoteId": "k1", "noteText": "Divorced since May"})).await;
-    app.tell("contact.updated", &contact, json!({"name": "Grandmother", "email": "grandma@example.com"})).await;
+    app.report("task.created", &contact, task).await;
+    app.report("task.updated", &contact, json!({"clientyTaskId": "k1", "title": "Visit Grandmother"})).await;
+    app.report("note.created", &contact, json!({"clientyNoteId": "k1", "noteText": "Divorced since May"})).await;
+    app.report("contact.updated", &contact, json!({"name": "Grandmother", "email": "grandma@example.com"})).await;
 
-    let told = String::from_utf8_lossy(&everything_in(&redis)).into_owned();
-    assert!(told.contains("push_task") && told.contains(&contact), "the jobs are in the queue: {told}");
+    let reported = String::from_utf8_lossy(&everything_in(&redis)).into_owned();
+    assert!(reported.contains("push_task") && reported.contains(&contact), "the jobs are in the queue: {reported}");
     for secret in ["Grandmother", "Owes me", "Divorced", "grandma", "k1", &app.location().token] {
-        assert!(!told.contains(secret), "{secret} in {told}");
+        assert!(!reported.contains(secret), "{secret} in {reported}");
     }
     app.work();
     app.settle().await;
-    let told = String::from_utf8_lossy(&everything_in(&redis)).into_owned();
+    let reported = String::from_utf8_lossy(&everything_in(&redis)).into_owned();
     for secret in ["Grandmother", "Owes me", "Divorced", "grandma", &app.location().token] {
-        assert!(!told.contains(secret), "{secret} in {told}");
+        assert!(!reported.contains(secret), "{secret} in {reported}");
     }
     app.finish().await;
 }

@@ -14,8 +14,8 @@ use crate::support::test_app::{Setup, TestApp, call};
 async fn every_selected_contact_appears_with_everything_in_its_locations_time() {
     let app = TestApp::working(Setup { locations: 3, contacts: 25, ..Setup::default() }).await;
     let locations = app.sandbox.locations();
-    let zones: BTreeSet<_> = locations.iter().map(|location| &location.time_zone).collect();
-    assert_eq!(zones.len(), 3);
+    let time_zones: BTreeSet<_> = locations.iter().map(|location| &location.time_zone).collect();
+    assert_eq!(time_zones.len(), 3);
     for location in &locations {
         let selected = |contact| json!({"type": "contact.selected", "locationId": location.id, "contactId": contact});
         let events: Vec<Value> = app.contacts(&location.id).into_iter().map(selected).collect();
@@ -39,7 +39,7 @@ async fn a_contact_that_is_selected_ten_times_while_it_waits_is_fetched_once() {
     let location = app.location().id;
     let contact = app.contacts(&location).remove(0);
     for _ in 0..10 {
-        app.tell("contact.selected", &contact, json!({})).await;
+        app.report("contact.selected", &contact, json!({})).await;
     }
     app.work();
     app.settle().await;
@@ -53,7 +53,7 @@ async fn a_contact_that_is_selected_ten_times_while_it_waits_is_fetched_once() {
 async fn the_next_pull_brings_what_was_changed_made_and_deleted_in_ghl() {
     let app = TestApp::working(Setup::default()).await;
     let contact = contact_with_tasks(&app, 2);
-    app.tell("contact.selected", &contact, json!({})).await;
+    app.report("contact.selected", &contact, json!({})).await;
     app.settle().await;
 
     let tasks = app.held("tasks", &contact);
@@ -64,7 +64,7 @@ async fn the_next_pull_brings_what_was_changed_made_and_deleted_in_ghl() {
     app.by_hand(Method::PUT, &format!("/contacts/{contact}"), json!({"city": "Paderborn"})).await;
     assert_ne!(app.mismatches(&app.location(), std::slice::from_ref(&contact)).await, []);
 
-    app.tell("contact.selected", &contact, json!({})).await;
+    app.report("contact.selected", &contact, json!({})).await;
     app.settle().await;
     app.assert_equal(&contact).await;
     app.finish().await;
@@ -75,13 +75,13 @@ async fn a_contact_that_was_deleted_in_ghl_disappears_in_one_run() {
     let app = TestApp::working(Setup::default()).await;
     let location = app.location().id;
     let contact = contact_with_tasks(&app, 1);
-    app.tell("contact.selected", &contact, json!({})).await;
+    app.report("contact.selected", &contact, json!({})).await;
     app.settle().await;
     assert!(app.view(&contact).await.is_some());
 
     app.by_hand(Method::DELETE, &format!("/contacts/{contact}"), json!({})).await;
     let calls = app.calls(&location, call::GET_CONTACT);
-    let job = app.tell("contact.selected", &contact, json!({})).await;
+    let job = app.report("contact.selected", &contact, json!({})).await;
     let job = app.ended(&job).await;
     assert_eq!((job.state, job.attempts, job.last_error), (JobState::Done, 1, None));
     assert_eq!(app.calls(&location, call::GET_CONTACT), calls + 1);
@@ -90,9 +90,9 @@ async fn a_contact_that_was_deleted_in_ghl_disappears_in_one_run() {
 }
 
 #[tokio::test]
-async fn a_contact_that_never_was_is_told_to_who_asked_for_it() {
+async fn a_contact_that_never_was_is_reported_to_who_asked_for_it() {
     let app = TestApp::working(Setup::default()).await;
-    let job = app.tell("contact.selected", "nobodyKnowsThisOne00", json!({})).await;
+    let job = app.report("contact.selected", "nobodyKnowsThisOne00", json!({})).await;
     let job = app.ended(&job).await;
     assert_eq!((job.state, job.last_error.as_deref()), (JobState::Dead, Some("GHL has no such contact")));
     assert_eq!(app.view("nobodyKnowsThisOne00").await, None);
@@ -104,15 +104,15 @@ async fn a_contact_that_never_was_is_told_to_who_asked_for_it() {
 async fn a_contact_that_is_back_in_ghl_is_shown_again() {
     let app = TestApp::working(Setup { gate: true, ..Setup::default() }).await;
     let contact = contact_with_tasks(&app, 1);
-    app.tell("contact.selected", &contact, json!({})).await;
+    app.report("contact.selected", &contact, json!({})).await;
     app.settle().await;
     let gone = r#"{"statusCode":404,"message":"Contact not found"}"#;
     app.gate().say(Method::GET, &format!("/contacts/{contact}"), StatusCode::NOT_FOUND, gone);
-    app.tell("contact.selected", &contact, json!({})).await;
+    app.report("contact.selected", &contact, json!({})).await;
     app.settle().await;
     assert_eq!(app.view(&contact).await, None);
     app.gate().open();
-    app.tell("contact.selected", &contact, json!({})).await;
+    app.report("contact.selected", &contact, json!({})).await;
     app.settle().await;
     app.assert_equal(&contact).await;
     app.finish().await;
@@ -123,17 +123,17 @@ async fn a_pull_does_not_overwrite_an_edit_that_was_made_and_pushed_while_it_ran
     let app = TestApp::working(Setup { gate: true, ..Setup::default() }).await;
     let location = app.location().id;
     let contact = contact_with_tasks(&app, 1);
-    app.tell("contact.selected", &contact, json!({})).await;
+    app.report("contact.selected", &contact, json!({})).await;
     app.settle().await;
     let task = app.held("tasks", &contact)[0]["id"].as_str().unwrap().to_owned();
 
     // The pull has its list of tasks, and waits for its list of notes.
     app.gate().hold(Method::GET, &format!("/contacts/{contact}/notes"));
-    let pull = app.tell("contact.selected", &contact, json!({})).await;
+    let pull = app.report("contact.selected", &contact, json!({})).await;
     for list in ["tasks", "notes"] {
         app.gate().answered(Method::GET, &format!("/contacts/{contact}/{list}"), 2).await;
     }
-    let edit = app.tell("task.updated", &contact, json!({"taskId": task, "title": "Edited meanwhile"})).await;
+    let edit = app.report("task.updated", &contact, json!({"taskId": task, "title": "Edited meanwhile"})).await;
     assert_eq!(app.ended(&edit).await.state, JobState::Done);
     assert_eq!(app.job(&pull).await.state, JobState::Running);
     app.gate().open();
@@ -149,7 +149,7 @@ async fn a_pull_does_not_overwrite_an_edit_that_was_made_and_pushed_while_it_ran
 async fn an_edit_that_waits_outlives_a_pull_and_reaches_ghl() {
     let mut app = TestApp::working(Setup { gate: true, ..Setup::default() }).await;
     let contact = contact_with_tasks(&app, 1);
-    app.tell("contact.selected", &contact, json!({})).await;
+    app.report("contact.selected", &contact, json!({})).await;
     app.settle().await;
     let task = app.held("tasks", &contact)[0]["id"].as_str().unwrap().to_owned();
     app.rest().await;
@@ -157,9 +157,9 @@ async fn an_edit_that_waits_outlives_a_pull_and_reaches_ghl() {
     let edit = json!({"taskId": task, "title": "Edited here"});
     app.by_hand(Method::PUT, &format!("/contacts/{contact}/tasks/{task}"), json!({"body": "Changed in GHL"})).await;
     // The pull goes first: a person looks.
-    app.tell("task.updated", &contact, edit).await;
+    app.report("task.updated", &contact, edit).await;
     app.gate().hold(Method::PUT, &format!("/contacts/{contact}/tasks/{task}"));
-    let pull = app.tell("contact.selected", &contact, json!({})).await;
+    let pull = app.report("contact.selected", &contact, json!({})).await;
     app.work();
     assert_eq!(app.ended(&pull).await.state, JobState::Done);
     assert_eq!(app.view(&contact).await.unwrap()["tasks"][0]["title"], "Edited here");
@@ -167,7 +167,7 @@ async fn an_edit_that_waits_outlives_a_pull_and_reaches_ghl() {
     app.settle().await;
 
     assert_eq!(app.held("tasks", &contact)[0]["title"], "Edited here");
-    app.tell("contact.selected", &contact, json!({})).await;
+    app.report("contact.selected", &contact, json!({})).await;
     app.settle().await;
     app.assert_equal(&contact).await;
     app.finish().await;
@@ -180,7 +180,7 @@ async fn a_429_among_the_answers_of_a_pull_rests_the_lane_whatever_else_failed()
     let contact = app.contacts(&location).remove(0);
     app.gate().answer(Method::GET, &format!("/contacts/{contact}"), StatusCode::BAD_GATEWAY);
     app.gate().answer(Method::GET, &format!("/contacts/{contact}/notes"), StatusCode::TOO_MANY_REQUESTS);
-    let pull = app.tell("contact.selected", &contact, json!({})).await;
+    let pull = app.report("contact.selected", &contact, json!({})).await;
     app.wait_until("the pull has failed", async || app.job(&pull).await.last_error.is_some()).await;
     let job = app.job(&pull).await;
     assert_eq!((job.state, job.attempts), (JobState::Waiting, 0), "{job:?}");

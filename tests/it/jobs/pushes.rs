@@ -21,8 +21,8 @@ impl Synced {
         let (app, contact) = TestApp::knowing_one(Setup::default()).await;
         let location = app.location().id;
         let task = json!({"clientyTaskId": "k1", "title": "Call", "body": "About the offer", "dueDate": DUE});
-        app.tell("task.created", &contact, task).await;
-        app.tell("note.created", &contact, json!({"clientyNoteId": "k1", "noteText": "Likes tea"})).await;
+        app.report("task.created", &contact, task).await;
+        app.report("note.created", &contact, json!({"clientyNoteId": "k1", "noteText": "Likes tea"})).await;
         app.settle().await;
         Self { app, location, contact }
     }
@@ -32,7 +32,7 @@ impl Synced {
         self.app.rest().await;
         let before = self.app.sandbox.stats();
         for (event_type, data) in events {
-            self.app.tell(event_type, &self.contact, data.clone()).await;
+            self.app.report(event_type, &self.contact, data.clone()).await;
         }
         self.app.work();
         self.app.settle().await;
@@ -140,7 +140,7 @@ async fn an_update_of_a_task_sends_nothing_but_what_changed() {
     let mut synced = Synced::start().await;
     let ours = synced.ours("tasks", "clientyTaskId").await.unwrap();
     let id = id_of(&ours, "taskId");
-    // Nobody has told us of this one; a whole task sent over it would undo it.
+    // Nobody has reported this one; a whole task sent over it would undo it.
     let path = format!("/contacts/{}/tasks/{id}", synced.contact);
     synced.app.by_hand(Method::PUT, &path, json!({"title": "Renamed in GHL"})).await;
     let events = [("task.updated", json!({"taskId": id, "dueDate": "2026-04-01T10:30:15.250Z"}))];
@@ -252,7 +252,7 @@ async fn a_task_that_began_in_ghl_can_be_edited_by_its_id_there() {
     let path = format!("/contacts/{}/tasks", synced.contact);
     let made = json!({"title": "Made in GHL", "dueDate": DUE, "completed": false});
     let made = synced.app.by_hand(Method::POST, &path, made).await;
-    synced.app.tell("contact.selected", &synced.contact, json!({})).await;
+    synced.app.report("contact.selected", &synced.contact, json!({})).await;
     synced.app.settle().await;
     let id = id_of(&made["task"], "id");
     let events = [("task.updated", json!({"taskId": id, "title": "Edited here"}))];
@@ -277,9 +277,9 @@ async fn an_edit_that_comes_while_a_push_runs_gets_a_run_of_its_own() {
     let path = format!("/contacts/{contact}/tasks");
     app.gate().hold(Method::POST, &path);
     let create =
-        app.tell("task.created", &contact, json!({"clientyTaskId": "k1", "title": "Call", "dueDate": DUE})).await;
+        app.report("task.created", &contact, json!({"clientyTaskId": "k1", "title": "Call", "dueDate": DUE})).await;
     app.gate().answered(Method::POST, &path, 1).await;
-    app.tell("task.updated", &contact, json!({"clientyTaskId": "k1", "title": "Mail"})).await;
+    app.report("task.updated", &contact, json!({"clientyTaskId": "k1", "title": "Mail"})).await;
     assert_eq!(app.job(&create).await.state, JobState::Running);
     app.gate().open();
     app.settle().await;

@@ -4,7 +4,7 @@ use job_engine::Priority;
 use reqwest::Method;
 use serde_json::{Value, json};
 use sync_workers::jobs::new_job;
-use sync_workers::records::{Decision, Job, JobState};
+use sync_workers::records::{Decision, JobState, LedgerEntry};
 
 use crate::support::postgres::PostgresServer;
 use crate::support::test_app::{Setup, TestApp, call};
@@ -27,18 +27,18 @@ impl Known {
     }
 
     /// Sends an event about the contact, and returns its job once that has ended.
-    async fn tell(&self, event_type: &str, data: Value) -> Job {
-        let job = self.app.tell(event_type, &self.contact, data).await;
+    async fn report(&self, event_type: &str, data: Value) -> LedgerEntry {
+        let job = self.app.report(event_type, &self.contact, data).await;
         self.app.ended(&job).await
     }
 
     async fn done(&self, event_type: &str, data: Value) {
-        let job = self.tell(event_type, data).await;
+        let job = self.report(event_type, data).await;
         assert_eq!(job.state, JobState::Done, "{job:?}");
     }
 
-    async fn dead(&self, event_type: &str, data: Value) -> Job {
-        let job = self.tell(event_type, data).await;
+    async fn dead(&self, event_type: &str, data: Value) -> LedgerEntry {
+        let job = self.report(event_type, data).await;
         assert_eq!(job.state, JobState::Dead, "{job:?}");
         job
     }
@@ -62,29 +62,29 @@ impl Known {
         self.app.all_calls(&self.location)
     }
 
-    async fn discard(&self, jobs: &[&Job]) {
+    async fn discard(&self, jobs: &[&LedgerEntry]) {
         let ids: Vec<_> = jobs.iter().map(|job| job.id.clone()).collect();
         assert_eq!(self.app.app.records.discard_jobs(&ids, &Decision::default()).await.unwrap(), ids.len() as u64);
     }
 
-    async fn retry(&self, job: &Job) -> Job {
+    async fn retry(&self, job: &LedgerEntry) -> LedgerEntry {
         let keys = self.app.app.records.revive_jobs(std::slice::from_ref(&job.id)).await.unwrap();
         let jobs: Vec<_> = keys.iter().map(|key| new_job(key, Priority::Bulk)).collect();
         self.app.app.queue.push(&jobs).await.unwrap();
         self.app.ended(&job.id).await
     }
 
-    /// What the feed tells from here on.
+    /// What the feed reports from here on.
     async fn changes(&self, cursor: &str) -> (Vec<[String; 2]>, String) {
         let page = self.app.app.records.list_changes(Some(cursor), 100).await.unwrap();
-        let told = page.items.iter().map(|item| {
+        let reported = page.items.iter().map(|item| {
             let op = serde_json::to_value(item.op).unwrap();
             [
                 format!("{} {}", item.record, item.ghl_id.as_ref().or(item.clienty_id.as_ref()).unwrap()),
                 op.as_str().unwrap().to_owned(),
             ]
         });
-        (told.collect(), page.next_cursor.unwrap())
+        (reported.collect(), page.next_cursor.unwrap())
     }
 
     async fn equal(&self) {
@@ -104,8 +104,8 @@ async fn a_refused_value_holds_up_no_other_edit_and_a_new_one_is_sent() {
     assert_eq!(known.app.calls(&known.location, call::UPDATE_CONTACT), 1);
     let sync = known.ours().await["sync"].clone();
     let field = &sync["fields"][0];
-    let told = (&sync["state"], &field["field"], &field["sent"], &field["got"]);
-    assert_eq!(told, (&json!("refused"), &json!("email"), &json!(NO_EMAIL), &email), "{sync}");
+    let reported = (&sync["state"], &field["field"], &field["sent"], &field["got"]);
+    assert_eq!(reported, (&json!("refused"), &json!("email"), &json!(NO_EMAIL), &email), "{sync}");
     let reason = first.last_error.unwrap();
     assert_eq!((&sync["reason"], &field["refused"]["reason"]), (&json!(reason), &json!(reason)));
 
@@ -131,7 +131,7 @@ async fn a_refused_value_holds_up_no_other_edit_and_a_new_one_is_sent() {
 }
 
 #[tokio::test]
-async fn what_came_with_a_value_that_ghl_names_is_written_and_the_job_tells_the_refusal() {
+async fn what_came_with_a_value_that_ghl_names_is_written_and_the_job_reports_the_refusal() {
     let known = Known::start(Setup::default()).await;
     let job = known.dead("contact.updated", json!({"email": NO_EMAIL, "city": "Bonn", "tags": ["vip"]})).await;
     assert!(job.last_error.as_ref().unwrap().contains("email must be an email"));
@@ -237,7 +237,7 @@ async fn discarded_creates(setup: Setup) {
     let wrong = known.app.ended(&create(NO_EMAIL).await).await;
     assert_eq!(wrong.state, JobState::Dead, "{wrong:?}");
     let task = json!({"clientyTaskId": "t1", "title": "Call", "dueDate": "2026-03-01T09:00:00Z"});
-    let task = known.app.tell("task.created", "k1", task).await;
+    let task = known.app.report("task.created", "k1", task).await;
     let (_, cursor) = known.changes("latest").await;
     known.discard(&[&wrong]).await;
     assert_eq!(known.changes(&cursor).await.0, [change("task", "t1", "deleted"), change("contact", "k1", "deleted")]);

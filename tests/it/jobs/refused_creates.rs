@@ -67,11 +67,11 @@ async fn the_rest_of_a_create_is_made_and_the_field_that_ghl_names_is_refused() 
             let is_made = status == 422 && one.field != "userId";
             let body = json!({"statusCode": status, "message": [one.words]});
             app.sandbox.request_errors(vec![RequestedError {
-                // It is made all the same, and told otherwise: what is there is not made again.
+                // It is made all the same, and reported otherwise: what is there is not made again.
                 carried_out: is_made,
                 ..RequestedError::once(one.operation, ErrorAnswer::Raw { status, body })
             }]);
-            let job = app.tell(one.event, &contact, data.clone()).await;
+            let job = app.report(one.event, &contact, data.clone()).await;
             let job = app.ended(&job).await;
             app.settle().await;
             let held = app.held(one.list, &contact);
@@ -85,8 +85,8 @@ async fn the_rest_of_a_create_is_made_and_the_field_that_ghl_names_is_refused() 
             let view = app.view(&contact).await.unwrap();
             let ours = view[one.list].as_array().unwrap().iter().find(|ours| ours[id] == name.as_str()).unwrap();
             let fields = ours["sync"]["fields"].as_array().unwrap();
-            let told: Vec<_> = fields.iter().map(|field| (&field["field"], &field["state"])).collect();
-            assert_eq!(told, [(&json!(one.field), &json!("refused"))], "{name}: {ours}");
+            let reported: Vec<_> = fields.iter().map(|field| (&field["field"], &field["state"])).collect();
+            assert_eq!(reported, [(&json!(one.field), &json!("refused"))], "{name}: {ours}");
         }
     }
     app.finish_with_any_dead().await;

@@ -10,8 +10,8 @@ async fn a_text_that_ghl_keeps_in_a_form_of_its_own_is_sent_once() {
     let (app, contact) = TestApp::knowing_one(Setup::default()).await;
     let location = app.location().id;
     let due = "2026-03-01T09:00:00Z";
-    app.tell("note.created", &contact, json!({"clientyNoteId": "k1", "noteText": "First"})).await;
-    app.tell("task.created", &contact, json!({"clientyTaskId": "k1", "title": "T", "body": "First", "dueDate": due}))
+    app.report("note.created", &contact, json!({"clientyNoteId": "k1", "noteText": "First"})).await;
+    app.report("task.created", &contact, json!({"clientyTaskId": "k1", "title": "T", "body": "First", "dueDate": due}))
         .await;
     app.settle().await;
     let id = |list: &str, field: &str, value: &str| {
@@ -28,8 +28,8 @@ async fn a_text_that_ghl_keeps_in_a_form_of_its_own_is_sent_once() {
     app.sandbox
         .request_errors(vec![answered(call::UPDATE_NOTE, "note", note), answered(call::UPDATE_TASK, "task", task)]);
     for _ in 0..3 {
-        app.tell("note.updated", &contact, json!({"clientyNoteId": "k1", "noteText": "Hello"})).await;
-        app.tell("task.updated", &contact, json!({"clientyTaskId": "k1", "body": "Hello"})).await;
+        app.report("note.updated", &contact, json!({"clientyNoteId": "k1", "noteText": "Hello"})).await;
+        app.report("task.updated", &contact, json!({"clientyTaskId": "k1", "body": "Hello"})).await;
         app.settle().await;
     }
     let calls = [call::UPDATE_NOTE, call::UPDATE_TASK].map(|operation| app.calls(&location, operation));
@@ -38,7 +38,7 @@ async fn a_text_that_ghl_keeps_in_a_form_of_its_own_is_sent_once() {
     let sync = sync.as_array().unwrap().iter().find(|note| note["clientyNoteId"] == "k1").unwrap()["sync"].clone();
     assert_eq!(sync["state"], "applied", "{sync}");
     // What is new is sent.
-    app.tell("note.updated", &contact, json!({"clientyNoteId": "k1", "noteText": "Hello again"})).await;
+    app.report("note.updated", &contact, json!({"clientyNoteId": "k1", "noteText": "Hello again"})).await;
     app.settle().await;
     assert_eq!(app.calls(&location, call::UPDATE_NOTE), 2);
     app.finish().await;

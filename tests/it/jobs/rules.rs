@@ -4,7 +4,7 @@ use clienty_sync::gateway::Server;
 use ghl_sandbox::{Faults, WebhookFaults, Webhooks};
 use reqwest::Method;
 use serde_json::json;
-use sync_workers::records::{ChangeOp, Job, JobState, Origin};
+use sync_workers::records::{ChangeOp, JobState, LedgerEntry, Origin};
 
 use crate::support::postgres::PostgresServer;
 use crate::support::test_app::{Setup, TestApp, call};
@@ -36,7 +36,7 @@ impl Ruled {
     async fn settle(&self) {
         self.app.wait_until("all webhooks are delivered", async || self.webhooks.stats().pending == 0).await;
         self.app.settle().await;
-        // A rule's task is made as a run ends, and pushed by another one; GHL tells of it.
+        // A rule's task is made as a run ends, and pushed by another one; GHL reports it.
         self.app.wait_until("all webhooks are delivered", async || self.webhooks.stats().pending == 0).await;
         self.app.settle().await;
     }
@@ -108,7 +108,7 @@ async fn each_event_makes_its_task_once_over_postgres() {
 async fn a_task_of_a_rule_reads_as_it_says_and_is_in_the_feed() {
     let ruled = Ruled::start(Setup { settings: RULES, ..Setup::default() }, WebhookFaults::default()).await;
     let contact = ruled.app.contacts(&ruled.location).remove(0);
-    ruled.app.tell("contact.selected", &contact, json!({})).await;
+    ruled.app.report("contact.selected", &contact, json!({})).await;
     ruled.app.settle().await;
     ruled.app.contact_by_hand(Some(&contact), json!({"firstName": "Ada", "email": "ada@x.de", "tags": ["vip"]})).await;
     ruled.settle().await;
@@ -118,10 +118,10 @@ async fn a_task_of_a_rule_reads_as_it_says_and_is_in_the_feed() {
     assert_eq!(task["clientyTaskId"], format!("rule-vip-{contact}"));
     assert_eq!(task["sync"]["state"], "applied");
     let feed = ruled.app.app.records.list_changes(None, 1000).await.unwrap().items;
-    let told = feed.iter().filter(|item| item.clienty_id == Some(format!("rule-vip-{contact}")));
-    let told: Vec<_> = told.map(|item| (item.record_id.clone(), item.op, item.origin)).collect();
-    let (id, flow, ghl) = (told[0].0.clone(), Some(Origin::Flow), Some(Origin::Ghl));
-    assert_eq!(told, [(id.clone(), ChangeOp::Stored, flow), (id, ChangeOp::Synced, ghl)], "one record, made once");
+    let reported = feed.iter().filter(|item| item.clienty_id == Some(format!("rule-vip-{contact}")));
+    let reported: Vec<_> = reported.map(|item| (item.record_id.clone(), item.op, item.origin)).collect();
+    let (id, flow, ghl) = (reported[0].0.clone(), Some(Origin::Flow), Some(Origin::Ghl));
+    assert_eq!(reported, [(id.clone(), ChangeOp::Stored, flow), (id, ChangeOp::Synced, ghl)], "one record, made once");
 
     // Taken off and put on again, it is another event.
     ruled.app.contact_by_hand(Some(&contact), json!({"tags": []})).await;
@@ -145,11 +145,11 @@ async fn what_clienty_creates_or_tags_and_what_a_pull_finds_makes_no_task() {
         let data = json!({"clientyContactId": format!("k{n}"), "firstName": format!("Ours{n}"), "email": format!("ours{n}@x.de"), "tags": ["vip"]});
         ruled.app.send(json!({"type": "contact.created", "locationId": ruled.location, "data": data})).await;
     }
-    ruled.app.tell("contact.tagged", &found, json!({"tags": ["vip"]})).await;
+    ruled.app.report("contact.tagged", &found, json!({"tags": ["vip"]})).await;
     ruled.settle().await;
     ruled.app.sandbox.set_faults(Faults::default());
     for contact in ruled.app.contacts(&ruled.location) {
-        ruled.app.tell("contact.selected", &contact, json!({})).await;
+        ruled.app.report("contact.selected", &contact, json!({})).await;
     }
     ruled.settle().await;
     assert_eq!(ruled.app.calls(&ruled.location, call::CREATE_TASK), before);
@@ -165,7 +165,7 @@ async fn ghls_event_of_our_own_create_makes_no_task_though_it_comes_before_the_r
     let data = json!({"clientyContactId": "k1", "firstName": "Ours", "email": "ours@x.de", "tags": ["vip"]});
     app.send(json!({"type": "contact.created", "locationId": ruled.location, "data": data})).await;
     app.gate().answered(Method::POST, "/contacts/", 1).await;
-    let pulls = |jobs: Vec<Job>| jobs.iter().any(|job| job.key.kind == "pull_contact");
+    let pulls = |jobs: Vec<LedgerEntry>| jobs.iter().any(|job| job.key.kind == "pull_contact");
     app.wait_until("the event was looked at", async || {
         pulls(app.jobs_in(JobState::Scheduled).await) || pulls(app.jobs_in(JobState::Done).await)
     })

@@ -41,8 +41,8 @@ impl Case {
 
     async fn of(setup: Setup) -> Self {
         let (app, contact) = TestApp::knowing_one(setup).await;
-        app.tell("contact.updated", &contact, json!({"city": "A"})).await;
-        app.tell("note.created", &contact, json!({"clientyNoteId": "n", "noteText": "A"})).await;
+        app.report("contact.updated", &contact, json!({"city": "A"})).await;
+        app.report("note.created", &contact, json!({"clientyNoteId": "n", "noteText": "A"})).await;
         app.settle().await;
         let view = app.view(&contact).await.unwrap();
         let notes = view["notes"].as_array().unwrap();
@@ -69,9 +69,9 @@ impl Case {
     /// A producer edits.
     async fn ours(&self, of: Of, text: &str) {
         match of {
-            Of::City => self.app.tell("contact.updated", &self.contact, json!({"city": text})).await,
+            Of::City => self.app.report("contact.updated", &self.contact, json!({"city": text})).await,
             Of::Note => {
-                self.app.tell("note.updated", &self.contact, json!({"clientyNoteId": "n", "noteText": text})).await
+                self.app.report("note.updated", &self.contact, json!({"clientyNoteId": "n", "noteText": text})).await
             }
         };
     }
@@ -122,14 +122,14 @@ impl Case {
 
     /// A look by a person, and what follows from it.
     async fn looked_at(&self) {
-        let pull = self.app.tell("contact.selected", &self.contact, json!({})).await;
+        let pull = self.app.report("contact.selected", &self.contact, json!({})).await;
         self.app.ended(&pull).await;
     }
 
-    /// Both sides read `text`, and so many conflicts were told.
+    /// Both sides read `text`, and so many conflicts were reported.
     async fn ends(self, of: Of, text: &str, conflicts: usize) {
         self.app.settle().await;
-        // GHL's own time of a change is in no webhook, nor does one tell of every change here.
+        // GHL's own time of a change is in no webhook, nor does one report every change here.
         self.looked_at().await;
         self.app.settle().await;
         self.app.assert_equal(&self.contact).await;
@@ -160,11 +160,13 @@ async fn a_write_that_was_shown_counts_as_agreed_though_its_reply_is_lost(databa
         case.app.gate().hold(Method::PUT, &path);
         case.app.gate().hold(Method::GET, &look);
         case.ours(of, "B").await;
-        let is_shown = async || {
-            let told = case.app.app.metrics.render().unwrap();
-            told.lines().any(|line| line.starts_with("clienty_webhooks_total{result=\"echo\"") && !line.ends_with(" 0"))
+        let is_visible = async || {
+            let reported = case.app.app.metrics.render().unwrap();
+            reported
+                .lines()
+                .any(|line| line.starts_with("clienty_webhooks_total{result=\"echo\"") && !line.ends_with(" 0"))
         };
-        case.app.wait_until("the webhook of the write is heard", is_shown).await;
+        case.app.wait_until("the webhook of the write is heard", is_visible).await;
         case.theirs(of, "C").await;
         case.is_lost().await;
         case.app.gate().open();
@@ -188,20 +190,20 @@ async fn what_was_written_on_top_of_an_unanswered_write_is_a_conflict(database_u
     }
 }
 
-async fn a_late_reply_takes_nothing_back_that_a_webhook_told_meanwhile(database_url: Option<String>) {
+async fn a_late_reply_takes_nothing_back_that_a_webhook_reported_meanwhile(database_url: Option<String>) {
     let case = Case::with_late_replies(database_url).await;
     let (_server, _webhooks) = case.app.with_webhooks(WebhookFaults::default()).await;
     let path = case.path(Of::City);
     case.app.gate().hold(Method::PUT, &path);
-    case.app.tell("contact.updated", &case.contact, json!({"address1": "Ours 1"})).await;
+    case.app.report("contact.updated", &case.contact, json!({"address1": "Ours 1"})).await;
     case.is_written(Of::City).await;
     case.theirs(Of::City, "C").await;
     let location = case.app.location().id;
-    let owes_a_look = async || {
+    let has_pending_a_look = async || {
         let row = case.app.app.records.find_contact(&location, &case.contact).await.unwrap().unwrap();
         row.unanswered.needs_look()
     };
-    case.app.wait_until("the edit in GHL is heard", owes_a_look).await;
+    case.app.wait_until("the edit in GHL is heard", has_pending_a_look).await;
     case.app.gate().open();
     case.ends(Of::City, "C", 0).await;
 }
@@ -236,7 +238,7 @@ async fn a_pull_during_a_slow_write_shows_that_it_came_to_pass(database_url: imp
     }
 }
 
-/// Our edit waits, GHL's user makes the same, and the producer goes back: the last word stands, and the conflict tells of the other.
+/// Our edit waits, GHL's user makes the same, and the producer goes back: the last word stands, and the conflict reports the other.
 async fn who_goes_back_before_anything_was_sent_is_obeyed(database_url: impl Fn() -> Option<String>) {
     for of in BOTH {
         let mut case = Case::with_late_replies(database_url()).await;
@@ -255,7 +257,7 @@ async fn what_is_brought_back_while_it_is_deleted_stays(database_url: Option<Str
     let case = Case::with_late_replies(database_url).await;
     let path = case.path(Of::City);
     case.app.gate().hold(Method::DELETE, &path);
-    case.app.tell("contact.deleted", &case.contact, json!({})).await;
+    case.app.report("contact.deleted", &case.contact, json!({})).await;
     case.app.gate().answered(Method::DELETE, &path, 1).await;
     let location = case.app.location().id;
     let restored = format!("/_sandbox/locations/{location}/contacts/{}/restore", case.contact);
@@ -296,7 +298,7 @@ async fn over_sqlite_what_was_shown_counts() {
 
 #[tokio::test]
 async fn over_sqlite_a_reply_is_as_old_as_its_call() {
-    a_late_reply_takes_nothing_back_that_a_webhook_told_meanwhile(None).await;
+    a_late_reply_takes_nothing_back_that_a_webhook_reported_meanwhile(None).await;
     a_pull_during_a_slow_write_is_no_conflict(|| None).await;
     what_is_brought_back_while_it_is_deleted_stays(None).await;
 }
@@ -314,7 +316,7 @@ async fn the_same_over_postgres() {
         count.set(count.get() + 1);
         Some(server.create_database(&format!("unanswered{}", count.get())))
     };
-    a_late_reply_takes_nothing_back_that_a_webhook_told_meanwhile(each()).await;
+    a_late_reply_takes_nothing_back_that_a_webhook_reported_meanwhile(each()).await;
     what_is_brought_back_while_it_is_deleted_stays(each()).await;
     what_was_left_apart_without_a_job_is_found_and_mended(each()).await;
     who_goes_back_while_a_write_is_unanswered_is_obeyed(each).await;

@@ -15,7 +15,7 @@ use sync_workers::records::{Holder, NewToken};
 use crate::support::postgres::PostgresServer;
 use crate::support::test_app::{OUR_APP, SEED, Setup, TestApp};
 
-async fn until_told(app: &TestApp, webhooks: &Webhooks) {
+async fn until_reported(app: &TestApp, webhooks: &Webhooks) {
     app.wait_until("all webhooks are delivered", async || webhooks.stats().pending == 0).await;
 }
 
@@ -44,8 +44,8 @@ async fn everything_arrives(setup: Setup, faults: WebhookFaults) {
     let location = app.location();
     let contacts = app.contacts(&location.id);
     edit_everything(&app, &contacts).await;
-    // GHL may be slow to tell of the last change; what is told is there.
-    until_told(&app, &webhooks).await;
+    // GHL may be slow to report the last change; what is reported is there.
+    until_reported(&app, &webhooks).await;
     app.settle().await;
     let mut differing = app.mismatches(&location, &contacts).await;
     // Webhooks leave it out.
@@ -91,7 +91,7 @@ async fn a_forged_webhook_changes_nothing() {
     app.finish().await;
 }
 
-/// A gateway that GHL tells of installs by an agency.
+/// A gateway that GHL reports installs by an agency.
 struct Agency {
     app: TestApp,
     server: Server,
@@ -115,7 +115,7 @@ impl Agency {
     }
 
     /// Sends an event of the app `of`, signed; the status of the answer.
-    async fn tells(&self, event: &str, of: &str, location: Option<&str>, at: Timestamp) -> u16 {
+    async fn reports(&self, event: &str, of: &str, location: Option<&str>, at: Timestamp) -> u16 {
         let mut body = json!({"type": event, "appId": of, "companyId": "K", "timestamp": at});
         if let Some(location) = location {
             body["locationId"] = json!(location);
@@ -142,21 +142,21 @@ async fn an_agencys_installs_connect_locations_and_their_end_forgets_the_logins(
     let agency = Agency::known().await;
     let now = || Clock::system().now();
     let long_ago = now() - SignedDuration::from_hours(3);
-    assert_eq!(agency.tells("INSTALL", "anothers-app", Some("one"), now()).await, 200);
+    assert_eq!(agency.reports("INSTALL", "anothers-app", Some("one"), now()).await, 200);
     assert_eq!(agency.connected().await, set(&[]), "another app's connects nothing");
 
     // GHL repeats for days: the agency's token opens the location, or GHL says that it does not.
-    assert_eq!(agency.tells("INSTALL", OUR_APP, Some("one"), long_ago).await, 200);
-    assert_eq!(agency.tells("INSTALL", OUR_APP, Some("two"), now()).await, 200);
+    assert_eq!(agency.reports("INSTALL", OUR_APP, Some("one"), long_ago).await, 200);
+    assert_eq!(agency.reports("INSTALL", OUR_APP, Some("two"), now()).await, 200);
     assert_eq!(agency.connected().await, set(&["one", "two"]));
 
     let before = now() - SignedDuration::from_mins(5);
-    assert_eq!(agency.tells("UNINSTALL", OUR_APP, Some("one"), before).await, 200);
+    assert_eq!(agency.reports("UNINSTALL", OUR_APP, Some("one"), before).await, 200);
     assert_eq!(agency.connected().await, set(&["one", "two"]), "it is of an install before");
-    assert_eq!(agency.tells("UNINSTALL", OUR_APP, Some("one"), now()).await, 200);
+    assert_eq!(agency.reports("UNINSTALL", OUR_APP, Some("one"), now()).await, 200);
     assert_eq!(agency.connected().await, set(&["two"]));
 
-    assert_eq!(agency.tells("UNINSTALL", OUR_APP, None, now()).await, 200);
+    assert_eq!(agency.reports("UNINSTALL", OUR_APP, None, now()).await, 200);
     assert_eq!(agency.connected().await, set(&[]));
     assert!(agency.app.app.records.token(&Holder::Company("K".to_owned())).await.unwrap().is_none());
     agency.server.stop().await;

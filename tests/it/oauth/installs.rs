@@ -58,9 +58,10 @@ async fn a_browser_installs_over_the_gateway_and_the_way_back_is_good_once() {
     let page = denied.headers()["location"].to_str().unwrap();
     let cookie = denied.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap();
     let back = site.choose(page, "deny", None).await;
-    let told = browser.get(format!("{url}/oauth/callback")).query(&back).header("cookie", cookie).send().await.unwrap();
-    assert_eq!(told.status(), 400);
-    assert!(told.text().await.unwrap().contains("The user denied the install"));
+    let reported =
+        browser.get(format!("{url}/oauth/callback")).query(&back).header("cookie", cookie).send().await.unwrap();
+    assert_eq!(reported.status(), 400);
+    assert!(reported.text().await.unwrap().contains("The user denied the install"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -84,8 +85,8 @@ async fn without_an_invitation_nobody_begins_an_install_and_an_invitation_is_goo
         let refused = open(&format!("/oauth/install{strange}")).await;
         assert_eq!(refused.status(), 403, "{strange}");
         assert!(!refused.headers().contains_key("set-cookie"));
-        let told = refused.text().await.unwrap();
-        assert!(told.contains("An invitation is needed") && told.contains("Ask the operator"), "{told}");
+        let reported = refused.text().await.unwrap();
+        assert!(reported.contains("An invitation is needed") && reported.contains("Ask the operator"), "{reported}");
     }
     let asked = browser.get(format!("{url}/oauth/install")).send().await.unwrap();
     assert_eq!(
@@ -134,7 +135,7 @@ async fn an_install_link_names_the_version_of_the_app() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_link_that_connect_prints_leads_to_a_connected_location() {
+async fn the_link_that_connect_fingerprints_leads_to_a_connected_location() {
     let site = Site::new(&[]).await;
     assert!(run(clienty_sync(&["migrate"], &site.settings())).status.success());
     let printed = run(clienty_sync(&["connect", "--json"], &site.settings()));

@@ -2,7 +2,7 @@
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use sync_workers::records::{Job, JobState};
+use sync_workers::records::{JobState, LedgerEntry};
 
 use super::site::Site;
 use crate::support::wait_until_async;
@@ -10,7 +10,7 @@ use clienty_sync::app::App;
 use clienty_sync::triggers;
 use clienty_sync::triggers::webhook::Webhook;
 
-async fn done(app: &App, event: &Value) -> Job {
+async fn done(app: &App, event: &Value) -> LedgerEntry {
     let trigger = triggers::translate(event).unwrap();
     let id = app.producer().send(&[trigger]).await.unwrap().remove(0).job_id;
     wait_until_async("the job ends", async || app.records.job(&id).await.unwrap().unwrap().finished_at.is_some()).await;
@@ -104,7 +104,7 @@ async fn an_uninstall_without_a_time_is_believed_once_ghl_refuses_the_token() {
     let (app, location) = (site.app().await, site.location());
     site.install(app.oauth.as_ref().unwrap(), &location, None).await.unwrap();
     let workers = app.start_workers().unwrap();
-    let told = async |id: &str| {
+    let reported = async |id: &str| {
         let body = json!({"type": "UNINSTALL", "locationId": location, "webhookId": id}).to_string();
         let webhook = Webhook::read(body.as_bytes()).unwrap().accepted(app.clock.now());
         let outcome = app.records.accept_webhooks(&[webhook]).await.unwrap().remove(0);
@@ -116,8 +116,8 @@ async fn an_uninstall_without_a_time_is_believed_once_ghl_refuses_the_token() {
         assert_eq!(app.records.job(&id).await.unwrap().unwrap().state, JobState::Done);
         app.records.connection(&location).await.unwrap().unwrap().is_connected()
     };
-    assert!(told("w1").await, "GHL takes the token: the app is there");
+    assert!(reported("w1").await, "GHL takes the token: the app is there");
     site.sandbox.revoke_login(&location);
-    assert!(!told("w2").await, "GHL refuses it: the app is gone");
+    assert!(!reported("w2").await, "GHL refuses it: the app is gone");
     workers.stop().await;
 }

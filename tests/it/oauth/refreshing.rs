@@ -22,7 +22,7 @@ fn door(app: &App) -> &Oauth {
     app.oauth.as_ref().unwrap()
 }
 
-/// A process of its own, with callers that all ask for the location's token when it is told to.
+/// A process of its own, with callers that all ask for the location's token when it is asked to.
 struct Callers(Leashed, std::io::BufReader<std::process::ChildStdout>);
 
 impl Callers {
@@ -70,7 +70,7 @@ async fn callers() {
     });
     let got: Vec<_> = join_all(asked).await.into_iter().map(Result::unwrap).collect();
     let first = got[0].as_ref().map(|access| access.token.expose_secret().to_owned());
-    let told = match first {
+    let reported = match first {
         Err(error) => format!("{error}"),
         Ok(first) => {
             let same = got.iter().all(|one| one.as_ref().is_ok_and(|access| access.token.expose_secret() == first));
@@ -81,7 +81,7 @@ async fn callers() {
             }
         }
     };
-    println!("callers: {told}");
+    println!("callers: {reported}");
 }
 
 async fn a_hundred_callers_make_one_refresh(site: Site) {
@@ -133,7 +133,7 @@ async fn a_kill_between_reply_and_store_ends_in_one_clear_state_and_no_loop() {
     }
     assert_eq!((site.count("refreshes"), site.count("refused")), (1, 1), "the old token is tried once");
     assert_eq!(app.records.token(&holder).await.unwrap().unwrap().state, TokenState::Lost);
-    assert_eq!(door(&app).sweep_once().await.unwrap(), 0);
+    assert_eq!(door(&app).reconcile_once().await.unwrap(), 0);
     assert_eq!(site.count("refused"), 1);
 
     site.install(door(&app), &location, None).await.unwrap();
@@ -177,22 +177,22 @@ async fn a_job_that_is_given_up_does_not_take_the_new_pair_with_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_sweep_refreshes_ahead_and_only_what_is_due() {
+async fn the_reconcile_refreshes_ahead_and_only_what_is_due() {
     let site = Site::new(&[]).await;
     let app = site.app().await;
     site.install(door(&app), &site.location(), None).await.unwrap();
-    assert_eq!(door(&app).sweep_once().await.unwrap(), 0);
+    assert_eq!(door(&app).reconcile_once().await.unwrap(), 0);
     // Within its last quarter from the start, though it has not run out.
     site.expires_in(0);
     site.install(door(&app), &site.location(), None).await.unwrap();
     site.expires_in(86_399);
-    assert_eq!(door(&app).sweep_once().await.unwrap(), 1);
-    assert_eq!(door(&app).sweep_once().await.unwrap(), 0);
+    assert_eq!(door(&app).reconcile_once().await.unwrap(), 1);
+    assert_eq!(door(&app).reconcile_once().await.unwrap(), 0);
     assert_eq!(site.count("refreshes"), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_revoked_login_is_told_once_and_a_wrong_secret_revokes_nothing() {
+async fn a_revoked_login_is_reported_once_and_a_wrong_secret_revokes_nothing() {
     let mut site = Site::new(&[]).await;
     let app = site.app().await;
     let location = site.location();

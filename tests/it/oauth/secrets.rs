@@ -1,4 +1,4 @@
-//! Nothing secret is told, whatever happens; and the master keys change while workers run.
+//! Nothing secret is reported, whatever happens; and the master keys change while workers run.
 
 use std::path::Path;
 
@@ -37,17 +37,17 @@ fn holds(bytes: &[u8], secret: &str) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_run_tells_no_secret_and_the_keys_rotate_meanwhile() {
+async fn a_full_run_reports_no_secret_and_the_keys_rotate_meanwhile() {
     let mut redis = RedisServer::start();
     let redis_url = redis.url_with(PASSWORDS[0]);
     let mut site = Site::new(&[("REDIS_URL", &redis_url), ("RUST_LOG", "trace,h2=info,mio=info")]).await;
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     let pit = site.sandbox.locations().remove(1);
     let file = site.folder.path().join("token");
     std::fs::write(&file, &pit.token).unwrap();
-    let say = |told: &mut Vec<u8>, site: &Site, arguments: &[&str]| {
+    let say = |reported: &mut Vec<u8>, site: &Site, arguments: &[&str]| {
         let ended = run(clienty_sync(arguments, &site.settings()));
-        told.extend([ended.stdout, ended.stderr].concat());
+        reported.extend([ended.stdout, ended.stderr].concat());
     };
     for arguments in [
         &["migrate"][..],
@@ -57,7 +57,7 @@ async fn a_full_run_tells_no_secret_and_the_keys_rotate_meanwhile() {
         &["config", "check"],
         &["doctor"],
     ] {
-        say(&mut told, &site, arguments);
+        say(&mut reported, &site, arguments);
     }
     std::fs::remove_file(file).unwrap();
     let key = document(&site, &["keys", "create", "--name", "test"])["key"].as_str().unwrap().to_owned();
@@ -68,7 +68,7 @@ async fn a_full_run_tells_no_secret_and_the_keys_rotate_meanwhile() {
     let monitoring = line.split(" at ").last().unwrap().trim_end_matches("/metrics").to_owned();
     let mut worker = Program::start(clienty_sync(&["worker"], &site.settings()));
     worker.wait_for_line("working; metrics at ");
-    told.extend(api.with_key(STRANGE_KEY).get("/v1/changes").await.text.into_bytes());
+    reported.extend(api.with_key(STRANGE_KEY).get("/v1/changes").await.text.into_bytes());
 
     // An install over HTTP, with a token that has run out when it comes.
     site.expires_in(0);
@@ -82,7 +82,7 @@ async fn a_full_run_tells_no_secret_and_the_keys_rotate_meanwhile() {
     let callback = browser.get(format!("{}/oauth/callback", api.url)).query(&back).header("cookie", cookie);
     let done = callback.send().await.unwrap();
     assert_eq!(done.status(), 200);
-    told.extend(done.bytes().await.unwrap());
+    reported.extend(done.bytes().await.unwrap());
     site.expires_in(86_399);
 
     let mut metrics = String::new();
@@ -98,7 +98,7 @@ async fn a_full_run_tells_no_secret_and_the_keys_rotate_meanwhile() {
             metrics = line.split(" at ").last().unwrap().trim_end_matches("/metrics").to_owned();
             worker.terminate();
             worker.wait();
-            told.extend(worker.output().into_bytes());
+            reported.extend(worker.output().into_bytes());
             worker = next;
             let rotated = document(&site, &["secrets", "rotate"]);
             assert_eq!(
@@ -116,7 +116,7 @@ async fn a_full_run_tells_no_secret_and_the_keys_rotate_meanwhile() {
     assert_eq!(stored.access.unwrap().key_id, "k2");
     records.close().await;
 
-    // What goes wrong tells no more than what goes well.
+    // What goes wrong reports no more than what goes well.
     site.sandbox.revoke_login(&location);
     let event = json!({"type": "contact.selected", "locationId": location, "contactId": "whoever"});
     let failing = api.accepted(&event).await[0]["jobId"].as_str().unwrap().to_owned();
@@ -125,7 +125,7 @@ async fn a_full_run_tells_no_secret_and_the_keys_rotate_meanwhile() {
         job.contains("connect the location again")
     })
     .await;
-    told.extend(api.get(&format!("/v1/jobs/{failing}")).await.text.into_bytes());
+    reported.extend(api.get(&format!("/v1/jobs/{failing}")).await.text.into_bytes());
     for arguments in [
         &["doctor"][..],
         &["jobs", "list"],
@@ -133,32 +133,33 @@ async fn a_full_run_tells_no_secret_and_the_keys_rotate_meanwhile() {
         &["jobs", "explain", &failing],
         &["keys", "list"],
     ] {
-        say(&mut told, &site, arguments);
+        say(&mut reported, &site, arguments);
     }
     for shown in [Api::new(&monitoring, ""), Api::new(&metrics, "")] {
         let shown = shown.get("/metrics").await.text;
         assert!(shown.contains("clienty_token_refresh_total"), "{shown}");
-        told.extend(shown.into_bytes());
+        reported.extend(shown.into_bytes());
     }
-    told.extend(everything_in(&redis));
-    told.extend(format!("{:?}", clienty_sync::config::Config::load(None, site.settings.clone()).unwrap()).into_bytes());
+    reported.extend(everything_in(&redis));
+    reported
+        .extend(format!("{:?}", clienty_sync::config::Config::load(None, site.settings.clone()).unwrap()).into_bytes());
     for program in [&mut gateway, &mut worker] {
         program.terminate();
         program.wait();
-        told.extend(program.output().into_bytes());
+        reported.extend(program.output().into_bytes());
     }
-    told.extend(files(Path::new(&data)));
+    reported.extend(files(Path::new(&data)));
     redis.kill();
     for arguments in [&["doctor"][..], &["jobs", "stats"]] {
-        say(&mut told, &site, arguments);
+        say(&mut reported, &site, arguments);
     }
     let mut waiting = Program::start(clienty_sync(&["worker"], &site.settings()));
     waiting.wait_for_line("the queue does not answer");
     waiting.terminate();
     waiting.wait();
-    told.extend(waiting.output().into_bytes());
+    reported.extend(waiting.output().into_bytes());
     site.settings.push(("DATABASE_URL".to_owned(), format!("postgres://me:{}@127.0.0.1:1/x", PASSWORDS[1])));
-    say(&mut told, &site, &["doctor"]);
+    say(&mut reported, &site, &["doctor"]);
 
     let app = ghl_sandbox::OauthSettings::default();
     let mut secrets = site.tokens();
@@ -166,8 +167,8 @@ async fn a_full_run_tells_no_secret_and_the_keys_rotate_meanwhile() {
     secrets.extend([pit.token, app.client_secret, back["code"].clone(), key, STRANGE_KEY.to_owned()]);
     secrets.extend(PASSWORDS.map(str::to_owned));
     secrets.extend([MASTER_KEY, NEW_KEY].map(|key| key.split(':').next_back().unwrap().to_owned()));
-    assert!(holds(&told, "refreshed a token") && holds(&told, "called GHL"), "the logs were heard");
+    assert!(holds(&reported, "refreshed a token") && holds(&reported, "called GHL"), "the logs were heard");
     for secret in secrets {
-        assert!(!holds(&told, &secret), "{} is told", &secret[..6]);
+        assert!(!holds(&reported, &secret), "{} is told", &secret[..6]);
     }
 }

@@ -107,7 +107,7 @@ impl Site {
 
     /// Every token that GHL gave out.
     pub(super) fn tokens(&self) -> Vec<String> {
-        let told: Value = self.sandbox.oauth();
-        told["tokens"].as_array().unwrap().iter().map(|token| token.as_str().unwrap().to_owned()).collect()
+        let reported: Value = self.sandbox.oauth();
+        reported["tokens"].as_array().unwrap().iter().map(|token| token.as_str().unwrap().to_owned()).collect()
     }
 }

@@ -31,9 +31,9 @@ impl Api {
     }
 
     /// The API of a process, by what it prints when it starts.
-    pub(crate) fn started(told: &Value, key: &str) -> Self {
-        let monitoring = told["metrics"].as_str().unwrap().strip_suffix("/metrics").unwrap().to_owned();
-        Self { monitoring: Some(monitoring), ..Self::new(told["url"].as_str().unwrap(), key) }
+    pub(crate) fn started(reported: &Value, key: &str) -> Self {
+        let monitoring = reported["metrics"].as_str().unwrap().strip_suffix("/metrics").unwrap().to_owned();
+        Self { monitoring: Some(monitoring), ..Self::new(reported["url"].as_str().unwrap(), key) }
     }
 
     /// A request to the address for those who run the process.

@@ -8,7 +8,7 @@ use clienty_sync::compare::{self, Mismatch};
 use ghl_sandbox::{Limits, Sandbox, SandboxConfig};
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
-use sync_workers::records::{Job, JobFilter, JobState, Options, Records};
+use sync_workers::records::{JobFilter, JobState, LedgerEntry, Options, Records};
 
 use super::Patience;
 use super::api::Api;
@@ -127,8 +127,8 @@ impl Cluster {
     /// Runs a command to its end and returns the document that it printed.
     pub(crate) fn command(&self, arguments: &[&str]) -> Value {
         let output = run(clienty_sync(arguments, &self.settings()));
-        let told = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{arguments:?} failed: {told}");
+        let reported = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?} failed: {reported}");
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
@@ -151,7 +151,7 @@ impl Cluster {
         }
     }
 
-    /// Sends events, and tells whether they were accepted. If not, nobody knows what became of them: nobody answered, or a failure was told.
+    /// Sends events, and shows whether they were accepted. If not, nobody knows what became of them: nobody answered, or a failure was reported.
     pub(crate) async fn try_send(&self, events: &[Value]) -> bool {
         let url = format!("http://{}/v1/events", self.address.unwrap());
         let answer = self.http.post(url).bearer_auth(&self.key).json(events).send().await;
@@ -192,7 +192,7 @@ impl Cluster {
         counts.into_iter().find(|(of, _)| *of == state).map_or(0, |(_, count)| count)
     }
 
-    pub(crate) async fn jobs(&self, state: JobState) -> Vec<Job> {
+    pub(crate) async fn jobs(&self, state: JobState) -> Vec<LedgerEntry> {
         let filter = JobFilter { state: Some(state), ..JobFilter::default() };
         self.records.list_jobs(&filter, 10_000).await.unwrap()
     }

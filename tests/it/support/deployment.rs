@@ -1,4 +1,4 @@
-//! clienty-sync as it is run, against a sandbox that tells of its changes: one process over SQLite, or a gateway and workers over Redis and
+//! clienty-sync as it is run, against a sandbox that reports its changes: one process over SQLite, or a gateway and workers over Redis and
 //! PostgreSQL.
 
 use std::process::Output;
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ghl_sandbox::{Changed, Sandbox, SandboxConfig, SigningKey, WebhookConfig, WebhookFaults, Webhooks};
 use serde_json::Value;
-use sync_workers::records::{Job, JobFilter, JobState, Options, Records};
+use sync_workers::records::{JobFilter, JobState, LedgerEntry, Options, Records};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::Patience;
@@ -91,10 +91,10 @@ impl Deployment {
             Shape::OneProcess => ("up", 0),
             Shape::Workers(workers) => ("gateway", workers),
         };
-        let (program, told) = started(&[front], &named, &folder);
+        let (program, reported) = started(&[front], &named, &folder);
         let mut programs = vec![program];
         programs.extend((0..workers).map(|_| started(&["worker"], &named, &folder).0));
-        let api = Api::new(told["url"].as_str().unwrap(), &key);
+        let api = Api::new(reported["url"].as_str().unwrap(), &key);
 
         let data = servers.as_ref().map_or_else(|| format!("sqlite://{}/clienty.db", file("data")), |(_, it)| it.url());
         let records = Records::open(&data, Options::default()).await.unwrap();
@@ -113,14 +113,14 @@ impl Deployment {
     }
 
     /// Runs a command with `--json` that must end with that code; what it printed.
-    pub(crate) fn told(&self, arguments: &[&str], code: i32) -> Value {
+    pub(crate) fn reported(&self, arguments: &[&str], code: i32) -> Value {
         let ended = self.run(&[arguments, &["--json"]].concat());
         assert_eq!(ended.status.code(), Some(code), "{arguments:?}: {ended:?}");
         document(&ended)
     }
 
     /// An edit as a person makes it at one of GHL's screens: no API, no limit. Whether what is edited was still there.
-    pub(crate) async fn at_the_screen(&self, method: &str, path: &str, fields: Value) -> bool {
+    pub(crate) async fn at_the_terminal(&self, method: &str, path: &str, fields: Value) -> bool {
         let ghl = Api::new(&self.sandbox.url(), "");
         let answer = ghl.request(method, &format!("/_sandbox/locations/{path}"), |request| request.json(&fields)).await;
         let is_gone = answer.text.contains("not found");
@@ -128,25 +128,25 @@ impl Deployment {
         !is_gone
     }
 
-    /// Waits until GHL has told all that it will, and nothing is left to do about it.
+    /// Waits until GHL has reported all that it will, and nothing is left to do about it.
     pub(crate) async fn until_quiet(&self) {
         let mut patience = Patience::long();
         loop {
             let counts = self.records.job_counts().await.unwrap();
             let is_open = |state: &JobState| !state.is_over();
             let open: i64 = counts.iter().filter(|(state, _)| is_open(state)).map(|(_, count)| count).sum();
-            // Asked last: what a job that was just done has changed in GHL is still to be told.
-            let (changes, told) = (self.changes(), self.webhooks.stats());
-            let is_quiet = open == 0 && (told.changes, told.pending) == (changes, 0);
-            // What was told while the jobs were counted has led to new ones.
+            // Asked last: what a job that was just done has changed in GHL is still to be reported.
+            let (changes, reported) = (self.changes(), self.webhooks.stats());
+            let is_quiet = open == 0 && (reported.changes, reported.pending) == (changes, 0);
+            // What was reported while the jobs were counted has led to new ones.
             if is_quiet && counts == self.records.job_counts().await.unwrap() {
                 return;
             }
-            assert!(patience.lasts_on().await, "never quiet: {told:?}, {counts:?}\n{}", self.output());
+            assert!(patience.lasts_on().await, "never quiet: {reported:?}, {counts:?}\n{}", self.output());
         }
     }
 
-    /// How many changes GHL has, or had, to tell of.
+    /// How many changes GHL has, or had, to report.
     fn changes(&self) -> u64 {
         let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
         while let Ok(change) = changes.0.try_recv() {
@@ -156,7 +156,7 @@ impl Deployment {
     }
 
     /// The jobs that were given up.
-    pub(crate) async fn dead(&self) -> Vec<Job> {
+    pub(crate) async fn dead(&self) -> Vec<LedgerEntry> {
         let filter = JobFilter { state: Some(JobState::Dead), ..JobFilter::default() };
         self.records.list_jobs(&filter, 1000).await.unwrap()
     }

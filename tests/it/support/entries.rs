@@ -1,4 +1,4 @@
-//! Tasks, notes and appointments that a producer creates, each with a text of its own: what the sandbox holds tells how often each was created.
+//! Tasks, notes and appointments that a producer creates, each with a text of its own: what the sandbox holds shows how often each was created.
 
 use std::collections::BTreeMap;
 

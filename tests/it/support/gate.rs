@@ -114,11 +114,11 @@ impl Drop for Gate {
 async fn pass(State(keeper): State<Arc<Keeper>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let call = (parts.method.clone(), parts.uri.path().to_owned());
-    let told = keeper.orders.borrow().iter().find_map(|order| match order {
+    let reported = keeper.orders.borrow().iter().find_map(|order| match order {
         Order::Answer(which, status, body) if *which == call => Some((*status, *body)),
         Order::Answer(..) | Order::Hold(_) => None,
     });
-    if let Some((status, body)) = told {
+    if let Some((status, body)) = reported {
         return with(status, &HeaderMap::new(), Bytes::from_static(body.as_bytes()));
     }
     let url = format!("{}{}", keeper.sandbox, parts.uri);
@@ -137,8 +137,8 @@ async fn pass(State(keeper): State<Arc<Keeper>>, request: Request) -> Response {
 fn with(status: StatusCode, headers: &HeaderMap, body: Bytes) -> Response {
     let mut reply = Response::new(Body::from(body));
     *reply.status_mut() = status;
-    let told = headers.iter().filter(|(name, _)| is_passed_on(name.as_str()));
-    reply.headers_mut().extend(told.map(|(name, value)| (name.clone(), value.clone())));
+    let reported = headers.iter().filter(|(name, _)| is_passed_on(name.as_str()));
+    reply.headers_mut().extend(reported.map(|(name, value)| (name.clone(), value.clone())));
     reply
 }
 

@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::folder::Folder;
 
-/// Who signs, with the files that tell the program whose signatures to believe.
+/// Who signs, with the files that report the program whose signatures to believe.
 pub(crate) struct GhlSigner {
     ed25519: Ed25519KeyPair,
     rsa: RsaKeyPair,

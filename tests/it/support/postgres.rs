@@ -70,14 +70,14 @@ impl PostgresServer {
 
     fn wait_ready(&mut self) {
         let log = self.folder.path().join("log");
-        let told = || fs::read_to_string(&log).unwrap_or_default();
+        let reported = || fs::read_to_string(&log).unwrap_or_default();
         let is_ready = || {
             let ended = self.process.has_ended();
-            assert!(ended.is_none(), "postgres ended at once ({ended:?}):\n{}", told());
+            assert!(ended.is_none(), "postgres ended at once ({ended:?}):\n{}", reported());
             let mut asked = Command::new(self.binaries.join("pg_isready"));
             asked.args(["-q", "-h", "127.0.0.1", "-p", &self.port.to_string()]).status().unwrap().success()
         };
-        wait_until("PostgreSQL takes connections", is_ready, told);
+        wait_until("PostgreSQL takes connections", is_ready, reported);
     }
 
     /// What it has logged so far.
@@ -143,12 +143,12 @@ struct Unprivileged(Option<(String, String)>);
 
 impl Unprivileged {
     fn find() -> Self {
-        if told_by(&["-u"]).as_deref() != Some("0") {
+        if reported_by(&["-u"]).as_deref() != Some("0") {
             return Self(None);
         }
         let user = ["postgres", "nobody"]
             .into_iter()
-            .find_map(|name| Some((told_by(&["-u", name])?, told_by(&["-g", name])?)));
+            .find_map(|name| Some((reported_by(&["-u", name])?, reported_by(&["-g", name])?)));
         Self(Some(user.expect("root runs the tests, and there is neither a user `postgres` nor `nobody`")))
     }
 
@@ -168,7 +168,7 @@ impl Unprivileged {
     }
 }
 
-fn told_by(arguments: &[&str]) -> Option<String> {
-    let told = Command::new("id").args(arguments).output().expect("id is there");
-    told.status.success().then(|| String::from_utf8_lossy(&told.stdout).trim().to_owned())
+fn reported_by(arguments: &[&str]) -> Option<String> {
+    let reported = Command::new("id").args(arguments).output().expect("id is there");
+    reported.status.success().then(|| String::from_utf8_lossy(&reported.stdout).trim().to_owned())
 }

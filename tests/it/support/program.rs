@@ -95,7 +95,7 @@ impl Program {
         wait_until(
             &format!("process {id} prints {part:?}"),
             || {
-                // Asked before looking, so that nothing can be added between the look and the verdict.
+                // Asked before looking, so that nothing can be added between the look and the outcome.
                 let is_over = process.has_ended().is_some() && readers.iter().all(JoinHandle::is_finished);
                 found = output().lines().find(|line| line.contains(part)).map(str::to_owned);
                 assert!(found.is_some() || !is_over, "it ended without {part:?}:\n{}", output());

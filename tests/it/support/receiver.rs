@@ -1,4 +1,4 @@
-//! Whoever is told by hooks: a server that verifies each message as its libraries do, takes it or does something else.
+//! Whoever is informed by hooks: a server that verifies each message as its libraries do, takes it or does something else.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -128,13 +128,14 @@ pub(crate) fn accounted(body: &Value) -> Vec<(i64, Option<i64>)> {
 }
 
 /// The changes before others that are missing, as a receiver sees it.
-pub(crate) fn gaps(bodies: &[Value]) -> Vec<i64> {
+pub(crate) fn missing_values(bodies: &[Value]) -> Vec<i64> {
     let all: Vec<_> = bodies.iter().flat_map(accounted).collect();
     let had = |seq: i64| all.iter().any(|(had, _)| *had == seq);
-    let mut gaps: Vec<i64> = all.iter().filter_map(|(_, previous)| *previous).filter(|seq| !had(*seq)).collect();
-    gaps.sort_unstable();
-    gaps.dedup();
-    gaps
+    let mut missing_values: Vec<i64> =
+        all.iter().filter_map(|(_, previous)| *previous).filter(|seq| !had(*seq)).collect();
+    missing_values.sort_unstable();
+    missing_values.dedup();
+    missing_values
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -167,7 +168,7 @@ async fn receive(State(kept): State<Arc<Kept>>, method: Method, uri: Uri, header
             response.headers_mut().insert("retry-after", HeaderValue::from(seconds));
             response
         }
-        // The connection's task ends, and no hook of panics hears of it.
+        // The connection's task ends, and no hook of panics learns of it.
         Does::HangUp | Does::TakeAndHangUp => std::panic::resume_unwind(Box::new(())),
         Does::SayNothing => {
             tokio::time::sleep(Duration::from_secs(60)).await;

@@ -73,7 +73,7 @@ impl RedisServer {
     /// A cluster of masters that have as many slots each.
     pub(crate) fn start_cluster(masters: usize, options: &[&str]) -> Vec<Self> {
         const SLOTS: usize = 16384;
-        // Its own choice for what nodes tell each other, 10,000 above the port, is where systems number outgoing connections.
+        // Its own choice for what nodes report each other, 10,000 above the port, is where systems number outgoing connections.
         let buses: Vec<_> = (0..masters).map(|_| free_port().to_string()).collect();
         let start =
             |bus: &String| Self::start_with(&[&["--cluster-enabled", "yes", "--cluster-port", bus], options].concat());
@@ -148,17 +148,17 @@ impl RedisServer {
 
     fn wait_ready(&mut self) {
         let log = self.folder.path().join("log");
-        let told = || std::fs::read_to_string(&log).unwrap_or_default();
+        let reported = || std::fs::read_to_string(&log).unwrap_or_default();
         wait_until(
             "redis-server answers PING",
             || {
                 let ended = self.process.has_ended();
-                assert!(ended.is_none(), "redis-server ended at once ({ended:?}):\n{}", told());
+                assert!(ended.is_none(), "redis-server ended at once ({ended:?}):\n{}", reported());
                 // A server that still loads its file takes connections and answers LOADING.
                 let connection = self.try_connect();
                 connection.and_then(|mut connection| redis::cmd("PING").query::<String>(&mut connection)).is_ok()
             },
-            told,
+            reported,
         );
     }
 }

@@ -21,7 +21,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use sqlx::{AnyConnection, Connection};
 use sync_workers::hooks::Schedule;
-use sync_workers::records::{Accepted, ConnectionKind, Job, JobFilter, JobState};
+use sync_workers::records::{Accepted, ConnectionKind, JobFilter, JobState, LedgerEntry};
 
 use super::Patience;
 use super::folder::Folder;
@@ -197,7 +197,7 @@ impl TestApp {
     pub(crate) async fn knowing_one(setup: Setup) -> (Self, String) {
         let app = Self::working(setup).await;
         let contact = app.contacts(&app.location().id).remove(0);
-        app.tell("contact.selected", &contact, json!({})).await;
+        app.report("contact.selected", &contact, json!({})).await;
         app.settle().await;
         (app, contact)
     }
@@ -213,7 +213,7 @@ impl TestApp {
         self.workers.take().expect("they work").stop().await;
     }
 
-    /// Lets the sandbox tell of its changes, over HTTP and to a gateway that is this application's.
+    /// Lets the sandbox report its changes, over HTTP and to a gateway that is this application's.
     pub(crate) async fn with_webhooks(&self, faults: WebhookFaults) -> (Server, Webhooks) {
         let listener = listen("127.0.0.1:0".parse().unwrap(), "none").await.unwrap();
         let server =
@@ -283,7 +283,7 @@ impl TestApp {
     }
 
     /// Sends an event about a contact of the first location.
-    pub(crate) async fn tell(&self, event_type: &str, contact_id: &str, data: Value) -> String {
+    pub(crate) async fn report(&self, event_type: &str, contact_id: &str, data: Value) -> String {
         let location = self.location().id;
         self.send(json!({"type": event_type, "locationId": location, "contactId": contact_id, "data": data})).await
     }
@@ -344,11 +344,11 @@ impl TestApp {
         assert_eq!(self.mismatches(&self.location(), &[contact_id.to_owned()]).await, []);
     }
 
-    pub(crate) async fn job(&self, id: &str) -> Job {
+    pub(crate) async fn job(&self, id: &str) -> LedgerEntry {
         self.app.records.job(id).await.unwrap().unwrap()
     }
 
-    pub(crate) async fn jobs_in(&self, state: JobState) -> Vec<Job> {
+    pub(crate) async fn jobs_in(&self, state: JobState) -> Vec<LedgerEntry> {
         let filter = JobFilter { state: Some(state), ..JobFilter::default() };
         // A test may cut connections to the database, and this one's with them.
         for _ in 0..100 {
@@ -377,7 +377,7 @@ impl TestApp {
         count
     }
 
-    pub(crate) async fn open_jobs(&self) -> Vec<Job> {
+    pub(crate) async fn open_jobs(&self) -> Vec<LedgerEntry> {
         let mut open = self.jobs_in(JobState::Waiting).await;
         open.extend(self.jobs_in(JobState::Scheduled).await);
         open.extend(self.jobs_in(JobState::Running).await);
@@ -406,14 +406,14 @@ impl TestApp {
         .await;
     }
 
-    /// Tells the queue all that the ledger owes, as the requeuer does once a queue has lost what it knew; how much.
+    /// Reports the queue all that the ledger owes, as the requeuer does once a queue has lost what it knew; how much.
     pub(crate) async fn requeue(&self) -> usize {
         let App { records, queue, clock, .. } = &self.app;
-        sync_workers::sweeper::sweep(records, queue, clock, Duration::ZERO, Duration::ZERO).await.unwrap()
+        sync_workers::requeuer::reconcile(records, queue, clock, Duration::ZERO, Duration::ZERO).await.unwrap()
     }
 
     /// Waits until a job is no longer open, and returns it.
-    pub(crate) async fn ended(&self, id: &str) -> Job {
+    pub(crate) async fn ended(&self, id: &str) -> LedgerEntry {
         self.wait_until("the job ends", async || self.job(id).await.finished_at.is_some()).await;
         self.job(id).await
     }
@@ -426,8 +426,8 @@ impl TestApp {
     /// Ends a test in which so many jobs died.
     pub(crate) async fn finish_with_dead(self, dead: usize) {
         self.settle().await;
-        let buried = self.jobs_in(JobState::Dead).await;
-        assert_eq!(buried.len(), dead, "{buried:#?}");
+        let dead_lettered = self.jobs_in(JobState::Dead).await;
+        assert_eq!(dead_lettered.len(), dead, "{dead_lettered:#?}");
         self.finish_with_any_dead().await;
     }
 

@@ -2,7 +2,7 @@
 //!
 //! It reads the client's side of the protocol far enough to count statements. At the one that is named it closes every
 //! connection before the server has seen that statement, and takes no new one until it is mended: what the client sees
-//! is a lost server. What the server had done before stays done, and the client never hears of it.
+//! is a lost server. What the server had done before stays done, and the client never learns of it.
 
 use std::sync::{Arc, Mutex};
 
@@ -21,7 +21,7 @@ pub(crate) struct Wire {
 struct State {
     statements: Mutex<Count>,
     broken: watch::Sender<bool>,
-    /// Nothing moves, in neither direction, and nobody is told.
+    /// Nothing moves, in neither direction, and nobody is informed.
     hangs: watch::Sender<bool>,
 }
 

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use job_engine::{
-    Claiming, FirstMeeting, Handler, Job, Key, Limit, NewJob, Permits, Pool, PoolConfig, Priority, Queue, Verdict,
+    Claiming, ColdStart, Handler, Job, Key, Limit, NewJob, Outcome, Permits, Pool, PoolConfig, Priority, Queue,
 };
 use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
@@ -86,31 +86,31 @@ fn runs(criterion: &mut Criterion) {
     }
 }
 
-/// Runs as many jobs as it is told to.
+/// Runs as many jobs as it is asked to.
 struct Gate {
     open: Semaphore,
     ended: Semaphore,
 }
 
 impl Handler for Gate {
-    async fn run(&self, _: Job, permits: Permits) -> Verdict {
+    async fn run(&self, _: Job, permits: Permits) -> Outcome {
         if let Ok(one) = self.open.acquire().await {
             one.forget();
         }
         drop(permits.take());
-        Verdict::Done
+        Outcome::Done
     }
 
-    async fn bury(&self, _: Job, _: &str) -> Verdict {
-        Verdict::Dead
+    async fn dead_letter(&self, _: Job, _: &str) -> Outcome {
+        Outcome::Dead
     }
 
-    fn ended(&self, _: &Job, _: &Verdict, _: Duration, _: &Permits) {
+    fn ended(&self, _: &Job, _: &Outcome, _: Duration, _: &Permits) {
         self.ended.add_permits(1);
     }
 
-    fn panicked(&self, _: &Job) -> Verdict {
-        Verdict::Dead
+    fn panicked(&self, _: &Job) -> Outcome {
+        Outcome::Dead
     }
 }
 
@@ -119,9 +119,9 @@ async fn open(server: Option<&Server>, prefix: &str) -> Queue {
     // So high that nothing is held back: the limiter's price is measured, not its purpose.
     let limit = Limit { burst: 60_000, interval, call_timeout: interval, reserve: 4, daily: u32::MAX };
     match server {
-        None => Queue::memory(1, limit, Claiming::default(), FirstMeeting::Unspent),
+        None => Queue::memory(1, limit, Claiming::default(), ColdStart::Unspent),
         Some(Server { url, .. }) => {
-            Queue::redis(url, prefix, 1, limit, Claiming::default(), FirstMeeting::Unspent).await.unwrap()
+            Queue::redis(url, prefix, 1, limit, Claiming::default(), ColdStart::Unspent).await.unwrap()
         }
     }
 }

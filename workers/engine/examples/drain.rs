@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use job_engine::{
-    Claiming, FirstMeeting, Handler, Job, Key, Limit, NewJob, Permits, Pool, PoolConfig, Priority, Queue, Verdict,
+    Claiming, ColdStart, Handler, Job, Key, Limit, NewJob, Outcome, Permits, Pool, PoolConfig, Priority, Queue,
 };
 use tokio::sync::Notify;
 
@@ -22,23 +22,23 @@ struct Nothing {
 }
 
 impl Handler for Nothing {
-    async fn run(&self, _: Job, permits: Permits) -> Verdict {
+    async fn run(&self, _: Job, permits: Permits) -> Outcome {
         // Taken and at once given back, as by a call that takes no time.
         drop(permits.take());
-        Verdict::Done
+        Outcome::Done
     }
 
-    async fn bury(&self, _: Job, _: &str) -> Verdict {
-        Verdict::Dead
+    async fn dead_letter(&self, _: Job, _: &str) -> Outcome {
+        Outcome::Dead
     }
 
-    fn ended(&self, _: &Job, _: &Verdict, _: Duration, _: &Permits) {
+    fn ended(&self, _: &Job, _: &Outcome, _: Duration, _: &Permits) {
         self.done.fetch_add(1, Ordering::Relaxed);
         self.changed.notify_one();
     }
 
-    fn panicked(&self, _: &Job) -> Verdict {
-        Verdict::Dead
+    fn panicked(&self, _: &Job) -> Outcome {
+        Outcome::Dead
     }
 }
 
@@ -50,7 +50,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let lanes: usize = arguments.next().map_or(Ok(1000), |count| count.parse())?;
     let interval = Duration::from_secs(1);
     let limit = Limit { burst: 60_000, interval, call_timeout: interval, reserve: 4, daily: u32::MAX };
-    let queue = Queue::redis(&url, "drain", 1, limit, Claiming::default(), FirstMeeting::Unspent).await?;
+    let queue = Queue::redis(&url, "drain", 1, limit, Claiming::default(), ColdStart::Unspent).await?;
 
     let began = Instant::now();
     let all: Vec<_> = (0..jobs).map(|n| job(n, n % lanes)).collect();

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use job_engine::{
-    Backoff, Claiming, FirstMeeting, Handler, Job, Key, Limit, NewJob, Permits, Pool, PoolConfig, Priority, Queue,
-    Verdict,
+    Backoff, Claiming, ColdStart, Handler, Job, Key, Limit, NewJob, Outcome, Permits, Pool, PoolConfig, Priority, Queue,
 };
 use tokio::sync::Semaphore;
 
@@ -17,23 +16,23 @@ struct Greeter {
 }
 
 impl Handler for Greeter {
-    async fn run(&self, job: Job, permits: Permits) -> Verdict {
+    async fn run(&self, job: Job, permits: Permits) -> Outcome {
         // Whoever calls the limited server takes a permit first, and drops it when the call has ended.
-        let Ok(_permit) = permits.take() else { return Verdict::Released };
+        let Ok(_permit) = permits.take() else { return Outcome::Released };
         println!("hello, {} of {} (waited {:?})", job.key.record, job.key.lane, job.waited);
         self.greeted.add_permits(1);
-        Verdict::Done
+        Outcome::Done
     }
 
-    async fn bury(&self, job: Job, reason: &str) -> Verdict {
+    async fn dead_letter(&self, job: Job, reason: &str) -> Outcome {
         println!("{} is given up: {reason}", job.key.record);
-        Verdict::Dead
+        Outcome::Dead
     }
 
-    fn ended(&self, _: &Job, _: &Verdict, _: Duration, _: &Permits) {}
+    fn ended(&self, _: &Job, _: &Outcome, _: Duration, _: &Permits) {}
 
-    fn panicked(&self, job: &Job) -> Verdict {
-        self.backoff.delay(job.attempt + 1).map_or(Verdict::Dead, |after| Verdict::Retry { after })
+    fn panicked(&self, job: &Job) -> Outcome {
+        self.backoff.delay(job.attempt + 1).map_or(Outcome::Dead, |after| Outcome::Retry { after })
     }
 }
 
@@ -42,7 +41,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Two greetings a second for each lane.
     let second = Duration::from_secs(1);
     let limit = Limit { burst: 2, interval: second, call_timeout: second, reserve: 0, daily: 1000 };
-    let queue = Queue::memory(1, limit, Claiming::default(), FirstMeeting::Unspent);
+    let queue = Queue::memory(1, limit, Claiming::default(), ColdStart::Unspent);
     let greeter = Arc::new(Greeter { backoff: Backoff::default(), greeted: Semaphore::new(0) });
     let pool = Pool::start(&queue, Arc::clone(&greeter), &PoolConfig { name: "hello".to_owned(), concurrency: 4 });
 

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use job_engine::{
-    Backoff, Breaker, Claiming, FirstMeeting, Handler, Job, Key, Limit, NewJob, Permits, Pool, PoolConfig, Priority,
-    Queue, Verdict,
+    Backoff, Breaker, Claiming, ColdStart, Handler, Job, Key, Limit, NewJob, Outcome, Permits, Pool, PoolConfig,
+    Priority, Queue,
 };
 use tokio::sync::Semaphore;
 
@@ -32,31 +32,31 @@ impl Courier {
 }
 
 impl Handler for Courier {
-    async fn run(&self, job: Job, permits: Permits) -> Verdict {
-        let Ok(_permit) = permits.take() else { return Verdict::Released };
-        let Err(reason) = self.call(&job) else { return Verdict::Done };
+    async fn run(&self, job: Job, permits: Permits) -> Outcome {
+        let Ok(_permit) = permits.take() else { return Outcome::Released };
+        let Err(reason) = self.call(&job) else { return Outcome::Done };
         println!("{} of {}, attempt {}: {reason}", job.key.record, job.key.lane, job.attempt + 1);
         match self.backoff.delay(job.attempt + 1) {
             // Enough of these in a row break the lane off.
-            Some(after) => Verdict::Retry { after },
-            None => self.bury(job, reason).await,
+            Some(after) => Outcome::Retry { after },
+            None => self.dead_letter(job, reason).await,
         }
     }
 
-    async fn bury(&self, job: Job, reason: &str) -> Verdict {
+    async fn dead_letter(&self, job: Job, reason: &str) -> Outcome {
         println!("{} is given up: {reason}", job.key.record);
-        Verdict::Dead
+        Outcome::Dead
     }
 
-    fn ended(&self, job: &Job, verdict: &Verdict, _: Duration, _: &Permits) {
-        if matches!(verdict, Verdict::Done | Verdict::Dead) {
+    fn ended(&self, job: &Job, outcome: &Outcome, _: Duration, _: &Permits) {
+        if matches!(outcome, Outcome::Done | Outcome::Dead) {
             println!("{} has ended", job.key.record);
             self.ended.add_permits(1);
         }
     }
 
-    fn panicked(&self, _: &Job) -> Verdict {
-        Verdict::Dead
+    fn panicked(&self, _: &Job) -> Outcome {
+        Outcome::Dead
     }
 }
 
@@ -65,7 +65,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let second = Duration::from_secs(1);
     let limit = Limit { burst: 10, interval: second, call_timeout: second, reserve: 0, daily: 1000 };
     let breaker = Breaker { failures: 3, probe_after: Duration::from_millis(500) };
-    let queue = Queue::memory(1, limit, Claiming { breaker, ..Claiming::default() }, FirstMeeting::Unspent);
+    let queue = Queue::memory(1, limit, Claiming { breaker, ..Claiming::default() }, ColdStart::Unspent);
     let backoff = Backoff { attempts: 4, first: Duration::from_millis(100), most: second };
     let courier = Arc::new(Courier { refusals: AtomicU32::new(5), backoff, ended: Semaphore::new(0) });
 

@@ -108,7 +108,7 @@ fn since(stamp: [u8; STAMP], now: u64) -> Duration {
     Duration::from_millis(if since < STAMPS / 2 { since } else { 0 })
 }
 
-/// Whether a part of a key can be told from what is around it.
+/// Whether a part of a key can be reported from what is around it.
 pub(crate) fn part(part: &'static str, text: &str, forbidden: char) -> Result<(), EnvelopeError> {
     if text.is_empty() || text.contains(forbidden) || text.contains('\0') {
         return Err(EnvelopeError::Malformed { part, forbidden });

@@ -12,7 +12,7 @@ pub enum Priority {
     Interactive = 0,
     /// Something happened now, and nobody looks on.
     Realtime = 1,
-    /// Imports and sweeps. Never takes the last tokens of a lane.
+    /// Imports and reconciliations. Never takes the last tokens of a lane.
     Bulk = 2,
 }
 

@@ -21,7 +21,7 @@ pub struct Limit {
     pub reserve: u16,
     /// Calls allowed within 24 h. When the server's day turns is not asked: any 24 h count. Bulk jobs leave a fifth of them to others, and
     /// take half of the rest as fast as they can, the other half spread over hours: an import that fits in that half does not wait, and a
-    /// larger one neither stands still for the rest of the day nor lets sweeps do so.
+    /// larger one neither stands still for the rest of the day nor lets reconciliations do so.
     pub daily: u32,
 }
 
@@ -47,16 +47,16 @@ impl Limit {
         surplus.saturating_sub(all / 2).max(surplus / PACE_BINS).saturating_sub(spent)
     }
 
-    /// These limits, or what a server has told of its own where that is less.
-    pub(crate) fn told(&self, burst: Option<u16>, daily: Option<u32>) -> Self {
-        let lower = |own: u16| burst.map_or(own, |told| own.min(told.max(1)));
+    /// These limits, or what a server has reported its own where that is less.
+    pub(crate) fn reported(&self, burst: Option<u16>, daily: Option<u32>) -> Self {
+        let lower = |own: u16| burst.map_or(own, |reported| own.min(reported.max(1)));
         let burst = lower(self.burst);
-        let daily = daily.map_or(self.daily, |told| self.daily.min(told.max(1)));
+        let daily = daily.map_or(self.daily, |reported| self.daily.min(reported.max(1)));
         // Bulk has to get something of the least of them.
         Self { burst, daily, reserve: self.reserve.min(burst.saturating_sub(1)), ..*self }
     }
 
-    /// Over how long the day spreads so many calls of bulk jobs, after `day_used` calls in the last 24 h and if nobody else sends any. To tell
+    /// Over how long the day spreads so many calls of bulk jobs, after `day_used` calls in the last 24 h and if nobody else sends any. To report
     /// a person who waits: in quarters of an hour, and as if all calls before had been sent just now.
     #[must_use]
     pub fn bulk_spread(&self, calls: u32, day_used: u32) -> Duration {
@@ -126,7 +126,7 @@ impl Default for Breaker {
 
 /// What to think of quota when a queue without any state is met for the first time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FirstMeeting {
+pub enum ColdStart {
     /// Nobody has sent a call lately: every lane starts with all its tokens.
     Unspent,
     /// Somebody may have: every lane starts used up. A queue that *loses* its state is always met so.

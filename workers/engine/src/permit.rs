@@ -39,12 +39,12 @@ struct Calls {
     over: bool,
     remaining: Option<u32>,
     daily_remaining: Option<u32>,
-    told: Told,
+    reported: ReportedLimits,
 }
 
-/// The limits that a server has told of its own, where it has.
+/// The limits that a server has reported its own, where it has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Told {
+pub(crate) struct ReportedLimits {
     /// Calls in an interval.
     pub(crate) burst: Option<u16>,
     /// Calls in a day.
@@ -73,7 +73,7 @@ impl Permits {
         Self { shared: Arc::new(shared), call_timeout: Duration::ZERO }
     }
 
-    /// For calls that may go on for so long: one of which nothing was heard counts as answered no earlier than that.
+    /// For calls that may go on for so long: one of which nothing was received counts as answered no earlier than that.
     #[must_use]
     pub fn with_call_timeout(self, call_timeout: Duration) -> Self {
         Self { call_timeout, ..self }
@@ -112,9 +112,12 @@ impl Permits {
     pub fn observe_limits(&self, burst: Option<u32>, daily: Option<u32>) {
         let mut calls = self.shared.calls();
         // Nobody sells an account that may send no call: that is a mistake.
-        let burst = burst.filter(|told| *told > 0).map(|told| u16::try_from(told).unwrap_or(u16::MAX));
-        let Told { burst: burst_before, daily: daily_before } = calls.told;
-        calls.told = Told { burst: burst.or(burst_before), daily: daily.filter(|told| *told > 0).or(daily_before) };
+        let burst = burst.filter(|reported| *reported > 0).map(|reported| u16::try_from(reported).unwrap_or(u16::MAX));
+        let ReportedLimits { burst: burst_before, daily: daily_before } = calls.reported;
+        calls.reported = ReportedLimits {
+            burst: burst.or(burst_before),
+            daily: daily.filter(|reported| *reported > 0).or(daily_before),
+        };
     }
 
     /// The run is over: no call may be sent by a part of it that goes on.
@@ -153,20 +156,20 @@ impl Permits {
         self.shared.granted
     }
 
-    /// The lowest count of calls left in the interval that the server told in this run.
+    /// The lowest count of calls left in the interval that the server reported in this run.
     #[must_use]
     pub fn remaining(&self) -> Option<u32> {
         self.shared.calls().remaining
     }
 
-    /// The last count of calls left in the day that the server told in this run.
+    /// The last count of calls left in the day that the server reported in this run.
     #[must_use]
     pub fn daily_remaining(&self) -> Option<u32> {
         self.shared.calls().daily_remaining
     }
 
-    pub(crate) fn told(&self) -> Told {
-        self.shared.calls().told
+    pub(crate) fn reported(&self) -> ReportedLimits {
+        self.shared.calls().reported
     }
 }
 
@@ -192,7 +195,7 @@ impl Shared {
 #[must_use = "a permit is kept until the call has ended"]
 pub struct Permit {
     shared: Arc<Shared>,
-    /// When its call will have ended where nothing is heard of it, in ms since the run began.
+    /// When its call will have ended where nothing is known of it, in ms since the run began.
     ends: u64,
 }
 
@@ -314,7 +317,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_call_of_which_nothing_was_heard_counts_until_its_time_is_out() {
+    async fn a_call_of_which_nothing_was_received_counts_until_its_time_is_out() {
         let timeout = Duration::from_secs(30);
         for is_dropped in [true, false] {
             let permits = Permits::new(2, Lease::begin(Instant::now(), LEASE)).with_call_timeout(timeout);
@@ -353,10 +356,10 @@ mod tests {
     fn a_limit_that_makes_no_sense_is_not_taken_in() {
         let permits = Permits::new(1, Lease { origin: Instant::now(), until_ms: Arc::default() });
         permits.observe_limits(Some(0), Some(0));
-        assert_eq!(permits.told(), Told::default());
+        assert_eq!(permits.reported(), ReportedLimits::default());
         permits.observe_limits(Some(10), None);
         permits.observe_limits(None, Some(500));
         permits.observe_limits(Some(70_000), None);
-        assert_eq!(permits.told(), Told { burst: Some(u16::MAX), daily: Some(500) });
+        assert_eq!(permits.reported(), ReportedLimits { burst: Some(u16::MAX), daily: Some(500) });
     }
 }

@@ -15,20 +15,20 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::job::{Job, SUSPECT};
+use crate::outcome::Outcome;
 use crate::permit::Permits;
 use crate::queue::Queue;
-use crate::verdict::Verdict;
 
 mod alone;
+mod apalis_backend;
 mod claimer;
-mod desk;
 mod dispatch;
-mod feed;
+mod slots;
 
 use alone::Alone;
-use desk::Desk;
+use apalis_backend::Feed;
 use dispatch::Dispatch;
-use feed::Feed;
+use slots::Slots;
 
 /// Workers that died while they ran a job before it is taken for poison; the last of them ran nothing else (law 11).
 pub const MAX_CRASHES: u8 = SUSPECT + 1;
@@ -36,19 +36,19 @@ pub const MAX_CRASHES: u8 = SUSPECT + 1;
 /// Runs jobs. One value serves all of a pool.
 pub trait Handler: Send + Sync + 'static {
     /// Runs a job. Every call to the limited server must take one of `permits` first. A panic counts as a failed attempt.
-    fn run(&self, job: Job, permits: Permits) -> impl Future<Output = Verdict> + Send;
+    fn run(&self, job: Job, permits: Permits) -> impl Future<Output = Outcome> + Send;
 
-    /// Puts a poisonous job away with the reason: [`Verdict::Dead`] once that is kept, else [`Verdict::Retry`].
-    fn bury(&self, job: Job, reason: &str) -> impl Future<Output = Verdict> + Send;
+    /// Puts a poisonous job away with the reason: [`Outcome::Dead`] once that is kept, else [`Outcome::Retry`].
+    fn dead_letter(&self, job: Job, reason: &str) -> impl Future<Output = Outcome> + Send;
 
-    /// Is told of every run that ended, before the queue is; `permits` know what it sent and what the server said.
-    fn ended(&self, job: &Job, verdict: &Verdict, took: Duration, permits: &Permits);
+    /// Is reported every run that ended, before the queue is; `permits` know what it sent and what the server said.
+    fn ended(&self, job: &Job, outcome: &Outcome, took: Duration, permits: &Permits);
 
     /// What a run that panicked comes to.
-    fn panicked(&self, job: &Job) -> Verdict;
+    fn panicked(&self, job: &Job) -> Outcome;
 }
 
-/// How long a hurried stop waits for the queue to hear of what is given back.
+/// How long a hurried stop waits for the queue to learn of what is given back.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
 /// The size of a pool.
@@ -81,9 +81,9 @@ enum Stop {
 
 /// Asks a pool to give back what it runs instead of finishing it.
 #[derive(Debug, Clone)]
-pub struct Hurry(watch::Sender<Stop>);
+pub struct ForceStop(watch::Sender<Stop>);
 
-impl Hurry {
+impl ForceStop {
     /// Gives back at once what runs.
     pub fn now(&self) {
         self.0.send_replace(Stop::Now);
@@ -97,7 +97,7 @@ impl Pool {
         let (mut workers, mut helpers) = (JoinSet::new(), JoinSet::new());
         let slots = config.concurrency.div_ceil(queue.shards()).max(1);
         let desks: Vec<_> = (0..queue.shards())
-            .map(|_| Arc::new(Desk::new(slots, queue.claiming(), queue.limit().call_timeout)))
+            .map(|_| Arc::new(Slots::new(slots, queue.claiming(), queue.limit().call_timeout)))
             .collect();
         let alone = Arc::new(Alone::new(queue, &desks));
         for (shard, desk) in desks.into_iter().enumerate() {
@@ -122,11 +122,11 @@ impl Pool {
 
     /// A handle that can hurry [`Pool::stop`] from elsewhere, as on a second SIGTERM.
     #[must_use]
-    pub fn hurry(&self) -> Hurry {
-        Hurry(self.stop.clone())
+    pub fn force_stop(&self) -> ForceStop {
+        ForceStop(self.stop.clone())
     }
 
-    /// Claims nothing more, finishes what runs (or gives it back once hurried), tells the queue, and ends. Once hurried it waits for a queue that does not
+    /// Claims nothing more, finishes what runs (or gives it back once hurried), reports the queue, and ends. Once hurried it waits for a queue that does not
     /// answer no longer than some seconds: leases end by themselves.
     pub async fn stop(self) {
         self.stop.send_if_modified(|stop| {

@@ -13,9 +13,9 @@ use tokio::time::Instant;
 
 use crate::envelope::{self, EnvelopeError};
 use crate::job::{Job, Key, NewJob};
-use crate::limit::{Claiming, FirstMeeting, Limit};
+use crate::limit::{Claiming, ColdStart, Limit};
+use crate::outcome::Outcome;
 use crate::permit::Permits;
-use crate::verdict::Verdict;
 
 mod lane;
 mod memory;
@@ -46,11 +46,11 @@ pub enum Pushed {
     Unqueueable(EnvelopeError),
 }
 
-/// What a worker tells the queue of a run that ended.
+/// What a worker reports the queue of a run that ended.
 #[derive(Debug, Clone)]
 pub(crate) struct Settlement {
     pub(crate) job: Job,
-    pub(crate) verdict: Verdict,
+    pub(crate) outcome: Outcome,
     /// What it sent, and what the server said of its own count.
     pub(crate) permits: Permits,
 }
@@ -154,7 +154,7 @@ impl Queue {
     /// Whether a queue can hold jobs with this key.
     ///
     /// # Errors
-    /// Which part of the key has no room, or can't be told from what is around it.
+    /// Which part of the key has no room, or can't be reported from what is around it.
     pub fn can_hold(key: &Key) -> Result<(), EnvelopeError> {
         envelope::check(key)
     }
@@ -232,7 +232,7 @@ impl Queue {
         Ok(())
     }
 
-    /// Tells of every loss of a shard's state, as by FLUSHALL or a failover to an empty server: time to push again what is open.
+    /// Reports every loss of a shard's state, as by FLUSHALL or a failover to an empty server: time to push again what is open.
     #[must_use]
     pub fn losses(&self) -> Vec<watch::Receiver<u64>> {
         self.inner.shards.iter().map(|shard| shard.losses.subscribe()).collect()
@@ -316,13 +316,13 @@ impl Queue {
     }
 
     /// Lets the step that listens be taken at once, if it has begun to listen.
-    pub(crate) async fn hush(&self, shard: usize) -> Result<(), QueueError> {
+    pub(crate) async fn unblock(&self, shard: usize) -> Result<(), QueueError> {
         match &self.inner.shards[shard].driver {
             Driver::Memory(memory) => {
-                memory.hush();
+                memory.unblock();
                 Ok(())
             }
-            Driver::Redis(redis) => redis.hush().await,
+            Driver::Redis(redis) => redis.unblock().await,
         }
     }
 

@@ -115,9 +115,9 @@ impl Run<'_> {
         body: Option<&Value>,
     ) -> Result<Request, GhlError> {
         let mut url = endpoint.url(&self.client.shared.base_url, self.api, ids)?;
-        let told: Vec<_> = query.iter().filter_map(|(name, value)| Some((name, (*value)?))).collect();
-        if !told.is_empty() {
-            url.query_pairs_mut().extend_pairs(told);
+        let reported: Vec<_> = query.iter().filter_map(|(name, value)| Some((name, (*value)?))).collect();
+        if !reported.is_empty() {
+            url.query_pairs_mut().extend_pairs(reported);
         }
         let mut request = Request::new(endpoint.method.clone(), url);
         let headers = request.headers_mut();
@@ -157,7 +157,7 @@ impl Run<'_> {
         };
         permit.answered();
         if let Some(date) = throttle::date(response.headers()) {
-            self.client.clock.hear_ghl(date);
+            self.client.clock.receive_ghl(date);
         }
         let left = throttle::left(response.headers());
         // Before the body: the counts hold even where the body never ends.

@@ -174,7 +174,8 @@ pub enum Found {
     /// GHL sends a webhook.
     Webhook,
     /// By reading, and comparing with the records.
-    Sweep,
+    #[serde(rename = "sweep")]
+    Reconcile,
 }
 
 /// The catalog, read when it is first needed.

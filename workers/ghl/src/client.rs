@@ -102,7 +102,7 @@ impl Client {
 
     /// The client that sets GHL's time in `clock`.
     #[must_use]
-    pub fn telling(self, clock: &Clock) -> Self {
+    pub fn reporting(self, clock: &Clock) -> Self {
         Self { clock: clock.clone(), ..self }
     }
 

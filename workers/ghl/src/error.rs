@@ -32,7 +32,7 @@ pub enum GhlError {
     },
 
     /// 401 or 403.
-    #[error("GHL does not authorize the call ({kind}){}", told(.message))]
+    #[error("GHL does not authorize the call ({kind}){}", reported(.message))]
     Unauthorized {
         /// The operation.
         operation: &'static str,
@@ -50,7 +50,7 @@ pub enum GhlError {
     },
 
     /// A 404 that does not name what is missing. The route, a proxy or the record: it proves nothing of the record.
-    #[error("GHL answers 404 and does not say what is missing{}", told(.reason))]
+    #[error("GHL answers 404 and does not say what is missing{}", reported(.reason))]
     NotFound {
         /// Its words, without values; often none.
         reason: String,
@@ -75,7 +75,7 @@ pub enum GhlError {
     },
 
     /// 5xx, a redirect, or a page of something that stands before GHL: the API itself did not answer.
-    #[error("GHL is out of order: {status}{}", told(.reason))]
+    #[error("GHL is out of order: {status}{}", reported(.reason))]
     Server {
         /// The HTTP status.
         status: u16,
@@ -206,7 +206,7 @@ impl GhlError {
     /// Whether it says nothing of what GHL thinks of the call: nothing got out, or no answer got in. However often that happens, it gives up no job
     /// (law 14).
     #[must_use]
-    pub fn is_unheard(&self) -> bool {
+    pub fn is_unanswered(&self) -> bool {
         match self {
             Self::Permit(_) | Self::Timeout | Self::Network { .. } => true,
             Self::Unsendable { .. }
@@ -274,7 +274,7 @@ impl std::fmt::Display for Subject {
 }
 
 /// GHL's words behind ours, where it has any.
-fn told(words: &str) -> String {
+fn reported(words: &str) -> String {
     if words.is_empty() { String::new() } else { format!(": {words}") }
 }
 

@@ -15,7 +15,7 @@ use super::json::LOST;
 use super::model::{CustomField, SearchAfter};
 
 /// The value if it is present, also if it is null.
-pub(super) fn told<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+pub(super) fn reported<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
     Value::deserialize(deserializer).map(Some)
 }
 
@@ -87,8 +87,8 @@ pub(super) fn tags<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Carried
 pub(super) fn custom_fields<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Carried<Vec<CustomField>>, D::Error> {
     carried(deserializer, |value| match value {
         Value::Array(values) => {
-            let told = values.iter().filter(|value| !is_nothing(value) && !is_nobodys(value));
-            told.map(|value| CustomField::deserialize(value).ok()).collect::<Option<Vec<_>>>()
+            let reported = values.iter().filter(|value| !is_nothing(value) && !is_nobodys(value));
+            reported.map(|value| CustomField::deserialize(value).ok()).collect::<Option<Vec<_>>>()
         }
         Value::Object(by_id) => {
             Some(by_id.iter().map(|(id, value)| CustomField { id: id.clone(), value: value.clone() }).collect())

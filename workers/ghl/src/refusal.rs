@@ -58,7 +58,7 @@ fn is_duplicate(messages: &[String]) -> bool {
 
 /// Which contact is there already, if GHL reports it: `meta` of v2, `error.details` of v3, which may be a list. Its name is left out.
 fn duplicate(body: &Value) -> GhlError {
-    let told = |name: &str| {
+    let reported = |name: &str| {
         let error = &body["error"];
         let places = [&body["meta"][name], &error["details"][name], &error["details"][0][name], &error["meta"][name]];
         places.into_iter().find_map(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned)
@@ -68,8 +68,8 @@ fn duplicate(body: &Value) -> GhlError {
     let is_of_id = |c: char| is_clean(c) && !c.is_whitespace() && c != json::LOST;
     let is_id = |id: &String| id.len() <= LONGEST_ID && id.chars().all(is_of_id);
     GhlError::Duplicate {
-        contact_id: told("contactId").filter(is_id),
-        matching_field: told("matchingField").filter(is_name),
+        contact_id: reported("contactId").filter(is_id),
+        matching_field: reported("matchingField").filter(is_name),
     }
 }
 
@@ -98,7 +98,7 @@ fn subject(word: &str) -> Option<Subject> {
 fn unauthorized_kind(status: u16, messages: &[String]) -> Option<UnauthorizedKind> {
     let messages: Vec<String> = messages.iter().map(|message| message.to_lowercase()).collect();
     let says = |words: &str| messages.iter().any(|message| message.contains(words));
-    let told = if says("version header") || says("api version") {
+    let reported = if says("version header") || says("api version") {
         Some(UnauthorizedKind::VersionHeader)
     } else if says("user type mismatch") || says("authclass") {
         // Before the scope, which the second one names as well.
@@ -116,9 +116,9 @@ fn unauthorized_kind(status: u16, messages: &[String]) -> Option<UnauthorizedKin
         if is_about && is_bad { UnauthorizedKind::TokenRejected } else { UnauthorizedKind::Unexplained }
     };
     match status {
-        400 => told.filter(|kind| *kind == UnauthorizedKind::VersionHeader),
-        401 => Some(told.unwrap_or_else(about_token)),
-        403 => told,
+        400 => reported.filter(|kind| *kind == UnauthorizedKind::VersionHeader),
+        401 => Some(reported.unwrap_or_else(about_token)),
+        403 => reported,
         _ => None,
     }
 }
@@ -328,7 +328,7 @@ mod tests {
                 "Contact folder not found",
             ] {
                 let error = said(status, message);
-                assert!(matches!(error, GhlError::Invalid { status: told, .. } if told == status), "{message}");
+                assert!(matches!(error, GhlError::Invalid { status: reported, .. } if reported == status), "{message}");
             }
         }
         assert!(matches!(said(400, "Bad Request"), GhlError::Invalid { status: 400, .. }));
@@ -337,23 +337,24 @@ mod tests {
 
     #[test]
     fn a_duplicate_names_the_contact_that_is_there_where_ghl_does() {
-        let told = "This location does not allow duplicated contacts.";
+        let reported = "This location does not allow duplicated contacts.";
         let meta = json!({"contactId": "c1", "contactName": "Jane", "matchingField": "email"});
         let found = GhlError::Duplicate { contact_id: Some("c1".to_owned()), matching_field: Some("email".to_owned()) };
-        let v2 = of(400, &json!({"statusCode": 400, "message": told, "meta": meta}));
+        let v2 = of(400, &json!({"statusCode": 400, "message": reported, "meta": meta}));
         assert_eq!(v2, found);
         assert!(!format!("{v2} {v2:?}").contains("Jane"));
         assert_eq!((v2.class(), v2.may_have_created()), (Class::Permanent, false));
         for details in [meta.clone(), json!([meta])] {
-            let v3 = json!({"error": {"code": "DUPLICATE", "message": told, "details": details, "resolution": "-"}});
+            let v3 =
+                json!({"error": {"code": "DUPLICATE", "message": reported, "details": details, "resolution": "-"}});
             assert_eq!(of(400, &v3), v2);
         }
 
         let silent = GhlError::Duplicate { contact_id: None, matching_field: None };
-        assert_eq!(said(400, told), silent);
+        assert_eq!(said(400, reported), silent);
         for id in [json!(7), json!("a\0b"), json!("a b"), json!("x".repeat(300))] {
             let odd = json!({"contactId": id, "matchingField": "jane@example.com"});
-            assert_eq!(of(400, &json!({"message": told, "meta": odd})), silent);
+            assert_eq!(of(400, &json!({"message": reported, "meta": odd})), silent);
         }
     }
 
@@ -405,7 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_prints_nothing_that_was_sent() {
+    fn a_refusal_fingerprints_nothing_that_was_sent() {
         let sent = json!({"body": "Jane owes 500"});
         let body = json!({"message": "body 'Jane owes 500' is not allowed"}).to_string();
         let error = refusal(&Reply::canned(422, "application/json", body.as_bytes()), &[], Some(&sent));

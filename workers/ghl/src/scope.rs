@@ -72,19 +72,31 @@ mod tests {
     fn the_scope_that_is_missing_is_named_and_none_that_is_there() {
         let granted = Scopes::parse("contacts.readonly");
         let advice_of = |error: GhlError| error.to_string();
-        let told = advice_of(refused_by_ghl(&LIST_APPOINTMENTS, SAID, Some(&granted)));
-        assert!(told.contains("needs calendars/events.readonly") && !told.contains("contacts.readonly"), "{told}");
-        let told = advice_of(refused_by_ghl(&LIST_APPOINTMENTS, SAID, None));
-        assert!(told.contains("needs contacts.readonly"), "{told}");
-        let told = advice_of(advice(&LIST_APPOINTMENTS, None, &["contacts.readonly"]));
-        assert!(told.contains("needs calendars/events.readonly") && !told.contains("contacts.readonly"), "{told}");
-        let told = advice_of(refused_by_ghl(&GET_CONTACT, SAID, Some(&granted)));
-        assert!(!told.contains("contacts.readonly") && told.contains("connect the location again"), "{told}");
+        let reported = advice_of(refused_by_ghl(&LIST_APPOINTMENTS, SAID, Some(&granted)));
+        assert!(
+            reported.contains("needs calendars/events.readonly") && !reported.contains("contacts.readonly"),
+            "{reported}"
+        );
+        let reported = advice_of(refused_by_ghl(&LIST_APPOINTMENTS, SAID, None));
+        assert!(reported.contains("needs contacts.readonly"), "{reported}");
+        let reported = advice_of(advice(&LIST_APPOINTMENTS, None, &["contacts.readonly"]));
+        assert!(
+            reported.contains("needs calendars/events.readonly") && !reported.contains("contacts.readonly"),
+            "{reported}"
+        );
+        let reported = advice_of(refused_by_ghl(&GET_CONTACT, SAID, Some(&granted)));
+        assert!(
+            !reported.contains("contacts.readonly") && reported.contains("connect the location again"),
+            "{reported}"
+        );
     }
 
     #[test]
     fn a_scope_that_ghl_names_is_repeated() {
-        let told = refused_by_ghl(&GET_CONTACT, "missing scope: locations/tasks.readonly.", None).to_string();
-        assert!(told.contains("needs locations/tasks.readonly:") && !told.contains("contacts.readonly"), "{told}");
+        let reported = refused_by_ghl(&GET_CONTACT, "missing scope: locations/tasks.readonly.", None).to_string();
+        assert!(
+            reported.contains("needs locations/tasks.readonly:") && !reported.contains("contacts.readonly"),
+            "{reported}"
+        );
     }
 }

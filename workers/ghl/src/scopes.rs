@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_asked_and_not_granted_is_told() {
+    fn what_was_asked_and_not_granted_is_reported() {
         let asked = Scopes::parse("contacts.write contacts.readonly,locations.readonly");
         let granted = Scopes::parse(" contacts.readonly  calendars.readonly ");
         assert_eq!(asked.lacking_in(&granted).to_string(), "contacts.write locations.readonly");
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn scopes_are_told_apart_however_they_are_joined() {
+    fn scopes_are_distinguished_however_they_are_joined() {
         let scopes = Scopes::parse(" contacts.readonly  locations/tags.readonly,contacts.write\n");
         assert_eq!(scopes.lack(&["contacts.readonly", "contacts.write", "locations/tags.readonly"]), None);
         assert_eq!(scopes.lack(&["contacts.write", "locations/tags.write"]), Some("locations/tags.write"));

@@ -35,12 +35,12 @@ pub fn scrub(message: &str, sent: Option<&Value>) -> String {
 
 /// `message` without any word of the texts that `sent` holds: for what quotes parts of them.
 pub(super) fn without_words_of(message: &str, sent: Option<&Value>) -> String {
-    let mut told = HashSet::new();
+    let mut reported = HashSet::new();
     if let Some(sent) = sent {
-        collect_words(sent, &mut told);
+        collect_words(sent, &mut reported);
     }
-    let is_told = |word: &str| plain_words(word).any(|word| told.contains(&word));
-    message.split(' ').map(|word| if is_told(word) { GAP } else { word }).collect::<Vec<_>>().join(" ")
+    let is_reported = |word: &str| plain_words(word).any(|word| reported.contains(&word));
+    message.split(' ').map(|word| if is_reported(word) { GAP } else { word }).collect::<Vec<_>>().join(" ")
 }
 
 fn plain_words(text: &str) -> impl Iterator<Item = String> {

@@ -104,8 +104,8 @@ mod tests {
 
     #[test]
     fn counts_below_zero_leave_none_and_nonsense_leaves_it_open() {
-        let told = left(&headers(&[("x-ratelimit-remaining", "-1"), ("x-ratelimit-daily-remaining", "many")]));
-        assert_eq!(told, Left { interval: Some(0), day: None });
+        let reported = left(&headers(&[("x-ratelimit-remaining", "-1"), ("x-ratelimit-daily-remaining", "many")]));
+        assert_eq!(reported, Left { interval: Some(0), day: None });
     }
 
     #[test]
@@ -135,33 +135,33 @@ mod tests {
 
     #[test]
     fn a_used_up_day_waits_for_its_reset() {
-        let told = throttled(&headers(&[
+        let reported = throttled(&headers(&[
             ("x-ratelimit-daily-remaining", "0"),
             ("x-ratelimit-daily-reset", "2888000"),
             ("retry-after", "10"),
         ]));
         // As captured: 48 minutes, not 33 days.
-        assert_eq!(told, GhlError::Throttled { retry_after: Some(Duration::from_secs(2888)), daily: true });
+        assert_eq!(reported, GhlError::Throttled { retry_after: Some(Duration::from_secs(2888)), daily: true });
     }
 
     #[test]
     fn the_days_reset_does_not_count_while_the_day_has_calls_left() {
-        let told =
+        let reported =
             [("x-ratelimit-daily-remaining", "500"), ("x-ratelimit-daily-reset", "3600000"), ("retry-after", "10")];
-        assert_eq!(retry_after(&told), Some(Duration::from_secs(10)));
+        assert_eq!(retry_after(&reported), Some(Duration::from_secs(10)));
     }
 
     #[test]
     fn limits_are_those_of_the_interval_that_is_set_or_of_a_longer_one() {
-        let told = |interval| {
-            let mut told = vec![("x-ratelimit-max", "25"), ("x-ratelimit-limit-daily", "10000")];
-            told.extend(interval);
-            limits(&headers(&told))
+        let reported = |interval| {
+            let mut reported = vec![("x-ratelimit-max", "25"), ("x-ratelimit-limit-daily", "10000")];
+            reported.extend(interval);
+            limits(&headers(&reported))
         };
         let both = Limits { interval: Some(25), day: Some(10_000) };
-        assert_eq!(told(None), both);
+        assert_eq!(reported(None), both);
         for (ms, taken) in [("10000", Some(25)), ("3600000", Some(25)), ("1000", None)] {
-            assert_eq!(told(Some(("x-ratelimit-interval-milliseconds", ms))), Limits { interval: taken, ..both });
+            assert_eq!(reported(Some(("x-ratelimit-interval-milliseconds", ms))), Limits { interval: taken, ..both });
         }
         assert_eq!(limits(&HeaderMap::new()), Limits { interval: None, day: None });
     }

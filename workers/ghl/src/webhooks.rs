@@ -239,7 +239,7 @@ impl Recognised {
 
     /// Whether it may be that event.
     #[must_use]
-    pub fn may_be(self, event: Event) -> bool {
+    pub fn could_match(self, event: Event) -> bool {
         match self {
             Self::As(one) => one == event,
             Self::OneOf { events, .. } => events.contains(&event),

@@ -30,24 +30,24 @@ struct Offset {
 impl Offset {
     /// Clocks are not a day apart; what says so is no clock.
     const MOST_MS: i64 = 24 * 60 * 60 * 1000;
-    /// Farther apart than the delays of replies are two that tell different times: one of the clocks was set, or something stands before GHL.
+    /// Farther apart than the delays of replies are two that report different times: one of the clocks was set, or something stands before GHL.
     const STEP_MS: i64 = 5_000;
     /// GHL reports its time to the second.
     const RESOLUTION_MS: i64 = 1_000;
     /// The part that one more reply has in the mean.
     const SHARE: i64 = 8;
 
-    fn hear(&mut self, heard_ms: i64) {
-        if heard_ms.saturating_abs() > Self::MOST_MS {
+    fn receive(&mut self, received_ms: i64) {
+        if received_ms.saturating_abs() > Self::MOST_MS {
             return;
         }
-        let is_near = |one: i64| (one - heard_ms).abs() <= Self::STEP_MS;
+        let is_near = |one: i64| (one - received_ms).abs() <= Self::STEP_MS;
         match self.ms {
             Some(known) if is_near(known) => {
-                *self = Self { ms: Some(known + (heard_ms - known) / Self::SHARE), doubted_ms: None };
+                *self = Self { ms: Some(known + (received_ms - known) / Self::SHARE), doubted_ms: None };
             }
-            Some(_) if self.doubted_ms.is_none_or(|doubted| !is_near(doubted)) => self.doubted_ms = Some(heard_ms),
-            _ => *self = Self { ms: Some(heard_ms), doubted_ms: None },
+            Some(_) if self.doubted_ms.is_none_or(|doubted| !is_near(doubted)) => self.doubted_ms = Some(received_ms),
+            _ => *self = Self { ms: Some(received_ms), doubted_ms: None },
         }
     }
 }
@@ -83,10 +83,10 @@ impl Clock {
     }
 
     /// A reply of GHL's that came just now says that it is `at` there, to the second.
-    pub fn hear_ghl(&self, at: Timestamp) {
+    pub fn receive_ghl(&self, at: Timestamp) {
         // On average it was half a second later than the second that has begun.
-        let heard = at.as_millisecond() + 500 - self.now_ms();
-        self.offset.lock().unwrap_or_else(PoisonError::into_inner).hear(heard);
+        let received = at.as_millisecond() + 500 - self.now_ms();
+        self.offset.lock().unwrap_or_else(PoisonError::into_inner).receive(received);
     }
 
     /// Milliseconds since 1970-01-01 UTC by GHL's clock, as far as it is known; else by this one.
@@ -121,16 +121,16 @@ mod tests {
     use super::*;
 
     /// How far GHL is taken to be ahead after replies that say so.
-    fn after(heard: &[i64]) -> Option<i64> {
+    fn after(received: &[i64]) -> Option<i64> {
         let mut offset = Offset::default();
-        heard.iter().for_each(|ms| offset.hear(*ms));
+        received.iter().for_each(|ms| offset.receive(*ms));
         offset.ms
     }
 
     #[test]
-    fn ghls_time_is_the_mean_of_what_its_replies_tell_and_one_odd_reply_moves_nothing() {
+    fn ghls_time_is_the_mean_of_what_its_replies_report_and_one_odd_reply_moves_nothing() {
         let hour = 3_600_000;
-        for (heard, expected) in [
+        for (received, expected) in [
             (vec![], None),
             (vec![-180_000], Some(-180_000)),
             // Delays of replies.
@@ -146,25 +146,25 @@ mod tests {
             (vec![0, -1_700_000_000_000, -1_700_000_000_000], Some(0)),
             (vec![i64::MIN, i64::MAX], None),
         ] {
-            assert_eq!(after(&heard), expected, "{heard:?}");
+            assert_eq!(after(&received), expected, "{received:?}");
         }
     }
 
     #[test]
     fn clocks_that_agree_to_the_second_are_one() {
         let clock = Clock::fixed("2026-03-01T09:00:00.900Z".parse().unwrap());
-        for (heard, ahead_ms) in [("09:00:00", 0), ("09:00:01", 0), ("09:04:00", 0), ("09:04:00", 239_600)] {
-            clock.hear_ghl(format!("2026-03-01T{heard}Z").parse().unwrap());
-            assert_eq!(clock.ghl_ahead_ms(), ahead_ms, "{heard}");
+        for (received, ahead_ms) in [("09:00:00", 0), ("09:00:01", 0), ("09:04:00", 0), ("09:04:00", 239_600)] {
+            clock.receive_ghl(format!("2026-03-01T{received}Z").parse().unwrap());
+            assert_eq!(clock.ghl_ahead_ms(), ahead_ms, "{received}");
         }
     }
 
     #[test]
-    fn clones_share_what_was_heard() {
+    fn clones_share_what_was_received() {
         let clock = Clock::fixed("2026-03-01T09:03:00Z".parse().unwrap());
         let other = clock.clone();
         assert_eq!(other.ghl_now_ms(), clock.now_ms());
-        clock.hear_ghl("2026-03-01T09:00:00Z".parse().unwrap());
+        clock.receive_ghl("2026-03-01T09:00:00Z".parse().unwrap());
         assert_eq!(other.ghl_now_ms(), clock.now_ms() - 180_000 + 500);
         clock.set("2026-03-01T09:04:00Z".parse().unwrap());
         assert_eq!(other.ghl_now_ms(), clock.now_ms() - 180_000 + 500);

@@ -1,7 +1,7 @@
 //! What the three kinds of records that hang on a contact have in common.
 
 use crate::decide::absent::{Absent, Unread, filled};
-use crate::decide::echo::Prints;
+use crate::decide::echo::Fingerprints;
 use crate::decide::fields::Record;
 use crate::decide::same::same_text;
 use crate::job::JobKind;
@@ -81,7 +81,7 @@ pub trait Entry: Record + Into<AnyEntry> + PartialEq + Default + Send + Sync + U
     fn set_ids(&mut self, ghl_id: Option<String>, clienty_id: Option<String>, contact_id: String);
     /// Whether this, as GHL reports it, may be what the create of `announced` made, in whatever form GHL keeps it. A pull leaves such an entry
     /// to the push that looks for it: with a row of its own, the push would take it for another's, and create it again.
-    fn may_be(&self, announced: &Self) -> bool;
+    fn could_match(&self, announced: &Self) -> bool;
     /// When GHL created it, where it says so.
     fn created_at(&self) -> Option<Timestamp> {
         None
@@ -95,7 +95,7 @@ pub trait Entry: Record + Into<AnyEntry> + PartialEq + Default + Send + Sync + U
     /// What the patch would take away, and GHL keeps.
     fn kept(patch: &Self::Patch) -> &[Kept];
     /// Whether one of that id is gone with another: a series goes with the event that heads it.
-    fn goes_with(_ghl_id: &str, _gone: &str) -> bool {
+    fn belongs_to_series(_ghl_id: &str, _gone: &str) -> bool {
         false
     }
     /// The record as it is first met: what this reading leaves out is unread.
@@ -109,11 +109,11 @@ pub trait Entry: Record + Into<AnyEntry> + PartialEq + Default + Send + Sync + U
     }
     /// The fields that are read in a context.
     const READ_IN: &'static [&'static str] = &[];
-    /// Puts in what [`Entry::read_in`] tells.
+    /// Puts in what [`Entry::read_in`] reports.
     fn set_read_in(&mut self, _zone: Option<String>) {}
-    /// Takes from `known`, as the record is known here, what GHL's words leave out or leave open. `prints` tells what was ever written; none
+    /// Takes from `known`, as the record is known here, what GHL's words leave out or leave open. `prints` shows what was ever written; none
     /// stands for the reply to a write of `known` itself.
-    fn read_like(&mut self, known: &Self, prints: Option<&Prints>);
+    fn read_like(&mut self, known: &Self, fingerprints: Option<&Fingerprints>);
 }
 
 /// What nobody knows of a record of which a first reading leaves these out.
@@ -142,7 +142,7 @@ impl Entry for Task {
         (self.task_id, self.clienty_task_id, self.contact_id) = (ghl_id, clienty_id, contact_id);
     }
 
-    fn may_be(&self, announced: &Self) -> bool {
+    fn could_match(&self, announced: &Self) -> bool {
         same_text(&announced.title, &self.title)
     }
 
@@ -174,7 +174,7 @@ impl Entry for Task {
         std::mem::take(&mut self.unread)
     }
 
-    fn read_like(&mut self, known: &Self, _: Option<&Prints>) {
+    fn read_like(&mut self, known: &Self, _: Option<&Fingerprints>) {
         let absent = std::mem::take(&mut self.absent);
         *self = filled(self, &absent, known);
         self.unread = still_unread(&known.unread, &absent);
@@ -198,7 +198,7 @@ impl Entry for Note {
         (self.note_id, self.clienty_note_id, self.contact_id) = (ghl_id, clienty_id, contact_id);
     }
 
-    fn may_be(&self, announced: &Self) -> bool {
+    fn could_match(&self, announced: &Self) -> bool {
         same_text(&announced.note_text, &self.note_text)
     }
 
@@ -230,7 +230,7 @@ impl Entry for Note {
         std::mem::take(&mut self.unread)
     }
 
-    fn read_like(&mut self, known: &Self, _: Option<&Prints>) {
+    fn read_like(&mut self, known: &Self, _: Option<&Fingerprints>) {
         let absent = std::mem::take(&mut self.absent);
         *self = filled(self, &absent, known);
         self.unread = still_unread(&known.unread, &absent);
@@ -254,7 +254,7 @@ impl Entry for Appointment {
         (self.appointment_id, self.clienty_appointment_id, self.contact_id) = (ghl_id, clienty_id, contact_id);
     }
 
-    fn may_be(&self, announced: &Self) -> bool {
+    fn could_match(&self, announced: &Self) -> bool {
         [self.start_time, self.second_hour.start_time].contains(&announced.start_time)
     }
 
@@ -292,7 +292,7 @@ impl Entry for Appointment {
         self.read_in = ReadIn(zone);
     }
 
-    fn goes_with(ghl_id: &str, gone: &str) -> bool {
+    fn belongs_to_series(ghl_id: &str, gone: &str) -> bool {
         head_of(ghl_id) == Some(gone)
     }
 
@@ -306,8 +306,8 @@ impl Entry for Appointment {
 
     /// Beside what is absent, two things are left open. An hour that the wall shows twice: where one of its meanings is what we know, nothing has changed. And notes,
     /// which are written as the description; the list of a contact's appointments and the replies to writes leave that out, so where
-    /// nothing is told of what we wrote, it stands. Notes of GHL's own are told as long as there are any.
-    fn read_like(&mut self, known: &Self, prints: Option<&Prints>) {
+    /// nothing is reported about what we wrote, it stands. Notes of GHL's own are reported as long as there are any.
+    fn read_like(&mut self, known: &Self, fingerprints: Option<&Fingerprints>) {
         let SecondHour { start_time, end_time } = std::mem::take(&mut self.second_hour);
         let (absent, read_in) = (std::mem::take(&mut self.absent), std::mem::take(&mut self.read_in));
         *self = Self { read_in, ..filled(self, &absent, known) };
@@ -326,11 +326,11 @@ impl Entry for Appointment {
         }
         let is_as_known = (self.start_time, self.end_time) == (known.start_time, known.end_time);
         if is_as_known && (known.read_in.0.is_none() || (absent.has("startTime") && absent.has("endTime"))) {
-            // What was told with an offset once is as sure as before.
+            // What was reported with an offset once is as sure as before.
             self.read_in.clone_from(&known.read_in);
         }
         let Some(notes) = known.notes.as_ref().filter(|_| self.notes.is_none()) else { return };
-        if prints.is_none_or(|prints| prints.knows("notes", &notes.as_str().into())) {
+        if fingerprints.is_none_or(|fingerprints| fingerprints.knows("notes", &notes.as_str().into())) {
             self.notes = Some(notes.clone());
         }
     }

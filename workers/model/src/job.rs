@@ -80,7 +80,7 @@ impl JobKind {
 
     /// Whether it is a page of a scan, which is not urgent.
     #[must_use]
-    pub fn is_walk(self) -> bool {
+    pub fn is_scan(self) -> bool {
         matches!(self, Self::WalkContacts | Self::WalkDetails | Self::WalkRest)
     }
 

@@ -195,7 +195,7 @@ impl PartialEq for ReadIn {
     }
 }
 
-/// The other meaning of times that GHL reported by the clock on the wall, where that clock was put back and shows an hour twice. As told they
+/// The other meaning of times that GHL reported by the clock on the wall, where that clock was put back and shows an hour twice. As reported they
 /// mean the first; which one was meant, only somebody who knows the appointment can say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SecondHour {

@@ -144,7 +144,7 @@ impl Sandbox {
         self.state.set_search_shape(shape);
     }
 
-    /// All a location holds, as `GET /_sandbox/locations/{id}/state` tells it; `None` for an unknown location.
+    /// All a location holds, as `GET /_sandbox/locations/{id}/state` informs it; `None` for an unknown location.
     #[must_use]
     pub fn state(&self, location_id: &str) -> Option<Value> {
         Some(self.state.location(location_id)?.state())
@@ -162,7 +162,7 @@ impl Sandbox {
     }
 }
 
-/// Ends when the sandbox is told to stop, or is dropped.
+/// Ends when the sandbox is asked to stop, or is dropped.
 async fn stopped(mut stopping: watch::Receiver<bool>) {
     // An error means that the sender, and with it the sandbox, is gone: that is a stop too.
     let _ = stopping.wait_for(|stop| *stop).await;

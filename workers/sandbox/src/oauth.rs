@@ -27,7 +27,7 @@ pub struct OauthSettings {
     pub expires_in_seconds: u64,
     /// Whether a location's token that an agency's was exchanged for comes with a refresh token.
     pub exchange_refreshes: bool,
-    /// How many of its locations an agency's token tells at most; that all were approved, it tells as well.
+    /// How many of its locations an agency's token reports at most; that all were approved, it reports as well.
     pub tells_locations: Option<usize>,
     /// Locations that are switched off: the agency gets no token for them.
     pub inactive: BTreeSet<String>,

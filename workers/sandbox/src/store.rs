@@ -1,4 +1,4 @@
-//! What one location holds. Records are kept in the form in which GHL shows them by id, and every change is told.
+//! What one location holds. Records are kept in the form in which GHL shows them by id, and every change is reported.
 
 mod collection;
 mod contact_collection;
@@ -157,7 +157,7 @@ impl Store {
         }
     }
 
-    /// Removes a contact with all that hangs on it; of what hung on it, GHL tells nothing.
+    /// Removes a contact with all that hangs on it; of what hung on it, GHL reports nothing.
     pub(super) fn remove_contact(&mut self, id: &str) -> bool {
         let Some(contact) = self.contacts.take(id) else { return false };
         let parts = Kind::ALL.into_iter();
@@ -169,7 +169,7 @@ impl Store {
         true
     }
 
-    /// Puts a deleted contact back with all that hung on it. No document says what GHL tells of it, so nothing is told.
+    /// Puts a deleted contact back with all that hung on it. No document says what GHL reports it, so nothing is reported.
     pub(super) fn restore_contact(&mut self, id: &str) -> Option<Value> {
         let (contact, parts) = self.bin.remove(id)?;
         self.contacts.put(&contact);
@@ -230,7 +230,7 @@ impl Store {
     }
 }
 
-/// What GHL tells of a write: tags and do-not-disturb have events of their own.
+/// What GHL reports a write: tags and do-not-disturb have events of their own.
 fn contact_events(before: Option<&Value>, after: &Value) -> Vec<&'static str> {
     let Some(before) = before else { return vec!["ContactCreate"] };
     let own = [("ContactTagUpdate", ["tags"].as_slice()), ("ContactDndUpdate", &["dnd", "dndSettings"])];

@@ -33,7 +33,7 @@ pub async fn enqueue(records: &Records, queue: &Queue, jobs: Vec<NewJob>) -> Res
 /// # Errors
 /// What the database said, as text, where the same can succeed later.
 pub async fn set_aside(records: &Records, key: &JobKey, reason: &str) -> Result<u64, String> {
-    match records.bury_key(key, ANY_EPOCH, reason).await {
+    match records.dead_letter_key(key, ANY_EPOCH, reason).await {
         Ok(rows) => {
             tracing::error!(
                 job.kind = key.kind,

@@ -36,7 +36,7 @@ use sync_model::money::Money;
 pub use self::ask::Reply;
 pub use self::keys::{KEYS, Keys};
 pub use self::metrics::EnrichMetrics;
-pub(crate) use self::metrics::Outcome;
+pub(crate) use self::metrics::LookupOutcome;
 pub use self::pace::{Pace, Turn};
 pub use self::provider::{Charged, FILLABLE, Limit, Provider, is_fillable};
 

@@ -1,7 +1,7 @@
 //! From a producer's event to ledger rows: pure translation, no I/O.
 //!
 //! The gateway, a command and a flow's step use the same events. All end in
-//! [`Trigger`], which the ledger accepts.
+//! [`IncomingEvent`], which the ledger accepts.
 
 mod contact;
 mod event;
@@ -10,4 +10,4 @@ mod trigger;
 
 pub use event::{ENRICH, KNOWN, SOURCE, STATUSES, translate, translate_at};
 pub use sync_model::json_fields::{FieldError, Fields, kind_of};
-pub use trigger::{NewEvent, Trigger};
+pub use trigger::{IncomingEvent, NewEvent};

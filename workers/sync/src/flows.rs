@@ -1,18 +1,18 @@
-//! Flows: what a person who writes no code wants done when something happens, as data: an occasion, and steps one after the other.
+//! Flows: what a person who writes no code wants done when something happens, as data: an trigger, and steps one after the other.
 //!
 //! All here is pure. A definition is a document, read by [`Flow::read`] or by [`Flow::checked`], which holds it against the
 //! events and the catalogue. A run
 //! keeps the document that it began with, so an edited file changes new runs only. A step becomes a trigger as any event or call
 //! ([`Step::work`]), with its places, as `{contact.email}`, filled from what the run knows ([`Known`]).
 //!
-//! A new kind of step: a variant of [`Deed`], its words in `read.rs`, what is wrong with one in `check.rs`, and what it does in `jobs/flow_step.rs`.
+//! A new kind of step: a variant of [`StepAction`], its words in `read.rs`, what is wrong with one in `check.rs`, and what it does in `jobs/flow_step.rs`.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use sync_model::decide::rules::Occasion;
+use sync_model::decide::rules::Trigger;
 
 use crate::scripts::Source;
 
@@ -22,9 +22,9 @@ mod condition;
 mod http;
 mod look;
 mod on;
-mod places;
 mod read;
 mod scripted;
+mod templates;
 #[cfg(test)]
 mod tests;
 mod wait;
@@ -36,12 +36,12 @@ pub use condition::{Asks, Condition};
 pub use ghl::webhooks::object_of;
 pub use http::{Again, Http, Request, is_secret_name};
 pub use look::Seen;
-pub use places::{Gap, HeaderPart, Known, Piped, Place, fill};
-pub(crate) use places::{misread, places_of};
+pub use templates::{HeaderPart, Known, MissingValue, Piped, Place, fill};
+pub(crate) use templates::{misread, places_of};
 pub use wait::Wait;
 pub use work::{Work, WorkOf};
 
-/// The source of what flows do in the ledger and in metrics. It is no occasion for a flow.
+/// The source of what flows do in the ledger and in metrics. It is no trigger for a flow.
 pub const SOURCE: &str = "flow";
 
 /// In the place of a tag: any.
@@ -79,7 +79,7 @@ pub struct Flow {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum On {
     /// Something happened to a contact in GHL.
-    Contact(Occasion),
+    Contact(Trigger),
     /// A producer sent an event of this type, or it happened in GHL to what is kept here.
     Event(String),
     /// A field of a record reads otherwise than before, whichever side changed it: `contact.updated=email`.
@@ -103,12 +103,12 @@ pub struct Step {
     /// The step, from 0, in whose place it is done: where that one is done, this one is passed over.
     pub instead_of: Option<usize>,
     /// What it does.
-    pub deed: Deed,
+    pub action: StepAction,
 }
 
 /// What a step does.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Deed {
+pub enum StepAction {
     /// Nothing, for a while.
     Wait(Wait),
     /// What a producer would say.
@@ -177,7 +177,7 @@ impl Flow {
         name.unwrap_or_else(|| format!("step {}", index + 1))
     }
 
-    /// What its occasion is called in its file; none where only people start it.
+    /// What its trigger is called in its file; none where only people start it.
     #[must_use]
     pub fn on_words(&self) -> Option<&str> {
         self.definition["on"].as_str()
@@ -185,7 +185,7 @@ impl Flow {
 
     /// Whether a step after `index` speaks of the answer of the step of that name: no other answer is kept.
     #[must_use]
-    pub fn tells_of(&self, index: usize, name: &str) -> bool {
+    pub fn reports_of(&self, index: usize, name: &str) -> bool {
         let later = self.steps.iter().skip(index + 1);
         later.flat_map(Step::places).any(|(_, place)| place.root() == Some(name))
     }
@@ -195,7 +195,7 @@ impl Flow {
     pub fn scripts(&self) -> Vec<&Arc<Source>> {
         let mut scripts: Vec<&Arc<Source>> = Vec::new();
         for step in &self.steps {
-            if let Deed::Script(script) = &step.deed
+            if let StepAction::Script(script) = &step.action
                 && !scripts.contains(&&script.source)
             {
                 scripts.push(&script.source);
@@ -208,7 +208,9 @@ impl Flow {
     #[must_use]
     pub fn secrets(&self) -> BTreeSet<&str> {
         let steps = self.steps.iter();
-        steps.flat_map(|step| if let Deed::Http(http) = &step.deed { http.secrets() } else { Vec::new() }).collect()
+        steps
+            .flat_map(|step| if let StepAction::Http(http) = &step.action { http.secrets() } else { Vec::new() })
+            .collect()
     }
 
     /// Whether it runs in that location.

@@ -220,7 +220,7 @@ impl Hooks {
     }
 }
 
-/// The queue's view of what a hook is to hear of a contact.
+/// The queue's view of what a hook is to learn of a contact.
 fn job(key: &OwedKey, now_ms: i64) -> NewJob {
     let OwedKey { hook_id, contact_key, due_at_ms } = key.clone();
     let key = Key { lane: hook_id, kind: KIND.to_owned(), record: contact_key };

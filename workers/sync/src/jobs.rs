@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use ghl::{Class, GhlError};
-use job_engine::{Backoff, Handler, Job, Key, NewJob, Permits, Priority, Queue, Verdict};
+use job_engine::{Backoff, Handler, Job, Key, NewJob, Outcome, Permits, Priority, Queue};
 use sync_model::clock::Clock;
 use sync_model::record::{Appointment, Note, Task as TaskRecord};
 use tokio::time::timeout;
@@ -28,7 +28,7 @@ use crate::trace;
 
 mod call_operation;
 mod compare;
-mod conclude;
+mod conclusion;
 mod custom_fields;
 mod deferrals;
 mod enrich_contact;
@@ -36,10 +36,11 @@ mod error;
 mod find_appointment;
 mod find_task;
 mod flow_step;
-pub(crate) mod heard;
+mod in_flight;
 mod metrics;
 mod presence;
 mod pull_contact;
+pub(crate) mod pull_plan;
 mod push;
 mod push_appointment;
 pub(crate) mod push_contact;
@@ -47,20 +48,19 @@ mod push_note;
 mod push_task;
 mod refresh_location;
 mod refusals;
+mod scan;
 pub(crate) mod straggler;
-pub(crate) mod told;
+mod time_zones;
 mod unauthorized;
-mod under_way;
-mod walk;
-mod zones;
+pub(crate) mod webhook_diff;
 
 use deferrals::Deferrals;
-use under_way::BrokenOff;
+use in_flight::InFlight;
 
 pub use custom_fields::CustomFields;
 pub use error::JobError;
 pub use metrics::JobMetrics;
-pub use zones::Zones;
+pub use time_zones::TimeZones;
 
 /// How long an open circuit waits for its next probe: 10,000 jobs must not become 10,000 dead letters (law 12), and an operator has to act first.
 pub const BROKEN_HOLD: Duration = Duration::from_secs(60);
@@ -88,7 +88,7 @@ pub struct Environment {
     /// How long one call may take: before that has passed, a lost create may still arrive.
     pub call_timeout: Duration,
     /// The time zones of locations.
-    pub zones: Zones,
+    pub time_zones: TimeZones,
     /// The custom fields of locations.
     pub fields: CustomFields,
     /// Gets the follow-up jobs of a run at once.
@@ -105,15 +105,15 @@ pub struct Environment {
 
 impl Environment {
     /// Enqueues the jobs that rules and flows have led to, and counts the runs of flows that ended.
-    async fn tell_owed(&self) {
+    async fn report_pending(&self) {
         for (flow, outcome) in self.records.take_ended_runs() {
             self.metrics.flow_ended(&flow, &outcome);
         }
-        let owed = self.records.take_owed();
-        if owed.is_empty() {
+        let pending = self.records.take_pending();
+        if pending.is_empty() {
             return;
         }
-        let jobs: Vec<_> = owed.iter().map(|follow_up| new_job(&follow_up.key(), follow_up.priority)).collect();
+        let jobs: Vec<_> = pending.iter().map(|follow_up| new_job(&follow_up.key(), follow_up.priority)).collect();
         if let Err(error) = self.queue.push(&jobs).await {
             tracing::warn!(%error, jobs = jobs.len(), "jobs of rules and flows were not enqueued; the requeuer enqueues them");
         }
@@ -123,12 +123,12 @@ impl Environment {
 /// Runs jobs for a pool.
 pub struct Worker {
     environment: Environment,
-    broken_off: BrokenOff,
+    in_flight: InFlight,
     deferrals: Deferrals,
 }
 
 /// One run: its place in the ledger, and the right to call GHL for its location.
-struct Task<'a> {
+struct JobRun<'a> {
     environment: &'a Environment,
     run: Run,
     connection: Connection,
@@ -138,12 +138,12 @@ struct Task<'a> {
     began_ms: i64,
 }
 
-/// One call beyond the ordinary ones: for the time zone of a new location, for a look after a create whose answer was lost, or for telling
+/// One call beyond the ordinary ones: for the time zone of a new location, for a look after a create whose answer was lost, or for reporting
 /// whether the token, the call or the record is to blame for a refused access, or for a look whether a contact is gone.
 const SPARE: u8 = 1;
 
 /// The most calls that one run of a kind sends. A run that needs yet more, as few do, goes back to the queue for it
-/// ([`JobError::OneMoreRun`]): tokens that most runs would not use would lie idle while they run.
+/// ([`JobError::NeedsMorePermits`]): tokens that most runs would not use would lie idle while they run.
 #[must_use]
 pub fn cost(kind: &str) -> u8 {
     match JobKind::parse(kind) {
@@ -188,12 +188,12 @@ impl Worker {
     /// A worker with all it needs.
     #[must_use]
     pub fn new(environment: Environment) -> Self {
-        Self { environment, broken_off: BrokenOff::default(), deferrals: Deferrals::default() }
+        Self { environment, in_flight: InFlight::default(), deferrals: Deferrals::default() }
     }
 
     /// Releases in the ledger the runs that the pool aborted, once it has stopped.
     pub async fn give_back(&self) {
-        self.broken_off.give_back(&self.environment.records).await;
+        self.in_flight.give_back(&self.environment.records).await;
     }
 
     async fn work(&self, job: &Job, run: &Run, permits: &Permits) -> Result<(), JobError> {
@@ -220,10 +220,10 @@ impl Worker {
         let access = environment.oauth.for_location(&connection.location_id, Some(permits)).await?;
         if access.is_new {
             // The refresh has spent a permit that the job's own calls may need.
-            return Err(JobError::OneMoreRun);
+            return Err(JobError::NeedsMorePermits);
         }
         let began_ms = environment.clock.now_ms();
-        let task = Task { environment, run: run.clone(), connection, access, permits, began_ms };
+        let task = JobRun { environment, run: run.clone(), connection, access, permits, began_ms };
         // Each boxed: a run has room for its own kind, and not for the largest of all.
         let result = match kind {
             JobKind::PullContact => Box::pin(pull_contact::run(&task)).await,
@@ -237,7 +237,7 @@ impl Worker {
             // They have no token, and need none.
             JobKind::FlowStep | JobKind::EnrichContact => Ok(()),
             JobKind::PushContact => Box::pin(push_contact::run(&task)).await,
-            JobKind::WalkContacts | JobKind::WalkDetails | JobKind::WalkRest => Box::pin(walk::run(&task, kind)).await,
+            JobKind::WalkContacts | JobKind::WalkDetails | JobKind::WalkRest => Box::pin(scan::run(&task, kind)).await,
         };
         match result {
             Err(JobError::Ghl(error)) if error.class() == Class::Broken => {
@@ -262,38 +262,38 @@ impl Worker {
     }
 
     /// A run of the job, recorded by `span`.
-    async fn run_in(&self, span: &Span, job: Job, permits: Permits) -> Verdict {
+    async fn run_in(&self, span: &Span, job: Job, permits: Permits) -> Outcome {
         let key = ledger_key(&job.key);
         let epoch = i64::try_from(job.epoch).unwrap_or(i64::MAX);
         let run = match in_time(LEDGER_DUE, self.environment.records.start_run(&key, epoch)).await {
             Ok(Some(run)) => run,
             // Served by an earlier run: no row is open.
-            Ok(None) => return Verdict::Done,
+            Ok(None) => return Outcome::Done,
             Err(error) => {
                 if matches!(error, RecordsError::LostRun(_)) {
                     // Boxed, as it is rare and each run would have room for it.
                     Box::pin(self.raise_epochs()).await;
                 }
-                return conclude::without_ledger(&self.environment, &self.deferrals, &job, &error);
+                return conclusion::without_ledger(&self.environment, &self.deferrals, &job, &error);
             }
         };
         trace::serves(span, &run);
-        let under_way = self.broken_off.watch(&run);
+        let in_flight = self.in_flight.watch(&run);
         let due = longest_run(&job.key.kind, self.environment.call_timeout);
         let worked = AssertUnwindSafe(timeout(due, self.work(&job, &run, &permits))).catch_unwind().await;
         let result = match worked {
             Ok(in_time) => in_time.unwrap_or(Err(JobError::Stalled { due })),
             Err(_) => Err(JobError::Panicked),
         };
-        let verdict = conclude::conclude(&self.environment, &self.deferrals, &job, &run, result).await;
-        self.environment.tell_owed().await;
-        if matches!(verdict, Verdict::Done)
+        let outcome = conclusion::conclude(&self.environment, &self.deferrals, &job, &run, result).await;
+        self.environment.report_pending().await;
+        if matches!(outcome, Outcome::Done)
             && let Err(error) = self.environment.records.note_activity(&run.key.location_id, Sign::Success).await
         {
             tracing::debug!(%error, "the last success of the location was not noted");
         }
-        under_way.end();
-        verdict
+        in_flight.end();
+        outcome
     }
 }
 
@@ -326,7 +326,7 @@ fn concerns_lane(error: &GhlError) -> bool {
     }
 }
 
-impl Task<'_> {
+impl JobRun<'_> {
     fn ghl(&self) -> ghl::Run<'_> {
         let api = self.connection.api.as_deref().and_then(ghl::ApiVersion::named).unwrap_or_default();
         let ghl = self.environment.ghl.for_run(&self.access.token, self.permits);
@@ -337,12 +337,12 @@ impl Task<'_> {
     async fn close_with(&self, tx: Tx, follow_ups: &[FollowUp]) -> Result<(), JobError> {
         tx.close_run(follow_ups).await?;
         let jobs: Vec<_> = follow_ups.iter().map(|follow_up| new_job(&follow_up.key(), follow_up.priority)).collect();
-        self.tell_queue(&jobs).await;
+        self.report_queue(&jobs).await;
         Ok(())
     }
 
     /// Enqueues jobs whose rows are committed.
-    async fn tell_queue(&self, jobs: &[NewJob]) {
+    async fn report_queue(&self, jobs: &[NewJob]) {
         if let Err(error) = self.environment.queue.push(jobs).await {
             tracing::warn!(%error, jobs = jobs.len(), "follow-up jobs of a run were not enqueued; the requeuer enqueues them");
         }
@@ -358,30 +358,30 @@ impl Task<'_> {
 }
 
 impl Handler for Worker {
-    async fn run(&self, job: Job, permits: Permits) -> Verdict {
+    async fn run(&self, job: Job, permits: Permits) -> Outcome {
         let span = trace::run(&job);
-        let verdict = self.run_in(&span, job, permits).instrument(span.clone()).await;
-        span.record("job.verdict", verdict.as_str());
-        verdict
+        let outcome = self.run_in(&span, job, permits).instrument(span.clone()).await;
+        span.record("job.outcome", outcome.as_str());
+        outcome
     }
 
-    async fn bury(&self, job: Job, reason: &str) -> Verdict {
+    async fn dead_letter(&self, job: Job, reason: &str) -> Outcome {
         let epoch = i64::try_from(job.epoch).unwrap_or(i64::MAX);
-        match self.environment.records.bury_key(&ledger_key(&job.key), epoch, reason).await {
-            Ok(_) => Verdict::Dead,
-            Err(error) => conclude::without_ledger(&self.environment, &self.deferrals, &job, &error),
+        match self.environment.records.dead_letter_key(&ledger_key(&job.key), epoch, reason).await {
+            Ok(_) => Outcome::Dead,
+            Err(error) => conclusion::without_ledger(&self.environment, &self.deferrals, &job, &error),
         }
     }
 
-    fn ended(&self, job: &Job, verdict: &Verdict, took: Duration, permits: &Permits) {
-        self.environment.metrics.ended(job, verdict, took, permits.daily_remaining());
+    fn ended(&self, job: &Job, outcome: &Outcome, took: Duration, permits: &Permits) {
+        self.environment.metrics.ended(job, outcome, took, permits.daily_remaining());
     }
 
-    fn panicked(&self, job: &Job) -> Verdict {
+    fn panicked(&self, job: &Job) -> Outcome {
         tracing::error!(job.kind = job.key.kind, ghl.location = job.key.lane, "a job panicked");
         // Not in its work, whose panics are a result, but where the ledger is written: the row stays open under this epoch, and the next run
         // takes it over.
         let after = self.environment.backoff.delay(job.attempt.saturating_add(1));
-        Verdict::Retry { after: after.unwrap_or(self.environment.backoff.most) }
+        Outcome::Retry { after: after.unwrap_or(self.environment.backoff.most) }
     }
 }

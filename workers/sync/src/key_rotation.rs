@@ -36,100 +36,102 @@ pub struct Rotated {
 /// When the database does not answer. What was sealed again until then stays so.
 pub async fn rotate(records: &Records, vault: &Vault) -> Result<Rotated, RecordsError> {
     records.note_act(AuditAct::new(Action::SecretsRotate).with(json!({"masterKey": vault.newest_key_id()}))).await?;
-    let mut told = pass(records, vault).await?;
+    let mut reported = pass(records, vault).await?;
     for _ in 1..PASSES {
-        if told.left.is_empty() {
+        if reported.left.is_empty() {
             break;
         }
         let next = pass(records, vault).await?;
-        let resealed = told.resealed + next.resealed;
+        let resealed = reported.resealed + next.resealed;
         let current = next.tokens - next.left.len() - resealed.min(next.tokens - next.left.len());
-        told = Rotated { resealed, current, ..next };
+        reported = Rotated { resealed, current, ..next };
     }
-    Ok(told)
+    Ok(reported)
 }
 
 async fn pass(records: &Records, vault: &Vault) -> Result<Rotated, RecordsError> {
-    let mut told = Rotated::default();
-    tokens(records, vault, &mut told).await?;
-    hooks(records, vault, &mut told).await?;
-    providers(records, vault, &mut told).await?;
-    flows(records, vault, &mut told).await?;
-    Ok(told)
+    let mut reported = Rotated::default();
+    tokens(records, vault, &mut reported).await?;
+    hooks(records, vault, &mut reported).await?;
+    providers(records, vault, &mut reported).await?;
+    flows(records, vault, &mut reported).await?;
+    Ok(reported)
 }
 
-async fn flows(records: &Records, vault: &Vault, told: &mut Rotated) -> Result<(), RecordsError> {
+async fn flows(records: &Records, vault: &Vault, reported: &mut Rotated) -> Result<(), RecordsError> {
     for stored in records.flow_secrets().await? {
-        told.tokens += 1;
+        reported.tokens += 1;
         if vault.is_newest(&stored.secret) {
-            told.current += 1;
+            reported.current += 1;
             continue;
         }
         let owner = of_flows(&stored.name);
         match vault.open(&stored.secret, &owner).and_then(|secret| vault.seal(&secret, &owner)) {
-            Ok(secret) if records.reseal_flow_secret(&stored, &secret).await? => told.resealed += 1,
-            _ => told.left.push(owner),
+            Ok(secret) if records.reseal_flow_secret(&stored, &secret).await? => reported.resealed += 1,
+            _ => reported.left.push(owner),
         }
     }
     Ok(())
 }
 
-async fn providers(records: &Records, vault: &Vault, told: &mut Rotated) -> Result<(), RecordsError> {
+async fn providers(records: &Records, vault: &Vault, reported: &mut Rotated) -> Result<(), RecordsError> {
     for stored in records.provider_keys().await? {
-        told.tokens += 1;
+        reported.tokens += 1;
         if vault.is_newest(&stored.secret) {
-            told.current += 1;
+            reported.current += 1;
             continue;
         }
         let owner = enrich::owner(&stored.provider);
         match vault.open(&stored.secret, &owner).and_then(|key| vault.seal(&key, &owner)) {
-            Ok(secret) if records.reseal_provider_key(&stored, &secret).await? => told.resealed += 1,
-            _ => told.left.push(owner),
+            Ok(secret) if records.reseal_provider_key(&stored, &secret).await? => reported.resealed += 1,
+            _ => reported.left.push(owner),
         }
     }
     Ok(())
 }
 
-async fn hooks(records: &Records, vault: &Vault, told: &mut Rotated) -> Result<(), RecordsError> {
+async fn hooks(records: &Records, vault: &Vault, reported: &mut Rotated) -> Result<(), RecordsError> {
     let mut after: Option<String> = None;
     loop {
         let page = records.list_hooks(after.as_deref(), PAGE).await?;
         let Some(last) = page.last() else { return Ok(()) };
         after = Some(last.id.clone());
         for hook in &page {
-            told.tokens += 1;
+            reported.tokens += 1;
             if [Some(&hook.secret), hook.old_secret.as_ref()].into_iter().flatten().all(|part| vault.is_newest(part)) {
-                told.current += 1;
+                reported.current += 1;
                 continue;
             }
             let owner = secrets::owner(&hook.id);
             let again = |sealed: &Sealed| vault.open(sealed, &owner).and_then(|secret| vault.seal(&secret, &owner));
             match (again(&hook.secret), hook.old_secret.as_ref().map(again).transpose()) {
-                (Ok(secret), Ok(old)) if records.reseal_hook(hook, &secret, old.as_ref()).await? => told.resealed += 1,
-                _ => told.left.push(owner),
+                (Ok(secret), Ok(old)) if records.reseal_hook(hook, &secret, old.as_ref()).await? => {
+                    reported.resealed += 1
+                }
+                _ => reported.left.push(owner),
             }
         }
     }
 }
 
-async fn tokens(records: &Records, vault: &Vault, told: &mut Rotated) -> Result<(), RecordsError> {
+async fn tokens(records: &Records, vault: &Vault, reported: &mut Rotated) -> Result<(), RecordsError> {
     let mut after = None;
     loop {
         let page = records.list_tokens(after.as_ref(), PAGE).await?;
         let Some(last) = page.last() else { return Ok(()) };
         after = Some(last.holder.clone());
         for stored in &page {
-            told.tokens += 1;
+            reported.tokens += 1;
             let older = [&stored.access, &stored.refresh].into_iter().flatten().any(|part| !vault.is_newest(part));
             if !older {
-                told.current += 1;
+                reported.current += 1;
                 continue;
             }
             match sealed_anew(vault, stored) {
                 Ok((access, refresh)) if records.reseal_token(stored, access.as_ref(), refresh.as_ref()).await? => {
-                    told.resealed += 1;
+                    reported.resealed += 1;
                 }
-                Ok(_) | Err(_) => told.left.push(stored.holder.key()),
+                Ok(_) | Err(_) => reported.left.push(stored.holder.key()),
             }
         }
     }

@@ -28,9 +28,9 @@ mod install;
 mod locations;
 mod metrics;
 mod refresh;
+mod renewal;
 mod reply;
 mod state;
-mod sweep;
 mod tokens;
 
 use std::collections::HashMap;

@@ -1,7 +1,7 @@
 //! What is kept: the ledger of accepted events and the records they changed, on SQLite or PostgreSQL.
 //!
 //! The database is the truth and the queue is disposable: an event is accepted once its ledger row is committed, and
-//! its work is owed until a run closes the row in the same transaction that writes the records.
+//! its work is pending until a run closes the row in the same transaction that writes the records.
 //!
 //! One SQL text serves both databases, by way of sqlx's `Any` driver: columns are text or bigint, times are
 //! milliseconds since 1970. The trap is SQLite's single writer: a transaction that reads first and writes later fails
@@ -29,6 +29,7 @@ pub use self::conflicts::KeptConflict;
 pub use self::connections::{Connection, ConnectionKind};
 pub(crate) use self::contacts::PushStep;
 pub use self::contacts::{Bringing, ContactReply, ContactRow};
+pub use self::detected_change::{Found, Needs, RECONCILE_SOURCE};
 pub use self::diagnosis::cause_of_failure;
 pub use self::enrichments::{
     Answer, Asked, Ceilings, Enriched, Enrichment, KnownAnswer, Question, Reserved, Settle, Spend, StoredKey, Undone,
@@ -45,7 +46,6 @@ pub use self::flows::{
     StepOf, Touch,
 };
 pub use self::forget::{Old, Place};
-pub use self::found::{Found, Needs, SWEEP_SOURCE};
 pub use self::history::{Earlier, FieldChange, HistoryItem, HistoryQuery, Link, Moment, Past, PastView, Via, Why};
 pub use self::hooks::event as hook_event;
 pub use self::hooks::message_id::{message_id, read_message_id};
@@ -53,7 +53,7 @@ pub use self::hooks::{
     Delivery, Hook, HookEdit, HookKind, HookState, MOST_HOOKS, MOST_OF_A_KEY, NewHook, NoHook, Owed, OwedChange,
     OwedKey, Pumped, Recovery, Settled, Tried,
 };
-pub use self::ledger::{DONE_COUNTED, Decision, Discarded, FailedAttempt, Job, JobFilter, OpenJob};
+pub use self::ledger::{DONE_COUNTED, Decision, Discarded, FailedAttempt, JobFilter, LedgerEntry, OpenJob};
 pub use self::mappings::{FieldPreview, Held, KeptMapping, MappingVersion, NoMapping, Preview, UnmappedValue};
 pub use self::merging::Edits;
 pub use self::missing::{MissingCount, MissingPart, MissingParts};
@@ -64,13 +64,13 @@ pub use self::principal::{Actor, Principal};
 pub use self::processes::{NewProcess, Process};
 pub use self::pull::{Parts, Pulled, Snapshot};
 pub use self::runs::{FollowUp, Run, Tx};
-pub use self::settling::{Settlement, Told, ToldOfContact};
+pub use self::scans::{Beside, Difference, Finding, Known, Phase, Purpose, Reached, Scan};
+pub use self::settling::{Reported, ReportedContact, Settlement};
 pub(crate) use self::tokens::{CLOCKS_MS, LONGEST_REST_MS};
 pub use self::tokens::{Failed, Holder, NewToken, StoredToken, TokenState};
 pub use self::unanswered::IsBack;
 pub use self::unpushed::Looked;
 pub use self::views::{ContactView, ListQuery, Page, Shown, TaskView};
-pub use self::walks::{Beside, Finding, Known, Phase, Purpose, Reached, Verdict, Walk};
 pub use self::webhooks::{
     NewWebhook, StoredWebhook, UnreadableWebhook, WEBHOOK_SOURCE, WebhookOutcome, WebhookResult, WebhookWork, is_late,
 };
@@ -95,6 +95,7 @@ mod contacts;
 mod context;
 mod custom_fields;
 mod deployment;
+mod detected_change;
 mod diagnosis;
 mod enrichments;
 mod entries;
@@ -106,7 +107,6 @@ mod feed;
 mod files;
 mod flows;
 mod forget;
-mod found;
 mod group;
 mod history;
 mod hooks;
@@ -121,28 +121,28 @@ mod merging;
 mod migrations;
 mod missing;
 mod notices;
-mod occasions;
 mod opening;
 mod order;
 mod overview;
-mod owed;
 mod page;
 mod principal;
 mod processes;
 mod pull;
 mod refusals;
+mod reported_times;
 mod rules;
 mod runs;
+mod scans;
 mod schema;
 mod settling;
 mod sql;
 mod starting;
+mod taking_back;
 mod tokens;
-mod told;
+mod triggers;
 mod unanswered;
 mod unpushed;
 mod views;
-mod walks;
 mod webhooks;
 #[cfg(test)]
 mod world;
@@ -152,7 +152,7 @@ mod write_check;
 use flows::in_force::InForce;
 use group::Group;
 use mappings::in_force::MappingsInForce;
-use write::{Untold, Write};
+use write::{NotEnqueued, Write};
 use write_check::WriteCheck;
 
 /// The records database. Cheap to clone.
@@ -169,7 +169,7 @@ pub struct Records {
     gate: Arc<Semaphore>,
     /// The turn of one scan to write: of this process no more than one of them has a connection, or waits for the feed's counter, before
     /// those that somebody waits for.
-    walks: Arc<Semaphore>,
+    scans: Arc<Semaphore>,
     /// Who uses this handle.
     principal: Arc<Principal>,
     clock: Clock,
@@ -178,7 +178,7 @@ pub struct Records {
     flows: Arc<InForce>,
     mappings: Arc<MappingsInForce>,
     remember_event_ids: Duration,
-    untold: Arc<Mutex<Untold>>,
+    not_enqueued: Arc<Mutex<NotEnqueued>>,
     group: Arc<Group>,
     writes: Arc<WriteCheck>,
     turn_due: Duration,

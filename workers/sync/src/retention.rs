@@ -63,7 +63,7 @@ impl Keeping {
             Old::History => self.history,
             Old::Entries | Old::Contacts => self.deleted,
             // An alias leads to what the ledger still has by that id.
-            Old::DoneJobs | Old::FlowRuns | Old::Walks => self.jobs,
+            Old::DoneJobs | Old::FlowRuns | Old::Scans => self.jobs,
             Old::Aliases => self.jobs.max(self.dead),
             Old::DeadJobs => self.dead,
             Old::Conflicts => self.conflicts,

@@ -29,17 +29,17 @@ pub async fn count(records: &Records) -> Result<bool, RecordsError> {
 /// this process too becomes a dead letter in the next one.
 pub async fn run_first(records: &Records, queue: &Queue) {
     let over = async {
-        let mut is_told = false;
+        let mut is_reported = false;
         loop {
             match records.suspects().await {
                 Ok(suspects) if suspects.is_empty() => return,
-                Ok(suspects) if !is_told => {
+                Ok(suspects) if !is_reported => {
                     tracing::warn!(
                         jobs = suspects.len(),
                         "the process was killed twice while these jobs ran; they run first, one at a time"
                     );
                     let jobs = suspects.iter().map(|(key, priority)| new_job(key, *priority)).collect();
-                    is_told = enqueue(records, queue, jobs).await.is_ok();
+                    is_reported = enqueue(records, queue, jobs).await.is_ok();
                 }
                 Ok(_) => {}
                 Err(error) => tracing::warn!(%error, "can't read which jobs have to run alone; trying again"),

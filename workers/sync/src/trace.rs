@@ -21,14 +21,14 @@ pub(crate) fn run(job: &Job) -> Span {
         job.kind = job.key.kind,
         job.id = Empty,
         job.attempt = job.attempt,
-        job.verdict = Empty,
+        job.outcome = Empty,
         job.error = Empty,
         ghl.location = job.key.lane,
         ghl.record = job.key.record,
     )
 }
 
-/// The ledger rows that a run serves: the ids that whoever sent the events was told.
+/// The ledger rows that a run serves: the ids that whoever sent the events was informed.
 pub(crate) fn serves(span: &Span, run: &Run) {
     if !span.is_disabled() {
         span.record("job.id", listed(&run.ids));
@@ -46,9 +46,9 @@ pub(crate) fn failed(reason: &str) {
 #[must_use]
 pub fn listed<S: AsRef<str>>(ids: &[S]) -> String {
     const MOST: usize = 20;
-    let mut told: Vec<_> = ids.iter().take(MOST).map(AsRef::as_ref).collect();
+    let mut reported: Vec<_> = ids.iter().take(MOST).map(AsRef::as_ref).collect();
     if ids.len() > MOST {
-        told.push("…");
+        reported.push("…");
     }
-    told.join(",")
+    reported.join(",")
 }

@@ -218,11 +218,15 @@ mod tests {
     #[test]
     fn a_fingerprint_is_of_its_key_its_purpose_and_its_text() {
         let both = vault(&[("k2", 2), ("k1", 1)]);
-        let prints = both.fingerprints("a", "ada@x.de");
-        assert_eq!((prints.len(), prints[0].len()), (2, 64));
-        assert_eq!(prints[1], vault(&[("k1", 1)]).fingerprints("a", "ada@x.de")[0], "an older key still knows it");
+        let fingerprints = both.fingerprints("a", "ada@x.de");
+        assert_eq!((fingerprints.len(), fingerprints[0].len()), (2, 64));
+        assert_eq!(
+            fingerprints[1],
+            vault(&[("k1", 1)]).fingerprints("a", "ada@x.de")[0],
+            "an older key still knows it"
+        );
         for other in [both.fingerprints("b", "ada@x.de"), both.fingerprints("a", "bob@x.de")] {
-            assert_ne!(prints[0], other[0]);
+            assert_ne!(fingerprints[0], other[0]);
         }
     }
 

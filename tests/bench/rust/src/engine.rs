@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bench::{How, Result, Role, Work};
 use job_engine::{
-    Claiming, FirstMeeting, Handler, Job, Key, Limit, NewJob, Permits, Pool, PoolConfig, Priority, Queue, Verdict,
+    Claiming, ColdStart, Handler, Job, Key, Limit, NewJob, Permits, Pool, PoolConfig, Priority, Queue, Outcome,
 };
 
 /// Time enough to push a hundred thousand jobs.
@@ -14,22 +14,22 @@ const LATER: Duration = Duration::from_secs(8);
 struct Nothing;
 
 impl Handler for Nothing {
-    async fn run(&self, job: Job, permits: Permits) -> Verdict {
+    async fn run(&self, job: Job, permits: Permits) -> Outcome {
         let sent = <[u8; 8]>::try_from(&job.payload[..]).map_or(0, u64::from_be_bytes);
         let call = permits.take();
         Work { lane: job.key.lane, record: job.key.record, sent }.run().await;
         drop(call);
-        Verdict::Done
+        Outcome::Done
     }
 
-    async fn bury(&self, _: Job, _: &str) -> Verdict {
-        Verdict::Dead
+    async fn dead_letter(&self, _: Job, _: &str) -> Outcome {
+        Outcome::Dead
     }
 
-    fn ended(&self, _: &Job, _: &Verdict, _: Duration, _: &Permits) {}
+    fn ended(&self, _: &Job, _: &Outcome, _: Duration, _: &Permits) {}
 
-    fn panicked(&self, _: &Job) -> Verdict {
-        Verdict::Dead
+    fn panicked(&self, _: &Job) -> Outcome {
+        Outcome::Dead
     }
 }
 
@@ -47,7 +47,7 @@ async fn contest(url: &str, role: &Role) -> Result {
         reserve: 4,
         daily: u32::MAX,
     };
-    let queue = Queue::redis(url, "bench", 1, limit, Claiming::default(), FirstMeeting::Unspent).await?;
+    let queue = Queue::redis(url, "bench", 1, limit, Claiming::default(), ColdStart::Unspent).await?;
     match role {
         Role::Work => {
             let config = PoolConfig { name: "bench".to_owned(), concurrency: 256 };

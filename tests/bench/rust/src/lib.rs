@@ -1,4 +1,4 @@
-//! What the contestants in Rust have in common: the two roles of a contestant and its words to the driver, as `../README.md` tells.
+//! What the contestants in Rust have in common: the two roles of a contestant and its words to the driver, as `../README.md` reports.
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -139,15 +139,15 @@ pub async fn push(plan: &Plan, mut send: impl AsyncFnMut(Vec<Work>) -> Result) -
     Ok(())
 }
 
-/// Tells how many jobs are done. From a thread of its own, so that no job pays for it.
+/// Shows how many jobs are done. From a thread of its own, so that no job pays for it.
 fn report() {
-    let mut told = 0;
+    let mut reported = 0;
     loop {
         std::thread::sleep(TICK);
         let done = DONE.load(Ordering::Relaxed);
-        if done != told {
+        if done != reported {
             println!("done {done}");
-            told = done;
+            reported = done;
         }
     }
 }

@@ -34,7 +34,9 @@ impl Facts {
                     facts.add(format!("{NEEDS}parameter {route} {name}"));
                 }
             }
-            for media in operation.told["requestBody"]["content"].as_object().into_iter().flat_map(|all| all.values()) {
+            for media in
+                operation.reported["requestBody"]["content"].as_object().into_iter().flat_map(|all| all.values())
+            {
                 facts.schema(&format!("body of {route}"), &media["schema"], true);
                 sent.extend(named(&media["schema"]));
             }
@@ -124,7 +126,7 @@ impl Facts {
 /// The schemas that a schema refers to.
 fn named(schema: &Value) -> Vec<String> {
     let mut names = Vec::new();
-    super::walk(schema, "", &mut |place, value| {
+    super::scan(schema, "", &mut |place, value| {
         if place.ends_with("/$ref") {
             names.extend(value.as_str().and_then(|text| text.rsplit('/').next()).map(str::to_owned));
         }

@@ -62,7 +62,7 @@ impl Check<'_, '_> {
                     let tried: Vec<_> = list(wanted).iter().map(|one| self.faults_of(one, value, place)).collect();
                     let fitting = tried.iter().filter(|faults| faults.is_empty()).count();
                     if fitting == 0 {
-                        // The one that comes nearest tells the most.
+                        // The one that comes nearest reports the most.
                         self.faults.extend(tried.into_iter().min_by_key(Vec::len).unwrap_or_default());
                     }
                     fitting <= 1

@@ -25,8 +25,8 @@ pub struct Lane {
     pub lost: Vec<Lost>,
     /// Calls of the day.
     pub day: Day,
-    /// What the server told of its limits for an interval and a day, or 0; and when.
-    pub told: (u32, u32, u64),
+    /// What the server reported its limits for an interval and a day, or 0; and when.
+    pub reported: (u32, u32, u64),
     /// How many jobs of each class wait.
     pub waiting: [u32; 3],
     /// What keeps it from paying.
@@ -88,14 +88,14 @@ pub struct Day {
 }
 
 impl Lane {
-    /// The limit for an interval: that which is set, or what the server told where it is less.
+    /// The limit for an interval: that which is set, or what the server reported where it is less.
     #[must_use]
     pub fn burst(&self, limits: &Limits) -> u32 {
-        if self.told.0 > 0 { limits.burst.min(self.told.0) } else { limits.burst }
+        if self.reported.0 > 0 { limits.burst.min(self.reported.0) } else { limits.burst }
     }
 
     fn daily(&self, limits: &Limits) -> u32 {
-        if self.told.1 > 0 { limits.daily.min(self.told.1) } else { limits.daily }
+        if self.reported.1 > 0 { limits.daily.min(self.reported.1) } else { limits.daily }
     }
 
     fn daily_reserve(&self, limits: &Limits) -> u32 {
@@ -121,7 +121,7 @@ impl Lane {
         self.cooling.iter().map(|(_, count)| count).sum()
     }
 
-    /// Tokens that can be taken; less than none where the server has told a lower limit than was spent.
+    /// Tokens that can be taken; less than none where the server has reported a lower limit than was spent.
     #[must_use]
     pub fn free(&self, limits: &Limits) -> i64 {
         i64::from(self.burst(limits)) - i64::from(self.out) - i64::from(self.cooling())

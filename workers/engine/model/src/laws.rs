@@ -2,7 +2,7 @@
 
 use crate::lane::{Circuit, Lane};
 use crate::rules::Rules;
-use crate::shard::{Envelope, JobId, Place, Shard, Verdict};
+use crate::shard::{Envelope, JobId, Outcome, Place, Shard};
 
 /// No law's number.
 pub const NONE: u8 = 0;
@@ -80,7 +80,7 @@ pub fn may_claim(rules: &Rules, shard: &Shard, job: JobId, stored: Envelope, epo
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cause {
     /// A run of this epoch was settled, in time or not; when its last call ended.
-    Settled { verdict: Verdict, epoch: u64, in_time: bool, answered: u64 },
+    Settled { outcome: Outcome, epoch: u64, in_time: bool, answered: u64 },
     /// A person paused or resumed it.
     Resumed,
     /// Time, or another lane.
@@ -108,7 +108,7 @@ pub(crate) fn may_become(before: Stops, after: Stops, cause: Cause, now: u64) ->
     }
     let by_probe = matches!(
         (before.circuit, cause),
-        (Circuit::Probing(probe), Cause::Settled { verdict: Verdict::Done, epoch, in_time: true, .. }) if probe == epoch
+        (Circuit::Probing(probe), Cause::Settled { outcome: Outcome::Done, epoch, in_time: true, .. }) if probe == epoch
     );
     let may_close = by_probe || cause == Cause::Resumed;
     if before.circuit != Circuit::Closed && after.circuit == Circuit::Closed && !may_close {
@@ -120,12 +120,12 @@ pub(crate) fn may_become(before: Stops, after: Stops, cause: Cause, now: u64) ->
             format!("the circuit is probed at {}, not at {}: {cause:?}", after.probe_at, before.probe_at),
         );
     }
-    if let Cause::Settled { verdict, in_time, answered, .. } = cause {
-        match verdict {
-            Verdict::Refused(delay) if answered + delay > now.max(after.hold) => {
+    if let Cause::Settled { outcome, in_time, answered, .. } = cause {
+        match outcome {
+            Outcome::Refused(delay) if answered + delay > now.max(after.hold) => {
                 return broken(3, "a refusal is not kept, though it still holds");
             }
-            Verdict::Broken(_) if in_time && after.circuit == Circuit::Closed => {
+            Outcome::Broken(_) if in_time && after.circuit == Circuit::Closed => {
                 return broken(12, "the lane is broken, and its circuit closed");
             }
             _ => {}

@@ -4,7 +4,7 @@
 use crate::lane::{Circuit, Lane, Lost, Park};
 use crate::rules::Limits;
 use crate::scene::Scene;
-use crate::shard::{Batch, Envelope, Job, JobId, Place, Run, Settlement, Shard, Told, Verdict};
+use crate::shard::{Batch, Envelope, Job, JobId, Outcome, Place, Reported, Run, Settlement, Shard};
 use crate::world::{Flight, Held, Left, Owed, Request, Worker, World};
 
 /// The time of every state that is read.
@@ -21,8 +21,8 @@ pub(crate) fn pack(world: &World, scene: &Scene) -> Vec<u8> {
         limits: &scene.limits,
         now: world.now,
         epochs: &epochs,
-        order: (0..world.owed.len()).collect(),
-        names: (0..world.owed.len()).map(|job| byte(job as u64)).collect(),
+        order: (0..world.pending.len()).collect(),
+        names: (0..world.pending.len()).map(|job| byte(job as u64)).collect(),
         bytes: Vec::with_capacity(128),
     };
     writer.name_jobs(world, scene);
@@ -85,15 +85,15 @@ impl Writer<'_> {
         }
     }
 
-    /// Names like jobs in the order of what is known of each. Where nothing tells them apart any order will do.
+    /// Names like jobs in the order of what is known of each. Where nothing distinguishes them any order will do.
     fn name_jobs(&mut self, world: &World, scene: &Scene) {
         if !scene.has_like_jobs {
             return;
         }
         let (mut known, mut ends) = (std::mem::take(&mut self.bytes), [0; MOST]);
-        for (job, end) in ends.iter_mut().enumerate().take(world.owed.len()) {
+        for (job, end) in ends.iter_mut().enumerate().take(world.pending.len()) {
             self.place(world.shard.jobs[job].place);
-            self.put(world.owed[job] as u64);
+            self.put(world.pending[job] as u64);
             self.put(u64::from(world.left.pushes[job]));
             let runs = || world.workers.iter().flat_map(|worker| &worker.runs).filter(|held| held.job == job);
             match runs().count() {
@@ -138,7 +138,7 @@ impl Writer<'_> {
     }
 
     fn world(mut self, world: &World, scene: &Scene) -> Vec<u8> {
-        let World { now: _, shard, older, workers, orphans, delayed, arrivals, owed, top, left } = world;
+        let World { now: _, shard, older, workers, orphans, delayed, arrivals, pending, top, left } = world;
         self.shard(shard);
         self.put(u64::from(older.is_some()));
         if let Some(older) = older {
@@ -154,9 +154,9 @@ impl Writer<'_> {
             self.sorted(&ages, |this, age| this.put(*age));
         }
         let Left { pushes, crashes, losses, pauses, flushes, rollbacks, failures, troubles } = left;
-        for name in 0..owed.len() {
+        for name in 0..pending.len() {
             let job = self.order[name];
-            self.put(owed[job] as u64);
+            self.put(pending[job] as u64);
             self.put(u64::from(pushes[job]));
         }
         self.bytes.extend([crashes, losses, pauses, flushes, rollbacks, failures, troubles]);
@@ -268,7 +268,7 @@ impl Writer<'_> {
         self.put(call.map_or(0, |call| 1 + 2 * (self.now - call.sent) + u64::from(call.arrived)));
         self.put(u64::from(over.is_some()));
         if let Some(over) = over {
-            self.verdict(*over);
+            self.outcome(*over);
         }
     }
 
@@ -277,14 +277,14 @@ impl Writer<'_> {
         self.put(self.now - flight.sent);
     }
 
-    fn verdict(&mut self, verdict: Verdict) {
-        let (kind, delay) = match verdict {
-            Verdict::Done => (0, 0),
-            Verdict::Again(delay) => (1, delay),
-            Verdict::Failed(delay) => (2, delay),
-            Verdict::Released => (3, 0),
-            Verdict::Refused(delay) => (4, delay),
-            Verdict::Broken(delay) => (5, delay),
+    fn outcome(&mut self, outcome: Outcome) {
+        let (kind, delay) = match outcome {
+            Outcome::Done => (0, 0),
+            Outcome::Again(delay) => (1, delay),
+            Outcome::Failed(delay) => (2, delay),
+            Outcome::Released => (3, 0),
+            Outcome::Refused(delay) => (4, delay),
+            Outcome::Broken(delay) => (5, delay),
         };
         self.put(kind);
         self.put(delay);
@@ -293,10 +293,10 @@ impl Writer<'_> {
     fn request(&mut self, Request { settle, finishes, claim }: &Request) {
         self.bytes.push(*claim);
         self.put(u64::from(*finishes) + 2 * u64::from(settle.is_some()));
-        if let Some(Settlement { job, epoch, verdict, used, since, told: _ }) = settle {
+        if let Some(Settlement { job, epoch, outcome, used, since, reported: _ }) = settle {
             self.bytes.push(self.names[*job]);
             self.epoch(*epoch);
-            self.verdict(*verdict);
+            self.outcome(*outcome);
             self.put(u64::from(*used));
             let since = (*since).min(self.limits.interval.cast_signed() + 2);
             self.put(MIDDLE.saturating_add_signed(since));
@@ -354,9 +354,9 @@ impl Reader<'_> {
         let orphans = self.each(Self::flight);
         let delayed = self.each(Self::request);
         let arrivals = (0..shard.lanes.len()).map(|_| self.each(|this| BASE - this.take())).collect();
-        let (mut owed, mut pushes) = (Vec::new(), Vec::new());
+        let (mut pending, mut pushes) = (Vec::new(), Vec::new());
         for _ in 0..self.scene.jobs.len() {
-            owed.push([Owed::Nothing, Owed::Served, Owed::Run, Owed::Push][self.job()]);
+            pending.push([Owed::Nothing, Owed::Served, Owed::Run, Owed::Push][self.job()]);
             pushes.push(self.small());
         }
         let left = Left {
@@ -369,7 +369,7 @@ impl Reader<'_> {
             failures: self.small(),
             troubles: self.small(),
         };
-        World { now: BASE, shard, older, workers, orphans, delayed, arrivals, owed, top, left }
+        World { now: BASE, shard, older, workers, orphans, delayed, arrivals, pending, top, left }
     }
 
     fn shard(&mut self) -> Shard {
@@ -445,7 +445,7 @@ impl Reader<'_> {
             0 => None,
             call => Some(Flight { lane, sent: BASE - (call - 1) / 2, arrived: (call - 1) % 2 > 0 }),
         };
-        let over = (self.take() > 0).then(|| self.verdict());
+        let over = (self.take() > 0).then(|| self.outcome());
         Held { job, epoch, cost, until, used, ended, call, over }
     }
 
@@ -453,24 +453,24 @@ impl Reader<'_> {
         Flight { lane: self.job(), sent: BASE - self.take(), arrived: false }
     }
 
-    fn verdict(&mut self) -> Verdict {
+    fn outcome(&mut self) -> Outcome {
         let (kind, delay) = (self.take(), self.take());
         match kind {
-            0 => Verdict::Done,
-            1 => Verdict::Again(delay),
-            2 => Verdict::Failed(delay),
-            3 => Verdict::Released,
-            4 => Verdict::Refused(delay),
-            _ => Verdict::Broken(delay),
+            0 => Outcome::Done,
+            1 => Outcome::Again(delay),
+            2 => Outcome::Failed(delay),
+            3 => Outcome::Released,
+            4 => Outcome::Refused(delay),
+            _ => Outcome::Broken(delay),
         }
     }
 
     fn request(&mut self) -> Request {
         let (claim, flags) = (self.small(), self.take());
         let settle = (flags / 2 > 0).then(|| {
-            let (job, epoch, verdict, used) = (self.job(), self.take(), self.verdict(), self.count());
+            let (job, epoch, outcome, used) = (self.job(), self.take(), self.outcome(), self.count());
             let since = self.take().cast_signed() - MIDDLE.cast_signed();
-            Settlement { job, epoch, verdict, used, since, told: Told::default() }
+            Settlement { job, epoch, outcome, used, since, reported: Reported::default() }
         });
         Request { settle, finishes: flags % 2 > 0, claim }
     }

@@ -256,10 +256,10 @@ impl Followed {
                     replaced.push(before);
                 }
             }
-            let told =
+            let reported =
                 [Pushed::Queued, Pushed::Coalesced, Pushed::AfterRunning].get(usize::from(pushed.answer)).copied();
-            if told != Some(answer) {
-                broken(6, format!("a push of {:?} is answered {told:?}, and is {answer:?}", pushed.slot))?;
+            if reported != Some(answer) {
+                broken(6, format!("a push of {:?} is answered {reported:?}, and is {answer:?}", pushed.slot))?;
             }
         }
         Ok(())
@@ -271,9 +271,9 @@ impl Followed {
         }
         for settled in &line.settled {
             let job = self.job(&settled.slot);
-            let Some(verdict) = settled.verdict() else { return broken(0, "there is no such verdict") };
+            let Some(outcome) = settled.outcome() else { return broken(0, "there is no such verdict") };
             let (epoch, used, since) = (settled.epoch, settled.used, settled.since);
-            let settlement = Settlement { job, epoch, verdict, used, since, told: settled.told() };
+            let settlement = Settlement { job, epoch, outcome, used, since, reported: settled.reported() };
             if self.shard.settle(&self.rules, &settlement) == settled.late {
                 let late = if settled.late { "too late" } else { "in time" };
                 broken(5, format!("the settlement of {:?} by {epoch} is taken to come {late}", settled.slot))?;
@@ -293,7 +293,7 @@ impl Followed {
                 "B" => {
                     let epoch: u64 = name.parse().unwrap_or_default();
                     let Some(at) = self.shard.batches.iter().position(|batch| batch.epoch == epoch) else {
-                        // Its batch was settled by another call of its worker, or it was told twice that it is.
+                        // Its batch was settled by another call of its worker, or it was reported twice that it is.
                         continue;
                     };
                     let batch = self.shard.batches.remove(at);
@@ -413,17 +413,17 @@ impl Followed {
         Ok(())
     }
 
-    /// Who was told to wait is told so since nothing can be claimed, and not for longer than until something is due.
+    /// Who was informed to wait is reported so since nothing can be claimed, and not for longer than until something is due.
     fn wait(&self, line: &Line) -> Result<(), Violation> {
         let Shard { now, rest, .. } = self.shard;
         if line.wait == 0 || line.shared || rest > now || !self.kinds.is_empty() {
             return Ok(());
         }
-        let told = u64::try_from(line.wait).map_or(u64::MAX, |wait| now + wait);
+        let reported = u64::try_from(line.wait).map_or(u64::MAX, |wait| now + wait);
         let lost = self.shard.lanes.iter().flat_map(|lane| &lane.lost).map(|lost| lost.at);
         let due = self.shard.batches.iter().map(|batch| batch.until).chain(lost).min();
-        if due.is_some_and(|due| due.max(now) < told) {
-            broken(12, format!("a worker is told to wait until {told}, and {due:?} is due"))?;
+        if due.is_some_and(|due| due.max(now) < reported) {
+            broken(12, format!("a worker is told to wait until {reported}, and {due:?} is due"))?;
         }
         if line.most == 0 || line.claimed.len() as u64 == line.most {
             return Ok(());

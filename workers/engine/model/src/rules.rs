@@ -1,4 +1,4 @@
-//! What a queue was told of its limits; and the ways in which a test breaks the rules, to see that they are missed.
+//! What a queue was reported about its limits; and the ways in which a test breaks the rules, to see that they are missed.
 
 /// The limits of a queue. Times are in ms, or in ticks where states are searched.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! What is searched: so many workers, jobs and faults. Each scene has what belongs together, so that all of its states can be had.
 
 use crate::rules::Limits;
-use crate::shard::{Envelope, JobId, LaneId, Verdict};
+use crate::shard::{Envelope, JobId, LaneId, Outcome};
 use crate::world::Left;
 
 /// Bounds of a search.
@@ -18,7 +18,7 @@ pub struct Scene {
     /// In ticks.
     pub limits: Limits,
     /// What runs can come to, beside that they are done.
-    pub verdicts: Vec<Verdict>,
+    pub outcomes: Vec<Outcome>,
     /// How many runs come to something else than done.
     pub troubles: u8,
     /// Workers that die.
@@ -90,7 +90,7 @@ impl Scene {
             room: 1,
             jobs: jobs.collect(),
             limits,
-            verdicts: vec![Verdict::Done],
+            outcomes: vec![Outcome::Done],
             troubles: 0,
             crashes: 0,
             losses: 0,

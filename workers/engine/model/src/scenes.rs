@@ -2,7 +2,7 @@
 
 use crate::rules::Limits;
 use crate::scene::Scene;
-use crate::shard::{Envelope, Verdict};
+use crate::shard::{Envelope, Outcome};
 
 /// Those of `make test`: all of their states, within seconds each.
 #[must_use]
@@ -13,7 +13,7 @@ pub fn small() -> Vec<Scene> {
         without_calls(refusals(2, two, 1)),
         Scene {
             crashes: 0,
-            verdicts: vec![Verdict::Done, Verdict::Failed(0), Verdict::Released],
+            outcomes: vec![Outcome::Done, Outcome::Failed(0), Outcome::Released],
             ..without_calls(circuit(2, two, 2))
         },
         without_calls(pushes(2)),
@@ -56,16 +56,16 @@ fn calls(workers: usize, lanes: &[usize], crashes: u8, losses: u8) -> Scene {
 
 /// The server refuses, for longer and shorter, and a person pauses and resumes.
 fn refusals(workers: usize, lanes: &[usize], pauses: u8) -> Scene {
-    let verdicts = vec![Verdict::Done, Verdict::Refused(2), Verdict::Refused(4)];
-    Scene { verdicts, troubles: 2, pauses, ..Scene::new("refusals", workers, lanes) }.with_burst(2)
+    let outcomes = vec![Outcome::Done, Outcome::Refused(2), Outcome::Refused(4)];
+    Scene { outcomes, troubles: 2, pauses, ..Scene::new("refusals", workers, lanes) }.with_burst(2)
 }
 
 /// Lanes break, are probed and resumed, and who probes may die, be refused or put off.
 fn circuit(workers: usize, lanes: &[usize], troubles: u8) -> Scene {
-    let verdicts = vec![Verdict::Done, Verdict::Failed(0), Verdict::Refused(1), Verdict::Broken(3), Verdict::Released];
+    let outcomes = vec![Outcome::Done, Outcome::Failed(0), Outcome::Refused(1), Outcome::Broken(3), Outcome::Released];
     let mut scene = Scene::new("circuit", workers, lanes).with_burst(2);
     scene.limits.failures = 1;
-    Scene { verdicts, troubles, crashes: 1, resumes: true, room: 2, ..scene }
+    Scene { outcomes, troubles, crashes: 1, resumes: true, room: 2, ..scene }
 }
 
 /// Jobs are pushed before, during and after their runs, with delays and classes.
@@ -74,7 +74,7 @@ fn pushes(workers: usize) -> Scene {
     for (job, class) in scene.jobs.iter_mut().zip([0, 1]) {
         (job.pushes, job.delays, job.stored.class) = (2, vec![0, 2], class);
     }
-    Scene { verdicts: vec![Verdict::Done, Verdict::Again(2)], troubles: 2, crashes: 1, ..scene }.with_like_jobs()
+    Scene { outcomes: vec![Outcome::Done, Outcome::Again(2)], troubles: 2, crashes: 1, ..scene }.with_like_jobs()
 }
 
 /// The state is lost while workers go on.

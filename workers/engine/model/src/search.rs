@@ -120,9 +120,9 @@ pub(crate) fn fingerprint(state: &[u8]) -> u64 {
     hasher.finish()
 }
 
-/// Goes through the states of a scene; `tell` hears how far it is, and how many states that were.
+/// Goes through the states of a scene; `report` receives how far it is, and how many states that were.
 #[must_use]
-pub fn search(rules: &Rules, scene: &Scene, mut tell: impl FnMut(usize, u64)) -> Report {
+pub fn search(rules: &Rules, scene: &Scene, mut report: impl FnMut(usize, u64)) -> Report {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let known = Known((0..PARTS).map(|_| Mutex::default()).collect());
     let first = pack(&World::new(rules, scene), scene);
@@ -145,7 +145,7 @@ pub fn search(rules: &Rules, scene: &Scene, mut tell: impl FnMut(usize, u64)) ->
                             let (world, print) = (unpack(state, scene), fingerprint(state));
                             let found_one = |action, violation| {
                                 let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
-                                // Which of them is told does not hang on who was faster.
+                                // Which of them is reported does not hang on who was faster.
                                 if found.as_ref().is_none_or(|(other, ..)| print < *other) {
                                     *found = Some((print, action, violation));
                                 }
@@ -188,7 +188,7 @@ pub fn search(rules: &Rules, scene: &Scene, mut tell: impl FnMut(usize, u64)) ->
         }
         layer = next.into_inner().unwrap_or_else(PoisonError::into_inner);
         depth += usize::from(!layer.is_empty());
-        tell(depth, states.load(Ordering::Relaxed));
+        report(depth, states.load(Ordering::Relaxed));
         if states.load(Ordering::Relaxed) > scene.most {
             complete = layer.is_empty();
             break;
@@ -222,12 +222,13 @@ fn choices(action: &Action) -> impl Iterator<Item = Action> + use<> {
 
 /// Goes the way once more: with the names that workers and jobs had at its beginning.
 fn path_to(rules: &Rules, scene: &Scene, known: &Known, root: u64, to: u64) -> (Vec<Action>, World) {
-    let mut prints = vec![to];
-    while let Some(before) = prints.last().filter(|print| **print != root).and_then(|print| known.before(*print)) {
-        prints.push(before);
+    let mut fingerprints = vec![to];
+    while let Some(before) = fingerprints.last().filter(|print| **print != root).and_then(|print| known.before(*print))
+    {
+        fingerprints.push(before);
     }
     let (mut world, mut path, mut actions) = (World::new(rules, scene), Vec::new(), Vec::new());
-    for print in prints.iter().rev().skip(1) {
+    for print in fingerprints.iter().rev().skip(1) {
         world.actions(scene, &mut actions);
         let next = actions.iter().flat_map(choices).find_map(|action| {
             let next = world.next(rules, scene, action).ok().flatten()?;

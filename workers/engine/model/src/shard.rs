@@ -100,7 +100,7 @@ pub struct Batch {
 
 /// What became of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Outcome {
     /// It has ended.
     Done,
     /// It runs again after so long.
@@ -115,26 +115,26 @@ pub enum Verdict {
     Broken(u64),
 }
 
-/// What a worker tells of a run.
+/// What a worker reports a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settlement {
     /// Which job.
     pub job: JobId,
     /// Of its claim.
     pub epoch: u64,
-    /// See [`Verdict`].
-    pub verdict: Verdict,
+    /// See [`Outcome`].
+    pub outcome: Outcome,
     /// Calls that were sent.
     pub used: u32,
     /// How long ago the last of them ended; less than 0 where it may go on so long.
     pub since: i64,
     /// What the server said.
-    pub told: Told,
+    pub reported: Reported,
 }
 
 /// What a server said of its own count.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Told {
+pub struct Reported {
     /// Calls left in the interval.
     pub remaining: Option<u32>,
     /// Calls left in the day.
@@ -243,9 +243,9 @@ impl Shard {
         self.batches.retain(|batch| batch.epoch != epoch);
     }
 
-    /// `step`: what a run came to. Whether it was told in time.
+    /// `step`: what a run came to. Whether it was reported in time.
     pub fn settle(&mut self, rules: &Rules, settlement: &Settlement) -> bool {
-        let Settlement { job, epoch, verdict, used, since, told } = *settlement;
+        let Settlement { job, epoch, outcome, used, since, reported } = *settlement;
         let (now, limits, born) = (self.now, &rules.limits, self.born);
         let ended = now.saturating_add_signed(-since);
         let answered = ended.min(now);
@@ -255,7 +255,7 @@ impl Shard {
         lane.turn_day(rules, now);
         let run = match place {
             Place::Running(run) if run.epoch == epoch || rules.breaks(Mutant::EpochIsNotCompared) => run,
-            // Too late: the job is another's, or this was told before. Its tokens were put aside when its lease ended.
+            // Too late: the job is another's, or this was reported before. Its tokens were put aside when its lease ended.
             _ => {
                 if epoch < born {
                     lane.spend(limits, used, now);
@@ -263,8 +263,8 @@ impl Shard {
                 if rules.breaks(Mutant::LateSettlementReturnsTokens) {
                     lane.out = lane.out.saturating_sub(1);
                 }
-                lane.hear(limits, &told, answered);
-                lane.judge_late(rules, verdict, answered, now);
+                lane.receive(limits, &reported, answered);
+                lane.judge_late(rules, outcome, answered, now);
                 lane.reconsider(limits, now);
                 return false;
             }
@@ -273,21 +273,21 @@ impl Shard {
         lane.out -= run.stored.cost;
         let a_moment = u64::from(!rules.breaks(Mutant::RefillAMomentTooEarly));
         lane.cool(limits, used, ended + a_moment + limits.interval);
-        lane.hear(limits, &told, answered);
-        if let Some(remaining) = told.remaining {
+        lane.receive(limits, &reported, answered);
+        if let Some(remaining) = reported.remaining {
             let ours = i64::from(lane.out) + i64::from(lane.cooling()) + (lane.returned - run.returned).cast_signed();
             let foreign = i64::from(lane.burst(limits)) - i64::from(remaining) - ours;
             let foreign = foreign.min(lane.free(limits)).max(0);
             lane.cool(limits, u32::try_from(foreign).unwrap_or(0), now + 1 + limits.interval);
         }
-        lane.judge(rules, verdict, epoch, answered, now);
+        lane.judge(rules, outcome, epoch, answered, now);
         lane.thaw(now);
         self.set_place(job, Place::Nowhere);
-        match (verdict, run.extra) {
-            (Verdict::Done, None) => {}
-            (Verdict::Done, Some(extra)) => self.enqueue(rules, job, extra),
-            (Verdict::Again(after) | Verdict::Failed(after), extra) => {
-                let failed = u8::from(matches!(verdict, Verdict::Failed(_)));
+        match (outcome, run.extra) {
+            (Outcome::Done, None) => {}
+            (Outcome::Done, Some(extra)) => self.enqueue(rules, job, extra),
+            (Outcome::Again(after) | Outcome::Failed(after), extra) => {
+                let failed = u8::from(matches!(outcome, Outcome::Failed(_)));
                 let mut stored = run.served_again();
                 stored.attempt = stored.attempt.saturating_add(failed);
                 // A push that came during the run waits for nothing.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer};
 
 use crate::rules::Limits;
-use crate::shard::{Envelope, Told, Verdict};
+use crate::shard::{Envelope, Outcome, Reported};
 
 /// What one call of a function did.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -106,12 +106,12 @@ pub struct Stored {
     pub answer: u8,
 }
 
-/// A run that is told of.
+/// A run that is reported about.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Settled {
     /// Lane, NUL, key.
     pub slot: String,
-    verdict: String,
+    outcome: String,
     /// Of its claim.
     #[serde(deserialize_with = "number")]
     pub epoch: u64,
@@ -182,24 +182,24 @@ impl Stored {
 impl Settled {
     /// What it came to; none where that is no word.
     #[must_use]
-    pub fn verdict(&self) -> Option<Verdict> {
-        Some(match &self.verdict[..] {
-            "D" => Verdict::Done,
-            "R" => Verdict::Again(self.delay),
-            "F" => Verdict::Failed(self.delay),
-            "H" => Verdict::Released,
-            "T" => Verdict::Refused(self.delay),
-            "B" => Verdict::Broken(self.delay),
+    pub fn outcome(&self) -> Option<Outcome> {
+        Some(match &self.outcome[..] {
+            "D" => Outcome::Done,
+            "R" => Outcome::Again(self.delay),
+            "F" => Outcome::Failed(self.delay),
+            "H" => Outcome::Released,
+            "T" => Outcome::Refused(self.delay),
+            "B" => Outcome::Broken(self.delay),
             _ => return None,
         })
     }
 
     /// What the server said.
     #[must_use]
-    pub fn told(&self) -> Told {
+    pub fn reported(&self) -> Reported {
         let Self { remaining, today, burst, daily, .. } = *self;
         let some = |number: u32, none: u32| (number != none).then_some(number);
-        Told {
+        Reported {
             remaining: some(remaining, u32::from(u16::MAX)),
             remaining_today: some(today, u32::MAX),
             burst: some(burst, 0),

@@ -6,7 +6,7 @@
 use crate::laws::{Cause, Stops, Violation, books_are_right, broken, may_become};
 use crate::rules::{Mutant, Rules};
 use crate::scene::Scene;
-use crate::shard::{JobId, LaneId, Place, Settlement, Shard, Told, Verdict};
+use crate::shard::{JobId, LaneId, Outcome, Place, Reported, Settlement, Shard};
 
 mod actions;
 mod ends;
@@ -29,8 +29,8 @@ pub struct World {
     pub delayed: Vec<Request>,
     /// When the calls of each lane came to the server, as far as they count.
     pub arrivals: Vec<Vec<u64>>,
-    /// What is owed to whoever pushed, by job.
-    pub owed: Vec<Owed>,
+    /// What is pending to whoever pushed, by job.
+    pub pending: Vec<Owed>,
     /// The highest epoch that was ever handed out.
     pub top: u64,
     /// What may still happen.
@@ -67,7 +67,7 @@ pub enum Owed {
     Served,
     /// A run has to begin.
     Run,
-    /// The queue lost it, and has to be told again.
+    /// The queue lost it, and has to be reported again.
     Push,
 }
 
@@ -91,12 +91,12 @@ pub struct Held {
     pub until: u64,
     /// Calls sent.
     pub used: u32,
-    /// When the last one ended, or will have ended where nothing was heard.
+    /// When the last one ended, or will have ended where nothing was received.
     pub ended: u64,
     /// The one under way.
     pub call: Option<Flight>,
-    /// It is over, and this was or is to be told.
-    pub over: Option<Verdict>,
+    /// It is over, and this was or is to be reported.
+    pub over: Option<Outcome>,
 }
 
 /// A call under way.
@@ -113,7 +113,7 @@ pub struct Flight {
 /// What a worker asks of the shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Request {
-    /// What it tells.
+    /// What it reports.
     pub settle: Option<Settlement>,
     /// Whether that ends a batch.
     pub finishes: bool,
@@ -124,7 +124,7 @@ pub struct Request {
 /// What becomes of a step's answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
-    /// It is heard.
+    /// It is received.
     Heard,
     /// It is lost.
     Lost,
@@ -139,9 +139,9 @@ pub enum Action {
     /// A job is pushed, again or with a delay.
     Push { job: JobId, delay: u64 },
     /// `step`: of the choices that a claim has, this one.
-    Step { worker: usize, settle: Option<(usize, Verdict)>, claim: u8, choice: u8, answer: Answer },
+    Step { worker: usize, settle: Option<(usize, Outcome)>, claim: u8, choice: u8, answer: Answer },
     /// The same, to come late.
-    SendLate { worker: usize, settle: Option<(usize, Verdict)>, claim: u8 },
+    SendLate { worker: usize, settle: Option<(usize, Outcome)>, claim: u8 },
     /// It comes.
     ComesLate { request: usize, choice: u8 },
     /// `step`, and a command of it fails.
@@ -154,7 +154,7 @@ pub enum Action {
     Arrives { worker: usize, run: usize },
     /// The server gets one that nobody waits for.
     OrphanArrives { orphan: usize },
-    /// Its answer is heard.
+    /// Its answer is received.
     Answered { worker: usize, run: usize },
     /// It is cancelled.
     Drop { worker: usize, run: usize },
@@ -186,7 +186,7 @@ impl World {
             orphans: Vec::new(),
             delayed: Vec::new(),
             arrivals: vec![Vec::new(); count],
-            owed: vec![Owed::Nothing; lanes.len()],
+            pending: vec![Owed::Nothing; lanes.len()],
             top: 0,
             left: scene.left(),
         }
@@ -210,10 +210,10 @@ impl World {
         match action {
             Action::Tick => self.tick(rules),
             Action::Push { job, delay } => {
-                if self.owed[job] != Owed::Push {
+                if self.pending[job] != Owed::Push {
                     self.left.pushes[job] -= 1;
                 }
-                self.owed[job] = Owed::Run;
+                self.pending[job] = Owed::Run;
                 self.shard.push(rules, job, scene.jobs[job].stored, delay);
             }
             Action::Step { worker, settle, claim, choice, answer } => {
@@ -339,7 +339,7 @@ impl World {
         self.orphans.retain(|call| call.sent + timeout >= now);
     }
 
-    /// A call ends of which nothing was heard: it may arrive until its time is out.
+    /// A call ends of which nothing was received: it may arrive until its time is out.
     fn drop_call(&mut self, rules: &Rules, worker: usize, run: usize) {
         let held = &mut self.workers[worker].runs[run];
         let Some(call) = held.call.take() else { return };
@@ -371,36 +371,37 @@ impl World {
         Ok(())
     }
 
-    fn request(&self, worker: usize, settle: Option<(usize, Verdict)>, claim: u8) -> Request {
+    fn request(&self, worker: usize, settle: Option<(usize, Outcome)>, claim: u8) -> Request {
         let runs = &self.workers[worker].runs;
-        let told = settle.map(|(run, verdict)| {
+        let reported = settle.map(|(run, outcome)| {
             let held = &runs[run];
             let since = if held.used == 0 { 0 } else { self.now.cast_signed() - held.ended.cast_signed() };
             let Held { job, epoch, used, .. } = *held;
-            Settlement { job, epoch, verdict, used, since, told: Told::default() }
+            Settlement { job, epoch, outcome, used, since, reported: Reported::default() }
         });
-        let finishes = told.is_some_and(|told| runs.iter().filter(|held| held.epoch == told.epoch).count() == 1);
-        Request { settle: told, finishes, claim }
+        let finishes =
+            reported.is_some_and(|reported| runs.iter().filter(|held| held.epoch == reported.epoch).count() == 1);
+        Request { settle: reported, finishes, claim }
     }
 
-    fn spend_trouble(&mut self, settle: Option<(usize, Verdict)>) {
-        if settle.is_some_and(|(_, verdict)| verdict != Verdict::Done) {
+    fn spend_trouble(&mut self, settle: Option<(usize, Outcome)>) {
+        if settle.is_some_and(|(_, outcome)| outcome != Outcome::Done) {
             self.left.troubles = self.left.troubles.saturating_sub(1);
         }
     }
 
-    /// The run is over, whether the queue has heard of it or not.
-    fn end(&mut self, worker: usize, settle: Option<(usize, Verdict)>) {
-        if let Some((run, verdict)) = settle {
-            self.workers[worker].runs[run].over = Some(verdict);
+    /// The run is over, whether the queue has known of it or not.
+    fn end(&mut self, worker: usize, settle: Option<(usize, Outcome)>) {
+        if let Some((run, outcome)) = settle {
+            self.workers[worker].runs[run].over = Some(outcome);
         }
     }
 
     /// The queue has another state: what it knows of is to run, what it knows nothing of is to be pushed again.
     fn owe_again(&mut self) {
-        for (owed, job) in self.owed.iter_mut().zip(&self.shard.jobs) {
-            *owed = match job.place {
-                Place::Nowhere if *owed == Owed::Nothing => Owed::Nothing,
+        for (pending, job) in self.pending.iter_mut().zip(&self.shard.jobs) {
+            *pending = match job.place {
+                Place::Nowhere if *pending == Owed::Nothing => Owed::Nothing,
                 Place::Nowhere => Owed::Push,
                 Place::Running(run) if run.extra.is_none() => Owed::Served,
                 _ => Owed::Run,
@@ -411,10 +412,10 @@ impl World {
     /// What holds in every state.
     fn is_lawful(&self) -> Result<(), Violation> {
         books_are_right(&self.shard)?;
-        for (job, owed) in self.owed.iter().enumerate() {
+        for (job, pending) in self.pending.iter().enumerate() {
             let will_run = match self.shard.jobs[job].place {
-                Place::Nowhere => matches!(owed, Owed::Nothing | Owed::Push),
-                Place::Running(run) => *owed != Owed::Run || run.extra.is_some(),
+                Place::Nowhere => matches!(pending, Owed::Nothing | Owed::Push),
+                Place::Running(run) => *pending != Owed::Run || run.extra.is_some(),
                 _ => true,
             };
             if !will_run {

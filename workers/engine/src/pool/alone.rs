@@ -1,5 +1,5 @@
 //! Suspects run alone (law 11): the third crash of a job proves nothing where sixty others ran beside it. So whatever else the process runs ends
-//! first, and what it claims waits until the suspect has ended. The queue is told, so that a crash meanwhile counts for the suspect, and for no other.
+//! first, and what it claims waits until the suspect has ended. The queue is reported, so that a crash meanwhile counts for the suspect, and for no other.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::{Mutex, RwLock, RwLockReadGuard};
 use tokio::time::interval;
 
-use super::desk::Desk;
+use super::slots::Slots;
 use crate::job::Job;
 use crate::queue::Queue;
 
@@ -19,14 +19,14 @@ const NOTE_AGAIN: Duration = Duration::from_secs(1);
 pub(super) struct Alone {
     queue: Queue,
     /// By their shards.
-    desks: Vec<Arc<Desk>>,
+    desks: Vec<Arc<Slots>>,
     running: RwLock<()>,
     /// One suspect at a time asks for all of `running`, so that others have their turn between two of them.
     suspect: Mutex<()>,
 }
 
 impl Alone {
-    pub(super) fn new(queue: &Queue, desks: &[Arc<Desk>]) -> Self {
+    pub(super) fn new(queue: &Queue, desks: &[Arc<Slots>]) -> Self {
         Self { queue: queue.clone(), desks: desks.to_vec(), running: RwLock::default(), suspect: Mutex::default() }
     }
 

@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use tokio::task::{JoinSet, yield_now};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::desk::Desk;
+use super::slots::Slots;
 use crate::queue::{Queue, QueueError, Step, Stepped, Wait};
 
 /// Two steps under way keep both the server and the worker busy while replies travel.
@@ -26,7 +26,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(5);
 struct Claimer {
     queue: Queue,
     shard: usize,
-    desk: Arc<Desk>,
+    desk: Arc<Slots>,
     /// Until when there is nothing to claim, as far as the last answer knew; none where there may be.
     quiet_until: Mutex<Option<Instant>>,
     /// More can be claimed than the step brought that was asked last.
@@ -38,7 +38,7 @@ struct Claimer {
 }
 
 /// Starts the tasks that serve one desk.
-pub(super) fn start(tasks: &mut JoinSet<()>, queue: &Queue, shard: usize, desk: &Arc<Desk>) {
+pub(super) fn start(tasks: &mut JoinSet<()>, queue: &Queue, shard: usize, desk: &Arc<Slots>) {
     let claimer = Arc::new(Claimer {
         queue: queue.clone(),
         shard,
@@ -52,8 +52,8 @@ pub(super) fn start(tasks: &mut JoinSet<()>, queue: &Queue, shard: usize, desk: 
         let claimer = Arc::clone(&claimer);
         tasks.spawn(async move { claimer.claim().await });
     }
-    let ear = Arc::clone(&claimer);
-    tasks.spawn(async move { ear.listen().await });
+    let listener = Arc::clone(&claimer);
+    tasks.spawn(async move { listener.listen().await });
     tasks.spawn(async move { claimer.keep_leases().await });
 }
 
@@ -79,7 +79,7 @@ impl Claimer {
                 continue;
             };
             let stepped = self.queue.listen_sharing(self.shard, &step, &self.desk.share(&step), LISTEN).await;
-            self.desk.heard();
+            self.desk.received();
             self.answered(step, stepped).await;
             // What it brought begins to run first, on this very thread: to wake another one takes as long as a step.
             yield_now().await;
@@ -137,7 +137,7 @@ impl Claimer {
     /// Waits for something to do.
     async fn rest(&self) {
         if self.desk.listens_in_vain() {
-            if let Err(error) = self.queue.hush(self.shard).await {
+            if let Err(error) = self.queue.unblock(self.shard).await {
                 tracing::debug!(%error, "what listens for pushes could not be ended");
             }
             // It may not have begun to listen yet.
@@ -172,7 +172,7 @@ impl Claimer {
                         if alive { lease.extend(sent, length) } else { lease.revoke() }
                     }
                 }
-                // Steps tell whether the queue answers. Leases run on until their end.
+                // Steps find out whether the queue answers. Leases run on until their end.
                 Ok(Err(error)) => tracing::debug!(%error, "a heartbeat failed"),
                 Err(_) => tracing::warn!("a heartbeat got no answer; leases run on until their end"),
             }

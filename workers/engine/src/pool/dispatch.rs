@@ -1,4 +1,4 @@
-//! Runs one claimed job and puts its verdict on the desk: the service that apalis calls.
+//! Runs one claimed job and puts its outcome on the desk: the service that apalis calls.
 
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,29 +14,29 @@ use tokio::time::Instant;
 use tower::Service;
 
 use super::alone::Alone;
-use super::desk::{Desk, Held};
+use super::slots::{Held, Slots};
 use super::{Handler, MAX_CRASHES, Stop};
 use crate::job::{Job, SUSPECT};
-use crate::verdict::Verdict;
+use crate::outcome::Outcome;
 
 pub(super) struct Dispatch<H> {
     handler: Arc<H>,
-    desk: Arc<Desk>,
+    desk: Arc<Slots>,
     alone: Arc<Alone>,
     stop: watch::Receiver<Stop>,
 }
 
 /// A worker whose handler panics twice goes on: its leases would live on without it.
-fn panicked(handler: &impl Handler, job: &Job) -> Verdict {
-    let verdict = catch_unwind(AssertUnwindSafe(|| handler.panicked(job)));
-    verdict.unwrap_or(Verdict::Retry { after: PANICKED_TWICE })
+fn panicked(handler: &impl Handler, job: &Job) -> Outcome {
+    let outcome = catch_unwind(AssertUnwindSafe(|| handler.panicked(job)));
+    outcome.unwrap_or(Outcome::Retry { after: PANICKED_TWICE })
 }
 
 /// Long enough that such a job does not keep a worker busy.
 const PANICKED_TWICE: Duration = Duration::from_secs(60);
 
 impl<H: Handler> Dispatch<H> {
-    pub(super) fn new(handler: Arc<H>, desk: Arc<Desk>, alone: Arc<Alone>, stop: watch::Receiver<Stop>) -> Self {
+    pub(super) fn new(handler: Arc<H>, desk: Arc<Slots>, alone: Arc<Alone>, stop: watch::Receiver<Stop>) -> Self {
         Self { handler, desk, alone, stop }
     }
 }
@@ -62,7 +62,7 @@ impl<H: Handler> Service<Task<Held>> for Dispatch<H> {
                         "it was running when {} workers died, and ran alone when the last one did",
                         job.crashes
                     );
-                    return handler.bury(job.clone(), &reason).await;
+                    return handler.dead_letter(job.clone(), &reason).await;
                 }
                 if job.crashes >= SUSPECT {
                     return alone.run(&job, Box::pin(handler.run(job.clone(), permits.clone()))).await;
@@ -71,20 +71,20 @@ impl<H: Handler> Service<Task<Held>> for Dispatch<H> {
                 // Not by way of a variable: a run is large, and would be kept twice.
                 handler.run(job.clone(), permits.clone()).await
             };
-            let verdict = tokio::select! {
+            let outcome = tokio::select! {
                 ended = AssertUnwindSafe(run).catch_unwind() => ended.unwrap_or_else(|_| panicked(&*handler, &job)),
-                Ok(_) = stop.wait_for(|stop| *stop == Stop::Now) => Verdict::Released,
+                Ok(_) = stop.wait_for(|stop| *stop == Stop::Now) => Outcome::Released,
             };
             // Before anybody reads what it sent.
             permits.close();
-            let told = catch_unwind(AssertUnwindSafe(|| handler.ended(&job, &verdict, began.elapsed(), &permits)));
-            if told.is_err() {
+            let reported = catch_unwind(AssertUnwindSafe(|| handler.ended(&job, &outcome, began.elapsed(), &permits)));
+            if reported.is_err() {
                 tracing::error!(
                     job.kind = job.key.kind,
                     "the report of an ended run panicked; the queue gets the outcome"
                 );
             }
-            desk.end(job, verdict, &permits);
+            desk.end(job, outcome, &permits);
             Ok(())
         })
     }

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::job::{Key, NewJob, Priority};
-use crate::limit::{Claiming, FirstMeeting, Limit};
+use crate::limit::{Claiming, ColdStart, Limit};
 
 /// Plays a script: what the n-th run of a record comes to.
 #[derive(Default)]
@@ -25,7 +25,7 @@ enum Act {
 }
 
 impl Handler for Actor {
-    async fn run(&self, job: Job, _: Permits) -> Verdict {
+    async fn run(&self, job: Job, _: Permits) -> Outcome {
         let record = job.key.record.as_str();
         let run = {
             let mut runs = self.runs.lock().unwrap();
@@ -35,26 +35,26 @@ impl Handler for Actor {
         };
         self.changed.notify_one();
         match self.script.get(record).and_then(|acts| acts.get(run)).cloned() {
-            None => Verdict::Done,
+            None => Outcome::Done,
             Some(Act::Panic) => panic!("as the script says"),
             Some(Act::WaitForGate) => {
                 self.gate.as_ref().unwrap().acquire().await.unwrap().forget();
-                Verdict::Done
+                Outcome::Done
             }
         }
     }
 
-    async fn bury(&self, _: Job, _: &str) -> Verdict {
-        Verdict::Dead
+    async fn dead_letter(&self, _: Job, _: &str) -> Outcome {
+        Outcome::Dead
     }
 
-    fn ended(&self, job: &Job, verdict: &Verdict, _: Duration, _: &Permits) {
-        self.ended.lock().unwrap().push((job.key.record.clone(), verdict.as_str()));
+    fn ended(&self, job: &Job, outcome: &Outcome, _: Duration, _: &Permits) {
+        self.ended.lock().unwrap().push((job.key.record.clone(), outcome.as_str()));
         self.changed.notify_one();
     }
 
-    fn panicked(&self, _: &Job) -> Verdict {
-        Verdict::Retry { after: Duration::from_millis(1) }
+    fn panicked(&self, _: &Job) -> Outcome {
+        Outcome::Retry { after: Duration::from_millis(1) }
     }
 }
 
@@ -76,9 +76,9 @@ impl Actor {
         }
     }
 
-    fn verdicts(&self, record: &str) -> Vec<&'static str> {
+    fn outcomes(&self, record: &str) -> Vec<&'static str> {
         let ended = self.ended.lock().unwrap();
-        ended.iter().filter(|(whose, _)| whose == record).map(|(_, verdict)| *verdict).collect()
+        ended.iter().filter(|(whose, _)| whose == record).map(|(_, outcome)| *outcome).collect()
     }
 }
 
@@ -90,7 +90,7 @@ fn queue(shards: usize) -> Queue {
         reserve: 2,
         daily: 1_000_000,
     };
-    Queue::memory(shards, limit, Claiming::default(), FirstMeeting::Unspent)
+    Queue::memory(shards, limit, Claiming::default(), ColdStart::Unspent)
 }
 
 fn job(record: &str) -> NewJob {
@@ -149,8 +149,8 @@ async fn a_panic_is_a_failed_attempt_and_harms_no_other_job() {
     queue.push(&[job("bad"), job("good")]).await.unwrap();
     actor.until(|ended| ended.len() == 3).await;
     pool.stop().await;
-    assert_eq!(actor.verdicts("bad"), ["retry", "done"]);
-    assert_eq!(actor.verdicts("good"), ["done"]);
+    assert_eq!(actor.outcomes("bad"), ["retry", "done"]);
+    assert_eq!(actor.outcomes("good"), ["done"]);
 }
 
 #[tokio::test]
@@ -162,8 +162,8 @@ async fn a_stop_finishes_what_runs_and_gives_back_the_rest() {
     let stopping = tokio::spawn(pool.stop());
     actor.gate.as_ref().unwrap().add_permits(1);
     stopping.await.unwrap();
-    assert_eq!(actor.verdicts("slow"), ["done"]);
-    assert!(actor.verdicts("next").is_empty());
+    assert_eq!(actor.outcomes("slow"), ["done"]);
+    assert!(actor.outcomes("next").is_empty());
     let again = Pool::start(&queue, Arc::clone(&actor), &config(1));
     actor.until(|ended| ended.iter().any(|(record, _)| record == "next")).await;
     again.stop().await;
@@ -175,11 +175,11 @@ async fn a_hurried_stop_gives_back_what_runs() {
     let pool = Pool::start(&queue, Arc::clone(&actor), &config(1));
     queue.push(&[job("slow")]).await.unwrap();
     actor.until_started("slow").await;
-    pool.hurry().now();
+    pool.force_stop().now();
     pool.stop().await;
-    assert_eq!(actor.verdicts("slow"), ["released"]);
+    assert_eq!(actor.outcomes("slow"), ["released"]);
     let again = Pool::start(&queue, Arc::clone(&actor), &config(1));
     actor.until(|ended| ended.len() == 2).await;
     again.stop().await;
-    assert_eq!(actor.verdicts("slow"), ["released", "done"]);
+    assert_eq!(actor.outcomes("slow"), ["released", "done"]);
 }

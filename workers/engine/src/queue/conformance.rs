@@ -6,9 +6,9 @@ use tokio::time::Instant;
 
 use super::{LaneState, Pushed, Queue, Settlement, Step, Stepped, Wait};
 use crate::job::{Job, Key, NewJob, Priority};
-use crate::limit::{Breaker, Claiming, FirstMeeting, Limit};
+use crate::limit::{Breaker, Claiming, ColdStart, Limit};
+use crate::outcome::Outcome;
 use crate::permit::{Lease, Permits};
-use crate::verdict::Verdict;
 
 macro_rules! promises {
     ($($name:ident),+ $(,)?) => {
@@ -47,6 +47,7 @@ mod limiter;
 mod limits;
 mod listening;
 mod losses;
+mod outcomes;
 mod pace;
 mod poison;
 mod pushes;
@@ -60,7 +61,6 @@ mod small;
 mod soak;
 mod tokens;
 mod traced;
-mod verdicts;
 
 use redis_cluster::cluster_url;
 use redis_server::RedisServer;
@@ -102,19 +102,19 @@ impl Bench {
     /// With leases that no test waits for, however slow its machine is.
     async fn new(over: Over, burst: u16) -> Self {
         let claiming = Claiming { lease: Duration::from_secs(60), ..claiming() };
-        Self::with(over, limit(burst), claiming, FirstMeeting::Unspent).await
+        Self::with(over, limit(burst), claiming, ColdStart::Unspent).await
     }
 
     /// With leases that end while a test waits.
     async fn leased(over: Over, burst: u16) -> Self {
-        Self::met(over, burst, FirstMeeting::Unspent).await
+        Self::met(over, burst, ColdStart::Unspent).await
     }
 
-    async fn met(over: Over, burst: u16, meeting: FirstMeeting) -> Self {
+    async fn met(over: Over, burst: u16, meeting: ColdStart) -> Self {
         Self::with(over, limit(burst), claiming(), meeting).await
     }
 
-    async fn with(over: Over, limit: Limit, claiming: Claiming, meeting: FirstMeeting) -> Self {
+    async fn with(over: Over, limit: Limit, claiming: Claiming, meeting: ColdStart) -> Self {
         let bench = match over {
             Over::Memory => Self { queue: Queue::memory(1, limit, claiming, meeting), redis: None },
             Over::Redis { shards } => {
@@ -135,7 +135,7 @@ impl Bench {
         self.queue.push(&[job]).await.unwrap()[0]
     }
 
-    /// Claims from whatever shard has something, waiting as told while nothing can run yet.
+    /// Claims from whatever shard has something, waiting as reported while nothing can run yet.
     async fn claim(&self, most: usize) -> Vec<Job> {
         loop {
             let mut shortest = Duration::from_secs(5);
@@ -167,14 +167,14 @@ impl Bench {
     }
 
     /// Whether the settlement was in time.
-    async fn settle(&self, job: &Job, verdict: Verdict, used: u32) -> bool {
-        self.settle_told(job, verdict, used, None).await
+    async fn settle(&self, job: &Job, outcome: Outcome, used: u32) -> bool {
+        self.settle_reported(job, outcome, used, None).await
     }
 
-    async fn settle_told(&self, job: &Job, verdict: Verdict, used: u32, remaining: Option<u32>) -> bool {
+    async fn settle_reported(&self, job: &Job, outcome: Outcome, used: u32, remaining: Option<u32>) -> bool {
         let permits = permits(job, used);
         permits.observe(remaining, None);
-        let settlement = Settlement { job: job.clone(), verdict, permits };
+        let settlement = Settlement { job: job.clone(), outcome, permits };
         let step = Step { settlements: vec![settlement], ..Step::default() };
         self.step(self.queue.shard_of(&job.key.lane), step).await.late.is_empty()
     }
@@ -192,7 +192,7 @@ fn permits(job: &Job, used: u32) -> Permits {
 /// A run that needed no call.
 fn done(job: Job) -> Settlement {
     let permits = permits(&job, 0);
-    Settlement { job, verdict: Verdict::Done, permits }
+    Settlement { job, outcome: Outcome::Done, permits }
 }
 
 fn job(lane: &str, record: &str, priority: Priority) -> NewJob {

@@ -42,6 +42,6 @@ pub struct LaneView {
     pub day_used: u32,
     /// How long a lane stays held, spent or paced, or until a broken one is probed.
     pub held_for: Duration,
-    /// Its limits: those that are set, or what its server has told where that is less.
+    /// Its limits: those that are set, or what its server has reported where that is less.
     pub limit: Limit,
 }

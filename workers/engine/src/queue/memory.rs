@@ -11,7 +11,7 @@ use super::trace::Trace;
 use super::{LaneView, Pushed, Share, Step, Stepped};
 use crate::envelope::{self, EnvelopeError};
 use crate::job::{Key, NewJob};
-use crate::limit::{Claiming, FirstMeeting, Limit};
+use crate::limit::{Claiming, ColdStart, Limit};
 
 mod bucket;
 mod claim;
@@ -45,12 +45,12 @@ pub(crate) struct MemoryShard {
 }
 
 impl MemoryShard {
-    pub(crate) fn new(limit: Limit, claiming: Claiming, meeting: FirstMeeting) -> Self {
+    pub(crate) fn new(limit: Limit, claiming: Claiming, meeting: ColdStart) -> Self {
         Self::at(wall_ms(), limit, claiming, meeting)
     }
 
     /// Its time begins there.
-    pub(crate) fn at(origin_ms: u64, limit: Limit, claiming: Claiming, meeting: FirstMeeting) -> Self {
+    pub(crate) fn at(origin_ms: u64, limit: Limit, claiming: Claiming, meeting: ColdStart) -> Self {
         let state = State::new(limit, claiming, meeting, origin_ms);
         Self {
             state: Mutex::new(state),
@@ -79,9 +79,9 @@ impl MemoryShard {
         self.with(|state| state.fired = Some(Vec::new()));
     }
 
-    fn tell(&self, tell: impl FnOnce(&mut Traced)) {
+    fn report(&self, report: impl FnOnce(&mut Traced)) {
         if let Some(traced) = &self.traced {
-            tell(&mut traced.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+            report(&mut traced.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
         }
     }
 
@@ -93,7 +93,7 @@ impl MemoryShard {
         let (answers, changes) = self.with(|state| {
             let before = state.next_due();
             let answers: Vec<_> = jobs.iter().map(|job| state.push(job, now)).collect();
-            self.tell(|traced| traced.pushed(state, now, jobs, &answers));
+            self.report(|traced| traced.pushed(state, now, jobs, &answers));
             // An idle worker sleeps until what was due first when it last looked.
             let is_sooner = state.next_due().is_some_and(|due| before.is_none_or(|before| due < before));
             (answers, is_sooner || state.is_runnable())
@@ -108,7 +108,7 @@ impl MemoryShard {
         let now = self.now();
         let (stepped, runnable) = self.with(|state| {
             let stepped = state.step(step, share, now);
-            self.tell(|traced| traced.stepped(state, now, step, share, &stepped));
+            self.report(|traced| traced.stepped(state, now, step, share, &stepped));
             if let Some(journal) = &self.journal {
                 let settled = step.settlements.iter().map(|settlement| &settlement.job);
                 let touched: BTreeSet<_> = settled.chain(&stepped.jobs).map(|job| job.key.lane.clone()).collect();
@@ -131,7 +131,7 @@ impl MemoryShard {
         let now = self.now();
         self.with(|state| {
             let alive: Vec<_> = epochs.iter().map(|epoch| state.heartbeat(*epoch, now)).collect();
-            self.tell(|traced| traced.beaten(state, now, epochs, &alive));
+            self.report(|traced| traced.beaten(state, now, epochs, &alive));
             alive
         })
     }
@@ -140,7 +140,7 @@ impl MemoryShard {
         let now = self.now();
         self.with(|state| {
             state.alone(key, epochs, is_alone);
-            self.tell(|traced| traced.alone(state, now, key, epochs, is_alone));
+            self.report(|traced| traced.alone(state, now, key, epochs, is_alone));
         });
     }
 
@@ -148,7 +148,7 @@ impl MemoryShard {
         let now = self.now();
         self.with(|state| {
             state.epoch = state.epoch.max(seen);
-            self.tell(|traced| traced.met(state, now));
+            self.report(|traced| traced.met(state, now));
         });
     }
 
@@ -156,7 +156,7 @@ impl MemoryShard {
         let now = self.now();
         self.steered(|state| {
             state.steer(lane, pause, now);
-            self.tell(|traced| traced.steered(state, now, lane, pause));
+            self.report(|traced| traced.steered(state, now, lane, pause));
         });
     }
 
@@ -164,7 +164,7 @@ impl MemoryShard {
         let now = self.now();
         self.steered(|state| {
             state.steer_kind(kind, pause);
-            self.tell(|traced| traced.steered_kind(state, now, kind, pause));
+            self.report(|traced| traced.steered_kind(state, now, kind, pause));
         });
     }
 
@@ -188,7 +188,7 @@ impl MemoryShard {
         self.step(step, share)
     }
 
-    pub(crate) fn hush(&self) {
+    pub(crate) fn unblock(&self) {
         self.arrived.notify_one();
     }
 

@@ -7,14 +7,14 @@ use std::sync::atomic::AtomicU64;
 use tokio::sync::watch;
 
 use super::{
-    Claiming, Driver, Endpoint, FirstMeeting, Handover, Inner, Limit, MOST_EPOCH, Namespace, Outage, Queue, QueueError,
+    Claiming, ColdStart, Driver, Endpoint, Handover, Inner, Limit, MOST_EPOCH, Namespace, Outage, Queue, QueueError,
     Shard, memory, redis, shard_of, trace,
 };
 
 impl Queue {
     /// A queue in this process, with as many shards as wanted, that forgets everything when it is dropped.
     #[must_use]
-    pub fn memory(shards: usize, limit: Limit, claiming: Claiming, meeting: FirstMeeting) -> Self {
+    pub fn memory(shards: usize, limit: Limit, claiming: Claiming, meeting: ColdStart) -> Self {
         let drivers = (0..shards.max(1))
             .map(|_| Driver::Memory(Box::new(memory::MemoryShard::new(limit, claiming, meeting))))
             .collect();
@@ -28,7 +28,7 @@ impl Queue {
         shards: usize,
         limit: Limit,
         claiming: Claiming,
-        meeting: FirstMeeting,
+        meeting: ColdStart,
         handover: &Handover,
     ) -> Self {
         Self::memory_by(shards, limit, claiming, meeting, handover, memory::clock())
@@ -38,12 +38,12 @@ impl Queue {
         shards: usize,
         limit: Limit,
         claiming: Claiming,
-        meeting: FirstMeeting,
+        meeting: ColdStart,
         handover: &Handover,
         clock: memory::Clock,
     ) -> Self {
         let (left, journal) = memory::Journal::take(handover, &limit, clock);
-        let meeting = if left.is_some() { FirstMeeting::Unspent } else { meeting };
+        let meeting = if left.is_some() { ColdStart::Unspent } else { meeting };
         let (journal, count) = (journal.map(Arc::new), shards.max(1));
         let mut by_shard = vec![HashMap::new(); count];
         for (lane, spent) in left.unwrap_or_default() {
@@ -66,7 +66,7 @@ impl Queue {
         shards: usize,
         limit: Limit,
         claiming: Claiming,
-        meeting: FirstMeeting,
+        meeting: ColdStart,
     ) -> Result<Self, QueueError> {
         let queue = Self::redis_unmet(&endpoint.into(), &namespace.into(), shards, limit, claiming, meeting)?;
         queue.meet().await?;
@@ -83,7 +83,7 @@ impl Queue {
         shards: usize,
         limit: Limit,
         claiming: Claiming,
-        meeting: FirstMeeting,
+        meeting: ColdStart,
     ) -> Result<Self, QueueError> {
         let shards = redis::shards(endpoint, namespace, shards.max(1), limit, claiming, meeting)?;
         let drivers = shards.into_iter().map(|shard| Driver::Redis(Box::new(shard))).collect();

@@ -1,4 +1,4 @@
-//! Tells once that the queue does not answer, and once that it does again, however many callers and shards find out.
+//! Reports once that the queue does not answer, and once that it does again, however many callers and shards find out.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -26,7 +26,7 @@ impl Outage {
         Self { name, down: Mutex::default() }
     }
 
-    /// A call of a worker failed. Told where that is news.
+    /// A call of a worker failed. Reported where that is news.
     pub(crate) fn failed(&self, shard: usize, error: &QueueError) {
         // The operating system has many words for a server that is not there.
         let reason = if error.is_passing() { String::new() } else { error.to_string() };

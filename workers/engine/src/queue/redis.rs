@@ -1,6 +1,6 @@
 //! The queue in Redis: functions that the server runs, over keys that `shard.lua` describes.
 //!
-//! A server that was replaced or lost its disk does not know them, and is told them again.
+//! A server that was replaced or lost its disk does not know them, and is reported them again.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -16,29 +16,29 @@ use super::trace::Trace;
 use super::{LaneView, Pushed, QueueError, Settlement, Share, Step, Stepped, Wait};
 use crate::envelope;
 use crate::job::{Key, NewJob, Priority};
-use crate::limit::{Claiming, FirstMeeting, Limit};
+use crate::limit::{Claiming, ColdStart, Limit};
+use crate::outcome::Outcome;
 use crate::permit::{Lease, Permits};
-use crate::verdict::Verdict;
 
 mod deployment;
-mod ear;
 mod endpoint;
 mod fitness;
 mod library;
+mod listener;
 mod meta;
-mod node;
+mod shard_connection;
 #[cfg(test)]
 mod simulated;
 mod wire;
 
 pub use deployment::Namespace;
 use deployment::{Deployment, Look};
-use ear::Ear;
 pub use endpoint::{Endpoint, Tls, Trouble};
 use library::Library;
-pub(crate) use node::Home;
-pub use node::masters;
-use node::{Kept, Node, Owner};
+use listener::Listener;
+pub(crate) use shard_connection::Cluster;
+pub use shard_connection::masters;
+use shard_connection::{Kept, Owner, ShardConnection};
 use wire::millis;
 
 /// Far above any function's time; the client's own default of 500 ms gives up on a busy machine.
@@ -52,8 +52,8 @@ const PUSHES_UNDER_WAY: usize = 3;
 
 /// One shard in Redis.
 pub(crate) struct RedisShard {
-    node: Node,
-    ear: Ear,
+    shard_connection: ShardConnection,
+    listener: Listener,
     prefix: String,
     limit: Limit,
     claiming: Claiming,
@@ -81,18 +81,18 @@ pub(crate) fn shards(
     count: usize,
     limit: Limit,
     claiming: Claiming,
-    meeting: FirstMeeting,
+    meeting: ColdStart,
 ) -> Result<Vec<RedisShard>, QueueError> {
-    let home = Home::new(endpoint)?;
+    let home = Cluster::new(endpoint)?;
     let deployment = Deployment::new(&home, namespace, count)?.map(Arc::new);
     let shard = |number| {
         Ok(RedisShard {
-            node: Node::new(Arc::clone(&home))?,
-            ear: Ear::default(),
+            shard_connection: ShardConnection::new(Arc::clone(&home))?,
+            listener: Listener::default(),
             prefix: format!("{}:{LAYOUT}:{{{number}}}:", namespace.prefix),
             limit,
             claiming,
-            first_meeting: (meeting == FirstMeeting::Unspent).into(),
+            first_meeting: (meeting == ColdStart::Unspent).into(),
             seen_epoch: AtomicU64::new(0),
             claimed_epoch: AtomicU64::new(0),
             clock_steps: AtomicU64::new(0),
@@ -112,7 +112,7 @@ pub(crate) fn shards(
 /// [`QueueError::Unfit`] with what is wrong, [`QueueError::Redis`] where it does not answer.
 pub async fn examine(endpoint: &Endpoint, namespace: &Namespace, shards: usize) -> Result<(), QueueError> {
     let limit = Limit { burst: 1, interval: Duration::ZERO, call_timeout: Duration::ZERO, reserve: 0, daily: 1 };
-    let shards = self::shards(endpoint, namespace, shards, limit, Claiming::default(), FirstMeeting::Spent)?;
+    let shards = self::shards(endpoint, namespace, shards, limit, Claiming::default(), ColdStart::Spent)?;
     if let Some(deployment) = shards.first().and_then(|shard| shard.deployment.as_ref()) {
         deployment.examine().await?;
     }
@@ -122,7 +122,7 @@ pub async fn examine(endpoint: &Endpoint, namespace: &Namespace, shards: usize) 
         let check = |owner: Arc<Owner>| async move {
             fitness::check(&mut owner.connection.clone(), &shard.library, &shard.prefix).await
         };
-        shard.node.ask(check).await?;
+        shard.shard_connection.ask(check).await?;
     }
     Ok(())
 }
@@ -171,7 +171,7 @@ impl RedisShard {
 
     pub(crate) async fn raise_epoch(&self, seen: u64) -> Result<(), QueueError> {
         self.know_epoch(seen);
-        self.node.ask(|owner| async move { self.meet(&mut owner.connection.clone(), false).await }).await
+        self.shard_connection.ask(|owner| async move { self.meet(&mut owner.connection.clone(), false).await }).await
     }
 
     pub(crate) async fn alone(&self, key: Option<&Key>, epochs: &[u64], is_alone: bool) -> Result<(), QueueError> {
@@ -182,19 +182,19 @@ impl RedisShard {
 
     pub(crate) async fn push(&self, jobs: &[NewJob]) -> Result<(u64, Vec<Pushed>), QueueError> {
         let packed = jobs.iter().map(envelope::pack).collect::<Result<Vec<_>, _>>()?;
-        // Jobs of one lane are told together, in their order: each lane is then looked up once.
+        // Jobs of one lane are reported together, in their order: each lane is then looked up once.
         let mut order: Vec<_> = (0..jobs.len()).collect();
         order.sort_by_key(|&position| &jobs[position].key.lane);
         let packed = &packed;
-        // Owned, since of a closure over borrowed chunks the compiler can't tell that its future is Send.
+        // Owned, since of a closure over borrowed chunks the compiler can't show that its future is Send.
         let calls = order.chunks(PUSH_CHUNK).map(<[usize]>::to_vec).map(|chunk| async move {
             let call = wire::push(self.call("push"), jobs, packed, &chunk);
             self.run(&call).await.and_then(wire::pushed)
         });
-        let told: Vec<_> = stream::iter(calls).buffered(PUSHES_UNDER_WAY).try_collect().await?;
-        let incarnation = told.last().map_or(0, |(born, _)| *born);
+        let reported: Vec<_> = stream::iter(calls).buffered(PUSHES_UNDER_WAY).try_collect().await?;
+        let incarnation = reported.last().map_or(0, |(born, _)| *born);
         let mut answers = vec![Pushed::Queued; jobs.len()];
-        for (&position, answer) in order.iter().zip(told.into_iter().flat_map(|(_, pushed)| pushed)) {
+        for (&position, answer) in order.iter().zip(reported.into_iter().flat_map(|(_, pushed)| pushed)) {
             answers[position] = answer;
         }
         Ok((incarnation, answers))
@@ -202,8 +202,8 @@ impl RedisShard {
 
     pub(crate) async fn step(&self, step: &Step, share: &Share) -> Result<(u64, Stepped), QueueError> {
         let sent = Instant::now();
-        let measured = self.node.owner().measured();
-        let (owner, reply) = self.run_told(&wire::step(self.call("step"), step, share, measured)).await?;
+        let measured = self.shard_connection.owner().measured();
+        let (owner, reply) = self.run_reported(&wire::step(self.call("step"), step, share, measured)).await?;
         let mut kept_time = Kept::Steady;
         let stepped = wire::stepped(reply, |time| {
             kept_time = owner.keep_time(sent, time);
@@ -237,13 +237,13 @@ impl RedisShard {
         self.clock_steps.fetch_add(1, Ordering::SeqCst);
         let released = stepped.jobs.iter().map(|job| Settlement {
             job: job.clone(),
-            verdict: Verdict::Released,
+            outcome: Outcome::Released,
             permits: Permits::new(u32::from(job.cost), Lease::begin(stepped.begun, Duration::ZERO)),
         });
         let finished = if stepped.jobs.is_empty() { Vec::new() } else { vec![stepped.epoch] };
         let release = Step { settlements: released.collect(), finished, ..Step::default() };
-        // What can't be told now: that it is to rest is told first, and leases end by themselves.
-        self.node.ask(|owner| async move { self.meet(&mut owner.connection.clone(), true).await }).await?;
+        // What can't be reported now: that it is to rest is reported first, and leases end by themselves.
+        self.shard_connection.ask(|owner| async move { self.meet(&mut owner.connection.clone(), true).await }).await?;
         if !release.settlements.is_empty() {
             let reply = self.run(&wire::step(self.call("step"), &release, &Share::default(), None)).await?;
             wire::stepped(reply, |_| stepped.begun)?;
@@ -324,7 +324,7 @@ impl RedisShard {
         }
         let asked = &asked;
         let ask = |owner: Arc<Owner>| async move { Ok(asked.query_async(&mut owner.connection.clone()).await?) };
-        let mut answers: Vec<Value> = self.node.ask(ask).await?;
+        let mut answers: Vec<Value> = self.shard_connection.ask(ask).await?;
         let lengths = answers.split_off(2);
         let (Some(shard), Some(time)) = (answers.pop(), answers.pop()) else {
             return Err(QueueError::Reply("less than it was asked"));
@@ -347,22 +347,24 @@ impl RedisShard {
     }
 
     async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, QueueError> {
-        self.node.ask(|owner| async move { Ok(command.query_async(&mut owner.connection.clone()).await?) }).await
+        self.shard_connection
+            .ask(|owner| async move { Ok(command.query_async(&mut owner.connection.clone()).await?) })
+            .await
     }
 
     async fn run<T: FromRedisValue>(&self, call: &Cmd) -> Result<T, QueueError> {
-        Ok(self.run_told(call).await?.1)
+        Ok(self.run_reported(call).await?.1)
     }
 
     /// The reply, and who gave it.
-    async fn run_told<T: FromRedisValue>(&self, call: &Cmd) -> Result<(Arc<Owner>, T), QueueError> {
+    async fn run_reported<T: FromRedisValue>(&self, call: &Cmd) -> Result<(Arc<Owner>, T), QueueError> {
         let run = |owner: Arc<Owner>| async move {
             let reply = self.run_met(&owner, call).await?;
             Ok((owner, reply))
         };
-        let told = self.node.ask(run).await?;
+        let reported = self.shard_connection.ask(run).await?;
         self.first_meeting.store(false, Ordering::SeqCst);
-        Ok(told)
+        Ok(reported)
     }
 
     async fn run_met<T: FromRedisValue>(&self, owner: &Owner, call: &Cmd) -> Result<T, QueueError> {
@@ -394,7 +396,7 @@ impl RedisShard {
             self.came_late();
         }
         self.meet(connection, false).await?;
-        self.node.learn(owner, is_new).await
+        self.shard_connection.learn(owner, is_new).await
     }
 
     async fn meet(

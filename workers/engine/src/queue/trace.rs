@@ -4,7 +4,7 @@
 //! functions in Redis are those that know of no trace. In Redis a function itself keeps the line, so that one whose answer is lost is not missing, and
 //! whoever calls next fetches it: a trace costs half of the speed.
 //!
-//! A line has the call, what it was told and answered, the queue's time, and how the lanes stand that it has touched. Names of lanes and records are in
+//! A line has the call, what it was reported and answered, the queue's time, and how the lanes stand that it has touched. Names of lanes and records are in
 //! it, payloads are not.
 
 use std::fs::{File, OpenOptions};
@@ -61,7 +61,7 @@ mod tests {
 
     use super::*;
     use crate::job::{Key, NewJob, Priority};
-    use crate::limit::{Claiming, FirstMeeting, Limit};
+    use crate::limit::{Claiming, ColdStart, Limit};
     use crate::queue::{Driver, Queue, Step};
 
     /// As with a process that writes its own file each, and each a part of the lines.
@@ -71,7 +71,7 @@ mod tests {
         let limit = Limit { burst: 10, interval: second, call_timeout: second, reserve: 2, daily: 1000 };
         let path = std::env::temp_dir().join(format!("trace-{}", uuid::Uuid::new_v4()));
         let trace = Trace::file(File::create(&path).unwrap());
-        let mut queue = Queue::memory(2, limit, Claiming::default(), FirstMeeting::Unspent);
+        let mut queue = Queue::memory(2, limit, Claiming::default(), ColdStart::Unspent);
         let inner = Arc::get_mut(&mut queue.inner).unwrap();
         inner.shards.iter_mut().for_each(|shard| shard.driver.trace(&trace));
         assert!(matches!(inner.shards[0].driver, Driver::Memory(_)));

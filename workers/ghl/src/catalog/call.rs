@@ -68,8 +68,8 @@ impl Operation {
     ///
     /// # Errors
     /// Every mistake at once.
-    pub fn call(&self, wish: Wish) -> Result<Call, Vec<Mistake>> {
-        let Wish { location_id, version, parameters, body, confirmed } = wish;
+    pub fn call(&self, request: Wish) -> Result<Call, Vec<Mistake>> {
+        let Wish { location_id, version, parameters, body, confirmed } = request;
         let Some(form) = self.form(version.as_deref()) else {
             let known: Vec<_> = self.versions.iter().map(|form| form.version).collect();
             return Err(vec![Mistake::new(
@@ -235,8 +235,8 @@ mod tests {
 
     fn call(name: &str, parameters: Value, body: Option<Value>) -> Result<Call, Vec<String>> {
         let parameters = parameters.as_object().unwrap().clone();
-        let wish = Wish { location_id: "L".to_owned(), parameters, body, ..Wish::default() };
-        let found = catalog().operation(name).unwrap().call(wish);
+        let request = Wish { location_id: "L".to_owned(), parameters, body, ..Wish::default() };
+        let found = catalog().operation(name).unwrap().call(request);
         found.map_err(|mistakes| mistakes.into_iter().map(|mistake| mistake.field).collect())
     }
 
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn every_mistake_of_a_call_is_told_at_once() {
+    fn every_mistake_of_a_call_is_reported_at_once() {
         let body = json!({"title": 7, "completed": "yes", "titel": "x"});
         assert_eq!(
             call("create-task", json!({"contactid": "C"}), Some(body)).unwrap_err(),
@@ -297,11 +297,11 @@ mod tests {
     #[test]
     fn what_cannot_be_taken_back_is_confirmed_first() {
         let parameters = json!({"contactId": "C", "workflowId": "W"}).as_object().unwrap().clone();
-        let wish = Wish { location_id: "L".to_owned(), parameters, ..Wish::default() };
+        let request = Wish { location_id: "L".to_owned(), parameters, ..Wish::default() };
         let operation = catalog().operation("add-contact-to-workflow").unwrap();
-        let mistakes = operation.call(wish.clone()).unwrap_err();
+        let mistakes = operation.call(request.clone()).unwrap_err();
         assert_eq!(mistakes.iter().map(|mistake| mistake.field.as_str()).collect::<Vec<_>>(), ["confirm"]);
-        assert!(operation.call(Wish { confirmed: true, ..wish }).is_ok());
+        assert!(operation.call(Wish { confirmed: true, ..request }).is_ok());
     }
 
     #[test]
@@ -314,7 +314,7 @@ mod tests {
     #[test]
     fn a_version_is_one_that_the_operation_has() {
         let operation = catalog().operation("get-contacts").unwrap();
-        let wish = Wish { location_id: "L".to_owned(), version: Some("v3".to_owned()), ..Wish::default() };
-        assert_eq!(operation.call(wish).unwrap_err()[0].field, "version");
+        let request = Wish { location_id: "L".to_owned(), version: Some("v3".to_owned()), ..Wish::default() };
+        assert_eq!(operation.call(request).unwrap_err()[0].field, "version");
     }
 }

@@ -63,7 +63,7 @@ fn trigger_row(trigger: &Trigger) -> String {
     let by: Vec<_> = by.iter().map(|name| format!("`{name}`")).collect();
     let found = match found {
         Found::Webhook => "webhook".to_owned(),
-        Found::Sweep => format!("comparing {}", by.join(", ")),
+        Found::Reconcile => format!("comparing {}", by.join(", ")),
     };
     format!("| `{name}` | {does} | {found} |\n")
 }

@@ -49,7 +49,7 @@ struct Written {
 /// A trigger as it stands in its file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Told {
+struct Reported {
     name: &'static str,
     area: &'static str,
     does: String,
@@ -69,8 +69,8 @@ pub(super) fn all() -> Result<Catalog, String> {
             operations.push(operation(area, entry).map_err(|reason| format!("{area}: {name}: {reason}"))?);
         }
     }
-    let told: Vec<Told> = serde_json::from_str(TRIGGERS).map_err(|error| format!("triggers: {error}"))?;
-    let triggers = told.into_iter().map(trigger).collect::<Result<_, _>>()?;
+    let reported: Vec<Reported> = serde_json::from_str(TRIGGERS).map_err(|error| format!("triggers: {error}"))?;
+    let triggers = reported.into_iter().map(trigger).collect::<Result<_, _>>()?;
     let by_name: HashMap<_, _> = operations.iter().enumerate().map(|(at, operation)| (operation.name, at)).collect();
     if by_name.len() != operations.len() {
         return Err("two operations share a name".to_owned());
@@ -135,12 +135,12 @@ fn token(word: &str) -> Result<Token, String> {
     }
 }
 
-fn trigger(told: Told) -> Result<Trigger, String> {
-    let Told { name, area, does, found, by, payload } = told;
+fn trigger(reported: Reported) -> Result<Trigger, String> {
+    let Reported { name, area, does, found, by, payload } = reported;
     let wrong = |reason: String| format!("triggers: {name}: {reason}");
     let found = match found {
         "webhook" => Found::Webhook,
-        "sweep" => Found::Sweep,
+        "sweep" => Found::Reconcile,
         other => return Err(wrong(format!("`{other}` is no way to be found"))),
     };
     let payload = payload.as_ref().map(Shape::read).transpose().map_err(wrong)?;

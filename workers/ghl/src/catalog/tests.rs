@@ -50,13 +50,13 @@ fn at_least_126_operations_are_about_contacts() {
 }
 
 #[test]
-fn every_sentence_is_one_and_every_sweep_names_operations_that_exist() {
+fn every_sentence_is_one_and_every_reconcile_names_operations_that_exist() {
     let operations = catalog().operations().iter().map(|operation| (operation.name, &operation.does));
     for (name, does) in operations.chain(catalog().triggers().iter().map(|trigger| (trigger.name, &trigger.does))) {
         assert!(does.ends_with('.') && does.starts_with(char::is_uppercase) && !does.contains("  "), "{name}: {does}");
     }
     for trigger in catalog().triggers() {
-        assert_eq!(trigger.found == Found::Sweep, !trigger.by.is_empty(), "{}", trigger.name);
+        assert_eq!(trigger.found == Found::Reconcile, !trigger.by.is_empty(), "{}", trigger.name);
         assert_eq!(trigger.found == Found::Webhook, trigger.payload.is_some(), "{}", trigger.name);
         assert!(trigger.by.iter().all(|name| catalog().operation(name).is_some()), "{:?}", trigger.by);
     }

@@ -45,7 +45,7 @@ pub struct Appointment {
     pub date_added: Carried<WireTime>,
 }
 
-/// An appointment to create. GHL checks it against the calendar's free slots, unless told not to.
+/// An appointment to create. GHL checks it against the calendar's free slots, unless reported not to.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NewAppointment {

@@ -100,11 +100,11 @@ pub struct CustomField {
 struct WireCustomField {
     #[serde(deserialize_with = "lenient::id")]
     id: String,
-    #[serde(default, deserialize_with = "lenient::told")]
+    #[serde(default, deserialize_with = "lenient::reported")]
     value: Option<Value>,
-    #[serde(default, deserialize_with = "lenient::told")]
+    #[serde(default, deserialize_with = "lenient::reported")]
     field_value: Option<Value>,
-    #[serde(default, rename = "field_value", deserialize_with = "lenient::told")]
+    #[serde(default, rename = "field_value", deserialize_with = "lenient::reported")]
     old_field_value: Option<Value>,
 }
 
@@ -114,11 +114,11 @@ impl TryFrom<WireCustomField> for CustomField {
     /// One under another name is not known to be empty.
     fn try_from(wire: WireCustomField) -> Result<Self, Self::Error> {
         let WireCustomField { id, value, field_value, old_field_value } = wire;
-        let told: Vec<Value> = [value, field_value, old_field_value].into_iter().flatten().collect();
-        if told.is_empty() {
+        let reported: Vec<Value> = [value, field_value, old_field_value].into_iter().flatten().collect();
+        if reported.is_empty() {
             return Err("a custom field without a value");
         }
-        let value = told.into_iter().find(|value| !value.is_null()).unwrap_or_default();
+        let value = reported.into_iter().find(|value| !value.is_null()).unwrap_or_default();
         Ok(Self { id, value })
     }
 }

@@ -89,15 +89,15 @@ impl DndStatus {
 
 impl<'de> Deserialize<'de> for DndSettings {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Value::Object(told) = Value::deserialize(deserializer)? else { return Ok(Self::default()) };
-        let channels = Channel::ALL.into_iter().filter_map(|channel| Some((channel, setting(&told, channel)?)));
+        let Value::Object(reported) = Value::deserialize(deserializer)? else { return Ok(Self::default()) };
+        let channels = Channel::ALL.into_iter().filter_map(|channel| Some((channel, setting(&reported, channel)?)));
         Ok(Self(channels.collect()))
     }
 }
 
-fn setting(told: &Map<String, Value>, channel: Channel) -> Option<Dnd> {
+fn setting(reported: &Map<String, Value>, channel: Channel) -> Option<Dnd> {
     let is_its = |key: &String| key.eq_ignore_ascii_case(channel.key(ApiVersion::V3));
-    let dnd = told.iter().find_map(|(key, dnd)| is_its(key).then_some(dnd)).filter(|dnd| dnd.is_object())?;
+    let dnd = reported.iter().find_map(|(key, dnd)| is_its(key).then_some(dnd)).filter(|dnd| dnd.is_object())?;
     let status = match dnd["status"].as_str().unwrap_or_default() {
         "active" => DndStatus::Active,
         "inactive" => DndStatus::Inactive,

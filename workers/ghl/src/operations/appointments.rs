@@ -22,7 +22,7 @@ impl Run<'_> {
 fn each_once(events: Vec<Appointment>) -> Vec<Appointment> {
     let instances: Vec<_> =
         events.iter().filter_map(|event| Some((head_of(&event.id)?.to_owned(), event.start_time))).collect();
-    let is_told_twice =
+    let is_reported_twice =
         |event: &Appointment| instances.iter().any(|(head, start)| *head == event.id && *start == event.start_time);
-    events.into_iter().filter(|event| !is_told_twice(event)).collect()
+    events.into_iter().filter(|event| !is_reported_twice(event)).collect()
 }

@@ -13,13 +13,13 @@ use super::super::{GhlError, Run};
 impl<'a> Run<'a> {
     /// The pages of a search, from its own `search_after` on. After an error it ends; the last page's `next` is still good.
     pub fn contact_pages(self, search: SearchContacts) -> impl Stream<Item = Result<ContactPage, GhlError>> + 'a {
-        stream::try_unfold(Walk::Begin(search), move |walk| async move {
-            let Some(mut search) = self.step(walk) else { return Ok(None) };
+        stream::try_unfold(Paging::Begin(search), move |paging| async move {
+            let Some(mut search) = self.step(paging) else { return Ok(None) };
             let page = self.search_contacts(&search).await?;
             search.search_after.clone_from(&page.next);
             search.shown += u64::try_from(page.contacts.len() + page.passed_over).unwrap_or(0);
-            let walk = if page.next.is_some() { Walk::Go(search) } else { Walk::End };
-            Ok(Some((page, walk)))
+            let paging = if page.next.is_some() { Paging::Go(search) } else { Paging::End };
+            Ok(Some((page, paging)))
         })
     }
 
@@ -30,31 +30,31 @@ impl<'a> Run<'a> {
         location_id: &'a str,
         search: SearchTasks,
     ) -> impl Stream<Item = Result<TaskPage, GhlError>> + 'a {
-        stream::try_unfold(Walk::Begin(search), move |walk| async move {
-            let Some(mut search) = self.step(walk) else { return Ok(None) };
+        stream::try_unfold(Paging::Begin(search), move |paging| async move {
+            let Some(mut search) = self.step(paging) else { return Ok(None) };
             let page = self.search_tasks(location_id, &search).await?;
-            let walk = match page.next {
+            let paging = match page.next {
                 Some(skip) => {
                     search.skip = skip;
-                    Walk::Go(search)
+                    Paging::Go(search)
                 }
-                None => Walk::End,
+                None => Paging::End,
             };
-            Ok(Some((page, walk)))
+            Ok(Some((page, paging)))
         })
     }
 
     /// What to ask for next; `None` where the scan is over or has no permit.
-    fn step<S>(&self, walk: Walk<S>) -> Option<S> {
-        match walk {
-            Walk::Begin(search) => Some(search),
-            Walk::Go(search) if self.permits.left() > 0 => Some(search),
-            Walk::Go(_) | Walk::End => None,
+    fn step<S>(&self, paging: Paging<S>) -> Option<S> {
+        match paging {
+            Paging::Begin(search) => Some(search),
+            Paging::Go(search) if self.permits.left() > 0 => Some(search),
+            Paging::Go(_) | Paging::End => None,
         }
     }
 }
 
-enum Walk<S> {
+enum Paging<S> {
     Begin(S),
     Go(S),
     End,

@@ -51,7 +51,7 @@ impl Documents {
 
 impl Described<'_> {
     fn parameters(&self, place: &str) -> Vec<&Value> {
-        self.operation["parameters"].as_array().unwrap().iter().filter(|told| told["in"] == place).collect()
+        self.operation["parameters"].as_array().unwrap().iter().filter(|reported| reported["in"] == place).collect()
     }
 
     fn scopes(&self) -> Vec<&str> {
@@ -125,17 +125,17 @@ impl Described<'_> {
     }
 
     fn example(&self, schema: &Value) -> Value {
-        let told = self.schema(schema);
-        if let Some(properties) = told["properties"].as_object() {
+        let reported = self.schema(schema);
+        if let Some(properties) = reported["properties"].as_object() {
             let fields: Map<_, _> =
                 properties.iter().map(|(name, schema)| (name.clone(), self.example(schema))).collect();
             return Value::Object(fields);
         }
-        if !told["example"].is_null() {
-            return told["example"].clone();
+        if !reported["example"].is_null() {
+            return reported["example"].clone();
         }
-        match told["type"].as_str() {
-            Some("array") => json!([self.example(&told["items"])]),
+        match reported["type"].as_str() {
+            Some("array") => json!([self.example(&reported["items"])]),
             Some("boolean") => json!(true),
             Some("number") => json!(1),
             Some("string") => json!("text"),
@@ -170,10 +170,10 @@ async fn every_request_is_one_that_the_documents_describe() {
         let names: Vec<_> = names.into_iter().filter(|name| !name.is_empty()).collect();
         let known = described.parameters("query");
         for name in &names {
-            assert!(known.iter().any(|told| told["name"] == *name), "{of}: {name} is not described");
+            assert!(known.iter().any(|reported| reported["name"] == *name), "{of}: {name} is not described");
         }
-        for told in known.iter().filter(|told| told["required"] == true) {
-            assert!(names.iter().any(|name| told["name"] == *name), "{of}: {} is missing", told["name"]);
+        for reported in known.iter().filter(|reported| reported["required"] == true) {
+            assert!(names.iter().any(|name| reported["name"] == *name), "{of}: {} is missing", reported["name"]);
         }
 
         let schema = &described.operation["requestBody"]["content"]["application/json"]["schema"];
@@ -216,9 +216,9 @@ async fn every_example_reply_of_the_documents_is_read() {
         for case in every() {
             let Some(described) = documents.describe(case.endpoint, api) else { continue };
             let operation = case.endpoint.operation;
-            let told = undescribed(operation).map(|reply| (200, reply));
+            let reported = undescribed(operation).map(|reply| (200, reply));
             let (status, reply) =
-                told.or_else(|| described.sample()).unwrap_or_else(|| panic!("{operation} has no sample"));
+                reported.or_else(|| described.sample()).unwrap_or_else(|| panic!("{operation} has no sample"));
             bench.server.will(Answer::json(status, &reply.to_string()));
             let permits = permits(1);
             let read = (case.call)(bench.ghl.for_run(&bench.token, &permits).with_api(api)).await;

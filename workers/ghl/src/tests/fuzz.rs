@@ -1,5 +1,5 @@
 //! Replies, headers and dates that nobody would send on purpose: no panic, and an error that names operation and field and
-//! tells nothing of what stood there.
+//! reports nothing of what stood there.
 
 use std::sync::LazyLock;
 
@@ -179,7 +179,10 @@ fn a_refusal_of_any_body_is_an_error_of_its_status() {
         match status {
             429 => prop_assert_eq!(error.class(), Class::Throttling),
             500.. => {
-                prop_assert!(matches!(error, GhlError::Server { status: told, .. } if told == status), "{error:?}")
+                prop_assert!(
+                    matches!(error, GhlError::Server { status: reported, .. } if reported == status),
+                    "{error:?}"
+                )
             }
             401 => prop_assert!(matches!(error, GhlError::Unauthorized { .. } | GhlError::Server { .. }), "{error:?}"),
             _ => {

@@ -1,4 +1,4 @@
-//! Permits, the limits that GHL tells, and the counters.
+//! Permits, the limits that GHL reports, and the counters.
 
 use job_engine::PermitError;
 
@@ -91,6 +91,6 @@ async fn every_request_is_counted_once_by_operation_and_status() {
         r#"clienty_ghl_request_duration_seconds_count{operation="get-contact"} 4"#,
         "clienty_ghl_throttled_total 1",
     ] {
-        assert!(metrics.lines().any(|told| told == line), "{line} in {metrics}");
+        assert!(metrics.lines().any(|reported| reported == line), "{line} in {metrics}");
     }
 }

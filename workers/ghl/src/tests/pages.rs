@@ -27,7 +27,7 @@ fn ids(page: &ContactPage) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn of_a_series_each_appointment_is_told_once() {
+async fn of_a_series_each_appointment_is_reported_once() {
     let event = |id: &str, day: u8| json!({"id": id, "startTime": format!("2026-07-{day:02} 09:00:00")});
     for (events, expected) in [
         // By its instances alone, with the event that heads it, and with that in the place of the first.
@@ -46,8 +46,8 @@ async fn of_a_series_each_appointment_is_told_once() {
         ),
     ] {
         let bench = Bench::with([Answer::json(200, &json!({ "events": events }).to_string())]).await;
-        let told = bench.run().list_appointments("c1").await.unwrap().items;
-        assert_eq!(told.iter().map(|event| event.id.as_str()).collect::<Vec<_>>(), expected);
+        let reported = bench.run().list_appointments("c1").await.unwrap().items;
+        assert_eq!(reported.iter().map(|event| event.id.as_str()).collect::<Vec<_>>(), expected);
     }
 }
 
@@ -56,7 +56,7 @@ fn bodies(bench: &Bench) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn a_walk_hands_the_end_of_each_page_to_the_next_and_ends_after_the_last() {
+async fn a_scan_hands_the_end_of_each_page_to_the_next_and_ends_after_the_last() {
     let bench = Bench::with([full(), page(json!([{"id": "c3", "searchAfter": [3, "c3"]}]))]).await;
     let pages: Vec<_> = bench.run().contact_pages(search()).try_collect().await.unwrap();
     assert_eq!(pages.iter().flat_map(ids).collect::<Vec<_>>(), ["c1", "c2", "c3"]);
@@ -68,17 +68,17 @@ async fn a_walk_hands_the_end_of_each_page_to_the_next_and_ends_after_the_last()
 }
 
 #[tokio::test]
-async fn a_walk_without_a_permit_left_ends_and_says_where_another_run_goes_on() {
+async fn a_scan_without_a_permit_left_ends_and_says_where_another_run_goes_on() {
     let bench = Bench::with([full(), page(json!([{"id": "c3", "searchAfter": [3, "c3"]}]))]).await;
     let (first, second) = (permits(1), permits(1));
-    let walk = |permits| bench.ghl.for_run(&bench.token, permits);
-    let pages: Vec<ContactPage> = walk(&first).contact_pages(search()).try_collect().await.unwrap();
+    let scan = |permits| bench.ghl.for_run(&bench.token, permits);
+    let pages: Vec<ContactPage> = scan(&first).contact_pages(search()).try_collect().await.unwrap();
     assert_eq!(pages.len(), 1);
 
     // What is kept between the runs is text.
     let kept = serde_json::to_string(&pages[0].next).unwrap();
     let resumed = SearchContacts { search_after: serde_json::from_str(&kept).unwrap(), shown: 2, ..search() };
-    let pages: Vec<_> = walk(&second).contact_pages(resumed).try_collect().await.unwrap();
+    let pages: Vec<_> = scan(&second).contact_pages(resumed).try_collect().await.unwrap();
     assert_eq!((ids(&pages[0]), &pages[0].next), (vec!["c3"], &None));
     assert_eq!(bodies(&bench)[1]["searchAfter"], json!([2, "c2"]));
 }
@@ -94,7 +94,7 @@ async fn no_permit_at_all_is_no_empty_list() {
 }
 
 #[tokio::test]
-async fn an_error_ends_the_walk_and_the_last_page_still_says_where_to_go_on() {
+async fn an_error_ends_the_scan_and_the_last_page_still_says_where_to_go_on() {
     let bench = Bench::with([full(), Answer::json(500, "")]).await;
     let run = bench.run();
     let mut pages = pin!(run.contact_pages(search()));
@@ -137,7 +137,7 @@ async fn a_page_shorter_than_asked_is_the_last_only_where_the_total_agrees() {
 }
 
 #[tokio::test]
-async fn pages_that_bring_nothing_new_end_the_walk_and_tell_how_many_are_missing() {
+async fn pages_that_bring_nothing_new_end_the_scan_and_report_how_many_are_missing() {
     let by_change = || SearchContacts { page_limit: 2, ..SearchContacts::by_change("l1") };
     for (answers, not_shown) in [
         // Nothing more comes.
@@ -208,7 +208,7 @@ async fn a_search_past_the_limits_names_the_limit_and_is_not_sent() {
 }
 
 #[tokio::test]
-async fn a_walk_over_tasks_counts_what_it_was_given_until_nothing_comes() {
+async fn a_scan_over_tasks_counts_what_it_was_given_until_nothing_comes() {
     let tasks = |ids: &[&str]| {
         let tasks: Vec<_> = ids.iter().map(|id| json!({"_id": id, "contactId": "c1"})).collect();
         Answer::json(200, &json!({"tasks": tasks}).to_string())

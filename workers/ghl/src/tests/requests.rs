@@ -85,8 +85,11 @@ async fn a_missing_scope_that_ghl_does_not_name_is_named() {
         let bench = Bench::with([Answer::json(status, said)]).await;
         let error = bench.run().list_notes("c1").await.unwrap_err();
         assert!(matches!(error, GhlError::Unauthorized { kind: UnauthorizedKind::MissingScope, .. }), "{error:?}");
-        let told = error.to_string();
-        assert!(told.contains("get-all-notes needs contacts.readonly") && told.contains("install page"), "{told}");
+        let reported = error.to_string();
+        assert!(
+            reported.contains("get-all-notes needs contacts.readonly") && reported.contains("install page"),
+            "{reported}"
+        );
     }
 }
 

@@ -1,4 +1,4 @@
-//! An HTTP server that answers with what it is told, byte for byte, and keeps what it was sent.
+//! An HTTP server that answers with what it is reported, byte for byte, and keeps what it was sent.
 
 #![expect(clippy::unwrap_used, reason = "only tests use it")]
 #![warn(missing_docs)]
@@ -59,10 +59,10 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let requests = Arc::new(Mutex::new(Vec::new()));
         let answers = Arc::new(Mutex::new(VecDeque::from(answers)));
-        let (told, kept) = (answers.clone(), requests.clone());
+        let (reported, kept) = (answers.clone(), requests.clone());
         tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
-                tokio::spawn(serve(socket, told.clone(), kept.clone()));
+                tokio::spawn(serve(socket, reported.clone(), kept.clone()));
             }
         });
         Self { address, requests, answers }

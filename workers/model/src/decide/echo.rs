@@ -1,7 +1,7 @@
 //! Whether a webhook reports anything new (law 8).
 //!
 //! No webhook names who caused it, and webhooks come late, twice and out of order. So an own write
-//! is recognized by its values: what we wrote and what GHL answered leave a [`Prints`] of each
+//! is recognized by its values: what we wrote and what GHL answered leave a [`Fingerprints`] of each
 //! field. Time windows are not used: they would drop a person's edit of the same second, and let an
 //! echo through that comes a minute late.
 //!
@@ -25,23 +25,23 @@ const MEMORY: usize = 12;
 /// Hashes of what we wrote to each field and of what GHL answered, oldest first.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Prints {
+pub struct Fingerprints {
     fields: BTreeMap<String, VecDeque<String>>,
     /// How the record's location keeps values; no part of what is remembered.
     #[serde(skip)]
     habits: Option<Arc<Habits>>,
 }
 
-impl PartialEq for Prints {
+impl PartialEq for Fingerprints {
     fn eq(&self, other: &Self) -> bool {
         self.fields == other.fields
     }
 }
 
-impl Eq for Prints {}
+impl Eq for Fingerprints {}
 
-impl Prints {
-    /// The prints of a record of a location that keeps values so.
+impl Fingerprints {
+    /// The fingerprints of a record of a location that keeps values so.
     #[must_use]
     pub fn in_location(self, habits: Habits) -> Self {
         Self { habits: Some(Arc::new(habits)), ..self }
@@ -50,15 +50,15 @@ impl Prints {
     /// Remembers a write: what was asked (null: taken away), and what GHL answered.
     pub fn remember(&mut self, asked: &Fields, got: &Fields) {
         for (name, sent) in asked {
-            let prints = self.fields.entry(name.clone()).or_default();
+            let fingerprints = self.fields.entry(name.clone()).or_default();
             let got = &fields::value(got, name);
             let pair = answers(name, sent, got).then(|| pair(sent, got));
             for print in [print(sent), print(got)].into_iter().chain(pair) {
-                prints.retain(|kept| *kept != print);
-                prints.push_back(print);
+                fingerprints.retain(|kept| *kept != print);
+                fingerprints.push_back(print);
             }
-            while prints.len() > MEMORY {
-                prints.pop_front();
+            while fingerprints.len() > MEMORY {
+                fingerprints.pop_front();
             }
         }
     }
@@ -66,9 +66,9 @@ impl Prints {
     /// Remembers what another record knows that turned out to be this one.
     pub fn absorb(&mut self, other: &Self) {
         self.habits = self.habits.take().or_else(|| other.habits.clone());
-        for (name, prints) in &other.fields {
+        for (name, fingerprints) in &other.fields {
             let known = self.fields.entry(name.clone()).or_default();
-            known.extend(prints.iter().filter(|print| !known.contains(print)).cloned().collect::<Vec<_>>());
+            known.extend(fingerprints.iter().filter(|print| !known.contains(print)).cloned().collect::<Vec<_>>());
             while known.len() > MEMORY {
                 known.pop_front();
             }
@@ -79,7 +79,8 @@ impl Prints {
     /// answered to a write.
     #[must_use]
     pub fn same(&self, name: &str, a: &Value, b: &Value) -> bool {
-        let are_a_pair = |sent, got| self.fields.get(name).is_some_and(|prints| prints.contains(&pair(sent, got)));
+        let are_a_pair =
+            |sent, got| self.fields.get(name).is_some_and(|fingerprints| fingerprints.contains(&pair(sent, got)));
         let is_same = match &self.habits {
             Some(habits) => same_in(habits, name, a, b),
             None => same(name, a, b),
@@ -97,7 +98,7 @@ impl Prints {
     #[must_use]
     pub fn knows(&self, name: &str, value: &Value) -> bool {
         let print = print(value);
-        self.fields.get(name).is_some_and(|prints| prints.contains(&print))
+        self.fields.get(name).is_some_and(|fingerprints| fingerprints.contains(&print))
     }
 }
 
@@ -122,12 +123,12 @@ pub struct Known<'a> {
     /// When that state was the newest in GHL, as GHL said last.
     pub base_at: Option<Timestamp>,
     /// What we wrote.
-    pub prints: &'a Prints,
+    pub fingerprints: &'a Fingerprints,
 }
 
 /// What an event says: its own fields, all that it has, and when it happened.
 #[derive(Debug, Clone, Copy)]
-pub struct Told<'a> {
+pub struct ReportedFields<'a> {
     /// Null where it says that there is nothing.
     pub fields: &'a Fields,
     /// GHL's time of the event.
@@ -136,7 +137,7 @@ pub struct Told<'a> {
 
 /// What to do about an event.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Verdict {
+pub enum EchoDecision {
     /// Nothing: it is our own write, or known otherwise.
     Echo,
     /// Its own fields suffice: GHL holds these values now, and the rest as before.
@@ -147,31 +148,31 @@ pub enum Verdict {
 
 /// Whether an event shows the record as the last agreed state has it. Then no older event can show anything new.
 #[must_use]
-pub fn confirms(told: &Fields, base: &Fields, prints: &Prints) -> bool {
-    told.iter().all(|(name, value)| prints.same(name, value, &fields::value(base, name)))
+pub fn confirms(reported: &Fields, base: &Fields, fingerprints: &Fingerprints) -> bool {
+    reported.iter().all(|(name, value)| fingerprints.same(name, value, &fields::value(base, name)))
 }
 
-/// What to do about an event that shows `told` of a record of which `known` is stored.
+/// What to do about an event that shows `reported` of a record of which `known` is stored.
 #[must_use]
-pub fn judge(told: &Told<'_>, known: &Known<'_>) -> Verdict {
-    let Some(base) = known.base else { return Verdict::Pull };
-    let news: Fields = told
+pub fn judge(reported: &ReportedFields<'_>, known: &Known<'_>) -> EchoDecision {
+    let Some(base) = known.base else { return EchoDecision::Pull };
+    let news: Fields = reported
         .fields
         .iter()
-        .filter(|(name, value)| !known.prints.same(name, value, &fields::value(base, name)))
+        .filter(|(name, value)| !known.fingerprints.same(name, value, &fields::value(base, name)))
         // It shows the values of our write, whose reply is on its way. What is not sent yet has no echo.
         .filter(|(name, value)| known.asked.get(*name).is_none_or(|asked| !echoes(name, asked, value)))
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
-    let Some(at) = told.at.filter(|_| !news.is_empty()) else {
-        return if news.is_empty() { Verdict::Echo } else { Verdict::Pull };
+    let Some(at) = reported.at.filter(|_| !news.is_empty()) else {
+        return if news.is_empty() { EchoDecision::Echo } else { EchoDecision::Pull };
     };
     match known.base_at {
-        Some(base_at) if at < base_at => Verdict::Echo,
+        Some(base_at) if at < base_at => EchoDecision::Echo,
         // A value that we wrote once: a late event of that write, or a person who went back to it. The values can't show which.
-        Some(_) if news.iter().any(|(name, value)| known.prints.knows(name, value)) => Verdict::Pull,
-        Some(_) => Verdict::Apply(news),
-        None => Verdict::Pull,
+        Some(_) if news.iter().any(|(name, value)| known.fingerprints.knows(name, value)) => EchoDecision::Pull,
+        Some(_) => EchoDecision::Apply(news),
+        None => EchoDecision::Pull,
     }
 }
 
@@ -190,13 +191,14 @@ mod tests {
     }
 
     /// A record whose e-mail we wrote as `a@x.de` and then as `b@x.de`, the last time at second 100.
-    fn judged(told: Value, told_at: i64) -> Verdict {
+    fn judged(reported: Value, reported_at: i64) -> EchoDecision {
         let base = of(json!({"email": "b@x.de", "phone": "+491512345678", "city": "Berlin"}));
-        let mut prints = Prints::default();
-        prints.remember(&of(json!({"email": "A@x.de"})), &of(json!({"email": "a@x.de"})));
-        prints.remember(&of(json!({"email": "b@x.de"})), &base);
-        let known = Known { asked: &Fields::new(), base: Some(&base), base_at: Some(at(100)), prints: &prints };
-        judge(&Told { fields: &of(told), at: Some(at(told_at)) }, &known)
+        let mut fingerprints = Fingerprints::default();
+        fingerprints.remember(&of(json!({"email": "A@x.de"})), &of(json!({"email": "a@x.de"})));
+        fingerprints.remember(&of(json!({"email": "b@x.de"})), &base);
+        let known =
+            Known { asked: &Fields::new(), base: Some(&base), base_at: Some(at(100)), fingerprints: &fingerprints };
+        judge(&ReportedFields { fields: &of(reported), at: Some(at(reported_at)) }, &known)
     }
 
     #[test]
@@ -204,35 +206,35 @@ mod tests {
         for late in [100, 101, 9_999_999] {
             assert_eq!(
                 judged(json!({"email": "b@x.de", "phone": "+49 151 2345678", "city": "Berlin"}), late),
-                Verdict::Echo
+                EchoDecision::Echo
             );
         }
     }
 
     #[test]
     fn another_field_edited_in_the_same_second_is_not_swallowed() {
-        let told = json!({"email": "b@x.de", "phone": "+491512345678", "city": "Bonn"});
-        assert_eq!(judged(told, 100), Verdict::Apply(of(json!({"city": "Bonn"}))));
+        let reported = json!({"email": "b@x.de", "phone": "+491512345678", "city": "Bonn"});
+        assert_eq!(judged(reported, 100), EchoDecision::Apply(of(json!({"city": "Bonn"}))));
     }
 
     #[test]
     fn a_late_event_of_an_earlier_write_of_ours_changes_nothing() {
-        assert_eq!(judged(json!({"email": "a@x.de"}), 99), Verdict::Echo);
+        assert_eq!(judged(json!({"email": "a@x.de"}), 99), EchoDecision::Echo);
     }
 
     #[test]
     fn a_value_of_ours_that_comes_back_later_is_asked_for() {
         // Perhaps a person went back to it.
-        assert_eq!(judged(json!({"email": "a@x.de"}), 100), Verdict::Pull);
+        assert_eq!(judged(json!({"email": "a@x.de"}), 100), EchoDecision::Pull);
     }
 
     #[test]
     fn a_write_whose_reply_is_on_its_way_is_known_by_what_it_asked_for() {
         let (base, asked) = (of(json!({"email": "a@x.de"})), of(json!({"email": "B@x.de"})));
-        let prints = Prints::default();
-        let known = Known { asked: &asked, base: Some(&base), base_at: Some(at(1)), prints: &prints };
-        let told = of(json!({"email": "b@x.de"}));
-        assert_eq!(judge(&Told { fields: &told, at: Some(at(2)) }, &known), Verdict::Echo);
+        let fingerprints = Fingerprints::default();
+        let known = Known { asked: &asked, base: Some(&base), base_at: Some(at(1)), fingerprints: &fingerprints };
+        let reported = of(json!({"email": "b@x.de"}));
+        assert_eq!(judge(&ReportedFields { fields: &reported, at: Some(at(2)) }, &known), EchoDecision::Echo);
     }
 
     /// What GHL shows while our write of the field has no answer yet, and after the answer: (field, asked, GHL's form, an edit of GHL's).
@@ -256,28 +258,36 @@ mod tests {
         ];
         for (name, asked, kept, edit) in table {
             let one = |value: &Value| Fields::from([(name.to_owned(), value.clone())]);
-            let judged = |base: &Fields, asked: &Fields, prints: &Prints, told: &Value| {
-                let known = Known { asked, base: Some(base), base_at: Some(at(1)), prints };
-                judge(&Told { fields: &one(told), at: Some(at(2)) }, &known)
+            let judged = |base: &Fields, asked: &Fields, fingerprints: &Fingerprints, reported: &Value| {
+                let known = Known { asked, base: Some(base), base_at: Some(at(1)), fingerprints };
+                judge(&ReportedFields { fields: &one(reported), at: Some(at(2)) }, &known)
             };
             let (before, asked) = (Fields::new(), one(&asked));
-            let none = Prints::default();
-            assert_eq!(judged(&before, &asked, &none, &kept), Verdict::Echo, "{name}: {kept}, unanswered");
-            assert_eq!(judged(&before, &asked, &none, &edit), Verdict::Apply(one(&edit)), "{name}: {edit}, unanswered");
-            let (held, mut prints) = (one(&kept), Prints::default());
-            prints.remember(&asked, &held);
-            assert_eq!(judged(&held, &before, &prints, &kept), Verdict::Echo, "{name}: {kept}");
-            assert_eq!(judged(&held, &before, &prints, &asked[name]), Verdict::Echo, "{name}: {asked:?}");
-            assert_eq!(judged(&held, &before, &prints, &edit), Verdict::Apply(one(&edit)), "{name}: {edit}");
+            let none = Fingerprints::default();
+            assert_eq!(judged(&before, &asked, &none, &kept), EchoDecision::Echo, "{name}: {kept}, unanswered");
+            assert_eq!(
+                judged(&before, &asked, &none, &edit),
+                EchoDecision::Apply(one(&edit)),
+                "{name}: {edit}, unanswered"
+            );
+            let (held, mut fingerprints) = (one(&kept), Fingerprints::default());
+            fingerprints.remember(&asked, &held);
+            assert_eq!(judged(&held, &before, &fingerprints, &kept), EchoDecision::Echo, "{name}: {kept}");
+            assert_eq!(judged(&held, &before, &fingerprints, &asked[name]), EchoDecision::Echo, "{name}: {asked:?}");
+            assert_eq!(judged(&held, &before, &fingerprints, &edit), EchoDecision::Apply(one(&edit)), "{name}: {edit}");
         }
     }
 
     #[test]
     fn an_event_without_a_time_or_of_an_unknown_record_is_asked_for() {
-        let (base, told, prints) = (of(json!({"city": "Bonn"})), of(json!({"city": "Berlin"})), Prints::default());
+        let (base, reported, fingerprints) =
+            (of(json!({"city": "Bonn"})), of(json!({"city": "Berlin"})), Fingerprints::default());
         let none = Fields::new();
-        let known = Known { asked: &none, base: Some(&base), base_at: Some(at(1)), prints: &prints };
-        assert_eq!(judge(&Told { fields: &told, at: None }, &known), Verdict::Pull);
-        assert_eq!(judge(&Told { fields: &told, at: Some(at(2)) }, &Known { base: None, ..known }), Verdict::Pull);
+        let known = Known { asked: &none, base: Some(&base), base_at: Some(at(1)), fingerprints: &fingerprints };
+        assert_eq!(judge(&ReportedFields { fields: &reported, at: None }, &known), EchoDecision::Pull);
+        assert_eq!(
+            judge(&ReportedFields { fields: &reported, at: Some(at(2)) }, &Known { base: None, ..known }),
+            EchoDecision::Pull
+        );
     }
 }

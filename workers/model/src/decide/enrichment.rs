@@ -115,7 +115,7 @@ mod tests {
 
     /// Who does what to one field.
     #[derive(Debug, Clone)]
-    enum Deed {
+    enum Action {
         /// A person sets it, or takes it away.
         Person(Side, Option<u8>),
         /// A provider found something.
@@ -124,11 +124,11 @@ mod tests {
         Undone(bool),
     }
 
-    fn deeds() -> impl Strategy<Value = Vec<Deed>> {
+    fn actions() -> impl Strategy<Value = Vec<Action>> {
         let side = prop_oneof![Just(Side::Clienty), Just(Side::Ghl)];
-        let person = (side, proptest::option::of(0..4_u8)).prop_map(|(side, value)| Deed::Person(side, value));
-        let found = (any::<bool>(), 0..4_u8).prop_map(|(provider, value)| Deed::Found(provider, value));
-        proptest::collection::vec(prop_oneof![person, found, any::<bool>().prop_map(Deed::Undone)], 0..24)
+        let person = (side, proptest::option::of(0..4_u8)).prop_map(|(side, value)| Action::Person(side, value));
+        let found = (any::<bool>(), 0..4_u8).prop_map(|(provider, value)| Action::Found(provider, value));
+        proptest::collection::vec(prop_oneof![person, found, any::<bool>().prop_map(Action::Undone)], 0..24)
     }
 
     fn name_of(provider: bool) -> &'static str {
@@ -138,14 +138,14 @@ mod tests {
     proptest! {
         /// Whatever comes before and after: once a person has edited the field, it reads as the last person left it.
         #[test]
-        fn the_last_word_of_a_person_stands(deeds in deeds(), own in any::<bool>()) {
+        fn the_last_word_of_a_person_stands(actions in actions(), own in any::<bool>()) {
             let overwrite = if own { Overwrite::Own } else { Overwrite::Never };
             let (mut now, mut edits, mut written) = (Fields::new(), LastEdits::new(), BTreeMap::new());
             let mut said: Option<Value> = None;
-            for (at, deed) in (1..).zip(deeds) {
+            for (at, action) in (1..).zip(actions) {
                 let held = Held { now: &now, last_edits: &edits, unread: &Unread::new(), own: &written };
-                match deed {
-                    Deed::Person(by, to) => {
+                match action {
+                    Action::Person(by, to) => {
                         let to = to.map_or(Value::Null, |number| json!(format!("v{number}")));
                         let mut after = now.clone();
                         fields::set(&mut after, "city", to.clone());
@@ -156,7 +156,7 @@ mod tests {
                         note(&mut edits, &now, &after, by, |_| at);
                         now = after;
                     }
-                    Deed::Found(provider, number) => {
+                    Action::Found(provider, number) => {
                         let found = json!(format!("v{number}"));
                         let was_open = held.is_open("city");
                         if held.takes("city", &found, name_of(provider), overwrite) {
@@ -165,7 +165,7 @@ mod tests {
                             written.insert("city".to_owned(), Own { provider: name_of(provider).to_owned(), value: found });
                         }
                     }
-                    Deed::Undone(provider) => {
+                    Action::Undone(provider) => {
                         if written.get("city").is_some_and(|own| own.provider == name_of(provider)) {
                             if held.is_own("city") {
                                 fields::set(&mut now, "city", Value::Null);

@@ -27,7 +27,7 @@ pub enum Identity {
     Unknown,
 }
 
-/// Compares by e-mail and phone. A phone is shared by families and firms: alone it tells nobody from his wife, so the names must agree then.
+/// Compares by e-mail and phone. A phone is shared by families and firms: alone it informs nobody from his wife, so the names must agree then.
 #[must_use]
 pub fn compare(ours: &Contact, theirs: &Contact) -> Identity {
     let (ours, theirs) = (fields(ours), fields(theirs));
@@ -91,7 +91,7 @@ pub enum Meant {
     Contradiction,
 }
 
-/// What the two ids mean together, where `is_one` tells that they name one row. No id that was sent is passed over: either both lead to one contact
+/// What the two ids mean together, where `is_one` reports that they name one row. No id that was sent is passed over: either both lead to one contact
 /// afterwards, or the event is refused. Who deletes has to be understood at once: no id is moved by it.
 #[must_use]
 pub fn meant(contact: Named, clienty: Named, is_one: bool, deletes: bool) -> Meant {
@@ -118,7 +118,8 @@ pub fn meant(contact: Named, clienty: Named, is_one: bool, deletes: bool) -> Mea
 #[serde(rename_all = "camelCase")]
 pub struct Awaited {
     at_ms: i64,
-    prints: Vec<String>,
+    #[serde(rename = "prints")]
+    fingerprints: Vec<String>,
 }
 
 /// So long after its announcement a create may have been carried out, by GHL's clock.
@@ -128,23 +129,23 @@ impl Awaited {
     /// Of the create of `sent` that was announced at `at_ms`.
     #[must_use]
     pub fn of(sent: &Contact, at_ms: i64, salt: &str) -> Self {
-        Self { at_ms, prints: prints(sent, salt) }
+        Self { at_ms, fingerprints: fingerprints(sent, salt) }
     }
 
     /// Whether `theirs` may be what the create made.
     #[must_use]
     pub fn fits(&self, theirs: &Contact, salt: &str) -> bool {
-        let Self { at_ms, prints: awaited } = self;
+        let Self { at_ms, fingerprints: awaited } = self;
         let until = Timestamp::from_millisecond(*at_ms).ok().and_then(|at| at.checked_add(ARRIVES_WITHIN).ok());
         let is_later = theirs.date_added.zip(until).is_some_and(|(added, until)| added > until);
         let is_older = predates(theirs.date_added, Some(*at_ms));
-        let shown = prints(theirs, salt);
+        let shown = fingerprints(theirs, salt);
         !is_later && !is_older && awaited.iter().any(|print| shown.contains(print))
     }
 }
 
 /// One hash for each identifier; of who has none, for the name.
-fn prints(contact: &Contact, salt: &str) -> Vec<String> {
+fn fingerprints(contact: &Contact, salt: &str) -> Vec<String> {
     let Contact { email, phone, first_name, last_name, company_name, .. } = contact;
     let own_digits = |phone: &String| {
         let digits: Vec<char> = phone.chars().filter(char::is_ascii_digit).collect();
@@ -164,7 +165,7 @@ fn prints(contact: &Contact, salt: &str) -> Vec<String> {
     said.filter(|(_, text)| !text.trim().is_empty()).map(hash).collect()
 }
 
-/// Digits that tell one phone from another; GHL puts a country before them.
+/// Digits that report one phone from another; GHL puts a country before them.
 const OWN_DIGITS: usize = 7;
 
 #[cfg(test)]

@@ -134,11 +134,11 @@ impl AppointmentFingerprint {
 #[must_use]
 pub fn fits_contact(sent: &Contact, remote: &Contact) -> bool {
     let (sent, held) = (fields(sent), fields(remote));
-    let is_shown = |name: &str| !remote.absent.has(name) || remote.absent.lower_cased(name).is_some();
-    let names_it = |name: &&str| sent.contains_key(*name) && is_shown(name);
+    let is_visible = |name: &str| !remote.absent.has(name) || remote.absent.lower_cased(name).is_some();
+    let names_it = |name: &&str| sent.contains_key(*name) && is_visible(name);
     let fits = |(name, value): (&String, &Value)| match remote.absent.lower_cased(name) {
         Some(shown) => answers(name, &lower(value), &lower(&shown.into())),
-        None if name == "timezone" || (remote.absent.is_partial() && !is_shown(name)) => true,
+        None if name == "timezone" || (remote.absent.is_partial() && !is_visible(name)) => true,
         None => answers(name, &lower(value), &lower(&fields::value(&held, name))),
     };
     WHO.iter().any(names_it) && sent.iter().all(fits)
@@ -160,15 +160,15 @@ pub fn is_namesake(sent: &Contact, remote: &Contact) -> bool {
 /// The fields that say whom a contact is about.
 const WHO: [&str; 5] = ["firstName", "lastName", "companyName", "email", "phone"];
 
-/// Whether `told`, a contact of GHL's, may be what the create of `announced` made or met: GHL keeps e-mails and phones unique.
+/// Whether `reported`, a contact of GHL's, may be what the create of `announced` made or met: GHL keeps e-mails and phones unique.
 #[must_use]
-pub fn could_match_contact(announced: &Contact, told: &Contact) -> bool {
-    let (ours, theirs) = (fields(announced), fields(told));
+pub fn could_match_contact(announced: &Contact, reported: &Contact) -> bool {
+    let (ours, theirs) = (fields(announced), fields(reported));
     let is_same = |name: &str| {
         let (our, their) = (fields::value(&ours, name), fields::value(&theirs, name));
         !fields::is_nothing(&our) && answers(name, &our, &their)
     };
-    is_same("email") || is_same("phone") || fits_contact(announced, told)
+    is_same("email") || is_same("phone") || fits_contact(announced, reported)
 }
 
 fn lower(value: &Value) -> Value {
@@ -365,22 +365,22 @@ mod tests {
             ..Appointment::default()
         };
         let lost = AppointmentFingerprint::of(&sent);
-        let told =
+        let reported =
             Appointment { appointment_id: Some("a1".to_owned()), status: Some("new".to_owned()), ..sent.clone() };
-        let mut twice = told.clone();
+        let mut twice = reported.clone();
         twice.start_time = Some("2021-11-07T05:30:00Z".parse().unwrap());
         assert!(!lost.fits(&twice));
         twice.second_hour.start_time = sent.start_time;
-        assert!(lost.fits(&told) && lost.fits(&twice));
+        assert!(lost.fits(&reported) && lost.fits(&twice));
         for other in [
-            Appointment { calendar_id: Some("other".to_owned()), ..told.clone() },
-            Appointment { title: None, ..told.clone() },
-            Appointment { start_time: None, ..told.clone() },
+            Appointment { calendar_id: Some("other".to_owned()), ..reported.clone() },
+            Appointment { title: None, ..reported.clone() },
+            Appointment { start_time: None, ..reported.clone() },
         ] {
             assert!(!lost.fits(&other), "{other:?}");
         }
-        assert_eq!(lost_appointment(&lost, std::slice::from_ref(&told), &linked(&["a1"])), None);
-        assert_eq!(lost_appointment(&lost, &[told], &linked(&[])), Some("a1"));
+        assert_eq!(lost_appointment(&lost, std::slice::from_ref(&reported), &linked(&["a1"])), None);
+        assert_eq!(lost_appointment(&lost, &[reported], &linked(&[])), Some("a1"));
     }
 
     #[test]

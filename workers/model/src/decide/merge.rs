@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::echo::Prints;
+use super::echo::Fingerprints;
 use super::enrichment::OF_A_MACHINE;
 use super::fields::{self, Fields};
 
@@ -161,15 +161,15 @@ impl Times<'_> {
 
     /// When GHL's side of the fields was edited; `is_single`: nothing else changed there.
     fn theirs(&self, fields: &[&str], is_single: bool) -> Option<Timestamp> {
-        let told = self.theirs?;
-        let of_fields = fields.iter().filter_map(|field| told.fields.get(*field)).max().copied();
-        of_fields.or(told.not_after.filter(|_| is_single))
+        let reported = self.theirs?;
+        let of_fields = fields.iter().filter_map(|field| reported.fields.get(*field)).max().copied();
+        of_fields.or(reported.not_after.filter(|_| is_single))
     }
 
     /// Whose edit is the newer one. If that is unknown, ours: GHL does not have it yet, so it is moments old.
     fn newest(&self, fields: &[&str], is_single: bool) -> Side {
         let Some(ours) = self.ours(fields) else { return Side::Clienty };
-        let not_before = self.theirs.and_then(|told| told.not_before);
+        let not_before = self.theirs.and_then(|reported| reported.not_before);
         let at_least = self.theirs(fields, is_single).max(not_before);
         if at_least.is_some_and(|at| at.as_millisecond() > ours) { Side::Ghl } else { Side::Clienty }
     }
@@ -184,17 +184,21 @@ pub struct Merged {
     pub conflicts: Vec<Conflict>,
 }
 
-/// When GHL first reported each field as it reads in `now`. `told`: the reported fields, in any order, null for what is not there; a field that
+/// When GHL first reported each field as it reads in `now`. `reported`: the reported fields, in any order, null for what is not there; a field that
 /// one does not carry is not in it.
 #[must_use]
-pub fn first_told(now: &Fields, mut told: Vec<(Timestamp, Fields)>, prints: &Prints) -> BTreeMap<String, Timestamp> {
-    told.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
-    let names: BTreeSet<String> = told.iter().flat_map(|(_, fields)| fields.keys().cloned()).collect();
+pub fn first_reported(
+    now: &Fields,
+    mut reported: Vec<(Timestamp, Fields)>,
+    fingerprints: &Fingerprints,
+) -> BTreeMap<String, Timestamp> {
+    reported.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+    let names: BTreeSet<String> = reported.iter().flat_map(|(_, fields)| fields.keys().cloned()).collect();
     let mut first = BTreeMap::new();
     for name in names {
         let wanted = fields::value(now, &name);
-        let carried = told.iter().filter_map(|(at, fields)| Some((at, fields.get(&name)?)));
-        if let Some((at, _)) = carried.take_while(|(_, value)| prints.same(&name, value, &wanted)).last() {
+        let carried = reported.iter().filter_map(|(at, fields)| Some((at, fields.get(&name)?)));
+        if let Some((at, _)) = carried.take_while(|(_, value)| fingerprints.same(&name, value, &wanted)).last() {
             first.insert(name, *at);
         }
     }
@@ -213,7 +217,7 @@ pub fn merge(
     theirs: &Fields,
     times: &Times<'_>,
     policies: &Policies,
-    prints: &Prints,
+    fingerprints: &Fingerprints,
 ) -> Merged {
     let mut merged = Merged::default();
     let names: BTreeSet<&str> = base.keys().chain(ours.keys()).chain(theirs.keys()).map(String::as_str).collect();
@@ -221,7 +225,7 @@ pub fn merge(
     let alone = alone.iter().map(std::slice::from_ref);
     let groups: Vec<&[&str]> = alone.chain((!one.is_empty()).then_some(together)).collect();
     let all_same = |names: &[&str], a: &Fields, b: &Fields| {
-        names.iter().all(|name| prints.same(name, &fields::value(a, name), &fields::value(b, name)))
+        names.iter().all(|name| fingerprints.same(name, &fields::value(a, name), &fields::value(b, name)))
     };
     let is_single = groups.iter().filter(|names| !all_same(names, theirs, base)).count() == 1;
     for names in groups {
@@ -240,7 +244,7 @@ pub fn merge(
                 Policy::Clienty => Side::Clienty,
                 Policy::Newest => times.newest(names, is_single),
             };
-            let [base, ours, theirs] = [base, ours, theirs].map(|side| told(side, names));
+            let [base, ours, theirs] = [base, ours, theirs].map(|side| reported(side, names));
             let field = names.first().copied().unwrap_or_default().to_owned();
             let (ours_at, theirs_at) = (times.ours(names), times.theirs(names, is_single));
             merged.conflicts.push(Conflict { field, base, ours, theirs, winner, ours_at, theirs_at });
@@ -255,7 +259,7 @@ pub fn merge(
 }
 
 /// What a side holds of a field; of several that are one, each by its name.
-fn told(side: &Fields, names: &[&str]) -> Value {
+fn reported(side: &Fields, names: &[&str]) -> Value {
     match names {
         [name] => fields::value(side, name),
         names => names.iter().map(|name| ((*name).to_owned(), fields::value(side, name))).collect(),

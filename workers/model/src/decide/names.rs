@@ -119,7 +119,7 @@ mod tests {
         names.iter().map(|name| ((*name).to_owned(), json!("x"))).collect()
     }
 
-    fn told<R: Record>(names: &[&str], words: &str) -> Vec<String> {
+    fn reported<R: Record>(names: &[&str], words: &str) -> Vec<String> {
         let asked = all(names);
         let mut named: Vec<_> = named::<R>(&asked, &[words]).into_iter().map(str::to_owned).collect();
         named.sort();
@@ -190,7 +190,7 @@ mod tests {
             ("Bad Request", &[]),
             ("", &[]),
         ] {
-            assert_eq!(told::<Contact>(&names, words), expected, "{words}");
+            assert_eq!(reported::<Contact>(&names, words), expected, "{words}");
         }
     }
 
@@ -206,14 +206,14 @@ mod tests {
             ("Invalid request body", &[]),
             ("title should not be empty", &["title"]),
         ] {
-            assert_eq!(told::<Task>(&task, words), expected, "{words}");
+            assert_eq!(reported::<Task>(&task, words), expected, "{words}");
         }
         for (words, expected) in [
             ("body must be a string", &["noteText"][..]),
             ("userId must be a user", &["userId"]),
             ("User with id … not found", &["userId"]),
         ] {
-            assert_eq!(told::<Note>(&["noteText", "userId"], words), expected, "{words}");
+            assert_eq!(reported::<Note>(&["noteText", "userId"], words), expected, "{words}");
         }
         let appointment =
             ["title", "status", "startTime", "endTime", "address", "notes", "assignedUserId", "calendarId"];
@@ -227,7 +227,7 @@ mod tests {
             ("address is not allowed for this calendar", &["address"]),
             ("calendarId is unknown", &["calendarId"]),
         ] {
-            assert_eq!(told::<Appointment>(&appointment, words), expected, "{words}");
+            assert_eq!(reported::<Appointment>(&appointment, words), expected, "{words}");
         }
     }
 }

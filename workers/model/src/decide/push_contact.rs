@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use super::echo::Prints;
+use super::echo::Fingerprints;
 use super::fields::{Fields, difference};
 use crate::record::is_key;
 
@@ -46,7 +46,7 @@ impl ContactPlan {
 
 /// The calls that make GHL, which holds `base`, hold `wanted`. What `prints` know as GHL's form of it is no difference.
 #[must_use]
-pub fn plan(wanted: &Fields, base: &Fields, prints: &Prints) -> ContactPlan {
+pub fn plan(wanted: &Fields, base: &Fields, fingerprints: &Fingerprints) -> ContactPlan {
     let mut plan = ContactPlan::default();
     for (name, value) in difference(base, wanted) {
         if let Some(tag) = name.strip_prefix("tags.") {
@@ -54,7 +54,7 @@ pub fn plan(wanted: &Fields, base: &Fields, prints: &Prints) -> ContactPlan {
             list.push(tag.to_owned());
         } else if name == ONLY_CREATED || name.strip_prefix("customFields.").is_some_and(is_key) {
             plan.unsendable.insert(name, value);
-        } else if !prints.same(&name, &value, base.get(&name).unwrap_or(&Value::Null)) {
+        } else if !fingerprints.same(&name, &value, base.get(&name).unwrap_or(&Value::Null)) {
             plan.update.insert(name, value);
         }
     }
@@ -79,7 +79,7 @@ mod tests {
         let wanted = of(
             json!({"email": "b@x.de", "phone": "0151 2345678", "tags.b": true, "tags.c": true, "companyName": "Deo"}),
         );
-        let germany = Prints::default().in_location(Habits::of(Some("DE"), None));
+        let germany = Fingerprints::default().in_location(Habits::of(Some("DE"), None));
         let plan = plan(&wanted, &base, &germany);
         let expected = ContactPlan {
             update: of(json!({"email": "b@x.de", "city": null})),
@@ -98,8 +98,8 @@ mod tests {
     #[test]
     fn a_national_phone_is_sent_unless_it_is_known_to_be_the_one_that_ghl_has() {
         let (base, wanted) = (of(json!({"phone": "+917894563210"})), of(json!({"phone": "(789) 456-3210"})));
-        let calls = |prints: &Prints| plan(&wanted, &base, prints).calls();
-        let in_country = |country| Prints::default().in_location(Habits::of(country, None));
+        let calls = |fingerprints: &Fingerprints| plan(&wanted, &base, fingerprints).calls();
+        let in_country = |country| Fingerprints::default().in_location(Habits::of(country, None));
         assert_eq!(
             (calls(&in_country(Some("US"))), calls(&in_country(None)), calls(&in_country(Some("IN")))),
             (1, 1, 0)
@@ -112,15 +112,15 @@ mod tests {
     #[test]
     fn a_code_with_a_leading_zero_is_sent() {
         let field = |value: &str| of(json!({"customFields.f": value}));
-        assert_eq!(plan(&field("0123456789"), &field("123456789"), &Prints::default()).calls(), 1);
+        assert_eq!(plan(&field("0123456789"), &field("123456789"), &Fingerprints::default()).calls(), 1);
     }
 
     #[test]
     fn what_ghl_has_so_costs_no_call() {
         let base = of(json!({"email": "a@x.de", "phone": "+491512345678"}));
-        assert_eq!(plan(&base, &base, &Prints::default()), ContactPlan::default());
+        assert_eq!(plan(&base, &base, &Fingerprints::default()), ContactPlan::default());
         assert_eq!(
-            plan(&of(json!({"email": "A@x.de", "phone": "+491512345678"})), &base, &Prints::default()).calls(),
+            plan(&of(json!({"email": "A@x.de", "phone": "+491512345678"})), &base, &Fingerprints::default()).calls(),
             0
         );
     }

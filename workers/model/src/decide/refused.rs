@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fields::{self, Fields, Record, difference, fields};
 use super::names::named;
-use super::verify::{Outcome, SyncState, Unapplied};
+use super::verify::{SyncState, Unapplied, WriteOutcome};
 
 /// That and why GHL refused a value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,11 +68,13 @@ impl Owed {
 
 /// What `sync` shows as refused and is still wanted. What makes sense only together is left out together or not at all.
 fn held_back<R: Record>(base: &Fields, wanted: &Fields, sync: Option<&SyncState>) -> Vec<Unapplied> {
-    let is_owed = |name: &str| fields::value(wanted, name) != fields::value(base, name);
+    let is_pending = |name: &str| fields::value(wanted, name) != fields::value(base, name);
     let refused = sync.into_iter().flat_map(|sync| &sync.fields).filter(|one| one.refused.is_some());
-    let mut held: Vec<_> =
-        refused.filter(|one| is_owed(&one.field) && fields::value(wanted, &one.field) == one.sent).cloned().collect();
-    if R::TOGETHER.iter().any(|name| is_owed(name) && held.iter().all(|one| one.field != *name)) {
+    let mut held: Vec<_> = refused
+        .filter(|one| is_pending(&one.field) && fields::value(wanted, &one.field) == one.sent)
+        .cloned()
+        .collect();
+    if R::TOGETHER.iter().any(|name| is_pending(name) && held.iter().all(|one| one.field != *name)) {
         held.retain(|one| !R::TOGETHER.contains(&one.field.as_str()));
     }
     held
@@ -100,14 +102,14 @@ pub fn left_out_of_create<R: Record>(asked: &Fields, words: &[&str]) -> Option<F
 /// That GHL refused `asked` where it holds `base`.
 #[must_use]
 pub fn refused(asked: &Fields, base: &Fields, refusal: &Refusal) -> Vec<Unapplied> {
-    let told = |(name, sent): (&String, &serde_json::Value)| Unapplied {
+    let reported = |(name, sent): (&String, &serde_json::Value)| Unapplied {
         field: name.clone(),
         sent: sent.clone(),
         got: fields::value(base, name),
         refused: Some(refusal.clone()),
         at: Some(refusal.at),
     };
-    asked.iter().map(told).collect()
+    asked.iter().map(reported).collect()
 }
 
 impl SyncState {
@@ -123,7 +125,7 @@ impl SyncState {
     pub fn refused(refusal: Refusal, fields: Vec<Unapplied>, held: Vec<Unapplied>) -> Self {
         let Refusal { at, reason } = refusal;
         let fields = held.into_iter().chain(fields).collect();
-        Self { outcome: Outcome::Refused, fields, reason: Some(reason), at }
+        Self { outcome: WriteOutcome::Refused, fields, reason: Some(reason), at }
     }
 
     /// The same while `held` is held back.
@@ -133,7 +135,7 @@ impl SyncState {
             return self;
         };
         let fields = held.into_iter().chain(self.fields).collect();
-        Self { outcome: Outcome::Refused, fields, reason: Some(refusal.reason), at: self.at }
+        Self { outcome: WriteOutcome::Refused, fields, reason: Some(refusal.reason), at: self.at }
     }
 
     /// The same with nothing held back any more.
@@ -169,13 +171,13 @@ mod tests {
     fn a_refused_value_is_held_back_and_another_one_or_another_field_is_sent() {
         let base = contact(json!({"email": "a@x.de", "city": "Bonn"}));
         let sync = after(json!({"email": "b", "city": null}), &fields(&base));
-        let owed = |doc: Value| Owed::of(Some(&base), &contact(doc), Some(&sync));
-        let all = owed(json!({"email": "b"}));
+        let pending = |doc: Value| Owed::of(Some(&base), &contact(doc), Some(&sync));
+        let all = pending(json!({"email": "b"}));
         assert_eq!((all.fields.len(), all.held.len(), all.refusal()), (0, 2, Some("no")));
-        assert_eq!(owed(json!({"email": "b", "state": "BE"})).fields, of(json!({"state": "BE"})));
-        assert_eq!(owed(json!({"email": "c"})).fields, of(json!({"email": "c"})));
+        assert_eq!(pending(json!({"email": "b", "state": "BE"})).fields, of(json!({"state": "BE"})));
+        assert_eq!(pending(json!({"email": "c"})).fields, of(json!({"email": "c"})));
         assert_eq!(
-            owed(json!({"email": "a@x.de", "city": "Bonn"})),
+            pending(json!({"email": "a@x.de", "city": "Bonn"})),
             Owed { sendable: fields(&base), ..Owed::default() }
         );
         let free = Owed::of(Some(&base), &contact(json!({"email": "b"})), Some(&sync.clone().released()));
@@ -185,10 +187,10 @@ mod tests {
     #[test]
     fn a_create_is_sent_as_a_whole_once_anything_of_it_is_new() {
         let sync = after(json!({"email": "b", "city": "Bonn"}), &Fields::new());
-        let owed = |doc: Value| Owed::of(None, &contact(doc), Some(&sync));
-        assert_eq!(owed(json!({"email": "b", "city": "Bonn"})).refusal(), Some("no"));
+        let pending = |doc: Value| Owed::of(None, &contact(doc), Some(&sync));
+        assert_eq!(pending(json!({"email": "b", "city": "Bonn"})).refusal(), Some("no"));
         let more = json!({"email": "b", "city": "Bonn", "state": "NW"});
-        assert_eq!(owed(more.clone()).fields, of(more));
+        assert_eq!(pending(more.clone()).fields, of(more));
     }
 
     #[test]
@@ -200,20 +202,20 @@ mod tests {
         assert_eq!(left_out("assignedTo must be a valid user"), Some(of(json!({"assignedTo": "u1"}))));
         assert_eq!(left_out("title is too long"), None);
         assert_eq!(left_out("no"), None);
-        let owed = |sync: &SyncState, doc: &Value| Owed::of(None, &task(doc.clone()), Some(sync));
+        let pending = |sync: &SyncState, doc: &Value| Owed::of(None, &task(doc.clone()), Some(sync));
         let sync = after(json!({"assignedTo": "u1"}), &Fields::new());
-        let first = owed(&sync, &whole);
+        let first = pending(&sync, &whole);
         assert_eq!(
             (first.fields, first.held.len()),
             (of(json!({"title": "Call", "body": "Long", "completed": false})), 1)
         );
         let other = json!({"title": "Call", "assignedTo": "u2", "body": "Long", "completed": false});
-        assert_eq!(owed(&sync, &other).fields, of(other));
+        assert_eq!(pending(&sync, &other).fields, of(other));
         // Refused as a whole, it is sent as a whole once anything of it is new.
         let sync = after(whole.clone(), &Fields::new());
-        assert_eq!(owed(&sync, &whole).refusal(), Some("no"));
+        assert_eq!(pending(&sync, &whole).refusal(), Some("no"));
         let renamed = json!({"title": "Mail", "assignedTo": "u1", "body": "Long", "completed": false});
-        assert_eq!(owed(&sync, &renamed).fields, of(renamed));
+        assert_eq!(pending(&sync, &renamed).fields, of(renamed));
     }
 
     #[test]

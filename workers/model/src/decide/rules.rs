@@ -16,7 +16,7 @@ pub struct TaskRule {
     /// Its name in the settings, and in the ids of its tasks.
     pub name: String,
     /// When it makes one.
-    pub on: Occasion,
+    pub on: Trigger,
     /// The task's title.
     pub title: Template,
     /// The task's body.
@@ -29,7 +29,7 @@ pub struct TaskRule {
 
 /// What happens to a contact.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Occasion {
+pub enum Trigger {
     /// It was created in GHL.
     Created,
     /// It got this tag in GHL.
@@ -41,18 +41,18 @@ pub enum Occasion {
 /// It is not a known trigger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("is neither contact.created, contact.tagged=TAG nor contact.untagged=TAG")]
-pub struct NoOccasion;
+pub struct NoTrigger;
 
-impl FromStr for Occasion {
-    type Err = NoOccasion;
+impl FromStr for Trigger {
+    type Err = NoTrigger;
 
     /// GHL keeps tags in lower case.
-    fn from_str(text: &str) -> Result<Self, NoOccasion> {
+    fn from_str(text: &str) -> Result<Self, NoTrigger> {
         match text.split_once('=') {
             None if text == "contact.created" => Ok(Self::Created),
             Some(("contact.tagged", tag)) if !tag.trim().is_empty() => Ok(Self::Tagged(tag.trim().to_lowercase())),
             Some(("contact.untagged", tag)) if !tag.trim().is_empty() => Ok(Self::Untagged(tag.trim().to_lowercase())),
-            _ => Err(NoOccasion),
+            _ => Err(NoTrigger),
         }
     }
 }
@@ -200,11 +200,11 @@ mod tests {
     }
 
     #[test]
-    fn an_occasion_is_a_word_and_a_tag_in_lower_case() {
-        assert_eq!("contact.created".parse(), Ok(Occasion::Created));
-        assert_eq!("contact.tagged=VIP one".parse(), Ok(Occasion::Tagged("vip one".to_owned())));
+    fn an_trigger_is_a_word_and_a_tag_in_lower_case() {
+        assert_eq!("contact.created".parse(), Ok(Trigger::Created));
+        assert_eq!("contact.tagged=VIP one".parse(), Ok(Trigger::Tagged("vip one".to_owned())));
         for wrong in ["contact.tagged", "contact.tagged=", "contact.deleted", "contact.created=x", ""] {
-            assert_eq!(wrong.parse::<Occasion>(), Err(NoOccasion), "{wrong}");
+            assert_eq!(wrong.parse::<Trigger>(), Err(NoTrigger), "{wrong}");
         }
     }
 
@@ -217,10 +217,10 @@ mod tests {
     }
 
     #[test]
-    fn a_task_is_due_to_the_second_after_the_occasion() {
+    fn a_task_is_due_to_the_second_after_the_trigger() {
         let rule = TaskRule {
             name: "welcome".to_owned(),
-            on: Occasion::Created,
+            on: Trigger::Created,
             title: "Welcome {name}".parse().unwrap(),
             body: None,
             due_after: SignedDuration::from_hours(48),

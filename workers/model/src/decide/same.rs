@@ -7,7 +7,7 @@
 //! *Does this answer what was asked?* ([`answers`]) A reply or a late webhook shows our own write in GHL's form: a note with markup around
 //! it, choices in another order, a phone with the country before it. Asked of anything but our own write, this question would lose edits.
 //!
-//! Where GHL keeps a value in a form that [`same`] does not know, the record's [`Prints`](super::echo::Prints) remember the pair.
+//! Where GHL keeps a value in a form that [`same`] does not know, the record's [`Fingerprints`](super::echo::Prints) remember the pair.
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -75,12 +75,12 @@ pub fn answers(name: &str, asked: &Value, shown: &Value) -> bool {
     }
 }
 
-/// Whether GHL's event, which shows the value `told` of the field `name`, is of a write that `asked` for that and has no answer yet. As [`answers`],
+/// Whether GHL's event, which shows the value `reported` of the field `name`, is of a write that `asked` for that and has no answer yet. As [`answers`],
 /// but for what only a person changes behind the same words: where a link leads, what an image shows.
 #[must_use]
-pub fn echoes(name: &str, asked: &Value, told: &Value) -> bool {
+pub fn echoes(name: &str, asked: &Value, reported: &Value) -> bool {
     let leads = |value: &Value| text(value).map(addresses).unwrap_or_default();
-    answers(name, asked, told) && (!matches!(name, "noteText" | "body") || leads(asked) == leads(told))
+    answers(name, asked, reported) && (!matches!(name, "noteText" | "body") || leads(asked) == leads(reported))
 }
 
 /// Nothing is the empty text here, so that it can be compared with one of white space.

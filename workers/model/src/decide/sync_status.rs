@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::fields::{self, Record, fields};
 use super::refused::{Owed, Refusal};
 use super::same::same;
-use super::verify::{Outcome, SyncState, Unapplied};
+use super::verify::{SyncState, Unapplied, WriteOutcome};
 use crate::part::Part;
 
 /// How far GHL has a record, or a field of it.
@@ -109,7 +109,7 @@ impl SyncStatus {
     pub fn of<R: Record + PartialEq>(facts: &Facts<'_, R>) -> Self {
         let Facts { base, doc, is_deleted, is_unread, edits, last } = *facts;
         let at = last.map(|last| last.at);
-        let refusal = last.filter(|last| last.outcome == Outcome::Refused);
+        let refusal = last.filter(|last| last.outcome == WriteOutcome::Refused);
         if is_deleted {
             // A deletion that GHL has yet to do; or a record that is gone on both sides.
             let state = match (base, refusal) {
@@ -120,7 +120,7 @@ impl SyncStatus {
             let reason = refusal.and_then(|last| last.reason.clone()).filter(|_| state == Progress::Refused);
             return Self { state, fields: Vec::new(), reason, at, missing: Vec::new() };
         }
-        let owed = if base == Some(doc) { Owed::default() } else { Owed::of(base, doc, last) };
+        let pending = if base == Some(doc) { Owed::default() } else { Owed::of(base, doc, last) };
         let held_there = || base.map(fields).unwrap_or_default();
         // What GHL refused without a word on fields was refused as a whole, and stays so until it is edited.
         let is_whole = |last: &&SyncState| {
@@ -129,10 +129,10 @@ impl SyncStatus {
                 && edits.values().all(|edited_at| *edited_at <= last.at.as_millisecond())
         };
         // What both sides agree on by now is refused no more.
-        let is_agreed = base.is_some() && !is_unread && owed.fields.is_empty() && owed.held.is_empty();
+        let is_agreed = base.is_some() && !is_unread && pending.fields.is_empty() && pending.held.is_empty();
         let whole = refusal.filter(is_whole).filter(|_| !is_agreed);
         let waiting = if whole.is_some() { Progress::Refused } else { Progress::Pending };
-        let there = if owed.fields.is_empty() { BTreeMap::new() } else { held_there() };
+        let there = if pending.fields.is_empty() { BTreeMap::new() } else { held_there() };
         let status = |name: &String, sent: &Value| FieldStatus {
             field: name.clone(),
             state: waiting,
@@ -140,13 +140,13 @@ impl SyncStatus {
             got: fields::value(&there, name),
             refused: None,
         };
-        let mut named: Vec<_> = owed.fields.iter().map(|(name, sent)| status(name, sent)).collect();
+        let mut named: Vec<_> = pending.fields.iter().map(|(name, sent)| status(name, sent)).collect();
         if is_unread {
             // What is taken away from a contact that was never read leaves no difference.
-            let blind = edits.keys().filter(|name| !owed.fields.contains_key(*name));
+            let blind = edits.keys().filter(|name| !pending.fields.contains_key(*name));
             named.extend(blind.map(|name| status(name, &Value::Null)));
         }
-        named.extend(owed.held.into_iter().map(|one| with_state(one, Progress::Refused)));
+        named.extend(pending.held.into_iter().map(|one| with_state(one, Progress::Refused)));
         named.extend(kept_otherwise(doc, last, &named).into_iter().map(|one| with_state(one, Progress::PartlyApplied)));
         let worst = [Progress::Pending, Progress::Refused, Progress::PartlyApplied];
         let state = worst.into_iter().find(|state| named.iter().any(|one| one.state == *state));
@@ -168,8 +168,8 @@ fn with_state(one: Unapplied, state: Progress) -> FieldStatus {
 
 /// What GHL took and keeps otherwise, as long as the record still reads so.
 fn kept_otherwise<R: Record>(doc: &R, last: Option<&SyncState>, named: &[FieldStatus]) -> Vec<Unapplied> {
-    let told: Vec<_> = last.into_iter().flat_map(|last| &last.fields).filter(|one| one.refused.is_none()).collect();
-    if told.is_empty() {
+    let reported: Vec<_> = last.into_iter().flat_map(|last| &last.fields).filter(|one| one.refused.is_none()).collect();
+    if reported.is_empty() {
         return Vec::new();
     }
     let now = fields(doc);
@@ -177,5 +177,5 @@ fn kept_otherwise<R: Record>(doc: &R, last: Option<&SyncState>, named: &[FieldSt
         same(&one.field, &one.got, &fields::value(&now, &one.field))
             && named.iter().all(|known| known.field != one.field)
     };
-    told.into_iter().filter(stands).cloned().collect()
+    reported.into_iter().filter(stands).cloned().collect()
 }

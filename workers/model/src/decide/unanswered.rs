@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::echo::Prints;
+use super::echo::Fingerprints;
 use super::fields::{self, Fields};
 use super::same::echoes;
 
@@ -46,16 +46,16 @@ impl Unanswered {
     /// Takes in what GHL `shows` of some fields of a record that was last agreed to be as `base`: null for what is not there. `is_newer`: the state
     /// is known to be newer than `base`. Returns `base` with the values that were asked and are shown. Anything else that is shown needs a re-read.
     #[must_use]
-    pub fn meet(&mut self, base: &Fields, shows: &Fields, is_newer: bool, prints: &mut Prints) -> Fields {
+    pub fn meet(&mut self, base: &Fields, shows: &Fields, is_newer: bool, fingerprints: &mut Fingerprints) -> Fields {
         let mut agreed = base.clone();
         let mut is_unlike = false;
         for (name, shown) in shows {
-            if prints.same(name, shown, &fields::value(base, name)) {
+            if fingerprints.same(name, shown, &fields::value(base, name)) {
                 continue;
             }
             match self.asked.get(name).filter(|asked| echoes(name, asked, shown)).cloned() {
                 Some(asked) if is_newer => {
-                    prints.remember(&Fields::from([(name.clone(), asked)]), shows);
+                    fingerprints.remember(&Fields::from([(name.clone(), asked)]), shows);
                     fields::set(&mut agreed, name, shown.clone());
                     self.asked.remove(name);
                 }
@@ -83,7 +83,7 @@ mod tests {
     fn met(asked: Value, shows: Value, is_newer: bool) -> (Fields, Fields, bool) {
         let mut open = Unanswered { asked: of(asked), at_ms: Some(1), looks: 0 };
         let base = of(json!({"city": "A", "email": "a@x.de"}));
-        let agreed = open.meet(&base, &of(shows), is_newer, &mut Prints::default());
+        let agreed = open.meet(&base, &of(shows), is_newer, &mut Fingerprints::default());
         (agreed, open.asked.clone(), open.needs_look())
     }
 

@@ -14,7 +14,7 @@ use super::same::{answers, same};
 /// How the last write of a record ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Outcome {
+pub enum WriteOutcome {
     /// GHL holds what was asked, in its own form.
     Applied,
     /// It did what it was asked but for some fields.
@@ -23,7 +23,7 @@ pub enum Outcome {
     Refused,
 }
 
-impl Outcome {
+impl WriteOutcome {
     /// The label in metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -58,7 +58,7 @@ pub struct Unapplied {
 #[serde(rename_all = "camelCase")]
 pub struct SyncState {
     /// How it ended.
-    pub outcome: Outcome,
+    pub outcome: WriteOutcome,
     /// What was not applied.
     #[serde(default)]
     pub fields: Vec<Unapplied>,
@@ -73,7 +73,7 @@ impl SyncState {
     /// After a reply in which `unapplied` are not as asked.
     #[must_use]
     pub fn written(mut unapplied: Vec<Unapplied>, at: Timestamp) -> Self {
-        let outcome = if unapplied.is_empty() { Outcome::Applied } else { Outcome::PartlyApplied };
+        let outcome = if unapplied.is_empty() { WriteOutcome::Applied } else { WriteOutcome::PartlyApplied };
         unapplied.iter_mut().for_each(|one| one.at = Some(at));
         Self { outcome, fields: unapplied, reason: None, at }
     }
@@ -88,8 +88,8 @@ impl SyncState {
                 && same(&one.field, &one.got, &fields::value(got, &one.field))
         };
         let kept: Vec<_> = earlier.into_iter().flat_map(|earlier| &earlier.fields).filter(stands).cloned().collect();
-        if !kept.is_empty() && self.outcome == Outcome::Applied {
-            self.outcome = Outcome::PartlyApplied;
+        if !kept.is_empty() && self.outcome == WriteOutcome::Applied {
+            self.outcome = WriteOutcome::PartlyApplied;
         }
         self.fields.extend(kept);
         self
@@ -108,14 +108,14 @@ impl SyncState {
 #[must_use]
 pub fn unapplied(asked: &Fields, got: &Fields) -> Vec<Unapplied> {
     let differs = |(name, sent): &(&String, &Value)| !answers(name, sent, &fields::value(got, name));
-    let told = |(name, sent): (&String, &Value)| Unapplied {
+    let reported = |(name, sent): (&String, &Value)| Unapplied {
         field: name.clone(),
         sent: sent.clone(),
         got: fields::value(got, name),
         refused: None,
         at: None,
     };
-    asked.iter().filter(differs).map(told).collect()
+    asked.iter().filter(differs).map(reported).collect()
 }
 
 #[cfg(test)]
@@ -135,14 +135,18 @@ mod tests {
     }
 
     #[test]
-    fn what_was_dropped_or_kept_otherwise_is_told_by_field() {
+    fn what_was_dropped_or_kept_otherwise_is_reported_by_field() {
         let asked = of(json!({"companyName": "Deo", "city": null, "tags.vip": true}));
         let got = of(json!({"city": "Berlin", "tags.vip": true}));
-        let told = |field: &str, sent, got| Unapplied { field: field.to_owned(), sent, got, refused: None, at: None };
+        let reported =
+            |field: &str, sent, got| Unapplied { field: field.to_owned(), sent, got, refused: None, at: None };
         assert_eq!(
             unapplied(&asked, &got),
-            [told("city", Value::Null, json!("Berlin")), told("companyName", json!("Deo"), Value::Null)]
+            [reported("city", Value::Null, json!("Berlin")), reported("companyName", json!("Deo"), Value::Null)]
         );
-        assert_eq!(SyncState::written(unapplied(&asked, &got), Timestamp::UNIX_EPOCH).outcome, Outcome::PartlyApplied);
+        assert_eq!(
+            SyncState::written(unapplied(&asked, &got), Timestamp::UNIX_EPOCH).outcome,
+            WriteOutcome::PartlyApplied
+        );
     }
 }

@@ -16,11 +16,11 @@ pub fn suggest(definitions: &[Definition]) -> String {
         let key = key_of(&definition.key);
         let data_type = definition.data_type.as_deref().unwrap_or("an unknown type");
         let label = definition.name.as_deref().unwrap_or(key).replace(char::is_control, " ");
-        let gap = if toml.is_empty() { "" } else { "\n" };
+        let missing = if toml.is_empty() { "" } else { "\n" };
         let value_type = match definition.fits() {
             Some([]) => {
                 // Writing into a text has no way to fail, here and below.
-                let _ = writeln!(toml, "{gap}# {label}: contact.{key} holds {data_type}, which has no type here");
+                let _ = writeln!(toml, "{missing}# {label}: contact.{key} holds {data_type}, which has no type here");
                 continue;
             }
             Some([first, ..]) => *first,
@@ -30,7 +30,7 @@ pub fn suggest(definitions: &[Definition]) -> String {
         // Without its choices it can still be read as text.
         let value_type = if has_choices && definition.options.is_empty() { ValueType::Text } else { value_type };
         let name = unique(camel(key), &mut names);
-        let _ = write!(toml, "{gap}[contact.{name}] # {label}\nghl = {}\n", quoted(&format!("contact.{key}")));
+        let _ = write!(toml, "{missing}[contact.{name}] # {label}\nghl = {}\n", quoted(&format!("contact.{key}")));
         let _ = writeln!(toml, "type = \"{}\"", value_type.word());
         match (has_choices, definition.options.is_empty()) {
             (true, true) => toml.push_str("direction = \"from_ghl\"\n"),

@@ -134,6 +134,6 @@ fn read(text: &str) -> Option<Moment> {
     if text.len() == 10 {
         return text.parse().ok().map(Moment::Day);
     }
-    let on_the_wall = || text.parse::<DateTime>().ok().and_then(|wall| TimeZone::UTC.to_timestamp(wall).ok());
-    text.parse().ok().or_else(on_the_wall).map(Moment::Instant)
+    let to_local_time = || text.parse::<DateTime>().ok().and_then(|wall| TimeZone::UTC.to_timestamp(wall).ok());
+    text.parse().ok().or_else(to_local_time).map(Moment::Instant)
 }

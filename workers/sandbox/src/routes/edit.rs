@@ -1,7 +1,7 @@
 //! `/_sandbox/locations/{locationId}/…`: edits records as a user of GHL does, at a screen and not through the API.
 //!
 //! Nothing is checked that the API would check: duplicates, unknown fields and broken values go in as they are sent.
-//! Listeners hear of each edit, as they do of a call's.
+//! Listeners learn of each edit, as they do of a call's.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -67,7 +67,7 @@ pub(super) struct Merge {
 }
 
 /// One contact becomes part of another: what hung on it hangs on the other, which gets the tags, and the fields that it
-/// lacked. No webhook tells of it.
+/// lacked. No webhook reports it.
 pub(super) async fn merge_contact(
     State(state): State<Arc<SandboxState>>,
     Path((location, id)): Path<(String, String)>,

@@ -1,7 +1,7 @@
 //! `POST /contacts/search`: filters, order, and the two ways to page.
 //!
 //! `page` stops at 10,000 contacts; `searchAfter` has no end, and takes the place that the last item carried. A search
-//! by one date, as a sweep does it, reads no more contacts than it shows, however many there are.
+//! by one date, as a reconciliation does it, reads no more contacts than it shows, however many there are.
 
 mod filter;
 mod order;
@@ -46,7 +46,7 @@ pub(super) async fn search(Extension(caller): Extension<Caller>, Payload(body): 
         asked.limit = asked.limit.min(shape.most);
     }
     if shape.stuck {
-        // Wherever the caller is, it is told the beginning.
+        // Wherever the caller is, it is reported the beginning.
         (asked.after, asked.skip) = (None, 0);
     }
     let (total, page) = {

@@ -1,6 +1,6 @@
 //! Seeded appointments. Half of them lie around a change of the location's clocks.
 //!
-//! Their times are said without an offset, so an hour that a location lives twice cannot be told apart from the reply
+//! Their times are said without an offset, so an hour that a location lives twice cannot be kept apart from the reply
 //! alone; that is GHL's loss, and the client has to live with it. An hour that is skipped never appears.
 
 use jiff::{SignedDuration, Timestamp};

@@ -68,7 +68,7 @@ fn value(rng: &mut impl Rng, definition: &Value) -> Value {
         ("MONETORY", _) => (f64::from(rng.random_range(-5_000..500_000)) / 100.0).into(),
         ("CHECKBOX" | "MULTIPLE_OPTIONS", Some(options)) => options[..rng.random_range(0..=3)].into(),
         (_, Some(options)) => one_of(rng, &options).into(),
-        // A date is told as a day or as epoch milliseconds.
+        // A date is reported as a day or as epoch milliseconds.
         ("DATE", _) if rng.random_bool(0.5) => 1_780_272_000_000_i64.into(),
         ("DATE", _) => "2026-06-01".into(),
         ("FILE_UPLOAD", _) => json!({

@@ -52,7 +52,7 @@ impl ContactCollection {
             .map(|entry| entry.record.open())
     }
 
-    /// Puts a record in the place of the one with its id, or behind all others; tells what was there.
+    /// Puts a record in the place of the one with its id, or behind all others; shows what was there.
     pub(super) fn put(&mut self, contact: &str, record: &Value) -> Option<Value> {
         let entries = self.0.entry(contact.into()).or_default();
         match entries.iter_mut().find(|entry| record["id"] == *entry.id) {

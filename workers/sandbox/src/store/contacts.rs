@@ -52,7 +52,7 @@ impl Contacts {
         })
     }
 
-    /// Keeps a contact under its id; tells what was there.
+    /// Keeps a contact under its id; shows what was there.
     pub(super) fn put(&mut self, contact: &Value) -> Option<Value> {
         let id = Id::from(text(contact, "id"));
         let before = self.kept.insert(Arc::clone(&id), contact.into());

@@ -1,4 +1,4 @@
-//! What listeners hear of.
+//! What listeners learn of.
 
 use std::time::Duration;
 

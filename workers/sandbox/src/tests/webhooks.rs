@@ -103,7 +103,7 @@ async fn every_change_that_ghl_tells_of_is_told_signed_and_as_in_its_documents()
     let due = json!({ "title": "Call", "body": "Soon", "dueDate": "2026-10-25T11:00:00Z", "completed": false });
     let (_, body) = bench.send(Method::POST, &format!("{path}/tasks"), due).await;
     let task = format!("{path}/tasks/{}", body["task"]["id"].as_str().unwrap());
-    // Of an edited task GHL tells nothing.
+    // Of an edited task GHL reports nothing.
     bench.send(Method::PUT, &task, json!({ "title": "Call twice" })).await;
     bench.send(Method::PUT, &format!("{task}/completed"), json!({ "completed": true })).await;
     answer(bench.call(Method::DELETE, &task).send().await.unwrap()).await;

@@ -4,7 +4,7 @@ use prometheus::{IntCounterVec, Opts, Registry};
 
 /// What becomes of asking a provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub(crate) enum LookupOutcome {
     /// It knows the person.
     Match,
     /// It does not.
@@ -23,7 +23,7 @@ pub(crate) enum Outcome {
     NotConnected,
 }
 
-impl Outcome {
+impl LookupOutcome {
     const ALL: [Self; 8] = [
         Self::Match,
         Self::Miss,
@@ -77,13 +77,13 @@ impl EnrichMetrics {
 
     /// A counter that begins with 1 has not increased, so all of a provider begin with 0.
     pub(crate) fn begin(&self, provider: &str) {
-        for outcome in Outcome::ALL {
+        for outcome in LookupOutcome::ALL {
             self.outcomes.with_label_values(&[provider, outcome.as_str()]);
         }
         self.credits.with_label_values(&[provider]);
     }
 
-    pub(crate) fn count(&self, provider: &str, outcome: Outcome) {
+    pub(crate) fn count(&self, provider: &str, outcome: LookupOutcome) {
         self.outcomes.with_label_values(&[provider, outcome.as_str()]).inc();
     }
 

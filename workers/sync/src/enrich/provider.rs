@@ -212,7 +212,7 @@ impl Provider {
         self.places().iter().any(|(name, _)| name == "secret")
     }
 
-    /// What its requests tell of a person: the keys, each with whether only its hash is sent. For those who ask where their data went.
+    /// What its requests report a person: the keys, each with whether only its hash is sent. For those who ask where their data went.
     #[must_use]
     pub fn sends(&self) -> Vec<String> {
         let keys = self.places().into_iter().filter_map(|(name, is_hashed)| {

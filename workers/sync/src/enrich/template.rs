@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 use sync_model::pipes::{Kind, Mistake};
 
-use crate::flows::{Gap, Known, Place, fill};
+use crate::flows::{Known, MissingValue, Place, fill};
 
 use super::KEYS;
 
@@ -30,11 +30,11 @@ impl Values {
             event: &event,
             set: &set,
             answers: &self.0,
-            rehearses: false,
+            is_dry_run: false,
         };
         match fill(template, &known) {
             Ok(filled) => filled.filter(|value| !value.is_null()),
-            Err(Gap::Unfit { mistake: Mistake { pipe, .. }, .. }) => {
+            Err(MissingValue::Unfit { mistake: Mistake { pipe, .. }, .. }) => {
                 tracing::debug!(pipe, "a value of a provider does not fit its pipe, and is left out");
                 None
             }

@@ -65,7 +65,7 @@ fn the_keys_of_a_contact_are_in_one_form() {
 }
 
 #[test]
-fn a_provider_says_what_it_costs_and_what_it_is_told() {
+fn a_provider_says_what_it_costs_and_what_it_is_reported() {
     let provider = provider();
     assert_eq!((provider.cost(), provider.costs(1)), (Money(100_000), Money(50_000)));
     assert_eq!(provider.sends(), ["domain", "email (hashed)"]);

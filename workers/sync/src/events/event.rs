@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use sync_model::json_fields::{FieldError, Fields, kind_of, nuls};
 
-use super::{NewEvent, Trigger, contact};
+use super::{IncomingEvent, NewEvent, contact};
 
 /// The name of this source in the ledger and in metrics.
 pub const SOURCE: &str = "api";
@@ -49,7 +49,7 @@ const TASK_STATUSES: [&str; 3] = ["open", "overdue", "completed"];
 ///
 /// # Errors
 /// See [`translate_at`].
-pub fn translate(event: &Value) -> Result<Trigger, Vec<FieldError>> {
+pub fn translate(event: &Value) -> Result<IncomingEvent, Vec<FieldError>> {
     translate_at(event, None)
 }
 
@@ -74,7 +74,7 @@ fn occurred_at(fields: &mut Fields<'_>, now: Option<Timestamp>) -> Option<Timest
 ///
 /// # Errors
 /// One [`FieldError`] a mistake.
-pub fn translate_at(event: &Value, now: Option<Timestamp>) -> Result<Trigger, Vec<FieldError>> {
+pub fn translate_at(event: &Value, now: Option<Timestamp>) -> Result<IncomingEvent, Vec<FieldError>> {
     let Some(object) = event.as_object() else {
         let message = format!("an event is an object, not {}", kind_of(event));
         return Err(vec![FieldError { field: String::new(), message }]);
@@ -107,7 +107,7 @@ pub fn translate_at(event: &Value, now: Option<Timestamp>) -> Result<Trigger, Ve
             let data = Value::Object(if fetches { Map::new() } else { data.clone() });
             let source = SOURCE.to_owned();
             let event = NewEvent { id, source, occurred_at, event_type, location_id, contact_id, data };
-            Ok(Trigger { event, kind, priority, change })
+            Ok(IncomingEvent { event, kind, priority, change })
         }
         _ => Err(errors),
     }

@@ -27,7 +27,7 @@ pub struct NewEvent {
 
 /// An event, the job it leads to and the edit it carries.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Trigger {
+pub struct IncomingEvent {
     /// The event.
     pub event: NewEvent,
     /// The job's kind.

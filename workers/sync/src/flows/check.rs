@@ -8,16 +8,16 @@ use serde_json::{Map, Value, json};
 use sync_model::record::Contact;
 use sync_model::suggest::nearest;
 
-use super::places::{Known, Place};
 use super::read::ROOTS;
-use super::{Deed, Flow, On, Step, Work, WorkOf};
+use super::templates::{Known, Place};
+use super::{Flow, On, Step, StepAction, Work, WorkOf};
 use crate::events::{FieldError, KNOWN};
 use crate::scripts;
 
 mod never;
 mod piped;
 
-/// Operations that create or tag contacts, and the event that does the same. GHL would tell of such a call as of anybody's, and start the
+/// Operations that create or tag contacts, and the event that does the same. GHL would report such a call as of anybody's, and start the
 /// flows that wait for it; what an event does is known to be our own.
 const EVENTS_INSTEAD: [(&str, &str); 5] = [
     ("create-contact", "contact.created"),
@@ -63,10 +63,10 @@ pub(super) fn check(flow: &Flow) -> Vec<FieldError> {
                 field.strip_prefix(at.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
             })
         };
-        if matches!(&step.deed, Deed::Call(call) if call.operation.is_empty()) {
+        if matches!(&step.action, StepAction::Call(call) if call.operation.is_empty()) {
             continue;
         }
-        if let Deed::Script(script) = &step.deed {
+        if let StepAction::Script(script) = &step.action {
             let wrong = scripts::check(&script.source.text).err();
             mistakes.extend(
                 wrong.map(|wrong| FieldError { field: below("script"), message: wrong.of(&script.source.name) }),
@@ -86,17 +86,17 @@ pub(super) fn check(flow: &Flow) -> Vec<FieldError> {
 /// Whether what the step names exists, and is for flows to do.
 fn named(step: &Step) -> Result<(), FieldError> {
     let refuse = |field: &str, message: String| Err(FieldError { field: field.to_owned(), message });
-    match &step.deed {
-        Deed::Wait(_) | Deed::Script(_) | Deed::Http(_) => Ok(()),
-        Deed::Event(event) if KNOWN.contains(&event.event_type.as_str()) => Ok(()),
-        Deed::Event(event) => {
+    match &step.action {
+        StepAction::Wait(_) | StepAction::Script(_) | StepAction::Http(_) => Ok(()),
+        StepAction::Event(event) if KNOWN.contains(&event.event_type.as_str()) => Ok(()),
+        StepAction::Event(event) => {
             let meant = nearest(&event.event_type, KNOWN).map(|meant| format!("did you mean {meant}?"));
             refuse(
                 "event",
                 format!("is not known; {}", meant.unwrap_or_else(|| format!("known are {}", KNOWN.join(", ")))),
             )
         }
-        Deed::Call(call) => match EVENTS_INSTEAD.iter().find(|(operation, _)| *operation == call.operation) {
+        StepAction::Call(call) => match EVENTS_INSTEAD.iter().find(|(operation, _)| *operation == call.operation) {
             None => Ok(()),
             Some((_, event)) => refuse(
                 "call",
@@ -118,7 +118,7 @@ fn tried(flow: &Flow, index: usize, step: &Step) -> Vec<FieldError> {
         event: &Value::Null,
         set: &flow.set,
         answers: &nothing,
-        rehearses: true,
+        is_dry_run: true,
     };
     let of = WorkOf {
         flow: &flow.name,
@@ -144,9 +144,9 @@ fn tried(flow: &Flow, index: usize, step: &Step) -> Vec<FieldError> {
 /// A secret goes into a header, as it is, and nowhere else.
 fn secret(step: &Step, field: &str, place: &Place) -> Option<String> {
     let Place::Secret(name) = place.bare() else { return None };
-    match (&step.deed, place) {
-        (Deed::Http(_), Place::Secret(_)) if field.starts_with("headers.") => None,
-        (Deed::Http(_), Place::Piped(_)) if field.starts_with("headers.") => {
+    match (&step.action, place) {
+        (StepAction::Http(_), Place::Secret(_)) if field.starts_with("headers.") => None,
+        (StepAction::Http(_), Place::Piped(_)) if field.starts_with("headers.") => {
             Some(format!("{{secret.{name}}} takes no pipes"))
         }
         _ => Some(format!("{{secret.{name}}} may stand in a header of an HTTP step alone")),
@@ -155,9 +155,9 @@ fn secret(step: &Step, field: &str, place: &Place) -> Option<String> {
 
 /// Whether it stands for all of the contact, the event or the flow's own values, and the step takes such: a script does.
 fn is_whole(step: &Step, field: &str, place: &Place) -> bool {
-    let takes_all = match &step.deed {
-        Deed::Script(_) => field.starts_with("input"),
-        Deed::Http(_) => field.starts_with("body"),
+    let takes_all = match &step.action {
+        StepAction::Script(_) => field.starts_with("input"),
+        StepAction::Http(_) => field.starts_with("body"),
         _ => false,
     };
     takes_all && matches!(place.bare(), Place::Path(path) if path.len() == 1)
@@ -209,11 +209,11 @@ fn unknown(flow: &Flow, index: usize, place: &Place) -> Option<String> {
         }
         step => {
             let at = flow.steps.iter().position(|other| other.name.as_deref() == Some(step));
-            match at.map(|at| (at, &flow.steps[at].deed)) {
+            match at.map(|at| (at, &flow.steps[at].action)) {
                 Some((at, _)) if at >= index => {
                     Some(format!("{{{place}}} is answered by a step that comes no earlier"))
                 }
-                Some((_, Deed::Wait(_))) => Some(format!("{{{place}}}: a wait answers nothing")),
+                Some((_, StepAction::Wait(_))) => Some(format!("{{{place}}}: a wait answers nothing")),
                 Some(_) => None,
                 None => {
                     let earlier = flow.steps.iter().take(index).filter_map(|step| step.name.as_deref());

@@ -8,7 +8,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
 
-use super::places::{Gap, Known, Place, fill, places_of};
+use super::templates::{Known, MissingValue, Place, fill, places_of};
 use crate::events::FieldError;
 
 /// One condition.
@@ -64,11 +64,11 @@ impl Condition {
     /// Whether it holds. What a step that was passed over would have answered is not there.
     ///
     /// # Errors
-    /// [`Gap::Open`] where a rehearsal can't tell, [`Gap::Unfit`] where a pipe of the value can't do with what comes to it.
-    pub fn holds(&self, known: &Known<'_>) -> Result<bool, Gap> {
-        let absent = |gap| match gap {
-            gap @ (Gap::Open | Gap::Unfit { .. }) => Err(gap),
-            Gap::PassedOver { .. } | Gap::Unanswered { .. } => Ok(None),
+    /// [`MissingValue::Open`] where a rehearsal can't show, [`MissingValue::Unfit`] where a pipe of the value can't do with what comes to it.
+    pub fn holds(&self, known: &Known<'_>) -> Result<bool, MissingValue> {
+        let absent = |missing| match missing {
+            missing @ (MissingValue::Open | MissingValue::Unfit { .. }) => Err(missing),
+            MissingValue::PassedOver { .. } | MissingValue::Unanswered { .. } => Ok(None),
         };
         let found = known.find(&self.place).or_else(absent)?.unwrap_or(Value::Null);
         let value = fill(&self.value, known).or_else(absent)?.unwrap_or(Value::Null);
@@ -179,8 +179,8 @@ fn order(one: &Value, other: &Value) -> Option<std::cmp::Ordering> {
 
 /// The order of two times. Milliseconds are one only beside a time: two numbers are numbers.
 fn by_time(one: &Value, other: &Value) -> Option<std::cmp::Ordering> {
-    let is_told = |value: &Value| value.as_str().and_then(time).is_some();
-    let times = instant(one).zip(instant(other)).filter(|_| is_told(one) || is_told(other));
+    let is_reported = |value: &Value| value.as_str().and_then(time).is_some();
+    let times = instant(one).zip(instant(other)).filter(|_| is_reported(one) || is_reported(other));
     times.map(|(one, other)| one.cmp(&other))
 }
 
@@ -194,10 +194,10 @@ fn instant(value: &Value) -> Option<Timestamp> {
 
 fn time(text: &str) -> Option<Timestamp> {
     let text = text.trim();
-    let on_the_wall = || text.parse::<DateTime>().ok().and_then(|wall| TimeZone::UTC.to_timestamp(wall).ok());
+    let to_local_time = || text.parse::<DateTime>().ok().and_then(|wall| TimeZone::UTC.to_timestamp(wall).ok());
     // `2026` alone, or digits, are no time.
     let is_dated = text.len() >= 10 && text.as_bytes().get(4) == Some(&b'-');
-    if is_dated { text.parse().ok().or_else(on_the_wall) } else { None }
+    if is_dated { text.parse().ok().or_else(to_local_time) } else { None }
 }
 
 #[cfg(test)]

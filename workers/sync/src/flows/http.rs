@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use super::places::{Gap, HeaderPart, Known, fill, fill_header, fill_url};
+use super::templates::{HeaderPart, Known, MissingValue, fill, fill_header, fill_url};
 use crate::events::Fields;
 
 /// Methods that a step may use.
@@ -132,7 +132,7 @@ impl Http {
         self.sign.as_deref().into_iter().chain(in_headers).collect()
     }
 
-    pub(super) fn request(&self, known: &Known<'_>) -> Result<Request, Gap> {
+    pub(super) fn request(&self, known: &Known<'_>) -> Result<Request, MissingValue> {
         let Self { url, method, headers, body, sign, again } = self;
         let filled = |(name, value): (&String, &Value)| {
             let parts = fill_header(value.as_str().unwrap_or_default(), known)?;
@@ -141,7 +141,7 @@ impl Http {
         Ok(Request {
             url: fill_url(url, known)?,
             method,
-            headers: headers.iter().map(filled).collect::<Result<_, Gap>>()?,
+            headers: headers.iter().map(filled).collect::<Result<_, MissingValue>>()?,
             body: body.as_ref().map(|body| fill(body, known)).transpose()?.flatten(),
             sign: sign.clone(),
             again: *again,

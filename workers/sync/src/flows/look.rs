@@ -5,8 +5,8 @@ use std::fmt;
 use jiff::SignedDuration;
 use serde_json::Value;
 
-use super::places::{Gap, Known, Place, places_of};
-use super::{Condition, Deed, Step};
+use super::templates::{Known, MissingValue, Place, places_of};
+use super::{Condition, Step, StepAction};
 
 /// A place, and what was found there.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,7 +20,7 @@ pub struct Seen {
     /// What each pipe gave, by its name, up to the one that could do nothing with it.
     pub pipes: Vec<(&'static str, Option<Value>)>,
     /// What is used; none where nothing is.
-    pub value: Result<Option<Value>, Gap>,
+    pub value: Result<Option<Value>, MissingValue>,
 }
 
 impl Seen {
@@ -41,9 +41,9 @@ impl Step {
     /// The places of what it does, in the order of their fields. Those of its conditions are not among them.
     #[must_use]
     pub fn look(&self, known: &Known<'_>) -> Vec<Seen> {
-        let of_deed = Self { name: None, only_if: Vec::new(), instead_of: None, deed: self.deed.clone() };
-        let places = match &self.deed {
-            Deed::Wait(_) => Vec::new(),
+        let of_deed = Self { name: None, only_if: Vec::new(), instead_of: None, action: self.action.clone() };
+        let places = match &self.action {
+            StepAction::Wait(_) => Vec::new(),
             _ => of_deed.places(),
         };
         places.into_iter().map(|(field, place)| Seen::of(field, &place, known)).collect()

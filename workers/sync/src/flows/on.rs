@@ -41,8 +41,8 @@ impl On {
 
     /// Reads `contact.tagged=vip`, `task.completed`.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
-        if let Ok(occasion) = text.parse() {
-            return Ok(Self::Contact(occasion));
+        if let Ok(trigger) = text.parse() {
+            return Ok(Self::Contact(trigger));
         }
         if let Some(name @ ("contact.tagged" | "contact.untagged")) = text.split('=').next() {
             return Err(format!("needs the tag: {name}=vip, or {name}=* for any"));

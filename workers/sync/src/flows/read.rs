@@ -6,9 +6,9 @@ use serde_json::{Map, Value};
 use sync_model::ids;
 
 use super::check::check;
-use super::places::misread;
 use super::scripted::{self, Scripts};
-use super::{Call, Condition, Deed, Event, Flow, Http, On, Script, Step, Wait};
+use super::templates::misread;
+use super::{Call, Condition, Event, Flow, Http, On, Script, Step, StepAction, Wait};
 use crate::events::{ENRICH, FieldError, Fields, kind_of};
 use crate::scripts::is_name;
 
@@ -80,7 +80,7 @@ fn read(name: &str, document: &Value) -> (Flow, Vec<FieldError>) {
             None => {
                 let message = format!("must be a table, not {}", kind_of(listed));
                 mistakes.push(FieldError { field: format!("step[{index}]"), message });
-                steps.push(Step { name: None, only_if: Vec::new(), instead_of: None, deed: unread() });
+                steps.push(Step { name: None, only_if: Vec::new(), instead_of: None, action: unread() });
             }
         }
     }
@@ -132,15 +132,15 @@ fn step(
     });
     let kinds = ["wait", "event", "call", "enrich", "script", "http"];
     let said: Vec<_> = kinds.into_iter().filter(|kind| fields.has(kind)).collect();
-    let deed = match said.as_slice() {
+    let action = match said.as_slice() {
         ["wait"] => wait(&mut fields, path, mistakes),
         ["event"] => event(&mut fields),
         ["call"] => call(&mut fields),
         ["enrich"] => enrich(&mut fields),
         ["script"] => script(&mut fields, scripts),
-        ["http"] => Http::read(&mut fields).map(Deed::Http),
+        ["http"] => Http::read(&mut fields).map(StepAction::Http),
         _ => {
-            // Only what nobody knows is to be told beside this.
+            // Only what nobody knows is to be reported beside this.
             for known in [
                 "wait",
                 "event",
@@ -166,17 +166,23 @@ fn step(
         }
     };
     mistakes.extend(fields.finish());
-    Step { name, only_if, instead_of, deed: deed.unwrap_or_else(unread) }
+    Step { name, only_if, instead_of, action: action.unwrap_or_else(unread) }
 }
 
 /// Stands for what can't be read, so that the other steps keep their places and are checked all the same.
-fn unread() -> Deed {
-    Deed::Call(Call { operation: String::new(), version: None, parameters: Map::new(), body: None, confirmed: false })
+fn unread() -> StepAction {
+    StepAction::Call(Call {
+        operation: String::new(),
+        version: None,
+        parameters: Map::new(),
+        body: None,
+        confirmed: false,
+    })
 }
 
-fn wait(fields: &mut Fields<'_>, path: &str, mistakes: &mut Vec<FieldError>) -> Option<Deed> {
+fn wait(fields: &mut Fields<'_>, path: &str, mistakes: &mut Vec<FieldError>) -> Option<StepAction> {
     match Wait::read(fields.any("wait")?, &format!("{path}wait")) {
-        Ok(wait) => Some(Deed::Wait(wait)),
+        Ok(wait) => Some(StepAction::Wait(wait)),
         Err(wrong) => {
             mistakes.extend(wrong);
             None
@@ -184,36 +190,36 @@ fn wait(fields: &mut Fields<'_>, path: &str, mistakes: &mut Vec<FieldError>) -> 
     }
 }
 
-fn event(fields: &mut Fields<'_>) -> Option<Deed> {
+fn event(fields: &mut Fields<'_>) -> Option<StepAction> {
     let event_type = fields.text("event");
     let contact_id = fields.any("contactId").cloned();
     let data = fields.object("data").cloned().unwrap_or_default();
-    Some(Deed::Event(Event { event_type: event_type?, contact_id, data }))
+    Some(StepAction::Event(Event { event_type: event_type?, contact_id, data }))
 }
 
 /// Another word for the event that looks the run's contact up.
-fn enrich(fields: &mut Fields<'_>) -> Option<Deed> {
+fn enrich(fields: &mut Fields<'_>) -> Option<StepAction> {
     if fields.flag("enrich") == Some(false) {
         fields.refuse("enrich", "must be true; leave the step out instead");
     }
-    Some(Deed::Event(Event { event_type: ENRICH.to_owned(), contact_id: None, data: Map::new() }))
+    Some(StepAction::Event(Event { event_type: ENRICH.to_owned(), contact_id: None, data: Map::new() }))
 }
 
-fn call(fields: &mut Fields<'_>) -> Option<Deed> {
+fn call(fields: &mut Fields<'_>) -> Option<StepAction> {
     let operation = fields.text("call");
     let version = fields.text("version");
     let parameters = fields.object("parameters").cloned().unwrap_or_default();
     let body = fields.any("body").cloned();
     let confirmed = fields.flag("confirm").unwrap_or(false);
-    Some(Deed::Call(Call { operation: operation?, version, parameters, body, confirmed }))
+    Some(StepAction::Call(Call { operation: operation?, version, parameters, body, confirmed }))
 }
 
-fn script(fields: &mut Fields<'_>, scripts: &Scripts) -> Option<Deed> {
+fn script(fields: &mut Fields<'_>, scripts: &Scripts) -> Option<StepAction> {
     let name = fields.text("script");
     let input = fields.object("input").cloned().unwrap_or_default();
     let name = name?;
     match scripts.get(&name) {
-        Some(source) => Some(Deed::Script(Script { source: Arc::clone(source), input })),
+        Some(source) => Some(StepAction::Script(Script { source: Arc::clone(source), input })),
         None if !is_name(&name) => {
             fields.refuse("script", "must be the name of a file beside the flow, as score.rhai");
             None

@@ -32,7 +32,7 @@ pub(super) fn read(listed: Option<&Map<String, Value>>, mistakes: &mut Vec<Field
         };
         let mut fields = Fields::new(object, format!("{FIELD}.{name}."));
         let source = Source { name: name.clone(), text: fields.required_text("text") };
-        if fields.text("sha256").is_some_and(|told| told != source.sha256()) {
+        if fields.text("sha256").is_some_and(|reported| reported != source.sha256()) {
             fields.refuse("sha256", "is not that of the text: the script was altered");
         }
         mistakes.extend(fields.finish());

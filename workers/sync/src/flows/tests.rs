@@ -18,7 +18,7 @@ fn tag() -> Value {
 }
 
 #[test]
-fn every_mistake_is_told_at_once_with_its_place() {
+fn every_mistake_is_reported_at_once_with_its_place() {
     let document = json!({
         "abuot": "x",
         "on": "contact.deletd",
@@ -60,7 +60,7 @@ fn a_step_looks_the_runs_contact_up() {
     let flow = Flow::checked("f", &document).unwrap();
     assert!(flow.needs_contact());
     let event = Event { event_type: "contact.enrich".to_owned(), contact_id: None, data: serde_json::Map::new() };
-    assert_eq!(flow.steps[0].deed, Deed::Event(event));
+    assert_eq!(flow.steps[0].action, StepAction::Event(event));
     assert_eq!(fields(json!({"step": [{"enrich": false}]})), ["step[0].enrich"]);
     assert_eq!(fields(json!({"step": [{"enrich": true, "wait": "1d"}]})), ["step[0]"]);
 }
@@ -138,7 +138,7 @@ fn known<'a>(contact: &'a Value, answers: &'a Map<String, Value>, set: &'a Map<S
         event: &Value::Null,
         set,
         answers,
-        rehearses: false,
+        is_dry_run: false,
     }
 }
 
@@ -159,11 +159,11 @@ fn what_needs_the_answer_of_a_step_that_was_passed_over_is_passed_over() {
     let answers = json!({"deal": null, "task": {"id": 5}}).as_object().unwrap().clone();
     let set = Map::new();
     let known = known(&contact, &answers, &set);
-    assert_eq!(fill(&json!("{deal.id}"), &known), Err(Gap::PassedOver { step: "deal".to_owned() }));
-    assert!(matches!(fill(&json!("{task.name}"), &known), Err(Gap::Unanswered { .. })));
+    assert_eq!(fill(&json!("{deal.id}"), &known), Err(MissingValue::PassedOver { step: "deal".to_owned() }));
+    assert!(matches!(fill(&json!("{task.name}"), &known), Err(MissingValue::Unanswered { .. })));
     assert_eq!(fill(&json!("{task.id}"), &known), Ok(Some(json!(5))));
-    let rehearsal = Known { answers: &set, rehearses: true, ..known };
-    assert_eq!(fill(&json!("a {task.id}"), &rehearsal), Ok(Some(json!("a {task.id}"))));
+    let dry_run = Known { answers: &set, is_dry_run: true, ..known };
+    assert_eq!(fill(&json!("a {task.id}"), &dry_run), Ok(Some(json!("a {task.id}"))));
 }
 
 #[test]
@@ -227,8 +227,8 @@ fn a_step_is_about_the_contact_of_its_run_unless_it_says_otherwise() {
         panic!()
     };
     assert_eq!(event["contactId"], "D");
-    let Work::Call(_, wish) = work(json!({"call": "get-contact"})) else { panic!() };
-    assert_eq!(wish["parameters"]["contactId"], "C");
+    let Work::Call(_, request) = work(json!({"call": "get-contact"})) else { panic!() };
+    assert_eq!(request["parameters"]["contactId"], "C");
 }
 
 #[test]

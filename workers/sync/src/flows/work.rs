@@ -5,10 +5,10 @@ use ghl::catalog::{self, Operation, Shape, Wish};
 use job_engine::Priority;
 use serde_json::{Map, Value, json};
 
-use super::places::{Gap, Known, Place, fill, fill_members, places_of};
 use super::read::ROOTS;
-use super::{Call, Deed, Event, Http, Request, SOURCE, Script, Step};
-use crate::events::{FieldError, Trigger, operation, translate};
+use super::templates::{Known, MissingValue, Place, fill, fill_members, places_of};
+use super::{Call, Event, Http, Request, SOURCE, Script, Step, StepAction};
+use crate::events::{FieldError, IncomingEvent, operation, translate};
 
 /// Whose work a step's is.
 #[derive(Debug, Clone)]
@@ -51,19 +51,19 @@ impl WorkOf<'_> {
     ///
     /// # Errors
     /// What is wrong with what the step says, now that its places are filled.
-    pub fn trigger(&self, work: &Work) -> Result<Option<Trigger>, Vec<FieldError>> {
+    pub fn trigger(&self, work: &Work) -> Result<Option<IncomingEvent>, Vec<FieldError>> {
         let mut trigger = match work {
             Work::Event(event) => translate(event)?,
-            Work::Call(name, wish) => {
-                let text = |name: &str| wish[name].as_str().map(str::to_owned);
-                let wish = Wish {
+            Work::Call(name, request) => {
+                let text = |name: &str| request[name].as_str().map(str::to_owned);
+                let request = Wish {
                     location_id: self.location_id.to_owned(),
                     version: text("version"),
-                    parameters: wish["parameters"].as_object().cloned().unwrap_or_default(),
-                    body: wish.get("body").cloned(),
-                    confirmed: wish["confirm"] == true,
+                    parameters: request["parameters"].as_object().cloned().unwrap_or_default(),
+                    body: request.get("body").cloned(),
+                    confirmed: request["confirm"] == true,
                 };
-                operation::call(name, wish, SOURCE, None)?
+                operation::call(name, request, SOURCE, None)?
             }
             Work::Script(..) | Work::Http(_) => return Ok(None),
         };
@@ -82,13 +82,13 @@ impl Step {
     ///
     /// # Errors
     /// A place that can't be filled.
-    pub fn work(&self, of: &WorkOf<'_>, known: &Known<'_>) -> Result<Option<Work>, Gap> {
-        Ok(match &self.deed {
-            Deed::Wait(_) => None,
-            Deed::Event(event) => Some(Work::Event(event.say(of, known)?)),
-            Deed::Call(call) => Some(call.wish(of, known)?),
-            Deed::Http(http) => Some(Work::Http(http.request(known)?)),
-            Deed::Script(Script { source, input }) => {
+    pub fn work(&self, of: &WorkOf<'_>, known: &Known<'_>) -> Result<Option<Work>, MissingValue> {
+        Ok(match &self.action {
+            StepAction::Wait(_) => None,
+            StepAction::Event(event) => Some(Work::Event(event.say(of, known)?)),
+            StepAction::Call(call) => Some(call.request(of, known)?),
+            StepAction::Http(http) => Some(Work::Http(http.request(known)?)),
+            StepAction::Script(Script { source, input }) => {
                 Some(Work::Script(source.name.clone(), fill_members(input, known)?))
             }
         })
@@ -96,10 +96,11 @@ impl Step {
 
     /// What its pipes can do nothing with, each with where it stands. What is not known yet is not among it.
     #[must_use]
-    pub fn unfit(&self, known: &Known<'_>) -> Vec<(String, Gap)> {
+    pub fn unfit(&self, known: &Known<'_>) -> Vec<(String, MissingValue)> {
         let places = self.places().into_iter();
-        let gaps = places.filter_map(|(field, place)| known.find(&place).err().map(|gap| (field, gap)));
-        gaps.filter(|(_, gap)| matches!(gap, Gap::Unfit { .. })).collect()
+        let missing_values =
+            places.filter_map(|(field, place)| known.find(&place).err().map(|missing| (field, missing)));
+        missing_values.filter(|(_, missing)| matches!(missing, MissingValue::Unfit { .. })).collect()
     }
 
     /// Whether anything of it is known only once an earlier step has answered.
@@ -110,10 +111,10 @@ impl Step {
 
     /// Whether what goes without saying is the contact of the run.
     pub(super) fn takes_contact(&self) -> bool {
-        match &self.deed {
-            Deed::Wait(_) | Deed::Script(_) | Deed::Http(_) => false,
-            Deed::Event(event) => event.contact_id.is_none() && event.is_about_contact(),
-            Deed::Call(call) => {
+        match &self.action {
+            StepAction::Wait(_) | StepAction::Script(_) | StepAction::Http(_) => false,
+            StepAction::Event(event) => event.contact_id.is_none() && event.is_about_contact(),
+            StepAction::Call(call) => {
                 let (in_path, in_body) = call.wants_contact();
                 in_path || in_body
             }
@@ -124,18 +125,18 @@ impl Step {
     pub(super) fn places(&self) -> Vec<(String, Place)> {
         let mut places: Vec<_> = self.only_if.iter().flat_map(|condition| condition.places("")).collect();
         let members = |members: &Map<String, Value>, field: &str| places_of(&Value::Object(members.clone()), field);
-        match &self.deed {
-            Deed::Wait(_) => {}
-            Deed::Event(Event { event_type: _, contact_id, data }) => {
+        match &self.action {
+            StepAction::Wait(_) => {}
+            StepAction::Event(Event { event_type: _, contact_id, data }) => {
                 places.extend(contact_id.iter().flat_map(|id| places_of(id, "contactId")));
                 places.extend(members(data, "data"));
             }
-            Deed::Call(Call { operation: _, version: _, parameters, body, confirmed: _ }) => {
+            StepAction::Call(Call { operation: _, version: _, parameters, body, confirmed: _ }) => {
                 places.extend(members(parameters, "parameters"));
                 places.extend(body.iter().flat_map(|body| places_of(body, "body")));
             }
-            Deed::Script(Script { source: _, input }) => places.extend(members(input, "input")),
-            Deed::Http(Http { url, headers, body, method: _, sign: _, again: _ }) => {
+            StepAction::Script(Script { source: _, input }) => places.extend(members(input, "input")),
+            StepAction::Http(Http { url, headers, body, method: _, sign: _, again: _ }) => {
                 places.extend(places_of(&Value::from(url.as_str()), "http"));
                 places.extend(members(headers, "headers"));
                 places.extend(body.iter().flat_map(|body| places_of(body, "body")));
@@ -162,7 +163,7 @@ impl Event {
         }
     }
 
-    fn say(&self, of: &WorkOf<'_>, known: &Known<'_>) -> Result<Value, Gap> {
+    fn say(&self, of: &WorkOf<'_>, known: &Known<'_>) -> Result<Value, MissingValue> {
         let mut data = fill_members(&self.data, known)?;
         if let Some(own_id) = self.own_id() {
             data.entry(own_id).or_insert_with(|| format!("flow-{}-{}", of.flow, of.event_id()).into());
@@ -180,7 +181,7 @@ impl Event {
 }
 
 impl Call {
-    fn wish(&self, of: &WorkOf<'_>, known: &Known<'_>) -> Result<Work, Gap> {
+    fn request(&self, of: &WorkOf<'_>, known: &Known<'_>) -> Result<Work, MissingValue> {
         let mut parameters = fill_members(&self.parameters, known)?;
         let mut body = self.body.as_ref().map(|body| fill(body, known)).transpose()?.flatten();
         let (in_path, in_body) = self.wants_contact();
@@ -192,17 +193,17 @@ impl Call {
                 members.insert("contactId".to_owned(), id.into());
             }
         }
-        let mut wish = json!({"locationId": of.location_id, "parameters": parameters});
+        let mut request = json!({"locationId": of.location_id, "parameters": parameters});
         for (name, value) in [
             ("version", self.version.clone().map(Value::from)),
             ("body", body),
             ("confirm", self.confirmed.then_some(true.into())),
         ] {
             if let Some(value) = value {
-                wish[name] = value;
+                request[name] = value;
             }
         }
-        Ok(Work::Call(self.operation.clone(), wish))
+        Ok(Work::Call(self.operation.clone(), request))
     }
 
     /// Whether the operation needs a contact that the step leaves out: among the parameters, in the body.

@@ -11,13 +11,13 @@
 
 use std::time::Duration;
 
-use job_engine::{Handler, Job, Permits, Verdict};
+use job_engine::{Handler, Job, Outcome, Permits};
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, StatusCode};
 use tokio::time::Instant;
 
 use super::message::{Message, message};
-use super::metrics::Outcome;
+use super::metrics::DeliveryOutcome;
 use super::schedule::{DISABLED_AFTER, HOLD, LONGEST_HOLD};
 use super::{HookError, Hooks, secrets};
 use crate::records::{Hook, HookKind, Owed, OwedChange, Settled, Tried};
@@ -49,29 +49,29 @@ impl Deliverer {
         Self { hooks }
     }
 
-    async fn deliver(&self, job: &Job, permits: &Permits) -> Result<Verdict, HookError> {
-        let Some(owed) = self.hooks.records.owed_to_hook(&job.key.lane, &job.key.record).await? else {
-            return Ok(Verdict::Done);
+    async fn deliver(&self, job: &Job, permits: &Permits) -> Result<Outcome, HookError> {
+        let Some(pending) = self.hooks.records.pending_to_hook(&job.key.lane, &job.key.record).await? else {
+            return Ok(Outcome::Done);
         };
         let now_ms = self.hooks.clock.now_ms();
-        let (due, waits) = first_record(&owed, now_ms);
-        let Some(first) = due.first() else { return Ok(Verdict::Snooze { after: waits }) };
+        let (due, waits) = first_record(&pending, now_ms);
+        let Some(first) = due.first() else { return Ok(Outcome::Snooze { after: waits }) };
         let records = &self.hooks.records;
         let record = records.shown_record(&first.location_id, &first.record, &first.record_id).await?;
         let changes: Vec<OwedChange> = due.iter().map(|change| (*change).clone()).collect();
-        let sending = Sending { hook: &owed.hook, changes: &due, more: due.len() < owed.changes.len() };
+        let sending = Sending { hook: &pending.hook, changes: &due, more: due.len() < pending.changes.len() };
         let Some(message) =
-            message(&owed.hook.id, &owed.hook.events, owed.hook.reads_people, &changes, record.as_ref())
+            message(&pending.hook.id, &pending.hook.events, pending.hook.reads_people, &changes, record.as_ref())
         else {
-            return self.settle(&sending, &Tried::default(), Settled::Dropped, Outcome::Dropped).await;
+            return self.settle(&sending, &Tried::default(), Settled::Dropped, DeliveryOutcome::Dropped).await;
         };
-        let Ok(permit) = permits.take() else { return Ok(Verdict::Released) };
+        let Ok(permit) = permits.take() else { return Ok(Outcome::Released) };
         let began = Instant::now();
-        let answer = self.hooks.send(&owed.hook, &message).await?;
+        let answer = self.hooks.send(&pending.hook, &message).await?;
         permit.answered();
         self.hooks.metrics.took(began.elapsed());
         let took_ms = i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX);
-        tracing::debug!(hook.id = owed.hook.id, hook.event = message.event, took_ms, "a message was sent to a hook");
+        tracing::debug!(hook.id = pending.hook.id, hook.event = message.event, took_ms, "a message was sent to a hook");
         self.conclude(&sending, answer, took_ms).await
     }
 
@@ -81,7 +81,7 @@ impl Deliverer {
         sending: &Sending<'_>,
         answer: Result<Answer, OutsideError>,
         took_ms: i64,
-    ) -> Result<Verdict, HookError> {
+    ) -> Result<Outcome, HookError> {
         let (status, error) = match &answer {
             Ok(answer) if answer.status.is_success() => (Some(answer.status), None),
             Ok(answer) => (Some(answer.status), Some(format!("the receiver answered {}", answer.status.as_u16()))),
@@ -91,7 +91,9 @@ impl Deliverer {
         let now_ms = self.hooks.clock.now_ms();
         let at_ms = |after: Duration| now_ms.saturating_add(i64::try_from(after.as_millis()).unwrap_or(i64::MAX));
         match status {
-            Some(status) if status.is_success() => self.settle(sending, &tried, Settled::Sent, Outcome::Sent).await,
+            Some(status) if status.is_success() => {
+                self.settle(sending, &tried, Settled::Sent, DeliveryOutcome::Sent).await
+            }
             Some(StatusCode::GONE) => self.ended(sending.hook).await,
             Some(
                 StatusCode::TOO_MANY_REQUESTS
@@ -102,8 +104,8 @@ impl Deliverer {
                 let asked = answer.ok().and_then(|answer| answer.retry_after);
                 let hold = asked.unwrap_or(HOLD).clamp(Duration::from_secs(1), LONGEST_HOLD);
                 let settled = Settled::Held { at_ms: at_ms(hold) };
-                self.settle(sending, &tried, settled, Outcome::Throttled).await?;
-                Ok(Verdict::Throttled { hold })
+                self.settle(sending, &tried, settled, DeliveryOutcome::Throttled).await?;
+                Ok(Outcome::Throttled { hold })
             }
             _ => {
                 // Each change has its ten tries: the newest one decides.
@@ -111,12 +113,12 @@ impl Deliverer {
                 match self.hooks.schedule.wait(u32::try_from(failed).unwrap_or(u32::MAX)) {
                     Some(after) => {
                         let settled = Settled::Again { at_ms: at_ms(after) };
-                        self.settle(sending, &tried, settled, Outcome::Failed).await?;
-                        Ok(Verdict::Retry { after })
+                        self.settle(sending, &tried, settled, DeliveryOutcome::Failed).await?;
+                        Ok(Outcome::Retry { after })
                     }
                     None => {
-                        let more = self.settle(sending, &tried, Settled::GivenUp, Outcome::GivenUp).await?;
-                        Ok(if sending.more { more } else { Verdict::Dead })
+                        let more = self.settle(sending, &tried, Settled::GivenUp, DeliveryOutcome::GivenUp).await?;
+                        Ok(if sending.more { more } else { Outcome::Dead })
                     }
                 }
             }
@@ -129,11 +131,11 @@ impl Deliverer {
         sending: &Sending<'_>,
         tried: &Tried,
         settled: Settled,
-        outcome: Outcome,
-    ) -> Result<Verdict, HookError> {
+        outcome: DeliveryOutcome,
+    ) -> Result<Outcome, HookError> {
         let Sending { hook, changes, more } = sending;
         let seqs: Vec<i64> = changes.iter().map(|change| change.seq).collect();
-        let Some(message) = seqs.last() else { return Ok(Verdict::Done) };
+        let Some(message) = seqs.last() else { return Ok(Outcome::Done) };
         let failing_since = self.hooks.records.settle_hook(&hook.id, &seqs, *message, tried, settled).await?;
         self.hooks.metrics.count(outcome);
         let failing_ms = failing_since.map(|since| self.hooks.clock.now_ms().saturating_sub(since));
@@ -143,35 +145,35 @@ impl Deliverer {
             let why = "no delivery succeeded for 120 hours; mend the endpoint, then enable the hook";
             if self.hooks.records.disable_hook(&hook.id, why).await? {
                 tracing::warn!(hook.id = hook.id, "a hook is disabled: no delivery succeeded for 120 hours");
-                self.hooks.metrics.count(Outcome::Disabled);
+                self.hooks.metrics.count(DeliveryOutcome::Disabled);
             }
         }
-        Ok(if *more { Verdict::Snooze { after: Duration::ZERO } } else { Verdict::Done })
+        Ok(if *more { Outcome::Snooze { after: Duration::ZERO } } else { Outcome::Done })
     }
 
     /// The receiver wants no more.
-    async fn ended(&self, hook: &Hook) -> Result<Verdict, HookError> {
+    async fn ended(&self, hook: &Hook) -> Result<Outcome, HookError> {
         let records = &self.hooks.records;
         match hook.kind {
             HookKind::Rest => drop(records.delete_hook(&hook.id).await?),
             HookKind::Webhook => drop(records.disable_hook(&hook.id, "the receiver answered 410 Gone").await?),
         }
         tracing::info!(hook.id = hook.id, "a hook ended: its receiver answered 410");
-        self.hooks.metrics.count(Outcome::Gone);
-        Ok(Verdict::Done)
+        self.hooks.metrics.count(DeliveryOutcome::Gone);
+        Ok(Outcome::Done)
     }
 }
 
 /// The open changes of the record whose oldest one is first, so that older changes are sent first; and how long to wait if none is due.
 /// Nothing of the contact goes before it.
-fn first_record(owed: &Owed, now_ms: i64) -> (Vec<&OwedChange>, Duration) {
-    let Some(first) = owed.changes.first() else { return (Vec::new(), Duration::ZERO) };
+fn first_record(pending: &Owed, now_ms: i64) -> (Vec<&OwedChange>, Duration) {
+    let Some(first) = pending.changes.first() else { return (Vec::new(), Duration::ZERO) };
     // A notice is a message of its own.
     let goes_with_first = |change: &&OwedChange| match first.notice {
         Some(_) => change.seq == first.seq,
         None => change.record_id == first.record_id,
     };
-    let of_record: Vec<_> = owed.changes.iter().filter(goes_with_first).collect();
+    let of_record: Vec<_> = pending.changes.iter().filter(goes_with_first).collect();
     // A new change is a reason to try at once.
     let due = of_record.iter().map(|change| change.next_at_ms.unwrap_or(now_ms)).min().unwrap_or(now_ms);
     match u64::try_from(due - now_ms) {
@@ -207,43 +209,43 @@ impl Hooks {
 }
 
 impl Handler for Deliverer {
-    async fn run(&self, job: Job, permits: Permits) -> Verdict {
+    async fn run(&self, job: Job, permits: Permits) -> Outcome {
         match self.deliver(&job, &permits).await {
-            Ok(verdict) => verdict,
+            Ok(outcome) => outcome,
             // The receiver is not at fault, so nothing is counted against it.
             Err(error) => {
                 tracing::warn!(hook.id = job.key.lane, %error, "a message to a hook was not sent; it is sent later");
-                Verdict::Snooze { after: OWN_FAULT }
+                Outcome::Snooze { after: OWN_FAULT }
             }
         }
     }
 
-    async fn bury(&self, job: Job, reason: &str) -> Verdict {
+    async fn dead_letter(&self, job: Job, reason: &str) -> Outcome {
         tracing::error!(
             hook.id = job.key.lane,
             reason,
             "messages of a hook killed their worker and are not sent again"
         );
-        let owed = match self.hooks.records.owed_to_hook(&job.key.lane, &job.key.record).await {
-            Ok(Some(owed)) => owed,
-            Ok(None) => return Verdict::Dead,
-            Err(_) => return Verdict::Retry { after: PANICKED },
+        let pending = match self.hooks.records.pending_to_hook(&job.key.lane, &job.key.record).await {
+            Ok(Some(pending)) => pending,
+            Ok(None) => return Outcome::Dead,
+            Err(_) => return Outcome::Retry { after: PANICKED },
         };
-        let changes: Vec<_> = owed.changes.iter().collect();
+        let changes: Vec<_> = pending.changes.iter().collect();
         let tried = Tried { error: Some(reason.to_owned()), ..Tried::default() };
-        let sending = Sending { hook: &owed.hook, changes: &changes, more: false };
-        match self.settle(&sending, &tried, Settled::GivenUp, Outcome::GivenUp).await {
-            Ok(_) => Verdict::Dead,
-            Err(_) => Verdict::Retry { after: PANICKED },
+        let sending = Sending { hook: &pending.hook, changes: &changes, more: false };
+        match self.settle(&sending, &tried, Settled::GivenUp, DeliveryOutcome::GivenUp).await {
+            Ok(_) => Outcome::Dead,
+            Err(_) => Outcome::Retry { after: PANICKED },
         }
     }
 
-    fn ended(&self, job: &Job, verdict: &Verdict, took: Duration, _: &Permits) {
-        tracing::trace!(hook.id = job.key.lane, outcome = verdict.as_str(), ?took, "a run of a hook ended");
+    fn ended(&self, job: &Job, outcome: &Outcome, took: Duration, _: &Permits) {
+        tracing::trace!(hook.id = job.key.lane, outcome = outcome.as_str(), ?took, "a run of a hook ended");
     }
 
-    fn panicked(&self, job: &Job) -> Verdict {
+    fn panicked(&self, job: &Job) -> Outcome {
         tracing::error!(hook.id = job.key.lane, "sending a message to a hook panicked; it is sent again");
-        Verdict::Retry { after: PANICKED }
+        Outcome::Retry { after: PANICKED }
     }
 }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use crate::records::hook_event::{EVENTS, Filters, told_as};
+use crate::records::hook_event::{EVENTS, Filters, reported_as};
 use crate::records::{OwedChange, message_id};
 
 /// Bytes that a body stays below; what is longer goes without the record's fields, as Standard Webhooks asks.
@@ -31,9 +31,9 @@ pub(crate) fn message(
     if newest.notice.is_some() {
         return Some(about_the_system(hook_id, newest));
     }
-    let heard: Vec<&str> = changes.iter().map(|change| change.event.as_str()).collect();
+    let received: Vec<&str> = changes.iter().map(|change| change.event.as_str()).collect();
     let is_completed = record.is_some_and(|record| record["completed"] == true);
-    let event = match (told_as(&heard, is_completed, events)?, record) {
+    let event = match (reported_as(&received, is_completed, events)?, record) {
         // It went after the change, and its deletion is on its way, or was forgotten by now.
         (event, None) if !event.ends_with(".erased") => format!("{}.deleted", newest.record),
         (event, _) => event.to_owned(),
@@ -134,7 +134,7 @@ mod tests {
     use super::*;
     use crate::records::Origin;
 
-    fn owed(seq: i64, previous: i64, event: &str) -> OwedChange {
+    fn pending(seq: i64, previous: i64, event: &str) -> OwedChange {
         OwedChange {
             seq,
             previous: Some(previous),
@@ -163,45 +163,48 @@ mod tests {
 
     #[test]
     fn changes_of_one_record_are_one_message_that_accounts_for_each() {
-        let changes = [owed(3, 1, "contact.created"), owed(5, 4, "contact.updated"), owed(9, 8, "contact.updated")];
-        let told = body(&changes, Some(json!({"name": "Ada"})));
-        assert_eq!(told["type"], "contact.created");
-        assert_eq!((&told["sequence"], &told["previous"]), (&json!(9), &json!(8)));
-        assert_eq!(told["includes"], json!([[3, 1], [5, 4]]));
-        assert_eq!(told["changes"], json!(["field3", "field5", "field9"]));
-        assert_eq!(told["data"], json!({"name": "Ada"}));
+        let changes =
+            [pending(3, 1, "contact.created"), pending(5, 4, "contact.updated"), pending(9, 8, "contact.updated")];
+        let reported = body(&changes, Some(json!({"name": "Ada"})));
+        assert_eq!(reported["type"], "contact.created");
+        assert_eq!((&reported["sequence"], &reported["previous"]), (&json!(9), &json!(8)));
+        assert_eq!(reported["includes"], json!([[3, 1], [5, 4]]));
+        assert_eq!(reported["changes"], json!(["field3", "field5", "field9"]));
+        assert_eq!(reported["data"], json!({"name": "Ada"}));
         assert!(body(&changes[..1], Some(json!({})))["includes"].is_null());
     }
 
     #[test]
-    fn what_is_gone_by_now_is_told_as_gone() {
-        let told = body(&[owed(3, 1, "note.created")], None);
-        assert_eq!((&told["type"], &told["data"]["recordId"]), (&json!("note.deleted"), &json!("r")));
-        let told = body(&[owed(3, 1, "contact.updated"), owed(4, 3, "contact.erased")], None);
-        assert_eq!((&told["type"], &told["data"]["ghlId"]), (&json!("contact.erased"), &json!("g")));
+    fn what_is_gone_by_now_is_reported_as_gone() {
+        let reported = body(&[pending(3, 1, "note.created")], None);
+        assert_eq!((&reported["type"], &reported["data"]["recordId"]), (&json!("note.deleted"), &json!("r")));
+        let reported = body(&[pending(3, 1, "contact.updated"), pending(4, 3, "contact.erased")], None);
+        assert_eq!((&reported["type"], &reported["data"]["ghlId"]), (&json!("contact.erased"), &json!("g")));
         // The deleted record can still be read; the message has its ids only.
-        let told = body(&[owed(4, 3, "contact.deleted")], Some(json!({"name": "Ada"})));
-        assert_eq!(told["data"]["name"], Value::Null);
+        let reported = body(&[pending(4, 3, "contact.deleted")], Some(json!({"name": "Ada"})));
+        assert_eq!(reported["data"]["name"], Value::Null);
     }
 
     #[test]
     fn a_body_stays_below_its_bound_and_says_so() {
-        let many: Vec<_> = (0..500).map(|at| owed(1_000_000 + at, 999_999 + at, "contact.updated")).collect();
+        let many: Vec<_> = (0..500).map(|at| pending(1_000_000 + at, 999_999 + at, "contact.updated")).collect();
         let long = json!({"name": "x".repeat(30_000)});
         let all = Filters::new(vec!["*".into()]).unwrap();
-        let told = message("h", &all, true, &many, Some(&long)).unwrap();
-        assert!(told.body.len() < LONGEST, "{}", told.body.len());
-        let told: Value = serde_json::from_str(&told.body).unwrap();
-        assert_eq!((&told["truncated"], &told["data"]["recordId"]), (&json!(true), &json!("r")));
-        assert_eq!(told["includes"].as_array().unwrap().len(), 499);
+        let reported = message("h", &all, true, &many, Some(&long)).unwrap();
+        assert!(reported.body.len() < LONGEST, "{}", reported.body.len());
+        let reported: Value = serde_json::from_str(&reported.body).unwrap();
+        assert_eq!((&reported["truncated"], &reported["data"]["recordId"]), (&json!(true), &json!("r")));
+        assert_eq!(reported["includes"].as_array().unwrap().len(), 499);
     }
 
     #[test]
-    fn who_reads_ids_alone_is_told_ids_alone() {
+    fn who_reads_ids_alone_is_reported_ids_alone() {
         let all = Filters::new(vec!["*".into()]).unwrap();
         let record = json!({"name": "Ada"});
-        let told = message("h", &all, false, &[owed(3, 1, "contact.updated")], Some(&record)).unwrap();
-        assert!(told.event == "contact.updated" && told.body.contains("recordId") && !told.body.contains("Ada"));
+        let reported = message("h", &all, false, &[pending(3, 1, "contact.updated")], Some(&record)).unwrap();
+        assert!(
+            reported.event == "contact.updated" && reported.body.contains("recordId") && !reported.body.contains("Ada")
+        );
     }
 
     #[test]
@@ -212,13 +215,13 @@ mod tests {
             contact_id: String::new(),
             fields: Vec::new(),
             origin: None,
-            ..owed(7, 3, "job.died")
+            ..pending(7, 3, "job.died")
         };
-        let told = body(&[notice], Some(json!({"name": "Ada"})));
-        assert_eq!(told["data"], json!({"kind": "push_note", "recordId": "r"}));
-        assert_eq!((&told["type"], &told["record"]), (&json!("job.died"), &json!("job")));
+        let reported = body(&[notice], Some(json!({"name": "Ada"})));
+        assert_eq!(reported["data"], json!({"kind": "push_note", "recordId": "r"}));
+        assert_eq!((&reported["type"], &reported["record"]), (&json!("job.died"), &json!("job")));
         assert_eq!(
-            (&told["locationId"], &told["contactId"], &told["previous"]),
+            (&reported["locationId"], &reported["contactId"], &reported["previous"]),
             (&json!(null), &json!(null), &json!(3))
         );
     }

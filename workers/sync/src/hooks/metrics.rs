@@ -7,7 +7,7 @@ const BUCKETS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 
 
 /// What becomes of a try, or of a hook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub(crate) enum DeliveryOutcome {
     /// Taken by the receiver.
     Sent,
     /// Not taken; tried again.
@@ -24,7 +24,7 @@ pub(crate) enum Outcome {
     Disabled,
 }
 
-impl Outcome {
+impl DeliveryOutcome {
     const ALL: [Self; 7] =
         [Self::Sent, Self::Failed, Self::Throttled, Self::GivenUp, Self::Dropped, Self::Gone, Self::Disabled];
 
@@ -64,7 +64,7 @@ impl HookMetrics {
             duration: Histogram::with_opts(duration.buckets(BUCKETS.to_vec()))?,
         };
         // A counter that begins with 1 has not increased, so all begin with 0.
-        for outcome in Outcome::ALL {
+        for outcome in DeliveryOutcome::ALL {
             metrics.outcomes.with_label_values(&[outcome.as_str()]);
         }
         registry.register(Box::new(metrics.outcomes.clone()))?;
@@ -72,7 +72,7 @@ impl HookMetrics {
         Ok(metrics)
     }
 
-    pub(crate) fn count(&self, outcome: Outcome) {
+    pub(crate) fn count(&self, outcome: DeliveryOutcome) {
         self.outcomes.with_label_values(&[outcome.as_str()]).inc();
     }
 

@@ -15,12 +15,12 @@ impl Hooks {
             Some(queue) if is_open => queue.lane(&hook.id).await.ok().flatten(),
             _ => None,
         };
-        let told = |delivery: &Delivery| {
-            let mut told = json!(delivery);
-            told["why"] = why(hook, delivery, lane.as_ref()).into();
-            told
+        let reported = |delivery: &Delivery| {
+            let mut reported = json!(delivery);
+            reported["why"] = why(hook, delivery, lane.as_ref()).into();
+            reported
         };
-        deliveries.iter().map(told).collect()
+        deliveries.iter().map(reported).collect()
     }
 }
 

@@ -7,14 +7,14 @@
 use ghl::GhlError;
 use ghl::catalog::{Call, catalog};
 
-use super::{JobError, Task};
+use super::{JobError, JobRun};
 
-pub(super) async fn run(task: &Task<'_>) -> Result<(), JobError> {
-    let records = &task.environment.records;
-    let called = records.called(&task.run).await?;
+pub(super) async fn run(job: &JobRun<'_>) -> Result<(), JobError> {
+    let records = &job.environment.records;
+    let called = records.called(&job.run).await?;
     if called.erased {
         // Nothing of the person is sent any more.
-        let mut tx = records.begin(&task.run).await?;
+        let mut tx = records.begin(&job.run).await?;
         tx.forget_call().await?;
         return Ok(tx.close_run(&[]).await?);
     }
@@ -27,11 +27,11 @@ pub(super) async fn run(task: &Task<'_>) -> Result<(), JobError> {
         if called.sent {
             return Err(unknown("an earlier run sent it and did not live to see the answer, or lost it".to_owned()));
         }
-        records.mark_sent(&task.run, true).await?;
+        records.mark_sent(&job.run, true).await?;
     }
-    match task.ghl().carry_out(&form.endpoint(operation), &call.ids, &call.query, call.body).await {
+    match job.ghl().carry_out(&form.endpoint(operation), &call.ids, &call.query, call.body).await {
         Ok(answer) => {
-            let mut tx = records.begin(&task.run).await?;
+            let mut tx = records.begin(&job.run).await?;
             tx.store_reply(answer.status, answer.body).await?;
             tx.close_run(&[]).await?;
             Ok(())
@@ -39,7 +39,7 @@ pub(super) async fn run(task: &Task<'_>) -> Result<(), JobError> {
         Err(error) if only_once && error.outcome_unknown() => Err(unknown(error.to_string())),
         Err(error) => {
             if only_once {
-                records.mark_sent(&task.run, false).await?;
+                records.mark_sent(&job.run, false).await?;
             }
             // For a call by name, "not found" is an answer.
             match error {

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
-use sync_model::decide::echo::Prints;
+use sync_model::decide::echo::Fingerprints;
 
-use crate::records::{ContactView, Entry, Finding, Parts, Shown, Verdict};
+use crate::records::{ContactView, Difference, Entry, Finding, Parts, Shown};
 
 /// What is no difference: ids of the producer's own, and the one field that GHL's lists leave out and that moves without an event.
 const OWN: [&str; 6] =
@@ -16,16 +16,16 @@ const OWN: [&str; 6] =
 #[must_use]
 pub(super) fn contact(contact_id: &str, theirs: &Parts, ours: Option<&ContactView>) -> Vec<Finding> {
     let Parts { contact, tasks, notes, appointments, unread } = theirs;
-    let finding = |record: &str, id: &str, verdict, fields| Finding {
+    let finding = |record: &str, id: &str, difference, fields| Finding {
         record: record.to_owned(),
         record_id: id.to_owned(),
         contact_id: contact_id.to_owned(),
-        verdict,
+        difference,
         fields,
     };
     let mut found = Vec::new();
     match (contact, ours) {
-        (Some(_), None) => found.push(finding("contact", contact_id, Verdict::Missing, Vec::new())),
+        (Some(_), None) => found.push(finding("contact", contact_id, Difference::Missing, Vec::new())),
         (Some(contact), Some(ours)) => {
             let known = &ours.contact.record;
             let mut fields = differing("contact", &object(&contact.completed(known)), &object(known));
@@ -33,7 +33,7 @@ pub(super) fn contact(contact_id: &str, theirs: &Parts, ours: Option<&ContactVie
             fields.retain(|field| !ours.contact.unread.contains(field));
             // Events leave the date of change out: alone it is no difference.
             if fields.iter().any(|field| field != "dateUpdated") {
-                found.push(finding("contact", contact_id, Verdict::Different, fields));
+                found.push(finding("contact", contact_id, Difference::Different, fields));
             }
         }
         (None, _) => {}
@@ -74,18 +74,18 @@ pub(super) fn contact(contact_id: &str, theirs: &Parts, ours: Option<&ContactVie
         for their in &theirs {
             let id = id_of(their);
             match ours.iter().find(|our| id_of(our) == id) {
-                None => found.push(finding(record, &id, Verdict::Missing, Vec::new())),
+                None => found.push(finding(record, &id, Difference::Missing, Vec::new())),
                 Some(our) => {
                     let fields = differing(record, their, our);
                     if !fields.is_empty() {
-                        found.push(finding(record, &id, Verdict::Different, fields));
+                        found.push(finding(record, &id, Difference::Different, fields));
                     }
                 }
             }
         }
         let is_extra = |id: &String| !is_partial && !theirs.iter().any(|their| id_of(their) == *id);
         let extra = ours.iter().map(id_of).filter(is_extra);
-        found.extend(extra.map(|id| finding(record, &id, Verdict::Extra, Vec::new())));
+        found.extend(extra.map(|id| finding(record, &id, Difference::Extra, Vec::new())));
     }
     found
 }
@@ -99,7 +99,7 @@ pub(super) fn gone(contact_id: &str, ours: &ContactView) -> Vec<Finding> {
         record: "contact".to_owned(),
         record_id: contact_id.to_owned(),
         contact_id: contact_id.to_owned(),
-        verdict: Verdict::Extra,
+        difference: Difference::Extra,
         fields: Vec::new(),
     };
     std::iter::once(itself).chain(contact(contact_id, &nothing, Some(ours))).collect()
@@ -107,7 +107,7 @@ pub(super) fn gone(contact_id: &str, ours: &ContactView) -> Vec<Finding> {
 
 /// Their tasks, notes or appointments, read as those that are known here: what they leave out is no difference.
 fn as_known<E: Entry, V>(theirs: &[E], ours: &[Shown<V>], entry: fn(&V) -> &E) -> Vec<E> {
-    let never = Prints::default();
+    let never = Fingerprints::default();
     let as_known = |their: &E| {
         let mut their = their.clone();
         if let Some(our) = ours.iter().find(|our| entry(&our.record).ghl_id() == their.ghl_id()) {
@@ -195,32 +195,33 @@ mod tests {
         }
     }
 
-    fn told(theirs: &Parts, ours: Option<&ContactView>) -> Vec<(String, Verdict, String)> {
+    fn reported(theirs: &Parts, ours: Option<&ContactView>) -> Vec<(String, Difference, String)> {
         let found = contact("c", theirs, ours).into_iter();
-        found.map(|found| (found.record_id, found.verdict, found.fields.join(","))).collect()
+        found.map(|found| (found.record_id, found.difference, found.fields.join(","))).collect()
     }
 
     #[test]
-    fn what_is_equal_is_not_told_and_ids_of_our_own_are_no_difference() {
+    fn what_is_equal_is_not_reported_and_ids_of_our_own_are_no_difference() {
         let ours = Task { clienty_task_id: Some("k".to_owned()), body: Some(String::new()), ..task("t", "Call") };
         let theirs = Parts { contact: Some(person()), tasks: Some(vec![task("t", "Call")]), ..Parts::default() };
-        assert_eq!(told(&theirs, Some(&view(vec![ours]))), []);
+        assert_eq!(reported(&theirs, Some(&view(vec![ours]))), []);
     }
 
     #[test]
     fn what_the_list_of_appointments_leaves_open_is_no_difference_to_what_was_written() {
         let at = |time: &str| Some(time.parse().unwrap());
         let (first, second) = (at("2026-11-01T05:30:00Z"), at("2026-11-01T06:30:00Z"));
-        let told = Appointment { appointment_id: Some("a".to_owned()), start_time: first, ..Appointment::default() };
-        let mut twice = told.clone();
+        let reported =
+            Appointment { appointment_id: Some("a".to_owned()), start_time: first, ..Appointment::default() };
+        let mut twice = reported.clone();
         twice.second_hour.start_time = second;
-        let ours = Appointment { start_time: second, notes: Some("Bring it".to_owned()), ..told.clone() };
+        let ours = Appointment { start_time: second, notes: Some("Bring it".to_owned()), ..reported.clone() };
         let ours =
             Shown { sync: SyncStatus { at: Some(Timestamp::UNIX_EPOCH), ..SyncStatus::default() }, ..shown(ours) };
         let ours = ContactView { appointments: vec![ours], ..view(Vec::new()) };
         let parts = |theirs| Parts { appointments: Some(vec![theirs]), ..Parts::default() };
         assert_eq!(super::contact("c", &parts(twice), Some(&ours)), []);
-        let moved = super::contact("c", &parts(told), Some(&ours));
+        let moved = super::contact("c", &parts(reported), Some(&ours));
         assert_eq!(moved[0].fields, ["startTime"]);
     }
 
@@ -233,11 +234,11 @@ mod tests {
         };
         let theirs = Parts { appointments: Some(vec![appointment("showed")]), ..Parts::default() };
         let ours = ContactView { appointments: vec![shown(appointment("confirmed"))], ..view(Vec::new()) };
-        assert_eq!(told(&theirs, Some(&ours)), [("a".to_owned(), Verdict::Different, "status".to_owned())]);
+        assert_eq!(reported(&theirs, Some(&ours)), [("a".to_owned(), Difference::Different, "status".to_owned())]);
     }
 
     #[test]
-    fn every_kind_of_difference_is_told_and_what_was_not_read_is_none() {
+    fn every_kind_of_difference_is_reported_and_what_was_not_read_is_none() {
         let theirs = Parts {
             contact: Some(Contact { city: Some("Bonn".to_owned()), name: None, ..person() }),
             tasks: Some(vec![task("t1", "Call"), task("t2", "Write")]),
@@ -245,15 +246,15 @@ mod tests {
         };
         let ours = view(vec![task("t1", "Ring"), task("t3", "Go")]);
         let expected = [
-            ("c".to_owned(), Verdict::Different, "city,name".to_owned()),
-            ("t1".to_owned(), Verdict::Different, "title".to_owned()),
-            ("t2".to_owned(), Verdict::Missing, String::new()),
-            ("t3".to_owned(), Verdict::Extra, String::new()),
+            ("c".to_owned(), Difference::Different, "city,name".to_owned()),
+            ("t1".to_owned(), Difference::Different, "title".to_owned()),
+            ("t2".to_owned(), Difference::Missing, String::new()),
+            ("t3".to_owned(), Difference::Extra, String::new()),
         ];
-        assert_eq!(told(&theirs, Some(&ours)), expected);
-        let missing = ["c", "t1", "t2"].map(|id| (id.to_owned(), Verdict::Missing, String::new()));
-        assert_eq!(told(&theirs, None), missing);
-        let extra: Vec<_> = gone("c", &ours).into_iter().map(|found| (found.record_id, found.verdict)).collect();
-        assert_eq!(extra, ["c", "t1", "t3"].map(|id| (id.to_owned(), Verdict::Extra)));
+        assert_eq!(reported(&theirs, Some(&ours)), expected);
+        let missing = ["c", "t1", "t2"].map(|id| (id.to_owned(), Difference::Missing, String::new()));
+        assert_eq!(reported(&theirs, None), missing);
+        let extra: Vec<_> = gone("c", &ours).into_iter().map(|found| (found.record_id, found.difference)).collect();
+        assert_eq!(extra, ["c", "t1", "t3"].map(|id| (id.to_owned(), Difference::Extra)));
     }
 }

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::{Environment, JobError};
-use crate::enrich::{Enricher, Keys, Outcome, Provider, Reply, Turn};
+use crate::enrich::{Enricher, Keys, LookupOutcome, Provider, Reply, Turn};
 use crate::records::{Answer, Bringing, Ceilings, ContactRow, KnownAnswer, Question, Reserved, Run, Settle};
 
 /// Calls of one run, at their slowest; a longer order than that goes on in the next run, from what is known by then.
@@ -58,7 +58,7 @@ pub(super) async fn run(environment: &Environment, run: &Run) -> Result<(), JobE
         if provider.calls() {
             calls += 1;
             if calls > MOST_CALLS {
-                return Err(JobError::OneMoreRun);
+                return Err(JobError::NeedsMorePermits);
             }
         }
         let asking = Asking { environment, enricher, run, row: &row, provider, keys: &keys };
@@ -78,7 +78,7 @@ pub(super) async fn run(environment: &Environment, run: &Run) -> Result<(), JobE
             }
         }
     }
-    environment.tell_owed().await;
+    environment.report_pending().await;
     match waits {
         Some((why, wait)) if is_missing(environment, run).await? => Err(JobError::AwaitsProvider { why, wait }),
         _ => close(environment, run).await,
@@ -95,7 +95,7 @@ async fn contact(environment: &Environment, run: &Run) -> Result<Option<ContactR
     let (location_id, id) = (&run.key.location_id, &run.key.record_id);
     let row = match records.find_contact(location_id, id).await? {
         None if records.bringing(location_id, id).await? == Bringing::UnderWay => {
-            return Err(JobError::NotYet { wait: SOON });
+            return Err(JobError::Deferred { wait: SOON });
         }
         None => records.find_contact(location_id, id).await?,
         row => row,
@@ -107,10 +107,10 @@ async fn contact(environment: &Environment, run: &Run) -> Result<Option<ContactR
         let reason = "no contact of that id is kept here; an event contact.selected fetches it".to_owned();
         return Err(JobError::NotEnriched { reason });
     };
-    if row.is_shown() && (row.is_pending() || row.is_unread()) {
+    if row.is_visible() && (row.is_pending() || row.is_unread()) {
         return Err(JobError::AwaitsContact { wait: SOON * 10 });
     }
-    Ok(Some(row).filter(ContactRow::is_shown))
+    Ok(Some(row).filter(ContactRow::is_visible))
 }
 
 async fn is_missing(environment: &Environment, run: &Run) -> Result<bool, JobError> {
@@ -139,11 +139,11 @@ impl Asking<'_> {
         match records.known_answer(&names).await? {
             KnownAnswer::None => {}
             KnownAnswer::Match(finding) => {
-                self.count(Outcome::Cached);
+                self.count(LookupOutcome::Cached);
                 return Ok(Came::Found(finding));
             }
             KnownAnswer::Miss | KnownAnswer::Unknown => {
-                self.count(Outcome::Cached);
+                self.count(LookupOutcome::Cached);
                 return Ok(Came::Nothing);
             }
             KnownAnswer::Asked { at_ms, name, call_id } => {
@@ -152,13 +152,13 @@ impl Asking<'_> {
                     return Ok(self.wait("is being asked about this person by another job", SOON * 5, true));
                 }
                 records.give_answer_up(&name, &call_id).await?;
-                self.count(Outcome::Unknown);
+                self.count(LookupOutcome::Unknown);
                 self.passed_over("an earlier call was lost; it counts as paid");
                 return Ok(Came::Nothing);
             }
         }
         let Some(name) = names.first() else {
-            self.count(Outcome::NotConnected);
+            self.count(LookupOutcome::NotConnected);
             self.passed_over("no master key is set");
             return Ok(Came::Nothing);
         };
@@ -168,7 +168,7 @@ impl Asking<'_> {
     /// Of the contact's own keys.
     fn deduced(&self) -> Came {
         let fields = self.provider.deduce(self.keys);
-        self.count(if fields.is_empty() { Outcome::Miss } else { Outcome::Match });
+        self.count(if fields.is_empty() { LookupOutcome::Miss } else { LookupOutcome::Match });
         let at_ms = self.environment.clock.now_ms();
         let expires_ms = at_ms.saturating_add(millis(self.provider.keeps));
         let provider = self.provider.name.clone();
@@ -181,7 +181,7 @@ impl Asking<'_> {
             Ok(secret) => secret,
             Err(crate::enrich::NoSecret::Records(error)) => return Err(error.into()),
             Err(error) => {
-                self.count(Outcome::NotConnected);
+                self.count(LookupOutcome::NotConnected);
                 self.passed_over(&error.to_string());
                 return Ok(Came::Nothing);
             }
@@ -191,7 +191,7 @@ impl Asking<'_> {
             Turn::Now => {}
             Turn::In(wait) => return Ok(self.wait("is called as often as it allows", wait, true)),
             Turn::Broken => {
-                self.count(Outcome::Broken);
+                self.count(LookupOutcome::Broken);
                 self.passed_over("it failed again and again, or refuses its key");
                 return Ok(Came::Nothing);
             }
@@ -239,7 +239,7 @@ impl Asking<'_> {
         match reply {
             Reply::Match { fields, confidence, credits } => {
                 pace.inspect(|pace| pace.answered());
-                self.count(Outcome::Match);
+                self.count(LookupOutcome::Match);
                 self.enricher.metrics.spent(&provider.name, credits);
                 // No more is kept of a person than is wanted.
                 let want = &self.enricher.rules.want;
@@ -258,38 +258,38 @@ impl Asking<'_> {
             }
             Reply::Miss { credits } => {
                 pace.inspect(|pace| pace.answered());
-                self.count(Outcome::Miss);
+                self.count(LookupOutcome::Miss);
                 self.enricher.metrics.spent(&provider.name, credits);
                 let keeps_ms = millis(provider.keeps_misses);
                 (provider.costs(credits), Settle::Miss { keeps_ms }, Came::Nothing)
             }
             Reply::Throttled { after } => {
-                self.count(Outcome::Throttled);
+                self.count(LookupOutcome::Throttled);
                 let wait = pace.map_or(SOON * 60, |pace| pace.throttled(now, after));
                 let came = self.wait("wants to be called less often", wait, true);
                 (sync_model::money::Money::ZERO, Settle::Failed, came)
             }
             Reply::Refused => {
                 pace.inspect(|pace| pace.refused(now));
-                self.count(Outcome::Broken);
+                self.count(LookupOutcome::Broken);
                 self.passed_over("it refuses its key, or its account has no credits left; `clienty-sync enrich connect` gives it another key");
                 (sync_model::money::Money::ZERO, Settle::Failed, Came::Nothing)
             }
             Reply::Rejected { reason } => {
                 pace.inspect(|pace| pace.answered());
-                self.count(Outcome::Broken);
+                self.count(LookupOutcome::Broken);
                 self.passed_over(&reason);
                 (sync_model::money::Money::ZERO, Settle::Failed, Came::Nothing)
             }
             Reply::Failed { reason } => {
                 pace.inspect(|pace| pace.failed(now));
-                self.count(Outcome::Broken);
+                self.count(LookupOutcome::Broken);
                 self.passed_over(&reason);
                 (sync_model::money::Money::ZERO, Settle::Failed, Came::Nothing)
             }
             Reply::Unknown { reason } => {
                 pace.inspect(|pace| pace.failed(now));
-                self.count(Outcome::Unknown);
+                self.count(LookupOutcome::Unknown);
                 self.passed_over(&format!("{reason}; the call counts as paid and is not repeated by itself"));
                 (provider.cost(), Settle::Unknown, Came::Nothing)
             }
@@ -297,7 +297,7 @@ impl Asking<'_> {
     }
 
     fn out_of_money(&self, why: &str, until: Timestamp) -> Came {
-        self.count(Outcome::OutOfMoney);
+        self.count(LookupOutcome::OutOfMoney);
         let left = until.as_millisecond().saturating_sub(self.environment.clock.now_ms());
         let left = Duration::from_millis(u64::try_from(left).unwrap_or(0));
         self.wait(why, left.clamp(SOON, LOOK_AGAIN), false)
@@ -316,7 +316,7 @@ impl Asking<'_> {
         );
     }
 
-    fn count(&self, outcome: Outcome) {
+    fn count(&self, outcome: LookupOutcome) {
         self.enricher.metrics.count(&self.provider.name, outcome);
     }
 }

@@ -59,12 +59,12 @@ pub enum JobError {
     #[error("{0}; the next attempt checks whether the token or only this call is at fault")]
     Unjudged(GhlError),
     /// A 404 that may mean that the record is gone, and GHL shows the record elsewhere, or would not show it yet.
-    #[error("GHL does not find the {what}, but does not confirm that it is gone{}", if *.is_shown { ": a list still shows it" } else { "" })]
+    #[error("GHL does not find the {what}, but does not confirm that it is gone{}", if *.is_visible { ": a list still shows it" } else { "" })]
     Unconfirmed {
         /// Of which kind it is.
         what: &'static str,
         /// Whether GHL shows it elsewhere.
-        is_shown: bool,
+        is_visible: bool,
     },
     /// The event names a contact that is not of its location.
     #[error("the contact belongs to another location than the event names")]
@@ -129,7 +129,7 @@ pub enum JobError {
     NoId,
     /// The run has got on and needs the permits of another one for the rest.
     #[error("more calls are needed than one run has permits for")]
-    OneMoreRun,
+    NeedsMorePermits,
     /// GHL answered with the contact, and to the same run that it has no such contact.
     #[error("the contact was deleted in GHL while it was read")]
     GoneMeanwhile,
@@ -159,7 +159,7 @@ pub enum JobError {
     },
     /// A scan that is spread over time is not due yet, or what a run depends on is not settled yet.
     #[error("it continues later")]
-    NotYet {
+    Deferred {
         /// Until then.
         wait: Duration,
     },

@@ -14,7 +14,7 @@ use job_engine::Priority;
 use serde_json::Value;
 use sync_model::record::Task as OurTask;
 
-use super::{JobError, Task, told};
+use super::{JobError, JobRun, webhook_diff};
 use crate::mapping;
 use crate::records::{EntryRow, FollowUp, JobKind, Snapshot, StoredWebhook, Tx};
 
@@ -28,7 +28,7 @@ const SCOPE: &str = "locations/tasks.readonly";
 
 /// What the webhooks of a run say of the task.
 #[derive(Default)]
-struct Told {
+struct Reported {
     /// It is gone.
     deleted: bool,
     /// That was said in time.
@@ -40,14 +40,14 @@ struct Told {
     title: Option<String>,
 }
 
-impl Told {
+impl Reported {
     fn by(webhooks: &[StoredWebhook]) -> Self {
         let mut said = Self { changed: webhooks.is_empty(), ..Self::default() };
         for webhook in webhooks {
             let deletes = webhook.event_type == "TaskDelete";
             said.deleted |= deletes;
-            said.is_new |= told::made(webhook, "").is_some();
-            said.is_believed |= deletes && told::is_believed(webhook);
+            said.is_new |= webhook_diff::made(webhook, "").is_some();
+            said.is_believed |= deletes && webhook_diff::is_believed(webhook);
             said.changed |= webhook.event_type != "TaskCreate";
             let body: Value = serde_json::from_str(&webhook.body).unwrap_or_default();
             let title = body.get("title").and_then(Value::as_str).filter(|title| !title.trim().is_empty());
@@ -57,9 +57,9 @@ impl Told {
     }
 }
 
-pub(super) async fn run(task: &Task<'_>) -> Result<(), JobError> {
+pub(super) async fn run(task: &JobRun<'_>) -> Result<(), JobError> {
     let records = &task.environment.records;
-    let said = Told::by(&records.webhooks_of(&task.run.ids).await?);
+    let said = Reported::by(&records.webhooks_of(&task.run.ids).await?);
     let known = records.entry_of_ghl::<OurTask>(task.location(), task.record()).await?;
     match known {
         None if said.deleted => close(task, &[]).await,
@@ -72,7 +72,7 @@ pub(super) async fn run(task: &Task<'_>) -> Result<(), JobError> {
 }
 
 /// A task that is not known here.
-async fn find(task: &Task<'_>, said: Told) -> Result<(), JobError> {
+async fn find(task: &JobRun<'_>, said: Reported) -> Result<(), JobError> {
     let began_ms = task.environment.clock.now_ms();
     match search(task, said.title).await? {
         Some(found) => keep(task, found, said.is_new, began_ms).await,
@@ -89,7 +89,7 @@ async fn find(task: &Task<'_>, said: Told) -> Result<(), JobError> {
 }
 
 /// A task that is known here, as GHL has it now.
-async fn read(task: &Task<'_>, row: &EntryRow<OurTask>) -> Result<(), JobError> {
+async fn read(task: &JobRun<'_>, row: &EntryRow<OurTask>) -> Result<(), JobError> {
     let snapshot = snapshot_of(task, row).await?;
     let theirs = match task.ghl().get_task(&row.contact_id, task.record()).await {
         Err(GhlError::Gone { what: Subject::Task | Subject::Contact }) => return forget(task, row, &snapshot).await,
@@ -100,21 +100,21 @@ async fn read(task: &Task<'_>, row: &EntryRow<OurTask>) -> Result<(), JobError> 
     close_with(task, tx, &[]).await
 }
 
-async fn forget(task: &Task<'_>, row: &EntryRow<OurTask>, snapshot: &Snapshot) -> Result<(), JobError> {
+async fn forget(task: &JobRun<'_>, row: &EntryRow<OurTask>, snapshot: &Snapshot) -> Result<(), JobError> {
     let mut tx = task.environment.records.begin(&task.run).await?;
     tx.remove_entry(row, snapshot).await?;
     close_with(task, tx, &[]).await
 }
 
 /// A new task, found in GHL.
-async fn keep(task: &Task<'_>, found: GhlTask, is_new: bool, began_ms: i64) -> Result<(), JobError> {
+async fn keep(task: &JobRun<'_>, found: GhlTask, is_new: bool, began_ms: i64) -> Result<(), JobError> {
     let records = &task.environment.records;
     let Some(contact_id) = found.contact_id.clone() else { return close(task, &[]).await };
     let location = task.location();
     if records.erasure(location, &contact_id).await?.is_some() {
         return close(task, &[]).await;
     }
-    if !records.find_contact(location, &contact_id).await?.is_some_and(|row| row.is_shown()) {
+    if !records.find_contact(location, &contact_id).await?.is_some_and(|row| row.is_visible()) {
         let pull = FollowUp {
             kind: JobKind::PullContact,
             location_id: location.to_owned(),
@@ -129,13 +129,13 @@ async fn keep(task: &Task<'_>, found: GhlTask, is_new: bool, began_ms: i64) -> R
     let snapshot = Snapshot::default().of_reading_since(began_ms);
     tx.store_entry(&contact_id, &theirs, &snapshot).await?;
     if is_new {
-        tx.told_created(&theirs).await?;
+        tx.reported_created(&theirs).await?;
     }
     close_with(task, tx, &[]).await
 }
 
 /// The task, if one of the pages shows it.
-async fn search(task: &Task<'_>, title: Option<String>) -> Result<Option<GhlTask>, JobError> {
+async fn search(task: &JobRun<'_>, title: Option<String>) -> Result<Option<GhlTask>, JobError> {
     let mut search = SearchTasks { query: title, limit: PAGE, ..SearchTasks::default() };
     while task.permits.left() > 0 {
         let page = match task.ghl().search_tasks(task.location(), &search).await {
@@ -162,15 +162,15 @@ async fn search(task: &Task<'_>, title: Option<String>) -> Result<Option<GhlTask
     Ok(None)
 }
 
-async fn snapshot_of(task: &Task<'_>, row: &EntryRow<OurTask>) -> Result<Snapshot, JobError> {
+async fn snapshot_of(task: &JobRun<'_>, row: &EntryRow<OurTask>) -> Result<Snapshot, JobError> {
     Ok(task.environment.records.snapshot(task.location(), &row.contact_id).await?)
 }
 
-async fn close(task: &Task<'_>, follow_ups: &[FollowUp]) -> Result<(), JobError> {
+async fn close(task: &JobRun<'_>, follow_ups: &[FollowUp]) -> Result<(), JobError> {
     close_with(task, task.environment.records.begin(&task.run).await?, follow_ups).await
 }
 
-async fn close_with(task: &Task<'_>, mut tx: Tx, follow_ups: &[FollowUp]) -> Result<(), JobError> {
+async fn close_with(task: &JobRun<'_>, mut tx: Tx, follow_ups: &[FollowUp]) -> Result<(), JobError> {
     tx.empty_webhooks().await?;
     task.close_with(tx, follow_ups).await
 }

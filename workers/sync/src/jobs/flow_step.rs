@@ -15,7 +15,9 @@ use serde_json::Value;
 
 use super::{Environment, JobError, new_job};
 use crate::events::FieldError;
-use crate::flows::{Again, Condition, Deed, Flow, Gap, Known, ORIGIN_GHL, On, Request, Step, Work, WorkOf, object_of};
+use crate::flows::{
+    Again, Condition, Flow, Known, MissingValue, ORIGIN_GHL, On, Request, Step, StepAction, Work, WorkOf, object_of,
+};
 use crate::http_steps::{NotReady, Sent};
 use crate::records::{AcceptError, Bringing, ContactRow, FlowRun, Run, Touch, Tx};
 use crate::scripts::Ran;
@@ -83,10 +85,10 @@ pub(super) async fn run(environment: &Environment, run: &Run) -> Result<(), JobE
     let flow = Flow::read(&at.flow, &at.definition);
     let flow = flow.map_err(|mistakes| failed(&format!("flow {}", at.flow), &in_a_line(&mistakes)))?;
     let zone = connection.and_then(|connection| time_zone::zone(connection.time_zone.as_deref()?).ok());
-    let walk = Walking { environment, flow, row, contact, zone: zone.unwrap_or(TimeZone::UTC) };
-    let came = walk.alone(run, &at).await?;
+    let scan = ScanProgress { environment, flow, row, contact, zone: zone.unwrap_or(TimeZone::UTC) };
+    let came = scan.alone(run, &at).await?;
     let mut tx = environment.records.begin(run).await?;
-    match walk.go(&mut tx, at, came).await? {
+    match scan.go(&mut tx, at, came).await? {
         None => Ok(tx.close_run(&[]).await?),
         Some(Pause::Job(job)) => {
             tx.close_run(&[]).await?;
@@ -102,7 +104,7 @@ pub(super) async fn run(environment: &Environment, run: &Run) -> Result<(), JobE
         Some(Pause::Until(until_ms)) => {
             tx.keep_open().await?;
             let left = until_ms.saturating_sub(environment.clock.now_ms());
-            Err(JobError::NotYet { wait: Duration::from_millis(u64::try_from(left).unwrap_or(0)) })
+            Err(JobError::Deferred { wait: Duration::from_millis(u64::try_from(left).unwrap_or(0)) })
         }
     }
 }
@@ -111,7 +113,7 @@ pub(super) async fn run(environment: &Environment, run: &Run) -> Result<(), JobE
 async fn arrived(environment: &Environment, location_id: &str, id: &str) -> Result<Option<ContactRow>, JobError> {
     let records = &environment.records;
     match records.bringing(location_id, id).await? {
-        Bringing::UnderWay => Err(JobError::NotYet { wait: SOON }),
+        Bringing::UnderWay => Err(JobError::Deferred { wait: SOON }),
         // The job may have stored it since the first look.
         ended => match records.find_contact(location_id, id).await? {
             None if ended == Bringing::GivenUp => {
@@ -123,7 +125,7 @@ async fn arrived(environment: &Environment, location_id: &str, id: &str) -> Resu
 }
 
 /// A run's way through its steps.
-struct Walking<'a> {
+struct ScanProgress<'a> {
     environment: &'a Environment,
     flow: Flow,
     row: Option<ContactRow>,
@@ -133,12 +135,12 @@ struct Walking<'a> {
     zone: TimeZone,
 }
 
-impl Walking<'_> {
+impl ScanProgress<'_> {
     /// Up to what takes time; none where the run has ended.
     async fn go(&self, tx: &mut Tx, mut at: FlowRun, mut alone: Option<Alone>) -> Result<Option<Pause>, JobError> {
         let now_ms = self.environment.clock.now_ms();
         // Perhaps by its own last step.
-        let is_gone = self.row.as_ref().is_some_and(|row| !row.is_shown()) && at.step < self.flow.steps.len();
+        let is_gone = self.row.as_ref().is_some_and(|row| !row.is_visible()) && at.step < self.flow.steps.len();
         let begins = at.step == 0 && at.wait_until_ms.is_none();
         let is_idle = begins && (self.is_own(tx, &at).await? || !all_hold(&self.flow.only_if, &self.known(&at)));
         if is_gone || is_idle {
@@ -195,22 +197,22 @@ impl Walking<'_> {
         match tx.touched(object).await? {
             Touch::Own => Ok(true),
             Touch::News => Ok(false),
-            Touch::Unknown if is_young => Err(JobError::NotYet { wait: SOON }),
+            Touch::Unknown if is_young => Err(JobError::Deferred { wait: SOON }),
             Touch::Unknown => Ok(false),
         }
     }
 
     /// Does what the step does outside of a transaction, if the run has reached such a step.
     async fn alone(&self, run: &Run, at: &FlowRun) -> Result<Option<Alone>, JobError> {
-        let is_gone = self.row.as_ref().is_some_and(|row| !row.is_shown());
+        let is_gone = self.row.as_ref().is_some_and(|row| !row.is_visible());
         let step = self.flow.steps.get(at.step).filter(|_| at.wait_until_ms.is_some() && !is_gone);
-        let Some(step) = step.filter(|step| matches!(step.deed, Deed::Script(_) | Deed::Http(_))) else {
+        let Some(step) = step.filter(|step| matches!(step.action, StepAction::Script(_) | StepAction::Http(_))) else {
             return Ok(None);
         };
         let of = self.work_of(at);
         // What can't be filled is said by the step itself.
-        match (&step.deed, step.work(&of, &self.known(at)).ok().flatten()) {
-            (Deed::Script(script), Some(Work::Script(_, input))) => {
+        match (&step.action, step.work(&of, &self.known(at)).ok().flatten()) {
+            (StepAction::Script(script), Some(Work::Script(_, input))) => {
                 Ok(Some(Alone::Ran(self.environment.scripts.run(&script.source, input).await?)))
             }
             (_, Some(Work::Http(request))) => {
@@ -230,7 +232,7 @@ impl Walking<'_> {
         let ready = match self.environment.http_steps.ready(request, id).await {
             Ok(ready) => ready,
             Err(NotReady::Refused(reason)) => return Ok(Sent::Refused(reason)),
-            Err(NotReady::Busy) => return Err(JobError::NotYet { wait: SOON }),
+            Err(NotReady::Busy) => return Err(JobError::Deferred { wait: SOON }),
             Err(NotReady::Records(error)) => return Err(error.into()),
         };
         if request.again == Again::Guarded {
@@ -262,7 +264,7 @@ impl Walking<'_> {
         if at.wait_until_ms.is_none() && !(is_turn(step, at) && all_hold(&step.only_if, &known)) {
             return Ok(Came::Over(None));
         }
-        if let Deed::Wait(wait) = &step.deed {
+        if let StepAction::Wait(wait) = &step.action {
             let until_ms = at
                 .wait_until_ms
                 .unwrap_or_else(|| wait.until(self.environment.clock.now(), &self.zone).as_millisecond());
@@ -273,13 +275,13 @@ impl Walking<'_> {
             });
         }
         let of = self.work_of(at);
-        if matches!(step.deed, Deed::Call(_)) && self.row.as_ref().is_some_and(ContactRow::is_pending) {
+        if matches!(step.action, StepAction::Call(_)) && self.row.as_ref().is_some_and(ContactRow::is_pending) {
             return Err(JobError::AwaitsContact { wait: SOON });
         }
         let work = match step.work(&of, &known) {
             Ok(Some(work)) => work,
-            Ok(None) | Err(Gap::PassedOver { .. }) => return Ok(Came::Over(None)),
-            Err(gap) => return Err(failed(&place, &gap.to_string())),
+            Ok(None) | Err(MissingValue::PassedOver { .. }) => return Ok(Came::Over(None)),
+            Err(missing) => return Err(failed(&place, &missing.to_string())),
         };
         if let Work::Script(script, _) = &work {
             return Ok(match alone {
@@ -307,8 +309,8 @@ impl Walking<'_> {
         let trigger = of.trigger(&work).map_err(|mistakes| failed(&place, &in_a_line(&mistakes)))?;
         let Some(trigger) = trigger else { return Ok(Came::Over(None)) };
         let (source, event_type) = (trigger.event.source.clone(), trigger.event.event_type.clone());
-        if let Work::Call(_, wish) = &work {
-            tx.touch(wish).await?;
+        if let Work::Call(_, request) = &work {
+            tx.touch(request).await?;
         }
         let accepted = match tx.accept(trigger).await {
             Ok(accepted) => accepted,
@@ -332,7 +334,7 @@ impl Walking<'_> {
             event: &at.knows.event,
             set: &at.knows.set,
             answers: &at.knows.answers,
-            rehearses: false,
+            is_dry_run: false,
         }
     }
 }
@@ -343,7 +345,7 @@ fn is_turn(step: &Step, at: &FlowRun) -> bool {
     !step.instead_of.is_some_and(was_done)
 }
 
-/// In earnest there is nothing that can't be told.
+/// In earnest there is nothing that can't be reported.
 fn all_hold(conditions: &[Condition], known: &Known<'_>) -> bool {
     conditions.iter().all(|condition| condition.holds(known).unwrap_or(false))
 }

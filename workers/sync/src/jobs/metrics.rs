@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use ghl::webhooks::Event;
-use job_engine::{Job, Verdict};
+use job_engine::{Job, Outcome};
 use prometheus::{GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry};
 
-use sync_model::decide::verify::Outcome;
+use sync_model::decide::verify::WriteOutcome;
 
 /// Seconds; a job is a few calls of tens or hundreds of milliseconds.
 const DURATION_BUCKETS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
@@ -16,7 +16,7 @@ const DURATION_BUCKETS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1
 const WAIT_BUCKETS: [f64; 12] = [0.001, 0.005, 0.02, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 3600.0, 21_600.0];
 
 /// What GHL reported of a location counts for so long: one that makes no calls any more, or is disconnected, is not needy for ever.
-const TOLD: Duration = Duration::from_secs(60 * 60);
+const REPORTED: Duration = Duration::from_secs(60 * 60);
 /// What alerts look at, by the type of webhooks that are not read. A counter that begins with 1 has not increased, so they begin with 0.
 const ALARMING: [&str; 3] = ["bad_signature", "deferred", "unreadable"];
 
@@ -117,12 +117,12 @@ impl JobMetrics {
         if let Some(at) = *self.requeued_at.lock().unwrap_or_else(PoisonError::into_inner) {
             self.requeue_age.with_label_values::<&str>(&[]).set(at.elapsed().as_secs_f64());
         }
-        self.age_told(Instant::now());
+        self.age_reported(Instant::now());
     }
 
-    fn age_told(&self, now: Instant) {
+    fn age_reported(&self, now: Instant) {
         let mut locations = self.daily_by_location.lock().unwrap_or_else(PoisonError::into_inner);
-        locations.retain(|_, (_, at)| now.saturating_duration_since(*at) < TOLD);
+        locations.retain(|_, (_, at)| now.saturating_duration_since(*at) < REPORTED);
         match locations.values().map(|(left, _)| *left).min() {
             Some(least) => self.daily_remaining.with_label_values::<&str>(&[]).set(i64::from(least)),
             None => self.daily_remaining.reset(),
@@ -134,7 +134,7 @@ impl JobMetrics {
         self.accepted.with_label_values(&[source, event_type]).inc();
     }
 
-    pub(super) fn written(&self, record: &str, outcome: Outcome) {
+    pub(super) fn written(&self, record: &str, outcome: WriteOutcome) {
         self.writes.with_label_values(&[record, outcome.as_str()]).inc();
     }
 
@@ -147,20 +147,20 @@ impl JobMetrics {
         self.flow_runs.with_label_values(&[flow, outcome]).inc();
     }
 
-    pub(super) fn ended(&self, job: &Job, verdict: &Verdict, took: Duration, daily_remaining: Option<u32>) {
+    pub(super) fn ended(&self, job: &Job, outcome: &Outcome, took: Duration, daily_remaining: Option<u32>) {
         let kind = job.key.kind.as_str();
-        self.ended.with_label_values(&[kind, verdict.as_str()]).inc();
+        self.ended.with_label_values(&[kind, outcome.as_str()]).inc();
         self.duration.with_label_values(&[kind]).observe(took.as_secs_f64());
         self.wait.with_label_values(&[kind, job.priority.as_str()]).observe(job.waited.as_secs_f64());
         let Some(left) = daily_remaining else { return };
-        self.told(&job.key.lane, left, Instant::now());
+        self.reported(&job.key.lane, left, Instant::now());
     }
 
-    fn told(&self, location_id: &str, left: u32, now: Instant) {
+    fn reported(&self, location_id: &str, left: u32, now: Instant) {
         let mut locations = self.daily_by_location.lock().unwrap_or_else(PoisonError::into_inner);
         locations.insert(location_id.to_owned(), (left, now));
         drop(locations);
-        self.age_told(now);
+        self.age_reported(now);
     }
 }
 
@@ -175,21 +175,21 @@ mod tests {
     }
 
     #[test]
-    fn a_location_of_which_nothing_was_told_for_an_hour_is_not_needy() {
+    fn a_location_of_which_nothing_was_reported_for_an_hour_is_not_needy() {
         let registry = Registry::new();
         let metrics = JobMetrics::register(&registry).unwrap();
         let begin = Instant::now();
         let mut least = Vec::new();
-        metrics.told("idle", 12, begin);
-        metrics.told("busy", 9000, begin + TOLD / 2);
-        for now in [begin + TOLD / 2, begin + TOLD, begin + TOLD * 2] {
-            metrics.age_told(now);
+        metrics.reported("idle", 12, begin);
+        metrics.reported("busy", 9000, begin + REPORTED / 2);
+        for now in [begin + REPORTED / 2, begin + REPORTED, begin + REPORTED * 2] {
+            metrics.age_reported(now);
             let text = rendered(&registry);
             let line = text.lines().find(|line| line.starts_with("clienty_quota_daily_remaining"));
             least.push(line.map(str::to_owned));
         }
-        let told = |left: u32| Some(format!("clienty_quota_daily_remaining {left}"));
-        assert_eq!(least, [told(12), told(9000), None]);
+        let reported = |left: u32| Some(format!("clienty_quota_daily_remaining {left}"));
+        assert_eq!(least, [reported(12), reported(9000), None]);
     }
 
     #[test]

@@ -11,42 +11,42 @@ use ghl::{Class, Endpoint, GhlError, Subject, UnauthorizedKind, endpoints, scope
 use jiff::tz::TimeZone;
 
 use super::presence::is_contact_gone;
-use super::{JobError, Task, heard, throttles};
+use super::{JobError, JobRun, pull_plan, throttles};
 use crate::mapping;
 use crate::records::{AtHand, Needs, Part, Parts, Settlement};
 
-pub(super) async fn run(task: &Task<'_>) -> Result<(), JobError> {
-    let (location, contact_id) = (task.location(), task.record());
-    let records = &task.environment.records;
-    let at_hand = records.at_hand(&task.run).await?;
+pub(super) async fn run(job: &JobRun<'_>) -> Result<(), JobError> {
+    let (location, contact_id) = (job.location(), job.record());
+    let records = &job.environment.records;
+    let at_hand = records.at_hand(&job.run).await?;
     if at_hand.is_erased || is_pending(&at_hand, contact_id) {
-        return Ok(records.settle(Settlement::nothing(task.run.clone())).await?);
+        return Ok(records.settle(Settlement::nothing(job.run.clone())).await?);
     }
-    let mut heard = heard::hear(task, &at_hand).await?;
-    let (needs, mut snapshot) = (heard.needs, at_hand.snapshot);
-    if let Some(told) = heard.told.contact.take_if(|_| needs.calls() > 0) {
+    let mut received = pull_plan::receive(job, &at_hand).await?;
+    let (needs, mut snapshot) = (received.needs, at_hand.snapshot);
+    if let Some(reported) = received.reported.contact.take_if(|_| needs.calls() > 0) {
         // Calls may fail; what suffices without them is not lost with them.
-        let mut tx = records.begin(&task.run).await?;
-        tx.told_of_contact(&told).await?;
+        let mut tx = records.begin(&job.run).await?;
+        tx.reported_of_contact(&reported).await?;
         tx.keep_open().await?;
         snapshot = records.snapshot(location, contact_id).await?;
     }
-    let before = task.permits.left();
-    let zone = if needs.appointments { zone_of(task).await? } else { Ok(TimeZone::UTC) };
+    let before = job.permits.left();
+    let zone = if needs.appointments { zone_of(job).await? } else { Ok(TimeZone::UTC) };
     // Of a new location, the zone is known to the next run: what its custom fields are called is then asked with the spare call.
-    let spare = u32::from(needs.contact && zone.is_ok() && task.permits.left() < before);
+    let spare = u32::from(needs.contact && zone.is_ok() && job.permits.left() < before);
     let calls = Needs { appointments: needs.appointments && zone.is_ok(), ..needs }.calls();
     // Sent side by side.
-    if task.permits.left() < calls + spare {
-        return Err(JobError::OneMoreRun);
+    if job.permits.left() < calls + spare {
+        return Err(JobError::NeedsMorePermits);
     }
-    let began_ms = task.environment.clock.now_ms();
-    let Some(mut fetched) = fetch(task, contact_id, needs, &zone).await? else {
-        let is_mistaken = is_mistaken(task).await?;
-        let mut tx = records.begin(&task.run).await?;
+    let began_ms = job.environment.clock.now_ms();
+    let Some(mut fetched) = fetch(job, contact_id, needs, &zone).await? else {
+        let is_mistaken = is_mistaken(job).await?;
+        let mut tx = records.begin(&job.run).await?;
         if !tx.contact_is_gone_since(contact_id, began_ms).await? {
             tx.keep_open().await?;
-            return Err(JobError::OneMoreRun);
+            return Err(JobError::NeedsMorePermits);
         }
         if is_mistaken {
             tx.keep_open().await?;
@@ -56,18 +56,18 @@ pub(super) async fn run(task: &Task<'_>) -> Result<(), JobError> {
     };
     if let Some(contact) = &mut fetched.parts.contact {
         // What GHL's reply leaves out and a webhook carries is known by that.
-        for carried in &heard.carried {
+        for carried in &received.carried {
             *contact = contact.supplemented(carried);
         }
         if snapshot.is_of_nobody() && records.is_erased_person(location, contact).await? {
-            return Ok(records.settle(Settlement::nothing(task.run.clone())).await?);
+            return Ok(records.settle(Settlement::nothing(job.run.clone())).await?);
         }
-        task.environment.fields.learn(task, &[&*contact]).await?;
-    } else if needs.contact && !records.find_contact(location, contact_id).await?.is_some_and(|row| row.is_shown()) {
+        job.environment.fields.learn(job, &[&*contact]).await?;
+    } else if needs.contact && !records.find_contact(location, contact_id).await?.is_some_and(|row| row.is_visible()) {
         // Without the contact itself, of one that is not known here, there is nothing that the others belong to.
         return Err(fetched.gravest());
     }
-    let (run, came, missing, told) = (task.run.clone(), fetched.came(), fetched.reasons(), heard.told);
+    let (run, came, missing, reported) = (job.run.clone(), fetched.came(), fetched.reasons(), received.reported);
     if needs.calls() > 0 && came.is_empty() {
         let nothing = Settlement { missing, ..Settlement::nothing(run) };
         records.settle_in_part(&nothing).await?;
@@ -75,7 +75,7 @@ pub(super) async fn run(task: &Task<'_>) -> Result<(), JobError> {
     }
     let again = fetched.to_ask_again();
     let Fetched { parts, missing: refused } = fetched;
-    let settlement = Settlement { run, parts, snapshot, told, came, missing };
+    let settlement = Settlement { run, parts, snapshot, reported, came, missing };
     if let Some(error) = again {
         records.settle_in_part(&settlement).await?;
         return Err(error);
@@ -93,23 +93,23 @@ fn is_pending(at_hand: &AtHand, contact_id: &str) -> bool {
 }
 
 /// A contact that is gone is a deletion, whatever reports it. Only an event for a contact that never was here is a mistake.
-async fn is_mistaken(task: &Task<'_>) -> Result<bool, JobError> {
-    let records = &task.environment.records;
-    let row = records.find_contact(task.location(), task.record()).await?;
+async fn is_mistaken(job: &JobRun<'_>) -> Result<bool, JobError> {
+    let records = &job.environment.records;
+    let row = records.find_contact(job.location(), job.record()).await?;
     // One that a producer has only named was never here either.
     let is_known = row.is_some_and(|row| !row.is_unread());
-    Ok(!is_known && records.is_asked_by_people(&task.run.ids).await?)
+    Ok(!is_known && records.is_asked_by_people(&job.run.ids).await?)
 }
 
 /// The zone in which appointments are read, or why it is not known: that is their matter alone, unless it is the token's.
-async fn zone_of(task: &Task<'_>) -> Result<Result<TimeZone, GhlError>, JobError> {
+async fn zone_of(job: &JobRun<'_>) -> Result<Result<TimeZone, GhlError>, JobError> {
     let is_of_this_call = |error: &GhlError| match error {
         GhlError::Unauthorized { kind, .. } => {
             matches!(kind, UnauthorizedKind::Unexplained | UnauthorizedKind::WrongTokenType)
         }
         error => matches!(error.class(), Class::Passing | Class::Permanent) && !throttles(error),
     };
-    match task.environment.zones.of(task).await {
+    match job.environment.time_zones.of(job).await {
         Ok(zone) => Ok(Ok(zone)),
         Err(JobError::Ghl(error)) if is_of_this_call(&error) => Ok(Err(error)),
         Err(error) => Err(error),
@@ -166,7 +166,7 @@ impl Fetched {
             Class::Permanent => 3,
         };
         let gravest = self.missing.into_iter().map(|(_, error)| error).min_by_key(rank);
-        gravest.map_or(JobError::OneMoreRun, JobError::Ghl)
+        gravest.map_or(JobError::NeedsMorePermits, JobError::Ghl)
     }
 }
 
@@ -175,12 +175,12 @@ impl Fetched {
 /// # Errors
 /// What concerns all of the location's calls, and what befell all the parts alike.
 pub(super) async fn fetch(
-    task: &Task<'_>,
+    job: &JobRun<'_>,
     contact_id: &str,
     needs: Needs,
     zone: &Result<TimeZone, GhlError>,
 ) -> Result<Option<Fetched>, JobError> {
-    let ghl = task.ghl();
+    let ghl = job.ghl();
     let (contact, tasks, notes, appointments) = tokio::join!(
         only_if(needs.contact, ghl.get_contact(contact_id)),
         only_if(needs.tasks, ghl.list_tasks(contact_id)),
@@ -198,7 +198,7 @@ pub(super) async fn fetch(
     let tasks = came(Part::Tasks, tasks, &mut missing);
     let notes = came(Part::Notes, notes, &mut missing);
     let appointments = came(Part::Appointments, appointments, &mut missing);
-    settled(task, contact_id, needs.contact, contact.is_some(), &missing).await.map(|is_there| {
+    settled(job, contact_id, needs.contact, contact.is_some(), &missing).await.map(|is_there| {
         let zone = zone.as_ref().ok().cloned().unwrap_or(TimeZone::UTC);
         let unread = Needs {
             contact: false,
@@ -218,7 +218,7 @@ pub(super) async fn fetch(
             }),
         };
         let mut fetched = Fetched { parts, missing };
-        explain_scopes(task, &mut fetched);
+        explain_scopes(job, &mut fetched);
         is_there.then_some(fetched)
     })
 }
@@ -232,7 +232,7 @@ fn came<T>(part: Part, answer: Result<Option<T>, GhlError>, missing: &mut Vec<(P
 
 /// Whether GHL has the contact, where `missing` allows to go on at all.
 async fn settled(
-    task: &Task<'_>,
+    job: &JobRun<'_>,
     contact_id: &str,
     needs_contact: bool,
     contact_came: bool,
@@ -250,7 +250,7 @@ async fn settled(
         let is_about_contact = *part == Part::Contact || (!needs_contact && !contact_came);
         if is_about_contact && matches!(error, GhlError::Gone { .. } | GhlError::NotFound { .. }) {
             let may_be_gone = *part == Part::Contact || matches!(error, GhlError::Gone { what: Subject::Contact });
-            if may_be_gone && is_contact_gone(task, contact_id, error).await? {
+            if may_be_gone && is_contact_gone(job, contact_id, error).await? {
                 return Ok(false);
             }
         }
@@ -259,13 +259,13 @@ async fn settled(
 }
 
 /// Names the scope that is really missing: not one by which another part came in the same run.
-pub(super) fn explain_scopes(task: &Task<'_>, fetched: &mut Fetched) {
+pub(super) fn explain_scopes(job: &JobRun<'_>, fetched: &mut Fetched) {
     let proven: Vec<&str> = fetched.came().into_iter().flat_map(|part| endpoint(part).scopes).copied().collect();
     for (part, error) in &mut fetched.missing {
         let is_scope = matches!(error, GhlError::Unauthorized { kind: UnauthorizedKind::MissingScope, .. });
         let endpoint = endpoint(*part);
         if is_scope && endpoint.scopes.iter().any(|scope| proven.contains(scope)) {
-            *error = scope_advice(endpoint, task.access.scopes.as_ref(), &proven);
+            *error = scope_advice(endpoint, job.access.scopes.as_ref(), &proven);
         }
     }
 }

@@ -10,50 +10,50 @@ use sync_model::decide::push_appointment::{AppointmentPlan, plan};
 use sync_model::record::Appointment;
 
 use super::push::{Push, Shown};
-use super::{JobError, Task};
+use super::{JobError, JobRun};
 use crate::mapping::appointment;
 use crate::records::Entry;
 
 impl Push for Appointment {
     /// By contact: that needs no scope beyond those of pulls, and lists those of every calendar.
-    async fn list(task: &Task<'_>, contact: &str) -> Result<Shown<Self>, JobError> {
-        let zone = task.environment.zones.of(task).await?;
-        let remote = task.ghl().list_appointments(contact).await?;
+    async fn list(job: &JobRun<'_>, contact: &str) -> Result<Shown<Self>, JobError> {
+        let zone = job.environment.time_zones.of(job).await?;
+        let remote = job.ghl().list_appointments(contact).await?;
         Ok(Shown::of(remote, "get-appointments-for-contact", |held| appointment::from_ghl(held, contact, &zone)))
     }
 
-    async fn whereabouts(task: &Task<'_>, id: &str, _: &Self) -> Result<Option<String>, JobError> {
-        Ok(task.ghl().get_appointment(id).await?.contact_id)
+    async fn whereabouts(job: &JobRun<'_>, id: &str, _: &Self) -> Result<Option<String>, JobError> {
+        Ok(job.ghl().get_appointment(id).await?.contact_id)
     }
 
     fn lost<'a>(announced: &Self, remote: &'a [Self], linked: &HashSet<String>) -> Option<&'a str> {
         match_lost_create::lost_appointment(&AppointmentFingerprint::of(announced), remote, linked)
     }
 
-    async fn check(&self, task: &Task<'_>) -> Result<(), JobError> {
-        let zone = task.environment.zones.of(task).await?;
-        appointment::to_new(self, task.location(), &zone)?;
+    async fn check(&self, job: &JobRun<'_>) -> Result<(), JobError> {
+        let zone = job.environment.time_zones.of(job).await?;
+        appointment::to_new(self, job.location(), &zone)?;
         Ok(())
     }
 
-    async fn create(&self, task: &Task<'_>, contact: &str) -> Result<Self, JobError> {
-        let zone = task.environment.zones.of(task).await?;
-        let new = appointment::to_new(self, task.location(), &zone)?;
-        let mut made = appointment::from_ghl(task.ghl().create_appointment(&new).await?, contact, &zone);
+    async fn create(&self, job: &JobRun<'_>, contact: &str) -> Result<Self, JobError> {
+        let zone = job.environment.time_zones.of(job).await?;
+        let new = appointment::to_new(self, job.location(), &zone)?;
+        let mut made = appointment::from_ghl(job.ghl().create_appointment(&new).await?, contact, &zone);
         made.read_like(self, None);
         Ok(made)
     }
 
-    async fn change(&self, task: &Task<'_>, contact: &str, id: &str, base: &Self) -> Result<Option<Self>, JobError> {
+    async fn change(&self, job: &JobRun<'_>, contact: &str, id: &str, base: &Self) -> Result<Option<Self>, JobError> {
         let AppointmentPlan::Update(changes) = plan(self, Some(base), false) else { return Ok(None) };
-        let zone = task.environment.zones.of(task).await?;
-        let held = task.ghl().update_appointment(id, &appointment::to_update(changes, &zone)).await?;
+        let zone = job.environment.time_zones.of(job).await?;
+        let held = job.ghl().update_appointment(id, &appointment::to_update(changes, &zone)).await?;
         let mut held = appointment::from_ghl(held, contact, &zone);
         held.read_like(self, None);
         Ok(Some(held))
     }
 
-    async fn delete(task: &Task<'_>, _: &str, id: &str) -> Result<(), JobError> {
-        Ok(task.ghl().delete_event(id).await?)
+    async fn delete(job: &JobRun<'_>, _: &str, id: &str) -> Result<(), JobError> {
+        Ok(job.ghl().delete_event(id).await?)
     }
 }

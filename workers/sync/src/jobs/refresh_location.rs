@@ -3,21 +3,21 @@
 
 use ghl::{GhlError, UnauthorizedKind};
 
-use super::{Environment, JobError, Task, zones};
+use super::{Environment, JobError, JobRun, time_zones};
 use crate::oauth::TokenError;
 use crate::records::{Holder, REFRESHES_FIELDS, Run};
 
-pub(super) async fn run(task: &Task<'_>) -> Result<(), JobError> {
-    match task.record() {
-        REFRESHES_FIELDS => task.environment.fields.refresh(task).await?,
-        _ => drop(zones::ask(task).await?),
+pub(super) async fn run(job: &JobRun<'_>) -> Result<(), JobError> {
+    match job.record() {
+        REFRESHES_FIELDS => job.environment.fields.refresh(job).await?,
+        _ => drop(time_zones::ask(job).await?),
     }
-    task.environment.records.begin(&task.run).await?.close_run(&[]).await?;
+    job.environment.records.begin(&job.run).await?.close_run(&[]).await?;
     Ok(())
 }
 
 /// The look failed: where GHL refuses the token, and said that the app was uninstalled, it was. A login that runs out at the same time can't be
-/// told from it, and needs a person as well.
+/// reported from it, and needs a person as well.
 pub(super) async fn failed(environment: &Environment, run: &Run, error: JobError) -> Result<(), JobError> {
     let is_refused = match &error {
         JobError::Token(error) => matches!(error, TokenError::ConnectAgain { .. } | TokenError::NotConnected),

@@ -5,11 +5,11 @@ use sync_model::decide::fields::{Fields, Record, fields};
 use sync_model::decide::refused::{Refusal, blamed, left_out_of_create, refused};
 use sync_model::decide::verify::Unapplied;
 
-use super::Task;
+use super::JobRun;
 
 /// The refused fields of `asked`, where GHL refuses their values for good.
 pub(super) fn values<R: Record>(
-    task: &Task<'_>,
+    job: &JobRun<'_>,
     error: &GhlError,
     asked: &Fields,
     base: Option<&R>,
@@ -25,7 +25,7 @@ pub(super) fn values<R: Record>(
         Some(_) => blamed::<R>(asked, &words),
         None => left_out_of_create::<R>(asked, &words).unwrap_or_else(|| asked.clone()),
     };
-    Some(refused(&asked, &base.map(fields).unwrap_or_default(), &told(task, error)))
+    Some(refused(&asked, &base.map(fields).unwrap_or_default(), &reported(job, error)))
 }
 
 /// Whether GHL objects to a part of `asked`, and the rest may be created without it.
@@ -36,6 +36,6 @@ pub(super) fn is_part<R: Record>(error: &GhlError, asked: &Fields, base: Option<
 }
 
 /// GHL's words for it, with the time.
-pub(super) fn told(task: &Task<'_>, error: &GhlError) -> Refusal {
-    Refusal { at: task.environment.clock.now(), reason: error.to_string() }
+pub(super) fn reported(job: &JobRun<'_>, error: &GhlError) -> Refusal {
+    Refusal { at: job.environment.clock.now(), reason: error.to_string() }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sync_model::decide::fields::{Fields, value};
 use sync_model::decide::same::answers;
 
-use super::Task;
+use super::JobRun;
 
 /// How long after its announcement a create may still take effect, when no run waits for its answer any more. GHL answers within seconds;
 /// and the jobs of a dead worker, whose lease lasts 12 s, are to be done within 30.
@@ -16,30 +16,30 @@ const STRAGGLER: Duration = Duration::from_secs(20);
 const AHEAD_MS: i64 = 60_000;
 
 /// Whether the time of an announcement says nothing. It is written again then, or what it announced would be waited for until the clock gets there.
-pub(super) fn is_of_another_time(task: &Task<'_>, announced_at_ms: Option<i64>) -> bool {
-    announced_at_ms.is_some_and(|at| at.saturating_sub(task.environment.clock.ghl_now_ms()) > AHEAD_MS)
+pub(super) fn is_of_another_time(job: &JobRun<'_>, announced_at_ms: Option<i64>) -> bool {
+    announced_at_ms.is_some_and(|at| at.saturating_sub(job.environment.clock.ghl_now_ms()) > AHEAD_MS)
 }
 
 /// When a create was announced, for comparing with what GHL dates: none where that says nothing. For a process without GHL's time yet,
 /// it is by our own.
-pub(super) fn announced_by_ghls_clock(task: &Task<'_>, announced_at_ms: Option<i64>) -> Option<i64> {
-    let at = announced_at_ms.filter(|_| !is_of_another_time(task, announced_at_ms))?;
-    Some(at.saturating_add(task.environment.clock.ghl_ahead_ms().min(0)))
+pub(super) fn announced_by_ghls_clock(job: &JobRun<'_>, announced_at_ms: Option<i64>) -> Option<i64> {
+    let at = announced_at_ms.filter(|_| !is_of_another_time(job, announced_at_ms))?;
+    Some(at.saturating_add(job.environment.clock.ghl_ahead_ms().min(0)))
 }
 
 /// How long a create that was announced at `intent_at_ms` may still take effect: a look that begins before proves nothing by what it does not
 /// find. So this is asked before the look, which may take as long as the wait.
-pub(super) fn until_it_cannot_arrive(task: &Task<'_>, intent_at_ms: Option<i64>) -> Duration {
+pub(super) fn until_it_cannot_arrive(job: &JobRun<'_>, intent_at_ms: Option<i64>) -> Duration {
     let Some(announced) = intent_at_ms else { return Duration::ZERO };
-    let gone_by = u64::try_from(task.environment.clock.ghl_now_ms().saturating_sub(announced)).unwrap_or(0);
-    task.environment.call_timeout.min(STRAGGLER).saturating_sub(Duration::from_millis(gone_by))
+    let gone_by = u64::try_from(job.environment.clock.ghl_now_ms().saturating_sub(announced)).unwrap_or(0);
+    job.environment.call_timeout.min(STRAGGLER).saturating_sub(Duration::from_millis(gone_by))
 }
 
 /// Whether what was `asked` is neither shown by `theirs` nor about to be asked again of the same `base`. The fields `together` are decided as one: GHL's
-/// edit of one of them may take back what is owed of another.
+/// edit of one of them may take back what is pending of another.
 pub(crate) fn may_still_arrive(
     asked: &Fields,
-    owed: &Fields,
+    pending: &Fields,
     base: &Fields,
     theirs: &Fields,
     together: &[&str],
@@ -48,7 +48,7 @@ pub(crate) fn may_still_arrive(
     let of_group = asked.keys().any(|name| together.contains(&name.as_str()));
     let group = together.iter().copied().filter(|_| of_group);
     let is_as_agreed = |name: &str| value(theirs, name) == value(base, name);
-    let is_asked_again = asked == owed && asked.keys().map(String::as_str).chain(group).all(is_as_agreed);
+    let is_asked_again = asked == pending && asked.keys().map(String::as_str).chain(group).all(is_as_agreed);
     is_missing && !is_asked_again
 }
 
@@ -74,10 +74,10 @@ mod tests {
             (json!({"title": "Call"}), json!({"startTime": "11:00"}), false),
             (json!({"endTime": "10:30"}), json!({"startTime": "11:00"}), true),
         ];
-        for (shows, owed, may) in table {
+        for (shows, pending, may) in table {
             let together = ["startTime", "endTime"];
-            let found = may_still_arrive(&asked, &of(owed.clone()), &base, &shown(shows.clone()), &together);
-            assert_eq!(found, may, "GHL shows {shows}, and {owed} is owed");
+            let found = may_still_arrive(&asked, &of(pending.clone()), &base, &shown(shows.clone()), &together);
+            assert_eq!(found, may, "GHL shows {shows}, and {pending} is owed");
         }
     }
 }

@@ -18,7 +18,7 @@ use super::{MissingField, take};
 pub fn from_ghl(appointment: ghl::Appointment, contact_id: &str, zone: &TimeZone) -> Appointment {
     let ghl::Appointment {
         id,
-        contact_id: told_contact_id,
+        contact_id: reported_contact_id,
         calendar_id,
         title,
         // Whether the slot is booked, not how the meeting went.
@@ -48,7 +48,7 @@ pub fn from_ghl(appointment: ghl::Appointment, contact_id: &str, zone: &TimeZone
     Appointment {
         appointment_id: Some(id),
         clienty_appointment_id: None,
-        contact_id: told_contact_id.unwrap_or_else(|| contact_id.to_owned()),
+        contact_id: reported_contact_id.unwrap_or_else(|| contact_id.to_owned()),
         calendar_id: take("calendarId", calendar_id, &mut absent),
         title: take("title", title, &mut absent),
         status: take("status", appointment_status.or(appoinment_status), &mut absent),
@@ -114,12 +114,12 @@ pub fn to_new(
 pub fn to_update(changes: AppointmentChanges, zone: &TimeZone) -> ghl::UpdateAppointment {
     let AppointmentChanges { calendar_id, title, status, start_time, end_time, address, notes, assigned_user_id } =
         changes;
-    let told = |time: Option<Timestamp>| time.map(|time| WireSecond::in_zone(time, zone));
+    let reported = |time: Option<Timestamp>| time.map(|time| WireSecond::in_zone(time, zone));
     ghl::UpdateAppointment {
         calendar_id,
-        start_time: told(start_time),
+        start_time: reported(start_time),
         fields: ghl::AppointmentFields {
-            end_time: told(end_time),
+            end_time: reported(end_time),
             title,
             description: notes,
             appointment_status: status,
@@ -199,16 +199,16 @@ mod tests {
             (json!({"appointmentStatus": ""}), None, false),
         ];
         let known = Appointment { status: Some("noshow".to_owned()), ..Appointment::default() };
-        for (mut told, expected, is_unread) in table {
-            told["id"] = json!("a1");
-            let mut heard = mapped(told.clone());
-            let met = heard.first_met();
-            assert_eq!((met.unread.contains("status"), met.contact_id.as_str()), (is_unread, "c1"), "{told}");
+        for (mut reported, expected, is_unread) in table {
+            reported["id"] = json!("a1");
+            let mut received = mapped(reported.clone());
+            let met = received.first_met();
+            assert_eq!((met.unread.contains("status"), met.contact_id.as_str()), (is_unread, "c1"), "{reported}");
             if is_unread {
-                assert_eq!(met.status, None, "{told}");
+                assert_eq!(met.status, None, "{reported}");
             }
-            heard.read_like(&known, None);
-            assert_eq!(heard.status.as_deref(), expected, "{told}");
+            received.read_like(&known, None);
+            assert_eq!(received.status.as_deref(), expected, "{reported}");
         }
     }
 
@@ -232,21 +232,21 @@ mod tests {
     #[test]
     fn of_an_hour_that_came_twice_the_first_counts_unless_the_second_is_known() {
         assert_eq!(start("2021-11-07 01:30:00"), "2021-11-07T05:30:00Z");
-        let told = json!({"id": "a1", "startTime": "2021-11-07 01:30:00", "endTime": "2021-11-07 01:45:00"});
+        let reported = json!({"id": "a1", "startTime": "2021-11-07 01:30:00", "endTime": "2021-11-07 01:45:00"});
         let second = Some("2021-11-07T06:30:00Z".parse().unwrap());
-        let mut heard = mapped(told.clone());
-        heard.read_like(&Appointment { start_time: second, ..Appointment::default() }, None);
-        assert_eq!((heard.start_time, heard.second_hour), (second, SecondHour::default()));
+        let mut received = mapped(reported.clone());
+        received.read_like(&Appointment { start_time: second, ..Appointment::default() }, None);
+        assert_eq!((received.start_time, received.second_hour), (second, SecondHour::default()));
         // It was moved away from a time of another day.
-        let mut heard = mapped(told);
-        heard.read_like(&Appointment { start_time: Some(Timestamp::UNIX_EPOCH), ..Appointment::default() }, None);
-        assert_eq!(heard.start_time.unwrap().to_string(), "2021-11-07T05:30:00Z");
+        let mut received = mapped(reported);
+        received.read_like(&Appointment { start_time: Some(Timestamp::UNIX_EPOCH), ..Appointment::default() }, None);
+        assert_eq!(received.start_time.unwrap().to_string(), "2021-11-07T05:30:00Z");
     }
 
     #[test]
     fn an_end_that_the_wall_shows_before_the_start_is_in_the_second_hour() {
-        let told = json!({"id": "a1", "startTime": "2021-11-07 01:45:00", "endTime": "2021-11-07 01:15:00"});
-        let (start, end) = (mapped(told.clone()).start_time.unwrap(), mapped(told).end_time.unwrap());
+        let reported = json!({"id": "a1", "startTime": "2021-11-07 01:45:00", "endTime": "2021-11-07 01:15:00"});
+        let (start, end) = (mapped(reported.clone()).start_time.unwrap(), mapped(reported).end_time.unwrap());
         assert_eq!(
             (start.to_string().as_str(), end.to_string().as_str()),
             ("2021-11-07T05:45:00Z", "2021-11-07T06:15:00Z")
@@ -297,9 +297,9 @@ mod tests {
                 let text = reply[name].as_str().unwrap();
                 reply[name] = json!(text[..19].replace('T', " "));
             }
-            let mut told = mapped(reply);
-            told.read_like(&appointment, None);
-            prop_assert_eq!(told, expected);
+            let mut reported = mapped(reply);
+            reported.read_like(&appointment, None);
+            prop_assert_eq!(reported, expected);
         }
     }
 }

@@ -177,9 +177,9 @@ fn named(
 /// What a webhook about a contact says of it. Nothing where it leaves out what `base` has: it may be gone, or just not carried. The time
 /// zone is in few webhooks, so that its absence says nothing.
 #[must_use]
-pub fn told(contact: &Contact, base: &Fields) -> Option<Fields> {
+pub fn reported(contact: &Contact, base: &Fields) -> Option<Fields> {
     let said = fields(contact);
-    let mut told = Fields::new();
+    let mut reported = Fields::new();
     for name in base.keys().chain(said.keys()) {
         if contact.absent.has(name) {
             if name == "timezone" {
@@ -188,9 +188,9 @@ pub fn told(contact: &Contact, base: &Fields) -> Option<Fields> {
             return None;
         }
         let is_listed = !name.starts_with("customFields.") || said.contains_key(name);
-        told.insert(name.clone(), is_listed.then(|| value(&said, name))?);
+        reported.insert(name.clone(), is_listed.then(|| value(&said, name))?);
     }
-    Some(told)
+    Some(reported)
 }
 
 fn custom_field(field: ghl::CustomField) -> CustomField {

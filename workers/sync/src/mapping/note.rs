@@ -12,12 +12,12 @@ use super::take;
 /// GHL, so `clienty_note_id` is none.
 #[must_use]
 pub fn from_ghl(note: ghl::Note, contact_id: &str) -> Note {
-    let ghl::Note { id, body, user_id, date_added, contact_id: told_contact_id } = note;
+    let ghl::Note { id, body, user_id, date_added, contact_id: reported_contact_id } = note;
     let mut absent = Absent::default();
     Note {
         note_id: Some(id),
         clienty_note_id: None,
-        contact_id: told_contact_id.unwrap_or_else(|| contact_id.to_owned()),
+        contact_id: reported_contact_id.unwrap_or_else(|| contact_id.to_owned()),
         note_text: take("noteText", body, &mut absent).unwrap_or_default(),
         user_id: take("userId", user_id, &mut absent),
         created_at: take("createdAt", date_added.and_then(|time| time.instant_in(&TimeZone::UTC)), &mut absent),

@@ -13,12 +13,13 @@ use super::{MissingField, take};
 /// GHL, so `clienty_task_id` is none.
 #[must_use]
 pub fn from_ghl(task: ghl::Task, contact_id: &str) -> Task {
-    let ghl::Task { id, title, body, assigned_to, due_date, completed, date_added, contact_id: told_contact_id } = task;
+    let ghl::Task { id, title, body, assigned_to, due_date, completed, date_added, contact_id: reported_contact_id } =
+        task;
     let mut absent = Absent::default();
     Task {
         task_id: Some(id),
         clienty_task_id: None,
-        contact_id: told_contact_id.unwrap_or_else(|| contact_id.to_owned()),
+        contact_id: reported_contact_id.unwrap_or_else(|| contact_id.to_owned()),
         title: take("title", title, &mut absent).unwrap_or_default(),
         body: take("body", body, &mut absent),
         due_date: take("dueDate", due_date.and_then(to_the_second), &mut absent),

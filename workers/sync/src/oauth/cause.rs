@@ -116,8 +116,8 @@ impl Cause {
         }
         let body = json::read(&reply.body).map(|document| document.value).unwrap_or_default();
         let code = body["error"].as_str().map(str::to_lowercase).unwrap_or_default();
-        let told = messages(&body);
-        let message = scrub(&told.join("; "), None);
+        let reported = messages(&body);
+        let message = scrub(&reported.join("; "), None);
         let words = message.to_lowercase();
         let says = |part: &str| words.contains(part);
         if says("version header") || says("api version") {
@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn only_a_refused_grant_ends_a_login() {
-        let told = |message: &str| json!({"statusCode": 401, "message": message});
+        let reported = |message: &str| json!({"statusCode": 401, "message": message});
         for (status, body, label) in [
             (
                 400,
@@ -171,15 +171,15 @@ mod tests {
             ),
             (401, json!({"error": "invalid_grant"}), "revoked"),
             (400, json!({"error": "invalid_grant", "error_description": "This refresh token is invalid"}), "revoked"),
-            (401, told("version header was not found."), "version_header"),
-            (401, told("version header is invalid"), "version_header"),
-            (400, told("Location is not active"), "location_inactive"),
+            (401, reported("version header was not found."), "version_header"),
+            (401, reported("version header is invalid"), "version_header"),
+            (400, reported("Location is not active"), "location_inactive"),
             (401, json!({"error": "invalid_client", "error_description": "Client not found"}), "bad_client"),
-            (401, told("Invalid JWT"), "bad_bearer"),
-            (429, told("Too Many Requests"), "throttled"),
-            (502, told("Bad Gateway"), "network"),
-            (422, told("companyId should not be empty"), "refused"),
-            (403, told("Forbidden resource"), "refused"),
+            (401, reported("Invalid JWT"), "bad_bearer"),
+            (429, reported("Too Many Requests"), "throttled"),
+            (502, reported("Bad Gateway"), "network"),
+            (422, reported("companyId should not be empty"), "refused"),
+            (403, reported("Forbidden resource"), "refused"),
         ] {
             assert_eq!(of(status, &body).label(), label, "{status} {body}");
         }

@@ -200,6 +200,6 @@ impl Oauth {
 }
 
 /// What can be no id names nothing.
-fn as_id(told: &Option<String>) -> Option<&str> {
-    told.as_deref().filter(|id| ids::is_id(id))
+fn as_id(reported: &Option<String>) -> Option<&str> {
+    reported.as_deref().filter(|id| ids::is_id(id))
 }

@@ -33,9 +33,9 @@ impl Oauth {
                 installed.insert(location.id);
             }
             // A page may be shorter than what was asked for: it is the last one only where GHL counts no more.
-            let is_shown = all.is_none_or(|all| skip >= all);
-            if places == 0 || skip >= MOST || (places < PAGE && is_shown) {
-                is_complete &= is_shown && skip < MOST;
+            let is_visible = all.is_none_or(|all| skip >= all);
+            if places == 0 || skip >= MOST || (places < PAGE && is_visible) {
+                is_complete &= is_visible && skip < MOST;
                 break;
             }
         }

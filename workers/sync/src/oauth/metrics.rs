@@ -16,8 +16,8 @@ impl TokenMetrics {
     /// # Errors
     /// Where the registry already has metrics of these names.
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let told = "Token requests to GHL by result: ok, or the reason of the failure";
-        let refreshes = IntCounterVec::new(Opts::new("clienty_token_refresh_total", told), &["result"])?;
+        let reported = "Token requests to GHL by result: ok, or the reason of the failure";
+        let refreshes = IntCounterVec::new(Opts::new("clienty_token_refresh_total", reported), &["result"])?;
         registry.register(Box::new(refreshes.clone()))?;
         // A rate needs the zero before the first.
         refreshes.with_label_values(&["ok"]);

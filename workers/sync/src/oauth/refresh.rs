@@ -121,7 +121,7 @@ impl Oauth {
             },
             Err(TokenError::Failed(cause)) => {
                 self.inner.metrics.ended(Err(&cause));
-                let failed = self.verdict(lease, &cause);
+                let failed = self.outcome(lease, &cause);
                 let (state, reason) = (failed.state, failed.reason.clone());
                 tracing::warn!(
                     token.holder = holder.key(),
@@ -243,7 +243,7 @@ impl Oauth {
     }
 
     /// The new state of a token that could not be refreshed.
-    fn verdict(&self, lease: &Lease, cause: &Cause) -> Failed {
+    fn outcome(&self, lease: &Lease, cause: &Cause) -> Failed {
         let stored = &lease.stored;
         let unsure = stored.unsure || cause.is_unsure();
         let (state, reason) = match cause {

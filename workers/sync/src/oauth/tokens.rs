@@ -167,7 +167,7 @@ impl Oauth {
         let life = stored.expires_at.map_or(0, |end| end.as_millisecond() - stored.obtained_at.as_millisecond());
         Ok(match need {
             Need::Good => left > MARGIN_MS.min(life / 10),
-            Need::Early => left > super::sweep::AHEAD_MS.min(life / 4),
+            Need::Early => left > super::renewal::AHEAD_MS.min(life / 4),
             Need::Newer(refused) => stored.generation != refused && left > 0,
         })
     }

@@ -30,7 +30,7 @@ use super::history::Via;
 use super::runs::FollowUp;
 use super::sql::{CHUNK, Marks, look_up_pairs, sql, take_exactly, with_list, with_rows};
 use super::{Records, RecordsError, WEBHOOK_SOURCE, Write, conflicts, contacts, erase, flows, order};
-use crate::events::Trigger;
+use crate::events::IncomingEvent;
 
 mod together;
 
@@ -110,7 +110,7 @@ impl Records {
     ///
     /// # Errors
     /// See [`Records::accept_from`].
-    pub async fn accept(&self, triggers: &[Trigger]) -> Result<Vec<Accepted>, AcceptError> {
+    pub async fn accept(&self, triggers: &[IncomingEvent]) -> Result<Vec<Accepted>, AcceptError> {
         self.accept_from(&ProducerId::Program(String::new()), triggers).await
     }
 
@@ -120,7 +120,11 @@ impl Records {
     /// # Errors
     /// [`AcceptError::Refused`] and [`AcceptError::IdReused`] name the first event and field at fault; [`RecordsError::NoAnswer`] leaves it
     /// open whether they were stored.
-    pub async fn accept_from(&self, producer: &ProducerId, triggers: &[Trigger]) -> Result<Vec<Accepted>, AcceptError> {
+    pub async fn accept_from(
+        &self,
+        producer: &ProducerId,
+        triggers: &[IncomingEvent],
+    ) -> Result<Vec<Accepted>, AcceptError> {
         self.check_seen(triggers).await?;
         if self.sqlite {
             return self.accept_in_group(producer, triggers).await;
@@ -141,7 +145,11 @@ impl Records {
         }
     }
 
-    async fn accept_alone(&self, producer: &ProducerId, triggers: &[Trigger]) -> Result<Vec<Accepted>, AcceptError> {
+    async fn accept_alone(
+        &self,
+        producer: &ProducerId,
+        triggers: &[IncomingEvent],
+    ) -> Result<Vec<Accepted>, AcceptError> {
         let mut races = 0;
         loop {
             match self.try_accept(producer, triggers).await {
@@ -158,7 +166,11 @@ impl Records {
         }
     }
 
-    async fn try_accept(&self, producer: &ProducerId, triggers: &[Trigger]) -> Result<Vec<Accepted>, AcceptError> {
+    async fn try_accept(
+        &self,
+        producer: &ProducerId,
+        triggers: &[IncomingEvent],
+    ) -> Result<Vec<Accepted>, AcceptError> {
         let mut write = self.write().await?;
         order::take_turns(&mut write, triggers).await?;
         let accepted = take_in(&mut write, producer, triggers).await?;
@@ -174,7 +186,7 @@ impl Records {
         }
         let look = async {
             let mut write = self.write().await?;
-            write.owed.push(FollowUp {
+            write.pending.push(FollowUp {
                 kind: JobKind::RefreshLocation,
                 location_id: location_id.to_owned(),
                 record_id: REFRESHES_FIELDS.to_owned(),
@@ -202,7 +214,7 @@ impl Records {
 pub(super) async fn take_in(
     write: &mut Write,
     producer: &ProducerId,
-    triggers: &[Trigger],
+    triggers: &[IncomingEvent],
 ) -> Result<Vec<Accepted>, AcceptError> {
     check_ids(triggers)?;
     check_locations(write.conn(), triggers).await?;
@@ -213,7 +225,7 @@ pub(super) async fn take_in(
     let mut accepted = Vec::with_capacity(triggers.len());
     let mut rows = Vec::new();
     for (index, trigger) in triggers.iter().enumerate() {
-        let Trigger { event, kind, priority, change } = trigger;
+        let IncomingEvent { event, kind, priority, change } = trigger;
         let (event_id, priority) = (event.id.clone(), *priority);
         if let Some(earlier) = ids.earlier(event) {
             if !earlier.is_repeated_by(event) {
@@ -294,10 +306,10 @@ pub(super) async fn take_in(
 /// The ids under which contacts are kept that events name by others, where no event of the batch can give one another.
 async fn aliases(
     write: &mut Write,
-    triggers: &[Trigger],
+    triggers: &[IncomingEvent],
 ) -> Result<Option<HashMap<(String, String), String>>, RecordsError> {
     let mut named = Vec::new();
-    for Trigger { event, kind, change, .. } in triggers {
+    for IncomingEvent { event, kind, change, .. } in triggers {
         match change {
             Change::None { record_id } if is_of_contact(*kind) => {
                 named.push((event.location_id.as_str(), record_id.as_str()));
@@ -328,8 +340,8 @@ fn origin_of(source: &str) -> Origin {
 }
 
 /// Every id of every event, whatever its source: what is stored here must be packed, indexed and addressed.
-fn check_ids(triggers: &[Trigger]) -> Result<(), Refusal> {
-    for (index, Trigger { event, change, .. }) in triggers.iter().enumerate() {
+fn check_ids(triggers: &[IncomingEvent]) -> Result<(), Refusal> {
+    for (index, IncomingEvent { event, change, .. }) in triggers.iter().enumerate() {
         let of_event = [
             ("id", event.id.as_deref()),
             ("type", Some(event.event_type.as_str())),
@@ -346,9 +358,12 @@ fn check_ids(triggers: &[Trigger]) -> Result<(), Refusal> {
 }
 
 /// The contacts of the batch whose data was erased, by location. A producer who asks for one gets it again; its other events about one
-/// are refused, and what others tell of one is accepted without what it tells.
-async fn settle_erased(write: &mut Write, triggers: &[Trigger]) -> Result<HashSet<(String, String)>, AcceptError> {
-    let about = |trigger: &Trigger| {
+/// are refused, and what others report one is accepted without what it reports.
+async fn settle_erased(
+    write: &mut Write,
+    triggers: &[IncomingEvent],
+) -> Result<HashSet<(String, String)>, AcceptError> {
+    let about = |trigger: &IncomingEvent| {
         let clienty_id = match &trigger.change {
             Change::Contact(change) => change.clienty_id.clone(),
             _ => None,
@@ -368,7 +383,7 @@ async fn settle_erased(write: &mut Write, triggers: &[Trigger]) -> Result<HashSe
         return Ok(erased);
     }
     let now_ms = write.now_ms;
-    let says = |trigger: &Trigger| {
+    let says = |trigger: &IncomingEvent| {
         trigger.kind == JobKind::CallOperation
             || [PRODUCERS, crate::flows::SOURCE].contains(&trigger.event.source.as_str())
     };
@@ -394,7 +409,7 @@ async fn settle_erased(write: &mut Write, triggers: &[Trigger]) -> Result<HashSe
     Ok(erased)
 }
 
-async fn check_locations(connection: &mut AnyConnection, triggers: &[Trigger]) -> Result<(), AcceptError> {
+async fn check_locations(connection: &mut AnyConnection, triggers: &[IncomingEvent]) -> Result<(), AcceptError> {
     let distinct = triggers.iter().map(|trigger| trigger.event.location_id.as_str()).collect();
     let known = known_locations(connection, distinct).await?;
     match triggers.iter().position(|trigger| !known.contains(&trigger.event.location_id)) {

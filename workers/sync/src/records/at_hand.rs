@@ -48,11 +48,11 @@ impl Records {
         let pairs: Vec<_> =
             pulling.iter().map(|(location, contact, _)| (location.as_str(), contact.as_str())).collect();
         let erased = erase::erased_among(&mut connection, &pairs).await?;
-        // Before the rows: whose webhooks are new has not been told of them yet.
+        // Before the rows: whose webhooks are new has not been reported them yet.
         let ids: Vec<String> = pulling.iter().flat_map(|(.., ids)| ids.clone()).collect();
-        let mut told: HashMap<String, Vec<StoredWebhook>> = HashMap::new();
+        let mut reported: HashMap<String, Vec<StoredWebhook>> = HashMap::new();
         for (job_id, webhook) in webhooks::of_jobs(&mut connection, &ids).await? {
-            told.entry(job_id).or_default().push(webhook);
+            reported.entry(job_id).or_default().push(webhook);
         }
         let mut rows: HashMap<(String, String), ContactRow> = HashMap::new();
         for row in look_up_pairs(&mut connection, sql!("contacts_by_pair"), &pairs, false).await? {
@@ -82,7 +82,7 @@ impl Records {
             if aliases.contains(&contact) {
                 row = contacts::find_by_any_id(&mut connection, one.0, one.1).await?;
             }
-            let mut webhooks: Vec<_> = ids.iter().filter_map(|id| told.get(id)).flatten().cloned().collect();
+            let mut webhooks: Vec<_> = ids.iter().filter_map(|id| reported.get(id)).flatten().cloned().collect();
             webhooks.sort_by_key(|webhook| webhook.received_at);
             all.push(AtHand { is_erased: erased.contains(&contact), row, webhooks, snapshot });
         }

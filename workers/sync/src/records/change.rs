@@ -4,7 +4,7 @@
 //! reads afterwards. An edit that cannot be meant is refused with the field at fault.
 
 use serde_json::{Value, json};
-use sync_model::decide::echo::Prints;
+use sync_model::decide::echo::Fingerprints;
 use sync_model::decide::fields::{Record, differing, fields};
 use sync_model::decide::last_edits::{self, LastEdits, but_for_later};
 use sync_model::decide::unanswered::Unanswered;
@@ -197,7 +197,7 @@ async fn create<E: Entry>(write: &mut Write, location_id: &str, change: &EntryCh
     };
     let contact_id = &contacts::resolve(write.conn(), location_id, contact_id).await?;
     let contact = contacts::find(write.conn(), location_id, contact_id).await?;
-    if contact.is_some_and(|contact| !contact.is_shown()) {
+    if contact.is_some_and(|contact| !contact.is_visible()) {
         return refuse("contactId", contact::DELETED);
     }
     let row_id = Uuid::now_v7().to_string();
@@ -229,7 +229,7 @@ async fn create<E: Entry>(write: &mut Write, location_id: &str, change: &EntryCh
         base: None,
         deleted: false,
         edits: Edits::new(),
-        prints: Prints::default(),
+        fingerprints: Fingerprints::default(),
         sync: None,
         unanswered: Unanswered::default(),
         intent: None,

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use sqlx::Row;
 use sqlx::any::AnyRow;
-use sync_model::decide::echo::Prints;
+use sync_model::decide::echo::Fingerprints;
 use sync_model::decide::fields::{self, Record, fields, with_fields};
 use sync_model::decide::merge;
 use sync_model::record::{Appointment, Note, Task};
@@ -151,12 +151,12 @@ pub(super) async fn undo(write: &mut Write, location_id: &str, id: &str) -> Resu
 impl KeptConflict {
     /// `record` with the value that lost, unless the one that won has been edited since. That GHL wrote it in a form of its own, as `prints` know, is
     /// no edit.
-    fn taken_back<R: Record>(&self, record: &R, prints: &Prints) -> Result<R, Unapplied> {
+    fn taken_back<R: Record>(&self, record: &R, fingerprints: &Fingerprints) -> Result<R, Unapplied> {
         let (won, lost) = if self.winner == "ghl" { (&self.theirs, &self.ours) } else { (&self.ours, &self.theirs) };
         let mut now = fields(record);
         for name in self.names::<R>() {
             let of = |value: &Value| if self.is_of_several::<R>() { value[name].clone() } else { value.clone() };
-            if !prints.same(name, &of(won), &fields::value(&now, name)) {
+            if !fingerprints.same(name, &of(won), &fields::value(&now, name)) {
                 return refuse("id", "the field was edited since; edit it again instead");
             }
             fields::set(&mut now, name, of(lost));
@@ -183,7 +183,7 @@ async fn undo_entry<E: Entry>(write: &mut Write, conflict: &KeptConflict) -> Res
     let Some(row) = entries::take::<E>(write, &conflict.row_id).await?.filter(|row| !row.deleted) else {
         return refuse("id", format!("the {} is gone", E::KIND));
     };
-    let doc = conflict.taken_back(&row.doc, &row.prints)?;
+    let doc = conflict.taken_back(&row.doc, &row.fingerprints)?;
     entries::save_edit(write, &row, &doc, row.clienty_id.as_deref(), false).await?;
     let before = row.doc.clone();
     let edits = merging::edited(&row.edits, &before, &doc, write.now_ms);
@@ -193,8 +193,8 @@ async fn undo_entry<E: Entry>(write: &mut Write, conflict: &KeptConflict) -> Res
 
 async fn undo_contact(write: &mut Write, conflict: &KeptConflict) -> Result<(), Unapplied> {
     let row = contacts::take(write, &conflict.location_id, &conflict.row_id).await?;
-    let Some(mut row) = row.filter(ContactRow::is_shown) else { return refuse("id", "the contact is gone") };
-    let doc = conflict.taken_back(&row.doc, &row.prints)?;
+    let Some(mut row) = row.filter(ContactRow::is_visible) else { return refuse("id", "the contact is gone") };
+    let doc = conflict.taken_back(&row.doc, &row.fingerprints)?;
     row.edits = merging::edited(&row.edits, &row.doc, &doc, write.now_ms);
     let before = std::mem::replace(&mut row.doc, doc);
     contacts::save(write, &row, true).await?;

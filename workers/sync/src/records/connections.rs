@@ -121,7 +121,7 @@ impl Records {
         sqlx::query(sql!("delete_token")).bind(holder.key()).execute(write.conn()).await?;
         let now = write.now_ms;
         let gone = sqlx::query(sql!("disconnect_location")).bind(now).bind(location_id).execute(write.conn()).await?;
-        end_walks(&mut write, location_id).await?;
+        end_scans(&mut write, location_id).await?;
         let is_gone = gone.rows_affected() == 1;
         if is_gone {
             write.act(Act::new(Action::LocationDisconnect).at(location_id));
@@ -147,7 +147,7 @@ impl Records {
             == 1;
         if let (true, Holder::Location(id)) = (gone, holder) {
             sqlx::query(sql!("uninstall_location")).bind(now).bind(id).execute(write.conn()).await?;
-            end_walks(&mut write, id).await?;
+            end_scans(&mut write, id).await?;
         }
         if gone {
             if let Holder::Location(id) = holder {
@@ -182,9 +182,9 @@ impl Connection {
 }
 
 /// Ends the scans of a location without a login, with their jobs: each would be tried again for ever.
-async fn end_walks(write: &mut Write, location_id: &str) -> Result<(), RecordsError> {
+async fn end_scans(write: &mut Write, location_id: &str) -> Result<(), RecordsError> {
     let now = write.now_ms;
-    for statement in [sql!("end_walks"), sql!("close_walk_jobs")] {
+    for statement in [sql!("end_scans"), sql!("close_scan_jobs")] {
         sqlx::query(statement).bind(now).bind(location_id).execute(write.conn()).await?;
     }
     Ok(())

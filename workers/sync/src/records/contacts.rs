@@ -8,7 +8,7 @@
 
 use jiff::Timestamp;
 use sync_model::decide::absent::Unread;
-use sync_model::decide::echo::Prints;
+use sync_model::decide::echo::Fingerprints;
 use sync_model::decide::fields::{Fields, Record as _, fields};
 use sync_model::decide::last_edits::LastEdits;
 use sync_model::decide::merge::Side;
@@ -56,7 +56,7 @@ pub struct ContactRow {
     /// When each field that GHL does not have yet was edited here.
     pub edits: Edits,
     /// What was written to GHL.
-    pub prints: Prints,
+    pub fingerprints: Fingerprints,
     /// How the last write ended.
     pub sync: Option<SyncState>,
     /// The write that has no answer yet, and what was met meanwhile.
@@ -71,8 +71,8 @@ pub struct ContactRow {
     pub synced_at_ms: i64,
     /// Counts its changes.
     pub revision: i64,
-    /// The newest event of GHL's that told it to be as `base` says.
-    pub heard_at: Option<Timestamp>,
+    /// The newest event of GHL's that reported it to be as `base` says.
+    pub received_at: Option<Timestamp>,
     /// Fields whose value GHL has not shown yet.
     pub unread: Unread,
     /// Who created it; none where that is not known.
@@ -100,19 +100,19 @@ impl ContactRow {
     /// When `base` was the newest in GHL, as GHL said last.
     #[must_use]
     pub fn base_at(&self) -> Option<Timestamp> {
-        self.base.as_ref().and_then(|base| base.date_updated).max(self.heard_at)
+        self.base.as_ref().and_then(|base| base.date_updated).max(self.received_at)
     }
 
     /// Whether readers see it.
     #[must_use]
-    pub fn is_shown(&self) -> bool {
+    pub fn is_visible(&self) -> bool {
         self.deleted_at_ms.is_none()
     }
 
     /// Whether GHL has yet to get it.
     #[must_use]
     pub fn is_pending(&self) -> bool {
-        self.base.is_none() && self.is_shown()
+        self.base.is_none() && self.is_visible()
     }
 
     /// Whether GHL's word that it was created is no news: Clienty created it. Of rows of before that is not known; then one that has an id of
@@ -125,7 +125,7 @@ impl ContactRow {
     /// Whether it was deleted here, and GHL has it still.
     #[must_use]
     pub fn awaits_deletion(&self) -> bool {
-        self.base.is_some() && !self.is_shown()
+        self.base.is_some() && !self.is_visible()
     }
 
     /// Whether GHL has it, but what GHL has was never read.
@@ -134,15 +134,15 @@ impl ContactRow {
         self.base.is_some() && self.synced_at_ms == 0
     }
 
-    /// Whether GHL has what readers see, but for what it refuses, so that no push is owed.
+    /// Whether GHL has what readers see, but for what it refuses, so that no push is pending.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         match &self.base {
             Some(_) => {
                 let is_read = self.unanswered.is_none() && !self.is_unread() && !self.takes_away_unread();
-                self.is_shown() && is_read && !self.goes_back() && self.owed().fields.is_empty()
+                self.is_visible() && is_read && !self.goes_back() && self.pending().fields.is_empty()
             }
-            None => !self.is_shown() && self.intent.is_none() && !self.unanswered.needs_look(),
+            None => !self.is_visible() && self.intent.is_none() && !self.unanswered.needs_look(),
         }
     }
 
@@ -150,7 +150,7 @@ impl ContactRow {
     /// ordered (law: a reply is as old as its call). Nor can what was edited by keys be merged before they are known as ids.
     #[must_use]
     pub fn is_in_flight(&self) -> bool {
-        self.base.is_some() && (self.unanswered.is_open() || !self.is_shown() || !self.unresolved().is_empty())
+        self.base.is_some() && (self.unanswered.is_open() || !self.is_visible() || !self.unresolved().is_empty())
     }
 
     /// Whether an event of `at` is newer than what is agreed and than the write that has no answer.
@@ -176,15 +176,15 @@ impl ContactRow {
 
     /// What GHL does not have yet.
     #[must_use]
-    pub fn owed(&self) -> Owed {
+    pub fn pending(&self) -> Owed {
         Owed::of(self.base.as_ref(), &self.doc, self.sync.as_ref())
     }
 
     /// Why a push has nothing to do, though GHL does not have what readers see.
     #[must_use]
     pub fn refusal(&self) -> Option<String> {
-        let is_whole = self.is_shown() && !self.is_unread() && self.intent.is_none() && self.unanswered.is_none();
-        is_whole.then(|| self.owed().refusal().map(str::to_owned)).flatten()
+        let is_whole = self.is_visible() && !self.is_unread() && self.intent.is_none() && self.unanswered.is_none();
+        is_whole.then(|| self.pending().refusal().map(str::to_owned)).flatten()
     }
 
     /// The keys of custom fields whose ids are not known yet, also of those that were only taken away.
@@ -204,7 +204,7 @@ impl ContactRow {
         SyncStatus::of(&Facts {
             base: self.base.as_ref(),
             doc: &self.doc,
-            is_deleted: !self.is_shown(),
+            is_deleted: !self.is_visible(),
             is_unread: self.is_unread(),
             edits: &self.edits,
             last: self.sync.as_ref(),
@@ -213,7 +213,7 @@ impl ContactRow {
 
     /// That it reads as it does now; `before`, where it was there.
     pub(super) fn stored(&self, before: Option<&Contact>) -> Changed {
-        let op = if self.is_shown() { ChangeOp::Stored } else { ChangeOp::Deleted };
+        let op = if self.is_visible() { ChangeOp::Stored } else { ChangeOp::Deleted };
         let is_new = before.is_none() && op == ChangeOp::Stored;
         let (fields, was) = Was::of(op, before, &self.doc);
         Changed { fields, was, is_new, ..self.changed(op) }
@@ -222,12 +222,12 @@ impl ContactRow {
     /// What became of it since it was as `before`; none where readers see no difference.
     pub(super) fn answered(&self, before: &Self) -> Option<Changed> {
         let stored = self.stored(Some(&before.doc));
-        if before.is_shown() != self.is_shown() || !stored.fields.is_empty() {
-            return Some(stored.after(before.is_shown()));
+        if before.is_visible() != self.is_visible() || !stored.fields.is_empty() {
+            return Some(stored.after(before.is_visible()));
         }
         let is_same = before.status().state == self.status().state && before.contact_id == self.contact_id;
-        let op = if self.is_shown() { ChangeOp::Synced } else { ChangeOp::Deleted };
-        (!is_same).then(|| self.changed(op).after(before.is_shown()))
+        let op = if self.is_visible() { ChangeOp::Synced } else { ChangeOp::Deleted };
+        (!is_same).then(|| self.changed(op).after(before.is_visible()))
     }
 
     pub(super) fn changed(&self, op: ChangeOp) -> Changed {
@@ -263,7 +263,7 @@ impl ContactRow {
     /// producer edited blindly is meant to be.
     pub(super) fn agreed(&mut self, theirs: &Contact) -> Fields {
         let Some(base) = &self.base else { return Fields::new() };
-        let agreed = merging::agreed(base, &self.unanswered.asked, theirs, &mut self.prints);
+        let agreed = merging::agreed(base, &self.unanswered.asked, theirs, &mut self.fingerprints);
         let is_unread = |name: &str| self.is_unread() || self.unread.contains(name);
         merging::with_blind_edits(agreed, &fields(theirs), &self.edits, is_unread)
     }

@@ -78,7 +78,7 @@ pub(super) async fn check_zone(
 
 fn owe_reading(write: &mut Write, location_id: &str, record_id: String) {
     let location_id = location_id.to_owned();
-    write.owed.push(FollowUp { kind: JobKind::PullContact, location_id, record_id, priority: Priority::Bulk });
+    write.pending.push(FollowUp { kind: JobKind::PullContact, location_id, record_id, priority: Priority::Bulk });
 }
 
 /// Whether what was read in `zone` would be read otherwise `now`.
@@ -95,14 +95,14 @@ pub(super) fn unread_since<E: Entry>(base: Option<&E>, now: Option<&str>) -> Unr
     }
 }
 
-/// `theirs` was read in another context than `base`, which tells nothing of what depends on it: what nobody edited in `ours` follows `theirs`, and
-/// what both agreed on as well. An edit that is impossible with what is there now has lost, which the conflict tells.
+/// `theirs` was read in another context than `base`, which reports nothing of what depends on it: what nobody edited in `ours` follows `theirs`, and
+/// what both agreed on as well. An edit that is impossible with what is there now has lost, which the conflict reports.
 pub(super) fn read_again<E: Entry>(base: &mut E, ours: &mut E, theirs: &E, edits: &Edits) -> Option<Conflict> {
     let (mut held, mut said, there) = (fields(base), fields(ours), fields(theirs));
-    let told = |of: &fields::Fields| -> Value {
+    let reported = |of: &fields::Fields| -> Value {
         E::READ_IN.iter().map(|name| ((*name).to_owned(), fields::value(of, name))).collect()
     };
-    let before = (told(&held), told(&said));
+    let before = (reported(&held), reported(&said));
     for name in E::READ_IN {
         fields::set(&mut held, name, fields::value(&there, name));
         if !edits.contains_key(*name) {
@@ -124,7 +124,7 @@ pub(super) fn read_again<E: Entry>(base: &mut E, ours: &mut E, theirs: &E, edits
         field,
         base: before.0,
         ours: before.1,
-        theirs: told(&there),
+        theirs: reported(&there),
         winner: Side::Ghl,
         ours_at: None,
         theirs_at: None,
@@ -138,12 +138,12 @@ impl<E: Entry> super::EntryRow<E> {
         is_read_otherwise(self.base.as_ref().and_then(Entry::read_in), now)
     }
 
-    /// Whether a write of what is owed would send what nobody edited: what both agree on, as it was read in a context.
+    /// Whether a write of what is pending would send what nobody edited: what both agree on, as it was read in a context.
     #[must_use]
     pub fn rests_on_reading(&self) -> bool {
-        let owed = self.owed().fields;
-        let is_owed = E::READ_IN.iter().any(|name| owed.contains_key(*name));
+        let pending = self.pending().fields;
+        let is_pending = E::READ_IN.iter().any(|name| pending.contains_key(*name));
         let is_said = E::READ_IN.iter().all(|name| self.edits.contains_key(*name));
-        is_owed && !is_said && self.base.as_ref().is_some_and(|base| base.read_in().is_some())
+        is_pending && !is_said && self.base.as_ref().is_some_and(|base| base.read_in().is_some())
     }
 }

@@ -114,7 +114,7 @@ pub(super) async fn present(write: &mut Write, location_id: &str) -> Result<Hash
     Ok(rows.into_iter().map(|(id, key)| (key, id)).collect())
 }
 
-/// Names the row's custom fields by id where `ids` tells it by key (`contact.pincode`). A field that was edited under both names reads as it was edited
+/// Names the row's custom fields by id where `ids` informs it by key (`contact.pincode`). A field that was edited under both names reads as it was edited
 /// last. A key that no field has stays with what was said, which no call can send.
 pub(super) fn name_by_id(row: &mut ContactRow, ids: &HashMap<String, String>) {
     let full = |name: &str| format!("customFields.{name}");

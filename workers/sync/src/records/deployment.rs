@@ -28,7 +28,7 @@ impl Records {
         Ok(is_held)
     }
 
-    /// The id of this deployment, made at the first question: it tells a queue in Redis whose it is.
+    /// The id of this deployment, made at the first question: it reports a queue in Redis whose it is.
     ///
     /// # Errors
     /// [`RecordsError::Database`].

@@ -164,7 +164,7 @@ impl Records {
     ) -> Result<Option<(ContactRow, Vec<Enrichment>)>, RecordsError> {
         let mut connection = self.pool.acquire().await?;
         let row = contacts::find_by_any_id(&mut connection, location_id, contact_id).await?;
-        let Some(row) = row.filter(ContactRow::is_shown) else { return Ok(None) };
+        let Some(row) = row.filter(ContactRow::is_visible) else { return Ok(None) };
         let stored = of_contact(&mut connection, location_id, &row.contact_id).await?;
         drop(connection);
         let keys = match stored.iter().any(|stored| stored.field.starts_with(CUSTOM)) {
@@ -208,7 +208,7 @@ fn shown(row: &ContactRow, stored: Vec<Stored>, key_of: impl Fn(&str) -> Option<
 }
 
 impl Tx {
-    /// Lets the contact of `row_id` take what a provider found, below every person's word; a push is owed of what it took.
+    /// Lets the contact of `row_id` take what a provider found, below every person's word; a push is pending of what it took.
     ///
     /// # Errors
     /// [`RecordsError::Database`], [`RecordsError::Corrupt`], or that another transaction was faster.
@@ -221,7 +221,7 @@ impl Tx {
         let location_id = self.run.key.location_id.clone();
         let write = &mut self.write;
         let Some(row) = contacts::take(write, &location_id, row_id).await? else { return Ok(Enriched::default()) };
-        if !row.is_shown() || row.is_pending() || row.is_unread() {
+        if !row.is_visible() || row.is_pending() || row.is_unread() {
             return Ok(Enriched::default());
         }
         let found = named_by_id(write, &location_id, &finding.fields).await?;

@@ -1,7 +1,7 @@
 //! Tasks, notes and appointments: rows that both sides may edit.
 //!
 //! `doc` is what readers see, `base` the last state agreed with GHL. A row is settled when they are equal; else a push
-//! is owed. What GHL holds meets what was edited here in a three-way merge, field by field. The ids and the contact live in columns and are put into the documents on the way out, so that a document
+//! is pending. What GHL holds meets what was edited here in a three-way merge, field by field. The ids and the contact live in columns and are put into the documents on the way out, so that a document
 //! that gained an id does not look edited.
 //!
 //! Before a create is sent, what it sends is kept as the row's intent. As long as the intent is open, the outcome is
@@ -11,7 +11,7 @@
 use std::collections::HashSet;
 
 use sync_model::decide::absent::Unread;
-use sync_model::decide::echo::Prints;
+use sync_model::decide::echo::Fingerprints;
 use sync_model::decide::fields::fields;
 use sync_model::decide::last_edits::LastEdits;
 use sync_model::decide::refused::Owed;
@@ -58,7 +58,7 @@ pub struct EntryRow<E> {
     /// When each field that GHL does not have yet was edited here.
     pub edits: Edits,
     /// What was written to GHL.
-    pub prints: Prints,
+    pub fingerprints: Fingerprints,
     /// How the last write ended.
     pub sync: Option<SyncState>,
     /// The write that has no answer yet, and what was met meanwhile.
@@ -79,7 +79,7 @@ pub type TaskRow = EntryRow<Task>;
 pub type NoteRow = EntryRow<Note>;
 
 impl<E: Entry> EntryRow<E> {
-    /// Whether GHL has what readers see, but for what it refuses, so that no push is owed.
+    /// Whether GHL has what readers see, but for what it refuses, so that no push is pending.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         match &self.base {
@@ -107,7 +107,7 @@ impl<E: Entry> EntryRow<E> {
 
     /// What GHL does not have yet.
     #[must_use]
-    pub fn owed(&self) -> Owed {
+    pub fn pending(&self) -> Owed {
         Owed::of(self.base.as_ref(), &self.doc, self.sync.as_ref())
     }
 
@@ -115,14 +115,14 @@ impl<E: Entry> EntryRow<E> {
     #[must_use]
     pub fn refusal(&self) -> Option<String> {
         let is_whole = !self.deleted && self.intent.is_none() && self.unanswered.is_none();
-        is_whole.then(|| self.owed().refusal().map(str::to_owned)).flatten()
+        is_whole.then(|| self.pending().refusal().map(str::to_owned)).flatten()
     }
 
     /// What GHL reported of this record, so that it compares with what is kept.
     #[must_use]
     pub fn read(&self, theirs: &E) -> E {
         let mut theirs = self.with_ids_of(theirs);
-        theirs.read_like(self.base.as_ref().unwrap_or(&self.doc), Some(&self.prints));
+        theirs.read_like(self.base.as_ref().unwrap_or(&self.doc), Some(&self.fingerprints));
         theirs
     }
 

@@ -26,7 +26,7 @@ use super::ledger::timestamp;
 use super::sql::{CHUNK, ROWS, sql, take_batch, with_list};
 use super::{Records, RecordsError, Write, contacts, flows};
 
-pub(super) use self::later::{name_later, recognize, told};
+pub(super) use self::later::{name_later, person_in, recognize};
 pub(super) use self::named::{collect_ids, hold_off, ids_in, is_named_erased};
 
 mod later;

@@ -24,7 +24,7 @@ use super::ledger::key_of;
 use super::sql::{CHUNK, Marks, ROWS, sql, take_batch, take_exactly, with_list, with_rows};
 use super::{Actor, RecordsError};
 use crate::events::operation;
-use crate::events::{NewEvent, Trigger};
+use crate::events::{IncomingEvent, NewEvent};
 
 /// Who sends events on purpose. The ids of its events are its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,7 +97,7 @@ impl EventIds {
     pub(super) async fn of(
         connection: &mut AnyConnection,
         producer: &ProducerId,
-        triggers: &[Trigger],
+        triggers: &[IncomingEvent],
         since_ms: i64,
     ) -> Result<Self, RecordsError> {
         let mut found = Self {

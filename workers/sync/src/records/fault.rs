@@ -1,7 +1,7 @@
 //! What an error of the database means, by the database's own codes.
 //!
 //! SQLite and PostgreSQL report a full disk, a lost connection and a bad value in the same way: as an error of one
-//! statement. This table is the one place that tells them apart. It also decides which errors leave a connection in
+//! statement. This table is the one place that distinguishes them. It also decides which errors leave a connection in
 //! doubt: SQLite rolls back by itself when the disk fails, which sqlx does not see, and a connection that was opened on
 //! a read-only disk stays read-only. So after such an error every connection that was open before it is replaced.
 
@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn postgres_codes_are_told_apart() {
+    fn postgres_codes_are_distinguished() {
         let outages =
             ["08006", "25006", "25P03", "40003", "53100", "53200", "53300", "55P03", "57014", "57P01", "58030"];
         for (codes, expected) in [
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn sqlite_codes_are_told_apart() {
+    fn sqlite_codes_are_distinguished() {
         // Extended codes carry their cause above the primary one: 266 and 778 are reads and writes of a failing disk.
         for (codes, expected) in [
             (&[5, 261, 517, 6, 7, 8, 264, 1032, 10, 266, 778, 1034, 1546, 4874, 13, 14, 15][..], Outage),

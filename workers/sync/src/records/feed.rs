@@ -1,6 +1,6 @@
 //! The change feed: which records changed, in the order of the commits.
 //!
-//! An entry names what to read again and tells its readers no value; what it took away is kept with it for the [history](super::history). A
+//! An entry names what to read again and reports its readers no value; what it took away is kept with it for the [history](super::history). A
 //! transaction collects its entries in memory and numbers them as its last step before the commit, since the lock on the one counter makes all
 //! writers queue up from there on.
 //!
@@ -259,9 +259,10 @@ pub(super) async fn append(write: &mut Write) -> Result<(), RecordsError> {
         }
     };
     if erasures > 0 {
-        let told = changed.iter().filter(|(change, _)| change.op != ChangeOp::Erased);
-        let told: Vec<_> = told.map(|(change, _)| (change.location_id.as_str(), change.contact_id.as_str())).collect();
-        if let Some((_, contact_id)) = erase::erased_among(write.conn(), &told).await?.into_iter().next() {
+        let reported = changed.iter().filter(|(change, _)| change.op != ChangeOp::Erased);
+        let reported: Vec<_> =
+            reported.map(|(change, _)| (change.location_id.as_str(), change.contact_id.as_str())).collect();
+        if let Some((_, contact_id)) = erase::erased_among(write.conn(), &reported).await?.into_iter().next() {
             return Err(RecordsError::Erased { contact_id });
         }
     }

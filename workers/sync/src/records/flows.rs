@@ -1,9 +1,9 @@
 //! Runs of flows: what each knows and how far it is.
 //!
-//! A run's next step is owed by a row of the ledger that is written in the transaction that ends the step before, so no crash loses a
+//! A run's next step is pending by a row of the ledger that is written in the transaction that ends the step before, so no crash loses a
 //! step and none is done twice. A step that says or calls something is an ordinary job, by whose end the run goes on (`ending.rs`).
 //!
-//! What a run knows holds what the event told of people and GHL answered; it goes as the run ends, and with an erasure.
+//! What a run knows holds what the event reported people and GHL answered; it goes as the run ends, and with an erasure.
 
 use std::collections::BTreeMap;
 use std::sync::PoisonError;
@@ -24,8 +24,8 @@ use super::event_ids::ProducerId;
 use super::ledger::timestamp;
 use super::runs::{FollowUp, Tx};
 use super::sql::sql;
-use super::{Job, Records, RecordsError, Write};
-use crate::events::Trigger;
+use super::{LedgerEntry, Records, RecordsError, Write};
+use crate::events::IncomingEvent;
 use crate::flows::{self, Flow};
 
 mod back;
@@ -168,7 +168,7 @@ impl Records {
         let by = Start {
             location_id,
             contact_id: contact_id.as_deref(),
-            occasion: None,
+            trigger: None,
             knows,
             priority: Priority::Interactive,
         };
@@ -218,7 +218,7 @@ impl Records {
     ///
     /// # Errors
     /// See [`Records::start_flow`].
-    pub async fn step_of(&self, job: &Job) -> Result<Option<StepOf>, RecordsError> {
+    pub async fn step_of(&self, job: &LedgerEntry) -> Result<Option<StepOf>, RecordsError> {
         let (run, step) = match step_of(&job.key, &job.source, job.event_id.as_deref()) {
             Some((run, step)) => (self.flow_run(run).await?, step),
             None => return Ok(None),
@@ -244,7 +244,7 @@ impl Records {
     /// The flows of which commits of this process ended a run, each with its outcome, or `dead`; for whoever counts.
     #[must_use]
     pub fn take_ended_runs(&self) -> Vec<(String, String)> {
-        std::mem::take(&mut self.untold.lock().unwrap_or_else(PoisonError::into_inner).runs)
+        std::mem::take(&mut self.not_enqueued.lock().unwrap_or_else(PoisonError::into_inner).runs)
     }
 }
 
@@ -255,7 +255,7 @@ impl Tx {
     /// [`RecordsError::Database`] or [`RecordsError::Corrupt`].
     pub async fn flow_run(&mut self) -> Result<Option<FlowRun>, RecordsError> {
         let id = self.run.key.record_id.clone();
-        under_way(&mut self.write, &id).await
+        in_flight(&mut self.write, &id).await
     }
 
     /// Keeps how far a run is; one that has an outcome now forgets what it knew.
@@ -273,7 +273,7 @@ impl Tx {
     ///
     /// # Errors
     /// See [`Records::accept`].
-    pub async fn accept(&mut self, trigger: Trigger) -> Result<Option<Accepted>, AcceptError> {
+    pub async fn accept(&mut self, trigger: IncomingEvent) -> Result<Option<Accepted>, AcceptError> {
         let this = ProducerId::Program(crate::flows::SOURCE.to_owned());
         Ok(take_in(&mut self.write, &this, &[trigger]).await?.pop())
     }
@@ -293,7 +293,7 @@ fn step_of<'a>(key: &'a JobKey, source: &str, event_id: Option<&'a str>) -> Opti
     Some((run, step.parse().ok()))
 }
 
-async fn under_way(write: &mut Write, id: &str) -> Result<Option<FlowRun>, RecordsError> {
+async fn in_flight(write: &mut Write, id: &str) -> Result<Option<FlowRun>, RecordsError> {
     let row = sqlx::query(sql!("flow_run")).bind(id).fetch_optional(write.conn()).await?;
     let run = row.as_ref().map(run_of).transpose()?;
     Ok(run.filter(|run| run.outcome.is_none()))
@@ -321,7 +321,7 @@ async fn save(write: &mut Write, run: &FlowRun) -> Result<bool, RecordsError> {
 
 async fn shown(write: &mut Write, location_id: &str, id: &str) -> Result<Option<ContactRow>, RecordsError> {
     let id = contacts::resolve(write.conn(), location_id, id).await?;
-    Ok(contacts::find(write.conn(), location_id, &id).await?.filter(ContactRow::is_shown))
+    Ok(contacts::find(write.conn(), location_id, &id).await?.filter(ContactRow::is_visible))
 }
 
 fn run_of(row: &AnyRow) -> Result<FlowRun, RecordsError> {

@@ -35,7 +35,7 @@ pub enum Old {
     /// What flows have called GHL about.
     Touched,
     /// Imports, reconciliations and comparisons that ended, but the newest of each location and purpose.
-    Walks,
+    Scans,
     /// Receipts of erasures that were lifted.
     Erasures,
     /// What was done, and by whom.
@@ -67,7 +67,7 @@ impl Old {
         Self::Conflicts,
         Self::FlowRuns,
         Self::Touched,
-        Self::Walks,
+        Self::Scans,
         Self::Erasures,
         Self::Audit,
         Self::SentDeliveries,
@@ -92,7 +92,7 @@ impl Old {
             Self::Conflicts => &["conflicts"],
             Self::FlowRuns => &["flow_runs"],
             Self::Touched => &["flow_touched"],
-            Self::Walks => &["walks", "findings"],
+            Self::Scans => &["walks", "findings"],
             Self::Erasures => &["erasures", "erasure_ids"],
             Self::Audit => &["audit"],
             Self::SentDeliveries | Self::FailedDeliveries => &["hook_deliveries"],
@@ -113,7 +113,7 @@ impl Old {
             Self::Conflicts => sql!("forget_conflicts"),
             Self::FlowRuns => sql!("forget_flow_runs"),
             Self::Touched => sql!("forget_touched"),
-            Self::Walks => sql!("forget_walks"),
+            Self::Scans => sql!("forget_scans"),
             Self::Erasures => sql!("forget_erasures"),
             Self::SentDeliveries => sql!("forget_sent_deliveries"),
             Self::FailedDeliveries => sql!("forget_failed_deliveries"),
@@ -131,7 +131,7 @@ impl Old {
     /// For what hangs on the forgotten rows by no key of the database: $1 how many rows at most.
     fn rest(self) -> Option<&'static str> {
         match self {
-            Self::Walks => Some(sql!("forget_orphaned_findings")),
+            Self::Scans => Some(sql!("forget_orphaned_findings")),
             Self::Erasures => Some(sql!("forget_erasure_ids")),
             Self::FailedDeliveries => Some(sql!("forget_orphaned_deliveries")),
             _ => None,

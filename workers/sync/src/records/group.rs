@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use super::accept::{ACCEPT_DUE, AcceptError, Accepted, take_in};
 use super::event_ids::ProducerId;
 use super::{Records, RecordsError, Write};
-use crate::events::Trigger;
+use crate::events::IncomingEvent;
 
 /// Events of one transaction at most, unless a single batch has more: readers do not wait, but writers do.
 const MOST_EVENTS: usize = 1_000;
@@ -44,7 +44,7 @@ struct Waiting {
 #[derive(Debug)]
 struct Batch {
     producer: ProducerId,
-    triggers: Vec<Trigger>,
+    triggers: Vec<IncomingEvent>,
     /// Used once the writer has its turn; from then on the work takes as long as it takes.
     begun: oneshot::Sender<()>,
     answer: oneshot::Sender<Outcome>,
@@ -104,8 +104,8 @@ impl Drop for Turn {
 
 impl Records {
     /// Accepts one batch together with those that wait beside it.
-    pub(super) async fn accept_in_group(&self, producer: &ProducerId, triggers: &[Trigger]) -> Outcome {
-        let (answer, told) = oneshot::channel();
+    pub(super) async fn accept_in_group(&self, producer: &ProducerId, triggers: &[IncomingEvent]) -> Outcome {
+        let (answer, reported) = oneshot::channel();
         let (begun, has_begun) = oneshot::channel();
         if self.group.join(Batch { producer: producer.clone(), triggers: triggers.to_vec(), begun, answer }) {
             // On its own: a caller that goes away must not take the others' transaction with it.
@@ -115,7 +115,7 @@ impl Records {
             // Dropped with it: the end at which the answer would arrive, so the leader skips it.
             return Err(RecordsError::NoTurn(ACCEPT_DUE).into());
         }
-        told.await.unwrap_or_else(|_| Err(RecordsError::from(sqlx::Error::WorkerCrashed).into()))
+        reported.await.unwrap_or_else(|_| Err(RecordsError::from(sqlx::Error::WorkerCrashed).into()))
     }
 }
 
@@ -150,7 +150,7 @@ async fn lead(records: Records) {
 }
 
 /// Each batch behind a savepoint, and one commit. An error means that nothing was kept of any.
-async fn run(mut write: Write, batches: &[(ProducerId, Vec<Trigger>)]) -> Result<Vec<Outcome>, RecordsError> {
+async fn run(mut write: Write, batches: &[(ProducerId, Vec<IncomingEvent>)]) -> Result<Vec<Outcome>, RecordsError> {
     let mut outcomes = Vec::with_capacity(batches.len());
     for (producer, triggers) in batches {
         let mut races = 0;
@@ -166,7 +166,11 @@ async fn run(mut write: Write, batches: &[(ProducerId, Vec<Trigger>)]) -> Result
 }
 
 /// One batch. The outer error is one of the whole transaction.
-async fn isolated(write: &mut Write, producer: &ProducerId, triggers: &[Trigger]) -> Result<Outcome, RecordsError> {
+async fn isolated(
+    write: &mut Write,
+    producer: &ProducerId,
+    triggers: &[IncomingEvent],
+) -> Result<Outcome, RecordsError> {
     sqlx::query("savepoint batch").execute(write.conn()).await?;
     let outcome = match take_in(write, producer, triggers).await {
         Ok(accepted) => write.settle().await.map(|()| accepted).map_err(AcceptError::Records),
@@ -210,20 +214,20 @@ mod tests {
             data: json!({}),
         };
         let change = Change::None { record_id: "c1".to_owned() };
-        let trigger = Trigger { event, kind: JobKind::PullContact, priority: Priority::Interactive, change };
+        let trigger = IncomingEvent { event, kind: JobKind::PullContact, priority: Priority::Interactive, change };
         let group = Group::default();
         let mut listening = Vec::new();
         for (place, size) in sizes.iter().enumerate() {
-            let ((answer, told), (begun, has_begun)) = (oneshot::channel(), oneshot::channel());
-            listening.push((told, has_begun));
+            let ((answer, reported), (begun, has_begun)) = (oneshot::channel(), oneshot::channel());
+            listening.push((reported, has_begun));
             let producer = ProducerId::Program(String::new());
             let leads = group.join(Batch { producer, triggers: vec![trigger.clone(); *size], begun, answer });
             assert_eq!(leads, place == 0, "one leads");
         }
         let taken = std::iter::from_fn(|| group.next());
         let taken = taken.map(|batches| batches.iter().map(|batch| batch.triggers.len()).collect()).collect();
-        let (answer, told) = oneshot::channel();
-        drop(told);
+        let (answer, reported) = oneshot::channel();
+        drop(reported);
         let producer = ProducerId::Program(String::new());
         let (begun, _) = oneshot::channel();
         assert!(group.join(Batch { producer, triggers: Vec::new(), begun, answer }), "the next one leads");

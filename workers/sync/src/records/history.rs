@@ -1,16 +1,16 @@
 //! The history of records: what each field held, since when, and where that came from (law 20).
 //!
 //! An entry of the change feed *is* the row of the history. The feed writes one for every change that readers can see, in the change's transaction and
-//! after all else of it, so nothing can change without its history, and a history can't tell what was rolled back. It names record, job, key and time
+//! after all else of it, so nothing can change without its history, and a history can't show what was rolled back. It names record, job, key and time
 //! already. What the history adds are two columns, [`Was`] and [`Via`], and one index by contact: no table, no statement of its own, nothing where
 //! nothing changed, and not a byte for what is new. A row of its own beside the feed's would have said all of that twice: some 150 bytes for a city
 //! that was edited, where these are about 40.
 //!
-//! Kept is what a change took away and never what it left: the next change of the field tells that, or the record as it is now. So an import of a
+//! Kept is what a change took away and never what it left: the next change of the field reports that, or the record as it is now. So an import of a
 //! million contacts keeps no value twice, and the past is made from the present by taking changes back, the newest first ([`past`]). The price is that
 //! each change of a document must be reported with what was there before; the tests compare the past of a fuzzed world with what was there.
 //!
-//! What a value came from is told by the entry and by what it leads to: the webhook, the ledger's row, the conflict that the merge kept, the run of a
+//! What a value came from is reported by the entry and by what it leads to: the webhook, the ledger's row, the conflict that the merge kept, the run of a
 //! flow ([`why`]). Those are kept for as long as their own settings say.
 //!
 //! The trap is what a deleted record leaves: its row is forgotten one day, and an erasure takes it at once. So the entry of a deletion holds all that the

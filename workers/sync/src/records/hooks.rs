@@ -181,7 +181,7 @@ impl Hook {
     }
 
     /// What of a change it asks for.
-    pub(crate) fn wishes<'a>(&'a self, seen: &'a Seen) -> Wishes<'a> {
+    pub(crate) fn requests<'a>(&'a self, seen: &'a Seen) -> Wishes<'a> {
         let of_key = self.key_id.as_ref().filter(|_| !self.sees_all);
         Wishes {
             seen: of_key.map(|key| seen.0.get(key).unwrap_or(&NOWHERE)),
@@ -250,8 +250,8 @@ impl Records {
             .await
             .map_err(RecordsError::from)?;
         insert_places(&mut write, id, new.locations.as_deref()).await?;
-        let wish = json!({"events": new.events.texts(), "locations": new.locations, "kind": new.kind});
-        write.act(Act::new(Action::HookCreate).on(id).with(wish));
+        let request = json!({"events": new.events.texts(), "locations": new.locations, "kind": new.kind});
+        write.act(Act::new(Action::HookCreate).on(id).with(request));
         let row = sqlx::query(select("where id = $1")).bind(id).fetch_one(write.conn()).await;
         let hook = hook_of(&row.map_err(RecordsError::from)?)?;
         write.commit().await?;
@@ -371,7 +371,7 @@ impl Records {
     }
 }
 
-/// Writes down the locations of a hook that has none yet; it hears of all of them if none are listed.
+/// Writes down the locations of a hook that has none yet; it learns of all of them if none are listed.
 async fn insert_places(write: &mut Write, id: &str, locations: Option<&[String]>) -> Result<(), RecordsError> {
     for location in locations.into_iter().flatten() {
         let insert = "insert into hook_places (hook_id, location_id) values ($1, $2) on conflict do nothing";

@@ -34,7 +34,7 @@ impl Records {
         {
             let key = JobKey { kind: kind.clone(), location_id: location_id.clone(), record_id: record_id.clone() };
             let reason = format!("its process was killed {} times while it ran, the last time alone", kills + 1);
-            self.bury_key(&key, ANY_EPOCH, &reason).await?;
+            self.dead_letter_key(&key, ANY_EPOCH, &reason).await?;
             tracing::error!(
                 job.kind = key.kind,
                 ghl.location = key.location_id,

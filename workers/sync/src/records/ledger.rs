@@ -16,12 +16,12 @@ use super::audit::{Act, Action};
 use super::feed::{Cause, Origin};
 use super::history::Via;
 use super::sql::sql;
-use super::{Records, RecordsError, activity, flows, owed, refusals};
+use super::{Records, RecordsError, activity, flows, refusals, taking_back};
 
 /// One ledger row, as people look at it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Job {
+pub struct LedgerEntry {
     /// UUID v7.
     pub id: String,
     /// The event's own id, where its source gave one.
@@ -146,7 +146,7 @@ impl Records {
     ///
     /// # Errors
     /// [`RecordsError::Database`] or [`RecordsError::Corrupt`], as for all questions below.
-    pub async fn job(&self, id: &str) -> Result<Option<Job>, RecordsError> {
+    pub async fn job(&self, id: &str) -> Result<Option<LedgerEntry>, RecordsError> {
         let row = sqlx::query(sql!("job")).bind(id).bind(self.scope()).fetch_optional(&self.pool).await?;
         row.as_ref().map(job_of).transpose()
     }
@@ -166,7 +166,7 @@ impl Records {
     ///
     /// # Errors
     /// See [`Records::job`].
-    pub async fn list_jobs(&self, filter: &JobFilter, limit: i64) -> Result<Vec<Job>, RecordsError> {
+    pub async fn list_jobs(&self, filter: &JobFilter, limit: i64) -> Result<Vec<LedgerEntry>, RecordsError> {
         let JobFilter { state, location_id, kind, error, since, before } = filter;
         /// The rows of a state, newest first, $7 at most.
         macro_rules! list {
@@ -398,7 +398,7 @@ impl Records {
         let jobs: Vec<_> = keys.iter().map(|key| key.location_id.clone()).zip(closed.iter().cloned()).collect();
         write.acts.extend(Act::on_jobs(action, &jobs));
         for key in keys.iter().collect::<BTreeSet<_>>() {
-            owed::take_back(&mut write, key).await?;
+            taking_back::take_back(&mut write, key).await?;
         }
         write.commit().await?;
         Ok(closed)
@@ -442,7 +442,7 @@ fn open_job_of(row: &AnyRow) -> Result<OpenJob, RecordsError> {
     })
 }
 
-pub(super) fn job_of(row: &AnyRow) -> Result<Job, RecordsError> {
+pub(super) fn job_of(row: &AnyRow) -> Result<LedgerEntry, RecordsError> {
     let id: String = row.try_get("id")?;
     let state: String = row.try_get("state")?;
     let data: String = row.try_get("data")?;
@@ -462,7 +462,7 @@ pub(super) fn job_of(row: &AnyRow) -> Result<Job, RecordsError> {
     let state = if discarded.is_some() { JobState::Discarded } else { state };
     let outcome: Option<String> = row.try_get("outcome")?;
     let unapplied: Option<String> = row.try_get("unapplied")?;
-    Ok(Job {
+    Ok(LedgerEntry {
         outcome: outcome.and_then(|name| Progress::parse(&name)),
         unapplied: unapplied
             .map_or(Ok(Vec::new()), |text| serde_json::from_str(&text))

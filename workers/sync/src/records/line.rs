@@ -75,12 +75,12 @@ impl<Q: Send + 'static, A: Send + 'static> Line<Q, A> {
         &self,
         question: Q,
         lead: impl Fn(Vec<Asked<Q, A>>) -> F + Send + 'static,
-        goes_with: fn(&[Asked<Q, A>], &Q) -> bool,
+        belongs_to_series: fn(&[Asked<Q, A>], &Q) -> bool,
     ) -> Result<A, RecordsError>
     where
         F: Future<Output = ()> + Send,
     {
-        let (answer, told) = oneshot::channel();
+        let (answer, reported) = oneshot::channel();
         if self.join(Asked { question, answer }) {
             let turn = Turn(self.clone());
             // On its own: a caller that goes away must not take the others' work with it.
@@ -88,12 +88,12 @@ impl<Q: Send + 'static, A: Send + 'static> Line<Q, A> {
                 loop {
                     // Who is about to ask does so first.
                     yield_now().await;
-                    let Some(asked) = turn.0.next(goes_with) else { return };
+                    let Some(asked) = turn.0.next(belongs_to_series) else { return };
                     lead(asked).await;
                 }
             });
         }
-        told.await.unwrap_or_else(|_| Err(sqlx::Error::WorkerCrashed.into()))
+        reported.await.unwrap_or_else(|_| Err(sqlx::Error::WorkerCrashed.into()))
     }
 
     /// Whether the caller has to see to it that somebody leads.
@@ -104,7 +104,7 @@ impl<Q: Send + 'static, A: Send + 'static> Line<Q, A> {
     }
 
     /// Those that go next, the oldest first. None: the leader's work is over.
-    fn next(&self, goes_with: fn(&[Asked<Q, A>], &Q) -> bool) -> Option<Vec<Asked<Q, A>>> {
+    fn next(&self, belongs_to_series: fn(&[Asked<Q, A>], &Q) -> bool) -> Option<Vec<Asked<Q, A>>> {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut taken, mut left) = (Vec::new(), Vec::new());
         for asked in std::mem::take(&mut waiting.asked) {
@@ -112,7 +112,7 @@ impl<Q: Send + 'static, A: Send + 'static> Line<Q, A> {
                 // Nobody waits for it any more.
                 continue;
             }
-            match taken.is_empty() || taken.len() < TOGETHER && goes_with(&taken, &asked.question) {
+            match taken.is_empty() || taken.len() < TOGETHER && belongs_to_series(&taken, &asked.question) {
                 true => taken.push(asked),
                 false => left.push(asked),
             }
@@ -160,7 +160,7 @@ where
     }
 }
 
-/// Tells all of them of the error.
+/// Reports all of them of the error.
 pub(super) fn answer_alike<Q, A>(asked: Vec<Asked<Q, A>>, error: RecordsError) {
     match <[_; 1]>::try_from(asked) {
         Ok([one]) => one.answer(Err(error)),

@@ -1,6 +1,6 @@
 //! Mappings that people change: one a location, and `*` for all that have none, each with its versions.
 //!
-//! As with flows, whoever changes one locks the counter of changes, and its number tells every process that there was one ([`in_force`]). What
+//! As with flows, whoever changes one locks the counter of changes, and its number informs every process that there was one ([`in_force`]). What
 //! GHL holds is kept as GHL sent it, so a mapping is in force for everything that was ever read, without a call to GHL.
 
 use jiff::Timestamp;

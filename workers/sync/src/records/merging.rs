@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sync_model::decide::absent::Unread;
-use sync_model::decide::echo::Prints;
+use sync_model::decide::echo::Fingerprints;
 use sync_model::decide::fields::{self, Fields, Record, fields, with_fields};
 use sync_model::decide::merge::{Conflict, Policies, TheirTimes, Times, merge};
 use sync_model::decide::same::answers;
@@ -24,7 +24,7 @@ pub(super) struct Taken<R> {
     pub(super) conflicts: Vec<Conflict>,
 }
 
-/// `ours`, which was made of `base`, together with `theirs`, GHL's state, whose times are as far known as `told`. What GHL alone decides is as in
+/// `ours`, which was made of `base`, together with `theirs`, GHL's state, whose times are as far known as `reported`. What GHL alone decides is as in
 /// `theirs`.
 pub(super) fn take_in<R: Record>(
     policies: &Policies,
@@ -32,27 +32,27 @@ pub(super) fn take_in<R: Record>(
     ours: &R,
     theirs: &R,
     edits: &Edits,
-    prints: &Prints,
-    told: &TheirTimes,
+    fingerprints: &Fingerprints,
+    reported: &TheirTimes,
 ) -> Taken<R> {
     let (mut ours, mut base) = (ours.clone(), base.clone());
     ours.take_on(&mut base, theirs);
     let (our_fields, their_fields) = (fields(&ours), fields(theirs));
-    let times = Times { ours: Some(edits), theirs: Some(told) };
-    let merged = merge(R::NAME, R::TOGETHER, &base, &our_fields, &their_fields, &times, policies, prints);
-    let owed = |name: &String| fields::value(&merged.fields, name) != fields::value(&their_fields, name);
-    let edits = edits.iter().filter(|(name, _)| owed(name)).map(|(name, at)| (name.clone(), *at)).collect();
+    let times = Times { ours: Some(edits), theirs: Some(reported) };
+    let merged = merge(R::NAME, R::TOGETHER, &base, &our_fields, &their_fields, &times, policies, fingerprints);
+    let pending = |name: &String| fields::value(&merged.fields, name) != fields::value(&their_fields, name);
+    let edits = edits.iter().filter(|(name, _)| pending(name)).map(|(name, at)| (name.clone(), *at)).collect();
     Taken { doc: with_fields(theirs, &merged.fields), edits, conflicts: merged.conflicts }
 }
 
 /// What both sides agree on, as far as is known: `base`, and of what was `asked` and never answered what `theirs` shows to have come to pass,
 /// which `prints` remember from then on. Taken for an edit of GHL's, our own write would stand against what was edited here since (law 8).
-pub(super) fn agreed<R: Record>(base: &R, asked: &Fields, theirs: &R, prints: &mut Prints) -> Fields {
+pub(super) fn agreed<R: Record>(base: &R, asked: &Fields, theirs: &R, fingerprints: &mut Fingerprints) -> Fields {
     let (mut agreed, theirs) = (fields(base), fields(theirs));
     for (name, asked) in asked {
         let held = fields::value(&theirs, name);
         if answers(name, asked, &held) {
-            prints.remember(&Fields::from([(name.clone(), asked.clone())]), &theirs);
+            fingerprints.remember(&Fields::from([(name.clone(), asked.clone())]), &theirs);
             fields::set(&mut agreed, name, held);
         }
     }
@@ -89,7 +89,7 @@ pub(super) fn says_again(name: &str, ours: &Fields, base: &Fields) -> bool {
     base.get(name).is_some_and(|held| ours.get(name) == Some(held))
 }
 
-/// Whether an edit took a field away that nobody had read: no difference shows it, so it has to be read before it can be told from nothing.
+/// Whether an edit took a field away that nobody had read: no difference shows it, so it has to be read before it can be reported from nothing.
 pub(super) fn takes_away_unread(edits: &Edits, unread: &Unread, ours: &Fields, base: &Fields) -> bool {
     let is_unread = |name: &str| unread.contains(name.split('.').next().unwrap_or(name));
     edits.keys().any(|name| is_unread(name) && !ours.contains_key(name) && !base.contains_key(name))

@@ -175,9 +175,10 @@ mod tests {
         let (records, folder) = migrated(13, &earlier).await;
         let view = records.view_with_deleted("l", "c").await.unwrap().unwrap();
         assert_eq!(view.tasks[0].record.task.title, "Call");
-        let told: Vec<_> = view.appointments.iter().map(|one| (&one.record.appointment_id, one.deleted_at)).collect();
+        let reported: Vec<_> =
+            view.appointments.iter().map(|one| (&one.record.appointment_id, one.deleted_at)).collect();
         let ids = ["a1", "a2"].map(|id| Some(id.to_owned()));
-        assert_eq!(told, [(&ids[0], None), (&ids[1], Some(ledger::timestamp(5)))]);
+        assert_eq!(reported, [(&ids[0], None), (&ids[1], Some(ledger::timestamp(5)))]);
         let row = records.entry::<sync_model::record::Appointment>("l-a1").await.unwrap().unwrap();
         assert!(row.is_settled() && row.doc.title.as_deref() == Some("Demo"));
         records.close().await;
@@ -185,7 +186,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn sweeps_of_before_go_on_as_full_walks_and_the_next_one_begins_after_the_last() {
+    async fn reconciliations_of_before_go_on_as_full_scans_and_the_next_one_begins_after_the_last() {
         let earlier = [
             r#"insert into walks (id, location_id, purpose, phase, page_limit, known_only, pause_ms, contacts, started_at, updated_at, finished_at)
                values ('w1', 'l', 'import', 'done', 500, 0, 0, 7, 1000000, 1500000, 1500000)"#,
@@ -195,12 +196,12 @@ mod tests {
                values ('w3', 'l', 'sweep', 'contacts', '[5,"c"]', 250, 0, 0, 4000000, 4000001)"#,
         ];
         let (records, folder) = migrated(16, &earlier).await;
-        let import = records.walk("w1").await.unwrap().unwrap();
+        let import = records.scan("w1").await.unwrap().unwrap();
         assert_eq!((import.purpose, import.phase, import.contacts), (Purpose::Import, Phase::Done, 7));
-        let goes_on = records.walk("w3").await.unwrap().unwrap();
+        let goes_on = records.scan("w3").await.unwrap().unwrap();
         assert_eq!((goes_on.purpose, goes_on.page_limit), (Purpose::Full, 250));
         assert_eq!(goes_on.cursor, Some(serde_json::json!([5, "c"])));
-        let next = records.begin_walk("l", Purpose::Sweep, false, 0).await.unwrap().unwrap();
+        let next = records.begin_scan("l", Purpose::Reconcile, false, 0).await.unwrap().unwrap();
         assert_eq!((next.since_ms, next.created_after_ms), (Some(2_700_000), Some(2_700_000)));
         records.close().await;
         let _ = std::fs::remove_dir_all(folder);

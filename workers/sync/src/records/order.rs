@@ -12,13 +12,13 @@ use tokio::time::sleep;
 
 use super::sql::{Marks, with_rows_then};
 use super::{RecordsError, Write};
-use crate::events::Trigger;
+use crate::events::IncomingEvent;
 
 /// Stripes of one location. Each is a lock in PostgreSQL's memory, which holds a few thousand of all transactions.
 const STRIPES: u64 = 64;
 
 /// Waits until no other batch is at work on a record of these events.
-pub(super) async fn take_turns(write: &mut Write, triggers: &[Trigger]) -> Result<(), RecordsError> {
+pub(super) async fn take_turns(write: &mut Write, triggers: &[IncomingEvent]) -> Result<(), RecordsError> {
     // One event locks its own record and no second one.
     if write.sqlite || triggers.len() < 2 {
         return Ok(());
@@ -46,8 +46,8 @@ pub(super) async fn after_race(races: u8) {
 }
 
 /// The locks of these events, ascending.
-fn keys(triggers: &[Trigger]) -> Vec<i64> {
-    let of = |trigger: &Trigger| {
+fn keys(triggers: &[IncomingEvent]) -> Vec<i64> {
+    let of = |trigger: &IncomingEvent| {
         let location = hash(&trigger.event.location_id) & !(STRIPES - 1);
         let names = names(trigger);
         names.into_iter().map(move |name| (location | (hash(&name) & (STRIPES - 1))).cast_signed()).collect::<Vec<_>>()
@@ -59,7 +59,7 @@ fn keys(triggers: &[Trigger]) -> Vec<i64> {
 }
 
 /// All names by which an event may mean its record and its contact.
-fn names(trigger: &Trigger) -> Vec<String> {
+fn names(trigger: &IncomingEvent) -> Vec<String> {
     let of_change = match &trigger.change {
         Change::None { record_id } => vec![Some(record_id.clone())],
         Change::Undo { conflict_id } => vec![Some(conflict_id.clone())],
@@ -87,8 +87,8 @@ mod tests {
     use crate::events::NewEvent;
     use sync_model::job::JobKind;
 
-    fn selected(location_id: &str, contact: &str) -> Trigger {
-        Trigger {
+    fn selected(location_id: &str, contact: &str) -> IncomingEvent {
+        IncomingEvent {
             event: NewEvent {
                 id: None,
                 occurred_at: None,

@@ -8,7 +8,7 @@ use sync_model::job::{JobKey, JobState};
 
 use super::audit::{Act, Action};
 use super::conflicts::{KeptConflict, conflict_of};
-use super::ledger::{Job, job_of, timestamp};
+use super::ledger::{LedgerEntry, job_of, timestamp};
 use super::sql::sql;
 use super::{Page, Records, RecordsError};
 
@@ -103,14 +103,14 @@ impl Records {
     ///
     /// # Errors
     /// See [`Records::count_jobs_up_to`].
-    pub async fn jobs_of_keys(&self, keys: &[JobKey]) -> Result<Vec<Job>, RecordsError> {
+    pub async fn jobs_of_keys(&self, keys: &[JobKey]) -> Result<Vec<LedgerEntry>, RecordsError> {
         let mut jobs = Vec::new();
         for JobKey { kind, location_id, record_id } in keys {
             let query = sqlx::query(sql!("jobs_of_key")).bind(kind).bind(location_id).bind(record_id);
             let rows = query.bind(self.scope()).fetch_all(&self.pool).await?;
             jobs.extend(rows.iter().map(job_of).collect::<Result<Vec<_>, _>>()?);
         }
-        jobs.sort_by(|one: &Job, other| other.id.cmp(&one.id));
+        jobs.sort_by(|one: &LedgerEntry, other| other.id.cmp(&one.id));
         Ok(jobs)
     }
 

@@ -47,12 +47,12 @@ pub(super) struct Page {
     met: BTreeSet<Place>,
     /// Contacts that a scan has seen.
     seen: BTreeSet<Place>,
-    walk: Option<String>,
+    scan: Option<String>,
 }
 
 struct Beside {
     missing: HashSet<Place>,
-    zones: HashMap<String, Option<String>>,
+    time_zones: HashMap<String, Option<String>>,
 }
 
 struct NewEntry {
@@ -102,7 +102,7 @@ impl Page {
 
     /// The time zone of the location, where that was read.
     pub(super) fn zone(&self, location_id: &str) -> Option<Option<String>> {
-        self.beside.as_ref()?.zones.get(location_id).cloned()
+        self.beside.as_ref()?.time_zones.get(location_id).cloned()
     }
 
     /// Contacts that another transaction has stored since their rows were read.
@@ -156,8 +156,8 @@ impl Page {
     }
 
     /// The scan has seen the contact.
-    pub(super) fn see(&mut self, walk_id: &str, location_id: &str, contact_id: &str) {
-        self.walk = Some(walk_id.to_owned());
+    pub(super) fn see(&mut self, scan_id: &str, location_id: &str, contact_id: &str) {
+        self.scan = Some(scan_id.to_owned());
         self.seen.insert(place(location_id, contact_id));
     }
 
@@ -186,13 +186,13 @@ pub(super) async fn read_beside(write: &mut Write, contacts: &[(&str, &str)]) ->
     for row in look_up_pairs(write.conn(), sql!("entries_by_pair"), contacts, true).await? {
         write.page.read_entry(row)?;
     }
-    let mut beside = Beside { missing: HashSet::new(), zones: HashMap::new() };
+    let mut beside = Beside { missing: HashSet::new(), time_zones: HashMap::new() };
     for row in look_up_pairs(write.conn(), sql!("missing_parts_by_pair"), contacts, true).await? {
         beside.missing.insert((row.try_get("location_id")?, row.try_get("contact_id")?));
     }
     let locations: BTreeSet<String> = contacts.iter().map(|(location, _)| (*location).to_owned()).collect();
     for row in look_up(write.conn(), sql!("time_zones_of"), &Vec::from_iter(locations)).await? {
-        beside.zones.insert(row.try_get("location_id")?, row.try_get("time_zone")?);
+        beside.time_zones.insert(row.try_get("location_id")?, row.try_get("time_zone")?);
     }
     write.page.beside = Some(beside);
     write.page.read.extend(contacts.iter().map(|(location, contact)| place(location, contact)));
@@ -228,9 +228,9 @@ pub(super) async fn flush(write: &mut Write) -> Result<(), RecordsError> {
     let page = &mut write.page;
     let (new, entries) = (std::mem::take(&mut page.new_contacts), std::mem::take(&mut page.new_entries));
     let (met, mut seen) = (std::mem::take(&mut page.met), std::mem::take(&mut page.seen));
-    let walk = page.walk.clone();
+    let scan = page.scan.clone();
     let place_of = |row: &ContactRow| place(&row.location_id, &row.contact_id);
-    let seen_by = |row: &ContactRow| walk.clone().filter(|_| seen.contains(&place_of(row)));
+    let seen_by = |row: &ContactRow| scan.clone().filter(|_| seen.contains(&place_of(row)));
     let (new, causes): (Vec<_>, Vec<_>) = new.into_iter().map(|(row, cause)| ((seen_by(&row), row), cause)).unzip();
     let inserted = contacts::insert_all(write, &new).await?;
     for ((_, row), cause) in new.iter().zip(causes) {
@@ -243,8 +243,8 @@ pub(super) async fn flush(write: &mut Write) -> Result<(), RecordsError> {
     }
     let now_ms = write.now_ms;
     touch(write, met.difference(&seen), Some(now_ms), None).await?;
-    touch(write, met.intersection(&seen), Some(now_ms), walk.as_deref()).await?;
-    touch(write, seen.difference(&met), None, walk.as_deref()).await?;
+    touch(write, met.intersection(&seen), Some(now_ms), scan.as_deref()).await?;
+    touch(write, seen.difference(&met), None, scan.as_deref()).await?;
     insert_entries(write, entries).await
 }
 
@@ -252,7 +252,7 @@ async fn touch(
     write: &mut Write,
     contacts: impl Iterator<Item = &Place>,
     synced_at_ms: Option<i64>,
-    walk: Option<&str>,
+    scan: Option<&str>,
 ) -> Result<(), RecordsError> {
     let mut by_location: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (location_id, contact_id) in contacts {
@@ -263,7 +263,7 @@ async fn touch(
         while !left.is_empty() {
             let batch = take_batch(&mut left, CHUNK);
             let query = sqlx::query(with_list_after(sql!("touch_contacts"), 3, batch.len())).persistent(false);
-            let mut query = query.bind(synced_at_ms).bind(walk).bind(location_id);
+            let mut query = query.bind(synced_at_ms).bind(scan).bind(location_id);
             for id in batch {
                 query = query.bind(*id);
             }

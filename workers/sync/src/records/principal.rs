@@ -11,7 +11,7 @@ use super::accept::{AcceptError, Refusal};
 use super::api_keys::Places;
 use super::sql::sql;
 use super::{ApiKey, Records, RecordsError, accept};
-use crate::events::Trigger;
+use crate::events::IncomingEvent;
 
 /// Who acts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,7 +103,7 @@ impl Records {
     }
 
     /// Refuses events about locations that the principal does not see, in the words for those that are not connected.
-    pub(super) async fn check_seen(&self, triggers: &[Trigger]) -> Result<(), AcceptError> {
+    pub(super) async fn check_seen(&self, triggers: &[IncomingEvent]) -> Result<(), AcceptError> {
         let Some(key) = self.scope() else { return Ok(()) };
         let query = sqlx::query_scalar(sql!("seen_locations")).bind(key);
         let seen: HashSet<String> =

@@ -13,15 +13,17 @@ use sync_model::decide::match_lost_create::predates;
 use sync_model::decide::merge::Side;
 use sync_model::record::{Appointment, Contact, Note, Task};
 
+use super::detected_change::{Found, Needs};
 use super::entries::{self, Entry, EntryRow, text_of};
 use super::feed::{ChangeOp, Changed};
 use super::flows::happened;
-use super::found::{Found, Needs};
 use super::history::Was;
 use super::merging::{self, Taken, column};
 use super::runs::Tx;
 use super::sql::sql;
-use super::{ContactRow, Records, RecordsError, Write, conflicts, contacts, context, missing, told, unanswered};
+use super::{
+    ContactRow, Records, RecordsError, Write, conflicts, contacts, context, missing, reported_times, unanswered,
+};
 
 /// The revisions of a contact and of all that hangs on it, as they were before a pull's first call.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -261,8 +263,9 @@ impl Tx {
             .filter_map(|row| Some((row.intent.as_ref()?, row.intent_at_ms)))
             .collect();
         let is_awaited = |theirs: &E| {
-            let of =
-                |(announced, at): &(&E, Option<i64>)| theirs.may_be(announced) && !predates(theirs.created_at(), *at);
+            let of = |(announced, at): &(&E, Option<i64>)| {
+                theirs.could_match(announced) && !predates(theirs.created_at(), *at)
+            };
             awaited.iter().any(of)
         };
         for theirs in pulled {
@@ -334,7 +337,7 @@ pub(super) async fn follow<E: Entry>(write: &mut Write, row: &EntryRow<E>, their
     let (known, mut row) = (row, row.clone());
     let base = row.base.as_mut().filter(|_| is_read_again);
     let again = base.and_then(|base| context::read_again(base, &mut row.doc, &theirs, &row.edits));
-    let mut prints = row.prints.clone();
+    let mut fingerprints = row.fingerprints.clone();
     let Taken { doc, edits, mut conflicts } = match (&row.base, row.deleted) {
         // Deleted here, and GHL does not know yet.
         (Some(_), true) => Taken { doc: row.doc.clone(), edits: row.edits.clone(), conflicts: Vec::new() },
@@ -343,9 +346,9 @@ pub(super) async fn follow<E: Entry>(write: &mut Write, row: &EntryRow<E>, their
         (base, false) => {
             let base = base
                 .as_ref()
-                .map(|base| merging::agreed(base, &row.unanswered.asked, &theirs, &mut prints))
+                .map(|base| merging::agreed(base, &row.unanswered.asked, &theirs, &mut fingerprints))
                 .unwrap_or_default();
-            told::take_in_entry(write, &row, &base, &theirs, &row.edits, &prints).await?
+            reported_times::take_in_entry(write, &row, &base, &theirs, &row.edits, &fingerprints).await?
         }
     };
     conflicts.extend(again);
@@ -366,7 +369,7 @@ pub(super) async fn follow<E: Entry>(write: &mut Write, row: &EntryRow<E>, their
         .bind(&row.row_id)
         .bind(row.revision)
         .bind(column(&edits))
-        .bind(column(&prints))
+        .bind(column(&fingerprints))
         .bind(column(&last_edits))
         .execute(write.conn())
         .await?;
@@ -390,8 +393,8 @@ pub(super) async fn follow<E: Entry>(write: &mut Write, row: &EntryRow<E>, their
 
 /// Whether each of the rows is in what was pulled, as it is known.
 fn is_as_known<E: Entry>(rows: &[EntryRow<E>], pulled: &[E]) -> bool {
-    let told: HashMap<&str, &E> = pulled.iter().filter_map(|theirs| Some((theirs.ghl_id()?, theirs))).collect();
-    rows.iter().filter_map(|row| Some((row, row.ghl_id.as_deref()?))).all(|(row, ghl_id)| match told.get(ghl_id) {
+    let reported: HashMap<&str, &E> = pulled.iter().filter_map(|theirs| Some((theirs.ghl_id()?, theirs))).collect();
+    rows.iter().filter_map(|row| Some((row, row.ghl_id.as_deref()?))).all(|(row, ghl_id)| match reported.get(ghl_id) {
         Some(theirs) => row.base.as_ref() == Some(&row.read(theirs)),
         None => row.deleted,
     })
@@ -405,7 +408,7 @@ pub(super) async fn mark_gone(write: &mut Write, location_id: &str, contact_id: 
         // GHL can't have lost what it is yet to get.
         return Ok(());
     }
-    let shown = row.filter(ContactRow::is_shown);
+    let shown = row.filter(ContactRow::is_visible);
     let marked = sqlx::query(sql!("mark_contact_gone"))
         .bind(now_ms)
         .bind(location_id)

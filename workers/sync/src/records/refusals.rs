@@ -37,7 +37,7 @@ async fn apply(write: &mut Write, key: &JobKey, act: Act<'_>) -> Result<(), Reco
         Some(JobKind::PushContact) => {
             let row = contacts::take(write, &key.location_id, &key.record_id).await?;
             let Some(before) = row else { return Ok(()) };
-            let is_pending = before.status().state == Progress::Pending && before.owed().held.is_empty();
+            let is_pending = before.status().state == Progress::Pending && before.pending().held.is_empty();
             match act.after(is_pending, before.sync.as_ref(), write.now_ms) {
                 Some(sync) => keep_contact(write, before, sync).await,
                 None => Ok(()),
@@ -52,7 +52,7 @@ async fn apply(write: &mut Write, key: &JobKey, act: Act<'_>) -> Result<(), Reco
 
 async fn apply_to_entry<E: Entry>(write: &mut Write, row_id: &str, act: Act<'_>) -> Result<(), RecordsError> {
     let Some(before) = entries::take::<E>(write, row_id).await? else { return Ok(()) };
-    let is_pending = before.status().state == Progress::Pending && before.owed().held.is_empty();
+    let is_pending = before.status().state == Progress::Pending && before.pending().held.is_empty();
     match act.after(is_pending, before.sync.as_ref(), write.now_ms) {
         Some(sync) => keep_entry(write, before, sync).await,
         None => Ok(()),

@@ -78,7 +78,7 @@ pub(super) async fn make(
         was: None,
     });
     write.cause = cause;
-    write.owed.push(FollowUp {
+    write.pending.push(FollowUp {
         kind: JobKind::PushTask,
         location_id: row.location_id.clone(),
         record_id: row_id,

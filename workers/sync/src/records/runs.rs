@@ -77,7 +77,7 @@ struct Ended {
 }
 
 impl Ended {
-    /// Of a run that began to be owed at `since_ms`, whose record was written as `sync` says: over all attempts and runs of it.
+    /// Of a run that began to be pending at `since_ms`, whose record was written as `sync` says: over all attempts and runs of it.
     fn of(sync: Option<&SyncState>, since_ms: i64) -> Self {
         let mut unapplied: Vec<String> =
             sync.map(|sync| sync.unapplied_since(since_ms)).into_iter().flatten().map(public_name).collect();
@@ -184,11 +184,11 @@ impl Records {
     /// # Errors
     /// [`RecordsError::Database`].
     pub async fn begin(&self, run: &Run) -> Result<Tx, RecordsError> {
-        let is_walk = JobKind::parse(&run.key.kind).is_some_and(JobKind::is_walk);
+        let is_scan = JobKind::parse(&run.key.kind).is_some_and(JobKind::is_scan);
         // The semaphore is never closed, so there is always a permit.
-        let turn = if is_walk { self.walks.clone().acquire_owned().await.ok() } else { None };
+        let turn = if is_scan { self.scans.clone().acquire_owned().await.ok() } else { None };
         let cause = run.cause();
-        let write = Write { _walk: turn, cause, ..self.write().await? };
+        let write = Write { _scan: turn, cause, ..self.write().await? };
         Ok(Tx::of(write, run))
     }
 
@@ -217,21 +217,21 @@ impl Records {
     ///
     /// # Errors
     /// See [`Records::retry_run`].
-    pub async fn bury_run(&self, run: &Run, reason: &str) -> Result<(), RecordsError> {
-        self.bury(run, reason, None).await
+    pub async fn dead_letter_run(&self, run: &Run, reason: &str) -> Result<(), RecordsError> {
+        self.dead_letter(run, reason, None).await
     }
 
-    /// As [`Records::bury_run`], where GHL refused what the run asked.
+    /// As [`Records::dead_letter_run`], where GHL refused what the run asked.
     ///
     /// # Errors
     /// See [`Records::retry_run`].
     pub async fn bury_refused_run(&self, run: &Run, reason: &str) -> Result<(), RecordsError> {
-        self.bury(run, reason, Some(Ended { outcome: Progress::Refused, unapplied: Vec::new() })).await
+        self.dead_letter(run, reason, Some(Ended { outcome: Progress::Refused, unapplied: Vec::new() })).await
     }
 
-    async fn bury(&self, run: &Run, reason: &str, outcome: Option<Ended>) -> Result<(), RecordsError> {
+    async fn dead_letter(&self, run: &Run, reason: &str, outcome: Option<Ended>) -> Result<(), RecordsError> {
         let mut write = self.write().await?;
-        let reason = &told(&mut write, run, reason).await?;
+        let reason = &reported(&mut write, run, reason).await?;
         write.cause = run.cause();
         record_attempts(&mut write, run, reason).await?;
         if outcome.as_ref().is_some_and(|ended| ended.outcome == Progress::Refused) {
@@ -250,7 +250,7 @@ impl Records {
     ///
     /// # Errors
     /// [`RecordsError::Database`].
-    pub async fn bury_key(&self, key: &JobKey, epoch: i64, reason: &str) -> Result<u64, RecordsError> {
+    pub async fn dead_letter_key(&self, key: &JobKey, epoch: i64, reason: &str) -> Result<u64, RecordsError> {
         let JobKey { kind, location_id, record_id } = key;
         let reason = clean::reason(reason);
         let mut write = self.write().await?;
@@ -258,14 +258,14 @@ impl Records {
         let poison = sqlx::query(sql!("record_poison")).bind(now_ms).bind(&reason);
         let poison = poison.bind(kind).bind(location_id).bind(record_id).bind(epoch);
         poison.execute(write.conn()).await?;
-        let bury = sqlx::query_scalar(sql!("bury_key")).bind(now_ms).bind(&reason);
-        let bury = bury.bind(kind).bind(location_id).bind(record_id).bind(epoch);
-        let buried: Vec<String> = bury.fetch_all(write.conn()).await?;
-        for id in &buried {
+        let dead_letter = sqlx::query_scalar(sql!("dead_letter_key")).bind(now_ms).bind(&reason);
+        let dead_letter = dead_letter.bind(kind).bind(location_id).bind(record_id).bind(epoch);
+        let dead_lettered: Vec<String> = dead_letter.fetch_all(write.conn()).await?;
+        for id in &dead_lettered {
             write.notice(died(key, id));
         }
         write.commit().await?;
-        Ok(buried.len() as u64)
+        Ok(dead_lettered.len() as u64)
     }
 
     /// Opens the rows of `run` again.
@@ -279,7 +279,7 @@ impl Records {
         let state = if due_at_ms.is_some() { JobState::Scheduled } else { JobState::Waiting };
         let mut write = self.write().await?;
         let reason = match reason {
-            Some(reason) => Some(told(&mut write, run, reason).await?),
+            Some(reason) => Some(reported(&mut write, run, reason).await?),
             None => None,
         };
         if let (1.., Some(error)) = (attempts_spent, &reason) {
@@ -302,7 +302,7 @@ impl Run {
     pub(super) fn cause(&self) -> Cause {
         let via = match JobKind::parse(&self.key.kind) {
             Some(JobKind::PushContact | JobKind::PushTask | JobKind::PushNote | JobKind::PushAppointment) => Via::Reply,
-            Some(kind) if kind.is_walk() => Via::List,
+            Some(kind) if kind.is_scan() => Via::List,
             _ => Via::Look,
         };
         Cause { origin: Origin::Ghl, job: self.ids.first().cloned(), key: None, via }
@@ -343,7 +343,7 @@ async fn finish(
 }
 
 /// The reason as it is kept: GHL's words may hold data of a person, and are none for one whose data was erased while the run was in progress.
-async fn told(write: &mut Write, run: &Run, reason: &str) -> Result<String, RecordsError> {
+async fn reported(write: &mut Write, run: &Run, reason: &str) -> Result<String, RecordsError> {
     const ERASED: &str = "the data of its contact was erased meanwhile";
     let about = contacts_of(write, run).await?;
     let is_erased = erase::is_named_erased(write.conn(), &run.key.location_id, &Value::Null, &about).await?;

@@ -37,7 +37,7 @@ pub struct Settlement {
     /// The revisions of before the first call.
     pub snapshot: Snapshot,
     /// What webhooks said that no call is needed for.
-    pub told: Told,
+    pub reported: Reported,
     /// The parts that came, of those that were asked for.
     pub came: Vec<Part>,
     /// The others, with the reasons.
@@ -46,9 +46,9 @@ pub struct Settlement {
 
 /// What webhooks said of a contact and of what hangs on it.
 #[derive(Debug, Clone, Default)]
-pub struct Told {
+pub struct Reported {
     /// Of the contact itself.
-    pub contact: Option<ToldOfContact>,
+    pub contact: Option<ReportedContact>,
     /// The tags with which GHL created the contact, if it reported the creation.
     pub created: Option<Vec<String>>,
     /// Tasks, notes and appointments that GHL reported to be new.
@@ -61,7 +61,7 @@ pub struct Told {
 
 /// What an event said of a contact itself, in time.
 #[derive(Debug, Clone)]
-pub enum ToldOfContact {
+pub enum ReportedContact {
     /// These fields changed, or were shown for the first time.
     Fields {
         /// The contact's row.
@@ -98,8 +98,8 @@ impl Settlement {
     /// Of a run that has nothing to store.
     #[must_use]
     pub fn nothing(run: Run) -> Self {
-        let (parts, snapshot, told) = (Parts::default(), Snapshot::default(), Told::default());
-        Self { run, parts, snapshot, told, came: Vec::new(), missing: Vec::new() }
+        let (parts, snapshot, reported) = (Parts::default(), Snapshot::default(), Reported::default());
+        Self { run, parts, snapshot, reported, came: Vec::new(), missing: Vec::new() }
     }
 
     fn contact(&self) -> (&str, &str) {
@@ -108,16 +108,16 @@ impl Settlement {
 
     async fn store(&self, tx: &mut Tx) -> Result<(), RecordsError> {
         let contact_id = &self.run.key.record_id;
-        if let Some(told) = &self.told.contact {
-            tx.told_of_contact(told).await?;
+        if let Some(reported) = &self.reported.contact {
+            tx.reported_of_contact(reported).await?;
         }
         tx.store_parts(contact_id, &self.parts, &self.snapshot).await?;
-        self.told.store(tx, contact_id).await?;
+        self.reported.store(tx, contact_id).await?;
         tx.keep_missing(contact_id, &self.came, &self.missing).await
     }
 }
 
-impl Told {
+impl Reported {
     /// Marks what was reported as deleted, and starts what waits for a contact's creation.
     async fn store(&self, tx: &mut Tx, contact_id: &str) -> Result<(), RecordsError> {
         let Self { contact: _, created, made, answers, gone } = self;
@@ -126,9 +126,9 @@ impl Told {
         }
         for made in made {
             match made {
-                AnyEntry::Task(task) => tx.told_created(task).await?,
-                AnyEntry::Note(note) => tx.told_created(note).await?,
-                AnyEntry::Appointment(appointment) => tx.told_created(appointment).await?,
+                AnyEntry::Task(task) => tx.reported_created(task).await?,
+                AnyEntry::Note(note) => tx.reported_created(note).await?,
+                AnyEntry::Appointment(appointment) => tx.reported_created(appointment).await?,
             }
         }
         for (push, row_id, shown) in answers {
@@ -142,9 +142,9 @@ impl Told {
         for (gone, webhook_id) in gone {
             tx.write.cause.via = Via::Webhook { webhook_id: webhook_id.clone() };
             match gone {
-                AnyEntry::Task(task) => tx.told_gone(contact_id, task).await?,
-                AnyEntry::Note(note) => tx.told_gone(contact_id, note).await?,
-                AnyEntry::Appointment(appointment) => tx.told_gone(contact_id, appointment).await?,
+                AnyEntry::Task(task) => tx.reported_gone(contact_id, task).await?,
+                AnyEntry::Note(note) => tx.reported_gone(contact_id, note).await?,
+                AnyEntry::Appointment(appointment) => tx.reported_gone(contact_id, appointment).await?,
             }
         }
         tx.write.cause = cause;
@@ -157,16 +157,16 @@ impl Tx {
     ///
     /// # Errors
     /// [`RecordsError::Database`] or [`RecordsError::Corrupt`].
-    pub async fn told_of_contact(&mut self, told: &ToldOfContact) -> Result<(), RecordsError> {
-        match told {
-            ToldOfContact::Fields { row_id, fields, at, shown, webhook_id } => {
+    pub async fn reported_of_contact(&mut self, reported: &ReportedContact) -> Result<(), RecordsError> {
+        match reported {
+            ReportedContact::Fields { row_id, fields, at, shown, webhook_id } => {
                 let via = Via::Webhook { webhook_id: webhook_id.clone() };
                 let before = std::mem::replace(&mut self.write.cause.via, via);
-                self.contact_told(row_id, fields, *at, shown).await?;
+                self.contact_reported(row_id, fields, *at, shown).await?;
                 self.write.cause.via = before;
                 Ok(())
             }
-            ToldOfContact::Confirmed { row_id, at } => self.contact_heard(row_id, *at).await,
+            ReportedContact::Confirmed { row_id, at } => self.contact_received(row_id, *at).await,
         }
     }
 }

@@ -188,14 +188,14 @@ mod tests {
                 batches.push(take_batch(&mut left, CHUNK));
             }
             assert_eq!(batches.iter().map(Vec::len).collect::<Vec<_>>(), sizes, "{count}");
-            let mut told: Vec<usize> = batches.concat().into_iter().copied().collect();
-            told.dedup();
-            assert_eq!(told, rows[..count]);
+            let mut reported: Vec<usize> = batches.concat().into_iter().copied().collect();
+            reported.dedup();
+            assert_eq!(reported, rows[..count]);
         }
     }
 
     #[test]
-    fn rows_that_must_not_be_told_twice_are_in_one_batch_of_a_few_sizes() {
+    fn rows_that_must_not_be_reported_twice_are_in_one_batch_of_a_few_sizes() {
         let rows: Vec<usize> = (0..200).collect();
         for (count, sizes) in [(0, vec![]), (7, vec![7]), (24, vec![10, 10, 4]), (185, vec![50, 50, 50, 25, 10])] {
             let mut left = &rows[..count];

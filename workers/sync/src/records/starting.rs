@@ -6,7 +6,7 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 use sync_model::job::JobKey;
 
-use super::found::{SWEEP_SOURCE, needs_of};
+use super::detected_change::{RECONCILE_SOURCE, needs_of};
 use super::ledger::key_of;
 use super::runs::Run;
 use super::sql::{ROWS, sql, take_batch, with_rows_between};
@@ -18,7 +18,7 @@ use crate::flows;
 pub(super) type Wanted = (JobKey, i64);
 
 impl Records {
-    /// Takes every open row of `key` for a run of `epoch`; none when nothing is owed.
+    /// Takes every open row of `key` for a run of `epoch`; none when nothing is pending.
     ///
     /// # Errors
     /// [`RecordsError::LostRun`] when the open rows are held by a run of the same or a higher epoch;
@@ -84,7 +84,7 @@ impl Run {
         let event_id: Option<String> = row.try_get("event_id")?;
         self.steps.extend(event_id.filter(|_| source == flows::SOURCE).map(|event_id| (id.clone(), event_id)));
         self.by_webhook += usize::from(source == WEBHOOK_SOURCE);
-        if source == SWEEP_SOURCE {
+        if source == RECONCILE_SOURCE {
             self.found.push((row.try_get("event_type")?, needs_of(&row.try_get::<String, _>("data")?)));
         }
         self.epoch = row.try_get("epoch")?;

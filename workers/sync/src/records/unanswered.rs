@@ -39,7 +39,7 @@ pub(super) fn fetch_contact(write: &mut Write, location_id: &str, contact_id: &s
 }
 
 fn owe(write: &mut Write, kind: JobKind, location_id: &str, record_id: &str) {
-    write.owed.push(FollowUp {
+    write.pending.push(FollowUp {
         kind,
         location_id: location_id.to_owned(),
         record_id: record_id.to_owned(),
@@ -97,8 +97,8 @@ async fn meet_taken<E: Entry>(
     is_newer: bool,
 ) -> Result<(), RecordsError> {
     let Some(base) = &row.base else { return Ok(()) };
-    let (mut unanswered, mut prints) = (row.unanswered.clone(), row.prints.clone());
-    let agreed = unanswered.meet(&fields(base), shows, is_newer, &mut prints);
+    let (mut unanswered, mut fingerprints) = (row.unanswered.clone(), row.fingerprints.clone());
+    let agreed = unanswered.meet(&fields(base), shows, is_newer, &mut fingerprints);
     unanswered.looks += i64::from(row.deleted);
     if unanswered == row.unanswered {
         return Ok(());
@@ -106,7 +106,7 @@ async fn meet_taken<E: Entry>(
     let answered = answered(&row.unanswered, &unanswered);
     sqlx::query(sql!("meet_entry"))
         .bind(text_of(&with_fields(base, &agreed)))
-        .bind(column(&prints))
+        .bind(column(&fingerprints))
         .bind(column(&unanswered.asked))
         .bind(unanswered.looks)
         .bind(column(&merging::unanswered(&row.edits, &answered, &fields(&row.doc))))
@@ -136,15 +136,15 @@ pub(super) async fn look_at_entry<E: Entry>(write: &mut Write, row: &EntryRow<E>
 pub enum IsBack {
     /// Nothing says so.
     No,
-    /// It was met while the deletion was on its way; a look tells.
+    /// It was met while the deletion was on its way; a look reports.
     Perhaps,
     /// It was read after it was gone: what the deletion's reply says is older.
     Yes,
 }
 
 impl IsBack {
-    fn of(is_shown: bool, owes_look: bool) -> Self {
-        match (is_shown, owes_look) {
+    fn of(is_visible: bool, has_pending_look: bool) -> Self {
+        match (is_visible, has_pending_look) {
             (true, _) => Self::Yes,
             (false, true) => Self::Perhaps,
             (false, false) => Self::No,
@@ -216,7 +216,7 @@ impl Tx {
     pub async fn contact_is_back(&mut self, row_id: &str) -> Result<IsBack, RecordsError> {
         let location_id = self.run.key.location_id.clone();
         let row = contacts::take(&mut self.write, &location_id, row_id).await?;
-        Ok(row.map_or(IsBack::No, |row| IsBack::of(row.is_shown(), row.unanswered.needs_look())))
+        Ok(row.map_or(IsBack::No, |row| IsBack::of(row.is_visible(), row.unanswered.needs_look())))
     }
 
     /// A look shows that the deleted contact of `row` was not brought back: it owes no look any more. Not where it was met since the look began.

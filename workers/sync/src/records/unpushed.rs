@@ -31,9 +31,9 @@ impl Records {
         let entries = self.unpushed(sql!("unpushed_entries"), &(String::new(), looked.entry.clone()), limit).await?;
         looked.entry = entries.last().map(|key| key.record_id.clone()).unwrap_or_default();
         keys.extend(entries);
-        let mut owing = Vec::new();
+        let mut pending = Vec::new();
         for key in keys {
-            if let Some(kind) = self.owes(&key).await? {
+            if let Some(kind) = self.has_pending(&key).await? {
                 tracing::warn!(
                     job.kind = key.kind,
                     ghl.location = key.location_id,
@@ -41,13 +41,13 @@ impl Records {
                     "a record differs from what GHL holds and has no job; its push is opened"
                 );
                 let JobKey { location_id, record_id, .. } = key;
-                owing.push(FollowUp { kind, location_id, record_id, priority: Priority::Bulk });
+                pending.push(FollowUp { kind, location_id, record_id, priority: Priority::Bulk });
             }
         }
-        let count = owing.len();
+        let count = pending.len();
         if count > 0 {
             let mut write = self.write().await?;
-            write.owed.extend(owing);
+            write.pending.extend(pending);
             write.commit().await?;
         }
         Ok(count)
@@ -63,7 +63,7 @@ impl Records {
         keys.extend(self.unpushed(sql!("unpushed_entries"), &first, limit).await?);
         let mut count = 0;
         for key in keys {
-            count += usize::from(self.owes(&key).await?.is_some());
+            count += usize::from(self.has_pending(&key).await?.is_some());
         }
         Ok(count)
     }
@@ -80,7 +80,7 @@ impl Records {
     }
 
     /// The job that the record owes, if it owes one. What GHL refused is settled until somebody edits it.
-    async fn owes(&self, key: &JobKey) -> Result<Option<JobKind>, RecordsError> {
+    async fn has_pending(&self, key: &JobKey) -> Result<Option<JobKind>, RecordsError> {
         let JobKey { kind, location_id, record_id } = key;
         let Some(kind) = JobKind::parse(kind) else { return Ok(None) };
         let is_settled = match kind {

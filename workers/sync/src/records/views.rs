@@ -124,7 +124,7 @@ impl Records {
     ) -> Result<Option<ContactView>, RecordsError> {
         let mut connection = self.pool.acquire().await?;
         let contact = match contacts::find_by_any_id(&mut connection, location_id, contact_id).await? {
-            Some(contact) => Some(contact).filter(|contact| deleted || contact.is_shown()),
+            Some(contact) => Some(contact).filter(|contact| deleted || contact.is_visible()),
             // The parts of a contact that was not fetched yet are shown all the same.
             None => hangs_on(&mut connection, location_id, contact_id).await?,
         };

@@ -17,7 +17,7 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 use sync_model::job::JobKey;
 
-use self::judging::{Deed, Judged, judge_all};
+use self::judging::{Action, Judged, judge_all};
 use super::accept::{NewRow, insert_rows};
 use super::history::Via;
 use super::ledger::timestamp;
@@ -28,7 +28,7 @@ use super::{Records, RecordsError, Write, flows, order};
 
 mod judging;
 mod people;
-mod telling;
+mod reporting;
 mod unreadable;
 
 pub use self::unreadable::UnreadableWebhook;
@@ -196,24 +196,24 @@ impl Records {
         let mut rows = Vec::new();
         let repeated: Vec<usize> =
             judged.iter().filter(|one| !new.contains(&one.webhook.id)).map(|one| one.index).collect();
-        for Judged { index, webhook, result, deed, body, job_id, is_connected, .. } in judged {
+        for Judged { index, webhook, result, action, body, job_id, is_connected, .. } in judged {
             if !new.contains(&webhook.id) {
                 continue;
             }
             if is_connected && body != "{}" && !write.flows.is_empty() {
                 flows::starting::start_by_webhook(&mut write, webhook).await?;
             }
-            let job = match (deed, job_id.clone()) {
-                (Deed::Enqueue(key), Some(id)) => {
+            let job = match (action, job_id.clone()) {
+                (Action::Enqueue(key), Some(id)) => {
                     rows.push(row(id, webhook, key.clone(), now_ms));
                     Some(key)
                 }
-                (Deed::MarkGone { location_id, contact_id }, _) => {
+                (Action::MarkGone { location_id, contact_id }, _) => {
                     write.cause.via = Via::Webhook { webhook_id: webhook.id.clone() };
                     mark_gone(&mut write, &location_id, &contact_id).await?;
                     None
                 }
-                (Deed::Nothing | Deed::Enqueue(_), _) => None,
+                (Action::Nothing | Action::Enqueue(_), _) => None,
             };
             outcomes[index] = WebhookOutcome { result, job, job_id };
         }
@@ -221,7 +221,7 @@ impl Records {
             // Whatever it says may be undone since: GHL is asked. What it started, it started then.
             let again = [NewWebhook { is_late: true, ..webhooks[index].clone() }];
             let Some(judged) = judge_all(&mut write, &again).await?.pop() else { continue };
-            let Judged { webhook, contact_id, result, deed, body, job_id, .. } = judged;
+            let Judged { webhook, contact_id, result, action, body, job_id, .. } = judged;
             let taken = sqlx::query(sql!("take_resent_webhook"))
                 .bind(result.column())
                 .bind(body)
@@ -236,7 +236,7 @@ impl Records {
                 continue;
             }
             let mut job = None;
-            if let (Deed::Enqueue(key), Some(id)) = (deed, job_id.clone()) {
+            if let (Action::Enqueue(key), Some(id)) = (action, job_id.clone()) {
                 rows.push(row(id, webhook, key.clone(), now_ms));
                 job = Some(key);
             }
@@ -262,18 +262,18 @@ impl Records {
     ///
     /// # Errors
     /// [`RecordsError::Database`].
-    pub async fn unheard_webhooks(
+    pub async fn unanswered_webhooks(
         &self,
         location_id: &str,
         contact_id: &str,
     ) -> Result<Vec<StoredWebhook>, RecordsError> {
-        let query = sqlx::query(sql!("unheard_webhooks")).bind(location_id).bind(contact_id);
+        let query = sqlx::query(sql!("unanswered_webhooks")).bind(location_id).bind(contact_id);
         query.fetch_all(&self.pool).await?.iter().map(stored).collect()
     }
 }
 
 impl Tx {
-    /// Keeps nothing but the ids and types of the webhooks that led to the run: where they do not tell of whom they speak, nobody could
+    /// Keeps nothing but the ids and types of the webhooks that led to the run: where they do not report whom they speak, nobody could
     /// find them when that person's data is to be erased.
     ///
     /// # Errors

@@ -1,14 +1,14 @@
 //! Both sides as a model, with an oracle that knows what every author said.
 //!
 //! The model carries out what the real decisions come to: those of a contact's row
-//! ([`steps`](super::contacts::steps)), of webhooks (`jobs::heard`, `jobs::told`), of merges and
+//! ([`steps`](super::contacts::steps)), of webhooks (`jobs::received`, `jobs::reported`), of merges and
 //! identity (`decide`). It has no I/O, so it can try every order of edits, calls, replies,
 //! webhooks, pulls and faults. What it replaces is the storage, the queue and GHL.
 //!
 //! Checked at every step: (d) a record that owes something has an open job; (h) readers see what
 //! somebody said, and nothing that its author has replaced; (c) nothing that is said of one
 //! contact gets to another one. Checked when all is quiet: (a) both sides are equal; (b) no
-//! author's last word is lost unless a conflict tells; (f) at most one write for each edit and
+//! author's last word is lost unless a conflict reports; (f) at most one write for each edit and
 //! each lost answer, and the quiet comes; (e) each create is made once.
 //!
 //! Not checked here: triggers other than creates (e), since the transaction that starts them
@@ -17,7 +17,7 @@
 //! program check these (docs/SYNC.md names each).
 //!
 //! The oracle excuses a lost word of GHL's side where nobody could know of it: no webhook or
-//! reading had told of it when the write was sent, or when the look before it began; both sides
+//! reading had reported it when the write was sent, or when the look before it began; both sides
 //! said the same (T7); GHL went back to what was agreed; Clienty edited what nobody had read.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,24 +27,24 @@ use serde_json::Value;
 
 use self::ghl::{Answer, Call, Event, Ghl};
 use self::oracle::Oracle;
-use sync_model::change::ContactPatch;
 use super::change::contact::ids::named;
 use super::change::contact::{blind, edited, new};
 use super::contacts::joining::joined;
-use super::contacts::steps::{Followed, Heard, Linked, Linking, Pull, PushStep};
+use super::contacts::steps::{Followed, Linked, Linking, Pull, PullPlan, PushStep};
 use super::contacts::{ContactReply, ContactRow, bare};
 use super::merging::{self, Edits, Taken};
-use super::settling::ToldOfContact;
-use super::told;
+use super::reported_times;
+use super::settling::ReportedContact;
 use super::webhooks::StoredWebhook;
 use crate::jobs::push_contact::create::{held, is_somebody, shared, without_held};
 use crate::jobs::straggler::may_still_arrive;
-use crate::jobs::{heard, told as webhook_diff};
+use crate::jobs::{pull_plan, webhook_diff};
+use sync_model::change::ContactPatch;
 use sync_model::decide::absent::Unread;
 use sync_model::decide::fields::{Fields, difference, fields, set, value, with_fields};
 use sync_model::decide::identity::{self, Identity, Meant, meant};
 use sync_model::decide::match_lost_create;
-use sync_model::decide::merge::{Policies, Policy, Side, TheirTimes, first_told};
+use sync_model::decide::merge::{Policies, Policy, Side, TheirTimes, first_reported};
 use sync_model::decide::push_contact::plan;
 use sync_model::decide::refused::{self, Refusal};
 use sync_model::decide::same::answers;
@@ -136,7 +136,7 @@ struct PullRun {
     taken: usize,
     is_wished: bool,
     carried: Vec<Contact>,
-    told: Option<ToldOfContact>,
+    reported: Option<ReportedContact>,
     /// What the call showed, where one was needed.
     read: Option<Option<Contact>>,
     revision: i64,
@@ -145,7 +145,7 @@ struct PullRun {
 
 /// A job of a row.
 #[derive(Debug, Clone, Default)]
-struct Job {
+struct LedgerEntry {
     /// Something came during the run.
     again: bool,
     /// It waits until what was sent can't arrive.
@@ -168,11 +168,11 @@ struct World {
     ghl: Ghl,
     rows: Vec<ContactRow>,
     aliases: BTreeMap<String, String>,
-    jobs: BTreeMap<String, Job>,
+    jobs: BTreeMap<String, LedgerEntry>,
     /// Ended with a refusal that a person has to see to.
     dead: BTreeSet<String>,
     pushes: BTreeMap<String, PushRun>,
-    wishes: BTreeSet<String>,
+    requests: BTreeSet<String>,
     inbox: BTreeMap<String, Vec<StoredWebhook>>,
     pulls: BTreeMap<String, PullRun>,
     /// Webhooks that were received, by contact.
@@ -264,21 +264,21 @@ impl World {
         base: &Fields,
         theirs: &Contact,
         edits: &Edits,
-        told: &TheirTimes,
+        reported: &TheirTimes,
     ) -> Taken<Contact> {
-        let taken = merging::take_in(&self.policies, base, &row.doc, theirs, edits, &row.prints, told);
-        if told::undated_since::<Contact>(&self.policies, &taken, edits, told).is_none() {
+        let taken = merging::take_in(&self.policies, base, &row.doc, theirs, edits, &row.fingerprints, reported);
+        if reported_times::undated_since::<Contact>(&self.policies, &taken, edits, reported).is_none() {
             return taken;
         }
         let received = self.received.get(&row.contact_id).into_iter().flatten();
         let said = received.filter_map(|webhook| {
             let contact = crate::mapping::contact::from_part(serde_json::from_value(webhook.contact()?).ok()?);
-            Some((webhook.time()?, told::of_edits(edits, &fields(&contact), &contact.absent)))
+            Some((webhook.time()?, reported_times::of_edits(edits, &fields(&contact), &contact.absent)))
         });
-        let mut first = first_told(&fields(theirs), said.collect(), &row.prints);
-        first.extend(told.fields.clone());
-        let told = TheirTimes { fields: first, ..told.clone() };
-        merging::take_in(&self.policies, base, &row.doc, theirs, edits, &row.prints, &told)
+        let mut first = first_reported(&fields(theirs), said.collect(), &row.fingerprints);
+        first.extend(reported.fields.clone());
+        let reported = TheirTimes { fields: first, ..reported.clone() };
+        merging::take_in(&self.policies, base, &row.doc, theirs, edits, &row.fingerprints, &reported)
     }
 
     fn keep_conflicts(&mut self, row: &ContactRow, conflicts: &[sync_model::decide::merge::Conflict]) {
@@ -297,7 +297,7 @@ impl World {
                     Side::Ghl => (Side::Clienty, &conflict.ours),
                     Side::Clienty => (Side::Ghl, &conflict.theirs),
                 };
-                word.is_told |= word.by == loser && answers(&conflict.field, &word.value, lost);
+                word.is_reported |= word.by == loser && answers(&conflict.field, &word.value, lost);
             }
         }
     }
@@ -307,16 +307,16 @@ impl World {
             return;
         }
         let (theirs, unread) = (row.read(theirs), row.unread_after(theirs));
-        let told = row.times_of_reading(&theirs);
-        self.follow_to(row, theirs, unread, &told);
+        let reported = row.times_of_reading(&theirs);
+        self.follow_to(row, theirs, unread, &reported);
     }
 
-    fn follow_to(&mut self, mut row: ContactRow, theirs: Contact, unread: Unread, told: &TheirTimes) {
-        let taken = row.is_shown().then(|| {
+    fn follow_to(&mut self, mut row: ContactRow, theirs: Contact, unread: Unread, reported: &TheirTimes) {
+        let taken = row.is_visible().then(|| {
             let agreed = row.agreed(&theirs);
-            self.take_in(&row, &agreed, &theirs, &row.edits, told)
+            self.take_in(&row, &agreed, &theirs, &row.edits, reported)
         });
-        let Followed { row, conflicts, .. } = row.followed(taken, theirs, unread, told, self.now);
+        let Followed { row, conflicts, .. } = row.followed(taken, theirs, unread, reported, self.now);
         self.keep_conflicts(&row, &conflicts);
         self.save(row);
     }
@@ -335,7 +335,7 @@ impl World {
 
     fn write_down(&mut self, mut row: ContactRow, reply: &ContactReply) -> bool {
         let answer = row.answer(reply);
-        let taken = self.take_in(&row, &answer.agreed, &answer.theirs, &answer.edits, &answer.told);
+        let taken = self.take_in(&row, &answer.agreed, &answer.theirs, &answer.edits, &answer.reported);
         self.keep_conflicts(&row, &taken.conflicts);
         row.answered_by(reply, answer, taken, self.now);
         let is_settled = row.is_settled();
@@ -343,19 +343,19 @@ impl World {
         is_settled
     }
 
-    fn told_of_contact(&mut self, told: ToldOfContact) {
-        match told {
-            ToldOfContact::Fields { row_id, fields, at, shown, .. } => {
+    fn reported_of_contact(&mut self, reported: ReportedContact) {
+        match reported {
+            ReportedContact::Fields { row_id, fields, at, shown, .. } => {
                 let Some(row) = self.row(&row_id).filter(|row| row.base.is_some()).cloned() else { return };
-                match row.heard(&fields, at, &shown) {
-                    Heard::Older => {}
-                    Heard::Unordered { is_newer } => self.meet(row, &fields, is_newer),
-                    Heard::Follow { theirs, unread, told } => self.follow_to(row, *theirs, unread, &told),
+                match row.received(&fields, at, &shown) {
+                    PullPlan::Older => {}
+                    PullPlan::Unordered { is_newer } => self.meet(row, &fields, is_newer),
+                    PullPlan::Follow { theirs, unread, reported } => self.follow_to(row, *theirs, unread, &reported),
                 }
             }
-            ToldOfContact::Confirmed { row_id, at } => {
+            ReportedContact::Confirmed { row_id, at } => {
                 if let Some(row) = self.rows.iter_mut().find(|row| row.row_id == row_id) {
-                    row.heard_at = row.heard_at.max(Some(at));
+                    row.received_at = row.received_at.max(Some(at));
                 }
             }
         }
@@ -497,7 +497,7 @@ impl World {
             },
             (None, None) => return Err(()),
         };
-        if !row.is_shown() {
+        if !row.is_visible() {
             return if deletes { Ok(row.row_id) } else { Err(()) };
         }
         let mut row = row;
@@ -516,7 +516,7 @@ impl World {
             Edit::Ours { contact_id, clienty_id, act } => {
                 self.oracle.edits += 1;
                 let before: Vec<_> =
-                    self.rows.iter().map(|row| (row.row_id.clone(), row.doc.clone(), row.is_shown())).collect();
+                    self.rows.iter().map(|row| (row.row_id.clone(), row.doc.clone(), row.is_visible())).collect();
                 let mut tried = self.clone();
                 let Ok(row_id) = tried.accept(*contact_id, *clienty_id, act) else { return Ok(()) };
                 *self = tried;
@@ -581,7 +581,7 @@ impl World {
                         let is_back = answers(&name, &said, &value(&base, &name));
                         self.oracle.say(&key, &name, Side::Ghl, said);
                         if is_back {
-                            // Nobody can tell that GHL went back to what is agreed.
+                            // Nobody can show that GHL went back to what is agreed.
                             self.oracle.excuse_last(&key, &name);
                         }
                     }
@@ -642,8 +642,8 @@ impl World {
                 self.send(row, began, call, Vec::new(), None, false);
             }
             PushStep::Change => {
-                let unheard = self.inbox.get(&row.contact_id).map(Vec::as_slice).unwrap_or_default();
-                if row.looks_first(&self.policies) || webhook_diff::are_news(&row, unheard) {
+                let unanswered = self.inbox.get(&row.contact_id).map(Vec::as_slice).unwrap_or_default();
+                if row.looks_first(&self.policies) || webhook_diff::are_news(&row, unanswered) {
                     self.look(row, began, false);
                 } else {
                     self.change(row, began);
@@ -696,8 +696,8 @@ impl World {
 
     fn change(&mut self, row: ContactRow, began: i64) {
         let Some(base) = row.base.clone() else { return self.close(&row.row_id.clone()) };
-        let owed = row.owed();
-        let plan = plan(&owed.sendable, &fields(&base), &row.prints);
+        let pending = row.pending();
+        let plan = plan(&pending.sendable, &fields(&base), &row.fingerprints);
         let id = row.contact_id.clone();
         let mut calls = Vec::new();
         if !plan.update.is_empty() {
@@ -715,7 +715,7 @@ impl World {
             return self.finish_change(&row.row_id.clone(), &reached, false);
         }
         let mut now = row.clone();
-        (now.unanswered.asked, now.unanswered.at_ms) = (owed.fields, Some(self.now));
+        (now.unanswered.asked, now.unanswered.at_ms) = (pending.fields, Some(self.now));
         self.put(now);
         let first = calls.remove(0);
         self.send(row, began, first, calls, Some(reached), false);
@@ -741,18 +741,18 @@ impl World {
         }
         if let Some(there) = there.filter(|there| !match_lost_create::predates(there.date_added, row.intent_at_ms)) {
             let fits = match_lost_create::is_of(announced, &there)
-                && (row.is_shown() || match_lost_create::fits_contact(announced, &there));
+                && (row.is_visible() || match_lost_create::fits_contact(announced, &there));
             if !matches!(self.judge(row, announced, &there), Judged::Another) && fits && is_new(&there) {
                 return Some(there);
             }
         }
         let mut others = self.ghl.people.values();
         others
-            .find(|told| {
-                let fits = match_lost_create::fits_contact(announced, told)
-                    && !match_lost_create::is_namesake(announced, told);
-                let known = self.by_contact(&told.id);
-                fits && is_new(told) && known.is_none_or(|known| known.was_first_met_since(row.intent_at_ms))
+            .find(|reported| {
+                let fits = match_lost_create::fits_contact(announced, reported)
+                    && !match_lost_create::is_namesake(announced, reported);
+                let known = self.by_contact(&reported.id);
+                fits && is_new(reported) && known.is_none_or(|known| known.was_first_met_since(row.intent_at_ms))
             })
             .cloned()
     }
@@ -839,7 +839,7 @@ impl World {
                             (now.intent, now.intent_at_ms) = (None, None);
                             self.put(now);
                         }
-                        if row.is_shown() { self.keep_open(row_id) } else { self.close(row_id) }
+                        if row.is_visible() { self.keep_open(row_id) } else { self.close(row_id) }
                     }
                 }
             }
@@ -874,7 +874,7 @@ impl World {
         };
         let base = row.base.as_ref().map(fields).unwrap_or_default();
         let is_fresh = row.unanswered.at_ms.is_some() && self.fresh.contains(&row_id);
-        if is_fresh && may_still_arrive(&row.unanswered.asked, &row.owed().fields, &base, &fields(&theirs), &[]) {
+        if is_fresh && may_still_arrive(&row.unanswered.asked, &row.pending().fields, &base, &fields(&theirs), &[]) {
             return self.wait(&row_id);
         }
         if let Some(now) = self.row(&row_id).cloned() {
@@ -913,7 +913,7 @@ impl World {
     fn deleted(&mut self, row: &ContactRow) {
         let now = self.row(&row.row_id).cloned();
         match now {
-            Some(now) if now.is_shown() => self.close(&row.row_id),
+            Some(now) if now.is_visible() => self.close(&row.row_id),
             Some(now) if now.unanswered.needs_look() => {
                 self.mark_gone(&row.contact_id);
                 self.look_again(&row.row_id);
@@ -984,7 +984,7 @@ impl World {
         if !rest.is_empty() {
             let next = rest.remove(0);
             if let Some(mut now) = self.row(&row_id).cloned() {
-                (now.unanswered.asked, now.unanswered.at_ms) = (row.owed().fields, Some(self.now));
+                (now.unanswered.asked, now.unanswered.at_ms) = (row.pending().fields, Some(self.now));
                 self.put(now);
             }
             return self.send(row, began, next, rest, Some(reached), is_refused);
@@ -993,7 +993,7 @@ impl World {
             if let Some(mut now) = self.row(&row_id).cloned() {
                 (now.unanswered.asked, now.unanswered.at_ms) = (Fields::new(), None);
                 let refusal = Refusal { at: self.timestamp(), reason: "duplicate".to_owned() };
-                now.sync = Some(SyncState::refused(refusal, reached.refused, row.owed().held));
+                now.sync = Some(SyncState::refused(refusal, reached.refused, row.pending().held));
                 self.save(now);
             }
             return self.refuse(&row_id);
@@ -1046,7 +1046,7 @@ impl World {
         let other = self.by_contact(&theirs.id).filter(|other| other.row_id != row.row_id).cloned();
         match (row.linking(&theirs.id, other.as_ref(), is_made, asked.is_some()), other) {
             (Linking::IsAnother, _) => {
-                self.wishes.insert(theirs.id.clone());
+                self.requests.insert(theirs.id.clone());
                 return if row.is_settled() { self.close(&run) } else { self.keep_open(&run) };
             }
             (Linking::Raced, _) => return self.keep_open(&run),
@@ -1093,28 +1093,29 @@ impl World {
     fn start_pull(&mut self, id: &str) {
         let began = self.tick();
         let hooks = self.inbox.get(id).cloned().unwrap_or_default();
-        let is_wished = self.wishes.remove(id);
+        let is_wished = self.requests.remove(id);
         let row = self.by_contact(id).cloned();
         let taken = hooks.len();
-        let mut pull = PullRun { taken, is_wished, carried: Vec::new(), told: None, read: None, revision: 0, began };
+        let mut pull =
+            PullRun { taken, is_wished, carried: Vec::new(), reported: None, read: None, revision: 0, began };
         if row.as_ref().is_some_and(ContactRow::is_pending) {
             self.pulls.insert(id.to_owned(), pull);
             return;
         }
         pull.carried = webhook_diff::carried(&hooks, row.as_ref());
-        let known = row.filter(|row| row.base.is_some() && row.is_shown() && !row.is_unread());
+        let known = row.filter(|row| row.base.is_some() && row.is_visible() && !row.is_unread());
         let mut needs = known.is_none() || is_wished;
         if let Some(row) = known.filter(|_| !is_wished) {
             needs |= hooks.iter().any(|hook| hook.event_type == "ContactDelete");
             let whole: Vec<_> = hooks.iter().filter(|hook| hook.event_type != "ContactDelete").collect();
-            match heard::of_contact(&row, &whole, |_| {}) {
-                Some(told) => pull.told = told,
+            match pull_plan::of_contact(&row, &whole, |_| {}) {
+                Some(reported) => pull.reported = reported,
                 None => needs = true,
             }
         }
         if needs {
-            if let Some(told) = pull.told.take() {
-                self.told_of_contact(told);
+            if let Some(reported) = pull.reported.take() {
+                self.reported_of_contact(reported);
             }
             pull.read = Some(self.ghl.people.get(id).cloned());
         }
@@ -1124,11 +1125,11 @@ impl World {
 
     fn store_pull(&mut self, id: &str) {
         let Some(pull) = self.pulls.remove(id) else { return };
-        let PullRun { taken, is_wished, carried, told, read, revision, began } = pull;
+        let PullRun { taken, is_wished, carried, reported, read, revision, began } = pull;
         match read {
             Some(None) if !self.is_gone_since(id, began) => {
                 if is_wished {
-                    self.wishes.insert(id.to_owned());
+                    self.requests.insert(id.to_owned());
                 }
                 return;
             }
@@ -1153,8 +1154,8 @@ impl World {
                 }
             }
         }
-        if let Some(told) = told {
-            self.told_of_contact(told);
+        if let Some(reported) = reported {
+            self.reported_of_contact(reported);
         }
         if let Some(hooks) = self.inbox.get_mut(id) {
             hooks.drain(..taken.min(hooks.len()));
@@ -1164,7 +1165,7 @@ impl World {
         }
     }
 
-    /// Clienty has been told of all that GHL's side said of the contact.
+    /// Clienty has been reported all that GHL's side said of the contact.
     fn report(&mut self, contact_id: &str) {
         let key = self.key_of(contact_id);
         for (_, words) in self.oracle.words.iter_mut().filter(|((of, _), _)| *of == key) {
@@ -1235,7 +1236,7 @@ impl World {
         if self.jobs.values().any(|job| job.waits) {
             steps.push(Step::TimePasses);
         }
-        let due: BTreeSet<&String> = self.inbox.keys().chain(&self.wishes).collect();
+        let due: BTreeSet<&String> = self.inbox.keys().chain(&self.requests).collect();
         steps.extend(due.into_iter().filter(|id| !self.pulls.contains_key(*id)).cloned().map(Step::StartPull));
         for id in self.pulls.keys() {
             steps.push(Step::StorePull(id.clone()));
@@ -1302,14 +1303,14 @@ impl World {
             Step::StorePull(id) => self.store_pull(id),
             Step::LosePull(id) => {
                 if self.pulls.remove(id).is_some_and(|pull| pull.is_wished) {
-                    self.wishes.insert(id.clone());
+                    self.requests.insert(id.clone());
                 }
             }
             Step::Deliver(index) => self.deliver(*index),
             Step::LoseWebhook(index) => drop(self.post.remove(*index)),
             Step::Reconcile(id) => {
                 self.left.scans = self.left.scans.saturating_sub(1);
-                self.wishes.insert(id.clone());
+                self.requests.insert(id.clone());
             }
         }
         self.check()
@@ -1336,12 +1337,12 @@ impl World {
             return Err(wrong.clone());
         }
         for row in &self.rows {
-            let is_owed = !row.is_settled() && row.refusal().is_none();
-            if is_owed && !self.jobs.contains_key(&row.row_id) && !self.dead.contains(&row.row_id) {
+            let is_pending = !row.is_settled() && row.refusal().is_none();
+            if is_pending && !self.jobs.contains_key(&row.row_id) && !self.dead.contains(&row.row_id) {
                 return Err(format!("(d) {} owes something, and has no job", row.row_id));
             }
         }
-        for row in self.rows.iter().filter(|row| row.is_shown()) {
+        for row in self.rows.iter().filter(|row| row.is_visible()) {
             let held = fields(&row.doc);
             // What nobody has read yet is shown as nothing.
             let is_known = |name: &str| held.contains_key(name) || !(row.is_unread() || row.unread.contains(name));
@@ -1349,7 +1350,7 @@ impl World {
                 self.oracle.show(&row.row_id, name, &value(&held, name))?;
             }
         }
-        for row in self.rows.iter().filter(|row| row.is_shown() && row.base.is_some()) {
+        for row in self.rows.iter().filter(|row| row.is_visible() && row.base.is_some()) {
             let base = row.base.as_ref().map(fields).unwrap_or_default();
             for name in FIELDS {
                 let words = self.oracle.words.get_mut(&(row.row_id.clone(), name.to_owned()));
@@ -1357,7 +1358,7 @@ impl World {
                     let is_agreed = answers(name, &word.value, &value(&base, name));
                     // Both sides agree on it (T7), once no edit of it waits.
                     word.has_arrived |= is_agreed && (word.by == Side::Ghl || !row.edits.contains_key(name));
-                    word.is_told |= is_agreed && word.by == Side::Clienty && !row.edits.contains_key(name);
+                    word.is_reported |= is_agreed && word.by == Side::Clienty && !row.edits.contains_key(name);
                 }
             }
         }
@@ -1378,7 +1379,7 @@ impl World {
         self.jobs.is_empty()
             && self.pulls.is_empty()
             && self.inbox.is_empty()
-            && self.wishes.is_empty()
+            && self.requests.is_empty()
             && self.post.is_empty()
             && self.wire.is_empty()
     }
@@ -1404,7 +1405,7 @@ impl World {
     /// What holds once all is quiet and a reconciliation has read everything.
     fn finish(mut self) -> Outcome {
         self.calm()?;
-        self.wishes = self.known_ids();
+        self.requests = self.known_ids();
         self.calm()?;
         let writes = self.oracle.writes;
         if writes > self.oracle.edits + self.oracle.lost {
@@ -1415,17 +1416,17 @@ impl World {
         }
         for row in &self.rows {
             let there = self.ghl.people.get(&row.contact_id);
-            match (row.is_shown(), there) {
+            match (row.is_visible(), there) {
                 (false, None) => {}
                 (true, None) if self.dead.contains(&row.row_id) => {}
                 (true, None) => return Err(format!("(a) {} is shown, and GHL lacks it", row.row_id)),
                 (false, Some(_)) => return Err(format!("(a) {} is hidden, and GHL has it", row.row_id)),
                 (true, Some(there)) => {
                     let (ours, theirs) = (fields(&row.doc), fields(there));
-                    let held: Vec<_> = row.owed().held.into_iter().map(|one| one.field).collect();
+                    let held: Vec<_> = row.pending().held.into_iter().map(|one| one.field).collect();
                     for name in FIELDS.into_iter().filter(|name| !held.iter().any(|held| held == name)) {
                         let (our, their) = (value(&ours, name), value(&theirs, name));
-                        if !row.prints.same(name, &our, &their) {
+                        if !row.fingerprints.same(name, &our, &their) {
                             return Err(format!("(a) {} has {name} = {our}, and GHL {their}", row.row_id));
                         }
                         self.oracle.settle(&row.row_id, name, &their)?;

@@ -10,7 +10,7 @@ use sync_model::decide::rules::TaskRule;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
-use super::found::Found;
+use super::detected_change::Found;
 use super::mappings::in_force::Mappings;
 use super::write_check::WriteCheck;
 use super::{FollowUp, Principal, Records, RecordsError, accept, audit, feed, notices, page};
@@ -18,8 +18,8 @@ use crate::flows::Flow;
 
 /// What follows from commits of this process.
 #[derive(Debug, Default)]
-pub(super) struct Untold {
-    /// The queue: jobs that are owed.
+pub(super) struct NotEnqueued {
+    /// The queue: jobs that are pending.
     pub(super) jobs: Vec<FollowUp>,
     /// Whoever counts: flows of which a run ended, and how.
     pub(super) runs: Vec<(String, String)>,
@@ -56,14 +56,14 @@ impl Records {
             rules: Arc::clone(&self.rules),
             flows,
             mappings,
-            owed: Vec::new(),
+            pending: Vec::new(),
             ended: Vec::new(),
             settled: (0, 0, 0),
             sqlite: self.sqlite,
-            untold: Arc::clone(&self.untold),
+            not_enqueued: Arc::clone(&self.not_enqueued),
             writes: Arc::clone(&self.writes),
             _gate: gate,
-            _walk: None,
+            _scan: None,
         })
     }
 
@@ -88,12 +88,12 @@ impl Records {
     }
 }
 
-/// A transaction that writes, and what it will tell the change feed. Dropped without a commit, it rolls back.
+/// A transaction that writes, and what it will show the change feed. Dropped without a commit, it rolls back.
 pub(super) struct Write {
     pub(super) tx: sqlx::Transaction<'static, sqlx::Any>,
     /// Whose transaction it is.
     pub(super) principal: Arc<Principal>,
-    /// What it does that the audit has to tell.
+    /// What it does that the audit has to report.
     pub(super) acts: Vec<audit::Act>,
     /// What it reports of the system, with what the acts say.
     pub(super) notices: Vec<notices::Notice>,
@@ -114,18 +114,18 @@ pub(super) struct Write {
     pub(super) flows: Arc<[Flow]>,
     pub(super) mappings: Arc<Mappings>,
     /// Jobs that it leads to, whatever else the run that it is part of leads to.
-    pub(super) owed: Vec<FollowUp>,
+    pub(super) pending: Vec<FollowUp>,
     /// Flows of which it ends a run, and how.
     pub(super) ended: Vec<(String, String)>,
     /// How many of both, and of the notices, belong to parts that are settled.
     pub(super) settled: (usize, usize, usize),
     pub(super) sqlite: bool,
     /// Where both are kept for others once they are committed.
-    pub(super) untold: Arc<Mutex<Untold>>,
+    pub(super) not_enqueued: Arc<Mutex<NotEnqueued>>,
     pub(super) writes: Arc<WriteCheck>,
     // Declared last, so dropped last: the next writer begins after this transaction is on its way out.
     pub(super) _gate: Option<OwnedSemaphorePermit>,
-    pub(super) _walk: Option<OwnedSemaphorePermit>,
+    pub(super) _scan: Option<OwnedSemaphorePermit>,
 }
 
 impl Write {
@@ -141,12 +141,12 @@ impl Write {
     /// Writes what waits in memory, so that nothing of what was done so far is left to the commit.
     pub(super) async fn settle(&mut self) -> Result<(), RecordsError> {
         page::flush(self).await?;
-        let rows: Vec<_> = self.owed[self.settled.0..].iter().map(|follow_up| follow_up.row(self.now_ms)).collect();
+        let rows: Vec<_> = self.pending[self.settled.0..].iter().map(|follow_up| follow_up.row(self.now_ms)).collect();
         accept::insert_rows(self, &rows).await?;
         // Last, since all writers queue up at the counter.
         feed::append(self).await?;
         audit::append(self).await?;
-        self.settled = (self.owed.len(), self.ended.len(), self.notices.len());
+        self.settled = (self.pending.len(), self.ended.len(), self.notices.len());
         Ok(())
     }
 
@@ -157,7 +157,7 @@ impl Write {
         self.acts.clear();
         self.found.clear();
         self.page = page::Page::default();
-        self.owed.truncate(self.settled.0);
+        self.pending.truncate(self.settled.0);
         self.ended.truncate(self.settled.1);
         self.notices.truncate(self.settled.2);
     }
@@ -167,11 +167,11 @@ impl Write {
         notices::append(&mut self).await?;
         self.tx.commit().await?;
         self.writes.note_commit();
-        let owed = std::mem::take(&mut self.owed);
-        if !owed.is_empty() || !self.ended.is_empty() {
-            let mut untold = self.untold.lock().unwrap_or_else(PoisonError::into_inner);
-            untold.jobs.extend(owed);
-            untold.runs.append(&mut self.ended);
+        let pending = std::mem::take(&mut self.pending);
+        if !pending.is_empty() || !self.ended.is_empty() {
+            let mut not_enqueued = self.not_enqueued.lock().unwrap_or_else(PoisonError::into_inner);
+            not_enqueued.jobs.extend(pending);
+            not_enqueued.runs.append(&mut self.ended);
         }
         Ok(())
     }

@@ -22,7 +22,7 @@ pub const WORD: &str = "script-host";
 const ASKED: u64 = 8 * (INPUT + LONGEST) as u64;
 /// Seconds of a processor, start included, after which the system ends it.
 const SECONDS: u64 = 5;
-/// Open files: the three that it begins with, and those that tell of its time and memory.
+/// Open files: the three that it begins with, and those that report its time and memory.
 const FILES: u64 = 5;
 
 /// What a child is asked to do.

@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 
 /// A moment, from which time is counted.
 pub(super) struct CpuTime {
-    /// Nanoseconds by then; none if the system does not tell.
+    /// Nanoseconds by then; none if the system does not report.
     used: Option<u64>,
     at: Instant,
 }
 
 thread_local! {
     /// Of the thread that opened it.
-    static TOLD: RefCell<Option<File>> = RefCell::new(File::open("/proc/thread-self/schedstat").ok());
+    static REPORTED: RefCell<Option<File>> = RefCell::new(File::open("/proc/thread-self/schedstat").ok());
 }
 
 impl CpuTime {
@@ -22,7 +22,7 @@ impl CpuTime {
         Self { used: used(), at: Instant::now() }
     }
 
-    /// Never more than what passed on the wall, which is what it is if the system does not tell.
+    /// Never more than what passed on the wall, which is what it is if the system does not report.
     pub(super) fn elapsed(&self) -> Duration {
         let passed = self.at.elapsed();
         match (self.used, used()) {
@@ -34,7 +34,7 @@ impl CpuTime {
 
 /// The first number of the file, in nanoseconds.
 fn used() -> Option<u64> {
-    TOLD.with_borrow(|file| {
+    REPORTED.with_borrow(|file| {
         let mut text = [0; 64];
         let read = file.as_ref()?.read_at(&mut text, 0).ok()?;
         std::str::from_utf8(&text[..read]).ok()?.split_whitespace().next()?.parse().ok()

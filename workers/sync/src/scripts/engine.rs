@@ -35,7 +35,7 @@ const LOOK: u64 = 64;
 /// Reads a script, and says what is wrong with it.
 ///
 /// # Errors
-/// What keeps it from running, as far as that can be told without an input.
+/// What keeps it from running, as far as that can be reported without an input.
 pub fn check(text: &str) -> Result<(), Failure> {
     compile(&bare(), text).map(|_| ())
 }

@@ -79,12 +79,12 @@ impl Scripts {
         let talk = async {
             let say = async {
                 if let Some(mut stdin) = stdin {
-                    // One that ends before it has read all tells why by its end.
+                    // One that ends before it has read all shows why by its end.
                     let _ = stdin.write_all(&asked).await;
                 }
             };
             let (mut answer, mut last_words) = (Vec::new(), Vec::new());
-            let hear = async {
+            let receive = async {
                 if let Some(stdout) = stdout {
                     let _ = stdout.take(ANSWERED).read_to_end(&mut answer).await;
                 }
@@ -94,7 +94,7 @@ impl Scripts {
                     let _ = stderr.take(LAST_WORDS).read_to_end(&mut last_words).await;
                 }
             };
-            tokio::join!(say, hear, overhear);
+            tokio::join!(say, receive, overhear);
             let status = child.wait().await?;
             Ok::<_, std::io::Error>((status, answer, String::from_utf8_lossy(&last_words).into_owned()))
         };

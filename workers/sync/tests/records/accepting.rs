@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 use serde_json::json;
-use sync_workers::events::{NewEvent, Trigger};
+use sync_workers::events::{IncomingEvent, NewEvent};
 use sync_workers::records::*;
 
 use crate::sent::Sent;
@@ -15,15 +15,15 @@ fn program(name: &str) -> ProducerId {
 }
 
 async fn events_that_come_together_are_each_answered_as_if_alone(db: Db) {
-    let of_nowhere = Trigger {
+    let of_nowhere = IncomingEvent {
         event: NewEvent { location_id: "nowhere".to_owned(), ..selected(None, "c").event },
         ..selected(None, "c")
     };
-    let otherwise = Trigger {
+    let otherwise = IncomingEvent {
         event: NewEvent { data: json!({"a": 1}), ..selected(Some("e1"), "c1").event },
         ..selected(Some("e1"), "c1")
     };
-    let mut sent: Vec<(ProducerId, Trigger)> = vec![
+    let mut sent: Vec<(ProducerId, IncomingEvent)> = vec![
         (program("a"), selected(Some("e1"), "c1")),
         (program("b"), selected(Some("e1"), "c2")),
         (program("a"), of_nowhere),

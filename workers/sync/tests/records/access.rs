@@ -4,11 +4,11 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use job_engine::{Claiming, FirstMeeting, Limit, Queue};
+use job_engine::{Claiming, ColdStart, Limit, Queue};
 use secrecy::{ExposeSecret, SecretString};
+use sync_workers::reconcile_scheduler::{self, Periods};
 use sync_workers::records::*;
 use sync_workers::vault::{MasterKeys, Vault, VaultError};
-use sync_workers::walker::{self, Periods};
 
 use crate::support::*;
 
@@ -126,25 +126,25 @@ async fn a_private_integration_is_not_uninstalled(db: Db) {
 
 async fn a_location_that_is_disconnected_is_walked_no_more(db: Db) {
     let records = &db.records;
-    let walk = records.begin_walk(LOC, Purpose::Import, false, 0).await.unwrap().unwrap();
+    let scan = records.begin_scan(LOC, Purpose::Import, false, 0).await.unwrap().unwrap();
     assert!(records.disconnect(LOC).await.unwrap());
     assert!(!records.disconnect(LOC).await.unwrap() && !records.disconnect("nowhere").await.unwrap());
     assert!(records.token(&location()).await.unwrap().is_none());
     assert!(!records.connection(LOC).await.unwrap().unwrap().is_connected());
-    let ended = records.walk(&walk.id).await.unwrap().unwrap();
+    let ended = records.scan(&scan.id).await.unwrap().unwrap();
     assert!(ended.finished_at_ms.is_some());
     assert_eq!(records.open_jobs(None, 0, 0, 10).await.unwrap(), []);
     let second = Duration::from_secs(1);
     let limit = Limit { burst: 100, interval: second, call_timeout: second, reserve: 0, daily: 1000 };
-    let queue = Queue::memory(1, limit, Claiming::default(), FirstMeeting::Unspent);
-    let always = Periods { sweep: Some(Duration::ZERO), full: None, details: None };
-    walker::round(records, &queue, &db.clock, always).await.unwrap();
-    assert_eq!(records.latest_walk(LOC, Purpose::Sweep).await.unwrap(), None);
+    let queue = Queue::memory(1, limit, Claiming::default(), ColdStart::Unspent);
+    let always = Periods { reconcile: Some(Duration::ZERO), full: None, details: None };
+    reconcile_scheduler::round(records, &queue, &db.clock, always).await.unwrap();
+    assert_eq!(records.latest_scan(LOC, Purpose::Reconcile).await.unwrap(), None);
 
     let token = vault().seal(&SecretString::from("second"), LOC).unwrap();
     records.save_connection(LOC, ConnectionKind::Pit, &token, None, None).await.unwrap();
     // Connected again, an import goes on where it was.
-    assert!(records.resume_walk(&ended).await.unwrap());
+    assert!(records.resume_scan(&ended).await.unwrap());
     assert_eq!(records.open_jobs(None, 0, 0, 10).await.unwrap().len(), 1);
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use sync_workers::events::Trigger;
+use sync_workers::events::IncomingEvent;
 use sync_workers::records::*;
 use sync_workers::retention::{self, Keeping};
 
@@ -21,7 +21,7 @@ promises! {
 }
 
 /// Action, actor, target and location of each row, the oldest first.
-async fn told(db: &Db) -> Vec<[String; 4]> {
+async fn reported(db: &Db) -> Vec<[String; 4]> {
     let rows = db.records.page_of_audit(0, 1000).await.unwrap();
     let word = |text: Option<String>| text.unwrap_or_default();
     rows.into_iter()
@@ -64,7 +64,7 @@ async fn each_act_has_its_row_by_whom_it_was_done_and_on_what(db: Db) {
     let decision = Decision::default();
     let dead = async || {
         let run = db.pull_run("c2", 1).await;
-        db.records.bury_run(&run, "GHL said 400").await.unwrap();
+        db.records.dead_letter_run(&run, "GHL said 400").await.unwrap();
         let filter = JobFilter { state: Some(JobState::Dead), ..JobFilter::default() };
         db.records.list_jobs(&filter, 1).await.unwrap().remove(0).id
     };
@@ -91,7 +91,7 @@ async fn each_act_has_its_row_by_whom_it_was_done_and_on_what(db: Db) {
         ada.note_audit_read().await.unwrap();
     }
     expect("audit.read", "cli:ada", "", "");
-    assert_eq!(told(&db).await, expected);
+    assert_eq!(reported(&db).await, expected);
     assert_whole(&db, expected.len() as u64).await;
     let rows = db.records.page_of_audit(0, 100).await.unwrap();
     let erased = rows.iter().find(|row| row.action == "contact.erase").unwrap();
@@ -100,7 +100,7 @@ async fn each_act_has_its_row_by_whom_it_was_done_and_on_what(db: Db) {
 }
 
 async fn an_act_that_is_rolled_back_has_no_row_and_one_that_fails_has_none(db: Db) {
-    let before = told(&db).await;
+    let before = reported(&db).await;
     assert!(db.records.rotate_key("0123456789ab", Duration::ZERO, None).await.unwrap().is_none());
     assert!(!db.records.revoke_key("0123456789ab").await.unwrap());
     assert!(db.records.erase("nowhere", "nobody").await.unwrap().is_none());
@@ -108,13 +108,13 @@ async fn an_act_that_is_rolled_back_has_no_row_and_one_that_fails_has_none(db: D
     let conflict = "insert into conflicts (id, location_id, contact_id, record, row_id, field, base, ours, theirs, winner, found_at)
         values ('f1', 'loc1', 'c1', 'contact', 'c1', 'city', '\"A\"', '\"B\"', '\"C\"', 'ghl', 1)";
     sqlx::query(conflict).execute(&db.pool().await).await.unwrap();
-    let undo = Trigger {
+    let undo = IncomingEvent {
         change: Change::Undo { conflict_id: "f1".to_owned() },
         ..change(Act::Edit, Some("c1"), None, json!({}))
     };
     let refused = db.records.accept(&[undo]).await;
     assert!(matches!(refused, Err(AcceptError::Refused(_))), "{refused:?}");
-    assert_eq!(told(&db).await, before);
+    assert_eq!(reported(&db).await, before);
     // The database gives up before the commit: neither the key nor its row.
     let break_off = match db.folder.is_some() {
         true => "create trigger broken before insert on audit begin select raise(abort, 'broken'); end",
@@ -123,7 +123,7 @@ async fn an_act_that_is_rolled_back_has_no_row_and_one_that_fails_has_none(db: D
     sqlx::raw_sql(break_off).execute(&db.pool().await).await.unwrap();
     assert!(db.records.create_key(&NewKey::of_all("crm")).await.is_err());
     assert_eq!(db.records.list_keys().await.unwrap(), []);
-    assert_eq!(told(&db).await, before);
+    assert_eq!(reported(&db).await, before);
 }
 
 async fn acts_at_once_make_one_chain(db: Db) {
@@ -246,7 +246,7 @@ async fn what_is_old_goes_and_the_rest_is_verified_from_there_on(db: Db) {
     forget().await;
     let report = assert_whole(&db, 2).await;
     assert_eq!((report.begins_behind, report.newest), (3, 5));
-    assert_eq!(told(&db).await[1][..2], ["audit.forget", "system:clienty-sync"].map(str::to_owned));
+    assert_eq!(reported(&db).await[1][..2], ["audit.forget", "system:clienty-sync"].map(str::to_owned));
     // What was forgotten is not missing, though it was kept elsewhere.
     assert!(db.records.verify_audit(Some((kept.newest, &kept.hash))).await.unwrap().is_whole());
     forget().await;
@@ -295,8 +295,8 @@ async fn a_key_reads_what_was_done_at_its_locations(db: Db) {
         assert_eq!(list(&db.records, &filter, 100).await, expected, "{filter:?}");
     }
     for wrong in ["", "x", "0", "-1"] {
-        let told = db.records.list_audit(&everything, Some(wrong), 1).await;
-        assert!(matches!(told, Err(RecordsError::Cursor)), "{wrong}");
+        let reported = db.records.list_audit(&everything, Some(wrong), 1).await;
+        assert!(matches!(reported, Err(RecordsError::Cursor)), "{wrong}");
     }
 }
 

@@ -13,9 +13,9 @@ promises! {
     two_contacts_of_a_producer_become_one_where_it_says_so,
     a_contact_that_a_pull_met_first_is_one_contact,
     the_reply_to_a_create_takes_nothing_back_that_a_pull_read_before,
-    an_edit_during_a_write_stays_owed_and_what_was_not_applied_is_told,
+    an_edit_during_a_write_stays_pending_and_what_was_not_applied_is_reported,
     a_blind_edit_wins_over_what_is_read_and_everything_else_follows_ghl,
-    a_deletion_is_owed_until_ghl_has_it,
+    a_deletion_is_pending_until_ghl_has_it,
     a_pull_neither_removes_nor_overwrites_a_contact_that_ghl_lacks,
 }
 
@@ -37,9 +37,9 @@ async fn link(db: &Db, row_id: &str, theirs: &Contact) -> Option<String> {
     let row = row(db, row_id).await;
     let mut tx = begin(db, row_id, 1).await;
     let asked = sync_model::decide::fields::fields(&row.doc);
-    let owing = tx.contact_linked(&row, theirs, Some(&asked)).await.unwrap();
+    let pending = tx.contact_linked(&row, theirs, Some(&asked)).await.unwrap();
     tx.close_run(&[]).await.unwrap();
-    owing
+    pending
 }
 
 async fn shown(db: &Db, id: &str) -> Option<ContactView> {
@@ -122,7 +122,7 @@ async fn the_reply_to_a_create_takes_nothing_back_that_a_pull_read_before(db: Db
     assert_eq!(db.records.list_conflicts(LOC, None, None, 10).await.unwrap().items, []);
 }
 
-async fn an_edit_during_a_write_stays_owed_and_what_was_not_applied_is_told(db: Db) {
+async fn an_edit_during_a_write_stays_pending_and_what_was_not_applied_is_reported(db: Db) {
     db.pull(1, &pulled("g1", &[])).await;
     let row_id = accept(&db, change(Act::Edit, Some("g1"), None, json!({"city": "Bonn", "companyName": "Deo"}))).await;
     let mut tx_fields = fields(json!({"city": "Bonn", "companyName": "Deo"}));
@@ -142,8 +142,8 @@ async fn an_edit_during_a_write_stays_owed_and_what_was_not_applied_is_told(db: 
     );
     assert_eq!(row.edits.keys().collect::<Vec<_>>(), ["city"]);
     let sync = shown(&db, "g1").await.unwrap().contact.sync;
-    let told: Vec<_> = sync.fields.iter().map(|one| (one.field.as_str(), one.state)).collect();
-    assert_eq!(told, [("city", Progress::Pending), ("companyName", Progress::PartlyApplied)]);
+    let reported: Vec<_> = sync.fields.iter().map(|one| (one.field.as_str(), one.state)).collect();
+    assert_eq!(reported, [("city", Progress::Pending), ("companyName", Progress::PartlyApplied)]);
     assert_eq!(sync.state, Progress::Pending, "the edit of the meantime is not in GHL yet");
     assert_eq!(db.records.list_conflicts(LOC, None, None, 10).await.unwrap().items, []);
 }
@@ -163,7 +163,7 @@ async fn a_blind_edit_wins_over_what_is_read_and_everything_else_follows_ghl(db:
     assert!(!row.is_unread() && !row.is_settled());
 }
 
-async fn a_deletion_is_owed_until_ghl_has_it(db: Db) {
+async fn a_deletion_is_pending_until_ghl_has_it(db: Db) {
     db.pull(1, &pulled("g1", &[("t1", "Call")])).await;
     let row_id = accept(&db, change(Act::Delete, Some("g1"), None, json!({}))).await;
     assert_eq!(shown(&db, "g1").await, None);

@@ -1,7 +1,7 @@
 //! Edits that events carry.
 
 use sync_model::record::{Appointment, Note, Task};
-use sync_workers::events::Trigger;
+use sync_workers::events::IncomingEvent;
 use sync_workers::records::*;
 
 use crate::support::*;
@@ -9,11 +9,11 @@ use crate::support::*;
 promises! {
     edits_meet_the_row_they_mean,
     an_edit_back_is_over_once_a_look_confirms_it,
-    what_is_met_during_a_look_owes_another_one,
+    what_is_met_during_a_look_has_pending_another_one,
     an_edit_that_means_nothing_names_its_field,
     concurrent_edits_of_one_task_all_count,
     a_conflict_is_taken_back_once_and_not_over_a_later_edit,
-    a_start_that_moved_while_ghl_told_the_end_takes_it_along,
+    a_start_that_moved_while_ghl_reported_the_end_takes_it_along,
 }
 
 async fn edits_meet_the_row_they_mean(db: Db) {
@@ -44,7 +44,8 @@ async fn edits_meet_the_row_they_mean(db: Db) {
         contact_id: Some("c1".to_owned()),
         patch: NotePatch { note_text: Some("Met at the fair".to_owned()), ..NotePatch::default() },
     };
-    let note = Trigger { kind: JobKind::PushNote, change: Change::Note(note), ..edited(new_task("t1", "c1", "")) };
+    let note =
+        IncomingEvent { kind: JobKind::PushNote, change: Change::Note(note), ..edited(new_task("t1", "c1", "")) };
     let key = db.records.accept(&[note]).await.unwrap().remove(0).key;
     let row = db.records.entry::<Note>(&key.record_id).await.unwrap().unwrap();
     assert_eq!(row.doc.note_text, "Met at the fair");
@@ -68,11 +69,11 @@ async fn an_edit_back_is_over_once_a_look_confirms_it(db: Db) {
     assert!(db.task(&row_id).await.deleted);
 }
 
-async fn what_is_met_during_a_look_owes_another_one(db: Db) {
+async fn what_is_met_during_a_look_has_pending_another_one(db: Db) {
     db.pull(1, &pulled("c1", &[("g1", "Call")])).await;
     let row_id = db.edit(edit_by_ghl_id("g1", "Mail")).await;
     let push = db.push_run(&row_id, 2).await;
-    db.records.set_asked(&push, &row_id, &db.task(&row_id).await.owed().fields).await.unwrap();
+    db.records.set_asked(&push, &row_id, &db.task(&row_id).await.pending().fields).await.unwrap();
     let before = db.task(&row_id).await;
     // While the look is on its way, a pull shows what may be newer or older than it.
     db.pull(3, &pulled("c1", &[("g1", "Call, says GHL")])).await;
@@ -138,7 +139,7 @@ async fn a_conflict_is_taken_back_once_and_not_over_a_later_edit(db: Db) {
 
     let undo = || {
         let change = Change::Undo { conflict_id: conflict.id.clone() };
-        Trigger { change, kind: JobKind::PushTask, ..selected(None, "c1") }
+        IncomingEvent { change, kind: JobKind::PushTask, ..selected(None, "c1") }
     };
     let accepted = db.records.accept(&[undo()]).await.unwrap().remove(0);
     assert_eq!((accepted.key, db.titles("c1").await), (push_key(&row_id), vec!["Call, says GHL".to_owned()]));
@@ -150,12 +151,12 @@ async fn a_conflict_is_taken_back_once_and_not_over_a_later_edit(db: Db) {
     let newest = conflicts().await.remove(0);
     db.edit(edit_by_ghl_id("g1", "Call at three")).await;
     let change = Change::Undo { conflict_id: newest.id.clone() };
-    let late = Trigger { change, kind: JobKind::PushTask, ..selected(None, "c1") };
+    let late = IncomingEvent { change, kind: JobKind::PushTask, ..selected(None, "c1") };
     assert!(matches!(db.records.accept(&[late]).await, Err(AcceptError::Refused(_))));
     assert_eq!((db.titles("c1").await, conflicts().await[0].undone_at), (vec!["Call at three".to_owned()], None));
 }
 
-async fn a_start_that_moved_while_ghl_told_the_end_takes_it_along(db: Db) {
+async fn a_start_that_moved_while_ghl_reported_the_end_takes_it_along(db: Db) {
     let at = |day: u8, minute: u8| Some(format!("2026-07-{day:02}T09:{minute:02}:00Z").parse().unwrap());
     let edit = async |act, patch| {
         let change = AppointmentChange {
@@ -167,7 +168,7 @@ async fn a_start_that_moved_while_ghl_told_the_end_takes_it_along(db: Db) {
         };
         let (kind, change) = (JobKind::PushAppointment, Change::Appointment(change));
         let event = event(None, "appointment.updated", None);
-        let trigger = Trigger { event, kind, priority: job_engine::Priority::Realtime, change };
+        let trigger = IncomingEvent { event, kind, priority: job_engine::Priority::Realtime, change };
         db.records.accept(&[trigger]).await.map(|mut accepted| accepted.remove(0).key)
     };
     db.pull(1, &pulled("c1", &[])).await;

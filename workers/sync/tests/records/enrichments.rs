@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use sync_model::decide::enrichment::Overwrite;
 use sync_model::decide::fields::Fields;
 use sync_model::money::Money;
-use sync_workers::events::Trigger;
+use sync_workers::events::IncomingEvent;
 use sync_workers::records::*;
 
 use crate::support::*;
@@ -33,7 +33,7 @@ fn fields(of: Value) -> Fields {
 
 /// Takes the run of a contact that is looked up.
 async fn enriching(db: &Db, contact_id: &str, epoch: i64) -> Run {
-    let trigger = Trigger {
+    let trigger = IncomingEvent {
         event: event(None, "contact.enrich", Some(contact_id)),
         kind: JobKind::EnrichContact,
         priority: job_engine::Priority::Bulk,
@@ -84,7 +84,7 @@ async fn what_is_empty_is_filled_and_goes_to_ghl_by_the_ordinary_push(db: Db) {
     assert_eq!(found(&db, 2, &of_pdl, Overwrite::Never).await, ["website"], "the location has no such custom field");
     let row = row(&db, "c1").await;
     assert_eq!((row.doc.website.as_deref(), row.doc.city.as_deref()), (Some("https://acme.io"), Some("London")));
-    assert_eq!(row.owed().fields, fields(json!({"website": "https://acme.io"})));
+    assert_eq!(row.pending().fields, fields(json!({"website": "https://acme.io"})));
     assert!(db.records.is_pushed(&row).await.unwrap(), "an ordinary push takes it to GHL");
     let changes = db.records.list_changes(None, 100).await.unwrap().items;
     let last = changes.last().unwrap();
@@ -118,7 +118,7 @@ async fn a_value_that_a_person_gives_meanwhile_in_ghl_wins_without_a_conflict(db
     db.pull(3, &Pulled { contact, tasks: vec![], notes: vec![], appointments: vec![] }).await;
     let row = row(&db, "c1").await;
     assert_eq!(row.doc.website.as_deref(), Some("https://typed.io"));
-    assert!(row.owed().fields.is_empty(), "nothing is left to write");
+    assert!(row.pending().fields.is_empty(), "nothing is left to write");
     let conflicts = db.records.list_conflicts(LOC, None, None, 10).await.unwrap().items;
     assert_eq!(conflicts, [], "a machine's word is none to look at");
     assert_eq!(in_force(&db).await, [("website".to_owned(), "pdl".to_owned(), false)]);

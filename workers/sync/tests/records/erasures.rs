@@ -4,7 +4,7 @@ use ghl::catalog::Wish;
 use job_engine::Priority;
 use serde_json::json;
 use sync_model::record::{Appointment, Note};
-use sync_workers::events::Trigger;
+use sync_workers::events::IncomingEvent;
 use sync_workers::events::operation;
 use sync_workers::flows::{Flow, Work, WorkOf};
 use sync_workers::records::*;
@@ -58,7 +58,7 @@ fn hook(id: &str, work: WebhookWork) -> NewWebhook {
 }
 
 /// What the ledger holds of events.
-async fn told(db: &Db) -> String {
+async fn reported(db: &Db) -> String {
     let jobs = db.records.list_jobs(&JobFilter::default(), 1000).await.unwrap();
     jobs.into_iter().map(|job| job.data.to_string()).collect()
 }
@@ -66,7 +66,7 @@ async fn told(db: &Db) -> String {
 async fn everything_of_a_person_goes_and_a_receipt_stays(db: Db) {
     two_people(&db).await;
     let row_id = db.edit(new_task("t1", "c1", "Secret")).await;
-    let with_data = |mut trigger: Trigger, data| {
+    let with_data = |mut trigger: IncomingEvent, data| {
         trigger.event.data = data;
         trigger
     };
@@ -87,8 +87,8 @@ async fn everything_of_a_person_goes_and_a_receipt_stays(db: Db) {
     assert_eq!((receipt.contact_id.as_str(), receipt.erased_at.to_string().as_str()), ("c1", NOW));
     assert_eq!(db.records.view_with_deleted(LOC, "c1").await.unwrap(), None);
     assert!(db.records.entry::<sync_model::record::Task>(&row_id).await.unwrap().is_none());
-    let told = told(&db).await;
-    assert!(!told.contains("Secret") && told.contains("Kept"), "{told}");
+    let reported = reported(&db).await;
+    assert!(!reported.contains("Secret") && reported.contains("Kept"), "{reported}");
     assert!(db.records.contact_view(LOC, "c2").await.unwrap().is_some_and(|view| view.tasks.len() == 1));
 
     let feed = db.records.list_changes(Some(&end.to_string()), 10).await.unwrap().items;
@@ -112,17 +112,17 @@ async fn nothing_brings_it_back_but_a_producer_who_asks(db: Db) {
     assert!(matches!(tx.close_run(&[]).await, Err(RecordsError::Erased { .. })));
     assert_eq!(db.records.view_with_deleted(LOC, "c1").await.unwrap(), None);
 
-    let told_of = |work| hook("w3", work);
-    let hooks = [told_of(WebhookWork::Pull { contact_id: "c1".to_owned() })];
+    let reported_of = |work| hook("w3", work);
+    let hooks = [reported_of(WebhookWork::Pull { contact_id: "c1".to_owned() })];
     let outcome = db.records.accept_webhooks(&hooks).await.unwrap().remove(0);
     assert_eq!((outcome.result, outcome.job), (WebhookResult::Accepted, None));
 
-    // What others tell is accepted without what it tells; what a producer says of the contact is refused.
+    // What others report is accepted without what it reports; what a producer says of the contact is refused.
     let mut hook = selected(Some("w1"), "c1");
     hook.event.source = "webhook".to_owned();
     hook.event.data = json!({"email": "ada@example.com"});
     db.records.accept(&[hook]).await.unwrap();
-    assert!(!told(&db).await.contains("ada@"));
+    assert!(!reported(&db).await.contains("ada@"));
     let mut task = edited(new_task("t2", "c1", "Call"));
     task.event.contact_id = Some("c1".to_owned());
     let refused = db.records.accept(&[selected(None, "c2"), task.clone()]).await;
@@ -170,7 +170,7 @@ async fn an_id_that_is_part_of_a_word_erases_nothing_of_others(db: Db) {
     db.records.accept_webhooks(&hooks).await.unwrap();
     let receipt = db.records.erase(LOC, "e").await.unwrap().unwrap();
     assert!(receipt.erased.values().all(|rows| *rows == 0), "{receipt:?}");
-    assert!(told(&db).await.contains("Kept"));
+    assert!(reported(&db).await.contains("Kept"));
 }
 
 /// The columns that hold ids, our own words, or what is of no person.
@@ -298,7 +298,7 @@ async fn with_secrets(db: &Db) -> Vec<String> {
     filled
 }
 
-fn trigger_of_note(clienty_id: &str, contact_id: &str) -> Trigger {
+fn trigger_of_note(clienty_id: &str, contact_id: &str) -> IncomingEvent {
     let patch = NotePatch { note_text: Some("Met".to_owned()), ..NotePatch::default() };
     let change = NoteChange {
         act: Act::Create,
@@ -309,7 +309,7 @@ fn trigger_of_note(clienty_id: &str, contact_id: &str) -> Trigger {
     };
     let mut event = event(None, "note.created", None);
     event.data = json!({"noteText": "Secret"});
-    Trigger { event, kind: JobKind::PushNote, priority: Priority::Realtime, change: Change::Note(change) }
+    IncomingEvent { event, kind: JobKind::PushNote, priority: Priority::Realtime, change: Change::Note(change) }
 }
 
 async fn no_text_of_the_schema_holds_an_erased_person(db: Db) {
@@ -404,24 +404,24 @@ async fn an_erasure_that_was_interrupted_is_completed(db: Db) {
 /// An id as GHL's are.
 const LONG: &str = "ocQHyuzHvysMo5N5VsXc";
 
-fn call(name: &str, wish: serde_json::Value, source: &str) -> Trigger {
-    let wish = Wish {
+fn call(name: &str, request: serde_json::Value, source: &str) -> IncomingEvent {
+    let request = Wish {
         location_id: LOC.to_owned(),
         version: None,
-        parameters: wish["parameters"].as_object().cloned().unwrap_or_default(),
-        body: wish.get("body").cloned(),
+        parameters: request["parameters"].as_object().cloned().unwrap_or_default(),
+        body: request.get("body").cloned(),
         confirmed: true,
     };
-    operation::call(name, wish, source, None).unwrap()
+    operation::call(name, request, source, None).unwrap()
 }
 
 /// Accepts the call and takes its run.
-async fn calling(db: &Db, trigger: Trigger) -> Run {
+async fn calling(db: &Db, trigger: IncomingEvent) -> Run {
     let key = db.records.accept(&[trigger]).await.unwrap().remove(0).key;
     db.records.start_run(&key, 1).await.unwrap().unwrap()
 }
 
-fn business(name: &str) -> Trigger {
+fn business(name: &str) -> IncomingEvent {
     call("create-business", json!({"body": {"name": name, "locationId": LOC}}), "api")
 }
 
@@ -434,14 +434,14 @@ async fn a_call_about_an_erased_person_is_refused_whoever_sends_it(db: Db) {
         ("send-a-new-message", message),
         ("add-remove-contact-from-business", json!({"body": {"ids": [LONG], "businessId": "b", "locationId": LOC}})),
     ];
-    for (name, wish) in &calls {
-        db.records.accept(&[call(name, wish.clone(), "api")]).await.unwrap();
+    for (name, request) in &calls {
+        db.records.accept(&[call(name, request.clone(), "api")]).await.unwrap();
     }
     db.records.erase(LOC, LONG).await.unwrap().unwrap();
-    assert!(!told(&db).await.contains(LONG));
+    assert!(!reported(&db).await.contains(LONG));
     for source in ["api", "cli", "flow"] {
-        for (name, wish) in &calls {
-            let refused = db.records.accept(&[call(name, wish.clone(), source)]).await;
+        for (name, request) in &calls {
+            let refused = db.records.accept(&[call(name, request.clone(), source)]).await;
             let Err(AcceptError::Refused(refusal)) = refused else { panic!("{source} {name}: {refused:?}") };
             assert_eq!(refusal.field, "contactId", "{source} {name}");
         }
@@ -519,10 +519,10 @@ async fn what_an_attempt_said_goes_with_what_its_job_holds(db: Db) {
 async fn what_fails_after_the_erasure_says_nothing_of_the_person(db: Db) {
     two_people(&db).await;
     let of = || call("get-contact", json!({"parameters": {"contactId": "c1"}}), "api");
-    let (retried, buried) = (calling(&db, of()).await, calling(&db, of()).await);
+    let (retried, dead_lettered) = (calling(&db, of()).await, calling(&db, of()).await);
     db.records.erase(LOC, "c1").await.unwrap().unwrap();
     db.records.retry_run(&retried, "GHL refused Secret", 0).await.unwrap();
-    db.records.bury_run(&buried, "GHL refused Secret").await.unwrap();
+    db.records.dead_letter_run(&dead_lettered, "GHL refused Secret").await.unwrap();
     assert_eq!(db.columns_with("Secret").await, [""; 0]);
 }
 
@@ -540,10 +540,10 @@ async fn a_call_that_names_nobody_is_found_by_what_the_person_is_known_by(db: Db
     ];
     for trigger in dead {
         let run = calling(&db, trigger).await;
-        db.records.bury_run(&run, "GHL refused Secret").await.unwrap();
+        db.records.dead_letter_run(&run, "GHL refused Secret").await.unwrap();
     }
     let mut of_others = calling(&db, create(json!({"locationId": LOC, "email": "nada@example.com"}))).await;
-    db.records.bury_run(&of_others, "is a duplicate").await.unwrap();
+    db.records.dead_letter_run(&of_others, "is a duplicate").await.unwrap();
     let message = json!({"body": {"type": "SMS", "subType": "x", "status": "pending", "contactId": "c2", "message": "ada@example.com"}});
     of_others.ids.extend(calling(&db, call("send-a-new-message", message, "api")).await.ids);
     assert_eq!(db.columns_with("Secret").await, ["job_attempts.error", "jobs.data", "jobs.last_error"]);
@@ -578,7 +578,7 @@ async fn the_jobs_of_a_persons_flows_hold_nothing_of_the_person(db: Db) {
     let trigger = of.trigger(&work).unwrap().unwrap();
     assert_eq!(trigger.event.contact_id.as_deref(), Some("c1"));
     let called = calling(&db, trigger.clone()).await;
-    db.records.bury_run(&called, "GHL refused Secret").await.unwrap();
+    db.records.dead_letter_run(&called, "GHL refused Secret").await.unwrap();
     // Those of earlier releases name nobody, and their runs have ended.
     let pool = db.pool().await;
     let earlier = calling(&db, of_step(&trigger, 3)).await;
@@ -587,7 +587,7 @@ async fn the_jobs_of_a_persons_flows_hold_nothing_of_the_person(db: Db) {
          values ($1, 'welcome', 'loc1', 'c1', '{}', '{}', 1, 1, 'done')",
     );
     step.bind(run).execute(&pool).await.unwrap();
-    db.records.bury_run(&earlier, "GHL refused Secret").await.unwrap();
+    db.records.dead_letter_run(&earlier, "GHL refused Secret").await.unwrap();
     sqlx::query("update jobs set contact_id = null where id = $1").bind(&earlier.ids[0]).execute(&pool).await.unwrap();
     db.records
         .accept(&[call("create-business", json!({"body": {"name": "Kept", "locationId": LOC}}), "api")])
@@ -596,10 +596,10 @@ async fn the_jobs_of_a_persons_flows_hold_nothing_of_the_person(db: Db) {
     assert_eq!(db.columns_with("Secret").await, ["job_attempts.error", "jobs.data", "jobs.last_error"]);
     db.records.erase(LOC, "c1").await.unwrap().unwrap();
     assert_eq!(db.columns_with("Secret").await, [""; 0]);
-    assert!(told(&db).await.contains("Kept"));
+    assert!(reported(&db).await.contains("Kept"));
 }
 
-fn of_step(trigger: &Trigger, step: usize) -> Trigger {
+fn of_step(trigger: &IncomingEvent, step: usize) -> IncomingEvent {
     let mut trigger = trigger.clone();
     trigger.event.id = trigger.event.id.map(|id| id.replace(".2", &format!(".{step}")));
     trigger.change = Change::None { record_id: format!("call {step}") };

@@ -9,7 +9,7 @@ use sync_model::decide::refused::Refusal as Refused;
 use sync_model::decide::sync_status::Progress;
 use sync_model::decide::verify::SyncState;
 use sync_model::record::{Appointment, Contact, Note, ReadIn};
-use sync_workers::events::Trigger;
+use sync_workers::events::IncomingEvent;
 use sync_workers::records::*;
 
 use crate::support::*;
@@ -22,7 +22,7 @@ promises! {
     an_appointments_start_and_end_are_one_field,
     times_that_were_read_in_another_zone_are_unread_until_they_are_read_again,
     only_what_was_edited_outlives_a_zone,
-    an_end_that_is_impossible_in_the_zone_of_now_has_lost_and_is_told,
+    an_end_that_is_impossible_in_the_zone_of_now_has_lost_and_is_reported,
     all_tags_are_replaced_whether_the_contact_was_read_or_not,
     what_ghl_keeps_can_not_be_taken_away,
     a_note_of_a_contact_that_nobody_selected_is_shown,
@@ -97,8 +97,8 @@ async fn a_custom_field_has_one_name_whichever_an_event_uses(db: Db) {
             }
             let row = row(&db, &row_id).await;
             assert_eq!(pin(&row.doc), json!(expected), "{edits:?}");
-            let owed = if expected == Some("A") { json!({}) } else { json!({BY_ID: expected}) };
-            assert_eq!(json!(row.owed().fields), owed, "{edits:?}");
+            let pending = if expected == Some("A") { json!({}) } else { json!({BY_ID: expected}) };
+            assert_eq!(json!(row.pending().fields), pending, "{edits:?}");
             assert_eq!(row.edits.keys().collect::<Vec<_>>(), [BY_ID], "{edits:?}");
             let view = db.records.contact_view(LOC, &id).await.unwrap().unwrap().contact.record;
             assert_eq!(pin(&view), json!(expected));
@@ -116,7 +116,7 @@ async fn a_custom_field_that_was_made_anew_is_the_new_one_and_one_that_is_gone_i
     know_fields(&db, &[("f1", "contact.pin_code")]).await;
     pull(&db, 1, "c1", "A").await;
     let row_id = edit(&db, "c1", json!({KEYED: "B"})).await;
-    assert_eq!(json!(row(&db, &row_id).await.owed().fields), json!({BY_ID: "B"}));
+    assert_eq!(json!(row(&db, &row_id).await.pending().fields), json!({BY_ID: "B"}));
     let gone = change(Act::Edit, Some("c1"), None, json!({"customFields.contact.shoe": 42}));
     let refused = db.records.accept(&[gone]).await.unwrap_err();
     assert!(matches!(refused, AcceptError::Refused(Refusal { field: "data.customFields", .. })), "{refused}");
@@ -136,8 +136,8 @@ async fn an_edit_by_a_key_that_nobody_knows_yet_is_merged_once_it_is_known(db: D
     tx.contact_looked(&row(&db, &row_id).await, &theirs).await.unwrap();
     tx.keep_open().await.unwrap();
     let conflict = db.records.list_conflicts(LOC, None, None, 10).await.unwrap().items.remove(0);
-    let told = (conflict.field.as_str(), &conflict.base, &conflict.ours, &conflict.theirs);
-    assert_eq!(told, (BY_ID, &json!("A"), &json!("ours"), &json!("theirs")));
+    let reported = (conflict.field.as_str(), &conflict.base, &conflict.ours, &conflict.theirs);
+    assert_eq!(reported, (BY_ID, &json!("A"), &json!("ours"), &json!("theirs")));
 }
 
 async fn a_key_that_no_field_has_takes_nothing_away(db: Db) {
@@ -173,7 +173,7 @@ async fn an_appointments_start_and_end_are_one_field(db: Db) {
     let send = async |change| {
         let event = event(None, "appointment.updated", None);
         let trigger =
-            Trigger { event, kind: JobKind::PushAppointment, priority: job_engine::Priority::Realtime, change };
+            IncomingEvent { event, kind: JobKind::PushAppointment, priority: job_engine::Priority::Realtime, change };
         db.records.accept(&[trigger]).await.unwrap().remove(0).key
     };
     pull(1, meeting("10:00", "11:00")).await;
@@ -184,11 +184,11 @@ async fn an_appointments_start_and_end_are_one_field(db: Db) {
     let row = pull(2, meeting("14:00", "15:00")).await;
     assert_eq!((row.doc.start_time, row.doc.end_time), (at("10:00"), at("11:30")), "the edit here is the newest");
     let conflicts = async || db.records.list_conflicts(LOC, Some("c1"), None, 10).await.unwrap().items;
-    let told = conflicts().await;
-    assert_eq!((told.len(), told[0].field.as_str()), (1, "startTime"));
-    assert_eq!(told[0].theirs, json!({"startTime": at("14:00"), "endTime": at("15:00")}));
-    assert_eq!(told[0].ours, json!({"startTime": at("10:00"), "endTime": at("11:30")}));
-    send(Change::Undo { conflict_id: told[0].id.clone() }).await;
+    let reported = conflicts().await;
+    assert_eq!((reported.len(), reported[0].field.as_str()), (1, "startTime"));
+    assert_eq!(reported[0].theirs, json!({"startTime": at("14:00"), "endTime": at("15:00")}));
+    assert_eq!(reported[0].ours, json!({"startTime": at("10:00"), "endTime": at("11:30")}));
+    send(Change::Undo { conflict_id: reported[0].id.clone() }).await;
     let row = db.records.entry::<Appointment>(&row.row_id).await.unwrap().unwrap();
     assert_eq!((row.doc.start_time, row.doc.end_time), (at("14:00"), at("15:00")), "both are given back");
     assert!(conflicts().await[0].undone_at.is_some());
@@ -250,7 +250,10 @@ async fn edited_in_another_zone(db: &Db, end: &str) -> EntryRow<Appointment> {
     let change = AppointmentChange { act: Act::Edit, clienty_id: None, ghl_id, contact_id: None, patch };
     let (kind, change) = (JobKind::PushAppointment, Change::Appointment(change));
     let event = event(None, "appointment.updated", None);
-    db.records.accept(&[Trigger { event, kind, priority: job_engine::Priority::Realtime, change }]).await.unwrap();
+    db.records
+        .accept(&[IncomingEvent { event, kind, priority: job_engine::Priority::Realtime, change }])
+        .await
+        .unwrap();
     assert!(the_meeting(db).await.rests_on_reading());
     db.records.set_time_zone(LOC, NEW_YORK).await.unwrap();
     assert!(the_meeting(db).await.is_read_otherwise(Some(NEW_YORK)));
@@ -265,21 +268,21 @@ async fn only_what_was_edited_outlives_a_zone(db: Db) {
     assert_eq!(db.records.list_conflicts(LOC, None, None, 10).await.unwrap().items, []);
 }
 
-async fn an_end_that_is_impossible_in_the_zone_of_now_has_lost_and_is_told(db: Db) {
+async fn an_end_that_is_impossible_in_the_zone_of_now_has_lost_and_is_reported(db: Db) {
     let row = edited_in_another_zone(&db, "09:30").await;
     assert_eq!((row.doc.start_time, row.doc.end_time), (at("14:00"), at("15:00")));
     assert!(row.is_settled() && row.edits.is_empty());
-    let told = db.records.list_conflicts(LOC, None, None, 10).await.unwrap().items.remove(0);
-    assert_eq!((told.field.as_str(), told.winner.as_str()), ("startTime", "ghl"));
-    assert_eq!(told.ours, json!({"startTime": at("08:00"), "endTime": at("09:30")}));
+    let reported = db.records.list_conflicts(LOC, None, None, 10).await.unwrap().items.remove(0);
+    assert_eq!((reported.field.as_str(), reported.winner.as_str()), ("startTime", "ghl"));
+    assert_eq!(reported.ours, json!({"startTime": at("08:00"), "endTime": at("09:30")}));
 }
 
-fn all_tags(id: &str, tags: &[&str]) -> Trigger {
+fn all_tags(id: &str, tags: &[&str]) -> IncomingEvent {
     let trigger = change(Act::Edit, Some(id), None, json!({"city": "Bonn"}));
     let Change::Contact(change) = trigger.change else { panic!("a contact") };
     let tags = Some(tags.iter().map(|tag| (*tag).to_owned()).collect());
     let patch = ContactPatch { tags, ..change.patch };
-    Trigger { change: Change::Contact(ContactChange { patch, ..change }), ..trigger }
+    IncomingEvent { change: Change::Contact(ContactChange { patch, ..change }), ..trigger }
 }
 
 async fn all_tags_are_replaced_whether_the_contact_was_read_or_not(db: Db) {
@@ -299,7 +302,7 @@ async fn all_tags_are_replaced_whether_the_contact_was_read_or_not(db: Db) {
         let mut tags = row.doc.tags.clone();
         tags.sort();
         assert_eq!(tags, ["kept", "new"], "{id}");
-        assert_eq!(json!(row.owed().fields), json!({"city": "Bonn", "tags.new": true, "tags.old": null}), "{id}");
+        assert_eq!(json!(row.pending().fields), json!({"city": "Bonn", "tags.new": true, "tags.old": null}), "{id}");
     }
 }
 
@@ -316,7 +319,7 @@ async fn what_ghl_keeps_can_not_be_taken_away(db: Db) {
         let ghl_id = Some("n1".to_owned());
         let change = Change::Note(NoteChange { act: Act::Edit, clienty_id: None, ghl_id, contact_id: None, patch });
         let (event, kind) = (event(None, "note.updated", None), JobKind::PushNote);
-        Trigger { event, kind, priority: job_engine::Priority::Realtime, change }
+        IncomingEvent { event, kind, priority: job_engine::Priority::Realtime, change }
     };
     db.pull(1, &Pulled { contact: contact.clone(), notes: vec![note(None)], ..pulled("c1", &[]) }).await;
     db.records.accept(&[clear()]).await.expect("it reads so, and may be sent back");
@@ -326,7 +329,7 @@ async fn what_ghl_keeps_can_not_be_taken_away(db: Db) {
     let born = change(Act::Edit, Some("c1"), None, json!({}));
     let Change::Contact(change) = born.change else { panic!("a contact") };
     let patch = ContactPatch { kept: vec![("dateOfBirth", "data.dateOfBirth")], ..ContactPatch::default() };
-    let born = Trigger { change: Change::Contact(ContactChange { patch, ..change }), ..born };
+    let born = IncomingEvent { change: Change::Contact(ContactChange { patch, ..change }), ..born };
     let refused = db.records.accept(&[born]).await.unwrap_err();
     assert!(matches!(refused, AcceptError::Refused(Refusal { field: "data.dateOfBirth", .. })), "{refused}");
 }
@@ -367,7 +370,7 @@ async fn a_conflict_is_taken_back_though_ghl_wrote_the_winner_in_a_form_of_its_o
     let change = Change::Note(NoteChange { act: Act::Edit, clienty_id: None, ghl_id, contact_id: None, patch });
     let send = async |change| {
         let (event, kind) = (event(None, "note.updated", None), JobKind::PushNote);
-        db.records.accept(&[Trigger { event, kind, priority: job_engine::Priority::Realtime, change }]).await
+        db.records.accept(&[IncomingEvent { event, kind, priority: job_engine::Priority::Realtime, change }]).await
     };
     let key = send(change).await.unwrap().remove(0).key;
     pull(2, "theirs").await;

@@ -10,7 +10,7 @@ use sync_model::decide::absent::Unread;
 use sync_model::decide::fields::Fields;
 use sync_model::decide::fields::fields;
 use sync_model::record::Contact;
-use sync_workers::events::Trigger;
+use sync_workers::events::IncomingEvent;
 use sync_workers::records::*;
 use sync_workers::retention::{self, Keeping};
 
@@ -99,7 +99,7 @@ struct World {
 }
 
 impl World {
-    async fn accept(&self, trigger: Trigger) -> Accepted {
+    async fn accept(&self, trigger: IncomingEvent) -> Accepted {
         self.db.records.accept_from(&self.key, &[trigger]).await.unwrap().remove(0)
     }
 
@@ -133,7 +133,7 @@ impl World {
         self.db.store(&run, &Pulled { contact, ..pulled(&id, &[]) }, &snapshot).await;
     }
 
-    /// The contact has the city from now on, or none, as the source tells.
+    /// The contact has the city from now on, or none, as the source reports.
     async fn set(&mut self, source: Source, id: &str, city: &str) {
         let with = |city: Value| ada(id, json!({"city": city}));
         match source {
@@ -146,15 +146,15 @@ impl World {
                 let webhook_id = self.webhook(id).await;
                 let run = self.run(JobKind::PullContact, id).await;
                 let news = Fields::from([("city".to_owned(), as_city(city))]);
-                let told = ToldOfContact::Fields {
+                let reported = ReportedContact::Fields {
                     row_id: self.row(id).await.unwrap().row_id,
                     fields: news,
                     at: self.db.clock.now(),
                     shown: Unread::new(),
                     webhook_id,
                 };
-                let told = Told { contact: Some(told), ..Told::default() };
-                self.db.records.settle(Settlement { told, ..Settlement::nothing(run) }).await.unwrap();
+                let reported = Reported { contact: Some(reported), ..Reported::default() };
+                self.db.records.settle(Settlement { reported, ..Settlement::nothing(run) }).await.unwrap();
             }
             Source::Reply => {
                 // GHL answers in a form of its own.
@@ -314,7 +314,7 @@ async fn then(db: &Db, id: &str, at: Timestamp) -> Value {
     bare(db.records.contact_view_at(LOC, id, at).await.unwrap().map(|view| json!(view)))
 }
 
-/// Readers look after each of many changes, which a seed draws; whenever they ask later, they are told what they saw.
+/// Readers look after each of many changes, which a seed draws; whenever they ask later, they are informed what they saw.
 async fn the_past_is_what_readers_saw_then(db: Db) {
     const CONTACTS: [&str; 3] = ["c1", "c2", "c3"];
     for seed in 0..3 {
@@ -633,8 +633,8 @@ async fn entries_of_an_earlier_release_end_the_history(db: Db) {
     tick();
     look(&db, 3, ada("c1", json!({"city": "Oslo"})), &[]).await;
     let before = old - Duration::from_secs(1);
-    let told = db.records.contact_view_at(LOC, "c1", before).await;
-    assert!(matches!(told, Err(RecordsError::Forgotten { since }) if since == old), "{told:?}");
+    let reported = db.records.contact_view_at(LOC, "c1", before).await;
+    assert!(matches!(reported, Err(RecordsError::Forgotten { since }) if since == old), "{reported:?}");
     assert_eq!(then(&db, "c1", old).await["contact"]["city"], "Bonn");
     assert_eq!(all(&db, "c1").await.len(), 1);
     assert_eq!(chain(&db, "c1", "city").await[0], "change");

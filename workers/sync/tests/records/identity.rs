@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use sync_model::decide::fields::{Fields, fields};
 use sync_model::record::Contact;
-use sync_workers::events::Trigger;
+use sync_workers::events::IncomingEvent;
 use sync_workers::records::*;
 
 use crate::support::*;
@@ -11,7 +11,7 @@ use crate::support::*;
 promises! {
     both_ids_name_one_contact_or_the_event_is_refused,
     a_create_waits_for_the_deletion_of_the_contact_in_its_way,
-    two_rows_that_become_one_lose_nothing_that_is_owed,
+    two_rows_that_become_one_lose_nothing_that_is_pending,
     another_id_of_a_contact_is_an_alias_for_its_parts_too,
     a_contact_that_got_another_clienty_id_meanwhile_is_not_adopted,
     a_run_whose_contact_became_one_with_another_settles_nothing,
@@ -26,7 +26,7 @@ promises! {
 }
 
 /// The field for which the event is refused; none where it is accepted.
-async fn refusal(db: &Db, trigger: Trigger) -> Option<(&'static str, String)> {
+async fn refusal(db: &Db, trigger: IncomingEvent) -> Option<(&'static str, String)> {
     match db.records.accept(&[trigger]).await {
         Ok(_) => None,
         Err(AcceptError::Refused(Refusal { field, message, .. })) => Some((field, message)),
@@ -84,7 +84,7 @@ async fn arrange(db: &Db, id: &str, state: State, of_clienty: bool) {
     }
 }
 
-/// What is owed by every contact of before, but for that of the two ids.
+/// What is pending by every contact of before, but for that of the two ids.
 async fn others(db: &Db, but: Option<&str>) -> Vec<(String, Contact, bool)> {
     let query = ListQuery { limit: 500, include_deleted: true, ..ListQuery::default() };
     let all = db.records.list_contacts(LOC, &query).await.unwrap().items;
@@ -127,7 +127,7 @@ async fn both_ids_name_one_contact_or_the_event_is_refused(db: Db) {
                 }
                 let meant = row(&db, &contact_id).await.unwrap();
                 assert_eq!(row(&db, &clienty_id).await.unwrap().row_id, meant.row_id, "{case}: both lead to one");
-                assert_eq!(meant.is_shown(), !deletes, "{case}");
+                assert_eq!(meant.is_visible(), !deletes, "{case}");
                 let left = others(&db, Some(&meant.row_id)).await;
                 let untouched = left.iter().all(|other| before.contains(other));
                 assert!(untouched, "{case}: nobody else is changed: {left:?} of {before:?}");
@@ -142,20 +142,25 @@ async fn a_contact_that_got_another_clienty_id_meanwhile_is_not_adopted(db: Db) 
     pull(&db, theirs.clone(), 1).await;
     let row_id = accept(&db, change(Act::Create, None, Some("k2"), json!({"email": "a@x.de", "city": "Ulm"}))).await;
     accept(&db, change(Act::Edit, Some("g1"), Some("k1"), json!({}))).await;
-    let raced = adopt(&db, &row_id, &theirs, 2).await;
+    let raced = match_lost_create(&db, &row_id, &theirs, 2).await;
     assert!(matches!(raced, Err(RecordsError::Raced)), "{raced:?}");
     let (one, other) = (row(&db, "k1").await.unwrap(), row(&db, "k2").await.unwrap());
     assert!(one.row_id != other.row_id && other.is_pending() && one.doc.city.is_none());
 }
 
 /// An adoption of `theirs`, of which nobody knows what it holds.
-async fn adopt(db: &Db, row_id: &str, theirs: &Contact, epoch: i64) -> Result<Option<String>, RecordsError> {
+async fn match_lost_create(
+    db: &Db,
+    row_id: &str,
+    theirs: &Contact,
+    epoch: i64,
+) -> Result<Option<String>, RecordsError> {
     let run = run_of(db, row_id, epoch).await;
     let row = db.records.contact_row(LOC, row_id).await.unwrap().unwrap();
     let mut tx = db.records.begin(&run).await.unwrap();
-    let owing = tx.contact_linked(&row, theirs, None).await?;
+    let pending = tx.contact_linked(&row, theirs, None).await?;
     tx.keep_open().await.unwrap();
-    Ok(owing)
+    Ok(pending)
 }
 
 async fn a_create_waits_for_the_deletion_of_the_contact_in_its_way(db: Db) {
@@ -163,13 +168,13 @@ async fn a_create_waits_for_the_deletion_of_the_contact_in_its_way(db: Db) {
     pull(&db, theirs.clone(), 1).await;
     let deleted = accept(&db, change(Act::Delete, Some("g1"), None, json!({}))).await;
     let created = accept(&db, change(Act::Create, None, Some("k1"), json!({"email": "a@x.de"}))).await;
-    assert!(matches!(adopt(&db, &created, &theirs, 1).await, Err(RecordsError::Raced)));
+    assert!(matches!(match_lost_create(&db, &created, &theirs, 1).await, Err(RecordsError::Raced)));
     let waits = db.records.contact_row(LOC, &deleted).await.unwrap().unwrap();
     assert!(waits.awaits_deletion() && !waits.is_settled() && db.records.is_pushed(&waits).await.unwrap());
     assert!(row(&db, "k1").await.unwrap().is_pending());
 }
 
-async fn two_rows_that_become_one_lose_nothing_that_is_owed(db: Db) {
+async fn two_rows_that_become_one_lose_nothing_that_is_pending(db: Db) {
     let theirs = remote("g1", json!({"email": "a@x.de", "city": "Berlin"}));
     pull(&db, theirs.clone(), 1).await;
     let edited = accept(&db, change(Act::Edit, Some("g1"), None, json!({"city": "Bonn", "tags.vip": true}))).await;
@@ -178,7 +183,7 @@ async fn two_rows_that_become_one_lose_nothing_that_is_owed(db: Db) {
     db.records.retry_run(&run, "GHL is out of order", 0).await.unwrap();
     let created = accept(&db, change(Act::Create, None, Some("k1"), json!({"email": "a@x.de", "state": "NW"}))).await;
     db.edit(new_task("t1", "k1", "Call")).await;
-    adopt(&db, &created, &theirs, 2).await.unwrap();
+    match_lost_create(&db, &created, &theirs, 2).await.unwrap();
     for id in ["g1", "k1"] {
         let row = row(&db, id).await.unwrap();
         let doc = &row.doc;
@@ -199,9 +204,9 @@ async fn two_rows_that_become_one_lose_nothing_that_is_owed(db: Db) {
     accept(&db, change(Act::Create, None, Some("k2"), json!({"email": "b@x.de", "state": "BW"}))).await;
     accept(&db, change(Act::Edit, Some("g2"), Some("k2"), json!({"country": "DE"}))).await;
     let row = row(&db, "k2").await.unwrap();
-    let owed: Vec<_> = row.owed().fields.into_keys().collect();
+    let pending: Vec<_> = row.pending().fields.into_keys().collect();
     assert_eq!(
-        (row.contact_id.as_str(), owed),
+        (row.contact_id.as_str(), pending),
         ("g2", vec!["city".to_owned(), "country".to_owned(), "state".to_owned()])
     );
 }
@@ -226,7 +231,7 @@ async fn a_run_whose_contact_became_one_with_another_settles_nothing(db: Db) {
     let edited = accept(&db, change(Act::Edit, Some("g1"), None, json!({"city": "Bonn"}))).await;
     let zombie = run_of(&db, &edited, 7).await;
     let created = accept(&db, change(Act::Create, None, Some("k1"), json!({"email": "a@x.de"}))).await;
-    adopt(&db, &created, &theirs, 2).await.unwrap();
+    match_lost_create(&db, &created, &theirs, 2).await.unwrap();
     let tx = db.records.begin(&zombie).await.unwrap();
     assert!(is_lost(tx.close_run(&[]).await), "its jobs are the other row's");
     let run = db.records.start_run(&JobKey::new(JobKind::PushContact, LOC, &*created), 3).await.unwrap().unwrap();
@@ -275,7 +280,7 @@ async fn the_id_of_a_deleted_contact_has_a_way_back(db: Db) {
     pull(&db, remote("a", json!({"firstName": "Ada"})), 1).await;
     pull(&db, remote("b", json!({"firstName": "Ada"})), 1).await;
     accept(&db, change(Act::Edit, Some("a"), Some("k1"), json!({}))).await;
-    // GHL merges a into b, of which it tells nobody.
+    // GHL merges a into b, of which it informs nobody.
     let named = change(Act::Edit, Some("b"), Some("k1"), json!({"city": "Bonn"}));
     let (field, message) = refusal(&db, named.clone()).await.unwrap();
     assert!(field == "data.clientyContactId" && message.contains("merged"), "{message}");
@@ -343,7 +348,7 @@ async fn an_erasure_holds_under_ids_that_come_later(db: Db) {
         let other = remote(id, json!({"email": "ada@x.de", "dateAdded": added}));
         assert!(!db.records.is_erased_person(LOC, &other).await.unwrap());
     }
-    // GHL's webhook tells of the contact under its own id.
+    // GHL's webhook reports the contact under its own id.
     let body =
         json!({"type": "ContactCreate", "id": "g1", "firstName": "Secret", "email": "ada@x.de", "dateAdded": NOW});
     let hook = NewWebhook {

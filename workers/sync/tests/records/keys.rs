@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
-use sync_workers::events::Trigger;
+use sync_workers::events::IncomingEvent;
 use sync_workers::records::*;
 
 use crate::support::*;
@@ -74,8 +74,8 @@ async fn the_old_secret_opens_for_the_overlap_and_no_older_one_for_longer(db: Db
         text.expose_secret().to_owned()
     };
     let second = rotate(3600).await;
-    let told = db.records.authenticate(&first).await.unwrap().unwrap();
-    assert_eq!(told.secret_ends_at, Some(at("2026-06-01T13:00:00Z")));
+    let reported = db.records.authenticate(&first).await.unwrap().unwrap();
+    assert_eq!(reported.secret_ends_at, Some(at("2026-06-01T13:00:00Z")));
     assert_eq!(db.records.authenticate(&second).await.unwrap().unwrap().secret_ends_at, None);
     db.clock.set(at("2026-06-01T12:30:00Z"));
     let third = rotate(60).await;
@@ -212,7 +212,7 @@ async fn a_key_sees_its_locations_and_no_other_in_every_question(db: Db) {
     }
 }
 
-fn selected_in(location: Option<&&str>, contact_id: &str) -> Trigger {
+fn selected_in(location: Option<&&str>, contact_id: &str) -> IncomingEvent {
     let mut trigger = selected(None, contact_id);
     trigger.event.location_id = location.map_or("elsewhere", |location| *location).to_owned();
     trigger

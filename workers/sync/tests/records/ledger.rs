@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use jiff::Timestamp;
 use sqlx::Connection as _;
-use sync_workers::events::Trigger;
+use sync_workers::events::IncomingEvent;
 use sync_workers::records::*;
 
 use crate::support::*;
@@ -96,7 +96,7 @@ async fn a_batch_is_accepted_as_a_whole_or_not_at_all(db: Db) {
 
 async fn a_thousand_events_fit_one_batch(db: Db) {
     let ids: Vec<String> = (0..1000).map(|number| format!("e{number}")).collect();
-    let batch: Vec<Trigger> = ids.iter().map(|id| selected(Some(id), id)).collect();
+    let batch: Vec<IncomingEvent> = ids.iter().map(|id| selected(Some(id), id)).collect();
     let accepted = db.records.accept(&batch).await.unwrap();
     assert!(accepted.iter().all(|one| !one.duplicate));
     assert!(accepted.iter().map(|one| one.event_id.clone().unwrap()).eq(ids));
@@ -132,7 +132,7 @@ async fn a_zombie_can_neither_close_nor_write(db: Db) {
     assert!(is_lost(tx.close_run(&[]).await));
     assert!(is_lost(db.records.retry_run(&zombie, "late", 0).await));
     assert!(is_lost(db.records.release_run(&zombie, None, None).await));
-    assert!(is_lost(db.records.bury_run(&zombie, "late").await));
+    assert!(is_lost(db.records.dead_letter_run(&zombie, "late").await));
     assert_eq!(db.records.contact_view(LOC, "c1").await.unwrap(), None);
 
     db.store(&live, &pulled("c1", &[("g1", "Alive")]), &snapshot).await;
@@ -162,8 +162,8 @@ async fn a_failed_attempt_is_scheduled_and_a_released_one_is_free(db: Db) {
 
 async fn poison_is_buried_and_can_be_revived_or_discarded(db: Db) {
     let newer = db.pull_run("c1", 7).await;
-    assert_eq!(db.records.bury_key(&pull_key("c1"), 6, "an older claim").await.unwrap(), 0);
-    assert_eq!(db.records.bury_key(&pull_key("c1"), 7, "killed its worker").await.unwrap(), 1);
+    assert_eq!(db.records.dead_letter_key(&pull_key("c1"), 6, "an older claim").await.unwrap(), 0);
+    assert_eq!(db.records.dead_letter_key(&pull_key("c1"), 7, "killed its worker").await.unwrap(), 1);
     let job = db.records.job(&newer.ids[0]).await.unwrap().unwrap();
     assert_eq!((job.state, job.last_error.as_deref()), (JobState::Dead, Some("killed its worker")));
 
@@ -171,7 +171,7 @@ async fn poison_is_buried_and_can_be_revived_or_discarded(db: Db) {
     assert_eq!(db.records.revive_jobs(&newer.ids).await.unwrap(), [], "it is not dead any more");
     let run = db.records.start_run(&pull_key("c1"), 8).await.unwrap().unwrap();
     assert_eq!(run.attempts, 0);
-    db.records.bury_run(&run, "again").await.unwrap();
+    db.records.dead_letter_run(&run, "again").await.unwrap();
     assert_eq!(db.records.discard_jobs(&run.ids, &Decision::default()).await.unwrap(), 1);
     assert_eq!(db.records.job(&run.ids[0]).await.unwrap().unwrap().state, JobState::Discarded);
 }
@@ -287,14 +287,14 @@ async fn every_failed_attempt_is_kept_as_long_as_its_row(db: Db) {
     let run = db.records.start_run(&pull_key("c1"), 2).await.unwrap().unwrap();
     db.records.release_run(&run, None, Some("GHL asked to wait")).await.unwrap();
     let run = db.records.start_run(&pull_key("c1"), 3).await.unwrap().unwrap();
-    db.records.bury_run(&run, "GHL said 400").await.unwrap();
-    assert!(is_lost(db.records.bury_run(&run, "a zombie").await));
+    db.records.dead_letter_run(&run, "GHL said 400").await.unwrap();
+    assert!(is_lost(db.records.dead_letter_run(&run, "a zombie").await));
     db.records.revive_jobs(&run.ids).await.unwrap();
-    db.records.bury_key(&pull_key("c1"), 4, "killed its worker").await.unwrap();
+    db.records.dead_letter_key(&pull_key("c1"), 4, "killed its worker").await.unwrap();
 
     let history = db.records.failed_attempts(id).await.unwrap();
-    let told: Vec<_> = history.iter().map(|failed| (failed.attempt, failed.error.as_str())).collect();
-    assert_eq!(told, [(1, "GHL said 503"), (2, "GHL said 400"), (3, "killed its worker")]);
+    let reported: Vec<_> = history.iter().map(|failed| (failed.attempt, failed.error.as_str())).collect();
+    assert_eq!(reported, [(1, "GHL said 503"), (2, "GHL said 400"), (3, "killed its worker")]);
     assert!(history.iter().all(|failed| failed.failed_at == db.clock.now()), "{history:?}");
 
     let with = async |error: &str| {
@@ -316,7 +316,7 @@ fn of_key(id: &str) -> ProducerId {
 }
 
 async fn an_id_is_its_producers_own_and_remembered_for_a_time(db: Db) {
-    let accept = async |producer: &str, trigger: &Trigger| {
+    let accept = async |producer: &str, trigger: &IncomingEvent| {
         db.records.accept_from(&of_key(producer), std::slice::from_ref(trigger)).await.map(|mut all| all.remove(0))
     };
     let create = |clienty_id: &str, title: &str| {

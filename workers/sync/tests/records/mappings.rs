@@ -90,9 +90,9 @@ async fn readers_and_producers_use_the_names_of_the_mapping(db: Db) {
     }
     let accepted = db.records.accept(&[said(json!({"plan": "free", "employer": null}))]).await.unwrap();
     let row = db.records.contact_row(LOC, &accepted[0].key.record_id).await.unwrap().unwrap();
-    let owed = json!(row.owed().fields);
+    let pending = json!(row.pending().fields);
     assert_eq!(
-        owed,
+        pending,
         json!({"customFields.f1": "Free", "companyName": null}),
         "what does not parse is not written back"
     );

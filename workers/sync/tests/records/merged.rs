@@ -1,9 +1,9 @@
-//! Contacts that GHL merges, with what hangs on them and what is owed for it. GHL tells nobody of a merge: one contact is gone, and its tasks,
+//! Contacts that GHL merges, with what hangs on them and what is pending for it. GHL informs nobody of a merge: one contact is gone, and its tasks,
 //! notes and appointments are met under the other.
 
 use sync_model::decide::absent::Absent;
 use sync_model::record::{Appointment, Task};
-use sync_workers::events::Trigger;
+use sync_workers::events::IncomingEvent;
 use sync_workers::records::*;
 
 use crate::support::*;
@@ -11,9 +11,9 @@ use crate::support::*;
 promises! {
     an_edit_that_waits_goes_along_whichever_contact_is_looked_at_first,
     a_deletion_that_waits_goes_along_whichever_contact_is_looked_at_first,
-    what_was_agreed_goes_along_and_owes_nothing,
+    what_was_agreed_goes_along_and_has_pending_nothing,
     an_edit_that_came_too_late_does_not_come_back_as_agreed,
-    what_is_owed_is_owed_again_where_the_contact_is_back,
+    what_is_pending_is_pending_again_where_the_contact_is_back,
     a_known_appointment_is_not_taken_for_an_announced_one,
 }
 
@@ -104,7 +104,7 @@ async fn a_deletion_that_waits_goes_along_whichever_contact_is_looked_at_first(d
     }
 }
 
-async fn what_was_agreed_goes_along_and_owes_nothing(db: Db) {
+async fn what_was_agreed_goes_along_and_has_pending_nothing(db: Db) {
     two_contacts(&db).await;
     let row_id = db.records.entry_of_ghl::<Task>(LOC, "g1").await.unwrap().unwrap().row_id;
     c1_is_gone(&db).await;
@@ -126,7 +126,7 @@ async fn an_edit_that_came_too_late_does_not_come_back_as_agreed(db: Db) {
     assert!(row.is_settled());
 }
 
-async fn what_is_owed_is_owed_again_where_the_contact_is_back(db: Db) {
+async fn what_is_pending_is_pending_again_where_the_contact_is_back(db: Db) {
     two_contacts(&db).await;
     let row_id = edit_the_body(&db).await;
     c1_is_gone_for_the_push(&db, &row_id).await;
@@ -151,7 +151,7 @@ async fn a_known_appointment_is_not_taken_for_an_announced_one(db: Db) {
     };
     let event = event(None, "appointment.created", None);
     let (kind, change) = (JobKind::PushAppointment, Change::Appointment(change));
-    let trigger = Trigger { event, kind, priority: job_engine::Priority::Realtime, change };
+    let trigger = IncomingEvent { event, kind, priority: job_engine::Priority::Realtime, change };
     let key = db.records.accept(&[trigger]).await.unwrap().remove(0).key;
     let push = db.records.start_run(&key, 1).await.unwrap().unwrap();
     let doc = db.records.entry::<Appointment>(&key.record_id).await.unwrap().unwrap().doc;

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use jiff::{SignedDuration, Timestamp};
 use sync_model::decide::sync_status::SyncStatus;
 use sync_model::record::{Appointment, Note, Task};
-use sync_workers::events::Trigger;
+use sync_workers::events::IncomingEvent;
 use sync_workers::records::*;
 
 use crate::support::*;
@@ -18,12 +18,12 @@ promises! {
     a_pull_leaves_an_awaited_create_to_its_push,
     a_deleted_task_does_not_come_back_with_an_older_pull,
     a_contact_that_is_gone_is_not_returned,
-    a_part_that_ghl_told_to_be_deleted_is_not_brought_by_an_older_list,
+    a_part_that_ghl_reported_to_be_deleted_is_not_brought_by_an_older_list,
     an_older_list_takes_no_part_back_from_the_contact_that_has_it_now,
     an_older_list_brings_no_part_back_that_was_deleted_under_another_contact,
     a_clock_that_was_set_back_keeps_no_part_from_moving,
-    a_part_that_ghl_deleted_before_we_heard_of_its_create_is_gone,
-    what_no_list_tells_stays_with_an_appointment_that_moves_to_another_contact,
+    a_part_that_ghl_deleted_before_we_received_of_its_create_is_gone,
+    what_no_list_reports_stays_with_an_appointment_that_moves_to_another_contact,
     a_series_goes_with_the_event_that_heads_it,
     an_edit_that_ghl_has_not_seen_outlives_the_news_of_a_deletion,
     an_event_that_confirms_what_is_known_is_remembered_by_its_time,
@@ -40,9 +40,9 @@ async fn a_pull_that_meets_another_one_waits_for_it_and_does_not_fail() {
     let mut one = db.records.begin(&first).await.unwrap();
     one.store_pull(&named("Ada, says the first"), &snapshot).await.unwrap();
     let mut other = db.records.begin(&second).await.unwrap();
-    let (told, watcher) = (named("Ada, says the second"), sqlx::PgPool::connect(&db.url).await.unwrap());
+    let (reported, watcher) = (named("Ada, says the second"), sqlx::PgPool::connect(&db.url).await.unwrap());
     let storing = async {
-        other.store_pull(&told, &snapshot).await.unwrap();
+        other.store_pull(&reported, &snapshot).await.unwrap();
         other.close_run(&[]).await.unwrap();
     };
     let letting = async {
@@ -115,12 +115,12 @@ async fn a_pull_removes_what_ghl_no_longer_has(db: Db) {
     assert_eq!(db.titles("c1").await, ["Call", "Write today", "Only here"], "GHL has it again");
 }
 
-/// Whether the list or the write that was answered meanwhile is the older one, only GHL can tell.
+/// Whether the list or the write that was answered meanwhile is the older one, only GHL can show.
 async fn what_moved_during_a_pull_whose_list_lacks_it_is_looked_at(db: Db) {
     db.pull(1, &pulled("c1", &[("g1", "Call"), ("g2", "Write")])).await;
     let run = db.pull_run("c1", 2).await;
     let snapshot = db.records.snapshot(LOC, "c1").await.unwrap();
-    let (written, owed) =
+    let (written, pending) =
         (db.edit(edit_by_ghl_id("g1", "Call now")).await, db.edit(edit_by_ghl_id("g2", "Mail")).await);
     let push = db.push_run(&written, 3).await;
     let row = db.task(&written).await;
@@ -132,7 +132,7 @@ async fn what_moved_during_a_pull_whose_list_lacks_it_is_looked_at(db: Db) {
     let row = db.task(&written).await;
     assert!(!row.deleted && row.unanswered.needs_look(), "{row:?}");
     assert!(db.records.start_run(&push_key(&written), 4).await.unwrap().is_some(), "its push is owed");
-    let row = db.task(&owed).await;
+    let row = db.task(&pending).await;
     assert!(!row.deleted && row.unanswered.is_none(), "its push is told by GHL: {row:?}");
 }
 
@@ -190,19 +190,19 @@ async fn a_contact_that_is_gone_is_not_returned(db: Db) {
     assert_eq!(db.titles("c1").await, ["Call"], "GHL has it again");
 }
 
-async fn told_gone(db: &Db, epoch: i64, gone: &Task) {
+async fn reported_gone(db: &Db, epoch: i64, gone: &Task) {
     let run = db.pull_run("c1", epoch).await;
     let mut tx = db.records.begin(&run).await.unwrap();
-    tx.told_gone("c1", gone).await.unwrap();
+    tx.reported_gone("c1", gone).await.unwrap();
     tx.close_run(&[]).await.unwrap();
 }
 
-async fn a_part_that_ghl_told_to_be_deleted_is_not_brought_by_an_older_list(db: Db) {
+async fn a_part_that_ghl_reported_to_be_deleted_is_not_brought_by_an_older_list(db: Db) {
     db.pull(1, &pulled("c1", &[("g1", "Call")])).await;
     let run = db.pull_run("c1", 2).await;
     let snapshot = db.records.snapshot(LOC, "c1").await.unwrap();
     for (epoch, gone) in [(3, "g1"), (4, "g2")] {
-        told_gone(&db, epoch, &task(gone, "Call")).await;
+        reported_gone(&db, epoch, &task(gone, "Call")).await;
     }
     // The run was overtaken; what it read is stored by one that holds the rows.
     drop(run);
@@ -220,14 +220,14 @@ fn later(seconds: i64) -> Timestamp {
     NOW.parse::<Timestamp>().unwrap() + SignedDuration::from_secs(seconds)
 }
 
-/// What is told of the task g1 while a pull of c1 is on its way whose list shows it.
-async fn an_older_list_of_c1(db: &Db, told: impl AsyncFnOnce(&Db)) {
+/// What is reported about the task g1 while a pull of c1 is on its way whose list shows it.
+async fn an_older_list_of_c1(db: &Db, reported: impl AsyncFnOnce(&Db)) {
     db.pull(1, &pulled("c1", &[])).await;
     db.pull(1, &pulled("c2", &[("g1", "Call")])).await;
     db.clock.set(later(10));
     let snapshot = db.records.snapshot(LOC, "c1").await.unwrap();
     db.clock.set(later(20));
-    told(db).await;
+    reported(db).await;
     db.clock.set(later(30));
     let run = db.pull_run("c1", 3).await;
     db.store(&run, &pulled("c1", &[("g1", "Call")]), &snapshot).await;
@@ -252,7 +252,7 @@ async fn an_older_list_brings_no_part_back_that_was_deleted_under_another_contac
     let deleted = async |db: &Db| {
         let run = db.pull_run("c2", 2).await;
         let mut tx = db.records.begin(&run).await.unwrap();
-        tx.told_gone("c2", &task("g1", "Call")).await.unwrap();
+        tx.reported_gone("c2", &task("g1", "Call")).await.unwrap();
         tx.close_run(&[]).await.unwrap();
     };
     an_older_list_of_c1(&db, deleted).await;
@@ -270,13 +270,13 @@ async fn a_clock_that_was_set_back_keeps_no_part_from_moving(db: Db) {
     assert!(db.records.start_run(&pull_key("c1"), 3).await.unwrap().is_none());
 }
 
-async fn a_part_that_ghl_deleted_before_we_heard_of_its_create_is_gone(db: Db) {
+async fn a_part_that_ghl_deleted_before_we_received_of_its_create_is_gone(db: Db) {
     db.pull(1, &pulled("c1", &[])).await;
     let row_id = db.edit(new_task("t1", "c1", "Call")).await;
     let push = db.push_run(&row_id, 1).await;
     let row = db.task(&row_id).await;
     db.records.set_intent(&push, &row_id, Some(&row.doc)).await.unwrap();
-    told_gone(&db, 2, &task("g1", "Call")).await;
+    reported_gone(&db, 2, &task("g1", "Call")).await;
     let mut tx = db.records.begin(&push).await.unwrap();
     let (_, settled) = tx.pushed(&row, "g1", &task("g1", "Call")).await.unwrap();
     tx.close_run(&[]).await.unwrap();
@@ -287,8 +287,8 @@ async fn a_part_that_ghl_deleted_before_we_heard_of_its_create_is_gone(db: Db) {
     assert_eq!(row.ghl_id.as_deref(), Some("g1"), "it still is known by it");
 }
 
-async fn what_no_list_tells_stays_with_an_appointment_that_moves_to_another_contact(db: Db) {
-    let told = |contact: &str, title: &str| Appointment {
+async fn what_no_list_reports_stays_with_an_appointment_that_moves_to_another_contact(db: Db) {
+    let reported = |contact: &str, title: &str| Appointment {
         appointment_id: Some("a1".to_owned()),
         contact_id: contact.to_owned(),
         title: Some(title.to_owned()),
@@ -311,7 +311,7 @@ async fn what_no_list_tells_stays_with_an_appointment_that_moves_to_another_cont
     };
     let event = event(None, "appointment.created", None);
     let (kind, change) = (JobKind::PushAppointment, Change::Appointment(change));
-    let trigger = Trigger { event, kind, priority: job_engine::Priority::Realtime, change };
+    let trigger = IncomingEvent { event, kind, priority: job_engine::Priority::Realtime, change };
     let key = db.records.accept(&[trigger]).await.unwrap().remove(0).key;
     let push = db.records.start_run(&key, 1).await.unwrap().unwrap();
     let row = db.records.entry::<Appointment>(&key.record_id).await.unwrap().unwrap();
@@ -320,9 +320,9 @@ async fn what_no_list_tells_stays_with_an_appointment_that_moves_to_another_cont
     tx.close_run(&[]).await.unwrap();
 
     // Whichever contact is read first after the merge.
-    db.pull(2, &Pulled { appointments: vec![told("c2", "Moved")], ..pulled("c2", &[]) }).await;
+    db.pull(2, &Pulled { appointments: vec![reported("c2", "Moved")], ..pulled("c2", &[]) }).await;
     db.pull(3, &pulled("c2", &[])).await;
-    db.pull(4, &Pulled { appointments: vec![told("c1", "Moved again")], ..pulled("c1", &[]) }).await;
+    db.pull(4, &Pulled { appointments: vec![reported("c1", "Moved again")], ..pulled("c1", &[]) }).await;
     let view = db.records.contact_view(LOC, "c1").await.unwrap().unwrap();
     let shown = &view.appointments[0].record;
     assert_eq!((shown.title.as_deref(), shown.notes.as_deref()), (Some("Moved again"), Some("Bring it")));
@@ -340,7 +340,7 @@ async fn a_series_goes_with_the_event_that_heads_it(db: Db) {
     let gone = async |epoch, id: &str| {
         let run = db.pull_run("c1", epoch).await;
         let mut tx = db.records.begin(&run).await.unwrap();
-        tx.told_gone("c1", &appointment(id)).await.unwrap();
+        tx.reported_gone("c1", &appointment(id)).await.unwrap();
         tx.close_run(&[]).await.unwrap();
         let view = db.records.contact_view(LOC, "c1").await.unwrap().unwrap();
         view.appointments.into_iter().filter_map(|shown| shown.record.appointment_id).collect::<Vec<_>>()
@@ -352,20 +352,20 @@ async fn a_series_goes_with_the_event_that_heads_it(db: Db) {
 async fn an_edit_that_ghl_has_not_seen_outlives_the_news_of_a_deletion(db: Db) {
     db.pull(1, &pulled("c1", &[("g1", "Call")])).await;
     db.edit(edit_by_ghl_id("g1", "Call at noon")).await;
-    told_gone(&db, 2, &task("g1", "Call")).await;
+    reported_gone(&db, 2, &task("g1", "Call")).await;
     assert_eq!(db.titles("c1").await, ["Call at noon"], "the push will be told that it came too late");
 }
 
 async fn an_event_that_confirms_what_is_known_is_remembered_by_its_time(db: Db) {
     db.pull(1, &pulled("c1", &[])).await;
-    let heard = async || db.records.find_contact(LOC, "c1").await.unwrap().unwrap().heard_at;
-    assert_eq!(heard().await, None);
+    let received = async || db.records.find_contact(LOC, "c1").await.unwrap().unwrap().received_at;
+    assert_eq!(received().await, None);
     let at = |second| jiff::Timestamp::from_second(second).unwrap();
     for (epoch, second, expected) in [(2, 20, 20), (3, 10, 20), (4, 30, 30)] {
         let run = db.pull_run("c1", epoch).await;
         let mut tx = db.records.begin(&run).await.unwrap();
-        tx.contact_heard("c1", at(second)).await.unwrap();
+        tx.contact_received("c1", at(second)).await.unwrap();
         tx.close_run(&[]).await.unwrap();
-        assert_eq!(heard().await, Some(at(expected)));
+        assert_eq!(received().await, Some(at(expected)));
     }
 }

@@ -7,8 +7,8 @@ use crate::support::*;
 promises! {
     a_push_takes_over_the_row_that_a_pull_made,
     the_reply_to_a_create_takes_nothing_back_of_a_part_that_a_pull_met_first,
-    what_is_owed_by_the_row_that_a_pull_made_is_owed_still,
-    an_edit_during_a_push_stays_and_is_still_owed,
+    what_is_pending_by_the_row_that_a_pull_made_is_pending_still,
+    an_edit_during_a_push_stays_and_is_still_pending,
     an_intent_needs_a_live_run,
 }
 
@@ -56,7 +56,7 @@ async fn the_reply_to_a_create_takes_nothing_back_of_a_part_that_a_pull_met_firs
     assert_eq!(db.records.list_conflicts(LOC, None, None, 10).await.unwrap().items, []);
 }
 
-async fn what_is_owed_by_the_row_that_a_pull_made_is_owed_still(db: Db) {
+async fn what_is_pending_by_the_row_that_a_pull_made_is_pending_still(db: Db) {
     for deletes in [false, true] {
         let (id, ghl_id) = (format!("t{deletes}"), format!("g{deletes}"));
         db.pull(1, &pulled("c1", &[])).await;
@@ -80,7 +80,7 @@ async fn what_is_owed_by_the_row_that_a_pull_made_is_owed_still(db: Db) {
     }
 }
 
-async fn an_edit_during_a_push_stays_and_is_still_owed(db: Db) {
+async fn an_edit_during_a_push_stays_and_is_still_pending(db: Db) {
     let row_id = db.edit(new_task("t1", "c1", "Call")).await;
     let push = db.push_run(&row_id, 1).await;
     let sent = db.task(&row_id).await;

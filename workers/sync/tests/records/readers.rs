@@ -9,15 +9,15 @@ use sync_workers::records::*;
 use crate::support::*;
 
 promises! {
-    a_view_tells_the_status_of_its_tasks,
+    a_view_reports_the_status_of_its_tasks,
     the_cursor_of_a_list_is_stable,
     a_list_is_searched_as_text_and_by_date,
-    the_feed_tells_changes_in_order_and_nothing_unchanged,
-    a_reader_that_was_away_for_too_long_is_told_so,
+    the_feed_reports_changes_in_order_and_nothing_unchanged,
+    a_reader_that_was_away_for_too_long_is_reported_so,
     what_was_deleted_is_shown_to_those_who_ask_until_it_is_forgotten,
 }
 
-async fn a_view_tells_the_status_of_its_tasks(db: Db) {
+async fn a_view_reports_the_status_of_its_tasks(db: Db) {
     let due = |ghl_id: &str, due: &str| Task { due_date: Some(due.parse().unwrap()), ..task(ghl_id, "Call") };
     let tasks = vec![
         due("g1", "2026-06-01T11:00:00Z"),
@@ -78,15 +78,15 @@ async fn a_list_is_searched_as_text_and_by_date(db: Db) {
     assert_eq!(db.records.list_contacts(LOC, &since).await.unwrap().items.len(), 2);
 }
 
-async fn the_feed_tells_changes_in_order_and_nothing_unchanged(db: Db) {
+async fn the_feed_reports_changes_in_order_and_nothing_unchanged(db: Db) {
     db.pull(1, &pulled("c1", &[("g1", "Call")])).await;
-    let told = db.records.list_changes(None, 10).await.unwrap();
-    let seen: Vec<_> = told.items.iter().map(|item| (item.seq, item.record.as_str(), item.op)).collect();
+    let reported = db.records.list_changes(None, 10).await.unwrap();
+    let seen: Vec<_> = reported.items.iter().map(|item| (item.seq, item.record.as_str(), item.op)).collect();
     assert_eq!(seen, [(1, "contact", ChangeOp::Stored), (2, "task", ChangeOp::Stored)]);
 
     db.pull(2, &pulled("c1", &[("g1", "Call")])).await;
-    let nothing = db.records.list_changes(told.next_cursor.as_deref(), 10).await.unwrap();
-    assert_eq!((nothing.items, nothing.next_cursor), (vec![], told.next_cursor.clone()));
+    let nothing = db.records.list_changes(reported.next_cursor.as_deref(), 10).await.unwrap();
+    assert_eq!((nothing.items, nothing.next_cursor), (vec![], reported.next_cursor.clone()));
 
     let writers: Vec<_> = (0..8)
         .map(|number| {
@@ -98,11 +98,11 @@ async fn the_feed_tells_changes_in_order_and_nothing_unchanged(db: Db) {
     for writer in writers {
         writer.await.unwrap();
     }
-    let later = db.records.list_changes(told.next_cursor.as_deref(), 10).await.unwrap();
+    let later = db.records.list_changes(reported.next_cursor.as_deref(), 10).await.unwrap();
     assert_eq!(later.items.iter().map(|item| item.seq).collect::<Vec<_>>(), (3..11).collect::<Vec<_>>());
 }
 
-async fn a_reader_that_was_away_for_too_long_is_told_so(db: Db) {
+async fn a_reader_that_was_away_for_too_long_is_reported_so(db: Db) {
     db.pull(1, &pulled("c1", &[("g1", "Call"), ("g2", "Write")])).await;
     let first = db.records.list_changes(None, 1).await.unwrap().next_cursor;
     db.clock.set(db.clock.now() + SignedDuration::from_secs(60));

@@ -15,7 +15,7 @@ promises! {
     every_table_has_a_retention_or_a_reason,
     what_is_old_goes_and_what_is_open_stays,
     millions_of_rows_go_in_small_bites_while_events_go_on,
-    a_deletion_that_is_owed_is_not_forgotten,
+    a_deletion_that_is_pending_is_not_forgotten,
     a_run_of_a_flow_ends_with_the_dead_job_that_it_waits_for,
     a_run_of_a_flow_is_kept_from_its_end_on,
     a_clock_that_is_wrong_forgets_nothing,
@@ -68,7 +68,7 @@ async fn what_is_old_goes_and_what_is_open_stays(db: Db) {
     db.pull(1, &pulled("c1", &[("g1", "Call")])).await;
     let open = db.records.accept(&[selected(None, "c2")]).await.unwrap().remove(0).job_id;
     let dead = db.pull_run("c3", 1).await;
-    db.records.bury_run(&dead, "GHL said 400").await.unwrap();
+    db.records.dead_letter_run(&dead, "GHL said 400").await.unwrap();
     for statement in [
         "insert into conflicts (id, location_id, contact_id, record, row_id, field, base, ours, theirs, winner, found_at)
          select 'f1', 'loc1', 'c1', 'contact', 'c1', 'name', '1', '2', '3', 'ghl', created_at from jobs limit 1",
@@ -80,10 +80,10 @@ async fn what_is_old_goes_and_what_is_open_stays(db: Db) {
         sqlx::query(statement).execute(&pool).await.unwrap();
     }
     for number in 0..3_i64 {
-        let walk = db.records.begin_walk(LOC, Purpose::Full, false, 0).await.unwrap().unwrap();
+        let scan = db.records.begin_scan(LOC, Purpose::Full, false, 0).await.unwrap().unwrap();
         let end =
             "update walks set phase = 'done', finished_at = started_at, started_at = started_at + $1 where id = $2";
-        sqlx::query(end).bind(number).bind(&walk.id).execute(&pool).await.unwrap();
+        sqlx::query(end).bind(number).bind(&scan.id).execute(&pool).await.unwrap();
     }
     sqlx::query("update jobs set state = 'done', finished_at = created_at where event_type = 'walk'")
         .execute(&pool)
@@ -144,7 +144,7 @@ async fn millions_of_rows_go_in_small_bites_while_events_go_on(db: Db) {
 }
 
 /// What keeps a deleted record, as columns of its row.
-const OWED: [(&str, &str); 5] = [
+const PENDING: [(&str, &str); 5] = [
     ("base", "base = '{}'"),
     ("intent", "intent = '{}'"),
     ("asked", "base = '{}', asked = '{}'"),
@@ -170,11 +170,11 @@ async fn insert_job(pool: &sqlx::AnyPool, id: &str, kind: &str, state: &str, rec
     .unwrap();
 }
 
-async fn a_deletion_that_is_owed_is_not_forgotten(db: Db) {
+async fn a_deletion_that_is_pending_is_not_forgotten(db: Db) {
     let pool = db.pool().await;
     let run = async |statement: String| sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&pool).await.unwrap();
     let mut kept = BTreeSet::new();
-    for (name, set) in OWED {
+    for (name, set) in PENDING {
         kept.insert(name.to_owned());
         db.pull(1, &pulled(name, &[(&format!("g-{name}"), "Call")])).await;
         run(format!("update contacts set deleted_at = 1, base = null where contact_id = '{name}'")).await;

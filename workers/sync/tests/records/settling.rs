@@ -148,11 +148,11 @@ async fn an_erasure_stops_its_contact_alone_among_runs_that_end_together(db: Db)
 }
 
 async fn runs_that_begin_together_each_get_the_rows_of_their_key(db: Db) {
-    let mut owed = Vec::new();
+    let mut pending = Vec::new();
     for number in 0..70 {
         let contact = format!("c{number}");
         let twice = [selected(None, &contact), selected(None, &contact)];
-        owed.push(db.records.accept(&twice).await.unwrap().into_iter().map(|one| one.job_id).collect::<Vec<_>>());
+        pending.push(db.records.accept(&twice).await.unwrap().into_iter().map(|one| one.job_id).collect::<Vec<_>>());
     }
     // One is done, and one is asked for by a zombie as well.
     let done = db.records.start_run(&pull_key("c5"), 1).await.unwrap().unwrap();
@@ -166,7 +166,7 @@ async fn runs_that_begin_together_each_get_the_rows_of_their_key(db: Db) {
             70 => assert!(is_lost(begun)),
             number => {
                 let run = begun.unwrap().unwrap();
-                assert_eq!((&run.key, run.epoch, &run.ids), (&wanted[number].0, 7, &owed[number]));
+                assert_eq!((&run.key, run.epoch, &run.ids), (&wanted[number].0, 7, &pending[number]));
             }
         }
     }

@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use sync_model::clock::Clock;
 use sync_model::record::{Contact, Task};
-use sync_workers::events::{NewEvent, Trigger};
+use sync_workers::events::{IncomingEvent, NewEvent};
 use sync_workers::records::*;
 use sync_workers::vault::{MasterKeys, Vault};
 use uuid::Uuid;
@@ -127,8 +127,8 @@ pub(crate) fn event(id: Option<&str>, event_type: &str, contact_id: Option<&str>
     }
 }
 
-pub(crate) fn selected(id: Option<&str>, contact_id: &str) -> Trigger {
-    Trigger {
+pub(crate) fn selected(id: Option<&str>, contact_id: &str) -> IncomingEvent {
+    IncomingEvent {
         event: event(id, "contact.selected", Some(contact_id)),
         kind: JobKind::PullContact,
         priority: Priority::Interactive,
@@ -136,8 +136,8 @@ pub(crate) fn selected(id: Option<&str>, contact_id: &str) -> Trigger {
     }
 }
 
-pub(crate) fn edited(change: TaskChange) -> Trigger {
-    Trigger {
+pub(crate) fn edited(change: TaskChange) -> IncomingEvent {
+    IncomingEvent {
         event: event(None, "task.updated", None),
         kind: JobKind::PushTask,
         priority: Priority::Realtime,
@@ -204,14 +204,14 @@ pub(crate) fn is_lost<T: std::fmt::Debug>(result: Result<T, RecordsError>) -> bo
 }
 
 /// An edit of a contact, named by GHL's id, Clienty's, or both.
-pub(crate) fn change(act: Act, id: Option<&str>, clienty_id: Option<&str>, set: Value) -> Trigger {
+pub(crate) fn change(act: Act, id: Option<&str>, clienty_id: Option<&str>, set: Value) -> IncomingEvent {
     let change = ContactChange {
         act,
         contact_id: id.map(str::to_owned),
         clienty_id: clienty_id.map(str::to_owned),
         patch: ContactPatch { fields: serde_json::from_value(set).unwrap(), ..ContactPatch::default() },
     };
-    Trigger {
+    IncomingEvent {
         event: event(None, "contact.updated", id),
         kind: JobKind::PushContact,
         priority: job_engine::Priority::Realtime,
@@ -227,6 +227,6 @@ pub(crate) fn remote(id: &str, set: Value) -> Contact {
 }
 
 /// Accepts one event and returns the record of its job.
-pub(crate) async fn accept(db: &Db, trigger: Trigger) -> String {
+pub(crate) async fn accept(db: &Db, trigger: IncomingEvent) -> String {
     db.records.accept(&[trigger]).await.unwrap().remove(0).key.record_id
 }

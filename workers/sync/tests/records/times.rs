@@ -1,9 +1,9 @@
-//! Which edit is the newest: by the time of the field, from whatever told it first; and where nobody told it, the conflict says so.
+//! Which edit is the newest: by the time of the field, from whatever reported it first; and where nobody reported it, the conflict says so.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use sync_model::record::{Contact, Note};
-use sync_workers::events::{NewEvent, Trigger};
+use sync_workers::events::{IncomingEvent, NewEvent};
 use sync_workers::records::*;
 
 use crate::support::*;
@@ -19,8 +19,8 @@ fn at(seconds: i64) -> Timestamp {
     NOW.parse::<Timestamp>().unwrap() + SignedDuration::from_secs(seconds)
 }
 
-/// GHL told it so many seconds after now.
-async fn told(db: &Db, id: &str, event_type: &'static str, mut body: Value, seconds: i64) {
+/// GHL reported it so many seconds after now.
+async fn reported(db: &Db, id: &str, event_type: &'static str, mut body: Value, seconds: i64) {
     body["timestamp"] = json!(at(seconds));
     let webhook = NewWebhook {
         id: id.to_owned(),
@@ -44,7 +44,10 @@ async fn edit_note(db: &Db, text: &str, occurred_at: Option<Timestamp>) {
     let change = NoteChange { act: Act::Edit, clienty_id: None, ghl_id, contact_id: None, patch };
     let event = NewEvent { occurred_at, ..event(None, "note.updated", None) };
     let (kind, change) = (JobKind::PushNote, Change::Note(change));
-    db.records.accept(&[Trigger { event, kind, priority: job_engine::Priority::Realtime, change }]).await.unwrap();
+    db.records
+        .accept(&[IncomingEvent { event, kind, priority: job_engine::Priority::Realtime, change }])
+        .await
+        .unwrap();
 }
 
 async fn pull_note(db: &Db, epoch: i64, text: &str) -> String {
@@ -58,7 +61,7 @@ async fn note_text(db: &Db) -> String {
 }
 
 async fn the_newest_edit_of_a_note_is_known_by_its_webhook(db: Db) {
-    // When GHL told of its edit, after ours or before; none where its webhook is lost.
+    // When GHL reported its edit, after ours or before; none where its webhook is lost.
     for (case, (seconds, winner)) in
         [(Some(4), "ghl"), (Some(-4), "clienty"), (None, "clienty")].into_iter().enumerate()
     {
@@ -74,14 +77,14 @@ async fn the_newest_edit_of_a_note_is_known_by_its_webhook(db: Db) {
         db.clock.set(at(9));
         if let Some(seconds) = seconds {
             let body = json!({"id": "n1", "contactId": "c1", "body": theirs});
-            told(&db, &format!("w{case}"), "NoteUpdate", body, seconds + epoch * 60).await;
+            reported(&db, &format!("w{case}"), "NoteUpdate", body, seconds + epoch * 60).await;
         }
         let text = pull_note(&db, epoch + 2, &theirs).await;
         assert_eq!(text, if winner == "ghl" { theirs.as_str() } else { "ours" }, "{seconds:?}");
         let kept = conflicts(&db).await;
         assert_eq!(kept.len(), was + 1);
-        let told = (kept[0].winner.as_str(), kept[0].ours_at, kept[0].theirs_at);
-        assert_eq!(told, (winner, Some(at(0)), seconds.map(at)));
+        let reported = (kept[0].winner.as_str(), kept[0].ours_at, kept[0].theirs_at);
+        assert_eq!(reported, (winner, Some(at(0)), seconds.map(at)));
         // GHL gets it, so that the next case begins with both sides equal.
         let key = JobKey::new(JobKind::PushNote, LOC, row.row_id.as_str());
         let run = db.records.start_run(&key, epoch + 3).await.unwrap().unwrap();
@@ -106,21 +109,21 @@ async fn pull(db: &Db, epoch: i64, contact: Contact) {
 
 async fn a_tag_that_was_added_later_makes_no_city_newer(db: Db) {
     pull(&db, 1, of("A", &[], -60)).await;
-    told(&db, "w1", "ContactUpdate", json!({"id": "c1", "city": "theirs", "tags": []}), -5).await;
+    reported(&db, "w1", "ContactUpdate", json!({"id": "c1", "city": "theirs", "tags": []}), -5).await;
     accept(&db, change(Act::Edit, Some("c1"), None, json!({"city": "ours"}))).await;
     db.clock.set(at(30));
-    told(&db, "w2", "ContactTagUpdate", json!({"id": "c1", "city": "theirs", "tags": ["vip"]}), 20).await;
+    reported(&db, "w2", "ContactTagUpdate", json!({"id": "c1", "city": "theirs", "tags": ["vip"]}), 20).await;
     pull(&db, 2, of("theirs", &["vip"], 20)).await;
     assert_eq!(city(&db).await.as_deref(), Some("ours"));
     let kept = conflicts(&db).await.remove(0);
-    let told = (kept.winner.as_str(), kept.ours_at, kept.theirs_at);
-    assert_eq!(told, ("clienty", Some(at(0)), Some(at(-5))));
+    let reported = (kept.winner.as_str(), kept.ours_at, kept.theirs_at);
+    assert_eq!(reported, ("clienty", Some(at(0)), Some(at(-5))));
 }
 
 async fn say(db: &Db, set: Value, occurred_at: Option<Timestamp>) {
     let trigger = change(Act::Edit, Some("c1"), None, set);
     let event = NewEvent { occurred_at, ..trigger.event };
-    accept(db, Trigger { event, ..trigger }).await;
+    accept(db, IncomingEvent { event, ..trigger }).await;
 }
 
 async fn an_event_that_comes_late_is_not_the_newest_edit(db: Db) {

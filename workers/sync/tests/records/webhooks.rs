@@ -13,8 +13,8 @@ promises! {
     a_webhook_is_taken_once_and_its_job_is_in_the_ledger_with_it,
     two_processes_that_take_the_same_webhooks_take_each_once,
     a_late_webhook_leads_to_its_job_and_one_of_a_foreign_location_to_nothing,
-    a_run_is_told_the_webhooks_that_brought_it_about,
-    a_deletion_is_believed_unless_something_newer_was_heard,
+    a_run_is_reported_the_webhooks_that_brought_it_about,
+    a_deletion_is_believed_unless_something_newer_was_received,
     a_note_or_an_appointment_that_is_known_leads_to_its_contact,
     what_names_its_contact_by_a_record_is_erased_with_it,
     a_task_without_its_contact_is_looked_for,
@@ -114,24 +114,24 @@ async fn a_webhook_that_a_person_sends_again_is_looked_at_again(db: Db) {
     assert_eq!(jobs, ["c1", "c2", "c3"].map(|contact| Some(pull_key(contact))));
     assert!(db.records.contact_view(LOC, "c2").await.unwrap().is_some(), "an old deletion is not believed");
     let run = db.records.start_run(&pull_key("c1"), 4).await.unwrap().unwrap();
-    let told = db.records.webhooks_of(&run.ids).await.unwrap();
-    assert_eq!((told.len(), told[0].is_late), (1, true));
+    let reported = db.records.webhooks_of(&run.ids).await.unwrap();
+    assert_eq!((reported.len(), reported[0].is_late), (1, true));
     assert_eq!(results(&db.records.accept_webhooks(&batch).await.unwrap()), [WebhookResult::Duplicate; 3]);
 }
 
-async fn a_run_is_told_the_webhooks_that_brought_it_about(db: Db) {
+async fn a_run_is_reported_the_webhooks_that_brought_it_about(db: Db) {
     one(&db, pull("w1", "c1")).await;
     one(&db, pull("w2", "c2")).await;
     db.clock.set("2026-06-01T12:00:01Z".parse().unwrap());
     one(&db, pull("w3", "c1")).await;
     let run = db.records.start_run(&pull_key("c1"), 1).await.unwrap().unwrap();
-    let told = db.records.webhooks_of(&run.ids).await.unwrap();
-    let ids: Vec<_> = told.iter().map(|webhook| webhook.id.as_str()).collect();
+    let reported = db.records.webhooks_of(&run.ids).await.unwrap();
+    let ids: Vec<_> = reported.iter().map(|webhook| webhook.id.as_str()).collect();
     assert_eq!(ids, ["w1", "w3"]);
-    assert_eq!(told[0].body, r#"{"webhookId":"w1"}"#);
+    assert_eq!(reported[0].body, r#"{"webhookId":"w1"}"#);
 }
 
-async fn a_deletion_is_believed_unless_something_newer_was_heard(db: Db) {
+async fn a_deletion_is_believed_unless_something_newer_was_received(db: Db) {
     let (before, now): (Timestamp, Timestamp) = ("2026-06-01T11:59:59Z".parse().unwrap(), NOW.parse().unwrap());
     db.pull(1, &pulled("c1", &[("g1", "Call")])).await;
     // It was fetched after this deletion, and was there: GHL has to be asked.
@@ -193,15 +193,15 @@ async fn what_names_its_contact_by_a_record_is_erased_with_it(db: Db) {
 async fn a_task_without_its_contact_is_looked_for(db: Db) {
     let key = JobKey::new(JobKind::FindTask, LOC, "g1");
     for id in ["w1", "w2"] {
-        let told = one(&db, webhook(id, WebhookWork::FindTask { task_id: "g1".to_owned() })).await;
-        assert_eq!(told.job.as_ref(), Some(&key));
+        let reported = one(&db, webhook(id, WebhookWork::FindTask { task_id: "g1".to_owned() })).await;
+        assert_eq!(reported.job.as_ref(), Some(&key));
     }
     let run = db.records.start_run(&key, 1).await.unwrap().unwrap();
     let mut tx = db.records.begin(&run).await.unwrap();
     tx.empty_webhooks().await.unwrap();
     tx.close_run(&[]).await.unwrap();
-    let told = db.records.webhooks_of(&run.ids).await.unwrap();
-    assert_eq!(told.iter().map(|webhook| webhook.body.as_str()).collect::<Vec<_>>(), ["{}", "{}"]);
+    let reported = db.records.webhooks_of(&run.ids).await.unwrap();
+    assert_eq!(reported.iter().map(|webhook| webhook.body.as_str()).collect::<Vec<_>>(), ["{}", "{}"]);
 }
 
 async fn a_webhook_is_known_again_for_35_days(db: Db) {

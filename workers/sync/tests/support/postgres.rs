@@ -51,13 +51,13 @@ fn start() -> Server {
         .spawn()
         .expect("a shell, and setpriv where the tests run as root");
     let mut lines = BufReader::new(shell.stderr.take().expect("stderr is piped")).lines().map_while(Result::ok);
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     let ready = lines.by_ref().any(|line| {
-        told.push(line);
-        told.last().is_some_and(|line| line.contains("ready to accept connections"))
+        reported.push(line);
+        reported.last().is_some_and(|line| line.contains("ready to accept connections"))
     });
-    let told = told.join("\n");
-    assert!(ready, "PostgreSQL did not start; these tests need `initdb` and `postgres` on the PATH:\n{told}");
+    let reported = reported.join("\n");
+    assert!(ready, "PostgreSQL did not start; these tests need `initdb` and `postgres` on the PATH:\n{reported}");
     let lives_as_long_as = shell.stdin.take().expect("stdin is piped");
     // What the server says later is not needed, but it must be read, or the pipe fills up.
     std::thread::spawn(move || {

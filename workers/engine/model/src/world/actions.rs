@@ -3,15 +3,15 @@
 use super::{Action, Answer, Flight, Owed, Worker, World};
 use crate::lane::Circuit;
 use crate::scene::Scene;
-use crate::shard::Verdict;
+use crate::shard::Outcome;
 
 impl World {
     /// What can happen next; of the choices of a claim the first.
     pub fn actions(&self, scene: &Scene, actions: &mut Vec<Action>) {
         actions.clear();
         actions.push(Action::Tick);
-        for (job, owed) in self.owed.iter().enumerate() {
-            if self.left.pushes[job] > 0 || *owed == Owed::Push {
+        for (job, pending) in self.pending.iter().enumerate() {
+            if self.left.pushes[job] > 0 || *pending == Owed::Push {
                 actions.extend(scene.jobs[job].delays.iter().map(|delay| Action::Push { job, delay: *delay }));
             }
         }
@@ -67,19 +67,19 @@ impl World {
 
     fn settlements(&self, scene: &Scene, worker: usize, run: usize, room: u8, actions: &mut Vec<Action>) {
         match self.workers[worker].runs[run].over {
-            Some(verdict) => self.steps(worker, Some((run, verdict)), room, actions),
+            Some(outcome) => self.steps(worker, Some((run, outcome)), room, actions),
             None => {
-                let verdicts = if self.left.troubles > 0 { &scene.verdicts[..] } else { &[Verdict::Done] };
-                for verdict in verdicts {
-                    self.steps(worker, Some((run, *verdict)), room, actions);
+                let outcomes = if self.left.troubles > 0 { &scene.outcomes[..] } else { &[Outcome::Done] };
+                for outcome in outcomes {
+                    self.steps(worker, Some((run, *outcome)), room, actions);
                 }
             }
         }
     }
 
-    fn steps(&self, worker: usize, settle: Option<(usize, Verdict)>, room: u8, actions: &mut Vec<Action>) {
+    fn steps(&self, worker: usize, settle: Option<(usize, Outcome)>, room: u8, actions: &mut Vec<Action>) {
         for claim in [0, room] {
-            // To ask for nothing is to tell something.
+            // To ask for nothing is to report something.
             if claim == 0 && settle.is_none() {
                 continue;
             }

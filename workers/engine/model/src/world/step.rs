@@ -4,7 +4,7 @@ use super::{Owed, Request, World};
 use crate::lane::{Circuit, Park};
 use crate::laws::{Cause, Stops, Violation, broken, may_become, may_claim};
 use crate::rules::{Mutant, Rules};
-use crate::shard::{Batch, Envelope, JobId, LaneId, Place, Settlement, Verdict};
+use crate::shard::{Batch, Envelope, JobId, LaneId, Outcome, Place, Settlement};
 
 impl World {
     /// `step`: the epoch, and the jobs with their tokens. None where a claim has no such choice.
@@ -15,11 +15,11 @@ impl World {
         request: Request,
         choice: u8,
     ) -> Result<Option<(u64, Vec<(JobId, u32)>)>, Violation> {
-        if let Some(told) = request.settle {
+        if let Some(reported) = request.settle {
             if request.finishes {
-                self.shard.finish(told.epoch);
+                self.shard.finish(reported.epoch);
             }
-            self.settle(rules, &told)?;
+            self.settle(rules, &reported)?;
         }
         if self.shard.is_due() {
             let before: Vec<_> = self.shard.lanes.iter().map(Stops::from).collect();
@@ -57,25 +57,25 @@ impl World {
         Ok(Some((epoch, claimed)))
     }
 
-    pub(super) fn settle(&mut self, rules: &Rules, told: &Settlement) -> Result<(), Violation> {
-        let (job, now) = (told.job, self.now);
+    pub(super) fn settle(&mut self, rules: &Rules, reported: &Settlement) -> Result<(), Violation> {
+        let (job, now) = (reported.job, self.now);
         let lane = self.shard.jobs[job].lane;
         let (before, place) = (Stops::from(&self.shard.lanes[lane]), self.shard.jobs[job].place);
-        let owed = self.owed[job];
-        let in_time = self.shard.settle(rules, told);
-        if in_time && owed == Owed::Run && matches!(self.shard.jobs[job].place, Place::Scheduled { .. }) {
+        let pending = self.pending[job];
+        let in_time = self.shard.settle(rules, reported);
+        if in_time && pending == Owed::Run && matches!(self.shard.jobs[job].place, Place::Scheduled { .. }) {
             broken(6, format!("job {job} was pushed during its run, and is put off"))?;
         }
-        if in_time && !matches!(place, Place::Running(run) if run.epoch == told.epoch) {
-            broken(5, format!("job {job} is settled by claim {}, and is {place:?}", told.epoch))?;
+        if in_time && !matches!(place, Place::Running(run) if run.epoch == reported.epoch) {
+            broken(5, format!("job {job} is settled by claim {}, and is {place:?}", reported.epoch))?;
         }
-        let answered = now.saturating_add_signed(-told.since).min(now);
-        let cause = Cause::Settled { verdict: told.verdict, epoch: told.epoch, in_time, answered };
+        let answered = now.saturating_add_signed(-reported.since).min(now);
+        let cause = Cause::Settled { outcome: reported.outcome, epoch: reported.epoch, in_time, answered };
         may_become(before, Stops::from(&self.shard.lanes[lane]), cause, now)?;
-        if in_time && told.verdict == Verdict::Done && self.owed[job] == Owed::Served {
-            self.owed[job] = Owed::Nothing;
-        } else if in_time && self.owed[job] == Owed::Served {
-            self.owed[job] = Owed::Run;
+        if in_time && reported.outcome == Outcome::Done && self.pending[job] == Owed::Served {
+            self.pending[job] = Owed::Nothing;
+        } else if in_time && self.pending[job] == Owed::Served {
+            self.pending[job] = Owed::Run;
         }
         Ok(())
     }
@@ -132,7 +132,7 @@ impl World {
                 }
                 self.check_claim(rules, job, stored, epoch, is_open && taken > 0)?;
                 self.shard.claim(job, stored, epoch);
-                self.owed[job] = Owed::Served;
+                self.pending[job] = Owed::Served;
                 claimed.push((job, stored.cost));
                 taken += 1;
             }
@@ -162,7 +162,7 @@ impl World {
         if beside_a_probe {
             return broken(12, format!("job {job} is claimed beside the probe"));
         }
-        if self.owed[job] == Owed::Nothing {
+        if self.pending[job] == Owed::Nothing {
             return broken(6, format!("job {job} runs again, and nobody has pushed it"));
         }
         Ok(())

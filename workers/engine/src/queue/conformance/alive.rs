@@ -11,11 +11,11 @@ use tokio::time::Instant;
 use super::redis_server::RedisServer;
 use super::{Bench, Over, claiming, job, limit, records};
 use crate::job::{Job, Priority};
-use crate::limit::{Claiming, FirstMeeting};
+use crate::limit::{Claiming, ColdStart};
+use crate::outcome::Outcome;
 use crate::permit::Permits;
 use crate::pool::{Handler, Pool, PoolConfig};
 use crate::queue::{Queue, Share, Step, Wait};
-use crate::verdict::Verdict;
 
 promises! {
     a_step_takes_no_more_of_a_lane_than_its_share,
@@ -52,20 +52,20 @@ struct Hangs {
 }
 
 impl Handler for Hangs {
-    async fn run(&self, job: Job, _: Permits) -> Verdict {
+    async fn run(&self, job: Job, _: Permits) -> Outcome {
         if job.key.lane == "hangs" {
             self.hanging.fetch_add(1, Ordering::SeqCst);
             self.changed.notify_one();
             let _ = self.gate.acquire().await;
         }
-        Verdict::Done
+        Outcome::Done
     }
 
-    async fn bury(&self, _: Job, _: &str) -> Verdict {
-        Verdict::Dead
+    async fn dead_letter(&self, _: Job, _: &str) -> Outcome {
+        Outcome::Dead
     }
 
-    fn ended(&self, job: &Job, _: &Verdict, _: Duration, _: &Permits) {
+    fn ended(&self, job: &Job, _: &Outcome, _: Duration, _: &Permits) {
         if job.key.lane != "hangs" {
             self.ended.fetch_add(1, Ordering::SeqCst);
             self.changed.notify_one();
@@ -73,8 +73,8 @@ impl Handler for Hangs {
         assert_ne!(job.key.record, "1", "a handler may panic here, and its worker goes on");
     }
 
-    fn panicked(&self, _: &Job) -> Verdict {
-        Verdict::Dead
+    fn panicked(&self, _: &Job) -> Outcome {
+        Outcome::Dead
     }
 }
 
@@ -123,7 +123,7 @@ async fn interactive_jobs_of_many_lanes_leave_turns_to_other_classes(over: Over)
     }
 }
 
-/// An address that leads to another server when it is told to, or to none at all.
+/// An address that leads to another server when it is asked to, or to none at all.
 struct Address {
     listens_at: u16,
     leads_to: Arc<AtomicU16>,
@@ -155,7 +155,7 @@ impl Address {
     async fn queue(&self) -> Queue {
         let url = format!("redis://127.0.0.1:{}/", self.listens_at);
         let claiming = Claiming { lease: Duration::from_secs(60), ..claiming() };
-        Queue::redis(&url, "test", 1, limit(10), claiming, FirstMeeting::Unspent).await.unwrap()
+        Queue::redis(&url, "test", 1, limit(10), claiming, ColdStart::Unspent).await.unwrap()
     }
 }
 
@@ -191,8 +191,8 @@ async fn who_listens_at_a_connection_that_was_swallowed_finds_out_soon() {
     }
     let began = Instant::now();
     address.swallows.notify_waiters();
-    let heard = tokio::time::timeout(Duration::from_secs(30), listens).await.expect("long before").unwrap();
-    assert!(heard.is_err_and(|error| error.is_passing()), "after {:?}", began.elapsed());
+    let received = tokio::time::timeout(Duration::from_secs(30), listens).await.expect("long before").unwrap();
+    assert!(received.is_err_and(|error| error.is_passing()), "after {:?}", began.elapsed());
 }
 
 #[tokio::test]
@@ -205,7 +205,7 @@ async fn a_hurried_stop_does_not_wait_for_a_server_that_is_gone() {
         handler.changed.notified().await;
     }
     bench.redis.as_mut().unwrap().kill();
-    pool.hurry().now();
+    pool.force_stop().now();
     tokio::time::timeout(Duration::from_secs(30), pool.stop()).await.expect("leases end by themselves");
 }
 

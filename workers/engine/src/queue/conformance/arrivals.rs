@@ -10,9 +10,9 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use super::{Bench, INTERVAL, LEASE, Priority, TIMEOUT, job};
+use crate::outcome::Outcome;
 use crate::permit::{Lease, Permits};
 use crate::queue::{Settlement, Step, Wait};
-use crate::verdict::Verdict;
 
 const JOBS: usize = 120;
 /// Long enough for a few windows; the checker is exact, so more time only finds more.
@@ -58,7 +58,7 @@ pub(super) async fn check(bench: &Bench, burst: usize) {
                     drop(permit);
                 }
                 sleep(lingers).await;
-                let settlement = Settlement { job, verdict: Verdict::Done, permits };
+                let settlement = Settlement { job, outcome: Outcome::Done, permits };
                 queue.step(shard, &Step { settlements: vec![settlement], ..Step::default() }).await.unwrap();
             });
         }

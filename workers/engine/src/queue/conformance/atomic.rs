@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::redis_server::RedisServer;
 use super::{Bench, LEASE, Over, claiming, job, limit, permits, records};
 use crate::job::{Job, Key, NewJob, Priority};
-use crate::limit::FirstMeeting;
+use crate::limit::ColdStart;
+use crate::outcome::Outcome;
 use crate::queue::{Driver, Queue, QueueError, Settlement, Step};
-use crate::verdict::Verdict;
 
 /// Commands that a step writes with that forgets no lane.
 const WRITES: [&str; 8] = ["hset", "hdel", "zadd", "zrem", "lpop", "del", "lpush", "rpush"];
@@ -37,14 +37,14 @@ async fn busy(queue: &Queue) -> Step {
     }
     queue.resume_kind("rests").await.unwrap();
     tokio::time::sleep(Duration::from_millis(20)).await;
-    let verdicts = [Verdict::Retry { after: Duration::ZERO }, Verdict::Throttled { hold: delay }, Verdict::Done];
-    let settle = |(job, verdict)| Settlement { permits: permits(&job, 1), job, verdict };
-    let settlements = held.jobs.into_iter().zip(verdicts).map(settle).collect();
+    let outcomes = [Outcome::Retry { after: Duration::ZERO }, Outcome::Throttled { hold: delay }, Outcome::Done];
+    let settle = |(job, outcome)| Settlement { permits: permits(&job, 1), job, outcome };
+    let settlements = held.jobs.into_iter().zip(outcomes).map(settle).collect();
     Step { finished: vec![held.epoch], settlements, claim: 5 }
 }
 
 async fn open(url: &str) -> Queue {
-    Queue::redis(url, "test", 1, limit(20), claiming(), FirstMeeting::Unspent).await.unwrap()
+    Queue::redis(url, "test", 1, limit(20), claiming(), ColdStart::Unspent).await.unwrap()
 }
 
 #[tokio::test]
@@ -163,7 +163,7 @@ async fn what_nobody_can_read_is_set_aside_and_holds_up_nothing() {
     assert_eq!(records(&claimed), ["before", "after"]);
     assert_eq!(bench.queue.lane("lane").await.unwrap().unwrap().tokens_out, 2);
     for job in &claimed {
-        assert!(bench.settle(job, Verdict::Done, 0).await);
+        assert!(bench.settle(job, Outcome::Done, 0).await);
     }
     assert_eq!(redis.command(&format!("LLEN {prefix}aside")), ":10", "a person can look at it");
     assert!(bench.claim_now(10).await.is_empty());

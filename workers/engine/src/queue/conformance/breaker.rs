@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{Bench, Over, PROBE_AFTER, job, records, state};
 use crate::job::Priority;
+use crate::outcome::Outcome;
 use crate::queue::LaneState;
-use crate::verdict::Verdict;
 
 promises! {
     a_paused_lane_rests_until_it_is_resumed,
@@ -36,7 +36,7 @@ async fn a_broken_lane_is_probed_by_one_job_and_opens_when_that_succeeds(over: O
         bench.push(job("lane", &n.to_string(), Priority::Realtime)).await;
     }
     let refused = bench.claim(1).await.remove(0);
-    assert!(bench.settle(&refused, Verdict::Broken { probe_after: PROBE_AFTER }, 1).await);
+    assert!(bench.settle(&refused, Outcome::Broken { probe_after: PROBE_AFTER }, 1).await);
     for _ in 0..2 {
         assert_eq!(state(&bench, "lane").await, LaneState::Broken);
         assert!(bench.claim_now(9).await.is_empty());
@@ -48,13 +48,13 @@ async fn a_broken_lane_is_probed_by_one_job_and_opens_when_that_succeeds(over: O
             "the one that was refused, and no attempt is spent"
         );
         assert!(bench.claim_now(9).await.is_empty(), "the others wait for what it finds");
-        assert!(bench.settle(&probe[0], Verdict::Released, 0).await);
+        assert!(bench.settle(&probe[0], Outcome::Released, 0).await);
         let again = bench.claim_now(9).await;
         assert_eq!(again.len(), 1, "a probe that was given back tells nothing");
-        assert!(bench.settle(&again[0], Verdict::Broken { probe_after: PROBE_AFTER }, 1).await);
+        assert!(bench.settle(&again[0], Outcome::Broken { probe_after: PROBE_AFTER }, 1).await);
     }
     let probe = bench.claim(9).await.remove(0);
-    assert!(bench.settle(&probe, Verdict::Done, 1).await);
+    assert!(bench.settle(&probe, Outcome::Done, 1).await);
     assert_eq!(state(&bench, "lane").await, LaneState::Ready);
     assert_eq!(bench.claim_now(9).await.len(), 5);
 }
@@ -64,8 +64,8 @@ async fn a_storm_of_failures_breaks_the_lane_off(over: Over) {
     for n in 0..9 {
         bench.push(job("lane", &n.to_string(), Priority::Realtime)).await;
     }
-    let retry = Verdict::Retry { after: Duration::from_secs(60) };
-    for done in [Verdict::Retry { after: Duration::from_secs(60) }, Verdict::Done] {
+    let retry = Outcome::Retry { after: Duration::from_secs(60) };
+    for done in [Outcome::Retry { after: Duration::from_secs(60) }, Outcome::Done] {
         let job = bench.claim(1).await.remove(0);
         assert!(bench.settle(&job, done, 1).await);
     }
@@ -89,10 +89,10 @@ async fn a_probe_whose_worker_dies_is_followed_by_another(over: Over) {
         bench.push(job("lane", &n.to_string(), Priority::Realtime)).await;
     }
     let refused = bench.claim(1).await.remove(0);
-    assert!(bench.settle(&refused, Verdict::Broken { probe_after: PROBE_AFTER }, 1).await);
+    assert!(bench.settle(&refused, Outcome::Broken { probe_after: PROBE_AFTER }, 1).await);
     assert_eq!(bench.claim(9).await.len(), 1);
     let next = bench.claim(9).await;
     assert_eq!((next.len(), next[0].crashes), (1, 1));
-    assert!(bench.settle(&next[0], Verdict::Done, 1).await);
+    assert!(bench.settle(&next[0], Outcome::Done, 1).await);
     assert_eq!(bench.claim_now(9).await.len(), 2);
 }

@@ -8,8 +8,8 @@ use super::simulated::{Ground, Simulated, properties, simulate};
 use super::{claiming, job, permits};
 use crate::job::{Job, Priority};
 use crate::limit::{Claiming, Limit};
+use crate::outcome::Outcome;
 use crate::queue::{Settlement, Step, Wait};
-use crate::verdict::Verdict;
 
 properties! {
     a_clock_that_is_set_forward_brings_no_second_burst: 1, 1;
@@ -34,7 +34,7 @@ async fn push(world: &Simulated<'_>, count: usize) {
 }
 
 fn sent(job: Job) -> Settlement {
-    Settlement { permits: permits(&job, 1), job, verdict: Verdict::Done }
+    Settlement { permits: permits(&job, 1), job, outcome: Outcome::Done }
 }
 
 /// Runs what can be claimed, one call each; how many.
@@ -113,7 +113,7 @@ fn a_job_that_is_put_off_for_months_waits_for_months(ground: &Ground, _: u32) {
         push(&world, 1).await;
         let run = world.step(Step { claim: 1, ..Step::default() }).await;
         let (job, day) = (run.jobs[0].clone(), SECOND * 86_400);
-        let snoozed = Settlement { permits: permits(&job, 0), job, verdict: Verdict::Snooze { after: day * 100 } };
+        let snoozed = Settlement { permits: permits(&job, 0), job, outcome: Outcome::Snooze { after: day * 100 } };
         world.step(Step { finished: vec![run.epoch], settlements: vec![snoozed], claim: 0 }).await;
         let mut days = 0;
         loop {

@@ -8,11 +8,11 @@ use super::redis_cluster::{RedisCluster, cluster_url};
 use super::redis_server::RedisServer;
 use super::{Bench, LEASE, claiming, done, job, limit, records};
 use super::{alive, breaker, causes, day, fairness, kinds, leases, limits, listening, losses, poison};
-use super::{pushes, scale, small, tokens, verdicts};
+use super::{outcomes, pushes, scale, small, tokens};
 use crate::job::{NewJob, Priority};
-use crate::limit::FirstMeeting;
+use crate::limit::ColdStart;
+use crate::outcome::Outcome;
 use crate::queue::{LaneState, Queue, Step};
-use crate::verdict::Verdict;
 
 const SHARDS: usize = 4;
 const LANES: usize = 40;
@@ -21,7 +21,7 @@ const LANES: usize = 40;
 #[tokio::test]
 async fn every_function_of_a_shard_keeps_to_one_slot() {
     let redis = RedisServer::start_cluster();
-    let queue = Queue::redis(&redis.url(), "test", SHARDS, limit(50), claiming(), FirstMeeting::Unspent).await.unwrap();
+    let queue = Queue::redis(&redis.url(), "test", SHARDS, limit(50), claiming(), ColdStart::Unspent).await.unwrap();
     let bench = Bench { queue, redis: Some(redis) };
     let lane = |n: usize| format!("lane-{n}");
     for n in 0..LANES {
@@ -36,13 +36,13 @@ async fn every_function_of_a_shard_keeps_to_one_slot() {
 
     let claimed = bench.claim_now(LANES).await;
     assert_eq!(claimed.len(), LANES);
-    for (n, verdict) in [
-        Verdict::Done,
-        Verdict::Retry { after: Duration::from_millis(1) },
-        Verdict::Snooze { after: Duration::ZERO },
-        Verdict::Throttled { hold: Duration::from_millis(1) },
-        Verdict::Broken { probe_after: Duration::from_millis(1) },
-        Verdict::Released,
+    for (n, outcome) in [
+        Outcome::Done,
+        Outcome::Retry { after: Duration::from_millis(1) },
+        Outcome::Snooze { after: Duration::ZERO },
+        Outcome::Throttled { hold: Duration::from_millis(1) },
+        Outcome::Broken { probe_after: Duration::from_millis(1) },
+        Outcome::Released,
     ]
     .into_iter()
     .enumerate()
@@ -51,7 +51,7 @@ async fn every_function_of_a_shard_keeps_to_one_slot() {
             bench.push(job(&claimed[n].key.lane, "now", Priority::Interactive)).await,
             crate::Pushed::AfterRunning
         );
-        bench.settle(&claimed[n], verdict, 1).await;
+        bench.settle(&claimed[n], outcome, 1).await;
     }
     for shard in 0..SHARDS {
         bench.queue.heartbeat(shard, &[claimed[0].epoch]).await.unwrap();
@@ -83,13 +83,13 @@ async fn a_cluster_keeps_all_promises() {
     scale::over_a_cluster(port).await;
     small::over_a_cluster(port).await;
     tokens::over_a_cluster(port).await;
-    verdicts::over_a_cluster(port).await;
+    outcomes::over_a_cluster(port).await;
 }
 
 /// Over a cluster of three: the queue, and a lane of each shard.
 async fn over(cluster: &RedisCluster) -> (Bench, Vec<String>) {
     let url = cluster_url(cluster.port(0));
-    let queue = Queue::redis(&url, "test", SHARDS, limit(50), claiming(), FirstMeeting::Unspent).await.unwrap();
+    let queue = Queue::redis(&url, "test", SHARDS, limit(50), claiming(), ColdStart::Unspent).await.unwrap();
     let lane = |shard| (0..).map(|n| format!("lane-{n}")).find(|lane| queue.shard_of(lane) == shard).unwrap();
     let lanes = (0..SHARDS).map(lane).collect();
     (Bench { queue, redis: None }, lanes)
@@ -104,7 +104,7 @@ async fn a_shard_goes_on_where_its_slot_was_moved_to() {
     let cluster = RedisCluster::start(3);
     let (bench, lanes) = over(&cluster).await;
     let owners: Vec<_> = (0..SHARDS).map(|shard| cluster.owner(&key_of(shard))).collect();
-    assert!((0..3).all(|node| owners.contains(&node)), "each node has a shard: {owners:?}");
+    assert!((0..3).all(|shard_connection| owners.contains(&shard_connection)), "each node has a shard: {owners:?}");
     let losses = bench.queue.losses();
     for (shard, lane) in lanes.iter().enumerate() {
         for record in ["runs", "waits"] {
@@ -128,7 +128,7 @@ async fn a_shard_goes_on_where_its_slot_was_moved_to() {
 }
 
 #[tokio::test]
-async fn who_listens_hears_of_a_push_where_the_slot_was_moved_to() {
+async fn who_listens_receives_of_a_push_where_the_slot_was_moved_to() {
     let cluster = RedisCluster::start(3);
     let (bench, lanes) = over(&cluster).await;
     for (shard, lane) in lanes.iter().enumerate() {
@@ -141,21 +141,21 @@ async fn who_listens_hears_of_a_push_where_the_slot_was_moved_to() {
         }
         cluster.move_slot(&key_of(shard), (owner + 1) % 3);
         bench.push(job(lane, "a", Priority::Realtime)).await;
-        let heard = tokio::time::timeout(Duration::from_secs(20), listens).await;
-        assert_eq!(records(&heard.expect("long before its own limit").unwrap().jobs), ["a"]);
-        // The node that it has now is the one that is told.
+        let received = tokio::time::timeout(Duration::from_secs(20), listens).await;
+        assert_eq!(records(&received.expect("long before its own limit").unwrap().jobs), ["a"]);
+        // The node that it has now is the one that is reported.
         let (queue, hushed) = (bench.queue.clone(), tokio::sync::Notify::new());
         let listens = async {
             let stepped = queue.listen(shard, &Step::default(), Duration::from_secs(60)).await.unwrap();
             hushed.notify_one();
             stepped
         };
-        let hush = async {
+        let unblock = async {
             while tokio::time::timeout(Duration::from_millis(20), hushed.notified()).await.is_err() {
-                queue.hush(shard).await.unwrap();
+                queue.unblock(shard).await.unwrap();
             }
         };
-        let both = async { tokio::join!(listens, hush).0 };
+        let both = async { tokio::join!(listens, unblock).0 };
         let stepped = tokio::time::timeout(Duration::from_secs(20), both).await.expect("hushed");
         assert!(stepped.jobs.is_empty());
     }
@@ -166,16 +166,16 @@ async fn a_shard_goes_on_at_the_replica_that_was_promoted() {
     let mut cluster = RedisCluster::start(3);
     let (bench, lanes) = over(&cluster).await;
     // Also that of the URL: the others are known from it.
-    for node in 0..3 {
-        let shard = (0..SHARDS).find(|shard| cluster.owner(&key_of(*shard)) == node).unwrap();
+    for shard_connection in 0..3 {
+        let shard = (0..SHARDS).find(|shard| cluster.owner(&key_of(*shard)) == shard_connection).unwrap();
         bench.push(job(&lanes[shard], "a", Priority::Realtime)).await;
-        let replica = cluster.add_replica(node);
-        // Its first replica gives a master a new id; the shard hears of it within a lease and tells the replica.
+        let replica = cluster.add_replica(shard_connection);
+        // Its first replica gives a master a new id; the shard learns of it within a lease and reports the replica.
         tokio::time::sleep(LEASE).await;
         bench.step(shard, Step::default()).await;
-        while cluster.ask::<u8>(node, cmd("WAIT").arg(1).arg(100)) == 0 {}
+        while cluster.ask::<u8>(shard_connection, cmd("WAIT").arg(1).arg(100)) == 0 {}
         let losses = bench.queue.losses();
-        cluster.kill(node);
+        cluster.kill(shard_connection);
         cluster.ask::<()>(replica, cmd("CLUSTER").arg("FAILOVER").arg("TAKEOVER"));
         let claims = async {
             loop {

@@ -11,8 +11,8 @@ use super::simulated::{Ground, Simulated, always, properties, simulate};
 use super::{LEASE, PROBE_AFTER, job, permits};
 use crate::job::{Job, NewJob, Priority};
 use crate::limit::{Breaker, Claiming, Limit};
+use crate::outcome::Outcome;
 use crate::queue::{Pushed, Settlement, Step};
-use crate::verdict::Verdict;
 
 properties! {
     pushes_of_one_key_become_one_run_at_a_time: 300, 40;
@@ -29,7 +29,7 @@ enum Act {
     /// One of the claims that were ever made, also one that is over.
     Settle {
         claim: prop::sample::Index,
-        verdict: Verdict,
+        outcome: Outcome,
     },
     Pass(Duration),
 }
@@ -73,17 +73,17 @@ impl Model {
     }
 
     /// Whether the settlement is in time.
-    fn settle(&mut self, job: &Job, verdict: &Verdict, now: Duration) -> bool {
+    fn settle(&mut self, job: &Job, outcome: &Outcome, now: Duration) -> bool {
         let record = &job.key.record;
         let Some(Place::Running { epoch, class, extra, .. }) = self.places.get(record).copied() else { return false };
         if epoch != job.epoch {
             return false;
         }
         let class = extra.map_or(class, |extra| extra.min(class));
-        let next = match verdict {
-            Verdict::Done | Verdict::Dead => extra.map(Place::Waiting),
+        let next = match outcome {
+            Outcome::Done | Outcome::Dead => extra.map(Place::Waiting),
             // A push that came during the run waits for nothing.
-            Verdict::Retry { after } | Verdict::Snooze { after } if !after.is_zero() && extra.is_none() => {
+            Outcome::Retry { after } | Outcome::Snooze { after } if !after.is_zero() && extra.is_none() => {
                 Some(Place::Scheduled { due: now + *after, class })
             }
             _ => Some(Place::Waiting(class)),
@@ -155,13 +155,13 @@ async fn follows_the_model(ground: &Ground, acts: Vec<Act>) -> Result<(), TestCa
                     claims.push(job);
                 }
             }
-            Act::Settle { claim, verdict } => {
+            Act::Settle { claim, outcome } => {
                 if claims.is_empty() {
                     continue;
                 }
                 let job = claim.get(&claims).clone();
-                let in_time = model.settle(&job, &verdict, now);
-                let settlements = vec![Settlement { permits: permits(&job, 0), job, verdict }];
+                let in_time = model.settle(&job, &outcome, now);
+                let settlements = vec![Settlement { permits: permits(&job, 0), job, outcome }];
                 let late = queue.step(Step { settlements, ..Step::default() }).await.late;
                 prop_assert_eq!(late.is_empty(), in_time);
             }
@@ -178,17 +178,17 @@ async fn follows_the_model(ground: &Ground, acts: Vec<Act>) -> Result<(), TestCa
 fn act() -> impl Strategy<Value = Act> {
     let priority = prop::sample::select(Priority::ALL.to_vec());
     let time = |most: u64| prop_oneof![Just(0), 1..most].prop_map(Duration::from_millis);
-    let verdict = prop_oneof![
-        4 => Just(Verdict::Done),
-        1 => Just(Verdict::Dead),
-        2 => time(200).prop_map(|after| Verdict::Retry { after }),
-        1 => time(200).prop_map(|after| Verdict::Snooze { after }),
-        1 => Just(Verdict::Released),
+    let outcome = prop_oneof![
+        4 => Just(Outcome::Done),
+        1 => Just(Outcome::Dead),
+        2 => time(200).prop_map(|after| Outcome::Retry { after }),
+        1 => time(200).prop_map(|after| Outcome::Snooze { after }),
+        1 => Just(Outcome::Released),
     ];
     prop_oneof![
         5 => (0..4_u8, priority, time(300)).prop_map(|(record, priority, delay)| Act::Push { record, priority, delay }),
         3 => (1..4_usize).prop_map(Act::Claim),
-        3 => (any::<prop::sample::Index>(), verdict).prop_map(|(claim, verdict)| Act::Settle { claim, verdict }),
+        3 => (any::<prop::sample::Index>(), outcome).prop_map(|(claim, outcome)| Act::Settle { claim, outcome }),
         2 => (1..250_u64).prop_map(|ms| Act::Pass(Duration::from_millis(ms))),
     ]
 }

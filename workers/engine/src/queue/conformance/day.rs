@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{Bench, DAILY, Over, job, permits, records, state};
 use crate::job::Priority;
+use crate::outcome::Outcome;
 use crate::queue::{LaneState, Settlement, Step};
-use crate::verdict::Verdict;
 
 promises! {
     the_days_calls_are_a_limit_of_their_own,
@@ -18,7 +18,7 @@ async fn spend_the_day(bench: &Bench, lane: &str, left: u32) {
     let spender = bench.claim(1).await.remove(0);
     let permits = permits(&spender, 1);
     permits.observe(None, Some(left));
-    let settlement = Settlement { job: spender, verdict: Verdict::Done, permits };
+    let settlement = Settlement { job: spender, outcome: Outcome::Done, permits };
     let step = Step { settlements: vec![settlement], ..Step::default() };
     assert!(bench.step(bench.queue.shard_of(lane), step).await.late.is_empty());
 }
@@ -31,12 +31,12 @@ async fn the_days_calls_are_a_limit_of_their_own(over: Over) {
     }
     let claimed = bench.claim_now(9).await;
     assert_eq!(claimed.len(), 2, "what is granted counts too");
-    assert!(bench.settle(&claimed[0], Verdict::Done, 1).await);
+    assert!(bench.settle(&claimed[0], Outcome::Done, 1).await);
     assert!(bench.claim_now(9).await.is_empty());
     let lane = bench.queue.lane("lane").await.unwrap().unwrap();
     assert_eq!((lane.state, lane.day_used), (LaneState::DaySpent, DAILY - 1));
     assert!(lane.held_for > Duration::from_secs(23 * 3600), "until the calls no longer count: {:?}", lane.held_for);
-    assert!(bench.settle(&claimed[1], Verdict::Done, 0).await, "it needed none");
+    assert!(bench.settle(&claimed[1], Outcome::Done, 0).await, "it needed none");
     assert_eq!(bench.claim_now(9).await.len(), 1, "so another may");
 }
 

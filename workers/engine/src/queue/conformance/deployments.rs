@@ -9,12 +9,12 @@ use super::redis_cluster::{RedisCluster, cluster_url};
 use super::redis_server::RedisServer;
 use super::{INTERVAL, LEASE, TIMEOUT, claiming, job, limit};
 use crate::job::Priority;
-use crate::limit::FirstMeeting;
+use crate::limit::ColdStart;
 use crate::queue::{LaneState, Namespace, Queue, QueueError, Step, examine};
 
 async fn open(url: &str, prefix: &str, id: &str, shards: usize) -> Result<Queue, QueueError> {
     let namespace = Namespace { prefix: prefix.into(), deployment: Some(id.into()) };
-    Queue::redis(url, namespace, shards, limit(50), claiming(), FirstMeeting::Unspent).await
+    Queue::redis(url, namespace, shards, limit(50), claiming(), ColdStart::Unspent).await
 }
 
 fn refusal(opened: Result<Queue, QueueError>) -> String {

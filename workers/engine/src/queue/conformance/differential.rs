@@ -13,9 +13,9 @@ use super::redis_server::RedisServer;
 use super::simulated::{Ground, Simulated, always, simulate};
 use crate::job::{Job, Key, NewJob, Priority};
 use crate::limit::{Breaker, Claiming, Limit};
+use crate::outcome::Outcome;
 use crate::permit::{Lease, Permits};
 use crate::queue::{LaneState, LaneView, Settlement, Share, Step, Stepped, Wait};
-use crate::verdict::Verdict;
 
 const LANES: [&str; 3] = ["a", "bb", "c"];
 const KINDS: [&str; 2] = ["pull", "push"];
@@ -25,7 +25,7 @@ const SEQUENCES: u32 = 200;
 #[derive(Debug, Clone)]
 enum Act {
     Push(Vec<NewJob>),
-    Step { settle: Vec<Told>, finish: Option<Index>, claim: usize, share: Share },
+    Step { settle: Vec<ReportedLimits>, finish: Option<Index>, claim: usize, share: Share },
     Heartbeat(Index),
     Alone(Index, bool),
     Steer(usize, bool),
@@ -33,14 +33,14 @@ enum Act {
     Pass(Duration),
 }
 
-/// What is told of one of the claims that were ever made.
+/// What is reported about one of the claims that were ever made.
 #[derive(Debug, Clone)]
-struct Told {
+struct ReportedLimits {
     claim: Index,
-    verdict: Verdict,
+    outcome: Outcome,
     used: u32,
-    /// One more call of which nothing was heard.
-    unheard: bool,
+    /// One more call of which nothing was received.
+    unanswered: bool,
     ago: Duration,
     remaining: Option<u32>,
     daily_remaining: Option<u32>,
@@ -70,18 +70,18 @@ async fn both_do(ground: &Ground, acts: Vec<Act>) -> Result<(), TestCaseError> {
     // The same run as each of them calls it; when it was claimed.
     let mut claims: Vec<(Job, Job, Instant)> = Vec::new();
     for (number, act) in acts.into_iter().enumerate() {
-        let told = format!("{number}: {act:?}");
+        let reported = format!("{number}: {act:?}");
         match act {
             Act::Push(mut jobs) => {
                 // Redis takes the jobs of one push lane by lane, memory in their order.
                 jobs.sort_by(|one, other| one.key.lane.cmp(&other.key.lane));
                 let (here, there) = (memory.queue.push(&jobs).await.unwrap(), redis.queue.push(&jobs).await.unwrap());
-                prop_assert_eq!(here, there, "{}", told);
+                prop_assert_eq!(here, there, "{}", reported);
             }
             Act::Step { settle, finish, claim, share } => {
                 let settled: Vec<_> = settle.iter().filter(|_| !claims.is_empty()).collect();
                 let (here, there): (Vec<_>, Vec<_>) =
-                    settled.into_iter().map(|told| settlements(told, &claims)).unzip();
+                    settled.into_iter().map(|reported| settlements(reported, &claims)).unzip();
                 let finished = finish.filter(|_| !claims.is_empty()).map(|claim| claim.get(&claims));
                 let finished = |pick: fn(&(Job, Job, Instant)) -> u64| finished.map(pick).into_iter().collect();
                 let (ours, theirs) = (finished(|claim| claim.0.epoch), finished(|claim| claim.1.epoch));
@@ -89,13 +89,13 @@ async fn both_do(ground: &Ground, acts: Vec<Act>) -> Result<(), TestCaseError> {
                 let there = Step { settlements: there, finished: theirs, claim };
                 let here = memory.queue.step_sharing(0, &here, &share).await.unwrap();
                 let there = redis.queue.step_sharing(0, &there, &share).await.unwrap();
-                same(&here, &there, &told)?;
+                same(&here, &there, &reported)?;
                 claims.extend(here.jobs.into_iter().zip(there.jobs).map(|(here, there)| (here, there, Instant::now())));
             }
             Act::Heartbeat(claim) if !claims.is_empty() => {
                 let (here, there, _) = claim.get(&claims);
                 let here = memory.queue.heartbeat(0, &[here.epoch]).await.unwrap();
-                prop_assert_eq!(here, redis.queue.heartbeat(0, &[there.epoch]).await.unwrap(), "{}", told);
+                prop_assert_eq!(here, redis.queue.heartbeat(0, &[there.epoch]).await.unwrap(), "{}", reported);
             }
             Act::Alone(claim, is_alone) if !claims.is_empty() => {
                 let (here, there, _) = claim.get(&claims);
@@ -120,12 +120,12 @@ async fn both_do(ground: &Ground, acts: Vec<Act>) -> Result<(), TestCaseError> {
             }
             Act::Pass(time) => {
                 memory.advance(time).await;
-                redis.tell_time();
+                redis.report_time();
             }
         }
-        prop_assert_eq!(lanes(&memory).await, lanes(&redis).await, "{}", told);
+        prop_assert_eq!(lanes(&memory).await, lanes(&redis).await, "{}", reported);
         let kinds = (memory.queue.paused_kinds().await.unwrap(), redis.queue.paused_kinds().await.unwrap());
-        prop_assert_eq!(kinds.0, kinds.1, "{}", told);
+        prop_assert_eq!(kinds.0, kinds.1, "{}", reported);
     }
     Ok(())
 }
@@ -142,7 +142,7 @@ async fn lanes(of: &Simulated<'_>) -> Vec<LaneView> {
 }
 
 /// Epochs are of each queue's own; Redis may want to be asked somewhat earlier than need be.
-fn same(here: &Stepped, there: &Stepped, told: &str) -> Result<(), TestCaseError> {
+fn same(here: &Stepped, there: &Stepped, reported: &str) -> Result<(), TestCaseError> {
     let seen = |jobs: &[Job]| {
         let seen = |job: &Job| {
             let Job { key, priority, cost, crashes, attempt, waited, payload, epoch: _, stored: _ } = job.clone();
@@ -150,34 +150,34 @@ fn same(here: &Stepped, there: &Stepped, told: &str) -> Result<(), TestCaseError
         };
         jobs.iter().map(seen).collect::<Vec<_>>()
     };
-    prop_assert_eq!(seen(&here.jobs), seen(&there.jobs), "{}", told);
-    prop_assert_eq!(&here.late, &there.late, "{}", told);
+    prop_assert_eq!(seen(&here.jobs), seen(&there.jobs), "{}", reported);
+    prop_assert_eq!(&here.late, &there.late, "{}", reported);
     let is_same = match (here.wait, there.wait) {
         (Wait::For(here), Wait::For(there)) => there <= here,
         (Wait::More, there) => there == Wait::More,
         (Wait::ForPush, there) => there != Wait::More,
         (Wait::For(_), _) => false,
     };
-    prop_assert!(is_same, "{:?} and {:?}: {}", here.wait, there.wait, told);
+    prop_assert!(is_same, "{:?} and {:?}: {}", here.wait, there.wait, reported);
     Ok(())
 }
 
-fn settlements(told: &Told, claims: &[(Job, Job, Instant)]) -> (Settlement, Settlement) {
-    let (here, there, _) = told.claim.get(claims);
+fn settlements(reported: &ReportedLimits, claims: &[(Job, Job, Instant)]) -> (Settlement, Settlement) {
+    let (here, there, _) = reported.claim.get(claims);
     let permits = || {
         let permits = Permits::new(u32::from(here.cost), Lease::begin(Instant::now(), Duration::from_secs(60)))
-            .with_call_timeout(told.ago);
-        for _ in 0..told.used.min(u32::from(here.cost)) {
+            .with_call_timeout(reported.ago);
+        for _ in 0..reported.used.min(u32::from(here.cost)) {
             permits.take().unwrap().answered();
         }
-        if told.unheard {
+        if reported.unanswered {
             drop(permits.take());
         }
-        permits.observe(told.remaining, told.daily_remaining);
-        permits.observe_limits(told.burst, told.daily);
+        permits.observe(reported.remaining, reported.daily_remaining);
+        permits.observe_limits(reported.burst, reported.daily);
         permits
     };
-    let settlement = |job: &Job| Settlement { job: job.clone(), verdict: told.verdict.clone(), permits: permits() };
+    let settlement = |job: &Job| Settlement { job: job.clone(), outcome: reported.outcome.clone(), permits: permits() };
     (settlement(here), settlement(there))
 }
 
@@ -187,7 +187,8 @@ fn act() -> impl Strategy<Value = Act> {
         most,
         left: left.into_iter().map(|(lane, left)| (LANES[lane].to_owned(), left)).collect(),
     });
-    let step = (prop::collection::vec(told(), 0..4), prop::option::weighted(0.2, any::<Index>()), 0..6_usize, share);
+    let step =
+        (prop::collection::vec(reported(), 0..4), prop::option::weighted(0.2, any::<Index>()), 0..6_usize, share);
     let step = step.prop_map(|(settle, finish, claim, share)| Act::Step { settle, finish, claim, share });
     let pass = prop_oneof![8 => 1..260_u64, 2 => 260..5000_u64, 1 => 5000..1_500_000_u64];
     prop_oneof![
@@ -214,23 +215,23 @@ fn new_job() -> impl Strategy<Value = NewJob> {
         })
 }
 
-fn told() -> impl Strategy<Value = Told> {
-    let verdict = prop_oneof![
-        4 => Just(Verdict::Done),
-        2 => time(200).prop_map(|after| Verdict::Retry { after }),
-        1 => time(200).prop_map(|after| Verdict::Snooze { after }),
-        1 => time(400).prop_map(|hold| Verdict::Throttled { hold }),
-        1 => time(200).prop_map(|probe_after| Verdict::Broken { probe_after }),
-        1 => Just(Verdict::Released),
+fn reported() -> impl Strategy<Value = ReportedLimits> {
+    let outcome = prop_oneof![
+        4 => Just(Outcome::Done),
+        2 => time(200).prop_map(|after| Outcome::Retry { after }),
+        1 => time(200).prop_map(|after| Outcome::Snooze { after }),
+        1 => time(400).prop_map(|hold| Outcome::Throttled { hold }),
+        1 => time(200).prop_map(|probe_after| Outcome::Broken { probe_after }),
+        1 => Just(Outcome::Released),
     ];
     let left = |most: u32| prop::option::weighted(0.2, 0..most);
     let limits = (prop::option::weighted(0.1, 1..9_u32), prop::option::weighted(0.1, 1..90_u32));
-    (any::<Index>(), verdict, 0..4_u32, any::<bool>(), time(50), left(8), left(70), limits).prop_map(
-        |(claim, verdict, used, unheard, ago, remaining, daily_remaining, (burst, daily))| Told {
+    (any::<Index>(), outcome, 0..4_u32, any::<bool>(), time(50), left(8), left(70), limits).prop_map(
+        |(claim, outcome, used, unanswered, ago, remaining, daily_remaining, (burst, daily))| ReportedLimits {
             claim,
-            verdict,
+            outcome,
             used,
-            unheard,
+            unanswered,
             ago,
             remaining,
             daily_remaining,

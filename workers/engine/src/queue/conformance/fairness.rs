@@ -2,8 +2,8 @@
 
 use super::{Bench, Over, job, records};
 use crate::job::Priority;
+use crate::outcome::Outcome;
 use crate::queue::{Step, Wait};
-use crate::verdict::Verdict;
 
 promises! {
     the_more_urgent_class_goes_first,
@@ -11,7 +11,7 @@ promises! {
     bulk_never_takes_the_last_tokens,
     a_click_is_the_next_claim_whatever_waits_elsewhere,
     a_click_takes_the_next_free_token_of_its_lane,
-    a_claim_tells_of_what_it_leaves,
+    a_claim_reports_of_what_it_leaves,
 }
 
 async fn the_more_urgent_class_goes_first(over: Over) {
@@ -67,11 +67,11 @@ async fn a_click_takes_the_next_free_token_of_its_lane(over: Over) {
     assert_eq!(running.len(), 4);
     bench.push(job("lane", "click", Priority::Interactive)).await;
     assert!(bench.claim_now(9).await.is_empty(), "no token is free");
-    assert!(bench.settle(&running[0], Verdict::Done, 0).await);
+    assert!(bench.settle(&running[0], Outcome::Done, 0).await);
     assert_eq!(records(&bench.claim_now(9).await), ["click"]);
 }
 
-async fn a_claim_tells_of_what_it_leaves(over: Over) {
+async fn a_claim_reports_of_what_it_leaves(over: Over) {
     let bench = Bench::new(over, 1000).await;
     let crowd: Vec<_> = (0..100).map(|n| job("lane", &n.to_string(), Priority::Realtime)).collect();
     bench.queue.push(&crowd).await.unwrap();

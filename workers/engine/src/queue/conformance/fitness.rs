@@ -3,11 +3,11 @@
 use super::redis_server::RedisServer;
 use super::{claiming, job, limit};
 use crate::job::Priority;
-use crate::limit::FirstMeeting;
+use crate::limit::ColdStart;
 use crate::queue::{Queue, QueueError, Trouble};
 
 async fn open(url: &str) -> Result<Queue, QueueError> {
-    Queue::redis(url, "test", 1, limit(50), claiming(), FirstMeeting::Unspent).await
+    Queue::redis(url, "test", 1, limit(50), claiming(), ColdStart::Unspent).await
 }
 
 #[tokio::test]
@@ -83,8 +83,7 @@ async fn a_user_that_lacks_a_command_is_refused_with_its_name_and_nothing_is_wri
 async fn a_wrong_login_says_so_and_counts_once_it_is_mended() {
     let redis = RedisServer::start();
     let url = format!("redis://worker:secret@127.0.0.1:{}/", redis.port());
-    let queue =
-        Queue::redis_unmet(&url.as_str().into(), &"test".into(), 1, limit(50), claiming(), FirstMeeting::Unspent);
+    let queue = Queue::redis_unmet(&url.as_str().into(), &"test".into(), 1, limit(50), claiming(), ColdStart::Unspent);
     let queue = queue.unwrap();
     let refused = queue.meet().await.unwrap_err();
     assert_eq!(refused.trouble(), Some(Trouble::Login), "{refused:?}");
@@ -96,8 +95,7 @@ async fn a_wrong_login_says_so_and_counts_once_it_is_mended() {
 async fn a_server_that_comes_later_is_used_when_it_comes_and_counts_as_used_up() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let url = format!("redis://127.0.0.1:{port}/");
-    let queue =
-        Queue::redis_unmet(&url.as_str().into(), &"test".into(), 2, limit(50), claiming(), FirstMeeting::Unspent);
+    let queue = Queue::redis_unmet(&url.as_str().into(), &"test".into(), 2, limit(50), claiming(), ColdStart::Unspent);
     let queue = queue.unwrap();
     let refused = queue.meet().await.unwrap_err();
     assert!(refused.is_passing() && refused.trouble() == Some(Trouble::Unreachable), "{refused:?}");

@@ -6,8 +6,8 @@ use super::simulated::{Ground, Simulated, properties, simulate};
 use super::{claiming, job, limit, permits};
 use crate::job::Priority;
 use crate::limit::{DAY_BIN, DAY_BINS};
+use crate::outcome::Outcome;
 use crate::queue::{Settlement, Step, Wait};
-use crate::verdict::Verdict;
 
 properties! {
     lanes_are_forgotten_when_none_of_their_calls_count: 1, 1;
@@ -29,7 +29,7 @@ fn lanes_are_forgotten_when_none_of_their_calls_count(ground: &Ground, _: u32) {
             if stepped.jobs.is_empty() {
                 break;
             }
-            let sent = |job| Settlement { permits: permits(&job, 1), job, verdict: Verdict::Done };
+            let sent = |job| Settlement { permits: permits(&job, 1), job, outcome: Outcome::Done };
             let settlements = stepped.jobs.into_iter().map(sent).collect();
             step = Step { finished: vec![stepped.epoch], settlements, claim: 32 };
         }

@@ -9,10 +9,10 @@ use tokio::time::Instant;
 use super::simulated::simulate;
 use super::{Bench, INTERVAL, TIMEOUT, claiming, job, limit, permits};
 use crate::job::{Job, Priority};
-use crate::limit::{FirstMeeting, Limit};
+use crate::limit::{ColdStart, Limit};
+use crate::outcome::Outcome;
 use crate::queue::memory::{Clock, Journal, Uptime};
 use crate::queue::{Handover, LaneState, LaneView, Queue, Settlement, Step};
-use crate::verdict::Verdict;
 
 /// The data folder of a machine, and the processes that follow each other there.
 struct Machine {
@@ -51,7 +51,7 @@ impl Machine {
         });
         let (before, own) = (before.map(str::to_owned), self.processes.to_string());
         let handover = Handover { file: self.file(), before, own };
-        let queue = Queue::memory_by(2, self.limit, claiming(), FirstMeeting::Spent, &handover, clock);
+        let queue = Queue::memory_by(2, self.limit, claiming(), ColdStart::Spent, &handover, clock);
         Bench { queue, redis: None }
     }
 
@@ -64,7 +64,7 @@ impl Machine {
         let jobs = bench.claim_now(5).await;
         assert_eq!(jobs.len(), 5);
         for job in &jobs[..3] {
-            assert!(bench.settle(job, Verdict::Done, 1).await);
+            assert!(bench.settle(job, Outcome::Done, 1).await);
         }
         machine
     }
@@ -117,7 +117,7 @@ async fn after_a_clean_stop_nobody_waits() {
     let bench = machine.start();
     tokio::time::sleep(Duration::from_secs(2)).await;
     for job in push_and_claim(&bench, "lane", 4).await {
-        assert!(bench.settle(&job, Verdict::Done, 1).await);
+        assert!(bench.settle(&job, Outcome::Done, 1).await);
     }
     let bench = machine.start();
     let lane = view(&bench).await;
@@ -128,12 +128,12 @@ async fn after_a_clean_stop_nobody_waits() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_location_that_the_server_told_to_wait_waits_on() {
+async fn a_location_that_the_server_reported_to_wait_waits_on() {
     let mut machine = Machine::new();
     let bench = machine.start();
     tokio::time::sleep(Duration::from_secs(2)).await;
-    let told = push_and_claim(&bench, "lane", 1).await.remove(0);
-    bench.settle(&told, Verdict::Throttled { hold: Duration::from_secs(60) }, 1).await;
+    let reported = push_and_claim(&bench, "lane", 1).await.remove(0);
+    bench.settle(&reported, Outcome::Throttled { hold: Duration::from_secs(60) }, 1).await;
     tokio::time::sleep(Duration::from_secs(20)).await;
     let bench = machine.start();
     let lane = view(&bench).await;
@@ -214,16 +214,16 @@ async fn restarts(seed: u64) -> Vec<Duration> {
     let mut machine = Machine::new();
     let (began, mut bench) = (Instant::now(), machine.start());
     // When each arrives, of which process it is.
-    let mut under_way: Vec<(Instant, usize, Job)> = Vec::new();
+    let mut in_flight: Vec<(Instant, usize, Job)> = Vec::new();
     let mut arrivals = Vec::new();
     while began.elapsed() < Duration::from_secs(25) {
         tokio::time::sleep(TICK).await;
-        let (arrived, still): (Vec<_>, Vec<_>) = under_way.into_iter().partition(|(at, ..)| *at <= Instant::now());
-        under_way = still;
+        let (arrived, still): (Vec<_>, Vec<_>) = in_flight.into_iter().partition(|(at, ..)| *at <= Instant::now());
+        in_flight = still;
         for (at, process, job) in arrived {
             arrivals.push(at - began);
             if process == machine.processes {
-                let settlement = Settlement { permits: permits(&job, 1), job, verdict: Verdict::Done };
+                let settlement = Settlement { permits: permits(&job, 1), job, outcome: Outcome::Done };
                 let shard = bench.queue.shard_of(&settlement.job.key.lane);
                 bench.step(shard, Step { settlements: vec![settlement], ..Step::default() }).await;
             }
@@ -234,7 +234,7 @@ async fn restarts(seed: u64) -> Vec<Duration> {
         let asked = below(4) as usize;
         for job in push_and_claim(&bench, "lane", asked).await {
             let at = Instant::now() + Duration::from_millis(below(TIMEOUT.as_millis() as u64));
-            under_way.push((at, machine.processes, job));
+            in_flight.push((at, machine.processes, job));
         }
     }
     arrivals.sort();

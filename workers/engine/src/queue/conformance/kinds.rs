@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::{Bench, Over, done};
 use crate::job::{Job, Key, NewJob, Priority};
+use crate::outcome::Outcome;
 use crate::queue::{Pushed, Step};
-use crate::verdict::Verdict;
 
 promises! {
     a_paused_kind_rests_in_all_lanes_and_holds_up_no_other,
@@ -66,7 +66,7 @@ async fn all_jobs_of_a_kind_that_was_paused_run_once(over: Over) {
     let urgent: Vec<_> = (0..50).map(|n| job("lane", "push", &n.to_string(), Priority::Interactive)).collect();
     bench.queue.push(&urgent).await.unwrap();
     assert_eq!(bench.push(running).await, Pushed::AfterRunning);
-    assert!(bench.settle(&before, Verdict::Done, 0).await, "what runs goes on");
+    assert!(bench.settle(&before, Outcome::Done, 0).await, "what runs goes on");
     assert!(claim_all(&bench).await.is_empty());
 
     bench.queue.resume_kind("push").await.unwrap();

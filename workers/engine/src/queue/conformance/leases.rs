@@ -6,8 +6,8 @@ use tokio::time::Instant;
 
 use super::{Bench, INTERVAL, LEASE, Over, TIMEOUT, job, records};
 use crate::job::Priority;
+use crate::outcome::Outcome;
 use crate::queue::{Pushed, Step};
-use crate::verdict::Verdict;
 
 promises! {
     a_dead_workers_jobs_run_again_at_the_head_and_count_the_crash,
@@ -47,7 +47,7 @@ async fn a_heartbeat_keeps_the_lease(over: Over) {
         assert!(bench.claim_now(1).await.is_empty());
         tokio::time::sleep(LEASE / 6).await;
     }
-    assert!(bench.settle(&held, Verdict::Done, 1).await);
+    assert!(bench.settle(&held, Outcome::Done, 1).await);
     let done = Step { finished: vec![held.epoch], ..Step::default() };
     bench.step(shard, done).await;
     assert_eq!(bench.queue.heartbeat(shard, &[held.epoch]).await.unwrap(), [false]);
@@ -59,9 +59,9 @@ async fn a_zombie_cannot_settle(over: Over) {
     let zombie = bench.claim(1).await.remove(0);
     let heir = bench.claim(1).await.remove(0);
     assert_eq!(heir.key, zombie.key);
-    assert!(!bench.settle(&zombie, Verdict::Done, 1).await, "its lease is another's");
-    assert!(bench.settle(&heir, Verdict::Done, 1).await);
-    assert!(!bench.settle(&heir, Verdict::Done, 1).await, "nothing settles twice");
+    assert!(!bench.settle(&zombie, Outcome::Done, 1).await, "its lease is another's");
+    assert!(bench.settle(&heir, Outcome::Done, 1).await);
+    assert!(!bench.settle(&heir, Outcome::Done, 1).await, "nothing settles twice");
 }
 
 async fn epochs_only_rise(over: Over) {
@@ -120,6 +120,6 @@ async fn a_push_during_a_run_that_is_lost_keeps_its_urgency(over: Over) {
     assert_eq!(bench.push(job("lane", "a", Priority::Interactive)).await, Pushed::AfterRunning);
     let again = bench.claim(1).await.remove(0);
     assert_eq!((again.priority, again.crashes), (Priority::Interactive, 1), "one run serves the lost one and the push");
-    assert!(bench.settle(&again, Verdict::Done, 0).await);
+    assert!(bench.settle(&again, Outcome::Done, 0).await);
     assert!(bench.claim_now(1).await.is_empty());
 }

@@ -63,7 +63,7 @@ async fn a_step_that_makes_work_wakes_a_worker_that_listens(over: Over) {
     for (record, delay) in [("a", 20), ("b", 200), ("c", 2_000), ("d", 20_000)] {
         let delay = Duration::from_millis(delay);
         bench.push(NewJob { delay, ..job("lane", record, Priority::Realtime) }).await;
-        // It hears of that push, and listens anew.
+        // It learns of that push, and listens anew.
         bench.queue.listen(shard, &Step::default(), Duration::from_secs(60)).await.unwrap();
         let listens = listens(&bench, 1).await;
         tokio::time::sleep(delay * 2).await;
@@ -103,7 +103,7 @@ async fn who_listens_can_be_hushed(over: Over) {
     let bench = Bench::new(over, 10).await;
     let listens = listens(&bench, 1).await;
     while !listens.is_finished() {
-        bench.queue.hush(bench.queue.shard_of("lane")).await.unwrap();
+        bench.queue.unblock(bench.queue.shard_of("lane")).await.unwrap();
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     assert!(woken(listens).await.jobs.is_empty());

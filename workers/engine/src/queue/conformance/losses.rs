@@ -1,4 +1,4 @@
-//! A queue that lost its state counts every lane as used up, and tells of it (laws 1 and 2).
+//! A queue that lost its state counts every lane as used up, and reports it (laws 1 and 2).
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::redis_server::RedisServer;
 use super::{Bench, INTERVAL, LEASE, Over, TIMEOUT, claiming, job, limit};
 use crate::job::Priority;
-use crate::limit::FirstMeeting;
+use crate::limit::ColdStart;
 use crate::queue::{LaneState, Queue, Step};
 
 promises! {
@@ -18,7 +18,7 @@ promises! {
 async fn a_lost_state_counts_as_spent(over: Over) {
     // The rest begins when it is met.
     let began = Instant::now();
-    let mut bench = Bench::met(over, 10, FirstMeeting::Spent).await;
+    let mut bench = Bench::met(over, 10, ColdStart::Spent).await;
     let spent = INTERVAL + TIMEOUT + LEASE;
     bench.push(job("lane", "a", Priority::Interactive)).await;
     assert!(bench.claim_now(1).await.is_empty());
@@ -52,12 +52,12 @@ async fn a_promoted_replica_that_missed_the_last_writes_counts_as_spent() {
     bench.push(job("lane", "a", Priority::Interactive)).await;
     replica.command(&format!("REPLICAOF 127.0.0.1 {}", master.port()));
     while master.command("WAIT 1 100") != ":1" {}
-    // Its first replica gives a master a new id; the shard hears of it within a lease and tells the replica.
+    // Its first replica gives a master a new id; the shard learns of it within a lease and reports the replica.
     tokio::time::sleep(LEASE).await;
     bench.step(0, Step::default()).await;
     while master.command("WAIT 1 100") != ":1" {}
     replica.command("REPLICAOF NO ONE");
-    // What the replica never hears of: a claim, and so a token that is out.
+    // What the replica never learns of: a claim, and so a token that is out.
     assert_eq!(bench.claim_now(1).await.len(), 1);
     let losses = bench.queue.losses();
     let port = master.port();
@@ -78,7 +78,7 @@ async fn a_promoted_replica_that_missed_the_last_writes_counts_as_spent() {
 
 /// The rest after lost state belongs to tokens, and no person's wish brings them back.
 async fn no_resume_ends_the_rest_after_lost_state(over: Over) {
-    let bench = Bench::met(over, 10, FirstMeeting::Spent).await;
+    let bench = Bench::met(over, 10, ColdStart::Spent).await;
     bench.push(job("lane", "a", Priority::Interactive)).await;
     bench.queue.pause("lane").await.unwrap();
     bench.queue.resume("lane").await.unwrap();
@@ -113,12 +113,12 @@ async fn an_older_state_that_comes_back_counts_as_spent() {
     assert!(began.elapsed() + Duration::from_millis(50) >= INTERVAL + TIMEOUT + LEASE);
 }
 
-/// As when another server was the master meanwhile, and this one, which heard nothing of it, is so again: neither its run id nor its replication ids
-/// tell. Whoever has claimed there knows.
+/// As when another server was the master meanwhile, and this one, which received nothing of it, is so again: neither its run id nor its replication ids
+/// report. Whoever has claimed there knows.
 #[tokio::test]
 async fn a_state_that_knows_less_than_its_workers_counts_as_spent() {
     let redis = RedisServer::start_with(&["--enable-debug-command", "yes"]);
-    let queue = Queue::redis(&redis.url(), "test", 1, limit(10), claiming(), FirstMeeting::Unspent).await.unwrap();
+    let queue = Queue::redis(&redis.url(), "test", 1, limit(10), claiming(), ColdStart::Unspent).await.unwrap();
     let (a, b) = (job("lane", "a", Priority::Interactive), job("lane", "b", Priority::Interactive));
     queue.push(&[a, b]).await.unwrap();
     assert_eq!(redis.command("SAVE"), "+OK");

@@ -8,9 +8,9 @@ use super::simulated::{Ground, Simulated, properties, simulate};
 use super::{DAILY, claiming, job, limit, permits, records};
 use crate::job::{Job, Priority};
 use crate::limit::{DAY_BIN, Limit};
+use crate::outcome::Outcome;
 use crate::permit::{Lease, Permits};
 use crate::queue::{LaneState, Settlement, Step, Wait};
-use crate::verdict::Verdict;
 
 properties! {
     bulk_is_paced_from_what_the_day_leaves: 1, 1;
@@ -61,7 +61,7 @@ fn bulk_is_paced_from_what_the_day_leaves(ground: &Ground, _: u32) {
 }
 
 async fn end(world: &Simulated<'_>, jobs: Vec<Job>) {
-    let settlements = jobs.into_iter().map(|job| Settlement { permits: permits(&job, 1), job, verdict: Verdict::Done });
+    let settlements = jobs.into_iter().map(|job| Settlement { permits: permits(&job, 1), job, outcome: Outcome::Done });
     let step = Step { settlements: settlements.collect(), ..Step::default() };
     assert!(world.step(step).await.late.is_empty());
 }
@@ -79,7 +79,7 @@ fn a_call_that_nobody_saw_end_counts_for_a_day_from_when_it_may_arrive(ground: &
         let cancelled = run.jobs.iter().map(|job| {
             let permits = Permits::new(1, Lease::begin(Instant::now(), second)).with_call_timeout(limit.call_timeout);
             drop(permits.take().unwrap());
-            Settlement { job: job.clone(), verdict: Verdict::Done, permits }
+            Settlement { job: job.clone(), outcome: Outcome::Done, permits }
         });
         world.step(Step { settlements: cancelled.collect(), finished: vec![run.epoch], claim: 1 }).await;
         let may_arrive = world.now() + limit.call_timeout;

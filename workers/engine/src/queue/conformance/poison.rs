@@ -1,4 +1,4 @@
-//! A job that its workers do not outlive is buried with the reason, not run for ever (law 11).
+//! A job that its workers do not outlive becomes a dead letter with the reason, not run for ever (law 11).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,10 +8,10 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use super::{Bench, Over, job};
 use crate::job::{Job, Priority, SUSPECT};
+use crate::outcome::Outcome;
 use crate::permit::Permits;
 use crate::pool::{Handler, MAX_CRASHES, Pool, PoolConfig};
 use crate::queue::Pushed;
-use crate::verdict::Verdict;
 
 promises! {
     a_job_that_outlived_three_workers_the_last_time_alone_is_buried_and_not_run,
@@ -23,26 +23,26 @@ promises! {
 #[derive(Debug, PartialEq)]
 enum Did {
     Run,
-    Bury(String),
+    DeadLetter(String),
 }
 
 struct Witness(UnboundedSender<(String, Did)>);
 
 impl Handler for Witness {
-    async fn run(&self, job: Job, _: Permits) -> Verdict {
+    async fn run(&self, job: Job, _: Permits) -> Outcome {
         self.0.send((job.key.record, Did::Run)).unwrap();
-        Verdict::Done
+        Outcome::Done
     }
 
-    async fn bury(&self, job: Job, reason: &str) -> Verdict {
-        self.0.send((job.key.record, Did::Bury(reason.to_owned()))).unwrap();
-        Verdict::Dead
+    async fn dead_letter(&self, job: Job, reason: &str) -> Outcome {
+        self.0.send((job.key.record, Did::DeadLetter(reason.to_owned()))).unwrap();
+        Outcome::Dead
     }
 
-    fn ended(&self, _: &Job, _: &Verdict, _: Duration, _: &Permits) {}
+    fn ended(&self, _: &Job, _: &Outcome, _: Duration, _: &Permits) {}
 
-    fn panicked(&self, _: &Job) -> Verdict {
-        Verdict::Dead
+    fn panicked(&self, _: &Job) -> Outcome {
+        Outcome::Dead
     }
 }
 
@@ -57,19 +57,19 @@ async fn a_job_that_outlived_three_workers_the_last_time_alone_is_buried_and_not
             runs_alone(&bench, &claimed, true).await;
         }
     }
-    let (heard, mut hears) = unbounded_channel();
+    let (received, mut receives) = unbounded_channel();
     let pool = Pool::start(
         &bench.queue,
-        Arc::new(Witness(heard)),
+        Arc::new(Witness(received)),
         &PoolConfig { name: "heir".into(), concurrency: bench.queue.shards() },
     );
-    let (record, did) = hears.recv().await.unwrap();
+    let (record, did) = receives.recv().await.unwrap();
     pool.stop().await;
     assert_eq!(record, "poison");
-    assert!(hears.recv().await.is_none(), "it is done with once");
+    assert!(receives.recv().await.is_none(), "it is done with once");
     assert_eq!(bench.push(poison).await, Pushed::Queued, "the queue knows nothing of it any more");
     let reason = format!("it was running when {MAX_CRASHES} workers died, and ran alone when the last one did");
-    assert_eq!(did, Did::Bury(reason));
+    assert_eq!(did, Did::DeadLetter(reason));
 }
 
 async fn runs_alone(bench: &Bench, job: &Job, is_alone: bool) {
@@ -84,7 +84,7 @@ struct Crowd {
 }
 
 impl Handler for Crowd {
-    async fn run(&self, job: Job, _: Permits) -> Verdict {
+    async fn run(&self, job: Job, _: Permits) -> Outcome {
         let mut most = self.running.fetch_add(1, Ordering::SeqCst) + 1;
         for _ in 0..20 {
             tokio::task::yield_now().await;
@@ -92,17 +92,17 @@ impl Handler for Crowd {
         }
         self.running.fetch_sub(1, Ordering::SeqCst);
         self.ended.send((job.key.record, most)).unwrap();
-        Verdict::Done
+        Outcome::Done
     }
 
-    async fn bury(&self, job: Job, _: &str) -> Verdict {
+    async fn dead_letter(&self, job: Job, _: &str) -> Outcome {
         panic!("{:?} was buried", job.key);
     }
 
-    fn ended(&self, _: &Job, _: &Verdict, _: Duration, _: &Permits) {}
+    fn ended(&self, _: &Job, _: &Outcome, _: Duration, _: &Permits) {}
 
-    fn panicked(&self, _: &Job) -> Verdict {
-        Verdict::Dead
+    fn panicked(&self, _: &Job) -> Outcome {
+        Outcome::Dead
     }
 }
 
@@ -126,12 +126,12 @@ async fn jobs_that_outlived_many_workers_beside_each_other_are_all_run_and_each_
     for lane in &lanes {
         bench.push(job(lane, "other", Priority::Realtime)).await;
     }
-    let (ended, mut hears) = unbounded_channel();
+    let (ended, mut receives) = unbounded_channel();
     let crowd = Arc::new(Crowd { running: AtomicUsize::new(0), ended });
     let pool = Pool::start(&bench.queue, crowd, &PoolConfig { name: "heir".into(), concurrency: 64 });
     let mut suspects = 0;
     for _ in 0..SUSPECTS * 2 {
-        let (record, beside) = hears.recv().await.unwrap();
+        let (record, beside) = receives.recv().await.unwrap();
         if record == "suspect" {
             assert_eq!(beside, 1, "a suspect runs alone");
             suspects += 1;
@@ -148,16 +148,16 @@ async fn a_crash_while_a_suspect_runs_alone_counts_for_nobody_else(over: Over) {
         crashes.sort();
         crashes
     };
-    let told = |a: u8, b: u8| vec![("a".to_owned(), a), ("b".to_owned(), b)];
+    let reported = |a: u8, b: u8| vec![("a".to_owned(), a), ("b".to_owned(), b)];
     bench.push(job("lane", "a", Priority::Realtime)).await;
     bench.push(job("lane", "b", Priority::Realtime)).await;
     let claimed = bench.claim(2).await;
     runs_alone(&bench, &claimed[0], true).await;
     let claimed = bench.claim(2).await;
-    assert_eq!(crashes(&claimed), told(1, 0));
+    assert_eq!(crashes(&claimed), reported(1, 0));
     // It ended, and the others run.
     let suspect = claimed.iter().find(|job| job.crashes > 0).unwrap();
     runs_alone(&bench, suspect, true).await;
     runs_alone(&bench, suspect, false).await;
-    assert_eq!(crashes(&bench.claim(2).await), told(2, 1));
+    assert_eq!(crashes(&bench.claim(2).await), reported(2, 1));
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::{Bench, Over, done, job, records};
 use crate::envelope::EnvelopeError;
 use crate::job::{Job, NewJob, Priority};
+use crate::outcome::Outcome;
 use crate::queue::{Pushed, Step, Wait};
-use crate::verdict::Verdict;
 
 promises! {
     a_pushed_job_is_claimed_as_it_was_pushed,
@@ -90,11 +90,11 @@ async fn any_number_of_pushes_during_a_run_leave_one_more_run(over: Over) {
         assert_eq!(bench.push(job("lane", "a", Priority::Realtime)).await, Pushed::Coalesced);
     }
     assert!(bench.claim_now(10).await.is_empty(), "one run at a time per key");
-    assert!(bench.settle(&running, Verdict::Done, 1).await);
+    assert!(bench.settle(&running, Outcome::Done, 1).await);
     let again = bench.claim(10).await;
     assert_eq!(again.len(), 1);
     assert_eq!(again[0].priority, Priority::Realtime, "the most urgent push decides");
-    assert!(bench.settle(&again[0], Verdict::Done, 1).await);
+    assert!(bench.settle(&again[0], Outcome::Done, 1).await);
     assert!(bench.claim_now(10).await.is_empty());
 }
 

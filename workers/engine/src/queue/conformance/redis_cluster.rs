@@ -42,29 +42,29 @@ impl RedisCluster {
     fn with(mut self, masters: u16) -> Self {
         let cluster = &mut self;
         for number in 0..masters {
-            let node = cluster.add(Some(number + 1));
+            let shard_connection = cluster.add(Some(number + 1));
             let first = u32::from(number) * u32::from(SLOTS) / u32::from(masters);
             let last = u32::from(number + 1) * u32::from(SLOTS) / u32::from(masters) - 1;
-            cluster.ask::<()>(node, cmd("CLUSTER").arg("ADDSLOTSRANGE").arg(first).arg(last));
+            cluster.ask::<()>(shard_connection, cmd("CLUSTER").arg("ADDSLOTSRANGE").arg(first).arg(last));
         }
-        for node in 0..cluster.nodes.len() {
-            cluster.wait_for(node, "CLUSTER INFO", "cluster_state:ok");
+        for shard_connection in 0..cluster.nodes.len() {
+            cluster.wait_for(shard_connection, "CLUSTER INFO", "cluster_state:ok");
         }
         self
     }
 
-    pub(super) fn tls_port(&self, node: usize) -> u16 {
-        self.secured.as_ref().unwrap().0[node]
+    pub(super) fn tls_port(&self, shard_connection: usize) -> u16 {
+        self.secured.as_ref().unwrap().0[shard_connection]
     }
 
     /// Where other nodes meet it.
-    fn own_port(&self, node: usize) -> u16 {
-        if self.secured.is_some() { self.tls_port(node) } else { self.port(node) }
+    fn own_port(&self, shard_connection: usize) -> u16 {
+        if self.secured.is_some() { self.tls_port(shard_connection) } else { self.port(shard_connection) }
     }
 
     fn start_node(&mut self) -> RedisServer {
         let Some((ports, options)) = &mut self.secured else { return RedisServer::start_node() };
-        // What nodes tell each other goes by the port 10,000 above.
+        // What nodes report each other goes by the port 10,000 above.
         let port = std::iter::repeat_with(free_port).find(|port| *port < 50_000).unwrap();
         ports.push(port);
         let tls_port = port.to_string();
@@ -80,15 +80,18 @@ impl RedisCluster {
             assert_eq!(server.command(&format!("CONFIG SET {setting} {PASSWORD}")), "+OK");
         }
         self.nodes.push(server);
-        let node = self.nodes.len() - 1;
+        let shard_connection = self.nodes.len() - 1;
         if let Some(epoch) = epoch {
-            self.ask::<()>(node, cmd("CLUSTER").arg("SET-CONFIG-EPOCH").arg(epoch));
+            self.ask::<()>(shard_connection, cmd("CLUSTER").arg("SET-CONFIG-EPOCH").arg(epoch));
         }
-        if node > 0 {
+        if shard_connection > 0 {
             // Gossip does the rest.
-            self.ask::<()>(node, cmd("CLUSTER").arg("MEET").arg("127.0.0.1").arg(self.own_port(node - 1)));
+            self.ask::<()>(
+                shard_connection,
+                cmd("CLUSTER").arg("MEET").arg("127.0.0.1").arg(self.own_port(shard_connection - 1)),
+            );
         }
-        node
+        shard_connection
     }
 
     /// The number of a new replica of that node, once it has what the node has.
@@ -100,22 +103,24 @@ impl RedisCluster {
         replica
     }
 
-    pub(super) fn port(&self, node: usize) -> u16 {
-        self.nodes[node].port()
+    pub(super) fn port(&self, shard_connection: usize) -> u16 {
+        self.nodes[shard_connection].port()
     }
 
-    pub(super) fn ask<T: FromRedisValue>(&self, node: usize, command: &Cmd) -> T {
-        command.query(&mut self.connect(node).unwrap()).unwrap()
+    pub(super) fn ask<T: FromRedisValue>(&self, shard_connection: usize, command: &Cmd) -> T {
+        command.query(&mut self.connect(shard_connection).unwrap()).unwrap()
     }
 
-    pub(super) fn kill(&mut self, node: usize) {
-        self.nodes[node].kill();
+    pub(super) fn kill(&mut self, shard_connection: usize) {
+        self.nodes[shard_connection].kill();
     }
 
     /// The node that owns the slot of a key.
     pub(super) fn owner(&self, key: &str) -> usize {
-        let owns = |node: &usize| {
-            self.connect(*node).and_then(|mut node| cmd("EXISTS").arg(key).query::<u8>(&mut node)).is_ok()
+        let owns = |shard_connection: &usize| {
+            self.connect(*shard_connection)
+                .and_then(|mut shard_connection| cmd("EXISTS").arg(key).query::<u8>(&mut shard_connection))
+                .is_ok()
         };
         (0..self.nodes.len()).find(owns).unwrap()
     }
@@ -124,8 +129,9 @@ impl RedisCluster {
     pub(super) fn move_slot(&self, key: &str, to: usize) {
         let from = self.owner(key);
         let slot: u16 = self.ask(from, cmd("CLUSTER").arg("KEYSLOT").arg(key));
-        let set =
-            |node, state, of| self.ask::<()>(node, cmd("CLUSTER").arg("SETSLOT").arg(slot).arg(state).arg(self.id(of)));
+        let set = |shard_connection, state, of| {
+            self.ask::<()>(shard_connection, cmd("CLUSTER").arg("SETSLOT").arg(slot).arg(state).arg(self.id(of)))
+        };
         set(to, "IMPORTING", from);
         set(from, "MIGRATING", to);
         loop {
@@ -142,20 +148,20 @@ impl RedisCluster {
     }
 
     /// Until the node answers so.
-    pub(super) fn wait_for(&self, node: usize, command: &str, says: &str) {
+    pub(super) fn wait_for(&self, shard_connection: usize, command: &str, says: &str) {
         let mut words = command.split(' ');
         let mut asked = cmd(words.next().unwrap());
         asked.arg(words.collect::<Vec<_>>());
-        while !self.ask::<String>(node, &asked).contains(says) {
+        while !self.ask::<String>(shard_connection, &asked).contains(says) {
             std::thread::yield_now();
         }
     }
 
-    fn id(&self, node: usize) -> String {
-        self.ask(node, cmd("CLUSTER").arg("MYID"))
+    fn id(&self, shard_connection: usize) -> String {
+        self.ask(shard_connection, cmd("CLUSTER").arg("MYID"))
     }
 
-    fn connect(&self, node: usize) -> RedisResult<Connection> {
-        redis::Client::open(cluster_url(self.port(node)))?.get_connection()
+    fn connect(&self, shard_connection: usize) -> RedisResult<Connection> {
+        redis::Client::open(cluster_url(self.port(shard_connection)))?.get_connection()
     }
 }

@@ -1,4 +1,4 @@
-//! A trace that tells of something that must not happen is rejected: each change of a true one, with the law that it breaks.
+//! A trace that reports something that must not happen is rejected: each change of a true one, with the law that it breaks.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -11,9 +11,9 @@ use super::simulated::{Ground, Simulated, simulate};
 use super::traced::traced;
 use super::{claiming, job, limit};
 use crate::job::{Job, Priority};
+use crate::outcome::Outcome;
 use crate::permit::{Lease, Permits};
 use crate::queue::{Settlement, Step};
-use crate::verdict::Verdict;
 
 /// A little of everything, by the queue in memory.
 fn a_true_trace() -> Vec<Value> {
@@ -23,12 +23,12 @@ fn a_true_trace() -> Vec<Value> {
         let take = move |line: &str| taker.lock().unwrap().push(serde_json::from_str(line).unwrap());
         let world = Simulated::traced(&Ground::Memory, limit(6), claiming(), |queue| traced(queue, take)).await;
         let ms = Duration::from_millis;
-        let ran = |job: &Job, verdict| {
+        let ran = |job: &Job, outcome| {
             let permits = Permits::new(1, Lease::begin(Instant::now(), ms(1000)));
             permits.take().unwrap().answered();
-            Settlement { job: job.clone(), verdict, permits }
+            Settlement { job: job.clone(), outcome, permits }
         };
-        let tell = |settlement| Step { settlements: vec![settlement], ..Step::default() };
+        let report = |settlement| Step { settlements: vec![settlement], ..Step::default() };
         let claim = |count| Step { claim: count, ..Step::default() };
         let jobs = ["a", "b", "c", "d"].map(|record| job("lane", record, Priority::Realtime));
         world.queue.push(&jobs).await.unwrap();
@@ -36,22 +36,22 @@ fn a_true_trace() -> Vec<Value> {
         world.queue.push(&jobs[..1]).await.unwrap();
         world.queue.heartbeat(0, &[first[0].epoch]).await.unwrap();
         world.advance(ms(10)).await;
-        world.step(tell(ran(&first[0], Verdict::Done))).await;
-        world.step(tell(ran(&first[1], Verdict::Throttled { hold: ms(100) }))).await;
+        world.step(report(ran(&first[0], Outcome::Done))).await;
+        world.step(report(ran(&first[1], Outcome::Throttled { hold: ms(100) }))).await;
         world.step(claim(4)).await;
         world.advance(ms(420)).await;
         let second = world.step(claim(2)).await.jobs;
         // Its worker dies.
         world.advance(ms(301)).await;
         world.step(claim(0)).await;
-        world.step(tell(ran(&second[0], Verdict::Done))).await;
+        world.step(report(ran(&second[0], Outcome::Done))).await;
         world.queue.heartbeat(0, &[second[0].epoch]).await.unwrap();
         world.advance(ms(601)).await;
         world.queue.pause("lane").await.unwrap();
         world.step(claim(1)).await;
         world.queue.resume("lane").await.unwrap();
         let third = world.step(claim(1)).await.jobs;
-        world.step(tell(ran(&third[0], Verdict::Broken { probe_after: ms(50) }))).await;
+        world.step(report(ran(&third[0], Outcome::Broken { probe_after: ms(50) }))).await;
         world.advance(ms(500)).await;
         world.step(claim(3)).await;
         world.step(claim(3)).await;
@@ -130,12 +130,12 @@ const CHANGES: [Change; 20] = [
         line(lines, 1, |line| line["call"] == "push")["pushed"][0]["answer"] = json!(1);
     }),
     ("a refusal is forgotten", 3, |lines| {
-        line(lines, 0, |line| some(line, "settled") && line["settled"][0]["verdict"] == "T")["lanes"]["lane"]["hold"] =
+        line(lines, 0, |line| some(line, "settled") && line["settled"][0]["outcome"] == "T")["lanes"]["lane"]["hold"] =
             json!(0);
     }),
     ("an answer is said to have come later", 2, |lines| {
         more(
-            &mut line(lines, 0, |line| some(line, "settled") && line["settled"][0]["verdict"] == "T")["settled"][0]["since"],
+            &mut line(lines, 0, |line| some(line, "settled") && line["settled"][0]["outcome"] == "T")["settled"][0]["since"],
             -400,
         );
     }),

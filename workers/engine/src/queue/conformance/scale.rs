@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::redis_server::RedisServer;
 use super::{Bench, INTERVAL, Over, Priority, Queue, Step, Wait, claiming, done, job, limit};
 use crate::job::NewJob;
-use crate::limit::{Claiming, FirstMeeting};
+use crate::limit::{Claiming, ColdStart};
 
 promises! {
     a_step_claims_at_most_its_batch_however_many_wait,
@@ -75,7 +75,7 @@ async fn the_jobs_of_many_dead_workers_come_back_in_small_steps(over: Over) {
     // Long enough that no lease ends before the last claim, on a slow machine too.
     let lease = Duration::from_secs(2);
     let claiming = Claiming { lease, ..claiming() };
-    let bench = Bench::with(over, limit(BURST), claiming, FirstMeeting::Unspent).await;
+    let bench = Bench::with(over, limit(BURST), claiming, ColdStart::Unspent).await;
     let all = WORKERS * u32::try_from(BATCH).unwrap();
     let crowd: Vec<_> = (0..all).map(|n| job("lane", &n.to_string(), Priority::Realtime)).collect();
     bench.queue.push(&crowd).await.unwrap();
@@ -154,7 +154,7 @@ const MOST_COMMANDS: u64 = 400;
 #[tokio::test]
 async fn a_step_runs_a_bounded_number_of_commands() {
     let redis = RedisServer::start();
-    let queue = Queue::redis(&redis.url(), "test", 1, limit(BURST), claiming(), FirstMeeting::Unspent).await.unwrap();
+    let queue = Queue::redis(&redis.url(), "test", 1, limit(BURST), claiming(), ColdStart::Unspent).await.unwrap();
     // Dead workers' batches, jobs that are due, and lanes with one job each of every class.
     let crowd = |count: usize, class| (0..count).map(move |n| job(&lane(n), &format!("{n} {class:?}"), class));
     queue.push(&crowd(2000, Priority::Interactive).collect::<Vec<_>>()).await.unwrap();

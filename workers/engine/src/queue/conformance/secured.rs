@@ -9,9 +9,9 @@ use super::redis_cluster::{RedisCluster, secured_url};
 use super::redis_server::{RedisServer, free_port};
 use super::{Bench, claiming, job, limit};
 use crate::job::Priority;
-use crate::limit::FirstMeeting;
+use crate::limit::ColdStart;
+use crate::outcome::Outcome;
 use crate::queue::{Endpoint, Queue, QueueError, Step, Tls, Trouble, masters};
-use crate::verdict::Verdict;
 
 const HERE: &str = "IP:127.0.0.1";
 
@@ -59,7 +59,7 @@ fn showing(authority: &Authority, (certificate, key): &(PathBuf, PathBuf)) -> Tl
 }
 
 async fn open(endpoint: Endpoint) -> Result<Queue, QueueError> {
-    Queue::redis(endpoint, "test", 1, limit(50), claiming(), FirstMeeting::Unspent).await
+    Queue::redis(endpoint, "test", 1, limit(50), claiming(), ColdStart::Unspent).await
 }
 
 /// Pushes, listens, runs and settles.
@@ -67,8 +67,8 @@ async fn works(queue: Queue) {
     let bench = Bench { queue, redis: None };
     bench.push(job("lane", "a", Priority::Realtime)).await;
     let step = Step { claim: 1, ..Step::default() };
-    let heard = bench.queue.listen(0, &step, std::time::Duration::from_secs(5)).await.unwrap();
-    assert!(bench.settle(&heard.jobs[0], Verdict::Done, 1).await);
+    let received = bench.queue.listen(0, &step, std::time::Duration::from_secs(5)).await.unwrap();
+    assert!(bench.settle(&received.jobs[0], Outcome::Done, 1).await);
 }
 
 async fn trouble(endpoint: Endpoint) -> Option<Trouble> {
@@ -132,7 +132,7 @@ async fn every_node_of_a_cluster_is_reached_with_tls() {
     let endpoint =
         |port| Endpoint { url: secured_url(port), tls: showing(&authority, &(certificate.clone(), key.clone())) };
     let endpoint = endpoint(cluster.tls_port(0));
-    let queue = Queue::redis(endpoint.clone(), "test", 8, limit(50), claiming(), FirstMeeting::Unspent).await.unwrap();
+    let queue = Queue::redis(endpoint.clone(), "test", 8, limit(50), claiming(), ColdStart::Unspent).await.unwrap();
     let bench = Bench { queue, redis: None };
     for lane in 0..24 {
         bench.push(job(&lane.to_string(), "a", Priority::Realtime)).await;
@@ -141,7 +141,7 @@ async fn every_node_of_a_cluster_is_reached_with_tls() {
     let masters = masters(&endpoint).await.unwrap();
     assert_eq!(masters.len(), 3);
     for (_, client) in masters {
-        let mut node = client.get_multiplexed_async_connection().await.unwrap();
-        cmd("PING").exec_async(&mut node).await.unwrap();
+        let mut shard_connection = client.get_multiplexed_async_connection().await.unwrap();
+        cmd("PING").exec_async(&mut shard_connection).await.unwrap();
     }
 }

@@ -1,4 +1,4 @@
-//! A queue whose time moves only when told to: hours pass in a moment, and a run can be had again by its seed.
+//! A queue whose time moves only when asked to: hours pass in a moment, and a run can be had again by its seed.
 //!
 //! Memory takes tokio's paused clock. Redis' functions are the real ones in a real server, with one call replaced: they read the time from a
 //! key. Tokio's clock stands still while a reply is on its way, since a blocking task keeps it from running on by itself.
@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::redis_server::RedisServer;
 use super::traced::followed;
-use crate::limit::{Claiming, FirstMeeting, Limit};
+use crate::limit::{Claiming, ColdStart, Limit};
 use crate::queue::memory::MemoryShard;
 use crate::queue::{Driver, Queue, Step, Stepped};
 
@@ -51,7 +51,7 @@ impl<'a> Simulated<'a> {
         if let Ground::Redis(server) = ground {
             server.flush_all();
         }
-        let queue = follow(open(ground, limit, claiming, FirstMeeting::Unspent, Duration::ZERO).await);
+        let queue = follow(open(ground, limit, claiming, ColdStart::Unspent, Duration::ZERO).await);
         let simulated = Self {
             queue,
             limit,
@@ -61,7 +61,7 @@ impl<'a> Simulated<'a> {
             off: Default::default(),
             _clock_stands: stands,
         };
-        simulated.tell_time();
+        simulated.report_time();
         simulated
     }
 
@@ -72,7 +72,7 @@ impl<'a> Simulated<'a> {
 
     pub(super) async fn advance(&self, by: Duration) {
         tokio::time::advance(by).await;
-        self.tell_time();
+        self.report_time();
     }
 
     pub(super) async fn step(&self, step: Step) -> Stepped {
@@ -83,12 +83,12 @@ impl<'a> Simulated<'a> {
     pub(super) async fn lose_state(&mut self) {
         match self.ground {
             Ground::Memory => {
-                let anew = open(self.ground, self.limit, self.claiming, FirstMeeting::Spent, self.now()).await;
+                let anew = open(self.ground, self.limit, self.claiming, ColdStart::Spent, self.now()).await;
                 self.queue = followed(anew);
             }
             Ground::Redis(server) => {
                 server.flush_all();
-                self.tell_time();
+                self.report_time();
             }
         }
     }
@@ -96,11 +96,11 @@ impl<'a> Simulated<'a> {
     /// Sets the server's clock, if there is a server, forward or back.
     pub(super) fn set_clock(&self, by_ms: i64) {
         self.off.set(self.off.get() + by_ms);
-        self.tell_time();
+        self.report_time();
     }
 
     /// After time has passed by another's doing.
-    pub(super) fn tell_time(&self) {
+    pub(super) fn report_time(&self) {
         if let Ground::Redis(server) = self.ground {
             let now = Duration::from_secs(ORIGIN_S) + self.began.elapsed();
             let off = Duration::from_millis(self.off.get().unsigned_abs());
@@ -110,7 +110,7 @@ impl<'a> Simulated<'a> {
     }
 }
 
-async fn open(ground: &Ground, limit: Limit, claiming: Claiming, meeting: FirstMeeting, now: Duration) -> Queue {
+async fn open(ground: &Ground, limit: Limit, claiming: Claiming, meeting: ColdStart, now: Duration) -> Queue {
     match ground {
         Ground::Memory => {
             let origin = Duration::from_secs(ORIGIN_S) + now;

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use super::{Bench, Over, job, records};
 use crate::job::Priority;
+use crate::outcome::Outcome;
 use crate::queue::{Pushed, Settlement, Step};
-use crate::verdict::Verdict;
 
 promises! {
     a_push_just_before_a_run_is_put_off_counts_as_one_just_after,
-    a_settlement_that_is_told_twice_counts_its_calls_once,
+    a_settlement_that_is_reported_twice_counts_its_calls_once,
     released_jobs_come_back_in_their_order,
     jobs_of_one_dead_worker_come_back_in_their_order,
 }
@@ -17,7 +17,7 @@ promises! {
 const LONG: Duration = Duration::from_secs(600);
 
 async fn a_push_just_before_a_run_is_put_off_counts_as_one_just_after(over: Over) {
-    for verdict in [Verdict::Retry { after: LONG }, Verdict::Snooze { after: LONG }] {
+    for outcome in [Outcome::Retry { after: LONG }, Outcome::Snooze { after: LONG }] {
         for before in [true, false] {
             let bench = Bench::new(over, 10).await;
             bench.push(job("lane", "a", Priority::Bulk)).await;
@@ -26,24 +26,24 @@ async fn a_push_just_before_a_run_is_put_off_counts_as_one_just_after(over: Over
             if before {
                 assert_eq!(bench.push(click.clone()).await, Pushed::AfterRunning);
             }
-            assert!(bench.settle(&running, verdict.clone(), 0).await);
+            assert!(bench.settle(&running, outcome.clone(), 0).await);
             if !before {
                 assert_eq!(bench.push(click).await, Pushed::Coalesced);
             }
             let again = bench.claim_now(9).await;
-            assert_eq!(records(&again), ["a"], "{verdict:?}, pushed before: {before}");
+            assert_eq!(records(&again), ["a"], "{outcome:?}, pushed before: {before}");
             assert_eq!(again[0].priority, Priority::Interactive);
         }
     }
 }
 
-async fn a_settlement_that_is_told_twice_counts_its_calls_once(over: Over) {
+async fn a_settlement_that_is_reported_twice_counts_its_calls_once(over: Over) {
     let bench = Bench::new(over, 20).await;
     bench.push(job("lane", "a", Priority::Realtime)).await;
     let run = bench.claim(1).await.remove(0);
     // As where the answer was lost.
-    assert!(bench.settle(&run, Verdict::Done, 1).await);
-    assert!(!bench.settle(&run, Verdict::Done, 1).await);
+    assert!(bench.settle(&run, Outcome::Done, 1).await);
+    assert!(!bench.settle(&run, Outcome::Done, 1).await);
     let lane = bench.queue.lane("lane").await.unwrap().unwrap();
     assert_eq!((lane.tokens_out, lane.tokens_cooling, lane.day_used), (0, 1, 1));
 }
@@ -55,7 +55,7 @@ async fn released_jobs_come_back_in_their_order(over: Over) {
     }
     let claimed = bench.claim_now(3).await;
     assert_eq!(records(&claimed), ["a", "b", "c"]);
-    let release = |job| Settlement { permits: super::permits(&job, 0), job, verdict: Verdict::Released };
+    let release = |job| Settlement { permits: super::permits(&job, 0), job, outcome: Outcome::Released };
     let settlements = claimed.into_iter().map(release).collect();
     bench.step(bench.queue.shard_of("lane"), Step { settlements, ..Step::default() }).await;
     assert_eq!(records(&bench.claim_now(9).await), ["a", "b", "c", "d"]);

@@ -15,9 +15,9 @@ use super::simulated::{Ground, Simulated, properties, simulate};
 use super::traced::{followed_by, replayed};
 use crate::job::{Job, Key, NewJob, Priority};
 use crate::limit::{Breaker, Claiming, Limit};
+use crate::outcome::Outcome;
 use crate::permit::{Lease, Permits};
 use crate::queue::{Driver, Queue, Settlement, Step};
-use crate::verdict::Verdict;
 
 properties! {
     the_model_takes_a_long_run: 10_000, 1_500;
@@ -25,7 +25,7 @@ properties! {
 
 const LANES: usize = 6;
 const LEASE: Duration = Duration::from_millis(300);
-/// Claims that may be told of still.
+/// Claims that may be reported still.
 const REMEMBERED: usize = 40;
 
 fn limit() -> Limit {
@@ -128,8 +128,8 @@ impl Run<'_> {
     }
 
     async fn step(&mut self) {
-        let told = self.dice.random_range(0..4);
-        let settlements: Vec<_> = (0..told).filter_map(|_| self.settlement()).collect();
+        let reported = self.dice.random_range(0..4);
+        let settlements: Vec<_> = (0..reported).filter_map(|_| self.settlement()).collect();
         let finish = self.dice.random_ratio(1, 5).then(|| self.claim()).flatten();
         let finished = finish.map(|(job, _)| job.epoch).into_iter().collect();
         let step = Step { settlements, finished, claim: self.dice.random_range(0..8) };
@@ -141,13 +141,13 @@ impl Run<'_> {
 
     fn settlement(&mut self) -> Option<Settlement> {
         let (job, claimed) = self.claim()?;
-        let verdict = match self.dice.random_range(0..10) {
-            0 | 1 => Verdict::Retry { after: self.ms(200) },
-            2 => Verdict::Snooze { after: self.ms(200) },
-            3 | 4 => Verdict::Throttled { hold: self.ms(700) },
-            5 => Verdict::Broken { probe_after: self.ms(200) },
-            6 => Verdict::Released,
-            _ => Verdict::Done,
+        let outcome = match self.dice.random_range(0..10) {
+            0 | 1 => Outcome::Retry { after: self.ms(200) },
+            2 => Outcome::Snooze { after: self.ms(200) },
+            3 | 4 => Outcome::Throttled { hold: self.ms(700) },
+            5 => Outcome::Broken { probe_after: self.ms(200) },
+            6 => Outcome::Released,
+            _ => Outcome::Done,
         };
         let permits = Permits::new(u32::from(job.cost), Lease::begin(claimed, LEASE * 1000));
         let permits = permits.with_call_timeout(limit().call_timeout);
@@ -162,7 +162,7 @@ impl Run<'_> {
         let mut maybe = |most: u32| dice.random_ratio(1, 10).then(|| dice.random_range(1..most));
         permits.observe(maybe(8), maybe(20_000));
         permits.observe_limits(maybe(60).map(|burst| burst.max(3)), None);
-        Some(Settlement { job, verdict, permits })
+        Some(Settlement { job, outcome, permits })
     }
 }
 

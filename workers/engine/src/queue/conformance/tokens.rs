@@ -8,9 +8,9 @@ use super::redis_server::RedisServer;
 use super::simulated::{Ground, Simulated, simulate};
 use super::{Bench, INTERVAL, Over, arrivals, claiming, job, limit, permits};
 use crate::job::Priority;
-use crate::limit::{Claiming, FirstMeeting, Limit};
+use crate::limit::{Claiming, ColdStart, Limit};
+use crate::outcome::Outcome;
 use crate::queue::{LaneState, Settlement, Step, Wait};
-use crate::verdict::Verdict;
 
 promises! {
     no_more_tokens_than_the_burst_are_ever_out,
@@ -42,11 +42,11 @@ async fn unused_tokens_are_free_at_once_and_used_ones_after_the_interval(over: O
     }
     let first = bench.claim(1).await.remove(0);
     assert!(bench.claim_now(1).await.is_empty());
-    assert!(bench.settle(&first, Verdict::Done, 0).await);
+    assert!(bench.settle(&first, Outcome::Done, 0).await);
     let second = bench.claim_now(1).await;
     assert_eq!(second.len(), 1, "nothing was sent, so nothing cools down");
     let settled = Instant::now();
-    assert!(bench.settle(&second[0], Verdict::Done, 1).await);
+    assert!(bench.settle(&second[0], Outcome::Done, 1).await);
     assert!(bench.claim_now(1).await.is_empty());
     assert_eq!(bench.claim(1).await.len(), 1);
     assert!(settled.elapsed() >= INTERVAL, "came back after {:?}", settled.elapsed());
@@ -62,7 +62,7 @@ async fn tokens_cool_from_the_response_and_not_from_the_settlement(over: Over) {
     let permits = permits(&first, 1);
     tokio::time::sleep(INTERVAL / 2).await;
     let settled = Instant::now();
-    let settlement = Settlement { job: first, verdict: Verdict::Done, permits };
+    let settlement = Settlement { job: first, outcome: Outcome::Done, permits };
     let step = Step { settlements: vec![settlement], ..Step::default() };
     let wait = bench.step(bench.queue.shard_of("lane"), step).await.wait;
     let Wait::For(wait) = wait else { panic!("{wait:?}") };
@@ -75,13 +75,13 @@ async fn a_throttled_lane_is_held_whole_and_starts_gently(over: Over) {
     // Its quarters are a second each.
     let limit = Limit { interval: INTERVAL * 10, ..limit(16) };
     let claiming = Claiming { lease: Duration::from_secs(60), ..claiming() };
-    let bench = Bench::with(over, limit, claiming, FirstMeeting::Unspent).await;
+    let bench = Bench::with(over, limit, claiming, ColdStart::Unspent).await;
     for n in 0..40 {
         bench.push(job("lane", &n.to_string(), Priority::Realtime)).await;
     }
     let refused = bench.claim(1).await.remove(0);
     let (began, hold) = (Instant::now(), Duration::from_secs(1));
-    assert!(bench.settle(&refused, Verdict::Throttled { hold }, 1).await);
+    assert!(bench.settle(&refused, Outcome::Throttled { hold }, 1).await);
     assert!(bench.claim_now(10).await.is_empty(), "no other job of the lane runs either");
     bench.push(job("lane", "click", Priority::Interactive)).await;
     assert!(bench.claim_now(10).await.is_empty(), "not even an interactive one");
@@ -102,7 +102,7 @@ async fn a_server_that_counts_more_than_we_do_shrinks_the_bucket(over: Over) {
         bench.push(job("lane", &n.to_string(), Priority::Realtime)).await;
     }
     let first = bench.claim(1).await.remove(0);
-    assert!(bench.settle_told(&first, Verdict::Done, 1, Some(3)).await);
+    assert!(bench.settle_reported(&first, Outcome::Done, 1, Some(3)).await);
     let lane = bench.queue.lane("lane").await.unwrap().unwrap();
     assert_eq!(lane.tokens_free, 3, "another client spent 6 of them");
     let mut more = bench.claim_now(10).await;
@@ -116,21 +116,21 @@ async fn never_over_the_limit_whatever_the_delays(over: Over) {
 
 /// In simulated time, since bins of real intervals end some ms later.
 #[test]
-fn tokens_that_are_back_when_they_are_told_of_are_free_in_the_same_step() {
+fn tokens_that_are_back_when_they_are_reported_of_are_free_in_the_same_step() {
     let ms = Duration::from_millis;
     let (early, late) = (ms(99), ms(103));
     for ground in [Ground::Memory, Ground::Redis(RedisServer::start())] {
-        for (verdict, used, told_after, remaining, claimed) in [
-            (Verdict::Throttled { hold: ms(0) }, 0, ms(0), None, 1),
-            (Verdict::Throttled { hold: ms(0) }, 1, late, None, 1),
-            (Verdict::Retry { after: ms(0) }, 1, late, None, 1),
-            (Verdict::Snooze { after: ms(0) }, 1, late, None, 1),
-            (Verdict::Released, 1, late, None, 1),
-            (Verdict::Done, 1, late, None, 1),
-            (Verdict::Done, 1, early, None, 0),
-            (Verdict::Retry { after: ms(0) }, 0, ms(0), Some(0), 0),
+        for (outcome, used, reported_after, remaining, claimed) in [
+            (Outcome::Throttled { hold: ms(0) }, 0, ms(0), None, 1),
+            (Outcome::Throttled { hold: ms(0) }, 1, late, None, 1),
+            (Outcome::Retry { after: ms(0) }, 1, late, None, 1),
+            (Outcome::Snooze { after: ms(0) }, 1, late, None, 1),
+            (Outcome::Released, 1, late, None, 1),
+            (Outcome::Done, 1, late, None, 1),
+            (Outcome::Done, 1, early, None, 0),
+            (Outcome::Retry { after: ms(0) }, 0, ms(0), Some(0), 0),
         ] {
-            let told = format!("{verdict:?}, {used} used, told after {told_after:?}, remaining {remaining:?}");
+            let reported = format!("{outcome:?}, {used} used, told after {reported_after:?}, remaining {remaining:?}");
             let again = simulate(async {
                 let limit = Limit { interval: ms(100), ..limit(4) };
                 let claiming = Claiming { lease: Duration::from_secs(60), ..claiming() };
@@ -141,11 +141,11 @@ fn tokens_that_are_back_when_they_are_told_of_are_free_in_the_same_step() {
                 assert_eq!(out.len(), 4, "the lane waits for tokens, and none has a time to come back");
                 let permits = permits(&out[0], used);
                 permits.observe(remaining, None);
-                bench.advance(told_after).await;
-                let settlements = vec![Settlement { job: out[0].clone(), verdict, permits }];
+                bench.advance(reported_after).await;
+                let settlements = vec![Settlement { job: out[0].clone(), outcome, permits }];
                 bench.step(Step { settlements, claim: 6, ..Step::default() }).await.jobs.len()
             });
-            assert_eq!(again, claimed, "{told}");
+            assert_eq!(again, claimed, "{reported}");
         }
     }
 }

@@ -11,7 +11,7 @@ pub(super) struct Bucket {
     cooling: u32,
     /// When how many come back, first in first out: the interval is the same for all.
     bins: VecDeque<(u64, u32)>,
-    /// All that ever came back: tells how many did so between a claim and its settlement.
+    /// All that ever came back: shows how many did so between a claim and its settlement.
     pub(super) returned: u64,
 }
 
@@ -20,7 +20,7 @@ impl Bucket {
         u32::from(limit.burst).saturating_sub(self.out + self.cooling)
     }
 
-    /// What is missing counts too: more may be away than a server allows that has just told its limit.
+    /// What is missing counts too: more may be away than a server allows that has just reported its limit.
     pub(super) fn balance(&self, limit: &Limit) -> i64 {
         i64::from(limit.burst) - i64::from(self.out) - i64::from(self.cooling)
     }

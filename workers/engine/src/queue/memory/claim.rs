@@ -72,7 +72,7 @@ impl State {
         }
     }
 
-    /// Takes lanes off a ring, the one of interactive jobs first but now and then, and tells which.
+    /// Takes lanes off a ring, the one of interactive jobs first but now and then, and shows which.
     fn off_rings(&mut self, wanted: usize) -> (Vec<String>, usize) {
         let others_first = self.turns >= HOT_TURNS;
         for (place, ring) in if others_first { [1, 0] } else { [0, 1] }.into_iter().enumerate() {

@@ -39,7 +39,7 @@ impl Day {
 
     /// Takes in how many calls its day leaves, by the server's word at a time. It counts every client (law 3), and its day turns when it wants to, so its
     /// last word counts, and an older one no more.
-    pub(super) fn hear(&mut self, remaining: u32, at: u64, limit: &Limit) {
+    pub(super) fn receive(&mut self, remaining: u32, at: u64, limit: &Limit) {
         if at >= self.others_at {
             self.others = limit.daily.saturating_sub(remaining).saturating_sub(self.used);
             self.others_at = at;

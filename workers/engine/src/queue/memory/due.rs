@@ -20,7 +20,7 @@ impl State {
             }
             self.timer.take(at, &due);
             if let Some(names) = &mut self.fired {
-                names.push(due.told());
+                names.push(due.reported());
             }
             fired += 1;
             match due {

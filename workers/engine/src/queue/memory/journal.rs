@@ -17,13 +17,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::state::millis;
 use crate::limit::{DAY_BIN, Limit};
-use crate::permit::Told;
+use crate::permit::ReportedLimits;
 
 /// Of the format.
 const VERSION: u8 = 2;
 /// The file is written anew when it has grown to so many bytes.
 const LARGE: u64 = 4 << 20;
-/// The system tells how long it is up in hundredths of a second, rounded down.
+/// The system shows how long it is up in hundredths of a second, rounded down.
 const COARSE_MS: u64 = 20;
 
 /// Where a queue in memory finds what the one before it knew, and keeps what it knows itself.
@@ -44,7 +44,7 @@ pub(crate) struct Uptime {
     pub(crate) ms: u64,
 }
 
-/// How the machine tells it; none where it does not.
+/// How the machine informs it; none where it does not.
 pub(crate) type Clock = Arc<dyn Fn() -> Option<Uptime> + Send + Sync>;
 
 /// A lane's calls that count. Times are in ms from now.
@@ -55,10 +55,10 @@ pub(crate) struct Spent {
     /// Tokens that cool down, and when the last of them comes back.
     pub(crate) cooling: u32,
     pub(crate) back_in: u64,
-    /// How long the server has told the lane to wait.
+    /// How long the server has reported the lane to wait.
     pub(crate) held_for: u64,
-    /// What it has told of its limits.
-    pub(crate) told: Told,
+    /// What it has reported its limits.
+    pub(crate) reported: ReportedLimits,
     /// Calls of the day, by how many bins ago.
     pub(crate) day: Vec<(u64, u32)>,
 }
@@ -103,7 +103,7 @@ pub(crate) fn clock() -> Clock {
 
 impl Journal {
     /// Reads what the process before has left, and begins a file of this one's own. None of the former where that is not to be believed, and
-    /// none of the latter where the machine does not tell its boot.
+    /// none of the latter where the machine does not report its boot.
     pub(crate) fn take(
         handover: &Handover,
         limit: &Limit,
@@ -163,7 +163,7 @@ impl Journal {
         lanes.retain(|lane, spent| {
             let passed = now.saturating_sub(at.get(lane).copied().unwrap_or(now));
             spent.out > 0
-                || spent.told != Told::default()
+                || spent.reported != ReportedLimits::default()
                 || !spent.day.is_empty()
                 || spent.back_in.max(spent.held_for) > passed
         });
@@ -256,10 +256,11 @@ fn read(path: &Path, expected: &Head, now: u64) -> Option<HashMap<String, Spent>
 }
 
 fn record(bytes: &mut Vec<u8>, lane: &str, spent: &Spent, at: u64) {
-    let Spent { out, cooling, back_in, held_for, told: Told { burst, daily }, day } = spent;
+    let Spent { out, cooling, back_in, held_for, reported: ReportedLimits { burst, daily }, day } = spent;
     put_text(bytes, lane);
-    let told = [u64::from(burst.unwrap_or_default()), u64::from(daily.unwrap_or_default())];
-    let counts = [at, u64::from(*out), u64::from(*cooling), *back_in, *held_for, told[0], told[1], day.len() as u64];
+    let reported = [u64::from(burst.unwrap_or_default()), u64::from(daily.unwrap_or_default())];
+    let counts =
+        [at, u64::from(*out), u64::from(*cooling), *back_in, *held_for, reported[0], reported[1], day.len() as u64];
     for number in counts {
         bytes.extend(number.to_be_bytes());
     }
@@ -281,11 +282,11 @@ fn parse(bytes: &[u8]) -> Option<(String, Spent, u64, &[u8])> {
     let small = |number: u64| u32::try_from(number).ok();
     let (out, cooling) = (small(number()?)?, small(number()?)?);
     let (back_in, held_for) = (number()?, number()?);
-    let burst = Some(u16::try_from(number()?).ok()?).filter(|told| *told > 0);
-    let told = Told { burst, daily: Some(small(number()?)?).filter(|told| *told > 0) };
+    let burst = Some(u16::try_from(number()?).ok()?).filter(|reported| *reported > 0);
+    let reported = ReportedLimits { burst, daily: Some(small(number()?)?).filter(|reported| *reported > 0) };
     let bins = number()?;
     let day = (0..bins).map(|_| Some((number()?, small(number()?)?))).collect::<Option<Vec<_>>>()?;
-    Some((lane, Spent { out, cooling, back_in, held_for, told, day }, at, rest))
+    Some((lane, Spent { out, cooling, back_in, held_for, reported, day }, at, rest))
 }
 
 fn put_text(bytes: &mut Vec<u8>, text: &str) {

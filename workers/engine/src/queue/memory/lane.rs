@@ -9,7 +9,7 @@ use super::bucket::Bucket;
 use super::day::Day;
 use crate::job::{Job, Key, Priority};
 use crate::limit::{DAY_BINS, Limit};
-use crate::permit::Told;
+use crate::permit::ReportedLimits;
 use crate::queue::{LaneState, LaneView};
 
 #[derive(Default)]
@@ -29,9 +29,9 @@ pub(super) struct Lane {
     pub(super) waits: [bool; 3],
     pub(super) bucket: Bucket,
     pub(super) day: Day,
-    /// What the server has told of its limits, and when.
-    pub(super) told: Told,
-    pub(super) told_at: u64,
+    /// What the server has reported its limits, and when.
+    pub(super) reported: ReportedLimits,
+    pub(super) reported_at: u64,
     pub(super) queues: [VecDeque<Entry>; 3],
     /// Which waiting or scheduled entry of a key is the true one.
     pub(super) index: HashMap<Key, Place>,
@@ -87,9 +87,9 @@ pub(super) struct Running {
 }
 
 impl Lane {
-    /// The limits that are set, or what the server has told where that is less.
+    /// The limits that are set, or what the server has reported where that is less.
     pub(super) fn limit(&self, set: &Limit) -> Limit {
-        set.told(self.told.burst, self.told.daily)
+        set.reported(self.reported.burst, self.reported.daily)
     }
 
     /// When it can run again as far as only time stops it; none while a probe runs.
@@ -103,11 +103,11 @@ impl Lane {
 
     /// Whether it has nothing to do, and none of its calls counts any more.
     pub(super) fn is_over(&self, set: &Limit, now: u64) -> bool {
-        let told_less = self.limit(set) != *set;
+        let reported_less = self.limit(set) != *set;
         let stopped = self.park != Park::No || self.paused || self.hold > now || self.circuit != Circuit::Closed;
         let idle = !stopped && self.in_ring == [false; 2] && self.index.is_empty();
-        // Nobody else knows of limits that a server has told.
-        let limits_are_old = !told_less || self.told_at + LIMITS_MS <= now;
+        // Nobody else knows of limits that a server has reported.
+        let limits_are_old = !reported_less || self.reported_at + LIMITS_MS <= now;
         idle && limits_are_old && self.bucket.is_full(now) && self.day.is_over(now)
     }
 
@@ -143,7 +143,7 @@ impl Lane {
     }
 }
 
-/// How long limits are remembered that a server has told to a lane which is idle.
+/// How long limits are remembered that a server has asked to a lane which is idle.
 const LIMITS_MS: u64 = 31 * DAY_BINS * 900_000;
 
 impl Running {

@@ -5,14 +5,14 @@ use std::time::Duration;
 use super::lane::{Circuit, Entry, Lane, Park};
 use super::state::{State, millis};
 use crate::limit::Limit;
-use crate::permit::{Permits, Told};
+use crate::outcome::Outcome;
+use crate::permit::{Permits, ReportedLimits};
 use crate::queue::Settlement;
-use crate::verdict::Verdict;
 
 impl State {
     /// Whether the settlement came in time.
     pub(super) fn settle(&mut self, settlement: &Settlement, now: u64) -> bool {
-        let Settlement { job, verdict, permits } = settlement;
+        let Settlement { job, outcome, permits } = settlement;
         let (used, name, interval) = (permits.used(), &job.key.lane, millis(self.limit.interval));
         let (set, breaker, born) = (self.limit, self.claiming.breaker, self.born);
         let ended = now.saturating_add_signed(-permits.since_last_call_ms());
@@ -23,13 +23,13 @@ impl State {
         lane.bucket.thaw(now);
         lane.day.turn(now);
         let Some(running) = running else {
-            // Too late: the job is another's, or this was told before. What it sent was counted when its lease ended, or when it was told; where the
+            // Too late: the job is another's, or this was reported before. What it sent was counted when its lease ended, or when it was reported; where the
             // queue has lost its state meanwhile, its tokens are part of the rest.
             if job.epoch < born {
                 lane.day.spend(used, now);
             }
-            lane.hear(permits, answered, &set);
-            lane.judge_late(verdict, answered, now, &set);
+            lane.receive(permits, answered, &set);
+            lane.judge_late(outcome, answered, now, &set);
             self.reconsider(name, now);
             return false;
         };
@@ -39,29 +39,29 @@ impl State {
         // Tokens come back one interval after the response, not after the settlement. Times are whole ms, and one that began counts as a whole: a token
         // that came back too early would break the limit.
         lane.bucket.cool(used, ended + 1 + interval);
-        lane.hear(permits, answered, &set);
+        lane.receive(permits, answered, &set);
         if let Some(remaining) = permits.remaining() {
             let limit = lane.limit(&set);
             lane.bucket.put_aside_for_others(&limit, remaining, running.returned_at_claim, now + 1 + interval);
         }
         let failures = (breaker.failures, millis(breaker.probe_after));
-        lane.judge(verdict, job.epoch, answered, now, &set, failures);
-        // What is due by now, as after an answer that was told late, is free for this step.
+        lane.judge(outcome, job.epoch, answered, now, &set, failures);
+        // What is due by now, as after an answer that was reported late, is free for this step.
         lane.bucket.thaw(now);
         let is_last = running.extra.is_none();
-        match verdict {
-            Verdict::Done | Verdict::Dead => {
+        match outcome {
+            Outcome::Done | Outcome::Dead => {
                 if let Some(extra) = running.extra {
                     self.enqueue(extra, false, now);
                 }
             }
-            Verdict::Retry { after } => {
+            Outcome::Retry { after } => {
                 let mut entry = running.served_again();
                 entry.attempt = entry.attempt.saturating_add(1);
                 self.put_off(entry, *after, is_last, now);
             }
-            Verdict::Snooze { after } => self.put_off(running.served_again(), *after, is_last, now),
-            Verdict::Throttled { .. } | Verdict::Broken { .. } | Verdict::Released => {
+            Outcome::Snooze { after } => self.put_off(running.served_again(), *after, is_last, now),
+            Outcome::Throttled { .. } | Outcome::Broken { .. } | Outcome::Released => {
                 self.enqueue(running.served_again(), true, now)
             }
         }
@@ -85,22 +85,23 @@ impl State {
 
 impl Lane {
     /// Takes in what the server said at a time of its limits, and of the calls that its day leaves.
-    fn hear(&mut self, permits: &Permits, at: u64, set: &Limit) {
-        let Told { burst, daily } = permits.told();
-        if (burst.is_some() || daily.is_some()) && at >= self.told_at {
-            self.told_at = at;
-            self.told = Told { burst: burst.or(self.told.burst), daily: daily.or(self.told.daily) };
+    fn receive(&mut self, permits: &Permits, at: u64, set: &Limit) {
+        let ReportedLimits { burst, daily } = permits.reported();
+        if (burst.is_some() || daily.is_some()) && at >= self.reported_at {
+            self.reported_at = at;
+            self.reported =
+                ReportedLimits { burst: burst.or(self.reported.burst), daily: daily.or(self.reported.daily) };
         }
         if let Some(remaining) = permits.daily_remaining() {
             let limit = self.limit(set);
-            self.day.hear(remaining, at, &limit);
+            self.day.receive(remaining, at, &limit);
         }
     }
 
-    /// What the verdict says of the lane as a whole, as of the time of its last answer. That of a probe decides on the circuit.
+    /// What the outcome says of the lane as a whole, as of the time of its last answer. That of a probe decides on the circuit.
     fn judge(
         &mut self,
-        verdict: &Verdict,
+        outcome: &Outcome,
         epoch: u64,
         answered: u64,
         now: u64,
@@ -108,14 +109,14 @@ impl Lane {
         (most_failures, probe_after): (u8, u64),
     ) {
         let is_probe = self.circuit == Circuit::Probing(epoch);
-        match verdict {
-            Verdict::Done | Verdict::Dead => {
+        match outcome {
+            Outcome::Done | Outcome::Dead => {
                 self.failures = 0;
                 if is_probe {
                     (self.circuit, self.probe_at) = (Circuit::Closed, 0);
                 }
             }
-            Verdict::Retry { .. } => {
+            Outcome::Retry { .. } => {
                 self.failures = self.failures.saturating_add(1);
                 if is_probe {
                     self.probe_again(now);
@@ -125,29 +126,29 @@ impl Lane {
                 }
             }
             // Of what was broken nothing is known yet.
-            Verdict::Throttled { .. } | Verdict::Broken { .. } | Verdict::Snooze { .. } | Verdict::Released => {
+            Outcome::Throttled { .. } | Outcome::Broken { .. } | Outcome::Snooze { .. } | Outcome::Released => {
                 if is_probe {
                     self.probe_again(now);
                 }
-                match verdict {
-                    Verdict::Throttled { hold } => self.hold(answered + millis(*hold), now, set),
-                    Verdict::Broken { probe_after } => self.break_off(answered + millis(*probe_after)),
+                match outcome {
+                    Outcome::Throttled { hold } => self.hold(answered + millis(*hold), now, set),
+                    Outcome::Broken { probe_after } => self.break_off(answered + millis(*probe_after)),
                     _ => {}
                 }
             }
         }
     }
 
-    /// What a verdict says of the lane that came too late for its job. It may come twice, and changes nothing then.
-    fn judge_late(&mut self, verdict: &Verdict, answered: u64, now: u64, set: &Limit) {
-        match verdict {
-            Verdict::Throttled { hold } => {
+    /// What a outcome says of the lane that came too late for its job. It may come twice, and changes nothing then.
+    fn judge_late(&mut self, outcome: &Outcome, answered: u64, now: u64, set: &Limit) {
+        match outcome {
+            Outcome::Throttled { hold } => {
                 let until = answered + millis(*hold);
                 if until > now.max(self.hold) {
                     self.hold(until, now, set);
                 }
             }
-            Verdict::Broken { probe_after } => {
+            Outcome::Broken { probe_after } => {
                 let until = answered + millis(*probe_after);
                 if until > now && self.circuit == Circuit::Closed {
                     self.break_off(until);

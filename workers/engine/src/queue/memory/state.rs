@@ -11,7 +11,7 @@ use super::day::Day;
 use super::lane::{Circuit, Entry, Lane, Park, Place, Running};
 use super::timer::{Due, Timer};
 use crate::job::{Key, NewJob, Priority};
-use crate::limit::{Claiming, DAY_BIN, FirstMeeting, Limit};
+use crate::limit::{Claiming, ColdStart, DAY_BIN, Limit};
 use crate::queue::{LaneView, Pushed, Share, Step, Stepped, Wait};
 
 pub(super) struct State {
@@ -61,10 +61,10 @@ pub(super) enum Begun {
 }
 
 impl State {
-    pub(super) fn new(limit: Limit, claiming: Claiming, meeting: FirstMeeting, now: u64) -> Self {
+    pub(super) fn new(limit: Limit, claiming: Claiming, meeting: ColdStart, now: u64) -> Self {
         let spent = match meeting {
-            FirstMeeting::Unspent => 0,
-            FirstMeeting::Spent => millis(limit.interval + limit.call_timeout + claiming.lease) + 1,
+            ColdStart::Unspent => 0,
+            ColdStart::Spent => millis(limit.interval + limit.call_timeout + claiming.lease) + 1,
         };
         Self {
             limit,
@@ -264,20 +264,20 @@ impl State {
             cooling: lane.bucket.cooling(),
             back_in: lane.bucket.last_return().unwrap_or(now).saturating_sub(now),
             held_for: lane.hold.saturating_sub(now),
-            told: lane.told,
+            reported: lane.reported,
             day: lane.day.bins_ago(now).collect(),
         }
     }
 
     /// Goes on with what the process before has left of a lane. It may have sent a call with each token that was out, up to this moment.
     pub(super) fn take_back(&mut self, name: &str, spent: &Spent, now: u64) {
-        let Spent { out, cooling, back_in, held_for, told, day } = spent;
+        let Spent { out, cooling, back_in, held_for, reported, day } = spent;
         let back = now + millis(self.limit.call_timeout + self.limit.interval) + 1;
         let lane = self.lane(name, now);
         lane.bucket.cool(*cooling, now + back_in);
         lane.bucket.out += out;
         lane.day = Day::of_bins_ago(day, now);
-        (lane.told, lane.told_at) = (*told, now);
+        (lane.reported, lane.reported_at) = (*reported, now);
         if *held_for > 0 {
             lane.hold = now + held_for;
         }

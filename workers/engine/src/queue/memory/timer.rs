@@ -47,7 +47,7 @@ impl Due {
 
 impl Due {
     /// How a trace calls it.
-    pub(super) fn told(&self) -> Vec<u8> {
+    pub(super) fn reported(&self) -> Vec<u8> {
         match self {
             Self::Scheduled(entry) => [b"J", &envelope::slot(&entry.key)[..]].concat(),
             due => due.name(),

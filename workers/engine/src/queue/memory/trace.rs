@@ -9,10 +9,10 @@ use super::state::{State, millis};
 use crate::envelope;
 use crate::job::{Job, Key, NewJob};
 use crate::limit::{DAY_BIN, Limit};
-use crate::permit::Told;
+use crate::outcome::Outcome;
+use crate::permit::ReportedLimits;
 use crate::queue::trace::Trace;
 use crate::queue::{Pushed, Settlement, Share, Step, Stepped, Wait};
-use crate::verdict::Verdict;
 
 /// A trace of one shard.
 pub(super) struct Traced {
@@ -145,18 +145,18 @@ fn lanes<'a>(keys: impl Iterator<Item = &'a Key>) -> BTreeSet<String> {
     keys.map(|key| key.lane.clone()).collect()
 }
 
-fn settled(Settlement { job, verdict, permits }: &Settlement, late: bool) -> Value {
-    let (letter, delay) = match verdict {
-        Verdict::Done | Verdict::Dead => ("D", 0),
-        Verdict::Retry { after } => ("F", millis(*after)),
-        Verdict::Snooze { after } => ("R", millis(*after)),
-        Verdict::Throttled { hold } => ("T", millis(*hold)),
-        Verdict::Broken { probe_after } => ("B", millis(*probe_after)),
-        Verdict::Released => ("H", 0),
+fn settled(Settlement { job, outcome, permits }: &Settlement, late: bool) -> Value {
+    let (letter, delay) = match outcome {
+        Outcome::Done | Outcome::Dead => ("D", 0),
+        Outcome::Retry { after } => ("F", millis(*after)),
+        Outcome::Snooze { after } => ("R", millis(*after)),
+        Outcome::Throttled { hold } => ("T", millis(*hold)),
+        Outcome::Broken { probe_after } => ("B", millis(*probe_after)),
+        Outcome::Released => ("H", 0),
     };
-    let Told { burst, daily } = permits.told();
+    let ReportedLimits { burst, daily } = permits.reported();
     json!({
-        "slot": slot(&job.key), "verdict": letter, "epoch": job.epoch.to_string(), "used": permits.used(),
+        "slot": slot(&job.key), "outcome": letter, "epoch": job.epoch.to_string(), "used": permits.used(),
         "remaining": permits.remaining().map_or(u32::from(u16::MAX), |left| left.min(u32::from(u16::MAX) - 1)),
         "delay": delay.to_string(), "since": permits.since_last_call_ms(), "today": permits.daily_remaining().unwrap_or(u32::MAX),
         "burst": burst.unwrap_or_default(), "daily": daily.unwrap_or_default(), "late": late,

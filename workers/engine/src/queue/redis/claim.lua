@@ -152,7 +152,7 @@ local function visit(m, turn, hot)
   else activate(m) end
 end
 
--- Takes at most `wanted` lanes off a ring, the one of interactive jobs first but now and then, and tells whether it is that one. Nil where both are
+-- Takes at most `wanted` lanes off a ring, the one of interactive jobs first but now and then, and reports whether it is that one. Nil where both are
 -- empty.
 local function off_rings(wanted)
   local others_first = turns >= HOT_TURNS

@@ -15,10 +15,10 @@ use redis::{Cmd, FromRedisValue, cmd};
 use tokio::time::Instant;
 
 use super::LAYOUT;
-use super::node::{Home, Node};
+use super::shard_connection::{Cluster, ShardConnection};
 use crate::queue::QueueError;
 
-/// How long a process counts as alive that was not heard of. Each looks far more often.
+/// How long a process counts as alive that was not known of. Each looks far more often.
 const ALIVE: Duration = Duration::from_secs(30);
 /// Between two looks.
 const LOOK_AGAIN: Duration = Duration::from_secs(3);
@@ -63,7 +63,7 @@ pub(super) enum Look {
 }
 
 pub(super) struct Deployment {
-    node: Node,
+    shard_connection: ShardConnection,
     prefix: String,
     record: Record,
     looked: Mutex<Option<Instant>>,
@@ -72,11 +72,11 @@ pub(super) struct Deployment {
 
 impl Deployment {
     /// None where the namespace names no deployment.
-    pub(super) fn new(home: &Arc<Home>, namespace: &Namespace, shards: usize) -> Result<Option<Self>, QueueError> {
+    pub(super) fn new(home: &Arc<Cluster>, namespace: &Namespace, shards: usize) -> Result<Option<Self>, QueueError> {
         let Some(id) = namespace.deployment.clone() else { return Ok(None) };
         let record = Record { id, shape: Shape { layout: LAYOUT.to_owned(), shards } };
-        let (node, prefix) = (Node::new(Arc::clone(home))?, namespace.prefix.clone());
-        Ok(Some(Self { node, prefix, record, looked: Mutex::default(), taken_over: false.into() }))
+        let (shard_connection, prefix) = (ShardConnection::new(Arc::clone(home))?, namespace.prefix.clone());
+        Ok(Some(Self { shard_connection, prefix, record, looked: Mutex::default(), taken_over: false.into() }))
     }
 
     /// Looks whether the queue is ours, unless that was done just now; makes the record where there is none.
@@ -105,7 +105,7 @@ impl Deployment {
             Err(QueueError::Redis(error)) if !error.is_io_error() => {
                 tracing::debug!(%error, "this process could not report to the queue that it is alive");
             }
-            told => told?,
+            reported => reported?,
         }
         *self.looked.lock().unwrap_or_else(PoisonError::into_inner) = Some(asked);
         Ok(look)
@@ -178,16 +178,16 @@ impl Deployment {
 
     /// Removes all keys of a shard, at the node where it lives, some at a time.
     async fn remove(&self, shard: &str) -> Result<(), QueueError> {
-        let node = Node::new(Arc::clone(self.node.home()))?;
+        let shard_connection = ShardConnection::new(Arc::clone(self.shard_connection.home()))?;
         // SCAN names no key, so it is not sent on: a look at a key of the shard finds the node.
-        query::<bool>(&node, cmd("EXISTS").arg(format!("{shard}h"))).await?;
+        query::<bool>(&shard_connection, cmd("EXISTS").arg(format!("{shard}h"))).await?;
         let mut cursor = 0_u64;
         loop {
             let mut scan = cmd("SCAN");
             scan.arg(cursor).arg("MATCH").arg(format!("{shard}*")).arg("COUNT").arg(SCAN);
-            let (next, keys): (u64, Vec<Vec<u8>>) = query(&node, &scan).await?;
+            let (next, keys): (u64, Vec<Vec<u8>>) = query(&shard_connection, &scan).await?;
             if !keys.is_empty() {
-                query::<()>(&node, cmd("UNLINK").arg(keys)).await?;
+                query::<()>(&shard_connection, cmd("UNLINK").arg(keys)).await?;
             }
             if next == 0 {
                 return Ok(());
@@ -205,12 +205,12 @@ impl Deployment {
     }
 
     async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, QueueError> {
-        query(&self.node, command).await
+        query(&self.shard_connection, command).await
     }
 }
 
-async fn query<T: FromRedisValue>(node: &Node, command: &Cmd) -> Result<T, QueueError> {
-    node.ask(|owner| async move { Ok(command.query_async(&mut owner.connection.clone()).await?) }).await
+async fn query<T: FromRedisValue>(shard_connection: &ShardConnection, command: &Cmd) -> Result<T, QueueError> {
+    shard_connection.ask(|owner| async move { Ok(command.query_async(&mut owner.connection.clone()).await?) }).await
 }
 
 impl Record {

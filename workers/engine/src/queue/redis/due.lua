@@ -6,7 +6,7 @@ local LIMIT_DUE = 64
 local gone_timers
 local fire_due, next_due
 do
--- A lane whose server has told lower limits than are set is remembered for so many days longer: nobody else knows of them.
+-- A lane whose server has reported lower limits than are set is remembered for so many days longer: nobody else knows of them.
 local LIMITS_DAYS = 30
 
 -- The envelope of a job that a dead worker had claimed, with the crash counted where the job may have caused it (law 11). `alone` is the slot
@@ -38,11 +38,11 @@ local function fire_lease(lost)
   hash_dels[#hash_dels + 1] = 'B' .. lost
   hash_dels[#hash_dels + 1] = 'A' .. lost
   if not batch then return 0 end
-  local told, at, jobs = cmsgpack.unpack(batch), 1, 0
-  while at <= #told do
-    local next_lane = at + 2 + told[at + 1]
-    for i = at + 2, next_lane - 1 do run_after_crash(told[at], told[i], tonumber(lost), alone) end
-    jobs = jobs + told[at + 1]
+  local reported, at, jobs = cmsgpack.unpack(batch), 1, 0
+  while at <= #reported do
+    local next_lane = at + 2 + reported[at + 1]
+    for i = at + 2, next_lane - 1 do run_after_crash(reported[at], reported[i], tonumber(lost), alone) end
+    jobs = jobs + reported[at + 1]
     at = next_lane
   end
   return jobs

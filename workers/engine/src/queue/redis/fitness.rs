@@ -17,14 +17,14 @@ pub(super) async fn check(
 ) -> Result<(), QueueError> {
     let memory: String = cmd("INFO").arg("memory").query_async(connection).await?;
     let policy = memory.lines().find_map(|line| line.strip_prefix("maxmemory_policy:")).map(str::trim);
-    // Some hosted servers do not tell.
+    // Some hosted servers do not report.
     if let Some(policy) = policy.filter(|policy| *policy != "noeviction") {
         return Err(QueueError::Unfit(format!(
             "Redis has `maxmemory-policy {policy}` and would drop jobs and the counts of calls when its memory is full: set it to `noeviction`"
         )));
     }
     let missing: Vec<String> = match library.run(connection, &library.bare_call("able", prefix)).await {
-        // The function is told the prefix as a key.
+        // The function is reported the prefix as a key.
         Err(QueueError::Redis(error)) if error.kind() == NO_PERMISSION && error.to_string().contains("keys") => {
             return Err(QueueError::Unfit(format!(
                 "the Redis user may not use the keys `{prefix}*`: allow them with `ACL SETUSER`"

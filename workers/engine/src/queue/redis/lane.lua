@@ -1,6 +1,6 @@
 -- What becomes of a lane: its tokens, its day, the rings it is on, what stops it, and the jobs that wait in it.
 
--- The limits of a lane: those that are set, or what its server has told where that is less.
+-- The limits of a lane: those that are set, or what its server has reported where that is less.
 local function burst_of(m) return m.burst > 0 and math.min(BURST, m.burst) or BURST end
 local function daily_of(m) return m.daily > 0 and math.min(DAILY, m.daily) or DAILY end
 -- What bulk leaves of them to others.

@@ -1,6 +1,6 @@
 //! The functions that the server runs: a library of Redis Functions, loaded where the server does not know it.
 //!
-//! Its name tells its content, so processes of different versions use one server side by side.
+//! Its name reports its content, so processes of different versions use one server side by side.
 
 use redis::aio::ConnectionLike;
 use redis::{Cmd, FromRedisValue, RedisError};
@@ -79,7 +79,7 @@ impl Library {
         call
     }
 
-    /// A call of a function that knows no shard: it is told a key prefix alone.
+    /// A call of a function that knows no shard: it is reported a key prefix alone.
     pub(super) fn bare_call(&self, function: &str, prefix: &str) -> Cmd {
         let mut call = redis::cmd("FCALL");
         call.arg(format!("{}_{function}", self.name)).arg(1).arg(prefix);

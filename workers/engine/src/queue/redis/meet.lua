@@ -5,8 +5,8 @@
 -- ARGV[4]: the highest epoch that the caller was ever given by this shard.
 -- Returns 1 where writes may be lost, else 0.
 -- Each call compares run ids (`begin`), so another server, or this one started anew, rests. A server that was another's replica meanwhile keeps its run
--- id: its replication ids tell, of which the second is that of the master before. It has none where the first one is its own choice, as when its
--- first replica came. And one that was master before another, heard nothing of that one and is so again has all ids as they were: its last epoch is lower
+-- id: its replication ids report, of which the second is that of the master before. It has none where the first one is its own choice, as when its
+-- first replica came. And one that was master before another, received nothing of that one and is so again has all ids as they were: its last epoch is lower
 -- than what was claimed meanwhile, as long as anybody lives who did.
 function functions.meet(argv)
   local info = call('INFO', 'replication')

@@ -89,8 +89,8 @@ pub(super) fn view(
     shard: Shard,
 ) -> Result<LaneView, QueueError> {
     let meta = meta(packed).ok_or(QueueError::Reply("a lane's meta that is cut"))?;
-    let told = |told: u64| (told > 0).then_some(told);
-    let limit = limit.told(told(meta.burst).map(small), told(meta.daily).map(large));
+    let reported = |reported: u64| (reported > 0).then_some(reported);
+    let limit = limit.reported(reported(meta.burst).map(small), reported(meta.daily).map(large));
     let Shard { now, rest } = shard;
     let stops = if meta.circuit == 1 { meta.hold.max(meta.probe_at) } else { meta.hold };
     let (state, until) = match (meta.circuit, meta.state) {

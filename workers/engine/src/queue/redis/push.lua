@@ -1,6 +1,6 @@
 -- Lets jobs wait, each at once or after a delay, unless an entry with its key already does (law 6).
 --
--- ARGV[2]: the jobs' delays, packed as `DELAY`; empty where none has one. From ARGV[3] on what `told` reads: each lane once, and for each job its
+-- ARGV[2]: the jobs' delays, packed as `DELAY`; empty where none has one. From ARGV[3] on what `reported` reads: each lane once, and for each job its
 -- packed envelope (a stored one without the time of its push).
 -- Returns the incarnation of the shard, and per job a digit: 0 waits, 1 an equal entry waits already, 2 runs once more after the
 -- run that is going on.
@@ -34,7 +34,7 @@ local function push(m, entry, delay, slot, stored)
   return '1'
 end
 
--- By a lane's flags and then a class: whether nothing has to be told to the lane when it gets another job of the class, since it is on its ring
+-- By a lane's flags and then a class: whether nothing has to be reported to the lane when it gets another job of the class, since it is on its ring
 -- already and known to have such jobs.
 local SERVED = {}
 for flags = 0, 255 do
@@ -50,7 +50,7 @@ local function served_by(raw)
 end
 
 function functions.push(argv)
-  local counts, names, slots, packed = told(argv, 3)
+  local counts, names, slots, packed = reported(argv, 3)
   local delays, metas, found = argv[2], fetch(LANES, argv, names + 1, slots), fetch(INDEX, argv, slots + 1, packed)
   local answers, stamp, job = {}, pack('>I5', now % STAMPS), 0
   for lane = 1, #counts do

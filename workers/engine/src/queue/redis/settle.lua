@@ -1,6 +1,6 @@
 -- What a settlement makes of its job and of its lane.
 --
--- Packed: the verdict, epoch, calls sent, remaining by the server or 65535, delay in ms, ms since the last call ended (less than 0 where one may go on so
+-- Packed: the outcome, epoch, calls sent, remaining by the server or 65535, delay in ms, ms since the last call ended (less than 0 where one may go on so
 -- long), remaining of the day by the server or 2^32 - 1, the server's limits for an interval and a day or 0; from STORED_AT on the stored envelope
 -- where it may run again.
 -- Verdicts: D done or dead, R run again after the delay, F the same and it failed, H back to the head of its lane; T the server refuses for
@@ -31,13 +31,13 @@ local function hold(m, til)
   end
 end
 
--- What the verdict says of the lane as a whole, as of the time of its last answer. That of a probe decides on the circuit.
-local function judge(m, verdict, delay, epoch_of_run, answered)
+-- What the outcome says of the lane as a whole, as of the time of its last answer. That of a probe decides on the circuit.
+local function judge(m, outcome, delay, epoch_of_run, answered)
   local probe = m.circuit == PROBING and m.probe == epoch_of_run
-  if verdict == DONE then
+  if outcome == DONE then
     m.failures = 0
     if probe then m.circuit, m.probe_at = CLOSED, 0 end
-  elseif verdict == FAILED then
+  elseif outcome == FAILED then
     m.failures = math.min(255, m.failures + 1)
     if probe or m.circuit == CLOSED and m.failures >= FAILURES then
       if probe then probe_again(m, now) end
@@ -45,17 +45,17 @@ local function judge(m, verdict, delay, epoch_of_run, answered)
     end
   else
     if probe then probe_again(m, now) end
-    if verdict == THROTTLED then hold(m, answered + delay)
-    elseif verdict == BROKEN_OFF then break_off(m, answered + delay) end
+    if outcome == THROTTLED then hold(m, answered + delay)
+    elseif outcome == BROKEN_OFF then break_off(m, answered + delay) end
   end
 end
 
--- What a verdict says of the lane that came too late for its job. It may come twice, and changes nothing then.
-local function judge_late(m, verdict, delay, answered)
+-- What a outcome says of the lane that came too late for its job. It may come twice, and changes nothing then.
+local function judge_late(m, outcome, delay, answered)
   local til = answered + delay
   if til <= now then return end
-  if verdict == THROTTLED and til > m.hold then hold(m, til)
-  elseif verdict == BROKEN_OFF and m.circuit == CLOSED then break_off(m, til) end
+  if outcome == THROTTLED and til > m.hold then hold(m, til)
+  elseif outcome == BROKEN_OFF and m.circuit == CLOSED then break_off(m, til) end
 end
 
 -- What the entry of a running job says: state, epoch, returned tokens, cost; nil where it does not run. Entries come in runs of equal ones.
@@ -84,17 +84,17 @@ function to_run_again(slot, state, stored)
 end
 
 local function settle(m, position, slot, packed)
-  local verdict, settled, used, remaining, delay, since, remaining_today, burst, daily = unpack_(VERDICT, packed)
+  local outcome, settled, used, remaining, delay, since, remaining_today, burst, daily = unpack_(VERDICT, packed)
   local ended = now - since
   local answered = ended < now and ended or now
   local state, owner, returned, cost = running(entry_of(slot))
   if owner ~= settled then
-    -- Too late: the job is another's, or this was told before. What it sent was counted when its lease ended, or when it was told; where the queue
+    -- Too late: the job is another's, or this was reported before. What it sent was counted when its lease ended, or when it was reported; where the queue
     -- has lost its state meanwhile, its tokens are part of the rest.
     late[#late + 1] = position
     if settled < born then m.bin_used = m.bin_used + used end
     hear(m, answered, remaining_today, burst, daily)
-    judge_late(m, verdict, delay, answered)
+    judge_late(m, outcome, delay, answered)
     return reconsider(m)
   end
   m.bin_used = m.bin_used + used
@@ -103,14 +103,14 @@ local function settle(m, position, slot, packed)
   if used > 0 then cool(m, used, ended + 1 + INTERVAL) end
   if remaining_today ~= 4294967295 or burst > 0 or daily > 0 then hear(m, answered, remaining_today, burst, daily) end
   if remaining ~= 65535 then put_aside_for_other_clients(m, remaining, returned) end
-  judge(m, verdict, delay, settled, answered)
-  -- What is due by now, as after an answer that was told late, is free for this step.
+  judge(m, outcome, delay, settled, answered)
+  -- What is due by now, as after an answer that was reported late, is free for this step.
   if m.first_n > 0 then thaw(m) end
 
-  if verdict ~= DONE then
+  if outcome ~= DONE then
     local stored = to_run_again(slot, state, sub(packed, STORED_AT))
-    if verdict == FAILED and byte(stored, ATTEMPT_AT) < 255 then stored = with(stored, ATTEMPT_AT, 1) end
-    local put_off = verdict == AGAIN or verdict == FAILED
+    if outcome == FAILED and byte(stored, ATTEMPT_AT) < 255 then stored = with(stored, ATTEMPT_AT, 1) end
+    local put_off = outcome == AGAIN or outcome == FAILED
     -- A push that came during the run waits for nothing, as one that comes now would not.
     if put_off and delay > 0 and state == RUNS then schedule(m, slot, stored, now + delay)
     else enqueue(m, class_in(stored), slot, stored, not put_off) end
@@ -126,11 +126,11 @@ local function settle(m, position, slot, packed)
   if cost > used or m.state ~= TOKENS then reconsider(m) else activate(m) end
 end
 
--- Settles what `argv` tells from `first` on.
+-- Settles what `argv` reports from `first` on.
 function settle_all(argv, first)
-  local counts, names, slots, verdicts = told(argv, first)
+  local counts, names, slots, outcomes = reported(argv, first)
   preload(argv, names + 1, slots)
-  read_entries(argv, slots + 1, verdicts)
+  read_entries(argv, slots + 1, outcomes)
   local job = 0
   for lane = 1, #counts do
     local m = lane_of(argv[names + lane])
@@ -138,7 +138,7 @@ function settle_all(argv, first)
     turn_day(m)
     for _ = 1, byte(counts, lane) do
       job = job + 1
-      settle(m, job - 1, argv[slots + job], argv[verdicts + job])
+      settle(m, job - 1, argv[slots + job], argv[outcomes + job])
     end
   end
 end

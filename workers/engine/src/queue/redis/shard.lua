@@ -37,14 +37,14 @@ local call, pack, unpack_, sub, byte, find = redis.call, struct.pack, struct.unp
 -- What keeps a lane from paying for its next job: nothing; tokens that come back at a known time, or at none (starved); the calls of its day, or
 -- what they leave to bulk for now. Apart from that stand a person's pause, the time until which the server refuses, and the circuit.
 local NORMAL, TOKENS, STARVED, DAY_SPENT, PACED = 0, 1, 2, 3, 4
--- A circuit that is open lets one job probe from a time on; while that one runs it is probing, and the probe's epoch tells its run from others.
+-- A circuit that is open lets one job probe from a time on; while that one runs it is probing, and the probe's epoch reports its run from others.
 local CLOSED, OPEN, PROBING = 0, 1, 2
 -- Flags: in which rings it is (1, 2), paused by a person (4), jobs of a class wait (8, 16, 32), lists may hold what the index knows no more (64),
 -- `MORE` follows (128). State, failures in a row, tokens out, cooling, returned; until when it is parked; first bin, its count, last bin, its
 -- count; the day's bin, its calls, those of the bins before.
 local META, META_SIZE = '>BBBI4I4I4I6I6I4I6I4I4I4I4', 53
 -- The circuit, the epoch of its probe, from when on it is probed; until when the server refuses; calls of others today by the server's word, and when that
--- was said; the server's limits where they were told, for an interval and for a day, and when.
+-- was said; the server's limits where they were reported, for an interval and for a day, and when.
 local MORE = '>BdI6I6I4I6HI4I6'
 
 -- The index entry of a running job: RUNS, or RUNS_AGAIN where there is one more run to come; epoch of its claim, count of the lane's
@@ -198,9 +198,9 @@ local function fetch(key, fields, first, last)
   return values
 end
 
--- What is told lane by lane from `at` on: the count of each lane's jobs, a byte each; the names of the lanes; the slots of all jobs; something
+-- What is reported lane by lane from `at` on: the count of each lane's jobs, a byte each; the names of the lanes; the slots of all jobs; something
 -- for each job. Returns the counts, and behind which positions names, slots and the rest lie.
-local function told(argv, at)
+local function reported(argv, at)
   local slots = at + #argv[at]
   return argv[at], at, slots, slots + (#argv - slots) / 2
 end

@@ -1,4 +1,4 @@
-//! A shard whose functions are told the time by a test, so that hours pass in a moment and every run can be had again.
+//! A shard whose functions are reported the time by a test, so that hours pass in a moment and every run can be had again.
 
 use super::RedisShard;
 

@@ -2,7 +2,7 @@
 --
 -- ARGV[2]: what the worker measured, packed: the least that the queue's time can be by now, and how often a clock had been set when it learned that; empty
 -- where it knows nothing yet. ARGV[3]: the most jobs to claim. ARGV[4]: the most of one lane; then, for lanes of which the worker has many already,
--- the lane, NUL, how many more, NUL. ARGV[5]: count of finished batches, then their epochs. Then the settlements as `told` reads them, packed as
+-- the lane, NUL, how many more, NUL. ARGV[5]: count of finished batches, then their epochs. Then the settlements as `reported` reads them, packed as
 -- `settle.lua` says.
 -- Returns: incarnation, now in ms, how often a clock was set, epoch of the claim, ms until something is due (-1: nothing known, 0: more is runnable),
 -- positions of settlements that came too late, then what was claimed, lane by lane: its name, the count of its jobs, their envelopes.

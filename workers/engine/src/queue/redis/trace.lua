@@ -14,7 +14,7 @@ local function some(list) return next(list) and list or nil end
 local input = {}
 
 function input.push(argv, reply, line)
-  local counts, names, slots, packed = told(argv, 3)
+  local counts, names, slots, packed = reported(argv, 3)
   local pushed, job = {}, 0
   for lane = 1, #counts do
     for _ = 1, byte(counts, lane) do
@@ -34,11 +34,11 @@ function input.step(argv, reply, line)
     finished[#finished + 1] = argv[i]
     is_finished['B' .. argv[i]] = true
   end
-  local counts, names, slots, verdicts = told(argv, first)
+  local counts, names, slots, outcomes = reported(argv, first)
   local settled = {}
-  for job = 1, verdicts - slots do
-    local verdict, of, used, remaining, delay, since, today_left, burst, daily = unpack_('>BdHHdi4I4HI4', argv[verdicts + job])
-    settled[job] = {slot = argv[slots + job], verdict = string.char(verdict), epoch = text(of), used = used, remaining = remaining, delay = text(delay),
+  for job = 1, outcomes - slots do
+    local outcome, of, used, remaining, delay, since, today_left, burst, daily = unpack_('>BdHHdi4I4HI4', argv[outcomes + job])
+    settled[job] = {slot = argv[slots + job], outcome = string.char(outcome), epoch = text(of), used = used, remaining = remaining, delay = text(delay),
       since = since, today = today_left, burst = burst, daily = daily}
   end
   for position in string.gmatch(reply[6], '%d+') do settled[position + 1].late = true end

@@ -6,13 +6,13 @@ use ::redis::Cmd;
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::node::{Measured, Time};
+use super::shard_connection::{Measured, Time};
 use crate::envelope;
 use crate::job::{Job, Key, NewJob};
 use crate::limit::{Breaker, Claiming, DAY_BIN, Limit};
-use crate::permit::{Permits, Told};
+use crate::outcome::Outcome;
+use crate::permit::{Permits, ReportedLimits};
 use crate::queue::{Pushed, QueueError, Settlement, Share, Step, Stepped, Wait};
-use crate::verdict::Verdict;
 
 /// The limits as `read_limits` reads them; a shard without state counts as used up for `spent`.
 pub(super) fn limits(limit: &Limit, claiming: &Claiming, spent: Duration) -> Vec<u8> {
@@ -39,7 +39,7 @@ pub(super) fn push(mut call: Cmd, jobs: &[NewJob], packed: &[Vec<u8>], positions
         delays.flat_map(|delay| (delay as f64).to_be_bytes()).collect()
     };
     call.arg(delays);
-    tell(&mut call, positions.iter().map(|&position| &jobs[position].key));
+    report(&mut call, positions.iter().map(|&position| &jobs[position].key));
     for &position in positions {
         call.arg(&packed[position]);
     }
@@ -52,9 +52,9 @@ pub(super) fn step(mut call: Cmd, step: &Step, share: &Share, clock: Option<Meas
     let clock =
         clock.map(|Measured { least, steps }| [(least as f64).to_be_bytes(), (steps as f64).to_be_bytes()].concat());
     call.arg(clock.unwrap_or_default()).arg(*claim).arg(shared(share)).arg(finished.len()).arg(finished);
-    tell(&mut call, settlements.iter().map(|settlement| &settlement.job.key));
-    for Settlement { job, verdict, permits } in settlements {
-        call.arg(settled(job, verdict, permits));
+    report(&mut call, settlements.iter().map(|settlement| &settlement.job.key));
+    for Settlement { job, outcome, permits } in settlements {
+        call.arg(settled(job, outcome, permits));
     }
     call
 }
@@ -67,8 +67,8 @@ fn shared(share: &Share) -> Vec<u8> {
     all.into_iter().chain(some).flat_map(|(lane, room)| format!("{lane}\0{room}\0").into_bytes()).collect()
 }
 
-/// Tells jobs lane by lane, as `told` reads them, up to where something follows for each job.
-fn tell<'a>(call: &mut Cmd, keys: impl Iterator<Item = &'a Key>) {
+/// Reports jobs lane by lane, as `reported` reads them, up to where something follows for each job.
+fn report<'a>(call: &mut Cmd, keys: impl Iterator<Item = &'a Key>) {
     let keys: Vec<_> = keys.collect();
     // A byte counts them.
     let lanes = keys.chunk_by(|one, next| one.lane == next.lane).flat_map(|lane| lane.chunks(usize::from(u8::MAX)));
@@ -82,26 +82,26 @@ fn tell<'a>(call: &mut Cmd, keys: impl Iterator<Item = &'a Key>) {
 }
 
 /// A settlement as the step reads it.
-fn settled(job: &Job, verdict: &Verdict, permits: &Permits) -> Vec<u8> {
-    let (letter, delay) = match verdict {
-        Verdict::Done | Verdict::Dead => (b'D', Duration::ZERO),
-        Verdict::Retry { after } => (b'F', *after),
-        Verdict::Snooze { after } => (b'R', *after),
-        Verdict::Throttled { hold } => (b'T', *hold),
-        Verdict::Broken { probe_after } => (b'B', *probe_after),
-        Verdict::Released => (b'H', Duration::ZERO),
+fn settled(job: &Job, outcome: &Outcome, permits: &Permits) -> Vec<u8> {
+    let (letter, delay) = match outcome {
+        Outcome::Done | Outcome::Dead => (b'D', Duration::ZERO),
+        Outcome::Retry { after } => (b'F', *after),
+        Outcome::Snooze { after } => (b'R', *after),
+        Outcome::Throttled { hold } => (b'T', *hold),
+        Outcome::Broken { probe_after } => (b'B', *probe_after),
+        Outcome::Released => (b'H', Duration::ZERO),
     };
     let mut packed = Vec::with_capacity(35);
     packed.push(letter);
     // Microseconds since 1970: exact in a double, the one number that Lua has.
     packed.extend((job.epoch as f64).to_be_bytes());
     packed.extend(u16::try_from(permits.used()).unwrap_or(u16::MAX).to_be_bytes());
-    let told = permits.remaining().map_or(u16::MAX, |left| u16::try_from(left).unwrap_or(u16::MAX - 1));
-    packed.extend(told.to_be_bytes());
+    let reported = permits.remaining().map_or(u16::MAX, |left| u16::try_from(left).unwrap_or(u16::MAX - 1));
+    packed.extend(reported.to_be_bytes());
     packed.extend((millis(delay) as f64).to_be_bytes());
     packed.extend(i32::try_from(permits.since_last_call_ms()).unwrap_or(i32::MAX).to_be_bytes());
     packed.extend(permits.daily_remaining().unwrap_or(u32::MAX).to_be_bytes());
-    let Told { burst, daily } = permits.told();
+    let ReportedLimits { burst, daily } = permits.reported();
     packed.extend(burst.unwrap_or_default().to_be_bytes());
     packed.extend(daily.unwrap_or_default().to_be_bytes());
     if letter != b'D' {
@@ -120,7 +120,7 @@ pub(super) fn pushed((born, answers): (Bytes, Bytes)) -> Result<(u64, Vec<Pushed
     Ok((number(&born)?, answers.iter().map(answer).collect()))
 }
 
-/// What a step answered, the shard's incarnation, and the queue's time; `begun` tells by that an instant before which the step was not taken.
+/// What a step answered, the shard's incarnation, and the queue's time; `begun` reports by that an instant before which the step was not taken.
 pub(super) fn stepped(reply: Vec<Bytes>, begun: impl FnOnce(Time) -> Instant) -> Result<(u64, Stepped), QueueError> {
     let [incarnation, now, steps, epoch, wait, late, claimed @ ..] = &reply[..] else {
         return Err(QueueError::Reply("a step without its head"));
@@ -138,7 +138,7 @@ pub(super) fn stepped(reply: Vec<Bytes>, begun: impl FnOnce(Time) -> Instant) ->
     Ok((number(incarnation)?, Stepped { jobs: jobs(claimed, now, epoch)?, epoch, wait, late, begun }))
 }
 
-/// The claimed jobs, told lane by lane: its name, the count of its jobs, their stored envelopes.
+/// The claimed jobs, reported lane by lane: its name, the count of its jobs, their stored envelopes.
 fn jobs(mut claimed: &[Bytes], now: u64, epoch: u64) -> Result<Vec<Job>, QueueError> {
     let mut jobs = Vec::new();
     while let [lane, count, rest @ ..] = claimed {

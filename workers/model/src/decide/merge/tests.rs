@@ -9,7 +9,7 @@ fn of(fields: Value) -> Fields {
 }
 
 fn merged(base: Value, ours: Value, theirs: Value, times: &Times<'_>, policies: &Policies) -> Merged {
-    merge("contact", &[], &of(base), &of(ours), &of(theirs), times, policies, &Prints::default())
+    merge("contact", &[], &of(base), &of(ours), &of(theirs), times, policies, &Fingerprints::default())
 }
 
 fn only(policy: Policy) -> Policies {
@@ -42,7 +42,7 @@ fn what_ghl_only_rewrote_is_no_edit_and_its_form_is_taken() {
 }
 
 #[test]
-fn the_policy_decides_and_the_conflict_tells_all_three_values() {
+fn the_policy_decides_and_the_conflict_reports_all_three_values() {
     let conflict = |winner| Conflict {
         field: "city".to_owned(),
         base: json!("Berlin"),
@@ -74,53 +74,54 @@ fn at(ms: i64) -> Timestamp {
     Timestamp::from_millisecond(ms).unwrap()
 }
 
-/// Both edited the city, we at 5,000, and GHL what is in `more` as well; what GHL told of times, who wins, and which time the conflict tells.
+/// Both edited the city, we at 5,000, and GHL what is in `more` as well; what GHL reported times, who wins, and which time the conflict reports.
 #[test]
-fn the_newest_edit_of_the_field_wins_and_ours_where_ghl_tells_no_time() {
+fn the_newest_edit_of_the_field_wins_and_ours_where_ghl_reports_no_time() {
     let ours_at = BTreeMap::from([("city".to_owned(), 5_000), ("email".to_owned(), 9_000)]);
-    let told = |city: Option<i64>, not_before: Option<i64>, not_after: Option<i64>| TheirTimes {
+    let reported = |city: Option<i64>, not_before: Option<i64>, not_after: Option<i64>| TheirTimes {
         fields: city.map(|ms| ("city".to_owned(), at(ms))).into_iter().collect(),
         not_before: not_before.map(at),
         not_after: not_after.map(at),
     };
     let (alone, tagged) = (json!({}), json!({"tags.vip": true}));
     let table = [
-        (&alone, told(Some(6_000), None, None), Side::Ghl, Some(6_000)),
-        (&alone, told(Some(4_000), None, None), Side::Clienty, Some(4_000)),
-        (&alone, told(Some(5_000), None, None), Side::Clienty, Some(5_000)),
-        (&alone, told(None, None, None), Side::Clienty, None),
+        (&alone, reported(Some(6_000), None, None), Side::Ghl, Some(6_000)),
+        (&alone, reported(Some(4_000), None, None), Side::Clienty, Some(4_000)),
+        (&alone, reported(Some(5_000), None, None), Side::Clienty, Some(5_000)),
+        (&alone, reported(None, None, None), Side::Clienty, None),
         // The record's last change is that of the only field that changed, and not of one beside which another changed.
-        (&alone, told(None, None, Some(6_000)), Side::Ghl, Some(6_000)),
-        (&tagged, told(None, None, Some(6_000)), Side::Clienty, None),
-        (&tagged, told(Some(4_000), None, Some(6_000)), Side::Clienty, Some(4_000)),
-        (&tagged, told(Some(6_000), None, Some(8_000)), Side::Ghl, Some(6_000)),
+        (&alone, reported(None, None, Some(6_000)), Side::Ghl, Some(6_000)),
+        (&tagged, reported(None, None, Some(6_000)), Side::Clienty, None),
+        (&tagged, reported(Some(4_000), None, Some(6_000)), Side::Clienty, Some(4_000)),
+        (&tagged, reported(Some(6_000), None, Some(8_000)), Side::Ghl, Some(6_000)),
         // Whatever GHL changed since a state that is newer than our edit is newer, too.
-        (&tagged, told(None, Some(6_000), Some(8_000)), Side::Ghl, None),
-        (&tagged, told(None, Some(4_000), Some(8_000)), Side::Clienty, None),
+        (&tagged, reported(None, Some(6_000), Some(8_000)), Side::Ghl, None),
+        (&tagged, reported(None, Some(4_000), Some(8_000)), Side::Clienty, None),
     ];
-    for (more, told, winner, theirs_at) in table {
+    for (more, reported, winner, theirs_at) in table {
         let mut theirs = of(json!({"city": "c"}));
         theirs.extend(of(more.clone()));
-        let times = Times { ours: Some(&ours_at), theirs: Some(&told) };
+        let times = Times { ours: Some(&ours_at), theirs: Some(&reported) };
         let (base, ours) = (of(json!({"city": "a"})), of(json!({"city": "b"})));
-        let merged = merge("contact", &[], &base, &ours, &theirs, &times, &Policies::default(), &Prints::default());
+        let merged =
+            merge("contact", &[], &base, &ours, &theirs, &times, &Policies::default(), &Fingerprints::default());
         let conflict = &merged.conflicts[0];
         let expected = (winner, Some(5_000), theirs_at.map(at));
-        assert_eq!((conflict.winner, conflict.ours_at, conflict.theirs_at), expected, "{told:?} beside {more}");
+        assert_eq!((conflict.winner, conflict.ours_at, conflict.theirs_at), expected, "{reported:?} beside {more}");
     }
 }
 
 #[test]
-fn a_field_has_the_time_at_which_it_was_first_told_to_read_as_it_does() {
-    let told = |ms: i64, fields: Value| (at(ms), of(fields));
+fn a_field_has_the_time_at_which_it_was_first_reported_to_read_as_it_does() {
+    let reported = |ms: i64, fields: Value| (at(ms), of(fields));
     let events = vec![
-        told(10, json!({"city": "Ulm", "state": "BW"})),
-        told(40, json!({"city": "Bonn", "state": "BW", "country": null})),
-        told(20, json!({"city": "Köln", "state": "BW"})),
-        told(30, json!({"city": "Bonn", "email": "a@x.de"})),
+        reported(10, json!({"city": "Ulm", "state": "BW"})),
+        reported(40, json!({"city": "Bonn", "state": "BW", "country": null})),
+        reported(20, json!({"city": "Köln", "state": "BW"})),
+        reported(30, json!({"city": "Bonn", "email": "a@x.de"})),
     ];
     let now = of(json!({"city": "Bonn", "state": "BW", "email": "b@x.de"}));
-    let first = first_told(&now, events, &Prints::default());
+    let first = first_reported(&now, events, &Fingerprints::default());
     let expected = [("city", 30), ("country", 40), ("state", 10)].map(|(name, ms)| (name.to_owned(), at(ms)));
     assert_eq!(first, BTreeMap::from(expected), "of an e-mail that no event tells nobody knows the time");
 }
@@ -132,7 +133,7 @@ fn times(start: u8, end: u8) -> Fields {
     of(json!({"startTime": at(start), "endTime": at(end)}))
 }
 
-/// A start and an end are one: whoever wins has both, and one conflict tells both.
+/// A start and an end are one: whoever wins has both, and one conflict reports both.
 #[test]
 fn fields_that_belong_together_are_decided_as_one() {
     let base = times(10, 11);
@@ -149,7 +150,7 @@ fn fields_that_belong_together_are_decided_as_one() {
         for (policy, winner) in [(Policy::Ghl, &theirs), (Policy::Clienty, &ours)] {
             let policies =
                 Policies { fields: [("appointment.endTime".to_owned(), policy)].into(), ..only(Policy::Newest) };
-            let (none, at) = (Prints::default(), Times::default());
+            let (none, at) = (Fingerprints::default(), Times::default());
             let merged = merge("appointment", &TIMES, &base, &ours, &theirs, &at, &policies, &none);
             let expected = match (is_disputed, ours == base) {
                 (true, _) => winner,
@@ -157,16 +158,16 @@ fn fields_that_belong_together_are_decided_as_one() {
                 (false, false) => &ours,
             };
             assert_eq!(merged.fields, *expected, "{ours:?} and {theirs:?}");
-            let told: Vec<_> =
+            let reported: Vec<_> =
                 merged.conflicts.iter().map(|one| (one.field.as_str(), &one.ours, &one.theirs)).collect();
             let disputed = ("startTime", &json!(ours), &json!(theirs));
-            assert_eq!(told, if is_disputed { vec![disputed] } else { vec![] });
+            assert_eq!(reported, if is_disputed { vec![disputed] } else { vec![] });
         }
     }
 }
 
 #[test]
-fn the_longest_name_that_fits_tells_the_policy() {
+fn the_longest_name_that_fits_reports_the_policy() {
     let set = |name: &str, policy| (name.to_owned(), policy);
     let fields = BTreeMap::from([set("contact", Policy::Clienty), set("contact.tags", Policy::Ghl)]);
     let policies = Policies { default: Policy::Newest, fields };
@@ -187,11 +188,11 @@ proptest! {
     #[test]
     fn a_merge_ends_with_one_state_that_stays(base in side(), ours in side(), theirs in side(), policy in 0..3) {
         let policies = only([Policy::Newest, Policy::Ghl, Policy::Clienty][usize::try_from(policy).unwrap()]);
-        let first = merge("contact", &[], &base, &ours, &theirs, &Times::default(), &policies, &Prints::default());
-        let again = merge("contact", &[], &theirs, &first.fields, &theirs, &Times::default(), &policies, &Prints::default());
+        let first = merge("contact", &[], &base, &ours, &theirs, &Times::default(), &policies, &Fingerprints::default());
+        let again = merge("contact", &[], &theirs, &first.fields, &theirs, &Times::default(), &policies, &Fingerprints::default());
         prop_assert_eq!(&again.fields, &first.fields);
         prop_assert_eq!(again.conflicts, vec![]);
-        let agreed = merge("contact", &[], &first.fields, &first.fields, &first.fields, &Times::default(), &policies, &Prints::default());
+        let agreed = merge("contact", &[], &first.fields, &first.fields, &first.fields, &Times::default(), &policies, &Fingerprints::default());
         prop_assert_eq!(agreed.fields, first.fields);
     }
 
@@ -201,7 +202,7 @@ proptest! {
         let policies = only([Policy::Newest, Policy::Ghl, Policy::Clienty][usize::try_from(policy).unwrap()]);
         let side = |at: usize| times(hours[at], hours[at] + 1 + hours[at + 1] % 4);
         let (base, ours, theirs) = (side(0), side(2), side(4));
-        let merged = merge("appointment", &TIMES, &base, &ours, &theirs, &Times::default(), &policies, &Prints::default());
+        let merged = merge("appointment", &TIMES, &base, &ours, &theirs, &Times::default(), &policies, &Fingerprints::default());
         let [start, end] = TIMES.map(|name| merged.fields[name].as_str().unwrap().to_owned());
         prop_assert!(start < end);
         prop_assert!(merged.fields == ours || merged.fields == theirs);
@@ -210,14 +211,14 @@ proptest! {
     /// No value appears that neither side has, and none is lost that only one side touched.
     #[test]
     fn a_merge_invents_and_loses_nothing(base in side(), ours in side(), theirs in side()) {
-        let merged = merge("contact", &[], &base, &ours, &theirs, &Times::default(), &Policies::default(), &Prints::default());
+        let merged = merge("contact", &[], &base, &ours, &theirs, &Times::default(), &Policies::default(), &Fingerprints::default());
         for name in base.keys().chain(ours.keys()).chain(theirs.keys()) {
             let [before, our, their, now] = [&base, &ours, &theirs, &merged.fields].map(|side| fields::value(side, name));
             prop_assert!(now == our || now == their);
             if our == before { prop_assert_eq!(&now, &their) }
             if their == before { prop_assert_eq!(&now, &our) }
-            let told = merged.conflicts.iter().any(|conflict| conflict.field == *name);
-            prop_assert_eq!(told, our != before && their != before && our != their);
+            let reported = merged.conflicts.iter().any(|conflict| conflict.field == *name);
+            prop_assert_eq!(reported, our != before && their != before && our != their);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Phones, which people write without their country and GHL keeps in E.164.
 
-/// Digits that tell one phone from another; what comes before them is a country or a trunk prefix.
+/// Digits that report one phone from another; what comes before them is a country or a trunk prefix.
 const OWN_DIGITS: usize = 7;
 
 /// Whether two phones are one as far as is known: numbers that both name their country are equal in E.164. One that does not is of the location's country,
@@ -54,9 +54,9 @@ pub fn e164(phone: &str, code: Option<&str>) -> Option<String> {
         (None, Some(code)) => {
             let national = digits(phone);
             let own = without_trunk(&national, code);
-            let as_told = is_own(own, code).then(|| format!("{code}{own}"));
+            let as_reported = is_own(own, code).then(|| format!("{code}{own}"));
             let without_plus = national.strip_prefix(code).filter(|own| own.len() >= OWN_DIGITS && is_own(own, code));
-            match (as_told, without_plus) {
+            match (as_reported, without_plus) {
                 (Some(whole), None) => whole,
                 (None, Some(_)) => national.clone(),
                 _ => return None,
@@ -80,7 +80,7 @@ fn without_trunk<'a>(national: &'a str, code: &str) -> &'a str {
     }
     let trunks = TRUNKS.iter().filter(|(_, codes)| codes.contains(&code)).map(|(trunk, _)| *trunk).chain(["0"]);
     let own = trunks.filter_map(|trunk| national.strip_prefix(trunk)).find(|own| is_own(own, code));
-    // Where the eight is also a digit of its own, the length tells.
+    // Where the eight is also a digit of its own, the length reports.
     match own {
         Some(own) if national.starts_with('0') || !is_own(national, code) => own,
         _ => national,
@@ -160,10 +160,10 @@ fn international(phone: &str) -> Option<String> {
         let digits = digits(phone);
         if first.starts_with('+') { Some(digits) } else { digits.strip_prefix("00").map(str::to_owned) }
     };
-    let told = whole(phone)?;
+    let reported = whole(phone)?;
     match phone.split_once("(0)") {
-        Some((code, own)) if !digits(code).is_empty() && !told.starts_with(ITALY) => whole(&format!("{code}{own}")),
-        _ => Some(told),
+        Some((code, own)) if !digits(code).is_empty() && !reported.starts_with(ITALY) => whole(&format!("{code}{own}")),
+        _ => Some(reported),
     }
 }
 

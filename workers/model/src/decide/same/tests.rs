@@ -158,14 +158,14 @@ fn an_event_is_of_our_own_write_where_the_words_and_what_is_behind_them_are_as_a
         ("customFields.f", json!("2027-03-01"), json!(1_803_859_200_000_i64), true),
         ("customFields.f", json!("2027-03-01"), json!("2027-03-02T00:00:00.000Z"), false),
     ];
-    for (name, asked, told, expected) in table {
-        assert_eq!(echoes(name, &asked, &told), expected, "{name}: {asked} and {told}");
+    for (name, asked, reported, expected) in table {
+        assert_eq!(echoes(name, &asked, &reported), expected, "{name}: {asked} and {reported}");
     }
-    for (name, asked, told) in rewritten() {
-        assert!(echoes(name, &asked, &told) && echoes(name, &told, &asked), "{name}: {asked} and {told}");
+    for (name, asked, reported) in rewritten() {
+        assert!(echoes(name, &asked, &reported) && echoes(name, &reported, &asked), "{name}: {asked} and {reported}");
     }
-    for (name, asked, told) in edited() {
-        assert!(!echoes(name, &asked, &told), "{name}: {asked} and {told}");
+    for (name, asked, reported) in edited() {
+        assert!(!echoes(name, &asked, &reported), "{name}: {asked} and {reported}");
     }
 }
 

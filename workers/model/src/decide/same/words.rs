@@ -26,7 +26,7 @@ pub(super) fn addresses(html: &str) -> Vec<String> {
     found
 }
 
-/// What a reader of HTML sees, roughly: enough to tell that `<p>Hi</p>` was `Hi`.
+/// What a reader of HTML sees, roughly: enough to report that `<p>Hi</p>` was `Hi`.
 fn without_tags(html: &str) -> String {
     let mut text = String::with_capacity(html.len());
     let mut rest = html;

@@ -140,8 +140,8 @@ fn another_kind_is_a_mistake_that_names_pipe_and_kinds() {
         let row = pipes(each);
         for value in &kinds {
             let kind = Kind::of(value);
-            let (told, came) = (row.gives(kind), row.apply(Some(value.clone())));
-            match (told, came) {
+            let (reported, came) = (row.gives(kind), row.apply(Some(value.clone())));
+            match (reported, came) {
                 // Of its kind, though it may not say what is read.
                 (Ok(gives), Ok(Some(came))) => {
                     let is = Kind::of(&came);
@@ -150,20 +150,20 @@ fn another_kind_is_a_mistake_that_names_pipe_and_kinds() {
                 }
                 (Ok(_), Ok(None)) => {}
                 (Ok(_), Err(mistake)) => assert!(!mistake.expected.contains("a list"), "{each} of {value}: {mistake}"),
-                (Err(told), Err(mistake)) => {
+                (Err(reported), Err(mistake)) => {
                     let name = each.split(' ').next().unwrap();
-                    assert_eq!(told.column, 1);
-                    assert_eq!(told.message, format!("{name} takes {}, not {}", mistake.expected, mistake.found));
+                    assert_eq!(reported.column, 1);
+                    assert_eq!(reported.message, format!("{name} takes {}, not {}", mistake.expected, mistake.found));
                     assert_eq!((mistake.pipe, mistake.found), (name, kind.words()));
                 }
-                (told, came) => panic!("{each} of {value}: {told:?}, but {came:?}"),
+                (reported, came) => panic!("{each} of {value}: {reported:?}, but {came:?}"),
             }
         }
     }
 }
 
 #[test]
-fn what_does_not_say_what_is_read_is_a_mistake_that_does_not_tell_it() {
+fn what_does_not_say_what_is_read_is_a_mistake_that_does_not_report_it() {
     let table: &[(&str, &[&str])] = &[
         (
             "number",
@@ -239,8 +239,8 @@ fn what_does_not_say_what_is_read_is_a_mistake_that_does_not_tell_it() {
         for value in *wrong {
             let Err(mistake) = pipes(text).apply(Some(json!(value))) else { panic!("{value:?} | {text}") };
             assert_eq!(Some(mistake.pipe), text.split(' ').next());
-            let told = mistake.to_string();
-            assert!(!told.contains("s3cret"), "{told}");
+            let reported = mistake.to_string();
+            assert!(!reported.contains("s3cret"), "{reported}");
         }
     }
     for (text, value) in [("date", json!(1.5)), ("date", json!(i64::MAX)), ("round", json!(1e300)), ("bool", json!(2))]

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn mistakes_tell_their_column_and_what_would_be_right() {
+fn mistakes_report_their_column_and_what_would_be_right() {
     let table = [
         ("", 1, "the name of a pipe is missing; known are trim"),
         ("trim |", 7, "the name of a pipe is missing"),

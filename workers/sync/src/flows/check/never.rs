@@ -2,12 +2,12 @@
 //! not the one that the trigger stands for.
 
 use serde_json::Value;
-use sync_model::decide::rules::Occasion;
+use sync_model::decide::rules::Trigger;
 use sync_model::suggest::nearest;
 
 use super::super::change::statuses_of;
 use super::super::condition::{Asks, Condition};
-use super::super::places::Place;
+use super::super::templates::Place;
 use super::super::{ANY_TAG, Flow, ORIGIN_CLIENTY, ORIGIN_GHL, On};
 use super::of_contact;
 use crate::events::{FieldError, STATUSES};
@@ -37,25 +37,25 @@ pub(super) fn holds(flow: &Flow, condition: &Condition) -> Option<FieldError> {
 /// What the event itself says, and is the same for each that the trigger waits for.
 fn of_event(on: &On, part: &str, condition: &Condition) -> Option<String> {
     let words: Vec<String> = match (part, on) {
-        ("type", On::Contact(occasion)) => vec![type_of(occasion).to_owned()],
+        ("type", On::Contact(trigger)) => vec![type_of(trigger).to_owned()],
         ("type", on) => vec![on.event()?.0],
         ("origin", On::Event(_) | On::Changed { .. }) => {
             let refined = matches!(on, On::Event(name) if name == "contact.selected");
             let ghl = (!refined).then(|| ORIGIN_GHL.to_owned());
             std::iter::once(ORIGIN_CLIENTY.to_owned()).chain(ghl).collect()
         }
-        ("tag", On::Contact(Occasion::Tagged(tag) | Occasion::Untagged(tag))) if tag != ANY_TAG => vec![tag.clone()],
+        ("tag", On::Contact(Trigger::Tagged(tag) | Trigger::Untagged(tag))) if tag != ANY_TAG => vec![tag.clone()],
         _ => return None,
     };
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     is_none_of(condition, &words).map(|_| format!("never holds: {{event.{part}}} is {} here", words.join(" or ")))
 }
 
-fn type_of(occasion: &Occasion) -> &'static str {
-    match occasion {
-        Occasion::Created => "contact.created",
-        Occasion::Tagged(_) => "contact.tagged",
-        Occasion::Untagged(_) => "contact.untagged",
+fn type_of(trigger: &Trigger) -> &'static str {
+    match trigger {
+        Trigger::Created => "contact.created",
+        Trigger::Tagged(_) => "contact.tagged",
+        Trigger::Untagged(_) => "contact.untagged",
     }
 }
 

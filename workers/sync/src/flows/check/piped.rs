@@ -4,7 +4,7 @@ use ghl::catalog::{Shape, catalog};
 use serde_json::{Map, Value};
 use sync_model::pipes::Kind;
 
-use super::super::places::{Gap, Known, Place};
+use super::super::templates::{Known, MissingValue, Place};
 use super::super::{Flow, On};
 
 /// Why the pipes of a place can never do with what stands there; none where they can.
@@ -30,10 +30,10 @@ fn unfit(flow: &Flow, place: &Place) -> Option<String> {
         event: &Value::Null,
         set: &flow.set,
         answers: &nothing,
-        rehearses: true,
+        is_dry_run: true,
     };
     match known.find(place) {
-        Err(gap @ Gap::Unfit { .. }) => Some(gap.to_string()),
+        Err(missing @ MissingValue::Unfit { .. }) => Some(missing.to_string()),
         _ => None,
     }
 }

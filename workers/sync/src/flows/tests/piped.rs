@@ -1,4 +1,4 @@
-//! Pipes in the values of flows: what is filled in, and what is told before a run.
+//! Pipes in the values of flows: what is filled in, and what is reported before a run.
 
 use super::*;
 
@@ -42,7 +42,7 @@ fn what_comes_out_of_pipes_is_filled_in_and_keeps_its_type_where_it_is_alone() {
     }
     assert_eq!(
         fill(&json!({"a": "{contact.city | upper}", "b": ["{contact.tags | split}"]}), &known),
-        Err(Gap::Unfit {
+        Err(MissingValue::Unfit {
             place: "contact.tags | split".to_owned(),
             mistake: sync_model::pipes::Pipes::parse("split", 1).unwrap().apply(Some(json!(["b"]))).unwrap_err(),
         })
@@ -51,28 +51,34 @@ fn what_comes_out_of_pipes_is_filled_in_and_keeps_its_type_where_it_is_alone() {
 }
 
 #[test]
-fn what_a_pipe_can_do_nothing_with_is_told_without_the_value() {
+fn what_a_pipe_can_do_nothing_with_is_reported_without_the_value() {
     let contact = json!({"phone": "s3cret", "tags": []});
     let (answers, set) = (json!({"deal": null}).as_object().unwrap().clone(), Map::new());
     let known = known(&contact, &answers, &set);
     for text in ["{contact.phone | date}", "Call {contact.phone | date}", "{contact.phone | date | default 'x'}"] {
-        let gap = fill(&json!(text), &known).unwrap_err().to_string();
-        assert!(gap.starts_with("{contact.phone | date") && gap.contains("the pipe date expects a time"), "{gap}");
-        assert!(!gap.contains("s3cret"), "{gap}");
+        let missing = fill(&json!(text), &known).unwrap_err().to_string();
+        assert!(
+            missing.starts_with("{contact.phone | date") && missing.contains("the pipe date expects a time"),
+            "{missing}"
+        );
+        assert!(!missing.contains("s3cret"), "{missing}");
     }
     // What was passed over is passed over, whatever its pipes say of nothing.
-    assert_eq!(fill(&json!("{deal.id | default 1}"), &known), Err(Gap::PassedOver { step: "deal".to_owned() }));
+    assert_eq!(
+        fill(&json!("{deal.id | default 1}"), &known),
+        Err(MissingValue::PassedOver { step: "deal".to_owned() })
+    );
     let answers = json!({"deal": {}}).as_object().unwrap().clone();
     let known = Known { answers: &answers, ..known };
-    assert!(matches!(fill(&json!("{deal.id | upper}"), &known), Err(Gap::Unanswered { .. })));
+    assert!(matches!(fill(&json!("{deal.id | upper}"), &known), Err(MissingValue::Unanswered { .. })));
     // A rehearsal leaves such a place as it is written.
-    let rehearsal = Known { rehearses: true, ..known };
+    let dry_run = Known { is_dry_run: true, ..known };
     let text = "Call {contact.phone | date}";
-    assert_eq!(fill(&json!(text), &rehearsal), Ok(Some(json!(text))));
+    assert_eq!(fill(&json!(text), &dry_run), Ok(Some(json!(text))));
     let document =
         json!({"step": [tag(), {"event": "note.created", "data": {"noteText": text, "userId": "{tag.id | upper}"}}]});
-    let unfit = Flow::read("f", &document).unwrap().steps[1].unfit(&rehearsal);
-    assert!(matches!(unfit.as_slice(), [(field, Gap::Unfit { .. })] if field == "data.noteText"), "{unfit:?}");
+    let unfit = Flow::read("f", &document).unwrap().steps[1].unfit(&dry_run);
+    assert!(matches!(unfit.as_slice(), [(field, MissingValue::Unfit { .. })] if field == "data.noteText"), "{unfit:?}");
 }
 
 #[test]
@@ -89,7 +95,7 @@ fn a_condition_holds_against_what_comes_out_of_pipes_and_never_against_a_mistake
     assert_eq!(holds(json!({"dateAdded": {"at_most": "{now | add_days -7}"}})), Ok(false));
     for asks in ["is", "is_not"] {
         assert!(
-            matches!(holds(json!({"source": {asks: "{contact.phone | number}"}})), Err(Gap::Unfit { .. })),
+            matches!(holds(json!({"source": {asks: "{contact.phone | number}"}})), Err(MissingValue::Unfit { .. })),
             "{asks}"
         );
     }
@@ -172,7 +178,7 @@ fn pipes_do_not_hide_of_what_a_place_speaks() {
         .unwrap()
     };
     assert!(flow("{contact.city | upper}").needs_contact());
-    assert!(flow("{tag.contactId | upper}").tells_of(0, "tag") && !flow("{now | date}").tells_of(0, "tag"));
+    assert!(flow("{tag.contactId | upper}").reports_of(0, "tag") && !flow("{now | date}").reports_of(0, "tag"));
     assert!(flow("{tag.contactId | upper}").steps[1].awaits_answers());
     assert!(!flow("{contact.city | upper}").steps[1].awaits_answers());
 }

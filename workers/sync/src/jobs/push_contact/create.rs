@@ -20,7 +20,7 @@ use sync_model::decide::verify::{SyncState, Unapplied};
 use sync_model::record::Contact;
 
 use super::super::straggler::{announced_by_ghls_clock, is_of_another_time, until_it_cannot_arrive};
-use super::super::{JobError, Task};
+use super::super::{JobError, JobRun};
 use super::{close, keep_refused, one_call, refused};
 use crate::mapping::contact::{from_ghl, from_list, from_part, to_new};
 use crate::records::{ContactRow, FollowUp, JobKind};
@@ -32,62 +32,62 @@ const IDENTIFYING: [&str; 6] = ["name", "firstName", "lastName", "email", "phone
 /// Between two looks whether a deletion has reached GHL.
 const SOON: Duration = Duration::from_millis(500);
 
-pub(super) async fn create(task: &Task<'_>, row: &ContactRow) -> Result<(), JobError> {
-    let records = &task.environment.records;
+pub(super) async fn create(job: &JobRun<'_>, row: &ContactRow) -> Result<(), JobError> {
+    let records = &job.environment.records;
     let mut wanted = without_held(row);
     loop {
-        if task.permits.left() == 0 {
+        if job.permits.left() == 0 {
             // What is announced is sent in the same run.
-            return Err(JobError::OneMoreRun);
+            return Err(JobError::NeedsMorePermits);
         }
-        let announced_at_ms = Some(task.environment.clock.ghl_now_ms());
-        records.set_contact_intent(&task.run, Some(&wanted)).await?;
-        let error = match one_call(task)?.create_contact(&to_new(&wanted, task.location())).await {
+        let announced_at_ms = Some(job.environment.clock.ghl_now_ms());
+        records.set_contact_intent(&job.run, Some(&wanted)).await?;
+        let error = match one_call(job)?.create_contact(&to_new(&wanted, job.location())).await {
             Ok(made) => {
-                return link(task, row, &from_part(made), Some(&fields(&wanted)), Link::Replied).await;
+                return link(job, row, &from_part(made), Some(&fields(&wanted)), Link::Replied).await;
             }
             Err(error) if error.outcome_unknown() => return Err(error.into()),
             Err(error) => error,
         };
         if error.may_have_created() {
             // Some creates are refused so and made all the same. Who was there before was not made by it.
-            if let Some(there) = by_identity(task, &wanted).await? {
-                let there = from_ghl(one_call(task)?.get_contact(&there.id).await?);
-                let is_ours = match_lost_create::is_of(&wanted, &there) && is_new(task, &there, announced_at_ms);
-                if is_ours && matches!(judge(task, row, &wanted, &there).await?, Judged::Same) {
-                    return link(task, row, &there, None, Link::Looked).await;
+            if let Some(there) = by_identity(job, &wanted).await? {
+                let there = from_ghl(one_call(job)?.get_contact(&there.id).await?);
+                let is_ours = match_lost_create::is_of(&wanted, &there) && is_new(job, &there, announced_at_ms);
+                if is_ours && matches!(judge(job, row, &wanted, &there).await?, Judged::Same) {
+                    return link(job, row, &there, None, Link::Looked).await;
                 }
             }
         }
-        records.set_contact_intent(&task.run, None).await?;
+        records.set_contact_intent(&job.run, None).await?;
         if let GhlError::Duplicate { contact_id, matching_field } = &error {
             let there = match contact_id {
                 // GHL itself says who is there.
                 Some(id) => Some(id.clone()),
-                None => by_identity(task, &wanted).await?.map(|there| there.id),
+                None => by_identity(job, &wanted).await?.map(|there| there.id),
             };
             let there = match there {
-                Some(id) => Some(from_ghl(one_call(task)?.get_contact(&id).await?)),
+                Some(id) => Some(from_ghl(one_call(job)?.get_contact(&id).await?)),
                 None => None,
             };
             let judged = match &there {
-                Some(there) => judge(task, row, &wanted, there).await?,
+                Some(there) => judge(job, row, &wanted, there).await?,
                 None => Judged::Another("GHL does not say which"),
             };
             let why = match (judged, &there) {
-                (Judged::Same, Some(there)) => return link(task, row, there, None, Link::Adopted).await,
+                (Judged::Same, Some(there)) => return link(job, row, there, None, Link::Adopted).await,
                 (Judged::GoesSoon, _) => return Err(JobError::AwaitsDeletion { wait: SOON }),
                 (Judged::Same, None) => "",
                 (Judged::Another(why), _) => why,
             };
             let shared = shared(&wanted, there.as_ref(), matching_field.as_deref());
             let reason = format!("{error}, and it is another one: {why}");
-            return Err(refused_as_shared(task, &wanted, &shared, reason).await?);
+            return Err(refused_as_shared(job, &wanted, &shared, reason).await?);
         }
         // What GHL names is left out, as an update leaves it out: the next run sends it alone, and keeps it with the reason.
         match without_refused(&wanted, &error) {
             Some(rest) => wanted = rest,
-            None => return Err(refused(task, row, error, &fields(&row.doc)).await),
+            None => return Err(refused(job, row, error, &fields(&row.doc)).await),
         }
     }
 }
@@ -102,12 +102,12 @@ enum Judged {
     Another(&'static str),
 }
 
-async fn judge(task: &Task<'_>, row: &ContactRow, wanted: &Contact, there: &Contact) -> Result<Judged, JobError> {
-    let records = &task.environment.records;
-    if records.erasure(task.location(), &there.id).await?.is_some() {
+async fn judge(job: &JobRun<'_>, row: &ContactRow, wanted: &Contact, there: &Contact) -> Result<Judged, JobError> {
+    let records = &job.environment.records;
+    if records.erasure(job.location(), &there.id).await?.is_some() {
         return Ok(Judged::Another("its data was erased on request"));
     }
-    if let Some(known) = records.find_contact(task.location(), &there.id).await? {
+    if let Some(known) = records.find_contact(job.location(), &there.id).await? {
         if known.row_id != row.row_id && known.awaits_deletion() && records.is_pushed(&known).await? {
             return Ok(Judged::GoesSoon);
         }
@@ -135,21 +135,21 @@ pub(crate) fn shared(wanted: &Contact, there: Option<&Contact>, matching_field: 
 
 /// Keeps with the contact that it can't have what another one has. The next run creates it without, if enough is left to know it by.
 async fn refused_as_shared(
-    task: &Task<'_>,
+    job: &JobRun<'_>,
     wanted: &Contact,
     shared: &[&str],
     reason: String,
 ) -> Result<JobError, JobError> {
     let asked = fields(wanted);
     let (left_out, rest): (Fields, Fields) = asked.into_iter().partition(|(name, _)| shared.contains(&name.as_str()));
-    let refusal = Refusal { at: task.environment.clock.now(), reason: reason.clone() };
+    let refusal = Refusal { at: job.environment.clock.now(), reason: reason.clone() };
     let is_somebody = is_somebody(&rest) && !left_out.is_empty();
     // Whole, where it can't be created without: then nothing of it is sent again as it is.
     let left_out = if is_somebody { left_out } else { left_out.into_iter().chain(rest).collect() };
-    let earlier = super::row(task).await?.as_ref().map(held).unwrap_or_default();
+    let earlier = super::row(job).await?.as_ref().map(held).unwrap_or_default();
     let fields = refused::refused(&left_out, &Fields::new(), &refusal);
-    keep_refused(task, &SyncState::refused(refusal, fields, earlier)).await?;
-    Ok(if is_somebody { JobError::OneMoreRun } else { JobError::Refused { reason } })
+    keep_refused(job, &SyncState::refused(refusal, fields, earlier)).await?;
+    Ok(if is_somebody { JobError::NeedsMorePermits } else { JobError::Refused { reason } })
 }
 
 /// Its identifiers that are known to be another's.
@@ -199,36 +199,36 @@ enum Link {
 
 /// GHL has the contact, of which our create sent what was `asked`. What is left to send is the next run's.
 async fn link(
-    task: &Task<'_>,
+    job: &JobRun<'_>,
     row: &ContactRow,
     theirs: &Contact,
     asked: Option<&Fields>,
     how: Link,
 ) -> Result<(), JobError> {
-    let mut tx = task.environment.records.begin(&task.run).await?;
-    let owing = match how {
+    let mut tx = job.environment.records.begin(&job.run).await?;
+    let pending = match how {
         Link::Replied | Link::Adopted => tx.contact_linked(row, theirs, asked).await?,
         Link::Looked => tx.contact_made(row, theirs, asked).await?,
     };
-    let follow_up = owing.map(|record_id| FollowUp {
+    let follow_up = pending.map(|record_id| FollowUp {
         kind: JobKind::PushContact,
-        location_id: task.location().to_owned(),
+        location_id: job.location().to_owned(),
         record_id,
         priority: Priority::Realtime,
     });
     match follow_up {
         // Another row has it now.
-        Some(follow_up) if follow_up.record_id != row.row_id => task.close_with(tx, &[follow_up]).await?,
+        Some(follow_up) if follow_up.record_id != row.row_id => job.close_with(tx, &[follow_up]).await?,
         _ => {
             tx.keep_open().await?;
-            let outcome = super::row(task).await?;
+            let outcome = super::row(job).await?;
             if let Some(state) = outcome.as_ref().and_then(|row| row.sync.as_ref()).filter(|_| asked.is_some()) {
-                task.environment.metrics.written("contact", state.outcome);
+                job.environment.metrics.written("contact", state.outcome);
             }
             if outcome.is_some_and(|row| !row.is_settled()) {
-                return Err(JobError::OneMoreRun);
+                return Err(JobError::NeedsMorePermits);
             }
-            close(task).await?;
+            close(job).await?;
         }
     }
     Ok(())
@@ -237,96 +237,96 @@ async fn link(
 /// Finds out what became of the create that an earlier run announced: adopts the contact where GHL has it, and takes the announcement back
 /// where it has not. Either way the rest, if any, is the next run's.
 pub(super) async fn settle_announcement(
-    task: &Task<'_>,
+    job: &JobRun<'_>,
     row: &ContactRow,
     announced: &Contact,
 ) -> Result<(), JobError> {
-    let wait = until_it_cannot_arrive(task, row.intent_at_ms);
-    if let Some(there) = made(task, row, announced).await? {
+    let wait = until_it_cannot_arrive(job, row.intent_at_ms);
+    if let Some(there) = made(job, row, announced).await? {
         let asked = fields(announced);
         // What differs from what was sent may be an edit of the meantime.
         let is_as_sent = match_lost_create::fits_contact(announced, &there);
-        return link(task, row, &there, is_as_sent.then_some(&asked), Link::Looked).await;
+        return link(job, row, &there, is_as_sent.then_some(&asked), Link::Looked).await;
     }
     if !wait.is_zero() {
-        if is_of_another_time(task, row.intent_at_ms) {
-            task.environment.records.set_contact_intent(&task.run, Some(announced)).await?;
+        if is_of_another_time(job, row.intent_at_ms) {
+            job.environment.records.set_contact_intent(&job.run, Some(announced)).await?;
         }
         return Err(JobError::MayStillArrive { wait });
     }
-    task.environment.records.set_contact_intent(&task.run, None).await?;
-    if row.is_shown() { Err(JobError::OneMoreRun) } else { close(task).await }
+    job.environment.records.set_contact_intent(&job.run, None).await?;
+    if row.is_visible() { Err(JobError::NeedsMorePermits) } else { close(job).await }
 }
 
 /// The contact that the announced create made; none that is older, nor another's. Who else has the e-mail or the phone is GHL's to say, by refusing
 /// the create. GHL may have changed fields on the way; what was deleted here meanwhile takes nothing with it but what is just as it was sent.
-async fn made(task: &Task<'_>, row: &ContactRow, announced: &Contact) -> Result<Option<Contact>, JobError> {
-    let there = by_identity(task, announced).await?;
+async fn made(job: &JobRun<'_>, row: &ContactRow, announced: &Contact) -> Result<Option<Contact>, JobError> {
+    let there = by_identity(job, announced).await?;
     if there.is_none() && (announced.email.is_some() || announced.phone.is_some()) {
         return Ok(None);
     }
-    if let Some(there) = there.filter(|there| !is_older(task, there, row)) {
+    if let Some(there) = there.filter(|there| !is_older(job, there, row)) {
         let fits = |there: &Contact| {
             match_lost_create::is_of(announced, there)
-                && (row.is_shown() || match_lost_create::fits_contact(announced, there))
+                && (row.is_visible() || match_lost_create::fits_contact(announced, there))
         };
         let there = from_ghl(there);
-        let is_anothers = matches!(judge(task, row, announced, &there).await?, Judged::Another(_));
+        let is_anothers = matches!(judge(job, row, announced, &there).await?, Judged::Another(_));
         if !is_anothers && fits(&there) {
-            let whole = from_ghl(one_call(task)?.get_contact(&there.id).await?);
-            if is_new(task, &whole, row.intent_at_ms) && fits(&whole) {
+            let whole = from_ghl(one_call(job)?.get_contact(&there.id).await?);
+            if is_new(job, &whole, row.intent_at_ms) && fits(&whole) {
                 return Ok(Some(whole));
             }
         }
     }
     // Where GHL allows two, another one may have been found first.
-    match among_found(task, row, announced).await? {
+    match among_found(job, row, announced).await? {
         // What the list leaves out is read later.
-        Some(there) if task.permits.left() == 0 => Ok(Some(from_list(there))),
-        Some(there) => Ok(Some(from_ghl(one_call(task)?.get_contact(&there.id).await?))),
+        Some(there) if job.permits.left() == 0 => Ok(Some(from_list(there))),
+        Some(there) => Ok(Some(from_ghl(one_call(job)?.get_contact(&there.id).await?))),
         None => Ok(None),
     }
 }
 
 /// The contact with this e-mail or else this phone.
-async fn by_identity(task: &Task<'_>, contact: &Contact) -> Result<Option<Remote>, JobError> {
+async fn by_identity(job: &JobRun<'_>, contact: &Contact) -> Result<Option<Remote>, JobError> {
     let Contact { email, phone, .. } = contact;
     if email.is_none() && phone.is_none() {
         return Ok(None);
     }
-    Ok(one_call(task)?.find_duplicate_contact(task.location(), email.as_deref(), phone.as_deref()).await?)
+    Ok(one_call(job)?.find_duplicate_contact(job.location(), email.as_deref(), phone.as_deref()).await?)
 }
 
 /// Whether GHL says that it came after the announcement.
-fn is_new(task: &Task<'_>, there: &Contact, announced_at_ms: Option<i64>) -> bool {
+fn is_new(job: &JobRun<'_>, there: &Contact, announced_at_ms: Option<i64>) -> bool {
     there.date_added.is_some()
-        && !match_lost_create::predates(there.date_added, announced_by_ghls_clock(task, announced_at_ms))
+        && !match_lost_create::predates(there.date_added, announced_by_ghls_clock(job, announced_at_ms))
 }
 
-fn is_older(task: &Task<'_>, there: &Remote, row: &ContactRow) -> bool {
-    match_lost_create::predates(from_ghl(there.clone()).date_added, announced_by_ghls_clock(task, row.intent_at_ms))
+fn is_older(job: &JobRun<'_>, there: &Remote, row: &ContactRow) -> bool {
+    match_lost_create::predates(from_ghl(there.clone()).date_added, announced_by_ghls_clock(job, row.intent_at_ms))
 }
 
 /// A contact that is as it was sent, that is no older than the announcement, and that no row had before it.
-async fn among_found(task: &Task<'_>, row: &ContactRow, announced: &Contact) -> Result<Option<Remote>, JobError> {
+async fn among_found(job: &JobRun<'_>, row: &ContactRow, announced: &Contact) -> Result<Option<Remote>, JobError> {
     let Contact { email, phone, name, company_name, .. } = announced;
     let words = [email, phone, name, company_name].into_iter().find_map(|text| text.as_deref()).unwrap_or_default();
     let search = SearchContacts {
         page_limit: NAMESAKES,
         query: Some(words.chars().take(SearchContacts::LONGEST_QUERY).collect()),
-        ..SearchContacts::all(task.location())
+        ..SearchContacts::all(job.location())
     };
-    for found in one_call(task)?.search_contacts(&search).await?.contacts {
-        let told = from_list(found.contact.clone());
-        let fits =
-            match_lost_create::fits_contact(announced, &told) && !match_lost_create::is_namesake(announced, &told);
-        let is_new = told.date_added.is_some() && !is_older(task, &found.contact, row);
+    for found in one_call(job)?.search_contacts(&search).await?.contacts {
+        let reported = from_list(found.contact.clone());
+        let fits = match_lost_create::fits_contact(announced, &reported)
+            && !match_lost_create::is_namesake(announced, &reported);
+        let is_new = reported.date_added.is_some() && !is_older(job, &found.contact, row);
         if !fits || !is_new {
             continue;
         }
         // A pull or a scan may have met it before this look. Whom a row had before the announcement is another one.
-        let known = task.environment.records.find_contact(task.location(), &found.contact.id).await?;
-        let announced_at_ms = row.intent_at_ms.map(|at| at.saturating_sub(task.environment.clock.ghl_ahead_ms()));
+        let known = job.environment.records.find_contact(job.location(), &found.contact.id).await?;
+        let announced_at_ms = row.intent_at_ms.map(|at| at.saturating_sub(job.environment.clock.ghl_ahead_ms()));
         if known.is_none_or(|known| known.was_first_met_since(announced_at_ms)) {
             return Ok(Some(found.contact));
         }

@@ -137,11 +137,11 @@ fn what_a_reply_leaves_out_is_taken_from_a_webhook_that_carries_it() {
     let webhook = json!({"id": "c", "firstName": "Tom", "lastName": "Search", "city": null, "email": "s@x.de",
         "timezone": "Asia/Tokyo", "tags": ["vip"]});
     let both = reply.supplemented(&from_part(serde_json::from_value(webhook).unwrap()));
-    let told = both.completed(&mapped(json!({"id": "c", "timezone": "UTC", "phone": "+4915112345678"})));
+    let reported = both.completed(&mapped(json!({"id": "c", "timezone": "UTC", "phone": "+4915112345678"})));
     let expected = json!({"id": "c", "firstName": "Sam", "lastName": "Search", "city": "Bonn", "timezone": "Asia/Tokyo",
         "tags": ["vip"], "phone": "+4915112345678"});
     let expected = Contact { name: Some("Sam Search".to_owned()), ..mapped(expected) };
-    assert_eq!(told, expected, "only the reply says whether there is an e-mail");
+    assert_eq!(reported, expected, "only the reply says whether there is an e-mail");
 }
 
 #[test]
@@ -160,9 +160,9 @@ fn tags_come_as_one_text_and_custom_fields_as_an_object() {
 }
 
 #[test]
-fn a_webhook_tells_the_time_zone_where_it_carries_it() {
+fn a_webhook_reports_the_time_zone_where_it_carries_it() {
     let base = fields(&mapped(json!({"id": "c", "email": "s@x.de", "timezone": "UTC"})));
-    let said = |body: Value| told(&from_part(serde_json::from_value(body).unwrap()), &base);
+    let said = |body: Value| reported(&from_part(serde_json::from_value(body).unwrap()), &base);
     let moved = said(json!({"id": "c", "email": "s@x.de", "timezone": "Etc/GMT+12"})).unwrap();
     assert_eq!(moved["timezone"], "Etc/GMT+12");
     assert!(!said(json!({"id": "c", "email": "s@x.de"})).unwrap().contains_key("timezone"));

@@ -172,7 +172,7 @@ async fn an_item_of_the_old_list_and_of_a_lookup_is_stored_as_far_as_it_goes() {
 }
 
 #[tokio::test]
-async fn the_reply_to_a_write_tells_what_it_carries() {
+async fn the_reply_to_a_write_reports_what_it_carries() {
     let Some(bench) = answering("048").await else { return };
     let made = bench.run().create_contact(&NewContact::default()).await.unwrap();
     let expected = json!({
@@ -253,14 +253,14 @@ async fn tasks_notes_and_appointments_are_stored() {
     let held: Vec<_> =
         held.items.into_iter().map(|one| stored(&mapping::appointment::from_ghl(one, contact, &zone))).collect();
     let appointment = |id: &str, title: &str, status: &str, start: &str, end: Option<&str>, more: Value| {
-        let mut told = json!({
+        let mut reported = json!({
             "appointmentId": id, "contactId": contact, "calendarId": "cal1", "title": title, "status": status,
             "startTime": start,
         });
-        let fields = told.as_object_mut().unwrap();
+        let fields = reported.as_object_mut().unwrap();
         fields.extend(end.map(|end| ("endTime".to_owned(), json!(end))));
         fields.extend(more.as_object().unwrap().clone());
-        told
+        reported
     };
     let user = json!({"assignedUserId": "u"});
     assert_eq!(
@@ -278,7 +278,7 @@ async fn tasks_notes_and_appointments_are_stored() {
 async fn the_location_and_its_custom_fields_are_read() {
     let Some(bench) = answering("082").await else { return };
     let definitions = bench.run().list_custom_fields("l").await.unwrap();
-    let told: Vec<_> = definitions
+    let reported: Vec<_> = definitions
         .iter()
         .map(|one| (one.id.as_str(), one.field_key.as_deref().unwrap(), one.data_type.as_deref().unwrap()))
         .collect();
@@ -290,7 +290,7 @@ async fn the_location_and_its_custom_fields_are_read() {
         ("cfFile00000000000001", "contact.f", "FILE_UPLOAD"),
         ("cfSign00000000000001", "contact.s", "SIGNATURE"),
     ];
-    assert_eq!(told, expected);
+    assert_eq!(reported, expected);
     assert_eq!(definitions[2].picklist_options, ["r1", "r2"]);
     let location = answering("083").await.unwrap().run().get_location("l").await.unwrap();
     assert_eq!(

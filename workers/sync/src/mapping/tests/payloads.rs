@@ -14,13 +14,13 @@ use crate::mapping::contact::{from_ghl, to_new};
 
 /// A reply: status, headers and body. A text is a page.
 #[derive(Clone)]
-struct Told {
+struct Reported {
     status: u16,
     headers: Vec<(String, String)>,
     body: Value,
 }
 
-impl Told {
+impl Reported {
     fn new(status: u16, headers: &[(&str, &str)], body: Value) -> Self {
         let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         Self { status, headers, body }
@@ -41,7 +41,7 @@ impl Told {
 }
 
 /// The capture of that number, where the captures are at hand.
-fn captured(number: &str) -> Option<Told> {
+fn captured(number: &str) -> Option<Reported> {
     let folder = std::env::var_os("GHL_DOCS_DIR").map(|docs| PathBuf::from(docs).join("payloads"))?;
     let files = std::fs::read_dir(folder).ok()?.flatten();
     let file = files.map(|file| file.path()).find(|path| {
@@ -52,17 +52,17 @@ fn captured(number: &str) -> Option<Told> {
     let headers = capture["headers"].as_object().into_iter().flatten();
     let headers = headers.map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default().to_owned())).collect();
     let status = capture["status"].as_u64().and_then(|status| u16::try_from(status).ok()).unwrap();
-    Some(Told { status, headers, body: capture["body"].clone() })
+    Some(Reported { status, headers, body: capture["body"].clone() })
 }
 
 /// The shape of a capture, and the capture itself.
-fn both(number: &str, made: Told) -> Vec<Told> {
+fn both(number: &str, made: Reported) -> Vec<Reported> {
     [Some(made), captured(number)].into_iter().flatten().collect()
 }
 
 /// The call that meets a reply, by its method.
-async fn error_of(method: &str, told: &Told) -> GhlError {
-    let bench = Bench::with([told.answer()]).await;
+async fn error_of(method: &str, reported: &Reported) -> GhlError {
+    let bench = Bench::with([reported.answer()]).await;
     let answer = match method {
         "POST" => bench.run().create_contact(&to_new(&Contact::default(), "l")).await.map(drop),
         "PUT" => bench.run().update_contact("gX", &UpdateContact::default()).await.map(drop),
@@ -71,8 +71,8 @@ async fn error_of(method: &str, told: &Told) -> GhlError {
     answer.unwrap_err()
 }
 
-fn said(status: u16, message: &str) -> Told {
-    Told::new(status, &[], json!({"statusCode": status, "message": message, "traceId": "t"}))
+fn said(status: u16, message: &str) -> Reported {
+    Reported::new(status, &[], json!({"statusCode": status, "message": message, "traceId": "t"}))
 }
 
 #[tokio::test]
@@ -80,7 +80,7 @@ async fn every_captured_error_is_what_it_means() {
     let duplicate = "This location does not allow duplicated contacts.";
     let with_meta = |field: &str| {
         let meta = json!({"contactId": "dupA0000000000000000", "contactName": "Dup A", "matchingField": field});
-        Told::new(400, &[], json!({"statusCode": 400, "message": duplicate, "meta": meta}))
+        Reported::new(400, &[], json!({"statusCode": 400, "message": duplicate, "meta": meta}))
     };
     let found = |field: &str| GhlError::Duplicate {
         contact_id: Some("dupA0000000000000000".to_owned()),
@@ -120,7 +120,7 @@ async fn every_captured_error_is_what_it_means() {
         (
             "060",
             "PUT",
-            Told::new(422, &[], listed),
+            Reported::new(422, &[], listed),
             invalid(422, &["property x should not exist", "email must be an email"]),
             Class::Permanent,
         ),
@@ -132,25 +132,25 @@ async fn every_captured_error_is_what_it_means() {
             GhlError::Gone { what: Subject::Contact },
             Class::Permanent,
         ),
-        ("071", "GET", Told::new(429, &day, too_many.clone()), throttled(Some(2888), true), Class::Throttling),
+        ("071", "GET", Reported::new(429, &day, too_many.clone()), throttled(Some(2888), true), Class::Throttling),
         (
             "072",
             "GET",
-            Told::new(429, &[("x-ratelimit-remaining", "0")], too_many),
+            Reported::new(429, &[("x-ratelimit-remaining", "0")], too_many),
             throttled(None, false),
             Class::Throttling,
         ),
-        ("073", "GET", Told::new(429, &[], page("Error 1015")), throttled(None, false), Class::Throttling),
+        ("073", "GET", Reported::new(429, &[], page("Error 1015")), throttled(None, false), Class::Throttling),
     ];
     for (number, method, made, expected, class) in cases {
-        for told in both(number, made) {
-            let error = error_of(method, &told).await;
+        for reported in both(number, made) {
+            let error = error_of(method, &reported).await;
             assert_eq!(error, expected, "{number}");
             assert_eq!(error.class(), class, "{number}");
         }
     }
-    for told in both("075", Told::new(524, &[], page("524: A timeout occurred"))) {
-        let error = error_of("GET", &told).await;
+    for reported in both("075", Reported::new(524, &[], page("524: A timeout occurred"))) {
+        let error = error_of("GET", &reported).await;
         assert!(matches!(&error, GhlError::Server { status: 524, .. }), "{error:?}");
         assert!(error.to_string().starts_with("GHL is out of order: 524: 524: A timeout occurred"), "{error}");
         assert_eq!((error.class(), error.outcome_unknown()), (Class::Passing, true));
@@ -175,8 +175,8 @@ async fn every_captured_refusal_of_a_token_is_what_it_objects_to() {
         ("067", 403, "The token does not have access to this location.", LocationAccess, Class::Broken),
     ];
     for (number, status, message, expected, class) in cases {
-        for told in both(number, said(status, message)) {
-            let error = error_of("GET", &told).await;
+        for reported in both(number, said(status, message)) {
+            let error = error_of("GET", &reported).await;
             assert!(matches!(&error, GhlError::Unauthorized { kind, .. } if *kind == expected), "{number}: {error:?}");
             assert_eq!((error.class(), error.outcome_unknown()), (class, false), "{number}");
             let words = if expected == MissingScope { "get-contact needs contacts.readonly" } else { &message[..11] };
@@ -190,8 +190,8 @@ async fn captured_answers_to_writes_are_read() {
     let made = json!({"contact": {"id": "cA000000000000000000", "deleted": false, "firstName": "Cre", "lastName": "Ate",
         "email": "create@example.com", "phone": "+1 888-888-8888", "country": "US", "tags": ["vip"], "customFields": [],
         "dateAdded": "2026-03-05T10:00:00.123Z", "createdBy": {"source": "INTEGRATION"}}, "traceId": "t"});
-    for told in both("048", Told::new(201, &[], made)) {
-        let bench = Bench::with([told.answer()]).await;
+    for reported in both("048", Reported::new(201, &[], made)) {
+        let bench = Bench::with([reported.answer()]).await;
         let contact = bench.run().create_contact(&to_new(&Contact::default(), "l")).await.unwrap();
         let contact = from_ghl(contact);
         assert_eq!((contact.id.as_str(), contact.first_name.as_deref()), ("cA000000000000000000", Some("Cre")));
@@ -202,8 +202,8 @@ async fn captured_answers_to_writes_are_read() {
         ("053", json!({"succeded": true, "traceId": "t"})),
         ("054", json!({"succeeded": true, "succeded": true, "traceId": "t"})),
     ] {
-        for told in both(number, Told::new(200, &[], body)) {
-            let bench = Bench::with([told.answer()]).await;
+        for reported in both(number, Reported::new(200, &[], body)) {
+            let bench = Bench::with([reported.answer()]).await;
             assert_eq!(bench.run().delete_contact("c1").await, Ok(()), "{number}");
         }
     }

@@ -8,25 +8,25 @@ use super::super::line::{Asked, answer_alike};
 use super::super::{Records, RecordsError, order};
 
 use super::{AcceptError, Accepted, ProducerId, Refusal, take_in};
-use crate::events::Trigger;
+use crate::events::IncomingEvent;
 
 /// A larger batch has its own transaction: no other event waits for it, and its own events share its commit.
 const FEW: usize = 10;
 
 /// A batch of one producer, and what becomes of it.
-pub(in super::super) type Batch = (ProducerId, Vec<Trigger>);
+pub(in super::super) type Batch = (ProducerId, Vec<IncomingEvent>);
 pub(in super::super) type Outcome = Result<Vec<Accepted>, AcceptError>;
 
 type Arriving = Asked<Batch, Outcome>;
 
 /// Whether the batch is of few events that edit nothing.
-pub(super) fn is_plain(triggers: &[Trigger]) -> bool {
+pub(super) fn is_plain(triggers: &[IncomingEvent]) -> bool {
     triggers.len() <= FEW && triggers.iter().all(|trigger| matches!(trigger.change, Change::None { .. }))
 }
 
 impl Records {
     /// Accepts a plain batch together with those that wait beside it.
-    pub(super) async fn accept_together(&self, producer: &ProducerId, triggers: &[Trigger]) -> Outcome {
+    pub(super) async fn accept_together(&self, producer: &ProducerId, triggers: &[IncomingEvent]) -> Outcome {
         let records = self.clone();
         let lead = move |arriving| {
             let records = records.clone();
@@ -84,7 +84,7 @@ impl Records {
     async fn try_take_in(&self, batches: &[&Batch]) -> Result<Vec<Accepted>, (usize, AcceptError)> {
         let failed = |error: RecordsError| (0, AcceptError::Records(error));
         let mut write = self.write_over(&self.often).await.map_err(failed)?;
-        let all: Vec<Trigger> = batches.iter().flat_map(|(_, triggers)| triggers.clone()).collect();
+        let all: Vec<IncomingEvent> = batches.iter().flat_map(|(_, triggers)| triggers.clone()).collect();
         order::take_turns(&mut write, &all).await.map_err(failed)?;
         let mut accepted = Vec::with_capacity(all.len());
         for of_one in batches.chunk_by(|one, next| one.0 == next.0) {

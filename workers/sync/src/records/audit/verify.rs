@@ -12,7 +12,7 @@ use super::AuditRow;
 /// Rows of one page.
 const PAGE: i64 = 1_000;
 /// Faults that are listed; the count has all.
-const TOLD: usize = 100;
+const REPORTED: usize = 100;
 
 /// What is wrong with a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -74,7 +74,7 @@ impl AuditReport {
 
     fn add(&mut self, seq: i64, fault: FaultKind) {
         self.fault_count += 1;
-        if self.faults.len() < TOLD {
+        if self.faults.len() < REPORTED {
             self.faults.push(AuditFault { seq, fault });
         }
     }
@@ -83,8 +83,8 @@ impl AuditReport {
     fn miss_up_to(&mut self, last: i64) {
         let first = self.newest.saturating_add(1);
         let missing = u64::try_from(last.saturating_sub(self.newest)).unwrap_or(0);
-        (first..=last).take(TOLD).for_each(|seq| self.add(seq, FaultKind::Missing));
-        self.fault_count += missing.saturating_sub(TOLD as u64);
+        (first..=last).take(REPORTED).for_each(|seq| self.add(seq, FaultKind::Missing));
+        self.fault_count += missing.saturating_sub(REPORTED as u64);
     }
 
     /// Takes the next row.

@@ -58,11 +58,11 @@ pub(in super::super) async fn link(
     let row = match ids::settle(write, location_id, contact_id, Some(clienty_id), false).await? {
         Some(row) => {
             let before = contacts::find(write.conn(), location_id, &row.contact_id).await?;
-            if row.is_shown() && before.as_ref() != Some(&row) {
+            if row.is_visible() && before.as_ref() != Some(&row) {
                 contacts::save(write, &row, true).await?;
                 write.report(row.stored(before.map(|before| before.doc).as_ref()));
             }
-            if row.is_shown() && !row.is_settled() {
+            if row.is_visible() && !row.is_settled() {
                 // The event's own job reads it; what is left to write has a job as well.
                 unanswered::owe_contact(write, &row);
             }
@@ -136,14 +136,14 @@ fn no_field<'a, T>(lacking: &str, known: impl Iterator<Item = &'a str>) -> Resul
     )
 }
 
-/// A contact that is not shown can't be edited; each way to go on is named, as nobody else tells the producer.
+/// A contact that is not shown can't be edited; each way to go on is named, as nobody else reports the producer.
 pub(in super::super) const DELETED: &str = "the contact was deleted: if GHL has it again, `contact.selected` brings it back; to give a \
      clientyContactId to another contact, as to the one that GHL merged this one into, send it beside that one's contactId; a new contact needs a \
      clientyContactId of its own";
 
 async fn edit(write: &mut Write, mut row: ContactRow, change: &ContactChange) -> Result<Applied, Unapplied> {
     let deletes = change.act == Act::Delete;
-    if !row.is_shown() {
+    if !row.is_visible() {
         let field = if change.contact_id.is_some() { "contactId" } else { CLIENTY_ID };
         return if deletes { Ok(applied(row)) } else { refuse(field, DELETED) };
     }
@@ -198,7 +198,7 @@ pub(in super::super) fn edited(
 /// Of one that is deleted with all that readers saw with it: nobody sees that from now on either.
 async fn report(write: &mut Write, row: &ContactRow, before: Option<&Contact>) -> Result<(), RecordsError> {
     let mut changed = row.stored(before);
-    if !row.is_shown() {
+    if !row.is_visible() {
         let parts = entries::shown_parts(write, &row.location_id, &row.contact_id).await?;
         changed.was = changed.was.map(|was| was.with_parts(parts));
     }
@@ -215,7 +215,7 @@ fn said(patch: &ContactPatch) -> Vec<String> {
     patch.fields.keys().cloned().chain(tags).collect()
 }
 
-/// When the edit was made. Custom fields that are named by key and by id can't be told apart yet: of two edits the later one has the later time.
+/// When the edit was made. Custom fields that are named by key and by id can't be kept apart yet: of two edits the later one has the later time.
 fn edited_at(write: &Write, row: &ContactRow, change: &ContactChange) -> i64 {
     let is_custom = |name: &str| name.starts_with("customFields.");
     if write.occurred_ms.is_some() || !change.patch.fields.keys().any(|name| is_custom(name)) {

@@ -17,13 +17,13 @@ use super::super::flows::happened;
 use super::super::history::Via;
 use super::super::runs::{FollowUp, Tx};
 use super::super::sql::sql;
-use super::super::{RecordsError, occasions, refusals, told, unanswered};
-use super::steps::{Heard, Linked, Linking};
+use super::super::{RecordsError, refusals, reported_times, triggers, unanswered};
+use super::steps::{Linked, Linking, PullPlan};
 use super::{ContactReply, ContactRow, find, follow, follow_to, join, move_to, save, take};
 
 impl Tx {
     /// GHL did what `reply` says. Readers see GHL's form of it, unless they edited it since: then the edit stays and its own job will push it.
-    /// How the write ended and whether nothing more is owed, where the contact is still there.
+    /// How the write ended and whether nothing more is pending, where the contact is still there.
     ///
     /// # Errors
     /// [`RecordsError::Database`] or [`RecordsError::Corrupt`].
@@ -54,7 +54,7 @@ impl Tx {
     ///
     /// # Errors
     /// [`RecordsError::Database`] or [`RecordsError::Corrupt`].
-    pub async fn contact_told(
+    pub async fn contact_reported(
         &mut self,
         row_id: &str,
         news: &Fields,
@@ -66,27 +66,27 @@ impl Tx {
         if row.base.is_none() {
             return Ok(());
         }
-        match row.heard(news, at, shown) {
-            Heard::Older => Ok(()),
-            Heard::Unordered { is_newer } => unanswered::meet_contact(&mut self.write, row, news, is_newer).await,
-            Heard::Follow { theirs, unread, told } => {
-                Box::pin(follow_to(&mut self.write, row, *theirs, unread, &told)).await
+        match row.received(news, at, shown) {
+            PullPlan::Older => Ok(()),
+            PullPlan::Unordered { is_newer } => unanswered::meet_contact(&mut self.write, row, news, is_newer).await,
+            PullPlan::Follow { theirs, unread, reported } => {
+                Box::pin(follow_to(&mut self.write, row, *theirs, unread, &reported)).await
             }
         }
     }
 
-    /// An event of `at` told the contact to be as it is known already: what is older tells nothing new from now on.
+    /// An event of `at` reported the contact to be as it is known already: what is older reports nothing new from now on.
     ///
     /// # Errors
     /// [`RecordsError::Database`].
-    pub async fn contact_heard(&mut self, row_id: &str, at: Timestamp) -> Result<(), RecordsError> {
+    pub async fn contact_received(&mut self, row_id: &str, at: Timestamp) -> Result<(), RecordsError> {
         let location_id = self.run.key.location_id.clone();
-        let query = sqlx::query(sql!("contact_heard")).bind(at.as_millisecond()).bind(location_id).bind(row_id);
+        let query = sqlx::query(sql!("contact_received")).bind(at.as_millisecond()).bind(location_id).bind(row_id);
         query.execute(self.write.conn()).await?;
         Ok(())
     }
 
-    /// GHL has the pending contact under its own id: as a create of ours made it, where `asked` tells what that sent; else as somebody made it. Returns the row that owes what is left: another one where a producer's word has made one contact of two.
+    /// GHL has the pending contact under its own id: as a create of ours made it, where `asked` shows what that sent; else as somebody made it. Returns the row that owes what is left: another one where a producer's word has made one contact of two.
     ///
     /// # Errors
     /// [`RecordsError::Raced`] where the contact that was there before is about to be deleted; [`RecordsError::Database`] or
@@ -138,7 +138,7 @@ impl Tx {
         };
         match (row.linking(&theirs.id, other.as_ref(), is_made, asked.is_some()), other) {
             (Linking::IsAnother, _) => {
-                self.write.owed.push(FollowUp {
+                self.write.pending.push(FollowUp {
                     kind: JobKind::PullContact,
                     location_id,
                     record_id: theirs.id.clone(),
@@ -161,7 +161,7 @@ impl Tx {
         row.intent_at_ms = None;
         let (theirs, linked) = row.linked(theirs, sent.as_ref(), asked, is_made, is_reply);
         if let Some(sent) = sent.as_ref().filter(|_| is_made) {
-            occasions::tagged_since_made(&mut self.write, &row, sent, &theirs.tags).await?;
+            triggers::tagged_since_made(&mut self.write, &row, sent, &theirs.tags).await?;
         }
         match linked {
             Linked::Reply(reply) => {
@@ -178,7 +178,7 @@ impl Tx {
         Ok(Some(row_id))
     }
 
-    /// Names custom fields by the ids of their definitions, which are told by key.
+    /// Names custom fields by the ids of their definitions, which are reported by key.
     ///
     /// # Errors
     /// [`RecordsError::Database`] or [`RecordsError::Corrupt`].
@@ -226,10 +226,16 @@ impl Tx {
         reply: &ContactReply,
     ) -> Result<(SyncState, bool), RecordsError> {
         let answer = row.answer(reply);
-        occasions::tagged(&mut self.write, &row, &answer.theirs).await?;
-        let taken =
-            told::take_in_contact(&mut self.write, &row, &answer.agreed, &answer.theirs, &answer.edits, &answer.told)
-                .await?;
+        triggers::tagged(&mut self.write, &row, &answer.theirs).await?;
+        let taken = reported_times::take_in_contact(
+            &mut self.write,
+            &row,
+            &answer.agreed,
+            &answer.theirs,
+            &answer.edits,
+            &answer.reported,
+        )
+        .await?;
         let conflicts = &taken.conflicts;
         conflicts::keep(&mut self.write, &row.location_id, &row.contact_id, Contact::NAME, &row.row_id, conflicts)
             .await?;

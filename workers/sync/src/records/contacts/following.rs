@@ -6,9 +6,9 @@ use sync_model::decide::merge::TheirTimes;
 use sync_model::record::Contact;
 
 use super::super::conflicts;
+use super::super::detected_change::Found;
 use super::super::flows::happened;
-use super::super::found::Found;
-use super::super::{RecordsError, Write, occasions, told, unanswered};
+use super::super::{RecordsError, Write, reported_times, triggers, unanswered};
 use super::steps::{Followed, Pull};
 use super::{ContactRow, bare, lock, save};
 
@@ -46,7 +46,7 @@ pub(in crate::records) async fn store(
     Ok(())
 }
 
-/// Makes a row follow what GHL holds. What was edited here stays owed; what was deleted here stays deleted.
+/// Makes a row follow what GHL holds. What was edited here stays pending; what was deleted here stays deleted.
 pub(in crate::records) async fn follow(
     write: &mut Write,
     row: ContactRow,
@@ -57,28 +57,28 @@ pub(in crate::records) async fn follow(
         return Ok(());
     }
     let (theirs, unread) = (row.read(theirs), row.unread_after(theirs));
-    let told = row.times_of_reading(&theirs);
-    Box::pin(follow_to(write, row, theirs, unread, &told)).await
+    let reported = row.times_of_reading(&theirs);
+    Box::pin(follow_to(write, row, theirs, unread, &reported)).await
 }
 
-/// As [`follow`], to a whole contact with the ids of the row; `unread` is what nobody has read of it, `told` what is known of the times of its edits.
+/// As [`follow`], to a whole contact with the ids of the row; `unread` is what nobody has read of it, `reported` what is known of the times of its edits.
 pub(in crate::records) async fn follow_to(
     write: &mut Write,
     mut row: ContactRow,
     theirs: Contact,
     unread: Unread,
-    told: &TheirTimes,
+    reported: &TheirTimes,
 ) -> Result<(), RecordsError> {
-    occasions::tagged(write, &row, &theirs).await?;
+    triggers::tagged(write, &row, &theirs).await?;
     let known = row.clone();
-    let taken = if row.is_shown() {
+    let taken = if row.is_visible() {
         let agreed = row.agreed(&theirs);
-        Some(told::take_in_contact(write, &row, &agreed, &theirs, &row.edits, told).await?)
+        Some(reported_times::take_in_contact(write, &row, &agreed, &theirs, &row.edits, reported).await?)
     } else {
         None
     };
     let Followed { row, conflicts, shows, is_tagged, was_known } =
-        row.followed(taken, theirs, unread, told, write.now_ms);
+        row.followed(taken, theirs, unread, reported, write.now_ms);
     conflicts::keep(write, &row.location_id, &row.contact_id, Contact::NAME, &row.row_id, &conflicts).await?;
     save(write, &row, shows).await?;
     if !shows && let Some(changed) = row.answered(&known) {
@@ -88,7 +88,7 @@ pub(in crate::records) async fn follow_to(
         if was_known {
             happened::contact_changed(write, &row, &known.doc, &Fields::new()).await?;
         }
-        write.report(row.stored(Some(&known.doc)).after(known.is_shown()));
+        write.report(row.stored(Some(&known.doc)).after(known.is_visible()));
         let event = if is_tagged { "ContactTagUpdate" } else { "ContactUpdate" };
         write.found.push(Found::stored(event, &row.contact_id));
     }

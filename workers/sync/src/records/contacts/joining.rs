@@ -38,14 +38,14 @@ pub(in crate::records) async fn join(
     let query = sqlx::query(sql!("move_conflicts_of_contact")).bind(&row.row_id);
     query.bind(&row.location_id).bind(&gone.row_id).execute(write.conn()).await?;
     move_to(write, &row.location_id, &pending.contact_id, &row.contact_id).await?;
-    if gone.is_shown() {
+    if gone.is_visible() {
         write.report(Changed { sync: None, ..gone.changed(ChangeOp::Deleted) });
     }
     conflicts::keep(write, &row.location_id, &row.contact_id, Contact::NAME, &row.row_id, &found).await?;
     save(write, &row, true).await?;
     let kept = if keeps_other { &other } else { &pending };
-    let changed = row.stored(Some(&kept.doc)).after(kept.is_shown());
-    if !changed.fields.is_empty() || kept.is_shown() != row.is_shown() {
+    let changed = row.stored(Some(&kept.doc)).after(kept.is_visible());
+    if !changed.fields.is_empty() || kept.is_visible() != row.is_visible() {
         write.report_with_next(changed);
     }
     Ok(ContactRow { revision: row.revision + 1, ..row })
@@ -79,13 +79,13 @@ pub(in crate::records) fn joined(
     let mut row = if keeps_other { other.clone() } else { pending.clone() };
     row.contact_id.clone_from(&other.contact_id);
     row.clienty_id = row.clienty_id.or_else(|| pending.clienty_id.clone());
-    let mut prints = other.prints.clone();
-    prints.absorb(&pending.prints);
+    let mut fingerprints = other.fingerprints.clone();
+    fingerprints.absorb(&pending.fingerprints);
     let (doc, mut edits, conflicts) = said(policies, pending, other, agreed);
     let (mut now, ours, theirs) = (fields(&doc), fields(&pending.doc), fields(&other.doc));
     let there = other.base.as_ref().map(fields).unwrap_or_default();
-    let owed = fields::difference(&there, &theirs);
-    for name in owed.keys().chain(other.edits.keys()).filter(|_| other.base.is_some()) {
+    let unsent = fields::difference(&there, &theirs);
+    for name in unsent.keys().chain(other.edits.keys()).filter(|_| other.base.is_some()) {
         let at = other.edits.get(name).copied().unwrap_or(0);
         let is_later = pending.edits.get(name).is_some_and(|mine| *mine > at);
         if !is_later || fields::value(&now, name) != fields::value(&ours, name) {
@@ -98,12 +98,12 @@ pub(in crate::records) fn joined(
         Contact { id: row.contact_id.clone(), clienty_contact_id: row.clienty_id.clone(), ..with_fields(like, &now) };
     row.base = other.base.clone().map(|base| Contact { clienty_contact_id: row.clienty_id.clone(), ..base });
     row.deleted_at_ms = pending.deleted_at_ms.or(other.deleted_at_ms.filter(|_| other.base.is_some()));
-    (row.edits, row.prints) = (edits, prints);
+    (row.edits, row.fingerprints) = (edits, fingerprints);
     row.unanswered.clone_from(&other.unanswered);
     row.unread.clone_from(&other.unread);
     row.created_by = other.created_by;
     row.last_edits = later(&pending.last_edits, &other.last_edits);
-    (row.sync, row.synced_at_ms, row.heard_at) = (other.sync.clone(), other.synced_at_ms, other.heard_at);
+    (row.sync, row.synced_at_ms, row.received_at) = (other.sync.clone(), other.synced_at_ms, other.received_at);
     (row.intent, row.intent_at_ms) = (pending.intent.clone(), pending.intent_at_ms);
     (row, conflicts)
 }
@@ -131,9 +131,9 @@ fn said(
         Some(base) => {
             // What GHL got of it is no edit any more: there it may have been edited since.
             let edits = merging::unanswered(&pending.edits, agreed, &fields(&doc));
-            let told = TheirTimes { not_after: base.date_updated, ..TheirTimes::default() };
+            let reported = TheirTimes { not_after: base.date_updated, ..TheirTimes::default() };
             let Taken { doc, edits, conflicts } =
-                merging::take_in(policies, agreed, &doc, base, &edits, &pending.prints, &told);
+                merging::take_in(policies, agreed, &doc, base, &edits, &pending.fingerprints, &reported);
             (doc, edits, conflicts)
         }
         // Nobody has read what GHL holds: what is said of it is blind, as what was said of the other.

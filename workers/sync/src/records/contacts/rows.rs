@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use sqlx::Row;
 use sqlx::any::AnyRow;
 use sync_model::decide::absent::Unread;
-use sync_model::decide::echo::Prints;
+use sync_model::decide::echo::Fingerprints;
 use sync_model::decide::last_edits::LastEdits;
 use sync_model::decide::merge::Side;
 use sync_model::decide::same::Habits;
@@ -28,7 +28,7 @@ pub(in crate::records) fn bare(location_id: &str, contact_id: &str) -> ContactRo
         doc: Contact { id: contact_id.to_owned(), ..Contact::default() },
         base: None,
         edits: BTreeMap::new(),
-        prints: Prints::default(),
+        fingerprints: Fingerprints::default(),
         sync: None,
         unanswered: Unanswered::default(),
         intent: None,
@@ -36,7 +36,7 @@ pub(in crate::records) fn bare(location_id: &str, contact_id: &str) -> ContactRo
         deleted_at_ms: None,
         synced_at_ms: 0,
         revision: 1,
-        heard_at: None,
+        received_at: None,
         unread: Unread::new(),
         created_by: None,
         last_edits: LastEdits::new(),
@@ -137,7 +137,7 @@ pub(in crate::records) async fn insert_all(
         };
         let text = with_rows_then(marks, sql!("insert_contacts"), batch.len(), 19, sql!("insert_contacts_tail"));
         let mut query = sqlx::query_as(text);
-        for (seen_walk, row) in batch {
+        for (seen_scan, row) in batch {
             query = query
                 .bind(&row.location_id)
                 .bind(&row.contact_id)
@@ -146,7 +146,7 @@ pub(in crate::records) async fn insert_all(
                 .bind(document(&row.doc))
                 .bind(row.base.as_ref().map(document))
                 .bind(column(&row.edits))
-                .bind(column(&row.prints))
+                .bind(column(&row.fingerprints))
                 .bind(column(&row.sync))
                 .bind(search_text(&row.doc))
                 .bind(updated_ms(&row.doc, now_ms))
@@ -154,7 +154,7 @@ pub(in crate::records) async fn insert_all(
                 .bind(now_ms)
                 .bind(1_i64)
                 .bind(row.deleted_at_ms)
-                .bind(seen_walk)
+                .bind(seen_scan)
                 .bind(column(&row.unread))
                 .bind(row.created_by.map(Side::as_str))
                 .bind(column(&row.last_edits));
@@ -176,7 +176,7 @@ pub(in crate::records) async fn save(write: &mut Write, row: &ContactRow, shows:
         .bind(document(&row.doc))
         .bind(row.base.as_ref().map(document))
         .bind(column(&row.edits))
-        .bind(column(&row.prints))
+        .bind(column(&row.fingerprints))
         .bind(column(&row.sync))
         .bind(search_text(&row.doc))
         .bind(updated_ms(&row.doc, now_ms))
@@ -229,7 +229,7 @@ pub(in crate::records) fn row_of(row: &AnyRow) -> Result<ContactRow, RecordsErro
         doc: parse(row.try_get("doc")?)?,
         base: row.try_get::<Option<String>, _>("base")?.map(&parse).transpose()?,
         edits: merging::read("contacts", &row_id, row.try_get("edits")?)?,
-        prints: merging::read::<Prints>("contacts", &row_id, row.try_get("prints")?)?.in_location(habits),
+        fingerprints: merging::read::<Fingerprints>("contacts", &row_id, row.try_get("prints")?)?.in_location(habits),
         sync: merging::read("contacts", &row_id, row.try_get("sync")?)?,
         unanswered: Unanswered {
             asked: merging::read("contacts", &row_id, row.try_get("asked")?)?,
@@ -241,7 +241,7 @@ pub(in crate::records) fn row_of(row: &AnyRow) -> Result<ContactRow, RecordsErro
         deleted_at_ms: row.try_get("deleted_at")?,
         synced_at_ms: row.try_get("synced_at")?,
         revision: row.try_get("revision")?,
-        heard_at: row.try_get::<Option<i64>, _>("heard_at")?.map(timestamp),
+        received_at: row.try_get::<Option<i64>, _>("heard_at")?.map(timestamp),
         unread: merging::read("contacts", &row_id, row.try_get("unread")?)?,
         created_by: row.try_get::<Option<String>, _>("created_by")?.as_deref().and_then(Side::parse),
         last_edits: merging::read("contacts", &row_id, row.try_get("last_edits")?)?,

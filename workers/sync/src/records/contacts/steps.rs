@@ -15,10 +15,10 @@ use sync_model::record::Contact;
 
 use super::super::ledger::timestamp;
 use super::super::merging::{self, Taken, Written};
-use super::super::told;
+use super::super::reported_times;
 use super::{ContactReply, ContactRow};
 
-/// What tells two times apart.
+/// What distinguishes two times .
 const MOMENT: SignedDuration = SignedDuration::from_millis(1);
 /// The revision of a row that was not changed since it was inserted.
 const FIRST: i64 = 1;
@@ -60,7 +60,7 @@ pub(crate) enum Pull {
 
 /// What becomes of the fields that an event of a contact carries.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Heard {
+pub(crate) enum PullPlan {
     /// Something newer was taken in since the event was judged.
     Older,
     /// A write is on its way.
@@ -75,7 +75,7 @@ pub(crate) enum Heard {
         /// What nobody has read of it.
         unread: Unread,
         /// When it was edited.
-        told: TheirTimes,
+        reported: TheirTimes,
     },
 }
 
@@ -94,7 +94,7 @@ pub(in crate::records) struct Answer {
     pub(in crate::records) theirs: Contact,
     pub(in crate::records) agreed: Fields,
     pub(in crate::records) edits: merging::Edits,
-    pub(in crate::records) told: TheirTimes,
+    pub(in crate::records) reported: TheirTimes,
     unapplied: Vec<Unapplied>,
     got: Fields,
 }
@@ -139,11 +139,11 @@ impl ContactRow {
             PushStep::Refused(reason)
         } else if self.is_settled() {
             PushStep::Close
-        } else if self.base.is_none() && !self.is_shown() && self.intent.is_none() {
+        } else if self.base.is_none() && !self.is_visible() && self.intent.is_none() {
             PushStep::LookWhetherBack
         } else if self.base.is_none() {
             if self.intent.is_some() { PushStep::SettleAnnouncement } else { PushStep::Create }
-        } else if !self.is_shown() {
+        } else if !self.is_visible() {
             PushStep::Delete
         } else {
             PushStep::Change
@@ -191,17 +191,17 @@ impl ContactRow {
         TheirTimes { not_before: self.base_at(), not_after: theirs.date_updated, ..TheirTimes::default() }
     }
 
-    /// The row after it took in `theirs`, the whole contact; `taken` is the merge, where it is shown. What was edited here stays owed; what was deleted
+    /// The row after it took in `theirs`, the whole contact; `taken` is the merge, where it is shown. What was edited here stays pending; what was deleted
     /// here stays deleted.
     pub(in crate::records) fn followed(
         mut self,
         taken: Option<Taken<Contact>>,
         theirs: Contact,
         unread: Unread,
-        told: &TheirTimes,
+        reported: &TheirTimes,
         now_ms: i64,
     ) -> Followed {
-        let before = (self.doc.clone(), self.is_shown());
+        let before = (self.doc.clone(), self.is_visible());
         let mut conflicts = Vec::new();
         if let Some(Taken { doc, edits, conflicts: found }) = taken {
             conflicts = found;
@@ -212,11 +212,11 @@ impl ContactRow {
             // It was gone from GHL and is back.
             (self.doc, self.deleted_at_ms) = (theirs.clone(), None);
         }
-        let shows = before != (with_times_of(&self.doc, &before.0), self.is_shown());
+        let shows = before != (with_times_of(&self.doc, &before.0), self.is_visible());
         let is_tagged = self.base.as_ref().is_some_and(|base| base.tags != theirs.tags);
         let was_known = before.1 && self.base.is_some() && !self.is_unread();
         if let Some(base) = self.base.as_ref().filter(|_| was_known) {
-            let at = |name: &str| told.fields.get(name).map_or(now_ms, |at| at.as_millisecond());
+            let at = |name: &str| reported.fields.get(name).map_or(now_ms, |at| at.as_millisecond());
             last_edits::note(&mut self.last_edits, &fields(base), &fields(&theirs), Side::Ghl, at);
         }
         (self.base, self.unread) = (Some(theirs), unread);
@@ -224,13 +224,13 @@ impl ContactRow {
         Followed { row: self, conflicts, shows, is_tagged, was_known }
     }
 
-    /// GHL `shows` something of it that can't be ordered. Whether that changes anything: then its push is owed.
+    /// GHL `shows` something of it that can't be ordered. Whether that changes anything: then its push is pending.
     pub(in crate::records) fn met(&mut self, shows: &Fields, is_newer: bool) -> bool {
         let Some(base) = &self.base else { return false };
         let before = self.unanswered.clone();
-        let agreed = self.unanswered.meet(&fields(base), shows, is_newer, &mut self.prints);
+        let agreed = self.unanswered.meet(&fields(base), shows, is_newer, &mut self.fingerprints);
         // Either the deletion is yet to arrive, or somebody brought the contact back.
-        self.unanswered.looks += i64::from(!self.is_shown());
+        self.unanswered.looks += i64::from(!self.is_visible());
         if self.unanswered == before {
             return false;
         }
@@ -242,12 +242,12 @@ impl ContactRow {
     }
 
     /// GHL holds `news` since `at`, and the rest as before. `shown`: fields that were unread before.
-    pub(in crate::records) fn heard(&self, news: &Fields, at: Timestamp, shown: &Unread) -> Heard {
+    pub(in crate::records) fn received(&self, news: &Fields, at: Timestamp, shown: &Unread) -> PullPlan {
         if self.is_in_flight() {
-            return Heard::Unordered { is_newer: self.is_answered_by(at) };
+            return PullPlan::Unordered { is_newer: self.is_answered_by(at) };
         }
         let Some(base) = self.base.as_ref().filter(|_| self.base_at().is_none_or(|base_at| at >= base_at)) else {
-            return Heard::Older;
+            return PullPlan::Older;
         };
         let mut held = fields(base);
         for (name, value) in news {
@@ -255,8 +255,9 @@ impl ContactRow {
         }
         let theirs = Contact { date_updated: Some(at), ..with_fields(base, &held) };
         let unread = self.unread.difference(shown).cloned().collect();
-        let told = TheirTimes { fields: told::at(news, at), not_before: self.base_at(), not_after: Some(at) };
-        Heard::Follow { theirs: Box::new(theirs), unread, told }
+        let reported =
+            TheirTimes { fields: reported_times::at(news, at), not_before: self.base_at(), not_after: Some(at) };
+        PullPlan::Follow { theirs: Box::new(theirs), unread, reported }
     }
 
     /// Whether a look that was begun when the row was as `before` shows its newest state.
@@ -268,23 +269,23 @@ impl ContactRow {
     /// announced at that time can have made it.
     pub(crate) fn was_first_met_since(&self, announced_at_ms: Option<i64>) -> bool {
         let is_untouched =
-            self.revision == FIRST && self.clienty_id.is_none() && self.is_shown() && self.base.is_some();
+            self.revision == FIRST && self.clienty_id.is_none() && self.is_visible() && self.base.is_some();
         is_untouched && announced_at_ms.is_some_and(|at| self.synced_at_ms >= at)
     }
 
     /// Whether it was met in GHL since then, in ms since 1970: that may be newer than a 404 of that time.
     pub(in crate::records) fn was_met_since(&self, since_ms: i64) -> bool {
-        self.is_shown() && self.base.is_some() && self.synced_at_ms >= since_ms
+        self.is_visible() && self.base.is_some() && self.synced_at_ms >= since_ms
     }
 
     /// What a reply shows.
     pub(in crate::records) fn answer(&mut self, reply: &ContactReply) -> Answer {
         let theirs = self.read(&reply.contact);
         let Written { agreed, unapplied, got } = merging::written(self.base.as_ref(), &reply.asked, &theirs);
-        self.prints.remember(&reply.asked, &got);
+        self.fingerprints.remember(&reply.asked, &got);
         let edits = merging::unanswered(&self.edits, &reply.asked, &fields(&self.doc));
-        let told = TheirTimes { not_before: self.base_at(), ..TheirTimes::default() };
-        Answer { theirs, agreed, edits, told, unapplied, got }
+        let reported = TheirTimes { not_before: self.base_at(), ..TheirTimes::default() };
+        Answer { theirs, agreed, edits, reported, unapplied, got }
     }
 
     /// Takes in an answer; `taken` is its merge. How the write ended, and whether readers knew the contact before.
@@ -295,18 +296,18 @@ impl ContactRow {
         taken: Taken<Contact>,
         now_ms: i64,
     ) -> (SyncState, bool) {
-        let Answer { theirs, agreed, edits: _, told: _, unapplied, got } = answer;
+        let Answer { theirs, agreed, edits: _, reported: _, unapplied, got } = answer;
         let state = SyncState::written(unapplied, timestamp(now_ms));
         if !reply.is_partial {
             self.unanswered = Unanswered { looks: self.unanswered.looks, ..Unanswered::default() };
         }
-        let was_known = self.is_shown() && self.base.is_some() && !self.is_unread();
+        let was_known = self.is_visible() && self.base.is_some() && !self.is_unread();
         if was_known {
             last_edits::note(&mut self.last_edits, &agreed, &fields(&theirs), Side::Ghl, |_| now_ms);
         }
         (self.doc, self.edits) = (taken.doc, taken.edits);
         (self.base, self.unread) = (Some(theirs), reply.unread.clone());
-        let held = self.owed().held.into_iter().chain(reply.refused.iter().cloned()).collect();
+        let held = self.pending().held.into_iter().chain(reply.refused.iter().cloned()).collect();
         self.sync = Some(state.clone().keeping(self.sync.as_ref(), &reply.asked, &got).holding(held));
         self.synced_at_ms = now_ms;
         (state, was_known)
@@ -321,7 +322,7 @@ impl ContactRow {
         let Some(other) = other else { return Linking::Move };
         let is_anothers = other.clienty_id.is_some() && other.clienty_id != self.clienty_id;
         // It got an id of Clienty's since it was looked at: it is nobody else's now.
-        let is_raced = (other.awaits_deletion() && self.is_shown() && !is_answered) || (is_anothers && !is_made);
+        let is_raced = (other.awaits_deletion() && self.is_visible() && !is_answered) || (is_anothers && !is_made);
         if is_raced { Linking::Raced } else { Linking::Join }
     }
 
@@ -335,7 +336,7 @@ impl ContactRow {
         is_made: bool,
         is_reply: bool,
     ) -> (Contact, Linked) {
-        // A pull that met it before read it after it was made: it tells all that the reply does, and is newer.
+        // A pull that met it before read it after it was made: it reports all that the reply does, and is newer.
         let met = self.base.clone().filter(|_| is_reply && !self.is_unread());
         let theirs = met.as_ref().unwrap_or(theirs);
         self.created_by = Some(if is_made { Side::Clienty } else { self.created_by.unwrap_or(Side::Ghl) });
@@ -352,7 +353,7 @@ impl ContactRow {
         let mut asked = asked.clone();
         if met.is_some() {
             // What reads otherwise by then was edited since, which the two rows were joined by.
-            self.prints.remember(&asked, &fields(theirs));
+            self.fingerprints.remember(&asked, &fields(theirs));
             let held = fields(theirs);
             asked.retain(|name, sent| answers(name, sent, &value(&held, name)));
         }

@@ -1,4 +1,4 @@
-//! What providers were asked, and what they answered: found again by the name of the question, which tells nothing of the person.
+//! What providers were asked, and what they answered: found again by the name of the question, which reports nothing of the person.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -37,7 +37,7 @@ pub enum KnownAnswer {
 pub struct Asked {
     /// Who was asked.
     pub provider: String,
-    /// What it was told of the person: names of keys.
+    /// What it was reported about the person: names of keys.
     pub sent: Vec<String>,
     /// `match`, `miss`, `failed`, `unknown`, or `asked` while no answer has come.
     pub outcome: String,

@@ -69,7 +69,7 @@ impl Records {
             .map(|stored| stored.field.clone())
             .collect();
         let mut undone = Undone::default();
-        if let Some(row) = row.filter(contacts::ContactRow::is_shown) {
+        if let Some(row) = row.filter(contacts::ContactRow::is_visible) {
             let (now, own) = (fields(&row.doc), own(stored));
             let held = Held { now: &now, last_edits: &row.last_edits, unread: &row.unread, own: &own };
             let (back, kept): (Vec<&String>, Vec<&String>) = given.iter().partition(|name| held.is_own(name));

@@ -15,14 +15,14 @@ use super::super::ledger::timestamp;
 use super::super::merging::{self, Taken, Written, column};
 use super::super::runs::Tx;
 use super::super::sql::sql;
-use super::super::{RecordsError, conflicts, page, refusals, told, unanswered};
+use super::super::{RecordsError, conflicts, page, refusals, reported_times, unanswered};
 use super::{Entry, EntryRow, find_by_ghl_id, of_contact, save_edit, take, text_of};
 
 impl Tx {
     /// GHL has `row` under `ghl_id` and answered with `base` to what was sent. Readers see the answer, unless the row was edited since
     /// it was read: then the edit stays and its own job will push it. Closes the intent.
     ///
-    /// How it ended, and whether nothing more is owed.
+    /// How it ended, and whether nothing more is pending.
     ///
     /// A pull may have met the new entry first and made a row of its own; that one is removed.
     ///
@@ -34,12 +34,12 @@ impl Tx {
         ghl_id: &str,
         base: &E,
     ) -> Result<(SyncState, bool), RecordsError> {
-        let asked = row.owed().fields;
+        let asked = row.pending().fields;
         self.link(row, ghl_id, base, row.base.as_ref(), &asked, &asked).await
     }
 
-    /// GHL has `row` under `ghl_id` since an earlier run, which never heard so: its create sent the row's intent. Where readers see
-    /// something else by now, a push is owed. Closes the intent.
+    /// GHL has `row` under `ghl_id` since an earlier run, which never received so: its create sent the row's intent. Where readers see
+    /// something else by now, a push is pending. Closes the intent.
     ///
     /// # Errors
     /// See [`Tx::pushed`].
@@ -98,7 +98,7 @@ impl Tx {
         let state = SyncState::written(unapplied, timestamp(now_ms));
         let Some(mut now) = take::<E>(&mut self.write, &row.row_id).await? else { return Ok((state, true)) };
         let known = now.doc.clone();
-        now.prints.remember(sent, &got);
+        now.fingerprints.remember(sent, &got);
         let mut edits = merging::unanswered(&now.edits, sent, &fields(&now.doc));
         if let Some(met) = &met {
             // What was edited under GHL's id meanwhile.
@@ -108,12 +108,12 @@ impl Tx {
                 edits.insert(name.clone(), *at);
             }
             now.doc = with_fields(&now.doc, &doc);
-            now.prints.absorb(&met.prints);
+            now.fingerprints.absorb(&met.fingerprints);
             now.unanswered.looks += met.unanswered.looks;
         }
-        let prints = now.prints.clone();
+        let fingerprints = now.fingerprints.clone();
         let Taken { doc, edits, conflicts } =
-            told::take_in_entry(&mut self.write, &now, &agreed, base, &edits, &prints).await?;
+            reported_times::take_in_entry(&mut self.write, &now, &agreed, base, &edits, &fingerprints).await?;
         if row.base.is_some() {
             last_edits::note(&mut now.last_edits, &agreed, &fields(base), Side::Ghl, |_| now_ms);
         }
@@ -135,7 +135,7 @@ impl Tx {
             .bind(text_of(&doc))
             .bind(now_ms)
             .bind(column(&edits))
-            .bind(column(&now.prints))
+            .bind(column(&now.fingerprints))
             .bind(column(&sync))
             .bind(column(&now.last_edits))
             .execute(self.write.conn())
@@ -173,7 +173,7 @@ impl Tx {
         refusals::keep_entry(&mut self.write, before, state).await
     }
 
-    /// Whether `row` is another contact's by now: that GHL lacks it where it was tells nothing.
+    /// Whether `row` is another contact's by now: that GHL lacks it where it was reports nothing.
     ///
     /// # Errors
     /// [`RecordsError::Database`] or [`RecordsError::Corrupt`].
@@ -182,7 +182,7 @@ impl Tx {
         Ok(now.is_some_and(|now| now.contact_id != row.contact_id))
     }
 
-    /// GHL no longer has `row`: readers do not see it either, and nothing is owed.
+    /// GHL no longer has `row`: readers do not see it either, and nothing is pending.
     ///
     /// # Errors
     /// [`RecordsError::Database`].
@@ -196,7 +196,7 @@ impl Tx {
         Ok(())
     }
 
-    /// GHL reported that it deleted what `row` is. An edit that GHL has not seen is the push's to decide: it will be told that it came too late.
+    /// GHL reported that it deleted what `row` is. An edit that GHL has not seen is the push's to decide: it will be reported that it came too late.
     async fn goes<E: Entry>(&mut self, row: &EntryRow<E>) -> Result<(), RecordsError> {
         if row.is_in_flight() {
             unanswered::look_at_entry(&mut self.write, row).await
@@ -212,12 +212,12 @@ impl Tx {
     ///
     /// # Errors
     /// [`RecordsError::Database`] or [`RecordsError::Corrupt`].
-    pub async fn told_gone<E: Entry>(&mut self, contact_id: &str, theirs: &E) -> Result<(), RecordsError> {
+    pub async fn reported_gone<E: Entry>(&mut self, contact_id: &str, theirs: &E) -> Result<(), RecordsError> {
         let Some(ghl_id) = theirs.ghl_id() else { return Ok(()) };
         page::flush(&mut self.write).await?;
         let location_id = self.run.key.location_id.clone();
         for row in of_contact::<E>(self.write.conn(), &location_id, contact_id).await? {
-            let goes_along = row.ghl_id.as_deref().is_some_and(|id| E::goes_with(id, ghl_id));
+            let goes_along = row.ghl_id.as_deref().is_some_and(|id| E::belongs_to_series(id, ghl_id));
             if goes_along && !row.deleted {
                 self.goes(&row).await?;
             }

@@ -99,7 +99,7 @@ pub(in super::super) async fn recognize(
 }
 
 /// The contact of a webhook, if the webhook shows the whole contact.
-pub(in super::super) fn told(body: &serde_json::Map<String, serde_json::Value>) -> Option<Contact> {
+pub(in super::super) fn person_in(body: &serde_json::Map<String, serde_json::Value>) -> Option<Contact> {
     serde_json::from_value(serde_json::Value::Object(body.clone())).ok().map(from_part)
 }
 

@@ -8,14 +8,14 @@ use super::super::notices::Notice;
 use super::super::runs::Run;
 use super::super::sql::sql;
 use super::super::{RecordsError, Write, page};
-use super::{FlowRun, Logged, next, save, step_of, touched, under_way};
+use super::{FlowRun, Logged, in_flight, next, save, step_of, touched};
 use crate::flows::{self, Flow};
 
 /// The jobs of a run are done: the flows of which they are steps go on, with what they answered.
 pub(in crate::records) async fn done(write: &mut Write, run: &Run) -> Result<(), RecordsError> {
     for (job_id, event_id) in &run.steps {
         let Some((id, Some(step))) = step_of(&run.key, flows::SOURCE, Some(event_id.as_str())) else { continue };
-        let Some(mut of) = under_way(write, id).await?.filter(|of| of.step == step) else { continue };
+        let Some(mut of) = in_flight(write, id).await?.filter(|of| of.step == step) else { continue };
         page::flush(write).await?;
         let answer = match run.key.kind == JobKind::CallOperation.as_str() {
             true => {
@@ -27,7 +27,7 @@ pub(in crate::records) async fn done(write: &mut Write, run: &Run) -> Result<(),
         };
         of.passed(&Flow::read(&of.flow, &of.definition).ok(), Some(answer), write.now_ms);
         if save(write, &of).await? {
-            write.owed.push(next(&of.location_id, &of.id, of.priority));
+            write.pending.push(next(&of.location_id, &of.id, of.priority));
         }
     }
     Ok(())
@@ -42,7 +42,7 @@ pub(in crate::records) async fn given_up(write: &mut Write, run: &Run) -> Result
         .iter()
         .filter_map(|(_, event_id)| Some(step_of(&run.key, flows::SOURCE, Some(event_id.as_str()))?.0.to_owned()));
     for id in own.into_iter().chain(steps) {
-        if let Some(of) = under_way(write, &id).await? {
+        if let Some(of) = in_flight(write, &id).await? {
             let about = json!({"flow": of.flow, "step": of.step});
             let notice = Notice::new("flow.failed", "flow-run", &of.id).at(&of.location_id).with(about);
             write.notice(match &of.contact_id {
@@ -79,7 +79,7 @@ pub(in crate::records) async fn erased(
     let query = sqlx::query_scalar(sql!("flow_runs_of_contact")).bind(location_id).bind(contact_id);
     let ids: Vec<String> = query.fetch_all(write.conn()).await?;
     for id in &ids {
-        let step = under_way(write, id).await?.map_or(0, |run| run.step);
+        let step = in_flight(write, id).await?.map_or(0, |run| run.step);
         let now_ms = write.now_ms;
         let end = sqlx::query(sql!("end_flow_run")).bind("erased").bind(id).bind(now_ms);
         end.fetch_optional(write.conn()).await?;
@@ -87,7 +87,7 @@ pub(in crate::records) async fn erased(
         let close = sqlx::query(sql!("close_flow_jobs")).bind(now_ms).bind(id).bind(event_id).bind(location_id);
         close.execute(write.conn()).await?;
     }
-    sqlx::query(sql!("erase_occasions")).bind(location_id).bind(contact_id).execute(write.conn()).await?;
+    sqlx::query(sql!("erase_triggers")).bind(location_id).bind(contact_id).execute(write.conn()).await?;
     Ok(ids.len() as u64)
 }
 
@@ -141,7 +141,7 @@ impl FlowRun {
         self.log.push(Logged { step: self.step, done: answer.is_some(), at: timestamp(now_ms) });
         let name = flow.as_ref().and_then(|flow| {
             let name = flow.steps.get(self.step)?.name.as_deref()?;
-            flow.tells_of(self.step, name).then_some(name)
+            flow.reports_of(self.step, name).then_some(name)
         });
         if let Some(name) = name {
             // Null is for those that were passed over.

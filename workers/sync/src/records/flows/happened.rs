@@ -1,7 +1,7 @@
 //! What happens in GHL to what is kept here, as events that start flows: an appointment was booked, moved or missed, a task done, a contact
 //! changed.
 //!
-//! A flow begins in the transaction that takes the change in, whichever way it came: by a webhook, a sweep, a pull or the reply to a write. A
+//! A flow begins in the transaction that takes the change in, whichever way it came: by a webhook, a reconciliation, a pull or the reply to a write. A
 //! repetition finds it taken in, and begins nothing. What Clienty wrote is no change when GHL shows it. The event reads as a producer's would:
 //! `data` holds the ids and the fields that changed, `before` what those read until then, `record` all of the record, and `origin` says `ghl`.
 //!
@@ -13,7 +13,7 @@ use jiff::tz::TimeZone;
 use job_engine::Priority;
 use serde_json::{Map, Value, json};
 use sqlx::Row;
-use sync_model::decide::echo::Prints;
+use sync_model::decide::echo::Fingerprints;
 use sync_model::decide::fields::{Fields, Record, differing, fields};
 use sync_model::record::Contact;
 use uuid::Uuid;
@@ -27,10 +27,10 @@ use super::Knows;
 use super::starting::{Start, start};
 use crate::flows::{Changed, ORIGIN_GHL};
 
-/// What is older is no news, however it comes to light: nobody wants to be told of it by a flow.
+/// What is older is no news, however it comes to light: nobody wants to be reported it by a flow.
 const NEWS_MS: i64 = 7 * 24 * 60 * 60 * 1000;
 
-/// So far GHL's clock may be from ours; and of an appointment it tells the second alone, or the minute.
+/// So far GHL's clock may be from ours; and of an appointment it reports the second alone, or the minute.
 const CLOCKS_MS: i64 = 2 * 60 * 1000;
 
 struct Happened<'a> {
@@ -40,7 +40,7 @@ struct Happened<'a> {
     data: Map<String, Value>,
     before: Map<String, Value>,
     record: Value,
-    /// By which a repetition is known, where nothing else tells it.
+    /// By which a repetition is known, where nothing else shows it.
     once: Option<String>,
 }
 
@@ -58,7 +58,7 @@ pub(in crate::records) async fn entry_changed<E: Entry>(
     if !is_awaited(write, &changed) {
         return Ok(());
     }
-    let before = told(&json!(row.doc), &changed.fields);
+    let before = reported(&json!(row.doc), &changed.fields);
     let event = of_entry(row, doc, changed);
     happened(write, Happened { before, ..event }).await
 }
@@ -90,8 +90,8 @@ pub(in crate::records) async fn contact_changed(
     let event = Happened {
         location_id: &row.location_id,
         contact_id: &row.contact_id,
-        data: told(&record, &changed.fields),
-        before: told(&json!(before), &changed.fields),
+        data: reported(&record, &changed.fields),
+        before: reported(&json!(before), &changed.fields),
         record,
         changed,
         once: None,
@@ -99,7 +99,7 @@ pub(in crate::records) async fn contact_changed(
     happened(write, event).await
 }
 
-/// GHL no longer has a contact. Nothing but its id is told: nobody could find the rest when the person's data is to be erased.
+/// GHL no longer has a contact. Nothing but its id is reported: nobody could find the rest when the person's data is to be erased.
 pub(in crate::records) async fn contact_gone(
     write: &mut Write,
     location_id: &str,
@@ -130,7 +130,7 @@ async fn met<E: Entry>(write: &mut Write, location_id: &str, theirs: &E) -> Resu
     let created = Changed::whole(E::KIND, "created").and_as_met(&fields(theirs));
     let Some(ghl_id) = theirs.ghl_id().filter(|_| is_awaited(write, &created)) else { return Ok(()) };
     let Some(row) = find_by_ghl_id::<E>(write.conn(), location_id, ghl_id).await? else { return Ok(()) };
-    let at_ms = theirs.created_at().map(|at| on_the_wall(at, theirs.read_in()).as_millisecond());
+    let at_ms = theirs.created_at().map(|at| to_local_time(at, theirs.read_in()).as_millisecond());
     match is_news(write, location_id, &row.contact_id, at_ms).await? {
         true => made(write, &row, ghl_id, created).await,
         false => Ok(()),
@@ -138,7 +138,7 @@ async fn met<E: Entry>(write: &mut Write, location_id: &str, theirs: &E) -> Resu
 }
 
 /// Whether GHL made what was not known here, and that at `at_ms` where it says so, while its contact was kept here or all of its location was.
-/// Tasks often have no date: then the whole lists that were read before tell, as long as that is not long ago.
+/// Tasks often have no date: then the whole lists that were read before report, as long as that is not long ago.
 async fn is_news(
     write: &mut Write,
     location_id: &str,
@@ -161,15 +161,15 @@ async fn is_news(
     })
 }
 
-/// When a record was created whose time GHL tells without an offset: as its other times are read, on the wall of the zone, and not as late as it may
+/// When a record was created whose time GHL reports without an offset: as its other times are read, on the wall of the zone, and not as late as it may
 /// be ([`Entry::created_at`]).
-fn on_the_wall(at: Timestamp, zone: Option<&str>) -> Timestamp {
+fn to_local_time(at: Timestamp, zone: Option<&str>) -> Timestamp {
     let zone = zone.and_then(|zone| TimeZone::get(zone).ok());
     let read = zone.and_then(|zone| zone.to_timestamp(TimeZone::UTC.to_datetime(at)).ok());
     read.map_or(at, |read| read.min(at))
 }
 
-/// When a row was made, as its id tells.
+/// When a row was made, as its id reports.
 fn kept_since(row_id: &str) -> Option<i64> {
     let (seconds, nanos) = Uuid::parse_str(row_id).ok()?.get_timestamp()?.to_unix();
     i64::try_from(seconds).ok()?.checked_mul(1000)?.checked_add(i64::from(nanos / 1_000_000))
@@ -180,12 +180,13 @@ impl Tx {
     ///
     /// # Errors
     /// [`RecordsError::Database`] or [`RecordsError::Corrupt`].
-    pub async fn told_created<E: Entry>(&mut self, theirs: &E) -> Result<(), RecordsError> {
+    pub async fn reported_created<E: Entry>(&mut self, theirs: &E) -> Result<(), RecordsError> {
         let Some(ghl_id) = theirs.ghl_id().filter(|_| !self.write.flows.is_empty()) else { return Ok(()) };
         page::flush(&mut self.write).await?;
         let location_id = self.run.key.location_id.clone();
         let row = find_by_ghl_id::<E>(self.write.conn(), &location_id, ghl_id).await?;
-        let is_theirs = |row: &EntryRow<E>| !row.deleted && row.clienty_id.is_none() && row.prints == Prints::default();
+        let is_theirs =
+            |row: &EntryRow<E>| !row.deleted && row.clienty_id.is_none() && row.fingerprints == Fingerprints::default();
         let Some(row) = row.filter(is_theirs) else { return Ok(()) };
         let created = Changed::whole(E::KIND, "created");
         // What became of it after it was first met was a change.
@@ -194,7 +195,7 @@ impl Tx {
     }
 }
 
-/// GHL made what the row is: once, however often it is told.
+/// GHL made what the row is: once, however often it is reported.
 async fn made<E: Entry>(
     write: &mut Write,
     row: &EntryRow<E>,
@@ -202,7 +203,7 @@ async fn made<E: Entry>(
     created: Changed,
 ) -> Result<(), RecordsError> {
     let all: Vec<_> = fields(&row.doc).into_keys().collect();
-    let data = told(&json!(row.doc), &all);
+    let data = reported(&json!(row.doc), &all);
     let event = of_entry(row, &row.doc, created);
     let data = event.data.clone().into_iter().chain(data).collect();
     happened(write, Happened { once: Some(ghl_id.to_owned()), data, ..event }).await
@@ -225,12 +226,12 @@ async fn happened(write: &mut Write, event: Happened<'_>) -> Result<(), RecordsE
             event["before"] = json!(before);
         }
         let knows = Knows { event, set: flow.set.clone(), answers: Map::new(), ..Knows::default() };
-        let occasion = once.as_ref().map(|id| format!("{event_type} {id}"));
+        let trigger = once.as_ref().map(|id| format!("{event_type} {id}"));
         let by = Start {
             location_id,
             // Of one that is gone no step can say anything.
             contact_id: (event_type != "contact.deleted").then_some(contact_id),
-            occasion: occasion.as_deref(),
+            trigger: trigger.as_deref(),
             knows,
             priority: Priority::Realtime,
         };
@@ -243,7 +244,7 @@ fn of_entry<'a, E: Entry>(row: &'a EntryRow<E>, doc: &E, changed: Changed) -> Ha
     let mut doc = doc.clone();
     doc.set_ids(row.ghl_id.clone(), row.clienty_id.clone(), row.contact_id.clone());
     let record = json!(doc);
-    let mut data = told(&record, &changed.fields);
+    let mut data = reported(&record, &changed.fields);
     for id in [E::GHL_ID_FIELD, E::CLIENTY_ID_FIELD].map(|field| field.trim_start_matches("data.")) {
         data.insert(id.to_owned(), record[id].clone());
     }
@@ -261,7 +262,7 @@ fn changed<R: Record>(before: &R, after: &R, ours: &Fields) -> Vec<String> {
 }
 
 /// The fields of a record of which these changed: of a list, all of it.
-pub(super) fn told(record: &Value, changed: &[String]) -> Map<String, Value> {
+pub(super) fn reported(record: &Value, changed: &[String]) -> Map<String, Value> {
     let top = |name: &String| name.split('.').next().unwrap_or_default().to_owned();
     changed.iter().map(top).map(|name| (name.clone(), record[&name].clone())).collect()
 }
@@ -279,8 +280,8 @@ mod tests {
             let shown = tz.to_datetime(real);
             let latest = [tz.to_timestamp(shown), TimeZone::UTC.to_timestamp(shown)].map(Result::unwrap);
             let latest = latest.into_iter().max().unwrap();
-            assert_eq!(on_the_wall(latest, Some(zone)), real, "{zone}");
-            assert_eq!(on_the_wall(real, None), real);
+            assert_eq!(to_local_time(latest, Some(zone)), real, "{zone}");
+            assert_eq!(to_local_time(real, None), real);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Flows that people change: each with its versions, on or off.
 //!
-//! Whoever changes one locks the counter of changes, so there is one change at a time, and its number tells every process that there was one
+//! Whoever changes one locks the counter of changes, so there is one change at a time, and its number informs every process that there was one
 //! ([`super::in_force`]). A run keeps the definition that it began with, so no change here reaches a run that is under way, unless it is stopped.
 
 use std::collections::HashSet;

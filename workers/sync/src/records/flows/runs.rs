@@ -11,7 +11,7 @@ use super::super::contacts;
 use super::super::sql::{look_up, sql};
 use super::super::{Decision, Records, RecordsError, Write};
 use super::{FlowRun, run_of};
-use crate::flows::{Deed, Flow};
+use crate::flows::{Flow, StepAction};
 
 /// Runs that one transaction ends at most.
 const BATCH: i64 = 500;
@@ -53,7 +53,7 @@ pub struct RunJobs {
 }
 
 impl FlowRun {
-    /// How it stands, in one of [`RUN_OUTCOMES`] but `dead`, which only its job tells.
+    /// How it stands, in one of [`RUN_OUTCOMES`] but `dead`, which only its job reports.
     #[must_use]
     pub fn standing(&self) -> &str {
         match (&self.outcome, &self.stopped_by) {
@@ -131,7 +131,7 @@ impl Records {
         let flow = Flow::read(&run.flow, &run.definition).ok();
         let steps = flow.iter().flat_map(|flow| flow.steps.iter().enumerate());
         let is_job = |(_, step): &(usize, &crate::flows::Step)| {
-            !matches!(step.deed, Deed::Wait(_) | Deed::Script(_) | Deed::Http(_))
+            !matches!(step.action, StepAction::Wait(_) | StepAction::Script(_) | StepAction::Http(_))
         };
         let ids: Vec<_> = steps.filter(is_job).map(|(index, _)| format!("{}.{index}", run.id)).collect();
         for row in look_up(&mut connection, sql!("jobs_of_flow_steps"), &ids).await? {

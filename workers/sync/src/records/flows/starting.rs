@@ -1,4 +1,4 @@
-//! How a run begins: in the transaction that takes in what starts it, and once for each occasion.
+//! How a run begins: in the transaction that takes in what starts it, and once for each trigger.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ghl::json::clip;
 use job_engine::Priority;
 use serde_json::{Map, json};
-use sync_model::decide::rules::Occasion;
+use sync_model::decide::rules::Trigger;
 use sync_model::ids;
 use sync_model::job::{JobKey, JobKind};
 use uuid::Uuid;
@@ -19,7 +19,7 @@ use super::super::runs::FollowUp;
 use super::super::sql::sql;
 use super::super::{NewWebhook, RecordsError, Write, erase};
 use super::{Knows, ending, happened, next};
-use crate::events::Trigger;
+use crate::events::IncomingEvent;
 use crate::flows::{Flow, IN_A_CHANGE, ORIGIN_CLIENTY, On};
 
 /// How deep the body of a webhook may nest that starts a run.
@@ -30,23 +30,23 @@ pub(in crate::records) struct Start<'a> {
     pub(in crate::records) location_id: &'a str,
     pub(in crate::records) contact_id: Option<&'a str>,
     /// By which a repetition is known.
-    pub(in crate::records) occasion: Option<&'a str>,
+    pub(in crate::records) trigger: Option<&'a str>,
     pub(in crate::records) knows: Knows,
     pub(in crate::records) priority: Priority,
 }
 
-/// Starts a run; nothing where one was started by the same occasion.
+/// Starts a run; nothing where one was started by the same trigger.
 pub(in crate::records) async fn start(
     write: &mut Write,
     flow: &Flow,
     start: &Start<'_>,
 ) -> Result<Option<String>, RecordsError> {
-    let Start { location_id, contact_id, occasion, knows, priority } = start;
+    let Start { location_id, contact_id, trigger, knows, priority } = start;
     if !flow.runs_in(location_id) {
         return Ok(None);
     }
     let mut hash = None;
-    if let Some(text) = *occasion {
+    if let Some(text) = *trigger {
         let as_text = sqlx::query_scalar(sql!("started_as_text")).bind(*location_id).bind(&flow.name).bind(text);
         let earlier: i64 = as_text.fetch_one(write.conn()).await?;
         if earlier > 0 {
@@ -72,7 +72,7 @@ pub(in crate::records) async fn start(
     if started.rows_affected() == 0 {
         return Ok(None);
     }
-    write.owed.push(next(location_id, &id, *priority));
+    write.pending.push(next(location_id, &id, *priority));
     Ok(Some(id))
 }
 
@@ -81,28 +81,28 @@ pub(in crate::records) async fn start_for(
     write: &mut Write,
     row: &ContactRow,
     flow: &Flow,
-    on: &Occasion,
+    on: &Trigger,
     again: bool,
 ) -> Result<bool, RecordsError> {
     let (event_type, tag) = match on {
-        Occasion::Created => ("contact.created", None),
-        Occasion::Tagged(tag) => ("contact.tagged", Some(tag)),
-        Occasion::Untagged(tag) => ("contact.untagged", Some(tag)),
+        Trigger::Created => ("contact.created", None),
+        Trigger::Tagged(tag) => ("contact.tagged", Some(tag)),
+        Trigger::Untagged(tag) => ("contact.untagged", Some(tag)),
     };
     let mut event = json!({"type": event_type, "locationId": row.location_id, "contactId": row.contact_id});
-    let mut occasion = format!("{event_type} {}", row.contact_id);
+    let mut trigger = format!("{event_type} {}", row.contact_id);
     if let Some(tag) = tag {
         event["tag"] = tag.as_str().into();
-        occasion = format!("{occasion} {}", indexed(tag));
+        trigger = format!("{trigger} {}", indexed(tag));
     }
     let knows = Knows { event, set: flow.set.clone(), answers: Map::new(), ..Knows::default() };
     let (location_id, contact_id) = (row.location_id.as_str(), Some(row.contact_id.as_str()));
-    let first = Start { location_id, contact_id, occasion: Some(&occasion), knows, priority: Priority::Realtime };
+    let first = Start { location_id, contact_id, trigger: Some(&trigger), knows, priority: Priority::Realtime };
     if start(write, flow, &first).await?.is_some() {
         return Ok(true);
     }
-    let occasion = format!("{occasion} {}", Uuid::now_v7());
-    Ok(again && start(write, flow, &Start { occasion: Some(&occasion), ..first }).await?.is_some())
+    let trigger = format!("{trigger} {}", Uuid::now_v7());
+    Ok(again && start(write, flow, &Start { trigger: Some(&trigger), ..first }).await?.is_some())
 }
 
 /// A text as it stands in an index, which has no room for a long one.
@@ -121,7 +121,7 @@ fn hash_of(texts: &[&str]) -> String {
 /// A producer's event was accepted: starts the flows that wait for it. An event is accepted once, and so is what it starts.
 pub(in crate::records) async fn start_by_event(
     write: &mut Write,
-    trigger: &Trigger,
+    trigger: &IncomingEvent,
     key: &JobKey,
     edited: Option<Edited>,
 ) -> Result<(), RecordsError> {
@@ -129,7 +129,7 @@ pub(in crate::records) async fn start_by_event(
     let flows = write.flows.clone();
     let said = On::Event(event.event_type.clone());
     for flow in flows.iter().filter(|flow| flow.runs_in(&event.location_id)) {
-        // What a producer says is an event whatever it changes. What else the change is only the record tells.
+        // What a producer says is an event whatever it changes. What else the change is only the record reports.
         let by_change = |on: &On| {
             let Edited { changed, .. } = edited.as_ref()?;
             let is_further = matches!(on, On::Event(name) if IN_A_CHANGE.contains(&name.as_str()));
@@ -147,20 +147,20 @@ pub(in crate::records) async fn start_by_event(
             Some(id) => Some(contacts::resolve(write.conn(), &event.location_id, id).await?),
             None => None,
         };
-        let mut told = json!({
+        let mut reported = json!({
             "id": event.id, "type": event_type, "locationId": event.location_id, "contactId": event.contact_id, "data": event.data,
             "record": ending::record_of(write, key).await?, "origin": ORIGIN_CLIENTY,
         });
         if let Some(Edited { changed, before }) = &edited {
-            told["before"] = json!(happened::told(before, &changed.fields));
+            reported["before"] = json!(happened::reported(before, &changed.fields));
         }
-        let knows = Knows { event: told, set: flow.set.clone(), answers: Map::new(), ..Knows::default() };
+        let knows = Knows { event: reported, set: flow.set.clone(), answers: Map::new(), ..Knows::default() };
         let location_id = &event.location_id;
         let by = Start {
             location_id,
             // Of one that is deleted no step can say anything.
             contact_id: contact_id.as_deref().filter(|_| event.event_type != "contact.deleted"),
-            occasion: None,
+            trigger: None,
             knows,
             priority: Priority::Realtime,
         };
@@ -187,7 +187,7 @@ pub(in crate::records) async fn start_by_webhook(write: &mut Write, webhook: &Ne
         }
         if contacts::find(write.conn(), location_id, id).await?.is_none() {
             let (location_id, record_id) = (location_id.to_owned(), id.clone());
-            write.owed.push(FollowUp {
+            write.pending.push(FollowUp {
                 kind: JobKind::PullContact,
                 location_id,
                 record_id,
@@ -197,9 +197,9 @@ pub(in crate::records) async fn start_by_webhook(write: &mut Write, webhook: &Ne
     }
     for flow in waiting {
         let knows = Knows { event: event.clone(), set: flow.set.clone(), answers: Map::new(), ..Knows::default() };
-        let occasion = format!("webhook {}", webhook.id);
-        let (contact_id, occasion) = (contact_id.as_deref(), Some(occasion.as_str()));
-        start(write, flow, &Start { location_id, contact_id, occasion, knows, priority: Priority::Realtime }).await?;
+        let trigger = format!("webhook {}", webhook.id);
+        let (contact_id, trigger) = (contact_id.as_deref(), Some(trigger.as_str()));
+        start(write, flow, &Start { location_id, contact_id, trigger, knows, priority: Priority::Realtime }).await?;
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ use super::super::runs::Tx;
 use super::super::sql::sql;
 use super::super::{RecordsError, Write};
 
-/// For how long what GHL tells of an object may be of a flow's own call: it repeats a delivery for an hour.
+/// For how long what GHL reports an object may be of a flow's own call: it repeats a delivery for an hour.
 pub(super) const OWN_MS: i64 = 60 * 60 * 1000;
 /// Ids of one call at most.
 const MOST: usize = 200;
@@ -29,7 +29,7 @@ pub enum Touch {
 }
 
 impl Tx {
-    /// Whether GHL tells of `object_id` because a flow called it.
+    /// Whether GHL reports `object_id` because a flow called it.
     ///
     /// # Errors
     /// [`RecordsError::Database`].

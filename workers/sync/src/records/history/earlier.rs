@@ -42,11 +42,11 @@ impl Records {
         field: &str,
         moment: Moment,
     ) -> Result<Option<Earlier>, RecordsError> {
-        let Some(mut walk) = self.walk_back(location_id, contact_id).await? else { return Ok(None) };
-        let Some((record_id, now)) = walk.record(record_id).filter(|(_, now)| now.is_there) else { return Ok(None) };
+        let Some(mut scan) = self.scan_back(location_id, contact_id).await? else { return Ok(None) };
+        let Some((record_id, now)) = scan.record(record_id).filter(|(_, now)| now.is_there) else { return Ok(None) };
         let (Moment::After(wanted) | Moment::Before(wanted)) = moment;
         loop {
-            let next = walk.earlier().next().map(|row| (row.seq, row.record_id == record_id));
+            let next = scan.earlier().next().map(|row| (row.seq, row.record_id == record_id));
             match next {
                 Some((seq, is_of_record)) if seq == wanted => {
                     if !is_of_record {
@@ -54,15 +54,15 @@ impl Records {
                     }
                     break;
                 }
-                Some((seq, _)) if seq > wanted => walk.back(i64::MIN)?,
+                Some((seq, _)) if seq > wanted => scan.back(i64::MIN)?,
                 _ => return Ok(None),
             };
         }
         if matches!(moment, Moment::Before(_)) {
-            walk.back(i64::MIN)?;
+            scan.back(i64::MIN)?;
         }
-        let Some(then) = walk.records.get(&record_id).filter(|then| then.is_there) else { return Ok(None) };
-        let name = walk.name(field.to_owned());
+        let Some(then) = scan.records.get(&record_id).filter(|then| then.is_there) else { return Ok(None) };
+        let name = scan.name(field.to_owned());
         let together = if now.kind == Appointment::NAME { Appointment::TOGETHER } else { &[] };
         let mut names = vec![name.as_str()];
         if together.contains(&name.as_str()) {

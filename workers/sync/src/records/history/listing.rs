@@ -30,15 +30,15 @@ impl Records {
     ) -> Result<Option<Page<HistoryItem>>, RecordsError> {
         let HistoryQuery { field, record_id, cursor, limit } = query;
         let before: i64 = cursor.as_deref().map_or(Ok(i64::MAX), str::parse).map_err(|_| RecordsError::Cursor)?;
-        let Some(mut walk) = self.walk_back(location_id, contact_id).await? else { return Ok(None) };
-        let field = field.clone().map(|field| walk.name(field));
+        let Some(mut scan) = self.scan_back(location_id, contact_id).await? else { return Ok(None) };
+        let field = field.clone().map(|field| scan.name(field));
         let (mut items, mut more) = (Vec::new(), false);
-        while let Some((row, mut changes)) = walk.step()? {
+        while let Some((row, mut changes)) = scan.step()? {
             if let Some(field) = &field {
                 changes.retain(|change| is_of(&change.field, field));
             }
             let is_wanted = record_id.as_ref().is_none_or(|wanted| *wanted == row.record_id);
-            if row.seq >= before || !is_wanted || (changes.is_empty() && (field.is_some() || !row.is_told())) {
+            if row.seq >= before || !is_wanted || (changes.is_empty() && (field.is_some() || !row.is_reported())) {
                 continue;
             }
             if items.len() >= (*limit).max(1) {
@@ -47,7 +47,7 @@ impl Records {
             }
             items.push(row.item(changes));
         }
-        if walk.is_erased && items.is_empty() {
+        if scan.is_erased && items.is_empty() {
             return Ok(None);
         }
         let next_cursor = items.last().filter(|_| more).map(|item: &HistoryItem| item.id.clone());
@@ -61,8 +61,8 @@ pub(super) fn is_of(name: &str, wanted: &str) -> bool {
 }
 
 impl Row {
-    /// Whether it is worth telling though no field changed.
-    fn is_told(&self) -> bool {
+    /// Whether it is worth reporting though no field changed.
+    fn is_reported(&self) -> bool {
         match self.op {
             ChangeOp::Deleted => true,
             ChangeOp::Stored => self.is_new || self.was.as_ref().is_some_and(|was| was.rest.hidden),

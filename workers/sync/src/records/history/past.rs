@@ -1,7 +1,7 @@
 //! A contact as it was: its present, with what changed since taken back.
 //!
 //! A moment of the past is the state after the last change that was stored by then. What moves without an edit has no history: `lastActivity` and
-//! `dateUpdated` are left out, and nothing is told of how far GHL had it.
+//! `dateUpdated` are left out, and nothing is reported about how far GHL had it.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -12,7 +12,7 @@ use super::super::custom_fields::show_keys;
 use super::super::entries::{AnyEntry, Entry};
 use super::super::ledger::timestamp;
 use super::super::{Records, RecordsError, TaskView};
-use super::read::{Held, Now, Walk};
+use super::read::{Held, Now, Scan};
 
 /// A record of then.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -52,36 +52,36 @@ impl Records {
         contact_id: &str,
         at: Timestamp,
     ) -> Result<Option<PastView>, RecordsError> {
-        let Some(mut walk) = self.walk_back(location_id, contact_id).await? else { return Ok(None) };
+        let Some(mut scan) = self.scan_back(location_id, contact_id).await? else { return Ok(None) };
         let at_ms = at.as_millisecond();
-        while walk.back(at_ms)?.is_some() {}
-        if walk.is_erased {
+        while scan.back(at_ms)?.is_some() {}
+        if scan.is_erased {
             return Ok(None);
         }
-        let mut contact = match walk.contact_then(contact_id) {
+        let mut contact = match scan.contact_then(contact_id) {
             Some((record_id, held)) => Past { record: held.contact(), record_id: record_id.clone() },
             // What hangs on a contact that nobody has fetched yet is shown all the same.
-            None if walk.has_no_contact() => {
+            None if scan.has_no_contact() => {
                 let record = Contact { id: contact_id.to_owned(), ..Contact::default() };
                 Past { record, record_id: contact_id.to_owned() }
             }
             None => return Ok(None),
         };
-        if walk.is_at_end() && at_ms < walk.forgotten_ms {
-            return Err(RecordsError::Forgotten { since: timestamp(walk.forgotten_ms) });
+        if scan.is_at_end() && at_ms < scan.forgotten_ms {
+            return Err(RecordsError::Forgotten { since: timestamp(scan.forgotten_ms) });
         }
         show_keys(&mut contact.record, &self.naming(location_id).await?);
-        let tasks = walk.all::<Task>().into_iter().map(|Past { record: task, record_id }| Past {
+        let tasks = scan.all::<Task>().into_iter().map(|Past { record: task, record_id }| Past {
             record: TaskView { status: task.status(at), task },
             record_id,
         });
-        let mut appointments = walk.all::<Appointment>();
+        let mut appointments = scan.all::<Appointment>();
         appointments.sort_by_key(|Past { record: one, .. }| (one.start_time, one.appointment_id.clone()));
-        Ok(Some(PastView { at, contact, tasks: tasks.collect(), notes: walk.all(), appointments }))
+        Ok(Some(PastView { at, contact, tasks: tasks.collect(), notes: scan.all(), appointments }))
     }
 }
 
-impl Walk {
+impl Scan {
     /// The contact that readers saw under that id. Where two rows have become one since, both may have been there: the one that was known by the id.
     fn contact_then(&self, asked: &str) -> Option<(&String, &Held)> {
         let there = || self.records.iter().filter(|(_, held)| held.kind == Contact::NAME && held.is_there);

@@ -41,7 +41,7 @@ pub(super) enum Now {
 }
 
 /// Goes back in time, a change at a time.
-pub(super) struct Walk {
+pub(super) struct Scan {
     /// The contact as it is now; none where it has no row any more.
     pub(super) contact: Option<ContactRow>,
     pub(super) records: BTreeMap<String, Held>,
@@ -57,7 +57,7 @@ pub(super) struct Walk {
 
 impl Records {
     /// The contact that is known by the id, with its history; none where there is neither.
-    pub(super) async fn walk_back(&self, location_id: &str, contact_id: &str) -> Result<Option<Walk>, RecordsError> {
+    pub(super) async fn scan_back(&self, location_id: &str, contact_id: &str) -> Result<Option<Scan>, RecordsError> {
         let keys = self.custom_field_keys(location_id).await?;
         // One state of the database, or a change of meanwhile would be taken back that is not there yet.
         let begin = if self.sqlite { "begin" } else { "begin isolation level repeatable read read only" };
@@ -87,7 +87,7 @@ impl Records {
             rows.drain(..rows.len() - most);
             forgotten_ms = rows.first().map_or(forgotten_ms, |row| row.at_ms);
         }
-        let mut walk = Walk {
+        let mut scan = Scan {
             contact,
             records: BTreeMap::new(),
             rows,
@@ -95,28 +95,28 @@ impl Records {
             forgotten_ms,
             is_erased: false,
         };
-        if let Some(row) = &walk.contact {
+        if let Some(row) = &scan.contact {
             let held = Held {
                 kind: Contact::NAME.to_owned(),
                 contact_id: row.contact_id.clone(),
                 clienty_id: row.clienty_id.clone(),
                 ghl_id: Some(row.contact_id.clone()),
-                is_there: row.is_shown(),
+                is_there: row.is_visible(),
                 is_unmet: false,
-                fields: walk.named(fields(&row.doc)),
+                fields: scan.named(fields(&row.doc)),
                 now: Some(Now::Contact(Box::new(row.doc.clone()))),
             };
-            walk.records.insert(row.row_id.clone(), held);
+            scan.records.insert(row.row_id.clone(), held);
         }
-        walk.add(entries::of_contact::<Task>(&mut tx, location_id, &contact_id).await?);
-        walk.add(entries::of_contact::<Note>(&mut tx, location_id, &contact_id).await?);
-        walk.add(entries::of_contact::<Appointment>(&mut tx, location_id, &contact_id).await?);
+        scan.add(entries::of_contact::<Task>(&mut tx, location_id, &contact_id).await?);
+        scan.add(entries::of_contact::<Note>(&mut tx, location_id, &contact_id).await?);
+        scan.add(entries::of_contact::<Appointment>(&mut tx, location_id, &contact_id).await?);
         tx.rollback().await?;
-        Ok((!walk.records.is_empty() || !walk.rows.is_empty()).then_some(walk))
+        Ok((!scan.records.is_empty() || !scan.rows.is_empty()).then_some(scan))
     }
 }
 
-impl Walk {
+impl Scan {
     fn add<E: Entry>(&mut self, rows: Vec<EntryRow<E>>) {
         for row in rows {
             let EntryRow { row_id, contact_id, clienty_id, ghl_id, doc, deleted, .. } = row;
@@ -140,7 +140,7 @@ impl Walk {
         Ok(Some((row, changes)))
     }
 
-    /// As [`Walk::back`], as far as it goes.
+    /// As [`Scan::back`], as far as it goes.
     pub(super) fn step(&mut self) -> Result<Option<(Row, Vec<FieldChange>)>, RecordsError> {
         match self.back(i64::MIN) {
             Err(RecordsError::Forgotten { .. }) => Ok(None),

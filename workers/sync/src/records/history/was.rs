@@ -1,6 +1,6 @@
 //! What a change took away, as its entry of the feed keeps it: a list beside the entry's `fields`, without their names.
 //!
-//! Each item is what the field held before, null for nothing. All tags are one field of the feed; theirs is an object that tells of each tag that came or
+//! Each item is what the field held before, null for nothing. All tags are one field of the feed; theirs is an object that reports each tag that came or
 //! went whether it was there. What fits no field stands behind them in one object.
 
 use serde::{Deserialize, Serialize};
@@ -131,7 +131,7 @@ impl Changed {
     }
 }
 
-/// The names of the fields in which the two differ, as the feed tells them: all of `after` where there was none before.
+/// The names of the fields in which the two differ, as the feed informs them: all of `after` where there was none before.
 pub(in super::super) fn changed_fields<R: Record>(before: Option<&R>, after: &R) -> Vec<String> {
     compared(before, after).0
 }

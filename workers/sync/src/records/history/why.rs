@@ -18,7 +18,7 @@ use super::super::sql::sql;
 use super::super::webhooks::{StoredWebhook, WEBHOOK_SOURCE, of_jobs, stored};
 use super::super::{Records, RecordsError};
 use super::listing::is_of;
-use super::read::{Held, Walk};
+use super::read::{Held, Scan};
 use super::{Row, Via};
 use crate::flows;
 
@@ -113,16 +113,16 @@ impl Records {
         record_id: Option<&str>,
         field: &str,
     ) -> Result<Option<Why>, RecordsError> {
-        let Some(mut walk) = self.walk_back(location_id, contact_id).await? else { return Ok(None) };
-        let Some((record_id, held)) = walk.record(record_id) else { return Ok(None) };
-        let name = walk.name(field.to_owned());
+        let Some(mut scan) = self.scan_back(location_id, contact_id).await? else { return Ok(None) };
+        let Some((record_id, held)) = scan.record(record_id) else { return Ok(None) };
+        let name = scan.name(field.to_owned());
         let (value, record) = (value_of(&held, &name), held.kind.clone());
         let mut chain = Vec::new();
-        let last_edit = walk.contact.as_ref().filter(|row| row.row_id == record_id).and_then(|row| {
+        let last_edit = scan.contact.as_ref().filter(|row| row.row_id == record_id).and_then(|row| {
             let of = row.last_edits.iter().filter(|(edited, _)| is_of(edited, &name));
             of.map(|(_, edit)| *edit).max_by_key(|edit| edit.at)
         });
-        while let Some((row, changes)) = walk.step()? {
+        while let Some((row, changes)) = scan.step()? {
             if row.record_id != record_id {
                 continue;
             }
@@ -134,24 +134,24 @@ impl Records {
             let (history_id, at) = (row.seq.to_string(), timestamp(row.at_ms));
             chain.push(Link::Change { history_id, at, from, to, origin: row.origin, is_new: row.is_new });
             // A merge that left the value as it was says why it stands.
-            let contact = walk.contact.as_ref().map_or(row.contact_id.as_str(), |contact| &contact.contact_id);
+            let contact = scan.contact.as_ref().map_or(row.contact_id.as_str(), |contact| &contact.contact_id);
             let found = self.list_conflicts(location_id, Some(contact), None, MOST_CONFLICTS).await?.items;
             let since =
                 found.into_iter().filter(|one| one.row_id == record_id && is_about(one, &name) && one.found_at >= at);
             chain.extend(since.map(merge));
             let mut connection = self.pool.acquire().await?;
-            caused(&mut connection, &row, &walk, &mut chain).await?;
+            caused(&mut connection, &row, &scan, &mut chain).await?;
             break;
         }
         if chain.is_empty() {
             chain.extend(last_edit.map(|edit| Link::LastEdit { at: timestamp(edit.at), by: edit.by }));
         }
-        let history_since = (walk.forgotten_ms > 0).then(|| timestamp(walk.forgotten_ms));
+        let history_since = (scan.forgotten_ms > 0).then(|| timestamp(scan.forgotten_ms));
         Ok(Some(Why { record, record_id, field: field.to_owned(), value, chain, history_since }))
     }
 }
 
-impl Walk {
+impl Scan {
     /// The record of that id, else the contact.
     pub(super) fn record(&self, record_id: Option<&str>) -> Option<(String, Held)> {
         let is_wanted = |id: &String| match record_id {
@@ -195,7 +195,7 @@ fn merge(conflict: KeptConflict) -> Link {
 async fn caused(
     connection: &mut AnyConnection,
     row: &Row,
-    walk: &Walk,
+    scan: &Scan,
     chain: &mut Vec<Link>,
 ) -> Result<(), RecordsError> {
     let (at, job_id) = (timestamp(row.at_ms), row.caused_by.clone());
@@ -208,7 +208,7 @@ async fn caused(
         Some(Via::Webhook { webhook_id }) => {
             let found = sqlx::query(sql!("webhook")).bind(&webhook_id).fetch_optional(&mut *connection).await?;
             let found = found.as_ref().map(stored).transpose()?;
-            return told(webhook_id, found, chain);
+            return reported(webhook_id, found, chain);
         }
         Some(Via::Rule { rule }) => {
             chain.push(Link::Rule { rule: rule.clone() });
@@ -244,7 +244,7 @@ async fn caused(
         WEBHOOK_SOURCE => {
             let ids: Vec<String> = job_id.into_iter().collect();
             match of_jobs(connection, &ids).await?.pop() {
-                Some((_, webhook)) => told(webhook.id.clone(), Some(webhook), chain),
+                Some((_, webhook)) => reported(webhook.id.clone(), Some(webhook), chain),
                 None => actor(connection, None, Some(Origin::Ghl), chain).await,
             }
         }
@@ -263,7 +263,7 @@ async fn caused(
             chain.push(Link::Event { job_id, event_id, r#type: Some(job.event_type), accepted_at });
             // The reply to an event's write is as much the work of who sent that.
             let is_of_event = |earlier: &&Row| earlier.caused_by == row.caused_by && earlier.key_id.is_some();
-            let key = row.key_id.clone().or_else(|| walk.earlier().find(is_of_event)?.key_id.clone());
+            let key = row.key_id.clone().or_else(|| scan.earlier().find(is_of_event)?.key_id.clone());
             let producer = match (&key, &row.caused_by, &job.event_id) {
                 (None, Some(job_id), Some(event_id)) => {
                     let query = sqlx::query_scalar(sql!("producer_of_event")).bind(event_id).bind(job_id);
@@ -293,7 +293,7 @@ async fn caused(
 }
 
 /// The webhook, and whom it names.
-fn told(webhook_id: String, webhook: Option<StoredWebhook>, chain: &mut Vec<Link>) -> Result<(), RecordsError> {
+fn reported(webhook_id: String, webhook: Option<StoredWebhook>, chain: &mut Vec<Link>) -> Result<(), RecordsError> {
     let user = webhook.as_ref().and_then(user_of);
     // Of one that was emptied nobody knows what it said.
     let kept = webhook.as_ref().filter(|webhook| webhook.body != "{}");

@@ -18,7 +18,7 @@ use super::{Hook, HookState};
 /// Changes that one message accounts for at most: their numbers have to find room in it.
 const MOST_CHANGES: i64 = 300;
 
-/// The open changes of one contact that one hook is to hear of: one job of the queue.
+/// The open changes of one contact that one hook is to learn of: one job of the queue.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct OwedKey {
     /// The lane.
@@ -29,7 +29,7 @@ pub struct OwedKey {
     pub due_at_ms: Option<i64>,
 }
 
-/// What a hook is to hear of a contact.
+/// What a hook is to learn of a contact.
 #[derive(Debug)]
 pub struct Owed {
     /// The hook.
@@ -38,12 +38,12 @@ pub struct Owed {
     pub changes: Vec<OwedChange>,
 }
 
-/// A change, or a notice, that a hook is to hear of.
+/// A change, or a notice, that a hook is to learn of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwedChange {
     /// Its place in the feed; beyond it, of a notice.
     pub seq: i64,
-    /// The place of the change before it that the hook was to hear of.
+    /// The place of the change before it that the hook was to learn of.
     pub previous: Option<i64>,
     /// The event for the hook.
     pub event: String,
@@ -148,11 +148,11 @@ pub struct Delivery {
 }
 
 impl Records {
-    /// What the hook is to hear of the contact; none where the hook is gone or disabled, or nothing is open.
+    /// What the hook is to learn of the contact; none where the hook is gone or disabled, or nothing is open.
     ///
     /// # Errors
     /// [`RecordsError::Database`] or [`RecordsError::Corrupt`], as for all below.
-    pub async fn owed_to_hook(&self, hook_id: &str, contact_key: &str) -> Result<Option<Owed>, RecordsError> {
+    pub async fn pending_to_hook(&self, hook_id: &str, contact_key: &str) -> Result<Option<Owed>, RecordsError> {
         let Some(hook) = self.hook(hook_id).await?.filter(|hook| hook.state == HookState::Active) else {
             return Ok(None);
         };
@@ -170,7 +170,7 @@ impl Records {
     /// Writes down what a try of the message `message` came to. Returns since when no delivery of the hook has succeeded, in ms since 1970.
     ///
     /// # Errors
-    /// See [`Records::owed_to_hook`].
+    /// See [`Records::pending_to_hook`].
     pub async fn settle_hook(
         &self,
         hook_id: &str,
@@ -225,7 +225,7 @@ impl Records {
     /// Unsent messages of hooks, after a key: what a queue needs that lost its state.
     ///
     /// # Errors
-    /// See [`Records::owed_to_hook`].
+    /// See [`Records::pending_to_hook`].
     pub async fn open_hook_jobs(&self, after: Option<&OwedKey>, limit: i64) -> Result<Vec<OwedKey>, RecordsError> {
         // The earliest of a contact decides; null, which is at once, is the earliest of all.
         let query = "select d.hook_id, d.contact_key, min(coalesce(d.next_at, 0)) from hook_deliveries d \
@@ -242,7 +242,7 @@ impl Records {
     /// Deliveries of a hook, newest first.
     ///
     /// # Errors
-    /// See [`Records::owed_to_hook`], and [`RecordsError::Cursor`].
+    /// See [`Records::pending_to_hook`], and [`RecordsError::Cursor`].
     pub async fn list_deliveries(
         &self,
         hook_id: &str,
@@ -270,7 +270,7 @@ impl Records {
     /// Deliveries that went in the message of that sequence, or are about the change of it.
     ///
     /// # Errors
-    /// See [`Records::owed_to_hook`].
+    /// See [`Records::pending_to_hook`].
     pub async fn deliveries_of_message(&self, hook_id: &str, message: i64) -> Result<Vec<Delivery>, RecordsError> {
         let query = "select hook_id, seq, message, event, location_id, contact_id, record, record_id, state, attempts, status, error, \
              took_ms, tried_at, next_at, ended_at, created_at from hook_deliveries \
@@ -282,7 +282,7 @@ impl Records {
     /// Opens the changes of a message again, whatever became of it. Returns what to enqueue; nothing where there is no such message.
     ///
     /// # Errors
-    /// See [`Records::owed_to_hook`].
+    /// See [`Records::pending_to_hook`].
     pub async fn resend_to_hook(&self, hook_id: &str, message: i64) -> Result<Option<OwedKey>, RecordsError> {
         let mut write = self.write().await?;
         let open = "update hook_deliveries set state = 'open', attempts = 0, next_at = null, ended_at = null \

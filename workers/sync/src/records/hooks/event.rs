@@ -84,13 +84,13 @@ impl Filters {
 
     /// Whether the event of a record is among them.
     #[must_use]
-    pub fn hears(&self, event: &str) -> bool {
+    pub fn receives(&self, event: &str) -> bool {
         self.0.iter().any(|filter| fits(filter, event))
     }
 
     /// Whether the event of the system is among them. `*` stands for those of records: who wants more names it.
     #[must_use]
-    pub fn hears_notice(&self, event: &str) -> bool {
+    pub fn receives_notice(&self, event: &str) -> bool {
         self.0.iter().any(|filter| filter != EVERY && fits(filter, event))
     }
 
@@ -103,8 +103,8 @@ impl Filters {
     /// The first event that they hear, for an example.
     #[must_use]
     pub fn example(&self) -> &'static str {
-        let of_records = EVENTS.into_iter().find(|event| self.hears(event));
-        let of_system = || ALL.iter().map(String::as_str).find(|event| self.hears_notice(event));
+        let of_records = EVENTS.into_iter().find(|event| self.receives(event));
+        let of_system = || ALL.iter().map(String::as_str).find(|event| self.receives_notice(event));
         of_records.or_else(of_system).unwrap_or("contact.updated")
     }
 }
@@ -148,13 +148,13 @@ pub(crate) struct Wishes<'a> {
 }
 
 /// The event of the change for a hook with these filters; none if it does not get it.
-pub(crate) fn heard_as(change: &ChangeItem, is_imported: bool, wishes: Wishes<'_>) -> Option<&'static str> {
-    let Wishes { events, locations, seen, fields, ignored_key, imports } = wishes;
+pub(crate) fn received_as(change: &ChangeItem, is_imported: bool, requests: Wishes<'_>) -> Option<&'static str> {
+    let Wishes { events, locations, seen, fields, ignored_key, imports } = requests;
     let is_hidden = seen.is_some_and(|seen| !seen.contains(&change.location_id));
     if is_hidden || locations.is_some_and(|locations| !locations.contains(&change.location_id)) {
         return None;
     }
-    let event = candidates(change).into_iter().flatten().find(|event| events.hears(event))?;
+    let event = candidates(change).into_iter().flatten().find(|event| events.receives(event))?;
     // A refused write concerns the key that wrote, too.
     if event != REFUSED && ignored_key.is_some() && change.key_id.as_deref() == ignored_key {
         return None;
@@ -173,15 +173,15 @@ pub(crate) fn heard_as(change: &ChangeItem, is_imported: bool, wishes: Wishes<'_
 }
 
 /// Whether a hook with these filters gets the notice. What concerns no single location is for keys that see every one.
-pub(crate) fn hears(notice: &NoticeItem, wishes: Wishes<'_>) -> bool {
-    let Wishes { events, locations, seen, .. } = wishes;
+pub(crate) fn receives(notice: &NoticeItem, requests: Wishes<'_>) -> bool {
+    let Wishes { events, locations, seen, .. } = requests;
     let is_there = match &notice.location_id {
         Some(id) => {
             seen.is_none_or(|seen| seen.contains(id)) && locations.is_none_or(|locations| locations.contains(id))
         }
         None => seen.is_none() && locations.is_none(),
     };
-    is_there && events.hears_notice(&notice.event)
+    is_there && events.receives_notice(&notice.event)
 }
 
 /// The events that a change can be, the most specific first.
@@ -211,13 +211,13 @@ fn candidates(change: &ChangeItem) -> [Option<&'static str>; 2] {
 
 /// The event of a message about several changes of one record: the most specific one for its current state. None if nothing of them is left
 /// to send: a task that may have become completed did not, or no longer is.
-pub(crate) fn told_as<'a>(heard: &[&'a str], is_completed: bool, events: &Filters) -> Option<&'a str> {
-    let last = |suffix: &str| heard.iter().rev().copied().find(|event| event.ends_with(suffix));
+pub(crate) fn reported_as<'a>(received: &[&'a str], is_completed: bool, events: &Filters) -> Option<&'a str> {
+    let last = |suffix: &str| received.iter().rev().copied().find(|event| event.ends_with(suffix));
     let gone = last(".erased").or_else(|| last(".deleted"));
     let completed = last(COMPLETED);
     let updated = last(".updated").or_else(|| {
         // It was edited, whatever became of it.
-        completed.filter(|_| !is_completed && events.hears("task.updated")).map(|_| "task.updated")
+        completed.filter(|_| !is_completed && events.receives("task.updated")).map(|_| "task.updated")
     });
     gone.or_else(|| last(".created"))
         .or_else(|| completed.filter(|_| is_completed))
@@ -258,14 +258,14 @@ mod tests {
         Wishes { events, locations: None, seen: None, fields: None, ignored_key: Some("k"), imports: false }
     }
 
-    fn heard(change: &ChangeItem, texts: &[&str]) -> Option<&'static str> {
+    fn received(change: &ChangeItem, texts: &[&str]) -> Option<&'static str> {
         let events = filters(texts);
-        let wishes = Wishes { ignored_key: None, ..of_all(&events) };
-        heard_as(change, false, wishes)
+        let requests = Wishes { ignored_key: None, ..of_all(&events) };
+        received_as(change, false, requests)
     }
 
     #[test]
-    fn every_change_of_every_record_is_heard_as_what_it_is() {
+    fn every_change_of_every_record_is_received_as_what_it_is() {
         for record in ["contact", "task", "note", "appointment"] {
             let made = ChangeItem { is_new: Some(true), ..change(record, ChangeOp::Stored, &["body"]) };
             for (change, what) in [
@@ -277,62 +277,62 @@ mod tests {
                 let event = format!("{record}.{what}");
                 let of_all = format!("{record}.*");
                 for filter in ["*", of_all.as_str(), event.as_str()] {
-                    assert_eq!(heard(&change, &[filter]), Some(event.as_str()), "{filter}");
+                    assert_eq!(received(&change, &[filter]), Some(event.as_str()), "{filter}");
                 }
                 let other = if record == "note" { "task.*" } else { "note.*" };
-                assert_eq!(heard(&change, &[other]), None);
+                assert_eq!(received(&change, &[other]), None);
             }
-            assert_eq!(heard(&change(record, ChangeOp::Synced, &[]), &["*"]), None);
+            assert_eq!(received(&change(record, ChangeOp::Synced, &[]), &["*"]), None);
         }
-        assert_eq!(heard(&change("contact", ChangeOp::Erased, &[]), &["contact.*"]), Some("contact.erased"));
+        assert_eq!(received(&change("contact", ChangeOp::Erased, &[]), &["contact.*"]), Some("contact.erased"));
         let sync = Some(SyncOf { state: Progress::Refused });
         let refused = ChangeItem { sync, ..change("note", ChangeOp::Synced, &[]) };
-        assert_eq!(heard(&refused, &["write.refused"]), Some("write.refused"));
-        assert_eq!(heard(&refused, &["note.*"]), None);
+        assert_eq!(received(&refused, &["write.refused"]), Some("write.refused"));
+        assert_eq!(received(&refused, &["note.*"]), None);
     }
 
     #[test]
-    fn a_completed_task_is_heard_as_that_or_as_edited_and_once() {
+    fn a_completed_task_is_received_as_that_or_as_edited_and_once() {
         let edited = change("task", ChangeOp::Stored, &["completed"]);
-        assert_eq!(heard(&edited, &["task.completed"]), Some("task.completed"));
-        assert_eq!(heard(&edited, &["task.updated"]), Some("task.updated"));
-        assert_eq!(heard(&edited, &["*"]), Some("task.completed"));
-        assert_eq!(told_as(&["task.completed"], true, &filters(&["*"])), Some("task.completed"));
-        assert_eq!(told_as(&["task.completed"], false, &filters(&["*"])), Some("task.updated"));
-        assert_eq!(told_as(&["task.completed"], false, &filters(&["task.completed"])), None);
-        assert_eq!(told_as(&["task.created", "task.completed"], true, &filters(&["*"])), Some("task.created"));
-        assert_eq!(told_as(&["task.updated", "task.deleted"], false, &filters(&["*"])), Some("task.deleted"));
+        assert_eq!(received(&edited, &["task.completed"]), Some("task.completed"));
+        assert_eq!(received(&edited, &["task.updated"]), Some("task.updated"));
+        assert_eq!(received(&edited, &["*"]), Some("task.completed"));
+        assert_eq!(reported_as(&["task.completed"], true, &filters(&["*"])), Some("task.completed"));
+        assert_eq!(reported_as(&["task.completed"], false, &filters(&["*"])), Some("task.updated"));
+        assert_eq!(reported_as(&["task.completed"], false, &filters(&["task.completed"])), None);
+        assert_eq!(reported_as(&["task.created", "task.completed"], true, &filters(&["*"])), Some("task.created"));
+        assert_eq!(reported_as(&["task.updated", "task.deleted"], false, &filters(&["*"])), Some("task.deleted"));
     }
 
     #[test]
-    fn own_edits_imports_other_places_and_other_fields_are_not_told() {
+    fn own_edits_imports_other_places_and_other_fields_are_not_reported() {
         let events = filters(&["*"]);
         let all = of_all(&events);
         let own = ChangeItem { key_id: Some("k".into()), ..change("note", ChangeOp::Stored, &["body"]) };
         let others = ChangeItem { key_id: Some("other".into()), ..own.clone() };
-        assert_eq!(heard_as(&own, false, all), None);
-        assert_eq!(heard_as(&own, false, Wishes { ignored_key: None, ..all }), Some("note.updated"));
-        assert_eq!(heard_as(&others, false, all), Some("note.updated"));
-        assert_eq!(heard_as(&others, true, all), None);
-        assert_eq!(heard_as(&others, true, Wishes { imports: true, ..all }), Some("note.updated"));
+        assert_eq!(received_as(&own, false, all), None);
+        assert_eq!(received_as(&own, false, Wishes { ignored_key: None, ..all }), Some("note.updated"));
+        assert_eq!(received_as(&others, false, all), Some("note.updated"));
+        assert_eq!(received_as(&others, true, all), None);
+        assert_eq!(received_as(&others, true, Wishes { imports: true, ..all }), Some("note.updated"));
         let sync = Some(SyncOf { state: Progress::PartlyApplied });
         let refused = ChangeItem { op: ChangeOp::Synced, sync, ..own };
-        assert_eq!(heard_as(&refused, false, all), Some("write.refused"), "its author has to know");
+        assert_eq!(received_as(&refused, false, all), Some("write.refused"), "its author has to know");
         let (here, there) = (["l".to_owned()], ["m".to_owned()]);
-        assert!(heard_as(&others, false, Wishes { locations: Some(&here), ..all }).is_some());
-        assert!(heard_as(&others, false, Wishes { locations: Some(&there), ..all }).is_none());
+        assert!(received_as(&others, false, Wishes { locations: Some(&here), ..all }).is_some());
+        assert!(received_as(&others, false, Wishes { locations: Some(&there), ..all }).is_none());
         let (own, other) = (HashSet::from(["l".to_owned()]), HashSet::from(["m".to_owned()]));
-        assert!(heard_as(&others, false, Wishes { seen: Some(&own), ..all }).is_some());
-        assert!(heard_as(&others, false, Wishes { seen: Some(&other), ..all }).is_none());
+        assert!(received_as(&others, false, Wishes { seen: Some(&own), ..all }).is_some());
+        assert!(received_as(&others, false, Wishes { seen: Some(&other), ..all }).is_none());
         let (body, title) = (["body".to_owned()], ["title".to_owned()]);
-        assert!(heard_as(&others, false, Wishes { fields: Some(&body), ..all }).is_some());
-        assert!(heard_as(&others, false, Wishes { fields: Some(&title), ..all }).is_none());
+        assert!(received_as(&others, false, Wishes { fields: Some(&body), ..all }).is_some());
+        assert!(received_as(&others, false, Wishes { fields: Some(&title), ..all }).is_none());
         let gone = ChangeItem { op: ChangeOp::Deleted, ..others };
-        assert!(heard_as(&gone, false, Wishes { fields: Some(&title), ..all }).is_some(), "it is no update");
+        assert!(received_as(&gone, false, Wishes { fields: Some(&title), ..all }).is_some(), "it is no update");
     }
 
     #[test]
-    fn a_notice_is_heard_by_name_where_its_location_is_seen() {
+    fn a_notice_is_received_by_name_where_its_location_is_seen() {
         let notice = |event: &str, location_id: Option<&str>| NoticeItem {
             seq: 1,
             event: event.into(),
@@ -345,7 +345,7 @@ mod tests {
         };
         let (here, there) = (["l".to_owned()], ["m".to_owned()]);
         let (own, other) = (HashSet::from(["l".to_owned()]), HashSet::from(["m".to_owned()]));
-        for (texts, event, is_heard) in [
+        for (texts, event, is_received) in [
             (&["job.died"][..], "job.died", true),
             (&["job.*"], "job.died", true),
             (&["*"], "job.died", false),
@@ -354,20 +354,20 @@ mod tests {
             (&["audit.key.create"], "audit.key.revoke", false),
         ] {
             let events = filters(texts);
-            assert_eq!(hears(&notice(event, Some("l")), of_all(&events)), is_heard, "{texts:?} {event}");
-            assert_eq!(hears(&notice(event, None), of_all(&events)), is_heard, "{texts:?} {event}");
+            assert_eq!(receives(&notice(event, Some("l")), of_all(&events)), is_received, "{texts:?} {event}");
+            assert_eq!(receives(&notice(event, None), of_all(&events)), is_received, "{texts:?} {event}");
         }
         let events = filters(&["job.*"]);
         let (of_one, of_none) = (notice("job.died", Some("l")), notice("job.died", None));
         let all = of_all(&events);
-        for (wishes, is_heard) in [
+        for (requests, is_received) in [
             (Wishes { locations: Some(&here), ..all }, true),
             (Wishes { locations: Some(&there), ..all }, false),
             (Wishes { seen: Some(&own), ..all }, true),
             (Wishes { seen: Some(&other), ..all }, false),
         ] {
-            assert_eq!(hears(&of_one, wishes), is_heard, "{wishes:?}");
-            assert!(!hears(&of_none, wishes), "{wishes:?}");
+            assert_eq!(receives(&of_one, requests), is_received, "{requests:?}");
+            assert!(!receives(&of_none, requests), "{requests:?}");
         }
         assert_eq!(
             (filters(&["audit.*"]).example(), named("audit.key.create")),
@@ -376,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_that_hears_nothing_is_a_mistake() {
+    fn a_filter_that_receives_nothing_is_a_mistake() {
         for wrong in [&[][..], &[""], &["contact"], &["contact.*", "contacts.updated"], &["*.updated"], &["hook.test"]]
         {
             assert!(Filters::new(wrong.iter().map(|text| (*text).to_owned()).collect()).is_err(), "{wrong:?}");

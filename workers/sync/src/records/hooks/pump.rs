@@ -15,7 +15,7 @@ use super::super::sql::{Marks, ROWS, sql, with_list, with_rows_then};
 use super::super::{ChangeItem, NoticeItem, Records, RecordsError, Write, contacts, notices};
 use super::deliveries::OwedKey;
 use super::{Hook, hook_of, seen, select};
-use crate::records::hook_event::{heard_as, hears};
+use crate::records::hook_event::{received_as, receives};
 
 /// Changes of one turn, and notices of one.
 const TURN: i64 = 1000;
@@ -31,8 +31,8 @@ pub struct Pumped {
     pub more: bool,
 }
 
-/// A change or a notice that a hook is to hear of.
-pub(super) struct Heard<'a> {
+/// A change or a notice that a hook is to learn of.
+pub(super) struct PullPlan<'a> {
     hook_id: &'a str,
     seq: i64,
     previous: Option<i64>,
@@ -44,7 +44,7 @@ pub(super) struct Heard<'a> {
     contact_key: String,
 }
 
-impl<'a> Heard<'a> {
+impl<'a> PullPlan<'a> {
     pub(super) fn of_change(
         hook_id: &'a str,
         change: &'a ChangeItem,
@@ -111,10 +111,10 @@ impl Records {
         let notices = notices::after(&mut write, reported, newest, TURN).await?;
         let more_notices = is_full(notices.len());
         let last_notice = if more_notices { notices.last().map_or(newest, |notice| notice.seq) } else { newest };
-        let heard = self.heard(&mut write, &hooks, &changes, &notices).await?;
-        let jobs = insert(&mut write, &heard).await?;
+        let received = self.received(&mut write, &hooks, &changes, &notices).await?;
+        let jobs = insert(&mut write, &received).await?;
         // In one order, as all code that writes to several hooks.
-        let newest: BTreeMap<&str, i64> = heard.iter().map(|heard| (heard.hook_id, heard.seq)).collect();
+        let newest: BTreeMap<&str, i64> = received.iter().map(|received| (received.hook_id, received.seq)).collect();
         for (hook_id, seq) in newest {
             let note = sqlx::query("update hooks set last_seq = $1 where id = $2").bind(seq).bind(hook_id);
             note.execute(write.conn()).await?;
@@ -125,13 +125,13 @@ impl Records {
     }
 
     /// Which of the changes and of the notices each hook gets, in the order of its chain.
-    async fn heard<'a>(
+    async fn received<'a>(
         &self,
         write: &mut Write,
         hooks: &'a [Hook],
         changes: &'a [ChangeItem],
         notices: &'a [NoticeItem],
-    ) -> Result<Vec<Heard<'a>>, RecordsError> {
+    ) -> Result<Vec<PullPlan<'a>>, RecordsError> {
         let (imported, seen) = (imported(write, changes).await?, seen::now(write).await?);
         let mut keys = ContactKeys::default();
         let mut previous: HashMap<&str, i64> = HashMap::new();
@@ -139,17 +139,17 @@ impl Records {
         for change in changes {
             let is_imported = change.caused_by.as_ref().is_some_and(|job| imported.contains(job));
             for hook in hooks.iter().filter(|hook| hook.from_seq < change.seq) {
-                let Some(event) = heard_as(change, is_imported, hook.wishes(&seen)) else { continue };
+                let Some(event) = received_as(change, is_imported, hook.requests(&seen)) else { continue };
                 let before = previous.insert(&hook.id, change.seq).or(hook.last_seq);
                 let contact_key = keys.of(write, change).await?;
-                all.push(Heard::of_change(&hook.id, change, before, event, contact_key));
+                all.push(PullPlan::of_change(&hook.id, change, before, event, contact_key));
             }
         }
         for notice in notices {
-            let is_new = |hook: &&Hook| hook.from_notice < notice.seq && hears(notice, hook.wishes(&seen));
+            let is_new = |hook: &&Hook| hook.from_notice < notice.seq && receives(notice, hook.requests(&seen));
             for hook in hooks.iter().filter(is_new) {
                 let before = previous.insert(&hook.id, NOTICES + notice.seq).or(hook.last_seq);
-                all.push(Heard::of_notice(&hook.id, notice, before));
+                all.push(PullPlan::of_notice(&hook.id, notice, before));
             }
         }
         Ok(all)
@@ -202,7 +202,7 @@ impl ContactKeys {
 }
 
 /// Writes down what hooks are to hear; what was written before stays as it is. Returns what to enqueue.
-pub(super) async fn insert(write: &mut Write, heard: &[Heard<'_>]) -> Result<Vec<OwedKey>, RecordsError> {
+pub(super) async fn insert(write: &mut Write, received: &[PullPlan<'_>]) -> Result<Vec<OwedKey>, RecordsError> {
     const HEAD: &str = "insert into hook_deliveries \
          (hook_id, seq, previous, event, location_id, contact_id, contact_key, record, record_id, state, created_at) values ";
     // What was recovered is sent again, unless it arrived.
@@ -210,23 +210,24 @@ pub(super) async fn insert(write: &mut Write, heard: &[Heard<'_>]) -> Result<Vec
          where hook_deliveries.state in ('failed', 'dropped')";
     let now_ms = write.now_ms;
     let marks = Marks::of(write.conn());
-    let mut left = heard;
+    let mut left = received;
     while !left.is_empty() {
         // Whole batches or single rows: a row may be there once in a statement that updates what it meets, so none is filled up.
         let (batch, rest) = left.split_at(if left.len() >= ROWS { ROWS } else { 1 });
         left = rest;
         let mut query = sqlx::query(with_rows_then(marks, HEAD, batch.len(), 11, AGAIN));
-        for Heard { hook_id, seq, previous, event, location_id, contact_id, record, record_id, contact_key } in batch {
+        for PullPlan { hook_id, seq, previous, event, location_id, contact_id, record, record_id, contact_key } in batch
+        {
             query = query.bind(*hook_id).bind(*seq).bind(*previous).bind(*event).bind(*location_id).bind(*contact_id);
             query = query.bind(contact_key).bind(*record).bind(*record_id).bind("open").bind(now_ms);
         }
         query.execute(write.conn()).await?;
     }
-    let mut jobs: Vec<OwedKey> = heard
+    let mut jobs: Vec<OwedKey> = received
         .iter()
-        .map(|heard| OwedKey {
-            hook_id: heard.hook_id.to_owned(),
-            contact_key: heard.contact_key.clone(),
+        .map(|received| OwedKey {
+            hook_id: received.hook_id.to_owned(),
+            contact_key: received.contact_key.clone(),
             due_at_ms: None,
         })
         .collect();

@@ -24,7 +24,7 @@ impl Records {
     ) -> Result<Option<Value>, RecordsError> {
         match record {
             "contact" => {
-                let row = self.contact_row(location_id, record_id).await?.filter(|row| row.is_shown());
+                let row = self.contact_row(location_id, record_id).await?.filter(|row| row.is_visible());
                 let Some(row) = row else { return Ok(None) };
                 let naming = self.naming(location_id).await?;
                 json(&contact_of(row, &naming, &[]), record_id).map(Some)

@@ -7,9 +7,9 @@ use super::super::feed::item;
 use super::super::ledger::timestamp;
 use super::super::{Records, RecordsError, notices};
 use super::deliveries::OwedKey;
-use super::pump::{self, ContactKeys, Heard, NOTICES, imported, insert};
+use super::pump::{self, ContactKeys, NOTICES, PullPlan, imported, insert};
 use super::{Hook, seen};
-use crate::records::hook_event::{heard_as, hears};
+use crate::records::hook_event::{received_as, receives};
 
 /// Changes of one transaction.
 const PAGE: i64 = 500;
@@ -68,17 +68,17 @@ impl Records {
         let rows = pump::after(&mut write, *after, *end, PAGE).await?;
         let changes = rows.iter().filter_map(|row| item(row).transpose()).collect::<Result<Vec<_>, _>>()?;
         let (imported, seen) = (imported(&mut write, &changes).await?, seen::now(&mut write).await?);
-        let (mut heard, mut keys) = (Vec::new(), ContactKeys::default());
+        let (mut received, mut keys) = (Vec::new(), ContactKeys::default());
         for change in &changes {
             let is_imported = change.caused_by.as_ref().is_some_and(|job| imported.contains(job));
-            let Some(event) = heard_as(change, is_imported, hook.wishes(&seen)) else { continue };
+            let Some(event) = received_as(change, is_imported, hook.requests(&seen)) else { continue };
             let before = previous.replace(change.seq);
             let contact_key = keys.of(&mut write, change).await?;
-            heard.push(Heard::of_change(&hook.id, change, before, event, contact_key));
+            received.push(PullPlan::of_change(&hook.id, change, before, event, contact_key));
         }
-        let jobs = insert(&mut write, &heard).await?;
+        let jobs = insert(&mut write, &received).await?;
         write.commit().await?;
-        *count += heard.len();
+        *count += received.len();
         *after = changes.last().map_or(*end, |change| change.seq);
         Ok(Some(jobs))
     }
@@ -91,14 +91,14 @@ impl Records {
         let mut write = self.write().await?;
         let all = notices::after(&mut write, *after, *end, PAGE).await?;
         let seen = seen::now(&mut write).await?;
-        let heard: Vec<_> = all
+        let received: Vec<_> = all
             .iter()
-            .filter(|notice| hears(notice, hook.wishes(&seen)))
-            .map(|notice| Heard::of_notice(&hook.id, notice, previous.replace(NOTICES + notice.seq)))
+            .filter(|notice| receives(notice, hook.requests(&seen)))
+            .map(|notice| PullPlan::of_notice(&hook.id, notice, previous.replace(NOTICES + notice.seq)))
             .collect();
-        let jobs = insert(&mut write, &heard).await?;
+        let jobs = insert(&mut write, &received).await?;
         write.commit().await?;
-        *count += heard.len();
+        *count += received.len();
         *after = all.last().map_or(*end, |notice| notice.seq);
         Ok(Some(jobs))
     }

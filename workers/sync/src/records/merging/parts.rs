@@ -54,7 +54,7 @@ fn appointment(body: Value) -> Appointment {
 }
 
 /// A record as GHL reports it: each field left out (0), as the first value (1), as the second (2), or null (3).
-fn told(fields: &[Of], how: impl Fn(usize) -> u8) -> Value {
+fn reported(fields: &[Of], how: impl Fn(usize) -> u8) -> Value {
     let mut body = Map::from_iter([("id".to_owned(), json!("x"))]);
     for (index, (name, _, values)) in fields.iter().enumerate() {
         match how(index) {
@@ -66,9 +66,9 @@ fn told(fields: &[Of], how: impl Fn(usize) -> u8) -> Value {
     body.into()
 }
 
-/// `how` GHL reports each field (see [`told`]), and whether it was `edited` here before.
+/// `how` GHL reports each field (see [`reported`]), and whether it was `edited` here before.
 fn holds<E: Entry + std::fmt::Debug>(of: &[Of], read: fn(Value) -> E, how: &[u8], edited: &[bool], policy: Policy) {
-    let mut base = read(told(of, |_| 1));
+    let mut base = read(reported(of, |_| 1));
     base.read_like(&E::default(), None);
     let mut wanted = fields(&base);
     let mut edits = Edits::new();
@@ -80,11 +80,12 @@ fn holds<E: Entry + std::fmt::Debug>(of: &[Of], read: fn(Value) -> E, how: &[u8]
         }
     }
     let ours = with_fields(&base, &wanted);
-    let reading = read(told(of, |index| how[index]));
+    let reading = read(reported(of, |index| how[index]));
     let mut theirs = reading.clone();
-    theirs.read_like(&base, Some(&Prints::default()));
+    theirs.read_like(&base, Some(&Fingerprints::default()));
     let policies = Policies { default: policy, ..Policies::default() };
-    let taken = take_in(&policies, &fields(&base), &ours, &theirs, &edits, &Prints::default(), &TheirTimes::default());
+    let taken =
+        take_in(&policies, &fields(&base), &ours, &theirs, &edits, &Fingerprints::default(), &TheirTimes::default());
 
     let all = |record: &E, name: &str| serde_json::to_value(record).unwrap()[name].clone();
     let left_out: BTreeSet<&str> =
@@ -101,9 +102,9 @@ fn holds<E: Entry + std::fmt::Debug>(of: &[Of], read: fn(Value) -> E, how: &[u8]
             assert_eq!(all(&theirs, name), all(&base, name), "{name} was left out");
             assert_eq!(all(&taken.doc, name), all(&ours, name), "{name} was left out");
             assert!(!disputed.contains(name), "{name} was left out and won or lost");
-            let is_owed =
+            let is_pending =
                 edits.contains_key(*name) && fields::value(&wanted, name) != fields::value(&fields(&base), name);
-            assert_eq!(taken.edits.contains_key(*name), is_owed, "{name}");
+            assert_eq!(taken.edits.contains_key(*name), is_pending, "{name}");
         }
     }
     // The reply to a write of ours shows what it shows, and the rest is as asked.
@@ -113,9 +114,9 @@ fn holds<E: Entry + std::fmt::Debug>(of: &[Of], read: fn(Value) -> E, how: &[u8]
     for name in left_out.iter().filter(|name| !(is_moved && **name == "endTime")) {
         assert_eq!(all(&reply, name), all(&ours, name), "{name} was left out of a reply");
     }
-    // A webhook of what is known tells nothing, whatever it leaves out.
-    let mut known = read(told(of, |index| how[index].min(1)));
-    known.read_like(&base, Some(&Prints::default()));
+    // A webhook of what is known reports nothing, whatever it leaves out.
+    let mut known = read(reported(of, |index| how[index].min(1)));
+    known.read_like(&base, Some(&Fingerprints::default()));
     assert_eq!(fields(&known), fields(&base));
     // Who meets it first does not know what is left out, until a reading shows it.
     let mut met = reading.first_met();
@@ -125,7 +126,7 @@ fn holds<E: Entry + std::fmt::Debug>(of: &[Of], read: fn(Value) -> E, how: &[u8]
     let mut again = reading;
     again.read_like(&met, None);
     assert_eq!(again.take_unread(), unread);
-    let mut whole = read(told(of, |_| 1));
+    let mut whole = read(reported(of, |_| 1));
     whole.read_like(&met, None);
     assert!(whole.take_unread().is_empty());
 }

@@ -10,7 +10,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::json;
 use sync_model::decide::absent::{Absent, Unread};
-use sync_model::decide::echo::{Known, Told, Verdict, confirms, judge};
+use sync_model::decide::echo::{EchoDecision, Known, ReportedFields, confirms, judge};
 use sync_model::decide::fields::difference;
 use sync_model::decide::merge::Policy;
 use sync_model::decide::push_contact::plan;
@@ -18,7 +18,7 @@ use sync_model::decide::unanswered::Unanswered;
 use sync_model::record::Contact;
 
 use super::*;
-use crate::mapping::contact::told;
+use crate::mapping::contact::reported;
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -69,12 +69,12 @@ struct World {
     ghl: Contact,
     ours: Contact,
     base: Contact,
-    /// The newest webhook that told of `base`.
-    heard: Option<Timestamp>,
+    /// The newest webhook that reported `base`.
+    received: Option<Timestamp>,
     /// The newest webhook that came at all.
-    told: Option<Timestamp>,
+    reported: Option<Timestamp>,
     edits: Edits,
-    prints: Prints,
+    fingerprints: Fingerprints,
     unread: Unread,
     /// The write whose reply was lost, and what was met since.
     open: Unanswered,
@@ -99,10 +99,10 @@ impl World {
             ghl: start.clone(),
             ours: start.clone(),
             base: start,
-            heard: None,
-            told: None,
+            received: None,
+            reported: None,
             edits: Edits::new(),
-            prints: Prints::default(),
+            fingerprints: Fingerprints::default(),
             unread: Unread::new(),
             open: Unanswered::default(),
             policies: Policies { default: policy, ..Policies::default() },
@@ -122,7 +122,7 @@ impl World {
         Timestamp::from_millisecond(self.now).unwrap()
     }
 
-    /// GHL takes a change, in its own form, and tells of it.
+    /// GHL takes a change, in its own form, and reports it.
     fn change_ghl(&mut self, change: &Fields) {
         let at = self.tick();
         let mut held = fields(&self.ghl);
@@ -162,7 +162,7 @@ impl World {
         let base = fields(&self.base);
         let shows = difference(&base, &fields(&theirs.completed(&self.base)));
         let before = self.open.clone();
-        let agreed = self.open.meet(&base, &shows, true, &mut self.prints);
+        let agreed = self.open.meet(&base, &shows, true, &mut self.fingerprints);
         let mut answered = before.asked;
         answered.retain(|name, _| !self.open.asked.contains_key(name));
         self.edits = super::unanswered(&self.edits, &answered, &fields(&self.ours));
@@ -172,7 +172,7 @@ impl World {
     fn follow(&mut self, theirs: &Contact) {
         let (base, ours, disputes) = (fields(&self.base), fields(&self.ours), self.disputes);
         let whole = theirs.completed(&self.base);
-        let agreed = agreed(&self.base, &self.open.asked, &whole, &mut self.prints);
+        let agreed = agreed(&self.base, &self.open.asked, &whole, &mut self.fingerprints);
         let agreed = with_blind_edits(agreed, &fields(&whole), &self.edits, |name| self.unread.contains(name));
         self.unread = theirs.unread_after(&self.unread, Some(&self.base));
         let unmet = unmet(&self.edits, &self.unread);
@@ -182,7 +182,7 @@ impl World {
             let held = |fields: &Fields| fields::value(fields, name);
             assert_eq!(held(&fields(&self.base)), held(&base), "{name} was not carried");
             let (now, before) = (held(&fields(&self.ours)), held(&ours));
-            assert!(self.prints.same(name, &now, &before), "{name} was not carried, and {before} became {now}");
+            assert!(self.fingerprints.same(name, &now, &before), "{name} was not carried, and {before} became {now}");
         }
         if NAMES.iter().all(|name| theirs.absent.has(name)) {
             assert_eq!(self.disputes, disputes, "nothing was carried that could win");
@@ -190,8 +190,8 @@ impl World {
     }
 
     fn take(&mut self, agreed: &Fields, theirs: &Contact) {
-        let told = TheirTimes { not_after: theirs.date_updated, ..TheirTimes::default() };
-        let taken = take_in(&self.policies, agreed, &self.ours, theirs, &self.edits, &self.prints, &told);
+        let reported = TheirTimes { not_after: theirs.date_updated, ..TheirTimes::default() };
+        let taken = take_in(&self.policies, agreed, &self.ours, theirs, &self.edits, &self.fingerprints, &reported);
         self.disputes += taken.conflicts.len();
         self.disputed.extend(taken.conflicts.into_iter().map(|conflict| conflict.field));
         (self.ours, self.edits, self.base) = (taken.doc, taken.edits, theirs.clone());
@@ -205,7 +205,7 @@ impl World {
         if takes_away_unread(&self.edits, &self.unread, &fields(&self.ours), &fields(&self.base)) {
             self.follow(&self.ghl.clone());
         }
-        let plan = plan(&fields(&self.ours), &fields(&self.base), &self.prints);
+        let plan = plan(&fields(&self.ours), &fields(&self.base), &self.fingerprints);
         let asked = plan.asked();
         let mut sent = asked.clone();
         sent.retain(|name, _| !plan.unsendable.contains_key(name));
@@ -223,7 +223,7 @@ impl World {
         }
         let reply = if sent.is_empty() { self.base.clone() } else { self.replied(&sent, mask) };
         let Written { agreed, unapplied: _, got } = written(Some(&self.base), &asked, &reply);
-        self.prints.remember(&asked, &got);
+        self.fingerprints.remember(&asked, &got);
         self.open = Unanswered::default();
         self.edits = super::unanswered(&self.edits, &asked, &fields(&self.ours));
         self.take(&agreed, &reply);
@@ -246,17 +246,24 @@ impl World {
         reply.completed(&expected)
     }
 
-    fn hear(&mut self, webhook: &Contact, mask: u8) {
-        self.told = self.told.max(webhook.date_updated);
+    fn receive(&mut self, webhook: &Contact, mask: u8) {
+        self.reported = self.reported.max(webhook.date_updated);
         let webhook = &without(webhook, mask);
         let base = fields(&self.base);
-        let Some(told) = told(webhook, &base) else { return self.meet(&self.ghl.clone()) };
-        let known = Known { asked: &self.open.asked, base: Some(&base), base_at: self.base_at(), prints: &self.prints };
-        match judge(&Told { fields: &told, at: webhook.date_updated }, &known) {
-            Verdict::Echo if confirms(&told, &base, &self.prints) => self.heard = self.heard.max(webhook.date_updated),
-            Verdict::Echo => {}
-            Verdict::Pull => self.meet(&self.ghl.clone()),
-            Verdict::Apply(news) => {
+        let Some(reported) = reported(webhook, &base) else { return self.meet(&self.ghl.clone()) };
+        let known = Known {
+            asked: &self.open.asked,
+            base: Some(&base),
+            base_at: self.base_at(),
+            fingerprints: &self.fingerprints,
+        };
+        match judge(&ReportedFields { fields: &reported, at: webhook.date_updated }, &known) {
+            EchoDecision::Echo if confirms(&reported, &base, &self.fingerprints) => {
+                self.received = self.received.max(webhook.date_updated)
+            }
+            EchoDecision::Echo => {}
+            EchoDecision::Pull => self.meet(&self.ghl.clone()),
+            EchoDecision::Apply(news) => {
                 let mut held = base;
                 for (name, value) in &news {
                     fields::set(&mut held, name, value.clone());
@@ -304,7 +311,7 @@ impl World {
                 if !again {
                     self.webhooks.remove(which);
                 }
-                self.hear(&webhook, *mask);
+                self.receive(&webhook, *mask);
             }
             Step::Lost(which) if !self.webhooks.is_empty() => {
                 self.webhooks.remove(which.index(self.webhooks.len()));
@@ -315,7 +322,7 @@ impl World {
     }
 
     fn base_at(&self) -> Option<Timestamp> {
-        self.base.date_updated.max(self.heard)
+        self.base.date_updated.max(self.received)
     }
 
     fn is_equal(&self) -> bool {
@@ -354,7 +361,7 @@ proptest! {
         for step in &steps {
             world.step(step);
         }
-        // The reconciliation, and the push that is owed since the last edit.
+        // The reconciliation, and the push that is pending since the last edit.
         world.step(&Step::Pull);
         world.push(false, 0);
         world.step(&Step::Pull);
@@ -374,7 +381,7 @@ proptest! {
         // Every webhook that is still in progress, twice, and another reconciliation: nobody writes any more.
         let (writes, changes) = (world.writes, world.ghl.clone());
         for webhook in world.webhooks.clone().iter().rev().cycle().take(2 * world.webhooks.len()) {
-            world.hear(webhook, 0);
+            world.receive(webhook, 0);
             world.push(false, 0);
         }
         world.step(&Step::Pull);
@@ -384,7 +391,7 @@ proptest! {
     }
 
     /// Edits in GHL alone, whose webhooks arrive in any order, some of them again, some never: what is held is at any time what GHL held when
-    /// it told of the newest of those that came.
+    /// it reported the newest of those that came.
     #[test]
     fn no_webhook_takes_a_record_back_in_time(steps in vec(step(), 0..40)) {
         let mut world = World::new(Policy::Newest);
@@ -398,7 +405,7 @@ proptest! {
                 step => world.step(step),
             }
             history.push((world.ghl.date_updated, fields(&world.ghl)));
-            let newest = world.told.or(Some(Timestamp::UNIX_EPOCH));
+            let newest = world.reported.or(Some(Timestamp::UNIX_EPOCH));
             let then = history.iter().find(|(at, _)| *at == newest).map(|(_, held)| held);
             prop_assert_eq!(Some(&fields(&world.base)), then);
         }

@@ -37,7 +37,7 @@ impl People {
             let (WebhookWork::Pull { contact_id }, Some(location_id)) = (&webhook.work, &webhook.location_id) else {
                 continue;
             };
-            let Some(mut contact) = body.as_ref().and_then(erase::told) else { continue };
+            let Some(mut contact) = body.as_ref().and_then(erase::person_in) else { continue };
             if webhook.event_type.starts_with("Contact") {
                 contact.id.clone_from(contact_id);
                 erase::recognize(connection, location_id, &[&contact]).await?;

@@ -115,7 +115,7 @@ fn began(scene: &Scene, policy: Policy, left: Left) -> World {
     World { alphabet: scene.alphabet, left, ..(scene.start)(policy) }
 }
 
-fn told(scene: &Scene, policy: Policy, path: &[Step], wrong: &str) -> String {
+fn reported(scene: &Scene, policy: Policy, path: &[Step], wrong: &str) -> String {
     let mut text = format!("{wrong}\nin {:?}, policy {policy:?}:\n", scene.name);
     for step in path {
         let _ = match step {
@@ -131,7 +131,7 @@ fn all(scene: &Scene, policy: Policy, left: Left, until: Option<Instant>) -> Res
     let mut search = Search::new(until);
     match search.explore(&began(scene, policy, left)) {
         Ok(ways) => Ok(Found { ways, ..search.found }),
-        Err(wrong) => Err(told(scene, policy, &search.path, &wrong)),
+        Err(wrong) => Err(reported(scene, policy, &search.path, &wrong)),
     }
 }
 
@@ -148,7 +148,7 @@ fn one(scene: &Scene, policy: Policy, left: Left, rng: &mut StdRng) -> Outcome {
         }
         world.clone().finish()
     };
-    go().map_err(|wrong| told(scene, policy, &path, &wrong))
+    go().map_err(|wrong| reported(scene, policy, &path, &wrong))
 }
 
 fn number(name: &str) -> Option<u64> {

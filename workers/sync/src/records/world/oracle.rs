@@ -18,14 +18,14 @@ pub(super) struct Word {
     pub(super) has_arrived: bool,
     /// The other side said something after it had held it.
     pub(super) is_answered: bool,
-    /// A webhook or a reading has told Clienty of it.
+    /// A webhook or a reading has reported Clienty of it.
     pub(super) is_reported: bool,
     /// It was not reported when Clienty's last call was sent.
     pub(super) is_unseen_by_call: bool,
     /// A write that Clienty sent before it could know of it has taken its place.
     pub(super) is_overwritten_unseen: bool,
-    /// A conflict tells of it.
-    pub(super) is_told: bool,
+    /// A conflict reports it.
+    pub(super) is_enqueued: bool,
 }
 
 /// The words about one field of one contact, oldest first.
@@ -52,7 +52,7 @@ impl Oracle {
         for word in words.iter_mut().filter(|word| word.by != by) {
             word.is_answered |= word.has_arrived;
         }
-        // Where both say the same, nobody can tell whose it is (T7).
+        // Where both say the same, nobody can show whose it is (T7).
         let is_same = |word: &Word| word.by != by && answers(field, &word.value, &value);
         let is_said_by_both = words.iter().any(is_same);
         words
@@ -69,7 +69,7 @@ impl Oracle {
             is_reported: false,
             is_unseen_by_call: true,
             is_overwritten_unseen,
-            is_told: false,
+            is_enqueued: false,
         });
     }
 
@@ -128,7 +128,7 @@ impl Oracle {
         Ok(())
     }
 
-    /// No author's last word is lost, unless a conflict tells, or the other side had it before its own word, or MERGING.md says that it may be.
+    /// No author's last word is lost, unless a conflict reports, or the other side had it before its own word, or MERGING.md says that it may be.
     pub(super) fn settle(&self, of: &str, field: &str, value: &Value) -> Result<(), String> {
         if self.forgotten.contains(of) {
             return Ok(());
@@ -138,7 +138,7 @@ impl Oracle {
             let Some(last) = words.iter().rposition(|word| word.by == by) else { continue };
             let word = &words[last];
             let has_won = answers(field, &word.value, value);
-            if !has_won && !word.is_answered && !word.is_told && !word.is_overwritten_unseen {
+            if !has_won && !word.is_answered && !word.is_enqueued && !word.is_overwritten_unseen {
                 return Err(format!(
                     "(b) {field} = {value}: the last word of {}, {}, is lost without a conflict",
                     by.as_str(),

@@ -130,7 +130,7 @@ fn empty(policy: Policy) -> World {
         jobs: BTreeMap::new(),
         dead: BTreeSet::new(),
         pushes: BTreeMap::new(),
-        wishes: BTreeSet::new(),
+        requests: BTreeSet::new(),
         inbox: BTreeMap::new(),
         pulls: BTreeMap::new(),
         received: BTreeMap::new(),

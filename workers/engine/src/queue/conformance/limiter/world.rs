@@ -13,11 +13,11 @@ use tokio::time::Instant;
 use super::server::{Counting, Server};
 use crate::job::{Job, NewJob, Priority};
 use crate::limit::{Claiming, Limit};
+use crate::outcome::Outcome;
 use crate::permit::{Lease, Permit, Permits};
 use crate::queue::conformance::job;
 use crate::queue::conformance::simulated::{Ground, Simulated};
 use crate::queue::{Settlement, Step, Wait};
-use crate::verdict::Verdict;
 
 /// Of a hundred calls, so many …
 pub(super) struct Odds {
@@ -56,7 +56,7 @@ pub(super) struct World<'a> {
     ask: Option<(Duration, u64)>,
     runs: HashMap<u64, Run>,
     leases: HashMap<u64, Lease>,
-    /// Steps at one instant: a worker that asks again and again is told to, and gets nothing.
+    /// Steps at one instant: a worker that asks again and again is asked to, and gets nothing.
     asked: (Duration, u32),
     pub(super) arrivals: Vec<Duration>,
     /// Calls that the server itself refused, rather than by whim.
@@ -69,7 +69,7 @@ enum Event {
     Loss,
     Arrival {
         run: Option<u64>,
-        told: bool,
+        reported: bool,
     },
     /// With or without an answer, or never: the worker is gone.
     CallEnds {
@@ -156,17 +156,17 @@ impl<'a> World<'a> {
             }
             Event::Loss => {
                 self.queue.lose_state().await;
-                // As the sweeper does, which knows what is open.
+                // As the requeuer does, which knows what is open.
                 self.queue.queue.push(&self.jobs).await.unwrap();
                 self.ask_at(now);
             }
-            Event::Arrival { run, told } => {
+            Event::Arrival { run, reported } => {
                 let answer = self.server.arrives(now);
                 let Some(run) = run else { return Ok(()) };
                 self.arrivals.push(now);
                 self.refused += u32::from(answer.refused);
                 let whim = self.happens_to(self.odds.refusals);
-                if let Some(run) = self.runs.get_mut(&run).filter(|_| told) {
+                if let Some(run) = self.runs.get_mut(&run).filter(|_| reported) {
                     run.throttled |= answer.refused || whim;
                     run.permits.observe(Some(answer.remaining), None);
                 }
@@ -181,13 +181,13 @@ impl<'a> World<'a> {
             Event::Settle { run } => {
                 let Some(Run { job, permits, failed, throttled, .. }) = self.runs.remove(&run) else { return Ok(()) };
                 let after = self.limit.interval.mul_f64(self.dice.random());
-                let verdict = match (throttled, failed) {
-                    (true, _) => Verdict::Throttled { hold: self.limit.interval },
-                    (_, true) => Verdict::Retry { after },
-                    _ => Verdict::Done,
+                let outcome = match (throttled, failed) {
+                    (true, _) => Outcome::Throttled { hold: self.limit.interval },
+                    (_, true) => Outcome::Retry { after },
+                    _ => Outcome::Done,
                 };
                 let again = self.jobs.iter().find(|new| new.key == job.key).cloned();
-                self.step(vec![Settlement { job, verdict, permits }]).await?;
+                self.step(vec![Settlement { job, outcome, permits }]).await?;
                 self.queue.queue.push(&again.into_iter().collect::<Vec<_>>()).await.unwrap();
                 self.ask_at(now);
             }
@@ -259,9 +259,9 @@ impl<'a> World<'a> {
         run.failed |= times_out;
         let ends = if times_out { self.limit.call_timeout } else { latency.min(self.limit.call_timeout) };
         let arrives = whole_us(ends.mul_f64(fraction));
-        self.at(now + arrives, Event::Arrival { run: Some(number), told: !times_out });
+        self.at(now + arrives, Event::Arrival { run: Some(number), reported: !times_out });
         if self.happens_to(self.odds.others) {
-            self.at(now + arrives / 2, Event::Arrival { run: None, told: false });
+            self.at(now + arrives / 2, Event::Arrival { run: None, reported: false });
         }
         if !crashes {
             self.at(now + ends, Event::CallEnds { run: number });

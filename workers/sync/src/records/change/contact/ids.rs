@@ -45,7 +45,7 @@ pub(super) async fn settle(
             lead(write, location_id, clienty_id, &row.contact_id).await?;
             row.clienty_id.get_or_insert_with(|| clienty_id.to_owned());
             row.doc.clienty_contact_id.clone_from(&row.clienty_id);
-            if !row.is_shown() {
+            if !row.is_visible() {
                 contacts::save(write, &row, false).await?;
                 row.revision += 1;
             }
@@ -81,7 +81,7 @@ pub(in super::super::super) fn named(row: Option<&ContactRow>, beside: Option<&C
         })
     };
     let in_doubt = row.base.is_none() && row.intent.as_ref().is_some_and(|intent| !may_be_made(intent));
-    match (row.is_shown(), row.is_pending()) {
+    match (row.is_visible(), row.is_pending()) {
         (false, _) => Named::Hidden { in_doubt },
         (true, true) => Named::Pending { in_doubt },
         (true, false) => Named::Known,
@@ -109,7 +109,7 @@ async fn both(write: &mut Write, pending: &ContactRow, other: &ContactRow) -> Re
     let pending = contacts::take(write, location_id, &pending.row_id).await?.ok_or(RecordsError::Raced)?;
     let other = contacts::take(write, location_id, &other.row_id).await?.ok_or(RecordsError::Raced)?;
     // What of them was looked at may have changed before they were taken.
-    if !pending.is_pending() || other.base.is_none() || !other.is_shown() {
+    if !pending.is_pending() || other.base.is_none() || !other.is_visible() {
         return Err(RecordsError::Raced);
     }
     let in_doubt = pending.intent.is_some();

@@ -39,7 +39,7 @@ fn times(edits: &BTreeMap<&'static str, (u8, i64)>) -> Edits {
 
 proptest! {
     #[test]
-    fn what_either_owed_is_owed(
+    fn what_either_pending_is_pending(
         held in edits(1..4),
         theirs in edits(0..4),
         ours in edits(1..4),
@@ -52,13 +52,13 @@ proptest! {
         other.clienty_id = is_another.then(|| "k2".to_owned());
         other.unanswered.asked = Fields::from([("state".to_owned(), json!("BE"))]);
         other.unread = Unread::from(["source".to_owned()]);
-        other.prints.remember(&other.unanswered.asked.clone(), &Fields::new());
+        other.fingerprints.remember(&other.unanswered.asked.clone(), &Fields::new());
         let mut pending = bare("l", "k1");
         pending.clienty_id = Some("k1".to_owned());
         (pending.doc, pending.edits) = (set(&pending.doc, &ours), times(&ours));
         pending.deleted_at_ms = deletes.then_some(1);
         let said = Fields::from([("country".to_owned(), json!("DE"))]);
-        pending.prints.remember(&said, &Fields::new());
+        pending.fingerprints.remember(&said, &Fields::new());
 
         let (row, conflicts) = joined(&Policies::default(), &pending, &other, &Fields::new(), is_another);
         let (now, ours_now, theirs_now) = (fields(&row.doc), fields(&pending.doc), fields(&other.doc));
@@ -78,9 +78,9 @@ proptest! {
             prop_assert!(now == there || row.edits.contains_key(name), "what is owed has the time of its edit: {}", name);
         }
         prop_assert_eq!((row.contact_id.as_str(), row.base.is_some()), ("g", true));
-        prop_assert_eq!((row.is_shown(), row.is_unread()), (!deletes, is_unread));
+        prop_assert_eq!((row.is_visible(), row.is_unread()), (!deletes, is_unread));
         prop_assert_eq!((&row.unanswered, &row.unread), (&other.unanswered, &other.unread));
-        prop_assert!(row.prints.knows("state", &json!("BE")) && row.prints.knows("country", &json!("DE")));
+        prop_assert!(row.fingerprints.knows("state", &json!("BE")) && row.fingerprints.knows("country", &json!("DE")));
         let kept = if is_another { ("g", "k2") } else { ("k1", "k1") };
         prop_assert_eq!((row.row_id.as_str(), row.clienty_id.as_deref()), (kept.0, Some(kept.1)));
     }
