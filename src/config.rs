@@ -316,8 +316,8 @@ impl Config {
                     .setting("worker.concurrency", "CLIENTY_WORKER_CONCURRENCY")
                     .required(number(1, 10_000)),
             },
-            hooks: hooks::hooks(from),
             scripts: scripts::read(from),
+            hooks: hooks::hooks(from),
             outside: hooks::outside(from),
             enrich: enrich::read(from),
             secrets: Secrets {

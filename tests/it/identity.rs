@@ -354,6 +354,7 @@ async fn what_a_lost_create_made_is_known_though_a_pull_met_it_first(database_ur
         assert_eq!(count(&app), before.len() + 1, "made once");
         assert_eq!(ghl_id(&app, &id).await, made);
     }
+    app.finish().await;
 }
 
 async fn an_erased_person_does_not_come_back_by_a_lost_create(database_url: Option<String>) {

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use clienty_sync::flows::backtest::{Asked, backtest};
 use ghl_sandbox::WebhookFaults;
-use jiff::Timestamp;
 use reqwest::Method;
 use serde_json::{Value, json};
+use sync_model::clock::Clock;
 use sync_workers::records::Purpose;
 
 use super::Flowing;
@@ -121,7 +121,7 @@ impl Office {
         let asked = Asked { days: 7, budget: Duration::from_secs(60), daily_limit: 200_000 };
         let mut found = BTreeMap::new();
         for flow in records.file_flows().iter() {
-            let reported = backtest(records, flow, Timestamp::now(), &asked).await.unwrap();
+            let reported = backtest(records, flow, Clock::system().now(), &asked).await.unwrap();
             assert_eq!((&reported["complete"], &reported["unknown"]), (&json!(true), &json!(0)), "{reported:#}");
             let name = TRIGGERS.iter().find(|(name, _)| *name == flow.name).unwrap().0;
             found.insert(name, reported["wouldRun"].as_i64().unwrap());

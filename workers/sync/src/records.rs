@@ -138,14 +138,14 @@ mod settling;
 mod sql;
 mod starting;
 mod taking_back;
+#[cfg(test)]
+mod tests;
 mod tokens;
 mod triggers;
 mod unanswered;
 mod unpushed;
 mod views;
 mod webhooks;
-#[cfg(test)]
-mod world;
 mod write;
 mod write_check;
 

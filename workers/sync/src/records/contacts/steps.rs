@@ -1,6 +1,6 @@
 //! What becomes of a contact's row when something is read, answered or about to be sent, decided
 //! from values alone. Transactions and jobs carry it out; the model of both sides
-//! (`records/world`) tries every order of it.
+//! (`records/tests/world`) tries every order of it.
 
 use jiff::{SignedDuration, Timestamp};
 use sync_model::decide::absent::Unread;

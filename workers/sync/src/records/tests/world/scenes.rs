@@ -72,7 +72,7 @@ pub(super) const SCENES: [Scene; 8] = [
         start: known,
     },
     Scene {
-        name: "a contact that nobody has read",
+        name: "a contact that no one has read",
         alphabet: &[
             ours(Act::Set("city", Some("1:b"))),
             ours(Act::Set("city", None)),

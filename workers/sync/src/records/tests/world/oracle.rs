@@ -114,7 +114,7 @@ impl Oracle {
         let newest = |by| words.iter().rposition(|word| word.by == by && answers(field, &word.value, value));
         let found = [newest(Side::Clienty), newest(Side::Ghl)];
         if found == [None, None] {
-            return Err(format!("(h) readers see {field} = {value}, which nobody said"));
+            return Err(format!("(h) readers see {field} = {value}, which no author said"));
         }
         let seen = self.seen.entry(key).or_insert([0, 0]);
         let goes_back = found.iter().zip(seen.iter()).all(|(found, seen)| found.is_none_or(|found| found + 1 < *seen));

@@ -151,6 +151,7 @@ fn one(scene: &Scene, policy: Policy, left: Left, rng: &mut StdRng) -> Outcome {
     go().map_err(|wrong| reported(scene, policy, &path, &wrong))
 }
 
+#[expect(clippy::disallowed_methods, reason = "a longer search is asked for by the environment, as in other tests")]
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }

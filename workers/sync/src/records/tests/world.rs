@@ -1,7 +1,7 @@
 //! Both sides as a model, with an oracle that knows what every author said.
 //!
 //! The model carries out what the real decisions come to: those of a contact's row
-//! ([`steps`](super::contacts::steps)), of webhooks (`jobs::received`, `jobs::reported`), of merges and
+//! ([`steps`](super::super::contacts::steps)), of webhooks (`jobs::pull_plan`, `jobs::webhook_diff`), of merges and
 //! identity (`decide`). It has no I/O, so it can try every order of edits, calls, replies,
 //! webhooks, pulls and faults. What it replaces is the storage, the queue and GHL.
 //!
@@ -27,15 +27,15 @@ use serde_json::Value;
 
 use self::ghl::{Answer, Call, Event, Ghl};
 use self::oracle::Oracle;
-use super::change::contact::ids::named;
-use super::change::contact::{blind, edited, new};
-use super::contacts::joining::joined;
-use super::contacts::steps::{Followed, Linked, Linking, Pull, PullPlan, PushStep};
-use super::contacts::{ContactReply, ContactRow, bare};
-use super::merging::{self, Edits, Taken};
-use super::reported_times;
-use super::settling::ReportedContact;
-use super::webhooks::StoredWebhook;
+use super::super::change::contact::ids::named;
+use super::super::change::contact::{blind, edited, new};
+use super::super::contacts::joining::joined;
+use super::super::contacts::steps::{Followed, Linked, Linking, Pull, PullPlan, PushStep};
+use super::super::contacts::{ContactReply, ContactRow, bare};
+use super::super::merging::{self, Edits, Taken};
+use super::super::reported_times;
+use super::super::settling::ReportedContact;
+use super::super::webhooks::StoredWebhook;
 use crate::jobs::push_contact::create::{held, is_somebody, shared, without_held};
 use crate::jobs::straggler::may_still_arrive;
 use crate::jobs::{pull_plan, webhook_diff};
@@ -229,10 +229,10 @@ impl World {
     /// The run ends, and serves all that was open when it began.
     fn close(&mut self, row_id: &str) {
         self.pushes.remove(row_id);
-        if let Some(job) = self.jobs.get_mut(row_id) {
-            if !std::mem::take(&mut job.again) {
-                self.jobs.remove(row_id);
-            }
+        if let Some(job) = self.jobs.get_mut(row_id)
+            && !std::mem::take(&mut job.again)
+        {
+            self.jobs.remove(row_id);
         }
     }
 
@@ -1339,7 +1339,7 @@ impl World {
         for row in &self.rows {
             let is_pending = !row.is_settled() && row.refusal().is_none();
             if is_pending && !self.jobs.contains_key(&row.row_id) && !self.dead.contains(&row.row_id) {
-                return Err(format!("(d) {} owes something, and has no job", row.row_id));
+                return Err(format!("(d) {} has pending work, and no job", row.row_id));
             }
         }
         for row in self.rows.iter().filter(|row| row.is_visible()) {
@@ -1435,7 +1435,7 @@ impl World {
             }
         }
         if let Some(id) = self.ghl.people.keys().find(|id| self.by_contact(id).is_none()) {
-            return Err(format!("(a) GHL has {id}, and nobody sees it"));
+            return Err(format!("(a) GHL has {id}, and no reader sees it"));
         }
         let mut made = BTreeSet::new();
         match self.made_by.iter().find(|(id, by)| self.ghl.people.contains_key(*id) && !made.insert((*by).clone())) {
