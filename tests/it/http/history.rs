@@ -106,7 +106,7 @@ async fn a_value_leads_back_to_its_key_and_an_earlier_one_comes_back_as_an_edit_
     place.reverted("city", json!({"to": created["id"]})).await;
     assert_eq!(place.get("").await["contact"]["city"], first["contact"]["city"]);
 
-    // What makes no sense is reported so.
+    // What makes no sense is refused by name.
     for (field, body, status) in [
         ("city", json!({}), 422),
         ("city", json!({"to": "1", "before": "2"}), 422),

@@ -93,7 +93,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Those of GHL's sandbox accounts; only the headers of its replies inform them.
+    /// Those of GHL's sandbox accounts; only the headers of its replies show them.
     #[must_use]
     pub fn small_account() -> Self {
         Self { burst: 25, daily: 10_000, ..Self::default() }

@@ -413,7 +413,7 @@ impl Followed {
         Ok(())
     }
 
-    /// Who was informed to wait is reported so since nothing can be claimed, and not for longer than until something is due.
+    /// Who was asked to wait waits since nothing can be claimed, and not for longer than until something is due.
     fn wait(&self, line: &Line) -> Result<(), Violation> {
         let Shard { now, rest, .. } = self.shard;
         if line.wait == 0 || line.shared || rest > now || !self.kinds.is_empty() {

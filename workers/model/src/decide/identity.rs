@@ -27,7 +27,7 @@ pub enum Identity {
     Unknown,
 }
 
-/// Compares by e-mail and phone. A phone is shared by families and firms: alone it informs nobody from his wife, so the names must agree then.
+/// Compares by e-mail and phone. Families and firms share a phone: if it alone agrees, the names must agree, too.
 #[must_use]
 pub fn compare(ours: &Contact, theirs: &Contact) -> Identity {
     let (ours, theirs) = (fields(ours), fields(theirs));

@@ -20,7 +20,7 @@ pub enum Actor {
     Key(String),
     /// A person at the command line, by the name of its user.
     Cli(String),
-    /// The program itself: because GHL reported so, or because it was time.
+    /// The program itself: because GHL reported it, or because it was time.
     System,
 }
 

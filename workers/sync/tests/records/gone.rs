@@ -1,4 +1,4 @@
-//! That GHL does not have a record is as old as the call that reported so: what was met since is not hidden by it.
+//! That GHL does not have a record is as old as the call that reported it: what was met since is not hidden by it.
 
 use crate::support::*;
 

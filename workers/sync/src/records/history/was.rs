@@ -131,7 +131,7 @@ impl Changed {
     }
 }
 
-/// The names of the fields in which the two differ, as the feed informs them: all of `after` where there was none before.
+/// The names of the fields in which the two differ, as the feed shows them: all of `after` where there was none before.
 pub(in super::super) fn changed_fields<R: Record>(before: Option<&R>, after: &R) -> Vec<String> {
     compared(before, after).0
 }
