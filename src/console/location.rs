@@ -241,7 +241,7 @@ fn row_of(scan: &Scan, differences: Option<usize>, now: Timestamp) -> Shown {
     }
     reported.push(format!("{} calls", read(scan.calls)));
     if scan.found > 0 {
-        reported.push(format!("{} found that no event had told of", read(scan.found)));
+        reported.push(format!("{} found that no event had reported", read(scan.found)));
     }
     if let Some(left) = is_running.then(|| time_left(scan, now)).flatten() {
         reported.push(format!("about {left} left"));
