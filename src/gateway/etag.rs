@@ -26,3 +26,12 @@ pub(super) fn tagged(response: &mut Response, tag: &str) {
         response.headers_mut().insert(header::ETAG, tag);
     }
 }
+
+/// As [`tagged`], where one is known, of an answer whose form the header `accept` decides.
+pub(super) fn by_accept(mut response: Response, tag: Option<&str>) -> Response {
+    if let Some(tag) = tag {
+        tagged(&mut response, tag);
+    }
+    response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
+    response
+}

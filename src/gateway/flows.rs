@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::Query;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use sync_workers::records::{NewVersion, NoChange, Records};
@@ -16,7 +16,7 @@ use sync_workers::records::{NewVersion, NoChange, Records};
 use super::Problem;
 use super::allowed::{Administers, Allowed, Operates, Reads};
 use super::deadline::in_time;
-use super::etag::{expected, tagged};
+use super::etag::{by_accept, expected, tagged};
 use super::json::json_of;
 use super::page::accepts;
 use super::parameters::Parameters;
@@ -84,7 +84,7 @@ pub(super) async fn show(
     }
     let wants_toml =
         (accepts(&headers, TOML) || accepts(&headers, "text/toml")) && !accepts(&headers, "application/json");
-    let mut response = match (wants_toml, toml) {
+    let response = match (wants_toml, toml) {
         (true, Some(toml)) => ([(header::CONTENT_TYPE, TOML)], toml).into_response(),
         (_, toml) => {
             reported["toml"] = json!(toml);
@@ -92,11 +92,7 @@ pub(super) async fn show(
             Json(reported).into_response()
         }
     };
-    if let Some(tag) = tag {
-        tagged(&mut response, &tag);
-    }
-    response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
-    Ok(response)
+    Ok(by_accept(response, tag.as_deref()))
 }
 
 /// `PUT /v1/flows/{flow}`: the text as TOML, or `{toml, enabled?}`. 201 where it is new, 200 where it was there.

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::Query;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use sync_model::field_mapping;
@@ -17,7 +17,7 @@ use sync_workers::records::{NoMapping, Records, RecordsError};
 use super::Problem;
 use super::allowed::{Administers, Allowed, Reads, ReadsPeople};
 use super::deadline::in_time;
-use super::etag::{expected, tagged};
+use super::etag::{by_accept, expected, tagged};
 use super::json::json_of;
 use super::page::accepts;
 use super::parameters::Parameters;
@@ -56,15 +56,11 @@ pub(super) async fn show(
     }
     let wants_toml =
         (accepts(&headers, TOML) || accepts(&headers, "text/toml")) && !accepts(&headers, "application/json");
-    let mut response = match wants_toml {
+    let response = match wants_toml {
         true => ([(header::CONTENT_TYPE, TOML)], body["toml"].as_str().unwrap_or_default().to_owned()).into_response(),
         false => Json(body).into_response(),
     };
-    if let Some(tag) = tag {
-        tagged(&mut response, &tag);
-    }
-    response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
-    Ok(response)
+    Ok(by_accept(response, tag.as_deref()))
 }
 
 /// `PUT …/mapping`: the text as TOML, or `{toml}`. 201 where the location had none of its own, else 200.

@@ -34,7 +34,9 @@ async fn every_function_of_a_shard_keeps_to_one_slot() {
     bench.queue.resume_kind("kind").await.unwrap();
     bench.queue.resume(&lane(0)).await.unwrap();
 
-    let claimed = bench.claim_now(LANES).await;
+    // On a slow machine some of what was scheduled is due by now.
+    let mut claimed = bench.claim_now(LANES).await;
+    claimed.retain(|job| job.key.record == "now");
     assert_eq!(claimed.len(), LANES);
     for (n, outcome) in [
         Outcome::Done,
