@@ -4,7 +4,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-loaded prove chaos drift check lint fmt bench bench-peers bench-webhooks bench-freshness bench-sync official-client browser integrations tools cargo
+.PHONY: help run test test-loaded prove chaos drift check lint fmt bench bench-peers bench-webhooks bench-freshness bench-sync official-client browser schemathesis integrations tools cargo
 
 help: ## Lists the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 18
@@ -15,11 +15,11 @@ run: cargo ## Builds the program and starts the demo: everything in one process,
 
 # Twice as many as processors, since most tests wait for programs that they started.
 test: export RUST_TEST_THREADS ?= $(shell echo $$((2 * $$(nproc))))
-test: cargo tools official-client browser lint ## Checks format and lints and runs all tests; installs redis-server, PostgreSQL, Node.js, Python, promtool and Chromium if missing
+test: cargo tools official-client browser schemathesis lint ## Checks format and lints and runs all tests; installs redis-server, PostgreSQL, Node.js, Python, promtool and Chromium if missing
 	$(CARGO) test --locked --workspace
 
 # RUNS, BUSY: how often, and beside how many processes.
-test-loaded: cargo tools official-client browser ## Runs all tests five times beside four processes that keep the processors busy
+test-loaded: cargo tools official-client browser schemathesis ## Runs all tests five times beside four processes that keep the processors busy
 	tests/loaded
 
 # SOAK_EVENTS, SEQUENCES: how many calls are replayed, and how many random sequences are compared.
@@ -90,6 +90,14 @@ BROWSER := tests/browser
 browser: $(BROWSER)/node_modules/.package-lock.json
 $(BROWSER)/node_modules/.package-lock.json: $(BROWSER)/package-lock.json | tools
 	npm ci --prefix $(BROWSER) --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+# What asks the API by its own document.
+SCHEMATHESIS := tests/schemathesis
+schemathesis: $(SCHEMATHESIS)/.venv/installed
+$(SCHEMATHESIS)/.venv/installed: $(SCHEMATHESIS)/requirements.txt | tools
+	python3 -m venv $(SCHEMATHESIS)/.venv
+	$(SCHEMATHESIS)/.venv/bin/pip install --quiet --disable-pip-version-check --requirement $(SCHEMATHESIS)/requirements.txt
 	@touch $@
 
 tools:

@@ -56,6 +56,7 @@ mod routes;
 mod scans;
 mod server;
 mod steering;
+mod toml_body;
 mod turns;
 mod webhooks;
 

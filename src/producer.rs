@@ -75,10 +75,10 @@ impl Producer {
     ///
     /// # Errors
     /// When the database does not answer; none was made so then.
-    pub async fn force_stop(&self, ids: &[String]) -> Result<Vec<String>, RecordsError> {
-        let hurried = self.records.run_jobs_now(ids).await?;
-        self.enqueue(hurried.iter().map(|(_, key, priority)| jobs::new_job(key, *priority)).collect()).await;
-        Ok(hurried.into_iter().map(|(id, ..)| id).collect())
+    pub async fn run_now(&self, ids: &[String]) -> Result<Vec<String>, RecordsError> {
+        let due = self.records.run_jobs_now(ids).await?;
+        self.enqueue(due.iter().map(|(_, key, priority)| jobs::new_job(key, *priority)).collect()).await;
+        Ok(due.into_iter().map(|(id, ..)| id).collect())
     }
 
     /// The jobs of what was committed beside the events.

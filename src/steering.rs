@@ -69,11 +69,11 @@ pub(crate) async fn cancel(
 
 /// Waiting and scheduled jobs become due; those that did.
 pub(crate) async fn run_now(producer: &Producer, ids: &[String]) -> Result<Vec<String>, RecordsError> {
-    let mut hurried = Vec::with_capacity(ids.len());
+    let mut due = Vec::with_capacity(ids.len());
     for batch in ids.chunks(BATCH) {
-        hurried.extend(producer.force_stop(batch).await?);
+        due.extend(producer.run_now(batch).await?);
     }
-    Ok(hurried)
+    Ok(due)
 }
 
 /// Why a location was not steered.

@@ -95,9 +95,9 @@ pub struct Workers {
 }
 
 /// Makes [`Workers::stop`] give back what runs.
-pub struct Hurries(Vec<ForceStop>);
+pub struct ForceStops(Vec<ForceStop>);
 
-impl Hurries {
+impl ForceStops {
     /// Gives back at once what runs.
     pub fn now(&self) {
         self.0.iter().for_each(ForceStop::now);
@@ -107,11 +107,11 @@ impl Hurries {
 impl Workers {
     /// A handle that makes [`Workers::stop`] give back what runs.
     #[must_use]
-    pub fn force_stop(&self) -> Hurries {
-        Hurries(std::iter::once(&self.pool).chain(&self.reporting).map(Pool::force_stop).collect())
+    pub fn force_stop(&self) -> ForceStops {
+        ForceStops(std::iter::once(&self.pool).chain(&self.reporting).map(Pool::force_stop).collect())
     }
 
-    /// Finishes what runs, or gives it back once hurried.
+    /// Finishes what runs, or gives it back once the stop is forced.
     pub async fn stop(mut self) {
         self.chores.abort_all();
         // Side by side: a receiver that hangs holds up no job of GHL's.

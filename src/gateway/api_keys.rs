@@ -99,13 +99,10 @@ pub(super) async fn rotate(
         return Err(wrong(vec![at("", "must be an object".to_owned())]));
     };
     let mut fields = Fields::new(object, "");
-    let seconds = fields.any("overlapSeconds").map(Value::as_u64);
-    if seconds.is_some_and(|seconds| seconds.is_none_or(|seconds| seconds > LONGEST_OVERLAP)) {
-        fields.refuse("overlapSeconds", format!("must be a whole number from 0 to {LONGEST_OVERLAP}"));
-    }
+    let seconds = fields.whole("overlapSeconds", 0..=LONGEST_OVERLAP);
     let expires_at = end(&mut fields, &allowed.opened, gateway.webhooks.clock.now());
     finish(fields)?;
-    let overlap = Duration::from_secs(seconds.flatten().unwrap_or(0));
+    let overlap = Duration::from_secs(seconds.unwrap_or(0));
     let rotated = allowed.records().rotate_key(&id, overlap, expires_at).await;
     let text = rotated.map_err(|error| Problem::records(&error))?.ok_or_else(unknown)?;
     let key = ApiKey { expires_at: expires_at.or(key.expires_at), ..key };
@@ -169,13 +166,9 @@ fn end(fields: &mut Fields<'_>, opened: &Opened, now: Timestamp) -> Option<Times
 
 /// The events of a minute that the body allows, not more than those of the caller.
 fn events_per_minute(fields: &mut Fields<'_>, own: Option<u32>) -> Option<u32> {
-    let Some(given) = fields.any("eventsPerMinute") else { return own };
     let most = own.unwrap_or(MOST_EVENTS_A_MINUTE);
-    let given = given.as_u64().and_then(|given| u32::try_from(given).ok()).filter(|given| (1..=most).contains(given));
-    if given.is_none() {
-        fields.refuse("eventsPerMinute", format!("must be a whole number from 1 to {most}"));
-    }
-    given
+    let given = fields.whole("eventsPerMinute", 1..=u64::from(most));
+    given.and_then(|given| u32::try_from(given).ok()).or(own)
 }
 
 /// As on the command line: a producer and reader, unless the body says otherwise.
@@ -183,12 +176,12 @@ fn roles(fields: &mut Fields<'_>) -> Vec<Role> {
     let Some(given) = fields.any("roles") else { return Role::BEFORE.to_vec() };
     let words = given.as_array().into_iter().flatten();
     let mut roles: Vec<Role> = words.clone().filter_map(|word| word.as_str().and_then(Role::parse)).collect();
-    if roles.is_empty() || roles.len() != words.count() {
-        let words = Role::ALL.map(Role::as_str).join(", ");
-        fields.refuse("roles", format!("must be an array of at least one of {words}"));
-    }
     roles.sort_unstable();
     roles.dedup();
+    if roles.is_empty() || roles.len() != words.count() {
+        let words = Role::ALL.map(Role::as_str).join(", ");
+        fields.refuse("roles", format!("must be an array of at least one of {words}, each once"));
+    }
     roles
 }
 

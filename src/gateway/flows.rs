@@ -18,9 +18,9 @@ use super::allowed::{Administers, Allowed, Operates, Reads};
 use super::deadline::in_time;
 use super::etag::{by_accept, expected, tagged};
 use super::json::json_of;
-use super::page::accepts;
 use super::parameters::Parameters;
 use super::path::Ids;
+use super::toml_body::{self, TOML};
 use crate::flows::found::{self, Found, is_file};
 use crate::flows::{Mistake, parse, reports};
 use crate::triggers::{FieldError, Fields, kind_of};
@@ -32,8 +32,6 @@ mod runs;
 pub(super) use backtest::backtest;
 pub(super) use begin::run;
 pub(super) use runs::{discard, retry, runs, runs_of, show_run, stop};
-
-const TOML: &str = "application/toml";
 
 async fn find(records: &Records, name: &str) -> Result<Found, Problem> {
     found::find(records, name).await.map_err(|error| Problem::records(&error))?.ok_or_else(unknown)
@@ -82,8 +80,7 @@ pub(super) async fn show(
         reported["version"] = version.into();
         (tag, toml) = (None, Some(text));
     }
-    let wants_toml =
-        (accepts(&headers, TOML) || accepts(&headers, "text/toml")) && !accepts(&headers, "application/json");
+    let wants_toml = toml_body::is_wanted(&headers);
     let response = match (wants_toml, toml) {
         (true, Some(toml)) => ([(header::CONTENT_TYPE, TOML)], toml).into_response(),
         (_, toml) => {
@@ -226,20 +223,20 @@ struct Written {
 
 impl Written {
     fn read(headers: &HeaderMap, body: &Bytes) -> Result<Self, Problem> {
-        let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-        let kind = kind.split(';').next().unwrap_or_default().trim();
-        if ["text/toml", TOML, "text/plain"].contains(&kind) {
-            let text = std::str::from_utf8(body).map_err(|_| {
-                Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "The flow is wrong", "the text is not UTF-8")
-            })?;
-            return Ok(Self { toml: text.to_owned(), enabled: None });
+        if let Some(toml) = toml_body::plain(headers, body) {
+            let toml = toml.map_err(|error| wrong_fields(vec![error]))?;
+            return Ok(Self { toml, enabled: None });
         }
         let body = json_of(body)?;
         let Some(object) = body.as_object() else { return Err(not_an_object(&body)) };
         let mut fields = Fields::new(object, "");
         let toml = fields.required_text("toml");
         let enabled = fields.flag("enabled");
-        let errors = fields.finish();
+        let mut errors = fields.finish();
+        let toml = toml_body::bounded(toml).unwrap_or_else(|error| {
+            errors.push(error);
+            String::new()
+        });
         if errors.is_empty() { Ok(Self { toml, enabled }) } else { Err(wrong_fields(errors)) }
     }
 }

@@ -39,7 +39,7 @@ pub(super) async fn list(
 ) -> Result<Json<Value>, Problem> {
     let mut parameters = Parameters::new(query, &["limit", "cursor"]);
     let limit = parameters.number("limit", 1, MOST).unwrap_or(DEFAULT_LIMIT);
-    let cursor = parameters.id("cursor");
+    let cursor = parameters.cursor();
     parameters.check()?;
     let hooks = allowed.records().list_hooks(cursor.as_deref(), i64::from(limit) + 1).await;
     let mut hooks = hooks.map_err(|error| Problem::records(&error))?;

@@ -33,7 +33,7 @@ pub(super) async fn list(
         kind: parameters.text("kind"),
         error: parameters.text("error"),
         since: parameters.parse::<Timestamp>("since", "a time in RFC 3339, as 2026-03-01T09:00:00Z"),
-        before: parameters.id("cursor"),
+        before: parameters.cursor(),
     };
     parameters.check()?;
     let records = allowed.records();

@@ -19,14 +19,12 @@ use super::allowed::{Administers, Allowed, Reads, ReadsPeople};
 use super::deadline::in_time;
 use super::etag::{by_accept, expected, tagged};
 use super::json::json_of;
-use super::page::accepts;
 use super::parameters::Parameters;
 use super::path::Ids;
+use super::toml_body::{self, TOML};
 use crate::mapping::{Written, read_for, shown, shown_own};
 use crate::toml_text::Mistake;
 use crate::triggers::{FieldError, Fields, kind_of};
-
-const TOML: &str = "application/toml";
 
 fn failed(error: RecordsError) -> Problem {
     Problem::records(&error)
@@ -54,8 +52,7 @@ pub(super) async fn show(
         body = json!({"locationId": location, "version": version, "toml": text});
         tag = None;
     }
-    let wants_toml =
-        (accepts(&headers, TOML) || accepts(&headers, "text/toml")) && !accepts(&headers, "application/json");
+    let wants_toml = toml_body::is_wanted(&headers);
     let response = match wants_toml {
         true => ([(header::CONTENT_TYPE, TOML)], body["toml"].as_str().unwrap_or_default().to_owned()).into_response(),
         false => Json(body).into_response(),
@@ -157,11 +154,8 @@ async fn check_location(records: &Records, location: &str) -> Result<(), Problem
 
 /// The text of a body; none where the body is empty.
 fn text_of(headers: &HeaderMap, body: &Bytes) -> Result<Option<String>, Problem> {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim();
-    if ["text/toml", TOML, "text/plain"].contains(&kind) {
-        let text = std::str::from_utf8(body).map_err(|_| is_wrong("the text is not UTF-8"))?;
-        return Ok(Some(text.to_owned()));
+    if let Some(text) = toml_body::plain(headers, body) {
+        return text.map(Some).map_err(|error| wrong_fields(vec![error]));
     }
     if body.is_empty() {
         return Ok(None);
@@ -177,7 +171,8 @@ fn text_of(headers: &HeaderMap, body: &Bytes) -> Result<Option<String>, Problem>
     if text.is_none() && !fields.has_mistake("toml") {
         fields.refuse("toml", "is missing");
     }
-    let errors = fields.finish();
+    let mut errors = fields.finish();
+    let text = text.and_then(|text| toml_body::bounded(text).map_err(|error| errors.push(error)).ok());
     if errors.is_empty() { Ok(text) } else { Err(wrong_fields(errors)) }
 }
 

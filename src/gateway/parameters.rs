@@ -39,9 +39,19 @@ impl Parameters {
         self.query.get(name).filter(|text| !text.is_empty()).cloned()
     }
 
-    /// An id; empty counts as absent.
+    /// An id. An empty one is refused: it comes from a program that lacks the id, and without a filter the answer would be all.
     pub(super) fn id(&mut self, name: &str) -> Option<String> {
-        let id = self.text(name)?;
+        let id = self.filled(name)?;
+        self.checked(name, id)
+    }
+
+    /// The last id of an earlier page; empty is the first page.
+    pub(super) fn cursor(&mut self) -> Option<String> {
+        let id = self.text("cursor")?;
+        self.checked("cursor", id)
+    }
+
+    fn checked(&mut self, name: &str, id: String) -> Option<String> {
         match ids::check(&id) {
             Ok(()) => Some(id),
             Err(bad) => {
@@ -53,7 +63,7 @@ impl Parameters {
 
     /// Anything that is written as one word; none also if it is wrong, which [`Parameters::check`] reports.
     pub(super) fn parse<T: FromStr>(&mut self, name: &str, expected: impl Display) -> Option<T> {
-        let text = self.text(name)?;
+        let text = self.filled(name)?;
         let read = text.parse().ok();
         if read.is_none() {
             self.refuse(name, expected);
@@ -68,7 +78,7 @@ impl Parameters {
         read: impl FnOnce(&str) -> Option<T>,
         expected: impl Display,
     ) -> Option<T> {
-        let text = self.text(name)?;
+        let text = self.filled(name)?;
         let word = read(&text);
         if word.is_none() {
             self.refuse(name, expected);
@@ -109,6 +119,17 @@ impl Parameters {
     /// 400 that names every parameter that was wrong; to be asked once all are read.
     pub(super) fn check(self) -> Result<(), Problem> {
         if self.wrong.is_empty() { Ok(()) } else { Err(Problem::parameters(self.wrong)) }
+    }
+
+    /// What the parameter says, or none where it is absent; it must say something.
+    fn filled(&mut self, name: &str) -> Option<String> {
+        let text = self.query.get(name).cloned()?;
+        if text.is_empty() {
+            let message = "must not be empty; leave it out instead".to_owned();
+            self.wrong.push(FieldError { field: name.to_owned(), message });
+            return None;
+        }
+        Some(text)
     }
 
     fn refuse(&mut self, name: &str, expected: impl Display) {

@@ -14,16 +14,19 @@ use super::json::json_of;
 use crate::steering::{self, MOST};
 use crate::triggers::{FieldError, Fields, kind_of};
 
+/// What a caller can expect a filter to find: any number of a deployment.
+const MOST_EXPECTED: u64 = 1_000_000_000;
+
 /// Dead jobs are open again, behind all other jobs of their locations.
 pub(super) async fn retry(allowed: Allowed<Operates>, body: Bytes) -> Result<Json<Value>, Problem> {
-    let (_, ids) = meant(&allowed, &body, &[JobState::Dead], &["kind", "locationId", "error"]).await?;
+    let (_, ids) = meant(&allowed, &body, &[JobState::Dead]).await?;
     steering::retry(&allowed.producer, &ids).await.map_err(|error| Problem::records(&error))?;
     Ok(Json(json!({ "jobs": ids })))
 }
 
 /// Dead jobs are closed for good, and what they would have written is taken back.
 pub(super) async fn discard(allowed: Allowed<Operates>, body: Bytes) -> Result<Json<Value>, Problem> {
-    let (decision, ids) = meant(&allowed, &body, &[JobState::Dead], &["kind", "locationId", "error"]).await?;
+    let (decision, ids) = meant(&allowed, &body, &[JobState::Dead]).await?;
     steering::discard(allowed.records(), &ids, &decision).await.map_err(|error| Problem::records(&error))?;
     Ok(Json(json!({ "jobs": ids })))
 }
@@ -31,7 +34,7 @@ pub(super) async fn discard(allowed: Allowed<Operates>, body: Bytes) -> Result<J
 /// Waiting and scheduled jobs are closed without their work being done, and what they would have written is taken back.
 pub(super) async fn cancel(allowed: Allowed<Operates>, body: Bytes) -> Result<Json<Value>, Problem> {
     let open = [JobState::Waiting, JobState::Scheduled];
-    let (decision, ids) = meant(&allowed, &body, &open, &["kind", "locationId"]).await?;
+    let (decision, ids) = meant(&allowed, &body, &open).await?;
     let canceled = steering::cancel(allowed.records(), &ids, &decision).await;
     Ok(Json(json!({ "jobs": canceled.map_err(|error| Problem::records(&error))? })))
 }
@@ -39,9 +42,9 @@ pub(super) async fn cancel(allowed: Allowed<Operates>, body: Bytes) -> Result<Js
 /// Waiting and scheduled jobs become due now.
 pub(super) async fn run_now(allowed: Allowed<Operates>, body: Bytes) -> Result<Json<Value>, Problem> {
     let open = [JobState::Waiting, JobState::Scheduled];
-    let (_, ids) = meant(&allowed, &body, &open, &["kind", "locationId"]).await?;
-    let hurried = steering::run_now(&allowed.producer, &ids).await;
-    Ok(Json(json!({ "jobs": hurried.map_err(|error| Problem::records(&error))? })))
+    let (_, ids) = meant(&allowed, &body, &open).await?;
+    let due = steering::run_now(&allowed.producer, &ids).await;
+    Ok(Json(json!({ "jobs": due.map_err(|error| Problem::records(&error))? })))
 }
 
 /// Which jobs a body means: those of `jobs` that are in one of the states, or all in them that `filter` finds; and why.
@@ -49,9 +52,8 @@ async fn meant(
     allowed: &Allowed<Operates>,
     body: &Bytes,
     states: &[JobState],
-    filters: &[&str],
 ) -> Result<(Decision, Vec<String>), Problem> {
-    let Selection { ids, filter, expect, reason } = Selection::read(&json_of(body)?, filters)?;
+    let Selection { ids, filter, expect, reason } = Selection::read(&json_of(body)?)?;
     let records = allowed.records();
     let jobs = match filter {
         None => named(records, &ids, states).await?,
@@ -97,7 +99,7 @@ struct Selection {
 }
 
 impl Selection {
-    fn read(body: &Value, filters: &[&str]) -> Result<Self, Problem> {
+    fn read(body: &Value) -> Result<Self, Problem> {
         let Some(object) = body.as_object() else {
             let message = format!("a selection is an object, not {}", kind_of(body));
             return Err(wrong(vec![FieldError { field: String::new(), message }]));
@@ -105,7 +107,7 @@ impl Selection {
         let mut fields = Fields::new(object, "");
         let jobs = fields.any("jobs");
         let filter = fields.object("filter");
-        let (expect, reason) = (fields.any("expect"), fields.text("reason"));
+        let (expect, reason) = (fields.whole("expect", 0..=MOST_EXPECTED), fields.text("reason"));
         let (mut ids, mut errors) = (Vec::new(), Vec::new());
         match (jobs, filter) {
             (Some(jobs), None) => match texts(jobs) {
@@ -115,29 +117,22 @@ impl Selection {
             (None, Some(_)) => {}
             _ => fields.refuse("jobs", "is needed, or `filter`, but not both"),
         }
-        let filter = filter.map(|filter| read_filter(filter, filters, &mut errors));
-        let count = expect.and_then(|expect| usize::try_from(expect.as_u64()?).ok());
-        if expect.is_some() && count.is_none() {
-            fields.refuse("expect", "must be the expected number of jobs");
-        }
+        let filter = filter.map(|filter| read_filter(filter, &mut errors));
+        let expect = expect.and_then(|expect| usize::try_from(expect).ok());
         errors.extend(fields.finish());
-        if errors.is_empty() { Ok(Self { ids, filter, expect: count, reason }) } else { Err(wrong(errors)) }
+        if errors.is_empty() { Ok(Self { ids, filter, expect, reason }) } else { Err(wrong(errors)) }
     }
 }
 
 /// An empty filter means all of them.
-fn read_filter(object: &Map<String, Value>, known: &[&str], errors: &mut Vec<FieldError>) -> JobFilter {
+fn read_filter(object: &Map<String, Value>, errors: &mut Vec<FieldError>) -> JobFilter {
     let mut fields = Fields::new(object, "filter.");
-    let mut filter = JobFilter::default();
-    if known.contains(&"kind") {
-        filter.kind = fields.text("kind");
-    }
-    if known.contains(&"locationId") {
-        filter.location_id = fields.id("locationId");
-    }
-    if known.contains(&"error") {
-        filter.error = fields.text("error");
-    }
+    let filter = JobFilter {
+        kind: fields.text("kind"),
+        location_id: fields.id("locationId"),
+        error: fields.text("error"),
+        ..JobFilter::default()
+    };
     errors.extend(fields.finish());
     filter
 }

@@ -14,6 +14,7 @@ mod overload;
 mod payloads;
 mod reading;
 mod refusals;
+mod schemathesis;
 mod shutdown;
 mod steering;
 mod sync_states;

@@ -3218,11 +3218,11 @@ export interface components {
         /** @description Which moment a field goes back to: one of `to` and `before`. */
         Revert: {
             /** @description What it held right after this change, by its `id` in the history. */
-            to?: string;
+            to?: string | null;
             /** @description What it held right before it. */
-            before?: string;
+            before?: string | null;
             /** @description The task, note or appointment; without it, the contact. */
-            recordId?: string;
+            recordId?: string | null;
         };
         /** @description Contacts by id. */
         ContactPage: {
@@ -3599,19 +3599,19 @@ export interface components {
         /** @description Jobs by their ids, or those that a filter finds; an empty filter finds all. */
         JobSelection: {
             /** @description Their ids. */
-            jobs?: string[];
+            jobs?: string[] | null;
             filter?: {
                 /** @description Of that kind. */
-                kind?: string;
+                kind?: string | null;
                 /** @description Of that location. */
-                locationId?: string;
-                /** @description Whose last error contains this text; not for what is canceled. */
-                error?: string;
-            };
+                locationId?: string | null;
+                /** @description Whose last error contains this text. */
+                error?: string | null;
+            } | null;
             /** @description How many are meant. 409 if the number has moved by more than one in twenty. */
-            expect?: number;
+            expect?: number | null;
             /** @description Why, for whoever looks at the job later. */
-            reason?: string;
+            reason?: string | null;
         };
         /** @description The jobs that it was done to. */
         DecidedJobs: {
@@ -3805,7 +3805,7 @@ export interface components {
             /** @description What it may do: `producer` and `reader` unless said. */
             roles?: ("producer" | "reader" | "operator" | "admin")[] | null;
             /** @description `*` for every location, or location ids and `agency:COMPANY_ID`; the creator's unless said. */
-            locations?: string[] | string | null;
+            locations?: "*" | string[] | null;
             /** @description Whether it reads names and values; as the creator unless said. */
             readsPeople?: boolean | null;
             /** @description How many events it may send in a minute, at each gateway; as the creator unless said. */
@@ -8971,7 +8971,7 @@ export interface operations {
                      * @description How far back.
                      * @default 7
                      */
-                    days?: number;
+                    days?: number | null;
                 };
             };
         };

@@ -66,7 +66,7 @@ pub(super) async fn run_now(context: Context, selection: Selection) -> anyhow::R
     let is_distributed = context.config.is_distributed();
     let app = App::open_existing(context.config).await?;
     let ids = selection.find(&app.records).await?;
-    let mut hurried = ids.clone();
+    let mut due = ids.clone();
     if !selection.dry_run {
         let keys = app.records.run_jobs_now(&ids).await?;
         let jobs: Vec<_> = keys.iter().map(|(_, key, priority)| new_job(key, *priority)).collect();
@@ -74,15 +74,15 @@ pub(super) async fn run_now(context: Context, selection: Selection) -> anyhow::R
         if let Err(error) = app.queue.push(&jobs).await {
             tracing::warn!(%error, "could not enqueue the jobs; the requeuer enqueues them");
         }
-        hurried = keys.into_iter().map(|(id, ..)| id).collect();
+        due = keys.into_iter().map(|(id, ..)| id).collect();
     }
     let done = match (selection.dry_run, is_distributed) {
         (true, _) => "would run now",
         (false, true) => "run as soon as their locations have free calls",
         (false, false) => "run within a minute: the queue is in the memory of another process, which finds them",
     };
-    context.output.print(&json!({"dryRun": selection.dry_run, "jobs": hurried}), |_| {
-        hurried.iter().cloned().chain([format!("{} jobs {done}", hurried.len())]).collect::<Vec<_>>().join("\n")
+    context.output.print(&json!({"dryRun": selection.dry_run, "jobs": due}), |_| {
+        due.iter().cloned().chain([format!("{} jobs {done}", due.len())]).collect::<Vec<_>>().join("\n")
     })?;
     Ok(Outcome::Done)
 }

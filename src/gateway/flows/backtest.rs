@@ -50,15 +50,10 @@ pub(in crate::gateway) async fn backtest(
 fn days(body: &Value) -> Result<u32, Problem> {
     let object = body.as_object().ok_or_else(|| not_an_object(body))?;
     let mut fields = Fields::new(object, "");
-    let days = fields.any("days").cloned();
-    let read = days.as_ref().map_or(Some(u64::from(DAYS)), Value::as_u64);
-    let read = read.and_then(|days| u32::try_from(days).ok()).filter(|days| (1..=MOST_DAYS).contains(days));
-    if read.is_none() {
-        fields.refuse("days", format!("must be a number from 1 to {MOST_DAYS}"));
-    }
+    let days = fields.whole("days", 1..=u64::from(MOST_DAYS));
     let errors = fields.finish();
-    match read.filter(|_| errors.is_empty()) {
-        Some(days) => Ok(days),
-        None => Err(wrong_fields(errors)),
+    if !errors.is_empty() {
+        return Err(wrong_fields(errors));
     }
+    Ok(days.and_then(|days| u32::try_from(days).ok()).unwrap_or(DAYS))
 }

@@ -54,7 +54,7 @@ async fn list(
         outcome: parameters.word("outcome", known, format!("one of {}", RUN_OUTCOMES.join(", "))),
         location_id: parameters.id("locationId"),
         contact_id: parameters.id("contactId"),
-        before: parameters.id("cursor"),
+        before: parameters.cursor(),
         flow,
     };
     parameters.check()?;

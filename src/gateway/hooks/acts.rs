@@ -31,12 +31,9 @@ pub(in crate::gateway) async fn rotate(
     seen(allowed.records(), &id).await?;
     let object = object(&body)?;
     let mut fields = Fields::new(&object, "");
-    let seconds = fields.any("overlapSeconds").map(Value::as_u64);
-    if seconds.is_some_and(|seconds| seconds.is_none_or(|seconds| seconds > LONGEST_OVERLAP)) {
-        fields.refuse("overlapSeconds", format!("must be a whole number from 0 to {LONGEST_OVERLAP}"));
-    }
+    let seconds = fields.whole("overlapSeconds", 0..=LONGEST_OVERLAP);
     finish(fields)?;
-    let overlap = seconds.flatten().map_or(OVERLAP, Duration::from_secs);
+    let overlap = seconds.map_or(OVERLAP, Duration::from_secs);
     let made = acting(&gateway, &allowed).rotate(&id, overlap).await.map_err(|error| problem(&error))?;
     made.as_ref().map(|made| Json(reported(made))).ok_or_else(unknown)
 }

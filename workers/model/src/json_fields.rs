@@ -1,6 +1,7 @@
 //! Reads the fields of a JSON object one by one, so that every mistake can name its field.
 
 use std::borrow::Cow;
+use std::ops::RangeInclusive;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -110,6 +111,12 @@ impl<'a> Fields<'a> {
         self.read(name, "true or false", Value::as_bool)
     }
 
+    /// A whole number of the range, or absent. As in JSON Schema, `25.0` is one, too.
+    pub fn whole(&mut self, name: &'static str, range: RangeInclusive<u64>) -> Option<u64> {
+        let expected = format!("a whole number from {} to {}", range.start(), range.end());
+        self.read(name, &expected, |value| whole(value).filter(|number| range.contains(number)))
+    }
+
     /// An instant in RFC 3339, or absent.
     pub fn time(&mut self, name: &'static str) -> Option<Timestamp> {
         let expected = "a time in RFC 3339, as 2026-03-01T09:00:00Z";
@@ -202,6 +209,13 @@ impl<'a> Fields<'a> {
         }
         read
     }
+}
+
+fn whole(value: &Value) -> Option<u64> {
+    // Up to 2^53 a float names one whole number.
+    let exact = |number: &f64| number.fract() == 0.0 && (0.0..=9_007_199_254_740_992.0).contains(number);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be whole and in range")]
+    value.as_u64().or_else(|| value.as_f64().filter(exact).map(|number| number as u64))
 }
 
 /// The texts in `value`, whose place is `path`, that hold a NUL: PostgreSQL keeps none, so that no database is asked to.

@@ -362,16 +362,16 @@ impl Records {
     /// See [`Records::job`].
     pub async fn run_jobs_now(&self, ids: &[String]) -> Result<Vec<(String, JobKey, Priority)>, RecordsError> {
         let mut write = self.write().await?;
-        let mut hurried = Vec::new();
+        let mut due = Vec::new();
         for id in ids {
             if let Some(row) = sqlx::query(sql!("run_job_now")).bind(id).fetch_optional(write.conn()).await? {
-                hurried.push((id.clone(), key_of(&row)?, priority_of(&row)?));
+                due.push((id.clone(), key_of(&row)?, priority_of(&row)?));
             }
         }
-        let jobs: Vec<_> = hurried.iter().map(|(id, key, _)| (key.location_id.clone(), id.clone())).collect();
+        let jobs: Vec<_> = due.iter().map(|(id, key, _)| (key.location_id.clone(), id.clone())).collect();
         write.acts.extend(Act::on_jobs(Action::JobsRunNow, &jobs));
         write.commit().await?;
-        Ok(hurried)
+        Ok(due)
     }
 
     async fn close_by_hand(
