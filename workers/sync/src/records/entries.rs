@@ -79,6 +79,12 @@ pub type TaskRow = EntryRow<Task>;
 pub type NoteRow = EntryRow<Note>;
 
 impl<E: Entry> EntryRow<E> {
+    /// As [`ContactRow::is_looked_at_as`](super::contacts::ContactRow::is_looked_at_as).
+    pub(super) fn is_looked_at_as(&self, before: &Self) -> bool {
+        let is_edited = !before.unanswered.asked.is_empty() && self.doc != before.doc;
+        self.base == before.base && self.unanswered.looks == before.unanswered.looks && !is_edited
+    }
+
     /// Whether GHL has what readers see, but for what it refuses, so that no push is pending.
     #[must_use]
     pub fn is_settled(&self) -> bool {

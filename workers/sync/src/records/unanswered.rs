@@ -176,7 +176,7 @@ impl Tx {
     /// [`RecordsError::Database`] or [`RecordsError::Corrupt`].
     pub async fn entry_looked<E: Entry>(&mut self, row: &EntryRow<E>, theirs: &E) -> Result<(), RecordsError> {
         let Some(now) = entries::take::<E>(&mut self.write, &row.row_id).await? else { return Ok(()) };
-        if now.base != row.base || now.unanswered.looks != row.unanswered.looks {
+        if !now.is_looked_at_as(row) {
             return self.look_again().await;
         }
         self.write.cause.via = Via::Look;
@@ -202,7 +202,7 @@ impl Tx {
     /// [`RecordsError::Database`] or [`RecordsError::Corrupt`].
     pub async fn entry_stays_gone<E: Entry>(&mut self, row: &EntryRow<E>) -> Result<bool, RecordsError> {
         let Some(now) = entries::take::<E>(&mut self.write, &row.row_id).await? else { return Ok(true) };
-        let is_met = now.base != row.base || now.unanswered.looks != row.unanswered.looks;
+        let is_met = !now.is_looked_at_as(row);
         if !is_met {
             sqlx::query(sql!("entry_looked")).bind(&row.row_id).execute(self.write.conn()).await?;
         }

@@ -15,6 +15,7 @@ promises! {
     the_reply_to_a_create_takes_nothing_back_that_a_pull_read_before,
     an_edit_during_a_write_stays_pending_and_what_was_not_applied_is_reported,
     a_blind_edit_wins_over_what_is_read_and_everything_else_follows_ghl,
+    an_edit_back_during_a_look_has_pending_another_one,
     a_deletion_is_pending_until_ghl_has_it,
     a_pull_neither_removes_nor_overwrites_a_contact_that_ghl_lacks,
 }
@@ -161,6 +162,24 @@ async fn a_blind_edit_wins_over_what_is_read_and_everything_else_follows_ghl(db:
         (Some("Bonn"), Some("BE"), &["vip".to_owned()][..])
     );
     assert!(!row.is_unread() && !row.is_settled());
+}
+
+/// The write may still arrive. It was looked for only because the same was about to be sent again, which is not so any more.
+async fn an_edit_back_during_a_look_has_pending_another_one(db: Db) {
+    db.pull(1, &pulled("g1", &[])).await;
+    let there = row(&db, &accept(&db, change(Act::Edit, Some("g1"), None, json!({"city": "Bonn"}))).await).await;
+    let row_id = there.row_id.clone();
+    let run = db.records.start_run(&JobKey::new(JobKind::PushContact, LOC, &*row_id), 1).await.unwrap().unwrap();
+    db.records.set_contact_asked(&run, &there.pending().fields).await.unwrap();
+    let before = row(&db, &row_id).await;
+    let back = before.base.as_ref().unwrap().city.clone();
+    accept(&db, change(Act::Edit, Some("g1"), None, json!({"city": back}))).await;
+    let mut tx = db.records.begin(&run).await.unwrap();
+    tx.contact_looked(&before, &before.base.clone().unwrap()).await.unwrap();
+    tx.keep_open().await.unwrap();
+    let row = row(&db, &row_id).await;
+    assert!(row.unanswered.needs_look() && row.unanswered.is_open() && !row.is_settled(), "{row:?}");
+    assert_eq!(row.doc.city, back);
 }
 
 async fn a_deletion_is_pending_until_ghl_has_it(db: Db) {

@@ -10,6 +10,7 @@ promises! {
     edits_meet_the_row_they_mean,
     an_edit_back_is_over_once_a_look_confirms_it,
     what_is_met_during_a_look_has_pending_another_one,
+    an_edit_back_during_a_look_has_pending_another_one,
     an_edit_that_means_nothing_names_its_field,
     concurrent_edits_of_one_task_all_count,
     a_conflict_is_taken_back_once_and_not_over_a_later_edit,
@@ -83,6 +84,22 @@ async fn what_is_met_during_a_look_has_pending_another_one(db: Db) {
     let row = db.task(&row_id).await;
     assert!(row.unanswered.needs_look() && !row.is_settled(), "{row:?}");
     assert_eq!(row.doc.title, "Mail");
+}
+
+/// The write may still arrive. It was looked for only because the same was about to be sent again, which is not so any more.
+async fn an_edit_back_during_a_look_has_pending_another_one(db: Db) {
+    db.pull(1, &pulled("c1", &[("g1", "Call")])).await;
+    let row_id = db.edit(edit_by_ghl_id("g1", "Mail")).await;
+    let push = db.push_run(&row_id, 2).await;
+    db.records.set_asked(&push, &row_id, &db.task(&row_id).await.pending().fields).await.unwrap();
+    let before = db.task(&row_id).await;
+    db.edit(edit_by_ghl_id("g1", "Call")).await;
+    let mut tx = db.records.begin(&push).await.unwrap();
+    tx.entry_looked(&before, &task("g1", "Call")).await.unwrap();
+    tx.keep_open().await.unwrap();
+    let row = db.task(&row_id).await;
+    assert!(row.unanswered.needs_look() && row.unanswered.is_open() && !row.is_settled(), "{row:?}");
+    assert_eq!(row.doc.title, "Call");
 }
 
 async fn an_edit_that_means_nothing_names_its_field(db: Db) {

@@ -8,7 +8,7 @@
 //! Checked at every step: (d) a record that owes something has an open job; (h) readers see what
 //! somebody said, and nothing that its author has replaced; (c) nothing that is said of one
 //! contact gets to another one. Checked when all is quiet: (a) both sides are equal; (b) no
-//! author's last word is lost unless a conflict reports; (f) at most one write for each edit and
+//! author's last word is lost unless a conflict reports it; (f) at most one write for each edit and
 //! each lost answer, and the quiet comes; (e) each create is made once.
 //!
 //! Not checked here: triggers other than creates (e), since the transaction that starts them
@@ -147,6 +147,15 @@ struct PullRun {
     began: i64,
 }
 
+/// A call that is on its way though nobody waits for its answer.
+#[derive(Debug, Clone)]
+struct Straggler {
+    row_id: String,
+    call: Call,
+    /// The words that Clienty knew of when it sent the call; what it learned later, the call can't heed.
+    known: BTreeSet<u32>,
+}
+
 /// A job of a row.
 #[derive(Debug, Clone, Default)]
 struct LedgerEntry {
@@ -182,7 +191,7 @@ struct World {
     /// Webhooks that were received, by contact.
     received: BTreeMap<String, Vec<StoredWebhook>>,
     post: Vec<Event>,
-    wire: Vec<(String, Call)>,
+    wire: Vec<Straggler>,
     /// Rows of which a write may still arrive.
     fresh: BTreeSet<String>,
     oracle: Oracle,
@@ -273,7 +282,8 @@ impl World {
                     _ => None,
                 };
                 if let Some(call) = sent {
-                    let came = self.arrive(row_id, &call)?;
+                    let known = self.oracle.known_to_call(row_id);
+                    let came = self.arrive(row_id, &call, &known)?;
                     if let Some(PushRun { stage: Stage::Sent { answer, .. }, .. }) = self.pushes.get_mut(row_id) {
                         *answer = Some(came);
                     }
@@ -283,8 +293,8 @@ impl World {
             Step::LoseCall(row_id) | Step::LoseAnswer(row_id) => self.lose(row_id, false),
             Step::Straggle(row_id) => self.lose(row_id, true),
             Step::StragglerArrives(index) => {
-                let (row_id, call) = self.wire.remove(*index);
-                self.arrive(&row_id, &call)?;
+                let Straggler { row_id, call, known } = self.wire.remove(*index);
+                self.arrive(&row_id, &call, &known)?;
             }
             Step::TimePasses => {
                 self.now += 60_000;
@@ -315,7 +325,8 @@ impl World {
         let Some(PushRun { row, stage, .. }) = self.pushes.remove(row_id) else { return };
         if let Stage::Sent { call, reached, .. } = stage {
             if straggles {
-                self.wire.push((row_id.to_owned(), call));
+                let known = self.oracle.known_to_call(row_id);
+                self.wire.push(Straggler { row_id: row_id.to_owned(), call, known });
             }
             if let Some(mut reached) = reached.filter(|reached| Some(&reached.contact) != row.base.as_ref()) {
                 reached.is_partial = true;

@@ -25,7 +25,7 @@ pub(super) struct Word {
     /// A write that Clienty sent before it could know of it has taken its place.
     pub(super) is_overwritten_unseen: bool,
     /// A conflict reports it.
-    pub(super) is_enqueued: bool,
+    pub(super) is_in_conflict: bool,
 }
 
 /// The words about one field of one contact, oldest first.
@@ -69,7 +69,7 @@ impl Oracle {
             is_reported: false,
             is_unseen_by_call: true,
             is_overwritten_unseen,
-            is_enqueued: false,
+            is_in_conflict: false,
         });
     }
 
@@ -107,6 +107,13 @@ impl Oracle {
         }
     }
 
+    /// The words about a row that Clienty knew of when it sent its last call.
+    pub(super) fn known_to_call(&self, row_id: &str) -> BTreeSet<u32> {
+        let of_row = self.words.iter().filter(|((of, _), _)| of == row_id);
+        let words = of_row.flat_map(|(_, words)| words).filter(|word| !word.is_unseen_by_call);
+        words.map(|word| word.number).collect()
+    }
+
     /// Readers see `value` in a field: it was said, and nothing that they saw before comes back.
     pub(super) fn show(&mut self, of: &str, field: &str, value: &Value) -> Result<(), String> {
         let key = (of.to_owned(), field.to_owned());
@@ -128,7 +135,7 @@ impl Oracle {
         Ok(())
     }
 
-    /// No author's last word is lost, unless a conflict reports, or the other side had it before its own word, or MERGING.md says that it may be.
+    /// No author's last word is lost, unless a conflict reports it, or the other side had it before its own word, or MERGING.md says that it may be.
     pub(super) fn settle(&self, of: &str, field: &str, value: &Value) -> Result<(), String> {
         if self.forgotten.contains(of) {
             return Ok(());
@@ -138,7 +145,7 @@ impl Oracle {
             let Some(last) = words.iter().rposition(|word| word.by == by) else { continue };
             let word = &words[last];
             let has_won = answers(field, &word.value, value);
-            if !has_won && !word.is_answered && !word.is_enqueued && !word.is_overwritten_unseen {
+            if !has_won && !word.is_answered && !word.is_in_conflict && !word.is_overwritten_unseen {
                 return Err(format!(
                     "(b) {field} = {value}: the last word of {}, {}, is lost without a conflict",
                     by.as_str(),
