@@ -16,6 +16,7 @@ promises! {
     an_edit_during_a_write_stays_pending_and_what_was_not_applied_is_reported,
     a_blind_edit_wins_over_what_is_read_and_everything_else_follows_ghl,
     an_edit_back_during_a_look_has_pending_another_one,
+    a_reply_without_its_last_call_takes_nothing_back_that_was_shown_since,
     a_deletion_is_pending_until_ghl_has_it,
     a_pull_neither_removes_nor_overwrites_a_contact_that_ghl_lacks,
 }
@@ -180,6 +181,35 @@ async fn an_edit_back_during_a_look_has_pending_another_one(db: Db) {
     let row = row(&db, &row_id).await;
     assert!(row.unanswered.needs_look() && row.unanswered.is_open() && !row.is_settled(), "{row:?}");
     assert_eq!(row.doc.city, back);
+}
+
+async fn a_reply_without_its_last_call_takes_nothing_back_that_was_shown_since(db: Db) {
+    db.pull(1, &pulled("g1", &[])).await;
+    let edit = json!({"city": "Bonn", "tags.vip": true});
+    let before = row(&db, &accept(&db, change(Act::Edit, Some("g1"), None, edit)).await).await;
+    let row_id = before.row_id.clone();
+    let run = db.records.start_run(&JobKey::new(JobKind::PushContact, LOC, &*row_id), 1).await.unwrap().unwrap();
+    db.records.set_contact_asked(&run, &before.pending().fields).await.unwrap();
+    // Both calls have arrived, and a reading shows it, before the answer to the second is lost.
+    let shown = sync_model::record::Contact {
+        tags: vec!["vip".to_owned()],
+        ..remote("g1", json!({"name": "Ada Lovelace", "city": "Bonn"}))
+    };
+    let mut seen = pulled("g1", &[]);
+    seen.contact = shown.clone();
+    db.pull(2, &seen).await;
+    let met = row(&db, &row_id).await;
+    assert_eq!((&met.doc.tags, met.base.as_ref().map(|base| &base.tags)), (&shown.tags, Some(&shown.tags)), "{met:?}");
+
+    let contact = remote("g1", json!({"name": "Ada Lovelace", "city": "Bonn"}));
+    let asked = fields(json!({"city": "Bonn"}));
+    let reply = ContactReply { asked, contact, refused: Vec::new(), is_partial: true, unread: Default::default() };
+    let mut tx = db.records.begin(&run).await.unwrap();
+    tx.contact_written(&row_id, &reply).await.unwrap().unwrap();
+    tx.keep_open().await.unwrap();
+    let row = row(&db, &row_id).await;
+    assert_eq!((row.doc.tags, row.doc.city.as_deref()), (shown.tags, Some("Bonn")));
+    assert_eq!(db.records.list_conflicts(LOC, None, None, 10).await.unwrap().items, []);
 }
 
 async fn a_deletion_is_pending_until_ghl_has_it(db: Db) {

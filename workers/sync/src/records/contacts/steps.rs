@@ -280,9 +280,15 @@ impl ContactRow {
         self.is_visible() && self.base.is_some() && self.synced_at_ms >= since_ms
     }
 
-    /// What a reply shows.
+    /// What a reply shows. One whose later calls have no answer is as old as the calls before them, and something newer may have been shown since: it says
+    /// nothing but what it was asked, and the look that is pending reads the rest.
     pub(in crate::records) fn answer(&mut self, reply: &ContactReply) -> Answer {
-        let theirs = self.read(&reply.contact);
+        let mut theirs = self.read(&reply.contact);
+        if let Some(base) = self.base.as_ref().filter(|_| reply.is_partial) {
+            let (mut held, shown) = (fields(base), fields(&theirs));
+            reply.asked.keys().for_each(|name| set(&mut held, name, value(&shown, name)));
+            theirs = with_fields(base, &held);
+        }
         let Written { agreed, unapplied, got } = merging::written(self.base.as_ref(), &reply.asked, &theirs);
         self.fingerprints.remember(&reply.asked, &got);
         let edits = merging::unanswered(&self.edits, &reply.asked, &fields(&self.doc));

@@ -154,6 +154,8 @@ struct Straggler {
     call: Call,
     /// The words that Clienty knew of when it sent the call; what it learned later, the call can't heed.
     known: BTreeSet<u32>,
+    /// A later call of the row was sent before it arrived.
+    is_overtaken: bool,
 }
 
 /// A job of a row.
@@ -293,7 +295,10 @@ impl World {
             Step::LoseCall(row_id) | Step::LoseAnswer(row_id) => self.lose(row_id, false),
             Step::Straggle(row_id) => self.lose(row_id, true),
             Step::StragglerArrives(index) => {
-                let Straggler { row_id, call, known } = self.wire.remove(*index);
+                let Straggler { row_id, call, known, is_overtaken } = self.wire.remove(*index);
+                if let (Call::Update { fields, .. }, true) = (&call, is_overtaken) {
+                    fields.keys().for_each(|name| self.oracle.overtake(&row_id, name));
+                }
                 self.arrive(&row_id, &call, &known)?;
             }
             Step::TimePasses => {
@@ -326,7 +331,7 @@ impl World {
         if let Stage::Sent { call, reached, .. } = stage {
             if straggles {
                 let known = self.oracle.known_to_call(row_id);
-                self.wire.push(Straggler { row_id: row_id.to_owned(), call, known });
+                self.wire.push(Straggler { row_id: row_id.to_owned(), call, known, is_overtaken: false });
             }
             if let Some(mut reached) = reached.filter(|reached| Some(&reached.contact) != row.base.as_ref()) {
                 reached.is_partial = true;

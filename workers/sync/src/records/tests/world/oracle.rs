@@ -100,6 +100,12 @@ impl Oracle {
         words.into_iter().flatten().next_back().into_iter().for_each(|word| word.is_overwritten_unseen = true);
     }
 
+    /// A call arrives after a later one. Nothing takes back what was sent, so its value takes the place of what was said since, also before readers (O3).
+    pub(super) fn overtake(&mut self, of: &str, field: &str) {
+        self.excuse_last(of, field);
+        self.seen.remove(&(of.to_owned(), field.to_owned()));
+    }
+
     /// A call of Clienty's is sent.
     pub(super) fn call(&mut self, row_id: &str) {
         for (_, words) in self.words.iter_mut().filter(|((of, _), _)| of == row_id) {

@@ -64,6 +64,7 @@ impl World {
         refused: bool,
     ) {
         self.fresh.insert(row.row_id.clone());
+        self.wire.iter_mut().filter(|late| late.row_id == row.row_id).for_each(|late| late.is_overtaken = true);
         if !std::mem::take(&mut self.is_after_look) {
             self.oracle.call(&row.row_id);
         }
