@@ -24,8 +24,8 @@ pub(super) struct Word {
     pub(super) is_unseen_by_call: bool,
     /// A write that Clienty sent before it could know of it has taken its place.
     pub(super) is_overwritten_unseen: bool,
-    /// A conflict reports it.
-    pub(super) is_enqueued: bool,
+    /// A conflict holds it: its author can read that it lost.
+    pub(super) is_in_conflict: bool,
 }
 
 /// The words about one field of one contact, oldest first.
@@ -69,7 +69,7 @@ impl Oracle {
             is_reported: false,
             is_unseen_by_call: true,
             is_overwritten_unseen,
-            is_enqueued: false,
+            is_in_conflict: false,
         });
     }
 
@@ -138,7 +138,7 @@ impl Oracle {
             let Some(last) = words.iter().rposition(|word| word.by == by) else { continue };
             let word = &words[last];
             let has_won = answers(field, &word.value, value);
-            if !has_won && !word.is_answered && !word.is_enqueued && !word.is_overwritten_unseen {
+            if !has_won && !word.is_answered && !word.is_in_conflict && !word.is_overwritten_unseen {
                 return Err(format!(
                     "(b) {field} = {value}: the last word of {}, {}, is lost without a conflict",
                     by.as_str(),

@@ -106,7 +106,7 @@ impl World {
                     Side::Ghl => (Side::Clienty, &conflict.ours),
                     Side::Clienty => (Side::Ghl, &conflict.theirs),
                 };
-                word.is_reported |= word.by == loser && answers(&conflict.field, &word.value, lost);
+                word.is_in_conflict |= word.by == loser && answers(&conflict.field, &word.value, lost);
             }
         }
     }
