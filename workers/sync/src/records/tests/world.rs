@@ -135,6 +135,16 @@ struct PushRun {
     began: i64,
 }
 
+/// A call that nobody waits for any more, and that may still arrive. GHL takes it without asking what it replaces, so it is as old as its
+/// sending: a re-read since then does not let it know more.
+#[derive(Debug, Clone)]
+struct Straggler {
+    row_id: String,
+    call: Call,
+    /// The words that Clienty had been reported when it was sent.
+    seen: BTreeSet<u32>,
+}
+
 #[derive(Debug, Clone)]
 struct PullRun {
     taken: usize,
@@ -182,7 +192,7 @@ struct World {
     /// Webhooks that were received, by contact.
     received: BTreeMap<String, Vec<StoredWebhook>>,
     post: Vec<Event>,
-    wire: Vec<(String, Call)>,
+    wire: Vec<Straggler>,
     /// Rows of which a write may still arrive.
     fresh: BTreeSet<String>,
     oracle: Oracle,
@@ -273,7 +283,8 @@ impl World {
                     _ => None,
                 };
                 if let Some(call) = sent {
-                    let came = self.arrive(row_id, &call)?;
+                    let seen = self.oracle.seen_by_call(row_id);
+                    let came = self.arrive(row_id, &call, &seen)?;
                     if let Some(PushRun { stage: Stage::Sent { answer, .. }, .. }) = self.pushes.get_mut(row_id) {
                         *answer = Some(came);
                     }
@@ -283,8 +294,8 @@ impl World {
             Step::LoseCall(row_id) | Step::LoseAnswer(row_id) => self.lose(row_id, false),
             Step::Straggle(row_id) => self.lose(row_id, true),
             Step::StragglerArrives(index) => {
-                let (row_id, call) = self.wire.remove(*index);
-                self.arrive(&row_id, &call)?;
+                let Straggler { row_id, call, seen } = self.wire.remove(*index);
+                self.arrive(&row_id, &call, &seen)?;
             }
             Step::TimePasses => {
                 self.now += 60_000;
@@ -315,7 +326,8 @@ impl World {
         let Some(PushRun { row, stage, .. }) = self.pushes.remove(row_id) else { return };
         if let Stage::Sent { call, reached, .. } = stage {
             if straggles {
-                self.wire.push((row_id.to_owned(), call));
+                let seen = self.oracle.seen_by_call(row_id);
+                self.wire.push(Straggler { row_id: row_id.to_owned(), call, seen });
             }
             if let Some(mut reached) = reached.filter(|reached| Some(&reached.contact) != row.base.as_ref()) {
                 reached.is_partial = true;

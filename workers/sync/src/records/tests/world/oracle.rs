@@ -107,6 +107,12 @@ impl Oracle {
         }
     }
 
+    /// The words, by number, that Clienty had been reported when it sent its last call of a row.
+    pub(super) fn seen_by_call(&self, row_id: &str) -> BTreeSet<u32> {
+        let words = self.words.iter().filter(|((of, _), _)| of == row_id).flat_map(|(_, words)| words);
+        words.filter(|word| !word.is_unseen_by_call).map(|word| word.number).collect()
+    }
+
     /// Readers see `value` in a field: it was said, and nothing that they saw before comes back.
     pub(super) fn show(&mut self, of: &str, field: &str, value: &Value) -> Result<(), String> {
         let key = (of.to_owned(), field.to_owned());

@@ -156,8 +156,8 @@ impl World {
         }
     }
 
-    /// GHL does what a call asks.
-    pub(super) fn arrive(&mut self, row_id: &str, call: &Call) -> Result<Answer, String> {
+    /// GHL does what a call asks. `seen`: the words that Clienty had been reported when it sent it.
+    pub(super) fn arrive(&mut self, row_id: &str, call: &Call, seen: &BTreeSet<u32>) -> Result<Answer, String> {
         let at = self.tick();
         let clienty_id = self.row(row_id).and_then(|row| row.clienty_id.clone());
         if let Call::Delete { id } = call
@@ -191,7 +191,7 @@ impl World {
                     match word.by {
                         Side::Clienty => word.has_arrived |= answers(&name, &word.value, &wrote),
                         Side::Ghl if !answers(&name, &word.value, &wrote) => {
-                            word.is_overwritten_unseen |= word.is_unseen_by_call;
+                            word.is_overwritten_unseen |= !seen.contains(&word.number);
                         }
                         Side::Ghl => {}
                     }
