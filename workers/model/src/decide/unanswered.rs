@@ -37,6 +37,13 @@ impl Unanswered {
         self.looks > 0
     }
 
+    /// Whether a look that was begun at `before` still shows the newest state. While a write is unanswered, an edit during the look (`is_edited`) counts
+    /// as another state: that the write may still arrive was no reason to wait only because the same was about to be sent again.
+    #[must_use]
+    pub fn is_looked_at_as(&self, before: &Self, is_edited: bool) -> bool {
+        self.looks == before.looks && (before.asked.is_empty() || !is_edited)
+    }
+
     /// Whether a write has no answer yet.
     #[must_use]
     pub fn is_open(&self) -> bool {

@@ -79,10 +79,9 @@ pub type TaskRow = EntryRow<Task>;
 pub type NoteRow = EntryRow<Note>;
 
 impl<E: Entry> EntryRow<E> {
-    /// As [`ContactRow::is_looked_at_as`](super::contacts::ContactRow::is_looked_at_as).
+    /// Whether a look that was begun when the row was as `before` shows its newest state.
     pub(super) fn is_looked_at_as(&self, before: &Self) -> bool {
-        let is_edited = !before.unanswered.asked.is_empty() && self.doc != before.doc;
-        self.base == before.base && self.unanswered.looks == before.unanswered.looks && !is_edited
+        self.base == before.base && self.unanswered.is_looked_at_as(&before.unanswered, self.doc != before.doc)
     }
 
     /// Whether GHL has what readers see, but for what it refuses, so that no push is pending.

@@ -260,11 +260,9 @@ impl ContactRow {
         PullPlan::Follow { theirs: Box::new(theirs), unread, reported }
     }
 
-    /// Whether a look that was begun when the row was as `before` shows its newest state. While a write is unanswered, an edit during the look counts
-    /// as another state: that the write may still arrive was no reason to wait only because the same was about to be sent again.
+    /// Whether a look that was begun when the row was as `before` shows its newest state.
     pub(in crate::records) fn is_looked_at_as(&self, before: &Self) -> bool {
-        let is_edited = !before.unanswered.asked.is_empty() && self.doc != before.doc;
-        self.base == before.base && self.unanswered.looks == before.unanswered.looks && !is_edited
+        self.base == before.base && self.unanswered.is_looked_at_as(&before.unanswered, self.doc != before.doc)
     }
 
     /// Whether a reading met it for the first time since then, in ms since 1970, and nothing was done with it after that: then a create that was
