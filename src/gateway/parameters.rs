@@ -136,3 +136,24 @@ impl Parameters {
         self.wrong.push(FieldError { field: name.to_owned(), message: format!("must be {expected}") });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Empty, each of them would have asked for all.
+    #[test]
+    fn a_filter_without_a_value_is_refused_and_an_empty_cursor_is_the_first_page() {
+        let known = ["locationId", "since", "limit", "state", "cursor"];
+        let query = known.map(|name| (name.to_owned(), String::new())).into();
+        let mut parameters = Parameters::new(Query(query), &known);
+        assert_eq!((parameters.id("locationId"), parameters.number("limit", 1, 10)), (None, None));
+        assert_eq!(parameters.parse::<jiff::Timestamp>("since", "a time"), None);
+        assert_eq!(parameters.word("state", |word| Some(word.to_owned()), "a state"), None);
+        assert_eq!(parameters.cursor(), None);
+        let wrong: Vec<_> =
+            parameters.wrong.iter().map(|error| (error.field.as_str(), error.message.as_str())).collect();
+        let message = "must not be empty; leave it out instead";
+        assert_eq!(wrong, ["locationId", "limit", "since", "state"].map(|field| (field, message)));
+    }
+}

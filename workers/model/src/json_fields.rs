@@ -247,3 +247,27 @@ pub fn kind_of(value: &Value) -> &'static str {
         Value::Object(_) => "an object",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_whole_number_may_be_written_as_a_float_and_nothing_else_is_one() {
+        let read = |value: Value| {
+            let object = json!({ "days": value });
+            let mut fields = Fields::new(object.as_object().unwrap(), "");
+            let whole = fields.whole("days", 1..=30);
+            (whole, fields.finish().len())
+        };
+        for (value, expected) in [(json!(30), 30), (json!(25.0), 25), (json!(1), 1)] {
+            assert_eq!(read(value), (Some(expected), 0));
+        }
+        assert_eq!(read(Value::Null), (None, 0));
+        for wrong in [json!(0), json!(31), json!(2.5), json!(-1), json!(1e300), json!("7"), json!(true)] {
+            assert_eq!(read(wrong.clone()), (None, 1), "{wrong}");
+        }
+    }
+}
